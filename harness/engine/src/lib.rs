@@ -1,0 +1,1 @@
+//! Executes a Plan on tokio and feeds evidence: clients, publishers, faults, probes.

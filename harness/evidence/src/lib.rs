@@ -1,0 +1,1 @@
+//! One run: records to shards to verdicts to RunReport to renderings. Pure.
