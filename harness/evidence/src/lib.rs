@@ -1,1 +1,20 @@
-//! One run: records to shards to verdicts to RunReport to renderings. Pure.
+//! One run: records, shards, verdicts, the run report and its renderings.
+//!
+//! Pure: this crate opens no socket, reads no clock and writes no file. The engine hands it
+//! [`record::Record`]s; the command line writes what it renders.
+
+pub mod context;
+pub mod facts;
+pub mod hist;
+pub mod judge;
+pub mod oracle;
+mod pairs;
+pub mod record;
+pub mod render;
+pub mod report;
+pub mod shard;
+pub mod stats;
+
+pub use context::Context;
+pub use record::{Record, Sink};
+pub use shard::{Settled, Shard};

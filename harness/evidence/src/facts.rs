@@ -1,0 +1,126 @@
+//! What the judge must know beside the shards: how the run went, as the engine tells it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::Micros;
+
+/// One planned fault, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultOutcome {
+    /// Id in the schedule.
+    pub id: u16,
+    /// Type, such as `disconnect`.
+    pub kind: String,
+    /// Phase it belongs to.
+    pub phase: String,
+    /// When it was due.
+    pub at_us: Micros,
+    /// Clients it was to hit.
+    pub planned: u64,
+    /// Clients it hit, counted from the other side; `None` when nothing there could tell.
+    pub effective: Option<u64>,
+    /// How `effective` was counted.
+    pub proof: String,
+    /// Whether the run reached its time.
+    pub applied: bool,
+}
+
+impl FaultOutcome {
+    /// Share of the planned clients that a fault must have hit to count as having bitten.
+    pub const BITE_SHARE: f64 = 0.9;
+
+    /// Why the fault cannot carry a verdict, if it cannot.
+    #[must_use]
+    pub fn why_it_did_not_bite(&self) -> Option<String> {
+        let name = format!("fault {} ({} in {})", self.id, self.kind, self.phase);
+        if !self.applied {
+            return Some(format!("{name} was never applied"));
+        }
+        if self.planned == 0 {
+            return Some(format!("{name} was aimed at no client"));
+        }
+        match self.effective {
+            None => Some(format!("{name} could not be proven from the target's side")),
+            Some(effective) if (effective as f64) < Self::BITE_SHARE * self.planned as f64 => {
+                Some(format!("{name} hit {effective} of {} clients planned", self.planned))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+/// How the generator itself was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generator {
+    /// Worker threads.
+    pub worker_threads: u32,
+    /// CPU time over wall time, of the whole process, in cores.
+    pub cpu_cores: f64,
+    /// CPU share of the busiest worker thread, 0 to 1.
+    pub hottest_thread: f64,
+    /// Most descriptors open.
+    pub descriptors_peak: u64,
+    /// Descriptors the process may open.
+    pub descriptors_limit: u64,
+    /// Largest resident set, in MiB.
+    pub memory_peak_mib: u64,
+    /// Records dropped by a full recorder.
+    pub dropped_records: u64,
+    /// Publishes planned.
+    pub publishes_planned: u64,
+    /// Publishes begun.
+    pub publishes_begun: u64,
+    /// What the probes could not read, if anything.
+    pub unprobed: Vec<String>,
+}
+
+/// The target as the run met it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetFacts {
+    /// Base URL.
+    pub url: String,
+    /// `reference` or `url`.
+    pub kind: String,
+    /// Defects that it was started with.
+    pub defects: Vec<String>,
+    /// Why it is gone although nobody asked it to go, if it is.
+    pub lost: Option<String>,
+}
+
+/// Something that the contract is silent on, or that a target does differently. Fails nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Finding {
+    /// Short name.
+    pub name: String,
+    /// What was seen, in a sentence.
+    pub message: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// How the run went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// Id of the run.
+    pub run_id: String,
+    /// UTC, RFC 3339.
+    pub started_at: String,
+    /// UTC, RFC 3339.
+    pub ended_at: String,
+    /// From the first arrival to the last client retired, in microseconds.
+    pub duration_us: Micros,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+    /// Whether the topics ran dry at the end within the bound.
+    pub drained: bool,
+    /// The target.
+    pub target: TargetFacts,
+    /// The faults.
+    pub faults: Vec<FaultOutcome>,
+    /// The generator.
+    pub generator: Generator,
+    /// Findings.
+    pub findings: Vec<Finding>,
+    /// Lines of `events.ndjson` that a bound kept out.
+    pub events_dropped: u64,
+}

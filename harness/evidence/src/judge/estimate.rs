@@ -1,0 +1,190 @@
+//! The estimators: a claim and its samples to bounds and a verdict.
+//!
+//! `p(q) < T` and proportions: one-sided 95 % Clopper-Pearson bounds on x/deff of n/deff
+//! ([`stats::binomial`]), deff from the intra-cluster correlation of the exceedance of the sample's
+//! own 90th percentile, so that x = 0 does not hide it ([`stats::cluster`]). Rates: Garwood bounds
+//! ([`stats::poisson`]), scaled by the groups' index of dispersion. Counts: exact.
+
+use khala_plan::model::Comparison;
+
+use super::{CONFIDENCE, Verdict};
+use crate::shard::metrics::{Count, Distribution};
+use crate::stats;
+
+/// Bounds on a share or a rate, and what they were made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    /// Lower one-sided bound.
+    pub lower: f64,
+    /// Upper one-sided bound.
+    pub upper: f64,
+    /// Design effect.
+    pub deff: f64,
+}
+
+impl Bounds {
+    /// Verdict of "the true value is below (or at) `limit`".
+    pub fn verdict(&self, limit: f64) -> Verdict {
+        if self.upper <= limit {
+            Verdict::Pass
+        } else if self.lower > limit {
+            Verdict::Fail
+        } else {
+            Verdict::Inconclusive
+        }
+    }
+}
+
+/// Bounds on the share of samples at or beyond a threshold.
+pub fn exceedance(sample: &Distribution, bad: u64) -> Option<Bounds> {
+    let p90 = own_p90(sample)?;
+    let clusters: Vec<_> = sample
+        .clusters
+        .values()
+        .map(|cluster| (cluster.len(), cluster.at_least(p90.saturating_add(1))))
+        .collect();
+    let deff = stats::cluster::clustering(&clusters)?.deff;
+    share(bad, sample.len(), deff)
+}
+
+/// Bounds on a proportion.
+pub fn proportion(count: &Count) -> Option<Bounds> {
+    let clusters: Vec<_> = count.clusters.values().map(|&(hits, all)| (all, hits)).collect();
+    let deff = stats::cluster::clustering(&clusters)?.deff;
+    share(count.hits, count.all, deff)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn share(bad: u64, n: u64, deff: f64) -> Option<Bounds> {
+    let (x, n) = (bad as f64 / deff, n as f64 / deff);
+    Some(Bounds {
+        lower: stats::binomial::lower(x, n, CONFIDENCE)?,
+        upper: stats::binomial::upper(x, n, CONFIDENCE)?,
+        deff,
+    })
+}
+
+/// Bounds on a rate per second. `groups`: how many groups of clients there could have been.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub fn rate(count: &Count, groups: u32, exposure_s: f64) -> Option<Bounds> {
+    let deff = dispersion(count, groups);
+    let x = count.hits as f64 / deff;
+    let exposure = exposure_s / deff;
+    Some(Bounds {
+        lower: stats::poisson::lower(x, exposure, CONFIDENCE)?,
+        upper: stats::poisson::upper(x, exposure, CONFIDENCE)?,
+        deff,
+    })
+}
+
+/// Index of dispersion of the groups' counts: variance over mean, at least 1.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn dispersion(count: &Count, groups: u32) -> f64 {
+    if count.hits == 0 || groups < 2 {
+        return 1.0;
+    }
+    let groups = f64::from(groups);
+    let mean = count.hits as f64 / groups;
+    let present: f64 = count.clusters.values().map(|&(hits, _)| (hits as f64 - mean).powi(2)).sum();
+    let absent = (groups - count.clusters.len() as f64).max(0.0) * mean.powi(2);
+    ((present + absent) / (groups - 1.0) / mean).max(1.0)
+}
+
+/// The sample's own 90th percentile, censored samples being the largest.
+fn own_p90(sample: &Distribution) -> Option<u64> {
+    let n = sample.len();
+    let rank = (n * 9).div_ceil(10);
+    let mut merged = crate::hist::Sparse::default();
+    sample.clusters.values().for_each(|cluster| merged.merge(cluster));
+    let mut seen = 0;
+    for (value, count) in merged.iter() {
+        seen += u64::from(count);
+        if seen >= rank {
+            return Some(value);
+        }
+    }
+    (n > 0).then_some(u64::MAX)
+}
+
+/// Samples that break `value < bound` (or `<=`): at or beyond it.
+pub fn exceeding(sample: &Distribution, comparison: Comparison, bound: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a checked claim's bound is a positive number of microseconds"
+    )]
+    let threshold = match comparison {
+        Comparison::Less => bound.ceil() as u64,
+        // The next bucket: what the histogram cannot tell from the bound is within it.
+        Comparison::LessOrEqual | Comparison::Equal => next_bucket(bound.floor() as u64),
+    };
+    sample.clusters.values().map(|cluster| cluster.at_least(threshold)).sum()
+}
+
+fn next_bucket(value: u64) -> u64 {
+    let here = crate::hist::bucket(value);
+    let width = 1_u64 << (u64::BITS - here.max(1).leading_zeros()).saturating_sub(11);
+    here + width
+}
+
+/// Verdict of an exact comparison.
+pub fn exact(value: f64, comparison: Comparison, bound: f64) -> Verdict {
+    let holds = match comparison {
+        Comparison::Less => value < bound,
+        Comparison::LessOrEqual => value <= bound,
+        #[expect(clippy::float_cmp, reason = "both are whole counts")]
+        Comparison::Equal => value == bound,
+    };
+    if holds { Verdict::Pass } else { Verdict::Fail }
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_plan::metric::MetricId;
+
+    use super::*;
+    use crate::shard::metrics::{Key, Metrics};
+
+    fn sample(values: &[u64]) -> Distribution {
+        let mut metrics = Metrics::default();
+        let key = Key { metric: MetricId::TimeToRecovered, phase: 0, surface: None };
+        for (client, &value) in (0_u32..).zip(values) {
+            metrics.sample(key, client, 0, value, value);
+        }
+        metrics.distribution(MetricId::TimeToRecovered, &[0], None)
+    }
+
+    #[test]
+    fn a_clean_sample_passes_when_it_is_large_enough_and_not_before() {
+        let verdict = |n: u64| {
+            let sample = sample(&vec![1_000; usize::try_from(n).expect("small")]);
+            exceedance(&sample, 0).expect("bounds").verdict(0.01)
+        };
+        assert_eq!(verdict(299), Verdict::Pass);
+        assert_eq!(verdict(298), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_threshold_is_exceeded_at_it_or_beyond_it_as_the_comparison_says() {
+        let sample = sample(&[999, 1_000, 1_001]);
+        assert_eq!(exceeding(&sample, Comparison::Less, 1_000.0), 2);
+        assert_eq!(exceeding(&sample, Comparison::LessOrEqual, 1_000.0), 1);
+    }
+
+    #[test]
+    fn a_sample_that_breaks_the_claim_fails() {
+        let values: Vec<u64> = (0..1_000).map(|i| if i % 10 == 0 { 5_000 } else { 10 }).collect();
+        let sample = sample(&values);
+        let bad = exceeding(&sample, Comparison::Less, 1_000.0);
+        assert_eq!(bad, 100);
+        assert_eq!(exceedance(&sample, bad).expect("bounds").verdict(0.01), Verdict::Fail);
+    }
+
+    #[test]
+    fn occurrences_that_cluster_widen_a_rate() {
+        let even = Count { hits: 64, all: 64, clusters: (0..64).map(|g| (g, (1, 1))).collect() };
+        let one = Count { hits: 64, all: 64, clusters: [(3, (64, 64))].into_iter().collect() };
+        let (even, one) = (rate(&even, 64, 600.0), rate(&one, 64, 600.0));
+        assert!(even.expect("bounds").upper < one.expect("bounds").upper);
+    }
+}

@@ -1,0 +1,206 @@
+//! From settled facts to verdicts: per objective, per gate, per run.
+//!
+//! Missing data, an unfit generator or a fault that did not bite is INCONCLUSIVE, never PASS. The
+//! order is FAIL > INCONCLUSIVE > WARN > PASS. Opens no socket, reads no clock: `score` can judge the
+//! same facts again.
+
+mod estimate;
+mod fitness;
+mod objective;
+mod oracle;
+
+use khala_plan::Plan;
+use khala_plan::schedule::Schedule;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::RunFacts;
+use crate::shard::Settled;
+
+/// Confidence of every one-sided bound.
+pub const CONFIDENCE: f64 = 0.95;
+/// Name of the gate that is always judged: the rules of the oracle.
+pub const ORACLE_GATE: &str = "oracle";
+
+/// Verdict of an objective, a gate or a run. The order is that of severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verdict {
+    /// The bound clears the claim.
+    Pass,
+    /// Only the looser claim holds.
+    Warn,
+    /// Neither follows from the data, or the data cannot be trusted.
+    Inconclusive,
+    /// The opposite bound breaks the claim, or a rule was proven broken.
+    Fail,
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Pass => "PASS",
+            Self::Warn => "WARN",
+            Self::Inconclusive => "INCONCLUSIVE",
+            Self::Fail => "FAIL",
+        })
+    }
+}
+
+/// What release engineers act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decision {
+    /// Advance.
+    #[serde(rename = "GO")]
+    Go,
+    /// Stop: something is broken.
+    #[serde(rename = "NO-GO")]
+    NoGo,
+    /// Do not advance: nothing follows from this run.
+    #[serde(rename = "HOLD")]
+    Hold,
+}
+
+impl std::fmt::Display for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Go => "GO",
+            Self::NoGo => "NO-GO",
+            Self::Hold => "HOLD",
+        })
+    }
+}
+
+/// One objective's verdict, for one value of its selector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveVerdict {
+    /// The metric.
+    pub metric: String,
+    /// The selected label, such as `surface=ios`; empty when nothing is selected.
+    pub selector: String,
+    /// Phases whose samples count.
+    pub during: Vec<String>,
+    /// The claim as written.
+    pub require: String,
+    /// The tighter claim as written.
+    pub warn: Option<String>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Samples.
+    pub n: u64,
+    /// Samples that break the claim (or occurrences).
+    pub bad: u64,
+    /// Point estimate in the claim's unit (microseconds, fraction, per second, count).
+    pub estimate: Option<f64>,
+    /// What the verdict was drawn from: one-sided 95 % bounds on the share of samples that break
+    /// the claim, on the rate, or absent for exact counts.
+    pub lower: Option<f64>,
+    /// See `lower`.
+    pub upper: Option<f64>,
+    /// Design effect: how many samples count as one.
+    pub deff: Option<f64>,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// A gate's verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateVerdict {
+    /// The gate.
+    pub name: String,
+    /// Whether this run judges it; if not, `verdict` is absent.
+    pub judged: bool,
+    /// The worst of its objectives.
+    pub verdict: Option<Verdict>,
+    /// Its objectives.
+    pub objectives: Vec<ObjectiveVerdict>,
+}
+
+/// The run's verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunVerdict {
+    /// The worst of all gates.
+    pub verdict: Verdict,
+    /// What follows.
+    pub decision: Decision,
+    /// Why, when it is not GO: the sentences that matter, worst first.
+    pub reasons: Vec<String>,
+    /// The gates, the oracle's last.
+    pub gates: Vec<GateVerdict>,
+}
+
+/// Everything that the judge reads.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its schedule.
+    pub schedule: &'a Schedule,
+    /// How the run went.
+    pub facts: &'a RunFacts,
+    /// What was seen.
+    pub settled: &'a Settled,
+}
+
+impl Case<'_> {
+    /// Indices of the phases that an objective reads: those it names, else all measured ones.
+    fn phases(&self, during: &[String]) -> Vec<u16> {
+        let wanted = |window: &khala_plan::schedule::PhaseWindow| {
+            if during.is_empty() { window.measure } else { during.contains(&window.name) }
+        };
+        let windows = self.schedule.phases.iter().zip(0_u16..);
+        windows.filter(|(window, _)| wanted(window)).map(|(_, index)| index).collect()
+    }
+}
+
+/// Judges a run.
+#[must_use]
+pub fn judge(case: &Case<'_>) -> RunVerdict {
+    let mut gates: Vec<GateVerdict> = case
+        .plan
+        .gates
+        .iter()
+        .map(|gate| {
+            let objectives: Vec<_> = if gate.judged {
+                gate.objectives.iter().flat_map(|o| objective::judge(case, o)).collect()
+            } else {
+                Vec::new()
+            };
+            gate_verdict(&gate.name, gate.judged, objectives)
+        })
+        .collect();
+    gates.push(gate_verdict(ORACLE_GATE, true, oracle::judge(case)));
+
+    let mut reasons = Vec::new();
+    let mut verdict =
+        gates.iter().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
+    for reason in fitness::run_reasons(case) {
+        verdict = verdict.max(Verdict::Inconclusive);
+        reasons.push(reason);
+    }
+    let mut worst: Vec<_> = gates
+        .iter()
+        .flat_map(|gate| gate.objectives.iter().map(move |objective| (gate, objective)))
+        .filter(|(_, objective)| objective.verdict != Verdict::Pass)
+        .collect();
+    worst.sort_by_key(|(_, objective)| std::cmp::Reverse(objective.verdict));
+    reasons.extend(worst.iter().map(|(gate, objective)| sentence(gate, objective)));
+    let decision = match verdict {
+        Verdict::Fail => Decision::NoGo,
+        Verdict::Inconclusive | Verdict::Warn => Decision::Hold,
+        Verdict::Pass => Decision::Go,
+    };
+    RunVerdict { verdict, decision, reasons, gates }
+}
+
+fn gate_verdict(name: &str, judged: bool, objectives: Vec<ObjectiveVerdict>) -> GateVerdict {
+    let worst = objectives.iter().map(|objective| objective.verdict).max();
+    // A gate without a single verdict has proven nothing.
+    let verdict = judged.then(|| worst.unwrap_or(Verdict::Inconclusive));
+    GateVerdict { name: name.to_owned(), judged, verdict, objectives }
+}
+
+fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
+    let ObjectiveVerdict { metric, selector, require, verdict, reason, .. } = objective;
+    let selector = if selector.is_empty() { String::new() } else { format!(" [{selector}]") };
+    format!("{verdict}: {}: {metric}{selector} {require}: {reason}", gate.name)
+}

@@ -1,0 +1,295 @@
+//! One objective: its samples, whether they may be judged, and the verdict of each selected label.
+
+use khala_plan::metric::{MetricId, MetricKind};
+use khala_plan::model::{Claim, Comparison, Estimator, Objective};
+use khala_plan::surface::Surface;
+
+use super::estimate::{self, Bounds};
+use super::{Case, ObjectiveVerdict, Verdict, fitness};
+use crate::oracle::Rule;
+use crate::shard::metrics::CLIENT_GROUPS;
+
+/// One verdict for each value that the objective selects.
+pub fn judge(case: &Case<'_>, objective: &Objective) -> Vec<ObjectiveVerdict> {
+    if objective.metric == MetricId::Violations {
+        return super::oracle::judge_objective(case, objective);
+    }
+    let selected: Vec<(String, Option<Surface>)> =
+        match objective.selector.get("surface").map(String::as_str) {
+            None => vec![(String::new(), None)],
+            Some("*") => case
+                .plan
+                .fleet
+                .cohorts
+                .iter()
+                .map(|cohort| (format!("surface={}", cohort.surface.name()), Some(cohort.surface)))
+                .collect(),
+            Some(name) => vec![(format!("surface={name}"), Surface::of(name))],
+        };
+    selected
+        .into_iter()
+        .map(|(selector, surface)| judge_one(case, objective, selector, surface))
+        .collect()
+}
+
+/// What the data says of one claim.
+struct Measured {
+    n: u64,
+    bad: u64,
+    estimate: Option<f64>,
+    bounds: Option<Bounds>,
+    verdict: Verdict,
+}
+
+fn judge_one(
+    case: &Case<'_>,
+    objective: &Objective,
+    selector: String,
+    surface: Option<Surface>,
+) -> ObjectiveVerdict {
+    let phases = case.phases(&objective.during);
+    let measured = measure(case, objective.metric, &objective.require, &phases, surface);
+    let mut verdict = measured.verdict;
+    let mut reason = describe(&objective.require, &measured);
+    if verdict == Verdict::Pass
+        && let Some(warn) = &objective.warn
+        && measure(case, objective.metric, warn, &phases, surface).verdict != Verdict::Pass
+    {
+        verdict = Verdict::Warn;
+        reason = format!("{reason}; but `{}` does not hold", warn.text);
+    }
+    if let Some(unfit) = why_undecidable(case, objective, &phases, &measured) {
+        verdict = Verdict::Inconclusive;
+        reason = unfit;
+    }
+    ObjectiveVerdict {
+        metric: objective.metric.name().to_owned(),
+        selector,
+        during: objective.during.clone(),
+        require: objective.require.text.clone(),
+        warn: objective.warn.as_ref().map(|claim| claim.text.clone()),
+        verdict,
+        n: measured.n,
+        bad: measured.bad,
+        estimate: measured.estimate,
+        lower: measured.bounds.map(|bounds| bounds.lower),
+        upper: measured.bounds.map(|bounds| bounds.upper),
+        deff: measured.bounds.map(|bounds| bounds.deff),
+        reason,
+    }
+}
+
+fn why_undecidable(
+    case: &Case<'_>,
+    objective: &Objective,
+    phases: &[u16],
+    measured: &Measured,
+) -> Option<String> {
+    if measured.n == 0 {
+        return Some("there is not a single sample".to_owned());
+    }
+    if measured.n < objective.min_samples {
+        return Some(format!(
+            "{} samples are fewer than the {} asked for",
+            measured.n, objective.min_samples
+        ));
+    }
+    if measured.estimate.is_some_and(|estimate| !estimate.is_finite()) {
+        return Some("the estimate is not a number".to_owned());
+    }
+    if let Some(reason) = fitness::faults_unfit(case, phases) {
+        return Some(reason);
+    }
+    let threshold_us = match objective.metric.kind() {
+        MetricKind::Latency => objective.require.bound,
+        _ => case.plan.oracle.converge_within.as_secs_f64() * 1e6,
+    };
+    fitness::generator_unfit(case, phases, threshold_us)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn measure(
+    case: &Case<'_>,
+    metric: MetricId,
+    claim: &Claim,
+    phases: &[u16],
+    surface: Option<Surface>,
+) -> Measured {
+    let metrics = &case.settled.metrics;
+    match claim.estimator {
+        Estimator::Percentile(q) => {
+            let sample = metrics.distribution(metric, phases, surface);
+            let bad = estimate::exceeding(&sample, claim.comparison, claim.bound);
+            let bounds = estimate::exceedance(&sample, bad);
+            Measured {
+                n: sample.len(),
+                bad,
+                estimate: sample.response.percentile(q).map(|value| value as f64),
+                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(1.0 - q / 100.0)),
+                bounds,
+            }
+        }
+        Estimator::Max => {
+            let sample = metrics.distribution(metric, phases, surface);
+            let bad = estimate::exceeding(&sample, claim.comparison, claim.bound);
+            Measured {
+                n: sample.len(),
+                bad,
+                estimate: Some(sample.response.max() as f64),
+                bounds: None,
+                verdict: if bad == 0 { Verdict::Pass } else { Verdict::Fail },
+            }
+        }
+        Estimator::Proportion => {
+            let count = metrics.count_of(metric, phases, surface);
+            let bounds = estimate::proportion(&count);
+            Measured {
+                n: count.all,
+                bad: count.hits,
+                estimate: (count.all > 0).then(|| count.hits as f64 / count.all as f64),
+                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
+                bounds,
+            }
+        }
+        Estimator::Rate => {
+            let count = metrics.count_of(metric, phases, surface);
+            let exposure_s = exposure_s(case, phases);
+            let bounds = estimate::rate(&count, CLIENT_GROUPS, exposure_s);
+            Measured {
+                n: chances(case, metric, phases, surface, count.all),
+                bad: count.hits,
+                estimate: (exposure_s > 0.0).then(|| count.hits as f64 / exposure_s),
+                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
+                bounds,
+            }
+        }
+        Estimator::Count => {
+            let count = metrics.count_of(metric, phases, surface);
+            let (value, n) = if metric == MetricId::PeakConnects {
+                (peak_connects(case, phases), case.settled.totals.connects)
+            } else {
+                (count.hits, chances(case, metric, phases, surface, count.all))
+            };
+            Measured {
+                n,
+                bad: value,
+                estimate: Some(value as f64),
+                bounds: None,
+                verdict: estimate::exact(value as f64, claim.comparison, claim.bound),
+            }
+        }
+    }
+}
+
+/// Chances for something that may never occur: the clients that were there for it.
+fn chances(
+    case: &Case<'_>,
+    metric: MetricId,
+    phases: &[u16],
+    surface: Option<Surface>,
+    counted: u64,
+) -> u64 {
+    match metric {
+        MetricId::HeartbeatTimeouts | MetricId::Reconnects => {
+            case.settled.metrics.distribution(MetricId::Connect, &all(case), surface).len()
+        }
+        MetricId::Unrecovered => {
+            case.settled.metrics.count_of(MetricId::Unrecovered, phases, surface).all
+        }
+        _ => counted,
+    }
+}
+
+fn all(case: &Case<'_>) -> Vec<u16> {
+    (0_u16..).take(case.schedule.phases.len()).collect()
+}
+
+fn exposure_s(case: &Case<'_>, phases: &[u16]) -> f64 {
+    let end = case.facts.duration_us;
+    phases
+        .iter()
+        .filter_map(|&phase| case.schedule.phases.get(usize::from(phase)))
+        .map(|window| {
+            let clipped = window.end_us.min(end).saturating_sub(window.start_us.min(end));
+            std::time::Duration::from_micros(clipped).as_secs_f64()
+        })
+        .sum()
+}
+
+fn peak_connects(case: &Case<'_>, phases: &[u16]) -> u64 {
+    let within = |second: u32| {
+        let at = u64::from(second) * 1_000_000;
+        phases
+            .iter()
+            .filter_map(|&phase| case.schedule.phases.get(usize::from(phase)))
+            .any(|window| at + 1_000_000 > window.start_us && at < window.end_us)
+    };
+    let rows = case.settled.series.rows();
+    rows.filter(|(second, _, _)| within(*second)).map(|(_, row, _)| row.connects).max().unwrap_or(0)
+}
+
+fn describe(claim: &Claim, measured: &Measured) -> String {
+    let Measured { n, bad, bounds, estimate, verdict, .. } = measured;
+    match (claim.estimator, bounds) {
+        (Estimator::Percentile(q), Some(bounds)) => {
+            let allowed = 100.0 - q;
+            let share = |share: f64| format!("{:.2} %", share * 100.0);
+            let first = format!("{bad} of {n} samples break it");
+            match verdict {
+                Verdict::Pass => format!(
+                    "{first}; with 95 % confidence at most {}, {allowed:.3} % are allowed",
+                    share(bounds.upper)
+                ),
+                Verdict::Fail => format!(
+                    "{first}; with 95 % confidence at least {}, {allowed:.3} % are allowed",
+                    share(bounds.lower)
+                ),
+                _ => format!(
+                    "{first}; that leaves {} to {}, {allowed:.3} % are allowed: more samples are \
+                     needed to decide",
+                    share(bounds.lower),
+                    share(bounds.upper)
+                ),
+            }
+        }
+        (Estimator::Proportion, Some(bounds)) => format!(
+            "{bad} of {n}; 95 % bounds {:.3} % to {:.3} %",
+            bounds.lower * 100.0,
+            bounds.upper * 100.0
+        ),
+        (Estimator::Rate, Some(bounds)) => {
+            format!("{bad} occurrences; 95 % bounds {:.3}/s to {:.3}/s", bounds.lower, bounds.upper)
+        }
+        (Estimator::Count, _) => format!("{bad}, out of {n}"),
+        (Estimator::Max, _) => {
+            let max = estimate.unwrap_or_default();
+            format!("{bad} of {n} samples break it; the largest is {:.1} ms", max / 1e3)
+        }
+        _ => "there is not a single sample".to_owned(),
+    }
+}
+
+/// Verdict of a count of violations, for the oracle's gate and for gates that name rules.
+pub(super) fn violations(
+    case: &Case<'_>,
+    rule: Rule,
+    comparison: Comparison,
+    bound: f64,
+) -> (Verdict, String) {
+    let tally = case.settled.tally.rule(rule);
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let verdict = estimate::exact(tally.violations as f64, comparison, bound);
+    let first = tally.kept.first();
+    let reason = match first {
+        Some(first) => format!(
+            "{} violations; first at {:.3} s{}: {}",
+            tally.violations,
+            std::time::Duration::from_micros(first.at_us).as_secs_f64(),
+            first.client.map(|client| format!(", client {client}")).unwrap_or_default()
+                + &first.topic.map(|topic| format!(", {}", topic.name())).unwrap_or_default(),
+            first.message
+        ),
+        None => "no violation".to_owned(),
+    };
+    (verdict, reason)
+}

@@ -1,0 +1,33 @@
+//! Rule `gap`: streams are dense; no seq is missing between the resume cursor and what came later.
+//!
+//! A hole is judged when its epoch ends (a new subscribe, or the end of the run): a seq that comes
+//! late but in the same epoch is out of order instead, and belongs to `nonmonotonic`. One violation
+//! a hole, whatever its length. Constant memory: the [`Track`](super::track::Track)'s bounded lists.
+
+use khala_wire::topic::TopicId;
+
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use super::track::Missing;
+
+/// Judges the holes that an epoch left.
+pub fn on_lost(client: u32, topic: TopicId, epoch: u32, lost: &[Missing], tally: &mut Tally) {
+    for hole in lost {
+        let Missing { first, last, noticed_at } = *hole;
+        let what = if first == last {
+            format!("seq {first} was never delivered")
+        } else {
+            format!("seqs {first} to {last} were never delivered")
+        };
+        let violation = Violation {
+            at_us: noticed_at,
+            rule: Rule::Gap,
+            client: Some(client),
+            topic: Some(topic),
+            seqs: Some((first, last)),
+            epoch: Some(epoch),
+            message: format!("{what}, although seq {} was", last + 1),
+        };
+        tally.violate(violation, 0);
+    }
+}

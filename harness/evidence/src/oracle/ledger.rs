@@ -1,0 +1,137 @@
+//! The ledger: what was published and acknowledged, and on which seq of which topic it came out.
+//!
+//! A topic's seq is not in a command's answer; it is learnt from the first delivery of the marker,
+//! by whichever client saw it. Publisher and client may be on different shards, so every rule that
+//! needs the ledger is settled after the merge.
+
+use std::collections::BTreeMap;
+
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Delivery, Micros, Outcome, PublishId, Published, Source};
+
+/// Distinct contents remembered of one (topic, seq); more are counted with the last.
+const CONTENTS_MAX: usize = 8;
+
+/// An acknowledged publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// The worker it went to.
+    pub worker: u16,
+    /// The worker's seq.
+    pub worker_seq: u64,
+    /// When the acknowledgement arrived.
+    pub at: Micros,
+    /// Digest of the command's payload.
+    pub payload: u64,
+}
+
+/// One content of a (topic, seq), as some clients saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// Deliveries with it.
+    pub deliveries: u64,
+    /// When it was first seen, and by whom.
+    pub first: (Micros, u32),
+    /// Whether it fits its own hash.
+    pub hash_fits: bool,
+    /// What it stems from.
+    pub source: Source,
+}
+
+/// The ledger and what was seen of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    #[serde(with = "crate::pairs")]
+    acknowledged: BTreeMap<PublishId, Acknowledged>,
+    #[serde(with = "crate::pairs")]
+    seen: BTreeMap<(TopicId, u64), BTreeMap<u64, Content>>,
+    refused: u64,
+}
+
+impl Ledger {
+    /// Enters a command that ended. Only acknowledged ones bind the target.
+    pub fn publish(&mut self, published: &Published) {
+        match (published.outcome, published.worker_seq) {
+            (Outcome::Ok, Some(worker_seq)) => {
+                let entry = Acknowledged {
+                    worker: published.worker,
+                    worker_seq,
+                    at: published.done,
+                    payload: published.payload,
+                };
+                self.acknowledged.insert(published.id, entry);
+            }
+            _ => self.refused += 1,
+        }
+    }
+
+    /// Enters a delivery.
+    pub fn deliver(&mut self, delivery: &Delivery) {
+        let contents = self.seen.entry((delivery.topic, delivery.seq)).or_default();
+        let key = if contents.len() < CONTENTS_MAX || contents.contains_key(&delivery.content) {
+            delivery.content
+        } else {
+            u64::MAX
+        };
+        let fresh = Content {
+            deliveries: 0,
+            first: (delivery.at, delivery.client),
+            hash_fits: delivery.hash_fits,
+            source: delivery.source,
+        };
+        let content = contents.entry(key).or_insert(fresh);
+        content.deliveries += 1;
+        content.first = content.first.min(fresh.first);
+    }
+
+    /// Adds another shard's ledger.
+    pub fn merge(&mut self, other: Self) {
+        self.acknowledged.extend(other.acknowledged);
+        self.refused += other.refused;
+        for (place, theirs) in other.seen {
+            let ours = self.seen.entry(place).or_default();
+            for (digest, content) in theirs {
+                ours.entry(digest)
+                    .and_modify(|mine| {
+                        mine.deliveries += content.deliveries;
+                        mine.first = mine.first.min(content.first);
+                    })
+                    .or_insert(content);
+            }
+        }
+    }
+
+    /// Acknowledged publishes.
+    #[must_use]
+    pub fn acknowledged(&self) -> &BTreeMap<PublishId, Acknowledged> {
+        &self.acknowledged
+    }
+
+    /// Commands that were not acknowledged.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Every (topic, seq) that any client saw, with its contents.
+    #[must_use]
+    pub fn seen(&self) -> &BTreeMap<(TopicId, u64), BTreeMap<u64, Content>> {
+        &self.seen
+    }
+
+    /// On which seq of a topic each publish came out.
+    #[must_use]
+    pub fn seqs(&self) -> BTreeMap<(TopicId, PublishId), u64> {
+        let mut seqs = BTreeMap::new();
+        for (&(topic, seq), contents) in &self.seen {
+            for content in contents.values() {
+                if let Source::Event { publish, .. } = content.source {
+                    seqs.entry((topic, publish)).or_insert(seq);
+                }
+            }
+        }
+        seqs
+    }
+}

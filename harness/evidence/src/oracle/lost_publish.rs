@@ -1,0 +1,128 @@
+//! Rule `lost_publish`: when the run has drained, every acknowledged publish has reached every
+//! client that was subscribed throughout.
+//!
+//! Two cases, both settled at the merge. A publish that no client ever saw, though some client was
+//! there to see it, was lost for all of them. A client that ends below the seq of an acknowledged
+//! publish has lost the tail. (Holes below a client's highest seq are `gap`'s.) If the run did not
+//! drain, the tails are undecided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use khala_wire::TopicKind;
+use khala_wire::topic::TopicId;
+
+use super::ledger::Ledger;
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use super::track::Track;
+use crate::record::{Micros, PublishId};
+
+/// A client at the end of the run.
+pub struct Witness<'a> {
+    /// The client.
+    pub client: u32,
+    /// Whether it is live: connected, replay complete.
+    pub live: bool,
+    /// What it got.
+    pub tracks: &'a BTreeMap<TopicId, Track>,
+}
+
+/// How the run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// When the last client was retired.
+    pub at: Micros,
+    /// Whether the harness waited for the topics to run dry, so that what is missing is lost.
+    pub drained: bool,
+}
+
+/// Judges the ledger against all clients.
+pub fn settle(
+    ledger: &Ledger,
+    published_on: &BTreeSet<TopicId>,
+    witnesses: &[Witness<'_>],
+    end: End,
+    tally: &mut Tally,
+) {
+    let seqs = ledger.seqs();
+    for &topic in published_on.iter().filter(|topic| topic.kind() == TopicKind::Stream) {
+        let watching: Vec<_> = witnesses
+            .iter()
+            .filter(|witness| witness.live)
+            .filter_map(|witness| Some((witness.client, witness.tracks.get(&topic)?)))
+            .collect();
+        if watching.is_empty() {
+            continue;
+        }
+        never_seen(ledger, topic, &seqs, end, tally);
+        let head = ledger
+            .acknowledged()
+            .keys()
+            .filter_map(|&publish| seqs.get(&(topic, publish)))
+            .max()
+            .copied()
+            .unwrap_or_default();
+        for (client, track) in watching {
+            tail_lost(client, topic, track, head, end, tally);
+        }
+    }
+}
+
+fn never_seen(
+    ledger: &Ledger,
+    topic: TopicId,
+    seqs: &BTreeMap<(TopicId, PublishId), u64>,
+    end: End,
+    tally: &mut Tally,
+) {
+    for (&publish, entry) in ledger.acknowledged() {
+        if seqs.contains_key(&(topic, publish)) {
+            continue;
+        }
+        if !end.drained {
+            tally.undecided(Rule::LostPublish);
+            continue;
+        }
+        let what = match publish {
+            PublishId::Planned(n) => format!("publish {n}"),
+            PublishId::Lifecycle { .. } => "a lifecycle event".to_owned(),
+        };
+        let message = format!(
+            "{what} (worker {}, worker seq {}) was acknowledged and reached no client",
+            entry.worker, entry.worker_seq
+        );
+        let violation = Violation {
+            at_us: entry.at,
+            rule: Rule::LostPublish,
+            client: None,
+            topic: Some(topic),
+            seqs: None,
+            epoch: None,
+            message,
+        };
+        tally.violate(violation, 0);
+    }
+}
+
+fn tail_lost(client: u32, topic: TopicId, track: &Track, head: u64, end: End, tally: &mut Tally) {
+    let highest = track.highest.unwrap_or_default();
+    if highest >= head {
+        return;
+    }
+    if !end.drained {
+        tally.undecided(Rule::LostPublish);
+        return;
+    }
+    let violation = Violation {
+        at_us: end.at,
+        rule: Rule::LostPublish,
+        client: Some(client),
+        topic: Some(topic),
+        seqs: Some((highest + 1, head)),
+        epoch: Some(track.epoch),
+        message: format!(
+            "the run has drained, and the client ends at seq {highest} of {head} acknowledged"
+        ),
+    };
+    tally.violate(violation, 0);
+}

@@ -1,0 +1,21 @@
+//! The oracle: rules that a correct runtime cannot break, judged over what clients saw.
+//!
+//! Streaming, with constant memory per client and topic. A client cannot know the server's head at
+//! an instant, so rules judge with bounds, and what the bounds leave open is counted as undecided.
+//! Never reads a clock, never opens a socket, and shares no code with the reference runtime beyond
+//! the wire's shapes. How to add a rule: `ADDING_A_RULE.md` in this crate.
+
+pub mod divergent_value;
+pub mod false_replay_complete;
+pub mod gap;
+pub mod ledger;
+pub mod lost_publish;
+pub mod no_convergence;
+pub mod nonmonotonic;
+pub mod rule;
+pub mod tally;
+pub mod track;
+
+pub use lost_publish::End;
+pub use rule::{Rule, RuleKind};
+pub use tally::{RuleTally, Tally, Violation};

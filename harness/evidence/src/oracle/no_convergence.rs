@@ -1,0 +1,44 @@
+//! Rule `no_convergence`: from each connect, a live client has its replay complete and reaches head
+//! within the bound.
+//!
+//! The clock starts when the client first gets a socket and is *not* restarted by reconnects that
+//! the target's silence forced, or a target that never answers would never be late. A planned fault
+//! stops it. Lateness: undecided when the generator is unfit. Cases still open at the end of the run
+//! within the bound are undecided.
+
+use std::time::Duration;
+
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use crate::record::Micros;
+
+/// Judges a client that took from `since` to `at` to converge, or has not by `at`.
+pub fn judge(
+    client: u32,
+    since: Micros,
+    at: Micros,
+    converged: bool,
+    bound: Duration,
+    tally: &mut Tally,
+) {
+    let waited = Duration::from_micros(at.saturating_sub(since));
+    if waited > bound {
+        let message = if converged {
+            format!("replay complete and at head only after {waited:.1?}; the bound is {bound:?}")
+        } else {
+            format!("no replay complete and at head after {waited:.1?}; the bound is {bound:?}")
+        };
+        let violation = Violation {
+            at_us: since.saturating_add(u64::try_from(bound.as_micros()).unwrap_or(u64::MAX)),
+            rule: Rule::NoConvergence,
+            client: Some(client),
+            topic: None,
+            seqs: None,
+            epoch: None,
+            message,
+        };
+        tally.violate(violation, 0);
+    } else if !converged {
+        tally.undecided(Rule::NoConvergence);
+    }
+}

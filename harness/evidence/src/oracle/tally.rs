@@ -1,0 +1,164 @@
+//! Violations: exact counts, and the earliest of each rule with their story.
+//!
+//! Which violations are kept depends only on the violations, never on how clients were sharded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+use super::rule::Rule;
+use crate::record::Micros;
+
+/// One breach of a rule. Ordered by time first, so that the earliest are kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Violation {
+    /// When it was noticed.
+    pub at_us: Micros,
+    /// The rule.
+    pub rule: Rule,
+    /// The client, where one is concerned.
+    pub client: Option<u32>,
+    /// The topic, where one is concerned.
+    pub topic: Option<TopicId>,
+    /// First and last sequence concerned.
+    pub seqs: Option<(u64, u64)>,
+    /// Number of the subscribe in the client's life.
+    pub epoch: Option<u32>,
+    /// What happened, in a sentence.
+    pub message: String,
+}
+
+/// What one rule found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleTally {
+    /// Breaches.
+    pub violations: u64,
+    /// Breaches that follow from one of an earlier rule.
+    pub consequences: u64,
+    /// Cases that the bounds leave open.
+    pub undecided: u64,
+    /// The earliest breaches.
+    pub kept: BTreeSet<Violation>,
+}
+
+/// What all rules found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    kept_max: usize,
+    rules: BTreeMap<Rule, RuleTally>,
+}
+
+impl Tally {
+    /// An empty tally that keeps up to `kept_max` violations of each rule.
+    #[must_use]
+    pub fn new(kept_max: u32) -> Self {
+        Self {
+            kept_max: kept_max as usize,
+            rules: Rule::ALL.iter().map(|&rule| (rule, RuleTally::default())).collect(),
+        }
+    }
+
+    fn entry(&mut self, rule: Rule) -> &mut RuleTally {
+        self.rules.entry(rule).or_default()
+    }
+
+    /// Counts a violation, and `extra` more that it stands for; keeps it if it is early enough.
+    pub fn violate(&mut self, violation: Violation, extra: u64) {
+        let kept_max = self.kept_max;
+        let tally = self.entry(violation.rule);
+        tally.violations += 1 + extra;
+        tally.kept.insert(violation);
+        while tally.kept.len() > kept_max {
+            tally.kept.pop_last();
+        }
+    }
+
+    /// Counts what follows from a violation of an earlier rule.
+    pub fn consequence(&mut self, rule: Rule) {
+        self.entry(rule).consequences += 1;
+    }
+
+    /// Counts a case that the bounds leave open.
+    pub fn undecided(&mut self, rule: Rule) {
+        self.entry(rule).undecided += 1;
+    }
+
+    /// Adds another tally.
+    pub fn merge(&mut self, other: Self) {
+        for (rule, theirs) in other.rules {
+            let kept_max = self.kept_max;
+            let ours = self.entry(rule);
+            ours.violations += theirs.violations;
+            ours.consequences += theirs.consequences;
+            ours.undecided += theirs.undecided;
+            ours.kept.extend(theirs.kept);
+            while ours.kept.len() > kept_max {
+                ours.kept.pop_last();
+            }
+        }
+    }
+
+    /// What one rule found.
+    #[must_use]
+    pub fn rule(&self, rule: Rule) -> RuleTally {
+        self.rules.get(&rule).cloned().unwrap_or_default()
+    }
+
+    /// Violations of one rule.
+    #[must_use]
+    pub fn count(&self, rule: Rule) -> u64 {
+        self.rules.get(&rule).map_or(0, |tally| tally.violations)
+    }
+
+    /// Violations of all rules.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.rules.values().map(|tally| tally.violations).sum()
+    }
+
+    /// Undecided cases of all rules.
+    #[must_use]
+    pub fn undecided_total(&self) -> u64 {
+        self.rules.values().map(|tally| tally.undecided).sum()
+    }
+
+    /// Every kept violation, earliest first.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Violation> {
+        let all: BTreeSet<_> = self.rules.values().flat_map(|tally| tally.kept.iter()).collect();
+        all.into_iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violation(at_us: Micros) -> Violation {
+        Violation {
+            at_us,
+            rule: Rule::Gap,
+            client: Some(1),
+            topic: None,
+            seqs: None,
+            epoch: None,
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_earliest_are_kept_and_all_are_counted_however_they_come() {
+        let mut late_first = Tally::new(2);
+        for at in [5, 1, 4, 2, 3] {
+            late_first.violate(violation(at), 0);
+        }
+        let (mut left, mut right) = (Tally::new(2), Tally::new(2));
+        [5, 1].into_iter().for_each(|at| left.violate(violation(at), 0));
+        [4, 2, 3].into_iter().for_each(|at| right.violate(violation(at), 0));
+        left.merge(right);
+        assert_eq!(left, late_first);
+        assert_eq!(left.count(Rule::Gap), 5);
+        assert_eq!(left.kept().iter().map(|v| v.at_us).collect::<Vec<_>>(), [1, 2]);
+    }
+}

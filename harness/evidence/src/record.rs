@@ -1,0 +1,277 @@
+//! What the engine tells the judge: typed records, and the [`Sink`] that takes them.
+//!
+//! Records are the only road from sockets to verdicts. They hold facts as a client or publisher saw
+//! them and never a judgement. All times are microseconds from the start of the run on the run's
+//! one monotonic clock.
+
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+/// Microseconds from the start of the run.
+pub type Micros = u64;
+
+/// Takes records. A [`crate::Shard`] judges them as they come; a recording keeps them.
+pub trait Sink {
+    /// Takes one record.
+    fn record(&mut self, record: Record);
+}
+
+impl Sink for Vec<Record> {
+    fn record(&mut self, record: Record) {
+        self.push(record);
+    }
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// A timed operation of a client ended, one way or another.
+    Op(Op),
+    /// A client began a connect: number `attempt` since it was last recovered, from 1.
+    ConnectBegun {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// From 1.
+        attempt: u32,
+    },
+    /// A client's upgrade was accepted.
+    Connected {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+    },
+    /// A client is about to send a subscribe: a new epoch begins on these topics.
+    SubscribeSent {
+        /// The client.
+        client: u32,
+        /// Number of the subscribe in the client's life, from 1.
+        epoch: u32,
+        /// When.
+        at: Micros,
+        /// The topics.
+        topics: Vec<SubscribedTopic>,
+    },
+    /// The ok reply to a subscribe: replay is complete.
+    SubscribeOk {
+        /// The client.
+        client: u32,
+        /// The epoch that the subscribe began.
+        epoch: u32,
+        /// When.
+        at: Micros,
+        /// Where the server says the socket stands.
+        watermarks: Vec<(TopicId, u64)>,
+    },
+    /// An update arrived.
+    Delivered(Delivery),
+    /// A client's socket is gone.
+    Offline {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// Why.
+        cause: OfflineCause,
+    },
+    /// The harness took a client out of the run, at its end.
+    Retired {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+    },
+    /// A command ended, one way or another.
+    Published(Published),
+    /// A worker thread's timer fired late.
+    SchedulerLag {
+        /// When it should have fired.
+        at: Micros,
+        /// By how much it was late.
+        lag_us: Micros,
+    },
+    /// Records that a full recorder had to drop.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// A topic of a subscribe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscribedTopic {
+    /// The topic.
+    pub topic: TopicId,
+    /// The cursor that was sent, if any.
+    pub cursor: Option<u64>,
+    /// The highest sequence that any client had seen by then: a lower bound of the head that the
+    /// client must reach to count as recovered.
+    pub head_seen: u64,
+}
+
+/// Which operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpKind {
+    /// A token was asked for.
+    Mint,
+    /// TCP connect and WebSocket upgrade.
+    Connect,
+    /// `phx_join`.
+    Join,
+    /// `sync:subscribe`.
+    Subscribe,
+    /// A client's heartbeat.
+    Heartbeat,
+}
+
+/// A timed operation of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Op {
+    /// The client.
+    pub client: u32,
+    /// Which operation.
+    pub kind: OpKind,
+    /// When it was due.
+    pub intended: Micros,
+    /// When it was begun.
+    pub start: Micros,
+    /// When it ended.
+    pub done: Micros,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// As asked.
+    Ok,
+    /// No answer in time: enters histograms at the time-out's value, and counts as an error.
+    Timeout,
+    /// Refused for the token or the session.
+    RefusedAuth,
+    /// Refused for a topic or the subscription's shape.
+    RefusedTopic,
+    /// Refused for the client's build, protocol or schema.
+    RefusedIncompatible,
+    /// Refused with `stale_cursor`.
+    StaleCursor,
+    /// The connection could not be made, or broke.
+    ConnectionFailed,
+    /// The answer was not of the contract.
+    ProtocolError,
+    /// Ended by the harness itself (a fault, the end of the run): not the target's doing.
+    Interrupted,
+}
+
+/// Why a socket is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfflineCause {
+    /// A planned fault cut it.
+    Fault {
+        /// The fault's id in the schedule.
+        id: u16,
+        /// When the plan wanted the cut.
+        intended: Micros,
+    },
+    /// The target closed it, with a code or without.
+    ClosedByTarget {
+        /// The close code, if there was a close frame.
+        code: Option<u16>,
+    },
+    /// The connection broke.
+    Broken,
+    /// The client closed it, because a heartbeat had no answer by the next.
+    HeartbeatTimeout,
+    /// The client closed it, because a join or subscribe was not answered or was refused.
+    GaveUp,
+    /// The target closed or crashed the channel, so the client left the socket.
+    ChannelClosed,
+}
+
+/// An update, as it arrived in the push that the clients apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The client.
+    pub client: u32,
+    /// The epoch in force on the topic.
+    pub epoch: u32,
+    /// The topic.
+    pub topic: TopicId,
+    /// The sequence number (watermark).
+    pub seq: u64,
+    /// When the bytes were read from the socket.
+    pub at: Micros,
+    /// Digest of the canonical content: key, version and payload.
+    pub content: u64,
+    /// Whether the payload's hash, where there is one, fits the payload.
+    pub hash_fits: bool,
+    /// What it stems from.
+    pub source: Source,
+}
+
+/// What a delivery stems from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// An event of one of our workers.
+    Event {
+        /// The publish.
+        publish: PublishId,
+        /// When it was intended, if it carries our marker.
+        intended: Option<Micros>,
+        /// Digest of the canonical command payload, if it carries our marker.
+        payload: u64,
+    },
+    /// The state of one of our workers.
+    State {
+        /// Our number of the worker.
+        worker: u16,
+        /// The document's version: the worker's seq of the event that it reflects.
+        version: u64,
+    },
+    /// Somebody else's.
+    Foreign,
+}
+
+/// Which publish of this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PublishId {
+    /// Planned, with a marker: its number.
+    Planned(u32),
+    /// A worker's own event (started, stopped), known by worker and seq.
+    Lifecycle {
+        /// Our number of the worker.
+        worker: u16,
+        /// The worker's seq.
+        seq: u64,
+    },
+}
+
+/// A command that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Which one.
+    pub id: PublishId,
+    /// Our number of the worker it went to.
+    pub worker: u16,
+    /// When it was due.
+    pub intended: Micros,
+    /// When it was begun.
+    pub start: Micros,
+    /// When it ended.
+    pub done: Micros,
+    /// How it ended; only `Ok` is an acknowledgement.
+    pub outcome: Outcome,
+    /// The worker's seq in the acknowledgement.
+    pub worker_seq: Option<u64>,
+    /// Digest of the canonical command payload.
+    pub payload: u64,
+}

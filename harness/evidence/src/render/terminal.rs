@@ -1,0 +1,311 @@
+//! What stands on the terminal when a run ends: the verdict first.
+
+use std::fmt::Write as _;
+
+use khala_plan::metric::{MetricId, MetricKind};
+
+use super::units::{count, duration, duration_or_dash};
+use crate::judge::{Decision, GateVerdict, ObjectiveVerdict, Verdict};
+use crate::report::{MetricLine, RunReport};
+
+/// Whether to write ANSI colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// No escapes at all.
+    Never,
+    /// Verdicts in colour.
+    Always,
+}
+
+impl Colour {
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Never => text.to_owned(),
+            Self::Always => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+
+    fn verdict(self, verdict: Verdict, text: &str) -> String {
+        let code = match verdict {
+            Verdict::Pass => "32",
+            Verdict::Warn | Verdict::Inconclusive => "33",
+            Verdict::Fail => "31",
+        };
+        self.paint(code, text)
+    }
+}
+
+/// Violations shown; the rest are in the bundle.
+const VIOLATIONS_SHOWN: usize = 5;
+/// Reasons shown; the rest are in the bundle.
+const REASONS_SHOWN: usize = 6;
+
+/// The summary of a run.
+#[must_use]
+pub fn render(report: &RunReport, colour: Colour) -> String {
+    let mut out = String::new();
+    head(&mut out, report, colour);
+    gates(&mut out, report, colour);
+    storms(&mut out, report);
+    oracle(&mut out, report);
+    latencies(&mut out, report);
+    generator(&mut out, report);
+    out
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).and_then(|()| out.write_char('\n')).expect("writing to a String");
+}
+
+fn head(out: &mut String, report: &RunReport, colour: Colour) {
+    let code = match report.decision {
+        Decision::Go => "1;32",
+        Decision::Hold => "1;33",
+        Decision::NoGo => "1;31",
+    };
+    let profile = report.scenario.profile.as_ref().map(|p| format!(" ({p})")).unwrap_or_default();
+    line(
+        out,
+        format_args!(
+            "{}  {}{profile}  seed {}  {:.1} s{}",
+            colour.paint(code, &report.decision.to_string()),
+            report.scenario.name,
+            report.scenario.seed,
+            report.duration_s,
+            if report.interrupted { "  INTERRUPTED" } else { "" },
+        ),
+    );
+    for reason in report.reasons.iter().take(REASONS_SHOWN) {
+        line(out, format_args!("  {reason}"));
+    }
+    let hidden = report.reasons.len().saturating_sub(REASONS_SHOWN);
+    if hidden > 0 {
+        line(out, format_args!("  … and {hidden} more reasons in summary.md"));
+    }
+}
+
+fn gates(out: &mut String, report: &RunReport, colour: Colour) {
+    line(out, format_args!("\nGates"));
+    for gate in &report.gates {
+        let Some(verdict) = gate.verdict else {
+            line(out, format_args!("  {:<14}{}", "not judged", gate.name));
+            continue;
+        };
+        let padded = format!("{:<14}", verdict.to_string());
+        line(out, format_args!("  {}{}", colour.verdict(verdict, &padded), gate.name));
+        for objective in shown_objectives(gate) {
+            let ObjectiveVerdict { metric, selector, require, n, .. } = objective;
+            let padded = format!("{:<13}", objective.verdict.to_string());
+            line(
+                out,
+                format_args!(
+                    "    {}{:<50} {:<18} n={:<9} {}",
+                    colour.verdict(objective.verdict, &padded),
+                    format!("{metric}{}", bracketed(selector)),
+                    require,
+                    count(*n),
+                    estimate(objective),
+                ),
+            );
+        }
+        let passed = passed_rules(gate);
+        if passed > 0 {
+            line(out, format_args!("    {:<13}{passed} rules, no violation", "PASS"));
+        }
+    }
+}
+
+/// Rules without a violation are shown as one line; everything else stands for itself.
+fn shown_objectives(gate: &GateVerdict) -> impl Iterator<Item = &ObjectiveVerdict> {
+    gate.objectives.iter().filter(|objective| !is_clean_rule(objective))
+}
+
+fn passed_rules(gate: &GateVerdict) -> usize {
+    gate.objectives.iter().filter(|objective| is_clean_rule(objective)).count()
+}
+
+fn is_clean_rule(objective: &ObjectiveVerdict) -> bool {
+    objective.metric == "violations" && objective.verdict == Verdict::Pass
+}
+
+fn bracketed(selector: &str) -> String {
+    if selector.is_empty() { String::new() } else { format!(" [{selector}]") }
+}
+
+/// The point estimate with its unit, as the claim has it.
+pub(super) fn estimate(objective: &ObjectiveVerdict) -> String {
+    let Some(value) = objective.estimate else { return "–".to_owned() };
+    let metric = MetricId::of(&objective.metric);
+    let latency = metric.is_some_and(|metric| metric.kind() == MetricKind::Latency);
+    if latency && !objective.require.starts_with("count") {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "microseconds of a histogram"
+        )]
+        return duration(value as u64);
+    }
+    if objective.require.starts_with("proportion") {
+        return format!("{:.3} %", value * 100.0);
+    }
+    if objective.require.starts_with("rate") {
+        return format!("{value:.3}/s");
+    }
+    format!("{value}")
+}
+
+fn storms(out: &mut String, report: &RunReport) {
+    if report.faults.is_empty() {
+        return;
+    }
+    line(out, format_args!("\nFaults"));
+    for fault in &report.faults {
+        let effective = fault.effective.map_or_else(|| "unproven".to_owned(), count);
+        line(
+            out,
+            format_args!(
+                "  {} in {}: planned {}, effective {effective} ({})",
+                fault.kind,
+                fault.phase,
+                count(fault.planned),
+                fault.proof
+            ),
+        );
+        for metric in [MetricId::TimeToRecovered, MetricId::ReconnectAttempts] {
+            for sample in report.lines(metric, &fault.phase) {
+                line(out, format_args!("    {}", distribution(sample)));
+            }
+        }
+        if let Some(exposure) = report.exposures.get(&fault.id) {
+            line(
+                out,
+                format_args!(
+                    "    deliveries per client and topic: at least {} before, {} after",
+                    exposure.before_min, exposure.after_min
+                ),
+            );
+        }
+    }
+    line(
+        out,
+        format_args!(
+            "  connects: {} in all, {}/s at the peak; most sockets open at once: {}",
+            count(report.fleet.connects),
+            count(report.fleet.connects_peak_per_s),
+            count(report.fleet.clients_peak)
+        ),
+    );
+}
+
+fn distribution(sample: &MetricLine) -> String {
+    let name = format!(
+        "{}{}",
+        sample.metric.name(),
+        sample.surface.map(|s| format!(" [{}]", s.name())).unwrap_or_default()
+    );
+    let Some(response) = sample.response else { return name };
+    let figure = |value: Option<u64>| match sample.metric.kind() {
+        MetricKind::Latency => duration_or_dash(value),
+        _ => value.map_or_else(|| "–".to_owned(), count),
+    };
+    let censored = if sample.censored > 0 {
+        format!("  {} never", count(sample.censored))
+    } else {
+        String::new()
+    };
+    format!(
+        "{name:<34} p50 {:>9}  p90 {:>9}  p99 {:>9}  max {:>9}  n={}{censored}",
+        figure(response.p50),
+        figure(response.p90),
+        figure(response.p99),
+        figure(Some(response.max)),
+        count(sample.n)
+    )
+}
+
+fn oracle(out: &mut String, report: &RunReport) {
+    let oracle = &report.oracle;
+    let violations: u64 = oracle.violations.values().sum();
+    let undecided: u64 = oracle.undecided.values().sum();
+    line(
+        out,
+        format_args!(
+            "\nOracle\n  {} violations over {} deliveries and {} replay replies judged; {} repeats, {} \
+             redeliveries, {} foreign, {} undecided",
+            count(violations),
+            count(oracle.deliveries),
+            count(oracle.replies),
+            count(oracle.repeats),
+            count(oracle.redelivered),
+            count(oracle.foreign),
+            count(undecided),
+        ),
+    );
+    for violation in oracle.kept.iter().take(VIOLATIONS_SHOWN) {
+        line(out, format_args!("  {}", self::violation(violation)));
+    }
+    let hidden = violations.saturating_sub(VIOLATIONS_SHOWN.min(oracle.kept.len()) as u64);
+    if hidden > 0 {
+        line(out, format_args!("  … and {} more; see violations.ndjson", count(hidden)));
+    }
+}
+
+/// One violation in a line.
+pub(super) fn violation(violation: &crate::oracle::Violation) -> String {
+    let client = violation.client.map(|c| format!(" client {c}")).unwrap_or_default();
+    let topic = violation.topic.map(|t| format!(" {}", t.name())).unwrap_or_default();
+    let seqs = match violation.seqs {
+        Some((first, last)) if first == last => format!(" seq {first}"),
+        Some((first, last)) => format!(" seqs {first}..{last}"),
+        None => String::new(),
+    };
+    format!(
+        "{}{client}{topic}{seqs} at {:.3} s: {}",
+        violation.rule,
+        std::time::Duration::from_micros(violation.at_us).as_secs_f64(),
+        violation.message
+    )
+}
+
+fn latencies(out: &mut String, report: &RunReport) {
+    line(out, format_args!("\nLatency, from the intended start (phase of the intended start)"));
+    let shown = [
+        MetricId::Delivery,
+        MetricId::Publish,
+        MetricId::Connect,
+        MetricId::ReplayBootstrap,
+        MetricId::ResumeToLive,
+        MetricId::HeartbeatRtt,
+    ];
+    for metric in shown {
+        for sample in report.metrics.iter().filter(|line| line.metric == metric) {
+            line(out, format_args!("  {:<8}{}", sample.phase, distribution(sample)));
+        }
+    }
+}
+
+fn generator(out: &mut String, report: &RunReport) {
+    let generator = &report.generator;
+    line(
+        out,
+        format_args!(
+            "\nGenerator\n  {} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
+             descriptors, {} MiB; published {} of {} planned, {} records dropped",
+            generator.worker_threads,
+            generator.cpu_cores,
+            generator.hottest_thread * 100.0,
+            count(generator.descriptors_peak),
+            count(generator.descriptors_limit),
+            generator.memory_peak_mib,
+            count(generator.publishes_begun),
+            count(generator.publishes_planned),
+            generator.dropped_records,
+        ),
+    );
+    for finding in &report.findings {
+        line(
+            out,
+            format_args!("  finding {}: {} ({}×)", finding.name, finding.message, finding.count),
+        );
+    }
+}

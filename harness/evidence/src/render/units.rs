@@ -1,0 +1,49 @@
+//! How figures are written for people.
+
+/// Microseconds, in the unit that suits them.
+pub fn duration(us: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people: three digits matter")]
+    let value = us as f64;
+    if us < 1_000 {
+        format!("{us} µs")
+    } else if us < 1_000_000 {
+        format!("{:.*} ms", usize::from(us < 100_000), value / 1e3)
+    } else {
+        format!("{:.2} s", value / 1e6)
+    }
+}
+
+/// [`duration`], or a dash.
+pub fn duration_or_dash(us: Option<u64>) -> String {
+    us.map_or_else(|| "–".to_owned(), duration)
+}
+
+/// A count, with separators.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!(duration(999), "999 µs");
+        assert_eq!(duration(1_500), "1.5 ms");
+        assert_eq!(duration(150_400), "150 ms");
+        assert_eq!(duration(2_340_000), "2.34 s");
+        assert_eq!(
+            (count(7), count(1_234), count(1_234_567)),
+            ("7".into(), "1,234".into(), "1,234,567".into())
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! `violations.ndjson`: the earliest violations of each rule, one a line.
+
+use khala_wire::topic::TopicId;
+use serde::Serialize;
+
+use super::{RenderError, Renderer};
+use crate::report::RunReport;
+
+pub struct ViolationsNdjson;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    at_us: u64,
+    rule: &'a str,
+    client: Option<u32>,
+    topic: Option<&'a str>,
+    seqs: Option<(u64, u64)>,
+    epoch: Option<u32>,
+    message: &'a str,
+}
+
+impl Renderer for ViolationsNdjson {
+    fn file_name(&self) -> &'static str {
+        "violations.ndjson"
+    }
+
+    fn render(&self, report: &RunReport) -> Result<Vec<u8>, RenderError> {
+        let mut bytes = Vec::new();
+        for violation in &report.oracle.kept {
+            let line = Line {
+                at_us: violation.at_us,
+                rule: violation.rule.name(),
+                client: violation.client,
+                topic: violation.topic.map(TopicId::name),
+                seqs: violation.seqs,
+                epoch: violation.epoch,
+                message: &violation.message,
+            };
+            serde_json::to_writer(&mut bytes, &line)
+                .map_err(|error| RenderError { file: self.file_name(), why: error.to_string() })?;
+            bytes.push(b'\n');
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,393 @@
+//! `run.json`: the single source of every rendering, versioned.
+//!
+//! A reader checks [`RunReport::FORMAT_VERSION`] first. Within a version fields are added, never
+//! renamed and never given another meaning.
+
+use std::collections::BTreeMap;
+
+use khala_plan::metric::{MetricId, MetricKind};
+use khala_plan::surface::Surface;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
+use crate::judge::{Case, Decision, GateVerdict, RunVerdict, Verdict};
+use crate::oracle::{Rule, Violation};
+use crate::record::Micros;
+use crate::shard::exposure::Exposure;
+use crate::shard::metrics::Distribution;
+
+/// One run, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`RunReport::FORMAT_VERSION`].
+    pub format_version: u32,
+    /// What made it.
+    pub tool: Tool,
+    /// Id of the run.
+    pub run_id: String,
+    /// UTC, RFC 3339.
+    pub started_at: String,
+    /// UTC, RFC 3339.
+    pub ended_at: String,
+    /// Seconds from the first arrival to the last client retired.
+    pub duration_s: f64,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+    /// What was run.
+    pub scenario: Scenario,
+    /// GO, NO-GO or HOLD.
+    pub decision: Decision,
+    /// The verdict behind it.
+    pub verdict: Verdict,
+    /// Why, when it is not GO.
+    pub reasons: Vec<String>,
+    /// The gates, the oracle's last.
+    pub gates: Vec<GateVerdict>,
+    /// The oracle.
+    pub oracle: Oracle,
+    /// The clients.
+    pub fleet: Fleet,
+    /// The publishers.
+    pub load: Load,
+    /// The phases, implicit ones included.
+    pub phases: Vec<Phase>,
+    /// Planned against effective.
+    pub faults: Vec<FaultOutcome>,
+    /// Deliveries around each fault, by fault id.
+    pub exposures: BTreeMap<u16, Exposure>,
+    /// What fails nothing but is worth knowing.
+    pub findings: Vec<Finding>,
+    /// The generator itself.
+    pub generator: Generator,
+    /// The target.
+    pub target: TargetFacts,
+    /// Figures, a line for each metric, phase and surface.
+    pub metrics: Vec<MetricLine>,
+    /// What happened in each second.
+    pub series: Vec<Second>,
+}
+
+/// What made the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `khala-harness`
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What was run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The profile, if any.
+    pub profile: Option<String>,
+    /// Root of all randomness.
+    pub seed: u64,
+}
+
+/// The oracle's work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Oracle {
+    /// Deliveries judged.
+    pub deliveries: u64,
+    /// Replies to subscribes judged, a topic each.
+    pub replies: u64,
+    /// Of the deliveries, repeats within a subscription (allowed).
+    pub repeats: u64,
+    /// Of the deliveries, redeliveries after a resume (allowed).
+    pub redelivered: u64,
+    /// Of the deliveries, events of others.
+    pub foreign: u64,
+    /// Distinct (client, seq) applied, by topic.
+    pub applied: BTreeMap<String, u64>,
+    /// Violations by rule; every rule that was judged is listed, with 0.
+    pub violations: BTreeMap<String, u64>,
+    /// What follows from a violation of an earlier rule, by rule.
+    pub consequences: BTreeMap<String, u64>,
+    /// Cases that the bounds leave open, by rule.
+    pub undecided: BTreeMap<String, u64>,
+    /// The earliest violations of each rule.
+    pub kept: Vec<Violation>,
+    /// Whether the topics ran dry at the end within the bound.
+    pub drained: bool,
+}
+
+/// The clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// Planned, by surface.
+    pub clients: BTreeMap<Surface, u64>,
+    /// Most sockets open at once.
+    pub clients_peak: u64,
+    /// Clients live when the run ended.
+    pub clients_live_at_end: u64,
+    /// Connects begun.
+    pub connects: u64,
+    /// Connects begun in the busiest second.
+    pub connects_peak_per_s: u64,
+}
+
+/// The publishers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Load {
+    /// Planned.
+    pub planned: u64,
+    /// Acknowledged, workers' own events included.
+    pub acknowledged: u64,
+    /// Refused or not answered.
+    pub refused: u64,
+}
+
+/// A phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// First microsecond of the run in it.
+    pub start_us: Micros,
+    /// First microsecond after it.
+    pub end_us: Micros,
+    /// Whether objectives that name no phase judge it.
+    pub measure: bool,
+}
+
+/// One line of figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricLine {
+    /// The metric.
+    pub metric: MetricId,
+    /// `us`, `count`, or `of n`.
+    pub unit: String,
+    /// The phase of the intended start.
+    pub phase: String,
+    /// The surface, where clients are concerned.
+    pub surface: Option<Surface>,
+    /// Samples, censored ones included; for counts, the chances.
+    pub n: u64,
+    /// Samples that had not ended when they had to.
+    pub censored: u64,
+    /// Occurrences, for counts and proportions.
+    pub hits: Option<u64>,
+    /// From the intended start: what is gated.
+    pub response: Option<Percentiles>,
+    /// From the actual start: the uncorrected figure.
+    pub service: Option<Percentiles>,
+    /// The samples themselves, for `score` and for renderings.
+    pub samples: Option<Distribution>,
+}
+
+/// What is printed of a histogram; a percentile with fewer than 10 samples beyond it is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Median.
+    pub p50: Option<u64>,
+    /// 90th.
+    pub p90: Option<u64>,
+    /// 99th.
+    pub p99: Option<u64>,
+    /// 99.9th.
+    pub p99_9: Option<u64>,
+    /// Largest.
+    pub max: u64,
+    /// Mean.
+    pub mean: f64,
+}
+
+impl Percentiles {
+    fn of(hist: &crate::hist::Hist) -> Self {
+        Self {
+            p50: hist.median(),
+            p90: hist.percentile(90.0),
+            p99: hist.percentile(99.0),
+            p99_9: hist.percentile(99.9),
+            max: hist.max(),
+            mean: hist.mean(),
+        }
+    }
+}
+
+/// One second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Second {
+    /// From the start of the run.
+    pub second: u32,
+    /// The phase at its start.
+    pub phase: String,
+    /// Sockets open at its end.
+    pub open: u64,
+    /// Its counts.
+    #[serde(flatten)]
+    pub counts: crate::shard::series::Second,
+    /// Median delivery latency of publishes intended in it, in microseconds.
+    pub delivery_p50_us: Option<u64>,
+    /// Largest delivery latency of publishes intended in it, in microseconds.
+    pub delivery_max_us: Option<u64>,
+}
+
+impl RunReport {
+    /// Version of the format.
+    pub const FORMAT_VERSION: u32 = 1;
+
+    /// Puts the report together.
+    #[must_use]
+    pub fn of(case: &Case<'_>, verdict: RunVerdict, tool_version: &str) -> Self {
+        let Case { plan, schedule, facts, settled } = *case;
+        let RunFacts { run_id, started_at, ended_at, duration_us, interrupted, .. } = facts.clone();
+        let by_rule = |count: fn(&crate::oracle::RuleTally) -> u64| -> BTreeMap<String, u64> {
+            let named = |&rule: &Rule| (rule.name().to_owned(), count(&settled.tally.rule(rule)));
+            Rule::ALL.iter().map(named).collect()
+        };
+        let mut clients = BTreeMap::new();
+        for cohort in &plan.fleet.cohorts {
+            *clients.entry(cohort.surface).or_insert(0) += u64::from(cohort.clients);
+        }
+        let series = series(case);
+        Self {
+            format_version: Self::FORMAT_VERSION,
+            tool: Tool { name: "khala-harness".to_owned(), version: tool_version.to_owned() },
+            run_id,
+            started_at,
+            ended_at,
+            duration_s: std::time::Duration::from_micros(duration_us).as_secs_f64(),
+            interrupted,
+            scenario: Scenario {
+                name: plan.name.clone(),
+                description: plan.description.clone(),
+                profile: plan.profile.clone(),
+                seed: plan.seed,
+            },
+            decision: verdict.decision,
+            verdict: verdict.verdict,
+            reasons: verdict.reasons,
+            gates: verdict.gates,
+            oracle: Oracle {
+                deliveries: settled.totals.deliveries,
+                replies: settled.replies,
+                repeats: settled.totals.repeats,
+                redelivered: settled.totals.redelivered,
+                foreign: settled.totals.foreign,
+                applied: settled
+                    .applied
+                    .iter()
+                    .map(|(topic, &count)| (topic.name().to_owned(), count))
+                    .collect(),
+                violations: by_rule(|tally| tally.violations),
+                consequences: by_rule(|tally| tally.consequences),
+                undecided: by_rule(|tally| tally.undecided),
+                kept: settled.tally.kept(),
+                drained: facts.drained,
+            },
+            fleet: Fleet {
+                clients,
+                clients_peak: settled.series.peak_open(),
+                clients_live_at_end: settled.clients_live_at_end,
+                connects: settled.totals.connects,
+                connects_peak_per_s: series
+                    .iter()
+                    .map(|second| second.counts.connects)
+                    .max()
+                    .unwrap_or(0),
+            },
+            load: Load {
+                planned: schedule.publishes.len() as u64,
+                acknowledged: settled.acknowledged,
+                refused: settled.refused,
+            },
+            phases: schedule
+                .phases
+                .iter()
+                .map(|window| Phase {
+                    name: window.name.clone(),
+                    start_us: window.start_us,
+                    end_us: window.end_us,
+                    measure: window.measure,
+                })
+                .collect(),
+            faults: facts.faults.clone(),
+            exposures: settled.exposures.clone(),
+            findings: facts.findings.clone(),
+            generator: facts.generator.clone(),
+            target: facts.target.clone(),
+            metrics: metric_lines(case),
+            series,
+        }
+    }
+
+    /// The lines of one metric in one phase.
+    pub fn lines<'a>(
+        &'a self,
+        metric: MetricId,
+        phase: &'a str,
+    ) -> impl Iterator<Item = &'a MetricLine> + 'a {
+        self.metrics.iter().filter(move |line| line.metric == metric && line.phase == phase)
+    }
+}
+
+fn phase_name(case: &Case<'_>, phase: u16) -> String {
+    case.schedule.phases.get(usize::from(phase)).map_or_else(String::new, |w| w.name.clone())
+}
+
+fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
+    let metrics = &case.settled.metrics;
+    let mut lines: Vec<_> = metrics
+        .distributions()
+        .iter()
+        .map(|(key, sample)| MetricLine {
+            metric: key.metric,
+            unit: if key.metric.kind() == MetricKind::Latency { "us" } else { "count" }.to_owned(),
+            phase: phase_name(case, key.phase),
+            surface: key.surface,
+            n: sample.len(),
+            censored: sample.censored(),
+            hits: None,
+            response: Some(Percentiles::of(&sample.response)),
+            service: Some(Percentiles::of(&sample.service)),
+            samples: Some(sample.clone()),
+        })
+        .collect();
+    lines.extend(metrics.counts().iter().map(|(key, count)| MetricLine {
+        metric: key.metric,
+        unit: "of n".to_owned(),
+        phase: phase_name(case, key.phase),
+        surface: key.surface,
+        n: count.all,
+        censored: 0,
+        hits: Some(count.hits),
+        response: None,
+        service: None,
+        samples: None,
+    }));
+    lines
+}
+
+fn series(case: &Case<'_>) -> Vec<Second> {
+    let all: Vec<u16> = (0_u16..).take(case.schedule.phases.len()).collect();
+    let delivery = case.settled.metrics.distribution(MetricId::Delivery, &all, None);
+    let rows = case.settled.series.rows();
+    rows.map(|(second, counts, open)| {
+        let latency = delivery.clusters.get(&second);
+        let phase = case.schedule.phase_at(u64::from(second) * 1_000_000);
+        Second {
+            second,
+            phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
+            open,
+            counts,
+            delivery_p50_us: latency.and_then(median),
+            delivery_max_us: latency.and_then(|sparse| sparse.iter().last().map(|(v, _)| v)),
+        }
+    })
+    .collect()
+}
+
+fn median(sparse: &crate::hist::Sparse) -> Option<u64> {
+    let half = sparse.len().div_ceil(2);
+    let mut seen = 0;
+    sparse.iter().find_map(|(value, count)| {
+        seen += u64::from(count);
+        (seen >= half).then_some(value)
+    })
+}

@@ -1,0 +1,219 @@
+//! The measured figures of a shard: histograms and counts by (metric, phase, surface), made lazily.
+//!
+//! Everything here is a sum of integers or a histogram, so that merging is exact in any order.
+
+use std::collections::BTreeMap;
+
+use khala_plan::metric::{Clustering, MetricId, MetricKind};
+use khala_plan::surface::Surface;
+use serde::{Deserialize, Serialize};
+
+use crate::hist::{Hist, Sparse};
+use crate::pairs;
+use crate::record::Micros;
+
+/// Groups that clients are hashed into, for the design effect.
+pub const CLIENT_GROUPS: u32 = 64;
+
+/// What a cell belongs to. No surface where no client is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// The metric.
+    pub metric: MetricId,
+    /// Index of the phase of the intended start.
+    pub phase: u16,
+    /// The client's surface.
+    pub surface: Option<Surface>,
+}
+
+/// A latency or magnitude.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// From the intended start: what is gated.
+    pub response: Hist,
+    /// From the actual start: the uncorrected figure beside it.
+    pub service: Hist,
+    /// Samples by cluster (second of the run, or group of clients), for the design effect.
+    #[serde(with = "pairs")]
+    pub clusters: BTreeMap<u32, Sparse>,
+}
+
+impl Distribution {
+    fn merge(&mut self, other: &Self) {
+        self.response.merge(&other.response);
+        self.service.merge(&other.service);
+        for (&cluster, theirs) in &other.clusters {
+            self.clusters.entry(cluster).or_default().merge(theirs);
+        }
+    }
+
+    /// Samples, censored ones included.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.clusters.values().map(Sparse::len).sum()
+    }
+
+    /// Whether there is no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Samples that had not ended when they had to.
+    #[must_use]
+    pub fn censored(&self) -> u64 {
+        self.clusters.values().map(Sparse::censored).sum()
+    }
+}
+
+/// Bad over all, or occurrences (`all` then says out of how many chances, where that is known).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Bad ones, or occurrences.
+    pub hits: u64,
+    /// All.
+    pub all: u64,
+    /// (hits, all) by cluster.
+    #[serde(with = "pairs")]
+    pub clusters: BTreeMap<u32, (u64, u64)>,
+}
+
+impl Count {
+    fn merge(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.all += other.all;
+        for (&cluster, &(hits, all)) in &other.clusters {
+            let ours = self.clusters.entry(cluster).or_default();
+            ours.0 += hits;
+            ours.1 += all;
+        }
+    }
+}
+
+/// All figures of a shard.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    #[serde(with = "pairs")]
+    distributions: BTreeMap<Key, Distribution>,
+    #[serde(with = "pairs")]
+    counts: BTreeMap<Key, Count>,
+    #[serde(with = "pairs")]
+    scheduler_lag: BTreeMap<u16, Hist>,
+}
+
+/// The cluster of a sample.
+fn cluster(clustering: Clustering, client: u32, intended: Micros) -> u32 {
+    match clustering {
+        Clustering::Seconds => u32::try_from(intended / 1_000_000).unwrap_or(u32::MAX),
+        // Hashed, so that neighbours in the ramp or on one source address do not share a group.
+        Clustering::Clients => {
+            let digest = khala_wire::canonical::digest64(&client.to_le_bytes());
+            u32::try_from(digest % u64::from(CLIENT_GROUPS)).unwrap_or(0)
+        }
+    }
+}
+
+impl Metrics {
+    /// Adds a sample of a distribution. `client` and `intended` choose the cluster.
+    pub fn sample(&mut self, key: Key, client: u32, intended: Micros, response: u64, service: u64) {
+        debug_assert!(matches!(key.metric.kind(), MetricKind::Latency | MetricKind::Magnitude));
+        let cell = self.distributions.entry(key).or_default();
+        cell.response.add(response);
+        cell.service.add(service);
+        let cluster = cluster(key.metric.clustering(), client, intended);
+        cell.clusters.entry(cluster).or_default().add(response);
+    }
+
+    /// Adds a sample that had not ended after `waited`: beyond every threshold.
+    pub fn censored(&mut self, key: Key, client: u32, intended: Micros, waited: u64) {
+        let cell = self.distributions.entry(key).or_default();
+        cell.response.add(waited);
+        cell.service.add(waited);
+        let cluster = cluster(key.metric.clustering(), client, intended);
+        cell.clusters.entry(cluster).or_default().add_censored();
+    }
+
+    /// Adds `hits` out of `all`.
+    pub fn count(&mut self, key: Key, client: u32, at: Micros, hits: u64, all: u64) {
+        let cell = self.counts.entry(key).or_default();
+        cell.hits += hits;
+        cell.all += all;
+        let cluster = cluster(key.metric.clustering(), client, at);
+        let group = cell.clusters.entry(cluster).or_default();
+        group.0 += hits;
+        group.1 += all;
+    }
+
+    /// Adds a timer's lateness.
+    pub fn scheduler_lag(&mut self, phase: u16, lag_us: Micros) {
+        self.scheduler_lag.entry(phase).or_default().add(lag_us);
+    }
+
+    /// Adds another shard's.
+    pub fn merge(&mut self, other: &Self) {
+        for (&key, theirs) in &other.distributions {
+            self.distributions.entry(key).or_default().merge(theirs);
+        }
+        for (&key, theirs) in &other.counts {
+            self.counts.entry(key).or_default().merge(theirs);
+        }
+        for (&phase, theirs) in &other.scheduler_lag {
+            self.scheduler_lag.entry(phase).or_default().merge(theirs);
+        }
+    }
+
+    /// Distributions by key.
+    #[must_use]
+    pub fn distributions(&self) -> &BTreeMap<Key, Distribution> {
+        &self.distributions
+    }
+
+    /// Counts by key.
+    #[must_use]
+    pub fn counts(&self) -> &BTreeMap<Key, Count> {
+        &self.counts
+    }
+
+    /// The distribution over some phases and, where one is named, of one surface.
+    #[must_use]
+    pub fn distribution(
+        &self,
+        metric: MetricId,
+        phases: &[u16],
+        surface: Option<Surface>,
+    ) -> Distribution {
+        let mut all = Distribution::default();
+        for (key, cell) in &self.distributions {
+            if key.metric == metric && selected(key, phases, surface) {
+                all.merge(cell);
+            }
+        }
+        all
+    }
+
+    /// The count over some phases and, where one is named, of one surface.
+    #[must_use]
+    pub fn count_of(&self, metric: MetricId, phases: &[u16], surface: Option<Surface>) -> Count {
+        let mut all = Count::default();
+        for (key, cell) in &self.counts {
+            if key.metric == metric && selected(key, phases, surface) {
+                all.merge(cell);
+            }
+        }
+        all
+    }
+
+    /// How late the generator's timers were over some phases.
+    #[must_use]
+    pub fn lag(&self, phases: &[u16]) -> Hist {
+        let mut all = Hist::default();
+        for (_, hist) in self.scheduler_lag.iter().filter(|(phase, _)| phases.contains(phase)) {
+            all.merge(hist);
+        }
+        all
+    }
+}
+
+fn selected(key: &Key, phases: &[u16], surface: Option<Surface>) -> bool {
+    phases.contains(&key.phase) && (surface.is_none() || key.surface == surface)
+}
