@@ -121,15 +121,16 @@ impl<'a> Frame<'a> {
     }
 }
 
+// In alphabetical order, as a real runtime writes it.
 #[derive(Serialize)]
 struct V1Out<'a, P> {
-    topic: &'a str,
     event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    join_ref: Option<&'a RawValue>,
     payload: &'a P,
     #[serde(rename = "ref")]
     msg_ref: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    join_ref: Option<&'a RawValue>,
+    topic: &'a str,
 }
 
 /// Writes a frame with any payload.
@@ -175,14 +176,8 @@ mod tests {
         let frame = Frame::parse(Vsn::V2, text).expect("a frame");
         assert_eq!((frame.join_ref_number(), frame.ref_number()), (Some(1), Some(2)));
         let payload: &RawValue = frame.payload;
-        let again = encode(
-            Vsn::V2,
-            frame.join_ref,
-            frame.msg_ref,
-            &frame.channel,
-            &frame.event,
-            &payload,
-        );
+        let again =
+            encode(Vsn::V2, frame.join_ref, frame.msg_ref, &frame.channel, &frame.event, &payload);
         assert_eq!(again, text);
     }
 

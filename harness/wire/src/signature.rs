@@ -76,8 +76,7 @@ mod tests {
 
     #[test]
     fn verifies_what_it_signed_and_nothing_else() {
-        let payload =
-            SignedPayload { exp: 200, iat: 100, nonce: "n".into(), user_id: "1".into() };
+        let payload = SignedPayload { exp: 200, iat: 100, nonce: "n".into(), user_id: "1".into() };
         let header = sign(b"key", &payload);
         assert_eq!(verify(b"key", &header, 150), Ok(payload));
         assert_eq!(verify(b"other", &header, 150), Err(SignatureDeny::Mac));
