@@ -1,2 +1,40 @@
-//! The command line of khala-harness.
-fn main() {}
+//! The command line of khala-harness: arguments in, a command run, an exit code out.
+//!
+//! Results go to standard output, progress and logs to standard error. What every exit code means
+//! is in [`exit`].
+
+mod args;
+mod bundle;
+mod commands;
+mod exit;
+mod live;
+mod scenario;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    start_log();
+    let ended = match args.command {
+        args::Command::Run(run) => commands::run::run(&run),
+        args::Command::Check(check) => commands::check::run(&check),
+        args::Command::Reference(reference) => commands::reference::run(&reference),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("{}", failure.message.trim_end());
+            failure.exit.into()
+        }
+    }
+}
+
+/// `KHALA_LOG` chooses what is logged, as in `khala_engine=debug`; warnings by default.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KHALA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,1 +1,23 @@
-//! Executes a Plan on tokio and feeds evidence: clients, publishers, faults, probes.
+//! Executes a plan on tokio and feeds evidence: clients, publishers, faults, probes.
+//!
+//! Generic over [`khala_evidence::Sink`]: what a run saw leaves this crate as records and in no
+//! other way. It judges nothing.
+
+pub mod client;
+pub mod clock;
+pub mod error;
+pub mod fault;
+pub mod heads;
+pub mod http;
+pub mod mint;
+pub mod observe;
+pub mod preflight;
+pub mod probe;
+pub mod publisher;
+pub mod run;
+pub mod target;
+pub mod transport;
+pub mod worker;
+
+pub use error::SetupError;
+pub use run::{Options, Outcome, run};

@@ -1,0 +1,78 @@
+//! `reference`: the reference runtime alone, as a target for others or as a run's child.
+
+use std::io::{Read as _, Write as _};
+
+use anyhow::Context as _;
+use khala_engine::target::child::env;
+use khala_reference::{Config, Server};
+use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key, KeyRing};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::args;
+use crate::exit::{Exit, Failure};
+use crate::signals;
+
+/// Threads of the runtime.
+const THREADS: usize = 2;
+
+/// Serves until a signal comes, or the parent goes.
+pub fn run(reference: &args::Reference) -> Result<Exit, Failure> {
+    if reference.with_parent {
+        // SIGKILL: a runtime whose harness was killed has nobody left to be graceful for.
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .context("cannot ask for a signal on the parent's death")?;
+    }
+    rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of descriptors")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    runtime.block_on(serve(reference))
+}
+
+async fn serve(reference: &args::Reference) -> Result<Exit, Failure> {
+    let server = Server::bind(reference.listen, config(reference))
+        .await
+        .map_err(|error| Failure::new(Exit::Setup, error))?;
+    let token = signals::quiet_token().context("cannot handle signals")?;
+    if reference.with_parent {
+        end_with_standard_input(token.clone());
+    }
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", serde_json::json!({ "listening": server.local_addr().to_string() }))
+        .and_then(|()| stdout.flush())
+        .context("cannot say where it listens")?;
+    server.run(token).await.map_err(|error| Failure::new(Exit::Internal, error))?;
+    Ok(Exit::Go)
+}
+
+fn config(reference: &args::Reference) -> Config {
+    let mut config = Config::default();
+    let from_env = |name: &str| std::env::var(name).ok();
+    if let Some(key) = from_env(env::SYNC_KEY) {
+        let issuer = from_env("RUNTIME_SYNC_TOKEN_ISSUER").unwrap_or(DEFAULT_ISSUER.to_owned());
+        let audience =
+            from_env("RUNTIME_SYNC_TOKEN_AUDIENCE").unwrap_or(DEFAULT_AUDIENCE.to_owned());
+        config.sync_keys = KeyRing::new(vec![Key::new(DEFAULT_KID, key)], issuer, audience);
+    }
+    if let Some(key) = from_env(env::SESSION_KEY) {
+        config.session_key = Some(key.into_bytes());
+    }
+    config.signature_secret = from_env(env::SIGNATURE_SECRET).map(String::into_bytes);
+    config.admin_token = from_env(env::ADMIN_TOKEN);
+    config.defects = reference.defect.clone();
+    config.seed = reference.seed;
+    config
+}
+
+/// The parent holds the other end: when it goes, whatever way, the pipe closes.
+fn end_with_standard_input(token: CancellationToken) {
+    std::thread::spawn(move || {
+        let mut nothing = [0_u8; 64];
+        let mut stdin = std::io::stdin();
+        while matches!(stdin.read(&mut nothing), Ok(read) if read > 0) {}
+        token.cancel();
+    });
+}

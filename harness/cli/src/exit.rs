@@ -1,0 +1,78 @@
+//! What the exit codes mean. Scripts and rollout stages act on them: they never change meaning.
+
+use std::process::ExitCode;
+
+use khala_evidence::judge::Decision;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: GO, or the command did what it was asked.
+    Go,
+    /// 99: NO-GO, something is broken.
+    NoGo,
+    /// 95: HOLD, nothing follows from the run.
+    Hold,
+    /// 100: no target, or the run could not be set up.
+    Setup,
+    /// 104: the scenario, a profile, a gate file or an override is invalid.
+    InvalidScenario,
+    /// 105: interrupted; evidence was written.
+    Interrupted,
+    /// 1: a bug, or a file that cannot be written.
+    Internal,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Go => 0,
+            Self::NoGo => 99,
+            Self::Hold => 95,
+            Self::Setup => 100,
+            Self::InvalidScenario => 104,
+            Self::Interrupted => 105,
+            Self::Internal => 1,
+        }
+    }
+}
+
+impl From<Decision> for Exit {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Go => Self::Go,
+            Decision::NoGo => Self::NoGo,
+            Decision::Hold => Self::Hold,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// A command that could not do what it was asked: one message, and the code to end with.
+#[derive(Debug)]
+pub struct Failure {
+    /// The code.
+    pub exit: Exit,
+    /// What, where, and what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure whose message is an error's.
+    pub fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
+        Self { exit, message: format!("error: {error}") }
+    }
+}
+
+/// Errors that nobody expected.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { exit: Exit::Internal, message: format!("error: {error:#}") }
+    }
+}

@@ -1,0 +1,43 @@
+//! From the command line to a plan: reads the files that the plan crate may not.
+
+use std::io::IsTerminal as _;
+
+use khala_plan::{Loaded, Options, Sources};
+
+use crate::args;
+use crate::exit::{Exit, Failure};
+
+/// Whether escapes may be written to a stream.
+pub fn colour_on(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Reads, resolves and checks a scenario; warnings go to standard error.
+pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
+    let path = scenario.file.display().to_string();
+    let invalid = |message: String| Failure::new(Exit::InvalidScenario, message);
+    let text = std::fs::read_to_string(&scenario.file).map_err(|error| {
+        invalid(format!("{path}: {error}; name a scenario file, such as scenarios/smoke.toml"))
+    })?;
+    let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut set = scenario.set.clone();
+    set.extend(scenario.worker_threads.map(|n| format!("generator.worker_threads={n}")));
+    let options = Options {
+        profile: scenario.profile.clone(),
+        set,
+        defects: scenario.defect.iter().map(ToString::to_string).collect(),
+        seed: scenario.seed,
+        env: &environment,
+    };
+    let sources = Sources { path: &path, text: &text, loader: &loader };
+    let colour = colour_on(std::io::stderr().is_terminal());
+    let loaded = khala_plan::load(&sources, &options).map_err(|diagnostics| Failure {
+        exit: Exit::InvalidScenario,
+        message: diagnostics.render(colour),
+    })?;
+    if !loaded.warnings.is_empty() {
+        eprintln!("{}", loaded.warnings.render(colour));
+    }
+    Ok(loaded)
+}

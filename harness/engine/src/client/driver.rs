@@ -1,0 +1,345 @@
+//! Drives one machine with a real socket: waits, dials, reads, writes, and is cut when told so.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use khala_evidence::record::{Micros, Outcome, Sink};
+use khala_plan::Plan;
+use khala_plan::model::DisconnectStyle;
+use khala_plan::schedule::Identity;
+use khala_wire::PROTOCOL_VERSION;
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::machine::{Action, Machine, Phase, World};
+use super::reader::Reader;
+use crate::clock::Clock;
+use crate::heads::LocalHeads;
+use crate::mint::Minter;
+use crate::target::Target;
+use crate::transport::{self, Dial, Socket};
+
+/// How long a goodbye may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a thread's clients share.
+pub struct Surroundings<S> {
+    /// The run's clock.
+    pub clock: Clock,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The target.
+    pub target: Arc<Target>,
+    /// Takes the records.
+    pub sink: RefCell<S>,
+    /// Reads batches.
+    pub reader: RefCell<Reader>,
+    /// What any client has seen.
+    pub heads: LocalHeads,
+    /// Mints.
+    pub minter: Minter,
+    /// `User-Agent` of every request.
+    pub user_agent: String,
+}
+
+impl<S: Sink> Surroundings<S> {
+    fn with<R>(&self, act: impl FnOnce(&mut World<'_, S>) -> R) -> R {
+        let mut sink = self.sink.borrow_mut();
+        let mut reader = self.reader.borrow_mut();
+        act(&mut World { sink: &mut *sink, reader: &mut reader, heads: &self.heads })
+    }
+}
+
+/// What a client is told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Cut the socket.
+    Cut {
+        /// The fault.
+        fault: u16,
+        /// When the plan wanted it.
+        intended: Micros,
+        /// How it looks to the target.
+        style: DisconnectStyle,
+    },
+    /// Leave the run.
+    Retire,
+}
+
+/// How a client is told. Holds one order: a later one replaces an earlier one not yet taken.
+#[derive(Debug, Default)]
+pub struct Control {
+    order: Cell<Option<Order>>,
+    given: Notify,
+    /// The client's state, for progress and for the drain.
+    pub view: RefCell<View>,
+}
+
+/// What a thread shows of a client.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// Whether it has a socket.
+    pub online: bool,
+    /// Whether replay is complete.
+    pub live: bool,
+    /// Whether it has left the run.
+    pub retired: bool,
+    /// Whether it is at head on every topic.
+    cursors: Vec<(khala_wire::topic::TopicId, Option<u64>)>,
+}
+
+impl View {
+    /// Whether the client has applied all that any client has seen.
+    #[must_use]
+    pub fn at_head(&self, heads: &LocalHeads) -> bool {
+        self.cursors.iter().all(|&(topic, cursor)| cursor.unwrap_or(0) >= heads.seq(topic))
+    }
+}
+
+impl Control {
+    /// Gives an order.
+    pub fn give(&self, order: Order) {
+        self.order.set(Some(order));
+        self.given.notify_one();
+    }
+
+    async fn taken(&self) -> Order {
+        loop {
+            if let Some(order) = self.order.take() {
+                return order;
+            }
+            self.given.notified().await;
+        }
+    }
+}
+
+/// One client and all it needs.
+pub struct Driver<S> {
+    /// What the thread shares.
+    pub around: Rc<Surroundings<S>>,
+    /// The machine.
+    pub machine: Machine,
+    /// The client's number.
+    pub client: u32,
+    /// Who it is.
+    pub identity: Identity,
+    /// What its tokens ask for.
+    pub scopes: Vec<String>,
+    /// How to connect.
+    pub dial: Dial,
+    /// How it is told.
+    pub control: Rc<Control>,
+}
+
+/// What ended a wait.
+enum Waited<T> {
+    Done(T),
+    Order(Order),
+}
+
+impl<S: Sink> Driver<S> {
+    /// Runs the client until it is retired.
+    pub async fn run(mut self) {
+        loop {
+            let order = match self.machine.phase() {
+                Phase::Waiting(until) => self.wait(until).await,
+                Phase::Connecting => self.connect().await,
+                // A machine is online only inside `converse`, which leaves it when it is not.
+                Phase::Online | Phase::Stopped => Some(self.control.taken().await),
+            };
+            self.show();
+            if order == Some(Order::Retire) {
+                let now = self.around.clock.now();
+                self.around.with(|world| self.machine.retire(now, world));
+                self.control.view.borrow_mut().retired = true;
+                return;
+            }
+            // A cut without a socket hits nothing: the target's side will show it.
+        }
+    }
+
+    fn show(&self) {
+        let mut view = self.control.view.borrow_mut();
+        view.online = self.machine.phase() == Phase::Online;
+        view.live = self.machine.is_live();
+        view.cursors.clear();
+        view.cursors.extend(self.machine.cursors());
+    }
+
+    async fn wait(&mut self, until: Micros) -> Option<Order> {
+        let control = Rc::clone(&self.control);
+        tokio::select! {
+            order = control.taken() => Some(order),
+            () = tokio::time::sleep_until(self.around.clock.instant(until)) => {
+                let now = self.around.clock.now();
+                self.around.with(|world| self.machine.tick(now, world));
+                None
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Option<Order> {
+        let control = Rc::clone(&self.control);
+        let around = Rc::clone(&self.around);
+        let waited = tokio::select! {
+            order = control.taken() => Waited::Order(order),
+            socket = self.dialled() => Waited::Done(socket),
+        };
+        match waited {
+            Waited::Order(Order::Retire) => Some(Order::Retire),
+            Waited::Order(order) => {
+                // The dial was dropped half-way; it counts for nothing and is begun again.
+                let now = around.clock.now();
+                around.with(|world| {
+                    self.machine.connect_failed(now, now, Outcome::Interrupted, world)
+                });
+                Some(order)
+            }
+            Waited::Done(None) => None,
+            Waited::Done(Some((socket, start, done))) => {
+                let first = around.with(|world| self.machine.connected(start, done, world));
+                self.show();
+                self.converse(socket, first).await
+            }
+        }
+    }
+
+    /// A socket with the times it was begun and done; `None` when the machine knows why not.
+    async fn dialled(&mut self) -> Option<(Socket, Micros, Micros)> {
+        let around = Rc::clone(&self.around);
+        let clock = around.clock;
+        let mint_start = clock.now();
+        let jti = format!("{}-{mint_start}", self.identity.session);
+        let minted = around
+            .minter
+            .mint(&around.plan, &around.target, &self.identity, &self.scopes, jti)
+            .await;
+        let start = clock.now();
+        let outcome = minted.as_ref().map_or_else(|outcome| *outcome, |_| Outcome::Ok);
+        around.with(|world| self.machine.minted(mint_start, start, outcome, world));
+        let token = minted.ok()?;
+        let path = format!(
+            "{}?token={token}&vsn=2.0.0&client=khala-harness&client_build_id={}\
+             &protocol_version={PROTOCOL_VERSION}&schema_version=1",
+            around.target.socket_path,
+            env!("CARGO_PKG_VERSION"),
+        );
+        let dialled = transport::dial(&self.dial, &path).await;
+        let done = clock.now();
+        match dialled {
+            Ok(socket) => Some((socket, start, done)),
+            Err(error) => {
+                tracing::debug!(client = self.client, %error, "connect failed");
+                let outcome = error.outcome();
+                around.with(|world| self.machine.connect_failed(start, done, outcome, world));
+                None
+            }
+        }
+    }
+
+    /// Talks until the machine is offline. Returns an order that is not yet carried out.
+    async fn converse(&mut self, mut socket: Socket, first: Action) -> Option<Order> {
+        let around = Rc::clone(&self.around);
+        let control = Rc::clone(&self.control);
+        let clock = around.clock;
+        let mut action = first;
+        loop {
+            match std::mem::replace(&mut action, Action::None) {
+                Action::None | Action::Connect | Action::Close | Action::Stop => {}
+                Action::Send(text) => {
+                    // Bounded: a target that does not read for this long is gone.
+                    let sent = tokio::time::timeout(
+                        around.plan.target.request_timeout,
+                        socket.send(Message::text(text)),
+                    );
+                    if !matches!(sent.await, Ok(Ok(()))) {
+                        around.with(|world| self.machine.broken(clock.now(), world));
+                    }
+                }
+            }
+            if self.machine.phase() != Phase::Online {
+                self.show();
+                // In the background, so that a slow goodbye does not delay the reconnect.
+                tokio::task::spawn_local(close(socket, None));
+                return None;
+            }
+            let deadline = clock.instant(self.machine.deadline());
+            let waited = tokio::select! {
+                biased;
+                order = control.taken() => Waited::Order(order),
+                message = socket.next() => Waited::Done(Some(message)),
+                () = tokio::time::sleep_until(deadline) => Waited::Done(None),
+            };
+            match waited {
+                Waited::Order(Order::Cut { fault, intended, style }) => {
+                    let now = clock.now();
+                    around.with(|world| self.machine.cut(now, fault, intended, world));
+                    self.show();
+                    cut(socket, style);
+                    return None;
+                }
+                Waited::Order(Order::Retire) => {
+                    let now = clock.now();
+                    around.with(|world| self.machine.retire(now, world));
+                    close(socket, None).await;
+                    return Some(Order::Retire);
+                }
+                Waited::Done(None) => {
+                    action = around.with(|world| self.machine.tick(clock.now(), world));
+                }
+                Waited::Done(Some(message)) => {
+                    let now = clock.now();
+                    action = match message {
+                        Some(Ok(Message::Text(text))) => {
+                            let read_at = socket.get_ref().read_at();
+                            let read_at = read_at.map_or(now, |instant| clock.since(instant));
+                            around.with(|world| self.machine.text(read_at, now, &text, world))
+                        }
+                        Some(Ok(Message::Close(frame))) => {
+                            let code = frame.map(|frame| frame.code.into());
+                            around.with(|world| self.machine.closed(now, code, world));
+                            Action::None
+                        }
+                        Some(Ok(_)) => Action::None,
+                        Some(Err(_)) | None => {
+                            around.with(|world| self.machine.broken(now, world));
+                            Action::None
+                        }
+                    };
+                    self.show();
+                }
+            }
+        }
+    }
+}
+
+fn cut(socket: Socket, style: DisconnectStyle) {
+    match style {
+        DisconnectStyle::Reset => {
+            // Where the option fails the close is a FIN, and the target's side will show it.
+            let _ = socket.get_ref().abort_on_close();
+            drop(socket);
+        }
+        DisconnectStyle::Close { code } => {
+            tokio::task::spawn_local(close(socket, Some(code)));
+        }
+    }
+}
+
+async fn close(mut socket: Socket, code: Option<u16>) {
+    let frame = CloseFrame {
+        code: code.map_or(CloseCode::Normal, CloseCode::from),
+        reason: "".into(),
+    };
+    let goodbye = async {
+        if socket.close(Some(frame)).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+}

@@ -1,0 +1,5 @@
+//! Simulated clients: the machine without I/O, the reader of batches, and the driver with sockets.
+
+pub mod driver;
+pub mod machine;
+pub mod reader;

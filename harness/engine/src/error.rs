@@ -1,0 +1,68 @@
+//! What keeps a run from beginning: the user's or the world's doing, one sentence each.
+
+use std::io;
+use std::net::IpAddr;
+
+/// A run could not be set up. Nothing was sent but the probes that the message names.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Too few descriptors.
+    #[error(
+        "the plan needs about {needed} file descriptors in the harness and the limit is {limit}: \
+         lower fleet.clients, or raise the hard limit (ulimit -Hn)"
+    )]
+    Descriptors {
+        /// Needed.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
+    /// The target is not on this machine.
+    #[error(
+        "{url}: {address} is not a loopback address; for now only targets on this machine are \
+         served, so that nobody's production meets a storm by mistake"
+    )]
+    NotLoopback {
+        /// The target's URL.
+        url: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The URL cannot be used.
+    #[error("target.url `{url}`: {why}; write it as http://127.0.0.1:4000")]
+    BadUrl {
+        /// As written.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nothing useful answers there.
+    #[error("no Khala runtime at {url}: {why}. Tried: {}", tried.join("; "))]
+    NoTarget {
+        /// The target's URL.
+        url: String,
+        /// What is wrong.
+        why: String,
+        /// Each probe, in order.
+        tried: Vec<String>,
+    },
+    /// A secret is not there.
+    #[error("{what} is read from {from}, which is not there: {why}")]
+    Secret {
+        /// What it is for.
+        what: String,
+        /// Where it is read from.
+        from: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The reference runtime did not start.
+    #[error("the reference runtime did not start: {0}")]
+    Reference(String),
+    /// A worker could not be created on the target.
+    #[error("cannot create a worker on the target, so nothing could be published: {0}")]
+    Workers(String),
+    /// Threads or runtimes could not be made.
+    #[error("cannot start the generator: {0}")]
+    Generator(#[from] io::Error),
+}

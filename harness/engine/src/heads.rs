@@ -1,0 +1,92 @@
+//! What any client of the run has seen: heads of the topics, and which publishes came out.
+//!
+//! The only state that worker threads share while clients run. Written through only when a thread
+//! sees something new to it, so a delivery costs a thread-local comparison and no more.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use khala_wire::topic::{KNOWN, TopicId};
+
+/// The shared part.
+#[derive(Debug)]
+pub struct Heads {
+    seqs: [AtomicU64; KNOWN.len()],
+    publishes: Vec<AtomicU64>,
+}
+
+impl Heads {
+    /// Nothing seen yet, of so many planned publishes.
+    #[must_use]
+    pub fn new(publishes: usize) -> Self {
+        Self {
+            seqs: std::array::from_fn(|_| AtomicU64::new(0)),
+            publishes: (0..publishes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Highest seq of a topic that any client has seen.
+    #[must_use]
+    pub fn seq(&self, topic: TopicId) -> u64 {
+        self.seqs[usize::from(topic.0)].load(Ordering::Relaxed)
+    }
+
+    /// Whether any client has seen publish `n`.
+    #[must_use]
+    pub fn has_seen(&self, n: u32) -> bool {
+        let (word, bit) = place(n);
+        self.publishes.get(word).is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    /// Enters a seq.
+    pub fn saw_seq(&self, topic: TopicId, seq: u64) {
+        self.seqs[usize::from(topic.0)].fetch_max(seq, Ordering::Relaxed);
+    }
+
+    /// Enters a publish.
+    pub fn saw_publish(&self, n: u32) {
+        let (word, bit) = place(n);
+        if let Some(word) = self.publishes.get(word) {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+fn place(n: u32) -> (usize, u64) {
+    (n as usize / 64, 1 << (n % 64))
+}
+
+/// One thread's view: knows what it has entered already.
+#[derive(Debug)]
+pub struct LocalHeads {
+    shared: std::sync::Arc<Heads>,
+    seqs: RefCell<[u64; KNOWN.len()]>,
+}
+
+impl LocalHeads {
+    /// A view of the shared part.
+    #[must_use]
+    pub fn new(shared: std::sync::Arc<Heads>) -> Self {
+        Self { shared, seqs: RefCell::new([0; KNOWN.len()]) }
+    }
+
+    /// A delivery of `seq`, of publish `n` if it was one of ours.
+    pub fn saw(&self, topic: TopicId, seq: u64, publish: Option<u32>) {
+        let mut seqs = self.seqs.borrow_mut();
+        let known = &mut seqs[usize::from(topic.0)];
+        if seq > *known {
+            *known = seq;
+            self.shared.saw_seq(topic, seq);
+            // A publish is new to the thread exactly when its seq is.
+            if let Some(n) = publish {
+                self.shared.saw_publish(n);
+            }
+        }
+    }
+
+    /// Highest seq of a topic that any client has seen.
+    #[must_use]
+    pub fn seq(&self, topic: TopicId) -> u64 {
+        self.shared.seq(topic)
+    }
+}

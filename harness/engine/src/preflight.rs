@@ -1,0 +1,157 @@
+//! Before anything is sent: descriptors, the target's address, and whether it speaks Khala.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use futures_util::{SinkExt, StreamExt};
+use khala_plan::Plan;
+use khala_plan::schedule::Schedule;
+use khala_wire::CHANNEL;
+use khala_wire::frame::{self, Frame, Vsn};
+use khala_wire::message::event;
+use khala_wire::payload::{Empty, ReplyRef, Status, error_code};
+use serde_json::value::RawValue;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::error::SetupError;
+use crate::http::Http;
+use crate::mint::Minter;
+use crate::target::{Target, scopes};
+use crate::transport::{self, Dial, Socket};
+
+/// Raises the soft limit of descriptors to the hard one and checks that the plan fits.
+///
+/// # Errors
+/// When it does not fit.
+pub fn descriptors(plan: &Plan) -> Result<u64, SetupError> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX)?;
+    let needed = khala_plan::estimate::planned_descriptors(plan);
+    if needed > limit { Err(SetupError::Descriptors { needed, limit }) } else { Ok(limit) }
+}
+
+/// The address behind a base URL; loopback only.
+///
+/// # Errors
+/// When the URL cannot be used, or leads off this machine.
+pub fn address(url: &str) -> Result<(String, SocketAddr), SetupError> {
+    let bad = |why: &str| SetupError::BadUrl { url: url.to_owned(), why: why.to_owned() };
+    let rest = url.strip_prefix("http://").ok_or_else(|| bad("it does not start with http://"))?;
+    let authority = rest.trim_end_matches('/');
+    if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
+        return Err(bad("it is more than scheme, host and port"));
+    }
+    let with_port =
+        if authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            authority.to_owned()
+        } else {
+            format!("{authority}:80")
+        };
+    let address = with_port
+        .to_socket_addrs()
+        .map_err(|error| bad(&error.to_string()))?
+        .next()
+        .ok_or_else(|| bad("the host has no address"))?;
+    if !address.ip().is_loopback() {
+        return Err(SetupError::NotLoopback { url: url.to_owned(), address: address.ip() });
+    }
+    Ok((format!("http://{authority}"), address))
+}
+
+/// Connects one client, joins, and leaves: whatever answers must speak Khala.
+///
+/// # Errors
+/// What was wrong, and all that was tried, within the plan's time-outs.
+pub async fn speaks_khala(plan: &Plan, target: &Target, user_agent: &str) -> Result<(), SetupError> {
+    let mut tried = Vec::new();
+    match probe(plan, target, user_agent, &mut tried).await {
+        Ok(()) => Ok(()),
+        Err(why) => Err(SetupError::NoTarget { url: target.base_url.clone(), why, tried }),
+    }
+}
+
+async fn probe(
+    plan: &Plan,
+    target: &Target,
+    user_agent: &str,
+    tried: &mut Vec<String>,
+) -> Result<(), String> {
+    let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
+    let minter = Minter::new(http);
+    let mut who = Schedule::identity(plan, 0);
+    who.session = format!("{}-preflight", who.session);
+    let scopes = scopes(plan, 0);
+    tried.push("a sync token".to_owned());
+    let token = minter
+        .mint(plan, target, &who, &scopes, "preflight".to_owned())
+        .await
+        .map_err(|outcome| format!("no sync token could be had ({outcome:?})"))?;
+
+    let dial = Dial {
+        address: target.address,
+        source: None,
+        timeout: plan.target.connect_timeout,
+        user_agent: user_agent.to_owned(),
+    };
+    tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
+    let path = format!("{}?token={token}&vsn=2.0.0", target.socket_path);
+    let mut socket = transport::dial(&dial, &path).await.map_err(|error| error.to_string())?;
+
+    tried.push(format!("{} on {CHANNEL}", event::JOIN));
+    let join = async {
+        let reference = frame::string_ref(1);
+        let text =
+            frame::encode(Vsn::V2, Some(&reference), Some(&reference), CHANNEL, event::JOIN, &Empty {});
+        socket.send(Message::text(text)).await.map_err(|error| error.to_string())?;
+        joined(&mut socket).await
+    };
+    let answer = tokio::time::timeout(plan.target.connect_timeout, join).await;
+    let answer = answer
+        .map_err(|_| format!("the join was not answered within {:?}", plan.target.connect_timeout));
+    // The goodbye is a courtesy: the answer stands without it.
+    let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
+    answer?
+}
+
+async fn joined(socket: &mut Socket) -> Result<(), String> {
+    while let Some(message) = socket.next().await {
+        let text = match message.map_err(|error| error.to_string())? {
+            Message::Text(text) => text,
+            Message::Close(frame) => {
+                let code = frame.map_or(1005, |frame| u16::from(frame.code));
+                return Err(format!("it accepted the upgrade and closed with code {code}"));
+            }
+            _ => continue,
+        };
+        let frame = Frame::parse(Vsn::V2, &text)
+            .map_err(|error| format!("it answered the join with something else: {error}"))?;
+        if frame.event != event::REPLY {
+            if frame.event == event::JOIN {
+                return Err("it sent the join back: it echoes, it does not speak Khala".to_owned());
+            }
+            continue;
+        }
+        let reply: ReplyRef<'_> = serde_json::from_str(frame.payload.get())
+            .map_err(|error| format!("its reply is not a Phoenix reply: {error}"))?;
+        return match reply.status {
+            Status::Ok => Ok(()),
+            Status::Error => {
+                let response: &RawValue = reply.response;
+                Err(format!("it refused the join: {}", error_code(response)))
+            }
+        };
+    }
+    Err("it accepted the upgrade and closed without a word".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_a_target() {
+        assert!(address("http://127.0.0.1:4000").is_ok());
+        assert!(matches!(address("http://192.0.2.1:4000"), Err(SetupError::NotLoopback { .. })));
+        for url in ["127.0.0.1:4000", "https://127.0.0.1", "http://", "http://a:1/b"] {
+            assert!(matches!(address(url), Err(SetupError::BadUrl { .. })), "{url}");
+        }
+    }
+}

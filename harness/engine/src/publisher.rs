@@ -1,0 +1,289 @@
+//! Open-loop publishers: every command starts when it is due, whatever became of the others.
+//!
+//! One thread of its own, so that a storm among the clients does not delay the commands. Commands
+//! under way are bounded, and a cap on begun commands per second keeps a stalled generator from
+//! making up for lost time with a burst; what waits for either is late, and its latency says so,
+//! because it runs from the intended start.
+
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use governor::{Quota, RateLimiter};
+use khala_evidence::record::{Micros, Outcome, PublishId, Published, Record, Sink};
+use khala_plan::Plan;
+use khala_plan::draw::{self, Purpose};
+use khala_plan::schedule::{PlannedPublish, Schedule};
+use khala_wire::canonical::digest64;
+use khala_wire::command::{
+    CreateWorker, Data, StopWorker, WORKERS_PATH, WorkerCreated, WorkerStopped,
+    worker_events_path, worker_stop_path,
+};
+use rand::RngExt;
+use serde::Deserialize;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::clock::Clock;
+use crate::http::{Http, HttpError};
+use crate::target::Target;
+use crate::worker::Stage;
+
+/// Commands under way at once.
+const IN_FLIGHT_MAX: usize = 1_024;
+/// Commands begun in a second, over the plan's own rate: headroom for catching up.
+const CAP_HEADROOM: f64 = 4.0;
+/// Type of every event.
+const EVENT_TYPE: &str = "worker.progress";
+
+/// Names of the workers that the plan's loads need, in order of their numbers.
+#[must_use]
+pub fn worker_names(plan: &Plan, run_id: &str) -> Vec<String> {
+    let prefix = &plan.fleet.name_prefix;
+    (0_u16..)
+        .zip(&plan.loads)
+        .flat_map(|(load, spec)| {
+            (0..spec.workers).map(move |worker| format!("{prefix}-{run_id}-w{load}-{worker}"))
+        })
+        .collect()
+}
+
+/// Number of a load's first worker.
+fn first_worker(plan: &Plan, load: u16) -> u32 {
+    plan.loads.iter().take(usize::from(load)).map(|spec| spec.workers).sum()
+}
+
+/// The user on whose behalf commands are sent.
+fn command_user(plan: &Plan) -> String {
+    format!("{}-publisher", plan.fleet.name_prefix)
+}
+
+/// Creates the workers.
+///
+/// # Errors
+/// What the target said to the first that it did not create.
+pub async fn create_workers(
+    plan: &Plan,
+    target: &Target,
+    http: &Http,
+    names: &[String],
+) -> Result<(), HttpError> {
+    let user = command_user(plan);
+    for name in names {
+        let body = CreateWorker { worker_id: name.clone(), workspace_ref: None };
+        let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
+        let headers = target.credentials.command_headers(&user, format!("create-{name}"));
+        let _: Data<WorkerCreated> = http.post(WORKERS_PATH, &headers, body).await?;
+    }
+    Ok(())
+}
+
+/// Stops the workers; returns those that remain, with the reason.
+pub async fn stop_workers(
+    plan: &Plan,
+    target: &Target,
+    http: &Http,
+    names: &[String],
+) -> Vec<(String, HttpError)> {
+    let user = command_user(plan);
+    let mut remaining = Vec::new();
+    for name in names {
+        let body = StopWorker { reason: "run ended".to_owned() };
+        let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
+        let headers = target.credentials.command_headers(&user, format!("stop-{name}"));
+        let stopped: Result<Data<WorkerStopped>, _> =
+            http.post(&worker_stop_path(name), &headers, body).await;
+        if let Err(error) = stopped {
+            remaining.push((name.clone(), error));
+        }
+    }
+    remaining
+}
+
+/// All that the publishers' thread needs.
+pub struct Setup {
+    /// The run's clock.
+    pub clock: Clock,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Its schedule.
+    pub schedule: Arc<Schedule>,
+    /// The target.
+    pub target: Arc<Target>,
+    /// Id of the run.
+    pub run_id: String,
+    /// `User-Agent`.
+    pub user_agent: String,
+    /// Names of the workers, by number.
+    pub workers: Vec<String>,
+    /// How far the run is; publishing ends with it.
+    pub stage: watch::Receiver<Stage>,
+    /// Publishes begun so far.
+    pub begun: Arc<AtomicU64>,
+}
+
+/// Starts the thread; it ends when every command has ended, and gives its sink back together with
+/// the acknowledged publishes.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn spawn<S: Sink + Send + 'static>(
+    setup: Setup,
+    sink: S,
+) -> std::io::Result<JoinHandle<(S, Vec<u32>)>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new()
+        .name("khala-publisher".to_owned())
+        .spawn(move || LocalSet::new().block_on(&runtime, publish_all(setup, sink)))
+}
+
+struct Publisher {
+    setup: Setup,
+    http: Http,
+}
+
+async fn publish_all<S: Sink>(setup: Setup, mut sink: S) -> (S, Vec<u32>) {
+    for (worker, _) in (0_u16..).zip(&setup.workers) {
+        // Created before the run began, and acknowledged: `worker.started` is owed to everybody.
+        sink.record(Record::Published(Published {
+            id: PublishId::Lifecycle { worker, seq: 1 },
+            worker,
+            intended: 0,
+            start: 0,
+            done: 0,
+            outcome: Outcome::Ok,
+            worker_seq: Some(1),
+            payload: 0,
+        }));
+    }
+    let timeout = setup.plan.target.request_timeout;
+    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout);
+    let cap = RateLimiter::direct(Quota::per_second(cap_per_s(&setup.plan)));
+    let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+    let mut stage = setup.stage.clone();
+    let publisher = Rc::new(Publisher { setup, http });
+    let mut under_way = JoinSet::new();
+    let mut acknowledged = Vec::new();
+    let schedule = Arc::clone(&publisher.setup.schedule);
+    for planned in &schedule.publishes {
+        let due = publisher.setup.clock.instant(planned.at_us);
+        let ended = tokio::select! {
+            _ = stage.wait_for(|stage| *stage >= Stage::Retire) => true,
+            () = async {
+                tokio::time::sleep_until(due).await;
+                cap.until_ready().await;
+            } => false,
+        };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
+        if ended {
+            break;
+        }
+        publisher.setup.begun.fetch_add(1, Ordering::Relaxed);
+        let (publisher, planned) = (Rc::clone(&publisher), *planned);
+        under_way.spawn_local(async move {
+            let published = publisher.publish(planned).await;
+            drop(permit);
+            published
+        });
+        while let Some(Ok(published)) = under_way.try_join_next() {
+            enter(published, &mut sink, &mut acknowledged);
+        }
+    }
+    // Bounded: each command is timed out.
+    while let Some(Ok(published)) = under_way.join_next().await {
+        enter(published, &mut sink, &mut acknowledged);
+    }
+    (sink, acknowledged)
+}
+
+fn enter<S: Sink>(published: Published, sink: &mut S, acknowledged: &mut Vec<u32>) {
+    if let (Outcome::Ok, PublishId::Planned(n)) = (published.outcome, published.id) {
+        acknowledged.push(n);
+    }
+    sink.record(Record::Published(published));
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a checked plan's rate is positive and far below 2^32"
+)]
+fn cap_per_s(plan: &Plan) -> NonZeroU32 {
+    let rate: f64 = plan.loads.iter().map(|load| load.rate_per_s).sum();
+    NonZeroU32::new((rate * CAP_HEADROOM).ceil() as u32 + 10).unwrap_or(NonZeroU32::MAX)
+}
+
+/// What is read of an acknowledgement: its payload is ours and known.
+#[derive(Deserialize)]
+struct Acknowledgement {
+    seq: u64,
+}
+
+impl Publisher {
+    async fn publish(&self, planned: PlannedPublish) -> Published {
+        let Setup { clock, plan, target, workers, run_id, .. } = &self.setup;
+        let number = first_worker(plan, planned.load) + u32::from(planned.worker);
+        let worker = u16::try_from(number).unwrap_or(u16::MAX);
+        let size = plan.loads[usize::from(planned.load)].payload_bytes;
+        let payload = payload(plan.seed, run_id, planned.n, planned.at_us, size);
+        let body =
+            format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{payload}}}}}"#);
+        let nonce = format!("{run_id}-{}", planned.n);
+        let headers = target.credentials.command_headers(&command_user(plan), nonce);
+        let path = worker_events_path(&workers[usize::from(worker)]);
+        let start = clock.now();
+        let answer: Result<Data<Acknowledgement>, HttpError> =
+            self.http.post(&path, &headers, Bytes::from(body)).await;
+        let done = clock.now();
+        let (outcome, worker_seq) = match answer {
+            Ok(answer) => (Outcome::Ok, Some(answer.data.seq)),
+            Err(error) => {
+                tracing::debug!(n = planned.n, %error, "publish failed");
+                (error.outcome(), None)
+            }
+        };
+        Published {
+            id: PublishId::Planned(planned.n),
+            worker,
+            intended: planned.at_us,
+            start,
+            done,
+            outcome,
+            worker_seq,
+            payload: digest64(payload.as_bytes()),
+        }
+    }
+}
+
+/// A command's payload: the marker and a filling, as canonical JSON of `size` bytes.
+fn payload(seed: u64, run_id: &str, n: u32, at_us: Micros, size: u32) -> String {
+    let head = format!(
+        r#"{{"khala_harness":{{"at_us":{at_us},"n":{n},"run":"{run_id}"}},"pad":""#
+    );
+    let pad = (size as usize).saturating_sub(head.len() + 2);
+    let mut random = draw::rng(seed, Purpose::Payload, n.into(), 0);
+    let letters = (0..pad).map(|_| char::from(random.random_range(b'a'..=b'z')));
+    head.chars().chain(letters).chain("\"}".chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_wire::canonical::canonical_json;
+    use khala_wire::marker::marker_of;
+
+    use super::*;
+
+    #[test]
+    fn a_payload_is_canonical_marked_of_its_size_and_the_same_for_the_same_seed() {
+        let text = payload(42, "run1", 7, 1_000_000, 256);
+        let value = serde_json::from_str(&text).expect("json");
+        assert_eq!(canonical_json(&value), text);
+        assert_eq!(text.len(), 256);
+        let marker = marker_of(&text).expect("marked");
+        assert_eq!((marker.n, marker.at_us, &*marker.run), (7, 1_000_000, "run1"));
+        assert_eq!(text, payload(42, "run1", 7, 1_000_000, 256));
+    }
+}

@@ -1,0 +1,164 @@
+//! The target of a run: where it is, which keys open it, and how its side is counted.
+
+pub mod child;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::header::{AUTHORIZATION, HeaderName};
+use khala_plan::model::{Mint, Plan};
+use khala_plan::schedule::Identity;
+use khala_wire::metrics::{FanoutMetrics, METRICS_PATH};
+use khala_wire::signature::{self, SIGNATURE_HEADER, SignedPayload};
+use khala_wire::token::{CLAIMS_VERSION, Claims, Key};
+use serde::Serialize;
+
+use crate::clock::unix_seconds;
+use crate::http::{Header, Http, HttpError};
+
+/// Life of a command's signature, in seconds.
+const SIGNATURE_TTL_S: i64 = 60;
+
+/// A target that is ready.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// `http://host:port`
+    pub base_url: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Path of the socket.
+    pub socket_path: String,
+    /// What opens it.
+    pub credentials: Credentials,
+}
+
+/// What opens a target. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Key that sync tokens are signed with, when the harness mints.
+    pub sync_key: Option<Key>,
+    /// `iss` of sync tokens.
+    pub issuer: String,
+    /// `aud` of sync tokens.
+    pub audience: String,
+    /// Key that session access tokens are signed with, when the control service mints.
+    pub session_key: Option<Key>,
+    /// One token for all, made elsewhere.
+    pub static_token: Option<String>,
+    /// Secret of the command path's signature.
+    pub signature_secret: Option<Vec<u8>>,
+    /// Bearer of the operators' view.
+    pub admin_token: Option<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+/// Claims of a session access token of the control service.
+#[derive(Serialize)]
+struct SessionClaims<'a> {
+    did: &'a str,
+    exp: i64,
+    iss: &'a str,
+    org: &'a str,
+    scopes: &'a [String],
+    sid: &'a str,
+    sub: &'a str,
+}
+
+/// `iss` of session access tokens.
+const SESSION_ISSUER: &str = "khala-control";
+
+impl Credentials {
+    /// Claims of a client's sync token.
+    #[must_use]
+    pub fn claims(&self, who: &Identity, scopes: Vec<String>, ttl: Duration, jti: String) -> Claims {
+        let now = unix_seconds();
+        Claims {
+            aud: self.audience.clone(),
+            exp: now + i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX / 2),
+            iat: now,
+            iss: self.issuer.clone(),
+            jti,
+            nbf: now,
+            oa_claims_version: CLAIMS_VERSION.to_owned(),
+            oa_client_build_id: None,
+            oa_client_surface: None,
+            oa_device_id: Some(who.device.clone()),
+            oa_org_id: Some(who.org.clone()),
+            oa_protocol_version: None,
+            oa_schema_version: None,
+            oa_session_id: Some(who.session.clone()),
+            oa_sync_scopes: scopes,
+            oa_user_id: Some(who.user.clone()),
+            sub: format!("user:{}", who.user),
+        }
+    }
+
+    /// Bearer header with a client's session access token.
+    #[must_use]
+    pub fn session_header(&self, who: &Identity, scopes: &[String]) -> Option<Header> {
+        let claims = SessionClaims {
+            did: &who.device,
+            exp: unix_seconds() + 3_600,
+            iss: SESSION_ISSUER,
+            org: &who.org,
+            scopes,
+            sid: &who.session,
+            sub: &who.user,
+        };
+        let token = self.session_key.as_ref()?.sign(&claims).ok()?;
+        Some((AUTHORIZATION, format!("Bearer {token}")))
+    }
+
+    /// Headers of the command path.
+    #[must_use]
+    pub fn command_headers(&self, user: &str, nonce: String) -> Vec<Header> {
+        let mut headers = vec![(
+            HeaderName::from_static(khala_wire::command::USER_ID_HEADER),
+            user.to_owned(),
+        )];
+        if let Some(secret) = &self.signature_secret {
+            let iat = unix_seconds();
+            let exp = iat + SIGNATURE_TTL_S;
+            let payload = SignedPayload { exp, iat, nonce, user_id: user.to_owned() };
+            let name = HeaderName::from_static(SIGNATURE_HEADER);
+            headers.push((name, signature::sign(secret, &payload)));
+        }
+        headers
+    }
+}
+
+impl Target {
+    /// The operators' view.
+    ///
+    /// # Errors
+    /// When it cannot be read: not every target shows it.
+    pub async fn metrics(&self, http: &Http) -> Result<FanoutMetrics, HttpError> {
+        let bearer = |token: &String| (AUTHORIZATION, format!("Bearer {token}"));
+        let headers: Vec<Header> = self.credentials.admin_token.iter().map(bearer).collect();
+        http.get(&format!("{METRICS_PATH}?topic_limit=20"), &headers).await
+    }
+}
+
+/// Scopes that a client asks for: its topics.
+#[must_use]
+pub fn scopes(plan: &Plan, cohort: u16) -> Vec<String> {
+    let cohort = &plan.fleet.cohorts[usize::from(cohort)];
+    cohort.topics.iter().map(|topic| topic.name().to_owned()).collect()
+}
+
+/// `iss` and `aud` that the plan's tokens carry.
+#[must_use]
+pub fn token_names(plan: &Plan) -> (String, String) {
+    match &plan.auth.mint {
+        Mint::Hs256 { issuer, audience, .. } => (issuer.clone(), audience.clone()),
+        Mint::Control | Mint::Static { .. } => (
+            khala_wire::token::DEFAULT_ISSUER.to_owned(),
+            khala_wire::token::DEFAULT_AUDIENCE.to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,177 @@
+//! TCP connect and WebSocket upgrade of a client, with explicit buffer sizes.
+//!
+//! The socket stamps each read, so that a message's time is when its bytes left the kernel, not
+//! when the client got round to it.
+
+use std::cell::Cell;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use khala_evidence::record::Outcome;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WsError;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+/// Read buffer of a client. tungstenite's default, 128 KiB, would be 640 MiB at 5,000 clients.
+const READ_BUFFER: usize = 8 * 1024;
+/// Writes gathered before a flush.
+const WRITE_BUFFER: usize = 4 * 1024;
+/// Largest backlog of writes; a client sends little.
+const WRITE_BUFFER_MAX: usize = 256 * 1024;
+/// Largest message taken: a client must survive more than the documented 2 MiB a batch.
+const MESSAGE_MAX: usize = 16 * 1024 * 1024;
+
+/// A client's socket.
+pub type Socket = WebSocketStream<Stamped>;
+
+/// A TCP stream that remembers when it was last read from.
+#[derive(Debug)]
+pub struct Stamped {
+    inner: TcpStream,
+    read_at: Rc<Cell<Option<Instant>>>,
+}
+
+impl Stamped {
+    /// When bytes were last read.
+    #[must_use]
+    pub fn read_at(&self) -> Option<Instant> {
+        self.read_at.get()
+    }
+
+    /// Makes the coming close an abort: RST instead of FIN.
+    ///
+    /// # Errors
+    /// When the socket option cannot be set.
+    pub fn abort_on_close(&self) -> io::Result<()> {
+        socket2::SockRef::from(&self.inner).set_linger(Some(Duration::ZERO))
+    }
+}
+
+impl AsyncRead for Stamped {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.read_at.set(Some(Instant::now()));
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for Stamped {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Where and how to connect.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    /// Address of the target.
+    pub address: SocketAddr,
+    /// Address to connect from; `None` leaves it to the kernel.
+    pub source: Option<Ipv4Addr>,
+    /// How long connect and upgrade may take together.
+    pub timeout: Duration,
+    /// `User-Agent`.
+    pub user_agent: String,
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// Nothing answered in time.
+    #[error("no answer from {0} within {1:?}")]
+    Timeout(SocketAddr, Duration),
+    /// The connection could not be made, or broke.
+    #[error("cannot connect to {0}: {1}")]
+    Connection(SocketAddr, io::Error),
+    /// The upgrade was refused with this HTTP status.
+    #[error("the upgrade was refused with HTTP {0}")]
+    Refused(u16),
+    /// The answer was not an upgrade.
+    #[error("the answer was not a WebSocket upgrade: {0}")]
+    Protocol(String),
+}
+
+impl DialError {
+    /// How the operation counts.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Timeout(..) => Outcome::Timeout,
+            Self::Connection(..) => Outcome::ConnectionFailed,
+            Self::Refused(401 | 403) => Outcome::RefusedAuth,
+            Self::Refused(_) | Self::Protocol(_) => Outcome::ProtocolError,
+        }
+    }
+}
+
+/// Connects and upgrades. `path_and_query` holds the token: it never reaches an error.
+///
+/// # Errors
+/// As [`DialError`] says.
+pub async fn dial(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError> {
+    match tokio::time::timeout(dial.timeout, upgrade(dial, path_and_query)).await {
+        Ok(result) => result,
+        Err(_) => Err(DialError::Timeout(dial.address, dial.timeout)),
+    }
+}
+
+async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError> {
+    let connection = |error| DialError::Connection(dial.address, error);
+    let socket = match dial.address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .map_err(connection)?;
+    if let Some(source) = dial.source {
+        socket.bind(SocketAddr::from((source, 0))).map_err(connection)?;
+    }
+    let stream = socket.connect(dial.address).await.map_err(connection)?;
+    stream.set_nodelay(true).map_err(connection)?;
+    let stamped = Stamped { inner: stream, read_at: Rc::new(Cell::new(None)) };
+
+    let mut request = format!("ws://{}{path_and_query}", dial.address)
+        .into_client_request()
+        .map_err(|_| DialError::Protocol("the request could not be built".to_owned()))?;
+    let user_agent = HeaderValue::from_str(&dial.user_agent)
+        .map_err(|_| DialError::Protocol("the User-Agent is not a header value".to_owned()))?;
+    request.headers_mut().insert("User-Agent", user_agent);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_BUFFER_MAX)
+        .max_message_size(Some(MESSAGE_MAX))
+        .max_frame_size(Some(MESSAGE_MAX));
+    match tokio_tungstenite::client_async_with_config(request, stamped, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(WsError::Http(response)) => Err(DialError::Refused(response.status().as_u16())),
+        Err(WsError::Io(error)) => Err(connection(error)),
+        Err(error) => Err(DialError::Protocol(error.to_string())),
+    }
+}

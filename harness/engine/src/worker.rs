@@ -1,0 +1,251 @@
+//! A worker thread: one current-thread runtime, its share of the clients, its own sink.
+//!
+//! Clients are dealt out by number and never move. Nothing is shared with other threads but
+//! [`Heads`], the stage of the run, and a few numbers for progress.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use khala_evidence::record::{Record, Sink};
+use khala_plan::Plan;
+use khala_plan::schedule::{PlannedFault, Schedule};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::client::driver::{Control, Driver, Order, Surroundings};
+use crate::client::machine::{Machine, Settings};
+use crate::client::reader::Reader;
+use crate::clock::{Clock, micros};
+use crate::fault;
+use crate::heads::{Heads, LocalHeads};
+use crate::http::Http;
+use crate::mint::Minter;
+use crate::target::{Target, scopes};
+use crate::transport::Dial;
+
+/// How often a thread measures how late its timers are.
+const LAG_PROBE_EVERY: Duration = Duration::from_millis(20);
+/// How often a thread shows its numbers.
+const SHOW_EVERY: Duration = Duration::from_millis(200);
+/// How long the goodbyes of all clients may take.
+const RETIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How far the run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Phases and drain.
+    Running,
+    /// Everybody leaves.
+    Retire,
+}
+
+/// Numbers of a thread, for progress and for the drain.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Clients with a socket.
+    pub online: AtomicU64,
+    /// Clients with replay complete.
+    pub live: AtomicU64,
+    /// Live clients that have not applied all that any client has seen.
+    pub behind: AtomicU64,
+    /// When the last of these numbers was shown, in microseconds of the run.
+    pub shown_at: AtomicU64,
+}
+
+/// All that a thread needs.
+#[derive(Clone)]
+pub struct Setup {
+    /// Which thread, from 0.
+    pub index: u32,
+    /// The run's clock.
+    pub clock: Clock,
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// Its schedule.
+    pub schedule: Arc<Schedule>,
+    /// The target.
+    pub target: Arc<Target>,
+    /// What any client has seen.
+    pub heads: Arc<Heads>,
+    /// Id of the run.
+    pub run_id: String,
+    /// `User-Agent`.
+    pub user_agent: String,
+    /// Our workers, name to number.
+    pub workers: HashMap<String, u16>,
+    /// How far the run is.
+    pub stage: watch::Receiver<Stage>,
+    /// Where numbers are shown.
+    pub numbers: Arc<Numbers>,
+}
+
+/// Starts a thread; it ends after [`Stage::Retire`] and gives its sink back.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn spawn<S: Sink + Send + 'static>(setup: Setup, sink: S) -> std::io::Result<JoinHandle<S>> {
+    let name = format!("{THREAD_PREFIX}{}", setup.index);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(move || LocalSet::new().block_on(&runtime, work(setup, sink)))
+}
+
+/// Start of the worker threads' names.
+pub const THREAD_PREFIX: &str = "khala-worker-";
+
+async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
+    let Setup { plan, target, clock, .. } = setup.clone();
+    let http = Http::new(&target.base_url, &setup.user_agent, plan.target.request_timeout);
+    let around = Rc::new(Surroundings {
+        clock,
+        plan: Arc::clone(&plan),
+        target,
+        sink: std::cell::RefCell::new(sink),
+        reader: std::cell::RefCell::new(Reader::new(setup.run_id.clone(), setup.workers.clone())),
+        heads: LocalHeads::new(Arc::clone(&setup.heads)),
+        minter: Minter::new(http),
+        user_agent: setup.user_agent.clone(),
+    });
+
+    let mut controls: HashMap<u32, Rc<Control>> = HashMap::new();
+    let mut clients = tokio::task::JoinSet::new();
+    for driver in drivers(&setup, &around) {
+        controls.insert(driver.client, Rc::clone(&driver.control));
+        clients.spawn_local(driver.run());
+    }
+    let mut chores = tokio::task::JoinSet::new();
+    for planned in &setup.schedule.faults {
+        let targets: Vec<_> =
+            planned.targets.iter().filter_map(|id| controls.get(id)).map(Rc::clone).collect();
+        chores.spawn_local(inject(clock, planned.clone(), targets));
+    }
+    chores.spawn_local(probe_lag(Rc::clone(&around)));
+    let shown: Vec<_> = controls.values().map(Rc::clone).collect();
+    chores.spawn_local(show(Rc::clone(&around), shown, Arc::clone(&setup.numbers)));
+
+    let mut stage = setup.stage.clone();
+    // An error means that the run's end of the channel is gone: leave as well.
+    let _ = stage.wait_for(|stage| *stage >= Stage::Retire).await;
+    chores.shutdown().await;
+    controls.values().for_each(|control| control.give(Order::Retire));
+    let everybody = async { while clients.join_next().await.is_some() {} };
+    if tokio::time::timeout(RETIRE_TIMEOUT, everybody).await.is_err() {
+        clients.shutdown().await;
+    }
+    drop(controls);
+    match Rc::try_unwrap(around) {
+        Ok(around) => around.sink.into_inner(),
+        // Only tasks hold the other ends, and all have been joined or aborted.
+        Err(_) => unreachable!("a task outlived its JoinSet"),
+    }
+}
+
+fn drivers<S: Sink>(
+    setup: &Setup,
+    around: &Rc<Surroundings<S>>,
+) -> impl Iterator<Item = Driver<S>> {
+    let plan = &setup.plan;
+    let settings: Vec<_> = plan
+        .fleet
+        .cohorts
+        .iter()
+        .map(|cohort| {
+            Rc::new(Settings {
+                seed: plan.seed,
+                topics: cohort.topics.clone(),
+                backoff: cohort.backoff,
+                heartbeat: cohort.heartbeat,
+                replay_batch_size: cohort.replay_batch_size,
+                request_timeout: plan.target.request_timeout,
+                apply: plan.target.apply,
+            })
+        })
+        .collect();
+    let threads = plan.generator.worker_threads.max(1);
+    let mine = setup.schedule.arrivals.iter().filter(move |a| a.client % threads == setup.index);
+    mine.map(move |arrival| {
+        let cohort = &settings[usize::from(arrival.cohort)];
+        let mut identity = Schedule::identity(plan, arrival.client);
+        // Two runs must not share a session: revocation and eviction go by it.
+        identity.session = format!("{}-{}", identity.session, setup.run_id);
+        Driver {
+            around: Rc::clone(around),
+            machine: Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us),
+            client: arrival.client,
+            identity,
+            scopes: scopes(plan, arrival.cohort),
+            dial: Dial {
+                address: setup.target.address,
+                source: source_address(plan, arrival.client),
+                timeout: plan.target.connect_timeout,
+                user_agent: setup.user_agent.clone(),
+            },
+            control: Rc::default(),
+        }
+    })
+}
+
+/// With one address the kernel chooses ports; with several the clients are dealt out over them.
+fn source_address(plan: &Plan, client: u32) -> Option<Ipv4Addr> {
+    let addresses = &plan.generator.source_addresses;
+    match addresses.len() {
+        0 | 1 => None,
+        count => addresses.get(client as usize % count).copied(),
+    }
+}
+
+async fn inject(clock: Clock, planned: PlannedFault, targets: Vec<Rc<Control>>) {
+    tokio::time::sleep_until(clock.instant(planned.at_us)).await;
+    match fault::of(&planned.kind).apply(&planned, &targets) {
+        fault::Undo::Nothing => {}
+    }
+}
+
+async fn probe_lag<S: Sink>(around: Rc<Surroundings<S>>) {
+    let clock = around.clock;
+    let mut due = clock.now() + micros(LAG_PROBE_EVERY);
+    loop {
+        tokio::time::sleep_until(clock.instant(due)).await;
+        let now = clock.now();
+        let lag_us = now.saturating_sub(due);
+        around.sink.borrow_mut().record(Record::SchedulerLag { at: due, lag_us });
+        // Every probe that a stall swallowed would have been late too: enter them, as the
+        // corrected latency of any other operation.
+        due += micros(LAG_PROBE_EVERY);
+        while due < now {
+            let lag_us = now - due;
+            around.sink.borrow_mut().record(Record::SchedulerLag { at: due, lag_us });
+            due += micros(LAG_PROBE_EVERY);
+        }
+    }
+}
+
+async fn show<S: Sink>(
+    around: Rc<Surroundings<S>>,
+    controls: Vec<Rc<Control>>,
+    numbers: Arc<Numbers>,
+) {
+    let mut ticks = tokio::time::interval(SHOW_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let (mut online, mut live, mut behind) = (0, 0, 0);
+        for control in &controls {
+            let view = control.view.borrow();
+            online += u64::from(view.online);
+            live += u64::from(view.live);
+            behind += u64::from(view.live && !view.at_head(&around.heads));
+        }
+        numbers.online.store(online, Ordering::Relaxed);
+        numbers.live.store(live, Ordering::Relaxed);
+        numbers.behind.store(behind, Ordering::Relaxed);
+        numbers.shown_at.store(around.clock.now(), Ordering::Relaxed);
+    }
+}
