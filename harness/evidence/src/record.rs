@@ -83,6 +83,15 @@ pub enum Record {
         client: u32,
         /// When.
         at: Micros,
+        /// Whether it had a socket until then.
+        connected: bool,
+    },
+    /// Something that the contract does not say, seen on the wire. Fails nothing by itself.
+    Finding {
+        /// Short name.
+        name: String,
+        /// What was seen.
+        message: String,
     },
     /// A command ended, one way or another.
     Published(Published),

@@ -309,7 +309,7 @@ impl RunReport {
                 .collect(),
             faults: facts.faults.clone(),
             exposures: settled.exposures.clone(),
-            findings: facts.findings.clone(),
+            findings: settled.findings.iter().chain(&facts.findings).cloned().collect(),
             generator: facts.generator.clone(),
             target: facts.target.clone(),
             metrics: metric_lines(case),

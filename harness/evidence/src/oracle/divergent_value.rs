@@ -19,7 +19,9 @@ fn fits(content: &Content, ledger: &Ledger) -> bool {
         }
         _ => true,
     };
-    content.hash_fits && published
+    // Real runtimes carry rows of others whose hash was never right (six of the recording's): only
+    // what we published must fit, or a correct runtime would be condemned for its history.
+    (content.hash_fits || content.source == Source::Foreign) && published
 }
 
 fn right_content(contents: &BTreeMap<u64, Content>, ledger: &Ledger) -> Option<u64> {
@@ -35,7 +37,7 @@ pub fn settle(ledger: &Ledger, tally: &mut Tally) {
     for (&(topic, seq), contents) in ledger.seen() {
         let right = right_content(contents, ledger);
         for (&digest, content) in contents.iter().filter(|(digest, _)| Some(**digest) != right) {
-            let why = if !content.hash_fits {
+            let why = if !content.hash_fits && content.source != Source::Foreign {
                 "does not fit its payload_hash"
             } else if !fits(content, ledger) {
                 "is not what was published"

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod exposure;
+pub mod findings;
 pub mod metrics;
 pub mod series;
 
@@ -19,9 +20,11 @@ use serde::{Deserialize, Serialize};
 
 use self::client::{Client, Cut};
 use self::exposure::Exposure;
+use self::findings::Findings;
 use self::metrics::{Key, Metrics};
 use self::series::Series;
 use crate::context::Context;
+use crate::facts::Finding;
 use crate::oracle::false_replay_complete::{Replies, Reply};
 use crate::oracle::ledger::Ledger;
 use crate::oracle::lost_publish::Witness;
@@ -52,6 +55,7 @@ struct State {
     series: Series,
     exposures: BTreeMap<u16, Exposure>,
     totals: Totals,
+    findings: Findings,
 }
 
 /// Plain counts.
@@ -96,6 +100,8 @@ pub struct Settled {
     pub clients_live_at_end: u64,
     /// Replies to subscribes that were judged, a topic each.
     pub replies: u64,
+    /// What fails nothing but is worth knowing.
+    pub findings: Vec<Finding>,
 }
 
 impl Shard {
@@ -112,6 +118,7 @@ impl Shard {
             series: Series::default(),
             exposures: BTreeMap::new(),
             totals: Totals::default(),
+            findings: Findings::default(),
         };
         Self { context, state }
     }
@@ -135,6 +142,7 @@ impl Shard {
         ours.totals.foreign += theirs.totals.foreign;
         ours.totals.connects += theirs.totals.connects;
         ours.totals.dropped += theirs.totals.dropped;
+        ours.findings.merge(theirs.findings);
         self
     }
 
@@ -190,6 +198,7 @@ impl Shard {
             series: state.series,
             exposures: state.exposures,
             totals: state.totals,
+            findings: state.findings.into_list(),
         }
     }
 
@@ -446,8 +455,8 @@ impl Sink for Shard {
             }
             Record::Delivered(delivery) => self.delivered(&delivery),
             Record::Offline { client, at, cause } => self.offline(client, at, cause),
-            Record::Retired { client, at } => {
-                self.state.series.at(at).disconnected += 1;
+            Record::Retired { client, at, connected } => {
+                self.state.series.at(at).disconnected += u64::from(connected);
                 self.state.clients.entry(client).or_default().retired_at = Some(at);
             }
             Record::Published(published) => self.published(&published),
@@ -455,6 +464,7 @@ impl Sink for Shard {
                 let phase = self.context.phase_at(at);
                 self.state.metrics.scheduler_lag(phase, lag_us);
             }
+            Record::Finding { name, message } => self.state.findings.add(name, message, 1),
             Record::Dropped { count } => self.state.totals.dropped += count,
         }
     }

@@ -1,0 +1,271 @@
+//! What a plan will take and give, before it is run: what `check` prints.
+//!
+//! Arithmetic on the plan and its schedule. It promises nothing: whether a host can open so many
+//! sockets is found out by the engine, how many samples there were is counted by the evidence.
+
+mod render;
+mod samples;
+
+use std::time::Duration;
+
+use crate::gate::power::{self, Needs};
+use crate::model::{Arrival, DisconnectStyle, FaultKind, Mint, Objective, Plan, TargetKind};
+use crate::schedule::{Schedule, micros};
+
+pub use samples::{Expected, expected};
+
+/// Ephemeral ports of one source address to one target (Linux's default range, 32768 to 60999).
+pub const PORTS_PER_SOURCE_ADDRESS: u64 = 28_232;
+/// How long a closed connection keeps its port (Linux's TIME_WAIT, which cannot be changed).
+pub const TIME_WAIT: Duration = Duration::from_secs(60);
+/// Connections to a control service that one worker thread may have open.
+pub const MINTS_PER_WORKER_THREAD: u64 = 512;
+/// Descriptors set aside for publishers and probes.
+pub const PUBLISHERS_AND_PROBES: u64 = 64;
+/// Descriptors set aside for files, pipes and the runtime's own.
+pub const FILES: u64 = 64;
+
+/// Assumed memory of the harness per client, in bytes: socket buffers of the codec, the client's
+/// state, its share of the histograms. An assumption until a capacity run has measured it.
+pub const HARNESS_BYTES_PER_CLIENT: u64 = 64 * 1024;
+/// Assumed memory of the embedded reference runtime per client, in bytes. An assumption likewise.
+pub const REFERENCE_BYTES_PER_CLIENT: u64 = 64 * 1024;
+/// Assumed memory of the harness per planned publish, in bytes: schedule, ledger, digest.
+pub const BYTES_PER_PUBLISH: u64 = 512;
+/// Assumed memory of a harness without clients, in bytes.
+pub const BASE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Each update is pushed twice: `sync:update_batch` and `sync:frame` (contract, section 3).
+const PUSHES_PER_UPDATE: f64 = 2.0;
+
+/// What a plan will take and give.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// The phases in order, ramp and drain included.
+    pub phases: Vec<PhaseSpan>,
+    /// From the first arrival to the end of the drain, at most.
+    pub total: Duration,
+    /// Clients that are connected at once.
+    pub clients_peak: u32,
+    /// Surfaces and their clients.
+    pub surfaces: Vec<(&'static str, u32)>,
+    /// Descriptors that the harness plans for.
+    pub descriptors_harness: u64,
+    /// Descriptors that the target needs for this run.
+    pub descriptors_target: u64,
+    /// Source ports in use at once, those in TIME_WAIT included.
+    pub ports_needed: u64,
+    /// Source ports that the source addresses have.
+    pub ports_available: u64,
+    /// Memory of the harness, in bytes; rests on assumed figures.
+    pub memory_harness_bytes: u64,
+    /// Memory of the embedded runtime, in bytes; `None` for another target.
+    pub memory_reference_bytes: Option<u64>,
+    /// Publishes in all.
+    pub publishes: u64,
+    /// Mean command rate of all loads, per second.
+    pub commands_per_s: f64,
+    /// Frames pushed to clients, per second, while every update comes in a batch of its own.
+    pub frames_per_s: f64,
+    /// The objectives, gate by gate.
+    pub objectives: Vec<ObjectiveEstimate>,
+}
+
+/// A phase on the time line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhaseSpan {
+    /// Its name.
+    pub name: String,
+    /// From the start of the run.
+    pub start: Duration,
+    /// From the start of the run.
+    pub end: Duration,
+    /// Its faults.
+    pub faults: Vec<FaultInstant>,
+}
+
+/// A fault on the time line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultInstant {
+    /// From the start of the run.
+    pub at: Duration,
+    /// Its type.
+    pub name: &'static str,
+    /// Clients that it hits.
+    pub targets: usize,
+}
+
+/// What can be expected of an objective.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectiveEstimate {
+    /// The gate's name.
+    pub gate: String,
+    /// Whether the gate is judged.
+    pub judged: bool,
+    /// The metric's name.
+    pub metric: &'static str,
+    /// The claim as written.
+    pub claim: String,
+    /// Evidence expected for each verdict: one, or one for each surface.
+    pub expected: Vec<(Option<&'static str>, Expected)>,
+    /// Evidence without which no verdict can be reached.
+    pub needs: Needs,
+    /// `min_samples` of the objective.
+    pub min_samples: u64,
+}
+
+impl ObjectiveEstimate {
+    /// The verdicts that cannot be reached with so little evidence: their surface, if they have
+    /// one, and what is expected.
+    pub fn unreachable(&self) -> impl Iterator<Item = &(Option<&'static str>, Expected)> {
+        self.expected.iter().filter(|(_, expected)| !self.reaches(*expected))
+    }
+
+    fn reaches(&self, expected: Expected) -> bool {
+        match (self.needs, expected) {
+            (Needs::Never, _) => false,
+            (Needs::Seconds(needed), Expected::Seconds(expected)) => expected >= needed,
+            (Needs::Samples(needed), Expected::Samples(expected)) => {
+                expected >= needed.max(self.min_samples) as f64
+            }
+            // A count of something that is measured over time, or the other way round: any will do.
+            (_, Expected::Seconds(amount) | Expected::Samples(amount)) => amount > 0.0,
+        }
+    }
+}
+
+/// File descriptors that the harness needs for a plan.
+#[must_use]
+pub fn planned_descriptors(plan: &Plan) -> u64 {
+    let mints = match plan.auth.mint {
+        Mint::Control => MINTS_PER_WORKER_THREAD * u64::from(plan.generator.worker_threads),
+        Mint::Hs256 { .. } | Mint::Static { .. } => 0,
+    };
+    u64::from(plan.fleet.clients) + mints + PUBLISHERS_AND_PROBES + FILES
+}
+
+impl Estimate {
+    /// The estimate of a plan and its schedule.
+    #[must_use]
+    pub fn of(plan: &Plan, schedule: &Schedule) -> Self {
+        let clients = u64::from(plan.fleet.clients);
+        let publishes = schedule.publishes.len() as u64;
+        let reference = matches!(plan.target.kind, TargetKind::Reference { .. });
+        let addresses = plan.generator.source_addresses.len() as u64;
+        let last = schedule.phases.last().map_or(0, |phase| phase.end_us);
+        Self {
+            phases: time_line(schedule),
+            total: Duration::from_micros(last),
+            clients_peak: plan.fleet.clients,
+            surfaces: plan.fleet.cohorts.iter().map(|c| (c.surface.name(), c.clients)).collect(),
+            descriptors_harness: planned_descriptors(plan),
+            descriptors_target: clients + PUBLISHERS_AND_PROBES + FILES,
+            ports_needed: planned_descriptors(plan) - FILES + lingering(schedule),
+            ports_available: addresses * PORTS_PER_SOURCE_ADDRESS,
+            memory_harness_bytes: BASE_BYTES
+                + clients * HARNESS_BYTES_PER_CLIENT
+                + publishes * BYTES_PER_PUBLISH,
+            memory_reference_bytes: reference.then_some(clients * REFERENCE_BYTES_PER_CLIENT),
+            publishes,
+            commands_per_s: plan.loads.iter().map(|load| load.rate_per_s).sum(),
+            frames_per_s: frames_per_s(plan),
+            objectives: objectives(plan, schedule),
+        }
+    }
+
+    /// The estimate as `check` prints it; no colour, a newline at the end of each line.
+    #[must_use]
+    pub fn render(&self, plan: &Plan) -> String {
+        render::text(self, plan)
+    }
+}
+
+fn time_line(schedule: &Schedule) -> Vec<PhaseSpan> {
+    let spans = schedule.phases.iter().enumerate().map(|(index, phase)| PhaseSpan {
+        name: phase.name.clone(),
+        start: Duration::from_micros(phase.start_us),
+        end: Duration::from_micros(phase.end_us),
+        faults: schedule
+            .faults
+            .iter()
+            .filter(|fault| usize::from(fault.phase) == index)
+            .map(|fault| FaultInstant {
+                at: Duration::from_micros(fault.at_us),
+                name: fault.kind.name(),
+                targets: fault.targets.len(),
+            })
+            .collect(),
+    });
+    spans.collect()
+}
+
+/// Ports of connections that the harness closed itself and that wait out TIME_WAIT at the worst
+/// moment. A reset leaves none.
+fn lingering(schedule: &Schedule) -> u64 {
+    let closes: Vec<(u64, u64)> = schedule
+        .faults
+        .iter()
+        .filter_map(|fault| match fault.kind {
+            FaultKind::Disconnect { style: DisconnectStyle::Close { .. } } => {
+                Some((fault.at_us, fault.targets.len() as u64))
+            }
+            FaultKind::Disconnect { style: DisconnectStyle::Reset } => None,
+        })
+        .collect();
+    let at = |now: u64| {
+        let waiting = closes
+            .iter()
+            .filter(|(at, _)| (*at..at.saturating_add(micros(TIME_WAIT))).contains(&now));
+        waiting.map(|(_, count)| count).sum()
+    };
+    closes.iter().map(|(now, _)| at(*now)).max().unwrap_or(0)
+}
+
+fn frames_per_s(plan: &Plan) -> f64 {
+    let of_load = |load: &crate::model::Load| {
+        let fed = load.command.topics();
+        let subscriptions: u64 = plan
+            .fleet
+            .cohorts
+            .iter()
+            .map(|cohort| {
+                let topics = cohort.topics.iter().filter(|topic| fed.contains(topic)).count();
+                u64::from(cohort.clients) * topics as u64
+            })
+            .sum();
+        load.rate_per_s * subscriptions as f64
+    };
+    plan.loads.iter().map(of_load).sum::<f64>() * PUSHES_PER_UPDATE
+}
+
+fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
+    let estimate = |gate: &str, judged: bool, objective: &Objective| ObjectiveEstimate {
+        gate: gate.to_owned(),
+        judged,
+        metric: objective.metric.name(),
+        claim: objective.require.text.clone(),
+        expected: expected(plan, schedule, objective),
+        needs: power::needs(&objective.require),
+        min_samples: objective.min_samples,
+    };
+    plan.gates
+        .iter()
+        .flat_map(|gate| {
+            gate.objectives.iter().map(|objective| estimate(&gate.name, gate.judged, objective))
+        })
+        .collect()
+}
+
+/// Publishes that a load makes at once, for the render.
+fn arrival_text(arrival: Arrival) -> String {
+    match arrival {
+        Arrival::Poisson => "poisson".to_owned(),
+        Arrival::Constant => "constant".to_owned(),
+        Arrival::Bursts { size, gap } => {
+            format!("bursts of {size} every {}", crate::units::format_duration(gap))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

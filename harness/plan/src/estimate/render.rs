@@ -1,0 +1,161 @@
+//! The estimate as text, for a terminal or a log.
+
+use std::fmt::Write as _;
+
+use super::{Estimate, Expected, ObjectiveEstimate, arrival_text};
+use crate::gate::power::Needs;
+use crate::model::{Plan, TargetKind};
+use crate::units::format_duration;
+
+/// Writing to a string does not fail; the result is dropped in one place.
+macro_rules! line {
+    ($out:expr, $($format:tt)*) => {{ let _ = writeln!($out, $($format)*); }};
+}
+
+pub(super) fn text(estimate: &Estimate, plan: &Plan) -> String {
+    let mut out = String::new();
+    head(&mut out, estimate, plan);
+    time_line(&mut out, estimate);
+    resources(&mut out, estimate);
+    objectives(&mut out, estimate);
+    out
+}
+
+fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
+    let profile = plan.profile.as_ref().map_or(String::new(), |name| format!(", profile {name}"));
+    line!(out, "{}{profile}, seed {}", plan.name, plan.seed);
+    match &plan.target.kind {
+        TargetKind::Reference { defects } if defects.is_empty() => {
+            line!(out, "  target    the embedded reference runtime");
+        }
+        TargetKind::Reference { defects } => {
+            line!(out, "  target    the embedded reference runtime with {}", defects.join(", "));
+        }
+        TargetKind::Url { base_url } => line!(out, "  target    {base_url}"),
+    }
+    let surfaces: Vec<String> =
+        estimate.surfaces.iter().map(|(name, n)| format!("{name} {}", count(*n))).collect();
+    line!(out, "  clients   {} at peak: {}", count(estimate.clients_peak), surfaces.join(", "));
+    for load in &plan.loads {
+        line!(
+            out,
+            "  load      {}/s, {}, {} bytes, over {} workers",
+            figure(load.rate_per_s),
+            arrival_text(load.arrival),
+            count(load.payload_bytes),
+            count(load.workers)
+        );
+    }
+    line!(
+        out,
+        "  traffic   {} commands ({}/s), about {} frames/s to the clients",
+        count(estimate.publishes),
+        figure(estimate.commands_per_s),
+        figure(estimate.frames_per_s)
+    );
+}
+
+fn time_line(out: &mut String, estimate: &Estimate) {
+    line!(out, "\ntime line");
+    for phase in &estimate.phases {
+        let length = format_duration(phase.end - phase.start);
+        line!(out, "  {:>8}  {} ({length})", format_duration(phase.start), phase.name);
+        for fault in &phase.faults {
+            let (at, clients) = (format_duration(fault.at), count(fault.targets as u64));
+            line!(out, "  {at:>8}    {} of {clients} clients", fault.name);
+        }
+    }
+    line!(out, "  {:>8}  end", format_duration(estimate.total));
+}
+
+fn resources(out: &mut String, estimate: &Estimate) {
+    line!(out, "\nresources");
+    line!(
+        out,
+        "  descriptors   {} in the harness, {} in the target",
+        count(estimate.descriptors_harness),
+        count(estimate.descriptors_target)
+    );
+    let verdict = if estimate.ports_needed > estimate.ports_available {
+        "; too few: add to `generator.source_addresses`"
+    } else {
+        ""
+    };
+    line!(
+        out,
+        "  source ports  {} of {}{verdict}",
+        count(estimate.ports_needed),
+        count(estimate.ports_available)
+    );
+    let reference = estimate
+        .memory_reference_bytes
+        .map_or(String::new(), |bytes| format!(", {} in the reference runtime", mebibytes(bytes)));
+    line!(
+        out,
+        "  memory        about {} in the harness{reference} (assumed per client, not measured)",
+        mebibytes(estimate.memory_harness_bytes)
+    );
+}
+
+fn objectives(out: &mut String, estimate: &Estimate) {
+    if estimate.objectives.is_empty() {
+        line!(out, "\nno gates: the run reports, and judges nothing");
+        return;
+    }
+    line!(out, "\nobjectives");
+    let mut gate = "";
+    for objective in &estimate.objectives {
+        if objective.gate != gate {
+            gate = &objective.gate;
+            let judged = if objective.judged { "" } else { " (not judged)" };
+            line!(out, "  {gate}{judged}");
+        }
+        for (surface, expected) in &objective.expected {
+            let surface = surface.map_or(String::new(), |surface| format!(" {surface}"));
+            let name = format!("{}{surface}", objective.metric);
+            let evidence = evidence(objective, *expected);
+            line!(out, "    {name:<28} {:<20} {evidence}", objective.claim);
+        }
+    }
+}
+
+fn evidence(objective: &ObjectiveEstimate, expected: Expected) -> String {
+    let (amount, unit) = match expected {
+        Expected::Samples(amount) => (amount, "samples"),
+        Expected::Seconds(amount) => (amount, "seconds"),
+    };
+    let needed = match objective.needs {
+        Needs::Samples(samples) => count(samples.max(objective.min_samples)),
+        Needs::Seconds(seconds) => figure(seconds),
+        Needs::Never => "more than there can be".to_owned(),
+    };
+    let reached = objective.reaches(expected);
+    let verdict = if reached { "" } else { ": CANNOT REACH A VERDICT" };
+    format!("{} {unit} expected, {needed} needed{verdict}", figure(amount))
+}
+
+/// A whole number with commas between thousands.
+pub(super) fn count(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A figure with as many decimals as it deserves.
+fn figure(number: f64) -> String {
+    if number >= 10.0 || number.fract() == 0.0 {
+        count(number.round() as u64)
+    } else {
+        format!("{number:.2}")
+    }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", count(bytes.div_ceil(1024 * 1024)))
+}

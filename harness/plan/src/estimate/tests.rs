@@ -1,0 +1,189 @@
+use super::*;
+use crate::testing::{Load, SOUND, edited};
+
+fn estimate(text: &str) -> (Plan, Estimate) {
+    let plan = Load::of(text).plan();
+    let estimate = Estimate::of(&plan, &Schedule::of(&plan));
+    (plan, estimate)
+}
+
+/// What one objective expects, with its metric, phases and claim put in place of the first one's.
+fn expectation(metric: &str, during: &str, claim: &str) -> Vec<(Option<&'static str>, Expected)> {
+    let text = edited(&[
+        ("metric = \"time_to_recovered\"", &format!("metric = \"{metric}\"")),
+        ("where = { surface = \"*\" }\n", ""),
+        ("during = [\"storm\"]", &format!("during = {during}")),
+        ("require = \"p(90) < 20s\"", &format!("require = \"{claim}\"")),
+        ("warn = \"p(90) < 15s\"", ""),
+    ]);
+    estimate(&text).1.objectives[0].expected.clone()
+}
+
+#[test]
+fn it_reads_like_a_plan() {
+    let (plan, estimate) = estimate(SOUND);
+    insta::assert_snapshot!(estimate.render(&plan), @"
+    sound, seed 7
+      target    the embedded reference runtime
+      clients   100 at peak: desktop 60, ios 40
+      load      4/s, constant, 256 bytes, over 4 workers
+      traffic   120 commands (4/s), about 800 frames/s to the clients
+
+    time line
+            0s  ramp (2s)
+            2s  steady (10s)
+           12s  storm (20s)
+           14s    disconnect of 100 clients
+           32s  drain (10s)
+           42s  end
+
+    resources
+      descriptors   228 in the harness, 228 in the target
+      source ports  164 of 28,232
+      memory        about 71 MiB in the harness, 7 MiB in the reference runtime (assumed per client, not measured)
+
+    objectives
+      reconnect
+        time_to_recovered desktop    p(90) < 20s          60 samples expected, 29 needed
+        time_to_recovered ios        p(90) < 20s          40 samples expected, 29 needed
+      ux
+        violations                   count == 0           12,000 samples expected, 1 needed
+    ");
+}
+
+#[test]
+fn what_cannot_be_is_said_loudly() {
+    let text = edited(&[
+        ("clients = 100", "clients = 30000"),
+        ("p(90) < 20s", "p(99.999) < 20s"),
+        ("warn = \"p(90) < 15s\"", ""),
+        ("mint = \"hs256\"", "mint = \"control\""),
+        ("style = \"reset\"", "style = \"close\""),
+        ("kind = \"reference\"", "kind = \"reference\"\ndefects = [\"drop\"]"),
+        (
+            "rate = \"4/s\"\narrival = \"constant\"",
+            "arrival = \"bursts\"\nburst_size = 9\nburst_gap = \"10s\"",
+        ),
+        ("[profile.smoke]\njudge = [\"ux\"]", "[profile.smoke]"),
+    ]);
+    let (plan, estimate) = estimate(&text);
+    insta::assert_snapshot!(estimate.render(&plan), @"
+    sound, seed 7
+      target    the embedded reference runtime with drop
+      clients   30,000 at peak: desktop 18,000, ios 12,000
+      load      0.90/s, bursts of 9 every 10s, 256 bytes, over 4 workers
+      traffic   27 commands (0.90/s), about 54,000 frames/s to the clients
+
+    time line
+            0s  ramp (2s)
+            2s  steady (10s)
+           12s  storm (20s)
+           14s    disconnect of 30,000 clients
+           32s  drain (10s)
+           42s  end
+
+    resources
+      descriptors   31,152 in the harness, 30,128 in the target
+      source ports  61,088 of 28,232; too few: add to `generator.source_addresses`
+      memory        about 1,940 MiB in the harness, 1,875 MiB in the reference runtime (assumed per client, not measured)
+
+    objectives
+      reconnect
+        time_to_recovered desktop    p(99.999) < 20s      18,000 samples expected, 299,572 needed: CANNOT REACH A VERDICT
+        time_to_recovered ios        p(99.999) < 20s      12,000 samples expected, 299,572 needed: CANNOT REACH A VERDICT
+      ux
+        violations                   count == 0           810,000 samples expected, 1 needed
+    ");
+}
+
+#[test]
+fn a_run_without_gates_says_so() {
+    let from = SOUND.find("[[gate]]").expect("gates");
+    let to = SOUND.find("[profile.smoke]").expect("a profile");
+    let text = format!("{}{}", &SOUND[..from], SOUND[to..].replace("judge = [\"ux\"]\n", ""));
+    let (plan, estimate) = estimate(&text);
+    assert!(estimate.render(&plan).contains("no gates"));
+}
+
+#[test]
+fn every_metric_has_its_rule() {
+    // 100 clients arrive in the ramp and are cut once in the storm; 4 publishes a second run for
+    // 10 s and 20 s; the heartbeat is 20 s.
+    let both = "[\"ramp\", \"storm\"]";
+    for (metric, during, claim, samples) in [
+        ("connect", "[\"ramp\"]", "p(90) < 1s", 100.0),
+        ("token_mint", both, "p(90) < 1s", 200.0),
+        ("replay_bootstrap", "[\"steady\"]", "p(90) < 1s", 0.0),
+        ("mint_errors", both, "proportion < 5%", 200.0),
+        ("auth_errors", both, "proportion < 5%", 400.0),
+        ("topic_errors", "[\"storm\"]", "proportion < 5%", 200.0),
+        ("time_to_recovered", "[\"storm\"]", "p(90) < 1s", 100.0),
+        ("resume_to_live", "[\"ramp\"]", "p(90) < 1s", 0.0),
+        ("reconnect_attempts", "[\"storm\"]", "p(90) < 9", 100.0),
+        ("unrecovered_clients", "[\"storm\"]", "count == 0", 100.0),
+        ("delivery", "[\"steady\"]", "p(90) < 1s", 4_000.0),
+        ("violations", "[\"storm\"]", "count == 0", 8_000.0),
+        ("publish", "[\"steady\", \"storm\"]", "p(90) < 1s", 120.0),
+        ("publish_errors", "[\"steady\"]", "proportion < 9%", 40.0),
+        ("heartbeat_rtt", "[\"steady\", \"storm\"]", "p(90) < 1s", 100.0),
+    ] {
+        assert_eq!(
+            expectation(metric, during, claim),
+            [(None, Expected::Samples(samples))],
+            "{metric} during {during}"
+        );
+    }
+    for (metric, claim) in [
+        ("heartbeat_timeouts", "rate < 1/s"),
+        ("reconnects", "rate < 1/s"),
+        ("peak_connects_per_s", "count < 99"),
+    ] {
+        let expected = expectation(metric, "[\"steady\", \"storm\"]", claim);
+        assert_eq!(expected, [(None, Expected::Seconds(30.0))], "{metric}");
+    }
+}
+
+#[test]
+fn a_star_gives_each_surface_its_own() {
+    let (_, all) = estimate(SOUND);
+    let samples = |name, n| (Some(name), Expected::Samples(n));
+    assert_eq!(all.objectives[0].expected, [samples("desktop", 60.0), samples("ios", 40.0)]);
+    let (_, one) = estimate(&edited(&[("surface = \"*\"", "surface = \"ios\"")]));
+    assert_eq!(one.objectives[0].expected, [samples("ios", 40.0)]);
+}
+
+#[test]
+fn verdicts_out_of_reach_are_found() {
+    let (_, estimate) =
+        estimate(&edited(&[("p(90) < 20s", "p(95) < 20s"), ("warn = \"p(90) < 15s\"", "")]));
+    let unreachable: Vec<_> = estimate.objectives[0].unreachable().map(|(name, _)| *name).collect();
+    assert_eq!(unreachable, [Some("ios")], "60 decide p(95), 40 do not");
+}
+
+#[test]
+fn descriptors_count_clients_mints_publishers_and_files() {
+    let plan = Load::of(SOUND).plan();
+    assert_eq!(planned_descriptors(&plan), 100 + 64 + 64);
+    let control = Load::of(&edited(&[("mint = \"hs256\"", "mint = \"control\"")])).plan();
+    assert_eq!(planned_descriptors(&control), 100 + 2 * 512 + 64 + 64);
+}
+
+#[test]
+fn closed_sockets_keep_their_ports_for_a_minute_and_reset_ones_do_not() {
+    assert_eq!(estimate(SOUND).1.ports_needed, 100 + 64);
+    let close = edited(&[("style = \"reset\"", "style = \"close\"")]);
+    assert_eq!(estimate(&close).1.ports_needed, 200 + 64);
+}
+
+#[test]
+fn each_subscriber_gets_each_update_in_two_frames() {
+    assert_eq!(estimate(SOUND).1.frames_per_s, 4.0 * 100.0 * 2.0);
+    let both = "share = 0.6\ntopics = [\"runtime.codex_worker_events\", \"runtime.codex_worker_summaries\"]";
+    assert_eq!(estimate(&edited(&[("share = 0.6", both)])).1.frames_per_s, 4.0 * 160.0 * 2.0);
+}
+
+#[test]
+fn counts_have_commas() {
+    let counts = [0_u32, 999, 1_000, 28_232, 1_000_000].map(render::count);
+    assert_eq!(counts, ["0", "999", "1,000", "28,232", "1,000,000"]);
+}

@@ -1,0 +1,87 @@
+//! The fault types: what a scenario may write under `[[phase.fault]]`.
+//!
+//! A type is one file here (its attributes, their documentation, how they are read), one line in
+//! [`REGISTRY`], one variant of [`FaultKind`], and one file in the engine that applies it. Nothing
+//! else in this crate knows the types apart.
+
+pub mod disconnect;
+
+use crate::model::FaultKind;
+use crate::read::fields::Fields;
+
+/// Every type that can be used, in the order in which the documentation lists them.
+pub const REGISTRY: &[FaultType] = &[disconnect::TYPE];
+
+/// Types that the design names and that no engine applies yet.
+pub const NOT_YET: &[&str] = &[
+    "reconnect_policy",
+    "offline",
+    "slow_reader",
+    "slow_handshake",
+    "handshake_flood",
+    "ping_flood",
+    "fragment",
+    "oversized_frame",
+    "invalid_utf8",
+    "bad_frame",
+    "duplicate_subscribe",
+    "cursor",
+    "token",
+    "heartbeat_stop",
+    "abandon_join",
+    "unsubscribe",
+    "command_over_socket",
+    "latency",
+    "bandwidth",
+    "slow_close",
+    "timeout",
+    "reset_peer",
+    "slicer",
+    "limit_data",
+    "down",
+    "blackhole",
+    "reset_now",
+    "restart",
+    "pause",
+    "drain",
+    "retention_trim",
+    "revoke_sessions",
+    "publish_burst",
+    "guard_tighten",
+    "loss",
+    "partition",
+    "conn_kill",
+];
+
+/// A fault type, as a scenario and its documentation see it.
+pub struct FaultType {
+    /// `type` in a scenario.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    /// The keys of `attributes`: name, and what it says.
+    pub attributes: &'static [(&'static str, &'static str)],
+    /// Reads `attributes`; reports what is wrong with them.
+    pub(crate) read: fn(&mut Fields<'_>) -> Option<FaultKind>,
+}
+
+/// The type of this name.
+#[must_use]
+pub fn of(name: &str) -> Option<&'static FaultType> {
+    REGISTRY.iter().find(|fault| fault.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_none_is_both_served_and_not() {
+        let served: BTreeSet<_> = REGISTRY.iter().map(|fault| fault.name).collect();
+        let awaited: BTreeSet<_> = NOT_YET.iter().copied().collect();
+        assert_eq!((served.len(), awaited.len()), (REGISTRY.len(), NOT_YET.len()));
+        assert!(served.is_disjoint(&awaited));
+    }
+}

@@ -1,0 +1,154 @@
+//! The metric catalogue: every name a gate may use, with unit and kind.
+//!
+//! A new metric is one variant and one row here; the estimator of a gate follows from the kind.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of figure a metric is; decides which estimators it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricKind {
+    /// Microseconds, in histograms; `p(q)` and `max`.
+    Latency,
+    /// Events in histograms (no time); `p(q)` and `max`.
+    Magnitude,
+    /// Bad over all; `proportion`, and `count` of the bad.
+    Proportion,
+    /// Occurrences over time; `rate`, and `count`.
+    Rate,
+    /// Occurrences; `count`.
+    Count,
+}
+
+/// What one sample belongs to, for the design effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clustering {
+    /// Samples of one second hang together.
+    Seconds,
+    /// Samples of one client hang together; clients are hashed into groups.
+    Clients,
+}
+
+macro_rules! catalogue {
+    ($($variant:ident $name:literal $kind:ident $clustering:ident $doc:literal;)*) => {
+        /// A metric of the catalogue.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum MetricId {
+            $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
+        }
+
+        impl MetricId {
+            /// Every metric, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name that scenarios and reports use.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Its kind.
+            #[must_use]
+            pub fn kind(self) -> MetricKind {
+                match self { $(Self::$variant => MetricKind::$kind,)* }
+            }
+
+            /// How its samples hang together.
+            #[must_use]
+            pub fn clustering(self) -> Clustering {
+                match self { $(Self::$variant => Clustering::$clustering,)* }
+            }
+
+            /// What it measures, in a sentence.
+            #[must_use]
+            pub fn definition(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)* }
+            }
+        }
+    };
+}
+
+catalogue! {
+    TokenMint "token_mint" Latency Clients
+        "From the intended start of a token request to its answer.";
+    Connect "connect" Latency Clients
+        "From the intended start of a connect to the WebSocket upgrade's answer.";
+    Join "join" Latency Clients
+        "From the join that was sent to its reply.";
+    Subscribe "subscribe" Latency Clients
+        "From the subscribe that was sent to its reply, replay included.";
+    ReplayBootstrap "replay_bootstrap" Latency Clients
+        "From the intended start of a client's connect to replay complete.";
+    ResumeToLive "resume_to_live" Latency Clients
+        "From the subscribe with a cursor to replay complete.";
+    TimeToRecovered "time_to_recovered" Latency Clients
+        "From the fault that cut a client off to replay complete and at head on every topic.";
+    Delivery "delivery" Latency Seconds
+        "From a publish's intended time to its arrival at a live client.";
+    HeartbeatRtt "heartbeat_rtt" Latency Seconds
+        "From a heartbeat's intended time to its reply.";
+    Publish "publish" Latency Seconds
+        "From a publish's intended time to the command's answer.";
+    ReconnectAttempts "reconnect_attempts" Magnitude Clients
+        "Connect attempts that a client needed from a cut to recovered.";
+    AuthErrors "auth_errors" Proportion Clients
+        "Connects and mints refused for the token, over all attempts.";
+    MintErrors "mint_errors" Proportion Clients
+        "Token requests that failed, over all token requests.";
+    TopicErrors "topic_errors" Proportion Clients
+        "Joins and subscribes that were refused or not answered, over all of them.";
+    PublishErrors "publish_errors" Proportion Seconds
+        "Commands that were refused or not answered, over all commands.";
+    HeartbeatTimeouts "heartbeat_timeouts" Rate Clients
+        "Heartbeats without an answer by the next one, per second over the fleet.";
+    Reconnects "reconnects" Rate Clients
+        "Connects after the first of a client that no fault planned, per second over the fleet.";
+    Unrecovered "unrecovered_clients" Count Clients
+        "Clients that a fault cut off and that had not recovered by the end of the phase.";
+    PeakConnects "peak_connects_per_s" Count Seconds
+        "Connect attempts begun in the busiest second.";
+    Violations "violations" Count Seconds
+        "Violations of oracle rules; `where.rule` selects one.";
+}
+
+impl MetricId {
+    /// The metric of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|metric| metric.name() == name)
+    }
+
+    /// Labels that an objective's `where` may name.
+    #[must_use]
+    pub fn labels(self) -> &'static [&'static str] {
+        match self {
+            Self::Publish | Self::PublishErrors => &[],
+            Self::Violations => &["rule"],
+            _ => &["surface"],
+        }
+    }
+}
+
+/// Rules of the oracle that `where.rule` of `violations` may name: those that are judged now, so
+/// that no gate passes on a rule that nobody looks at.
+pub const RULES: &[&str] = &[
+    "divergent_value",
+    "nonmonotonic",
+    "gap",
+    "lost_publish",
+    "false_replay_complete",
+    "no_convergence",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_resolve() {
+        for &metric in MetricId::ALL {
+            assert_eq!(MetricId::of(metric.name()), Some(metric));
+        }
+    }
+}

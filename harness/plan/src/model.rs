@@ -1,0 +1,343 @@
+//! The resolved plan: every default filled in, every reference checked, nothing left to interpret.
+//!
+//! Values are in the units their names say; durations are `Duration`. A [`Plan`] holds no secret in
+//! clear text outside [`Secret`], and a `Secret` never shows itself.
+
+mod gate;
+
+use std::time::Duration;
+
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+use crate::backoff::Backoff;
+use crate::surface::Surface;
+
+pub use gate::{Claim, Comparison, Estimator, Gate, Objective};
+
+/// A value that never reaches a file, a log or a panic message.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// Read from this environment variable when it is needed.
+    Env(String),
+    /// Read from this file when it is needed.
+    File(String),
+    /// Made for this run, for a target that the harness starts itself.
+    Generated,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "Secret(env {name})"),
+            Self::File(path) => write!(f, "Secret(file {path})"),
+            Self::Generated => f.write_str("Secret(generated)"),
+        }
+    }
+}
+
+/// One run, resolved.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario's name.
+    pub name: String,
+    /// What the scenario is for, in a sentence or two.
+    pub description: Option<String>,
+    /// The profile that was applied, if any.
+    pub profile: Option<String>,
+    /// Root of all randomness.
+    pub seed: u64,
+    /// What is tested.
+    pub target: Target,
+    /// How clients come by tokens.
+    pub auth: Auth,
+    /// The clients.
+    pub fleet: Fleet,
+    /// The publishers.
+    pub loads: Vec<Load>,
+    /// The phases in order, between the implicit [`RAMP`] and [`DRAIN`].
+    pub phases: Vec<Phase>,
+    /// The gates, judged or not.
+    pub gates: Vec<Gate>,
+    /// Bounds that the oracle judges with.
+    pub oracle: OracleBounds,
+    /// The generator itself.
+    pub generator: Generator,
+}
+
+/// Name of the implicit phase in which clients arrive.
+pub const RAMP: &str = "ramp";
+/// Name of the implicit phase after the last one, in which the topics run dry.
+pub const DRAIN: &str = "drain";
+
+/// What is tested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where it comes from.
+    pub kind: TargetKind,
+    /// The lane that the clients use.
+    pub lane: Lane,
+    /// Path of the socket.
+    pub socket_path: String,
+    /// How long a connect, upgrade included, may take.
+    pub connect_timeout: Duration,
+    /// How long any one HTTP request, join or subscribe may take.
+    pub request_timeout: Duration,
+    /// Whether nobody else writes to it, so that every event must be ours.
+    pub exclusive: bool,
+    /// Which of the two pushes of a batch the clients apply.
+    pub apply: Push,
+}
+
+/// Where the target comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetKind {
+    /// The embedded reference runtime, as a child process.
+    Reference {
+        /// Defects, as `--defect` takes them.
+        defects: Vec<String>,
+    },
+    /// Something that is there already.
+    Url {
+        /// Base URL, such as `http://127.0.0.1:4000`.
+        base_url: String,
+    },
+}
+
+/// The lane that the clients use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Phoenix Channels over WebSocket.
+    Ws,
+}
+
+/// One of the two pushes of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Push {
+    /// `sync:frame`, the canonical one.
+    Frame,
+    /// `sync:update_batch`, the legacy one.
+    UpdateBatch,
+}
+
+/// How clients come by tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Who mints.
+    pub mint: Mint,
+    /// Time to live of a token.
+    pub ttl: Duration,
+}
+
+/// Who mints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mint {
+    /// The harness signs with a shared key.
+    Hs256 {
+        /// Id of the key.
+        kid: String,
+        /// The key.
+        secret: Secret,
+        /// `iss`.
+        issuer: String,
+        /// `aud`.
+        audience: String,
+    },
+    /// The control service, `POST /api/sync/token`, before every connect.
+    Control,
+    /// One token for all, made elsewhere.
+    Static {
+        /// The token.
+        token: Secret,
+    },
+}
+
+/// The clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fleet {
+    /// How many, over all surfaces.
+    pub clients: u32,
+    /// Over how long they arrive.
+    pub ramp: Duration,
+    /// Prefix of every synthetic name.
+    pub name_prefix: String,
+    /// How many users the clients are; a client has a session and a device of its own.
+    pub users: u32,
+    /// How many organisations the users belong to.
+    pub orgs: u32,
+    /// The cohorts, in order; client ids are dealt out cohort by cohort.
+    pub cohorts: Vec<Cohort>,
+}
+
+/// The clients of one surface.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cohort {
+    /// Which real client it behaves like.
+    pub surface: Surface,
+    /// How many.
+    pub clients: u32,
+    /// What they subscribe to.
+    pub topics: Vec<TopicId>,
+    /// When they reconnect.
+    pub backoff: Backoff,
+    /// How often they heartbeat.
+    pub heartbeat: Duration,
+    /// `replay_batch_size` of their subscribes.
+    pub replay_batch_size: u32,
+}
+
+/// One stream of commands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// What is published.
+    pub command: Command,
+    /// Mean rate over all workers, per second.
+    pub rate_per_s: f64,
+    /// How arrivals are spaced.
+    pub arrival: Arrival,
+    /// Size of the command's payload, in bytes of JSON, the marker included.
+    pub payload_bytes: u32,
+    /// Over how many workers the stream is spread, in turn.
+    pub workers: u32,
+}
+
+/// What is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Feeds `runtime.codex_worker_events` and, as state, `runtime.codex_worker_summaries`.
+    CodexWorkerEvents,
+}
+
+impl Command {
+    /// The topics that the command's events appear on.
+    #[must_use]
+    pub fn topics(self) -> Vec<TopicId> {
+        let names = match self {
+            Self::CodexWorkerEvents => {
+                [khala_wire::topic::WORKER_EVENTS, khala_wire::topic::WORKER_SUMMARIES]
+            }
+        };
+        names.into_iter().filter_map(TopicId::of).collect()
+    }
+}
+
+/// How arrivals are spaced. All are open-loop: an arrival waits for nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arrival {
+    /// Exponential gaps.
+    Poisson,
+    /// Equal gaps.
+    Constant,
+    /// `size` at once, then nothing for `gap`; the rate follows from the two.
+    Bursts {
+        /// Publishes in a burst.
+        size: u32,
+        /// From burst to burst.
+        gap: Duration,
+    },
+}
+
+/// One phase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// Its name, unique in the scenario.
+    pub name: String,
+    /// How long it is.
+    pub duration: Duration,
+    /// Whether its samples may be judged.
+    pub measure: bool,
+    /// What is done to clients, path or target in it.
+    pub faults: Vec<Fault>,
+}
+
+/// One planned fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// What is done.
+    pub kind: FaultKind,
+    /// From the start of its phase.
+    pub at: Duration,
+    /// To whom.
+    pub mode: FaultMode,
+}
+
+/// What a fault does. One variant a type; attributes are the variant's fields, and serialise as the
+/// scenario writes them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum FaultKind {
+    /// Cuts sockets, at an instant.
+    Disconnect {
+        /// How the cut looks to the target.
+        #[serde(flatten)]
+        style: DisconnectStyle,
+    },
+}
+
+impl FaultKind {
+    /// The type's name in a scenario.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Disconnect { .. } => "disconnect",
+        }
+    }
+}
+
+/// How a disconnect looks to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "style", rename_all = "snake_case")]
+pub enum DisconnectStyle {
+    /// A close frame with this code, then FIN.
+    Close {
+        /// Close code, 1000 to 4999.
+        #[serde(rename = "close_code")]
+        code: u16,
+    },
+    /// RST, as when a load balancer dies.
+    Reset,
+}
+
+/// To whom a fault happens (names as Chaos Mesh has them).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FaultMode {
+    /// One client, drawn by seed.
+    One,
+    /// Every client.
+    All,
+    /// This many clients, drawn by seed.
+    Fixed(u32),
+    /// This share of the clients, 0 to 100, drawn by seed.
+    FixedPercent(f64),
+    /// A share of the clients drawn by seed between 0 and this, then clients drawn by seed.
+    RandomMaxPercent(f64),
+}
+
+/// Bounds that the oracle judges with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OracleBounds {
+    /// From a connect to replay complete and at head.
+    pub converge_within: Duration,
+    /// How long a state may lag behind its event.
+    pub settle_within: Duration,
+    /// How long the topics may take to run dry at the end.
+    pub drain_within: Duration,
+    /// Deliveries that a client needs on each topic before and after a storm.
+    pub storm_min_deliveries: u32,
+    /// Violations kept with their story, per rule.
+    pub violations_kept: u32,
+}
+
+/// The generator itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generator {
+    /// Worker threads; clients are sharded over them and never move.
+    pub worker_threads: u32,
+    /// Source addresses, loopback, over which clients are dealt out.
+    pub source_addresses: Vec<std::net::Ipv4Addr>,
+    /// Scheduler lag, as a share of an objective's own threshold, above which the generator is
+    /// unfit to judge it.
+    pub lag_share_max: f64,
+}

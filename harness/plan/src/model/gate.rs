@@ -1,0 +1,72 @@
+//! Gates as the judge reads them: claims are numbers by now, their text is kept for people.
+
+use std::collections::BTreeMap;
+
+use crate::metric::MetricId;
+
+/// A gate: a named set of objectives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    /// Its name, such as `reconnect`.
+    pub name: String,
+    /// Whether this run judges it; a gate that is not judged never counts as passed.
+    pub judged: bool,
+    /// What must hold.
+    pub objectives: Vec<Objective>,
+}
+
+/// One thing that must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// What is measured.
+    pub metric: MetricId,
+    /// Labels the samples must carry; `*` gives one verdict for each value in the run.
+    pub selector: BTreeMap<String, String>,
+    /// Phases whose samples count, by name.
+    pub during: Vec<String>,
+    /// The claim.
+    pub require: Claim,
+    /// A tighter claim whose breach is a warning.
+    pub warn: Option<Claim>,
+    /// Fewer samples are INCONCLUSIVE.
+    pub min_samples: u64,
+}
+
+/// `estimator < bound`, as written and as understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// As written.
+    pub text: String,
+    /// What is estimated.
+    pub estimator: Estimator,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// With what; microseconds for latencies, a fraction for proportions, per second for rates.
+    pub bound: f64,
+}
+
+/// What is estimated of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Estimator {
+    /// `p(q)`: the q-th percentile of a latency, q in percent.
+    Percentile(f64),
+    /// `proportion`: bad over all.
+    Proportion,
+    /// `rate`: per second.
+    Rate,
+    /// `count`: exact.
+    Count,
+    /// `max`: the largest sample; exact, for what must never be exceeded.
+    Max,
+}
+
+/// How an estimate is compared with its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `==`, for counts.
+    Equal,
+}

@@ -1,0 +1,108 @@
+//! Addresses inside a scenario: `fleet.clients`, `phase.storm.duration`, `load.0.rate`.
+//!
+//! An element of an array of tables is addressed by what names it (a phase by its name, a load by
+//! its command) or by its index from 0.
+
+use super::diagnostic::Diagnostic;
+use super::source::Place;
+use super::suggest;
+use super::tree::{Node, Table, Value};
+
+/// The key that names the elements of an array of tables.
+pub(crate) fn naming_key(array: &str) -> Option<&'static str> {
+    Some(match array {
+        "phase" | "gate" | "surface" => "name",
+        "load" => "command",
+        "objective" => "metric",
+        "fault" => "type",
+        _ => return None,
+    })
+}
+
+/// One step of an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub name: String,
+    pub place: Place,
+}
+
+/// The index of the element of `array` that `step` addresses.
+pub(crate) fn element(array: &str, items: &[Node], step: &Step) -> Result<usize, Box<Diagnostic>> {
+    let name_of = |item: &Node| {
+        let key = naming_key(array)?;
+        Some(item.as_table()?.get(key)?.as_str()?.to_owned())
+    };
+    let names: Vec<Option<String>> = items.iter().map(name_of).collect();
+    let mut named = names
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| name.as_deref() == Some(step.name.as_str()))
+        .map(|(index, _)| index);
+    match (named.next(), named.next()) {
+        (Some(only), None) => return Ok(only),
+        (Some(_), Some(_)) => {
+            let what = format!("`{}` addresses more than one `{array}`", step.name);
+            let last = items.len() - 1;
+            let help = format!("address one by its index, from `{array}.0` to `{array}.{last}`");
+            return Err(Box::new(Diagnostic::error(&step.place, what).help(help)));
+        }
+        _ => {}
+    }
+    if let Ok(index) = step.name.parse::<usize>()
+        && index < items.len()
+    {
+        return Ok(index);
+    }
+    let what = format!("the scenario has no `{array}` called `{}`", step.name);
+    let names = names.iter().flatten().map(String::as_str);
+    let help = suggest::did_you_mean(&step.name, names);
+    Err(Box::new(Diagnostic::error(&step.place, what).help(help)))
+}
+
+/// Puts `value` where `steps` lead.
+pub(crate) fn set(root: &mut Node, steps: &[Step], value: Node) -> Result<(), Box<Diagnostic>> {
+    let [before @ .., last] = steps else { return Ok(()) };
+    let mut at = root;
+    // The key under which `at` stands, which says how its elements are named.
+    let mut under = "";
+    for step in before {
+        at = match &mut at.value {
+            Value::Table(table) => {
+                if table.get(&step.name).is_none() {
+                    let value = match naming_key(&step.name) {
+                        Some(_) => Value::Array(Vec::new()),
+                        None => Value::Table(Table::default()),
+                    };
+                    let node = Node { value, place: step.place.clone() };
+                    table.insert(&step.name, step.place.clone(), node);
+                }
+                match table.get_mut(&step.name) {
+                    Some(node) => node,
+                    None => return Ok(()),
+                }
+            }
+            Value::Array(items) => {
+                let index = element(under, items, step)?;
+                &mut items[index]
+            }
+            Value::Poison => return Ok(()),
+            other => return Err(no_inside(under, other, step)),
+        };
+        under = &step.name;
+    }
+    match &mut at.value {
+        Value::Table(table) => table.insert(&last.name, last.place.clone(), value),
+        Value::Array(items) => {
+            let index = element(under, items, last)?;
+            items[index] = value;
+        }
+        Value::Poison => {}
+        other => return Err(no_inside(under, other, last)),
+    }
+    Ok(())
+}
+
+fn no_inside(under: &str, value: &Value, step: &Step) -> Box<Diagnostic> {
+    let what = format!("`{under}` is {} and has nothing inside", value.type_name());
+    Box::new(Diagnostic::error(&step.place, what).help(format!("address `{under}` itself")))
+}

@@ -1,0 +1,141 @@
+//! `[[phase.fault]]`: the envelope around a fault, the same for every type.
+
+use std::time::Duration;
+
+use super::diagnostic::Diagnostic;
+use super::fields::{Cx, Fields};
+use super::scalar::Read;
+use super::suggest;
+use super::tree::Node;
+use crate::fault::{self, FaultType};
+use crate::model::{Fault, FaultMode};
+use crate::schedule::targets_max;
+use crate::units;
+
+/// Reads one fault of a phase that is `phase` long, in a fleet of `clients`, where they are known.
+pub(crate) fn read(
+    cx: &Cx,
+    node: &Node,
+    phase: Option<Duration>,
+    clients: Option<u32>,
+) -> Option<Fault> {
+    let mut fields = Fields::of(cx, node, "`[[phase.fault]]`")?;
+    let fault_type = fault_type(&mut fields);
+    let at = at(&mut fields, phase);
+    let mode = mode(&mut fields, clients);
+    if let Some(node) = fields.node("duration") {
+        // Every type served so far is an instant.
+        let what = "the fault happens at an instant and has no duration";
+        cx.report(Diagnostic::error(&node.place, what).help("remove `duration`"));
+    }
+    let attributes = fields.node("attributes");
+    let kind = fault_type.and_then(|fault_type| {
+        let mut attributes = Fields::or_empty(cx, attributes, &fields.place, "`attributes`");
+        let kind = (fault_type.read)(&mut attributes);
+        attributes.finish();
+        kind
+    });
+    fields.finish();
+    Some(Fault { kind: kind?, at: at?, mode: mode? })
+}
+
+fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
+    let node = fields.need_node("type", "type = \"disconnect\"")?;
+    let name = String::read(fields.cx, "type", node)?;
+    let found = fault::of(&name);
+    if found.is_none() {
+        let served = || fault::REGISTRY.iter().map(|fault| fault.name);
+        let diagnostic = if fault::NOT_YET.contains(&name.as_str()) {
+            Diagnostic::error(&node.place, format!("the fault `{name}` is not yet served"))
+                .help(format!("served is {}", suggest::list(served())))
+        } else {
+            let known: Vec<&str> = served().chain(fault::NOT_YET.iter().copied()).collect();
+            let help = match suggest::closest(&name, known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("served is {}", suggest::list(served())),
+            };
+            Diagnostic::error(&node.place, format!("there is no fault `{name}`")).help(help)
+        };
+        fields.cx.report(diagnostic);
+    }
+    found
+}
+
+fn at(fields: &mut Fields<'_>, phase: Option<Duration>) -> Option<Duration> {
+    let Some(node) = fields.node("at") else {
+        return (!fields.has("at")).then_some(Duration::ZERO);
+    };
+    let at = Duration::read(fields.cx, "at", node)?;
+    if let Some(phase) = phase.filter(|phase| at >= *phase) {
+        let (at, phase) = (units::format_duration(at), units::format_duration(phase));
+        let what = format!("the fault is due at {at}, after its phase, which is {phase} long");
+        let help = "`at` counts from the start of the phase";
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+    Some(at)
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    One,
+    All,
+    Fixed,
+    FixedPercent,
+    RandomMaxPercent,
+}
+
+fn mode(fields: &mut Fields<'_>, clients: Option<u32>) -> Option<FaultMode> {
+    let words = [
+        ("all", Mode::All),
+        ("one", Mode::One),
+        ("fixed", Mode::Fixed),
+        ("fixed-percent", Mode::FixedPercent),
+        ("random-max-percent", Mode::RandomMaxPercent),
+    ];
+    let mode = match fields.keyword_or("mode", Mode::All, &words) {
+        Some(Mode::All) => no_value(fields, "all").map(|()| FaultMode::All),
+        Some(Mode::One) => no_value(fields, "one").map(|()| FaultMode::One),
+        Some(Mode::Fixed) => {
+            fields.need_within("value", "value = 10", 1..=u32::MAX).map(FaultMode::Fixed)
+        }
+        Some(Mode::FixedPercent) => percent(fields).map(FaultMode::FixedPercent),
+        Some(Mode::RandomMaxPercent) => percent(fields).map(FaultMode::RandomMaxPercent),
+        None => {
+            let _ = fields.node("value");
+            None
+        }
+    }?;
+    if let (Some(clients), Some(node)) = (clients, fields.node("value")) {
+        let complain = |what: String, help: &str| {
+            fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+        };
+        match mode {
+            FaultMode::Fixed(count) if count > clients => complain(
+                format!("the fault hits {count} clients, but the fleet has {clients}"),
+                "use `mode = \"all\"`, or a smaller value",
+            ),
+            _ if targets_max(mode, clients) == 0 => complain(
+                format!("so small a share of {clients} clients is nobody"),
+                "raise `value`, or use `mode = \"one\"`",
+            ),
+            _ => {}
+        }
+    }
+    Some(mode)
+}
+
+fn no_value(fields: &mut Fields<'_>, mode: &str) -> Option<()> {
+    fields.no_effect("value", &format!("with `mode = \"{mode}\"`"));
+    Some(())
+}
+
+fn percent(fields: &mut Fields<'_>) -> Option<f64> {
+    let node = fields.need_node("value", "value = 50")?;
+    let value = f64::read(fields.cx, "value", node)?;
+    if value > 0.0 && value <= 100.0 {
+        return Some(value);
+    }
+    let what = format!("`value` is {value}; a percentage is above 0 and at most 100");
+    fields.cx.report(Diagnostic::error(&node.place, what));
+    None
+}

@@ -1,0 +1,96 @@
+//! `gates = ["gates/runbook.toml"]`: gate sets from other files, which hold `[[gate]]` and nothing
+//! else.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::diagnostic::Diagnostic;
+use super::fields::{Cx, Fields};
+use super::parse;
+use super::scalar::{Placed, Read};
+use super::tree::{Node, Table, Value};
+
+/// Gives the text of a file, or says in a clause why not.
+pub type Loader<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
+
+/// Gate files, each read once however many profiles include it.
+pub(crate) struct Includes<'a> {
+    pub cx: &'a Cx,
+    /// Path of the scenario, to whose folder included paths are relative.
+    pub scenario: &'a str,
+    pub loader: &'a Loader<'a>,
+    pub known: RefCell<BTreeMap<String, Vec<Node>>>,
+}
+
+impl Includes<'_> {
+    /// Adds the gates of the files named in `root.gates` to `root.gate`, but for those that the
+    /// scenario defines itself.
+    pub fn add_to(&self, root: &mut Table, gates: Option<&Node>) {
+        let Some(node) = gates else { return };
+        let Some(files) = Vec::<Placed<String>>::read(self.cx, "gates", node) else { return };
+        let own = match root.get("gate").map(|gate| &gate.value) {
+            Some(Value::Array(items)) => items.iter().filter_map(name).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let mut included = Vec::new();
+        for file in &files {
+            included.extend(self.file(file));
+        }
+        included.retain(|gate| name(gate).is_none_or(|name| !own.iter().any(|own| own == name)));
+        if included.is_empty() {
+            return;
+        }
+        match root.get_mut("gate").map(|gate| &mut gate.value) {
+            Some(Value::Array(items)) => items.extend(included),
+            // The walk says what is wrong with it.
+            Some(_) => {}
+            None => {
+                let gate = Node { value: Value::Array(included), place: node.place.clone() };
+                root.insert("gate", node.place.clone(), gate);
+            }
+        }
+    }
+
+    fn file(&self, file: &Placed<String>) -> Vec<Node> {
+        let path = match Path::new(self.scenario).parent() {
+            Some(folder) => folder.join(&file.value).display().to_string(),
+            None => file.value.clone(),
+        };
+        if let Some(gates) = self.known.borrow().get(&path) {
+            return gates.clone();
+        }
+        let gates = match (self.loader)(&path) {
+            Ok(text) => self.gates_of(&path, &text),
+            Err(why) => {
+                let what = format!("cannot read the gate file `{path}`: {why}");
+                let help = "paths are relative to the folder of the scenario";
+                self.cx.report(Diagnostic::error(&file.place, what).help(help));
+                // Gates that are not there are not missed a second time.
+                self.cx.partial.set(true);
+                return Vec::new();
+            }
+        };
+        self.known.borrow_mut().insert(path, gates.clone());
+        gates
+    }
+
+    fn gates_of(&self, path: &str, text: &str) -> Vec<Node> {
+        let source = self.cx.sources.borrow_mut().file(path, text);
+        let (root, errors) = parse::document(source, text);
+        if !errors.is_empty() {
+            self.cx.partial.set(true);
+        }
+        errors.into_iter().for_each(|error| self.cx.report(error));
+        let Some(mut fields) = Fields::of(self.cx, &root, "the gate file") else {
+            return Vec::new();
+        };
+        let gates = fields.tables("gate").into_iter().flatten().cloned().collect();
+        fields.finish();
+        gates
+    }
+}
+
+fn name(gate: &Node) -> Option<&str> {
+    gate.as_table()?.get("name")?.as_str()
+}

@@ -1,0 +1,98 @@
+//! Profiles and `--set` flags over a scenario.
+//!
+//! A profile's tables merge deeply; a table where the scenario has an array of tables addresses its
+//! elements (`[profile.smoke.phase.storm]`); everything else replaces what it stands over.
+
+use super::address::{self, Step};
+use super::diagnostic::Diagnostic;
+use super::fields::Cx;
+use super::parse;
+use super::source::Place;
+use super::tree::{Node, Value};
+
+/// Tables that say one thing with all their keys, so that half of an old one and half of a new one
+/// would say nothing: these replace, they do not merge.
+const REPLACED_WHOLE: [&str; 5] = ["attributes", "backoff", "secret", "token", "where"];
+
+/// Lays `over` over `base`; `under` is the key at which both stand.
+pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {
+    let replace = REPLACED_WHOLE.contains(&under);
+    match (&mut base.value, &over.value) {
+        (Value::Table(table), Value::Table(changes)) if !replace => {
+            for (key, place, change) in changes.iter() {
+                let addresses = address::naming_key(key).is_some() && change.as_table().is_some();
+                if table.get(key).is_none() && addresses {
+                    let none = Node { value: Value::Array(Vec::new()), place: place.clone() };
+                    table.insert(key, place.clone(), none);
+                }
+                match table.get_mut(key) {
+                    Some(node) => merge(cx, node, change, key),
+                    None => table.insert(key, place.clone(), change.clone()),
+                }
+            }
+        }
+        (Value::Array(items), Value::Table(changes)) if address::naming_key(under).is_some() => {
+            for (key, place, change) in changes.iter() {
+                let step = Step { name: key.to_owned(), place: place.clone() };
+                match address::element(under, items, &step) {
+                    // Named after the array, so that nothing in it is replaced whole by accident.
+                    Ok(index) => merge(cx, &mut items[index], change, under),
+                    Err(diagnostic) => cx.report_missing(*diagnostic),
+                }
+            }
+        }
+        _ => *base = over.clone(),
+    }
+}
+
+/// A `--set` flag, taken apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Override {
+    pub steps: Vec<Step>,
+    pub value: Node,
+}
+
+/// Takes the argument of a `--set` apart; reports what cannot be.
+pub(crate) fn parse_override(cx: &Cx, argument: &str) -> Option<Override> {
+    const FLAG: &str = "--set ";
+    let text = format!("{FLAG}{argument}");
+    let source = cx.sources.borrow_mut().flag(text.clone());
+    let place = |from: usize, to: usize| Place::new(source, from..to);
+    let fail = |place: &Place, what: &str| {
+        let help = "write such as `--set fleet.clients=200` or `--set phase.storm.duration=10s`";
+        cx.report(Diagnostic::error(place, what).help(help));
+    };
+    let Some(equals) = argument.find('=') else {
+        fail(&place(FLAG.len(), text.len()), "`--set` takes a key, `=` and a value");
+        return None;
+    };
+    let mut steps = Vec::new();
+    let mut at = FLAG.len();
+    for name in argument[..equals].split('.') {
+        let lead = name.len() - name.trim_start().len();
+        let name_place = place(at + lead, at + lead + name.trim().len());
+        if name.trim().is_empty() {
+            fail(&name_place, "a part of the key is empty");
+            return None;
+        }
+        steps.push(Step { name: name.trim().to_owned(), place: name_place });
+        at += name.len() + 1;
+    }
+    if steps.first().is_some_and(|first| first.name == "profile") {
+        let what = "`--set` changes the scenario after its profile was applied";
+        let help = "leave the first two parts of the key out";
+        cx.report(Diagnostic::error(&steps[0].place, what).help(help));
+        return None;
+    }
+    let value = &argument[equals + 1..];
+    let lead = value.len() - value.trim_start().len();
+    let value = parse::flag_value(source, value.trim(), FLAG.len() + equals + 1 + lead);
+    Some(Override { steps, value })
+}
+
+/// Applies an override.
+pub(crate) fn apply(cx: &Cx, root: &mut Node, change: &Override) {
+    if let Err(diagnostic) = address::set(root, &change.steps, change.value.clone()) {
+        cx.report_missing(*diagnostic);
+    }
+}

@@ -1,0 +1,86 @@
+//! Scenario text to a checked [`Plan`], or everything that is wrong with it at once.
+//!
+//! Texts come in, a plan or diagnostics go out. The order is: parse (syntax errors do not stop it),
+//! add included gates, lay the profile over, lay `--set` over that, fill in the environment, walk
+//! the tree. The walk never stops at a mistake; what depends on one stays silent. A scenario is
+//! checked without a profile and with each of its profiles, whichever is used, so that a broken
+//! smoke profile is found before the night on which it is needed.
+
+mod address;
+mod advice;
+mod auth;
+mod backoff;
+pub(crate) mod diagnostic;
+mod fault;
+pub(crate) mod fields;
+mod fleet;
+mod gate;
+mod include;
+mod interpolate;
+mod limits;
+mod load;
+mod mask;
+mod merge;
+mod name;
+mod objective;
+mod parse;
+mod phase;
+mod scalar;
+mod scenario;
+mod source;
+mod suggest;
+mod surface;
+mod target;
+mod tree;
+mod tuning;
+mod variant;
+
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use include::Loader;
+pub use interpolate::Environment;
+
+use crate::model::Plan;
+
+/// The texts that a plan is made from.
+pub struct Sources<'a> {
+    /// Path of the scenario, for messages and for the paths that it includes.
+    pub path: &'a str,
+    /// Its text.
+    pub text: &'a str,
+    /// Reads an included file; takes its path, relative ones joined to the scenario's folder.
+    pub loader: &'a Loader<'a>,
+}
+
+/// What the command line says.
+pub struct Options<'a> {
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--set`, each `key=value`, in order.
+    pub set: Vec<String>,
+    /// `--defect`, each as it is handed to the reference runtime.
+    pub defects: Vec<String>,
+    /// `--seed`; goes before the scenario's.
+    pub seed: Option<u64>,
+    /// Looks a variable of the environment up.
+    pub env: &'a Environment<'a>,
+}
+
+/// A plan that can be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The plan.
+    pub plan: Plan,
+    /// What will probably not come out as the scenario's author thinks.
+    pub warnings: Diagnostics,
+}
+
+/// Reads a scenario.
+///
+/// # Errors
+/// With everything that is wrong with the scenario, its profiles, its gate files and the flags.
+pub fn load(sources: &Sources<'_>, options: &Options<'_>) -> Result<Loaded, Diagnostics> {
+    variant::load(sources, options)
+}

@@ -1,0 +1,210 @@
+//! `[[gate.objective]]`: one thing that must hold.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::Diagnostic;
+use super::fields::{Cx, Fields};
+use super::phase::Declared;
+use super::scalar::{Placed, Read};
+use super::source::Place;
+use super::tree::Node;
+use super::{name, suggest};
+use crate::gate::{grammar, power};
+use crate::metric::{MetricId, RULES};
+use crate::model::{Claim, DRAIN, Estimator, Objective, RAMP};
+use crate::surface::Surface;
+
+/// What an objective may refer to.
+pub(crate) struct Scope<'a> {
+    pub phases: &'a [Declared],
+    /// Surfaces of the fleet; `None` when the fleet could not be read.
+    pub surfaces: Option<Vec<Surface>>,
+}
+
+/// Reads one objective, with the place of its claim.
+pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective, Place)> {
+    let mut fields = Fields::of(cx, node, "`[[gate.objective]]`")?;
+    let metric = metric(&mut fields);
+    let selector = match fields.node("where") {
+        Some(node) => selector(cx, node, metric, scope),
+        None => Some(BTreeMap::new()),
+    };
+    let during = during(&mut fields, metric, scope);
+    let require_node = fields.need_node("require", "require = \"p(99) < 20s\"");
+    let require = require_node.and_then(|node| claim(cx, node, "require", metric));
+    let warn_node = fields.node("warn");
+    let warn = warn_node.map(|node| claim(cx, node, "warn", metric));
+    if let (Some(require), Some(Some(warn)), Some(node)) = (&require, &warn, warn_node) {
+        tighter(cx, node, require, warn);
+    }
+    let min_samples = fields.within("min_samples", 1..=u64::from(u32::MAX));
+    fields.finish();
+    let require = require?;
+    let min_samples = min_samples.unwrap_or_else(|| power::default_min_samples(&require));
+    let warn = match warn {
+        Some(claim) => Some(claim?),
+        None => None,
+    };
+    let place = require_node.map_or_else(|| node.place.clone(), |node| node.place.clone());
+    let (metric, selector, during) = (metric?, selector?, during?);
+    Some((Objective { metric, selector, during, require, warn, min_samples }, place))
+}
+
+fn metric(fields: &mut Fields<'_>) -> Option<MetricId> {
+    let node = fields.need_node("metric", "metric = \"time_to_recovered\"")?;
+    let name = String::read(fields.cx, "metric", node)?;
+    let metric = MetricId::of(&name);
+    if metric.is_none() {
+        let known: Vec<&str> = MetricId::ALL.iter().map(|metric| metric.name()).collect();
+        let what = format!("there is no metric `{name}`");
+        let help = suggest::did_you_mean(&name, known);
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+    metric
+}
+
+fn selector(
+    cx: &Cx,
+    node: &Node,
+    metric: Option<MetricId>,
+    scope: &Scope<'_>,
+) -> Option<BTreeMap<String, String>> {
+    let Some(table) = node.as_table() else {
+        // Says that it is not a table.
+        let _ = Fields::of(cx, node, "`where`");
+        return None;
+    };
+    let mut selector = BTreeMap::new();
+    for (label, place, node) in table.iter() {
+        let Some(value) = String::read(cx, label, node) else { continue };
+        if let Some(metric) = metric.filter(|metric| !metric.labels().contains(&label)) {
+            let what = format!("samples of `{}` have no label `{label}`", metric.name());
+            let help = match metric.labels() {
+                [] => "leave `where` out".to_owned(),
+                labels => format!("they have {}", suggest::list(labels.iter().copied())),
+            };
+            cx.report(Diagnostic::error(place, what).help(help));
+        } else if value != "*" {
+            match label {
+                "surface" => known_surface(cx, node, &value, scope),
+                "rule" => known_rule(cx, node, &value),
+                // Only said of metrics that are unknown themselves.
+                _ => {}
+            }
+        }
+        selector.insert(label.to_owned(), value);
+    }
+    Some(selector)
+}
+
+fn known_surface(cx: &Cx, node: &Node, name: &str, scope: &Scope<'_>) {
+    let Some(surfaces) = &scope.surfaces else { return };
+    if Surface::of(name).is_some_and(|surface| surfaces.contains(&surface)) {
+        return;
+    }
+    let names: Vec<&str> = surfaces.iter().map(|surface| surface.name()).collect();
+    let help = match suggest::closest(name, names.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("the fleet has {}; `*` judges each of them", suggest::list(names)),
+    };
+    let what = format!("the fleet has no surface `{name}`");
+    cx.report_missing(Diagnostic::error(&node.place, what).help(help));
+}
+
+fn known_rule(cx: &Cx, node: &Node, name: &str) {
+    if !RULES.contains(&name) {
+        let what = format!("the oracle judges no rule `{name}`");
+        let help = suggest::did_you_mean(name, RULES.iter().copied());
+        cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+}
+
+/// The phases whose samples count. Where none is named, all that are measured; for violations,
+/// which are wrong whenever they happen, the ramp and the drain too.
+fn during(
+    fields: &mut Fields<'_>,
+    metric: Option<MetricId>,
+    scope: &Scope<'_>,
+) -> Option<Vec<String>> {
+    let Some(node) = fields.node("during") else {
+        if fields.has("during") {
+            return None;
+        }
+        let measured = scope.phases.iter().filter(|phase| phase.measure);
+        let mut names: Vec<String> = measured.map(|phase| phase.name.value.clone()).collect();
+        if names.is_empty() && !scope.phases.is_empty() {
+            let what = "no phase is measured, so the objective has no samples";
+            let help = "remove a `measure = false`";
+            fields.cx.report_missing(Diagnostic::error(&fields.place, what).help(help));
+        }
+        if metric == Some(MetricId::Violations) {
+            names.insert(0, RAMP.to_owned());
+            names.push(DRAIN.to_owned());
+        }
+        return Some(names);
+    };
+    let cx = fields.cx;
+    let names = Vec::<Placed<String>>::read(cx, "during", node)?;
+    if names.is_empty() {
+        let what = "an objective that holds during no phase says nothing";
+        let help = "leave `during` out for all measured phases";
+        cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+    name::report_duplicates(
+        cx,
+        "phase",
+        names.iter().map(|name| (name.value.as_str(), &name.place)),
+    );
+    for name in &names {
+        known_phase(cx, name, scope);
+    }
+    Some(names.into_iter().map(|name| name.value).collect())
+}
+
+fn known_phase(cx: &Cx, name: &Placed<String>, scope: &Scope<'_>) {
+    if [RAMP, DRAIN].contains(&name.value.as_str()) {
+        return;
+    }
+    match scope.phases.iter().find(|phase| phase.name.value == name.value) {
+        Some(phase) if phase.measure => {}
+        Some(_) => {
+            let what = format!("the phase `{}` is not measured", name.value);
+            let help = "remove its `measure = false`, or do not judge it";
+            cx.report(Diagnostic::error(&name.place, what).help(help));
+        }
+        None => {
+            let declared = scope.phases.iter().map(|phase| phase.name.value.as_str());
+            let known: Vec<&str> = declared.chain([RAMP, DRAIN]).collect();
+            let what = format!("there is no phase `{}`", name.value);
+            let help = suggest::did_you_mean(&name.value, known);
+            cx.report_missing(Diagnostic::error(&name.place, what).help(help));
+        }
+    }
+}
+
+fn claim(cx: &Cx, node: &Node, key: &str, metric: Option<MetricId>) -> Option<Claim> {
+    let text = String::read(cx, key, node)?;
+    // Without a metric there is no saying what the claim may be about.
+    grammar::parse(metric?, &text)
+        .map_err(|error| {
+            let place = cx.sources.borrow().part(&node.place, &text, error.span);
+            cx.report(Diagnostic::error(&place, error.what).help(error.help));
+        })
+        .ok()
+}
+
+/// Reports a warning claim that cannot be broken before the required one is.
+fn tighter(cx: &Cx, node: &Node, require: &Claim, warn: &Claim) {
+    let same_figure = match (require.estimator, warn.estimator) {
+        (Estimator::Percentile(_), Estimator::Percentile(_)) => true,
+        (required, warned) => required == warned,
+    };
+    let (what, help) = if !same_figure {
+        ("`warn` is about another figure than `require`", "use the same estimator in both")
+    } else if require.estimator == warn.estimator && warn.bound >= require.bound {
+        ("`warn` is no tighter than `require`, so it would never warn", "lower its bound")
+    } else {
+        return;
+    };
+    cx.report(Diagnostic::error(&node.place, what).help(help));
+}

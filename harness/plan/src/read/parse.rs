@@ -1,0 +1,182 @@
+//! TOML text to a [`Node`] tree, syntax errors and all.
+//!
+//! The parser recovers from an error and goes on, so one slip of the pen does not hide the mistakes
+//! in the rest of the file. What stands on a line with a syntax error is poisoned.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::Diagnostic;
+use super::source::{Place, SourceId, line_column};
+use super::tree::{Node, Table, Value};
+
+/// Syntax errors shown of one file: the tenth is a consequence of the first.
+const SYNTAX_ERRORS_MAX: usize = 8;
+
+/// Reads a document; the errors are syntax errors.
+pub(crate) fn document(source: SourceId, text: &str) -> (Node, Vec<Diagnostic>) {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let errors = worth_showing(text, &errors, unclosed(text, table.get_ref()));
+    let broken_lines = errors.iter().map(|(span, _)| line_column(text, span.start).0).collect();
+    let reader = Reader { source, text, broken_lines };
+    let root = Node {
+        value: Value::Table(reader.table(table.get_ref())),
+        place: Place::new(source, 0..0),
+    };
+    let diagnostics = errors.into_iter().map(|(span, message)| {
+        let diagnostic = Diagnostic::error(&Place::new(source, span), message);
+        diagnostic.help("see https://toml.io for how TOML is written")
+    });
+    (root, diagnostics.collect())
+}
+
+/// Reads the value of a flag, which stands at `offset` of the flag's text: as TOML when it is TOML,
+/// else as a string.
+pub(crate) fn flag_value(source: SourceId, text: &str, offset: usize) -> Node {
+    let place = Place::new(source, offset..offset + text.len());
+    let value = match DeValue::parse(text) {
+        Ok(value) => {
+            let reader = Reader { source, text, broken_lines: BTreeSet::new() };
+            let mut node = reader.node(value.get_ref(), value.span());
+            shift(&mut node, offset);
+            node.value
+        }
+        Err(_) => Value::String(text.to_owned()),
+    };
+    Node { value, place }
+}
+
+fn shift(node: &mut Node, offset: usize) {
+    let moved = |place: &Place| {
+        Place::new(place.source, place.span.start + offset..place.span.end + offset)
+    };
+    node.place = moved(&node.place);
+    match &mut node.value {
+        Value::Array(items) => items.iter_mut().for_each(|item| shift(item, offset)),
+        Value::Table(table) => {
+            let mut shifted = Table::default();
+            for (key, place, item) in table.iter() {
+                let mut item = item.clone();
+                shift(&mut item, offset);
+                shifted.insert(key, moved(place), item);
+            }
+            *table = shifted;
+        }
+        _ => {}
+    }
+}
+
+/// The opening bracket of the first value that runs on to the end of the text.
+fn unclosed(text: &str, table: &DeTable<'_>) -> Option<usize> {
+    let runs_on = table.iter().filter_map(|(key, value)| {
+        // The span of a table with a header is the header, in which the key is.
+        let is_value = key.span().end <= value.span().start;
+        let to_the_end = value.span().end >= text.trim_end().len();
+        match value.get_ref() {
+            DeValue::Array(_) | DeValue::Table(_) if is_value => {
+                to_the_end.then_some(value.span().start)
+            }
+            DeValue::Table(inner) => unclosed(text, inner),
+            DeValue::Array(items) => {
+                items.iter().filter_map(|item| unclosed(text, item.get_ref().as_table()?)).min()
+            }
+            _ => None,
+        }
+    });
+    runs_on.min()
+}
+
+/// One error a line, and none of those that only follow from a bracket that was never closed.
+fn worth_showing(
+    text: &str,
+    errors: &[toml::de::Error],
+    unclosed: Option<usize>,
+) -> Vec<(Range<usize>, String)> {
+    let mut errors: Vec<(Range<usize>, String)> = errors
+        .iter()
+        .map(|error| (in_text(text, error.span().unwrap_or(0..0)), sentence(error.message())))
+        .collect();
+    // Stable: of two errors on one spot the parser's first is the better one.
+    errors.sort_by_key(|(span, _)| span.start);
+    if let Some(bracket) = unclosed
+        && errors.iter().any(|(_, message)| message.starts_with("unclosed"))
+    {
+        errors.retain(|(span, _)| span.start < bracket);
+        errors.push((bracket..bracket + 1, "the bracket is never closed".to_owned()));
+    }
+    let mut lines = BTreeSet::new();
+    errors.retain(|(span, _)| lines.insert(line_column(text, span.start).0));
+    errors.truncate(SYNTAX_ERRORS_MAX);
+    errors
+}
+
+fn in_text(text: &str, span: Range<usize>) -> Range<usize> {
+    let floor = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let end = floor(span.end.min(text.len()));
+    floor(span.start.min(end))..end
+}
+
+/// The parser's message as ours are written; its most frequent one in the words of the reader.
+fn sentence(message: &str) -> String {
+    match message {
+        "string values must be quoted, expected literal string" => {
+            "a value is missing, or a string lacks its quotes".to_owned()
+        }
+        other => other.to_owned(),
+    }
+}
+
+struct Reader<'a> {
+    source: SourceId,
+    text: &'a str,
+    broken_lines: BTreeSet<usize>,
+}
+
+impl Reader<'_> {
+    fn place(&self, span: Range<usize>) -> Place {
+        Place::new(self.source, in_text(self.text, span))
+    }
+
+    fn table(&self, table: &DeTable<'_>) -> Table {
+        let mut out = Table::default();
+        for (key, value) in table {
+            let mut node = self.node(value.get_ref(), value.span());
+            let line = line_column(self.text, key.span().start).0;
+            if self.broken_lines.contains(&line) && !matches!(node.value, Value::Table(_)) {
+                node.value = Value::Poison;
+            }
+            out.insert(key.get_ref(), self.place(key.span()), node);
+        }
+        out
+    }
+
+    fn node(&self, value: &DeValue<'_>, span: Range<usize>) -> Node {
+        let place = self.place(span.clone());
+        let line = line_column(self.text, span.start).0;
+        let value = match value {
+            DeValue::Array(items) => Value::Array(
+                items.iter().map(|item| self.node(item.get_ref(), item.span())).collect(),
+            ),
+            DeValue::Table(table) => Value::Table(self.table(table)),
+            _ if self.broken_lines.contains(&line) => Value::Poison,
+            DeValue::String(text) => Value::String(text.clone().into_owned()),
+            DeValue::Integer(integer) => {
+                // What no i64 holds is beyond every range that a scenario has.
+                let digits = integer.as_str();
+                let over = if digits.starts_with('-') { i64::MIN } else { i64::MAX };
+                Value::Integer(i64::from_str_radix(digits, integer.radix()).unwrap_or(over))
+            }
+            DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::INFINITY)),
+            DeValue::Boolean(boolean) => Value::Boolean(*boolean),
+            DeValue::Datetime(_) => Value::Datetime,
+        };
+        Node { value, place }
+    }
+}

@@ -1,0 +1,68 @@
+//! `[[phase]]`: the parts of a run, one after the other.
+
+use std::time::Duration;
+
+use super::diagnostic::Diagnostic;
+use super::fault;
+use super::fields::{Cx, Fields};
+use super::name;
+use super::scalar::Placed;
+use super::source::Place;
+use super::tree::Node;
+use crate::model::{DRAIN, Phase, RAMP};
+use crate::units::DURATION_MAX;
+
+/// What the rest of the scenario may know of a phase, right or wrong in itself.
+#[derive(Clone)]
+pub(crate) struct Declared {
+    pub name: Placed<String>,
+    pub measure: bool,
+}
+
+/// All phases, and what can be known of them even when one is wrong.
+#[derive(Default)]
+pub(crate) struct Phases {
+    pub declared: Vec<Declared>,
+    pub fault_places: Vec<Place>,
+    pub phases: Option<Vec<Phase>>,
+}
+
+/// Reads all phases, in a fleet of `clients`, if that is known.
+pub(crate) fn read_all(scenario: &mut Fields<'_>, clients: Option<u32>) -> Phases {
+    let cx = scenario.cx;
+    let Some(nodes) = scenario.tables("phase") else { return Phases::default() };
+    if nodes.is_empty() {
+        let what = "the scenario has no phase, so there is nothing to run";
+        let help = "add `[[phase]]` with `name = \"steady\"` and `duration = \"20s\"`";
+        cx.report_missing(Diagnostic::error(&scenario.place, what).help(help));
+        return Phases::default();
+    }
+    let mut out = Phases::default();
+    let phases: Vec<Option<Phase>> =
+        nodes.into_iter().map(|node| one(cx, node, clients, &mut out)).collect();
+    let names = out.declared.iter().map(|phase| (phase.name.value.as_str(), &phase.name.place));
+    name::report_duplicates(cx, "phase", names);
+    out.phases = phases.into_iter().collect();
+    out
+}
+
+fn one(cx: &Cx, node: &Node, clients: Option<u32>, out: &mut Phases) -> Option<Phase> {
+    let mut fields = Fields::of(cx, node, "`[[phase]]`")?;
+    let name = name::need(&mut fields, "name", "name = \"steady\"");
+    if let Some(name) = name.as_ref().filter(|name| [RAMP, DRAIN].contains(&name.value.as_str())) {
+        let what = format!("`{}` is the name of a phase that every run has", name.value);
+        let help = "call this one something else";
+        cx.report(Diagnostic::error(&name.place, what).label("reserved").help(help));
+    }
+    let range = Duration::from_millis(1)..=DURATION_MAX;
+    let duration = fields.need_within("duration", "duration = \"20s\"", range);
+    let measure = fields.or("measure", true);
+    out.declared.extend(name.clone().map(|name| Declared { name, measure }));
+    let nodes = fields.tables("fault").unwrap_or_default();
+    out.fault_places.extend(nodes.iter().map(|node| node.place.clone()));
+    let faults: Vec<_> =
+        nodes.into_iter().map(|node| fault::read(cx, node, duration, clients)).collect();
+    fields.finish();
+    let faults = faults.into_iter().collect::<Option<_>>();
+    Some(Phase { name: name?.value, duration: duration?, measure, faults: faults? })
+}

@@ -1,0 +1,205 @@
+//! Values of the types that scenarios use, with one message for each way to get them wrong.
+
+use std::time::Duration;
+
+use super::diagnostic::Diagnostic;
+use super::fields::Cx;
+use super::source::Place;
+use super::tree::{Node, Value};
+use crate::units;
+
+/// A type that a value can be read as.
+pub(crate) trait Read: Sized {
+    /// The value of `key`; reports and gives `None` when it is not of the type.
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self>;
+}
+
+/// A value as messages show it.
+pub(crate) trait Shown {
+    fn shown(&self) -> String;
+}
+
+/// A value with its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+/// Occurrences per second.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Rate(pub f64);
+
+fn wrong_type<T>(cx: &Cx, key: &str, node: &Node, expected: &str, help: &str) -> Option<T> {
+    let what = format!("`{key}` must be {expected}, not {}", node.value.type_name());
+    let diagnostic = Diagnostic::error(&node.place, what);
+    if !node.is_poison() {
+        cx.report(if help.is_empty() { diagnostic } else { diagnostic.help(help) });
+    }
+    None
+}
+
+impl Read for String {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::String(text) => Some(text.clone()),
+            _ => wrong_type(cx, key, node, "a string", ""),
+        }
+    }
+}
+
+impl Read for bool {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match (&node.value, node.as_str()) {
+            (Value::Boolean(value), _) => Some(*value),
+            (_, Some("true" | "false")) => {
+                wrong_type(cx, key, node, "a boolean", "write it without quotes")
+            }
+            _ => wrong_type(cx, key, node, "a boolean", "write `true` or `false`"),
+        }
+    }
+}
+
+impl Read for u64 {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::Integer(value) => match Self::try_from(*value) {
+                Ok(value) => Some(value),
+                Err(_) => {
+                    let what = format!("`{key}` is {value}; it must not be negative");
+                    cx.report(Diagnostic::error(&node.place, what));
+                    None
+                }
+            },
+            Value::Float(value) => {
+                let what = format!("`{key}` is {value}; it must be a whole number");
+                cx.report(Diagnostic::error(&node.place, what));
+                None
+            }
+            Value::String(text) if text.parse::<Self>().is_ok() => {
+                wrong_type(cx, key, node, "an integer", "write it without quotes")
+            }
+            _ => wrong_type(cx, key, node, "an integer", ""),
+        }
+    }
+}
+
+impl Read for u32 {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        let value = u64::read(cx, key, node)?;
+        Self::try_from(value).ok().or_else(|| {
+            let what = format!("`{key}` is {value}; it must be at most {}", Self::MAX);
+            cx.report(Diagnostic::error(&node.place, what));
+            None
+        })
+    }
+}
+
+impl Read for f64 {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::Integer(value) => Some(*value as Self),
+            Value::Float(value) if value.is_finite() => Some(*value),
+            Value::Float(value) => {
+                let what = format!("`{key}` is {value}; it must be a finite number");
+                cx.report(Diagnostic::error(&node.place, what));
+                None
+            }
+            _ => wrong_type(cx, key, node, "a number", ""),
+        }
+    }
+}
+
+impl Read for Duration {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::String(text) => quantity(cx, key, "duration", node, text, units::duration(text)),
+            Value::Integer(number) => {
+                let help = format!("give it a unit: `\"{number}s\"`");
+                wrong_type(cx, key, node, "a duration such as \"10s\"", &help)
+            }
+            _ => wrong_type(cx, key, node, "a duration such as \"10s\"", ""),
+        }
+    }
+}
+
+impl Read for Rate {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::String(text) => {
+                quantity(cx, key, "rate", node, text, units::rate_per_s(text)).map(Self)
+            }
+            Value::Integer(number) => {
+                let help = format!("say per what: `\"{number}/s\"`");
+                wrong_type(cx, key, node, "a rate such as \"2/s\"", &help)
+            }
+            _ => wrong_type(cx, key, node, "a rate such as \"2/s\"", ""),
+        }
+    }
+}
+
+fn quantity<T>(
+    cx: &Cx,
+    key: &str,
+    kind: &str,
+    node: &Node,
+    text: &str,
+    read: Result<T, units::NotAQuantity>,
+) -> Option<T> {
+    read.map_err(|why| {
+        let what = format!("bad {kind} for `{key}`: `{text}` {why}");
+        cx.report(Diagnostic::error(&node.place, what).label(format!("not a {kind}")));
+    })
+    .ok()
+}
+
+impl<T: Read> Read for Vec<Placed<T>> {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            // What can be read is looked at further, although the plan is lost already.
+            Value::Array(items) => {
+                let placed = |item: &Node| {
+                    let value = T::read(cx, key, item)?;
+                    Some(Placed { value, place: item.place.clone() })
+                };
+                let read: Self = items.iter().filter_map(placed).collect();
+                (items.is_empty() || !read.is_empty()).then_some(read)
+            }
+            Value::String(text) => {
+                let help = format!("put it in brackets: `[\"{text}\"]`");
+                wrong_type(cx, key, node, "an array", &help)
+            }
+            _ => wrong_type(cx, key, node, "an array", ""),
+        }
+    }
+}
+
+impl Shown for u32 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for u64 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for f64 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Shown for Rate {
+    fn shown(&self) -> String {
+        format!("{}/s", self.0)
+    }
+}
+
+impl Shown for Duration {
+    fn shown(&self) -> String {
+        units::format_duration(*self)
+    }
+}

@@ -1,0 +1,166 @@
+//! Texts that a plan is read from, and places in them.
+//!
+//! A flag is a text like a file is: `--set fleet.clients=0` is underlined just as a line of the
+//! scenario would be.
+
+use std::ops::Range;
+
+/// A file or a flag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// The file's path; `None` for a flag, whose text says what it is.
+    pub path: Option<String>,
+    /// The file's text, or the flag as typed.
+    pub text: String,
+    /// Bytes that no rendering may show: secrets written where they must not be.
+    pub masks: Vec<Range<usize>>,
+}
+
+/// Number of a source in its [`SourceMap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SourceId(usize);
+
+/// Where a value comes from: every diagnostic has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The text.
+    pub source: SourceId,
+    /// Bytes of the text.
+    pub span: Range<usize>,
+    /// Environment variables that went into the value.
+    pub variables: Vec<String>,
+}
+
+impl Place {
+    /// A place that no environment variable is part of.
+    pub fn new(source: SourceId, span: Range<usize>) -> Self {
+        Self { source, span, variables: Vec::new() }
+    }
+}
+
+/// All texts of one load.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceMap {
+    sources: Vec<Source>,
+}
+
+impl SourceMap {
+    /// Adds a file.
+    pub fn file(&mut self, path: &str, text: &str) -> SourceId {
+        self.add(Some(path.to_owned()), text.to_owned())
+    }
+
+    /// Adds a flag, such as `--set fleet.clients=0`.
+    pub fn flag(&mut self, text: String) -> SourceId {
+        self.add(None, text)
+    }
+
+    fn add(&mut self, path: Option<String>, text: String) -> SourceId {
+        let masks = super::mask::secret_lines(&text);
+        self.sources.push(Source { path, text, masks });
+        SourceId(self.sources.len() - 1)
+    }
+
+    /// The source of this number.
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.sources[id.0]
+    }
+
+    /// Hides the bytes of a place in every rendering.
+    pub fn mask(&mut self, place: &Place) {
+        self.sources[place.source.0].masks.push(place.span.clone());
+    }
+
+    /// The text of a place, as it stands in the source.
+    pub fn text(&self, place: &Place) -> &str {
+        self.get(place.source).text.get(place.span.clone()).unwrap_or("")
+    }
+
+    /// The part `range` of the string value `value` that stands at `place`; the whole place where
+    /// the source spells the value otherwise (escapes, environment variables).
+    pub fn part(&self, place: &Place, value: &str, range: Range<usize>) -> Place {
+        let raw = self.text(place);
+        let lead = match raw.strip_prefix(value) {
+            Some("") => 0,
+            _ if raw.len() == value.len() + 2 && raw[1..].starts_with(value) => 1,
+            _ => return place.clone(),
+        };
+        let start = place.span.start + lead;
+        Place { span: start + range.start..start + range.end, ..place.clone() }
+    }
+
+    /// `path:line:column`, both from 1 and in characters, or the flag.
+    pub fn describe(&self, place: &Place) -> String {
+        let source = self.get(place.source);
+        match &source.path {
+            Some(path) => {
+                let (line, column) = line_column(&source.text, place.span.start);
+                format!("{path}:{line}:{column}")
+            }
+            None => source.shown(),
+        }
+    }
+}
+
+impl Source {
+    /// The text with its secrets replaced by as many asterisks, so that spans stay true.
+    pub fn shown(&self) -> String {
+        let mut bytes = self.text.clone().into_bytes();
+        for mask in &self.masks {
+            let end = mask.end.min(bytes.len());
+            for byte in bytes.get_mut(mask.start..end).unwrap_or_default() {
+                if *byte != b'\n' {
+                    *byte = b'*';
+                }
+            }
+        }
+        String::from_utf8(bytes).unwrap_or_else(|_| "(hidden)".to_owned())
+    }
+}
+
+/// Line and column of a byte, both from 1, the column in characters.
+pub(crate) fn line_column(text: &str, at: usize) -> (usize, usize) {
+    let mut end = at.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let before = &text[..end];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_from_one_in_characters() {
+        let text = "a = 1\nµ = 'é' x";
+        let at = |needle| line_column(text, text.find(needle).unwrap());
+        assert_eq!((at("a"), at("µ"), at("x")), ((1, 1), (2, 1), (2, 9)));
+        assert_eq!(line_column(text, 999), (2, 10));
+    }
+
+    #[test]
+    fn parts_of_strings_are_found_where_the_source_spells_them_alike() {
+        let mut sources = SourceMap::default();
+        let text = "a = \"p(x) < 1s\"\nb = \"\\u0070 < 1s\"";
+        let id = sources.file("f", text);
+        let quoted = Place::new(id, 4..15);
+        let part = sources.part(&quoted, "p(x) < 1s", 2..3);
+        assert_eq!(sources.text(&part), "x");
+        let escaped = Place::new(id, 20..text.len());
+        assert_eq!(sources.part(&escaped, "p < 1s", 0..1), escaped);
+        let flag = sources.flag("--set a=p(x)".to_owned());
+        let part = sources.part(&Place::new(flag, 8..12), "p(x)", 2..3);
+        assert_eq!(sources.text(&part), "x");
+    }
+
+    #[test]
+    fn masked_bytes_are_never_shown() {
+        let mut sources = SourceMap::default();
+        let id = sources.file("f", "key = \"hunter2 é\" # fine");
+        sources.mask(&Place::new(id, 6..18));
+        assert_eq!(sources.get(id).shown(), "key = ************ # fine");
+    }
+}

@@ -1,0 +1,66 @@
+//! "Did you mean": the known name that is most like an unknown one, and lists of names for
+//! messages.
+
+/// Edits between two names beyond which they are not alike.
+const EDITS_MAX: usize = 3;
+
+/// The candidate that `word` was probably meant to be.
+pub(crate) fn closest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('_', "-");
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let plain = candidate.to_lowercase().replace('_', "-");
+            (strsim::damerau_levenshtein(&word, &plain), candidate)
+        })
+        // Half of a short name may not be replaced.
+        .filter(|(edits, name)| *edits <= EDITS_MAX && 2 * *edits < name.chars().count().max(3))
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean `a`?", or else what there is.
+pub(crate) fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> String {
+    match closest(word, candidates.clone()) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
+        None => format!("there is {}", list(candidates)),
+    }
+}
+
+/// "`a`, `b` and `c`", or "none".
+pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => "none".to_owned(),
+        [only] => only.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_the_pen_are_understood_and_other_words_are_not() {
+        let known = ["clients", "ramp", "name_prefix"];
+        assert_eq!(closest("clinets", known), Some("clients"));
+        assert_eq!(closest("client", known), Some("clients"));
+        assert_eq!(closest("name-prefix", known), Some("name_prefix"));
+        assert_eq!(closest("Ramp", known), Some("ramp"));
+        assert_eq!(closest("duration", known), None);
+        assert_eq!(closest("at", ["to"]), None);
+    }
+
+    #[test]
+    fn without_a_close_one_all_are_listed() {
+        assert_eq!(did_you_mean("x", ["a-b", "c-d", "e-f"]), "there is `a-b`, `c-d` and `e-f`");
+        assert_eq!(did_you_mean("x", []), "there is none");
+    }
+}

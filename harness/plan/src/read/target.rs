@@ -1,0 +1,123 @@
+//! `[target]`: what is tested.
+
+use std::time::Duration;
+
+use super::diagnostic::Diagnostic;
+use super::fields::Fields;
+use super::scalar::{Placed, Read};
+use crate::model::{Lane, Push, Target, TargetKind};
+
+/// Path of the socket at the public edge (contract, section 3).
+const SOCKET_PATH: &str = "/sync/socket/websocket";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(600);
+
+/// Reads `[target]`; `flag_defects` come from the command line.
+pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Target> {
+    let kind_given = fields.has("kind");
+    let reference = fields.keyword_or("kind", true, &[("reference", true), ("url", false)]);
+    let kind = match reference {
+        Some(true) => reference_kind(&mut fields, kind_given, flag_defects),
+        Some(false) => url_kind(&mut fields, flag_defects),
+        None => {
+            // Asked for, so that they are not called unknown beside the real mistake.
+            let _ = (fields.node("url"), fields.node("defects"));
+            None
+        }
+    };
+    let lane = lane(&mut fields);
+    let socket_path = socket_path(&mut fields);
+    let connect_timeout = fields.within("connect_timeout", TIMEOUTS).unwrap_or(CONNECT_TIMEOUT);
+    let request_timeout = fields.within("request_timeout", TIMEOUTS).unwrap_or(REQUEST_TIMEOUT);
+    let exclusive = fields.or("exclusive", reference.unwrap_or(false));
+    let pushes = [("frame", Push::Frame), ("update_batch", Push::UpdateBatch)];
+    let apply = fields.keyword_or("apply", Push::Frame, &pushes);
+    fields.finish();
+    Some(Target {
+        kind: kind?,
+        lane: lane?,
+        socket_path: socket_path?,
+        connect_timeout,
+        request_timeout,
+        exclusive,
+        apply: apply?,
+    })
+}
+
+fn reference_kind(
+    fields: &mut Fields<'_>,
+    kind_given: bool,
+    flag_defects: &[Placed<String>],
+) -> Option<TargetKind> {
+    if kind_given {
+        fields.no_effect("url", "with `kind = \"reference\"`");
+    } else if let Some(url) = fields.node("url") {
+        // The default would quietly test something else than what the author named.
+        let what = "`url` without a `kind`: the embedded reference runtime would be tested";
+        fields.cx.report(Diagnostic::error(&url.place, what).help("add `kind = \"url\"`"));
+    }
+    let mut defects: Vec<String> = fields
+        .get::<Vec<Placed<String>>>("defects")
+        .unwrap_or_default()
+        .into_iter()
+        .map(|defect| defect.value)
+        .collect();
+    defects.extend(flag_defects.iter().map(|defect| defect.value.clone()));
+    Some(TargetKind::Reference { defects })
+}
+
+fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<TargetKind> {
+    let help = "only the reference runtime has defects: use `kind = \"reference\"`";
+    let given = fields.node("defects").map(|node| node.place.clone());
+    for place in given.iter().chain(flag_defects.iter().map(|defect| &defect.place)) {
+        let what = "a target of kind `url` cannot be given defects";
+        fields.cx.report(Diagnostic::error(place, what).help(help));
+    }
+    let node = fields.need_node("url", "url = \"http://127.0.0.1:4000\"")?;
+    let url = String::read(fields.cx, "url", node)?;
+    let fail = |what: &str, help: &str| {
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    };
+    let host = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(host), _) => host.trim_end_matches('/'),
+        (_, Some(_)) => {
+            fail("https is not yet served", "put a local TLS-ending proxy in front, or use http");
+            return None;
+        }
+        _ => {
+            fail("a target's url starts with `http://`", "write such as `http://127.0.0.1:4000`");
+            return None;
+        }
+    };
+    if host.contains('@') {
+        fail("a url must not carry a user or password", "see `[auth]` for how clients sign in");
+    } else if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "/?#".contains(c)) {
+        fail("the url is not a base url", "write scheme, host and port, nothing after them");
+    }
+    Some(TargetKind::Url { base_url: format!("http://{host}") })
+}
+
+fn lane(fields: &mut Fields<'_>) -> Option<Lane> {
+    let Some(node) = fields.node("lane") else { return Some(Lane::Ws) };
+    if node.as_str() == Some("poll") {
+        let what = "the poll lane is not yet served";
+        let help = "use `lane = \"ws\"`";
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+        return None;
+    }
+    fields.cx.keyword("lane", node, &[("ws", Lane::Ws)])
+}
+
+fn socket_path(fields: &mut Fields<'_>) -> Option<String> {
+    let Some(node) = fields.node("socket_path") else { return Some(SOCKET_PATH.to_owned()) };
+    let path = String::read(fields.cx, "socket_path", node)?;
+    if path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || "?#".contains(c)) {
+        return Some(path);
+    }
+    let what = format!("`{path}` is not a path");
+    let help = format!("write such as `{SOCKET_PATH}`, without a query");
+    fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    None
+}

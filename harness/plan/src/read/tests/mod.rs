@@ -1,0 +1,9 @@
+//! Scenarios that are right, that are wrong, and that are put together from parts.
+
+mod envelope;
+mod merging;
+mod mistakes;
+mod plans;
+mod rendering;
+mod robust;
+mod warnings;

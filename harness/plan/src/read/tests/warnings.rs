@@ -1,0 +1,61 @@
+//! What a sound scenario is warned about.
+
+use insta::assert_snapshot;
+
+use crate::testing::{Load, SOUND, complaints};
+
+#[test]
+fn the_sound_scenario_is_not_warned_about() {
+    assert_eq!(Load::of(SOUND).complaints(), "");
+}
+
+#[test]
+fn objectives_that_cannot_be_decided() {
+    assert_snapshot!(complaints(&[("p(90) < 20s", "p(99) < 20s"), ("p(90) < 15s", "p(99) < 15s")]), @"50:11 `time_to_recovered` cannot reach a verdict for `desktop` -> claim less (such as a lower percentile), or run more clients or longer");
+    assert_snapshot!(complaints(&[("during = [\"storm\"]", "during = [\"steady\"]")]), @"50:11 `time_to_recovered` cannot reach a verdict for `desktop` -> claim less (such as a lower percentile), or run more clients or longer");
+    assert_snapshot!(complaints(&[("metric = \"violations\"\nrequire = \"count == 0\"", "metric = \"heartbeat_timeouts\"\nrequire = \"rate <= 0.05/s\"")]), @"58:11 `heartbeat_timeouts` cannot reach a verdict -> claim less (such as a lower percentile), or run more clients or longer");
+    // A gate that is not judged needs no evidence.
+    let text =
+        crate::testing::edited(&[("p(90) < 20s", "p(99) < 20s"), ("p(90) < 15s", "p(99) < 15s")]);
+    let mut load = Load::of(&text);
+    load.profile = Some("smoke");
+    assert_eq!(load.complaints(), "");
+}
+
+#[test]
+fn storms_without_deliveries_around_them() {
+    assert_snapshot!(complaints(&[("rate = \"4/s\"", "rate = \"9/min\"")]), @"37:1 the storm has too few deliveries around it to be judged -> raise the load's rate, or lengthen the phases");
+}
+
+#[test]
+fn topics_that_nothing_feeds_and_loads_that_are_refused() {
+    assert_snapshot!(complaints(&[
+        ("share = 0.6", "share = 0.6\ntopics = [\"runtime.notifications\", \"runtime.codex_worker_events\"]"),
+        ("rate = \"4/s\"", "rate = \"241/s\""),
+    ]), @"
+    12:1 no load publishes to `runtime.notifications` -> add a `[[load]]`, or subscribe to other topics
+    25:1 the loads publish 241 commands a second in all -> lower the rate, or raise the limit
+    ");
+}
+
+#[test]
+fn keys_without_effect() {
+    assert_snapshot!(complaints(&[
+        ("kind = \"reference\"", "kind = \"reference\"\nurl = \"http://h\""),
+        ("mint = \"hs256\"", "mint = \"control\"\nkid = \"k\"\ntoken = { env = \"T\" }"),
+        ("arrival = \"constant\"", "arrival = \"constant\"\nburst_size = 3"),
+        ("mode = \"all\"", "mode = \"all\"\nvalue = 3"),
+        ("style = \"reset\"", "style = \"reset\", close_code = 1001"),
+    ]), @r#"
+    8:7 `url` has no effect with `kind = "reference"` -> remove it
+    12:7 `kid` has no effect with `mint = "control"` -> remove it
+    13:9 `token` has no effect with `mint = "control"` -> remove it
+    31:14 `burst_size` has no effect unless `arrival = "bursts"` -> remove it
+    45:9 `value` has no effect with `mode = "all"` -> remove it
+    46:46 `close_code` has no effect with `style = "reset"`: a reset has no close frame -> remove it
+    "#);
+    assert_snapshot!(complaints(&[
+        ("kind = \"reference\"", "kind = \"url\"\nurl = \"http://h\""),
+        ("mint = \"hs256\"", "mint = \"static\"\nttl = \"1m\"\ntoken = { env = \"T\" }"),
+    ]), @"12:7 `ttl` has no effect on a token that was made elsewhere -> remove it");
+}

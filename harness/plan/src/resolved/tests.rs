@@ -1,0 +1,165 @@
+use super::*;
+use crate::testing::{Load, SOUND, edited};
+
+/// Reads what was written, under the profile of the original.
+fn again(plan: &Plan) -> Plan {
+    let written = to_toml(plan);
+    let mut load = Load::of(&written);
+    load.profile = plan.profile.as_deref();
+    load.plan()
+}
+
+fn assert_round_trip(plan: &Plan) {
+    assert_eq!(format!("{plan:#?}"), format!("{:#?}", again(plan)));
+}
+
+#[test]
+fn a_plan_that_is_written_and_read_is_the_same_plan() {
+    assert_round_trip(&Load::of(SOUND).plan());
+    let mut smoke = Load::of(SOUND);
+    smoke.profile = Some("smoke");
+    smoke.defects = &["drop,0.1"];
+    assert_round_trip(&smoke.plan());
+}
+
+#[test]
+fn so_is_one_in_which_little_is_a_default() {
+    let text = edited(&[
+        ("seed = 7", "seed = 7\ndescription = \"\"\"costs $${5}\nand \"quotes\"\"\"\""),
+        (
+            "kind = \"reference\"",
+            "kind = \"url\"\nurl = \"http://h:1/\"\nexclusive = true\napply = \"update_batch\"\n\
+             connect_timeout = \"1.5s\"",
+        ),
+        ("mint = \"hs256\"", "mint = \"static\"\ntoken = { file = \"t\" }"),
+        ("share = 0.6", "share = 0.333\nbackoff = { base = \"1s\", cap = \"9s\", jitter = 0.25 }"),
+        ("share = 0.4", "share = 0.667\ntopics = [\"runtime.codex_worker_events\"]"),
+        ("rate = \"4/s\"\narrival = \"constant\"", "rate = \"100/min\""),
+        ("mode = \"all\"", "mode = \"fixed-percent\"\nvalue = 33.3"),
+        ("style = \"reset\"", "style = \"close\", close_code = 1001"),
+        ("[profile.smoke]", "[oracle]\nsettle_within = \"250ms\"\n\n[profile.smoke]"),
+    ]);
+    assert_round_trip(&Load::of(&text).plan());
+    let bursts = edited(&[(
+        "rate = \"4/s\"\narrival = \"constant\"",
+        "arrival = \"bursts\"\nburst_size = 20\nburst_gap = \"2s\"",
+    )]);
+    assert_round_trip(&Load::of(&bursts).plan());
+}
+
+#[test]
+fn secrets_are_named_not_shown() {
+    let text = edited(&[
+        ("kind = \"reference\"", "kind = \"url\"\nurl = \"http://h:1\""),
+        ("mint = \"hs256\"", "mint = \"hs256\"\nsecret = { env = \"KEY\" }"),
+    ]);
+    let mut load = Load::of(&text);
+    load.env = &[("KEY", "hunter2")];
+    let written = to_toml(&load.plan());
+    assert!(written.contains("secret = { env = \"KEY\" }"), "{written}");
+    assert!(!written.contains("hunter2"));
+}
+
+#[test]
+fn it_reads_like_a_scenario() {
+    insta::assert_snapshot!(to_toml(&Load::of(SOUND).plan()), @r#"
+    version = 1
+    name = "sound"
+    seed = 7
+
+    [target]
+    kind = "reference"
+    defects = []
+    lane = "ws"
+    socket_path = "/sync/socket/websocket"
+    connect_timeout = "5s"
+    request_timeout = "10s"
+    exclusive = true
+    apply = "frame"
+
+    [auth]
+    mint = "hs256"
+    kid = "sync-auth-v1"
+    issuer = "https://openagents.test"
+    audience = "openagents-sync"
+    ttl = "15m"
+
+    [fleet]
+    clients = 100
+    ramp = "2s"
+    name_prefix = "khala-harness"
+    users = 100
+    orgs = 1
+
+    [[fleet.surface]]
+    name = "desktop"
+    share = 0.6 # 60 clients
+    topics = ["runtime.codex_worker_events"]
+    backoff = { fixed = "2s" }
+    heartbeat = "20s"
+    replay_batch_size = 200
+
+    [[fleet.surface]]
+    name = "ios"
+    share = 0.4 # 40 clients
+    topics = ["runtime.codex_worker_events"]
+    backoff = { base = "250ms", exponent_offset = 1, exponent_max = 10, cap = "8s", jitter = 0.5 }
+    heartbeat = "20s"
+    replay_batch_size = 200
+
+    [[load]]
+    command = "codex-worker-events"
+    rate = "4/s"
+    arrival = "constant"
+    payload_bytes = 256
+    workers = 4
+
+    [[phase]]
+    name = "steady"
+    duration = "10s"
+    measure = true
+
+    [[phase]]
+    name = "storm"
+    duration = "20s"
+    measure = true
+
+    [[phase.fault]]
+    type = "disconnect"
+    at = "2s"
+    mode = "all"
+    attributes = { style = "reset" }
+
+    [[gate]]
+    name = "reconnect"
+
+    [[gate.objective]]
+    metric = "time_to_recovered"
+    where = { surface = "*" }
+    during = ["storm"]
+    require = "p(90) < 20s"
+    warn = "p(90) < 15s"
+    min_samples = 29
+
+    [[gate]]
+    name = "ux"
+
+    [[gate.objective]]
+    metric = "violations"
+    during = ["ramp", "steady", "storm", "drain"]
+    require = "count == 0"
+    min_samples = 1
+
+    [oracle]
+    converge_within = "30s"
+    settle_within = "2s"
+    drain_within = "10s"
+    storm_min_deliveries = 3
+    violations_kept = 100
+
+    [generator]
+    worker_threads = 2
+    source_addresses = ["127.0.0.1"]
+    lag_share_max = 0.1
+    "#);
+}

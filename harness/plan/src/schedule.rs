@@ -1,0 +1,197 @@
+//! The planned part of a run: when clients arrive, when publishes are due, whom faults hit.
+//!
+//! A pure function of the [`Plan`], its seed included: it must never read a clock, a socket or a
+//! stream of random numbers that something else also draws from. Times are microseconds from the
+//! start of the run; what happens late is measured against them, it never moves them.
+
+mod ndjson;
+mod publishes;
+mod targets;
+
+pub(crate) use targets::targets_max;
+
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::draw::{self, Purpose};
+use crate::model::{DRAIN, FaultKind, Plan, RAMP};
+
+/// Everything that is known before the first socket opens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// Index 0 is [`RAMP`], the declared phases follow, the last is [`DRAIN`]; without gaps.
+    pub phases: Vec<PhaseWindow>,
+    /// One for each client, sorted by (`at_us`, `client`).
+    pub arrivals: Vec<ClientArrival>,
+    /// All loads merged, sorted by `at_us`.
+    pub publishes: Vec<PlannedPublish>,
+    /// In the order of their phases, then as the scenario lists them.
+    pub faults: Vec<PlannedFault>,
+}
+
+/// When a phase runs: from `start_us`, up to but not including `end_us`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhaseWindow {
+    /// The phase's name.
+    pub name: String,
+    /// First microsecond.
+    pub start_us: u64,
+    /// First microsecond after it.
+    pub end_us: u64,
+    /// Whether objectives that name no phase judge it; false for the ramp and the drain.
+    pub measure: bool,
+}
+
+/// A client's first connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientArrival {
+    /// Id, from 0, dealt out cohort by cohort.
+    pub client: u32,
+    /// Index into `fleet.cohorts`.
+    pub cohort: u16,
+    /// Intended start.
+    pub at_us: u64,
+}
+
+/// One command that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedPublish {
+    /// Number over all loads, from 0, in order of time.
+    pub n: u32,
+    /// Intended start.
+    pub at_us: u64,
+    /// Index into `plan.loads`.
+    pub load: u16,
+    /// Which of the load's workers, from 0.
+    pub worker: u16,
+}
+
+/// One fault that is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedFault {
+    /// From 0, over all phases.
+    pub id: u16,
+    /// Index into [`Schedule::phases`].
+    pub phase: u16,
+    /// Intended instant.
+    pub at_us: u64,
+    /// What is done.
+    pub kind: FaultKind,
+    /// To which clients, sorted.
+    pub targets: Vec<u32>,
+}
+
+/// Who a client is. No run id in it: equal plans have equal identities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `oa_user_id`; shared by clients when there are fewer users than clients.
+    pub user: String,
+    /// `oa_org_id`.
+    pub org: String,
+    /// `oa_session_id`, the client's own.
+    pub session: String,
+    /// `oa_device_id`, the client's own.
+    pub device: String,
+}
+
+impl Schedule {
+    /// The schedule of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let phases = phases(plan);
+        let arrivals = arrivals(plan);
+        let publishes = publishes::of(plan, declared_window(&phases));
+        let faults = targets::faults(plan, &phases);
+        Self { phases, arrivals, publishes, faults }
+    }
+
+    /// Index of the phase that an intended start belongs to; what comes after the end belongs to
+    /// the drain.
+    #[must_use]
+    pub fn phase_at(&self, at_us: u64) -> usize {
+        // The last phase that has begun, so that an empty ramp holds nothing.
+        self.phases.partition_point(|phase| phase.start_us <= at_us).saturating_sub(1)
+    }
+
+    /// Who client number `client` is.
+    ///
+    /// Clients share users in turn, users share organisations in turn.
+    #[must_use]
+    pub fn identity(plan: &Plan, client: u32) -> Identity {
+        let prefix = &plan.fleet.name_prefix;
+        let user = client % plan.fleet.users.max(1);
+        let org = user % plan.fleet.orgs.max(1);
+        Identity {
+            user: format!("{prefix}-user-{user}"),
+            org: format!("{prefix}-org-{org}"),
+            session: format!("{prefix}-session-{client}"),
+            device: format!("{prefix}-device-{client}"),
+        }
+    }
+
+    /// `schedule.ndjson`: one JSON object a line, header first; equal byte for byte for equal plans
+    /// and seeds.
+    #[must_use]
+    pub fn to_ndjson(&self, plan: &Plan) -> String {
+        ndjson::render(self, plan)
+    }
+}
+
+/// Whole microseconds; a plan is bounded to days, far below the range.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn phases(plan: &Plan) -> Vec<PhaseWindow> {
+    let declared = plan.phases.iter().map(|p| (p.name.as_str(), p.duration, p.measure));
+    let mut start_us = 0;
+    std::iter::once((RAMP, plan.fleet.ramp, false))
+        .chain(declared)
+        .chain(std::iter::once((DRAIN, plan.oracle.drain_within, false)))
+        .map(|(name, duration, measure)| {
+            let end_us = start_us + micros(duration);
+            let window = PhaseWindow { name: name.to_owned(), start_us, end_us, measure };
+            start_us = end_us;
+            window
+        })
+        .collect()
+}
+
+/// From the end of the ramp to the start of the drain: when the loads run.
+fn declared_window(phases: &[PhaseWindow]) -> std::ops::Range<u64> {
+    let start = phases.first().map_or(0, |ramp| ramp.end_us);
+    let end = phases.last().map_or(0, |drain| drain.start_us);
+    start..end
+}
+
+/// Arrivals at equal gaps over the ramp (so that the peak connect rate is the planned one), in an
+/// order drawn by seed (so that no cohort comes first).
+fn arrivals(plan: &Plan) -> Vec<ClientArrival> {
+    let cohorts = plan.fleet.cohorts.iter().zip(0_u16..);
+    let mut drawn: Vec<(u64, u32, u16)> = cohorts
+        .flat_map(|(cohort, index)| std::iter::repeat_n(index, cohort.clients as usize))
+        .zip(0_u32..)
+        .map(|(cohort, client)| {
+            let draw = draw::rng(plan.seed, Purpose::Arrival, client.into(), 0).next_u64();
+            (draw, client, cohort)
+        })
+        .collect();
+    drawn.sort_unstable();
+    let ramp_us = u128::from(micros(plan.fleet.ramp));
+    let count = drawn.len() as u128;
+    let mut arrivals: Vec<_> = drawn
+        .into_iter()
+        .zip(0_u128..)
+        .map(|((_, client, cohort), rank)| {
+            let at_us = u64::try_from(ramp_us * rank / count).unwrap_or(u64::MAX);
+            ClientArrival { client, cohort, at_us }
+        })
+        .collect();
+    // Only a ramp shorter than a microsecond a client leaves ties.
+    arrivals.sort_unstable_by_key(|arrival| (arrival.at_us, arrival.client));
+    arrivals
+}
+
+#[cfg(test)]
+mod tests;

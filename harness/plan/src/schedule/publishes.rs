@@ -1,0 +1,69 @@
+//! When publishes are due: each load on its own, then merged into one numbered sequence.
+
+use std::ops::Range;
+
+use rand::distr::Distribution;
+use rand_distr::Exp1;
+
+use super::{PlannedPublish, micros};
+use crate::draw::{self, Purpose};
+use crate::model::{Arrival, Load, Plan};
+
+/// All publishes of the plan within `window_us`.
+pub(super) fn of(plan: &Plan, window_us: Range<u64>) -> Vec<PlannedPublish> {
+    let mut due: Vec<(u64, u16, u32)> = Vec::new();
+    for (load, index) in plan.loads.iter().zip(0_u16..) {
+        let times = times(load, plan.seed, index, &window_us);
+        due.extend(times.zip(0_u32..).map(|(at_us, turn)| (at_us, index, turn)));
+    }
+    due.sort_unstable();
+    due.into_iter()
+        .zip(0_u32..)
+        .map(|((at_us, load, turn), n)| {
+            let workers = plan.loads[usize::from(load)].workers.clamp(1, u32::from(u16::MAX));
+            let worker = u16::try_from(turn % workers).unwrap_or(u16::MAX);
+            PlannedPublish { n, at_us, load, worker }
+        })
+        .collect()
+}
+
+/// The times of one load, in order.
+fn times(
+    load: &Load,
+    seed: u64,
+    index: u16,
+    window_us: &Range<u64>,
+) -> Box<dyn Iterator<Item = u64>> {
+    let Range { start, end } = *window_us;
+    if load.rate_per_s <= 0.0 {
+        return Box::new(std::iter::empty());
+    }
+    let gap_us = 1e6 / load.rate_per_s;
+    let at = move |offset_us: f64| start.saturating_add(offset_us as u64);
+    match load.arrival {
+        Arrival::Constant => Box::new(
+            (0_u32..).map(move |i| at(f64::from(i) * gap_us)).take_while(move |t| *t < end),
+        ),
+        // Gap number i is a function of (seed, load, i): a longer phase appends publishes, and a
+        // higher rate moves them together, without changing which gap is long.
+        Arrival::Poisson => Box::new(
+            (0_u64..)
+                .scan(0.0_f64, move |offset_us, i| {
+                    let draw: f64 =
+                        Exp1.sample(&mut draw::rng(seed, Purpose::Publish, index.into(), i));
+                    *offset_us += draw * gap_us;
+                    Some(at(*offset_us))
+                })
+                .take_while(move |t| *t < end),
+        ),
+        Arrival::Bursts { size, gap } => {
+            let gap_us = micros(gap).max(1);
+            Box::new(
+                (0_u64..)
+                    .map(move |i| start.saturating_add(i.saturating_mul(gap_us)))
+                    .take_while(move |t| *t < end)
+                    .flat_map(move |t| std::iter::repeat_n(t, size as usize)),
+            )
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Whom faults hit: a function of (seed, fault, client), whatever the sockets do.
+
+use rand::{Rng, RngExt};
+
+use super::{PhaseWindow, PlannedFault, micros};
+use crate::draw::{self, Purpose};
+use crate::model::{FaultMode, Plan};
+
+/// Key of a fault's own draws, which no client id reaches.
+const NO_CLIENT: u64 = u64::MAX;
+
+/// The faults of all phases; `windows` are those of the schedule.
+pub(super) fn faults(plan: &Plan, windows: &[PhaseWindow]) -> Vec<PlannedFault> {
+    let clients: u32 = plan.fleet.cohorts.iter().map(|cohort| cohort.clients).sum();
+    // The ramp is window 0 and declares no faults.
+    let declared = plan.phases.iter().zip(windows.iter().zip(0_u16..).skip(1));
+    declared
+        .flat_map(|(phase, window)| phase.faults.iter().map(move |fault| (fault, window)))
+        .zip(0_u16..)
+        .map(|((fault, (window, phase)), id)| PlannedFault {
+            id,
+            phase,
+            at_us: window.start_us + micros(fault.at),
+            kind: fault.kind.clone(),
+            targets: targets(plan.seed, id, fault.mode, clients),
+        })
+        .collect()
+}
+
+/// How many of `clients` a mode hits; for `random-max-percent` the most it may.
+///
+/// Percentages round to the nearest client.
+#[must_use]
+pub(crate) fn targets_max(mode: FaultMode, clients: u32) -> u32 {
+    let share = |percent: f64| {
+        // In range: percent is clamped, and a u32 is exact in an f64.
+        (f64::from(clients) * percent.clamp(0.0, 100.0) / 100.0).round() as u32
+    };
+    match mode {
+        FaultMode::One => clients.min(1),
+        FaultMode::All => clients,
+        FaultMode::Fixed(count) => count.min(clients),
+        FaultMode::FixedPercent(percent) | FaultMode::RandomMaxPercent(percent) => share(percent),
+    }
+}
+
+fn targets(seed: u64, fault: u16, mode: FaultMode, clients: u32) -> Vec<u32> {
+    let mode = match mode {
+        FaultMode::RandomMaxPercent(max) => {
+            let drawn = draw::rng(seed, Purpose::FaultTargets, NO_CLIENT, fault.into())
+                .random_range(0.0..=max.clamp(0.0, 100.0));
+            FaultMode::FixedPercent(drawn)
+        }
+        settled => settled,
+    };
+    let count = targets_max(mode, clients) as usize;
+    let mut drawn: Vec<(u64, u32)> = (0..clients)
+        .map(|client| {
+            let mut rng = draw::rng(seed, Purpose::FaultTargets, client.into(), u64::from(fault));
+            (rng.next_u64(), client)
+        })
+        .collect();
+    drawn.sort_unstable();
+    drawn.truncate(count);
+    let mut targets: Vec<u32> = drawn.into_iter().map(|(_, client)| client).collect();
+    targets.sort_unstable();
+    targets
+}

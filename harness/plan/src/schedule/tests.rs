@@ -1,0 +1,301 @@
+use std::time::Duration;
+
+use super::*;
+use crate::model::{
+    Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, Fleet, Generator, Lane,
+    Load, Mint, OracleBounds, Phase, Push, Secret, Target, TargetKind,
+};
+use crate::surface::Surface;
+
+fn cohort(surface: Surface, clients: u32) -> Cohort {
+    Cohort {
+        surface,
+        clients,
+        topics: surface.default_topics(),
+        backoff: surface.default_backoff(),
+        heartbeat: Surface::HEARTBEAT,
+        replay_batch_size: Surface::REPLAY_BATCH_SIZE,
+    }
+}
+
+fn phase(name: &str, seconds: u64, faults: Vec<Fault>) -> Phase {
+    Phase { name: name.to_owned(), duration: Duration::from_secs(seconds), measure: true, faults }
+}
+
+fn cut(mode: FaultMode) -> Fault {
+    let kind = FaultKind::Disconnect { style: DisconnectStyle::Reset };
+    Fault { kind, at: Duration::from_secs(2), mode }
+}
+
+fn load(arrival: Arrival, rate_per_s: f64, workers: u32) -> Load {
+    let command = Command::CodexWorkerEvents;
+    Load { command, rate_per_s, arrival, payload_bytes: 256, workers }
+}
+
+fn plan() -> Plan {
+    let s = Duration::from_secs;
+    Plan {
+        name: "test".to_owned(),
+        description: None,
+        profile: None,
+        seed: 42,
+        target: Target {
+            kind: TargetKind::Reference { defects: Vec::new() },
+            lane: Lane::Ws,
+            socket_path: "/sync/socket/websocket".to_owned(),
+            connect_timeout: s(5),
+            request_timeout: s(10),
+            exclusive: true,
+            apply: Push::Frame,
+        },
+        auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
+        fleet: Fleet {
+            clients: 100,
+            ramp: s(10),
+            name_prefix: "kh".to_owned(),
+            users: 7,
+            orgs: 3,
+            cohorts: vec![cohort(Surface::Desktop, 60), cohort(Surface::Ios, 40)],
+        },
+        loads: vec![load(Arrival::Poisson, 20.0, 4)],
+        phases: vec![
+            phase("steady", 20, Vec::new()),
+            phase("storm", 40, vec![cut(FaultMode::All), cut(FaultMode::FixedPercent(25.0))]),
+        ],
+        gates: Vec::new(),
+        oracle: OracleBounds {
+            converge_within: s(30),
+            settle_within: s(2),
+            drain_within: s(10),
+            storm_min_deliveries: 3,
+            violations_kept: 100,
+        },
+        generator: Generator {
+            worker_threads: 2,
+            source_addresses: vec![std::net::Ipv4Addr::LOCALHOST],
+            lag_share_max: 0.1,
+        },
+    }
+}
+
+#[test]
+fn phases_follow_one_another_from_ramp_to_drain() {
+    let schedule = Schedule::of(&plan());
+    let spans: Vec<_> = schedule
+        .phases
+        .iter()
+        .map(|p| (p.name.as_str(), p.start_us / 1_000_000, p.end_us / 1_000_000, p.measure))
+        .collect();
+    assert_eq!(
+        spans,
+        [
+            ("ramp", 0, 10, false),
+            ("steady", 10, 30, true),
+            ("storm", 30, 70, true),
+            ("drain", 70, 80, false)
+        ]
+    );
+    let at = |us| schedule.phase_at(us);
+    assert_eq!([at(0), at(9_999_999), at(10_000_000), at(69_999_999)], [0, 0, 1, 2]);
+    assert_eq!([at(70_000_000), at(u64::MAX)], [3, 3]);
+}
+
+#[test]
+fn an_empty_ramp_holds_nothing() {
+    let mut plan = plan();
+    plan.fleet.ramp = Duration::ZERO;
+    let schedule = Schedule::of(&plan);
+    assert_eq!(schedule.phase_at(0), 1);
+    assert!(schedule.arrivals.iter().map(|a| a.client).eq(0..100), "ties go by id");
+}
+
+#[test]
+fn every_client_arrives_once_at_equal_gaps_with_its_cohort() {
+    let schedule = Schedule::of(&plan());
+    assert!(schedule.arrivals.iter().map(|a| a.at_us).eq((0..100).map(|i| i * 100_000)));
+    let mut ids: Vec<_> = schedule.arrivals.iter().map(|a| (a.client, a.cohort)).collect();
+    ids.sort_unstable();
+    assert!(ids.into_iter().eq((0..100).map(|id| (id, u16::from(id >= 60)))));
+}
+
+#[test]
+fn arrivals_interleave_the_cohorts() {
+    let schedule = Schedule::of(&plan());
+    let first_half_of_ios = schedule.arrivals[..50].iter().filter(|a| a.cohort == 1).count();
+    assert!((10..=30).contains(&first_half_of_ios), "{first_half_of_ios} of 40");
+}
+
+#[test]
+fn constant_publishes_are_exact() {
+    let mut plan = plan();
+    plan.loads = vec![load(Arrival::Constant, 4.0, 3)];
+    let schedule = Schedule::of(&plan);
+    let expected = (0..240_u32).map(|n| (n, 10_000_000 + u64::from(n) * 250_000, n % 3));
+    let found = schedule.publishes.iter().map(|p| (p.n, p.at_us, u32::from(p.worker)));
+    assert!(found.eq(expected));
+}
+
+#[test]
+fn bursts_come_together_and_then_not_for_the_gap() {
+    let mut plan = plan();
+    let gap = Duration::from_secs(25);
+    plan.loads = vec![load(Arrival::Bursts { size: 3, gap }, 3.0 / 25.0, 2)];
+    let times: Vec<_> = Schedule::of(&plan).publishes.iter().map(|p| p.at_us / 1_000_000).collect();
+    assert_eq!(times, [10, 10, 10, 35, 35, 35, 60, 60, 60]);
+}
+
+#[test]
+fn poisson_keeps_its_rate_and_its_spread() {
+    let mut plan = plan();
+    plan.loads = vec![load(Arrival::Poisson, 200.0, 4)];
+    let publishes = Schedule::of(&plan).publishes;
+    // 12,000 expected, standard deviation 110: five of them either way.
+    assert!((11_450..=12_550).contains(&publishes.len()), "{}", publishes.len());
+    // The coefficient of variation of exponential gaps is 1, of equal gaps 0.
+    let gaps: Vec<f64> = publishes.windows(2).map(|w| (w[1].at_us - w[0].at_us) as f64).collect();
+    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+    let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+    assert!((0.9..1.1).contains(&(variance.sqrt() / mean)), "{}", variance.sqrt() / mean);
+}
+
+#[test]
+fn loads_are_merged_in_order_of_time_and_stay_inside_the_declared_phases() {
+    let mut plan = plan();
+    plan.loads.push(load(Arrival::Constant, 10.0, 1));
+    let publishes = Schedule::of(&plan).publishes;
+    assert!(publishes.windows(2).all(|w| w[0].at_us <= w[1].at_us));
+    assert!(publishes.iter().zip(0..).all(|(p, n)| p.n == n));
+    assert!(publishes.iter().all(|p| (10_000_000..70_000_000).contains(&p.at_us)));
+    assert_eq!(publishes.iter().filter(|p| p.load == 1).count(), 600);
+}
+
+#[test]
+fn each_mode_hits_as_many_as_it_says() {
+    for (mode, expected) in [
+        (FaultMode::One, 1),
+        (FaultMode::All, 100),
+        (FaultMode::Fixed(17), 17),
+        (FaultMode::Fixed(1_000), 100),
+        (FaultMode::FixedPercent(33.4), 33),
+        (FaultMode::FixedPercent(0.0), 0),
+        (FaultMode::FixedPercent(100.0), 100),
+    ] {
+        let mut plan = plan();
+        plan.phases[1].faults = vec![cut(mode)];
+        let targets = &Schedule::of(&plan).faults[0].targets;
+        assert_eq!(targets.len(), expected, "{mode:?}");
+        assert!(targets.windows(2).all(|w| w[0] < w[1]), "{mode:?}: sorted, each once");
+        assert!(targets.iter().all(|&id| id < 100));
+    }
+}
+
+#[test]
+fn random_max_percent_varies_by_seed_and_stays_below() {
+    let counts: Vec<_> = (0..40)
+        .map(|seed| {
+            let mut plan = plan();
+            plan.seed = seed;
+            plan.phases[1].faults = vec![cut(FaultMode::RandomMaxPercent(50.0))];
+            Schedule::of(&plan).faults[0].targets.len()
+        })
+        .collect();
+    assert!(counts.iter().all(|&count| count <= 50));
+    assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() > 25, "{counts:?}");
+}
+
+#[test]
+fn faults_are_due_relative_to_their_phase_and_draw_apart() {
+    let faults = Schedule::of(&plan()).faults;
+    assert_eq!([faults[0].at_us, faults[1].at_us], [32_000_000; 2]);
+    assert_eq!(
+        [(faults[0].id, faults[0].phase), (faults[1].id, faults[1].phase)],
+        [(0, 2), (1, 2)]
+    );
+    let mut twice = plan();
+    twice.phases[1].faults = vec![cut(FaultMode::Fixed(10)), cut(FaultMode::Fixed(10))];
+    let faults = Schedule::of(&twice).faults;
+    assert_ne!(faults[0].targets, faults[1].targets);
+}
+
+#[test]
+fn identities_are_dealt_in_turn() {
+    let plan = plan();
+    let identity = Schedule::identity(&plan, 99);
+    assert_eq!(
+        [identity.user, identity.org, identity.session, identity.device],
+        ["kh-user-1", "kh-org-1", "kh-session-99", "kh-device-99"]
+    );
+}
+
+#[test]
+fn equal_seeds_give_equal_bytes_and_other_seeds_other_schedules() {
+    let plan = plan();
+    let text = Schedule::of(&plan).to_ndjson(&plan);
+    assert_eq!(text, Schedule::of(&plan).to_ndjson(&plan));
+    let mut other = plan.clone();
+    other.seed = 43;
+    let (a, b) = (Schedule::of(&plan), Schedule::of(&other));
+    assert_ne!(a.arrivals, b.arrivals);
+    assert_ne!(a.publishes, b.publishes);
+    assert_ne!(a.faults[1].targets, b.faults[1].targets);
+}
+
+#[test]
+fn the_file_has_a_header_and_a_line_for_everything() {
+    let mut plan = plan();
+    plan.loads = vec![load(Arrival::Constant, 0.05, 1)];
+    plan.fleet.cohorts = vec![cohort(Surface::Ios, 2)];
+    insta::assert_snapshot!(Schedule::of(&plan).to_ndjson(&plan), @r#"
+    {"kind":"schedule","version":1,"scenario":"test","seed":42,"profile":null}
+    {"kind":"phase","index":0,"name":"ramp","start_us":0,"end_us":10000000,"measure":false}
+    {"kind":"phase","index":1,"name":"steady","start_us":10000000,"end_us":30000000,"measure":true}
+    {"kind":"phase","index":2,"name":"storm","start_us":30000000,"end_us":70000000,"measure":true}
+    {"kind":"phase","index":3,"name":"drain","start_us":70000000,"end_us":80000000,"measure":false}
+    {"kind":"arrival","client":0,"at_us":0,"cohort":0,"surface":"ios","user":"kh-user-0","org":"kh-org-0","session":"kh-session-0","device":"kh-device-0"}
+    {"kind":"arrival","client":1,"at_us":5000000,"cohort":0,"surface":"ios","user":"kh-user-1","org":"kh-org-1","session":"kh-session-1","device":"kh-device-1"}
+    {"kind":"publish","n":0,"at_us":10000000,"load":0,"worker":0,"payload_bytes":256}
+    {"kind":"publish","n":1,"at_us":30000000,"load":0,"worker":0,"payload_bytes":256}
+    {"kind":"publish","n":2,"at_us":50000000,"load":0,"worker":0,"payload_bytes":256}
+    {"kind":"fault","id":0,"at_us":32000000,"phase":"storm","type":"disconnect","attributes":{"style":"reset"},"targets":[0,1]}
+    {"kind":"fault","id":1,"at_us":32000000,"phase":"storm","type":"disconnect","attributes":{"style":"reset"},"targets":[1]}
+    "#);
+}
+
+#[test]
+fn a_large_plan_is_no_trouble() {
+    let mut plan = plan();
+    plan.fleet.cohorts = vec![cohort(Surface::Desktop, 20_000)];
+    plan.loads = vec![load(Arrival::Poisson, 1_000_000.0 / 60.0, 8)];
+    let schedule = Schedule::of(&plan);
+    assert_eq!(schedule.arrivals.len(), 20_000);
+    assert!((990_000..1_010_000).contains(&schedule.publishes.len()));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_the_plan_everyone_arrives_all_is_in_order_and_a_seed_replays(
+        seed: u64,
+        clients in 1_u32..400,
+        rate_per_s in 0.1_f64..50.0,
+        percent in 0.0_f64..=100.0,
+    ) {
+        let mut plan = plan();
+        plan.seed = seed;
+        plan.fleet.cohorts = vec![cohort(Surface::Ios, clients), cohort(Surface::Desktop, 1)];
+        plan.loads = vec![load(Arrival::Poisson, rate_per_s, 3), load(Arrival::Constant, 1.0, 2)];
+        plan.phases[1].faults = vec![cut(FaultMode::FixedPercent(percent))];
+        let schedule = Schedule::of(&plan);
+        proptest::prop_assert_eq!(&schedule, &Schedule::of(&plan));
+        proptest::prop_assert_eq!(schedule.arrivals.len(), clients as usize + 1);
+        proptest::prop_assert!(schedule.arrivals.is_sorted_by_key(|a| (a.at_us, a.client)));
+        proptest::prop_assert!(schedule.arrivals.iter().all(|a| a.at_us < 10_000_000));
+        proptest::prop_assert!(schedule.publishes.is_sorted_by_key(|p| (p.at_us, p.n)));
+        let hit = f64::from(clients + 1) * percent / 100.0;
+        let targets = &schedule.faults[0].targets;
+        proptest::prop_assert!((targets.len() as f64 - hit).abs() <= 0.5, "{} of {hit}", targets.len());
+        plan.seed = seed.wrapping_add(1);
+        proptest::prop_assert_ne!(schedule.publishes, Schedule::of(&plan).publishes);
+    }
+}

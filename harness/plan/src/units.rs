@@ -1,0 +1,216 @@
+//! Quantities as scenarios write them: durations (`1m30s`), rates (`2/s`), shares (`3%`).
+//!
+//! Texts to numbers and back, nothing else: ranges and defaults belong to the keys.
+
+use std::time::Duration;
+
+/// The longest duration that a scenario may name.
+pub const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The units of a duration, longest first, in microseconds.
+const DURATION_UNITS: [(&str, f64); 5] =
+    [("h", 3_600e6), ("m", 60e6), ("s", 1e6), ("ms", 1e3), ("us", 1.0)];
+
+/// The units of a rate, in seconds.
+const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("min", 60.0), ("h", 3_600.0)];
+
+/// Why a text is not a quantity: one clause, to follow the text in quotes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAQuantity(String);
+
+fn no<T>(why: impl Into<String>) -> Result<T, NotAQuantity> {
+    Err(NotAQuantity(why.into()))
+}
+
+/// Reads a duration: one or more numbers with a unit each, longer units first, such as `10s`,
+/// `250ms`, `1.5s` or `1h30m`.
+///
+/// # Errors
+/// When the text is anything else, or longer than [`DURATION_MAX`].
+pub fn duration(text: &str) -> Result<Duration, NotAQuantity> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return no("is empty; write a number and a unit, such as `10s`");
+    }
+    let mut micros = 0.0;
+    let mut units_left = &DURATION_UNITS[..];
+    while !rest.is_empty() {
+        let (number, after) = leading_number(rest);
+        let Some(number) = number else {
+            return no("is not a number with a unit, such as `10s`, `250ms` or `1h30m`");
+        };
+        let unit_len = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, tail) = after.split_at(unit_len);
+        if unit.is_empty() {
+            return no("lacks a unit; `h`, `m`, `s`, `ms` and `us` are known");
+        }
+        let Some(position) = units_left.iter().position(|(name, _)| *name == unit) else {
+            let known = DURATION_UNITS.iter().any(|(name, _)| *name == unit);
+            return no(if known {
+                "names its units out of order; the longer unit comes first, each once".to_owned()
+            } else {
+                format!("has the unit `{unit}`; `h`, `m`, `s`, `ms` and `us` are known")
+            });
+        };
+        micros += number * units_left[position].1;
+        units_left = &units_left[position + 1..];
+        rest = tail;
+    }
+    if micros > DURATION_MAX.as_micros() as f64 {
+        return no("is longer than seven days");
+    }
+    Ok(Duration::from_micros(micros.round() as u64))
+}
+
+/// Reads a rate per second: `2/s`, `120/min`, `0.5/h`.
+///
+/// # Errors
+/// When the text is anything else.
+pub fn rate_per_s(text: &str) -> Result<f64, NotAQuantity> {
+    const SHAPE: &str = "is not a rate, such as `2/s`, `120/min` or `30/h`";
+    let Some((count, unit)) = text.split_once('/') else {
+        return no(SHAPE);
+    };
+    let (Some(count), "") = leading_number(count.trim()) else {
+        return no(SHAPE);
+    };
+    match RATE_UNITS.iter().find(|(name, _)| *name == unit.trim()) {
+        Some((_, seconds)) => Ok(count / seconds),
+        None => no(format!("is per `{}`; `/s`, `/min` and `/h` are known", unit.trim())),
+    }
+}
+
+/// Reads a share of 1: `3%` or `0.03`.
+///
+/// # Errors
+/// When the text is anything else, or outside 0 to 1.
+pub fn share(text: &str) -> Result<f64, NotAQuantity> {
+    let (number, scale) = match text.trim().strip_suffix('%') {
+        Some(percent) => (percent.trim_end(), 100.0),
+        None => (text.trim(), 1.0),
+    };
+    let (Some(number), "") = leading_number(number) else {
+        return no("is not a share, such as `3%` or `0.03`");
+    };
+    let share = number / scale;
+    if share > 1.0 { no("is more than the whole; `3%` and `0.03` are the same") } else { Ok(share) }
+}
+
+/// The unsigned decimal number that a text starts with, and the rest.
+fn leading_number(text: &str) -> (Option<f64>, &str) {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'));
+    let (number, rest) = text.split_at(end.unwrap_or(text.len()));
+    (number.replace('_', "").parse().ok().filter(|number: &f64| number.is_finite()), rest)
+}
+
+/// A duration as a scenario would write it; exact to the microsecond.
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
+    let mut micros = duration.as_micros();
+    let mut out = String::new();
+    for (unit, scale) in [("h", 3_600_000_000), ("m", 60_000_000)] {
+        // 90s reads better than 1m30s, and 1h30m better than 90m.
+        let worth_it = unit == "h" || micros >= 2 * scale || micros.is_multiple_of(scale);
+        if worth_it || !out.is_empty() {
+            let whole = micros / scale;
+            micros %= scale;
+            if whole > 0 {
+                out.push_str(&format!("{whole}{unit}"));
+            }
+        }
+    }
+    match micros {
+        0 if out.is_empty() => out.push_str("0s"),
+        0 => {}
+        us if us % 1_000 != 0 && us < 1_000 => out.push_str(&format!("{us}us")),
+        us if us < 1_000_000 => out.push_str(&format!("{}ms", us as f64 / 1e3)),
+        us => out.push_str(&format!("{}s", us as f64 / 1e6)),
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_in_all_units_and_combined() {
+        let us = |text| duration(text).map(|d| d.as_micros()).map_err(|e| e.to_string());
+        for (text, expected) in [
+            ("10s", 10_000_000),
+            ("250ms", 250_000),
+            ("2m", 120_000_000),
+            ("1h30m", 5_400_000_000),
+            ("1.5s", 1_500_000),
+            ("1m0.25s", 60_250_000),
+            ("7us", 7),
+            (" 0s ", 0),
+            ("1_000ms", 1_000_000),
+        ] {
+            assert_eq!(us(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_duration_says_why() {
+        for (text, why) in [
+            ("", "is empty"),
+            ("10", "lacks a unit"),
+            ("10 s", "lacks a unit"),
+            ("10x", "has the unit `x`"),
+            ("-3s", "is not a number with a unit"),
+            ("s", "is not a number with a unit"),
+            ("1.2.3s", "is not a number with a unit"),
+            ("5s1m", "out of order"),
+            ("1m1m", "out of order"),
+            ("169h", "longer than seven days"),
+            ("99999999999999999999h", "longer than seven days"),
+        ] {
+            let error = duration(text).expect_err(text).to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn rates_are_per_second() {
+        assert_eq!(rate_per_s("2/s"), Ok(2.0));
+        assert_eq!(rate_per_s("120/min"), Ok(2.0));
+        assert_eq!(rate_per_s("1.5 / h"), Ok(1.5 / 3600.0));
+        for text in ["2", "/s", "x/s", "2/", "2/fortnight", "2s/s"] {
+            assert!(rate_per_s(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_are_of_one() {
+        assert_eq!((share("3%"), share("0.03"), share("100 %")), (Ok(0.03), Ok(0.03), Ok(1.0)));
+        for text in ["3", "101%", "-1%", "x", "%", ""] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_written_as_people_would() {
+        for text in
+            ["10s", "250ms", "2m", "1h30m", "90s", "1.5s", "7us", "0s", "1.25ms", "2m30s", "1h"]
+        {
+            assert_eq!(format_duration(duration(text).unwrap()), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(micros in 0_u64..604_800_000_000) {
+            let written = format_duration(Duration::from_micros(micros));
+            prop_assert_eq!(duration(&written), Ok(Duration::from_micros(micros)), "{}", written);
+        }
+
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = (duration(&text), rate_per_s(&text), share(&text));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The one module of this crate that reads the wall clock.
+
+use jiff::Timestamp;
+
+/// Unix seconds, as tokens and signatures count.
+pub fn unix_s() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// Now as the runtime writes times: RFC 3339, UTC, microseconds.
+pub fn rfc3339() -> String {
+    rfc3339_of(Timestamp::now())
+}
+
+/// A unix second in the same form.
+pub fn rfc3339_of_unix(unix_s: i64) -> String {
+    Timestamp::from_second(unix_s).map(rfc3339_of).unwrap_or_default()
+}
+
+fn rfc3339_of(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_have_microseconds_and_a_z() {
+        assert_eq!(super::rfc3339_of_unix(1_795_417_483), "2026-11-23T07:04:43.000000Z");
+    }
+}

@@ -1,0 +1,52 @@
+//! Alterations of updates. Pure: from one update to another.
+
+use khala_wire::canonical::{canonical_json, payload_hash_of_canonical};
+use khala_wire::payload::Update;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Key that an altered payload carries.
+pub const ALTERED_KEY: &str = "khala_reference_altered";
+
+/// The update with another content and a hash that fits it. What identifies the event (document,
+/// version, watermark, a publisher's mark) stays.
+pub fn alter(update: &Update) -> Update {
+    let mut altered = update.clone();
+    let Some(mut payload) =
+        update.payload.as_ref().and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok())
+    else {
+        return altered;
+    };
+    // The command's own payload, where there is one: that is what a publisher compares.
+    let target = match payload.get_mut("payload") {
+        Some(Value::Object(inner)) => Some(inner),
+        _ => payload.as_object_mut(),
+    };
+    if let Some(target) = target {
+        target.insert(ALTERED_KEY.to_owned(), Value::Bool(true));
+    }
+    let text = canonical_json(&payload);
+    altered.payload_hash = Some(payload_hash_of_canonical(&text));
+    altered.payload = RawValue::from_string(text).ok();
+    altered
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_wire::canonical::payload_hash_matches;
+
+    use super::*;
+    use crate::store::Draft;
+
+    #[test]
+    fn the_content_changes_the_hash_fits_and_the_identity_stays() {
+        let payload = serde_json::json!({"payload": {"khala_harness": {"n": 7}}, "seq": 3});
+        let update = Draft::of("k".into(), 3, &payload).expect("json").at("t", 9);
+        let altered = alter(&update);
+        let text = altered.payload.as_ref().expect("inline").get();
+        assert!(text.contains(r#""khala_harness":{"n":7},"khala_reference_altered":true"#));
+        assert!(payload_hash_matches(text, altered.payload_hash.as_ref().expect("hashed")));
+        assert_ne!(altered.payload_hash, update.payload_hash);
+        assert_eq!((altered.watermark, altered.doc_version), (9, 3));
+    }
+}

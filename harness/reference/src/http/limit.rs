@@ -1,0 +1,44 @@
+//! Publish limits of the command path: payload size (413) and rate (429).
+
+use axum::http::StatusCode;
+use khala_wire::topic::TopicId;
+use tokio::time::Instant;
+
+use super::answer::Refused;
+use crate::shared::Shared;
+
+/// Refuses payloads over the limit of a known topic.
+pub fn within_payload(shared: &Shared, topic: &str, bytes: usize) -> Result<(), Refused> {
+    let Some(topic) = TopicId::of(topic) else { return Ok(()) };
+    let limit = shared.config.publish[usize::from(topic.0)].payload_bytes_max;
+    if bytes <= limit {
+        return Ok(());
+    }
+    let code = "khala_frame_payload_too_large";
+    let counters = shared.metrics.topic(topic);
+    counters.size_rejected.add(1);
+    counters.violation(code);
+    let message = format!("payload is {bytes} bytes, the limit is {limit}");
+    Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, code).because(message))
+}
+
+/// Takes one publish from a known topic's second, or says how long to wait.
+pub fn within_rate(shared: &Shared, topic: &str, class: &str) -> Result<(), Refused> {
+    let Some(topic) = TopicId::of(topic) else { return Ok(()) };
+    let Some(per_second) = shared.config.publish[usize::from(topic.0)].per_second else {
+        return Ok(());
+    };
+    shared.store.take_rate(topic, per_second, Instant::now()).map_err(|wait| {
+        let code = "khala_publish_rate_limited";
+        let counters = shared.metrics.topic(topic);
+        counters.rate_limited.add(1);
+        counters.violation(code);
+        // Rounded up: who waits exactly as long as told must not be refused again.
+        let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        Refused::new(StatusCode::TOO_MANY_REQUESTS, code).rate_limited(
+            class,
+            u64::from(per_second),
+            retry_after_ms,
+        )
+    })
+}

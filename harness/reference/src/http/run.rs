@@ -1,0 +1,45 @@
+//! `POST /internal/v1/runs` and `…/runs/{id}/events`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
+use khala_wire::command::{AppendRunEvent, CreateRun, RunEnvelope};
+use khala_wire::topic::RUN_SUMMARIES;
+
+use super::AppState;
+use super::answer::{Answer, read_body};
+use super::command::signed;
+use super::limit::{within_payload, within_rate};
+use crate::sync::lock;
+
+/// Class of a run's topic among the publish limits.
+const CLASS: &str = "run_events";
+
+/// `POST /internal/v1/runs`
+pub async fn create(
+    State(AppState { shared, .. }): State<AppState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    signed(&shared, &headers)?;
+    let command: CreateRun = if body.is_empty() { CreateRun::default() } else { read_body(&body)? };
+    let run = lock(&shared.store.runs).create(command, shared.config.documents_max)?;
+    Ok((StatusCode::CREATED, Json(RunEnvelope { run })).into_response())
+}
+
+/// `POST /internal/v1/runs/{id}/events`
+pub async fn append(
+    State(AppState { shared, .. }): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    signed(&shared, &headers)?;
+    let event: AppendRunEvent = read_body(&body)?;
+    within_payload(&shared, RUN_SUMMARIES, event.payload.to_string().len())?;
+    within_rate(&shared, RUN_SUMMARIES, CLASS)?;
+    let run = lock(&shared.store.runs).append(&id, event)?;
+    Ok(Json(RunEnvelope { run }).into_response())
+}

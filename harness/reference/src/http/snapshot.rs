@@ -1,0 +1,107 @@
+//! `GET /internal/v1/khala/topics/{topic}/snapshot`: the state of a summary topic at its head.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use khala_wire::canonical::payload_hash_of_canonical;
+use khala_wire::payload::SNAPSHOT_FORMAT;
+use khala_wire::poll::PollError;
+use khala_wire::snapshot::{Document, Snapshot};
+use khala_wire::token::Deny;
+use khala_wire::topic::TopicId;
+
+use super::AppState;
+use super::answer::{Refused, bearer};
+use crate::clock;
+use crate::shared::Shared;
+use crate::store::{Entry, TopicLog};
+use crate::sync::lock;
+
+/// `GET /internal/v1/khala/topics/{topic}/snapshot`
+pub async fn snapshot(
+    State(AppState { shared, .. }): State<AppState>,
+    Path(topic): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if let Err((status, reason_code)) = authorize(&shared, &topic, &headers) {
+        let error = if status == StatusCode::FORBIDDEN { "forbidden" } else { "unauthorized" };
+        let body = PollError {
+            error: error.to_owned(),
+            reason_code: Some(reason_code),
+            ..PollError::default()
+        };
+        return (status, Json(body)).into_response();
+    }
+    let with_snapshot =
+        TopicId::of(&topic).filter(|topic| topic.known().snapshot_cadence_s.is_some());
+    let Some(topic) = with_snapshot else {
+        return Refused::new(StatusCode::NOT_FOUND, "snapshot_unsupported").into_response();
+    };
+    match encoded(&shared, topic) {
+        Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a snapshot does not serialise");
+            Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "snapshot_failed").into_response()
+        }
+    }
+}
+
+fn authorize(
+    shared: &Shared,
+    topic: &str,
+    headers: &HeaderMap,
+) -> Result<(), (StatusCode, String)> {
+    let unauthorized = |code: String| (StatusCode::UNAUTHORIZED, code);
+    let token = bearer(headers).ok_or_else(|| unauthorized("missing_authorization".to_owned()))?;
+    let claims =
+        shared.config.sync_keys.verify(token, clock::unix_s()).map_err(|deny| match deny {
+            Deny::TokenExpired => unauthorized(deny.to_string()),
+            _ => unauthorized("invalid_token".to_owned()),
+        })?;
+    if claims.oa_sync_scopes.iter().any(|scope| scope == topic) {
+        return Ok(());
+    }
+    let code = if TopicId::of(topic).is_some() { "missing_scope" } else { "forbidden_topic" };
+    Err((StatusCode::FORBIDDEN, code.to_owned()))
+}
+
+/// The snapshot's JSON, made once per head: after a trim, thousands ask for the same.
+fn encoded(shared: &Shared, topic: TopicId) -> Result<Bytes, serde_json::Error> {
+    let log = shared.store.log(topic);
+    let mut kept = lock(&shared.snapshots[usize::from(topic.0)]);
+    if let Some((head, body)) = &*kept
+        && *head == log.head()
+    {
+        return Ok(body.clone());
+    }
+    let snapshot = of(log);
+    let body = Bytes::from(serde_json::to_vec(&snapshot)?);
+    *kept = Some((snapshot.head_watermark, body.clone()));
+    Ok(body)
+}
+
+/// Every document at its latest version, and the head they belong to, read together.
+fn of(log: &TopicLog) -> Snapshot {
+    let (head_watermark, entries) = log.documents();
+    Snapshot {
+        documents: entries.iter().filter_map(|entry| document(entry)).collect(),
+        format: SNAPSHOT_FORMAT.to_owned(),
+        head_watermark,
+        schema_version: khala_wire::SCHEMA_VERSION,
+        topic: log.topic().name().to_owned(),
+    }
+}
+
+/// A document; `None` in pointer mode, where there is no content to give.
+fn document(entry: &Entry) -> Option<Document> {
+    let payload = entry.update.payload.clone()?;
+    let hash = entry.update.payload_hash.clone();
+    Some(Document {
+        doc_key: entry.update.doc_key.clone(),
+        doc_version: entry.update.doc_version,
+        payload_hash: hash.unwrap_or_else(|| payload_hash_of_canonical(payload.get())),
+        payload,
+    })
+}

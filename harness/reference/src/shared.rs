@@ -1,0 +1,63 @@
+//! What every connection and every request of one server sees.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+
+use crate::config::{Config, TOPICS};
+use crate::defect::Defects;
+use crate::fanout::BatchCache;
+use crate::metrics::Metrics;
+use crate::revocation::Revocations;
+use crate::socket::Sockets;
+use crate::store::Store;
+
+/// State of one server.
+pub struct Shared {
+    /// As it was started.
+    pub config: Config,
+    /// Logs and authority.
+    pub store: Arc<Store>,
+    /// Injected defects.
+    pub defects: Defects,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Open sockets.
+    pub sockets: Sockets,
+    /// Revoked sessions and devices.
+    pub revocations: Revocations,
+    /// Encoded batches.
+    pub batches: BatchCache,
+    /// Encoded snapshots with their heads, per topic.
+    pub snapshots: [Mutex<Option<(u64, Bytes)>>; TOPICS],
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    /// A server without data.
+    pub fn new(config: Config) -> Self {
+        Self {
+            store: Arc::new(Store::new(&config)),
+            defects: Defects::new(config.seed, &config.defects),
+            metrics: Metrics::default(),
+            sockets: Sockets::default(),
+            revocations: Revocations::new(config.revocation_hold),
+            batches: BatchCache::default(),
+            snapshots: std::array::from_fn(|_| Mutex::default()),
+            stopping: AtomicBool::new(false),
+            config,
+        }
+    }
+
+    /// Tells every connection to end.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.store.ring();
+    }
+
+    /// Whether the server is stopping.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

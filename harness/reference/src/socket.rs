@@ -1,0 +1,23 @@
+//! The WebSocket lane: one task per connection.
+//!
+//! [`upgrade`] decides who gets in, [`connection`] waits, [`inbound`] answers, [`deliver`] sends
+//! what lies between a position and its head. No module in here holds a queue: what a socket has
+//! yet to be sent is a position in a topic's log.
+
+mod bend;
+mod channel;
+mod compat;
+mod connection;
+mod deliver;
+mod end;
+mod inbound;
+mod lag;
+mod link;
+mod next;
+mod registry;
+mod stale;
+mod subscribe;
+mod upgrade;
+
+pub use registry::Sockets;
+pub use upgrade::upgrade;

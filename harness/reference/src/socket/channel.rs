@@ -1,0 +1,224 @@
+//! The joined channel of a connection: its topics, its positions, its times.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use khala_wire::cursor::TopicWatermark;
+use khala_wire::topic::TopicId;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::end::End;
+use super::lag::Lag;
+use super::link::Stuck;
+use super::subscribe::Request;
+use crate::config::TOPICS;
+use crate::shared::Shared;
+
+/// Subscribes that a defect may hold back at a time; more are served at once.
+const DEFERRED_MAX: usize = 4;
+
+/// A subscribed topic: how far it has been sent.
+#[derive(Debug)]
+pub struct Tail {
+    /// Last watermark that was sent, or the cursor.
+    pub sent: u64,
+    /// Cursor it started from.
+    from: u64,
+    /// Head when the subscribe was taken: what lies above is live, and counts as queue.
+    live_from: u64,
+    /// Defect `after_unsubscribe`: no longer subscribed, but one more batch goes out.
+    pub ghost: bool,
+    /// Defect `drop_on_reconnect`: the next update is lost.
+    pub drop_next: bool,
+    /// Defect `swap_two`: what was chosen for the update after `sent`.
+    pub swap: Option<Swap>,
+    /// Defects: nothing is sent before this time.
+    pub paused_until: Option<Instant>,
+}
+
+/// A choice of the defect `swap_two`.
+#[derive(Clone, Copy, Debug)]
+pub struct Swap {
+    /// First of the two.
+    pub first: u64,
+    /// Until when it waits for the second; `None` when it is not to be swapped.
+    pub hold_until: Option<Instant>,
+}
+
+impl Tail {
+    /// A tail that starts after a cursor, subscribed while the topic's head is `head`.
+    pub fn new(cursor: u64, head: u64) -> Self {
+        Self {
+            sent: cursor,
+            from: cursor,
+            live_from: head.max(cursor),
+            ghost: false,
+            drop_next: false,
+            swap: None,
+            paused_until: None,
+        }
+    }
+
+    /// Live events that wait for this consumer.
+    pub fn depth(&self, head: u64) -> u64 {
+        if self.ghost { 0 } else { head.saturating_sub(self.sent.max(self.live_from)) }
+    }
+
+    /// Whether anything was sent since the subscribe.
+    pub fn delivered(&self) -> bool {
+        self.sent > self.from
+    }
+
+    /// When something that a defect holds back becomes due.
+    fn due(&self) -> Option<Instant> {
+        let held = self.swap.and_then(|swap| swap.hold_until);
+        [held, self.paused_until].into_iter().flatten().min()
+    }
+}
+
+/// The one channel, `sync:v1`, while it is joined.
+pub struct Channel {
+    /// As the join sent it; `None` when it sent null.
+    pub join_ref: Option<Box<RawValue>>,
+    /// `sub_sync_session:{session}`
+    pub subscription_id: String,
+    /// Per known topic.
+    pub tails: [Option<Tail>; TOPICS],
+    /// Last `sync:heartbeat`, or successful subscribe or unsubscribe.
+    pub alive_at: Instant,
+    /// When the server's next heartbeat is due.
+    pub next_tick: Instant,
+    /// Strikes.
+    pub lag: Lag,
+    /// Choices that defects have made on this channel.
+    pub choices: u64,
+    deferred: VecDeque<(Instant, Request)>,
+}
+
+impl Channel {
+    /// A channel that was just joined.
+    pub fn new(
+        join_ref: Option<Box<RawValue>>,
+        session: &str,
+        heartbeat_every: Duration,
+        now: Instant,
+    ) -> Self {
+        Self {
+            join_ref,
+            subscription_id: format!("sub_sync_session:{session}"),
+            tails: std::array::from_fn(|_| None),
+            alive_at: now,
+            next_tick: now + heartbeat_every,
+            lag: Lag::default(),
+            choices: 0,
+            deferred: VecDeque::new(),
+        }
+    }
+
+    /// The tail of a topic.
+    pub fn tail(&mut self, topic: TopicId) -> &mut Option<Tail> {
+        &mut self.tails[usize::from(topic.0)]
+    }
+
+    fn subscribed(&self) -> Vec<(TopicId, &Tail)> {
+        let tails = (0_u8..).map(TopicId).zip(&self.tails);
+        let mut subscribed: Vec<_> = tails
+            .filter_map(|(id, tail)| Some((id, tail.as_ref()?)))
+            .filter(|(_, tail)| !tail.ghost)
+            .collect();
+        // A real runtime keeps its topics in a set that is ordered by name.
+        subscribed.sort_by_key(|(id, _)| id.name());
+        subscribed
+    }
+
+    /// Names of the subscribed topics.
+    pub fn topics(&self) -> Vec<String> {
+        self.subscribed().iter().map(|(id, _)| id.name().to_owned()).collect()
+    }
+
+    /// Where the socket stands on each subscribed topic.
+    pub fn watermarks(&self) -> Vec<TopicWatermark> {
+        let watermark = |(id, tail): &(TopicId, &Tail)| TopicWatermark {
+            topic: id.name().to_owned(),
+            watermark: tail.sent,
+        };
+        self.subscribed().iter().map(watermark).collect()
+    }
+
+    /// Judges the channel after its socket has refused bytes for `refused`, and counts what comes
+    /// of it.
+    pub fn judge(&mut self, shared: &Shared, refused: Duration) {
+        let mut depths = [0; TOPICS];
+        for ((depth, tail), log) in depths.iter_mut().zip(&self.tails).zip(shared.store.logs()) {
+            *depth = tail.as_ref().map_or(0, |tail| tail.depth(log.head()));
+        }
+        let before = self.lag.evicted();
+        self.lag.judge(depths, refused, &shared.config.slow_consumer);
+        if self.lag.evicted() && !before {
+            shared.metrics.evictions.add(1);
+        }
+    }
+
+    /// What a write that is stuck should do.
+    pub fn stuck(&mut self, shared: &Shared, refused: Duration) -> Stuck {
+        self.judge(shared, refused);
+        if self.lag.evicted() {
+            return ControlFlow::Break((shared.config.slow_consumer.evict_grace, End::Evicted));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Holds a subscribe back until `due`; gives it back when too many are held already.
+    pub fn defer(&mut self, due: Instant, request: Request) -> Result<(), Request> {
+        if self.deferred.len() >= DEFERRED_MAX {
+            return Err(request);
+        }
+        self.deferred.push_back((due, request));
+        Ok(())
+    }
+
+    /// The next subscribe that was held back long enough.
+    pub fn take_deferred(&mut self, now: Instant) -> Option<Request> {
+        let (due, _) = self.deferred.front()?;
+        if *due > now {
+            return None;
+        }
+        self.deferred.pop_front().map(|(_, request)| request)
+    }
+
+    /// When there is something to do without being asked.
+    pub fn due(&self) -> Instant {
+        let held = self.tails.iter().flatten().filter_map(Tail::due);
+        let deferred = self.deferred.front().map(|(due, _)| *due);
+        held.chain(deferred).fold(self.next_tick, Instant::min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replay_is_not_queue_but_what_comes_after_the_subscribe_is() {
+        let mut tail = Tail::new(0, 3_000);
+        assert_eq!(tail.depth(3_000), 0);
+        assert_eq!(tail.depth(3_070), 70);
+        tail.sent = 3_010;
+        assert_eq!(tail.depth(3_070), 60);
+        assert_eq!(Tail::new(1_000_000, 10).depth(500), 0, "a cursor beyond head waits for it");
+    }
+
+    #[test]
+    fn topics_are_listed_by_name() {
+        let mut channel = Channel::new(None, "s", Duration::from_secs(15), Instant::now());
+        for tail in &mut channel.tails {
+            *tail = Some(Tail::new(0, 0));
+        }
+        let mut sorted = channel.topics();
+        sorted.sort();
+        assert_eq!(channel.topics(), sorted);
+        assert_eq!(channel.watermarks().len(), TOPICS);
+    }
+}

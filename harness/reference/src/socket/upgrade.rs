@@ -1,0 +1,139 @@
+//! The upgrade: a valid token with a session, a device and at least one known topic, or 403.
+//!
+//! Whatever the reason, the answer is the same empty 403: the code goes to the log, not to the
+//! wire.
+
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use khala_wire::Vsn;
+use khala_wire::token::{Claims, Deny};
+use khala_wire::topic::KNOWN;
+use serde::Deserialize;
+
+use super::connection::Connection;
+use crate::clock;
+use crate::http::AppState;
+
+/// Query parameters of a connect.
+#[derive(Debug, Default, Deserialize)]
+pub struct ConnectParams {
+    token: Option<String>,
+    vsn: Option<String>,
+    client_build_id: Option<String>,
+    protocol_version: Option<String>,
+    schema_version: Option<String>,
+}
+
+/// Who a socket belongs to.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// `oa_session_id`
+    pub session: String,
+    /// `oa_device_id`
+    pub device: String,
+    /// Per known topic, whether the scopes open it.
+    pub allowed: [bool; KNOWN.len()],
+    /// What the client says of itself.
+    pub client: ClientVersions,
+}
+
+impl Principal {
+    /// Names of the topics that are open to it, in the order of [`KNOWN`].
+    pub fn allowed_topics(&self) -> Vec<String> {
+        let open = KNOWN.iter().zip(self.allowed).filter(|(_, allowed)| *allowed);
+        open.map(|(topic, _)| topic.name.to_owned()).collect()
+    }
+}
+
+/// The compatibility set: query parameters, with the token's claims as fall-backs.
+#[derive(Clone, Debug, Default)]
+pub struct ClientVersions {
+    /// `client_build_id`
+    pub build: Option<String>,
+    /// `protocol_version`
+    pub protocol: Option<String>,
+    /// `schema_version`, as it was written
+    pub schema: Option<String>,
+}
+
+/// `GET` of a socket path.
+pub async fn upgrade(
+    State(AppState { shared, tasks }): State<AppState>,
+    params: Result<Query<ConnectParams>, axum::extract::rejection::QueryRejection>,
+    ws: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let params = params.map(|Query(params)| params).unwrap_or_default();
+    let (principal, vsn) = match admit(&shared.config.sync_keys, params, clock::unix_s()) {
+        Ok(admitted) => admitted,
+        Err(reason) => {
+            tracing::info!(%reason, "socket refused");
+            return StatusCode::FORBIDDEN.into_response();
+        }
+    };
+    let ws = match ws {
+        Ok(ws) => ws,
+        Err(rejection) => return rejection.into_response(),
+    };
+    if shared.stopping() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let buffers = shared.config.buffers;
+    // The token is taken here, so that a graceful stop waits for upgrades under way as well.
+    let task = tasks.token();
+    ws.read_buffer_size(buffers.read)
+        .write_buffer_size(buffers.write)
+        .max_write_buffer_size(buffers.write_max)
+        .max_message_size(buffers.message_max)
+        .max_frame_size(buffers.message_max)
+        .on_upgrade(move |socket| async move {
+            Connection::new(socket, Arc::clone(&shared), principal, vsn).run().await;
+            drop(task);
+        })
+}
+
+/// Why an upgrade is refused; for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Token(#[from] Deny),
+    #[error("unsupported_vsn")]
+    Vsn,
+    #[error("missing_session_or_device")]
+    Unbound,
+    #[error("no_known_topic_in_scopes")]
+    NoTopic,
+}
+
+fn admit(
+    keys: &khala_wire::token::KeyRing,
+    params: ConnectParams,
+    now_unix_s: i64,
+) -> Result<(Principal, Vsn), Refusal> {
+    let vsn = Vsn::from_query(params.vsn.as_deref()).ok_or(Refusal::Vsn)?;
+    let token = params.token.filter(|token| !token.is_empty()).ok_or(Deny::MissingToken)?;
+    let claims = keys.verify(&token, now_unix_s)?;
+    let client = ClientVersions {
+        build: params.client_build_id.or_else(|| claims.oa_client_build_id.clone()),
+        protocol: params.protocol_version.or_else(|| claims.oa_protocol_version.clone()),
+        schema: params
+            .schema_version
+            .or_else(|| claims.oa_schema_version.map(|version| version.to_string())),
+    };
+    Ok((principal(claims, client)?, vsn))
+}
+
+fn principal(claims: Claims, client: ClientVersions) -> Result<Principal, Refusal> {
+    let bound = |id: Option<String>| id.filter(|id| !id.is_empty()).ok_or(Refusal::Unbound);
+    let session = bound(claims.oa_session_id)?;
+    let device = bound(claims.oa_device_id)?;
+    let allowed = KNOWN.map(|topic| claims.oa_sync_scopes.iter().any(|scope| scope == topic.name));
+    if !allowed.contains(&true) {
+        return Err(Refusal::NoTopic);
+    }
+    Ok(Principal { session, device, allowed, client })
+}

@@ -1,0 +1,81 @@
+//! What the runtime knows: the authority's documents and the topics' logs.
+//!
+//! Commands change it, sockets read it. Nothing in here knows of sockets; it only rings a bell.
+
+mod authority;
+mod draft;
+mod log;
+mod projection;
+mod rate;
+mod run;
+mod worker;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use khala_wire::topic::{KNOWN, TopicId};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use authority::{Authority, CommandRefusal};
+pub use draft::Draft;
+pub use log::{Entry, Range, TopicLog, Window};
+pub use projection::project_forever;
+pub use run::Runs;
+
+use self::rate::Rate;
+use crate::config::{Config, TOPICS};
+use crate::sync::lock;
+
+/// Logs, authority and bell of one server.
+pub struct Store {
+    logs: [TopicLog; TOPICS],
+    /// Documents that commands change.
+    pub authority: Mutex<Authority>,
+    /// Runs that commands change.
+    pub runs: Mutex<Runs>,
+    rates: Mutex<[Rate; TOPICS]>,
+    bell: watch::Sender<()>,
+}
+
+impl Store {
+    /// Empty logs.
+    pub fn new(config: &Config) -> Self {
+        let mut topics = (0_u8..).map(TopicId);
+        Self {
+            logs: KNOWN.map(|_| {
+                let topic = topics.next().expect("there are fewer than 256 known topics");
+                TopicLog::new(topic, *config.limits(topic))
+            }),
+            authority: Mutex::new(Authority::new(config.documents_max)),
+            runs: Mutex::default(),
+            rates: Mutex::default(),
+            bell: watch::Sender::new(()),
+        }
+    }
+
+    /// Takes one publish from a topic's second, or says how long to wait.
+    pub fn take_rate(&self, topic: TopicId, per_second: u32, now: Instant) -> Result<(), Duration> {
+        lock(&self.rates)[usize::from(topic.0)].take(per_second, now)
+    }
+
+    /// The log of a topic.
+    pub fn log(&self, topic: TopicId) -> &TopicLog {
+        &self.logs[usize::from(topic.0)]
+    }
+
+    /// All logs, in the order of [`KNOWN`].
+    pub fn logs(&self) -> &[TopicLog] {
+        &self.logs
+    }
+
+    /// Wakes every connection: a head has advanced, or a flag that they read was raised.
+    pub fn ring(&self) {
+        self.bell.send_replace(());
+    }
+
+    /// Something that is woken by [`Store::ring`].
+    pub fn listen(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
+    }
+}
