@@ -26,6 +26,7 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     let schedule = Arc::new(Schedule::of(&plan));
     let run_id = new_run_id();
     let mut bundle = Bundle::create(&run.out_dir, &utc_now(), &plan.name, &run_id)?;
+    bundle.write("scenario.resolved.toml", khala_plan::resolved::to_toml(&plan).as_bytes())?;
     bundle.write("schedule.ndjson", schedule.to_ndjson(&plan).as_bytes())?;
     let report = match execute(&plan, &schedule, run_id, &mut bundle) {
         Ok(report) => report,

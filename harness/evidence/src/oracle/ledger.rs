@@ -121,6 +121,15 @@ impl Ledger {
         &self.seen
     }
 
+    /// Seqs of a topic that no client saw, between the first and the last that some client did.
+    #[must_use]
+    pub fn holes(&self, topic: TopicId) -> u64 {
+        let mut seqs = self.seen.range((topic, 0)..=(topic, u64::MAX)).map(|((_, seq), _)| *seq);
+        let Some(first) = seqs.next() else { return 0 };
+        let (last, count) = seqs.fold((first, 1), |(_, count), seq| (seq, count + 1));
+        last - first + 1 - count
+    }
+
     /// On which seq of a topic each publish came out.
     #[must_use]
     pub fn seqs(&self) -> BTreeMap<(TopicId, PublishId), u64> {

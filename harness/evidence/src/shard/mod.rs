@@ -33,7 +33,7 @@ use crate::oracle::{
     End, Rule, Tally, divergent_value, gap, lost_publish, no_convergence, nonmonotonic,
 };
 use crate::record::{
-    Delivery, Micros, OfflineCause, Op, OpKind, Outcome, Published, Record, Sink, Source,
+    Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record, Sink, Source,
     SubscribedTopic,
 };
 
@@ -407,7 +407,11 @@ impl Shard {
 
     fn published(&mut self, published: &Published) {
         self.state.ledger.publish(published);
-        let Published { intended, start, done, outcome, worker, .. } = *published;
+        let Published { id, intended, start, done, outcome, worker, .. } = *published;
+        if matches!(id, PublishId::Lifecycle { .. }) {
+            // Owed to the clients, but no part of the load.
+            return;
+        }
         let acknowledged = outcome == Outcome::Ok;
         self.state.series.at(done).published += u64::from(acknowledged);
         if outcome == Outcome::Interrupted {
