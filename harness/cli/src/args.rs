@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use khala_reference::defect::DefectSpec;
+use khala_wire::topic::{KNOWN, TopicId};
 
 /// Load and chaos harness for Khala, a WebSocket sync runtime.
 ///
@@ -63,6 +64,9 @@ pub struct Run {
     /// Folder that gets the run's bundle of evidence.
     #[arg(long, value_name = "DIR", default_value = "reports/runs")]
     pub out_dir: PathBuf,
+    /// Publish to a target that is not declared exclusive: others will see the run's events.
+    #[arg(long)]
+    pub allow_shared_writes: bool,
     /// Print run.json instead of the summary; the bundle's path goes to standard error.
     #[arg(long)]
     pub json: bool,
@@ -88,7 +92,32 @@ pub struct Reference {
     /// Seed of the defects' own draws.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Retain at most this many events of a topic.
+    #[arg(long, value_name = "TOPIC=EVENTS", value_parser = topic_events)]
+    pub retain: Vec<(TopicId, u64)>,
+    /// Replay budget of a topic, in events behind head.
+    #[arg(long, value_name = "TOPIC=EVENTS", value_parser = topic_events)]
+    pub replay_budget: Vec<(TopicId, u64)>,
+    /// Events that may wait for a socket.
+    #[arg(long, value_name = "EVENTS")]
+    pub queue_limit: Option<u64>,
+    /// Strikes at which a socket that does not keep up is disconnected.
+    #[arg(long, value_name = "N")]
+    pub max_strikes: Option<u32>,
+    /// `SO_SNDBUF` of accepted sockets, in bytes: small ones make slow readers show.
+    #[arg(long, value_name = "BYTES")]
+    pub send_buffer: Option<usize>,
     /// End when standard input closes or the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,
+}
+
+fn topic_events(text: &str) -> Result<(TopicId, u64), String> {
+    let (topic, events) = text.split_once('=').ok_or("write TOPIC=EVENTS")?;
+    let topic = TopicId::of(topic).ok_or_else(|| {
+        let known: Vec<_> = KNOWN.iter().map(|topic| topic.name).collect();
+        format!("there is no topic `{topic}`; known are {}", known.join(", "))
+    })?;
+    let events = events.parse().map_err(|_| format!("`{events}` is not a number of events"))?;
+    Ok((topic, events))
 }

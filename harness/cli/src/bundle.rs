@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use khala_engine::observe::Event;
+use khala_wire::metrics::FanoutMetrics;
 
 /// Lines that `events.ndjson` may hold; what comes after is counted.
 const EVENTS_MAX: u64 = 100_000;
@@ -27,7 +28,8 @@ impl Bundle {
     pub fn create(out_dir: &Path, utc: &str, scenario: &str, id: &str) -> anyhow::Result<Self> {
         let stamp: String = utc.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
         let dir = out_dir.join(format!("{stamp}Z-{scenario}-{id}"));
-        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        fs::create_dir_all(dir.join("metrics"))
+            .with_context(|| format!("cannot make {}", dir.display()))?;
         let path = dir.join("events.ndjson");
         let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self { dir, events: BufWriter::new(file), written: 0, dropped: 0, failed: None })
@@ -50,6 +52,17 @@ impl Bundle {
             .map_err(std::io::Error::from)
             .and_then(|()| self.events.write_all(b"\n"))
             .and_then(|()| self.events.flush());
+        if let Err(error) = result {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Keeps a snapshot of the target's metrics under `metrics/`. A failure is kept like an event's.
+    pub fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
+        let path = self.dir.join("metrics").join(format!("{label}.json"));
+        let result = serde_json::to_vec_pretty(metrics)
+            .map_err(std::io::Error::from)
+            .and_then(|json| fs::write(path, json));
         if let Err(error) = result {
             self.failed.get_or_insert(error);
         }

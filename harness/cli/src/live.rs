@@ -6,6 +6,8 @@ use std::io::IsTerminal as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use khala_engine::observe::{Event, EventKind, Observer, Progress};
 
+use khala_wire::metrics::FanoutMetrics;
+
 use crate::bundle::Bundle;
 
 /// Seconds between plain lines.
@@ -72,6 +74,10 @@ impl Observer for Live<'_> {
             EventKind::Interrupted | EventKind::Retired => return,
         };
         self.say(&text);
+    }
+
+    fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
+        self.bundle.metrics(label, metrics);
     }
 
     fn progress(&mut self, progress: &Progress) {

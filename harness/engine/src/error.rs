@@ -46,6 +46,26 @@ pub enum SetupError {
         /// Each probe, in order.
         tried: Vec<String>,
     },
+    /// Another run holds the target.
+    #[error(
+        "another run holds the target at {address} (lock file {path}): wait for it to end; two \
+         runs at once would each be judged for both"
+    )]
+    Locked {
+        /// The target.
+        address: std::net::SocketAddr,
+        /// The lock file.
+        path: String,
+    },
+    /// The scenario writes to a target that others use.
+    #[error(
+        "the scenario publishes to {url}, which is not declared exclusive: others would see its \
+         events; pass --allow-shared-writes if they may, or set target.exclusive = true"
+    )]
+    SharedWrites {
+        /// The target's URL.
+        url: String,
+    },
     /// A secret is not there.
     #[error("{what} is read from {from}, which is not there: {why}")]
     Secret {

@@ -13,6 +13,8 @@ use khala_wire::topic::{KNOWN, TopicId};
 pub struct Heads {
     seqs: [AtomicU64; KNOWN.len()],
     publishes: Vec<AtomicU64>,
+    unsubscribed: AtomicU64,
+    stale: AtomicU64,
 }
 
 impl Heads {
@@ -22,6 +24,8 @@ impl Heads {
         Self {
             seqs: std::array::from_fn(|_| AtomicU64::new(0)),
             publishes: (0..publishes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            unsubscribed: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
         }
     }
 
@@ -36,6 +40,18 @@ impl Heads {
     pub fn has_seen(&self, n: u32) -> bool {
         let (word, bit) = place(n);
         self.publishes.get(word).is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    /// Unsubscribes that the target has acknowledged.
+    #[must_use]
+    pub fn unsubscribed(&self) -> u64 {
+        self.unsubscribed.load(Ordering::Relaxed)
+    }
+
+    /// Stale topics that the target has named in refusals.
+    #[must_use]
+    pub fn stale(&self) -> u64 {
+        self.stale.load(Ordering::Relaxed)
     }
 
     /// Enters a seq.
@@ -88,5 +104,15 @@ impl LocalHeads {
     #[must_use]
     pub fn seq(&self, topic: TopicId) -> u64 {
         self.shared.seq(topic)
+    }
+
+    /// An unsubscribe was acknowledged.
+    pub fn count_unsubscribed(&self) {
+        self.shared.unsubscribed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A refusal named so many stale topics.
+    pub fn count_stale(&self, topics: u64) {
+        self.shared.stale.fetch_add(topics, Ordering::Relaxed);
     }
 }

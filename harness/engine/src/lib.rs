@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod clock;
+mod conductor;
 pub mod error;
 pub mod fault;
 pub mod heads;
@@ -16,6 +17,7 @@ pub mod probe;
 pub mod publisher;
 pub mod run;
 pub mod target;
+pub mod throttle;
 pub mod transport;
 pub mod worker;
 

@@ -1,5 +1,6 @@
 //! What a run tells whoever watches it: events for `events.ndjson`, numbers for the live view.
 
+use khala_wire::metrics::FanoutMetrics;
 use serde::Serialize;
 
 /// Something that happened to the run as a whole.
@@ -94,4 +95,6 @@ pub trait Observer {
     fn event(&mut self, event: &Event);
     /// Once a second.
     fn progress(&mut self, progress: &Progress);
+    /// A snapshot of the target's metrics: `before`, `during-…`, `after`.
+    fn metrics(&mut self, label: &str, metrics: &FanoutMetrics);
 }

@@ -88,6 +88,7 @@ async fn probe(
     let dial = Dial {
         address: target.address,
         source: None,
+        receive_buffer: None,
         timeout: plan.target.connect_timeout,
         user_agent: user_agent.to_owned(),
     };

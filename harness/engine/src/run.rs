@@ -5,44 +5,35 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use khala_evidence::facts::{FaultOutcome, RunFacts, TargetFacts};
+use khala_evidence::facts::RunFacts;
 use khala_evidence::oracle::End;
-use khala_evidence::record::{Micros, Sink};
+use khala_evidence::record::Sink;
 use khala_plan::Plan;
 use khala_plan::model::{Mint, Secret, TargetKind};
-use khala_plan::schedule::{PlannedFault, Schedule};
-use khala_wire::metrics::FanoutMetrics;
+use khala_plan::schedule::Schedule;
 use khala_wire::token::{DEFAULT_KID, Key};
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, micros};
+use crate::clock::Clock;
+use crate::conductor::{self, Conductor};
 use crate::error::SetupError;
-use crate::fault;
 use crate::heads::Heads;
 use crate::http::Http;
-use crate::observe::{Event, EventKind, Observer, Progress};
+use crate::observe::{Event, EventKind, Observer};
 use crate::probe::Probe;
 use crate::target::child::{Recipe, Reference};
 use crate::target::{Credentials, Target, token_names};
 use crate::worker::{Numbers, Stage};
-use crate::{preflight, publisher, worker};
+use crate::{preflight, publisher, target, worker};
 
 /// From the last preparation to the first arrival.
 const LEAD: Duration = Duration::from_millis(300);
-/// How often the run looks round.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long the target's metrics may take to show a fault.
-const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long before a fault its baseline is read.
-const BASELINE_LEAD: Duration = Duration::from_millis(500);
-/// For how long nothing may have changed for the topics to count as dry.
-const QUIET_FOR: Duration = Duration::from_secs(1);
 
 /// How to run a plan.
 #[derive(Debug)]
@@ -57,6 +48,8 @@ pub struct Options {
     pub interrupt: CancellationToken,
     /// UTC now, RFC 3339.
     pub utc_now: fn() -> String,
+    /// Whether a target that others use may be written to.
+    pub allow_shared_writes: bool,
 }
 
 /// What a run leaves.
@@ -87,6 +80,10 @@ pub async fn run<S: Sink + Send + 'static>(
     let descriptors_limit = preflight::descriptors(&plan)?;
     let user_agent = format!("khala-harness/{} (run {})", options.version, options.run_id);
     let (reference, target) = prepare_target(&plan, &options).await?;
+    let _lock = match plan.target.kind {
+        TargetKind::Reference { .. } => None,
+        TargetKind::Url { .. } => Some(target::lock::take(target.address)?),
+    };
     let target = Arc::new(target);
     let prepared = prepare(&plan, &target, &user_agent, &options.run_id).await;
     let (http, workers) = match prepared {
@@ -155,8 +152,8 @@ pub async fn run<S: Sink + Send + 'static>(
         interrupt: options.interrupt.clone(),
         observer,
         probe,
-        lost: None,
-        interrupted: false,
+        sink: make_sink(),
+        state: conductor::State::default(),
     };
     let faults = conductor.phases().await;
     let (drained, publisher_sink) = conductor.drain(publisher, &workers, &stage).await;
@@ -164,8 +161,10 @@ pub async fn run<S: Sink + Send + 'static>(
     let mut sinks: Vec<S> = publisher_sink.into_iter().collect();
     sinks.extend(join_all(threads).await);
     let end = End { at: clock.now(), drained };
-    conductor.say(EventKind::Retired);
-    let facts = conductor.finish(options.run_id, started_at, options.utc_now, faults, end).await;
+    conductor.say_retired();
+    let (facts, sink) =
+        conductor.finish(options.run_id, started_at, options.utc_now, faults, end).await;
+    sinks.push(sink);
     let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
     Ok(Outcome { sinks, facts, end, published_on })
 }
@@ -181,7 +180,7 @@ async fn join_all<T: Send + 'static>(threads: Vec<JoinHandle<T>>) -> Vec<T> {
     ended
 }
 
-async fn join<T: Send + 'static>(thread: JoinHandle<T>) -> Option<T> {
+pub(crate) async fn join<T: Send + 'static>(thread: JoinHandle<T>) -> Option<T> {
     while !thread.is_finished() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -198,11 +197,13 @@ async fn prepare_target(
     options: &Options,
 ) -> Result<(Option<Reference>, Target), SetupError> {
     match &plan.target.kind {
-        TargetKind::Reference { defects } => {
+        TargetKind::Reference { defects, topics } => {
             let recipe = Recipe {
                 command: options.reference_command.clone(),
                 defects: defects.clone(),
                 seed: plan.seed,
+                topics: topics.clone(),
+                slow_consumer: plan.target.slow_consumer,
             };
             let reference = Reference::start(&recipe).await?;
             let (base_url, address) = preflight::address(&reference.base_url)?;
@@ -212,6 +213,10 @@ async fn prepare_target(
         }
         TargetKind::Url { base_url } => {
             let (base_url, address) = preflight::address(base_url)?;
+            let writes = !plan.loads.is_empty();
+            if writes && !plan.target.exclusive && !options.allow_shared_writes {
+                return Err(SetupError::SharedWrites { url: base_url });
+            }
             let socket_path = plan.target.socket_path.clone();
             let credentials = credentials(plan)?;
             Ok((None, Target { base_url, address, socket_path, credentials }))
@@ -280,308 +285,4 @@ async fn prepare(
         .await
         .map_err(|error| SetupError::Workers(error.to_string()))?;
     Ok((http, workers))
-}
-
-/// What the conductor does at a time of the plan.
-enum Cue<'a> {
-    Phase(&'a str),
-    Baseline(&'a PlannedFault),
-    Fault(&'a PlannedFault),
-    Look,
-    End,
-}
-
-/// A fault whose proof is being waited for.
-struct Proving<'a> {
-    fault: &'a PlannedFault,
-    before: FanoutMetrics,
-    until: Micros,
-}
-
-/// Leads a run through its phases, from the main thread.
-struct Conductor<'a> {
-    plan: &'a Plan,
-    schedule: &'a Schedule,
-    target: &'a Target,
-    http: Http,
-    clock: Clock,
-    reference: Option<Reference>,
-    heads: &'a Heads,
-    numbers: Vec<Arc<Numbers>>,
-    begun: Arc<AtomicU64>,
-    interrupt: CancellationToken,
-    observer: &'a mut dyn Observer,
-    probe: Probe,
-    lost: Option<String>,
-    interrupted: bool,
-}
-
-impl<'a> Conductor<'a> {
-    fn say(&mut self, kind: EventKind) {
-        let at_us = self.clock.now();
-        self.observer.event(&Event { at_us, kind });
-    }
-
-    /// When the last declared phase ends.
-    fn phases_end(&self) -> Micros {
-        self.schedule.phases.last().map_or(0, |drain| drain.start_us)
-    }
-
-    fn cues(&self) -> Vec<(Micros, Cue<'a>)> {
-        let end = self.phases_end();
-        let schedule = self.schedule;
-        let mut cues: Vec<(Micros, Cue<'a>)> = Vec::new();
-        let declared = schedule.phases.iter().take(schedule.phases.len().saturating_sub(1));
-        cues.extend(declared.map(|phase| (phase.start_us, Cue::Phase(&phase.name))));
-        for fault in &schedule.faults {
-            cues.push((fault.at_us.saturating_sub(micros(BASELINE_LEAD)), Cue::Baseline(fault)));
-            cues.push((fault.at_us, Cue::Fault(fault)));
-        }
-        let every = micros(LOOK_EVERY);
-        cues.extend((0..end.div_ceil(every)).map(|look| (look * every, Cue::Look)));
-        cues.push((end, Cue::End));
-        // Stable: at one instant a phase begins before its fault, and looks come last.
-        cues.sort_by_key(|(at, _)| *at);
-        cues
-    }
-
-    /// Goes through the phases; returns what became of the faults.
-    async fn phases(&mut self) -> Vec<FaultOutcome> {
-        let mut outcomes: Vec<_> =
-            self.schedule.faults.iter().map(|fault| self.not_applied(fault)).collect();
-        let mut baselines: HashMap<u16, FanoutMetrics> = HashMap::new();
-        let mut proving: Vec<Proving<'a>> = Vec::new();
-        let mut phase = String::new();
-        let mut shown = u64::MAX;
-        for (at, cue) in self.cues() {
-            if !self.wait_until(at).await {
-                break;
-            }
-            match cue {
-                Cue::Phase(name) => {
-                    phase = name.to_owned();
-                    self.say(EventKind::PhaseBegan { phase: phase.clone() });
-                }
-                Cue::Baseline(fault) => {
-                    if let Ok(metrics) = self.target.metrics(&self.http).await {
-                        baselines.insert(fault.id, metrics);
-                    }
-                }
-                Cue::Fault(fault) => {
-                    outcomes[usize::from(fault.id)].applied = true;
-                    let (id, kind) = (fault.id, fault.kind.name().to_owned());
-                    let planned = fault.targets.len() as u64;
-                    self.say(EventKind::FaultDue { id, kind, planned });
-                    if let Some(before) = baselines.remove(&fault.id) {
-                        let until = fault.at_us + micros(PROOF_TIMEOUT);
-                        proving.push(Proving { fault, before, until });
-                    }
-                }
-                Cue::Look => {
-                    self.prove(&mut proving, &mut outcomes).await;
-                    self.look();
-                    let second = self.clock.now() / 1_000_000;
-                    if second != shown {
-                        shown = second;
-                        self.probe.sample();
-                        self.show(&phase);
-                    }
-                }
-                Cue::End => break,
-            }
-            if self.lost.is_some() {
-                break;
-            }
-        }
-        outcomes
-    }
-
-    /// Waits for a time of the run; false when a signal came first.
-    async fn wait_until(&mut self, at: Micros) -> bool {
-        tokio::select! {
-            biased;
-            () = self.interrupt.cancelled() => {
-                if !std::mem::replace(&mut self.interrupted, true) {
-                    self.say(EventKind::Interrupted);
-                }
-                false
-            }
-            () = tokio::time::sleep_until(self.clock.instant(at)) => true,
-        }
-    }
-
-    fn not_applied(&self, fault: &PlannedFault) -> FaultOutcome {
-        let phase = self.schedule.phases.get(usize::from(fault.phase));
-        FaultOutcome {
-            id: fault.id,
-            kind: fault.kind.name().to_owned(),
-            phase: phase.map(|phase| phase.name.clone()).unwrap_or_default(),
-            at_us: fault.at_us,
-            planned: fault.targets.len() as u64,
-            effective: None,
-            proof: "the target's metrics could not be read".to_owned(),
-            applied: false,
-        }
-    }
-
-    /// Asks the target what it saw of faults; stops asking when all of one is seen or time is up.
-    async fn prove(&mut self, proving: &mut Vec<Proving<'a>>, outcomes: &mut [FaultOutcome]) {
-        if proving.is_empty() {
-            return;
-        }
-        let Ok(after) = self.target.metrics(&self.http).await else { return };
-        let now = self.clock.now();
-        let mut done = Vec::new();
-        proving.retain(|entry| {
-            let proof =
-                fault::of(&entry.fault.kind).prove(entry.fault, &entry.before, &after);
-            let outcome = &mut outcomes[usize::from(entry.fault.id)];
-            // A gauge goes back: the most that was ever seen is what was hit.
-            outcome.effective = outcome.effective.max(proof.effective);
-            outcome.proof = proof.how;
-            let complete = outcome.effective >= Some(outcome.planned) || now >= entry.until;
-            if complete {
-                let (id, effective, how) = (outcome.id, outcome.effective, outcome.proof.clone());
-                done.push(EventKind::FaultProven { id, effective, how });
-            }
-            !complete
-        });
-        done.into_iter().for_each(|event| self.say(event));
-    }
-
-    /// Notices a target that went away.
-    fn look(&mut self) {
-        if self.lost.is_none()
-            && let Some(why) = self.reference.as_mut().and_then(Reference::ended)
-        {
-            self.lost = Some(why.clone());
-            self.say(EventKind::TargetLost { why });
-        }
-    }
-
-    fn sum(&self, number: fn(&Numbers) -> &AtomicU64) -> u64 {
-        self.numbers.iter().map(|shown| number(shown).load(Ordering::Relaxed)).sum()
-    }
-
-    fn show(&mut self, phase: &str) {
-        let progress = Progress {
-            elapsed_s: self.clock.now() / 1_000_000,
-            planned_s: self.phases_end() / 1_000_000,
-            phase: phase.to_owned(),
-            clients: self.schedule.arrivals.len() as u64,
-            online: self.sum(|numbers| &numbers.online),
-            live: self.sum(|numbers| &numbers.live),
-            published: self.begun.load(Ordering::Relaxed),
-        };
-        self.observer.progress(&progress);
-    }
-
-    /// Ends publishing and lets the topics run dry. Returns whether every live client had
-    /// everything, or had had the time for it while nothing more came.
-    async fn drain<S: Send + 'static>(
-        &mut self,
-        publisher: JoinHandle<(S, Vec<u32>)>,
-        workers: &[String],
-        stage: &watch::Sender<Stage>,
-    ) -> (bool, Option<S>) {
-        let cut_short = self.interrupted || self.lost.is_some();
-        if cut_short {
-            // The clients may go at once: nothing that is missing now proves anything.
-            stage.send_replace(Stage::Retire);
-        }
-        let ended = join(publisher).await;
-        self.say(EventKind::DrainBegan);
-        if self.lost.is_none() {
-            let remaining =
-                publisher::stop_workers(self.plan, self.target, &self.http, workers).await;
-            for (worker, why) in remaining {
-                self.say(EventKind::WorkerRemains { worker, why: why.to_string() });
-            }
-        }
-        let Some((sink, acknowledged)) = ended else { return (false, None) };
-        let drained = !cut_short && self.runs_dry(&acknowledged).await;
-        self.say(EventKind::DrainEnded { drained });
-        (drained, Some(sink))
-    }
-
-    async fn runs_dry(&mut self, acknowledged: &[u32]) -> bool {
-        let begun = self.clock.now();
-        let until = begun + micros(self.plan.oracle.drain_within);
-        let mut heads = self.all_heads();
-        let mut behind = u64::MAX;
-        let mut changed_at = begun;
-        loop {
-            let now = self.clock.now();
-            if !self.wait_until(now + micros(LOOK_EVERY)).await {
-                return false;
-            }
-            self.look();
-            if self.lost.is_some() {
-                return false;
-            }
-            self.probe.sample();
-            // Numbers shown before the last change say nothing about it.
-            let fresh = self
-                .numbers
-                .iter()
-                .all(|shown| shown.shown_at.load(Ordering::Relaxed) > changed_at);
-            let state = (self.all_heads(), self.sum(|numbers| &numbers.behind));
-            if state != (heads.clone(), behind) {
-                (heads, behind) = state;
-                changed_at = self.clock.now();
-                continue;
-            }
-            let quiet = fresh && self.clock.now() >= changed_at + micros(QUIET_FOR);
-            let complete = behind == 0 && acknowledged.iter().all(|&n| self.heads.has_seen(n));
-            if quiet && complete {
-                return true;
-            }
-            if self.clock.now() >= until {
-                return quiet;
-            }
-        }
-    }
-
-    fn all_heads(&self) -> Vec<u64> {
-        (0_u8..).take(khala_wire::topic::KNOWN.len()).map(|id| self.heads.seq(TopicId(id))).collect()
-    }
-
-    async fn finish(
-        mut self,
-        run_id: String,
-        started_at: String,
-        utc_now: fn() -> String,
-        faults: Vec<FaultOutcome>,
-        end: End,
-    ) -> RunFacts {
-        self.probe.sample();
-        let (kind, defects) = match &self.plan.target.kind {
-            TargetKind::Reference { defects } => ("reference", defects.clone()),
-            TargetKind::Url { .. } => ("url", Vec::new()),
-        };
-        let mut generator = self.probe.facts();
-        generator.publishes_planned = self.schedule.publishes.len() as u64;
-        generator.publishes_begun = self.begun.load(Ordering::Relaxed);
-        if let Some(reference) = self.reference.take() {
-            reference.stop().await;
-        }
-        RunFacts {
-            run_id,
-            started_at,
-            ended_at: utc_now(),
-            duration_us: end.at,
-            interrupted: self.interrupted,
-            drained: end.drained,
-            target: TargetFacts {
-                url: self.target.base_url.clone(),
-                kind: kind.to_owned(),
-                defects,
-                lost: self.lost,
-            },
-            faults,
-            generator,
-            findings: Vec::new(),
-            events_dropped: 0,
-        }
-    }
 }

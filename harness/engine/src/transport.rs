@@ -29,6 +29,8 @@ const WRITE_BUFFER_MAX: usize = 256 * 1024;
 /// Largest message taken: a client must survive more than the documented 2 MiB a batch.
 const MESSAGE_MAX: usize = 16 * 1024 * 1024;
 
+use crate::throttle::{Allowance, Pace, Throttle};
+
 /// A client's socket.
 pub type Socket = WebSocketStream<Stamped>;
 
@@ -36,7 +38,9 @@ pub type Socket = WebSocketStream<Stamped>;
 #[derive(Debug)]
 pub struct Stamped {
     inner: TcpStream,
-    read_at: Rc<Cell<Option<Instant>>>,
+    read_at: Cell<Option<Instant>>,
+    throttle: Rc<Throttle>,
+    allowance: Allowance,
 }
 
 impl Stamped {
@@ -44,6 +48,12 @@ impl Stamped {
     #[must_use]
     pub fn read_at(&self) -> Option<Instant> {
         self.read_at.get()
+    }
+
+    /// How fast it is read.
+    #[must_use]
+    pub fn throttle(&self) -> &Throttle {
+        &self.throttle
     }
 
     /// Makes the coming close an abort: RST instead of FIN.
@@ -61,10 +71,29 @@ impl AsyncRead for Stamped {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
         let before = buf.filled().len();
-        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let poll = match this.throttle.pace() {
+            Pace::Full => Pin::new(&mut this.inner).poll_read(cx, buf),
+            Pace::Paused | Pace::Dead => {
+                this.throttle.park(cx);
+                return Poll::Pending;
+            }
+            Pace::Rate(rate) => {
+                this.throttle.park(cx);
+                let bytes = std::task::ready!(this.allowance.poll(rate, cx));
+                let mut part = buf.take(bytes);
+                std::task::ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
+                let read = part.filled().len();
+                // `part` is the unfilled end of `buf`, so what it initialised and filled is buf's.
+                let filled = part.filled().to_vec();
+                buf.put_slice(&filled);
+                this.allowance.spend(read, rate);
+                Poll::Ready(Ok(()))
+            }
+        };
         if buf.filled().len() > before {
-            self.read_at.set(Some(Instant::now()));
+            this.read_at.set(Some(Instant::now()));
         }
         poll
     }
@@ -76,6 +105,9 @@ impl AsyncWrite for Stamped {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.throttle.pace() == Pace::Dead {
+            return Poll::Ready(Ok(buf.len()));
+        }
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
@@ -95,6 +127,8 @@ pub struct Dial {
     pub address: SocketAddr,
     /// Address to connect from; `None` leaves it to the kernel.
     pub source: Option<Ipv4Addr>,
+    /// `SO_RCVBUF` in bytes, set before connect; `None` leaves it to the kernel.
+    pub receive_buffer: Option<u32>,
     /// How long connect and upgrade may take together.
     pub timeout: Duration,
     /// `User-Agent`.
@@ -149,12 +183,20 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }
     .map_err(connection)?;
+    if let Some(bytes) = dial.receive_buffer {
+        socket.set_recv_buffer_size(bytes).map_err(connection)?;
+    }
     if let Some(source) = dial.source {
         socket.bind(SocketAddr::from((source, 0))).map_err(connection)?;
     }
     let stream = socket.connect(dial.address).await.map_err(connection)?;
     stream.set_nodelay(true).map_err(connection)?;
-    let stamped = Stamped { inner: stream, read_at: Rc::new(Cell::new(None)) };
+    let stamped = Stamped {
+        inner: stream,
+        read_at: Cell::new(None),
+        throttle: Rc::default(),
+        allowance: Allowance::default(),
+    };
 
     let mut request = format!("ws://{}{path_and_query}", dial.address)
         .into_client_request()

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use khala_evidence::record::{Record, Sink};
 use khala_plan::Plan;
+use khala_plan::model::FaultKind;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -26,6 +27,7 @@ use crate::fault;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::target::window::Windows;
 use crate::target::{Target, scopes};
 use crate::transport::Dial;
 
@@ -110,8 +112,9 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         sink: std::cell::RefCell::new(sink),
         reader: std::cell::RefCell::new(Reader::new(setup.run_id.clone(), setup.workers.clone())),
         heads: LocalHeads::new(Arc::clone(&setup.heads)),
-        minter: Minter::new(http),
-        user_agent: setup.user_agent.clone(),
+        minter: Minter::new(http.clone()),
+        windows: Windows::new(http.clone()),
+        http,
     });
 
     let mut controls: HashMap<u32, Rc<Control>> = HashMap::new();
@@ -165,6 +168,7 @@ fn drivers<S: Sink>(
                 replay_batch_size: cohort.replay_batch_size,
                 request_timeout: plan.target.request_timeout,
                 apply: plan.target.apply,
+                snapshot: plan.target.snapshot,
             })
         })
         .collect();
@@ -184,10 +188,14 @@ fn drivers<S: Sink>(
             dial: Dial {
                 address: setup.target.address,
                 source: source_address(plan, arrival.client),
+                receive_buffer: receive_buffer(&setup.schedule, arrival.client),
                 timeout: plan.target.connect_timeout,
                 user_agent: setup.user_agent.clone(),
             },
             control: Rc::default(),
+            resume: None,
+            bearer: None,
+            slow: None,
         }
     })
 }
@@ -201,11 +209,25 @@ fn source_address(plan: &Plan, client: u32) -> Option<Ipv4Addr> {
     }
 }
 
+/// A client that will be slow has a small receive buffer from its first connect on: the kernel does
+/// not shrink one that exists.
+fn receive_buffer(schedule: &Schedule, client: u32) -> Option<u32> {
+    let faults = schedule.faults.iter();
+    let slow = faults.filter(|fault| fault.targets.binary_search(&client).is_ok());
+    slow.filter_map(|fault| match fault.kind {
+        FaultKind::SlowReader { rcvbuf_bytes, .. } => Some(rcvbuf_bytes),
+        _ => None,
+    })
+    .min()
+}
+
 async fn inject(clock: Clock, planned: PlannedFault, targets: Vec<Rc<Control>>) {
     tokio::time::sleep_until(clock.instant(planned.at_us)).await;
-    match fault::of(&planned.kind).apply(&planned, &targets) {
-        fault::Undo::Nothing => {}
+    let undo = fault::of(&planned.kind).on_clients(&planned, &targets);
+    if let Some(duration_us) = planned.duration_us {
+        tokio::time::sleep_until(clock.instant(planned.at_us + duration_us)).await;
     }
+    undo.run();
 }
 
 async fn probe_lag<S: Sink>(around: Rc<Surroundings<S>>) {

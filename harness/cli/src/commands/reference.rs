@@ -64,6 +64,19 @@ fn config(reference: &args::Reference) -> Config {
     config.admin_token = from_env(env::ADMIN_TOKEN);
     config.defects = reference.defect.clone();
     config.seed = reference.seed;
+    for &(topic, events) in &reference.retain {
+        config.limits_mut(topic).retain_events = usize::try_from(events).unwrap_or(usize::MAX);
+    }
+    for &(topic, events) in &reference.replay_budget {
+        config.limits_mut(topic).replay_budget_events = events;
+    }
+    if let Some(events) = reference.queue_limit {
+        config.slow_consumer.queue_limit = events;
+    }
+    if let Some(strikes) = reference.max_strikes {
+        config.slow_consumer.max_strikes = strikes;
+    }
+    config.buffers.kernel_send = reference.send_buffer;
     config
 }
 

@@ -28,7 +28,7 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     let mut bundle = Bundle::create(&run.out_dir, &utc_now(), &plan.name, &run_id)?;
     bundle.write("scenario.resolved.toml", khala_plan::resolved::to_toml(&plan).as_bytes())?;
     bundle.write("schedule.ndjson", schedule.to_ndjson(&plan).as_bytes())?;
-    let report = match execute(&plan, &schedule, run_id, &mut bundle) {
+    let report = match execute(run, &plan, &schedule, run_id, &mut bundle) {
         Ok(report) => report,
         Err(failure) => {
             // Nothing ran, so there is no evidence: an empty bundle would only mislead.
@@ -51,13 +51,14 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
 }
 
 fn execute(
+    run: &args::Run,
     plan: &Arc<Plan>,
     schedule: &Arc<Schedule>,
     run_id: String,
     bundle: &mut Bundle,
 ) -> Result<RunReport, Failure> {
     let context = Arc::new(Context::of(plan, schedule));
-    let outcome = engine(plan, schedule, &context, run_id, bundle)?;
+    let outcome = engine(run, plan, schedule, &context, run_id, bundle)?;
     let Outcome { sinks, mut facts, end, published_on } = outcome;
     facts.events_dropped = bundle.dropped();
     let whole = sinks.into_iter().reduce(Shard::merge).unwrap_or_else(|| Shard::new(context));
@@ -68,6 +69,7 @@ fn execute(
 }
 
 fn engine(
+    run: &args::Run,
     plan: &Arc<Plan>,
     schedule: &Arc<Schedule>,
     context: &Arc<Context>,
@@ -85,6 +87,7 @@ fn engine(
             reference_command: reference_command()?,
             interrupt: signals::token().context("cannot handle signals")?,
             utc_now,
+            allow_shared_writes: run.allow_shared_writes,
         };
         let mut live = Live::new(bundle);
         let make_sink = || Shard::new(Arc::clone(context));

@@ -1,31 +1,40 @@
 //! Drives one machine with a real socket: waits, dials, reads, writes, and is cut when told so.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use khala_evidence::record::{Micros, Outcome, Sink};
+use khala_evidence::record::{Micros, Outcome, Record, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{DisconnectStyle, Mint};
+use khala_plan::model::{DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
 use khala_wire::PROTOCOL_VERSION;
+use khala_wire::topic::TopicId;
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::snapshot;
 use super::machine::{Action, Machine, Phase, World};
 use super::reader::Reader;
 use crate::clock::Clock;
 use crate::heads::LocalHeads;
+use crate::http::Http;
 use crate::mint::Minter;
 use crate::target::Target;
+use crate::target::window::Windows;
+use crate::throttle::Pace;
 use crate::transport::{self, Dial, Socket};
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a half-open socket is kept from closing: longer than any idle time-out of the contract.
+const BURIED_FOR: Duration = Duration::from_secs(90);
 
 /// What a thread's clients share.
 pub struct Surroundings<S> {
@@ -43,8 +52,10 @@ pub struct Surroundings<S> {
     pub heads: LocalHeads,
     /// Mints.
     pub minter: Minter,
-    /// `User-Agent` of every request.
-    pub user_agent: String,
+    /// Requests that are no operation of a client's surface: snapshots, windows.
+    pub http: Http,
+    /// The target's windows, as read for clients that come back with a chosen cursor.
+    pub windows: Windows,
 }
 
 impl<S: Sink> Surroundings<S> {
@@ -67,14 +78,55 @@ pub enum Order {
         /// How it looks to the target.
         style: DisconnectStyle,
     },
+    /// Cut the socket, stay away until a time, and come back with a cursor.
+    Away {
+        /// The fault.
+        fault: u16,
+        /// When the plan wanted it.
+        intended: Micros,
+        /// When to come back.
+        until: Micros,
+        /// With which cursor.
+        resume: Resume,
+    },
+    /// Read slowly from now on.
+    Slow(Pace),
+    /// Read as fast as it comes again.
+    Fast,
+    /// Give up topics until a time.
+    Unsubscribe {
+        /// The topics, as the fault lists them.
+        topics: Topics,
+        /// When to subscribe again.
+        until: Micros,
+    },
     /// Leave the run.
     Retire,
 }
 
-/// How a client is told. Holds one order: a later one replaces an earlier one not yet taken.
+/// A set of known topics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Topics(u8);
+
+impl FromIterator<TopicId> for Topics {
+    fn from_iter<I: IntoIterator<Item = TopicId>>(topics: I) -> Self {
+        Self(topics.into_iter().fold(0, |set, topic| set | 1 << topic.0))
+    }
+}
+
+impl Topics {
+    fn list(self) -> Vec<TopicId> {
+        (0..8).filter(|id| self.0 & (1 << id) != 0).map(TopicId).collect()
+    }
+}
+
+/// Orders that may wait for a client; of more, the oldest is forgotten (and its fault hits less).
+const ORDERS_MAX: usize = 8;
+
+/// How a client is told.
 #[derive(Debug, Default)]
 pub struct Control {
-    order: Cell<Option<Order>>,
+    orders: RefCell<VecDeque<Order>>,
     given: Notify,
     /// The client's state, for progress and for the drain.
     pub view: RefCell<View>,
@@ -90,7 +142,7 @@ pub struct View {
     /// Whether it has left the run.
     pub retired: bool,
     /// Whether it is at head on every topic.
-    cursors: Vec<(khala_wire::topic::TopicId, Option<u64>)>,
+    cursors: Vec<(TopicId, Option<u64>)>,
 }
 
 impl View {
@@ -104,13 +156,17 @@ impl View {
 impl Control {
     /// Gives an order.
     pub fn give(&self, order: Order) {
-        self.order.set(Some(order));
+        let mut orders = self.orders.borrow_mut();
+        if orders.len() >= ORDERS_MAX {
+            orders.pop_front();
+        }
+        orders.push_back(order);
         self.given.notify_one();
     }
 
     async fn taken(&self) -> Order {
         loop {
-            if let Some(order) = self.order.take() {
+            if let Some(order) = self.orders.borrow_mut().pop_front() {
                 return order;
             }
             self.given.notified().await;
@@ -134,6 +190,12 @@ pub struct Driver<S> {
     pub dial: Dial,
     /// How it is told.
     pub control: Rc<Control>,
+    /// The cursor to come back with, once a fault has sent it away, and the fault.
+    pub resume: Option<(u16, Resume)>,
+    /// The sync token of the socket there is, for snapshots.
+    pub bearer: Option<String>,
+    /// The pace that a fault wants, kept over reconnects while the fault lasts.
+    pub slow: Option<Pace>,
 }
 
 /// What ended a wait.
@@ -153,14 +215,47 @@ impl<S: Sink> Driver<S> {
                 Phase::Online | Phase::Stopped => Some(self.control.taken().await),
             };
             self.show();
-            if order == Some(Order::Retire) {
-                let now = self.around.clock.now();
-                self.around.with(|world| self.machine.retire(now, world));
-                self.control.view.borrow_mut().retired = true;
-                return;
+            match order {
+                Some(Order::Retire) => {
+                    let now = self.around.clock.now();
+                    self.around.with(|world| self.machine.retire(now, world));
+                    self.control.view.borrow_mut().retired = true;
+                    return;
+                }
+                Some(Order::Slow(pace)) => self.slow_down(pace),
+                Some(Order::Fast) => self.speed_up(false),
+                // Without a socket there is nothing to cut or to give up: the target's side will
+                // show that the fault missed this client.
+                Some(Order::Cut { .. } | Order::Away { .. } | Order::Unsubscribe { .. }) | None => {}
             }
-            // A cut without a socket hits nothing: the target's side will show it.
         }
+    }
+
+    fn slow_down(&mut self, pace: Pace) {
+        if self.slow.replace(pace).is_none() {
+            let (client, at) = (self.client, self.around.clock.now());
+            self.around.with(|world| world.sink.record(Record::SlowBegan { client, at }));
+        }
+    }
+
+    fn speed_up(&mut self, same_socket: bool) {
+        if self.slow.take().is_some() {
+            let (client, at) = (self.client, self.around.clock.now());
+            let record = Record::SlowEnded { client, at, same_socket };
+            self.around.with(|world| world.sink.record(record));
+        }
+    }
+
+    /// Takes snapshots of stale topics, one after another, as the real clients do.
+    async fn bootstrap(&mut self, topics: Vec<TopicId>) -> Action {
+        let around = Rc::clone(&self.around);
+        for topic in topics {
+            let start = around.clock.now();
+            let taken = snapshot::take(&around.http, self.bearer.as_deref(), topic).await;
+            let done = around.clock.now();
+            around.with(|world| self.machine.snapshot(topic, start, done, taken, world));
+        }
+        around.with(|world| self.machine.bootstrapped(around.clock.now(), world))
     }
 
     fn show(&self) {
@@ -186,6 +281,7 @@ impl<S: Sink> Driver<S> {
     async fn connect(&mut self) -> Option<Order> {
         let control = Rc::clone(&self.control);
         let around = Rc::clone(&self.around);
+        self.choose_cursors().await;
         let waited = tokio::select! {
             order = control.taken() => Waited::Order(order),
             socket = self.dialled() => Waited::Done(socket),
@@ -209,6 +305,20 @@ impl<S: Sink> Driver<S> {
         }
     }
 
+    /// Puts the cursors in place that a fault wants the client to come back with.
+    async fn choose_cursors(&mut self) {
+        let Some((fault, resume)) = self.resume.take() else { return };
+        let topics: Vec<_> = self.machine.cursors().map(|(topic, _)| topic).collect();
+        let windows = match resume {
+            Resume::Kept => None,
+            _ => self.around.windows.at(fault, &self.around.target).await,
+        };
+        let cursors = windows
+            .iter()
+            .flat_map(|windows| topics.iter().filter_map(|&topic| windows.cursor(topic, resume)));
+        self.machine.resume_from(cursors.collect::<Vec<_>>());
+    }
+
     /// A socket with the times it was begun and done; `None` when the machine knows why not.
     async fn dialled(&mut self) -> Option<(Socket, Micros, Micros)> {
         let around = Rc::clone(&self.around);
@@ -228,6 +338,7 @@ impl<S: Sink> Driver<S> {
             around.with(|world| self.machine.minted(mint_start, start, outcome, world));
         }
         let token = minted.ok()?;
+        self.bearer = Some(token.clone());
         let path = format!(
             "{}?token={token}&vsn=2.0.0&client=khala-harness&client_build_id={}\
              &protocol_version={PROTOCOL_VERSION}&schema_version=1",
@@ -253,9 +364,18 @@ impl<S: Sink> Driver<S> {
         let control = Rc::clone(&self.control);
         let clock = around.clock;
         let mut action = first;
+        // Whether the socket is the one on which the client was made slow.
+        let mut slow_here = false;
+        if let Some(pace) = self.slow {
+            socket.get_ref().throttle().set(pace);
+        }
         loop {
             match std::mem::replace(&mut action, Action::None) {
                 Action::None | Action::Connect | Action::Close | Action::Stop => {}
+                Action::Bootstrap(topics) => {
+                    action = self.bootstrap(topics).await;
+                    continue;
+                }
                 Action::Send(text) => {
                     // Bounded: a target that does not read for this long is gone.
                     let sent = tokio::time::timeout(
@@ -269,6 +389,10 @@ impl<S: Sink> Driver<S> {
             }
             if self.machine.phase() != Phase::Online {
                 self.show();
+                if socket.get_ref().throttle().pace() == Pace::Dead {
+                    tokio::task::spawn_local(bury(socket));
+                    return None;
+                }
                 // In the background, so that a slow goodbye does not delay the reconnect.
                 tokio::task::spawn_local(close(socket, None));
                 return None;
@@ -281,12 +405,40 @@ impl<S: Sink> Driver<S> {
                 () = tokio::time::sleep_until(deadline) => Waited::Done(None),
             };
             match waited {
+                Waited::Order(Order::Cut { fault, intended, style: DisconnectStyle::HalfOpen }) => {
+                    let now = clock.now();
+                    around.with(|world| self.machine.cut_silently(now, fault, intended, world));
+                    socket.get_ref().throttle().set(Pace::Dead);
+                }
                 Waited::Order(Order::Cut { fault, intended, style }) => {
                     let now = clock.now();
                     around.with(|world| self.machine.cut(now, fault, intended, world));
                     self.show();
                     cut(socket, style);
                     return None;
+                }
+                Waited::Order(Order::Away { fault, intended, until, resume }) => {
+                    let now = clock.now();
+                    let cut = around
+                        .with(|world| self.machine.cut_until(now, fault, intended, until, world));
+                    if cut {
+                        self.resume = Some((fault, resume));
+                    }
+                    self.show();
+                    self::cut(socket, DisconnectStyle::Reset);
+                    return None;
+                }
+                Waited::Order(Order::Slow(pace)) => {
+                    self.slow_down(pace);
+                    socket.get_ref().throttle().set(pace);
+                    slow_here = true;
+                }
+                Waited::Order(Order::Fast) => {
+                    self.speed_up(slow_here);
+                    socket.get_ref().throttle().set(Pace::Full);
+                }
+                Waited::Order(Order::Unsubscribe { topics, until }) => {
+                    action = self.machine.unsubscribe(&topics.list(), until);
                 }
                 Waited::Order(Order::Retire) => {
                     let now = clock.now();
@@ -325,6 +477,8 @@ impl<S: Sink> Driver<S> {
 
 fn cut(socket: Socket, style: DisconnectStyle) {
     match style {
+        // Half-open sockets are not closed: see `bury`.
+        DisconnectStyle::HalfOpen => {}
         DisconnectStyle::Reset => {
             // Where the option fails the close is a FIN, and the target's side will show it.
             let _ = socket.get_ref().abort_on_close();
@@ -334,6 +488,14 @@ fn cut(socket: Socket, style: DisconnectStyle) {
             tokio::task::spawn_local(close(socket, Some(code)));
         }
     }
+}
+
+/// Keeps a half-open socket, so that the target hears nothing: it has to find out by itself.
+async fn bury(socket: Socket) {
+    tokio::time::sleep(BURIED_FOR).await;
+    // The goodbye may not be heard now either.
+    let _ = socket.get_ref().abort_on_close();
+    drop(socket);
 }
 
 async fn close(mut socket: Socket, code: Option<u16>) {

@@ -14,21 +14,22 @@ use std::time::Duration;
 
 use khala_evidence::record::{
     Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Record, Sink, Source,
-    SubscribedTopic,
+    StaleReason, StaleTopic, SubscribedTopic,
 };
 use khala_plan::backoff::Backoff;
-use khala_plan::model::Push;
+use khala_plan::model::{Push, SnapshotPath};
 use khala_wire::CHANNEL;
 use khala_wire::cursor::ResumeAfter;
 use khala_wire::frame::{self, Frame, Vsn};
 use khala_wire::message::event;
 use khala_wire::payload::{
-    self, Empty, ReplyRef, StaleCursor, Status, Subscribe, Subscribed, error_code,
+    self, Empty, ReplyRef, SlowConsumer, StaleCursor, Status, Subscribe, Subscribed, Unsubscribe,
+    error_code,
 };
 use khala_wire::topic::TopicId;
 use serde::Serialize;
 
-use super::reader::Reader;
+use super::reader::{Batch, Fact, Reader, Unreadable};
 use crate::clock::micros;
 use crate::heads::LocalHeads;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Which push of a batch is applied.
     pub apply: Push,
+    /// How a stale topic that has a snapshot is bootstrapped.
+    pub snapshot: SnapshotPath,
 }
 
 /// What a client reads and writes beside its own state.
@@ -72,6 +75,8 @@ pub enum Action {
     Send(String),
     /// Close the socket with code 1000; the machine is offline already.
     Close,
+    /// Take snapshots of these topics, then call [`Machine::bootstrapped`].
+    Bootstrap(Vec<TopicId>),
     /// Never connect again.
     Stop,
 }
@@ -95,6 +100,8 @@ enum State {
     Connecting,
     Joining(Pending),
     Subscribing(Pending),
+    /// Snapshots are being taken; they are timed out by whoever takes them.
+    Bootstrapping,
     Live,
     Stopped,
 }
@@ -114,6 +121,8 @@ pub struct Machine {
     state: State,
     /// Connects since it was last live.
     attempts: u32,
+    /// Whether it has ever been live: its very first connect is no reconnect.
+    was_live: bool,
     /// When the connect in progress was due.
     connect_due: Micros,
     /// Last applied seq, by topic; survives reconnects.
@@ -125,6 +134,21 @@ pub struct Machine {
     heartbeat_due: Micros,
     heartbeat: Option<(u64, Micros, Micros)>,
     retired: bool,
+    /// Digest of the last `sync:update_batch` whose `sync:frame` has not come.
+    unpaired: Option<u64>,
+    /// Whether a fault chose the cursors of the next subscribe.
+    resume_by_fault: bool,
+    /// Set while nobody has noticed that the socket is dead: the cut is recorded already.
+    dead_socket: bool,
+    /// Topics given up on purpose, and when they are subscribed to again.
+    unsubscribed: Option<Unsubscribed>,
+}
+
+#[derive(Clone, Debug)]
+struct Unsubscribed {
+    reference: u64,
+    topics: Vec<TopicId>,
+    until: Micros,
 }
 
 impl Machine {
@@ -136,6 +160,7 @@ impl Machine {
             settings,
             state: State::Waiting { until: arrival },
             attempts: 0,
+            was_live: false,
             connect_due: arrival,
             cursors: BTreeMap::new(),
             epoch: 0,
@@ -144,6 +169,10 @@ impl Machine {
             heartbeat_due: Micros::MAX,
             heartbeat: None,
             retired: false,
+            unpaired: None,
+            resume_by_fault: false,
+            dead_socket: false,
+            unsubscribed: None,
         }
     }
 
@@ -153,7 +182,10 @@ impl Machine {
         match self.state {
             State::Waiting { until } => Phase::Waiting(until),
             State::Connecting => Phase::Connecting,
-            State::Joining(_) | State::Subscribing(_) | State::Live => Phase::Online,
+            State::Joining(_)
+            | State::Subscribing(_)
+            | State::Bootstrapping
+            | State::Live => Phase::Online,
             State::Stopped => Phase::Stopped,
         }
     }
@@ -166,7 +198,8 @@ impl Machine {
             State::Joining(pending) | State::Subscribing(pending) => {
                 self.times_out_at(pending).min(self.heartbeat_due)
             }
-            State::Live => self.heartbeat_due,
+            State::Live => self.heartbeat_due.min(self.resubscribe_at()),
+            State::Bootstrapping => self.heartbeat_due,
             State::Connecting | State::Stopped => Micros::MAX,
         }
     }
@@ -206,13 +239,21 @@ impl Machine {
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 Action::Close
             }
-            State::Joining(_) | State::Subscribing(_) | State::Live
+            State::Joining(_) | State::Subscribing(_) | State::Bootstrapping | State::Live
                 if now >= self.heartbeat_due =>
             {
                 self.heartbeat(now, world)
             }
+            State::Live if now >= self.resubscribe_at() => {
+                let topics = self.unsubscribed.take().map(|gone| gone.topics).unwrap_or_default();
+                self.subscribe(now, topics, world)
+            }
             _ => Action::None,
         }
+    }
+
+    fn resubscribe_at(&self) -> Micros {
+        self.unsubscribed.as_ref().map_or(Micros::MAX, |gone| gone.until)
     }
 
     fn times_out_at(&self, pending: Pending) -> Micros {
@@ -221,13 +262,17 @@ impl Machine {
 
     fn heartbeat<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
         if self.heartbeat.is_some() {
-            self.go_offline(now, OfflineCause::HeartbeatTimeout, world);
+            self.lost(now, OfflineCause::HeartbeatTimeout, world);
             return Action::Close;
         }
         let reference = self.take_ref();
         self.heartbeat = Some((reference, self.heartbeat_due, now));
-        // Due times are planned from the join, so a late one does not move the next.
-        self.heartbeat_due += micros(self.settings.heartbeat);
+        // Due times are planned from the connect, so a late one does not move the next. Those that a
+        // stall of ours swallowed are skipped: the answer gets at least half an interval, or the
+        // stall would look like a dead socket.
+        let every = micros(self.settings.heartbeat).max(1);
+        let late = now.saturating_sub(self.heartbeat_due);
+        self.heartbeat_due += every * (late + every / 2).div_ceil(every).max(1);
         Action::Send(self.message(reference, event::HEARTBEAT, &Empty {}))
     }
 
@@ -296,30 +341,30 @@ impl Machine {
                 return Action::None;
             }
         };
-        match (&*frame.event, self.settings.apply) {
-            (event::FRAME, Push::Frame) => {
-                let facts = world.reader.frame(frame.payload.get());
-                self.deliver(facts, read_at, world);
+        match &*frame.event {
+            event::FRAME => {
+                let batch = world.reader.frame(frame.payload.get());
+                self.push(Push::Frame, batch, read_at, world);
                 Action::None
             }
-            (event::UPDATE_BATCH, Push::UpdateBatch) => {
-                let facts = world.reader.batch(frame.payload.get());
-                self.deliver(facts, read_at, world);
+            event::UPDATE_BATCH => {
+                let batch = world.reader.batch(frame.payload.get());
+                self.push(Push::UpdateBatch, batch, read_at, world);
                 Action::None
             }
-            (event::REPLY, _) => self.reply(&frame, read_at, now, world),
-            (event::CLOSE | event::ERROR, _)
+            event::REPLY => self.reply(&frame, read_at, now, world),
+            event::CLOSE | event::ERROR
                 if frame.channel == CHANNEL && frame.join_ref_number() == Some(self.join_ref) =>
             {
-                self.go_offline(now, OfflineCause::ChannelClosed, world);
+                self.lost(now, OfflineCause::ChannelClosed, world);
                 Action::Close
             }
-            (
-                event::FRAME | event::UPDATE_BATCH | event::HEARTBEAT | event::SYNC_ERROR
-                | event::CLOSE | event::ERROR,
-                _,
-            ) => Action::None,
-            (other, _) => {
+            event::SYNC_ERROR => {
+                self.sync_error(frame.payload.get(), read_at, world);
+                Action::None
+            }
+            event::HEARTBEAT | event::CLOSE | event::ERROR => Action::None,
+            other => {
                 let message = format!("event `{other}` on channel `{}`", frame.channel);
                 self.finding("unknown_event", message, world);
                 Action::None
@@ -327,17 +372,56 @@ impl Machine {
         }
     }
 
-    fn deliver<S: Sink>(
+    /// One of the two pushes of a batch: compared with its twin, and applied if it is the one.
+    fn push<S: Sink>(
         &mut self,
-        facts: Result<std::rc::Rc<[super::reader::Fact]>, super::reader::Unreadable>,
+        push: Push,
+        batch: Result<Batch, Unreadable>,
         read_at: Micros,
         world: &mut World<'_, S>,
     ) {
-        let facts = match facts {
-            Ok(facts) => facts,
+        let batch = match batch {
+            Ok(batch) => batch,
             Err(error) => return self.finding("unreadable_batch", error.to_string(), world),
         };
-        for fact in facts.iter() {
+        // A frame without facts carries an error, and its twin is a `sync:error`.
+        if let Some(last) = batch.facts.last() {
+            let agree = match push {
+                // Two batches without a frame between them: the first one's frame is missing.
+                Push::UpdateBatch => self.unpaired.replace(batch.content).is_none(),
+                Push::Frame => self.unpaired.take() == Some(batch.content),
+            };
+            if push == Push::Frame || !agree {
+                let (client, topic, seq) = (self.client, last.topic, last.seq);
+                world.sink.record(Record::PushesCompared {
+                    client,
+                    at: read_at,
+                    topic,
+                    seq,
+                    agree,
+                });
+            }
+        }
+        if push == self.settings.apply {
+            self.deliver(&batch.facts, read_at, world);
+        }
+    }
+
+    fn sync_error<S: Sink>(&mut self, payload: &str, read_at: Micros, world: &mut World<'_, S>) {
+        // Other errors come again as the reply to what they answer.
+        if let Ok(slow) = serde_json::from_str::<SlowConsumer>(payload) {
+            world.sink.record(Record::SlowConsumer {
+                client: self.client,
+                at: read_at,
+                disconnect: slow.action == "disconnect",
+                queue_depth: slow.queue_depth,
+                queue_limit: slow.queue_limit,
+            });
+        }
+    }
+
+    fn deliver<S: Sink>(&mut self, facts: &[Fact], read_at: Micros, world: &mut World<'_, S>) {
+        for fact in facts {
             let publish = match fact.source {
                 Source::Event { publish: PublishId::Planned(n), .. } => Some(n),
                 _ => None,
@@ -384,11 +468,21 @@ impl Machine {
             self.op(OpKind::Heartbeat, due, sent_at, read_at, outcome, world);
             return Action::None;
         }
+        if let Some(gone) = &self.unsubscribed
+            && reference == Some(gone.reference)
+        {
+            if reply.status == Status::Ok {
+                let (client, topics) = (self.client, gone.topics.clone());
+                world.sink.record(Record::Unsubscribed { client, at: read_at, topics });
+                world.heads.count_unsubscribed();
+            }
+            return Action::None;
+        }
         match self.state {
             State::Joining(pending) if reference == Some(pending.reference) => match reply.status {
                 Status::Ok => {
                     self.answered(pending, read_at, Outcome::Ok, world);
-                    self.subscribe(now, world)
+                    self.subscribe(now, self.settings.topics.clone(), world)
                 }
                 Status::Error => self.refused(pending, read_at, now, &reply, world),
             },
@@ -403,27 +497,35 @@ impl Machine {
         }
     }
 
-    fn subscribe<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
+    fn subscribe<S: Sink>(
+        &mut self,
+        now: Micros,
+        topics: Vec<TopicId>,
+        world: &mut World<'_, S>,
+    ) -> Action {
         let reference = self.take_ref();
         self.epoch += 1;
         self.state = State::Subscribing(Pending { reference, sent_at: now });
-        let topics = self
-            .cursors()
-            .map(|(topic, cursor)| {
-                let head_seen = world.heads.seq(topic);
-                SubscribedTopic { topic, cursor, head_seen }
+        let by_fault = std::mem::take(&mut self.resume_by_fault);
+        let subscribed = topics
+            .iter()
+            .map(|&topic| SubscribedTopic {
+                topic,
+                cursor: self.cursor(topic),
+                head_seen: world.heads.seq(topic),
+                by_fault,
             })
             .collect();
         let (client, epoch) = (self.client, self.epoch);
-        world.sink.record(Record::SubscribeSent { client, epoch, at: now, topics });
-        let cursors: BTreeMap<String, u64> = self
-            .cursors()
-            .filter_map(|(topic, cursor)| Some((topic.name().to_owned(), cursor?)))
+        world.sink.record(Record::SubscribeSent { client, epoch, at: now, topics: subscribed });
+        let cursors: BTreeMap<String, u64> = topics
+            .iter()
+            .filter_map(|&topic| Some((topic.name().to_owned(), self.cursor(topic)?)))
             .collect();
         let subscribe = Subscribe {
             replay_batch_size: Some(self.settings.replay_batch_size),
             resume_after: (!cursors.is_empty()).then_some(ResumeAfter::Map(cursors)),
-            topics: self.settings.topics.iter().map(|topic| topic.name().to_owned()).collect(),
+            topics: topics.iter().map(|topic| topic.name().to_owned()).collect(),
         };
         Action::Send(self.message(reference, event::SUBSCRIBE, &subscribe))
     }
@@ -459,6 +561,7 @@ impl Machine {
         world.sink.record(Record::SubscribeOk { client, epoch, at: read_at, watermarks });
         self.state = State::Live;
         self.attempts = 0;
+        self.was_live = true;
         Action::None
     }
 
@@ -484,10 +587,7 @@ impl Machine {
         };
         self.answered(pending, read_at, outcome, world);
         match outcome {
-            Outcome::StaleCursor => {
-                self.reset_stale(reply);
-                self.subscribe(now, world)
-            }
+            Outcome::StaleCursor => self.stale(read_at, now, reply, world),
             Outcome::RefusedAuth | Outcome::RefusedIncompatible => {
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 self.state = State::Stopped;
@@ -500,16 +600,91 @@ impl Machine {
         }
     }
 
-    /// Forgets the cursors that were refused, all of them if the refusal does not say which.
-    fn reset_stale(&mut self, reply: &ReplyRef<'_>) {
-        match serde_json::from_str::<StaleCursor>(reply.response.get()) {
-            Ok(stale) => {
-                for topic in stale.stale_topics.iter().filter_map(|t| TopicId::of(&t.topic)) {
-                    self.cursors.remove(&topic);
-                }
+    /// Cursors were refused: forgets them (all, if the refusal does not say which) and bootstraps.
+    fn stale<S: Sink>(
+        &mut self,
+        read_at: Micros,
+        now: Micros,
+        reply: &ReplyRef<'_>,
+        world: &mut World<'_, S>,
+    ) -> Action {
+        let stale = match serde_json::from_str::<StaleCursor>(reply.response.get()) {
+            Ok(stale) => stale,
+            Err(error) => {
+                self.finding("unreadable_stale_cursor", error.to_string(), world);
+                self.cursors.clear();
+                return self.subscribe(now, self.settings.topics.clone(), world);
             }
-            Err(_) => self.cursors.clear(),
+        };
+        let topics: Vec<StaleTopic> = stale.stale_topics.iter().filter_map(stale_topic).collect();
+        world.heads.count_stale(topics.len() as u64);
+        for topic in &topics {
+            self.cursors.remove(&topic.topic);
         }
+        let snapshots: Vec<TopicId> = match self.settings.snapshot {
+            SnapshotPath::Reset => Vec::new(),
+            SnapshotPath::Http => stale
+                .snapshot_plan
+                .topics
+                .iter()
+                .filter_map(|planned| TopicId::of(&planned.topic))
+                .collect(),
+        };
+        let (client, epoch) = (self.client, self.epoch);
+        world.sink.record(Record::SubscribeStale { client, epoch, at: read_at, topics });
+        if snapshots.is_empty() {
+            return self.subscribe(now, self.settings.topics.clone(), world);
+        }
+        self.state = State::Bootstrapping;
+        Action::Bootstrap(snapshots)
+    }
+
+    /// A snapshot was taken, or not: its watermark is where the client resumes.
+    pub fn snapshot<S: Sink>(
+        &mut self,
+        topic: TopicId,
+        start: Micros,
+        done: Micros,
+        taken: Result<Option<u64>, Outcome>,
+        world: &mut World<'_, S>,
+    ) {
+        let (outcome, head) = match taken {
+            Ok(head) => (Outcome::Ok, head),
+            Err(outcome) => (outcome, None),
+        };
+        if let Some(head) = head {
+            self.cursors.insert(topic, head);
+        }
+        let client = self.client;
+        world.sink.record(Record::SnapshotTaken { client, topic, start, done, outcome, head });
+    }
+
+    /// All snapshots are there, or will not come: subscribes again.
+    pub fn bootstrapped<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
+        if self.state == State::Bootstrapping {
+            self.subscribe(now, self.settings.topics.clone(), world)
+        } else {
+            Action::None
+        }
+    }
+
+    /// A fault chooses the cursors of the next subscribe; topics it does not name keep theirs.
+    pub fn resume_from(&mut self, cursors: impl IntoIterator<Item = (TopicId, u64)>) {
+        self.cursors.extend(cursors);
+        self.resume_by_fault = true;
+    }
+
+    /// Gives up topics until a time; whether there was a live subscription to give up.
+    pub fn unsubscribe(&mut self, topics: &[TopicId], until: Micros) -> Action {
+        let topics: Vec<TopicId> =
+            topics.iter().copied().filter(|topic| self.settings.topics.contains(topic)).collect();
+        if self.state != State::Live || self.unsubscribed.is_some() || topics.is_empty() {
+            return Action::None;
+        }
+        let reference = self.take_ref();
+        let names = topics.iter().map(|topic| topic.name().to_owned()).collect();
+        self.unsubscribed = Some(Unsubscribed { reference, topics, until });
+        Action::Send(self.message(reference, event::UNSUBSCRIBE, &Unsubscribe { topics: names }))
     }
 
     /// The socket was closed by the target, with a code or without.
@@ -549,12 +724,45 @@ impl Machine {
         true
     }
 
+    /// A planned fault cuts the client off for a while; whether there was a socket to cut.
+    pub fn cut_until<S: Sink>(
+        &mut self,
+        now: Micros,
+        fault: u16,
+        intended: Micros,
+        until: Micros,
+        world: &mut World<'_, S>,
+    ) -> bool {
+        let cut = self.cut(now, fault, intended, world);
+        if cut {
+            self.state = State::Waiting { until };
+        }
+        cut
+    }
+
+    /// A planned fault makes the socket half-open: it is dead, and the client does not know.
+    pub fn cut_silently<S: Sink>(
+        &mut self,
+        now: Micros,
+        fault: u16,
+        intended: Micros,
+        world: &mut World<'_, S>,
+    ) -> bool {
+        if self.phase() != Phase::Online || self.dead_socket {
+            return false;
+        }
+        let cause = OfflineCause::Fault { id: fault, intended };
+        world.sink.record(Record::Offline { client: self.client, at: now, cause });
+        self.dead_socket = true;
+        true
+    }
+
     /// The harness takes the client out of the run; a second time changes nothing.
     pub fn retire<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) {
         if std::mem::replace(&mut self.retired, true) {
             return;
         }
-        let connected = self.phase() == Phase::Online;
+        let connected = self.phase() == Phase::Online && !self.dead_socket;
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             self.answered(pending, now, Outcome::Interrupted, world);
         }
@@ -577,14 +785,20 @@ impl Machine {
     }
 
     fn go_offline<S: Sink>(&mut self, now: Micros, cause: OfflineCause, world: &mut World<'_, S>) {
-        world.sink.record(Record::Offline { client: self.client, at: now, cause });
+        // Of a half-open socket the end was recorded when it came, not when the client noticed.
+        if !std::mem::take(&mut self.dead_socket) {
+            world.sink.record(Record::Offline { client: self.client, at: now, cause });
+        }
+        self.unpaired = None;
+        self.unsubscribed = None;
         self.heartbeat = None;
         self.heartbeat_due = Micros::MAX;
         self.back_off(now);
     }
 
     fn back_off(&mut self, now: Micros) {
-        let delay = self.settings.backoff.delay(self.settings.seed, self.client, self.attempts + 1);
+        let reconnect = (self.attempts + u32::from(self.was_live)).max(1);
+        let delay = self.settings.backoff.delay(self.settings.seed, self.client, reconnect);
         self.state = State::Waiting { until: now + micros(delay) };
     }
 
@@ -616,4 +830,20 @@ impl Machine {
         let msg_ref = frame::string_ref(reference);
         frame::encode(Vsn::V2, Some(&join_ref), Some(&msg_ref), CHANNEL, event, payload)
     }
+}
+
+fn stale_topic(stale: &payload::StaleTopic) -> Option<StaleTopic> {
+    Some(StaleTopic {
+        topic: TopicId::of(&stale.topic)?,
+        reason: match stale.reason.as_str() {
+            payload::STALE_RETENTION_FLOOR => StaleReason::RetentionFloor,
+            payload::STALE_REPLAY_BUDGET => StaleReason::ReplayBudget,
+            _ => StaleReason::Other,
+        },
+        cursor: stale.resume_after,
+        floor: stale.retention_floor,
+        head: stale.head_watermark,
+        budget: stale.replay_budget_events,
+        lag: stale.replay_lag,
+    })
 }

@@ -2,4 +2,7 @@
 
 pub mod driver;
 pub mod machine;
+#[cfg(test)]
+mod machine_tests;
 pub mod reader;
+mod snapshot;

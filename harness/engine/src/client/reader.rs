@@ -30,6 +30,15 @@ pub struct Fact {
     pub source: Source,
 }
 
+/// A push, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// What its updates say; none in a frame that carries an error.
+    pub facts: Rc<[Fact]>,
+    /// Digest of the batch's JSON, which both pushes of a batch carry byte for byte.
+    pub content: u64,
+}
+
 /// A batch that is not of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -40,7 +49,7 @@ pub struct Unreadable(String);
 pub struct Reader {
     run_id: String,
     workers: HashMap<String, u16>,
-    batches: HashMap<u64, Rc<[Fact]>>,
+    batches: HashMap<u64, Batch>,
     scratch: Vec<u8>,
 }
 
@@ -51,49 +60,50 @@ impl Reader {
         Self { run_id, workers, batches: HashMap::new(), scratch: Vec::new() }
     }
 
-    /// Facts of a `sync:update_batch`.
+    /// Reads a `sync:update_batch`.
     ///
     /// # Errors
     /// When the payload does not have its shape.
-    pub fn batch(&mut self, payload: &str) -> Result<Rc<[Fact]>, Unreadable> {
+    pub fn batch(&mut self, payload: &str) -> Result<Batch, Unreadable> {
         let key = digest64(payload.as_bytes());
-        if let Some(facts) = self.batches.get(&key) {
-            return Ok(Rc::clone(facts));
+        if let Some(batch) = self.batches.get(&key) {
+            return Ok(batch.clone());
         }
         let facts = self.read(payload)?;
-        Ok(self.remember(key, facts))
+        Ok(self.remember(key, Batch { facts: facts.into(), content: key }))
     }
 
-    /// Facts of a `sync:frame`; none of a frame that carries no batch.
+    /// Reads a `sync:frame`.
     ///
     /// # Errors
     /// When the payload does not have its shape.
-    pub fn frame(&mut self, payload: &str) -> Result<Rc<[Fact]>, Unreadable> {
+    pub fn frame(&mut self, payload: &str) -> Result<Batch, Unreadable> {
         let key = digest64(payload.as_bytes());
-        if let Some(facts) = self.batches.get(&key) {
-            return Ok(Rc::clone(facts));
+        if let Some(batch) = self.batches.get(&key) {
+            return Ok(batch.clone());
         }
         let frame: SyncFrameRef<'_> =
             serde_json::from_str(payload).map_err(|error| Unreadable(error.to_string()))?;
-        if frame.kind != KIND_UPDATE_BATCH {
-            return Ok(Rc::new([]));
-        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let read = frame
             .decode_into(&mut scratch)
             .map_err(|error| Unreadable(error.to_string()))
-            .and_then(|text| self.read(text));
+            .and_then(|text| {
+                let content = digest64(text.as_bytes());
+                let carries_batch = frame.kind == KIND_UPDATE_BATCH;
+                let facts = if carries_batch { self.read(text)? } else { Vec::new() };
+                Ok(Batch { facts: facts.into(), content })
+            });
         self.scratch = scratch;
         Ok(self.remember(key, read?))
     }
 
-    fn remember(&mut self, key: u64, facts: Vec<Fact>) -> Rc<[Fact]> {
+    fn remember(&mut self, key: u64, batch: Batch) -> Batch {
         if self.batches.len() >= BATCHES_MAX {
             self.batches.clear();
         }
-        let facts: Rc<[Fact]> = facts.into();
-        self.batches.insert(key, Rc::clone(&facts));
-        facts
+        self.batches.insert(key, batch.clone());
+        batch
     }
 
     fn read(&self, text: &str) -> Result<Vec<Fact>, Unreadable> {
@@ -174,11 +184,11 @@ mod tests {
         let text = batch(EVENT, 9);
         let frame = SyncFrame::wrap(KIND_UPDATE_BATCH, "runtime.codex_worker_events", 9, &text);
         let frame = serde_json::to_string(&frame).expect("serialises");
-        let facts = reader.frame(&frame).expect("reads");
-        assert_eq!(facts, reader.batch(&text).expect("reads"));
-        assert!(facts[0].hash_fits);
+        let batch = reader.frame(&frame).expect("reads");
+        assert_eq!(batch, reader.batch(&text).expect("reads"));
+        assert!(batch.facts[0].hash_fits);
         assert!(matches!(
-            facts[0].source,
+            batch.facts[0].source,
             Source::Event { publish: PublishId::Planned(3), intended: Some(5), .. }
         ));
     }
@@ -187,7 +197,7 @@ mod tests {
     fn content_is_the_same_in_any_key_order_and_another_for_another_payload() {
         let mut reader = reader();
         let mut content = |payload: &str| {
-            reader.batch(&batch(payload, 9)).expect("reads")[0].content
+            reader.batch(&batch(payload, 9)).expect("reads").facts[0].content
         };
         let reordered = r#"{"worker_id":"w","seq":2,"payload":{"khala_harness":{"run":"r","n":3,"at_us":5}}}"#;
         assert_eq!(content(EVENT), content(reordered));
@@ -197,7 +207,7 @@ mod tests {
     #[test]
     fn others_are_foreign_and_our_workers_own_events_are_known_by_seq() {
         let mut reader = reader();
-        let mut source = |payload: &str| reader.batch(&batch(payload, 1)).expect("reads")[0].source;
+        let mut source = |payload: &str| reader.batch(&batch(payload, 1)).expect("reads").facts[0].source;
         assert_eq!(source(&EVENT.replace("\"w\"", "\"x\"")), Source::Foreign);
         assert!(matches!(
             source(&EVENT.replace("\"r\"", "\"other\"")),

@@ -1,48 +1,157 @@
-//! Faults: what is done, and how it is proven from the other side. One file a type, one line here.
+//! Faults: what is done, how it is taken back, and how it is proven from the other side.
 //!
-//! A fault acts on the clients of a thread through their [`Control`]s. Its proof is counted where
-//! the injector has no hand: in the target's own metrics. See `ADDING_A_FAULT.md`.
+//! One file a type, one line in [`of`]. A fault acts on the clients of a thread through their
+//! [`Control`]s, or on the target as a whole. Its proof is counted where the injector has no hand: in
+//! the target's own metrics and answers. See `ADDING_A_FAULT.md`.
 
 mod disconnect;
+mod offline;
+mod retention_trim;
+mod slow_reader;
+mod unsubscribe;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use khala_plan::model::FaultKind;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::client::driver::Control;
+use crate::http::{Http, HttpError};
+use crate::target::Target;
 
-/// How to take a fault back.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Undo {
-    /// An instant: there is nothing to take back.
-    Nothing,
+/// How to take a fault back. Doing it twice changes nothing.
+#[derive(Default)]
+pub struct Undo(Option<Box<dyn Fn()>>);
+
+impl Undo {
+    /// Of an instant: there is nothing to take back.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// Does this.
+    #[must_use]
+    pub fn with(undo: impl Fn() + 'static) -> Self {
+        Self(Some(Box::new(undo)))
+    }
+
+    /// Takes the fault back.
+    pub fn run(&self) {
+        if let Some(undo) = &self.0 {
+            undo();
+        }
+    }
 }
 
 /// What the target's side says of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Clients hit; `None` when the target's side cannot tell.
+    /// Clients hit (or 1, of a fault that acts on the target); `None` when it cannot tell.
     pub effective: Option<u64>,
     /// How that was counted.
     pub how: String,
 }
 
-/// A fault that acts on clients.
-pub trait ClientFault {
-    /// Acts on these clients, all of one thread.
-    fn apply(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo;
+/// Counts of the target's own words to the clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Unsubscribes acknowledged.
+    pub unsubscribed: u64,
+}
 
-    /// Counts from the target's metrics before and after; called again until it is satisfied or
-    /// the time for it is over.
-    fn prove(&self, fault: &PlannedFault, before: &FanoutMetrics, after: &FanoutMetrics) -> Proof;
+/// The target's side before a fault and now.
+pub struct Sides<'a> {
+    /// Its metrics before.
+    pub before: &'a FanoutMetrics,
+    /// Its metrics now.
+    pub after: &'a FanoutMetrics,
+    /// Its answers before.
+    pub answers_before: Answers,
+    /// Its answers now.
+    pub answers_after: Answers,
+    /// Clients that this fault and others of its type hit at the same instant: what the target
+    /// counts is shared between them.
+    pub planned_together: u64,
+}
+
+impl Sides<'_> {
+    /// This fault's part of what the target counted for all that came at the same instant.
+    #[must_use]
+    pub fn part(&self, counted: u64, planned: u64) -> u64 {
+        if counted >= self.planned_together {
+            return planned;
+        }
+        // At most `planned`, because `counted` is less than all together.
+        counted * planned / self.planned_together.max(1)
+    }
+}
+
+/// The future of a fault on the target.
+pub type OnTarget<'a> = Pin<Box<dyn Future<Output = Result<(), HttpError>> + 'a>>;
+
+/// A type of fault.
+pub trait Fault {
+    /// Acts on these clients, all of one thread.
+    fn on_clients(&self, _fault: &PlannedFault, _targets: &[Rc<Control>]) -> Undo {
+        Undo::nothing()
+    }
+
+    /// Acts on the target.
+    fn on_target<'a>(&'a self, _target: &'a Target, _http: &'a Http) -> OnTarget<'a> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Counts from the target's side; asked again until all planned are hit or the time is over.
+    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof;
+
+    /// How long the target's side may take to show it, from when it is due.
+    fn proof_timeout(&self) -> Duration {
+        Duration::from_secs(5)
+    }
 }
 
 /// The implementation of a type.
 #[must_use]
-pub fn of(kind: &FaultKind) -> Box<dyn ClientFault> {
-    match *kind {
+pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
+    match kind.clone() {
         FaultKind::Disconnect { style } => Box::new(disconnect::Disconnect { style }),
+        FaultKind::Offline { offline_for, resume } => {
+            Box::new(offline::Offline { offline_for, resume })
+        }
+        FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes: _ } => {
+            Box::new(slow_reader::SlowReader { rate_bytes_per_s })
+        }
+        FaultKind::Unsubscribe { topics, unsubscribed_for } => {
+            Box::new(unsubscribe::Unsubscribe { topics, unsubscribed_for })
+        }
+        FaultKind::RetentionTrim { topic, keep } => {
+            Box::new(retention_trim::RetentionTrim { topic, keep })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_of_one_instant_share_what_the_target_counts() {
+        let metrics = FanoutMetrics::default();
+        let answers = Answers::default();
+        let sides = |planned_together| Sides {
+            before: &metrics,
+            after: &metrics,
+            answers_before: answers,
+            answers_after: answers,
+            planned_together,
+        };
+        assert_eq!(sides(30).part(30, 10), 10);
+        assert_eq!(sides(30).part(15, 10), 5);
+        assert_eq!(sides(30).part(0, 10), 0);
     }
 }

@@ -3,6 +3,7 @@
 //! Three ways, because each can fail alone: the child asks the kernel for a signal on its parent's
 //! death, it ends when its standard input closes, and a dropped handle kills it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,7 +15,9 @@ use tokio::process::{Child, Command};
 
 use super::Credentials;
 use crate::error::SetupError;
+use khala_plan::model::{SlowConsumerLimits, TopicSettings};
 use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key};
+use khala_wire::topic::TopicId;
 
 /// Environment variables by which the child gets its secrets: never its arguments, which anyone on
 /// the machine can read.
@@ -59,6 +62,34 @@ pub struct Recipe {
     pub defects: Vec<String>,
     /// Seed of the defects' own draws.
     pub seed: u64,
+    /// What it retains, where it is not the contract's default.
+    pub topics: BTreeMap<TopicId, TopicSettings>,
+    /// What it does with clients that cannot keep up.
+    pub slow_consumer: SlowConsumerLimits,
+}
+
+impl Recipe {
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--seed".to_owned(), self.seed.to_string()];
+        let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        for defect in &self.defects {
+            flag("--defect", defect.clone());
+        }
+        for (topic, settings) in &self.topics {
+            if let Some(events) = settings.retain_events {
+                flag("--retain", format!("{}={events}", topic.name()));
+            }
+            if let Some(events) = settings.replay_budget_events {
+                flag("--replay-budget", format!("{}={events}", topic.name()));
+            }
+        }
+        flag("--queue-limit", self.slow_consumer.queue_limit.to_string());
+        flag("--max-strikes", self.slow_consumer.max_strikes.to_string());
+        if let Some(bytes) = self.slow_consumer.send_buffer_bytes {
+            flag("--send-buffer", bytes.to_string());
+        }
+        arguments
+    }
 }
 
 fn secret() -> String {
@@ -79,10 +110,7 @@ impl Reference {
         let [sync_key, signature, session, admin] = [(); 4].map(|()| secret());
         let mut command = Command::new(program);
         command.args(arguments).args(["--listen", "127.0.0.1:0", "--with-parent"]);
-        command.args(["--seed", &recipe.seed.to_string()]);
-        for defect in &recipe.defects {
-            command.args(["--defect", defect]);
-        }
+        command.args(recipe.arguments());
         command
             .env(env::SYNC_KEY, &sync_key)
             .env(env::SIGNATURE_SECRET, &signature)

@@ -1,6 +1,8 @@
 //! The target of a run: where it is, which keys open it, and how its side is counted.
 
 pub mod child;
+pub mod lock;
+pub mod window;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -138,9 +140,14 @@ impl Target {
     /// # Errors
     /// When it cannot be read: not every target shows it.
     pub async fn metrics(&self, http: &Http) -> Result<FanoutMetrics, HttpError> {
+        http.get(&format!("{METRICS_PATH}?topic_limit=20"), &self.admin_headers()).await
+    }
+
+    /// Headers of the operators' endpoints.
+    #[must_use]
+    pub fn admin_headers(&self) -> Vec<Header> {
         let bearer = |token: &String| (AUTHORIZATION, format!("Bearer {token}"));
-        let headers: Vec<Header> = self.credentials.admin_token.iter().map(bearer).collect();
-        http.get(&format!("{METRICS_PATH}?topic_limit=20"), &headers).await
+        self.credentials.admin_token.iter().map(bearer).collect()
     }
 }
 

@@ -1,0 +1,15 @@
+//! The machine driven by its inputs alone: no socket, no clock, no runtime.
+//!
+//! Frames of the server are written by hand, as the contract shows them, and sent frames are read as
+//! plain JSON, so that a fault of the codec cannot hide a fault of the machine.
+
+mod anything;
+mod backoff;
+mod cursors;
+mod cuts;
+mod garbage;
+mod inputs;
+mod live;
+mod refusals;
+mod rig;
+mod timeouts;

@@ -1,0 +1,77 @@
+//! What is not of the contract: findings, never a panic.
+
+use khala_evidence::record::{OfflineCause, OpKind, Outcome, Record};
+use khala_wire::payload::KIND_UPDATE_BATCH;
+use khala_wire::topic::WORKER_EVENTS;
+use serde_json::json;
+
+use super::rig::{Rig, events, frame, push, reply};
+use crate::client::machine::{Action, Phase};
+
+#[test]
+fn an_unreadable_frame_is_a_finding_and_the_client_goes_on() {
+    for text in ["", "nope", "{}", "[]", "[1,2,3]", r#"["1",null,"sync:v1","sync:frame"]"#, "\u{0}"]
+    {
+        let mut rig = Rig::live();
+        assert_eq!(rig.text(text), Action::None, "{text:?}");
+        assert_eq!(rig.findings(), ["unreadable_frame"], "{text:?}");
+        assert!(rig.machine.is_live());
+    }
+}
+
+#[test]
+fn an_unreadable_batch_is_a_finding_and_moves_no_cursor() {
+    let unknown_topic = frame("runtime.unheard_of", &[1]);
+    let no_base64 = push(
+        "1",
+        "sync:frame",
+        &json!({"kind": KIND_UPDATE_BATCH,
+        "payload_bytes": "%%%", "schema_version": 1, "seq": 4, "topic": WORKER_EVENTS}),
+    );
+    let no_shape = push("1", "sync:frame", &json!([1, 2]));
+    for text in [unknown_topic, no_base64, no_shape] {
+        let mut rig = Rig::live();
+        assert_eq!(rig.text(&text), Action::None, "{text}");
+        assert_eq!(rig.findings(), ["unreadable_batch"], "{text}");
+        assert_eq!(rig.machine.cursor(events()), None);
+    }
+}
+
+#[test]
+fn errors_and_heartbeats_that_the_server_pushes_move_nothing() {
+    let mut rig = Rig::live();
+    let error = json!({"kind": "KHALA_FRAME_KIND_ERROR", "payload_bytes": "e30=",
+        "schema_version": 1, "seq": 0, "topic": WORKER_EVENTS});
+    rig.text(&push("1", "sync:frame", &error));
+    rig.text(&push("1", "sync:error", &json!({"code": "slow_consumer", "action": "throttle"})));
+    rig.text(&push("1", "sync:heartbeat", &json!({"watermarks": []})));
+    assert!(rig.records.is_empty(), "{:?}", rig.records);
+    assert!(rig.machine.is_live());
+}
+
+#[test]
+fn an_unknown_event_is_a_finding() {
+    let mut rig = Rig::live();
+    assert_eq!(rig.text(&push("1", "sync:surprise", &json!({}))), Action::None);
+    assert_eq!(rig.findings(), ["unknown_event"]);
+}
+
+#[test]
+fn a_reply_without_the_shape_of_a_reply_is_a_finding_and_the_time_out_decides() {
+    let mut rig = Rig::new();
+    let subscribe = rig.join();
+    let text = json!([subscribe.join_ref, subscribe.msg_ref, "sync:v1", "phx_reply", {"ok": 1}]);
+    assert_eq!(rig.text(&text.to_string()), Action::None);
+    assert_eq!(rig.findings(), ["unreadable_reply"]);
+    assert_eq!(rig.machine.phase(), Phase::Online);
+}
+
+#[test]
+fn an_ok_to_the_subscribe_that_cannot_be_read_is_no_replay_complete() {
+    let mut rig = Rig::new();
+    let subscribe = rig.join();
+    assert_eq!(rig.text(&reply(&subscribe, "ok", &json!({"hello": 1}))), Action::Close);
+    assert_eq!(rig.op(OpKind::Subscribe).outcome, Outcome::ProtocolError);
+    assert_eq!(rig.causes(), [OfflineCause::GaveUp]);
+    assert!(!rig.records.iter().any(|record| matches!(record, Record::SubscribeOk { .. })));
+}

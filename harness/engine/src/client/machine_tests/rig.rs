@@ -1,0 +1,278 @@
+//! A machine with what it reads and writes, and the frames of a server, written by hand.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use khala_evidence::record::{OfflineCause, Op, OpKind, Outcome, Record, SubscribedTopic};
+use khala_plan::model::Push;
+use khala_plan::surface::Surface;
+use khala_wire::payload::{KIND_UPDATE_BATCH, SyncFrame};
+use khala_wire::topic::{NOTIFICATIONS, TopicId, WORKER_EVENTS};
+use serde_json::{Value, json};
+
+use crate::client::machine::{Action, Machine, Phase, Settings, World};
+use crate::client::reader::Reader;
+use crate::heads::{Heads, LocalHeads};
+
+pub(super) const SECOND: u64 = 1_000_000;
+pub(super) const ARRIVAL: u64 = 5 * SECOND;
+pub(super) const REQUEST_TIMEOUT: u64 = 10 * SECOND;
+pub(super) const HEARTBEAT: u64 = 20 * SECOND;
+pub(super) const CLIENT: u32 = 7;
+pub(super) const SEED: u64 = 42;
+
+pub(super) fn events() -> TopicId {
+    TopicId::of(WORKER_EVENTS).expect("known")
+}
+
+pub(super) fn notifications() -> TopicId {
+    TopicId::of(NOTIFICATIONS).expect("known")
+}
+
+pub(super) fn settings(surface: Surface) -> Settings {
+    Settings {
+        seed: SEED,
+        topics: vec![events(), notifications()],
+        backoff: surface.default_backoff(),
+        heartbeat: Surface::HEARTBEAT,
+        replay_batch_size: Surface::REPLAY_BATCH_SIZE,
+        request_timeout: std::time::Duration::from_micros(REQUEST_TIMEOUT),
+        apply: Push::Frame,
+    }
+}
+
+/// A machine, and what it reads and writes.
+pub(super) struct Rig {
+    pub(super) machine: Machine,
+    pub(super) records: Vec<Record>,
+    reader: Reader,
+    pub(super) heads: LocalHeads,
+    pub(super) now: u64,
+}
+
+impl Rig {
+    pub(super) fn of(settings: Settings) -> Self {
+        Self {
+            machine: Machine::new(CLIENT, Rc::new(settings), ARRIVAL),
+            records: Vec::new(),
+            reader: Reader::new("run".to_owned(), std::collections::HashMap::new()),
+            heads: LocalHeads::new(Arc::new(Heads::new(8))),
+            now: ARRIVAL,
+        }
+    }
+
+    pub(super) fn new() -> Self {
+        Self::of(settings(Surface::Desktop))
+    }
+
+    pub(super) fn with<R>(
+        &mut self,
+        act: impl FnOnce(&mut Machine, u64, &mut World<'_, Vec<Record>>) -> R,
+    ) -> R {
+        let mut world =
+            World { sink: &mut self.records, reader: &mut self.reader, heads: &self.heads };
+        act(&mut self.machine, self.now, &mut world)
+    }
+
+    pub(super) fn tick(&mut self) -> Action {
+        self.with(|machine, now, world| machine.tick(now, world))
+    }
+
+    pub(super) fn text(&mut self, text: &str) -> Action {
+        self.with(|machine, now, world| machine.text(now, now, text, world))
+    }
+
+    pub(super) fn broken(&mut self) {
+        self.with(|machine, now, world| machine.broken(now, world));
+    }
+
+    pub(super) fn cut(&mut self, fault: u16, intended: u64) -> bool {
+        self.with(|machine, now, world| machine.cut(now, fault, intended, world))
+    }
+
+    pub(super) fn retire(&mut self) {
+        self.with(|machine, now, world| machine.retire(now, world));
+    }
+
+    /// A connect that is due, up to the socket; what is sent first.
+    pub(super) fn connect(&mut self) -> Sent {
+        let Phase::Waiting(until) = self.machine.phase() else {
+            panic!("no connect is due in {:?}", self.machine.phase())
+        };
+        self.now = until;
+        assert_eq!(self.tick(), Action::Connect);
+        let action = self.with(|machine, now, world| {
+            assert_eq!(machine.minted(now, now + 10, Outcome::Ok, world), Action::None);
+            machine.connected(now + 10, now + 30, world)
+        });
+        self.now += 30;
+        sent(action)
+    }
+
+    /// A connect that is due, up to the answered join; the subscribe.
+    pub(super) fn join(&mut self) -> Sent {
+        let join = self.connect();
+        let text = reply(
+            &join,
+            "ok",
+            &json!({"allowed_topics": [WORKER_EVENTS],
+            "current_watermarks": [], "subscription_id": "sub_sync_session:s"}),
+        );
+        sent(self.text(&text))
+    }
+
+    /// A connect that is due, up to replay complete.
+    pub(super) fn go_live(&mut self, watermarks: &Value) {
+        let subscribe = self.join();
+        assert_eq!(self.text(&subscribed(&subscribe, watermarks)), Action::None);
+        assert!(self.machine.is_live());
+    }
+
+    pub(super) fn live() -> Self {
+        let mut rig = Self::new();
+        rig.go_live(&json!([]));
+        rig.records.clear();
+        rig
+    }
+
+    /// How long the machine wants to wait from now.
+    pub(super) fn delay(&self) -> u64 {
+        match self.machine.phase() {
+            Phase::Waiting(until) => until - self.now,
+            other => panic!("it does not wait, it is {other:?}"),
+        }
+    }
+
+    pub(super) fn ops(&self) -> Vec<(OpKind, Outcome)> {
+        let op = |record: &Record| match record {
+            Record::Op(op) => Some((op.kind, op.outcome)),
+            _ => None,
+        };
+        self.records.iter().filter_map(op).collect()
+    }
+
+    pub(super) fn op(&self, kind: OpKind) -> Op {
+        let mut found = self.records.iter().filter_map(|record| match record {
+            Record::Op(op) if op.kind == kind => Some(*op),
+            _ => None,
+        });
+        let op = found.next().unwrap_or_else(|| panic!("no {kind:?} in {:?}", self.records));
+        assert!(found.next().is_none(), "more than one {kind:?} in {:?}", self.records);
+        op
+    }
+
+    pub(super) fn causes(&self) -> Vec<OfflineCause> {
+        let cause = |record: &Record| match record {
+            Record::Offline { cause, .. } => Some(*cause),
+            _ => None,
+        };
+        self.records.iter().filter_map(cause).collect()
+    }
+
+    pub(super) fn findings(&self) -> Vec<String> {
+        let name = |record: &Record| match record {
+            Record::Finding { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        self.records.iter().filter_map(name).collect()
+    }
+
+    pub(super) fn last_subscribe(&self) -> (u32, Vec<SubscribedTopic>) {
+        let sent = |record: &Record| match record {
+            Record::SubscribeSent { epoch, topics, .. } => Some((*epoch, topics.clone())),
+            _ => None,
+        };
+        self.records.iter().rev().find_map(sent).expect("a subscribe was sent")
+    }
+}
+
+/// A frame that the machine sent.
+pub(super) struct Sent {
+    pub(super) join_ref: String,
+    pub(super) msg_ref: String,
+    pub(super) event: String,
+    pub(super) payload: Value,
+}
+
+pub(super) fn sent(action: Action) -> Sent {
+    let Action::Send(text) = action else { panic!("nothing is sent but {action:?}") };
+    let frame: (String, String, String, String, Value) =
+        serde_json::from_str(&text).expect("a V2 frame with refs that are strings");
+    let (join_ref, msg_ref, channel, event, payload) = frame;
+    assert_eq!(channel, "sync:v1");
+    Sent { join_ref, msg_ref, event, payload }
+}
+
+pub(super) fn reply(to: &Sent, status: &str, response: &Value) -> String {
+    json!([to.join_ref, to.msg_ref, "sync:v1", "phx_reply",
+        {"response": response, "status": status}])
+    .to_string()
+}
+
+pub(super) fn subscribed(to: &Sent, watermarks: &Value) -> String {
+    reply(
+        to,
+        "ok",
+        &json!({"current_watermarks": watermarks,
+        "subscription_id": "sub_sync_session:s", "topics": [WORKER_EVENTS, NOTIFICATIONS]}),
+    )
+}
+
+pub(super) fn refused(to: &Sent, code: &str) -> String {
+    reply(to, "error", &json!({"code": code, "message": "no"}))
+}
+
+pub(super) fn push(join_ref: &str, event: &str, payload: &Value) -> String {
+    json!([join_ref, null, "sync:v1", event, payload]).to_string()
+}
+
+pub(super) fn batch_of(topic: &str, seqs: &[u64]) -> String {
+    let updates: Vec<_> = seqs
+        .iter()
+        .map(|seq| {
+            json!({"doc_key": format!("k:{seq}"), "doc_version": seq, "hydration_required": false,
+                "payload": {"seq": seq}, "payload_hash": null, "topic": topic, "watermark": seq})
+        })
+        .collect();
+    json!({"head_watermarks": [], "replay_complete": true, "updates": updates}).to_string()
+}
+
+/// A `sync:frame` with a batch.
+pub(super) fn frame(topic: &str, seqs: &[u64]) -> String {
+    let head = seqs.iter().max().copied().unwrap_or_default();
+    let frame = SyncFrame::wrap(KIND_UPDATE_BATCH, topic, head, &batch_of(topic, seqs));
+    push("1", "sync:frame", &serde_json::to_value(frame).expect("serialises"))
+}
+
+/// The legacy push of a batch.
+pub(super) fn update_batch(topic: &str, seqs: &[u64]) -> String {
+    push("1", "sync:update_batch", &serde_json::from_str(&batch_of(topic, seqs)).expect("json"))
+}
+
+pub(super) fn stale(to: &Sent, topics: &[&str]) -> String {
+    let stale_topics: Vec<_> = topics
+        .iter()
+        .map(|topic| {
+            json!({"topic": topic, "reason": "retention_floor_breach", "qos_tier": "hot",
+                "resume_after": 3, "retention_floor": 50, "head_watermark": 60,
+                "replay_lag": 57, "replay_budget_events": 3000})
+        })
+        .collect();
+    reply(
+        to,
+        "error",
+        &json!({"code": "stale_cursor", "message": "too old",
+        "full_resync_required": true, "reason_codes": ["retention_floor_breach"],
+        "stale_topics": stale_topics,
+        "snapshot_plan": {"format": "openagents.sync.snapshot.v1", "topics": []}}),
+    )
+}
+
+/// Stopped, and time changes nothing about it.
+pub(super) fn is_stopped_for_ever(rig: &mut Rig) {
+    assert_eq!(rig.machine.phase(), Phase::Stopped);
+    assert_eq!(rig.machine.deadline(), u64::MAX);
+    rig.now += 3_600 * SECOND;
+    assert_eq!(rig.tick(), Action::None);
+    assert_eq!(rig.machine.phase(), Phase::Stopped);
+}

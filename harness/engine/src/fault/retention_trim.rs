@@ -1,0 +1,47 @@
+//! `retention_trim`: prunes a topic of the target, at an instant.
+//!
+//! The reference runtime has a hook for it, `POST /internal/v1/khala/admin/trim`; a target without
+//! one shows no effect. Proven by the topic's window in the target's metrics.
+
+use bytes::Bytes;
+use khala_plan::schedule::PlannedFault;
+use khala_wire::topic::TopicId;
+
+use super::{Fault, OnTarget, Proof, Sides};
+use crate::http::Http;
+use crate::target::Target;
+use crate::target::window::windows;
+
+/// Path of the hook.
+const TRIM_PATH: &str = "/internal/v1/khala/admin/trim";
+
+/// The fault.
+#[derive(Debug)]
+pub struct RetentionTrim {
+    /// The topic.
+    pub topic: TopicId,
+    /// Events kept.
+    pub keep: u64,
+}
+
+impl Fault for RetentionTrim {
+    fn on_target<'a>(&'a self, target: &'a Target, http: &'a Http) -> OnTarget<'a> {
+        let body = serde_json::json!({ "topic": self.topic.name(), "keep": self.keep });
+        Box::pin(async move {
+            let headers = target.admin_headers();
+            let body = Bytes::from(body.to_string());
+            http.post::<serde_json::Value>(TRIM_PATH, &headers, body).await.map(|_| ())
+        })
+    }
+
+    fn prove(&self, _fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
+        let kept = windows(sides.after)
+            .into_iter()
+            .find(|(topic, _)| *topic == self.topic)
+            .map(|(_, window)| window.oldest.map_or(0, |oldest| window.head + 1 - oldest));
+        Proof {
+            effective: kept.map(|kept| u64::from(kept <= self.keep)),
+            how: "events that the target's metrics say are retained".to_owned(),
+        }
+    }
+}

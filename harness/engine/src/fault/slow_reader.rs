@@ -1,0 +1,52 @@
+//! `slow_reader`: an interval in which clients read slowly or not at all.
+//!
+//! Their sockets have had a small receive buffer from the first connect on. Proven by the target:
+//! its queues grew over their limit, or it evicted.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use khala_plan::schedule::PlannedFault;
+use khala_wire::metrics::FanoutMetrics;
+
+use super::{Fault, Proof, Sides, Undo};
+use crate::client::driver::{Control, Order};
+use crate::throttle::Pace;
+
+/// The fault.
+#[derive(Debug)]
+pub struct SlowReader {
+    /// Bytes read per second; `None` reads nothing.
+    pub rate_bytes_per_s: Option<u32>,
+}
+
+impl Fault for SlowReader {
+    fn on_clients(&self, _fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
+        let pace = self.rate_bytes_per_s.map_or(Pace::Paused, Pace::Rate);
+        for control in targets {
+            control.give(Order::Slow(pace));
+        }
+        let targets = targets.to_vec();
+        Undo::with(move || targets.iter().for_each(|control| control.give(Order::Fast)))
+    }
+
+    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
+        let evictions =
+            |metrics: &FanoutMetrics| metrics.delivery_metrics.slow_consumer_evictions;
+        let evicted = evictions(sides.after).saturating_sub(evictions(sides.before));
+        let deepest =
+            sides.after.topic_windows.iter().map(|window| window.queue_depth).max().unwrap_or(0);
+        let planned = fault.targets.len() as u64;
+        Proof {
+            effective: Some(sides.part(evicted, planned)),
+            how: format!(
+                "evictions counted by the target; its deepest queue now holds {deepest} events"
+            ),
+        }
+    }
+
+    fn proof_timeout(&self) -> Duration {
+        // The interval itself ends the wait: the schedule keeps it inside its phase.
+        Duration::from_secs(600)
+    }
+}

@@ -1,0 +1,113 @@
+//! The target's own windows: what it retains, where its head is, and how far behind a cursor may be.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use khala_plan::model::Resume;
+use khala_wire::metrics::FanoutMetrics;
+use khala_wire::topic::TopicId;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::Target;
+use crate::http::Http;
+
+/// A topic's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Oldest seq retained; `None` of a topic pruned empty, or of one that never had an event.
+    pub oldest: Option<u64>,
+    /// Head.
+    pub head: u64,
+    /// Replay budget.
+    pub budget: u64,
+}
+
+impl Window {
+    /// Lowest cursor that retention still serves.
+    #[must_use]
+    pub fn floor(&self) -> u64 {
+        self.oldest.map_or(self.head, |oldest| oldest.saturating_sub(1))
+    }
+
+    /// The cursor that a fault wants; `None` keeps what the client has.
+    #[must_use]
+    pub fn cursor(&self, resume: Resume) -> Option<u64> {
+        match resume {
+            Resume::Kept => None,
+            Resume::BelowFloor => self.floor().checked_sub(1),
+            Resume::AtFloor => Some(self.floor()),
+            Resume::BeyondBudget => self.head.checked_sub(self.budget + 1),
+            Resume::AtBudget => self.head.checked_sub(self.budget),
+        }
+    }
+}
+
+/// The windows of a target's metrics.
+#[must_use]
+pub fn windows(metrics: &FanoutMetrics) -> Vec<(TopicId, Window)> {
+    let window = |row: &khala_wire::metrics::TopicWindow| {
+        let (oldest, budget) = (row.oldest_sequence, row.replay_budget_events);
+        Some((TopicId::of(&row.topic)?, Window { oldest, head: row.head_sequence.unwrap_or(0), budget }))
+    };
+    metrics.topic_windows.iter().filter_map(window).collect()
+}
+
+/// What was read for one fault.
+#[derive(Debug)]
+pub struct Read(Vec<(TopicId, Window)>);
+
+impl Read {
+    /// The cursor that a fault wants on a topic.
+    #[must_use]
+    pub fn cursor(&self, topic: TopicId, resume: Resume) -> Option<(TopicId, u64)> {
+        let (_, window) = self.0.iter().find(|(known, _)| *known == topic)?;
+        Some((topic, window.cursor(resume)?))
+    }
+}
+
+/// Windows read by the clients of a thread: once for each fault, when the first client needs them.
+#[derive(Debug)]
+pub struct Windows {
+    http: Http,
+    read: Mutex<HashMap<u16, Rc<OnceCell<Option<Rc<Read>>>>>>,
+}
+
+impl Windows {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new(http: Http) -> Self {
+        Self { http, read: Mutex::default() }
+    }
+
+    /// The windows at the return from a fault; `None` when the target does not show them, so that
+    /// clients come back with what they have.
+    pub async fn at(&self, fault: u16, target: &Target) -> Option<Rc<Read>> {
+        let cell = Rc::clone(self.read.lock().await.entry(fault).or_default());
+        let read = async {
+            let metrics = target.metrics(&self.http).await.ok()?;
+            Some(Rc::new(Read(windows(&metrics))))
+        };
+        cell.get_or_init(|| read).await.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_cursors_lie_on_either_side_of_floor_and_budget() {
+        let window = Window { oldest: Some(101), head: 500, budget: 300 };
+        let cursor = |resume| window.cursor(resume);
+        assert_eq!((cursor(Resume::BelowFloor), cursor(Resume::AtFloor)), (Some(99), Some(100)));
+        assert_eq!((cursor(Resume::BeyondBudget), cursor(Resume::AtBudget)), (Some(199), Some(200)));
+        assert_eq!(cursor(Resume::Kept), None);
+    }
+
+    #[test]
+    fn the_floor_of_a_topic_pruned_empty_is_its_head() {
+        let window = Window { oldest: None, head: 500, budget: 300 };
+        assert_eq!(window.cursor(Resume::AtFloor), Some(500));
+        assert_eq!(window.cursor(Resume::BelowFloor), Some(499));
+    }
+}
