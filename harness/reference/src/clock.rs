@@ -7,6 +7,11 @@ pub fn unix_s() -> i64 {
     Timestamp::now().as_second()
 }
 
+/// Unix milliseconds, as the journal dates updates.
+pub fn unix_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
 /// Now as the runtime writes times: RFC 3339, UTC, microseconds.
 pub fn rfc3339() -> String {
     rfc3339_of(Timestamp::now())

@@ -1,5 +1,6 @@
 //! Every tunable of the runtime, with the contract's values as defaults.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key, KeyRing};
@@ -137,6 +138,12 @@ pub struct Config {
     pub connections_max: usize,
     /// Workers and runs kept at most; more are refused.
     pub documents_max: usize,
+    /// Directory whose journal is taken up at the start and written while the server runs, so that
+    /// state survives a restart, a kill included; nothing survives when `None`. Revocations and
+    /// counters do not survive either way.
+    pub data_dir: Option<PathBuf>,
+    /// How long a request may take, its body included.
+    pub request_timeout: Duration,
     /// Time between projections of summaries.
     pub projection_every: Duration,
     /// How long a revoked session's joins are refused.
@@ -228,6 +235,8 @@ impl Default for Config {
             header_timeout: Duration::from_secs(60),
             connections_max: 19_000,
             documents_max: 100_000,
+            data_dir: None,
+            request_timeout: Duration::from_secs(30),
             projection_every: Duration::from_millis(50),
             revocation_hold: Duration::from_secs(900),
             revocation_notice: true,

@@ -4,6 +4,11 @@
 //! the authority stores unless the defect says so. Its choices are a function of (seed, defect,
 //! connection, counter) and never of a stream that connections share, so that one connection's
 //! luck does not depend on another's timing.
+//!
+//! To add one: a variant of `Kind` and, at the same place, an entry of [`CATALOGUE`] that names the
+//! rule which must catch it; the act itself, where the contract is kept (`socket/bend.rs` for what is
+//! on its way out, `socket/serve.rs` for subscribes); and a test in `tests/defects_live.rs` that
+//! sees it from a socket, beside a server without it.
 
 mod catalogue;
 mod spec;
@@ -96,7 +101,7 @@ impl Defects {
         unit(self.seed.wrapping_add(1), kind, connection, counter) < 0.5
     }
 
-    /// Whether the defect has chosen this connection, for all of its life.
+    /// Whether the defect has chosen this connection, for all of its life, whatever its `after`.
     pub(crate) fn chose(&self, kind: Kind, connection: u64) -> bool {
         self.get(kind).is_some_and(|armed| unit(self.seed, kind, connection, 0) < armed.probability)
     }

@@ -10,17 +10,20 @@ mod run;
 mod snapshot;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use khala_wire::command::{REVOKE_PATH, TOKEN_PATH, WORKERS_PATH};
 use khala_wire::metrics::METRICS_PATH;
 use tokio_util::task::TaskTracker;
 
+pub use self::operator::TRIM_PATH;
 use crate::shared::Shared;
 use crate::socket::upgrade;
 
@@ -39,6 +42,7 @@ pub struct AppState {
 /// Every route of the runtime.
 pub fn router(state: AppState) -> Router {
     let config = &state.shared.config;
+    let request_timeout = config.request_timeout;
     let payload_max =
         config.publish.iter().map(|limits| limits.payload_bytes_max).max().unwrap_or(0);
     let mut router = Router::new()
@@ -52,7 +56,7 @@ pub fn router(state: AppState) -> Router {
         .route("/internal/v1/khala/topics/{topic}/snapshot", get(snapshot::snapshot))
         .route("/internal/v1/runs", post(run::create))
         .route("/internal/v1/runs/{id}/events", post(run::append))
-        .route(operator::TRIM_PATH, post(operator::trim))
+        .route(TRIM_PATH, post(operator::trim))
         .route(REVOKE_PATH, post(revoke::revoke))
         .route(METRICS_PATH, get(operator::metrics));
     for path in config.all_socket_paths() {
@@ -61,8 +65,15 @@ pub fn router(state: AppState) -> Router {
     router
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(payload_max.saturating_add(BODY_ENVELOPE_BYTES)))
+        .layer(axum::middleware::from_fn_with_state(request_timeout, in_time))
         .layer(axum::middleware::map_response(head_like_a_runtime))
         .with_state(state)
+}
+
+/// Ends a request whose body does not come.
+async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(limit, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }
 
 async fn not_found() -> Response {

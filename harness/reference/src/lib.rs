@@ -28,4 +28,6 @@ mod store;
 mod sync;
 
 pub use config::Config;
+pub use http::TRIM_PATH;
 pub use server::{Handle, RunError, SeedError, Server, StartError};
+pub use store::JournalError;

@@ -21,7 +21,7 @@ use crate::Config;
 use crate::http::{AppState, router};
 use crate::metrics::fanout_metrics;
 use crate::shared::Shared;
-use crate::store::{Draft, project_forever};
+use crate::store::{Draft, JournalError, project_forever};
 
 /// Connections that may wait to be accepted: a storm of reconnects comes in one instant.
 const BACKLOG: i32 = 4096;
@@ -34,11 +34,19 @@ const TRIM_EVERY: Duration = Duration::from_secs(1);
 
 /// The server could not start.
 #[derive(Debug, thiserror::Error)]
-#[error("the reference runtime cannot listen on {addr}: {source}")]
-pub struct StartError {
-    addr: SocketAddr,
-    #[source]
-    source: std::io::Error,
+pub enum StartError {
+    /// The address.
+    #[error("the reference runtime cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What a former run has left.
+    #[error(transparent)]
+    Data(#[from] JournalError),
 }
 
 /// The server ended in another way than it was asked to.
@@ -90,7 +98,7 @@ impl Server {
     /// Listens on an address; port 0 takes a free one. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When the address cannot be listened on, or the data directory cannot be used.
     #[expect(clippy::unused_async, reason = "binding registers with the runtime it is called in")]
     pub async fn bind(addr: SocketAddr, config: Config) -> Result<Self, StartError> {
         let listen = || {
@@ -107,8 +115,13 @@ impl Server {
             let local_addr = listener.local_addr()?;
             Ok((listener, local_addr))
         };
-        let (listener, local_addr) = listen().map_err(|source| StartError { addr, source })?;
-        Ok(Self { listener, local_addr, shared: Arc::new(Shared::new(config)) })
+        let (listener, local_addr) =
+            listen().map_err(|source| StartError::Listen { addr, source })?;
+        let shared = Arc::new(Shared::new(config));
+        if let Some(dir) = &shared.config.data_dir {
+            shared.store.take_up(dir)?;
+        }
+        Ok(Self { listener, local_addr, shared })
     }
 
     /// The address it listens on.

@@ -15,6 +15,7 @@ mod lag;
 mod link;
 mod next;
 mod registry;
+mod serve;
 mod stale;
 mod subscribe;
 mod upgrade;

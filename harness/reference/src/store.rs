@@ -4,37 +4,41 @@
 
 mod authority;
 mod draft;
+mod journal;
 mod log;
 mod projection;
 mod rate;
+mod restore;
 mod run;
 mod worker;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use khala_wire::topic::{KNOWN, TopicId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use authority::{Authority, CommandRefusal};
+use authority::Authority;
+pub use authority::CommandRefusal;
 pub use draft::Draft;
+use journal::Journal;
+pub use journal::JournalError;
 pub use log::{Entry, Range, TopicLog, Window};
 pub use projection::project_forever;
-pub use run::Runs;
 
 use self::rate::Rate;
+use self::run::Runs;
 use crate::config::{Config, TOPICS};
 use crate::sync::lock;
 
 /// Logs, authority and bell of one server.
 pub struct Store {
     logs: [TopicLog; TOPICS],
-    /// Documents that commands change.
-    pub authority: Mutex<Authority>,
-    /// Runs that commands change.
-    pub runs: Mutex<Runs>,
+    authority: Mutex<Authority>,
+    runs: Mutex<Runs>,
     rates: Mutex<[Rate; TOPICS]>,
+    journal: Arc<Journal>,
     bell: watch::Sender<()>,
 }
 
@@ -42,16 +46,23 @@ impl Store {
     /// Empty logs.
     pub fn new(config: &Config) -> Self {
         let mut topics = (0_u8..).map(TopicId);
+        let journal = Arc::new(Journal::default());
         Self {
             logs: KNOWN.map(|_| {
                 let topic = topics.next().expect("there are fewer than 256 known topics");
-                TopicLog::new(topic, *config.limits(topic))
+                TopicLog::new(topic, *config.limits(topic), Arc::clone(&journal))
             }),
             authority: Mutex::new(Authority::new(config.documents_max)),
-            runs: Mutex::default(),
+            runs: Mutex::new(Runs::new(config.documents_max)),
+            journal,
             rates: Mutex::default(),
             bell: watch::Sender::new(()),
         }
+    }
+
+    /// Whether something that was acknowledged could not be recorded.
+    pub fn journal_failed(&self) -> bool {
+        self.journal.failed()
     }
 
     /// Takes one publish from a topic's second, or says how long to wait.

@@ -10,7 +10,7 @@ use khala_wire::command::{TOKEN_PATH, WORKERS_PATH, worker_snapshot_path, worker
 use khala_wire::metrics::{FanoutMetrics, METRICS_PATH};
 use khala_wire::signature::{self, SIGNATURE_HEADER, SignedPayload};
 use khala_wire::snapshot::{Snapshot, snapshot_path};
-use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS, WORKER_SUMMARIES};
+use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::json;
 
 use support::{
@@ -237,5 +237,113 @@ async fn snapshots_are_refused_without_token_scope_or_support() {
     assert_eq!(ask(WORKER_SUMMARIES, &[WORKER_EVENTS]).await, (403, "missing_scope".into()));
     assert_eq!(ask("nope", &[WORKER_EVENTS]).await, (403, "forbidden_topic".into()));
     assert_eq!(ask(WORKER_EVENTS, &[WORKER_EVENTS]).await, (404, "snapshot_unsupported".into()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn publishing_too_fast_is_refused_with_a_time_to_wait() {
+    let mut config = Config::default();
+    config.publish[2].per_second = Some(3);
+    let running = start(config).await;
+    create_worker(running.addr, "w").await;
+    let path = khala_wire::command::worker_events_path("w");
+    let event = json!({"event": {"event_type": "e", "payload": {}}});
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = post(running.addr, &path, &event).await;
+        if answer.status == 429 {
+            break answer.json();
+        }
+        assert_eq!(answer.status, 202);
+        accepted += 1;
+        assert!(accepted < 1_000, "no machine takes a third of a second for each of these");
+    };
+    assert!(accepted >= 3);
+    assert_eq!(refused["error"], "khala_publish_rate_limited");
+    assert_eq!(refused["max_publish_per_second"], 3);
+    assert_eq!(refused["topic_class"], "codex_worker_events");
+    let wait = refused["retry_after_ms"].as_u64().expect("a number");
+    assert!((1..=1_001).contains(&wait));
+    tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+    assert_eq!(post(running.addr, &path, &event).await.status, 202);
+    let window = &running.handle.metrics().topic_windows[2];
+    assert_eq!(window.publish_rate_limited_count, 1);
+    assert_eq!(window.last_violation_reason.as_deref(), Some("khala_publish_rate_limited"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_grows_and_its_summary_reaches_subscribers() {
+    let running = start(Config::default()).await;
+    let mut client = Client::open(running.addr, "s", &[RUN_SUMMARIES]).await;
+    join(&mut client).await;
+    subscribe(&mut client, &json!({"topics": [RUN_SUMMARIES]})).await;
+    let answer = post(running.addr, "/internal/v1/runs", &json!({"metadata": {"k": 1}})).await;
+    assert_eq!(answer.status, 201);
+    let run = answer.json()["run"].clone();
+    assert_eq!(run["events"][0]["event_type"], "run.started");
+    let id = run["id"].as_str().expect("an id");
+    let path = format!("/internal/v1/runs/{id}/events");
+    let event = json!({"event_type": "run.progress", "payload": {"p": 1}, "idempotency_key": "a"});
+    for _ in 0..2 {
+        let answer = post(running.addr, &path, &event).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.json()["run"]["events"].as_array().map(Vec::len), Some(2));
+    }
+    let conflict = json!({"event_type": "e", "payload": {}, "expected_previous_seq": 9});
+    assert_eq!(post(running.addr, &path, &conflict).await.status, 409);
+    let mut heard = Heard::default();
+    let last = |heard: &Heard| heard.updates.last().is_some_and(|u| u["doc_version"] == 2);
+    heard.until(&mut client, last).await;
+    let summary = &heard.updates.last().expect("heard")["payload"];
+    assert_eq!((&summary["run_id"], &summary["metadata"]), (&run["id"], &json!({"k": 1})));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_trim_makes_old_cursors_stale_and_needs_the_operator() {
+    let running = start(Config { admin_token: Some("admin".into()), ..Config::default() }).await;
+    create_worker(running.addr, "w").await;
+    for n in 2..=5 {
+        publish(running.addr, "w", &json!({"n": n})).await;
+    }
+    let trim = async |topic: &str, bearer: &str| {
+        let headers = [("authorization", bearer)];
+        let body = json!({"topic": topic, "keep": 2}).to_string();
+        request(running.addr, "POST", khala_reference::TRIM_PATH, &headers, &body).await
+    };
+    assert_eq!(trim(WORKER_EVENTS, "Bearer nobody").await.status, 401);
+    assert_eq!(trim("nope", "Bearer admin").await.status, 404);
+    let data = trim(WORKER_EVENTS, "Bearer admin").await.json()["data"].clone();
+    assert_eq!((&data["pruned"], &data["oldest_sequence"]), (&json!(3), &json!(4)));
+
+    let mut client = Client::open(running.addr, "s", &[WORKER_EVENTS]).await;
+    join(&mut client).await;
+    let resume = json!({"topics": [WORKER_EVENTS], "resume_after": {WORKER_EVENTS: 2}});
+    subscribe(&mut client, &resume).await;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        events.push(client.frame().await.2);
+    }
+    assert_eq!(events, ["sync:error", "sync:frame", "phx_reply"]);
+    let window = &running.handle.metrics().topic_windows[2];
+    assert_eq!(window.stale_cursor_retention_floor_count, 1);
+    assert_eq!(window.last_violation_reason.as_deref(), Some("retention_floor_breach"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_body_does_not_come_is_ended() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let request_timeout = std::time::Duration::from_millis(200);
+    let running = start(Config { request_timeout, ..Config::default() }).await;
+    let mut stream = tokio::net::TcpStream::connect(running.addr).await.expect("connects");
+    let head = format!("POST {WORKERS_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.expect("sends");
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(support::PATIENCE, stream.read_exact(&mut answer));
+    read.await.expect("in time").expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 408");
     running.stop().await;
 }

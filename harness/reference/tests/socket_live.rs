@@ -5,8 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use khala_reference::Config;
 use khala_reference::config::Compatibility;
+use khala_reference::{Config, Server};
 use khala_wire::command::REVOKE_PATH;
 use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::json;
@@ -215,4 +215,48 @@ async fn a_cursor_beyond_head_waits_for_it() {
     heard.until(&mut client, |heard| heard.updates.len() == 2).await;
     assert_eq!(heard.watermarks(), [3, 4]);
     running.stop().await;
+}
+
+/// A kill and a restart on the same port and directory: cursors go on, and nothing that was
+/// acknowledged is missing.
+#[test]
+fn a_killed_server_goes_on_where_it_was() {
+    let dir = std::env::temp_dir().join(format!("khala-live-{}", std::process::id()));
+    let config = || Config { data_dir: Some(dir.clone()), ..Config::default() };
+    let ours = tokio::runtime::Runtime::new().expect("a runtime");
+    let theirs = tokio::runtime::Runtime::new().expect("a runtime");
+    let running = theirs.block_on(start(config()));
+    let addr = running.addr;
+    let mut client = ours.block_on(async {
+        create_worker(addr, "w").await;
+        publish(addr, "w", &json!({"n": 2})).await;
+        let mut client = Client::open(addr, "s", &[WORKER_EVENTS]).await;
+        join(&mut client).await;
+        client
+    });
+    theirs.shutdown_background();
+    ours.block_on(async {
+        assert!(matches!(client.next().await, Came::Gone), "a kill says nothing");
+        let server = loop {
+            // The killed one's tasks end by and by; until then the port is taken.
+            match Server::bind(addr, config()).await {
+                Ok(server) => break server,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        let shutdown = tokio_util::sync::CancellationToken::new();
+        let again = tokio::spawn(server.run(shutdown.clone()));
+        assert_eq!(publish(addr, "w", &json!({"n": 3})).await["seq"], 3);
+        let mut client = Client::open(addr, "s", &[WORKER_EVENTS]).await;
+        join(&mut client).await;
+        let resume = json!({"topics": [WORKER_EVENTS], "resume_after": {WORKER_EVENTS: 1}});
+        subscribe(&mut client, &resume).await;
+        let mut heard = Heard::default();
+        heard.until(&mut client, |heard| heard.replied("s")).await;
+        assert_eq!(heard.watermarks(), [2, 3]);
+        drop(client);
+        shutdown.cancel();
+        again.await.expect("does not panic").expect("stops in order");
+    });
+    std::fs::remove_dir_all(&dir).expect("there");
 }

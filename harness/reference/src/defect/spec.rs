@@ -12,6 +12,8 @@ pub struct DefectSpec {
     /// Share of the opportunities that are taken, in (0, 1].
     pub probability: f64,
     /// The first opportunity, counted from 1 over the whole server, at which the defect may act.
+    /// Defects that choose connections for life (`corrupt_payload`, `no_slow_eviction`) have no
+    /// opportunities to count, and act from the start.
     pub after: u64,
 }
 

@@ -33,10 +33,14 @@ pub async fn healthz() -> Response {
     Json(json!({"service": "khala-reference", "status": "ok"})).into_response()
 }
 
-/// `GET /readyz`: 503 once the server is stopping.
+/// `GET /readyz`: 503 once the server is stopping, or cannot record what it acknowledges.
 pub async fn readyz(State(AppState { shared, .. }): State<AppState>) -> Response {
     if shared.stopping() {
         let body = Json(json!({"ready": false, "status": "stopping"}));
+        return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    }
+    if shared.store.journal_failed() {
+        let body = Json(json!({"ready": false, "status": "journal_failed"}));
         return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     }
     Json(json!({"ready": true, "status": "ready"})).into_response()

@@ -12,7 +12,6 @@ use super::AppState;
 use super::answer::{Answer, read_body};
 use super::command::signed;
 use super::limit::{within_payload, within_rate};
-use crate::sync::lock;
 
 /// Class of a run's topic among the publish limits.
 const CLASS: &str = "run_events";
@@ -25,7 +24,7 @@ pub async fn create(
 ) -> Answer {
     signed(&shared, &headers)?;
     let command: CreateRun = if body.is_empty() { CreateRun::default() } else { read_body(&body)? };
-    let run = lock(&shared.store.runs).create(command, shared.config.documents_max)?;
+    let run = shared.store.create_run(command)?;
     Ok((StatusCode::CREATED, Json(RunEnvelope { run })).into_response())
 }
 
@@ -40,6 +39,6 @@ pub async fn append(
     let event: AppendRunEvent = read_body(&body)?;
     within_payload(&shared, RUN_SUMMARIES, event.payload.to_string().len())?;
     within_rate(&shared, RUN_SUMMARIES, CLASS)?;
-    let run = lock(&shared.store.runs).append(&id, event)?;
+    let run = shared.store.append_run(&id, event)?;
     Ok(Json(RunEnvelope { run }).into_response())
 }

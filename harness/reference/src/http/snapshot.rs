@@ -15,8 +15,9 @@ use khala_wire::topic::TopicId;
 use super::AppState;
 use super::answer::{Refused, bearer};
 use crate::clock;
+use crate::defect::Kind;
 use crate::shared::Shared;
-use crate::store::{Entry, TopicLog};
+use crate::store::{Entry, TopicLog, Window};
 use crate::sync::lock;
 
 /// `GET /internal/v1/khala/topics/{topic}/snapshot`
@@ -76,10 +77,21 @@ fn encoded(shared: &Shared, topic: TopicId) -> Result<Bytes, serde_json::Error> 
     {
         return Ok(body.clone());
     }
-    let snapshot = of(log);
+    let mut snapshot = of(log);
+    if shared.defects.acts_every(Kind::SnapshotOld) {
+        snapshot.head_watermark = too_old(log);
+        return serde_json::to_vec(&snapshot).map(Bytes::from);
+    }
     let body = Bytes::from(serde_json::to_vec(&snapshot)?);
     *kept = Some((snapshot.head_watermark, body.clone()));
     Ok(body)
+}
+
+/// Defect `snapshot_old`: a watermark that cannot be resumed from, if there is one.
+fn too_old(log: &TopicLog) -> u64 {
+    let Window { floor, head, .. } = log.window();
+    let over_budget = head.saturating_sub(log.limits().replay_budget_events + 1);
+    if floor > 0 { floor - 1 } else { over_budget }
 }
 
 /// Every document at its latest version, and the head they belong to, read together.

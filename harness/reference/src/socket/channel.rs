@@ -92,6 +92,8 @@ pub struct Channel {
     pub next_tick: Instant,
     /// Strikes.
     pub lag: Lag,
+    /// Defect `no_slow_eviction`: it is never struck.
+    pub spared: bool,
     /// Choices that defects have made on this channel.
     pub choices: u64,
     deferred: VecDeque<(Instant, Request)>,
@@ -112,6 +114,7 @@ impl Channel {
             alive_at: now,
             next_tick: now + heartbeat_every,
             lag: Lag::default(),
+            spared: false,
             choices: 0,
             deferred: VecDeque::new(),
         }
@@ -150,6 +153,9 @@ impl Channel {
     /// Judges the channel after its socket has refused bytes for `refused`, and counts what comes
     /// of it.
     pub fn judge(&mut self, shared: &Shared, refused: Duration) {
+        if self.spared {
+            return;
+        }
         let mut depths = [0; TOPICS];
         for ((depth, tail), log) in depths.iter_mut().zip(&self.tails).zip(shared.store.logs()) {
             *depth = tail.as_ref().map_or(0, |tail| tail.depth(log.head()));

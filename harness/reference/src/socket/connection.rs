@@ -23,6 +23,9 @@ use super::registry::Open;
 use super::upgrade::Principal;
 use crate::shared::Shared;
 
+/// The write time-out of a connection that the defect `no_slow_eviction` spares.
+const FOR_EVER: Duration = Duration::from_secs(7 * 86_400);
+
 /// A connection after its upgrade.
 pub struct Connection {
     pub(super) link: Link,
@@ -38,7 +41,11 @@ impl Connection {
     pub fn new(socket: WebSocket, shared: Arc<Shared>, principal: Principal, vsn: Vsn) -> Self {
         let open = shared.sockets.enter(&principal);
         let link = Link::new(socket, Arc::clone(&shared));
-        Self { link, shared, principal, vsn, channel: None, open }
+        let mut connection = Self { link, shared, principal, vsn, channel: None, open };
+        if connection.spared() {
+            connection.link.write_timeout = FOR_EVER;
+        }
+        connection
     }
 
     /// Serves the connection to its end.

@@ -16,6 +16,7 @@ use super::compat;
 use super::connection::{Connection, reauth_required};
 use super::end::End;
 use super::subscribe::{self, Refusal};
+use crate::defect::Kind;
 
 impl Connection {
     /// Answers one message.
@@ -78,7 +79,8 @@ impl Connection {
         }
         let every = self.shared.config.heartbeat_push_every;
         let join_ref = frame.join_ref.map(ToOwned::to_owned);
-        let channel = Channel::new(join_ref, &principal.session, every, now);
+        let mut channel = Channel::new(join_ref, &principal.session, every, now);
+        channel.spared = self.spared();
         let joined = Joined {
             allowed_topics: principal.allowed_topics(),
             current_watermarks: Vec::new(),
@@ -139,9 +141,14 @@ impl Connection {
             Ok(topics) => topics,
             Err(refusal) => return self.refuse(frame.msg_ref, refusal).await,
         };
+        let haunted = self.chooses(Kind::AfterUnsubscribe);
         let Some(channel) = &mut self.channel else { return Ok(()) };
         for topic in topics {
-            *channel.tail(topic) = None;
+            let slot = channel.tail(topic);
+            match slot {
+                Some(tail) if haunted => tail.ghost = true,
+                _ => *slot = None,
+            }
             self.open.set_sent(topic, None);
         }
         channel.alive_at = Instant::now();

@@ -54,8 +54,8 @@ impl Lag {
         self.notices.push(notice(topic, depth, limits.queue_limit, self.evicted));
     }
 
-    /// Evicts at once: retention has taken what the consumer had yet to be sent.
-    pub fn overrun(&mut self, topic: TopicId, depth: u64, limits: &SlowConsumer) {
+    /// Evicts at once, as when retention has taken what the consumer had yet to be sent.
+    pub fn evict(&mut self, topic: TopicId, depth: u64, limits: &SlowConsumer) {
         if !self.evicted {
             self.evicted = true;
             self.notices.push(notice(topic, depth, limits.queue_limit, true));
@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn being_overrun_by_retention_evicts_at_once() {
         let mut lag = Lag::default();
-        lag.overrun(TopicId(2), 9, &LIMITS);
-        lag.overrun(TopicId(2), 9, &LIMITS);
+        lag.evict(TopicId(2), 9, &LIMITS);
+        lag.evict(TopicId(2), 9, &LIMITS);
         assert!(lag.evicted());
         assert_eq!(actions(&mut lag), ["disconnect"]);
     }

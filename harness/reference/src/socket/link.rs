@@ -38,6 +38,8 @@ pub struct Link {
     bell: watch::Receiver<()>,
     timer: std::pin::Pin<Box<Sleep>>,
     shared: Arc<Shared>,
+    /// A write that makes no end for this long gives the socket up.
+    pub write_timeout: Duration,
     /// Last traffic in either direction.
     pub traffic_at: Instant,
 }
@@ -47,7 +49,9 @@ impl Link {
     pub fn new(ws: WebSocket, shared: Arc<Shared>) -> Self {
         let now = Instant::now();
         let bell = shared.store.listen();
-        Self { ws, bell, timer: Box::pin(sleep_until(now)), shared, traffic_at: now }
+        let write_timeout = shared.config.write_timeout;
+        let timer = Box::pin(sleep_until(now));
+        Self { ws, bell, timer, shared, write_timeout, traffic_at: now }
     }
 
     /// Marks the bell as heard: what rings from now on wakes the next [`Link::wait`]. Heads and
@@ -105,7 +109,7 @@ impl Link {
             Poll::Pending => {
                 let started = Instant::now();
                 let mut asked = started;
-                let mut deadline = started + self.shared.config.write_timeout;
+                let mut deadline = started + self.write_timeout;
                 let mut end = End::WriteTimeout;
                 loop {
                     let tick = (Instant::now() + STUCK_TICK).min(deadline);

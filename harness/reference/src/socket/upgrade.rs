@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
@@ -13,20 +14,41 @@ use axum::response::{IntoResponse as _, Response};
 use khala_wire::Vsn;
 use khala_wire::token::{Claims, Deny};
 use khala_wire::topic::KNOWN;
-use serde::Deserialize;
 
 use super::connection::Connection;
 use crate::clock;
 use crate::http::AppState;
 
+/// Query of a connect as it stands: a parameter may come twice.
+type Pairs = Query<Vec<(String, String)>>;
+
 /// Query parameters of a connect.
-#[derive(Debug, Default, Deserialize)]
-pub struct ConnectParams {
+#[derive(Debug, Default)]
+struct ConnectParams {
     token: Option<String>,
     vsn: Option<String>,
     client_build_id: Option<String>,
     protocol_version: Option<String>,
     schema_version: Option<String>,
+}
+
+impl ConnectParams {
+    /// Of a parameter that comes twice, the last counts.
+    fn of(pairs: Vec<(String, String)>) -> Self {
+        let mut params = Self::default();
+        for (name, value) in pairs {
+            let slot = match &*name {
+                "token" => &mut params.token,
+                "vsn" => &mut params.vsn,
+                "client_build_id" => &mut params.client_build_id,
+                "protocol_version" => &mut params.protocol_version,
+                "schema_version" => &mut params.schema_version,
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        params
+    }
 }
 
 /// Who a socket belongs to.
@@ -64,10 +86,10 @@ pub struct ClientVersions {
 /// `GET` of a socket path.
 pub async fn upgrade(
     State(AppState { shared, tasks }): State<AppState>,
-    params: Result<Query<ConnectParams>, axum::extract::rejection::QueryRejection>,
+    params: Result<Pairs, QueryRejection>,
     ws: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let params = params.map(|Query(params)| params).unwrap_or_default();
+    let params = params.map(|Query(pairs)| ConnectParams::of(pairs)).unwrap_or_default();
     let (principal, vsn) = match admit(&shared.config.sync_keys, params, clock::unix_s()) {
         Ok(admitted) => admitted,
         Err(reason) => {

@@ -4,10 +4,12 @@
 //! worker's seqs is the order of the topic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use khala_wire::topic::{TopicId, WORKER_EVENTS};
 use serde_json::value::RawValue;
 
+use super::journal::{RecordRef, Write};
 use super::worker::{Worker, WorkerDocument, WorkerEvent, event_key};
 use super::{Draft, Store};
 use crate::clock;
@@ -68,6 +70,36 @@ impl Authority {
     }
 }
 
+impl Authority {
+    /// Takes back a worker that the journal has recorded.
+    pub fn restore(&mut self, worker: Worker) {
+        self.workers.insert(worker.id().to_owned(), worker);
+    }
+
+    /// Shows an event that the log has and the worker's record has not.
+    pub fn catch_up(&mut self, id: &str, seq: u64, event_type: &str, occurred_at: &str) {
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.latest_seq < seq
+        {
+            worker.latest_seq = seq;
+            worker.show(seq, event_type, occurred_at);
+        }
+    }
+
+    /// Marks the workers whose document is behind, `shown` telling the version that was projected.
+    pub fn mark_unprojected(&mut self, shown: impl Fn(&str) -> Option<u64>) {
+        let behind =
+            |worker: &&Worker| shown(&worker.document_key()).unwrap_or(0) < worker.shown_seq();
+        let behind = self.workers.values().filter(behind).map(|worker| worker.id().to_owned());
+        self.changed.extend(behind);
+    }
+
+    /// The workers as records.
+    pub fn rewrite(&self, write: &mut Write<'_>) -> io::Result<()> {
+        self.workers.values().try_for_each(|worker| write(&RecordRef::Worker { worker }))
+    }
+}
+
 impl Store {
     /// Creates a worker. Returns its latest seq as of the answer, its status, and whether it was
     /// there already.
@@ -90,7 +122,9 @@ impl Store {
         if authority.workers.len() >= authority.documents_max {
             return Err(CommandRefusal::Full);
         }
-        authority.workers.insert(id.to_owned(), Worker::new(id, workspace_ref, user));
+        let worker = Worker::new(id, workspace_ref, user);
+        self.journal.write(&RecordRef::Worker { worker: &worker });
+        authority.workers.insert(id.to_owned(), worker);
         let payload = serde_json::value::to_raw_value(&serde_json::json!({"status": "running"}))
             .map_err(|_| CommandRefusal::Invalid)?;
         self.accept(&mut authority, id, "worker.started", &payload, false)?;
@@ -137,6 +171,7 @@ impl Store {
         let stopped = self.accept(&mut authority, id, "worker.stopped", &payload, false)?;
         if let Some(worker) = authority.workers.get_mut(id) {
             worker.stop(&stopped.occurred_at);
+            self.journal.write(&RecordRef::Worker { worker });
         }
         drop(authority);
         self.ring();
@@ -172,6 +207,7 @@ impl Store {
             let events = TopicId::of(WORKER_EVENTS).expect("worker events are a known topic");
             self.log(events).append(draft);
         }
+        self.journal.write(&RecordRef::Worker { worker });
         Ok(Published { seq, occurred_at })
     }
 }

@@ -4,6 +4,7 @@
 //! entries are the watermarks `head - len + 1 ..= head`, without a hole.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -13,6 +14,8 @@ use khala_wire::topic::TopicId;
 use tokio::time::Instant;
 
 use super::Draft;
+use super::journal::{Journal, RecordRef, Write};
+use crate::clock;
 use crate::config::TopicLimits;
 use crate::sync::{read, write};
 
@@ -90,6 +93,7 @@ impl Inner {
 pub struct TopicLog {
     topic: TopicId,
     limits: TopicLimits,
+    journal: Arc<Journal>,
     /// Copy of the head for those who only ask whether there is something new.
     head: AtomicU64,
     inner: RwLock<Inner>,
@@ -97,8 +101,8 @@ pub struct TopicLog {
 
 impl TopicLog {
     /// An empty log.
-    pub fn new(topic: TopicId, limits: TopicLimits) -> Self {
-        Self { topic, limits, head: AtomicU64::new(0), inner: RwLock::default() }
+    pub fn new(topic: TopicId, limits: TopicLimits, journal: Arc<Journal>) -> Self {
+        Self { topic, limits, journal, head: AtomicU64::new(0), inner: RwLock::default() }
     }
 
     /// Its topic.
@@ -126,7 +130,15 @@ impl TopicLog {
         let mut inner = write(&self.inner);
         let watermark = inner.head + 1;
         let update = draft.at(self.topic.name(), watermark);
-        let entry = Arc::new(Entry { update, at: Instant::now() });
+        // Under the lock: the journal has the order of the log.
+        self.journal.write(&RecordRef::Update { at_ms: clock::unix_ms(), update: &update });
+        self.enter(&mut inner, update, Instant::now());
+        watermark
+    }
+
+    fn enter(&self, inner: &mut Inner, update: Update, at: Instant) {
+        let watermark = update.watermark;
+        let entry = Arc::new(Entry { update, at });
         if self.topic.kind() == TopicKind::State {
             inner.documents.insert(entry.update.doc_key.clone(), Arc::clone(&entry));
         }
@@ -136,7 +148,6 @@ impl TopicLog {
         }
         inner.head = watermark;
         self.head.store(watermark, Ordering::Release);
-        watermark
     }
 
     /// Moves an empty log's head, as if everything up to there had been pruned. Says whether it
@@ -148,14 +159,20 @@ impl TopicLog {
         }
         inner.head = head;
         self.head.store(head, Ordering::Release);
+        self.record_floor(&inner);
         true
+    }
+
+    fn record_floor(&self, inner: &Inner) {
+        let floor = inner.window().floor;
+        self.journal.write(&RecordRef::Floor { topic: self.topic.name(), floor });
     }
 
     /// Prunes to the newest `keep` entries; returns how many went.
     pub fn trim_to(&self, keep: usize) -> usize {
         let mut inner = write(&self.inner);
         let surplus = inner.entries.len().saturating_sub(keep);
-        inner.entries.drain(..surplus);
+        self.prune(&mut inner, surplus);
         surplus
     }
 
@@ -167,8 +184,15 @@ impl TopicLog {
             .iter()
             .take_while(|entry| now.duration_since(entry.at) > self.limits.retain_for)
             .count();
-        inner.entries.drain(..aged);
+        self.prune(&mut inner, aged);
         aged
+    }
+
+    fn prune(&self, inner: &mut Inner, oldest: usize) {
+        if oldest > 0 {
+            inner.entries.drain(..oldest);
+            self.record_floor(inner);
+        }
     }
 
     /// The batch after a position: up to `count` updates, cut after `bytes` of JSON.
@@ -214,6 +238,56 @@ impl TopicLog {
         versions.next().map(|_| Arc::clone(oldest))
     }
 
+    /// Takes back an update that the journal has recorded. One that does not follow the head is
+    /// passed over: a log has no holes.
+    pub fn restore(&self, update: Update, at: Instant) {
+        let mut inner = write(&self.inner);
+        if update.watermark == inner.head + 1 {
+            self.enter(&mut inner, update, at);
+        }
+    }
+
+    /// Takes back a document whose update was pruned.
+    pub fn restore_document(&self, update: Update) {
+        let mut inner = write(&self.inner);
+        let entry = Arc::new(Entry { update, at: Instant::now() });
+        inner.documents.insert(entry.update.doc_key.clone(), entry);
+    }
+
+    /// Takes back a floor: what lies at or below it was pruned.
+    pub fn restore_floor(&self, floor: u64) {
+        let mut inner = write(&self.inner);
+        let pruned = floor.saturating_sub(inner.window().floor);
+        let pruned = usize::try_from(pruned).unwrap_or(usize::MAX).min(inner.entries.len());
+        inner.entries.drain(..pruned);
+        if inner.entries.is_empty() {
+            inner.head = inner.head.max(floor);
+            self.head.store(inner.head, Ordering::Release);
+        }
+    }
+
+    /// The latest version of one document.
+    pub fn document_version(&self, key: &str) -> Option<u64> {
+        read(&self.inner).documents.get(key).map(|entry| entry.update.doc_version)
+    }
+
+    /// The log as records: floor, documents that were pruned, updates.
+    pub fn rewrite(&self, write: &mut Write<'_>) -> io::Result<()> {
+        let inner = read(&self.inner);
+        let floor = inner.window().floor;
+        write(&RecordRef::Floor { topic: self.topic.name(), floor })?;
+        for entry in inner.documents.values().filter(|entry| entry.update.watermark <= floor) {
+            write(&RecordRef::Document { update: &entry.update })?;
+        }
+        let (now, now_ms) = (Instant::now(), clock::unix_ms());
+        for entry in &inner.entries {
+            let age_ms = now.saturating_duration_since(entry.at).as_millis();
+            let at_ms = now_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX));
+            write(&RecordRef::Update { at_ms, update: &entry.update })?;
+        }
+        Ok(())
+    }
+
     /// The latest version of every document, with the head it belongs to.
     pub fn documents(&self) -> (u64, Vec<Arc<Entry>>) {
         let inner = read(&self.inner);
@@ -236,7 +310,7 @@ mod tests {
             retain_for: Duration::from_secs(60),
             replay_budget_events: 5,
         };
-        let log = TopicLog::new(topic, limits);
+        let log = TopicLog::new(topic, limits, Arc::default());
         for n in 1..=events {
             log.append(draft(&format!("doc:{}", n % 3), n, 10));
         }

@@ -27,7 +27,8 @@ pub async fn project_forever(store: Arc<Store>, every: Duration, stop: Cancellat
     }
 }
 
-fn project(store: &Store) {
+/// Projects what has changed.
+pub fn project(store: &Store) {
     let workers = lock(&store.authority).take_changed();
     let runs = lock(&store.runs).take_changed();
     if workers.is_empty() && runs.is_empty() {

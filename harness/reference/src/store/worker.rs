@@ -1,13 +1,13 @@
 //! A codex worker: its state, and the two documents that the topics carry of it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::clock;
 
 /// A worker as the authority keeps it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Worker {
     id: String,
     /// Events accepted so far, and so the seq of the last one.
@@ -41,6 +41,16 @@ impl Worker {
             updated_at: now,
             workspace_ref,
         }
+    }
+
+    /// The worker's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Seq of the last event that its document shows.
+    pub fn shown_seq(&self) -> u64 {
+        self.shown_seq
     }
 
     /// `running` or `stopped`.

@@ -1,0 +1,205 @@
+//! Serving a subscribe: staleness, replay, reply.
+
+use khala_wire::TopicKind;
+use khala_wire::cursor::TopicWatermark;
+use khala_wire::payload::{StaleCursor, Status, Subscribed};
+use khala_wire::topic::TopicId;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::channel::Tail;
+use super::connection::Connection;
+use super::deliver::Turn;
+use super::end::End;
+use super::next::Mode;
+use super::stale;
+use super::subscribe::Request;
+use crate::defect::Kind;
+
+/// How the replay of one topic ended.
+enum Replayed {
+    /// At the head; the watermark.
+    To(u64),
+    /// Retention took what was yet to be replayed.
+    Overrun,
+    /// The channel did not survive it.
+    Gone,
+}
+
+/// What defects do to one subscribe.
+#[derive(Clone, Copy, Default)]
+struct Twist {
+    /// `early_replay_complete`
+    early: bool,
+    /// `drop_on_reconnect`
+    lossy: bool,
+    /// `tail_during_replay`
+    tail_first: bool,
+}
+
+impl Connection {
+    /// Takes a subscribe that may be served, unless a cursor is stale.
+    pub(super) async fn subscribe(&mut self, request: Request) -> Result<(), End> {
+        if let Some(stale) = self.staleness(&request) {
+            return self.refuse_stale(request.msg_ref.as_deref(), &stale).await;
+        }
+        if self.takes(Kind::SlowRecovery, &request)
+            && let Some(channel) = &mut self.channel
+        {
+            channel.alive_at = Instant::now();
+            let due = Instant::now() + self.shared.config.defect_times.slow_recovery;
+            return match channel.defer(due, request) {
+                Ok(()) => Ok(()),
+                Err(request) => self.serve_subscribe(request).await,
+            };
+        }
+        self.serve_subscribe(request).await
+    }
+
+    /// What is stale about a subscribe, as the client is to be told.
+    fn staleness(&mut self, request: &Request) -> Option<StaleCursor> {
+        let cursors = request.cursors();
+        match stale::check(&self.shared, &cursors) {
+            Some(found)
+                if stale::is_below_floor(&found) && self.takes(Kind::IgnoreFloor, request) =>
+            {
+                None
+            }
+            Some(found) if self.takes(Kind::WrongReason, request) => Some(stale::misname(found)),
+            None if self.takes(Kind::AlwaysStale, request) => {
+                Some(stale::pretend(&self.shared, &cursors))
+            }
+            verdict => verdict,
+        }
+    }
+
+    async fn refuse_stale(
+        &mut self,
+        msg_ref: Option<&RawValue>,
+        stale: &StaleCursor,
+    ) -> Result<(), End> {
+        stale::count(&self.shared, stale);
+        let topic = stale.stale_topics.first().map_or("sync.unspecified", |first| &*first.topic);
+        let mut frames = Vec::with_capacity(3);
+        match self.error_pushes(topic, stale) {
+            Ok(pushes) => frames.extend(pushes),
+            Err(error) => tracing::error!(%error, "a stale_cursor does not serialise"),
+        }
+        frames.push(self.reply(msg_ref, Status::Error, stale));
+        self.send(frames).await
+    }
+
+    /// Replays, then answers.
+    pub(super) async fn serve_subscribe(&mut self, request: Request) -> Result<(), End> {
+        let twist = Twist {
+            early: self.takes(Kind::EarlyReplayComplete, &request),
+            lossy: self.takes(Kind::DropOnReconnect, &request),
+            tail_first: self.takes(Kind::TailDuringReplay, &request),
+        };
+        let mut answered = Vec::with_capacity(request.topics.len());
+        for (topic, cursor) in &request.topics {
+            let Some(start) = self.begin(*topic, *cursor, twist) else { return Ok(()) };
+            let watermark = if twist.early {
+                start.max(self.shared.store.log(*topic).head())
+            } else {
+                if twist.tail_first && cursor.is_some() {
+                    self.send_head(*topic, start).await?;
+                }
+                match self.replay(*topic, *cursor, request.batch_size).await? {
+                    Replayed::To(watermark) => watermark,
+                    Replayed::Gone => return Ok(()),
+                    Replayed::Overrun => return self.abandon(&request).await,
+                }
+            };
+            answered.push(TopicWatermark { topic: topic.name().to_owned(), watermark });
+        }
+        let unanswered = self.chooses(Kind::NeverReplayComplete);
+        let Some(channel) = &mut self.channel else { return Ok(()) };
+        channel.alive_at = Instant::now();
+        if unanswered {
+            return Ok(());
+        }
+        let response = Subscribed {
+            topics: answered.iter().map(|entry| entry.topic.clone()).collect(),
+            current_watermarks: answered,
+            subscription_id: channel.subscription_id.clone(),
+        };
+        let reply = self.reply(request.msg_ref.as_deref(), Status::Ok, response);
+        self.send([reply]).await
+    }
+
+    /// Subscribes to a topic; returns the watermark after which it is replayed.
+    fn begin(&mut self, topic: TopicId, cursor: Option<u64>, twist: Twist) -> Option<u64> {
+        let channel = self.channel.as_mut()?;
+        let window = self.shared.store.log(topic).window();
+        let own = channel.tail(topic).as_ref().filter(|tail| !tail.ghost);
+        let own = own.map_or(0, |tail| tail.sent);
+        let ignores_floor = self.shared.defects.armed(Kind::IgnoreFloor);
+        let start = match cursor {
+            Some(cursor) if ignores_floor => cursor.max(window.floor),
+            Some(cursor) => cursor,
+            // Without a cursor nothing is stale: what retention has taken is passed over.
+            None => own.max(window.floor),
+        };
+        let mut tail = Tail::new(start, window.head);
+        tail.drop_next = twist.lossy && cursor.is_some() && topic.kind() == TopicKind::Stream;
+        if twist.early {
+            let lead = self.shared.config.defect_times.early_reply_lead;
+            tail.paused_until = Some(Instant::now() + lead);
+        }
+        *channel.tail(topic) = Some(tail);
+        self.open.set_sent(topic, Some(start));
+        Some(start)
+    }
+
+    /// Sends a topic up to its head.
+    async fn replay(
+        &mut self,
+        topic: TopicId,
+        cursor: Option<u64>,
+        batch_size: u64,
+    ) -> Result<Replayed, End> {
+        loop {
+            match self.turn(topic, batch_size, Mode::Replay).await? {
+                Turn::Sent => {}
+                Turn::Idle => {
+                    let tail = self.channel.as_mut().and_then(|it| it.tail(topic).as_ref());
+                    return Ok(tail.map_or(Replayed::Gone, |tail| Replayed::To(tail.sent)));
+                }
+                Turn::Overrun if cursor.is_some() => return Ok(Replayed::Overrun),
+                Turn::Overrun => self.pass_over(topic),
+            }
+            if !self.tell_slow().await? {
+                return Ok(Replayed::Gone);
+            }
+        }
+    }
+
+    /// Retention overtook a replay: the subscribe is refused after all, as a whole.
+    async fn abandon(&mut self, request: &Request) -> Result<(), End> {
+        let Some(channel) = &mut self.channel else { return Ok(()) };
+        for (topic, _) in &request.topics {
+            *channel.tail(*topic) = None;
+            self.open.set_sent(*topic, None);
+        }
+        match stale::check(&self.shared, &request.cursors()) {
+            Some(stale) => self.refuse_stale(request.msg_ref.as_deref(), &stale).await,
+            // The floor never goes back, so what was overrun stays below it.
+            None => Ok(()),
+        }
+    }
+
+    /// Defect `tail_during_replay`: the newest event of a stream before its replay.
+    async fn send_head(&mut self, topic: TopicId, start: u64) -> Result<(), End> {
+        let head = self.shared.store.log(topic).head();
+        if topic.kind() != TopicKind::Stream || head < start.saturating_add(2) {
+            return Ok(());
+        }
+        self.send_head_of(topic).await
+    }
+
+    /// Whether a defect of subscribes with a cursor takes this one.
+    fn takes(&mut self, kind: Kind, request: &Request) -> bool {
+        request.topics.iter().any(|(_, cursor)| cursor.is_some()) && self.chooses(kind)
+    }
+}
