@@ -5,14 +5,23 @@
 
 mod render;
 mod samples;
+mod strike;
 
 use std::time::Duration;
 
 use crate::gate::power::{self, Needs};
-use crate::model::{Arrival, DisconnectStyle, FaultKind, Mint, Objective, Plan, TargetKind};
-use crate::schedule::{Schedule, micros};
+use crate::model::{
+    ActsOn, Arrival, DisconnectStyle, FaultKind, Load, Mint, Objective, Plan, TargetKind,
+};
+use crate::schedule::{PlannedFault, Schedule, micros};
+use crate::surface::Surface;
 
+pub(crate) use samples::back;
 pub use samples::{Expected, expected};
+pub use strike::{
+    BATCH_BYTES, FRAME_BYTES, SEND_BUFFER_DEFAULT_BYTES, STATE_PAYLOAD_BYTES, STRIKE_EVERY, Strike,
+    third_strike,
+};
 
 /// Ephemeral ports of one source address to one target (Linux's default range, 32768 to 60999).
 pub const PORTS_PER_SOURCE_ADDRESS: u64 = 28_232;
@@ -47,8 +56,8 @@ pub struct Estimate {
     pub total: Duration,
     /// Clients that are connected at once.
     pub clients_peak: u32,
-    /// Surfaces and their clients.
-    pub surfaces: Vec<(&'static str, u32)>,
+    /// The cohorts: name, surface, clients.
+    pub cohorts: Vec<(String, Surface, u32)>,
     /// Descriptors that the harness plans for.
     pub descriptors_harness: u64,
     /// Descriptors that the target needs for this run.
@@ -63,9 +72,9 @@ pub struct Estimate {
     pub memory_reference_bytes: Option<u64>,
     /// Publishes in all.
     pub publishes: u64,
-    /// Mean command rate of all loads, per second.
+    /// Mean command rate of the loads, per second, in the busiest phase.
     pub commands_per_s: f64,
-    /// Frames pushed to clients, per second, while every update comes in a batch of its own.
+    /// Frames pushed to clients, per second, in the busiest phase, while every update comes in a batch of its own.
     pub frames_per_s: f64,
     /// The objectives, gate by gate.
     pub objectives: Vec<ObjectiveEstimate>,
@@ -85,14 +94,27 @@ pub struct PhaseSpan {
 }
 
 /// A fault on the time line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FaultInstant {
     /// From the start of the run.
     pub at: Duration,
+    /// How long it lasts, if it is no instant.
+    pub duration: Option<Duration>,
     /// Its type.
     pub name: &'static str,
-    /// Clients that it hits.
-    pub targets: usize,
+    /// Clients that it hits; `None` when it acts on the target.
+    pub targets: Option<usize>,
+    /// Of a slow reader, when it is expected to be evicted: see [`third_strike`].
+    pub slow: Option<Slow>,
+}
+
+/// What is expected of a slow reader.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slow {
+    /// It is evicted.
+    Struck(Strike),
+    /// The traffic does not get it evicted before the fault ends.
+    Spared,
 }
 
 /// What can be expected of an objective.
@@ -154,10 +176,15 @@ impl Estimate {
         let addresses = plan.generator.source_addresses.len() as u64;
         let last = schedule.phases.last().map_or(0, |phase| phase.end_us);
         Self {
-            phases: time_line(schedule),
+            phases: time_line(plan, schedule),
             total: Duration::from_micros(last),
             clients_peak: plan.fleet.clients,
-            surfaces: plan.fleet.cohorts.iter().map(|c| (c.surface.name(), c.clients)).collect(),
+            cohorts: plan
+                .fleet
+                .cohorts
+                .iter()
+                .map(|cohort| (cohort.name.clone(), cohort.surface, cohort.clients))
+                .collect(),
             descriptors_harness: planned_descriptors(plan),
             descriptors_target: clients + PUBLISHERS_AND_PROBES + FILES,
             ports_needed: planned_descriptors(plan) - FILES + lingering(schedule),
@@ -167,7 +194,7 @@ impl Estimate {
                 + publishes * BYTES_PER_PUBLISH,
             memory_reference_bytes: reference.then_some(clients * REFERENCE_BYTES_PER_CLIENT),
             publishes,
-            commands_per_s: plan.loads.iter().map(|load| load.rate_per_s).sum(),
+            commands_per_s: busiest(plan, |load| load.rate_per_s),
             frames_per_s: frames_per_s(plan),
             objectives: objectives(plan, schedule),
         }
@@ -180,7 +207,7 @@ impl Estimate {
     }
 }
 
-fn time_line(schedule: &Schedule) -> Vec<PhaseSpan> {
+fn time_line(plan: &Plan, schedule: &Schedule) -> Vec<PhaseSpan> {
     let spans = schedule.phases.iter().enumerate().map(|(index, phase)| PhaseSpan {
         name: phase.name.clone(),
         start: Duration::from_micros(phase.start_us),
@@ -191,12 +218,26 @@ fn time_line(schedule: &Schedule) -> Vec<PhaseSpan> {
             .filter(|fault| usize::from(fault.phase) == index)
             .map(|fault| FaultInstant {
                 at: Duration::from_micros(fault.at_us),
+                duration: fault.duration_us.map(Duration::from_micros),
                 name: fault.kind.name(),
-                targets: fault.targets.len(),
+                targets: (fault.kind.acts_on() == ActsOn::Clients).then_some(fault.targets.len()),
+                slow: slow(plan, schedule, fault),
             })
             .collect(),
     });
     spans.collect()
+}
+
+fn slow(plan: &Plan, schedule: &Schedule, fault: &PlannedFault) -> Option<Slow> {
+    let FaultKind::SlowReader { .. } = fault.kind else { return None };
+    Some(third_strike(plan, schedule, fault).map_or(Slow::Spared, Slow::Struck))
+}
+
+/// The most that the loads of one phase make together, of what `of_load` says each makes.
+fn busiest(plan: &Plan, of_load: impl Fn(&Load) -> f64) -> f64 {
+    let in_phase =
+        |name: &str| plan.loads.iter().filter(|load| load.runs_in(name)).map(&of_load).sum::<f64>();
+    plan.phases.iter().map(|phase| in_phase(&phase.name)).fold(0.0, f64::max)
 }
 
 /// Ports of connections that the harness closed itself and that wait out TIME_WAIT at the worst
@@ -209,7 +250,7 @@ fn lingering(schedule: &Schedule) -> u64 {
             FaultKind::Disconnect { style: DisconnectStyle::Close { .. } } => {
                 Some((fault.at_us, fault.targets.len() as u64))
             }
-            FaultKind::Disconnect { style: DisconnectStyle::Reset } => None,
+            _ => None,
         })
         .collect();
     let at = |now: u64| {
@@ -222,7 +263,7 @@ fn lingering(schedule: &Schedule) -> u64 {
 }
 
 fn frames_per_s(plan: &Plan) -> f64 {
-    let of_load = |load: &crate::model::Load| {
+    let of_load = |load: &Load| {
         let fed = load.command.topics();
         let subscriptions: u64 = plan
             .fleet
@@ -235,7 +276,7 @@ fn frames_per_s(plan: &Plan) -> f64 {
             .sum();
         load.rate_per_s * subscriptions as f64
     };
-    plan.loads.iter().map(of_load).sum::<f64>() * PUSHES_PER_UPDATE
+    busiest(plan, of_load) * PUSHES_PER_UPDATE
 }
 
 fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {

@@ -18,6 +18,8 @@ pub enum MetricKind {
     Rate,
     /// Occurrences; `count`.
     Count,
+    /// One p99 over another; `ratio`.
+    Ratio,
 }
 
 /// What one sample belongs to, for the design effect.
@@ -86,6 +88,14 @@ catalogue! {
         "From the fault that cut a client off to replay complete and at head on every topic.";
     Delivery "delivery" Latency Seconds
         "From a publish's intended time to its arrival at a live client.";
+    BystanderRatio "bystander_ratio" Ratio Seconds
+        "p99 of `delivery` to clients that no slow_reader fault ever hit, during a fault over before it.";
+    Snapshot "snapshot" Latency Clients
+        "From a snapshot's request to its whole answer.";
+    ReplayLag "replay_lag" Magnitude Clients
+        "Events between the cursor of a resume and the highest seq that any client had seen.";
+    UnplannedStale "unplanned_stale_cursors" Count Clients
+        "Subscribes refused with stale_cursor although no fault planned it.";
     HeartbeatRtt "heartbeat_rtt" Latency Seconds
         "From a heartbeat's intended time to its reply.";
     Publish "publish" Latency Seconds
@@ -130,6 +140,22 @@ impl MetricId {
     }
 }
 
+impl MetricId {
+    /// Whether one occurrence is wrong whenever it happens: where an objective names no phase, the
+    /// ramp and the drain count too.
+    #[must_use]
+    pub fn is_wrong_at_any_time(self) -> bool {
+        matches!(
+            self,
+            Self::Violations
+                | Self::AuthErrors
+                | Self::MintErrors
+                | Self::TopicErrors
+                | Self::UnplannedStale
+        )
+    }
+}
+
 /// Rules of the oracle that `where.rule` of `violations` may name: those that are judged now, so
 /// that no gate passes on a rule that nobody looks at.
 pub const RULES: &[&str] = &[
@@ -137,8 +163,21 @@ pub const RULES: &[&str] = &[
     "nonmonotonic",
     "gap",
     "lost_publish",
+    "late_publish",
+    "bad_duplicate",
+    "state_regress",
+    "state_stale",
     "false_replay_complete",
+    "stale_not_signalled",
+    "false_stale",
+    "wrong_reason",
+    "tail_before_snapshot",
+    "bad_snapshot",
     "no_convergence",
+    "no_eviction",
+    "wrongful_eviction",
+    "after_unsubscribe",
+    "frame_mismatch",
 ];
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 //! Values are in the units their names say; durations are `Duration`. A [`Plan`] holds no secret in
 //! clear text outside [`Secret`], and a `Secret` never shows itself.
 
+mod fault;
 mod gate;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use khala_wire::topic::TopicId;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::backoff::Backoff;
 use crate::surface::Surface;
 
+pub use fault::{ActsOn, DisconnectStyle, Fault, FaultKind, FaultMode, Resume};
 pub use gate::{Claim, Comparison, Estimator, Gate, Objective};
 
 /// A value that never reaches a file, a log or a panic message.
@@ -87,6 +90,42 @@ pub struct Target {
     pub exclusive: bool,
     /// Which of the two pushes of a batch the clients apply.
     pub apply: Push,
+    /// How a client bootstraps a stale topic that has a snapshot.
+    pub snapshot: SnapshotPath,
+    /// What the target does with clients that cannot keep up, as far as the plan must know.
+    pub slow_consumer: SlowConsumerLimits,
+}
+
+/// How a client bootstraps a stale topic that has a snapshot; one without is always reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotPath {
+    /// `GET /internal/v1/khala/topics/{topic}/snapshot`, then resume after it.
+    Http,
+    /// A subscribe without a cursor.
+    Reset,
+}
+
+/// What the target does with clients that cannot keep up (contract, section 3, "Slow consumer").
+/// The embedded runtime is started with these; of another target they are what is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlowConsumerLimits {
+    /// Events that may wait for a socket.
+    pub queue_limit: u64,
+    /// Strikes at which it is disconnected.
+    pub max_strikes: u32,
+    /// `SO_SNDBUF` of the target's sockets in bytes; `None` leaves the kernel's default, which
+    /// swallows minutes of traffic before slowness shows.
+    pub send_buffer_bytes: Option<u32>,
+}
+
+/// What the embedded runtime retains of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TopicSettings {
+    /// Events retained at most.
+    pub retain_events: Option<u64>,
+    /// Replay budget, in events behind head.
+    pub replay_budget_events: Option<u64>,
 }
 
 /// Where the target comes from.
@@ -96,6 +135,8 @@ pub enum TargetKind {
     Reference {
         /// Defects, as `--defect` takes them.
         defects: Vec<String>,
+        /// What it retains, where it is not the contract's default.
+        topics: BTreeMap<TopicId, TopicSettings>,
     },
     /// Something that is there already.
     Url {
@@ -170,9 +211,25 @@ pub struct Fleet {
     pub cohorts: Vec<Cohort>,
 }
 
-/// The clients of one surface.
+impl Fleet {
+    /// Its surfaces, each once, in the order of the cohorts.
+    #[must_use]
+    pub fn surfaces(&self) -> Vec<Surface> {
+        let mut surfaces = Vec::new();
+        for cohort in &self.cohorts {
+            if !surfaces.contains(&cohort.surface) {
+                surfaces.push(cohort.surface);
+            }
+        }
+        surfaces
+    }
+}
+
+/// Clients of one surface that behave alike.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cohort {
+    /// Its name, unique in the fleet; the surface's unless another is given. Faults aim by it.
+    pub name: String,
     /// Which real client it behaves like.
     pub surface: Surface,
     /// How many.
@@ -200,6 +257,16 @@ pub struct Load {
     pub payload_bytes: u32,
     /// Over how many workers the stream is spread, in turn.
     pub workers: u32,
+    /// Declared phases in which it publishes, by name; empty is all of them.
+    pub during: Vec<String>,
+}
+
+impl Load {
+    /// Whether it publishes during the declared phase of this name.
+    #[must_use]
+    pub fn runs_in(&self, phase: &str) -> bool {
+        self.during.is_empty() || self.during.iter().any(|name| name == phase)
+    }
 }
 
 /// What is published.
@@ -250,69 +317,6 @@ pub struct Phase {
     pub measure: bool,
     /// What is done to clients, path or target in it.
     pub faults: Vec<Fault>,
-}
-
-/// One planned fault.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// What is done.
-    pub kind: FaultKind,
-    /// From the start of its phase.
-    pub at: Duration,
-    /// To whom.
-    pub mode: FaultMode,
-}
-
-/// What a fault does. One variant a type; attributes are the variant's fields, and serialise as the
-/// scenario writes them.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum FaultKind {
-    /// Cuts sockets, at an instant.
-    Disconnect {
-        /// How the cut looks to the target.
-        #[serde(flatten)]
-        style: DisconnectStyle,
-    },
-}
-
-impl FaultKind {
-    /// The type's name in a scenario.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Disconnect { .. } => "disconnect",
-        }
-    }
-}
-
-/// How a disconnect looks to the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "style", rename_all = "snake_case")]
-pub enum DisconnectStyle {
-    /// A close frame with this code, then FIN.
-    Close {
-        /// Close code, 1000 to 4999.
-        #[serde(rename = "close_code")]
-        code: u16,
-    },
-    /// RST, as when a load balancer dies.
-    Reset,
-}
-
-/// To whom a fault happens (names as Chaos Mesh has them).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FaultMode {
-    /// One client, drawn by seed.
-    One,
-    /// Every client.
-    All,
-    /// This many clients, drawn by seed.
-    Fixed(u32),
-    /// This share of the clients, 0 to 100, drawn by seed.
-    FixedPercent(f64),
-    /// A share of the clients drawn by seed between 0 and this, then clients drawn by seed.
-    RandomMaxPercent(f64),
 }
 
 /// Bounds that the oracle judges with.

@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 
 use crate::backoff::Backoff;
 use crate::model::{
-    Arrival, Auth, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint, Objective, Plan, Push,
-    Secret, Target, TargetKind,
+    ActsOn, Arrival, Auth, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint, Objective,
+    Plan, Push, Secret, SlowConsumerLimits, SnapshotPath, Target, TargetKind,
 };
-use crate::units::format_duration;
+use crate::units::{format_bytes, format_duration};
 
 /// Writing to a string does not fail; the result is dropped in one place.
 macro_rules! line {
@@ -57,7 +57,7 @@ fn texts<'a>(values: impl IntoIterator<Item = &'a str>) -> String {
 fn target(out: &mut String, target: &Target) {
     line!(out, "\n[target]");
     match &target.kind {
-        TargetKind::Reference { defects } => {
+        TargetKind::Reference { defects, .. } => {
             line!(out, "kind = \"reference\"");
             line!(out, "defects = {}", texts(defects.iter().map(String::as_str)));
         }
@@ -77,6 +77,28 @@ fn target(out: &mut String, target: &Target) {
         Push::UpdateBatch => "update_batch",
     };
     line!(out, "apply = \"{apply}\"");
+    let snapshot = match target.snapshot {
+        SnapshotPath::Http => "http",
+        SnapshotPath::Reset => "reset",
+    };
+    line!(out, "snapshot = \"{snapshot}\"");
+    let SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes } = target.slow_consumer;
+    line!(out, "\n[target.slow_consumer]");
+    line!(out, "queue_limit = {queue_limit}\nmax_strikes = {max_strikes}");
+    if let Some(bytes) = send_buffer_bytes {
+        line!(out, "send_buffer = \"{}\"", format_bytes(bytes.into()));
+    }
+    let TargetKind::Reference { topics, .. } = &target.kind else { return };
+    for (topic, settings) in topics {
+        line!(out, "\n[target.topics.{}]", text(topic.name()));
+        let events = [
+            ("retain_events", settings.retain_events),
+            ("replay_budget_events", settings.replay_budget_events),
+        ];
+        for (key, events) in events {
+            events.into_iter().for_each(|events| line!(out, "{key} = {events}"));
+        }
+    }
 }
 
 fn auth(out: &mut String, auth: &Auth) {
@@ -113,6 +135,7 @@ fn fleet(out: &mut String, fleet: &Fleet) {
     line!(out, "users = {}\norgs = {}", fleet.users, fleet.orgs);
     for cohort in &fleet.cohorts {
         line!(out, "\n[[fleet.surface]]\nname = \"{}\"", cohort.surface.name());
+        line!(out, "cohort = {}", text(&cohort.name));
         let share = f64::from(cohort.clients) / f64::from(fleet.clients);
         line!(out, "share = {share:?} # {} clients", cohort.clients);
         line!(out, "topics = {}", texts(cohort.topics.iter().map(|topic| topic.name())));
@@ -148,11 +171,29 @@ fn load(out: &mut String, load: &Load) {
         }
     }
     line!(out, "payload_bytes = {}\nworkers = {}", load.payload_bytes, load.workers);
+    if !load.during.is_empty() {
+        line!(out, "during = {}", texts(load.during.iter().map(String::as_str)));
+    }
 }
 
 fn fault(out: &mut String, fault: &Fault) {
     line!(out, "\n[[phase.fault]]\ntype = \"{}\"", fault.kind.name());
     line!(out, "at = \"{}\"", format_duration(fault.at));
+    if let Some(duration) = fault.duration {
+        line!(out, "duration = \"{}\"", format_duration(duration));
+    }
+    if fault.kind.acts_on() == ActsOn::Clients {
+        aim(out, fault);
+    }
+    if let Ok(attributes) = toml::Value::try_from(&fault.kind) {
+        line!(out, "attributes = {}", inline(&attributes));
+    }
+}
+
+fn aim(out: &mut String, fault: &Fault) {
+    if let Some(cohort) = &fault.cohort {
+        line!(out, "cohort = {}", text(cohort));
+    }
     match fault.mode {
         FaultMode::One => line!(out, "mode = \"one\""),
         FaultMode::All => line!(out, "mode = \"all\""),
@@ -163,9 +204,6 @@ fn fault(out: &mut String, fault: &Fault) {
         FaultMode::RandomMaxPercent(share) => {
             line!(out, "mode = \"random-max-percent\"\nvalue = {share:?}");
         }
-    }
-    if let Ok(attributes) = toml::Value::try_from(&fault.kind) {
-        line!(out, "attributes = {}", inline(&attributes));
     }
 }
 
@@ -178,6 +216,10 @@ fn inline(value: &toml::Value) -> String {
             format!("{{ {} }}", pairs.join(", "))
         }
         toml::Value::String(value) => text(value),
+        toml::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(inline).collect();
+            format!("[{}]", items.join(", "))
+        }
         other => other.to_string(),
     }
 }
@@ -198,6 +240,9 @@ fn objective(out: &mut String, objective: &Objective) {
         line!(out, "where = {{ {} }}", labels.join(", "));
     }
     line!(out, "during = {}", texts(objective.during.iter().map(String::as_str)));
+    if !objective.against.is_empty() {
+        line!(out, "against = {}", texts(objective.against.iter().map(String::as_str)));
+    }
     line!(out, "require = {}", text(&objective.require.text));
     if let Some(warn) = &objective.warn {
         line!(out, "warn = {}", text(&warn.text));

@@ -74,11 +74,13 @@ pub struct PlannedFault {
     pub id: u16,
     /// Index into [`Schedule::phases`].
     pub phase: u16,
-    /// Intended instant.
+    /// Intended instant, or start of an interval.
     pub at_us: u64,
+    /// How long an interval lasts; `None` for instants.
+    pub duration_us: Option<u64>,
     /// What is done.
     pub kind: FaultKind,
-    /// To which clients, sorted.
+    /// To which clients, sorted; empty when it acts on the target.
     pub targets: Vec<u32>,
 }
 
@@ -101,7 +103,7 @@ impl Schedule {
     pub fn of(plan: &Plan) -> Self {
         let phases = phases(plan);
         let arrivals = arrivals(plan);
-        let publishes = publishes::of(plan, declared_window(&phases));
+        let publishes = publishes::of(plan, &phases);
         let faults = targets::faults(plan, &phases);
         Self { phases, arrivals, publishes, faults }
     }
@@ -156,13 +158,6 @@ fn phases(plan: &Plan) -> Vec<PhaseWindow> {
             window
         })
         .collect()
-}
-
-/// From the end of the ramp to the start of the drain: when the loads run.
-fn declared_window(phases: &[PhaseWindow]) -> std::ops::Range<u64> {
-    let start = phases.first().map_or(0, |ramp| ramp.end_us);
-    let end = phases.last().map_or(0, |drain| drain.start_us);
-    start..end
 }
 
 /// Arrivals at equal gaps over the ramp (so that the peak connect rate is the planned one), in an

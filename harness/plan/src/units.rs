@@ -1,4 +1,5 @@
-//! Quantities as scenarios write them: durations (`1m30s`), rates (`2/s`), shares (`3%`).
+//! Quantities as scenarios write them: durations (`1m30s`), rates (`2/s`), shares (`3%`), bytes
+//! (`8KiB`, `2KiB/s`).
 //!
 //! Texts to numbers and back, nothing else: ranges and defaults belong to the keys.
 
@@ -11,6 +12,9 @@ pub const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 const DURATION_UNITS: [(&str, f64); 5] =
     [("h", 3_600e6), ("m", 60e6), ("s", 1e6), ("ms", 1e3), ("us", 1.0)];
 
+/// The units of a size, in bytes; largest first.
+const BYTE_UNITS: [(&str, u64); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
 /// The units of a rate, in seconds.
 const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("min", 60.0), ("h", 3_600.0)];
 
@@ -19,8 +23,14 @@ const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("min", 60.0), ("h", 3_600.0)]
 #[error("{0}")]
 pub struct NotAQuantity(String);
 
+impl NotAQuantity {
+    pub(crate) fn of(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
 fn no<T>(why: impl Into<String>) -> Result<T, NotAQuantity> {
-    Err(NotAQuantity(why.into()))
+    Err(NotAQuantity::of(why))
 }
 
 /// Reads a duration: one or more numbers with a unit each, longer units first, such as `10s`,
@@ -97,6 +107,48 @@ pub fn share(text: &str) -> Result<f64, NotAQuantity> {
     if share > 1.0 { no("is more than the whole; `3%` and `0.03` are the same") } else { Ok(share) }
 }
 
+/// Reads a size in bytes: `512B`, `8KiB`, `1.5MiB`.
+///
+/// # Errors
+/// When the text is anything else, or not a whole number of bytes.
+pub fn bytes(text: &str) -> Result<u64, NotAQuantity> {
+    let (Some(number), unit) = leading_number(text.trim()) else {
+        return no("is not a size, such as `512B`, `8KiB` or `1MiB`");
+    };
+    let unit = unit.trim();
+    if unit.is_empty() {
+        return no("lacks a unit; `B`, `KiB` and `MiB` are known");
+    }
+    let Some((_, scale)) = BYTE_UNITS.iter().find(|(name, _)| *name == unit) else {
+        return no(format!("has the unit `{unit}`; `B`, `KiB` and `MiB` are known"));
+    };
+    let bytes = number * *scale as f64;
+    // Whole numbers up to here are exact in an f64.
+    if bytes.fract() != 0.0 || bytes > (1_u64 << 53) as f64 {
+        return no("is not a whole number of bytes");
+    }
+    Ok(bytes as u64)
+}
+
+/// Reads a flow of bytes per second: `2KiB/s`.
+///
+/// # Errors
+/// When the text is anything else.
+pub fn bytes_per_s(text: &str) -> Result<u64, NotAQuantity> {
+    match text.trim().strip_suffix("/s") {
+        Some(size) => bytes(size),
+        None => no("is not a flow, such as `512B/s` or `2KiB/s`"),
+    }
+}
+
+/// A size as a scenario would write it; exact.
+#[must_use]
+pub fn format_bytes(bytes: u64) -> String {
+    let fits = |scale: u64| bytes > 0 && bytes.is_multiple_of(scale);
+    let (unit, scale) = BYTE_UNITS.into_iter().find(|(_, scale)| fits(*scale)).unwrap_or(("B", 1));
+    format!("{}{unit}", bytes / scale)
+}
+
 /// The unsigned decimal number that a text starts with, and the rest.
 fn leading_number(text: &str) -> (Option<f64>, &str) {
     let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'));
@@ -128,6 +180,22 @@ pub fn format_duration(duration: Duration) -> String {
         us => out.push_str(&format!("{}s", us as f64 / 1e6)),
     }
     out
+}
+
+/// Serde: a duration as a scenario writes it.
+pub(crate) fn serialize_duration<S: serde::Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_duration(*duration))
+}
+
+/// Serde: a size as a scenario writes it.
+pub(crate) fn serialize_bytes<S: serde::Serializer>(
+    bytes: &u32,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format_bytes(u64::from(*bytes)))
 }
 
 #[cfg(test)]
@@ -201,7 +269,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn sizes_are_whole_bytes_in_binary_units() {
+        assert_eq!(
+            [bytes("512B"), bytes("8KiB"), bytes(" 1.5 MiB ")].map(Result::unwrap),
+            [512, 8_192, 1_572_864]
+        );
+        assert_eq!(bytes_per_s("2KiB/s"), Ok(2_048));
+        for (text, why) in [
+            ("8", "lacks a unit"),
+            ("8KB", "has the unit `KB`"),
+            ("8k", "has the unit `k`"),
+            ("0.3B", "is not a whole number"),
+            ("99999999999999999MiB", "is not a whole number"),
+            ("-1B", "is not a size"),
+            ("", "is not a size"),
+        ] {
+            let error = bytes(text).expect_err(text).to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+        for text in ["2KiB", "2KiB/min", "/s"] {
+            assert!(bytes_per_s(text).is_err(), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn sizes_that_are_written_are_read_again(size in 0_u64..1 << 40) {
+            prop_assert_eq!(bytes(&format_bytes(size)), Ok(size));
+        }
+
         #[test]
         fn what_is_written_is_read_again(micros in 0_u64..604_800_000_000) {
             let written = format_duration(Duration::from_micros(micros));
@@ -211,6 +308,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in ".*") {
             let _ = (duration(&text), rate_per_s(&text), share(&text));
+            let _ = (bytes(&text), bytes_per_s(&text));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Estimate, Expected, ObjectiveEstimate, arrival_text};
+use super::{Estimate, Expected, ObjectiveEstimate, Slow, arrival_text};
 use crate::gate::power::Needs;
 use crate::model::{Plan, TargetKind};
 use crate::units::format_duration;
@@ -25,25 +25,36 @@ fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
     let profile = plan.profile.as_ref().map_or(String::new(), |name| format!(", profile {name}"));
     line!(out, "{}{profile}, seed {}", plan.name, plan.seed);
     match &plan.target.kind {
-        TargetKind::Reference { defects } if defects.is_empty() => {
+        TargetKind::Reference { defects, .. } if defects.is_empty() => {
             line!(out, "  target    the embedded reference runtime");
         }
-        TargetKind::Reference { defects } => {
+        TargetKind::Reference { defects, .. } => {
             line!(out, "  target    the embedded reference runtime with {}", defects.join(", "));
         }
         TargetKind::Url { base_url } => line!(out, "  target    {base_url}"),
     }
-    let surfaces: Vec<String> =
-        estimate.surfaces.iter().map(|(name, n)| format!("{name} {}", count(*n))).collect();
-    line!(out, "  clients   {} at peak: {}", count(estimate.clients_peak), surfaces.join(", "));
+    let cohorts: Vec<String> = estimate
+        .cohorts
+        .iter()
+        .map(|(name, surface, n)| match surface.name() {
+            surface if surface == name => format!("{name} {}", count(*n)),
+            surface => format!("{name} {} ({surface})", count(*n)),
+        })
+        .collect();
+    line!(out, "  clients   {} at peak: {}", count(estimate.clients_peak), cohorts.join(", "));
     for load in &plan.loads {
         line!(
             out,
-            "  load      {}/s, {}, {} bytes, over {} workers",
+            "  load      {}/s, {}, {} bytes, over {} workers{}",
             figure(load.rate_per_s),
             arrival_text(load.arrival),
             count(load.payload_bytes),
-            count(load.workers)
+            count(load.workers),
+            if load.during.is_empty() {
+                String::new()
+            } else {
+                format!(", during {}", load.during.join(", "))
+            }
         );
     }
     line!(
@@ -61,11 +72,27 @@ fn time_line(out: &mut String, estimate: &Estimate) {
         let length = format_duration(phase.end - phase.start);
         line!(out, "  {:>8}  {} ({length})", format_duration(phase.start), phase.name);
         for fault in &phase.faults {
-            let (at, clients) = (format_duration(fault.at), count(fault.targets as u64));
-            line!(out, "  {at:>8}    {} of {clients} clients", fault.name);
+            let at = format_duration(fault.at);
+            let whose = fault.targets.map_or("the target".to_owned(), |targets| {
+                format!("{} clients", count(targets as u64))
+            });
+            let lasts = fault
+                .duration
+                .map_or(String::new(), |duration| format!(" for {}", format_duration(duration)));
+            let slow = fault.slow.map_or(String::new(), |slow| format!(": {}", expectation(slow)));
+            line!(out, "  {at:>8}    {} of {whose}{lasts}{slow}", fault.name);
         }
     }
     line!(out, "  {:>8}  end", format_duration(estimate.total));
+}
+
+fn expectation(slow: Slow) -> String {
+    match slow {
+        Slow::Struck(strike) => {
+            format!("third strike expected about {:.1} s after it begins", strike.struck_s)
+        }
+        Slow::Spared => "NO THIRD STRIKE IS EXPECTED".to_owned(),
+    }
 }
 
 fn resources(out: &mut String, estimate: &Estimate) {

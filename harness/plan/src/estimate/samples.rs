@@ -4,20 +4,26 @@
 //! | --- | --- |
 //! | `token_mint`, `mint_errors`, `connect`, `join`, `subscribe`, `replay_bootstrap` | each connect: a client's first in the ramp, and one after each planned cut |
 //! | `auth_errors`, `topic_errors` | twice that: mint and connect, join and subscribe |
-//! | `time_to_recovered`, `resume_to_live`, `reconnect_attempts`, `unrecovered_clients` | each planned cut of a client |
+//! | `time_to_recovered`, `reconnect_attempts`, `unrecovered_clients` | each planned cut of a client |
+//! | `resume_to_live`, `replay_lag` | each return of a client that was cut |
+//! | `snapshot` | each return with a cursor that is stale by plan, and topic with a snapshot |
 //! | `delivery`, `violations` | each publish, subscriber and topic that it feeds; states may skip versions, so theirs is the most there can be |
+//! | `bystander_ratio` | the same, for clients that no slow reader fault hits: the fewer of those during and against |
 //! | `heartbeat_rtt` | each heartbeat interval of each client |
 //! | `publish`, `publish_errors` | each publish |
-//! | `heartbeat_timeouts`, `reconnects`, `peak_connects_per_s` | (each second of the phases) |
+//! | `heartbeat_timeouts`, `reconnects`, `peak_connects_per_s`, `unplanned_stale_cursors` | (each second of the phases) |
 //!
-//! Cuts count in the phase in which they are planned. Retries, which only a failing target causes,
-//! are not counted.
+//! A cut counts in the phase in which it is planned, a return and its connects in the phase in which
+//! the client's absence ends. Retries, which only a failing target causes, are not counted.
 
 use std::collections::BTreeSet;
 
+use khala_wire::topic::TopicId;
+
 use crate::metric::MetricId;
-use crate::model::{Cohort, Objective, Plan};
-use crate::schedule::{PhaseWindow, Schedule, micros};
+use crate::model::{Cohort, Estimator, FaultKind, Objective, Plan, Resume, SnapshotPath};
+use crate::schedule::{PhaseWindow, PlannedFault, Schedule, micros};
+use crate::surface::Surface;
 
 /// The evidence that an objective can expect.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,21 +41,33 @@ pub fn expected(
     schedule: &Schedule,
     objective: &Objective,
 ) -> Vec<(Option<&'static str>, Expected)> {
-    let scope = Scope::new(plan, schedule, objective);
-    let surfaces = plan.fleet.cohorts.iter().map(|cohort| cohort.surface.name());
+    let scope = |phases: &[String]| Scope::new(plan, schedule, phases);
+    let during = scope(&objective.during);
+    let against =
+        (objective.require.estimator == Estimator::Ratio).then(|| scope(&objective.against));
+    let one = |surface: Option<Surface>| {
+        let selects = |c: &Cohort| surface.is_none_or(|surface| c.surface == surface);
+        let of = |scope: &Scope<'_>| scope.expected(objective.metric, selects);
+        let expected = match against.as_ref().map(of) {
+            Some(against) => of(&during).or_less(against),
+            None => of(&during),
+        };
+        (surface.map(Surface::name), expected)
+    };
+    let surfaces = plan.fleet.surfaces().into_iter();
     match objective.selector.get("surface").map(String::as_str) {
-        None => vec![(None, scope.expected(objective.metric, |_| true))],
-        Some("*") => surfaces
-            .map(|name| {
-                (Some(name), scope.expected(objective.metric, |c| c.surface.name() == name))
-            })
-            .collect(),
-        Some(only) => surfaces
-            .filter(|name| *name == only)
-            .map(|name| {
-                (Some(name), scope.expected(objective.metric, |c| c.surface.name() == name))
-            })
-            .collect(),
+        None => vec![one(None)],
+        Some("*") => surfaces.map(|surface| one(Some(surface))).collect(),
+        Some(only) => surfaces.filter(|s| s.name() == only).map(|s| one(Some(s))).collect(),
+    }
+}
+
+impl Expected {
+    fn or_less(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Samples(one), Self::Samples(other)) => Self::Samples(one.min(other)),
+            _ => self,
+        }
     }
 }
 
@@ -61,48 +79,66 @@ struct Scope<'a> {
     arrivals: Vec<u64>,
     /// Per cohort: planned cuts within the phases.
     cuts: Vec<u64>,
+    /// Per cohort: returns from planned cuts within the phases.
+    returns: Vec<u64>,
+    /// Per cohort: returns with a cursor that the plan makes stale, by topic with a snapshot.
+    snapshots: Vec<u64>,
+    /// Per cohort: clients that a slow reader fault hits.
+    slow: Vec<u64>,
     /// Per load: publishes within the phases.
     publishes: Vec<u64>,
 }
 
 impl<'a> Scope<'a> {
-    fn new(plan: &'a Plan, schedule: &'a Schedule, objective: &Objective) -> Self {
-        let wanted: BTreeSet<usize> = schedule
-            .phases
-            .iter()
-            .enumerate()
-            .filter(|(_, phase)| objective.during.contains(&phase.name))
-            .map(|(index, _)| index)
-            .collect();
-        let mut arrivals = vec![0; plan.fleet.cohorts.len()];
+    fn new(plan: &'a Plan, schedule: &'a Schedule, phases: &[String]) -> Self {
+        let within = |at_us| {
+            let phase = &schedule.phases[schedule.phase_at(at_us)];
+            phases.contains(&phase.name)
+        };
+        let zeros = || vec![0_u64; plan.fleet.cohorts.len()];
+        let mut arrivals = zeros();
         let mut cohort_of = vec![0; schedule.arrivals.len()];
         for arrival in &schedule.arrivals {
             cohort_of[arrival.client as usize] = usize::from(arrival.cohort);
-            if wanted.contains(&schedule.phase_at(arrival.at_us)) {
+            if within(arrival.at_us) {
                 arrivals[usize::from(arrival.cohort)] += 1;
             }
         }
-        let mut cuts = vec![0; plan.fleet.cohorts.len()];
-        for fault in schedule.faults.iter().filter(|f| wanted.contains(&usize::from(f.phase))) {
-            for target in &fault.targets {
-                cuts[cohort_of[*target as usize]] += 1;
+        let (mut cuts, mut returns, mut snapshots) = (zeros(), zeros(), zeros());
+        let mut slow_clients = BTreeSet::new();
+        for fault in &schedule.faults {
+            let hit = || fault.targets.iter().map(|target| cohort_of[*target as usize]);
+            if let FaultKind::SlowReader { .. } = fault.kind {
+                slow_clients.extend(fault.targets.iter().copied());
+            }
+            let Some(back_us) = back(fault) else { continue };
+            if within(fault.at_us) {
+                hit().for_each(|cohort| cuts[cohort] += 1);
+            }
+            if within(back_us) {
+                hit().for_each(|cohort| returns[cohort] += 1);
+                for cohort in hit() {
+                    let topics = plan.fleet.cohorts[cohort].topics.iter();
+                    let stale = topics.filter(|topic| stale(plan, schedule, fault, **topic));
+                    snapshots[cohort] += stale.count() as u64;
+                }
             }
         }
+        let mut slow = zeros();
+        slow_clients.into_iter().for_each(|client| slow[cohort_of[client as usize]] += 1);
         let mut publishes = vec![0; plan.loads.len()];
-        for publish in &schedule.publishes {
-            if wanted.contains(&schedule.phase_at(publish.at_us)) {
-                publishes[usize::from(publish.load)] += 1;
-            }
+        for publish in schedule.publishes.iter().filter(|publish| within(publish.at_us)) {
+            publishes[usize::from(publish.load)] += 1;
         }
-        let windows = wanted.iter().map(|index| &schedule.phases[*index]).collect();
-        Self { plan, windows, arrivals, cuts, publishes }
+        let windows = schedule.phases.iter().filter(|p| phases.contains(&p.name)).collect();
+        Self { plan, windows, arrivals, cuts, returns, snapshots, slow, publishes }
     }
 
     fn expected(&self, metric: MetricId, selects: impl Fn(&Cohort) -> bool) -> Expected {
         let cohorts: Vec<usize> =
             (0..self.arrivals.len()).filter(|i| selects(&self.plan.fleet.cohorts[*i])).collect();
         let sum = |counts: &[u64]| cohorts.iter().map(|i| counts[*i]).sum::<u64>() as f64;
-        let connects = sum(&self.arrivals) + sum(&self.cuts);
+        let connects = sum(&self.arrivals) + sum(&self.returns);
         let seconds = self.windows.iter().map(|w| (w.end_us - w.start_us) as f64 / 1e6).sum();
         match metric {
             MetricId::TokenMint
@@ -112,31 +148,38 @@ impl<'a> Scope<'a> {
             | MetricId::Subscribe
             | MetricId::ReplayBootstrap => Expected::Samples(connects),
             MetricId::AuthErrors | MetricId::TopicErrors => Expected::Samples(2.0 * connects),
-            MetricId::TimeToRecovered
-            | MetricId::ResumeToLive
-            | MetricId::ReconnectAttempts
-            | MetricId::Unrecovered => Expected::Samples(sum(&self.cuts)),
+            MetricId::TimeToRecovered | MetricId::ReconnectAttempts | MetricId::Unrecovered => {
+                Expected::Samples(sum(&self.cuts))
+            }
+            MetricId::ResumeToLive | MetricId::ReplayLag => Expected::Samples(sum(&self.returns)),
+            MetricId::Snapshot => Expected::Samples(sum(&self.snapshots)),
             MetricId::Delivery | MetricId::Violations => {
-                Expected::Samples(self.deliveries(&cohorts))
+                Expected::Samples(self.deliveries(&cohorts, |_| 0))
+            }
+            MetricId::BystanderRatio => {
+                Expected::Samples(self.deliveries(&cohorts, |cohort| self.slow[cohort]))
             }
             MetricId::HeartbeatRtt => Expected::Samples(self.heartbeats(&cohorts)),
             MetricId::Publish | MetricId::PublishErrors => {
                 Expected::Samples(self.publishes.iter().sum::<u64>() as f64)
             }
-            MetricId::HeartbeatTimeouts | MetricId::Reconnects | MetricId::PeakConnects => {
-                Expected::Seconds(seconds)
-            }
+            MetricId::HeartbeatTimeouts
+            | MetricId::Reconnects
+            | MetricId::PeakConnects
+            | MetricId::UnplannedStale => Expected::Seconds(seconds),
         }
     }
 
-    fn deliveries(&self, cohorts: &[usize]) -> f64 {
+    /// Deliveries to the clients of some cohorts, but for those that `without` counts.
+    fn deliveries(&self, cohorts: &[usize], without: impl Fn(usize) -> u64) -> f64 {
         let mut deliveries = 0.0;
         for (load, publishes) in self.plan.loads.iter().zip(&self.publishes) {
             let fed = load.command.topics();
             for index in cohorts {
                 let cohort = &self.plan.fleet.cohorts[*index];
                 let topics = cohort.topics.iter().filter(|topic| fed.contains(topic)).count();
-                deliveries += *publishes as f64 * f64::from(cohort.clients) * topics as f64;
+                let clients = u64::from(cohort.clients).saturating_sub(without(*index));
+                deliveries += (*publishes * clients * topics as u64) as f64;
             }
         }
         deliveries
@@ -150,5 +193,36 @@ impl<'a> Scope<'a> {
             each as f64 * f64::from(cohort.clients)
         };
         cohorts.iter().map(|index| of_cohort(&self.plan.fleet.cohorts[*index])).sum()
+    }
+}
+
+/// When the clients of a fault that cuts them off may come back, their back-off aside; `None` for a
+/// fault that cuts nobody off.
+pub(crate) fn back(fault: &PlannedFault) -> Option<u64> {
+    match fault.kind {
+        FaultKind::Disconnect { .. } => Some(fault.at_us),
+        FaultKind::Offline { offline_for, .. } => Some(fault.at_us + micros(offline_for)),
+        FaultKind::SlowReader { .. }
+        | FaultKind::Unsubscribe { .. }
+        | FaultKind::RetentionTrim { .. } => None,
+    }
+}
+
+/// Whether clients of a fault fetch a snapshot of a topic at their return, because the plan makes
+/// their cursor stale or prunes the topic while they are away.
+fn stale(plan: &Plan, schedule: &Schedule, fault: &PlannedFault, topic: TopicId) -> bool {
+    let FaultKind::Offline { resume, .. } = fault.kind else { return false };
+    if plan.target.snapshot == SnapshotPath::Reset || topic.known().snapshot_cadence_s.is_none() {
+        return false;
+    }
+    let away = fault.at_us..back(fault).unwrap_or(fault.at_us);
+    let pruned = schedule.faults.iter().any(|other| {
+        matches!(other.kind, FaultKind::RetentionTrim { topic: pruned, .. } if pruned == topic)
+            && away.contains(&other.at_us)
+    });
+    match resume {
+        Resume::BelowFloor | Resume::BeyondBudget => true,
+        Resume::Kept => pruned,
+        Resume::AtFloor | Resume::AtBudget => false,
     }
 }

@@ -187,3 +187,77 @@ fn counts_have_commas() {
     let counts = [0_u32, 999, 1_000, 28_232, 1_000_000].map(render::count);
     assert_eq!(counts, ["0", "999", "1,000", "28,232", "1,000,000"]);
 }
+
+#[test]
+fn returns_snapshots_and_bystanders_are_counted_where_they_happen() {
+    let text = include_str!("../../../../scenarios/stale-cursor.toml");
+    let plan = Load::of(text).plan();
+    let schedule = Schedule::of(&plan);
+    let count = |metric: &str, phase: &str| {
+        let mut objective = plan.gates[1].objectives[0].clone();
+        objective.metric = crate::metric::MetricId::of(metric).expect("a metric");
+        objective.selector.clear();
+        objective.during = vec![phase.to_owned()];
+        let [(None, Expected::Samples(n))] = expected(&plan, &schedule, &objective)[..] else {
+            panic!("one verdict on samples")
+        };
+        n
+    };
+    // 30 fresh in fill, four times 35 in quiet; 30 are cut in live and return in trim.
+    let phases = ["fill", "quiet", "live", "trim"];
+    assert_eq!(phases.map(|p| count("time_to_recovered", p)), [30.0, 140.0, 30.0, 0.0]);
+    assert_eq!(phases.map(|p| count("resume_to_live", p)), [30.0, 140.0, 0.0, 30.0]);
+    assert_eq!(phases.map(|p| count("connect", p)), [30.0, 140.0, 0.0, 30.0]);
+    // Below the floor of a topic with a snapshot, and pruned while away; the others have none.
+    assert_eq!(phases.map(|p| count("snapshot", p)), [0.0, 35.0, 0.0, 30.0]);
+    // 20 publishes a second, while there is a load, to 170 + 2 * 30 subscriptions.
+    assert_eq!(phases.map(|p| count("delivery", p)), [400.0 * 230.0, 0.0, 200.0 * 230.0, 0.0]);
+
+    let text = include_str!("../../../../scenarios/slow-consumer.toml");
+    let (plan, estimate) = estimate(text);
+    let ratio = estimate.objectives.iter().find(|o| o.metric == "bystander_ratio").expect("one");
+    // The shorter phase decides: 100 publishes in steady to 2,000 clients that are never slow.
+    assert_eq!(ratio.expected, [(None, Expected::Samples(200_000.0))]);
+    insta::assert_snapshot!(estimate.render(&plan), @"
+    slow-consumer, seed 42
+      target    the embedded reference runtime
+      clients   2,200 at peak: desktop 1,000, ios 1,000, slow 200 (desktop)
+      load      5/s, constant, 1,024 bytes, over 4 workers
+      traffic   375 commands (5/s), about 22,000 frames/s to the clients
+
+    time line
+            0s  ramp (5s)
+            5s  steady (20s)
+           25s  slow (40s)
+           26s    slow_reader of 200 clients for 38s: third strike expected about 14.6 s after it begins
+           65s  after (15s)
+           80s  drain (10s)
+           90s  end
+
+    resources
+      descriptors   2,328 in the harness, 2,328 in the target
+      source ports  2,264 of 28,232
+      memory        about 202 MiB in the harness, 138 MiB in the reference runtime (assumed per client, not measured)
+
+    objectives
+      slow-consumer
+        violations                   count == 0           825,000 samples expected, 1 needed
+        violations                   count == 0           825,000 samples expected, 1 needed
+        bystander_ratio              ratio < 2            200,000 samples expected, 1,000 needed
+      ux
+        violations                   count == 0           825,000 samples expected, 1 needed
+    ");
+}
+
+#[test]
+fn loads_that_take_turns_do_not_add_up() {
+    let turns = edited(&[
+        ("arrival = \"constant\"", "arrival = \"constant\"\nduring = [\"steady\"]"),
+        (
+            "[[phase]]",
+            "[[load]]\ncommand = \"codex-worker-events\"\nrate = \"9/s\"\nduring = [\"storm\"]\n\n[[phase]]",
+        ),
+    ]);
+    let estimate = estimate(&turns).1;
+    assert_eq!((estimate.commands_per_s, estimate.frames_per_s), (9.0, 1_800.0));
+}

@@ -5,18 +5,21 @@
 //! else in this crate knows the types apart.
 
 pub mod disconnect;
+pub mod offline;
+pub mod retention_trim;
+pub mod slow_reader;
+pub mod unsubscribe;
 
-use crate::model::FaultKind;
+use crate::model::{ActsOn, FaultKind};
 use crate::read::fields::Fields;
 
 /// Every type that can be used, in the order in which the documentation lists them.
-pub const REGISTRY: &[FaultType] = &[disconnect::TYPE];
+pub const REGISTRY: &[FaultType] =
+    &[disconnect::TYPE, offline::TYPE, slow_reader::TYPE, unsubscribe::TYPE, retention_trim::TYPE];
 
 /// Types that the design names and that no engine applies yet.
 pub const NOT_YET: &[&str] = &[
     "reconnect_policy",
-    "offline",
-    "slow_reader",
     "slow_handshake",
     "handshake_flood",
     "ping_flood",
@@ -29,7 +32,6 @@ pub const NOT_YET: &[&str] = &[
     "token",
     "heartbeat_stop",
     "abandon_join",
-    "unsubscribe",
     "command_over_socket",
     "latency",
     "bandwidth",
@@ -44,7 +46,6 @@ pub const NOT_YET: &[&str] = &[
     "restart",
     "pause",
     "drain",
-    "retention_trim",
     "revoke_sessions",
     "publish_burst",
     "guard_tighten",
@@ -59,10 +60,23 @@ pub struct FaultType {
     pub name: &'static str,
     /// What it does, in a sentence.
     pub summary: &'static str,
+    /// What it acts on; on clients it has a `mode`, and may have a `cohort`.
+    pub acts_on: ActsOn,
+    /// Whether it has a `duration`.
+    pub extent: Extent,
     /// The keys of `attributes`: name, and what it says.
     pub attributes: &'static [(&'static str, &'static str)],
     /// Reads `attributes`; reports what is wrong with them.
     pub(crate) read: fn(&mut Fields<'_>) -> Option<FaultKind>,
+}
+
+/// How long a fault type lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// No time.
+    Instant,
+    /// Its `duration`.
+    Interval,
 }
 
 /// The type of this name.

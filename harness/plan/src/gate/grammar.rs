@@ -1,8 +1,9 @@
-//! The grammar of claims: `p(99) < 20s`, `proportion <= 3%`, `rate <= 1.5/s`, `count == 0`.
+//! The grammar of claims: `p(99) < 20s`, `proportion <= 3%`, `rate <= 1.5/s`, `count == 0`,
+//! `ratio < 1.5`.
 //!
 //! ```text
 //! claim      := estimator comparison bound
-//! estimator  := "p(" percent ")" | "max" | "proportion" | "rate" | "count"
+//! estimator  := "p(" percent ")" | "max" | "proportion" | "rate" | "count" | "ratio"
 //! comparison := "<" | "<=" | "=="            (== for counts only)
 //! bound      := duration | share | rate | number, as the metric's kind says
 //! ```
@@ -56,6 +57,7 @@ pub fn estimators(kind: MetricKind) -> &'static str {
         MetricKind::Proportion => "`proportion` and `count`",
         MetricKind::Rate => "`rate` and `count`",
         MetricKind::Count => "`count`",
+        MetricKind::Ratio => "`ratio`",
     }
 }
 
@@ -68,6 +70,7 @@ pub fn example(metric: MetricId) -> &'static str {
         MetricKind::Proportion => "proportion <= 3%",
         MetricKind::Rate => "rate <= 1.5/s",
         MetricKind::Count => "count == 0",
+        MetricKind::Ratio => "ratio < 1.5",
     }
 }
 
@@ -126,7 +129,8 @@ fn estimator(metric: MetricId, text: &str, span: Range<usize>) -> Result<Estimat
         "max" => distribution.then_some(Estimator::Max),
         "proportion" => (kind == MetricKind::Proportion).then_some(Estimator::Proportion),
         "rate" => (kind == MetricKind::Rate).then_some(Estimator::Rate),
-        "count" => (!distribution).then_some(Estimator::Count),
+        "count" => (!distribution && kind != MetricKind::Ratio).then_some(Estimator::Count),
+        "ratio" => (kind == MetricKind::Ratio).then_some(Estimator::Ratio),
         _ if name.starts_with('p') && name[1..].trim_start().starts_with('(') => {
             let percent = percentile(text, span.clone())?;
             distribution.then_some(Estimator::Percentile(percent))

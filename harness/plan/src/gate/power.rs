@@ -33,6 +33,8 @@ pub fn needs(claim: &Claim) -> Needs {
         Estimator::Count if claim.comparison == Comparison::Less && claim.bound <= 0.0 => {
             Needs::Never
         }
+        // A p99 on either side, with ten samples beyond it.
+        Estimator::Ratio => Needs::Samples(1_000),
         Estimator::Count | Estimator::Max => Needs::Samples(1),
     }
 }

@@ -24,6 +24,8 @@ pub struct Objective {
     pub selector: BTreeMap<String, String>,
     /// Phases whose samples count, by name.
     pub during: Vec<String>,
+    /// Phases that a ratio compares with, by name; empty for every other estimator.
+    pub against: Vec<String>,
     /// The claim.
     pub require: Claim,
     /// A tighter claim whose breach is a warning.
@@ -56,6 +58,8 @@ pub enum Estimator {
     Rate,
     /// `count`: exact.
     Count,
+    /// `ratio`: the metric's p99 during its phases over that of the phases it is held `against`.
+    Ratio,
     /// `max`: the largest sample; exact, for what must never be exceeded.
     Max,
 }

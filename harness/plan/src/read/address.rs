@@ -1,20 +1,21 @@
 //! Addresses inside a scenario: `fleet.clients`, `phase.storm.duration`, `load.0.rate`.
 //!
 //! An element of an array of tables is addressed by what names it (a phase by its name, a load by
-//! its command) or by its index from 0.
+//! its command, a surface by its cohort's name) or by its index from 0.
 
 use super::diagnostic::Diagnostic;
 use super::source::Place;
 use super::suggest;
 use super::tree::{Node, Table, Value};
 
-/// The key that names the elements of an array of tables.
-pub(crate) fn naming_key(array: &str) -> Option<&'static str> {
+/// The keys that name the elements of an array of tables; the first that an element has, does.
+pub(crate) fn naming_keys(array: &str) -> Option<&'static [&'static str]> {
     Some(match array {
-        "phase" | "gate" | "surface" => "name",
-        "load" => "command",
-        "objective" => "metric",
-        "fault" => "type",
+        "phase" | "gate" => &["name"],
+        "surface" => &["cohort", "name"],
+        "load" => &["command"],
+        "objective" => &["metric"],
+        "fault" => &["type"],
         _ => return None,
     })
 }
@@ -29,8 +30,9 @@ pub(crate) struct Step {
 /// The index of the element of `array` that `step` addresses.
 pub(crate) fn element(array: &str, items: &[Node], step: &Step) -> Result<usize, Box<Diagnostic>> {
     let name_of = |item: &Node| {
-        let key = naming_key(array)?;
-        Some(item.as_table()?.get(key)?.as_str()?.to_owned())
+        let table = item.as_table()?;
+        let name = naming_keys(array)?.iter().find_map(|key| table.get(key))?;
+        Some(name.as_str()?.to_owned())
     };
     let names: Vec<Option<String>> = items.iter().map(name_of).collect();
     let mut named = names
@@ -69,7 +71,7 @@ pub(crate) fn set(root: &mut Node, steps: &[Step], value: Node) -> Result<(), Bo
         at = match &mut at.value {
             Value::Table(table) => {
                 if table.get(&step.name).is_none() {
-                    let value = match naming_key(&step.name) {
+                    let value = match naming_keys(&step.name) {
                         Some(_) => Value::Array(Vec::new()),
                         None => Value::Table(Table::default()),
                     };

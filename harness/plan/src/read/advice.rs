@@ -1,11 +1,13 @@
 //! Warnings: what a sound scenario will probably not do as its author thinks.
 
+mod faults;
+
 use super::diagnostic::Diagnostic;
 use super::scenario::Placeable;
-use crate::estimate::{Estimate, Expected, ObjectiveEstimate};
+use crate::estimate::{Estimate, Expected, ObjectiveEstimate, back};
 use crate::gate::power::Needs;
-use crate::model::Plan;
-use crate::schedule::{Schedule, micros};
+use crate::model::{FaultKind, Plan};
+use crate::schedule::{PlannedFault, Schedule, micros};
 
 /// Publish limit of the topic class that workers feed, per second (contract, section 4).
 const PUBLISH_LIMIT_PER_S: f64 = 240.0;
@@ -17,6 +19,7 @@ pub(crate) fn of(placeable: &Placeable) -> Vec<Diagnostic> {
     let estimate = Estimate::of(plan, &schedule);
     let mut found = undecidable(placeable, &estimate);
     found.extend(storms_without_deliveries(placeable, &schedule));
+    found.extend(faults::of(placeable, &schedule));
     found.extend(unfed_topics(placeable));
     found.extend(too_fast(placeable, &estimate));
     found
@@ -53,14 +56,11 @@ fn undecidable(placeable: &Placeable, estimate: &Estimate) -> Vec<Diagnostic> {
 fn storms_without_deliveries(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> {
     let plan = &placeable.plan;
     let needed = plan.oracle.storm_min_deliveries as usize;
-    // Of one client for all: what jitter adds hardly moves the count.
-    let first = plan.fleet.cohorts.iter().map(|cohort| cohort.backoff.delay(plan.seed, 0, 1));
-    let offline_us = micros(first.max().unwrap_or_default());
     let faults = schedule.faults.iter().zip(&placeable.fault_places);
     faults
         .filter_map(|(fault, place)| {
             let before = schedule.publishes.partition_point(|publish| publish.at_us < fault.at_us);
-            let back_us = fault.at_us + offline_us;
+            let back_us = returned(plan, fault)?;
             let after = schedule.publishes.len()
                 - schedule.publishes.partition_point(|publish| publish.at_us < back_us);
             if before.min(after) >= needed {
@@ -75,6 +75,16 @@ fn storms_without_deliveries(placeable: &Placeable, schedule: &Schedule) -> Vec<
             Some(Diagnostic::warning(place, what).note(note).help(help))
         })
         .collect()
+}
+
+/// When the clients that a fault cut off or unsubscribed have come back, at their first attempt.
+fn returned(plan: &Plan, fault: &PlannedFault) -> Option<u64> {
+    if let FaultKind::Unsubscribe { unsubscribed_for, .. } = fault.kind {
+        return Some(fault.at_us + micros(unsubscribed_for));
+    }
+    // Of one client for all: what jitter adds hardly moves the count.
+    let first = plan.fleet.cohorts.iter().map(|cohort| cohort.backoff.delay(plan.seed, 0, 1));
+    Some(back(fault)? + micros(first.max().unwrap_or_default()))
 }
 
 /// Topics to which nothing is published.

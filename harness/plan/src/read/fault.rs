@@ -7,27 +7,35 @@ use super::fields::{Cx, Fields};
 use super::scalar::Read;
 use super::suggest;
 use super::tree::Node;
-use crate::fault::{self, FaultType};
-use crate::model::{Fault, FaultMode};
+use crate::fault::{self, Extent, FaultType};
+use crate::model::{ActsOn, Fault, FaultMode, Fleet};
 use crate::schedule::targets_max;
 use crate::units;
 
-/// Reads one fault of a phase that is `phase` long, in a fleet of `clients`, where they are known.
+/// Reads one fault of a phase that is `phase` long, in this fleet, where they are known.
 pub(crate) fn read(
     cx: &Cx,
     node: &Node,
     phase: Option<Duration>,
-    clients: Option<u32>,
+    fleet: Option<&Fleet>,
 ) -> Option<Fault> {
     let mut fields = Fields::of(cx, node, "`[[phase.fault]]`")?;
     let fault_type = fault_type(&mut fields);
     let at = at(&mut fields, phase);
-    let mode = mode(&mut fields, clients);
-    if let Some(node) = fields.node("duration") {
-        // Every type served so far is an instant.
-        let what = "the fault happens at an instant and has no duration";
-        cx.report(Diagnostic::error(&node.place, what).help("remove `duration`"));
-    }
+    let aim = match fault_type.map(|fault_type| fault_type.acts_on) {
+        Some(ActsOn::Target) => no_aim(&mut fields),
+        Some(ActsOn::Clients) => aim(&mut fields, fleet),
+        None => {
+            // Asked for, so that they are not called unknown beside the real mistake.
+            let _ = ["mode", "value", "cohort"].map(|key| fields.node(key));
+            None
+        }
+    };
+    let duration = match fault_type.map(|fault_type| fault_type.extent) {
+        Some(Extent::Interval) => interval(&mut fields, at, phase).map(Some),
+        Some(Extent::Instant) => no_duration(&mut fields),
+        None => fields.node("duration").map(|_| None),
+    };
     let attributes = fields.node("attributes");
     let kind = fault_type.and_then(|fault_type| {
         let mut attributes = Fields::or_empty(cx, attributes, &fields.place, "`attributes`");
@@ -36,7 +44,8 @@ pub(crate) fn read(
         kind
     });
     fields.finish();
-    Some(Fault { kind: kind?, at: at?, mode: mode? })
+    let (mode, cohort) = aim?;
+    Some(Fault { kind: kind?, at: at?, duration: duration?, mode, cohort })
 }
 
 fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
@@ -75,6 +84,76 @@ fn at(fields: &mut Fields<'_>, phase: Option<Duration>) -> Option<Duration> {
     Some(at)
 }
 
+/// How long an interval lasts: it ends with its phase at the latest.
+fn interval(
+    fields: &mut Fields<'_>,
+    at: Option<Duration>,
+    phase: Option<Duration>,
+) -> Option<Duration> {
+    let range = Duration::from_millis(1)..=units::DURATION_MAX;
+    let duration = fields.need_within("duration", "duration = \"20s\"", range)?;
+    let (at, phase) = (at?, phase?);
+    if let (true, Some(node)) = (at < phase && at + duration > phase, fields.node("duration")) {
+        let (end, phase) = (units::format_duration(at + duration), units::format_duration(phase));
+        let what = format!("the fault ends at {end}, after its phase, which is {phase} long");
+        let help = "shorten the fault, or lengthen the phase";
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+    Some(duration)
+}
+
+fn no_duration(fields: &mut Fields<'_>) -> Option<Option<Duration>> {
+    if let Some(node) = fields.node("duration") {
+        let what = "the fault happens at an instant and has no duration";
+        fields.cx.report(Diagnostic::error(&node.place, what).help("remove `duration`"));
+    }
+    Some(None)
+}
+
+/// To whom it happens, and in which cohort.
+type Aim = (FaultMode, Option<String>);
+
+/// The aim of a fault that acts on the target: there is nothing to choose.
+fn no_aim(fields: &mut Fields<'_>) -> Option<Aim> {
+    for key in ["mode", "value", "cohort"] {
+        if let Some(node) = fields.node(key) {
+            let what = format!("the fault acts on the target, so `{key}` chooses nobody");
+            fields.cx.report(Diagnostic::error(&node.place, what).help(format!("remove `{key}`")));
+        }
+    }
+    Some((FaultMode::All, None))
+}
+
+/// The clients among whom a mode chooses.
+struct Crowd {
+    /// As messages call them.
+    name: String,
+    clients: u32,
+}
+
+fn aim(fields: &mut Fields<'_>, fleet: Option<&Fleet>) -> Option<Aim> {
+    let Some(node) = fields.node("cohort") else {
+        let crowd =
+            fleet.map(|fleet| Crowd { name: "the fleet".to_owned(), clients: fleet.clients });
+        let mode = mode(fields, crowd.filter(|_| !fields.has("cohort")));
+        return Some((mode?, None)).filter(|_| !fields.has("cohort"));
+    };
+    let name = String::read(fields.cx, "cohort", node);
+    let crowd = fleet.zip(name.as_ref()).and_then(|(fleet, name)| {
+        let cohort = fleet.cohorts.iter().find(|cohort| cohort.name == *name);
+        if cohort.is_none() {
+            let known: Vec<&str> = fleet.cohorts.iter().map(|c| c.name.as_str()).collect();
+            let what = format!("the fleet has no cohort `{name}`");
+            let help = suggest::did_you_mean(name, known);
+            fields.cx.report_missing(Diagnostic::error(&node.place, what).help(help));
+        }
+        let clients = cohort?.clients;
+        Some(Crowd { name: format!("the cohort `{name}`"), clients })
+    });
+    let mode = mode(fields, crowd);
+    Some((mode?, Some(name?)))
+}
+
 #[derive(Clone, Copy)]
 enum Mode {
     One,
@@ -84,7 +163,7 @@ enum Mode {
     RandomMaxPercent,
 }
 
-fn mode(fields: &mut Fields<'_>, clients: Option<u32>) -> Option<FaultMode> {
+fn mode(fields: &mut Fields<'_>, crowd: Option<Crowd>) -> Option<FaultMode> {
     let words = [
         ("all", Mode::All),
         ("one", Mode::One),
@@ -105,13 +184,13 @@ fn mode(fields: &mut Fields<'_>, clients: Option<u32>) -> Option<FaultMode> {
             None
         }
     }?;
-    if let (Some(clients), Some(node)) = (clients, fields.node("value")) {
+    if let (Some(Crowd { name, clients }), Some(node)) = (crowd, fields.node("value")) {
         let complain = |what: String, help: &str| {
             fields.cx.report(Diagnostic::error(&node.place, what).help(help));
         };
         match mode {
             FaultMode::Fixed(count) if count > clients => complain(
-                format!("the fault hits {count} clients, but the fleet has {clients}"),
+                format!("the fault hits {count} clients, but {name} has {clients}"),
                 "use `mode = \"all\"`, or a smaller value",
             ),
             _ if targets_max(mode, clients) == 0 => complain(

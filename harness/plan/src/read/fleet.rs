@@ -81,7 +81,7 @@ fn cohorts(
     let counts = apportion::largest_remainder(clients?, &shares);
     let cohorts = populations.into_iter().zip(counts).map(|(population, clients)| {
         if clients == 0 {
-            let name = population.cohort.surface.name();
+            let name = &population.cohort.name;
             let what = format!("a share of {} leaves `{name}` without a client", population.share);
             let help = "raise `fleet.clients` or the share";
             cx.report(Diagnostic::error(&population.share_place, what).help(help));

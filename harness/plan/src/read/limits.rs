@@ -21,9 +21,13 @@ pub(crate) fn check(
     clients: Option<u32>,
     phases: &Phases,
 ) {
-    let seconds: f64 = phases.phases.iter().flatten().map(|p| p.duration.as_secs_f64()).sum();
+    let seconds = |load: &Load| {
+        let declared = phases.phases.iter().flatten();
+        let runs = declared.filter(|phase| load.runs_in(&phase.name));
+        runs.map(|phase| phase.duration.as_secs_f64()).sum::<f64>()
+    };
     let publishes: f64 =
-        loads.unwrap_or_default().iter().map(|load| load.rate_per_s * seconds).sum();
+        loads.unwrap_or_default().iter().map(|load| load.rate_per_s * seconds(load)).sum();
     if let (true, Some(place)) = (publishes > PUBLISHES_MAX, load_places.first()) {
         let what = format!("the loads publish about {publishes:.0} commands in the run");
         let help = format!("stay below {PUBLISHES_MAX:.0}: lower the rate, or shorten the phases");

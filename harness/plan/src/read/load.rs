@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::phase::{self, Declared};
 use super::scalar::{Rate, Read};
 use super::tree::Node;
-use crate::model::{Arrival, Command, Load};
+use crate::model::{Arrival, Command, DRAIN, Load, RAMP};
 
 const PAYLOAD_BYTES: u32 = 256;
 /// What the marker of a publish needs at least.
@@ -29,8 +30,8 @@ enum Spacing {
     Bursts,
 }
 
-/// Reads one `[[load]]`.
-pub(crate) fn read(cx: &Cx, node: &Node) -> Option<Load> {
+/// Reads one `[[load]]` of a run with these phases.
+pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
     let mut fields = Fields::of(cx, node, "`[[load]]`")?;
     let command = fields.need_node("command", "command = \"codex-worker-events\"").and_then(|n| {
         cx.keyword("command", n, &[("codex-worker-events", Command::CodexWorkerEvents)])
@@ -63,9 +64,30 @@ pub(crate) fn read(cx: &Cx, node: &Node) -> Option<Load> {
         .within("payload_bytes", PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX)
         .unwrap_or(PAYLOAD_BYTES);
     let workers = fields.within("workers", 1..=WORKERS_MAX).unwrap_or(WORKERS);
+    let during = during(&mut fields, phases);
     fields.finish();
     let (arrival, rate_per_s) = flow?;
-    Some(Load { command: command?, rate_per_s, arrival, payload_bytes, workers })
+    let (command, during) = (command?, during?);
+    Some(Load { command, rate_per_s, arrival, payload_bytes, workers, during })
+}
+
+/// The declared phases in which it publishes; none named are all.
+fn during(fields: &mut Fields<'_>, phases: &[Declared]) -> Option<Vec<String>> {
+    let cx = fields.cx;
+    let Some(node) = fields.node("during") else {
+        return (!fields.has("during")).then(Vec::new);
+    };
+    let names = phase::names(cx, "during", node)?;
+    for name in &names {
+        if [RAMP, DRAIN].contains(&name.value.as_str()) {
+            let what = format!("nothing is published in the {}", name.value);
+            let help = "name phases that the scenario declares";
+            cx.report(Diagnostic::error(&name.place, what).help(help));
+        } else {
+            let _ = phase::find(cx, phases, name, &[]);
+        }
+    }
+    Some(names.into_iter().map(|name| name.value).collect())
 }
 
 /// Bursts have a size and a gap, and from the two a rate; a rate given beside them must agree.

@@ -20,7 +20,7 @@ pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {
     match (&mut base.value, &over.value) {
         (Value::Table(table), Value::Table(changes)) if !replace => {
             for (key, place, change) in changes.iter() {
-                let addresses = address::naming_key(key).is_some() && change.as_table().is_some();
+                let addresses = address::naming_keys(key).is_some() && change.as_table().is_some();
                 if table.get(key).is_none() && addresses {
                     let none = Node { value: Value::Array(Vec::new()), place: place.clone() };
                     table.insert(key, place.clone(), none);
@@ -31,7 +31,7 @@ pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {
                 }
             }
         }
-        (Value::Array(items), Value::Table(changes)) if address::naming_key(under).is_some() => {
+        (Value::Array(items), Value::Table(changes)) if address::naming_keys(under).is_some() => {
             for (key, place, change) in changes.iter() {
                 let step = Step { name: key.to_owned(), place: place.clone() };
                 match address::element(under, items, &step) {

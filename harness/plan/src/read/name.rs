@@ -39,6 +39,16 @@ pub(crate) fn report_duplicates<'a>(
     what: &str,
     names: impl IntoIterator<Item = (&'a str, &'a Place)>,
 ) {
+    report_duplicates_helped(cx, what, "name each once", names);
+}
+
+/// The same, with what to do about it.
+pub(crate) fn report_duplicates_helped<'a>(
+    cx: &Cx,
+    what: &str,
+    help: &str,
+    names: impl IntoIterator<Item = (&'a str, &'a Place)>,
+) {
     let mut seen: Vec<(&str, &Place)> = Vec::new();
     for (name, place) in names {
         match seen.iter().find(|(known, _)| *known == name) {
@@ -48,7 +58,7 @@ pub(crate) fn report_duplicates<'a>(
                     Diagnostic::error(place, format!("there is another {what} `{name}`"))
                         .label("named twice")
                         .note(format!("the first one is at {first}"))
-                        .help("name each once"),
+                        .help(help),
                 );
             }
             None => seen.push((name, place)),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::phase::Declared;
+use super::phase::{self, Declared};
 use super::scalar::{Placed, Read};
 use super::source::Place;
+use super::suggest;
 use super::tree::Node;
-use super::{name, suggest};
 use crate::gate::{grammar, power};
-use crate::metric::{MetricId, RULES};
+use crate::metric::{MetricId, MetricKind, RULES};
 use crate::model::{Claim, DRAIN, Estimator, Objective, RAMP};
 use crate::surface::Surface;
 
@@ -29,7 +29,8 @@ pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective
         Some(node) => selector(cx, node, metric, scope),
         None => Some(BTreeMap::new()),
     };
-    let during = during(&mut fields, metric, scope);
+    let against = against(&mut fields, metric, scope);
+    let during = during(&mut fields, metric, scope, against.as_deref());
     let require_node = fields.need_node("require", "require = \"p(99) < 20s\"");
     let require = require_node.and_then(|node| claim(cx, node, "require", metric));
     let warn_node = fields.node("warn");
@@ -46,8 +47,8 @@ pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective
         None => None,
     };
     let place = require_node.map_or_else(|| node.place.clone(), |node| node.place.clone());
-    let (metric, selector, during) = (metric?, selector?, during?);
-    Some((Objective { metric, selector, during, require, warn, min_samples }, place))
+    let (metric, selector, during, against) = (metric?, selector?, during?, against?);
+    Some((Objective { metric, selector, during, against, require, warn, min_samples }, place))
 }
 
 fn metric(fields: &mut Fields<'_>) -> Option<MetricId> {
@@ -119,67 +120,91 @@ fn known_rule(cx: &Cx, node: &Node, name: &str) {
     }
 }
 
-/// The phases whose samples count. Where none is named, all that are measured; for violations,
-/// which are wrong whenever they happen, the ramp and the drain too.
+/// The phases whose samples count. Where none is named, all that are measured, but for those that a
+/// ratio is held against; for what is wrong whenever it happens, the ramp and the drain too.
 fn during(
     fields: &mut Fields<'_>,
     metric: Option<MetricId>,
     scope: &Scope<'_>,
+    against: Option<&[String]>,
 ) -> Option<Vec<String>> {
+    let against = against.unwrap_or_default();
     let Some(node) = fields.node("during") else {
         if fields.has("during") {
             return None;
         }
         let measured = scope.phases.iter().filter(|phase| phase.measure);
         let mut names: Vec<String> = measured.map(|phase| phase.name.value.clone()).collect();
+        names.retain(|name| !against.contains(name));
         if names.is_empty() && !scope.phases.is_empty() {
-            let what = "no phase is measured, so the objective has no samples";
-            let help = "remove a `measure = false`";
+            let (what, help) = if against.is_empty() {
+                ("no phase is measured, so the objective has no samples", MEASURE)
+            } else {
+                ("no phase is left to hold `against` the others", "name fewer phases in it")
+            };
             fields.cx.report_missing(Diagnostic::error(&fields.place, what).help(help));
         }
-        if metric == Some(MetricId::Violations) {
+        if metric.is_some_and(MetricId::is_wrong_at_any_time) {
             names.insert(0, RAMP.to_owned());
             names.push(DRAIN.to_owned());
         }
         return Some(names);
     };
-    let cx = fields.cx;
-    let names = Vec::<Placed<String>>::read(cx, "during", node)?;
-    if names.is_empty() {
-        let what = "an objective that holds during no phase says nothing";
-        let help = "leave `during` out for all measured phases";
-        cx.report(Diagnostic::error(&node.place, what).help(help));
-    }
-    name::report_duplicates(
-        cx,
-        "phase",
-        names.iter().map(|name| (name.value.as_str(), &name.place)),
-    );
-    for name in &names {
-        known_phase(cx, name, scope);
+    let names = measured(fields.cx, "during", node, scope)?;
+    for name in names.iter().filter(|name| against.contains(&name.value)) {
+        let what = format!("the phase `{}` would be compared with itself", name.value);
+        let help = "name it in `during` or in `against`";
+        fields.cx.report(Diagnostic::error(&name.place, what).help(help));
     }
     Some(names.into_iter().map(|name| name.value).collect())
 }
 
-fn known_phase(cx: &Cx, name: &Placed<String>, scope: &Scope<'_>) {
-    if [RAMP, DRAIN].contains(&name.value.as_str()) {
-        return;
-    }
-    match scope.phases.iter().find(|phase| phase.name.value == name.value) {
-        Some(phase) if phase.measure => {}
+const MEASURE: &str = "remove a `measure = false`";
+
+/// The phases with which a ratio compares; nothing else compares with any.
+fn against(
+    fields: &mut Fields<'_>,
+    metric: Option<MetricId>,
+    scope: &Scope<'_>,
+) -> Option<Vec<String>> {
+    let node = match metric.map(MetricId::kind) {
+        Some(MetricKind::Ratio) => fields.need_node("against", "against = [\"steady\"]")?,
         Some(_) => {
+            if let (Some(node), Some(metric)) = (fields.node("against"), metric) {
+                let what = format!("`{}` is not compared with other phases", metric.name());
+                fields.cx.report(Diagnostic::error(&node.place, what).help("remove `against`"));
+            }
+            return Some(Vec::new());
+        }
+        None => return fields.node("against").map(|_| Vec::new()),
+    };
+    let names = measured(fields.cx, "against", node, scope)?;
+    Some(names.into_iter().map(|name| name.value).collect())
+}
+
+/// Names of phases that have samples, at least one.
+fn measured(cx: &Cx, key: &str, node: &Node, scope: &Scope<'_>) -> Option<Vec<Placed<String>>> {
+    let names = phase::names(cx, key, node)?;
+    if names.is_empty() {
+        let (what, help) = match key {
+            "against" => ("a ratio against no phase says nothing", "name such as `\"steady\"`"),
+            _ => (
+                "an objective that holds during no phase says nothing",
+                "leave `during` out for all measured phases",
+            ),
+        };
+        cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+    let implicit = [RAMP, DRAIN];
+    for name in names.iter().filter(|name| !implicit.contains(&name.value.as_str())) {
+        let found = phase::find(cx, scope.phases, name, &implicit);
+        if found.is_some_and(|phase| !phase.measure) {
             let what = format!("the phase `{}` is not measured", name.value);
             let help = "remove its `measure = false`, or do not judge it";
             cx.report(Diagnostic::error(&name.place, what).help(help));
         }
-        None => {
-            let declared = scope.phases.iter().map(|phase| phase.name.value.as_str());
-            let known: Vec<&str> = declared.chain([RAMP, DRAIN]).collect();
-            let what = format!("there is no phase `{}`", name.value);
-            let help = suggest::did_you_mean(&name.value, known);
-            cx.report_missing(Diagnostic::error(&name.place, what).help(help));
-        }
     }
+    Some(names)
 }
 
 fn claim(cx: &Cx, node: &Node, key: &str, metric: Option<MetricId>) -> Option<Claim> {

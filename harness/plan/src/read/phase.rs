@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::fault;
 use super::fields::{Cx, Fields};
-use super::name;
-use super::scalar::Placed;
+use super::scalar::{Placed, Read};
 use super::source::Place;
 use super::tree::Node;
-use crate::model::{DRAIN, Phase, RAMP};
+use super::{name, suggest};
+use crate::model::{DRAIN, Fleet, Phase, RAMP};
 use crate::units::DURATION_MAX;
 
 /// What the rest of the scenario may know of a phase, right or wrong in itself.
@@ -27,8 +27,8 @@ pub(crate) struct Phases {
     pub phases: Option<Vec<Phase>>,
 }
 
-/// Reads all phases, in a fleet of `clients`, if that is known.
-pub(crate) fn read_all(scenario: &mut Fields<'_>, clients: Option<u32>) -> Phases {
+/// Reads all phases of a run with this fleet, if that is known.
+pub(crate) fn read_all(scenario: &mut Fields<'_>, fleet: Option<&Fleet>) -> Phases {
     let cx = scenario.cx;
     let Some(nodes) = scenario.tables("phase") else { return Phases::default() };
     if nodes.is_empty() {
@@ -39,14 +39,14 @@ pub(crate) fn read_all(scenario: &mut Fields<'_>, clients: Option<u32>) -> Phase
     }
     let mut out = Phases::default();
     let phases: Vec<Option<Phase>> =
-        nodes.into_iter().map(|node| one(cx, node, clients, &mut out)).collect();
+        nodes.into_iter().map(|node| one(cx, node, fleet, &mut out)).collect();
     let names = out.declared.iter().map(|phase| (phase.name.value.as_str(), &phase.name.place));
     name::report_duplicates(cx, "phase", names);
     out.phases = phases.into_iter().collect();
     out
 }
 
-fn one(cx: &Cx, node: &Node, clients: Option<u32>, out: &mut Phases) -> Option<Phase> {
+fn one(cx: &Cx, node: &Node, fleet: Option<&Fleet>, out: &mut Phases) -> Option<Phase> {
     let mut fields = Fields::of(cx, node, "`[[phase]]`")?;
     let name = name::need(&mut fields, "name", "name = \"steady\"");
     if let Some(name) = name.as_ref().filter(|name| [RAMP, DRAIN].contains(&name.value.as_str())) {
@@ -61,8 +61,35 @@ fn one(cx: &Cx, node: &Node, clients: Option<u32>, out: &mut Phases) -> Option<P
     let nodes = fields.tables("fault").unwrap_or_default();
     out.fault_places.extend(nodes.iter().map(|node| node.place.clone()));
     let faults: Vec<_> =
-        nodes.into_iter().map(|node| fault::read(cx, node, duration, clients)).collect();
+        nodes.into_iter().map(|node| fault::read(cx, node, duration, fleet)).collect();
     fields.finish();
     let faults = faults.into_iter().collect::<Option<_>>();
     Some(Phase { name: name?.value, duration: duration?, measure, faults: faults? })
+}
+
+/// Reads a list of names of phases, each once.
+pub(crate) fn names(cx: &Cx, key: &str, node: &Node) -> Option<Vec<Placed<String>>> {
+    let names = Vec::<Placed<String>>::read(cx, key, node)?;
+    let placed = names.iter().map(|name| (name.value.as_str(), &name.place));
+    name::report_duplicates(cx, "phase", placed);
+    Some(names)
+}
+
+/// The declared phase of this name; reports when there is none. `besides` are names that would have
+/// done too.
+pub(crate) fn find<'a>(
+    cx: &Cx,
+    declared: &'a [Declared],
+    name: &Placed<String>,
+    besides: &[&str],
+) -> Option<&'a Declared> {
+    let found = declared.iter().find(|phase| phase.name.value == name.value);
+    if found.is_none() {
+        let known = declared.iter().map(|phase| phase.name.value.as_str());
+        let known: Vec<&str> = known.chain(besides.iter().copied()).collect();
+        let what = format!("there is no phase `{}`", name.value);
+        let help = suggest::did_you_mean(&name.value, known);
+        cx.report_missing(Diagnostic::error(&name.place, what).help(help));
+    }
+    found
 }

@@ -30,6 +30,14 @@ pub(crate) struct Placed<T> {
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) struct Rate(pub f64);
 
+/// A size in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Bytes(pub u32);
+
+/// Bytes per second.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Flow(pub u32);
+
 fn wrong_type<T>(cx: &Cx, key: &str, node: &Node, expected: &str, help: &str) -> Option<T> {
     let what = format!("`{key}` must be {expected}, not {}", node.value.type_name());
     let diagnostic = Diagnostic::error(&node.place, what);
@@ -138,6 +146,41 @@ impl Read for Rate {
     }
 }
 
+impl Read for Bytes {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::String(text) => {
+                quantity(cx, key, "size", node, text, units::bytes(text).and_then(as_u32)).map(Self)
+            }
+            Value::Integer(number) => {
+                let help = format!("give it a unit: `\"{number}B\"`");
+                wrong_type(cx, key, node, "a size such as \"8KiB\"", &help)
+            }
+            _ => wrong_type(cx, key, node, "a size such as \"8KiB\"", ""),
+        }
+    }
+}
+
+impl Read for Flow {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::String(text) => {
+                let read = units::bytes_per_s(text).and_then(as_u32);
+                quantity(cx, key, "flow", node, text, read).map(Self)
+            }
+            Value::Integer(number) => {
+                let help = format!("say of what and per what: `\"{number}B/s\"`");
+                wrong_type(cx, key, node, "a flow such as \"2KiB/s\"", &help)
+            }
+            _ => wrong_type(cx, key, node, "a flow such as \"2KiB/s\"", ""),
+        }
+    }
+}
+
+fn as_u32(bytes: u64) -> Result<u32, units::NotAQuantity> {
+    u32::try_from(bytes).map_err(|_| units::NotAQuantity::of("is 4 GiB or more"))
+}
+
 fn quantity<T>(
     cx: &Cx,
     key: &str,
@@ -195,6 +238,18 @@ impl Shown for f64 {
 impl Shown for Rate {
     fn shown(&self) -> String {
         format!("{}/s", self.0)
+    }
+}
+
+impl Shown for Bytes {
+    fn shown(&self) -> String {
+        units::format_bytes(self.0.into())
+    }
+}
+
+impl Shown for Flow {
+    fn shown(&self) -> String {
+        format!("{}/s", units::format_bytes(self.0.into()))
     }
 }
 

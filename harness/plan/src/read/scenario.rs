@@ -4,11 +4,12 @@ use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::gate::{self, Gates};
 use super::objective::Scope;
+use super::phase::Declared;
 use super::scalar::{Placed, Read};
 use super::source::Place;
 use super::tree::Node;
 use super::{auth, fleet, limits, load, name, phase, target, tuning};
-use crate::model::{Load, Plan, TargetKind};
+use crate::model::{Fleet, Load, Plan, TargetKind};
 
 /// Version of the scenario format.
 const VERSION: u64 = 1;
@@ -52,11 +53,10 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     let fleet_node = fields.need_node("fleet", "[fleet]");
     let fleet_place = fleet_node.map_or(&place, |node| &node.place).clone();
     let fleet = fleet_node.and_then(|node| Fields::of(cx, node, "`[fleet]`")).and_then(fleet::read);
-    let (loads, load_places) = loads(&mut fields);
+    let phases = phase::read_all(&mut fields, fleet.as_ref());
+    let (loads, load_places) = loads(&mut fields, &phases.declared);
     let clients = fleet.as_ref().map(|fleet| fleet.clients);
-    let phases = phase::read_all(&mut fields, clients);
-    let surfaces =
-        fleet.as_ref().map(|fleet| fleet.cohorts.iter().map(|cohort| cohort.surface).collect());
+    let surfaces = fleet.as_ref().map(Fleet::surfaces);
     let scope = Scope { phases: &phases.declared, surfaces };
     let Gates { gates, places } = gate::read_all(&mut fields, &scope, given.judge);
     let oracle_node = fields.node("oracle");
@@ -101,10 +101,10 @@ fn version(fields: &mut Fields<'_>) {
     }
 }
 
-fn loads(fields: &mut Fields<'_>) -> (Option<Vec<Load>>, Vec<Place>) {
+fn loads(fields: &mut Fields<'_>, phases: &[Declared]) -> (Option<Vec<Load>>, Vec<Place>) {
     let nodes = fields.tables("load").unwrap_or_default();
     let places = nodes.iter().map(|node| node.place.clone()).collect();
     let loads: Vec<Option<Load>> =
-        nodes.into_iter().map(|node| load::read(fields.cx, node)).collect();
+        nodes.into_iter().map(|node| load::read(fields.cx, node, phases)).collect();
     (loads.into_iter().collect(), places)
 }

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use khala_wire::topic::{KNOWN, TopicId};
-
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::scalar::{Placed, Read};
 use super::source::Place;
 use super::tree::Node;
-use super::{backoff, name, suggest};
+use super::{backoff, name, suggest, topic};
 use crate::model::Cohort;
 use crate::surface::Surface;
 
@@ -17,6 +15,11 @@ const HEARTBEATS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(3600);
 /// Five times what real clients ask for.
 const REPLAY_BATCH_MAX: u32 = 1_000;
+
+const NO_TOPIC: (&str, &str) = (
+    "a client without a topic receives nothing",
+    "name a topic, or leave `topics` out for the surface's own",
+);
 
 /// A cohort whose clients have not been counted yet.
 pub(crate) struct Population {
@@ -29,23 +32,25 @@ pub(crate) struct Population {
 /// Reads all surfaces, if there is a list of them; `None` in place of one that is wrong.
 pub(crate) fn read_all(fleet: &mut Fields<'_>) -> Option<Vec<Option<Population>>> {
     let cx = fleet.cx;
-    let mut names: Vec<Placed<Surface>> = Vec::new();
+    let mut names = Vec::new();
     let populations = fleet.tables("surface")?;
     let populations = populations.into_iter().map(|node| one(cx, node, &mut names)).collect();
-    let named = names.iter().map(|surface| (surface.value.name(), &surface.place));
-    name::report_duplicates(cx, "surface", named);
+    let named = names.iter().map(|name| (name.value.as_str(), &name.place));
+    let help = "give it a name of its own: `cohort = \"…\"`";
+    name::report_duplicates_helped(cx, "cohort", help, named);
     Some(populations)
 }
 
-fn one(cx: &Cx, node: &Node, names: &mut Vec<Placed<Surface>>) -> Option<Population> {
+fn one(cx: &Cx, node: &Node, names: &mut Vec<Placed<String>>) -> Option<Population> {
     let mut fields = Fields::of(cx, node, "`[[fleet.surface]]`")?;
     let surface = surface(&mut fields);
-    names.extend(surface.clone());
+    let name = cohort_name(&mut fields, surface.as_ref());
+    names.extend(name.clone());
     let surface = surface.map(|surface| surface.value);
     let share_place = fields.node("share").map_or(&node.place, |node| &node.place).clone();
     let share = share(&mut fields);
     let topics = match fields.node("topics") {
-        Some(node) => topics(cx, node),
+        Some(node) => topic::list(cx, "topics", node, NO_TOPIC),
         None => surface.map(Surface::default_topics),
     };
     let backoff = match fields.node("backoff") {
@@ -58,8 +63,24 @@ fn one(cx: &Cx, node: &Node, names: &mut Vec<Placed<Surface>>) -> Option<Populat
         .unwrap_or(Surface::REPLAY_BATCH_SIZE);
     fields.finish();
     let (surface, topics, backoff) = (surface?, topics?, backoff?);
-    let cohort = Cohort { surface, clients: 0, topics, backoff, heartbeat, replay_batch_size };
+    let name = name?.value;
+    let cohort =
+        Cohort { name, surface, clients: 0, topics, backoff, heartbeat, replay_batch_size };
     Some(Population { share: share?, share_place, cohort })
+}
+
+/// The name by which faults, profiles and flags know it: its surface's, unless it has its own.
+fn cohort_name(
+    fields: &mut Fields<'_>,
+    surface: Option<&Placed<Surface>>,
+) -> Option<Placed<String>> {
+    let Some(node) = fields.node("cohort") else {
+        return surface.filter(|_| !fields.has("cohort")).map(|surface| Placed {
+            value: surface.value.name().to_owned(),
+            place: surface.place.clone(),
+        });
+    };
+    name::plain(fields.cx, String::read(fields.cx, "cohort", node)?, &node.place)
 }
 
 fn surface(fields: &mut Fields<'_>) -> Option<Placed<Surface>> {
@@ -89,30 +110,4 @@ fn share(fields: &mut Fields<'_>) -> Option<f64> {
     let what = format!("`share` is {share}; it must be above 0 and at most 1");
     fields.cx.report(Diagnostic::error(&node.place, what));
     None
-}
-
-fn topics(cx: &Cx, node: &Node) -> Option<Vec<TopicId>> {
-    let names = Vec::<Placed<String>>::read(cx, "topics", node)?;
-    if names.is_empty() {
-        let what = "a client without a topic receives nothing";
-        let help = "name a topic, or leave `topics` out for the surface's own";
-        cx.report(Diagnostic::error(&node.place, what).help(help));
-        return None;
-    }
-    let placed = names.iter().map(|name| (name.value.as_str(), &name.place));
-    name::report_duplicates(cx, "topic", placed);
-    let topics: Vec<Option<TopicId>> = names
-        .iter()
-        .map(|name| {
-            let topic = TopicId::of(&name.value);
-            if topic.is_none() {
-                let what = format!("there is no topic `{}`", name.value);
-                let known = KNOWN.iter().map(|topic| topic.name);
-                let help = suggest::did_you_mean(&name.value, known);
-                cx.report(Diagnostic::error(&name.place, what).help(help));
-            }
-            topic
-        })
-        .collect();
-    topics.into_iter().collect()
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
+use super::retention;
 use super::scalar::{Placed, Read};
-use crate::model::{Lane, Push, Target, TargetKind};
+use super::slowness;
+use crate::model::{Lane, Push, SnapshotPath, Target, TargetKind};
 
 /// Path of the socket at the public edge (contract, section 3).
 const SOCKET_PATH: &str = "/sync/socket/websocket";
@@ -23,7 +25,7 @@ pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> O
         Some(false) => url_kind(&mut fields, flag_defects),
         None => {
             // Asked for, so that they are not called unknown beside the real mistake.
-            let _ = (fields.node("url"), fields.node("defects"));
+            let _ = ["url", "defects", "topics"].map(|key| fields.node(key));
             None
         }
     };
@@ -34,6 +36,11 @@ pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> O
     let exclusive = fields.or("exclusive", reference.unwrap_or(false));
     let pushes = [("frame", Push::Frame), ("update_batch", Push::UpdateBatch)];
     let apply = fields.keyword_or("apply", Push::Frame, &pushes);
+    // Only the reference runtime is known to serve snapshots (contract, section 5b).
+    let snapshot = if reference == Some(false) { SnapshotPath::Reset } else { SnapshotPath::Http };
+    let paths = [("http", SnapshotPath::Http), ("reset", SnapshotPath::Reset)];
+    let snapshot = fields.keyword_or("snapshot", snapshot, &paths);
+    let slow_consumer = slowness::read(&mut fields);
     fields.finish();
     Some(Target {
         kind: kind?,
@@ -43,6 +50,8 @@ pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> O
         request_timeout,
         exclusive,
         apply: apply?,
+        snapshot: snapshot?,
+        slow_consumer,
     })
 }
 
@@ -65,7 +74,7 @@ fn reference_kind(
         .map(|defect| defect.value)
         .collect();
     defects.extend(flag_defects.iter().map(|defect| defect.value.clone()));
-    Some(TargetKind::Reference { defects })
+    Some(TargetKind::Reference { defects, topics: retention::read(fields)? })
 }
 
 fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<TargetKind> {
@@ -74,6 +83,11 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
     for place in given.iter().chain(flag_defects.iter().map(|defect| &defect.place)) {
         let what = "a target of kind `url` cannot be given defects";
         fields.cx.report(Diagnostic::error(place, what).help(help));
+    }
+    if let Some(node) = fields.node("topics") {
+        let what = "what a target of kind `url` retains is not for the harness to say";
+        let help = "remove `topics`, or use `kind = \"reference\"`";
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     }
     let node = fields.need_node("url", "url = \"http://127.0.0.1:4000\"")?;
     let url = String::read(fields.cx, "url", node)?;

@@ -48,6 +48,26 @@ fn so_is_one_in_which_little_is_a_default() {
 }
 
 #[test]
+fn so_is_one_with_every_fault() {
+    let shipped = [
+        include_str!("../../../../scenarios/stale-cursor.toml"),
+        include_str!("../../../../scenarios/slow-consumer.toml"),
+    ];
+    for text in shipped {
+        assert_round_trip(&Load::of(text).plan());
+        assert_round_trip(&Load { profile: Some("smoke"), ..Load::of(text) }.plan());
+    }
+    let rest = edited(&[(
+        "attributes = { style = \"reset\" }",
+        "attributes = { style = \"half_open\" }\n\n[[phase.fault]]\ntype = \"slow_reader\"\n\
+         duration = \"5s\"\nattributes = { rate = \"1500B/s\", rcvbuf = \"4500B\" }\n\n\
+         [[phase.fault]]\ntype = \"unsubscribe\"\ncohort = \"ios\"\nmode = \"one\"\nattributes = \
+         { topics = [\"runtime.codex_worker_events\"], unsubscribed_for = \"1s\" }",
+    )]);
+    assert_round_trip(&Load::of(&rest).plan());
+}
+
+#[test]
 fn secrets_are_named_not_shown() {
     let text = edited(&[
         ("kind = \"reference\"", "kind = \"url\"\nurl = \"http://h:1\""),
@@ -76,6 +96,11 @@ fn it_reads_like_a_scenario() {
     request_timeout = "10s"
     exclusive = true
     apply = "frame"
+    snapshot = "http"
+
+    [target.slow_consumer]
+    queue_limit = 64
+    max_strikes = 3
 
     [auth]
     mint = "hs256"
@@ -93,6 +118,7 @@ fn it_reads_like_a_scenario() {
 
     [[fleet.surface]]
     name = "desktop"
+    cohort = "desktop"
     share = 0.6 # 60 clients
     topics = ["runtime.codex_worker_events"]
     backoff = { fixed = "2s" }
@@ -101,6 +127,7 @@ fn it_reads_like_a_scenario() {
 
     [[fleet.surface]]
     name = "ios"
+    cohort = "ios"
     share = 0.4 # 40 clients
     topics = ["runtime.codex_worker_events"]
     backoff = { base = "250ms", exponent_offset = 1, exponent_max = 10, cap = "8s", jitter = 0.5 }

@@ -26,6 +26,12 @@ enum Line<'a> {
         end_us: u64,
         measure: bool,
     },
+    Cohort {
+        index: usize,
+        name: &'a str,
+        surface: &'a str,
+        clients: u32,
+    },
     Arrival {
         client: u32,
         at_us: u64,
@@ -46,6 +52,8 @@ enum Line<'a> {
     Fault {
         id: u16,
         at_us: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration_us: Option<u64>,
         phase: &'a str,
         #[serde(rename = "type")]
         fault: &'a str,
@@ -69,6 +77,10 @@ pub(super) fn render(schedule: &Schedule, plan: &Plan) -> String {
     for (index, phase) in schedule.phases.iter().enumerate() {
         let (start_us, end_us, measure) = (phase.start_us, phase.end_us, phase.measure);
         push(&mut out, &Line::Phase { index, name: &phase.name, start_us, end_us, measure });
+    }
+    for (index, cohort) in plan.fleet.cohorts.iter().enumerate() {
+        let (name, surface, clients) = (&cohort.name, cohort.surface.name(), cohort.clients);
+        push(&mut out, &Line::Cohort { index, name, surface, clients });
     }
     for arrival in &schedule.arrivals {
         let Identity { user, org, session, device } = Schedule::identity(plan, arrival.client);
@@ -104,6 +116,7 @@ pub(super) fn render(schedule: &Schedule, plan: &Plan) -> String {
             &Line::Fault {
                 id: planned.id,
                 at_us: planned.at_us,
+                duration_us: planned.duration_us,
                 phase: &schedule.phases[usize::from(planned.phase)].name,
                 fault: planned.kind.name(),
                 attributes: &planned.kind,

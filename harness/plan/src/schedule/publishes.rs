@@ -5,15 +5,21 @@ use std::ops::Range;
 use rand::distr::Distribution;
 use rand_distr::Exp1;
 
-use super::{PlannedPublish, micros};
+use super::{PhaseWindow, PlannedPublish, micros};
 use crate::draw::{self, Purpose};
 use crate::model::{Arrival, Load, Plan};
 
-/// All publishes of the plan within `window_us`.
-pub(super) fn of(plan: &Plan, window_us: Range<u64>) -> Vec<PlannedPublish> {
+/// Key of the first gap of a load's second window; no window has so many gaps.
+const GAPS_OF_A_WINDOW: u64 = 1 << 32;
+
+/// All publishes of the plan; `phases` are those of the schedule.
+pub(super) fn of(plan: &Plan, phases: &[PhaseWindow]) -> Vec<PlannedPublish> {
     let mut due: Vec<(u64, u16, u32)> = Vec::new();
     for (load, index) in plan.loads.iter().zip(0_u16..) {
-        let times = times(load, plan.seed, index, &window_us);
+        let windows = windows(load, phases).into_iter().zip(0_u64..);
+        let times = windows.flat_map(|(window, number)| {
+            times(load, plan.seed, index, number * GAPS_OF_A_WINDOW, &window)
+        });
         due.extend(times.zip(0_u32..).map(|(at_us, turn)| (at_us, index, turn)));
     }
     due.sort_unstable();
@@ -27,11 +33,25 @@ pub(super) fn of(plan: &Plan, window_us: Range<u64>) -> Vec<PlannedPublish> {
         .collect()
 }
 
-/// The times of one load, in order.
+/// When a load runs: its phases, those without a gap between them as one.
+fn windows(load: &Load, phases: &[PhaseWindow]) -> Vec<Range<u64>> {
+    let [_ramp, declared @ .., _drain] = phases else { return Vec::new() };
+    let mut windows: Vec<Range<u64>> = Vec::new();
+    for phase in declared.iter().filter(|phase| load.runs_in(&phase.name)) {
+        match windows.last_mut() {
+            Some(last) if last.end == phase.start_us => last.end = phase.end_us,
+            _ => windows.push(phase.start_us..phase.end_us),
+        }
+    }
+    windows
+}
+
+/// The times of one load in one of its windows, in order; its gaps are drawn from key `first_gap`.
 fn times(
     load: &Load,
     seed: u64,
     index: u16,
+    first_gap: u64,
     window_us: &Range<u64>,
 ) -> Box<dyn Iterator<Item = u64>> {
     let Range { start, end } = *window_us;
@@ -44,13 +64,17 @@ fn times(
         Arrival::Constant => Box::new(
             (0_u32..).map(move |i| at(f64::from(i) * gap_us)).take_while(move |t| *t < end),
         ),
-        // Gap number i is a function of (seed, load, i): a longer phase appends publishes, and a
-        // higher rate moves them together, without changing which gap is long.
+        // Gap number i is a function of (seed, load, window, i): a longer phase appends publishes,
+        // and a higher rate moves them together, without changing which gap is long.
         Arrival::Poisson => Box::new(
             (0_u64..)
                 .scan(0.0_f64, move |offset_us, i| {
-                    let draw: f64 =
-                        Exp1.sample(&mut draw::rng(seed, Purpose::Publish, index.into(), i));
+                    let draw: f64 = Exp1.sample(&mut draw::rng(
+                        seed,
+                        Purpose::Publish,
+                        index.into(),
+                        first_gap + i,
+                    ));
                     *offset_us += draw * gap_us;
                     Some(at(*offset_us))
                 })

@@ -1,17 +1,18 @@
 //! Whom faults hit: a function of (seed, fault, client), whatever the sockets do.
 
+use std::ops::Range;
+
 use rand::{Rng, RngExt};
 
 use super::{PhaseWindow, PlannedFault, micros};
 use crate::draw::{self, Purpose};
-use crate::model::{FaultMode, Plan};
+use crate::model::{ActsOn, Fault, FaultMode, Fleet, Plan};
 
 /// Key of a fault's own draws, which no client id reaches.
 const NO_CLIENT: u64 = u64::MAX;
 
 /// The faults of all phases; `windows` are those of the schedule.
 pub(super) fn faults(plan: &Plan, windows: &[PhaseWindow]) -> Vec<PlannedFault> {
-    let clients: u32 = plan.fleet.cohorts.iter().map(|cohort| cohort.clients).sum();
     // The ramp is window 0 and declares no faults.
     let declared = plan.phases.iter().zip(windows.iter().zip(0_u16..).skip(1));
     declared
@@ -21,10 +22,28 @@ pub(super) fn faults(plan: &Plan, windows: &[PhaseWindow]) -> Vec<PlannedFault> 
             id,
             phase,
             at_us: window.start_us + micros(fault.at),
+            duration_us: fault.duration.map(micros),
             kind: fault.kind.clone(),
-            targets: targets(plan.seed, id, fault.mode, clients),
+            targets: match fault.kind.acts_on() {
+                ActsOn::Clients => targets(plan.seed, id, fault.mode, crowd(&plan.fleet, fault)),
+                ActsOn::Target => Vec::new(),
+            },
         })
         .collect()
+}
+
+/// Ids of the clients among whom a fault chooses: its cohort's, or all.
+fn crowd(fleet: &Fleet, fault: &Fault) -> Range<u32> {
+    let mut first = 0;
+    for cohort in &fleet.cohorts {
+        let end = first + cohort.clients;
+        if fault.cohort.as_ref().is_some_and(|name| *name == cohort.name) {
+            return first..end;
+        }
+        first = end;
+    }
+    // A name that is no cohort's was refused when the scenario was read.
+    0..if fault.cohort.is_none() { first } else { 0 }
 }
 
 /// How many of `clients` a mode hits; for `random-max-percent` the most it may.
@@ -44,7 +63,7 @@ pub(crate) fn targets_max(mode: FaultMode, clients: u32) -> u32 {
     }
 }
 
-fn targets(seed: u64, fault: u16, mode: FaultMode, clients: u32) -> Vec<u32> {
+fn targets(seed: u64, fault: u16, mode: FaultMode, crowd: Range<u32>) -> Vec<u32> {
     let mode = match mode {
         FaultMode::RandomMaxPercent(max) => {
             let drawn = draw::rng(seed, Purpose::FaultTargets, NO_CLIENT, fault.into())
@@ -53,8 +72,8 @@ fn targets(seed: u64, fault: u16, mode: FaultMode, clients: u32) -> Vec<u32> {
         }
         settled => settled,
     };
-    let count = targets_max(mode, clients) as usize;
-    let mut drawn: Vec<(u64, u32)> = (0..clients)
+    let count = targets_max(mode, crowd.end - crowd.start) as usize;
+    let mut drawn: Vec<(u64, u32)> = crowd
         .map(|client| {
             let mut rng = draw::rng(seed, Purpose::FaultTargets, client.into(), u64::from(fault));
             (rng.next_u64(), client)

@@ -1,14 +1,17 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
 use crate::model::{
     Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, Fleet, Generator, Lane,
-    Load, Mint, OracleBounds, Phase, Push, Secret, Target, TargetKind,
+    Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits, SnapshotPath, Target,
+    TargetKind,
 };
 use crate::surface::Surface;
 
 fn cohort(surface: Surface, clients: u32) -> Cohort {
     Cohort {
+        name: surface.name().to_owned(),
         surface,
         clients,
         topics: surface.default_topics(),
@@ -24,12 +27,12 @@ fn phase(name: &str, seconds: u64, faults: Vec<Fault>) -> Phase {
 
 fn cut(mode: FaultMode) -> Fault {
     let kind = FaultKind::Disconnect { style: DisconnectStyle::Reset };
-    Fault { kind, at: Duration::from_secs(2), mode }
+    Fault { kind, at: Duration::from_secs(2), duration: None, mode, cohort: None }
 }
 
 fn load(arrival: Arrival, rate_per_s: f64, workers: u32) -> Load {
     let command = Command::CodexWorkerEvents;
-    Load { command, rate_per_s, arrival, payload_bytes: 256, workers }
+    Load { command, rate_per_s, arrival, payload_bytes: 256, workers, during: Vec::new() }
 }
 
 fn plan() -> Plan {
@@ -40,13 +43,19 @@ fn plan() -> Plan {
         profile: None,
         seed: 42,
         target: Target {
-            kind: TargetKind::Reference { defects: Vec::new() },
+            kind: TargetKind::Reference { defects: Vec::new(), topics: BTreeMap::new() },
             lane: Lane::Ws,
             socket_path: "/sync/socket/websocket".to_owned(),
             connect_timeout: s(5),
             request_timeout: s(10),
             exclusive: true,
             apply: Push::Frame,
+            snapshot: SnapshotPath::Http,
+            slow_consumer: SlowConsumerLimits {
+                queue_limit: 64,
+                max_strikes: 3,
+                send_buffer_bytes: None,
+            },
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
         fleet: Fleet {
@@ -218,6 +227,51 @@ fn faults_are_due_relative_to_their_phase_and_draw_apart() {
 }
 
 #[test]
+fn a_fault_chooses_within_its_cohort_and_the_target_is_nobody() {
+    let mut plan = plan();
+    let of = |cohort: &str, mode| Fault { cohort: Some(cohort.to_owned()), ..cut(mode) };
+    let trim = FaultKind::RetentionTrim { topic: Surface::Ios.default_topics()[0], keep: 0 };
+    plan.phases[1].faults = vec![
+        of("ios", FaultMode::All),
+        of("desktop", FaultMode::FixedPercent(50.0)),
+        Fault { kind: trim, ..cut(FaultMode::All) },
+        Fault { duration: Some(Duration::from_secs(3)), ..cut(FaultMode::One) },
+    ];
+    let faults = Schedule::of(&plan).faults;
+    assert!(faults[0].targets.iter().copied().eq(60..100));
+    assert_eq!(faults[1].targets.len(), 30);
+    assert!(faults[1].targets.iter().all(|client| *client < 60));
+    assert!(faults[2].targets.is_empty());
+    assert_eq!([faults[2].duration_us, faults[3].duration_us], [None, Some(3_000_000)]);
+}
+
+#[test]
+fn a_load_runs_in_its_phases_and_phases_without_a_gap_are_one_window() {
+    let mut plan = plan();
+    plan.phases = ["a", "b", "c", "d"].map(|name| phase(name, 10, Vec::new())).to_vec();
+    let during = |names: &[&str], load: Load| Load {
+        during: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..load
+    };
+    let slow = || load(Arrival::Constant, 1.0 / 8.0, 2);
+    plan.loads = vec![during(&["a", "b", "d"], slow())];
+    let schedule = Schedule::of(&plan);
+    let times: Vec<_> = schedule.publishes.iter().map(|p| p.at_us / 1_000_000).collect();
+    assert_eq!(times, [10, 18, 26, 40, 48], "8 s apart from a to b, and anew in d");
+    assert!(schedule.publishes.iter().map(|p| p.worker).eq([0, 1, 0, 1, 0]), "workers in turn");
+    let poisson = |names: &[&str]| {
+        let mut plan = plan.clone();
+        plan.loads = vec![during(names, load(Arrival::Poisson, 20.0, 4))];
+        Schedule::of(&plan).publishes.iter().map(|p| p.at_us).collect::<Vec<_>>()
+    };
+    let (first, both) = (poisson(&["a"]), poisson(&["a", "c"]));
+    assert_eq!(first, both[..first.len()], "what comes later moves nothing");
+    assert!(both[first.len()..].iter().all(|at| (30_000_000..40_000_000).contains(at)));
+    let gaps = |times: &[u64]| times.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
+    assert_ne!(gaps(&both[..20]), gaps(&both[first.len()..first.len() + 20]), "gaps of its own");
+}
+
+#[test]
 fn identities_are_dealt_in_turn() {
     let plan = plan();
     let identity = Schedule::identity(&plan, 99);
@@ -245,12 +299,16 @@ fn the_file_has_a_header_and_a_line_for_everything() {
     let mut plan = plan();
     plan.loads = vec![load(Arrival::Constant, 0.05, 1)];
     plan.fleet.cohorts = vec![cohort(Surface::Ios, 2)];
+    let kind = FaultKind::SlowReader { rate_bytes_per_s: None, rcvbuf_bytes: 4_096 };
+    let slow = Fault { kind, duration: Some(Duration::from_secs(9)), ..cut(FaultMode::One) };
+    plan.phases[1].faults.push(slow);
     insta::assert_snapshot!(Schedule::of(&plan).to_ndjson(&plan), @r#"
     {"kind":"schedule","version":1,"scenario":"test","seed":42,"profile":null}
     {"kind":"phase","index":0,"name":"ramp","start_us":0,"end_us":10000000,"measure":false}
     {"kind":"phase","index":1,"name":"steady","start_us":10000000,"end_us":30000000,"measure":true}
     {"kind":"phase","index":2,"name":"storm","start_us":30000000,"end_us":70000000,"measure":true}
     {"kind":"phase","index":3,"name":"drain","start_us":70000000,"end_us":80000000,"measure":false}
+    {"kind":"cohort","index":0,"name":"ios","surface":"ios","clients":2}
     {"kind":"arrival","client":0,"at_us":0,"cohort":0,"surface":"ios","user":"kh-user-0","org":"kh-org-0","session":"kh-session-0","device":"kh-device-0"}
     {"kind":"arrival","client":1,"at_us":5000000,"cohort":0,"surface":"ios","user":"kh-user-1","org":"kh-org-1","session":"kh-session-1","device":"kh-device-1"}
     {"kind":"publish","n":0,"at_us":10000000,"load":0,"worker":0,"payload_bytes":256}
@@ -258,6 +316,7 @@ fn the_file_has_a_header_and_a_line_for_everything() {
     {"kind":"publish","n":2,"at_us":50000000,"load":0,"worker":0,"payload_bytes":256}
     {"kind":"fault","id":0,"at_us":32000000,"phase":"storm","type":"disconnect","attributes":{"style":"reset"},"targets":[0,1]}
     {"kind":"fault","id":1,"at_us":32000000,"phase":"storm","type":"disconnect","attributes":{"style":"reset"},"targets":[1]}
+    {"kind":"fault","id":2,"at_us":32000000,"duration_us":9000000,"phase":"storm","type":"slow_reader","attributes":{"pause":true,"rcvbuf":"4KiB"},"targets":[1]}
     "#);
 }
 

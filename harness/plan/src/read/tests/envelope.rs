@@ -23,9 +23,9 @@ fn phases_have_names_of_their_own() {
 
 #[test]
 fn fault_types_are_known_and_served() {
-    assert_snapshot!(complaints(&[("type = \"disconnect\"", "type = \"slow_reader\"")]), @"38:8 the fault `slow_reader` is not yet served -> served is `disconnect`");
+    assert_snapshot!(complaints(&[("type = \"disconnect\"", "type = \"latency\"\nduration = \"1s\"\ncohort = \"x\"")]), @"38:8 the fault `latency` is not yet served -> served is `disconnect`, `offline`, `slow_reader`, `unsubscribe` and `retention_trim`");
     assert_snapshot!(complaints(&[("type = \"disconnect\"", "type = \"disconect\"")]), @"38:8 there is no fault `disconect` -> did you mean `disconnect`?");
-    assert_snapshot!(complaints(&[("type = \"disconnect\"", "type = \"meteor\"")]), @"38:8 there is no fault `meteor` -> served is `disconnect`");
+    assert_snapshot!(complaints(&[("type = \"disconnect\"", "type = \"meteor\"")]), @"38:8 there is no fault `meteor` -> served is `disconnect`, `offline`, `slow_reader`, `unsubscribe` and `retention_trim`");
     assert_snapshot!(complaints(&[("type = \"disconnect\"\n", "")]), @r#"37:1 `[[phase.fault]]` lacks `type` -> add `type = "disconnect"`"#);
 }
 
@@ -34,7 +34,7 @@ fn a_fault_happens_within_its_phase_and_at_an_instant() {
     assert_snapshot!(complaints(&[("at = \"2s\"", "at = \"20s\"\nduration = \"1s\"\nstream = \"x\"")]), @"
     39:6 the fault is due at 20s, after its phase, which is 20s long -> `at` counts from the start of the phase
     40:12 the fault happens at an instant and has no duration -> remove `duration`
-    41:1 unknown key `stream` in `[[phase.fault]]` -> its keys are `type`, `at`, `mode`, `value`, `duration` and `attributes`
+    41:1 unknown key `stream` in `[[phase.fault]]` -> its keys are `type`, `at`, `cohort`, `mode`, `value`, `duration` and `attributes`
     ");
     // The profile makes the phase too short for it.
     assert_snapshot!(complaints(&[("at = \"2s\"", "at = \"9s\"")]), @"39:6 the fault is due at 9s, after its phase, which is 8s long -> `at` counts from the start of the phase");
@@ -54,7 +54,7 @@ fn modes_hit_somebody_and_not_more_than_there_are() {
 #[test]
 fn disconnects_have_a_style() {
     let attributes = |attributes: &str| complaints(&[("{ style = \"reset\" }", attributes)]);
-    assert_snapshot!(attributes("{ style = \"half_open\" }"), @"41:24 a half-open disconnect is not yet served -> use `close` or `reset`");
+    assert_snapshot!(attributes("{ style = \"half_open\" }"), @"37:1 the phase is too short for clients to notice a half-open socket -> lengthen the phase");
     assert_snapshot!(attributes("{ style = \"rest\", codes = 1 }"), @"
     41:24 `rest` is not a value of `style` -> did you mean `reset`?
     41:32 unknown key `codes` in `attributes` -> its keys are `style` and `close_code`

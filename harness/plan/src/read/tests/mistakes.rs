@@ -50,7 +50,7 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     7:1 unknown key `kin` in `[target]` -> did you mean `kind`?
     10:1 unknown key `colour` in `[auth]` -> its keys are `mint`, `token`, `kid`, `issuer`, `audience`, `secret` and `ttl`
     14:1 unknown key `Ramp` in `[fleet]` -> did you mean `ramp`?
-    19:1 unknown key `noise` in `[[fleet.surface]]` -> its keys are `name`, `share`, `topics`, `backoff`, `heartbeat` and `replay_batch_size`
+    19:1 unknown key `noise` in `[[fleet.surface]]` -> its keys are `name`, `cohort`, `share`, `topics`, `backoff`, `heartbeat` and `replay_batch_size`
     28:1 unknown key `rates` in `[[load]]` -> did you mean `rate`?
     63:1 unknown key `converge` in `[oracle]` -> its keys are `converge_within`, `settle_within`, `drain_within`, `storm_min_deliveries` and `violations_kept`
     65:1 unknown key `threads` in `[generator]` -> its keys are `worker_threads`, `source_addresses` and `lag_share_max`
@@ -86,7 +86,7 @@ fn wrong_types_are_named() {
     35:8 `name` must be a string, not an array
     "#);
     assert_snapshot!(complaints(&[(SURFACES, "surface = 3"), ("[auth]\nmint = \"hs256\"", "auth = 1")]), @"
-    9:1 unknown key `auth` in `[target]` -> its keys are `kind`, `url`, `defects`, `lane`, `socket_path`, `connect_timeout`, `request_timeout`, `exclusive` and `apply`
+    9:1 unknown key `auth` in `[target]` -> its keys are `kind`, `url`, `defects`, `topics`, `lane`, `socket_path`, `connect_timeout`, `request_timeout`, `exclusive`, `apply`, `snapshot` and `slow_consumer`
     15:11 `surface` must be a list of tables, not an integer -> write `[[fleet.surface]]`
     ");
     assert_snapshot!(complaints(&[(SURFACES, "[fleet.surface]\nname = \"ios\"\nshare = 1")]), @"16:1 `surface` is a list of tables -> write `[[fleet.surface]]` with two pairs of brackets");
@@ -242,7 +242,7 @@ fn a_fleet_has_surfaces_that_exist_and_add_up() {
     assert_snapshot!(complaints(&[(SURFACES, "")]), @r#"12:1 `[fleet]` has no surface, so there are no clients -> add `[[fleet.surface]]` with `name = "desktop"` and `share = 1`"#);
     assert_snapshot!(complaints(&[("name = \"ios\"", "name = \"onyx\"")]), @"21:8 `onyx` may read run events only, which this lane has not -> the surfaces of the lane `ws` are `web-shell`, `desktop` and `ios`");
     assert_snapshot!(complaints(&[("name = \"ios\"", "name = \"destkop\"")]), @"21:8 there is no surface `destkop` -> did you mean `desktop`?");
-    assert_snapshot!(complaints(&[("name = \"ios\"", "name = \"desktop\"")]), @"21:8 there is another surface `desktop` -> name each once");
+    assert_snapshot!(complaints(&[("name = \"ios\"", "name = \"desktop\"")]), @r#"21:8 there is another cohort `desktop` -> give it a name of its own: `cohort = "…"`"#);
     assert_snapshot!(complaints(&[("share = 0.6", "share = 0.5")]), @"18:9 the shares of the surfaces sum to 0.9, not to 1 -> make them sum to 1");
     assert_snapshot!(complaints(&[("share = 0.6", "share = 0.999"), ("share = 0.4", "share = 0.001")]), @"22:9 a share of 0.001 leaves `ios` without a client -> raise `fleet.clients` or the share");
     assert_snapshot!(complaints(&[("ramp = \"2s\"", "users = 101\norgs = 0")]), @"

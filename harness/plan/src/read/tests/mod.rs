@@ -1,9 +1,11 @@
 //! Scenarios that are right, that are wrong, and that are put together from parts.
 
 mod envelope;
+mod faults;
 mod merging;
 mod mistakes;
 mod plans;
 mod rendering;
 mod robust;
+mod settings;
 mod warnings;

@@ -1,5 +1,6 @@
 //! What right scenarios mean.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::gate::power;
@@ -18,7 +19,7 @@ fn secs(seconds: u64) -> Duration {
 fn defaults_are_those_of_the_design() {
     let plan = Load::of(SOUND).plan();
     let target = &plan.target;
-    assert_eq!(target.kind, TargetKind::Reference { defects: Vec::new() });
+    assert_eq!(target.kind, TargetKind::Reference { defects: Vec::new(), topics: BTreeMap::new() });
     assert_eq!(target.socket_path, "/sync/socket/websocket");
     assert_eq!((target.connect_timeout, target.request_timeout), (secs(5), secs(10)));
     assert_eq!((target.exclusive, target.apply), (true, Push::Frame));
@@ -135,6 +136,6 @@ fn the_command_line_gives_seeds_and_defects() {
     let plan = load.plan();
     assert_eq!(plan.seed, u64::MAX);
     let defects = vec!["drop".to_owned(), "gap,0.1,after=5".to_owned()];
-    assert_eq!(plan.target.kind, TargetKind::Reference { defects });
+    assert_eq!(plan.target.kind, TargetKind::Reference { defects, topics: BTreeMap::new() });
     assert_eq!(Load::of(&edited(&[("seed = 7\n", "")])).plan().seed, 1);
 }

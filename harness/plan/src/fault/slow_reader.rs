@@ -1,0 +1,81 @@
+//! `slow_reader`: an interval in which clients read slowly, or not at all.
+//!
+//! Without a small receive buffer the kernel would go on reading for them: it is made small before
+//! the first connect of every client that the fault will hit.
+
+use serde::ser::{SerializeMap as _, Serializer};
+
+use super::{Extent, FaultType};
+use crate::model::{ActsOn, FaultKind};
+use crate::read::diagnostic::Diagnostic;
+use crate::read::fields::Fields;
+use crate::read::scalar::{Bytes, Flow, Read as _};
+use crate::units;
+
+/// The registry's line.
+pub const TYPE: FaultType = FaultType {
+    name: "slow_reader",
+    summary: "Lets its targets read slowly, or not at all, for a while.",
+    acts_on: ActsOn::Clients,
+    extent: Extent::Interval,
+    attributes: &[
+        ("rate", "how much each target reads, such as `2KiB/s`; or else `pause`"),
+        ("pause", "`true`: it reads nothing at all"),
+        ("rcvbuf", "`SO_RCVBUF` of its sockets from the first connect on, `4KiB` by default"),
+    ],
+    read,
+};
+
+const RCVBUF: Bytes = Bytes(4 << 10);
+/// Linux makes a receive buffer no smaller than about 2 KiB (socket(7)).
+const RCVBUFS: std::ops::RangeInclusive<Bytes> = Bytes(2 << 10)..=Bytes(4 << 20);
+const RATES: std::ops::RangeInclusive<Flow> = Flow(1)..=Flow(1 << 30);
+
+fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
+    let cx = attributes.cx;
+    let place = attributes.place.clone();
+    let (rate, pause) = (attributes.node("rate"), attributes.node("pause"));
+    let neither = !attributes.has("rate") && !attributes.has("pause");
+    let rcvbuf = attributes.within("rcvbuf", RCVBUFS).unwrap_or(RCVBUF);
+    let reading = match (rate, pause) {
+        (Some(_), None) => attributes.within("rate", RATES).map(|Flow(rate)| Some(rate)),
+        (None, Some(node)) => match bool::read(cx, "pause", node) {
+            Some(false) => {
+                let what = "`pause = false` does not say how fast the targets read";
+                cx.report(Diagnostic::error(&node.place, what).help("write `rate = \"2KiB/s\"`"));
+                None
+            }
+            paused => paused.map(|_| None),
+        },
+        (Some(_), Some(node)) => {
+            let what = "a slow reader either reads at a rate or pauses";
+            cx.report(Diagnostic::error(&node.place, what).help("remove `rate` or `pause`"));
+            None
+        }
+        (None, None) => {
+            if neither {
+                let what = "the slow reader lacks a `rate`";
+                let help = "add `rate = \"2KiB/s\"`, or `pause = true`";
+                cx.report_missing(Diagnostic::error(&place, what).help(help));
+            }
+            None
+        }
+    };
+    Some(FaultKind::SlowReader { rate_bytes_per_s: reading?, rcvbuf_bytes: rcvbuf.0 })
+}
+
+/// Serde: how fast it reads, as a scenario writes it.
+pub(crate) fn serialize_reading<S: Serializer>(
+    rate_bytes_per_s: &Option<u32>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    match rate_bytes_per_s {
+        Some(rate) => {
+            let rate = format!("{}/s", units::format_bytes(u64::from(*rate)));
+            map.serialize_entry("rate", &rate)?;
+        }
+        None => map.serialize_entry("pause", &true)?,
+    }
+    map.end()
+}

@@ -1,0 +1,150 @@
+//! Faults as the engine reads them: what is done, when, and to whom.
+
+use std::time::Duration;
+
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+/// One planned fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// What is done.
+    pub kind: FaultKind,
+    /// From the start of its phase.
+    pub at: Duration,
+    /// How long an interval lasts; `None` for instants.
+    pub duration: Option<Duration>,
+    /// To whom, among the cohort it is aimed at.
+    pub mode: FaultMode,
+    /// Cohort it is aimed at, by name; `None` is the whole fleet.
+    pub cohort: Option<String>,
+}
+
+/// What a fault acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActsOn {
+    /// Clients, one by one.
+    Clients,
+    /// The target, as a whole.
+    Target,
+}
+
+/// What a fault does. One variant a type; attributes are the variant's fields, and serialise as the
+/// scenario writes them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum FaultKind {
+    /// Cuts sockets, at an instant.
+    Disconnect {
+        /// How the cut looks to the target.
+        #[serde(flatten)]
+        style: DisconnectStyle,
+    },
+    /// Resets sockets at an instant; the clients stay away and come back with an old cursor.
+    Offline {
+        /// How long they stay away; the surface's back-off counts only from then on.
+        #[serde(serialize_with = "crate::units::serialize_duration")]
+        offline_for: Duration,
+        /// The cursor that they come back with.
+        resume: Resume,
+    },
+    /// An interval in which clients read slowly or not at all. Their sockets are made with a small
+    /// receive buffer from the first connect on, or the kernel would read for them.
+    SlowReader {
+        /// Bytes read per second; `None` reads nothing (`pause`).
+        #[serde(flatten, serialize_with = "crate::fault::slow_reader::serialize_reading")]
+        rate_bytes_per_s: Option<u32>,
+        /// `SO_RCVBUF` in bytes, set before connect.
+        #[serde(rename = "rcvbuf", serialize_with = "crate::units::serialize_bytes")]
+        rcvbuf_bytes: u32,
+    },
+    /// Unsubscribes at an instant, and subscribes again after a while with the cursor kept.
+    Unsubscribe {
+        /// The topics.
+        #[serde(serialize_with = "crate::fault::unsubscribe::serialize_topics")]
+        topics: Vec<TopicId>,
+        /// How long they stay unsubscribed.
+        #[serde(serialize_with = "crate::units::serialize_duration")]
+        unsubscribed_for: Duration,
+    },
+    /// Prunes a topic of the target at an instant; the reference runtime has a hook for it.
+    RetentionTrim {
+        /// The topic.
+        #[serde(serialize_with = "crate::fault::retention_trim::serialize_topic")]
+        topic: TopicId,
+        /// Events kept; 0 prunes it empty.
+        keep: u64,
+    },
+}
+
+/// The cursor with which an offline client comes back, of each of its topics. All but `kept` are
+/// computed from the target's own window (oldest, head, budget) as read just before the return, so
+/// they mean what they say only while nothing is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resume {
+    /// What it had applied.
+    Kept,
+    /// One below the retention floor: stale.
+    BelowFloor,
+    /// Exactly at the floor: fresh.
+    AtFloor,
+    /// One further behind head than the replay budget: stale.
+    BeyondBudget,
+    /// Exactly the budget behind head: fresh.
+    AtBudget,
+}
+
+impl FaultKind {
+    /// The type's name in a scenario.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Disconnect { .. } => "disconnect",
+            Self::Offline { .. } => "offline",
+            Self::SlowReader { .. } => "slow_reader",
+            Self::Unsubscribe { .. } => "unsubscribe",
+            Self::RetentionTrim { .. } => "retention_trim",
+        }
+    }
+
+    /// What it acts on.
+    #[must_use]
+    pub fn acts_on(&self) -> ActsOn {
+        match self {
+            Self::RetentionTrim { .. } => ActsOn::Target,
+            _ => ActsOn::Clients,
+        }
+    }
+}
+
+/// How a disconnect looks to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "style", rename_all = "snake_case")]
+pub enum DisconnectStyle {
+    /// A close frame with this code, then FIN.
+    Close {
+        /// Close code, 1000 to 4999.
+        #[serde(rename = "close_code")]
+        code: u16,
+    },
+    /// RST, as when a load balancer dies.
+    Reset,
+    /// Nothing at all: neither side is told, and the client notices at a heartbeat.
+    HalfOpen,
+}
+
+/// To whom a fault happens (names as Chaos Mesh has them).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FaultMode {
+    /// One client, drawn by seed.
+    One,
+    /// Every client.
+    All,
+    /// This many clients, drawn by seed.
+    Fixed(u32),
+    /// This share of the clients, 0 to 100, drawn by seed.
+    FixedPercent(f64),
+    /// A share of the clients drawn by seed between 0 and this, then clients drawn by seed.
+    RandomMaxPercent(f64),
+}

@@ -1,0 +1,199 @@
+//! Every fault type, read right and read wrong, and what is warned of.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use khala_wire::topic::{TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
+
+use crate::model::{ActsOn, DisconnectStyle, Fault, FaultKind, FaultMode, Resume};
+use crate::testing::{Load, complaints, edited};
+
+/// The sound scenario's fault, of another type and with other lines.
+fn with(kind: &str, lines: &str) -> String {
+    edited(&[
+        ("type = \"disconnect\"\nat = \"2s\"\nmode = \"all\"\n", &format!("type = \"{kind}\"\n")),
+        ("attributes = { style = \"reset\" }", lines),
+        ("[profile.smoke.phase.storm]\nduration = \"8s\"", ""),
+    ])
+}
+
+fn fault(kind: &str, lines: &str) -> Fault {
+    Load::of(&with(kind, lines)).plan().phases[1].faults[0].clone()
+}
+
+fn wrong(kind: &str, lines: &str) -> String {
+    Load::of(&with(kind, lines)).complaints()
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn all_types_are_read() {
+    let offline = |resume| FaultKind::Offline { offline_for: secs(3), resume };
+    let kept = fault("offline", "attributes = { offline_for = \"3s\" }");
+    assert_eq!((kept.kind, kept.duration), (offline(Resume::Kept), None));
+    for (word, resume) in [
+        ("kept", Resume::Kept),
+        ("below-floor", Resume::BelowFloor),
+        ("at-floor", Resume::AtFloor),
+        ("beyond-budget", Resume::BeyondBudget),
+        ("at-budget", Resume::AtBudget),
+    ] {
+        let lines = format!("attributes = {{ offline_for = \"3s\", resume = \"{word}\" }}");
+        assert_eq!(fault("offline", &lines).kind, offline(resume));
+    }
+    let paused = fault("slow_reader", "duration = \"9s\"\nattributes = { pause = true }");
+    let slow =
+        |rate_bytes_per_s, rcvbuf_bytes| FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes };
+    assert_eq!((paused.kind, paused.duration), (slow(None, 4_096), Some(secs(9))));
+    let lines = "duration = \"20s\"\nattributes = { rate = \"2KiB/s\", rcvbuf = \"8KiB\" }";
+    assert_eq!(fault("slow_reader", lines).kind, slow(Some(2_048), 8_192));
+    let events = TopicId::of(WORKER_EVENTS).unwrap();
+    let lines =
+        format!("attributes = {{ topics = [\"{WORKER_EVENTS}\"], unsubscribed_for = \"3s\" }}");
+    assert_eq!(
+        fault("unsubscribe", &lines).kind,
+        FaultKind::Unsubscribe { topics: vec![events], unsubscribed_for: secs(3) }
+    );
+    let trim = fault(
+        "retention_trim",
+        &format!("attributes = {{ topic = \"{WORKER_SUMMARIES}\", keep = 0 }}"),
+    );
+    let topic = TopicId::of(WORKER_SUMMARIES).unwrap();
+    assert_eq!(trim.kind, FaultKind::RetentionTrim { topic, keep: 0 });
+    assert_eq!(
+        (trim.kind.acts_on(), trim.mode, trim.cohort),
+        (ActsOn::Target, FaultMode::All, None)
+    );
+    let half_open = fault("disconnect", "attributes = { style = \"half_open\" }");
+    assert_eq!(half_open.kind, FaultKind::Disconnect { style: DisconnectStyle::HalfOpen });
+}
+
+#[test]
+fn attributes_are_as_strict_as_everything_else() {
+    assert_snapshot!(wrong("offline", "attributes = { resume = \"at-flor\" }"), @r#"
+    39:14 `attributes` lacks `offline_for` -> add `offline_for = "10s"`
+    39:25 `at-flor` is not a value of `resume` -> did you mean `at-floor`?
+    "#);
+    assert_snapshot!(wrong("offline", "attributes = { offline_for = \"0s\", resume = 3 }"), @"
+    39:30 `offline_for` is 0s; it must be from 1ms to 24h
+    39:45 `resume` must be a string, not an integer
+    ");
+    assert_snapshot!(wrong("unsubscribe", ""), @r#"
+    37:1 `attributes` lacks `topics` -> add `topics = ["runtime.codex_worker_events"]`
+    37:1 `attributes` lacks `unsubscribed_for` -> add `unsubscribed_for = "5s"`
+    "#);
+    assert_snapshot!(wrong("unsubscribe", "attributes = { topics = [], unsubscribed_for = \"5\" }"), @"
+    39:25 an unsubscribe of no topic does nothing -> name a topic
+    39:48 bad duration for `unsubscribed_for`: `5` lacks a unit; `h`, `m`, `s`, `ms` and `us` are known
+    ");
+    assert_snapshot!(wrong("unsubscribe", "attributes = { topics = [\"runtime.codex_worker_event\"], unsubscribed_for = \"5s\" }"), @"39:26 there is no topic `runtime.codex_worker_event` -> did you mean `runtime.codex_worker_events`?");
+    assert_snapshot!(wrong("retention_trim", "attributes = { topic = \"x\", keep = -1, kep = 3 }"), @"
+    39:24 there is no topic `x` -> there is `runtime.run_summaries`, `runtime.codex_worker_summaries`, `runtime.codex_worker_events` and `runtime.notifications`
+    39:36 `keep` is -1; it must not be negative
+    39:40 unknown key `kep` in `attributes` -> did you mean `keep`?
+    ");
+    assert_snapshot!(wrong("disconnect", "attributes = { style = \"half_open\", close_code = 1001 }"), @r#"
+    37:1 the phase is too short for clients to notice a half-open socket -> lengthen the phase
+    39:50 `close_code` has no effect with `style = "half_open"`: nobody is told -> remove it
+    "#);
+}
+
+#[test]
+fn a_slow_reader_has_a_rate_or_pauses() {
+    let slow = |attributes: &str| {
+        wrong("slow_reader", &format!("duration = \"20s\"\nattributes = {{ {attributes} }}"))
+    };
+    assert_snapshot!(slow(""), @r#"40:14 the slow reader lacks a `rate` -> add `rate = "2KiB/s"`, or `pause = true`"#);
+    assert_snapshot!(slow("rate = \"2KiB/s\", pause = true"), @"40:41 a slow reader either reads at a rate or pauses -> remove `rate` or `pause`");
+    assert_snapshot!(slow("pause = false"), @r#"40:24 `pause = false` does not say how fast the targets read -> write `rate = "2KiB/s"`"#);
+    assert_snapshot!(slow("pause = \"true\""), @"40:24 `pause` must be a boolean, not a string -> write it without quotes");
+    assert_snapshot!(slow("rate = 2048, rcvbuf = 4096"), @r#"
+    40:23 `rate` must be a flow such as "2KiB/s", not an integer -> say of what and per what: `"2048B/s"`
+    40:38 `rcvbuf` must be a size such as "8KiB", not an integer -> give it a unit: `"4096B"`
+    "#);
+    assert_snapshot!(slow("rate = \"0B/s\", rcvbuf = \"1KiB\""), @"
+    40:23 `rate` is 0B/s; it must be from 1B/s to 1024MiB/s
+    40:40 `rcvbuf` is 1KiB; it must be from 2KiB to 4MiB
+    ");
+    assert_snapshot!(slow("rate = \"5000MiB/s\", rcvbuf = \"4KB\""), @"
+    40:23 bad flow for `rate`: `5000MiB/s` is 4 GiB or more
+    40:45 bad size for `rcvbuf`: `4KB` has the unit `KB`; `B`, `KiB` and `MiB` are known
+    ");
+}
+
+#[test]
+fn intervals_have_a_duration_within_their_phase_and_instants_have_none() {
+    let pause = "attributes = { pause = true }";
+    assert_snapshot!(wrong("slow_reader", pause), @r#"37:1 `[[phase.fault]]` lacks `duration` -> add `duration = "20s"`"#);
+    assert_snapshot!(wrong("slow_reader", &format!("at = \"5s\"\nduration = \"15001ms\"\n{pause}")), @"40:12 the fault ends at 20.001s, after its phase, which is 20s long -> shorten the fault, or lengthen the phase");
+    assert_snapshot!(wrong("slow_reader", &format!("duration = \"0s\"\n{pause}")), @"39:12 `duration` is 0s; it must be from 1ms to 168h");
+    assert_snapshot!(wrong("offline", "duration = \"3s\"\nattributes = { offline_for = \"3s\" }"), @"39:12 the fault happens at an instant and has no duration -> remove `duration`");
+    assert_eq!(
+        Load::of(&with("slow_reader", &format!("at = \"5s\"\nduration = \"15s\"\n{pause}")))
+            .load()
+            .map(|loaded| loaded.plan.phases[1].faults[0].duration)
+            .ok(),
+        Some(Some(secs(15)))
+    );
+}
+
+#[test]
+fn faults_aim_at_cohorts_and_count_among_their_clients() {
+    let aim = |lines: &str| complaints(&[("mode = \"all\"", lines)]);
+    assert_snapshot!(aim("cohort = \"iso\""), @"40:10 the fleet has no cohort `iso` -> did you mean `ios`?");
+    assert_snapshot!(aim("cohort = 3\nmode = \"most\""), @"
+    40:10 `cohort` must be a string, not an integer
+    41:8 `most` is not a value of `mode` -> there is `all`, `one`, `fixed`, `fixed-percent` and `random-max-percent`
+    ");
+    assert_snapshot!(aim("cohort = \"ios\"\nmode = \"fixed\"\nvalue = 41"), @r#"42:9 the fault hits 41 clients, but the cohort `ios` has 40 -> use `mode = "all"`, or a smaller value"#);
+    assert_snapshot!(aim("cohort = \"ios\"\nmode = \"fixed-percent\"\nvalue = 1"), @r#"42:9 so small a share of 40 clients is nobody -> raise `value`, or use `mode = "one"`"#);
+    let whole = edited(&[("mode = \"all\"", "cohort = \"ios\"\nmode = \"fixed\"\nvalue = 40")]);
+    assert_eq!(Load::of(&whole).plan().phases[1].faults[0].cohort.as_deref(), Some("ios"));
+}
+
+#[test]
+fn what_acts_on_the_target_chooses_nobody() {
+    let attributes = "attributes = { topic = \"runtime.codex_worker_events\", keep = 0 }";
+    assert_snapshot!(wrong("retention_trim", &format!("mode = \"fixed\"\nvalue = 3\ncohort = \"x\"\n{attributes}")), @"
+    39:8 the fault acts on the target, so `mode` chooses nobody -> remove `mode`
+    40:9 the fault acts on the target, so `value` chooses nobody -> remove `value`
+    41:10 the fault acts on the target, so `cohort` chooses nobody -> remove `cohort`
+    ");
+    assert_eq!(fault("retention_trim", attributes).mode, FaultMode::All);
+}
+
+#[test]
+fn faults_that_act_on_one_client_at_one_time() {
+    let other = |lines: &str| {
+        let second = format!("[[phase.fault]]\ntype = \"disconnect\"\n{lines}\n\n[[gate]]");
+        let text =
+            with("offline", "at = \"2s\"\ncohort = \"ios\"\nattributes = { offline_for = \"3s\" }");
+        Load::of(&text.replacen("[[gate]]", &second, 1)).complaints()
+    };
+    assert_snapshot!(other("at = \"4s\""), @"43:1 it hits clients on which another fault still acts, the `offline` before it -> move one of them, or aim them at different cohorts");
+    assert_eq!(other("at = \"6s\""), "", "later");
+    assert_eq!(other("at = \"4s\"\ncohort = \"desktop\""), "", "others");
+}
+
+#[test]
+fn faults_that_will_not_bite() {
+    assert_snapshot!(wrong("disconnect", "attributes = { style = \"half_open\" }"), @"37:1 the phase is too short for clients to notice a half-open socket -> lengthen the phase");
+    let long = with("disconnect", "attributes = { style = \"half_open\" }")
+        .replace("duration = \"20s\"", "duration = \"60s\"");
+    assert_eq!(Load::of(&long).complaints(), "");
+    assert_snapshot!(wrong("slow_reader", "duration = \"20s\"\nattributes = { pause = true }"), @"
+    37:1 the slow reader will not be evicted -> lengthen the fault, publish more or larger events, or make the buffers smaller
+    49:11 `time_to_recovered` cannot reach a verdict for `desktop` -> claim less (such as a lower percentile), or run more clients or longer
+    ");
+    assert_snapshot!(wrong("offline", "attributes = { offline_for = \"3s\", resume = \"at-floor\" }"), @"37:1 the clients come back while a load publishes, so their cursor is not exact -> end `offline_for` in a phase in which no load runs (`during`)");
+    assert_snapshot!(wrong("offline", "attributes = { offline_for = \"19s\" }"), @"37:1 the storm has too few deliveries around it to be judged -> raise the load's rate, or lengthen the phases");
+    let summaries =
+        "attributes = { topics = [\"runtime.codex_worker_summaries\"], unsubscribed_for = \"3s\" }";
+    assert_snapshot!(wrong("unsubscribe", summaries), @"
+    37:1 none of the clients that it hits subscribes to such a topic -> name a topic of theirs, or aim at another cohort
+    48:11 `time_to_recovered` cannot reach a verdict for `desktop` -> claim less (such as a lower percentile), or run more clients or longer
+    ");
+}

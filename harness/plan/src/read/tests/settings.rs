@@ -1,0 +1,156 @@
+//! What a target retains and endures, cohorts, loads that pause, ratios.
+
+use insta::assert_snapshot;
+use khala_wire::topic::{TopicId, WORKER_EVENTS};
+
+use crate::metric::MetricId;
+use crate::model::{Estimator, SlowConsumerLimits, SnapshotPath, TargetKind, TopicSettings};
+use crate::surface::Surface;
+use crate::testing::{Load, SOUND, complaints, edited};
+
+const REFERENCE: &str = "kind = \"reference\"";
+
+fn target(lines: &str) -> crate::model::Target {
+    Load::of(&edited(&[(REFERENCE, &format!("{REFERENCE}\n{lines}"))])).plan().target
+}
+
+fn wrong_target(lines: &str) -> String {
+    complaints(&[(REFERENCE, &format!("{REFERENCE}\n{lines}"))])
+}
+
+#[test]
+fn a_target_has_limits_and_retains() {
+    let plain = target("");
+    let limits = SlowConsumerLimits { queue_limit: 64, max_strikes: 3, send_buffer_bytes: None };
+    assert_eq!((plain.snapshot, plain.slow_consumer), (SnapshotPath::Http, limits));
+    let limits = target("[target.slow_consumer]\nqueue_limit = 8\nsend_buffer = \"8KiB\"");
+    assert_eq!(
+        limits.slow_consumer,
+        SlowConsumerLimits { queue_limit: 8, max_strikes: 3, send_buffer_bytes: Some(8_192) }
+    );
+    assert_eq!(target("snapshot = \"reset\"").snapshot, SnapshotPath::Reset);
+    let topics = target("[target.topics.\"runtime.codex_worker_events\"]\nretain_events = 7");
+    let TargetKind::Reference { topics, .. } = topics.kind else { panic!("the reference") };
+    let settings = TopicSettings { retain_events: Some(7), replay_budget_events: None };
+    assert_eq!(
+        topics.into_iter().collect::<Vec<_>>(),
+        [(TopicId::of(WORKER_EVENTS).unwrap(), settings)]
+    );
+    let text = edited(&[
+        (REFERENCE, "kind = \"url\"\nurl = \"http://h\""),
+        ("mint = \"hs256\"", "mint = \"control\""),
+    ]);
+    assert_eq!(Load::of(&text).plan().target.snapshot, SnapshotPath::Reset);
+}
+
+#[test]
+fn a_targets_settings_are_strict() {
+    assert_snapshot!(wrong_target("snapshot = \"ftp\"\nslow_consumer = { queue_limit = 0, strikes = 3, send_buffer = 8192 }"), @r#"
+    8:12 `ftp` is not a value of `snapshot` -> there is `http` and `reset`
+    9:33 `queue_limit` is 0; it must be from 1 to 1000000
+    9:36 unknown key `strikes` in `[target.slow_consumer]` -> its keys are `queue_limit`, `max_strikes` and `send_buffer`
+    9:63 `send_buffer` must be a size such as "8KiB", not an integer -> give it a unit: `"8192B"`
+    "#);
+    assert_snapshot!(wrong_target("slow_consumer = 3\ntopics = 4"), @"
+    8:17 `[target.slow_consumer]` must be a table, not an integer
+    9:10 `[target.topics]` must be a table, not an integer
+    ");
+    assert_snapshot!(wrong_target("topics = { \"runtime.codex_worker_event\" = { retain_event = 3 }, \"runtime.notifications\" = { retain_events = 0 } }"), @r#"
+    8:12 there is no topic `runtime.codex_worker_event` -> did you mean `runtime.codex_worker_events`?
+    8:45 unknown key `retain_event` in `[target.topics."runtime.codex_worker_event"]` -> did you mean `retain_events`?
+    8:109 `retain_events` is 0; it must be from 1 to 10000000
+    "#);
+    assert_snapshot!(complaints(&[
+        (REFERENCE, "kind = \"url\"\nurl = \"http://h\"\ntopics = { }"),
+        ("mint = \"hs256\"", "mint = \"control\""),
+    ]), @r#"9:10 what a target of kind `url` retains is not for the harness to say -> remove `topics`, or use `kind = "reference"`"#);
+}
+
+#[test]
+fn cohorts_share_a_surface_and_are_addressed_by_name() {
+    let text = edited(&[("name = \"ios\"", "name = \"desktop\"\ncohort = \"slow\"")]);
+    let mut load = Load::of(&text);
+    load.set = &["fleet.surface.slow.heartbeat=7s", "fleet.surface.desktop.heartbeat=9s"];
+    let plan = load.plan();
+    let cohorts = plan.fleet.cohorts.iter();
+    let seen: Vec<_> =
+        cohorts.map(|c| (c.name.as_str(), c.surface, c.heartbeat.as_secs())).collect();
+    assert_eq!(seen, [("desktop", Surface::Desktop, 9), ("slow", Surface::Desktop, 7)]);
+    assert_eq!(plan.fleet.surfaces(), [Surface::Desktop]);
+    assert_eq!(load.complaints(), "");
+    let cohort =
+        |name: &str| complaints(&[("name = \"ios\"", &format!("name = \"ios\"\ncohort = {name}"))]);
+    assert_snapshot!(cohort("\"desktop\""), @r#"22:10 there is another cohort `desktop` -> give it a name of its own: `cohort = "…"`"#);
+    assert_snapshot!(cohort("\"a b\""), @"22:10 `a b` is not a plain name -> names are up to 64 letters, digits, `-` and `_`, a letter or digit first");
+    assert_snapshot!(cohort("3"), @"22:10 `cohort` must be a string, not an integer");
+    assert_snapshot!(complaints(&[("name = \"ios\"", "name = \"ios\"\ncohort = \"far\""), ("surface = \"*\"", "surface = \"far\"")]), @"49:21 the fleet has no surface `far` -> the fleet has `desktop` and `ios`; `*` judges each of them");
+}
+
+#[test]
+fn loads_run_in_phases_that_are_declared() {
+    let during = |list: &str| {
+        edited(&[("arrival = \"constant\"", &format!("arrival = \"constant\"\nduring = {list}"))])
+    };
+    let named = during("[\"storm\"]");
+    let plan = Load::of(&named).plan();
+    assert_eq!(plan.loads[0].during, ["storm"]);
+    assert!(plan.loads[0].runs_in("storm") && !plan.loads[0].runs_in("steady"));
+    assert!(Load::of(&during("[]")).plan().loads[0].runs_in("steady"), "none named are all");
+    assert_snapshot!(Load::of(&during("[\"strom\", \"ramp\", \"storm\", \"storm\"]")).complaints(), @"
+    28:11 there is no phase `strom` -> did you mean `storm`?
+    28:20 nothing is published in the ramp -> name phases that the scenario declares
+    28:37 there is another phase `storm` -> name each once
+    ");
+    assert_snapshot!(Load::of(&during("\"storm\"")).complaints(), @r#"28:10 `during` must be an array, not a string -> put it in brackets: `["storm"]`"#);
+    // Storms need deliveries around them, and there are none before this one.
+    let late = named.replace("at = \"2s\"\n", "");
+    assert_snapshot!(Load::of(&late).complaints(), @"38:1 the storm has too few deliveries around it to be judged -> raise the load's rate, or lengthen the phases");
+}
+
+/// The sound scenario with another first objective.
+fn objective(lines: &str) -> String {
+    edited(&[(
+        "metric = \"time_to_recovered\"\nwhere = { surface = \"*\" }\nduring = [\"storm\"]\n\
+         require = \"p(90) < 20s\"\nwarn = \"p(90) < 15s\"\n",
+        lines,
+    )])
+}
+
+#[test]
+fn ratios_are_held_against_phases() {
+    let ratio = "metric = \"bystander_ratio\"\nrequire = \"ratio < 1.5\"";
+    let text = objective(&format!("{ratio}\nagainst = [\"steady\"]"));
+    let plan = Load::of(&text).plan();
+    let found = &plan.gates[0].objectives[0];
+    assert_eq!(
+        (found.metric, found.require.estimator),
+        (MetricId::BystanderRatio, Estimator::Ratio)
+    );
+    // Where none is named, all but those that it is held against.
+    assert_eq!(
+        (found.during.clone(), found.against.clone()),
+        (vec!["storm".to_owned()], vec!["steady".to_owned()])
+    );
+    assert_eq!((found.require.bound, found.min_samples), (1.5, 1_000));
+    let wrong = |lines: &str| Load::of(&objective(lines)).complaints();
+    assert_snapshot!(wrong(ratio), @r#"46:1 `[[gate.objective]]` lacks `against` -> add `against = ["steady"]`"#);
+    assert_snapshot!(wrong(&format!("{ratio}\nagainst = []")), @r#"49:11 a ratio against no phase says nothing -> name such as `"steady"`"#);
+    assert_snapshot!(wrong(&format!("{ratio}\nagainst = [\"stedy\"]")), @"49:12 there is no phase `stedy` -> did you mean `steady`?");
+    assert_snapshot!(wrong(&format!("{ratio}\nagainst = [\"steady\", \"storm\"]")), @"46:1 no phase is left to hold `against` the others -> name fewer phases in it");
+    assert_snapshot!(wrong(&format!("{ratio}\nagainst = [\"steady\"]\nduring = [\"steady\", \"storm\"]")), @"50:11 the phase `steady` would be compared with itself -> name it in `during` or in `against`");
+    assert_snapshot!(wrong("metric = \"delivery\"\nrequire = \"p(50) < 1s\"\nagainst = [\"steady\"]"), @"49:11 `delivery` is not compared with other phases -> remove `against`");
+    assert_snapshot!(wrong("metric = \"bystander_ratio\"\nrequire = \"count == 0\"\nagainst = [\"steady\"]"), @"48:12 `bystander_ratio` has no `count` -> it has `ratio`");
+    assert_snapshot!(wrong("metric = \"delivery\"\nrequire = \"ratio < 2\""), @"48:12 `delivery` has no `ratio` -> it has `p(q)` and `max`");
+}
+
+#[test]
+fn what_is_wrong_at_any_time_counts_from_ramp_to_drain() {
+    for (metric, claim) in
+        [("auth_errors", "proportion < 5%"), ("unplanned_stale_cursors", "count == 0")]
+    {
+        let text = objective(&format!("metric = \"{metric}\"\nrequire = \"{claim}\""));
+        let during = Load::of(&text).plan().gates[0].objectives[0].during.clone();
+        assert_eq!(during, ["ramp", "steady", "storm", "drain"], "{metric}");
+    }
+    assert_eq!(Load::of(SOUND).plan().gates[0].objectives[0].during, ["storm"]);
+}
