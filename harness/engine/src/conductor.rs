@@ -25,10 +25,10 @@ use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
 use crate::probe::Probe;
 use crate::publisher;
-use crate::run::join;
 use crate::target::Target;
 use crate::target::child::Reference;
 use crate::target::window::windows;
+use crate::threads::join;
 use crate::worker::{Numbers, Stage};
 
 /// How often the run looks round.
@@ -470,8 +470,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             let refused = |metrics: &FanoutMetrics| -> u64 {
                 let rows = metrics.topic_windows.iter();
                 rows.map(|row| {
-                    row.stale_cursor_budget_exceeded_count
-                        + row.stale_cursor_retention_floor_count
+                    row.stale_cursor_budget_exceeded_count + row.stale_cursor_retention_floor_count
                 })
                 .sum()
             };

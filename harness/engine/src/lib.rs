@@ -17,6 +17,7 @@ pub mod probe;
 pub mod publisher;
 pub mod run;
 pub mod target;
+mod threads;
 pub mod throttle;
 pub mod transport;
 pub mod worker;

@@ -60,7 +60,11 @@ pub fn address(url: &str) -> Result<(String, SocketAddr), SetupError> {
 ///
 /// # Errors
 /// What was wrong, and all that was tried, within the plan's time-outs.
-pub async fn speaks_khala(plan: &Plan, target: &Target, user_agent: &str) -> Result<(), SetupError> {
+pub async fn speaks_khala(
+    plan: &Plan,
+    target: &Target,
+    user_agent: &str,
+) -> Result<(), SetupError> {
     let mut tried = Vec::new();
     match probe(plan, target, user_agent, &mut tried).await {
         Ok(()) => Ok(()),
@@ -99,8 +103,14 @@ async fn probe(
     tried.push(format!("{} on {CHANNEL}", event::JOIN));
     let join = async {
         let reference = frame::string_ref(1);
-        let text =
-            frame::encode(Vsn::V2, Some(&reference), Some(&reference), CHANNEL, event::JOIN, &Empty {});
+        let text = frame::encode(
+            Vsn::V2,
+            Some(&reference),
+            Some(&reference),
+            CHANNEL,
+            event::JOIN,
+            &Empty {},
+        );
         socket.send(Message::text(text)).await.map_err(|error| error.to_string())?;
         joined(&mut socket).await
     };

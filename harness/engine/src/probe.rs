@@ -53,7 +53,8 @@ impl Probe {
                 thread_ticks.insert(task.tid, stat.utime + stat.stime);
             }
         }
-        let now = Sample { at: Instant::now(), process_ticks: stat.utime + stat.stime, thread_ticks };
+        let now =
+            Sample { at: Instant::now(), process_ticks: stat.utime + stat.stime, thread_ticks };
         if let Some(last) = &self.last {
             self.enter(last.at.elapsed().as_secs_f64(), last.process_ticks, &now);
         }
@@ -75,7 +76,8 @@ impl Probe {
         self.facts.cpu_cores = self.cpu_ticks as f64 / per_second / self.wall_s;
         let last = self.last.as_ref();
         for (tid, ticks) in &now.thread_ticks {
-            let before = last.and_then(|last| last.thread_ticks.get(tid)).copied().unwrap_or(*ticks);
+            let before =
+                last.and_then(|last| last.thread_ticks.get(tid)).copied().unwrap_or(*ticks);
             let share = ticks.saturating_sub(before) as f64 / per_second / wall_s;
             self.facts.hottest_thread = self.facts.hottest_thread.max(share);
         }

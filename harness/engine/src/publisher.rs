@@ -19,8 +19,8 @@ use khala_plan::draw::{self, Purpose};
 use khala_plan::schedule::{PlannedPublish, Schedule};
 use khala_wire::canonical::digest64;
 use khala_wire::command::{
-    CreateWorker, Data, StopWorker, WORKERS_PATH, WorkerCreated, WorkerStopped,
-    worker_events_path, worker_stop_path,
+    CreateWorker, Data, StopWorker, WORKERS_PATH, WorkerCreated, WorkerStopped, worker_events_path,
+    worker_stop_path,
 };
 use rand::RngExt;
 use serde::Deserialize;
@@ -229,8 +229,7 @@ impl Publisher {
         let worker = u16::try_from(number).unwrap_or(u16::MAX);
         let size = plan.loads[usize::from(planned.load)].payload_bytes;
         let payload = payload(plan.seed, run_id, planned.n, planned.at_us, size);
-        let body =
-            format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{payload}}}}}"#);
+        let body = format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{payload}}}}}"#);
         let nonce = format!("{run_id}-{}", planned.n);
         let headers = target.credentials.command_headers(&command_user(plan), nonce);
         let path = worker_events_path(&workers[usize::from(worker)]);
@@ -260,9 +259,7 @@ impl Publisher {
 
 /// A command's payload: the marker and a filling, as canonical JSON of `size` bytes.
 fn payload(seed: u64, run_id: &str, n: u32, at_us: Micros, size: u32) -> String {
-    let head = format!(
-        r#"{{"khala_harness":{{"at_us":{at_us},"n":{n},"run":"{run_id}"}},"pad":""#
-    );
+    let head = format!(r#"{{"khala_harness":{{"at_us":{at_us},"n":{n},"run":"{run_id}"}},"pad":""#);
     let pad = (size as usize).saturating_sub(head.len() + 2);
     let mut random = draw::rng(seed, Purpose::Payload, n.into(), 0);
     let letters = (0..pad).map(|_| char::from(random.random_range(b'a'..=b'z')));

@@ -6,7 +6,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use khala_evidence::facts::RunFacts;
@@ -29,6 +28,7 @@ use crate::observe::{Event, EventKind, Observer};
 use crate::probe::Probe;
 use crate::target::child::{Recipe, Reference};
 use crate::target::{Credentials, Target, token_names};
+use crate::threads::join_all;
 use crate::worker::{Numbers, Stage};
 use crate::{preflight, publisher, target, worker};
 
@@ -158,38 +158,18 @@ pub async fn run<S: Sink + Send + 'static>(
     let faults = conductor.phases().await;
     let (drained, publisher_sink) = conductor.drain(publisher, &workers, &stage).await;
     stage.send_replace(Stage::Retire);
+    let started = threads.len() + 1;
     let mut sinks: Vec<S> = publisher_sink.into_iter().collect();
     sinks.extend(join_all(threads).await);
+    let lost_threads = u32::try_from(started - sinks.len()).unwrap_or(u32::MAX);
     let end = End { at: clock.now(), drained };
     conductor.say_retired();
-    let (facts, sink) =
+    let (mut facts, sink) =
         conductor.finish(options.run_id, started_at, options.utc_now, faults, end).await;
     sinks.push(sink);
+    facts.generator.lost_threads = lost_threads;
     let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
     Ok(Outcome { sinks, facts, end, published_on })
-}
-
-/// Waits for threads without blocking the run's own.
-async fn join_all<T: Send + 'static>(threads: Vec<JoinHandle<T>>) -> Vec<T> {
-    let mut ended = Vec::new();
-    for thread in threads {
-        if let Some(value) = join(thread).await {
-            ended.push(value);
-        }
-    }
-    ended
-}
-
-pub(crate) async fn join<T: Send + 'static>(thread: JoinHandle<T>) -> Option<T> {
-    while !thread.is_finished() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    match thread.join() {
-        Ok(value) => Some(value),
-        // A bug of ours: its share of the clients is missing from the evidence, and the judge sees
-        // that. The panic's message is on stderr.
-        Err(_) => None,
-    }
 }
 
 async fn prepare_target(
@@ -257,7 +237,8 @@ fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
 }
 
 fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
-    let missing = |from: String, why: String| SetupError::Secret { what: what.to_owned(), from, why };
+    let missing =
+        |from: String, why: String| SetupError::Secret { what: what.to_owned(), from, why };
     match secret {
         Secret::Env(name) => std::env::var(name)
             .map_err(|error| missing(format!("environment variable {name}"), error.to_string())),

@@ -17,6 +17,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -214,6 +215,10 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
         Ok((socket, _)) => Ok(socket),
         Err(WsError::Http(response)) => Err(DialError::Refused(response.status().as_u16())),
         Err(WsError::Io(error)) => Err(connection(error)),
+        Err(WsError::Protocol(ProtocolError::HandshakeIncomplete)) => {
+            let why = "it closed the connection before it answered the upgrade";
+            Err(connection(io::Error::new(io::ErrorKind::UnexpectedEof, why)))
+        }
         Err(error) => Err(DialError::Protocol(error.to_string())),
     }
 }

@@ -1,9 +1,11 @@
 //! What a shard must know of the plan to attribute records: phases, surfaces, bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use khala_plan::model::OracleBounds;
-use khala_plan::schedule::{PhaseWindow, Schedule};
+use khala_plan::estimate::third_strike;
+use khala_plan::model::{FaultKind, OracleBounds};
+use khala_plan::schedule::{PhaseWindow, PlannedFault, Schedule};
 use khala_plan::surface::Surface;
 use khala_plan::{Plan, model};
 
@@ -16,6 +18,24 @@ pub struct Context {
     surfaces: Vec<Surface>,
     bounds: OracleBounds,
     fault_phases: BTreeMap<u16, usize>,
+    slow_clients: BTreeSet<u32>,
+    eviction_needs: u64,
+}
+
+/// How much later than expected an eviction may come: the estimate leaves out user-space buffers, TCP
+/// segments, and the look at which a target gives its strikes.
+pub const EVICTION_FACTOR: f64 = 2.0;
+
+fn eviction_needs(plan: &Plan, schedule: &Schedule) -> u64 {
+    let slow = |fault: &&PlannedFault| matches!(fault.kind, FaultKind::SlowReader { .. });
+    let needs = schedule.faults.iter().filter(slow).map(|fault| {
+        let Some(strike) = third_strike(plan, schedule, fault) else { return u64::MAX };
+        let due = Duration::from_secs_f64(strike.struck_s * EVICTION_FACTOR);
+        let until = fault.at_us + u64::try_from(due.as_micros()).unwrap_or(u64::MAX);
+        let before = |at| schedule.publishes.partition_point(|publish| publish.at_us < at);
+        before(until).saturating_sub(before(fault.at_us)) as u64
+    });
+    needs.max().unwrap_or(u64::MAX)
 }
 
 impl Context {
@@ -36,7 +56,29 @@ impl Context {
                 .iter()
                 .map(|fault| (fault.id, usize::from(fault.phase)))
                 .collect(),
+            slow_clients: schedule
+                .faults
+                .iter()
+                .filter(|fault| matches!(fault.kind, FaultKind::SlowReader { .. }))
+                .flat_map(|fault| fault.targets.iter().copied())
+                .collect(),
+            eviction_needs: eviction_needs(plan, schedule),
         }
+    }
+
+    /// Whether the plan makes a client slow at some time: its socket differs from the first connect
+    /// on, so that it is no bystander even before.
+    #[must_use]
+    pub fn is_slow_by_plan(&self, client: u32) -> bool {
+        self.slow_clients.contains(&client)
+    }
+
+    /// Publishes that make the eviction of a client due that does not read: those of
+    /// [`EVICTION_FACTOR`] times the time to the last strike that `check` prints. `u64::MAX` where no
+    /// strike can be expected, so that nothing is ever due.
+    #[must_use]
+    pub fn eviction_needs(&self) -> u64 {
+        self.eviction_needs
     }
 
     /// The oracle's bounds.

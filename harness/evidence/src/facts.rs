@@ -66,6 +66,9 @@ pub struct Generator {
     pub memory_peak_mib: u64,
     /// Records dropped by a full recorder.
     pub dropped_records: u64,
+    /// Threads that ended with a bug of ours: their share of the evidence is missing.
+    #[serde(default)]
+    pub lost_threads: u32,
     /// Publishes planned.
     pub publishes_planned: u64,
     /// Publishes begun.

@@ -66,8 +66,100 @@ pub enum Record {
         /// Where the server says the socket stands.
         watermarks: Vec<(TopicId, u64)>,
     },
+    /// A subscribe was refused with `stale_cursor`: nothing is subscribed.
+    SubscribeStale {
+        /// The client.
+        client: u32,
+        /// The epoch that the subscribe began.
+        epoch: u32,
+        /// When.
+        at: Micros,
+        /// The stale topics, as the refusal describes them.
+        topics: Vec<StaleTopic>,
+    },
+    /// A client took a snapshot of a topic, and will resume after it.
+    SnapshotTaken {
+        /// The client.
+        client: u32,
+        /// The topic.
+        topic: TopicId,
+        /// When it was asked for.
+        start: Micros,
+        /// When it was there.
+        done: Micros,
+        /// How that ended.
+        outcome: Outcome,
+        /// Its watermark, if it is one of this topic.
+        head: Option<u64>,
+    },
+    /// The ok reply to an unsubscribe: nothing of these topics may follow.
+    Unsubscribed {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// The topics.
+        topics: Vec<TopicId>,
+    },
     /// An update arrived.
     Delivered(Delivery),
+    /// The two pushes of a batch were compared.
+    PushesCompared {
+        /// The client.
+        client: u32,
+        /// When the second was read.
+        at: Micros,
+        /// The topic.
+        topic: TopicId,
+        /// Highest seq of the second.
+        seq: u64,
+        /// Whether they agree.
+        agree: bool,
+    },
+    /// The target told a client that it cannot keep up.
+    SlowConsumer {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// Whether this is the last strike (`disconnect`) and not a warning (`throttle`).
+        disconnect: bool,
+        /// Events waiting, as the target says.
+        queue_depth: u64,
+        /// The target's limit.
+        queue_limit: u64,
+    },
+    /// The harness made a client slow.
+    SlowBegan {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+    },
+    /// The harness lets a client read again at full speed.
+    SlowEnded {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// Whether it still has the socket it was slow on, as far as it knows.
+        same_socket: bool,
+    },
+    /// A topic's window in the target's metrics.
+    Window {
+        /// When it was asked for.
+        asked: Micros,
+        /// When it was there.
+        answered: Micros,
+        /// The topic.
+        topic: TopicId,
+        /// Oldest seq retained; `None` of a topic pruned empty.
+        oldest: Option<u64>,
+        /// Head.
+        head: u64,
+        /// Replay budget.
+        budget: u64,
+    },
     /// A client's socket is gone.
     Offline {
         /// The client.
@@ -119,6 +211,39 @@ pub struct SubscribedTopic {
     /// The highest sequence that any client had seen by then: a lower bound of the head that the
     /// client must reach to count as recovered.
     pub head_seen: u64,
+    /// Whether a fault chose the cursor, so that a refusal is planned.
+    pub by_fault: bool,
+}
+
+/// A stale topic, as a refusal describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleTopic {
+    /// The topic.
+    pub topic: TopicId,
+    /// The reason given.
+    pub reason: StaleReason,
+    /// The cursor that was refused, as the target read it.
+    pub cursor: u64,
+    /// Lowest cursor that retention still serves.
+    pub floor: u64,
+    /// Head.
+    pub head: u64,
+    /// Replay budget.
+    pub budget: u64,
+    /// Head minus cursor.
+    pub lag: u64,
+}
+
+/// Why a cursor is stale, as the target says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StaleReason {
+    /// `retention_floor_breach`
+    RetentionFloor,
+    /// `replay_budget_exceeded`
+    ReplayBudget,
+    /// A reason that the contract does not name.
+    Other,
 }
 
 /// Which operation.

@@ -104,6 +104,12 @@ pub struct Oracle {
     pub foreign: u64,
     /// Distinct (client, seq) applied, by topic.
     pub applied: BTreeMap<String, u64>,
+    /// Rules that the run never put to the test; they appear nowhere else in the report.
+    #[serde(default)]
+    pub not_exercised: Vec<String>,
+    /// Cases judged, by rule; each rule says what its cases are.
+    #[serde(default)]
+    pub judged: BTreeMap<String, u64>,
     /// Violations by rule; every rule that was judged is listed, with 0.
     pub violations: BTreeMap<String, u64>,
     /// What follows from a violation of an earlier rule, by rule.
@@ -239,7 +245,8 @@ impl RunReport {
         let RunFacts { run_id, started_at, ended_at, duration_us, interrupted, .. } = facts.clone();
         let by_rule = |count: fn(&crate::oracle::RuleTally) -> u64| -> BTreeMap<String, u64> {
             let named = |&rule: &Rule| (rule.name().to_owned(), count(&settled.tally.rule(rule)));
-            Rule::ALL.iter().map(named).collect()
+            let exercised = Rule::ALL.iter().filter(|&&rule| settled.tally.exercised(rule));
+            exercised.map(named).collect()
         };
         let mut clients = BTreeMap::new();
         for cohort in &plan.fleet.cohorts {
@@ -275,6 +282,8 @@ impl RunReport {
                     .iter()
                     .map(|(topic, &count)| (topic.name().to_owned(), count))
                     .collect(),
+                not_exercised: settled.tally.not_exercised(),
+                judged: by_rule(|tally| tally.judged),
                 violations: by_rule(|tally| tally.violations),
                 consequences: by_rule(|tally| tally.consequences),
                 undecided: by_rule(|tally| tally.undecided),

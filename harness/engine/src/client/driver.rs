@@ -18,9 +18,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::snapshot;
 use super::machine::{Action, Machine, Phase, World};
 use super::reader::Reader;
+use super::snapshot;
 use crate::clock::Clock;
 use crate::heads::LocalHeads;
 use crate::http::Http;
@@ -226,7 +226,8 @@ impl<S: Sink> Driver<S> {
                 Some(Order::Fast) => self.speed_up(false),
                 // Without a socket there is nothing to cut or to give up: the target's side will
                 // show that the fault missed this client.
-                Some(Order::Cut { .. } | Order::Away { .. } | Order::Unsubscribe { .. }) | None => {}
+                Some(Order::Cut { .. } | Order::Away { .. } | Order::Unsubscribe { .. }) | None => {
+                }
             }
         }
     }
@@ -499,10 +500,8 @@ async fn bury(socket: Socket) {
 }
 
 async fn close(mut socket: Socket, code: Option<u16>) {
-    let frame = CloseFrame {
-        code: code.map_or(CloseCode::Normal, CloseCode::from),
-        reason: "".into(),
-    };
+    let frame =
+        CloseFrame { code: code.map_or(CloseCode::Normal, CloseCode::from), reason: "".into() };
     let goodbye = async {
         if socket.close(Some(frame)).await.is_ok() {
             while let Some(Ok(_)) = socket.next().await {}

@@ -96,7 +96,9 @@ pub enum Phase {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Waiting { until: Micros },
+    Waiting {
+        until: Micros,
+    },
     Connecting,
     Joining(Pending),
     Subscribing(Pending),
@@ -182,10 +184,9 @@ impl Machine {
         match self.state {
             State::Waiting { until } => Phase::Waiting(until),
             State::Connecting => Phase::Connecting,
-            State::Joining(_)
-            | State::Subscribing(_)
-            | State::Bootstrapping
-            | State::Live => Phase::Online,
+            State::Joining(_) | State::Subscribing(_) | State::Bootstrapping | State::Live => {
+                Phase::Online
+            }
             State::Stopped => Phase::Stopped,
         }
     }
@@ -253,7 +254,9 @@ impl Machine {
     }
 
     fn resubscribe_at(&self) -> Micros {
-        self.unsubscribed.as_ref().map_or(Micros::MAX, |gone| gone.until)
+        // Over a dead socket nothing is asked: the reconnect takes up all topics.
+        let gone = self.unsubscribed.as_ref().filter(|_| !self.dead_socket);
+        gone.map_or(Micros::MAX, |gone| gone.until)
     }
 
     fn times_out_at(&self, pending: Pending) -> Micros {
@@ -334,6 +337,10 @@ impl Machine {
         text: &str,
         world: &mut World<'_, S>,
     ) -> Action {
+        if self.dead_socket {
+            // What was read before the cut: to the judge the client has been offline since.
+            return Action::None;
+        }
         let frame = match Frame::parse(Vsn::V2, text) {
             Ok(frame) => frame,
             Err(error) => {
@@ -585,9 +592,11 @@ impl Machine {
             | "unsupported_client_build" => Outcome::RefusedIncompatible,
             _ => Outcome::RefusedTopic,
         };
+        if outcome == Outcome::StaleCursor {
+            return self.stale(pending, read_at, now, reply, world);
+        }
         self.answered(pending, read_at, outcome, world);
         match outcome {
-            Outcome::StaleCursor => self.stale(read_at, now, reply, world),
             Outcome::RefusedAuth | Outcome::RefusedIncompatible => {
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 self.state = State::Stopped;
@@ -603,6 +612,7 @@ impl Machine {
     /// Cursors were refused: forgets them (all, if the refusal does not say which) and bootstraps.
     fn stale<S: Sink>(
         &mut self,
+        pending: Pending,
         read_at: Micros,
         now: Micros,
         reply: &ReplyRef<'_>,
@@ -612,6 +622,7 @@ impl Machine {
             Ok(stale) => stale,
             Err(error) => {
                 self.finding("unreadable_stale_cursor", error.to_string(), world);
+                self.answered(pending, read_at, Outcome::StaleCursor, world);
                 self.cursors.clear();
                 return self.subscribe(now, self.settings.topics.clone(), world);
             }
@@ -631,7 +642,9 @@ impl Machine {
                 .collect(),
         };
         let (client, epoch) = (self.client, self.epoch);
+        // Before the operation's end, so that the judge knows what was refused when it counts it.
         world.sink.record(Record::SubscribeStale { client, epoch, at: read_at, topics });
+        self.answered(pending, read_at, Outcome::StaleCursor, world);
         if snapshots.is_empty() {
             return self.subscribe(now, self.settings.topics.clone(), world);
         }
@@ -661,7 +674,7 @@ impl Machine {
 
     /// All snapshots are there, or will not come: subscribes again.
     pub fn bootstrapped<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
-        if self.state == State::Bootstrapping {
+        if self.state == State::Bootstrapping && !self.dead_socket {
             self.subscribe(now, self.settings.topics.clone(), world)
         } else {
             Action::None
@@ -781,6 +794,8 @@ impl Machine {
             State::Joining(_) => OpKind::Join,
             _ => OpKind::Subscribe,
         };
+        // Nobody could answer over a socket that a fault has killed.
+        let outcome = if self.dead_socket { Outcome::Interrupted } else { outcome };
         self.op(kind, pending.sent_at, pending.sent_at, done, outcome, world);
     }
 

@@ -5,11 +5,14 @@
 
 mod anything;
 mod backoff;
+mod bootstrap;
 mod cursors;
 mod cuts;
+mod faults;
 mod garbage;
 mod inputs;
 mod live;
+mod pushes;
 mod refusals;
 mod rig;
 mod timeouts;

@@ -117,9 +117,8 @@ impl Reader {
             .ok_or_else(|| Unreadable(format!("topic `{}` is not known", update.topic)))?;
         let payload = update.payload.map_or("null", |raw| raw.get());
         let canonical = canonical(payload);
-        let content = digest64(
-            format!("{}\n{}\n{canonical}", update.doc_key, update.doc_version).as_bytes(),
-        );
+        let content =
+            digest64(format!("{}\n{}\n{canonical}", update.doc_key, update.doc_version).as_bytes());
         let hash_fits = match (&update.payload_hash, update.payload) {
             (Some(hash), Some(raw)) => payload_hash_matches(raw.get(), &hash.0),
             _ => true,
@@ -165,7 +164,8 @@ mod tests {
 
     use super::*;
 
-    const EVENT: &str = r#"{"payload":{"khala_harness":{"at_us":5,"n":3,"run":"r"}},"seq":2,"worker_id":"w"}"#;
+    const EVENT: &str =
+        r#"{"payload":{"khala_harness":{"at_us":5,"n":3,"run":"r"}},"seq":2,"worker_id":"w"}"#;
 
     fn batch(payload: &str, seq: u64) -> String {
         let hash = khala_wire::canonical::payload_hash_of_canonical(payload);
@@ -196,10 +196,10 @@ mod tests {
     #[test]
     fn content_is_the_same_in_any_key_order_and_another_for_another_payload() {
         let mut reader = reader();
-        let mut content = |payload: &str| {
-            reader.batch(&batch(payload, 9)).expect("reads").facts[0].content
-        };
-        let reordered = r#"{"worker_id":"w","seq":2,"payload":{"khala_harness":{"run":"r","n":3,"at_us":5}}}"#;
+        let mut content =
+            |payload: &str| reader.batch(&batch(payload, 9)).expect("reads").facts[0].content;
+        let reordered =
+            r#"{"worker_id":"w","seq":2,"payload":{"khala_harness":{"run":"r","n":3,"at_us":5}}}"#;
         assert_eq!(content(EVENT), content(reordered));
         assert_ne!(content(EVENT), content(&EVENT.replace("\"seq\":2", "\"seq\":7")));
     }
@@ -207,7 +207,8 @@ mod tests {
     #[test]
     fn others_are_foreign_and_our_workers_own_events_are_known_by_seq() {
         let mut reader = reader();
-        let mut source = |payload: &str| reader.batch(&batch(payload, 1)).expect("reads").facts[0].source;
+        let mut source =
+            |payload: &str| reader.batch(&batch(payload, 1)).expect("reads").facts[0].source;
         assert_eq!(source(&EVENT.replace("\"w\"", "\"x\"")), Source::Foreign);
         assert!(matches!(
             source(&EVENT.replace("\"r\"", "\"other\"")),

@@ -19,10 +19,8 @@ pub async fn take(
 ) -> Result<Option<u64>, Outcome> {
     let headers: Vec<Header> =
         token.iter().map(|token| (AUTHORIZATION, format!("Bearer {token}"))).collect();
-    let snapshot: Snapshot = http
-        .get(&snapshot_path(topic.name()), &headers)
-        .await
-        .map_err(|error| error.outcome())?;
+    let snapshot: Snapshot =
+        http.get(&snapshot_path(topic.name()), &headers).await.map_err(|error| error.outcome())?;
     let fits = snapshot.topic == topic.name() && snapshot.format == SNAPSHOT_FORMAT;
     Ok(fits.then_some(snapshot.head_watermark))
 }

@@ -31,8 +31,7 @@ impl Fault for SlowReader {
     }
 
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        let evictions =
-            |metrics: &FanoutMetrics| metrics.delivery_metrics.slow_consumer_evictions;
+        let evictions = |metrics: &FanoutMetrics| metrics.delivery_metrics.slow_consumer_evictions;
         let evicted = evictions(sides.after).saturating_sub(evictions(sides.before));
         let deepest =
             sides.after.topic_windows.iter().map(|window| window.queue_depth).max().unwrap_or(0);

@@ -128,7 +128,9 @@ impl Reference {
             .await
             .map_err(|_| error(format!("it did not listen within {START_TIMEOUT:?}")))?
             .map_err(|e| error(e.to_string()))?
-            .ok_or_else(|| error("it ended before it listened; see its message above".to_owned()))?;
+            .ok_or_else(|| {
+                error("it ended before it listened; see its message above".to_owned())
+            })?;
         let listening: Listening = serde_json::from_str(&line)
             .map_err(|_| error(format!("its first line does not say where it listens: {line}")))?;
         let credentials = Credentials {

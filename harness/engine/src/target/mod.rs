@@ -77,7 +77,13 @@ const SESSION_ISSUER: &str = "khala-control";
 impl Credentials {
     /// Claims of a client's sync token.
     #[must_use]
-    pub fn claims(&self, who: &Identity, scopes: Vec<String>, ttl: Duration, jti: String) -> Claims {
+    pub fn claims(
+        &self,
+        who: &Identity,
+        scopes: Vec<String>,
+        ttl: Duration,
+        jti: String,
+    ) -> Claims {
         let now = unix_seconds();
         Claims {
             aud: self.audience.clone(),
@@ -119,10 +125,8 @@ impl Credentials {
     /// Headers of the command path.
     #[must_use]
     pub fn command_headers(&self, user: &str, nonce: String) -> Vec<Header> {
-        let mut headers = vec![(
-            HeaderName::from_static(khala_wire::command::USER_ID_HEADER),
-            user.to_owned(),
-        )];
+        let mut headers =
+            vec![(HeaderName::from_static(khala_wire::command::USER_ID_HEADER), user.to_owned())];
         if let Some(secret) = &self.signature_secret {
             let iat = unix_seconds();
             let exp = iat + SIGNATURE_TTL_S;

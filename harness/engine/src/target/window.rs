@@ -47,7 +47,10 @@ impl Window {
 pub fn windows(metrics: &FanoutMetrics) -> Vec<(TopicId, Window)> {
     let window = |row: &khala_wire::metrics::TopicWindow| {
         let (oldest, budget) = (row.oldest_sequence, row.replay_budget_events);
-        Some((TopicId::of(&row.topic)?, Window { oldest, head: row.head_sequence.unwrap_or(0), budget }))
+        Some((
+            TopicId::of(&row.topic)?,
+            Window { oldest, head: row.head_sequence.unwrap_or(0), budget },
+        ))
     };
     metrics.topic_windows.iter().filter_map(window).collect()
 }
@@ -100,7 +103,10 @@ mod tests {
         let window = Window { oldest: Some(101), head: 500, budget: 300 };
         let cursor = |resume| window.cursor(resume);
         assert_eq!((cursor(Resume::BelowFloor), cursor(Resume::AtFloor)), (Some(99), Some(100)));
-        assert_eq!((cursor(Resume::BeyondBudget), cursor(Resume::AtBudget)), (Some(199), Some(200)));
+        assert_eq!(
+            (cursor(Resume::BeyondBudget), cursor(Resume::AtBudget)),
+            (Some(199), Some(200))
+        );
         assert_eq!(cursor(Resume::Kept), None);
     }
 

@@ -3,6 +3,8 @@
 //! Each function says why not, in a sentence, or nothing. Thresholds are documented beside the
 //! scenario's keys.
 
+use khala_plan::model::FaultKind;
+
 use super::Case;
 use crate::shard::metrics::Metrics;
 
@@ -16,7 +18,16 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     if let Some(lost) = &facts.target.lost {
         reasons.push(format!("the target went away unasked: {lost}"));
     }
+    if case.settled.totals.deliveries == 0 {
+        reasons.push("nothing was delivered, so nothing of it was judged".to_owned());
+    }
     let generator = &facts.generator;
+    if generator.lost_threads > 0 {
+        reasons.push(format!(
+            "{} threads of the generator ended with a bug, and their clients' evidence is missing",
+            generator.lost_threads
+        ));
+    }
     if generator.dropped_records > 0 {
         reasons
             .push(format!("{} records were dropped by full recorders", generator.dropped_records));
@@ -66,6 +77,10 @@ pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<String> {
         };
         if let Some(reason) = outcome.why_it_did_not_bite() {
             return Some(reason);
+        }
+        // Only a fault that cuts clients off leaves a before and an after.
+        if !matches!(fault.kind, FaultKind::Disconnect { .. } | FaultKind::Offline { .. }) {
+            continue;
         }
         let needed = case.plan.oracle.storm_min_deliveries;
         match case.settled.exposures.get(&fault.id) {

@@ -8,6 +8,7 @@ mod estimate;
 mod fitness;
 mod objective;
 mod oracle;
+mod ratio;
 
 use khala_plan::Plan;
 use khala_plan::schedule::Schedule;
@@ -204,3 +205,6 @@ fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
     let selector = if selector.is_empty() { String::new() } else { format!(" [{selector}]") };
     format!("{verdict}: {}: {metric}{selector} {require}: {reason}", gate.name)
 }
+
+#[cfg(test)]
+mod tests;

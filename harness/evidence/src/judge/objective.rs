@@ -5,7 +5,7 @@ use khala_plan::model::{Claim, Comparison, Estimator, Objective};
 use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
-use super::{Case, ObjectiveVerdict, Verdict, fitness};
+use super::{Case, ObjectiveVerdict, Verdict, fitness, ratio};
 use crate::oracle::Rule;
 use crate::shard::metrics::CLIENT_GROUPS;
 
@@ -39,6 +39,8 @@ struct Measured {
     estimate: Option<f64>,
     bounds: Option<Bounds>,
     verdict: Verdict,
+    /// What the figures do not say.
+    note: Option<String>,
 }
 
 fn judge_one(
@@ -48,12 +50,12 @@ fn judge_one(
     surface: Option<Surface>,
 ) -> ObjectiveVerdict {
     let phases = case.phases(&objective.during);
-    let measured = measure(case, objective.metric, &objective.require, &phases, surface);
+    let measured = measure(case, objective, &objective.require, &phases, surface);
     let mut verdict = measured.verdict;
     let mut reason = describe(&objective.require, &measured);
     if verdict == Verdict::Pass
         && let Some(warn) = &objective.warn
-        && measure(case, objective.metric, warn, &phases, surface).verdict != Verdict::Pass
+        && measure(case, objective, warn, &phases, surface).verdict != Verdict::Pass
     {
         verdict = Verdict::Warn;
         reason = format!("{reason}; but `{}` does not hold", warn.text);
@@ -110,12 +112,13 @@ fn why_undecidable(
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn measure(
     case: &Case<'_>,
-    metric: MetricId,
+    objective: &Objective,
     claim: &Claim,
     phases: &[u16],
     surface: Option<Surface>,
 ) -> Measured {
     let metrics = &case.settled.metrics;
+    let metric = objective.metric;
     match claim.estimator {
         Estimator::Percentile(q) => {
             let sample = metrics.distribution(metric, phases, surface);
@@ -127,6 +130,21 @@ fn measure(
                 estimate: sample.response.percentile(q).map(|value| value as f64),
                 verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(1.0 - q / 100.0)),
                 bounds,
+                note: None,
+            }
+        }
+        Estimator::Ratio => {
+            let against = case.phases(&objective.against);
+            let ratio = ratio::measure(case, phases, &against, surface);
+            let bounds =
+                ratio.interval.map(|i| Bounds { lower: i.lower, upper: i.upper, deff: 1.0 });
+            Measured {
+                n: ratio.n(),
+                bad: 0,
+                estimate: ratio.interval.map(|interval| interval.estimate),
+                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
+                bounds,
+                note: Some(ratio.describe(ratio::seed(case))),
             }
         }
         Estimator::Max => {
@@ -138,6 +156,7 @@ fn measure(
                 estimate: Some(sample.response.max() as f64),
                 bounds: None,
                 verdict: if bad == 0 { Verdict::Pass } else { Verdict::Fail },
+                note: None,
             }
         }
         Estimator::Proportion => {
@@ -149,6 +168,7 @@ fn measure(
                 estimate: (count.all > 0).then(|| count.hits as f64 / count.all as f64),
                 verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
                 bounds,
+                note: None,
             }
         }
         Estimator::Rate => {
@@ -161,6 +181,7 @@ fn measure(
                 estimate: (exposure_s > 0.0).then(|| count.hits as f64 / exposure_s),
                 verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
                 bounds,
+                note: None,
             }
         }
         Estimator::Count => {
@@ -176,6 +197,7 @@ fn measure(
                 estimate: Some(value as f64),
                 bounds: None,
                 verdict: estimate::exact(value as f64, claim.comparison, claim.bound),
+                note: None,
             }
         }
     }
@@ -229,7 +251,10 @@ fn peak_connects(case: &Case<'_>, phases: &[u16]) -> u64 {
 }
 
 fn describe(claim: &Claim, measured: &Measured) -> String {
-    let Measured { n, bad, bounds, estimate, verdict, .. } = measured;
+    let Measured { n, bad, bounds, estimate, verdict, note } = measured;
+    if let Some(note) = note {
+        return note.clone();
+    }
     match (claim.estimator, bounds) {
         (Estimator::Percentile(q), Some(bounds)) => {
             let allowed = 100.0 - q;

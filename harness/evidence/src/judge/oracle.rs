@@ -1,4 +1,8 @@
-//! The oracle's own gate: every rule, always, whatever the scenario gates.
+//! The oracle's own gate: every rule that the run put to the test, whatever the scenario gates.
+//!
+//! A rule that the run never put to the test is left out and named in the report; a scenario that
+//! names it has asked for a test that did not happen, which is INCONCLUSIVE. So is a rule of which
+//! every case was left open.
 
 use khala_plan::model::{Comparison, Objective};
 
@@ -9,29 +13,77 @@ use crate::stats;
 /// Share of judged deliveries that may be undecided.
 pub const UNDECIDED_SHARE_MAX: f64 = 0.001;
 
-/// One verdict for each rule.
+/// One verdict for each rule that was put to the test.
 pub fn judge(case: &Case<'_>) -> Vec<ObjectiveVerdict> {
-    Rule::ALL
-        .iter()
-        .map(|&rule| judge_rule(case, rule, Comparison::Equal, 0.0, "count == 0"))
-        .collect()
+    exercised(case, Comparison::Equal, 0.0, "count == 0")
 }
 
-/// An objective on the metric `violations`: one rule, each rule (`*`), or all (no `where`).
+/// An objective on the metric `violations`: one rule, or each that was put to the test (`*`, or no
+/// `where`).
 pub fn judge_objective(case: &Case<'_>, objective: &Objective) -> Vec<ObjectiveVerdict> {
-    let named = objective.selector.get("rule").map(String::as_str);
     let claim = &objective.require;
-    let rules = Rule::ALL
+    let named = objective.selector.get("rule").filter(|name| *name != "*");
+    let mut verdicts = match named {
+        None => exercised(case, claim.comparison, claim.bound, &claim.text),
+        Some(name) => Rule::of(name)
+            .map(|rule| judge_rule(case, rule, claim.comparison, claim.bound, &claim.text))
+            .into_iter()
+            .collect(),
+    };
+    for verdict in &mut verdicts {
+        verdict.during = objective.during.clone();
+    }
+    verdicts
+}
+
+/// Every rule that was put to the test; if none was, that.
+fn exercised(
+    case: &Case<'_>,
+    comparison: Comparison,
+    bound: f64,
+    claim: &str,
+) -> Vec<ObjectiveVerdict> {
+    let tally = &case.settled.tally;
+    let verdicts: Vec<_> = Rule::ALL
         .iter()
-        .copied()
-        .filter(|rule| named.is_none_or(|name| name == "*" || name == rule.name()));
-    rules
-        .map(|rule| {
-            let mut verdict = judge_rule(case, rule, claim.comparison, claim.bound, &claim.text);
-            verdict.during = objective.during.clone();
-            verdict
-        })
-        .collect()
+        .filter(|&&rule| tally.exercised(rule))
+        .map(|&rule| judge_rule(case, rule, comparison, bound, claim))
+        .collect();
+    if !verdicts.is_empty() {
+        return verdicts;
+    }
+    vec![ObjectiveVerdict {
+        selector: "rule=*".to_owned(),
+        verdict: Verdict::Inconclusive,
+        reason: why_not_exercised(case),
+        ..blank(claim)
+    }]
+}
+
+fn why_not_exercised(case: &Case<'_>) -> String {
+    if case.settled.totals.deliveries == 0 {
+        "nothing was delivered, so nothing was judged".to_owned()
+    } else {
+        "never put to the test in this run".to_owned()
+    }
+}
+
+fn blank(claim: &str) -> ObjectiveVerdict {
+    ObjectiveVerdict {
+        metric: "violations".to_owned(),
+        selector: String::new(),
+        during: Vec::new(),
+        require: claim.to_owned(),
+        warn: None,
+        verdict: Verdict::Pass,
+        n: 0,
+        bad: 0,
+        estimate: None,
+        lower: None,
+        upper: None,
+        deff: None,
+        reason: String::new(),
+    }
 }
 
 fn judge_rule(
@@ -41,42 +93,44 @@ fn judge_rule(
     bound: f64,
     claim: &str,
 ) -> ObjectiveVerdict {
-    let n = case.settled.totals.deliveries;
     let tally = case.settled.tally.rule(rule);
+    let n = tally.judged;
     let (mut verdict, mut reason) = objective::violations(case, rule, comparison, bound);
     let unfit = match rule.kind() {
         RuleKind::Proof => None,
         RuleKind::Lateness => unfit_for_lateness(case),
     };
+    let deliveries = case.settled.totals.deliveries;
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let undecided_share = tally.undecided as f64 / n.max(1) as f64;
-    if n == 0 && verdict == Verdict::Pass {
+    let undecided_share = tally.undecided as f64 / deliveries.max(1) as f64;
+    if n == 0 && tally.violations == 0 {
         verdict = Verdict::Inconclusive;
-        reason = "nothing was delivered, so nothing was judged".to_owned();
+        reason = match tally.undecided {
+            0 => why_not_exercised(case),
+            undecided => format!("{undecided} cases, and every one is undecided"),
+        };
+    } else if deliveries == 0 && tally.violations == 0 {
+        verdict = Verdict::Inconclusive;
+        reason = why_not_exercised(case);
     } else if let Some(unfit) = unfit {
         verdict = Verdict::Inconclusive;
         reason = format!("{reason}; {unfit}");
     } else if verdict == Verdict::Pass && undecided_share > UNDECIDED_SHARE_MAX {
         verdict = Verdict::Inconclusive;
-        reason = format!("{} cases are undecided, {n} deliveries judged", tally.undecided);
+        reason = format!("{} cases are undecided, {deliveries} deliveries judged", tally.undecided);
     }
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let upper = (tally.violations == 0).then(|| stats::poisson::rule_of_three(n as f64)).flatten();
     ObjectiveVerdict {
-        metric: "violations".to_owned(),
         selector: format!("rule={rule}"),
-        during: Vec::new(),
-        require: claim.to_owned(),
-        warn: None,
         verdict,
         n,
         bad: tally.violations,
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
         estimate: Some(tally.violations as f64),
-        lower: None,
         upper,
-        deff: None,
         reason,
+        ..blank(claim)
     }
 }
 

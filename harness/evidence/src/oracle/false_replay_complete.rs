@@ -6,9 +6,13 @@
 //! acknowledged the settle bound before. Both are lower bounds of what the server must have known,
 //! so a correct server cannot break them.
 //!
+//! What a client took from a snapshot is not seen: a version that it was never sent is held against
+//! it only if it was published after the snapshot ([`Baseline`](super::baseline::Baseline)), else it
+//! is known by its watermark, or undecided.
+//!
 //! A reply leaves one fact behind; the ledger is asked at the merge. The facts are bounded; beyond
 //! the bound replies are undecided. What never came at all is a `gap`, and the early reply then its
-//! consequence.
+//! consequence. Cases: replies, one for each stream and for each document of a state topic.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +21,7 @@ use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
+use super::baseline::{Baseline, Has, Versions};
 use super::ledger::Ledger;
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
@@ -40,7 +45,7 @@ pub struct Fact {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Had {
     Seq(u64),
-    Version { worker: u16, version: u64 },
+    Version { worker: u16, version: u64, baseline: Option<Baseline> },
 }
 
 /// The facts of a shard.
@@ -73,7 +78,21 @@ impl Replies {
 
     /// Enters an ok reply for one of our documents of a state topic.
     pub fn state(&mut self, reply: Reply, worker: u16, version: u64) {
-        self.push(reply, Had::Version { worker, version });
+        self.state_after(reply, worker, version, None);
+    }
+
+    /// Enters an ok reply for one of our documents of a state topic, of which the client counts
+    /// something as known without a delivery.
+    pub fn state_after(
+        &mut self,
+        reply: Reply,
+        worker: u16,
+        version: u64,
+        baseline: Option<Baseline>,
+    ) {
+        // Without a cursor everything is replayed, unless it is known to have been pruned.
+        let baseline = baseline.filter(|base| base.cursor.is_some() || base.reset);
+        self.push(reply, Had::Version { worker, version, baseline });
     }
 
     fn push(&mut self, reply: Reply, had: Had) {
@@ -115,16 +134,25 @@ impl Replies {
         for _ in 0..self.beyond_bound {
             tally.undecided(Rule::FalseReplayComplete);
         }
-        let known = Known::of(ledger);
+        let (known, versions) = (Known::of(ledger), Versions::of(ledger));
         let settle_us = u64::try_from(settle_within.as_micros()).unwrap_or(u64::MAX);
         for fact in &self.facts {
             let (had, required) = match fact.had {
                 Had::Seq(highest) => (highest, known.seq_before(fact.topic, fact.sent_at)),
-                Had::Version { worker, version } => {
+                Had::Version { worker, version, baseline } => {
                     let before = fact.sent_at.saturating_sub(settle_us);
-                    (version, known.version_before(worker, before))
+                    let required = known.version_before(worker, before);
+                    match versions.has((fact.topic, worker), version, required, baseline) {
+                        Has::Yes => (version.max(required), required),
+                        Has::No => (version, required),
+                        Has::Open => {
+                            tally.undecided(Rule::FalseReplayComplete);
+                            continue;
+                        }
+                    }
                 }
             };
+            tally.judged(Rule::FalseReplayComplete, 1);
             if had >= required {
                 continue;
             }

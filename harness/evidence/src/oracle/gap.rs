@@ -3,6 +3,7 @@
 //! A hole is judged when its epoch ends (a new subscribe, or the end of the run): a seq that comes
 //! late but in the same epoch is out of order instead, and belongs to `nonmonotonic`. One violation
 //! a hole, whatever its length. Constant memory: the [`Track`](super::track::Track)'s bounded lists.
+//! Cases: deliveries on streams. Nothing is undecided.
 
 use khala_wire::topic::TopicId;
 

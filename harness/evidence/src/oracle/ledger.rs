@@ -21,6 +21,8 @@ pub struct Acknowledged {
     pub worker: u16,
     /// The worker's seq.
     pub worker_seq: u64,
+    /// When the command was begun: the event cannot be older.
+    pub begun: Micros,
     /// When the acknowledgement arrived.
     pub at: Micros,
     /// Digest of the command's payload.
@@ -32,12 +34,25 @@ pub struct Acknowledged {
 pub struct Content {
     /// Deliveries with it.
     pub deliveries: u64,
+    /// Of them, repeats and redeliveries: the client had the seq.
+    pub again: u64,
+    /// Of them, those to clients that had been live when the publish was due.
+    pub live: u64,
     /// When it was first seen, and by whom.
     pub first: (Micros, u32),
     /// Whether it fits its own hash.
     pub hash_fits: bool,
     /// What it stems from.
     pub source: Source,
+}
+
+/// What a delivery was to the client that got it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// It had the seq already.
+    pub again: bool,
+    /// It had been live, and reading, since before the publish was due.
+    pub live: bool,
 }
 
 /// The ledger and what was seen of it.
@@ -58,6 +73,7 @@ impl Ledger {
                 let entry = Acknowledged {
                     worker: published.worker,
                     worker_seq,
+                    begun: published.start,
                     at: published.done,
                     payload: published.payload,
                 };
@@ -69,6 +85,11 @@ impl Ledger {
 
     /// Enters a delivery.
     pub fn deliver(&mut self, delivery: &Delivery) {
+        self.deliver_as(delivery, Manner::default());
+    }
+
+    /// Enters a delivery, with what it was to its client.
+    pub fn deliver_as(&mut self, delivery: &Delivery, manner: Manner) {
         let contents = self.seen.entry((delivery.topic, delivery.seq)).or_default();
         let key = if contents.len() < CONTENTS_MAX || contents.contains_key(&delivery.content) {
             delivery.content
@@ -77,12 +98,16 @@ impl Ledger {
         };
         let fresh = Content {
             deliveries: 0,
+            again: 0,
+            live: 0,
             first: (delivery.at, delivery.client),
             hash_fits: delivery.hash_fits,
             source: delivery.source,
         };
         let content = contents.entry(key).or_insert(fresh);
         content.deliveries += 1;
+        content.again += u64::from(manner.again);
+        content.live += u64::from(manner.live);
         content.first = content.first.min(fresh.first);
     }
 
@@ -96,6 +121,8 @@ impl Ledger {
                 ours.entry(digest)
                     .and_modify(|mine| {
                         mine.deliveries += content.deliveries;
+                        mine.again += content.again;
+                        mine.live += content.live;
                         mine.first = mine.first.min(content.first);
                     })
                     .or_insert(content);

@@ -4,7 +4,9 @@
 //! Two cases, both settled at the merge. A publish that no client ever saw, though some client was
 //! there to see it, was lost for all of them. A client that ends below the seq of an acknowledged
 //! publish has lost the tail. (Holes below a client's highest seq are `gap`'s.) If the run did not
-//! drain, the tails are undecided.
+//! drain, the tails are undecided. A topic that a client left, or was refused, owes it nothing.
+//! Cases: an acknowledged publish and a live client subscribed to its topic, each pair one; of a run
+//! that did not drain only those of clients without a missing tail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +16,7 @@ use khala_wire::topic::TopicId;
 use super::ledger::Ledger;
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
-use super::track::Track;
+use super::track::{Standing, Track};
 use crate::record::{Micros, PublishId};
 
 /// A client at the end of the run.
@@ -50,6 +52,7 @@ pub fn settle(
             .iter()
             .filter(|witness| witness.live)
             .filter_map(|witness| Some((witness.client, witness.tracks.get(&topic)?)))
+            .filter(|(_, track)| track.standing == Standing::Subscribed)
             .collect();
         if watching.is_empty() {
             continue;
@@ -62,7 +65,10 @@ pub fn settle(
             .max()
             .copied()
             .unwrap_or_default();
+        let publishes = ledger.acknowledged().len() as u64;
         for (client, track) in watching {
+            let decided = end.drained || track.highest.unwrap_or_default() >= head;
+            tally.judged(Rule::LostPublish, if decided { publishes } else { 0 });
             tail_lost(client, topic, track, head, end, tally);
         }
     }

@@ -5,16 +5,33 @@
 //! Never reads a clock, never opens a socket, and shares no code with the reference runtime beyond
 //! the wire's shapes. How to add a rule: `ADDING_A_RULE.md` in this crate.
 
+pub mod after_unsubscribe;
+pub mod bad_duplicate;
+pub mod bad_snapshot;
+pub mod baseline;
+pub mod cursors;
 pub mod divergent_value;
 pub mod false_replay_complete;
+pub mod false_stale;
+pub mod frame_mismatch;
 pub mod gap;
+pub mod late_publish;
 pub mod ledger;
 pub mod lost_publish;
 pub mod no_convergence;
+pub mod no_eviction;
 pub mod nonmonotonic;
 pub mod rule;
+pub mod slow;
+pub mod stale_not_signalled;
+pub mod state_regress;
+pub mod state_stale;
+pub mod tail_before_snapshot;
 pub mod tally;
 pub mod track;
+pub mod windows;
+pub mod wrong_reason;
+pub mod wrongful_eviction;
 
 pub use lost_publish::End;
 pub use rule::{Rule, RuleKind};

@@ -4,7 +4,8 @@
 //! The clock starts when the client first gets a socket and is *not* restarted by reconnects that
 //! the target's silence forced, or a target that never answers would never be late. A planned fault
 //! stops it. Lateness: undecided when the generator is unfit. Cases still open at the end of the run
-//! within the bound are undecided.
+//! within the bound are undecided. While the harness keeps a client slow its clock stands still, and
+//! starts anew when it is let go. Cases: waits that ended, or that outlasted the bound.
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub fn judge(
     tally: &mut Tally,
 ) {
     let waited = Duration::from_micros(at.saturating_sub(since));
+    tally.judged(Rule::NoConvergence, u64::from(converged || waited > bound));
     if waited > bound {
         let message = if converged {
             format!("replay complete and at head only after {waited:.1?}; the bound is {bound:?}")

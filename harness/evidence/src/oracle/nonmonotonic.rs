@@ -1,7 +1,8 @@
 //! Rule `nonmonotonic`: within one subscription and topic, seq increases from the resume cursor.
 //!
 //! An identical repeat of what the epoch has delivered is a duplicate and allowed. Constant memory:
-//! it reads the [`Track`]'s step and keeps nothing.
+//! it reads the [`Track`]'s step and keeps nothing. Cases: deliveries. Undecided: what is older than
+//! the track remembers of a state topic.
 
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
@@ -10,6 +11,7 @@ use crate::record::Delivery;
 
 /// Judges one delivery's step.
 pub fn on_step(step: Step, delivery: &Delivery, track: &Track, tally: &mut Tally) {
+    tally.judged(Rule::Nonmonotonic, u64::from(step != Step::Undecided));
     match step {
         Step::Fresh | Step::Redelivered | Step::Repeat => {}
         Step::Undecided => tally.undecided(Rule::Nonmonotonic),

@@ -49,16 +49,42 @@ macro_rules! rules {
 }
 
 rules! {
+    FrameMismatch "frame_mismatch" Proof
+        "The two pushes of a batch, `sync:frame` and `sync:update_batch`, agree.";
+    StateRegress "state_regress" Proof
+        "A document's version never goes back as the topic's seq goes on.";
     DivergentValue "divergent_value" Proof
         "All clients agree on the content of (topic, seq), it fits its hash, and it is what was published.";
+    BadDuplicate "bad_duplicate" Proof
+        "What is delivered again has the content that it had, and no publish comes out under two seqs.";
+    AfterUnsubscribe "after_unsubscribe" Proof
+        "Nothing of a topic comes after its unsubscribe was acknowledged.";
+    StaleNotSignalled "stale_not_signalled" Proof
+        "A cursor below the retention floor or beyond the replay budget is refused with stale_cursor.";
+    FalseStale "false_stale" Proof
+        "A cursor at or above the retention floor and within the replay budget is not refused as stale.";
+    WrongReason "wrong_reason" Proof
+        "A stale cursor is refused with the reason that applies, and with figures that agree.";
+    BadSnapshot "bad_snapshot" Proof
+        "A snapshot is of its topic, lies between floor and head, and can be resumed from.";
+    TailBeforeSnapshot "tail_before_snapshot" Proof
+        "After stale_cursor nothing of the stale topics comes before the next subscribe.";
+    WrongfulEviction "wrongful_eviction" Lateness
+        "No client that reads what it is sent is called a slow consumer.";
+    NoEviction "no_eviction" Lateness
+        "A client that does not read while enough is published is disconnected.";
     Nonmonotonic "nonmonotonic" Proof
         "Within one subscription and topic, seq increases from the resume cursor; only identical repeats may come again.";
     Gap "gap" Proof
         "No seq of a stream is missing between the resume cursor and what was delivered later.";
+    LatePublish "late_publish" Lateness
+        "An event does not wait for its successor: none comes beyond the settle bound and together with the next one.";
     LostPublish "lost_publish" Proof
         "When the run has drained, every acknowledged publish has reached every client subscribed throughout.";
     FalseReplayComplete "false_replay_complete" Proof
         "The ok reply to a subscribe does not come before all that was acknowledged before the subscribe was sent.";
+    StateStale "state_stale" Lateness
+        "When the run has drained, every live client has the last acknowledged version of each document.";
     NoConvergence "no_convergence" Lateness
         "From each connect, a live client has its replay complete and reaches head within the bound.";
 }
@@ -74,5 +100,20 @@ impl Rule {
 impl std::fmt::Display for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn scenarios_may_name_exactly_the_rules_that_are_judged() {
+        let judged: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        let named: BTreeSet<_> = khala_plan::metric::RULES.iter().copied().collect();
+        assert_eq!(judged, named);
+        assert_eq!(judged.len(), Rule::ALL.len());
     }
 }

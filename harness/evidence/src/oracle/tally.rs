@@ -32,6 +32,8 @@ pub struct Violation {
 /// What one rule found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleTally {
+    /// Cases judged: what the rule was put to the test with. Each rule says what its cases are.
+    pub judged: u64,
     /// Breaches.
     pub violations: u64,
     /// Breaches that follow from one of an earlier rule.
@@ -63,6 +65,11 @@ impl Tally {
         self.rules.entry(rule).or_default()
     }
 
+    /// Counts cases that were judged, whatever came of them.
+    pub fn judged(&mut self, rule: Rule, cases: u64) {
+        self.entry(rule).judged += cases;
+    }
+
     /// Counts a violation, and `extra` more that it stands for; keeps it if it is early enough.
     pub fn violate(&mut self, violation: Violation, extra: u64) {
         let kept_max = self.kept_max;
@@ -81,7 +88,12 @@ impl Tally {
 
     /// Counts a case that the bounds leave open.
     pub fn undecided(&mut self, rule: Rule) {
-        self.entry(rule).undecided += 1;
+        self.undecided_cases(rule, 1);
+    }
+
+    /// Counts cases that the bounds leave open.
+    pub fn undecided_cases(&mut self, rule: Rule, cases: u64) {
+        self.entry(rule).undecided += cases;
     }
 
     /// Adds another tally.
@@ -89,6 +101,7 @@ impl Tally {
         for (rule, theirs) in other.rules {
             let kept_max = self.kept_max;
             let ours = self.entry(rule);
+            ours.judged += theirs.judged;
             ours.violations += theirs.violations;
             ours.consequences += theirs.consequences;
             ours.undecided += theirs.undecided;
@@ -97,6 +110,21 @@ impl Tally {
                 ours.kept.pop_last();
             }
         }
+    }
+
+    /// Whether a rule was put to the test: a case was judged, broken or left open.
+    #[must_use]
+    pub fn exercised(&self, rule: Rule) -> bool {
+        self.rules
+            .get(&rule)
+            .is_some_and(|tally| tally.judged > 0 || tally.violations > 0 || tally.undecided > 0)
+    }
+
+    /// Names of the rules that were not put to the test.
+    #[must_use]
+    pub fn not_exercised(&self) -> Vec<String> {
+        let rules = Rule::ALL.iter().filter(|&&rule| !self.exercised(rule));
+        rules.map(|rule| rule.name().to_owned()).collect()
     }
 
     /// What one rule found.

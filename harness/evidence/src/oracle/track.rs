@@ -44,6 +44,26 @@ pub enum Step {
     Undecided,
 }
 
+/// Whether anything of the topic may come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A subscribe named it and was not refused.
+    #[default]
+    Subscribed,
+    /// The last subscribe was refused because this topic's cursor is stale.
+    Stale,
+    /// Its unsubscribe was acknowledged.
+    Left {
+        /// When.
+        at: Micros,
+        /// Whether something came all the same.
+        broken: bool,
+    },
+    /// Not subscribed, for another topic's sake.
+    Out,
+}
+
 /// One client's view of one topic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Track {
@@ -57,6 +77,11 @@ pub struct Track {
     pub last_applied: Option<u64>,
     /// Seqs applied.
     pub applied: u64,
+    /// Whether anything of the topic may come.
+    pub standing: Standing,
+    /// What was due before came by replay, although the client was live: it subscribed again on a
+    /// live socket. `None` when that never happened in this life of the socket.
+    pub live_from: Option<Micros>,
     missing: Vec<Missing>,
     lost: Vec<Missing>,
     recent: VecDeque<u64>,
@@ -67,6 +92,7 @@ impl Track {
     pub fn begin(&mut self, epoch: u32, cursor: Option<u64>) -> Vec<Missing> {
         let lost = self.settle();
         self.epoch = epoch;
+        self.standing = Standing::Subscribed;
         self.floor = cursor;
         self.highest = cursor;
         self.recent.clear();

@@ -129,16 +129,20 @@ fn oracle(out: &mut String, report: &RunReport) -> std::fmt::Result {
         count(oracle.foreign),
         if oracle.drained { "ran dry" } else { "did **not** run dry" },
     )?;
-    writeln!(out, "| rule | violations | consequences | undecided |")?;
-    writeln!(out, "| --- | ---: | ---: | ---: |")?;
+    writeln!(out, "| rule | judged | violations | consequences | undecided |")?;
+    writeln!(out, "| --- | ---: | ---: | ---: | ---: |")?;
     for (rule, violations) in &oracle.violations {
         writeln!(
             out,
-            "| `{rule}` | {} | {} | {} |",
+            "| `{rule}` | {} | {} | {} | {} |",
+            count(oracle.judged.get(rule).copied().unwrap_or(0)),
             count(*violations),
             count(oracle.consequences.get(rule).copied().unwrap_or(0)),
             count(oracle.undecided.get(rule).copied().unwrap_or(0)),
         )?;
+    }
+    if let Some(names) = terminal::not_exercised(report) {
+        writeln!(out, "\n{names}.")?;
     }
     if !oracle.kept.is_empty() {
         writeln!(out, "\nThe earliest violations:\n")?;

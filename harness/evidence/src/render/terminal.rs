@@ -148,6 +148,9 @@ pub(super) fn estimate(objective: &ObjectiveVerdict) -> String {
     if objective.require.starts_with("proportion") {
         return format!("{:.3} %", value * 100.0);
     }
+    if objective.require.starts_with("ratio") {
+        return format!("{value:.2}");
+    }
     if objective.require.starts_with("rate") {
         return format!("{value:.3}/s");
     }
@@ -171,11 +174,6 @@ fn storms(out: &mut String, report: &RunReport) {
                 fault.proof
             ),
         );
-        for metric in [MetricId::TimeToRecovered, MetricId::ReconnectAttempts] {
-            for sample in report.lines(metric, &fault.phase) {
-                line(out, format_args!("    {}", distribution(sample)));
-            }
-        }
         if let Some(exposure) = report.exposures.get(&fault.id) {
             line(
                 out,
@@ -184,6 +182,13 @@ fn storms(out: &mut String, report: &RunReport) {
                     exposure.before_min, exposure.after_min
                 ),
             );
+        }
+    }
+    for phase in &report.phases {
+        for metric in [MetricId::TimeToRecovered, MetricId::ReconnectAttempts] {
+            for sample in report.lines(metric, &phase.name) {
+                line(out, format_args!("  {:<8}{}", phase.name, distribution(sample)));
+            }
         }
     }
     line(
@@ -241,6 +246,9 @@ fn oracle(out: &mut String, report: &RunReport) {
             count(undecided),
         ),
     );
+    if let Some(names) = not_exercised(report) {
+        line(out, format_args!("  {names}"));
+    }
     for violation in oracle.kept.iter().take(VIOLATIONS_SHOWN) {
         line(out, format_args!("  {}", self::violation(violation)));
     }
@@ -248,6 +256,14 @@ fn oracle(out: &mut String, report: &RunReport) {
     if hidden > 0 {
         line(out, format_args!("  … and {} more; see violations.ndjson", count(hidden)));
     }
+}
+
+/// The rules that the run never put to the test, in a line.
+pub(super) fn not_exercised(report: &RunReport) -> Option<String> {
+    let names = &report.oracle.not_exercised;
+    let rules = if names.len() == 1 { "rule" } else { "rules" };
+    (!names.is_empty())
+        .then(|| format!("{} {rules} not exercised: {}", names.len(), names.join(", ")))
 }
 
 /// One violation in a line.

@@ -8,9 +8,13 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use super::exposure::Marks;
+use crate::oracle::baseline::Baseline;
+use crate::oracle::cursors::Cursors;
+use crate::oracle::late_publish::Together;
+use crate::oracle::slow::Slow;
 use crate::oracle::track::Track;
 use crate::pairs;
-use crate::record::Micros;
+use crate::record::{Micros, SubscribedTopic};
 
 /// A planned cut that the client has not recovered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,14 @@ pub struct Client {
     /// Versions it has of our documents, by state topic and worker.
     #[serde(with = "pairs")]
     pub versions: BTreeMap<(TopicId, u16), u64>,
+    /// What it counts as known of a state topic without a delivery.
+    pub baselines: BTreeMap<TopicId, Baseline>,
+    /// What became of its cursors and snapshots.
+    pub cursors: Cursors,
+    /// Events that came together with their successors.
+    pub together: Together,
+    /// When the harness made it slow.
+    pub slow: Slow,
     /// Deliveries around faults.
     pub marks: Marks,
     /// The subscription in force.
@@ -66,13 +78,39 @@ pub struct Client {
 
 impl Client {
     /// A subscribe was sent with these targets.
-    pub fn subscribing(&mut self, sent_at: Micros, topics: &[crate::record::SubscribedTopic]) {
+    pub fn subscribing(&mut self, sent_at: Micros, topics: &[SubscribedTopic]) {
         self.subscription = Some(Subscription {
             sent_at,
             resumed: topics.iter().any(|topic| topic.cursor.is_some()),
             answered_at: None,
             targets: topics.iter().map(|topic| (topic.topic, topic.head_seen)).collect(),
         });
+    }
+
+    /// A subscribe begins a topic again; what the client then counts as known without a delivery.
+    pub fn rebase(&mut self, at: Micros, subscribed: &SubscribedTopic) {
+        let SubscribedTopic { topic, cursor, .. } = *subscribed;
+        let last = self.tracks.get(&topic).and_then(|track| track.last_applied);
+        let old = self.baselines.get(&topic);
+        let known = last.max(old.and_then(|old| old.cursor)).unwrap_or_default();
+        let before = match cursor {
+            Some(cursor) if cursor <= known => return,
+            Some(cursor) => self.cursors.snapshot_done(topic, cursor).unwrap_or(at),
+            None => at,
+        };
+        let baseline = Baseline {
+            cursor: cursor.max(old.and_then(|old| old.cursor)),
+            before: before.max(old.map_or(0, |old| old.before)),
+            reset: old.is_some_and(|old| old.reset)
+                || cursor.is_none() && self.cursors.was_refused(topic),
+        };
+        self.baselines.insert(topic, baseline);
+    }
+
+    /// Whether it must have got everything by the end of the run: live, and not kept from reading.
+    #[must_use]
+    pub fn is_witness(&self) -> bool {
+        self.live_since.is_some() && !self.slow.is_slow()
     }
 
     /// Whether the client is now live and was not: replay complete, and every target reached.

@@ -5,16 +5,23 @@
 //! shard. What needs the whole (the ledger, agreement between clients) waits for [`Shard::settle`].
 
 pub mod client;
+mod deliveries;
 pub mod exposure;
 pub mod findings;
 pub mod metrics;
+mod operations;
+mod publishes;
 pub mod series;
+mod settle;
+mod slowness;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use khala_plan::metric::MetricId;
-use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
@@ -23,19 +30,16 @@ use self::exposure::Exposure;
 use self::findings::Findings;
 use self::metrics::{Key, Metrics};
 use self::series::Series;
+use self::subscriptions::Taken;
 use crate::context::Context;
 use crate::facts::Finding;
-use crate::oracle::false_replay_complete::{Replies, Reply};
+use crate::oracle::false_replay_complete::Replies;
+use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::ledger::Ledger;
-use crate::oracle::lost_publish::Witness;
-use crate::oracle::track::Step;
-use crate::oracle::{
-    End, Rule, Tally, divergent_value, gap, lost_publish, no_convergence, nonmonotonic,
-};
-use crate::record::{
-    Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record, Sink, Source,
-    SubscribedTopic,
-};
+use crate::oracle::windows::{Window, Windows};
+use crate::oracle::wrongful_eviction::Notice;
+use crate::oracle::{Rule, Tally};
+use crate::record::{Micros, Record, Sink};
 
 /// What one worker thread knows.
 #[derive(Clone, Debug)]
@@ -50,6 +54,7 @@ struct State {
     clients: BTreeMap<u32, Client>,
     ledger: Ledger,
     replies: Replies,
+    windows: Windows,
     tally: Tally,
     metrics: Metrics,
     series: Series,
@@ -113,6 +118,7 @@ impl Shard {
             clients: BTreeMap::new(),
             ledger: Ledger::default(),
             replies: Replies::default(),
+            windows: Windows::default(),
             tally,
             metrics: Metrics::default(),
             series: Series::default(),
@@ -130,6 +136,7 @@ impl Shard {
         ours.clients.extend(theirs.clients);
         ours.ledger.merge(theirs.ledger);
         ours.replies.merge(theirs.replies);
+        ours.windows.merge(theirs.windows);
         ours.tally.merge(theirs.tally);
         ours.metrics.merge(&theirs.metrics);
         ours.series.merge(&theirs.series);
@@ -146,286 +153,12 @@ impl Shard {
         self
     }
 
-    /// Settles what needs the whole run. `published_on`: the topics that the run's commands feed.
-    #[must_use]
-    pub fn settle(self, published_on: &BTreeSet<TopicId>, end: End) -> Settled {
-        let Self { context, mut state } = self;
-        let bounds = context.bounds().clone();
-        let clients = std::mem::take(&mut state.clients);
-        let mut clients_live_at_end = 0;
-        let mut applied: BTreeMap<TopicId, u64> = BTreeMap::new();
-        let mut settled_clients = BTreeMap::new();
-        for (id, mut client) in clients {
-            clients_live_at_end += u64::from(client.live_since.is_some());
-            let at = client.retired_at.unwrap_or(end.at);
-            if let (None, Some(since)) = (client.live_since, client.unconverged_since) {
-                let bound = bounds.converge_within;
-                no_convergence::judge(id, since, at, false, bound, &mut state.tally);
-            }
-            if let Some(cut) = client.cut {
-                never_recovered(&context, &mut state.metrics, id, cut);
-            }
-            client.marks.settle(bounds.storm_min_deliveries, &mut state.exposures);
-            for (&topic, track) in &mut client.tracks {
-                let lost = track.settle();
-                gap::on_lost(id, topic, track.epoch, &lost, &mut state.tally);
-                *applied.entry(topic).or_default() += track.applied;
-            }
-            settled_clients.insert(id, client);
-        }
-        divergent_value::settle(&state.ledger, &mut state.tally);
-        let track_of =
-            |client: u32, topic: TopicId| settled_clients.get(&client)?.tracks.get(&topic).cloned();
-        state.replies.settle(&state.ledger, bounds.settle_within, &track_of, &mut state.tally);
-        let witnesses: Vec<_> = settled_clients
-            .iter()
-            .map(|(&client, life)| Witness {
-                client,
-                live: life.live_since.is_some(),
-                tracks: &life.tracks,
-            })
-            .collect();
-        lost_publish::settle(&state.ledger, published_on, &witnesses, end, &mut state.tally);
-        Settled {
-            clients: settled_clients.len() as u64,
-            clients_live_at_end,
-            applied,
-            acknowledged: state.ledger.acknowledged().len() as u64,
-            refused: state.ledger.refused(),
-            replies: state.replies.len() as u64,
-            tally: state.tally,
-            metrics: state.metrics,
-            series: state.series,
-            exposures: state.exposures,
-            totals: state.totals,
-            findings: state.findings.into_list(),
-        }
-    }
-
     fn client_key(&self, metric: MetricId, client: u32, intended: Micros) -> Key {
         Key {
             metric,
             phase: self.context.phase_at(intended),
             surface: Some(self.context.surface(client)),
         }
-    }
-
-    fn op(&mut self, op: Op) {
-        let Op { client, kind, intended, start, done, outcome } = op;
-        if kind == OpKind::Connect {
-            let life = self.state.clients.entry(client).or_default();
-            life.connecting_since.get_or_insert(intended);
-        }
-        if outcome == Outcome::Interrupted {
-            return;
-        }
-        let metric = match kind {
-            OpKind::Mint => MetricId::TokenMint,
-            OpKind::Connect => MetricId::Connect,
-            OpKind::Join => MetricId::Join,
-            OpKind::Subscribe => MetricId::Subscribe,
-            OpKind::Heartbeat => MetricId::HeartbeatRtt,
-        };
-        // Errors other than time-outs say nothing about how long the operation takes.
-        if matches!(outcome, Outcome::Ok | Outcome::Timeout) {
-            let key = self.client_key(metric, client, intended);
-            let response = done.saturating_sub(intended);
-            let service = done.saturating_sub(start);
-            self.state.metrics.sample(key, client, intended, response, service);
-        }
-        let failed = u64::from(outcome != Outcome::Ok);
-        self.state.series.at(done).errors += failed;
-        let mut proportion = |metric, bad: bool| {
-            let key = self.client_key(metric, client, intended);
-            self.state.metrics.count(key, client, intended, u64::from(bad), 1);
-        };
-        match kind {
-            OpKind::Mint => {
-                proportion(MetricId::MintErrors, outcome != Outcome::Ok);
-                proportion(MetricId::AuthErrors, outcome == Outcome::RefusedAuth);
-            }
-            OpKind::Connect => proportion(MetricId::AuthErrors, outcome == Outcome::RefusedAuth),
-            OpKind::Join | OpKind::Subscribe => {
-                proportion(MetricId::TopicErrors, outcome != Outcome::Ok);
-            }
-            OpKind::Heartbeat => {}
-        }
-    }
-
-    fn connect_begun(&mut self, client: u32, at: Micros) {
-        self.state.totals.connects += 1;
-        self.state.series.at(at).connects += 1;
-        let life = self.state.clients.entry(client).or_default();
-        life.attempts += 1;
-        let unplanned = life.seen_before && life.cut.is_none();
-        life.seen_before = true;
-        if unplanned {
-            let key = self.client_key(MetricId::Reconnects, client, at);
-            self.state.metrics.count(key, client, at, 1, 1);
-        }
-    }
-
-    fn subscribe_sent(&mut self, client: u32, epoch: u32, at: Micros, topics: &[SubscribedTopic]) {
-        let life = self.state.clients.entry(client).or_default();
-        life.subscribing(at, topics);
-        for subscribed in topics {
-            life.marks.subscribed(subscribed.topic);
-            let track = life.tracks.entry(subscribed.topic).or_default();
-            let last_epoch = track.epoch;
-            let lost = track.begin(epoch, subscribed.cursor);
-            gap::on_lost(client, subscribed.topic, last_epoch, &lost, &mut self.state.tally);
-        }
-    }
-
-    fn subscribe_ok(&mut self, client: u32, epoch: u32, at: Micros, marks: &[(TopicId, u64)]) {
-        let life = self.state.clients.entry(client).or_default();
-        let Some(subscription) = &mut life.subscription else { return };
-        subscription.answered_at = Some(at);
-        let (sent_at, resumed) = (subscription.sent_at, subscription.resumed);
-        for &(topic, watermark) in marks {
-            let Some(track) = life.tracks.get_mut(&topic) else { continue };
-            track.answered(watermark);
-            let reply = Reply { client, topic, epoch, sent_at, at };
-            match topic.kind() {
-                TopicKind::Stream => {
-                    self.state.replies.stream(reply, track.highest.unwrap_or_default());
-                }
-                TopicKind::State => {
-                    for (&(_, worker), &version) in
-                        life.versions.range((topic, 0)..=(topic, u16::MAX))
-                    {
-                        self.state.replies.state(reply, worker, version);
-                    }
-                }
-            }
-        }
-        if resumed {
-            let key = self.client_key(MetricId::ResumeToLive, client, sent_at);
-            let took = at.saturating_sub(sent_at);
-            self.state.metrics.sample(key, client, sent_at, took, took);
-        }
-        self.converge(client, at);
-    }
-
-    fn delivered(&mut self, delivery: &Delivery) {
-        let Delivery { client, topic, seq, at, source, .. } = *delivery;
-        self.state.totals.deliveries += 1;
-        self.state.totals.foreign += u64::from(source == Source::Foreign);
-        self.state.series.at(at).deliveries += 1;
-        self.state.ledger.deliver(delivery);
-        let life = self.state.clients.entry(client).or_default();
-        let track = life.tracks.entry(topic).or_default();
-        let (step, overflow) = track.deliver(topic.kind(), seq, at);
-        let epoch = track.epoch;
-        nonmonotonic::on_step(step, delivery, track, &mut self.state.tally);
-        gap::on_lost(client, topic, epoch, overflow.as_slice(), &mut self.state.tally);
-        match step {
-            Step::Repeat => self.state.totals.repeats += 1,
-            Step::Redelivered => self.state.totals.redelivered += 1,
-            Step::Fresh | Step::OutOfOrder | Step::Undecided => {}
-        }
-        if step != Step::Fresh {
-            return;
-        }
-        if let Source::State { worker, version } = source {
-            let known = life.versions.entry((topic, worker)).or_default();
-            *known = version.max(*known);
-        }
-        match life.live_since {
-            Some(live_since) => {
-                life.marks.delivered(topic);
-                if let Source::Event { intended: Some(intended), .. } = source
-                    && intended >= live_since
-                {
-                    let key = self.client_key(MetricId::Delivery, client, intended);
-                    let took = at.saturating_sub(intended);
-                    self.state.metrics.sample(key, client, intended, took, took);
-                }
-            }
-            None => self.converge(client, at),
-        }
-    }
-
-    /// Enters what follows if the client has just become live.
-    fn converge(&mut self, client: u32, at: Micros) {
-        let Some(life) = self.state.clients.get_mut(&client) else { return };
-        if !life.has_converged() {
-            return;
-        }
-        life.live_since = Some(at);
-        self.state.series.at(at).converged += 1;
-        let attempts = std::mem::take(&mut life.attempts);
-        let connecting_since = life.connecting_since.take();
-        let unconverged_since = life.unconverged_since.take();
-        let cut = life.cut.take();
-        if let Some(since) = unconverged_since {
-            let bound = self.context.bounds().converge_within;
-            no_convergence::judge(client, since, at, true, bound, &mut self.state.tally);
-        }
-        if let Some(intended) = connecting_since {
-            let key = self.client_key(MetricId::ReplayBootstrap, client, intended);
-            let took = at.saturating_sub(intended);
-            self.state.metrics.sample(key, client, intended, took, took);
-        }
-        let Some(cut) = cut else { return };
-        if at > self.context.fault_phase_end(cut.fault) {
-            never_recovered(&self.context, &mut self.state.metrics, client, cut);
-            return;
-        }
-        let key = self.client_key(MetricId::TimeToRecovered, client, cut.intended);
-        let (response, service) = (at.saturating_sub(cut.intended), at.saturating_sub(cut.at));
-        self.state.metrics.sample(key, client, cut.intended, response, service);
-        let key = self.client_key(MetricId::ReconnectAttempts, client, cut.intended);
-        let attempts = attempts.into();
-        self.state.metrics.sample(key, client, cut.intended, attempts, attempts);
-        let key = self.client_key(MetricId::Unrecovered, client, cut.intended);
-        self.state.metrics.count(key, client, cut.intended, 0, 1);
-    }
-
-    fn offline(&mut self, client: u32, at: Micros, cause: OfflineCause) {
-        self.state.series.at(at).disconnected += 1;
-        let needed = self.context.bounds().storm_min_deliveries;
-        let life = self.state.clients.entry(client).or_default();
-        if life.live_since.take().is_some() {
-            life.attempts = 0;
-        }
-        life.subscription = None;
-        match cause {
-            OfflineCause::Fault { id, intended } => {
-                life.marks.cut(id, needed, &mut self.state.exposures);
-                life.cut.get_or_insert(Cut { fault: id, intended, at });
-                life.unconverged_since = None;
-                life.connecting_since = None;
-            }
-            OfflineCause::HeartbeatTimeout => {
-                let key = self.client_key(MetricId::HeartbeatTimeouts, client, at);
-                self.state.metrics.count(key, client, at, 1, 1);
-            }
-            _ => {}
-        }
-    }
-
-    fn published(&mut self, published: &Published) {
-        self.state.ledger.publish(published);
-        let Published { id, intended, start, done, outcome, worker, .. } = *published;
-        if matches!(id, PublishId::Lifecycle { .. }) {
-            // Owed to the clients, but no part of the load.
-            return;
-        }
-        let acknowledged = outcome == Outcome::Ok;
-        self.state.series.at(done).published += u64::from(acknowledged);
-        if outcome == Outcome::Interrupted {
-            return;
-        }
-        let key = |metric| Key { metric, phase: self.context.phase_at(intended), surface: None };
-        if matches!(outcome, Outcome::Ok | Outcome::Timeout) {
-            let response = done.saturating_sub(intended);
-            let service = done.saturating_sub(start);
-            let worker = worker.into();
-            self.state.metrics.sample(key(MetricId::Publish), worker, intended, response, service);
-        }
-        let bad = u64::from(!acknowledged);
-        self.state.metrics.count(key(MetricId::PublishErrors), 0, intended, bad, 1);
     }
 }
 
@@ -458,6 +191,30 @@ impl Sink for Shard {
                 self.subscribe_ok(client, epoch, at, &watermarks);
             }
             Record::Delivered(delivery) => self.delivered(&delivery),
+            Record::SubscribeStale { client, epoch: _, at, topics } => {
+                self.subscribe_stale(client, at, &topics);
+            }
+            Record::SnapshotTaken { client, topic, start, done, outcome, head } => {
+                self.snapshot_taken(Taken { client, topic, start, done, outcome, head });
+            }
+            Record::Unsubscribed { client, at, topics } => self.unsubscribed(client, at, &topics),
+            Record::PushesCompared { client, at, topic, seq, agree } => {
+                let compared = Compared { client, at, topic, seq, agree };
+                frame_mismatch::judge(compared, &mut self.state.tally);
+            }
+            Record::SlowConsumer { client, at, disconnect, queue_depth, queue_limit } => {
+                let notice = Notice { client, at, disconnect, queue_depth, queue_limit };
+                self.slow_consumer(notice);
+            }
+            Record::SlowBegan { client, at } => self.slow_began(client, at),
+            Record::SlowEnded { client, at, same_socket } => {
+                self.slow_ended(client, at, same_socket);
+            }
+            Record::Window { asked, answered, topic, oldest, head, budget } => {
+                let floor = Window::floor(oldest, head);
+                let window = Window { asked, answered, floor, head, budget };
+                self.state.windows.add(topic, window);
+            }
             Record::Offline { client, at, cause } => self.offline(client, at, cause),
             Record::Retired { client, at, connected } => {
                 self.state.series.at(at).disconnected += u64::from(connected);

@@ -1,31 +1,55 @@
 //! Whatever happens: any sequence of inputs, any text.
 
 use khala_evidence::record::{OpKind, Record};
-use khala_wire::topic::WORKER_EVENTS;
+use khala_plan::surface::Surface;
+use khala_wire::topic::{WORKER_EVENTS, WORKER_SUMMARIES};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::inputs::{Answer, Input, inputs};
-use super::rig::{Rig, Sent, refused, reply, sent, stale, subscribed};
-use crate::client::machine::{Action, Phase};
+use super::rig::{Rig, Sent, events, refused, reply, sent, settings, stale, subscribed, summaries};
+use crate::client::machine::{Action, Phase, Settings};
 
 fn text_of(answer: &Answer, to: &Sent) -> String {
     match answer {
         Answer::Ok => subscribed(to, &json!([{"topic": WORKER_EVENTS, "watermark": 3}])),
         Answer::Stale => stale(to, &[WORKER_EVENTS]),
+        Answer::StaleState => stale(to, &[WORKER_EVENTS, WORKER_SUMMARIES]),
         Answer::Refused(code) => refused(to, code),
         Answer::Garbage => reply(to, "ok", &json!(7)),
     }
 }
 
+/// The topics of a desktop client: with a snapshot and without.
+fn desktop() -> Settings {
+    Settings { topics: vec![events(), summaries()], ..settings(Surface::Desktop) }
+}
+
 impl Rig {
+    /// Whether the client waits for snapshots.
+    fn bootstraps(&self) -> bool {
+        let about = |record: &&Record| {
+            let refused = matches!(record, Record::SubscribeStale { .. });
+            refused || matches!(record, Record::SubscribeSent { .. })
+        };
+        let last = self.records.iter().rev().find(about);
+        self.machine.phase() == Phase::Online && matches!(last, Some(Record::SubscribeStale { .. }))
+    }
+
     /// Whether a driver would give the machine this input now.
     fn expects(&self, input: &Input) -> bool {
         match input {
-            Input::After(_) | Input::AtDeadline | Input::Cut | Input::Retire => true,
+            Input::After(_)
+            | Input::AtDeadline
+            | Input::Cut
+            | Input::CutSilently
+            | Input::SentAway(_)
+            | Input::Unsubscribe(_)
+            | Input::Retire => true,
             Input::Minted(_) | Input::ConnectFailed(_) | Input::Connected => {
                 self.machine.phase() == Phase::Connecting
             }
+            Input::Bootstrapped(_) => self.bootstraps(),
             Input::Answer(_) | Input::Text(_) | Input::Closed(_) | Input::Broken => {
                 self.machine.phase() == Phase::Online
             }
@@ -63,6 +87,20 @@ impl Rig {
                 self.cut(0, self.now);
                 Action::None
             }
+            Input::CutSilently => {
+                self.with(|machine, now, world| machine.cut_silently(now, 0, now, world));
+                Action::None
+            }
+            Input::SentAway(time) => {
+                let until = self.now + time;
+                self.with(|machine, now, world| machine.cut_until(now, 0, now, until, world));
+                Action::None
+            }
+            Input::Unsubscribe(time) => self.machine.unsubscribe(&[events()], self.now + time),
+            Input::Bootstrapped(head) => self.with(|machine, now, world| {
+                machine.snapshot(summaries(), now, now, *head, world);
+                machine.bootstrapped(now, world)
+            }),
             Input::Retire => {
                 self.retire();
                 Action::None
@@ -86,11 +124,13 @@ impl Rig {
     /// What an action promises of the phase.
     fn keeps_its_word(&self, action: &Action) {
         match action {
-            Action::Send(_) => assert_eq!(self.machine.phase(), Phase::Online),
+            Action::Send(_) | Action::Bootstrap(_) => {
+                assert_eq!(self.machine.phase(), Phase::Online);
+            }
             Action::Connect => assert_eq!(self.machine.phase(), Phase::Connecting),
             Action::Close => assert!(matches!(self.machine.phase(), Phase::Waiting(_))),
             Action::Stop => assert_eq!(self.machine.phase(), Phase::Stopped),
-            _ => {}
+            Action::None => {}
         }
     }
 
@@ -112,11 +152,16 @@ impl Rig {
                     assert_eq!(*was, connected);
                 }
                 Record::SubscribeSent { epoch: sent, .. } => {
+                    assert!(connected, "a subscribe without a socket");
                     assert_eq!(*sent, epoch + 1, "epochs count the subscribes");
                     epoch = *sent;
                     begun += 1;
                 }
-                Record::SubscribeOk { epoch: answered, .. } => assert_eq!(*answered, epoch),
+                Record::SubscribeOk { epoch: answered, .. } => {
+                    assert!(connected, "an answer without a socket");
+                    assert_eq!(*answered, epoch);
+                }
+                Record::Delivered(_) => assert!(connected, "a delivery without a socket"),
                 Record::Op(op) => {
                     assert!(op.intended <= op.start && op.start <= op.done, "{op:?}");
                     ended += u32::from(op.kind == OpKind::Subscribe);
@@ -136,7 +181,7 @@ impl Rig {
 proptest! {
     #[test]
     fn whatever_happens_in_order_the_story_is_consistent_and_nothing_spins(inputs in inputs()) {
-        let mut rig = Rig::new();
+        let mut rig = Rig::of(desktop());
         let mut last = None;
         for input in inputs.iter().chain([&Input::AtDeadline]) {
             if !rig.expects(input) {
@@ -156,7 +201,7 @@ proptest! {
 
     #[test]
     fn nothing_that_happens_out_of_order_makes_it_panic(inputs in inputs()) {
-        let mut rig = Rig::new();
+        let mut rig = Rig::of(desktop());
         let mut last = None;
         for input in &inputs {
             if let action @ Action::Send(_) = rig.apply(input, last.as_ref()) {

@@ -23,6 +23,11 @@ pub(super) enum Input {
     Closed(Option<u16>),
     Broken,
     Cut,
+    CutSilently,
+    SentAway(u64),
+    Unsubscribe(u64),
+    /// The snapshots that the client asked for are there, or will not come.
+    Bootstrapped(Result<Option<u64>, Outcome>),
     Retire,
 }
 
@@ -30,6 +35,7 @@ pub(super) enum Input {
 pub(super) enum Answer {
     Ok,
     Stale,
+    StaleState,
     Refused(&'static str),
     Garbage,
 }
@@ -50,10 +56,15 @@ fn answer() -> impl Strategy<Value = Answer> {
         ["forbidden_topic", "reauth_required", "upgrade_required", "bad_subscription", "new_code"];
     prop_oneof![
         6 => Just(Answer::Ok),
-        2 => Just(Answer::Stale),
+        1 => Just(Answer::Stale),
+        2 => Just(Answer::StaleState),
         1 => prop::sample::select(codes.to_vec()).prop_map(Answer::Refused),
         1 => Just(Answer::Garbage),
     ]
+}
+
+fn snapshot() -> impl Strategy<Value = Result<Option<u64>, Outcome>> {
+    prop_oneof![any::<Option<u64>>().prop_map(Ok), failure().prop_map(Err)]
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
@@ -107,6 +118,10 @@ fn input() -> impl Strategy<Value = Input> {
         1 => any::<Option<u16>>().prop_map(Input::Closed),
         1 => Just(Input::Broken),
         1 => Just(Input::Cut),
+        1 => Just(Input::CutSilently),
+        1 => (0_u64..40 * SECOND).prop_map(Input::SentAway),
+        1 => (0_u64..40 * SECOND).prop_map(Input::Unsubscribe),
+        3 => snapshot().prop_map(Input::Bootstrapped),
     ]
 }
 

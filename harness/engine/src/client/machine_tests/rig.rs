@@ -4,10 +4,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use khala_evidence::record::{OfflineCause, Op, OpKind, Outcome, Record, SubscribedTopic};
-use khala_plan::model::Push;
+use khala_plan::model::{Push, SnapshotPath};
 use khala_plan::surface::Surface;
 use khala_wire::payload::{KIND_UPDATE_BATCH, SyncFrame};
-use khala_wire::topic::{NOTIFICATIONS, TopicId, WORKER_EVENTS};
+use khala_wire::topic::{NOTIFICATIONS, TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::{Value, json};
 
 use crate::client::machine::{Action, Machine, Phase, Settings, World};
@@ -29,6 +29,10 @@ pub(super) fn notifications() -> TopicId {
     TopicId::of(NOTIFICATIONS).expect("known")
 }
 
+pub(super) fn summaries() -> TopicId {
+    TopicId::of(WORKER_SUMMARIES).expect("known")
+}
+
 pub(super) fn settings(surface: Surface) -> Settings {
     Settings {
         seed: SEED,
@@ -38,6 +42,7 @@ pub(super) fn settings(surface: Surface) -> Settings {
         replay_batch_size: Surface::REPLAY_BATCH_SIZE,
         request_timeout: std::time::Duration::from_micros(REQUEST_TIMEOUT),
         apply: Push::Frame,
+        snapshot: SnapshotPath::Http,
     }
 }
 
@@ -249,6 +254,8 @@ pub(super) fn update_batch(topic: &str, seqs: &[u64]) -> String {
     push("1", "sync:update_batch", &serde_json::from_str(&batch_of(topic, seqs)).expect("json"))
 }
 
+/// A refusal of a subscribe for stale cursors. As on the wire, its plan names the topics that have a
+/// snapshot, and only those.
 pub(super) fn stale(to: &Sent, topics: &[&str]) -> String {
     let stale_topics: Vec<_> = topics
         .iter()
@@ -258,14 +265,20 @@ pub(super) fn stale(to: &Sent, topics: &[&str]) -> String {
                 "replay_lag": 57, "replay_budget_events": 3000})
         })
         .collect();
-    reply(
-        to,
-        "error",
-        &json!({"code": "stale_cursor", "message": "too old",
+    let planned: Vec<_> = topics
+        .iter()
+        .filter(|topic| **topic == WORKER_SUMMARIES)
+        .map(|topic| {
+            json!({"topic": topic, "head_watermark": 60, "snapshot": {"topic": topic,
+                "format": "openagents.sync.snapshot.v1", "schema_version": 1,
+                "cadence_seconds": 120, "source_table": "t"}})
+        })
+        .collect();
+    let plan = json!({"format": "openagents.sync.snapshot.v1", "topics": planned});
+    let response = json!({"code": "stale_cursor", "message": "too old",
         "full_resync_required": true, "reason_codes": ["retention_floor_breach"],
-        "stale_topics": stale_topics,
-        "snapshot_plan": {"format": "openagents.sync.snapshot.v1", "topics": []}}),
-    )
+        "stale_topics": stale_topics, "snapshot_plan": plan});
+    reply(to, "error", &response)
 }
 
 /// Stopped, and time changes nothing about it.

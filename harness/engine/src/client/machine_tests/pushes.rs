@@ -1,0 +1,76 @@
+//! The two pushes of a batch, compared; and what the server says of slowness.
+
+use khala_evidence::record::Record;
+use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS};
+use serde_json::json;
+
+use super::rig::{Rig, frame, push, update_batch};
+
+/// Whether the pushes compared so far agreed, in order.
+fn agreements(rig: &Rig) -> Vec<bool> {
+    let agree = |record: &Record| match record {
+        Record::PushesCompared { agree, .. } => Some(*agree),
+        _ => None,
+    };
+    rig.records.iter().filter_map(agree).collect()
+}
+
+#[test]
+fn twins_agree_and_are_compared_once() {
+    let mut rig = Rig::live();
+    for seqs in [&[1, 2][..], &[3], &[4, 5, 6]] {
+        rig.text(&update_batch(WORKER_EVENTS, seqs));
+        rig.text(&frame(WORKER_EVENTS, seqs));
+    }
+    assert_eq!(agreements(&rig), [true; 3]);
+}
+
+#[test]
+fn a_frame_that_says_something_else_than_its_batch_is_seen() {
+    let mut rig = Rig::live();
+    rig.text(&update_batch(WORKER_EVENTS, &[1, 2]));
+    rig.text(&frame(WORKER_EVENTS, &[1, 3]));
+    assert_eq!(agreements(&rig), [false]);
+    rig.text(&update_batch(WORKER_EVENTS, &[4]));
+    rig.text(&frame(WORKER_EVENTS, &[4]));
+    assert_eq!(agreements(&rig), [false, true], "the next pair is judged for itself");
+}
+
+#[test]
+fn a_push_without_its_twin_is_seen() {
+    let mut rig = Rig::live();
+    rig.text(&frame(WORKER_EVENTS, &[1]));
+    assert_eq!(agreements(&rig), [false], "the batch is missing");
+    rig.text(&update_batch(WORKER_EVENTS, &[2]));
+    rig.text(&update_batch(NOTIFICATIONS, &[3]));
+    assert_eq!(agreements(&rig), [false, false], "the first one's frame is missing");
+}
+
+#[test]
+fn a_pair_that_a_lost_socket_tore_apart_is_not_judged() {
+    let mut rig = Rig::live();
+    rig.text(&update_batch(WORKER_EVENTS, &[1]));
+    rig.broken();
+    rig.go_live(&json!([]));
+    rig.text(&update_batch(WORKER_EVENTS, &[1]));
+    rig.text(&frame(WORKER_EVENTS, &[1]));
+    assert_eq!(agreements(&rig), [true]);
+}
+
+#[test]
+fn a_warning_of_slowness_and_the_last_strike_are_told_apart() {
+    let mut rig = Rig::live();
+    for (action, last) in [("throttle", false), ("disconnect", true)] {
+        let error = json!({"code": "slow_consumer", "message": "slow", "action": action,
+            "topic": WORKER_EVENTS, "queue_depth": 70, "queue_limit": 64,
+            "reconnect_after_ms": 2000, "full_resync_required": last});
+        rig.text(&push("1", "sync:error", &error));
+        let Some(Record::SlowConsumer { disconnect, queue_depth, queue_limit, .. }) =
+            rig.records.last()
+        else {
+            panic!("{:?}", rig.records.last())
+        };
+        assert_eq!((*disconnect, *queue_depth, *queue_limit), (last, 70, 64));
+    }
+    assert!(rig.machine.is_live(), "the target ends the socket, not the client");
+}

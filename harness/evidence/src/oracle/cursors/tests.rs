@@ -1,0 +1,103 @@
+//! What a client did with its cursors, for the tests of the rules that judge it.
+
+use super::super::windows::{Window, Windows};
+use super::*;
+
+pub const TOPIC: TopicId = TopicId(1);
+const OTHER: TopicId = TopicId(2);
+pub const SENT: Micros = 1_000;
+pub const BEFORE: Micros = 100;
+pub const AFTER: Micros = 5_000;
+
+/// What a client did, in order.
+pub enum Did {
+    Accepted(u64, u64),
+    Refused(u64, Vec<StaleTopic>),
+    Snapshot(u64),
+}
+
+pub fn accepted(cursor: u64, watermark: u64) -> Did {
+    Did::Accepted(cursor, watermark)
+}
+
+/// Refused with figures that bear the reason out.
+pub fn refused(cursor: u64, reason: StaleReason) -> Did {
+    let (floor, budget) = match reason {
+        StaleReason::RetentionFloor => (cursor + 1, 1_000),
+        _ => (0, 1),
+    };
+    let head = cursor + 90;
+    Did::Refused(cursor, vec![figures(cursor, reason, floor, head, budget)])
+}
+
+pub fn figures(cursor: u64, reason: StaleReason, floor: u64, head: u64, budget: u64) -> StaleTopic {
+    let lag = head.saturating_sub(cursor);
+    StaleTopic { topic: TOPIC, reason, cursor, floor, head, budget, lag }
+}
+
+pub fn for_another(cursor: u64) -> Did {
+    Did::Refused(cursor, vec![])
+}
+
+/// Equal windows before and after everything.
+pub fn windows(floor: u64, head: u64, budget: u64) -> Windows {
+    windows_between((floor, head), (floor, head), budget)
+}
+
+pub fn windows_between(before: (u64, u64), after: (u64, u64), budget: u64) -> Windows {
+    let mut windows = Windows::default();
+    for (at, (floor, head)) in [(BEFORE, before), (AFTER, after)] {
+        windows.add(TOPIC, Window { asked: at, answered: at + 10, floor, head, budget });
+    }
+    windows
+}
+
+pub fn judged(did: &[Did], windows: &Windows) -> Tally {
+    let (mut cursors, mut tally) = (Cursors::default(), Tally::new(10));
+    let subscribed = |cursor| SubscribedTopic {
+        topic: TOPIC,
+        cursor: Some(cursor),
+        head_seen: 0,
+        by_fault: false,
+    };
+    for (one, epoch) in did.iter().zip(1..) {
+        let at = SENT + u64::from(epoch) * 10;
+        match one {
+            Did::Accepted(cursor, watermark) => {
+                cursors.sent(epoch, at, &[subscribed(*cursor)]);
+                cursors.accepted(at + 5, &[(TOPIC, *watermark)]);
+            }
+            Did::Refused(cursor, stale) => {
+                cursors.sent(epoch, at, &[subscribed(*cursor)]);
+                cursors.refused(7, at + 5, stale, &mut tally);
+            }
+            Did::Snapshot(head) => cursors.took_snapshot(TOPIC, at, at + 5, *head),
+        }
+    }
+    cursors.settle(7, &windows.timelines(), &mut tally);
+    tally
+}
+
+#[test]
+fn cursors_beyond_the_bound_are_undecided_and_not_forgotten() {
+    let many: Vec<_> = (0..=FACTS_MAX).map(|_| accepted(50, 100)).collect();
+    let tally = judged(&many, &windows(10, 100, 90));
+    assert_eq!(tally.rule(Rule::StaleNotSignalled).undecided, 1);
+    assert!(!judged(&many, &Windows::default()).exercised(Rule::StaleNotSignalled));
+}
+
+#[test]
+fn a_refusal_is_planned_when_a_fault_chose_every_cursor_that_it_lists() {
+    let topic =
+        |topic, by_fault| SubscribedTopic { topic, cursor: Some(1), head_seen: 0, by_fault };
+    let mut cursors = Cursors::default();
+    cursors.sent(1, 0, &[topic(TOPIC, true), topic(OTHER, false)]);
+    assert!(cursors.pending.is_planned(), "before it is known what is refused");
+    let listed = |topic| StaleTopic { topic, ..figures(1, StaleReason::RetentionFloor, 5, 9, 100) };
+    let mut tally = Tally::new(1);
+    cursors.refused(0, 1, &[listed(OTHER)], &mut tally);
+    assert!(!cursors.pending.is_planned());
+    cursors.sent(2, 2, &[topic(TOPIC, true), topic(OTHER, false)]);
+    cursors.refused(0, 3, &[listed(TOPIC)], &mut tally);
+    assert!(cursors.pending.is_planned());
+}

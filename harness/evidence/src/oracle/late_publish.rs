@@ -1,0 +1,226 @@
+//! Rule `late_publish`: an event does not wait for its successor.
+//!
+//! Streams, for clients that were live since before the event was due and that the harness never made
+//! slow. A pair of successive seqs is looked at when it was planned further apart than the settle
+//! bound and acknowledged more than twice that apart: the load must have such gaps. It is late when
+//! both arrive in one read, the earlier's acknowledgement more than the settle bound before and the
+//! later's less. A target that is slow for all alike does not do that.
+//!
+//! Cases: such pairs, once for each client that was live for the earlier. Undecided: pairs that came
+//! together beyond [`FACTS_MAX`] a client. A deliberate pause of the target is not taken out: where
+//! one is planned, the gaps of the load must lie outside it. Memory: one event a topic, and the facts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use khala_wire::TopicKind;
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{Acknowledged, Content, Ledger};
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use crate::record::{Delivery, Micros, PublishId, Source};
+
+/// Pairs that came together kept of a client.
+pub const FACTS_MAX: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Event {
+    seq: u64,
+    at: Micros,
+    intended: Micros,
+    publish: PublishId,
+    live: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fact {
+    topic: TopicId,
+    seq: u64,
+    at: Micros,
+    earlier: PublishId,
+    later: PublishId,
+}
+
+/// One client's events that came together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Together {
+    last: BTreeMap<TopicId, Event>,
+    facts: Vec<Fact>,
+    beyond: u64,
+}
+
+fn micros(duration: Duration) -> Micros {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Together {
+    /// A fresh delivery on a stream. `live`: the client had been live when it was due.
+    pub fn on_fresh(&mut self, delivery: &Delivery, live: bool, settle_within: Duration) {
+        let Delivery { topic, seq, at, source, .. } = *delivery;
+        let Source::Event { publish, intended: Some(intended), .. } = source else {
+            self.last.remove(&topic);
+            return;
+        };
+        let event = Event { seq, at, intended, publish, live };
+        let Some(before) = self.last.insert(topic, event) else { return };
+        let settle = micros(settle_within);
+        // An acknowledgement is later than what it answers was due: nothing else can be late.
+        let candidate = before.live
+            && before.seq + 1 == seq
+            && before.at == at
+            && intended.saturating_sub(before.intended) > settle
+            && at.saturating_sub(before.intended) > settle;
+        if !candidate {
+            return;
+        }
+        if self.facts.len() < FACTS_MAX {
+            let fact = Fact { topic, seq: before.seq, at, earlier: before.publish, later: publish };
+            self.facts.push(fact);
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// Judges all pairs of one client.
+    pub fn settle(&self, client: u32, ledger: &Ledger, settle_within: Duration, tally: &mut Tally) {
+        tally.undecided_cases(Rule::LatePublish, self.beyond);
+        let settle = micros(settle_within);
+        for fact in &self.facts {
+            let entry = |publish| ledger.acknowledged().get(publish);
+            let (Some(earlier), Some(later)) = (entry(&fact.earlier), entry(&fact.later)) else {
+                continue;
+            };
+            let waited = fact.at.saturating_sub(earlier.at);
+            let late = waited > settle && fact.at.saturating_sub(later.at) < settle;
+            if !late || !far_apart(earlier, later, settle) {
+                continue;
+            }
+            let violation = Violation {
+                at_us: fact.at,
+                rule: Rule::LatePublish,
+                client: Some(client),
+                topic: Some(fact.topic),
+                seqs: Some((fact.seq, fact.seq)),
+                epoch: None,
+                message: format!(
+                    "seq {} came {:.1?} after it was acknowledged, together with the next one",
+                    fact.seq,
+                    Duration::from_micros(waited)
+                ),
+            };
+            tally.violate(violation, 0);
+        }
+    }
+}
+
+fn far_apart(earlier: &Acknowledged, later: &Acknowledged, settle: Micros) -> bool {
+    later.at.saturating_sub(earlier.at) > settle.saturating_mul(2)
+}
+
+/// Counts the cases: pairs with a gap, once for each live client.
+pub fn count_cases(ledger: &Ledger, settle_within: Duration, tally: &mut Tally) {
+    let settle = micros(settle_within);
+    let event = |content: &Content| match content.source {
+        Source::Event { publish, intended: Some(intended), .. } => {
+            let entry = ledger.acknowledged().get(&publish)?;
+            Some((intended, *entry, content.live))
+        }
+        _ => None,
+    };
+    let mut last: Option<(TopicId, u64, Micros, Acknowledged, u64)> = None;
+    for (&(topic, seq), contents) in ledger.seen() {
+        let most = contents.values().max_by_key(|content| content.deliveries);
+        let now = most.filter(|_| topic.kind() == TopicKind::Stream).and_then(event);
+        if let (Some((of, before, due, earlier, live)), Some((intended, later, _))) = (last, now)
+            && of == topic
+            && before + 1 == seq
+            && intended.saturating_sub(due) > settle
+            && far_apart(&earlier, &later, settle)
+        {
+            tally.judged(Rule::LatePublish, live);
+        }
+        last = now.map(|(intended, entry, live)| (topic, seq, intended, entry, live));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::Manner;
+    use super::*;
+    use crate::record::{Outcome, Published};
+
+    const TOPIC: TopicId = TopicId(2);
+    const SETTLE: Duration = Duration::from_millis(100);
+
+    /// Events as (due, arrival), seqs and publishes from 0; each is acknowledged 1 ms after it was
+    /// due. Times in ms.
+    fn judged(events: &[(u64, u64)], live: bool) -> Tally {
+        let (mut ledger, mut together) = (Ledger::default(), Together::default());
+        for (&(due, at), n) in events.iter().zip(0_u32..) {
+            let (due, at, publish) = (due * 1_000, at * 1_000, PublishId::Planned(n));
+            ledger.publish(&Published {
+                id: publish,
+                worker: 0,
+                intended: due,
+                start: due,
+                done: due + 1_000,
+                outcome: Outcome::Ok,
+                worker_seq: Some(u64::from(n)),
+                payload: 0,
+            });
+            let source = Source::Event { publish, intended: Some(due), payload: 0 };
+            let delivery = Delivery {
+                client: 3,
+                epoch: 1,
+                topic: TOPIC,
+                seq: u64::from(n),
+                at,
+                content: u64::from(n),
+                hash_fits: true,
+                source,
+            };
+            ledger.deliver_as(&delivery, Manner { again: false, live });
+            together.on_fresh(&delivery, live, SETTLE);
+        }
+        let mut tally = Tally::new(5);
+        together.settle(3, &ledger, SETTLE, &mut tally);
+        count_cases(&ledger, SETTLE, &mut tally);
+        tally
+    }
+
+    #[test]
+    fn an_event_that_waits_for_the_next_is_a_violation() {
+        let tally = judged(&[(0, 2), (500, 1_002), (1_000, 1_002)], true);
+        assert_eq!(tally.count(Rule::LatePublish), 1);
+        assert_eq!(tally.rule(Rule::LatePublish).judged, 2);
+        assert_eq!(tally.kept()[0].seqs, Some((1, 1)));
+    }
+
+    #[test]
+    fn events_that_come_in_time_are_cases_that_held() {
+        let tally = judged(&[(0, 2), (500, 502), (1_000, 1_002)], true);
+        assert_eq!((tally.total(), tally.rule(Rule::LatePublish).judged), (0, 2));
+    }
+
+    #[test]
+    fn a_target_that_is_late_for_both_or_a_load_without_gaps_proves_nothing() {
+        assert_eq!(judged(&[(0, 900), (500, 900)], true).total(), 0);
+        let tally = judged(&[(0, 210), (150, 210)], true);
+        assert!(!tally.exercised(Rule::LatePublish));
+    }
+
+    #[test]
+    fn a_client_that_was_not_live_is_no_witness() {
+        assert!(!judged(&[(0, 502), (500, 502)], false).exercised(Rule::LatePublish));
+    }
+
+    #[test]
+    fn pairs_beyond_the_bound_are_undecided() {
+        let pairs: Vec<_> = (0..=u64::try_from(FACTS_MAX).expect("small"))
+            .flat_map(|n| [(n * 1_000, n * 1_000 + 502), (n * 1_000 + 500, n * 1_000 + 502)])
+            .collect();
+        assert_eq!(judged(&pairs, true).rule(Rule::LatePublish).undecided, 1);
+    }
+}

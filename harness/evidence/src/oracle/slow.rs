@@ -1,0 +1,153 @@
+//! When the harness made a client slow, and what the target did about it: the facts that
+//! `wrongful_eviction` and `no_eviction` judge.
+//!
+//! Memory: [`INTERVALS_MAX`] intervals a client; those beyond are undecided.
+
+use serde::{Deserialize, Serialize};
+
+use super::no_eviction;
+use super::rule::Rule;
+use super::tally::Tally;
+use crate::record::{Micros, OfflineCause};
+
+/// For how long after the harness lets a client read again it still counts as slow: what the target
+/// said meanwhile has to be read first, and its queue to run dry.
+pub const GRACE_US: Micros = 5_000_000;
+/// Intervals kept of a client.
+pub const INTERVALS_MAX: usize = 16;
+
+/// One interval in which the harness kept a client slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// When it began.
+    pub began: Micros,
+    /// When it ended, if it did.
+    pub ended: Option<Micros>,
+    /// Whether the client then still had the socket that it was slow on.
+    pub same_socket: bool,
+    /// Whether the target told it off for good, or ended the socket.
+    pub evicted: bool,
+    /// Whether the socket was ended otherwise: by the harness or the client.
+    pub cut: bool,
+    /// Whether something that was due after the end came on the same socket: it was never ended.
+    pub read_on: bool,
+}
+
+/// One client's slowness.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slow {
+    intervals: Vec<Interval>,
+    beyond: u64,
+    now: bool,
+    last_ended: Option<Micros>,
+}
+
+impl Slow {
+    /// Whether the harness has ever made it slow.
+    #[must_use]
+    pub fn ever(&self) -> bool {
+        self.now || self.last_ended.is_some()
+    }
+
+    /// Whether it is slow at present.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        self.now
+    }
+
+    /// Whether the target may call it slow.
+    #[must_use]
+    pub fn counts_as_slow(&self, at: Micros) -> bool {
+        self.now || self.last_ended.is_some_and(|ended| at <= ended.saturating_add(GRACE_US))
+    }
+
+    /// The harness made it slow.
+    pub fn began(&mut self, at: Micros) {
+        if std::mem::replace(&mut self.now, true) {
+            return;
+        }
+        if self.intervals.len() < INTERVALS_MAX {
+            self.intervals.push(Interval {
+                began: at,
+                ended: None,
+                same_socket: false,
+                evicted: false,
+                cut: false,
+                read_on: false,
+            });
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// The harness lets it read again.
+    pub fn ended(&mut self, at: Micros, same_socket: bool) {
+        if !std::mem::replace(&mut self.now, false) {
+            return;
+        }
+        self.last_ended = Some(at);
+        if self.beyond == 0
+            && let Some(interval) = self.intervals.last_mut()
+        {
+            (interval.ended, interval.same_socket) = (Some(at), same_socket);
+        }
+    }
+
+    /// The interval that something at `at` may be the target's answer to.
+    fn current(&mut self, at: Micros) -> Option<&mut Interval> {
+        if self.beyond > 0 || !self.counts_as_slow(at) {
+            return None;
+        }
+        self.intervals.last_mut()
+    }
+
+    /// The target told it off for good.
+    pub fn told_off(&mut self, at: Micros) {
+        if let Some(interval) = self.current(at) {
+            interval.evicted = true;
+        }
+    }
+
+    /// Its socket is gone.
+    pub fn offline(&mut self, at: Micros, cause: OfflineCause) {
+        let Some(interval) = self.current(at) else { return };
+        match cause {
+            OfflineCause::ClosedByTarget { .. }
+            | OfflineCause::Broken
+            | OfflineCause::ChannelClosed => interval.evicted = true,
+            OfflineCause::Fault { .. } | OfflineCause::HeartbeatTimeout | OfflineCause::GaveUp => {
+                interval.cut = true;
+            }
+        }
+    }
+
+    /// Something arrived that was due at `intended`.
+    pub fn delivered(&mut self, at: Micros, intended: Micros) {
+        if self.last_ended.is_none() || self.now {
+            return;
+        }
+        if let Some(interval) = self.current(at)
+            && interval.ended.is_some_and(|ended| intended > ended)
+            && !interval.evicted
+            && !interval.cut
+        {
+            interval.read_on = true;
+        }
+    }
+
+    /// Judges all intervals. `until`: when the client was retired. `published`: how many publishes
+    /// were acknowledged between two instants. `needed`: how many make an eviction due.
+    pub fn settle(
+        &self,
+        client: u32,
+        until: Micros,
+        needed: u64,
+        published: &dyn Fn(Micros, Micros) -> u64,
+        tally: &mut Tally,
+    ) {
+        tally.undecided_cases(Rule::NoEviction, self.beyond);
+        for interval in &self.intervals {
+            no_eviction::judge(client, interval, until, needed, published, tally);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Rule `state_stale`: when the run has drained, every live client has the last acknowledged version
+//! of each of our workers' documents on the state topics that it subscribes to.
+//!
+//! Planned publishes only: a worker's creation is acknowledged before its event exists. Within the
+//! run it is not judged: versions may be skipped, and which of them were is not known. Cases: live
+//! client, state topic and document, each triple one. Undecided: what is missing if the run did not
+//! drain, and what a snapshot, a fault's cursor or a pruned log may have taken care of
+//! ([`Baseline`]). Memory: one version for each topic and worker of a client.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use khala_wire::TopicKind;
+use khala_wire::topic::TopicId;
+
+use super::baseline::{Baseline, Has, Versions};
+use super::ledger::Ledger;
+use super::lost_publish::End;
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use super::track::{Standing, Track};
+use crate::record::PublishId;
+
+/// A live client at the end of the run.
+pub struct Holder<'a> {
+    /// The client.
+    pub client: u32,
+    /// What it got.
+    pub tracks: &'a BTreeMap<TopicId, Track>,
+    /// Versions delivered.
+    pub versions: &'a BTreeMap<(TopicId, u16), u64>,
+    /// What it counts as known besides.
+    pub baselines: &'a BTreeMap<TopicId, Baseline>,
+}
+
+/// Judges the ledger against all live clients.
+pub fn settle<'a>(
+    ledger: &Ledger,
+    versions: &Versions,
+    published_on: &BTreeSet<TopicId>,
+    holders: impl Iterator<Item = Holder<'a>>,
+    end: End,
+    tally: &mut Tally,
+) {
+    let mut last: BTreeMap<u16, u64> = BTreeMap::new();
+    for (publish, entry) in ledger.acknowledged() {
+        if matches!(publish, PublishId::Planned(_)) {
+            let version = last.entry(entry.worker).or_default();
+            *version = entry.worker_seq.max(*version);
+        }
+    }
+    for holder in holders {
+        let states = published_on.iter().filter(|topic| topic.kind() == TopicKind::State);
+        for &topic in states {
+            let Some(track) = holder.tracks.get(&topic) else { continue };
+            if track.standing != Standing::Subscribed {
+                continue;
+            }
+            for (&worker, &required) in &last {
+                let had = holder.versions.get(&(topic, worker)).copied().unwrap_or_default();
+                let baseline = holder.baselines.get(&topic).copied();
+                match versions.has((topic, worker), had, required, baseline) {
+                    Has::Yes => tally.judged(Rule::StateStale, 1),
+                    Has::No if end.drained => {
+                        tally.judged(Rule::StateStale, 1);
+                        let message = format!(
+                            "the run has drained, and the client has version {had} of worker \
+                             {worker}'s document; {required} was acknowledged"
+                        );
+                        let violation = Violation {
+                            at_us: end.at,
+                            rule: Rule::StateStale,
+                            client: Some(holder.client),
+                            topic: Some(topic),
+                            seqs: None,
+                            epoch: Some(track.epoch),
+                            message,
+                        };
+                        tally.violate(violation, 0);
+                    }
+                    Has::No | Has::Open => tally.undecided(Rule::StateStale),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Outcome, Published};
+
+    const TOPIC: TopicId = TopicId(1);
+    const RULE: Rule = Rule::StateStale;
+
+    /// A live client that was sent version `had` of a document whose version 5 was published at 500.
+    fn judged(had: u64, baseline: Option<Baseline>, drained: bool) -> Tally {
+        let mut ledger = Ledger::default();
+        for worker_seq in [4, 5] {
+            ledger.publish(&Published {
+                id: PublishId::Planned(u32::try_from(worker_seq).expect("small")),
+                worker: 3,
+                intended: 0,
+                start: worker_seq * 100,
+                done: worker_seq * 100 + 1,
+                outcome: Outcome::Ok,
+                worker_seq: Some(worker_seq),
+                payload: 0,
+            });
+        }
+        let tracks = BTreeMap::from([(TOPIC, Track::default())]);
+        let versions = BTreeMap::from([((TOPIC, 3), had)]);
+        let baselines = baseline.map(|baseline| (TOPIC, baseline)).into_iter().collect();
+        let holder =
+            Holder { client: 0, tracks: &tracks, versions: &versions, baselines: &baselines };
+        let mut tally = Tally::new(5);
+        settle(
+            &ledger,
+            &Versions::of(&ledger),
+            &BTreeSet::from([TOPIC]),
+            std::iter::once(holder),
+            End { at: 1_000, drained },
+            &mut tally,
+        );
+        tally
+    }
+
+    #[test]
+    fn the_last_version_is_accepted_and_an_older_one_is_not() {
+        let tally = judged(5, None, true);
+        assert_eq!((tally.total(), tally.rule(RULE).judged), (0, 1));
+        let tally = judged(4, None, true);
+        assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
+    }
+
+    #[test]
+    fn a_run_that_did_not_drain_and_a_snapshot_that_may_have_it_leave_it_open() {
+        let snapshot = |before| Some(Baseline { cursor: Some(9), before, reset: false });
+        for tally in [judged(4, None, false), judged(4, snapshot(500), true)] {
+            assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, 1));
+        }
+        assert_eq!(judged(4, snapshot(499), true).count(RULE), 1, "published after the snapshot");
+    }
+}

@@ -1,0 +1,220 @@
+//! Where floor and head were at an instant, in bounds, from windows read off the target's metrics.
+//!
+//! A window shows some instant between its question and its answer. Floors and heads never go down,
+//! so every window answered before an instant bounds it from below, and every one asked after it
+//! from above. Windows that contradict one another (a target that lost its log) bound nothing.
+//! Memory: [`WINDOWS_MAX`] a topic; later ones are not kept, and what they would have bounded is
+//! left open.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+use crate::record::Micros;
+
+/// Windows kept of a topic, the earliest: more than an hour at ten a second.
+pub const WINDOWS_MAX: usize = 65_536;
+
+/// A topic's window. Ordered by time first, so that the earliest are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Window {
+    /// When it was asked for.
+    pub asked: Micros,
+    /// When it was there.
+    pub answered: Micros,
+    /// Lowest cursor that retention still serves.
+    pub floor: u64,
+    /// Head.
+    pub head: u64,
+    /// Replay budget, in events.
+    pub budget: u64,
+}
+
+impl Window {
+    /// The floor of a topic: one below the oldest seq retained, or the head of one pruned empty.
+    #[must_use]
+    pub fn floor(oldest: Option<u64>, head: u64) -> u64 {
+        oldest.map_or(head, |oldest| oldest.saturating_sub(1))
+    }
+}
+
+/// The windows of a shard.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Windows {
+    topics: BTreeMap<TopicId, BTreeSet<Window>>,
+}
+
+impl Windows {
+    /// Enters a window.
+    pub fn add(&mut self, topic: TopicId, window: Window) {
+        let windows = self.topics.entry(topic).or_default();
+        windows.insert(window);
+        if windows.len() > WINDOWS_MAX {
+            windows.pop_last();
+        }
+    }
+
+    /// Adds another shard's.
+    pub fn merge(&mut self, other: Self) {
+        for (topic, windows) in other.topics {
+            windows.into_iter().for_each(|window| self.add(topic, window));
+        }
+    }
+
+    /// What they say about every instant.
+    #[must_use]
+    pub fn timelines(&self) -> Timelines {
+        let topics = self.topics.iter().map(|(&topic, windows)| (topic, Timeline::of(windows)));
+        Timelines { topics: topics.collect() }
+    }
+}
+
+/// What the windows of each topic say about every instant.
+#[derive(Clone, Debug, Default)]
+pub struct Timelines {
+    topics: BTreeMap<TopicId, Timeline>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Timeline {
+    /// By answer; floor and head are those of the highest so far.
+    below: Vec<Window>,
+    /// By question; floor and head are those of the lowest from there on.
+    above: Vec<Window>,
+}
+
+impl Timeline {
+    fn of(windows: &BTreeSet<Window>) -> Self {
+        let mut below: Vec<_> = windows.iter().copied().collect();
+        below.sort_by_key(|window| (window.answered, *window));
+        let (mut floor, mut head) = (0, 0);
+        for window in &mut below {
+            (floor, head) = (window.floor.max(floor), window.head.max(head));
+            (window.floor, window.head) = (floor, head);
+        }
+        let mut above: Vec<_> = windows.iter().copied().collect();
+        let (mut floor, mut head) = (u64::MAX, u64::MAX);
+        for window in above.iter_mut().rev() {
+            (floor, head) = (window.floor.min(floor), window.head.min(head));
+            (window.floor, window.head) = (floor, head);
+        }
+        Self { below, above }
+    }
+}
+
+/// Floor, head and budget at some instant of an interval, as far as is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The floor was at least this.
+    pub floor_lo: u64,
+    /// The floor was at most this.
+    pub floor_hi: Option<u64>,
+    /// Head was at least this.
+    pub head_lo: u64,
+    /// Head was at most this.
+    pub head_hi: Option<u64>,
+    /// The budget was at least this.
+    pub budget_lo: Option<u64>,
+    /// The budget was at most this.
+    pub budget_hi: Option<u64>,
+}
+
+impl Bounds {
+    /// Whether a cursor was stale, wherever in the bounds floor and head were.
+    #[must_use]
+    pub fn must_be_stale(&self, cursor: u64) -> bool {
+        let beyond = |budget| self.head_lo.saturating_sub(cursor) > budget;
+        cursor < self.floor_lo || self.budget_hi.is_some_and(beyond)
+    }
+
+    /// Whether a cursor was fresh, wherever in the bounds floor and head were.
+    #[must_use]
+    pub fn must_be_fresh(&self, cursor: u64) -> bool {
+        let (Some(floor), Some(head), Some(budget)) = (self.floor_hi, self.head_hi, self.budget_lo)
+        else {
+            return false;
+        };
+        cursor >= floor && head.saturating_sub(cursor) <= budget
+    }
+}
+
+impl Timelines {
+    /// Whether there is no window of any topic.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// Bounds on what held at some instant from `from` to `until`; `None` when the topic has no
+    /// window at all, so that nothing can be judged.
+    #[must_use]
+    pub fn bounds(&self, topic: TopicId, from: Micros, until: Micros) -> Option<Bounds> {
+        let timeline = self.topics.get(&topic)?;
+        let before = timeline.below.partition_point(|window| window.answered <= from);
+        let before = before.checked_sub(1).map(|index| timeline.below[index]);
+        let after = timeline.above.partition_point(|window| window.asked < until);
+        let after = timeline.above.get(after).copied();
+        let budgets = || before.into_iter().chain(after).map(|window| window.budget);
+        let bounds = Bounds {
+            floor_lo: before.map_or(0, |window| window.floor),
+            floor_hi: after.map(|window| window.floor),
+            head_lo: before.map_or(0, |window| window.head),
+            head_hi: after.map(|window| window.head),
+            budget_lo: budgets().min(),
+            budget_hi: budgets().max(),
+        };
+        let contradictory = bounds.floor_hi.is_some_and(|floor| floor < bounds.floor_lo)
+            || bounds.head_hi.is_some_and(|head| head < bounds.head_lo);
+        Some(if contradictory { Bounds::default() } else { bounds })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: TopicId = TopicId(1);
+
+    fn windows(list: &[(Micros, u64, u64)]) -> Timelines {
+        let mut windows = Windows::default();
+        for &(at, floor, head) in list {
+            let window = Window { asked: at, answered: at + 10, floor, head, budget: 50 };
+            windows.add(TOPIC, window);
+        }
+        windows.timelines()
+    }
+
+    #[test]
+    fn windows_before_bound_from_below_and_windows_after_from_above() {
+        let timelines = windows(&[(0, 3, 20), (100, 5, 40), (200, 9, 90)]);
+        let bounds = timelines.bounds(TOPIC, 110, 150).expect("windows");
+        assert_eq!((bounds.floor_lo, bounds.floor_hi), (5, Some(9)));
+        assert_eq!((bounds.head_lo, bounds.head_hi), (40, Some(90)));
+        // One that was being answered bounds nothing.
+        let bounds = timelines.bounds(TOPIC, 109, 201).expect("windows");
+        assert_eq!((bounds.floor_lo, bounds.floor_hi), (3, None));
+        assert_eq!(timelines.bounds(TopicId(0), 0, 1), None);
+    }
+
+    #[test]
+    fn a_cursor_at_the_floor_or_at_the_budget_is_fresh_and_one_below_is_stale() {
+        let bounds = windows(&[(0, 30, 80), (100, 30, 80)]).bounds(TOPIC, 50, 60).expect("windows");
+        assert!(bounds.must_be_fresh(30) && !bounds.must_be_stale(30));
+        assert!(bounds.must_be_stale(29) && !bounds.must_be_fresh(29));
+        assert!(bounds.must_be_fresh(90), "beyond head is fresh");
+        let bounds = windows(&[(0, 0, 80), (100, 0, 80)]).bounds(TOPIC, 50, 60).expect("windows");
+        assert!(bounds.must_be_fresh(30) && bounds.must_be_stale(29));
+    }
+
+    #[test]
+    fn windows_that_contradict_one_another_bound_nothing() {
+        let bounds = windows(&[(0, 30, 80), (100, 0, 5)]).bounds(TOPIC, 50, 60).expect("windows");
+        assert!(!bounds.must_be_stale(0) && !bounds.must_be_fresh(80));
+    }
+
+    #[test]
+    fn a_topic_pruned_empty_has_its_head_as_floor() {
+        assert_eq!((Window::floor(None, 7), Window::floor(Some(4), 7)), (7, 3));
+    }
+}

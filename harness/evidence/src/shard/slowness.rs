@@ -1,0 +1,29 @@
+//! Slow consumers, those of the harness and those that the target sees, as a shard takes them.
+
+use super::Shard;
+use crate::oracle::wrongful_eviction::{self, Notice};
+use crate::record::Micros;
+
+impl Shard {
+    pub(super) fn slow_consumer(&mut self, notice: Notice) {
+        let life = self.state.clients.entry(notice.client).or_default();
+        if !life.slow.counts_as_slow(notice.at) {
+            wrongful_eviction::on_notice(notice, &mut self.state.tally);
+        } else if notice.disconnect {
+            life.slow.told_off(notice.at);
+        }
+    }
+
+    pub(super) fn slow_began(&mut self, client: u32, at: Micros) {
+        self.state.clients.entry(client).or_default().slow.began(at);
+    }
+
+    pub(super) fn slow_ended(&mut self, client: u32, at: Micros, same_socket: bool) {
+        let life = self.state.clients.entry(client).or_default();
+        life.slow.ended(at, same_socket);
+        // While it was slow its own slowness kept it from converging.
+        if let Some(since) = &mut life.unconverged_since {
+            *since = at.max(*since);
+        }
+    }
+}

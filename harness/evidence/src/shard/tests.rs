@@ -1,0 +1,351 @@
+//! Rules that need several records to come together: snapshots, unsubscribes, slow clients.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use khala_plan::metric::MetricId;
+use khala_plan::{Options, Schedule, Sources};
+use khala_wire::topic::{self, TopicId};
+
+use super::{Settled, Shard};
+use crate::context::Context;
+use crate::oracle::{End, Rule};
+use crate::record::{
+    Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record, Sink,
+    Source, StaleReason, StaleTopic, SubscribedTopic,
+};
+
+const TEXT: &str = r#"
+version = 1
+name = "shard"
+seed = 7
+[target]
+kind = "reference"
+[auth]
+mint = "hs256"
+[fleet]
+clients = 4
+ramp = "1s"
+[[fleet.surface]]
+name = "desktop"
+share = 1.0
+[[load]]
+command = "codex-worker-events"
+rate = "4/s"
+arrival = "constant"
+[[phase]]
+name = "steady"
+duration = "60s"
+[[gate]]
+name = "ux"
+[[gate.objective]]
+metric = "violations"
+require = "count == 0"
+[oracle]
+converge_within = "30s"
+settle_within = "200ms"
+"#;
+
+const S: Micros = 1_000_000;
+
+fn context() -> Arc<Context> {
+    let loader = |path: &str| Err(format!("{path} is not there"));
+    let sources = Sources { path: "shard.toml", text: TEXT, loader: &loader };
+    let options =
+        Options { profile: None, set: Vec::new(), defects: Vec::new(), seed: None, env: &|_| None };
+    let plan = khala_plan::load(&sources, &options).expect("a sound scenario").plan;
+    Arc::new(Context::of(&plan, &Schedule::of(&plan)))
+}
+
+fn stream() -> TopicId {
+    TopicId::of(topic::WORKER_EVENTS).expect("known")
+}
+
+fn state() -> TopicId {
+    TopicId::of(topic::WORKER_SUMMARIES).expect("known")
+}
+
+/// Client records on one shard, all others on another.
+fn settle(records: &[Record]) -> Settled {
+    let context = context();
+    let end = End { at: 50 * S, drained: true };
+    let published_on = BTreeSet::from([stream(), state()]);
+    let alone = {
+        let mut shard = Shard::new(context.clone());
+        records.iter().for_each(|record| shard.record(record.clone()));
+        shard.settle(&published_on, end)
+    };
+    let (mut clients, mut others) = (Shard::new(context.clone()), Shard::new(context));
+    for record in records {
+        let of_others = matches!(record, Record::Window { .. } | Record::Published(_));
+        if of_others { &mut others } else { &mut clients }.record(record.clone());
+    }
+    assert_eq!(others.merge(clients).settle(&published_on, end), alone, "however it is split");
+    alone
+}
+
+fn subscribed(topic: TopicId, cursor: Option<u64>, by_fault: bool) -> SubscribedTopic {
+    SubscribedTopic { topic, cursor, head_seen: cursor.unwrap_or(0), by_fault }
+}
+
+fn sent(epoch: u32, at: Micros, topic: TopicId, cursor: Option<u64>) -> Record {
+    Record::SubscribeSent { client: 0, epoch, at, topics: vec![subscribed(topic, cursor, false)] }
+}
+
+fn ok(epoch: u32, at: Micros, topic: TopicId, watermark: u64) -> Record {
+    Record::SubscribeOk { client: 0, epoch, at, watermarks: vec![(topic, watermark)] }
+}
+
+fn stale(epoch: u32, at: Micros, topic: TopicId, cursor: u64) -> Record {
+    let reason = StaleReason::RetentionFloor;
+    let (floor, head) = (cursor + 5, cursor + 10);
+    let said = StaleTopic { topic, reason, cursor, floor, head, budget: 500, lag: 10 };
+    Record::SubscribeStale { client: 0, epoch, at, topics: vec![said] }
+}
+
+fn snapshot(at: Micros, topic: TopicId, head: u64) -> Record {
+    let (done, head) = (at + 10, Some(head));
+    Record::SnapshotTaken { client: 0, topic, start: at, done, outcome: Outcome::Ok, head }
+}
+
+fn event(client: u32, at: Micros, seq: u64, intended: Micros) -> Record {
+    let publish = PublishId::Planned(u32::try_from(seq).expect("small"));
+    let source = Source::Event { publish, intended: Some(intended), payload: 0 };
+    delivered(client, at, stream(), seq, source)
+}
+
+fn document(client: u32, at: Micros, seq: u64, version: u64) -> Record {
+    delivered(client, at, state(), seq, Source::State { worker: 0, version })
+}
+
+fn delivered(client: u32, at: Micros, topic: TopicId, seq: u64, source: Source) -> Record {
+    let (epoch, content) = (1, seq);
+    let hash_fits = true;
+    Record::Delivered(Delivery { client, epoch, topic, seq, at, content, hash_fits, source })
+}
+
+fn published(n: u64, at: Micros) -> Record {
+    Record::Published(Published {
+        id: PublishId::Planned(u32::try_from(n).expect("small")),
+        worker: 0,
+        intended: at,
+        start: at,
+        done: at + 1_000,
+        outcome: Outcome::Ok,
+        worker_seq: Some(n),
+        payload: 0,
+    })
+}
+
+fn connected(at: Micros) -> Record {
+    Record::Connected { client: 0, at }
+}
+
+fn broken(settled: &Settled) -> Vec<Rule> {
+    Rule::ALL.iter().copied().filter(|&rule| settled.violations(rule) > 0).collect()
+}
+
+/// Live since 1 s with versions up to 3 of a document, then away, refused, and back by a snapshot of
+/// watermark 20. `more`: what others saw, or what came later.
+fn bootstrapped(more: &[Record]) -> Settled {
+    let mut records = vec![
+        published(3, S / 2),
+        connected(S),
+        sent(1, S, state(), None),
+        document(0, S, 10, 3),
+        ok(1, S, state(), 10),
+        Record::Offline { client: 0, at: 2 * S, cause: OfflineCause::Broken },
+        published(7, 3 * S),
+        connected(5 * S),
+        sent(2, 5 * S, state(), Some(10)),
+        stale(2, 5 * S + 10, state(), 10),
+        snapshot(5 * S + 20, state(), 20),
+        sent(3, 6 * S, state(), Some(20)),
+        ok(3, 6 * S + 10, state(), 20),
+    ];
+    records.extend_from_slice(more);
+    settle(&records)
+}
+
+#[test]
+fn what_a_snapshot_took_care_of_is_not_held_against_the_reply() {
+    // Another client saw version 7 at seq 15, which the snapshot covers.
+    let settled = bootstrapped(&[document(1, 4 * S, 15, 7)]);
+    assert_eq!(broken(&settled), []);
+    assert_eq!(settled.tally.undecided_total(), 0);
+    // Nobody saw it: the snapshot may hold it.
+    let settled = bootstrapped(&[]);
+    assert_eq!(broken(&settled), []);
+    assert_eq!(settled.tally.rule(Rule::FalseReplayComplete).undecided, 1);
+    assert_eq!(settled.tally.rule(Rule::StateStale).undecided, 1);
+    assert_eq!(settled.tally.rule(Rule::BadSnapshot).judged, 1);
+}
+
+#[test]
+fn what_was_published_after_the_snapshot_must_come() {
+    let settled = bootstrapped(&[published(9, 10 * S)]);
+    assert_eq!(broken(&settled), [Rule::StateStale]);
+    let settled = bootstrapped(&[published(9, 10 * S), document(0, 11 * S, 22, 9)]);
+    assert_eq!(broken(&settled), []);
+    // A subscribe after it that is answered without it is too early.
+    let early =
+        [published(9, 10 * S), sent(4, 12 * S, state(), Some(20)), ok(4, 13 * S, state(), 20)];
+    assert_eq!(broken(&bootstrapped(&early)), [Rule::FalseReplayComplete, Rule::StateStale]);
+}
+
+#[test]
+fn a_version_that_goes_back_is_a_regress_also_after_a_snapshot() {
+    let settled = bootstrapped(&[document(0, 7 * S, 21, 2)]);
+    assert!(broken(&settled).contains(&Rule::StateRegress));
+}
+
+#[test]
+fn a_tail_before_the_snapshot_is_that_and_no_gap() {
+    let records = [
+        connected(S),
+        sent(1, S, stream(), Some(10)),
+        stale(1, S + 10, stream(), 10),
+        event(0, S + 20, 21, S),
+        sent(2, 2 * S, stream(), None),
+        ok(2, 2 * S + 10, stream(), 21),
+    ];
+    let settled = settle(&records);
+    assert_eq!(broken(&settled), [Rule::TailBeforeSnapshot]);
+}
+
+#[test]
+fn what_is_missed_while_unsubscribed_is_neither_late_nor_lost() {
+    let mut records = vec![
+        connected(S),
+        sent(1, S, stream(), Some(0)),
+        ok(1, S, stream(), 0),
+        published(1, 2 * S),
+        event(0, 2 * S + 5, 1, 2 * S),
+        Record::Unsubscribed { client: 0, at: 3 * S, topics: vec![stream()] },
+        published(2, 4 * S),
+        event(1, 4 * S + 5, 2, 4 * S),
+    ];
+    let settled = settle(&records);
+    assert_eq!(broken(&settled), [], "it owes nothing to a client that is away");
+    assert_eq!(settled.tally.rule(Rule::AfterUnsubscribe).judged, 1);
+
+    records.extend([
+        sent(2, 9 * S, stream(), Some(1)),
+        event(0, 9 * S + 5, 2, 4 * S),
+        ok(2, 9 * S + 10, stream(), 2),
+        published(3, 10 * S),
+        event(0, 10 * S + 5, 3, 10 * S),
+    ]);
+    let settled = settle(&records);
+    assert_eq!(broken(&settled), []);
+    let delivery = settled.metrics.distribution(MetricId::Delivery, &[0, 1, 2], None);
+    assert_eq!((delivery.len(), delivery.response.max()), (2, 5));
+
+    records.insert(7, event(0, 4 * S, 2, 4 * S));
+    assert_eq!(broken(&settle(&records)), [Rule::AfterUnsubscribe]);
+}
+
+#[test]
+fn a_planned_refusal_is_no_error_and_another_one_is() {
+    let run = |by_fault| {
+        let topics = vec![subscribed(stream(), Some(10), by_fault)];
+        let subscribe = Op {
+            client: 0,
+            kind: OpKind::Subscribe,
+            intended: S,
+            start: S,
+            done: S + 10,
+            outcome: Outcome::StaleCursor,
+        };
+        settle(&[
+            connected(S),
+            Record::SubscribeSent { client: 0, epoch: 1, at: S, topics },
+            stale(1, S + 10, stream(), 10),
+            Record::Op(subscribe),
+        ])
+    };
+    for (by_fault, errors) in [(true, 0), (false, 1)] {
+        let settled = run(by_fault);
+        let count = |metric| {
+            let count = settled.metrics.count_of(metric, &[0, 1, 2], None);
+            (count.hits, count.all)
+        };
+        assert_eq!(count(MetricId::TopicErrors), (errors, 1));
+        assert_eq!(count(MetricId::UnplannedStale), (errors, 1));
+    }
+}
+
+#[test]
+fn a_healthy_client_that_is_called_slow_is_a_violation_and_a_slow_one_is_not() {
+    let notice = |at| Record::SlowConsumer {
+        client: 0,
+        at,
+        disconnect: true,
+        queue_depth: 70,
+        queue_limit: 64,
+    };
+    let began = Record::SlowBegan { client: 0, at: 2 * S };
+    let ended = Record::SlowEnded { client: 0, at: 4 * S, same_socket: true };
+    assert_eq!(broken(&settle(&[notice(S)])), [Rule::WrongfulEviction]);
+    let settled = settle(&[began.clone(), notice(3 * S), ended.clone(), notice(9 * S)]);
+    assert_eq!(broken(&settled), []);
+    assert_eq!(settled.tally.rule(Rule::NoEviction).judged, 1);
+    let settled = settle(&[began, ended, notice(9 * S + 1)]);
+    assert_eq!(broken(&settled), [Rule::WrongfulEviction]);
+}
+
+#[test]
+fn a_slow_client_that_is_kept_is_a_violation_if_enough_was_published() {
+    let run = |count: u64| {
+        let mut records: Vec<_> = (0..count).map(|n| published(n, 2 * S + n)).collect();
+        records.push(Record::SlowBegan { client: 0, at: 2 * S });
+        records.push(Record::SlowEnded { client: 0, at: 20 * S, same_socket: true });
+        settle(&records)
+    };
+    assert_eq!(broken(&run(4 * 64)), [Rule::NoEviction]);
+    let settled = run(4 * 64 - 1);
+    assert_eq!((broken(&settled), settled.tally.rule(Rule::NoEviction).undecided), (vec![], 1));
+}
+
+#[test]
+fn a_client_that_was_slow_is_no_sample_of_delivery_from_then_on() {
+    let records = [
+        connected(S),
+        sent(1, S, stream(), Some(0)),
+        ok(1, S, stream(), 0),
+        event(0, 2 * S, 1, 2 * S - 5),
+        Record::SlowBegan { client: 0, at: 3 * S },
+        event(0, 4 * S, 2, 4 * S - 5),
+        Record::SlowEnded { client: 0, at: 5 * S, same_socket: false },
+        event(0, 6 * S, 3, 6 * S - 5),
+    ];
+    let settled = settle(&records);
+    assert_eq!(settled.metrics.distribution(MetricId::Delivery, &[0, 1, 2], None).len(), 1);
+}
+
+#[test]
+fn windows_of_another_shard_decide_cursors() {
+    let window = |at| Record::Window {
+        asked: at,
+        answered: at + 10,
+        topic: stream(),
+        oldest: Some(50),
+        head: 80,
+        budget: 500,
+    };
+    let run = |cursor| {
+        settle(&[
+            window(S),
+            connected(2 * S),
+            sent(1, 2 * S, stream(), Some(cursor)),
+            ok(1, 2 * S + 10, stream(), 80),
+            window(3 * S),
+        ])
+    };
+    assert_eq!(broken(&run(48)), [Rule::StaleNotSignalled]);
+    let settled = run(49);
+    assert_eq!(broken(&settled), []);
+    assert_eq!(settled.tally.rule(Rule::FalseStale).judged, 1);
+    let lag = settled.metrics.distribution(MetricId::ReplayLag, &[0, 1, 2], None);
+    assert_eq!((lag.len(), lag.response.max()), (1, 0));
+}
