@@ -133,3 +133,67 @@ impl Context {
             .is_some_and(|phase| phase.name != model::RAMP && phase.name != model::DRAIN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use khala_plan::{Options, Sources};
+
+    use super::*;
+
+    const TEXT: &str = r#"
+version = 1
+name = "slow"
+seed = 7
+[target]
+kind = "reference"
+[target.slow_consumer]
+queue_limit = 10
+send_buffer = "4KiB"
+[auth]
+mint = "hs256"
+[fleet]
+clients = 4
+ramp = "1s"
+[[fleet.surface]]
+name = "desktop"
+share = 1.0
+[[load]]
+command = "codex-worker-events"
+rate = "10/s"
+arrival = "constant"
+payload_bytes = 1024
+[[phase]]
+name = "slow"
+duration = "60s"
+[[phase.fault]]
+type = "slow_reader"
+at = "1s"
+duration = "50s"
+mode = "one"
+attributes = { pause = true, rcvbuf = "4KiB" }
+[[gate]]
+name = "ux"
+[[gate.objective]]
+metric = "violations"
+require = "count == 0"
+"#;
+
+    fn plan(text: &str) -> Plan {
+        let loader = |path: &str| Err(format!("{path} is not there"));
+        let sources = Sources { path: "slow.toml", text, loader: &loader };
+        let options =
+            Options { profile: None, set: vec![], defects: vec![], seed: None, env: &|_| None };
+        khala_plan::load(&sources, &options).expect("loads").plan
+    }
+
+    #[test]
+    fn an_eviction_is_due_after_the_load_of_twice_the_time_that_check_prints() {
+        let plan = plan(TEXT);
+        let schedule = Schedule::of(&plan);
+        let strike = third_strike(&plan, &schedule, &schedule.faults[0]).expect("is struck");
+        let needs = Context::of(&plan, &schedule).eviction_needs();
+        let expected = 10.0 * 2.0 * strike.struck_s;
+        assert!((needs as f64 - expected).abs() <= 1.0, "{needs} publishes, not {expected:.1}");
+        assert!(needs > plan.target.slow_consumer.queue_limit);
+    }
+}

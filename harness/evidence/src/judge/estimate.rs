@@ -38,12 +38,14 @@ impl Bounds {
 /// Bounds on the share of samples at or beyond a threshold.
 pub fn exceedance(sample: &Distribution, bad: u64) -> Option<Bounds> {
     let p90 = own_p90(sample)?;
-    let clusters: Vec<_> = sample
-        .clusters
-        .values()
-        .map(|cluster| (cluster.len(), cluster.at_least(p90.saturating_add(1))))
-        .collect();
-    let deff = stats::cluster::clustering(&clusters)?.deff;
+    let deff_at = |threshold: u64| {
+        let clusters = sample.clusters.values();
+        let exceeding = clusters.map(|cluster| (cluster.len(), cluster.at_least(threshold)));
+        Some(stats::cluster::clustering(&exceeding.collect::<Vec<_>>())?.deff)
+    };
+    // From the percentile on, and beyond it: where many samples are alike, one of the two is all of
+    // them or none, and shows no correlation.
+    let deff = deff_at(p90)?.max(deff_at(next_bucket(p90))?);
     share(bad, sample.len(), deff)
 }
 

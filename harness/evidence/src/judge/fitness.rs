@@ -21,6 +21,10 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     if case.settled.totals.deliveries == 0 {
         reasons.push("nothing was delivered, so nothing of it was judged".to_owned());
     }
+    let acknowledged: u64 = case.settled.series.rows().map(|(_, row, _)| row.published).sum();
+    if acknowledged == 0 && !case.schedule.publishes.is_empty() {
+        reasons.push("not one publish was acknowledged, so none could be lost".to_owned());
+    }
     let generator = &facts.generator;
     if generator.lost_threads > 0 {
         reasons.push(format!(

@@ -20,9 +20,9 @@ pub fn judge(case: &Case<'_>, objective: &Objective) -> Vec<ObjectiveVerdict> {
             Some("*") => case
                 .plan
                 .fleet
-                .cohorts
-                .iter()
-                .map(|cohort| (format!("surface={}", cohort.surface.name()), Some(cohort.surface)))
+                .surfaces()
+                .into_iter()
+                .map(|surface| (format!("surface={}", surface.name()), Some(surface)))
                 .collect(),
             Some(name) => vec![(format!("surface={name}"), Surface::of(name))],
         };

@@ -115,6 +115,11 @@ fn judge_rule(
     } else if let Some(unfit) = unfit {
         verdict = Verdict::Inconclusive;
         reason = format!("{reason}; {unfit}");
+    } else if verdict == Verdict::Pass && rule == Rule::LostPublish && tally.undecided > 0 {
+        // No share of losses is harmless: they are decided by a run that drains.
+        verdict = Verdict::Inconclusive;
+        let undecided = tally.undecided;
+        reason = format!("the run did not drain, and {undecided} cases of a loss are undecided");
     } else if verdict == Verdict::Pass && undecided_share > UNDECIDED_SHARE_MAX {
         verdict = Verdict::Inconclusive;
         reason = format!("{} cases are undecided, {deliveries} deliveries judged", tally.undecided);

@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::{Delivery, Micros, Outcome, PublishId, Published, Source};
 
-/// Distinct contents remembered of one (topic, seq); more are counted with the last.
+/// Distinct contents remembered of one (topic, seq): those with the lowest digests, whoever came
+/// first, so that it does not matter how clients were sharded. More are counted together.
 const CONTENTS_MAX: usize = 8;
+/// Where they are counted.
+const OTHERS: u64 = u64::MAX;
 
 /// An acknowledged publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +68,39 @@ pub struct Ledger {
     refused: u64,
 }
 
+impl Content {
+    fn add(&mut self, other: &Self) {
+        self.deliveries += other.deliveries;
+        self.again += other.again;
+        self.live += other.live;
+        self.first = self.first.min(other.first);
+    }
+}
+
+/// What tells contents apart. The hash is no part of the content: the right content with a wrong
+/// hash is another one.
+fn identity(delivery: &Delivery) -> u64 {
+    if delivery.hash_fits {
+        return delivery.content;
+    }
+    let mut bytes = delivery.content.to_le_bytes().to_vec();
+    bytes.extend_from_slice(b"does not fit its hash");
+    khala_wire::canonical::digest64(&bytes)
+}
+
+/// Adds to what was seen of one (topic, seq), and keeps it within its bound.
+fn enter(contents: &mut BTreeMap<u64, Content>, digest: u64, content: Content) {
+    contents.entry(digest).and_modify(|mine| mine.add(&content)).or_insert(content);
+    while contents.range(..OTHERS).count() > CONTENTS_MAX {
+        let highest = contents.range(..OTHERS).next_back().map(|(&digest, _)| digest);
+        let Some(content) = highest.and_then(|digest| contents.remove(&digest)) else { return };
+        // Of nobody, and fitting nothing: never the right content.
+        let source = Source::State { worker: u16::MAX, version: 0 };
+        let others = Content { hash_fits: false, source, ..content };
+        contents.entry(OTHERS).and_modify(|mine| mine.add(&content)).or_insert(others);
+    }
+}
+
 impl Ledger {
     /// Enters a command that ended. Only acknowledged ones bind the target.
     pub fn publish(&mut self, published: &Published) {
@@ -91,24 +127,15 @@ impl Ledger {
     /// Enters a delivery, with what it was to its client.
     pub fn deliver_as(&mut self, delivery: &Delivery, manner: Manner) {
         let contents = self.seen.entry((delivery.topic, delivery.seq)).or_default();
-        let key = if contents.len() < CONTENTS_MAX || contents.contains_key(&delivery.content) {
-            delivery.content
-        } else {
-            u64::MAX
-        };
-        let fresh = Content {
-            deliveries: 0,
-            again: 0,
-            live: 0,
+        let content = Content {
+            deliveries: 1,
+            again: u64::from(manner.again),
+            live: u64::from(manner.live),
             first: (delivery.at, delivery.client),
             hash_fits: delivery.hash_fits,
             source: delivery.source,
         };
-        let content = contents.entry(key).or_insert(fresh);
-        content.deliveries += 1;
-        content.again += u64::from(manner.again);
-        content.live += u64::from(manner.live);
-        content.first = content.first.min(fresh.first);
+        enter(contents, identity(delivery), content);
     }
 
     /// Adds another shard's ledger.
@@ -117,16 +144,7 @@ impl Ledger {
         self.refused += other.refused;
         for (place, theirs) in other.seen {
             let ours = self.seen.entry(place).or_default();
-            for (digest, content) in theirs {
-                ours.entry(digest)
-                    .and_modify(|mine| {
-                        mine.deliveries += content.deliveries;
-                        mine.again += content.again;
-                        mine.live += content.live;
-                        mine.first = mine.first.min(content.first);
-                    })
-                    .or_insert(content);
-            }
+            theirs.into_iter().for_each(|(digest, content)| enter(ours, digest, content));
         }
     }
 

@@ -53,22 +53,25 @@ impl Shard {
         if let Some(intended) = intended {
             life.slow.delivered(at, intended);
         }
-        if step != Step::Fresh {
-            return;
-        }
-        if on_stream {
-            let settle_within = self.context.bounds().settle_within;
-            life.together.on_fresh(delivery, live, settle_within);
-        }
         if let Source::State { worker, version } = source {
-            if let Some(&known) = life.versions.get(&(topic, worker)) {
+            if let (Step::Fresh, Some(&known)) = (step, life.versions.get(&(topic, worker))) {
                 state_regress::on_fresh(delivery, worker, version, known, tally);
             }
+            // Delivered is delivered, whatever the client makes of it: what came out of order is
+            // not missing as well.
             let known = life.versions.entry((topic, worker)).or_default();
             *known = version.max(*known);
         }
+        if on_stream && step == Step::Fresh {
+            let settle_within = self.context.bounds().settle_within;
+            life.together.on_fresh(delivery, live, settle_within);
+        }
         if life.live_since.is_none() {
+            // A redelivery reaches head as well as what is new.
             self.converge(client, at);
+            return;
+        }
+        if step != Step::Fresh {
             return;
         }
         life.marks.delivered(topic);

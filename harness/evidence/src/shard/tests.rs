@@ -295,15 +295,11 @@ fn a_healthy_client_that_is_called_slow_is_a_violation_and_a_slow_one_is_not() {
 }
 
 #[test]
-fn a_slow_client_that_is_kept_is_a_violation_if_enough_was_published() {
-    let run = |count: u64| {
-        let mut records: Vec<_> = (0..count).map(|n| published(n, 2 * S + n)).collect();
-        records.push(Record::SlowBegan { client: 0, at: 2 * S });
-        records.push(Record::SlowEnded { client: 0, at: 20 * S, same_socket: true });
-        settle(&records)
-    };
-    assert_eq!(broken(&run(4 * 64)), [Rule::NoEviction]);
-    let settled = run(4 * 64 - 1);
+fn without_a_planned_slow_reader_no_eviction_is_ever_due() {
+    let mut records: Vec<_> = (0..1_000).map(|n| published(n, 2 * S + n)).collect();
+    records.push(Record::SlowBegan { client: 0, at: 2 * S });
+    records.push(Record::SlowEnded { client: 0, at: 20 * S, same_socket: true });
+    let settled = settle(&records);
     assert_eq!((broken(&settled), settled.tally.rule(Rule::NoEviction).undecided), (vec![], 1));
 }
 

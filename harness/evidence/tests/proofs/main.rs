@@ -1,0 +1,16 @@
+//! Proofs of the judge: what it must accept, what it must reject and by which rule, and when it must
+//! refuse to say anything.
+//!
+//! Histories come from a small model of a correct runtime that shares no code with the oracle
+//! ([`support::world`]). Nothing here opens a socket, reads a clock or depends on the machine.
+
+mod coverage;
+mod estimators;
+mod one_edit;
+mod renderings;
+mod split_and_merge;
+mod support;
+mod vacuity;
+mod valid_histories;
+mod verdicts;
+mod weaknesses;

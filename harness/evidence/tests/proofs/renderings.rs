@@ -1,0 +1,264 @@
+//! Every rendering is made from the report alone: it reads well, it comes back from `run.json`, and
+//! it is the same when it is made again.
+
+use khala_evidence::oracle::Rule;
+use khala_evidence::render::terminal::{self, Colour};
+use khala_evidence::render::{self, Renderer};
+use khala_evidence::report::{Oracle, RunReport};
+use khala_plan::metric::MetricId;
+use proptest::prelude::*;
+
+use crate::support::edit::{apply, missing_mid_stream};
+use crate::support::history::valid;
+use crate::support::plans::{Planned, SMALL};
+use crate::support::trial::Trial;
+use crate::support::{cases, records};
+
+fn bytes(file_name: &str, report: &RunReport) -> Vec<u8> {
+    let renderer: &dyn Renderer =
+        *render::ALL.iter().find(|r| r.file_name() == file_name).expect("such a rendering");
+    renderer.render(report).expect("renders")
+}
+
+fn text(file_name: &str, report: &RunReport) -> String {
+    String::from_utf8(bytes(file_name, report)).expect("text")
+}
+
+/// Rules that are rendered here.
+const RULES: [Rule; 6] = [
+    Rule::DivergentValue,
+    Rule::Nonmonotonic,
+    Rule::Gap,
+    Rule::LostPublish,
+    Rule::FalseReplayComplete,
+    Rule::NoConvergence,
+];
+/// Metrics that are rendered here.
+const SHOWN: [MetricId; 4] =
+    [MetricId::TimeToRecovered, MetricId::Delivery, MetricId::Publish, MetricId::ReconnectAttempts];
+
+/// A run with one update missing, one finding and one warning. Rules and metrics that these proofs
+/// are not about are left out, so that a new one changes nothing here.
+fn small() -> RunReport {
+    let mut trial = Trial::played(Planned::with_profile(SMALL, Some("smoke")));
+    trial.records = apply(&trial.records, &missing_mid_stream(&trial.records)[5]);
+    trial.records.push(records::finding("unknown_event", "event `x` | channel `y`"));
+    let mut report = trial.report();
+    let judged = |name: &str| RULES.iter().any(|rule| rule.name() == name);
+    let oracle = &mut report.oracle;
+    let Oracle { judged: cases, violations, consequences, undecided, .. } = oracle;
+    for counts in [cases, violations, consequences, undecided] {
+        counts.retain(|name, _| judged(name));
+    }
+    oracle.not_exercised.retain(|name| judged(name));
+    for gate in &mut report.gates {
+        gate.objectives.retain(|o| o.selector.strip_prefix("rule=").is_none_or(judged));
+    }
+    report.metrics.retain(|line| SHOWN.contains(&line.metric));
+    report
+}
+
+#[test]
+fn the_terminal_says_the_verdict_first() {
+    insta::assert_snapshot!(terminal::render(&small(), Colour::Never), @r#"
+    NO-GO  small (smoke)  seed 3  6.2 s
+      FAIL: oracle: violations [rule=gap] count == 0: 1 violations; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
+      WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; with 95 % confidence at most 31.23 %, 50.000 % are allowed; but `p(50) < 500ms` does not hold
+
+    Gates
+      WARN          reconnect
+        WARN         time_to_recovered [surface=desktop]                p(50) < 2s         n=8         –
+      not judged    error-budget
+      FAIL          oracle
+        FAIL         violations [rule=gap]                              count == 0         n=111       1
+        PASS         5 rules, no violation
+
+    Faults
+      disconnect in storm: planned 8, effective 8 (disconnects counted by the target)
+        deliveries per client and topic: at least 5 before, 1 after
+      storm   time_to_recovered [desktop]        p50    1.01 s  p90         –  p99         –  max    1.01 s  n=8
+      storm   reconnect_attempts [desktop]       p50         1  p90         –  p99         –  max         1  n=8
+      connects: 16 in all, 8/s at the peak; most sockets open at once: 8
+
+    Oracle
+      1 violations over 111 deliveries and 16 replay replies judged; 0 repeats, 0 redeliveries, 0 foreign, 0 undecided
+      gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although seq 8 was
+
+    Latency, from the intended start (phase of the intended start)
+      steady  delivery [desktop]                 p50    150 µs  p90         –  p99         –  max    210 µs  n=31
+      storm   delivery [desktop]                 p50    130 µs  p90         –  p99         –  max    210 µs  n=24
+      steady  publish                            p50    450 µs  p90         –  p99         –  max    450 µs  n=4
+      storm   publish                            p50    450 µs  p90         –  p99         –  max    450 µs  n=6
+
+    Generator
+      2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB; published 10 of 10 planned, 0 records dropped
+      finding unknown_event: event `x` | channel `y` (1×)
+    "#);
+}
+
+#[test]
+fn colour_changes_nothing_but_colours() {
+    let report = small();
+    let plain = terminal::render(&report, Colour::Never);
+    let painted = terminal::render(&report, Colour::Always);
+    assert!(!plain.contains('\u{1b}') && painted.contains("\u{1b}[1;31mNO-GO\u{1b}[0m"));
+    let mut stripped = String::new();
+    for (index, part) in painted.split("\u{1b}[").enumerate() {
+        let rest = if index == 0 { part } else { part.split_once('m').expect("an escape").1 };
+        stripped.push_str(rest);
+    }
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn the_summary_reads_well() {
+    insta::assert_snapshot!(text("summary.md", &small()), @r#"
+    # NO-GO: small
+
+    Run `0a1b2c3d`, seed 3, profile smoke, started 2026-01-02T03:04:05Z UTC, 6.2 s. Target `http://127.0.0.1:4000` (reference). Made by khala-harness 0.0.0.
+
+    - FAIL: oracle: violations [rule=gap] count == 0: 1 violations; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
+    - WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; with 95 % confidence at most 31.23 %, 50.000 % are allowed; but `p(50) < 500ms` does not hold
+
+    ## Gates
+
+    | gate | objective | verdict | n | estimate | why |
+    | --- | --- | --- | ---: | ---: | --- |
+    | reconnect | `time_to_recovered surface=desktop` p(50) < 2s | WARN | 8 | – | 0 of 8 samples break it; with 95 % confidence at most 31.23 %, 50.000 % are allowed; but `p(50) < 500ms` does not hold |
+    | error-budget | | not judged | | | not named by this profile |
+    | oracle | `violations rule=divergent_value` count == 0 | PASS | 111 | 0 | no violation |
+    | oracle | `violations rule=nonmonotonic` count == 0 | PASS | 111 | 0 | no violation |
+    | oracle | `violations rule=gap` count == 0 | FAIL | 111 | 1 | 1 violations; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was |
+    | oracle | `violations rule=lost_publish` count == 0 | PASS | 112 | 0 | no violation |
+    | oracle | `violations rule=false_replay_complete` count == 0 | PASS | 16 | 0 | no violation |
+    | oracle | `violations rule=no_convergence` count == 0 | PASS | 16 | 0 | no violation |
+
+    ## Faults, planned against effective
+
+    | fault | phase | at | planned | effective | counted by |
+    | --- | --- | ---: | ---: | ---: | --- |
+    | disconnect | storm | 4.00 s | 8 | 8 | disconnects counted by the target |
+
+    Connects: 16 in all, 8/s at the peak. Most sockets open at once: 8.
+
+    ## Oracle
+
+    111 deliveries and 16 replay replies judged; 0 repeats, 0 redeliveries, 0 foreign events. The topics ran dry at the end.
+
+    | rule | judged | violations | consequences | undecided |
+    | --- | ---: | ---: | ---: | ---: |
+    | `divergent_value` | 111 | 0 | 0 | 0 |
+    | `false_replay_complete` | 16 | 0 | 0 | 0 |
+    | `gap` | 111 | 1 | 0 | 0 |
+    | `lost_publish` | 112 | 0 | 0 | 0 |
+    | `no_convergence` | 16 | 0 | 0 | 0 |
+    | `nonmonotonic` | 111 | 0 | 0 | 0 |
+
+    The earliest violations:
+
+    - gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although seq 8 was
+
+    ## Figures
+
+    Response is from the intended start (what gates judge), service from the actual one. A percentile with fewer than 10 samples beyond it is not printed.
+
+    | metric | phase | surface | n | never | p50 | p90 | p99 | max | service p99 |
+    | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+    | time_to_recovered | storm | desktop | 8 | 0 | 1.01 s | – | – | 1.01 s | – |
+    | delivery | steady | desktop | 31 | 0 | 150 µs | – | – | 210 µs | – |
+    | delivery | storm | desktop | 24 | 0 | 130 µs | – | – | 210 µs | – |
+    | publish | steady |  | 4 | 0 | 450 µs | – | – | 450 µs | – |
+    | publish | storm |  | 6 | 0 | 450 µs | – | – | 450 µs | – |
+    | reconnect_attempts | storm | desktop | 8 | 0 | 1 | – | – | 1 | – |
+
+    ## Generator
+
+    2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB resident at the peak. Published 10 of 10 planned; 0 records dropped.
+
+    Finding `unknown_event` (1×): event `x` \| channel `y`
+    "#);
+}
+
+#[test]
+fn the_time_series_has_a_row_for_each_second() {
+    insta::assert_snapshot!(text("timeseries.csv", &small()), @r#"
+    second,phase,open,connects,connected,disconnected,converged,deliveries,published,errors,delivery_p50_us,delivery_max_us
+    0,ramp,8,8,8,0,8,32,0,0,,
+    1,steady,8,0,0,0,0,16,2,0,130,210
+    2,steady,8,0,0,0,0,15,2,0,150,210
+    3,storm,8,0,0,0,0,16,2,0,130,210
+    4,storm,0,0,0,8,0,0,2,0,,
+    5,storm,8,8,8,0,8,32,2,0,130,210
+    6,drain,0,0,0,8,0,0,0,0,,
+    "#);
+}
+
+#[test]
+fn each_violation_is_a_line_of_json_with_rule_client_topic_and_seqs() {
+    let report = small();
+    let expected = r#"{"at_us":2500130,"rule":"gap","client":3,"topic":"runtime.codex_worker_events","seqs":[7,7],"epoch":1,"message":"seq 7 was never delivered, although seq 8 was"}"#;
+    assert_eq!(text("violations.ndjson", &report), format!("{expected}\n"));
+    for line in text("violations.ndjson", &report).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(line["rule"], "gap");
+        assert_eq!(line["topic"], "runtime.codex_worker_events");
+        assert!(line["client"].is_u64() && line["seqs"][0].is_u64(), "{line}");
+    }
+}
+
+#[test]
+fn every_kept_violation_is_a_line_and_no_message_breaks_one() {
+    let mut report = small();
+    let violation = report.oracle.kept[0].clone();
+    report.oracle.kept = (0..100)
+        .map(|n| {
+            let message = format!("line\nbreak, \"quotes\" and {n}");
+            khala_evidence::oracle::Violation {
+                topic: None,
+                seqs: None,
+                message,
+                ..violation.clone()
+            }
+        })
+        .collect();
+    let text = text("violations.ndjson", &report);
+    assert_eq!(text.lines().count(), 100);
+    for line in text.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert!(line["topic"].is_null() && line["seqs"].is_null());
+        assert!(line["message"].as_str().is_some_and(|m| m.contains("line\nbreak, \"quotes\"")));
+    }
+}
+
+fn assert_comes_back(report: &RunReport) {
+    let written = bytes("run.json", report);
+    let back: RunReport = serde_json::from_slice(&written).expect("parses");
+    assert!(&back == report, "run.json does not bring the same report back");
+    for renderer in render::ALL {
+        let again = renderer.render(&back).expect("renders");
+        let first = renderer.render(report).expect("renders");
+        assert!(again == first, "{} is another when made again", renderer.file_name());
+    }
+    let shown = |report| terminal::render(report, Colour::Never);
+    assert_eq!(shown(&back), shown(report));
+}
+
+#[test]
+fn a_report_comes_back_from_run_json_and_is_rendered_byte_for_byte_the_same() {
+    assert_comes_back(&small());
+    assert_comes_back(&Trial::storm(&[]).report());
+    assert_eq!(small().format_version, RunReport::FORMAT_VERSION);
+}
+
+proptest! {
+    #![proptest_config(cases(16))]
+
+    /// Means, bounds and shares are floating point numbers of all kinds here.
+    #[test]
+    fn any_report_comes_back_from_run_json(history in valid(), drained in any::<bool>()) {
+        let mut trial = Trial::of(crate::support::plans::HISTORY, history.records);
+        trial.end = khala_evidence::oracle::End { drained, ..history.end };
+        trial.facts.generator.cpu_cores = 1.0 / (history.end.at as f64);
+        assert_comes_back(&trial.report());
+    }
+}

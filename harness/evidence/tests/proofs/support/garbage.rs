@@ -1,0 +1,149 @@
+//! Records that no run would make: any of them, in any order, about a few clients and seqs.
+//!
+//! One thing holds: a publish ends once, as the engine records it.
+
+use khala_evidence::Record;
+use khala_evidence::record::{OfflineCause, OpKind, Outcome, PublishId, Source};
+use khala_wire::TopicKind;
+use khala_wire::topic::TopicId;
+use proptest::prelude::*;
+
+use super::records::{self, Entry, state, stream};
+
+const END_US: u64 = 12_000_000;
+
+fn client() -> impl Strategy<Value = u32> {
+    0_u32..10
+}
+
+fn at() -> impl Strategy<Value = u64> {
+    0..END_US
+}
+
+fn topic() -> impl Strategy<Value = TopicId> {
+    any::<bool>().prop_map(|on_stream| if on_stream { stream() } else { state() })
+}
+
+/// What stands in an update follows from its content, as the one is a digest of the other.
+fn source(topic: TopicId, content: u64) -> Source {
+    let small = u16::try_from(content).unwrap_or(0);
+    match (topic.kind(), content) {
+        (_, 0) => Source::Foreign,
+        (TopicKind::State, _) => Source::State { worker: small % 2, version: content },
+        (TopicKind::Stream, 1) => {
+            let publish = PublishId::Lifecycle { worker: 0, seq: 1 };
+            Source::Event { publish, intended: None, payload: 0 }
+        }
+        (TopicKind::Stream, _) => Source::Event {
+            publish: PublishId::Planned(u32::from(small)),
+            intended: Some(content * 500_000),
+            payload: content % 3,
+        },
+    }
+}
+
+/// Few contents, so that clients agree and disagree about them.
+fn entry(contents: u64) -> impl Strategy<Value = Entry> {
+    (topic(), 1_u64..20, 0..contents).prop_map(|(topic, seq, content)| {
+        let source = source(topic, content);
+        Entry { topic, seq, content, hash_fits: content != 3, source }
+    })
+}
+
+fn op() -> impl Strategy<Value = Record> {
+    use OpKind::{Connect, Heartbeat, Join, Mint, Subscribe};
+    use Outcome::{ConnectionFailed, Interrupted, RefusedAuth, StaleCursor, Timeout};
+    let kind = prop::sample::select(vec![Mint, Connect, Join, Subscribe, Heartbeat]);
+    let outcome = prop::sample::select(vec![
+        Outcome::Ok,
+        Timeout,
+        RefusedAuth,
+        StaleCursor,
+        ConnectionFailed,
+        Interrupted,
+    ]);
+    (client(), kind, at(), 0_u64..700_000_000, outcome).prop_map(
+        |(client, kind, at, took, outcome)| records::op(client, kind, at, at + took, outcome),
+    )
+}
+
+fn subscription() -> impl Strategy<Value = Record> {
+    let epoch = || 0_u32..4;
+    let cursor = prop::option::of(0_u64..20);
+    let topics = prop::collection::vec((topic(), cursor, 0_u64..20), 0..3);
+    let marks = prop::collection::vec((topic(), 0_u64..20), 0..3);
+    let stale = (topic(), prop::array::uniform3(0_u64..20));
+    prop_oneof![
+        3 => (client(), epoch(), at(), topics)
+            .prop_map(|(client, epoch, at, list)| records::subscribe_sent(client, epoch, at, &list)),
+        3 => (client(), epoch(), at(), marks)
+            .prop_map(|(client, epoch, at, list)| records::subscribe_ok(client, epoch, at, &list)),
+        1 => (client(), epoch(), at(), stale).prop_map(|(client, epoch, at, (topic, figures))| {
+            records::subscribe_stale(client, epoch, at, topic, figures)
+        }),
+        1 => (client(), topic(), at(), prop::option::of(0_u64..20))
+            .prop_map(|(client, topic, at, head)| records::snapshot_taken(client, topic, at, head)),
+        1 => (client(), at(), topic())
+            .prop_map(|(client, at, topic)| records::unsubscribed(client, at, topic)),
+    ]
+}
+
+fn life() -> impl Strategy<Value = Record> {
+    let cause = prop_oneof![
+        Just(OfflineCause::Broken),
+        Just(OfflineCause::HeartbeatTimeout),
+        (0_u16..4, at()).prop_map(|(id, intended)| OfflineCause::Fault { id, intended }),
+    ];
+    prop_oneof![
+        2 => (client(), at(), cause)
+            .prop_map(|(client, at, cause)| records::offline(client, at, cause)),
+        2 => (client(), at()).prop_map(|(client, at)| records::connected(client, at)),
+        2 => (client(), at()).prop_map(|(client, at)| records::connect_begun(client, at, 1)),
+        1 => (client(), at(), any::<bool>())
+            .prop_map(|(client, at, connected)| records::retired(client, at, connected)),
+        1 => (client(), at(), any::<bool>())
+            .prop_map(|(client, at, last)| records::slow_consumer(client, at, last)),
+        1 => (client(), at()).prop_map(|(client, at)| records::slow_began(client, at)),
+        1 => (client(), at(), any::<bool>())
+            .prop_map(|(client, at, same)| records::slow_ended(client, at, same)),
+    ]
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    prop_oneof![
+        8 => (client(), 0_u32..4, at(), entry(6))
+            .prop_map(|(client, epoch, at, entry)| records::delivered(client, epoch, at, &entry)),
+        1 => (client(), at(), topic(), 0_u64..20, any::<bool>()).prop_map(
+            |(client, at, topic, seq, agree)| {
+                records::pushes_compared(client, at, topic, seq, agree)
+            },
+        ),
+        6 => subscription(),
+        5 => life(),
+        2 => op(),
+        1 => (at(), topic(), prop::option::of(0_u64..20), 0_u64..30)
+            .prop_map(|(at, topic, oldest, head)| records::window(at, topic, oldest, head)),
+        1 => (at(), 0_u64..700_000_000).prop_map(|(at, lag_us)| records::lag(at, lag_us)),
+        1 => (0_u64..3).prop_map(records::dropped),
+        1 => ("[a-c]", "[a-z]{0,3}").prop_map(|(name, message)| records::finding(&name, &message)),
+    ]
+}
+
+/// A few hundred records; some of the publishes that they speak of were acknowledged.
+pub fn garbage() -> impl Strategy<Value = Vec<Record>> {
+    let published = prop::collection::vec(
+        (0_u16..2, at(), 0_u64..1_000_000, prop::option::of(0_u64..9), 0_u64..3),
+        0..30,
+    );
+    (prop::collection::vec(record(), 0..300), published, any::<prop::sample::Index>()).prop_map(
+        |(mut list, published, place)| {
+            let published =
+                (0_u32..).zip(published).map(|(n, (worker, at, took, seq, payload))| {
+                    records::published(PublishId::Planned(n), worker, at, at + took, seq, payload)
+                });
+            let place = place.index(list.len() + 1);
+            list.splice(place..place, published);
+            list
+        },
+    )
+}

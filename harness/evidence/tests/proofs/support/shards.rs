@@ -1,0 +1,54 @@
+//! Records to settled facts: by one shard, or split over several and merged in any way.
+
+use super::plans::Planned;
+use super::records::client_of;
+use khala_evidence::oracle::End;
+use khala_evidence::{Record, Settled, Shard, Sink};
+
+/// All records through one shard.
+pub fn settle(planned: &Planned, records: &[Record], end: End) -> Settled {
+    shard(planned, records.iter()).settle(&planned.published_on, end)
+}
+
+fn shard<'a>(planned: &Planned, records: impl Iterator<Item = &'a Record>) -> Shard {
+    let mut shard = Shard::new(planned.context.clone());
+    records.for_each(|record| shard.record(record.clone()));
+    shard
+}
+
+/// How a stream of records is split, and in which order its shards come together again.
+#[derive(Clone, Debug)]
+pub struct Split {
+    pub shards: usize,
+    /// Draws for the shard of each client, and of each record that belongs to no client.
+    pub places: Vec<usize>,
+    /// Draws for the two shards to merge next; the order of the two matters as well.
+    pub merges: Vec<(usize, usize)>,
+}
+
+/// The records split over shards, merged as drawn.
+pub fn settle_split(planned: &Planned, records: &[Record], end: End, split: &Split) -> Settled {
+    let place = |draw: usize| split.places[draw % split.places.len()] % split.shards;
+    let placed: Vec<usize> = records
+        .iter()
+        .enumerate()
+        .map(|(index, record)| match client_of(record) {
+            Some(client) => place(client as usize),
+            None => place(index),
+        })
+        .collect();
+    let mut shards: Vec<Shard> = (0..split.shards)
+        .map(|number| {
+            let mine = records.iter().zip(&placed).filter(|(_, place)| **place == number);
+            shard(planned, mine.map(|(record, _)| record))
+        })
+        .collect();
+    let mut draws = split.merges.iter().cycle();
+    while shards.len() > 1 {
+        let &(first, second) = draws.next().expect("there are draws");
+        let left = shards.swap_remove(first % shards.len());
+        let right = shards.swap_remove(second % shards.len());
+        shards.push(left.merge(right));
+    }
+    shards.pop().expect("one is left").settle(&planned.published_on, end)
+}
