@@ -31,7 +31,8 @@ impl Bundle {
         fs::create_dir_all(dir.join("metrics"))
             .with_context(|| format!("cannot make {}", dir.display()))?;
         let path = dir.join("events.ndjson");
-        let file = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self { dir, events: BufWriter::new(file), written: 0, dropped: 0, failed: None })
     }
 

@@ -72,8 +72,11 @@ impl Read {
 #[derive(Debug)]
 pub struct Windows {
     http: Http,
-    read: Mutex<HashMap<u16, Rc<OnceCell<Option<Rc<Read>>>>>>,
+    read: Mutex<HashMap<u16, Once>>,
 }
+
+/// One fault's windows: not read yet, not to be had, or there.
+type Once = Rc<OnceCell<Option<Rc<Read>>>>;
 
 impl Windows {
     /// Nothing read yet.

@@ -6,6 +6,7 @@
 use khala_plan::model::FaultKind;
 
 use super::Case;
+use crate::facts::FaultOutcome;
 use crate::shard::metrics::Metrics;
 
 /// Reasons that hold for the whole run.
@@ -24,6 +25,12 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     let acknowledged: u64 = case.settled.series.rows().map(|(_, row, _)| row.published).sum();
     if acknowledged == 0 && !case.schedule.publishes.is_empty() {
         reasons.push("not one publish was acknowledged, so none could be lost".to_owned());
+    }
+    reasons.extend(facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite));
+    let planned = case.schedule.arrivals.len() as u64;
+    let live = case.settled.clients_live_at_end;
+    if !facts.interrupted && live < planned {
+        reasons.push(format!("{} of {planned} clients were not live at the end", planned - live));
     }
     let generator = &facts.generator;
     if generator.lost_threads > 0 {

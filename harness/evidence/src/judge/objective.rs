@@ -212,7 +212,12 @@ fn chances(
     counted: u64,
 ) -> u64 {
     match metric {
-        MetricId::HeartbeatTimeouts | MetricId::Reconnects => {
+        MetricId::HeartbeatTimeouts => {
+            let answered =
+                case.settled.metrics.distribution(MetricId::HeartbeatRtt, phases, surface);
+            answered.len() + counted
+        }
+        MetricId::Reconnects => {
             case.settled.metrics.distribution(MetricId::Connect, &all(case), surface).len()
         }
         MetricId::Unrecovered => {

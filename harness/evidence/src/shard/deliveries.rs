@@ -106,7 +106,7 @@ impl Shard {
         }
         let Some(cut) = cut else { return };
         if at > self.context.fault_phase_end(cut.fault) {
-            never_recovered(&self.context, &mut self.state.metrics, client, cut);
+            never_recovered(&self.context, &mut self.state.metrics, client, cut, attempts);
             return;
         }
         let key = self.client_key(MetricId::TimeToRecovered, client, cut.intended);

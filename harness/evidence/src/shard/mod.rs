@@ -163,7 +163,7 @@ impl Shard {
 }
 
 /// A client that a fault cut off and that was not back by the end of the fault's phase.
-fn never_recovered(context: &Context, metrics: &mut Metrics, client: u32, cut: Cut) {
+fn never_recovered(context: &Context, metrics: &mut Metrics, client: u32, cut: Cut, attempts: u32) {
     let key = |metric| Key {
         metric,
         phase: context.phase_at(cut.intended),
@@ -171,6 +171,9 @@ fn never_recovered(context: &Context, metrics: &mut Metrics, client: u32, cut: C
     };
     let waited = context.fault_phase_end(cut.fault).saturating_sub(cut.intended);
     metrics.censored(key(MetricId::TimeToRecovered), client, cut.intended, waited);
+    // However many it made, they were not enough.
+    let attempts = attempts.into();
+    metrics.censored(key(MetricId::ReconnectAttempts), client, cut.intended, attempts);
     metrics.count(key(MetricId::Unrecovered), client, cut.intended, 1, 1);
 }
 

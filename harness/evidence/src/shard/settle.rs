@@ -39,7 +39,7 @@ impl Shard {
                 }
             }
             if let Some(cut) = client.cut {
-                never_recovered(&context, &mut state.metrics, id, cut);
+                never_recovered(&context, &mut state.metrics, id, cut, client.attempts);
             }
             client.marks.settle(bounds.storm_min_deliveries, &mut state.exposures);
             for (&topic, track) in &mut client.tracks {

@@ -245,10 +245,12 @@ fn a_star_judges_each_surface_for_itself_and_never_an_average_of_them() {
 #[test]
 fn a_star_judges_a_surface_once_however_many_cohorts_it_has() {
     let objective = "metric = \"connect\"\nwhere = { surface = \"*\" }\nduring = [\"steady\"]\nrequire = \"p(90) < 1s\"";
-    let text = one_objective(objective).replace("name = \"ios\"", "name = \"desktop\"\ncohort = \"b\"");
+    let text =
+        one_objective(objective).replace("name = \"ios\"", "name = \"desktop\"\ncohort = \"b\"");
     let trial = Trial::of(&text, connects(0..1_000, |_| 5_000));
     let verdict = trial.judge();
-    let found: Vec<_> = of(&verdict, "one", "connect").iter().map(|o| (&*o.selector, o.n)).collect();
+    let found: Vec<_> =
+        of(&verdict, "one", "connect").iter().map(|o| (&*o.selector, o.n)).collect();
     assert_eq!(found, [("surface=desktop", 1_000)]);
 }
 

@@ -6,6 +6,7 @@
 
 mod coverage;
 mod estimators;
+mod green_and_void;
 mod one_edit;
 mod renderings;
 mod split_and_merge;
@@ -13,4 +14,3 @@ mod support;
 mod vacuity;
 mod valid_histories;
 mod verdicts;
-mod weaknesses;

@@ -1,0 +1,135 @@
+//! Each defect of the reference runtime that the road is armed against: NO-GO, by the rule or gate that
+//! must catch it, and by nothing that does not follow from it.
+
+mod support;
+
+use khala_reference::defect::CATALOGUE;
+use serde_json::Value;
+use support::{Ended, Harness, exit, gates_with, number, objectives, reasons, violated};
+
+/// A run against a runtime with a defect. What is lost is waited for until the drain is over.
+fn condemned(defect: &str) -> Ended {
+    Harness::tiny()
+        .set("phase.storm.duration=2500ms")
+        .set("oracle.drain_within=4s")
+        .defect(defect)
+        .ended()
+        .exits(exit::NO_GO)
+}
+
+/// Insists on what the catalogue says of the defect. `primary` is said here once more, so that the
+/// catalogue cannot quietly say something else.
+fn is_caught(run: &Ended, name: &str, primary: &str) -> Value {
+    let report = run.report();
+    let defect = CATALOGUE.iter().find(|defect| defect.name == name).expect("is in the catalogue");
+    assert_eq!(defect.primary, primary, "what must catch {name}");
+    assert_eq!(report["decision"], "NO-GO");
+    assert_eq!(report["verdict"], "FAIL");
+    assert!(run.stdout.starts_with("NO-GO "), "{}", run.stdout);
+    let started = report["target"]["defects"].to_string();
+    assert!(started.contains(name), "the report says what the runtime was: {started}");
+
+    let rules = violated(&report);
+    let failed = gates_with(&report, "FAIL");
+    let caught = match primary.strip_prefix("gate:") {
+        Some(gate) => failed.iter().any(|failed| failed == gate),
+        None => rules.iter().any(|rule| rule == primary),
+    };
+    assert!(caught, "{primary} must catch it; rules {rules:?}, gates {failed:?}");
+    let may_fail = |what: &str| what == primary || defect.consequences.contains(&what);
+    let unexplained: Vec<_> = rules.iter().filter(|rule| !may_fail(rule)).collect();
+    assert!(unexplained.is_empty(), "{unexplained:?} do not follow from {name}");
+    let unexplained: Vec<_> = failed
+        .iter()
+        .filter(|gate| *gate != "oracle" && !may_fail(&format!("gate:{gate}")))
+        .collect();
+    assert!(unexplained.is_empty(), "gates {unexplained:?} do not follow from {name}");
+    if !primary.starts_with("gate:") {
+        assert!(failed.iter().any(|gate| gate == "oracle"), "{failed:?}");
+        assert!(reasons(&report).contains(primary), "{}", reasons(&report));
+        let lines = run.lines("violations.ndjson");
+        assert!(lines.iter().any(|line| line["rule"] == primary), "{lines:?}");
+    }
+    report
+}
+
+#[test]
+fn an_event_lost_on_reconnect_is_a_gap_that_names_client_topic_and_seqs() {
+    let run = condemned("drop_on_reconnect");
+    let report = is_caught(&run, "drop_on_reconnect", "gap");
+    // The first of the stream's events that each of the twenty-four did not get.
+    assert_eq!(number(&report, "/oracle/violations/gap"), 24);
+    let gaps: Vec<_> =
+        run.lines("violations.ndjson").into_iter().filter(|line| line["rule"] == "gap").collect();
+    assert_eq!(gaps.len(), 24);
+    for gap in &gaps {
+        let client = gap["client"].as_u64().expect("a client");
+        assert!(client < 24, "{gap}");
+        assert_eq!(gap["topic"], "runtime.codex_worker_events", "{gap}");
+        let (from, to) = (number(gap, "/seqs/0"), number(gap, "/seqs/1"));
+        assert!(0 < from && from == to, "one event each: {gap}");
+        assert!(gap["message"].as_str().is_some_and(|text| !text.is_empty()), "{gap}");
+    }
+    let clients: std::collections::BTreeSet<_> =
+        gaps.iter().map(|gap| gap["client"].as_u64()).collect();
+    assert_eq!(clients.len(), 24, "each client lost its own");
+    let first = reasons(&report);
+    assert!(first.contains("client") && first.contains("runtime.codex_worker_events"), "{first}");
+}
+
+#[test]
+fn a_subscribe_that_is_never_answered_is_no_convergence_and_hangs_nobody() {
+    let run = Harness::tiny()
+        .defect("never_replay_complete")
+        .set("oracle.converge_within=2s")
+        .ended()
+        .exits(exit::NO_GO);
+    let report = is_caught(&run, "never_replay_complete", "no_convergence");
+    assert_eq!(number(&report, "/fleet/clients_live_at_end"), 0);
+}
+
+#[test]
+fn two_events_that_change_places_are_not_monotonic() {
+    let run = condemned("swap_two");
+    is_caught(&run, "swap_two", "nonmonotonic");
+}
+
+#[test]
+fn an_acknowledged_event_that_reaches_nobody_is_a_lost_publish() {
+    let run = condemned("drop_acknowledged");
+    let report = is_caught(&run, "drop_acknowledged", "lost_publish");
+    // Every tenth.
+    let lost = number(&report, "/oracle/violations/lost_publish");
+    let acknowledged = number(&report, "/load/acknowledged");
+    assert!(lost >= acknowledged / 10 - 1 && lost <= acknowledged / 10 + 1, "{lost} lost");
+}
+
+#[test]
+fn an_altered_payload_whose_hash_fits_is_a_divergent_value() {
+    let run = condemned("corrupt_payload");
+    is_caught(&run, "corrupt_payload", "divergent_value");
+}
+
+#[test]
+fn a_reply_before_its_replay_is_a_false_replay_complete() {
+    let run = condemned("early_replay_complete");
+    is_caught(&run, "early_replay_complete", "false_replay_complete");
+}
+
+#[test]
+fn a_slow_recovery_fails_the_reconnect_gate_by_the_time_to_recovered() {
+    let run = Harness::tiny()
+        .defect("slow_recovery")
+        .set("phase.storm.duration=11s")
+        .ended()
+        .exits(exit::NO_GO);
+    let report = is_caught(&run, "slow_recovery", "gate:reconnect");
+    let reconnect = objectives(&report, "reconnect");
+    let slow: Vec<_> =
+        reconnect.iter().filter(|objective| objective["metric"] == "time_to_recovered").collect();
+    assert_eq!(slow.len(), 2, "one for each surface");
+    for objective in slow {
+        assert_eq!(objective["verdict"], "FAIL", "{objective}");
+        assert_eq!(objective["bad"], objective["n"], "every client was late: {objective}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Scenarios and arguments that are wrong: everything said at once, with its place, before anything
+//! is sent. And what `check` says of one that is right.
+
+mod support;
+
+use support::pty::Terminal;
+use support::{Ended, Harness, exit, scenario};
+
+/// The mistakes of `mistakes.toml`: line, and what must be quoted there.
+const MISTAKES: [(u32, &str); 5] =
+    [(10, "clinets"), (15, "dekstop"), (20, "twice a second"), (30, "diskonnect"), (39, "strom")];
+
+fn names_all_mistakes(run: &Ended) {
+    for (line, offence) in MISTAKES {
+        let place = format!("mistakes.toml:{line}:");
+        assert!(run.stderr.contains(&place), "no {place} in:\n{}", run.stderr);
+        assert!(run.stderr.contains(offence), "no {offence} in:\n{}", run.stderr);
+    }
+    assert_eq!(run.stdout, "");
+    assert!(!run.stderr.contains('\u{1b}'), "no terminal, no colours: {:?}", run.stderr);
+}
+
+#[test]
+fn check_names_all_five_mistakes_with_their_lines() {
+    let run = Harness::check(scenario("mistakes.toml")).ended_plain();
+    names_all_mistakes(&run.exits(exit::INVALID_SCENARIO));
+}
+
+#[test]
+fn run_names_them_too_and_leaves_nothing() {
+    let run = Harness::run(scenario("mistakes.toml")).ended().exits(exit::INVALID_SCENARIO);
+    names_all_mistakes(&run);
+    assert!(run.out_dir_is_empty);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    for harness in [Harness::check("nowhere.toml"), Harness::run("nowhere.toml")] {
+        let run = harness.ended_plain().exits(exit::INVALID_SCENARIO);
+        assert!(run.stderr.contains("nowhere.toml"), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_toml_says_where_it_ends_to_be_toml() {
+    let file = scenario("no_toml.toml");
+    let run = Harness::check(file).ended_plain().exits(exit::INVALID_SCENARIO);
+    assert!(run.stderr.contains("no_toml.toml:3:"), "{}", run.stderr);
+}
+
+#[test]
+fn a_mistake_in_an_override_names_the_flag() {
+    for (assignment, said) in [
+        ("fleet.clients=many", "many"),
+        ("fleet.nonsense=3", "nonsense"),
+        ("phase.strom.duration=3s", "strom"),
+        ("no-equals-sign", "no-equals-sign"),
+    ] {
+        let run = Harness::check(scenario("tiny.toml")).set(assignment).ended_plain();
+        let run = run.exits(exit::INVALID_SCENARIO);
+        assert!(run.stderr.contains("--set"), "{assignment}:\n{}", run.stderr);
+        assert!(run.stderr.contains(said), "{assignment}:\n{}", run.stderr);
+        assert!(!run.stderr.contains("tiny.toml:"), "the file is right:\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_a_mistake() {
+    let run = Harness::check(scenario("tiny.toml")).arg("--profile").arg("huge").ended_plain();
+    let run = run.exits(exit::INVALID_SCENARIO);
+    assert!(run.stderr.contains("huge"), "{}", run.stderr);
+}
+
+#[test]
+fn an_unknown_defect_is_a_usage_error_that_lists_the_known_ones() {
+    for harness in
+        [Harness::tiny(), Harness::check(scenario("tiny.toml")), Harness::new("reference")]
+    {
+        let run = harness.defect("drop_everything").ended_plain().exits(exit::USAGE);
+        for known in ["drop_everything", "drop_on_reconnect", "slow_recovery", "--defect"] {
+            assert!(run.stderr.contains(known), "no {known} in:\n{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn usage_errors_are_told_from_all_others_by_their_code() {
+    Harness::new("walk").ended_plain().exits(exit::USAGE);
+    Harness::new("run").ended_plain().exits(exit::USAGE);
+    let run = Harness::tiny().arg("--worker-threads").arg("few").ended_plain().exits(exit::USAGE);
+    assert!(run.stderr.contains("--worker-threads"), "{}", run.stderr);
+    let help = Harness::new("--help").ended_plain().exits(exit::GO);
+    for code in ["99", "95", "100", "104", "105"] {
+        assert!(help.stdout.contains(code), "{}", help.stdout);
+    }
+}
+
+#[test]
+fn check_prints_the_resolved_plan_and_follows_overrides() {
+    let run = Harness::check(scenario("tiny.toml")).ended_plain().exits(exit::GO);
+    for said in ["24 at peak: desktop 12, ios 12", "steady (1s)", "disconnect of 24 clients"] {
+        assert!(run.stdout.contains(said), "no `{said}` in:\n{}", run.stdout);
+    }
+    assert_eq!(run.stderr, "");
+    let run = Harness::check(scenario("tiny.toml"))
+        .set("fleet.clients=50")
+        .set("phase.steady.duration=7s")
+        .ended_plain()
+        .exits(exit::GO);
+    for said in ["50 at peak: desktop 25, ios 25", "steady (7s)", "disconnect of 50 clients"] {
+        assert!(run.stdout.contains(said), "no `{said}` in:\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn check_says_which_objectives_cannot_reach_a_verdict() {
+    let run = Harness::check(scenario("tiny.toml")).set("fleet.clients=6").ended_plain();
+    let run = run.exits(exit::GO);
+    assert!(run.stdout.contains("CANNOT REACH A VERDICT"), "{}", run.stdout);
+    let run = Harness::check(scenario("tiny.toml")).ended_plain();
+    assert!(!run.stdout.contains("CANNOT REACH A VERDICT"), "{}", run.stdout);
+}
+
+#[test]
+fn every_shipped_scenario_and_its_smoke_profile_are_right() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let mut count = 0;
+    for entry in std::fs::read_dir(shipped).expect("there are scenarios").flatten() {
+        let path = entry.path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        if !name.ends_with(".toml") || name == "rollout.toml" {
+            continue;
+        }
+        count += 1;
+        let whole = Harness::check(&path).ended_plain().exits(exit::GO);
+        assert!(whole.stdout.contains("time line"), "{name}:\n{}", whole.stdout);
+        Harness::check(&path).arg("--profile").arg("smoke").ended_plain().exits(exit::GO);
+    }
+    assert!(count >= 2, "smoke and reconnect-storm at least");
+}
+
+fn on_a_terminal(no_color: Option<&str>) -> String {
+    let terminal = Terminal::open();
+    let mut harness = Harness::check(scenario("mistakes.toml")).stderr(terminal.side());
+    if let Some(value) = no_color {
+        harness = harness.env("NO_COLOR", value);
+    }
+    let running = harness.start_plain();
+    let text = terminal.read();
+    running.ended().exits(exit::INVALID_SCENARIO);
+    text.join().expect("is read")
+}
+
+#[test]
+fn mistakes_are_coloured_on_a_terminal_unless_no_color_says_otherwise() {
+    let coloured = on_a_terminal(None);
+    assert!(coloured.contains("\u{1b}["), "{coloured:?}");
+    assert!(on_a_terminal(Some("")).contains("\u{1b}["), "an empty NO_COLOR says nothing");
+    let plain = on_a_terminal(Some("1"));
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+    assert!(plain.contains("clinets"), "{plain}");
+}
+
+#[test]
+fn a_summary_is_coloured_on_a_terminal_unless_no_color_says_otherwise() {
+    let start = |no_color: bool| {
+        let terminal = Terminal::open();
+        let harness = Harness::run(scenario("no_load.toml")).stdout(terminal.side());
+        let harness = if no_color { harness.env("NO_COLOR", "1") } else { harness };
+        (harness.start(), terminal.read())
+    };
+    let end = |(running, text): (support::Running, std::thread::JoinHandle<String>)| {
+        running.ended().exits(exit::HOLD);
+        text.join().expect("is read")
+    };
+    let (coloured, plain) = (start(false), start(true));
+    let (coloured, plain) = (end(coloured), end(plain));
+    assert!(coloured.contains("\u{1b}["), "{coloured:?}");
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+    assert!(plain.contains("HOLD"), "{plain}");
+}

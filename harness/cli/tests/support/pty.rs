@@ -1,0 +1,47 @@
+//! A terminal, to see what is written to one.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// The two sides of a terminal.
+pub struct Terminal {
+    ours: OwnedFd,
+    theirs: File,
+}
+
+impl Terminal {
+    pub fn open() -> Self {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&ours).expect("granted");
+        unlockpt(&ours).expect("unlocked");
+        let name = ptsname(&ours, Vec::new()).expect("a name");
+        let path = std::ffi::OsStr::from_bytes(name.to_bytes());
+        let theirs = OpenOptions::new().read(true).write(true).open(path).expect("opens");
+        Self { ours, theirs }
+    }
+
+    /// The side for a process.
+    pub fn side(&self) -> Stdio {
+        self.theirs.try_clone().expect("can be shared").into()
+    }
+
+    /// Everything that is written to it, once nobody holds the other side any more.
+    pub fn read(self) -> std::thread::JoinHandle<String> {
+        let Self { ours, theirs } = self;
+        drop(theirs);
+        std::thread::spawn(move || {
+            let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
+            let mut ours = File::from(ours);
+            // The end is an error (EIO), not an empty read.
+            while let Ok(count @ 1..) = ours.read(&mut part) {
+                bytes.extend_from_slice(&part[..count]);
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    }
+}

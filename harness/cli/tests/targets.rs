@@ -1,0 +1,224 @@
+//! Targets that are not there, not on this machine, or not Khala: exit 100 with a sentence that says
+//! what was wrong, within the time-outs, and nothing left. And one by URL that is right.
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use support::servers::{self, Server};
+use support::{Ended, Harness, exit, number, scenario};
+
+/// The key that tokens are signed with.
+const KEY: &str = "a-key-that-must-be-shown-nowhere-0123456789";
+/// The bearer of the operators' view.
+const ADMIN: &str = "an-admin-token";
+
+fn at(url: &str) -> Harness {
+    Harness::run(scenario("elsewhere.toml")).env("KHALA_TEST_URL", url).env("KHALA_TEST_KEY", KEY)
+}
+
+/// Runs against a URL at which there is no Khala.
+fn refused(url: &str) -> Ended {
+    let run = at(url).ended().exits(exit::SETUP);
+    assert!(run.out_dir_is_empty, "nothing ran, so there is no evidence");
+    assert_eq!(run.stdout, "");
+    assert!(!run.stderr.contains(KEY) && !run.stderr.contains("eyJ"), "{}", run.stderr);
+    // Connect and join are timed out after a second each; anything near the patience of these tests
+    // would be a hang. Ten times as much is left for a slow machine.
+    assert!(run.took < Duration::from_secs(20), "it took {:?}", run.took);
+    let errors = run.stderr.lines().filter(|line| line.starts_with("error: ")).count();
+    assert_eq!(errors, 1, "one sentence: {}", run.stderr);
+    run
+}
+
+/// Like [`refused`]; the message names the URL and what was tried, and says `why`.
+fn not_khala(url: &str, why: &str) {
+    let run = refused(url);
+    for said in [url, "Tried:", why] {
+        assert!(run.stderr.contains(said), "no `{said}` in: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_port_at_which_nobody_listens() {
+    let url = servers::nobody();
+    not_khala(&url, "refused");
+    let run = refused(&url);
+    assert!(run.stderr.contains("/sync/socket/websocket"), "what was tried: {}", run.stderr);
+}
+
+#[test]
+fn a_server_that_accepts_and_says_nothing() {
+    not_khala(&Server::silent().url, "within 1s");
+}
+
+#[test]
+fn a_server_that_closes_at_once() {
+    not_khala(&Server::closing().url, "cannot connect");
+}
+
+#[test]
+fn a_plain_http_server() {
+    not_khala(&Server::http("200 OK").url, "HTTP 200");
+    not_khala(&Server::http("404 Not Found").url, "HTTP 404");
+}
+
+#[test]
+fn a_server_that_forbids_the_upgrade() {
+    not_khala(&Server::http("403 Forbidden").url, "HTTP 403");
+}
+
+#[test]
+fn a_web_socket_server_that_echoes() {
+    not_khala(&Server::echo().url, "it echoes, it does not speak Khala");
+}
+
+#[test]
+fn a_web_socket_server_that_never_answers_the_join() {
+    not_khala(&Server::mute_web_socket().url, "the join was not answered within 1s");
+}
+
+#[test]
+fn a_web_socket_server_that_closes_after_the_upgrade() {
+    not_khala(&Server::closing_web_socket().url, "accepted the upgrade and closed");
+}
+
+#[test]
+fn a_web_socket_server_that_speaks_of_something_else() {
+    let why = "answered the join with something else";
+    not_khala(&Server::talking_web_socket("welcome to the chat").url, why);
+    not_khala(&Server::talking_web_socket(r#"{"type":"hello"}"#).url, why);
+}
+
+#[test]
+fn a_target_on_another_machine_is_refused_before_anything_is_sent() {
+    // An address for documentation: nobody has it.
+    let run = refused("http://192.0.2.1:4000");
+    assert!(run.stderr.contains("192.0.2.1"), "{}", run.stderr);
+    assert!(run.stderr.contains("not a loopback address"), "{}", run.stderr);
+    assert!(!run.stderr.contains("Tried:"), "nothing was tried: {}", run.stderr);
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_named_and_nothing_is_sent() {
+    let server = Server::silent();
+    let run = Harness::run(scenario("elsewhere.toml")).env("KHALA_TEST_URL", &server.url).ended();
+    let run = run.exits(exit::SETUP);
+    assert!(run.stderr.contains("KHALA_TEST_KEY"), "{}", run.stderr);
+    assert!(run.out_dir_is_empty);
+    assert_eq!(server.accepted(), 0);
+}
+
+#[test]
+fn evidence_that_cannot_be_written_ends_the_run_before_anything_is_sent() {
+    let server = Server::silent();
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "in the way").expect("is written");
+    let out_dir = file.join("runs");
+    let run = at(&server.url).arg("--out-dir").arg(&out_dir).ended_plain().exits(exit::INTERNAL);
+    assert_eq!(run.stderr.trim_end().lines().count(), 1, "one sentence: {}", run.stderr);
+    assert!(run.stderr.contains(&out_dir.display().to_string()), "{}", run.stderr);
+    assert_eq!(run.stdout, "");
+    assert_eq!(server.accepted(), 0, "nothing was sent");
+}
+
+/// `khala-harness reference`, started by hand; killed when dropped.
+struct ByHand {
+    child: Child,
+    url: String,
+}
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn reference_by_hand() -> ByHand {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_khala-harness"))
+        .args(["reference", "--listen", "127.0.0.1:0"])
+        .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
+        .env("RUNTIME_ADMIN_TOKEN", ADMIN)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("has one");
+    let mut by_hand = ByHand { child, url: String::new() };
+    BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
+    let listening: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    by_hand.url = format!("http://{}", listening["listening"].as_str().expect("an address"));
+    by_hand
+}
+
+#[test]
+fn a_reference_started_by_hand_is_a_target_by_url() {
+    let target = reference_by_hand();
+    let run = at(&target.url).env("RUNTIME_ADMIN_TOKEN", ADMIN).ended().exits(exit::GO);
+    let report = run.report();
+    assert_eq!(report["target"]["kind"], "url");
+    assert_eq!(report["target"]["url"], target.url);
+    assert_eq!(number(&report, "/fleet/clients_peak"), 16);
+    assert_eq!(number(&report, "/faults/0/effective"), 16, "proven from the target's metrics");
+    assert!(number(&report, "/oracle/deliveries") > 0);
+}
+
+#[test]
+fn without_the_operators_view_a_fault_is_not_proven_and_the_run_never_a_go() {
+    let target = reference_by_hand();
+    let run = at(&target.url).ended().exits(exit::HOLD);
+    let report = run.report();
+    assert_eq!(report["faults"][0]["effective"], serde_json::Value::Null);
+    assert_eq!(report["decision"], "HOLD");
+    assert!(support::reasons(&report).contains("could not be proven"), "{report}");
+}
+
+#[test]
+fn a_target_that_others_use_is_written_to_only_when_that_is_said() {
+    let target = reference_by_hand();
+    let shared = || at(&target.url).set("target.exclusive=false");
+    let run = shared().ended().exits(exit::SETUP);
+    assert!(run.stderr.contains("--allow-shared-writes"), "{}", run.stderr);
+    assert!(run.out_dir_is_empty);
+    let run = shared().arg("--allow-shared-writes").env("RUNTIME_ADMIN_TOKEN", ADMIN).ended();
+    run.exits(exit::GO);
+}
+
+#[test]
+fn one_run_at_a_time_holds_a_target() {
+    let target = reference_by_hand();
+    let mut first = at(&target.url).set("phase.storm.duration=60s").start();
+    first.wait_for_phase("steady");
+    let second = at(&target.url).ended().exits(exit::SETUP);
+    assert!(second.stderr.contains("another run"), "{}", second.stderr);
+    assert!(second.out_dir_is_empty);
+    first.signal(rustix::process::Signal::INT);
+    first.ended().exits(exit::INTERRUPTED);
+}
+
+#[test]
+fn the_wrong_key_is_refused_by_the_target_and_said() {
+    let target = reference_by_hand();
+    let run = Harness::run(scenario("elsewhere.toml"))
+        .env("KHALA_TEST_URL", &target.url)
+        .env("KHALA_TEST_KEY", "another-key-than-the-targets-0123456789")
+        .ended()
+        .exits(exit::SETUP);
+    assert!(run.stderr.contains("HTTP 403"), "{}", run.stderr);
+    assert!(run.out_dir_is_empty);
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_by_the_reference() {
+    let target = reference_by_hand();
+    let address = target.url.strip_prefix("http://").expect("a URL");
+    let run = Harness::new("reference").arg("--listen").arg(address).ended_plain();
+    let run = run.exits(exit::SETUP);
+    assert!(run.stderr.contains(address), "{}", run.stderr);
+}
