@@ -19,8 +19,8 @@ pub struct History {
 /// One record a line, so that a failing case can be read.
 impl std::fmt::Debug for History {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let records = self.records.iter().enumerate();
-        records.map(|(index, record)| writeln!(f, "{index:4} {record:?}")).collect()
+        let mut records = self.records.iter().enumerate();
+        records.try_for_each(|(index, record)| writeln!(f, "{index:4} {record:?}"))
     }
 }
 
