@@ -1,0 +1,80 @@
+//! What planned faults do to the client: cut it off, send it away, choose its cursors.
+
+use khala_evidence::record::{Micros, OfflineCause, Outcome, Record, Sink};
+use khala_wire::message::event;
+use khala_wire::payload::Unsubscribe;
+use khala_wire::topic::TopicId;
+
+use super::{Action, Machine, Phase, State, Unsubscribed, World};
+
+impl Machine {
+    /// A fault chooses the cursors of the next subscribe; topics it does not name keep theirs.
+    pub fn resume_from(&mut self, cursors: impl IntoIterator<Item = (TopicId, u64)>) {
+        self.cursors.extend(cursors);
+        self.resume_by_fault = true;
+    }
+
+    /// Gives up topics until a time; whether there was a live subscription to give up.
+    pub fn unsubscribe(&mut self, topics: &[TopicId], until: Micros) -> Action {
+        let topics: Vec<TopicId> =
+            topics.iter().copied().filter(|topic| self.settings.topics.contains(topic)).collect();
+        if self.state != State::Live || self.unsubscribed.is_some() || topics.is_empty() {
+            return Action::None;
+        }
+        let reference = self.take_ref();
+        let names = topics.iter().map(|topic| topic.name().to_owned()).collect();
+        self.unsubscribed = Some(Unsubscribed { reference, topics, until });
+        Action::Send(self.message(reference, event::UNSUBSCRIBE, &Unsubscribe { topics: names }))
+    }
+
+    /// A planned fault cuts the socket; whether there was one to cut.
+    pub fn cut<S: Sink>(
+        &mut self,
+        now: Micros,
+        fault: u16,
+        intended: Micros,
+        world: &mut World<'_, S>,
+    ) -> bool {
+        if self.phase() != Phase::Online {
+            return false;
+        }
+        if let State::Joining(pending) | State::Subscribing(pending) = self.state {
+            self.answered(pending, now, Outcome::Interrupted, world);
+        }
+        self.go_offline(now, OfflineCause::Fault { id: fault, intended }, world);
+        true
+    }
+
+    /// A planned fault cuts the client off for a while; whether there was a socket to cut.
+    pub fn cut_until<S: Sink>(
+        &mut self,
+        now: Micros,
+        fault: u16,
+        intended: Micros,
+        until: Micros,
+        world: &mut World<'_, S>,
+    ) -> bool {
+        let cut = self.cut(now, fault, intended, world);
+        if cut {
+            self.state = State::Waiting { until };
+        }
+        cut
+    }
+
+    /// A planned fault makes the socket half-open: it is dead, and the client does not know.
+    pub fn cut_silently<S: Sink>(
+        &mut self,
+        now: Micros,
+        fault: u16,
+        intended: Micros,
+        world: &mut World<'_, S>,
+    ) -> bool {
+        if self.phase() != Phase::Online || self.dead_socket {
+            return false;
+        }
+        let cause = OfflineCause::Fault { id: fault, intended };
+        world.sink.record(Record::Offline { client: self.client, at: now, cause });
+        self.dead_socket = true;
+        true
+    }
+}
