@@ -164,11 +164,14 @@ fn refusals_that_hang_together_decide_less_than_refusals_that_do_not() {
 const RATE: &str =
     "metric = \"heartbeat_timeouts\"\nduring = [\"steady\"]\nrequire = \"rate <= 0.05/s\"";
 
+/// Heartbeats of 900 clients, and some that were not answered.
 fn heartbeat_timeouts(count: u32) -> Vec<Record> {
+    let beat = |client| {
+        let answered = STEADY_US + 5_000;
+        records::op(client, OpKind::Heartbeat, STEADY_US, answered, Outcome::Ok)
+    };
     let lost = |client| records::offline(client, STEADY_US, OfflineCause::HeartbeatTimeout);
-    let mut list = connects(0..900, |_| 5_000);
-    list.extend((0..count).map(lost));
-    list
+    (0..900).map(beat).chain((0..count).map(lost)).collect()
 }
 
 #[test]
@@ -182,7 +185,7 @@ fn a_rate_passes_fails_or_is_left_open_by_garwoods_bounds_over_the_exposure() {
     let many = one(RATE, heartbeat_timeouts(120));
     assert_eq!((many.verdict, many.bad), (Verdict::Fail, 120));
     assert_eq!(many.estimate, Some(0.2));
-    assert_eq!(verdict(RATE, []), Verdict::Inconclusive, "no client, no chance");
+    assert_eq!(verdict(RATE, []), Verdict::Inconclusive, "no heartbeat, no chance");
 }
 
 #[test]
