@@ -243,6 +243,7 @@ fn returns_snapshots_and_bystanders_are_counted_where_they_happen() {
       slow-consumer
         violations                   count == 0           825,000 samples expected, 1 needed
         violations                   count == 0           825,000 samples expected, 1 needed
+      bystanders
         bystander_ratio              ratio < 2            200,000 samples expected, 1,000 needed
       ux
         violations                   count == 0           825,000 samples expected, 1 needed

@@ -84,11 +84,9 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
         let what = "a target of kind `url` cannot be given defects";
         fields.cx.report(Diagnostic::error(place, what).help(help));
     }
-    if let Some(node) = fields.node("topics") {
-        let what = "what a target of kind `url` retains is not for the harness to say";
-        let help = "remove `topics`, or use `kind = \"reference\"`";
-        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
-    }
+    // A warning, so that a scenario for the reference can be aimed at another runtime by `--set`.
+    fields
+        .no_effect("topics", "with `kind = \"url\"`: what such a target retains is its own affair");
     let node = fields.need_node("url", "url = \"http://127.0.0.1:4000\"")?;
     let url = String::read(fields.cx, "url", node)?;
     let fail = |what: &str, help: &str| {

@@ -13,11 +13,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use khala_wire::Vsn;
 use khala_wire::token::{Claims, Deny};
-use khala_wire::topic::KNOWN;
+use khala_wire::topic::{KNOWN, WORKER_EVENTS, WORKER_SUMMARIES};
 
 use super::connection::Connection;
 use crate::clock;
 use crate::http::AppState;
+
+/// `oa_client_surface` of the surface that may read no worker topic (contract, sections 4 and 6).
+const SURFACE_ONYX: &str = "onyx";
 
 /// Query of a connect as it stands: a parameter may come twice.
 type Pairs = Query<Vec<(String, String)>>;
@@ -153,9 +156,56 @@ fn principal(claims: Claims, client: ClientVersions) -> Result<Principal, Refusa
     let bound = |id: Option<String>| id.filter(|id| !id.is_empty()).ok_or(Refusal::Unbound);
     let session = bound(claims.oa_session_id)?;
     let device = bound(claims.oa_device_id)?;
-    let allowed = KNOWN.map(|topic| claims.oa_sync_scopes.iter().any(|scope| scope == topic.name));
+    // Onyx is limited: whatever its token's scopes say, worker topics stay closed to it.
+    let limited = claims.oa_client_surface.as_deref() == Some(SURFACE_ONYX);
+    let allowed = KNOWN.map(|topic| {
+        let worker_topic = topic.name == WORKER_EVENTS || topic.name == WORKER_SUMMARIES;
+        claims.oa_sync_scopes.iter().any(|scope| scope == topic.name) && !(limited && worker_topic)
+    });
     if !allowed.contains(&true) {
         return Err(Refusal::NoTopic);
     }
     Ok(Principal { session, device, allowed, client })
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES};
+
+    use super::*;
+
+    fn claims(surface: &str, scopes: &[&str]) -> Claims {
+        Claims {
+            aud: String::new(),
+            exp: 0,
+            iat: 0,
+            iss: String::new(),
+            jti: "j".to_owned(),
+            nbf: 0,
+            oa_claims_version: String::new(),
+            oa_client_build_id: None,
+            oa_client_surface: Some(surface.to_owned()),
+            oa_device_id: Some("device".to_owned()),
+            oa_org_id: None,
+            oa_protocol_version: None,
+            oa_schema_version: None,
+            oa_session_id: Some("session".to_owned()),
+            oa_sync_scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            oa_user_id: None,
+            sub: String::new(),
+        }
+    }
+
+    #[test]
+    fn onyx_gets_no_worker_topic_whatever_its_scopes_say() {
+        let all = [RUN_SUMMARIES, WORKER_SUMMARIES, WORKER_EVENTS, NOTIFICATIONS];
+        let topics = |surface: &str, scopes: &[&str]| {
+            principal(claims(surface, scopes), ClientVersions::default())
+                .map(|principal| principal.allowed_topics())
+                .unwrap_or_default()
+        };
+        assert_eq!(topics("desktop", &all), all);
+        assert_eq!(topics("onyx", &all), [RUN_SUMMARIES, NOTIFICATIONS]);
+        assert_eq!(topics("onyx", &[WORKER_EVENTS]), Vec::<String>::new());
+    }
 }

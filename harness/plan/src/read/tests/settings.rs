@@ -63,7 +63,7 @@ fn a_targets_settings_are_strict() {
     assert_snapshot!(complaints(&[
         (REFERENCE, "kind = \"url\"\nurl = \"http://h\"\ntopics = { }"),
         ("mint = \"hs256\"", "mint = \"control\""),
-    ]), @r#"9:10 what a target of kind `url` retains is not for the harness to say -> remove `topics`, or use `kind = "reference"`"#);
+    ]), @"9:10 `topics` has no effect with `kind = \"url\"`: what such a target retains is its own affair -> remove it");
 }
 
 #[test]
