@@ -184,10 +184,11 @@ fn storms(out: &mut String, report: &RunReport) {
             );
         }
     }
+    let width = phase_width(report);
     for phase in &report.phases {
         for metric in [MetricId::TimeToRecovered, MetricId::ReconnectAttempts] {
             for sample in report.lines(metric, &phase.name) {
-                line(out, format_args!("  {:<8}{}", phase.name, distribution(sample)));
+                line(out, format_args!("  {:<width$}{}", phase.name, distribution(sample)));
             }
         }
     }
@@ -283,7 +284,13 @@ pub(super) fn violation(violation: &crate::oracle::Violation) -> String {
     )
 }
 
+/// Columns that the name of a phase takes.
+fn phase_width(report: &RunReport) -> usize {
+    report.phases.iter().map(|phase| phase.name.len()).max().unwrap_or(0).max(7) + 1
+}
+
 fn latencies(out: &mut String, report: &RunReport) {
+    let width = phase_width(report);
     line(out, format_args!("\nLatency, from the intended start (phase of the intended start)"));
     let shown = [
         MetricId::Delivery,
@@ -295,7 +302,7 @@ fn latencies(out: &mut String, report: &RunReport) {
     ];
     for metric in shown {
         for sample in report.metrics.iter().filter(|line| line.metric == metric) {
-            line(out, format_args!("  {:<8}{}", sample.phase, distribution(sample)));
+            line(out, format_args!("  {:<width$}{}", sample.phase, distribution(sample)));
         }
     }
 }
