@@ -47,7 +47,7 @@ pub struct Scenario {
     /// Root of all randomness, in place of the scenario's.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Start the embedded runtime with a defect: NAME[,probability][,after=N].
+    /// Start the embedded runtime with a defect: `NAME[,probability][,after=N]`.
     #[arg(long, value_name = "DEFECT")]
     pub defect: Vec<DefectSpec>,
     /// Threads that the clients are dealt out over, in place of `generator.worker_threads`.
@@ -86,7 +86,7 @@ pub struct Reference {
     /// Address to listen on; port 0 takes a free one. The first line on standard output says which.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// Break the contract on purpose: NAME[,probability][,after=N]; may be given several times.
+    /// Break the contract on purpose: `NAME[,probability][,after=N]`; may be given several times.
     #[arg(long, value_name = "DEFECT")]
     pub defect: Vec<DefectSpec>,
     /// Seed of the defects' own draws.

@@ -1,6 +1,6 @@
 //! The WebSocket lane: one task per connection.
 //!
-//! [`upgrade`] decides who gets in, [`connection`] waits, [`inbound`] answers, [`deliver`] sends
+//! [`mod@upgrade`] decides who gets in, [`connection`] waits, [`inbound`] answers, [`deliver`] sends
 //! what lies between a position and its head. No module in here holds a queue: what a socket has
 //! yet to be sent is a position in a topic's log.
 

@@ -66,6 +66,8 @@ impl Harness {
     pub fn new(subcommand: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_khala-harness"));
         command.arg(subcommand).stdin(Stdio::null());
+        // Locks of targets stay behind in the folder for temporary files.
+        command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
         for name in ["NO_COLOR", "KHALA_LOG", "RUST_LOG"] {
             command.env_remove(name);
         }

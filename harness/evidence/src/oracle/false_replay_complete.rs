@@ -7,7 +7,7 @@
 //! so a correct server cannot break them.
 //!
 //! What a client took from a snapshot is not seen: a version that it was never sent is held against
-//! it only if it was published after the snapshot ([`Baseline`](super::baseline::Baseline)), else it
+//! it only if it was published after the snapshot ([`Baseline`]), else it
 //! is known by its watermark, or undecided.
 //!
 //! A reply leaves one fact behind; the ledger is asked at the merge. The facts are bounded; beyond
