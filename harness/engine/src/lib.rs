@@ -16,6 +16,7 @@ pub mod preflight;
 pub mod probe;
 pub mod publisher;
 pub mod run;
+pub mod stall;
 pub mod target;
 mod threads;
 pub mod throttle;

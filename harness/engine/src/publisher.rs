@@ -5,6 +5,7 @@
 //! making up for lost time with a burst; what waits for either is late, and its latency says so,
 //! because it runs from the intended start.
 
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,15 +14,17 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use governor::{Quota, RateLimiter};
-use khala_evidence::record::{Micros, Outcome, PublishId, Published, Record, Sink};
+use khala_evidence::record::{Outcome, PublishId, Published, Record, Sink};
 use khala_plan::Plan;
 use khala_plan::draw::{self, Purpose};
+use khala_plan::model::Arrival;
 use khala_plan::schedule::{PlannedPublish, Schedule};
 use khala_wire::canonical::digest64;
 use khala_wire::command::{
     CreateWorker, Data, StopWorker, WORKERS_PATH, WorkerCreated, WorkerStopped, worker_events_path,
     worker_stop_path,
 };
+use khala_wire::marker::Marker;
 use rand::RngExt;
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +32,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
 use crate::http::{Http, HttpError};
+use crate::stall::Watch;
 use crate::target::Target;
 use crate::worker::Stage;
 
@@ -145,10 +149,25 @@ struct Publisher {
     http: Http,
 }
 
-async fn publish_all<S: Sink>(setup: Setup, mut sink: S) -> (S, Vec<u32>) {
+async fn publish_all<S: Sink>(setup: Setup, sink: S) -> (S, Vec<u32>) {
+    // The threads of the clients are numbered from 0.
+    let number = u16::try_from(setup.plan.generator.worker_threads.max(1)).unwrap_or(u16::MAX);
+    let watch = Watch::new(number, setup.clock);
+    let sink = RefCell::new(sink);
+    let published = {
+        let ticking = watch.tick(|act: &mut dyn FnMut(&mut S)| act(&mut sink.borrow_mut()));
+        tokio::select! {
+            published = publish_in_time(setup, &watch, &sink) => published,
+            () = ticking => Vec::new(),
+        }
+    };
+    (sink.into_inner(), published)
+}
+
+async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>) -> Vec<u32> {
     for (worker, _) in (0_u16..).zip(&setup.workers) {
         // Created before the run began, and acknowledged: `worker.started` is owed to everybody.
-        sink.record(Record::Published(Published {
+        sink.borrow_mut().record(Record::Published(Published {
             id: PublishId::Lifecycle { worker, seq: 1 },
             worker,
             intended: 0,
@@ -161,7 +180,7 @@ async fn publish_all<S: Sink>(setup: Setup, mut sink: S) -> (S, Vec<u32>) {
     }
     let timeout = setup.plan.target.request_timeout;
     let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout);
-    let cap = RateLimiter::direct(Quota::per_second(cap_per_s(&setup.plan)));
+    let cap = RateLimiter::direct(cap(&setup.plan));
     let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     let mut stage = setup.stage.clone();
     let publisher = Rc::new(Publisher { setup, http });
@@ -189,20 +208,28 @@ async fn publish_all<S: Sink>(setup: Setup, mut sink: S) -> (S, Vec<u32>) {
             published
         });
         while let Some(Ok(published)) = under_way.try_join_next() {
-            enter(published, &mut sink, &mut acknowledged);
+            enter(published, watch, sink, &mut acknowledged);
         }
     }
     // Bounded: each command is timed out.
     while let Some(Ok(published)) = under_way.join_next().await {
-        enter(published, &mut sink, &mut acknowledged);
+        enter(published, watch, sink, &mut acknowledged);
     }
-    (sink, acknowledged)
+    acknowledged
 }
 
-fn enter<S: Sink>(published: Published, sink: &mut S, acknowledged: &mut Vec<u32>) {
+fn enter<S: Sink>(
+    published: Published,
+    watch: &Watch,
+    sink: &RefCell<S>,
+    acknowledged: &mut Vec<u32>,
+) {
     if let (Outcome::Ok, PublishId::Planned(n)) = (published.outcome, published.id) {
         acknowledged.push(n);
     }
+    let mut sink = sink.borrow_mut();
+    watch.look(&mut *sink);
+    watch.late(published.intended, published.start, &mut *sink);
     sink.record(Record::Published(published));
 }
 
@@ -211,9 +238,16 @@ fn enter<S: Sink>(published: Published, sink: &mut S, acknowledged: &mut Vec<u32
     clippy::cast_sign_loss,
     reason = "a checked plan's rate is positive and far below 2^32"
 )]
-fn cap_per_s(plan: &Plan) -> NonZeroU32 {
+fn cap(plan: &Plan) -> Quota {
+    let number = |value: f64| NonZeroU32::new(value.ceil() as u32).unwrap_or(NonZeroU32::MIN);
     let rate: f64 = plan.loads.iter().map(|load| load.rate_per_s).sum();
-    NonZeroU32::new((rate * CAP_HEADROOM).ceil() as u32 + 10).unwrap_or(NonZeroU32::MAX)
+    // A planned burst is no catching up.
+    let bursts = plan.loads.iter().map(|load| match load.arrival {
+        Arrival::Bursts { size, .. } => f64::from(size),
+        Arrival::Poisson | Arrival::Constant => 0.0,
+    });
+    let per_s = rate * CAP_HEADROOM + 10.0;
+    Quota::per_second(number(per_s)).allow_burst(number(per_s.max(bursts.sum())))
 }
 
 /// What is read of an acknowledgement: its payload is ours and known.
@@ -228,12 +262,14 @@ impl Publisher {
         let number = first_worker(plan, planned.load) + u32::from(planned.worker);
         let worker = u16::try_from(number).unwrap_or(u16::MAX);
         let size = plan.loads[usize::from(planned.load)].payload_bytes;
-        let payload = payload(plan.seed, run_id, planned.n, planned.at_us, size);
+        let start = clock.now();
+        let marker =
+            Marker { run: run_id.into(), n: planned.n, at_us: planned.at_us, begun_us: start };
+        let payload = payload(plan.seed, &marker, size);
         let body = format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{payload}}}}}"#);
         let nonce = format!("{run_id}-{}", planned.n);
         let headers = target.credentials.command_headers(&command_user(plan), nonce);
         let path = worker_events_path(&workers[usize::from(worker)]);
-        let start = clock.now();
         let answer: Result<Data<Acknowledgement>, HttpError> =
             self.http.post(&path, &headers, Bytes::from(body)).await;
         let done = clock.now();
@@ -258,10 +294,13 @@ impl Publisher {
 }
 
 /// A command's payload: the marker and a filling, as canonical JSON of `size` bytes.
-fn payload(seed: u64, run_id: &str, n: u32, at_us: Micros, size: u32) -> String {
-    let head = format!(r#"{{"khala_harness":{{"at_us":{at_us},"n":{n},"run":"{run_id}"}},"pad":""#);
+fn payload(seed: u64, marker: &Marker<'_>, size: u32) -> String {
+    let Marker { run, n, at_us, begun_us } = marker;
+    let head = format!(
+        r#"{{"khala_harness":{{"at_us":{at_us},"begun_us":{begun_us},"n":{n},"run":"{run}"}},"pad":""#
+    );
     let pad = (size as usize).saturating_sub(head.len() + 2);
-    let mut random = draw::rng(seed, Purpose::Payload, n.into(), 0);
+    let mut random = draw::rng(seed, Purpose::Payload, u64::from(*n), 0);
     let letters = (0..pad).map(|_| char::from(random.random_range(b'a'..=b'z')));
     head.chars().chain(letters).chain("\"}".chars()).collect()
 }
@@ -275,12 +314,12 @@ mod tests {
 
     #[test]
     fn a_payload_is_canonical_marked_of_its_size_and_the_same_for_the_same_seed() {
-        let text = payload(42, "run1", 7, 1_000_000, 256);
+        let marker = Marker { run: "run1".into(), n: 7, at_us: 1_000_000, begun_us: 1_000_042 };
+        let text = payload(42, &marker, 256);
         let value = serde_json::from_str(&text).expect("json");
         assert_eq!(canonical_json(&value), text);
         assert_eq!(text.len(), 256);
-        let marker = marker_of(&text).expect("marked");
-        assert_eq!((marker.n, marker.at_us, &*marker.run), (7, 1_000_000, "run1"));
-        assert_eq!(text, payload(42, "run1", 7, 1_000_000, 256));
+        assert_eq!(marker_of(&text), Some(marker.clone()));
+        assert_eq!(text, payload(42, &marker, 256));
     }
 }

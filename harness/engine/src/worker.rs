@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use khala_evidence::record::{Record, Sink};
+use khala_evidence::record::Sink;
 use khala_plan::Plan;
 use khala_plan::model::FaultKind;
 use khala_plan::schedule::{PlannedFault, Schedule};
@@ -22,17 +22,16 @@ use tokio::time::MissedTickBehavior;
 use crate::client::driver::{Control, Driver, Order, Surroundings};
 use crate::client::machine::{Machine, Settings};
 use crate::client::reader::Reader;
-use crate::clock::{Clock, micros};
+use crate::clock::Clock;
 use crate::fault;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::stall::Watch;
 use crate::target::window::Windows;
 use crate::target::{Target, scopes};
 use crate::transport::Dial;
 
-/// How often a thread measures how late its timers are.
-const LAG_PROBE_EVERY: Duration = Duration::from_millis(20);
 /// How often a thread shows its numbers.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
 /// How long the goodbyes of all clients may take.
@@ -107,6 +106,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let http = Http::new(&target.base_url, &setup.user_agent, plan.target.request_timeout);
     let around = Rc::new(Surroundings {
         clock,
+        watch: Watch::new(u16::try_from(setup.index).unwrap_or(u16::MAX), clock),
         plan: Arc::clone(&plan),
         target,
         sink: std::cell::RefCell::new(sink),
@@ -129,7 +129,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
             planned.targets.iter().filter_map(|id| controls.get(id)).map(Rc::clone).collect();
         chores.spawn_local(inject(clock, planned.clone(), targets));
     }
-    chores.spawn_local(probe_lag(Rc::clone(&around)));
+    chores.spawn_local(tick(Rc::clone(&around)));
     let shown: Vec<_> = controls.values().map(Rc::clone).collect();
     chores.spawn_local(show(Rc::clone(&around), shown, Arc::clone(&setup.numbers)));
 
@@ -230,23 +230,8 @@ async fn inject(clock: Clock, planned: PlannedFault, targets: Vec<Rc<Control>>) 
     undo.run();
 }
 
-async fn probe_lag<S: Sink>(around: Rc<Surroundings<S>>) {
-    let clock = around.clock;
-    let mut due = clock.now() + micros(LAG_PROBE_EVERY);
-    loop {
-        tokio::time::sleep_until(clock.instant(due)).await;
-        let now = clock.now();
-        let lag_us = now.saturating_sub(due);
-        around.sink.borrow_mut().record(Record::SchedulerLag { at: due, lag_us });
-        // Every probe that a stall swallowed would have been late too: enter them, as the
-        // corrected latency of any other operation.
-        due += micros(LAG_PROBE_EVERY);
-        while due < now {
-            let lag_us = now - due;
-            around.sink.borrow_mut().record(Record::SchedulerLag { at: due, lag_us });
-            due += micros(LAG_PROBE_EVERY);
-        }
-    }
+async fn tick<S: Sink>(around: Rc<Surroundings<S>>) {
+    around.watch.tick(|act: &mut dyn FnMut(&mut S)| act(&mut around.sink.borrow_mut())).await;
 }
 
 async fn show<S: Sink>(

@@ -187,12 +187,22 @@ pub enum Record {
     },
     /// A command ended, one way or another.
     Published(Published),
-    /// A worker thread's timer fired late.
+    /// A thread's timer fired late.
     SchedulerLag {
+        /// Which thread: each is judged by its own, or an idle one would hide a busy one.
+        thread: u16,
         /// When it should have fired.
         at: Micros,
         /// By how much it was late.
         lag_us: Micros,
+    },
+    /// A thread of the generator stood still. Comes before anything that the thread records of the
+    /// time after it.
+    Stall {
+        /// When it was last seen alive.
+        from: Micros,
+        /// When it was seen alive again.
+        to: Micros,
     },
     /// Records that a full recorder had to drop.
     Dropped {
@@ -360,6 +370,8 @@ pub enum Source {
         publish: PublishId,
         /// When it was intended, if it carries our marker.
         intended: Option<Micros>,
+        /// When it was really begun, if it carries our marker.
+        begun: Option<Micros>,
         /// Digest of the canonical command payload, if it carries our marker.
         payload: u64,
     },

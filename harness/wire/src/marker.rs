@@ -19,6 +19,8 @@ pub struct Marker<'a> {
     pub n: u32,
     /// Intended send time, in microseconds from the start of the run.
     pub at_us: u64,
+    /// When the command was really begun, on the same clock: a stalled publisher is late.
+    pub begun_us: u64,
 }
 
 /// What is read of a worker event's payload, borrowed: `payload` of
@@ -53,10 +55,10 @@ mod tests {
 
     #[test]
     fn a_mark_is_found_without_reading_the_rest() {
-        let text = r#"{"eventType":"worker.progress","payload":{"khala_harness":{"run":"r1","n":7,"at_us":12},"pad":"xx"},"seq":3,"worker_id":"w"}"#;
+        let text = r#"{"eventType":"worker.progress","payload":{"khala_harness":{"run":"r1","n":7,"at_us":12,"begun_us":13},"pad":"xx"},"seq":3,"worker_id":"w"}"#;
         let event: WorkerEvent<'_> = serde_json::from_str(text).expect("an event");
         let marker = marker_of(event.payload.get()).expect("marked");
-        assert_eq!((event.seq, marker.n, marker.at_us), (3, 7, 12));
+        assert_eq!((event.seq, marker.n, marker.at_us, marker.begun_us), (3, 7, 12, 13));
         assert!(matches!(marker.run, Cow::Borrowed("r1")), "nothing is copied");
         assert_eq!(marker_of(r#"{"status":"running"}"#), None);
     }

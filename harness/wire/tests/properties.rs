@@ -325,7 +325,7 @@ proptest! {
         at_us in any::<u64>(),
         beside in btree_map(any::<String>(), any_json(), 0..4),
     ) {
-        let marker = Marker { run: run.into(), n, at_us };
+        let marker = Marker { run: run.into(), n, at_us, begun_us: at_us.saturating_add(1) };
         let mut payload: serde_json::Map<String, Value> = beside.into_iter().collect();
         payload.remove(MARKER_KEY);
         let unmarked = Value::Object(payload.clone()).to_string();

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::heads::LocalHeads;
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::stall::Watch;
 use crate::target::Target;
 use crate::target::window::Windows;
 use crate::throttle::Pace;
@@ -40,6 +41,8 @@ const BURIED_FOR: Duration = Duration::from_secs(90);
 pub struct Surroundings<S> {
     /// The run's clock.
     pub clock: Clock,
+    /// Whether the thread stands still.
+    pub watch: Watch,
     /// The plan.
     pub plan: Arc<Plan>,
     /// The target.
@@ -61,6 +64,7 @@ pub struct Surroundings<S> {
 impl<S: Sink> Surroundings<S> {
     fn with<R>(&self, act: impl FnOnce(&mut World<'_, S>) -> R) -> R {
         let mut sink = self.sink.borrow_mut();
+        self.watch.look(&mut *sink);
         let mut reader = self.reader.borrow_mut();
         act(&mut World { sink: &mut *sink, reader: &mut reader, heads: &self.heads })
     }

@@ -142,11 +142,13 @@ impl Reader {
             Some(marker) if marker.run == self.run_id => Source::Event {
                 publish: PublishId::Planned(marker.n),
                 intended: Some(marker.at_us),
+                begun: Some(marker.begun_us),
                 payload: digest64(canonical(event.payload.get()).as_bytes()),
             },
             _ => Source::Event {
                 publish: PublishId::Lifecycle { worker, seq: event.seq },
                 intended: None,
+                begun: None,
                 payload: 0,
             },
         }
@@ -164,8 +166,7 @@ mod tests {
 
     use super::*;
 
-    const EVENT: &str =
-        r#"{"payload":{"khala_harness":{"at_us":5,"n":3,"run":"r"}},"seq":2,"worker_id":"w"}"#;
+    const EVENT: &str = r#"{"payload":{"khala_harness":{"at_us":5,"begun_us":6,"n":3,"run":"r"}},"seq":2,"worker_id":"w"}"#;
 
     fn batch(payload: &str, seq: u64) -> String {
         let hash = khala_wire::canonical::payload_hash_of_canonical(payload);
@@ -189,7 +190,7 @@ mod tests {
         assert!(batch.facts[0].hash_fits);
         assert!(matches!(
             batch.facts[0].source,
-            Source::Event { publish: PublishId::Planned(3), intended: Some(5), .. }
+            Source::Event { publish: PublishId::Planned(3), intended: Some(5), begun: Some(6), .. }
         ));
     }
 
@@ -198,8 +199,7 @@ mod tests {
         let mut reader = reader();
         let mut content =
             |payload: &str| reader.batch(&batch(payload, 9)).expect("reads").facts[0].content;
-        let reordered =
-            r#"{"worker_id":"w","seq":2,"payload":{"khala_harness":{"run":"r","n":3,"at_us":5}}}"#;
+        let reordered = r#"{"worker_id":"w","seq":2,"payload":{"khala_harness":{"run":"r","n":3,"begun_us":6,"at_us":5}}}"#;
         assert_eq!(content(EVENT), content(reordered));
         assert_ne!(content(EVENT), content(&EVENT.replace("\"seq\":2", "\"seq\":7")));
     }

@@ -52,10 +52,11 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     reasons
 }
 
-/// How late the generator's timers were, at p99 (at the maximum, with too few for a p99).
+/// How late the timers of the generator's latest thread were, at p99 (at the maximum, with too few
+/// for a p99).
 fn lag_us(metrics: &Metrics, phases: &[u16]) -> Option<u64> {
-    let lag = metrics.lag(phases);
-    if lag.is_empty() { None } else { Some(lag.percentile(99.0).unwrap_or_else(|| lag.max())) }
+    let threads = metrics.lag(phases);
+    threads.values().map(|lag| lag.percentile(99.0).unwrap_or_else(|| lag.max())).max()
 }
 
 /// Why the generator was unfit to judge a threshold of `threshold_us` over these phases.

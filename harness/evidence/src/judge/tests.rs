@@ -92,6 +92,7 @@ fn delivered(per_second: u64, took: impl Fn(u64) -> u64) -> Vec<Record> {
         let source = Source::Event {
             publish: PublishId::Planned(u32::try_from(n).expect("small")),
             intended: Some(intended),
+            begun: Some(intended),
             payload: 0,
         };
         records.push(Record::Delivered(Delivery {
@@ -104,7 +105,7 @@ fn delivered(per_second: u64, took: impl Fn(u64) -> u64) -> Vec<Record> {
             hash_fits: true,
             source,
         }));
-        records.push(Record::SchedulerLag { at: intended, lag_us: 1 });
+        records.push(Record::SchedulerLag { thread: 0, at: intended, lag_us: 1 });
     }
     records
 }

@@ -75,6 +75,7 @@ mod tests {
             let source = Source::Event {
                 publish: PublishId::Planned(publish),
                 intended: Some(0),
+                begun: Some(0),
                 payload: 0,
             };
             let delivery = Delivery {

@@ -15,7 +15,7 @@ use crate::record::Source;
 
 fn fits(content: &Content, ledger: &Ledger) -> bool {
     let published = match content.source {
-        Source::Event { publish, intended: Some(_), payload } => {
+        Source::Event { publish, intended: Some(_), payload, .. } => {
             ledger.acknowledged().get(&publish).is_none_or(|entry| entry.payload == payload)
         }
         _ => true,

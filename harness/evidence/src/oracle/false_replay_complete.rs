@@ -106,9 +106,14 @@ impl Replies {
 
     /// Adds another shard's.
     pub fn merge(&mut self, other: Self) {
-        self.facts.extend(other.facts);
-        self.facts.sort_unstable();
-        self.beyond_bound += other.beyond_bound;
+        if !other.facts.is_empty() {
+            self.facts.extend(other.facts);
+            self.facts.sort_unstable();
+        }
+        // Of too many the earliest are kept, in whatever order they come together.
+        let excess = self.facts.len().saturating_sub(FACTS_MAX);
+        self.facts.truncate(FACTS_MAX);
+        self.beyond_bound += excess as u64 + other.beyond_bound;
     }
 
     /// How many replies are judged.

@@ -4,7 +4,8 @@
 //! slow. A pair of successive seqs is looked at when it was planned further apart than the settle
 //! bound and acknowledged more than twice that apart: the load must have such gaps. It is late when
 //! both arrive in one read, the earlier's acknowledgement more than the settle bound before and the
-//! later's less. A target that is slow for all alike does not do that.
+//! later's less, the generator's own stalls not counted. A target that is slow for all alike does not
+//! do that.
 //!
 //! Cases: such pairs, once for each client that was live for the earlier. Undecided: pairs that came
 //! together beyond [`FACTS_MAX`] a client. A deliberate pause of the target is not taken out: where
@@ -21,6 +22,7 @@ use super::ledger::{Acknowledged, Content, Ledger};
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use crate::record::{Delivery, Micros, PublishId, Source};
+use crate::shard::stalls::Stalls;
 
 /// Pairs that came together kept of a client.
 pub const FACTS_MAX: usize = 64;
@@ -84,7 +86,14 @@ impl Together {
     }
 
     /// Judges all pairs of one client.
-    pub fn settle(&self, client: u32, ledger: &Ledger, settle_within: Duration, tally: &mut Tally) {
+    pub fn settle(
+        &self,
+        client: u32,
+        ledger: &Ledger,
+        stalls: &Stalls,
+        settle_within: Duration,
+        tally: &mut Tally,
+    ) {
         tally.undecided_cases(Rule::LatePublish, self.beyond);
         let settle = micros(settle_within);
         for fact in &self.facts {
@@ -92,7 +101,8 @@ impl Together {
             let (Some(earlier), Some(later)) = (entry(&fact.earlier), entry(&fact.later)) else {
                 continue;
             };
-            let waited = fact.at.saturating_sub(earlier.at);
+            let stalled = stalls.within(earlier.at, fact.at);
+            let waited = fact.at.saturating_sub(earlier.at).saturating_sub(stalled);
             let late = waited > settle && fact.at.saturating_sub(later.at) < settle;
             if !late || !far_apart(earlier, later, settle) {
                 continue;
@@ -170,7 +180,8 @@ mod tests {
                 worker_seq: Some(u64::from(n)),
                 payload: 0,
             });
-            let source = Source::Event { publish, intended: Some(due), payload: 0 };
+            let source =
+                Source::Event { publish, intended: Some(due), begun: Some(due), payload: 0 };
             let delivery = Delivery {
                 client: 3,
                 epoch: 1,
@@ -185,7 +196,7 @@ mod tests {
             together.on_fresh(&delivery, live, SETTLE);
         }
         let mut tally = Tally::new(5);
-        together.settle(3, &ledger, SETTLE, &mut tally);
+        together.settle(3, &ledger, &Stalls::default(), SETTLE, &mut tally);
         count_cases(&ledger, SETTLE, &mut tally);
         tally
     }

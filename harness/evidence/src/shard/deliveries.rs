@@ -3,7 +3,7 @@
 use khala_plan::metric::MetricId;
 use khala_wire::TopicKind;
 
-use super::{Shard, never_recovered};
+use super::{Shard, Times, never_recovered};
 use crate::oracle::ledger::Manner;
 use crate::oracle::track::Step;
 use crate::oracle::{
@@ -14,16 +14,16 @@ use crate::record::{Delivery, Micros, Source};
 impl Shard {
     pub(super) fn delivered(&mut self, delivery: &Delivery) {
         let Delivery { client, topic, seq, at, source, .. } = *delivery;
-        self.state.totals.deliveries += 1;
-        self.state.totals.foreign += u64::from(source == Source::Foreign);
-        self.state.series.at(at).deliveries += 1;
-        let life = self.state.clients.entry(client).or_default();
+        self.flow.totals.deliveries += 1;
+        self.flow.totals.foreign += u64::from(source == Source::Foreign);
+        self.flow.series.at(at).deliveries += 1;
+        let life = self.clients.entry(client).or_default();
         let track = life.tracks.entry(topic).or_default();
-        let tally = &mut self.state.tally;
+        let tally = &mut self.flow.tally;
         if tail_before_snapshot::on_delivery(delivery, track, tally)
             || after_unsubscribe::on_delivery(delivery, track, tally)
         {
-            self.state.ledger.deliver(delivery);
+            self.flow.ledger.deliver(delivery);
             return;
         }
         let (step, overflow) = track.deliver(topic.kind(), seq, at);
@@ -33,13 +33,13 @@ impl Shard {
         tally.judged(Rule::Gap, u64::from(on_stream));
         gap::on_lost(client, topic, epoch, overflow.as_slice(), tally);
         match step {
-            Step::Repeat => self.state.totals.repeats += 1,
-            Step::Redelivered => self.state.totals.redelivered += 1,
+            Step::Repeat => self.flow.totals.repeats += 1,
+            Step::Redelivered => self.flow.totals.redelivered += 1,
             Step::Fresh | Step::OutOfOrder | Step::Undecided => {}
         }
-        let intended = match source {
-            Source::Event { intended, .. } => intended,
-            _ => None,
+        let (intended, begun) = match source {
+            Source::Event { intended, begun, .. } => (intended, begun),
+            _ => (None, None),
         };
         let live_from = track.live_from.unwrap_or_default();
         let reads = !life.slow.ever() && !self.context.is_slow_by_plan(client);
@@ -49,7 +49,7 @@ impl Shard {
                 .zip(life.live_since)
                 .is_some_and(|(intended, since)| intended >= since && intended >= live_from);
         let again = matches!(step, Step::Repeat | Step::Redelivered);
-        self.state.ledger.deliver_as(delivery, Manner { again, live });
+        self.flow.ledger.deliver_as(delivery, Manner { again, live });
         if let Some(intended) = intended {
             life.slow.delivered(at, intended);
         }
@@ -77,19 +77,19 @@ impl Shard {
         life.marks.delivered(topic);
         if let (Some(intended), true) = (intended, live) {
             let key = self.client_key(MetricId::Delivery, client, intended);
-            let took = at.saturating_sub(intended);
-            self.state.metrics.sample(key, client, intended, took, took);
+            let start = begun.unwrap_or(intended);
+            self.timed(key, client, Times { intended, start, done: at });
         }
     }
 
     /// Enters what follows if the client has just become live.
     pub(super) fn converge(&mut self, client: u32, at: Micros) {
-        let Some(life) = self.state.clients.get_mut(&client) else { return };
+        let Some(life) = self.clients.get_mut(&client) else { return };
         if !life.has_converged() {
             return;
         }
         life.live_since = Some(at);
-        self.state.series.at(at).converged += 1;
+        self.flow.series.at(at).converged += 1;
         let attempts = std::mem::take(&mut life.attempts);
         let connecting_since = life.connecting_since.take();
         let unconverged_since = life.unconverged_since.take();
@@ -97,25 +97,25 @@ impl Shard {
         let slow = life.slow.is_slow();
         if let Some(since) = unconverged_since.filter(|_| !slow) {
             let bound = self.context.bounds().converge_within;
-            no_convergence::judge(client, since, at, true, bound, &mut self.state.tally);
+            let at = at.saturating_sub(self.stalls.within(since, at));
+            no_convergence::judge(client, since, at, true, bound, &mut self.flow.tally);
         }
         if let Some(intended) = connecting_since {
             let key = self.client_key(MetricId::ReplayBootstrap, client, intended);
-            let took = at.saturating_sub(intended);
-            self.state.metrics.sample(key, client, intended, took, took);
+            self.timed(key, client, Times { intended, start: intended, done: at });
         }
         let Some(cut) = cut else { return };
         if at > self.context.fault_phase_end(cut.fault) {
-            never_recovered(&self.context, &mut self.state.metrics, client, cut, attempts);
+            never_recovered(&self.context, &mut self.flow.metrics, client, cut, attempts);
             return;
         }
         let key = self.client_key(MetricId::TimeToRecovered, client, cut.intended);
-        let (response, service) = (at.saturating_sub(cut.intended), at.saturating_sub(cut.at));
-        self.state.metrics.sample(key, client, cut.intended, response, service);
+        let times = Times { intended: cut.intended, start: cut.at, done: at };
+        self.timed(key, client, times);
         let key = self.client_key(MetricId::ReconnectAttempts, client, cut.intended);
         let attempts = attempts.into();
-        self.state.metrics.sample(key, client, cut.intended, attempts, attempts);
+        self.flow.metrics.sample(key, client, cut.intended, attempts, attempts);
         let key = self.client_key(MetricId::Unrecovered, client, cut.intended);
-        self.state.metrics.count(key, client, cut.intended, 0, 1);
+        self.flow.metrics.count(key, client, cut.intended, 0, 1);
     }
 }

@@ -33,6 +33,9 @@ pub struct Distribution {
     pub response: Hist,
     /// From the actual start: the uncorrected figure beside it.
     pub service: Hist,
+    /// Samples without a service time: the generator stood still while they were under way.
+    #[serde(default)]
+    pub apart: u64,
     /// Samples by cluster (second of the run, or group of clients), for the design effect.
     #[serde(with = "pairs")]
     pub clusters: BTreeMap<u32, Sparse>,
@@ -42,6 +45,7 @@ impl Distribution {
     fn merge(&mut self, other: &Self) {
         self.response.merge(&other.response);
         self.service.merge(&other.service);
+        self.apart += other.apart;
         for (&cluster, theirs) in &other.clusters {
             self.clusters.entry(cluster).or_default().merge(theirs);
         }
@@ -98,7 +102,7 @@ pub struct Metrics {
     #[serde(with = "pairs")]
     counts: BTreeMap<Key, Count>,
     #[serde(with = "pairs")]
-    scheduler_lag: BTreeMap<u16, Hist>,
+    scheduler_lag: BTreeMap<(u16, u16), Hist>,
 }
 
 /// The cluster of a sample.
@@ -144,9 +148,19 @@ impl Metrics {
         group.1 += all;
     }
 
-    /// Adds a timer's lateness.
-    pub fn scheduler_lag(&mut self, phase: u16, lag_us: Micros) {
-        self.scheduler_lag.entry(phase).or_default().add(lag_us);
+    /// Adds a sample that was under way while the generator stood still: from its intended time it
+    /// took as long as it took, but how long the target took is not known.
+    pub fn sample_apart(&mut self, key: Key, client: u32, intended: Micros, response: u64) {
+        let cell = self.distributions.entry(key).or_default();
+        cell.response.add(response);
+        cell.apart += 1;
+        let cluster = cluster(key.metric.clustering(), client, intended);
+        cell.clusters.entry(cluster).or_default().add(response);
+    }
+
+    /// Adds the lateness of a timer of a thread.
+    pub fn scheduler_lag(&mut self, phase: u16, thread: u16, lag_us: Micros) {
+        self.scheduler_lag.entry((phase, thread)).or_default().add(lag_us);
     }
 
     /// Adds another shard's.
@@ -157,8 +171,8 @@ impl Metrics {
         for (&key, theirs) in &other.counts {
             self.counts.entry(key).or_default().merge(theirs);
         }
-        for (&phase, theirs) in &other.scheduler_lag {
-            self.scheduler_lag.entry(phase).or_default().merge(theirs);
+        for (&thread, theirs) in &other.scheduler_lag {
+            self.scheduler_lag.entry(thread).or_default().merge(theirs);
         }
     }
 
@@ -203,14 +217,16 @@ impl Metrics {
         all
     }
 
-    /// How late the generator's timers were over some phases.
+    /// How late the timers of each thread of the generator were over some phases.
     #[must_use]
-    pub fn lag(&self, phases: &[u16]) -> Hist {
-        let mut all = Hist::default();
-        for (_, hist) in self.scheduler_lag.iter().filter(|(phase, _)| phases.contains(phase)) {
-            all.merge(hist);
+    pub fn lag(&self, phases: &[u16]) -> BTreeMap<u16, Hist> {
+        let mut threads: BTreeMap<u16, Hist> = BTreeMap::new();
+        for (&(phase, thread), hist) in &self.scheduler_lag {
+            if phases.contains(&phase) {
+                threads.entry(thread).or_default().merge(hist);
+            }
         }
-        all
+        threads
     }
 }
 

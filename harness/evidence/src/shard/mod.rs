@@ -3,17 +3,22 @@
 //! `merge` is associative and commutative, and splitting one stream of records by client over any
 //! number of shards gives equal results exactly: nothing here depends on which clients share a
 //! shard. What needs the whole (the ledger, agreement between clients) waits for [`Shard::settle`].
+//!
+//! A shard is two things: the state of each client, and a [`Flow`] of what is only added to. The
+//! flow can be taken away at any time, each second for the journal, without changing what follows.
 
 pub mod client;
 mod deliveries;
 pub mod exposure;
 pub mod findings;
+mod flow;
 pub mod metrics;
 mod operations;
 mod publishes;
 pub mod series;
 mod settle;
 mod slowness;
+pub mod stalls;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -27,16 +32,15 @@ use serde::{Deserialize, Serialize};
 
 use self::client::{Client, Cut};
 use self::exposure::Exposure;
-use self::findings::Findings;
+pub use self::flow::Flow;
 use self::metrics::{Key, Metrics};
 use self::series::Series;
+use self::stalls::{Stall, Stalls};
 use self::subscriptions::Taken;
 use crate::context::Context;
 use crate::facts::Finding;
-use crate::oracle::false_replay_complete::Replies;
 use crate::oracle::frame_mismatch::{self, Compared};
-use crate::oracle::ledger::Ledger;
-use crate::oracle::windows::{Window, Windows};
+use crate::oracle::windows::Window;
 use crate::oracle::wrongful_eviction::Notice;
 use crate::oracle::{Rule, Tally};
 use crate::record::{Micros, Record, Sink};
@@ -45,22 +49,11 @@ use crate::record::{Micros, Record, Sink};
 #[derive(Clone, Debug)]
 pub struct Shard {
     context: Arc<Context>,
-    state: State,
-}
-
-/// The part of a shard that is data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct State {
+    /// Each client's life: read with every record, so it stays.
     clients: BTreeMap<u32, Client>,
-    ledger: Ledger,
-    replies: Replies,
-    windows: Windows,
-    tally: Tally,
-    metrics: Metrics,
-    series: Series,
-    exposures: BTreeMap<u16, Exposure>,
-    totals: Totals,
-    findings: Findings,
+    /// What is only added to, so that it can be taken away at any time.
+    flow: Flow,
+    stalls: Stalls,
 }
 
 /// Plain counts.
@@ -78,6 +71,17 @@ pub struct Totals {
     pub connects: u64,
     /// Records that a full recorder dropped.
     pub dropped: u64,
+}
+
+impl Totals {
+    fn merge(&mut self, other: &Self) {
+        self.deliveries += other.deliveries;
+        self.repeats += other.repeats;
+        self.redelivered += other.redelivered;
+        self.foreign += other.foreign;
+        self.connects += other.connects;
+        self.dropped += other.dropped;
+    }
 }
 
 /// A run's facts with everything settled: what the judge reads.
@@ -107,50 +111,64 @@ pub struct Settled {
     pub replies: u64,
     /// What fails nothing but is worth knowing.
     pub findings: Vec<Finding>,
+    /// When the generator itself stood still.
+    pub stalls: Stalls,
 }
 
 impl Shard {
     /// An empty shard.
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
-        let tally = Tally::new(context.bounds().violations_kept);
-        let state = State {
-            clients: BTreeMap::new(),
-            ledger: Ledger::default(),
-            replies: Replies::default(),
-            windows: Windows::default(),
-            tally,
-            metrics: Metrics::default(),
-            series: Series::default(),
-            exposures: BTreeMap::new(),
-            totals: Totals::default(),
-            findings: Findings::default(),
-        };
-        Self { context, state }
+        let flow = Flow::new(context.bounds().violations_kept);
+        Self { context, clients: BTreeMap::new(), flow, stalls: Stalls::default() }
     }
 
     /// Adds another shard of the same run.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
-        let (ours, theirs) = (&mut self.state, other.state);
-        ours.clients.extend(theirs.clients);
-        ours.ledger.merge(theirs.ledger);
-        ours.replies.merge(theirs.replies);
-        ours.windows.merge(theirs.windows);
-        ours.tally.merge(theirs.tally);
-        ours.metrics.merge(&theirs.metrics);
-        ours.series.merge(&theirs.series);
-        for (fault, exposure) in theirs.exposures {
-            ours.exposures.entry(fault).or_default().merge(&exposure);
-        }
-        ours.totals.deliveries += theirs.totals.deliveries;
-        ours.totals.repeats += theirs.totals.repeats;
-        ours.totals.redelivered += theirs.totals.redelivered;
-        ours.totals.foreign += theirs.totals.foreign;
-        ours.totals.connects += theirs.totals.connects;
-        ours.totals.dropped += theirs.totals.dropped;
-        ours.findings.merge(theirs.findings);
+        self.clients.extend(other.clients);
+        self.stalls.merge(&other.stalls);
+        self.flow.merge(other.flow);
         self
+    }
+
+    /// Takes away what was gathered since the last time; [`Shard::add`] puts it together again.
+    #[must_use]
+    pub fn take(&mut self) -> Flow {
+        let empty = Flow::new(self.context.bounds().violations_kept);
+        let mut flow = std::mem::replace(&mut self.flow, empty);
+        flow.stalls.clone_from(&self.stalls);
+        flow
+    }
+
+    /// Adds what was taken from a shard of the same run.
+    pub fn add(&mut self, flow: Flow) {
+        self.stalls.merge(&flow.stalls);
+        self.flow.merge(flow);
+    }
+
+    /// The clients' own state, as it is now.
+    #[must_use]
+    pub fn clients(&self) -> &BTreeMap<u32, Client> {
+        &self.clients
+    }
+
+    /// Puts clients in place, as another shard of the same run had them.
+    pub fn put_clients(&mut self, clients: BTreeMap<u32, Client>) {
+        self.clients.extend(clients);
+    }
+
+    /// Enters a timed sample: from its intended time, and from its start unless the generator stood
+    /// still while it was under way.
+    fn timed(&mut self, key: Key, client: u32, times: Times) {
+        let Times { intended, start, done } = times;
+        let response = done.saturating_sub(intended);
+        if self.stalls.cover(start, done) {
+            self.flow.metrics.sample_apart(key, client, intended, response);
+        } else {
+            let service = done.saturating_sub(start);
+            self.flow.metrics.sample(key, client, intended, response, service);
+        }
     }
 
     fn client_key(&self, metric: MetricId, client: u32, intended: Micros) -> Key {
@@ -160,6 +178,14 @@ impl Shard {
             surface: Some(self.context.surface(client)),
         }
     }
+}
+
+/// When something was due, was begun, and was done.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    intended: Micros,
+    start: Micros,
+    done: Micros,
 }
 
 /// A client that a fault cut off and that was not back by the end of the fault's phase.
@@ -183,8 +209,8 @@ impl Sink for Shard {
             Record::Op(op) => self.op(op),
             Record::ConnectBegun { client, at, attempt: _ } => self.connect_begun(client, at),
             Record::Connected { client, at } => {
-                self.state.series.at(at).connected += 1;
-                let life = self.state.clients.entry(client).or_default();
+                self.flow.series.at(at).connected += 1;
+                let life = self.clients.entry(client).or_default();
                 life.unconverged_since.get_or_insert(at);
             }
             Record::SubscribeSent { client, epoch, at, topics } => {
@@ -203,7 +229,7 @@ impl Sink for Shard {
             Record::Unsubscribed { client, at, topics } => self.unsubscribed(client, at, &topics),
             Record::PushesCompared { client, at, topic, seq, agree } => {
                 let compared = Compared { client, at, topic, seq, agree };
-                frame_mismatch::judge(compared, &mut self.state.tally);
+                frame_mismatch::judge(compared, &mut self.flow.tally);
             }
             Record::SlowConsumer { client, at, disconnect, queue_depth, queue_limit } => {
                 let notice = Notice { client, at, disconnect, queue_depth, queue_limit };
@@ -216,20 +242,21 @@ impl Sink for Shard {
             Record::Window { asked, answered, topic, oldest, head, budget } => {
                 let floor = Window::floor(oldest, head);
                 let window = Window { asked, answered, floor, head, budget };
-                self.state.windows.add(topic, window);
+                self.flow.windows.add(topic, window);
             }
             Record::Offline { client, at, cause } => self.offline(client, at, cause),
             Record::Retired { client, at, connected } => {
-                self.state.series.at(at).disconnected += u64::from(connected);
-                self.state.clients.entry(client).or_default().retired_at = Some(at);
+                self.flow.series.at(at).disconnected += u64::from(connected);
+                self.clients.entry(client).or_default().retired_at = Some(at);
             }
             Record::Published(published) => self.published(&published),
-            Record::SchedulerLag { at, lag_us } => {
+            Record::SchedulerLag { thread, at, lag_us } => {
                 let phase = self.context.phase_at(at);
-                self.state.metrics.scheduler_lag(phase, lag_us);
+                self.flow.metrics.scheduler_lag(phase, thread, lag_us);
             }
-            Record::Finding { name, message } => self.state.findings.add(name, message, 1),
-            Record::Dropped { count } => self.state.totals.dropped += count,
+            Record::Stall { from, to } => self.stalls.add(Stall { from, to }),
+            Record::Finding { name, message } => self.flow.findings.add(name, message, 1),
+            Record::Dropped { count } => self.flow.totals.dropped += count,
         }
     }
 }

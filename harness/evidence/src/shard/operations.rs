@@ -2,15 +2,15 @@
 
 use khala_plan::metric::MetricId;
 
-use super::Shard;
 use super::client::Cut;
+use super::{Shard, Times};
 use crate::record::{Micros, OfflineCause, Op, OpKind, Outcome};
 
 impl Shard {
     pub(super) fn op(&mut self, op: Op) {
         let Op { client, kind, intended, start, done, outcome } = op;
         if kind == OpKind::Connect {
-            let life = self.state.clients.entry(client).or_default();
+            let life = self.clients.entry(client).or_default();
             life.connecting_since.get_or_insert(intended);
         }
         if outcome == Outcome::Interrupted {
@@ -26,19 +26,17 @@ impl Shard {
         // Errors other than time-outs say nothing about how long the operation takes.
         if matches!(outcome, Outcome::Ok | Outcome::Timeout) {
             let key = self.client_key(metric, client, intended);
-            let response = done.saturating_sub(intended);
-            let service = done.saturating_sub(start);
-            self.state.metrics.sample(key, client, intended, response, service);
+            self.timed(key, client, Times { intended, start, done });
         }
-        let life = self.state.clients.get(&client);
+        let life = self.clients.get(&client);
         // What a fault wanted refused says nothing against the target.
         let planned = (kind, outcome) == (OpKind::Subscribe, Outcome::StaleCursor)
             && life.is_some_and(|life| life.cursors.pending.is_planned());
         let failed = u64::from(outcome != Outcome::Ok && !planned);
-        self.state.series.at(done).errors += failed;
+        self.flow.series.at(done).errors += failed;
         let mut proportion = |metric, bad: bool| {
             let key = self.client_key(metric, client, intended);
-            self.state.metrics.count(key, client, intended, u64::from(bad), 1);
+            self.flow.metrics.count(key, client, intended, u64::from(bad), 1);
         };
         match kind {
             OpKind::Mint => {
@@ -54,22 +52,22 @@ impl Shard {
     }
 
     pub(super) fn connect_begun(&mut self, client: u32, at: Micros) {
-        self.state.totals.connects += 1;
-        self.state.series.at(at).connects += 1;
-        let life = self.state.clients.entry(client).or_default();
+        self.flow.totals.connects += 1;
+        self.flow.series.at(at).connects += 1;
+        let life = self.clients.entry(client).or_default();
         life.attempts += 1;
         let unplanned = life.seen_before && life.cut.is_none() && !life.slow.ever();
         life.seen_before = true;
         if unplanned {
             let key = self.client_key(MetricId::Reconnects, client, at);
-            self.state.metrics.count(key, client, at, 1, 1);
+            self.flow.metrics.count(key, client, at, 1, 1);
         }
     }
 
     pub(super) fn offline(&mut self, client: u32, at: Micros, cause: OfflineCause) {
-        self.state.series.at(at).disconnected += 1;
+        self.flow.series.at(at).disconnected += 1;
         let needed = self.context.bounds().storm_min_deliveries;
-        let life = self.state.clients.entry(client).or_default();
+        let life = self.clients.entry(client).or_default();
         if life.live_since.take().is_some() {
             life.attempts = 0;
         }
@@ -77,14 +75,14 @@ impl Shard {
         life.slow.offline(at, cause);
         match cause {
             OfflineCause::Fault { id, intended } => {
-                life.marks.cut(id, needed, &mut self.state.exposures);
+                life.marks.cut(id, needed, &mut self.flow.exposures);
                 life.cut.get_or_insert(Cut { fault: id, intended, at });
                 life.unconverged_since = None;
                 life.connecting_since = None;
             }
             OfflineCause::HeartbeatTimeout => {
                 let key = self.client_key(MetricId::HeartbeatTimeouts, client, at);
-                self.state.metrics.count(key, client, at, 1, 1);
+                self.flow.metrics.count(key, client, at, 1, 1);
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use khala_wire::topic::TopicId;
 
 use super::client::Client;
+use super::stalls::Stalls;
 use super::{Settled, Shard, never_recovered};
 use crate::context::Context;
 use crate::oracle::baseline::Versions;
@@ -21,9 +22,8 @@ impl Shard {
     /// Settles what needs the whole run. `published_on`: the topics that the run's commands feed.
     #[must_use]
     pub fn settle(self, published_on: &BTreeSet<TopicId>, end: End) -> Settled {
-        let Self { context, mut state } = self;
+        let Self { context, clients, mut flow, stalls } = self;
         let bounds = context.bounds().clone();
-        let clients = std::mem::take(&mut state.clients);
         let mut clients_live_at_end = 0;
         let mut applied: BTreeMap<TopicId, u64> = BTreeMap::new();
         let mut settled_clients = BTreeMap::new();
@@ -32,34 +32,36 @@ impl Shard {
             let at = client.retired_at.unwrap_or(end.at);
             if let (None, Some(since)) = (client.live_since, client.unconverged_since) {
                 if client.slow.is_slow() {
-                    state.tally.undecided(Rule::NoConvergence);
+                    flow.tally.undecided(Rule::NoConvergence);
                 } else {
                     let bound = bounds.converge_within;
-                    no_convergence::judge(id, since, at, false, bound, &mut state.tally);
+                    let at = at.saturating_sub(stalls.within(since, at));
+                    no_convergence::judge(id, since, at, false, bound, &mut flow.tally);
                 }
             }
             if let Some(cut) = client.cut {
-                never_recovered(&context, &mut state.metrics, id, cut, client.attempts);
+                never_recovered(&context, &mut flow.metrics, id, cut, client.attempts);
             }
-            client.marks.settle(bounds.storm_min_deliveries, &mut state.exposures);
+            client.marks.settle(bounds.storm_min_deliveries, &mut flow.exposures);
             for (&topic, track) in &mut client.tracks {
                 let lost = track.settle();
-                gap::on_lost(id, topic, track.epoch, &lost, &mut state.tally);
+                gap::on_lost(id, topic, track.epoch, &lost, &mut flow.tally);
                 *applied.entry(topic).or_default() += track.applied;
             }
             settled_clients.insert(id, client);
         }
-        divergent_value::settle(&state.ledger, &mut state.tally);
-        bad_duplicate::settle(&state.ledger, &mut state.tally);
-        late_publish::count_cases(&state.ledger, bounds.settle_within, &mut state.tally);
-        clients_by_ledger(&context, &state.ledger, &settled_clients, end, &mut state.tally);
-        let timelines = state.windows.timelines();
+        divergent_value::settle(&flow.ledger, &mut flow.tally);
+        bad_duplicate::settle(&flow.ledger, &mut flow.tally);
+        late_publish::count_cases(&flow.ledger, bounds.settle_within, &mut flow.tally);
+        let around = Around { context: &context, ledger: &flow.ledger, stalls: &stalls };
+        clients_by_ledger(&around, &settled_clients, end, &mut flow.tally);
+        let timelines = flow.windows.timelines();
         for (&id, life) in &settled_clients {
-            life.cursors.settle(id, &timelines, &mut state.tally);
+            life.cursors.settle(id, &timelines, &mut flow.tally);
         }
         let track_of =
             |client: u32, topic: TopicId| settled_clients.get(&client)?.tracks.get(&topic).cloned();
-        state.replies.settle(&state.ledger, bounds.settle_within, &track_of, &mut state.tally);
+        flow.replies.settle(&flow.ledger, bounds.settle_within, &track_of, &mut flow.tally);
         let witnesses: Vec<_> = settled_clients
             .iter()
             .map(|(&client, life)| Witness {
@@ -68,7 +70,7 @@ impl Shard {
                 tracks: &life.tracks,
             })
             .collect();
-        lost_publish::settle(&state.ledger, published_on, &witnesses, end, &mut state.tally);
+        lost_publish::settle(&flow.ledger, published_on, &witnesses, end, &mut flow.tally);
         let holders = settled_clients.iter().filter(|(_, life)| life.is_witness());
         let holders = holders.map(|(&client, life)| Holder {
             client,
@@ -76,33 +78,41 @@ impl Shard {
             versions: &life.versions,
             baselines: &life.baselines,
         });
-        let versions = Versions::of(&state.ledger);
-        state_stale::settle(&state.ledger, &versions, published_on, holders, end, &mut state.tally);
+        let versions = Versions::of(&flow.ledger);
+        state_stale::settle(&flow.ledger, &versions, published_on, holders, end, &mut flow.tally);
         Settled {
             clients: settled_clients.len() as u64,
             clients_live_at_end,
             applied,
-            acknowledged: state.ledger.acknowledged().len() as u64,
-            refused: state.ledger.refused(),
-            replies: state.replies.len() as u64,
-            tally: state.tally,
-            metrics: state.metrics,
-            series: state.series,
-            exposures: state.exposures,
-            totals: state.totals,
-            findings: state.findings.into_list(),
+            acknowledged: flow.ledger.acknowledged().len() as u64,
+            refused: flow.ledger.refused(),
+            replies: flow.replies.len() as u64,
+            tally: flow.tally,
+            metrics: flow.metrics,
+            series: flow.series,
+            exposures: flow.exposures,
+            totals: flow.totals,
+            findings: flow.findings.into_list(),
+            stalls,
         }
     }
 }
 
+/// What the lives of clients are judged against.
+struct Around<'a> {
+    context: &'a Context,
+    ledger: &'a Ledger,
+    stalls: &'a Stalls,
+}
+
 /// Judges what each client left behind against the ledger.
 fn clients_by_ledger(
-    context: &Context,
-    ledger: &Ledger,
+    around: &Around<'_>,
     clients: &BTreeMap<u32, Client>,
     end: End,
     tally: &mut Tally,
 ) {
+    let Around { context, ledger, stalls } = *around;
     let planned = |publish: &PublishId| matches!(publish, PublishId::Planned(_));
     let mut acknowledged: Vec<Micros> = ledger
         .acknowledged()
@@ -121,7 +131,7 @@ fn clients_by_ledger(
         slow += u64::from(life.slow.ever());
         let until = life.retired_at.unwrap_or(end.at);
         life.slow.settle(id, until, needed, &published, tally);
-        life.together.settle(id, ledger, context.bounds().settle_within, tally);
+        life.together.settle(id, ledger, stalls, context.bounds().settle_within, tally);
         for (&topic, track) in &life.tracks {
             after_unsubscribe::settle(topic, track, ledger, tally);
         }

@@ -6,20 +6,20 @@ use crate::record::Micros;
 
 impl Shard {
     pub(super) fn slow_consumer(&mut self, notice: Notice) {
-        let life = self.state.clients.entry(notice.client).or_default();
+        let life = self.clients.entry(notice.client).or_default();
         if !life.slow.counts_as_slow(notice.at) {
-            wrongful_eviction::on_notice(notice, &mut self.state.tally);
+            wrongful_eviction::on_notice(notice, &mut self.flow.tally);
         } else if notice.disconnect {
             life.slow.told_off(notice.at);
         }
     }
 
     pub(super) fn slow_began(&mut self, client: u32, at: Micros) {
-        self.state.clients.entry(client).or_default().slow.began(at);
+        self.clients.entry(client).or_default().slow.began(at);
     }
 
     pub(super) fn slow_ended(&mut self, client: u32, at: Micros, same_socket: bool) {
-        let life = self.state.clients.entry(client).or_default();
+        let life = self.clients.entry(client).or_default();
         life.slow.ended(at, same_socket);
         // While it was slow its own slowness kept it from converging.
         if let Some(since) = &mut life.unconverged_since {

@@ -4,7 +4,7 @@ use khala_plan::metric::MetricId;
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
-use super::Shard;
+use super::{Shard, Times};
 use crate::oracle::false_replay_complete::Reply;
 use crate::oracle::track::Standing;
 use crate::oracle::{after_unsubscribe, bad_snapshot, gap, tail_before_snapshot};
@@ -29,7 +29,7 @@ impl Shard {
         at: Micros,
         topics: &[SubscribedTopic],
     ) {
-        let life = self.state.clients.entry(client).or_default();
+        let life = self.clients.entry(client).or_default();
         life.subscribing(at, topics);
         life.cursors.sent(epoch, at, topics);
         for track in life.tracks.values_mut().filter(|t| t.standing == Standing::Stale) {
@@ -40,19 +40,19 @@ impl Shard {
             life.rebase(at, subscribed);
             let live = life.live_since.is_some();
             let track = life.tracks.entry(subscribed.topic).or_default();
-            after_unsubscribe::on_subscribing(track, subscribed.head_seen, &mut self.state.tally);
+            after_unsubscribe::on_subscribing(track, subscribed.head_seen, &mut self.flow.tally);
             let last_epoch = track.epoch;
             let lost = track.begin(epoch, subscribed.cursor);
             track.live_from = live.then_some(Micros::MAX);
-            gap::on_lost(client, subscribed.topic, last_epoch, &lost, &mut self.state.tally);
+            gap::on_lost(client, subscribed.topic, last_epoch, &lost, &mut self.flow.tally);
         }
         for subscribed in topics {
             let Some(cursor) = subscribed.cursor else { continue };
             let lag = subscribed.head_seen.saturating_sub(cursor);
             let key = self.client_key(MetricId::ReplayLag, client, at);
-            self.state.metrics.sample(key, client, at, lag, lag);
+            self.flow.metrics.sample(key, client, at, lag, lag);
             let key = self.client_key(MetricId::UnplannedStale, client, at);
-            self.state.metrics.count(key, client, at, 0, 1);
+            self.flow.metrics.count(key, client, at, 0, 1);
         }
     }
 
@@ -63,7 +63,7 @@ impl Shard {
         at: Micros,
         marks: &[(TopicId, u64)],
     ) {
-        let life = self.state.clients.entry(client).or_default();
+        let life = self.clients.entry(client).or_default();
         for topic in &life.cursors.pending.topics {
             if let Some(track) = life.tracks.get_mut(&topic.topic) {
                 track.live_from = track.live_from.map(|_| at);
@@ -79,36 +79,35 @@ impl Shard {
             let reply = Reply { client, topic, epoch, sent_at, at };
             match topic.kind() {
                 TopicKind::Stream => {
-                    self.state.replies.stream(reply, track.highest.unwrap_or_default());
+                    self.flow.replies.stream(reply, track.highest.unwrap_or_default());
                 }
                 TopicKind::State => {
                     let baseline = life.baselines.get(&topic).copied();
                     for (&(_, worker), &version) in
                         life.versions.range((topic, 0)..=(topic, u16::MAX))
                     {
-                        self.state.replies.state_after(reply, worker, version, baseline);
+                        self.flow.replies.state_after(reply, worker, version, baseline);
                     }
                 }
             }
         }
         if resumed {
             let key = self.client_key(MetricId::ResumeToLive, client, sent_at);
-            let took = at.saturating_sub(sent_at);
-            self.state.metrics.sample(key, client, sent_at, took, took);
+            self.timed(key, client, Times { intended: sent_at, start: sent_at, done: at });
         }
         self.converge(client, at);
     }
 
     pub(super) fn subscribe_stale(&mut self, client: u32, at: Micros, stale: &[StaleTopic]) {
-        let life = self.state.clients.entry(client).or_default();
+        let life = self.clients.entry(client).or_default();
         life.subscription = None;
         let sent = life.cursors.pending.topics.clone();
         let sent_at = life.cursors.pending.sent_at;
-        life.cursors.refused(client, at, stale, &mut self.state.tally);
+        life.cursors.refused(client, at, stale, &mut self.flow.tally);
         for subscribed in &sent {
             let Some(track) = life.tracks.get_mut(&subscribed.topic) else { continue };
             if stale.iter().any(|said| said.topic == subscribed.topic) {
-                tail_before_snapshot::on_refused(track, &mut self.state.tally);
+                tail_before_snapshot::on_refused(track, &mut self.flow.tally);
             } else {
                 track.standing = Standing::Out;
             }
@@ -117,7 +116,7 @@ impl Shard {
             let listed = stale.iter().any(|said| said.topic == subscribed.topic);
             if listed && subscribed.cursor.is_some() && !subscribed.by_fault {
                 let key = self.client_key(MetricId::UnplannedStale, client, sent_at);
-                self.state.metrics.count(key, client, sent_at, 1, 0);
+                self.flow.metrics.count(key, client, sent_at, 1, 0);
             }
         }
     }
@@ -126,24 +125,23 @@ impl Shard {
         let Taken { client, topic, start, done, outcome, head } = taken;
         if matches!(outcome, Outcome::Ok | Outcome::Timeout) {
             let key = self.client_key(MetricId::Snapshot, client, start);
-            let took = done.saturating_sub(start);
-            self.state.metrics.sample(key, client, start, took, took);
+            self.timed(key, client, Times { intended: start, start, done });
         }
         if outcome != Outcome::Interrupted {
-            self.state.series.at(done).errors += u64::from(outcome != Outcome::Ok);
+            self.flow.series.at(done).errors += u64::from(outcome != Outcome::Ok);
         }
         if outcome != Outcome::Ok {
             return;
         }
-        let life = self.state.clients.entry(client).or_default();
+        let life = self.clients.entry(client).or_default();
         match head {
             Some(head) => life.cursors.took_snapshot(topic, start, done, head),
-            None => bad_snapshot::shapeless(client, topic, done, &mut self.state.tally),
+            None => bad_snapshot::shapeless(client, topic, done, &mut self.flow.tally),
         }
     }
 
     pub(super) fn unsubscribed(&mut self, client: u32, at: Micros, topics: &[TopicId]) {
-        let life = self.state.clients.entry(client).or_default();
+        let life = self.clients.entry(client).or_default();
         for topic in topics {
             after_unsubscribe::on_unsubscribed(life.tracks.entry(*topic).or_default(), at);
         }

@@ -110,7 +110,8 @@ fn snapshot(at: Micros, topic: TopicId, head: u64) -> Record {
 
 fn event(client: u32, at: Micros, seq: u64, intended: Micros) -> Record {
     let publish = PublishId::Planned(u32::try_from(seq).expect("small"));
-    let source = Source::Event { publish, intended: Some(intended), payload: 0 };
+    let source =
+        Source::Event { publish, intended: Some(intended), begun: Some(intended), payload: 0 };
     delivered(client, at, stream(), seq, source)
 }
 

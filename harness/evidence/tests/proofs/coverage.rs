@@ -67,7 +67,7 @@ impl Minute {
     fn verdicts(&mut self, latencies: impl Iterator<Item = u64>) -> Vec<ObjectiveVerdict> {
         let (phase, from) = (1, 20_000_000);
         let mut metrics = Metrics::default();
-        metrics.scheduler_lag(phase, 10);
+        metrics.scheduler_lag(phase, 0, 10);
         let key = Key { metric: MetricId::HeartbeatRtt, phase, surface: None };
         let times = (0..SECONDS * PER_SECOND).map(|n| from + n * 1_000_000 / PER_SECOND);
         for (intended, latency) in times.zip(latencies) {

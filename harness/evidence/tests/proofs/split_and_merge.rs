@@ -10,7 +10,7 @@ use crate::support::by_hand::event;
 use crate::support::garbage::garbage;
 use crate::support::history::{History, valid};
 use crate::support::records::{self, Entry};
-use crate::support::shards::{Split, settle, settle_split};
+use crate::support::shards::{Split, settle, settle_split, settle_taken};
 use crate::support::{cases, plans};
 
 fn split(shards: impl Strategy<Value = usize>) -> impl Strategy<Value = Split> {
@@ -90,6 +90,20 @@ proptest! {
     ) {
         let end = End { at: 12_000_000, drained };
         assert_equal_however_split(&records, end, &[several]);
+    }
+
+    #[test]
+    fn what_is_taken_away_each_second_and_put_together_again_settles_to_the_same_facts(
+        history in damaged(),
+        records in garbage(),
+        every in 1_usize..40,
+    ) {
+        let whole = settle(plans::history(), &history.records, history.end);
+        let taken = settle_taken(plans::history(), &history.records, history.end, every);
+        prop_assert_eq!(taken, whole);
+        let end = End { at: 12_000_000, drained: true };
+        let whole = settle(plans::history(), &records, end);
+        prop_assert_eq!(settle_taken(plans::history(), &records, end, every), whole);
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn assert_undecided(verdict: &RunVerdict, gate: &str, metric: &str, because: &st
 fn storm_with_lag(lag_of: impl Fn(u64) -> u64) -> Trial {
     let mut trial = Trial::storm(&[]);
     for record in &mut trial.records {
-        if let Record::SchedulerLag { at, lag_us } = record {
+        if let Record::SchedulerLag { at, lag_us, .. } = record {
             *lag_us = lag_of(*at);
         }
     }

@@ -11,7 +11,7 @@ use crate::model::{Arrival, Command, DRAIN, Load, RAMP};
 
 const PAYLOAD_BYTES: u32 = 256;
 /// What the marker of a publish needs at least.
-const PAYLOAD_BYTES_MIN: u32 = 96;
+const PAYLOAD_BYTES_MIN: u32 = 128;
 /// 256 KiB: the documented limit of an update (contract, section 3).
 const PAYLOAD_BYTES_MAX: u32 = 262_144;
 const WORKERS: u32 = 4;

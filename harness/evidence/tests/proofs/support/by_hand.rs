@@ -15,7 +15,12 @@ const STEP_US: Micros = 1_000;
 /// The update of a publish, as it should be.
 pub fn event(n: u32) -> Entry {
     let (seq, content) = (u64::from(n), u64::from(n) * 1_000);
-    let source = Source::Event { publish: PublishId::Planned(n), intended: Some(1), payload: seq };
+    let source = Source::Event {
+        publish: PublishId::Planned(n),
+        intended: Some(1),
+        begun: Some(1),
+        payload: seq,
+    };
     Entry { topic: stream(), seq, content, hash_fits: true, source }
 }
 

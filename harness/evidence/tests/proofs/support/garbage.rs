@@ -32,11 +32,12 @@ fn source(topic: TopicId, content: u64) -> Source {
         (TopicKind::State, _) => Source::State { worker: small % 2, version: content },
         (TopicKind::Stream, 1) => {
             let publish = PublishId::Lifecycle { worker: 0, seq: 1 };
-            Source::Event { publish, intended: None, payload: 0 }
+            Source::Event { publish, intended: None, begun: None, payload: 0 }
         }
         (TopicKind::Stream, _) => Source::Event {
             publish: PublishId::Planned(u32::from(small)),
             intended: Some(content * 500_000),
+            begun: Some(content * 500_001),
             payload: content % 3,
         },
     }
@@ -124,6 +125,8 @@ fn record() -> impl Strategy<Value = Record> {
         1 => (at(), topic(), prop::option::of(0_u64..20), 0_u64..30)
             .prop_map(|(at, topic, oldest, head)| records::window(at, topic, oldest, head)),
         1 => (at(), 0_u64..700_000_000).prop_map(|(at, lag_us)| records::lag(at, lag_us)),
+        1 => (at(), 100_000_u64..3_000_000)
+            .prop_map(|(from, took)| Record::Stall { from, to: from + took }),
         1 => (0_u64..3).prop_map(records::dropped),
         1 => ("[a-c]", "[a-z]{0,3}").prop_map(|(name, message)| records::finding(&name, &message)),
     ]

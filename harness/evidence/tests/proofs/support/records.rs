@@ -131,7 +131,7 @@ pub fn finding(name: &str, message: &str) -> Record {
 }
 
 pub fn lag(at: Micros, lag_us: Micros) -> Record {
-    Record::SchedulerLag { at, lag_us }
+    Record::SchedulerLag { thread: 0, at, lag_us }
 }
 
 pub fn dropped(count: u64) -> Record {

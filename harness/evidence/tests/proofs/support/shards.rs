@@ -3,6 +3,7 @@
 use super::plans::Planned;
 use super::records::client_of;
 use khala_evidence::oracle::End;
+use khala_evidence::shard::Flow;
 use khala_evidence::{Record, Settled, Shard, Sink};
 
 /// All records through one shard.
@@ -39,7 +40,10 @@ pub fn settle_split(planned: &Planned, records: &[Record], end: End, split: &Spl
         .collect();
     let mut shards: Vec<Shard> = (0..split.shards)
         .map(|number| {
-            let mine = records.iter().zip(&placed).filter(|(_, place)| **place == number);
+            // All threads of a process stand still together.
+            let mine = records.iter().zip(&placed).filter(|(record, place)| {
+                **place == number || matches!(record, Record::Stall { .. })
+            });
             shard(planned, mine.map(|(record, _)| record))
         })
         .collect();
@@ -51,4 +55,22 @@ pub fn settle_split(planned: &Planned, records: &[Record], end: End, split: &Spl
         shards.push(left.merge(right));
     }
     shards.pop().expect("one is left").settle(&planned.published_on, end)
+}
+
+/// One shard whose flow is taken away after every `every` records, as a journal does it: written,
+/// read, and put together again in another shard, the last one first.
+pub fn settle_taken(planned: &Planned, records: &[Record], end: End, every: usize) -> Settled {
+    let mut shard = Shard::new(planned.context.clone());
+    let mut flows = Vec::new();
+    for chunk in records.chunks(every) {
+        chunk.iter().for_each(|record| shard.record(record.clone()));
+        flows.push(serde_json::to_string(&shard.take()).expect("a flow serialises"));
+    }
+    let clients = serde_json::to_string(shard.clients()).expect("clients serialise");
+    let mut again = Shard::new(planned.context.clone());
+    again.put_clients(serde_json::from_str(&clients).expect("clients come back"));
+    for flow in flows.iter().rev() {
+        again.add(serde_json::from_str::<Flow>(flow).expect("a flow comes back"));
+    }
+    again.settle(&planned.published_on, end)
 }

@@ -113,7 +113,7 @@ fn numbers_out_of_range_say_the_range() {
     18:9 `share` is 1.6; it must be above 0 and at most 1
     23:21 `replay_batch_size` is 0; it must be from 1 to 1000
     27:8 `rate` is 0/s; it must be from 0.0001/s to 100000/s
-    28:17 `payload_bytes` is 95; it must be from 96 to 262144
+    28:17 `payload_bytes` is 95; it must be from 128 to 262144
     29:11 `workers` is 0; it must be from 1 to 10000
     64:18 `worker_threads` is 5000000000; it must be at most 4294967295
     65:17 `lag_share_max` is 2; it must be from 0.001 to 1

@@ -1,0 +1,120 @@
+//! Whether a thread of the generator stood still.
+//!
+//! Every thread ticks ([`TICK`]). Whoever records something looks first: when the last tick is too
+//! long ago, the thread was stalled until now, whichever of its tasks happens to run first.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use khala_evidence::record::{Micros, Record, Sink};
+
+use crate::clock::{Clock, micros};
+
+/// How often a thread shows that it is alive, and measures how late its timers are.
+pub const TICK: Duration = Duration::from_millis(20);
+/// A thread that does nothing for this long, its ticks included, stood still. Five ticks: what a busy
+/// machine does to a healthy thread stays below, what hurts a latency of half a second does not.
+const STALL_MIN: Duration = Duration::from_millis(100);
+
+/// One thread's watch over itself.
+#[derive(Debug)]
+pub struct Watch {
+    thread: u16,
+    clock: Clock,
+    alive_at: Cell<Micros>,
+}
+
+impl Watch {
+    /// A watch over thread number `thread`, alive as of now.
+    #[must_use]
+    pub fn new(thread: u16, clock: Clock) -> Self {
+        Self { thread, clock, alive_at: Cell::new(clock.now()) }
+    }
+
+    /// Records a stall that has ended now, if there was one. To be called before anything is recorded
+    /// that may have been under way in it.
+    pub fn look(&self, sink: &mut impl Sink) {
+        let (from, to) = (self.alive_at.get(), self.clock.now());
+        if to.saturating_sub(from) > micros(STALL_MIN) {
+            self.alive_at.set(to);
+            sink.record(Record::Stall { from, to });
+        }
+    }
+
+    /// Ticks for ever, and records how late each tick was. `record` lends the sink.
+    pub async fn tick<S: Sink>(&self, record: impl Fn(&mut dyn FnMut(&mut S))) {
+        let every = micros(TICK);
+        let mut due = self.clock.now() + every;
+        loop {
+            tokio::time::sleep_until(self.clock.instant(due)).await;
+            record(&mut |sink: &mut S| {
+                self.look(sink);
+                let now = self.clock.now();
+                self.alive_at.set(now);
+                // Every tick that a stall swallowed would have been late too: enter them, as the
+                // corrected latency of any other operation.
+                loop {
+                    let lag_us = now.saturating_sub(due);
+                    sink.record(Record::SchedulerLag { thread: self.thread, at: due, lag_us });
+                    due += every;
+                    if due >= now {
+                        break;
+                    }
+                }
+            });
+        }
+    }
+
+    /// Records how late something of the plan was begun.
+    pub fn late(&self, intended: Micros, start: Micros, sink: &mut impl Sink) {
+        let lag_us = start.saturating_sub(intended);
+        sink.record(Record::SchedulerLag { thread: self.thread, at: intended, lag_us });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_did_nothing_stood_still_and_one_that_ticked_did_not() {
+        let clock = Clock::starting_in(Duration::ZERO);
+        let watch = Watch::new(3, clock);
+        let mut records: Vec<Record> = Vec::new();
+        watch.look(&mut records);
+        assert_eq!(records, []);
+        std::thread::sleep(STALL_MIN + TICK);
+        watch.look(&mut records);
+        let [Record::Stall { from, to }] = records[..] else { panic!("{records:?}") };
+        assert!(to - from > micros(STALL_MIN));
+        watch.look(&mut records);
+        assert_eq!(records.len(), 1, "a stall is told once");
+    }
+
+    #[tokio::test]
+    async fn ticks_that_a_stall_swallowed_are_entered_as_late_ones() {
+        let clock = Clock::starting_in(Duration::ZERO);
+        let watch = Watch::new(3, clock);
+        let sink = std::cell::RefCell::new(Vec::new());
+        let ticking = watch.tick(|act: &mut dyn FnMut(&mut Vec<Record>)| {
+            act(&mut sink.borrow_mut());
+        });
+        let stalling = async {
+            tokio::time::sleep(TICK).await;
+            std::thread::sleep(STALL_MIN * 2);
+            tokio::time::sleep(TICK * 2).await;
+        };
+        tokio::select! { () = ticking => {}, () = stalling => {} }
+        let lags: Vec<_> = sink
+            .borrow()
+            .iter()
+            .filter_map(|record| match record {
+                Record::SchedulerLag { thread: 3, lag_us, .. } => Some(*lag_us),
+                _ => None,
+            })
+            .collect();
+        let late = lags.iter().filter(|&&lag| lag > micros(STALL_MIN) / 2).count();
+        assert!(late >= 5, "{lags:?}");
+        assert!(sink.borrow().iter().any(|record| matches!(record, Record::Stall { .. })));
+    }
+}

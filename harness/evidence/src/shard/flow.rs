@@ -1,0 +1,74 @@
+//! What a shard gathers and never reads before the end: sums, histograms, the ledger, violations.
+//!
+//! The journal is made of these, one a second and thread. Merging all of them, in any order, gives
+//! what the run as a whole gathered.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Totals;
+use super::exposure::Exposure;
+use super::findings::Findings;
+use super::metrics::Metrics;
+use super::series::Series;
+use super::stalls::Stalls;
+use crate::oracle::Tally;
+use crate::oracle::false_replay_complete::Replies;
+use crate::oracle::ledger::Ledger;
+use crate::oracle::windows::Windows;
+
+/// What was gathered in some time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    pub(super) ledger: Ledger,
+    pub(super) replies: Replies,
+    pub(super) windows: Windows,
+    pub(super) tally: Tally,
+    pub(super) metrics: Metrics,
+    pub(super) series: Series,
+    pub(super) exposures: BTreeMap<u16, Exposure>,
+    pub(super) totals: Totals,
+    pub(super) findings: Findings,
+    pub(super) stalls: Stalls,
+}
+
+impl Flow {
+    /// Nothing yet, to keep up to `violations_kept` violations of each rule.
+    pub(super) fn new(violations_kept: u32) -> Self {
+        Self {
+            ledger: Ledger::default(),
+            replies: Replies::default(),
+            windows: Windows::default(),
+            tally: Tally::new(violations_kept),
+            metrics: Metrics::default(),
+            series: Series::default(),
+            exposures: BTreeMap::new(),
+            totals: Totals::default(),
+            findings: Findings::default(),
+            stalls: Stalls::default(),
+        }
+    }
+
+    /// Adds another flow of the same run.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.ledger.merge(other.ledger);
+        self.replies.merge(other.replies);
+        self.windows.merge(other.windows);
+        self.tally.merge(other.tally);
+        self.metrics.merge(&other.metrics);
+        self.series.merge(&other.series);
+        for (fault, exposure) in other.exposures {
+            self.exposures.entry(fault).or_default().merge(&exposure);
+        }
+        self.totals.merge(&other.totals);
+        self.findings.merge(other.findings);
+        self.stalls.merge(&other.stalls);
+    }
+
+    /// The figures.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
