@@ -27,6 +27,14 @@ const EXIT_CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 target 
 pub enum Command {
     /// Run a scenario and judge it.
     Run(Run),
+    /// Make a run's report again from its sources; of a run that was killed, what it left.
+    Report(Report),
+    /// Judge a run by other gates, without running it again.
+    Score(Score),
+    /// Check a run's files against their digests, and its verdict against its sources.
+    Verify(Verify),
+    /// Remove old runs, but for the latest and those that a stage report cites.
+    Prune(Prune),
     /// Check a scenario and print the resolved plan; nothing is sent.
     Check(Check),
     /// Start the reference runtime alone.
@@ -70,6 +78,80 @@ pub struct Run {
     /// Print run.json instead of the summary; the bundle's path goes to standard error.
     #[arg(long)]
     pub json: bool,
+    /// Size that the journal should stay below, as in 64MiB; near it, it is written less often.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
+    pub bundle_max: Bytes,
+}
+
+/// `report`
+#[derive(Debug, ClapArgs)]
+pub struct Report {
+    /// Folder of the run.
+    pub dir: PathBuf,
+    /// Print run.json instead of the summary.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `score`
+#[derive(Debug, ClapArgs)]
+pub struct Score {
+    /// Folder of the run; nothing in it is changed.
+    pub dir: PathBuf,
+    /// File with `[[gate]]` tables, such as scenarios/gates/runbook.toml.
+    #[arg(long, value_name = "FILE")]
+    pub gates: PathBuf,
+    /// Print the report as JSON instead of the summary.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `verify`
+#[derive(Debug, ClapArgs)]
+pub struct Verify {
+    /// Folder of the run; nothing in it is changed.
+    pub dir: PathBuf,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `prune`
+#[derive(Debug, ClapArgs)]
+pub struct Prune {
+    /// Runs to keep, the latest.
+    #[arg(long, value_name = "N")]
+    pub keep: usize,
+    /// Folder of the runs.
+    #[arg(long, value_name = "DIR", default_value = "reports/runs")]
+    pub runs_dir: PathBuf,
+    /// Folder of the stage reports: the runs that they cite are kept.
+    #[arg(long, value_name = "DIR", default_value = "reports/stages")]
+    pub stage_dir: PathBuf,
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what was kept and removed as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A size in bytes, as in `64MiB`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes(u64);
+
+impl From<Bytes> for u64 {
+    fn from(bytes: Bytes) -> Self {
+        bytes.0
+    }
+}
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        khala_plan::units::bytes(text).map(Self).map_err(|error| error.to_string())
+    }
 }
 
 /// `check`

@@ -8,16 +8,24 @@ use anyhow::Context as _;
 use khala_engine::observe::Event;
 use khala_wire::metrics::FanoutMetrics;
 
+use crate::evidence::EVENTS;
+
 /// Lines that `events.ndjson` may hold; what comes after is counted.
 const EVENTS_MAX: u64 = 100_000;
+/// Snapshots of the target's metrics that are kept; what comes after is left out.
+const METRICS_MAX: u32 = 1_000;
+/// Held by the process that writes a bundle: nobody else may report on it or remove it.
+const LOCK: &str = ".writing";
 
-/// The folder, and the file that grows while the run goes on.
+/// The folder, and the files that grow while the run goes on.
 pub struct Bundle {
     dir: PathBuf,
     events: BufWriter<File>,
     written: u64,
     dropped: u64,
+    snapshots: u32,
     failed: Option<std::io::Error>,
+    _lock: Lock,
 }
 
 impl Bundle {
@@ -28,17 +36,36 @@ impl Bundle {
     pub fn create(out_dir: &Path, utc: &str, scenario: &str, id: &str) -> anyhow::Result<Self> {
         let stamp: String = utc.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
         let dir = out_dir.join(format!("{stamp}Z-{scenario}-{id}"));
-        fs::create_dir_all(dir.join("metrics"))
-            .with_context(|| format!("cannot make {}", dir.display()))?;
-        let path = dir.join("events.ndjson");
+        for folder in ["metrics", "journal"] {
+            fs::create_dir_all(dir.join(folder))
+                .with_context(|| format!("cannot make {}", dir.display()))?;
+        }
+        let lock = Lock::take(&dir)?.context("another process has made the same bundle")?;
+        let path = dir.join(EVENTS);
         let file =
             File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { dir, events: BufWriter::new(file), written: 0, dropped: 0, failed: None })
+        Ok(Self {
+            dir,
+            events: BufWriter::new(file),
+            written: 0,
+            dropped: 0,
+            snapshots: 0,
+            failed: None,
+            _lock: lock,
+        })
     }
 
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The file of events, for whoever makes it safe on disk.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn events_file(&self) -> anyhow::Result<File> {
+        self.events.get_ref().try_clone().context("cannot share events.ndjson")
     }
 
     /// Appends a line to `events.ndjson`. A failure is kept for [`Bundle::finish`]: a run does not
@@ -60,6 +87,10 @@ impl Bundle {
 
     /// Keeps a snapshot of the target's metrics under `metrics/`. A failure is kept like an event's.
     pub fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
+        self.snapshots += 1;
+        if self.snapshots > METRICS_MAX && label != "after" {
+            return;
+        }
         let path = self.dir.join("metrics").join(format!("{label}.json"));
         let result = serde_json::to_vec_pretty(metrics)
             .map_err(std::io::Error::from)
@@ -74,30 +105,81 @@ impl Bundle {
         self.dropped
     }
 
-    /// Writes a whole file: beside it first, then renamed, so that no reader sees half of it.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
-        let path = self.dir.join(name);
-        let part = self.dir.join(format!(".{name}.part"));
-        let context = || format!("cannot write {}", path.display());
-        let mut file = File::create(&part).with_context(context)?;
-        file.write_all(content).and_then(|()| file.sync_all()).with_context(context)?;
-        fs::rename(&part, &path).with_context(context)
-    }
-
-    /// Ends the growing file.
+    /// Ends the growing files.
     ///
     /// # Errors
     /// The first failure of any append.
-    pub fn finish(mut self) -> anyhow::Result<PathBuf> {
-        let path = self.dir.join("events.ndjson");
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        let path = self.dir.join(EVENTS);
+        let cannot = || format!("cannot write {}", path.display());
         if let Some(error) = self.failed.take() {
-            return Err(error).with_context(|| format!("cannot write {}", path.display()));
+            return Err(error).with_context(cannot);
         }
-        let file = self.events.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        file.sync_all().with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(self.dir)
+        self.events.flush().and_then(|()| self.events.get_ref().sync_all()).with_context(cannot)
     }
+}
+
+/// A bundle that this process writes to.
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a bundle; `None` when another process holds it.
+    ///
+    /// # Errors
+    /// When the lock cannot be made.
+    pub fn take(dir: &Path) -> anyhow::Result<Option<Self>> {
+        let path = dir.join(LOCK);
+        let context = || format!("cannot write to {}", dir.display());
+        let file = File::create(&path).with_context(context)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { path, _file: file })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error).with_context(context),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A lock file that stays behind locks nothing.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Writes a whole file: beside it first, then renamed, so that no reader sees half of it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
+    let mut file = part(dir, name)?;
+    file.write_all(content)
+        .with_context(|| format!("cannot write {}", dir.join(name).display()))?;
+    settle(dir, name, &file)
+}
+
+fn part_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.part"))
+}
+
+/// Begins a file that [`settle`] puts in its place.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn part(dir: &Path, name: &str) -> anyhow::Result<File> {
+    File::create(part_path(dir, name))
+        .with_context(|| format!("cannot write {}", dir.join(name).display()))
+}
+
+/// Puts a file that was begun with [`part`] in its place.
+///
+/// # Errors
+/// When that fails.
+pub fn settle(dir: &Path, name: &str, file: &File) -> anyhow::Result<()> {
+    let path = dir.join(name);
+    file.sync_all()
+        .and_then(|()| fs::rename(part_path(dir, name), &path))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -6,9 +6,14 @@
 mod args;
 mod bundle;
 mod commands;
+mod evidence;
 mod exit;
+mod host;
+mod journal;
 mod live;
+mod manifest;
 mod scenario;
+mod show;
 mod signals;
 
 use std::process::ExitCode;
@@ -20,6 +25,10 @@ fn main() -> ExitCode {
     start_log();
     let ended = match args.command {
         args::Command::Run(run) => commands::run::run(&run),
+        args::Command::Report(report) => commands::report::run(&report),
+        args::Command::Score(score) => commands::score::run(&score),
+        args::Command::Verify(verify) => commands::verify::run(&verify),
+        args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),
     };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use khala_evidence::facts::{FaultOutcome, Finding, RunFacts, TargetFacts};
+use khala_evidence::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Micros, Record, Sink};
 use khala_plan::Plan;
@@ -90,6 +90,10 @@ pub struct Conductor<'a, S> {
     pub observer: &'a mut dyn Observer,
     /// The generator's look at itself.
     pub probe: Probe,
+    /// The target's build, where it says so.
+    pub target_build: Option<String>,
+    /// Descriptors that the process may open.
+    pub descriptors_limit: u64,
     /// Takes what the conductor sees of the target.
     pub sink: S,
     /// The rest is the conductor's own.
@@ -180,7 +184,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                     let second = self.clock.now() / 1_000_000;
                     if second != shown {
                         shown = second;
-                        self.probe.sample();
+                        self.probe.sample(&mut self.sink);
                         self.show(&phase);
                     }
                 }
@@ -426,7 +430,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             if self.state.lost.is_some() {
                 return false;
             }
-            self.probe.sample();
+            self.probe.sample(&mut self.sink);
             // Numbers shown before the last change say nothing about it.
             let fresh = self
                 .numbers
@@ -495,15 +499,20 @@ impl<'a, S: Sink> Conductor<'a, S> {
         faults: Vec<FaultOutcome>,
         end: End,
     ) -> (RunFacts, S) {
-        self.probe.sample();
+        self.probe.sample(&mut self.sink);
         let findings = self.findings();
         let (kind, defects) = match &self.plan.target.kind {
             TargetKind::Reference { defects, .. } => ("reference", defects.clone()),
             TargetKind::Url { .. } => ("url", Vec::new()),
         };
-        let mut generator = self.probe.facts();
-        generator.publishes_planned = self.schedule.publishes.len() as u64;
-        generator.publishes_begun = self.begun.load(Ordering::Relaxed);
+        let generator = Generator {
+            worker_threads: self.plan.generator.worker_threads.max(1),
+            descriptors_limit: self.descriptors_limit,
+            publishes_planned: self.schedule.publishes.len() as u64,
+            publishes_begun: self.begun.load(Ordering::Relaxed),
+            unprobed: self.probe.unprobed(),
+            ..Generator::default()
+        };
         if let Some(reference) = self.reference.take() {
             reference.stop().await;
         }
@@ -518,12 +527,14 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 url: self.target.base_url.clone(),
                 kind: kind.to_owned(),
                 defects,
+                build: self.target_build,
                 lost: self.state.lost,
             },
             faults,
             generator,
             findings,
             events_dropped: 0,
+            unfinished: None,
         };
         (facts, self.sink)
     }

@@ -11,8 +11,10 @@ use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use khala_evidence::record::Outcome;
+use khala_evidence::record::{Outcome, Resource};
 use serde::de::DeserializeOwned;
+
+use crate::transport::exhausted;
 
 /// Largest answer read.
 const BODY_MAX: usize = 16 * 1024 * 1024;
@@ -28,6 +30,9 @@ pub enum HttpError {
     /// The connection could not be made, or broke.
     #[error("{0}: {1}")]
     Connection(String, String),
+    /// The generator has none left of something that the request needs.
+    #[error("{0}: the harness has run out of {1}")]
+    Exhausted(String, Resource),
     /// Another status than a success.
     #[error("{url}: HTTP {status}: {body}")]
     Status {
@@ -50,6 +55,7 @@ impl HttpError {
         match self {
             Self::Timeout(..) => Outcome::Timeout,
             Self::Connection(..) => Outcome::ConnectionFailed,
+            Self::Exhausted(_, resource) => Outcome::Exhausted(*resource),
             Self::Status { status: 401 | 403, .. } => Outcome::RefusedAuth,
             Self::Status { .. } | Self::Body(..) => Outcome::ProtocolError,
         }
@@ -128,11 +134,8 @@ impl Http {
             .body(Full::new(body))
             .map_err(|error| HttpError::Connection(name.clone(), error.to_string()))?;
         let answer = async {
-            let response = self
-                .client
-                .request(request)
-                .await
-                .map_err(|error| HttpError::Connection(name.clone(), root_cause(&error)))?;
+            let response =
+                self.client.request(request).await.map_err(|error| no_connection(&name, &error))?;
             let status = response.status();
             let bytes = Limited::new(response.into_body(), BODY_MAX)
                 .collect()
@@ -154,10 +157,13 @@ impl Http {
 }
 
 /// hyper wraps what happened; people want the innermost.
-fn root_cause(error: &dyn std::error::Error) -> String {
+fn no_connection(name: &str, error: &(dyn std::error::Error + 'static)) -> HttpError {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    cause.to_string()
+    match cause.downcast_ref().and_then(exhausted) {
+        Some(resource) => HttpError::Exhausted(name.to_owned(), resource),
+        None => HttpError::Connection(name.to_owned(), cause.to_string()),
+    }
 }

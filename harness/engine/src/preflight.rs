@@ -95,6 +95,7 @@ async fn probe(
         receive_buffer: None,
         timeout: plan.target.connect_timeout,
         user_agent: user_agent.to_owned(),
+        backlog: None,
     };
     tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
     let path = format!("{}?token={token}&vsn=2.0.0", target.socket_path);

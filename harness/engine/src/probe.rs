@@ -1,91 +1,106 @@
-//! The generator looks at itself: CPU, busiest thread, descriptors, memory.
+//! The generator looks at itself: CPU, waiting for a core, descriptors, memory, read backlog.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::sync::Arc;
 
-use khala_evidence::facts::Generator;
-use procfs::process::Process;
+use khala_evidence::record::{Micros, Record, Sink};
+use procfs::process::{Process, Task};
 
+use crate::clock::Clock;
+use crate::publisher;
+use crate::transport::Backlog;
 use crate::worker::THREAD_PREFIX;
 
 /// Samples this process, once a second is enough.
 #[derive(Debug)]
 pub struct Probe {
+    clock: Clock,
     last: Option<Sample>,
-    facts: Generator,
-    cpu_ticks: u64,
-    wall_s: f64,
+    backlog: Arc<Backlog>,
+    unprobed: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Sample {
-    at: Instant,
-    process_ticks: u64,
-    thread_ticks: BTreeMap<i32, u64>,
+    at: Micros,
+    threads: BTreeMap<i32, Times>,
+    cpu_us: u64,
+}
+
+/// A thread's times since it began, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    running: u64,
+    waiting: u64,
 }
 
 impl Probe {
-    /// A probe of a generator with so many threads and descriptors.
+    /// A probe that also shows what the sockets' reads left waiting.
     #[must_use]
-    pub fn new(worker_threads: u32, descriptors_limit: u64) -> Self {
-        let facts = Generator { worker_threads, descriptors_limit, ..Generator::default() };
-        Self { last: None, facts, cpu_ticks: 0, wall_s: 0.0 }
+    pub fn new(clock: Clock, backlog: Arc<Backlog>) -> Self {
+        Self { clock, last: None, backlog, unprobed: Vec::new() }
     }
 
-    /// Takes a sample.
-    pub fn sample(&mut self) {
-        if let Err(error) = self.try_sample() {
+    /// Takes a sample, and records it.
+    pub fn sample(&mut self, sink: &mut impl Sink) {
+        if let Err(error) = self.try_sample(sink) {
             let message = error.to_string();
-            if !self.facts.unprobed.contains(&message) {
-                self.facts.unprobed.push(message);
+            if !self.unprobed.contains(&message) {
+                self.unprobed.push(message);
             }
         }
     }
 
-    fn try_sample(&mut self) -> procfs::ProcResult<()> {
+    /// What could not be read.
+    #[must_use]
+    pub fn unprobed(&self) -> Vec<String> {
+        self.unprobed.clone()
+    }
+
+    fn try_sample(&mut self, sink: &mut impl Sink) -> procfs::ProcResult<()> {
         let me = Process::myself()?;
         let stat = me.stat()?;
-        let mut thread_ticks = BTreeMap::new();
+        let mut threads = BTreeMap::new();
         for task in me.tasks()?.flatten() {
-            if let Ok(stat) = task.stat()
-                && stat.comm.starts_with(THREAD_PREFIX)
-            {
-                thread_ticks.insert(task.tid, stat.utime + stat.stime);
+            // One that ended meanwhile has nothing to say.
+            if let Ok(times) = times(&task) {
+                threads.insert(task.tid, times);
             }
         }
-        let now =
-            Sample { at: Instant::now(), process_ticks: stat.utime + stat.stime, thread_ticks };
-        if let Some(last) = &self.last {
-            self.enter(last.at.elapsed().as_secs_f64(), last.process_ticks, &now);
+        let at = self.clock.now();
+        let ticks = (stat.utime + stat.stime) * 1_000_000 / procfs::ticks_per_second();
+        let now = Sample { at, threads, cpu_us: ticks };
+        if let Some(last) = self.last.replace(now)
+            && let Some(now) = &self.last
+        {
+            let most = |time: fn(&Times) -> u64| {
+                let spent = now.threads.iter().map(|(tid, times)| {
+                    let before = last.threads.get(tid).copied().unwrap_or(*times);
+                    time(times).saturating_sub(time(&before))
+                });
+                spent.max().unwrap_or(0)
+            };
+            sink.record(Record::Probe(khala_evidence::record::Probe {
+                at,
+                wall_us: at.saturating_sub(last.at),
+                cpu_us: now.cpu_us.saturating_sub(last.cpu_us),
+                hottest_us: most(|times| times.running),
+                waited_us: most(|times| times.waiting),
+                descriptors: me.fd_count()? as u64,
+                memory_kib: me.status()?.vmrss.unwrap_or_default(),
+                backlog_bytes: self.backlog.take(),
+            }));
         }
-        self.facts.descriptors_peak = self.facts.descriptors_peak.max(me.fd_count()? as u64);
-        let peak_kib = me.status()?.vmhwm.unwrap_or_default();
-        self.facts.memory_peak_mib = self.facts.memory_peak_mib.max(peak_kib / 1024);
-        self.last = Some(now);
         Ok(())
     }
+}
 
-    #[expect(clippy::cast_precision_loss, reason = "clock ticks of one run")]
-    fn enter(&mut self, wall_s: f64, process_ticks: u64, now: &Sample) {
-        let per_second = procfs::ticks_per_second() as f64;
-        self.cpu_ticks += now.process_ticks.saturating_sub(process_ticks);
-        self.wall_s += wall_s;
-        if wall_s <= 0.0 {
-            return;
-        }
-        self.facts.cpu_cores = self.cpu_ticks as f64 / per_second / self.wall_s;
-        let last = self.last.as_ref();
-        for (tid, ticks) in &now.thread_ticks {
-            let before =
-                last.and_then(|last| last.thread_ticks.get(tid)).copied().unwrap_or(*ticks);
-            let share = ticks.saturating_sub(before) as f64 / per_second / wall_s;
-            self.facts.hottest_thread = self.facts.hottest_thread.max(share);
-        }
+/// The times of a thread that does the generator's work; other threads' are zero.
+fn times(task: &Task) -> procfs::ProcResult<Times> {
+    let name = task.stat()?.comm;
+    if !name.starts_with(THREAD_PREFIX) && name != publisher::THREAD_NAME {
+        return Ok(Times::default());
     }
-
-    /// What was found.
-    #[must_use]
-    pub fn facts(&self) -> Generator {
-        self.facts.clone()
-    }
+    let stat = task.schedstat()?;
+    Ok(Times { running: stat.sum_exec_runtime / 1_000, waiting: stat.run_delay / 1_000 })
 }

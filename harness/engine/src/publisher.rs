@@ -43,6 +43,9 @@ const CAP_HEADROOM: f64 = 4.0;
 /// Type of every event.
 const EVENT_TYPE: &str = "worker.progress";
 
+/// Name of the publishers' thread.
+pub const THREAD_NAME: &str = "khala-publisher";
+
 /// Names of the workers that the plan's loads need, in order of their numbers.
 #[must_use]
 pub fn worker_names(plan: &Plan, run_id: &str) -> Vec<String> {
@@ -140,7 +143,7 @@ pub fn spawn<S: Sink + Send + 'static>(
 ) -> std::io::Result<JoinHandle<(S, Vec<u32>)>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new()
-        .name("khala-publisher".to_owned())
+        .name(THREAD_NAME.to_owned())
         .spawn(move || LocalSet::new().block_on(&runtime, publish_all(setup, sink)))
 }
 

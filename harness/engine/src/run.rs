@@ -29,6 +29,7 @@ use crate::probe::Probe;
 use crate::target::child::{Recipe, Reference};
 use crate::target::{Credentials, Target, token_names};
 use crate::threads::join_all;
+use crate::transport::Backlog;
 use crate::worker::{Numbers, Stage};
 use crate::{preflight, publisher, target, worker};
 
@@ -116,6 +117,7 @@ pub async fn run<S: Sink + Send + 'static>(
         },
         make_sink(),
     )?;
+    let backlog = Arc::new(Backlog::default());
     let numbered = workers.iter().cloned().zip(0_u16..).collect::<HashMap<_, _>>();
     let mut threads = Vec::new();
     let mut numbers = Vec::new();
@@ -134,11 +136,12 @@ pub async fn run<S: Sink + Send + 'static>(
             workers: numbered.clone(),
             stage: stage_seen.clone(),
             numbers: shown,
+            backlog: Arc::clone(&backlog),
         };
         threads.push(worker::spawn(setup, make_sink())?);
     }
 
-    let probe = Probe::new(plan.generator.worker_threads.max(1), descriptors_limit);
+    let probe = Probe::new(clock, backlog);
     let mut conductor = Conductor {
         plan: &plan,
         schedule: &schedule,
@@ -152,6 +155,8 @@ pub async fn run<S: Sink + Send + 'static>(
         interrupt: options.interrupt.clone(),
         observer,
         probe,
+        target_build: None,
+        descriptors_limit,
         sink: make_sink(),
         state: conductor::State::default(),
     };

@@ -8,10 +8,13 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use khala_evidence::record::Outcome;
+use khala_evidence::record::{Outcome, Resource};
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
@@ -42,9 +45,36 @@ pub struct Stamped {
     read_at: Cell<Option<Instant>>,
     throttle: Rc<Throttle>,
     allowance: Allowance,
+    reads: u32,
+    backlog: Option<Arc<Backlog>>,
+}
+
+/// Reads of a socket between two looks at what they left waiting: a look is a system call.
+const BACKLOG_EVERY: u32 = 16;
+
+/// Most bytes that waited in the kernel after a read at full speed, over all sockets.
+#[derive(Debug, Default)]
+pub struct Backlog(AtomicU64);
+
+impl Backlog {
+    /// The most since the last time.
+    #[must_use]
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
 }
 
 impl Stamped {
+    fn look_at_backlog(&mut self) {
+        self.reads = self.reads.wrapping_add(1);
+        if let Some(backlog) = &self.backlog
+            && self.reads.is_multiple_of(BACKLOG_EVERY)
+            && let Ok(waiting) = rustix::io::ioctl_fionread(&self.inner)
+        {
+            backlog.0.fetch_max(waiting, Ordering::Relaxed);
+        }
+    }
+
     /// When bytes were last read.
     #[must_use]
     pub fn read_at(&self) -> Option<Instant> {
@@ -75,7 +105,13 @@ impl AsyncRead for Stamped {
         let this = &mut *self;
         let before = buf.filled().len();
         let poll = match this.throttle.pace() {
-            Pace::Full => Pin::new(&mut this.inner).poll_read(cx, buf),
+            Pace::Full => {
+                let poll = Pin::new(&mut this.inner).poll_read(cx, buf);
+                if poll.is_ready() {
+                    this.look_at_backlog();
+                }
+                poll
+            }
             Pace::Paused | Pace::Dead => {
                 this.throttle.park(cx);
                 return Poll::Pending;
@@ -134,6 +170,8 @@ pub struct Dial {
     pub timeout: Duration,
     /// `User-Agent`.
     pub user_agent: String,
+    /// Where the socket shows what its reads left waiting.
+    pub backlog: Option<Arc<Backlog>>,
 }
 
 /// Why there is no socket.
@@ -159,10 +197,25 @@ impl DialError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Timeout(..) => Outcome::Timeout,
-            Self::Connection(..) => Outcome::ConnectionFailed,
+            Self::Connection(_, error) => {
+                exhausted(error).map_or(Outcome::ConnectionFailed, Outcome::Exhausted)
+            }
             Self::Refused(401 | 403) => Outcome::RefusedAuth,
             Self::Refused(_) | Self::Protocol(_) => Outcome::ProtocolError,
         }
+    }
+}
+
+/// What of the generator's own an error says has run out.
+#[must_use]
+pub fn exhausted(error: &io::Error) -> Option<Resource> {
+    let errno = Errno::from_io_error(error)?;
+    match errno {
+        Errno::MFILE | Errno::NFILE => Some(Resource::Descriptors),
+        // A bind to an address without a port left, or a connect from one.
+        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE => Some(Resource::Ports),
+        Errno::NOBUFS | Errno::NOMEM => Some(Resource::Memory),
+        _ => None,
     }
 }
 
@@ -197,6 +250,8 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
         read_at: Cell::new(None),
         throttle: Rc::default(),
         allowance: Allowance::default(),
+        reads: 0,
+        backlog: dial.backlog.clone(),
     };
 
     let mut request = format!("ws://{}{path_and_query}", dial.address)

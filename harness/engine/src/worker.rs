@@ -30,7 +30,7 @@ use crate::mint::Minter;
 use crate::stall::Watch;
 use crate::target::window::Windows;
 use crate::target::{Target, scopes};
-use crate::transport::Dial;
+use crate::transport::{Backlog, Dial};
 
 /// How often a thread shows its numbers.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -84,6 +84,8 @@ pub struct Setup {
     pub stage: watch::Receiver<Stage>,
     /// Where numbers are shown.
     pub numbers: Arc<Numbers>,
+    /// Where reads show what they left waiting.
+    pub backlog: Arc<Backlog>,
 }
 
 /// Starts a thread; it ends after [`Stage::Retire`] and gives its sink back.
@@ -191,6 +193,7 @@ fn drivers<S: Sink>(
                 receive_buffer: receive_buffer(&setup.schedule, arrival.client),
                 timeout: plan.target.connect_timeout,
                 user_agent: setup.user_agent.clone(),
+                backlog: Some(Arc::clone(&setup.backlog)),
             },
             control: Rc::default(),
             resume: None,

@@ -54,6 +54,7 @@ fn to(address: SocketAddr) -> Dial {
         receive_buffer: None,
         timeout: PATIENCE,
         user_agent: "khala-harness/test".to_owned(),
+        backlog: None,
     }
 }
 

@@ -1,8 +1,13 @@
 //! What the judge must know beside the shards: how the run went, as the engine tells it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::record::Micros;
+use crate::hist::Hist;
+use crate::record::{Micros, Resource};
+use crate::shard::Settled;
+use crate::shard::stalls::Stall;
 
 /// One planned fault, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,15 +54,34 @@ impl FaultOutcome {
     }
 }
 
-/// How the generator itself was.
+/// How the generator itself was. What is measured by second is filled in from the shards
+/// ([`Generator::with`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Generator {
     /// Worker threads.
     pub worker_threads: u32,
     /// CPU time over wall time, of the whole process, in cores.
     pub cpu_cores: f64,
-    /// CPU share of the busiest worker thread, 0 to 1.
+    /// CPU share of the busiest thread in its busiest second, 0 to 1.
     pub hottest_thread: f64,
+    /// Share of the run in which the thread that waited most wanted a core and had none, 0 to 1.
+    #[serde(default)]
+    pub waited_for_core: f64,
+    /// 99th percentile of the lateness of the latest thread's timers, in microseconds.
+    #[serde(default)]
+    pub lag_p99_us: Option<u64>,
+    /// Largest lateness of a timer, in microseconds.
+    #[serde(default)]
+    pub lag_max_us: u64,
+    /// Times in which a thread stood still, the latest.
+    #[serde(default)]
+    pub stalls: Vec<Stall>,
+    /// Most bytes that waited in the kernel after a read by a client that is to keep up.
+    #[serde(default)]
+    pub backlog_peak_bytes: u64,
+    /// Operations that could not be tried, by what had run out.
+    #[serde(default)]
+    pub exhausted: BTreeMap<Resource, u64>,
     /// Most descriptors open.
     pub descriptors_peak: u64,
     /// Descriptors the process may open.
@@ -77,6 +101,28 @@ pub struct Generator {
     pub unprobed: Vec<String>,
 }
 
+impl Generator {
+    /// The facts with what the shards measured, over so many phases of the run.
+    #[must_use]
+    pub fn with(mut self, settled: &Settled, phases: usize) -> Self {
+        let all: Vec<u16> = (0_u16..).take(phases).collect();
+        let lags = settled.metrics.lag(&all);
+        let seen = settled.probes.over(|_| true);
+        self.cpu_cores = seen.share(seen.cpu_us);
+        self.hottest_thread = settled.probes.hottest_share();
+        self.waited_for_core = seen.share(seen.waited_us);
+        self.lag_p99_us = lags.values().filter_map(|lag| lag.percentile(99.0)).max();
+        self.lag_max_us = lags.values().map(Hist::max).max().unwrap_or(0);
+        self.stalls = settled.stalls.iter().copied().collect();
+        self.backlog_peak_bytes = seen.backlog_bytes;
+        self.exhausted.clone_from(&settled.exhausted);
+        self.descriptors_peak = seen.descriptors;
+        self.memory_peak_mib = seen.memory_kib.div_ceil(1024);
+        self.dropped_records = settled.totals.dropped;
+        self
+    }
+}
+
 /// The target as the run met it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetFacts {
@@ -86,6 +132,9 @@ pub struct TargetFacts {
     pub kind: String,
     /// Defects that it was started with.
     pub defects: Vec<String>,
+    /// Its build, where it says so.
+    #[serde(default)]
+    pub build: Option<String>,
     /// Why it is gone although nobody asked it to go, if it is.
     pub lost: Option<String>,
 }
@@ -126,4 +175,7 @@ pub struct RunFacts {
     pub findings: Vec<Finding>,
     /// Lines of `events.ndjson` that a bound kept out.
     pub events_dropped: u64,
+    /// Why the run has no end, if it has none: only then are the facts made of what it left behind.
+    #[serde(default)]
+    pub unfinished: Option<String>,
 }

@@ -45,6 +45,11 @@ impl Hist {
         self.overflow += other.overflow;
     }
 
+    /// As HdrHistogram's own writers take it.
+    pub(crate) fn inner(&self) -> &Histogram<u32> {
+        &self.inner
+    }
+
     /// How many values.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -4,8 +4,11 @@
 //! [`record::Record`]s; the command line writes what it renders.
 
 pub mod context;
+pub mod event;
 pub mod facts;
 pub mod hist;
+pub mod hlog;
+pub mod journal;
 pub mod judge;
 pub mod oracle;
 mod pairs;
@@ -14,6 +17,7 @@ pub mod render;
 pub mod report;
 pub mod shard;
 pub mod stats;
+pub mod unfinished;
 
 pub use context::Context;
 pub use record::{Record, Sink};

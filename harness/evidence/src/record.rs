@@ -204,11 +204,56 @@ pub enum Record {
         /// When it was seen alive again.
         to: Micros,
     },
+    /// The generator looked at itself.
+    Probe(Probe),
     /// Records that a full recorder had to drop.
     Dropped {
         /// How many.
         count: u64,
     },
+}
+
+/// What a generator can run out of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// File descriptors of the process or of the system.
+    Descriptors,
+    /// Ports to connect from.
+    Ports,
+    /// Memory for sockets.
+    Memory,
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Descriptors => "file descriptors",
+            Self::Ports => "ports to connect from",
+            Self::Memory => "memory for sockets",
+        })
+    }
+}
+
+/// A look of the generator at itself; times are those since the look before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// When.
+    pub at: Micros,
+    /// How long since the look before.
+    pub wall_us: u64,
+    /// CPU time of the process.
+    pub cpu_us: u64,
+    /// CPU time of the busiest thread.
+    pub hottest_us: u64,
+    /// Time that the thread which waited most wanted a core and had none.
+    pub waited_us: u64,
+    /// Descriptors open.
+    pub descriptors: u64,
+    /// Resident set, in KiB.
+    pub memory_kib: u64,
+    /// Most bytes that waited in the kernel after a read by a client that is to keep up.
+    pub backlog_bytes: u64,
 }
 
 /// A topic of a subscribe.
@@ -311,6 +356,17 @@ pub enum Outcome {
     ProtocolError,
     /// Ended by the harness itself (a fault, the end of the run): not the target's doing.
     Interrupted,
+    /// The generator ran out of something of its own, so that it could not be tried: not the target's
+    /// doing either.
+    Exhausted(Resource),
+}
+
+impl Outcome {
+    /// Whether it says nothing about the target.
+    #[must_use]
+    pub fn is_our_own_doing(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Exhausted(_))
+    }
 }
 
 /// Why a socket is gone.

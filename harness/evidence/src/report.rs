@@ -15,6 +15,7 @@ use crate::oracle::{Rule, Violation};
 use crate::record::Micros;
 use crate::shard::exposure::Exposure;
 use crate::shard::metrics::Distribution;
+use crate::shard::probes::ProbeSecond;
 
 /// One run, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,8 @@ pub struct RunReport {
     pub duration_s: f64,
     /// Whether a signal ended it.
     pub interrupted: bool,
+    /// Whether it came to its end at all; one that did not is a HOLD.
+    pub finished: bool,
     /// What was run.
     pub scenario: Scenario,
     /// GO, NO-GO or HOLD.
@@ -176,6 +179,8 @@ pub struct MetricLine {
     pub n: u64,
     /// Samples that had not ended when they had to.
     pub censored: u64,
+    /// Samples without a service time: the generator stood still while they were under way.
+    pub apart: u64,
     /// Occurrences, for counts and proportions.
     pub hits: Option<u64>,
     /// From the intended start: what is gated.
@@ -232,6 +237,8 @@ pub struct Second {
     pub delivery_p50_us: Option<u64>,
     /// Largest delivery latency of publishes intended in it, in microseconds.
     pub delivery_max_us: Option<u64>,
+    /// The generator.
+    pub generator: ProbeSecond,
 }
 
 impl RunReport {
@@ -261,6 +268,7 @@ impl RunReport {
             ended_at,
             duration_s: std::time::Duration::from_micros(duration_us).as_secs_f64(),
             interrupted,
+            finished: facts.unfinished.is_none(),
             scenario: Scenario {
                 name: plan.name.clone(),
                 description: plan.description.clone(),
@@ -319,7 +327,7 @@ impl RunReport {
             faults: facts.faults.clone(),
             exposures: settled.exposures.clone(),
             findings: settled.findings.iter().chain(&facts.findings).cloned().collect(),
-            generator: facts.generator.clone(),
+            generator: facts.generator.clone().with(settled, schedule.phases.len()),
             target: facts.target.clone(),
             metrics: metric_lines(case),
             series,
@@ -352,6 +360,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
             surface: key.surface,
             n: sample.len(),
             censored: sample.censored(),
+            apart: sample.apart,
             hits: None,
             response: Some(Percentiles::of(&sample.response)),
             service: Some(Percentiles::of(&sample.service)),
@@ -365,6 +374,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
         surface: key.surface,
         n: count.all,
         censored: 0,
+        apart: 0,
         hits: Some(count.hits),
         response: None,
         service: None,
@@ -387,6 +397,7 @@ fn series(case: &Case<'_>) -> Vec<Second> {
             counts,
             delivery_p50_us: latency.and_then(median),
             delivery_max_us: latency.and_then(|sparse| sparse.iter().last().map(|(v, _)| v)),
+            generator: case.settled.probes.at(second),
         }
     })
     .collect()

@@ -44,6 +44,23 @@ pub fn to_toml(plan: &Plan) -> String {
     out
 }
 
+/// A resolved scenario with the gates of a file in place of its own: what `score` judges again.
+///
+/// # Errors
+/// When the text is no TOML.
+pub fn with_gates(text: &str, gates: &str) -> Result<String, toml::de::Error> {
+    let mut table: toml::Table = text.parse()?;
+    table.remove("gate");
+    if let Some(toml::Value::Table(profiles)) = table.get_mut("profile") {
+        // What a profile judges are the gates that are gone.
+        let each = profiles.iter_mut().filter_map(|(_, profile)| profile.as_table_mut());
+        each.for_each(|profile| drop(profile.remove("judge")));
+    }
+    let gates = toml::Value::Array(vec![toml::Value::String(gates.replace("${", "$${"))]);
+    table.insert("gates".to_owned(), gates);
+    Ok(table.to_string())
+}
+
 /// A string in TOML; what looks like a variable is kept from being read as one.
 fn text(value: &str) -> String {
     toml::Value::String(value.replace("${", "$${")).to_string()

@@ -1,7 +1,13 @@
 //! What makes a run unfit to carry a verdict: the generator, the faults, the storm's exposure.
 //!
-//! Each function says why not, in a sentence, or nothing. Thresholds are documented beside the
-//! scenario's keys.
+//! Each function says why not, in a sentence, or nothing.
+//!
+//! The generator's thresholds. What a gate's phases are judged by: the p99 of the latest thread's
+//! timer lag is at most `generator.lag_share_max` (10 %) of the objective's own threshold; no thread
+//! waits for a core for more than [`WAITED_SHARE_MAX`] of the time; nothing of the generator's own runs
+//! out. What the whole run is judged by: every planned publish was begun, no record was dropped, no
+//! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
+//! hurt a verdict only by what they do to lag.
 
 use khala_plan::model::FaultKind;
 
@@ -9,10 +15,19 @@ use super::Case;
 use crate::facts::FaultOutcome;
 use crate::shard::metrics::Metrics;
 
+/// Share of the time that a thread of the generator may want a core and have none. Two threads that
+/// share one core fairly wait half the time that they are not idle; a generator that waits for a
+/// quarter of all time measures the machine and not the target.
+pub const WAITED_SHARE_MAX: f64 = 0.25;
+
 /// Reasons that hold for the whole run.
 pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     let facts = case.facts;
     let mut reasons = Vec::new();
+    if let Some(why) = &facts.unfinished {
+        reasons.push(format!("the run did not finish: {why}"));
+        return reasons;
+    }
     if facts.interrupted {
         reasons.push("the run was interrupted before its end".to_owned());
     }
@@ -39,10 +54,11 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
             generator.lost_threads
         ));
     }
-    if generator.dropped_records > 0 {
-        reasons
-            .push(format!("{} records were dropped by full recorders", generator.dropped_records));
+    let dropped = case.settled.totals.dropped;
+    if dropped > 0 {
+        reasons.push(format!("{dropped} records were dropped by full recorders"));
     }
+    reasons.extend(exhausted(case));
     if !facts.interrupted && generator.publishes_begun < generator.publishes_planned {
         reasons.push(format!(
             "the generator began {} of {} planned publishes",
@@ -59,9 +75,22 @@ fn lag_us(metrics: &Metrics, phases: &[u16]) -> Option<u64> {
     threads.values().map(|lag| lag.percentile(99.0).unwrap_or_else(|| lag.max())).max()
 }
 
-/// Why the generator was unfit to judge a threshold of `threshold_us` over these phases.
+/// Why the generator was unfit to judge a threshold of `threshold_us` over these phases: it ran out of
+/// something of its own, had no core when it wanted one, or was late.
 pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Option<String> {
     let share_max = case.plan.generator.lag_share_max;
+    if let Some(why) = exhausted(case) {
+        return Some(why);
+    }
+    let waited = waited_share(case, phases);
+    if waited > WAITED_SHARE_MAX {
+        return Some(format!(
+            "the generator was starved: a thread of it wanted a core and had none for {:.0} % of \
+             the time, {:.0} % are allowed",
+            waited * 100.0,
+            WAITED_SHARE_MAX * 100.0
+        ));
+    }
     let Some(lag) = lag_us(&case.settled.metrics, phases) else {
         return Some("the generator's scheduler lag was never measured in these phases".to_owned());
     };
@@ -76,6 +105,28 @@ pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Op
             threshold_us / 1e3
         )
     })
+}
+
+/// What the generator ran out of, if anything.
+fn exhausted(case: &Case<'_>) -> Option<String> {
+    let all: Vec<_> = case
+        .settled
+        .exhausted
+        .iter()
+        .map(|(resource, times)| format!("it ran out of {resource} {times} times"))
+        .collect();
+    (!all.is_empty()).then(|| format!("the generator was exhausted: {}", all.join(", ")))
+}
+
+/// Share of these phases in which the thread that waited most wanted a core and had none.
+fn waited_share(case: &Case<'_>, phases: &[u16]) -> f64 {
+    let windows: Vec<_> =
+        phases.iter().filter_map(|&phase| case.schedule.phases.get(usize::from(phase))).collect();
+    let seen = case.settled.probes.over(|second| {
+        let at = u64::from(second) * 1_000_000;
+        windows.iter().any(|window| at + 1_000_000 > window.start_us && at < window.end_us)
+    });
+    seen.share(seen.waited_us)
 }
 
 /// Why faults in these phases cannot carry a verdict.

@@ -185,6 +185,10 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
         .collect();
     worst.sort_by_key(|(_, objective)| std::cmp::Reverse(objective.verdict));
     reasons.extend(worst.iter().map(|(gate, objective)| sentence(gate, objective)));
+    if case.facts.unfinished.is_some() {
+        // What it broke until then is among the reasons; whether it would have passed, nobody knows.
+        verdict = Verdict::Inconclusive;
+    }
     let decision = match verdict {
         Verdict::Fail => Decision::NoGo,
         Verdict::Inconclusive | Verdict::Warn => Decision::Hold,

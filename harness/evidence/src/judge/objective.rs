@@ -87,6 +87,9 @@ fn why_undecidable(
     phases: &[u16],
     measured: &Measured,
 ) -> Option<String> {
+    if case.facts.unfinished.is_some() {
+        return Some("the run did not finish".to_owned());
+    }
     if measured.n == 0 {
         return Some("there is not a single sample".to_owned());
     }

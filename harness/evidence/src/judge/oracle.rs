@@ -96,7 +96,10 @@ fn judge_rule(
     let tally = case.settled.tally.rule(rule);
     let n = tally.judged;
     let (mut verdict, mut reason) = objective::violations(case, rule, comparison, bound);
+    let unfinished = case.facts.unfinished.is_some();
     let unfit = match rule.kind() {
+        // What was broken until then is broken; the rest was never decided.
+        _ if unfinished && tally.violations == 0 => Some("the run did not finish".to_owned()),
         RuleKind::Proof => None,
         RuleKind::Lateness => unfit_for_lateness(case),
     };

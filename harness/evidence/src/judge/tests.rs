@@ -74,6 +74,7 @@ fn facts() -> RunFacts {
         generator: Generator::default(),
         findings: Vec::new(),
         events_dropped: 0,
+        unfinished: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A new rendering is one file and one line in [`ALL`].
 
+mod junit_xml;
 mod run_json;
 mod summary_md;
 pub mod terminal;
@@ -34,6 +35,7 @@ pub struct RenderError {
 pub const ALL: &[&dyn Renderer] = &[
     &run_json::RunJson,
     &summary_md::SummaryMd,
+    &junit_xml::JunitXml,
     &timeseries_csv::TimeseriesCsv,
     &violations_ndjson::ViolationsNdjson,
 ];

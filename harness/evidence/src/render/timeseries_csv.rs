@@ -5,7 +5,7 @@ use crate::report::RunReport;
 
 pub struct TimeseriesCsv;
 
-const HEADER: [&str; 12] = [
+const HEADER: [&str; 17] = [
     "second",
     "phase",
     "open",
@@ -18,6 +18,11 @@ const HEADER: [&str; 12] = [
     "errors",
     "delivery_p50_us",
     "delivery_max_us",
+    "generator_cpu_us",
+    "generator_waited_us",
+    "generator_memory_kib",
+    "generator_descriptors",
+    "generator_lag_max_us",
 ];
 
 impl Renderer for TimeseriesCsv {
@@ -45,6 +50,11 @@ impl Renderer for TimeseriesCsv {
                 counts.errors.to_string(),
                 or_empty(second.delivery_p50_us),
                 or_empty(second.delivery_max_us),
+                second.generator.cpu_us.to_string(),
+                second.generator.waited_us.to_string(),
+                second.generator.memory_kib.to_string(),
+                second.generator.descriptors.to_string(),
+                second.generator.lag_max_us.to_string(),
             ];
             writer.write_record(row).map_err(|e| error(e.to_string()))?;
         }

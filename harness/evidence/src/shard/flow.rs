@@ -11,12 +11,14 @@ use super::Totals;
 use super::exposure::Exposure;
 use super::findings::Findings;
 use super::metrics::Metrics;
+use super::probes::Probes;
 use super::series::Series;
 use super::stalls::Stalls;
 use crate::oracle::Tally;
 use crate::oracle::false_replay_complete::Replies;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::windows::Windows;
+use crate::record::Resource;
 
 /// What was gathered in some time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Flow {
     pub(super) totals: Totals,
     pub(super) findings: Findings,
     pub(super) stalls: Stalls,
+    pub(super) probes: Probes,
+    #[serde(with = "crate::pairs")]
+    pub(super) exhausted: BTreeMap<Resource, u64>,
 }
 
 impl Flow {
@@ -47,6 +52,8 @@ impl Flow {
             totals: Totals::default(),
             findings: Findings::default(),
             stalls: Stalls::default(),
+            probes: Probes::default(),
+            exhausted: BTreeMap::new(),
         }
     }
 
@@ -64,6 +71,10 @@ impl Flow {
         self.totals.merge(&other.totals);
         self.findings.merge(other.findings);
         self.stalls.merge(&other.stalls);
+        self.probes.merge(&other.probes);
+        for (resource, times) in other.exhausted {
+            *self.exhausted.entry(resource).or_default() += times;
+        }
     }
 
     /// The figures.

@@ -14,6 +14,7 @@ pub mod findings;
 mod flow;
 pub mod metrics;
 mod operations;
+pub mod probes;
 mod publishes;
 pub mod series;
 mod settle;
@@ -34,6 +35,7 @@ use self::client::{Client, Cut};
 use self::exposure::Exposure;
 pub use self::flow::Flow;
 use self::metrics::{Key, Metrics};
+use self::probes::Probes;
 use self::series::Series;
 use self::stalls::{Stall, Stalls};
 use self::subscriptions::Taken;
@@ -43,7 +45,7 @@ use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::windows::Window;
 use crate::oracle::wrongful_eviction::Notice;
 use crate::oracle::{Rule, Tally};
-use crate::record::{Micros, Record, Sink};
+use crate::record::{Micros, Outcome, Record, Resource, Sink};
 
 /// What one worker thread knows.
 #[derive(Clone, Debug)]
@@ -113,6 +115,10 @@ pub struct Settled {
     pub findings: Vec<Finding>,
     /// When the generator itself stood still.
     pub stalls: Stalls,
+    /// The generator, by second.
+    pub probes: Probes,
+    /// Operations that could not be tried, by what the generator had run out of.
+    pub exhausted: BTreeMap<Resource, u64>,
 }
 
 impl Shard {
@@ -153,9 +159,23 @@ impl Shard {
         &self.clients
     }
 
+    /// The clients' own state, of a shard that takes no more records.
+    #[must_use]
+    pub fn into_clients(self) -> BTreeMap<u32, Client> {
+        self.clients
+    }
+
     /// Puts clients in place, as another shard of the same run had them.
     pub fn put_clients(&mut self, clients: BTreeMap<u32, Client>) {
         self.clients.extend(clients);
+    }
+
+    /// Whether an operation ended for reasons of our own; what ran out is counted.
+    fn ended_by_us(&mut self, outcome: Outcome) -> bool {
+        if let Outcome::Exhausted(resource) = outcome {
+            *self.flow.exhausted.entry(resource).or_default() += 1;
+        }
+        outcome.is_our_own_doing()
     }
 
     /// Enters a timed sample: from its intended time, and from its start unless the generator stood
@@ -253,8 +273,10 @@ impl Sink for Shard {
             Record::SchedulerLag { thread, at, lag_us } => {
                 let phase = self.context.phase_at(at);
                 self.flow.metrics.scheduler_lag(phase, thread, lag_us);
+                self.flow.probes.lag(at, lag_us);
             }
             Record::Stall { from, to } => self.stalls.add(Stall { from, to }),
+            Record::Probe(probe) => self.flow.probes.add(&probe),
             Record::Finding { name, message } => self.flow.findings.add(name, message, 1),
             Record::Dropped { count } => self.flow.totals.dropped += count,
         }

@@ -13,7 +13,7 @@ impl Shard {
             let life = self.clients.entry(client).or_default();
             life.connecting_since.get_or_insert(intended);
         }
-        if outcome == Outcome::Interrupted {
+        if self.ended_by_us(outcome) {
             return;
         }
         let metric = match kind {

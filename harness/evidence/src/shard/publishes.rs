@@ -16,7 +16,7 @@ impl Shard {
         }
         let acknowledged = outcome == Outcome::Ok;
         self.flow.series.at(done).published += u64::from(acknowledged);
-        if outcome == Outcome::Interrupted {
+        if self.ended_by_us(outcome) {
             return;
         }
         let phase = self.context.phase_at(intended);

@@ -94,6 +94,8 @@ impl Shard {
             totals: flow.totals,
             findings: flow.findings.into_list(),
             stalls,
+            probes: flow.probes,
+            exhausted: flow.exhausted,
         }
     }
 }

@@ -127,7 +127,7 @@ impl Shard {
             let key = self.client_key(MetricId::Snapshot, client, start);
             self.timed(key, client, Times { intended: start, start, done });
         }
-        if outcome != Outcome::Interrupted {
+        if !self.ended_by_us(outcome) {
             self.flow.series.at(done).errors += u64::from(outcome != Outcome::Ok);
         }
         if outcome != Outcome::Ok {

@@ -187,6 +187,7 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
             url: "http://127.0.0.1:4000".to_owned(),
             kind: "reference".to_owned(),
             defects: Vec::new(),
+            build: None,
             lost: None,
         },
         faults,
@@ -203,5 +204,6 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
         },
         findings: Vec::new(),
         events_dropped: 0,
+        unfinished: None,
     }
 }

@@ -2,8 +2,8 @@
 
 use super::plans::Planned;
 use super::records::client_of;
+use khala_evidence::journal::{self, Entries, Entry};
 use khala_evidence::oracle::End;
-use khala_evidence::shard::Flow;
 use khala_evidence::{Record, Settled, Shard, Sink};
 
 /// All records through one shard.
@@ -57,20 +57,25 @@ pub fn settle_split(planned: &Planned, records: &[Record], end: End, split: &Spl
     shards.pop().expect("one is left").settle(&planned.published_on, end)
 }
 
-/// One shard whose flow is taken away after every `every` records, as a journal does it: written,
-/// read, and put together again in another shard, the last one first.
+/// One shard whose flow is taken away after every `every` records, written to a journal, the last one
+/// first, read, and put together again in another shard.
 pub fn settle_taken(planned: &Planned, records: &[Record], end: End, every: usize) -> Settled {
     let mut shard = Shard::new(planned.context.clone());
-    let mut flows = Vec::new();
+    let mut frames = Vec::new();
+    let mut write = |entry: Entry| frames.push(journal::frame(&entry).expect("it can be written"));
     for chunk in records.chunks(every) {
         chunk.iter().for_each(|record| shard.record(record.clone()));
-        flows.push(serde_json::to_string(&shard.take()).expect("a flow serialises"));
+        write(Entry::Flow { thread: 0, second: 0, flow: Box::new(shard.take()) });
     }
-    let clients = serde_json::to_string(shard.clients()).expect("clients serialise");
+    write(Entry::Clients { clients: shard.into_clients() });
+    let frames: Vec<u8> = frames.into_iter().rev().flatten().collect();
     let mut again = Shard::new(planned.context.clone());
-    again.put_clients(serde_json::from_str(&clients).expect("clients come back"));
-    for flow in flows.iter().rev() {
-        again.add(serde_json::from_str::<Flow>(flow).expect("a flow comes back"));
+    for entry in Entries::of([journal::HEAD, &frames].concat().as_slice()).expect("a journal") {
+        match entry.expect("an entry comes back") {
+            Entry::Flow { flow, .. } => again.add(*flow),
+            Entry::Clients { clients } => again.put_clients(clients),
+            other => panic!("nobody wrote {other:?}"),
+        }
     }
     again.settle(&planned.published_on, end)
 }

@@ -1,0 +1,26 @@
+//! `report`: everything that is made from a run's sources, made again.
+
+use crate::args;
+use crate::bundle::Lock;
+use crate::evidence::Evidence;
+use crate::exit::{Exit, Failure};
+use crate::show::show;
+
+/// Makes the report of a bundle again.
+pub fn run(report: &args::Report) -> Result<Exit, Failure> {
+    // Nothing is written, not even a lock, where there is no run.
+    let dir = &report.dir;
+    crate::evidence::is_bundle(dir)?;
+    let _lock = Lock::take(dir)?.ok_or_else(|| {
+        let message = format!("{}: the run is still going on; wait for its end", dir.display());
+        Failure::new(Exit::Setup, message)
+    })?;
+    let made = Evidence::read(dir, true)?.derive()?;
+    show(&made, report.json)?;
+    if report.json {
+        eprintln!("{}", dir.display());
+    } else {
+        println!("\n{}", dir.display());
+    }
+    Ok(if made.interrupted { Exit::Interrupted } else { made.decision.into() })
+}

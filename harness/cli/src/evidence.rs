@@ -1,0 +1,220 @@
+//! From a bundle's sources to everything else in it.
+//!
+//! The sources are `journal/`, `events.ndjson`, `schedule.ndjson`, `scenario.resolved.toml` and
+//! `metrics/`. A run ends with this, and `report` does the same again: there is no other way to a
+//! report, so that what is judged is what is on disk.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use khala_evidence::event::Event;
+use khala_evidence::facts::RunFacts;
+use khala_evidence::hlog::Hlog;
+use khala_evidence::journal::{Begin, Entries, Entry, JournalError};
+use khala_evidence::judge::{self, Case};
+use khala_evidence::oracle::End;
+use khala_evidence::report::RunReport;
+use khala_evidence::{Context, Settled, Shard, render, unfinished};
+use khala_plan::{Options, Plan, Schedule, Sources};
+
+use crate::exit::{Exit, Failure};
+use crate::{bundle, journal, manifest};
+
+/// The scenario with every default filled in: the plan of a bundle.
+pub const SCENARIO: &str = "scenario.resolved.toml";
+/// The plan unrolled.
+pub const SCHEDULE: &str = "schedule.ndjson";
+/// What happened to the run as a whole.
+pub const EVENTS: &str = "events.ndjson";
+/// The histograms by second.
+pub const HLOG: &str = "latency.hlog";
+
+/// A bundle, read.
+pub struct Evidence {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Which run it was.
+    pub begin: Begin,
+    /// Its plan.
+    pub plan: Plan,
+    /// The plan unrolled.
+    pub schedule: Schedule,
+    /// How it went.
+    pub facts: RunFacts,
+    /// What was seen.
+    pub settled: Settled,
+}
+
+/// What is no bundle, or not a whole one.
+fn not_a_bundle(dir: &Path, why: impl std::fmt::Display) -> Failure {
+    let dir = dir.display();
+    Failure::new(Exit::Setup, format!("{dir}: {why}; name the folder of a run, as `run` prints it"))
+}
+
+impl Evidence {
+    /// Reads a bundle's sources, and writes its `latency.hlog` on the way if `hlog` says so.
+    ///
+    /// # Errors
+    /// When it is none, or its plan cannot be read.
+    pub fn read(dir: &Path, hlog: bool) -> Result<Self, Failure> {
+        let begin = begin(dir)?;
+        let (plan, schedule) = plan(dir, begin.profile.as_deref(), None)?;
+        let context = Arc::new(Context::of(&plan, &schedule));
+        let mut shard = Shard::new(context);
+        let mut log = if hlog { Some(open_hlog(dir, &begin, &schedule)?) } else { None };
+        let mut end = None;
+        let mut last_second = 0;
+        let mut why = "its journal has no end; it was killed, or the machine went down".to_owned();
+        for entry in entries(dir)? {
+            match entry {
+                Ok(Entry::Begin(_)) => {}
+                Ok(Entry::Flow { second, flow, .. }) => {
+                    if let Some(log) = &mut log {
+                        log.add(second, flow.metrics()).context("cannot write latency.hlog")?;
+                    }
+                    last_second = second.max(last_second);
+                    shard.add(*flow);
+                }
+                Ok(Entry::Clients { clients }) => shard.put_clients(clients),
+                Ok(Entry::End(facts)) => end = Some(*facts),
+                Err(error @ JournalError::Io(_)) => return Err(not_a_bundle(dir, error)),
+                Err(error) => {
+                    // What was whole until then is used; whether more was lost, nobody knows.
+                    why = format!("its journal ends early: {error}");
+                    end = None;
+                }
+            }
+        }
+        if let Some(log) = log {
+            let mut out = log.finish().context("cannot write latency.hlog")?;
+            out.flush().context("cannot write latency.hlog")?;
+            bundle::settle(dir, HLOG, out.get_ref())?;
+        }
+        let facts = end.unwrap_or_else(|| {
+            let until = (u64::from(last_second) + 1) * 1_000_000;
+            unfinished::facts(&plan, &schedule, &begin, &events(dir), until, why)
+        });
+        let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
+        let end = End { at: facts.duration_us, drained: facts.drained };
+        let settled = shard.settle(&published_on, end);
+        Ok(Self { dir: dir.to_owned(), begin, plan, schedule, facts, settled })
+    }
+
+    /// The report.
+    pub fn report(&self) -> RunReport {
+        self.report_under(&self.plan)
+    }
+
+    /// The report that other gates would have given.
+    pub fn report_under(&self, plan: &Plan) -> RunReport {
+        let case =
+            Case { plan, schedule: &self.schedule, facts: &self.facts, settled: &self.settled };
+        RunReport::of(&case, judge::judge(&case), &self.begin.tool_version)
+    }
+
+    /// Writes everything that is made from the sources; gives the report.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn derive(&self) -> Result<RunReport, Failure> {
+        let report = self.report();
+        for renderer in render::ALL {
+            let content = renderer.render(&report).context("a rendering failed")?;
+            bundle::write(&self.dir, renderer.file_name(), &content)?;
+        }
+        manifest::write(&self.dir, &self.begin, &report)?;
+        Ok(report)
+    }
+}
+
+/// Whether a folder is a bundle: it has a journal.
+///
+/// # Errors
+/// Why not.
+pub fn is_bundle(dir: &Path) -> Result<(), Failure> {
+    entries(dir).map(drop)
+}
+
+fn entries(dir: &Path) -> Result<Entries<BufReader<File>>, Failure> {
+    let path = dir.join(journal::PATH);
+    let file = File::open(&path)
+        .map_err(|error| not_a_bundle(dir, format!("it has no {}: {error}", journal::PATH)))?;
+    Entries::of(BufReader::new(file))
+        .map_err(|error| not_a_bundle(dir, format!("{}: {error}", journal::PATH)))
+}
+
+fn begin(dir: &Path) -> Result<Begin, Failure> {
+    match entries(dir)?.next() {
+        Some(Ok(Entry::Begin(begin))) => Ok(begin),
+        Some(Err(error)) => Err(not_a_bundle(dir, format!("{}: {error}", journal::PATH))),
+        _ => Err(not_a_bundle(dir, format!("{} says nothing", journal::PATH))),
+    }
+}
+
+/// The plan of a bundle, with its own gates or with those of a file.
+///
+/// # Errors
+/// When it cannot be read, or when another version of the tool made it and would do it otherwise.
+pub fn plan(
+    dir: &Path,
+    profile: Option<&str>,
+    gates: Option<&Path>,
+) -> Result<(Plan, Schedule), Failure> {
+    let path = dir.join(SCENARIO);
+    let mut text = std::fs::read_to_string(&path)
+        .map_err(|error| not_a_bundle(dir, format!("{SCENARIO}: {error}")))?;
+    let mut shown = path.display().to_string();
+    if let Some(gates) = gates {
+        let gates = std::path::absolute(gates).context("cannot find the gates")?;
+        text = khala_plan::resolved::with_gates(&text, &gates.display().to_string())
+            .map_err(|error| Failure::new(Exit::InvalidScenario, format!("{shown}: {error}")))?;
+        shown = "/".to_owned() + SCENARIO;
+    }
+    let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
+    let options = Options {
+        profile: profile.map(str::to_owned),
+        set: Vec::new(),
+        defects: Vec::new(),
+        seed: None,
+        env: &|_| None,
+    };
+    let sources = Sources { path: &shown, text: &text, loader: &loader };
+    let plan = khala_plan::load(&sources, &options)
+        .map_err(|diagnostics| Failure {
+            exit: Exit::InvalidScenario,
+            message: diagnostics.render(false),
+        })?
+        .plan;
+    let schedule = Schedule::of(&plan);
+    let written = std::fs::read_to_string(dir.join(SCHEDULE))
+        .map_err(|error| not_a_bundle(dir, format!("{SCHEDULE}: {error}")))?;
+    if gates.is_none() && schedule.to_ndjson(&plan) != written {
+        return Err(not_a_bundle(
+            dir,
+            format!(
+                "{SCHEDULE} is not the schedule of {SCENARIO}: another version of khala-harness \
+                 made them, or one of them was changed"
+            ),
+        ));
+    }
+    Ok((plan, schedule))
+}
+
+/// The events that can be read; the last line of a killed run may be torn.
+fn events(dir: &Path) -> Vec<Event> {
+    let text = std::fs::read_to_string(dir.join(EVENTS)).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn open_hlog<'a>(
+    dir: &Path,
+    begin: &Begin,
+    schedule: &'a Schedule,
+) -> Result<Hlog<'a, BufWriter<File>>, Failure> {
+    let file = bundle::part(dir, HLOG)?;
+    let log = Hlog::begin(BufWriter::new(file), &begin.started_at, &schedule.phases);
+    Ok(log.context("cannot write latency.hlog")?)
+}

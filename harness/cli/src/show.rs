@@ -1,0 +1,31 @@
+//! A report on standard output: for people, or for machines.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use khala_evidence::render::terminal::{self, Colour};
+use khala_evidence::render::{self, Renderer};
+use khala_evidence::report::RunReport;
+
+use crate::exit::Failure;
+use crate::scenario;
+
+/// Prints a report: the summary, or `run.json` itself.
+///
+/// # Errors
+/// When it cannot be rendered, which is a bug.
+pub fn show(report: &RunReport, json: bool) -> Result<(), Failure> {
+    if json {
+        let run_json: &dyn Renderer = render::ALL[0];
+        let bytes = run_json.render(report).context("a rendering failed")?;
+        print!("{}", String::from_utf8_lossy(&bytes));
+        return Ok(());
+    }
+    let colour = if scenario::colour_on(std::io::stdout().is_terminal()) {
+        Colour::Always
+    } else {
+        Colour::Never
+    };
+    print!("{}", terminal::render(report, colour));
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! What happens to a run as a whole: the lines of `events.ndjson`, one of a run's sources.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that happened to the run as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Microseconds from the start of the run.
+    pub at_us: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The target is there and speaks Khala.
+    TargetReady {
+        /// Its URL.
+        url: String,
+    },
+    /// A phase began.
+    PhaseBegan {
+        /// The phase.
+        phase: String,
+    },
+    /// A fault was due.
+    FaultDue {
+        /// Its id.
+        id: u16,
+        /// Its type.
+        kind: String,
+        /// Clients it is aimed at.
+        planned: u64,
+    },
+    /// A fault was counted from the target's side.
+    FaultProven {
+        /// Its id.
+        id: u16,
+        /// Clients it hit.
+        effective: Option<u64>,
+        /// How that was counted.
+        how: String,
+    },
+    /// The target went away unasked.
+    TargetLost {
+        /// Why.
+        why: String,
+    },
+    /// A signal asked for the end.
+    Interrupted,
+    /// Publishing is over, and the topics run dry.
+    DrainBegan,
+    /// The drain is over.
+    DrainEnded {
+        /// Whether every client had everything.
+        drained: bool,
+    },
+    /// A worker could not be stopped and remains on the target.
+    WorkerRemains {
+        /// Its name.
+        worker: String,
+        /// Why.
+        why: String,
+    },
+    /// All clients have left.
+    Retired,
+}

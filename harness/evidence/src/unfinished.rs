@@ -1,0 +1,94 @@
+//! The facts of a run that never came to its end, from what it left behind.
+//!
+//! A run that is killed writes no facts. Its journal says which run it was and how far it came, its
+//! events say what was done until then; nothing else is guessed.
+
+use khala_plan::Plan;
+use khala_plan::model::{ActsOn, TargetKind};
+use khala_plan::schedule::{PlannedFault, Schedule};
+
+use crate::event::{Event, EventKind};
+use crate::facts::{FaultOutcome, Generator, RunFacts, TargetFacts};
+use crate::journal::Begin;
+use crate::record::Micros;
+
+/// What is known of a run that did not finish. `until` is the last time that the journal covers.
+#[must_use]
+pub fn facts(
+    plan: &Plan,
+    schedule: &Schedule,
+    begin: &Begin,
+    events: &[Event],
+    until: Micros,
+    why: String,
+) -> RunFacts {
+    let (kind, defects) = match &plan.target.kind {
+        TargetKind::Reference { defects, .. } => ("reference", defects.clone()),
+        TargetKind::Url { .. } => ("url", Vec::new()),
+    };
+    let url = events.iter().find_map(|event| match &event.kind {
+        EventKind::TargetReady { url } => Some(url.clone()),
+        _ => None,
+    });
+    let lost = events.iter().find_map(|event| match &event.kind {
+        EventKind::TargetLost { why } => Some(why.clone()),
+        _ => None,
+    });
+    RunFacts {
+        run_id: begin.run_id.clone(),
+        started_at: begin.started_at.clone(),
+        // Nobody was there to look at a clock.
+        ended_at: String::new(),
+        duration_us: until.max(events.last().map_or(0, |event| event.at_us)),
+        interrupted: false,
+        drained: false,
+        target: TargetFacts {
+            url: url.unwrap_or_default(),
+            kind: kind.to_owned(),
+            defects,
+            build: None,
+            lost,
+        },
+        faults: schedule.faults.iter().map(|fault| outcome(schedule, fault, events)).collect(),
+        generator: Generator {
+            worker_threads: plan.generator.worker_threads.max(1),
+            publishes_planned: schedule.publishes.len() as u64,
+            ..Generator::default()
+        },
+        findings: Vec::new(),
+        events_dropped: 0,
+        unfinished: Some(why),
+    }
+}
+
+/// What the events say of a fault.
+fn outcome(schedule: &Schedule, fault: &PlannedFault, events: &[Event]) -> FaultOutcome {
+    let phase = schedule.phases.get(usize::from(fault.phase));
+    let mut outcome = FaultOutcome {
+        id: fault.id,
+        kind: fault.kind.name().to_owned(),
+        phase: phase.map(|phase| phase.name.clone()).unwrap_or_default(),
+        at_us: fault.at_us,
+        planned: match fault.kind.acts_on() {
+            ActsOn::Clients => fault.targets.len() as u64,
+            ActsOn::Target => 1,
+        },
+        effective: None,
+        proof: "the run did not come so far".to_owned(),
+        applied: false,
+    };
+    for event in events {
+        match &event.kind {
+            EventKind::FaultDue { id, .. } if *id == fault.id => {
+                outcome.applied = true;
+                "the run ended before it was proven".clone_into(&mut outcome.proof);
+            }
+            EventKind::FaultProven { id, effective, how } if *id == fault.id => {
+                outcome.effective = *effective;
+                outcome.proof.clone_from(how);
+            }
+            _ => {}
+        }
+    }
+    outcome
+}
