@@ -34,9 +34,10 @@ impl Watch {
     /// Records a stall that has ended now, if there was one. To be called before anything is recorded
     /// that may have been under way in it.
     pub fn look(&self, sink: &mut impl Sink) {
-        let (from, to) = (self.alive_at.get(), self.clock.now());
+        let to = self.clock.now();
+        // Whoever looks is alive.
+        let from = self.alive_at.replace(to);
         if to.saturating_sub(from) > micros(STALL_MIN) {
-            self.alive_at.set(to);
             sink.record(Record::Stall { from, to });
         }
     }
@@ -50,7 +51,6 @@ impl Watch {
             record(&mut |sink: &mut S| {
                 self.look(sink);
                 let now = self.clock.now();
-                self.alive_at.set(now);
                 // Every tick that a stall swallowed would have been late too: enter them, as the
                 // corrected latency of any other operation.
                 loop {

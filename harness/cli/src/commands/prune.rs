@@ -56,8 +56,8 @@ fn say(prune: &args::Prune, pruned: &Pruned) -> Result<(), Failure> {
         println!("{}", serde_json::to_string(pruned).context("cannot print what was done")?);
         return Ok(());
     }
-    let removed = if prune.dry_run { "would remove" } else { "removed" };
-    pruned.removed.iter().for_each(|name| println!("{removed} {name}"));
+    let removed = if prune.dry_run { "would be removed" } else { "removed" };
+    pruned.removed.iter().for_each(|name| println!("{name} {removed}"));
     pruned.cited.iter().for_each(|name| println!("kept {name}: a stage report cites it"));
     pruned.still_running.iter().for_each(|name| println!("kept {name}: it is still running"));
     println!(

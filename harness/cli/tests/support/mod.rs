@@ -212,6 +212,16 @@ impl Running {
         });
     }
 
+    /// Lets so many seconds of the run pass.
+    pub fn wait_for_seconds(&self, seconds: u64) {
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+
+    /// Where its evidence is.
+    pub fn bundle(&self) -> Option<PathBuf> {
+        only_folder(self.out_dir.path())
+    }
+
     /// Waits until a fault was due.
     pub fn wait_for_fault(&mut self) {
         self.wait_for("the fault", |event| event["event"] == "fault_due");
@@ -249,7 +259,7 @@ fn only_folder(dir: &Path) -> Option<PathBuf> {
 }
 
 /// The files of a folder, those of its folders included, by their path in it.
-fn read_folder(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn read_folder(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(dir).expect("can be listed").flatten() {
         let name = entry.file_name().into_string().expect("a name in UTF-8");

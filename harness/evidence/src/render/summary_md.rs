@@ -37,7 +37,11 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
         report.scenario.profile.as_ref().map(|p| format!(", profile {p}")).unwrap_or_default(),
         report.started_at,
         report.duration_s,
-        if report.interrupted { ", **interrupted**" } else { "" },
+        match (report.finished, report.interrupted) {
+            (false, _) => ", **unfinished**",
+            (true, true) => ", **interrupted**",
+            (true, false) => "",
+        },
         report.target.url,
         report.target.kind,
         if report.target.defects.is_empty() {
@@ -197,7 +201,7 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(
         out,
         "\n## Generator\n\n{} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-         descriptors, {} MiB resident at the peak. Published {} of {} planned; {} records dropped.",
+         descriptors, {} MiB resident at the peak. Published {} of {} planned; {} records dropped.\n\n{}.",
         generator.worker_threads,
         generator.cpu_cores,
         generator.hottest_thread * 100.0,
@@ -207,6 +211,7 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
         count(generator.publishes_begun),
         count(generator.publishes_planned),
         count(generator.dropped_records),
+        terminal::fitness(generator),
     )?;
     for finding in &report.findings {
         writeln!(

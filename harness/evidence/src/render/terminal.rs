@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use khala_plan::metric::{MetricId, MetricKind};
 
 use super::units::{count, duration, duration_or_dash};
+use crate::facts::Generator;
 use crate::judge::{Decision, GateVerdict, ObjectiveVerdict, Verdict};
 use crate::report::{MetricLine, RunReport};
 
@@ -72,7 +73,11 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
             report.scenario.name,
             report.scenario.seed,
             report.duration_s,
-            if report.interrupted { "  INTERRUPTED" } else { "" },
+            match (report.finished, report.interrupted) {
+                (false, _) => "  UNFINISHED",
+                (true, true) => "  INTERRUPTED",
+                (true, false) => "",
+            },
         ),
     );
     for reason in report.reasons.iter().take(REASONS_SHOWN) {
@@ -307,6 +312,28 @@ fn latencies(out: &mut String, report: &RunReport) {
     }
 }
 
+/// How fit the generator was, in a line.
+pub(super) fn fitness(generator: &Generator) -> String {
+    let stalled: u64 = generator.stalls.iter().map(|stall| stall.to - stall.from).sum();
+    let stalls = match generator.stalls.len() {
+        0 => "never stood still".to_owned(),
+        stalls => format!("{stalls} stalls, {} of threads' time", duration(stalled)),
+    };
+    let exhausted: Vec<_> = generator
+        .exhausted
+        .iter()
+        .map(|(resource, times)| format!(", out of {resource} {} times", count(*times)))
+        .collect();
+    format!(
+        "timers late by {} at p99, {} at most; a thread waited for a core {:.0} % of the time; \
+         {stalls}{}",
+        duration_or_dash(generator.lag_p99_us),
+        duration(generator.lag_max_us),
+        generator.waited_for_core * 100.0,
+        exhausted.concat(),
+    )
+}
+
 fn generator(out: &mut String, report: &RunReport) {
     let generator = &report.generator;
     line(
@@ -325,6 +352,7 @@ fn generator(out: &mut String, report: &RunReport) {
             generator.dropped_records,
         ),
     );
+    line(out, format_args!("  {}", fitness(generator)));
     for finding in &report.findings {
         line(
             out,

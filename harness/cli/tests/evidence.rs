@@ -1,0 +1,231 @@
+//! Evidence that survives: a killed run, a bundle made again, other gates, changed files, old runs.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use support::processes::{is_gone_soon, reference_of};
+use support::{Ended, Harness, exit, number, read_folder, reasons};
+use tempfile::TempDir;
+
+/// What is not made from the rest of a bundle.
+fn is_source(name: &str) -> bool {
+    let files = ["events.ndjson", "schedule.ndjson", "scenario.resolved.toml"];
+    files.contains(&name) || name.starts_with("journal/") || name.starts_with("metrics/")
+}
+
+/// The bundle of an ended run, put back on disk; all of it, or its sources alone.
+fn restored(run: &Ended, sources_only: bool) -> (TempDir, PathBuf) {
+    let dir = TempDir::new().expect("a folder");
+    let name = run.bundle.as_deref().and_then(Path::file_name).expect("there was a bundle");
+    let bundle = dir.path().join(name);
+    for (name, bytes) in run.files.iter().filter(|(name, _)| !sources_only || is_source(name)) {
+        let path = bundle.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("can be made");
+        fs::write(path, bytes).expect("can be written");
+    }
+    (dir, bundle)
+}
+
+fn with_dir(command: &str, bundle: &Path) -> Harness {
+    Harness::new(command).arg(bundle.as_os_str())
+}
+
+#[test]
+fn a_killed_run_leaves_a_hold_and_the_same_one_whenever_it_is_made() {
+    let mut run = Harness::tiny().set("phase.storm.duration=60s").start();
+    run.wait_for("the proof of the fault", |event| event["event"] == "fault_proven");
+    // The journal is written each second.
+    run.wait_for_seconds(3);
+    let reference = reference_of(run.pid());
+    run.signal(Signal::KILL);
+    is_gone_soon(reference);
+    let run = run.ended();
+    assert_eq!(run.code, None, "a signal ended it");
+    assert!(!run.files.contains_key("run.json"));
+    let (_dir, bundle) = restored(&run, false);
+
+    let first = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(first.stdout.starts_with("HOLD"), "{}", first.stdout);
+    assert!(first.stdout.contains("UNFINISHED"), "{}", first.stdout);
+    let files = read_folder(&bundle);
+    let report: Value = serde_json::from_slice(&files["run.json"]).expect("JSON");
+    assert_eq!((&report["decision"], &report["finished"]), (&"HOLD".into(), &false.into()));
+    assert!(reasons(&report).contains("did not finish"), "{}", reasons(&report));
+    assert!(number(&report, "/oracle/deliveries") > 0, "what was seen until then is in it");
+    assert!(number(&report, "/faults/0/effective") > 0, "so is what was proven until then");
+    assert!(number(&report, "/generator/memory_peak_mib") > 0);
+    for name in ["summary.md", "junit.xml", "latency.hlog", "timeseries.csv", "manifest.json"] {
+        assert!(!files[name].is_empty(), "{name} is empty");
+    }
+
+    with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(read_folder(&bundle) == files, "made twice, it is the same to the byte");
+    with_dir("verify", &bundle).ended_plain().exits(exit::GO);
+}
+
+#[test]
+fn everything_but_the_sources_can_be_made_again_to_the_byte() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = restored(&run, true);
+    let made = with_dir("report", &bundle).ended_plain().exits(exit::GO);
+    let files = read_folder(&bundle);
+    let (names, made_names) = (run.names(), files.keys().collect::<Vec<_>>());
+    assert_eq!(names, made_names);
+    for (name, bytes) in &files {
+        assert!(*bytes == run.files[name], "{name} is another one");
+    }
+    // What people read is the same as well, but for the path.
+    let summary = |text: &str| text.rsplit_once("\n\n").map(|(head, _)| head.to_owned());
+    assert_eq!(summary(&made.stdout), summary(&run.stdout));
+}
+
+#[test]
+fn a_damaged_journal_is_a_hold_that_says_where() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = restored(&run, true);
+    let path = bundle.join("journal/run.journal");
+    let mut bytes = fs::read(&path).expect("can be read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).expect("can be written");
+    let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(made.stdout.contains("is damaged: its checksum does not fit"), "{}", made.stdout);
+}
+
+#[test]
+fn what_is_no_bundle_is_said_in_a_sentence_and_not_touched() {
+    let dir = TempDir::new().expect("a folder");
+    for command in ["report", "verify"] {
+        let ended = with_dir(command, dir.path()).ended_plain().exits(exit::SETUP);
+        assert!(ended.stderr.contains("it has no journal/run.journal"), "{}", ended.stderr);
+        let missing = dir.path().join("missing");
+        with_dir(command, &missing).ended_plain().exits(exit::SETUP);
+        assert!(!missing.exists());
+    }
+    assert_eq!(read_folder(dir.path()).len(), 0);
+}
+
+#[test]
+fn a_run_that_goes_on_is_not_reported_on() {
+    let mut run = Harness::tiny().start();
+    run.wait_for_phase("steady");
+    let bundle = run.bundle().expect("the bundle is there");
+    let refused = with_dir("report", &bundle).ended_plain().exits(exit::SETUP);
+    assert!(refused.stderr.contains("still going on"), "{}", refused.stderr);
+    run.ended().exits(exit::GO);
+}
+
+const IMPOSSIBLE: &str = r#"
+[[gate]]
+name = "reconnect"
+[[gate.objective]]
+metric = "time_to_recovered"
+during = ["storm"]
+require = "p(50) < 200ms"
+"#;
+
+#[test]
+fn a_run_is_judged_by_other_gates_without_being_run_again() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (dir, bundle) = restored(&run, false);
+    let before = read_folder(&bundle);
+    let gates = dir.path().join("gates.toml");
+    let score = || with_dir("score", &bundle).arg("--gates").arg(gates.as_os_str());
+
+    fs::write(&gates, IMPOSSIBLE).expect("can be written");
+    let scored = score().arg("--json").ended_plain().exits(exit::NO_GO);
+    let report: Value = serde_json::from_str(&scored.stdout).expect("JSON");
+    assert_eq!(report["decision"], "NO-GO");
+    assert_eq!(report["gates"].as_array().map(Vec::len), Some(2), "the new one and the oracle's");
+
+    fs::write(&gates, IMPOSSIBLE.replace("200ms", "60s")).expect("can be written");
+    score().ended_plain().exits(exit::GO);
+
+    fs::write(&gates, IMPOSSIBLE.replace("storm", "strom")).expect("can be written");
+    let refused = score().ended_plain().exits(exit::INVALID_SCENARIO);
+    assert!(refused.stderr.contains("gates.toml"), "{}", refused.stderr);
+    assert!(read_folder(&bundle) == before, "nothing in the bundle was changed");
+}
+
+#[test]
+fn whatever_was_changed_is_found() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = restored(&run, false);
+    let verified = |code: i32| with_dir("verify", &bundle).ended_plain().exits(code).stdout;
+    verified(exit::GO);
+
+    let run_json = fs::read_to_string(bundle.join("run.json")).expect("can be read");
+    let forged = run_json.replace(r#""decision":"GO""#, r#""decision":"NO-GO""#);
+    assert_ne!(forged, run_json);
+    fs::write(bundle.join("run.json"), forged).expect("can be written");
+    fs::remove_file(bundle.join("summary.md")).expect("can be removed");
+    fs::write(bundle.join("notes.txt"), "mine").expect("can be written");
+    let found = verified(exit::HOLD);
+    for problem in [
+        "run.json is not what was written",
+        "run.json says NO-GO, the sources say GO",
+        "summary.md is missing",
+        "notes.txt was not there when the run ended",
+    ] {
+        assert!(found.contains(problem), "{found}");
+    }
+
+    let toml = bundle.join("scenario.resolved.toml");
+    let changed = fs::read_to_string(&toml).expect("can be read").replace("seed = ", "seed = 1");
+    fs::write(&toml, changed).expect("can be written");
+    let refused = with_dir("verify", &bundle).ended_plain().exits(exit::SETUP);
+    assert!(refused.stderr.contains("is not the schedule of"), "{}", refused.stderr);
+}
+
+#[test]
+fn old_runs_go_and_those_that_a_stage_report_cites_stay() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let dir = TempDir::new().expect("a folder");
+    let (runs, stages) = (dir.path().join("runs"), dir.path().join("stages"));
+    let names = ["20260101T000000Z-a-1", "20260102T000000Z-b-2", "20260103T000000Z-c-3"];
+    for name in names {
+        let journal = runs.join(name).join("journal");
+        fs::create_dir_all(&journal).expect("can be made");
+        fs::write(journal.join("run.journal"), run.file("journal/run.journal")).expect("written");
+    }
+    fs::create_dir_all(runs.join("not-a-run")).expect("can be made");
+    fs::create_dir_all(&stages).expect("can be made");
+    fs::write(stages.join("stage-1.md"), format!("see reports/runs/{}/run.json", names[0]))
+        .expect("can be written");
+    let prune = |keep: &str| {
+        Harness::new("prune")
+            .arg("--keep")
+            .arg(keep)
+            .arg("--runs-dir")
+            .arg(runs.as_os_str())
+            .arg("--stage-dir")
+            .arg(stages.as_os_str())
+    };
+    let there = || names.map(|name| runs.join(name).exists());
+
+    let dry = prune("1").arg("--dry-run").ended_plain().exits(exit::GO);
+    assert!(dry.stdout.contains(&format!("{} would be removed", names[1])), "{}", dry.stdout);
+    assert_eq!(there(), [true, true, true]);
+    let pruned = prune("1").ended_plain().exits(exit::GO);
+    assert!(pruned.stdout.contains("a stage report cites it"), "{}", pruned.stdout);
+    assert_eq!(there(), [true, false, true]);
+    assert!(runs.join("not-a-run").exists(), "what is no run is not touched");
+    prune("0").ended_plain().exits(exit::GO);
+    assert_eq!(there(), [true, false, false]);
+}
+
+#[test]
+fn a_small_journal_is_written_less_often_and_loses_no_sample() {
+    let run = Harness::tiny().arg("--bundle-max").arg("8KiB").ended().exits(exit::GO);
+    let report = run.report();
+    let findings = report["findings"].as_array().expect("findings");
+    assert!(findings.iter().any(|f| f["name"] == "journal_thinned"), "{findings:?}");
+    let whole = Harness::tiny().ended().exits(exit::GO).report();
+    // Of states, versions may be skipped; of a stream every event counts.
+    let applied = |report: &Value| number(report, "/oracle/applied/runtime.codex_worker_events");
+    assert_eq!(applied(&report), applied(&whole), "the same seed, the same events");
+}
