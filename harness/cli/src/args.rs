@@ -33,6 +33,8 @@ pub enum Command {
     Score(Score),
     /// Check a run's files against their digests, and its verdict against its sources.
     Verify(Verify),
+    /// Tell what befell one client of a run, with its last frames.
+    Explain(Explain),
     /// Remove old runs, but for the latest and those that a stage report cites.
     Prune(Prune),
     /// Check a scenario and print the resolved plan; nothing is sent.
@@ -112,6 +114,18 @@ pub struct Verify {
     /// Folder of the run; nothing in it is changed.
     pub dir: PathBuf,
     /// Print what was found as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `explain`
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// Folder of the run; nothing in it is changed.
+    pub dir: PathBuf,
+    /// Number of the client, as violations name it.
+    pub client: u32,
+    /// Print the story as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -17,6 +17,7 @@ use khala_evidence::journal::{Begin, Entries, Entry, JournalError};
 use khala_evidence::judge::{self, Case};
 use khala_evidence::oracle::End;
 use khala_evidence::report::RunReport;
+use khala_evidence::shard::client::Client;
 use khala_evidence::{Context, Settled, Shard, render, unfinished};
 use khala_plan::{Options, Plan, Schedule, Sources};
 
@@ -46,6 +47,17 @@ pub struct Evidence {
     pub facts: RunFacts,
     /// What was seen.
     pub settled: Settled,
+    /// The client that was asked for, as it left the run.
+    pub client: Option<Client>,
+}
+
+/// What to do with a bundle's sources beside reading them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// Write `latency.hlog` on the way.
+    pub hlog: bool,
+    /// Keep the state of this client.
+    pub client: Option<u32>,
 }
 
 /// What is no bundle, or not a whole one.
@@ -55,16 +67,16 @@ fn not_a_bundle(dir: &Path, why: impl std::fmt::Display) -> Failure {
 }
 
 impl Evidence {
-    /// Reads a bundle's sources, and writes its `latency.hlog` on the way if `hlog` says so.
+    /// Reads a bundle's sources.
     ///
     /// # Errors
     /// When it is none, or its plan cannot be read.
-    pub fn read(dir: &Path, hlog: bool) -> Result<Self, Failure> {
+    pub fn read(dir: &Path, reading: Reading) -> Result<Self, Failure> {
         let begin = begin(dir)?;
         let (plan, schedule) = plan(dir, begin.profile.as_deref(), None)?;
         let context = Arc::new(Context::of(&plan, &schedule));
         let mut shard = Shard::new(context);
-        let mut log = if hlog { Some(open_hlog(dir, &begin, &schedule)?) } else { None };
+        let mut log = if reading.hlog { Some(open_hlog(dir, &begin, &schedule)?) } else { None };
         let mut end = None;
         let mut last_second = 0;
         let mut why = "its journal has no end; it was killed, or the machine went down".to_owned();
@@ -99,8 +111,9 @@ impl Evidence {
         });
         let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
         let end = End { at: facts.duration_us, drained: facts.drained };
+        let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
         let settled = shard.settle(&published_on, end);
-        Ok(Self { dir: dir.to_owned(), begin, plan, schedule, facts, settled })
+        Ok(Self { dir: dir.to_owned(), begin, plan, schedule, facts, settled, client })
     }
 
     /// The report.

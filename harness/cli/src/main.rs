@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         args::Command::Report(report) => commands::report::run(&report),
         args::Command::Score(score) => commands::score::run(&score),
         args::Command::Verify(verify) => commands::verify::run(&verify),
+        args::Command::Explain(explain) => commands::explain::run(&explain),
         args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),

@@ -204,6 +204,19 @@ pub enum Record {
         /// When it was seen alive again.
         to: Micros,
     },
+    /// A text frame went over a client's socket.
+    Frame {
+        /// The client.
+        client: u32,
+        /// When it was read, or was about to be sent.
+        at: Micros,
+        /// Whether the client sent it.
+        sent: bool,
+        /// Its length, in bytes.
+        bytes: u64,
+        /// Its beginning and its end.
+        excerpt: Box<str>,
+    },
     /// The generator looked at itself.
     Probe(Probe),
     /// Records that a full recorder had to drop.
@@ -211,6 +224,69 @@ pub enum Record {
         /// How many.
         count: u64,
     },
+}
+
+impl Record {
+    /// The client that it is about, if it is about one.
+    #[must_use]
+    pub fn client(&self) -> Option<u32> {
+        match self {
+            Self::Op(Op { client, .. })
+            | Self::Delivered(Delivery { client, .. })
+            | Self::ConnectBegun { client, .. }
+            | Self::Connected { client, .. }
+            | Self::SubscribeSent { client, .. }
+            | Self::SubscribeOk { client, .. }
+            | Self::SubscribeStale { client, .. }
+            | Self::SnapshotTaken { client, .. }
+            | Self::Unsubscribed { client, .. }
+            | Self::PushesCompared { client, .. }
+            | Self::SlowConsumer { client, .. }
+            | Self::SlowBegan { client, .. }
+            | Self::SlowEnded { client, .. }
+            | Self::Offline { client, .. }
+            | Self::Retired { client, .. }
+            | Self::Frame { client, .. } => Some(*client),
+            Self::Window { .. }
+            | Self::Finding { .. }
+            | Self::Published(_)
+            | Self::SchedulerLag { .. }
+            | Self::Stall { .. }
+            | Self::Probe(_)
+            | Self::Dropped { .. } => None,
+        }
+    }
+}
+
+impl Record {
+    /// When it was: of what took time, its end.
+    #[must_use]
+    pub fn at(&self) -> Micros {
+        match self {
+            Self::Op(op) => op.done,
+            Self::Delivered(delivery) => delivery.at,
+            Self::Published(published) => published.done,
+            Self::Probe(probe) => probe.at,
+            Self::SnapshotTaken { done: at, .. }
+            | Self::Window { answered: at, .. }
+            | Self::Stall { to: at, .. }
+            | Self::ConnectBegun { at, .. }
+            | Self::Connected { at, .. }
+            | Self::SubscribeSent { at, .. }
+            | Self::SubscribeOk { at, .. }
+            | Self::SubscribeStale { at, .. }
+            | Self::Unsubscribed { at, .. }
+            | Self::PushesCompared { at, .. }
+            | Self::SlowConsumer { at, .. }
+            | Self::SlowBegan { at, .. }
+            | Self::SlowEnded { at, .. }
+            | Self::Offline { at, .. }
+            | Self::Retired { at, .. }
+            | Self::Frame { at, .. }
+            | Self::SchedulerLag { at, .. } => *at,
+            Self::Finding { .. } | Self::Dropped { .. } => 0,
+        }
+    }
 }
 
 /// What a generator can run out of.

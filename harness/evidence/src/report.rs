@@ -14,6 +14,7 @@ use crate::judge::{Case, Decision, GateVerdict, RunVerdict, Verdict};
 use crate::oracle::{Rule, Violation};
 use crate::record::Micros;
 use crate::shard::exposure::Exposure;
+use crate::shard::flight::Stories;
 use crate::shard::metrics::Distribution;
 use crate::shard::probes::ProbeSecond;
 
@@ -68,6 +69,8 @@ pub struct RunReport {
     pub metrics: Vec<MetricLine>,
     /// What happened in each second.
     pub series: Vec<Second>,
+    /// The last frames of clients for which a rule was broken.
+    pub stories: Stories,
 }
 
 /// What made the report.
@@ -331,6 +334,7 @@ impl RunReport {
             target: facts.target.clone(),
             metrics: metric_lines(case),
             series,
+            stories: settled.stories.clone(),
         }
     }
 

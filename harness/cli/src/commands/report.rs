@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::bundle::Lock;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::show::show;
 
@@ -15,7 +15,7 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
         let message = format!("{}: the run is still going on; wait for its end", dir.display());
         Failure::new(Exit::Setup, message)
     })?;
-    let made = Evidence::read(dir, true)?.derive()?;
+    let made = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
     show(&made, report.json)?;
     if report.json {
         eprintln!("{}", dir.display());

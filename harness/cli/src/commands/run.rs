@@ -9,7 +9,7 @@ use khala_evidence::journal::Begin;
 use khala_plan::{Plan, Schedule};
 
 use crate::bundle::{self, Bundle};
-use crate::evidence::{self, Evidence};
+use crate::evidence::{self, Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::journal::{Journal, Journalled};
 use crate::live::Live;
@@ -32,7 +32,7 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         }
         return Err(failure);
     }
-    let report = Evidence::read(&dir, true)?.derive()?;
+    let report = Evidence::read(&dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
     drop(bundle);
     show(&report, run.json)?;
     if run.json {

@@ -7,7 +7,7 @@ use khala_evidence::report::RunReport;
 use serde::Serialize;
 
 use crate::args;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::manifest::{self, Manifest};
 
@@ -25,7 +25,7 @@ struct Found {
 /// Verifies a bundle.
 pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
     let dir = &verify.dir;
-    let evidence = Evidence::read(dir, false)?;
+    let evidence = Evidence::read(dir, Reading::default())?;
     let report = evidence.report();
     let mut found =
         Found { unchanged: 0, problems: Vec::new(), decision: report.decision.to_string() };

@@ -37,6 +37,11 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a half-open socket is kept from closing: longer than any idle time-out of the contract.
 const BURIED_FOR: Duration = Duration::from_secs(90);
 
+/// Bytes remembered of a frame's beginning.
+const EXCERPT_HEAD: usize = 160;
+/// And of its end.
+const EXCERPT_TAIL: usize = 80;
+
 /// What a thread's clients share.
 pub struct Surroundings<S> {
     /// The run's clock.
@@ -251,6 +256,13 @@ impl<S: Sink> Driver<S> {
         }
     }
 
+    /// A frame for the flight recorder.
+    fn remember(&self, at: Micros, sent: bool, text: &str) {
+        let (client, bytes, excerpt) = (self.client, text.len() as u64, excerpt(text));
+        self.around
+            .with(|world| world.sink.record(Record::Frame { client, at, sent, bytes, excerpt }));
+    }
+
     /// Takes snapshots of stale topics, one after another, as the real clients do.
     async fn bootstrap(&mut self, topics: Vec<TopicId>) -> Action {
         let around = Rc::clone(&self.around);
@@ -382,6 +394,7 @@ impl<S: Sink> Driver<S> {
                     continue;
                 }
                 Action::Send(text) => {
+                    self.remember(clock.now(), true, &text);
                     // Bounded: a target that does not read for this long is gone.
                     let sent = tokio::time::timeout(
                         around.plan.target.request_timeout,
@@ -460,6 +473,7 @@ impl<S: Sink> Driver<S> {
                         Some(Ok(Message::Text(text))) => {
                             let read_at = socket.get_ref().read_at();
                             let read_at = read_at.map_or(now, |instant| clock.since(instant));
+                            self.remember(read_at, false, &text);
                             around.with(|world| self.machine.text(read_at, now, &text, world))
                         }
                         Some(Ok(Message::Close(frame))) => {
@@ -478,6 +492,16 @@ impl<S: Sink> Driver<S> {
             }
         }
     }
+}
+
+/// What is remembered of a frame: where it says what it is, and where batches say how far they go.
+fn excerpt(text: &str) -> Box<str> {
+    if text.len() <= EXCERPT_HEAD + EXCERPT_TAIL {
+        return text.into();
+    }
+    let head = text.floor_char_boundary(EXCERPT_HEAD);
+    let tail = text.ceil_char_boundary(text.len() - EXCERPT_TAIL);
+    format!("{} … {}", &text[..head], &text[tail..]).into()
 }
 
 fn cut(socket: Socket, style: DisconnectStyle) {

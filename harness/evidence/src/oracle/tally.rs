@@ -49,6 +49,19 @@ pub struct RuleTally {
 pub struct Tally {
     kept_max: usize,
     rules: BTreeMap<Rule, RuleTally>,
+    /// Calls of [`Tally::violate`] so far, to notice one.
+    #[serde(skip)]
+    calls: Calls,
+}
+
+/// A count that is no part of what a tally holds: two tallies with the same violations are equal.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calls(u64);
+
+impl PartialEq for Calls {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Tally {
@@ -58,6 +71,7 @@ impl Tally {
         Self {
             kept_max: kept_max as usize,
             rules: Rule::ALL.iter().map(|&rule| (rule, RuleTally::default())).collect(),
+            calls: Calls::default(),
         }
     }
 
@@ -73,12 +87,19 @@ impl Tally {
     /// Counts a violation, and `extra` more that it stands for; keeps it if it is early enough.
     pub fn violate(&mut self, violation: Violation, extra: u64) {
         let kept_max = self.kept_max;
+        self.calls.0 += 1;
         let tally = self.entry(violation.rule);
         tally.violations += 1 + extra;
         tally.kept.insert(violation);
         while tally.kept.len() > kept_max {
             tally.kept.pop_last();
         }
+    }
+
+    /// How often a rule was broken so far, to notice that it just was.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.0
     }
 
     /// Counts what follows from a violation of an earlier rule.

@@ -106,6 +106,12 @@ impl Track {
         missing
     }
 
+    /// Ranges that are missing as yet.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        self.missing.len()
+    }
+
     fn remember_lost(&mut self, ranges: &[Missing]) {
         self.lost.extend_from_slice(ranges);
         let excess = self.lost.len().saturating_sub(LOST_MAX);

@@ -4,6 +4,7 @@
 
 mod junit_xml;
 mod run_json;
+pub mod story;
 mod summary_md;
 pub mod terminal;
 mod timeseries_csv;

@@ -8,6 +8,7 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use super::exposure::Marks;
+use super::flight::{Flight, Story};
 use crate::oracle::baseline::Baseline;
 use crate::oracle::cursors::Cursors;
 use crate::oracle::late_publish::Together;
@@ -74,6 +75,12 @@ pub struct Client {
     pub seen_before: bool,
     /// When the harness took it out of the run.
     pub retired_at: Option<Micros>,
+    /// Its last frames, and what last befell it.
+    pub flight: Flight,
+    /// The same as it was when something first seemed to be missing.
+    pub suspicion: Option<Box<Story>>,
+    /// Whether its story was kept: a rule was broken for it before.
+    pub told: bool,
 }
 
 impl Client {
@@ -105,6 +112,15 @@ impl Client {
                 || cursor.is_none() && self.cursors.was_refused(topic),
         };
         self.baselines.insert(topic, baseline);
+    }
+
+    /// Its story if a rule is broken for it now: from when it first seemed so.
+    #[must_use]
+    pub fn story(&self, at_us: Micros) -> Story {
+        match &self.suspicion {
+            Some(story) => Story::clone(story),
+            None => Story { at_us, flight: self.flight.clone() },
+        }
     }
 
     /// Whether it must have got everything by the end of the run: live, and not kept from reading.

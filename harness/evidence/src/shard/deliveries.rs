@@ -3,6 +3,7 @@
 use khala_plan::metric::MetricId;
 use khala_wire::TopicKind;
 
+use super::flight::Story;
 use super::{Shard, Times, never_recovered};
 use crate::oracle::ledger::Manner;
 use crate::oracle::track::Step;
@@ -26,7 +27,12 @@ impl Shard {
             self.flow.ledger.deliver(delivery);
             return;
         }
+        let missing_before = track.missing();
         let (step, overflow) = track.deliver(topic.kind(), seq, at);
+        if track.missing() > missing_before && life.suspicion.is_none() {
+            let flight = life.flight.clone();
+            life.suspicion = Some(Box::new(Story { at_us: at, flight }));
+        }
         let epoch = track.epoch;
         nonmonotonic::on_step(step, delivery, track, tally);
         let on_stream = topic.kind() == TopicKind::Stream;

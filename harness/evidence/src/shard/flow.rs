@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Totals;
 use super::exposure::Exposure;
 use super::findings::Findings;
+use super::flight::Stories;
 use super::metrics::Metrics;
 use super::probes::Probes;
 use super::series::Series;
@@ -36,6 +37,7 @@ pub struct Flow {
     pub(super) probes: Probes,
     #[serde(with = "crate::pairs")]
     pub(super) exhausted: BTreeMap<Resource, u64>,
+    pub(super) stories: Stories,
 }
 
 impl Flow {
@@ -54,6 +56,7 @@ impl Flow {
             stalls: Stalls::default(),
             probes: Probes::default(),
             exhausted: BTreeMap::new(),
+            stories: Stories::default(),
         }
     }
 
@@ -72,6 +75,7 @@ impl Flow {
         self.findings.merge(other.findings);
         self.stalls.merge(&other.stalls);
         self.probes.merge(&other.probes);
+        self.stories.merge(other.stories);
         for (resource, times) in other.exhausted {
             *self.exhausted.entry(resource).or_default() += times;
         }

@@ -11,6 +11,7 @@ pub mod client;
 mod deliveries;
 pub mod exposure;
 pub mod findings;
+pub mod flight;
 mod flow;
 pub mod metrics;
 mod operations;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use self::client::{Client, Cut};
 use self::exposure::Exposure;
+use self::flight::{Frame, Stories};
 pub use self::flow::Flow;
 use self::metrics::{Key, Metrics};
 use self::probes::Probes;
@@ -119,6 +121,8 @@ pub struct Settled {
     pub probes: Probes,
     /// Operations that could not be tried, by what the generator had run out of.
     pub exhausted: BTreeMap<Resource, u64>,
+    /// The last frames of clients for which a rule was broken.
+    pub stories: Stories,
 }
 
 impl Shard {
@@ -225,6 +229,21 @@ fn never_recovered(context: &Context, metrics: &mut Metrics, client: u32, cut: C
 
 impl Sink for Shard {
     fn record(&mut self, record: Record) {
+        let Some(client) = record.client() else { return self.enter(record) };
+        let at_us = record.at();
+        self.clients.entry(client).or_default().flight.happened(&record);
+        let broken_before = self.flow.tally.calls();
+        self.enter(record);
+        let Some(life) = self.clients.get_mut(&client) else { return };
+        if self.flow.tally.calls() > broken_before && !life.told {
+            life.told = true;
+            self.flow.stories.keep(client, life.story(at_us));
+        }
+    }
+}
+
+impl Shard {
+    fn enter(&mut self, record: Record) {
         match record {
             Record::Op(op) => self.op(op),
             Record::ConnectBegun { client, at, attempt: _ } => self.connect_begun(client, at),
@@ -276,6 +295,10 @@ impl Sink for Shard {
                 self.flow.probes.lag(at, lag_us);
             }
             Record::Stall { from, to } => self.stalls.add(Stall { from, to }),
+            Record::Frame { client, at, sent, bytes, excerpt } => {
+                let frame = Frame { at_us: at, sent, bytes, excerpt };
+                self.clients.entry(client).or_default().flight.frame(frame);
+            }
             Record::Probe(probe) => self.flow.probes.add(&probe),
             Record::Finding { name, message } => self.flow.findings.add(name, message, 1),
             Record::Dropped { count } => self.flow.totals.dropped += count,

@@ -80,6 +80,15 @@ impl Shard {
         });
         let versions = Versions::of(&flow.ledger);
         state_stale::settle(&flow.ledger, &versions, published_on, holders, end, &mut flow.tally);
+        // What was only found now has the client's last frames for its story.
+        for violation in flow.tally.kept() {
+            if let Some((client, life)) =
+                violation.client.and_then(|client| Some((client, settled_clients.get(&client)?)))
+                && !life.told
+            {
+                flow.stories.keep(client, life.story(end.at));
+            }
+        }
         Settled {
             clients: settled_clients.len() as u64,
             clients_live_at_end,
@@ -96,6 +105,7 @@ impl Shard {
             stalls,
             probes: flow.probes,
             exhausted: flow.exhausted,
+            stories: flow.stories,
         }
     }
 }

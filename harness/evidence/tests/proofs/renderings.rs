@@ -92,6 +92,7 @@ fn the_terminal_says_the_verdict_first() {
 
     Generator
       2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB; published 10 of 10 planned, 0 records dropped
+      timers late by – at p99, 50 µs at most; a thread waited for a core 1 % of the time; never stood still
       finding unknown_event: event `x` | channel `y` (1×)
     "#);
 }
@@ -175,6 +176,8 @@ fn the_summary_reads_well() {
 
     2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB resident at the peak. Published 10 of 10 planned; 0 records dropped.
 
+    timers late by – at p99, 50 µs at most; a thread waited for a core 1 % of the time; never stood still.
+
     Finding `unknown_event` (1×): event `x` \| channel `y`
     "#);
 }
@@ -182,14 +185,14 @@ fn the_summary_reads_well() {
 #[test]
 fn the_time_series_has_a_row_for_each_second() {
     insta::assert_snapshot!(text("timeseries.csv", &small()), @r#"
-    second,phase,open,connects,connected,disconnected,converged,deliveries,published,errors,delivery_p50_us,delivery_max_us
-    0,ramp,8,8,8,0,8,32,0,0,,
-    1,steady,8,0,0,0,0,16,2,0,130,210
-    2,steady,8,0,0,0,0,15,2,0,150,210
-    3,storm,8,0,0,0,0,16,2,0,130,210
-    4,storm,0,0,0,8,0,0,2,0,,
-    5,storm,8,8,8,0,8,32,2,0,130,210
-    6,drain,0,0,0,8,0,0,0,0,,
+    second,phase,open,connects,connected,disconnected,converged,deliveries,published,errors,delivery_p50_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us
+    0,ramp,8,8,8,0,8,32,0,0,,,0,0,0,0,50
+    1,steady,8,0,0,0,0,16,2,0,130,210,250000,10000,65536,100,50
+    2,steady,8,0,0,0,0,15,2,0,150,210,0,0,0,0,50
+    3,storm,8,0,0,0,0,16,2,0,130,210,0,0,0,0,50
+    4,storm,0,0,0,8,0,0,2,0,,,0,0,0,0,50
+    5,storm,8,8,8,0,8,32,2,0,130,210,0,0,0,0,50
+    6,drain,0,0,0,8,0,0,0,0,,,0,0,0,0,0
     "#);
 }
 

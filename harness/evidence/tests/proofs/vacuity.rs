@@ -165,7 +165,7 @@ fn a_run_that_was_cut_short_or_lost_its_target_or_its_records_is_held() {
     };
     held(|trial| trial.facts.interrupted = true, "interrupted before its end");
     held(|trial| trial.facts.target.lost = Some("it exited".into()), "unasked: it exited");
-    held(|trial| trial.facts.generator.dropped_records = 1, "1 records were dropped");
+    held(|trial| trial.records.push(Record::Dropped { count: 1 }), "1 records were dropped");
     held(|trial| trial.facts.generator.lost_threads = 1, "1 threads of the generator ended");
     held(|trial| trial.facts.generator.publishes_begun -= 1, "began 71 of 72 planned publishes");
 }

@@ -7,7 +7,8 @@
 //! | `time_to_recovered`, `reconnect_attempts`, `unrecovered_clients` | each planned cut of a client |
 //! | `resume_to_live`, `replay_lag` | each return of a client that was cut |
 //! | `snapshot` | each return with a cursor that is stale by plan, and topic with a snapshot |
-//! | `delivery`, `violations` | each publish, subscriber and topic that it feeds; states may skip versions, so theirs is the most there can be |
+//! | `delivery` | each publish, and subscriber of the stream that it feeds |
+//! | `violations` | each publish, subscriber and topic that it feeds; states may skip versions, so theirs is the most there can be |
 //! | `bystander_ratio` | the same, for clients that no slow reader fault hits: the fewer of those during and against |
 //! | `heartbeat_rtt` | each heartbeat interval of each client |
 //! | `publish`, `publish_errors` | each publish |
@@ -18,6 +19,7 @@
 
 use std::collections::BTreeSet;
 
+use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
 use crate::metric::MetricId;
@@ -153,11 +155,11 @@ impl<'a> Scope<'a> {
             }
             MetricId::ResumeToLive | MetricId::ReplayLag => Expected::Samples(sum(&self.returns)),
             MetricId::Snapshot => Expected::Samples(sum(&self.snapshots)),
-            MetricId::Delivery | MetricId::Violations => {
-                Expected::Samples(self.deliveries(&cohorts, |_| 0))
-            }
+            MetricId::Violations => Expected::Samples(self.deliveries(&cohorts, |_| true, |_| 0)),
+            MetricId::Delivery => Expected::Samples(self.deliveries(&cohorts, is_stream, |_| 0)),
             MetricId::BystanderRatio => {
-                Expected::Samples(self.deliveries(&cohorts, |cohort| self.slow[cohort]))
+                let slow = |cohort: usize| self.slow[cohort];
+                Expected::Samples(self.deliveries(&cohorts, is_stream, slow))
             }
             MetricId::HeartbeatRtt => Expected::Samples(self.heartbeats(&cohorts)),
             MetricId::Publish | MetricId::PublishErrors => {
@@ -171,13 +173,19 @@ impl<'a> Scope<'a> {
     }
 
     /// Deliveries to the clients of some cohorts, but for those that `without` counts.
-    fn deliveries(&self, cohorts: &[usize], without: impl Fn(usize) -> u64) -> f64 {
+    fn deliveries(
+        &self,
+        cohorts: &[usize],
+        of: impl Fn(&TopicId) -> bool,
+        without: impl Fn(usize) -> u64,
+    ) -> f64 {
         let mut deliveries = 0.0;
         for (load, publishes) in self.plan.loads.iter().zip(&self.publishes) {
             let fed = load.command.topics();
             for index in cohorts {
                 let cohort = &self.plan.fleet.cohorts[*index];
-                let topics = cohort.topics.iter().filter(|topic| fed.contains(topic)).count();
+                let topics = cohort.topics.iter().filter(|topic| fed.contains(topic) && of(topic));
+                let topics = topics.count();
                 let clients = u64::from(cohort.clients).saturating_sub(without(*index));
                 deliveries += (*publishes * clients * topics as u64) as f64;
             }
@@ -194,6 +202,11 @@ impl<'a> Scope<'a> {
         };
         cohorts.iter().map(|index| of_cohort(&self.plan.fleet.cohorts[*index])).sum()
     }
+}
+
+/// Only an event of a stream says when it was published; of a state, versions may be skipped.
+fn is_stream(topic: &TopicId) -> bool {
+    topic.kind() == TopicKind::Stream
 }
 
 /// When the clients of a fault that cuts them off may come back, their back-off aside; `None` for a

@@ -3,6 +3,7 @@
 use khala_evidence::facts::RunFacts;
 use khala_evidence::judge::{Case, ObjectiveVerdict, RunVerdict, judge};
 use khala_evidence::oracle::End;
+use khala_evidence::record::Probe;
 use khala_evidence::report::RunReport;
 use khala_evidence::{Record, Settled};
 use khala_plan::Schedule;
@@ -131,5 +132,15 @@ fn play(planned: &Planned) -> World {
     world.advance(drain);
     world.drain(false);
     world.retire();
+    world.records.push(Record::Probe(Probe {
+        at: 1_000_000,
+        wall_us: 1_000_000,
+        cpu_us: 250_000,
+        hottest_us: 120_000,
+        waited_us: 10_000,
+        descriptors: 100,
+        memory_kib: 64 * 1024,
+        backlog_bytes: 0,
+    }));
     world
 }

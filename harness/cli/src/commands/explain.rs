@@ -1,0 +1,28 @@
+//! `explain`: what befell one client of a run.
+
+use anyhow::Context as _;
+use khala_evidence::render::story::ClientStory;
+
+use crate::args;
+use crate::evidence::{Evidence, Reading};
+use crate::exit::{Exit, Failure};
+
+/// Tells the story of a client.
+pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
+    let (dir, client) = (&explain.dir, explain.client);
+    let evidence = Evidence::read(dir, Reading { client: Some(client), ..Reading::default() })?;
+    let report = evidence.report();
+    let Evidence { plan, schedule, .. } = &evidence;
+    let at_end = evidence.client.as_ref();
+    let story = ClientStory::of(plan, schedule, &report, at_end, client).ok_or_else(|| {
+        let clients = schedule.arrivals.len();
+        let known = format!("the run had {clients} clients, 0 to {}", clients.saturating_sub(1));
+        Failure::new(Exit::Setup, format!("there is no client {client}: {known}"))
+    })?;
+    if explain.json {
+        println!("{}", serde_json::to_string(&story).context("cannot print the story")?);
+    } else {
+        print!("{}", story.render());
+    }
+    Ok(Exit::Go)
+}
