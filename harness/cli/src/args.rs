@@ -31,6 +31,11 @@ pub enum Command {
     Check(Check),
     /// Start the reference runtime alone.
     Reference(Reference),
+    /// Print the JSON Schema of scenario files.
+    ///
+    /// Editors with TOML support check and complete a scenario whose first line is
+    /// `#:schema ./scenario.schema.json`.
+    Schema,
 }
 
 /// Which scenario, and what to change in it.

@@ -8,6 +8,7 @@ mod bundle;
 mod commands;
 mod exit;
 mod live;
+mod output;
 mod scenario;
 mod signals;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         args::Command::Run(run) => commands::run::run(&run),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),
+        args::Command::Schema => commands::schema::run(),
     };
     match ended {
         Ok(exit) => exit.into(),

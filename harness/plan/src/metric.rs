@@ -22,6 +22,12 @@ pub enum MetricKind {
     Ratio,
 }
 
+impl MetricKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Latency, Self::Magnitude, Self::Proportion, Self::Rate, Self::Count, Self::Ratio];
+}
+
 /// What one sample belongs to, for the design effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

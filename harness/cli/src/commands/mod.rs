@@ -3,3 +3,4 @@
 pub mod check;
 pub mod reference;
 pub mod run;
+pub mod schema;
