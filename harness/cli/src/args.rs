@@ -1,4 +1,4 @@
-//! Arguments as they are typed. Help, and later completions and the man page, come from here alone.
+//! Arguments as they are typed. Help, completions and the man pages come from here alone.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +36,10 @@ pub enum Command {
     /// Editors with TOML support check and complete a scenario whose first line is
     /// `#:schema ./scenario.schema.json`.
     Schema,
+    /// Print a completion script for a shell.
+    Completions(Completions),
+    /// Print the manual page, or write one for each command.
+    Man(Man),
 }
 
 /// Which scenario, and what to change in it.
@@ -115,6 +119,21 @@ pub struct Reference {
     /// End when standard input closes or the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,
+}
+
+/// `completions`
+#[derive(Debug, ClapArgs)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Debug, ClapArgs)]
+pub struct Man {
+    /// Write one page for each command into this folder, and print their paths.
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
 }
 
 fn topic_events(text: &str) -> Result<(TopicId, u64), String> {

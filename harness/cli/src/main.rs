@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         args::Command::Run(run) => commands::run::run(&run),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),
+        args::Command::Completions(completions) => commands::completions::run(&completions),
+        args::Command::Man(man) => commands::man::run(&man),
         args::Command::Schema => commands::schema::run(),
     };
     match ended {

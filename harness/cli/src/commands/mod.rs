@@ -1,6 +1,8 @@
 //! One file a command; each reads as its data flow.
 
 pub mod check;
+pub mod completions;
+pub mod man;
 pub mod reference;
 pub mod run;
 pub mod schema;
