@@ -31,6 +31,8 @@ pub enum Command {
     Check(Check),
     /// Start the reference runtime alone.
     Reference(Reference),
+    /// Write a first scenario to start from, explained line by line.
+    Init(Init),
     /// Print the JSON Schema of scenario files.
     ///
     /// Editors with TOML support check and complete a scenario whose first line is
@@ -119,6 +121,14 @@ pub struct Reference {
     /// End when standard input closes or the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,
+}
+
+/// `init`
+#[derive(Debug, ClapArgs)]
+pub struct Init {
+    /// Folder that gets `scenarios/first.toml`; made if it is not there.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
 }
 
 /// `completions`

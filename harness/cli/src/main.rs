@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),
         args::Command::Completions(completions) => commands::completions::run(&completions),
+        args::Command::Init(init) => commands::init::run(&init),
         args::Command::Man(man) => commands::man::run(&man),
         args::Command::Schema => commands::schema::run(),
     };

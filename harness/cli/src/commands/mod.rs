@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod init;
 pub mod man;
 pub mod reference;
 pub mod run;

@@ -21,8 +21,9 @@ fn scenarios_in(folder: &str) -> Vec<(String, String)> {
 
 #[test]
 fn shipped_scenarios_are_valid_and_name_the_schema() {
-    let shipped = scenarios_in("scenarios");
-    assert!(shipped.len() >= 6, "{}", shipped.len());
+    let mut shipped = scenarios_in("scenarios");
+    shipped.extend(scenarios_in("harness/cli/src/commands/init"));
+    assert!(shipped.len() >= 7, "{}", shipped.len());
     for (path, text) in shipped {
         assert_eq!(problems(&json(&text)), [""; 0], "{path}");
         assert_eq!(text.lines().next(), Some(DIRECTIVE), "{path}");
