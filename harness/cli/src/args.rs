@@ -33,6 +33,8 @@ pub enum Command {
     Reference(Reference),
     /// Write a first scenario to start from, explained line by line.
     Init(Init),
+    /// Print what a gate may claim, and how claims are judged (Markdown).
+    Metrics,
     /// Print the JSON Schema of scenario files.
     ///
     /// Editors with TOML support check and complete a scenario whose first line is

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         args::Command::Completions(completions) => commands::completions::run(&completions),
         args::Command::Init(init) => commands::init::run(&init),
         args::Command::Man(man) => commands::man::run(&man),
+        args::Command::Metrics => commands::metrics::run(),
         args::Command::Schema => commands::schema::run(),
     };
     match ended {

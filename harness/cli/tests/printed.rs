@@ -19,6 +19,13 @@ fn schema_prints_the_committed_schema() {
 }
 
 #[test]
+fn metrics_prints_the_committed_page() {
+    let run = Harness::new("metrics").ended_plain().exits(exit::GO);
+    assert_eq!(run.stdout, committed("harness/evidence/METRICS.md"));
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let (read, write) = std::io::pipe().expect("a pipe");
     drop(read);

@@ -7,6 +7,7 @@ pub mod context;
 pub mod facts;
 pub mod hist;
 pub mod judge;
+pub mod metrics_page;
 pub mod oracle;
 mod pairs;
 pub mod record;

@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod init;
 pub mod man;
+pub mod metrics;
 pub mod reference;
 pub mod run;
 pub mod schema;
