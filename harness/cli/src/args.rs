@@ -91,6 +91,9 @@ pub struct Check {
     /// The scenario.
     #[command(flatten)]
     pub scenario: Scenario,
+    /// Print the plan as JSON, the warnings included.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `reference`
