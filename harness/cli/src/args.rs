@@ -1,4 +1,4 @@
-//! Arguments as they are typed. Help, and later completions and the man page, come from here alone.
+//! Arguments as they are typed. Help, completions and the man pages come from here alone.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +41,19 @@ pub enum Command {
     Check(Check),
     /// Start the reference runtime alone.
     Reference(Reference),
+    /// Write a first scenario to start from, explained line by line.
+    Init(Init),
+    /// Print what a gate may claim, and how claims are judged (Markdown).
+    Metrics,
+    /// Print the JSON Schema of scenario files.
+    ///
+    /// Editors with TOML support check and complete a scenario whose first line is
+    /// `#:schema ./scenario.schema.json`.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions(Completions),
+    /// Print the manual page, or write one for each command.
+    Man(Man),
 }
 
 /// Which scenario, and what to change in it.
@@ -174,6 +187,9 @@ pub struct Check {
     /// The scenario.
     #[command(flatten)]
     pub scenario: Scenario,
+    /// Print the plan as JSON, the warnings included.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `reference`
@@ -206,6 +222,29 @@ pub struct Reference {
     /// End when standard input closes or the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,
+}
+
+/// `init`
+#[derive(Debug, ClapArgs)]
+pub struct Init {
+    /// Folder that gets `scenarios/first.toml`; made if it is not there.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+}
+
+/// `completions`
+#[derive(Debug, ClapArgs)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`
+#[derive(Debug, ClapArgs)]
+pub struct Man {
+    /// Write one page for each command into this folder, and print their paths.
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
 }
 
 fn topic_events(text: &str) -> Result<(TopicId, u64), String> {

@@ -12,6 +12,7 @@ mod host;
 mod journal;
 mod live;
 mod manifest;
+mod output;
 mod scenario;
 mod show;
 mod signals;
@@ -32,6 +33,11 @@ fn main() -> ExitCode {
         args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),
+        args::Command::Completions(completions) => commands::completions::run(&completions),
+        args::Command::Init(init) => commands::init::run(&init),
+        args::Command::Man(man) => commands::man::run(&man),
+        args::Command::Metrics => commands::metrics::run(),
+        args::Command::Schema => commands::schema::run(),
     };
     match ended {
         Ok(exit) => exit.into(),

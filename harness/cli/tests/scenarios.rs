@@ -123,6 +123,25 @@ fn check_says_which_objectives_cannot_reach_a_verdict() {
 }
 
 #[test]
+fn check_prints_json_for_machines() {
+    let tiny = || Harness::check(scenario("tiny.toml")).arg("--json");
+    let read = |run: &Ended| -> serde_json::Value {
+        serde_json::from_str(&run.stdout).expect("one document of JSON")
+    };
+    let run = tiny().ended_plain().exits(exit::GO);
+    let plan = read(&run);
+    assert_eq!((&plan["version"], &plan["scenario"]), (&1.into(), &"tiny".into()));
+    assert_eq!((&plan["clients_peak"], &plan["warnings"]), (&24.into(), &serde_json::json!([])));
+    assert_eq!(plan["timeline"][2]["faults"][0]["clients"], 24);
+    assert_eq!(run.stderr, "");
+    let run = tiny().set("fleet.clients=6").ended_plain().exits(exit::GO);
+    assert!(run.stderr.contains("cannot reach a verdict"), "{}", run.stderr);
+    assert!(read(&run)["warnings"][0]["what"].is_string(), "{}", run.stdout);
+    let run = tiny().set("fleet.clients=0").ended_plain().exits(exit::INVALID_SCENARIO);
+    assert_eq!(run.stdout, "", "what is wrong is no plan");
+}
+
+#[test]
 fn every_shipped_scenario_and_its_smoke_profile_are_right() {
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
     let mut count = 0;

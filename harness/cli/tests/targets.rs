@@ -3,17 +3,11 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use support::by_hand::{ADMIN, KEY, reference_by_hand};
 use support::servers::{self, Server};
 use support::{Ended, Harness, exit, number, scenario};
-
-/// The key that tokens are signed with.
-const KEY: &str = "a-key-that-must-be-shown-nowhere-0123456789";
-/// The bearer of the operators' view.
-const ADMIN: &str = "an-admin-token";
 
 fn at(url: &str) -> Harness {
     Harness::run(scenario("elsewhere.toml")).env("KHALA_TEST_URL", url).env("KHALA_TEST_KEY", KEY)
@@ -123,38 +117,6 @@ fn evidence_that_cannot_be_written_ends_the_run_before_anything_is_sent() {
     assert!(run.stderr.contains(&out_dir.display().to_string()), "{}", run.stderr);
     assert_eq!(run.stdout, "");
     assert_eq!(server.accepted(), 0, "nothing was sent");
-}
-
-/// `khala-harness reference`, started by hand; killed when dropped.
-struct ByHand {
-    child: Child,
-    url: String,
-}
-
-impl Drop for ByHand {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn reference_by_hand() -> ByHand {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_khala-harness"))
-        .args(["reference", "--listen", "127.0.0.1:0"])
-        .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
-        .env("RUNTIME_ADMIN_TOKEN", ADMIN)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("has one");
-    let mut by_hand = ByHand { child, url: String::new() };
-    BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
-    let listening: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
-    by_hand.url = format!("http://{}", listening["listening"].as_str().expect("an address"));
-    by_hand
 }
 
 #[test]

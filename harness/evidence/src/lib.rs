@@ -10,6 +10,7 @@ pub mod hist;
 pub mod hlog;
 pub mod journal;
 pub mod judge;
+pub mod metrics_page;
 pub mod oracle;
 mod pairs;
 pub mod record;

@@ -3,6 +3,7 @@
 //! Arithmetic on the plan and its schedule. It promises nothing: whether a host can open so many
 //! sockets is found out by the engine, how many samples there were is counted by the evidence.
 
+mod json;
 mod render;
 mod samples;
 mod strike;
@@ -13,6 +14,7 @@ use crate::gate::power::{self, Needs};
 use crate::model::{
     ActsOn, Arrival, DisconnectStyle, FaultKind, Load, Mint, Objective, Plan, TargetKind,
 };
+use crate::read::Diagnostics;
 use crate::schedule::{PlannedFault, Schedule, micros};
 use crate::surface::Surface;
 
@@ -204,6 +206,18 @@ impl Estimate {
     #[must_use]
     pub fn render(&self, plan: &Plan) -> String {
         render::text(self, plan)
+    }
+
+    /// The estimate for machines, with the warnings of the load: `check --json`.
+    ///
+    /// # Errors
+    /// When it cannot be serialised, which is a bug.
+    pub fn to_json(
+        &self,
+        plan: &Plan,
+        warnings: &Diagnostics,
+    ) -> Result<String, serde_json::Error> {
+        json::text(self, plan, warnings)
     }
 }
 

@@ -27,6 +27,7 @@ mod testing;
 pub mod units;
 
 pub use model::Plan;
+pub use read::schema::text as scenario_schema;
 pub use read::{
     Diagnostic, Diagnostics, Environment, Loaded, Loader, Options, Severity, Sources, load,
 };

@@ -22,6 +22,25 @@ pub enum MetricKind {
     Ratio,
 }
 
+impl MetricKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] =
+        [Self::Latency, Self::Magnitude, Self::Proportion, Self::Rate, Self::Count, Self::Ratio];
+
+    /// The name that reports use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Magnitude => "magnitude",
+            Self::Proportion => "proportion",
+            Self::Rate => "rate",
+            Self::Count => "count",
+            Self::Ratio => "ratio",
+        }
+    }
+}
+
 /// What one sample belongs to, for the design effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,21 +100,21 @@ catalogue! {
     Subscribe "subscribe" Latency Clients
         "From the subscribe that was sent to its reply, replay included.";
     ReplayBootstrap "replay_bootstrap" Latency Clients
-        "From the intended start of a client's connect to replay complete.";
+        "From the intended start of a client's first try to connect to replay complete and at head on every topic.";
     ResumeToLive "resume_to_live" Latency Clients
         "From the subscribe with a cursor to replay complete.";
     TimeToRecovered "time_to_recovered" Latency Clients
         "From the fault that cut a client off to replay complete and at head on every topic.";
     Delivery "delivery" Latency Seconds
-        "From a publish's intended time to its arrival at a live client.";
+        "From a publish's intended time to its arrival at a live client that no slow_reader fault ever hits.";
     BystanderRatio "bystander_ratio" Ratio Seconds
-        "p99 of `delivery` to clients that no slow_reader fault ever hit, during a fault over before it.";
+        "p99 of `delivery` during the objective's phases over that of the phases it is held `against`.";
     Snapshot "snapshot" Latency Clients
         "From a snapshot's request to its whole answer.";
     ReplayLag "replay_lag" Magnitude Clients
-        "Events between the cursor of a resume and the highest seq that any client had seen.";
+        "Events between the cursor of a resume and the highest seq that any client had seen, for each topic.";
     UnplannedStale "unplanned_stale_cursors" Count Clients
-        "Subscribes refused with stale_cursor although no fault planned it.";
+        "Topics of resumes that were refused with stale_cursor although no fault planned it.";
     HeartbeatRtt "heartbeat_rtt" Latency Seconds
         "From a heartbeat's intended time to its reply.";
     Publish "publish" Latency Seconds
@@ -153,6 +172,28 @@ impl MetricId {
                 | Self::TopicErrors
                 | Self::UnplannedStale
         )
+    }
+}
+
+impl MetricId {
+    /// The unit of its figures, as people say it.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::ReplayLag => "events",
+            Self::ReconnectAttempts => "attempts",
+            Self::UnplannedStale => "topics of resumes",
+            Self::Unrecovered => "clients",
+            Self::PeakConnects => "connects in a second",
+            Self::Violations => "violations",
+            _ => match self.kind() {
+                MetricKind::Latency => "microseconds",
+                MetricKind::Magnitude | MetricKind::Count => "occurrences",
+                MetricKind::Proportion => "share, 0 to 1",
+                MetricKind::Rate => "per second",
+                MetricKind::Ratio => "none",
+            },
+        }
     }
 }
 

@@ -110,7 +110,12 @@ impl<'a> Load<'a> {
             seed: self.seed,
             env: &env,
         };
-        load(&sources, &options)
+        let loaded = load(&sources, &options);
+        // With `--set` the text alone need not be a scenario.
+        if loaded.is_ok() && self.set.is_empty() {
+            crate::read::schema::tests::assert_valid(self.text);
+        }
+        loaded
     }
 
     /// The plan; panics with what is wrong.

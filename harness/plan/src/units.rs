@@ -9,14 +9,14 @@ use std::time::Duration;
 pub const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The units of a duration, longest first, in microseconds.
-const DURATION_UNITS: [(&str, f64); 5] =
+pub(crate) const DURATION_UNITS: [(&str, f64); 5] =
     [("h", 3_600e6), ("m", 60e6), ("s", 1e6), ("ms", 1e3), ("us", 1.0)];
 
 /// The units of a size, in bytes; largest first.
-const BYTE_UNITS: [(&str, u64); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+pub(crate) const BYTE_UNITS: [(&str, u64); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 /// The units of a rate, in seconds.
-const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("min", 60.0), ("h", 3_600.0)];
+pub(crate) const RATE_UNITS: [(&str, f64); 3] = [("s", 1.0), ("min", 60.0), ("h", 3_600.0)];
 
 /// Why a text is not a quantity: one clause, to follow the text in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

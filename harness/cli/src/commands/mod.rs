@@ -1,10 +1,15 @@
 //! One file a command; each reads as its data flow.
 
 pub mod check;
+pub mod completions;
 pub mod explain;
+pub mod init;
+pub mod man;
+pub mod metrics;
 pub mod prune;
 pub mod reference;
 pub mod report;
 pub mod run;
+pub mod schema;
 pub mod score;
 pub mod verify;

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod by_hand;
 pub mod processes;
 pub mod pty;
 pub mod servers;
@@ -102,6 +103,11 @@ impl Harness {
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub fn in_folder(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
         self
     }
 

@@ -7,8 +7,8 @@
 mod estimate;
 mod fitness;
 mod objective;
-mod oracle;
-mod ratio;
+pub(crate) mod oracle;
+pub(crate) mod ratio;
 
 use khala_plan::Plan;
 use khala_plan::schedule::Schedule;

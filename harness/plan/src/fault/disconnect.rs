@@ -4,6 +4,7 @@ use super::{Extent, FaultType};
 use crate::model::{ActsOn, DisconnectStyle, FaultKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
+use crate::read::schema::{Key, Shape};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
@@ -11,18 +12,14 @@ pub const TYPE: FaultType = FaultType {
     summary: "Cuts the sockets of its targets at one instant.",
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
-    attributes: &[
-        (
-            "style",
-            "`close`: a close frame, then FIN (default); `reset`: RST and nothing else; \
-             `half_open`: neither side is told, the client notices at a heartbeat",
-        ),
-        ("close_code", "code of the close frame, 1000 (default) to 4999; for `close` only"),
-    ],
+    attributes,
     read,
 };
 
+const STYLES: [(&str, Style); 3] =
+    [("close", Style::Close), ("reset", Style::Reset), ("half_open", Style::HalfOpen)];
 const CLOSE_CODE: u32 = 1000;
+const CLOSE_CODES: std::ops::RangeInclusive<u32> = 1000..=4999;
 /// Codes that RFC 6455, section 7.4, lets an endpoint put into a close frame.
 const SENDABLE: [std::ops::RangeInclusive<u32>; 3] = [1000..=1003, 1007..=1014, 3000..=4999];
 
@@ -33,9 +30,18 @@ enum Style {
     HalfOpen,
 }
 
+fn attributes() -> Vec<Key> {
+    let style = "`close`: a close frame, then FIN. `reset`: RST and nothing else. `half_open`: \
+                 neither side is told, the client notices at a heartbeat.";
+    let close_code = "Code of the close frame, for `close` only.";
+    vec![
+        Key::new("style", Shape::words(&STYLES), style).or("close"),
+        Key::new("close_code", Shape::integer(CLOSE_CODES), close_code).or(CLOSE_CODE),
+    ]
+}
+
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let words = [("close", Style::Close), ("reset", Style::Reset), ("half_open", Style::HalfOpen)];
-    let style = match attributes.keyword_or("style", Style::Close, &words) {
+    let style = match attributes.keyword_or("style", Style::Close, &STYLES) {
         Some(Style::Reset) => {
             let why = "with `style = \"reset\"`: a reset has no close frame";
             attributes.no_effect("close_code", why);
@@ -56,7 +62,7 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
 }
 
 fn close_code(attributes: &mut Fields<'_>) -> Option<u16> {
-    let code = attributes.within("close_code", 1000..=4999).unwrap_or(CLOSE_CODE);
+    let code = attributes.within("close_code", CLOSE_CODES).unwrap_or(CLOSE_CODE);
     if !SENDABLE.iter().any(|range| range.contains(&code))
         && let Some(node) = attributes.node("close_code")
     {

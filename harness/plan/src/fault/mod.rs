@@ -12,6 +12,7 @@ pub mod unsubscribe;
 
 use crate::model::{ActsOn, FaultKind};
 use crate::read::fields::Fields;
+use crate::read::schema::Key;
 
 /// Every type that can be used, in the order in which the documentation lists them.
 pub const REGISTRY: &[FaultType] =
@@ -64,8 +65,8 @@ pub struct FaultType {
     pub acts_on: ActsOn,
     /// Whether it has a `duration`.
     pub extent: Extent,
-    /// The keys of `attributes`: name, and what it says.
-    pub attributes: &'static [(&'static str, &'static str)],
+    /// The keys of `attributes`, for the schema.
+    pub(crate) attributes: fn() -> Vec<Key>,
     /// Reads `attributes`; reports what is wrong with them.
     pub(crate) read: fn(&mut Fields<'_>) -> Option<FaultKind>,
 }

@@ -10,6 +10,7 @@ use crate::model::{ActsOn, FaultKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
 use crate::read::scalar::{Bytes, Flow, Read as _};
+use crate::read::schema::{Key, Shape};
 use crate::units;
 
 /// The registry's line.
@@ -18,11 +19,7 @@ pub const TYPE: FaultType = FaultType {
     summary: "Lets its targets read slowly, or not at all, for a while.",
     acts_on: ActsOn::Clients,
     extent: Extent::Interval,
-    attributes: &[
-        ("rate", "how much each target reads, such as `2KiB/s`; or else `pause`"),
-        ("pause", "`true`: it reads nothing at all"),
-        ("rcvbuf", "`SO_RCVBUF` of its sockets from the first connect on, `4KiB` by default"),
-    ],
+    attributes,
     read,
 };
 
@@ -30,6 +27,16 @@ const RCVBUF: Bytes = Bytes(4 << 10);
 /// Linux makes a receive buffer no smaller than about 2 KiB (socket(7)).
 const RCVBUFS: std::ops::RangeInclusive<Bytes> = Bytes(2 << 10)..=Bytes(4 << 20);
 const RATES: std::ops::RangeInclusive<Flow> = Flow(1)..=Flow(1 << 30);
+
+fn attributes() -> Vec<Key> {
+    let rate = "How much each target reads, such as `2KiB/s`; or else `pause`.";
+    let rcvbuf = "`SO_RCVBUF` of its sockets from the first connect on.";
+    vec![
+        Key::new("rate", Shape::Flow(RATES), rate).alternative(),
+        Key::new("pause", Shape::True, "`true`: it reads nothing at all.").alternative(),
+        Key::new("rcvbuf", Shape::Size(RCVBUFS), rcvbuf).or(units::format_bytes(RCVBUF.0.into())),
+    ]
+}
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let cx = attributes.cx;

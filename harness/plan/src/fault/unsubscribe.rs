@@ -8,6 +8,7 @@ use serde::Serializer;
 use super::{Extent, FaultType};
 use crate::model::{ActsOn, FaultKind};
 use crate::read::fields::Fields;
+use crate::read::schema::{Key, Shape};
 use crate::read::topic;
 
 /// The registry's line.
@@ -16,15 +17,21 @@ pub const TYPE: FaultType = FaultType {
     summary: "Unsubscribes its targets from topics, and subscribes them again with the cursor kept.",
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
-    attributes: &[
-        ("topics", "the topics; those that a target does not subscribe to leave it alone"),
-        ("unsubscribed_for", "how long until it subscribes again"),
-    ],
+    attributes,
     read,
 };
 
 const UNSUBSCRIBED_FOR: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+
+fn attributes() -> Vec<Key> {
+    let topics = "The topics; those that a target does not subscribe to leave it alone.";
+    let away = "How long until it subscribes again.";
+    vec![
+        Key::new("topics", Shape::topics(), topics).required(),
+        Key::new("unsubscribed_for", Shape::Duration(UNSUBSCRIBED_FOR), away).required(),
+    ]
+}
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let cx = attributes.cx;

@@ -11,12 +11,14 @@ use super::scalar::Read;
 use super::tree::{Node, Value};
 use crate::model::{Auth, Mint, Secret};
 
-const TTL: Duration = Duration::from_secs(15 * 60);
-const TTL_MIN: Duration = Duration::from_secs(1);
-const TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const TTL: Duration = Duration::from_secs(15 * 60);
+pub(crate) const TTLS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+pub(crate) const MINTERS: [(&str, Minter); 3] =
+    [("hs256", Minter::Hs256), ("control", Minter::Control), ("static", Minter::Static)];
 
 #[derive(Clone, Copy, PartialEq)]
-enum Minter {
+pub(crate) enum Minter {
     Hs256,
     Control,
     Static,
@@ -24,9 +26,7 @@ enum Minter {
 
 /// Reads `[auth]`; `reference` says whether the target is the embedded one.
 pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Auth> {
-    let words =
-        [("hs256", Minter::Hs256), ("control", Minter::Control), ("static", Minter::Static)];
-    let minter = fields.keyword_or("mint", Minter::Hs256, &words);
+    let minter = fields.keyword_or("mint", Minter::Hs256, &MINTERS);
     let mint = match minter {
         Some(Minter::Hs256) => hs256(&mut fields, reference),
         Some(Minter::Control) => {
@@ -46,7 +46,7 @@ pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Au
             fields.no_effect("ttl", "on a token that was made elsewhere");
             TTL
         }
-        _ => fields.within("ttl", TTL_MIN..=TTL_MAX).unwrap_or(TTL),
+        _ => fields.within("ttl", TTLS).unwrap_or(TTL),
     };
     fields.finish();
     Some(Auth { mint: mint?, ttl })

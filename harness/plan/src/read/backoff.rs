@@ -7,10 +7,12 @@ use super::fields::{Cx, Fields};
 use super::tree::Node;
 use crate::backoff::Backoff;
 
-const DELAYS: std::ops::RangeInclusive<Duration> =
+pub(crate) const DELAYS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(3600);
 /// 2^31 times the shortest base is beyond every cap.
-const EXPONENT_MAX: u32 = 31;
+pub(crate) const EXPONENT_MAX: u32 = 31;
+pub(crate) const EXPONENTS: std::ops::RangeInclusive<u32> = 0..=EXPONENT_MAX;
+pub(crate) const JITTERS: std::ops::RangeInclusive<f64> = 0.0..=10.0;
 
 /// Reads `{ fixed = "2s" }` or `{ base, cap, exponent_offset, exponent_max, jitter }`.
 pub(crate) fn read(cx: &Cx, node: &Node) -> Option<Backoff> {
@@ -35,9 +37,9 @@ pub(crate) fn read(cx: &Cx, node: &Node) -> Option<Backoff> {
 fn exponential(fields: &mut Fields<'_>) -> Option<Backoff> {
     let base = fields.need_within("base", "base = \"250ms\"", DELAYS);
     let cap = fields.need_within("cap", "cap = \"8s\"", DELAYS);
-    let offset = fields.within("exponent_offset", 0..=EXPONENT_MAX).unwrap_or(0);
-    let exponent_max = fields.within("exponent_max", 0..=EXPONENT_MAX).unwrap_or(EXPONENT_MAX);
-    let jitter = fields.within("jitter", 0.0..=10.0).unwrap_or(0.0);
+    let offset = fields.within("exponent_offset", EXPONENTS).unwrap_or(0);
+    let exponent_max = fields.within("exponent_max", EXPONENTS).unwrap_or(EXPONENT_MAX);
+    let jitter = fields.within("jitter", JITTERS).unwrap_or(0.0);
     let (base, cap) = (base?, cap?);
     if cap < base
         && let Some(node) = fields.node("cap")

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::phase::DURATIONS;
 use super::scalar::Read;
 use super::suggest;
 use super::tree::Node;
@@ -90,8 +91,7 @@ fn interval(
     at: Option<Duration>,
     phase: Option<Duration>,
 ) -> Option<Duration> {
-    let range = Duration::from_millis(1)..=units::DURATION_MAX;
-    let duration = fields.need_within("duration", "duration = \"20s\"", range)?;
+    let duration = fields.need_within("duration", "duration = \"20s\"", DURATIONS)?;
     let (at, phase) = (at?, phase?);
     if let (true, Some(node)) = (at < phase && at + duration > phase, fields.node("duration")) {
         let (end, phase) = (units::format_duration(at + duration), units::format_duration(phase));
@@ -154,8 +154,17 @@ fn aim(fields: &mut Fields<'_>, fleet: Option<&Fleet>) -> Option<Aim> {
     Some((mode?, Some(name?)))
 }
 
+pub(crate) const MODES: [(&str, Mode); 5] = [
+    ("all", Mode::All),
+    ("one", Mode::One),
+    ("fixed", Mode::Fixed),
+    ("fixed-percent", Mode::FixedPercent),
+    ("random-max-percent", Mode::RandomMaxPercent),
+];
+pub(crate) const COUNTS: std::ops::RangeInclusive<u32> = 1..=u32::MAX;
+
 #[derive(Clone, Copy)]
-enum Mode {
+pub(crate) enum Mode {
     One,
     All,
     Fixed,
@@ -164,18 +173,11 @@ enum Mode {
 }
 
 fn mode(fields: &mut Fields<'_>, crowd: Option<Crowd>) -> Option<FaultMode> {
-    let words = [
-        ("all", Mode::All),
-        ("one", Mode::One),
-        ("fixed", Mode::Fixed),
-        ("fixed-percent", Mode::FixedPercent),
-        ("random-max-percent", Mode::RandomMaxPercent),
-    ];
-    let mode = match fields.keyword_or("mode", Mode::All, &words) {
+    let mode = match fields.keyword_or("mode", Mode::All, &MODES) {
         Some(Mode::All) => no_value(fields, "all").map(|()| FaultMode::All),
         Some(Mode::One) => no_value(fields, "one").map(|()| FaultMode::One),
         Some(Mode::Fixed) => {
-            fields.need_within("value", "value = 10", 1..=u32::MAX).map(FaultMode::Fixed)
+            fields.need_within("value", "value = 10", COUNTS).map(FaultMode::Fixed)
         }
         Some(Mode::FixedPercent) => percent(fields).map(FaultMode::FixedPercent),
         Some(Mode::RandomMaxPercent) => percent(fields).map(FaultMode::RandomMaxPercent),

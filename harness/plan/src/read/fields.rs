@@ -37,6 +37,8 @@ impl Cx {
 
     /// Reads a string that is one of a few words.
     pub fn keyword<T: Clone>(&self, key: &str, node: &Node, words: &[(&str, T)]) -> Option<T> {
+        #[cfg(test)]
+        super::trace::words(key, words.iter().map(|(word, _)| *word));
         let word = String::read(self, key, node)?;
         let found = words.iter().find(|(name, _)| *name == word).map(|(_, value)| value.clone());
         if found.is_none() {
@@ -140,6 +142,8 @@ impl<'a> Fields<'a> {
         T: Read + Shown + PartialOrd,
     {
         let node = self.node(key)?;
+        #[cfg(test)]
+        super::trace::range(&self.name, key, &range);
         let value = T::read(self.cx, key, node)?;
         if range.contains(&value) {
             return Some(value);
@@ -209,6 +213,8 @@ impl<'a> Fields<'a> {
 
     /// Reports every key that nobody asked for, and every key that is missing.
     pub fn finish(mut self) {
+        #[cfg(test)]
+        super::trace::keys(&self.name, &self.asked);
         for (key, place, node) in self.table.iter().filter(|(key, ..)| !self.asked.contains(key)) {
             let meant = suggest::closest(key, self.asked.iter().copied());
             if meant.is_some_and(|meant| SECRET_KEYS.contains(&meant)) {

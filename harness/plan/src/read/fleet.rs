@@ -10,18 +10,19 @@ use super::surface::{self, Population};
 use crate::apportion;
 use crate::model::{Cohort, Fleet};
 
-const RAMP: Duration = Duration::from_secs(10);
-const RAMP_MAX: Duration = Duration::from_secs(24 * 3600);
-const NAME_PREFIX: &str = "khala-harness";
+pub(crate) const RAMP: Duration = Duration::from_secs(10);
+pub(crate) const RAMPS: std::ops::RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(24 * 3600);
+pub(crate) const NAME_PREFIX: &str = "khala-harness";
 /// Far beyond what one host can open: more is a slip of the pen.
-const CLIENTS_MAX: u32 = 1_000_000;
+pub(crate) const CLIENTS_MAX: u32 = 1_000_000;
 /// How far the shares may be from 1, so that three times 0.333 will do.
 const SHARE_TOLERANCE: f64 = 0.005;
 
 /// Reads `[fleet]`.
 pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
     let clients = fields.need_within("clients", "clients = 100", 1..=CLIENTS_MAX);
-    let ramp = fields.within("ramp", Duration::ZERO..=RAMP_MAX).unwrap_or(RAMP);
+    let ramp = fields.within("ramp", RAMPS).unwrap_or(RAMP);
     let name_prefix = name_prefix(&mut fields);
     // Without a count of clients there is nothing to compare with.
     let users_max = clients.unwrap_or(CLIENTS_MAX);

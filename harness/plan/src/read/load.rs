@@ -9,22 +9,25 @@ use super::scalar::{Rate, Read};
 use super::tree::Node;
 use crate::model::{Arrival, Command, DRAIN, Load, RAMP};
 
-const PAYLOAD_BYTES: u32 = 256;
-/// What the marker of a publish needs at least.
-const PAYLOAD_BYTES_MIN: u32 = 128;
-/// 256 KiB: the documented limit of an update (contract, section 3).
-const PAYLOAD_BYTES_MAX: u32 = 262_144;
-const WORKERS: u32 = 4;
-const WORKERS_MAX: u32 = 10_000;
-const RATE_MAX: Rate = Rate(100_000.0);
-/// Once in three hours, so that a typing error is not a load that never publishes.
-const RATE_MIN: Rate = Rate(0.0001);
-const BURST_SIZE_MAX: u32 = 100_000;
-const BURST_GAPS: std::ops::RangeInclusive<Duration> =
+pub(crate) const PAYLOAD_BYTES: u32 = 256;
+/// From what the marker of a publish needs at least to 256 KiB, the documented limit of an update
+/// (contract, section 3).
+pub(crate) const PAYLOADS_BYTES: std::ops::RangeInclusive<u32> = 128..=262_144;
+pub(crate) const WORKERS: u32 = 4;
+pub(crate) const WORKER_COUNTS: std::ops::RangeInclusive<u32> = 1..=10_000;
+/// From once in three hours, so that a typing error is not a load that never publishes.
+pub(crate) const RATES: std::ops::RangeInclusive<Rate> = Rate(0.0001)..=Rate(100_000.0);
+pub(crate) const BURST_SIZES: std::ops::RangeInclusive<u32> = 1..=100_000;
+pub(crate) const BURST_GAPS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
 
+pub(crate) const COMMANDS: [(&str, Command); 1] =
+    [("codex-worker-events", Command::CodexWorkerEvents)];
+pub(crate) const ARRIVALS: [(&str, Spacing); 3] =
+    [("poisson", Spacing::Poisson), ("constant", Spacing::Constant), ("bursts", Spacing::Bursts)];
+
 #[derive(Clone, Copy, PartialEq)]
-enum Spacing {
+pub(crate) enum Spacing {
     Poisson,
     Constant,
     Bursts,
@@ -33,15 +36,10 @@ enum Spacing {
 /// Reads one `[[load]]` of a run with these phases.
 pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
     let mut fields = Fields::of(cx, node, "`[[load]]`")?;
-    let command = fields.need_node("command", "command = \"codex-worker-events\"").and_then(|n| {
-        cx.keyword("command", n, &[("codex-worker-events", Command::CodexWorkerEvents)])
-    });
-    let words = [
-        ("poisson", Spacing::Poisson),
-        ("constant", Spacing::Constant),
-        ("bursts", Spacing::Bursts),
-    ];
-    let spacing = fields.keyword_or("arrival", Spacing::Poisson, &words);
+    let command = fields
+        .need_node("command", "command = \"codex-worker-events\"")
+        .and_then(|n| cx.keyword("command", n, &COMMANDS));
+    let spacing = fields.keyword_or("arrival", Spacing::Poisson, &ARRIVALS);
     let flow = match spacing {
         Some(Spacing::Bursts) => bursts(&mut fields),
         Some(even) => {
@@ -50,7 +48,7 @@ pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
             }
             let arrival =
                 if even == Spacing::Poisson { Arrival::Poisson } else { Arrival::Constant };
-            let rate = fields.need_within("rate", "rate = \"2/s\"", RATE_MIN..=RATE_MAX);
+            let rate = fields.need_within("rate", "rate = \"2/s\"", RATES);
             rate.map(|rate| (arrival, rate.0))
         }
         None => {
@@ -60,10 +58,8 @@ pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
             None
         }
     };
-    let payload_bytes = fields
-        .within("payload_bytes", PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX)
-        .unwrap_or(PAYLOAD_BYTES);
-    let workers = fields.within("workers", 1..=WORKERS_MAX).unwrap_or(WORKERS);
+    let payload_bytes = fields.within("payload_bytes", PAYLOADS_BYTES).unwrap_or(PAYLOAD_BYTES);
+    let workers = fields.within("workers", WORKER_COUNTS).unwrap_or(WORKERS);
     let during = during(&mut fields, phases);
     fields.finish();
     let (arrival, rate_per_s) = flow?;
@@ -92,7 +88,7 @@ fn during(fields: &mut Fields<'_>, phases: &[Declared]) -> Option<Vec<String>> {
 
 /// Bursts have a size and a gap, and from the two a rate; a rate given beside them must agree.
 fn bursts(fields: &mut Fields<'_>) -> Option<(Arrival, f64)> {
-    let size = fields.need_within("burst_size", "burst_size = 20", 1..=BURST_SIZE_MAX);
+    let size = fields.need_within("burst_size", "burst_size = 20", BURST_SIZES);
     let gap = fields.need_within("burst_gap", "burst_gap = \"10s\"", BURST_GAPS);
     let rate_node = fields.node("rate");
     let (size, gap) = (size?, gap?);

@@ -12,7 +12,7 @@ use super::tree::{Node, Value};
 
 /// Tables that say one thing with all their keys, so that half of an old one and half of a new one
 /// would say nothing: these replace, they do not merge.
-const REPLACED_WHOLE: [&str; 5] = ["attributes", "backoff", "secret", "token", "where"];
+pub(super) const REPLACED_WHOLE: [&str; 5] = ["attributes", "backoff", "secret", "token", "where"];
 
 /// Lays `over` over `base`; `under` is the key at which both stand.
 pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {

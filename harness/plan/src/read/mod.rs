@@ -28,12 +28,15 @@ mod phase;
 mod retention;
 pub(crate) mod scalar;
 mod scenario;
+pub(crate) mod schema;
 mod slowness;
 mod source;
 mod suggest;
 mod surface;
 mod target;
 pub(crate) mod topic;
+#[cfg(test)]
+mod trace;
 mod tree;
 mod tuning;
 mod variant;

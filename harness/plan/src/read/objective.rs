@@ -21,6 +21,8 @@ pub(crate) struct Scope<'a> {
     pub surfaces: Option<Vec<Surface>>,
 }
 
+pub(crate) const MIN_SAMPLES: std::ops::RangeInclusive<u64> = 1..=u32::MAX as u64;
+
 /// Reads one objective, with the place of its claim.
 pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective, Place)> {
     let mut fields = Fields::of(cx, node, "`[[gate.objective]]`")?;
@@ -38,7 +40,7 @@ pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective
     if let (Some(require), Some(Some(warn)), Some(node)) = (&require, &warn, warn_node) {
         tighter(cx, node, require, warn);
     }
-    let min_samples = fields.within("min_samples", 1..=u64::from(u32::MAX));
+    let min_samples = fields.within("min_samples", MIN_SAMPLES);
     fields.finish();
     let require = require?;
     let min_samples = min_samples.unwrap_or_else(|| power::default_min_samples(&require));

@@ -12,6 +12,10 @@ use super::{name, suggest};
 use crate::model::{DRAIN, Fleet, Phase, RAMP};
 use crate::units::DURATION_MAX;
 
+/// How long a phase, or a fault in it, may be.
+pub(crate) const DURATIONS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=DURATION_MAX;
+
 /// What the rest of the scenario may know of a phase, right or wrong in itself.
 #[derive(Clone)]
 pub(crate) struct Declared {
@@ -54,8 +58,7 @@ fn one(cx: &Cx, node: &Node, fleet: Option<&Fleet>, out: &mut Phases) -> Option<
         let help = "call this one something else";
         cx.report(Diagnostic::error(&name.place, what).label("reserved").help(help));
     }
-    let range = Duration::from_millis(1)..=DURATION_MAX;
-    let duration = fields.need_within("duration", "duration = \"20s\"", range);
+    let duration = fields.need_within("duration", "duration = \"20s\"", DURATIONS);
     let measure = fields.or("measure", true);
     out.declared.extend(name.clone().map(|name| Declared { name, measure }));
     let nodes = fields.tables("fault").unwrap_or_default();

@@ -10,7 +10,7 @@ use super::topic;
 use crate::model::TopicSettings;
 
 /// Events of a topic that the embedded runtime can be asked to hold in memory.
-const EVENTS_MAX: u64 = 10_000_000;
+pub(crate) const EVENTS: std::ops::RangeInclusive<u64> = 1..=10_000_000;
 
 /// Reads all tables of `topics`, if there are any.
 pub(crate) fn read(target: &mut Fields<'_>) -> Option<BTreeMap<TopicId, TopicSettings>> {
@@ -38,8 +38,8 @@ pub(crate) fn read(target: &mut Fields<'_>) -> Option<BTreeMap<TopicId, TopicSet
 
 fn settings(mut fields: Fields<'_>) -> TopicSettings {
     let settings = TopicSettings {
-        retain_events: fields.within("retain_events", 1..=EVENTS_MAX),
-        replay_budget_events: fields.within("replay_budget_events", 1..=EVENTS_MAX),
+        retain_events: fields.within("retain_events", EVENTS),
+        replay_budget_events: fields.within("replay_budget_events", EVENTS),
     };
     fields.finish();
     settings

@@ -12,9 +12,9 @@ use super::{auth, fleet, limits, load, name, phase, target, tuning};
 use crate::model::{Fleet, Load, Plan, TargetKind};
 
 /// Version of the scenario format.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 /// Seed of a scenario that names none: a scenario is reproducible unless it is told not to be.
-const SEED: u64 = 1;
+pub(crate) const SEED: u64 = 1;
 
 /// What comes from the command line, not from the tree.
 pub(crate) struct Given<'a> {

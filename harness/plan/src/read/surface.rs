@@ -11,10 +11,10 @@ use super::{backoff, name, suggest, topic};
 use crate::model::Cohort;
 use crate::surface::Surface;
 
-const HEARTBEATS: std::ops::RangeInclusive<Duration> =
+pub(crate) const HEARTBEATS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(3600);
 /// Five times what real clients ask for.
-const REPLAY_BATCH_MAX: u32 = 1_000;
+pub(crate) const REPLAY_BATCHES: std::ops::RangeInclusive<u32> = 1..=1_000;
 
 const NO_TOPIC: (&str, &str) = (
     "a client without a topic receives nothing",
@@ -58,9 +58,8 @@ fn one(cx: &Cx, node: &Node, names: &mut Vec<Placed<String>>) -> Option<Populati
         None => surface.map(Surface::default_backoff),
     };
     let heartbeat = fields.within("heartbeat", HEARTBEATS).unwrap_or(Surface::HEARTBEAT);
-    let replay_batch_size = fields
-        .within("replay_batch_size", 1..=REPLAY_BATCH_MAX)
-        .unwrap_or(Surface::REPLAY_BATCH_SIZE);
+    let replay_batch_size =
+        fields.within("replay_batch_size", REPLAY_BATCHES).unwrap_or(Surface::REPLAY_BATCH_SIZE);
     fields.finish();
     let (surface, topics, backoff) = (surface?, topics?, backoff?);
     let name = name?.value;

@@ -10,16 +10,23 @@ use super::slowness;
 use crate::model::{Lane, Push, SnapshotPath, Target, TargetKind};
 
 /// Path of the socket at the public edge (contract, section 3).
-const SOCKET_PATH: &str = "/sync/socket/websocket";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const TIMEOUTS: std::ops::RangeInclusive<Duration> =
+pub(crate) const SOCKET_PATH: &str = "/sync/socket/websocket";
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(600);
+/// `kind`, and whether it is the embedded runtime.
+pub(crate) const KINDS: [(&str, bool); 2] = [("reference", true), ("url", false)];
+pub(crate) const LANES: [(&str, Lane); 1] = [("ws", Lane::Ws)];
+pub(crate) const PUSHES: [(&str, Push); 2] =
+    [("frame", Push::Frame), ("update_batch", Push::UpdateBatch)];
+pub(crate) const SNAPSHOTS: [(&str, SnapshotPath); 2] =
+    [("http", SnapshotPath::Http), ("reset", SnapshotPath::Reset)];
 
 /// Reads `[target]`; `flag_defects` come from the command line.
 pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Target> {
     let kind_given = fields.has("kind");
-    let reference = fields.keyword_or("kind", true, &[("reference", true), ("url", false)]);
+    let reference = fields.keyword_or("kind", true, &KINDS);
     let kind = match reference {
         Some(true) => reference_kind(&mut fields, kind_given, flag_defects),
         Some(false) => url_kind(&mut fields, flag_defects),
@@ -34,12 +41,10 @@ pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> O
     let connect_timeout = fields.within("connect_timeout", TIMEOUTS).unwrap_or(CONNECT_TIMEOUT);
     let request_timeout = fields.within("request_timeout", TIMEOUTS).unwrap_or(REQUEST_TIMEOUT);
     let exclusive = fields.or("exclusive", reference.unwrap_or(false));
-    let pushes = [("frame", Push::Frame), ("update_batch", Push::UpdateBatch)];
-    let apply = fields.keyword_or("apply", Push::Frame, &pushes);
+    let apply = fields.keyword_or("apply", Push::Frame, &PUSHES);
     // Only the reference runtime is known to serve snapshots (contract, section 5b).
     let snapshot = if reference == Some(false) { SnapshotPath::Reset } else { SnapshotPath::Http };
-    let paths = [("http", SnapshotPath::Http), ("reset", SnapshotPath::Reset)];
-    let snapshot = fields.keyword_or("snapshot", snapshot, &paths);
+    let snapshot = fields.keyword_or("snapshot", snapshot, &SNAPSHOTS);
     let slow_consumer = slowness::read(&mut fields);
     fields.finish();
     Some(Target {
@@ -119,7 +124,7 @@ fn lane(fields: &mut Fields<'_>) -> Option<Lane> {
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
         return None;
     }
-    fields.cx.keyword("lane", node, &[("ws", Lane::Ws)])
+    fields.cx.keyword("lane", node, &LANES)
 }
 
 fn socket_path(fields: &mut Fields<'_>) -> Option<String> {

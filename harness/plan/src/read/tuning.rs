@@ -10,20 +10,30 @@ use super::scalar::{Placed, Read};
 use super::tree::Node;
 use crate::model::{Generator, OracleBounds};
 
-const BOUNDS: std::ops::RangeInclusive<Duration> =
+pub(crate) const BOUNDS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3600);
-const WORKER_THREADS: u32 = 2;
-const WORKER_THREADS_MAX: u32 = 256;
+pub(crate) const CONVERGE_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const SETTLE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const STORM_MIN_DELIVERIES: u32 = 3;
+pub(crate) const DELIVERIES: std::ops::RangeInclusive<u32> = 0..=10_000;
+pub(crate) const VIOLATIONS_KEPT: u32 = 100;
+pub(crate) const VIOLATIONS: std::ops::RangeInclusive<u32> = 1..=100_000;
+pub(crate) const WORKER_THREADS: u32 = 2;
+pub(crate) const THREADS: std::ops::RangeInclusive<u32> = 1..=256;
+pub(crate) const LAG_SHARE_MAX: f64 = 0.1;
+pub(crate) const LAG_SHARES: std::ops::RangeInclusive<f64> = 0.001..=1.0;
 
 /// Reads `[oracle]`.
 pub(crate) fn oracle(mut fields: Fields<'_>) -> OracleBounds {
-    let seconds = Duration::from_secs;
     let bounds = OracleBounds {
-        converge_within: fields.within("converge_within", BOUNDS).unwrap_or(seconds(30)),
-        settle_within: fields.within("settle_within", BOUNDS).unwrap_or(seconds(2)),
-        drain_within: fields.within("drain_within", BOUNDS).unwrap_or(seconds(10)),
-        storm_min_deliveries: fields.within("storm_min_deliveries", 0..=10_000).unwrap_or(3),
-        violations_kept: fields.within("violations_kept", 1..=100_000).unwrap_or(100),
+        converge_within: fields.within("converge_within", BOUNDS).unwrap_or(CONVERGE_WITHIN),
+        settle_within: fields.within("settle_within", BOUNDS).unwrap_or(SETTLE_WITHIN),
+        drain_within: fields.within("drain_within", BOUNDS).unwrap_or(DRAIN_WITHIN),
+        storm_min_deliveries: fields
+            .within("storm_min_deliveries", DELIVERIES)
+            .unwrap_or(STORM_MIN_DELIVERIES),
+        violations_kept: fields.within("violations_kept", VIOLATIONS).unwrap_or(VIOLATIONS_KEPT),
     };
     fields.finish();
     bounds
@@ -31,13 +41,12 @@ pub(crate) fn oracle(mut fields: Fields<'_>) -> OracleBounds {
 
 /// Reads `[generator]`.
 pub(crate) fn generator(mut fields: Fields<'_>) -> Option<Generator> {
-    let worker_threads =
-        fields.within("worker_threads", 1..=WORKER_THREADS_MAX).unwrap_or(WORKER_THREADS);
+    let worker_threads = fields.within("worker_threads", THREADS).unwrap_or(WORKER_THREADS);
     let source_addresses = match fields.node("source_addresses") {
         Some(node) => source_addresses(fields.cx, node),
         None => Some(vec![Ipv4Addr::LOCALHOST]),
     };
-    let lag_share_max = fields.within("lag_share_max", 0.001..=1.0).unwrap_or(0.1);
+    let lag_share_max = fields.within("lag_share_max", LAG_SHARES).unwrap_or(LAG_SHARE_MAX);
     fields.finish();
     Some(Generator { worker_threads, source_addresses: source_addresses?, lag_share_max })
 }

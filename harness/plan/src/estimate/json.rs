@@ -1,0 +1,238 @@
+//! The estimate for machines: what `check --json` prints. Keys are only ever added; a change of
+//! meaning raises [`VERSION`].
+
+use serde::Serialize;
+
+use super::{Estimate, Expected, FaultInstant, ObjectiveEstimate, PhaseSpan, Slow};
+use crate::gate::power::Needs;
+use crate::model::{Plan, TargetKind};
+use crate::read::Diagnostics;
+use crate::schedule::micros;
+
+/// Version of the document.
+const VERSION: u32 = 1;
+
+/// The document. Names end in their units.
+#[derive(Serialize)]
+struct Document<'a> {
+    version: u32,
+    scenario: &'a str,
+    profile: Option<&'a str>,
+    seed: u64,
+    target: Target<'a>,
+    total_us: u64,
+    timeline: Vec<Phase<'a>>,
+    clients_peak: u32,
+    cohorts: Vec<Cohort<'a>>,
+    publishes: u64,
+    commands_per_s: f64,
+    frames_per_s: f64,
+    descriptors: Descriptors,
+    source_ports: SourcePorts,
+    memory_bytes: MemoryBytes,
+    objectives: Vec<Objective<'a>>,
+    warnings: Vec<Warning<'a>>,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    kind: &'static str,
+    url: Option<&'a str>,
+    defects: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Phase<'a> {
+    phase: &'a str,
+    start_us: u64,
+    end_us: u64,
+    faults: Vec<Fault>,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    #[serde(rename = "type")]
+    name: &'static str,
+    /// From the start of the run.
+    at_us: u64,
+    /// `null` for an instant.
+    duration_us: Option<u64>,
+    /// `null` when it acts on the target.
+    clients: Option<usize>,
+    /// Of a slow reader: whether it is expected to be evicted.
+    eviction_expected: Option<bool>,
+    /// When, from the start of the fault.
+    eviction_after_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Cohort<'a> {
+    name: &'a str,
+    surface: &'static str,
+    clients: u32,
+}
+
+#[derive(Serialize)]
+struct Descriptors {
+    harness: u64,
+    target: u64,
+}
+
+#[derive(Serialize)]
+struct SourcePorts {
+    needed: u64,
+    available: u64,
+}
+
+/// Rests on assumed figures.
+#[derive(Serialize)]
+struct MemoryBytes {
+    harness: u64,
+    /// `null` for a target by URL.
+    reference: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Objective<'a> {
+    gate: &'a str,
+    judged: bool,
+    metric: &'static str,
+    require: &'a str,
+    /// `null` when no evidence is enough.
+    needed: Option<Evidence>,
+    verdicts: Vec<Verdict>,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    /// `null` when all surfaces are judged together.
+    surface: Option<&'static str>,
+    expected: Evidence,
+    decidable: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Evidence {
+    Samples(f64),
+    Seconds(f64),
+}
+
+#[derive(Serialize)]
+struct Warning<'a> {
+    at: String,
+    what: &'a str,
+    help: Option<&'a str>,
+}
+
+/// The document as text.
+///
+/// # Errors
+/// When it cannot be serialised, which is a bug.
+pub(super) fn text(
+    estimate: &Estimate,
+    plan: &Plan,
+    warnings: &Diagnostics,
+) -> Result<String, serde_json::Error> {
+    let cohorts = estimate.cohorts.iter();
+    let document = Document {
+        version: VERSION,
+        scenario: &plan.name,
+        profile: plan.profile.as_deref(),
+        seed: plan.seed,
+        target: target(&plan.target.kind),
+        total_us: micros(estimate.total),
+        timeline: estimate.phases.iter().map(phase).collect(),
+        clients_peak: estimate.clients_peak,
+        cohorts: cohorts
+            .map(|(name, surface, clients)| Cohort {
+                name,
+                surface: surface.name(),
+                clients: *clients,
+            })
+            .collect(),
+        publishes: estimate.publishes,
+        commands_per_s: estimate.commands_per_s,
+        frames_per_s: estimate.frames_per_s,
+        descriptors: Descriptors {
+            harness: estimate.descriptors_harness,
+            target: estimate.descriptors_target,
+        },
+        source_ports: SourcePorts {
+            needed: estimate.ports_needed,
+            available: estimate.ports_available,
+        },
+        memory_bytes: MemoryBytes {
+            harness: estimate.memory_harness_bytes,
+            reference: estimate.memory_reference_bytes,
+        },
+        objectives: estimate.objectives.iter().map(objective).collect(),
+        warnings: warnings
+            .iter()
+            .map(|warning| Warning {
+                at: warnings.location(warning),
+                what: warning.what(),
+                help: warning.help_text(),
+            })
+            .collect(),
+    };
+    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+}
+
+fn target(kind: &TargetKind) -> Target<'_> {
+    match kind {
+        TargetKind::Reference { defects, .. } => Target { kind: "reference", url: None, defects },
+        TargetKind::Url { base_url } => Target { kind: "url", url: Some(base_url), defects: &[] },
+    }
+}
+
+fn phase(span: &PhaseSpan) -> Phase<'_> {
+    let faults = span.faults.iter().map(fault).collect();
+    Phase { phase: &span.name, start_us: micros(span.start), end_us: micros(span.end), faults }
+}
+
+fn fault(instant: &FaultInstant) -> Fault {
+    let (eviction_expected, eviction_after_s) = match instant.slow {
+        Some(Slow::Struck(strike)) => (Some(true), Some(strike.struck_s)),
+        Some(Slow::Spared) => (Some(false), None),
+        None => (None, None),
+    };
+    Fault {
+        name: instant.name,
+        at_us: micros(instant.at),
+        duration_us: instant.duration.map(micros),
+        clients: instant.targets,
+        eviction_expected,
+        eviction_after_s,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of samples are far below 2^52")]
+fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
+    let needed = match estimate.needs {
+        Needs::Samples(samples) => {
+            Some(Evidence::Samples(samples.max(estimate.min_samples) as f64))
+        }
+        Needs::Seconds(seconds) => Some(Evidence::Seconds(seconds)),
+        Needs::Never => None,
+    };
+    let verdicts = estimate.expected.iter().map(|(surface, expected)| Verdict {
+        surface: *surface,
+        expected: match *expected {
+            Expected::Samples(samples) => Evidence::Samples(samples),
+            Expected::Seconds(seconds) => Evidence::Seconds(seconds),
+        },
+        decidable: estimate.reaches(*expected),
+    });
+    Objective {
+        gate: &estimate.gate,
+        judged: estimate.judged,
+        metric: estimate.metric,
+        require: &estimate.claim,
+        needed,
+        verdicts: verdicts.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

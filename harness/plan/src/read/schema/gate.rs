@@ -1,0 +1,100 @@
+//! `[[gate]]` and its objectives.
+
+use super::pattern;
+use super::shape::Shape;
+use super::table::{Case, Key, Table};
+use crate::metric::{MetricId, MetricKind, RULES};
+use crate::read::objective::MIN_SAMPLES;
+use crate::surface::Surface;
+
+/// Every table of the section.
+pub(super) fn tables() -> Vec<Table> {
+    vec![gate(), objective(), selector()]
+}
+
+fn gate() -> Table {
+    let keys = vec![
+        Key::new("name", Shape::name(), "Its name, unique; profiles judge by it.").required(),
+        Key::new("objective", Shape::Tables("objective", 1), "What must hold.").required(),
+    ];
+    Table::new("gate", "A named set of objectives.", keys)
+}
+
+fn objective() -> Table {
+    let metrics: Vec<&'static str> = MetricId::ALL.iter().map(|metric| metric.name()).collect();
+    let claim = Shape::Matching(pattern::any_claim());
+    let keys = vec![
+        Key::new(
+            "metric",
+            Shape::Words(metrics),
+            "What is measured; METRICS.md defines each. `khala-harness metrics` prints it.",
+        )
+        .required(),
+        Key::new(
+            "where",
+            Shape::Whole("where".to_owned()),
+            "Labels that the samples must carry; `\"*\"` gives one verdict for each value. \
+             Default: all samples together.",
+        ),
+        Key::new(
+            "during",
+            Shape::names(1),
+            "Phases whose samples count, `ramp` and `drain` among them. Default: all measured \
+             phases, and for what is wrong at any time the ramp and the drain too.",
+        ),
+        Key::new(
+            "against",
+            Shape::names(1),
+            "Phases that a ratio is held against; for `bystander_ratio` only.",
+        ),
+        Key::new(
+            "require",
+            claim.clone(),
+            "What must hold, such as `p(99) < 20s`, `proportion <= 3%`, `rate <= 1.5/s`, \
+             `count == 0` or `ratio < 1.5`. Judged by a 95 % bound, not by the estimate.",
+        )
+        .required(),
+        Key::new("warn", claim, "A tighter claim on the same figure, whose breach is a warning."),
+        Key::new(
+            "min_samples",
+            Shape::integer(MIN_SAMPLES),
+            "With fewer samples the objective is INCONCLUSIVE. Default: what could decide the \
+             claim if no sample broke it, such as 299 for a p(99).",
+        ),
+    ];
+    let mut table = Table::new("objective", "What must hold.", keys);
+    for kind in MetricKind::ALL {
+        table = table.case(of_kind(kind));
+    }
+    for label in ["surface", "rule"] {
+        let without = MetricId::ALL.iter().filter(|metric| !metric.labels().contains(&label));
+        let without = Case::when("metric", without.map(|metric| metric.name()));
+        table = table.case(without.then("where", Shape::Without(label)));
+    }
+    table
+}
+
+/// What is known of an objective by the kind of its metric.
+fn of_kind(kind: MetricKind) -> Case {
+    let of_kind = MetricId::ALL.iter().filter(|metric| metric.kind() == kind);
+    let claim = Shape::Matching(pattern::claim(kind));
+    let case = Case::when("metric", of_kind.map(|metric| metric.name()))
+        .then("require", claim.clone())
+        .then("warn", claim);
+    match kind {
+        MetricKind::Ratio => case.needs("against"),
+        _ => case.then("against", Shape::Never),
+    }
+}
+
+fn selector() -> Table {
+    let every = || std::iter::once("*");
+    let surfaces = every().chain(Surface::ALL.into_iter().map(Surface::name)).collect();
+    let rules = every().chain(RULES.iter().copied()).collect();
+    let keys = vec![
+        Key::new("surface", Shape::Words(surfaces), "A surface of the fleet, or `*` for each."),
+        Key::new("rule", Shape::Words(rules), "A rule of the oracle, or `*` for each."),
+    ];
+    let doc = "Labels that samples must carry.";
+    Table::new("where", doc, keys).replaced()
+}
