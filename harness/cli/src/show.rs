@@ -8,7 +8,7 @@ use khala_evidence::render::{self, Renderer};
 use khala_evidence::report::RunReport;
 
 use crate::exit::Failure;
-use crate::scenario;
+use crate::{output, scenario};
 
 /// Prints a report: the summary, or `run.json` itself.
 ///
@@ -18,14 +18,12 @@ pub fn show(report: &RunReport, json: bool) -> Result<(), Failure> {
     if json {
         let run_json: &dyn Renderer = render::ALL[0];
         let bytes = run_json.render(report).context("a rendering failed")?;
-        print!("{}", String::from_utf8_lossy(&bytes));
-        return Ok(());
+        return output::print(&bytes);
     }
     let colour = if scenario::colour_on(std::io::stdout().is_terminal()) {
         Colour::Always
     } else {
         Colour::Never
     };
-    print!("{}", terminal::render(report, colour));
-    Ok(())
+    output::print(terminal::render(report, colour).as_bytes())
 }

@@ -3,9 +3,9 @@
 use anyhow::Context as _;
 use khala_evidence::render::story::ClientStory;
 
-use crate::args;
 use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
+use crate::{args, output};
 
 /// Tells the story of a client.
 pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
@@ -19,10 +19,11 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
         let known = format!("the run had {clients} clients, 0 to {}", clients.saturating_sub(1));
         Failure::new(Exit::Setup, format!("there is no client {client}: {known}"))
     })?;
-    if explain.json {
-        println!("{}", serde_json::to_string(&story).context("cannot print the story")?);
+    let text = if explain.json {
+        serde_json::to_string(&story).context("cannot print the story")? + "\n"
     } else {
-        print!("{}", story.render());
-    }
+        story.render()
+    };
+    output::print(text.as_bytes())?;
     Ok(Exit::Go)
 }

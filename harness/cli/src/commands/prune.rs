@@ -7,10 +7,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::args;
 use crate::bundle::Lock;
-use crate::evidence;
 use crate::exit::{Exit, Failure};
+use crate::{args, evidence, output};
 
 /// What became of the runs, by name.
 #[derive(Debug, Default, Serialize)]
@@ -47,25 +46,31 @@ pub fn run(prune: &args::Prune) -> Result<Exit, Failure> {
             pruned.removed.push(name);
         }
     }
-    say(prune, &pruned)?;
+    let text = if prune.json {
+        serde_json::to_string(&pruned).context("cannot print what was done")? + "\n"
+    } else {
+        pruned.render(prune.dry_run)
+    };
+    output::print(text.as_bytes())?;
     Ok(Exit::Go)
 }
 
-fn say(prune: &args::Prune, pruned: &Pruned) -> Result<(), Failure> {
-    if prune.json {
-        println!("{}", serde_json::to_string(pruned).context("cannot print what was done")?);
-        return Ok(());
+impl Pruned {
+    fn render(&self, dry_run: bool) -> String {
+        let removed = if dry_run { "would be removed" } else { "removed" };
+        let lines = |names: &[String], what: &str| -> String {
+            names.iter().map(|name| format!("{name} {what}\n")).collect()
+        };
+        let Self { removed: gone, kept, cited, still_running } = self;
+        lines(gone, removed)
+            + &lines(cited, "kept: a stage report cites it")
+            + &lines(still_running, "kept: it is still running")
+            + &format!(
+                "{} {removed}, {} kept\n",
+                gone.len(),
+                kept.len() + cited.len() + still_running.len()
+            )
     }
-    let removed = if prune.dry_run { "would be removed" } else { "removed" };
-    pruned.removed.iter().for_each(|name| println!("{name} {removed}"));
-    pruned.cited.iter().for_each(|name| println!("kept {name}: a stage report cites it"));
-    pruned.still_running.iter().for_each(|name| println!("kept {name}: it is still running"));
-    println!(
-        "{} {removed}, {} kept",
-        pruned.removed.len(),
-        pruned.kept.len() + pruned.cited.len() + pruned.still_running.len()
-    );
-    Ok(())
 }
 
 /// The runs of a folder, the oldest first: their names begin with the time. What is no bundle is not

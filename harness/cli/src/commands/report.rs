@@ -1,10 +1,10 @@
 //! `report`: everything that is made from a run's sources, made again.
 
-use crate::args;
 use crate::bundle::Lock;
 use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::show::show;
+use crate::{args, output};
 
 /// Makes the report of a bundle again.
 pub fn run(report: &args::Report) -> Result<Exit, Failure> {
@@ -20,7 +20,7 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
     if report.json {
         eprintln!("{}", dir.display());
     } else {
-        println!("\n{}", dir.display());
+        output::print(format!("\n{}\n", dir.display()).as_bytes())?;
     }
     Ok(if made.interrupted { Exit::Interrupted } else { made.decision.into() })
 }

@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure};
 use crate::journal::{Journal, Journalled};
 use crate::live::Live;
 use crate::show::show;
-use crate::{args, host, scenario, signals};
+use crate::{args, host, output, scenario, signals};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -38,7 +38,7 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     if run.json {
         eprintln!("{}", dir.display());
     } else {
-        println!("\n{}", dir.display());
+        output::print(format!("\n{}\n", dir.display()).as_bytes())?;
     }
     Ok(if report.interrupted { Exit::Interrupted } else { report.decision.into() })
 }

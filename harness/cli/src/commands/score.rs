@@ -1,9 +1,9 @@
 //! `score`: a run judged by other gates, without running it again.
 
-use crate::args;
 use crate::evidence::{self, Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::show::show;
+use crate::{args, output};
 
 /// Judges a bundle by the gates of a file.
 pub fn run(score: &args::Score) -> Result<Exit, Failure> {
@@ -13,7 +13,8 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
     let report = evidence.report_under(&plan);
     show(&report, score.json)?;
     if !score.json {
-        println!("\n{}, judged by {}", score.dir.display(), score.gates.display());
+        let (dir, gates) = (score.dir.display(), score.gates.display());
+        output::print(format!("\n{dir}, judged by {gates}\n").as_bytes())?;
     }
     Ok(report.decision.into())
 }

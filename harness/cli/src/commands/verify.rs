@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use khala_evidence::report::RunReport;
 use serde::Serialize;
 
-use crate::args;
 use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::manifest::{self, Manifest};
+use crate::{args, output};
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -22,6 +22,19 @@ struct Found {
     decision: String,
 }
 
+impl Found {
+    fn render(&self) -> String {
+        let Self { unchanged, problems, decision } = self;
+        let ending = if problems.is_empty() {
+            format!("the verdict follows from the sources: {decision}")
+        } else {
+            format!("{} problems: do not rely on this bundle", problems.len())
+        };
+        let problems: Vec<_> = problems.iter().map(|problem| format!("{problem}\n")).collect();
+        format!("{}{unchanged} files are as they were written; {ending}\n", problems.concat())
+    }
+}
+
 /// Verifies a bundle.
 pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
     let dir = &verify.dir;
@@ -31,17 +44,12 @@ pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
         Found { unchanged: 0, problems: Vec::new(), decision: report.decision.to_string() };
     digests(verify, &mut found)?;
     verdict(verify, &report, &mut found);
-    if verify.json {
-        println!("{}", serde_json::to_string(&found).context("cannot print what was found")?);
+    let text = if verify.json {
+        serde_json::to_string(&found).context("cannot print what was found")? + "\n"
     } else {
-        found.problems.iter().for_each(|problem| println!("{problem}"));
-        let ending = if found.problems.is_empty() {
-            format!("and the verdict follows from the sources: {}", found.decision)
-        } else {
-            format!("{} problems: do not rely on this bundle", found.problems.len())
-        };
-        println!("{} files are as they were written; {ending}", found.unchanged);
-    }
+        found.render()
+    };
+    output::print(text.as_bytes())?;
     Ok(if found.problems.is_empty() { Exit::Go } else { Exit::Hold })
 }
 
