@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use khala_engine::observe::Event;
+use khala_evidence::facts::Finding;
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::evidence::EVENTS;
@@ -24,7 +25,9 @@ pub struct Bundle {
     written: u64,
     dropped: u64,
     snapshots: u32,
-    failed: Option<std::io::Error>,
+    /// Snapshots that could not be kept because the process had no descriptor left.
+    unkept: u64,
+    failed: Option<(PathBuf, std::io::Error)>,
     _lock: Lock,
 }
 
@@ -50,6 +53,7 @@ impl Bundle {
             written: 0,
             dropped: 0,
             snapshots: 0,
+            unkept: 0,
             failed: None,
             _lock: lock,
         })
@@ -81,11 +85,13 @@ impl Bundle {
             .and_then(|()| self.events.write_all(b"\n"))
             .and_then(|()| self.events.flush());
         if let Err(error) = result {
-            self.failed.get_or_insert(error);
+            let path = self.dir.join(EVENTS);
+            self.failed.get_or_insert((path, error));
         }
     }
 
-    /// Keeps a snapshot of the target's metrics under `metrics/`. A failure is kept like an event's.
+    /// Keeps a snapshot of the target's metrics under `metrics/`. A failure is kept like an event's; but
+    /// a generator that has run out of descriptors is no reason to lose all other evidence.
     pub fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
         self.snapshots += 1;
         if self.snapshots > METRICS_MAX && label != "after" {
@@ -94,9 +100,11 @@ impl Bundle {
         let path = self.dir.join("metrics").join(format!("{label}.json"));
         let result = serde_json::to_vec_pretty(metrics)
             .map_err(std::io::Error::from)
-            .and_then(|json| fs::write(path, json));
-        if let Err(error) = result {
-            self.failed.get_or_insert(error);
+            .and_then(|json| fs::write(&path, json));
+        match result {
+            Ok(()) => {}
+            Err(error) if khala_engine::transport::exhausted(&error).is_some() => self.unkept += 1,
+            Err(error) => drop(self.failed.get_or_insert((path, error))),
         }
     }
 
@@ -105,16 +113,28 @@ impl Bundle {
         self.dropped
     }
 
+    /// What is missing of `metrics/`, if anything is.
+    pub fn finding(&self) -> Option<Finding> {
+        (self.unkept > 0).then(|| Finding {
+            name: "metrics_not_kept".to_owned(),
+            message:
+                "snapshots of the target's metrics could not be kept: the harness had no file \
+                      descriptor left"
+                    .to_owned(),
+            count: self.unkept,
+        })
+    }
+
     /// Ends the growing files.
     ///
     /// # Errors
     /// The first failure of any append.
     pub fn finish(&mut self) -> anyhow::Result<()> {
+        if let Some((path, error)) = self.failed.take() {
+            return Err(error).with_context(|| format!("cannot write {}", path.display()));
+        }
         let path = self.dir.join(EVENTS);
         let cannot = || format!("cannot write {}", path.display());
-        if let Some(error) = self.failed.take() {
-            return Err(error).with_context(cannot);
-        }
         self.events.flush().and_then(|()| self.events.get_ref().sync_all()).with_context(cannot)
     }
 }

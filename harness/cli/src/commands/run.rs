@@ -68,6 +68,7 @@ fn execute(
     let outcome = engine(run, plan, schedule, || journal.sink(), run_id, bundle)?;
     let Outcome { sinks, mut facts, .. } = outcome;
     facts.events_dropped = bundle.dropped();
+    facts.findings.extend(bundle.finding());
     bundle.finish()?;
     journal.finish(sinks, facts)?;
     Ok(())
