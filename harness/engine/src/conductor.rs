@@ -90,8 +90,8 @@ pub struct Conductor<'a, S> {
     pub observer: &'a mut dyn Observer,
     /// The generator's look at itself.
     pub probe: Probe,
-    /// The target's build, where it says so.
-    pub target_build: Option<String>,
+    /// The target's build, or why it could not be learnt.
+    pub build: Result<Option<String>, String>,
     /// Descriptors that the process may open.
     pub descriptors_limit: u64,
     /// Takes what the conductor sees of the target.
@@ -464,6 +464,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
         let mut find = |name: &str, message: String, count: u64| {
             findings.push(Finding { name: name.to_owned(), message, count });
         };
+        if let Err(why) = &self.build {
+            find("target_build_unknown", why.clone(), 1);
+        }
         if self.state.metrics_unread > 0 {
             let message = "the target's fan-out metrics could not be read".to_owned();
             find("metrics_unreadable", message, self.state.metrics_unread);
@@ -527,7 +530,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 url: self.target.base_url.clone(),
                 kind: kind.to_owned(),
                 defects,
-                build: self.target_build,
+                build: self.build.ok().flatten(),
                 lost: self.state.lost,
             },
             faults,

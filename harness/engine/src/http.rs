@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -113,6 +114,16 @@ impl Http {
         self.request(Method::POST, path, headers, body).await
     }
 
+    /// A header of the answer to a `GET`, if it has it.
+    ///
+    /// # Errors
+    /// As [`HttpError`] says.
+    pub async fn header(&self, path: &str, name: &str) -> Result<Option<String>, HttpError> {
+        let (answer, _) = self.exchange(Method::GET, path, &[], Bytes::new()).await?;
+        let value = answer.headers.get(name).and_then(|value| value.to_str().ok());
+        Ok(value.map(str::to_owned))
+    }
+
     async fn request<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -120,6 +131,19 @@ impl Http {
         headers: &[Header],
         body: Bytes,
     ) -> Result<T, HttpError> {
+        let name = format!("{method} {}{path}", self.base_url);
+        let (_, bytes) = self.exchange(method, path, headers, body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| HttpError::Body(name, error.to_string()))
+    }
+
+    /// One request and its whole answer, which is a success.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[Header],
+        body: Bytes,
+    ) -> Result<(Parts, Bytes), HttpError> {
         let url = format!("{}{path}", self.base_url);
         let name = format!("{method} {url}");
         let mut request = Request::builder()
@@ -136,18 +160,18 @@ impl Http {
         let answer = async {
             let response =
                 self.client.request(request).await.map_err(|error| no_connection(&name, &error))?;
-            let status = response.status();
-            let bytes = Limited::new(response.into_body(), BODY_MAX)
+            let (parts, body) = response.into_parts();
+            let bytes = Limited::new(body, BODY_MAX)
                 .collect()
                 .await
                 .map_err(|error| HttpError::Connection(name.clone(), error.to_string()))?
                 .to_bytes();
-            if !status.is_success() {
+            if !parts.status.is_success() {
+                let status = parts.status.as_u16();
                 let body = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
-                return Err(HttpError::Status { url: name.clone(), status: status.as_u16(), body });
+                return Err(HttpError::Status { url: name.clone(), status, body });
             }
-            serde_json::from_slice(&bytes)
-                .map_err(|error| HttpError::Body(name.clone(), error.to_string()))
+            Ok((parts, bytes))
         };
         match tokio::time::timeout(self.timeout, answer).await {
             Ok(result) => result,

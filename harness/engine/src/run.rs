@@ -86,8 +86,8 @@ pub async fn run<S: Sink + Send + 'static>(
         TargetKind::Url { .. } => Some(target::lock::take(target.address)?),
     };
     let target = Arc::new(target);
-    let prepared = prepare(&plan, &target, &user_agent, &options.run_id).await;
-    let (http, workers) = match prepared {
+    let prepared = prepare(&plan, &target, &user_agent, &options).await;
+    let (http, workers, build) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             if let Some(reference) = reference {
@@ -155,7 +155,7 @@ pub async fn run<S: Sink + Send + 'static>(
         interrupt: options.interrupt.clone(),
         observer,
         probe,
-        target_build: None,
+        build,
         descriptors_limit,
         sink: make_sink(),
         state: conductor::State::default(),
@@ -262,13 +262,14 @@ async fn prepare(
     plan: &Plan,
     target: &Target,
     user_agent: &str,
-    run_id: &str,
-) -> Result<(Http, Vec<String>), SetupError> {
+    options: &Options,
+) -> Result<(Http, Vec<String>, Result<Option<String>, String>), SetupError> {
     preflight::speaks_khala(plan, target, user_agent).await?;
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
-    let workers = publisher::worker_names(plan, run_id);
+    let build = target::build::learn(plan, &http, &options.version).await;
+    let workers = publisher::worker_names(plan, &options.run_id);
     publisher::create_workers(plan, target, &http, &workers)
         .await
         .map_err(|error| SetupError::Workers(error.to_string()))?;
-    Ok((http, workers))
+    Ok((http, workers, build))
 }

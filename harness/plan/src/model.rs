@@ -94,6 +94,18 @@ pub struct Target {
     pub snapshot: SnapshotPath,
     /// What the target does with clients that cannot keep up, as far as the plan must know.
     pub slow_consumer: SlowConsumerLimits,
+    /// Where its build is learnt from; `None` of the embedded runtime is its own version, of another
+    /// nobody says.
+    pub build: Option<BuildSource>,
+}
+
+/// Where the build of a target is learnt from, for the evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuildSource {
+    /// A header of its answer to `GET /healthz`.
+    Header(String),
+    /// The first line that a command prints.
+    Command(Vec<String>),
 }
 
 /// How a client bootstraps a stale topic that has a snapshot; one without is always reset.

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use crate::backoff::Backoff;
 use crate::model::{
-    ActsOn, Arrival, Auth, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint, Objective,
-    Plan, Push, Secret, SlowConsumerLimits, SnapshotPath, Target, TargetKind,
+    ActsOn, Arrival, Auth, BuildSource, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint,
+    Objective, Plan, Push, Secret, SlowConsumerLimits, SnapshotPath, Target, TargetKind,
 };
 use crate::units::{format_bytes, format_duration};
 
@@ -99,6 +99,13 @@ fn target(out: &mut String, target: &Target) {
         SnapshotPath::Reset => "reset",
     };
     line!(out, "snapshot = \"{snapshot}\"");
+    match &target.build {
+        None => {}
+        Some(BuildSource::Header(name)) => line!(out, "build_header = {}", text(name)),
+        Some(BuildSource::Command(command)) => {
+            line!(out, "build_command = {}", texts(command.iter().map(String::as_str)));
+        }
+    }
     let SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes } = target.slow_consumer;
     line!(out, "\n[target.slow_consumer]");
     line!(out, "queue_limit = {queue_limit}\nmax_strikes = {max_strikes}");

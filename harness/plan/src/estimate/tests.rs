@@ -210,8 +210,10 @@ fn returns_snapshots_and_bystanders_are_counted_where_they_happen() {
     assert_eq!(phases.map(|p| count("connect", p)), [30.0, 140.0, 0.0, 30.0]);
     // Below the floor of a topic with a snapshot, and pruned while away; the others have none.
     assert_eq!(phases.map(|p| count("snapshot", p)), [0.0, 35.0, 0.0, 30.0]);
-    // 20 publishes a second, while there is a load, to 170 + 2 * 30 subscriptions.
-    assert_eq!(phases.map(|p| count("delivery", p)), [400.0 * 230.0, 0.0, 200.0 * 230.0, 0.0]);
+    // 20 publishes a second, while there is a load, to 170 + 2 * 30 subscriptions, of which 130 are of
+    // the stream.
+    assert_eq!(phases.map(|p| count("violations", p)), [400.0 * 230.0, 0.0, 200.0 * 230.0, 0.0]);
+    assert_eq!(phases.map(|p| count("delivery", p)), [400.0 * 130.0, 0.0, 200.0 * 130.0, 0.0]);
 
     let text = include_str!("../../../../scenarios/slow-consumer.toml");
     let (plan, estimate) = estimate(text);

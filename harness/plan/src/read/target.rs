@@ -7,7 +7,8 @@ use super::fields::Fields;
 use super::retention;
 use super::scalar::{Placed, Read};
 use super::slowness;
-use crate::model::{Lane, Push, SnapshotPath, Target, TargetKind};
+use super::source::Place;
+use crate::model::{BuildSource, Lane, Push, SnapshotPath, Target, TargetKind};
 
 /// Path of the socket at the public edge (contract, section 3).
 pub(crate) const SOCKET_PATH: &str = "/sync/socket/websocket";
@@ -46,6 +47,7 @@ pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> O
     let snapshot = if reference == Some(false) { SnapshotPath::Reset } else { SnapshotPath::Http };
     let snapshot = fields.keyword_or("snapshot", snapshot, &SNAPSHOTS);
     let slow_consumer = slowness::read(&mut fields);
+    let build = build(&mut fields);
     fields.finish();
     Some(Target {
         kind: kind?,
@@ -57,7 +59,46 @@ pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> O
         apply: apply?,
         snapshot: snapshot?,
         slow_consumer,
+        build: build?,
     })
+}
+
+fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {
+    let header = fields.node("build_header");
+    let command = fields.node("build_command");
+    let fail = |place: &Place, what: &str, help: &str| {
+        fields.cx.report(Diagnostic::error(place, what).help(help));
+        None
+    };
+    match (header, command) {
+        (None, None) => Some(None),
+        (Some(header), None) => {
+            let name = String::read(fields.cx, "build_header", header)?;
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if name.is_empty() || !name.chars().all(is_name) {
+                return fail(
+                    &header.place,
+                    "that is no name of a header",
+                    "write such as `x-build`",
+                );
+            }
+            Some(Some(BuildSource::Header(name)))
+        }
+        (None, Some(node)) => {
+            let words = Vec::<Placed<String>>::read(fields.cx, "build_command", node)?;
+            if words.first().is_none_or(|program| program.value.is_empty()) {
+                let help = "write program and arguments, such as `[\"cat\", \"BUILD\"]`";
+                return fail(&node.place, "the command is empty", help);
+            }
+            let command = words.into_iter().map(|word| word.value).collect();
+            Some(Some(BuildSource::Command(command)))
+        }
+        (Some(_), Some(node)) => fail(
+            &node.place,
+            "`build_command` beside `build_header`: which of them says the build?",
+            "remove one of them",
+        ),
+    }
 }
 
 fn reference_kind(

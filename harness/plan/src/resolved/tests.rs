@@ -29,7 +29,7 @@ fn so_is_one_in_which_little_is_a_default() {
         (
             "kind = \"reference\"",
             "kind = \"url\"\nurl = \"http://h:1/\"\nexclusive = true\napply = \"update_batch\"\n\
-             connect_timeout = \"1.5s\"",
+             connect_timeout = \"1.5s\"\nbuild_command = [\"cat\", \"a \\\"b\\\"\"]",
         ),
         ("mint = \"hs256\"", "mint = \"static\"\ntoken = { file = \"t\" }"),
         ("share = 0.6", "share = 0.333\nbackoff = { base = \"1s\", cap = \"9s\", jitter = 0.25 }"),

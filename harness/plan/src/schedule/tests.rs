@@ -56,6 +56,7 @@ fn plan() -> Plan {
                 max_strikes: 3,
                 send_buffer_bytes: None,
             },
+            build: None,
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
         fleet: Fleet {

@@ -88,6 +88,17 @@ fn target() -> Table {
             "What the target does with clients that cannot keep up: the embedded runtime is \
              started with it, of another it is expected.",
         ),
+        Key::new(
+            "build_header",
+            Shape::Matching(pattern::whole("[A-Za-z0-9_-]+")),
+            "Header of the answer to `GET /healthz` that says the target's build, for the evidence.",
+        ),
+        Key::new(
+            "build_command",
+            Shape::List(Box::new(Shape::Text), 1),
+            "Program and arguments whose first line says the target's build, for the evidence; no \
+             shell is asked.",
+        ),
     ];
     Table::new("target", "What is tested.", keys).case(Case::when("kind", ["url"]).needs("url"))
 }

@@ -154,3 +154,23 @@ fn what_is_wrong_at_any_time_counts_from_ramp_to_drain() {
     }
     assert_eq!(Load::of(SOUND).plan().gates[0].objectives[0].during, ["storm"]);
 }
+
+#[test]
+fn the_build_of_a_target_is_said_by_a_header_or_by_a_command_and_not_by_both() {
+    use crate::model::BuildSource;
+    let build = |lines: &str| target(lines).build;
+    assert_eq!(build(""), None);
+    let header = build("build_header = \"x-build\"");
+    assert_eq!(header, Some(BuildSource::Header("x-build".to_owned())));
+    let command = build("build_command = [\"cat\", \"BUILD\"]");
+    assert_eq!(command, Some(BuildSource::Command(vec!["cat".to_owned(), "BUILD".to_owned()])));
+    for wrong in [
+        "build_header = \"x build\"",
+        "build_command = []",
+        "build_command = [\"\"]",
+        "build_header = \"x\"\nbuild_command = [\"cat\"]",
+    ] {
+        let text = edited(&[("kind = \"reference\"", &format!("kind = \"reference\"\n{wrong}"))]);
+        assert!(Load::of(&text).load().is_err(), "{wrong}");
+    }
+}
