@@ -81,7 +81,7 @@ pub struct DefectTimes {
     pub pause_every: Duration,
     /// `pause_every_10s`: how long a pause is.
     pub pause_for: Duration,
-    /// `slow_accepts`: time between upgrades that had to wait.
+    /// `slow_accepts`: time between two upgrades.
     pub accept_every: Duration,
     /// `starved_topic`: how long the other topics must have been quiet.
     pub starve_quiet: Duration,

@@ -5,17 +5,17 @@
 //! connection, counter) and never of a stream that connections share, so that one connection's
 //! luck does not depend on another's timing.
 //!
-//! Three things are told apart. An *opportunity* is what `probability` and `after` count; a *choice*
-//! falls on some of them; and a defect has *acted* when it did what a correct runtime would not have
-//! done just then ([`Defects::note`]). A choice may come to nothing, such as a floor to be ignored
-//! under a cursor that is above it, so the three must not be confused: a judge that misses a defect
-//! which never acted has missed nothing.
+//! Three things are told apart. An *opportunity* is what `probability` and `after` count; a
+//! *choice* falls on some of them; and a defect has *acted* when it did what a correct runtime
+//! would not have done just then (`Defects::note`). A choice may come to nothing, such as a floor
+//! to be ignored under a cursor that is above it, so the three must not be confused: a judge that
+//! misses a defect which never acted has missed nothing.
 //!
 //! To add one: a variant at the end of `Kind`; an entry in its group's file of `catalogue/`, which
 //! names the rule that must catch it; the act itself, where the contract is kept
 //! (`socket/bend.rs` for what is on its way out, `socket/hold.rs` for what waits, `socket/serve.rs`
-//! for subscribes), with its `note`; a test in `tests/defects/` that sees it from a socket and fails
-//! without it; and `DEFECTS.md` anew, as `tests/defects/page.rs` says.
+//! for subscribes), with its `note`; a test in `tests/defects/` that sees it from a socket and
+//! fails without it; and `DEFECTS.md` anew, as `tests/defects/page.rs` says.
 
 mod catalogue;
 mod spec;
@@ -142,8 +142,8 @@ impl Defects {
         })
     }
 
-    /// Like [`Defects::acts`], for opportunities that the caller numbers, from 1: asking twice is one
-    /// opportunity.
+    /// Like [`Defects::acts`], for opportunities that the caller numbers, from 1: asking twice is
+    /// one opportunity.
     pub(crate) fn acts_nth(&self, kind: Kind, nth: u64) -> bool {
         self.get(kind).is_some_and(|armed| {
             nth >= armed.after && unit(self.seed, kind, 0, nth) < armed.probability

@@ -41,8 +41,8 @@ impl Hoard {
         self.queue.extend(frames.map(Kept::Frame));
     }
 
-    /// Takes the position that a batch reaches; says whether this is the first time that more batches
-    /// wait than events may.
+    /// Takes the position that a batch reaches; says whether this is the first time that more
+    /// batches wait than events may.
     pub fn keep_position(&mut self, topic: TopicId, sent: u64, shared: &Shared) -> bool {
         self.queue.push_back(Kept::Sent(topic, sent));
         self.batches += 1;

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use super::connection::Connection;
 use crate::defect::Kind;
 
-/// A command, whatever its message calls it. A runtime that obeys is not choosy: it takes the bodies
-/// of the command path with the worker beside them.
+/// A command, whatever its message calls it. A runtime that obeys is not choosy: it takes the
+/// bodies of the command path with the worker beside them.
 #[derive(Deserialize)]
 struct Command {
     #[serde(alias = "workerId")]

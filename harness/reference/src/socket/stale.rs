@@ -34,7 +34,8 @@ fn read(shared: &Shared, cursors: &[(TopicId, u64)]) -> Vec<Read> {
     cursors.iter().map(read).collect()
 }
 
-/// The defects that see an edge where it is not. Each is asked only about a verdict that it changes.
+/// The defects that see an edge where it is not. Each is asked only about a verdict that it
+/// changes.
 pub const EDGES: [Kind; 5] = [
     Kind::FloorTooStrict,
     Kind::FloorTooLax,

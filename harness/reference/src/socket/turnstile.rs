@@ -1,10 +1,9 @@
 //! Two ways to make connections wait for one another that a runtime must not have.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use crate::defect::{Defects, Kind};
 use crate::shared::Shared;
@@ -28,35 +27,25 @@ impl Turnstile {
     }
 }
 
-/// Defect `slow_accepts`: upgrades go through one by one, and those that had to wait slowly.
+/// Defect `slow_accepts`: upgrades go through one by one, with a time between them.
 #[derive(Default)]
 pub struct Door {
-    waiting: AtomicUsize,
-    turn: Mutex<()>,
-}
-
-/// One who waits at the door, until dropped: a client may give up while it waits.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    last: Mutex<Option<Instant>>,
 }
 
 impl Door {
-    /// Goes through the door.
+    /// Goes through the door. Whoever gives up leaves the queue, for the wait ends with its future.
     pub async fn pass(&self, shared: &Shared) {
-        if !shared.defects.armed(Kind::SlowAccepts) {
+        if !shared.defects.acts_every(Kind::SlowAccepts) {
             return;
         }
-        let others = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        let _turn = self.turn.lock().await;
+        let mut last = self.last.lock().await;
+        let next = last.map(|last| last + shared.config.defect_times.accept_every);
         // A stop does not wait for a queue of upgrades.
-        if others > 0 && !shared.stopping() && shared.defects.acts_every(Kind::SlowAccepts) {
+        if let Some(next) = next.filter(|next| *next > Instant::now() && !shared.stopping()) {
             shared.defects.note(Kind::SlowAccepts);
-            sleep(shared.config.defect_times.accept_every).await;
+            sleep_until(next).await;
         }
+        *last = Some(Instant::now());
     }
 }

@@ -26,8 +26,8 @@ struct Event {
     worker_id: String,
 }
 
-/// Defect `seq_reset_on_restart`: the topics whose history is not taken up, each chosen at the first
-/// record of it.
+/// Defect `seq_reset_on_restart`: the topics whose history is not taken up, each chosen at the
+/// first record of it.
 struct Amnesia<'a> {
     defects: &'a Defects,
     chosen: [Option<bool>; TOPICS],

@@ -50,7 +50,8 @@ pub(super) const DEFECTS: &[Defect] = &[
         kind: Kind::SlowAccepts,
         group: Group::Latency,
         name: "slow_accepts",
-        summary: "Upgrades that come while another one waits are let in one by one, 500 ms apart.",
+        summary: "Upgrades are let in one by one, 500 ms apart; one that comes alone does not \
+                  wait.",
         per: Per::Request,
         primary: "gate:reconnect",
         consequences: &["gate:connect", "gate:error-budget", "gate:replay", "no_convergence"],
