@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -139,8 +140,13 @@ impl Drop for ByHand {
 }
 
 fn reference_by_hand() -> ByHand {
+    reference_with(&[])
+}
+
+fn reference_with(arguments: &[&std::ffi::OsStr]) -> ByHand {
     let mut child = Command::new(env!("CARGO_BIN_EXE_khala-harness"))
         .args(["reference", "--listen", "127.0.0.1:0"])
+        .args(arguments)
         .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
         .env("RUNTIME_ADMIN_TOKEN", ADMIN)
         .stdin(Stdio::null())
@@ -221,4 +227,39 @@ fn a_port_that_is_taken_is_said_by_the_reference() {
     let run = Harness::new("reference").arg("--listen").arg(address).ended_plain();
     let run = run.exits(exit::SETUP);
     assert!(run.stderr.contains(address), "{}", run.stderr);
+}
+
+/// One HTTP request on a connection of its own; the whole answer.
+fn ask(url: &str, method: &str, path: &str, body: &str) -> String {
+    let address = url.strip_prefix("http://").expect("a URL");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .expect("it takes it");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+#[test]
+fn a_reference_with_a_data_dir_survives_its_own_kill() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let dir = folder.path().join("made-when-missing");
+    let arguments = ["--data-dir".as_ref(), dir.as_os_str()];
+    let workers = "/internal/v1/codex/workers";
+    let target = reference_with(&arguments);
+    let created = ask(&target.url, "POST", workers, r#"{"worker_id":"w"}"#);
+    assert!(created.starts_with("HTTP/1.1 202"), "{created}");
+    drop(target); // SIGKILL
+    let target = reference_with(&arguments);
+    let there = ask(&target.url, "GET", &format!("{workers}/w/snapshot"), "");
+    assert!(there.starts_with("HTTP/1.1 200") && there.contains(r#""latest_seq":1"#), "{there}");
+    drop(target);
+    let forgetful = reference_by_hand();
+    let gone = ask(&forgetful.url, "GET", &format!("{workers}/w/snapshot"), "");
+    assert!(gone.starts_with("HTTP/1.1 404"), "{gone}");
 }
