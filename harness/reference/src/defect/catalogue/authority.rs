@@ -12,7 +12,7 @@ pub(super) const DEFECTS: &[Defect] = &[
                   that the token does not open.",
         per: Per::Batch,
         primary: "authz_leak",
-        consequences: &["after_unsubscribe", "gap", "lost_publish", "nonmonotonic"],
+        consequences: &["after_unsubscribe", "gap", "lost_publish", "nonmonotonic", "state_stale"],
         probability: 0.05,
     },
     Defect {

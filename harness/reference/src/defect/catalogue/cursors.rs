@@ -12,7 +12,13 @@ pub(super) const DEFECTS: &[Defect] = &[
                   were missing.",
         per: Per::Subscribe,
         primary: "stale_not_signalled",
-        consequences: &["gap", "lost_publish", "no_convergence", "state_stale"],
+        consequences: &[
+            "false_replay_complete",
+            "gap",
+            "lost_publish",
+            "no_convergence",
+            "state_stale",
+        ],
         probability: 1.0,
     },
     Defect {
@@ -59,7 +65,13 @@ pub(super) const DEFECTS: &[Defect] = &[
         summary: "A cursor one below the retention floor is served, from the floor on.",
         per: Per::Subscribe,
         primary: "stale_not_signalled",
-        consequences: &["gap", "lost_publish", "no_convergence", "state_stale"],
+        consequences: &[
+            "false_replay_complete",
+            "gap",
+            "lost_publish",
+            "no_convergence",
+            "state_stale",
+        ],
         probability: 1.0,
     },
     Defect {
@@ -96,7 +108,13 @@ pub(super) const DEFECTS: &[Defect] = &[
                   been there.",
         per: Per::Subscribe,
         primary: "stale_not_signalled",
-        consequences: &["gap", "lost_publish", "no_convergence", "state_stale"],
+        consequences: &[
+            "false_replay_complete",
+            "gap",
+            "lost_publish",
+            "no_convergence",
+            "state_stale",
+        ],
         probability: 1.0,
     },
     Defect {

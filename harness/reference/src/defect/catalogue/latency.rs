@@ -24,6 +24,7 @@ pub(super) const DEFECTS: &[Defect] = &[
         consequences: &[
             "gate:replay",
             "late_publish",
+            "lost_publish",
             "no_convergence",
             "starved_topic",
             "state_stale",
@@ -34,12 +35,13 @@ pub(super) const DEFECTS: &[Defect] = &[
         kind: Kind::PauseEvery10s,
         group: Group::Latency,
         name: "pause_every_10s",
-        summary: "Nothing goes out live in the first 3 s of every 10 s but the first.",
+        summary: "Nothing goes out live in the first half of every 10 s but the first.",
         per: Per::Period,
         primary: "gate:delivery",
         consequences: &[
             "gate:replay",
             "late_publish",
+            "lost_publish",
             "no_convergence",
             "starved_topic",
             "state_stale",
@@ -50,7 +52,7 @@ pub(super) const DEFECTS: &[Defect] = &[
         kind: Kind::SlowAccepts,
         group: Group::Latency,
         name: "slow_accepts",
-        summary: "Upgrades are let in one by one, 500 ms apart; one that comes alone does not \
+        summary: "Upgrades are let in one by one, 250 ms apart; one that comes alone does not \
                   wait.",
         per: Per::Request,
         primary: "gate:reconnect",
