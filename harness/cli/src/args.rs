@@ -219,6 +219,10 @@ pub struct Reference {
     /// `SO_SNDBUF` of accepted sockets, in bytes: small ones make slow readers show.
     #[arg(long, value_name = "BYTES")]
     pub send_buffer: Option<usize>,
+    /// Directory of the journal: what it holds is taken up at the start, so that topics, workers and
+    /// runs survive a restart and a kill. Without it nothing survives.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
     /// End when standard input closes or the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,

@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use support::by_hand::{ADMIN, KEY, reference_by_hand};
+use support::by_hand::{ADMIN, KEY, reference_by_hand, reference_with};
 use support::servers::{self, Server};
 use support::{Ended, Harness, exit, number, scenario};
 
@@ -183,4 +185,39 @@ fn a_port_that_is_taken_is_said_by_the_reference() {
     let run = Harness::new("reference").arg("--listen").arg(address).ended_plain();
     let run = run.exits(exit::SETUP);
     assert!(run.stderr.contains(address), "{}", run.stderr);
+}
+
+/// One HTTP request on a connection of its own; the whole answer.
+fn ask(url: &str, method: &str, path: &str, body: &str) -> String {
+    let address = url.strip_prefix("http://").expect("a URL");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+    .expect("it takes it");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+#[test]
+fn a_reference_with_a_data_dir_survives_its_own_kill() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let dir = folder.path().join("made-when-missing");
+    let arguments = ["--data-dir".as_ref(), dir.as_os_str()];
+    let workers = "/internal/v1/codex/workers";
+    let target = reference_with(&arguments);
+    let created = ask(&target.url, "POST", workers, r#"{"worker_id":"w"}"#);
+    assert!(created.starts_with("HTTP/1.1 202"), "{created}");
+    drop(target); // SIGKILL
+    let target = reference_with(&arguments);
+    let there = ask(&target.url, "GET", &format!("{workers}/w/snapshot"), "");
+    assert!(there.starts_with("HTTP/1.1 200") && there.contains(r#""latest_seq":1"#), "{there}");
+    drop(target);
+    let forgetful = reference_by_hand();
+    let gone = ask(&forgetful.url, "GET", &format!("{workers}/w/snapshot"), "");
+    assert!(gone.starts_with("HTTP/1.1 404"), "{gone}");
 }

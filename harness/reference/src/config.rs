@@ -64,7 +64,7 @@ pub struct SlowConsumer {
     pub evict_grace: Duration,
 }
 
-/// How long the defects that delay something delay it.
+/// How long the defects that delay, remember or lose something do so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefectTimes {
     /// `slow_recovery`: how late a subscribe with a cursor is served.
@@ -73,6 +73,20 @@ pub struct DefectTimes {
     pub early_reply_lead: Duration,
     /// `swap_two`: how long a single update waits for a second one.
     pub swap_hold: Duration,
+    /// `tail_lost`: for how long after the reply what comes is lost.
+    pub tail_lost: Duration,
+    /// `delivery_delay`: how late an event goes out.
+    pub delivery_delay: Duration,
+    /// `pause_every_10s`: time from one pause to the next.
+    pub pause_every: Duration,
+    /// `pause_every_10s`: how long a pause is.
+    pub pause_for: Duration,
+    /// `slow_accepts`: time between two upgrades.
+    pub accept_every: Duration,
+    /// `starved_topic`: how long the other topics must have been quiet.
+    pub starve_quiet: Duration,
+    /// `revocation_forgotten`: for how long it is remembered.
+    pub revocation_memory: Duration,
 }
 
 /// Sizes of a socket's buffers, in bytes.
@@ -246,6 +260,13 @@ impl Default for Config {
                 slow_recovery: Duration::from_secs(8),
                 early_reply_lead: Duration::from_millis(500),
                 swap_hold: Duration::from_secs(2),
+                tail_lost: Duration::from_secs(1),
+                delivery_delay: Duration::from_secs(3),
+                pause_every: Duration::from_secs(10),
+                pause_for: Duration::from_secs(5),
+                accept_every: Duration::from_millis(250),
+                starve_quiet: Duration::from_secs(5),
+                revocation_memory: Duration::from_secs(5),
             },
             seed: 0,
         }

@@ -5,21 +5,30 @@
 //! connection, counter) and never of a stream that connections share, so that one connection's
 //! luck does not depend on another's timing.
 //!
-//! To add one: a variant of `Kind` and, at the same place, an entry of [`CATALOGUE`] that names the
-//! rule which must catch it; the act itself, where the contract is kept (`socket/bend.rs` for what is
-//! on its way out, `socket/serve.rs` for subscribes); and a test in `tests/defects_live.rs` that
-//! sees it from a socket, beside a server without it.
+//! Three things are told apart. An *opportunity* is what `probability` and `after` count; a
+//! *choice* falls on some of them; and a defect has *acted* when it did what a correct runtime
+//! would not have done just then (`Defects::note`). A choice may come to nothing, such as a floor
+//! to be ignored under a cursor that is above it, so the three must not be confused: a judge that
+//! misses a defect which never acted has missed nothing.
+//!
+//! To add one: a variant at the end of `Kind`; an entry in its group's file of `catalogue/`, which
+//! names the rule that must catch it; the act itself, where the contract is kept
+//! (`socket/bend.rs` for what is on its way out, `socket/hold.rs` for what waits, `socket/serve.rs`
+//! for subscribes), with its `note`; a test in `tests/defects/` that sees it from a socket and
+//! fails without it; and `DEFECTS.md` anew, as `tests/defects/page.rs` says.
 
 mod catalogue;
 mod spec;
 pub(crate) mod tamper;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use catalogue::{CATALOGUE, Defect};
+pub use catalogue::{CATALOGUE, Defect, Group, Per};
 pub use spec::{DefectSpec, ParseDefectError};
 
-/// Which defect; the discriminant is its index in [`CATALOGUE`].
+/// Which defect. The discriminant seeds its choices, so a new one goes to the end: a seed must pick
+/// what it picked before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     DropOnReconnect,
@@ -41,12 +50,48 @@ pub(crate) enum Kind {
     FrameMismatch,
     StateRegress,
     BadDuplicate,
+    DropNth,
+    DropLastOfBatch,
+    DuplicateNewSeq,
+    ReplaySkipsOne,
+    ReplayRepeatsOne,
+    TailLost,
+    WrongPayload,
+    WatermarkRegress,
+    FloorTooStrict,
+    FloorTooLax,
+    BudgetTooStrict,
+    BudgetTooLax,
+    PrunedTopicAccepted,
+    SeqResetOnRestart,
+    SnapshotAhead,
+    SnapshotWrongTopic,
+    CrossTopicLeak,
+    ExpiredAccepted,
+    AlgNoneAccepted,
+    RevocationIgnored,
+    RevocationForgotten,
+    ScopeIgnored,
+    CommandObeyed,
+    UnboundedQueue,
+    SlowStallsNeighbours,
+    StarvedTopic,
+    HeartbeatsUnanswered,
+    StuckChannel,
+    WrongCloseCode,
+    DeliveryDelay,
+    PauseEvery10s,
+    SlowAccepts,
 }
+
+/// How many defects there are.
+const KINDS: usize = Kind::SlowAccepts as usize + 1;
 
 struct Armed {
     probability: f64,
     after: u64,
     opportunities: AtomicU64,
+    acted: AtomicU64,
 }
 
 /// The defects of one server.
@@ -57,12 +102,13 @@ pub(crate) struct Defects {
 
 impl Defects {
     pub(crate) fn new(seed: u64, specs: &[DefectSpec]) -> Self {
-        let mut armed: Vec<Option<Armed>> = CATALOGUE.iter().map(|_| None).collect();
+        let mut armed: Vec<Option<Armed>> = (0..KINDS).map(|_| None).collect();
         for spec in specs {
-            armed[spec.kind as usize] = Some(Armed {
+            armed[spec.defect.kind as usize] = Some(Armed {
                 probability: spec.probability,
                 after: spec.after,
                 opportunities: AtomicU64::new(0),
+                acted: AtomicU64::new(0),
             });
         }
         Self { seed, armed }
@@ -94,6 +140,33 @@ impl Defects {
             let nth = armed.opportunities.fetch_add(1, Ordering::Relaxed) + 1;
             nth >= armed.after && nth % period(armed.probability) == 0
         })
+    }
+
+    /// Like [`Defects::acts`], for opportunities that the caller numbers, from 1: asking twice is
+    /// one opportunity.
+    pub(crate) fn acts_nth(&self, kind: Kind, nth: u64) -> bool {
+        self.get(kind).is_some_and(|armed| {
+            nth >= armed.after && unit(self.seed, kind, 0, nth) < armed.probability
+        })
+    }
+
+    /// Counts that the defect has acted.
+    pub(crate) fn note(&self, kind: Kind) {
+        if let Some(armed) = self.get(kind) {
+            armed.acted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often each configured defect has acted, by name; `None` when none is configured.
+    pub(crate) fn acted(&self) -> Option<BTreeMap<String, u64>> {
+        let acted: BTreeMap<_, _> = CATALOGUE
+            .iter()
+            .filter_map(|defect| {
+                let acted = self.get(defect.kind)?.acted.load(Ordering::Relaxed);
+                Some((defect.name.to_owned(), acted))
+            })
+            .collect();
+        (!acted.is_empty()).then_some(acted)
     }
 
     /// A fair coin of its own for each connection and counter.
@@ -167,6 +240,27 @@ mod tests {
         let armed = defects("drop_acknowledged");
         let taken: Vec<_> = (1..=20).filter(|_| armed.acts_every(Kind::DropAcknowledged)).collect();
         assert_eq!(taken, [10, 20]);
+    }
+
+    #[test]
+    fn a_numbered_opportunity_is_the_same_whenever_it_is_asked_for() {
+        let armed = defects("pause_every_10s,0.5,after=3");
+        let taken: Vec<_> = (1..=64).map(|n| armed.acts_nth(Kind::PauseEvery10s, n)).collect();
+        assert_eq!(taken[..2], [false, false]);
+        assert!(taken[2..].contains(&true) && taken[2..].contains(&false));
+        let again: Vec<_> = (1..=64).map(|n| armed.acts_nth(Kind::PauseEvery10s, n)).collect();
+        assert_eq!(taken, again);
+    }
+
+    #[test]
+    fn what_acted_is_counted_for_configured_defects_and_for_no_other() {
+        assert_eq!(Defects::new(7, &[]).acted(), None);
+        let armed = defects("swap_two");
+        assert_eq!(armed.acted(), Some(BTreeMap::from([("swap_two".to_owned(), 0)])));
+        armed.acts_every(Kind::SwapTwo);
+        armed.note(Kind::SwapTwo);
+        armed.note(Kind::DropNth);
+        assert_eq!(armed.acted(), Some(BTreeMap::from([("swap_two".to_owned(), 1)])));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod shared;
 mod socket;
 mod store;
 mod sync;
+mod token;
 
 pub use config::Config;
 pub use http::TRIM_PATH;

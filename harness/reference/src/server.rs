@@ -119,7 +119,7 @@ impl Server {
             listen().map_err(|source| StartError::Listen { addr, source })?;
         let shared = Arc::new(Shared::new(config));
         if let Some(dir) = &shared.config.data_dir {
-            shared.store.take_up(dir)?;
+            shared.store.take_up(dir, &shared.defects)?;
         }
         Ok(Self { listener, local_addr, shared })
     }

@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
+use tokio::time::Instant;
 
 use crate::config::{Config, TOPICS};
-use crate::defect::Defects;
+use crate::defect::{Defects, Kind};
 use crate::fanout::BatchCache;
 use crate::metrics::Metrics;
-use crate::revocation::Revocations;
-use crate::socket::Sockets;
+use crate::revocation::{Revocations, Standing};
+use crate::socket::{Door, Sockets, Turnstile};
 use crate::store::Store;
 
 /// State of one server.
@@ -31,6 +32,12 @@ pub struct Shared {
     pub batches: BatchCache,
     /// Encoded snapshots with their heads, per topic.
     pub snapshots: [Mutex<Option<(u64, Bytes)>>; TOPICS],
+    /// Defect `slow_accepts`.
+    pub door: Door,
+    /// Defect `slow_stalls_neighbours`.
+    pub turnstile: Turnstile,
+    /// When it was made; defects count their periods from here.
+    pub started: Instant,
     stopping: AtomicBool,
 }
 
@@ -45,8 +52,23 @@ impl Shared {
             revocations: Revocations::new(config.revocation_hold),
             batches: BatchCache::default(),
             snapshots: std::array::from_fn(|_| Mutex::default()),
+            door: Door::default(),
+            turnstile: Turnstile::default(),
+            started: Instant::now(),
             stopping: AtomicBool::new(false),
             config,
+        }
+    }
+
+    /// Why a principal is refused, if it was revoked.
+    pub fn revoked(&self, session: &str, device: &str) -> Option<String> {
+        match self.revocations.standing(session, device, Instant::now()) {
+            Standing::Free => None,
+            Standing::Revoked(reason) => Some(reason),
+            Standing::Forgotten => {
+                self.defects.note(Kind::RevocationForgotten);
+                None
+            }
         }
     }
 

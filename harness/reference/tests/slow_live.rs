@@ -1,92 +1,24 @@
 //! Slow consumers of a live server: struck, told, evicted; and nobody else is.
-//!
-//! Both ends get small socket buffers, or the kernel would swallow the whole test.
 
 #[path = "support/mod.rs"]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khala_reference::Config;
-use khala_wire::payload::Update;
-use khala_wire::topic::NOTIFICATIONS;
 use serde_json::json;
-use serde_json::value::RawValue;
-use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::Message;
 
-use support::{Came, Client, Heard, PATIENCE, Running, join, start, subscribe, token};
+use support::slow::{TOPIC, evictions, grow, grow_until, head, quick, subscribed, window};
+use support::{Came, Heard, PATIENCE, Running, join, start};
 
-const TOPIC: &str = NOTIFICATIONS;
-/// Bytes of one event: a few fill the socket buffers.
-const PAD: usize = 2_000;
-
-fn config(defects: &[&str]) -> Config {
-    let mut config = Config::default();
-    config.buffers.kernel_send = Some(8 << 10);
-    config.slow_consumer.strike_every = Duration::from_millis(50);
-    config.slow_consumer.evict_grace = Duration::from_millis(100);
-    config.defects = defects.iter().map(|spec| spec.parse().expect("a spec")).collect();
-    config
-}
-
-async fn subscribed(running: &Running, session: &str, receive_buffer: Option<u32>) -> Client {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    if let Some(bytes) = receive_buffer {
-        socket.set_recv_buffer_size(bytes).expect("set before the connect");
-    }
-    let stream = socket.connect(running.addr).await.expect("connects");
-    let path = format!("/socket/websocket?token={}&vsn=2.0.0", token(session, &[TOPIC]));
-    let mut client = Client::over(stream, running.addr, &path).await;
-    join(&mut client).await;
-    subscribe(&mut client, &json!({"topics": [TOPIC]})).await;
-    Heard::default().until(&mut client, |heard| heard.replied("s")).await;
-    client
-}
-
-/// Appends one event.
-fn grow(running: &Running) -> u64 {
-    let watermark = head(running) + 1;
-    let payload = format!(r#"{{"pad":"{}"}}"#, "x".repeat(PAD));
-    let update = Update {
-        doc_key: format!("n:{watermark}"),
-        doc_version: watermark,
-        hydration_required: false,
-        payload: Some(RawValue::from_string(payload).expect("JSON")),
-        payload_hash: None,
-        topic: TOPIC.to_owned(),
-        watermark,
-    };
-    running.handle.seed(TOPIC, vec![update]).expect("the next one");
-    watermark
-}
-
-fn window(running: &Running) -> khala_wire::metrics::TopicWindow {
-    let windows = running.handle.metrics().topic_windows;
-    windows.into_iter().find(|window| window.topic == TOPIC).expect("known")
-}
-
-fn head(running: &Running) -> u64 {
-    window(running).head_sequence.unwrap_or(0)
-}
-
-fn evictions(running: &Running) -> u64 {
-    running.handle.metrics().delivery_metrics.slow_consumer_evictions
-}
-
-/// Appends an event every few milliseconds until something is true.
-async fn grow_until(running: &Running, enough: impl Fn(&Running) -> bool) {
-    let started = Instant::now();
-    while !enough(running) {
-        assert!(started.elapsed() < PATIENCE, "it never became true");
-        grow(running);
-        tokio::time::sleep(Duration::from_millis(3)).await;
-    }
+fn config() -> Config {
+    quick(Config::default())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_read_is_evicted_and_who_reads_sees_everything() {
-    let running = start(config(&[])).await;
+    let running = start(config()).await;
     let slow = subscribed(&running, "slow", Some(4 << 10)).await;
     let mut healthy = subscribed(&running, "healthy", None).await;
     let (stop, mut stopped) = tokio::sync::oneshot::channel::<u64>();
@@ -124,7 +56,7 @@ async fn who_does_not_read_is_evicted_and_who_reads_sees_everything() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_reads_again_in_time_is_told_why_and_keeps_the_socket() {
-    let mut config = config(&[]);
+    let mut config = config();
     config.slow_consumer.evict_grace = 2 * PATIENCE;
     config.write_timeout = 2 * PATIENCE;
     let running = start(config).await;
@@ -154,7 +86,7 @@ async fn who_reads_again_in_time_is_told_why_and_keeps_the_socket() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retention_that_overtakes_a_consumer_evicts_it_rather_than_skip() {
-    let mut config = config(&[]);
+    let mut config = config();
     config.slow_consumer.queue_limit = u64::MAX;
     let running = start(config).await;
     let mut slow = subscribed(&running, "slow", Some(4 << 10)).await;
@@ -180,23 +112,8 @@ async fn retention_that_overtakes_a_consumer_evicts_it_rather_than_skip() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_slow_eviction_waits_for_ever() {
-    let running = start(config(&["no_slow_eviction"])).await;
-    let mut slow = subscribed(&running, "slow", Some(4 << 10)).await;
-    grow_until(&running, |running| window(running).queue_depth > 200).await;
-    // Several times what the same consumer is given without the defect.
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(evictions(&running), 0);
-    let mut heard = Heard::default();
-    let last = head(&running);
-    heard.until(&mut slow, |heard| heard.watermarks().last() == Some(&last)).await;
-    assert_eq!(heard.watermarks(), (1..=last).collect::<Vec<_>>());
-    running.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stuck_write_ends_with_its_time_and_a_stop_does_not_wait_for_it() {
-    let mut config = config(&[]);
+    let mut config = config();
     config.slow_consumer.queue_limit = u64::MAX;
     config.write_timeout = Duration::from_millis(300);
     let running = start(config.clone()).await;

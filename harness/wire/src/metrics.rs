@@ -1,5 +1,7 @@
 //! `GET /internal/v1/khala/fanout/metrics`: the operators' view of a runtime.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Path of the metrics; takes `topic_limit`.
@@ -14,6 +16,11 @@ pub struct FanoutMetrics {
     pub delivery_metrics: DeliveryMetrics,
     /// Per topic, up to `topic_limit` of them.
     pub topic_windows: Vec<TopicWindow>,
+    /// How often each injected defect has acted since the start, by name. Beyond the contract: only
+    /// the reference runtime has it, and only while defects are selected, so that a judge can tell
+    /// a defect that it missed from one that never acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defects_acted: Option<BTreeMap<String, u64>>,
 }
 
 /// Totals since the runtime's start, and gauges.

@@ -77,6 +77,7 @@ fn config(reference: &args::Reference) -> Config {
         config.slow_consumer.max_strikes = strikes;
     }
     config.buffers.kernel_send = reference.send_buffer;
+    config.data_dir.clone_from(&reference.data_dir);
     config
 }
 

@@ -1,5 +1,6 @@
 //! The reference runtime, started by hand: a target by URL.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -22,8 +23,14 @@ impl Drop for ByHand {
 }
 
 pub fn reference_by_hand() -> ByHand {
+    reference_with(&[])
+}
+
+/// The same with more arguments.
+pub fn reference_with(arguments: &[&OsStr]) -> ByHand {
     let mut child = Command::new(env!("CARGO_BIN_EXE_khala-harness"))
         .args(["reference", "--listen", "127.0.0.1:0"])
+        .args(arguments)
         .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
         .env("RUNTIME_ADMIN_TOKEN", ADMIN)
         .stdin(Stdio::null())

@@ -3,17 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{CATALOGUE, Defect, Kind};
+use super::{CATALOGUE, Defect};
 
 /// A defect to inject, with how often and from when on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DefectSpec {
-    pub(crate) kind: Kind,
+    pub(crate) defect: &'static Defect,
     /// Share of the opportunities that are taken, in (0, 1].
     pub probability: f64,
     /// The first opportunity, counted from 1 over the whole server, at which the defect may act.
-    /// Defects that choose connections for life (`corrupt_payload`, `no_slow_eviction`) have no
-    /// opportunities to count, and act from the start.
+    /// Defects that choose connections for life ([`super::Per::Connection`]) have no opportunities
+    /// to count, and act from the start.
     pub after: u64,
 }
 
@@ -21,13 +21,13 @@ impl DefectSpec {
     /// The defect's entry in the catalogue.
     #[must_use]
     pub fn defect(&self) -> &'static Defect {
-        &CATALOGUE[self.kind as usize]
+        self.defect
     }
 }
 
 impl fmt::Display for DefectSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},after={}", self.defect().name, self.probability, self.after)
+        write!(f, "{},{},after={}", self.defect.name, self.probability, self.after)
     }
 }
 
@@ -67,7 +67,7 @@ impl FromStr for DefectSpec {
             .iter()
             .find(|defect| defect.name == name)
             .ok_or_else(|| ParseDefectError::UnknownName { name: name.to_owned() })?;
-        let mut spec = Self { kind: defect.kind, probability: defect.probability, after: 1 };
+        let mut spec = Self { defect, probability: defect.probability, after: 1 };
         for option in parts {
             let bad =
                 || ParseDefectError::BadOption { name: name.to_owned(), option: option.to_owned() };

@@ -9,26 +9,30 @@ use serde_json::value::RawValue;
 pub const ALTERED_KEY: &str = "khala_reference_altered";
 
 /// The update with another content and a hash that fits it. What identifies the event (document,
-/// version, watermark, a publisher's mark) stays.
-pub fn alter(update: &Update) -> Update {
+/// version, watermark, a publisher's mark) stays. `None` when there is no object to alter.
+pub fn alter(update: &Update) -> Option<Update> {
     let mut altered = update.clone();
-    let Some(mut payload) =
-        update.payload.as_ref().and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok())
-    else {
-        return altered;
-    };
+    let mut payload: Value = serde_json::from_str(update.payload.as_ref()?.get()).ok()?;
     // The command's own payload, where there is one: that is what a publisher compares.
     let target = match payload.get_mut("payload") {
         Some(Value::Object(inner)) => Some(inner),
         _ => payload.as_object_mut(),
     };
-    if let Some(target) = target {
-        target.insert(ALTERED_KEY.to_owned(), Value::Bool(true));
-    }
+    target?.insert(ALTERED_KEY.to_owned(), Value::Bool(true));
     let text = canonical_json(&payload);
     altered.payload_hash = Some(payload_hash_of_canonical(&text));
-    altered.payload = RawValue::from_string(text).ok();
-    altered
+    altered.payload = Some(RawValue::from_string(text).ok()?);
+    Some(altered)
+}
+
+/// The update with the content of another one, hash included, at its own place.
+pub fn with_payload_of(update: &Update, other: &Update) -> Update {
+    Update {
+        hydration_required: other.hydration_required,
+        payload: other.payload.clone(),
+        payload_hash: other.payload_hash.clone(),
+        ..update.clone()
+    }
 }
 
 #[cfg(test)]
@@ -42,7 +46,7 @@ mod tests {
     fn the_content_changes_the_hash_fits_and_the_identity_stays() {
         let payload = serde_json::json!({"payload": {"khala_harness": {"n": 7}}, "seq": 3});
         let update = Draft::of("k".into(), 3, &payload).expect("json").at("t", 9);
-        let altered = alter(&update);
+        let altered = alter(&update).expect("an object");
         let text = altered.payload.as_ref().expect("inline").get();
         assert!(text.contains(r#""khala_harness":{"n":7},"khala_reference_altered":true"#));
         assert!(payload_hash_matches(text, altered.payload_hash.as_ref().expect("hashed")));

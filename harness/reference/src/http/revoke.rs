@@ -12,6 +12,7 @@ use super::AppState;
 use super::answer::{Answer, Refused, read_body};
 use super::command::signed;
 use crate::clock;
+use crate::defect::Kind;
 use crate::revocation::Id;
 
 /// `POST /internal/v1/sync/sessions/revoke`
@@ -27,11 +28,17 @@ pub async fn revoke(
     if ids.is_empty() {
         return Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing_to_revoke"));
     }
-    // Joins first: a socket that is told to go must not slip back in before they are refused.
-    shared.revocations.revoke(ids.iter().cloned(), &reason, Instant::now());
-    let evicted = shared.sockets.revoke(&ids, &reason);
-    shared.store.ring();
-    tracing::info!(evicted, "sessions revoked");
+    if shared.defects.acts_every(Kind::RevocationIgnored) {
+        shared.defects.note(Kind::RevocationIgnored);
+    } else {
+        let forgets = shared.defects.acts_every(Kind::RevocationForgotten);
+        let memory = forgets.then_some(shared.config.defect_times.revocation_memory);
+        // Joins first: a socket that is told to go must not slip back in before they are refused.
+        shared.revocations.revoke(ids.iter().cloned(), &reason, Instant::now(), memory);
+        let evicted = shared.sockets.revoke(&ids, &reason);
+        shared.store.ring();
+        tracing::info!(evicted, "sessions revoked");
+    }
     let revoked = Revoked {
         reason,
         revoked_at: clock::unix_s(),

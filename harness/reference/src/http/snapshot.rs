@@ -14,11 +14,14 @@ use khala_wire::topic::TopicId;
 
 use super::AppState;
 use super::answer::{Refused, bearer};
-use crate::clock;
 use crate::defect::Kind;
 use crate::shared::Shared;
 use crate::store::{Entry, TopicLog, Window};
 use crate::sync::lock;
+use crate::token;
+
+/// Defect `snapshot_ahead`: how far.
+const AHEAD: u64 = 1_000;
 
 /// `GET /internal/v1/khala/topics/{topic}/snapshot`
 pub async fn snapshot(
@@ -56,42 +59,80 @@ fn authorize(
 ) -> Result<(), (StatusCode, String)> {
     let unauthorized = |code: String| (StatusCode::UNAUTHORIZED, code);
     let token = bearer(headers).ok_or_else(|| unauthorized("missing_authorization".to_owned()))?;
-    let claims =
-        shared.config.sync_keys.verify(token, clock::unix_s()).map_err(|deny| match deny {
-            Deny::TokenExpired => unauthorized(deny.to_string()),
-            _ => unauthorized("invalid_token".to_owned()),
-        })?;
+    let claims = token::verify(shared, token).map_err(|deny| match deny {
+        Deny::TokenExpired => unauthorized(deny.to_string()),
+        _ => unauthorized("invalid_token".to_owned()),
+    })?;
+    let session = claims.oa_session_id.as_deref().unwrap_or_default();
+    let device = claims.oa_device_id.as_deref().unwrap_or_default();
+    if shared.revoked(session, device).is_some() {
+        return Err(unauthorized("token_revoked".to_owned()));
+    }
     if claims.oa_sync_scopes.iter().any(|scope| scope == topic) {
         return Ok(());
     }
-    let code = if TopicId::of(topic).is_some() { "missing_scope" } else { "forbidden_topic" };
-    Err((StatusCode::FORBIDDEN, code.to_owned()))
+    if TopicId::of(topic).is_none() {
+        return Err((StatusCode::FORBIDDEN, "forbidden_topic".to_owned()));
+    }
+    if shared.defects.acts_every(Kind::ScopeIgnored) {
+        shared.defects.note(Kind::ScopeIgnored);
+        return Ok(());
+    }
+    Err((StatusCode::FORBIDDEN, "missing_scope".to_owned()))
 }
 
 /// The snapshot's JSON, made once per head: after a trim, thousands ask for the same.
 fn encoded(shared: &Shared, topic: TopicId) -> Result<Bytes, serde_json::Error> {
     let log = shared.store.log(topic);
     let mut kept = lock(&shared.snapshots[usize::from(topic.0)]);
+    // What a defect may spoil is made for each request: each is an opportunity.
+    let spoils = [Kind::SnapshotOld, Kind::SnapshotAhead, Kind::SnapshotWrongTopic];
     if let Some((head, body)) = &*kept
         && *head == log.head()
+        && !spoils.into_iter().any(|kind| shared.defects.armed(kind))
     {
         return Ok(body.clone());
     }
-    let mut snapshot = of(log);
-    if shared.defects.acts_every(Kind::SnapshotOld) {
-        snapshot.head_watermark = too_old(log);
-        return serde_json::to_vec(&snapshot).map(Bytes::from);
+    let snapshot = of(log);
+    if let Some(wrong) = spoilt(shared, topic, &snapshot) {
+        return serde_json::to_vec(&wrong).map(Bytes::from);
     }
     let body = Bytes::from(serde_json::to_vec(&snapshot)?);
     *kept = Some((snapshot.head_watermark, body.clone()));
     Ok(body)
 }
 
+/// What defects give instead of a snapshot.
+fn spoilt(shared: &Shared, topic: TopicId, right: &Snapshot) -> Option<Snapshot> {
+    let (log, defects) = (shared.store.log(topic), &shared.defects);
+    let with_head = |head_watermark| Snapshot { head_watermark, ..right.clone() };
+    let mut wrong = None;
+    if let Some(head) = too_old(log)
+        && defects.acts_every(Kind::SnapshotOld)
+    {
+        defects.note(Kind::SnapshotOld);
+        wrong = Some(with_head(head));
+    }
+    if defects.acts_every(Kind::SnapshotAhead) {
+        defects.note(Kind::SnapshotAhead);
+        wrong = Some(with_head(right.head_watermark + AHEAD));
+    }
+    let has_snapshot = |other: &&TopicLog| other.topic().known().snapshot_cadence_s.is_some();
+    let mut others = shared.store.logs().iter().filter(|other| other.topic() != topic);
+    if let Some(other) = others.find(has_snapshot)
+        && defects.acts_every(Kind::SnapshotWrongTopic)
+    {
+        defects.note(Kind::SnapshotWrongTopic);
+        wrong = Some(of(other));
+    }
+    wrong
+}
+
 /// Defect `snapshot_old`: a watermark that cannot be resumed from, if there is one.
-fn too_old(log: &TopicLog) -> u64 {
+fn too_old(log: &TopicLog) -> Option<u64> {
     let Window { floor, head, .. } = log.window();
-    let over_budget = head.saturating_sub(log.limits().replay_budget_events + 1);
-    if floor > 0 { floor - 1 } else { over_budget }
+    let below_floor = floor.checked_sub(1);
+    below_floor.or_else(|| head.checked_sub(log.limits().replay_budget_events + 1))
 }
 
 /// Every document at its latest version, and the head they belong to, read together.

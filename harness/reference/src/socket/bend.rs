@@ -6,9 +6,9 @@
 use khala_wire::TopicKind;
 use khala_wire::payload::Update;
 
-use super::channel::Swap;
 use super::next::{Asking, Mode};
-use crate::defect::{Kind, tamper};
+use super::tail::Swap;
+use crate::defect::{Defects, Kind, tamper};
 use crate::fanout::BatchKey;
 use crate::store::TopicLog;
 
@@ -17,16 +17,38 @@ use crate::store::TopicLog;
 pub struct Bend {
     /// `drop_on_reconnect`
     pub drop_first: bool,
+    /// `drop_last_of_batch`
+    drop_last: bool,
+    /// `drop_nth`; the choice falls on each event.
+    thin: bool,
     /// `swap_two`
     swap: bool,
     /// `corrupt_payload`
     corrupt: bool,
+    /// `wrong_payload`
+    mislabel: bool,
     /// `bad_duplicate`
     repeat: bool,
+    /// `watermark_regress`
+    fall_back: bool,
     /// `state_regress`
     regress: bool,
     /// `frame_mismatch`
     mismatch: bool,
+}
+
+/// Whose batch is bent.
+pub struct Whose<'a> {
+    /// The server's defects.
+    pub defects: &'a Defects,
+    /// The topic's log.
+    pub log: &'a TopicLog,
+    /// The connection's number.
+    pub number: u64,
+    /// The cursor from which its subscription resumed.
+    pub from: u64,
+    /// The last watermark that it was sent.
+    pub sent: u64,
 }
 
 impl Bend {
@@ -35,39 +57,77 @@ impl Bend {
         self == Self::default()
     }
 
-    /// The updates that go out instead of `updates`, which begin after `sent`.
-    pub fn apply(self, mut updates: Vec<Update>, sent: u64, log: &TopicLog) -> Vec<Update> {
-        if self.drop_first && !updates.is_empty() {
-            updates.remove(0);
-        }
+    /// The updates that go out instead of `updates`.
+    pub fn apply(self, mut updates: Vec<Update>, whose: &Whose<'_>) -> Vec<Update> {
+        let Whose { defects, log, from, sent, .. } = *whose;
+        self.thin_out(&mut updates, whose);
         if self.swap && updates.len() > 1 {
             updates.swap(0, 1);
+            defects.note(Kind::SwapTwo);
         }
-        if self.corrupt
-            && let Some(first) = updates.first_mut()
-        {
-            *first = tamper::alter(first);
+        let Some(first) = updates.first_mut() else { return updates };
+        let mut replace = |kind: Kind, other: &dyn Fn(&Update) -> Option<Update>| {
+            if let Some(other) = other(first) {
+                *first = other;
+                defects.note(kind);
+            }
+        };
+        if self.corrupt {
+            replace(Kind::CorruptPayload, &tamper::alter);
         }
-        if self.regress
-            && let Some(first) = updates.first_mut()
-            && let Some(old) = log.superseded(&first.doc_key, first.watermark)
-        {
-            *first = Update { watermark: first.watermark, ..old.update.clone() };
+        if self.mislabel {
+            replace(Kind::WrongPayload, &|first| {
+                let other = log.entry(first.watermark.checked_sub(1)?)?;
+                Some(tamper::with_payload_of(first, &other.update))
+            });
+        }
+        if self.regress {
+            replace(Kind::StateRegress, &|first| {
+                let old = log.superseded(&first.doc_key, first.watermark)?;
+                Some(Update { watermark: first.watermark, ..old.update.clone() })
+            });
+        }
+        if self.fall_back {
+            replace(Kind::WatermarkRegress, &|first| {
+                Some(Update { watermark: from, ..first.clone() })
+            });
         }
         if self.repeat
-            && let Some(entry) = log.entries(sent, sent).and_then(|mut one| one.pop())
+            && let Some(again) = log.entry(sent).and_then(|entry| tamper::alter(&entry.update))
         {
-            updates.insert(0, tamper::alter(&entry.update));
+            updates.insert(0, again);
+            defects.note(Kind::BadDuplicate);
         }
         updates
     }
 
-    /// What the frame says when it is to say something else than the legacy push.
-    pub fn apart(self, updates: &[Update]) -> Option<Vec<Update>> {
-        let mut apart = self.mismatch.then(|| updates.to_vec())?;
-        if let Some(first) = apart.first_mut() {
-            *first = tamper::alter(first);
+    fn thin_out(self, updates: &mut Vec<Update>, whose: &Whose<'_>) {
+        let defects = whose.defects;
+        if self.drop_first && !updates.is_empty() {
+            updates.remove(0);
+            defects.note(Kind::DropOnReconnect);
         }
+        if self.drop_last && updates.len() > 1 {
+            updates.pop();
+            defects.note(Kind::DropLastOfBatch);
+        }
+        if self.thin {
+            updates.retain(|update| {
+                let dropped = defects.acts(Kind::DropNth, whose.number, update.watermark);
+                if dropped {
+                    defects.note(Kind::DropNth);
+                }
+                !dropped
+            });
+        }
+    }
+
+    /// What the frame says when it is to say something else than the legacy push.
+    pub fn apart(self, updates: &[Update], defects: &Defects) -> Option<Vec<Update>> {
+        let mut apart = self.mismatch.then(|| updates.to_vec())?;
+        let first = apart.first_mut()?;
+        *first = tamper::alter(first)?;
+        defects.note(Kind::FrameMismatch);
         Some(apart)
     }
 }
@@ -75,27 +135,32 @@ impl Bend {
 impl Asking<'_> {
     /// What defects do to a batch; `None` when one of them holds it back. May shorten it.
     pub(super) fn bend(&mut self, key: &mut BatchKey, mode: Mode) -> Option<Bend> {
+        if mode == Mode::Live {
+            self.hold(key)?;
+        }
         let mismatch = self.chooses(Kind::FrameMismatch);
         let bend = Bend { mismatch, ..Bend::default() };
         if key.topic.kind() == TopicKind::State {
             return Some(Bend { regress: self.chooses(Kind::StateRegress), ..bend });
         }
-        if mode == Mode::Live {
-            self.late(key)?;
-        }
-        let swap = mode == Mode::Live && self.swap(key)?;
+        let live = mode == Mode::Live;
+        let swap = live && self.swap(key)?;
         let corrupted = self.shared.defects.chose(Kind::CorruptPayload, self.number);
-        let repeatable = mode == Mode::Live && self.tail.delivered();
         Some(Bend {
             drop_first: self.tail.drop_next,
+            drop_last: key.to > key.first && self.chooses(Kind::DropLastOfBatch),
+            thin: self.shared.defects.armed(Kind::DropNth),
             swap,
             corrupt: corrupted && self.toss(Kind::CorruptPayload),
-            repeat: repeatable && self.chooses(Kind::BadDuplicate),
+            mislabel: self.chooses(Kind::WrongPayload),
+            repeat: live && self.tail.delivered() && self.chooses(Kind::BadDuplicate),
+            fall_back: live && self.tail.from > 0 && self.chooses(Kind::WatermarkRegress),
             ..bend
         })
     }
 
-    fn chooses(&mut self, kind: Kind) -> bool {
+    /// An opportunity of a defect on this channel.
+    pub(super) fn chooses(&mut self, kind: Kind) -> bool {
         if !self.shared.defects.armed(kind) {
             return false;
         }
@@ -106,16 +171,6 @@ impl Asking<'_> {
     fn toss(&mut self, kind: Kind) -> bool {
         *self.choices += 1;
         self.shared.defects.coin(kind, self.number, *self.choices)
-    }
-
-    /// `late_publish`: the head waits for its successor. The choice falls on an event, for all
-    /// connections alike, so that it does not change as one connection looks again.
-    fn late(&mut self, key: &mut BatchKey) -> Option<()> {
-        let at_head = key.to >= key.head;
-        if at_head && self.shared.defects.acts(Kind::LatePublish, 0, key.to) {
-            key.to -= 1;
-        }
-        (key.to >= key.first).then_some(())
     }
 
     /// `swap_two`: whether the first two are swapped; `None` while one waits for the other.

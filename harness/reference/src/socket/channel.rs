@@ -13,70 +13,13 @@ use super::end::End;
 use super::lag::Lag;
 use super::link::Stuck;
 use super::subscribe::Request;
+use super::tail::Tail;
 use crate::config::TOPICS;
+use crate::defect::Kind;
 use crate::shared::Shared;
 
 /// Subscribes that a defect may hold back at a time; more are served at once.
 const DEFERRED_MAX: usize = 4;
-
-/// A subscribed topic: how far it has been sent.
-#[derive(Debug)]
-pub struct Tail {
-    /// Last watermark that was sent, or the cursor.
-    pub sent: u64,
-    /// Cursor it started from.
-    from: u64,
-    /// Head when the subscribe was taken: what lies above is live, and counts as queue.
-    live_from: u64,
-    /// Defect `after_unsubscribe`: no longer subscribed, but one more batch goes out.
-    pub ghost: bool,
-    /// Defect `drop_on_reconnect`: the next update is lost.
-    pub drop_next: bool,
-    /// Defect `swap_two`: what was chosen for the update after `sent`.
-    pub swap: Option<Swap>,
-    /// Defects: nothing is sent before this time.
-    pub paused_until: Option<Instant>,
-}
-
-/// A choice of the defect `swap_two`.
-#[derive(Clone, Copy, Debug)]
-pub struct Swap {
-    /// First of the two.
-    pub first: u64,
-    /// Until when it waits for the second; `None` when it is not to be swapped.
-    pub hold_until: Option<Instant>,
-}
-
-impl Tail {
-    /// A tail that starts after a cursor, subscribed while the topic's head is `head`.
-    pub fn new(cursor: u64, head: u64) -> Self {
-        Self {
-            sent: cursor,
-            from: cursor,
-            live_from: head.max(cursor),
-            ghost: false,
-            drop_next: false,
-            swap: None,
-            paused_until: None,
-        }
-    }
-
-    /// Live events that wait for this consumer.
-    pub fn depth(&self, head: u64) -> u64 {
-        if self.ghost { 0 } else { head.saturating_sub(self.sent.max(self.live_from)) }
-    }
-
-    /// Whether anything was sent since the subscribe.
-    pub fn delivered(&self) -> bool {
-        self.sent > self.from
-    }
-
-    /// When something that a defect holds back becomes due.
-    fn due(&self) -> Option<Instant> {
-        let held = self.swap.and_then(|swap| swap.hold_until);
-        [held, self.paused_until].into_iter().flatten().min()
-    }
-}
 
 /// The one channel, `sync:v1`, while it is joined.
 pub struct Channel {
@@ -92,8 +35,10 @@ pub struct Channel {
     pub next_tick: Instant,
     /// Strikes.
     pub lag: Lag,
-    /// Defect `no_slow_eviction`: it is never struck.
+    /// Defect `no_slow_eviction`: it is never told, and never dropped.
     pub spared: bool,
+    /// Defect `stuck_channel`: it says nothing any more and hears nothing.
+    pub stuck: bool,
     /// Choices that defects have made on this channel.
     pub choices: u64,
     deferred: VecDeque<(Instant, Request)>,
@@ -115,6 +60,7 @@ impl Channel {
             next_tick: now + heartbeat_every,
             lag: Lag::default(),
             spared: false,
+            stuck: false,
             choices: 0,
             deferred: VecDeque::new(),
         }
@@ -153,16 +99,18 @@ impl Channel {
     /// Judges the channel after its socket has refused bytes for `refused`, and counts what comes
     /// of it.
     pub fn judge(&mut self, shared: &Shared, refused: Duration) {
-        if self.spared {
-            return;
-        }
         let mut depths = [0; TOPICS];
         for ((depth, tail), log) in depths.iter_mut().zip(&self.tails).zip(shared.store.logs()) {
             *depth = tail.as_ref().map_or(0, |tail| tail.depth(log.head()));
         }
         let before = self.lag.evicted();
         self.lag.judge(depths, refused, &shared.config.slow_consumer);
-        if self.lag.evicted() && !before {
+        if self.spared {
+            if self.lag.evicted() {
+                shared.defects.note(Kind::NoSlowEviction);
+            }
+            self.lag.spare();
+        } else if self.lag.evicted() && !before {
             shared.metrics.evictions.add(1);
         }
     }
@@ -205,16 +153,6 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn replay_is_not_queue_but_what_comes_after_the_subscribe_is() {
-        let mut tail = Tail::new(0, 3_000);
-        assert_eq!(tail.depth(3_000), 0);
-        assert_eq!(tail.depth(3_070), 70);
-        tail.sent = 3_010;
-        assert_eq!(tail.depth(3_070), 60);
-        assert_eq!(Tail::new(1_000_000, 10).depth(500), 0, "a cursor beyond head waits for it");
-    }
 
     #[test]
     fn topics_are_listed_by_name() {

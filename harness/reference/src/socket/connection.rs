@@ -40,7 +40,7 @@ impl Connection {
     /// A connection over a socket that was just upgraded.
     pub fn new(socket: WebSocket, shared: Arc<Shared>, principal: Principal, vsn: Vsn) -> Self {
         let open = shared.sockets.enter(&principal);
-        let link = Link::new(socket, Arc::clone(&shared));
+        let link = Link::new(socket, Arc::clone(&shared), Arc::clone(&open));
         let mut connection = Self { link, shared, principal, vsn, channel: None, open };
         if connection.spared() {
             connection.link.write_timeout = FOR_EVER;
@@ -85,7 +85,8 @@ impl Connection {
     /// When there is something to do without being asked.
     fn due(&self) -> Instant {
         let idle = self.link.traffic_at + self.shared.config.socket_idle_timeout;
-        self.channel.as_ref().map_or(idle, |channel| channel.due().min(idle))
+        let channel = self.channel.as_ref().filter(|channel| !channel.stuck);
+        channel.map_or(idle, |channel| channel.due().min(idle))
     }
 
     /// Does what has become due.
@@ -94,7 +95,7 @@ impl Connection {
         if self.link.traffic_at + self.shared.config.socket_idle_timeout <= now {
             return Err(End::Idle);
         }
-        let Some(channel) = &mut self.channel else { return Ok(()) };
+        let Some(channel) = self.channel.as_mut().filter(|it| !it.stuck) else { return Ok(()) };
         if let Some(request) = channel.take_deferred(now) {
             return self.serve_subscribe(request).await;
         }

@@ -1,6 +1,7 @@
 //! The live tail, one batch at a time, and what a slow consumer is told.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use khala_wire::message::event;
@@ -29,22 +30,28 @@ impl Connection {
     /// One batch of each topic that has something; says whether there may be more.
     pub(super) async fn deliver(&mut self) -> Result<bool, End> {
         let Self { channel, shared, .. } = self;
-        let Some(channel) = channel else { return Ok(false) };
+        let Some(channel) = channel.as_mut().filter(|channel| !channel.stuck) else {
+            return Ok(false);
+        };
         channel.judge(shared, Duration::ZERO);
         if !self.tell_slow().await? {
             return Ok(false);
         }
         let mut more = false;
         for topic in (0_u8..).map(TopicId).take(KNOWN.len()) {
+            self.starve(topic, Instant::now());
             match self.turn(topic, BATCH_UPDATES_MAX as u64, Mode::Live).await? {
                 Turn::Idle => {}
                 Turn::Sent => {
                     more = true;
-                    if topic.kind() == TopicKind::Stream && self.chooses(Kind::EvictHealthy) {
-                        self.evict(topic);
+                    if self.misbehave_after(topic).await? {
+                        return Ok(false);
                     }
                 }
-                Turn::Overrun if self.spared() => self.pass_over(topic),
+                Turn::Overrun if self.spared() => {
+                    self.shared.defects.note(Kind::NoSlowEviction);
+                    self.pass_over(topic);
+                }
                 Turn::Overrun => self.evict(topic),
             }
             if !self.tell_slow().await? {
@@ -55,6 +62,40 @@ impl Connection {
             channel.judge(&self.shared, Duration::ZERO);
         }
         Ok(more)
+    }
+
+    /// What defects do after a live batch; says whether the channel is stuck from now on.
+    async fn misbehave_after(&mut self, topic: TopicId) -> Result<bool, End> {
+        let now = Instant::now();
+        if let Some(tail) = self.channel.as_mut().and_then(|it| it.tail(topic).as_mut()) {
+            tail.busy_at = Some(now);
+        }
+        if topic.kind() == TopicKind::Stream && self.chooses(Kind::EvictHealthy) {
+            self.shared.defects.note(Kind::EvictHealthy);
+            self.evict(topic);
+        }
+        if let Some(foreign) = self.foreign()
+            && self.chooses(Kind::CrossTopicLeak)
+        {
+            self.shared.defects.note(Kind::CrossTopicLeak);
+            self.send_head_of(foreign).await?;
+        }
+        let stuck = self.chooses(Kind::StuckChannel);
+        if stuck && let Some(channel) = &mut self.channel {
+            self.shared.defects.note(Kind::StuckChannel);
+            channel.stuck = true;
+        }
+        Ok(stuck)
+    }
+
+    /// Defect `cross_topic_leak`: a topic with something to leak that is not open to the principal.
+    fn foreign(&self) -> Option<TopicId> {
+        if !self.shared.defects.armed(Kind::CrossTopicLeak) {
+            return None;
+        }
+        let closed = |topic: &TopicId| !self.principal.allowed[usize::from(topic.0)];
+        let mut topics = (0_u8..).map(TopicId).take(KNOWN.len()).filter(closed);
+        topics.find(|topic| self.shared.store.log(*topic).window().oldest.is_some())
     }
 
     /// One batch of one topic.
@@ -87,9 +128,10 @@ impl Connection {
         if let Some(slot) = self.channel.as_mut().map(|channel| channel.tail(topic)) {
             if slot.as_ref().is_some_and(|tail| tail.ghost) {
                 *slot = None;
+                self.shared.defects.note(Kind::AfterUnsubscribe);
             } else if let Some(tail) = slot {
                 tail.sent = to;
-                self.open.set_sent(topic, Some(to));
+                self.link.set_sent(topic, to);
             }
         }
         Ok(Turn::Sent)
@@ -109,6 +151,10 @@ impl Connection {
     async fn send_batch(&mut self, batch: &Batch) -> Result<(), End> {
         let join_ref = self.channel.as_ref().and_then(|channel| channel.join_ref.as_deref());
         let pushes = batch.pushes(self.vsn, join_ref.filter(|_| self.vsn == Vsn::V2));
+        let shared = Arc::clone(&self.shared);
+        let one_by_one = self.chooses(Kind::SlowStallsNeighbours);
+        let _turn =
+            if one_by_one { Some(shared.turnstile.pass(&shared.defects).await) } else { None };
         self.send(pushes).await?;
         self.shared.metrics.served.add(batch.updates());
         Ok(())

@@ -7,6 +7,7 @@ use khala_wire::payload::{
     CODE_BAD_SUBSCRIPTION, CODE_FORBIDDEN_TOPIC, CodeOnly, Empty, ForbiddenTopic, HeartbeatPush,
     HeartbeatReply, Joined, REASON_UNMATCHED_TOPIC, ReasonOnly, Reply, Status, Unsubscribed,
 };
+use khala_wire::topic::KNOWN;
 use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -15,7 +16,8 @@ use super::channel::Channel;
 use super::compat;
 use super::connection::{Connection, reauth_required};
 use super::end::End;
-use super::subscribe::{self, Refusal};
+use super::subscribe::{self, Refusal, Request};
+use super::upgrade::Principal;
 use crate::defect::Kind;
 
 impl Connection {
@@ -38,6 +40,7 @@ impl Connection {
 
     async fn dispatch(&mut self, frame: &Frame<'_>) -> Result<(), End> {
         match (&*frame.channel, &*frame.event) {
+            (PHOENIX_CHANNEL, event::PHOENIX_HEARTBEAT) if self.mute() => Ok(()),
             (PHOENIX_CHANNEL, event::PHOENIX_HEARTBEAT) => {
                 let reply = Reply { response: Empty {}, status: Status::Ok };
                 let frame = self.frame(None, frame.msg_ref, PHOENIX_CHANNEL, event::REPLY, &reply);
@@ -64,7 +67,7 @@ impl Connection {
     async fn join(&mut self, frame: &Frame<'_>) -> Result<(), End> {
         let now = Instant::now();
         let principal = &self.principal;
-        let revoked = self.shared.revocations.reason(&principal.session, &principal.device, now);
+        let revoked = self.shared.revoked(&principal.session, &principal.device);
         let gate = self.shared.config.compatibility.as_ref();
         let refusal = if let Some(reason) = revoked {
             Some(serde_json::value::to_raw_value(&reauth_required(&reason)))
@@ -98,7 +101,7 @@ impl Connection {
     }
 
     async fn on_channel(&mut self, frame: &Frame<'_>) -> Result<(), End> {
-        let Some(channel) = &mut self.channel else { return Ok(()) };
+        let Some(channel) = self.channel.as_mut().filter(|it| !it.stuck) else { return Ok(()) };
         let current = channel.join_ref.as_deref().map(RawValue::get);
         if frame.join_ref.is_some_and(|join_ref| Some(join_ref.get()) != current) {
             return Ok(()); // meant for a channel that is gone: dropped silently
@@ -108,6 +111,10 @@ impl Connection {
             event::UNSUBSCRIBE => self.on_unsubscribe(frame).await,
             event::HEARTBEAT => {
                 channel.alive_at = Instant::now();
+                if self.mute() {
+                    return Ok(());
+                }
+                let Some(channel) = &self.channel else { return Ok(()) };
                 let watermarks = channel.watermarks();
                 let subscription_id = channel.subscription_id.clone();
                 let reply = HeartbeatReply { subscription_id, watermarks: watermarks.clone() };
@@ -123,6 +130,10 @@ impl Connection {
                 self.end_channel(event::CLOSE).await
             }
             other => {
+                if let Some(done) = self.obey(frame.payload) {
+                    let reply = self.reply(frame.msg_ref, Status::Ok, done);
+                    return self.send([reply]).await;
+                }
                 tracing::debug!(event = other, "unknown event");
                 self.end_channel(event::ERROR).await
             }
@@ -132,8 +143,34 @@ impl Connection {
     async fn on_subscribe(&mut self, frame: &Frame<'_>) -> Result<(), End> {
         match subscribe::read(frame.payload, frame.msg_ref, &self.principal) {
             Ok(request) => self.subscribe(request).await,
-            Err(refusal) => self.refuse(frame.msg_ref, refusal).await,
+            Err(refusal) => match self.read_without_scopes(frame, &refusal) {
+                Some(request) => self.subscribe(request).await,
+                None => self.refuse(frame.msg_ref, refusal).await,
+            },
         }
+    }
+
+    /// Defect `scope_ignored`: reads a subscribe as if the token opened every known topic.
+    fn read_without_scopes(&mut self, frame: &Frame<'_>, refusal: &Refusal) -> Option<Request> {
+        if !matches!(refusal, Refusal::Forbidden(_)) {
+            return None;
+        }
+        let open = Principal { allowed: [true; KNOWN.len()], ..self.principal.clone() };
+        let request = subscribe::read(frame.payload, frame.msg_ref, &open).ok()?;
+        let taken = self.chooses(Kind::ScopeIgnored);
+        if taken {
+            self.shared.defects.note(Kind::ScopeIgnored);
+        }
+        taken.then_some(request)
+    }
+
+    /// Defect `heartbeats_unanswered`: whether a heartbeat of this joined client gets no answer.
+    fn mute(&mut self) -> bool {
+        let mute = self.chooses(Kind::HeartbeatsUnanswered);
+        if mute {
+            self.shared.defects.note(Kind::HeartbeatsUnanswered);
+        }
+        mute
     }
 
     async fn on_unsubscribe(&mut self, frame: &Frame<'_>) -> Result<(), End> {

@@ -62,6 +62,14 @@ impl Lag {
         }
     }
 
+    /// Forgets the eviction and what was to be said: a defect has spared the consumer.
+    pub fn spare(&mut self) {
+        self.notices.clear();
+        if self.evicted {
+            *self = Self::default();
+        }
+    }
+
     /// Whether the last strike was given.
     pub fn evicted(&self) -> bool {
         self.evicted

@@ -3,6 +3,7 @@
 //! A write never waits unboundedly: while the peer takes no bytes, the caller is asked now and then
 //! whether to go on, and a write that makes no end in time gives the socket up.
 
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,15 +12,22 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::{SinkExt as _, StreamExt as _, poll};
+use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite;
 
 use super::end::End;
+use super::hoard::Hoard;
+use super::registry::Open;
+use crate::defect::Kind;
 use crate::shared::Shared;
 
 /// How often a write that is stuck looks at the clock.
 const STUCK_TICK: Duration = Duration::from_millis(50);
+
+/// Defect `wrong_close_code`: policy violation, which the contract never says.
+const WRONG_CODE: u16 = 1008;
 
 /// What a connection was woken by.
 pub enum Wake {
@@ -42,16 +50,21 @@ pub struct Link {
     pub write_timeout: Duration,
     /// Last traffic in either direction.
     pub traffic_at: Instant,
+    open: Arc<Open>,
+    /// Defect `unbounded_queue`.
+    hoard: Option<Hoard>,
 }
 
 impl Link {
     /// A link over a socket that was just upgraded.
-    pub fn new(ws: WebSocket, shared: Arc<Shared>) -> Self {
+    pub fn new(ws: WebSocket, shared: Arc<Shared>, open: Arc<Open>) -> Self {
         let now = Instant::now();
         let bell = shared.store.listen();
         let write_timeout = shared.config.write_timeout;
         let timer = Box::pin(sleep_until(now));
-        Self { ws, bell, timer, shared, write_timeout, traffic_at: now }
+        let hoards = shared.defects.chose(Kind::UnboundedQueue, open.number);
+        let hoard = hoards.then(|| Hoard::new(Arc::clone(&open)));
+        Self { ws, bell, timer, shared, write_timeout, traffic_at: now, open, hoard }
     }
 
     /// Marks the bell as heard: what rings from now on wakes the next [`Link::wait`]. Heads and
@@ -70,19 +83,28 @@ impl Link {
         if due < self.timer.deadline() || self.timer.is_elapsed() {
             self.timer.as_mut().reset(due);
         }
+        let Self { ws, hoard, bell, timer, traffic_at, .. } = self;
+        let next = poll_fn(|context| {
+            if let Some(hoard) = hoard.as_mut()
+                && let Poll::Ready(error) = hoard.poll_give(ws, context)
+            {
+                return Poll::Ready(Some(Err(error)));
+            }
+            ws.poll_next_unpin(context)
+        });
         tokio::select! {
             biased;
-            message = self.ws.next() => match message {
+            message = next => match message {
                 Some(Ok(message)) => {
-                    self.traffic_at = Instant::now();
+                    *traffic_at = Instant::now();
                     Ok(Wake::Inbound(message))
                 }
                 Some(Err(error)) => Err(classify(error)),
                 None => Err(End::Reset),
             },
             () = std::future::ready(()), if more => Ok(Wake::Look),
-            _ = self.bell.changed() => Ok(Wake::Look),
-            () = self.timer.as_mut() => Ok(Wake::Look),
+            _ = bell.changed() => Ok(Wake::Look),
+            () = timer.as_mut() => Ok(Wake::Look),
         }
     }
 
@@ -96,8 +118,13 @@ impl Link {
         frames: impl IntoIterator<Item = Utf8Bytes>,
         stuck: &mut (dyn FnMut(Duration) -> Stuck + Send),
     ) -> Result<(), End> {
-        let ws = &mut self.ws;
         let mut frames = frames.into_iter();
+        if let Some(hoard) = &mut self.hoard {
+            hoard.keep(frames);
+            self.traffic_at = Instant::now();
+            return Ok(());
+        }
+        let ws = &mut self.ws;
         let mut writing = pin!(async move {
             for frame in frames.by_ref() {
                 ws.feed(Message::Text(frame)).await?;
@@ -139,13 +166,26 @@ impl Link {
         sent.map_err(classify)
     }
 
+    /// Notes how far a topic has been sent.
+    pub fn set_sent(&mut self, topic: TopicId, sent: u64) {
+        match &mut self.hoard {
+            None => self.open.set_sent(topic, Some(sent)),
+            Some(hoard) => {
+                if hoard.keep_position(topic, sent, &self.shared) {
+                    self.shared.defects.note(Kind::UnboundedQueue);
+                }
+            }
+        }
+    }
+
     /// Ends the link: a close frame when there is one to send, and the peer's answer, both within
     /// the configured time. Whatever remains is dropped with the socket.
     pub async fn close(mut self, end: End) {
         let limit = self.shared.config.close_timeout;
         let ws = &mut self.ws;
         let closing = async {
-            if let Some(code) = end.close_code() {
+            if let Some(right) = end.close_code() {
+                let code = close_code(right, &self.shared);
                 let frame = CloseFrame { code, reason: Utf8Bytes::from_static("") };
                 ws.send(Message::Close(Some(frame))).await?;
             }
@@ -161,6 +201,15 @@ impl Link {
             let _ = tokio::time::timeout(limit, closing).await;
         }
     }
+}
+
+/// The code to close with: the right one, or what the defect `wrong_close_code` says instead.
+fn close_code(right: u16, shared: &Shared) -> u16 {
+    if !shared.defects.acts_every(Kind::WrongCloseCode) {
+        return right;
+    }
+    shared.defects.note(Kind::WrongCloseCode);
+    WRONG_CODE
 }
 
 fn classify(error: axum::Error) -> End {

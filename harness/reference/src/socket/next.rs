@@ -6,7 +6,8 @@ use khala_wire::payload::Update;
 use khala_wire::topic::TopicId;
 use tokio::time::Instant;
 
-use super::channel::Tail;
+use super::bend::Whose;
+use super::tail::Tail;
 use crate::fanout::{Batch, BatchKey};
 use crate::shared::Shared;
 use crate::store::Range;
@@ -77,6 +78,9 @@ impl Asking<'_> {
     }
 
     fn batch(mut self, mut key: BatchKey, mode: Mode) -> Next {
+        if mode == Mode::Live && self.loses() {
+            return Next::Skip { to: key.to };
+        }
         let Some(bend) = self.bend(&mut key, mode) else { return Next::Nothing };
         if bend.straight()
             && let Some(batch) = self.shared.batches.get(&key)
@@ -91,11 +95,13 @@ impl Asking<'_> {
             return Next::Send { batch: self.shared.batches.insert(key, batch), to: key.to };
         }
         self.tail.drop_next &= !bend.drop_first;
-        let updates = bend.apply(updates.cloned().collect(), self.tail.sent, log);
+        let (defects, number) = (&self.shared.defects, self.number);
+        let whose = Whose { defects, log, number, from: self.tail.from, sent: self.tail.sent };
+        let updates = bend.apply(updates.cloned().collect(), &whose);
         if updates.is_empty() {
             return Next::Skip { to: key.to };
         }
-        let apart = bend.apart(&updates);
+        let apart = bend.apart(&updates, defects);
         let apart = apart.as_ref().map(|apart| apart.iter().collect::<Vec<&Update>>());
         let batch = Batch::encode(&key, &updates.iter().collect::<Vec<_>>(), apart.as_deref());
         Next::Send { batch: Arc::new(batch), to: key.to }

@@ -7,14 +7,15 @@ use khala_wire::topic::TopicId;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::channel::Tail;
 use super::connection::Connection;
 use super::deliver::Turn;
 use super::end::End;
 use super::next::Mode;
 use super::stale;
 use super::subscribe::Request;
-use crate::defect::Kind;
+use super::tail::Tail;
+use crate::defect::{Defects, Kind};
+use crate::store::Window;
 
 /// How the replay of one topic ended.
 enum Replayed {
@@ -35,12 +36,18 @@ struct Twist {
     lossy: bool,
     /// `tail_during_replay`
     tail_first: bool,
+    /// `replay_skips_one`
+    skips_one: bool,
+    /// `replay_repeats_one`
+    repeats_one: bool,
+    /// `tail_lost`
+    loses_tail: bool,
 }
 
 impl Connection {
     /// Takes a subscribe that may be served, unless a cursor is stale.
-    pub(super) async fn subscribe(&mut self, request: Request) -> Result<(), End> {
-        if let Some(stale) = self.staleness(&request) {
+    pub(super) async fn subscribe(&mut self, mut request: Request) -> Result<(), End> {
+        if let Some(stale) = self.staleness(&mut request) {
             return self.refuse_stale(request.msg_ref.as_deref(), &stale).await;
         }
         if self.takes(Kind::SlowRecovery, &request)
@@ -49,7 +56,10 @@ impl Connection {
             channel.alive_at = Instant::now();
             let due = Instant::now() + self.shared.config.defect_times.slow_recovery;
             return match channel.defer(due, request) {
-                Ok(()) => Ok(()),
+                Ok(()) => {
+                    self.shared.defects.note(Kind::SlowRecovery);
+                    Ok(())
+                }
                 Err(request) => self.serve_subscribe(request).await,
             };
         }
@@ -57,16 +67,28 @@ impl Connection {
     }
 
     /// What is stale about a subscribe, as the client is to be told.
-    fn staleness(&mut self, request: &Request) -> Option<StaleCursor> {
+    fn staleness(&mut self, request: &mut Request) -> Option<StaleCursor> {
         let cursors = request.cursors();
-        match stale::check(&self.shared, &cursors) {
+        let right = stale::check(&self.shared, &cursors);
+        for edge in stale::EDGES {
+            if !self.shared.defects.armed(edge) {
+                continue;
+            }
+            let bent = stale::check_bent(&self.shared, &cursors, Some(edge));
+            if bent.is_some() != right.is_some() && self.does(edge, request) {
+                request.from_floor |= bent.is_none();
+                return bent;
+            }
+        }
+        match right {
             Some(found)
-                if stale::is_below_floor(&found) && self.takes(Kind::IgnoreFloor, request) =>
+                if stale::is_below_floor(&found) && self.does(Kind::IgnoreFloor, request) =>
             {
+                request.from_floor = true;
                 None
             }
-            Some(found) if self.takes(Kind::WrongReason, request) => Some(stale::misname(found)),
-            None if self.takes(Kind::AlwaysStale, request) => {
+            Some(found) if self.does(Kind::WrongReason, request) => Some(stale::misname(found)),
+            None if self.does(Kind::AlwaysStale, request) => {
                 Some(stale::pretend(&self.shared, &cursors))
             }
             verdict => verdict,
@@ -95,12 +117,22 @@ impl Connection {
             early: self.takes(Kind::EarlyReplayComplete, &request),
             lossy: self.takes(Kind::DropOnReconnect, &request),
             tail_first: self.takes(Kind::TailDuringReplay, &request),
+            skips_one: self.takes(Kind::ReplaySkipsOne, &request),
+            repeats_one: self.takes(Kind::ReplayRepeatsOne, &request),
+            loses_tail: self.chooses(Kind::TailLost),
         };
         let mut answered = Vec::with_capacity(request.topics.len());
         for (topic, cursor) in &request.topics {
-            let Some(start) = self.begin(*topic, *cursor, twist) else { return Ok(()) };
+            let from_floor = request.from_floor;
+            let Some(start) = self.begin(*topic, *cursor, from_floor, twist) else {
+                return Ok(());
+            };
             let watermark = if twist.early {
-                start.max(self.shared.store.log(*topic).head())
+                let head = self.shared.store.log(*topic).head();
+                if head > start {
+                    self.shared.defects.note(Kind::EarlyReplayComplete);
+                }
+                start.max(head)
             } else {
                 if twist.tail_first && cursor.is_some() {
                     self.send_head(*topic, start).await?;
@@ -116,7 +148,17 @@ impl Connection {
         let unanswered = self.chooses(Kind::NeverReplayComplete);
         let Some(channel) = &mut self.channel else { return Ok(()) };
         channel.alive_at = Instant::now();
+        if twist.loses_tail {
+            let until = channel.alive_at + self.shared.config.defect_times.tail_lost;
+            let streams = request.topics.iter().filter(|(it, _)| it.kind() == TopicKind::Stream);
+            for (topic, _) in streams {
+                if let Some(tail) = channel.tail(*topic) {
+                    tail.lost_until = Some(until);
+                }
+            }
+        }
         if unanswered {
+            self.shared.defects.note(Kind::NeverReplayComplete);
             return Ok(());
         }
         let response = Subscribed {
@@ -129,15 +171,22 @@ impl Connection {
     }
 
     /// Subscribes to a topic; returns the watermark after which it is replayed.
-    fn begin(&mut self, topic: TopicId, cursor: Option<u64>, twist: Twist) -> Option<u64> {
+    fn begin(
+        &mut self,
+        topic: TopicId,
+        cursor: Option<u64>,
+        from_floor: bool,
+        twist: Twist,
+    ) -> Option<u64> {
         let channel = self.channel.as_mut()?;
         let window = self.shared.store.log(topic).window();
         let own = channel.tail(topic).as_ref().filter(|tail| !tail.ghost);
         let own = own.map_or(0, |tail| tail.sent);
-        let ignores_floor = self.shared.defects.armed(Kind::IgnoreFloor);
         let start = match cursor {
-            Some(cursor) if ignores_floor => cursor.max(window.floor),
-            Some(cursor) => cursor,
+            Some(cursor) => {
+                let cursor = if from_floor { cursor.max(window.floor) } else { cursor };
+                off_by_one(cursor, topic, &window, twist, &self.shared.defects)
+            }
             // Without a cursor nothing is stale: what retention has taken is passed over.
             None => own.max(window.floor),
         };
@@ -195,6 +244,7 @@ impl Connection {
         if topic.kind() != TopicKind::Stream || head < start.saturating_add(2) {
             return Ok(());
         }
+        self.shared.defects.note(Kind::TailDuringReplay);
         self.send_head_of(topic).await
     }
 
@@ -202,4 +252,36 @@ impl Connection {
     fn takes(&mut self, kind: Kind, request: &Request) -> bool {
         request.topics.iter().any(|(_, cursor)| cursor.is_some()) && self.chooses(kind)
     }
+
+    /// [`Connection::takes`], of a defect that acts by it.
+    fn does(&mut self, kind: Kind, request: &Request) -> bool {
+        let takes = self.takes(kind, request);
+        if takes {
+            self.shared.defects.note(kind);
+        }
+        takes
+    }
+}
+
+/// Where a replay begins, given its cursor: there, or one off to either side.
+fn off_by_one(
+    cursor: u64,
+    topic: TopicId,
+    window: &Window,
+    twist: Twist,
+    defects: &Defects,
+) -> u64 {
+    if topic.kind() != TopicKind::Stream {
+        return cursor;
+    }
+    if twist.skips_one && cursor < window.head {
+        defects.note(Kind::ReplaySkipsOne);
+        return cursor + 1;
+    }
+    // The event at the cursor is still there to be sent once more.
+    if twist.repeats_one && window.floor < cursor && cursor <= window.head {
+        defects.note(Kind::ReplayRepeatsOne);
+        return cursor - 1;
+    }
+    cursor
 }

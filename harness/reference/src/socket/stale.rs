@@ -9,6 +9,7 @@ use khala_wire::payload::{
 };
 use khala_wire::topic::TopicId;
 
+use crate::defect::Kind;
 use crate::shared::Shared;
 use crate::store::Window;
 
@@ -33,13 +34,54 @@ fn read(shared: &Shared, cursors: &[(TopicId, u64)]) -> Vec<Read> {
     cursors.iter().map(read).collect()
 }
 
+/// The defects that see an edge where it is not. Each is asked only about a verdict that it
+/// changes.
+pub const EDGES: [Kind; 5] = [
+    Kind::FloorTooStrict,
+    Kind::FloorTooLax,
+    Kind::BudgetTooStrict,
+    Kind::BudgetTooLax,
+    Kind::PrunedTopicAccepted,
+];
+
+impl Read {
+    fn below_floor(&self, bent: Option<Kind>) -> bool {
+        let floor = self.window.floor;
+        match bent {
+            Some(Kind::FloorTooStrict) => self.cursor < floor + 1 && floor > 0,
+            Some(Kind::FloorTooLax) => self.cursor + 1 < floor,
+            Some(Kind::PrunedTopicAccepted) => self.cursor < floor && self.window.oldest.is_some(),
+            _ => self.cursor < floor,
+        }
+    }
+
+    fn over_budget(&self, bent: Option<Kind>) -> bool {
+        let lag = self.window.head.saturating_sub(self.cursor);
+        match bent {
+            Some(Kind::BudgetTooStrict) => lag + 1 > self.budget,
+            Some(Kind::BudgetTooLax) => lag > self.budget + 1,
+            Some(Kind::PrunedTopicAccepted) => lag > self.budget && self.window.oldest.is_some(),
+            _ => lag > self.budget,
+        }
+    }
+}
+
 /// What is stale among the cursors of a subscribe.
 pub fn check(shared: &Shared, cursors: &[(TopicId, u64)]) -> Option<StaleCursor> {
+    check_bent(shared, cursors, None)
+}
+
+/// [`check`], as one of [`EDGES`] sees it.
+pub fn check_bent(
+    shared: &Shared,
+    cursors: &[(TopicId, u64)],
+    bent: Option<Kind>,
+) -> Option<StaleCursor> {
     let (mut below, mut over) = (Vec::new(), Vec::new());
     for read in read(shared, cursors) {
-        if read.cursor < read.window.floor {
+        if read.below_floor(bent) {
             below.push(read);
-        } else if read.window.head.saturating_sub(read.cursor) > read.budget {
+        } else if read.over_budget(bent) {
             over.push(read);
         }
     }
@@ -132,7 +174,7 @@ fn plan_topic(topic: TopicId, head_watermark: u64) -> Option<SnapshotPlanTopic> 
 
 #[cfg(test)]
 mod tests {
-    use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES};
+    use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES, WORKER_EVENTS};
 
     use super::*;
     use crate::Config;
@@ -196,6 +238,25 @@ mod tests {
         fill(&shared, RUN_SUMMARIES, 5, 0);
         assert!(reasons(&shared, &[(RUN_SUMMARIES, 5)]).is_empty());
         assert_eq!(reasons(&shared, &[(RUN_SUMMARIES, 4)]).len(), 1);
+    }
+
+    #[test]
+    fn each_bent_edge_changes_the_verdict_at_its_edge_and_nowhere_else() {
+        let shared = Shared::new(Config::default());
+        fill(&shared, NOTIFICATIONS, 510, 510);
+        fill(&shared, RUN_SUMMARIES, 36, 2);
+        fill(&shared, WORKER_EVENTS, 5, 0);
+        let stale =
+            |kind, topic, cursor| check_bent(&shared, &[(id(topic), cursor)], Some(kind)).is_some();
+        let floor = |kind| [32, 33, 34, 35].map(|cursor| stale(kind, RUN_SUMMARIES, cursor));
+        assert_eq!(floor(Kind::FloorTooStrict), [true, true, true, false]);
+        assert_eq!(floor(Kind::FloorTooLax), [true, false, false, false]);
+        assert_eq!(floor(Kind::PrunedTopicAccepted), [true, true, false, false]);
+        let budget = |kind| [8, 9, 10, 11].map(|cursor| stale(kind, NOTIFICATIONS, cursor));
+        assert_eq!(budget(Kind::BudgetTooStrict), [true, true, true, false]);
+        assert_eq!(budget(Kind::BudgetTooLax), [true, false, false, false]);
+        assert!(!stale(Kind::PrunedTopicAccepted, WORKER_EVENTS, 0));
+        assert!(!stale(Kind::FloorTooStrict, NOTIFICATIONS, 509), "nothing was pruned there");
     }
 
     #[test]

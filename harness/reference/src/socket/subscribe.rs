@@ -21,6 +21,8 @@ pub struct Request {
     pub topics: Vec<(TopicId, Option<u64>)>,
     /// Updates per replay batch.
     pub batch_size: u64,
+    /// Defects: cursors below their floor are served from the floor on.
+    pub from_floor: bool,
 }
 
 impl Request {
@@ -75,6 +77,7 @@ pub fn read(
     Ok(Request {
         msg_ref: msg_ref.map(ToOwned::to_owned),
         topics: known.iter().map(|(name, topic)| (*topic, cursor(name))).collect(),
+        from_floor: false,
         batch_size: payload
             .get("replay_batch_size")
             .and_then(Value::as_u64)

@@ -16,8 +16,9 @@ use khala_wire::token::{Claims, Deny};
 use khala_wire::topic::{KNOWN, WORKER_EVENTS, WORKER_SUMMARIES};
 
 use super::connection::Connection;
-use crate::clock;
 use crate::http::AppState;
+use crate::shared::Shared;
+use crate::token;
 
 /// `oa_client_surface` of the surface that may read no worker topic (contract, sections 4 and 6).
 const SURFACE_ONYX: &str = "onyx";
@@ -93,7 +94,8 @@ pub async fn upgrade(
     ws: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let params = params.map(|Query(pairs)| ConnectParams::of(pairs)).unwrap_or_default();
-    let (principal, vsn) = match admit(&shared.config.sync_keys, params, clock::unix_s()) {
+    shared.door.pass(&shared).await;
+    let (principal, vsn) = match admit(&shared, params) {
         Ok(admitted) => admitted,
         Err(reason) => {
             tracing::info!(%reason, "socket refused");
@@ -134,14 +136,10 @@ enum Refusal {
     NoTopic,
 }
 
-fn admit(
-    keys: &khala_wire::token::KeyRing,
-    params: ConnectParams,
-    now_unix_s: i64,
-) -> Result<(Principal, Vsn), Refusal> {
+fn admit(shared: &Shared, params: ConnectParams) -> Result<(Principal, Vsn), Refusal> {
     let vsn = Vsn::from_query(params.vsn.as_deref()).ok_or(Refusal::Vsn)?;
     let token = params.token.filter(|token| !token.is_empty()).ok_or(Deny::MissingToken)?;
-    let claims = keys.verify(&token, now_unix_s)?;
+    let claims = token::verify(shared, &token)?;
     let client = ClientVersions {
         build: params.client_build_id.or_else(|| claims.oa_client_build_id.clone()),
         protocol: params.protocol_version.or_else(|| claims.oa_protocol_version.clone()),

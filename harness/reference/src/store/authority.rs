@@ -45,6 +45,17 @@ pub struct Published {
     pub occurred_at: String,
 }
 
+/// How often an accepted event enters its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// As it should.
+    Once,
+    /// Defect `drop_acknowledged`: not at all, nor its document.
+    Lost,
+    /// Defect `duplicate_new_seq`: under two seqs.
+    Twice,
+}
+
 /// Documents that commands change.
 pub struct Authority {
     documents_max: usize,
@@ -127,7 +138,7 @@ impl Store {
         authority.workers.insert(id.to_owned(), worker);
         let payload = serde_json::value::to_raw_value(&serde_json::json!({"status": "running"}))
             .map_err(|_| CommandRefusal::Invalid)?;
-        self.accept(&mut authority, id, "worker.started", &payload, false)?;
+        self.accept(&mut authority, id, "worker.started", &payload, Fate::Once)?;
         drop(authority);
         self.ring();
         Ok((0, "running", false))
@@ -148,9 +159,20 @@ impl Store {
             return Err(CommandRefusal::Invalid);
         }
         let mut authority = lock(&self.authority);
-        let lose = defects.acts_every(Kind::DropAcknowledged);
-        let published = self.accept(&mut authority, worker, event_type, payload, lose)?;
+        let fate = if defects.acts_every(Kind::DropAcknowledged) {
+            Fate::Lost
+        } else if defects.acts_every(Kind::DuplicateNewSeq) {
+            Fate::Twice
+        } else {
+            Fate::Once
+        };
+        let published = self.accept(&mut authority, worker, event_type, payload, fate)?;
         drop(authority);
+        match fate {
+            Fate::Once => {}
+            Fate::Lost => defects.note(Kind::DropAcknowledged),
+            Fate::Twice => defects.note(Kind::DuplicateNewSeq),
+        }
         self.ring();
         Ok(published)
     }
@@ -168,7 +190,7 @@ impl Store {
         let payload = serde_json::json!({"reason": reason, "status": "stopped"});
         let payload =
             serde_json::value::to_raw_value(&payload).map_err(|_| CommandRefusal::Invalid)?;
-        let stopped = self.accept(&mut authority, id, "worker.stopped", &payload, false)?;
+        let stopped = self.accept(&mut authority, id, "worker.stopped", &payload, Fate::Once)?;
         if let Some(worker) = authority.workers.get_mut(id) {
             worker.stop(&stopped.occurred_at);
             self.journal.write(&RecordRef::Worker { worker });
@@ -176,6 +198,11 @@ impl Store {
         drop(authority);
         self.ring();
         Ok(false)
+    }
+
+    /// The first worker there is, by id.
+    pub fn first_worker(&self) -> Option<String> {
+        lock(&self.authority).workers.keys().next().cloned()
     }
 
     /// A worker's document.
@@ -189,7 +216,7 @@ impl Store {
         id: &str,
         event_type: &str,
         payload: &RawValue,
-        lose: bool,
+        fate: Fate,
     ) -> Result<Published, CommandRefusal> {
         let worker = authority.workers.get_mut(id).ok_or(CommandRefusal::NotFound)?;
         if worker.stopped() {
@@ -201,10 +228,13 @@ impl Store {
         let draft =
             Draft::of(event_key(id, seq), seq, &event).map_err(|_| CommandRefusal::Invalid)?;
         worker.latest_seq = seq;
-        if !lose {
+        if fate != Fate::Lost {
             worker.show(seq, event_type, &occurred_at);
             authority.changed.insert(id.to_owned());
             let events = TopicId::of(WORKER_EVENTS).expect("worker events are a known topic");
+            if fate == Fate::Twice {
+                self.log(events).append(draft.clone());
+            }
             self.log(events).append(draft);
         }
         self.journal.write(&RecordRef::Worker { worker });

@@ -32,6 +32,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// When it entered the log.
+    pub fn at(&self) -> Instant {
+        self.at
+    }
+
     fn bytes(&self) -> usize {
         let payload = self.update.payload.as_ref().map_or(4, |payload| payload.get().len());
         payload + self.update.doc_key.len() + UPDATE_OVERHEAD_BYTES
@@ -223,6 +228,13 @@ impl TopicLog {
     pub fn entries(&self, first: u64, to: u64) -> Option<Vec<Arc<Entry>>> {
         let inner = read(&self.inner);
         inner.slice(first, to).map(|entries| entries.cloned().collect())
+    }
+
+    /// One entry, if it is retained.
+    pub fn entry(&self, watermark: u64) -> Option<Arc<Entry>> {
+        let inner = read(&self.inner);
+        let mut entries = inner.slice(watermark, watermark)?;
+        entries.next().cloned()
     }
 
     /// The oldest retained version of a document that another version has superseded before

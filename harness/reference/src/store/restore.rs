@@ -13,6 +13,8 @@ use super::Store;
 use super::journal::{self, JournalError, Record, Write};
 use super::worker::event_key;
 use crate::clock;
+use crate::config::TOPICS;
+use crate::defect::{Defects, Kind};
 use crate::sync::lock;
 
 /// What is read back of a worker's event.
@@ -24,20 +26,44 @@ struct Event {
     worker_id: String,
 }
 
+/// Defect `seq_reset_on_restart`: the topics whose history is not taken up, each chosen at the
+/// first record of it.
+struct Amnesia<'a> {
+    defects: &'a Defects,
+    chosen: [Option<bool>; TOPICS],
+}
+
+impl<'a> Amnesia<'a> {
+    fn new(defects: &'a Defects) -> Self {
+        Self { defects, chosen: [None; TOPICS] }
+    }
+
+    fn forgets(&mut self, topic: TopicId) -> bool {
+        *self.chosen[usize::from(topic.0)].get_or_insert_with(|| {
+            let forgets = self.defects.acts(Kind::SeqResetOnRestart, 0, u64::from(topic.0));
+            if forgets {
+                self.defects.note(Kind::SeqResetOnRestart);
+            }
+            forgets
+        })
+    }
+}
+
 impl Store {
     /// Takes up what a directory holds, and records into it from now on.
     ///
     /// # Errors
     /// When the directory cannot be used, or its journal is corrupt.
-    pub fn take_up(&self, dir: &Path) -> Result<(), JournalError> {
-        journal::load(dir, |record| self.restore(record))?;
+    pub fn take_up(&self, dir: &Path, defects: &Defects) -> Result<(), JournalError> {
+        let mut amnesia = Amnesia::new(defects);
+        journal::load(dir, |record| self.restore(record, &mut amnesia))?;
         self.mark_unprojected();
         self.journal
             .begin(dir, |write| self.rewrite(write))
             .map_err(|source| JournalError::Io { dir: dir.to_owned(), source })
     }
 
-    fn restore(&self, record: Record) {
+    fn restore(&self, record: Record, amnesia: &mut Amnesia<'_>) {
         match record {
             Record::Update { at_ms, update } => {
                 let age = u64::try_from(clock::unix_ms() - at_ms).unwrap_or(0);
@@ -45,15 +71,23 @@ impl Store {
                 let at = now.checked_sub(Duration::from_millis(age)).unwrap_or(now);
                 let Some(topic) = TopicId::of(&update.topic) else { return };
                 self.reconcile(&update);
-                self.log(topic).restore(update, at);
+                if !amnesia.forgets(topic) {
+                    self.log(topic).restore(update, at);
+                }
             }
             Record::Document { update } => {
-                if let Some(topic) = TopicId::of(&update.topic) {
+                if let Some(topic) = TopicId::of(&update.topic)
+                    && !amnesia.forgets(topic)
+                {
                     self.log(topic).restore_document(update);
                 }
             }
             Record::Floor { topic, floor } => {
-                if let Some(topic) = TopicId::of(&topic) {
+                // A floor of 0 says nothing, and so there is nothing to forget.
+                if let Some(topic) = TopicId::of(&topic)
+                    && floor > 0
+                    && !amnesia.forgets(topic)
+                {
                     self.log(topic).restore_floor(floor);
                 }
             }
@@ -116,7 +150,6 @@ mod tests {
     use super::super::projection::project;
     use super::*;
     use crate::Config;
-    use crate::defect::Defects;
 
     /// A directory of one test, removed at its end.
     struct Dir(PathBuf);
@@ -141,7 +174,7 @@ mod tests {
 
     fn open(dir: &Dir) -> Store {
         let store = Store::new(&Config::default());
-        store.take_up(&dir.0).expect("takes up");
+        store.take_up(&dir.0, &Defects::new(0, &[])).expect("takes up");
         store
     }
 
@@ -215,7 +248,7 @@ mod tests {
 
         fs::write(dir.journal(), format!("{{nope\n{whole}")).expect("written");
         let store = Store::new(&Config::default());
-        let error = store.take_up(&dir.0).expect_err("corrupt").to_string();
+        let error = store.take_up(&dir.0, &Defects::new(0, &[])).expect_err("corrupt").to_string();
         assert!(error.starts_with("line 1 of "), "{error}");
     }
 

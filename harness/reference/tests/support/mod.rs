@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod slow;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -245,6 +247,11 @@ async fn read_answer(stream: &mut TcpStream) -> Answer {
     }
 }
 
+/// Ends a test that goes on trying for too long.
+pub fn not_for_ever(since: std::time::Instant) {
+    assert!(since.elapsed() < PATIENCE, "it never became true");
+}
+
 /// Joins, and says so.
 pub async fn join(client: &mut Client) {
     client.send(Message::text(r#"["1","1","sync:v1","phx_join",{}]"#)).await;
@@ -305,9 +312,13 @@ impl Heard {
 
     /// Listens until something is true.
     pub async fn until(&mut self, client: &mut Client, enough: impl Fn(&Self) -> bool) {
-        while !enough(self) {
-            self.take(client.frame().await);
-        }
+        // Heartbeats keep coming, so that waiting for each frame alone might never end.
+        let listening = async {
+            while !enough(self) {
+                self.take(client.frame().await);
+            }
+        };
+        timeout(PATIENCE, listening).await.expect("it becomes true in time");
     }
 
     /// Listens until the answer to a heartbeat that is sent now: everything that the server had
