@@ -29,6 +29,7 @@ pub fn render() -> String {
     out.push_str(&prose::estimators());
     smallest_samples(&mut out);
     out.push_str(&prose::verdicts());
+    out.push_str(&prose::generator());
     rules(&mut out);
     out
 }

@@ -5,7 +5,7 @@
 //! same facts again.
 
 mod estimate;
-mod fitness;
+pub(crate) mod fitness;
 mod objective;
 pub(crate) mod oracle;
 pub(crate) mod ratio;

@@ -5,6 +5,7 @@ use khala_plan::metric::MetricId;
 
 use crate::hist::HIGHEST_US;
 use crate::judge::CONFIDENCE;
+use crate::judge::fitness::WAITED_SHARE_MAX;
 use crate::judge::oracle::UNDECIDED_SHARE_MAX;
 use crate::judge::ratio::SAMPLES_MIN;
 use crate::shard::metrics::CLIENT_GROUPS;
@@ -130,8 +131,39 @@ pub(super) fn verdicts() -> String {
      proven to have bitten, or a storm with fewer than `oracle.storm_min_deliveries` before or\n  \
      after it; the p99 of the harness's scheduler lag in these phases is above\n  \
      `generator.lag_share_max` of the claim's threshold (of `oracle.converge_within` where the\n  \
-     claim is not about a latency).\n"
+     claim is not about a latency); what else makes the generator unfit, below.\n"
         .to_owned()
+}
+
+/// What the generator knows of itself, and what of it decides.
+pub(super) fn generator() -> String {
+    format!(
+        "\n## The generator\n\n\
+         The harness judges itself before it judges others. What decides makes an objective of those\n\
+         phases INCONCLUSIVE; a breach of a proof stands all the same. What only informs is in\n\
+         `generator` of `run.json` and, by second, in `timeseries.csv`: it hurts a verdict by what it\n\
+         does to lag, and in no other way.\n\n\
+         | figure | how it is taken | unfit when |\n\
+         | --- | --- | --- |\n\
+         | scheduler lag | every 20 ms on each thread: when a timer fired, less when it was due; and each \
+         publish's actual start less its intended one | p99 of the latest thread above \
+         `generator.lag_share_max` of the objective's threshold |\n\
+         | waiting for a core | `run_delay` in `/proc/self/task/*/schedstat`, each second, of the thread \
+         that waited most | above {waited:.0} % of the phases' time |\n\
+         | exhaustion | operations that failed for want of file descriptors, ports or socket memory | any |\n\
+         | achieved against intended | publishes begun against planned | fewer, by the end of the run |\n\
+         | dropped records, lost threads | counted | any |\n\
+         | stalls | a thread did nothing for over 100 ms, ticks included | informs; what was under way \
+         has no service time and is counted apart, lateness is judged without them |\n\
+         | CPU, hottest thread | process and thread times, each second | informs |\n\
+         | resident memory, descriptors | `/proc/self`, each second | informs; descriptors below the plan's \
+         need end a run before anything is sent |\n\
+         | read backlog | bytes left in the kernel after every 16th read at full speed, the most | informs |\n\n\
+         Every latency has two figures. *Response* runs from the intended time and is what gates judge;\n\
+         *service* runs from when the harness really began. A frozen target shows in both, a frozen\n\
+         harness in response and in lag. Time-outs enter at the time-out's value and count as errors.\n",
+        waited = WAITED_SHARE_MAX * 100.0,
+    )
 }
 
 /// How rules are judged.
