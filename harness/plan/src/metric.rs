@@ -112,9 +112,9 @@ catalogue! {
     Snapshot "snapshot" Latency Clients
         "From a snapshot's request to its whole answer.";
     ReplayLag "replay_lag" Magnitude Clients
-        "Events between the cursor of a resume and the highest seq that any client had seen, for each topic.";
+        "Events between the cursor of a resume and the highest seq that any client had seen, for each topic; resumes of clients that a slow_reader fault hit are left out.";
     UnplannedStale "unplanned_stale_cursors" Count Clients
-        "Topics of resumes that were refused with stale_cursor although no fault planned it.";
+        "Topics of resumes that were refused with stale_cursor although no fault planned it; clients that a slow_reader fault hit are left out.";
     HeartbeatRtt "heartbeat_rtt" Latency Seconds
         "From a heartbeat's intended time to its reply.";
     Publish "publish" Latency Seconds
@@ -130,7 +130,7 @@ catalogue! {
     PublishErrors "publish_errors" Proportion Seconds
         "Commands that were refused or not answered, over all commands.";
     HeartbeatTimeouts "heartbeat_timeouts" Rate Clients
-        "Heartbeats without an answer by the next one, per second over the fleet.";
+        "Heartbeats without an answer by the next one, per second over the fleet; clients that are kept from reading are left out.";
     Reconnects "reconnects" Rate Clients
         "Connects after the first of a client that no fault planned, per second over the fleet.";
     Unrecovered "unrecovered_clients" Count Clients

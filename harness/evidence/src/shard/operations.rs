@@ -80,6 +80,8 @@ impl Shard {
                 life.unconverged_since = None;
                 life.connecting_since = None;
             }
+            // One that does not read, by plan, does not read the answers either.
+            OfflineCause::HeartbeatTimeout if life.slow.is_slow() => {}
             OfflineCause::HeartbeatTimeout => {
                 let key = self.client_key(MetricId::HeartbeatTimeouts, client, at);
                 self.flow.metrics.count(key, client, at, 1, 1);

@@ -14,6 +14,11 @@ impl Shard {
         }
     }
 
+    /// Whether the harness ever made a client slow: what it missed is then the plan's doing.
+    pub(super) fn was_slow(&self, client: u32) -> bool {
+        self.clients.get(&client).is_some_and(|life| life.slow.ever())
+    }
+
     pub(super) fn slow_began(&mut self, client: u32, at: Micros) {
         self.clients.entry(client).or_default().slow.began(at);
     }

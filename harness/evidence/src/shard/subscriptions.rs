@@ -46,6 +46,10 @@ impl Shard {
             track.live_from = live.then_some(Micros::MAX);
             gap::on_lost(client, subscribed.topic, last_epoch, &lost, &mut self.flow.tally);
         }
+        if self.was_slow(client) {
+            // How far behind it fell is the plan's doing.
+            return;
+        }
         for subscribed in topics {
             let Some(cursor) = subscribed.cursor else { continue };
             let lag = subscribed.head_seen.saturating_sub(cursor);
@@ -114,7 +118,8 @@ impl Shard {
         }
         for subscribed in &sent {
             let listed = stale.iter().any(|said| said.topic == subscribed.topic);
-            if listed && subscribed.cursor.is_some() && !subscribed.by_fault {
+            let planned = subscribed.by_fault || self.was_slow(client);
+            if listed && subscribed.cursor.is_some() && !planned {
                 let key = self.client_key(MetricId::UnplannedStale, client, sent_at);
                 self.flow.metrics.count(key, client, sent_at, 1, 0);
             }

@@ -321,6 +321,24 @@ fn a_client_that_was_slow_is_no_sample_of_delivery_from_then_on() {
 }
 
 #[test]
+fn what_a_client_missed_while_it_was_kept_from_reading_is_no_figure_of_the_target() {
+    let offline = |at| Record::Offline { client: 0, at, cause: OfflineCause::HeartbeatTimeout };
+    let figures = |records: &[Record]| {
+        let settled = settle(records);
+        let phases = [0, 1, 2];
+        let timeouts = settled.metrics.count_of(MetricId::HeartbeatTimeouts, &phases, None).hits;
+        (timeouts, settled.metrics.distribution(MetricId::ReplayLag, &phases, None).len())
+    };
+    let resumed = sent(2, 5 * S, stream(), Some(3));
+    let healthy = [connected(S), offline(4 * S), connected(5 * S), resumed.clone()];
+    assert_eq!(figures(&healthy), (1, 1));
+    let began = Record::SlowBegan { client: 0, at: 2 * S };
+    let ended = Record::SlowEnded { client: 0, at: 4 * S + 1, same_socket: false };
+    let slow = [connected(S), began, offline(4 * S), ended, connected(5 * S), resumed];
+    assert_eq!(figures(&slow), (0, 0));
+}
+
+#[test]
 fn windows_of_another_shard_decide_cursors() {
     let window = |at| Record::Window {
         asked: at,
