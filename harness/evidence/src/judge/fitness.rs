@@ -27,6 +27,8 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
         reasons.push(format!("the run did not finish: {why}"));
         return reasons;
     }
+    // First, because it explains what follows.
+    reasons.extend(unfit_over_all(case));
     if facts.interrupted {
         reasons.push("the run was interrupted before its end".to_owned());
     }
@@ -57,7 +59,6 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     if dropped > 0 {
         reasons.push(format!("{dropped} records were dropped by full recorders"));
     }
-    reasons.extend(exhausted(case));
     if !facts.interrupted && generator.publishes_begun < generator.publishes_planned {
         reasons.push(format!(
             "the generator began {} of {} planned publishes",
@@ -104,6 +105,16 @@ pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Op
             threshold_us / 1e3
         )
     })
+}
+
+/// Why the generator was unfit over the run as a whole, if it was: the bound of convergence is what its
+/// lag is held against.
+fn unfit_over_all(case: &Case<'_>) -> Option<String> {
+    let all: Vec<u16> = (0_u16..).take(case.schedule.phases.len()).collect();
+    let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
+    // A lag that was never measured is said by the objectives that need it.
+    lag_us(&case.settled.metrics, &all)?;
+    generator_unfit(case, &all, bound_us)
 }
 
 /// What the generator ran out of, if anything.

@@ -46,7 +46,8 @@ impl Probes {
             wall_us: probe.wall_us,
             cpu_us: probe.cpu_us,
             hottest_us: probe.hottest_us,
-            waited_us: probe.waited_us,
+            // The kernel books a wait when it ends, whenever it began.
+            waited_us: probe.waited_us.min(probe.wall_us),
             descriptors: probe.descriptors,
             memory_kib: probe.memory_kib,
             backlog_bytes: probe.backlog_bytes,
