@@ -87,7 +87,9 @@ impl Hist {
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
         let beyond = self.len() as f64 * (1.0 - q / 100.0);
         // 1e-9: 1,000 samples at p99 are exactly ten beyond, whatever the floating point says.
-        (beyond + 1e-9 >= 10.0).then(|| self.inner.value_at_quantile(q / 100.0))
+        // The same for the rank: 99.9 / 100 is a little more than 0.999, and the histogram rounds up.
+        let quantile = (q / 100.0 - 1e-12).max(0.0);
+        (beyond + 1e-9 >= 10.0).then(|| self.inner.value_at_quantile(quantile))
     }
 
     /// The median, which needs no samples beyond it to be printed.
@@ -201,6 +203,16 @@ mod tests {
         assert_eq!(hist.percentile(99.0), None);
         hist.add(1_000);
         assert_eq!(hist.percentile(99.0), Some(990));
+    }
+
+    #[test]
+    fn a_rank_that_is_whole_is_not_rounded_up() {
+        let mut hist = Hist::default();
+        // 107,892 of 108,000 are exactly 99.9 %.
+        (0..107_892).for_each(|_| hist.add(10));
+        (0..108).for_each(|_| hist.add(1_000));
+        assert_eq!(hist.percentile(99.9), Some(10));
+        assert_eq!(hist.percentile(99.0), Some(10));
     }
 
     #[test]
