@@ -148,8 +148,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
 
     /// Goes through the phases; returns what became of the faults.
     pub async fn phases(&mut self) -> Vec<FaultOutcome> {
-        let mut outcomes: Vec<_> =
-            self.schedule.faults.iter().map(|fault| self.not_applied(fault)).collect();
+        let unread = "the target's metrics could not be read";
+        let not_applied = |fault| FaultOutcome::not_applied(self.schedule, fault, unread);
+        let mut outcomes: Vec<_> = self.schedule.faults.iter().map(not_applied).collect();
         let mut baselines: HashMap<u16, (FanoutMetrics, Answers)> = HashMap::new();
         let mut proving: Vec<Proving<'a>> = Vec::new();
         let mut phase = String::new();
@@ -246,23 +247,6 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 false
             }
             () = tokio::time::sleep_until(self.clock.instant(at)) => true,
-        }
-    }
-
-    fn not_applied(&self, fault: &PlannedFault) -> FaultOutcome {
-        let phase = self.schedule.phases.get(usize::from(fault.phase));
-        FaultOutcome {
-            id: fault.id,
-            kind: fault.kind.name().to_owned(),
-            phase: phase.map(|phase| phase.name.clone()).unwrap_or_default(),
-            at_us: fault.at_us,
-            planned: match fault.kind.acts_on() {
-                ActsOn::Clients => fault.targets.len() as u64,
-                ActsOn::Target => 1,
-            },
-            effective: None,
-            proof: "the target's metrics could not be read".to_owned(),
-            applied: false,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use khala_plan::model::ActsOn;
+use khala_plan::schedule::{PlannedFault, Schedule};
 use serde::{Deserialize, Serialize};
 
 use crate::hist::Hist;
@@ -33,6 +35,25 @@ pub struct FaultOutcome {
 impl FaultOutcome {
     /// Share of the planned clients that a fault must have hit to count as having bitten.
     pub const BITE_SHARE: f64 = 0.9;
+
+    /// A fault before its time; `why` nothing is proven yet.
+    #[must_use]
+    pub fn not_applied(schedule: &Schedule, fault: &PlannedFault, why: &str) -> Self {
+        let phase = schedule.phases.get(usize::from(fault.phase));
+        Self {
+            id: fault.id,
+            kind: fault.kind.name().to_owned(),
+            phase: phase.map(|phase| phase.name.clone()).unwrap_or_default(),
+            at_us: fault.at_us,
+            planned: match fault.kind.acts_on() {
+                ActsOn::Clients => fault.targets.len() as u64,
+                ActsOn::Target => 1,
+            },
+            effective: None,
+            proof: why.to_owned(),
+            applied: false,
+        }
+    }
 
     /// Why the fault cannot carry a verdict, if it cannot.
     #[must_use]

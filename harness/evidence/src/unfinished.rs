@@ -4,7 +4,7 @@
 //! events say what was done until then; nothing else is guessed.
 
 use khala_plan::Plan;
-use khala_plan::model::{ActsOn, TargetKind};
+use khala_plan::model::TargetKind;
 use khala_plan::schedule::{PlannedFault, Schedule};
 
 use crate::event::{Event, EventKind};
@@ -63,20 +63,7 @@ pub fn facts(
 
 /// What the events say of a fault.
 fn outcome(schedule: &Schedule, fault: &PlannedFault, events: &[Event]) -> FaultOutcome {
-    let phase = schedule.phases.get(usize::from(fault.phase));
-    let mut outcome = FaultOutcome {
-        id: fault.id,
-        kind: fault.kind.name().to_owned(),
-        phase: phase.map(|phase| phase.name.clone()).unwrap_or_default(),
-        at_us: fault.at_us,
-        planned: match fault.kind.acts_on() {
-            ActsOn::Clients => fault.targets.len() as u64,
-            ActsOn::Target => 1,
-        },
-        effective: None,
-        proof: "the run did not come so far".to_owned(),
-        applied: false,
-    };
+    let mut outcome = FaultOutcome::not_applied(schedule, fault, "the run did not come so far");
     for event in events {
         match &event.kind {
             EventKind::FaultDue { id, .. } if *id == fault.id => {
