@@ -19,7 +19,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, micros};
-use crate::fault::{self, Answers, Sides};
+use crate::fault::{self, Sides};
+use crate::heads::Answers;
 use crate::heads::Heads;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
@@ -251,7 +252,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
     }
 
     fn answers(&self) -> Answers {
-        Answers { unsubscribed: self.heads.unsubscribed() }
+        self.heads.answers()
     }
 
     /// Reads the target's metrics, and enters its windows.
@@ -318,8 +319,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
             let sides = Sides {
                 before: &entry.before,
                 after: &after,
-                answers_before: entry.answers_before,
-                answers_after,
+                answers_before: entry.answers_before.clone(),
+                answers_after: answers_after.clone(),
                 planned_together: entry.planned_together,
             };
             let proof = fault::of(&entry.fault.kind).prove(entry.fault, &sides);

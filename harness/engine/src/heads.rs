@@ -8,23 +8,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use khala_wire::topic::{KNOWN, TopicId};
 
+/// What the target has answered to the clients that proves faults.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Unsubscribes acknowledged.
+    pub unsubscribed: u64,
+    /// What was tried beside the clients' own sockets and answered, one way or another, by the number
+    /// of the fault that tried it.
+    pub tried: Vec<u64>,
+}
+
 /// The shared part.
 #[derive(Debug)]
 pub struct Heads {
     seqs: [AtomicU64; KNOWN.len()],
     publishes: Vec<AtomicU64>,
     unsubscribed: AtomicU64,
+    tried: Vec<AtomicU64>,
     stale: AtomicU64,
 }
 
 impl Heads {
-    /// Nothing seen yet, of so many planned publishes.
+    /// Nothing seen yet, of so many planned publishes and faults.
     #[must_use]
-    pub fn new(publishes: usize) -> Self {
+    pub fn new(publishes: usize, faults: usize) -> Self {
         Self {
             seqs: std::array::from_fn(|_| AtomicU64::new(0)),
             publishes: (0..publishes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             unsubscribed: AtomicU64::new(0),
+            tried: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             stale: AtomicU64::new(0),
         }
     }
@@ -42,10 +54,13 @@ impl Heads {
         self.publishes.get(word).is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0)
     }
 
-    /// Unsubscribes that the target has acknowledged.
+    /// What the target has answered that proves faults.
     #[must_use]
-    pub fn unsubscribed(&self) -> u64 {
-        self.unsubscribed.load(Ordering::Relaxed)
+    pub fn answers(&self) -> Answers {
+        Answers {
+            unsubscribed: self.unsubscribed.load(Ordering::Relaxed),
+            tried: self.tried.iter().map(|tried| tried.load(Ordering::Relaxed)).collect(),
+        }
     }
 
     /// Stale topics that the target has named in refusals.
@@ -109,6 +124,13 @@ impl LocalHeads {
     /// An unsubscribe was acknowledged.
     pub fn count_unsubscribed(&self) {
         self.shared.unsubscribed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What a fault tried beside a client's own socket was answered.
+    pub fn count_tried(&self, fault: u16) {
+        if let Some(tried) = self.shared.tried.get(usize::from(fault)) {
+            tried.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A refusal named so many stale topics.

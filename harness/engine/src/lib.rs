@@ -3,6 +3,7 @@
 //! Generic over [`khala_evidence::Sink`]: what a run saw leaves this crate as records and in no
 //! other way. It judges nothing.
 
+pub mod aside;
 pub mod client;
 pub mod clock;
 mod conductor;

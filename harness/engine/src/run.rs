@@ -100,7 +100,7 @@ pub async fn run<S: Sink + Send + 'static>(
     observer.event(&Event { at_us: 0, kind: ready });
 
     let clock = Clock::starting_in(LEAD);
-    let heads = Arc::new(Heads::new(schedule.publishes.len()));
+    let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
     let (stage, stage_seen) = watch::channel(Stage::Running);
     let begun = Arc::new(AtomicU64::new(0));
     let publisher = publisher::spawn(

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
+use crate::aside::{Asides, Who};
 use crate::client::driver::{Control, Driver, Order, Surroundings};
 use crate::client::machine::{Machine, Settings};
 use crate::client::reader::Reader;
@@ -120,17 +121,23 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     });
 
     let mut controls: HashMap<u32, Rc<Control>> = HashMap::new();
+    let mut people: HashMap<u32, Rc<Who>> = HashMap::new();
     let mut clients = tokio::task::JoinSet::new();
-    for driver in drivers(&setup, &around) {
+    for (cohort, driver) in drivers(&setup, &around) {
         controls.insert(driver.client, Rc::clone(&driver.control));
+        people.insert(driver.client, Rc::new(who(&plan, cohort, &driver)));
         clients.spawn_local(driver.run());
     }
+    let worker = setup.workers.iter().min_by_key(|(_, number)| **number);
+    let worker = worker.map(|(name, _)| name.clone());
+    let asides = Rc::new(Asides::new(Rc::clone(&around), setup.run_id.clone(), worker));
     let mut chores = tokio::task::JoinSet::new();
     for planned in &setup.schedule.faults {
         let targets: Vec<_> =
-            planned.targets.iter().filter_map(|id| controls.get(id)).map(Rc::clone).collect();
-        chores.spawn_local(inject(clock, planned.clone(), targets));
+            planned.targets.iter().filter_map(|id| people.get(id)).map(Rc::clone).collect();
+        chores.spawn_local(inject(clock, planned.clone(), targets, Rc::clone(&asides)));
     }
+    drop((people, asides));
     chores.spawn_local(tick(Rc::clone(&around)));
     let shown: Vec<_> = controls.values().map(Rc::clone).collect();
     chores.spawn_local(show(Rc::clone(&around), shown, Arc::clone(&setup.numbers)));
@@ -152,10 +159,11 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     }
 }
 
+/// The thread's clients, each with the index of its cohort.
 fn drivers<S: Sink>(
     setup: &Setup,
     around: &Rc<Surroundings<S>>,
-) -> impl Iterator<Item = Driver<S>> {
+) -> impl Iterator<Item = (u16, Driver<S>)> {
     let plan = &setup.plan;
     let settings: Vec<_> = plan
         .fleet
@@ -181,7 +189,8 @@ fn drivers<S: Sink>(
         let mut identity = Schedule::identity(plan, arrival.client);
         // Two runs must not share a session: revocation and eviction go by it.
         identity.session = format!("{}-{}", identity.session, setup.run_id);
-        Driver {
+        let control = Rc::new(Control::with_session(identity.session.clone()));
+        let driver = Driver {
             around: Rc::clone(around),
             machine: Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us),
             client: arrival.client,
@@ -195,11 +204,12 @@ fn drivers<S: Sink>(
                 user_agent: setup.user_agent.clone(),
                 backlog: Some(Arc::clone(&setup.backlog)),
             },
-            control: Rc::default(),
+            control,
             resume: None,
             bearer: None,
             slow: None,
-        }
+        };
+        (arrival.cohort, driver)
     })
 }
 
@@ -224,9 +234,33 @@ fn receive_buffer(schedule: &Schedule, client: u32) -> Option<u32> {
     .min()
 }
 
-async fn inject(clock: Clock, planned: PlannedFault, targets: Vec<Rc<Control>>) {
+/// For whom a driver's client stands when a fault tries something beside it.
+fn who<S>(plan: &Plan, cohort: u16, driver: &Driver<S>) -> Who {
+    let cohort = &plan.fleet.cohorts[usize::from(cohort)];
+    Who {
+        client: driver.client,
+        identity: driver.identity.clone(),
+        scopes: driver.scopes.clone(),
+        topics: cohort.topics.clone(),
+        dial: driver.dial.clone(),
+        backoff: cohort.backoff,
+        control: Rc::clone(&driver.control),
+    }
+}
+
+async fn inject<S: Sink>(
+    clock: Clock,
+    planned: PlannedFault,
+    targets: Vec<Rc<Who>>,
+    asides: Rc<Asides<S>>,
+) {
     tokio::time::sleep_until(clock.instant(planned.at_us)).await;
-    let undo = fault::of(&planned.kind).on_clients(&planned, &targets);
+    let fault = fault::of(&planned.kind);
+    let controls: Vec<_> = targets.iter().map(|who| Rc::clone(&who.control)).collect();
+    let undo = fault.on_clients(&planned, &controls);
+    if let Some(aside) = fault.aside(&planned) {
+        asides.run(aside, &planned, &targets).await;
+    }
     if let Some(duration_us) = planned.duration_us {
         tokio::time::sleep_until(clock.instant(planned.at_us + duration_us)).await;
     }

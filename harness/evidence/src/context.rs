@@ -8,6 +8,7 @@ use khala_plan::model::{FaultKind, OracleBounds};
 use khala_plan::schedule::{PhaseWindow, PlannedFault, Schedule};
 use khala_plan::surface::Surface;
 use khala_plan::{Plan, model};
+use khala_wire::topic::TopicId;
 
 use crate::record::Micros;
 
@@ -16,6 +17,9 @@ use crate::record::Micros;
 pub struct Context {
     phases: Vec<PhaseWindow>,
     surfaces: Vec<Surface>,
+    /// The topics that each cohort's tokens open, and the cohort of each client.
+    granted: Vec<Vec<TopicId>>,
+    cohorts: Vec<u16>,
     bounds: OracleBounds,
     fault_phases: BTreeMap<u16, usize>,
     slow_clients: BTreeSet<u32>,
@@ -43,13 +47,17 @@ impl Context {
     #[must_use]
     pub fn of(plan: &Plan, schedule: &Schedule) -> Self {
         let mut surfaces = vec![Surface::Desktop; schedule.arrivals.len()];
+        let mut cohorts = vec![0; schedule.arrivals.len()];
         for arrival in &schedule.arrivals {
             let cohort = &plan.fleet.cohorts[usize::from(arrival.cohort)];
             surfaces[arrival.client as usize] = cohort.surface;
+            cohorts[arrival.client as usize] = arrival.cohort;
         }
         Self {
             phases: schedule.phases.clone(),
             surfaces,
+            granted: plan.fleet.cohorts.iter().map(|cohort| cohort.topics.clone()).collect(),
+            cohorts,
             bounds: plan.oracle.clone(),
             fault_phases: schedule
                 .faults
@@ -113,6 +121,13 @@ impl Context {
     #[must_use]
     pub fn surface(&self, client: u32) -> Surface {
         self.surfaces.get(client as usize).copied().unwrap_or(Surface::Desktop)
+    }
+
+    /// The topics that a client's tokens open: those that it subscribes to.
+    #[must_use]
+    pub fn granted(&self, client: u32) -> &[TopicId] {
+        let cohort = self.cohorts.get(client as usize).copied().unwrap_or_default();
+        self.granted.get(usize::from(cohort)).map_or(&[], Vec::as_slice)
     }
 
     /// Number of clients of each surface in the run.

@@ -4,6 +4,7 @@
 //! them and never a judgement. All times are microseconds from the start of the run on the run's
 //! one monotonic clock.
 
+pub use khala_plan::model::{BadToken, Step};
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +179,48 @@ pub enum Record {
         /// Whether it had a socket until then.
         connected: bool,
     },
+    /// The target ended or refused something in a word of which the contract has a closed list.
+    Word {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// Where it said it.
+        place: Place,
+        /// The close code, the HTTP status, the error's code.
+        word: Box<str>,
+    },
+    /// A bad token was tried, on a socket beside the client's own.
+    TokenTried {
+        /// The client whose token it was, but for what is bad about it.
+        client: u32,
+        /// When the upgrade was asked for.
+        start: Micros,
+        /// When that had ended.
+        at: Micros,
+        /// What was wrong with it.
+        kind: BadToken,
+        /// How far it got.
+        answer: TokenAnswer,
+    },
+    /// The target acknowledged that a client's session is revoked.
+    Revoked {
+        /// The client.
+        client: u32,
+        /// When it was acknowledged.
+        at: Micros,
+        /// Whether the client still had a socket of that session, as far as it knew.
+        connected: bool,
+    },
+    /// A command was sent over a socket beside the client's own.
+    CommandSent {
+        /// The client.
+        client: u32,
+        /// When the answer had come, or the wait for it was over.
+        at: Micros,
+        /// What the target made of it.
+        answer: CommandAnswer,
+    },
     /// Something that the contract does not say, seen on the wire. Fails nothing by itself.
     Finding {
         /// Short name.
@@ -246,6 +289,10 @@ impl Record {
             | Self::SlowEnded { client, .. }
             | Self::Offline { client, .. }
             | Self::Retired { client, .. }
+            | Self::Word { client, .. }
+            | Self::TokenTried { client, .. }
+            | Self::Revoked { client, .. }
+            | Self::CommandSent { client, .. }
             | Self::Frame { client, .. } => Some(*client),
             Self::Window { .. }
             | Self::Finding { .. }
@@ -282,11 +329,73 @@ impl Record {
             | Self::SlowEnded { at, .. }
             | Self::Offline { at, .. }
             | Self::Retired { at, .. }
+            | Self::Word { at, .. }
+            | Self::TokenTried { at, .. }
+            | Self::Revoked { at, .. }
+            | Self::CommandSent { at, .. }
             | Self::Frame { at, .. }
             | Self::SchedulerLag { at, .. } => *at,
             Self::Finding { .. } | Self::Dropped { .. } => 0,
         }
     }
+}
+
+/// Where the target says a word of which the contract has a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The close frame that it sends first.
+    Close,
+    /// The HTTP status with which it refuses the upgrade of a bad token.
+    Upgrade,
+    /// The error reply to a join.
+    Join,
+    /// The error reply to a subscribe.
+    Subscribe,
+    /// A `sync:error`.
+    Error,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Close => "a close frame",
+            Self::Upgrade => "a refused upgrade",
+            Self::Join => "a refused join",
+            Self::Subscribe => "a refused subscribe",
+            Self::Error => "a sync:error",
+        })
+    }
+}
+
+/// How far a bad token got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum TokenAnswer {
+    /// It was refused.
+    Refused {
+        /// At this step.
+        step: Step,
+    },
+    /// It could subscribe.
+    Accepted,
+    /// There was no answer: the connection broke, or the wait was over.
+    None {
+        /// At this step; those before it were taken.
+        step: Step,
+    },
+}
+
+/// What the target made of a command over the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandAnswer {
+    /// It said ok.
+    Obeyed,
+    /// It refused: an error reply, the channel's or the socket's end.
+    Refused,
+    /// It said nothing.
+    None,
 }
 
 /// What a generator can run out of.
@@ -530,6 +639,11 @@ pub enum PublishId {
         worker: u16,
         /// The worker's seq.
         seq: u64,
+    },
+    /// A command that a client sent over a socket: it must never come out.
+    OverSocket {
+        /// The client.
+        client: u32,
     },
 }
 

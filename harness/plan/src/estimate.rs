@@ -31,6 +31,8 @@ pub const PORTS_PER_SOURCE_ADDRESS: u64 = 28_232;
 pub const TIME_WAIT: Duration = Duration::from_secs(60);
 /// Connections to a control service that one worker thread may have open.
 pub const MINTS_PER_WORKER_THREAD: u64 = 512;
+/// Sockets beside the clients' own (bad tokens, commands) that a worker thread has open at once.
+pub const ASIDES_PER_WORKER_THREAD: u64 = 32;
 /// Descriptors set aside for publishers and probes.
 pub const PUBLISHERS_AND_PROBES: u64 = 64;
 /// Descriptors set aside for files, pipes and the runtime's own.
@@ -161,11 +163,18 @@ impl ObjectiveEstimate {
 /// File descriptors that the harness needs for a plan.
 #[must_use]
 pub fn planned_descriptors(plan: &Plan) -> u64 {
+    let threads = u64::from(plan.generator.worker_threads);
     let mints = match plan.auth.mint {
-        Mint::Control => MINTS_PER_WORKER_THREAD * u64::from(plan.generator.worker_threads),
+        Mint::Control => MINTS_PER_WORKER_THREAD * threads,
         Mint::Hs256 { .. } | Mint::Static { .. } => 0,
     };
-    u64::from(plan.fleet.clients) + mints + PUBLISHERS_AND_PROBES + FILES
+    let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);
+    let asides = if faults.any(|fault| fault.kind.opens_asides()) {
+        ASIDES_PER_WORKER_THREAD * threads
+    } else {
+        0
+    };
+    u64::from(plan.fleet.clients) + mints + asides + PUBLISHERS_AND_PROBES + FILES
 }
 
 impl Estimate {

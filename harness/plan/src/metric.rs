@@ -219,6 +219,9 @@ pub const RULES: &[&str] = &[
     "wrongful_eviction",
     "after_unsubscribe",
     "frame_mismatch",
+    "authz_leak",
+    "command_accepted",
+    "wrong_close_or_error",
 ];
 
 #[cfg(test)]

@@ -9,6 +9,10 @@ use serde_json::value::RawValue;
 /// Key of the mark inside the command's payload.
 pub const MARKER_KEY: &str = "khala_harness";
 
+/// Numbers from here on are of commands that were sent over a socket, where they must change nothing:
+/// this plus the number of the client that sent it.
+pub const OVER_SOCKET: u32 = 1 << 31;
+
 /// Which publish a delivery stems from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker<'a> {

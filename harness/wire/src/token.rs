@@ -149,6 +149,12 @@ impl Key {
         &self.kid
     }
 
+    /// The same secret under another id.
+    #[must_use]
+    pub fn renamed(&self, kid: impl Into<String>) -> Self {
+        Self { kid: kid.into(), secret: self.secret.clone() }
+    }
+
     /// Signs any claims as `{"alg":"HS256","typ":"JWT","kid":…}`.
     ///
     /// # Errors
@@ -159,6 +165,17 @@ impl Key {
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&self.secret))
             .map_err(|source| SignError { kid: self.kid.clone(), source })
     }
+}
+
+/// Claims under a header that says `alg: none`, and no signature: every verifier must refuse it.
+/// `None` when the claims cannot be serialised.
+#[must_use]
+pub fn unsigned<C: Serialize>(kid: &str, claims: &C) -> Option<String> {
+    use base64::Engine as _;
+    let header = serde_json::json!({ "alg": "none", "kid": kid, "typ": "JWT" }).to_string();
+    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let claims = serde_json::to_vec(claims).ok()?;
+    Some(format!("{}.{}.", base64.encode(header), base64.encode(claims)))
 }
 
 /// The keys a verifier knows (current and previous), and what the claims must say.

@@ -11,7 +11,6 @@ use khala_evidence::record::{Micros, Outcome, Record, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
-use khala_wire::PROTOCOL_VERSION;
 use khala_wire::topic::TopicId;
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Message;
@@ -67,6 +66,13 @@ pub struct Surroundings<S> {
 }
 
 impl<S: Sink> Surroundings<S> {
+    /// Takes a record of something that is no client machine's.
+    pub fn record(&self, record: Record) {
+        let mut sink = self.sink.borrow_mut();
+        self.watch.look(&mut *sink);
+        sink.record(record);
+    }
+
     fn with<R>(&self, act: impl FnOnce(&mut World<'_, S>) -> R) -> R {
         let mut sink = self.sink.borrow_mut();
         self.watch.look(&mut *sink);
@@ -109,6 +115,20 @@ pub enum Order {
         /// When to subscribe again.
         until: Micros,
     },
+    /// The session is about to be revoked: once the socket is gone, stay away until a time.
+    Revoke {
+        /// The fault.
+        fault: u16,
+        /// When the plan wanted it.
+        intended: Micros,
+        /// When to come back, with the session that [`Control::session`] has then.
+        until: Micros,
+    },
+    /// The revocation was acknowledged, or was not.
+    Revoked {
+        /// When.
+        at: Option<Micros>,
+    },
     /// Leave the run.
     Retire,
 }
@@ -136,6 +156,8 @@ const ORDERS_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub struct Control {
     orders: RefCell<VecDeque<Order>>,
+    /// The session of the next connect.
+    session: RefCell<String>,
     given: Notify,
     /// The client's state, for progress and for the drain.
     pub view: RefCell<View>,
@@ -163,6 +185,23 @@ impl View {
 }
 
 impl Control {
+    /// The control of a client that begins with a session.
+    #[must_use]
+    pub fn with_session(session: String) -> Self {
+        Self { session: RefCell::new(session), ..Self::default() }
+    }
+
+    /// The session of the next connect.
+    #[must_use]
+    pub fn session(&self) -> String {
+        self.session.borrow().clone()
+    }
+
+    /// Another session for the next connect: a fault revokes the one there is.
+    pub fn renew_session(&self, fault: u16) {
+        self.session.borrow_mut().push_str(&format!("-after-{fault}"));
+    }
+
     /// Gives an order.
     pub fn give(&self, order: Order) {
         let mut orders = self.orders.borrow_mut();
@@ -235,10 +274,21 @@ impl<S: Sink> Driver<S> {
                 Some(Order::Fast) => self.speed_up(false),
                 // Without a socket there is nothing to cut or to give up: the target's side will
                 // show that the fault missed this client.
-                Some(Order::Cut { .. } | Order::Away { .. } | Order::Unsubscribe { .. }) | None => {
-                }
+                Some(
+                    Order::Cut { .. }
+                    | Order::Away { .. }
+                    | Order::Unsubscribe { .. }
+                    | Order::Revoke { .. },
+                )
+                | None => {}
+                Some(Order::Revoked { at }) => self.revoked(at),
             }
         }
+    }
+
+    fn revoked(&mut self, at: Option<Micros>) {
+        let around = Rc::clone(&self.around);
+        around.with(|world| self.machine.revoked(at, world));
     }
 
     fn slow_down(&mut self, pace: Pace) {
@@ -341,6 +391,7 @@ impl<S: Sink> Driver<S> {
         let around = Rc::clone(&self.around);
         let clock = around.clock;
         let mint_start = clock.now();
+        self.identity.session = self.control.session();
         let jti = format!("{}-{mint_start}", self.identity.session);
         let minted = around
             .minter
@@ -356,12 +407,7 @@ impl<S: Sink> Driver<S> {
         }
         let token = minted.ok()?;
         self.bearer = Some(token.clone());
-        let path = format!(
-            "{}?token={token}&vsn=2.0.0&client=khala-harness&client_build_id={}\
-             &protocol_version={PROTOCOL_VERSION}&schema_version=1",
-            around.target.socket_path,
-            env!("CARGO_PKG_VERSION"),
-        );
+        let path = around.target.socket_query(&token);
         let dialled = transport::dial(&self.dial, &path).await;
         let done = clock.now();
         match dialled {
@@ -458,6 +504,10 @@ impl<S: Sink> Driver<S> {
                 Waited::Order(Order::Unsubscribe { topics, until }) => {
                     action = self.machine.unsubscribe(&topics.list(), until);
                 }
+                Waited::Order(Order::Revoke { fault, intended, until }) => {
+                    self.machine.revoking(fault, intended, until);
+                }
+                Waited::Order(Order::Revoked { at }) => self.revoked(at),
                 Waited::Order(Order::Retire) => {
                     let now = clock.now();
                     around.with(|world| self.machine.retire(now, world));

@@ -16,7 +16,7 @@ mod subscription;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use khala_evidence::record::{Micros, OfflineCause, Op, OpKind, Outcome, Record, Sink};
+use khala_evidence::record::{Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink};
 use khala_plan::backoff::Backoff;
 use khala_plan::model::{Push, SnapshotPath};
 use khala_wire::CHANNEL;
@@ -141,6 +141,17 @@ pub struct Machine {
     dead_socket: bool,
     /// Topics given up on purpose, and when they are subscribed to again.
     unsubscribed: Option<Unsubscribed>,
+    /// The revocation of the session of the socket there is.
+    revocation: Option<Revocation>,
+}
+
+/// A planned revocation.
+#[derive(Clone, Copy, Debug)]
+struct Revocation {
+    fault: u16,
+    intended: Micros,
+    /// When to come back with a new session.
+    until: Micros,
 }
 
 #[derive(Clone, Debug)]
@@ -172,6 +183,7 @@ impl Machine {
             resume_by_fault: false,
             dead_socket: false,
             unsubscribed: None,
+            revocation: None,
         }
     }
 
@@ -328,6 +340,9 @@ impl Machine {
 
     /// The socket was closed by the target, with a code or without.
     pub fn closed<S: Sink>(&mut self, now: Micros, code: Option<u16>, world: &mut World<'_, S>) {
+        if let (Some(code), Phase::Online, false) = (code, self.phase(), self.dead_socket) {
+            self.word(now, Place::Close, code.to_string(), world);
+        }
         self.lost(now, OfflineCause::ClosedByTarget { code }, world);
     }
 
@@ -375,6 +390,12 @@ impl Machine {
     }
 
     fn go_offline<S: Sink>(&mut self, now: Micros, cause: OfflineCause, world: &mut World<'_, S>) {
+        let revocation = self.revocation.take();
+        // Whoever ends the socket of a revoked session, the revocation is why.
+        let cause = revocation.map_or(cause, |revocation| OfflineCause::Fault {
+            id: revocation.fault,
+            intended: revocation.intended,
+        });
         // Of a half-open socket the end was recorded when it came, not when the client noticed.
         if !std::mem::take(&mut self.dead_socket) {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
@@ -384,6 +405,14 @@ impl Machine {
         self.heartbeat = None;
         self.heartbeat_due = Micros::MAX;
         self.back_off(now);
+        if let Some(revocation) = revocation {
+            self.state = State::Waiting { until: revocation.until.max(now) };
+        }
+    }
+
+    fn word<S: Sink>(&self, at: Micros, place: Place, word: String, world: &mut World<'_, S>) {
+        let (client, word) = (self.client, word.into());
+        world.sink.record(Record::Word { client, at, place, word });
     }
 
     fn back_off(&mut self, now: Micros) {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use khala_evidence::record::{PublishId, Source};
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
-use khala_wire::marker::{WorkerEvent, marker_of};
+use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
 use khala_wire::payload::{KIND_UPDATE_BATCH, SyncFrameRef, UpdateBatchRef, UpdateRef};
 use khala_wire::topic::TopicId;
 
@@ -139,6 +139,13 @@ impl Reader {
         };
         let Some(&worker) = self.workers.get(&*event.worker_id) else { return Source::Foreign };
         match marker_of(event.payload.get()) {
+            // Nobody waits for it, so that its times say nothing.
+            Some(marker) if marker.run == self.run_id && marker.n >= OVER_SOCKET => Source::Event {
+                publish: PublishId::OverSocket { client: marker.n - OVER_SOCKET },
+                intended: None,
+                begun: None,
+                payload: 0,
+            },
             Some(marker) if marker.run == self.run_id => Source::Event {
                 publish: PublishId::Planned(marker.n),
                 intended: Some(marker.at_us),

@@ -79,8 +79,8 @@ mod tests {
     use khala_plan::model::FaultKind;
     use khala_wire::metrics::{DeliveryMetrics, FanoutMetrics};
 
-    use super::super::Answers;
     use super::*;
+    use crate::heads::Answers;
 
     fn metrics(total_disconnects: Option<u64>, active_consumers: u64) -> FanoutMetrics {
         let delivery_metrics =

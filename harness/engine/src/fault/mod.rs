@@ -4,10 +4,13 @@
 //! [`Control`]s, or on the target as a whole. Its proof is counted where the injector has no hand: in
 //! the target's own metrics and answers. See `ADDING_A_FAULT.md`.
 
+mod command_over_socket;
 mod disconnect;
 mod offline;
 mod retention_trim;
+mod revoke_sessions;
 mod slow_reader;
+mod token;
 mod unsubscribe;
 
 use std::future::Future;
@@ -19,7 +22,9 @@ use khala_plan::model::FaultKind;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
+use crate::aside::Aside;
 use crate::client::driver::Control;
+use crate::heads::Answers;
 use crate::http::{Http, HttpError};
 use crate::target::Target;
 
@@ -57,13 +62,6 @@ pub struct Proof {
     pub how: String,
 }
 
-/// Counts of the target's own words to the clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
-    /// Unsubscribes acknowledged.
-    pub unsubscribed: u64,
-}
-
 /// The target's side before a fault and now.
 pub struct Sides<'a> {
     /// Its metrics before.
@@ -80,6 +78,13 @@ pub struct Sides<'a> {
 }
 
 impl Sides<'_> {
+    /// A proof by what the target answered to what a fault tried beside its clients' own sockets.
+    #[must_use]
+    pub fn tried(&self, fault: &PlannedFault, how: &str) -> Proof {
+        let answered = self.answers_after.tried.get(usize::from(fault.id)).copied();
+        Proof { effective: Some(answered.unwrap_or_default()), how: how.to_owned() }
+    }
+
     /// This fault's part of what the target counted for all that came at the same instant.
     #[must_use]
     pub fn part(&self, counted: u64, planned: u64) -> u64 {
@@ -99,6 +104,11 @@ pub trait Fault {
     /// Acts on these clients, all of one thread.
     fn on_clients(&self, _fault: &PlannedFault, _targets: &[Rc<Control>]) -> Undo {
         Undo::nothing()
+    }
+
+    /// What is tried for its clients on sockets beside their own.
+    fn aside(&self, _fault: &PlannedFault) -> Option<Aside> {
+        None
     }
 
     /// Acts on the target.
@@ -129,6 +139,11 @@ pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
         FaultKind::Unsubscribe { topics, unsubscribed_for } => {
             Box::new(unsubscribe::Unsubscribe { topics, unsubscribed_for })
         }
+        FaultKind::Token { kind } => Box::new(token::Token { kind }),
+        FaultKind::RevokeSessions { revoked_for } => {
+            Box::new(revoke_sessions::RevokeSessions { revoked_for })
+        }
+        FaultKind::CommandOverSocket => Box::new(command_over_socket::CommandOverSocket),
         FaultKind::RetentionTrim { topic, keep } => {
             Box::new(retention_trim::RetentionTrim { topic, keep })
         }
@@ -146,8 +161,8 @@ mod tests {
         let sides = |planned_together| Sides {
             before: &metrics,
             after: &metrics,
-            answers_before: answers,
-            answers_after: answers,
+            answers_before: answers.clone(),
+            answers_after: answers.clone(),
             planned_together,
         };
         assert_eq!(sides(30).part(30, 10), 10);

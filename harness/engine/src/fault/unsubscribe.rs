@@ -33,7 +33,7 @@ impl Fault for Unsubscribe {
     }
 
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        let (before, after) = (sides.answers_before, sides.answers_after);
+        let (before, after) = (&sides.answers_before, &sides.answers_after);
         let acknowledged = after.unsubscribed.saturating_sub(before.unsubscribed);
         Proof {
             effective: Some(sides.part(acknowledged, fault.targets.len() as u64)),

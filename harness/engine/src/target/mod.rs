@@ -11,6 +11,7 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, HeaderName};
 use khala_plan::model::{Mint, Plan};
 use khala_plan::schedule::Identity;
+use khala_wire::PROTOCOL_VERSION;
 use khala_wire::metrics::{FanoutMetrics, METRICS_PATH};
 use khala_wire::signature::{self, SIGNATURE_HEADER, SignedPayload};
 use khala_wire::token::{CLAIMS_VERSION, Claims, Key};
@@ -146,6 +147,17 @@ impl Target {
     /// When it cannot be read: not every target shows it.
     pub async fn metrics(&self, http: &Http) -> Result<FanoutMetrics, HttpError> {
         http.get(&format!("{METRICS_PATH}?topic_limit=20"), &self.admin_headers()).await
+    }
+
+    /// Path and query of a socket, with a token and the compatibility parameters.
+    #[must_use]
+    pub fn socket_query(&self, token: &str) -> String {
+        format!(
+            "{}?token={token}&vsn=2.0.0&client=khala-harness&client_build_id={}\
+             &protocol_version={PROTOCOL_VERSION}&schema_version=1",
+            self.socket_path,
+            env!("CARGO_PKG_VERSION"),
+        )
     }
 
     /// Headers of the operators' endpoints.

@@ -101,6 +101,8 @@ fn never_seen(
         let what = match publish {
             PublishId::Planned(n) => format!("publish {n}"),
             PublishId::Lifecycle { .. } => "a lifecycle event".to_owned(),
+            // Never acknowledged as a publish; said for completeness.
+            PublishId::OverSocket { client } => format!("the command of client {client}"),
         };
         let message = format!(
             "{what} (worker {}, worker seq {}) was acknowledged and reached no client",

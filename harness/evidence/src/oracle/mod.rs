@@ -6,9 +6,11 @@
 //! the wire's shapes. How to add a rule: `ADDING_A_RULE.md` in this crate.
 
 pub mod after_unsubscribe;
+pub mod authz_leak;
 pub mod bad_duplicate;
 pub mod bad_snapshot;
 pub mod baseline;
+pub mod command_accepted;
 pub mod cursors;
 pub mod divergent_value;
 pub mod false_replay_complete;
@@ -30,6 +32,7 @@ pub mod tail_before_snapshot;
 pub mod tally;
 pub mod track;
 pub mod windows;
+pub mod wrong_close_or_error;
 pub mod wrong_reason;
 pub mod wrongful_eviction;
 

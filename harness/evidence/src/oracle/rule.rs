@@ -49,6 +49,12 @@ macro_rules! rules {
 }
 
 rules! {
+    AuthzLeak "authz_leak" Proof
+        "Nothing comes from a topic that was not granted, no bad token is accepted, and nothing comes after a revocation.";
+    CommandAccepted "command_accepted" Proof
+        "A command over the socket is refused and changes nothing.";
+    WrongCloseOrError "wrong_close_or_error" Proof
+        "Close codes and error codes are those of the contract, and fit what they answer.";
     FrameMismatch "frame_mismatch" Proof
         "The two pushes of a batch, `sync:frame` and `sync:update_batch`, agree.";
     StateRegress "state_regress" Proof

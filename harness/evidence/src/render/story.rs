@@ -186,6 +186,14 @@ fn happening(record: &Record) -> Option<(Micros, String)> {
         Record::SlowBegan { at, .. } => (*at, "made slow by the harness".to_owned()),
         Record::SlowEnded { at, .. } => (*at, "reads at full speed again".to_owned()),
         Record::Offline { at, cause, .. } => (*at, format!("offline: {cause:?}")),
+        Record::Word { at, place, word, .. } => (*at, format!("{place} said `{word}`")),
+        Record::TokenTried { at, kind, answer, .. } => {
+            (*at, format!("a bad token ({}) was tried: {answer:?}", kind.name()))
+        }
+        Record::Revoked { at, .. } => (*at, "its session was revoked".to_owned()),
+        Record::CommandSent { at, answer, .. } => {
+            (*at, format!("a command over a socket: {answer:?}"))
+        }
         Record::Retired { at, .. } => (*at, "taken out of the run".to_owned()),
         _ => return None,
     })

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exposure::Marks;
 use super::flight::{Flight, Story};
+use crate::oracle::authz_leak::Revoked;
 use crate::oracle::baseline::Baseline;
 use crate::oracle::cursors::Cursors;
 use crate::oracle::late_publish::Together;
@@ -57,6 +58,8 @@ pub struct Client {
     pub together: Together,
     /// When the harness made it slow.
     pub slow: Slow,
+    /// The revocation of the session whose socket it has.
+    pub revoked: Option<Revoked>,
     /// Deliveries around faults.
     pub marks: Marks,
     /// The subscription in force.

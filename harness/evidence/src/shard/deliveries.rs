@@ -8,7 +8,8 @@ use super::{Shard, Times, never_recovered};
 use crate::oracle::ledger::Manner;
 use crate::oracle::track::Step;
 use crate::oracle::{
-    Rule, after_unsubscribe, gap, no_convergence, nonmonotonic, state_regress, tail_before_snapshot,
+    Rule, after_unsubscribe, command_accepted, gap, no_convergence, nonmonotonic, state_regress,
+    tail_before_snapshot,
 };
 use crate::record::{Delivery, Micros, Source};
 
@@ -18,6 +19,11 @@ impl Shard {
         self.flow.totals.deliveries += 1;
         self.flow.totals.foreign += u64::from(source == Source::Foreign);
         self.flow.series.at(at).deliveries += 1;
+        if !self.authorised(delivery) {
+            self.flow.ledger.deliver(delivery);
+            return;
+        }
+        command_accepted::on_delivery(delivery, &mut self.flow.tally);
         let life = self.clients.entry(client).or_default();
         let track = life.tracks.entry(topic).or_default();
         let tally = &mut self.flow.tally;

@@ -7,6 +7,7 @@
 //! A shard is two things: the state of each client, and a [`Flow`] of what is only added to. The
 //! flow can be taken away at any time, each second for the journal, without changing what follows.
 
+mod authority;
 pub mod client;
 mod deliveries;
 pub mod exposure;
@@ -43,6 +44,8 @@ use self::stalls::{Stall, Stalls};
 use self::subscriptions::Taken;
 use crate::context::Context;
 use crate::facts::Finding;
+use crate::oracle::authz_leak::Tried;
+use crate::oracle::command_accepted;
 use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::windows::Window;
 use crate::oracle::wrongful_eviction::Notice;
@@ -287,6 +290,14 @@ impl Shard {
             Record::Retired { client, at, connected } => {
                 self.flow.series.at(at).disconnected += u64::from(connected);
                 self.clients.entry(client).or_default().retired_at = Some(at);
+            }
+            Record::Word { client, at, place, word } => self.word(client, at, place, &word),
+            Record::TokenTried { client, start: _, at, kind, answer } => {
+                self.token_tried(Tried { client, at, kind, answer });
+            }
+            Record::Revoked { client, at, connected } => self.revoked(client, at, connected),
+            Record::CommandSent { client, at, answer } => {
+                command_accepted::on_answer(client, at, answer, &mut self.flow.tally);
             }
             Record::Published(published) => self.published(&published),
             Record::SchedulerLag { thread, at, lag_us } => {

@@ -4,6 +4,7 @@ use khala_plan::metric::MetricId;
 
 use super::client::Cut;
 use super::{Shard, Times};
+use crate::oracle::authz_leak;
 use crate::record::{Micros, OfflineCause, Op, OpKind, Outcome};
 
 impl Shard {
@@ -16,6 +17,7 @@ impl Shard {
         if self.ended_by_us(outcome) {
             return;
         }
+        self.heartbeat_authorised(&op);
         let metric = match kind {
             OpKind::Mint => MetricId::TokenMint,
             OpKind::Connect => MetricId::Connect,
@@ -72,6 +74,9 @@ impl Shard {
             life.attempts = 0;
         }
         life.subscription = None;
+        if let Some(revoked) = life.revoked.take() {
+            authz_leak::on_ended(revoked, &mut self.flow.tally);
+        }
         life.slow.offline(at, cause);
         match cause {
             OfflineCause::Fault { id, intended } => {

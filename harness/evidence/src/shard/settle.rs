@@ -13,8 +13,8 @@ use crate::oracle::ledger::Ledger;
 use crate::oracle::lost_publish::Witness;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::{
-    End, Rule, Tally, after_unsubscribe, bad_duplicate, divergent_value, gap, late_publish,
-    lost_publish, no_convergence, state_stale, wrongful_eviction,
+    End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, gap,
+    late_publish, lost_publish, no_convergence, state_stale, wrongful_eviction,
 };
 use crate::record::{Micros, PublishId};
 
@@ -143,6 +143,7 @@ fn clients_by_ledger(
         slow += u64::from(life.slow.ever());
         let until = life.retired_at.unwrap_or(end.at);
         life.slow.settle(id, until, needed, &published, tally);
+        authz_leak::settle(context.granted(id), life.revoked, ledger, tally);
         life.together.settle(id, ledger, stalls, context.bounds().settle_within, tally);
         for (&topic, track) in &life.tracks {
             after_unsubscribe::settle(topic, track, ledger, tally);

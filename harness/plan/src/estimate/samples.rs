@@ -214,9 +214,12 @@ fn is_stream(topic: &TopicId) -> bool {
 pub(crate) fn back(fault: &PlannedFault) -> Option<u64> {
     match fault.kind {
         FaultKind::Disconnect { .. } => Some(fault.at_us),
-        FaultKind::Offline { offline_for, .. } => Some(fault.at_us + micros(offline_for)),
+        FaultKind::Offline { offline_for: away, .. }
+        | FaultKind::RevokeSessions { revoked_for: away } => Some(fault.at_us + micros(away)),
         FaultKind::SlowReader { .. }
         | FaultKind::Unsubscribe { .. }
+        | FaultKind::Token { .. }
+        | FaultKind::CommandOverSocket
         | FaultKind::RetentionTrim { .. } => None,
     }
 }

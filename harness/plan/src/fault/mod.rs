@@ -4,10 +4,13 @@
 //! [`REGISTRY`], one variant of [`FaultKind`], and one file in the engine that applies it. Nothing
 //! else in this crate knows the types apart.
 
+pub mod command_over_socket;
 pub mod disconnect;
 pub mod offline;
 pub mod retention_trim;
+pub mod revoke_sessions;
 pub mod slow_reader;
+pub mod token;
 pub mod unsubscribe;
 
 use crate::model::{ActsOn, FaultKind};
@@ -15,8 +18,16 @@ use crate::read::fields::Fields;
 use crate::read::schema::Key;
 
 /// Every type that can be used, in the order in which the documentation lists them.
-pub const REGISTRY: &[FaultType] =
-    &[disconnect::TYPE, offline::TYPE, slow_reader::TYPE, unsubscribe::TYPE, retention_trim::TYPE];
+pub const REGISTRY: &[FaultType] = &[
+    disconnect::TYPE,
+    offline::TYPE,
+    slow_reader::TYPE,
+    unsubscribe::TYPE,
+    token::TYPE,
+    revoke_sessions::TYPE,
+    command_over_socket::TYPE,
+    retention_trim::TYPE,
+];
 
 /// Types that the design names and that no engine applies yet.
 pub const NOT_YET: &[&str] = &[
@@ -30,10 +41,8 @@ pub const NOT_YET: &[&str] = &[
     "bad_frame",
     "duplicate_subscribe",
     "cursor",
-    "token",
     "heartbeat_stop",
     "abandon_join",
-    "command_over_socket",
     "latency",
     "bandwidth",
     "slow_close",
@@ -47,7 +56,6 @@ pub const NOT_YET: &[&str] = &[
     "restart",
     "pause",
     "drain",
-    "revoke_sessions",
     "publish_burst",
     "guard_tighten",
     "loss",

@@ -67,6 +67,20 @@ pub enum FaultKind {
         #[serde(serialize_with = "crate::units::serialize_duration")]
         unsubscribed_for: Duration,
     },
+    /// Tries a bad token at an instant, on a socket beside the client's own.
+    Token {
+        /// What is wrong with it.
+        kind: BadToken,
+    },
+    /// Revokes sessions at an instant: the sockets must end, and joins be refused. The clients come
+    /// back with a new session after a while.
+    RevokeSessions {
+        /// How long they stay away; the revoked session is tried meanwhile.
+        #[serde(serialize_with = "crate::units::serialize_duration")]
+        revoked_for: Duration,
+    },
+    /// Sends a command at an instant, over a socket beside the client's own.
+    CommandOverSocket,
     /// Prunes a topic of the target at an instant; the reference runtime has a hook for it.
     RetentionTrim {
         /// The topic.
@@ -104,8 +118,17 @@ impl FaultKind {
             Self::Offline { .. } => "offline",
             Self::SlowReader { .. } => "slow_reader",
             Self::Unsubscribe { .. } => "unsubscribe",
+            Self::Token { .. } => "token",
+            Self::RevokeSessions { .. } => "revoke_sessions",
+            Self::CommandOverSocket => "command_over_socket",
             Self::RetentionTrim { .. } => "retention_trim",
         }
+    }
+
+    /// Whether it opens sockets beside the clients' own.
+    #[must_use]
+    pub fn opens_asides(&self) -> bool {
+        matches!(self, Self::Token { .. } | Self::RevokeSessions { .. } | Self::CommandOverSocket)
     }
 
     /// What it acts on.
@@ -116,6 +139,68 @@ impl FaultKind {
             _ => ActsOn::Clients,
         }
     }
+}
+
+/// What is wrong with a token (contract, section 2). Each must be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadToken {
+    /// Its time is over.
+    Expired,
+    /// Its time begins later than any skew explains.
+    NotYetValid,
+    /// Signed with another key under the right id.
+    BadSignature,
+    /// Not signed at all: `alg` is `none`.
+    AlgNone,
+    /// Signed with the right key under an id that nobody knows.
+    UnknownKid,
+    /// Of a session that was revoked.
+    Revoked,
+    /// Good, but it opens none, or not all, of the topics that are subscribed to.
+    WrongScope,
+}
+
+impl BadToken {
+    /// Its name in a scenario.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::BadSignature => "bad_signature",
+            Self::AlgNone => "alg_none",
+            Self::UnknownKid => "unknown_kid",
+            Self::Revoked => "revoked",
+            Self::WrongScope => "wrong_scope",
+        }
+    }
+
+    /// The step at which it must be refused at the latest.
+    #[must_use]
+    pub fn refused_at(self) -> Step {
+        match self {
+            Self::Expired
+            | Self::NotYetValid
+            | Self::BadSignature
+            | Self::AlgNone
+            | Self::UnknownKid => Step::Upgrade,
+            Self::Revoked => Step::Join,
+            Self::WrongScope => Step::Subscribe,
+        }
+    }
+}
+
+/// The steps of a client on its way to a topic, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The WebSocket upgrade.
+    Upgrade,
+    /// `phx_join`.
+    Join,
+    /// `sync:subscribe`.
+    Subscribe,
 }
 
 /// How a disconnect looks to the target.

@@ -5,7 +5,7 @@ use khala_wire::message::event;
 use khala_wire::payload::Unsubscribe;
 use khala_wire::topic::TopicId;
 
-use super::{Action, Machine, Phase, State, Unsubscribed, World};
+use super::{Action, Machine, Phase, Revocation, State, Unsubscribed, World};
 
 impl Machine {
     /// A fault chooses the cursors of the next subscribe; topics it does not name keep theirs.
@@ -25,6 +25,23 @@ impl Machine {
         let names = topics.iter().map(|topic| topic.name().to_owned()).collect();
         self.unsubscribed = Some(Unsubscribed { reference, topics, until });
         Action::Send(self.message(reference, event::UNSUBSCRIBE, &Unsubscribe { topics: names }))
+    }
+
+    /// A planned fault is about to revoke the session of the socket there is.
+    pub fn revoking(&mut self, fault: u16, intended: Micros, until: Micros) {
+        if self.phase() == Phase::Online && !self.dead_socket {
+            self.revocation = Some(Revocation { fault, intended, until });
+        }
+    }
+
+    /// The target acknowledged the revocation, or (`None`) did not.
+    pub fn revoked<S: Sink>(&mut self, at: Option<Micros>, world: &mut World<'_, S>) {
+        let Some(at) = at else {
+            self.revocation = None;
+            return;
+        };
+        let (client, connected) = (self.client, self.revocation.is_some());
+        world.sink.record(Record::Revoked { client, at, connected });
     }
 
     /// A planned fault cuts the socket; whether there was one to cut.

@@ -2,13 +2,14 @@
 //! with what was asked.
 
 use khala_evidence::record::{
-    Delivery, Micros, OfflineCause, OpKind, Outcome, PublishId, Record, Sink, Source,
+    Delivery, Micros, OfflineCause, OpKind, Outcome, Place, PublishId, Record, Sink, Source,
 };
 use khala_plan::model::Push;
 use khala_wire::CHANNEL;
 use khala_wire::frame::{Frame, Vsn};
 use khala_wire::message::event;
-use khala_wire::payload::{ReplyRef, SlowConsumer, Status};
+use khala_wire::payload::{self, ReplyRef, SlowConsumer, Status};
+use serde_json::value::RawValue;
 
 use super::super::reader::{Batch, Fact, Unreadable};
 use super::{Action, Machine, State, World};
@@ -100,6 +101,9 @@ impl Machine {
     }
 
     fn sync_error<S: Sink>(&mut self, payload: &str, read_at: Micros, world: &mut World<'_, S>) {
+        if let Ok(error) = serde_json::from_str::<&RawValue>(payload) {
+            self.word(read_at, Place::Error, payload::error_code(error), world);
+        }
         // Other errors come again as the reply to what they answer.
         if let Ok(slow) = serde_json::from_str::<SlowConsumer>(payload) {
             world.sink.record(Record::SlowConsumer {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use khala_evidence::record::{
-    Micros, OfflineCause, Outcome, Record, Sink, StaleReason, StaleTopic, SubscribedTopic,
+    Micros, OfflineCause, Outcome, Place, Record, Sink, StaleReason, StaleTopic, SubscribedTopic,
 };
 use khala_plan::model::SnapshotPath;
 use khala_wire::cursor::ResumeAfter;
@@ -92,6 +92,11 @@ impl Machine {
         world: &mut World<'_, S>,
     ) -> Action {
         let code = error_code(reply.response);
+        let place = match self.state {
+            State::Joining(_) => Place::Join,
+            _ => Place::Subscribe,
+        };
+        self.word(read_at, place, code.clone(), world);
         let outcome = match code.as_str() {
             payload::CODE_STALE_CURSOR => Outcome::StaleCursor,
             payload::CODE_REAUTH_REQUIRED => Outcome::RefusedAuth,
@@ -107,6 +112,11 @@ impl Machine {
         }
         self.answered(pending, read_at, outcome, world);
         match outcome {
+            // It comes back with another session.
+            Outcome::RefusedAuth if self.revocation.is_some() => {
+                self.go_offline(now, OfflineCause::GaveUp, world);
+                Action::Close
+            }
             Outcome::RefusedAuth | Outcome::RefusedIncompatible => {
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 self.state = State::Stopped;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::returned;
 use crate::estimate::{Strike, third_strike};
-use crate::model::{DisconnectStyle, FaultKind, Plan, Resume};
+use crate::model::{DisconnectStyle, FaultKind, Mint, Plan, Resume};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::scenario::Placeable;
 use crate::read::source::Place;
@@ -24,6 +24,7 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
         found.extend(never_struck(plan, schedule, fault, place));
         found.extend(inexact_cursor(plan, schedule, fault, place));
         found.extend(unsubscribes_nobody(plan, schedule, fault, place));
+        found.extend(not_our_token(plan, fault, place));
         let before = schedule.faults[..index].iter().find(|before| overlap(before, fault));
         found.extend(before.map(|before| {
             let what = format!(
@@ -121,6 +122,22 @@ fn unsubscribes_nobody(
     })
 }
 
+/// Tokens, or sessions, that are not the harness's to make.
+fn not_our_token(plan: &Plan, fault: &PlannedFault, place: &Place) -> Option<Diagnostic> {
+    let what = match (&fault.kind, &plan.auth.mint) {
+        (FaultKind::Token { .. }, Mint::Control | Mint::Static { .. }) => {
+            "the harness cannot make such a token: it has no key to sign it with"
+        }
+        (FaultKind::RevokeSessions { .. }, Mint::Static { .. }) => {
+            "the harness does not know whose session the one token is of, so it cannot revoke it"
+        }
+        _ => return None,
+    };
+    let note = "the fault will hit nobody, and its gates will be INCONCLUSIVE";
+    let help = "write `mint = \"hs256\"` and the key in `[auth]`";
+    Some(Diagnostic::warning(place, what).note(note).help(help))
+}
+
 /// Whether two faults act on one client at one time.
 fn overlap(a: &PlannedFault, b: &PlannedFault) -> bool {
     let ((a_from, a_to), (b_from, b_to)) = (span(a), span(b));
@@ -132,8 +149,12 @@ fn span(fault: &PlannedFault) -> (u64, u64) {
     let lasts_us = match fault.kind {
         FaultKind::Offline { offline_for, .. } => micros(offline_for),
         FaultKind::Unsubscribe { unsubscribed_for, .. } => micros(unsubscribed_for),
+        FaultKind::RevokeSessions { revoked_for } => micros(revoked_for),
         FaultKind::SlowReader { .. } => fault.duration_us.unwrap_or(0),
-        FaultKind::Disconnect { .. } | FaultKind::RetentionTrim { .. } => 0,
+        FaultKind::Disconnect { .. }
+        | FaultKind::Token { .. }
+        | FaultKind::CommandOverSocket
+        | FaultKind::RetentionTrim { .. } => 0,
     };
     (fault.at_us, fault.at_us + lasts_us)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use khala_wire::topic::{TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 
-use crate::model::{ActsOn, DisconnectStyle, Fault, FaultKind, FaultMode, Resume};
+use crate::model::{ActsOn, BadToken, DisconnectStyle, Fault, FaultKind, FaultMode, Resume};
 use crate::testing::{Load, complaints, edited};
 
 /// The sound scenario's fault, of another type and with other lines.
@@ -67,6 +67,10 @@ fn all_types_are_read() {
         (trim.kind.acts_on(), trim.mode, trim.cohort),
         (ActsOn::Target, FaultMode::All, None)
     );
+    let expired = fault("token", "attributes = { kind = \"expired\" }");
+    assert_eq!(expired.kind, FaultKind::Token { kind: BadToken::Expired });
+    let revoked = fault("revoke_sessions", "attributes = { revoked_for = \"3s\" }");
+    assert_eq!(revoked.kind, FaultKind::RevokeSessions { revoked_for: secs(3) });
     let half_open = fault("disconnect", "attributes = { style = \"half_open\" }");
     assert_eq!(half_open.kind, FaultKind::Disconnect { style: DisconnectStyle::HalfOpen });
 }

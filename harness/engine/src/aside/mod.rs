@@ -1,0 +1,302 @@
+//! Sockets beside the clients' own, on which faults try what must be refused: bad tokens, revoked
+//! sessions, commands.
+//!
+//! A client's own socket stays as it is, so that what the oracle says of it is not mixed up with what
+//! was tried. Few are open at once, each step is timed out, and each ends with a reset, which leaves no
+//! port waiting.
+
+mod forge;
+mod talk;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use khala_evidence::record::{
+    BadToken, CommandAnswer, Micros, Place, Record, Sink, Step, TokenAnswer,
+};
+use khala_plan::backoff::Backoff;
+use khala_plan::estimate::ASIDES_PER_WORKER_THREAD;
+use khala_plan::schedule::{Identity, PlannedFault};
+use khala_wire::command::{REVOKE_PATH, Revoke};
+use khala_wire::marker::OVER_SOCKET;
+use khala_wire::message::event;
+use khala_wire::payload::{Empty, Subscribe};
+use khala_wire::topic::{KNOWN, TopicId};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use self::talk::{Answer, Talk};
+use crate::client::driver::{Control, Order, Surroundings};
+use crate::clock::micros;
+use crate::transport::{self, Dial, DialError};
+
+/// Sessions revoked with one request.
+const REVOKED_AT_ONCE: usize = 500;
+
+/// What is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aside {
+    /// A bad token, once.
+    Token(BadToken),
+    /// The clients' sessions are revoked, and tried until a time.
+    Revoke {
+        /// When the clients come back with new ones.
+        until: Micros,
+    },
+    /// A command, once.
+    Command,
+}
+
+/// For whom it is tried.
+pub struct Who {
+    /// The client's number.
+    pub client: u32,
+    /// Who it is; its session is the one that its [`Control`] has.
+    pub identity: Identity,
+    /// What its tokens ask for.
+    pub scopes: Vec<String>,
+    /// What it subscribes to.
+    pub topics: Vec<TopicId>,
+    /// How to connect.
+    pub dial: Dial,
+    /// Its surface's back-off.
+    pub backoff: Backoff,
+    /// How it is told.
+    pub control: Rc<Control>,
+}
+
+/// All that a thread's asides share.
+pub struct Asides<S> {
+    /// What the thread's clients share.
+    pub around: Rc<Surroundings<S>>,
+    /// Id of the run, for marks.
+    pub run_id: String,
+    /// A worker of the run to send commands to, if it has one.
+    pub worker: Option<String>,
+    /// Sockets open at once.
+    permits: Semaphore,
+}
+
+impl<S: Sink> Asides<S> {
+    /// Asides of a thread.
+    pub fn new(around: Rc<Surroundings<S>>, run_id: String, worker: Option<String>) -> Self {
+        let permits = Semaphore::new(usize::try_from(ASIDES_PER_WORKER_THREAD).unwrap_or(1));
+        Self { around, run_id, worker, permits }
+    }
+
+    /// Tries it for each of them.
+    pub async fn run(&self, aside: Aside, fault: &PlannedFault, who: &[Rc<Who>]) {
+        match aside {
+            Aside::Token(kind) => {
+                let tried = |who: &Rc<Who>| {
+                    let who = Rc::clone(who);
+                    async move {
+                        if self.token(&who, kind, fault.id).await {
+                            self.around.heads.count_tried(fault.id);
+                        }
+                    }
+                };
+                stream::iter(who.iter().map(tried)).for_each_concurrent(None, |f| f).await;
+            }
+            Aside::Command => {
+                let sent = |who| self.command(who, fault.id);
+                stream::iter(who).for_each_concurrent(None, sent).await;
+            }
+            Aside::Revoke { until } => self.revoke(fault, until, who).await,
+        }
+    }
+
+    fn record(&self, record: Record) {
+        self.around.record(record);
+    }
+
+    fn now(&self) -> Micros {
+        self.around.clock.now()
+    }
+
+    /// Tries one kind of bad token once; says whether the target answered.
+    async fn token(&self, who: &Who, kind: BadToken, fault: u16) -> bool {
+        let mut identity = who.current_identity();
+        if kind == BadToken::Revoked {
+            identity.session = format!("{}-revoked-{fault}", identity.session);
+            let sessions = vec![identity.session.clone()];
+            if self.post_revocation(&identity, sessions).await.is_none() {
+                return false;
+            }
+        }
+        self.try_token(who, &identity, kind).await
+    }
+
+    /// Tries a token of a kind for an identity; says whether the target answered.
+    async fn try_token(&self, who: &Who, identity: &Identity, kind: BadToken) -> bool {
+        let scopes = match kind {
+            BadToken::WrongScope => other_scopes(&who.topics),
+            _ => who.scopes.clone(),
+        };
+        let (plan, target) = (&self.around.plan, &self.around.target);
+        let minted = match kind {
+            BadToken::Revoked | BadToken::WrongScope => {
+                let jti = format!("{}-{}", identity.session, self.now());
+                self.around.minter.mint(plan, target, identity, &scopes, jti).await.ok()
+            }
+            _ => forge::forge(&target.credentials, identity, scopes, plan.auth.ttl, kind),
+        };
+        // Without a key there is no such token; the plan's advice has said so.
+        let Some(token) = minted else { return false };
+        let Ok(_permit) = self.permits.acquire().await else { return false };
+        let (client, start) = (who.client, self.now());
+        let answer = self.knock(who, &token).await;
+        let record = Record::TokenTried { client, start, at: self.now(), kind, answer };
+        self.record(record);
+        !matches!(answer, TokenAnswer::None { .. })
+    }
+
+    /// How far a token gets.
+    async fn knock(&self, who: &Who, token: &str) -> TokenAnswer {
+        let path = self.around.target.socket_query(token);
+        let socket = match transport::dial(&who.dial, &path).await {
+            Ok(socket) => socket,
+            Err(DialError::Refused(status)) => {
+                self.word(who, Place::Upgrade, status.to_string());
+                return TokenAnswer::Refused { step: Step::Upgrade };
+            }
+            Err(_) => return TokenAnswer::None { step: Step::Upgrade },
+        };
+        let mut talk = Talk::new(socket, self.around.plan.target.request_timeout);
+        match talk.ask(event::JOIN, &Empty {}).await {
+            Answer::Ok => {}
+            Answer::Error(code) => {
+                self.word(who, Place::Join, code);
+                return TokenAnswer::Refused { step: Step::Join };
+            }
+            Answer::Ended => return TokenAnswer::Refused { step: Step::Join },
+            Answer::None => return TokenAnswer::None { step: Step::Join },
+        }
+        let subscribe = Subscribe {
+            topics: who.topics.iter().map(|topic| topic.name().to_owned()).collect(),
+            resume_after: None,
+            replay_batch_size: Some(1),
+        };
+        match talk.ask(event::SUBSCRIBE, &subscribe).await {
+            Answer::Ok => TokenAnswer::Accepted,
+            Answer::Error(code) => {
+                self.word(who, Place::Subscribe, code);
+                TokenAnswer::Refused { step: Step::Subscribe }
+            }
+            Answer::Ended => TokenAnswer::Refused { step: Step::Subscribe },
+            Answer::None => TokenAnswer::None { step: Step::Subscribe },
+        }
+    }
+
+    fn word(&self, who: &Who, place: Place, word: String) {
+        let (client, at, word) = (who.client, self.now(), word.into());
+        self.record(Record::Word { client, at, place, word });
+    }
+
+    /// Revokes the sessions of clients, and tries them until a time.
+    async fn revoke(&self, fault: &PlannedFault, until: Micros, who: &[Rc<Who>]) {
+        let mut revoked = Vec::with_capacity(who.len());
+        for some in who.chunks(REVOKED_AT_ONCE) {
+            let old: Vec<_> = some.iter().map(|who| who.current_identity()).collect();
+            for who in some {
+                who.control.renew_session(fault.id);
+                let (fault, intended) = (fault.id, fault.at_us);
+                who.control.give(Order::Revoke { fault, intended, until });
+            }
+            let sessions = old.iter().map(|identity| identity.session.clone()).collect();
+            let at = self.post_revocation(&old[0], sessions).await;
+            some.iter().for_each(|who| who.control.give(Order::Revoked { at }));
+            if at.is_some() {
+                revoked.extend(some.iter().map(Rc::clone).zip(old));
+            }
+        }
+        let tries = revoked.iter().map(|(who, old)| self.try_revoked(who, old, until, fault.id));
+        stream::iter(tries).for_each_concurrent(None, |tries| tries).await;
+    }
+
+    /// Tries a revoked session at once and by the surface's back-off.
+    async fn try_revoked(&self, who: &Who, old: &Identity, until: Micros, fault: u16) {
+        let mut attempt = 0;
+        loop {
+            let answered = self.try_token(who, old, BadToken::Revoked).await;
+            if answered && attempt == 0 {
+                self.around.heads.count_tried(fault);
+            }
+            attempt += 1;
+            let delay = who.backoff.delay(self.around.plan.seed, who.client, attempt);
+            let next = self.now() + micros(delay);
+            if next >= until {
+                return;
+            }
+            tokio::time::sleep_until(self.around.clock.instant(next)).await;
+        }
+    }
+
+    /// When the target had acknowledged a revocation that `who` asked for; `None` when it did not.
+    async fn post_revocation(&self, who: &Identity, session_ids: Vec<String>) -> Option<Micros> {
+        let reason = "khala-harness".to_owned();
+        let revoke = Revoke { device_ids: Vec::new(), reason, session_ids };
+        let body = Bytes::from(serde_json::to_vec(&revoke).ok()?);
+        let target = &self.around.target;
+        // Some targets want the operators' bearer, others the command path's signature.
+        let nonce = format!("{}-{}-revoke", who.session, self.now());
+        let mut headers = target.credentials.command_headers(&who.user, nonce);
+        headers.extend(target.admin_headers());
+        // The contract does not say what the answer holds.
+        match self.around.http.post::<serde_json::Value>(REVOKE_PATH, &headers, body).await {
+            Ok(_) => Some(self.now()),
+            Err(error) => {
+                let name = "revocation_refused".to_owned();
+                self.record(Record::Finding { name, message: error.to_string() });
+                None
+            }
+        }
+    }
+
+    /// Sends a command over a socket once.
+    async fn command(&self, who: &Rc<Who>, fault: u16) {
+        let Some(worker) = &self.worker else { return };
+        let (plan, target) = (&self.around.plan, &self.around.target);
+        let identity = who.current_identity();
+        let jti = format!("{}-{}", identity.session, self.now());
+        let minted = self.around.minter.mint(plan, target, &identity, &who.scopes, jti).await;
+        let Ok(token) = minted else { return };
+        let Ok(_permit) = self.permits.acquire().await else { return };
+        let Ok(socket) = transport::dial(&who.dial, &target.socket_query(&token)).await else {
+            return;
+        };
+        let mut talk = Talk::new(socket, plan.target.request_timeout);
+        if talk.ask(event::JOIN, &Empty {}).await != Answer::Ok {
+            return;
+        }
+        let (n, now) = (OVER_SOCKET + who.client, self.now());
+        let mark = json!({ "at_us": now, "begun_us": now, "n": n, "run": self.run_id });
+        let event =
+            json!({ "event_type": "worker.progress", "payload": { "khala_harness": mark } });
+        let command = json!({ "event": event, "worker_id": worker });
+        let answer = match talk.ask("runtime.command", &command).await {
+            Answer::Ok => CommandAnswer::Obeyed,
+            Answer::Error(_) | Answer::Ended => CommandAnswer::Refused,
+            Answer::None => CommandAnswer::None,
+        };
+        self.record(Record::CommandSent { client: who.client, at: self.now(), answer });
+        if answer != CommandAnswer::None {
+            self.around.heads.count_tried(fault);
+        }
+    }
+}
+
+impl Who {
+    fn current_identity(&self) -> Identity {
+        let session = self.control.session();
+        Identity { session, ..self.identity.clone() }
+    }
+}
+
+/// Scopes of a token that is good, and opens none of these topics.
+fn other_scopes(topics: &[TopicId]) -> Vec<String> {
+    let known = KNOWN.iter().filter_map(|known| TopicId::of(known.name));
+    known.filter(|topic| !topics.contains(topic)).map(|topic| topic.name().to_owned()).collect()
+}

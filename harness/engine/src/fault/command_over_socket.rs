@@ -1,0 +1,22 @@
+//! `command_over_socket`: clients send a command over a socket beside their own, at an instant.
+//!
+//! Proven by the target's answers, whatever they are: that they are refusals is for the oracle to see.
+
+use khala_plan::schedule::PlannedFault;
+
+use super::{Fault, Proof, Sides};
+use crate::aside::Aside;
+
+/// The fault.
+#[derive(Debug)]
+pub struct CommandOverSocket;
+
+impl Fault for CommandOverSocket {
+    fn aside(&self, _fault: &PlannedFault) -> Option<Aside> {
+        Some(Aside::Command)
+    }
+
+    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
+        sides.tried(fault, "commands that the target answered")
+    }
+}

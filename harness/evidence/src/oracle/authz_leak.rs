@@ -1,0 +1,263 @@
+//! Rule `authz_leak`: nothing comes from a topic that was not granted, no bad token is accepted, and
+//! nothing comes over the socket of a revoked session.
+//!
+//! A bad token must be refused at the step that the contract names for it, or before
+//! ([`BadToken::refused_at`]). After a revocation was acknowledged, what is already under way may still
+//! come, however late it is read; an event that was *published* more than a grace (the settle bound)
+//! after it, or the answer to a heartbeat that was *sent* more than a grace after it, cannot have been.
+//! So no slowness of ours, and no buffer between, makes a violation.
+//!
+//! Cases: bad tokens that were answered; revoked sockets that ended, or were caught; topics that a
+//! client was not granted and on which something was published. Undecided: bad tokens without an
+//! answer; revoked sockets that neither ended nor were heard of again. Memory: [`Revoked`] a client.
+
+use std::time::Duration;
+
+use khala_wire::topic::{KNOWN, TopicId};
+use serde::{Deserialize, Serialize};
+
+use super::ledger::Ledger;
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use crate::record::{BadToken, Delivery, Micros, Source, Step, TokenAnswer};
+
+/// A revocation of the session whose socket a client still has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// When it was acknowledged.
+    at: Micros,
+    /// Whether something came after it: one violation a revocation.
+    broken: bool,
+}
+
+/// A bad token that was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// The client.
+    pub client: u32,
+    /// When that had ended.
+    pub at: Micros,
+    /// What was wrong with the token.
+    pub kind: BadToken,
+    /// How far it got.
+    pub answer: TokenAnswer,
+}
+
+fn violation(client: u32, at_us: Micros, message: String) -> Violation {
+    let rule = Rule::AuthzLeak;
+    Violation { at_us, rule, client: Some(client), topic: None, seqs: None, epoch: None, message }
+}
+
+/// A delivery from a topic that the client was not granted.
+pub fn on_ungranted(delivery: &Delivery, tally: &mut Tally) {
+    let Delivery { client, topic, seq, at, epoch, .. } = *delivery;
+    let message = format!("seq {seq} came from a topic that the client's token does not open");
+    let violation = Violation {
+        topic: Some(topic),
+        seqs: Some((seq, seq)),
+        epoch: Some(epoch),
+        ..violation(client, at, message)
+    };
+    tally.violate(violation, 0);
+}
+
+/// A bad token was tried.
+pub fn on_tried(tried: Tried, tally: &mut Tally) {
+    let Tried { client, at, kind, answer } = tried;
+    let (name, limit) = (kind.name(), kind.refused_at());
+    let got = match answer {
+        TokenAnswer::Refused { step } | TokenAnswer::None { step } if step > limit => {
+            format!("got past the {}", past(limit))
+        }
+        TokenAnswer::Accepted => "was accepted: it could subscribe".to_owned(),
+        TokenAnswer::Refused { .. } => return tally.judged(Rule::AuthzLeak, 1),
+        TokenAnswer::None { .. } => return tally.undecided(Rule::AuthzLeak),
+    };
+    tally.judged(Rule::AuthzLeak, 1);
+    tally.violate(violation(client, at, format!("a bad token ({name}) {got}")), 0);
+}
+
+fn past(step: Step) -> &'static str {
+    match step {
+        Step::Upgrade => "upgrade",
+        Step::Join => "join",
+        Step::Subscribe => "subscribe",
+    }
+}
+
+/// The target acknowledged a revocation; `connected`: the client still had the socket.
+pub fn on_revoked(at: Micros, connected: bool, tally: &mut Tally) -> Option<Revoked> {
+    if connected {
+        return Some(Revoked { at, broken: false });
+    }
+    // The socket had ended before the acknowledgement came.
+    tally.judged(Rule::AuthzLeak, 1);
+    None
+}
+
+/// Something came over the socket of a revoked session that was begun at `begun`.
+fn came(revoked: &mut Revoked, begun: Micros, grace: Duration, of: Violation, tally: &mut Tally) {
+    let grace_us = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
+    if revoked.broken || begun <= revoked.at.saturating_add(grace_us) {
+        return;
+    }
+    revoked.broken = true;
+    tally.judged(Rule::AuthzLeak, 1);
+    tally.violate(of, 0);
+}
+
+/// A delivery over the socket of a revoked session.
+pub fn on_delivery(revoked: &mut Revoked, delivery: &Delivery, grace: Duration, tally: &mut Tally) {
+    let Source::Event { begun: Some(begun), .. } = delivery.source else { return };
+    let Delivery { client, topic, seq, at, epoch, .. } = *delivery;
+    let after = Duration::from_micros(begun.saturating_sub(revoked.at));
+    let message = format!(
+        "seq {seq} came over the socket of a revoked session, and was published {after:.1?} after the \
+         revocation was acknowledged"
+    );
+    let violation = Violation {
+        topic: Some(topic),
+        seqs: Some((seq, seq)),
+        epoch: Some(epoch),
+        ..violation(client, at, message)
+    };
+    came(revoked, begun, grace, violation, tally);
+}
+
+/// A heartbeat over the socket of a revoked session was answered with ok.
+pub fn on_heartbeat(
+    revoked: &mut Revoked,
+    client: u32,
+    (sent, done): (Micros, Micros),
+    grace: Duration,
+    tally: &mut Tally,
+) {
+    let after = Duration::from_micros(sent.saturating_sub(revoked.at));
+    let message = format!(
+        "a heartbeat was answered over the socket of a revoked session, sent {after:.1?} after the \
+         revocation was acknowledged"
+    );
+    came(revoked, sent, grace, violation(client, done, message), tally);
+}
+
+/// The socket of a revoked session ended.
+pub fn on_ended(revoked: Revoked, tally: &mut Tally) {
+    tally.judged(Rule::AuthzLeak, u64::from(!revoked.broken));
+}
+
+/// The run ends, for a client that was granted these topics.
+pub fn settle(granted: &[TopicId], revoked: Option<Revoked>, ledger: &Ledger, tally: &mut Tally) {
+    let closed = KNOWN.iter().filter_map(|known| TopicId::of(known.name));
+    let closed = closed.filter(|topic| !granted.contains(topic));
+    let busy =
+        |topic: &TopicId| ledger.seen().range((*topic, 0)..=(*topic, u64::MAX)).next().is_some();
+    tally.judged(Rule::AuthzLeak, closed.filter(busy).count() as u64);
+    if revoked.is_some_and(|revoked| !revoked.broken) {
+        tally.undecided(Rule::AuthzLeak);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::PublishId;
+
+    const RULE: Rule = Rule::AuthzLeak;
+    const GRACE: Duration = Duration::from_secs(2);
+
+    fn event(begun: Micros) -> Delivery {
+        let source = Source::Event {
+            publish: PublishId::Planned(1),
+            intended: Some(begun),
+            begun: Some(begun),
+            payload: 1,
+        };
+        Delivery {
+            client: 3,
+            epoch: 1,
+            topic: TopicId(2),
+            seq: 9,
+            at: 9_000_000,
+            content: 1,
+            hash_fits: true,
+            source,
+        }
+    }
+
+    fn counts(tally: &Tally) -> (u64, u64, u64) {
+        let of = tally.rule(RULE);
+        (tally.count(RULE), of.judged, of.undecided)
+    }
+
+    #[test]
+    fn a_bad_token_may_get_as_far_as_the_contract_says_and_no_further() {
+        use TokenAnswer::{Accepted, None, Refused};
+        let cases = [
+            (BadToken::Expired, Refused { step: Step::Upgrade }, (0, 1, 0)),
+            (BadToken::Expired, Refused { step: Step::Join }, (1, 1, 0)),
+            (BadToken::AlgNone, None { step: Step::Join }, (1, 1, 0)),
+            (BadToken::AlgNone, None { step: Step::Upgrade }, (0, 0, 1)),
+            (BadToken::Revoked, Refused { step: Step::Join }, (0, 1, 0)),
+            (BadToken::Revoked, None { step: Step::Join }, (0, 0, 1)),
+            (BadToken::Revoked, Refused { step: Step::Subscribe }, (1, 1, 0)),
+            (BadToken::WrongScope, Refused { step: Step::Join }, (0, 1, 0)),
+            (BadToken::WrongScope, Refused { step: Step::Subscribe }, (0, 1, 0)),
+            (BadToken::WrongScope, Accepted, (1, 1, 0)),
+        ];
+        for (kind, answer, expected) in cases {
+            let mut tally = Tally::new(5);
+            on_tried(Tried { client: 0, at: 5, kind, answer }, &mut tally);
+            assert_eq!(counts(&tally), expected, "{kind:?} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_begun_after_the_grace_is_proof_against_a_revocation() {
+        for (begun, expected) in [(3_000_000, (0, 0, 0)), (3_000_001, (1, 1, 0))] {
+            let mut tally = Tally::new(5);
+            let mut revoked = on_revoked(1_000_000, true, &mut tally).expect("still connected");
+            on_delivery(&mut revoked, &event(begun), GRACE, &mut tally);
+            assert_eq!(counts(&tally), expected, "published at {begun}");
+            let mut tally = Tally::new(5);
+            let mut revoked = on_revoked(1_000_000, true, &mut tally).expect("still connected");
+            on_heartbeat(&mut revoked, 3, (begun, 9_000_000), GRACE, &mut tally);
+            assert_eq!(counts(&tally), expected, "sent at {begun}");
+        }
+    }
+
+    #[test]
+    fn a_revocation_is_condemned_once_and_is_a_case_once() {
+        let mut tally = Tally::new(5);
+        let mut revoked = on_revoked(1_000_000, true, &mut tally).expect("still connected");
+        on_delivery(&mut revoked, &event(4_000_000), GRACE, &mut tally);
+        on_delivery(&mut revoked, &event(5_000_000), GRACE, &mut tally);
+        on_ended(revoked, &mut tally);
+        assert_eq!(counts(&tally), (1, 1, 0));
+        let mut tally = Tally::new(5);
+        on_ended(on_revoked(1, true, &mut tally).expect("connected"), &mut tally);
+        assert_eq!(on_revoked(1, false, &mut tally), None);
+        assert_eq!(counts(&tally), (0, 2, 0));
+    }
+
+    #[test]
+    fn a_revoked_socket_that_was_never_heard_of_again_is_undecided() {
+        let mut tally = Tally::new(5);
+        let revoked = on_revoked(1, true, &mut tally);
+        settle(&[], revoked, &Ledger::default(), &mut tally);
+        assert_eq!(counts(&tally), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_closed_topic_is_a_case_only_where_something_was_to_be_leaked() {
+        let mut ledger = Ledger::default();
+        ledger.deliver(&event(1));
+        for (granted, judged) in [(vec![TopicId(2)], 0), (vec![TopicId(1)], 1)] {
+            let mut tally = Tally::new(5);
+            settle(&granted, None, &ledger, &mut tally);
+            assert_eq!(counts(&tally), (0, judged, 0));
+        }
+        let mut tally = Tally::new(5);
+        on_ungranted(&event(1), &mut tally);
+        assert_eq!(tally.count(RULE), 1);
+    }
+}

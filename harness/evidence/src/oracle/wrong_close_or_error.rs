@@ -1,0 +1,111 @@
+//! Rule `wrong_close_or_error`: close codes and error codes are those of the contract, and fit what
+//! they answer.
+//!
+//! The contract's lists are closed: a client acts on these words, and does not know others. A close
+//! frame of the target carries 1000, 1002, 1011 or 1012, and 1011 where the session was revoked; no
+//! close frame at all is allowed (a kill). A bad token's upgrade is refused with HTTP 403. Whether a
+//! word was due at all is for other rules (`false_stale`, `wrongful_eviction`) and for gates to say.
+//!
+//! Cases: words heard. Nothing is undecided. No memory.
+
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use crate::record::{Micros, Place};
+
+const CLOSES: &[&str] = &["1000", "1002", "1011", "1012"];
+const CLOSES_OF_REVOKED: &[&str] = &["1011"];
+const UPGRADES: &[&str] = &["403"];
+const JOINS: &[&str] = &[
+    "reauth_required",
+    "bad_topic",
+    "invalid_client_build",
+    "unsupported_protocol_version",
+    "unsupported_schema_version",
+    "upgrade_required",
+    "unsupported_client_build",
+];
+const SUBSCRIBES: &[&str] =
+    &["bad_subscription", "forbidden_topic", "stale_cursor", "unmatched topic"];
+const ERRORS: &[&str] = &["stale_cursor", "slow_consumer", "reauth_required"];
+
+/// A word of the target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word<'a> {
+    /// The client that it was said to.
+    pub client: u32,
+    /// When.
+    pub at: Micros,
+    /// Where.
+    pub place: Place,
+    /// The word.
+    pub word: &'a str,
+    /// Whether the socket is of a session whose revocation the target has acknowledged.
+    pub revoked: bool,
+}
+
+/// The words that the contract has for a place.
+fn allowed(place: Place, revoked: bool) -> &'static [&'static str] {
+    match place {
+        Place::Close if revoked => CLOSES_OF_REVOKED,
+        Place::Close => CLOSES,
+        Place::Upgrade => UPGRADES,
+        Place::Join => JOINS,
+        Place::Subscribe => SUBSCRIBES,
+        Place::Error => ERRORS,
+    }
+}
+
+/// Judges a word.
+pub fn judge(said: &Word<'_>, tally: &mut Tally) {
+    tally.judged(Rule::WrongCloseOrError, 1);
+    let allowed = allowed(said.place, said.revoked);
+    if allowed.contains(&said.word) {
+        return;
+    }
+    let of = if said.revoked { " of a revoked session" } else { "" };
+    let message =
+        format!("{}{of} said `{}`; the contract has {}", said.place, said.word, allowed.join(", "));
+    let violation = Violation {
+        at_us: said.at,
+        rule: Rule::WrongCloseOrError,
+        client: Some(said.client),
+        topic: None,
+        seqs: None,
+        epoch: None,
+        message,
+    };
+    tally.violate(violation, 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violations(place: Place, word: &str, revoked: bool) -> u64 {
+        let mut tally = Tally::new(5);
+        judge(&Word { client: 0, at: 5, place, word, revoked }, &mut tally);
+        assert_eq!(tally.rule(Rule::WrongCloseOrError).judged, 1);
+        tally.count(Rule::WrongCloseOrError)
+    }
+
+    #[test]
+    fn the_contracts_words_are_right_in_their_place_and_wrong_in_another() {
+        assert_eq!(violations(Place::Close, "1012", false), 0);
+        assert_eq!(violations(Place::Close, "1008", false), 1);
+        assert_eq!(violations(Place::Upgrade, "403", false), 0);
+        assert_eq!(violations(Place::Upgrade, "401", false), 1);
+        assert_eq!(violations(Place::Join, "reauth_required", false), 0);
+        assert_eq!(violations(Place::Join, "stale_cursor", false), 1);
+        assert_eq!(violations(Place::Subscribe, "stale_cursor", false), 0);
+        assert_eq!(violations(Place::Subscribe, "", false), 1);
+        assert_eq!(violations(Place::Error, "slow_consumer", false), 0);
+        assert_eq!(violations(Place::Error, "bad_topic", false), 1);
+    }
+
+    #[test]
+    fn a_revoked_session_is_closed_with_1011() {
+        assert_eq!(violations(Place::Close, "1011", true), 0);
+        assert_eq!(violations(Place::Close, "1000", true), 1);
+        assert_eq!(violations(Place::Error, "reauth_required", true), 0);
+    }
+}

@@ -1,0 +1,50 @@
+//! Bad tokens, revocations, commands over the socket, and the target's own words, as a shard takes
+//! them.
+
+use super::Shard;
+use crate::oracle::authz_leak::{self, Tried};
+use crate::oracle::wrong_close_or_error::{self, Word};
+use crate::record::{Delivery, Micros, Op, OpKind, Outcome, Place};
+
+impl Shard {
+    pub(super) fn word(&mut self, client: u32, at: Micros, place: Place, word: &str) {
+        let life = self.clients.entry(client).or_default();
+        let said = Word { client, at, place, word, revoked: life.revoked.is_some() };
+        wrong_close_or_error::judge(&said, &mut self.flow.tally);
+    }
+
+    pub(super) fn token_tried(&mut self, tried: Tried) {
+        authz_leak::on_tried(tried, &mut self.flow.tally);
+    }
+
+    pub(super) fn revoked(&mut self, client: u32, at: Micros, connected: bool) {
+        let life = self.clients.entry(client).or_default();
+        life.revoked = authz_leak::on_revoked(at, connected, &mut self.flow.tally);
+    }
+
+    /// Judges a delivery by what the client was granted; says whether it may be applied.
+    pub(super) fn authorised(&mut self, delivery: &Delivery) -> bool {
+        if !self.context.granted(delivery.client).contains(&delivery.topic) {
+            authz_leak::on_ungranted(delivery, &mut self.flow.tally);
+            return false;
+        }
+        let life = self.clients.entry(delivery.client).or_default();
+        if let Some(revoked) = &mut life.revoked {
+            let grace = self.context.bounds().settle_within;
+            authz_leak::on_delivery(revoked, delivery, grace, &mut self.flow.tally);
+        }
+        true
+    }
+
+    /// Judges the answer to a heartbeat by whether the session was revoked.
+    pub(super) fn heartbeat_authorised(&mut self, op: &Op) {
+        let Op { client, kind, start, done, outcome, .. } = *op;
+        let Some(life) = self.clients.get_mut(&client) else { return };
+        if let (OpKind::Heartbeat, Outcome::Ok, Some(revoked)) = (kind, outcome, &mut life.revoked)
+        {
+            let grace = self.context.bounds().settle_within;
+            let times = (start, done);
+            authz_leak::on_heartbeat(revoked, client, times, grace, &mut self.flow.tally);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `token`: clients try a bad token, which must be refused.
+//!
+//! Each target tries it on a socket of its own beside the one it has, which stays as it is: a real
+//! client would stop for good on a refused token, and the scenario would lose it.
+
+use super::{Extent, FaultType};
+use crate::model::{ActsOn, BadToken, FaultKind};
+use crate::read::fields::Fields;
+use crate::read::schema::{Key, Shape};
+
+/// The registry's line.
+pub const TYPE: FaultType = FaultType {
+    name: "token",
+    summary: "Its targets try a bad token on a socket of their own beside the one they have.",
+    acts_on: ActsOn::Clients,
+    extent: Extent::Instant,
+    attributes,
+    read,
+};
+
+const KINDS: [(&str, BadToken); 7] = [
+    ("expired", BadToken::Expired),
+    ("not_yet_valid", BadToken::NotYetValid),
+    ("bad_signature", BadToken::BadSignature),
+    ("alg_none", BadToken::AlgNone),
+    ("unknown_kid", BadToken::UnknownKid),
+    ("revoked", BadToken::Revoked),
+    ("wrong_scope", BadToken::WrongScope),
+];
+
+fn attributes() -> Vec<Key> {
+    let kind = "What is wrong with the token. `revoked`: it is of a session that the harness makes for \
+                this and revokes before. `wrong_scope`: it does not open what the client subscribes \
+                to. The others must be refused at the upgrade.";
+    vec![Key::new("kind", Shape::words(&KINDS), kind).required()]
+}
+
+fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
+    let node = attributes.need_node("kind", "kind = \"expired\"")?;
+    let kind = attributes.cx.keyword("kind", node, &KINDS)?;
+    Some(FaultKind::Token { kind })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_called_by_its_name() {
+        for (name, kind) in KINDS {
+            assert_eq!(kind.name(), name);
+            assert_eq!(serde_json::to_value(kind).expect("a word"), name);
+        }
+    }
+}
