@@ -29,6 +29,7 @@ ramp = "1s"
 [[fleet.surface]]
 name = "desktop"
 share = 1.0
+topics = ["runtime.codex_worker_events", "runtime.codex_worker_summaries"]
 [[load]]
 command = "codex-worker-events"
 rate = "4/s"

@@ -6,6 +6,7 @@ use khala_evidence::{Record, Settled};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::support::authority;
 use crate::support::by_hand::{ByHand, event};
 use crate::support::edit::Manner::{Again, Fresh};
 use crate::support::edit::{self, Change, apply};
@@ -49,6 +50,24 @@ macro_rules! edits {
 }
 
 edits! {
+    a_bad_token_that_is_accepted_is_an_authz_leak:
+        authority::accepted_token => |broken| broken == [(Rule::AuthzLeak, 1)];
+
+    an_answer_over_the_socket_of_a_revoked_session_is_an_authz_leak:
+        authority::heard_after_revocation => |broken| broken == [(Rule::AuthzLeak, 1)];
+
+    an_update_from_a_topic_that_was_not_granted_is_an_authz_leak:
+        authority::leaked => |broken| broken == [(Rule::AuthzLeak, 1)];
+
+    a_command_over_the_socket_that_is_answered_with_ok_is_accepted:
+        authority::obeyed => |broken| broken == [(Rule::CommandAccepted, 1)];
+
+    a_command_over_the_socket_that_comes_out_is_accepted:
+        authority::came_out => |broken| matches!(broken, [(Rule::CommandAccepted, 1..)]);
+
+    a_word_that_the_contract_does_not_have_is_a_wrong_close_or_error:
+        authority::unheard_of => |broken| broken == [(Rule::WrongCloseOrError, 1)];
+
     an_update_that_one_client_missed_is_a_gap:
         edit::missing_mid_stream => |broken| broken == [(Rule::Gap, 1)];
 

@@ -23,7 +23,7 @@ use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
 use crate::metric::MetricId;
-use crate::model::{Cohort, Estimator, FaultKind, Objective, Plan, Resume, SnapshotPath};
+use crate::model::{Cohort, Estimator, FaultKind, Mint, Objective, Plan, Resume, SnapshotPath};
 use crate::schedule::{PhaseWindow, PlannedFault, Schedule, micros};
 use crate::surface::Surface;
 
@@ -141,15 +141,18 @@ impl<'a> Scope<'a> {
             (0..self.arrivals.len()).filter(|i| selects(&self.plan.fleet.cohorts[*i])).collect();
         let sum = |counts: &[u64]| cohorts.iter().map(|i| counts[*i]).sum::<u64>() as f64;
         let connects = sum(&self.arrivals) + sum(&self.returns);
+        // A token that the harness signs itself asks nobody, and is no sample.
+        let minted = matches!(self.plan.auth.mint, Mint::Control);
+        let mints = if minted { connects } else { 0.0 };
         let seconds = self.windows.iter().map(|w| (w.end_us - w.start_us) as f64 / 1e6).sum();
         match metric {
-            MetricId::TokenMint
-            | MetricId::MintErrors
-            | MetricId::Connect
+            MetricId::TokenMint | MetricId::MintErrors => Expected::Samples(mints),
+            MetricId::Connect
             | MetricId::Join
             | MetricId::Subscribe
             | MetricId::ReplayBootstrap => Expected::Samples(connects),
-            MetricId::AuthErrors | MetricId::TopicErrors => Expected::Samples(2.0 * connects),
+            MetricId::AuthErrors => Expected::Samples(mints + connects),
+            MetricId::TopicErrors => Expected::Samples(2.0 * connects),
             MetricId::TimeToRecovered | MetricId::ReconnectAttempts | MetricId::Unrecovered => {
                 Expected::Samples(sum(&self.cuts))
             }

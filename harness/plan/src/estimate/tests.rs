@@ -9,7 +9,17 @@ fn estimate(text: &str) -> (Plan, Estimate) {
 
 /// What one objective expects, with its metric, phases and claim put in place of the first one's.
 fn expectation(metric: &str, during: &str, claim: &str) -> Vec<(Option<&'static str>, Expected)> {
+    expectation_with("hs256", metric, during, claim)
+}
+
+fn expectation_with(
+    mint: &str,
+    metric: &str,
+    during: &str,
+    claim: &str,
+) -> Vec<(Option<&'static str>, Expected)> {
     let text = edited(&[
+        ("mint = \"hs256\"", &format!("mint = \"{mint}\"")),
         ("metric = \"time_to_recovered\"", &format!("metric = \"{metric}\"")),
         ("where = { surface = \"*\" }\n", ""),
         ("during = [\"storm\"]", &format!("during = {during}")),
@@ -106,16 +116,31 @@ fn a_run_without_gates_says_so() {
 }
 
 #[test]
+fn mints_are_samples_where_somebody_is_asked_for_them() {
+    for (mint, metric, claim, samples) in [
+        ("control", "token_mint", "p(90) < 1s", 100.0),
+        ("control", "mint_errors", "proportion < 5%", 100.0),
+        ("control", "auth_errors", "proportion < 5%", 200.0),
+        ("hs256", "auth_errors", "proportion < 5%", 100.0),
+        ("hs256", "mint_errors", "proportion < 5%", 0.0),
+    ] {
+        let expected = [(None, Expected::Samples(samples))];
+        let found = expectation_with(mint, metric, "[\"ramp\"]", claim);
+        assert_eq!(found, expected, "{metric} with {mint}");
+    }
+}
+
+#[test]
 fn every_metric_has_its_rule() {
     // 100 clients arrive in the ramp and are cut once in the storm; 4 publishes a second run for
     // 10 s and 20 s; the heartbeat is 20 s.
     let both = "[\"ramp\", \"storm\"]";
     for (metric, during, claim, samples) in [
         ("connect", "[\"ramp\"]", "p(90) < 1s", 100.0),
-        ("token_mint", both, "p(90) < 1s", 200.0),
+        ("token_mint", both, "p(90) < 1s", 0.0),
         ("replay_bootstrap", "[\"steady\"]", "p(90) < 1s", 0.0),
-        ("mint_errors", both, "proportion < 5%", 200.0),
-        ("auth_errors", both, "proportion < 5%", 400.0),
+        ("mint_errors", both, "proportion < 5%", 0.0),
+        ("auth_errors", both, "proportion < 5%", 200.0),
         ("topic_errors", "[\"storm\"]", "proportion < 5%", 200.0),
         ("time_to_recovered", "[\"storm\"]", "p(90) < 1s", 100.0),
         ("resume_to_live", "[\"ramp\"]", "p(90) < 1s", 0.0),

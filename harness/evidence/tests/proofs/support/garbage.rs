@@ -3,7 +3,10 @@
 //! One thing holds: a publish ends once, as the engine records it.
 
 use khala_evidence::Record;
-use khala_evidence::record::{OfflineCause, OpKind, Outcome, PublishId, Source};
+use khala_evidence::record::{
+    BadToken, CommandAnswer, OfflineCause, OpKind, Outcome, Place, PublishId, Source, Step,
+    TokenAnswer,
+};
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 use proptest::prelude::*;
@@ -110,8 +113,46 @@ fn life() -> impl Strategy<Value = Record> {
     ]
 }
 
+fn authority() -> impl Strategy<Value = Record> {
+    let answer = prop::sample::select(vec![
+        TokenAnswer::Accepted,
+        TokenAnswer::Refused { step: Step::Upgrade },
+        TokenAnswer::Refused { step: Step::Subscribe },
+        TokenAnswer::None { step: Step::Join },
+    ]);
+    let commanded = prop::sample::select(vec![
+        CommandAnswer::Obeyed,
+        CommandAnswer::Refused,
+        CommandAnswer::None,
+    ]);
+    let word = prop::sample::select(vec!["1000", "1008", "403", "reauth_required", ""]);
+    let place = prop::sample::select(vec![Place::Close, Place::Upgrade, Place::Join]);
+    prop_oneof![
+        (client(), at(), answer).prop_map(|(client, at, answer)| {
+            Record::TokenTried { client, start: at, at, kind: BadToken::Revoked, answer }
+        }),
+        (client(), at(), any::<bool>()).prop_map(|(client, at, connected)| Record::Revoked {
+            client,
+            at,
+            connected
+        }),
+        (client(), at(), commanded).prop_map(|(client, at, answer)| Record::CommandSent {
+            client,
+            at,
+            answer
+        }),
+        (client(), at(), place, word).prop_map(|(client, at, place, word)| Record::Word {
+            client,
+            at,
+            place,
+            word: word.into()
+        }),
+    ]
+}
+
 fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
+        2 => authority(),
         8 => (client(), 0_u32..4, at(), entry(6))
             .prop_map(|(client, epoch, at, entry)| records::delivered(client, epoch, at, &entry)),
         1 => (client(), at(), topic(), 0_u64..20, any::<bool>()).prop_map(

@@ -3,9 +3,10 @@
 
 use khala_evidence::Record;
 use khala_evidence::oracle::End;
+use khala_evidence::record::BadToken;
+use khala_wire::topic::TopicId;
 use proptest::prelude::*;
 
-use super::plans;
 use super::records::{self, state, stream};
 use super::world::{Fate, Resume, Stage, World};
 
@@ -65,6 +66,16 @@ enum Step {
     Lag {
         lag_us: u64,
     },
+    TryToken {
+        client: u32,
+        kind: BadToken,
+    },
+    Revoke {
+        client: u32,
+    },
+    Command {
+        client: u32,
+    },
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -100,9 +111,22 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (client.clone(), 0_u16..2).prop_map(|(client, fault)| Step::Cut { client, fault }),
         1 => (0_u16..2).prop_map(|fault| Step::CutAll { fault }),
         2 => client.clone().prop_map(|client| Step::Lose { client }),
-        3 => client.prop_map(|client| Step::Beat { client }),
+        3 => client.clone().prop_map(|client| Step::Beat { client }),
+        2 => (client.clone(), bad_token())
+            .prop_map(|(client, kind)| Step::TryToken { client, kind }),
+        1 => client.clone().prop_map(|client| Step::Revoke { client }),
+        1 => client.prop_map(|client| Step::Command { client }),
         3 => (0_u64..3_000).prop_map(|lag_us| Step::Lag { lag_us }),
     ]
+}
+
+fn bad_token() -> impl Strategy<Value = BadToken> {
+    prop::sample::select(vec![
+        BadToken::Expired,
+        BadToken::AlgNone,
+        BadToken::Revoked,
+        BadToken::WrongScope,
+    ])
 }
 
 fn gap_us() -> impl Strategy<Value = u64> {
@@ -114,11 +138,7 @@ pub fn valid() -> impl Strategy<Value = History> {
     let steps = prop::collection::vec((gap_us(), step()), 40..140);
     (2_usize..=8, 1_u16..=3, 0_u64..12, 0_u64..12, steps).prop_map(
         |(clients, workers, history, trimmed, steps)| {
-            let mut topics = plans::history().topics();
-            // Clients with both topics, and some with one of them.
-            topics.rotate_right(clients / 2);
-            topics.truncate(clients);
-            let mut world = World::new(topics, workers, history, trimmed);
+            let mut world = World::new(subscriptions(clients), workers, history, trimmed);
             for (gap_us, step) in steps {
                 world.advance(world.now + gap_us);
                 take(&mut world, step);
@@ -127,6 +147,15 @@ pub fn valid() -> impl Strategy<Value = History> {
             History { end: End { at: world.now, drained: true }, records: world.records }
         },
     )
+}
+
+/// Clients with both of the topics that all are granted, and some with one of them.
+fn subscriptions(clients: usize) -> Vec<Vec<TopicId>> {
+    let mut topics = vec![vec![stream(), state()]; 4];
+    topics.extend([vec![stream()], vec![stream()], vec![state()], vec![state()]]);
+    topics.rotate_right(clients / 2);
+    topics.truncate(clients);
+    topics
 }
 
 fn take(world: &mut World, step: Step) {
@@ -166,7 +195,16 @@ fn take(world: &mut World, step: Step) {
             world.beat(client % clients);
         }
         Step::Lag { lag_us } => world.lag(lag_us),
-        Step::Refuse { .. } | Step::Cut { .. } | Step::Lose { .. } | Step::Beat { .. } => {}
+        Step::TryToken { client, kind } => world.try_token(client % clients, kind),
+        Step::Command { client } => world.command(client % clients),
+        Step::Revoke { client } if has_socket(world, client % clients) => {
+            world.revoke(client % clients);
+        }
+        Step::Refuse { .. }
+        | Step::Cut { .. }
+        | Step::Lose { .. }
+        | Step::Beat { .. }
+        | Step::Revoke { .. } => {}
     }
 }
 

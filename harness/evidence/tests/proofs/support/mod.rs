@@ -1,5 +1,6 @@
 //! What the proofs share: plans, records, a model of a correct runtime, edits, and shards.
 
+pub mod authority;
 pub mod by_hand;
 pub mod edit;
 pub mod epochs;

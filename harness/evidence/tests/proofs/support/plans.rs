@@ -96,10 +96,12 @@ topics = ["runtime.codex_worker_events", "runtime.codex_worker_summaries"]
 [[fleet.surface]]
 name = "ios"
 share = 0.25
+topics = ["runtime.codex_worker_events", "runtime.codex_worker_summaries"]
 
 [[fleet.surface]]
 name = "web-shell"
 share = 0.25
+topics = ["runtime.codex_worker_events", "runtime.codex_worker_summaries"]
 
 [[load]]
 command = "codex-worker-events"

@@ -181,7 +181,7 @@ impl World {
         self.now = to;
     }
 
-    fn tick(&mut self, us: Micros) -> Micros {
+    pub fn tick(&mut self, us: Micros) -> Micros {
         self.advance(self.now + us);
         self.now
     }
@@ -382,9 +382,14 @@ impl World {
 
     /// The client's socket breaks.
     pub fn lose(&mut self, client: u32) {
+        self.end(client, OfflineCause::Broken);
+    }
+
+    /// The client's socket ends.
+    pub fn end(&mut self, client: u32, cause: OfflineCause) {
         let at = self.tick(10);
         self.client(client).stage = Stage::Offline;
-        self.records.push(records::offline(client, at, OfflineCause::Broken));
+        self.records.push(records::offline(client, at, cause));
     }
 
     /// A worker thread's timer fired late.

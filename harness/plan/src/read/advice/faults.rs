@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::returned;
 use crate::estimate::{Strike, third_strike};
-use crate::model::{DisconnectStyle, FaultKind, Mint, Plan, Resume};
+use crate::model::{DisconnectStyle, FaultKind, Mint, Plan, Resume, TargetKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::scenario::Placeable;
 use crate::read::source::Place;
@@ -124,6 +124,10 @@ fn unsubscribes_nobody(
 
 /// Tokens, or sessions, that are not the harness's to make.
 fn not_our_token(plan: &Plan, fault: &PlannedFault, place: &Place) -> Option<Diagnostic> {
+    if matches!(plan.target.kind, TargetKind::Reference { .. }) {
+        // Its keys are the harness's own.
+        return None;
+    }
     let what = match (&fault.kind, &plan.auth.mint) {
         (FaultKind::Token { .. }, Mint::Control | Mint::Static { .. }) => {
             "the harness cannot make such a token: it has no key to sign it with"
