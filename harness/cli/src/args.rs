@@ -70,6 +70,9 @@ pub struct Scenario {
     /// Root of all randomness, in place of the scenario's.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Let only this client take part, as it would in the whole fleet; may be given several times.
+    #[arg(long, value_name = "N")]
+    pub only_client: Vec<u32>,
     /// Start the embedded runtime with a defect: `NAME[,probability][,after=N]`.
     #[arg(long, value_name = "DEFECT")]
     pub defect: Vec<DefectSpec>,

@@ -23,6 +23,9 @@ pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
     let environment = |name: &str| std::env::var(name).ok();
     let mut set = scenario.set.clone();
     set.extend(scenario.worker_threads.map(|n| format!("generator.worker_threads={n}")));
+    if !scenario.only_client.is_empty() {
+        set.push(format!("fleet.only_clients={:?}", scenario.only_client));
+    }
     let options = Options {
         profile: scenario.profile.clone(),
         set,

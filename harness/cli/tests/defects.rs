@@ -78,6 +78,27 @@ fn an_event_lost_on_reconnect_is_a_gap_that_names_client_topic_and_seqs() {
 }
 
 #[test]
+fn a_violation_is_seen_again_with_its_client_alone() {
+    let run = condemned("drop_on_reconnect");
+    let first = run.lines("violations.ndjson").into_iter().next().expect("a violation");
+    let client = first["client"].as_u64().expect("a client");
+    let seed = run.report()["scenario"]["seed"].clone();
+    let again = format!("scenario.resolved.toml --seed {seed} --only-client {client}");
+    assert_eq!(first["again"], again.as_str(), "{first}");
+    assert!(run.stdout.contains(&again), "{}", run.stdout);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let resolved = folder.path().join("scenario.resolved.toml");
+    std::fs::write(&resolved, run.file("scenario.resolved.toml")).expect("can be written");
+    let alone = Harness::run(resolved).arg("--only-client").arg(client.to_string()).ended();
+    let report = alone.exits(exit::NO_GO).report();
+    assert_eq!(number(&report, "/fleet/clients_peak"), 1);
+    assert_eq!(number(&report, "/oracle/violations/gap"), 1);
+    let gap = &report["oracle"]["kept"][0];
+    assert_eq!((&gap["rule"], gap["client"].as_u64()), (&Value::from("gap"), Some(client)));
+}
+
+#[test]
 fn a_subscribe_that_is_never_answered_is_no_convergence_and_hangs_nobody() {
     let run = Harness::tiny()
         .defect("never_replay_complete")

@@ -16,7 +16,8 @@ use crate::record::Micros;
 #[derive(Clone, Debug)]
 pub struct Context {
     phases: Vec<PhaseWindow>,
-    surfaces: Vec<Surface>,
+    /// Of the clients that take part.
+    surfaces: Vec<Option<Surface>>,
     /// The topics that each cohort's tokens open, and the cohort of each client.
     granted: Vec<Vec<TopicId>>,
     cohorts: Vec<u16>,
@@ -46,11 +47,11 @@ impl Context {
     /// The context of a plan and its schedule.
     #[must_use]
     pub fn of(plan: &Plan, schedule: &Schedule) -> Self {
-        let mut surfaces = vec![Surface::Desktop; schedule.arrivals.len()];
-        let mut cohorts = vec![0; schedule.arrivals.len()];
+        let mut surfaces = vec![None; plan.fleet.clients as usize];
+        let mut cohorts = vec![0; plan.fleet.clients as usize];
         for arrival in &schedule.arrivals {
             let cohort = &plan.fleet.cohorts[usize::from(arrival.cohort)];
-            surfaces[arrival.client as usize] = cohort.surface;
+            surfaces[arrival.client as usize] = Some(cohort.surface);
             cohorts[arrival.client as usize] = arrival.cohort;
         }
         Self {
@@ -120,7 +121,7 @@ impl Context {
     /// The surface of a client.
     #[must_use]
     pub fn surface(&self, client: u32) -> Surface {
-        self.surfaces.get(client as usize).copied().unwrap_or(Surface::Desktop)
+        self.surfaces.get(client as usize).copied().flatten().unwrap_or(Surface::Desktop)
     }
 
     /// The topics that a client's tokens open: those that it subscribes to.
@@ -134,7 +135,7 @@ impl Context {
     #[must_use]
     pub fn clients_by_surface(&self) -> BTreeMap<Surface, u64> {
         let mut counts = BTreeMap::new();
-        for &surface in &self.surfaces {
+        for surface in self.surfaces.iter().copied().flatten() {
             *counts.entry(surface).or_insert(0) += 1;
         }
         counts

@@ -189,7 +189,7 @@ impl Estimate {
         Self {
             phases: time_line(plan, schedule),
             total: Duration::from_micros(last),
-            clients_peak: plan.fleet.clients,
+            clients_peak: u32::try_from(schedule.arrivals.len()).unwrap_or(u32::MAX),
             cohorts: plan
                 .fleet
                 .cohorts

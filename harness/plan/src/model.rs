@@ -221,9 +221,18 @@ pub struct Fleet {
     pub orgs: u32,
     /// The cohorts, in order; client ids are dealt out cohort by cohort.
     pub cohorts: Vec<Cohort>,
+    /// The only clients that take part, in order; empty: all of them. Each does what it does in the
+    /// whole fleet: same identity, arrival, faults and jitter.
+    pub only_clients: Vec<u32>,
 }
 
 impl Fleet {
+    /// Whether a client takes part.
+    #[must_use]
+    pub fn takes_part(&self, client: u32) -> bool {
+        self.only_clients.is_empty() || self.only_clients.binary_search(&client).is_ok()
+    }
+
     /// Its surfaces, each once, in the order of the cohorts.
     #[must_use]
     pub fn surfaces(&self) -> Vec<Surface> {

@@ -157,6 +157,9 @@ fn fleet(out: &mut String, fleet: &Fleet) {
     line!(out, "ramp = \"{}\"", format_duration(fleet.ramp));
     line!(out, "name_prefix = {}", text(&fleet.name_prefix));
     line!(out, "users = {}\norgs = {}", fleet.users, fleet.orgs);
+    if !fleet.only_clients.is_empty() {
+        line!(out, "only_clients = {:?}", fleet.only_clients);
+    }
     for cohort in &fleet.cohorts {
         line!(out, "\n[[fleet.surface]]\nname = \"{}\"", cohort.surface.name());
         line!(out, "cohort = {}", text(&cohort.name));

@@ -102,9 +102,14 @@ impl Schedule {
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let phases = phases(plan);
-        let arrivals = arrivals(plan);
+        let mut arrivals = arrivals(plan);
         let publishes = publishes::of(plan, &phases);
-        let faults = targets::faults(plan, &phases);
+        let mut faults = targets::faults(plan, &phases);
+        // Left out at the end, so that who takes part changes nothing for those who do.
+        arrivals.retain(|arrival| plan.fleet.takes_part(arrival.client));
+        for fault in &mut faults {
+            fault.targets.retain(|&client| plan.fleet.takes_part(client));
+        }
         Self { phases, arrivals, publishes, faults }
     }
 

@@ -86,6 +86,13 @@ impl<'a> ClientStory<'a> {
         for violation in &self.violations {
             writeln!(out, "  {}", terminal::violation(violation))?;
         }
+        if !self.violations.is_empty() {
+            writeln!(
+                out,
+                "  again, with this client alone: khala-harness run scenario.resolved.toml \
+                 --only-client {client}"
+            )?;
+        }
         if let Some((at_us, flight)) = &self.when_broken {
             writeln!(out, "\nWhen a rule was first broken for it, at {}", seconds(*at_us))?;
             write_flight(out, flight)?;

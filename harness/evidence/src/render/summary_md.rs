@@ -154,6 +154,13 @@ fn oracle(out: &mut String, report: &RunReport) -> std::fmt::Result {
     for violation in oracle.kept.iter().take(20) {
         writeln!(out, "- {}", terminal::violation(violation))?;
     }
+    if let Some(again) = oracle.kept.iter().find_map(|one| terminal::again(report, one)) {
+        writeln!(
+            out,
+            "\nAgain, with the first one's client alone, from this folder: \
+             `khala-harness run {again}`"
+        )?;
+    }
     Ok(())
 }
 

@@ -258,6 +258,12 @@ fn oracle(out: &mut String, report: &RunReport) {
     for violation in oracle.kept.iter().take(VIOLATIONS_SHOWN) {
         line(out, format_args!("  {}", self::violation(violation)));
     }
+    if let Some(again) = oracle.kept.iter().find_map(|violation| self::again(report, violation)) {
+        line(
+            out,
+            format_args!("  again, with the first one's client alone: khala-harness run {again}"),
+        );
+    }
     let hidden = violations.saturating_sub(VIOLATIONS_SHOWN.min(oracle.kept.len()) as u64);
     if hidden > 0 {
         line(out, format_args!("  … and {} more; see violations.ndjson", count(hidden)));
@@ -270,6 +276,12 @@ pub(super) fn not_exercised(report: &RunReport) -> Option<String> {
     let rules = if names.len() == 1 { "rule" } else { "rules" };
     (!names.is_empty())
         .then(|| format!("{} {rules} not exercised: {}", names.len(), names.join(", ")))
+}
+
+/// Arguments of `run` with which an engineer sees again what befell the client of a violation.
+pub(super) fn again(report: &RunReport, violation: &crate::oracle::Violation) -> Option<String> {
+    let (client, seed) = (violation.client?, report.scenario.seed);
+    Some(format!("scenario.resolved.toml --seed {seed} --only-client {client}"))
 }
 
 /// One violation in a line.

@@ -3,7 +3,7 @@
 use khala_wire::topic::TopicId;
 use serde::Serialize;
 
-use super::{RenderError, Renderer};
+use super::{RenderError, Renderer, terminal};
 use crate::report::RunReport;
 
 pub struct ViolationsNdjson;
@@ -17,6 +17,8 @@ struct Line<'a> {
     seqs: Option<(u64, u64)>,
     epoch: Option<u32>,
     message: &'a str,
+    /// Arguments of `run` that show this client's part of the run again.
+    again: Option<String>,
 }
 
 impl Renderer for ViolationsNdjson {
@@ -35,6 +37,7 @@ impl Renderer for ViolationsNdjson {
                 seqs: violation.seqs,
                 epoch: violation.epoch,
                 message: &violation.message,
+                again: terminal::again(report, violation),
             };
             serde_json::to_writer(&mut bytes, &line)
                 .map_err(|error| RenderError { file: self.file_name(), why: error.to_string() })?;

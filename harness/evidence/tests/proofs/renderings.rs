@@ -83,6 +83,7 @@ fn the_terminal_says_the_verdict_first() {
     Oracle
       1 violations over 111 deliveries and 16 replay replies judged; 0 repeats, 0 redeliveries, 0 foreign, 0 undecided
       gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although seq 8 was
+      again, with the first one's client alone: khala-harness run scenario.resolved.toml --seed 3 --only-client 3
 
     Latency, from the intended start (phase of the intended start)
       steady  delivery [desktop]                 p50    150 µs  p90         –  p99         –  max    210 µs  n=31
@@ -159,6 +160,8 @@ fn the_summary_reads_well() {
 
     - gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although seq 8 was
 
+    Again, with the first one's client alone, from this folder: `khala-harness run scenario.resolved.toml --seed 3 --only-client 3`
+
     ## Figures
 
     Response is from the intended start (what gates judge), service from the actual one. A percentile with fewer than 10 samples beyond it is not printed.
@@ -199,7 +202,7 @@ fn the_time_series_has_a_row_for_each_second() {
 #[test]
 fn each_violation_is_a_line_of_json_with_rule_client_topic_and_seqs() {
     let report = small();
-    let expected = r#"{"at_us":2500130,"rule":"gap","client":3,"topic":"runtime.codex_worker_events","seqs":[7,7],"epoch":1,"message":"seq 7 was never delivered, although seq 8 was"}"#;
+    let expected = r#"{"at_us":2500130,"rule":"gap","client":3,"topic":"runtime.codex_worker_events","seqs":[7,7],"epoch":1,"message":"seq 7 was never delivered, although seq 8 was","again":"scenario.resolved.toml --seed 3 --only-client 3"}"#;
     assert_eq!(text("violations.ndjson", &report), format!("{expected}\n"));
     for line in text("violations.ndjson", &report).lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");

@@ -99,7 +99,7 @@ impl<'a> Scope<'a> {
         };
         let zeros = || vec![0_u64; plan.fleet.cohorts.len()];
         let mut arrivals = zeros();
-        let mut cohort_of = vec![0; schedule.arrivals.len()];
+        let mut cohort_of = vec![0; plan.fleet.clients as usize];
         for arrival in &schedule.arrivals {
             cohort_of[arrival.client as usize] = usize::from(arrival.cohort);
             if within(arrival.at_us) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
 use super::name;
-use super::scalar::Read;
+use super::scalar::{Placed, Read};
 use super::surface::{self, Population};
 use crate::apportion;
 use crate::model::{Cohort, Fleet};
@@ -30,9 +30,33 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
     let orgs = at_most(&mut fields, "orgs", users, "users").unwrap_or(1);
     let populations = surface::read_all(&mut fields);
     let cohorts = cohorts(&fields, clients, populations);
+    let only_clients = only_clients(&mut fields, clients);
     fields.finish();
     let (clients, name_prefix, cohorts) = (clients?, name_prefix?, cohorts?);
-    Some(Fleet { clients, ramp, name_prefix, users, orgs, cohorts })
+    let only_clients = only_clients?;
+    Some(Fleet { clients, ramp, name_prefix, users, orgs, cohorts, only_clients })
+}
+
+/// The numbers of the only clients that take part.
+fn only_clients(fields: &mut Fields<'_>, clients: Option<u32>) -> Option<Vec<u32>> {
+    let Some(node) = fields.node("only_clients") else { return Some(Vec::new()) };
+    let numbers = Vec::<Placed<u32>>::read(fields.cx, "only_clients", node)?;
+    let clients = clients?;
+    let mut sound = true;
+    for number in numbers.iter().filter(|number| number.value >= clients) {
+        let what = format!("there is no client {} among {clients}", number.value);
+        let help = format!("clients are numbered from 0 to {}", clients - 1);
+        fields.cx.report(Diagnostic::error(&number.place, what).help(&help));
+        sound = false;
+    }
+    let mut only: Vec<u32> = numbers.iter().map(|number| number.value).collect();
+    only.sort_unstable();
+    if let Some(twice) = only.windows(2).find(|pair| pair[0] == pair[1]) {
+        let what = format!("client {} is named twice", twice[0]);
+        fields.cx.report(Diagnostic::error(&node.place, what).help("name it once"));
+        sound = false;
+    }
+    sound.then_some(only)
 }
 
 fn name_prefix(fields: &mut Fields<'_>) -> Option<String> {

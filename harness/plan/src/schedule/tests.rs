@@ -66,6 +66,7 @@ fn plan() -> Plan {
             users: 7,
             orgs: 3,
             cohorts: vec![cohort(Surface::Desktop, 60), cohort(Surface::Ios, 40)],
+            only_clients: Vec::new(),
         },
         loads: vec![load(Arrival::Poisson, 20.0, 4)],
         phases: vec![
@@ -357,5 +358,22 @@ proptest::proptest! {
         proptest::prop_assert!((targets.len() as f64 - hit).abs() <= 0.5, "{} of {hit}", targets.len());
         plan.seed = seed.wrapping_add(1);
         proptest::prop_assert_ne!(schedule.publishes, Schedule::of(&plan).publishes);
+    }
+}
+
+#[test]
+fn who_takes_part_changes_nothing_for_those_who_do() {
+    let (whole, mut few) = (plan(), plan());
+    few.fleet.only_clients = vec![3, 70];
+    let (whole, few) = (Schedule::of(&whole), Schedule::of(&few));
+    let those = |client: &u32| [3, 70].contains(client);
+    let kept = whole.arrivals.iter().filter(|arrival| those(&arrival.client));
+    assert_eq!(few.arrivals, kept.copied().collect::<Vec<_>>());
+    assert_eq!(few.arrivals.len(), 2);
+    assert_eq!((&few.publishes, &few.phases), (&whole.publishes, &whole.phases));
+    assert_eq!(few.faults.len(), whole.faults.len());
+    for (few, whole) in few.faults.iter().zip(&whole.faults) {
+        let still: Vec<u32> = whole.targets.iter().copied().filter(those).collect();
+        assert_eq!((&few.targets, few.at_us, &few.kind), (&still, whole.at_us, &whole.kind));
     }
 }

@@ -40,6 +40,12 @@ fn fleet() -> Table {
         )
         .or(1),
         Key::new(
+            "only_clients",
+            Shape::List(Box::new(Shape::integer(0..=CLIENTS_MAX)), 0),
+            "The only clients that take part, by number; each does what it does in the whole fleet. \
+             `run --only-client` sets it. Default: all of them.",
+        ),
+        Key::new(
             "surface",
             Shape::Tables("surface", 1),
             "The cohorts of the fleet. Their shares sum to 1.",

@@ -174,3 +174,19 @@ fn the_build_of_a_target_is_said_by_a_header_or_by_a_command_and_not_by_both() {
         assert!(Load::of(&text).load().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn only_clients_that_there_are_can_take_part() {
+    let with =
+        |numbers: &str| [("clients = 100", format!("clients = 100\nonly_clients = {numbers}"))];
+    let few = with("[70, 3]");
+    let fleet = Load::of(&edited(&[(few[0].0, &few[0].1)])).plan().fleet;
+    assert_eq!(fleet.only_clients, [3, 70]);
+    for (numbers, what) in
+        [("[100]", "there is no client 100 among 100"), ("[3, 3]", "client 3 is named twice")]
+    {
+        let wrong = with(numbers);
+        let complaint = complaints(&[(wrong[0].0, &wrong[0].1)]);
+        assert!(complaint.contains(what), "{complaint}");
+    }
+}
