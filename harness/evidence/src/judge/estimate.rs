@@ -183,6 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_a_number_passes_nothing() {
+        for (lower, upper, limit) in
+            [(f64::NAN, f64::NAN, 0.01), (0.0, f64::NAN, 0.01), (0.0, 0.0, f64::NAN)]
+        {
+            let bounds = Bounds { lower, upper, deff: 1.0 };
+            assert_eq!(bounds.verdict(limit), Verdict::Inconclusive, "{bounds:?} {limit}");
+        }
+        for comparison in [Comparison::Less, Comparison::LessOrEqual, Comparison::Equal] {
+            assert_ne!(exact(f64::NAN, comparison, 1.0), Verdict::Pass);
+            assert_ne!(exact(1.0, comparison, f64::NAN), Verdict::Pass);
+        }
+        assert_eq!(share(0, 100, f64::NAN).map(|bounds| bounds.verdict(0.5)), None);
+    }
+
+    #[test]
     fn occurrences_that_cluster_widen_a_rate() {
         let even = Count { hits: 64, all: 64, clusters: (0..64).map(|g| (g, (1, 1))).collect() };
         let one = Count { hits: 64, all: 64, clusters: [(3, (64, 64))].into_iter().collect() };

@@ -1,4 +1,5 @@
-//! What makes a run unfit to carry a verdict: the generator, the faults, the storm's exposure.
+//! What makes a run unfit to carry a verdict: the generator, the faults, the storm's exposure, an
+//! oracle that left too much open.
 //!
 //! Each function says why not, in a sentence, or nothing.
 //!
@@ -11,7 +12,7 @@
 
 use khala_plan::model::FaultKind;
 
-use super::Case;
+use super::{Case, oracle};
 use crate::facts::FaultOutcome;
 use crate::shard::metrics::Metrics;
 
@@ -42,6 +43,7 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     if acknowledged == 0 && !case.schedule.publishes.is_empty() {
         reasons.push("not one publish was acknowledged, so none could be lost".to_owned());
     }
+    reasons.extend(undecided_over_all(case));
     reasons.extend(facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite));
     let planned = case.schedule.arrivals.len() as u64;
     let live = case.settled.clients_live_at_end;
@@ -66,6 +68,19 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
         ));
     }
     reasons
+}
+
+/// Whether the oracle left too much open, all rules taken together.
+fn undecided_over_all(case: &Case<'_>) -> Option<String> {
+    let undecided = case.settled.tally.undecided_total();
+    let deliveries = case.settled.totals.deliveries;
+    oracle::too_many_undecided(undecided, deliveries).then(|| {
+        format!(
+            "the oracle left {undecided} cases undecided, more than {} % of the {deliveries} \
+             deliveries judged",
+            oracle::UNDECIDED_SHARE_MAX * 100.0
+        )
+    })
 }
 
 /// How late the timers of the generator's latest thread were, at p99 (at the maximum, with too few

@@ -10,8 +10,15 @@ use super::{Case, ObjectiveVerdict, Verdict, fitness, objective};
 use crate::oracle::{Rule, RuleKind};
 use crate::stats;
 
-/// Share of judged deliveries that may be undecided.
+/// Share of judged deliveries that may be undecided: of each rule's cases, and over a run of all rules'
+/// together ([`fitness::run_reasons`]).
 pub const UNDECIDED_SHARE_MAX: f64 = 0.001;
+
+/// Whether so many cases were left open that the others carry no verdict.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub fn too_many_undecided(undecided: u64, deliveries: u64) -> bool {
+    undecided as f64 > UNDECIDED_SHARE_MAX * deliveries as f64
+}
 
 /// One verdict for each rule that was put to the test.
 pub fn judge(case: &Case<'_>) -> Vec<ObjectiveVerdict> {
@@ -104,8 +111,6 @@ fn judge_rule(
         RuleKind::Lateness => unfit_for_lateness(case),
     };
     let deliveries = case.settled.totals.deliveries;
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let undecided_share = tally.undecided as f64 / deliveries.max(1) as f64;
     if n == 0 && tally.violations == 0 {
         verdict = Verdict::Inconclusive;
         reason = match tally.undecided {
@@ -123,7 +128,7 @@ fn judge_rule(
         verdict = Verdict::Inconclusive;
         let undecided = tally.undecided;
         reason = format!("the run did not drain, and {undecided} cases of a loss are undecided");
-    } else if verdict == Verdict::Pass && undecided_share > UNDECIDED_SHARE_MAX {
+    } else if verdict == Verdict::Pass && too_many_undecided(tally.undecided, deliveries) {
         verdict = Verdict::Inconclusive;
         reason = format!("{} cases are undecided, {deliveries} deliveries judged", tally.undecided);
     }

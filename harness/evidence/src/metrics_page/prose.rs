@@ -173,7 +173,8 @@ pub(super) fn rules() -> String {
          judged whatever a scenario gates. A breach of a *proof* is FAIL whatever the harness's health;\n\
          *lateness* is INCONCLUSIVE when the harness was late itself. A rule that a run never put to the\n\
          test is named in the report; an objective that asks for it is INCONCLUSIVE, and so is a rule\n\
-         whose undecided cases are above {share} of all deliveries (of `lost_publish`, a single one).\n",
+         whose undecided cases are above {share} of all deliveries (of `lost_publish`, a single one). A\n\
+         run in which those of all rules together are above {share} of all deliveries is INCONCLUSIVE.\n",
         share = format_args!("{} %", UNDECIDED_SHARE_MAX * 100.0),
     )
 }

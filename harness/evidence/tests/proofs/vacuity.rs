@@ -3,6 +3,7 @@
 
 use khala_evidence::Record;
 use khala_evidence::judge::{Decision, RunVerdict, Verdict};
+use khala_evidence::oracle::Rule;
 use khala_evidence::record::{OpKind, PublishId};
 
 use crate::support::records;
@@ -79,6 +80,44 @@ fn a_run_that_did_not_drain_does_not_pass_what_it_may_have_lost() {
     // The same run, drained, has lost it.
     trial.end.drained = true;
     assert_eq!(rule(&trial.judge(), "lost_publish").verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_run_whose_oracle_left_too_much_open_is_held_although_no_single_rule_did() {
+    let trial = Trial::storm(&[]);
+    let left_open = |cases: u64| {
+        let mut settled = trial.settle();
+        let allowed = settled.totals.deliveries / 1_000;
+        assert!(allowed >= 4, "too few deliveries for this test");
+        settled.tally.undecided_cases(Rule::Gap, allowed / 2);
+        settled.tally.undecided_cases(Rule::StateRegress, allowed - allowed / 2 + cases);
+        trial.judge_settled(&settled)
+    };
+    assert_eq!(left_open(0).decision, Decision::Go);
+    let held = left_open(1);
+    assert_held(&held, "cases undecided, more than 0.1 % of the");
+    for name in ["gap", "state_regress"] {
+        assert_eq!(rule(&held, name).verdict, Verdict::Pass);
+    }
+}
+
+#[test]
+fn a_report_says_what_each_fault_hit_and_how_many_samples_each_objective_has() {
+    let shown = |trial: &Trial| {
+        let report = trial.report();
+        let faults: Vec<_> = report.faults.iter().map(|f| (f.planned, f.effective)).collect();
+        let objectives = report.gates.into_iter().flat_map(|gate| gate.objectives);
+        (faults, objectives.map(|objective| (objective.metric, objective.n)).collect::<Vec<_>>())
+    };
+    let mut trial = Trial::storm(&[]);
+    let (faults, objectives) = shown(&trial);
+    assert_eq!(faults, [(80, Some(80))]);
+    assert!(!objectives.is_empty() && objectives.iter().all(|(_, n)| *n > 0), "{objectives:?}");
+    trial.facts.faults[0].effective = None;
+    trial.records.clear();
+    let (faults, objectives) = shown(&trial);
+    assert_eq!(faults, [(80, None)]);
+    assert!(objectives.iter().all(|(_, n)| *n == 0), "{objectives:?}");
 }
 
 #[test]
