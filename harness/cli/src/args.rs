@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use khala_reference::defect::DefectSpec;
+use khala_reference::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
 
 /// Load and chaos harness for Khala, a WebSocket sync runtime.
@@ -41,6 +43,14 @@ pub enum Command {
     Check(Check),
     /// Start the reference runtime alone.
     Reference(Reference),
+    /// Try the harness itself.
+    Selftest(Selftest),
+    /// Start the null server, by which the harness itself is measured.
+    ///
+    /// It takes commands as a runtime does, hands each event to each client after a delay drawn from a
+    /// known distribution, and tells at `GET /null/record` what it did.
+    #[command(hide = true)]
+    NullServer(NullServer),
     /// Write a first scenario to start from, explained line by line.
     Init(Init),
     /// Print what a gate may claim, and how claims are judged (Markdown).
@@ -231,6 +241,47 @@ pub struct Reference {
     pub with_parent: bool,
 }
 
+/// `selftest`
+#[derive(Debug, ClapArgs)]
+#[command(group(clap::ArgGroup::new("what").required(true)))]
+pub struct Selftest {
+    /// Find out how many clients and deliveries a second the generator can carry on this machine before
+    /// it is unfit: runs that grow step by step, against a null server.
+    #[arg(long, group = "what")]
+    pub ceiling: bool,
+    /// Time that the steps of `--ceiling` may take in all, as in 3m.
+    #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration)]
+    pub max_time: Duration,
+    /// Folder that gets the results.
+    #[arg(long, value_name = "DIR", default_value = "reports/selftest")]
+    pub out_dir: PathBuf,
+}
+
+/// `null-server`
+#[derive(Debug, ClapArgs)]
+pub struct NullServer {
+    /// Address to listen on; port 0 takes a free one. The first line on standard output says which.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// From taking an event to handing it to a client: `200ms`, or `lognormal:MEDIAN,SIGMA` as in
+    /// `lognormal:200ms,0.5`.
+    #[arg(long, value_name = "LATENCY", default_value = "0ms", value_parser = latency)]
+    pub latency: Latency,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Stand still for a while, counted from the first event: `AFTER+LENGTH`, as in `5s+2s`. May be
+    /// given several times, in order.
+    #[arg(long, value_name = "AFTER+LENGTH", value_parser = freeze)]
+    pub freeze: Vec<Freeze>,
+    /// Threads.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: u32,
+    /// End when standard input closes or the parent dies.
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
+}
+
 /// `init`
 #[derive(Debug, ClapArgs)]
 pub struct Init {
@@ -262,4 +313,25 @@ fn topic_events(text: &str) -> Result<(TopicId, u64), String> {
     })?;
     let events = events.parse().map_err(|_| format!("`{events}` is not a number of events"))?;
     Ok((topic, events))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    khala_plan::units::duration(text).map_err(|error| error.to_string())
+}
+
+fn latency(text: &str) -> Result<Latency, String> {
+    let Some(lognormal) = text.strip_prefix("lognormal:") else {
+        return duration(text).map(Latency::Constant);
+    };
+    let (median, sigma) = lognormal.split_once(',').ok_or("write lognormal:MEDIAN,SIGMA")?;
+    let median = duration(median)?;
+    let sigma = sigma.parse().ok().filter(|sigma| (0.0..=Latency::SIGMA_MAX).contains(sigma));
+    let sigma =
+        sigma.ok_or_else(|| format!("SIGMA is a number from 0 to {}", Latency::SIGMA_MAX))?;
+    Ok(Latency::LogNormal { median, sigma })
+}
+
+fn freeze(text: &str) -> Result<Freeze, String> {
+    let (after, length) = text.split_once('+').ok_or("write AFTER+LENGTH, as in 5s+2s")?;
+    Ok(Freeze { after: duration(after)?, length: duration(length)? })
 }

@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),
+        args::Command::Selftest(selftest) => commands::selftest::run(&selftest),
+        args::Command::NullServer(server) => commands::null_server::run(&server),
         args::Command::Completions(completions) => commands::completions::run(&completions),
         args::Command::Init(init) => commands::init::run(&init),
         args::Command::Man(man) => commands::man::run(&man),

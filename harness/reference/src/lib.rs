@@ -19,6 +19,7 @@ pub mod defect;
 mod fanout;
 mod http;
 mod metrics;
+pub mod null;
 mod revocation;
 mod server;
 pub mod session;

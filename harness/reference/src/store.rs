@@ -26,6 +26,7 @@ use journal::Journal;
 pub use journal::JournalError;
 pub use log::{Entry, Range, TopicLog, Window};
 pub use projection::project_forever;
+pub use worker::{WorkerEvent, event_key};
 
 use self::rate::Rate;
 use self::run::Runs;

@@ -1,6 +1,7 @@
 //! `reference`: the reference runtime alone, as a target for others or as a run's child.
 
 use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use khala_engine::target::child::env;
@@ -19,9 +20,7 @@ const THREADS: usize = 2;
 /// Serves until a signal comes, or the parent goes.
 pub fn run(reference: &args::Reference) -> Result<Exit, Failure> {
     if reference.with_parent {
-        // SIGKILL: a runtime whose harness was killed has nobody left to be graceful for.
-        set_parent_process_death_signal(Some(Signal::KILL))
-            .context("cannot ask for a signal on the parent's death")?;
+        die_with_parent()?;
     }
     rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of descriptors")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -40,10 +39,7 @@ async fn serve(reference: &args::Reference) -> Result<Exit, Failure> {
     if reference.with_parent {
         end_with_standard_input(token.clone());
     }
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "{}", serde_json::json!({ "listening": server.local_addr().to_string() }))
-        .and_then(|()| stdout.flush())
-        .context("cannot say where it listens")?;
+    say_where(server.local_addr())?;
     server.run(token).await.map_err(|error| Failure::new(Exit::Internal, error))?;
     Ok(Exit::Go)
 }
@@ -81,8 +77,22 @@ fn config(reference: &args::Reference) -> Config {
     config
 }
 
+/// Tells whoever started this process where it listens: one line of JSON.
+pub fn say_where(address: SocketAddr) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", serde_json::json!({ "listening": address.to_string() }))
+        .and_then(|()| stdout.flush())
+        .context("cannot say where it listens")
+}
+
+/// SIGKILL when the parent dies: a server whose harness was killed has nobody left to be graceful for.
+pub fn die_with_parent() -> anyhow::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .context("cannot ask for a signal on the parent's death")
+}
+
 /// The parent holds the other end: when it goes, whatever way, the pipe closes.
-fn end_with_standard_input(token: CancellationToken) {
+pub fn end_with_standard_input(token: CancellationToken) {
     std::thread::spawn(move || {
         let mut nothing = [0_u8; 64];
         let mut stdin = std::io::stdin();

@@ -1,4 +1,4 @@
-//! The reference runtime, started by hand: a target by URL.
+//! The reference runtime or the null server, started by hand: a target by URL.
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
@@ -9,7 +9,7 @@ pub const KEY: &str = "a-key-that-must-be-shown-nowhere-0123456789";
 /// The bearer of the operators' view.
 pub const ADMIN: &str = "an-admin-token";
 
-/// `khala-harness reference`, started by hand; killed when dropped.
+/// A server of the binary, started by hand; killed when dropped.
 pub struct ByHand {
     child: Child,
     pub url: String,
@@ -28,8 +28,17 @@ pub fn reference_by_hand() -> ByHand {
 
 /// The same with more arguments.
 pub fn reference_with(arguments: &[&OsStr]) -> ByHand {
+    started("reference", arguments)
+}
+
+/// `khala-harness null-server`, with more arguments.
+pub fn null_server(arguments: &[&str]) -> ByHand {
+    started("null-server", &arguments.iter().map(OsStr::new).collect::<Vec<_>>())
+}
+
+fn started(subcommand: &str, arguments: &[&OsStr]) -> ByHand {
     let mut child = Command::new(env!("CARGO_BIN_EXE_khala-harness"))
-        .args(["reference", "--listen", "127.0.0.1:0"])
+        .args([subcommand, "--listen", "127.0.0.1:0"])
         .args(arguments)
         .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
         .env("RUNTIME_ADMIN_TOKEN", ADMIN)
