@@ -50,7 +50,14 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     if !facts.interrupted && live < planned {
         reasons.push(format!("{} of {planned} clients were not live at the end", planned - live));
     }
-    let generator = &facts.generator;
+    reasons.extend(generator_fell_short(case));
+    reasons
+}
+
+/// What the generator left undone, or lost, whatever the time.
+pub fn generator_fell_short(case: &Case<'_>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let generator = &case.facts.generator;
     if generator.lost_threads > 0 {
         reasons.push(format!(
             "{} threads of the generator ended with a bug, and their clients' evidence is missing",
@@ -61,7 +68,7 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     if dropped > 0 {
         reasons.push(format!("{dropped} records were dropped by full recorders"));
     }
-    if !facts.interrupted && generator.publishes_begun < generator.publishes_planned {
+    if !case.facts.interrupted && generator.publishes_begun < generator.publishes_planned {
         reasons.push(format!(
             "the generator began {} of {} planned publishes",
             generator.publishes_begun, generator.publishes_planned

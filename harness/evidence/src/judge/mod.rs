@@ -197,6 +197,15 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
     RunVerdict { verdict, decision, reasons, gates }
 }
 
+/// Why the generator was unfit to judge a latency of `threshold_us` in a phase, by the rules by which any
+/// run is judged; nothing when it was fit.
+#[must_use]
+pub fn generator_unfit(case: &Case<'_>, phase: &str, threshold_us: f64) -> Vec<String> {
+    let phases = case.phases(&[phase.to_owned()]);
+    let unfit = fitness::generator_unfit(case, &phases, threshold_us);
+    unfit.into_iter().chain(fitness::generator_fell_short(case)).collect()
+}
+
 fn gate_verdict(name: &str, judged: bool, objectives: Vec<ObjectiveVerdict>) -> GateVerdict {
     let worst = objectives.iter().map(|objective| objective.verdict).max();
     // A gate without a single verdict has proven nothing.
