@@ -95,7 +95,7 @@ fn end_of(step: &Step) -> Option<End> {
     if !step.unfit.is_empty() {
         return Some(End::Unfit { step: number, null_server_late: step.null_server_late() });
     }
-    step.null_server_late().then_some(End::NullServer { step: number })
+    step.null_server_behind().then_some(End::NullServer { step: number })
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "100 × 1.5^23 at most")]

@@ -30,6 +30,8 @@ pub struct Step {
     /// Lateness of the latest thread's timers, in microseconds: at p99, or the largest where there are
     /// too few for a p99.
     pub lag_us: Option<u64>,
+    /// The latency that it was to be fit for, in microseconds.
+    pub threshold_us: u64,
     /// Lateness up to which it is fit, in microseconds.
     pub lag_allowed_us: f64,
     /// Delivery latency at p99 as the harness reports it, in microseconds.
@@ -47,10 +49,16 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether the null server was later than the generator may be: then it was the narrower of the two.
+    /// Whether the null server was later than the generator may be: then what made the one late may have
+    /// made the other.
     #[expect(clippy::cast_precision_loss, reason = "microseconds of a step")]
     pub fn null_server_late(&self) -> bool {
         self.null_server_late_p99_us as f64 > self.lag_allowed_us
+    }
+
+    /// Whether the null server did not keep up with the rate, so that a larger step would be no larger.
+    pub fn null_server_behind(&self) -> bool {
+        self.null_server_late_p99_us > self.threshold_us
     }
 }
 
@@ -65,7 +73,7 @@ pub enum End {
         /// Whether the null server was late as well.
         null_server_late: bool,
     },
-    /// The null server was late, and the generator was fit.
+    /// The null server did not keep up, and the generator was fit.
     NullServer {
         /// The step.
         step: u32,
@@ -131,7 +139,11 @@ impl Ceiling {
     /// The answer, in a sentence or two.
     pub fn answer(&self) -> String {
         let why = self.why();
-        let Some(fit) = self.last_fit() else { return format!("No step was fit. {why}") };
+        let Some(fit) = self.last_fit() else {
+            let none =
+                if self.steps.is_empty() { "Nothing was tried." } else { "No step was fit." };
+            return format!("{none} {why}");
+        };
         let least = match self.end {
             End::Unfit { null_server_late: false, .. } => "",
             _ => "at least ",
@@ -154,11 +166,11 @@ impl Ceiling {
                 } else {
                     ""
                 };
-                format!("At step {step} it was unfit: {why}.{shared}")
+                format!("Step {step}: {why}.{shared}")
             }
             End::NullServer { step } => format!(
-                "At step {step} it was fit, and the null server was late: that is as far as it can \
-                 be tried here."
+                "At step {step} it was fit, and the null server did not keep up: that is as far as it \
+                 can be tried here."
             ),
             End::Late { step } => format!("Step {step} did not end in time."),
             End::Failed { step, why } => format!("Step {step} could not be run: {why}."),
@@ -243,6 +255,7 @@ mod tests {
             step: number,
             clients: 100 * number,
             deliveries_per_s: 2_000.0 * f64::from(number),
+            threshold_us: 500_000,
             lag_allowed_us: 50_000.0,
             null_server_late_p99_us: if number >= late_from { 60_000 } else { 900 },
             unfit: (number >= unfit_from).then(|| "it was late".to_owned()).into_iter().collect(),
@@ -257,8 +270,8 @@ mod tests {
         let found = ceiling(End::Unfit { step: 3, null_server_late: false }, 3, 9);
         assert_eq!(
             found.answer(),
-            "The generator carries 200 clients with 4000 deliveries a second on this machine. At step \
-             3 it was unfit: it was late."
+            "The generator carries 200 clients with 4000 deliveries a second on this machine. \
+             Step 3: it was late."
         );
         assert!(found.markdown().contains("| 2 | 200 | 4000 |"), "{}", found.markdown());
         assert!(found.table().contains(&found.answer()));
@@ -285,7 +298,7 @@ mod tests {
     fn a_machine_on_which_nothing_is_fit_has_no_ceiling() {
         let none = ceiling(End::Unfit { step: 1, null_server_late: false }, 1, 9);
         assert!(none.last_fit().is_none());
-        assert_eq!(none.answer(), "No step was fit. At step 1 it was unfit: it was late.");
+        assert_eq!(none.answer(), "No step was fit. Step 1: it was late.");
     }
 
     #[test]
@@ -293,5 +306,8 @@ mod tests {
         let found = ceiling(End::Steps, 9, 3);
         let late: Vec<_> = found.steps.iter().map(Step::null_server_late).collect();
         assert_eq!(late, [false, false, true]);
+        assert!(!found.steps[2].null_server_behind());
+        let behind = Step { null_server_late_p99_us: 500_001, ..found.steps[2].clone() };
+        assert!(behind.null_server_behind());
     }
 }

@@ -32,10 +32,20 @@ fn me() -> anyhow::Result<std::path::PathBuf> {
 }
 
 impl NullServer {
-    /// Starts one without latency.
+    /// Starts one without latency. It may use half of the machine's cores, at least one: the other half is
+    /// the generator's.
     pub async fn start() -> anyhow::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = (cores / 2).max(1).to_string();
         let mut child = Command::new(me()?)
-            .args(["null-server", "--listen", "127.0.0.1:0", "--with-parent"])
+            .args([
+                "null-server",
+                "--listen",
+                "127.0.0.1:0",
+                "--with-parent",
+                "--threads",
+                &threads,
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

@@ -144,6 +144,7 @@ fn measured(evidence: &Evidence, report: &RunReport) -> Step {
     let mut step = Step {
         unfit: generator_unfit(&case, "steady", threshold_us),
         threads: plan.generator.worker_threads,
+        threshold_us: THRESHOLD_MS * 1_000,
         lag_allowed_us: plan.generator.lag_share_max * threshold_us,
         ..Step::default()
     };
