@@ -1,6 +1,6 @@
 //! The HTTP side: the socket's upgrade, the command path, minting, and the operators' view.
 
-mod answer;
+pub mod answer;
 mod command;
 mod limit;
 mod mint;

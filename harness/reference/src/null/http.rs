@@ -19,9 +19,10 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::lane::Lane;
-use super::log::Refused;
+use super::log::NotTaken;
 use super::record::{RECORD_PATH, Record};
 use super::shared::Shared;
+use crate::http::answer::{Answer, Refused, read_body};
 use crate::sync::write;
 
 /// Where sockets are opened: at the public edge and at the runtime itself.
@@ -40,16 +41,6 @@ pub fn router(shared: Arc<Shared>) -> Router {
     router.with_state(shared)
 }
 
-type Answer = Result<Response, Response>;
-
-fn refused(status: StatusCode, code: impl std::fmt::Display) -> Response {
-    (status, Json(json!({ "error": code.to_string() }))).into_response()
-}
-
-fn body<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Response> {
-    serde_json::from_slice(bytes).map_err(|error| refused(StatusCode::BAD_REQUEST, error))
-}
-
 fn accepted<T: serde::Serialize>(data: T) -> Response {
     (StatusCode::ACCEPTED, Json(Data { data })).into_response()
 }
@@ -59,7 +50,7 @@ async fn upgrade(State(shared): State<Arc<Shared>>, ws: WebSocketUpgrade) -> Res
 }
 
 async fn create(State(shared): State<Arc<Shared>>, bytes: Bytes) -> Answer {
-    let CreateWorker { worker_id, .. } = body(&bytes)?;
+    let CreateWorker { worker_id, .. } = read_body(&bytes)?;
     let (latest_seq, idempotent_replay) = write(&shared.log).create(&worker_id);
     if !idempotent_replay {
         append(&shared, &worker_id, "worker.started", &json!({}), Instant::now())?;
@@ -74,7 +65,7 @@ async fn publish(
     bytes: Bytes,
 ) -> Answer {
     let taken = Instant::now();
-    let PublishEvent::<Box<RawValue>> { event } = body(&bytes)?;
+    let PublishEvent::<Box<RawValue>> { event } = read_body(&bytes)?;
     let seq = append(&shared, &worker_id, &event.event_type, &event.payload, taken)?;
     let occurred_at = crate::clock::rfc3339();
     let (event_type, payload) = (event.event_type, event.payload);
@@ -86,7 +77,7 @@ async fn stop(
     Path(worker_id): Path<String>,
     bytes: Bytes,
 ) -> Answer {
-    let StopWorker { reason } = body(&bytes)?;
+    let StopWorker { reason } = read_body(&bytes)?;
     append(&shared, &worker_id, "worker.stopped", &json!({ "reason": reason }), Instant::now())?;
     let status = "stopped".to_owned();
     Ok(accepted(WorkerStopped { idempotent_replay: false, status, worker_id }))
@@ -99,16 +90,17 @@ fn append<P: serde::Serialize>(
     event_type: &str,
     payload: &P,
     taken: Instant,
-) -> Result<u64, Response> {
-    let payload = to_raw_value(payload).map_err(|error| refused(StatusCode::BAD_REQUEST, error))?;
+) -> Result<u64, Refused> {
+    let invalid = |_| Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_payload");
+    let payload = to_raw_value(payload).map_err(invalid)?;
     let mut log = write(&shared.log);
     let seq = log.append(worker, event_type, &payload, taken).map_err(|why| {
         let status = match why {
-            Refused::UnknownWorker => StatusCode::NOT_FOUND,
-            Refused::Full => StatusCode::INSUFFICIENT_STORAGE,
-            Refused::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            NotTaken::UnknownWorker => StatusCode::NOT_FOUND,
+            NotTaken::Full => StatusCode::INSUFFICIENT_STORAGE,
+            NotTaken::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        refused(status, why)
+        Refused::new(status, why.to_string())
     })?;
     let (head, marked) = (log.head(), log.events().last().is_some_and(|e| e.at_us.is_some()));
     drop(log);

@@ -34,9 +34,9 @@ impl Event {
     }
 }
 
-/// Why an event is refused.
+/// Why an event is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum NotTaken {
     /// Nobody created the worker.
     #[error("not_found")]
     UnknownWorker,
@@ -90,17 +90,17 @@ impl Log {
         event_type: &str,
         payload: &RawValue,
         taken: Instant,
-    ) -> Result<u64, Refused> {
+    ) -> Result<u64, NotTaken> {
         if self.events.len() >= EVENTS_MAX {
-            return Err(Refused::Full);
+            return Err(NotTaken::Full);
         }
-        let worker_seq = self.workers.get_mut(worker).ok_or(Refused::UnknownWorker)?;
-        let topic = TopicId::of(WORKER_EVENTS).ok_or(Refused::Invalid)?;
+        let worker_seq = self.workers.get_mut(worker).ok_or(NotTaken::UnknownWorker)?;
+        let topic = TopicId::of(WORKER_EVENTS).ok_or(NotTaken::Invalid)?;
         let next = *worker_seq + 1;
         let occurred_at = crate::clock::rfc3339();
         let document = WorkerEvent::new(worker, next, event_type, &occurred_at, payload);
         let draft = Draft::of(event_key(worker, next), next, &document);
-        let draft = draft.map_err(|_| Refused::Invalid)?;
+        let draft = draft.map_err(|_| NotTaken::Invalid)?;
         *worker_seq = next;
         let seq = self.events.len() as u64 + 1;
         let key = BatchKey { topic, first: seq, to: seq, head: seq };
