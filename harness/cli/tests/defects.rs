@@ -138,6 +138,16 @@ fn a_reply_before_its_replay_is_a_false_replay_complete() {
 }
 
 #[test]
+fn an_event_that_nobody_published_is_a_phantom() {
+    let run = condemned("invented_event");
+    let report = is_caught(&run, "invented_event", "phantom");
+    // One for every twenty, however many clients got it.
+    let invented = number(&report, "/oracle/violations/phantom");
+    let acknowledged = number(&report, "/load/acknowledged");
+    assert!(invented >= acknowledged / 20 - 1 && invented <= acknowledged / 20 + 1, "{invented}");
+}
+
+#[test]
 fn a_slow_recovery_fails_the_reconnect_gate_by_the_time_to_recovered() {
     let run = Harness::tiny()
         .defect("slow_recovery")

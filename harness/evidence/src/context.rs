@@ -25,6 +25,7 @@ pub struct Context {
     fault_phases: BTreeMap<u16, usize>,
     slow_clients: BTreeSet<u32>,
     eviction_needs: u64,
+    exclusive: bool,
 }
 
 /// How much later than expected an eviction may come: the estimate leaves out user-space buffers, TCP
@@ -72,7 +73,14 @@ impl Context {
                 .flat_map(|fault| fault.targets.iter().copied())
                 .collect(),
             eviction_needs: eviction_needs(plan, schedule),
+            exclusive: plan.target.exclusive,
         }
+    }
+
+    /// Whether nobody else writes to the target, so that every event must be ours.
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.exclusive
     }
 
     /// Whether the plan makes a client slow at some time: its socket differs from the first connect

@@ -206,6 +206,7 @@ pub const RULES: &[&str] = &[
     "lost_publish",
     "late_publish",
     "bad_duplicate",
+    "phantom",
     "state_regress",
     "state_stale",
     "false_replay_complete",

@@ -82,10 +82,11 @@ pub(crate) enum Kind {
     DeliveryDelay,
     PauseEvery10s,
     SlowAccepts,
+    InventedEvent,
 }
 
 /// How many defects there are.
-const KINDS: usize = Kind::SlowAccepts as usize + 1;
+const KINDS: usize = Kind::InventedEvent as usize + 1;
 
 struct Armed {
     probability: f64,

@@ -32,6 +32,15 @@ pub struct Acknowledged {
     pub payload: u64,
 }
 
+/// A publish that ended without an acknowledgement: it may exist all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// The worker it went to.
+    pub worker: u16,
+    /// When the command was begun: the event cannot be older.
+    pub begun: Micros,
+}
+
 /// One content of a (topic, seq), as some clients saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Content {
@@ -65,7 +74,8 @@ pub struct Ledger {
     acknowledged: BTreeMap<PublishId, Acknowledged>,
     #[serde(with = "crate::pairs")]
     seen: BTreeMap<(TopicId, u64), BTreeMap<u64, Content>>,
-    refused: u64,
+    #[serde(with = "crate::pairs")]
+    unanswered: BTreeMap<PublishId, Unanswered>,
 }
 
 impl Content {
@@ -115,7 +125,10 @@ impl Ledger {
                 };
                 self.acknowledged.insert(published.id, entry);
             }
-            _ => self.refused += 1,
+            _ => {
+                let Published { worker, start: begun, .. } = *published;
+                self.unanswered.insert(published.id, Unanswered { worker, begun });
+            }
         }
     }
 
@@ -141,7 +154,7 @@ impl Ledger {
     /// Adds another shard's ledger.
     pub fn merge(&mut self, other: Self) {
         self.acknowledged.extend(other.acknowledged);
-        self.refused += other.refused;
+        self.unanswered.extend(other.unanswered);
         for (place, theirs) in other.seen {
             let ours = self.seen.entry(place).or_default();
             theirs.into_iter().for_each(|(digest, content)| enter(ours, digest, content));
@@ -154,10 +167,10 @@ impl Ledger {
         &self.acknowledged
     }
 
-    /// Commands that were not acknowledged.
+    /// Commands that ended without an acknowledgement.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused
+    pub fn unanswered(&self) -> &BTreeMap<PublishId, Unanswered> {
+        &self.unanswered
     }
 
     /// Every (topic, seq) that any client saw, with its contents.

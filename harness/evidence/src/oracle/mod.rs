@@ -23,6 +23,7 @@ pub mod lost_publish;
 pub mod no_convergence;
 pub mod no_eviction;
 pub mod nonmonotonic;
+pub mod phantom;
 pub mod rule;
 pub mod slow;
 pub mod stale_not_signalled;

@@ -63,6 +63,8 @@ rules! {
         "All clients agree on the content of (topic, seq), it fits its hash, and it is what was published.";
     BadDuplicate "bad_duplicate" Proof
         "What is delivered again has the content that it had, and no publish comes out under two seqs.";
+    Phantom "phantom" Proof
+        "On a target that nobody else writes to, every event that is delivered was published.";
     AfterUnsubscribe "after_unsubscribe" Proof
         "Nothing of a topic comes after its unsubscribe was acknowledged.";
     StaleNotSignalled "stale_not_signalled" Proof

@@ -14,7 +14,7 @@ use crate::oracle::lost_publish::Witness;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::{
     End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, gap,
-    late_publish, lost_publish, no_convergence, state_stale, wrongful_eviction,
+    late_publish, lost_publish, no_convergence, phantom, state_stale, wrongful_eviction,
 };
 use crate::record::{Micros, PublishId};
 
@@ -52,6 +52,9 @@ impl Shard {
         }
         divergent_value::settle(&flow.ledger, &mut flow.tally);
         bad_duplicate::settle(&flow.ledger, &mut flow.tally);
+        if context.is_exclusive() {
+            phantom::settle(&flow.ledger, published_on, end.drained, &mut flow.tally);
+        }
         late_publish::count_cases(&flow.ledger, bounds.settle_within, &mut flow.tally);
         let around = Around { context: &context, ledger: &flow.ledger, stalls: &stalls };
         clients_by_ledger(&around, &settled_clients, end, &mut flow.tally);
@@ -94,7 +97,7 @@ impl Shard {
             clients_live_at_end,
             applied,
             acknowledged: flow.ledger.acknowledged().len() as u64,
-            refused: flow.ledger.refused(),
+            refused: flow.ledger.unanswered().len() as u64,
             replies: flow.replies.len() as u64,
             tally: flow.tally,
             metrics: flow.metrics,

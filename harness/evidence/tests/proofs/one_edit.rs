@@ -1,8 +1,11 @@
 //! One thing wrong at a time: each is rejected by the rule that it breaks, and by no other.
 
+use std::collections::BTreeMap;
+
 use khala_evidence::oracle::{End, Rule};
-use khala_evidence::record::PublishId;
+use khala_evidence::record::{PublishId, Source};
 use khala_evidence::{Record, Settled};
+use khala_wire::topic::TopicId;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -10,7 +13,7 @@ use crate::support::authority;
 use crate::support::by_hand::{ByHand, event};
 use crate::support::edit::Manner::{Again, Fresh};
 use crate::support::edit::{self, Change, apply};
-use crate::support::history::{History, valid};
+use crate::support::history::{History, alone, valid};
 use crate::support::records::{self, Entry, state, stream};
 use crate::support::{broken, cases, plans, shards};
 
@@ -178,6 +181,49 @@ proptest! {
         let settled = shards::settle(plans::history(), &edited, end);
         prop_assert_eq!(broken(&settled), [(Rule::NoConvergence, 1)]);
     }
+}
+
+proptest! {
+    #![proptest_config(cases(192))]
+
+    #[test]
+    fn an_event_that_nobody_published_is_a_phantom(history in alone(), draw in any::<Index>()) {
+        let changes = edit::never_begun(&history.records);
+        prop_assume!(!changes.is_empty());
+        let edited = apply(&history.records, draw.get(&changes));
+        let settled = shards::settle(plans::alone(), &edited, history.end);
+        prop_assert_eq!(broken(&settled), [(Rule::Phantom, 1)]);
+        // Where others write as well, nobody knows.
+        prop_assert_eq!(broken(&settle(&history, &edited)), []);
+    }
+
+    #[test]
+    fn an_event_of_others_is_a_phantom_where_nobody_else_writes(history in valid()) {
+        let settled = shards::settle(plans::alone(), &history.records, history.end);
+        let seen_after_ours = foreign_after_ours(&history.records);
+        let expected: &[_] = match seen_after_ours {
+            0 => &[],
+            n => &[(Rule::Phantom, n)],
+        };
+        prop_assert_eq!(broken(&settled), expected);
+    }
+}
+
+/// Places of others' updates above the first of ours.
+fn foreign_after_ours(records: &[Record]) -> u64 {
+    let places: BTreeMap<(TopicId, u64), bool> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Delivered(d) => Some(((d.topic, d.seq), d.source == Source::Foreign)),
+            _ => None,
+        })
+        .collect();
+    let first_of_ours = |of: TopicId| {
+        let mine = places.iter().filter(|((topic, _), foreign)| *topic == of && !**foreign);
+        mine.map(|((_, seq), _)| *seq).min().unwrap_or(u64::MAX)
+    };
+    let foreign = places.iter().filter(|(_, foreign)| **foreign);
+    foreign.filter(|((topic, seq), _)| *seq > first_of_ours(*topic)).count() as u64
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What a correct runtime does is never condemned, whatever happens to its clients.
 
-use khala_evidence::oracle::End;
+use khala_evidence::oracle::{End, Rule};
 use proptest::prelude::*;
 
-use crate::support::history::valid;
+use crate::support::history::{alone, valid};
 use crate::support::{broken, cases, plans, shards, undecided};
 
 proptest! {
@@ -14,6 +14,14 @@ proptest! {
         let settled = shards::settle(plans::history(), &history.records, history.end);
         prop_assert_eq!(broken(&settled), []);
         prop_assert_eq!(undecided(&settled), []);
+    }
+
+    #[test]
+    fn so_is_one_on_a_target_that_nobody_else_writes_to(history in alone()) {
+        let settled = shards::settle(plans::alone(), &history.records, history.end);
+        prop_assert_eq!(broken(&settled), []);
+        prop_assert_eq!(undecided(&settled), []);
+        prop_assert!(settled.tally.exercised(Rule::Phantom));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::journal::{RecordRef, Write};
 use super::worker::{Worker, WorkerDocument, WorkerEvent, event_key};
 use super::{Draft, Store};
 use crate::clock;
-use crate::defect::{Defects, Kind};
+use crate::defect::{Defects, Kind, tamper};
 use crate::sync::lock;
 
 /// Why a command is refused.
@@ -167,6 +167,12 @@ impl Store {
             Fate::Once
         };
         let published = self.accept(&mut authority, worker, event_type, payload, fate)?;
+        if defects.acts_every(Kind::InventedEvent)
+            && let Some(invented) = tamper::invented(payload)
+        {
+            self.accept(&mut authority, worker, event_type, &invented, Fate::Once)?;
+            defects.note(Kind::InventedEvent);
+        }
         drop(authority);
         match fate {
             Fate::Once => {}

@@ -163,6 +163,28 @@ async fn duplicate_new_seq_lets_an_event_in_twice() {
 }
 
 #[tokio::test]
+async fn invented_event_adds_one_that_nobody_published() {
+    let running = with(&["invented_event,0.5"]).await;
+    create_worker(running.addr, "w").await;
+    for n in 1..=4 {
+        publish(running.addr, "w", &json!({"khala_harness": {"n": n}})).await;
+    }
+    let heard = resume(&mut joined(&running).await, 1).await;
+    let numbers: Vec<_> = heard
+        .updates
+        .iter()
+        .map(|u| u["payload"]["payload"]["khala_harness"]["n"].clone())
+        .collect();
+    let never = |n: u32| n | 1 << 30;
+    assert_eq!(numbers, [1, 2, never(2), 3, 4, never(4)], "every second is followed by one");
+    let versions: Vec<_> = heard.updates.iter().map(|u| u["doc_version"].clone()).collect();
+    assert_eq!(versions, [2, 3, 4, 5, 6, 7], "and nothing is missing");
+    assert_eq!(heard.watermarks(), [2, 3, 4, 5, 6, 7]);
+    assert_eq!(acted(&running, "invented_event"), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn bad_duplicate_repeats_an_event_with_another_content() {
     let running = with(&["bad_duplicate,1"]).await;
     events(&running, 1).await;

@@ -1,10 +1,10 @@
 //! One edit of a valid history at a time: every place where a runtime could have gone wrong in one
 //! way, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::Record;
-use khala_evidence::record::{Delivery, Micros, OpKind, Source};
+use khala_evidence::record::{Delivery, Micros, OpKind, PublishId, Source};
 use khala_wire::topic::TopicId;
 
 use super::epochs::{Epoch, acknowledgements, epochs, planned, versions};
@@ -215,6 +215,23 @@ pub fn not_what_was_published(records: &[Record], manner: Manner) -> Vec<Change>
         })
     };
     ours.map(|(index, d, _)| Change::Replace(vec![(index, other(&d))])).collect()
+}
+
+/// Commands without an answer that were never sent, although their events came.
+pub fn never_begun(records: &[Record]) -> Vec<Change> {
+    let seen: BTreeSet<PublishId> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Delivered(delivery) => planned(delivery),
+            _ => None,
+        })
+        .collect();
+    let unanswered = |record: &Record| match record {
+        Record::Published(p) => p.worker_seq.is_none() && seen.contains(&p.id),
+        _ => false,
+    };
+    let places = records.iter().enumerate().filter(|(_, record)| unanswered(record));
+    places.map(|(index, _)| Change::Remove(vec![index])).collect()
 }
 
 /// The places of an epoch's ok reply and of the operation that it ends.

@@ -135,13 +135,24 @@ fn gap_us() -> impl Strategy<Value = u64> {
 
 /// A valid history that has run dry: everybody who has a socket has everything.
 pub fn valid() -> impl Strategy<Value = History> {
+    drawn(true)
+}
+
+/// The same, of a runtime to which nobody else has written since the run began.
+pub fn alone() -> impl Strategy<Value = History> {
+    drawn(false)
+}
+
+fn drawn(others_write: bool) -> impl Strategy<Value = History> {
     let steps = prop::collection::vec((gap_us(), step()), 40..140);
     (2_usize..=8, 1_u16..=3, 0_u64..12, 0_u64..12, steps).prop_map(
-        |(clients, workers, history, trimmed, steps)| {
+        move |(clients, workers, history, trimmed, steps)| {
             let mut world = World::new(subscriptions(clients), workers, history, trimmed);
             for (gap_us, step) in steps {
                 world.advance(world.now + gap_us);
-                take(&mut world, step);
+                if others_write || !matches!(step, Step::Foreign { .. }) {
+                    take(&mut world, step);
+                }
             }
             finish(&mut world);
             History { end: End { at: world.now, drained: true }, records: world.records }

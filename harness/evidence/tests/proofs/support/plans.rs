@@ -45,6 +45,14 @@ pub fn history() -> &'static Planned {
     &PLANNED
 }
 
+/// The same on a target that nobody else writes to.
+pub fn alone() -> &'static Planned {
+    static PLANNED: LazyLock<Planned> = LazyLock::new(|| {
+        Planned::of(&edited(HISTORY, &[("exclusive = false", "exclusive = true")]))
+    });
+    &PLANNED
+}
+
 /// A text with some of it replaced.
 pub fn edited(text: &str, edits: &[(&str, &str)]) -> String {
     let mut text = text.to_owned();
@@ -71,7 +79,7 @@ fn read(text: &str, profile: Option<&str>) -> Plan {
     }
 }
 
-/// Eight clients on three surfaces, two storms. States settle within 200 ms, so that a history of a
+/// Eight clients on three surfaces, two storms, and others that write as well. States settle within 200 ms, so that a history of a
 /// few seconds has settled versions to miss.
 pub const HISTORY: &str = r#"
 version = 1
@@ -80,6 +88,7 @@ seed = 7
 
 [target]
 kind = "reference"
+exclusive = false
 
 [auth]
 mint = "hs256"

@@ -71,6 +71,18 @@ pub(super) const DEFECTS: &[Defect] = &[
         probability: 0.05,
     },
     Defect {
+        kind: Kind::InventedEvent,
+        group: Group::Delivery,
+        name: "invented_event",
+        summary: "Every twentieth worker event (1 / probability) is followed by another that nobody \
+                  published: with a seq and a hash of its own, and marked with a number that was \
+                  never given.",
+        per: Per::Event,
+        primary: "phantom",
+        consequences: &[],
+        probability: 0.05,
+    },
+    Defect {
         kind: Kind::BadDuplicate,
         group: Group::Delivery,
         name: "bad_duplicate",
