@@ -148,6 +148,30 @@ fn an_event_that_nobody_published_is_a_phantom() {
 }
 
 #[test]
+fn a_channel_that_falls_silent_while_its_socket_lives_on_is_stuck() {
+    let run = Harness::tiny()
+        .set("fleet.surface.desktop.heartbeat=1s")
+        .set("fleet.surface.ios.heartbeat=1s")
+        .defect("stuck_channel,0.02")
+        .ended()
+        .exits(exit::NO_GO);
+    is_caught(&run, "stuck_channel", "stuck_channel");
+}
+
+#[test]
+fn heartbeats_that_nobody_answers_are_no_stuck_channel() {
+    let run = Harness::tiny()
+        .set("fleet.surface.desktop.heartbeat=1s")
+        .set("fleet.surface.ios.heartbeat=1s")
+        .defect("heartbeats_unanswered")
+        .ended();
+    let report = run.report();
+    assert_eq!(number(&report, "/oracle/violations/stuck_channel"), 0);
+    let rules = violated(&report);
+    assert!(!rules.iter().any(|rule| rule == "stuck_channel"), "{rules:?}");
+}
+
+#[test]
 fn a_slow_recovery_fails_the_reconnect_gate_by_the_time_to_recovered() {
     let run = Harness::tiny()
         .defect("slow_recovery")

@@ -574,6 +574,13 @@ pub enum OfflineCause {
     Broken,
     /// The client closed it, because a heartbeat had no answer by the next.
     HeartbeatTimeout,
+    /// The client closed it, because its channel did not answer a heartbeat while the socket answered
+    /// its own: one that was sent with the channel's, and one that was sent half a heartbeat's interval
+    /// or more after that had been answered.
+    ChannelSilent {
+        /// When the channel was asked.
+        asked: Micros,
+    },
     /// The client closed it, because a join or subscribe was not answered or was refused.
     GaveUp,
     /// The target closed or crashed the channel, so the client left the socket.

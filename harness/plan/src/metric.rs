@@ -216,6 +216,7 @@ pub const RULES: &[&str] = &[
     "tail_before_snapshot",
     "bad_snapshot",
     "no_convergence",
+    "stuck_channel",
     "no_eviction",
     "wrongful_eviction",
     "after_unsubscribe",

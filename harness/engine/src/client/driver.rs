@@ -306,6 +306,22 @@ impl<S: Sink> Driver<S> {
         }
     }
 
+    async fn send<const N: usize>(&mut self, socket: &mut Socket, texts: [String; N]) {
+        let around = Rc::clone(&self.around);
+        for text in texts {
+            self.remember(around.clock.now(), true, &text);
+            // Bounded: a target that does not read for this long is gone.
+            let sent = tokio::time::timeout(
+                around.plan.target.request_timeout,
+                socket.send(Message::text(text)),
+            );
+            if !matches!(sent.await, Ok(Ok(()))) {
+                around.with(|world| self.machine.broken(around.clock.now(), world));
+                return;
+            }
+        }
+    }
+
     /// A frame for the flight recorder.
     fn remember(&self, at: Micros, sent: bool, text: &str) {
         let (client, bytes, excerpt) = (self.client, text.len() as u64, excerpt(text));
@@ -439,17 +455,8 @@ impl<S: Sink> Driver<S> {
                     action = self.bootstrap(topics).await;
                     continue;
                 }
-                Action::Send(text) => {
-                    self.remember(clock.now(), true, &text);
-                    // Bounded: a target that does not read for this long is gone.
-                    let sent = tokio::time::timeout(
-                        around.plan.target.request_timeout,
-                        socket.send(Message::text(text)),
-                    );
-                    if !matches!(sent.await, Ok(Ok(()))) {
-                        around.with(|world| self.machine.broken(clock.now(), world));
-                    }
-                }
+                Action::Send(text) => self.send(&mut socket, [text]).await,
+                Action::SendBoth(texts) => self.send(&mut socket, texts).await,
             }
             if self.machine.phase() != Phase::Online {
                 self.show();

@@ -7,10 +7,12 @@
 //! It behaves as the surface's real client: mints before every connect, obeys the surface's
 //! back-off, applies by `(topic, seq)`, resumes from what it applied, resets on `stale_cursor`,
 //! stops on 401/403 and on compatibility failures, and takes a heartbeat without an answer by the
-//! next one for a dead socket.
+//! next one for a dead socket. It heartbeats on the channel and on the socket, to tell the two apart
+//! ([`pulse`]).
 
 mod faulted;
 mod inbound;
+mod pulse;
 mod subscription;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use khala_wire::frame::{self, Vsn};
 use khala_wire::message::event;
 use khala_wire::payload::Empty;
 use khala_wire::topic::TopicId;
+use pulse::{Beat, Pulse};
 use serde::Serialize;
 
 use super::reader::Reader;
@@ -70,6 +73,8 @@ pub enum Action {
     Connect,
     /// Send a text frame.
     Send(String),
+    /// Send two, one after the other.
+    SendBoth([String; 2]),
     /// Close the socket with code 1000; the machine is offline already.
     Close,
     /// Take snapshots of these topics, then call [`Machine::bootstrapped`].
@@ -131,7 +136,10 @@ pub struct Machine {
     next_ref: u64,
     join_ref: u64,
     heartbeat_due: Micros,
-    heartbeat: Option<(u64, Micros, Micros)>,
+    /// The channel's heartbeat that has no answer yet.
+    heartbeat: Option<Beat>,
+    /// What the socket's own heartbeats say.
+    pulse: Pulse,
     retired: bool,
     /// Digest of the last `sync:update_batch` whose `sync:frame` has not come.
     unpaired: Option<u64>,
@@ -178,6 +186,7 @@ impl Machine {
             join_ref: 0,
             heartbeat_due: Micros::MAX,
             heartbeat: None,
+            pulse: Pulse::default(),
             retired: false,
             unpaired: None,
             resume_by_fault: false,
@@ -272,22 +281,6 @@ impl Machine {
         pending.sent_at + micros(self.settings.request_timeout)
     }
 
-    fn heartbeat<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
-        if self.heartbeat.is_some() {
-            self.lost(now, OfflineCause::HeartbeatTimeout, world);
-            return Action::Close;
-        }
-        let reference = self.take_ref();
-        self.heartbeat = Some((reference, self.heartbeat_due, now));
-        // Due times are planned from the connect, so a late one does not move the next. Those that a
-        // stall of ours swallowed are skipped: the answer gets at least half an interval, or the
-        // stall would look like a dead socket.
-        let every = micros(self.settings.heartbeat).max(1);
-        let late = now.saturating_sub(self.heartbeat_due);
-        self.heartbeat_due += every * (late + every / 2).div_ceil(every).max(1);
-        Action::Send(self.message(reference, event::HEARTBEAT, &Empty {}))
-    }
-
     /// A token request ended.
     pub fn minted<S: Sink>(
         &mut self,
@@ -331,7 +324,7 @@ impl Machine {
         self.op(OpKind::Connect, self.connect_due, start, done, Outcome::Ok, world);
         world.sink.record(Record::Connected { client: self.client, at: done });
         self.heartbeat_due = done + micros(self.settings.heartbeat);
-        self.heartbeat = None;
+        (self.heartbeat, self.pulse) = (None, Pulse::default());
         let reference = self.take_ref();
         self.join_ref = reference;
         self.state = State::Joining(Pending { reference, sent_at: done });

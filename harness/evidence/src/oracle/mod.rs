@@ -29,6 +29,7 @@ pub mod slow;
 pub mod stale_not_signalled;
 pub mod state_regress;
 pub mod state_stale;
+pub mod stuck_channel;
 pub mod tail_before_snapshot;
 pub mod tally;
 pub mod track;

@@ -77,6 +77,8 @@ rules! {
         "A snapshot is of its topic, lies between floor and head, and can be resumed from.";
     TailBeforeSnapshot "tail_before_snapshot" Proof
         "After stale_cursor nothing of the stale topics comes before the next subscribe.";
+    StuckChannel "stuck_channel" Proof
+        "While its socket answers heartbeats, the channel of a live client answers them too.";
     WrongfulEviction "wrongful_eviction" Lateness
         "No client that reads what it is sent is called a slow consumer.";
     NoEviction "no_eviction" Lateness

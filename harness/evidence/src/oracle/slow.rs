@@ -115,9 +115,10 @@ impl Slow {
             OfflineCause::ClosedByTarget { .. }
             | OfflineCause::Broken
             | OfflineCause::ChannelClosed => interval.evicted = true,
-            OfflineCause::Fault { .. } | OfflineCause::HeartbeatTimeout | OfflineCause::GaveUp => {
-                interval.cut = true;
-            }
+            OfflineCause::Fault { .. }
+            | OfflineCause::HeartbeatTimeout
+            | OfflineCause::ChannelSilent { .. }
+            | OfflineCause::GaveUp => interval.cut = true,
         }
     }
 

@@ -5,7 +5,13 @@ use khala_plan::metric::MetricId;
 use super::client::Cut;
 use super::{Shard, Times};
 use crate::oracle::authz_leak;
+use crate::oracle::{Rule, stuck_channel};
 use crate::record::{Micros, OfflineCause, Op, OpKind, Outcome};
+
+/// Whether the channel must answer a heartbeat: the client was live when it sent it, and reads.
+fn is_owed_an_answer(live_since: Option<Micros>, asked: Micros, reads: bool) -> bool {
+    reads && live_since.is_some_and(|since| since <= asked)
+}
 
 impl Shard {
     pub(super) fn op(&mut self, op: Op) {
@@ -31,6 +37,12 @@ impl Shard {
             self.timed(key, client, Times { intended, start, done });
         }
         let life = self.clients.get(&client);
+        if (kind, outcome) == (OpKind::Heartbeat, Outcome::Ok) {
+            let reads = !self.context.is_slow_by_plan(client) && !self.was_slow(client);
+            let live_since = life.and_then(|life| life.live_since);
+            let owed = is_owed_an_answer(live_since, start, reads);
+            self.flow.tally.judged(Rule::StuckChannel, owed.into());
+        }
         // What a fault wanted refused says nothing against the target.
         let planned = (kind, outcome) == (OpKind::Subscribe, Outcome::StaleCursor)
             && life.is_some_and(|life| life.cursors.pending.is_planned());
@@ -69,8 +81,11 @@ impl Shard {
     pub(super) fn offline(&mut self, client: u32, at: Micros, cause: OfflineCause) {
         self.flow.series.at(at).disconnected += 1;
         let needed = self.context.bounds().storm_min_deliveries;
+        let slow_by_plan = self.context.is_slow_by_plan(client);
         let life = self.clients.entry(client).or_default();
-        if life.live_since.take().is_some() {
+        let reads = !life.slow.ever() && !slow_by_plan;
+        let live_since = life.live_since.take();
+        if live_since.is_some() {
             life.attempts = 0;
         }
         life.subscription = None;
@@ -86,8 +101,13 @@ impl Shard {
                 life.connecting_since = None;
             }
             // One that does not read, by plan, does not read the answers either.
-            OfflineCause::HeartbeatTimeout if life.slow.is_slow() => {}
-            OfflineCause::HeartbeatTimeout => {
+            OfflineCause::HeartbeatTimeout | OfflineCause::ChannelSilent { .. }
+                if life.slow.is_slow() => {}
+            OfflineCause::HeartbeatTimeout | OfflineCause::ChannelSilent { .. } => {
+                if let OfflineCause::ChannelSilent { asked } = cause {
+                    let owed = is_owed_an_answer(live_since, asked, reads);
+                    stuck_channel::on_silent(client, at, asked, owed, &mut self.flow.tally);
+                }
                 let key = self.client_key(MetricId::HeartbeatTimeouts, client, at);
                 self.flow.metrics.count(key, client, at, 1, 1);
             }

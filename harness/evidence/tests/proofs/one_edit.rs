@@ -122,6 +122,9 @@ edits! {
         |records: &[Record]| edit::not_what_was_published(records, Again)
         => |broken| broken == [(Rule::BadDuplicate, 1)];
 
+    a_channel_that_is_silent_while_its_socket_answers_is_stuck:
+        edit::silent_channel => |broken| broken == [(Rule::StuckChannel, 1)];
+
     an_ok_reply_before_the_replay_is_a_false_replay_complete:
         |records: &[Record]| edit::reply_before_replay(records, true)
         => |broken| matches!(broken, [(Rule::FalseReplayComplete, 1..)]);

@@ -2,7 +2,7 @@
 //! with what was asked.
 
 use khala_evidence::record::{
-    Delivery, Micros, OfflineCause, OpKind, Outcome, Place, PublishId, Record, Sink, Source,
+    Delivery, Micros, OfflineCause, Outcome, Place, PublishId, Record, Sink, Source,
 };
 use khala_plan::model::Push;
 use khala_wire::CHANNEL;
@@ -153,16 +153,8 @@ impl Machine {
                 return Action::None;
             }
         };
-        if let Some((heartbeat, due, sent_at)) = self.heartbeat
-            && reference == Some(heartbeat)
-        {
-            self.heartbeat = None;
-            let outcome = match reply.status {
-                Status::Ok => Outcome::Ok,
-                Status::Error => Outcome::ProtocolError,
-            };
-            self.op(OpKind::Heartbeat, due, sent_at, read_at, outcome, world);
-            return Action::None;
+        if let Some(action) = self.beat_answered(reference, reply.status, read_at, now, world) {
+            return action;
         }
         if let Some(gone) = &self.unsubscribed
             && reference == Some(gone.reference)

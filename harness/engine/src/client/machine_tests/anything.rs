@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::inputs::{Answer, Input, inputs};
-use super::rig::{Rig, Sent, events, refused, reply, sent, settings, stale, subscribed, summaries};
+use super::rig::{
+    Rig, Sent, beats, events, refused, reply, sent, settings, socket_beat, stale, subscribed,
+    summaries,
+};
 use crate::client::machine::{Action, Phase, Settings};
 
 fn text_of(answer: &Answer, to: &Sent) -> String {
@@ -124,7 +127,7 @@ impl Rig {
     /// What an action promises of the phase.
     fn keeps_its_word(&self, action: &Action) {
         match action {
-            Action::Send(_) | Action::Bootstrap(_) => {
+            Action::Send(_) | Action::SendBoth(_) | Action::Bootstrap(_) => {
                 assert_eq!(self.machine.phase(), Phase::Online);
             }
             Action::Connect => assert_eq!(self.machine.phase(), Phase::Connecting),
@@ -178,6 +181,20 @@ impl Rig {
     }
 }
 
+/// What was asked last.
+fn asked(action: Action) -> Sent {
+    match action {
+        // Half of them, so that either heartbeat is left without an answer now and then.
+        Action::SendBoth(texts) => {
+            let (channel, socket) = beats(Action::SendBoth(texts));
+            let number: u64 = channel.msg_ref.parse().expect("a number");
+            if number.is_multiple_of(2) { channel } else { socket }
+        }
+        Action::Send(text) if text.contains("phoenix") => socket_beat(Action::Send(text)),
+        action => sent(action),
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_happens_in_order_the_story_is_consistent_and_nothing_spins(inputs in inputs()) {
@@ -190,8 +207,8 @@ proptest! {
             let before = rig.machine.phase();
             let action = rig.apply(input, last.as_ref());
             rig.keeps_its_word(&action);
-            if let Action::Send(_) = action {
-                last = Some(sent(action));
+            if let Action::Send(_) | Action::SendBoth(_) = action {
+                last = Some(asked(action));
             }
             let revived = before == Phase::Stopped && rig.machine.phase() != Phase::Stopped;
             prop_assert!(!revived, "{input:?} revived a stopped client");
@@ -204,8 +221,9 @@ proptest! {
         let mut rig = Rig::of(desktop());
         let mut last = None;
         for input in &inputs {
-            if let action @ Action::Send(_) = rig.apply(input, last.as_ref()) {
-                last = Some(sent(action));
+            let action = rig.apply(input, last.as_ref());
+            if let Action::Send(_) | Action::SendBoth(_) = action {
+                last = Some(asked(action));
             }
             let machine = &rig.machine;
             prop_assert!(!machine.is_live() || machine.phase() == Phase::Online);

@@ -193,23 +193,59 @@ impl Rig {
 
 /// A frame that the machine sent.
 pub(super) struct Sent {
+    pub(super) channel: String,
     pub(super) join_ref: String,
     pub(super) msg_ref: String,
     pub(super) event: String,
     pub(super) payload: Value,
 }
 
+/// What is sent on the channel; a heartbeat of the socket's own may follow.
 pub(super) fn sent(action: Action) -> Sent {
+    let text = match action {
+        Action::Send(text) => text,
+        Action::SendBoth(texts) => return both(texts).0,
+        other => panic!("nothing is sent but {other:?}"),
+    };
+    let sent = read(&text);
+    assert_eq!(sent.channel, "sync:v1");
+    sent
+}
+
+/// A heartbeat of the channel, and the socket's own.
+pub(super) fn beats(action: Action) -> (Sent, Sent) {
+    let Action::SendBoth(texts) = action else { panic!("not both heartbeats but {action:?}") };
+    both(texts)
+}
+
+/// A heartbeat of the socket's own.
+pub(super) fn socket_beat(action: Action) -> Sent {
     let Action::Send(text) = action else { panic!("nothing is sent but {action:?}") };
-    let frame: (String, String, String, String, Value) =
-        serde_json::from_str(&text).expect("a V2 frame with refs that are strings");
+    is_socket_beat(read(&text))
+}
+
+fn both([first, second]: [String; 2]) -> (Sent, Sent) {
+    let first = read(&first);
+    assert_eq!((&*first.channel, &*first.event), ("sync:v1", "sync:heartbeat"));
+    (first, is_socket_beat(read(&second)))
+}
+
+fn is_socket_beat(sent: Sent) -> Sent {
+    let said = (&*sent.channel, &*sent.event, &*sent.join_ref, &sent.payload);
+    assert_eq!(said, ("phoenix", "heartbeat", "", &json!({})));
+    sent
+}
+
+fn read(text: &str) -> Sent {
+    let frame: (Option<String>, String, String, String, Value) =
+        serde_json::from_str(text).expect("a V2 frame with refs that are strings");
     let (join_ref, msg_ref, channel, event, payload) = frame;
-    assert_eq!(channel, "sync:v1");
-    Sent { join_ref, msg_ref, event, payload }
+    Sent { channel, join_ref: join_ref.unwrap_or_default(), msg_ref, event, payload }
 }
 
 pub(super) fn reply(to: &Sent, status: &str, response: &Value) -> String {
-    json!([to.join_ref, to.msg_ref, "sync:v1", "phx_reply",
+    let join_ref = (!to.join_ref.is_empty()).then_some(&to.join_ref);
+    json!([join_ref, to.msg_ref, to.channel, "phx_reply",
         {"response": response, "status": status}])
     .to_string()
 }

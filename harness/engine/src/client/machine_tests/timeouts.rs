@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::rig::{
-    HEARTBEAT, REQUEST_TIMEOUT, Rig, SECOND, push, reply, sent, settings, subscribed,
+    HEARTBEAT, REQUEST_TIMEOUT, Rig, SECOND, Sent, beats, push, reply, sent, settings, socket_beat,
+    subscribed,
 };
 use crate::client::machine::{Action, Phase, Settings};
 
@@ -88,6 +89,76 @@ fn a_heartbeat_without_an_answer_by_the_next_is_a_dead_socket() {
     assert_eq!(rig.tick(), Action::Close);
     assert_eq!(rig.causes(), [OfflineCause::HeartbeatTimeout]);
     assert_eq!(rig.delay(), 2 * SECOND);
+}
+
+/// A live client whose heartbeat is due a second time: of the first, the socket's was answered `after`
+/// and the channel's not at all.
+fn channel_in_doubt(after: u64) -> (Rig, Sent) {
+    let mut rig = Rig::live();
+    rig.now = rig.machine.deadline();
+    let (channel, socket) = beats(rig.tick());
+    rig.now += after;
+    assert_eq!(rig.text(&reply(&socket, "ok", &json!({}))), Action::None);
+    rig.now = rig.machine.deadline();
+    (rig, channel)
+}
+
+#[test]
+fn a_channel_that_is_silent_while_the_socket_answers_twice_is_left() {
+    let (mut rig, _) = channel_in_doubt(SECOND);
+    let asked = rig.now - HEARTBEAT;
+    let again = socket_beat(rig.tick());
+    assert!(rig.causes().is_empty(), "one answer proves nothing");
+    rig.now += 700;
+    assert_eq!(rig.text(&reply(&again, "ok", &json!({}))), Action::Close);
+    assert_eq!(rig.causes(), [OfflineCause::ChannelSilent { asked }]);
+    assert_eq!(rig.delay(), 2 * SECOND);
+    assert!(rig.ops().is_empty());
+}
+
+#[test]
+fn a_channel_that_answers_before_the_socket_does_again_is_late_and_not_stuck() {
+    let (mut rig, channel) = channel_in_doubt(SECOND);
+    let again = socket_beat(rig.tick());
+    rig.text(&reply(&channel, "ok", &json!({})));
+    assert_eq!(rig.text(&reply(&again, "ok", &json!({}))), Action::None);
+    let op = rig.op(OpKind::Heartbeat);
+    assert_eq!(op.done - op.start, HEARTBEAT);
+    assert!(rig.machine.is_live());
+    rig.now = rig.machine.deadline();
+    beats(rig.tick());
+}
+
+#[test]
+fn a_socket_that_does_not_answer_again_is_dead() {
+    let (mut rig, _) = channel_in_doubt(SECOND);
+    socket_beat(rig.tick());
+    rig.now = rig.machine.deadline();
+    assert_eq!(rig.tick(), Action::Close);
+    assert_eq!(rig.causes(), [OfflineCause::HeartbeatTimeout]);
+}
+
+#[test]
+fn a_socket_that_answered_late_says_nothing_of_its_channel() {
+    // The target may have been frozen until then: the channel had less than half an interval.
+    let (mut rig, _) = channel_in_doubt(HEARTBEAT / 2 + 1);
+    assert_eq!(rig.tick(), Action::Close);
+    assert_eq!(rig.causes(), [OfflineCause::HeartbeatTimeout]);
+}
+
+#[test]
+fn a_client_that_was_not_live_when_it_asked_is_owed_nothing_by_its_channel() {
+    let heartbeat = std::time::Duration::from_secs(1);
+    let mut rig = Rig::of(Settings { heartbeat, ..settings(Surface::Desktop) });
+    let subscribe = rig.join();
+    rig.now = rig.machine.deadline();
+    let (_, socket) = beats(rig.tick());
+    rig.text(&reply(&socket, "ok", &json!({})));
+    rig.text(&subscribed(&subscribe, &json!([])));
+    assert!(rig.machine.is_live());
+    rig.now = rig.machine.deadline();
+    assert_eq!(rig.tick(), Action::Close);
+    assert_eq!(rig.causes(), [OfflineCause::HeartbeatTimeout]);
 }
 
 #[test]

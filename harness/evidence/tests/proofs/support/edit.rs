@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::Record;
-use khala_evidence::record::{Delivery, Micros, OpKind, PublishId, Source};
+use khala_evidence::record::{Delivery, Micros, OfflineCause, OpKind, PublishId, Source};
 use khala_wire::topic::TopicId;
 
 use super::epochs::{Epoch, acknowledgements, epochs, planned, versions};
@@ -215,6 +215,27 @@ pub fn not_what_was_published(records: &[Record], manner: Manner) -> Vec<Change>
         })
     };
     ours.map(|(index, d, _)| Change::Replace(vec![(index, other(&d))])).collect()
+}
+
+/// Sockets that broke under live clients, left instead because the channel was silent.
+pub fn silent_channel(records: &[Record]) -> Vec<Change> {
+    let mut live: BTreeMap<u32, Micros> = BTreeMap::new();
+    let mut changes = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        match *record {
+            Record::SubscribeOk { client, at, .. } => drop(live.insert(client, at)),
+            Record::SubscribeSent { client, .. } => drop(live.remove(&client)),
+            Record::Offline { client, at, cause } => {
+                let asked = live.remove(&client).filter(|_| cause == OfflineCause::Broken);
+                let Some(asked) = asked else { continue };
+                let cause = OfflineCause::ChannelSilent { asked };
+                let left = Record::Offline { client, at, cause };
+                changes.push(Change::Replace(vec![(index, left)]));
+            }
+            _ => {}
+        }
+    }
+    changes
 }
 
 /// Commands without an answer that were never sent, although their events came.

@@ -96,6 +96,7 @@ fn life() -> impl Strategy<Value = Record> {
     let cause = prop_oneof![
         Just(OfflineCause::Broken),
         Just(OfflineCause::HeartbeatTimeout),
+        at().prop_map(|asked| OfflineCause::ChannelSilent { asked }),
         (0_u16..4, at()).prop_map(|(id, intended)| OfflineCause::Fault { id, intended }),
     ];
     prop_oneof![
