@@ -166,7 +166,6 @@ fn heartbeats_that_nobody_answers_are_no_stuck_channel() {
         .defect("heartbeats_unanswered")
         .ended();
     let report = run.report();
-    assert_eq!(number(&report, "/oracle/violations/stuck_channel"), 0);
     let rules = violated(&report);
     assert!(!rules.iter().any(|rule| rule == "stuck_channel"), "{rules:?}");
 }

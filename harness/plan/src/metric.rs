@@ -205,6 +205,7 @@ pub const RULES: &[&str] = &[
     "gap",
     "lost_publish",
     "late_publish",
+    "starved_topic",
     "bad_duplicate",
     "phantom",
     "state_regress",

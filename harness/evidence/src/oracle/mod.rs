@@ -27,6 +27,7 @@ pub mod phantom;
 pub mod rule;
 pub mod slow;
 pub mod stale_not_signalled;
+pub mod starved_topic;
 pub mod state_regress;
 pub mod state_stale;
 pub mod stuck_channel;

@@ -87,6 +87,8 @@ rules! {
         "Within one subscription and topic, seq increases from the resume cursor; only identical repeats may come again.";
     Gap "gap" Proof
         "No seq of a stream is missing between the resume cursor and what was delivered later.";
+    StarvedTopic "starved_topic" Lateness
+        "Of the topics of one connection none waits beyond the settle bound while others go on.";
     LatePublish "late_publish" Lateness
         "An event does not wait for its successor: none comes beyond the settle bound and together with the next one.";
     LostPublish "lost_publish" Proof

@@ -14,6 +14,7 @@ use crate::oracle::baseline::Baseline;
 use crate::oracle::cursors::Cursors;
 use crate::oracle::late_publish::Together;
 use crate::oracle::slow::Slow;
+use crate::oracle::starved_topic::Drain;
 use crate::oracle::track::Track;
 use crate::pairs;
 use crate::record::{Micros, SubscribedTopic};
@@ -56,6 +57,8 @@ pub struct Client {
     pub cursors: Cursors,
     /// Events that came together with their successors.
     pub together: Together,
+    /// How its topics were drained.
+    pub drain: Drain,
     /// When the harness made it slow.
     pub slow: Slow,
     /// The revocation of the session whose socket it has.

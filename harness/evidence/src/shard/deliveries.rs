@@ -1,15 +1,19 @@
 //! Deliveries, and what follows when a client becomes live, as a shard takes them.
 
+use std::time::Duration;
+
 use khala_plan::metric::MetricId;
 use khala_wire::TopicKind;
 
+use super::client::Client;
 use super::flight::Story;
 use super::{Shard, Times, never_recovered};
 use crate::oracle::ledger::Manner;
+use crate::oracle::starved_topic::{Fresh, Origin};
 use crate::oracle::track::Step;
 use crate::oracle::{
-    Rule, after_unsubscribe, command_accepted, gap, no_convergence, nonmonotonic, state_regress,
-    tail_before_snapshot,
+    Rule, Tally, after_unsubscribe, command_accepted, gap, no_convergence, nonmonotonic,
+    state_regress, tail_before_snapshot,
 };
 use crate::record::{Delivery, Micros, Source};
 
@@ -65,6 +69,9 @@ impl Shard {
         if let Some(intended) = intended {
             life.slow.delivered(at, intended);
         }
+        let since = life.live_since.filter(|_| reads).map(|since| since.max(live_from));
+        let settle_within = self.context.bounds().settle_within;
+        drained(life, delivery, since.filter(|_| step == Step::Fresh), settle_within, tally);
         if let Source::State { worker, version } = source {
             if let (Step::Fresh, Some(&known)) = (step, life.versions.get(&(topic, worker))) {
                 state_regress::on_fresh(delivery, worker, version, known, tally);
@@ -75,7 +82,6 @@ impl Shard {
             *known = version.max(*known);
         }
         if on_stream && step == Step::Fresh {
-            let settle_within = self.context.bounds().settle_within;
             life.together.on_fresh(delivery, live, settle_within);
         }
         if life.live_since.is_none() {
@@ -129,5 +135,36 @@ impl Shard {
         self.flow.metrics.sample(key, client, cut.intended, attempts, attempts);
         let key = self.client_key(MetricId::Unrecovered, client, cut.intended);
         self.flow.metrics.count(key, client, cut.intended, 0, 1);
+    }
+}
+
+/// Tells how a client's topics are drained. `since`: from when on it was sent the topic live, if what
+/// came is fresh to it. Must know the version that the client had before.
+fn drained(
+    life: &mut Client,
+    delivery: &Delivery,
+    since: Option<Micros>,
+    settle_within: Duration,
+    tally: &mut Tally,
+) {
+    let Delivery { topic, seq, at, source, .. } = *delivery;
+    let what = match source {
+        Source::Event { publish, .. } => {
+            let origin = Origin::Publish(publish);
+            Some((origin, Some(origin)))
+        }
+        Source::State { worker, version } => {
+            let known = life.versions.get(&(topic, worker)).filter(|known| **known < version);
+            let owed = known.map(|known| Origin::Version { worker, version: known + 1 });
+            Some((Origin::Version { worker, version }, owed))
+        }
+        Source::Foreign => None,
+    };
+    match (what, since.filter(|since| *since <= at)) {
+        (Some((origin, owed)), Some(since)) => {
+            let fresh = Fresh { topic, seq, at, origin, owed, since };
+            life.drain.on_fresh(&fresh, settle_within, tally);
+        }
+        _ => life.drain.heard(topic, at),
     }
 }

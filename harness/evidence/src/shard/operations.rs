@@ -93,6 +93,7 @@ impl Shard {
             authz_leak::on_ended(revoked, &mut self.flow.tally);
         }
         life.slow.offline(at, cause);
+        life.drain.offline();
         match cause {
             OfflineCause::Fault { id, intended } => {
                 life.marks.cut(id, needed, &mut self.flow.exposures);

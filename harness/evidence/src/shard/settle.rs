@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::oracle::baseline::Versions;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::lost_publish::Witness;
+use crate::oracle::starved_topic::Commands;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::{
     End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, gap,
@@ -141,13 +142,16 @@ fn clients_by_ledger(
         before(until.saturating_add(1)).saturating_sub(before(from)) as u64
     };
     let needed = context.eviction_needs();
+    let commands = Commands::of_ledger(ledger);
+    let settle_within = context.bounds().settle_within;
     let mut slow = 0;
     for (&id, life) in clients {
         slow += u64::from(life.slow.ever());
         let until = life.retired_at.unwrap_or(end.at);
         life.slow.settle(id, until, needed, &published, tally);
         authz_leak::settle(context.granted(id), life.revoked, ledger, tally);
-        life.together.settle(id, ledger, stalls, context.bounds().settle_within, tally);
+        life.together.settle(id, ledger, stalls, settle_within, tally);
+        life.drain.settle(id, &commands, stalls, settle_within, tally);
         for (&topic, track) in &life.tracks {
             after_unsubscribe::settle(topic, track, ledger, tally);
         }

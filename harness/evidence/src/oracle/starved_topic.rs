@@ -1,0 +1,357 @@
+//! Rule `starved_topic`: fair drain. Of the topics of one connection none waits while others go on.
+//!
+//! Starved is a topic when something comes on it after a silence in which its oldest outstanding event
+//! had waited for longer than the settle bound, counted from its acknowledgement, while the same client
+//! was sent another topic in [`READS`] reads or more, the first of them of something that was begun only
+//! after that acknowledgement. On a state topic the oldest outstanding is the version after the last that
+//! the client has of the document. The generator's stalls are taken out of the wait.
+//!
+//! For live clients that the plan never makes slow, and for what was begun after they were live: replay
+//! has no fair order. The order on one connection is the target's own; but how long something waited is
+//! not, so this is lateness. What never comes is `lost_publish`'s or `state_stale`'s.
+//!
+//! Cases: reads of a topic after [`READS`] of another on the same connection. Undecided: candidates
+//! beyond [`FACTS_MAX`] a client. Memory: [`READS`] small entries a topic, and the facts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{Acknowledged, Ledger};
+use super::rule::Rule;
+use super::tally::{Tally, Violation};
+use crate::record::{Micros, PublishId};
+use crate::shard::stalls::Stalls;
+
+/// Reads of another topic that a silence must hold: fewer are no drain that goes on.
+pub const READS: usize = 5;
+/// Candidates kept of a client.
+pub const FACTS_MAX: usize = 64;
+
+/// What something on a topic stems from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A publish.
+    Publish(PublishId),
+    /// The version of a worker's document: the worker's seq of a publish.
+    Version {
+        /// Our number of the worker.
+        worker: u16,
+        /// The version.
+        version: u64,
+    },
+}
+
+/// Something fresh on a topic of a live client.
+#[derive(Clone, Copy, Debug)]
+pub struct Fresh {
+    /// The topic.
+    pub topic: TopicId,
+    /// Its place there.
+    pub seq: u64,
+    /// When it was read.
+    pub at: Micros,
+    /// What it stems from.
+    pub origin: Origin,
+    /// What the topic owed next, if that is known.
+    pub owed: Option<Origin>,
+    /// From when on the client was sent the topic live.
+    pub since: Micros,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Topic {
+    last_at: Micros,
+    /// The first thing of each of the last reads.
+    reads: VecDeque<(Micros, Origin)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Fact {
+    topic: TopicId,
+    seq: u64,
+    at: Micros,
+    owed: Origin,
+    since: Micros,
+    silent_since: Micros,
+    other: TopicId,
+    other_first: Origin,
+}
+
+/// How one client's topics were drained.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    topics: BTreeMap<TopicId, Topic>,
+    facts: Vec<Fact>,
+    beyond: u64,
+}
+
+impl Drain {
+    /// The socket is gone: what comes on the next is no part of this drain.
+    pub fn offline(&mut self) {
+        self.topics.clear();
+    }
+
+    /// Something came on a topic that is neither fresh nor live: the topic was not silent.
+    pub fn heard(&mut self, topic: TopicId, at: Micros) {
+        self.topics.entry(topic).or_default().last_at = at;
+    }
+
+    /// Something fresh came to a live client.
+    pub fn on_fresh(&mut self, fresh: &Fresh, settle_within: Duration, tally: &mut Tally) {
+        let Fresh { topic, seq, at, origin, owed, since } = *fresh;
+        let mine = self.topics.entry(topic).or_default();
+        let silent_since = mine.last_at.max(since);
+        if std::mem::replace(&mut mine.last_at, at) == at {
+            // Later in the same read: what waited longest came first.
+            return;
+        }
+        mine.reads.push_back((at, origin));
+        if mine.reads.len() > READS {
+            mine.reads.pop_front();
+        }
+        let full = |other: &Topic| (other.reads.len() == READS).then(|| other.reads[0]);
+        let others = self.topics.iter().filter(|(other, _)| **other != topic);
+        let others: Vec<_> =
+            others.filter_map(|(&other, topic)| Some((other, full(topic)?))).collect();
+        tally.judged(Rule::StarvedTopic, u64::from(!others.is_empty()));
+        let settle = micros(settle_within);
+        let silent = at.saturating_sub(silent_since) > settle;
+        let during = others.into_iter().find(|(_, (first_at, _))| *first_at > silent_since);
+        let (true, Some(owed), Some((other, (_, other_first)))) = (silent, owed, during) else {
+            return;
+        };
+        if self.facts.len() < FACTS_MAX {
+            let fact = Fact { topic, seq, at, owed, since, silent_since, other, other_first };
+            self.facts.push(fact);
+        } else {
+            self.beyond += 1;
+        }
+    }
+
+    /// Judges all silences of one client.
+    pub fn settle(
+        &self,
+        client: u32,
+        commands: &Commands<'_>,
+        stalls: &Stalls,
+        settle_within: Duration,
+        tally: &mut Tally,
+    ) {
+        tally.undecided_cases(Rule::StarvedTopic, self.beyond);
+        for fact in &self.facts {
+            let origins = (commands.of(fact.owed), commands.of(fact.other_first));
+            let (Some(owed), Some(other_first)) = origins else { continue };
+            let waits_since = owed.at.max(fact.silent_since);
+            let stalled = stalls.within(waits_since, fact.at);
+            let waited = fact.at.saturating_sub(waits_since).saturating_sub(stalled);
+            let starved = owed.begun >= fact.since
+                && other_first.begun > owed.at
+                && waited > micros(settle_within);
+            if !starved {
+                continue;
+            }
+            let violation = Violation {
+                at_us: fact.at,
+                rule: Rule::StarvedTopic,
+                client: Some(client),
+                topic: Some(fact.topic),
+                seqs: Some((fact.seq, fact.seq)),
+                epoch: None,
+                message: format!(
+                    "the topic had been silent for {:.1?} with something acknowledged to send, while \
+                     {} went on with what was published later",
+                    Duration::from_micros(waited),
+                    fact.other.name()
+                ),
+            };
+            tally.violate(violation, 0);
+        }
+    }
+}
+
+/// The acknowledged commands, by all that may tell them.
+pub struct Commands<'a> {
+    ledger: &'a Ledger,
+    by_seq: BTreeMap<(u16, u64), Acknowledged>,
+}
+
+impl<'a> Commands<'a> {
+    /// Those of a ledger.
+    #[must_use]
+    pub fn of_ledger(ledger: &'a Ledger) -> Self {
+        let all = ledger.acknowledged().values();
+        Self {
+            ledger,
+            by_seq: all.map(|entry| ((entry.worker, entry.worker_seq), *entry)).collect(),
+        }
+    }
+
+    fn of(&self, origin: Origin) -> Option<&Acknowledged> {
+        match origin {
+            Origin::Publish(publish) => self.ledger.acknowledged().get(&publish),
+            Origin::Version { worker, version } => self.by_seq.get(&(worker, version)),
+        }
+    }
+}
+
+fn micros(duration: Duration) -> Micros {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Outcome, Published};
+
+    const RULE: Rule = Rule::StarvedTopic;
+    const STATE: TopicId = TopicId(1);
+    const STREAM: TopicId = TopicId(2);
+    const SETTLE: Duration = Duration::from_secs(1);
+
+    /// A publish every 200 ms, acknowledged at once: number n is version n of worker 0's document.
+    fn ledger() -> Ledger {
+        let mut ledger = Ledger::default();
+        for n in 0..40_u32 {
+            let at = u64::from(n) * 200_000;
+            ledger.publish(&Published {
+                id: PublishId::Planned(n),
+                worker: 0,
+                intended: at,
+                start: at,
+                done: at + 1_000,
+                outcome: Outcome::Ok,
+                worker_seq: Some(n.into()),
+                payload: 0,
+            });
+        }
+        ledger
+    }
+
+    /// Arrivals as (publish, ms) on the stream and on the state.
+    struct Case {
+        stream: Vec<(u32, u64)>,
+        state: Vec<(u32, u64)>,
+        since_ms: u64,
+        stalls: Stalls,
+    }
+
+    impl Case {
+        /// Everything within 50 ms, but for the publishes of a topic that wait.
+        fn with(stream: impl Fn(u32) -> u64, state: impl Fn(u32) -> u64) -> Self {
+            let all = |wait: &dyn Fn(u32) -> u64| {
+                (1..30).map(|n| (n, u64::from(n) * 200 + 50 + wait(n))).collect()
+            };
+            let (stream, state) = (all(&stream), all(&state));
+            Self { stream, state, since_ms: 0, stalls: Stalls::default() }
+        }
+
+        fn judge(&self) -> Tally {
+            let mut all: Vec<_> = self.stream.iter().map(|&(n, at)| (at, STREAM, n)).collect();
+            all.extend(self.state.iter().map(|&(n, at)| (at, STATE, n)));
+            all.sort_unstable();
+            let (mut drain, mut tally, mut version) = (Drain::default(), Tally::new(5), 0);
+            for (at, topic, n) in all {
+                let of = |n: u32| match topic {
+                    STREAM => Origin::Publish(PublishId::Planned(n)),
+                    _ => Origin::Version { worker: 0, version: n.into() },
+                };
+                let owed = if topic == STATE { std::mem::replace(&mut version, n) + 1 } else { n };
+                let fresh = Fresh {
+                    topic,
+                    seq: n.into(),
+                    at: at * 1_000,
+                    origin: of(n),
+                    owed: Some(of(owed)),
+                    since: self.since_ms * 1_000,
+                };
+                drain.on_fresh(&fresh, SETTLE, &mut tally);
+            }
+            let ledger = ledger();
+            let commands = Commands::of_ledger(&ledger);
+            drain.settle(3, &commands, &self.stalls, SETTLE, &mut tally);
+            tally
+        }
+    }
+
+    /// Until publish 20 comes, at 4.05 s, nothing does from publish 10 on.
+    fn until_20(n: u32) -> u64 {
+        if (10..20).contains(&n) { u64::from(20 - n) * 200 } else { 0 }
+    }
+
+    #[test]
+    fn topics_that_are_drained_alike_are_accepted_however_late() {
+        let tally = Case::with(|_| 0, |_| 0).judge();
+        assert_eq!(tally.total(), 0);
+        assert!(tally.rule(RULE).judged > 40, "{}", tally.rule(RULE).judged);
+        assert_eq!(Case::with(until_20, until_20).judge().total(), 0);
+    }
+
+    #[test]
+    fn a_stream_that_waits_while_the_state_goes_on_is_starved() {
+        let tally = Case::with(until_20, |_| 0).judge();
+        assert_eq!(tally.count(RULE), 1, "one silence, one violation");
+        assert_eq!(tally.kept()[0].topic, Some(STREAM));
+        assert_eq!(tally.kept()[0].seqs, Some((10, 10)));
+    }
+
+    #[test]
+    fn a_state_that_waits_while_the_stream_goes_on_is_starved_though_versions_are_skipped() {
+        let mut case = Case::with(|_| 0, until_20);
+        case.state.retain(|&(n, _)| !(10..19).contains(&n));
+        let tally = case.judge();
+        assert_eq!((tally.count(RULE), tally.kept()[0].topic), (1, Some(STATE)));
+    }
+
+    #[test]
+    fn a_short_wait_or_one_of_ours_is_no_starvation() {
+        // Silent from 3.05 s, when publish 15 came, to 4.05 s.
+        let short = |n: u32| if n > 15 { until_20(n) } else { 0 };
+        assert_eq!(Case::with(short, |_| 0).judge().total(), 0);
+        let mut stalled = Case::with(until_20, |_| 0);
+        stalled.stalls.add(crate::shard::stalls::Stall { from: 2_100_000, to: 3_200_000 });
+        assert_eq!(stalled.judge().total(), 0);
+    }
+
+    #[test]
+    fn what_was_begun_before_the_client_was_live_came_by_replay() {
+        let mut case = Case::with(until_20, |_| 0);
+        (case.since_ms, case.stream) = (2_001, case.stream.split_off(9));
+        assert_eq!(case.judge().total(), 0);
+        case.since_ms = 1_999;
+        assert_eq!(case.judge().count(RULE), 1);
+    }
+
+    #[test]
+    fn an_idle_topic_is_not_starved() {
+        // Nothing of the stream was published until 20: publishes of others feed the state alone.
+        let mut case = Case::with(|_| 0, |_| 0);
+        case.stream.retain(|&(n, _)| n >= 20);
+        assert_eq!(case.judge().total(), 0);
+    }
+
+    #[test]
+    fn a_socket_that_is_gone_ends_the_silence() {
+        let mut drain = Drain::default();
+        let mut tally = Tally::new(5);
+        let fresh = |topic, n: u32, at| Fresh {
+            topic,
+            seq: n.into(),
+            at,
+            origin: Origin::Publish(PublishId::Planned(n)),
+            owed: Some(Origin::Publish(PublishId::Planned(n))),
+            since: 0,
+        };
+        for n in 1..=10 {
+            drain.on_fresh(&fresh(STATE, n, u64::from(n) * 200_000), SETTLE, &mut tally);
+        }
+        drain.offline();
+        drain.on_fresh(&fresh(STREAM, 1, 9_000_000), SETTLE, &mut tally);
+        let ledger = ledger();
+        drain.settle(3, &Commands::of_ledger(&ledger), &Stalls::default(), SETTLE, &mut tally);
+        assert_eq!(tally.total(), 0);
+    }
+}
