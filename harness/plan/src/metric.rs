@@ -219,6 +219,7 @@ pub const RULES: &[&str] = &[
     "no_convergence",
     "stuck_channel",
     "no_eviction",
+    "unbounded_buffer",
     "wrongful_eviction",
     "after_unsubscribe",
     "frame_mismatch",

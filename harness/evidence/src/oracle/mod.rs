@@ -34,6 +34,7 @@ pub mod stuck_channel;
 pub mod tail_before_snapshot;
 pub mod tally;
 pub mod track;
+pub mod unbounded_buffer;
 pub mod windows;
 pub mod wrong_close_or_error;
 pub mod wrong_reason;

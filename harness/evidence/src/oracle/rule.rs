@@ -83,6 +83,8 @@ rules! {
         "No client that reads what it is sent is called a slow consumer.";
     NoEviction "no_eviction" Lateness
         "A client that does not read while enough is published is disconnected.";
+    UnboundedBuffer "unbounded_buffer" Lateness
+        "What waits for a client that does not read stays within the contract's queue.";
     Nonmonotonic "nonmonotonic" Proof
         "Within one subscription and topic, seq increases from the resume cursor; only identical repeats may come again.";
     Gap "gap" Proof

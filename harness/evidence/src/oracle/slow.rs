@@ -1,5 +1,5 @@
 //! When the harness made a client slow, and what the target did about it: the facts that
-//! `wrongful_eviction` and `no_eviction` judge.
+//! `wrongful_eviction`, `no_eviction` and `unbounded_buffer` judge.
 //!
 //! Memory: [`INTERVALS_MAX`] intervals a client; those beyond are undecided.
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::no_eviction;
 use super::rule::Rule;
 use super::tally::Tally;
+use super::unbounded_buffer;
 use crate::record::{Micros, OfflineCause};
 
 /// For how long after the harness lets a client read again it still counts as slow: what the target
@@ -31,6 +32,13 @@ pub struct Interval {
     pub cut: bool,
     /// Whether something that was due after the end came on the same socket: it was never ended.
     pub read_on: bool,
+    /// Events of streams that were begun in it and came after it, on the same socket and subscription.
+    pub held: u64,
+    /// Whether some seqs were missing among what came so.
+    pub passed_over: bool,
+    /// Whether what comes has nothing to do with it any more: the socket is gone, or the client has
+    /// subscribed again.
+    pub closed: bool,
 }
 
 /// One client's slowness.
@@ -74,6 +82,9 @@ impl Slow {
                 evicted: false,
                 cut: false,
                 read_on: false,
+                held: 0,
+                passed_over: false,
+                closed: false,
             });
         } else {
             self.beyond += 1;
@@ -108,8 +119,44 @@ impl Slow {
         }
     }
 
+    /// The interval on whose socket the client reads again.
+    fn read_again(&mut self) -> Option<&mut Interval> {
+        if self.beyond > 0 || self.now {
+            return None;
+        }
+        let reads = |it: &&mut Interval| it.same_socket && !it.closed;
+        self.intervals.last_mut().filter(reads)
+    }
+
+    /// An event of a stream came for the first time; its command was begun at `begun`.
+    pub fn found(&mut self, at: Micros, begun: Micros) {
+        if let Some(interval) = self.read_again()
+            && interval.ended.is_some_and(|ended| ended <= at && begun <= ended)
+            && interval.began <= begun
+        {
+            interval.held += 1;
+        }
+    }
+
+    /// Seqs of a stream were missing before what came.
+    pub fn skipped(&mut self, at: Micros) {
+        if let Some(interval) = self.read_again()
+            && interval.ended.is_some_and(|ended| ended <= at)
+        {
+            interval.passed_over = true;
+        }
+    }
+
+    /// The client subscribes: what comes now is sent anew.
+    pub fn resubscribed(&mut self) {
+        if let Some(interval) = self.intervals.last_mut() {
+            interval.closed = true;
+        }
+    }
+
     /// Its socket is gone.
     pub fn offline(&mut self, at: Micros, cause: OfflineCause) {
+        self.resubscribed();
         let Some(interval) = self.current(at) else { return };
         match cause {
             OfflineCause::ClosedByTarget { .. }
@@ -147,7 +194,9 @@ impl Slow {
         tally: &mut Tally,
     ) {
         tally.undecided_cases(Rule::NoEviction, self.beyond);
+        tally.undecided_cases(Rule::UnboundedBuffer, self.beyond);
         for interval in &self.intervals {
+            unbounded_buffer::judge(client, interval, needed, published, tally);
             no_eviction::judge(client, interval, until, needed, published, tally);
         }
     }

@@ -69,6 +69,12 @@ impl Shard {
         if let Some(intended) = intended {
             life.slow.delivered(at, intended);
         }
+        if track.missing() > missing_before || !overflow.as_slice().is_empty() {
+            life.slow.skipped(at);
+        }
+        if let (Some(begun), true, Step::Fresh) = (begun, on_stream, step) {
+            life.slow.found(at, begun);
+        }
         let since = life.live_since.filter(|_| reads).map(|since| since.max(live_from));
         let settle_within = self.context.bounds().settle_within;
         drained(life, delivery, since.filter(|_| step == Step::Fresh), settle_within, tally);

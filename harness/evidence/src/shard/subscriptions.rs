@@ -31,6 +31,7 @@ impl Shard {
     ) {
         let life = self.clients.entry(client).or_default();
         life.subscribing(at, topics);
+        life.slow.resubscribed();
         life.cursors.sent(epoch, at, topics);
         for track in life.tracks.values_mut().filter(|t| t.standing == Standing::Stale) {
             track.standing = Standing::Out;
