@@ -5,7 +5,7 @@ mod support;
 
 use khala_reference::defect::CATALOGUE;
 use serde_json::Value;
-use support::{Ended, Harness, exit, gates_with, number, objectives, reasons, violated};
+use support::{Ended, Harness, exit, gates_with, number, objectives, reasons, scenario, violated};
 
 /// A run against a runtime with a defect. What is lost is waited for until the drain is over.
 fn condemned(defect: &str) -> Ended {
@@ -15,6 +15,11 @@ fn condemned(defect: &str) -> Ended {
         .defect(defect)
         .ended()
         .exits(exit::NO_GO)
+}
+
+/// A run in which two of twelve clients stop reading for a while.
+fn slow() -> Harness {
+    Harness::run(scenario("slow.toml"))
 }
 
 /// Insists on what the catalogue says of the defect. `primary` is said here once more, so that the
@@ -168,6 +173,52 @@ fn heartbeats_that_nobody_answers_are_no_stuck_channel() {
     let report = run.report();
     let rules = violated(&report);
     assert!(!rules.iter().any(|rule| rule == "stuck_channel"), "{rules:?}");
+}
+
+#[test]
+fn a_topic_that_waits_while_others_go_on_is_starved() {
+    let run = Harness::tiny()
+        .set("oracle.settle_within=2s")
+        .defect("starved_topic")
+        .ended()
+        .exits(exit::NO_GO);
+    let report = is_caught(&run, "starved_topic", "starved_topic");
+    // The desktop clients have two topics, the others one.
+    assert_eq!(number(&report, "/oracle/violations/starved_topic"), 12);
+}
+
+#[test]
+fn a_queue_without_a_limit_is_an_unbounded_buffer() {
+    let run = slow().defect("unbounded_queue").ended().exits(exit::NO_GO);
+    let report = is_caught(&run, "unbounded_queue", "unbounded_buffer");
+    assert_eq!(number(&report, "/oracle/violations/unbounded_buffer"), 2, "both slow clients");
+}
+
+#[test]
+fn a_target_that_reads_on_from_a_short_log_evicts_nobody_and_hoards_nothing() {
+    let run = slow().defect("no_slow_eviction").ended().exits(exit::NO_GO);
+    let report = is_caught(&run, "no_slow_eviction", "no_eviction");
+    let rules = violated(&report);
+    assert!(!rules.iter().any(|rule| rule == "unbounded_buffer"), "{rules:?}");
+}
+
+#[test]
+fn a_correct_runtime_is_put_to_the_same_tests_and_passes_them() {
+    let tiny = Harness::tiny()
+        .set("oracle.settle_within=2s")
+        .set("fleet.surface.desktop.heartbeat=1s")
+        .set("fleet.surface.ios.heartbeat=1s");
+    let runs = [
+        (tiny, &["phantom", "stuck_channel", "starved_topic"][..]),
+        (slow(), &["phantom", "no_eviction", "unbounded_buffer"]),
+    ];
+    for (harness, rules) in runs {
+        let report = harness.ended().exits(exit::GO).report();
+        assert!(violated(&report).is_empty());
+        for rule in rules {
+            assert!(number(&report, &format!("/oracle/judged/{rule}")) > 0, "{rule}");
+        }
+    }
 }
 
 #[test]

@@ -6,9 +6,11 @@
 
 mod coverage;
 mod estimators;
+mod fair_drain;
 mod green_and_void;
 mod one_edit;
 mod renderings;
+mod slow_clients;
 mod split_and_merge;
 mod support;
 mod vacuity;

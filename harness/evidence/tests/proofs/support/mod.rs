@@ -37,6 +37,12 @@ pub fn broken(settled: &Settled) -> Vec<(Rule, u64)> {
     counted.filter(|(_, count)| *count > 0).collect()
 }
 
+/// Of all rules, those of lateness too: for histories whose load was made for them.
+pub fn all_broken(settled: &Settled) -> Vec<(Rule, u64)> {
+    let counted = Rule::ALL.iter().map(|&rule| (rule, settled.violations(rule)));
+    counted.filter(|(_, count)| *count > 0).collect()
+}
+
 /// The rules that left something open, and how much.
 pub fn undecided(settled: &Settled) -> Vec<(Rule, u64)> {
     let counted = judged().map(|rule| (rule, settled.tally.rule(rule).undecided));
