@@ -109,6 +109,9 @@ pub struct Run {
     /// Size that the journal should stay below, as in 64MiB; near it, it is written less often.
     #[arg(long, value_name = "SIZE", default_value = "512MiB")]
     pub bundle_max: Bytes,
+    /// Keep every record of the run in the bundle, for `scripts/second-opinion` to judge again.
+    #[arg(long)]
+    pub record_history: bool,
 }
 
 /// `report`

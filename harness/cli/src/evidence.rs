@@ -12,8 +12,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use khala_evidence::event::Event;
 use khala_evidence::facts::RunFacts;
+use khala_evidence::framing::FrameError;
 use khala_evidence::hlog::Hlog;
-use khala_evidence::journal::{Begin, Entries, Entry, JournalError};
+use khala_evidence::journal::{Begin, Entries, Entry};
 use khala_evidence::judge::{self, Case};
 use khala_evidence::oracle::End;
 use khala_evidence::report::RunReport;
@@ -92,7 +93,7 @@ impl Evidence {
                 }
                 Ok(Entry::Clients { clients }) => shard.put_clients(clients),
                 Ok(Entry::End(facts)) => end = Some(*facts),
-                Err(error @ JournalError::Io(_)) => return Err(not_a_bundle(dir, error)),
+                Err(error @ FrameError::Io(_)) => return Err(not_a_bundle(dir, error)),
                 Err(error) => {
                     // What was whole until then is used; whether more was lost, nobody knows.
                     why = format!("its journal ends early: {error}");

@@ -8,6 +8,7 @@ mod bundle;
 mod commands;
 mod evidence;
 mod exit;
+mod history;
 mod host;
 mod journal;
 mod live;

@@ -6,7 +6,9 @@
 pub mod context;
 pub mod event;
 pub mod facts;
+pub mod framing;
 pub mod hist;
+pub mod history;
 pub mod hlog;
 pub mod journal;
 pub mod judge;

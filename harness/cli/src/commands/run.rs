@@ -11,7 +11,8 @@ use khala_plan::{Plan, Schedule};
 use crate::bundle::{self, Bundle};
 use crate::evidence::{self, Evidence, Reading};
 use crate::exit::{Exit, Failure};
-use crate::journal::{Journal, Journalled};
+use crate::history::{self, History, Recorded};
+use crate::journal::Journal;
 use crate::live::Live;
 use crate::show::show;
 use crate::{args, host, output, scenario, signals};
@@ -65,12 +66,17 @@ fn execute(
     let context = Arc::new(Context::of(plan, schedule));
     let events = bundle.events_file()?;
     let mut journal = Journal::begin(bundle.dir(), begin, context, events, run.bundle_max.into())?;
-    let outcome = engine(run, plan, schedule, || journal.sink(), run_id, bundle)?;
+    let begin = || history::Begin::of(plan, schedule, run_id.clone(), VERSION.to_owned());
+    let wanted = run.record_history;
+    let mut history = wanted.then(|| History::begin(bundle.dir(), begin())).transpose()?;
+    let sink = || Recorded::new(journal.sink(), history.as_mut());
+    let outcome = engine(run, plan, schedule, sink, run_id, bundle)?;
     let Outcome { sinks, mut facts, .. } = outcome;
     facts.events_dropped = bundle.dropped();
     facts.findings.extend(bundle.finding());
     bundle.finish()?;
-    journal.finish(sinks, facts)?;
+    let shards = history::finish(history, sinks, &mut facts);
+    journal.finish(shards, facts)?;
     Ok(())
 }
 
@@ -78,10 +84,10 @@ fn engine(
     run: &args::Run,
     plan: &Arc<Plan>,
     schedule: &Arc<Schedule>,
-    make_sink: impl FnMut() -> Journalled,
+    make_sink: impl FnMut() -> Recorded,
     run_id: String,
     bundle: &mut Bundle,
-) -> Result<Outcome<Journalled>, Failure> {
+) -> Result<Outcome<Recorded>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,0 +1,225 @@
+//! Writes the history of a run (`--record-history`) while it goes on, on a thread of its own.
+//!
+//! Each thread of the engine has a [`Recorded`] sink: the journal's shard, and a copy of its records on
+//! their way to the writer. The way is bounded and nobody waits on it: what does not fit is dropped and
+//! counted, and the history's last line says so. That a history failed is a finding and never the end of
+//! a run: it is a second opinion, and the journal is the evidence.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use khala_evidence::facts::{Finding, RunFacts};
+pub use khala_evidence::history::Begin;
+use khala_evidence::history::{self, Chunk, End, Line, Thread};
+use khala_evidence::record::{Micros, Record, Sink};
+
+use crate::journal::Journalled;
+
+/// The history's file in a bundle.
+pub const PATH: &str = "history/run.history";
+/// Records in a chunk, at the most.
+const CHUNK: usize = 2_048;
+/// Chunks on their way to the writer: some 30 MiB.
+const QUEUE: usize = 128;
+/// Bytes after which no chunk is begun any more.
+const SIZE_MAX: u64 = 4 << 30;
+/// How often a thread gives away what it has, however little.
+const PACE_US: Micros = 1_000_000;
+
+/// What goes to the writer: a thread's records, in order.
+struct Batch {
+    thread: u16,
+    records: Vec<Record>,
+}
+
+/// A history being written.
+pub struct History {
+    sender: SyncSender<Batch>,
+    writer: JoinHandle<io::Result<Writer>>,
+    sinks: u16,
+}
+
+impl History {
+    /// Begins the history of the bundle `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(dir: &Path, begin: Begin) -> anyhow::Result<Self> {
+        let path = dir.join(PATH);
+        let cannot = || format!("cannot write {}", path.display());
+        std::fs::create_dir_all(path.parent().unwrap_or(dir)).with_context(cannot)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(&path).with_context(cannot)?;
+        let mut head = history::HEAD.to_vec();
+        let line = Line::Begin(Box::new(begin));
+        head.extend(history::frame(&line, &[]).with_context(cannot)?);
+        file.write_all(&head).with_context(cannot)?;
+        let (sender, receiver) = sync_channel(QUEUE);
+        let writer = Writer { file, size: head.len() as u64, threads: Vec::new() };
+        let writer = std::thread::Builder::new()
+            .name("khala-history".to_owned())
+            .spawn(move || writer.run(&receiver))
+            .context("cannot start a thread")?;
+        Ok(Self { sender, writer, sinks: 0 })
+    }
+
+    fn recorder(&mut self) -> Recorder {
+        let thread = self.sinks;
+        self.sinks += 1;
+        Recorder { thread, sender: self.sender.clone(), records: Vec::new(), due: 0, dropped: 0 }
+    }
+
+    /// Writes what the recorders still hold and how the run went. A finding if that is not all.
+    fn finish(self, recorders: Vec<Recorder>, facts: &RunFacts) -> Option<Finding> {
+        let mut dropped = Vec::new();
+        for Recorder { thread, records, dropped: lost, .. } in recorders {
+            dropped.push((thread, lost));
+            // A writer that has failed has hung up; why is what it returns.
+            let _ = self.sender.send(Batch { thread, records });
+        }
+        drop(self.sender);
+        let written = match self.writer.join() {
+            Ok(Ok(writer)) => writer.end(&dropped, facts),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::Error::other("its thread ended with a bug")),
+        };
+        let message = match written {
+            Ok(0) => return None,
+            Ok(lost) => format!("{PATH} is without {lost} records that it had to drop"),
+            Err(error) => format!("{PATH} could not be written to its end: {error}"),
+        };
+        Some(Finding { name: "history_incomplete".to_owned(), message, count: 1 })
+    }
+}
+
+/// A thread's records on their way to the writer.
+struct Recorder {
+    thread: u16,
+    sender: SyncSender<Batch>,
+    records: Vec<Record>,
+    due: Micros,
+    dropped: u64,
+}
+
+impl Recorder {
+    fn keep(&mut self, record: &Record) {
+        if !history::keeps(record) {
+            return;
+        }
+        let at = record.at();
+        self.records.push(record.clone());
+        if self.records.len() >= CHUNK || at >= self.due {
+            self.due = at.max(self.due) + PACE_US;
+            self.give();
+        }
+    }
+
+    fn give(&mut self) {
+        let records = std::mem::replace(&mut self.records, Vec::with_capacity(CHUNK));
+        let count = records.len() as u64;
+        if self.sender.try_send(Batch { thread: self.thread, records }).is_err() {
+            self.dropped += count;
+        }
+    }
+}
+
+struct Writer {
+    file: File,
+    size: u64,
+    /// By number.
+    threads: Vec<Thread>,
+}
+
+impl Writer {
+    fn run(mut self, batches: &Receiver<Batch>) -> io::Result<Self> {
+        while let Ok(batch) = batches.recv() {
+            self.write(&batch)?;
+        }
+        Ok(self)
+    }
+
+    fn thread(&mut self, thread: u16) -> &mut Thread {
+        while self.threads.len() <= usize::from(thread) {
+            let next = u16::try_from(self.threads.len()).unwrap_or(u16::MAX);
+            self.threads.push(Thread { thread: next, ..Thread::default() });
+        }
+        &mut self.threads[usize::from(thread)]
+    }
+
+    fn write(&mut self, Batch { thread, records }: &Batch) -> io::Result<()> {
+        let count = records.len() as u64;
+        if self.size >= SIZE_MAX {
+            self.thread(*thread).dropped += count;
+        } else if count > 0 {
+            let known = self.thread(*thread);
+            let chunk = Chunk { thread: *thread, number: known.chunks, records: count };
+            known.chunks += 1;
+            known.records += count;
+            self.append(&history::frame(&Line::Chunk(chunk), records)?)?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.size += frame.len() as u64;
+        self.file.write_all(frame)
+    }
+
+    /// Writes the end; how many records are missing.
+    fn end(mut self, dropped: &[(u16, u64)], facts: &RunFacts) -> io::Result<u64> {
+        for &(thread, count) in dropped {
+            self.thread(thread).dropped += count;
+        }
+        let end = End {
+            at: facts.duration_us,
+            drained: facts.drained,
+            interrupted: facts.interrupted,
+            lost_threads: facts.generator.lost_threads,
+            threads: self.threads.clone(),
+        };
+        self.append(&history::frame(&Line::End(end), &[])?)?;
+        self.file.sync_all()?;
+        Ok(self.threads.iter().map(|thread| thread.dropped).sum())
+    }
+}
+
+/// A journalled shard whose records are kept as well, if a history is wanted.
+pub struct Recorded {
+    shard: Journalled,
+    recorder: Option<Recorder>,
+}
+
+impl Recorded {
+    /// The sink of one more thread.
+    pub fn new(shard: Journalled, history: Option<&mut History>) -> Self {
+        Self { shard, recorder: history.map(History::recorder) }
+    }
+}
+
+impl Sink for Recorded {
+    fn record(&mut self, record: Record) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.keep(&record);
+        }
+        self.shard.record(record);
+    }
+}
+
+/// Ends the history, if there is one; gives back the shards.
+pub fn finish(
+    history: Option<History>,
+    sinks: Vec<Recorded>,
+    facts: &mut RunFacts,
+) -> Vec<Journalled> {
+    let parts = sinks.into_iter().map(|sink| (sink.shard, sink.recorder));
+    let (shards, recorders): (Vec<_>, Vec<_>) = parts.unzip();
+    if let Some(history) = history {
+        let recorders = recorders.into_iter().flatten().collect();
+        facts.findings.extend(history.finish(recorders, facts));
+    }
+    shards
+}

@@ -1,0 +1,271 @@
+//! The history of a run: every record that reached a shard, so that somebody else can judge it too.
+//!
+//! A file of [frames](crate::framing); what is deflated in them is JSON lines. The first frame is
+//! [`Begin`], what a judge must know of the plan; then come [`Chunk`]s, each with the records of one
+//! thread in the order in which they were recorded; the last is [`End`]. `HISTORY.md` in this crate says
+//! what each field means. The oracle reads none of it: whoever does must not share code with it.
+
+use std::io;
+
+use khala_plan::model::TargetKind;
+use khala_plan::{Plan, Schedule};
+use khala_wire::TopicKind;
+use khala_wire::topic::{KNOWN, TopicId};
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::framing;
+use crate::oracle::slow::GRACE_US;
+use crate::record::{Micros, Record};
+
+/// What a history begins with: what it is, and the version of its format.
+pub const HEAD: &[u8] = b"khala-history 1\n";
+
+/// The line that begins each frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "history", rename_all = "snake_case")]
+pub enum Line {
+    /// The first frame, alone in it.
+    Begin(Box<Begin>),
+    /// Its records follow, a line each.
+    Chunk(Chunk),
+    /// The last frame, alone in it.
+    End(End),
+}
+
+/// What a judge must know of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// Version of the tool that ran it.
+    pub tool_version: String,
+    /// Id of the run.
+    pub run_id: String,
+    /// The scenario.
+    pub scenario: String,
+    /// The profile, if any.
+    pub profile: Option<String>,
+    /// Root of all randomness.
+    pub seed: u64,
+    /// Clients planned, numbered from 0.
+    pub clients: u64,
+    /// The topics, by their number in records.
+    pub topics: Vec<Topic>,
+    /// Topics that the run's commands feed.
+    pub published_on: Vec<TopicId>,
+    /// Whether nobody else writes to the target, so that every event must be ours.
+    pub exclusive: bool,
+    /// How long a state may lag behind its event.
+    pub settle_us: Micros,
+    /// From a connect to replay complete and at head.
+    pub converge_us: Micros,
+    /// How long the topics may take to run dry at the end.
+    pub drain_us: Micros,
+    /// Clients that a fault makes slow at some time.
+    pub slow_clients: Vec<u32>,
+    /// For how long after it reads again a client still counts as slow.
+    pub slow_grace_us: Micros,
+    /// Publishes that make the eviction of a client due that does not read; `None` where none is ever due.
+    pub eviction_needs: Option<u64>,
+}
+
+/// A topic, as the contract and the plan have it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Its number.
+    pub id: TopicId,
+    /// Its name on the wire.
+    pub name: String,
+    /// Stream or state.
+    pub kind: TopicKind,
+    /// Whether it has a snapshot.
+    pub snapshot: bool,
+    /// Its replay budget, in events, if the plan says what the target's is.
+    pub replay_budget: Option<u64>,
+}
+
+/// Records of one thread that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Which thread.
+    pub thread: u16,
+    /// The thread's chunks are numbered from 0.
+    pub number: u64,
+    /// Records that follow.
+    pub records: u64,
+}
+
+/// What one thread gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Which thread.
+    pub thread: u16,
+    /// Its chunks in the history.
+    pub chunks: u64,
+    /// The records in them.
+    pub records: u64,
+    /// Records that are not in it, because the writer did not keep up or the file was full.
+    pub dropped: u64,
+}
+
+/// How the run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// From the first arrival to the last client retired: when the run is settled.
+    pub at: Micros,
+    /// Whether the topics ran dry within the bound.
+    pub drained: bool,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+    /// Threads that ended with a bug of ours: their records are missing.
+    pub lost_threads: u32,
+    /// What each thread gave.
+    pub threads: Vec<Thread>,
+}
+
+/// Whether a record belongs in a history: all but the text of frames, which nothing judges.
+#[must_use]
+pub fn keeps(record: &Record) -> bool {
+    !matches!(record, Record::Frame { .. })
+}
+
+impl Begin {
+    /// What a judge must know of a plan. `run_id`, `tool_version`: of the run.
+    #[must_use]
+    pub fn of(plan: &Plan, schedule: &Schedule, run_id: String, tool_version: String) -> Self {
+        let context = Context::of(plan, schedule);
+        let clients = schedule.arrivals.len() as u64;
+        let micros = |duration: std::time::Duration| {
+            u64::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+        };
+        let numbers = 0..u32::try_from(clients).unwrap_or(u32::MAX);
+        let mut published_on: Vec<_> =
+            plan.loads.iter().flat_map(|load| load.command.topics()).collect();
+        published_on.sort_unstable();
+        published_on.dedup();
+        Self {
+            tool_version,
+            run_id,
+            scenario: plan.name.clone(),
+            profile: plan.profile.clone(),
+            seed: plan.seed,
+            clients,
+            topics: KNOWN.iter().filter_map(|known| Topic::of(plan, known.name)).collect(),
+            published_on,
+            exclusive: plan.target.exclusive,
+            settle_us: micros(plan.oracle.settle_within),
+            converge_us: micros(plan.oracle.converge_within),
+            drain_us: micros(plan.oracle.drain_within),
+            slow_clients: numbers.filter(|&client| context.is_slow_by_plan(client)).collect(),
+            slow_grace_us: GRACE_US,
+            eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
+        }
+    }
+}
+
+impl Topic {
+    fn of(plan: &Plan, name: &str) -> Option<Self> {
+        let id = TopicId::of(name)?;
+        let known = id.known();
+        let replay_budget = match &plan.target.kind {
+            TargetKind::Reference { topics, .. } => Some(
+                topics
+                    .get(&id)
+                    .and_then(|topic| topic.replay_budget_events)
+                    .unwrap_or(known.replay_budget_events),
+            ),
+            TargetKind::Url { .. } => None,
+        };
+        Some(Self {
+            id,
+            name: known.name.to_owned(),
+            kind: known.kind,
+            snapshot: known.snapshot_cadence_s.is_some(),
+            replay_budget,
+        })
+    }
+}
+
+/// A line and the records that follow it, as a frame.
+///
+/// # Errors
+/// When they cannot be serialised, which is a bug.
+pub fn frame(line: &Line, records: &[Record]) -> io::Result<Vec<u8>> {
+    framing::frame(|out| {
+        serde_json::to_writer(&mut *out, line)?;
+        out.write_all(b"\n")?;
+        for record in records {
+            serde_json::to_writer(&mut *out, record)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+}
+
+/// Reads what [`frame`] deflated.
+///
+/// # Errors
+/// Why it is none.
+pub fn lines(content: &[u8]) -> Result<(Line, Vec<Record>), String> {
+    let text = std::str::from_utf8(content).map_err(|error| error.to_string())?;
+    let mut lines = text.lines();
+    let first = lines.next().ok_or("it is empty")?;
+    let line = serde_json::from_str(first).map_err(|error| error.to_string())?;
+    let records = lines.map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| error.to_string())?;
+    match line {
+        Line::Chunk(chunk) if chunk.records != records.len() as u64 => {
+            Err(format!("it holds {} records, not {}", records.len(), chunk.records))
+        }
+        _ => Ok((line, records)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::framing::{FrameError, Frames};
+    use crate::record::PublishId;
+    use crate::record::{Delivery, Source};
+
+    fn records() -> Vec<Record> {
+        let source = Source::Event {
+            publish: PublishId::Lifecycle { worker: 1, seq: 2 },
+            intended: None,
+            begun: None,
+            payload: u64::MAX,
+        };
+        let (topic, content) = (TopicId(2), u64::MAX - 1);
+        vec![
+            Record::Connected { client: 3, at: 4 },
+            Record::Delivered(Delivery {
+                client: 3,
+                epoch: 1,
+                topic,
+                seq: 9,
+                at: 5,
+                content,
+                hash_fits: true,
+                source,
+            }),
+        ]
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_a_record_too_few_is_noticed() {
+        let read = |records: u64| {
+            let line = Line::Chunk(Chunk { thread: 1, number: 7, records });
+            let bytes = [HEAD, &frame(&line, &self::records()).expect("frames")].concat();
+            let mut frames = Frames::of(&*bytes, HEAD).expect("a history");
+            frames.next_as(lines).expect("a frame").map(|read| (read, line))
+        };
+        let ((line, found), written) = read(2).expect("reads");
+        assert_eq!((line, found), (written, records()));
+        assert!(matches!(read(3), Err(FrameError::Damaged { .. })));
+    }
+
+    #[test]
+    fn the_lines_are_those_of_the_page() {
+        let text = serde_json::to_string(&records()[1]).expect("JSON");
+        insta::assert_snapshot!(text, @r#"{"record":"delivered","client":3,"epoch":1,"topic":2,"seq":9,"at":5,"content":18446744073709551614,"hash_fits":true,"source":{"event":{"publish":{"lifecycle":{"worker":1,"seq":2}},"intended":null,"begun":null,"payload":18446744073709551615}}}"#);
+    }
+}
