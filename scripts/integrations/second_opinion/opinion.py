@@ -1,0 +1,105 @@
+"""Holds the checker's verdict on a bundle against the one in its run.json."""
+
+import json
+import pathlib
+
+import history
+import rules_content  # noqa: F401  Rules register themselves.
+import rules_cursor  # noqa: F401
+import rules_ledger  # noqa: F401
+import rules_order  # noqa: F401
+import rules_slow  # noqa: F401
+from registry import RULES
+from story import Story
+
+HISTORY = "history/run.history"
+
+
+def read(bundle):
+    """A bundle's history and report."""
+    path = pathlib.Path(bundle)
+    try:
+        data = (path / HISTORY).read_bytes()
+        report = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        why = f"{error.filename} is not there: give the folder of a run with --record-history"
+        raise history.Incomplete(why) from error
+    except ValueError as error:
+        raise history.Unreadable(f"run.json: {error}") from error
+    return history.read(data), report
+
+
+def opinion(bundle):
+    """What both say of a bundle, rule by rule and figure by figure."""
+    read_history, report = read(bundle)
+    if report["run_id"] != read_history.begin["run_id"]:
+        raise history.Unreadable("run.json is of another run than the history")
+    story = Story(read_history)
+    names = {topic["id"]: topic["name"] for topic in read_history.begin["topics"]}
+    rules = [compare(name, story, names, report["oracle"]) for name in names_of(report["oracle"])]
+    figures = [
+        {"figure": name, "oracle": theirs, "checker": ours, "agree": theirs == ours}
+        for name, theirs, ours in figures_of(story, names, report)
+    ]
+    agree = all(line["agree"] for line in rules + figures)
+    return {"bundle": str(bundle), "agree": agree, "rules": rules, "figures": figures}
+
+
+def names_of(oracle):
+    """Every rule that either side has, in a fixed order."""
+    return sorted({*RULES, *oracle["violations"], *oracle["not_exercised"]})
+
+
+def compare(name, story, names, oracle):
+    theirs = oracle["violations"].get(name, 0)
+    if name not in RULES:
+        # Nothing to agree on but silence.
+        return {"rule": name, "unit": None, "oracle": theirs, "checker": None, "agree": theirs == 0}
+    found = list(RULES[name].judge(story))
+    count = sum(violation.count for violation in found)
+    line = {"rule": name, "unit": RULES[name].unit, "oracle": theirs, "checker": count}
+    line["agree"] = theirs == count
+    kept = [violation for violation in oracle["kept"] if violation["rule"] == name]
+    if line["agree"] and len(kept) == len(found):
+        # Every one was kept, so it can be seen whether they are the same.
+        ours = sorted(str(place(v.client, v.topic, v.seqs)) for v in found)
+        both = sorted(str(place(v["client"], v["topic"], v["seqs"])) for v in kept)
+        line["agree"] = ours == both
+    if not line["agree"]:
+        line["checker_says"] = [told(v, names) for v in sorted(found, key=lambda v: v.at)[:5]]
+        line["oracle_says"] = [said(v, names) for v in kept[:5]]
+    return line
+
+
+def place(client, topic, seqs):
+    return (client, topic, tuple(seqs) if seqs else None)
+
+
+def told(violation, names):
+    where = place(violation.client, names.get(violation.topic), violation.seqs)
+    return f"at {violation.at} us: {where}: {violation.why}"
+
+
+def said(violation, names):
+    where = place(violation["client"], names.get(violation["topic"]), violation["seqs"])
+    return f"at {violation['at_us']} us: {where}: {violation['message']}"
+
+
+def figures_of(story, names, report):
+    """Plain counts of both sides: (name, the report's, the history's)."""
+    oracle, records = report["oracle"], [r for c in story.clients.values() for r in c.records]
+    foreign = [d for d in story.deliveries if d.event is None and d.state is None]
+    yield "deliveries", oracle["deliveries"], len(story.deliveries)
+    yield "foreign", oracle["foreign"], len(foreign)
+    yield "repeats", oracle["repeats"], sum(d.repeat for d in story.deliveries)
+    yield "redelivered", oracle["redelivered"], sum(d.redelivered for d in story.deliveries)
+    yield "acknowledged", report["load"]["acknowledged"], len(story.acknowledged)
+    refused = len(story.published) - len(story.acknowledged)
+    yield "refused", report["load"]["refused"], refused
+    begun = sum(record["record"] == "connect_begun" for record in records)
+    yield "connects", report["fleet"]["connects"], begun
+    live = sum(c.life.live_since is not None for c in story.clients.values())
+    yield "live at the end", report["fleet"]["clients_live_at_end"], live
+    for topic, name in names.items():
+        applied = sum(d.fresh for d in story.deliveries if d.topic == topic)
+        yield f"applied of {name}", oracle["applied"].get(name, 0), applied

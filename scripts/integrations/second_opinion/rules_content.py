@@ -1,0 +1,61 @@
+"""Whether what came is what was published, and the same for everybody."""
+
+from registry import Violation, of_delivery, rule
+
+
+def fits(story, delivery):
+    """Whether a content can be the right one: it has its hash (others' rows may never have had one), and
+    what carries our marker carries what we published."""
+    foreign = delivery.event is None and delivery.state is None
+    published = story.acknowledged.get(delivery.publish)
+    marked = delivery.event is not None and delivery.intended is not None
+    as_published = not marked or published is None or published["payload"] == delivery.event["payload"]
+    return (delivery.content[1] or foreign) and as_published
+
+
+def right_of(story, contents):
+    """The right content of a (topic, seq): of those that fit, the one most often delivered."""
+    fitting = [content for content, found in contents.items() if fits(story, found[0])]
+    return max(fitting, key=lambda content: (len(contents[content]), -content[0]), default=None)
+
+
+def wrong(story):
+    """Each wrong content, as its deliveries, and whether only clients got it that had the seq before."""
+    for contents in story.contents.values():
+        right = right_of(story, contents)
+        for content, found in contents.items():
+            if content != right:
+                yield found, all(delivery.repeat or delivery.redelivered for delivery in found)
+
+
+def violation(found, why):
+    first = min(found, key=lambda delivery: (delivery.at, delivery.client))
+    breach = of_delivery(first, why)
+    breach.count = len(found)
+    return breach
+
+
+@rule("divergent_value", "a delivery of a wrong content; listed once a content, by who got it first")
+def divergent_value(story):
+    """Everybody gets the same content of a (topic, seq), and it is what was published."""
+    for found, only_again in wrong(story):
+        if not only_again:
+            yield violation(found, "another content than the right one")
+
+
+@rule("bad_duplicate", "a delivery of a wrong content; or a seq on which a publish came out again")
+def bad_duplicate(story):
+    """What comes again has the content that it had, and a publish comes out once on a stream."""
+    for found, only_again in wrong(story):
+        if only_again:
+            yield violation(found, "came again with another content")
+    first_seq = {}
+    for (topic, seq), contents in sorted(story.contents.items()):
+        right = right_of(story, contents)
+        if topic not in story.streams or right is None or contents[right][0].publish is None:
+            continue
+        first = min(contents[right], key=lambda delivery: (delivery.at, delivery.client))
+        before = first_seq.setdefault((topic, first.publish), seq)
+        if before != seq:
+            why = f"the publish came out as seq {before} before"
+            yield Violation(why, first.at, first.client, topic, (seq, seq))

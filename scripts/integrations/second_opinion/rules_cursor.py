@@ -1,0 +1,164 @@
+"""Whether cursors are refused when they are stale, and only then, and how clients bootstrap after it.
+
+A client cannot know floor and head at the instant when its subscribe was looked at. Both only rise. So a
+window of the target's metrics that was answered before the subscribe was sent bounds them from below,
+and one that was asked for after the reply from above. What lies between is nobody's fault.
+"""
+
+from registry import Violation, rule
+
+
+class Bounds:
+    """Floor, head and budget of a topic at some instant of a time, as far as windows tell."""
+
+    def __init__(self, windows, since, until):
+        before = [w for w in windows if w["answered"] <= since]
+        after = [w for w in windows if w["asked"] >= until]
+        self.floor_low = max(map(floor_of, before), default=0)
+        self.head_low = max((w["head"] for w in before), default=0)
+        self.floor_high = min(map(floor_of, after), default=None)
+        self.head_high = min((w["head"] for w in after), default=None)
+        near = sorted(before, key=lambda w: w["answered"])[-1:]
+        near += sorted(after, key=lambda w: (w["asked"], w["answered"]))[:1]
+        self.budgets = [w["budget"] for w in near]
+        if after and (self.floor_high < self.floor_low or self.head_high < self.head_low):
+            # The target went back: it lost its log, and its windows bound nothing.
+            self.floor_low = self.head_low = 0
+            self.floor_high = self.head_high = None
+            self.budgets = []
+
+    def surely_stale(self, cursor):
+        beyond = self.budgets and self.head_low - cursor > max(self.budgets)
+        return cursor < self.floor_low or bool(beyond)
+
+    def surely_fresh(self, cursor):
+        if self.floor_high is None:
+            return False
+        return cursor >= self.floor_high and self.head_high - cursor <= min(self.budgets)
+
+
+def floor_of(window):
+    """The lowest cursor that retention serves: one below the oldest seq, or the head of an empty log."""
+    return window["head"] if window["oldest"] is None else max(window["oldest"] - 1, 0)
+
+
+def bounds_of(story, sub):
+    """What windows say of the time from a subscribe to its reply; None of a topic without windows."""
+    windows = story.windows.get(sub.topic)
+    return Bounds(windows, sub.sent_at, sub.answered_at) if windows else None
+
+
+def answered(story, *answers):
+    """Subscriptions with a cursor that were answered so, each with its bounds."""
+    for sub in story.subscriptions:
+        if sub.cursor is not None and sub.answer in answers:
+            yield sub, bounds_of(story, sub)
+
+
+def breach(sub, why):
+    return Violation(why, sub.answered_at, sub.client, sub.topic, (sub.cursor, sub.cursor))
+
+
+def own_reason(cursor, said):
+    """The reason that applies by a refusal's own figures; None if by them the cursor is fresh."""
+    if cursor < said["floor"]:
+        return "retention_floor"
+    return "replay_budget" if said["head"] - cursor > said["budget"] else None
+
+
+@rule("stale_not_signalled", "a cursor that was accepted")
+def stale_not_signalled(story):
+    """A cursor that was stale before the subscribe was sent is refused."""
+    for sub, bounds in answered(story, "ok"):
+        if bounds and bounds.surely_stale(sub.cursor):
+            yield breach(sub, "accepted, although stale before the subscribe was sent")
+
+
+@rule("false_stale", "a topic of a refusal")
+def false_stale(story):
+    """A cursor that was fresh until after the reply, or is so by the refusal's own figures, is not
+    refused; nor is a topic for which no cursor was sent."""
+    for sub, bounds in answered(story, "stale"):
+        if own_reason(sub.cursor, sub.said) is None:
+            yield breach(sub, "refused, although fresh by the refusal's own figures")
+        elif bounds and bounds.surely_fresh(sub.cursor):
+            yield breach(sub, "refused, although fresh after the reply")
+    for client in story.clients.values():
+        for record in client.records:
+            if record["record"] == "subscribe_stale":
+                yield from without_cursor(client, record)
+
+
+def without_cursor(client, record):
+    sent = {sub.topic: sub for sub in client.subscriptions if sub.epoch == record["epoch"]}
+    for said in record["topics"]:
+        topic, cursor = said["topic"], said["cursor"]
+        if topic not in sent or sent[topic].cursor is None:
+            seqs = (cursor, cursor)
+            yield Violation("no cursor was sent", record["at"], client.number, topic, seqs)
+
+
+@rule("wrong_reason", "a refused cursor")
+def wrong_reason(story):
+    """A refusal names the cursor that was sent, a lag that is head less cursor, and the reason that
+    applies: the floor is looked at first, then the budget."""
+    for sub, bounds in answered(story, "stale"):
+        why = by_figures(sub.cursor, sub.said)
+        own = own_reason(sub.cursor, sub.said)
+        if why is None and own is not None and bounds and not bounds.surely_fresh(sub.cursor):
+            why = by_windows(sub.cursor, sub.said["reason"], bounds)
+        if why:
+            yield breach(sub, why)
+
+
+def by_figures(cursor, said):
+    if said["cursor"] != cursor:
+        return "another cursor is named"
+    if said["lag"] != max(said["head"] - cursor, 0):
+        return "the lag is not head less cursor"
+    own = own_reason(cursor, said)
+    if own is None:
+        # Fresh by its own figures is `false_stale`'s; a reason that is none of the contract's is not.
+        return "the reason is none of the contract's" if said["reason"] == "other" else None
+    return None if said["reason"] == own else f"the reason is not {own}"
+
+
+def by_windows(cursor, reason, bounds):
+    if reason == "retention_floor" and bounds.floor_high is not None and cursor >= bounds.floor_high:
+        return "the floor was not above the cursor"
+    if reason == "replay_budget" and cursor < bounds.floor_low:
+        return "the floor was above the cursor, and is looked at first"
+    return None
+
+
+@rule("bad_snapshot", "a snapshot")
+def bad_snapshot(story):
+    """A snapshot is of its topic, and its watermark lies between floor and head and within the budget, so
+    that it can be resumed from. What refusals said of floor and head before is a lower bound too."""
+    for client in story.clients.values():
+        said = {}
+        for record in client.records:
+            if record["record"] == "subscribe_stale":
+                for topic in record["topics"]:
+                    said.setdefault(topic["topic"], []).append(topic)
+            elif record["record"] == "snapshot_taken" and record["outcome"] == "ok":
+                why = judge_snapshot(story, record, said.get(record["topic"], []))
+                if why:
+                    yield Violation(why, record["done"], client.number, record["topic"])
+
+
+def judge_snapshot(story, record, said):
+    head = record["head"]
+    if head is None:
+        return "not of this topic, or of no shape"
+    bounds = Bounds(story.windows.get(record["topic"], []), record["start"], record["done"])
+    floor_low = max([bounds.floor_low] + [topic["floor"] for topic in said])
+    head_low = max([bounds.head_low] + [topic["head"] for topic in said])
+    budgets = bounds.budgets + [topic["budget"] for topic in said]
+    if head < floor_low:
+        return "below the floor"
+    if budgets and head_low - head > max(budgets):
+        return "further behind head than the budget"
+    if bounds.head_high is not None and head > bounds.head_high:
+        return "above head"
+    return None

@@ -1,0 +1,196 @@
+"""Whether what was acknowledged reached the clients, and when.
+
+A publish binds the target from its acknowledgement on. On which seq of a topic it came out is known from
+whoever got it.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+
+from registry import Violation, rule
+
+
+@rule("late_publish", "an event at a client")
+def late_publish(story):
+    """An event does not wait for its successor: of two that were due and acknowledged far apart, the
+    earlier does not come beyond the settle bound and in one read with the later, unless the later had
+    waited as long. For clients that were live, and reading, since before the earlier was due."""
+    settle = story.begin["settle_us"]
+    for client in story.clients.values():
+        for topic in story.streams:
+            fresh = [d for d in client.deliveries if d.topic == topic and d.fresh]
+            for early, late in zip(fresh, fresh[1:]):
+                if not together(early, late, settle):
+                    continue
+                acked = [story.acknowledged.get(d.publish, {}).get("done") for d in (early, late)]
+                if None in acked or acked[1] - acked[0] <= 2 * settle:
+                    continue
+                waited = early.at - acked[0] - story.stalled(acked[0], early.at)
+                if waited > settle and late.at - acked[1] < settle:
+                    seqs = (early.seq, early.seq)
+                    yield Violation("waited for the next one", late.at, client.number, topic, seqs)
+
+
+def together(early, late, settle):
+    return (
+        early.live
+        and late.intended is not None
+        and (early.at, early.seq + 1) == (late.at, late.seq)
+        and late.intended - early.intended > settle
+    )
+
+
+def watching(story, topic):
+    """Witnesses that are subscribed to a topic at the end."""
+    return [
+        client
+        for client in story.witnesses
+        if topic in client.current and client.standing.get(topic) == "subscribed"
+    ]
+
+
+@rule("lost_publish", "a publish that reached nobody, or a client and topic whose tail is missing")
+def lost_publish(story):
+    """When the run has drained, each acknowledged publish has reached each client that is live and
+    subscribed to the end. What is missing below the highest that a client got is `gap`'s."""
+    if not story.end["drained"]:
+        return
+    for topic in story.streams.intersection(story.begin["published_on"]):
+        clients = watching(story, topic)
+        if not clients:
+            continue
+        yield from reached_nobody(story, topic)
+        out = [story.seq_of.get((topic, publish), 0) for publish in story.acknowledged]
+        head = max(out, default=0)
+        for client in clients:
+            highest = client.current[topic].highest or 0
+            if highest < head:
+                seqs = (highest + 1, head)
+                yield Violation("the tail is missing", story.end["at"], client.number, topic, seqs)
+
+
+def reached_nobody(story, topic):
+    """Publishes that no client ever got. Where clients have a gap on seqs that nobody got, as many of
+    the publishes lie there: those are gaps already."""
+    unseen = [key for key in story.acknowledged if (topic, key) not in story.seq_of]
+    seen = {seq for of, seq in story.contents if of == topic}
+    gaps = {
+        seq
+        for sub, first, last in story.holes
+        if sub.topic == topic
+        for seq in range(first, last + 1)
+    }
+    explained = len(gaps - seen)
+    for key in sorted(unseen)[explained:]:
+        yield Violation(f"{key} reached nobody", story.acknowledged[key]["done"], None, topic)
+
+
+class Known:
+    """The highest number that had been acknowledged before an instant."""
+
+    def __init__(self, pairs):
+        self.times, self.highest = [], []
+        for at, number in sorted(pairs):
+            self.times.append(at)
+            self.highest.append(max(number, self.highest[-1] if self.highest else 0))
+
+    def before(self, at):
+        index = bisect_left(self.times, at)
+        return self.highest[index - 1] if index else 0
+
+
+@rule("false_replay_complete", "a reply, for a stream or for a document of a state topic")
+def false_replay_complete(story):
+    """The ok reply to a subscribe does not come before what was acknowledged before the subscribe was
+    sent; of states, before what had settled by then."""
+    yield from early_for_streams(story)
+    yield from early_for_states(story)
+
+
+def early_for_streams(story):
+    acknowledged = defaultdict(list)
+    for (topic, publish), seq in story.seq_of.items():
+        if publish in story.planned:
+            acknowledged[topic].append((story.planned[publish]["done"], seq))
+    known = {topic: Known(pairs) for topic, pairs in acknowledged.items()}
+    for sub in story.subscriptions:
+        if sub.topic not in story.streams or sub.watermark is None or sub.topic not in known:
+            continue
+        required = known[sub.topic].before(sub.sent_at)
+        had = sub.highest_at_reply
+        # What never came at all is a gap, and the early reply follows from it.
+        lost = set(sub.missing())
+        if had < required and not all(seq in lost for seq in range(had + 1, required + 1)):
+            why = f"had {had} of {required}"
+            seqs = (had + 1, required)
+            yield Violation(why, sub.answered_at, sub.client, sub.topic, seqs)
+
+
+def versions_of(story):
+    """When each version of each worker's document had been acknowledged, and when its command was begun."""
+    acknowledged, begun = defaultdict(list), {}
+    for record in story.planned.values():
+        acknowledged[record["worker"]].append((record["done"], record["worker_seq"]))
+    for record in story.acknowledged.values():
+        begun[record["worker"], record["worker_seq"]] = record["start"]
+    return {worker: Known(pairs) for worker, pairs in acknowledged.items()}, begun
+
+
+class Documents:
+    """Versions of documents: on which seqs they were seen, and when they were acknowledged."""
+
+    def __init__(self, story):
+        self.story, self.reflected = story, defaultdict(list)
+        for delivery in story.deliveries:
+            if delivery.state is not None:
+                document = (delivery.topic, delivery.state["worker"])
+                self.reflected[document].append((delivery.seq, delivery.state["version"]))
+        self.known, self.begun = versions_of(story)
+
+    def must_come(self, topic, worker, had, required, basis):
+        """Whether a client that was sent version `had` of a document is owed the required one."""
+        if had >= required:
+            return False
+        if basis is None:
+            return True
+        seen = self.reflected[topic, worker]
+        if basis.cursor is not None and any(s <= basis.cursor and v >= required for s, v in seen):
+            return False
+        if self.begun.get((worker, required), 0) > basis.before:
+            return True
+        # Older than the basis. A replay from the beginning brings it all the same: where a document has
+        # something in the log, the log has all of it that is newer.
+        from_beginning = basis.cursor is None and not basis.pruned
+        return from_beginning and (had > 0 or not basis.may_be_pruned(self.story))
+
+
+def early_for_states(story):
+    documents = Documents(story)
+    settle = story.begin["settle_us"]
+    for client in story.clients.values():
+        for sub in client.subscriptions:
+            if sub.topic not in story.states or sub.watermark is None:
+                continue
+            for worker, known in documents.known.items():
+                required = known.before(max(sub.sent_at - settle, 0))
+                had = sub.versions_at_reply.get(worker, 0)
+                if documents.must_come(sub.topic, worker, had, required, sub.basis_at_reply):
+                    why = f"had version {had} of {required} of worker {worker}"
+                    seqs = (had + 1, required)
+                    yield Violation(why, sub.answered_at, client.number, sub.topic, seqs)
+
+
+@rule("state_stale", "a client, state topic and document")
+def state_stale(story):
+    """When the run has drained, each live client has the last acknowledged version of each document."""
+    if not story.end["drained"]:
+        return
+    documents = Documents(story)
+    for topic in story.states.intersection(story.begin["published_on"]):
+        for client in watching(story, topic):
+            for worker, known in documents.known.items():
+                required = known.highest[-1]
+                had = client.versions.get((topic, worker), 0)
+                if documents.must_come(topic, worker, had, required, client.bases.get(topic)):
+                    why = f"has version {had} of {required} of worker {worker}"
+                    yield Violation(why, story.end["at"], client.number, topic)

@@ -1,0 +1,64 @@
+"""What came in which order, and what did not come at all."""
+
+from registry import Violation, of_delivery, rule
+
+
+@rule("frame_mismatch", "a pair of pushes that a client compared")
+def frame_mismatch(story):
+    """Both pushes of a batch say the same. The client compared them; here they are counted."""
+    for client in story.clients.values():
+        for record in client.records:
+            if record["record"] == "pushes_compared" and not record["agree"]:
+                seqs = (record["seq"], record["seq"])
+                yield Violation("differ", record["at"], client.number, record["topic"], seqs)
+
+
+@rule("nonmonotonic", "a delivery")
+def nonmonotonic(story):
+    """Within a subscription, a seq is above all that came before and above the cursor, or it is one that
+    came under this subscription before (delivery is at least once)."""
+    for delivery in story.deliveries:
+        if delivery.out_of_order:
+            yield of_delivery(delivery, "not above what came before, and new to the subscription")
+
+
+@rule("gap", "a hole: successive seqs that one subscription of a client never got")
+def gap(story):
+    """A stream is dense: what lies between where a subscription begins and the highest that came under
+    it has come, sooner or later."""
+    for sub, first, last in story.holes:
+        later = [delivery.at for delivery in sub.deliveries if delivery.seq > last]
+        yield Violation("never came", min(later), sub.client, sub.topic, (first, last))
+
+
+@rule("after_unsubscribe", "a delivery")
+def after_unsubscribe(story):
+    """Nothing of a topic follows the reply to its unsubscribe, until it is subscribed to again."""
+    for delivery in story.deliveries:
+        if delivery.standing == "left":
+            yield of_delivery(delivery, "came after the unsubscribe was acknowledged")
+
+
+@rule("tail_before_snapshot", "a delivery")
+def tail_before_snapshot(story):
+    """Nothing of a topic whose cursor was called stale comes before the next subscribe."""
+    for delivery in story.deliveries:
+        if delivery.standing == "stale":
+            yield of_delivery(delivery, "came after the refusal and before the next subscribe")
+
+
+@rule("state_regress", "a delivery that a client applies")
+def state_regress(story):
+    """As a topic goes on, a document's version does not go back: what is applied is no older than what
+    the client was sent of the document before."""
+    for client in story.clients.values():
+        known = {}
+        for delivery in client.deliveries:
+            if delivery.state is None or delivery.subscription is None:
+                continue
+            document = (delivery.topic, delivery.state["worker"])
+            version = delivery.state["version"]
+            before = known.get(document, version)
+            if delivery.fresh and version < before:
+                yield of_delivery(delivery, f"version {version} after {before}")
+            known[document] = max(version, before)

@@ -1,0 +1,90 @@
+"""Slow clients and bystanders, and who is at head in time."""
+
+from life import BY_TARGET
+from registry import Violation, rule
+
+
+@rule("wrongful_eviction", "a notice to a client that reads")
+def wrongful_eviction(story):
+    """No client is called a slow consumer but those that the harness keeps slow, until a grace after it
+    lets them read again."""
+    grace = story.begin["slow_grace_us"]
+    for client in story.clients.values():
+        intervals = client.life.intervals
+        for record in client.records:
+            if record["record"] != "slow_consumer":
+                continue
+            at = record["at"]
+            if not any(i.began <= at <= end_of(i, grace) for i in intervals):
+                yield Violation("called slow, although it reads", at, client.number)
+
+
+def end_of(interval, grace):
+    return float("inf") if interval.ended is None else interval.ended + grace
+
+
+@rule("no_eviction", "a time in which the harness kept a client slow")
+def no_eviction(story):
+    """A client that does not read while enough is published is told off for good or cut off, from when it
+    was made slow until the grace after it reads again. Open: too little published, a socket that the
+    harness or the client ended, a run that ended within the grace, a client that nobody let go."""
+    needed, grace = story.begin["eviction_needs"], story.begin["slow_grace_us"]
+    if needed is None:
+        return
+    acknowledged = [record["done"] for record in story.planned.values()]
+    for client in story.clients.values():
+        intervals = client.life.intervals
+        for interval, following in zip(intervals, intervals[1:] + [None]):
+            if interval.ended is None or not interval.same_socket:
+                continue
+            until = min([interval.ended + grace] + [following.began] * (following is not None))
+            evicted, cut = ends_of_socket(client, interval.began, until)
+            if evicted or cut is not None:
+                continue
+            kept = story.ended_for(client) >= interval.ended + grace or reads_on(client, interval, until)
+            count = sum(interval.began <= at <= interval.ended for at in acknowledged)
+            if kept and count >= needed:
+                yield Violation(f"kept through {count} publishes", interval.ended, client.number)
+
+
+def ends_of_socket(client, since, until):
+    """Whether the target ended it, and when the harness or the client did, if they did."""
+    evicted, cut = False, None
+    for record in client.records:
+        what = record["record"]
+        if what not in ("slow_consumer", "offline") or not since <= record["at"] <= until:
+            continue
+        if what == "slow_consumer":
+            evicted = evicted or record["disconnect"]
+        elif any(name in record["cause"] for name in BY_TARGET):
+            evicted = True
+        elif cut is None:
+            cut = record["at"]
+    return evicted, cut
+
+
+def reads_on(client, interval, until):
+    """Whether something that was due after it reads again came, so that the socket was never ended."""
+    return any(
+        interval.ended < (d.intended or 0) and interval.ended <= d.at <= until and d.subscription
+        for d in client.deliveries
+    )
+
+
+@rule("no_convergence", "a wait of a client")
+def no_convergence(story):
+    """From when it first has a socket a client is at head with its replay complete within the bound, the
+    times in which the generator stood still not counted."""
+    bound = story.begin["converge_us"]
+    for client in story.clients.values():
+        for wait in client.life.waits:
+            # Its own thread's: that another one stood still did not keep it from reading.
+            waited = wait.at - wait.since - story.stalled(wait.since, wait.at, client.thread)
+            if waited > bound and not wait.slow:
+                yield Violation("late at head", wait.since + bound, client.number)
+        since = client.life.waiting_since
+        if client.life.live_since is None and since is not None and not client.life.slow:
+            until = story.ended_for(client)
+            # Nobody knows when it would have been: the benefit of every doubt.
+            if until - since - story.stalled(since, until) > bound:
+                yield Violation("never at head", since + bound, client.number)

@@ -1,0 +1,300 @@
+"""What happened, retold from the records: each client's subscriptions with what came under them, its
+life online, what was published, what the target's metrics showed. Nothing is judged here.
+
+The whole history is in memory, so everything may look ahead and behind.
+"""
+
+from functools import cached_property
+
+from basis import Bases
+from life import Life
+
+
+def publish_key(publish):
+    """A publish id as something that can be looked up: ("planned", n) or ("lifecycle", worker, seq)."""
+    if "planned" in publish:
+        return ("planned", publish["planned"])
+    return ("lifecycle", publish["lifecycle"]["worker"], publish["lifecycle"]["seq"])
+
+
+class Subscription:
+    """One topic of one subscribe, from when it was sent until the topic is subscribed to again."""
+
+    def __init__(self, client, epoch, sent_at, asked, sent_live):
+        self.client, self.epoch, self.sent_at, self.sent_live = client, epoch, sent_at, sent_live
+        self.topic, self.cursor = asked["topic"], asked["cursor"]
+        self.head_seen, self.by_fault = asked["head_seen"], asked["by_fault"]
+        # None, "ok", "stale", or "for_another": refused because another topic of the list is stale.
+        self.answer = self.answered_at = self.watermark = self.said = None
+        # What the client had when the ok reply came.
+        self.highest_at_reply, self.versions_at_reply, self.basis_at_reply = 0, {}, None
+        self.deliveries = []
+        # Where it begins: what it resumes after, or what stands for it without a cursor, which is one
+        # below the first seq delivered or, if nothing was until the reply, where the reply says.
+        self.floor = self.cursor
+        # The highest seq that the client has by now, the floor included; None before both.
+        self.highest = self.cursor
+        self.seen = set()
+
+    def begins_at(self, floor):
+        self.floor = self.highest = floor
+
+    def reached(self, seq):
+        return (self.highest or 0) >= seq
+
+    def missing(self):
+        """Seqs between where it begins and the highest that came, which never came."""
+        if not self.seen:
+            return []
+        return [seq for seq in range(self.floor + 1, self.highest) if seq not in self.seen]
+
+
+class Delivery:
+    """One update at one client, and what it was to the client when it came."""
+
+    def __init__(self, record):
+        self.client, self.topic = record["client"], record["topic"]
+        self.seq, self.at = record["seq"], record["at"]
+        self.content = (record["content"], record["hash_fits"])
+        source = record["source"]
+        self.event = source["event"] if "event" in source else None
+        self.state = source["state"] if "state" in source else None
+        self.publish = publish_key(self.event["publish"]) if self.event else None
+        self.standing = "subscribed"
+        self.subscription = None
+        # In this subscription before; or above all of it, but applied before.
+        self.repeat = self.redelivered = False
+        # Not above what came before it, and new.
+        self.out_of_order = False
+        # Above everything that the client ever had: it is applied.
+        self.fresh = False
+        # The client had been live, and reading, since before the event was due.
+        self.live = False
+
+    @property
+    def intended(self):
+        return self.event["intended"] if self.event else None
+
+
+class Client:
+    """One client: its records in order, and what they come to."""
+
+    def __init__(self, number, slow_by_plan):
+        self.number, self.slow_by_plan = number, slow_by_plan
+        self.records = []
+        self.thread = None
+        self.deliveries, self.subscriptions = [], []
+        # By topic.
+        self.current, self.standing, self.last_applied = {}, {}, {}
+        # Of states: the version delivered of each (topic, worker), and by topic what is known besides.
+        self.versions, self.bases = {}, Bases()
+        self.life = Life()
+
+    @cached_property
+    def retired_at(self):
+        times = [record["at"] for record in self.records if record["record"] == "retired"]
+        return times[-1] if times else None
+
+    def tell(self):
+        for record in self.records:
+            self.life.before(record)
+            getattr(self, record["record"], lambda record: None)(record)
+            self.life.after(record, self.current)
+        return self
+
+    def subscribe_sent(self, record):
+        for topic, standing in self.standing.items():
+            if standing == "stale":
+                self.standing[topic] = "out"
+        live = self.life.live_since is not None
+        for asked in record["topics"]:
+            new = Subscription(self.number, record["epoch"], record["at"], asked, live)
+            self.subscriptions.append(new)
+            self.current[new.topic] = new
+            self.standing[new.topic] = "subscribed"
+            self.bases.subscribed(new, self.last_applied.get(new.topic))
+
+    def pending(self, record):
+        """The subscriptions that a reply answers."""
+        return [
+            sub
+            for sub in self.current.values()
+            if sub.epoch == record["epoch"] and sub.answer is None
+        ]
+
+    def subscribe_ok(self, record):
+        marks = dict(map(tuple, record["watermarks"]))
+        for sub in self.pending(record):
+            sub.answer, sub.answered_at = "ok", record["at"]
+            sub.watermark = marks.get(sub.topic)
+        for topic, mark in marks.items():
+            sub = self.current.get(topic)
+            if sub is not None and sub.floor is None:
+                sub.begins_at(mark)
+                self.last_applied[topic] = max(mark, self.last_applied.get(topic, 0))
+            if sub is not None:
+                self.at_reply(sub)
+
+    def at_reply(self, sub):
+        sub.highest_at_reply = sub.highest
+        of_topic = [key for key in self.versions if key[0] == sub.topic]
+        sub.versions_at_reply = {worker: self.versions[_, worker] for _, worker in of_topic}
+        sub.basis_at_reply = self.bases.get(sub.topic)
+
+    def snapshot_taken(self, record):
+        self.bases.snapshot_taken(record)
+
+    def subscribe_stale(self, record):
+        said = {topic["topic"]: topic for topic in record["topics"]}
+        self.bases.refused.update(said)
+        for sub in self.pending(record):
+            sub.said, sub.answered_at = said.get(sub.topic), record["at"]
+            sub.answer = "stale" if sub.said else "for_another"
+            self.standing[sub.topic] = "stale" if sub.said else "out"
+
+    def unsubscribed(self, record):
+        for topic in record["topics"]:
+            self.standing[topic] = "left"
+
+    def delivered(self, record):
+        new = Delivery(record)
+        self.deliveries.append(new)
+        new.standing = self.standing.get(new.topic, "subscribed")
+        if new.standing in ("stale", "left"):
+            # Of no subscription, so it is neither applied nor in any order.
+            return
+        sub = self.current.get(new.topic)
+        if sub is None:
+            asked = {"topic": new.topic, "cursor": None, "head_seen": 0, "by_fault": False}
+            sub = self.current[new.topic] = Subscription(self.number, 0, 0, asked, False)
+            self.subscriptions.append(sub)
+        new.subscription = sub
+        sub.deliveries.append(new)
+        if sub.floor is None:
+            sub.begins_at(max(new.seq - 1, 0))
+        applied = self.last_applied.get(new.topic, -1)
+        above = new.seq > sub.highest
+        new.repeat = new.seq in sub.seen
+        new.out_of_order = not above and not new.repeat
+        new.redelivered = above and new.seq <= applied
+        new.fresh = above and new.seq > applied
+        if new.state is not None:
+            document = (new.topic, new.state["worker"])
+            self.versions[document] = max(new.state["version"], self.versions.get(document, 0))
+        sub.seen.add(new.seq)
+        sub.highest = max(sub.highest, new.seq)
+        if new.fresh:
+            self.last_applied[new.topic] = new.seq
+        new.live = new.fresh and self.was_live_when_due(new)
+
+    def was_live_when_due(self, delivery):
+        due, sub = delivery.intended, delivery.subscription
+        if due is None or self.life.live_since is None or self.slow_by_plan or self.life.ever_slow:
+            return False
+        # Subscribed again on a live socket: what was due before the reply came by replay.
+        replayed = sub.sent_live and (sub.answered_at is None or due < sub.answered_at)
+        return due >= self.life.live_since and not replayed
+
+
+class Story:
+    """A whole run."""
+
+    def __init__(self, history):
+        self.begin, self.end = history.begin, history.end
+        self.streams = {t["id"] for t in self.begin["topics"] if t["kind"] == "stream"}
+        self.states = {t["id"] for t in self.begin["topics"] if t["kind"] == "state"}
+        self.clients, self.stalls = {}, {}
+        self.windows, self.published = {}, []
+        slow = set(self.begin["slow_clients"])
+        for thread, records in history.threads.items():
+            for record in records:
+                self.sort_in(thread, record, slow)
+        for client in self.clients.values():
+            client.tell()
+        self.deliveries = [d for client in self.clients.values() for d in client.deliveries]
+        self.subscriptions = [s for client in self.clients.values() for s in client.subscriptions]
+
+    def sort_in(self, thread, record, slow):
+        if "client" in record:
+            number = record["client"]
+            client = self.clients.setdefault(number, Client(number, number in slow))
+            client.records.append(record)
+            client.thread = thread
+        elif record["record"] == "window":
+            self.windows.setdefault(record["topic"], []).append(record)
+        elif record["record"] == "published":
+            self.published.append(record)
+        elif record["record"] == "stall":
+            self.stalls.setdefault(thread, []).append((record["from"], record["to"]))
+
+    def stalled(self, since, until, thread=None):
+        """How long the generator stood still in a time, overlaps counted once; one thread, or any."""
+        threads = self.stalls.values() if thread is None else [self.stalls.get(thread, [])]
+        total, counted_to = 0, since
+        for start, end in sorted(stall for stalls in threads for stall in stalls):
+            start, end = max(start, counted_to), min(end, until)
+            if start < end:
+                total, counted_to = total + end - start, end
+        return total
+
+    def ended_for(self, client):
+        """When a client left the run."""
+        return client.retired_at if client.retired_at is not None else self.end["at"]
+
+    @cached_property
+    def acknowledged(self):
+        """The publishes that bind the target: those that it acknowledged."""
+        return {
+            publish_key(record["id"]): record
+            for record in self.published
+            if record["outcome"] == "ok" and record["worker_seq"] is not None
+        }
+
+    @cached_property
+    def planned(self):
+        """Of them, those of the load. A worker's creation is acknowledged before its event exists."""
+        return {key: record for key, record in self.acknowledged.items() if key[0] == "planned"}
+
+    @cached_property
+    def contents(self):
+        """What was delivered of each (topic, seq): content to its deliveries."""
+        contents = {}
+        for delivery in self.deliveries:
+            place = contents.setdefault((delivery.topic, delivery.seq), {})
+            place.setdefault(delivery.content, []).append(delivery)
+        return contents
+
+    @cached_property
+    def seq_of(self):
+        """The lowest seq of a topic on which each publish came out."""
+        seqs = {}
+        for delivery in self.deliveries:
+            if delivery.publish is not None:
+                key = (delivery.topic, delivery.publish)
+                seqs[key] = min(delivery.seq, seqs.get(key, delivery.seq))
+        return seqs
+
+    @cached_property
+    def holes(self):
+        """What is missing of streams: (subscription, first seq, last seq) of each hole."""
+        found = []
+        for sub in self.subscriptions:
+            if sub.topic in self.streams:
+                found.extend((sub, first, last) for first, last in ranges(sub.missing()))
+        return found
+
+    @cached_property
+    def witnesses(self):
+        """Clients that must have got everything by the end: live, and not kept from reading."""
+        return [c for c in self.clients.values() if c.life.live_since is not None and not c.life.slow]
+
+
+def ranges(seqs):
+    """Sorted numbers as ranges of successive ones, both ends included."""
+    found = []
+    for seq in seqs:
+        if found and found[-1][1] == seq - 1:
+            found[-1][1] = seq
+        else:
+            found.append([seq, seq])
+    return found
