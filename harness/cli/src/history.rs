@@ -23,8 +23,8 @@ use crate::journal::Journalled;
 pub const PATH: &str = "history/run.history";
 /// Records in a chunk, at the most.
 const CHUNK: usize = 2_048;
-/// Chunks on their way to the writer: some 30 MiB.
-const QUEUE: usize = 128;
+/// Chunks on their way to the writer: some 80 MiB at the most, where a target makes clients run in circles.
+const QUEUE: usize = 256;
 /// Bytes after which no chunk is begun any more.
 const SIZE_MAX: u64 = 4 << 30;
 /// How often a thread gives away what it has, however little.
@@ -113,7 +113,7 @@ impl Recorder {
         let at = record.at();
         self.records.push(record.clone());
         if self.records.len() >= CHUNK || at >= self.due {
-            self.due = at.max(self.due) + PACE_US;
+            self.due = at.max(self.due).saturating_add(PACE_US);
             self.give();
         }
     }
@@ -222,4 +222,24 @@ pub fn finish(
         facts.findings.extend(history.finish(recorders, facts));
     }
     shards
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_slow_writer_and_what_it_has_no_room_for_is_counted() {
+        let (sender, receiver) = sync_channel(1);
+        let mut recorder =
+            Recorder { thread: 0, sender, records: Vec::new(), due: Micros::MAX, dropped: 0 };
+        for at in 0..3 * CHUNK as u64 {
+            recorder.keep(&Record::Connected { client: 1, at });
+            let excerpt = "text".into();
+            recorder.keep(&Record::Frame { client: 1, at, sent: true, bytes: 4, excerpt });
+        }
+        let first = receiver.recv().expect("one had room");
+        assert_eq!((first.records.len(), recorder.dropped), (CHUNK, 2 * CHUNK as u64));
+        assert!(first.records.iter().all(history::keeps), "frames stay away");
+    }
 }

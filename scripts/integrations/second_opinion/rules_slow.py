@@ -34,10 +34,11 @@ def no_eviction(story):
     acknowledged = [record["done"] for record in story.planned.values()]
     for client in story.clients.values():
         intervals = client.life.intervals
-        for interval, following in zip(intervals, intervals[1:] + [None]):
+        next_began = [following.began for following in intervals[1:]] + [float("inf")]
+        for interval, began in zip(intervals, next_began):
             if interval.ended is None or not interval.same_socket:
                 continue
-            until = min([interval.ended + grace] + [following.began] * (following is not None))
+            until = min(interval.ended + grace, began)
             evicted, cut = ends_of_socket(client, interval.began, until)
             if evicted or cut is not None:
                 continue

@@ -159,22 +159,18 @@ class Client:
     def delivered(self, record):
         new = Delivery(record)
         self.deliveries.append(new)
-        new.standing = self.standing.get(new.topic, "subscribed")
-        if new.standing in ("stale", "left"):
+        new.standing = self.standing.get(new.topic, "never")
+        if new.standing in ("stale", "left", "never"):
             # Of no subscription, so it is neither applied nor in any order.
             return
-        sub = self.current.get(new.topic)
-        if sub is None:
-            asked = {"topic": new.topic, "cursor": None, "head_seen": 0, "by_fault": False}
-            sub = self.current[new.topic] = Subscription(self.number, 0, 0, asked, False)
-            self.subscriptions.append(sub)
-        new.subscription = sub
+        sub = new.subscription = self.current[new.topic]
         sub.deliveries.append(new)
         if sub.floor is None:
             sub.begins_at(max(new.seq - 1, 0))
         applied = self.last_applied.get(new.topic, -1)
         above = new.seq > sub.highest
-        new.repeat = new.seq in sub.seen
+        # What lies at or below the cursor is none of the subscription's, however often it comes.
+        new.repeat = new.seq in sub.seen and new.seq > sub.floor
         new.out_of_order = not above and not new.repeat
         new.redelivered = above and new.seq <= applied
         new.fresh = above and new.seq > applied

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::record::{Delivery, Micros, Outcome, PublishId, Published, Source};
 
 /// Distinct contents remembered of one (topic, seq): those with the lowest digests, whoever came
-/// first, so that it does not matter how clients were sharded. More are counted together.
-const CONTENTS_MAX: usize = 8;
+/// first, so that it does not matter how clients were sharded. More are counted together; the right one
+/// may then be among them, so that only a target that is badly broken may come to so many.
+const CONTENTS_MAX: usize = 64;
 /// Where they are counted.
 const OTHERS: u64 = u64::MAX;
 

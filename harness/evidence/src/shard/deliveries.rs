@@ -29,7 +29,11 @@ impl Shard {
         }
         command_accepted::on_delivery(delivery, &mut self.flow.tally);
         let life = self.clients.entry(client).or_default();
-        let track = life.tracks.entry(topic).or_default();
+        let Some(track) = life.tracks.get_mut(&topic) else {
+            // No subscribe ever named it: it has no order, is not applied, and nothing is owed.
+            self.flow.ledger.deliver(delivery);
+            return;
+        };
         let tally = &mut self.flow.tally;
         if tail_before_snapshot::on_delivery(delivery, track, tally)
             || after_unsubscribe::on_delivery(delivery, track, tally)

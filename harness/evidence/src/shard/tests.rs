@@ -248,6 +248,28 @@ fn what_is_missed_while_unsubscribed_is_neither_late_nor_lost() {
 }
 
 #[test]
+fn what_no_subscribe_named_has_no_order_and_is_not_owed() {
+    let records = [
+        connected(S),
+        sent(1, S, stream(), Some(0)),
+        ok(1, S, stream(), 0),
+        event(0, 2 * S + 5, 1, 2 * S),
+        // Somebody else's document and events, which leak.
+        document(0, 3 * S, 10, 3),
+        document(0, 4 * S, 9, 2),
+        delivered(1, 3 * S, stream(), 4, Source::Foreign),
+        delivered(1, 3 * S, stream(), 2, Source::Foreign),
+        published(5, 5 * S),
+        event(0, 5 * S + 5, 2, 5 * S),
+    ];
+    let settled = settle(&records);
+    // Nobody was subscribed to the state, and its document ends at version 3 of 5.
+    assert_eq!(broken(&settled), [Rule::LostPublish], "publish 5 came out nowhere");
+    assert_eq!(settled.tally.rule(Rule::StateStale).judged, 0);
+    assert_eq!(settled.applied.get(&state()), None);
+}
+
+#[test]
 fn a_planned_refusal_is_no_error_and_another_one_is() {
     let run = |by_fault| {
         let topics = vec![subscribed(stream(), Some(10), by_fault)];

@@ -10,6 +10,7 @@ mod fair_drain;
 mod green_and_void;
 mod one_edit;
 mod renderings;
+mod second_opinion;
 mod slow_clients;
 mod split_and_merge;
 mod support;
