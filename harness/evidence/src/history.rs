@@ -50,6 +50,8 @@ pub struct Begin {
     pub clients: u64,
     /// The topics, by their number in records.
     pub topics: Vec<Topic>,
+    /// The topics that each client's tokens open, by its number.
+    pub granted: Vec<Vec<TopicId>>,
     /// Topics that the run's commands feed.
     pub published_on: Vec<TopicId>,
     /// Whether nobody else writes to the target, so that every event must be ours.
@@ -137,7 +139,7 @@ impl Begin {
         let micros = |duration: std::time::Duration| {
             u64::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
         };
-        let numbers = 0..u32::try_from(clients).unwrap_or(u32::MAX);
+        let numbers = || 0..u32::try_from(clients).unwrap_or(u32::MAX);
         let mut published_on: Vec<_> =
             plan.loads.iter().flat_map(|load| load.command.topics()).collect();
         published_on.sort_unstable();
@@ -150,12 +152,13 @@ impl Begin {
             seed: plan.seed,
             clients,
             topics: KNOWN.iter().filter_map(|known| Topic::of(plan, known.name)).collect(),
+            granted: numbers().map(|client| context.granted(client).to_vec()).collect(),
             published_on,
             exclusive: plan.target.exclusive,
             settle_us: micros(plan.oracle.settle_within),
             converge_us: micros(plan.oracle.converge_within),
             drain_us: micros(plan.oracle.drain_within),
-            slow_clients: numbers.filter(|&client| context.is_slow_by_plan(client)).collect(),
+            slow_clients: numbers().filter(|&client| context.is_slow_by_plan(client)).collect(),
             slow_grace_us: GRACE_US,
             eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
         }

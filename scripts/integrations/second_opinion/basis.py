@@ -9,23 +9,24 @@ replayed; but a log that was pruned no longer has every document.
 class Basis:
     """From where on a client must be sent everything of a topic."""
 
-    def __init__(self, cursor, before, pruned, subscription):
+    def __init__(self, topic, cursor, before, pruned):
+        self.topic = topic
         # Known up to it; None where no cursor was ever ahead of what was delivered.
         self.cursor = cursor
         # What was begun before may be known, or gone.
         self.before = before
         # Whether the target had called a cursor of this client stale before.
         self.pruned = pruned
-        self.subscription = subscription
+        # When an ok reply first came on it.
+        self.replayed_by = None
 
     def may_be_pruned(self, story):
         """Whether a replay without a cursor may have had nothing of a document: floors only rise, so a
         window that was asked for after the reply with a floor of 0 rules it out."""
-        if self.pruned:
+        if self.pruned or self.replayed_by is None:
             return True
-        answered_at = self.subscription.answered_at
-        windows = story.windows.get(self.subscription.topic, [])
-        later = [w for w in windows if answered_at is not None and w["asked"] >= answered_at]
+        windows = story.windows.get(self.topic, [])
+        later = [w for w in windows if w["asked"] >= self.replayed_by]
         return not any(w["oldest"] is None and w["head"] == 0 or w["oldest"] == 1 for w in later)
 
 
@@ -56,4 +57,11 @@ class Bases:
         before = max(before, old.before if old else 0)
         pruned = (sub.cursor is None and topic in self.refused) or bool(old and old.pruned)
         cursor = old_cursor if sub.cursor is None else sub.cursor
-        self.bases[topic] = Basis(cursor, before, pruned, sub)
+        self.bases[topic] = Basis(topic, cursor, before, pruned)
+
+    def replied(self, topic, at):
+        """An ok reply came; gives the basis as it is then."""
+        basis = self.bases.get(topic)
+        if basis is not None and basis.replayed_by is None:
+            basis.replayed_by = at
+        return basis

@@ -7,7 +7,8 @@ RULES = {}
 
 @dataclass
 class Violation:
-    """One breach. `count`: how many units of the rule it stands for."""
+    """One breach. `count`: how many units of the rule it stands for. `doubt`: whether it could as well be
+    another client's, as where two clients got two contents and nothing says which is right."""
 
     why: str
     at: int
@@ -15,6 +16,7 @@ class Violation:
     topic: int | None = None
     seqs: tuple | None = None
     count: int = 1
+    doubt: bool = False
 
 
 @dataclass

@@ -13,45 +13,56 @@ def fits(story, delivery):
     return (delivery.content[1] or foreign) and as_published
 
 
+def only_again(found):
+    """Whether only clients got it that had the seq before."""
+    return all(delivery.repeat or delivery.redelivered for delivery in found)
+
+
 def right_of(story, contents):
-    """The right content of a (topic, seq): of those that fit, the one most often delivered."""
+    """The right content of a (topic, seq), and whether there is a doubt. Of those that fit, it is the one
+    most often delivered, or else one that somebody got for the first time."""
+
+    def weight(content):
+        return len(contents[content]), not only_again(contents[content])
+
     fitting = [content for content, found in contents.items() if fits(story, found[0])]
-    return max(fitting, key=lambda content: (len(contents[content]), -content[0]), default=None)
+    right = max(fitting, key=lambda content: (weight(content), -content[0]), default=None)
+    return right, sum(weight(content) == weight(right) for content in fitting) > 1
 
 
 def wrong(story):
-    """Each wrong content, as its deliveries, and whether only clients got it that had the seq before."""
+    """Each wrong content, as its deliveries, and whether another one may be the wrong one instead."""
     for contents in story.contents.values():
-        right = right_of(story, contents)
+        right, doubt = right_of(story, contents)
         for content, found in contents.items():
             if content != right:
-                yield found, all(delivery.repeat or delivery.redelivered for delivery in found)
+                yield found, doubt
 
 
-def violation(found, why):
+def violation(found, doubt, why):
     first = min(found, key=lambda delivery: (delivery.at, delivery.client))
     breach = of_delivery(first, why)
-    breach.count = len(found)
+    breach.count, breach.doubt = len(found), doubt
     return breach
 
 
 @rule("divergent_value", "a delivery of a wrong content; listed once a content, by who got it first")
 def divergent_value(story):
     """Everybody gets the same content of a (topic, seq), and it is what was published."""
-    for found, only_again in wrong(story):
-        if not only_again:
-            yield violation(found, "another content than the right one")
+    for found, doubt in wrong(story):
+        if not only_again(found):
+            yield violation(found, doubt, "another content than the right one")
 
 
 @rule("bad_duplicate", "a delivery of a wrong content; or a seq on which a publish came out again")
 def bad_duplicate(story):
     """What comes again has the content that it had, and a publish comes out once on a stream."""
-    for found, only_again in wrong(story):
-        if only_again:
-            yield violation(found, "came again with another content")
+    for found, doubt in wrong(story):
+        if only_again(found):
+            yield violation(found, doubt, "came again with another content")
     first_seq = {}
     for (topic, seq), contents in sorted(story.contents.items()):
-        right = right_of(story, contents)
+        right, _ = right_of(story, contents)
         if topic not in story.streams or right is None or contents[right][0].publish is None:
             continue
         first = min(contents[right], key=lambda delivery: (delivery.at, delivery.client))

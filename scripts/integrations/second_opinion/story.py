@@ -11,9 +11,12 @@ from life import Life
 
 
 def publish_key(publish):
-    """A publish id as something that can be looked up: ("planned", n) or ("lifecycle", worker, seq)."""
+    """A publish id as something that can be looked up: ("planned", n), ("lifecycle", worker, seq), or
+    ("over_socket", client): a command that should have changed nothing."""
     if "planned" in publish:
         return ("planned", publish["planned"])
+    if "over_socket" in publish:
+        return ("over_socket", publish["over_socket"]["client"])
     return ("lifecycle", publish["lifecycle"]["worker"], publish["lifecycle"]["seq"])
 
 
@@ -79,8 +82,8 @@ class Delivery:
 class Client:
     """One client: its records in order, and what they come to."""
 
-    def __init__(self, number, slow_by_plan):
-        self.number, self.slow_by_plan = number, slow_by_plan
+    def __init__(self, number, granted, slow_by_plan):
+        self.number, self.granted, self.slow_by_plan = number, granted, slow_by_plan
         self.records = []
         self.thread = None
         self.deliveries, self.subscriptions = [], []
@@ -133,13 +136,13 @@ class Client:
                 sub.begins_at(mark)
                 self.last_applied[topic] = max(mark, self.last_applied.get(topic, 0))
             if sub is not None:
-                self.at_reply(sub)
+                self.at_reply(sub, record["at"])
 
-    def at_reply(self, sub):
+    def at_reply(self, sub, at):
         sub.highest_at_reply = sub.highest
         of_topic = [key for key in self.versions if key[0] == sub.topic]
         sub.versions_at_reply = {worker: self.versions[_, worker] for _, worker in of_topic}
-        sub.basis_at_reply = self.bases.get(sub.topic)
+        sub.basis_at_reply = self.bases.replied(sub.topic, at)
 
     def snapshot_taken(self, record):
         self.bases.snapshot_taken(record)
@@ -159,8 +162,9 @@ class Client:
     def delivered(self, record):
         new = Delivery(record)
         self.deliveries.append(new)
-        new.standing = self.standing.get(new.topic, "never")
-        if new.standing in ("stale", "left", "never"):
+        granted = new.topic in self.granted
+        new.standing = self.standing.get(new.topic, "never") if granted else "ungranted"
+        if new.standing in ("stale", "left", "never", "ungranted"):
             # Of no subscription, so it is neither applied nor in any order.
             return
         sub = new.subscription = self.current[new.topic]
@@ -213,7 +217,10 @@ class Story:
     def sort_in(self, thread, record, slow):
         if "client" in record:
             number = record["client"]
-            client = self.clients.setdefault(number, Client(number, number in slow))
+            if number not in self.clients:
+                granted = self.begin["granted"][number]
+                self.clients[number] = Client(number, granted, number in slow)
+            client = self.clients[number]
             client.records.append(record)
             client.thread = thread
         elif record["record"] == "window":

@@ -5,6 +5,9 @@
 //! up to it; what versions that is, other clients' deliveries at or below it bound from below
 //! ([`Versions`]). What that leaves open of publishes begun before the baseline is undecided; what
 //! was begun after it must come.
+//!
+//! Without a cursor all that is retained is replayed. Where something of a document came, what is newer
+//! of it is retained as well; where nothing did, the target's windows may show that nothing was pruned.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +15,7 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
+use super::windows::Timelines;
 use crate::record::{Micros, Source};
 
 /// From where on a client must be sent everything.
@@ -24,6 +28,21 @@ pub struct Baseline {
     /// Whether it began without a cursor after its cursor was stale: the log is pruned, so that a
     /// replay of all that is retained need not bring every document.
     pub reset: bool,
+    /// When the reply to a subscribe without a cursor came: all of the replay was there.
+    #[serde(default)]
+    pub replayed_by: Option<Micros>,
+}
+
+impl Baseline {
+    /// Whether a replay from the beginning owes what is older than the baseline all the same, to a
+    /// client that was sent version `had` of the document, 0 for none.
+    #[must_use]
+    pub fn replays_all(&self, topic: TopicId, had: u64, timelines: &Timelines) -> bool {
+        let is_unpruned =
+            |at| timelines.bounds(topic, at, at).is_some_and(|bounds| bounds.floor_hi == Some(0));
+        let from_beginning = self.cursor.is_none() && !self.reset;
+        from_beginning && (had > 0 || self.replayed_by.is_some_and(is_unpruned))
+    }
 }
 
 /// On which seq of a state topic each version of a document was seen, and when it was published.
@@ -131,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_others_saw_at_or_below_the_cursor_is_known() {
-        let baseline = |cursor, before| Some(Baseline { cursor, before, reset: false });
+        let baseline =
+            |cursor, before| Some(Baseline { cursor, before, reset: false, replayed_by: None });
         let has = |had, required, baseline| versions().has((TOPIC, 4), had, required, baseline);
         assert_eq!(has(7, 7, None), Has::Yes);
         assert_eq!(has(3, 7, None), Has::No);

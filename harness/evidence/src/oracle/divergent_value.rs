@@ -2,8 +2,8 @@
 //! it is what was published.
 //!
 //! Settled at the merge, from the ledger: the right content is the one that fits its hash and the
-//! ledger, and among several of those the one most often delivered. Every delivery of another
-//! content is a violation; the first of each content is kept. A wrong content that only ever came as
+//! ledger, and among several of those the one most often delivered, or else one that did not only come
+//! again. Every delivery of another content is a violation; the first of each content is kept. A wrong content that only ever came as
 //! a repeat or redelivery is `bad_duplicate`'s. Cases: deliveries. Nothing is undecided.
 
 use std::collections::BTreeMap;
@@ -29,7 +29,10 @@ pub(super) fn right_content(contents: &BTreeMap<u64, Content>, ledger: &Ledger) 
     contents
         .iter()
         .filter(|(_, content)| fits(content, ledger))
-        .max_by_key(|(digest, content)| (content.deliveries, std::cmp::Reverse(**digest)))
+        .max_by_key(|(digest, content)| {
+            let for_the_first_time = content.again < content.deliveries;
+            (content.deliveries, for_the_first_time, std::cmp::Reverse(**digest))
+        })
         .map(|(&digest, _)| digest)
 }
 

@@ -10,14 +10,16 @@
 //! it only if it was published after the snapshot ([`Baseline`]), else it
 //! is known by its watermark, or undecided.
 //!
-//! A reply leaves one fact behind; the ledger is asked at the merge. The facts are bounded; beyond
+//! Of a document of which a client was never sent anything, only what is surely owed is judged: a log
+//! may have been pruned before the client came.
+//!
+//! A reply leaves a few facts behind; the ledger is asked at the merge. The facts are bounded; beyond
 //! the bound replies are undecided. What never came at all is a `gap`, and the early reply then its
 //! consequence. Cases: replies, one for each stream and for each document of a state topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,7 @@ use super::ledger::Ledger;
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use super::track::Track;
+use super::windows::Timelines;
 use crate::record::{Micros, PublishId};
 
 /// Facts kept per shard: some 150 MiB at the most.
@@ -45,7 +48,15 @@ pub struct Fact {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Had {
     Seq(u64),
-    Version { worker: u16, version: u64, baseline: Option<Baseline> },
+    Version {
+        worker: u16,
+        version: u64,
+        baseline: Option<Baseline>,
+    },
+    /// Nothing of the documents for which the reply left no fact of its own.
+    Nothing {
+        baseline: Option<Baseline>,
+    },
 }
 
 /// The facts of a shard.
@@ -76,23 +87,15 @@ impl Replies {
         self.push(reply, Had::Seq(highest));
     }
 
-    /// Enters an ok reply for one of our documents of a state topic.
-    pub fn state(&mut self, reply: Reply, worker: u16, version: u64) {
-        self.state_after(reply, worker, version, None);
+    /// Enters an ok reply for one of our documents of a state topic. `baseline`: what the client counts
+    /// as known of the topic without a delivery.
+    pub fn state(&mut self, reply: Reply, worker: u16, version: u64, baseline: Option<Baseline>) {
+        self.push(reply, Had::Version { worker, version, baseline });
     }
 
-    /// Enters an ok reply for one of our documents of a state topic, of which the client counts
-    /// something as known without a delivery.
-    pub fn state_after(
-        &mut self,
-        reply: Reply,
-        worker: u16,
-        version: u64,
-        baseline: Option<Baseline>,
-    ) {
-        // Without a cursor everything is replayed, unless it is known to have been pruned.
-        let baseline = baseline.filter(|base| base.cursor.is_some() || base.reset);
-        self.push(reply, Had::Version { worker, version, baseline });
+    /// Enters an ok reply for the documents of which the client was never sent anything.
+    pub fn other_states(&mut self, reply: Reply, baseline: Option<Baseline>) {
+        self.push(reply, Had::Nothing { baseline });
     }
 
     fn push(&mut self, reply: Reply, had: Had) {
@@ -116,71 +119,72 @@ impl Replies {
         self.beyond_bound += excess as u64 + other.beyond_bound;
     }
 
-    /// How many replies are judged.
+    /// How many replies are judged: one for each stream, and for each document that came.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.facts.len()
+        self.facts.iter().filter(|fact| !matches!(fact.had, Had::Nothing { .. })).count()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.facts.is_empty()
+        self.len() == 0
     }
 
     /// Judges all replies against the ledger.
-    pub fn settle(
-        &self,
-        ledger: &Ledger,
-        settle_within: Duration,
-        track_of: &dyn Fn(u32, TopicId) -> Option<Track>,
-        tally: &mut Tally,
-    ) {
+    pub fn settle(&self, against: &Against<'_>, tally: &mut Tally) {
         for _ in 0..self.beyond_bound {
             tally.undecided(Rule::FalseReplayComplete);
         }
-        let (known, versions) = (Known::of(ledger), Versions::of(ledger));
-        let settle_us = u64::try_from(settle_within.as_micros()).unwrap_or(u64::MAX);
+        let known = Known::of(against.ledger);
+        let mut named: BTreeSet<(u32, TopicId, u32, u16)> = BTreeSet::new();
         for fact in &self.facts {
-            let (had, required) = match fact.had {
-                Had::Seq(highest) => (highest, known.seq_before(fact.topic, fact.sent_at)),
+            match fact.had {
+                Had::Seq(highest) => known.stream(fact, highest, against, tally),
                 Had::Version { worker, version, baseline } => {
-                    let before = fact.sent_at.saturating_sub(settle_us);
-                    let required = known.version_before(worker, before);
-                    match versions.has((fact.topic, worker), version, required, baseline) {
-                        Has::Yes => (version.max(required), required),
-                        Has::No => (version, required),
-                        Has::Open => {
-                            tally.undecided(Rule::FalseReplayComplete);
-                            continue;
-                        }
-                    }
+                    named.insert((fact.client, fact.topic, fact.epoch, worker));
+                    known.state(fact, (worker, version), baseline, against, tally);
                 }
-            };
-            tally.judged(Rule::FalseReplayComplete, 1);
-            if had >= required {
-                continue;
+                Had::Nothing { .. } => {}
             }
-            let lost = fact.topic.kind() == TopicKind::Stream
-                && track_of(fact.client, fact.topic)
-                    .is_some_and(|track| track.all_lost(had + 1, required));
-            if lost {
-                tally.consequence(Rule::FalseReplayComplete);
-            } else {
-                tally.violate(fact.violation(had, required), 0);
+        }
+        for fact in &self.facts {
+            let Had::Nothing { baseline } = fact.had else { continue };
+            for &worker in known.versions_before.keys() {
+                if !named.contains(&(fact.client, fact.topic, fact.epoch, worker)) {
+                    known.state(fact, (worker, 0), baseline, against, tally);
+                }
             }
         }
     }
 }
 
+/// What replies are judged against.
+pub struct Against<'a> {
+    /// What was published and seen.
+    pub ledger: &'a Ledger,
+    /// What the target's windows say.
+    pub timelines: &'a Timelines,
+    /// How long a state may lag behind its event.
+    pub settle_within: Duration,
+    /// A client's view of a topic at the end.
+    pub track_of: &'a dyn Fn(u32, TopicId) -> Option<Track>,
+}
+
+impl Against<'_> {
+    fn settle_us(&self) -> Micros {
+        u64::try_from(self.settle_within.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
 impl Fact {
-    fn violation(&self, had: u64, required: u64) -> Violation {
-        let message = match self.had {
-            Had::Seq(_) => format!(
+    fn violation(&self, had: u64, required: u64, worker: Option<u16>) -> Violation {
+        let message = match worker {
+            None => format!(
                 "the subscribe was answered when the client had seq {had}, but seq {required} had \
                  been acknowledged before it was sent"
             ),
-            Had::Version { worker, .. } => format!(
+            Some(worker) => format!(
                 "the subscribe was answered when the client had version {had} of worker {worker}, \
                  but version {required} had settled before it was sent"
             ),
@@ -201,7 +205,8 @@ impl Fact {
 /// creation is acknowledged before its event exists.
 struct Known {
     seqs: BTreeMap<TopicId, Vec<(Micros, u64)>>,
-    versions: BTreeMap<u16, Vec<(Micros, u64)>>,
+    versions_before: BTreeMap<u16, Vec<(Micros, u64)>>,
+    versions: Versions,
 }
 
 impl Known {
@@ -220,7 +225,45 @@ impl Known {
             }
         }
         seqs.values_mut().chain(versions.values_mut()).for_each(running_maximum);
-        Self { seqs, versions }
+        Self { seqs, versions_before: versions, versions: Versions::of(ledger) }
+    }
+
+    fn stream(&self, fact: &Fact, had: u64, against: &Against<'_>, tally: &mut Tally) {
+        let required = self.seq_before(fact.topic, fact.sent_at);
+        tally.judged(Rule::FalseReplayComplete, 1);
+        if had >= required {
+            return;
+        }
+        let track = (against.track_of)(fact.client, fact.topic);
+        if track.is_some_and(|track| track.all_lost(had + 1, required)) {
+            tally.consequence(Rule::FalseReplayComplete);
+        } else {
+            tally.violate(fact.violation(had, required, None), 0);
+        }
+    }
+
+    /// Judges a document of which the client had version `had`, 0 for none.
+    fn state(
+        &self,
+        fact: &Fact,
+        (worker, had): (u16, u64),
+        baseline: Option<Baseline>,
+        against: &Against<'_>,
+        tally: &mut Tally,
+    ) {
+        let before = fact.sent_at.saturating_sub(against.settle_us());
+        let required = self.version_before(worker, before);
+        let (topic, timelines) = (fact.topic, against.timelines);
+        let baseline = baseline.filter(|base| !base.replays_all(topic, had, timelines));
+        match self.versions.has((topic, worker), had, required, baseline) {
+            Has::Yes => tally.judged(Rule::FalseReplayComplete, u64::from(had > 0)),
+            Has::No => {
+                tally.judged(Rule::FalseReplayComplete, 1);
+                tally.violate(fact.violation(had, required, Some(worker)), 0);
+            }
+            Has::Open if had > 0 => tally.undecided(Rule::FalseReplayComplete),
+            Has::Open => {}
+        }
     }
 
     fn seq_before(&self, topic: TopicId, at: Micros) -> u64 {
@@ -228,7 +271,7 @@ impl Known {
     }
 
     fn version_before(&self, worker: u16, at: Micros) -> u64 {
-        self.versions.get(&worker).map_or(0, |list| value_before(list, at))
+        self.versions_before.get(&worker).map_or(0, |list| value_before(list, at))
     }
 }
 

@@ -18,6 +18,7 @@ use super::lost_publish::End;
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use super::track::{Standing, Track};
+use super::windows::Timelines;
 use crate::record::PublishId;
 
 /// A live client at the end of the run.
@@ -35,7 +36,7 @@ pub struct Holder<'a> {
 /// Judges the ledger against all live clients.
 pub fn settle<'a>(
     ledger: &Ledger,
-    versions: &Versions,
+    (versions, timelines): (&Versions, &Timelines),
     published_on: &BTreeSet<TopicId>,
     holders: impl Iterator<Item = Holder<'a>>,
     end: End,
@@ -57,7 +58,8 @@ pub fn settle<'a>(
             }
             for (&worker, &required) in &last {
                 let had = holder.versions.get(&(topic, worker)).copied().unwrap_or_default();
-                let baseline = holder.baselines.get(&topic).copied();
+                let owes_all = |base: &Baseline| base.replays_all(topic, had, timelines);
+                let baseline = holder.baselines.get(&topic).copied().filter(|b| !owes_all(b));
                 match versions.has((topic, worker), had, required, baseline) {
                     Has::Yes => tally.judged(Rule::StateStale, 1),
                     Has::No if end.drained => {
@@ -115,7 +117,7 @@ mod tests {
         let mut tally = Tally::new(5);
         settle(
             &ledger,
-            &Versions::of(&ledger),
+            (&Versions::of(&ledger), &Timelines::default()),
             &BTreeSet::from([TOPIC]),
             std::iter::once(holder),
             End { at: 1_000, drained },
@@ -134,10 +136,21 @@ mod tests {
 
     #[test]
     fn a_run_that_did_not_drain_and_a_snapshot_that_may_have_it_leave_it_open() {
-        let snapshot = |before| Some(Baseline { cursor: Some(9), before, reset: false });
+        let snapshot =
+            |before| Some(Baseline { cursor: Some(9), before, reset: false, replayed_by: None });
         for tally in [judged(4, None, false), judged(4, snapshot(500), true)] {
             assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, 1));
         }
         assert_eq!(judged(4, snapshot(499), true).count(RULE), 1, "published after the snapshot");
+    }
+
+    #[test]
+    fn a_replay_from_the_beginning_owes_what_is_newer_than_what_it_brought() {
+        let beginning =
+            |reset| Some(Baseline { cursor: None, before: 900, reset, replayed_by: Some(950) });
+        assert_eq!(judged(4, beginning(false), true).count(RULE), 1);
+        for open in [judged(0, beginning(false), true), judged(4, beginning(true), true)] {
+            assert_eq!((open.total(), open.rule(RULE).undecided), (0, 1), "it may be pruned");
+        }
     }
 }

@@ -116,6 +116,7 @@ impl Client {
             before: before.max(old.map_or(0, |old| old.before)),
             reset: old.is_some_and(|old| old.reset)
                 || cursor.is_none() && self.cursors.was_refused(topic),
+            replayed_by: None,
         };
         self.baselines.insert(topic, baseline);
     }

@@ -23,11 +23,11 @@ impl Shard {
         self.flow.totals.deliveries += 1;
         self.flow.totals.foreign += u64::from(source == Source::Foreign);
         self.flow.series.at(at).deliveries += 1;
+        command_accepted::on_delivery(delivery, &mut self.flow.tally);
         if !self.authorised(delivery) {
             self.flow.ledger.deliver(delivery);
             return;
         }
-        command_accepted::on_delivery(delivery, &mut self.flow.tally);
         let life = self.clients.entry(client).or_default();
         let Some(track) = life.tracks.get_mut(&topic) else {
             // No subscribe ever named it: it has no order, is not applied, and nothing is owed.

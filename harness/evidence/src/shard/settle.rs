@@ -9,6 +9,7 @@ use super::stalls::Stalls;
 use super::{Settled, Shard, never_recovered};
 use crate::context::Context;
 use crate::oracle::baseline::Versions;
+use crate::oracle::false_replay_complete::Against;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::lost_publish::Witness;
 use crate::oracle::starved_topic::Commands;
@@ -65,7 +66,13 @@ impl Shard {
         }
         let track_of =
             |client: u32, topic: TopicId| settled_clients.get(&client)?.tracks.get(&topic).cloned();
-        flow.replies.settle(&flow.ledger, bounds.settle_within, &track_of, &mut flow.tally);
+        let against = Against {
+            ledger: &flow.ledger,
+            timelines: &timelines,
+            settle_within: bounds.settle_within,
+            track_of: &track_of,
+        };
+        flow.replies.settle(&against, &mut flow.tally);
         let witnesses: Vec<_> = settled_clients
             .iter()
             .map(|(&client, life)| Witness {
@@ -83,7 +90,8 @@ impl Shard {
             baselines: &life.baselines,
         });
         let versions = Versions::of(&flow.ledger);
-        state_stale::settle(&flow.ledger, &versions, published_on, holders, end, &mut flow.tally);
+        let known = (&versions, &timelines);
+        state_stale::settle(&flow.ledger, known, published_on, holders, end, &mut flow.tally);
         // What was only found now has the client's last frames for its story.
         for violation in flow.tally.kept() {
             if let Some((client, life)) =

@@ -87,12 +87,15 @@ impl Shard {
                     self.flow.replies.stream(reply, track.highest.unwrap_or_default());
                 }
                 TopicKind::State => {
-                    let baseline = life.baselines.get(&topic).copied();
-                    for (&(_, worker), &version) in
-                        life.versions.range((topic, 0)..=(topic, u16::MAX))
-                    {
-                        self.flow.replies.state_after(reply, worker, version, baseline);
+                    if let Some(baseline) = life.baselines.get_mut(&topic) {
+                        baseline.replayed_by.get_or_insert(at);
                     }
+                    let baseline = life.baselines.get(&topic).copied();
+                    let versions = life.versions.range((topic, 0)..=(topic, u16::MAX));
+                    for (&(_, worker), &version) in versions {
+                        self.flow.replies.state(reply, worker, version, baseline);
+                    }
+                    self.flow.replies.other_states(reply, baseline);
                 }
             }
         }

@@ -248,6 +248,31 @@ fn what_is_missed_while_unsubscribed_is_neither_late_nor_lost() {
 }
 
 #[test]
+fn a_document_that_a_first_replay_leaves_out_is_owed_unless_it_may_be_pruned() {
+    let mut records = vec![
+        published(3, S / 2),
+        connected(S),
+        sent(1, 2 * S, state(), None),
+        ok(1, 2 * S + 10, state(), 10),
+        // Somebody else was sent it.
+        document(1, 2 * S, 10, 3),
+    ];
+    assert_eq!(broken(&settle(&records)), [], "nothing tells what was pruned");
+    let window = |oldest| Record::Window {
+        asked: 3 * S,
+        answered: 3 * S + 5,
+        topic: state(),
+        oldest: Some(oldest),
+        head: 10,
+        budget: 500,
+    };
+    records.push(window(2));
+    assert_eq!(broken(&settle(&records)), [], "seq 1 was pruned");
+    *records.last_mut().expect("the window") = window(1);
+    assert_eq!(broken(&settle(&records)), [Rule::FalseReplayComplete, Rule::StateStale]);
+}
+
+#[test]
 fn what_no_subscribe_named_has_no_order_and_is_not_owed() {
     let records = [
         connected(S),

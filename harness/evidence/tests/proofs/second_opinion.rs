@@ -6,11 +6,11 @@
 use std::fs;
 use std::path::Path;
 
+use khala_evidence::Record;
 use khala_evidence::history::{self, Begin, Chunk, End as Last, Line, Thread};
 use khala_evidence::judge::{Case, judge};
 use khala_evidence::oracle::End;
 use khala_evidence::report::RunReport;
-use khala_evidence::Record;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
@@ -96,7 +96,8 @@ fn write(dir: &Path, name: &str, records: &[Record], end: End) {
 #[ignore = "writes files for scripts/second-opinion; see the top of the file"]
 fn histories_with_a_few_things_wrong_are_written() {
     let dir = std::env::var_os("KHALA_HISTORIES").expect("KHALA_HISTORIES names a folder");
-    let count = std::env::var("KHALA_HISTORIES_COUNT").map_or(COUNT, |n| n.parse().expect("a number"));
+    let count =
+        std::env::var("KHALA_HISTORIES_COUNT").map_or(COUNT, |n| n.parse().expect("a number"));
     let edits = prop::collection::vec(any::<(Index, Index)>(), 0..4);
     let strategy = (valid(), edits, any::<Index>(), 0_u8..4);
     let mut runner = TestRunner::new(proptest::test_runner::Config {
