@@ -211,3 +211,22 @@ def a_snapshot_is_of_another_topic(desk):
     taken = {"record": "snapshot_taken", "topic": sub.topic, "outcome": "ok", "head": None}
     at = delivered[0]["at"]
     desk.insert_after(sub.client, delivered[0], taken | {"start": at, "done": at})
+
+
+@edit("authz_leak")
+def a_topic_was_not_granted(desk):
+    sub, _ = desk.subscription(desk.story.streams)
+    desk.begin["granted"][sub.client] = []
+
+
+@edit("command_accepted")
+def a_command_comes_out(desk):
+    _, delivered = desk.subscription(desk.story.streams)
+    delivered[1]["source"]["event"]["publish"] = {"over_socket": {"client": 1}}
+
+
+@edit("wrong_close_or_error")
+def a_close_has_another_code(desk):
+    sub, delivered = desk.subscription(desk.story.streams)
+    word = {"record": "word", "at": delivered[1]["at"], "place": "close", "word": "1008"}
+    desk.insert_after(sub.client, delivered[1], word)

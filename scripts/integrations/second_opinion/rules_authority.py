@@ -1,0 +1,107 @@
+"""What a token opens and for how long, and the words that the contract has."""
+
+from registry import Violation, of_delivery, rule
+
+# At which step a bad token is refused at the latest: the upgrade looks at the token itself, the join at
+# its session, the subscribe at its scopes.
+STEPS = ("upgrade", "join", "subscribe")
+REFUSED_AT = {"revoked": "join", "wrong_scope": "subscribe"}
+
+# The contract's closed lists, by where the word is said.
+WORDS = {
+    "close": {"1000", "1002", "1011", "1012"},
+    "upgrade": {"403"},
+    "join": {
+        "reauth_required",
+        "bad_topic",
+        "invalid_client_build",
+        "unsupported_protocol_version",
+        "unsupported_schema_version",
+        "upgrade_required",
+        "unsupported_client_build",
+    },
+    "subscribe": {"bad_subscription", "forbidden_topic", "stale_cursor", "unmatched topic"},
+    "error": {"stale_cursor", "slow_consumer", "reauth_required"},
+}
+
+
+def with_revocation(client):
+    """A client's records, each with when the session of its socket had been revoked, if it had."""
+    revoked_at = None
+    for record in client.records:
+        yield record, revoked_at
+        if record["record"] == "revoked":
+            revoked_at = record["at"] if record["connected"] else None
+        elif record["record"] == "offline":
+            revoked_at = None
+
+
+@rule("authz_leak", "a delivery of a topic not granted, a bad token, or a revocation")
+def authz_leak(story):
+    """Nothing comes of a topic that a client's tokens do not open; a bad token is refused in time; and
+    what is begun more than a grace (the settle bound) after a revocation does not reach its socket."""
+    for client in story.clients.values():
+        for record in client.records:
+            if record["record"] == "token_tried" and got_too_far(record["kind"], record["answer"]):
+                yield Violation(f"a token {record['kind']}", record["at"], client.number)
+        yield from after_revocations(story, client)
+    for delivery in story.deliveries:
+        if delivery.standing == "ungranted":
+            yield of_delivery(delivery, "its topic was not granted")
+
+
+def got_too_far(kind, answer):
+    if answer["answer"] == "accepted":
+        return True
+    # Without an answer it has passed the steps before the one that it waits at.
+    return STEPS.index(answer["step"]) > STEPS.index(REFUSED_AT.get(kind, "upgrade"))
+
+
+def after_revocations(story, client):
+    """The first thing after each revocation that cannot have been under way."""
+    caught = None
+    for record, revoked_at in with_revocation(client):
+        begun = begun_at(record, client)
+        late = revoked_at is not None and begun is not None
+        if late and begun > revoked_at + story.begin["settle_us"] and caught != revoked_at:
+            caught = revoked_at
+            seqs = (record["seq"], record["seq"]) if "seq" in record else None
+            at = record.get("at", record.get("done"))
+            yield Violation("came after it", at, client.number, record.get("topic"), seqs)
+
+
+def begun_at(record, client):
+    """When what a record shows was begun, if that is known: an event, or the answer to a heartbeat."""
+    if record["record"] == "delivered" and record["topic"] in client.granted:
+        source = record["source"]
+        return source["event"]["begun"] if "event" in source else None
+    answered = record["record"] == "op" and (record["kind"], record["outcome"]) == ("heartbeat", "ok")
+    return record["start"] if answered else None
+
+
+@rule("command_accepted", "a command that was answered ok, or a delivery of one's event")
+def command_accepted(story):
+    """A command over the socket is refused, and what it would have made never comes out."""
+    for client in story.clients.values():
+        for record in client.records:
+            if record["record"] == "command_sent" and record["answer"] == "obeyed":
+                yield Violation("answered ok", record["at"], client.number)
+    for delivery in story.deliveries:
+        if delivery.publish is not None and delivery.publish[0] == "over_socket":
+            yield of_delivery(delivery, "is a command's that went over the socket")
+
+
+@rule("wrong_close_or_error", "a word of the target")
+def wrong_close_or_error(story):
+    """Close codes and error codes are the contract's; the socket of a revoked session is closed with
+    1011."""
+    for client in story.clients.values():
+        for record, revoked_at in with_revocation(client):
+            if record["record"] != "word":
+                continue
+            place, word = record["place"], record["word"]
+            wrong = word not in WORDS[place]
+            if place == "close" and revoked_at is not None:
+                wrong = word != "1011"
+            if wrong:
+                yield Violation(f"{place} says {word}", record["at"], client.number)
