@@ -230,3 +230,48 @@ def a_close_has_another_code(desk):
     sub, delivered = desk.subscription(desk.story.streams)
     word = {"record": "word", "at": delivered[1]["at"], "place": "close", "word": "1008"}
     desk.insert_after(sub.client, delivered[1], word)
+
+
+@edit("phantom")
+def one_was_never_published(desk):
+    _, delivered = desk.subscription(desk.story.streams)
+    seq, topic = delivered[1]["seq"], delivered[1]["topic"]
+    for client in desk.story.clients:
+        for record in desk.mine(client, "delivered"):
+            if (record["topic"], record["seq"]) == (topic, seq):
+                record["source"]["event"]["publish"] = {"planned": 1_000_000}
+
+
+@edit("stuck_channel")
+def a_channel_falls_silent(desk):
+    sub, delivered = desk.subscription(desk.story.streams)
+    at = delivered[-1]["at"]
+    cause = {"channel_silent": {"asked": at}}
+    desk.insert_after(sub.client, delivered[-1], {"record": "offline", "at": at, "cause": cause})
+
+
+@edit("starved_topic")
+def one_topic_waits_for_the_other(desk):
+    desk.begin["settle_us"] = 1_000
+    for client in desk.story.clients.values():
+        live = [d for d in client.deliveries if d.live_from is not None and d.fresh]
+        streams = [d for d in live if d.topic in desk.story.streams]
+        states = {d.seq for d in live if d.topic in desk.story.states}
+        if len(streams) > 8 and len(states) > 8:
+            break
+    # After its first live ones nothing but the last comes of the state.
+    mine = [r for r in desk.mine(client.number, "delivered") if r["topic"] in desk.story.states]
+    for record in [record for record in mine if record["seq"] in states][4:-1]:
+        desk.remove(client.number, record)
+
+
+@edit("unbounded_buffer")
+def all_that_waited_is_found(desk):
+    desk.begin |= {"eviction_needs": 1, "slow_grace_us": 10**9}
+    sub, delivered = desk.subscription(desk.story.streams, 5)
+    live = [d for d in desk.story.deliveries if d.live and d.subscription is sub]
+    until = next(r for r in delivered if r["seq"] == live[-2].seq)
+    ended = {"record": "slow_ended", "at": live[-1].at, "same_socket": True}
+    desk.insert_after(sub.client, until, ended)
+    began = {"record": "slow_began", "at": live[0].intended}
+    desk.insert_after(sub.client, next(r for r in delivered if r["seq"] == live[0].seq), began)

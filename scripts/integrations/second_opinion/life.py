@@ -31,6 +31,8 @@ class Life:
         self.live_since = self.waiting_since = None
         self.slow = self.ever_slow = False
         self.waits, self.intervals = [], []
+        # When it left a socket whose channel was silent although it was live when it asked, and read.
+        self.silences = []
         # Of the subscribe in force: topic to what must be reached, and whether it was answered.
         self.targets, self.answered = None, False
 
@@ -64,6 +66,10 @@ class Life:
                 self.waiting_since = None
 
     def offline(self, record):
+        cause = record["cause"]
+        if "channel_silent" in cause and self.live_since is not None and not self.ever_slow:
+            if self.live_since <= cause["channel_silent"]["asked"]:
+                self.silences.append(record["at"])
         self.live_since, self.targets, self.answered = None, None, False
         if "fault" in record["cause"]:
             self.waiting_since = None

@@ -71,8 +71,13 @@ class Delivery:
         self.out_of_order = False
         # Above everything that the client ever had: it is applied.
         self.fresh = False
-        # The client had been live, and reading, since before the event was due.
-        self.live = False
+        # The version that the client had of the document before, if it had one.
+        self.known_version = None
+        # It left out seqs that had not come.
+        self.skips = False
+        # From when on what was due came live and not by replay; None of one that is not live or reads
+        # slowly. Whether this was due after it.
+        self.live_from, self.live = None, False
 
     @property
     def intended(self):
@@ -174,26 +179,30 @@ class Client:
         applied = self.last_applied.get(new.topic, -1)
         above = new.seq > sub.highest
         # What lies at or below the cursor is none of the subscription's, however often it comes.
+        new.skips = new.seq > sub.highest + 1
         new.repeat = new.seq in sub.seen and new.seq > sub.floor
         new.out_of_order = not above and not new.repeat
         new.redelivered = above and new.seq <= applied
         new.fresh = above and new.seq > applied
         if new.state is not None:
+            new.known_version = self.versions.get((new.topic, new.state["worker"]))
             document = (new.topic, new.state["worker"])
             self.versions[document] = max(new.state["version"], self.versions.get(document, 0))
         sub.seen.add(new.seq)
         sub.highest = max(sub.highest, new.seq)
         if new.fresh:
             self.last_applied[new.topic] = new.seq
-        new.live = new.fresh and self.was_live_when_due(new)
+        new.live_from = self.live_from(sub)
+        new.live = new.fresh and None not in (new.live_from, new.intended)
+        new.live = new.live and new.intended >= new.live_from
 
-    def was_live_when_due(self, delivery):
-        due, sub = delivery.intended, delivery.subscription
-        if due is None or self.life.live_since is None or self.slow_by_plan or self.life.ever_slow:
-            return False
-        # Subscribed again on a live socket: what was due before the reply came by replay.
-        replayed = sub.sent_live and (sub.answered_at is None or due < sub.answered_at)
-        return due >= self.life.live_since and not replayed
+    def live_from(self, sub):
+        if self.life.live_since is None or self.slow_by_plan or self.life.ever_slow:
+            return None
+        if not sub.sent_live:
+            return self.life.live_since
+        # Subscribed again on a live socket: until the reply it comes by replay.
+        return max(self.life.live_since, sub.answered_at) if sub.answered_at is not None else None
 
 
 class Story:
@@ -254,9 +263,27 @@ class Story:
         }
 
     @cached_property
+    def unanswered(self):
+        """Publishes that ended without an acknowledgement; they may exist all the same."""
+        keys = ((publish_key(record["id"]), record) for record in self.published)
+        return {key: record for key, record in keys if key not in self.acknowledged}
+
+    @cached_property
     def planned(self):
         """Of them, those of the load. A worker's creation is acknowledged before its event exists."""
         return {key: record for key, record in self.acknowledged.items() if key[0] == "planned"}
+
+    @cached_property
+    def by_worker_seq(self):
+        """Acknowledged publishes by worker and the worker's seq, which is the version of its document."""
+        return {(record["worker"], record["worker_seq"]): record for record in self.acknowledged.values()}
+
+    def command_of(self, delivery):
+        """The acknowledged publish that a delivery stems from, if there is one."""
+        if delivery.state is not None:
+            version = (delivery.state["worker"], delivery.state["version"])
+            return self.by_worker_seq.get(version)
+        return self.acknowledged.get(delivery.publish)
 
     @cached_property
     def contents(self):
