@@ -16,6 +16,7 @@ use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
+use crate::support::authority;
 use crate::support::edit::Manner::{Again, Fresh};
 use crate::support::edit::{self, Change, apply};
 use crate::support::history::{History, valid};
@@ -27,10 +28,13 @@ const COUNT: u32 = 200;
 /// Bound of [`plans::history`] on a state's lag.
 const SETTLE_US: u64 = 200_000;
 
+/// Kinds of edits.
+const KINDS: usize = 20;
+
 /// Every place for one kind of edit.
 fn changes(records: &[Record], kind: usize) -> Vec<Change> {
     let any = |_: &khala_evidence::record::Delivery| true;
-    match kind % 14 {
+    match kind % KINDS {
         0 => edit::missing_mid_stream(records),
         1 => edit::missing_for_everybody(records).into_iter().map(|(change, _)| change).collect(),
         2 => edit::missing_tail(records),
@@ -44,13 +48,19 @@ fn changes(records: &[Record], kind: usize) -> Vec<Change> {
         10 => edit::not_what_was_published(records, Again),
         11 => edit::reply_before_replay(records, true),
         12 => edit::replay_without_a_settled_version(records, SETTLE_US, true),
+        13 => authority::accepted_token(records),
+        14 => authority::heard_after_revocation(records),
+        15 => authority::leaked(records),
+        16 => authority::obeyed(records),
+        17 => authority::came_out(records),
+        18 => authority::unheard_of(records),
         _ => edit::no_reply(records).into_iter().map(|(change, _)| change).collect(),
     }
 }
 
 fn edited(history: &History, edits: &[(Index, Index)]) -> Vec<Record> {
     edits.iter().fold(history.records.clone(), |records, (kind, place)| {
-        let found = changes(&records, kind.index(14));
+        let found = changes(&records, kind.index(KINDS));
         if found.is_empty() { records } else { apply(&records, place.get(&found)) }
     })
 }
