@@ -13,8 +13,8 @@ use khala_wire::topic::{KNOWN, TopicId};
 pub struct Answers {
     /// Unsubscribes acknowledged.
     pub unsubscribed: u64,
-    /// What was tried beside the clients' own sockets and answered, one way or another, by the number
-    /// of the fault that tried it.
+    /// What was tried beside the clients' own sockets and answered, one way or another, and what was
+    /// published on top of the load and acknowledged, by the number of the fault that did it.
     pub tried: Vec<u64>,
 }
 
@@ -67,6 +67,13 @@ impl Heads {
     #[must_use]
     pub fn stale(&self) -> u64 {
         self.stale.load(Ordering::Relaxed)
+    }
+
+    /// What a fault tried was answered.
+    pub fn count_tried(&self, fault: u16) {
+        if let Some(tried) = self.tried.get(usize::from(fault)) {
+            tried.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Enters a seq.
@@ -128,9 +135,7 @@ impl LocalHeads {
 
     /// What a fault tried beside a client's own socket was answered.
     pub fn count_tried(&self, fault: u16) {
-        if let Some(tried) = self.shared.tried.get(usize::from(fault)) {
-            tried.fetch_add(1, Ordering::Relaxed);
-        }
+        self.shared.count_tried(fault);
     }
 
     /// A refusal named so many stale topics.

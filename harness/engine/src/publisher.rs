@@ -17,7 +17,7 @@ use governor::{Quota, RateLimiter};
 use khala_evidence::record::{Outcome, PublishId, Published, Record, Sink};
 use khala_plan::Plan;
 use khala_plan::draw::{self, Purpose};
-use khala_plan::model::Arrival;
+use khala_plan::model::{Arrival, FaultKind};
 use khala_plan::schedule::{PlannedPublish, Schedule};
 use khala_wire::canonical::digest64;
 use khala_wire::command::{
@@ -31,6 +31,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::Clock;
+use crate::heads::Heads;
 use crate::http::{Http, HttpError};
 use crate::stall::Watch;
 use crate::target::Target;
@@ -130,6 +131,8 @@ pub struct Setup {
     pub stage: watch::Receiver<Stage>,
     /// Publishes begun so far.
     pub begun: Arc<AtomicU64>,
+    /// Where acknowledgements of what a fault publishes are counted.
+    pub heads: Arc<Heads>,
 }
 
 /// Starts the thread; it ends when every command has ended, and gives its sink back together with
@@ -249,8 +252,16 @@ fn cap(plan: &Plan) -> Quota {
         Arrival::Bursts { size, .. } => f64::from(size),
         Arrival::Poisson | Arrival::Constant => 0.0,
     });
+    let faults = plan.phases.iter().flat_map(|phase| &phase.faults);
+    let on_top: f64 = faults
+        .map(|fault| match fault.kind {
+            FaultKind::PublishBurst { events, .. } => f64::from(events),
+            _ => 0.0,
+        })
+        .sum();
     let per_s = rate * CAP_HEADROOM + 10.0;
-    Quota::per_second(number(per_s)).allow_burst(number(per_s.max(bursts.sum())))
+    let at_once = bursts.sum::<f64>() + on_top;
+    Quota::per_second(number(per_s)).allow_burst(number(per_s.max(at_once)))
 }
 
 /// What is read of an acknowledgement: its payload is ours and known.
@@ -277,7 +288,10 @@ impl Publisher {
             self.http.post(&path, &headers, Bytes::from(body)).await;
         let done = clock.now();
         let (outcome, worker_seq) = match answer {
-            Ok(answer) => (Outcome::Ok, Some(answer.data.seq)),
+            Ok(answer) => {
+                planned.fault.iter().for_each(|&fault| self.setup.heads.count_tried(fault));
+                (Outcome::Ok, Some(answer.data.seq))
+            }
             Err(error) => {
                 tracing::debug!(n = planned.n, %error, "publish failed");
                 (error.outcome(), None)

@@ -114,6 +114,7 @@ pub async fn run<S: Sink + Send + 'static>(
             workers: workers.clone(),
             stage: stage_seen.clone(),
             begun: Arc::clone(&begun),
+            heads: Arc::clone(&heads),
         },
         make_sink(),
     )?;

@@ -65,6 +65,8 @@ pub struct PlannedPublish {
     pub load: u16,
     /// Which of the load's workers, from 0.
     pub worker: u16,
+    /// The fault that adds it to the load, if one does.
+    pub fault: Option<u16>,
 }
 
 /// One fault that is due.
@@ -103,8 +105,8 @@ impl Schedule {
     pub fn of(plan: &Plan) -> Self {
         let phases = phases(plan);
         let mut arrivals = arrivals(plan);
-        let publishes = publishes::of(plan, &phases);
         let mut faults = targets::faults(plan, &phases);
+        let publishes = publishes::of(plan, &phases, &faults);
         // Left out at the end, so that who takes part changes nothing for those who do.
         arrivals.retain(|arrival| plan.fleet.takes_part(arrival.client));
         for fault in &mut faults {

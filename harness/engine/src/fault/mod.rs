@@ -7,6 +7,7 @@
 mod command_over_socket;
 mod disconnect;
 mod offline;
+mod publish_burst;
 mod retention_trim;
 mod revoke_sessions;
 mod slow_reader;
@@ -144,6 +145,9 @@ pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
             Box::new(revoke_sessions::RevokeSessions { revoked_for })
         }
         FaultKind::CommandOverSocket => Box::new(command_over_socket::CommandOverSocket),
+        FaultKind::PublishBurst { events, over } => {
+            Box::new(publish_burst::PublishBurst { events, over })
+        }
         FaultKind::RetentionTrim { topic, keep } => {
             Box::new(retention_trim::RetentionTrim { topic, keep })
         }

@@ -223,7 +223,8 @@ pub(crate) fn back(fault: &PlannedFault) -> Option<u64> {
         | FaultKind::Unsubscribe { .. }
         | FaultKind::Token { .. }
         | FaultKind::CommandOverSocket
-        | FaultKind::RetentionTrim { .. } => None,
+        | FaultKind::RetentionTrim { .. }
+        | FaultKind::PublishBurst { .. } => None,
     }
 }
 

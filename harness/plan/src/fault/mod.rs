@@ -7,6 +7,7 @@
 pub mod command_over_socket;
 pub mod disconnect;
 pub mod offline;
+pub mod publish_burst;
 pub mod retention_trim;
 pub mod revoke_sessions;
 pub mod slow_reader;
@@ -27,6 +28,7 @@ pub const REGISTRY: &[FaultType] = &[
     revoke_sessions::TYPE,
     command_over_socket::TYPE,
     retention_trim::TYPE,
+    publish_burst::TYPE,
 ];
 
 /// Types that the design names and that no engine applies yet.
@@ -56,7 +58,6 @@ pub const NOT_YET: &[&str] = &[
     "restart",
     "pause",
     "drain",
-    "publish_burst",
     "guard_tighten",
     "loss",
     "partition",

@@ -81,6 +81,14 @@ pub enum FaultKind {
     },
     /// Sends a command at an instant, over a socket beside the client's own.
     CommandOverSocket,
+    /// Publishes on top of the first load for a moment.
+    PublishBurst {
+        /// How many events.
+        events: u32,
+        /// Over how long, at equal gaps.
+        #[serde(serialize_with = "crate::units::serialize_duration")]
+        over: Duration,
+    },
     /// Prunes a topic of the target at an instant; the reference runtime has a hook for it.
     RetentionTrim {
         /// The topic.
@@ -122,6 +130,7 @@ impl FaultKind {
             Self::RevokeSessions { .. } => "revoke_sessions",
             Self::CommandOverSocket => "command_over_socket",
             Self::RetentionTrim { .. } => "retention_trim",
+            Self::PublishBurst { .. } => "publish_burst",
         }
     }
 
@@ -135,7 +144,7 @@ impl FaultKind {
     #[must_use]
     pub fn acts_on(&self) -> ActsOn {
         match self {
-            Self::RetentionTrim { .. } => ActsOn::Target,
+            Self::RetentionTrim { .. } | Self::PublishBurst { .. } => ActsOn::Target,
             _ => ActsOn::Clients,
         }
     }

@@ -48,6 +48,8 @@ enum Line<'a> {
         load: u16,
         worker: u16,
         payload_bytes: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fault: Option<u16>,
     },
     Fault {
         id: u16,
@@ -107,6 +109,7 @@ pub(super) fn render(schedule: &Schedule, plan: &Plan) -> String {
                 load: publish.load,
                 worker: publish.worker,
                 payload_bytes: plan.loads[usize::from(publish.load)].payload_bytes,
+                fault: publish.fault,
             },
         );
     }

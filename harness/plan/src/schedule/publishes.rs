@@ -5,32 +5,51 @@ use std::ops::Range;
 use rand::distr::Distribution;
 use rand_distr::Exp1;
 
-use super::{PhaseWindow, PlannedPublish, micros};
+use super::{PhaseWindow, PlannedFault, PlannedPublish, micros};
 use crate::draw::{self, Purpose};
-use crate::model::{Arrival, Load, Plan};
+use crate::model::{Arrival, FaultKind, Load, Plan};
 
 /// Key of the first gap of a load's second window; no window has so many gaps.
 const GAPS_OF_A_WINDOW: u64 = 1 << 32;
 
 /// All publishes of the plan; `phases` are those of the schedule.
-pub(super) fn of(plan: &Plan, phases: &[PhaseWindow]) -> Vec<PlannedPublish> {
-    let mut due: Vec<(u64, u16, u32)> = Vec::new();
+pub(super) fn of(
+    plan: &Plan,
+    phases: &[PhaseWindow],
+    faults: &[PlannedFault],
+) -> Vec<PlannedPublish> {
+    let mut due: Vec<(u64, u16, u32, Option<u16>)> = Vec::new();
     for (load, index) in plan.loads.iter().zip(0_u16..) {
         let windows = windows(load, phases).into_iter().zip(0_u64..);
         let times = windows.flat_map(|(window, number)| {
             times(load, plan.seed, index, number * GAPS_OF_A_WINDOW, &window)
         });
-        due.extend(times.zip(0_u32..).map(|(at_us, turn)| (at_us, index, turn)));
+        due.extend(times.zip(0_u32..).map(|(at_us, turn)| (at_us, index, turn, None)));
+    }
+    // Bursts take turns of their own, so that they leave those of the load alone.
+    for fault in faults.iter().filter(|_| !plan.loads.is_empty()) {
+        let times = burst(fault).zip(0_u32..);
+        due.extend(times.map(|(at_us, turn)| (at_us, 0, turn, Some(fault.id))));
     }
     due.sort_unstable();
     due.into_iter()
         .zip(0_u32..)
-        .map(|((at_us, load, turn), n)| {
+        .map(|((at_us, load, turn, fault), n)| {
             let workers = plan.loads[usize::from(load)].workers.clamp(1, u32::from(u16::MAX));
             let worker = u16::try_from(turn % workers).unwrap_or(u16::MAX);
-            PlannedPublish { n, at_us, load, worker }
+            PlannedPublish { n, at_us, load, worker, fault }
         })
         .collect()
+}
+
+/// The times of a burst, if the fault is one.
+fn burst(fault: &PlannedFault) -> impl Iterator<Item = u64> + use<> {
+    let (events, over_us) = match fault.kind {
+        FaultKind::PublishBurst { events, over } => (u64::from(events), micros(over)),
+        _ => (0, 0),
+    };
+    let at_us = fault.at_us;
+    (0..events).map(move |i| at_us.saturating_add(over_us.saturating_mul(i) / events))
 }
 
 /// When a load runs: its phases, those without a gap between them as one.

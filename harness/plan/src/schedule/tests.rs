@@ -377,3 +377,28 @@ fn who_takes_part_changes_nothing_for_those_who_do() {
         assert_eq!((&few.targets, few.at_us, &few.kind), (&still, whole.at_us, &whole.kind));
     }
 }
+
+#[test]
+fn a_burst_is_added_to_the_first_load_and_leaves_the_rest_alone() {
+    let (quiet, mut loud) = (plan(), plan());
+    let kind = FaultKind::PublishBurst { events: 4, over: Duration::from_secs(2) };
+    let (at, mode) = (Duration::from_secs(1), FaultMode::All);
+    loud.phases[0].faults.push(Fault { kind, at, duration: None, mode, cohort: None });
+    let (quiet, loud) = (Schedule::of(&quiet), Schedule::of(&loud));
+    let fault = loud.faults[0].id;
+    let (burst, rest): (Vec<PlannedPublish>, Vec<_>) =
+        loud.publishes.iter().partition(|publish| publish.fault.is_some());
+    // The phase begins when the ramp is over, after ten seconds.
+    let times: Vec<_> = burst.iter().map(|publish| publish.at_us).collect();
+    assert_eq!(times, [11_000_000, 11_500_000, 12_000_000, 12_500_000]);
+    assert!(burst.iter().all(|publish| publish.fault == Some(fault) && publish.load == 0));
+    let without_number = |publish: &PlannedPublish| PlannedPublish { n: 0, ..*publish };
+    assert_eq!(
+        rest.iter().map(without_number).collect::<Vec<_>>(),
+        quiet.publishes.iter().map(without_number).collect::<Vec<_>>()
+    );
+    let numbers: Vec<_> = loud.publishes.iter().map(|publish| publish.n).collect();
+    assert!(numbers.iter().copied().eq(0..u32::try_from(numbers.len()).expect("few")));
+    let text = loud.to_ndjson(&plan());
+    assert_eq!(text.matches(&format!("\"fault\":{fault}}}")).count(), 4, "{text}");
+}

@@ -25,6 +25,7 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
         found.extend(inexact_cursor(plan, schedule, fault, place));
         found.extend(unsubscribes_nobody(plan, schedule, fault, place));
         found.extend(not_our_token(plan, fault, place));
+        found.extend(nothing_to_publish(plan, fault, place));
         let before = schedule.faults[..index].iter().find(|before| overlap(before, fault));
         found.extend(before.map(|before| {
             let what = format!(
@@ -142,6 +143,17 @@ fn not_our_token(plan: &Plan, fault: &PlannedFault, place: &Place) -> Option<Dia
     Some(Diagnostic::warning(place, what).note(note).help(help))
 }
 
+/// A fault that publishes, in a scenario that has no worker to publish for.
+fn nothing_to_publish(plan: &Plan, fault: &PlannedFault, place: &Place) -> Option<Diagnostic> {
+    let publishes =
+        matches!(fault.kind, FaultKind::CommandOverSocket | FaultKind::PublishBurst { .. });
+    (publishes && plan.loads.is_empty()).then(|| {
+        let what = format!("`{}` needs a load, and the scenario has none", fault.kind.name());
+        let note = "the fault will do nothing, and its gates will be INCONCLUSIVE";
+        Diagnostic::warning(place, what).note(note).help("add a `[[load]]`")
+    })
+}
+
 /// Whether two faults act on one client at one time.
 fn overlap(a: &PlannedFault, b: &PlannedFault) -> bool {
     let ((a_from, a_to), (b_from, b_to)) = (span(a), span(b));
@@ -158,7 +170,8 @@ fn span(fault: &PlannedFault) -> (u64, u64) {
         FaultKind::Disconnect { .. }
         | FaultKind::Token { .. }
         | FaultKind::CommandOverSocket
-        | FaultKind::RetentionTrim { .. } => 0,
+        | FaultKind::RetentionTrim { .. }
+        | FaultKind::PublishBurst { .. } => 0,
     };
     (fault.at_us, fault.at_us + lasts_us)
 }

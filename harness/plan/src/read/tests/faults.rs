@@ -71,6 +71,11 @@ fn all_types_are_read() {
     assert_eq!(expired.kind, FaultKind::Token { kind: BadToken::Expired });
     let revoked = fault("revoke_sessions", "attributes = { revoked_for = \"3s\" }");
     assert_eq!(revoked.kind, FaultKind::RevokeSessions { revoked_for: secs(3) });
+    let burst = fault("publish_burst", "attributes = { events = 500 }");
+    assert_eq!(burst.kind, FaultKind::PublishBurst { events: 500, over: secs(1) });
+    assert_eq!(burst.kind.acts_on(), ActsOn::Target);
+    let commands = fault("command_over_socket", "");
+    assert_eq!(commands.kind, FaultKind::CommandOverSocket);
     let half_open = fault("disconnect", "attributes = { style = \"half_open\" }");
     assert_eq!(half_open.kind, FaultKind::Disconnect { style: DisconnectStyle::HalfOpen });
 }
