@@ -15,13 +15,14 @@ use khala_wire::canonical::digest64;
 /// Largest payload that is read: a damaged length must not ask for more.
 const PAYLOAD_MAX: usize = 1 << 28;
 
-/// A frame of what `fill` writes.
+/// A frame of some content.
 ///
 /// # Errors
-/// When `fill` fails, or what it wrote is too long for a frame.
-pub fn frame(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Vec<u8>> {
+/// When the content is too long for a frame.
+pub fn frame(content: &[u8]) -> io::Result<Vec<u8>> {
+    // All at once: a writer of JSON makes tiny writes, and each would cost a call of the compressor.
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    fill(&mut encoder)?;
+    encoder.write_all(content)?;
     let payload = encoder.finish()?;
     let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
     let mut frame = Vec::with_capacity(payload.len() + 12);

@@ -193,15 +193,13 @@ impl Topic {
 /// # Errors
 /// When they cannot be serialised, which is a bug.
 pub fn frame(line: &Line, records: &[Record]) -> io::Result<Vec<u8>> {
-    framing::frame(|out| {
-        serde_json::to_writer(&mut *out, line)?;
-        out.write_all(b"\n")?;
-        for record in records {
-            serde_json::to_writer(&mut *out, record)?;
-            out.write_all(b"\n")?;
-        }
-        Ok(())
-    })
+    let mut content = serde_json::to_vec(line)?;
+    content.push(b'\n');
+    for record in records {
+        serde_json::to_writer(&mut content, record)?;
+        content.push(b'\n');
+    }
+    framing::frame(&content)
 }
 
 /// Reads what [`frame`] deflated.

@@ -74,7 +74,7 @@ pub struct Host {
 /// # Errors
 /// When the entry cannot be serialised, which is a bug.
 pub fn frame(entry: &Entry) -> io::Result<Vec<u8>> {
-    framing::frame(|out| Ok(serde_json::to_writer(out, entry)?))
+    framing::frame(&serde_json::to_vec(entry)?)
 }
 
 /// The entries of a journal, one after another; ends after the first error.
