@@ -108,6 +108,12 @@ impl LocalHeads {
         Self { shared, seqs: RefCell::new([0; KNOWN.len()]) }
     }
 
+    /// The shared part.
+    #[cfg(test)]
+    pub fn shared(&self) -> &Heads {
+        &self.shared
+    }
+
     /// A delivery of `seq`, of publish `n` if it was one of ours.
     pub fn saw(&self, topic: TopicId, seq: u64, publish: Option<u32>) {
         let mut seqs = self.seqs.borrow_mut();

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crate::gate::power::{self, Needs};
 use crate::model::{
-    ActsOn, Arrival, DisconnectStyle, FaultKind, Load, Mint, Objective, Plan, TargetKind,
+    ActsOn, Arrival, ChosenCursor, DisconnectStyle, FaultKind, Load, Mint, Objective, Plan,
+    TargetKind,
 };
 use crate::read::Diagnostics;
 use crate::schedule::{PlannedFault, Schedule, micros};
@@ -273,6 +274,11 @@ fn lingering(schedule: &Schedule) -> u64 {
             FaultKind::Disconnect { style: DisconnectStyle::Close { .. } } => {
                 Some((fault.at_us, fault.targets.len() as u64))
             }
+            // A cursor beyond head costs the socket that it was accepted on as well.
+            FaultKind::Cursor { cursor: ChosenCursor::FutureBy(_) } => {
+                Some((fault.at_us, 2 * fault.targets.len() as u64))
+            }
+            FaultKind::Cursor { .. } => Some((fault.at_us, fault.targets.len() as u64)),
             _ => None,
         })
         .collect();

@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::backoff::Backoff;
 use crate::surface::Surface;
 
-pub use fault::{ActsOn, BadToken, DisconnectStyle, Fault, FaultKind, FaultMode, Resume, Step};
+pub use fault::{
+    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage, Resume,
+    Step,
+};
 pub use gate::{Claim, Comparison, Estimator, Gate, Objective};
 
 /// A value that never reaches a file, a log or a panic message.

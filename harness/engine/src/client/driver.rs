@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use khala_evidence::record::{Micros, Outcome, Record, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{DisconnectStyle, Mint, Resume};
+use khala_plan::model::{ChosenCursor, DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
 use khala_wire::topic::TopicId;
 use tokio::sync::Notify;
@@ -103,6 +103,15 @@ pub enum Order {
         until: Micros,
         /// With which cursor.
         resume: Resume,
+    },
+    /// Close the socket, and come back with a cursor that is not the client's.
+    Cursor {
+        /// The fault.
+        fault: u16,
+        /// When the plan wanted it.
+        intended: Micros,
+        /// With which cursor.
+        cursor: ChosenCursor,
     },
     /// Read slowly from now on.
     Slow(Pace),
@@ -277,6 +286,7 @@ impl<S: Sink> Driver<S> {
                 Some(
                     Order::Cut { .. }
                     | Order::Away { .. }
+                    | Order::Cursor { .. }
                     | Order::Unsubscribe { .. }
                     | Order::Revoke { .. },
                 )
@@ -497,6 +507,15 @@ impl<S: Sink> Driver<S> {
                     }
                     self.show();
                     self::cut(socket, DisconnectStyle::Reset);
+                    return None;
+                }
+                Waited::Order(Order::Cursor { fault, intended, cursor }) => {
+                    let now = clock.now();
+                    around.with(|world| {
+                        self.machine.cut_for_cursor(now, fault, intended, cursor, world)
+                    });
+                    self.show();
+                    cut(socket, DisconnectStyle::Close { code: CloseCode::Normal.into() });
                     return None;
                 }
                 Waited::Order(Order::Slow(pace)) => {

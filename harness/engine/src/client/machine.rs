@@ -10,6 +10,7 @@
 //! next one for a dead socket. It heartbeats on the channel and on the socket, to tell the two apart
 //! ([`pulse`]).
 
+mod cursor;
 mod faulted;
 mod inbound;
 mod pulse;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use khala_evidence::record::{Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink};
 use khala_plan::backoff::Backoff;
-use khala_plan::model::{Push, SnapshotPath};
+use khala_plan::model::{ChosenCursor, Push, SnapshotPath};
 use khala_wire::CHANNEL;
 use khala_wire::frame::{self, Vsn};
 use khala_wire::message::event;
@@ -104,10 +105,20 @@ enum State {
     Connecting,
     Joining(Pending),
     Subscribing(Pending),
+    /// A fault's cursor was sent: whatever comes until the answer is not the client's to apply.
+    Probing(Pending, Chosen),
     /// Snapshots are being taken; they are timed out by whoever takes them.
     Bootstrapping,
     Live,
     Stopped,
+}
+
+/// A cursor that a fault chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Chosen {
+    fault: u16,
+    intended: Micros,
+    cursor: ChosenCursor,
 }
 
 /// A request without an answer yet.
@@ -145,6 +156,10 @@ pub struct Machine {
     unpaired: Option<u64>,
     /// Whether a fault chose the cursors of the next subscribe.
     resume_by_fault: bool,
+    /// The cursor that a fault wants in the next subscribe.
+    chosen: Option<Chosen>,
+    /// The fault whose old cursors are in the subscribe that is under way.
+    proving: Option<u16>,
     /// Set while nobody has noticed that the socket is dead: the cut is recorded already.
     dead_socket: bool,
     /// Topics given up on purpose, and when they are subscribed to again.
@@ -190,6 +205,8 @@ impl Machine {
             retired: false,
             unpaired: None,
             resume_by_fault: false,
+            chosen: None,
+            proving: None,
             dead_socket: false,
             unsubscribed: None,
             revocation: None,
@@ -202,9 +219,11 @@ impl Machine {
         match self.state {
             State::Waiting { until } => Phase::Waiting(until),
             State::Connecting => Phase::Connecting,
-            State::Joining(_) | State::Subscribing(_) | State::Bootstrapping | State::Live => {
-                Phase::Online
-            }
+            State::Joining(_)
+            | State::Subscribing(_)
+            | State::Probing(..)
+            | State::Bootstrapping
+            | State::Live => Phase::Online,
             State::Stopped => Phase::Stopped,
         }
     }
@@ -214,7 +233,7 @@ impl Machine {
     pub fn deadline(&self) -> Micros {
         match self.state {
             State::Waiting { until } => until,
-            State::Joining(pending) | State::Subscribing(pending) => {
+            State::Joining(pending) | State::Subscribing(pending) | State::Probing(pending, _) => {
                 self.times_out_at(pending).min(self.heartbeat_due)
             }
             State::Live => self.heartbeat_due.min(self.resubscribe_at()),
@@ -258,7 +277,14 @@ impl Machine {
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 Action::Close
             }
-            State::Joining(_) | State::Subscribing(_) | State::Bootstrapping | State::Live
+            State::Probing(pending, _) if now >= self.times_out_at(pending) => {
+                self.unprobed(now, world)
+            }
+            State::Joining(_)
+            | State::Subscribing(_)
+            | State::Probing(..)
+            | State::Bootstrapping
+            | State::Live
                 if now >= self.heartbeat_due =>
             {
                 self.heartbeat(now, world)
@@ -394,6 +420,7 @@ impl Machine {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
         self.unpaired = None;
+        self.proving = None;
         self.unsubscribed = None;
         self.heartbeat = None;
         self.heartbeat_due = Micros::MAX;

@@ -6,6 +6,7 @@
 mod anything;
 mod backoff;
 mod bootstrap;
+mod chosen;
 mod cursors;
 mod cuts;
 mod faults;

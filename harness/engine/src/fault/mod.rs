@@ -5,6 +5,7 @@
 //! the target's own metrics and answers. See `ADDING_A_FAULT.md`.
 
 mod command_over_socket;
+mod cursor;
 mod disconnect;
 mod offline;
 mod publish_burst;
@@ -140,6 +141,7 @@ pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
         FaultKind::Unsubscribe { topics, unsubscribed_for } => {
             Box::new(unsubscribe::Unsubscribe { topics, unsubscribed_for })
         }
+        FaultKind::Cursor { cursor } => Box::new(cursor::Cursor { cursor }),
         FaultKind::Token { kind } => Box::new(token::Token { kind }),
         FaultKind::RevokeSessions { revoked_for } => {
             Box::new(revoke_sessions::RevokeSessions { revoked_for })

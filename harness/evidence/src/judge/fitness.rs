@@ -174,7 +174,11 @@ pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<String> {
             return Some(reason);
         }
         // Only a fault that cuts clients off leaves a before and an after.
-        if !matches!(fault.kind, FaultKind::Disconnect { .. } | FaultKind::Offline { .. }) {
+        let cuts_off = matches!(
+            fault.kind,
+            FaultKind::Disconnect { .. } | FaultKind::Offline { .. } | FaultKind::Cursor { .. }
+        );
+        if !cuts_off {
             continue;
         }
         let needed = case.plan.oracle.storm_min_deliveries;

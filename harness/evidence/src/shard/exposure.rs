@@ -68,6 +68,10 @@ impl Marks {
 
     /// A fault cut the client off.
     pub fn cut(&mut self, fault: u16, needed: u32, exposures: &mut BTreeMap<u16, Exposure>) {
+        // One that ends a second socket before the client has recovered from the first is one cut.
+        if self.fault == Some(fault) {
+            return;
+        }
         self.settle(needed, exposures);
         self.fault = Some(fault);
         for mark in self.topics.values_mut() {

@@ -216,7 +216,7 @@ fn is_stream(topic: &TopicId) -> bool {
 /// fault that cuts nobody off.
 pub(crate) fn back(fault: &PlannedFault) -> Option<u64> {
     match fault.kind {
-        FaultKind::Disconnect { .. } => Some(fault.at_us),
+        FaultKind::Disconnect { .. } | FaultKind::Cursor { .. } => Some(fault.at_us),
         FaultKind::Offline { offline_for: away, .. }
         | FaultKind::RevokeSessions { revoked_for: away } => Some(fault.at_us + micros(away)),
         FaultKind::SlowReader { .. }

@@ -5,6 +5,7 @@
 //! else in this crate knows the types apart.
 
 pub mod command_over_socket;
+pub mod cursor;
 pub mod disconnect;
 pub mod offline;
 pub mod publish_burst;
@@ -24,6 +25,7 @@ pub const REGISTRY: &[FaultType] = &[
     offline::TYPE,
     slow_reader::TYPE,
     unsubscribe::TYPE,
+    cursor::TYPE,
     token::TYPE,
     revoke_sessions::TYPE,
     command_over_socket::TYPE,
@@ -42,7 +44,6 @@ pub const NOT_YET: &[&str] = &[
     "invalid_utf8",
     "bad_frame",
     "duplicate_subscribe",
-    "cursor",
     "heartbeat_stop",
     "abandon_join",
     "latency",

@@ -67,6 +67,12 @@ pub enum FaultKind {
         #[serde(serialize_with = "crate::units::serialize_duration")]
         unsubscribed_for: Duration,
     },
+    /// Closes sockets at an instant; the clients come back with a cursor that is not theirs.
+    Cursor {
+        /// Which one.
+        #[serde(flatten)]
+        cursor: ChosenCursor,
+    },
     /// Tries a bad token at an instant, on a socket beside the client's own.
     Token {
         /// What is wrong with it.
@@ -117,6 +123,30 @@ pub enum Resume {
     AtBudget,
 }
 
+/// The cursor with which the clients of a `cursor` fault come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChosenCursor {
+    /// So many events behind what the client had applied.
+    StaleBy(u64),
+    /// So many events beyond the highest that any client has seen.
+    FutureBy(u64),
+    /// None of the contract.
+    Garbage(Garbage),
+}
+
+/// What is written where a cursor belongs. The contract has `bad_subscription` for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Garbage {
+    /// A negative number.
+    Negative,
+    /// A number as text.
+    Text,
+    /// One number for all topics, in place of the list.
+    Number,
+}
+
 impl FaultKind {
     /// The type's name in a scenario.
     #[must_use]
@@ -126,6 +156,7 @@ impl FaultKind {
             Self::Offline { .. } => "offline",
             Self::SlowReader { .. } => "slow_reader",
             Self::Unsubscribe { .. } => "unsubscribe",
+            Self::Cursor { .. } => "cursor",
             Self::Token { .. } => "token",
             Self::RevokeSessions { .. } => "revoke_sessions",
             Self::CommandOverSocket => "command_over_socket",

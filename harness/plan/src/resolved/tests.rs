@@ -61,6 +61,9 @@ fn so_is_one_with_every_fault() {
         "attributes = { style = \"reset\" }",
         "attributes = { style = \"half_open\" }\n\n[[phase.fault]]\ntype = \"slow_reader\"\n\
          duration = \"5s\"\nattributes = { rate = \"1500B/s\", rcvbuf = \"4500B\" }\n\n\
+         [[phase.fault]]\ntype = \"cursor\"\ncohort = \"ios\"\nat = \"5s\"\nattributes = \
+         { garbage = \"text\" }\n\n[[phase.fault]]\ntype = \"cursor\"\ncohort = \"ios\"\nat = \
+         \"7s\"\nattributes = { stale_by = 3 }\n\n\
          [[phase.fault]]\ntype = \"unsubscribe\"\ncohort = \"ios\"\nmode = \"one\"\nattributes = \
          { topics = [\"runtime.codex_worker_events\"], unsubscribed_for = \"1s\" }",
     )]);

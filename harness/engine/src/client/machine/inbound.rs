@@ -35,6 +35,9 @@ impl Machine {
             }
         };
         match &*frame.event {
+            event::FRAME | event::UPDATE_BATCH if matches!(self.state, State::Probing(..)) => {
+                Action::None
+            }
             event::FRAME => {
                 let batch = world.reader.frame(frame.payload.get());
                 self.push(Push::Frame, batch, read_at, world);
@@ -170,11 +173,17 @@ impl Machine {
             State::Joining(pending) if reference == Some(pending.reference) => match reply.status {
                 Status::Ok => {
                     self.answered(pending, read_at, Outcome::Ok, world);
-                    self.subscribe(now, self.settings.topics.clone(), world)
+                    self.subscribe_first(now, world)
                 }
                 Status::Error => self.refused(pending, read_at, now, &reply, world),
             },
+            State::Probing(pending, chosen) if reference == Some(pending.reference) => {
+                self.probed(chosen, read_at, now, &reply, world)
+            }
             State::Subscribing(pending) if reference == Some(pending.reference) => {
+                if let Some(fault) = self.proving.take() {
+                    world.heads.count_tried(fault);
+                }
                 match reply.status {
                     Status::Ok => self.subscribed(pending, read_at, now, &reply, world),
                     Status::Error => self.refused(pending, read_at, now, &reply, world),

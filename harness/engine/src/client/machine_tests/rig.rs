@@ -61,7 +61,7 @@ impl Rig {
             machine: Machine::new(CLIENT, Rc::new(settings), ARRIVAL),
             records: Vec::new(),
             reader: Reader::new("run".to_owned(), std::collections::HashMap::new()),
-            heads: LocalHeads::new(Arc::new(Heads::new(8, 0))),
+            heads: LocalHeads::new(Arc::new(Heads::new(8, 4))),
             now: ARRIVAL,
         }
     }

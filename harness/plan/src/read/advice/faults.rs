@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::returned;
 use crate::estimate::{Strike, third_strike};
-use crate::model::{DisconnectStyle, FaultKind, Mint, Plan, Resume, TargetKind};
+use crate::model::{ChosenCursor, DisconnectStyle, FaultKind, Mint, Plan, Resume, TargetKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::scenario::Placeable;
 use crate::read::source::Place;
@@ -23,6 +23,7 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
         found.extend(half_open(schedule, fault, place));
         found.extend(never_struck(plan, schedule, fault, place));
         found.extend(inexact_cursor(plan, schedule, fault, place));
+        found.extend(never_so_old(plan, schedule, fault, place));
         found.extend(unsubscribes_nobody(plan, schedule, fault, place));
         found.extend(not_our_token(plan, fault, place));
         found.extend(nothing_to_publish(plan, fault, place));
@@ -104,6 +105,31 @@ fn inexact_cursor(
     })
 }
 
+/// Cursors that would be older than all that is published before.
+fn never_so_old(
+    plan: &Plan,
+    schedule: &Schedule,
+    fault: &PlannedFault,
+    place: &Place,
+) -> Option<Diagnostic> {
+    let FaultKind::Cursor { cursor: ChosenCursor::StaleBy(events) } = fault.kind else {
+        return None;
+    };
+    // On any other target there may be events from before the run.
+    let TargetKind::Reference { .. } = plan.target.kind else { return None };
+    let published = schedule.publishes.partition_point(|publish| publish.at_us < fault.at_us);
+    // Each worker's beginning is an event too.
+    let workers: u32 = plan.loads.iter().map(|load| load.workers).sum();
+    let most = published as u64 + u64::from(workers);
+    (most < events).then(|| {
+        let what =
+            format!("no cursor can be {events} events old: no more than {most} come before it");
+        let note = "the fault will hit nobody, and its gates will be INCONCLUSIVE";
+        let help = "lower `stale_by`, publish more, or move the fault";
+        Diagnostic::warning(place, what).note(note).help(help)
+    })
+}
+
 fn unsubscribes_nobody(
     plan: &Plan,
     schedule: &Schedule,
@@ -168,6 +194,7 @@ fn span(fault: &PlannedFault) -> (u64, u64) {
         FaultKind::RevokeSessions { revoked_for } => micros(revoked_for),
         FaultKind::SlowReader { .. } => fault.duration_us.unwrap_or(0),
         FaultKind::Disconnect { .. }
+        | FaultKind::Cursor { .. }
         | FaultKind::Token { .. }
         | FaultKind::CommandOverSocket
         | FaultKind::RetentionTrim { .. }

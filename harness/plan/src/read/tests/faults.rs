@@ -5,7 +5,9 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use khala_wire::topic::{TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 
-use crate::model::{ActsOn, BadToken, DisconnectStyle, Fault, FaultKind, FaultMode, Resume};
+use crate::model::{
+    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage, Resume,
+};
 use crate::testing::{Load, complaints, edited};
 
 /// The sound scenario's fault, of another type and with other lines.
@@ -76,6 +78,17 @@ fn all_types_are_read() {
     assert_eq!(burst.kind.acts_on(), ActsOn::Target);
     let commands = fault("command_over_socket", "");
     assert_eq!(commands.kind, FaultKind::CommandOverSocket);
+    for (attributes, cursor) in [
+        ("stale_by = 100", ChosenCursor::StaleBy(100)),
+        ("future_by = 7", ChosenCursor::FutureBy(7)),
+        ("garbage = \"negative\"", ChosenCursor::Garbage(Garbage::Negative)),
+        ("garbage = \"text\"", ChosenCursor::Garbage(Garbage::Text)),
+        ("garbage = \"number\"", ChosenCursor::Garbage(Garbage::Number)),
+    ] {
+        let lines = format!("at = \"15s\"\nattributes = {{ {attributes} }}");
+        let read = fault("cursor", &lines);
+        assert_eq!((read.kind, read.duration), (FaultKind::Cursor { cursor }, None));
+    }
     let half_open = fault("disconnect", "attributes = { style = \"half_open\" }");
     assert_eq!(half_open.kind, FaultKind::Disconnect { style: DisconnectStyle::HalfOpen });
 }
@@ -131,6 +144,18 @@ fn a_slow_reader_has_a_rate_or_pauses() {
     40:23 bad flow for `rate`: `5000MiB/s` is 4 GiB or more
     40:45 bad size for `rcvbuf`: `4KB` has the unit `KB`; `B`, `KiB` and `MiB` are known
     ");
+}
+
+#[test]
+fn a_cursor_is_chosen_in_one_way() {
+    let cursor = |attributes: &str| wrong("cursor", &format!("attributes = {{ {attributes} }}"));
+    assert_snapshot!(cursor(""), @r#"39:14 the fault does not say which cursor the targets come back with -> add `stale_by = 100`, `future_by = 100` or `garbage = "negative"`"#);
+    assert_snapshot!(cursor("stale_by = 5, garbage = \"text\""), @"39:40 the targets come back with one cursor, not with several -> remove `stale_by` or `garbage`");
+    assert_snapshot!(cursor("stale_by = 5, future_by = 5"), @"39:40 the targets come back with one cursor, not with several -> remove `stale_by` or `future_by`");
+    assert_snapshot!(cursor("stale_by = 0"), @"39:27 `stale_by` is 0; it must be from 1 to 4294967295");
+    assert_snapshot!(cursor("garbage = \"nagative\""), @"39:26 `nagative` is not a value of `garbage` -> did you mean `negative`?");
+    assert_snapshot!(cursor("stale_bye = 3"), @"39:16 unknown key `stale_bye` in `attributes` -> did you mean `stale_by`?");
+    assert_snapshot!(cursor("stale_by = 50000"), @"37:1 no cursor can be 50000 events old: no more than 44 come before it -> lower `stale_by`, publish more, or move the fault");
 }
 
 #[test]

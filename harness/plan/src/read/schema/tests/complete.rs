@@ -116,6 +116,17 @@ mode = "one"
 attributes = { topics = ["runtime.codex_worker_events"], unsubscribed_for = "1s" }
 
 [[phase.fault]]
+type = "cursor"
+at = "35s"
+cohort = "far"
+attributes = { stale_by = 100 }
+
+[[phase.fault]]
+type = "cursor"
+at = "38s"
+attributes = { garbage = "text" }
+
+[[phase.fault]]
 type = "retention_trim"
 at = "40s"
 attributes = { topic = "runtime.codex_worker_events", keep = 10 }

@@ -218,6 +218,8 @@ fn a_number_out_of_range() {
         ("worker_threads = 2", "worker_threads = 0"),
         ("lag_share_max = 0.1", "lag_share_max = 0"),
         ("pause = true", "pause = false"),
+        ("stale_by = 100", "stale_by = 0"),
+        ("garbage = \"text\"", "garbage = \"letters\""),
     ] {
         let text = REFERENCE.replacen(from, to, 1);
         assert_ne!(text, REFERENCE, "{from}");
@@ -235,6 +237,8 @@ fn keys_that_do_not_go_together() {
         ("attributes = { pause = true }", "attributes = { pause = true, rate = \"1B/s\" }"),
         ("attributes = { pause = true }", "attributes = { }"),
         ("attributes = { pause = true }\n", ""),
+        ("{ stale_by = 100 }", "{ stale_by = 100, future_by = 100 }"),
+        ("{ stale_by = 100 }", "{ }"),
         ("attributes = { pause = true }", "attributes = { style = \"reset\" }"),
         ("{ fixed = \"2s\" }", "{ fixed = \"2s\", base = \"1s\", cap = \"2s\" }"),
         ("{ fixed = \"2s\" }", "{ base = \"1s\" }"),
