@@ -46,7 +46,7 @@ pub struct Begin {
     pub profile: Option<String>,
     /// Root of all randomness.
     pub seed: u64,
-    /// Clients planned, numbered from 0.
+    /// Clients of the fleet, numbered from 0; not all of them need have taken part.
     pub clients: u64,
     /// The topics, by their number in records.
     pub topics: Vec<Topic>,
@@ -135,11 +135,10 @@ impl Begin {
     #[must_use]
     pub fn of(plan: &Plan, schedule: &Schedule, run_id: String, tool_version: String) -> Self {
         let context = Context::of(plan, schedule);
-        let clients = schedule.arrivals.len() as u64;
+        let clients = plan.fleet.clients;
         let micros = |duration: std::time::Duration| {
             u64::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
         };
-        let numbers = || 0..u32::try_from(clients).unwrap_or(u32::MAX);
         let mut published_on: Vec<_> =
             plan.loads.iter().flat_map(|load| load.command.topics()).collect();
         published_on.sort_unstable();
@@ -150,15 +149,15 @@ impl Begin {
             scenario: plan.name.clone(),
             profile: plan.profile.clone(),
             seed: plan.seed,
-            clients,
+            clients: clients.into(),
             topics: KNOWN.iter().filter_map(|known| Topic::of(plan, known.name)).collect(),
-            granted: numbers().map(|client| context.granted(client).to_vec()).collect(),
+            granted: (0..clients).map(|client| context.granted(client).to_vec()).collect(),
             published_on,
             exclusive: plan.target.exclusive,
             settle_us: micros(plan.oracle.settle_within),
             converge_us: micros(plan.oracle.converge_within),
             drain_us: micros(plan.oracle.drain_within),
-            slow_clients: numbers().filter(|&client| context.is_slow_by_plan(client)).collect(),
+            slow_clients: (0..clients).filter(|&client| context.is_slow_by_plan(client)).collect(),
             slow_grace_us: GRACE_US,
             eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
         }
