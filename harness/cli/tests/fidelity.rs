@@ -187,18 +187,18 @@ fn a_known_distribution_and_a_known_rate_are_reported_as_they_were() {
 
 #[test]
 fn a_frozen_server_is_in_the_figures_with_all_the_time_that_events_waited() {
-    const LATENCY_US: f64 = 100_000.0;
+    const LATENCY_US: f64 = 300_000.0;
     const FROZEN_US: f64 = 4_000_000.0;
-    let measured = measured(&["--latency", "100ms", "--freeze", "5s+4s"]);
+    let measured = measured(&["--latency", "300ms", "--freeze", "5s+4s"]);
     let frozen = measured.truth["frozen"].as_array().expect("freezes");
     assert_eq!(frozen.len(), 1);
     let length = (number(&frozen[0], "/to_us") - number(&frozen[0], "/from_us")) as f64;
     assert!((0.99..1.5).contains(&(length / FROZEN_US)), "{frozen:?}");
     // Events of these four seconds waited for what was left of them, and then as long as any other; those
-    // of the tenth of a second before were still to be sent when it froze, and went out at its end. So
-    // of the latencies beyond 100 ms there is one for each event, evenly up to the longest: a fifth of
+    // of the 300 ms before were still to be sent when it froze, and went out at its end. So of the
+    // latencies beyond 300 ms there is one for each event, evenly up to the longest: a fifth of
     // all. A generator that had waited as well would have sent one event in that time, and found a p90
-    // of 100 ms. A tenth is allowed for what all fifty clients have to catch up with at once.
+    // of 300 ms. A tenth is allowed for what all fifty clients have to catch up with at once.
     let longest = length + LATENCY_US;
     let beyond = |share: f64| longest + LATENCY_US - share * STEADY_S * 1e6;
     let line = measured.delivery();
