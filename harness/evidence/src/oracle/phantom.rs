@@ -1,19 +1,22 @@
 //! Rule `phantom`: on a target that nobody else writes to, every event that is delivered was
 //! published, and none before its command was begun.
 //!
-//! A target is exclusive when the plan says so; the embedded runtime always is. Settled from the
-//! ledger, for the topics that the run's commands feed: an event is known by its marker, one without
-//! (a worker's start) by worker and seq, a document by its version. A command without an answer may
-//! have made an event. So may the stop of a worker, whose answer tells no seq: one more for each.
-//! What others wrote below the first event of ours is older than the run. What a command over the
-//! socket has made is [`command_accepted`](super::command_accepted)'s.
+//! The plan says which target is exclusive; the embedded runtime is, unless told otherwise. Settled
+//! from the ledger, for the topics that the run's commands feed: an event is known by its marker,
+//! one without (a worker's start) by worker and seq, a document by its version. A command without
+//! an answer may have made an event. So may the stop of a worker, whose answer tells no seq: one
+//! more for each. What others wrote below the first event of ours is older than the run; on a state
+//! topic, which lags behind the commands, below the first version of ours that was begun after the
+//! settle bound. What a command over the socket has made is
+//! [`command_accepted`](super::command_accepted)'s.
 //!
 //! Only the right content of a place is judged: what one client alone saw there is
-//! [`divergent_value`]'s. Cases: places (topic and seq) with an event of the run's time. Undecided:
-//! what is not known, if the run did not drain or left no trace of its commands: the records may be
-//! missing and not the commands. Memory: the ledger's.
+//! [`divergent_value`](super::divergent_value)'s. Cases: places (topic and seq) with an event of
+//! the run's time. Undecided: what is not known, if the run did not drain or left no trace of its
+//! commands: the records may be missing and not the commands. Memory: the ledger's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use khala_wire::topic::TopicId;
 
@@ -26,8 +29,8 @@ use crate::record::{Micros, PublishId, Source};
 /// What may exist.
 struct Known<'a> {
     ledger: &'a Ledger,
-    /// Worker seqs that were acknowledged.
-    seqs: BTreeSet<(u16, u64)>,
+    /// Worker seqs that were acknowledged, and when their commands were begun.
+    seqs: BTreeMap<(u16, u64), Micros>,
     /// The highest of them, by worker.
     last: BTreeMap<u16, u64>,
     /// Commands without an answer, by worker.
@@ -44,7 +47,7 @@ impl<'a> Known<'a> {
     fn of(ledger: &'a Ledger) -> Self {
         let mut known = Self {
             ledger,
-            seqs: BTreeSet::new(),
+            seqs: BTreeMap::new(),
             last: BTreeMap::new(),
             unanswered: BTreeMap::new(),
             over_socket: 0,
@@ -54,7 +57,7 @@ impl<'a> Known<'a> {
         };
         known.over_socket = ledger.seen().values().filter(over_socket).count() as u64;
         for entry in ledger.acknowledged().values() {
-            known.seqs.insert((entry.worker, entry.worker_seq));
+            known.seqs.insert((entry.worker, entry.worker_seq), entry.begun);
             let last = known.last.entry(entry.worker).or_default();
             *last = entry.worker_seq.max(*last);
         }
@@ -77,6 +80,13 @@ impl<'a> Known<'a> {
     /// Events of a worker that nobody acknowledged and that may exist: its stop among them.
     fn spare(&self, worker: u16) -> u64 {
         self.unanswered.get(&worker).copied().unwrap_or_default() + self.over_socket + 1
+    }
+
+    /// Whether nothing above what it is in the topic can be older than the run.
+    fn is_of_the_run(&self, content: &Content, settle_within: Duration) -> bool {
+        let Source::State { worker, version } = content.source else { return true };
+        let begun = self.seqs.get(&(worker, version));
+        begun.is_some_and(|&begun| u128::from(begun) > settle_within.as_micros())
     }
 
     fn last_possible(&self, worker: u16) -> u64 {
@@ -109,7 +119,7 @@ fn standing(content: &Content, known: &Known<'_>) -> Standing {
             ))
         }
         Source::Event { publish: PublishId::Lifecycle { worker, seq }, .. } => {
-            if known.seqs.contains(&(worker, seq)) {
+            if known.seqs.contains_key(&(worker, seq)) {
                 Standing::Published
             } else {
                 Standing::Unmarked(worker, seq)
@@ -132,7 +142,13 @@ fn standing(content: &Content, known: &Known<'_>) -> Standing {
 }
 
 /// Judges all that was seen on the topics that the run's commands feed.
-pub fn settle(ledger: &Ledger, published_on: &BTreeSet<TopicId>, drained: bool, tally: &mut Tally) {
+pub fn settle(
+    ledger: &Ledger,
+    published_on: &BTreeSet<TopicId>,
+    settle_within: Duration,
+    drained: bool,
+    tally: &mut Tally,
+) {
     let known = Known::of(ledger);
     let decides = drained && known.has_planned();
     for &topic in published_on {
@@ -143,7 +159,7 @@ pub fn settle(ledger: &Ledger, published_on: &BTreeSet<TopicId>, drained: bool, 
             let Some(content) = right.and_then(|digest| contents.get(&digest)) else { continue };
             let wrong = match standing(content, &known) {
                 Standing::Published => {
-                    ours_came = true;
+                    ours_came |= known.is_of_the_run(content, settle_within);
                     None
                 }
                 Standing::Unmarked(worker, worker_seq) => {
@@ -197,6 +213,7 @@ mod tests {
     const STREAM: TopicId = TopicId(2);
     const STATE: TopicId = TopicId(1);
     const RULE: Rule = Rule::Phantom;
+    const SETTLE: Duration = Duration::from_micros(50);
 
     fn event(publish: PublishId) -> Source {
         Source::Event { publish, intended: None, begun: None, payload: 0 }
@@ -243,7 +260,7 @@ mod tests {
     fn judged(deliveries: &[Delivery], drained: bool) -> Tally {
         let mut tally = Tally::new(5);
         let topics = BTreeSet::from([STREAM, STATE]);
-        settle(&ledger(deliveries), &topics, drained, &mut tally);
+        settle(&ledger(deliveries), &topics, SETTLE, drained, &mut tally);
         tally
     }
 
@@ -296,6 +313,17 @@ mod tests {
     }
 
     #[test]
+    fn a_state_of_others_may_lag_behind_their_last_command() {
+        let after = |version| {
+            let states = [state(version), Source::Foreign];
+            let states = states.iter().zip(1..).map(|(&source, seq)| seen(STATE, seq, 300, source));
+            judged(&states.collect::<Vec<_>>(), true).count(RULE)
+        };
+        // Version 1 was begun at 0, version 2 at 100.
+        assert_eq!((after(1), after(2)), (0, 1));
+    }
+
+    #[test]
     fn a_command_over_the_socket_is_judged_elsewhere() {
         let obeyed = event(PublishId::OverSocket { client: 4 });
         let deliveries = [seen(STREAM, 1, 300, obeyed), seen(STATE, 1, 300, state(5))];
@@ -319,7 +347,7 @@ mod tests {
         let mut tally = Tally::new(5);
         let mut nothing = Ledger::default();
         nothing.deliver(&seen(STREAM, 1, 300, planned(2)));
-        settle(&nothing, &BTreeSet::from([STREAM]), true, &mut tally);
+        settle(&nothing, &BTreeSet::from([STREAM]), SETTLE, true, &mut tally);
         assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, 1));
     }
 }

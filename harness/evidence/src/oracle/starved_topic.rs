@@ -1,14 +1,16 @@
 //! Rule `starved_topic`: fair drain. Of the topics of one connection none waits while others go on.
 //!
-//! Starved is a topic when something comes on it after a silence in which its oldest outstanding event
-//! had waited for longer than the settle bound, counted from its acknowledgement, while the same client
-//! was sent another topic in [`READS`] reads or more, the first of them of something that was begun only
-//! after that acknowledgement. On a state topic the oldest outstanding is the version after the last that
-//! the client has of the document. The generator's stalls are taken out of the wait.
+//! Starved is a topic when something comes on it after a silence in which its oldest outstanding
+//! event had waited for longer than the settle bound, counted from its acknowledgement, while the
+//! same client was sent another topic in [`READS`] reads or more, the first of them of something
+//! that was begun only after that acknowledgement. On a state topic the oldest outstanding is the
+//! version after the last that the client has of the document. The generator's stalls are taken out
+//! of the wait.
 //!
-//! For live clients that the plan never makes slow, and for what was begun after they were live: replay
-//! has no fair order. The order on one connection is the target's own; but how long something waited is
-//! not, so this is lateness. What never comes is `lost_publish`'s or `state_stale`'s.
+//! For live clients that the plan never makes slow, and for what was begun after they were live:
+//! replay has no fair order. The order on one connection is the target's own; but how long
+//! something waited is not, so this is lateness. What never comes is `lost_publish`'s or
+//! `state_stale`'s.
 //!
 //! Cases: reads of a topic after [`READS`] of another on the same connection. Undecided: candidates
 //! beyond [`FACTS_MAX`] a client. Memory: [`READS`] small entries a topic, and the facts.

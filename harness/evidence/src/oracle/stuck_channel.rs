@@ -1,16 +1,17 @@
-//! Rule `stuck_channel`: while its socket answers heartbeats, the channel of a live client answers them
-//! too.
+//! Rule `stuck_channel`: while its socket answers heartbeats, the channel of a live client answers
+//! them too.
 //!
 //! Clients ask both together, the channel first. Stuck is a channel that has not answered when the
 //! socket answers for the second time: a question that was sent half a heartbeat's interval or more
-//! after the first answer had come. One connection has one order, so that the target itself put the later
-//! answer before the earlier one: no slowness of ours can produce that, and it is a proof. A channel that is
-//! closed or crashes says so and is not stuck; a socket that does not answer either is dead or frozen,
-//! and the channel's silence says nothing more.
+//! after the first answer had come. One connection has one order, so that the target itself put the
+//! later answer before the earlier one: no slowness of ours can produce that, and it is a proof. A
+//! channel that is closed or crashes says so and is not stuck; a socket that does not answer either
+//! is dead or frozen, and the channel's silence says nothing more.
 //!
-//! For clients that were live when they asked and that the plan never makes slow: a slow one's answers
-//! wait behind what it does not read. Cases: heartbeats of such clients that were answered, and channels
-//! that were stuck. Nothing is undecided: what the order does not prove is no case. No memory.
+//! For clients that were live when they asked and that the plan never makes slow: a slow one's
+//! answers wait behind what it does not read. Cases: heartbeats of such clients that were answered,
+//! and channels that were stuck. Nothing is undecided: what the order does not prove is no case. No
+//! memory.
 
 use super::rule::Rule;
 use super::tally::{Tally, Violation};

@@ -1,19 +1,21 @@
 //! Rule `unbounded_buffer`: what waits for a client that does not read stays bounded.
 //!
-//! Judged by what the client finds when it reads again on the socket it was slow on: events of a stream
-//! that were begun while it was slow and that come only now have waited for it, in the kernel's buffers
-//! or in the target's. The contract bounds the latter: a queue of so many, three strikes, and the end.
-//! More than [`Context::eviction_needs`](crate::context::Context::eviction_needs) says, which is the load
-//! of twice the time to the last strike, can only have been kept without a bound, if nothing was passed
-//! over: a target that reads on from its log and skips what retention has taken keeps no more than its
-//! log. Evicted or not makes no difference to what was found. A target that keeps its log for longer
-//! than the client was slow and reads on from there cannot be told from one that hoards; it breaks
-//! `no_eviction` all the same.
+//! Judged by what the client finds when it reads again on the socket it was slow on: events of a
+//! stream that were begun while it was slow and that come only now have waited for it, in the
+//! kernel's buffers or in the target's. The contract bounds the latter: a queue of so many, three
+//! strikes, and the end. More than
+//! [`Context::eviction_needs`](crate::context::Context::eviction_needs) says, which is the load of
+//! twice the time to the last strike, can only have been kept without a bound, if nothing was
+//! passed over: a target that reads on from its log and skips what retention has taken keeps no
+//! more than its log. Evicted or not makes no difference to what was found. A target that keeps its
+//! log for longer than the client was slow and reads on from there cannot be told from one that
+//! hoards; it breaks `no_eviction` all the same.
 //!
-//! Lateness, as `no_eviction` is: the bound is an estimate of buffers that nobody sees. Cases: intervals
-//! that ended in an eviction, or after which the client had read all that had waited. Undecided: too
-//! little published, a socket that the harness or the client ended, a run that ended before all was
-//! read, and a client that nobody let go. Memory: the intervals of [`slow`](super::slow).
+//! Lateness, as `no_eviction` is: the bound is an estimate of buffers that nobody sees. Cases:
+//! intervals that ended in an eviction, or after which the client had read all that had waited.
+//! Undecided: too little published, a socket that the harness or the client ended, a run that ended
+//! before all was read, and a client that nobody let go. Memory: the intervals of
+//! [`slow`](super::slow).
 
 use super::rule::Rule;
 use super::slow::Interval;

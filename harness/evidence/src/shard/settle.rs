@@ -55,7 +55,14 @@ impl Shard {
         divergent_value::settle(&flow.ledger, &mut flow.tally);
         bad_duplicate::settle(&flow.ledger, &mut flow.tally);
         if context.is_exclusive() {
-            phantom::settle(&flow.ledger, published_on, end.drained, &mut flow.tally);
+            let settle_within = bounds.settle_within;
+            phantom::settle(
+                &flow.ledger,
+                published_on,
+                settle_within,
+                end.drained,
+                &mut flow.tally,
+            );
         }
         late_publish::count_cases(&flow.ledger, bounds.settle_within, &mut flow.tally);
         let around = Around { context: &context, ledger: &flow.ledger, stalls: &stalls };

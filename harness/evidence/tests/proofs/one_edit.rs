@@ -1,6 +1,6 @@
 //! One thing wrong at a time: each is rejected by the rule that it breaks, and by no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::oracle::{End, Rule};
 use khala_evidence::record::{PublishId, Source};
@@ -212,20 +212,33 @@ proptest! {
     }
 }
 
-/// Places of others' updates above the first of ours.
+/// Places of others' updates above the first of ours; on the state, above the first version that was
+/// begun after the settle bound.
 fn foreign_after_ours(records: &[Record]) -> u64 {
-    let places: BTreeMap<(TopicId, u64), bool> = records
+    let late: BTreeSet<(u16, u64)> = records
         .iter()
         .filter_map(|record| match record {
-            Record::Delivered(d) => Some(((d.topic, d.seq), d.source == Source::Foreign)),
+            Record::Published(p) if p.start > SETTLE_US => Some((p.worker, p.worker_seq?)),
             _ => None,
         })
         .collect();
+    let places: BTreeMap<(TopicId, u64), Source> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Delivered(d) => Some(((d.topic, d.seq), d.source)),
+            _ => None,
+        })
+        .collect();
+    let is_ours = |source: &Source| match *source {
+        Source::Foreign => false,
+        Source::Event { .. } => true,
+        Source::State { worker, version } => late.contains(&(worker, version)),
+    };
     let first_of_ours = |of: TopicId| {
-        let mine = places.iter().filter(|((topic, _), foreign)| *topic == of && !**foreign);
+        let mine = places.iter().filter(|((topic, _), source)| *topic == of && is_ours(source));
         mine.map(|((_, seq), _)| *seq).min().unwrap_or(u64::MAX)
     };
-    let foreign = places.iter().filter(|(_, foreign)| **foreign);
+    let foreign = places.iter().filter(|(_, source)| **source == Source::Foreign);
     foreign.filter(|((topic, seq), _)| *seq > first_of_ours(*topic)).count() as u64
 }
 

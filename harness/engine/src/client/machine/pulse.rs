@@ -1,11 +1,11 @@
-//! Heartbeats: the channel's (`sync:heartbeat`) and the socket's (Phoenix's own), sent together as the
-//! real clients do.
+//! Heartbeats: the channel's (`sync:heartbeat`) and the socket's (Phoenix's own), sent together as
+//! the real clients do.
 //!
-//! The channel's must be answered by the next. If it is not, and the socket answered its own in good
-//! time, the channel may be stuck: the socket is asked once more. When that is answered and the channel
-//! still is not, the order on the wire proves it, however slowly we read: the server had half an
-//! interval at least and answered the later question before the earlier one. A socket that does not
-//! answer is taken for dead, as ever.
+//! The channel's must be answered by the next. If it is not, and the socket answered its own in
+//! good time, the channel may be stuck: the socket is asked once more. When that is answered and
+//! the channel still is not, the order on the wire proves it, however slowly we read: the server
+//! had half an interval at least and answered the later question before the earlier one. A socket
+//! that does not answer is taken for dead, as ever.
 
 use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Sink};
 use khala_wire::PHOENIX_CHANNEL;
