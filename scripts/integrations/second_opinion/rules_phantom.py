@@ -9,8 +9,9 @@ from rules_content import right_of
 @rule("phantom", "a seq of a topic")
 def phantom(story):
     """Where nobody else writes, every event was published, and none comes before its command was begun.
-    What others wrote before the first event of ours is older than the run. Of a run that did not drain,
-    or has no record of its load, the records may be missing and not the commands."""
+    What others wrote before the first event of ours is older than the run; a state lags behind its
+    commands, so there it is what comes before a version that was begun after the settle bound. Of a run
+    that did not drain, or has no record of its load, the records may be missing and not the commands."""
     sound = any(key[0] == "planned" for key in [*story.acknowledged, *story.unanswered])
     if not (story.begin["exclusive"] and story.end["drained"] and sound):
         return
@@ -52,7 +53,10 @@ class Possible:
         """Whether it is surely of a command of the run."""
         if delivery.publish is not None and delivery.publish[0] == "lifecycle":
             return delivery.publish[1:] in self.story.by_worker_seq
-        if delivery.state is None and (delivery.publish is None or delivery.publish[0] != "planned"):
+        if delivery.state is not None:
+            command = self.story.by_worker_seq.get((delivery.state["worker"], delivery.state["version"]))
+            return command is not None and command["start"] > self.story.begin["settle_us"]
+        if delivery.publish is None or delivery.publish[0] != "planned":
             return False
         return self.why_not(delivery, False) is None
 
