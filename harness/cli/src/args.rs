@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
 use khala_reference::defect::DefectSpec;
 use khala_reference::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
@@ -43,7 +43,7 @@ pub enum Command {
     Check(Check),
     /// Start the reference runtime alone.
     Reference(Reference),
-    /// Try the harness itself.
+    /// Judge the harness itself: against every defect, and against a runtime that has none.
     Selftest(Selftest),
     /// Start the null server, by which the harness itself is measured.
     ///
@@ -112,6 +112,9 @@ pub struct Run {
     /// Keep every record of the run in the bundle, for `scripts/second-opinion` to judge again.
     #[arg(long)]
     pub record_history: bool,
+    /// End, with the evidence written, when the parent dies.
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
 }
 
 /// `report`
@@ -246,18 +249,70 @@ pub struct Reference {
 
 /// `selftest`
 #[derive(Debug, ClapArgs)]
-#[command(group(clap::ArgGroup::new("what").required(true)))]
+#[command(group(ArgGroup::new("what").required(true).args(["matrix", "clean", "ceiling"])))]
 pub struct Selftest {
+    /// Run every defect of the reference runtime against a scenario that must catch it, and print
+    /// which rule or gate did (the kill matrix).
+    #[arg(long)]
+    pub matrix: bool,
+    /// Run every shipped scenario and every type of fault on a runtime that keeps the contract, with N
+    /// seeds each, and count false alarms.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub clean: Option<u32>,
     /// Find out how many clients and deliveries a second the generator can carry on this machine before
     /// it is unfit: runs that grow step by step, against a null server.
-    #[arg(long, group = "what")]
+    #[arg(long)]
     pub ceiling: bool,
+    /// Of the matrix only these defects, of the clean runs only these scenarios.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "ceiling")]
+    pub only: Vec<String>,
+    /// Only every N-th run, from the K-th on: N parts are the whole, as in 2/5.
+    #[arg(long, value_name = "K/N", conflicts_with = "ceiling")]
+    pub part: Option<Part>,
+    /// Runs at once. Those whose gates judge milliseconds run alone, after the others.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u8).range(1..=16),
+        conflicts_with = "ceiling"
+    )]
+    pub jobs: u8,
+    /// Keep the bundles of runs that went as they should, too.
+    #[arg(long, conflicts_with = "ceiling")]
+    pub keep: bool,
     /// Time that the steps of `--ceiling` may take in all, as in 3m.
     #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration)]
     pub max_time: Duration,
-    /// Folder that gets the results.
+    /// Folder that gets the results, and the bundles of runs that did not go as they should.
     #[arg(long, value_name = "DIR", default_value = "reports/selftest")]
     pub out_dir: PathBuf,
+}
+
+/// Every `of`-th of a list, from the `k`-th on, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    k: usize,
+    of: usize,
+}
+
+impl Part {
+    /// Whether the entry at this index, from 0, belongs to the part.
+    pub fn has(self, index: usize) -> bool {
+        index % self.of == self.k - 1
+    }
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let part = text.split_once('/').and_then(|(k, of)| {
+            let part = Self { k: k.parse().ok()?, of: of.parse().ok()? };
+            (1..=part.of).contains(&part.k).then_some(part)
+        });
+        part.ok_or_else(|| format!("`{text}` is not K/N with K from 1 to N, as in 2/5"))
+    }
 }
 
 /// `null-server`
@@ -318,6 +373,7 @@ fn topic_events(text: &str) -> Result<(TopicId, u64), String> {
     Ok((topic, events))
 }
 
+<<<<<<< HEAD
 fn duration(text: &str) -> Result<Duration, String> {
     khala_plan::units::duration(text).map_err(|error| error.to_string())
 }
@@ -337,4 +393,24 @@ fn latency(text: &str) -> Result<Latency, String> {
 fn freeze(text: &str) -> Result<Freeze, String> {
     let (after, length) = text.split_once('+').ok_or("write AFTER+LENGTH, as in 5s+2s")?;
     Ok(Freeze { after: duration(after)?, length: duration(length)? })
+=======
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_list_are_disjoint_and_the_whole() {
+        let parts: Vec<Part> = (1..=3).map(|k| format!("{k}/3").parse().expect("K/N")).collect();
+        for index in 0..10 {
+            assert_eq!(parts.iter().filter(|part| part.has(index)).count(), 1, "{index}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_part_is_refused() {
+        for text in ["0/3", "4/3", "1/0", "3", "a/b", "1/2/3", ""] {
+            assert!(text.parse::<Part>().is_err(), "{text}");
+        }
+    }
+>>>>>>> ad14352 (selftest: the kill matrix and the clean runs, to be filled)
 }

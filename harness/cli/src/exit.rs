@@ -19,6 +19,8 @@ pub enum Exit {
     InvalidScenario,
     /// 105: interrupted; evidence was written.
     Interrupted,
+    /// 2: arguments that mean nothing.
+    Usage,
     /// 1: a bug, or a file that cannot be written.
     Internal,
 }
@@ -33,6 +35,7 @@ impl Exit {
             Self::Setup => 100,
             Self::InvalidScenario => 104,
             Self::Interrupted => 105,
+            Self::Usage => 2,
             Self::Internal => 1,
         }
     }

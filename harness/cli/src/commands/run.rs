@@ -7,6 +7,7 @@ use khala_engine::{Options, Outcome};
 use khala_evidence::Context;
 use khala_evidence::journal::Begin;
 use khala_plan::{Plan, Schedule};
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::bundle::{self, Bundle};
 use crate::evidence::{self, Evidence, Reading};
@@ -21,6 +22,10 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs a scenario and judges it.
 pub fn run(run: &args::Run) -> Result<Exit, Failure> {
+    if run.with_parent {
+        set_parent_process_death_signal(Some(Signal::TERM))
+            .context("cannot ask for a signal on the parent's death")?;
+    }
     let plan = Arc::new(scenario::load(&run.scenario)?.plan);
     let schedule = Arc::new(Schedule::of(&plan));
     let (run_id, started_at) = (new_run_id(), utc_now());
@@ -115,7 +120,7 @@ fn reference_command() -> anyhow::Result<Vec<std::ffi::OsString>> {
 }
 
 /// UTC now, RFC 3339, to the second.
-fn utc_now() -> String {
+pub fn utc_now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

@@ -1,11 +1,103 @@
 //! `selftest`: the harness tried by itself.
+//!
+//! `--matrix` runs every defect of the reference runtime, each of which must be caught by the rule or
+//! gate that the catalogue names and by nothing that does not follow from it. `--clean` runs every
+//! scenario and fault on a runtime that keeps the contract, of which nothing may be said. `--ceiling` looks
+//! for what the generator can carry. All run this same program as a child process and judge by the
+//! bundle that it leaves: there is no second way to a report, and nothing here looks into a run.
 
+mod bundle;
+mod case;
+mod cases;
 mod ceiling;
+mod child;
+mod clean;
+mod clean_page;
+mod judging;
+mod matrix;
+mod matrix_page;
+mod pool;
+mod select;
+mod texts;
 
-use crate::args;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
 use crate::exit::{Exit, Failure};
+use crate::{args, output, signals};
 
 /// Does what is asked; arguments that ask for nothing are refused before.
 pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
-    ceiling::run(selftest)
+    match selftest.clean {
+        _ if selftest.ceiling => ceiling::run(selftest),
+        Some(seeds) => clean::run(selftest, seeds),
+        None => matrix::run(selftest),
+    }
+}
+
+/// Where a selftest works, in a folder of its own, and where it puts its results.
+struct Folder {
+    out_dir: PathBuf,
+    work: PathBuf,
+}
+
+impl Folder {
+    /// Makes it, with the scenarios in it.
+    fn make(selftest: &args::Selftest, what: &str, started_at: &str) -> anyhow::Result<Self> {
+        let stamp: String = started_at.chars().filter(char::is_ascii_alphanumeric).collect();
+        let out_dir = selftest.out_dir.clone();
+        let work = out_dir.join(format!("{stamp}-{what}-{}", std::process::id()));
+        let folder = Self { out_dir, work };
+        std::fs::create_dir_all(folder.scenarios())
+            .with_context(|| format!("cannot make {}", folder.work.display()))?;
+        texts::unpack(&folder.scenarios())?;
+        Ok(folder)
+    }
+
+    fn scenarios(&self) -> PathBuf {
+        self.work.join("scenarios")
+    }
+
+    /// Where a run's bundle goes, and what it says.
+    fn of_run(&self, name: &str) -> PathBuf {
+        self.work.join(name)
+    }
+
+    /// Writes the results and prints the page. Of the runs stays what was not discarded.
+    fn conclude(&self, what: &str, page: &str, json: &impl serde::Serialize) -> Result<(), Failure> {
+        let mut text = serde_json::to_string_pretty(json).context("a rendering failed")?;
+        text.push('\n');
+        crate::bundle::write(&self.out_dir, &format!("{what}.json"), text.as_bytes())?;
+        crate::bundle::write(&self.out_dir, &format!("{what}.md"), page.as_bytes())?;
+        discard(&self.scenarios());
+        // Only when nothing is left in it.
+        let _ = std::fs::remove_dir(&self.work);
+        output::print(page.as_bytes())
+    }
+}
+
+/// Removes what a run left that went as it should.
+fn discard(folder: &Path) {
+    // What stays behind is in nobody's way.
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Runs all of the jobs; gives the token that says whether they were interrupted.
+fn run_jobs(
+    jobs: Vec<pool::Job>,
+    at_once: usize,
+    done: impl FnMut(usize, child::Ended),
+) -> Result<bool, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    let interrupted = runtime.block_on(async {
+        let interrupt: CancellationToken = signals::token().context("cannot handle signals")?;
+        pool::run(jobs, at_once, &interrupt, done).await;
+        anyhow::Ok(interrupt.is_cancelled())
+    })?;
+    Ok(interrupted)
 }

@@ -1,0 +1,19 @@
+//! Cursors, floors, budgets and seqs.
+
+use crate::commands::selftest::case::{Case, How};
+
+const STALE: How = How::smoke("stale-cursor");
+const SMOKE: How = How::smoke("smoke");
+
+pub const CASES: &[Case] = &[
+    Case::of("ignore_floor", STALE),
+    Case::of("always_stale", STALE),
+    Case::of("wrong_reason", STALE),
+    Case::of("floor_too_strict", STALE),
+    Case::of("floor_too_lax", STALE),
+    Case::of("budget_too_strict", STALE),
+    Case::of("budget_too_lax", STALE),
+    Case::of("pruned_topic_accepted", STALE),
+    Case::both("watermark_regress", SMOKE),
+    Case::of("seq_reset_on_restart", SMOKE),
+];

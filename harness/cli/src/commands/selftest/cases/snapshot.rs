@@ -1,0 +1,11 @@
+//! Snapshots.
+
+use crate::commands::selftest::case::{Case, How};
+
+const STALE: How = How::smoke("stale-cursor");
+
+pub const CASES: &[Case] = &[
+    Case::of("snapshot_old", STALE),
+    Case::of("snapshot_ahead", STALE),
+    Case::of("snapshot_wrong_topic", STALE),
+];

@@ -1,0 +1,141 @@
+//! One run of this same program, as a process of its own.
+//!
+//! A process, so that a run is what a user's run is, and one that fails or hangs takes nothing with
+//! it. It has a process group of its own: Ctrl-C reaches it once, through us.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+/// How long a run may take. The longest scenarios here take a minute and a half.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one may take to write its evidence when it is told to end.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The scenario's file.
+    pub scenario: PathBuf,
+    /// Its profile.
+    pub profile: Option<&'static str>,
+    /// Overrides.
+    pub set: Vec<&'static str>,
+    /// A defect, as `--defect` takes it.
+    pub defect: Option<String>,
+    /// A seed in place of the scenario's.
+    pub seed: Option<u64>,
+    /// Folder for the bundle, and for what the run says.
+    pub folder: PathBuf,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// With a report.
+    Judged(PathBuf),
+    /// It was told to end.
+    Interrupted,
+    /// There is nothing to judge: why not.
+    Failed(String),
+}
+
+impl Order {
+    /// Runs it to its end, or until it is told to end.
+    pub async fn run(self, interrupt: CancellationToken) -> Ended {
+        match self.run_through(&interrupt).await {
+            Ok(ended) => ended,
+            Err(error) => Ended::Failed(format!("{error:#}")),
+        }
+    }
+
+    async fn run_through(&self, interrupt: &CancellationToken) -> anyhow::Result<Ended> {
+        let mut child = self.start()?;
+        let status = tokio::select! {
+            status = child.wait() => status.context("cannot wait for the run")?,
+            () = interrupt.cancelled() => {
+                end(&mut child).await;
+                return Ok(Ended::Interrupted);
+            }
+            () = tokio::time::sleep(PATIENCE) => {
+                end(&mut child).await;
+                return Ok(Ended::Failed(format!("it took more than {} s", PATIENCE.as_secs())));
+            }
+        };
+        if interrupt.is_cancelled() {
+            return Ok(Ended::Interrupted);
+        }
+        Ok(self.ended(status))
+    }
+
+    fn start(&self) -> anyhow::Result<Child> {
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+        let me = std::env::current_exe().context("cannot find this program's own file")?;
+        let mut command = Command::new(me);
+        command.arg("run").arg(&self.scenario).arg("--out-dir").arg(folder).arg("--with-parent");
+        let mut flag = |name: &str, value: &str| {
+            command.args([name, value]);
+        };
+        if let Some(profile) = self.profile {
+            flag("--profile", profile);
+        }
+        for assignment in &self.set {
+            flag("--set", assignment);
+        }
+        if let Some(defect) = &self.defect {
+            flag("--defect", defect);
+        }
+        if let Some(seed) = self.seed {
+            flag("--seed", &seed.to_string());
+        }
+        command.stdin(Stdio::null());
+        command.stdout(said(folder, STDOUT)?).stderr(said(folder, STDERR)?);
+        command.process_group(0).kill_on_drop(true);
+        command.spawn().context("cannot start a run")
+    }
+
+    /// By the contract of `run`: it has a report, and the bundle's path is the last line that it
+    /// prints, whatever was decided.
+    fn ended(&self, status: ExitStatus) -> Ended {
+        let printed = std::fs::read_to_string(self.folder.join(STDOUT)).unwrap_or_default();
+        match (status.code(), printed.lines().last()) {
+            (Some(0 | 95 | 99), Some(bundle)) => Ended::Judged(PathBuf::from(bundle)),
+            _ => {
+                let said = std::fs::read_to_string(self.folder.join(STDERR)).unwrap_or_default();
+                let line = said.lines().find(|line| line.starts_with("error"));
+                Ended::Failed(format!(
+                    "`run` ended with {status}: {}",
+                    line.or(said.lines().last()).unwrap_or("it said nothing")
+                ))
+            }
+        }
+    }
+}
+
+const STDOUT: &str = "stdout.txt";
+const STDERR: &str = "stderr.txt";
+
+fn said(folder: &Path, name: &str) -> anyhow::Result<File> {
+    let path = folder.join(name);
+    File::create(&path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Tells a run to end and write its evidence; does not wait for ever.
+async fn end(child: &mut Child) {
+    let pid = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    if let Some(pid) = pid {
+        // It may have ended in this instant.
+        let _ = kill_process(pid, Signal::INT);
+    }
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+}

@@ -1,0 +1,106 @@
+//! The clean runs as a page of Markdown, which is also what is printed.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::clean::{Clean, Line, Status, Totals};
+
+/// One line a run, as it finishes.
+pub fn progress(line: &Line, finished: usize, runs: usize, elapsed: Duration) -> String {
+    let reason = line.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!(
+        "{finished}/{runs} {:>4} s  {:<11} {} under seed {}{reason}",
+        elapsed.as_secs(),
+        name(line.status),
+        line.name,
+        line.seed
+    )
+}
+
+fn name(status: Status) -> &'static str {
+    match status {
+        Status::Clean => "clean",
+        Status::FalseAlarm => "FALSE ALARM",
+        Status::Hold => "HOLD",
+        Status::Error => "ERROR",
+    }
+}
+
+/// The page.
+pub fn page(clean: &Clean) -> String {
+    let Totals { asked, runs, deliveries, violations, false_no_gos, holds, errors, .. } =
+        clean.totals;
+    let mut page = format!(
+        "# A runtime that keeps the contract\n\n{runs} of {asked} runs in {:.0} s: {deliveries} \
+         deliveries judged, {violations} violations, {false_no_gos} false NO-GOs, {holds} HOLDs, \
+         {errors} errors.{}\n\n",
+        clean.elapsed_s,
+        if clean.interrupted { " Interrupted." } else { "" }
+    );
+    page.push_str(&bounds(&clean.totals));
+    page.push_str("\n| run | seed | decision | deliveries | violations | failed gates |\n");
+    page.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for line in &clean.runs {
+        let decision = line.decision.map_or("none".to_owned(), |decision| decision.to_string());
+        let gates = if line.gates.is_empty() { "none".to_owned() } else { line.gates.join(", ") };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            page,
+            "| {} | {} | {decision} | {} | {} | {gates} |",
+            line.name, line.seed, line.deliveries, line.violations
+        );
+    }
+    let told: Vec<_> = clean.runs.iter().filter(|line| line.status != Status::Clean).collect();
+    if !told.is_empty() {
+        page.push('\n');
+    }
+    for line in told {
+        let reason = line.reason.as_deref().unwrap_or("it gives no reason");
+        let _ = writeln!(
+            page,
+            "- {} under seed {} ({}): {reason}",
+            line.name,
+            line.seed,
+            name(line.status)
+        );
+    }
+    page
+}
+
+fn bounds(totals: &Totals) -> String {
+    let bound = |max: Option<f64>, what: &str, of: &str| match max {
+        Some(max) => format!("- {what}: at most {max:.2e} per {of}, by the rule of three\n"),
+        None => format!("- {what}: no bound, for they were not zero in a number of trials\n"),
+    };
+    let Totals { violations_per_delivery_max, false_no_gos_per_run_max, .. } = *totals;
+    format!(
+        "With 95 % confidence (none in n trials is at most 3/n):\n\n{}{}",
+        bound(violations_per_delivery_max, "false violations", "delivery judged"),
+        bound(false_no_gos_per_run_max, "false NO-GOs", "run that was decided")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_evidence::judge::Decision;
+
+    use super::super::clean::tests::{clean, line};
+    use super::*;
+
+    #[test]
+    fn the_page_gives_each_run_the_sums_and_what_they_bound() {
+        let hold = Line {
+            reason: Some("the generator was unfit".to_owned()),
+            ..line(Some(Decision::Hold), 1_000, 0)
+        };
+        let page = page(&clean(vec![line(Some(Decision::Go), 2_000, 0), hold]));
+        insta::assert_snapshot!(page, @"");
+    }
+
+    #[test]
+    fn what_happened_has_no_bound() {
+        let page = page(&clean(vec![line(Some(Decision::NoGo), 2_000, 3)]));
+        assert!(page.contains("false violations: no bound"), "{page}");
+        assert!(page.contains("(FALSE ALARM)"), "{page}");
+    }
+}

@@ -1,0 +1,138 @@
+//! The scenarios that `selftest` runs, as they were when this program was built: it works anywhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// A scenario, or a file of gates that scenarios include.
+#[derive(Debug)]
+pub struct Text {
+    /// Path below the folder that gets it.
+    pub path: &'static str,
+    text: &'static str,
+}
+
+impl Text {
+    /// Its name, as `--only` takes it.
+    pub fn name(&self) -> &'static str {
+        self.path.trim_end_matches(".toml")
+    }
+}
+
+macro_rules! shipped {
+    ($($path:literal),* $(,)?) => {
+        &[$(Text {
+            path: $path,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/", $path)),
+        }),*]
+    };
+}
+
+macro_rules! own {
+    ($($path:literal),* $(,)?) => {
+        &[$(Text { path: $path, text: include_str!(concat!("scenarios/", $path)) }),*]
+    };
+}
+
+/// Every scenario that ships.
+pub const SHIPPED: &[Text] = shipped![
+    "half-open.toml",
+    "quiet.toml",
+    "reconnect-storm.toml",
+    "slow-consumer.toml",
+    "smoke.toml",
+    "soak.toml",
+    "stale-cursor.toml",
+];
+
+/// Gate files that they include.
+const GATES: &[Text] = shipped!["gates/runbook.toml"];
+
+/// Scenarios made for this: what no shipped one shows.
+pub const OWN: &[Text] =
+    own!["authority.toml", "delivery.toml", "heartbeats.toml", "two-topics.toml",];
+
+/// Writes all of them into a folder.
+///
+/// # Errors
+/// When that fails.
+pub fn unpack(folder: &Path) -> anyhow::Result<()> {
+    for text in SHIPPED.iter().chain(GATES).chain(OWN) {
+        let path = folder.join(text.path);
+        let write = || -> std::io::Result<()> {
+            fs::create_dir_all(path.parent().unwrap_or(folder))?;
+            fs::write(&path, text.text)
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Where a scenario of this name is once it is unpacked.
+pub fn path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.toml"))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::collections::BTreeSet;
+
+    use khala_plan::{Loaded, Options, Sources};
+
+    use super::*;
+
+    /// A text of this name.
+    pub fn of(name: &str) -> &'static Text {
+        SHIPPED
+            .iter()
+            .chain(OWN)
+            .find(|text| text.name() == name)
+            .unwrap_or_else(|| panic!("{name}"))
+    }
+
+    /// The plan of a text, as `run` would have it.
+    pub fn load(text: &Text, profile: Option<&str>, set: &[&str]) -> Loaded {
+        let loader = |path: &str| {
+            let found = GATES.iter().find(|gates| path.ends_with(gates.path));
+            found.map(|gates| gates.text.to_owned()).ok_or_else(|| "not there".to_owned())
+        };
+        let options = Options {
+            profile: profile.map(str::to_owned),
+            set: set.iter().map(|&assignment| assignment.to_owned()).collect(),
+            defects: Vec::new(),
+            seed: None,
+            env: &|_| None,
+        };
+        let sources = Sources { path: text.path, text: text.text, loader: &loader };
+        khala_plan::load(&sources, &options)
+            .unwrap_or_else(|wrong| panic!("{}:\n{}", text.path, wrong.render(false)))
+    }
+
+    #[test]
+    fn every_scenario_that_ships_is_among_the_shipped() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+        let toml_in = |folder: &str| -> BTreeSet<String> {
+            let listed = fs::read_dir(root.join(folder)).expect("a folder").flatten();
+            let names = listed.filter_map(|entry| entry.file_name().into_string().ok());
+            names.filter(|name| name.ends_with(".toml")).collect()
+        };
+        let ours = |texts: &[Text]| -> BTreeSet<String> {
+            texts
+                .iter()
+                .map(|text| text.path.rsplit('/').next().expect("a name").to_owned())
+                .collect()
+        };
+        assert_eq!(toml_in(""), ours(SHIPPED));
+        assert_eq!(toml_in("gates"), ours(GATES));
+    }
+
+    #[test]
+    fn names_are_unique_and_every_scenario_of_our_own_is_right() {
+        let names: BTreeSet<_> = SHIPPED.iter().chain(OWN).map(Text::name).collect();
+        assert_eq!(names.len(), SHIPPED.len() + OWN.len());
+        for text in OWN {
+            load(text, None, &[]);
+        }
+    }
+}
