@@ -43,13 +43,17 @@ impl Found {
 
 /// The children of a process that are reference runtimes.
 pub fn references_of(parent: u32) -> Vec<Found> {
+    children_of(parent, "reference")
+}
+
+/// The children of a process with a word among their arguments.
+pub fn children_of(parent: u32, word: &str) -> Vec<Found> {
     let parent = i32::try_from(parent).expect("a process id");
     let processes = all_processes().expect("/proc can be read").flatten();
     let stats = processes.filter_map(|process| {
         let stat = process.stat().ok()?;
-        let is_reference = process.cmdline().ok()?.iter().any(|argument| argument == "reference");
-        (stat.ppid == parent && is_reference)
-            .then_some(Found { pid: stat.pid, started: stat.starttime })
+        let is_it = process.cmdline().ok()?.iter().any(|argument| argument == word);
+        (stat.ppid == parent && is_it).then_some(Found { pid: stat.pid, started: stat.starttime })
     });
     stats.collect()
 }

@@ -1,0 +1,139 @@
+//! `selftest`: rows that are caught, arguments that mean nothing, and an interrupt. What a row that is
+//! not caught comes to is tested beside the judging itself, for no defect is there to be missed.
+
+mod support;
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use support::processes::{children_of, is_gone_soon, references_of};
+use support::{Ended, Harness, eventually, exit};
+use tempfile::TempDir;
+
+fn selftest(arguments: &[&str], dir: &Path) -> Harness {
+    let harness = arguments.iter().fold(Harness::new("selftest"), |harness, one| harness.arg(*one));
+    harness.arg("--out-dir").arg(dir.as_os_str())
+}
+
+fn json(dir: &Path, name: &str) -> Value {
+    let text = std::fs::read_to_string(dir.join(name)).expect("is written");
+    serde_json::from_str(&text).expect("is JSON")
+}
+
+#[test]
+fn one_row_of_the_matrix_is_caught_and_written_down() {
+    let dir = TempDir::new().expect("a folder");
+    let run = selftest(&["--matrix", "--only", "drop_on_reconnect"], dir.path()).ended_plain();
+    let run = run.exits(exit::GO);
+    let matrix = json(dir.path(), "matrix.json");
+    assert_eq!(matrix["version"], 1);
+    assert_eq!((&matrix["totals"]["rows"], &matrix["totals"]["caught"]), (&1.into(), &1.into()));
+    let row = &matrix["defects"][0];
+    assert_eq!((&row["name"], &row["primary"]), (&"drop_on_reconnect".into(), &"gap".into()));
+    assert_eq!((&row["status"], &row["raised"]), (&"caught".into(), &true.into()));
+    assert_eq!(row["decision"], "NO-GO");
+    assert_eq!(row["undeclared"], serde_json::json!([]));
+    assert!(row["acted"].as_u64().is_some_and(|times| times > 0), "{row}");
+    assert!(row["deliveries"].as_u64().is_some_and(|count| count > 0), "{row}");
+    assert!(row["detection_s"].as_f64().is_some_and(|seconds| seconds >= 0.0), "{row}");
+    let page = std::fs::read_to_string(dir.path().join("matrix.md")).expect("is written");
+    assert!(page.contains("drop_on_reconnect"), "{page}");
+    assert!(run.stdout.starts_with(&page), "the page is what is printed: {}", run.stdout);
+    assert_eq!(run.stdout.lines().last(), Some(&*dir.path().display().to_string()));
+    let progress = run.stderr.lines().find(|line| line.contains("drop_on_reconnect"));
+    assert!(progress.is_some_and(|line| line.contains("1/1")), "{}", run.stderr);
+    assert!(row["run_dir"].is_null(), "what was caught needs no evidence: {row}");
+    assert!(!dir.path().join("runs/drop_on_reconnect").exists());
+}
+
+#[test]
+fn a_bundle_is_kept_when_asked_for() {
+    let dir = TempDir::new().expect("a folder");
+    let arguments = ["--matrix", "--only", "after_unsubscribe", "--keep"];
+    selftest(&arguments, dir.path()).ended_plain().exits(exit::GO);
+    let matrix = json(dir.path(), "matrix.json");
+    let bundle = matrix["defects"][0]["run_dir"].as_str().expect("a bundle").to_owned();
+    let report = json(Path::new(&bundle), "run.json");
+    assert_eq!(report["decision"], "NO-GO");
+    assert_eq!(report["target"]["defects"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_clean_run_is_counted_and_bounded() {
+    let dir = TempDir::new().expect("a folder");
+    let run = selftest(&["--clean", "1", "--only", "smoke", "--part", "1/3"], dir.path());
+    run.ended_plain().exits(exit::GO);
+    let clean = json(dir.path(), "clean.json");
+    let totals = &clean["totals"];
+    assert_eq!((&totals["runs"], &totals["violations"]), (&1.into(), &0.into()));
+    let deliveries = totals["deliveries"].as_f64().expect("a number");
+    let bound = totals["violations_per_delivery_max"].as_f64().expect("a bound");
+    assert!((bound * deliveries - 3.0).abs() < 1e-9, "{totals}");
+    assert_eq!(clean["runs"][0]["status"], "clean");
+    let page = std::fs::read_to_string(dir.path().join("clean.md")).expect("is written");
+    assert!(page.contains("rule of three"), "{page}");
+}
+
+fn is_misused(arguments: &[&str], said: &[&str]) {
+    let dir = TempDir::new().expect("a folder");
+    let run = selftest(arguments, dir.path()).ended_plain().exits(exit::USAGE);
+    for word in said {
+        assert!(run.stderr.contains(word), "{arguments:?}: no `{word}` in:\n{}", run.stderr);
+    }
+    assert_eq!(run.stdout, "");
+    let left = std::fs::read_dir(dir.path()).expect("a folder").count();
+    assert_eq!(left, 0, "nothing was begun");
+}
+
+#[test]
+fn a_name_that_is_not_there_is_a_usage_error_that_lists_the_known_ones() {
+    let defects = ["drop_everything", "drop_on_reconnect", "slow_accepts"];
+    is_misused(&["--matrix", "--only", "drop_everything"], &defects);
+    is_misused(&["--matrix", "--only", "swap_two,drop_everything"], &defects);
+    let scenarios = ["drop_nth", "smoke", "stale-cursor"];
+    is_misused(&["--clean", "1", "--only", "drop_nth"], &scenarios);
+}
+
+#[test]
+fn what_means_nothing_is_a_usage_error() {
+    is_misused(&[], &["--matrix", "--clean"]);
+    is_misused(&["--matrix", "--clean", "1"], &["--matrix", "--clean"]);
+    is_misused(&["--clean", "0"], &["--clean"]);
+    is_misused(&["--matrix", "--part", "4/3"], &["--part", "4/3"]);
+    is_misused(&["--matrix", "--only", "gap", "--part", "1/2"], &["gap"]);
+    is_misused(&["--matrix", "--only", "swap_two", "--part", "9/9"], &["empty"]);
+    is_misused(&["--matrix", "--jobs", "0"], &["--jobs"]);
+}
+
+/// A selftest that is sent a signal while its first run is under way; its runs end with it.
+fn interrupted(signal: Signal) -> (Ended, TempDir) {
+    let dir = TempDir::new().expect("a folder");
+    let arguments = ["--matrix", "--only", "drop_nth,drop_on_reconnect,tail_lost", "--jobs", "1"];
+    let running = selftest(&arguments, dir.path()).start_plain();
+    let run = eventually("a run", || children_of(running.pid(), "run").pop());
+    let runtime = eventually("its target", || {
+        references_of(u32::try_from(run.pid).expect("a process id")).pop()
+    });
+    running.signal(signal);
+    let ended = running.ended();
+    is_gone_soon(run);
+    is_gone_soon(runtime);
+    (ended, dir)
+}
+
+#[test]
+fn an_interrupt_ends_its_runs_and_leaves_what_is_known() {
+    let (run, dir) = interrupted(Signal::INT);
+    let run = run.exits(exit::INTERRUPTED);
+    let matrix = json(dir.path(), "matrix.json");
+    assert_eq!((&matrix["interrupted"], &matrix["totals"]["not_run"]), (&true.into(), &4.into()));
+    assert_eq!(matrix["defects"], serde_json::json!([]), "what was cut off proves nothing");
+    assert!(run.stdout.contains("Interrupted"), "{}", run.stdout);
+}
+
+#[test]
+fn a_selftest_that_is_killed_leaves_no_runs_behind() {
+    let (run, _dir) = interrupted(Signal::KILL);
+    assert_eq!(run.code, None);
+}
