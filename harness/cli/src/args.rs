@@ -373,7 +373,6 @@ fn topic_events(text: &str) -> Result<(TopicId, u64), String> {
     Ok((topic, events))
 }
 
-<<<<<<< HEAD
 fn duration(text: &str) -> Result<Duration, String> {
     khala_plan::units::duration(text).map_err(|error| error.to_string())
 }
@@ -393,7 +392,8 @@ fn latency(text: &str) -> Result<Latency, String> {
 fn freeze(text: &str) -> Result<Freeze, String> {
     let (after, length) = text.split_once('+').ok_or("write AFTER+LENGTH, as in 5s+2s")?;
     Ok(Freeze { after: duration(after)?, length: duration(length)? })
-=======
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,5 +412,4 @@ mod tests {
             assert!(text.parse::<Part>().is_err(), "{text}");
         }
     }
->>>>>>> ad14352 (selftest: the kill matrix and the clean runs, to be filled)
 }

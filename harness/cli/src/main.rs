@@ -37,7 +37,6 @@ fn main() -> ExitCode {
         args::Command::Selftest(selftest) => commands::selftest::run(&selftest),
         args::Command::NullServer(server) => commands::null_server::run(&server),
         args::Command::Completions(completions) => commands::completions::run(&completions),
-        args::Command::Selftest(selftest) => commands::selftest::run(&selftest),
         args::Command::Init(init) => commands::init::run(&init),
         args::Command::Man(man) => commands::man::run(&man),
         args::Command::Metrics => commands::metrics::run(),

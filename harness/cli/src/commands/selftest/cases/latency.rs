@@ -6,7 +6,8 @@ const SMOKE: How = How::smoke("smoke");
 const DELIVERY: How = How::whole("delivery");
 
 pub const CASES: &[Case] = &[
-    Case::of("slow_recovery", SMOKE),
+    // Long enough for three deliveries after the recovery, without which the storm is not judged.
+    Case::of("slow_recovery", SMOKE.set(&["phase.storm.duration=18s"])),
     Case::both("delivery_delay", DELIVERY),
     Case::of("pause_every_10s", DELIVERY),
     // The clients of the ramp are let in as ever, so that it is the storm that waits.
