@@ -3,7 +3,9 @@
 
 mod support;
 
+use rustix::process::Signal;
 use serde_json::Value;
+use support::processes::{is_gone_soon, reference_of};
 use support::{Ended, Harness, exit, number, reasons, scenario, violated};
 
 /// The scenario that most tests share, with these faults in place of its storm's.
@@ -77,10 +79,17 @@ type = "cursor"
 cohort = "desktop"
 at = "500ms"
 attributes = { stale_by = 60 }
+
+[[phase.fault]]
+type = "disconnect"
+cohort = "ios"
+at = "500ms"
+
+[target.topics."runtime.codex_worker_events"]
+replay_budget_events = 50
 "#,
     );
-    let budget = "target.topics.\"runtime.codex_worker_events\".replay_budget_events=50";
-    let run = harness.set("phase.steady.duration=5s").set(budget).ended().exits(exit::GO);
+    let run = harness.set("phase.steady.duration=5s").ended().exits(exit::GO);
     let faults = bites_and_breaks_nothing(&run);
     let proof = faults[0]["proof"].as_str().expect("a sentence");
     assert!(proof.ends_with("its metrics count 12 stale cursors"), "{proof}");
@@ -106,4 +115,54 @@ attributes = { stale_by = 1000000 }
     );
     assert!(reasons(&report).contains("cursor"), "{}", reasons(&report));
     assert_eq!(violated(&report), Vec::<String>::new());
+}
+
+/// A restart half a second into the storm.
+fn restart(signal: &str) -> (Harness, tempfile::TempDir) {
+    let fault = "\n[[phase.fault]]\ntype = \"restart\"\nat = \"500ms\"\n";
+    run_with(&format!("{fault}attributes = {{ signal = \"{signal}\" }}\n"))
+}
+
+#[test]
+fn a_runtime_that_keeps_its_state_survives_a_restart_and_a_kill() {
+    for signal in ["term", "kill"] {
+        let (harness, _folder) = restart(signal);
+        let run = harness.set("phase.storm.duration=6s").ended().exits(exit::GO);
+        let faults = bites_and_breaks_nothing(&run);
+        assert_eq!((&faults[0]["planned"], &faults[0]["kind"]), (&1.into(), &"restart".into()));
+        let report = run.report();
+        assert_eq!(number(&report, "/fleet/clients_live_at_end"), 24);
+        assert!(report["target"]["lost"].is_null(), "a planned restart is planned");
+        // Neither counts that began anew nor a poller that met nobody are held against anyone.
+        assert_eq!(findings(&report), []);
+    }
+}
+
+#[test]
+fn a_runtime_that_forgets_its_topics_at_a_restart_is_caught() {
+    let (harness, _folder) = restart("kill");
+    let run = harness
+        .set("phase.storm.duration=5s")
+        .set("oracle.drain_within=4s")
+        .defect("seq_reset_on_restart")
+        .ended()
+        .exits(exit::NO_GO);
+    let report = run.report();
+    assert!(violated(&report).contains(&"lost_publish".to_owned()), "{:?}", violated(&report));
+}
+
+#[test]
+fn a_second_child_ends_by_itself_when_its_harness_is_killed() {
+    let (harness, folder) = restart("term");
+    // Its state is left behind when there is nobody to remove it.
+    let temporary = folder.path().to_str().expect("text");
+    let mut run = harness.env("TMPDIR", temporary).set("phase.storm.duration=60s").start();
+    run.wait_for_phase("steady");
+    let first = reference_of(run.pid());
+    run.wait_for("the proof", |event| event["event"] == "fault_proven");
+    let second = reference_of(run.pid());
+    assert!(!first.runs() && first != second);
+    run.signal(Signal::KILL);
+    is_gone_soon(second);
+    run.ended();
 }

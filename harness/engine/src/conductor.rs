@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, micros};
-use crate::fault::{self, Sides};
+use crate::fault::{self, Grip, Sides};
 use crate::heads::Answers;
 use crate::heads::Heads;
 use crate::http::Http;
@@ -232,8 +232,16 @@ impl<'a, S: Sink> Conductor<'a, S> {
         if fault.kind.acts_on() != ActsOn::Target {
             return;
         }
-        if let Err(error) = fault::of(&fault.kind).on_target(self.target, &self.http).await {
-            outcomes[usize::from(fault.id)].proof = format!("the target refused it: {error}");
+        let acting = fault::of(&fault.kind);
+        let grip = Grip { target: self.target, http: &self.http, child: self.reference.as_mut() };
+        let done = tokio::select! {
+            biased;
+            // Said when the next cue is waited for.
+            () = self.interrupt.cancelled() => return,
+            done = acting.on_target(grip) => done,
+        };
+        if let Err(why) = done {
+            outcomes[usize::from(fault.id)].proof = why;
         }
     }
 
@@ -458,6 +466,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
         }
         if let (Some(first), Some(last)) = (&self.state.first_metrics, &self.state.last_metrics)
             && self.plan.target.exclusive
+            // The counts of another process began anew.
+            && first.process_id == last.process_id
         {
             let refused = |metrics: &FanoutMetrics| -> u64 {
                 let rows = metrics.topic_windows.iter();

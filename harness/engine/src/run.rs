@@ -12,7 +12,7 @@ use khala_evidence::facts::RunFacts;
 use khala_evidence::oracle::End;
 use khala_evidence::record::Sink;
 use khala_plan::Plan;
-use khala_plan::model::{Mint, Secret, TargetKind};
+use khala_plan::model::{FaultKind, Mint, Secret, TargetKind};
 use khala_plan::schedule::Schedule;
 use khala_wire::token::{DEFAULT_KID, Key};
 use khala_wire::topic::TopicId;
@@ -190,6 +190,7 @@ async fn prepare_target(
                 seed: plan.seed,
                 topics: topics.clone(),
                 slow_consumer: plan.target.slow_consumer,
+                keeps_state: restarts(plan),
             };
             let reference = Reference::start(&recipe).await?;
             let (base_url, address) = preflight::address(&reference.base_url)?;
@@ -208,6 +209,12 @@ async fn prepare_target(
             Ok((None, Target { base_url, address, socket_path, credentials }))
         }
     }
+}
+
+/// Whether a fault restarts the target.
+fn restarts(plan: &Plan) -> bool {
+    let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);
+    faults.any(|fault| matches!(fault.kind, FaultKind::Restart { .. }))
 }
 
 fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {

@@ -23,7 +23,7 @@ use crate::aside::{Asides, Who};
 use crate::client::driver::{Control, Driver, Order, Surroundings};
 use crate::client::machine::{Machine, Settings};
 use crate::client::reader::Reader;
-use crate::clock::Clock;
+use crate::clock::{Clock, micros};
 use crate::fault;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
@@ -133,8 +133,11 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let asides = Rc::new(Asides::new(Rc::clone(&around), setup.run_id.clone(), worker));
     let mut chores = tokio::task::JoinSet::new();
     for planned in &setup.schedule.faults {
-        let targets: Vec<_> =
-            planned.targets.iter().filter_map(|id| people.get(id)).map(Rc::clone).collect();
+        let targets: Vec<_> = match planned.kind {
+            // It ends everybody's socket.
+            FaultKind::Restart { .. } => people.values().map(Rc::clone).collect(),
+            _ => planned.targets.iter().filter_map(|id| people.get(id)).map(Rc::clone).collect(),
+        };
         chores.spawn_local(inject(clock, planned.clone(), targets, Rc::clone(&asides)));
     }
     drop((people, asides));
@@ -254,8 +257,9 @@ async fn inject<S: Sink>(
     targets: Vec<Rc<Who>>,
     asides: Rc<Asides<S>>,
 ) {
-    tokio::time::sleep_until(clock.instant(planned.at_us)).await;
     let fault = fault::of(&planned.kind);
+    let told_us = planned.at_us.saturating_sub(micros(fault.lead()));
+    tokio::time::sleep_until(clock.instant(told_us)).await;
     let controls: Vec<_> = targets.iter().map(|who| Rc::clone(&who.control)).collect();
     let undo = fault.on_clients(&planned, &controls);
     if let Some(aside) = fault.aside(&planned) {

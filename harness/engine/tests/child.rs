@@ -1,5 +1,5 @@
 //! The reference runtime as a child, with other programs in its place: what is said of one that does
-//! not start, and that none is left behind.
+//! not start, what a restart keeps, and that none is left behind.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use khala_engine::SetupError;
 use khala_engine::target::child::{Recipe, Reference};
-use khala_plan::model::SlowConsumerLimits;
+use khala_plan::model::{RestartSignal, SlowConsumerLimits};
 
 /// How long anything may take before a test calls it missing.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,6 +23,7 @@ fn recipe(command: &[&str]) -> Recipe {
             max_strikes: 3,
             send_buffer_bytes: None,
         },
+        keeps_state: false,
     }
 }
 
@@ -146,4 +147,105 @@ async fn every_run_has_secrets_of_its_own_that_reach_the_child_by_its_environmen
         }
         reference.stop().await;
     }
+}
+
+/// A program that listens on one port and notes each of its starts: its process id, what it was told
+/// of where to listen and of its state, and one of its secrets. At its second start it does this.
+struct Noting {
+    folder: tempfile::TempDir,
+    recipe: Recipe,
+}
+
+/// A start, as it was noted.
+#[derive(Debug)]
+struct Start {
+    pid: i32,
+    listen: String,
+    state: std::path::PathBuf,
+    secret: String,
+}
+
+impl Noting {
+    fn that_at_its_second_start(does: &str) -> Self {
+        let folder = tempfile::TempDir::new().expect("a folder for its notes");
+        let notes = folder.path().join("notes");
+        let notes = notes.to_str().expect("text");
+        // The first argument is the name of the program to a shell: the address comes next.
+        let script = format!(
+            r#"if [ -e {notes} ]; then {does}; fi
+               listen="$1"
+               while [ "$1" != --data-dir ]; do shift; done
+               echo "$$ $listen $2 $RUNTIME_ADMIN_TOKEN" >> {notes}
+               printf '{{"listening":"127.0.0.1:4242"}}\n'
+               exec sleep 600"#
+        );
+        let recipe = Recipe { keeps_state: true, ..recipe(&["/bin/sh", "-c", &script]) };
+        Self { folder, recipe }
+    }
+
+    fn starts(&self) -> Vec<Start> {
+        let notes = std::fs::read_to_string(self.folder.path().join("notes")).expect("it started");
+        let start = |line: &str| {
+            let words: Vec<_> = line.split(' ').collect();
+            let [pid, listen, state, secret] = words[..] else { panic!("{line}") };
+            Start {
+                pid: pid.parse().expect("a process id"),
+                listen: listen.to_owned(),
+                state: state.into(),
+                secret: secret.to_owned(),
+            }
+        };
+        notes.lines().map(start).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_restart_is_another_process_with_the_same_address_secrets_and_state() {
+    for signal in [RestartSignal::Term, RestartSignal::Kill] {
+        let program = Noting::that_at_its_second_start(":");
+        let mut reference = Reference::start(&program.recipe).await.expect("starts");
+        reference.restart(signal).await.expect("comes back");
+        assert_eq!(reference.ended(), None);
+        let [first, second] = &program.starts()[..] else { panic!("{:?}", program.starts()) };
+        assert!(!runs(first.pid) && runs(second.pid));
+        assert_eq!((&*first.listen, &*second.listen), ("127.0.0.1:0", "127.0.0.1:4242"));
+        assert_eq!((&first.secret, &first.state), (&second.secret, &second.state));
+        assert!(first.state.is_dir());
+        reference.stop().await;
+        assert!(!runs(second.pid));
+        assert!(!first.state.exists(), "the state goes with the run");
+    }
+}
+
+#[tokio::test]
+async fn a_second_child_that_is_forgotten_is_killed_as_the_first_would_be() {
+    let program = Noting::that_at_its_second_start(":");
+    let mut reference = Reference::start(&program.recipe).await.expect("starts");
+    reference.restart(RestartSignal::Kill).await.expect("comes back");
+    drop(reference);
+    is_gone_soon(program.starts()[1].pid).await;
+}
+
+#[tokio::test]
+async fn a_child_that_does_not_come_back_has_ended_and_says_of_what() {
+    let program = Noting::that_at_its_second_start("exit 3");
+    let mut reference = Reference::start(&program.recipe).await.expect("starts");
+    let error = reference.restart(RestartSignal::Term).await.expect_err("stays away").to_string();
+    assert!(error.contains("ended before it listened"), "{error}");
+    let why = reference.ended().expect("it has ended");
+    assert!(why.contains("planned restart") && why.contains("ended before it listened"), "{why}");
+    reference.stop().await;
+}
+
+#[tokio::test]
+async fn a_child_that_was_kept_from_listening_for_a_moment_comes_back() {
+    let folder = tempfile::TempDir::new().expect("a folder for its mark");
+    let tried = folder.path().join("tried");
+    let tried = tried.to_str().expect("text");
+    let once = format!("[ -e {tried} ] || {{ : > {tried}; exit 3; }}");
+    let program = Noting::that_at_its_second_start(&once);
+    let mut reference = Reference::start(&program.recipe).await.expect("starts");
+    reference.restart(RestartSignal::Kill).await.expect("comes back at the second attempt");
+    assert_eq!(program.starts().len(), 2);
+    reference.stop().await;
 }

@@ -16,8 +16,8 @@ use crate::backoff::Backoff;
 use crate::surface::Surface;
 
 pub use fault::{
-    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage, Resume,
-    Step,
+    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
+    RestartSignal, Resume, Step,
 };
 pub use gate::{Claim, Comparison, Estimator, Gate, Objective};
 

@@ -103,6 +103,7 @@ pub fn fanout_metrics(shared: &Shared, topic_limit: usize) -> FanoutMetrics {
             .take(topic_limit)
             .map(|(log, queue_depth)| topic_window(shared, log, queue_depth))
             .collect(),
+        process_id: Some(std::process::id()),
         defects_acted: shared.defects.acted(),
     }
 }

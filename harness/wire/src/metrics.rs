@@ -16,6 +16,10 @@ pub struct FanoutMetrics {
     pub delivery_metrics: DeliveryMetrics,
     /// Per topic, up to `topic_limit` of them.
     pub topic_windows: Vec<TopicWindow>,
+    /// Which process answers: another one after a restart. Beyond the contract: the reference
+    /// runtime offers it, so that a restart can be told from the server's side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_id: Option<u32>,
     /// How often each injected defect has acted since the start, by name. Beyond the contract: only
     /// the reference runtime has it, and only while defects are selected, so that a judge can tell
     /// a defect that it missed from one that never acted.

@@ -133,6 +133,13 @@ pub enum Order {
         /// When to come back, with the session that [`Control::session`] has then.
         until: Micros,
     },
+    /// The target is about to be restarted.
+    Restarting {
+        /// The fault.
+        fault: u16,
+        /// When the plan wants it.
+        intended: Micros,
+    },
     /// The revocation was acknowledged, or was not.
     Revoked {
         /// When.
@@ -288,7 +295,8 @@ impl<S: Sink> Driver<S> {
                     | Order::Away { .. }
                     | Order::Cursor { .. }
                     | Order::Unsubscribe { .. }
-                    | Order::Revoke { .. },
+                    | Order::Revoke { .. }
+                    | Order::Restarting { .. },
                 )
                 | None => {}
                 Some(Order::Revoked { at }) => self.revoked(at),
@@ -532,6 +540,9 @@ impl<S: Sink> Driver<S> {
                 }
                 Waited::Order(Order::Revoke { fault, intended, until }) => {
                     self.machine.revoking(fault, intended, until);
+                }
+                Waited::Order(Order::Restarting { fault, intended }) => {
+                    self.machine.restarting(fault, intended);
                 }
                 Waited::Order(Order::Revoked { at }) => self.revoked(at),
                 Waited::Order(Order::Retire) => {

@@ -166,6 +166,9 @@ pub struct Machine {
     unsubscribed: Option<Unsubscribed>,
     /// The revocation of the session of the socket there is.
     revocation: Option<Revocation>,
+    /// A restart of the target that the socket there is will not outlive: the fault, and when the plan
+    /// wants it.
+    restart: Option<(u16, Micros)>,
 }
 
 /// A planned revocation.
@@ -210,6 +213,7 @@ impl Machine {
             dead_socket: false,
             unsubscribed: None,
             revocation: None,
+            restart: None,
         }
     }
 
@@ -372,7 +376,9 @@ impl Machine {
 
     fn lost<S: Sink>(&mut self, now: Micros, cause: OfflineCause, world: &mut World<'_, S>) {
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
-            self.answered(pending, now, Outcome::ConnectionFailed, world);
+            let planned = self.restarted_by(now).is_some();
+            let outcome = if planned { Outcome::Interrupted } else { Outcome::ConnectionFailed };
+            self.answered(pending, now, outcome, world);
         }
         if self.phase() == Phase::Online {
             self.go_offline(now, cause, world);
@@ -415,6 +421,10 @@ impl Machine {
             id: revocation.fault,
             intended: revocation.intended,
         });
+        let restart =
+            self.restarted_by(now).filter(|_| !matches!(cause, OfflineCause::Fault { .. }));
+        let cause = restart.map_or(cause, |(id, intended)| OfflineCause::Fault { id, intended });
+        self.restart = None;
         // Of a half-open socket the end was recorded when it came, not when the client noticed.
         if !std::mem::take(&mut self.dead_socket) {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });

@@ -9,6 +9,7 @@ mod cursor;
 mod disconnect;
 mod offline;
 mod publish_burst;
+mod restart;
 mod retention_trim;
 mod revoke_sessions;
 mod slow_reader;
@@ -27,8 +28,9 @@ use khala_wire::metrics::FanoutMetrics;
 use crate::aside::Aside;
 use crate::client::driver::Control;
 use crate::heads::Answers;
-use crate::http::{Http, HttpError};
+use crate::http::Http;
 use crate::target::Target;
+use crate::target::child::Reference;
 
 /// How to take a fault back. Doing it twice changes nothing.
 #[derive(Default)]
@@ -98,8 +100,18 @@ impl Sides<'_> {
     }
 }
 
-/// The future of a fault on the target.
-pub type OnTarget<'a> = Pin<Box<dyn Future<Output = Result<(), HttpError>> + 'a>>;
+/// What a fault on the target acts with.
+pub struct Grip<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// Requests of the run itself.
+    pub http: &'a Http,
+    /// Its process, where it is the harness's own.
+    pub child: Option<&'a mut Reference>,
+}
+
+/// The future of a fault on the target; says in a sentence what went wrong.
+pub type OnTarget<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
 
 /// A type of fault.
 pub trait Fault {
@@ -108,13 +120,18 @@ pub trait Fault {
         Undo::nothing()
     }
 
+    /// How long before it is due the clients are told.
+    fn lead(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// What is tried for its clients on sockets beside their own.
     fn aside(&self, _fault: &PlannedFault) -> Option<Aside> {
         None
     }
 
     /// Acts on the target.
-    fn on_target<'a>(&'a self, _target: &'a Target, _http: &'a Http) -> OnTarget<'a> {
+    fn on_target<'a>(&'a self, _grip: Grip<'a>) -> OnTarget<'a> {
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -150,6 +167,7 @@ pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
         FaultKind::PublishBurst { events, over } => {
             Box::new(publish_burst::PublishBurst { events, over })
         }
+        FaultKind::Restart { signal } => Box::new(restart::Restart { signal }),
         FaultKind::RetentionTrim { topic, keep } => {
             Box::new(retention_trim::RetentionTrim { topic, keep })
         }

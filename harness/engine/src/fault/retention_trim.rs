@@ -7,9 +7,7 @@ use bytes::Bytes;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::topic::TopicId;
 
-use super::{Fault, OnTarget, Proof, Sides};
-use crate::http::Http;
-use crate::target::Target;
+use super::{Fault, Grip, OnTarget, Proof, Sides};
 use crate::target::window::windows;
 
 /// Path of the hook.
@@ -25,12 +23,13 @@ pub struct RetentionTrim {
 }
 
 impl Fault for RetentionTrim {
-    fn on_target<'a>(&'a self, target: &'a Target, http: &'a Http) -> OnTarget<'a> {
+    fn on_target<'a>(&'a self, grip: Grip<'a>) -> OnTarget<'a> {
         let body = serde_json::json!({ "topic": self.topic.name(), "keep": self.keep });
         Box::pin(async move {
-            let headers = target.admin_headers();
+            let headers = grip.target.admin_headers();
             let body = Bytes::from(body.to_string());
-            http.post::<serde_json::Value>(TRIM_PATH, &headers, body).await.map(|_| ())
+            let trimmed = grip.http.post::<serde_json::Value>(TRIM_PATH, &headers, body).await;
+            trimmed.map(|_| ()).map_err(|error| format!("the target refused it: {error}"))
         })
     }
 

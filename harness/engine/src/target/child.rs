@@ -2,20 +2,24 @@
 //!
 //! Three ways, because each can fail alone: the child asks the kernel for a signal on its parent's
 //! death, it ends when its standard input closes, and a dropped handle kills it.
+//!
+//! It can be restarted: another process on the same port, with the same secrets, defects and seed, and
+//! with the state of the first, where the recipe says that it is kept.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::Credentials;
 use crate::error::SetupError;
-use khala_plan::model::{SlowConsumerLimits, TopicSettings};
+use khala_plan::model::{RestartSignal, SlowConsumerLimits, TopicSettings};
 use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key};
 use khala_wire::topic::TopicId;
 
@@ -36,6 +40,10 @@ pub mod env {
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take to end after SIGTERM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may be kept from listening where it listened before.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pause between attempts to start again.
+const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// First line of the child's standard output.
 #[derive(Deserialize)]
@@ -47,6 +55,14 @@ struct Listening {
 #[derive(Debug)]
 pub struct Reference {
     child: Child,
+    recipe: Recipe,
+    secrets: Secrets,
+    /// Where it listens.
+    address: String,
+    /// Why it did not come back from a restart.
+    stays_away: Option<String>,
+    /// What survives a restart; removed after the child has ended.
+    state: Option<TempDir>,
     /// `http://host:port`
     pub base_url: String,
     /// What opens it.
@@ -66,6 +82,8 @@ pub struct Recipe {
     pub topics: BTreeMap<TopicId, TopicSettings>,
     /// What it does with clients that cannot keep up.
     pub slow_consumer: SlowConsumerLimits,
+    /// Whether its state is kept, so that it survives a restart.
+    pub keeps_state: bool,
 }
 
 impl Recipe {
@@ -96,57 +114,143 @@ fn secret() -> String {
     (0..4).map(|_| format!("{:016x}", rand::random::<u64>())).collect()
 }
 
+/// The run's own secrets. `Debug` shows none.
+struct Secrets {
+    sync_key: String,
+    signature: String,
+    session: String,
+    admin: String,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
+impl Secrets {
+    fn drawn() -> Self {
+        let [sync_key, signature, session, admin] = [(); 4].map(|()| secret());
+        Self { sync_key, signature, session, admin }
+    }
+
+    fn credentials(&self) -> Credentials {
+        Credentials {
+            sync_key: Some(Key::new(DEFAULT_KID, self.sync_key.clone())),
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audience: DEFAULT_AUDIENCE.to_owned(),
+            session_key: Some(Key::new(DEFAULT_KID, self.session.clone())),
+            static_token: None,
+            signature_secret: Some(self.signature.clone().into_bytes()),
+            admin_token: Some(self.admin.clone()),
+        }
+    }
+}
+
+fn error(why: impl Into<String>) -> SetupError {
+    SetupError::Reference(why.into())
+}
+
+/// Starts a process and waits until it says where it listens.
+async fn launch(
+    recipe: &Recipe,
+    secrets: &Secrets,
+    listen: &str,
+    state: Option<&TempDir>,
+) -> Result<(Child, String), SetupError> {
+    let (program, arguments) =
+        recipe.command.split_first().ok_or_else(|| error("no command is configured"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).args(["--listen", listen, "--with-parent"]);
+    command.args(recipe.arguments());
+    if let Some(state) = state {
+        command.arg("--data-dir").arg(state.path());
+    }
+    command
+        .env(env::SYNC_KEY, &secrets.sync_key)
+        .env(env::SIGNATURE_SECRET, &secrets.signature)
+        .env(env::SESSION_KEY, &secrets.session)
+        .env(env::ADMIN_TOKEN, &secrets.admin)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let mut child = command.spawn().map_err(|e| error(format!("{program:?}: {e}")))?;
+    let stdout = child.stdout.take().ok_or_else(|| error("it has no standard output"))?;
+    let mut lines = BufReader::new(stdout).lines();
+    let line = tokio::time::timeout(START_TIMEOUT, lines.next_line())
+        .await
+        .map_err(|_| error(format!("it did not listen within {START_TIMEOUT:?}")))?
+        .map_err(|e| error(e.to_string()))?
+        .ok_or_else(|| error("it ended before it listened; see its message above"))?;
+    let listening: Listening = serde_json::from_str(&line)
+        .map_err(|_| error(format!("its first line does not say where it listens: {line}")))?;
+    Ok((child, listening.listening))
+}
+
+/// Ends a process and waits for its end: SIGTERM first, where it is given the time.
+async fn end(child: &mut Child, signal: RestartSignal) {
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if signal == RestartSignal::Term
+        && let Some(pid) = id
+        && kill_process(pid, Signal::TERM).is_ok()
+        && tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_ok()
+    {
+        return;
+    }
+    // Gone already, or deaf, or not to be asked: in any case nothing may be left.
+    let _ = child.kill().await;
+}
+
 impl Reference {
     /// Starts the child and waits until it listens.
     ///
     /// # Errors
     /// When it cannot be started, or does not say in time where it listens.
     pub async fn start(recipe: &Recipe) -> Result<Self, SetupError> {
-        let error = |why: String| SetupError::Reference(why);
-        let (program, arguments) = recipe
-            .command
-            .split_first()
-            .ok_or_else(|| error("no command is configured".to_owned()))?;
-        let [sync_key, signature, session, admin] = [(); 4].map(|()| secret());
-        let mut command = Command::new(program);
-        command.args(arguments).args(["--listen", "127.0.0.1:0", "--with-parent"]);
-        command.args(recipe.arguments());
-        command
-            .env(env::SYNC_KEY, &sync_key)
-            .env(env::SIGNATURE_SECRET, &signature)
-            .env(env::SESSION_KEY, &session)
-            .env(env::ADMIN_TOKEN, &admin)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|e| error(format!("{program:?}: {e}")))?;
-        let stdout =
-            child.stdout.take().ok_or_else(|| error("it has no standard output".to_owned()))?;
-        let mut lines = BufReader::new(stdout).lines();
-        let line = tokio::time::timeout(START_TIMEOUT, lines.next_line())
-            .await
-            .map_err(|_| error(format!("it did not listen within {START_TIMEOUT:?}")))?
-            .map_err(|e| error(e.to_string()))?
-            .ok_or_else(|| {
-                error("it ended before it listened; see its message above".to_owned())
-            })?;
-        let listening: Listening = serde_json::from_str(&line)
-            .map_err(|_| error(format!("its first line does not say where it listens: {line}")))?;
-        let credentials = Credentials {
-            sync_key: Some(Key::new(DEFAULT_KID, sync_key)),
-            issuer: DEFAULT_ISSUER.to_owned(),
-            audience: DEFAULT_AUDIENCE.to_owned(),
-            session_key: Some(Key::new(DEFAULT_KID, session)),
-            static_token: None,
-            signature_secret: Some(signature.into_bytes()),
-            admin_token: Some(admin),
+        let state = if recipe.keeps_state {
+            let made = TempDir::with_prefix("khala-harness-state-");
+            Some(made.map_err(|e| error(format!("no directory for its state: {e}")))?)
+        } else {
+            None
         };
-        Ok(Self { child, base_url: format!("http://{}", listening.listening), credentials })
+        let secrets = Secrets::drawn();
+        let (child, address) = launch(recipe, &secrets, "127.0.0.1:0", state.as_ref()).await?;
+        let (base_url, credentials) = (format!("http://{address}"), secrets.credentials());
+        let (recipe, stays_away) = (recipe.clone(), None);
+        Ok(Self { child, recipe, secrets, address, stays_away, state, base_url, credentials })
+    }
+
+    /// Ends the child and starts it again, where it was.
+    ///
+    /// # Errors
+    /// When it does not come back: it has ended then.
+    pub async fn restart(&mut self, signal: RestartSignal) -> Result<(), SetupError> {
+        end(&mut self.child, signal).await;
+        let until = Instant::now() + RETURN_TIMEOUT;
+        let mut attempt = self.launch_again().await;
+        // Where it listened somebody else may connect from, for a moment.
+        while attempt.is_err() && Instant::now() < until {
+            tokio::time::sleep(START_PAUSE).await;
+            attempt = self.launch_again().await;
+        }
+        self.child = attempt.inspect_err(|error| {
+            self.stays_away = Some(format!("it did not come back from a planned restart: {error}"));
+        })?;
+        Ok(())
+    }
+
+    async fn launch_again(&self) -> Result<Child, SetupError> {
+        let state = self.state.as_ref();
+        let (child, _) = launch(&self.recipe, &self.secrets, &self.address, state).await?;
+        Ok(child)
     }
 
     /// Why the child has ended, if it has.
     pub fn ended(&mut self) -> Option<String> {
+        if self.stays_away.is_some() {
+            return self.stays_away.clone();
+        }
         match self.child.try_wait() {
             Ok(None) => None,
             Ok(Some(status)) => Some(format!("the reference runtime ended with {status}")),
@@ -156,14 +260,6 @@ impl Reference {
 
     /// Ends the child: SIGTERM, then SIGKILL.
     pub async fn stop(mut self) {
-        let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = id
-            && kill_process(pid, Signal::TERM).is_ok()
-            && tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await.is_ok()
-        {
-            return;
-        }
-        // Gone already, or deaf: either way nothing may be left.
-        let _ = self.child.kill().await;
+        end(&mut self.child, RestartSignal::Term).await;
     }
 }

@@ -176,7 +176,10 @@ pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<String> {
         // Only a fault that cuts clients off leaves a before and an after.
         let cuts_off = matches!(
             fault.kind,
-            FaultKind::Disconnect { .. } | FaultKind::Offline { .. } | FaultKind::Cursor { .. }
+            FaultKind::Disconnect { .. }
+                | FaultKind::Offline { .. }
+                | FaultKind::Cursor { .. }
+                | FaultKind::Restart { .. }
         );
         if !cuts_off {
             continue;

@@ -109,7 +109,7 @@ impl<'a> Scope<'a> {
         let (mut cuts, mut returns, mut snapshots) = (zeros(), zeros(), zeros());
         let mut slow_clients = BTreeSet::new();
         for fault in &schedule.faults {
-            let hit = || fault.targets.iter().map(|target| cohort_of[*target as usize]);
+            let hit = || hit(schedule, fault).map(|client| cohort_of[client as usize]);
             if let FaultKind::SlowReader { .. } = fault.kind {
                 slow_clients.extend(fault.targets.iter().copied());
             }
@@ -212,11 +212,21 @@ fn is_stream(topic: &TopicId) -> bool {
     topic.kind() == TopicKind::Stream
 }
 
+/// The clients that a fault hits: a restart, all of them.
+fn hit<'a>(schedule: &'a Schedule, fault: &'a PlannedFault) -> Box<dyn Iterator<Item = u32> + 'a> {
+    match fault.kind {
+        FaultKind::Restart { .. } => Box::new(schedule.arrivals.iter().map(|a| a.client)),
+        _ => Box::new(fault.targets.iter().copied()),
+    }
+}
+
 /// When the clients of a fault that cuts them off may come back, their back-off aside; `None` for a
 /// fault that cuts nobody off.
 pub(crate) fn back(fault: &PlannedFault) -> Option<u64> {
     match fault.kind {
-        FaultKind::Disconnect { .. } | FaultKind::Cursor { .. } => Some(fault.at_us),
+        FaultKind::Disconnect { .. } | FaultKind::Cursor { .. } | FaultKind::Restart { .. } => {
+            Some(fault.at_us)
+        }
         FaultKind::Offline { offline_for: away, .. }
         | FaultKind::RevokeSessions { revoked_for: away } => Some(fault.at_us + micros(away)),
         FaultKind::SlowReader { .. }

@@ -9,6 +9,7 @@ pub mod cursor;
 pub mod disconnect;
 pub mod offline;
 pub mod publish_burst;
+pub mod restart;
 pub mod retention_trim;
 pub mod revoke_sessions;
 pub mod slow_reader;
@@ -29,6 +30,7 @@ pub const REGISTRY: &[FaultType] = &[
     token::TYPE,
     revoke_sessions::TYPE,
     command_over_socket::TYPE,
+    restart::TYPE,
     retention_trim::TYPE,
     publish_burst::TYPE,
 ];
@@ -56,7 +58,6 @@ pub const NOT_YET: &[&str] = &[
     "down",
     "blackhole",
     "reset_now",
-    "restart",
     "pause",
     "drain",
     "guard_tighten",

@@ -95,6 +95,12 @@ pub enum FaultKind {
         #[serde(serialize_with = "crate::units::serialize_duration")]
         over: Duration,
     },
+    /// Ends the target's process at an instant and starts it again, with its state. Only of a target
+    /// that the harness starts itself.
+    Restart {
+        /// How it ends.
+        signal: RestartSignal,
+    },
     /// Prunes a topic of the target at an instant; the reference runtime has a hook for it.
     RetentionTrim {
         /// The topic.
@@ -135,6 +141,16 @@ pub enum ChosenCursor {
     Garbage(Garbage),
 }
 
+/// How a process is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartSignal {
+    /// It is asked to end.
+    Term,
+    /// It is given no time.
+    Kill,
+}
+
 /// What is written where a cursor belongs. The contract has `bad_subscription` for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -160,6 +176,7 @@ impl FaultKind {
             Self::Token { .. } => "token",
             Self::RevokeSessions { .. } => "revoke_sessions",
             Self::CommandOverSocket => "command_over_socket",
+            Self::Restart { .. } => "restart",
             Self::RetentionTrim { .. } => "retention_trim",
             Self::PublishBurst { .. } => "publish_burst",
         }
@@ -175,7 +192,9 @@ impl FaultKind {
     #[must_use]
     pub fn acts_on(&self) -> ActsOn {
         match self {
-            Self::RetentionTrim { .. } | Self::PublishBurst { .. } => ActsOn::Target,
+            Self::Restart { .. } | Self::RetentionTrim { .. } | Self::PublishBurst { .. } => {
+                ActsOn::Target
+            }
             _ => ActsOn::Clients,
         }
     }

@@ -13,6 +13,7 @@ mod backoff;
 pub(crate) mod diagnostic;
 mod fault;
 pub(crate) mod fields;
+mod fit;
 mod fleet;
 mod gate;
 mod include;

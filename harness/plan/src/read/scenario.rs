@@ -8,7 +8,7 @@ use super::phase::Declared;
 use super::scalar::{Placed, Read};
 use super::source::Place;
 use super::tree::Node;
-use super::{auth, fleet, limits, load, name, phase, target, tuning};
+use super::{auth, fit, fleet, limits, load, name, phase, target, tuning};
 use crate::model::{Fleet, Load, Plan, TargetKind};
 
 /// Version of the scenario format.
@@ -67,6 +67,7 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     // Read before this walk began: the files it names are in the tree by now.
     let _ = fields.node("gates");
     limits::check(cx, loads.as_deref(), &load_places, clients, &phases);
+    fit::check(cx, target.as_ref(), &phases);
     fields.finish();
 
     let plan = Plan {

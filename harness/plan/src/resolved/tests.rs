@@ -64,6 +64,7 @@ fn so_is_one_with_every_fault() {
          [[phase.fault]]\ntype = \"cursor\"\ncohort = \"ios\"\nat = \"5s\"\nattributes = \
          { garbage = \"text\" }\n\n[[phase.fault]]\ntype = \"cursor\"\ncohort = \"ios\"\nat = \
          \"7s\"\nattributes = { stale_by = 3 }\n\n\
+         [[phase.fault]]\ntype = \"restart\"\nattributes = { signal = \"kill\" }\n\n\
          [[phase.fault]]\ntype = \"unsubscribe\"\ncohort = \"ios\"\nmode = \"one\"\nattributes = \
          { topics = [\"runtime.codex_worker_events\"], unsubscribed_for = \"1s\" }",
     )]);

@@ -66,7 +66,12 @@ impl Folder {
     }
 
     /// Writes the results and prints the page. Of the runs stays what was not discarded.
-    fn conclude(&self, what: &str, page: &str, json: &impl serde::Serialize) -> Result<(), Failure> {
+    fn conclude(
+        &self,
+        what: &str,
+        page: &str,
+        json: &impl serde::Serialize,
+    ) -> Result<(), Failure> {
         let mut text = serde_json::to_string_pretty(json).context("a rendering failed")?;
         text.push('\n');
         crate::bundle::write(&self.out_dir, &format!("{what}.json"), text.as_bytes())?;

@@ -1,11 +1,18 @@
 //! What planned faults do to the client: cut it off, send it away, choose its cursors.
 
+use std::time::Duration;
+
 use khala_evidence::record::{Micros, OfflineCause, Outcome, Record, Sink};
 use khala_wire::message::event;
 use khala_wire::payload::Unsubscribe;
 use khala_wire::topic::TopicId;
 
+use crate::clock::micros;
+
 use super::{Action, Machine, Phase, Revocation, State, Unsubscribed, World};
+
+/// How long after a restart was due the end of a socket is its doing: an end in order takes a while.
+const RESTART_WITHIN: Duration = Duration::from_secs(15);
 
 impl Machine {
     /// A fault chooses the cursors of the next subscribe; topics it does not name keep theirs.
@@ -32,6 +39,19 @@ impl Machine {
         if self.phase() == Phase::Online && !self.dead_socket {
             self.revocation = Some(Revocation { fault, intended, until });
         }
+    }
+
+    /// A planned fault is about to restart the target.
+    pub fn restarting(&mut self, fault: u16, intended: Micros) {
+        if self.phase() == Phase::Online && !self.dead_socket {
+            self.restart = Some((fault, intended));
+        }
+    }
+
+    /// The restart to which a socket that ends now owes its end, if one is due.
+    pub(super) fn restarted_by(&self, now: Micros) -> Option<(u16, Micros)> {
+        let within = micros(RESTART_WITHIN);
+        self.restart.filter(|(_, intended)| now <= intended.saturating_add(within))
     }
 
     /// The target acknowledged the revocation, or (`None`) did not.

@@ -165,3 +165,27 @@ fn what_a_dead_socket_had_in_its_buffer_is_not_delivered() {
     assert!(rig.records.is_empty(), "{:?}", rig.records);
     assert_eq!(rig.machine.cursor(events()), None);
 }
+
+#[test]
+fn the_end_of_a_socket_is_a_restarts_doing_when_one_is_due_and_not_long_after() {
+    let restarting = |rig: &mut Rig| {
+        let due = rig.now + SECOND;
+        rig.machine.restarting(3, due);
+        due
+    };
+    let mut rig = Rig::live();
+    let due = restarting(&mut rig);
+    rig.now = due + 10;
+    rig.with(|machine, now, world| machine.closed(now, Some(1012), world));
+    assert_eq!(rig.causes(), [OfflineCause::Fault { id: 3, intended: due }]);
+    assert_eq!(rig.delay(), 2 * SECOND, "it comes back by its own back-off");
+    rig.go_live(&json!([]));
+    rig.broken();
+    assert_eq!(rig.causes()[1], OfflineCause::Broken, "one restart ends one socket");
+
+    let mut rig = Rig::live();
+    let due = restarting(&mut rig);
+    rig.now = due + 16 * SECOND;
+    rig.broken();
+    assert_eq!(rig.causes(), [OfflineCause::Broken], "it outlived the restart");
+}

@@ -197,6 +197,7 @@ fn span(fault: &PlannedFault) -> (u64, u64) {
         | FaultKind::Cursor { .. }
         | FaultKind::Token { .. }
         | FaultKind::CommandOverSocket
+        | FaultKind::Restart { .. }
         | FaultKind::RetentionTrim { .. }
         | FaultKind::PublishBurst { .. } => 0,
     };

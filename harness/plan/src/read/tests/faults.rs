@@ -6,7 +6,8 @@ use insta::assert_snapshot;
 use khala_wire::topic::{TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 
 use crate::model::{
-    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage, Resume,
+    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
+    RestartSignal, Resume,
 };
 use crate::testing::{Load, complaints, edited};
 
@@ -89,6 +90,10 @@ fn all_types_are_read() {
         let read = fault("cursor", &lines);
         assert_eq!((read.kind, read.duration), (FaultKind::Cursor { cursor }, None));
     }
+    for (word, signal) in [("term", RestartSignal::Term), ("kill", RestartSignal::Kill)] {
+        let read = fault("restart", &format!("attributes = {{ signal = \"{word}\" }}"));
+        assert_eq!((read.kind, read.duration), (FaultKind::Restart { signal }, None));
+    }
     let half_open = fault("disconnect", "attributes = { style = \"half_open\" }");
     assert_eq!(half_open.kind, FaultKind::Disconnect { style: DisconnectStyle::HalfOpen });
 }
@@ -151,11 +156,26 @@ fn a_cursor_is_chosen_in_one_way() {
     let cursor = |attributes: &str| wrong("cursor", &format!("attributes = {{ {attributes} }}"));
     assert_snapshot!(cursor(""), @r#"39:14 the fault does not say which cursor the targets come back with -> add `stale_by = 100`, `future_by = 100` or `garbage = "negative"`"#);
     assert_snapshot!(cursor("stale_by = 5, garbage = \"text\""), @"39:40 the targets come back with one cursor, not with several -> remove `stale_by` or `garbage`");
-    assert_snapshot!(cursor("stale_by = 5, future_by = 5"), @"39:40 the targets come back with one cursor, not with several -> remove `stale_by` or `future_by`");
+    assert_snapshot!(cursor("stale_by = 5, future_by = 5"), @"39:42 the targets come back with one cursor, not with several -> remove `stale_by` or `future_by`");
     assert_snapshot!(cursor("stale_by = 0"), @"39:27 `stale_by` is 0; it must be from 1 to 4294967295");
     assert_snapshot!(cursor("garbage = \"nagative\""), @"39:26 `nagative` is not a value of `garbage` -> did you mean `negative`?");
-    assert_snapshot!(cursor("stale_bye = 3"), @"39:16 unknown key `stale_bye` in `attributes` -> did you mean `stale_by`?");
+    assert_snapshot!(cursor("stale_bye = 3"), @r#"
+    39:14 the fault does not say which cursor the targets come back with -> add `stale_by = 100`, `future_by = 100` or `garbage = "negative"`
+    39:16 unknown key `stale_bye` in `attributes` -> did you mean `stale_by`?
+    "#);
     assert_snapshot!(cursor("stale_by = 50000"), @"37:1 no cursor can be 50000 events old: no more than 44 come before it -> lower `stale_by`, publish more, or move the fault");
+}
+
+#[test]
+fn only_a_target_that_the_harness_starts_can_be_restarted() {
+    let term = "attributes = { signal = \"term\" }";
+    assert_snapshot!(wrong("restart", ""), @r#"37:1 `attributes` lacks `signal` -> add `signal = "term"`"#);
+    assert_snapshot!(wrong("restart", "attributes = { signal = \"hup\" }"), @"39:25 `hup` is not a value of `signal` -> there is `term` and `kill`");
+    let by_url = with("restart", term)
+        .replace("kind = \"reference\"", "kind = \"url\"\nurl = \"http://127.0.0.1:4000\"")
+        .replace("mint = \"hs256\"", "mint = \"hs256\"\nsecret = { env = \"KEY\" }");
+    assert_snapshot!(Load::of(&by_url).complaints(), @r#"39:1 the harness cannot restart a target that it has not started -> use `kind = "reference"` in `[target]`, or remove the fault; commands that restart another target are not yet served"#);
+    assert_eq!(Load::of(&with("restart", term)).complaints(), "");
 }
 
 #[test]

@@ -127,6 +127,11 @@ at = "38s"
 attributes = { garbage = "text" }
 
 [[phase.fault]]
+type = "restart"
+at = "39s"
+attributes = { signal = "kill" }
+
+[[phase.fault]]
 type = "retention_trim"
 at = "40s"
 attributes = { topic = "runtime.codex_worker_events", keep = 10 }

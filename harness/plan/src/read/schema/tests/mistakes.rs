@@ -239,6 +239,8 @@ fn keys_that_do_not_go_together() {
         ("attributes = { pause = true }\n", ""),
         ("{ stale_by = 100 }", "{ stale_by = 100, future_by = 100 }"),
         ("{ stale_by = 100 }", "{ }"),
+        ("{ signal = \"kill\" }", "{ signal = \"hup\" }"),
+        ("{ signal = \"kill\" }", "{ }"),
         ("attributes = { pause = true }", "attributes = { style = \"reset\" }"),
         ("{ fixed = \"2s\" }", "{ fixed = \"2s\", base = \"1s\", cap = \"2s\" }"),
         ("{ fixed = \"2s\" }", "{ base = \"1s\" }"),

@@ -1,0 +1,99 @@
+//! `restart`: ends the target's process at an instant, and starts it again on the same port.
+//!
+//! The clients are told a moment before, so that the ends of their sockets count as the fault's doing:
+//! they recover from it as from any other cut. They behave as they would if they knew nothing.
+//!
+//! Proven by the target's metrics, which say which process answers.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use khala_plan::model::RestartSignal;
+use khala_plan::schedule::PlannedFault;
+
+use super::{Fault, Grip, OnTarget, Proof, Sides, Undo};
+use crate::client::driver::{Control, Order};
+
+/// More than a busy thread needs to pass it on.
+const LEAD: Duration = Duration::from_millis(300);
+/// An end in order, and a start.
+const PROOF: Duration = Duration::from_secs(30);
+
+/// The fault.
+#[derive(Debug)]
+pub struct Restart {
+    /// How the process ends.
+    pub signal: RestartSignal,
+}
+
+impl Fault for Restart {
+    fn on_clients(&self, fault: &PlannedFault, all: &[Rc<Control>]) -> Undo {
+        for control in all {
+            control.give(Order::Restarting { fault: fault.id, intended: fault.at_us });
+        }
+        Undo::nothing()
+    }
+
+    fn lead(&self) -> Duration {
+        LEAD
+    }
+
+    fn on_target<'a>(&'a self, grip: Grip<'a>) -> OnTarget<'a> {
+        Box::pin(async move {
+            let child = grip.child.ok_or("the target is no process of the harness's")?;
+            child.restart(self.signal).await.map_err(|error| error.to_string())
+        })
+    }
+
+    fn prove(&self, _fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
+        let (before, after) = (sides.before.process_id, sides.after.process_id);
+        let effective = before.zip(after).map(|(before, after)| u64::from(before != after));
+        let how = match effective {
+            Some(_) => "another process than before answers for the target's metrics",
+            None => "the target's metrics do not say which process answers",
+        };
+        Proof { effective, how: how.to_owned() }
+    }
+
+    fn proof_timeout(&self) -> Duration {
+        PROOF
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_plan::model::FaultKind;
+    use khala_wire::metrics::FanoutMetrics;
+
+    use super::*;
+    use crate::heads::Answers;
+
+    fn effective(before: Option<u32>, after: Option<u32>) -> Option<u64> {
+        let signal = RestartSignal::Kill;
+        let fault = PlannedFault {
+            id: 0,
+            phase: 1,
+            at_us: 0,
+            duration_us: None,
+            kind: FaultKind::Restart { signal },
+            targets: Vec::new(),
+        };
+        let metrics = |process_id| FanoutMetrics { process_id, ..FanoutMetrics::default() };
+        let sides = Sides {
+            before: &metrics(before),
+            after: &metrics(after),
+            answers_before: Answers::default(),
+            answers_after: Answers::default(),
+            planned_together: 1,
+        };
+        Restart { signal }.prove(&fault, &sides).effective
+    }
+
+    #[test]
+    fn the_same_process_was_not_restarted_and_an_unknown_one_proves_nothing() {
+        assert_eq!(effective(Some(7), Some(8)), Some(1));
+        assert_eq!(effective(Some(7), Some(7)), Some(0));
+        assert_eq!(effective(None, None), None);
+        assert_eq!(effective(Some(7), None), None);
+    }
+}
