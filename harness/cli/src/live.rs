@@ -56,7 +56,7 @@ impl Observer for Live<'_> {
             EventKind::TargetReady { url } => format!("target ready at {url}"),
             EventKind::PhaseBegan { phase } => format!("{at_s:6.1} s  phase {phase}"),
             EventKind::FaultDue { kind, planned, .. } => {
-                format!("{at_s:6.1} s  fault {kind}: {planned} clients")
+                format!("{at_s:6.1} s  fault {kind}: {planned} planned")
             }
             EventKind::FaultProven { effective: Some(effective), how, .. } => {
                 format!("{at_s:6.1} s  fault hit {effective} ({how})")

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Harness, exit, number};
+use support::{Harness, exit, number, reasons, violated};
 
 #[test]
 fn a_burst_comes_on_top_of_the_load_and_all_of_it_arrives() {
@@ -28,4 +28,15 @@ fn a_burst_comes_on_top_of_the_load_and_all_of_it_arrives() {
     let of_fault =
         run.lines("schedule.ndjson").into_iter().filter(|line| line["fault"] == json!(0));
     assert_eq!(of_fault.count(), 200);
+}
+
+#[test]
+fn a_burst_that_the_target_refuses_has_not_bitten_and_nothing_passes() {
+    // Far beyond what the runtime takes in a second.
+    let burst = r#"phase.storm.fault=[{type="publish_burst", at="2s", attributes={events=2000, over="500ms"}}]"#;
+    let run = Harness::tiny().set(burst).ended().exits(exit::HOLD);
+    let report = run.report();
+    assert_eq!(report["faults"][0]["effective"], 0, "{}", report["faults"][0]);
+    assert!(reasons(&report).contains("publish_burst"), "{}", reasons(&report));
+    assert_eq!(violated(&report), Vec::<String>::new());
 }

@@ -4,7 +4,7 @@ use super::diagnostic::Diagnostic;
 use super::fields::Cx;
 use super::phase::Phases;
 use super::source::Place;
-use crate::model::Load;
+use crate::model::{FaultKind, Load};
 
 /// Most publishes of a run: 24 bytes each in the schedule, more in the ledger.
 const PUBLISHES_MAX: f64 = 5_000_000.0;
@@ -26,8 +26,14 @@ pub(crate) fn check(
         let runs = declared.filter(|phase| load.runs_in(&phase.name));
         runs.map(|phase| phase.duration.as_secs_f64()).sum::<f64>()
     };
+    let bursts = phases.phases.iter().flatten().flat_map(|phase| &phase.faults);
+    let bursts = bursts.map(|fault| match fault.kind {
+        FaultKind::PublishBurst { events, .. } => f64::from(events),
+        _ => 0.0,
+    });
     let publishes: f64 =
         loads.unwrap_or_default().iter().map(|load| load.rate_per_s * seconds(load)).sum();
+    let publishes = publishes + bursts.sum::<f64>();
     if let (true, Some(place)) = (publishes > PUBLISHES_MAX, load_places.first()) {
         let what = format!("the loads publish about {publishes:.0} commands in the run");
         let help = format!("stay below {PUBLISHES_MAX:.0}: lower the rate, or shorten the phases");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::returned;
+use super::{PUBLISH_LIMIT_PER_S, returned};
 use crate::estimate::{Strike, third_strike};
 use crate::model::{ChosenCursor, DisconnectStyle, FaultKind, Mint, Plan, Resume, TargetKind};
 use crate::read::diagnostic::Diagnostic;
@@ -24,6 +24,7 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
         found.extend(never_struck(plan, schedule, fault, place));
         found.extend(inexact_cursor(plan, schedule, fault, place));
         found.extend(never_so_old(plan, schedule, fault, place));
+        found.extend(refused_burst(plan, schedule, fault, place));
         found.extend(unsubscribes_nobody(plan, schedule, fault, place));
         found.extend(not_our_token(plan, fault, place));
         found.extend(nothing_to_publish(plan, fault, place));
@@ -128,6 +129,35 @@ fn never_so_old(
         let help = "lower `stale_by`, publish more, or move the fault";
         Diagnostic::warning(place, what).note(note).help(help)
     })
+}
+
+/// Bursts that a runtime's publish limit refuses in part.
+fn refused_burst(
+    plan: &Plan,
+    schedule: &Schedule,
+    fault: &PlannedFault,
+    place: &Place,
+) -> Option<Diagnostic> {
+    let FaultKind::PublishBurst { .. } = fault.kind else { return None };
+    // On any other target the limit may have been raised.
+    let TargetKind::Reference { .. } = plan.target.kind else { return None };
+    let own = schedule.publishes.iter().filter(|publish| publish.fault == Some(fault.id));
+    let most = own.map(|publish| in_a_second(schedule, publish.at_us)).max()?;
+    (most as f64 > PUBLISH_LIMIT_PER_S).then(|| {
+        let what =
+            format!("there are {most} publishes in a second of the burst, the load's included");
+        let note = format!(
+            "the runtime refuses more than {PUBLISH_LIMIT_PER_S}: publish errors, and no bite"
+        );
+        let help = "lower `events`, or lengthen `over`";
+        Diagnostic::warning(place, what).note(note).help(help)
+    })
+}
+
+/// Publishes in the second from a time on.
+fn in_a_second(schedule: &Schedule, from_us: u64) -> usize {
+    let place = |at| schedule.publishes.partition_point(|publish| publish.at_us < at);
+    place(from_us.saturating_add(1_000_000)) - place(from_us)
 }
 
 fn unsubscribes_nobody(

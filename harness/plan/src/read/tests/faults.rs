@@ -179,6 +179,19 @@ fn only_a_target_that_the_harness_starts_can_be_restarted() {
 }
 
 #[test]
+fn a_burst_ends_with_its_phase_and_should_be_within_the_limit() {
+    let burst = |lines: &str| wrong("publish_burst", lines);
+    let of = |attributes: &str| burst(&format!("attributes = {{ {attributes} }}"));
+    assert_snapshot!(of("over = \"1s\""), @"39:14 `attributes` lacks `events` -> add `events = 500`");
+    assert_snapshot!(burst("at = \"19500ms\"\nattributes = { events = 20 }"), @"37:1 the burst ends at 20.5s, after its phase, which is 20s long -> shorten `over`, or lengthen the phase");
+    assert_snapshot!(of("events = 300"), @"
+    37:1 there are 304 publishes in a second of the burst, the load's included -> lower `events`, or lengthen `over`
+    48:11 `time_to_recovered` cannot reach a verdict for `desktop` -> claim less (such as a lower percentile), or run more clients or longer
+    ");
+    assert_snapshot!(of("events = 300, over = \"2s\""), @"48:11 `time_to_recovered` cannot reach a verdict for `desktop` -> claim less (such as a lower percentile), or run more clients or longer");
+}
+
+#[test]
 fn intervals_have_a_duration_within_their_phase_and_instants_have_none() {
     let pause = "attributes = { pause = true }";
     assert_snapshot!(wrong("slow_reader", pause), @r#"37:1 `[[phase.fault]]` lacks `duration` -> add `duration = "20s"`"#);
