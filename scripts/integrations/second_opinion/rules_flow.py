@@ -31,21 +31,29 @@ class Drain:
 
     def __init__(self, story):
         self.story = story
-        # By topic: when something last came, the first of each live read, versions of documents.
+        # By topic: the last read and the one before, and the first of each live read.
         self.last_at, self.reads = {}, {}
+        # Topic and time of the reads whose longest wait was looked at.
+        self.looked_at = set()
 
     def starved(self, delivery):
         """Takes a delivery; whether it ends such a silence."""
         topic, at = delivery.topic, delivery.at
-        before = self.last_at.get(topic, 0)
-        self.last_at[topic] = at
-        owed = self.owed(delivery)
+        last, before = self.last_at.get(topic, (0, 0))
+        before = before if last == at else last
+        self.last_at[topic] = (at, before)
         foreign = delivery.event is None and delivery.state is None
         live_from = delivery.live_from
-        if not delivery.fresh or foreign or live_from is None or live_from > at or before == at:
-            # Not of the live tail, or later in the same read than what had waited longest.
+        if not delivery.fresh or foreign or live_from is None or live_from > at:
             return False
-        self.reads.setdefault(topic, []).append(delivery)
+        reads = self.reads.setdefault(topic, [])
+        if not reads or reads[-1].at != at:
+            reads.append(delivery)
+        # Of what one read brings, the first that was begun live had waited longest.
+        if not self.may_have_waited(delivery) or (topic, at) in self.looked_at:
+            return False
+        self.looked_at.add((topic, at))
+        owed = self.owed(delivery)
         silent_since = max(before, live_from)
         if owed is None or owed["start"] < live_from:
             return False
@@ -62,6 +70,13 @@ class Drain:
     def goes_on(self, first, silent_since, owed):
         command = self.story.command_of(first)
         return first.at > silent_since and command is not None and command["start"] > owed["done"]
+
+    def may_have_waited(self, delivery):
+        """Whether it, or the version owed before it, may have been begun while the client was live."""
+        if delivery.state is None:
+            begun = delivery.event["begun"]
+            return begun is not None and begun >= delivery.live_from
+        return delivery.known_version is not None and delivery.known_version < delivery.state["version"]
 
     def owed(self, delivery):
         """The acknowledged command of what the topic owed next: of a stream, what came; of a state, the

@@ -159,9 +159,10 @@ fn drained(
 ) {
     let Delivery { topic, seq, at, source, .. } = *delivery;
     let what = match source {
-        Source::Event { publish, .. } => {
+        Source::Event { publish, begun, .. } => {
             let origin = Origin::Publish(publish);
-            Some((origin, Some(origin)))
+            let live = begun.zip(since).is_some_and(|(begun, since)| begun >= since);
+            Some((origin, live.then_some(origin)))
         }
         Source::State { worker, version } => {
             let known = life.versions.get(&(topic, worker)).filter(|known| **known < version);
