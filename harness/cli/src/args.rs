@@ -281,6 +281,9 @@ pub struct Selftest {
     /// Keep the bundles of runs that went as they should, too.
     #[arg(long, conflicts_with = "ceiling")]
     pub keep: bool,
+    /// Keep every record of every run, for `scripts/second-opinion` to judge again; implies --keep.
+    #[arg(long, conflicts_with = "ceiling")]
+    pub record_history: bool,
     /// Time that the steps of `--ceiling` may take in all, as in 3m.
     #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration)]
     pub max_time: Duration,

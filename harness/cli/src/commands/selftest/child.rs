@@ -26,11 +26,13 @@ pub struct Order {
     /// Its profile.
     pub profile: Option<&'static str>,
     /// Overrides.
-    pub set: Vec<&'static str>,
+    pub set: &'static [&'static str],
     /// A defect, as `--defect` takes it.
     pub defect: Option<String>,
     /// A seed in place of the scenario's.
     pub seed: Option<u64>,
+    /// Whether every record is kept for others to judge.
+    pub record_history: bool,
     /// Folder for the bundle, and for what the run says.
     pub folder: PathBuf,
 }
@@ -87,7 +89,7 @@ impl Order {
         if let Some(profile) = self.profile {
             flag("--profile", profile);
         }
-        for assignment in &self.set {
+        for assignment in self.set {
             flag("--set", assignment);
         }
         if let Some(defect) = &self.defect {
@@ -95,6 +97,9 @@ impl Order {
         }
         if let Some(seed) = self.seed {
             flag("--seed", &seed.to_string());
+        }
+        if self.record_history {
+            command.arg("--record-history");
         }
         command.stdin(Stdio::null());
         command.stdout(said(folder, STDOUT)?).stderr(said(folder, STDERR)?);

@@ -145,7 +145,7 @@ pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
         let Some(line) = line(&planned[index], ended) else { return };
         finished += 1;
         eprintln!("{}", clean_page::progress(&line, finished, planned.len(), began.elapsed()));
-        let settled = line.status == Status::Clean && !selftest.keep;
+        let settled = line.status == Status::Clean && !folder.keep;
         if settled {
             discard(&folder_of(index));
         }
@@ -166,16 +166,9 @@ pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
 }
 
 fn job(planned: &Planned, folder: &Folder, of_run: std::path::PathBuf) -> Job {
-    let how = planned.how;
-    let order = Order {
-        scenario: texts::path(&folder.scenarios(), how.scenario),
-        profile: how.profile,
-        set: how.set.to_vec(),
-        defect: None,
-        seed: Some(planned.seed.into()),
-        folder: of_run,
-    };
-    Job { order, alone: how.alone }
+    let order = folder.order(&planned.how, of_run);
+    let order = Order { seed: Some(planned.seed.into()), ..order };
+    Job { order, alone: planned.how.alone }
 }
 
 /// What came of a run; nothing when it was ended before its time.

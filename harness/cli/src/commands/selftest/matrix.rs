@@ -10,7 +10,7 @@ use super::case::{self, Row};
 use super::child::{Ended, Order};
 use super::judging::{self, Expected, Judged, Shown, Status};
 use super::pool::Job;
-use super::{Folder, discard, matrix_page, run_jobs, select, texts};
+use super::{Folder, discard, matrix_page, run_jobs, select};
 use crate::args;
 use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
@@ -108,7 +108,7 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
         let Some(line) = line(row, ended) else { return };
         finished += 1;
         eprintln!("{}", matrix_page::progress(&line, finished, rows.len(), began.elapsed()));
-        let settled = line.status == Status::Caught && !selftest.keep;
+        let settled = line.status == Status::Caught && !folder.keep;
         if settled {
             discard(&folder.of_run(&row.name));
         }
@@ -130,14 +130,8 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
 }
 
 fn job(row: &Row, folder: &Folder) -> Job {
-    let order = Order {
-        scenario: texts::path(&folder.scenarios(), row.how.scenario),
-        profile: row.how.profile,
-        set: row.how.set.to_vec(),
-        defect: Some(row.spec()),
-        seed: row.how.seed,
-        folder: folder.of_run(&row.name),
-    };
+    let order = folder.order(&row.how, folder.of_run(&row.name));
+    let order = Order { defect: Some(row.spec()), ..order };
     Job { order, alone: row.how.alone }
 }
 

@@ -41,6 +41,9 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
 struct Folder {
     out_dir: PathBuf,
     work: PathBuf,
+    /// Whether runs that went as they should stay, too.
+    keep: bool,
+    record_history: bool,
 }
 
 impl Folder {
@@ -49,7 +52,8 @@ impl Folder {
         let stamp: String = started_at.chars().filter(char::is_ascii_alphanumeric).collect();
         let out_dir = selftest.out_dir.clone();
         let work = out_dir.join(format!("{stamp}-{what}-{}", std::process::id()));
-        let folder = Self { out_dir, work };
+        let args::Selftest { keep, record_history, .. } = *selftest;
+        let folder = Self { out_dir, work, keep: keep || record_history, record_history };
         std::fs::create_dir_all(folder.scenarios())
             .with_context(|| format!("cannot make {}", folder.work.display()))?;
         texts::unpack(&folder.scenarios())?;
@@ -63,6 +67,19 @@ impl Folder {
     /// Where a run's bundle goes, and what it says.
     fn of_run(&self, name: &str) -> PathBuf {
         self.work.join(name)
+    }
+
+    /// A run without a defect.
+    fn order(&self, how: &case::How, of_run: PathBuf) -> child::Order {
+        child::Order {
+            scenario: texts::path(&self.scenarios(), how.scenario),
+            profile: how.profile,
+            set: how.set,
+            defect: None,
+            seed: how.seed,
+            record_history: self.record_history,
+            folder: of_run,
+        }
     }
 
     /// Writes the results and prints the page. Of the runs stays what was not discarded.

@@ -65,6 +65,8 @@ pub(super) const DEFECTS: &[Defect] = &[
                   not read makes all others wait.",
         per: Per::Batch,
         primary: "gate:bystanders",
+        // Whoever waits for a turn is not struck meanwhile and gets all of it later, as from a queue
+        // without a limit; and one that waits for long enough looks like a slow one itself.
         consequences: &[
             "gate:delivery",
             "gate:reconnect",
@@ -75,6 +77,8 @@ pub(super) const DEFECTS: &[Defect] = &[
             "no_eviction",
             "starved_topic",
             "state_stale",
+            "unbounded_buffer",
+            "wrongful_eviction",
         ],
         probability: 1.0,
     },

@@ -3,7 +3,6 @@
 use crate::commands::selftest::case::{Case, How};
 
 const STALE: How = How::smoke("stale-cursor");
-const SMOKE: How = How::smoke("smoke");
 
 pub const CASES: &[Case] = &[
     Case::of("ignore_floor", STALE),
@@ -14,6 +13,6 @@ pub const CASES: &[Case] = &[
     Case::of("budget_too_strict", STALE),
     Case::of("budget_too_lax", STALE),
     Case::of("pruned_topic_accepted", STALE),
-    Case::both("watermark_regress", SMOKE),
-    Case::of("seq_reset_on_restart", SMOKE),
+    Case::both("watermark_regress", How::smoke("smoke")),
+    Case::of("seq_reset_on_restart", How::whole("restart")),
 ];
