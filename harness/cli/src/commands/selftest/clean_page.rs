@@ -67,16 +67,21 @@ pub fn page(clean: &Clean) -> String {
     page
 }
 
+/// Deliveries of one run are not independent; runs are. So both are said.
 fn bounds(totals: &Totals) -> String {
-    let bound = |max: Option<f64>, what: &str, of: &str| match max {
-        Some(max) => format!("- {what}: at most {max:.2e} per {of}, by the rule of three\n"),
-        None => format!("- {what}: no bound, for they were not zero in a number of trials\n"),
-    };
     let Totals { violations_per_delivery_max, false_no_gos_per_run_max, .. } = *totals;
+    let violations =
+        violations_per_delivery_max.map(|max| format!("{max:.1e} per delivery judged"));
+    let no_gos = false_no_gos_per_run_max.map(|max| format!("{:.1} % of runs", max * 100.0));
+    let bound = |what: &str, max: Option<String>| match max {
+        Some(max) => format!("- {what}: at most {max}\n"),
+        None => format!("- {what}: no bound, for there were some, or no trials\n"),
+    };
     format!(
-        "With 95 % confidence (none in n trials is at most 3/n):\n\n{}{}",
-        bound(violations_per_delivery_max, "false violations", "delivery judged"),
-        bound(false_no_gos_per_run_max, "false NO-GOs", "run that was decided")
+        "With 95 % confidence, by the rule of three (none in n independent trials: at most 3/n), of \
+         the deliveries judged and of the runs that came to GO or NO-GO:\n\n{}{}",
+        bound("false violations", violations),
+        bound("false NO-GOs", no_gos)
     )
 }
 
@@ -94,7 +99,23 @@ mod tests {
             ..line(Some(Decision::Hold), 1_000, 0)
         };
         let page = page(&clean(vec![line(Some(Decision::Go), 2_000, 0), hold]));
-        insta::assert_snapshot!(page, @"");
+        insta::assert_snapshot!(page, @"
+        # A runtime that keeps the contract
+
+        2 of 2 runs in 61 s: 3000 deliveries judged, 0 violations, 0 false NO-GOs, 1 HOLDs, 0 errors.
+
+        With 95 % confidence, by the rule of three (none in n independent trials: at most 3/n), of the deliveries judged and of the runs that came to GO or NO-GO:
+
+        - false violations: at most 1.0e-3 per delivery judged
+        - false NO-GOs: at most 100.0 % of runs
+
+        | run | seed | decision | deliveries | violations | failed gates |
+        | --- | --- | --- | --- | --- | --- |
+        | quiet (smoke) | 1 | GO | 2000 | 0 | none |
+        | quiet (smoke) | 1 | HOLD | 1000 | 0 | none |
+
+        - quiet (smoke) under seed 1 (HOLD): the generator was unfit
+        ");
     }
 
     #[test]

@@ -51,8 +51,15 @@ pub const SHIPPED: &[Text] = shipped![
 const GATES: &[Text] = shipped!["gates/runbook.toml"];
 
 /// Scenarios made for this: what no shipped one shows.
-pub const OWN: &[Text] =
-    own!["authority.toml", "delivery.toml", "heartbeats.toml", "two-topics.toml",];
+pub const OWN: &[Text] = own![
+    "authority.toml",
+    "bystanders.toml",
+    "cursors.toml",
+    "delivery.toml",
+    "heartbeats.toml",
+    "restart.toml",
+    "two-topics.toml",
+];
 
 /// Writes all of them into a folder.
 ///
