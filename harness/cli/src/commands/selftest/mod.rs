@@ -96,7 +96,7 @@ impl Folder {
         discard(&self.scenarios());
         // Only when nothing is left in it.
         let _ = std::fs::remove_dir(&self.work);
-        output::print(page.as_bytes())
+        output::print(format!("{page}\n{}\n", self.out_dir.display()).as_bytes())
     }
 }
 
