@@ -8,7 +8,7 @@
 //! back-off, applies by `(topic, seq)`, resumes from what it applied, resets on `stale_cursor`,
 //! stops on 401/403 and on compatibility failures, and takes a heartbeat without an answer by the
 //! next one for a dead socket. It heartbeats on the channel and on the socket, to tell the two apart
-//! ([`pulse`]).
+//! (`pulse.rs`).
 
 mod cursor;
 mod faulted;
