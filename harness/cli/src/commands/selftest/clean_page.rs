@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::clean::{Clean, Line, Status, Totals};
+use super::clean_result::{Clean, Line, Status, Totals};
 
 /// One line a run, as it finishes.
 pub fn progress(line: &Line, finished: usize, runs: usize, elapsed: Duration) -> String {
@@ -89,7 +89,7 @@ fn bounds(totals: &Totals) -> String {
 mod tests {
     use khala_evidence::judge::Decision;
 
-    use super::super::clean::tests::{clean, line};
+    use super::super::clean_result::tests::{clean, line};
     use super::*;
 
     #[test]

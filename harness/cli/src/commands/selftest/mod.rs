@@ -13,6 +13,7 @@ mod ceiling;
 mod child;
 mod clean;
 mod clean_page;
+mod clean_result;
 mod judging;
 mod matrix;
 mod matrix_page;
