@@ -44,7 +44,9 @@ fn one_row_of_the_matrix_is_caught_and_written_down() {
     let progress = run.stderr.lines().find(|line| line.contains("drop_on_reconnect"));
     assert!(progress.is_some_and(|line| line.contains("1/1")), "{}", run.stderr);
     assert!(row["run_dir"].is_null(), "what was caught needs no evidence: {row}");
-    assert!(!dir.path().join("runs/drop_on_reconnect").exists());
+    let mut left: Vec<_> = support::read_folder(dir.path()).into_keys().collect();
+    left.sort_unstable();
+    assert_eq!(left, ["matrix.json", "matrix.md"]);
 }
 
 #[test]
@@ -62,8 +64,9 @@ fn a_bundle_is_kept_when_asked_for() {
 #[test]
 fn a_clean_run_is_counted_and_bounded() {
     let dir = TempDir::new().expect("a folder");
-    let run = selftest(&["--clean", "1", "--only", "smoke", "--part", "1/3"], dir.path());
-    run.ended_plain().exits(exit::GO);
+    let run = selftest(&["--clean", "1", "--only", "two-topics"], dir.path()).ended_plain();
+    // A machine that is too slow makes a HOLD, and none makes a false alarm.
+    assert!(matches!(run.code, Some(exit::GO | exit::HOLD)), "{}{}", run.stdout, run.stderr);
     let clean = json(dir.path(), "clean.json");
     let totals = &clean["totals"];
     assert_eq!((&totals["runs"], &totals["violations"]), (&totals["asked"], &0.into()));
@@ -71,7 +74,8 @@ fn a_clean_run_is_counted_and_bounded() {
     let deliveries = totals["deliveries"].as_f64().expect("a number");
     let bound = totals["violations_per_delivery_max"].as_f64().expect("a bound");
     assert!((bound * deliveries - 3.0).abs() < 1e-9, "{totals}");
-    assert_eq!(clean["runs"][0]["status"], "clean");
+    let status = if run.code == Some(exit::GO) { "clean" } else { "hold" };
+    assert_eq!(clean["runs"][0]["status"], status);
     let page = std::fs::read_to_string(dir.path().join("clean.md")).expect("is written");
     assert!(page.contains("rule of three"), "{page}");
 }
