@@ -131,6 +131,10 @@ def by_windows(cursor, reason, bounds):
     return None
 
 
+# What refusals said of a topic, of which the highest counts.
+SAID = ("floor", "head", "budget")
+
+
 @rule("bad_snapshot", "a snapshot")
 def bad_snapshot(story):
     """A snapshot is of its topic, and its watermark lies between floor and head and within the budget, so
@@ -140,9 +144,10 @@ def bad_snapshot(story):
         for record in client.records:
             if record["record"] == "subscribe_stale":
                 for topic in record["topics"]:
-                    said.setdefault(topic["topic"], []).append(topic)
+                    highest = said.setdefault(topic["topic"], dict.fromkeys(SAID, 0))
+                    highest.update({figure: max(highest[figure], topic[figure]) for figure in SAID})
             elif record["record"] == "snapshot_taken" and record["outcome"] == "ok":
-                why = judge_snapshot(story, record, said.get(record["topic"], []))
+                why = judge_snapshot(story, record, said.get(record["topic"]))
                 if why:
                     yield Violation(why, record["done"], client.number, record["topic"])
 
@@ -152,9 +157,10 @@ def judge_snapshot(story, record, said):
     if head is None:
         return "not of this topic, or of no shape"
     bounds = Bounds(story.windows.get(record["topic"], []), record["start"], record["done"])
-    floor_low = max([bounds.floor_low] + [topic["floor"] for topic in said])
-    head_low = max([bounds.head_low] + [topic["head"] for topic in said])
-    budgets = bounds.budgets + [topic["budget"] for topic in said]
+    floor_low, head_low, budgets = bounds.floor_low, bounds.head_low, bounds.budgets
+    if said:
+        floor_low, head_low = max(floor_low, said["floor"]), max(head_low, said["head"])
+        budgets = [*budgets, said["budget"]]
     if head < floor_low:
         return "below the floor"
     if budgets and head_low - head > max(budgets):
