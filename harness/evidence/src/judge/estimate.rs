@@ -204,4 +204,52 @@ mod tests {
         let (even, one) = (rate(&even, 64, 600.0), rate(&one, 64, 600.0));
         assert!(even.expect("bounds").upper < one.expect("bounds").upper);
     }
+
+    #[test]
+    fn a_lower_bound_at_the_limit_breaks_nothing_and_an_upper_one_clears_it() {
+        let verdict = |lower, upper| Bounds { lower, upper, deff: 1.0 }.verdict(0.25);
+        assert_eq!(verdict(0.25, 0.5), Verdict::Inconclusive);
+        assert_eq!(verdict(0.26, 0.5), Verdict::Fail);
+        assert_eq!(verdict(0.0, 0.25), Verdict::Pass);
+    }
+
+    #[test]
+    fn dispersion_is_the_variance_of_all_groups_over_their_mean() {
+        let of = |clusters: &[u64], groups| {
+            let hits = clusters.iter().sum();
+            let clusters = (0..).zip(clusters).map(|(g, &hits)| (g, (hits, hits))).collect();
+            dispersion(&Count { hits, all: hits, clusters }, groups)
+        };
+        // Mean 2; (7 - 2)^2 + (1 - 2)^2 + 2 * 2^2 over 3 is the variance.
+        assert!((of(&[7, 1], 4) - 34.0 / 3.0 / 2.0).abs() < 1e-12);
+        assert!((of(&[4], 2) - 4.0).abs() < 1e-12, "mean 2, variance 2^2 + 2^2");
+        for (clusters, groups) in [(&[2, 2, 2, 2][..], 4), (&[], 4), (&[4], 1), (&[], 0)] {
+            assert!((of(clusters, groups) - 1.0).abs() < 1e-12, "{clusters:?} of {groups}");
+        }
+    }
+
+    #[test]
+    fn the_own_p90_is_that_of_all_samples_the_unended_being_the_largest() {
+        let key = Key { metric: MetricId::TimeToRecovered, phase: 0, surface: None };
+        let of = |ended: u64, unended: u32| {
+            let mut metrics = Metrics::default();
+            (0..ended).for_each(|n| metrics.sample(key, 1, 0, n + 1, n + 1));
+            (0..unended).for_each(|client| metrics.censored(key, client, 0, 5));
+            own_p90(&metrics.distribution(MetricId::TimeToRecovered, &[0], None))
+        };
+        assert_eq!(of(0, 0), None);
+        assert_eq!(of(20, 0), Some(18));
+        assert_eq!(of(18, 2), Some(18));
+        assert_eq!(of(17, 3), Some(u64::MAX));
+    }
+
+    #[test]
+    fn an_exact_comparison_holds_as_it_is_written() {
+        let holds = |comparison| {
+            [1.0, 2.0, 3.0].map(|value| exact(value, comparison, 2.0) == Verdict::Pass)
+        };
+        assert_eq!(holds(Comparison::Less), [true, false, false]);
+        assert_eq!(holds(Comparison::LessOrEqual), [true, true, false]);
+        assert_eq!(holds(Comparison::Equal), [false, true, false]);
+    }
 }

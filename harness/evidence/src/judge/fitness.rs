@@ -132,7 +132,7 @@ pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Op
 /// Why the generator was unfit over the run as a whole, if it was: the bound of convergence is what its
 /// lag is held against.
 fn unfit_over_all(case: &Case<'_>) -> Option<String> {
-    let all: Vec<u16> = (0_u16..).take(case.schedule.phases.len()).collect();
+    let all = case.all_phases();
     let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
     // A lag that was never measured is said by the objectives that need it.
     lag_us(&case.settled.metrics, &all)?;
@@ -152,12 +152,7 @@ fn exhausted(case: &Case<'_>) -> Option<String> {
 
 /// Share of these phases in which the thread that waited most wanted a core and had none.
 fn waited_share(case: &Case<'_>, phases: &[u16]) -> f64 {
-    let windows: Vec<_> =
-        phases.iter().filter_map(|&phase| case.schedule.phases.get(usize::from(phase))).collect();
-    let seen = case.settled.probes.over(|second| {
-        let at = u64::from(second) * 1_000_000;
-        windows.iter().any(|window| at + 1_000_000 > window.start_us && at < window.end_us)
-    });
+    let seen = case.settled.probes.over(|second| case.reaches_into(phases, second));
     seen.share(seen.waited_us)
 }
 

@@ -151,6 +151,20 @@ impl Case<'_> {
         let windows = self.schedule.phases.iter().zip(0_u16..);
         windows.filter(|(window, _)| wanted(window)).map(|(_, index)| index).collect()
     }
+
+    /// Indices of all phases.
+    fn all_phases(&self) -> Vec<u16> {
+        (0_u16..).take(self.schedule.phases.len()).collect()
+    }
+
+    /// Whether a second of the run lies in one of these phases, or reaches into it.
+    fn reaches_into(&self, phases: &[u16], second: u32) -> bool {
+        let at = u64::from(second) * 1_000_000;
+        phases
+            .iter()
+            .filter_map(|&phase| self.schedule.phases.get(usize::from(phase)))
+            .any(|window| at + 1_000_000 > window.start_us && at < window.end_us)
+    }
 }
 
 /// Judges a run.

@@ -221,17 +221,13 @@ fn chances(
             answered.len() + counted
         }
         MetricId::Reconnects => {
-            case.settled.metrics.distribution(MetricId::Connect, &all(case), surface).len()
+            case.settled.metrics.distribution(MetricId::Connect, &case.all_phases(), surface).len()
         }
         MetricId::Unrecovered => {
             case.settled.metrics.count_of(MetricId::Unrecovered, phases, surface).all
         }
         _ => counted,
     }
-}
-
-fn all(case: &Case<'_>) -> Vec<u16> {
-    (0_u16..).take(case.schedule.phases.len()).collect()
 }
 
 fn exposure_s(case: &Case<'_>, phases: &[u16]) -> f64 {
@@ -247,15 +243,9 @@ fn exposure_s(case: &Case<'_>, phases: &[u16]) -> f64 {
 }
 
 fn peak_connects(case: &Case<'_>, phases: &[u16]) -> u64 {
-    let within = |second: u32| {
-        let at = u64::from(second) * 1_000_000;
-        phases
-            .iter()
-            .filter_map(|&phase| case.schedule.phases.get(usize::from(phase)))
-            .any(|window| at + 1_000_000 > window.start_us && at < window.end_us)
-    };
     let rows = case.settled.series.rows();
-    rows.filter(|(second, _, _)| within(*second)).map(|(_, row, _)| row.connects).max().unwrap_or(0)
+    let rows = rows.filter(|(second, _, _)| case.reaches_into(phases, *second));
+    rows.map(|(_, row, _)| row.connects).max().unwrap_or(0)
 }
 
 fn describe(claim: &Claim, measured: &Measured) -> String {
@@ -325,4 +315,54 @@ pub(super) fn violations(
         None => "no violation".to_owned(),
     };
     (verdict, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_each_estimator_names_its_figures() {
+        let bounds = Some(Bounds { lower: 0.001, upper: 0.0234, deff: 1.0 });
+        let of = |estimator, bounds, verdict| {
+            let claim =
+                Claim { text: String::new(), estimator, comparison: Comparison::Less, bound: 1.0 };
+            let estimate = Some(12_300.0);
+            let measured = Measured { n: 90, bad: 4, estimate, bounds, verdict, note: None };
+            describe(&claim, &measured)
+        };
+        let p97 = Estimator::Percentile(97.0);
+        let cases = [
+            (
+                (p97, bounds, Verdict::Pass),
+                "4 of 90 samples break it; with 95 % confidence at most 2.34 %, 3.000 % are allowed",
+            ),
+            (
+                (p97, bounds, Verdict::Fail),
+                "4 of 90 samples break it; with 95 % confidence at least 0.10 %, 3.000 % are allowed",
+            ),
+            (
+                (p97, bounds, Verdict::Inconclusive),
+                "4 of 90 samples break it; that leaves 0.10 % to 2.34 %, 3.000 % are allowed: more \
+                 samples are needed to decide",
+            ),
+            (
+                (Estimator::Proportion, bounds, Verdict::Pass),
+                "4 of 90; 95 % bounds 0.100 % to 2.340 %",
+            ),
+            (
+                (Estimator::Rate, bounds, Verdict::Pass),
+                "4 occurrences; 95 % bounds 0.001/s to 0.023/s",
+            ),
+            ((Estimator::Count, None, Verdict::Pass), "4, out of 90"),
+            (
+                (Estimator::Max, None, Verdict::Fail),
+                "4 of 90 samples break it; the largest is 12.3 ms",
+            ),
+            ((p97, None, Verdict::Inconclusive), "there is not a single sample"),
+        ];
+        for ((estimator, bounds, verdict), reason) in cases {
+            assert_eq!(of(estimator, bounds, verdict), reason);
+        }
+    }
 }

@@ -149,7 +149,18 @@ fn judge_rule(
 
 /// Lateness is judged over the whole run, so the generator must have been fit over all of it.
 fn unfit_for_lateness(case: &Case<'_>) -> Option<String> {
-    let phases: Vec<u16> = (0_u16..).take(case.schedule.phases.len()).collect();
     let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
-    fitness::generator_unfit(case, &phases, bound_us)
+    fitness::generator_unfit(case, &case.all_phases(), bound_us)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_case_in_a_thousand_may_be_open_and_no_more() {
+        assert!(!too_many_undecided(1, 1_000));
+        assert!(too_many_undecided(2, 1_000));
+        assert!(too_many_undecided(1, 0) && !too_many_undecided(0, 0));
+    }
 }

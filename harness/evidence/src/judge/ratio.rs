@@ -122,9 +122,13 @@ mod tests {
 
     /// `per_second` deliveries in each of 60 seconds, of 1 ms to 2 ms times `factor`.
     fn side(per_second: u64, factor: u64) -> Distribution {
+        seconds(60, per_second, factor)
+    }
+
+    fn seconds(seconds: u64, per_second: u64, factor: u64) -> Distribution {
         let mut metrics = Metrics::default();
         let key = Key { metric: MetricId::Delivery, phase: 0, surface: None };
-        for second in 0..60 {
+        for second in 0..seconds {
             for n in 0..per_second {
                 let value = (1_000 + (n * 37 + second * 101) % 1_000) * factor;
                 metrics.sample(key, 0, second * 1_000_000, value, value);
@@ -149,5 +153,33 @@ mod tests {
         let short = of(&side(50, 1), &side(16, 1), 7);
         assert_eq!((short.n(), short.interval), (960, None));
         assert!(of(&side(17, 1), &side(17, 1), 7).interval.is_some());
+    }
+
+    #[test]
+    fn a_thousand_samples_are_enough_and_what_is_missing_is_said() {
+        let exactly = of(&seconds(40, 25, 1), &seconds(40, 25, 1), 7);
+        assert_eq!((exactly.n(), exactly.interval.is_some()), (1_000, true));
+        let said = exactly.describe(7);
+        assert!(said.contains("from 1000 samples during and 1000 before"), "{said}");
+        assert!(said.contains("seed 7"), "{said}");
+        let few = of(&seconds(39, 25, 1), &seconds(40, 25, 1), 7);
+        assert_eq!(
+            few.describe(7),
+            "975 samples during, 1000 before: 1000 are needed on each side"
+        );
+        let at_once = of(&seconds(1, 1_000, 1), &seconds(1, 1_000, 1), 7);
+        assert_eq!((at_once.n(), at_once.interval), (1_000, None));
+        assert_eq!(at_once.describe(7), "too few seconds to draw an interval from");
+    }
+
+    #[test]
+    fn the_99th_percentile_is_the_smallest_that_99_of_100_do_not_exceed() {
+        let by_rank: Vec<u64> = (1..=200).collect();
+        let hundred: Vec<_> = (0..100).map(|index| (index, 1)).collect();
+        assert_eq!(p99(&[&hundred], &by_rank), 99.0);
+        let both: Vec<_> = (100..200).map(|index| (index, 1)).collect();
+        assert_eq!(p99(&[&hundred, &both], &by_rank), 198.0);
+        assert_eq!(p99(&[&vec![(4, 7)]], &by_rank), 5.0);
+        assert!(p99(&[], &[]).is_nan());
     }
 }

@@ -1,5 +1,8 @@
 //! What the run never put to the test is not passed, and bystanders are held against themselves.
 
+mod fitness;
+mod objectives;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -54,8 +57,12 @@ require = "count == 0"
 const S: u64 = 1_000_000;
 
 fn plan() -> Plan {
+    plan_of(TEXT)
+}
+
+fn plan_of(text: &str) -> Plan {
     let loader = |path: &str| Err(format!("{path} is not there"));
-    let sources = Sources { path: "judged.toml", text: TEXT, loader: &loader };
+    let sources = Sources { path: "judged.toml", text, loader: &loader };
     let options =
         Options { profile: None, set: Vec::new(), defects: Vec::new(), seed: None, env: &|_| None };
     khala_plan::load(&sources, &options).expect("a sound scenario").plan
@@ -106,20 +113,34 @@ fn delivered(per_second: u64, took: impl Fn(u64) -> u64) -> Vec<Record> {
             hash_fits: true,
             source,
         }));
-        records.push(Record::SchedulerLag { thread: 0, at: intended, lag_us: 1 });
+        records.push(lag(intended, 1));
     }
     records
 }
 
+fn lag(at: u64, lag_us: u64) -> Record {
+    Record::SchedulerLag { thread: 0, at, lag_us }
+}
+
 fn judged(plan: &Plan, records: &[Record]) -> (RunVerdict, RunReport) {
+    in_court(plan, records, &facts(), |case| {
+        let verdict = judge(case);
+        (verdict.clone(), RunReport::of(case, verdict, "0"))
+    })
+}
+
+/// Asks something about a run with these facts.
+fn in_court<T>(
+    plan: &Plan,
+    records: &[Record],
+    facts: &RunFacts,
+    ask: impl FnOnce(&Case<'_>) -> T,
+) -> T {
     let schedule = Schedule::of(plan);
     let mut shard = Shard::new(Arc::new(Context::of(plan, &schedule)));
     records.iter().for_each(|record| shard.record(record.clone()));
     let settled = shard.settle(&BTreeSet::new(), End { at: 61 * S, drained: true });
-    let facts = facts();
-    let case = Case { plan, schedule: &schedule, facts: &facts, settled: &settled };
-    let verdict = judge(&case);
-    (verdict.clone(), RunReport::of(&case, verdict, "0"))
+    ask(&Case { plan, schedule: &schedule, facts, settled: &settled })
 }
 
 fn rules(verdict: &RunVerdict, gate: &str) -> Vec<(String, Verdict)> {

@@ -1,0 +1,134 @@
+//! A generator that was starved, late or exhausted carries no verdict, and one that was not does.
+
+use super::*;
+use crate::record::{Op, OpKind, Outcome, Probe, Resource};
+
+/// Why the generator was unfit in a phase, for a threshold of 10 ms.
+fn unfit(records: &[Record], phase: &str) -> Vec<String> {
+    let mut fit = facts();
+    fit.generator.publishes_begun = 0;
+    in_court(&plan(), records, &fit, |case| generator_unfit(case, phase, 10_000.0))
+}
+
+/// A second in which a thread waited for a core for a share of the time; every timer was in time.
+fn waited(second: u64, waited_us: u64) -> Vec<Record> {
+    let probe = Probe { at: second * S, wall_us: S, waited_us, ..Probe::default() };
+    vec![lag(5 * S, 1), lag(35 * S, 1), Record::Probe(probe)]
+}
+
+#[test]
+fn a_wait_counts_in_the_phases_that_its_second_reaches_into_and_in_no_other() {
+    let windows = Schedule::of(&plan()).phases;
+    let of = |name: &str| {
+        let window = windows.iter().find(|window| window.name == name).expect("the phase");
+        (window.start_us / S, window.end_us / S)
+    };
+    assert_eq!((of("before"), of("during")), ((1, 31), (31, 61)));
+    for (second, before, during) in [
+        (0, false, false),
+        (1, true, false),
+        (30, true, false),
+        (5, true, false),
+        (31, false, true),
+        (40, false, true),
+        (60, false, true),
+        (61, false, false),
+    ] {
+        let starved = |phase| {
+            let why = unfit(&waited(second, 600_000), phase);
+            assert!(
+                why.iter().all(|why| why.contains("starved") && why.contains("60 %")),
+                "{why:?}"
+            );
+            why.len() == 1
+        };
+        assert_eq!((starved("before"), starved("during")), (before, during), "second {second}");
+    }
+}
+
+#[test]
+fn half_of_the_time_may_be_waited_for_and_no_more() {
+    assert_eq!(unfit(&waited(5, 500_000), "before"), Vec::<String>::new());
+    assert_eq!(unfit(&waited(5, 500_001), "before").len(), 1);
+    assert_eq!(unfit(&waited(5, 1), "before"), Vec::<String>::new());
+}
+
+#[test]
+fn lag_may_be_a_tenth_of_the_threshold_and_no_more() {
+    assert_eq!(unfit(&[lag(5 * S, 1_000)], "before"), Vec::<String>::new());
+    let late = unfit(&[lag(5 * S, 1_001)], "before");
+    assert!(late[0].contains("1.0 ms is more than 10 % of the threshold, 10.0 ms"), "{late:?}");
+    let unknown = unfit(&[lag(5 * S, 1)], "during");
+    assert!(unknown[0].contains("never measured"), "{unknown:?}");
+}
+
+#[test]
+fn what_ran_out_is_named() {
+    let exhausted = Op {
+        client: 0,
+        kind: OpKind::Connect,
+        intended: 5 * S,
+        start: 5 * S,
+        done: 5 * S,
+        outcome: Outcome::Exhausted(Resource::Ports),
+    };
+    let why = unfit(&[lag(5 * S, 1), Record::Op(exhausted)], "before");
+    assert!(why[0].contains("the generator was exhausted: it ran out of"), "{why:?}");
+    assert!(why[0].contains("1 times"), "{why:?}");
+}
+
+#[test]
+fn a_run_whose_generator_was_starved_all_along_says_so_first() {
+    let reasons = |records: &[Record]| judged(&plan(), records).0.reasons;
+    let mut records = delivered(1, |_| 500);
+    let starved = |reasons: &[String]| reasons.iter().any(|why| why.contains("the generator was"));
+    assert!(!starved(&reasons(&records)));
+    records.extend((0..61).flat_map(|second| waited(second, 700_000)));
+    let said = reasons(&records);
+    assert!(said[0].contains("starved"), "{said:?}");
+}
+
+#[test]
+fn what_is_judged_over_the_whole_run_is_held_against_the_bound_of_convergence() {
+    // 200 ms: far beyond what a gate in milliseconds allows, far below a tenth of 30 s.
+    let mut records = delivered(1, |_| 500);
+    records.retain(|record| !matches!(record, Record::SchedulerLag { .. }));
+    records.extend((0..61).map(|second| lag(second * S, 200_000)));
+    let (verdict, _) = judged(&plan(), &records);
+    assert!(!verdict.reasons.iter().any(|why| why.contains("unfit")), "{:?}", verdict.reasons);
+    let lateness = ["rule=no_convergence", "rule=late_publish", "rule=starved_topic"];
+    let judged = rules(&verdict, ORACLE_GATE);
+    let judged: Vec<_> = judged.iter().filter(|(rule, _)| lateness.contains(&&**rule)).collect();
+    assert!(!judged.is_empty(), "{:?}", rules(&verdict, ORACLE_GATE));
+    assert!(judged.iter().all(|(_, verdict)| *verdict == Verdict::Pass), "{judged:?}");
+}
+
+#[test]
+fn of_a_run_that_did_not_finish_only_what_was_broken_is_decided() {
+    let mut cut_short = facts();
+    cut_short.unfinished = Some("it was killed".to_owned());
+    let mut records = delivered(1, |_| 500);
+    let of = |records: &[Record], facts: &RunFacts| {
+        let verdict = in_court(&plan(), records, facts, judge);
+        let gate = verdict.gates.iter().find(|gate| gate.name == ORACLE_GATE).expect("the gate");
+        gate.objectives.clone()
+    };
+    for rule in of(&records, &facts()) {
+        assert_eq!(rule.verdict, Verdict::Pass, "{rule:?}");
+        assert!(rule.upper.is_some_and(|upper| upper > 0.0 && upper <= 3.0), "{rule:?}");
+    }
+    for rule in of(&records, &cut_short) {
+        assert_eq!(rule.verdict, Verdict::Inconclusive, "{rule:?}");
+        assert!(rule.reason.ends_with("the run did not finish"), "{rule:?}");
+    }
+    // One event is gone: the others go on without it.
+    let third = records.iter().position(|r| matches!(r, Record::Delivered(d) if d.seq == 3));
+    records.remove(third.expect("delivered"));
+    let broken: Vec<_> = of(&records, &cut_short)
+        .into_iter()
+        .filter(|rule| rule.verdict != Verdict::Inconclusive)
+        .collect();
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert_eq!((broken[0].selector.as_str(), broken[0].verdict), ("rule=gap", Verdict::Fail));
+    assert_eq!(broken[0].upper, None);
+}

@@ -1,0 +1,61 @@
+//! Counts, rates and proportions: what they are out of, and what is no number.
+
+use super::*;
+use crate::record::OfflineCause;
+
+/// The verdict of one objective of this text, in the run of these records.
+fn objective(text: &str, records: &[Record], facts: &RunFacts) -> ObjectiveVerdict {
+    let named = TEXT.find("metric = \"violations\"").expect("the first objective");
+    let end = TEXT[named..].find("[[gate]]").expect("the second gate") + named;
+    let plan = plan_of(&format!("{}{text}\n{}", &TEXT[..named], &TEXT[end..]));
+    let verdict = in_court(&plan, records, facts, judge);
+    verdict.gates[0].objectives[0].clone()
+}
+
+fn connect(client: u32, at: u64) -> Record {
+    Record::ConnectBegun { client, at, attempt: 1 }
+}
+
+#[test]
+fn the_peak_of_connects_is_that_of_the_seconds_of_its_phases() {
+    // By second, how many: 0 is the ramp, 1 to 30 are before, 31 to 60 during, 61 is after.
+    let connects = [(0, 9), (1, 2), (5, 3), (30, 4), (31, 5), (60, 6), (61, 9)];
+    let records: Vec<_> = connects
+        .iter()
+        .flat_map(|&(second, n)| (0..n).map(move |client| connect(client, second * S + 10)))
+        .chain([lag(5 * S, 1), lag(35 * S, 1)])
+        .collect();
+    for (phase, peak) in [("before", 4.0), ("during", 6.0)] {
+        let text = format!(
+            "metric = \"peak_connects_per_s\"\nduring = [\"{phase}\"]\nrequire = \"count < 7\""
+        );
+        let verdict = objective(&text, &records, &facts());
+        assert_eq!((verdict.estimate, verdict.n), (Some(peak), 38), "{phase}");
+        assert_eq!(verdict.verdict, Verdict::Pass, "{}", verdict.reason);
+    }
+    let one = [connect(0, 5 * S), lag(5 * S, 1)];
+    let text = "metric = \"peak_connects_per_s\"\nduring = [\"before\"]\nrequire = \"count < 7\"";
+    assert_eq!(objective(text, &one, &facts()).estimate, Some(1.0));
+}
+
+#[test]
+fn a_count_is_decided_by_a_generator_that_is_in_time_for_the_bound_of_convergence() {
+    let text = "metric = \"peak_connects_per_s\"\nduring = [\"before\"]\nrequire = \"count < 7\"";
+    let of = |lag_us| objective(text, &[connect(0, 5 * S), lag(5 * S, lag_us)], &facts());
+    assert_eq!(of(200_000).verdict, Verdict::Pass, "{}", of(200_000).reason);
+    assert_eq!(of(3_500_000).verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn of_no_samples_and_of_no_time_there_is_no_estimate() {
+    let rate = "metric = \"reconnects\"\nduring = [\"before\"]\nrequire = \"rate < 5/s\"";
+    let lost = Record::Offline { client: 0, at: 6 * S, cause: OfflineCause::Broken };
+    let records = [connect(0, 2 * S), lost, connect(0, 7 * S), lag(5 * S, 1)];
+    let verdict = objective(rate, &records, &facts());
+    assert_eq!(verdict.bad, 1, "{}", verdict.reason);
+    assert!(verdict.estimate.is_some_and(|rate| (rate - 1.0 / 30.0).abs() < 1e-9), "{verdict:?}");
+    let mut stopped = facts();
+    stopped.duration_us = 0;
+    let verdict = objective(rate, &records, &stopped);
+    assert_eq!((verdict.estimate, verdict.verdict), (None, Verdict::Inconclusive));
+}
