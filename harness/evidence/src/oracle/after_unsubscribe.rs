@@ -103,4 +103,12 @@ mod tests {
             assert_eq!((tally.total(), tally.rule(RULE).judged), (0, judged), "{seq} {at}");
         }
     }
+
+    #[test]
+    fn what_came_out_when_the_client_left_is_no_case() {
+        let (mut ledger, mut tally) = (Ledger::default(), Tally::new(5));
+        ledger.deliver(&delivery(9, 100));
+        settle(TOPIC, &left(), &ledger, &mut tally);
+        assert_eq!(tally.rule(RULE).judged, 0);
+    }
 }

@@ -260,4 +260,27 @@ mod tests {
         on_ungranted(&event(1), &mut tally);
         assert_eq!(tally.count(RULE), 1);
     }
+
+    #[test]
+    fn a_leak_names_its_topic_seq_and_epoch_and_a_bad_token_the_step_it_got_past() {
+        let mut tally = Tally::new(9);
+        on_ungranted(&event(5), &mut tally);
+        let mut revoked = Revoked { at: 1_000_000, broken: false };
+        on_delivery(&mut revoked, &event(3_000_001), GRACE, &mut tally);
+        assert_eq!(tally.kept().len(), 2);
+        for leak in tally.kept() {
+            let place = (leak.client, leak.topic, leak.seqs, leak.epoch);
+            assert_eq!(place, (Some(3), Some(TopicId(2)), Some((9, 9)), Some(1)), "{leak:?}");
+        }
+        let refused_late = [
+            (BadToken::Expired, Step::Join, "a bad token (expired) got past the upgrade"),
+            (BadToken::Revoked, Step::Subscribe, "a bad token (revoked) got past the join"),
+        ];
+        for (kind, step, message) in refused_late {
+            let mut tally = Tally::new(1);
+            let answer = TokenAnswer::Refused { step };
+            on_tried(Tried { client: 3, at: 5, kind, answer }, &mut tally);
+            assert_eq!(tally.kept()[0].message, message);
+        }
+    }
 }

@@ -137,4 +137,12 @@ mod tests {
         shapeless(0, TopicId(1), 5, &mut tally);
         assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
     }
+
+    #[test]
+    fn a_snapshot_as_far_behind_head_as_the_budget_can_be_resumed_from() {
+        for (head, broken) in [(70, 0), (69, 1)] {
+            let did = [Did::Snapshot(head), accepted(head, 100)];
+            assert_eq!(judged(&did, &windows(10, 100, 30)).count(RULE), broken, "{head}");
+        }
+    }
 }

@@ -68,3 +68,70 @@ pub fn settle(ledger: &Ledger, tally: &mut Tally) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use khala_wire::topic::TopicId;
+
+    use super::*;
+    use crate::oracle::ledger::Manner;
+    use crate::record::{Delivery, Outcome, PublishId, Published};
+
+    const TOPIC: TopicId = TopicId(2);
+
+    fn delivery(content: u64, hash_fits: bool, source: Source) -> Delivery {
+        Delivery { client: 3, epoch: 1, topic: TOPIC, seq: 5, at: 9, content, hash_fits, source }
+    }
+
+    /// The messages about contents of one seq, each as often as it says, new or again.
+    fn said(contents: &[(Delivery, u32, bool)]) -> Vec<String> {
+        let mut ledger = Ledger::default();
+        ledger.publish(&Published {
+            id: PublishId::Planned(1),
+            worker: 0,
+            intended: 1,
+            start: 1,
+            done: 2,
+            outcome: Outcome::Ok,
+            worker_seq: Some(1),
+            payload: 7,
+        });
+        for &(delivery, times, again) in contents {
+            (0..times).for_each(|_| ledger.deliver_as(&delivery, Manner { again, live: true }));
+        }
+        let mut tally = Tally::new(9);
+        settle(&ledger, &mut tally);
+        tally.kept().iter().map(|violation| violation.message.clone()).collect()
+    }
+
+    fn event(payload: u64) -> Source {
+        let publish = PublishId::Planned(1);
+        Source::Event { publish, intended: Some(1), begun: Some(1), payload }
+    }
+
+    #[test]
+    fn a_wrong_content_is_named_by_what_is_wrong_with_it() {
+        let right = (delivery(1, true, event(7)), 3, false);
+        for (wrong, why) in [
+            (delivery(2, true, event(8)), "is not what was published"),
+            (delivery(2, false, event(7)), "does not fit its payload_hash"),
+            (delivery(2, true, event(7)), "is not what other clients got"),
+            (delivery(2, true, Source::Foreign), "is not what other clients got"),
+            (delivery(2, false, Source::Foreign), "is not what other clients got"),
+        ] {
+            let said = said(&[right, (wrong, 1, false)]);
+            assert_eq!(said.len(), 1);
+            assert!(said[0].ends_with(why), "{said:?}");
+            assert!(said[0].starts_with("the content of seq 5 "), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_contents_as_frequent_the_right_one_is_that_which_somebody_got_first() {
+        // The lower digest would win, if it were not only a repetition.
+        let (low, high) = (delivery(1, true, event(7)), delivery(2, true, event(7)));
+        assert_eq!(said(&[(low, 2, true), (high, 2, false)]), Vec::<String>::new());
+        assert_eq!(said(&[(low, 2, false), (high, 2, true)]), Vec::<String>::new());
+        assert_eq!(said(&[(low, 2, false), (high, 2, false)]).len(), 1);
+    }
+}

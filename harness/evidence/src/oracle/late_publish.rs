@@ -234,4 +234,70 @@ mod tests {
             .collect();
         assert_eq!(judged(&pairs, true).rule(Rule::LatePublish).undecided, 1);
     }
+
+    #[test]
+    fn every_bound_itself_is_still_in_time() {
+        let count = |events: &[(u64, u64)]| {
+            let tally = judged(events, true);
+            (tally.count(Rule::LatePublish), tally.rule(Rule::LatePublish).judged)
+        };
+        // Acknowledged at 1 ms, so that 101 ms is a wait of just the 100 ms that a state may settle in.
+        assert_eq!(count(&[(0, 502), (500, 502)]), (1, 1));
+        // Due and acknowledged just 200 ms apart: not far apart.
+        assert_eq!(count(&[(0, 202), (200, 202)]), (0, 0));
+        assert_eq!(count(&[(0, 203), (201, 203)]), (1, 1));
+        // The later one waited for just as long as may be: then the target was late for both.
+        assert_eq!(count(&[(0, 601), (500, 601)]), (0, 1));
+        assert_eq!(count(&[(0, 600), (500, 600)]), (1, 1));
+    }
+
+    /// One pair: when the earlier and the later were due and acknowledged, and when both came, in us.
+    fn pair(earlier: (u64, u64), later: (u64, u64), at: u64) -> Tally {
+        let (mut ledger, mut together) = (Ledger::default(), Together::default());
+        for ((due, done), n) in [earlier, later].into_iter().zip(0_u32..) {
+            let (publish, number) = (PublishId::Planned(n), u64::from(n));
+            ledger.publish(&Published {
+                id: publish,
+                worker: 0,
+                intended: due,
+                start: due,
+                done,
+                outcome: Outcome::Ok,
+                worker_seq: Some(number),
+                payload: 0,
+            });
+            let source =
+                Source::Event { publish, intended: Some(due), begun: Some(due), payload: 0 };
+            let delivery = Delivery {
+                client: 3,
+                epoch: 1,
+                topic: TOPIC,
+                seq: number,
+                at,
+                content: number,
+                hash_fits: true,
+                source,
+            };
+            ledger.deliver_as(&delivery, Manner { again: false, live: true });
+            together.on_fresh(&delivery, true, SETTLE);
+        }
+        let mut tally = Tally::new(5);
+        together.settle(3, &ledger, &Stalls::default(), SETTLE, &mut tally);
+        count_cases(&ledger, SETTLE, &mut tally);
+        tally
+    }
+
+    #[test]
+    fn a_wait_counts_from_the_acknowledgement_and_a_pair_by_when_it_was_due() {
+        let count = |earlier, later, at| pair(earlier, later, at).count(Rule::LatePublish);
+        let judged = |earlier, later, at| pair(earlier, later, at).rule(Rule::LatePublish).judged;
+        // The answer to the first came late: it waited for 100 ms after it, or a microsecond more.
+        assert_eq!(count((0, 400_000), (490_000, 650_000), 500_000), 0);
+        assert_eq!(count((0, 399_999), (490_000, 650_000), 500_000), 1);
+        // Due 100 ms apart, or a microsecond more, whatever the answers.
+        assert_eq!(judged((0, 1_000), (100_000, 400_000), 401_000), 0);
+        assert_eq!(count((0, 1_000), (100_000, 400_000), 401_000), 0);
+        assert_eq!(judged((0, 1_000), (100_001, 400_000), 401_000), 1);
+        assert_eq!(count((0, 1_000), (100_001, 400_000), 401_000), 1);
+    }
 }

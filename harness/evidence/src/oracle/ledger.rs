@@ -203,3 +203,59 @@ impl Ledger {
         seqs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOPIC: TopicId = TopicId(2);
+
+    fn delivery(seq: u64, content: u64) -> Delivery {
+        let source = Source::Foreign;
+        let (client, at) = (3, 1_000 - content.min(1_000));
+        Delivery { client, epoch: 1, topic: TOPIC, seq, at, content, hash_fits: true, source }
+    }
+
+    #[test]
+    fn holes_are_what_nobody_saw_between_first_and_last() {
+        let of = |seqs: &[u64]| {
+            let mut ledger = Ledger::default();
+            seqs.iter().for_each(|&seq| ledger.deliver(&delivery(seq, 1)));
+            ledger.holes(TOPIC)
+        };
+        for (seqs, holes) in
+            [(&[][..], 0), (&[7], 0), (&[7, 8], 0), (&[7, 9], 1), (&[3, 5, 6, 10], 4)]
+        {
+            assert_eq!(of(seqs), holes, "{seqs:?}");
+        }
+    }
+
+    #[test]
+    fn deliveries_of_one_content_add_up() {
+        let mut ledger = Ledger::default();
+        for (again, live) in [(false, true), (true, true), (true, false), (true, false)] {
+            ledger.deliver_as(&delivery(5, 9), Manner { again, live });
+        }
+        let content = ledger.seen()[&(TOPIC, 5)].values().next().expect("the content");
+        assert_eq!((content.deliveries, content.again, content.live), (4, 3, 2));
+    }
+
+    #[test]
+    fn of_too_many_contents_the_lowest_are_told_apart_and_the_others_counted_together() {
+        let most = u64::try_from(CONTENTS_MAX).expect("small");
+        let of = |contents: &[u64]| {
+            let mut ledger = Ledger::default();
+            contents.iter().for_each(|&content| ledger.deliver(&delivery(5, content)));
+            ledger.seen()[&(TOPIC, 5)].clone()
+        };
+        let just: Vec<_> = (0..most).collect();
+        assert_eq!(of(&just).into_keys().collect::<Vec<_>>(), just);
+        let beyond: Vec<_> = (0..most + 3).collect();
+        let seen = of(&beyond);
+        assert_eq!(seen.len(), CONTENTS_MAX + 1);
+        let others = seen[&OTHERS];
+        assert_eq!((others.deliveries, others.hash_fits), (3, false));
+        assert_eq!(others.source, Source::State { worker: u16::MAX, version: 0 });
+        assert_eq!(of(&beyond.into_iter().rev().collect::<Vec<_>>()), seen, "whoever came first");
+    }
+}

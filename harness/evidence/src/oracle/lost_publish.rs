@@ -143,3 +143,73 @@ fn tail_lost(client: u32, topic: TopicId, track: &Track, head: u64, end: End, ta
     };
     tally.violate(violation, 0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Delivery, Outcome, Published, Source};
+
+    const RULE: Rule = Rule::LostPublish;
+    const TOPIC: TopicId = TopicId(2);
+    const END: End = End { at: 9_000, drained: true };
+
+    fn publish(ledger: &mut Ledger, n: u32) {
+        ledger.publish(&Published {
+            id: PublishId::Planned(n),
+            worker: 0,
+            intended: 1,
+            start: 1,
+            done: 2,
+            outcome: Outcome::Ok,
+            worker_seq: Some(u64::from(n)),
+            payload: 0,
+        });
+    }
+
+    fn deliver(ledger: &mut Ledger, n: u32, seq: u64) {
+        let publish = PublishId::Planned(n);
+        let source = Source::Event { publish, intended: Some(1), begun: Some(1), payload: 0 };
+        ledger.deliver(&Delivery {
+            client: 1,
+            epoch: 1,
+            topic: TOPIC,
+            seq,
+            at: 5,
+            content: seq,
+            hash_fits: true,
+            source,
+        });
+    }
+
+    #[test]
+    fn a_gap_that_everybody_has_explains_as_many_lost_publishes_as_it_is_wide() {
+        let (mut ledger, mut tally) = (Ledger::default(), Tally::new(9));
+        (1..=6).for_each(|n| publish(&mut ledger, n));
+        // Seqs 12 and 13 came to nobody; of four publishes nobody heard.
+        deliver(&mut ledger, 1, 11);
+        deliver(&mut ledger, 2, 14);
+        let gap = Violation {
+            at_us: 1,
+            rule: Rule::Gap,
+            client: Some(1),
+            topic: Some(TOPIC),
+            seqs: Some((12, 13)),
+            epoch: Some(1),
+            message: String::new(),
+        };
+        tally.violate(gap, 0);
+        never_seen(&ledger, TOPIC, &ledger.seqs(), END, &mut tally);
+        assert_eq!((tally.count(RULE), tally.rule(RULE).consequences), (2, 2));
+    }
+
+    #[test]
+    fn a_lost_tail_is_named_from_the_seq_after_the_last_that_came() {
+        let mut track = Track::default();
+        track.begin(1, Some(11));
+        let mut tally = Tally::new(9);
+        tail_lost(1, TOPIC, &track, 14, END, &mut tally);
+        assert_eq!(tally.kept()[0].seqs, Some((12, 14)));
+        tail_lost(1, TOPIC, &track, 11, END, &mut tally);
+        assert_eq!(tally.count(RULE), 1);
+    }
+}

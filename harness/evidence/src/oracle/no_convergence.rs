@@ -44,3 +44,25 @@ pub fn judge(
         tally.undecided(Rule::NoConvergence);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bound_itself_is_in_time_and_an_open_wait_within_it_is_undecided() {
+        const RULE: Rule = Rule::NoConvergence;
+        let of = |waited: u64, converged| {
+            let mut tally = Tally::new(1);
+            judge(1, 50, 50 + waited, converged, Duration::from_micros(1_000), &mut tally);
+            let counted = tally.rule(RULE);
+            assert!(tally.kept().iter().all(|violation| violation.at_us == 1_050));
+            (tally.count(RULE), counted.judged, counted.undecided)
+        };
+        assert_eq!(of(1_000, true), (0, 1, 0));
+        assert_eq!(of(1_001, true), (1, 1, 0));
+        assert_eq!(of(1_000, false), (0, 0, 1));
+        assert_eq!(of(1_001, false), (1, 1, 0));
+        assert_eq!(of(10, false), (0, 0, 1));
+    }
+}

@@ -101,3 +101,29 @@ fn a_refusal_is_planned_when_a_fault_chose_every_cursor_that_it_lists() {
     cursors.refused(0, 3, &[listed(TOPIC)], &mut tally);
     assert!(cursors.pending.is_planned());
 }
+
+#[test]
+fn refusals_and_snapshots_beyond_the_bound_are_undecided_each() {
+    let refusals: Vec<_> =
+        (0..FACTS_MAX + 2).map(|_| refused(9, StaleReason::RetentionFloor)).collect();
+    let tally = judged(&refusals, &windows(10, 100, 90));
+    assert_eq!((tally.total(), tally.rule(Rule::FalseStale).undecided), (0, 2));
+    let snapshots: Vec<_> = (0..SNAPSHOTS_MAX + 2).map(|_| Did::Snapshot(55)).collect();
+    let tally = judged(&snapshots, &windows(10, 100, 90));
+    assert_eq!((tally.total(), tally.rule(Rule::BadSnapshot).undecided), (0, 2));
+}
+
+#[test]
+fn a_topic_remembers_that_it_was_refused_and_the_snapshot_that_it_resumes_from() {
+    let (mut cursors, mut tally) = (Cursors::default(), Tally::new(1));
+    assert!(!cursors.was_refused(TOPIC));
+    let sent = SubscribedTopic { topic: TOPIC, cursor: Some(9), head_seen: 0, by_fault: false };
+    cursors.sent(1, 10, &[sent]);
+    let stale = figures(9, StaleReason::RetentionFloor, 10, 99, 1_000);
+    cursors.refused(7, 15, &[stale], &mut tally);
+    assert!(cursors.was_refused(TOPIC) && !cursors.was_refused(OTHER));
+    cursors.took_snapshot(TOPIC, 20, 25, 60);
+    assert_eq!(cursors.snapshot_done(TOPIC, 60), Some(25));
+    assert_eq!(cursors.snapshot_done(TOPIC, 61), None);
+    assert_eq!(cursors.snapshot_done(OTHER, 60), None);
+}
