@@ -136,10 +136,22 @@ fn in_court<T>(
     facts: &RunFacts,
     ask: impl FnOnce(&Case<'_>) -> T,
 ) -> T {
+    in_court_with(plan, records, facts, |_| (), ask)
+}
+
+/// The same, when something of what was settled is changed first.
+fn in_court_with<T>(
+    plan: &Plan,
+    records: &[Record],
+    facts: &RunFacts,
+    change: impl FnOnce(&mut Settled),
+    ask: impl FnOnce(&Case<'_>) -> T,
+) -> T {
     let schedule = Schedule::of(plan);
     let mut shard = Shard::new(Arc::new(Context::of(plan, &schedule)));
     records.iter().for_each(|record| shard.record(record.clone()));
-    let settled = shard.settle(&BTreeSet::new(), End { at: 61 * S, drained: true });
+    let mut settled = shard.settle(&BTreeSet::new(), End { at: 61 * S, drained: true });
+    change(&mut settled);
     ask(&Case { plan, schedule: &schedule, facts, settled: &settled })
 }
 

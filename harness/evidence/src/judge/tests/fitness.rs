@@ -132,3 +132,23 @@ fn of_a_run_that_did_not_finish_only_what_was_broken_is_decided() {
     assert_eq!((broken[0].selector.as_str(), broken[0].verdict), ("rule=gap", Verdict::Fail));
     assert_eq!(broken[0].upper, None);
 }
+
+#[test]
+fn a_rule_that_left_too_much_open_does_not_pass_and_one_that_is_broken_stays_so() {
+    let gap_of = |records: &[Record], open: u64| {
+        let change = |settled: &mut Settled| settled.tally.undecided_cases(Rule::Gap, open);
+        let verdict = in_court_with(&plan(), records, &facts(), change, judge);
+        let gate = verdict.gates.iter().find(|gate| gate.name == ORACLE_GATE).expect("the gate");
+        let gap = gate.objectives.iter().find(|one| one.selector == "rule=gap").expect("the rule");
+        (gap.verdict, gap.reason.clone())
+    };
+    let mut records = delivered(20, |_| 500);
+    let (verdict, reason) = gap_of(&records, 1);
+    assert_eq!(verdict, Verdict::Pass, "{reason}");
+    let (verdict, reason) = gap_of(&records, 2);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert_eq!(reason, "2 cases are undecided, 1200 deliveries judged");
+    let third = records.iter().position(|r| matches!(r, Record::Delivered(d) if d.seq == 3));
+    records.remove(third.expect("delivered"));
+    assert_eq!(gap_of(&records, 2).0, Verdict::Fail);
+}

@@ -1,7 +1,7 @@
 //! Counts, rates and proportions: what they are out of, and what is no number.
 
 use super::*;
-use crate::record::OfflineCause;
+use crate::record::{OfflineCause, Op, OpKind, Outcome};
 
 /// The verdict of one objective of this text, in the run of these records.
 fn objective(text: &str, records: &[Record], facts: &RunFacts) -> ObjectiveVerdict {
@@ -58,4 +58,58 @@ fn of_no_samples_and_of_no_time_there_is_no_estimate() {
     stopped.duration_us = 0;
     let verdict = objective(rate, &records, &stopped);
     assert_eq!((verdict.estimate, verdict.verdict), (None, Verdict::Inconclusive));
+}
+
+fn heartbeat(at: u64) -> Record {
+    let (client, kind, outcome) = (0, OpKind::Heartbeat, Outcome::Ok);
+    Record::Op(Op { client, kind, intended: at, start: at, done: at + 9, outcome })
+}
+
+#[test]
+fn the_chances_of_a_time_out_are_the_heartbeats_and_those_of_a_reconnect_the_connects() {
+    let silent = Record::Offline { client: 0, at: 9 * S, cause: OfflineCause::HeartbeatTimeout };
+    let records = [
+        connect(0, 2 * S),
+        heartbeat(5 * S),
+        heartbeat(6 * S),
+        heartbeat(7 * S),
+        silent,
+        lag(5 * S, 1),
+    ];
+    let text = "metric = \"heartbeat_timeouts\"\nduring = [\"before\"]\nrequire = \"rate < 5/s\"";
+    let verdict = objective(text, &records, &facts());
+    assert_eq!((verdict.n, verdict.bad), (4, 1), "{}", verdict.reason);
+
+    let joined = |client, at| {
+        let (kind, outcome) = (OpKind::Connect, Outcome::Ok);
+        Record::Op(Op { client, kind, intended: at, start: at, done: at + 9, outcome })
+    };
+    let records = [joined(0, 500), joined(1, 5 * S), joined(2, 40 * S), lag(5 * S, 1)];
+    let text = "metric = \"reconnects\"\nduring = [\"before\"]\nrequire = \"rate < 5/s\"";
+    let verdict = objective(text, &records, &facts());
+    assert_eq!((verdict.n, verdict.bad), (3, 0), "those of the whole run: {}", verdict.reason);
+}
+
+#[test]
+fn a_proportion_of_nothing_has_no_estimate() {
+    let text = "metric = \"topic_errors\"\nduring = [\"before\"]\nrequire = \"proportion < 5%\"";
+    let join = |outcome, at| {
+        let (client, kind) = (0, OpKind::Join);
+        Record::Op(Op { client, kind, intended: at, start: at, done: at + 9, outcome })
+    };
+    let none = objective(text, &[lag(5 * S, 1)], &facts());
+    assert_eq!((none.n, none.estimate), (0, None));
+    let records = [join(Outcome::Ok, 5 * S), join(Outcome::RefusedTopic, 6 * S), lag(5 * S, 1)];
+    let half = objective(text, &records, &facts());
+    assert_eq!((half.n, half.bad, half.estimate), (2, 1, Some(0.5)));
+}
+
+#[test]
+fn the_seed_of_the_bootstrap_follows_from_that_of_the_plan() {
+    let of = |seed: &str| {
+        let plan = plan_of(&TEXT.replace("seed = 7", &format!("seed = {seed}")));
+        in_court(&plan, &[], &facts(), ratio::seed)
+    };
+    assert_eq!(of("7"), of("7"));
+    assert_ne!(of("7"), of("8"));
 }
