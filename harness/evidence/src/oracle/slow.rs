@@ -201,3 +201,135 @@ impl Slow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Slow from 1,000 to 2,000, and then on the same socket.
+    fn slow() -> Slow {
+        let mut slow = Slow::default();
+        slow.began(1_000);
+        slow.ended(2_000, true);
+        slow
+    }
+
+    fn last(slow: &Slow) -> &Interval {
+        slow.intervals.last().expect("an interval")
+    }
+
+    #[test]
+    fn it_counts_as_slow_until_the_grace_has_passed() {
+        let mut slow = Slow::default();
+        assert!(!slow.ever() && !slow.is_slow() && !slow.counts_as_slow(0));
+        slow.began(1_000);
+        assert!(slow.ever() && slow.is_slow() && slow.counts_as_slow(1_000));
+        slow.began(1_500);
+        slow.ended(2_000, true);
+        assert_eq!((slow.intervals.len(), last(&slow).began), (1, 1_000));
+        assert!(slow.ever() && !slow.is_slow());
+        assert!(slow.counts_as_slow(2_000 + GRACE_US) && !slow.counts_as_slow(2_001 + GRACE_US));
+        slow.ended(3_000, false);
+        assert_eq!((last(&slow).ended, last(&slow).same_socket), (Some(2_000), true));
+    }
+
+    #[test]
+    fn being_told_off_counts_while_it_is_slow_and_within_the_grace() {
+        for (at, evicted) in [(2_000 + GRACE_US, true), (2_001 + GRACE_US, false)] {
+            let mut slow = slow();
+            slow.told_off(at);
+            assert_eq!(last(&slow).evicted, evicted);
+        }
+    }
+
+    #[test]
+    fn held_is_what_was_begun_in_the_interval_and_comes_after_it() {
+        for (at, begun, held) in [
+            (2_000, 1_000, 1),
+            (2_500, 2_000, 1),
+            (1_999, 1_500, 0),
+            (2_500, 999, 0),
+            (2_500, 2_001, 0),
+        ] {
+            let mut slow = slow();
+            slow.found(at, begun);
+            assert_eq!(last(&slow).held, held, "{at} {begun}");
+        }
+        let mut twice = slow();
+        twice.found(2_100, 1_100);
+        twice.found(2_200, 1_200);
+        assert_eq!(last(&twice).held, 2);
+    }
+
+    #[test]
+    fn on_another_socket_or_subscription_nothing_was_held_or_passed_over() {
+        let mut again = slow();
+        again.resubscribed();
+        let mut other = Slow::default();
+        other.began(1_000);
+        other.ended(2_000, false);
+        let mut still = Slow::default();
+        still.began(1_000);
+        for slow in [&mut again, &mut other, &mut still] {
+            slow.found(2_100, 1_100);
+            slow.skipped(2_100);
+            assert_eq!((last(slow).held, last(slow).passed_over), (0, false));
+        }
+        for (at, passed_over) in [(1_999, false), (2_000, true)] {
+            let mut slow = slow();
+            slow.skipped(at);
+            assert_eq!(last(&slow).passed_over, passed_over, "{at}");
+        }
+    }
+
+    #[test]
+    fn it_reads_on_when_something_comes_that_was_due_after_the_end_on_a_socket_nobody_ended() {
+        for (intended, read_on) in [(2_000, false), (2_001, true)] {
+            let mut slow = slow();
+            slow.delivered(3_000, intended);
+            assert_eq!(last(&slow).read_on, read_on, "{intended}");
+        }
+        let causes = [
+            (OfflineCause::Broken, (true, false)),
+            (OfflineCause::ClosedByTarget { code: None }, (true, false)),
+            (OfflineCause::ChannelClosed, (true, false)),
+            (OfflineCause::GaveUp, (false, true)),
+            (OfflineCause::HeartbeatTimeout, (false, true)),
+        ];
+        for (cause, ended) in causes {
+            let mut slow = slow();
+            slow.offline(2_500, cause);
+            slow.delivered(3_000, 2_900);
+            let interval = last(&slow);
+            assert_eq!((interval.evicted, interval.cut), ended, "{cause:?}");
+            assert!(interval.closed && !interval.read_on, "{cause:?}");
+        }
+        let mut late = slow();
+        late.offline(2_001 + GRACE_US, OfflineCause::Broken);
+        assert!(!last(&late).evicted && last(&late).closed);
+        let mut slow_again = slow();
+        slow_again.began(2_500);
+        slow_again.delivered(3_000, 2_900);
+        assert!(slow_again.intervals.iter().all(|interval| !interval.read_on));
+    }
+
+    #[test]
+    fn intervals_beyond_the_bound_are_undecided_and_touch_none_that_is_kept() {
+        let mut slow = Slow::default();
+        for n in 0..INTERVALS_MAX as u64 + 2 {
+            slow.began(n * 100);
+            slow.ended(n * 100 + 50, true);
+        }
+        let at = INTERVALS_MAX as u64 * 100 + 200;
+        slow.told_off(at);
+        slow.found(at, at);
+        assert_eq!(last(&slow).ended, Some((INTERVALS_MAX as u64 - 1) * 100 + 50));
+        assert!(!last(&slow).evicted && last(&slow).held == 0);
+        let mut tally = Tally::new(1);
+        slow.settle(1, at, 1_000, &|_, _| 0, &mut tally);
+        // Nothing was published in the others, so that they are open as well.
+        for rule in [Rule::NoEviction, Rule::UnboundedBuffer] {
+            assert_eq!(tally.rule(rule).undecided, INTERVALS_MAX as u64 + 2, "{rule}");
+        }
+    }
+}
