@@ -37,3 +37,61 @@ pub fn on_step(step: Step, delivery: &Delivery, track: &Track, tally: &mut Tally
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use khala_wire::TopicKind;
+    use khala_wire::topic::TopicId;
+
+    use super::*;
+    use crate::record::Source;
+
+    const RULE: Rule = Rule::Nonmonotonic;
+
+    /// A client that resumed after 4 and got 6, and then this.
+    fn judged(step: Step, seq: u64) -> Tally {
+        let mut track = Track::default();
+        track.begin(1, Some(4));
+        track.deliver(TopicKind::Stream, 6, 1);
+        let (topic, source) = (TopicId(2), Source::Foreign);
+        let delivery = Delivery {
+            client: 3,
+            epoch: 1,
+            topic,
+            seq,
+            at: 9,
+            content: 1,
+            hash_fits: true,
+            source,
+        };
+        let mut tally = Tally::new(1);
+        on_step(step, &delivery, &track, &mut tally);
+        tally
+    }
+
+    #[test]
+    fn what_is_out_of_order_is_told_apart_from_what_lies_below_the_cursor() {
+        for (seq, message) in [
+            (3, "seq 3 came although the subscription resumed after 4"),
+            (4, "seq 4 came although the subscription resumed after 4"),
+            (5, "seq 5 came after seq 6"),
+        ] {
+            let tally = judged(Step::OutOfOrder, seq);
+            assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
+            assert_eq!(tally.kept()[0].message, message);
+            assert_eq!(tally.kept()[0].seqs, Some((seq, seq)));
+        }
+    }
+
+    #[test]
+    fn every_other_step_is_in_order_and_what_is_forgotten_is_open() {
+        for step in [Step::Fresh, Step::Redelivered, Step::Repeat] {
+            let tally = judged(step, 7);
+            let counted = tally.rule(RULE);
+            assert_eq!((tally.total(), counted.judged, counted.undecided), (0, 1, 0));
+        }
+        let tally = judged(Step::Undecided, 7);
+        let counted = tally.rule(RULE);
+        assert_eq!((tally.total(), counted.judged, counted.undecided), (0, 0, 1));
+    }
+}

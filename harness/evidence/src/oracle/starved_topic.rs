@@ -385,4 +385,80 @@ mod tests {
         drain.settle(3, &Commands::of_ledger(&ledger), &Stalls::default(), SETTLE, &mut tally);
         assert_eq!(tally.total(), 0);
     }
+
+    /// The stream was heard at `heard`, the state then read `reads` times from `first` on, microsecond by
+    /// microsecond, with publish 9, and the stream came again at `at` with `owed`, live since `since`.
+    fn silence(heard: u64, first: u64, reads: u64, at: u64, owed: u32, since: u64) -> Tally {
+        let (mut drain, mut tally) = (Drain::default(), Tally::new(5));
+        drain.heard(STREAM, heard);
+        let fresh = |topic, at, publish, owed| Fresh {
+            topic,
+            seq: 1,
+            at,
+            origin: Origin::Publish(PublishId::Planned(publish)),
+            owed,
+            since,
+        };
+        for n in 0..reads {
+            drain.on_fresh(&fresh(STATE, first + n, 9, None), SETTLE, &mut tally);
+        }
+        let owed = Some(Origin::Publish(PublishId::Planned(owed)));
+        drain.on_fresh(&fresh(STREAM, at, 30, owed), SETTLE, &mut tally);
+        let ledger = ledger();
+        drain.settle(3, &Commands::of_ledger(&ledger), &Stalls::default(), SETTLE, &mut tally);
+        tally
+    }
+
+    #[test]
+    fn every_bound_itself_is_no_starvation() {
+        // Publish 1 was begun at 200 ms and acknowledged at 201 ms, publish 9 later than both.
+        let cases = [
+            // A silence, and a wait, of just a second; and one of a microsecond more.
+            ((500_000, 500_001, 5, 1_500_000, 1, 0), 0),
+            ((500_000, 500_001, 5, 1_500_001, 1, 0), 1),
+            // The wait counts from the acknowledgement.
+            ((100, 500_001, 5, 1_201_000, 1, 0), 0),
+            ((100, 500_001, 5, 1_201_001, 1, 0), 1),
+            // The other's reads lie in the silence, all that are looked at.
+            ((500_000, 500_000, 5, 1_500_001, 1, 0), 0),
+            ((500_000, 500_000, 6, 1_500_001, 1, 0), 1),
+            ((500_000, 500_001, 4, 1_500_001, 1, 0), 0),
+            // Begun when the client was live, just so.
+            ((500_000, 500_001, 5, 1_500_001, 1, 200_000), 1),
+            ((500_000, 500_001, 5, 1_500_001, 1, 200_001), 0),
+            // The other's was begun before: it is no later one that was let go first.
+            ((500_000, 500_001, 5, 3_500_001, 9, 0), 0),
+        ];
+        for (case, starved) in cases {
+            let (heard, first, reads, at, owed, since) = case;
+            let tally = silence(heard, first, reads, at, owed, since);
+            assert_eq!(tally.count(RULE), starved, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn a_read_after_five_of_another_topic_is_a_case_and_candidates_beyond_the_bound_are_open() {
+        let judged = |reads| silence(500_000, 500_001, reads, 600_000, 1, 0).rule(RULE).judged;
+        assert_eq!((judged(4), judged(5), judged(6)), (0, 1, 1));
+        let (mut drain, mut tally) = (Drain::default(), Tally::new(5));
+        let fresh = |topic, at, owed| Fresh {
+            topic,
+            seq: 1,
+            at,
+            origin: Origin::Publish(PublishId::Planned(9)),
+            owed,
+            since: 0,
+        };
+        let owed = Some(Origin::Publish(PublishId::Planned(1)));
+        for round in 1..=FACTS_MAX as u64 + 2 {
+            let from = round * 2_000_000;
+            for n in 0..READS as u64 {
+                drain.on_fresh(&fresh(STATE, from + n, None), SETTLE, &mut tally);
+            }
+            drain.on_fresh(&fresh(STREAM, from + 1_500_000, owed), SETTLE, &mut tally);
+        }
+        let nothing = Ledger::default();
+        drain.settle(3, &Commands::of_ledger(&nothing), &Stalls::default(), SETTLE, &mut tally);
+        assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, 2));
+    }
 }
