@@ -164,20 +164,25 @@ mod tests {
     const TOPIC: TopicId = TopicId(2);
     const SETTLE: Duration = Duration::from_millis(100);
 
-    /// Events as (due, arrival), seqs and publishes from 0; each is acknowledged 1 ms after it was
-    /// due. Times in ms.
+    /// Events as (due, arrival), each acknowledged 1 ms after it was due. Times in ms.
     fn judged(events: &[(u64, u64)], live: bool) -> Tally {
+        let acknowledged = |&(due, at): &(u64, u64)| (due * 1_000, due * 1_000 + 1_000, at * 1_000);
+        came(events.iter().map(acknowledged), live)
+    }
+
+    /// Events as (due, acknowledged, arrival), seqs and publishes from 0. Times in us.
+    fn came(events: impl IntoIterator<Item = (u64, u64, u64)>, live: bool) -> Tally {
         let (mut ledger, mut together) = (Ledger::default(), Together::default());
-        for (&(due, at), n) in events.iter().zip(0_u32..) {
-            let (due, at, publish) = (due * 1_000, at * 1_000, PublishId::Planned(n));
+        for ((due, done, at), n) in events.into_iter().zip(0_u32..) {
+            let (publish, number) = (PublishId::Planned(n), u64::from(n));
             ledger.publish(&Published {
                 id: publish,
                 worker: 0,
                 intended: due,
                 start: due,
-                done: due + 1_000,
+                done,
                 outcome: Outcome::Ok,
-                worker_seq: Some(u64::from(n)),
+                worker_seq: Some(number),
                 payload: 0,
             });
             let source =
@@ -186,9 +191,9 @@ mod tests {
                 client: 3,
                 epoch: 1,
                 topic: TOPIC,
-                seq: u64::from(n),
+                seq: number,
                 at,
-                content: u64::from(n),
+                content: number,
                 hash_fits: true,
                 source,
             };
@@ -241,7 +246,7 @@ mod tests {
             let tally = judged(events, true);
             (tally.count(Rule::LatePublish), tally.rule(Rule::LatePublish).judged)
         };
-        // Acknowledged at 1 ms, so that 101 ms is a wait of just the 100 ms that a state may settle in.
+        // Half a second late, with the next.
         assert_eq!(count(&[(0, 502), (500, 502)]), (1, 1));
         // Due and acknowledged just 200 ms apart: not far apart.
         assert_eq!(count(&[(0, 202), (200, 202)]), (0, 0));
@@ -251,44 +256,11 @@ mod tests {
         assert_eq!(count(&[(0, 600), (500, 600)]), (1, 1));
     }
 
-    /// One pair: when the earlier and the later were due and acknowledged, and when both came, in us.
-    fn pair(earlier: (u64, u64), later: (u64, u64), at: u64) -> Tally {
-        let (mut ledger, mut together) = (Ledger::default(), Together::default());
-        for ((due, done), n) in [earlier, later].into_iter().zip(0_u32..) {
-            let (publish, number) = (PublishId::Planned(n), u64::from(n));
-            ledger.publish(&Published {
-                id: publish,
-                worker: 0,
-                intended: due,
-                start: due,
-                done,
-                outcome: Outcome::Ok,
-                worker_seq: Some(number),
-                payload: 0,
-            });
-            let source =
-                Source::Event { publish, intended: Some(due), begun: Some(due), payload: 0 };
-            let delivery = Delivery {
-                client: 3,
-                epoch: 1,
-                topic: TOPIC,
-                seq: number,
-                at,
-                content: number,
-                hash_fits: true,
-                source,
-            };
-            ledger.deliver_as(&delivery, Manner { again: false, live: true });
-            together.on_fresh(&delivery, true, SETTLE);
-        }
-        let mut tally = Tally::new(5);
-        together.settle(3, &ledger, &Stalls::default(), SETTLE, &mut tally);
-        count_cases(&ledger, SETTLE, &mut tally);
-        tally
-    }
-
     #[test]
     fn a_wait_counts_from_the_acknowledgement_and_a_pair_by_when_it_was_due() {
+        let pair = |(due, done), (later_due, later_done), at| {
+            came([(due, done, at), (later_due, later_done, at)], true)
+        };
         let count = |earlier, later, at| pair(earlier, later, at).count(Rule::LatePublish);
         let judged = |earlier, later, at| pair(earlier, later, at).rule(Rule::LatePublish).judged;
         // The answer to the first came late: it waited for 100 ms after it, or a microsecond more.
