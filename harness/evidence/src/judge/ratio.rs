@@ -180,6 +180,7 @@ mod tests {
         let both: Vec<_> = (100..200).map(|index| (index, 1)).collect();
         assert_eq!(p99(&[&hundred, &both], &by_rank), 198.0);
         assert_eq!(p99(&[&vec![(4, 7)]], &by_rank), 5.0);
+        assert_eq!(p99(&[&vec![(0, 99), (1, 1)]], &by_rank), 1.0);
         assert!(p99(&[], &[]).is_nan());
     }
 }
