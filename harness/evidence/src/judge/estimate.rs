@@ -66,7 +66,8 @@ fn share(bad: u64, n: u64, deff: f64) -> Option<Bounds> {
     })
 }
 
-/// Bounds on a rate per second. `groups`: how many groups of clients there could have been.
+/// Bounds on a rate per second. `groups`: how many groups of clients there could have been, two or
+/// more.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub fn rate(count: &Count, groups: u32, exposure_s: f64) -> Option<Bounds> {
     let deff = dispersion(count, groups);
@@ -82,7 +83,7 @@ pub fn rate(count: &Count, groups: u32, exposure_s: f64) -> Option<Bounds> {
 /// Index of dispersion of the groups' counts: variance over mean, at least 1.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn dispersion(count: &Count, groups: u32) -> f64 {
-    if count.hits == 0 || groups < 2 {
+    if count.hits == 0 {
         return 1.0;
     }
     let groups = f64::from(groups);
@@ -223,8 +224,45 @@ mod tests {
         // Mean 2; (7 - 2)^2 + (1 - 2)^2 + 2 * 2^2 over 3 is the variance.
         assert!((of(&[7, 1], 4) - 34.0 / 3.0 / 2.0).abs() < 1e-12);
         assert!((of(&[4], 2) - 4.0).abs() < 1e-12, "mean 2, variance 2^2 + 2^2");
-        for (clusters, groups) in [(&[2, 2, 2, 2][..], 4), (&[], 4), (&[4], 1), (&[], 0)] {
-            assert!((of(clusters, groups) - 1.0).abs() < 1e-12, "{clusters:?} of {groups}");
+        for clusters in [&[2, 2, 2, 2][..], &[]] {
+            assert!((of(clusters, 4) - 1.0).abs() < 1e-12, "{clusters:?}");
+        }
+    }
+
+    #[test]
+    fn as_many_samples_as_the_design_effect_says_count_as_one() {
+        let (half, whole) = (share(2, 200, 2.0), share(1, 100, 1.0));
+        let (half, whole) = (half.expect("bounds"), whole.expect("bounds"));
+        assert_eq!((half.lower, half.upper), (whole.lower, whole.upper));
+        let clusters = [(0, (7, 7)), (1, (1, 1))].into_iter().collect();
+        let found = rate(&Count { hits: 8, all: 8, clusters }, 4, 10.0).expect("bounds");
+        let (x, exposure) = (8.0 / found.deff, 10.0 / found.deff);
+        assert!(found.deff > 1.5, "{found:?}");
+        assert_eq!(Some(found.lower), stats::poisson::lower(x, exposure, CONFIDENCE));
+        assert_eq!(Some(found.upper), stats::poisson::upper(x, exposure, CONFIDENCE));
+    }
+
+    #[test]
+    fn a_proportion_is_bounded_by_its_hits_among_all() {
+        let clusters: std::collections::BTreeMap<_, _> = (0..50).map(|g| (g, (0, 2))).collect();
+        let none = Count { hits: 0, all: 100, clusters };
+        let none = proportion(&none).expect("bounds");
+        // Without a hit: 1 - 0.05^(1/n).
+        assert!((none.upper - (1.0 - 0.05_f64.powf(0.01))).abs() < 1e-9, "{none:?}");
+        assert!(none.lower.abs() < 1e-12, "{none:?}");
+    }
+
+    #[test]
+    fn the_next_bucket_is_the_first_that_the_histogram_tells_from_this_one() {
+        for (value, next) in
+            [(0, 1), (1_000, 1_001), (2_047, 2_048), (2_048, 2_050), (4_096, 4_100)]
+        {
+            assert_eq!(next_bucket(value), next);
+        }
+        for value in [0, 7, 2_047, 2_049, 5_000, 123_456, 98_765_432] {
+            let next = next_bucket(value);
+            assert_eq!(crate::hist::bucket(next), next, "{value}");
+            assert_eq!(crate::hist::bucket(next - 1), crate::hist::bucket(value), "{value}");
         }
     }
 

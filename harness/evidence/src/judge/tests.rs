@@ -165,6 +165,9 @@ fn a_rule_that_is_named_must_have_been_put_to_the_test() {
     let (verdict, report) = judged(&plan(), &delivered(1, |_| 500));
     let named = ("rule=frame_mismatch".to_owned(), Verdict::Inconclusive);
     assert_eq!(rules(&verdict, "named"), std::slice::from_ref(&named));
+    let why =
+        "named: violations [rule=frame_mismatch] count == 0: never put to the test in this run";
+    assert!(verdict.reasons.contains(&format!("INCONCLUSIVE: {why}")), "{:?}", verdict.reasons);
     let each = rules(&verdict, "each");
     assert!(!each.is_empty() && each.iter().all(|(_, verdict)| *verdict == Verdict::Pass));
     assert!(!each.iter().any(|(rule, _)| *rule == named.0));
@@ -189,6 +192,9 @@ fn where_nothing_was_put_to_the_test_nothing_passes() {
         let rules = rules(&verdict, gate);
         assert_eq!(rules.len(), 1);
         assert_eq!(rules[0].1, Verdict::Inconclusive);
+        let nothing = "nothing was delivered, so nothing was judged";
+        let ends_so = |why: &&String| why.contains(gate) && why.ends_with(nothing);
+        assert_eq!(verdict.reasons.iter().filter(ends_so).count(), 1, "{:?}", verdict.reasons);
     }
 }
 
@@ -233,4 +239,19 @@ fn bystanders_that_are_hurt_fail_and_others_pass() {
     assert!(hurt.reason.contains("seed"), "{}", hurt.reason);
     let few = verdict_of(20, 2_000);
     assert_eq!((few.verdict, few.n), (Verdict::Inconclusive, 600), "{}", few.reason);
+}
+
+#[test]
+fn verdicts_and_decisions_read_as_they_are_written() {
+    use Decision::{Go, Hold, NoGo};
+    let verdicts = [Verdict::Pass, Verdict::Warn, Verdict::Inconclusive, Verdict::Fail];
+    let words = ["PASS", "WARN", "INCONCLUSIVE", "FAIL"];
+    for (verdict, word) in verdicts.into_iter().zip(words) {
+        assert_eq!(serde_json::to_value(verdict).expect("a word"), word);
+        assert_eq!(format!("{verdict:>13}"), format!("{word:>13}"));
+    }
+    for (decision, word) in [(Go, "GO"), (NoGo, "NO-GO"), (Hold, "HOLD")] {
+        assert_eq!(serde_json::to_value(decision).expect("a word"), word);
+        assert_eq!(format!("{decision:<6}"), format!("{word:<6}"));
+    }
 }

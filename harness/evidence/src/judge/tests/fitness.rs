@@ -1,6 +1,7 @@
 //! A generator that was starved, late or exhausted carries no verdict, and one that was not does.
 
 use super::*;
+use crate::oracle::Violation;
 use crate::record::{Op, OpKind, Outcome, Probe, Resource};
 
 /// Why the generator was unfit in a phase, for a threshold of 10 ms.
@@ -91,16 +92,23 @@ fn a_run_whose_generator_was_starved_all_along_says_so_first() {
 #[test]
 fn what_is_judged_over_the_whole_run_is_held_against_the_bound_of_convergence() {
     // 200 ms: far beyond what a gate in milliseconds allows, far below a tenth of 30 s.
-    let mut records = delivered(1, |_| 500);
-    records.retain(|record| !matches!(record, Record::SchedulerLag { .. }));
-    records.extend((0..61).map(|second| lag(second * S, 200_000)));
-    let (verdict, _) = judged(&plan(), &records);
-    assert!(!verdict.reasons.iter().any(|why| why.contains("unfit")), "{:?}", verdict.reasons);
-    let lateness = ["rule=no_convergence", "rule=late_publish", "rule=starved_topic"];
-    let judged = rules(&verdict, ORACLE_GATE);
-    let judged: Vec<_> = judged.iter().filter(|(rule, _)| lateness.contains(&&**rule)).collect();
-    assert!(!judged.is_empty(), "{:?}", rules(&verdict, ORACLE_GATE));
-    assert!(judged.iter().all(|(_, verdict)| *verdict == Verdict::Pass), "{judged:?}");
+    let of = |lag_us, expected: Verdict| {
+        let mut records = delivered(1, |_| 500);
+        records.retain(|record| !matches!(record, Record::SchedulerLag { .. }));
+        records.extend((0..61).map(|second| lag(second * S, lag_us)));
+        let (verdict, _) = judged(&plan(), &records);
+        let unfit = |why: &String| why.contains("the generator was unfit");
+        assert_eq!(verdict.reasons.iter().any(unfit), expected != Verdict::Pass);
+        let lateness = ["rule=no_convergence", "rule=late_publish", "rule=starved_topic"];
+        let all = rules(&verdict, ORACLE_GATE);
+        let late = |(rule, _): &&(String, Verdict)| lateness.contains(&&**rule);
+        let judged: Vec<_> = all.iter().filter(late).collect();
+        assert!(!judged.is_empty(), "{all:?}");
+        assert!(judged.iter().all(|(_, verdict)| *verdict == expected), "{judged:?}");
+        assert!(all.contains(&("rule=gap".to_owned(), Verdict::Pass)), "a proof: {all:?}");
+    };
+    of(200_000, Verdict::Pass);
+    of(3_500_000, Verdict::Inconclusive);
 }
 
 #[test]
@@ -116,6 +124,7 @@ fn of_a_run_that_did_not_finish_only_what_was_broken_is_decided() {
     for rule in of(&records, &facts()) {
         assert_eq!(rule.verdict, Verdict::Pass, "{rule:?}");
         assert!(rule.upper.is_some_and(|upper| upper > 0.0 && upper <= 3.0), "{rule:?}");
+        assert!(rule.n > 0 && rule.bad == 0, "{rule:?}");
     }
     for rule in of(&records, &cut_short) {
         assert_eq!(rule.verdict, Verdict::Inconclusive, "{rule:?}");
@@ -130,17 +139,55 @@ fn of_a_run_that_did_not_finish_only_what_was_broken_is_decided() {
         .collect();
     assert_eq!(broken.len(), 1, "{broken:?}");
     assert_eq!((broken[0].selector.as_str(), broken[0].verdict), ("rule=gap", Verdict::Fail));
-    assert_eq!(broken[0].upper, None);
+    assert_eq!((broken[0].upper, broken[0].bad), (None, 1));
+}
+
+/// What became of a rule, and why, when this was done to the oracle's findings.
+fn ruled(records: &[Record], rule: Rule, change: impl FnOnce(&mut Settled)) -> (Verdict, String) {
+    let verdict = in_court_with(&plan(), records, &facts(), change, judge);
+    let gate = verdict.gates.iter().find(|gate| gate.name == ORACLE_GATE).expect("the gate");
+    let selector = format!("rule={rule}");
+    let one = gate.objectives.iter().find(|one| one.selector == selector).expect("the rule");
+    (one.verdict, one.reason.clone())
+}
+
+fn breach(rule: Rule) -> Violation {
+    let (client, topic, seqs, epoch) = (None, None, None, None);
+    Violation { at_us: 5, rule, client, topic, seqs, epoch, message: "broken".to_owned() }
+}
+
+#[test]
+fn without_a_delivery_nothing_passes_and_what_is_broken_fails() {
+    let (verdict, reason) = ruled(&[], Rule::Gap, |settled| settled.tally.judged(Rule::Gap, 5));
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert_eq!(reason, "nothing was delivered, so nothing was judged");
+    let broken = |settled: &mut Settled| settled.tally.violate(breach(Rule::Gap), 0);
+    assert_eq!(ruled(&[], Rule::Gap, broken).0, Verdict::Fail);
+}
+
+#[test]
+fn a_single_loss_that_is_undecided_is_one_too_many() {
+    let records = delivered(20, |_| 500);
+    let of = |open, broken| {
+        ruled(&records, Rule::LostPublish, |settled| {
+            settled.tally.judged(Rule::LostPublish, 1_000);
+            settled.tally.undecided_cases(Rule::LostPublish, open);
+            if broken {
+                settled.tally.violate(breach(Rule::LostPublish), 0);
+            }
+        })
+    };
+    assert_eq!(of(0, false).0, Verdict::Pass);
+    let (verdict, reason) = of(1, false);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert_eq!(reason, "the run did not drain, and 1 cases of a loss are undecided");
+    assert_eq!(of(1, true).0, Verdict::Fail);
 }
 
 #[test]
 fn a_rule_that_left_too_much_open_does_not_pass_and_one_that_is_broken_stays_so() {
     let gap_of = |records: &[Record], open: u64| {
-        let change = |settled: &mut Settled| settled.tally.undecided_cases(Rule::Gap, open);
-        let verdict = in_court_with(&plan(), records, &facts(), change, judge);
-        let gate = verdict.gates.iter().find(|gate| gate.name == ORACLE_GATE).expect("the gate");
-        let gap = gate.objectives.iter().find(|one| one.selector == "rule=gap").expect("the rule");
-        (gap.verdict, gap.reason.clone())
+        ruled(records, Rule::Gap, |settled| settled.tally.undecided_cases(Rule::Gap, open))
     };
     let mut records = delivered(20, |_| 500);
     let (verdict, reason) = gap_of(&records, 1);

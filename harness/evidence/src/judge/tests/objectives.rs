@@ -3,13 +3,17 @@
 use super::*;
 use crate::record::{OfflineCause, Op, OpKind, Outcome};
 
-/// The verdict of one objective of this text, in the run of these records.
-fn objective(text: &str, records: &[Record], facts: &RunFacts) -> ObjectiveVerdict {
+/// The verdict of the run of these records, of which one objective is this text.
+fn run(text: &str, records: &[Record], facts: &RunFacts) -> RunVerdict {
     let named = TEXT.find("metric = \"violations\"").expect("the first objective");
     let end = TEXT[named..].find("[[gate]]").expect("the second gate") + named;
     let plan = plan_of(&format!("{}{text}\n{}", &TEXT[..named], &TEXT[end..]));
-    let verdict = in_court(&plan, records, facts, judge);
-    verdict.gates[0].objectives[0].clone()
+    in_court(&plan, records, facts, judge)
+}
+
+/// Of it, that of the objective.
+fn objective(text: &str, records: &[Record], facts: &RunFacts) -> ObjectiveVerdict {
+    run(text, records, facts).gates[0].objectives[0].clone()
 }
 
 fn connect(client: u32, at: u64) -> Record {
@@ -112,4 +116,32 @@ fn the_seed_of_the_bootstrap_follows_from_that_of_the_plan() {
     };
     assert_eq!(of("7"), of("7"));
     assert_ne!(of("7"), of("8"));
+}
+
+#[test]
+fn a_percentile_holds_is_broken_or_holds_only_loosely_and_the_run_says_which() {
+    let text = "metric = \"delivery\"\nduring = [\"before\"]\nrequire = \"p(90) < 100ms\"\n\
+                warn = \"p(90) < 50ms\"";
+    for (took, expected) in
+        [(20_000, Verdict::Pass), (70_000, Verdict::Warn), (200_000, Verdict::Fail)]
+    {
+        let run = run(text, &delivered(20, |_| took), &facts());
+        let verdict = &run.gates[0].objectives[0];
+        assert_eq!(verdict.verdict, expected, "{}", verdict.reason);
+        assert_eq!(verdict.reason.contains("`p(90) < 50ms` does not hold"), took == 70_000);
+        let said = format!("{expected}: named: delivery p(90) < 100ms: {}", verdict.reason);
+        assert_eq!(run.reasons.contains(&said), expected != Verdict::Pass, "{:?}", run.reasons);
+    }
+}
+
+#[test]
+fn a_latency_is_decided_by_a_generator_whose_lag_is_a_tenth_of_its_threshold_at_most() {
+    let text = "metric = \"delivery\"\nduring = [\"before\"]\nrequire = \"max < 100ms\"";
+    let of = |took, lag_us| {
+        let mut records = delivered(20, |_| took);
+        records.push(Record::SchedulerLag { thread: 1, at: 5 * S, lag_us });
+        objective(text, &records, &facts()).verdict
+    };
+    assert_eq!((of(20_000, 1), of(200_000, 1)), (Verdict::Pass, Verdict::Fail));
+    assert_eq!((of(20_000, 9_900), of(20_000, 10_100)), (Verdict::Pass, Verdict::Inconclusive));
 }
