@@ -362,6 +362,19 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_owed_once_the_settle_bound_has_passed_since_its_acknowledgement() {
+        let of = |sent_at| {
+            let mut replies = Replies::default();
+            replies.state(reply(1, sent_at), 4, 5, None);
+            let tally = settled(&replies, &ledger(&[(1_000, 5), (2_000, 6)]), None);
+            assert_eq!(tally.rule(RULE).judged, 1);
+            tally.count(RULE)
+        };
+        let settle = 100;
+        assert_eq!((of(2_000 + settle), of(2_001 + settle)), (0, 1));
+    }
+
+    #[test]
     fn a_lower_seq_that_was_acknowledged_later_takes_nothing_back() {
         let publishes = [(1_000, 6), (2_000, 5)];
         assert_eq!(stream(&publishes, 3_000, 5), Some((6, 6)));

@@ -32,3 +32,26 @@ pub fn on_lost(client: u32, topic: TopicId, epoch: u32, lost: &[Missing], tally:
         tally.violate(violation, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_hole_is_told_with_what_came_after_it() {
+        let mut tally = Tally::new(5);
+        let holes = [(4, 4, 90), (6, 8, 95)].map(|(first, last, noticed_at)| Missing {
+            first,
+            last,
+            noticed_at,
+        });
+        on_lost(3, TopicId(2), 7, &holes, &mut tally);
+        let kept = tally.kept();
+        let told: Vec<_> = kept.iter().map(|hole| (hole.at_us, &*hole.message)).collect();
+        let one = (90, "seq 4 was never delivered, although seq 5 was");
+        let more = (95, "seqs 6 to 8 were never delivered, although seq 9 was");
+        assert_eq!((told, tally.count(Rule::Gap)), (vec![one, more], 2));
+        let whose = (kept[1].client, kept[1].topic, kept[1].epoch, kept[1].seqs);
+        assert_eq!(whose, (Some(3), Some(TopicId(2)), Some(7), Some((6, 8))));
+    }
+}

@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_gap_that_everybody_has_explains_as_many_lost_publishes_as_it_is_wide() {
-        let (mut ledger, mut tally) = (Ledger::default(), Tally::new(9));
+        let mut ledger = Ledger::default();
         (1..=6).for_each(|n| publish(&mut ledger, n));
         // Seqs 12 and 13 came to nobody; of four publishes nobody heard.
         deliver(&mut ledger, 1, 11);
@@ -197,9 +197,38 @@ mod tests {
             epoch: Some(1),
             message: String::new(),
         };
-        tally.violate(gap, 0);
-        never_seen(&ledger, TOPIC, &ledger.seqs(), END, &mut tally);
-        assert_eq!((tally.count(RULE), tally.rule(RULE).consequences), (2, 2));
+        // After lost cursors nobody has a gap, and nothing else tells of the loss.
+        for (gaps, lost, explained) in [(Some(gap), 2, 2), (None, 4, 0)] {
+            let mut tally = Tally::new(9);
+            gaps.into_iter().for_each(|gap| tally.violate(gap, 0));
+            never_seen(&ledger, TOPIC, &ledger.seqs(), END, &mut tally);
+            assert_eq!((tally.count(RULE), tally.rule(RULE).consequences), (lost, explained));
+        }
+    }
+
+    #[test]
+    fn without_a_drain_only_a_client_that_has_all_is_a_case() {
+        let mut ledger = Ledger::default();
+        (1..=3).for_each(|n| publish(&mut ledger, n));
+        (1..=3).for_each(|n| deliver(&mut ledger, n, 10 + u64::from(n)));
+        for (has, drained, [lost, judged, open]) in [
+            (13, false, [0, 3, 0]),
+            (14, false, [0, 3, 0]),
+            (12, false, [0, 0, 1]),
+            (12, true, [1, 3, 0]),
+            (13, true, [0, 3, 0]),
+        ] {
+            let mut track = Track::default();
+            track.begin(1, Some(has));
+            let tracks = BTreeMap::from([(TOPIC, track)]);
+            let witness = Witness { client: 1, live: true, tracks: &tracks };
+            let mut tally = Tally::new(9);
+            let end = End { at: 9_000, drained };
+            settle(&ledger, &BTreeSet::from([TOPIC]), &[witness], end, &mut tally);
+            let found = tally.rule(RULE);
+            let found = [found.violations, found.judged, found.undecided];
+            assert_eq!(found, [lost, judged, open], "{has} of 13, drained: {drained}");
+        }
     }
 
     #[test]

@@ -258,9 +258,13 @@ mod tests {
     }
 
     fn judged(deliveries: &[Delivery], drained: bool) -> Tally {
+        judged_within(SETTLE, deliveries, drained)
+    }
+
+    fn judged_within(settle_within: Duration, deliveries: &[Delivery], drained: bool) -> Tally {
         let mut tally = Tally::new(5);
         let topics = BTreeSet::from([STREAM, STATE]);
-        settle(&ledger(deliveries), &topics, SETTLE, drained, &mut tally);
+        settle(&ledger(deliveries), &topics, settle_within, drained, &mut tally);
         tally
     }
 
@@ -286,8 +290,13 @@ mod tests {
 
     #[test]
     fn an_event_before_its_command_is_a_phantom() {
-        let early = |at| judged(&[seen(STREAM, 1, at, planned(1))], true).count(RULE);
-        assert_eq!((early(199), early(200)), (1, 0));
+        let early = |at| judged(&[seen(STREAM, 1, at, planned(1))], true);
+        assert_eq!(
+            (early(180).count(RULE), early(199).count(RULE), early(200).count(RULE)),
+            (1, 1, 0)
+        );
+        let why = "seq 1 was there 20 us before publish 1 was begun (1 deliveries)";
+        assert_eq!(early(180).kept()[0].message, why);
     }
 
     #[test]
@@ -314,13 +323,15 @@ mod tests {
 
     #[test]
     fn a_state_of_others_may_lag_behind_their_last_command() {
-        let after = |version| {
+        let after = |version, settle_within| {
             let states = [state(version), Source::Foreign];
             let states = states.iter().zip(1..).map(|(&source, seq)| seen(STATE, seq, 300, source));
-            judged(&states.collect::<Vec<_>>(), true).count(RULE)
+            let settle_within = Duration::from_micros(settle_within);
+            judged_within(settle_within, &states.collect::<Vec<_>>(), true).count(RULE)
         };
         // Version 1 was begun at 0, version 2 at 100.
-        assert_eq!((after(1), after(2)), (0, 1));
+        assert_eq!((after(1, 50), after(2, 50)), (0, 1));
+        assert_eq!((after(2, 99), after(2, 100)), (1, 0));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub const GRACE_US: Micros = 5_000_000;
 pub const INTERVALS_MAX: usize = 16;
 
 /// One interval in which the harness kept a client slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     /// When it began.
     pub began: Micros,
@@ -75,17 +75,7 @@ impl Slow {
             return;
         }
         if self.intervals.len() < INTERVALS_MAX {
-            self.intervals.push(Interval {
-                began: at,
-                ended: None,
-                same_socket: false,
-                evicted: false,
-                cut: false,
-                read_on: false,
-                held: 0,
-                passed_over: false,
-                closed: false,
-            });
+            self.intervals.push(Interval { began: at, ..Interval::default() });
         } else {
             self.beyond += 1;
         }
@@ -121,7 +111,7 @@ impl Slow {
 
     /// The interval on whose socket the client reads again.
     fn read_again(&mut self) -> Option<&mut Interval> {
-        if self.beyond > 0 || self.now {
+        if self.beyond > 0 {
             return None;
         }
         let reads = |it: &&mut Interval| it.same_socket && !it.closed;
@@ -171,9 +161,6 @@ impl Slow {
 
     /// Something arrived that was due at `intended`.
     pub fn delivered(&mut self, at: Micros, intended: Micros) {
-        if self.last_ended.is_none() || self.now {
-            return;
-        }
         if let Some(interval) = self.current(at)
             && interval.ended.is_some_and(|ended| intended > ended)
             && !interval.evicted
@@ -322,9 +309,17 @@ mod tests {
         }
         let at = INTERVALS_MAX as u64 * 100 + 200;
         slow.told_off(at);
-        slow.found(at, at);
-        assert_eq!(last(&slow).ended, Some((INTERVALS_MAX as u64 - 1) * 100 + 50));
-        assert!(!last(&slow).evicted && last(&slow).held == 0);
+        let kept = (INTERVALS_MAX as u64 - 1) * 100;
+        slow.found(at, kept + 10);
+        slow.skipped(at);
+        slow.delivered(at, at);
+        let untouched = Interval {
+            began: kept,
+            ended: Some(kept + 50),
+            same_socket: true,
+            ..Interval::default()
+        };
+        assert_eq!(last(&slow), &untouched);
         let mut tally = Tally::new(1);
         slow.settle(1, at, 1_000, &|_, _| 0, &mut tally);
         // Nothing was published in the others, so that they are open as well.

@@ -60,10 +60,15 @@ mod tests {
 
     #[test]
     fn an_accepted_cursor_below_the_floor_or_beyond_the_budget_is_a_violation() {
-        let tally = judged(&[accepted(9, 100)], &windows(10, 100, 500));
-        assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
-        let tally = judged(&[accepted(49, 100)], &windows(10, 100, 50));
-        assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
+        let below = "the floor was at 10 or above";
+        let beyond = "it was 51 or more behind head, beyond the budget";
+        let at_the_floor = "it was 90 or more behind head, beyond the budget";
+        for (cursor, budget, why) in [(9, 500, below), (49, 50, beyond), (10, 50, at_the_floor)] {
+            let tally = judged(&[accepted(cursor, 100)], &windows(10, 100, budget));
+            assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
+            let message = &tally.kept()[0].message;
+            assert!(message.contains(why), "{message}");
+        }
     }
 
     #[test]

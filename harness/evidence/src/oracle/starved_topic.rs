@@ -238,7 +238,8 @@ mod tests {
     const STREAM: TopicId = TopicId(2);
     const SETTLE: Duration = Duration::from_secs(1);
 
-    /// A publish every 200 ms, acknowledged at once: number n is version n of worker 0's document.
+    /// A publish every 200 ms, acknowledged at once, but number 8 just as number 9 is begun: number n is
+    /// version n of worker 0's document.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::default();
         for n in 0..40_u32 {
@@ -248,7 +249,7 @@ mod tests {
                 worker: 0,
                 intended: at,
                 start: at,
-                done: at + 1_000,
+                done: if n == 8 { 1_800_000 } else { at + 1_000 },
                 outcome: Outcome::Ok,
                 worker_seq: Some(n.into()),
                 payload: 0,
@@ -427,6 +428,8 @@ mod tests {
             ((500_000, 500_001, 5, 1_500_001, 1, 200_000), 1),
             ((500_000, 500_001, 5, 1_500_001, 1, 200_001), 0),
             // The other's was begun before: it is no later one that was let go first.
+            ((500_000, 500_001, 5, 3_500_001, 7, 0), 1),
+            ((500_000, 500_001, 5, 3_500_001, 8, 0), 0),
             ((500_000, 500_001, 5, 3_500_001, 9, 0), 0),
         ];
         for (case, starved) in cases {
@@ -440,7 +443,6 @@ mod tests {
     fn a_read_after_five_of_another_topic_is_a_case_and_candidates_beyond_the_bound_are_open() {
         let judged = |reads| silence(500_000, 500_001, reads, 600_000, 1, 0).rule(RULE).judged;
         assert_eq!((judged(4), judged(5), judged(6)), (0, 1, 1));
-        let (mut drain, mut tally) = (Drain::default(), Tally::new(5));
         let fresh = |topic, at, owed| Fresh {
             topic,
             seq: 1,
@@ -450,15 +452,20 @@ mod tests {
             since: 0,
         };
         let owed = Some(Origin::Publish(PublishId::Planned(1)));
-        for round in 1..=FACTS_MAX as u64 + 2 {
-            let from = round * 2_000_000;
-            for n in 0..READS as u64 {
-                drain.on_fresh(&fresh(STATE, from + n, None), SETTLE, &mut tally);
+        // A silence of just the bound is no candidate.
+        for (silence, open) in [(1_000_000, 0), (1_000_001, 2)] {
+            let (mut drain, mut tally) = (Drain::default(), Tally::new(5));
+            drain.heard(STREAM, silence);
+            for round in 1..=FACTS_MAX as u64 + 2 {
+                let from = round * silence;
+                for n in 1..=READS as u64 {
+                    drain.on_fresh(&fresh(STATE, from + n, None), SETTLE, &mut tally);
+                }
+                drain.on_fresh(&fresh(STREAM, from + silence, owed), SETTLE, &mut tally);
             }
-            drain.on_fresh(&fresh(STREAM, from + 1_500_000, owed), SETTLE, &mut tally);
+            let nothing = Ledger::default();
+            drain.settle(3, &Commands::of_ledger(&nothing), &Stalls::default(), SETTLE, &mut tally);
+            assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, open), "{silence}");
         }
-        let nothing = Ledger::default();
-        drain.settle(3, &Commands::of_ledger(&nothing), &Stalls::default(), SETTLE, &mut tally);
-        assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, 2));
     }
 }

@@ -210,4 +210,39 @@ mod tests {
         assert_eq!(left.count(Rule::Gap), 5);
         assert_eq!(left.kept().iter().map(|v| v.at_us).collect::<Vec<_>>(), [1, 2]);
     }
+
+    #[test]
+    fn every_breach_is_noticed_and_another_tallys_counts_are_added() {
+        let tally = |n: u64| {
+            let mut tally = Tally::new(2);
+            for calls in 0..n {
+                assert_eq!(tally.calls(), calls);
+                tally.violate(violation(calls), calls);
+                tally.consequence(Rule::Gap);
+            }
+            tally.judged(Rule::Gap, 10 * n);
+            tally.undecided_cases(Rule::Gap, 100 * n);
+            tally
+        };
+        let mut sum = tally(2);
+        sum.merge(tally(3));
+        let gap = sum.rule(Rule::Gap);
+        assert_eq!((gap.judged, gap.undecided), (50, 500));
+        assert_eq!((gap.consequences, gap.violations), (5, (1 + 2) + (1 + 2 + 3)));
+        assert_eq!((sum.total(), sum.undecided_total()), (gap.violations, gap.undecided));
+    }
+
+    #[test]
+    fn a_case_however_it_ended_puts_a_rule_to_the_test() {
+        let exercised = |put: fn(&mut Tally)| {
+            let mut tally = Tally::new(2);
+            put(&mut tally);
+            (tally.exercised(Rule::Gap), tally.not_exercised().len())
+        };
+        let rules = Rule::ALL.len();
+        assert_eq!(exercised(|tally| tally.judged(Rule::Gap, 1)), (true, rules - 1));
+        assert_eq!(exercised(|tally| tally.undecided(Rule::Gap)), (true, rules - 1));
+        assert_eq!(exercised(|tally| tally.violate(violation(1), 0)), (true, rules - 1));
+        assert_eq!(exercised(|tally| tally.consequence(Rule::Gap)), (false, rules));
+    }
 }

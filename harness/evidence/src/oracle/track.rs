@@ -84,6 +84,7 @@ pub struct Track {
     pub live_from: Option<Micros>,
     missing: Vec<Missing>,
     lost: Vec<Missing>,
+    /// In ascending order.
     recent: VecDeque<u64>,
 }
 
@@ -164,14 +165,11 @@ impl Track {
         match kind {
             TopicKind::Stream if self.fill(seq) => Step::OutOfOrder,
             TopicKind::Stream => Step::Repeat,
-            TopicKind::State if self.recent.contains(&seq) => Step::Repeat,
-            TopicKind::State
-                if self.recent.front().is_some_and(|&oldest| seq < oldest)
-                    && self.recent.len() == RECENT_MAX =>
-            {
-                Step::Undecided
-            }
-            TopicKind::State => Step::OutOfOrder,
+            TopicKind::State => match self.recent.binary_search(&seq) {
+                Ok(_) => Step::Repeat,
+                Err(0) if self.recent.len() == RECENT_MAX => Step::Undecided,
+                Err(_) => Step::OutOfOrder,
+            },
         }
     }
 
@@ -276,6 +274,117 @@ mod tests {
             assert_eq!(track.deliver(TopicKind::State, seq, 0).0, step);
         }
         assert_eq!(track.settle(), []);
+    }
+
+    /// A stream that has what is given after cursor 0.
+    fn stream(seqs: &[u64]) -> Track {
+        let mut track = Track::default();
+        track.begin(1, Some(0));
+        for &seq in seqs {
+            track.deliver(TopicKind::Stream, seq, seq);
+        }
+        track
+    }
+
+    fn ranges(missing: &[Missing]) -> Vec<(u64, u64)> {
+        missing.iter().map(|range| (range.first, range.last)).collect()
+    }
+
+    #[test]
+    fn what_comes_late_is_taken_out_of_its_range() {
+        let mut track = stream(&[6, 9]);
+        assert_eq!((track.missing(), ranges(&track.missing)), (2, vec![(1, 5), (7, 8)]));
+        for (late, left) in [
+            (3, vec![(1, 2), (4, 5), (7, 8)]),
+            (1, vec![(2, 2), (4, 5), (7, 8)]),
+            (5, vec![(2, 2), (4, 4), (7, 8)]),
+            (4, vec![(2, 2), (7, 8)]),
+        ] {
+            assert_eq!(track.deliver(TopicKind::Stream, late, 99), (Step::OutOfOrder, None));
+            assert_eq!(ranges(&track.missing), left, "after {late}");
+        }
+        assert_eq!(track.deliver(TopicKind::Stream, 4, 99), (Step::Repeat, None));
+        let noticed: Vec<_> = track.settle().iter().map(|range| range.noticed_at).collect();
+        assert_eq!((noticed, track.missing()), (vec![6, 9], 0));
+    }
+
+    #[test]
+    fn of_too_many_ranges_the_oldest_is_settled() {
+        let most = MISSING_MAX as u64;
+        let mut track = stream(&(1..=most).map(|n| n * 2).collect::<Vec<_>>());
+        assert_eq!(track.missing(), MISSING_MAX);
+        let oldest = Missing { first: 1, last: 1, noticed_at: 2 };
+        let next = track.deliver(TopicKind::Stream, most * 2 + 2, 99);
+        assert_eq!(next, (Step::Fresh, Some(oldest)));
+        assert_eq!(track.missing(), MISSING_MAX);
+        assert!(track.all_lost(1, 1), "it is remembered");
+    }
+
+    #[test]
+    fn what_is_lost_is_remembered_and_what_is_missing_counts_too() {
+        let mut track = stream(&[5, 8]);
+        for _ in 0..2 {
+            assert!(track.all_lost(1, 4) && track.all_lost(2, 3) && track.all_lost(7, 7));
+            assert!(!track.all_lost(4, 6) && !track.all_lost(5, 5) && !track.all_lost(8, 8));
+            track.begin(2, Some(8));
+        }
+        // Seqs 2, 4, … are lost one an epoch; the first two of them are forgotten.
+        let mut track = Track::default();
+        let lost = LOST_MAX as u64 + 2;
+        for n in 0..lost {
+            track.begin(1, Some(n * 2 + 1));
+            track.deliver(TopicKind::Stream, n * 2 + 3, 0);
+        }
+        track.settle();
+        let remembered = (0..lost).filter(|n| track.all_lost(n * 2 + 2, n * 2 + 2));
+        assert_eq!(remembered.collect::<Vec<_>>(), (2..lost).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn more_than_a_thousand_seqs_follow_from_no_loss() {
+        let track = stream(&[2_000]);
+        assert!(track.all_lost(1, 1_000) && !track.all_lost(1, 1_001));
+    }
+
+    #[test]
+    fn of_a_state_topic_the_last_places_are_remembered() {
+        let recent = RECENT_MAX as u64;
+        let mut track = Track::default();
+        track.begin(1, Some(0));
+        let place = |n: u64| n * 2;
+        for n in 1..recent {
+            assert_eq!(track.deliver(TopicKind::State, place(n), 0), (Step::Fresh, None));
+        }
+        // All are known as yet: what is not among them never came.
+        assert_eq!(track.deliver(TopicKind::State, place(1) - 1, 0).0, Step::OutOfOrder);
+        track.deliver(TopicKind::State, place(recent), 0);
+        assert_eq!(track.deliver(TopicKind::State, place(1) - 1, 0).0, Step::Undecided);
+        assert_eq!(track.deliver(TopicKind::State, place(1), 0).0, Step::Repeat);
+        track.deliver(TopicKind::State, place(recent + 1), 0);
+        assert_eq!(track.deliver(TopicKind::State, place(1), 0).0, Step::Undecided);
+        assert_eq!(track.deliver(TopicKind::State, place(2), 0).0, Step::Repeat);
+        assert_eq!(track.deliver(TopicKind::State, place(2) + 1, 0).0, Step::OutOfOrder);
+        assert_eq!(track.deliver(TopicKind::State, 0, 0).0, Step::OutOfOrder, "the cursor");
+        track.begin(2, Some(0));
+        assert_eq!(track.deliver(TopicKind::State, place(2), 0).0, Step::Redelivered);
+        assert_eq!(track.deliver(TopicKind::State, place(1), 0).0, Step::OutOfOrder);
+    }
+
+    #[test]
+    fn a_replys_watermark_counts_as_applied_only_where_nothing_was_said() {
+        let mut track = Track::default();
+        track.begin(1, None);
+        track.answered(7);
+        assert_eq!((track.floor, track.highest, track.last_applied), (Some(7), Some(7), Some(7)));
+        track.answered(9);
+        assert_eq!(track.highest, Some(7));
+        track.begin(2, None);
+        track.answered(5);
+        assert_eq!((track.highest, track.last_applied), (Some(5), Some(7)));
+        assert_eq!(track.deliver(TopicKind::Stream, 6, 0).0, Step::Redelivered);
+        assert_eq!(track.deliver(TopicKind::Stream, 7, 0).0, Step::Redelivered);
+        assert_eq!(track.deliver(TopicKind::Stream, 8, 0).0, Step::Fresh);
+        assert_eq!(track.applied, 1);
     }
 
     proptest! {

@@ -191,6 +191,9 @@ mod tests {
         let bounds = timelines.bounds(TOPIC, 110, 150).expect("windows");
         assert_eq!((bounds.floor_lo, bounds.floor_hi), (5, Some(9)));
         assert_eq!((bounds.head_lo, bounds.head_hi), (40, Some(90)));
+        // One that was asked just then bounds it too.
+        let bounds = timelines.bounds(TOPIC, 110, 200).expect("windows");
+        assert_eq!(bounds.head_hi, Some(90));
         // One that was being answered bounds nothing.
         let bounds = timelines.bounds(TOPIC, 109, 201).expect("windows");
         assert_eq!((bounds.floor_lo, bounds.floor_hi), (3, None));
@@ -209,8 +212,27 @@ mod tests {
 
     #[test]
     fn windows_that_contradict_one_another_bound_nothing() {
-        let bounds = windows(&[(0, 30, 80), (100, 0, 5)]).bounds(TOPIC, 50, 60).expect("windows");
-        assert!(!bounds.must_be_stale(0) && !bounds.must_be_fresh(80));
+        for (floor, head) in [(0, 5), (29, 90), (40, 79)] {
+            let timelines = windows(&[(0, 30, 80), (100, floor, head)]);
+            assert_eq!(timelines.bounds(TOPIC, 50, 60), Some(Bounds::default()), "{floor} {head}");
+        }
+        let bounds = windows(&[(0, 30, 80), (100, 30, 80)]).bounds(TOPIC, 50, 60);
+        assert_eq!(bounds.and_then(|bounds| bounds.head_hi), Some(80));
+    }
+
+    #[test]
+    fn the_earliest_are_kept_whichever_shard_they_come_from() {
+        let window = |at| Window { asked: at, answered: at, floor: 0, head: at, budget: 50 };
+        let (mut even, mut odd) = (Windows::default(), Windows::default());
+        let most = WINDOWS_MAX as u64;
+        for n in 0..=most / 2 {
+            even.add(TOPIC, window(2 * n));
+            odd.add(TOPIC, window(2 * n + 1));
+        }
+        even.merge(odd);
+        let kept = &even.topics[&TOPIC];
+        let span = (kept.first().map(|window| window.head), kept.last().map(|window| window.head));
+        assert_eq!((kept.len(), span), (WINDOWS_MAX, (Some(0), Some(most - 1))));
     }
 
     #[test]

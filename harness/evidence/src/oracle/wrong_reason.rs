@@ -116,6 +116,14 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_that_is_none_of_the_contracts_is_wrong_for_a_fresh_cursor_too() {
+        for (reason, wrong) in [(Other, 1), (RetentionFloor, 0), (ReplayBudget, 0)] {
+            let tally = alone(figures(9, reason, 9, 50, 500));
+            assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (wrong, 1), "{reason:?}");
+        }
+    }
+
+    #[test]
     fn a_reason_that_the_windows_refute_is_a_violation_although_its_figures_agree() {
         // Stale for its lag, refused for a floor that was never there.
         let tally = judged(&[refused(10, RetentionFloor)], &windows(10, 200, 90));
@@ -123,7 +131,9 @@ mod tests {
         // Stale for the floor, refused for its lag.
         let tally = judged(&[refused(9, ReplayBudget)], &windows(10, 200, 500));
         assert_eq!((tally.total(), tally.count(RULE)), (1, 1));
-        let tally = judged(&[refused(9, RetentionFloor)], &windows(10, 200, 90));
-        assert_eq!(tally.total(), 0);
+        // Below the floor, and just at it with a lag beyond the budget.
+        for right in [refused(9, RetentionFloor), refused(10, ReplayBudget)] {
+            assert_eq!(judged(&[right], &windows(10, 200, 90)).total(), 0);
+        }
     }
 }
