@@ -223,9 +223,6 @@ fn chances(
         MetricId::Reconnects => {
             case.settled.metrics.distribution(MetricId::Connect, &case.all_phases(), surface).len()
         }
-        MetricId::Unrecovered => {
-            case.settled.metrics.count_of(MetricId::Unrecovered, phases, surface).all
-        }
         _ => counted,
     }
 }

@@ -124,7 +124,7 @@ fn of_a_run_that_did_not_finish_only_what_was_broken_is_decided() {
     for rule in of(&records, &facts()) {
         assert_eq!(rule.verdict, Verdict::Pass, "{rule:?}");
         assert!(rule.upper.is_some_and(|upper| upper > 0.0 && upper <= 3.0), "{rule:?}");
-        assert!(rule.n > 0 && rule.bad == 0, "{rule:?}");
+        assert!(rule.n > 0 && rule.bad == 0 && rule.estimate == Some(0.0), "{rule:?}");
     }
     for rule in of(&records, &cut_short) {
         assert_eq!(rule.verdict, Verdict::Inconclusive, "{rule:?}");
@@ -139,7 +139,7 @@ fn of_a_run_that_did_not_finish_only_what_was_broken_is_decided() {
         .collect();
     assert_eq!(broken.len(), 1, "{broken:?}");
     assert_eq!((broken[0].selector.as_str(), broken[0].verdict), ("rule=gap", Verdict::Fail));
-    assert_eq!((broken[0].upper, broken[0].bad), (None, 1));
+    assert_eq!((broken[0].upper, broken[0].bad, broken[0].estimate), (None, 1, Some(1.0)));
 }
 
 /// What became of a rule, and why, when this was done to the oracle's findings.
