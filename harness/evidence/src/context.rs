@@ -26,6 +26,7 @@ pub struct Context {
     slow_clients: BTreeSet<u32>,
     eviction_needs: u64,
     exclusive: bool,
+    generator: model::Generator,
 }
 
 /// How much later than expected an eviction may come: the estimate leaves out user-space buffers, TCP
@@ -74,6 +75,7 @@ impl Context {
                 .collect(),
             eviction_needs: eviction_needs(plan, schedule),
             exclusive: plan.target.exclusive,
+            generator: plan.generator.clone(),
         }
     }
 
@@ -130,6 +132,18 @@ impl Context {
     #[must_use]
     pub fn surface(&self, client: u32) -> Surface {
         self.surfaces.get(client as usize).copied().flatten().unwrap_or(Surface::Desktop)
+    }
+
+    /// The thread that carries a client: its stalls alone excuse it.
+    #[must_use]
+    pub fn thread_of(&self, client: u32) -> u16 {
+        self.generator.thread_of(client)
+    }
+
+    /// The publishers' thread.
+    #[must_use]
+    pub fn publisher_thread(&self) -> u16 {
+        self.generator.publisher_thread()
     }
 
     /// The topics that a client's tokens open: those that it subscribes to.

@@ -134,7 +134,7 @@ impl Generator {
         self.waited_for_core = seen.share(seen.waited_us);
         self.lag_p99_us = lags.values().filter_map(|lag| lag.percentile(99.0)).max();
         self.lag_max_us = lags.values().map(Hist::max).max().unwrap_or(0);
-        self.stalls = settled.stalls.iter().copied().collect();
+        self.stalls = settled.stalls.all();
         self.backlog_peak_bytes = seen.backlog_bytes;
         self.exhausted.clone_from(&settled.exhausted);
         self.descriptors_peak = seen.descriptors;

@@ -242,6 +242,8 @@ pub enum Record {
     /// A thread of the generator stood still. Comes before anything that the thread records of the
     /// time after it.
     Stall {
+        /// Which thread: it excuses its own clients and commands, and nobody else's.
+        thread: u16,
         /// When it was last seen alive.
         from: Micros,
         /// When it was seen alive again.

@@ -154,7 +154,7 @@ pub(super) fn generator() -> String {
          | achieved against intended | publishes begun against planned | fewer, by the end of the run |\n\
          | dropped records, lost threads | counted | any |\n\
          | stalls | a thread did nothing for over 100 ms, ticks included | informs; what was under way \
-         has no service time and is counted apart, lateness is judged without them |\n\
+         on it has no service time and is counted apart, lateness of its clients is judged without them |\n\
          | CPU, hottest thread | process and thread times, each second | informs |\n\
          | resident memory, descriptors | `/proc/self`, each second | informs; descriptors below the plan's \
          need end a run before anything is sent |\n\

@@ -185,16 +185,21 @@ impl Shard {
         outcome.is_our_own_doing()
     }
 
-    /// Enters a timed sample: from its intended time, and from its start unless the generator stood
-    /// still while it was under way.
+    /// Enters a timed sample of a client.
     fn timed(&mut self, key: Key, client: u32, times: Times) {
+        self.timed_by(self.context.thread_of(client), key, client, times);
+    }
+
+    /// Enters a timed sample: from its intended time, and from its start unless the thread that took it
+    /// stood still while it was under way. `group` chooses the cluster.
+    fn timed_by(&mut self, thread: u16, key: Key, group: u32, times: Times) {
         let Times { intended, start, done } = times;
         let response = done.saturating_sub(intended);
-        if self.stalls.cover(start, done) {
-            self.flow.metrics.sample_apart(key, client, intended, response);
+        if self.stalls.of(thread).cover(start, done) {
+            self.flow.metrics.sample_apart(key, group, intended, response);
         } else {
             let service = done.saturating_sub(start);
-            self.flow.metrics.sample(key, client, intended, response, service);
+            self.flow.metrics.sample(key, group, intended, response, service);
         }
     }
 
@@ -305,7 +310,9 @@ impl Shard {
                 self.flow.metrics.scheduler_lag(phase, thread, lag_us);
                 self.flow.probes.lag(at, lag_us);
             }
-            Record::Stall { from, to } => self.stalls.add(Stall { from, to }),
+            Record::Stall { thread, from, to } => {
+                self.stalls.add(Stall { to, from, thread });
+            }
             Record::Frame { client, at, sent, bytes, excerpt } => {
                 let frame = Frame { at_us: at, sent, bytes, excerpt };
                 self.clients.entry(client).or_default().flight.frame(frame);

@@ -22,7 +22,9 @@ impl Shard {
         let phase = self.context.phase_at(intended);
         let key = |metric| Key { metric, phase, surface: None };
         if matches!(outcome, Outcome::Ok | Outcome::Timeout) {
-            self.timed(key(MetricId::Publish), worker.into(), Times { intended, start, done });
+            let thread = self.context.publisher_thread();
+            let times = Times { intended, start, done };
+            self.timed_by(thread, key(MetricId::Publish), worker.into(), times);
         }
         let bad = u64::from(!acknowledged);
         self.flow.metrics.count(key(MetricId::PublishErrors), 0, intended, bad, 1);

@@ -134,6 +134,10 @@ pub fn lag(at: Micros, lag_us: Micros) -> Record {
     Record::SchedulerLag { thread: 0, at, lag_us }
 }
 
+pub fn stall(thread: u16, from: Micros, to: Micros) -> Record {
+    Record::Stall { thread, from, to }
+}
+
 pub fn dropped(count: u64) -> Record {
     Record::Dropped { count }
 }
