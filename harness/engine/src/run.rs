@@ -122,7 +122,7 @@ pub async fn run<S: Sink + Send + 'static>(
     let numbered = workers.iter().cloned().zip(0_u16..).collect::<HashMap<_, _>>();
     let mut threads = Vec::new();
     let mut numbers = Vec::new();
-    for index in 0..plan.generator.worker_threads.max(1) {
+    for index in 0..plan.generator.client_threads() {
         let shown = Arc::new(Numbers::default());
         numbers.push(Arc::clone(&shown));
         let setup = worker::Setup {

@@ -22,13 +22,14 @@ pub struct Watch {
     thread: u16,
     clock: Clock,
     alive_at: Cell<Micros>,
+    stalled_us: Cell<Micros>,
 }
 
 impl Watch {
     /// A watch over thread number `thread`, alive as of now.
     #[must_use]
     pub fn new(thread: u16, clock: Clock) -> Self {
-        Self { thread, clock, alive_at: Cell::new(clock.now()) }
+        Self { thread, clock, alive_at: Cell::new(clock.now()), stalled_us: Cell::new(0) }
     }
 
     /// Records a stall that has ended now, if there was one. To be called before anything is recorded
@@ -38,8 +39,15 @@ impl Watch {
         // Whoever looks is alive.
         let from = self.alive_at.replace(to);
         if to.saturating_sub(from) > micros(STALL_MIN) {
-            sink.record(Record::Stall { from, to });
+            self.stalled_us.set(self.stalled_us.get() + (to - from));
+            sink.record(Record::Stall { thread: self.thread, from, to });
         }
+    }
+
+    /// How long it has stood still in all, as far as was looked.
+    #[must_use]
+    pub fn stalled_us(&self) -> Micros {
+        self.stalled_us.get()
     }
 
     /// Ticks for ever, and records how late each tick was. `record` lends the sink.
@@ -85,7 +93,7 @@ mod tests {
         assert_eq!(records, []);
         std::thread::sleep(STALL_MIN + TICK);
         watch.look(&mut records);
-        let [Record::Stall { from, to }] = records[..] else { panic!("{records:?}") };
+        let [Record::Stall { thread: 3, from, to }] = records[..] else { panic!("{records:?}") };
         assert!(to - from > micros(STALL_MIN));
         watch.look(&mut records);
         assert_eq!(records.len(), 1, "a stall is told once");

@@ -41,8 +41,10 @@ const RETIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Phases and drain.
+    /// The phases.
     Running,
+    /// The phases are over: no command waits any longer for the target to make room for it.
+    Draining,
     /// Everybody leaves.
     Retire,
 }
@@ -109,7 +111,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let http = Http::new(&target.base_url, &setup.user_agent, plan.target.request_timeout);
     let around = Rc::new(Surroundings {
         clock,
-        watch: Watch::new(u16::try_from(setup.index).unwrap_or(u16::MAX), clock),
+        watch: Watch::new(plan.generator.thread_of(setup.index), clock),
         plan: Arc::clone(&plan),
         target,
         sink: std::cell::RefCell::new(sink),
@@ -185,8 +187,9 @@ fn drivers<S: Sink>(
             })
         })
         .collect();
-    let threads = plan.generator.worker_threads.max(1);
-    let mine = setup.schedule.arrivals.iter().filter(move |a| a.client % threads == setup.index);
+    let thread = plan.generator.thread_of(setup.index);
+    let is_mine = move |client| plan.generator.thread_of(client) == thread;
+    let mine = setup.schedule.arrivals.iter().filter(move |arrival| is_mine(arrival.client));
     mine.map(move |arrival| {
         let cohort = &settings[usize::from(arrival.cohort)];
         let mut identity = Schedule::identity(plan, arrival.client);

@@ -128,10 +128,10 @@ impl Context {
             .map_or(Micros::MAX, |phase| phase.end_us)
     }
 
-    /// The surface of a client.
+    /// The surface of a client; `None` of one that takes no part.
     #[must_use]
-    pub fn surface(&self, client: u32) -> Surface {
-        self.surfaces.get(client as usize).copied().flatten().unwrap_or(Surface::Desktop)
+    pub fn surface(&self, client: u32) -> Option<Surface> {
+        self.surfaces.get(client as usize).copied().flatten()
     }
 
     /// The thread that carries a client: its stalls alone excuse it.

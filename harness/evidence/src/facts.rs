@@ -118,6 +118,13 @@ pub struct Generator {
     pub publishes_planned: u64,
     /// Publishes begun.
     pub publishes_begun: u64,
+    /// Publishes that were never begun, because the target had left as many unanswered as may be under
+    /// way: no shortfall of the generator.
+    #[serde(default)]
+    pub publishes_withheld: u64,
+    /// The longest that a message, once read, waited for its client.
+    #[serde(default)]
+    pub own_queue_max_us: u64,
     /// What the probes could not read, if anything.
     pub unprobed: Vec<String>,
 }
@@ -140,6 +147,8 @@ impl Generator {
         self.descriptors_peak = seen.descriptors;
         self.memory_peak_mib = seen.memory_kib.div_ceil(1024);
         self.dropped_records = settled.totals.dropped;
+        self.publishes_withheld = settled.totals.withheld;
+        self.own_queue_max_us = seen.queue_max_us;
         self
     }
 }
