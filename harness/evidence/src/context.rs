@@ -27,6 +27,7 @@ pub struct Context {
     eviction_needs: u64,
     exclusive: bool,
     generator: model::Generator,
+    close_codes: Vec<u16>,
 }
 
 /// How much later than expected an eviction may come: the estimate leaves out user-space buffers, TCP
@@ -76,7 +77,14 @@ impl Context {
             eviction_needs: eviction_needs(plan, schedule),
             exclusive: plan.target.exclusive,
             generator: plan.generator.clone(),
+            close_codes: plan.target.close_codes.clone(),
         }
+    }
+
+    /// Close codes that the target may send beside the contract's.
+    #[must_use]
+    pub fn close_codes(&self) -> &[u16] {
+        &self.close_codes
     }
 
     /// Whether nobody else writes to the target, so that every event must be ours.
