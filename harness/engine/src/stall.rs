@@ -23,13 +23,21 @@ pub struct Watch {
     clock: Clock,
     alive_at: Cell<Micros>,
     stalled_us: Cell<Micros>,
+    /// When the message was read that waited longest for its client in the second of it, and how long.
+    longest: Cell<Option<(Micros, Micros)>>,
 }
 
 impl Watch {
     /// A watch over thread number `thread`, alive as of now.
     #[must_use]
     pub fn new(thread: u16, clock: Clock) -> Self {
-        Self { thread, clock, alive_at: Cell::new(clock.now()), stalled_us: Cell::new(0) }
+        Self {
+            thread,
+            clock,
+            alive_at: Cell::new(clock.now()),
+            stalled_us: Cell::new(0),
+            longest: Cell::new(None),
+        }
     }
 
     /// Records a stall that has ended now, if there was one. To be called before anything is recorded
@@ -50,6 +58,25 @@ impl Watch {
         self.stalled_us.get()
     }
 
+    /// A client took up a message that was read at `read_at`. The longest wait of each second is recorded
+    /// when that is over.
+    pub fn took(&self, read_at: Micros, now: Micros, sink: &mut impl Sink) {
+        self.tell_queue(read_at, sink);
+        let waited = now.saturating_sub(read_at);
+        if self.longest.get().is_none_or(|(_, longest)| waited > longest) {
+            self.longest.set(Some((read_at, waited)));
+        }
+    }
+
+    /// Records the longest wait, unless its second goes on.
+    fn tell_queue(&self, now: Micros, sink: &mut impl Sink) {
+        let Some((at, waited_us)) = self.longest.get() else { return };
+        if now / 1_000_000 > at / 1_000_000 {
+            self.longest.set(None);
+            sink.record(Record::OwnQueue { thread: self.thread, at, waited_us });
+        }
+    }
+
     /// Ticks for ever, and records how late each tick was. `record` lends the sink.
     pub async fn tick<S: Sink>(&self, record: impl Fn(&mut dyn FnMut(&mut S))) {
         let every = micros(TICK);
@@ -59,6 +86,7 @@ impl Watch {
             record(&mut |sink: &mut S| {
                 self.look(sink);
                 let now = self.clock.now();
+                self.tell_queue(now, sink);
                 // Every tick that a stall swallowed would have been late too: enter them, as the
                 // corrected latency of any other operation.
                 loop {
@@ -97,6 +125,21 @@ mod tests {
         assert!(to - from > micros(STALL_MIN));
         watch.look(&mut records);
         assert_eq!(records.len(), 1, "a stall is told once");
+    }
+
+    #[test]
+    fn of_what_waits_for_clients_the_longest_of_each_second_is_told_when_it_is_over() {
+        let watch = Watch::new(3, Clock::starting_in(Duration::ZERO));
+        let mut records: Vec<Record> = Vec::new();
+        watch.took(1_200_000, 1_200_300, &mut records);
+        watch.took(1_300_000, 1_309_000, &mut records);
+        watch.took(1_999_999, 2_000_500, &mut records);
+        assert_eq!(records, []);
+        watch.took(2_000_000, 2_000_001, &mut records);
+        let told = |at, waited_us| Record::OwnQueue { thread: 3, at, waited_us };
+        assert_eq!(records, [told(1_300_000, 9_000)]);
+        watch.took(7_000_000, 7_000_000, &mut records);
+        assert_eq!(records[1..], [told(2_000_000, 1)]);
     }
 
     #[tokio::test]

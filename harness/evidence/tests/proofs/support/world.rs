@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use khala_evidence::Record;
-use khala_plan::model::Generator;
 use khala_evidence::record::{Cut, Micros, OfflineCause, OpKind, Outcome, PublishId, Source};
+use khala_plan::model::Generator;
 use khala_wire::TopicKind;
 use khala_wire::canonical::digest64;
 use khala_wire::topic::TopicId;
