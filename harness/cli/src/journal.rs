@@ -191,7 +191,13 @@ impl Writer {
         let mut sync_due = Instant::now() + SYNC_EVERY;
         loop {
             match entries.recv_timeout(sync_due.saturating_duration_since(Instant::now())) {
-                Ok(entry) => self.write(&entry)?,
+                Ok(entry) => {
+                    self.write(&entry)?;
+                    // Nothing follows. A thread that is lost may hold on to its way here for ever.
+                    if matches!(entry, Entry::End(_)) {
+                        break;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -33,7 +33,9 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     let dir = bundle.dir().to_owned();
     if let Err(failure) = execute(run, &plan, &schedule, run_id, started_at, &mut bundle) {
         if failure.exit == Exit::Setup {
-            // Nothing ran, so there is no evidence: an empty bundle would only mislead.
+            // Nothing ran, so there is no evidence: an empty bundle would only mislead. Whoever still
+            // writes to it is waited for; what it says no longer matters.
+            let _ = bundle.finish();
             let _ = std::fs::remove_dir_all(&dir);
         }
         return Err(failure);
@@ -77,9 +79,9 @@ fn execute(
     let sink = || Recorded::new(journal.sink(), history.as_mut());
     let outcome = engine(run, plan, schedule, sink, run_id, bundle)?;
     let Outcome { sinks, mut facts, .. } = outcome;
-    facts.events_dropped = bundle.dropped();
-    facts.findings.extend(bundle.finding());
     bundle.finish()?;
+    facts.events_dropped = bundle.dropped();
+    facts.findings.extend(bundle.findings());
     let shards = history::finish(history, sinks, &mut facts);
     journal.finish(shards, facts)?;
     Ok(())

@@ -29,7 +29,8 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use self::talk::{Answer, Talk};
-use crate::client::driver::{Control, Order, Surroundings};
+use crate::client::driver::Surroundings;
+use crate::client::orders::{Control, Order};
 use crate::clock::micros;
 use crate::transport::{self, Dial, DialError};
 

@@ -271,6 +271,12 @@ impl Machine {
         self.state == State::Live
     }
 
+    /// Whether it waits for snapshots.
+    #[must_use]
+    pub fn is_bootstrapping(&self) -> bool {
+        self.state == State::Bootstrapping
+    }
+
     /// Last applied seq of a topic.
     #[must_use]
     pub fn cursor(&self, topic: TopicId) -> Option<u64> {
@@ -373,6 +379,8 @@ impl Machine {
     ) -> Action {
         self.op(OpKind::Connect, self.connect_due, start, done, Outcome::Ok, world);
         world.sink.record(Record::Connected { client: self.client, at: done });
+        // A restart that was due before has not this socket to end.
+        self.restart = self.restart.filter(|(_, intended)| done <= *intended);
         self.joins = Joins::default();
         self.join(done)
     }

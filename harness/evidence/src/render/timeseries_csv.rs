@@ -5,7 +5,7 @@ use crate::report::RunReport;
 
 pub struct TimeseriesCsv;
 
-const HEADER: [&str; 17] = [
+const HEADER: [&str; 18] = [
     "second",
     "phase",
     "open",
@@ -23,6 +23,7 @@ const HEADER: [&str; 17] = [
     "generator_memory_kib",
     "generator_descriptors",
     "generator_lag_max_us",
+    "generator_queue_max_us",
 ];
 
 impl Renderer for TimeseriesCsv {
@@ -55,6 +56,7 @@ impl Renderer for TimeseriesCsv {
                 second.generator.memory_kib.to_string(),
                 second.generator.descriptors.to_string(),
                 second.generator.lag_max_us.to_string(),
+                second.generator.queue_max_us.to_string(),
             ];
             writer.write_record(row).map_err(|e| error(e.to_string()))?;
         }

@@ -18,7 +18,12 @@ impl Shard {
         let Op { client, kind, intended, start, done, outcome } = op;
         if kind == OpKind::Connect {
             let life = self.clients.entry(client).or_default();
-            life.connecting_since.get_or_insert(intended);
+            // What a fault ended is begun again when the fault lets it.
+            if outcome == Outcome::Interrupted {
+                life.connecting_since = None;
+            } else {
+                life.connecting_since.get_or_insert(intended);
+            }
         }
         if self.ended_by_us(outcome) {
             return;
