@@ -21,6 +21,9 @@ use crate::mint::Minter;
 use crate::target::{Target, scopes};
 use crate::transport::{self, Dial, Socket};
 
+/// Reference of the one join.
+const JOIN_REF: u64 = 1;
+
 /// Raises the soft limit of descriptors to the hard one and checks that the plan fits.
 ///
 /// # Errors
@@ -120,7 +123,7 @@ async fn probe(
 
     tried.push(format!("{} on {CHANNEL}", event::JOIN));
     let join = async {
-        let reference = frame::string_ref(1);
+        let reference = frame::string_ref(JOIN_REF);
         let text = frame::encode(
             Vsn::V2,
             Some(&reference),
@@ -157,6 +160,14 @@ async fn joined(socket: &mut Socket) -> Result<(), String> {
                 return Err("it sent the join back: it echoes, it does not speak Khala".to_owned());
             }
             continue;
+        }
+        if !frame.is_for(CHANNEL, JOIN_REF) {
+            let join_ref = frame.join_ref.map_or("null", |join_ref| join_ref.get());
+            return Err(format!(
+                "it answered the join for another ({} with join_ref {}): real clients drop that",
+                frame.channel.escape_debug(),
+                join_ref.escape_debug()
+            ));
         }
         let reply: ReplyRef<'_> = serde_json::from_str(frame.payload.get())
             .map_err(|error| format!("its reply is not a Phoenix reply: {error}"))?;
