@@ -409,6 +409,11 @@ impl Machine {
         }
     }
 
+    /// Whether the socket is there and its channel is not.
+    fn is_rejoining(&self) -> bool {
+        matches!(self.state, State::Rejoining { .. })
+    }
+
     fn rejoin<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
         self.attempts += 1;
         world.sink.record(Record::Rejoining { client: self.client, at: now });
@@ -450,12 +455,7 @@ impl Machine {
             let outcome = if planned { Outcome::Interrupted } else { Outcome::ConnectionFailed };
             self.answered(pending, now, outcome, world);
         }
-        if let State::Rejoining { .. } = self.state {
-            // The end of its channel is recorded; now the socket is gone as well.
-            self.heartbeat_due = Micros::MAX;
-            (self.dead_socket, self.restart, self.revocation) = (false, None, None);
-            self.back_off(now);
-        } else if self.phase() == Phase::Online {
+        if self.phase() == Phase::Online {
             self.go_offline(now, cause, world);
         }
     }
@@ -465,8 +465,7 @@ impl Machine {
         if std::mem::replace(&mut self.retired, true) {
             return;
         }
-        let channel = !matches!(self.state, State::Rejoining { .. });
-        let connected = self.phase() == Phase::Online && !self.dead_socket && channel;
+        let connected = self.phase() == Phase::Online && !self.dead_socket && !self.is_rejoining();
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             self.answered(pending, now, Outcome::Interrupted, world);
         }
@@ -501,8 +500,10 @@ impl Machine {
             self.restarted_by(now).filter(|_| !matches!(cause, OfflineCause::Fault { .. }));
         let cause = restart.map_or(cause, |(id, intended)| OfflineCause::Fault { id, intended });
         self.restart = None;
-        // Of a half-open socket the end was recorded when it came, not when the client noticed.
-        if !std::mem::take(&mut self.dead_socket) {
+        // A half-open socket's end was recorded when it came, not when the client noticed; a crashed
+        // channel's when it crashed.
+        let told = std::mem::take(&mut self.dead_socket) || self.is_rejoining();
+        if !told {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
         self.joins.end();

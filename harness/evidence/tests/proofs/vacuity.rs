@@ -5,6 +5,7 @@ use khala_evidence::Record;
 use khala_evidence::judge::{Decision, RunVerdict, Verdict};
 use khala_evidence::oracle::Rule;
 use khala_evidence::record::{OpKind, PublishId};
+use khala_plan::metric::MetricId;
 
 use crate::support::records;
 use crate::support::trial::{Trial, of, rule};

@@ -131,6 +131,11 @@ impl Machine {
             return false;
         }
         let cause = OfflineCause::Fault { id: fault, intended };
+        if self.is_rejoining() {
+            // There is no channel whose silence could tell it: it leaves at once.
+            self.go_offline(now, cause, world);
+            return true;
+        }
         world.sink.record(Record::Offline { client: self.client, at: now, cause });
         self.dead_socket = true;
         true
