@@ -366,7 +366,7 @@ async fn however_much_comes_heartbeats_are_sent() {
         let text = json!([join.join_ref, null, "sync:v1", "sync:heartbeat", {"watermarks": []}]);
         let text = text.to_string();
         let mut beaten = false;
-        for _ in 0..3_000 {
+        for _ in 0..3_500 {
             while peer.say.capacity() > 0 {
                 say(&peer, &text).await;
             }
@@ -374,6 +374,30 @@ async fn however_much_comes_heartbeats_are_sent() {
             beaten |= peer.heard.try_recv().is_ok();
         }
         assert!(beaten, "a heartbeat is due every 2 s");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_came_while_the_thread_stood_still_is_no_time_out() {
+    driven(async |client: Rc<Driven>| {
+        pass(10).await;
+        let mut peer = client.answer();
+        let join = heard(&mut peer).await;
+        let joined = json!({"allowed_topics": [], "current_watermarks": [], "subscription_id": "s"});
+        // The answer is there after a second; then nobody looks for half a minute.
+        tokio::time::advance(Duration::from_secs(1)).await;
+        say(&peer, &reply(&join, "ok", &joined)).await;
+        tokio::time::advance(Duration::from_secs(30)).await;
+        pass(10).await;
+        let outcome = |record: &Record| match record {
+            Record::Op(op) if op.kind == OpKind::Join => Some(op.outcome),
+            _ => None,
+        };
+        let joins: Vec<_> = client.records().iter().filter_map(outcome).collect();
+        assert_eq!(joins, [Outcome::Ok]);
+        assert!(!client.has(|record| matches!(record, Record::Offline { .. })));
+        assert!(client.has(|record| matches!(record, Record::Stall { .. })));
     })
     .await;
 }
