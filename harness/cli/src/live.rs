@@ -9,6 +9,7 @@ use khala_engine::observe::{Event, EventKind, Observer, Progress};
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::bundle::Bundle;
+use crate::output;
 
 /// Seconds between plain lines.
 const PLAIN_EVERY_S: u64 = 10;
@@ -35,7 +36,7 @@ impl<'a> Live<'a> {
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => output::say(text),
         }
     }
 }
@@ -92,9 +93,9 @@ impl Observer for Live<'_> {
             return;
         }
         self.last_plain_s = Some(*elapsed_s);
-        eprintln!(
+        output::say(&format!(
             "{elapsed_s:6} s  {phase}: {live} live, {online} of {clients} connected, {published} \
              published"
-        );
+        ));
     }
 }

@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 
 use khala_plan::{Loaded, Options, Sources};
 
-use crate::args;
 use crate::exit::{Exit, Failure};
+use crate::{args, output};
 
 /// Whether escapes may be written to a stream.
 pub fn colour_on(terminal: bool) -> bool {
@@ -40,7 +40,7 @@ pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
         message: diagnostics.render(colour),
     })?;
     if !loaded.warnings.is_empty() {
-        eprintln!("{}", loaded.warnings.render(colour));
+        output::say(&loaded.warnings.render(colour));
     }
     Ok(loaded)
 }

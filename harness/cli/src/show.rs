@@ -10,20 +10,23 @@ use khala_evidence::report::RunReport;
 use crate::exit::Failure;
 use crate::{output, scenario};
 
-/// Prints a report: the summary, or `run.json` itself.
+/// Prints a report: the summary and `last`, or `run.json` itself. It decides nothing whether that can be
+/// printed.
 ///
 /// # Errors
 /// When it cannot be rendered, which is a bug.
-pub fn show(report: &RunReport, json: bool) -> Result<(), Failure> {
+pub fn show(report: &RunReport, json: bool, last: &str) -> Result<(), Failure> {
     if json {
         let run_json: &dyn Renderer = render::ALL[0];
         let bytes = run_json.render(report).context("a rendering failed")?;
-        return output::print(&bytes);
+        output::verdict(&bytes);
+        return Ok(());
     }
     let colour = if scenario::colour_on(std::io::stdout().is_terminal()) {
         Colour::Always
     } else {
         Colour::Never
     };
-    output::print(terminal::render(report, colour).as_bytes())
+    output::verdict(format!("{}\n{last}\n", terminal::render(report, colour)).as_bytes());
+    Ok(())
 }

@@ -4,6 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+use crate::output;
 
 /// A token that the first signal cancels. The second ends the process with 105.
 ///
@@ -23,7 +24,7 @@ pub fn token() -> std::io::Result<CancellationToken> {
             if count > 0 {
                 std::process::exit(Exit::Interrupted.code().into());
             }
-            eprintln!("interrupted: writing the evidence; once more to quit at once");
+            output::say("interrupted: writing the evidence; once more to quit at once");
             cancelled.cancel();
         }
     });

@@ -19,15 +19,7 @@ fn is_source(name: &str) -> bool {
 
 /// The bundle of an ended run, put back on disk; all of it, or its sources alone.
 fn restored(run: &Ended, sources_only: bool) -> (TempDir, PathBuf) {
-    let dir = TempDir::new().expect("a folder");
-    let name = run.bundle.as_deref().and_then(Path::file_name).expect("there was a bundle");
-    let bundle = dir.path().join(name);
-    for (name, bytes) in run.files.iter().filter(|(name, _)| !sources_only || is_source(name)) {
-        let path = bundle.join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("can be made");
-        fs::write(path, bytes).expect("can be written");
-    }
-    (dir, bundle)
+    run.restored(|name| !sources_only || is_source(name))
 }
 
 fn with_dir(command: &str, bundle: &Path) -> Harness {

@@ -1,6 +1,6 @@
 //! `reference`: the reference runtime alone, as a target for others or as a run's child.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args;
 use crate::exit::{Exit, Failure};
-use crate::signals;
+use crate::{output, signals};
 
 /// Threads of the runtime.
 const THREADS: usize = 2;
@@ -78,11 +78,10 @@ fn config(reference: &args::Reference) -> Config {
 }
 
 /// Tells whoever started this process where it listens: one line of JSON.
-pub fn say_where(address: SocketAddr) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "{}", serde_json::json!({ "listening": address.to_string() }))
-        .and_then(|()| stdout.flush())
-        .context("cannot say where it listens")
+pub fn say_where(address: SocketAddr) -> Result<(), Failure> {
+    output::print(
+        format!("{}\n", serde_json::json!({ "listening": address.to_string() })).as_bytes(),
+    )
 }
 
 /// SIGKILL when the parent dies: a server whose harness was killed has nobody left to be graceful for.

@@ -16,11 +16,10 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
         Failure::new(Exit::Setup, message)
     })?;
     let made = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
-    show(&made, report.json)?;
+    let path = dir.display().to_string();
+    show(&made, report.json, &path)?;
     if report.json {
-        eprintln!("{}", dir.display());
-    } else {
-        output::print(format!("\n{}\n", dir.display()).as_bytes())?;
+        output::say(&path);
     }
     Ok(if made.interrupted { Exit::Interrupted } else { made.decision.into() })
 }

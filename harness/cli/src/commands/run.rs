@@ -40,11 +40,10 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     }
     let report = Evidence::read(&dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
     drop(bundle);
-    show(&report, run.json)?;
+    let path = dir.display().to_string();
+    show(&report, run.json, &path)?;
     if run.json {
-        eprintln!("{}", dir.display());
-    } else {
-        output::print(format!("\n{}\n", dir.display()).as_bytes())?;
+        output::say(&path);
     }
     Ok(if report.interrupted { Exit::Interrupted } else { report.decision.into() })
 }

@@ -1,9 +1,9 @@
 //! `score`: a run judged by other gates, without running it again.
 
+use crate::args;
 use crate::evidence::{self, Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::show::show;
-use crate::{args, output};
 
 /// Judges a bundle by the gates of a file.
 pub fn run(score: &args::Score) -> Result<Exit, Failure> {
@@ -11,10 +11,7 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
     let (plan, _) =
         evidence::plan(&score.dir, evidence.begin.profile.as_deref(), Some(&score.gates))?;
     let report = evidence.report_under(&plan);
-    show(&report, score.json)?;
-    if !score.json {
-        let (dir, gates) = (score.dir.display(), score.gates.display());
-        output::print(format!("\n{dir}, judged by {gates}\n").as_bytes())?;
-    }
+    let (dir, gates) = (score.dir.display(), score.gates.display());
+    show(&report, score.json, &format!("{dir}, judged by {gates}"))?;
     Ok(report.decision.into())
 }

@@ -49,7 +49,7 @@ pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
     } else {
         found.render()
     };
-    output::print(text.as_bytes())?;
+    output::verdict(text.as_bytes());
     Ok(if found.problems.is_empty() { Exit::Go } else { Exit::Hold })
 }
 

@@ -322,6 +322,19 @@ impl Ended {
         text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
     }
 
+    /// Its bundle, put back on disk: those of its files that `keep` wants.
+    pub fn restored(&self, keep: impl Fn(&str) -> bool) -> (TempDir, PathBuf) {
+        let dir = TempDir::new().expect("a folder");
+        let name = self.bundle.as_deref().and_then(Path::file_name).expect("there was a bundle");
+        let bundle = dir.path().join(name);
+        for (name, bytes) in self.files.iter().filter(|(name, _)| keep(name)) {
+            let path = bundle.join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("can be made");
+            std::fs::write(path, bytes).expect("can be written");
+        }
+        (dir, bundle)
+    }
+
     pub fn names(&self) -> Vec<&str> {
         self.files.keys().map(String::as_str).collect()
     }

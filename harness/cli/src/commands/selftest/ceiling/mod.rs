@@ -34,7 +34,7 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
         .context("cannot start a runtime")?;
     let ceiling = runtime.block_on(search(selftest))?;
     write(selftest, &ceiling)?;
-    output::print(ceiling.table().as_bytes())?;
+    output::verdict(ceiling.table().as_bytes());
     let exit = match ceiling.end {
         End::Interrupted => Exit::Interrupted,
         End::Failed { .. } if ceiling.last_fit().is_none() => Exit::Setup,
@@ -54,11 +54,11 @@ async fn search(selftest: &args::Selftest) -> Result<Ceiling, Failure> {
             ceiling.end = End::Time;
             return Ok(ceiling);
         }
-        eprintln!(
+        output::say(&format!(
             "step {number}: {} clients, about {:.0} s",
             size.clients,
             size.takes().as_secs_f64()
-        );
+        ));
         let left = until.saturating_duration_since(Instant::now());
         let tried = tokio::select! {
             () = interrupted.cancelled() => {
