@@ -65,7 +65,18 @@ pub struct Harness {
 impl Harness {
     /// The binary with a subcommand, and nothing of our environment that could change its ways.
     pub fn new(subcommand: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_khala-harness"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_khala-harness")), subcommand)
+    }
+
+    /// The same as `nohup` starts it: with SIGHUP ignored.
+    pub fn under_nohup(subcommand: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"trap '' HUP; exec "$0" "$@""#]);
+        command.arg(env!("CARGO_BIN_EXE_khala-harness"));
+        Self::of(command, subcommand)
+    }
+
+    fn of(mut command: Command, subcommand: &str) -> Self {
         command.arg(subcommand).stdin(Stdio::null());
         // Locks of targets stay behind in the folder for temporary files.
         command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
