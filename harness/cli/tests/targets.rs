@@ -162,6 +162,13 @@ fn one_run_at_a_time_holds_a_target() {
     let second = at(&target.url).ended().exits(exit::SETUP);
     assert!(second.stderr.contains("another run"), "{}", second.stderr);
     assert!(second.out_dir_is_empty);
+    // Whoever runs it, and wherever they keep their temporary files.
+    let elsewhere = tempfile::TempDir::new().expect("a folder");
+    let dir = elsewhere.path().to_str().expect("a path in UTF-8");
+    let third = at(&target.url).env("TMPDIR", dir).ended().exits(exit::SETUP);
+    assert!(third.stderr.contains("another run"), "{}", third.stderr);
+    let left = std::fs::read_dir(elsewhere.path()).expect("can be listed").count();
+    assert_eq!(left, 0, "no file is made");
     first.signal(rustix::process::Signal::INT);
     first.ended().exits(exit::INTERRUPTED);
 }

@@ -78,7 +78,7 @@ impl Harness {
 
     fn of(mut command: Command, subcommand: &str) -> Self {
         command.arg(subcommand).stdin(Stdio::null());
-        // Locks of targets stay behind in the folder for temporary files.
+        // The state of a reference runtime that was killed stays behind in the folder for temporary files.
         command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
         for name in ["NO_COLOR", "KHALA_LOG", "RUST_LOG"] {
             command.env_remove(name);
