@@ -211,8 +211,17 @@ fn old_runs_go_and_those_that_a_stage_report_cites_stay() {
 }
 
 #[test]
+fn a_journal_too_small_for_anything_is_a_usage_error() {
+    for size in ["0B", "1KiB", "65535B"] {
+        let run = Harness::tiny().arg("--bundle-max").arg(size).ended().exits(exit::USAGE);
+        assert!(run.stderr.contains("at least 64KiB"), "{}", run.stderr);
+        assert!(run.out_dir_is_empty);
+    }
+}
+
+#[test]
 fn a_small_journal_is_written_less_often_and_loses_no_sample() {
-    let run = Harness::tiny().arg("--bundle-max").arg("8KiB").ended().exits(exit::GO);
+    let run = Harness::tiny().arg("--bundle-max").arg("64KiB").ended().exits(exit::GO);
     let report = run.report();
     let findings = report["findings"].as_array().expect("findings");
     assert!(findings.iter().any(|f| f["name"] == "journal_thinned"), "{findings:?}");

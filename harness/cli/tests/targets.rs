@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -183,6 +183,32 @@ fn the_wrong_key_is_refused_by_the_target_and_said() {
         .exits(exit::SETUP);
     assert!(run.stderr.contains("HTTP 403"), "{}", run.stderr);
     assert!(run.out_dir_is_empty);
+}
+
+#[test]
+fn a_server_listens_to_other_machines_only_when_that_is_said() {
+    for server in ["reference", "null-server"] {
+        for address in ["0.0.0.0:0", "[::]:0"] {
+            let listen = || Harness::new(server).arg("--listen").arg(address);
+            let refused = listen().ended_plain().exits(exit::USAGE);
+            assert!(refused.stderr.contains("--allow-remote"), "{}", refused.stderr);
+            assert_eq!(refused.stdout, "");
+        }
+        for here in ["127.0.0.2:0", "[::ffff:127.0.0.1]:0"] {
+            assert!(listens(Harness::new(server).arg("--listen").arg(here)), "{server} {here}");
+        }
+        let everywhere = Harness::new(server).arg("--listen").arg("0.0.0.0:0");
+        assert!(listens(everywhere.arg("--allow-remote")), "{server}");
+    }
+}
+
+/// Whether a server says where it listens; it has ended then.
+fn listens(server: Harness) -> bool {
+    let (says, stdout) = std::io::pipe().expect("a pipe");
+    let _server = server.stdout(stdout).start_plain();
+    let mut line = String::new();
+    std::io::BufReader::new(says).read_line(&mut line).expect("can be read");
+    line.contains("listening")
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn execute(
     };
     let context = Arc::new(Context::of(plan, schedule));
     let events = bundle.events_file()?;
-    let mut journal = Journal::begin(bundle.dir(), begin, context, events, run.bundle_max.into())?;
+    let mut journal = Journal::begin(bundle.dir(), begin, context, events, run.bundle_max)?;
     let begin = || history::Begin::of(plan, schedule, run_id.clone(), VERSION.to_owned());
     let wanted = run.record_history;
     let mut history = wanted.then(|| History::begin(bundle.dir(), begin())).transpose()?;
