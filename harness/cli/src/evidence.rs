@@ -15,7 +15,7 @@ use khala_evidence::facts::RunFacts;
 use khala_evidence::framing::FrameError;
 use khala_evidence::hlog::Hlog;
 use khala_evidence::journal::{Begin, Entries, Entry};
-use khala_evidence::judge::{self, Case};
+use khala_evidence::judge::{self, Case, Decision, Verdict};
 use khala_evidence::oracle::End;
 use khala_evidence::report::RunReport;
 use khala_evidence::shard::client::Client;
@@ -23,6 +23,7 @@ use khala_evidence::{Context, Settled, Shard, render, unfinished};
 use khala_plan::{Options, Plan, Schedule, Sources};
 
 use crate::exit::{Exit, Failure};
+use crate::manifest::{Before, Maker};
 use crate::{bundle, journal, manifest};
 
 /// The scenario with every default filled in: the plan of a bundle.
@@ -50,6 +51,10 @@ pub struct Evidence {
     pub settled: Settled,
     /// The client that was asked for, as it left the run.
     pub client: Option<Client>,
+    /// What the bundle said before.
+    before: Before,
+    /// Why this evidence makes no GO, whatever it shows.
+    doubts: Vec<String>,
 }
 
 /// What to do with a bundle's sources beside reading them.
@@ -74,6 +79,8 @@ impl Evidence {
     /// When it is none, or its plan cannot be read.
     pub fn read(dir: &Path, reading: Reading) -> Result<Self, Failure> {
         let begin = begin(dir)?;
+        let before = Before::read(dir)?;
+        let doubts = doubts(&before);
         let (plan, schedule) = plan(dir, begin.profile.as_deref(), None)?;
         let context = Arc::new(Context::of(&plan, &schedule));
         let mut shard = Shard::new(context);
@@ -114,34 +121,68 @@ impl Evidence {
         let end = End { at: facts.duration_us, drained: facts.drained };
         let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
         let settled = shard.settle(&published_on, end);
-        Ok(Self { dir: dir.to_owned(), begin, plan, schedule, facts, settled, client })
+        let dir = dir.to_owned();
+        Ok(Self { dir, begin, plan, schedule, facts, settled, client, before, doubts })
     }
 
     /// The report.
     pub fn report(&self) -> RunReport {
-        self.report_under(&self.plan)
+        let mut report = self.report_under(&self.plan);
+        let first =
+            self.before.first_decision().filter(|first| *first != report.decision.to_string());
+        if let Some(first) = first.filter(|_| self.doubts.is_empty()) {
+            doubt(&mut report, &[format!("it was {first} when its report was first made")]);
+        }
+        report
     }
 
     /// The report that other gates would have given.
     pub fn report_under(&self, plan: &Plan) -> RunReport {
         let case =
             Case { plan, schedule: &self.schedule, facts: &self.facts, settled: &self.settled };
-        RunReport::of(&case, judge::judge(&case), &self.begin.tool_version)
+        let mut report = RunReport::of(&case, judge::judge(&case), &self.begin.tool_version);
+        doubt(&mut report, &self.doubts);
+        report
     }
 
     /// Writes everything that is made from the sources; gives the report.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn derive(&self) -> Result<RunReport, Failure> {
+    pub fn derive(&self, maker: Maker) -> Result<RunReport, Failure> {
         let report = self.report();
         for renderer in render::ALL {
             let content = renderer.render(&report).context("a rendering failed")?;
             bundle::write(&self.dir, renderer.file_name(), &content)?;
         }
-        manifest::write(&self.dir, &self.begin, &report)?;
+        manifest::write(&self.dir, &self.begin, &report, &self.before, maker)?;
         Ok(report)
     }
+}
+
+/// Puts reasons for which it is no GO before the others. What is broken stays broken.
+fn doubt(report: &mut RunReport, why: &[String]) {
+    if why.is_empty() {
+        return;
+    }
+    report.reasons.splice(0..0, why.iter().cloned());
+    report.verdict = report.verdict.max(Verdict::Inconclusive);
+    if report.decision == Decision::Go {
+        report.decision = Decision::Hold;
+    }
+}
+
+/// Why sources that are no longer what the run wrote make no GO.
+fn doubts(before: &Before) -> Vec<String> {
+    let changed = before.changed_sources();
+    if changed.is_empty() {
+        return Vec::new();
+    }
+    let said = before.first_decision().unwrap_or("nothing");
+    vec![format!(
+        "the sources are not what the run wrote, and it said {said} of those that it wrote: {}",
+        changed.join(", ")
+    )]
 }
 
 /// Whether a folder is a bundle: it has a journal.
@@ -154,8 +195,13 @@ pub fn is_bundle(dir: &Path) -> Result<(), Failure> {
 
 fn entries(dir: &Path) -> Result<Entries<BufReader<File>>, Failure> {
     let path = dir.join(journal::PATH);
-    let file = File::open(&path)
-        .map_err(|error| not_a_bundle(dir, format!("it has no {}: {error}", journal::PATH)))?;
+    let missing = |why: String| not_a_bundle(dir, format!("it has no {}: {why}", journal::PATH));
+    // To open something else, such as a named pipe, may take for ever.
+    let kind = std::fs::metadata(&path).map_err(|error| missing(error.to_string()))?;
+    if !kind.is_file() {
+        return Err(missing("that is no file".to_owned()));
+    }
+    let file = File::open(&path).map_err(|error| missing(error.to_string()))?;
     Entries::of(BufReader::new(file))
         .map_err(|error| not_a_bundle(dir, format!("{}: {error}", journal::PATH)))
 }

@@ -67,9 +67,17 @@ fn everything_but_the_sources_can_be_made_again_to_the_byte() {
     let files = read_folder(&bundle);
     let (names, made_names) = (run.names(), files.keys().collect::<Vec<_>>());
     assert_eq!(names, made_names);
-    for (name, bytes) in &files {
+    for (name, bytes) in files.iter().filter(|(name, _)| *name != "manifest.json") {
         assert!(*bytes == run.files[name], "{name} is another one");
     }
+    // Who made the manifest afterwards cannot say what the run wrote.
+    let mut manifest: Value = serde_json::from_slice(&files["manifest.json"]).expect("JSON");
+    let fields = manifest.as_object_mut().expect("an object");
+    assert!(fields.remove("made_afterwards").is_some_and(|at| at.is_string()), "{manifest}");
+    let written: Value = serde_json::from_slice(run.file("manifest.json")).expect("JSON");
+    assert_eq!(manifest, written);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    assert!(found.contains("manifest.json was made by `report` at "), "{found}");
     // What people read is the same as well, but for the path.
     let summary = |text: &str| text.rsplit_once("\n\n").map(|(head, _)| head.to_owned());
     assert_eq!(summary(&made.stdout), summary(&run.stdout));
@@ -169,8 +177,81 @@ fn whatever_was_changed_is_found() {
     let toml = bundle.join("scenario.resolved.toml");
     let changed = fs::read_to_string(&toml).expect("can be read").replace("seed = ", "seed = 1");
     fs::write(&toml, changed).expect("can be written");
-    let refused = with_dir("verify", &bundle).ended_plain().exits(exit::SETUP);
-    assert!(refused.stderr.contains("is not the schedule of"), "{}", refused.stderr);
+    let found = verified(exit::HOLD);
+    for problem in ["is not the schedule of", "scenario.resolved.toml is not what was written"] {
+        assert!(found.contains(problem), "{found}");
+    }
+}
+
+#[test]
+fn whatever_is_missing_of_a_bundle_is_a_problem_of_it() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    for gone in run.names() {
+        if gone.starts_with("metrics/during-") {
+            continue;
+        }
+        let (_dir, bundle) = run.restored(|name| name != gone);
+        let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD);
+        assert!(found.stdout.contains(gone), "{gone}: {}", found.stdout);
+        assert_eq!(found.stderr, "", "{gone}");
+    }
+    let (dir, bundle) = run.restored(|_| true);
+    for (path, target) in [("journal/run.journal", "run.journal"), ("metrics", "metrics")] {
+        let elsewhere = dir.path().join(target);
+        fs::rename(bundle.join(path), &elsewhere).expect("can be moved");
+        std::os::unix::fs::symlink(&elsewhere, bundle.join(path)).expect("can be linked");
+    }
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    for path in ["journal/run.journal", "metrics"] {
+        assert!(found.contains(&format!("{path} is a symbolic link to ")), "{found}");
+    }
+}
+
+/// A bundle of a run that is a NO-GO.
+fn no_go() -> Ended {
+    let strict = "gate.reconnect.objective=[{ metric = \"time_to_recovered\", during = [\"storm\"], \
+                  require = \"p(50) < 200ms\" }]";
+    Harness::tiny().set(strict).ended().exits(exit::NO_GO)
+}
+
+#[test]
+fn the_first_manifest_is_final_for_the_sources() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = run.restored(|_| true);
+    let events = bundle.join("events.ndjson");
+    let mut text = fs::read_to_string(&events).expect("can be read");
+    text.push('\n');
+    fs::write(&events, text).expect("can be written");
+    let said = "the sources are not what the run wrote, and it said GO of those that it wrote: \
+                events.ndjson";
+    let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(made.stdout.contains(said), "{}", made.stdout);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    for problem in ["events.ndjson is not what was written", "what was GO became HOLD"] {
+        assert!(found.contains(problem), "{found}");
+    }
+    let made = read_folder(&bundle);
+    with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(read_folder(&bundle) == made, "made twice, it is the same to the byte");
+}
+
+#[test]
+fn a_truncated_journal_does_not_hide_a_no_go() {
+    let run = no_go();
+    let (_dir, bundle) = run.restored(|_| true);
+    let journal = run.file("journal/run.journal");
+    fs::write(bundle.join("journal/run.journal"), &journal[..journal.len() / 2]).expect("written");
+    let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(made.stdout.contains("and it said NO-GO of those"), "{}", made.stdout);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    assert!(found.contains("what was NO-GO became HOLD"), "{found}");
+
+    // Not even where the manifest is gone, too.
+    let (_dir, bundle) = run.restored(|name| name != "manifest.json");
+    fs::write(bundle.join("journal/run.journal"), &journal[..journal.len() / 2]).expect("written");
+    with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    assert!(found.contains("what was NO-GO became HOLD"), "{found}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::bundle::Lock;
 use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
+use crate::manifest::Maker;
 use crate::show::show;
 use crate::{args, output};
 
@@ -15,7 +16,8 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
         let message = format!("{}: the run is still going on; wait for its end", dir.display());
         Failure::new(Exit::Setup, message)
     })?;
-    let made = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
+    let evidence = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?;
+    let made = evidence.derive(Maker::Report)?;
     let path = dir.display().to_string();
     show(&made, report.json, &path)?;
     if report.json {

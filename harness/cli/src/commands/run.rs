@@ -15,6 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::history::{self, History, Recorded};
 use crate::journal::Journal;
 use crate::live::Live;
+use crate::manifest::Maker;
 use crate::show::show;
 use crate::{args, host, output, scenario, signals};
 
@@ -38,7 +39,8 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         }
         return Err(failure);
     }
-    let report = Evidence::read(&dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
+    let report =
+        Evidence::read(&dir, Reading { hlog: true, ..Reading::default() })?.derive(Maker::Run)?;
     drop(bundle);
     let path = dir.display().to_string();
     show(&report, run.json, &path)?;
