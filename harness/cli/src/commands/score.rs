@@ -1,9 +1,9 @@
 //! `score`: a run judged by other gates, without running it again.
 
-use crate::args;
 use crate::evidence::{self, Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::show::show;
+use crate::{args, output};
 
 /// Judges a bundle by the gates of a file.
 pub fn run(score: &args::Score) -> Result<Exit, Failure> {
@@ -11,7 +11,19 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
     let (plan, _) =
         evidence::plan(&score.dir, evidence.begin.profile.as_deref(), Some(&score.gates))?;
     let report = evidence.report_under(&plan);
+    let own: Vec<_> = evidence.plan.gates.iter().map(|gate| gate.name.as_str()).collect();
+    let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };
+    let head = format!(
+        "judged by {}, in place of the run's own gates ({own}), by which it is {}",
+        score.gates.display(),
+        evidence.report().decision,
+    );
+    if score.json {
+        output::say(&head);
+    } else {
+        output::verdict(format!("{head}\n").as_bytes());
+    }
     let (dir, gates) = (score.dir.display(), score.gates.display());
-    show(&report, score.json, &format!("{dir}, judged by {gates}"))?;
+    show(&report, score.json, &score.dir, &format!("{dir}, judged by {gates}"))?;
     Ok(report.decision.into())
 }
