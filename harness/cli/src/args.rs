@@ -84,6 +84,9 @@ pub struct Scenario {
     #[arg(long, value_name = "N")]
     pub only_client: Vec<u32>,
     /// Start the embedded runtime with a defect: `NAME[,probability][,after=N]`.
+    ///
+    /// A defect shows where it has an occasion to act: harness/reference/DEFECTS.md names the scenario for
+    /// each, and `khala-harness selftest --matrix --only NAME` runs it.
     #[arg(long, value_name = "DEFECT")]
     pub defect: Vec<DefectSpec>,
     /// Threads that the clients are dealt out over, in place of `generator.worker_threads`.
@@ -247,7 +250,7 @@ pub struct Selftest {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub clean: Option<u32>,
     /// Find out how many clients and deliveries a second the generator can carry on this machine before
-    /// it is unfit: runs that grow step by step, against a null server.
+    /// it is unfit: runs of different sizes, against a null server, until the answer is known to 5 %.
     #[arg(long)]
     pub ceiling: bool,
     /// Of the matrix only these defects, of the clean runs only these scenarios.
