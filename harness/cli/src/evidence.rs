@@ -24,7 +24,8 @@ use khala_plan::{Options, Plan, Schedule, Sources};
 
 use crate::exit::{Exit, Failure};
 use crate::manifest::{Before, Maker};
-use crate::{bundle, journal, manifest};
+use crate::show::quoted;
+use crate::{bundle, journal, manifest, output};
 
 /// The scenario with every default filled in: the plan of a bundle.
 pub const SCENARIO: &str = "scenario.resolved.toml";
@@ -55,6 +56,25 @@ pub struct Evidence {
     before: Before,
     /// Why this evidence makes no GO, whatever it shows.
     doubts: Vec<String>,
+    /// What could not be written on the way: why, with the file.
+    unwritten: Vec<String>,
+}
+
+/// What a run could not write into its bundle.
+#[derive(Debug, Default)]
+pub struct Leftover {
+    /// Why, with the file.
+    pub why: Vec<String>,
+    /// What is to be read after the journal.
+    pub entries: Vec<Entry>,
+}
+
+/// A report, and what is missing of its files.
+pub struct Derived {
+    /// The report.
+    pub report: RunReport,
+    /// What could not be written: why, with the file.
+    pub unwritten: Vec<String>,
 }
 
 /// What to do with a bundle's sources beside reading them.
@@ -78,22 +98,40 @@ impl Evidence {
     /// # Errors
     /// When it is none, or its plan cannot be read.
     pub fn read(dir: &Path, reading: Reading) -> Result<Self, Failure> {
+        Self::read_with(dir, reading, Leftover::default())
+    }
+
+    /// Reads a bundle's sources, and with them what did not get into the bundle.
+    ///
+    /// # Errors
+    /// As [`Evidence::read`].
+    pub fn read_with(dir: &Path, reading: Reading, left: Leftover) -> Result<Self, Failure> {
         let begin = begin(dir)?;
         let before = Before::read(dir)?;
-        let doubts = doubts(&before);
+        let doubts = doubts(&before, &left.why);
         let (plan, schedule) = plan(dir, begin.profile.as_deref(), None)?;
         let context = Arc::new(Context::of(&plan, &schedule));
         let mut shard = Shard::new(context);
-        let mut log = if reading.hlog { Some(open_hlog(dir, &begin, &schedule)?) } else { None };
+        let mut unwritten = Vec::new();
+        let mut cannot = |error: &dyn std::fmt::Display| {
+            unwritten.push(format!("cannot write {}: {error}", dir.join(HLOG).display()));
+        };
+        let opened = reading.hlog.then(|| open_hlog(dir, &begin, &schedule)).transpose();
+        let mut log = opened.unwrap_or_else(|error| {
+            cannot(&error.root_cause());
+            None
+        });
         let mut end = None;
         let mut last_second = 0;
         let mut why = "its journal has no end; it was killed, or the machine went down".to_owned();
-        for entry in entries(dir)? {
+        for entry in entries(dir)?.chain(left.entries.into_iter().map(Ok)) {
             match entry {
                 Ok(Entry::Begin(_)) => {}
                 Ok(Entry::Flow { second, flow, .. }) => {
-                    if let Some(log) = &mut log {
-                        log.add(second, flow.metrics()).context("cannot write latency.hlog")?;
+                    let added = log.as_mut().map(|log| log.add(second, flow.metrics()));
+                    if let Some(Err(error)) = added {
+                        cannot(&error);
+                        log = None;
                     }
                     last_second = second.max(last_second);
                     shard.add(*flow);
@@ -109,9 +147,14 @@ impl Evidence {
             }
         }
         if let Some(log) = log {
-            let mut out = log.finish().context("cannot write latency.hlog")?;
-            out.flush().context("cannot write latency.hlog")?;
-            bundle::settle(dir, HLOG, out.get_ref())?;
+            let written = log.finish().map_err(anyhow::Error::from).and_then(|mut out| {
+                out.flush()?;
+                bundle::settle(dir, HLOG, out.get_ref())
+            });
+            if let Err(error) = written {
+                cannot(&error.root_cause());
+                bundle::discard_part(dir, HLOG);
+            }
         }
         let facts = end.unwrap_or_else(|| {
             let until = (u64::from(last_second) + 1) * 1_000_000;
@@ -122,7 +165,7 @@ impl Evidence {
         let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
         let settled = shard.settle(&published_on, end);
         let dir = dir.to_owned();
-        Ok(Self { dir, begin, plan, schedule, facts, settled, client, before, doubts })
+        Ok(Self { dir, begin, plan, schedule, facts, settled, client, before, doubts, unwritten })
     }
 
     /// The report.
@@ -145,18 +188,22 @@ impl Evidence {
         report
     }
 
-    /// Writes everything that is made from the sources; gives the report.
+    /// Writes everything that is made from the sources; gives the report, and what could not be written: a
+    /// verdict stands without its renderings.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn derive(&self, maker: Maker) -> Result<RunReport, Failure> {
+    /// When a rendering fails, which is a bug.
+    pub fn derive(&self, maker: Maker) -> Result<Derived, Failure> {
         let report = self.report();
+        let mut unwritten = self.unwritten.clone();
         for renderer in render::ALL {
             let content = renderer.render(&report).context("a rendering failed")?;
-            bundle::write(&self.dir, renderer.file_name(), &content)?;
+            let written = bundle::write(&self.dir, renderer.file_name(), &content);
+            unwritten.extend(written.err().map(|error| format!("{error:#}")));
         }
-        manifest::write(&self.dir, &self.begin, &report, &self.before, maker)?;
-        Ok(report)
+        let written = manifest::write(&self.dir, &self.begin, &report, &self.before, maker);
+        unwritten.extend(written.err().map(|error| format!("{error:#}")));
+        Ok(Derived { report, unwritten })
     }
 }
 
@@ -172,8 +219,28 @@ fn doubt(report: &mut RunReport, why: &[String]) {
     }
 }
 
-/// Why sources that are no longer what the run wrote make no GO.
-fn doubts(before: &Before) -> Vec<String> {
+impl Derived {
+    /// Says what is missing, and what to do.
+    pub fn complain(&self, dir: &Path) {
+        for why in &self.unwritten {
+            output::say(&format!("warning: {why}"));
+        }
+        if !self.unwritten.is_empty() {
+            let dir = quoted(&dir.display().to_string());
+            output::say(&format!(
+                "warning: the verdict stands, and what it was made from is kept: make room, then \
+                 `khala-harness report {dir}` makes the rest"
+            ));
+        }
+    }
+}
+
+/// Why evidence that is not what the run wrote, or not all of it, makes no GO.
+fn doubts(before: &Before, unwritten: &[String]) -> Vec<String> {
+    if !unwritten.is_empty() {
+        let why = unwritten.join("; ");
+        return vec![format!("what is judged here could not all be kept as evidence: {why}")];
+    }
     let changed = before.changed_sources();
     if changed.is_empty() {
         return Vec::new();
@@ -228,6 +295,12 @@ pub fn plan(
         .map_err(|error| not_a_bundle(dir, format!("{SCENARIO}: {error}")))?;
     let mut shown = path.display().to_string();
     if let Some(gates) = gates {
+        // What is wrong with them is said of them, and not of the scenario that is to have them.
+        std::fs::read_to_string(gates).map_err(|error| {
+            let gates = gates.display();
+            let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml";
+            Failure::new(Exit::InvalidScenario, format!("{gates}: {error}; {help}"))
+        })?;
         let gates = std::path::absolute(gates).context("cannot find the gates")?;
         text = khala_plan::resolved::with_gates(&text, &gates.display().to_string())
             .map_err(|error| Failure::new(Exit::InvalidScenario, format!("{shown}: {error}")))?;
@@ -273,8 +346,7 @@ fn open_hlog<'a>(
     dir: &Path,
     begin: &Begin,
     schedule: &'a Schedule,
-) -> Result<Hlog<'a, BufWriter<File>>, Failure> {
+) -> anyhow::Result<Hlog<'a, BufWriter<File>>> {
     let file = bundle::part(dir, HLOG)?;
-    let log = Hlog::begin(BufWriter::new(file), &begin.started_at, &schedule.phases);
-    Ok(log.context("cannot write latency.hlog")?)
+    Ok(Hlog::begin(BufWriter::new(file), &begin.started_at, &schedule.phases)?)
 }

@@ -255,6 +255,56 @@ fn a_truncated_journal_does_not_hide_a_no_go() {
 }
 
 #[test]
+fn nothing_is_written_into_the_evidence_of_another_run() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = run.restored(|_| true);
+    let again = Harness::run("scenario.resolved.toml").in_folder(&bundle).ended_plain();
+    let again = again.exits(exit::SETUP);
+    assert!(again.stderr.contains("is in the evidence of another run"), "{}", again.stderr);
+    with_dir("verify", &bundle).ended_plain().exits(exit::GO);
+}
+
+#[test]
+fn a_score_by_which_nothing_is_judged_is_a_hold() {
+    let run = no_go();
+    let (dir, bundle) = run.restored(|_| true);
+    let gates = dir.path().join("gates.toml");
+    let score = || with_dir("score", &bundle).arg("--gates").arg(gates.as_os_str());
+    for nothing in ["", "# nothing yet\n", "gate = []\n"] {
+        fs::write(&gates, nothing).expect("can be written");
+        let scored = score().ended_plain().exits(exit::HOLD);
+        assert!(scored.stdout.contains("no objective of any gate was judged"), "{}", scored.stdout);
+    }
+    // What the run itself came to is said, whatever other gates say.
+    fs::write(&gates, IMPOSSIBLE.replace("200ms", "60s")).expect("can be written");
+    let scored = score().ended_plain().exits(exit::GO);
+    let head = scored.stdout.lines().next().expect("a line");
+    for said in ["gates.toml", "in place of", "error-budget, replay, reconnect", "NO-GO"] {
+        assert!(head.contains(said), "no `{said}` in {head}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_gates_of_a_score_is_said_of_their_file() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (dir, bundle) = run.restored(|_| true);
+    let gates = dir.path().join("gates.toml");
+    let refused = || {
+        let score = with_dir("score", &bundle).arg("--gates").arg(gates.as_os_str());
+        let refused = score.ended_plain().exits(exit::INVALID_SCENARIO);
+        assert!(refused.stderr.contains(&gates.display().to_string()), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("scenario.resolved.toml"), "{}", refused.stderr);
+        refused.stderr
+    };
+    refused();
+    fs::write(&gates, "root:x:0:0:root:/root:/bin/bash\n").expect("can be written");
+    let said = refused();
+    assert!(said.contains("is no gate file") && !said.contains("/bin/bash"), "{said}");
+    fs::write(&gates, "[[gate]\nname = 1\n").expect("can be written");
+    refused();
+}
+
+#[test]
 fn old_runs_go_and_those_that_a_stage_report_cites_stay() {
     let run = Harness::tiny().ended().exits(exit::GO);
     let dir = TempDir::new().expect("a folder");

@@ -114,7 +114,7 @@ fn evidence_that_cannot_be_written_ends_the_run_before_anything_is_sent() {
     let file = folder.path().join("a-file");
     std::fs::write(&file, "in the way").expect("is written");
     let out_dir = file.join("runs");
-    let run = at(&server.url).arg("--out-dir").arg(&out_dir).ended_plain().exits(exit::INTERNAL);
+    let run = at(&server.url).arg("--out-dir").arg(&out_dir).ended_plain().exits(exit::SETUP);
     assert_eq!(run.stderr.trim_end().lines().count(), 1, "one sentence: {}", run.stderr);
     assert!(run.stderr.contains(&out_dir.display().to_string()), "{}", run.stderr);
     assert_eq!(run.stdout, "");

@@ -17,9 +17,11 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
         Failure::new(Exit::Setup, message)
     })?;
     let evidence = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?;
-    let made = evidence.derive(Maker::Report)?;
+    let derived = evidence.derive(Maker::Report)?;
+    derived.complain(dir);
+    let made = derived.report;
     let path = dir.display().to_string();
-    show(&made, report.json, &path)?;
+    show(&made, report.json, dir, &path)?;
     if report.json {
         output::say(&path);
     }
