@@ -216,8 +216,13 @@ impl Writer {
         loop {
             match entries.recv_timeout(sync_due.saturating_duration_since(Instant::now())) {
                 Ok(entry) => {
+                    // Nothing follows. A thread that is lost may hold on to its way here for ever.
+                    let last = matches!(entry, Entry::End(_));
                     if let Err(error) = self.write(&entry) {
                         return Some(self.keep(&error, Some(entry), entries));
+                    }
+                    if last {
+                        break;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -240,10 +245,14 @@ impl Writer {
         // Half an entry would be taken for a run that was killed; where it stays, the rest is read all the
         // same.
         let _ = self.file.set_len(self.written);
-        Unwritten {
-            why: error.to_string(),
-            entries: first.into_iter().chain(rest.iter()).collect(),
+        let mut entries: Vec<Entry> = first.into_iter().collect();
+        // A thread that is lost may hold on to its way here for ever.
+        while !matches!(entries.last(), Some(Entry::End(_)))
+            && let Ok(entry) = rest.recv()
+        {
+            entries.push(entry);
         }
+        Unwritten { why: error.to_string(), entries }
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {

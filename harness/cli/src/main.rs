@@ -11,6 +11,7 @@ mod exit;
 mod history;
 mod host;
 mod journal;
+mod keeper;
 mod live;
 mod manifest;
 mod output;

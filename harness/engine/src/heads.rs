@@ -25,6 +25,7 @@ pub struct Heads {
     publishes: Vec<AtomicU64>,
     unsubscribed: AtomicU64,
     tried: Vec<AtomicU64>,
+    orders_dropped: Vec<AtomicU64>,
     stale: AtomicU64,
 }
 
@@ -37,6 +38,7 @@ impl Heads {
             publishes: (0..publishes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             unsubscribed: AtomicU64::new(0),
             tried: (0..faults).map(|_| AtomicU64::new(0)).collect(),
+            orders_dropped: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             stale: AtomicU64::new(0),
         }
     }
@@ -73,6 +75,20 @@ impl Heads {
     pub fn count_tried(&self, fault: u16) {
         if let Some(tried) = self.tried.get(usize::from(fault)) {
             tried.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Orders of a fault that had no room beside those that waited for their client.
+    #[must_use]
+    pub fn orders_dropped(&self, fault: u16) -> u64 {
+        let dropped = self.orders_dropped.get(usize::from(fault));
+        dropped.map_or(0, |dropped| dropped.load(Ordering::Relaxed))
+    }
+
+    /// A client had no room for an order of a fault.
+    pub fn count_dropped_order(&self, fault: u16) {
+        if let Some(dropped) = self.orders_dropped.get(usize::from(fault)) {
+            dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 

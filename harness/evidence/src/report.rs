@@ -190,6 +190,11 @@ pub struct MetricLine {
     pub response: Option<Percentiles>,
     /// From the actual start: the uncorrected figure.
     pub service: Option<Percentiles>,
+    /// How much of a latency may be the generator's own queue, in microseconds: the p99 of the lag of
+    /// the latest thread that took such samples, and how long messages waited for their clients once
+    /// read. Nothing is subtracted.
+    #[serde(default)]
+    pub own_queue_us: Option<u64>,
     /// The samples themselves, for `score` and for renderings.
     pub samples: Option<Distribution>,
 }
@@ -377,6 +382,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
             hits: None,
             response: Some(Percentiles::of(&sample.response)),
             service: Some(Percentiles::of(&sample.service)),
+            own_queue_us: own_queue(case, key.metric, key.phase),
             samples: Some(sample.clone()),
         })
         .collect();
@@ -391,9 +397,38 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
         hits: Some(count.hits),
         response: None,
         service: None,
+        own_queue_us: None,
         samples: None,
     }));
     lines
+}
+
+/// What of a latency in a phase may be the generator's own queue.
+fn own_queue(case: &Case<'_>, metric: MetricId, phase: u16) -> Option<u64> {
+    if metric.kind() != MetricKind::Latency {
+        return None;
+    }
+    let publisher = case.plan.generator.publisher_thread();
+    let of_commands = metric == MetricId::Publish;
+    let lags = case.settled.metrics.lag(&[phase]);
+    let mine = lags.iter().filter(|(thread, _)| (**thread == publisher) == of_commands);
+    let late = mine.map(|(_, lag)| lag.percentile(99.0).unwrap_or_else(|| lag.max())).max()?;
+    if of_commands {
+        return Some(late);
+    }
+    let within = |second| case.reaches_into(&[phase], second);
+    Some(late + case.settled.probes.usual_queue_us(within))
+}
+
+impl MetricLine {
+    /// The generator's own queue, where it is enough of the figure to be told: above 1 ms, or above 1 %
+    /// of the p99 (of the maximum, where there is no p99).
+    #[must_use]
+    pub fn telling_own_queue_us(&self) -> Option<u64> {
+        let response = self.response?;
+        let value = response.p99.unwrap_or(response.max);
+        self.own_queue_us.filter(|&queue| queue > 1_000 || queue.saturating_mul(100) > value)
+    }
 }
 
 fn series(case: &Case<'_>) -> Vec<Second> {

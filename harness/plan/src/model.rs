@@ -100,6 +100,10 @@ pub struct Target {
     /// Where its build is learnt from; `None` of the embedded runtime is its own version, of another
     /// nobody says.
     pub build: Option<BuildSource>,
+    /// Close codes that it may send beside the contract's; 1005 stands for a close frame without a code.
+    pub close_codes: Vec<u16>,
+    /// Longest message that its clients take, in bytes.
+    pub message_max: u64,
 }
 
 /// Where the build of a target is learnt from, for the evidence.
@@ -368,4 +372,37 @@ pub struct Generator {
     /// Scheduler lag, as a share of an objective's own threshold, above which the generator is
     /// unfit to judge it.
     pub lag_share_max: f64,
+}
+
+/// How the generator's threads are numbered: those of the clients from 0, then the publishers', then the
+/// conductor's.
+impl Generator {
+    /// Threads that carry clients.
+    #[must_use]
+    pub fn client_threads(&self) -> u32 {
+        self.worker_threads.max(1)
+    }
+
+    /// The thread of a client: clients are dealt out by number and never move.
+    #[must_use]
+    pub fn thread_of(&self, client: u32) -> u16 {
+        thread(client % self.client_threads())
+    }
+
+    /// The publishers' thread.
+    #[must_use]
+    pub fn publisher_thread(&self) -> u16 {
+        thread(self.client_threads())
+    }
+
+    /// The conductor's thread.
+    #[must_use]
+    pub fn conductor_thread(&self) -> u16 {
+        thread(self.client_threads() + 1)
+    }
+}
+
+/// A plan that was read has few threads.
+fn thread(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }

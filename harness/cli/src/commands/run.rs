@@ -37,7 +37,9 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         Ok(left) => left,
         Err(failure) => {
             if failure.exit == Exit::Setup {
-                // Nothing ran, so there is no evidence: an empty bundle would only mislead.
+                // Nothing ran, so there is no evidence: an empty bundle would only mislead. Whoever still
+                // writes to it is waited for; what it says no longer matters.
+                let _ = bundle.finish();
                 let _ = std::fs::remove_dir_all(&dir);
             }
             return Err(failure);
@@ -123,10 +125,10 @@ fn execute(
     let sink = || Recorded::new(journal.sink(), history.as_mut());
     let outcome = engine(run, plan, schedule, sink, run_id, bundle)?;
     let Outcome { sinks, mut facts, .. } = outcome;
-    facts.events_dropped = bundle.dropped();
-    facts.findings.extend(bundle.finding());
     let mut left = Leftover::default();
     left.why.extend(bundle.finish().err().map(|error| format!("{error:#}")));
+    facts.events_dropped = bundle.dropped();
+    facts.findings.extend(bundle.findings());
     let shards = history::finish(history, sinks, &mut facts);
     if let Some(Unwritten { why, entries }) = journal.finish(shards, facts)? {
         left.why.push(why);

@@ -161,7 +161,7 @@ impl Case<'_> {
     }
 
     /// Whether a second of the run lies in one of these phases, or reaches into it.
-    fn reaches_into(&self, phases: &[u16], second: u32) -> bool {
+    pub(crate) fn reaches_into(&self, phases: &[u16], second: u32) -> bool {
         let at = u64::from(second) * 1_000_000;
         phases
             .iter()

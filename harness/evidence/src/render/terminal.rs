@@ -244,8 +244,12 @@ fn distribution(sample: &MetricLine) -> String {
     } else {
         String::new()
     };
+    let own_queue = sample
+        .telling_own_queue_us()
+        .map(|queue| format!("  of this, own queue: up to {}", duration(queue)))
+        .unwrap_or_default();
     format!(
-        "{name:<34} p50 {:>9}  p90 {:>9}  p99 {:>9}  max {:>9}  n={}{censored}",
+        "{name:<34} p50 {:>9}  p90 {:>9}  p99 {:>9}  max {:>9}  n={}{censored}{own_queue}",
         figure(response.p50),
         figure(response.p90),
         figure(response.p99),
@@ -371,12 +375,21 @@ pub(super) fn fitness(generator: &Generator) -> String {
         .collect();
     format!(
         "timers late by {} at p99, {} at most; a thread waited for a core {:.0} % of the time; \
-         {stalls}{}",
+         messages waited up to {} for their clients; {stalls}{}",
         duration_or_dash(generator.lag_p99_us),
         duration(generator.lag_max_us),
         generator.waited_for_core * 100.0,
+        duration(generator.own_queue_max_us),
         exhausted.concat(),
     )
+}
+
+/// What of the load was never sent, and by whose doing.
+pub(super) fn withheld(generator: &Generator) -> String {
+    match generator.publishes_withheld {
+        0 => String::new(),
+        some => format!(", {} never begun because too many had no answer", count(some)),
+    }
 }
 
 fn generator(out: &mut String, report: &RunReport) {
@@ -385,7 +398,7 @@ fn generator(out: &mut String, report: &RunReport) {
         out,
         format_args!(
             "\nGenerator\n  {} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-             descriptors, {} MiB; published {} of {} planned, {} records dropped",
+             descriptors, {} MiB; published {} of {} planned{}, {} records dropped",
             generator.worker_threads,
             generator.cpu_cores,
             generator.hottest_thread * 100.0,
@@ -394,6 +407,7 @@ fn generator(out: &mut String, report: &RunReport) {
             generator.memory_peak_mib,
             count(generator.publishes_begun),
             count(generator.publishes_planned),
+            withheld(generator),
             generator.dropped_records,
         ),
     );

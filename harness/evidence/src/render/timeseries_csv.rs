@@ -8,7 +8,7 @@ use crate::report::RunReport;
 
 pub struct TimeseriesCsv;
 
-const HEADER: [&str; 23] = [
+const HEADER: [&str; 24] = [
     "second",
     "time",
     "phase",
@@ -32,6 +32,7 @@ const HEADER: [&str; 23] = [
     "generator_memory_kib",
     "generator_descriptors",
     "generator_lag_max_us",
+    "generator_queue_max_us",
 ];
 
 impl Renderer for TimeseriesCsv {
@@ -71,6 +72,7 @@ impl Renderer for TimeseriesCsv {
                 second.generator.memory_kib.to_string(),
                 second.generator.descriptors.to_string(),
                 second.generator.lag_max_us.to_string(),
+                second.generator.queue_max_us.to_string(),
             ];
             writer.write_record(row).map_err(|e| error(e.to_string()))?;
         }

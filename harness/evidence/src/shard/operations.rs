@@ -18,7 +18,12 @@ impl Shard {
         let Op { client, kind, intended, start, done, outcome } = op;
         if kind == OpKind::Connect {
             let life = self.clients.entry(client).or_default();
-            life.connecting_since.get_or_insert(intended);
+            // What a fault ended is begun again when the fault lets it.
+            if outcome == Outcome::Interrupted {
+                life.connecting_since = None;
+            } else {
+                life.connecting_since.get_or_insert(intended);
+            }
         }
         if self.ended_by_us(outcome) {
             return;
@@ -75,6 +80,19 @@ impl Shard {
         let unplanned = life.seen_before && life.cut.is_none() && !life.slow.ever();
         life.seen_before = true;
         if unplanned {
+            let key = self.client_key(MetricId::Reconnects, client, at);
+            self.flow.metrics.count(key, client, at, 1, 1);
+        }
+    }
+
+    /// A client joins its channel again, on the socket that it has.
+    pub(super) fn rejoining(&mut self, client: u32, at: Micros) {
+        self.flow.series.at(at).connected += 1;
+        let life = self.clients.entry(client).or_default();
+        life.attempts += 1;
+        life.unconverged_since.get_or_insert(at);
+        life.connecting_since.get_or_insert(at);
+        if life.cut.is_none() && !life.slow.ever() {
             let key = self.client_key(MetricId::Reconnects, client, at);
             self.flow.metrics.count(key, client, at, 1, 1);
         }

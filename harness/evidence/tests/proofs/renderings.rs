@@ -62,7 +62,7 @@ fn small() -> RunReport {
 fn the_terminal_says_the_verdict_first() {
     insta::assert_snapshot!(terminal::render(&small(), Colour::Never), @r#"
     NO-GO  small (smoke)  seed 3  6.2 s
-      FAIL: oracle: violations [rule=gap] count == 0: 1 violations; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
+      FAIL: oracle: violations [rule=gap] count == 0: 1 violation; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
       WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; with 95 % confidence at most 31.23 %, 50.000 % are allowed; but `p(50) < 500ms` does not hold
 
     Gates
@@ -119,7 +119,7 @@ fn the_summary_reads_well() {
 
     Run `0a1b2c3d`, seed 3, profile smoke, started 2026-01-02T03:04:05Z UTC, 6.2 s. Target `http://127.0.0.1:4000` (reference). Made by khala-harness 0.0.0.
 
-    - FAIL: oracle: violations [rule=gap] count == 0: 1 violations; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
+    - FAIL: oracle: violations [rule=gap] count == 0: 1 violation; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
     - WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; with 95 % confidence at most 31.23 %, 50.000 % are allowed; but `p(50) < 500ms` does not hold
 
     ## Gates
@@ -130,7 +130,7 @@ fn the_summary_reads_well() {
     | error-budget | | not judged | | | not named by this profile |
     | oracle | `violations rule=divergent_value` count == 0 | PASS | 111 | 0 | no violation |
     | oracle | `violations rule=nonmonotonic` count == 0 | PASS | 111 | 0 | no violation |
-    | oracle | `violations rule=gap` count == 0 | FAIL | 111 | 1 | 1 violations; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was |
+    | oracle | `violations rule=gap` count == 0 | FAIL | 111 | 1 | 1 violation; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was |
     | oracle | `violations rule=lost_publish` count == 0 | PASS | 112 | 0 | no violation |
     | oracle | `violations rule=false_replay_complete` count == 0 | PASS | 16 | 0 | no violation |
     | oracle | `violations rule=no_convergence` count == 0 | PASS | 16 | 0 | no violation |
