@@ -118,8 +118,9 @@ async fn probe(
         message_max: plan.target.message_max,
     };
     tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
-    let path = format!("{}?token={token}&vsn=2.0.0", target.socket_path);
-    let mut socket = transport::dial(&dial, &path).await.map_err(|error| error.to_string())?;
+    let mut socket = transport::dial(&dial, &target.socket_query(&token))
+        .await
+        .map_err(|error| error.to_string())?;
 
     tried.push(format!("{} on {CHANNEL}", event::JOIN));
     let join = async {

@@ -243,6 +243,15 @@ pub struct Second {
     pub counts: crate::shard::series::Second,
     /// Median delivery latency of publishes intended in it, in microseconds.
     pub delivery_p50_us: Option<u64>,
+    /// The same at the 90th percentile; absent, as those after it, with fewer than 10 samples beyond it.
+    #[serde(default)]
+    pub delivery_p90_us: Option<u64>,
+    /// At the 99th percentile.
+    #[serde(default)]
+    pub delivery_p99_us: Option<u64>,
+    /// At the 99.9th percentile.
+    #[serde(default)]
+    pub delivery_p99_9_us: Option<u64>,
     /// Largest delivery latency of publishes intended in it, in microseconds.
     pub delivery_max_us: Option<u64>,
     /// The generator.
@@ -434,7 +443,10 @@ fn series(case: &Case<'_>) -> Vec<Second> {
             phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
             open,
             counts,
-            delivery_p50_us: latency.and_then(median),
+            delivery_p50_us: latency.and_then(|sparse| nearest_rank(sparse, 500)),
+            delivery_p90_us: latency.and_then(|sparse| percentile(sparse, 900)),
+            delivery_p99_us: latency.and_then(|sparse| percentile(sparse, 990)),
+            delivery_p99_9_us: latency.and_then(|sparse| percentile(sparse, 999)),
             delivery_max_us: latency.and_then(|sparse| sparse.iter().last().map(|(v, _)| v)),
             generator: case.settled.probes.at(second),
         }
@@ -442,11 +454,18 @@ fn series(case: &Case<'_>) -> Vec<Second> {
     .collect()
 }
 
-fn median(sparse: &crate::hist::Sparse) -> Option<u64> {
-    let half = sparse.len().div_ceil(2);
+/// A quantile in thousandths, where at least 10 samples lie beyond it.
+fn percentile(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let beyond = sparse.len() * (1_000 - thousandths) / 1_000;
+    if beyond < 10 { None } else { nearest_rank(sparse, thousandths) }
+}
+
+/// The smallest value that so many thousandths of the samples do not exceed.
+fn nearest_rank(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let rank = (sparse.len() * thousandths).div_ceil(1_000);
     let mut seen = 0;
     sparse.iter().find_map(|(value, count)| {
         seen += u64::from(count);
-        (seen >= half).then_some(value)
+        (seen >= rank).then_some(value)
     })
 }

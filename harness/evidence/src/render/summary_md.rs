@@ -52,6 +52,9 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
         report.tool.name,
         report.tool.version,
     )?;
+    if let Some(defects) = terminal::defects(report) {
+        writeln!(out, "**Not a judgement of a real target: {}.**\n", cell(&defects))?;
+    }
     for reason in &report.reasons {
         writeln!(out, "- {}", cell(reason))?;
     }
@@ -154,11 +157,13 @@ fn oracle(out: &mut String, report: &RunReport) -> std::fmt::Result {
     for violation in oracle.kept.iter().take(20) {
         writeln!(out, "- {}", terminal::violation(violation))?;
     }
-    if let Some(again) = oracle.kept.iter().find_map(|one| terminal::again(report, one)) {
+    if let Some(again) =
+        oracle.kept.iter().find_map(|one| terminal::again(report, one, terminal::HERE))
+    {
         writeln!(
             out,
             "\nAgain, with the first one's client alone, from this folder: \
-             `khala-harness run {again}`"
+             `{again}`"
         )?;
     }
     Ok(())

@@ -41,14 +41,23 @@ const VIOLATIONS_SHOWN: usize = 5;
 /// Reasons shown; the rest are in the bundle.
 const REASONS_SHOWN: usize = 6;
 
-/// The summary of a run.
+/// The bundle's folder, for those who read in it.
+pub const HERE: &str = ".";
+
+/// The summary of a run, for those who read it in the bundle's folder.
 #[must_use]
 pub fn render(report: &RunReport, colour: Colour) -> String {
+    render_from(report, colour, HERE)
+}
+
+/// The summary of a run for a reader to whom the bundle's folder is `bundle`, quoted as a shell wants it.
+#[must_use]
+pub fn render_from(report: &RunReport, colour: Colour, bundle: &str) -> String {
     let mut out = String::new();
     head(&mut out, report, colour);
     gates(&mut out, report, colour);
     storms(&mut out, report);
-    oracle(&mut out, report);
+    oracle(&mut out, report, bundle);
     latencies(&mut out, report);
     generator(&mut out, report);
     out
@@ -80,6 +89,9 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
             },
         ),
     );
+    if let Some(defects) = defects(report) {
+        line(out, format_args!("  {defects}"));
+    }
     for reason in report.reasons.iter().take(REASONS_SHOWN) {
         line(out, format_args!("  {reason}"));
     }
@@ -87,6 +99,14 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
     if hidden > 0 {
         line(out, format_args!("  … and {hidden} more reasons in summary.md"));
     }
+}
+
+/// That the target was broken on purpose, if it was.
+pub(super) fn defects(report: &RunReport) -> Option<String> {
+    let defects = &report.target.defects;
+    (!defects.is_empty()).then(|| {
+        format!("the target was started with a defect, on purpose: {}", defects.join(", "))
+    })
 }
 
 fn gates(out: &mut String, report: &RunReport, colour: Colour) {
@@ -238,7 +258,7 @@ fn distribution(sample: &MetricLine) -> String {
     )
 }
 
-fn oracle(out: &mut String, report: &RunReport) {
+fn oracle(out: &mut String, report: &RunReport, bundle: &str) {
     let oracle = &report.oracle;
     let violations: u64 = oracle.violations.values().sum();
     let undecided: u64 = oracle.undecided.values().sum();
@@ -262,11 +282,10 @@ fn oracle(out: &mut String, report: &RunReport) {
     for violation in oracle.kept.iter().take(VIOLATIONS_SHOWN) {
         line(out, format_args!("  {}", self::violation(violation)));
     }
-    if let Some(again) = oracle.kept.iter().find_map(|violation| self::again(report, violation)) {
-        line(
-            out,
-            format_args!("  again, with the first one's client alone: khala-harness run {again}"),
-        );
+    if let Some(again) =
+        oracle.kept.iter().find_map(|violation| self::again(report, violation, bundle))
+    {
+        line(out, format_args!("  again, with the first one's client alone: {again}"));
     }
     let hidden = violations.saturating_sub(VIOLATIONS_SHOWN.min(oracle.kept.len()) as u64);
     if hidden > 0 {
@@ -282,10 +301,24 @@ pub(super) fn not_exercised(report: &RunReport) -> Option<String> {
         .then(|| format!("{} {rules} not exercised: {}", names.len(), names.join(", ")))
 }
 
-/// Arguments of `run` with which an engineer sees again what befell the client of a violation.
-pub(super) fn again(report: &RunReport, violation: &crate::oracle::Violation) -> Option<String> {
-    let (client, seed) = (violation.client?, report.scenario.seed);
-    Some(format!("scenario.resolved.toml --seed {seed} --only-client {client}"))
+/// The command with which an engineer sees again what befell the client of a violation, for a reader to
+/// whom the bundle's folder is `bundle`. It writes beside the bundle: whatever is written into one is no
+/// evidence of the run.
+pub(super) fn again(
+    report: &RunReport,
+    violation: &crate::oracle::Violation,
+    bundle: &str,
+) -> Option<String> {
+    Some(once_more(report.scenario.seed, violation.client?, bundle))
+}
+
+/// The command that runs a bundle's scenario once more with one client alone.
+pub(super) fn once_more(seed: u64, client: u32, bundle: &str) -> String {
+    let (scenario, beside) = match bundle {
+        HERE => ("scenario.resolved.toml".to_owned(), "..".to_owned()),
+        _ => (format!("{bundle}/scenario.resolved.toml"), format!("{bundle}/..")),
+    };
+    format!("khala-harness run {scenario} --seed {seed} --only-client {client} --out-dir {beside}")
 }
 
 /// One violation in a line.

@@ -249,8 +249,12 @@ impl Sink for Shard {
         self.clients.entry(client).or_default().flight.happened(&record);
         let broken_before = self.flow.tally.calls();
         self.enter(record);
+        let broken = self.flow.tally.calls() - broken_before;
+        if broken > 0 {
+            self.flow.series.at(at_us).violations += broken;
+        }
         let Some(life) = self.clients.get_mut(&client) else { return };
-        if self.flow.tally.calls() > broken_before && !life.told {
+        if broken > 0 && !life.told {
             life.told = true;
             self.flow.stories.keep(client, life.story(at_us));
         }
