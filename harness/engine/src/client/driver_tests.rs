@@ -384,7 +384,8 @@ async fn an_answer_that_came_while_the_thread_stood_still_is_no_time_out() {
         pass(10).await;
         let mut peer = client.answer();
         let join = heard(&mut peer).await;
-        let joined = json!({"allowed_topics": [], "current_watermarks": [], "subscription_id": "s"});
+        let joined =
+            json!({"allowed_topics": [], "current_watermarks": [], "subscription_id": "s"});
         // The answer is there after a second; then nobody looks for half a minute.
         tokio::time::advance(Duration::from_secs(1)).await;
         say(&peer, &reply(&join, "ok", &joined)).await;
