@@ -217,7 +217,8 @@ async fn what_begins_late_says_when_it_was_due_and_is_a_finding() {
     assert!(late.message.contains("phase `storm`, which began 1.5"), "{late:?}");
     assert_eq!(late.count, 2, "the phase, and the fault after one second of it");
     let thread = stand.plan.generator.conductor_thread();
-    let stall = |record: &Record| matches!(record, Record::Stall { thread: of, .. } if *of == thread);
+    let stall =
+        |record: &Record| matches!(record, Record::Stall { thread: of, .. } if *of == thread);
     assert!(sink.iter().any(stall), "the conductor's own");
 }
 
