@@ -21,7 +21,8 @@ pub mod run;
 pub mod session;
 pub mod stall;
 pub mod target;
-mod threads;
+#[cfg(test)]
+mod testing;
 pub mod throttle;
 pub mod transport;
 pub mod worker;

@@ -48,6 +48,8 @@ pub struct Begin {
     pub seed: u64,
     /// Clients of the fleet, numbered from 0; not all of them need have taken part.
     pub clients: u64,
+    /// Threads that carry the clients: client n is on thread n modulo this.
+    pub worker_threads: u32,
     /// The topics, by their number in records.
     pub topics: Vec<Topic>,
     /// The topics that each client's tokens open, by its number.
@@ -68,6 +70,9 @@ pub struct Begin {
     pub slow_grace_us: Micros,
     /// Publishes that make the eviction of a client due that does not read; `None` where none is ever due.
     pub eviction_needs: Option<u64>,
+    /// Close codes that the target may send beside the contract's.
+    #[serde(default)]
+    pub close_codes: Vec<u16>,
 }
 
 /// A topic, as the contract and the plan have it.
@@ -150,6 +155,7 @@ impl Begin {
             profile: plan.profile.clone(),
             seed: plan.seed,
             clients: clients.into(),
+            worker_threads: plan.generator.client_threads(),
             topics: KNOWN.iter().filter_map(|known| Topic::of(plan, known.name)).collect(),
             granted: (0..clients).map(|client| context.granted(client).to_vec()).collect(),
             published_on,
@@ -160,6 +166,7 @@ impl Begin {
             slow_clients: (0..clients).filter(|&client| context.is_slow_by_plan(client)).collect(),
             slow_grace_us: GRACE_US,
             eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
+            close_codes: plan.target.close_codes.clone(),
         }
     }
 }
@@ -234,7 +241,7 @@ mod tests {
             begun: None,
             payload: u64::MAX,
         };
-        let (topic, content) = (TopicId(2), u64::MAX - 1);
+        let (topic, content) = (TopicId::WORKER_EVENTS, u64::MAX - 1);
         vec![
             Record::Connected { client: 3, at: 4 },
             Record::Delivered(Delivery {

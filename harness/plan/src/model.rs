@@ -226,6 +226,8 @@ pub struct Fleet {
     pub users: u32,
     /// How many organisations the users belong to.
     pub orgs: u32,
+    /// What the users' ids look like.
+    pub user_ids: UserIds,
     /// The cohorts, in order; client ids are dealt out cohort by cohort.
     pub cohorts: Vec<Cohort>,
     /// The only clients that take part, in order; empty: all of them. Each does what it does in the
@@ -233,7 +235,37 @@ pub struct Fleet {
     pub only_clients: Vec<u32>,
 }
 
+/// What the ids of users look like: some targets want a positive integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserIds {
+    /// `{prefix}-user-{n}`, and `{prefix}-publisher` for who publishes.
+    Named,
+    /// Numbers from this one on; the first publishes too.
+    Numeric {
+        /// The first user's.
+        first: u64,
+    },
+}
+
 impl Fleet {
+    /// Id of a user by its number, from 0.
+    #[must_use]
+    pub fn user_id(&self, user: u32) -> String {
+        match self.user_ids {
+            UserIds::Named => format!("{}-user-{user}", self.name_prefix),
+            UserIds::Numeric { first } => (first + u64::from(user)).to_string(),
+        }
+    }
+
+    /// Id of the user on whose behalf commands are sent.
+    #[must_use]
+    pub fn publisher_id(&self) -> String {
+        match self.user_ids {
+            UserIds::Named => format!("{}-publisher", self.name_prefix),
+            UserIds::Numeric { first } => first.to_string(),
+        }
+    }
+
     /// Whether a client takes part.
     #[must_use]
     pub fn takes_part(&self, client: u32) -> bool {
@@ -372,4 +404,37 @@ pub struct Generator {
     /// Scheduler lag, as a share of an objective's own threshold, above which the generator is
     /// unfit to judge it.
     pub lag_share_max: f64,
+}
+
+/// How the generator's threads are numbered: those of the clients from 0, then the publishers', then the
+/// conductor's.
+impl Generator {
+    /// Threads that carry clients.
+    #[must_use]
+    pub fn client_threads(&self) -> u32 {
+        self.worker_threads.max(1)
+    }
+
+    /// The thread of a client: clients are dealt out by number and never move.
+    #[must_use]
+    pub fn thread_of(&self, client: u32) -> u16 {
+        thread(client % self.client_threads())
+    }
+
+    /// The publishers' thread.
+    #[must_use]
+    pub fn publisher_thread(&self) -> u16 {
+        thread(self.client_threads())
+    }
+
+    /// The conductor's thread.
+    #[must_use]
+    pub fn conductor_thread(&self) -> u16 {
+        thread(self.client_threads() + 1)
+    }
+}
+
+/// A plan that was read has few threads.
+fn thread(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }

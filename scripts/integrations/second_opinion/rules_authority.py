@@ -45,9 +45,25 @@ def authz_leak(story):
             if record["record"] == "token_tried" and got_too_far(record["kind"], record["answer"]):
                 yield Violation(f"a token {record['kind']}", record["at"], client.number)
         yield from after_revocations(story, client)
+        for record in client.records:
+            if record["record"] == "unasked":
+                topic = numbers_of(story).get(record["topic"])
+                if topic not in client.granted:
+                    yield of_batch(record, topic, "a batch of a topic not granted")
     for delivery in story.deliveries:
         if delivery.standing == "ungranted":
             yield of_delivery(delivery, "its topic was not granted")
+
+
+def numbers_of(story):
+    """The topics that the contract knows, name to number."""
+    return {topic["name"]: topic["id"] for topic in story.begin["topics"]}
+
+
+def of_batch(record, topic, why):
+    """A violation by a batch whose content nobody read."""
+    seqs = None if record["seq"] is None else (record["seq"], record["seq"])
+    return Violation(why, record["at"], record["client"], topic, seqs)
 
 
 def got_too_far(kind, answer):
@@ -101,7 +117,11 @@ def wrong_close_or_error(story):
                 continue
             place, word = record["place"], record["word"]
             wrong = word not in WORDS[place]
-            if place == "close" and revoked_at is not None:
-                wrong = word != "1011"
+            if place == "close":
+                if revoked_at is not None:
+                    wrong = word != "1011"
+                # A close frame without a code counts as 1005 (RFC 6455, section 7.1.5).
+                code = "1005" if word == "none" else word
+                wrong = wrong and code not in map(str, story.begin.get("close_codes", []))
             if wrong:
                 yield Violation(f"{place} says {word}", record["at"], client.number)

@@ -1,6 +1,7 @@
 """What came in which order, and what did not come at all."""
 
 from registry import Violation, of_delivery, rule
+from rules_authority import numbers_of, of_batch
 
 
 @rule("frame_mismatch", "a pair of pushes that a client compared")
@@ -33,10 +34,17 @@ def gap(story):
 
 @rule("after_unsubscribe", "a delivery")
 def after_unsubscribe(story):
-    """Nothing of a topic follows the reply to its unsubscribe, until it is subscribed to again."""
+    """Nothing of a topic follows the reply to its unsubscribe, until it is subscribed to again; nor comes
+    anything of one that the token opens over a socket that never subscribed to it."""
     for delivery in story.deliveries:
         if delivery.standing == "left":
             yield of_delivery(delivery, "came after the unsubscribe was acknowledged")
+    for client in story.clients.values():
+        for record in client.records:
+            if record["record"] == "unasked":
+                topic = numbers_of(story).get(record["topic"])
+                if topic in client.granted:
+                    yield of_batch(record, topic, "never subscribed to")
 
 
 @rule("tail_before_snapshot", "a delivery")

@@ -271,6 +271,12 @@ impl Machine {
         self.state == State::Live
     }
 
+    /// Whether it waits for snapshots.
+    #[must_use]
+    pub fn is_bootstrapping(&self) -> bool {
+        self.state == State::Bootstrapping
+    }
+
     /// Last applied seq of a topic.
     #[must_use]
     pub fn cursor(&self, topic: TopicId) -> Option<u64> {
@@ -373,6 +379,8 @@ impl Machine {
     ) -> Action {
         self.op(OpKind::Connect, self.connect_due, start, done, Outcome::Ok, world);
         world.sink.record(Record::Connected { client: self.client, at: done });
+        // A restart that was due before has not this socket to end.
+        self.restart = self.restart.filter(|(_, intended)| done <= *intended);
         self.joins = Joins::default();
         self.join(done)
     }
@@ -399,6 +407,11 @@ impl Machine {
             }
             _ => Action::Close,
         }
+    }
+
+    /// Whether the socket is there and its channel is not.
+    fn is_rejoining(&self) -> bool {
+        matches!(self.state, State::Rejoining { .. })
     }
 
     fn rejoin<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
@@ -442,12 +455,7 @@ impl Machine {
             let outcome = if planned { Outcome::Interrupted } else { Outcome::ConnectionFailed };
             self.answered(pending, now, outcome, world);
         }
-        if let State::Rejoining { .. } = self.state {
-            // The end of its channel is recorded; now the socket is gone as well.
-            self.heartbeat_due = Micros::MAX;
-            (self.dead_socket, self.restart, self.revocation) = (false, None, None);
-            self.back_off(now);
-        } else if self.phase() == Phase::Online {
+        if self.phase() == Phase::Online {
             self.go_offline(now, cause, world);
         }
     }
@@ -457,8 +465,7 @@ impl Machine {
         if std::mem::replace(&mut self.retired, true) {
             return;
         }
-        let channel = !matches!(self.state, State::Rejoining { .. });
-        let connected = self.phase() == Phase::Online && !self.dead_socket && channel;
+        let connected = self.phase() == Phase::Online && !self.dead_socket && !self.is_rejoining();
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             self.answered(pending, now, Outcome::Interrupted, world);
         }
@@ -493,8 +500,10 @@ impl Machine {
             self.restarted_by(now).filter(|_| !matches!(cause, OfflineCause::Fault { .. }));
         let cause = restart.map_or(cause, |(id, intended)| OfflineCause::Fault { id, intended });
         self.restart = None;
-        // Of a half-open socket the end was recorded when it came, not when the client noticed.
-        if !std::mem::take(&mut self.dead_socket) {
+        // A half-open socket's end was recorded when it came, not when the client noticed; a crashed
+        // channel's when it crashed.
+        let told = std::mem::take(&mut self.dead_socket) || self.is_rejoining();
+        if !told {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
         self.joins.end();

@@ -23,7 +23,7 @@ pub struct RetentionTrim {
 }
 
 impl Fault for RetentionTrim {
-    fn on_target<'a>(&'a self, grip: Grip<'a>) -> OnTarget<'a> {
+    fn on_target(&self, grip: Grip) -> OnTarget {
         let body = serde_json::json!({ "topic": self.topic.name(), "keep": self.keep });
         Box::pin(async move {
             let headers = grip.target.admin_headers();

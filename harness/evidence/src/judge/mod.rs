@@ -21,6 +21,9 @@ use crate::shard::Settled;
 pub const CONFIDENCE: f64 = 0.95;
 /// Name of the gate that is always judged: the rules of the oracle.
 pub const ORACLE_GATE: &str = "oracle";
+/// Why a run is a HOLD of which nothing was claimed.
+const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
+                             this run judges";
 
 /// Verdict of an objective, a gate or a run. The order is that of severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -158,7 +161,7 @@ impl Case<'_> {
     }
 
     /// Whether a second of the run lies in one of these phases, or reaches into it.
-    fn reaches_into(&self, phases: &[u16], second: u32) -> bool {
+    pub(crate) fn reaches_into(&self, phases: &[u16], second: u32) -> bool {
         let at = u64::from(second) * 1_000_000;
         phases
             .iter()
@@ -183,11 +186,17 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
             gate_verdict(&gate.name, gate.judged, objectives)
         })
         .collect();
+    let nothing_asked = gates.iter().all(|gate| gate.objectives.is_empty());
     gates.push(gate_verdict(ORACLE_GATE, true, oracle::judge(case)));
 
     let mut reasons = Vec::new();
     let mut verdict =
         gates.iter().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
+    if nothing_asked {
+        // That no rule was broken is not what anybody asked.
+        verdict = verdict.max(Verdict::Inconclusive);
+        reasons.push(NOTHING_ASKED.to_owned());
+    }
     for reason in fitness::run_reasons(case) {
         verdict = verdict.max(Verdict::Inconclusive);
         reasons.push(reason);
@@ -227,7 +236,8 @@ fn gate_verdict(name: &str, judged: bool, objectives: Vec<ObjectiveVerdict>) -> 
     GateVerdict { name: name.to_owned(), judged, verdict, objectives }
 }
 
-fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
+/// A verdict in a line, as it stands among the reasons.
+pub(crate) fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
     let ObjectiveVerdict { metric, selector, require, verdict, reason, .. } = objective;
     let selector = if selector.is_empty() { String::new() } else { format!(" [{selector}]") };
     format!("{verdict}: {}: {metric}{selector} {require}: {reason}", gate.name)

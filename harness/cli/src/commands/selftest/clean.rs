@@ -9,9 +9,9 @@ use super::child::{Ended, Order};
 use super::clean_result::{Clean, Line, Status};
 use super::pool::Job;
 use super::{Folder, bundle, clean_page, discard, judging, run_jobs, select, texts};
-use crate::args;
 use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
+use crate::{args, output};
 
 /// Something to run.
 struct Planned {
@@ -59,7 +59,7 @@ pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
     let interrupted = run_jobs(jobs, selftest.jobs.into(), |index, ended| {
         let Some(line) = line(&planned[index], ended) else { return };
         finished += 1;
-        eprintln!("{}", clean_page::progress(&line, finished, planned.len(), began.elapsed()));
+        output::say(&clean_page::progress(&line, finished, planned.len(), began.elapsed()));
         let settled = line.status == Status::Clean && !folder.keep;
         if settled {
             discard(&folder_of(index));

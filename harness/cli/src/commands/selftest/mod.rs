@@ -101,7 +101,8 @@ impl Folder {
         discard(&self.scenarios());
         // Only when nothing is left in it.
         let _ = std::fs::remove_dir(&self.work);
-        output::print(format!("{page}\n{}\n", self.out_dir.display()).as_bytes())
+        output::verdict(format!("{page}\n{}\n", self.out_dir.display()).as_bytes());
+        Ok(())
     }
 }
 
