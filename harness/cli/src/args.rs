@@ -239,7 +239,7 @@ pub struct Reference {
 
 /// `selftest`
 #[derive(Debug, ClapArgs)]
-#[command(group(ArgGroup::new("what").required(true).args(["matrix", "clean", "ceiling"])))]
+#[command(group(ArgGroup::new("what").required(true).args(["matrix", "clean", "wire", "ceiling"])))]
 pub struct Selftest {
     /// Run every defect of the reference runtime against a scenario that must catch it, and print
     /// which rule or gate did (the kill matrix).
@@ -249,11 +249,17 @@ pub struct Selftest {
     /// seeds each, and count false alarms.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub clean: Option<u32>,
+    /// Put a proxy between the harness and a runtime that keeps the contract, which deviates as servers,
+    /// proxies and libraries do, in one way a run, and print whether each was judged as it must be (the
+    /// wire matrix).
+    #[arg(long)]
+    pub wire: bool,
     /// Find out how many clients and deliveries a second the generator can carry on this machine before
     /// it is unfit: runs of different sizes, against a null server, until the answer is known to 5 %.
     #[arg(long)]
     pub ceiling: bool,
-    /// Of the matrix only these defects, of the clean runs only these scenarios.
+    /// Of the matrix only these defects, of the clean runs only these scenarios, of the wire matrix only
+    /// these deviations.
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "ceiling")]
     pub only: Vec<String>,
     /// Only every N-th run, from the K-th on: N parts are the whole, as in 2/5.

@@ -548,8 +548,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
     }
 
     fn all_heads(&self) -> Vec<u64> {
-        let topics = (0_u8..).take(khala_wire::topic::KNOWN.len());
-        topics.map(|id| self.heads.seq(TopicId(id))).collect()
+        TopicId::all().map(|topic| self.heads.seq(topic)).collect()
     }
 
     /// What the target's metrics say against what the clients saw, what could not be learnt, and what

@@ -46,7 +46,7 @@ impl Heads {
     /// Highest seq of a topic that any client has seen.
     #[must_use]
     pub fn seq(&self, topic: TopicId) -> u64 {
-        self.seqs[usize::from(topic.0)].load(Ordering::Relaxed)
+        self.seqs[topic.index()].load(Ordering::Relaxed)
     }
 
     /// Whether any client has seen publish `n`.
@@ -94,7 +94,7 @@ impl Heads {
 
     /// Enters a seq.
     pub fn saw_seq(&self, topic: TopicId, seq: u64) {
-        self.seqs[usize::from(topic.0)].fetch_max(seq, Ordering::Relaxed);
+        self.seqs[topic.index()].fetch_max(seq, Ordering::Relaxed);
     }
 
     /// Enters a publish.
@@ -133,7 +133,7 @@ impl LocalHeads {
     /// A delivery of `seq`, of publish `n` if it was one of ours.
     pub fn saw(&self, topic: TopicId, seq: u64, publish: Option<u32>) {
         let mut seqs = self.seqs.borrow_mut();
-        let known = &mut seqs[usize::from(topic.0)];
+        let known = &mut seqs[topic.index()];
         if seq > *known {
             *known = seq;
             self.shared.saw_seq(topic, seq);

@@ -241,7 +241,7 @@ mod tests {
             begun: None,
             payload: u64::MAX,
         };
-        let (topic, content) = (TopicId(2), u64::MAX - 1);
+        let (topic, content) = (TopicId::WORKER_EVENTS, u64::MAX - 1);
         vec![
             Record::Connected { client: 3, at: 4 },
             Record::Delivered(Delivery {

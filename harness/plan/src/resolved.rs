@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use crate::backoff::Backoff;
 use crate::model::{
     ActsOn, Arrival, Auth, BuildSource, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint,
-    Objective, Plan, Push, Secret, SlowConsumerLimits, SnapshotPath, Target, TargetKind,
+    Objective, Plan, Push, Secret, SlowConsumerLimits, SnapshotPath, Target, TargetKind, UserIds,
 };
 use crate::units::{format_bytes, format_duration};
 
@@ -162,6 +162,9 @@ fn fleet(out: &mut String, fleet: &Fleet) {
     line!(out, "ramp = \"{}\"", format_duration(fleet.ramp));
     line!(out, "name_prefix = {}", text(&fleet.name_prefix));
     line!(out, "users = {}\norgs = {}", fleet.users, fleet.orgs);
+    if let UserIds::Numeric { first } = fleet.user_ids {
+        line!(out, "user_ids = \"numeric\"\nfirst_user_id = {first}");
+    }
     if !fleet.only_clients.is_empty() {
         line!(out, "only_clients = {:?}", fleet.only_clients);
     }

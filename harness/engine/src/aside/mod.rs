@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn other_scopes_open_none_of_the_topics() {
-        let mine = [TopicId(0), TopicId(2)];
+        let mine = [TopicId::RUN_SUMMARIES, TopicId::WORKER_EVENTS];
         let others = other_scopes(&mine);
         assert_eq!(others.len(), KNOWN.len() - mine.len());
         assert!(mine.iter().all(|topic| !others.contains(&topic.name().to_owned())));

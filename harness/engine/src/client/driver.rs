@@ -21,7 +21,7 @@ use super::machine::{Action, Machine, Phase, World};
 use super::orders::{Control, Order};
 use super::reader::Reader;
 use super::snapshot;
-use crate::clock::Clock;
+use crate::clock::{Clock, micros};
 use crate::heads::LocalHeads;
 use crate::http::Http;
 use crate::mint::Minter;
@@ -32,6 +32,9 @@ use crate::target::window::Windows;
 use crate::throttle::Pace;
 use crate::transport::DialError;
 
+/// For how long what has come is taken before what is due is done: a socket on which something always
+/// comes must not keep the client from its heartbeats.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Close code of a client that leaves in good order.
@@ -368,6 +371,9 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         // Whether the socket is the one on which the client was made slow.
         let mut slow_here = false;
         let mut snapshots: Option<Snapshots> = None;
+        // Since when something is seen to be due. What has come is taken first, because the thread may
+        // have stood still: an answer that was there in time is no time-out.
+        let mut overdue_since = None;
         if let Some(pace) = self.slow {
             session.set_pace(pace);
         }
@@ -392,9 +398,12 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 snapshots = None;
             }
             let deadline = self.machine.deadline();
-            // However much comes, what is due is done.
-            if clock.now() >= deadline {
-                action = around.with(|world| self.machine.tick(clock.now(), world));
+            let now = clock.now();
+            if now < deadline {
+                overdue_since = None;
+            } else if now > *overdue_since.get_or_insert(now) + micros(PATIENCE) {
+                overdue_since = None;
+                action = around.with(|world| self.machine.tick(now, world));
                 continue;
             }
             let waited = tokio::select! {
@@ -462,7 +471,9 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                     close(session, CLOSE_NORMAL).await;
                     return Some(Order::Retire);
                 }
-                Waited::Deadline => {}
+                Waited::Deadline => {
+                    action = around.with(|world| self.machine.tick(clock.now(), world));
+                }
                 Waited::Inbound(inbound) => {
                     action = self.inbound(inbound);
                     self.show();
@@ -519,6 +530,14 @@ async fn choose<S: Sink>(
         Resume::Kept => None,
         _ => around.windows.at(fault, &around.target).await,
     };
+    if windows.is_none() && resume != Resume::Kept {
+        let name = "cursor_not_chosen".to_owned();
+        let message = format!(
+            "the target's metrics could not be read in time, so that clients came back from fault {fault} \
+             with the cursors that they had"
+        );
+        around.record(Record::Finding { name, message });
+    }
     let cursors = windows
         .iter()
         .flat_map(|windows| topics.iter().filter_map(|&topic| windows.cursor(topic, resume)));

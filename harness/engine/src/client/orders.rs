@@ -130,7 +130,7 @@ pub struct Topics(u8);
 
 impl FromIterator<TopicId> for Topics {
     fn from_iter<I: IntoIterator<Item = TopicId>>(topics: I) -> Self {
-        Self(topics.into_iter().fold(0, |set, topic| set | 1 << topic.0))
+        Self(topics.into_iter().fold(0, |set, topic| set | 1 << topic.index()))
     }
 }
 
@@ -138,7 +138,7 @@ impl Topics {
     /// As a list.
     #[must_use]
     pub fn list(self) -> Vec<TopicId> {
-        (0..8).filter(|id| self.0 & (1 << id) != 0).map(TopicId).collect()
+        TopicId::all().filter(|topic| self.0 & (1 << topic.index()) != 0).collect()
     }
 }
 

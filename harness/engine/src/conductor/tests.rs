@@ -1,12 +1,15 @@
 //! The time line under a paused clock, with a target that takes connections and answers nothing.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Micros, Record};
-use khala_plan::Schedule;
+use khala_plan::{Plan, Schedule};
 use khala_wire::metrics::FanoutMetrics;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +19,7 @@ use crate::heads::Heads;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
 use crate::probe::Probe;
+use crate::target::Target;
 use crate::testing::{frozen, plan};
 use crate::transport::Backlog;
 use crate::worker::Stage;
@@ -92,37 +96,72 @@ impl Seen {
     }
 }
 
+/// A thread that has ended, whatever the clock says.
+fn ended<T: Send + 'static>(value: T) -> JoinHandle<T> {
+    let thread = std::thread::spawn(move || value);
+    while !thread.is_finished() {
+        std::thread::yield_now();
+    }
+    thread
+}
+
+/// A thread that does not end before its sender is dropped.
+fn endless<T: Send + 'static>() -> (Sender<T>, JoinHandle<T>) {
+    let (sender, receiver) = channel();
+    (sender, std::thread::spawn(move || receiver.recv().expect("it is never told")))
+}
+
+/// The conductor of a run against a frozen target, before its first phase.
+struct Stand {
+    plan: Plan,
+    schedule: Schedule,
+    clock: Clock,
+    heads: Heads,
+    target: Arc<Target>,
+    _listener: TcpListener,
+}
+
+impl Stand {
+    fn new() -> Self {
+        let plan = plan(TEXT);
+        let schedule = Schedule::of(&plan);
+        let (listener, target) = frozen();
+        let clock = Clock::starting_in(Duration::from_millis(300));
+        let heads = Heads::new(0, schedule.faults.len());
+        Self { plan, schedule, clock, heads, target, _listener: listener }
+    }
+
+    fn conductor<'a>(&'a self, seen: &'a mut Seen) -> Conductor<'a, Vec<Record>> {
+        Conductor::new(Setup {
+            plan: &self.plan,
+            schedule: &self.schedule,
+            target: Arc::clone(&self.target),
+            http: Http::new(&self.target.base_url, "test", self.plan.target.request_timeout),
+            clock: self.clock,
+            reference: None,
+            heads: &self.heads,
+            numbers: Vec::new(),
+            begun: Arc::new(AtomicU64::new(0)),
+            interrupt: CancellationToken::new(),
+            observer: seen,
+            probe: Probe::new(self.clock, Arc::new(Backlog::default())),
+            build: Ok(None),
+            descriptors_limit: 1_000,
+            sink: Vec::new(),
+        })
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_target_that_answers_nothing_holds_up_no_phase_and_no_fault() {
-    let plan = plan(TEXT);
-    let schedule = Schedule::of(&plan);
-    let (_listener, target) = frozen();
-    let http = Http::new(&target.base_url, "test", plan.target.request_timeout);
-    let clock = Clock::starting_in(Duration::from_millis(300));
-    let (heads, mut seen) = (Heads::new(0, schedule.faults.len()), Seen::default());
-    let mut conductor = Conductor::new(Setup {
-        plan: &plan,
-        schedule: &schedule,
-        target,
-        http,
-        clock,
-        reference: None,
-        heads: &heads,
-        numbers: Vec::new(),
-        begun: Arc::new(AtomicU64::new(0)),
-        interrupt: CancellationToken::new(),
-        observer: &mut seen,
-        probe: Probe::new(clock, Arc::new(Backlog::default())),
-        build: Ok(None),
-        descriptors_limit: 1_000,
-        sink: Vec::<Record>::new(),
-    });
+    let (stand, mut seen) = (Stand::new(), Seen::default());
+    let mut conductor = stand.conductor(&mut seen);
     conductor.phases().await;
     let (stage, _) = tokio::sync::watch::channel(Stage::Running);
-    let publisher = std::thread::spawn(|| ((), Vec::new()));
+    let publisher = ended(((), Vec::new()));
     let (drained, _) = conductor.drain(publisher, &["w".to_owned()], &stage).await;
     assert!(drained, "nothing was there to drain");
-    let end = End { at: clock.now(), drained };
+    let end = End { at: stand.clock.now(), drained };
     let (facts, sink) = conductor.finish("id".to_owned(), String::new(), String::new, end).await;
 
     let late: Vec<_> = seen
@@ -133,7 +172,7 @@ async fn a_target_that_answers_nothing_holds_up_no_phase_and_no_fault() {
     assert_eq!(late, [], "all begins when it is due");
     assert_eq!(seen.times().len(), 5, "the ramp, two phases, two faults");
     let drain_began = seen.at(&EventKind::DrainBegan).expect("it drains");
-    let planned = schedule.phases.last().expect("the drain").start_us;
+    let planned = stand.schedule.phases.last().expect("the drain").start_us;
     assert!(drain_began - planned < micros(Duration::from_millis(2)), "{drain_began} {planned}");
 
     let [cut, trim] = &facts.faults[..] else { panic!("{:?}", facts.faults) };
@@ -152,4 +191,49 @@ async fn a_target_that_answers_nothing_holds_up_no_phase_and_no_fault() {
     assert!(!facts.findings.iter().any(|found| found.name == "began_late"));
     let stalls = sink.iter().filter(|record| matches!(record, Record::Stall { .. })).count();
     assert_eq!(stalls, 0, "waiting is not standing still");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_begins_late_says_when_it_was_due_and_is_a_finding() {
+    let (stand, mut seen) = (Stand::new(), Seen::default());
+    let mut conductor = stand.conductor(&mut seen);
+    let stalling = async {
+        // Nobody looks from a second before the storm to a second and a half after it began.
+        tokio::time::sleep_until(stand.clock.instant(3_500_000)).await;
+        tokio::time::advance(Duration::from_millis(2_500)).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        biased;
+        () = conductor.phases() => {}
+        () = stalling => {}
+    }
+    let end = End { at: stand.clock.now(), drained: false };
+    let (facts, sink) = conductor.finish("id".to_owned(), String::new(), String::new, end).await;
+    let storm = seen.times().into_iter().find(|(what, ..)| what == "storm").expect("it began");
+    assert_eq!(storm.2, 4_500_000);
+    assert!(storm.1 >= 6_000_000, "{storm:?}");
+    let late = facts.findings.iter().find(|found| found.name == "began_late").expect("it is told");
+    assert!(late.message.contains("phase `storm`, which began 1.5"), "{late:?}");
+    assert_eq!(late.count, 2, "the phase, and the fault after one second of it");
+    let thread = stand.plan.generator.conductor_thread();
+    let stall =
+        |record: &Record| matches!(record, Record::Stall { thread: of, .. } if *of == thread);
+    assert!(sink.iter().any(stall), "the conductor's own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn threads_that_do_not_end_are_given_up() {
+    let (stand, mut seen) = (Stand::new(), Seen::default());
+    let mut conductor = stand.conductor(&mut seen);
+    let (_kept, endless_worker) = endless();
+    let left = conductor.join_all(vec![ended(7), endless_worker], Duration::from_secs(20)).await;
+    assert_eq!(left, [7]);
+
+    let (stage, seen_stage) = tokio::sync::watch::channel(Stage::Running);
+    let (_kept, publisher) = endless::<((), Vec<u32>)>();
+    let (drained, sink) = conductor.drain(publisher, &[], &stage).await;
+    assert!(!drained && sink.is_none(), "it is lost");
+    assert_eq!(*seen_stage.borrow(), Stage::Retire, "it was told");
+    assert!(stand.clock.now() < micros(Duration::from_secs(90)), "{}", stand.clock.now());
 }

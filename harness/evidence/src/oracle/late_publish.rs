@@ -172,7 +172,7 @@ mod tests {
     use crate::record::{Outcome, Published};
     use crate::shard::stalls::{Stall, Stalls};
 
-    const TOPIC: TopicId = TopicId(2);
+    const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const SETTLE: Duration = Duration::from_millis(100);
 
     /// Events as (due, arrival), each acknowledged 1 ms after it was due. Times in ms.

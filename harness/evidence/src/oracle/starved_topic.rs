@@ -234,8 +234,8 @@ mod tests {
     use crate::record::{Outcome, Published};
 
     const RULE: Rule = Rule::StarvedTopic;
-    const STATE: TopicId = TopicId(1);
-    const STREAM: TopicId = TopicId(2);
+    const STATE: TopicId = TopicId::WORKER_SUMMARIES;
+    const STREAM: TopicId = TopicId::WORKER_EVENTS;
     const SETTLE: Duration = Duration::from_secs(1);
 
     /// A publish every 200 ms, acknowledged at once, but number 8 just as number 9 is begun: number n is

@@ -74,17 +74,17 @@ pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
     Ok(clean.exit())
 }
 
-fn job(planned: &Planned, folder: &Folder, of_run: PathBuf) -> Job {
+fn job(planned: &Planned, folder: &Folder, of_run: PathBuf) -> Job<Order> {
     let order = folder.order(&planned.how, of_run);
     let order = Order { seed: Some(planned.seed.into()), ..order };
-    Job { order, alone: planned.how.alone }
+    Job { work: order, alone: planned.how.alone }
 }
 
 /// What came of a run; nothing when it was ended before its time.
 fn line(planned: &Planned, ended: Ended) -> Option<Line> {
     match ended {
         Ended::Interrupted => None,
-        Ended::Failed(why) => Some(without_a_run(planned, why)),
+        Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(planned, why)),
         Ended::Judged(dir) => {
             let line = judged(planned, &dir);
             Some(line.unwrap_or_else(|error| without_a_run(planned, format!("{error:#}"))))

@@ -129,17 +129,17 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     Ok(matrix.exit())
 }
 
-fn job(row: &Row, folder: &Folder) -> Job {
+fn job(row: &Row, folder: &Folder) -> Job<Order> {
     let order = folder.order(&row.how, folder.of_run(&row.name));
     let order = Order { defect: Some(row.spec()), ..order };
-    Job { order, alone: row.how.alone }
+    Job { work: order, alone: row.how.alone }
 }
 
 /// What a run says of its row; nothing when it was ended before its time.
 fn line(row: &Row, ended: Ended) -> Option<Line> {
     match ended {
         Ended::Interrupted => None,
-        Ended::Failed(why) => Some(without_a_run(row, why)),
+        Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(row, why)),
         Ended::Judged(dir) => {
             let line = judged(row, &dir);
             Some(line.unwrap_or_else(|error| without_a_run(row, format!("{error:#}"))))
