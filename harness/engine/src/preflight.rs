@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::error::SetupError;
+use crate::handshake::Interim;
 use crate::http::Http;
 use crate::mint::Minter;
 use crate::target::{Target, scopes};
@@ -96,6 +97,8 @@ async fn probe(
         timeout: plan.target.connect_timeout,
         user_agent: user_agent.to_owned(),
         backlog: None,
+        interim: Interim::default(),
+        message_max: plan.target.message_max,
     };
     tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
     let path = format!("{}?token={token}&vsn=2.0.0", target.socket_path);

@@ -13,16 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use khala_evidence::record::{Outcome, Resource};
+use khala_evidence::record::{Breach, Cut, Outcome, Resource};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Error as WsError;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use crate::handshake::{self, Interim, Refusal};
+use crate::session::tap::Tap;
+use crate::throttle::{Allowance, Pace, Throttle};
 
 /// Read buffer of a client. tungstenite's default, 128 KiB, would be 640 MiB at 5,000 clients.
 const READ_BUFFER: usize = 8 * 1024;
@@ -30,10 +30,6 @@ const READ_BUFFER: usize = 8 * 1024;
 const WRITE_BUFFER: usize = 4 * 1024;
 /// Largest backlog of writes; a client sends little.
 const WRITE_BUFFER_MAX: usize = 256 * 1024;
-/// Largest message taken: a client must survive more than the documented 2 MiB a batch.
-const MESSAGE_MAX: usize = 16 * 1024 * 1024;
-
-use crate::throttle::{Allowance, Pace, Throttle};
 
 /// A client's socket.
 pub type Socket = WebSocketStream<Stamped>;
@@ -47,6 +43,7 @@ pub struct Stamped {
     allowance: Allowance,
     reads: u32,
     backlog: Option<Arc<Backlog>>,
+    tap: Option<Tap>,
 }
 
 /// Reads of a socket between two looks at what they left waiting: a look is a system call.
@@ -79,6 +76,12 @@ impl Stamped {
     #[must_use]
     pub fn read_at(&self) -> Option<Instant> {
         self.read_at.get()
+    }
+
+    /// What stood on the wire since the upgrade.
+    #[must_use]
+    pub fn tap(&self) -> Option<&Tap> {
+        self.tap.as_ref()
     }
 
     /// How fast it is read.
@@ -131,6 +134,9 @@ impl AsyncRead for Stamped {
         };
         if buf.filled().len() > before {
             this.read_at.set(Some(Instant::now()));
+            if let Some(tap) = &mut this.tap {
+                tap.feed(&buf.filled()[before..]);
+            }
         }
         poll
     }
@@ -172,6 +178,10 @@ pub struct Dial {
     pub user_agent: String,
     /// Where the socket shows what its reads left waiting.
     pub backlog: Option<Arc<Backlog>>,
+    /// What the real client makes of an interim answer to the upgrade.
+    pub interim: Interim,
+    /// Longest message that the real client takes, in bytes.
+    pub message_max: u64,
 }
 
 /// Why there is no socket.
@@ -183,10 +193,13 @@ pub enum DialError {
     /// The connection could not be made, or broke.
     #[error("cannot connect to {0}: {1}")]
     Connection(SocketAddr, io::Error),
-    /// The upgrade was refused with this HTTP status.
-    #[error("the upgrade was refused with HTTP {0}")]
-    Refused(u16),
-    /// The answer was not an upgrade.
+    /// The upgrade was answered with another status than 101.
+    #[error("the upgrade was refused with {0}")]
+    Refused(Refusal),
+    /// The answer breaks RFC 6455, so that a browser fails the connection.
+    #[error("the upgrade's answer has {0}")]
+    Breached(Breach),
+    /// What came was no answer to an HTTP request.
     #[error("the answer was not a WebSocket upgrade: {0}")]
     Protocol(String),
 }
@@ -200,9 +213,22 @@ impl DialError {
             Self::Connection(_, error) => {
                 exhausted(error).map_or(Outcome::ConnectionFailed, Outcome::Exhausted)
             }
-            Self::Refused(401 | 403) => Outcome::RefusedAuth,
-            Self::Refused(_) | Self::Protocol(_) => Outcome::ProtocolError,
+            Self::Refused(refusal) if matches!(refusal.status, 401 | 403) => Outcome::RefusedAuth,
+            Self::Refused(_) | Self::Breached(_) | Self::Protocol(_) => Outcome::ProtocolError,
         }
+    }
+}
+
+/// How the end of a connection shows in an error of it.
+#[must_use]
+pub fn cut_by(error: &io::Error) -> Cut {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Cut::Eof,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => Cut::Reset,
+        io::ErrorKind::TimedOut => Cut::Unsent,
+        _ => Cut::Other,
     }
 }
 
@@ -245,35 +271,35 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
     }
     let stream = socket.connect(dial.address).await.map_err(connection)?;
     stream.set_nodelay(true).map_err(connection)?;
-    let stamped = Stamped {
+    let mut stamped = Stamped {
         inner: stream,
         read_at: Cell::new(None),
         throttle: Rc::default(),
         allowance: Allowance::default(),
         reads: 0,
         backlog: dial.backlog.clone(),
+        tap: None,
     };
-
-    let mut request = format!("ws://{}{path_and_query}", dial.address)
-        .into_client_request()
-        .map_err(|_| DialError::Protocol("the request could not be built".to_owned()))?;
-    let user_agent = HeaderValue::from_str(&dial.user_agent)
-        .map_err(|_| DialError::Protocol("the User-Agent is not a header value".to_owned()))?;
-    request.headers_mut().insert("User-Agent", user_agent);
+    let host = dial.address.to_string();
+    let request = handshake::Request { host: &host, path_and_query, user_agent: &dial.user_agent };
+    let rest =
+        handshake::upgrade(&mut stamped, &request, dial.interim).await.map_err(
+            |error| match error {
+                handshake::Error::Io(error) => connection(error),
+                handshake::Error::Refused(refusal) => DialError::Refused(refusal),
+                handshake::Error::Breached(breach) => DialError::Breached(breach),
+                handshake::Error::NoHttp(why) => DialError::Protocol(why),
+            },
+        )?;
+    let mut tap = Tap::new(dial.message_max);
+    tap.feed(&rest);
+    stamped.tap = Some(tap);
+    let message_max = usize::try_from(dial.message_max).unwrap_or(usize::MAX);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(WRITE_BUFFER_MAX)
-        .max_message_size(Some(MESSAGE_MAX))
-        .max_frame_size(Some(MESSAGE_MAX));
-    match tokio_tungstenite::client_async_with_config(request, stamped, Some(config)).await {
-        Ok((socket, _)) => Ok(socket),
-        Err(WsError::Http(response)) => Err(DialError::Refused(response.status().as_u16())),
-        Err(WsError::Io(error)) => Err(connection(error)),
-        Err(WsError::Protocol(ProtocolError::HandshakeIncomplete)) => {
-            let why = "it closed the connection before it answered the upgrade";
-            Err(connection(io::Error::new(io::ErrorKind::UnexpectedEof, why)))
-        }
-        Err(error) => Err(DialError::Protocol(error.to_string())),
-    }
+        .max_message_size(Some(message_max))
+        .max_frame_size(Some(message_max));
+    Ok(WebSocketStream::from_partially_read(stamped, rest, Role::Client, Some(config)).await)
 }

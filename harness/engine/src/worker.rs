@@ -15,6 +15,7 @@ use khala_evidence::record::Sink;
 use khala_plan::Plan;
 use khala_plan::model::FaultKind;
 use khala_plan::schedule::{PlannedFault, Schedule};
+use khala_plan::surface::Surface;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
@@ -25,6 +26,7 @@ use crate::client::machine::{Machine, Settings};
 use crate::client::reader::Reader;
 use crate::clock::{Clock, micros};
 use crate::fault;
+use crate::handshake::Interim;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
@@ -166,7 +168,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
 fn drivers<S: Sink>(
     setup: &Setup,
     around: &Rc<Surroundings<S>>,
-) -> impl Iterator<Item = (u16, Driver<S>)> {
+) -> impl Iterator<Item = (u16, Driver<S, Dial>)> {
     let plan = &setup.plan;
     let settings: Vec<_> = plan
         .fleet
@@ -182,6 +184,7 @@ fn drivers<S: Sink>(
                 request_timeout: plan.target.request_timeout,
                 apply: plan.target.apply,
                 snapshot: plan.target.snapshot,
+                settle_within: plan.oracle.settle_within,
             })
         })
         .collect();
@@ -206,6 +209,8 @@ fn drivers<S: Sink>(
                 timeout: plan.target.connect_timeout,
                 user_agent: setup.user_agent.clone(),
                 backlog: Some(Arc::clone(&setup.backlog)),
+                interim: interim(plan.fleet.cohorts[usize::from(arrival.cohort)].surface),
+                message_max: plan.target.message_max,
             },
             control,
             resume: None,
@@ -237,8 +242,17 @@ fn receive_buffer(schedule: &Schedule, client: u32) -> Option<u32> {
     .min()
 }
 
+/// What the surface's own client makes of an interim answer to the upgrade: web shell and phone live on a
+/// browser's and URLSession's stacks, the desktop application on tokio-tungstenite.
+fn interim(surface: Surface) -> Interim {
+    match surface {
+        Surface::WebShell | Surface::Ios => Interim::Skipped,
+        Surface::Desktop => Interim::Refused,
+    }
+}
+
 /// For whom a driver's client stands when a fault tries something beside it.
-fn who<S>(plan: &Plan, cohort: u16, driver: &Driver<S>) -> Who {
+fn who<S>(plan: &Plan, cohort: u16, driver: &Driver<S, Dial>) -> Who {
     let cohort = &plan.fleet.cohorts[usize::from(cohort)];
     Who {
         client: driver.client,

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use khala_engine::handshake::Interim;
 use khala_engine::throttle::Pace;
 use khala_engine::transport::{Dial, DialError, Socket, dial};
 use khala_evidence::record::Outcome;
@@ -55,6 +56,8 @@ fn to(address: SocketAddr) -> Dial {
         timeout: PATIENCE,
         user_agent: "khala-harness/test".to_owned(),
         backlog: None,
+        interim: Interim::default(),
+        message_max: 16 << 20,
     }
 }
 
@@ -117,7 +120,10 @@ async fn refusals_are_told_apart_by_their_status() {
         ("503 Service Unavailable", 503, Outcome::ProtocolError),
     ] {
         let error = fails(&to(http_server(status))).await;
-        assert!(matches!(error, DialError::Refused(found) if found == code), "{error}");
+        assert!(
+            matches!(error, DialError::Refused(ref refusal) if refusal.status == code),
+            "{error}"
+        );
         assert_eq!(error.outcome(), outcome, "{status}");
     }
 }

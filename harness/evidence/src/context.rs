@@ -26,6 +26,7 @@ pub struct Context {
     slow_clients: BTreeSet<u32>,
     eviction_needs: u64,
     exclusive: bool,
+    close_codes: Vec<u16>,
 }
 
 /// How much later than expected an eviction may come: the estimate leaves out user-space buffers, TCP
@@ -74,7 +75,14 @@ impl Context {
                 .collect(),
             eviction_needs: eviction_needs(plan, schedule),
             exclusive: plan.target.exclusive,
+            close_codes: plan.target.close_codes.clone(),
         }
+    }
+
+    /// Close codes that the target may send beside the contract's.
+    #[must_use]
+    pub fn close_codes(&self) -> &[u16] {
+        &self.close_codes
     }
 
     /// Whether nobody else writes to the target, so that every event must be ours.

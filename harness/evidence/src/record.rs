@@ -38,6 +38,13 @@ pub enum Record {
         /// From 1.
         attempt: u32,
     },
+    /// A client whose channel was ended on a socket that is still there joins it again.
+    Rejoining {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+    },
     /// A client's upgrade was accepted.
     Connected {
         /// The client.
@@ -161,7 +168,7 @@ pub enum Record {
         /// Replay budget.
         budget: u64,
     },
-    /// A client's socket is gone.
+    /// A client's socket is gone, or its channel and with it the subscription.
     Offline {
         /// The client.
         client: u32,
@@ -221,6 +228,47 @@ pub enum Record {
         /// What the target made of it.
         answer: CommandAnswer,
     },
+    /// A client's target broke RFC 6455, in the upgrade's answer or in the frames after it.
+    Breached {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// What it broke.
+        breach: Breach,
+    },
+    /// A well-formed message that the real clients drop, because it is addressed to nobody who is there.
+    Misaddressed {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// To whom it was addressed.
+        to: Addressee,
+        /// Its event.
+        event: Box<str>,
+    },
+    /// A message that is not one of the contract's: no JSON, another shape, a required field missing.
+    Malformed {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// What is wrong with it, in a few words.
+        why: Box<str>,
+    },
+    /// A batch arrived of a topic that the client is not subscribed to on this socket. Its content was not
+    /// read.
+    Unasked {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// The topic's name, as it stands in the batch.
+        topic: Box<str>,
+        /// The highest seq that the batch claims, where it could be read.
+        seq: Option<u64>,
+    },
     /// Something that the contract does not say, seen on the wire. Fails nothing by itself.
     Finding {
         /// Short name.
@@ -277,6 +325,7 @@ impl Record {
             Self::Op(Op { client, .. })
             | Self::Delivered(Delivery { client, .. })
             | Self::ConnectBegun { client, .. }
+            | Self::Rejoining { client, .. }
             | Self::Connected { client, .. }
             | Self::SubscribeSent { client, .. }
             | Self::SubscribeOk { client, .. }
@@ -293,6 +342,10 @@ impl Record {
             | Self::TokenTried { client, .. }
             | Self::Revoked { client, .. }
             | Self::CommandSent { client, .. }
+            | Self::Breached { client, .. }
+            | Self::Misaddressed { client, .. }
+            | Self::Malformed { client, .. }
+            | Self::Unasked { client, .. }
             | Self::Frame { client, .. } => Some(*client),
             Self::Window { .. }
             | Self::Finding { .. }
@@ -318,6 +371,7 @@ impl Record {
             | Self::Window { answered: at, .. }
             | Self::Stall { to: at, .. }
             | Self::ConnectBegun { at, .. }
+            | Self::Rejoining { at, .. }
             | Self::Connected { at, .. }
             | Self::SubscribeSent { at, .. }
             | Self::SubscribeOk { at, .. }
@@ -333,6 +387,10 @@ impl Record {
             | Self::TokenTried { at, .. }
             | Self::Revoked { at, .. }
             | Self::CommandSent { at, .. }
+            | Self::Breached { at, .. }
+            | Self::Misaddressed { at, .. }
+            | Self::Malformed { at, .. }
+            | Self::Unasked { at, .. }
             | Self::Frame { at, .. }
             | Self::SchedulerLag { at, .. } => *at,
             Self::Finding { .. } | Self::Dropped { .. } => 0,
@@ -565,13 +623,21 @@ pub enum OfflineCause {
         /// When the plan wanted the cut.
         intended: Micros,
     },
-    /// The target closed it, with a code or without.
+    /// The target closed it with a close frame.
     ClosedByTarget {
-        /// The close code, if there was a close frame.
+        /// The code as it stood on the wire; `None` of a close frame without one.
         code: Option<u16>,
     },
-    /// The connection broke.
-    Broken,
+    /// It ended without a close frame: a cut cable, a killed process, a proxy's time-out.
+    Broken {
+        /// How that showed.
+        how: Cut,
+    },
+    /// The target broke RFC 6455, so the client failed the connection.
+    ProtocolBroken {
+        /// What it broke.
+        breach: Breach,
+    },
     /// The client closed it, because a heartbeat had no answer by the next.
     HeartbeatTimeout,
     /// The client closed it, because its channel did not answer a heartbeat while the socket answered
@@ -585,6 +651,128 @@ pub enum OfflineCause {
     GaveUp,
     /// The target closed or crashed the channel, so the client left the socket.
     ChannelClosed,
+}
+
+/// How the end of a connection without a close frame showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// Its end was read (FIN).
+    Eof,
+    /// It was reset (RST).
+    Reset,
+    /// What the client had to say was not taken in time.
+    Unsent,
+    /// Another error of the connection.
+    Other,
+}
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Eof => "ended without a close frame",
+            Self::Reset => "was reset",
+            Self::Unsent => "took nothing more",
+            Self::Other => "broke",
+        })
+    }
+}
+
+/// What of RFC 6455 a target broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Breach {
+    /// A frame was masked (section 5.1).
+    Masked,
+    /// A reserved bit was set, although no extension was negotiated (section 5.2).
+    ReservedBits,
+    /// An opcode that is reserved (section 5.2).
+    ReservedOpcode,
+    /// A continuation without a beginning, or a beginning inside a message (section 5.4).
+    Fragmentation,
+    /// A control frame that is fragmented or longer than 125 bytes (section 5.5).
+    ControlFrame,
+    /// A text message that is not UTF-8 (section 8.1).
+    Utf8,
+    /// A close frame with a body of one byte, a reason that is not UTF-8, or a code that no endpoint may
+    /// send (sections 5.5.1 and 7.4).
+    CloseFrame,
+    /// A message longer than the client takes.
+    TooLong,
+    /// The upgrade's answer names an extension that nobody offered (section 4.1).
+    Extension,
+    /// The upgrade's answer names a subprotocol that nobody offered (section 4.1).
+    Subprotocol,
+    /// The upgrade's answer has no `Sec-WebSocket-Accept`, several, or a wrong one (section 4.1).
+    AcceptKey,
+    /// The upgrade's answer says 101 without the headers that make it an upgrade (section 4.1).
+    UpgradeHeaders,
+    /// Something else that the WebSocket library refuses.
+    Other,
+}
+
+impl Breach {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Masked,
+        Self::ReservedBits,
+        Self::ReservedOpcode,
+        Self::Fragmentation,
+        Self::ControlFrame,
+        Self::Utf8,
+        Self::CloseFrame,
+        Self::TooLong,
+        Self::Extension,
+        Self::Subprotocol,
+        Self::AcceptKey,
+        Self::UpgradeHeaders,
+        Self::Other,
+    ];
+}
+
+impl std::fmt::Display for Breach {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Masked => "a masked frame",
+            Self::ReservedBits => "a reserved bit",
+            Self::ReservedOpcode => "a reserved opcode",
+            Self::Fragmentation => "a fragment out of place",
+            Self::ControlFrame => "a control frame that is fragmented or over 125 bytes",
+            Self::Utf8 => "a text message that is not UTF-8",
+            Self::CloseFrame => "a malformed close frame",
+            Self::TooLong => "a message beyond the size that the client takes",
+            Self::Extension => "an extension that nobody offered, in the upgrade's answer",
+            Self::Subprotocol => "a subprotocol that nobody offered, in the upgrade's answer",
+            Self::AcceptKey => "no accept key, several or a wrong one, in the upgrade's answer",
+            Self::UpgradeHeaders => "a 101 without the headers of an upgrade",
+            Self::Other => "something that the WebSocket library refuses",
+        })
+    }
+}
+
+/// To whom a message that the real clients drop was addressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Addressee {
+    /// A channel that the client never asked to join.
+    Channel,
+    /// A join that this socket never made.
+    UnknownJoin,
+    /// A join whose channel had been closed.
+    ClosedJoin,
+    /// The join before the one in force, longer after it than the settle bound.
+    OldJoin,
+}
+
+impl std::fmt::Display for Addressee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Channel => "a channel that the client never joined",
+            Self::UnknownJoin => "a join_ref that this socket never used",
+            Self::ClosedJoin => "a join whose channel had been closed",
+            Self::OldJoin => "a join that another had replaced",
+        })
+    }
 }
 
 /// An update, as it arrived in the push that the clients apply.

@@ -229,6 +229,9 @@ pub const RULES: &[&str] = &[
     "authz_leak",
     "command_accepted",
     "wrong_close_or_error",
+    "ws_protocol",
+    "malformed_message",
+    "misaddressed",
 ];
 
 #[cfg(test)]

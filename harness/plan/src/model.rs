@@ -103,6 +103,10 @@ pub struct Target {
     /// Where its build is learnt from; `None` of the embedded runtime is its own version, of another
     /// nobody says.
     pub build: Option<BuildSource>,
+    /// Close codes that it may send beside the contract's; 1005 stands for a close frame without a code.
+    pub close_codes: Vec<u16>,
+    /// Longest message that its clients take, in bytes.
+    pub message_max: u64,
 }
 
 /// Where the build of a target is learnt from, for the evidence.

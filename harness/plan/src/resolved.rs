@@ -111,6 +111,11 @@ fn target(out: &mut String, target: &Target) {
             line!(out, "build_command = {}", texts(command.iter().map(String::as_str)));
         }
     }
+    if !target.close_codes.is_empty() {
+        let codes: Vec<_> = target.close_codes.iter().map(u16::to_string).collect();
+        line!(out, "close_codes = [{}]", codes.join(", "));
+    }
+    line!(out, "message_max = \"{}\"", format_bytes(target.message_max));
     let SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes } = target.slow_consumer;
     line!(out, "\n[target.slow_consumer]");
     line!(out, "queue_limit = {queue_limit}\nmax_strikes = {max_strikes}");

@@ -15,6 +15,7 @@ pub mod message;
 pub mod metrics;
 pub mod payload;
 pub mod poll;
+pub mod shape;
 pub mod signature;
 pub mod snapshot;
 pub mod token;

@@ -371,6 +371,79 @@ pub struct StaleCursor {
     pub stale_topics: Vec<StaleTopic>,
 }
 
+/// What a client reads of a [`Subscribed`], whatever else stands in it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SubscribedSeen {
+    /// Where the socket now stands on each topic asked for.
+    pub current_watermarks: Vec<WatermarkSeen>,
+}
+
+/// What a client reads of a [`TopicWatermark`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct WatermarkSeen {
+    /// The topic's name.
+    pub topic: String,
+    /// The sequence number.
+    pub watermark: u64,
+}
+
+/// What a client reads of a [`StaleCursor`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct StaleCursorSeen {
+    /// Where snapshots are.
+    pub snapshot_plan: SnapshotPlanSeen,
+    /// Why, per topic.
+    pub stale_topics: Vec<StaleTopicSeen>,
+}
+
+/// What a client reads of a [`SnapshotPlan`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct SnapshotPlanSeen {
+    /// The stale topics that have a snapshot.
+    pub topics: Vec<TopicSeen>,
+}
+
+/// A topic by its name, whatever else is said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TopicSeen {
+    /// The topic's name.
+    pub topic: String,
+}
+
+/// What a client reads of a [`StaleTopic`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct StaleTopicSeen {
+    /// The topic's head.
+    pub head_watermark: u64,
+    /// [`STALE_RETENTION_FLOOR`] or [`STALE_REPLAY_BUDGET`].
+    pub reason: String,
+    /// Its replay budget, in events.
+    pub replay_budget_events: u64,
+    /// Head minus cursor.
+    pub replay_lag: u64,
+    /// The cursor that was refused.
+    pub resume_after: u64,
+    /// Lowest cursor that retention still serves: oldest − 1.
+    pub retention_floor: u64,
+    /// The topic's name.
+    pub topic: String,
+}
+
+/// What a client reads of a [`SlowConsumer`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SlowConsumerSeen {
+    /// [`CODE_SLOW_CONSUMER`].
+    pub code: String,
+    /// `throttle` or, at the last strike, `disconnect`.
+    pub action: String,
+    /// Events waiting for this socket.
+    #[serde(default)]
+    pub queue_depth: u64,
+    /// The limit it is over.
+    #[serde(default)]
+    pub queue_limit: u64,
+}
+
 /// `slow_consumer`: pushed as `sync:error` and error frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -161,8 +161,8 @@ impl<S: Sink> Asides<S> {
         let path = self.around.target.socket_query(token);
         let socket = match transport::dial(&who.dial, &path).await {
             Ok(socket) => socket,
-            Err(DialError::Refused(status)) if speaks_of_the_token(status) => {
-                self.word(who, Place::Upgrade, status.to_string());
+            Err(DialError::Refused(refusal)) if speaks_of_the_token(refusal.status) => {
+                self.word(who, Place::Upgrade, refusal.status.to_string());
                 return TokenAnswer::Refused { step: Step::Upgrade };
             }
             Err(_) => return TokenAnswer::None { step: Step::Upgrade },

@@ -1,4 +1,4 @@
-//! Drives one machine with a real socket: waits, dials, reads, writes, and is cut when told so.
+//! Drives one machine over its sessions: waits, dials, reads, writes, and is cut when told so.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -6,16 +6,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use khala_evidence::record::{Micros, Outcome, Record, Sink};
+use khala_evidence::record::{Cut, Micros, Outcome, Record, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{ChosenCursor, DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
 use khala_wire::topic::TopicId;
 use tokio::sync::Notify;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::machine::{Action, Machine, Phase, World};
 use super::reader::Reader;
@@ -24,14 +20,17 @@ use crate::clock::Clock;
 use crate::heads::LocalHeads;
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::session::{Close, Connector, Inbound, Session};
 use crate::stall::Watch;
 use crate::target::Target;
 use crate::target::window::Windows;
 use crate::throttle::Pace;
-use crate::transport::{self, Dial, Socket};
+use crate::transport::DialError;
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Close code of a client that leaves in good order.
+const CLOSE_NORMAL: u16 = 1000;
 
 /// How long a half-open socket is kept from closing: longer than any idle time-out of the contract.
 const BURIED_FOR: Duration = Duration::from_secs(90);
@@ -239,7 +238,7 @@ impl Control {
 }
 
 /// One client and all it needs.
-pub struct Driver<S> {
+pub struct Driver<S, C> {
     /// What the thread shares.
     pub around: Rc<Surroundings<S>>,
     /// The machine.
@@ -251,7 +250,7 @@ pub struct Driver<S> {
     /// What its tokens ask for.
     pub scopes: Vec<String>,
     /// How to connect.
-    pub dial: Dial,
+    pub dial: C,
     /// How it is told.
     pub control: Rc<Control>,
     /// The cursor to come back with, once a fault has sent it away, and the fault.
@@ -268,7 +267,7 @@ enum Waited<T> {
     Order(Order),
 }
 
-impl<S: Sink> Driver<S> {
+impl<S: Sink, C: Connector> Driver<S, C> {
     /// Runs the client until it is retired.
     pub async fn run(mut self) {
         loop {
@@ -324,17 +323,15 @@ impl<S: Sink> Driver<S> {
         }
     }
 
-    async fn send<const N: usize>(&mut self, socket: &mut Socket, texts: [String; N]) {
+    async fn send<const N: usize>(&mut self, session: &mut C::Session, texts: [String; N]) {
         let around = Rc::clone(&self.around);
         for text in texts {
             self.remember(around.clock.now(), true, &text);
             // Bounded: a target that does not read for this long is gone.
-            let sent = tokio::time::timeout(
-                around.plan.target.request_timeout,
-                socket.send(Message::text(text)),
-            );
-            if !matches!(sent.await, Ok(Ok(()))) {
-                around.with(|world| self.machine.broken(around.clock.now(), world));
+            let timeout = around.plan.target.request_timeout;
+            let sent = tokio::time::timeout(timeout, session.send(text)).await;
+            if let Err(how) = sent.unwrap_or(Err(Cut::Unsent)) {
+                around.with(|world| self.machine.broken(around.clock.now(), how, world));
                 return;
             }
         }
@@ -385,7 +382,7 @@ impl<S: Sink> Driver<S> {
         self.choose_cursors().await;
         let waited = tokio::select! {
             order = control.taken() => Waited::Order(order),
-            socket = self.dialled() => Waited::Done(socket),
+            session = self.dialled() => Waited::Done(session),
         };
         match waited {
             Waited::Order(Order::Retire) => Some(Order::Retire),
@@ -398,10 +395,10 @@ impl<S: Sink> Driver<S> {
                 Some(order)
             }
             Waited::Done(None) => None,
-            Waited::Done(Some((socket, start, done))) => {
+            Waited::Done(Some((session, start, done))) => {
                 let first = around.with(|world| self.machine.connected(start, done, world));
                 self.show();
-                self.converse(socket, first).await
+                self.converse(session, first).await
             }
         }
     }
@@ -420,8 +417,8 @@ impl<S: Sink> Driver<S> {
         self.machine.resume_from(cursors.collect::<Vec<_>>());
     }
 
-    /// A socket with the times it was begun and done; `None` when the machine knows why not.
-    async fn dialled(&mut self) -> Option<(Socket, Micros, Micros)> {
+    /// A session with the times it was begun and done; `None` when the machine knows why not.
+    async fn dialled(&mut self) -> Option<(C::Session, Micros, Micros)> {
         let around = Rc::clone(&self.around);
         let clock = around.clock;
         let mint_start = clock.now();
@@ -442,12 +439,15 @@ impl<S: Sink> Driver<S> {
         let token = minted.ok()?;
         self.bearer = Some(token.clone());
         let path = around.target.socket_query(&token);
-        let dialled = transport::dial(&self.dial, &path).await;
+        let dialled = self.dial.connect(&path).await;
         let done = clock.now();
         match dialled {
-            Ok(socket) => Some((socket, start, done)),
+            Ok(session) => Some((session, start, done)),
             Err(error) => {
                 tracing::debug!(client = self.client, %error, "connect failed");
+                if let DialError::Breached(breach) = error {
+                    around.record(Record::Breached { client: self.client, at: done, breach });
+                }
                 let outcome = error.outcome();
                 around.with(|world| self.machine.connect_failed(start, done, outcome, world));
                 None
@@ -456,7 +456,7 @@ impl<S: Sink> Driver<S> {
     }
 
     /// Talks until the machine is offline. Returns an order that is not yet carried out.
-    async fn converse(&mut self, mut socket: Socket, first: Action) -> Option<Order> {
+    async fn converse(&mut self, mut session: C::Session, first: Action) -> Option<Order> {
         let around = Rc::clone(&self.around);
         let control = Rc::clone(&self.control);
         let clock = around.clock;
@@ -464,7 +464,7 @@ impl<S: Sink> Driver<S> {
         // Whether the socket is the one on which the client was made slow.
         let mut slow_here = false;
         if let Some(pace) = self.slow {
-            socket.get_ref().throttle().set(pace);
+            session.set_pace(pace);
         }
         loop {
             match std::mem::replace(&mut action, Action::None) {
@@ -473,37 +473,37 @@ impl<S: Sink> Driver<S> {
                     action = self.bootstrap(topics).await;
                     continue;
                 }
-                Action::Send(text) => self.send(&mut socket, [text]).await,
-                Action::SendBoth(texts) => self.send(&mut socket, texts).await,
+                Action::Send(text) => self.send(&mut session, [text]).await,
+                Action::SendBoth(texts) => self.send(&mut session, texts).await,
             }
             if self.machine.phase() != Phase::Online {
                 self.show();
-                if socket.get_ref().throttle().pace() == Pace::Dead {
-                    tokio::task::spawn_local(bury(socket));
+                if session.pace() == Pace::Dead {
+                    tokio::task::spawn_local(bury(session));
                     return None;
                 }
                 // In the background, so that a slow goodbye does not delay the reconnect.
-                tokio::task::spawn_local(close(socket, None));
+                tokio::task::spawn_local(close(session, CLOSE_NORMAL));
                 return None;
             }
             let deadline = clock.instant(self.machine.deadline());
             let waited = tokio::select! {
                 biased;
                 order = control.taken() => Waited::Order(order),
-                message = socket.next() => Waited::Done(Some(message)),
+                inbound = session.next() => Waited::Done(Some(inbound)),
                 () = tokio::time::sleep_until(deadline) => Waited::Done(None),
             };
             match waited {
                 Waited::Order(Order::Cut { fault, intended, style: DisconnectStyle::HalfOpen }) => {
                     let now = clock.now();
                     around.with(|world| self.machine.cut_silently(now, fault, intended, world));
-                    socket.get_ref().throttle().set(Pace::Dead);
+                    session.set_pace(Pace::Dead);
                 }
                 Waited::Order(Order::Cut { fault, intended, style }) => {
                     let now = clock.now();
                     around.with(|world| self.machine.cut(now, fault, intended, world));
                     self.show();
-                    cut(socket, style);
+                    cut(session, style);
                     return None;
                 }
                 Waited::Order(Order::Away { fault, intended, until, resume }) => {
@@ -514,7 +514,7 @@ impl<S: Sink> Driver<S> {
                         self.resume = Some((fault, resume));
                     }
                     self.show();
-                    self::cut(socket, DisconnectStyle::Reset);
+                    self::cut(session, DisconnectStyle::Reset);
                     return None;
                 }
                 Waited::Order(Order::Cursor { fault, intended, cursor }) => {
@@ -523,17 +523,17 @@ impl<S: Sink> Driver<S> {
                         self.machine.cut_for_cursor(now, fault, intended, cursor, world)
                     });
                     self.show();
-                    cut(socket, DisconnectStyle::Close { code: CloseCode::Normal.into() });
+                    cut(session, DisconnectStyle::Close { code: CLOSE_NORMAL });
                     return None;
                 }
                 Waited::Order(Order::Slow(pace)) => {
                     self.slow_down(pace);
-                    socket.get_ref().throttle().set(pace);
+                    session.set_pace(pace);
                     slow_here = true;
                 }
                 Waited::Order(Order::Fast) => {
                     self.speed_up(slow_here);
-                    socket.get_ref().throttle().set(Pace::Full);
+                    session.set_pace(Pace::Full);
                 }
                 Waited::Order(Order::Unsubscribe { topics, until }) => {
                     action = self.machine.unsubscribe(&topics.list(), until);
@@ -548,36 +548,44 @@ impl<S: Sink> Driver<S> {
                 Waited::Order(Order::Retire) => {
                     let now = clock.now();
                     around.with(|world| self.machine.retire(now, world));
-                    close(socket, None).await;
+                    close(session, CLOSE_NORMAL).await;
                     return Some(Order::Retire);
                 }
                 Waited::Done(None) => {
                     action = around.with(|world| self.machine.tick(clock.now(), world));
                 }
-                Waited::Done(Some(message)) => {
-                    let now = clock.now();
-                    action = match message {
-                        Some(Ok(Message::Text(text))) => {
-                            let read_at = socket.get_ref().read_at();
-                            let read_at = read_at.map_or(now, |instant| clock.since(instant));
-                            self.remember(read_at, false, &text);
-                            around.with(|world| self.machine.text(read_at, now, &text, world))
-                        }
-                        Some(Ok(Message::Close(frame))) => {
-                            let code = frame.map(|frame| frame.code.into());
-                            around.with(|world| self.machine.closed(now, code, world));
-                            Action::None
-                        }
-                        Some(Ok(_)) => Action::None,
-                        Some(Err(_)) | None => {
-                            around.with(|world| self.machine.broken(now, world));
-                            Action::None
-                        }
-                    };
+                Waited::Done(Some(inbound)) => {
+                    action = self.inbound(inbound);
                     self.show();
                 }
             }
         }
+    }
+
+    /// Tells the machine what came.
+    fn inbound(&mut self, inbound: Inbound) -> Action {
+        let around = Rc::clone(&self.around);
+        let now = around.clock.now();
+        match inbound {
+            Inbound::Text { text, read_at } => {
+                let read_at = around.clock.since(read_at);
+                self.remember(read_at, false, &text);
+                return around.with(|world| self.machine.text(read_at, now, &text, world));
+            }
+            Inbound::Binary(bytes) => {
+                around.with(|world| self.machine.binary(now, bytes, world));
+            }
+            Inbound::Closed(Close { code, reason }) => {
+                let code_text = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
+                self.remember(now, false, &format!("(close frame, {code_text}) {reason}"));
+                around.with(|world| self.machine.closed(now, code, world));
+            }
+            Inbound::Breached(breach) => {
+                around.with(|world| self.machine.breached(now, breach, world));
+            }
+            Inbound::Cut(how) => around.with(|world| self.machine.broken(now, how, world)),
+        }
+        Action::None
     }
 }
 
@@ -591,36 +599,25 @@ fn excerpt(text: &str) -> Box<str> {
     format!("{} … {}", &text[..head], &text[tail..]).into()
 }
 
-fn cut(socket: Socket, style: DisconnectStyle) {
+fn cut(session: impl Session, style: DisconnectStyle) {
     match style {
         // Half-open sockets are not closed: see `bury`.
         DisconnectStyle::HalfOpen => {}
-        DisconnectStyle::Reset => {
-            // Where the option fails the close is a FIN, and the target's side will show it.
-            let _ = socket.get_ref().abort_on_close();
-            drop(socket);
-        }
+        DisconnectStyle::Reset => session.reset(),
         DisconnectStyle::Close { code } => {
-            tokio::task::spawn_local(close(socket, Some(code)));
+            tokio::task::spawn_local(close(session, code));
         }
     }
 }
 
 /// Keeps a half-open socket, so that the target hears nothing: it has to find out by itself.
-async fn bury(socket: Socket) {
+async fn bury(session: impl Session) {
     tokio::time::sleep(BURIED_FOR).await;
     // The goodbye may not be heard now either.
-    let _ = socket.get_ref().abort_on_close();
-    drop(socket);
+    session.reset();
 }
 
-async fn close(mut socket: Socket, code: Option<u16>) {
-    let frame =
-        CloseFrame { code: code.map_or(CloseCode::Normal, CloseCode::from), reason: "".into() };
-    let goodbye = async {
-        if socket.close(Some(frame)).await.is_ok() {
-            while let Some(Ok(_)) = socket.next().await {}
-        }
-    };
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+async fn close(session: impl Session, code: u16) {
+    // Bounded: whoever does not answer the goodbye is left.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close(code)).await;
 }

@@ -13,13 +13,17 @@
 mod cursor;
 mod faulted;
 mod inbound;
+mod joins;
 mod pulse;
 mod subscription;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use khala_evidence::record::{Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink};
+use joins::Joins;
+use khala_evidence::record::{
+    Breach, Cut, Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink,
+};
 use khala_plan::backoff::Backoff;
 use khala_plan::model::{ChosenCursor, Push, SnapshotPath};
 use khala_wire::CHANNEL;
@@ -53,6 +57,8 @@ pub struct Settings {
     pub apply: Push,
     /// How a stale topic that has a snapshot is bootstrapped.
     pub snapshot: SnapshotPath,
+    /// For how long after a rejoin what is addressed to the join before may still come.
+    pub settle_within: Duration,
 }
 
 /// What a client reads and writes beside its own state.
@@ -110,6 +116,10 @@ enum State {
     /// Snapshots are being taken; they are timed out by whoever takes them.
     Bootstrapping,
     Live,
+    /// The channel crashed and the socket is still there: the client joins again on it.
+    Rejoining {
+        until: Micros,
+    },
     Stopped,
 }
 
@@ -145,7 +155,12 @@ pub struct Machine {
     /// Number of the last subscribe.
     epoch: u32,
     next_ref: u64,
-    join_ref: u64,
+    /// The joins of the socket there is.
+    joins: Joins,
+    /// Topics that a subscribe of the join in force has named.
+    named: Vec<TopicId>,
+    /// Whether the target has told the client off for good: it will end the channel.
+    told_off: bool,
     heartbeat_due: Micros,
     /// The channel's heartbeat that has no answer yet.
     heartbeat: Option<Beat>,
@@ -201,7 +216,9 @@ impl Machine {
             cursors: BTreeMap::new(),
             epoch: 0,
             next_ref: 1,
-            join_ref: 0,
+            joins: Joins::default(),
+            named: Vec::new(),
+            told_off: false,
             heartbeat_due: Micros::MAX,
             heartbeat: None,
             pulse: Pulse::default(),
@@ -227,6 +244,7 @@ impl Machine {
             | State::Subscribing(_)
             | State::Probing(..)
             | State::Bootstrapping
+            | State::Rejoining { .. }
             | State::Live => Phase::Online,
             State::Stopped => Phase::Stopped,
         }
@@ -242,6 +260,7 @@ impl Machine {
             }
             State::Live => self.heartbeat_due.min(self.resubscribe_at()),
             State::Bootstrapping => self.heartbeat_due,
+            State::Rejoining { until } => until,
             State::Connecting | State::Stopped => Micros::MAX,
         }
     }
@@ -284,6 +303,7 @@ impl Machine {
             State::Probing(pending, _) if now >= self.times_out_at(pending) => {
                 self.unprobed(now, world)
             }
+            State::Rejoining { until } if now >= until => self.rejoin(now, world),
             State::Joining(_)
             | State::Subscribing(_)
             | State::Probing(..)
@@ -353,25 +373,67 @@ impl Machine {
     ) -> Action {
         self.op(OpKind::Connect, self.connect_due, start, done, Outcome::Ok, world);
         world.sink.record(Record::Connected { client: self.client, at: done });
-        self.heartbeat_due = done + micros(self.settings.heartbeat);
+        self.joins = Joins::default();
+        self.join(done)
+    }
+
+    /// Joins the channel, for the first time on the socket or again.
+    fn join(&mut self, now: Micros) -> Action {
+        self.heartbeat_due = now + micros(self.settings.heartbeat);
         (self.heartbeat, self.pulse) = (None, Pulse::default());
         let reference = self.take_ref();
-        self.join_ref = reference;
-        self.state = State::Joining(Pending { reference, sent_at: done });
+        self.joins.begin(reference);
+        self.state = State::Joining(Pending { reference, sent_at: now });
         Action::Send(self.message(reference, event::JOIN, &Empty {}))
     }
 
-    /// The socket was closed by the target, with a code or without.
+    /// The channel crashed: a Phoenix client keeps the socket and joins again.
+    fn crashed<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
+        let stays = !self.told_off && self.revocation.is_none() && self.restart.is_none();
+        self.lost(now, OfflineCause::ChannelClosed, world);
+        match self.state {
+            // The delay is the surface's, as after a lost socket.
+            State::Waiting { until } if stays => {
+                self.state = State::Rejoining { until };
+                Action::None
+            }
+            _ => Action::Close,
+        }
+    }
+
+    fn rejoin<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
+        self.attempts += 1;
+        world.sink.record(Record::Rejoining { client: self.client, at: now });
+        self.join(now)
+    }
+
+    /// The socket was closed by the target, by a close frame with a code or without.
     pub fn closed<S: Sink>(&mut self, now: Micros, code: Option<u16>, world: &mut World<'_, S>) {
-        if let (Some(code), Phase::Online, false) = (code, self.phase(), self.dead_socket) {
-            self.word(now, Place::Close, code.to_string(), world);
+        if let (Phase::Online, false) = (self.phase(), self.dead_socket) {
+            let word = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+            self.word(now, Place::Close, word, world);
         }
         self.lost(now, OfflineCause::ClosedByTarget { code }, world);
     }
 
-    /// The connection broke.
-    pub fn broken<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) {
-        self.lost(now, OfflineCause::Broken, world);
+    /// The connection ended without a close frame.
+    pub fn broken<S: Sink>(&mut self, now: Micros, how: Cut, world: &mut World<'_, S>) {
+        self.lost(now, OfflineCause::Broken { how }, world);
+    }
+
+    /// The target broke RFC 6455: a client fails the connection.
+    pub fn breached<S: Sink>(&mut self, now: Micros, breach: Breach, world: &mut World<'_, S>) {
+        if self.phase() == Phase::Online && !self.dead_socket {
+            world.sink.record(Record::Breached { client: self.client, at: now, breach });
+        }
+        self.lost(now, OfflineCause::ProtocolBroken { breach }, world);
+    }
+
+    /// A binary message came: the lane has none.
+    pub fn binary<S: Sink>(&mut self, now: Micros, bytes: usize, world: &mut World<'_, S>) {
+        if !self.dead_socket {
+            self.malformed(now, format!("a binary message of {bytes} bytes"), world);
+        }
     }
 
     fn lost<S: Sink>(&mut self, now: Micros, cause: OfflineCause, world: &mut World<'_, S>) {
@@ -380,7 +442,12 @@ impl Machine {
             let outcome = if planned { Outcome::Interrupted } else { Outcome::ConnectionFailed };
             self.answered(pending, now, outcome, world);
         }
-        if self.phase() == Phase::Online {
+        if let State::Rejoining { .. } = self.state {
+            // The end of its channel is recorded; now the socket is gone as well.
+            self.heartbeat_due = Micros::MAX;
+            (self.dead_socket, self.restart, self.revocation) = (false, None, None);
+            self.back_off(now);
+        } else if self.phase() == Phase::Online {
             self.go_offline(now, cause, world);
         }
     }
@@ -390,7 +457,8 @@ impl Machine {
         if std::mem::replace(&mut self.retired, true) {
             return;
         }
-        let connected = self.phase() == Phase::Online && !self.dead_socket;
+        let channel = !matches!(self.state, State::Rejoining { .. });
+        let connected = self.phase() == Phase::Online && !self.dead_socket && channel;
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             self.answered(pending, now, Outcome::Interrupted, world);
         }
@@ -429,6 +497,9 @@ impl Machine {
         if !std::mem::take(&mut self.dead_socket) {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
+        self.joins.end();
+        self.named.clear();
+        self.told_off = false;
         self.unpaired = None;
         self.proving = None;
         self.unsubscribed = None;
@@ -468,6 +539,11 @@ impl Machine {
         world.sink.record(Record::Finding { name: name.to_owned(), message });
     }
 
+    fn malformed<S: Sink>(&self, at: Micros, why: String, world: &mut World<'_, S>) {
+        let (client, why) = (self.client, why.into());
+        world.sink.record(Record::Malformed { client, at, why });
+    }
+
     fn take_ref(&mut self) -> u64 {
         let reference = self.next_ref;
         self.next_ref += 1;
@@ -475,7 +551,7 @@ impl Machine {
     }
 
     fn message<P: Serialize>(&self, reference: u64, event: &str, payload: &P) -> String {
-        let join_ref = frame::string_ref(self.join_ref);
+        let join_ref = frame::string_ref(self.joins.current());
         let msg_ref = frame::string_ref(reference);
         frame::encode(Vsn::V2, Some(&join_ref), Some(&msg_ref), CHANNEL, event, payload)
     }

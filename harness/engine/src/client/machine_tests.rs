@@ -10,6 +10,7 @@ mod chosen;
 mod cursors;
 mod cuts;
 mod faults;
+mod filter;
 mod garbage;
 mod inputs;
 mod live;

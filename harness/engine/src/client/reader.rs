@@ -9,8 +9,12 @@ use std::rc::Rc;
 use khala_evidence::record::{PublishId, Source};
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
 use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
-use khala_wire::payload::{KIND_UPDATE_BATCH, SyncFrameRef, UpdateBatchRef, UpdateRef};
+use khala_wire::payload::{
+    KIND_ERROR, KIND_UPDATE_BATCH, SyncFrameRef, Text, UpdateBatchRef, UpdateRef,
+};
+use khala_wire::shape::{self, Difference};
 use khala_wire::topic::TopicId;
+use serde::Deserialize;
 
 /// Batches remembered.
 const BATCHES_MAX: usize = 512;
@@ -30,19 +34,63 @@ pub struct Fact {
     pub source: Source,
 }
 
-/// A push, read.
+/// A topic that a push speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// Its name as it stands.
+    pub name: Box<str>,
+    /// The known topic of that name, if there is one.
+    pub id: Option<TopicId>,
+    /// The highest seq of it that the push claims, where that could be read.
+    pub seq: Option<u64>,
+}
+
+/// A push, read: first of which topics it is, then what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// What its updates say; none in a frame that carries an error.
+    /// The topics of a batch, each once; none of a push that carries no batch.
+    pub topics: Rc<[Spoken]>,
+    /// What its updates say.
     pub facts: Rc<[Fact]>,
     /// Digest of the batch's JSON, which both pushes of a batch carry byte for byte.
     pub content: u64,
+    /// Why it is no message of the contract, if it is none.
+    pub malformed: Option<Rc<str>>,
+    /// What of it the contract does not say: a finding's name and message each.
+    pub notes: Rc<[(&'static str, Box<str>)]>,
 }
 
-/// A batch that is not of the contract.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(String);
+/// What is looked at of a batch before its content.
+#[derive(Deserialize)]
+struct TopicsOnly<'a> {
+    #[serde(borrow)]
+    updates: Vec<TopicOnly<'a>>,
+}
+
+#[derive(Deserialize)]
+struct TopicOnly<'a> {
+    #[serde(borrow)]
+    topic: Text<'a>,
+    // A watermark of another type must not hide the topic.
+    #[serde(default)]
+    watermark: serde_json::Value,
+}
+
+/// What is looked at of a frame before its content.
+#[derive(Deserialize)]
+struct FrameOnly<'a> {
+    #[serde(borrow)]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    topic: Text<'a>,
+    #[serde(default)]
+    seq: serde_json::Value,
+}
+
+/// Topic of frames that are about the session and of no stream (contract, section 3, "Closes").
+const AUTH_TOPIC: &str = "sync.auth";
+/// Kinds that the contract reserves.
+const KINDS_RESERVED: [&str; 2] = ["KHALA_FRAME_KIND_SUBSCRIBED", "KHALA_FRAME_KIND_HEARTBEAT"];
 
 /// Reads batches for all clients of a thread.
 #[derive(Debug)]
@@ -61,41 +109,23 @@ impl Reader {
     }
 
     /// Reads a `sync:update_batch`.
-    ///
-    /// # Errors
-    /// When the payload does not have its shape.
-    pub fn batch(&mut self, payload: &str) -> Result<Batch, Unreadable> {
+    pub fn batch(&mut self, payload: &str) -> Batch {
         let key = digest64(payload.as_bytes());
         if let Some(batch) = self.batches.get(&key) {
-            return Ok(batch.clone());
+            return batch.clone();
         }
-        let facts = self.read(payload)?;
-        Ok(self.remember(key, Batch { facts: facts.into(), content: key }))
+        let batch = self.read(payload, key);
+        self.remember(key, batch)
     }
 
     /// Reads a `sync:frame`.
-    ///
-    /// # Errors
-    /// When the payload does not have its shape.
-    pub fn frame(&mut self, payload: &str) -> Result<Batch, Unreadable> {
+    pub fn frame(&mut self, payload: &str) -> Batch {
         let key = digest64(payload.as_bytes());
         if let Some(batch) = self.batches.get(&key) {
-            return Ok(batch.clone());
+            return batch.clone();
         }
-        let frame: SyncFrameRef<'_> =
-            serde_json::from_str(payload).map_err(|error| Unreadable(error.to_string()))?;
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let read = frame
-            .decode_into(&mut scratch)
-            .map_err(|error| Unreadable(error.to_string()))
-            .and_then(|text| {
-                let content = digest64(text.as_bytes());
-                let carries_batch = frame.kind == KIND_UPDATE_BATCH;
-                let facts = if carries_batch { self.read(text)? } else { Vec::new() };
-                Ok(Batch { facts: facts.into(), content })
-            });
-        self.scratch = scratch;
-        Ok(self.remember(key, read?))
+        let batch = self.read_frame(payload, key);
+        self.remember(key, batch)
     }
 
     fn remember(&mut self, key: u64, batch: Batch) -> Batch {
@@ -106,15 +136,61 @@ impl Reader {
         batch
     }
 
-    fn read(&self, text: &str) -> Result<Vec<Fact>, Unreadable> {
-        let batch: UpdateBatchRef<'_> =
-            serde_json::from_str(text).map_err(|error| Unreadable(error.to_string()))?;
-        batch.updates.iter().map(|update| self.fact(update)).collect()
+    fn read_frame(&mut self, payload: &str, key: u64) -> Batch {
+        let Ok(FrameOnly { kind, topic, seq }) = serde_json::from_str(payload) else {
+            return Batch::malformed(key, Vec::new(), lack(&shape::SYNC_FRAME, payload));
+        };
+        let (kind, topic) = (&*kind.0, &*topic.0);
+        if kind != KIND_UPDATE_BATCH || topic == AUTH_TOPIC {
+            return no_batch(kind, topic, payload, key);
+        }
+        let spoken = vec![Spoken::of(topic, seq.as_u64())];
+        let frame: SyncFrameRef<'_> = match serde_json::from_str(payload) {
+            Ok(frame) => frame,
+            Err(_) => return Batch::malformed(key, spoken, lack(&shape::SYNC_FRAME, payload)),
+        };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut batch = match frame.decode_into(&mut scratch) {
+            Ok(text) => self.read(text, digest64(text.as_bytes())),
+            Err(error) => Batch::malformed(key, Vec::new(), error.to_string()),
+        };
+        self.scratch = scratch;
+        let difference = shape::SYNC_FRAME.difference(payload).unwrap_or_default();
+        batch.judge_frame(&frame, &spoken[0], &difference);
+        batch
     }
 
-    fn fact(&self, update: &UpdateRef<'_>) -> Result<Fact, Unreadable> {
-        let topic = TopicId::of(&update.topic)
-            .ok_or_else(|| Unreadable(format!("topic `{}` is not known", update.topic)))?;
+    /// Reads the JSON of a batch: its topics, even where the rest is no batch, then its content.
+    fn read(&self, text: &str, content: u64) -> Batch {
+        let Ok(TopicsOnly { updates }) = serde_json::from_str(text) else {
+            return Batch::malformed(content, Vec::new(), lack(&shape::UPDATE_BATCH, text));
+        };
+        let mut topics: Vec<Spoken> = Vec::new();
+        for TopicOnly { topic, watermark } in &updates {
+            match topics.iter_mut().find(|spoken| *spoken.name == *topic.0) {
+                Some(spoken) => spoken.seq = spoken.seq.max(watermark.as_u64()),
+                None => topics.push(Spoken::of(&topic.0, watermark.as_u64())),
+            }
+        }
+        let difference = shape::batch_difference(text).unwrap_or_default();
+        if let Some(missing) = difference.missing.first() {
+            return Batch::malformed(content, topics, format!("a batch lacks `{missing}`"));
+        }
+        let batch: UpdateBatchRef<'_> = match serde_json::from_str(text) {
+            Ok(batch) => batch,
+            Err(error) => return Batch::malformed(content, topics, format!("a batch: {error}")),
+        };
+        // Of a topic that nobody knows there is nothing to say but that it came.
+        let facts = batch.updates.iter().filter_map(|update| self.fact(update)).collect();
+        let mut notes = unknown(&difference, "a batch");
+        if batch.updates.is_empty() {
+            notes.push(("empty_batch", "a batch came without an update".into()));
+        }
+        Batch { topics: topics.into(), facts, content, malformed: None, notes: notes.into() }
+    }
+
+    fn fact(&self, update: &UpdateRef<'_>) -> Option<Fact> {
+        let topic = TopicId::of(&update.topic)?;
         let payload = update.payload.map_or("null", |raw| raw.get());
         let canonical = canonical(payload);
         let content =
@@ -124,7 +200,7 @@ impl Reader {
             _ => true,
         };
         let source = self.source(update, payload);
-        Ok(Fact { topic, seq: update.watermark, content, hash_fits, source })
+        Some(Fact { topic, seq: update.watermark, content, hash_fits, source })
     }
 
     fn source(&self, update: &UpdateRef<'_>, payload: &str) -> Source {
@@ -162,6 +238,77 @@ impl Reader {
     }
 }
 
+impl Spoken {
+    fn of(name: &str, seq: Option<u64>) -> Self {
+        Self { name: name.into(), id: TopicId::of(name), seq }
+    }
+}
+
+impl Batch {
+    fn malformed(content: u64, topics: Vec<Spoken>, why: String) -> Self {
+        let why = Some(why.into());
+        let (facts, notes) = (Vec::new().into(), Vec::new().into());
+        Self { topics: topics.into(), facts, content, malformed: why, notes }
+    }
+
+    /// Holds a frame's own fields against the batch that it carries.
+    fn judge_frame(&mut self, frame: &SyncFrameRef<'_>, spoken: &Spoken, difference: &Difference) {
+        if !self.topics.iter().any(|inside| inside.name == spoken.name) {
+            self.topics = self.topics.iter().cloned().chain([spoken.clone()]).collect();
+        }
+        let highest = self.facts.iter().map(|fact| fact.seq).max();
+        let why = if let Some(missing) = difference.missing.first() {
+            Some(format!("a sync:frame lacks `{missing}`"))
+        } else if self.topics.len() > 1 {
+            Some("a sync:frame and its batch name different topics".to_owned())
+        } else if highest.is_some_and(|highest| highest != frame.seq) {
+            Some("the seq of a sync:frame is not the highest in its batch".to_owned())
+        } else {
+            None
+        };
+        // What it carries can be read all the same, and a client that reads it has it.
+        self.malformed = self.malformed.take().or(why.map(Into::into));
+        let more = unknown(difference, "a sync:frame");
+        if !more.is_empty() {
+            self.notes = self.notes.iter().cloned().chain(more).collect();
+        }
+    }
+}
+
+/// A frame that carries no batch: an error, a kind that is reserved, or one that nobody knows.
+fn no_batch(kind: &str, topic: &str, payload: &str, content: u64) -> Batch {
+    let difference = shape::SYNC_FRAME.difference(payload).unwrap_or_default();
+    if let Some(missing) = difference.missing.first() {
+        return Batch::malformed(content, Vec::new(), format!("a sync:frame lacks `{missing}`"));
+    }
+    let mut notes = unknown(&difference, "a sync:frame");
+    let known = kind == KIND_ERROR || KINDS_RESERVED.contains(&kind);
+    if kind == KIND_UPDATE_BATCH {
+        notes.push(("batch_of_auth", format!("a batch came on topic `{topic}`").into()));
+    } else if !known {
+        notes.push(("unknown_kind", format!("a sync:frame of kind `{kind}`").into()));
+    }
+    let (topics, facts) = (Vec::new().into(), Vec::new().into());
+    Batch { topics, facts, content, malformed: None, notes: notes.into() }
+}
+
+/// What a text lacks to be of a shape, in a few words.
+fn lack(shape: &shape::Shape, json: &str) -> String {
+    let what = if *shape == shape::SYNC_FRAME { "a sync:frame" } else { "a batch" };
+    match shape.difference(json) {
+        None => format!("{what} is no object"),
+        Some(Difference { missing, .. }) => match missing.first() {
+            Some(missing) => format!("{what} lacks `{missing}`"),
+            None => format!("a field of {what} has another type"),
+        },
+    }
+}
+
+fn unknown(difference: &Difference, of: &str) -> Vec<(&'static str, Box<str>)> {
+    let names = difference.unknown.iter();
+    names.map(|name| ("unknown_field", format!("field `{name}` in {of}").into())).collect()
+}
+
 /// Canonical JSON of a text that came from the wire.
 fn canonical(text: &str) -> String {
     serde_json::from_str(text).map_or_else(|_| text.to_owned(), |value| canonical_json(&value))
@@ -192,8 +339,8 @@ mod tests {
         let text = batch(EVENT, 9);
         let frame = SyncFrame::wrap(KIND_UPDATE_BATCH, "runtime.codex_worker_events", 9, &text);
         let frame = serde_json::to_string(&frame).expect("serialises");
-        let batch = reader.frame(&frame).expect("reads");
-        assert_eq!(batch, reader.batch(&text).expect("reads"));
+        let batch = reader.frame(&frame);
+        assert_eq!(batch, reader.batch(&text));
         assert!(batch.facts[0].hash_fits);
         assert!(matches!(
             batch.facts[0].source,
@@ -204,8 +351,7 @@ mod tests {
     #[test]
     fn content_is_the_same_in_any_key_order_and_another_for_another_payload() {
         let mut reader = reader();
-        let mut content =
-            |payload: &str| reader.batch(&batch(payload, 9)).expect("reads").facts[0].content;
+        let mut content = |payload: &str| reader.batch(&batch(payload, 9)).facts[0].content;
         let reordered = r#"{"worker_id":"w","seq":2,"payload":{"khala_harness":{"run":"r","n":3,"begun_us":6,"at_us":5}}}"#;
         assert_eq!(content(EVENT), content(reordered));
         assert_ne!(content(EVENT), content(&EVENT.replace("\"seq\":2", "\"seq\":7")));
@@ -214,8 +360,7 @@ mod tests {
     #[test]
     fn others_are_foreign_and_our_workers_own_events_are_known_by_seq() {
         let mut reader = reader();
-        let mut source =
-            |payload: &str| reader.batch(&batch(payload, 1)).expect("reads").facts[0].source;
+        let mut source = |payload: &str| reader.batch(&batch(payload, 1)).facts[0].source;
         assert_eq!(source(&EVENT.replace("\"w\"", "\"x\"")), Source::Foreign);
         assert!(matches!(
             source(&EVENT.replace("\"r\"", "\"other\"")),
@@ -223,9 +368,86 @@ mod tests {
         ));
     }
 
+    const FRAME: &str = r#"{"kind":"KHALA_FRAME_KIND_UPDATE_BATCH","payload_bytes":"!","schema_version":1,"seq":1,"topic":"t"}"#;
+
     #[test]
-    fn what_does_not_have_the_shape_is_an_error() {
-        assert!(reader().batch("{}").is_err());
-        assert!(reader().frame(r#"{"kind":"KHALA_FRAME_KIND_UPDATE_BATCH","payload_bytes":"!","seq":1,"topic":"t"}"#).is_err());
+    fn what_does_not_have_the_shape_is_malformed_and_says_why() {
+        let mut reader = reader();
+        for (text, why) in [
+            ("{}", "a batch lacks `head_watermarks`"),
+            ("[]", "a batch is no object"),
+            (
+                r#"{"head_watermarks":[],"replay_complete":true,"updates":[{"topic":"t"}]}"#,
+                "a batch lacks `doc_key`",
+            ),
+            (
+                r#"{"head_watermarks":[],"replay_complete":1,"updates":[]}"#,
+                "a batch: invalid type: integer `1`, expected a boolean at line 1 column 41",
+            ),
+        ] {
+            assert_eq!(reader.batch(text).malformed.as_deref(), Some(why), "{text}");
+        }
+        for (text, why) in [
+            (
+                FRAME.to_owned(),
+                "payload_bytes of a sync:frame is not base64 of UTF-8 JSON: Invalid byte 33, offset 0.",
+            ),
+            (FRAME.replace(r#""seq":1,"#, ""), "a sync:frame lacks `seq`"),
+            ("[1,2]".to_owned(), "a sync:frame is no object"),
+        ] {
+            let batch = reader.frame(&text);
+            assert!(
+                batch.malformed.as_deref().is_some_and(|found| found.starts_with(&why[..20])),
+                "{batch:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn topics_are_read_even_where_the_content_cannot_be() {
+        let mut reader = reader();
+        let names =
+            |batch: &Batch| batch.topics.iter().map(|it| it.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(&reader.frame(FRAME)), ["t"]);
+        let broken = r#"{"updates":[{"topic":"org:77:billing","watermark":"x"}]}"#;
+        let batch = reader.batch(broken);
+        assert_eq!(
+            (names(&batch), batch.malformed.is_some()),
+            (vec!["org:77:billing".to_owned()], true)
+        );
+    }
+
+    #[test]
+    fn frames_without_a_batch_speak_of_no_topic() {
+        let mut reader = reader();
+        for kind in ["ERROR", "SUBSCRIBED", "HEARTBEAT"] {
+            let batch = reader.frame(&FRAME.replace("UPDATE_BATCH", kind));
+            assert!(batch.topics.is_empty() && batch.malformed.is_none(), "{batch:?}");
+            assert!(batch.notes.is_empty(), "{batch:?}");
+        }
+        let odd = reader.frame(&FRAME.replace("UPDATE_BATCH", "SURPRISE"));
+        assert_eq!(odd.notes[0].0, "unknown_kind");
+        let auth = reader.frame(&FRAME.replace(r#""t""#, r#""sync.auth""#));
+        assert!(auth.topics.is_empty() && auth.notes[0].0 == "batch_of_auth", "{auth:?}");
+    }
+
+    #[test]
+    fn a_frame_that_contradicts_its_batch_is_malformed_and_an_unknown_field_is_a_note() {
+        let mut reader = reader();
+        let text = batch(EVENT, 9);
+        let frame = |topic: &str, seq| {
+            let frame = SyncFrame::wrap(KIND_UPDATE_BATCH, topic, seq, &text);
+            serde_json::to_string(&frame).expect("serialises")
+        };
+        let good = "runtime.codex_worker_events";
+        assert_eq!(reader.frame(&frame(good, 9)).malformed, None);
+        for text in [frame(good, 8), frame("runtime.notifications", 9)] {
+            let batch = reader.frame(&text);
+            assert!(batch.malformed.is_some() && batch.facts.len() == 1, "{batch:?}");
+        }
+        let more = text.replace(r#""replay_complete""#, r#""mood":1,"replay_complete""#);
+        let batch = reader.batch(&more);
+        assert_eq!(batch.notes[..], [("unknown_field", "field `mood` in a batch".into())]);
+        assert_eq!(batch.facts.len(), 1);
     }
 }

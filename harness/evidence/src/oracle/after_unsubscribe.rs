@@ -1,5 +1,6 @@
 //! Rule `after_unsubscribe`: nothing of a topic comes after its unsubscribe was acknowledged, until
-//! the client's next subscribe names it.
+//! the client's next subscribe names it; and nothing of one that the socket never subscribed to, although
+//! the client's token opens it (of one that it does not open, see `authz_leak`).
 //!
 //! Such deliveries are not applied. Cases: unsubscribed topics on which some client saw something new
 //! meanwhile, for on a silent topic nothing is put to the test. Nothing is undecided. Memory: the
@@ -37,6 +38,27 @@ pub fn on_delivery(delivery: &Delivery, track: &mut Track, tally: &mut Tally) ->
     };
     tally.violate(violation, 0);
     true
+}
+
+/// A batch of a granted topic came over a socket on which no subscribe had named it.
+pub fn on_never_subscribed(
+    client: u32,
+    topic: TopicId,
+    seq: Option<u64>,
+    at: Micros,
+    tally: &mut Tally,
+) {
+    let what = seq.map_or_else(|| "a batch".to_owned(), |seq| format!("seq {seq}"));
+    let violation = Violation {
+        at_us: at,
+        rule: Rule::AfterUnsubscribe,
+        client: Some(client),
+        topic: Some(topic),
+        seqs: seq.map(|seq| (seq, seq)),
+        epoch: None,
+        message: format!("{what} came over a socket that had never subscribed to the topic"),
+    };
+    tally.violate(violation, 0);
 }
 
 /// The client subscribes again; some client has seen `head_seen`.
@@ -87,6 +109,19 @@ mod tests {
         track.begin(2, Some(8));
         assert!(!on_delivery(&delivery(9, 102), &mut track, &mut tally));
         assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
+    }
+
+    #[test]
+    fn what_was_never_subscribed_to_is_a_violation_that_says_so() {
+        let mut tally = Tally::new(5);
+        on_never_subscribed(3, TOPIC, Some(9), 50, &mut tally);
+        on_never_subscribed(3, TOPIC, None, 51, &mut tally);
+        let kept = tally.kept();
+        assert_eq!(
+            (kept[0].client, kept[0].topic, kept[0].seqs),
+            (Some(3), Some(TOPIC), Some((9, 9)))
+        );
+        assert!(kept.iter().all(|it| it.message.ends_with("had never subscribed to the topic")));
     }
 
     #[test]

@@ -61,6 +61,22 @@ pub fn on_ungranted(delivery: &Delivery, tally: &mut Tally) {
     tally.violate(violation, 0);
 }
 
+/// A batch of a topic that the client was not granted, known to the contract or not; its content was not
+/// read.
+pub fn on_ungranted_batch(
+    client: u32,
+    at: Micros,
+    topic: &str,
+    seq: Option<u64>,
+    tally: &mut Tally,
+) {
+    let what = seq.map_or_else(|| "a batch".to_owned(), |seq| format!("seq {seq}"));
+    let message =
+        format!("{what} came from topic `{topic}`, which the client's token does not open");
+    let (topic, seqs) = (TopicId::of(topic), seq.map(|seq| (seq, seq)));
+    tally.violate(Violation { topic, seqs, ..violation(client, at, message) }, 0);
+}
+
 /// A bad token was tried.
 pub fn on_tried(tried: Tried, tally: &mut Tally) {
     let Tried { client, at, kind, answer } = tried;
@@ -245,6 +261,18 @@ mod tests {
         let revoked = on_revoked(1, true, &mut tally);
         settle(&[], revoked, &Ledger::default(), &mut tally);
         assert_eq!(counts(&tally), (0, 0, 1));
+    }
+
+    #[test]
+    fn a_batch_of_a_topic_that_nobody_granted_is_a_leak_whether_the_topic_is_known_or_not() {
+        for (topic, id) in [("org:77:billing", None), ("runtime.notifications", Some(TopicId(3)))] {
+            let mut tally = Tally::new(5);
+            on_ungranted_batch(3, 7, topic, Some(5), &mut tally);
+            on_ungranted_batch(3, 8, topic, None, &mut tally);
+            let kept = tally.kept();
+            assert_eq!((kept[0].topic, kept[0].seqs, kept[1].seqs), (id, Some((5, 5)), None));
+            assert!(kept.iter().all(|it| it.message.contains(topic)), "{kept:?}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub mod gap;
 pub mod late_publish;
 pub mod ledger;
 pub mod lost_publish;
+pub mod malformed_message;
+pub mod misaddressed;
 pub mod no_convergence;
 pub mod no_eviction;
 pub mod nonmonotonic;
@@ -39,6 +41,7 @@ pub mod windows;
 pub mod wrong_close_or_error;
 pub mod wrong_reason;
 pub mod wrongful_eviction;
+pub mod ws_protocol;
 
 pub use lost_publish::End;
 pub use rule::{Rule, RuleKind};

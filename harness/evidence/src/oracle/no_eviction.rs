@@ -58,7 +58,7 @@ pub fn judge(
 mod tests {
     use super::super::slow::Slow;
     use super::*;
-    use crate::record::OfflineCause;
+    use crate::record::{Cut, OfflineCause};
 
     const RULE: Rule = Rule::NoEviction;
     const UNTIL: Micros = 100_000_000;
@@ -91,7 +91,7 @@ mod tests {
         let mut told_later = kept(true);
         told_later.told_off(20_000_000 + GRACE_US);
         let mut broken = kept(false);
-        broken.offline(20_000_001, OfflineCause::Broken);
+        broken.offline(20_000_001, OfflineCause::Broken { how: Cut::Eof });
         for slow in [told, told_later, broken] {
             let tally = judged(&slow, UNTIL, 256);
             assert_eq!((tally.total(), tally.rule(RULE).judged), (0, 1));

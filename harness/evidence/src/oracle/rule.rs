@@ -51,6 +51,12 @@ macro_rules! rules {
 rules! {
     AuthzLeak "authz_leak" Proof
         "Nothing comes from a topic that was not granted, no bad token is accepted, and nothing comes after a revocation.";
+    WsProtocol "ws_protocol" Proof
+        "The target keeps RFC 6455, in the upgrade's answer and in every frame after it.";
+    MalformedMessage "malformed_message" Proof
+        "Every message is one of the contract's: its shape, and of a known event the fields that the contract gives it.";
+    Misaddressed "misaddressed" Proof
+        "Every message is addressed to a channel and a join of the client: real clients drop any other.";
     CommandAccepted "command_accepted" Proof
         "A command over the socket is refused and changes nothing.";
     WrongCloseOrError "wrong_close_or_error" Proof
@@ -66,7 +72,7 @@ rules! {
     Phantom "phantom" Proof
         "On a target that nobody else writes to, every event that is delivered was published.";
     AfterUnsubscribe "after_unsubscribe" Proof
-        "Nothing of a topic comes after its unsubscribe was acknowledged.";
+        "Nothing of a topic comes to a client that is not subscribed to it: before its subscribe, or after its unsubscribe was acknowledged.";
     StaleNotSignalled "stale_not_signalled" Proof
         "A cursor below the retention floor or beyond the replay budget is refused with stale_cursor.";
     FalseStale "false_stale" Proof

@@ -150,7 +150,8 @@ impl Slow {
         let Some(interval) = self.current(at) else { return };
         match cause {
             OfflineCause::ClosedByTarget { .. }
-            | OfflineCause::Broken
+            | OfflineCause::Broken { .. }
+            | OfflineCause::ProtocolBroken { .. }
             | OfflineCause::ChannelClosed => interval.evicted = true,
             OfflineCause::Fault { .. }
             | OfflineCause::HeartbeatTimeout
@@ -192,6 +193,7 @@ impl Slow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Cut;
 
     /// Slow from 1,000 to 2,000, and then on the same socket.
     fn slow() -> Slow {
@@ -277,7 +279,7 @@ mod tests {
             assert_eq!(last(&slow).read_on, read_on, "{intended}");
         }
         let causes = [
-            (OfflineCause::Broken, (true, false)),
+            (OfflineCause::Broken { how: Cut::Eof }, (true, false)),
             (OfflineCause::ClosedByTarget { code: None }, (true, false)),
             (OfflineCause::ChannelClosed, (true, false)),
             (OfflineCause::GaveUp, (false, true)),
@@ -292,7 +294,7 @@ mod tests {
             assert!(interval.closed && !interval.read_on, "{cause:?}");
         }
         let mut late = slow();
-        late.offline(2_001 + GRACE_US, OfflineCause::Broken);
+        late.offline(2_001 + GRACE_US, OfflineCause::Broken { how: Cut::Eof });
         assert!(!last(&late).evicted && last(&late).closed);
         let mut slow_again = slow();
         slow_again.began(2_500);

@@ -2,8 +2,10 @@
 //! they answer.
 //!
 //! The contract's lists are closed: a client acts on these words, and does not know others. A close
-//! frame of the target carries 1000, 1002, 1011 or 1012, and 1011 where the session was revoked; no
-//! close frame at all is allowed (a kill). A bad token's upgrade is refused with HTTP 403. Whether a
+//! frame of the target carries 1000, 1002, 1011 or 1012, and 1011 where the session was revoked, as it
+//! stands on the wire and not as a library rewrites it; one without a code (`none`) is not among them.
+//! No close frame at all is allowed (a kill). The target's own list (`target.close_codes`) adds to the
+//! contract's. A bad token's upgrade is refused with HTTP 403. Whether a
 //! word was due at all is for other rules (`false_stale`, `wrongful_eviction`) and for gates to say.
 //!
 //! Cases: words heard. Nothing is undecided. No memory.
@@ -27,6 +29,10 @@ const JOINS: &[&str] = &[
 const SUBSCRIBES: &[&str] =
     &["bad_subscription", "forbidden_topic", "stale_cursor", "unmatched topic"];
 const ERRORS: &[&str] = &["stale_cursor", "slow_consumer", "reauth_required"];
+
+/// The word of a close frame without a code, and the number by which a target's own list allows it
+/// (RFC 6455, section 7.1.5).
+const NO_CODE: (&str, u16) = ("none", 1005);
 
 /// A word of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,11 +61,17 @@ fn allowed(place: Place, revoked: bool) -> &'static [&'static str] {
     }
 }
 
-/// Judges a word.
-pub fn judge(said: &Word<'_>, tally: &mut Tally) {
+/// Whether the target's own list of close codes has a word.
+fn own(said: &Word<'_>, close_codes: &[u16]) -> bool {
+    let code = if said.word == NO_CODE.0 { Some(NO_CODE.1) } else { said.word.parse().ok() };
+    said.place == Place::Close && code.is_some_and(|code| close_codes.contains(&code))
+}
+
+/// Judges a word; `close_codes` are those that the target may send beside the contract's.
+pub fn judge(said: &Word<'_>, close_codes: &[u16], tally: &mut Tally) {
     tally.judged(Rule::WrongCloseOrError, 1);
     let allowed = allowed(said.place, said.revoked);
-    if allowed.contains(&said.word) {
+    if allowed.contains(&said.word) || own(said, close_codes) {
         return;
     }
     let of = if said.revoked { " of a revoked session" } else { "" };
@@ -83,7 +95,7 @@ mod tests {
 
     fn violations(place: Place, word: &str, revoked: bool) -> u64 {
         let mut tally = Tally::new(5);
-        judge(&Word { client: 0, at: 5, place, word, revoked }, &mut tally);
+        judge(&Word { client: 0, at: 5, place, word, revoked }, &[], &mut tally);
         assert_eq!(tally.rule(Rule::WrongCloseOrError).judged, 1);
         tally.count(Rule::WrongCloseOrError)
     }
@@ -100,6 +112,21 @@ mod tests {
         assert_eq!(violations(Place::Subscribe, "", false), 1);
         assert_eq!(violations(Place::Error, "slow_consumer", false), 0);
         assert_eq!(violations(Place::Error, "bad_topic", false), 1);
+    }
+
+    #[test]
+    fn a_targets_own_list_adds_to_the_contracts_and_to_closes_only() {
+        for (word, codes, place, found) in [
+            ("4001", &[4001][..], Place::Close, 0),
+            ("none", &[4001], Place::Close, 1),
+            ("none", &[1005], Place::Close, 0),
+            ("4001", &[4001], Place::Upgrade, 1),
+        ] {
+            let mut tally = Tally::new(5);
+            let said = Word { client: 0, at: 5, place, word, revoked: false };
+            judge(&said, codes, &mut tally);
+            assert_eq!(tally.count(Rule::WrongCloseOrError), found, "{word} {place}");
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Bad tokens, revocations, commands over the socket, and the target's own words, as a shard takes
 //! them.
 
+use khala_wire::topic::TopicId;
+
 use super::Shard;
+use crate::oracle::after_unsubscribe;
 use crate::oracle::authz_leak::{self, Tried};
 use crate::oracle::wrong_close_or_error::{self, Word};
 use crate::record::{Delivery, Micros, Op, OpKind, Outcome, Place};
@@ -10,7 +13,17 @@ impl Shard {
     pub(super) fn word(&mut self, client: u32, at: Micros, place: Place, word: &str) {
         let life = self.clients.entry(client).or_default();
         let said = Word { client, at, place, word, revoked: life.revoked.is_some() };
-        wrong_close_or_error::judge(&said, &mut self.flow.tally);
+        wrong_close_or_error::judge(&said, self.context.close_codes(), &mut self.flow.tally);
+    }
+
+    /// A batch of a topic that no subscribe of the socket had named.
+    pub(super) fn unasked(&mut self, client: u32, at: Micros, topic: &str, seq: Option<u64>) {
+        let granted = self.context.granted(client);
+        let tally = &mut self.flow.tally;
+        match TopicId::of(topic).filter(|topic| granted.contains(topic)) {
+            Some(topic) => after_unsubscribe::on_never_subscribed(client, topic, seq, at, tally),
+            None => authz_leak::on_ungranted_batch(client, at, topic, seq, tally),
+        }
     }
 
     pub(super) fn token_tried(&mut self, tried: Tried) {

@@ -49,7 +49,7 @@ use crate::oracle::command_accepted;
 use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::windows::Window;
 use crate::oracle::wrongful_eviction::Notice;
-use crate::oracle::{Rule, Tally};
+use crate::oracle::{Rule, Tally, malformed_message, misaddressed, ws_protocol};
 use crate::record::{Micros, Outcome, Record, Resource, Sink};
 
 /// What one worker thread knows.
@@ -255,6 +255,7 @@ impl Shard {
                 let life = self.clients.entry(client).or_default();
                 life.unconverged_since.get_or_insert(at);
             }
+            Record::Rejoining { client, at } => self.rejoining(client, at),
             Record::SubscribeSent { client, epoch, at, topics } => {
                 self.subscribe_sent(client, epoch, at, &topics);
             }
@@ -307,9 +308,24 @@ impl Shard {
             }
             Record::Stall { from, to } => self.stalls.add(Stall { from, to }),
             Record::Frame { client, at, sent, bytes, excerpt } => {
+                if !sent {
+                    for rule in [Rule::WsProtocol, Rule::MalformedMessage, Rule::Misaddressed] {
+                        self.flow.tally.judged(rule, 1);
+                    }
+                }
                 let frame = Frame { at_us: at, sent, bytes, excerpt };
                 self.clients.entry(client).or_default().flight.frame(frame);
             }
+            Record::Breached { client, at, breach } => {
+                ws_protocol::on_breach(client, at, breach, &mut self.flow.tally);
+            }
+            Record::Misaddressed { client, at, to, event } => {
+                misaddressed::on_misaddressed(client, at, to, &event, &mut self.flow.tally);
+            }
+            Record::Malformed { client, at, why } => {
+                malformed_message::on_malformed(client, at, &why, &mut self.flow.tally);
+            }
+            Record::Unasked { client, at, topic, seq } => self.unasked(client, at, &topic, seq),
             Record::Probe(probe) => self.flow.probes.add(&probe),
             Record::Finding { name, message } => self.flow.findings.add(name, message, 1),
             Record::Dropped { count } => self.flow.totals.dropped += count,

@@ -78,6 +78,19 @@ impl Shard {
         }
     }
 
+    /// A client joins its channel again, on the socket that it has.
+    pub(super) fn rejoining(&mut self, client: u32, at: Micros) {
+        self.flow.series.at(at).connected += 1;
+        let life = self.clients.entry(client).or_default();
+        life.attempts += 1;
+        life.unconverged_since.get_or_insert(at);
+        life.connecting_since.get_or_insert(at);
+        if life.cut.is_none() && !life.slow.ever() {
+            let key = self.client_key(MetricId::Reconnects, client, at);
+            self.flow.metrics.count(key, client, at, 1, 1);
+        }
+    }
+
     pub(super) fn offline(&mut self, client: u32, at: Micros, cause: OfflineCause) {
         self.flow.series.at(at).disconnected += 1;
         let needed = self.context.bounds().storm_min_deliveries;

@@ -11,7 +11,7 @@ use super::{Settled, Shard};
 use crate::context::Context;
 use crate::oracle::{End, Rule};
 use crate::record::{
-    Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record, Sink,
+    Cut, Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record, Sink,
     Source, StaleReason, StaleTopic, SubscribedTopic,
 };
 
@@ -156,7 +156,7 @@ fn bootstrapped(more: &[Record]) -> Settled {
         sent(1, S, state(), None),
         document(0, S, 10, 3),
         ok(1, S, state(), 10),
-        Record::Offline { client: 0, at: 2 * S, cause: OfflineCause::Broken },
+        Record::Offline { client: 0, at: 2 * S, cause: OfflineCause::Broken { how: Cut::Eof } },
         published(7, 3 * S),
         connected(5 * S),
         sent(2, 5 * S, state(), Some(10)),

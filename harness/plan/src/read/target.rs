@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
 use super::retention;
-use super::scalar::{Placed, Read};
+use super::scalar::{Bytes, Placed, Read};
 use super::slowness;
 use super::source::Place;
 use super::stability::{self, Given};
@@ -17,6 +17,12 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const TIMEOUTS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(600);
+/// Close codes that a target may be allowed beside the contract's.
+pub(crate) const CLOSE_CODES: std::ops::RangeInclusive<u64> = 1000..=4999;
+/// What a client must take, at most: more than the documented 2 MiB a batch. An assumption.
+pub(crate) const MESSAGE_MAX: Bytes = Bytes(16 << 20);
+pub(crate) const MESSAGE_MAXES: std::ops::RangeInclusive<Bytes> =
+    Bytes(64 << 10)..=Bytes(256 << 20);
 /// `kind`, and whether it is the embedded runtime.
 pub(crate) const KINDS: [(&str, bool); 2] = [("reference", true), ("url", false)];
 pub(crate) const LANES: [(&str, Lane); 1] = [("ws", Lane::Ws)];
@@ -61,6 +67,8 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let snapshot = fields.keyword_or("snapshot", snapshot, &SNAPSHOTS);
     let slow_consumer = slowness::read(fields);
     let build = build(fields);
+    let close_codes = close_codes(fields);
+    let Bytes(message_max) = fields.within("message_max", MESSAGE_MAXES).unwrap_or(MESSAGE_MAX);
     Some(Target {
         kind: kind?,
         lane: lane?,
@@ -72,7 +80,25 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         snapshot: snapshot?,
         slow_consumer,
         build: build?,
+        close_codes: close_codes?,
+        message_max: message_max.into(),
     })
+}
+
+fn close_codes(fields: &mut Fields<'_>) -> Option<Vec<u16>> {
+    let Some(codes) = fields.get::<Vec<Placed<u64>>>("close_codes") else {
+        return (!fields.has("close_codes")).then(Vec::new);
+    };
+    let allowed = |code: &Placed<u64>| {
+        if CLOSE_CODES.contains(&code.value) {
+            return u16::try_from(code.value).ok();
+        }
+        let what = format!("`{}` is no close code", code.value);
+        let help = "write codes from 1000 to 4999, 1005 for a close frame without a code";
+        fields.cx.report(Diagnostic::error(&code.place, what).help(help));
+        None
+    };
+    codes.iter().map(allowed).collect()
 }
 
 fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {

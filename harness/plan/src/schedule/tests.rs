@@ -58,6 +58,8 @@ fn plan() -> Plan {
                 send_buffer_bytes: None,
             },
             build: None,
+            close_codes: Vec::new(),
+            message_max: 16 << 20,
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
         fleet: Fleet {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use khala_evidence::record::{Micros, OfflineCause, Place, Sink};
 use khala_plan::model::{ChosenCursor, Garbage};
 use khala_wire::message::event;
-use khala_wire::payload::{self, ReplyRef, StaleCursor, Status, Subscribed, error_code};
+use khala_wire::payload::{self, ReplyRef, StaleCursorSeen, Status, SubscribedSeen, error_code};
 use khala_wire::topic::TopicId;
 use serde_json::{Value, json};
 
@@ -62,6 +62,7 @@ impl Machine {
 
     fn probe<S: Sink>(&mut self, now: Micros, chosen: Chosen, world: &mut World<'_, S>) -> Action {
         let reference = self.take_ref();
+        self.named.clone_from(&self.settings.topics);
         self.state = State::Probing(Pending { reference, sent_at: now }, chosen);
         let of_each = |cursor: &dyn Fn(TopicId) -> Value| -> Value {
             let topics = self.settings.topics.iter();
@@ -104,7 +105,7 @@ impl Machine {
         }
         let code = error_code(reply.response);
         if code == payload::CODE_STALE_CURSOR
-            && let Ok(stale) = serde_json::from_str::<StaleCursor>(reply.response.get())
+            && let Ok(stale) = serde_json::from_str::<StaleCursorSeen>(reply.response.get())
         {
             let known = stale.stale_topics.iter().filter(|it| TopicId::of(&it.topic).is_some());
             world.heads.count_stale(known.count() as u64);
@@ -132,12 +133,13 @@ impl Machine {
             let message = "what is no cursor was accepted; the contract has `bad_subscription`";
             return self.finding("garbage_cursor_accepted", message.to_owned(), world);
         }
-        let marks: BTreeMap<String, u64> = serde_json::from_str::<Subscribed>(reply.response.get())
-            .map(|answer| answer.current_watermarks)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|mark| (mark.topic, mark.watermark))
-            .collect();
+        let marks: BTreeMap<String, u64> =
+            serde_json::from_str::<SubscribedSeen>(reply.response.get())
+                .map(|answer| answer.current_watermarks)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|mark| (mark.topic, mark.watermark))
+                .collect();
         let beyond = |topic: &TopicId| {
             marks.get(topic.name()).is_some_and(|mark| *mark > world.heads.seq(*topic))
         };

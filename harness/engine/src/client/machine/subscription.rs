@@ -8,7 +8,10 @@ use khala_evidence::record::{
 use khala_plan::model::SnapshotPath;
 use khala_wire::cursor::ResumeAfter;
 use khala_wire::message::event;
-use khala_wire::payload::{self, ReplyRef, StaleCursor, Subscribe, Subscribed, error_code};
+use khala_wire::payload::{
+    self, ReplyRef, StaleCursorSeen, StaleTopicSeen, Subscribe, SubscribedSeen, error_code,
+};
+use khala_wire::shape;
 use khala_wire::topic::TopicId;
 
 use super::{Action, Machine, Pending, State, World};
@@ -33,6 +36,11 @@ impl Machine {
                 by_fault,
             })
             .collect();
+        for topic in &topics {
+            if !self.named.contains(topic) {
+                self.named.push(*topic);
+            }
+        }
         let (client, epoch) = (self.client, self.epoch);
         world.sink.record(Record::SubscribeSent { client, epoch, at: now, topics: subscribed });
         let cursors: BTreeMap<String, u64> = topics
@@ -55,10 +63,15 @@ impl Machine {
         reply: &ReplyRef<'_>,
         world: &mut World<'_, S>,
     ) -> Action {
-        let subscribed: Subscribed = match serde_json::from_str(reply.response.get()) {
+        let difference = shape::SUBSCRIBED.difference(reply.response.get()).unwrap_or_default();
+        for name in difference.unknown {
+            let message = format!("field `{name}` in the reply to a subscribe");
+            self.finding("unknown_field", message, world);
+        }
+        let subscribed: SubscribedSeen = match serde_json::from_str(reply.response.get()) {
             Ok(subscribed) => subscribed,
             Err(error) => {
-                self.finding("unreadable_reply", error.to_string(), world);
+                self.malformed(read_at, format!("the reply to a subscribe: {error}"), world);
                 self.answered(pending, read_at, Outcome::ProtocolError, world);
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 return Action::Close;
@@ -138,10 +151,10 @@ impl Machine {
         reply: &ReplyRef<'_>,
         world: &mut World<'_, S>,
     ) -> Action {
-        let stale = match serde_json::from_str::<StaleCursor>(reply.response.get()) {
+        let stale = match serde_json::from_str::<StaleCursorSeen>(reply.response.get()) {
             Ok(stale) => stale,
             Err(error) => {
-                self.finding("unreadable_stale_cursor", error.to_string(), world);
+                self.malformed(read_at, format!("a stale_cursor: {error}"), world);
                 self.answered(pending, read_at, Outcome::StaleCursor, world);
                 self.cursors.clear();
                 return self.subscribe(now, self.settings.topics.clone(), world);
@@ -202,7 +215,7 @@ impl Machine {
     }
 }
 
-fn stale_topic(stale: &payload::StaleTopic) -> Option<StaleTopic> {
+fn stale_topic(stale: &StaleTopicSeen) -> Option<StaleTopic> {
     Some(StaleTopic {
         topic: TopicId::of(&stale.topic)?,
         reason: match stale.reason.as_str() {

@@ -34,7 +34,7 @@ fn a_delivery_is_recorded_with_its_epoch_and_when_its_bytes_were_read() {
     rig.broken();
     rig.go_live(&json!([]));
     rig.records.clear();
-    let text = frame(WORKER_EVENTS, &[8, 9]);
+    let text = frame(WORKER_EVENTS, &[8, 9]).replacen('1', &rig.join_ref, 1);
     rig.with(|machine, now, world| machine.text(now - 5, now, &text, world));
     let read_at = rig.now - 5;
     let seen: Vec<_> = rig

@@ -1,6 +1,6 @@
 //! What faults do to a client beside cutting it: silence, absence, old cursors, topics given up.
 
-use khala_evidence::record::{OfflineCause, OpKind, Outcome, Record};
+use khala_evidence::record::{Cut, OfflineCause, OpKind, Outcome, Record};
 use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS};
 use serde_json::json;
 
@@ -181,11 +181,15 @@ fn the_end_of_a_socket_is_a_restarts_doing_when_one_is_due_and_not_long_after() 
     assert_eq!(rig.delay(), 2 * SECOND, "it comes back by its own back-off");
     rig.go_live(&json!([]));
     rig.broken();
-    assert_eq!(rig.causes()[1], OfflineCause::Broken, "one restart ends one socket");
+    assert_eq!(
+        rig.causes()[1],
+        OfflineCause::Broken { how: Cut::Eof },
+        "one restart ends one socket"
+    );
 
     let mut rig = Rig::live();
     let due = restarting(&mut rig);
     rig.now = due + 16 * SECOND;
     rig.broken();
-    assert_eq!(rig.causes(), [OfflineCause::Broken], "it outlived the restart");
+    assert_eq!(rig.causes(), [OfflineCause::Broken { how: Cut::Eof }], "it outlived the restart");
 }

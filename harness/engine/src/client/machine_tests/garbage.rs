@@ -1,27 +1,34 @@
-//! What is not of the contract: findings, never a panic.
+//! What is not of the contract: recorded as malformed or as a finding, never a panic.
 
 use khala_evidence::record::{OfflineCause, OpKind, Outcome, Place, Record};
 use khala_wire::payload::KIND_UPDATE_BATCH;
 use khala_wire::topic::WORKER_EVENTS;
 use serde_json::json;
 
-use super::rig::{Rig, events, frame, push, reply};
+use super::rig::{Rig, events, frame, push, reply, update_batch};
 use crate::client::machine::{Action, Phase};
 
 #[test]
-fn an_unreadable_frame_is_a_finding_and_the_client_goes_on() {
+fn a_text_that_is_no_frame_is_malformed_and_the_client_goes_on() {
     for text in ["", "nope", "{}", "[]", "[1,2,3]", r#"["1",null,"sync:v1","sync:frame"]"#, "\u{0}"]
     {
         let mut rig = Rig::live();
-        assert_eq!(rig.text(text), Action::None, "{text:?}");
-        assert_eq!(rig.findings(), ["unreadable_frame"], "{text:?}");
+        assert_eq!(rig.text_as_it_is(text), Action::None, "{text:?}");
+        assert_eq!(rig.malformed().len(), 1, "{text:?}");
         assert!(rig.machine.is_live());
     }
 }
 
 #[test]
-fn an_unreadable_batch_is_a_finding_and_moves_no_cursor() {
-    let unknown_topic = frame("runtime.unheard_of", &[1]);
+fn a_binary_message_is_malformed() {
+    let mut rig = Rig::live();
+    rig.with(|machine, now, world| machine.binary(now, 12, world));
+    assert_eq!(rig.malformed(), ["a binary message of 12 bytes"]);
+    assert!(rig.machine.is_live());
+}
+
+#[test]
+fn a_batch_that_lacks_a_field_is_malformed_and_moves_no_cursor() {
     let no_base64 = push(
         "1",
         "sync:frame",
@@ -29,12 +36,27 @@ fn an_unreadable_batch_is_a_finding_and_moves_no_cursor() {
         "payload_bytes": "%%%", "schema_version": 1, "seq": 4, "topic": WORKER_EVENTS}),
     );
     let no_shape = push("1", "sync:frame", &json!([1, 2]));
-    for text in [unknown_topic, no_base64, no_shape] {
+    let no_field = update_batch(WORKER_EVENTS, &[1]).replace("doc_key", "doc");
+    let no_watermarks = push("1", "sync:heartbeat", &json!({}));
+    let no_code = push("1", "sync:error", &json!({"message": "no"}));
+    for text in [no_base64, no_shape, no_field, no_watermarks, no_code] {
         let mut rig = Rig::live();
         assert_eq!(rig.text(&text), Action::None, "{text}");
-        assert_eq!(rig.findings(), ["unreadable_batch"], "{text}");
+        assert_eq!(rig.malformed().len(), 1, "{text} {:?}", rig.records);
         assert_eq!(rig.machine.cursor(events()), None);
     }
+}
+
+#[test]
+fn a_field_that_nobody_knows_is_a_finding_and_hides_nothing() {
+    let mut rig = Rig::live();
+    let more = |text: String| text.replacen("payload_bytes", "mood\":1,\"payload_bytes", 1);
+    rig.text(&more(frame(WORKER_EVENTS, &[1])));
+    let error = json!({"code": "slow_consumer", "action": "throttle", "mood": 1});
+    rig.text(&push("1", "sync:error", &error));
+    assert_eq!(rig.findings(), ["unknown_field"]);
+    assert_eq!(rig.machine.cursor(events()), Some(1));
+    assert!(rig.records.iter().any(|record| matches!(record, Record::SlowConsumer { .. })));
 }
 
 #[test]
@@ -43,7 +65,7 @@ fn errors_and_heartbeats_that_the_server_pushes_move_nothing() {
     let error = json!({"kind": "KHALA_FRAME_KIND_ERROR", "payload_bytes": "e30=",
         "schema_version": 1, "seq": 0, "topic": WORKER_EVENTS});
     rig.text(&push("1", "sync:frame", &error));
-    rig.text(&push("1", "sync:error", &json!({"code": "slow_consumer", "action": "throttle"})));
+    rig.text(&push("1", "sync:error", &json!({"code": "stale_cursor", "message": "old"})));
     rig.text(&push("1", "sync:heartbeat", &json!({"watermarks": []})));
     // The word is for the judge; the client goes on.
     let words = |record: &Record| matches!(record, Record::Word { place: Place::Error, .. });
@@ -59,12 +81,12 @@ fn an_unknown_event_is_a_finding() {
 }
 
 #[test]
-fn a_reply_without_the_shape_of_a_reply_is_a_finding_and_the_time_out_decides() {
+fn a_reply_without_the_shape_of_a_reply_is_malformed_and_the_time_out_decides() {
     let mut rig = Rig::new();
     let subscribe = rig.join();
     let text = json!([subscribe.join_ref, subscribe.msg_ref, "sync:v1", "phx_reply", {"ok": 1}]);
     assert_eq!(rig.text(&text.to_string()), Action::None);
-    assert_eq!(rig.findings(), ["unreadable_reply"]);
+    assert_eq!(rig.malformed(), ["a phx_reply lacks `response`"]);
     assert_eq!(rig.machine.phase(), Phase::Online);
 }
 

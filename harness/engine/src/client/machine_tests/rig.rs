@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use khala_evidence::record::{OfflineCause, Op, OpKind, Outcome, Record, SubscribedTopic};
+use khala_evidence::record::{Cut, OfflineCause, Op, OpKind, Outcome, Record, SubscribedTopic};
 use khala_plan::model::{Push, SnapshotPath};
 use khala_plan::surface::Surface;
 use khala_wire::payload::{KIND_UPDATE_BATCH, SyncFrame};
@@ -43,6 +43,7 @@ pub(super) fn settings(surface: Surface) -> Settings {
         request_timeout: std::time::Duration::from_micros(REQUEST_TIMEOUT),
         apply: Push::Frame,
         snapshot: SnapshotPath::Http,
+        settle_within: std::time::Duration::from_secs(2),
     }
 }
 
@@ -53,6 +54,8 @@ pub(super) struct Rig {
     reader: Reader,
     pub(super) heads: LocalHeads,
     pub(super) now: u64,
+    /// The join_ref of the socket there is.
+    pub(super) join_ref: String,
 }
 
 impl Rig {
@@ -63,6 +66,7 @@ impl Rig {
             reader: Reader::new("run".to_owned(), std::collections::HashMap::new()),
             heads: LocalHeads::new(Arc::new(Heads::new(8, 4))),
             now: ARRIVAL,
+            join_ref: String::new(),
         }
     }
 
@@ -83,12 +87,23 @@ impl Rig {
         self.with(|machine, now, world| machine.tick(now, world))
     }
 
+    /// A frame arrives. A push of the first join is one of the join in force.
     pub(super) fn text(&mut self, text: &str) -> Action {
+        match text.strip_prefix(r#"["1",null"#) {
+            Some(rest) => {
+                let addressed = format!(r#"["{}",null{rest}"#, self.join_ref);
+                self.text_as_it_is(&addressed)
+            }
+            None => self.text_as_it_is(text),
+        }
+    }
+
+    pub(super) fn text_as_it_is(&mut self, text: &str) -> Action {
         self.with(|machine, now, world| machine.text(now, now, text, world))
     }
 
     pub(super) fn broken(&mut self) {
-        self.with(|machine, now, world| machine.broken(now, world));
+        self.with(|machine, now, world| machine.broken(now, Cut::Eof, world));
     }
 
     pub(super) fn cut(&mut self, fault: u16, intended: u64) -> bool {
@@ -111,7 +126,9 @@ impl Rig {
             machine.connected(now + 10, now + 30, world)
         });
         self.now += 30;
-        sent(action)
+        let join = sent(action);
+        self.join_ref.clone_from(&join.join_ref);
+        join
     }
 
     /// A connect that is due, up to the answered join; the subscribe.
@@ -180,6 +197,15 @@ impl Rig {
             _ => None,
         };
         self.records.iter().filter_map(name).collect()
+    }
+
+    /// Why messages were malformed.
+    pub(super) fn malformed(&self) -> Vec<String> {
+        let why = |record: &Record| match record {
+            Record::Malformed { why, .. } => Some(why.to_string()),
+            _ => None,
+        };
+        self.records.iter().filter_map(why).collect()
     }
 
     pub(super) fn last_subscribe(&self) -> (u32, Vec<SubscribedTopic>) {

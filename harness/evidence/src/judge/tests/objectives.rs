@@ -1,7 +1,7 @@
 //! Counts, rates and proportions: what they are out of, and what is no number.
 
 use super::*;
-use crate::record::{OfflineCause, Op, OpKind, Outcome};
+use crate::record::{Cut, OfflineCause, Op, OpKind, Outcome};
 
 /// The verdict of the run of these records, of which one objective is this text.
 fn run(text: &str, records: &[Record], facts: &RunFacts) -> RunVerdict {
@@ -53,7 +53,8 @@ fn a_count_is_decided_by_a_generator_that_is_in_time_for_the_bound_of_convergenc
 #[test]
 fn of_no_samples_and_of_no_time_there_is_no_estimate() {
     let rate = "metric = \"reconnects\"\nduring = [\"before\"]\nrequire = \"rate < 5/s\"";
-    let lost = Record::Offline { client: 0, at: 6 * S, cause: OfflineCause::Broken };
+    let lost =
+        Record::Offline { client: 0, at: 6 * S, cause: OfflineCause::Broken { how: Cut::Eof } };
     let records = [connect(0, 2 * S), lost, connect(0, 7 * S), lag(5 * S, 1)];
     let verdict = objective(rate, &records, &facts());
     assert_eq!(verdict.bad, 1, "{}", verdict.reason);

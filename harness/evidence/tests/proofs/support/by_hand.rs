@@ -2,7 +2,7 @@
 //! comes out on seq n of the stream.
 
 use khala_evidence::oracle::End;
-use khala_evidence::record::{Micros, OfflineCause, PublishId, Source};
+use khala_evidence::record::{Cut, Micros, OfflineCause, PublishId, Source};
 use khala_evidence::{Record, Settled};
 
 use super::plans;
@@ -75,7 +75,7 @@ impl ByHand {
     }
 
     pub fn lose(&mut self, client: u32) -> &mut Self {
-        self.add(|at| records::offline(client, at, OfflineCause::Broken))
+        self.add(|at| records::offline(client, at, OfflineCause::Broken { how: Cut::Eof }))
     }
 
     /// The facts of the run, which ends here, drained.

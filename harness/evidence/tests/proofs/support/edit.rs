@@ -226,7 +226,8 @@ pub fn silent_channel(records: &[Record]) -> Vec<Change> {
             Record::SubscribeOk { client, at, .. } => drop(live.insert(client, at)),
             Record::SubscribeSent { client, .. } => drop(live.remove(&client)),
             Record::Offline { client, at, cause } => {
-                let asked = live.remove(&client).filter(|_| cause == OfflineCause::Broken);
+                let asked =
+                    live.remove(&client).filter(|_| matches!(cause, OfflineCause::Broken { .. }));
                 let Some(asked) = asked else { continue };
                 let cause = OfflineCause::ChannelSilent { asked };
                 let left = Record::Offline { client, at, cause };

@@ -4,7 +4,7 @@
 
 use khala_evidence::Record;
 use khala_evidence::record::{
-    BadToken, CommandAnswer, OfflineCause, OpKind, Outcome, Place, PublishId, Source, Step,
+    BadToken, CommandAnswer, Cut, OfflineCause, OpKind, Outcome, Place, PublishId, Source, Step,
     TokenAnswer,
 };
 use khala_wire::TopicKind;
@@ -94,7 +94,7 @@ fn subscription() -> impl Strategy<Value = Record> {
 
 fn life() -> impl Strategy<Value = Record> {
     let cause = prop_oneof![
-        Just(OfflineCause::Broken),
+        Just(OfflineCause::Broken { how: Cut::Eof }),
         Just(OfflineCause::HeartbeatTimeout),
         at().prop_map(|asked| OfflineCause::ChannelSilent { asked }),
         (0_u16..4, at()).prop_map(|(id, intended)| OfflineCause::Fault { id, intended }),

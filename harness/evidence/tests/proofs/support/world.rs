@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use khala_evidence::Record;
-use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, PublishId, Source};
+use khala_evidence::record::{Cut, Micros, OfflineCause, OpKind, Outcome, PublishId, Source};
 use khala_wire::TopicKind;
 use khala_wire::canonical::digest64;
 use khala_wire::topic::TopicId;
@@ -382,7 +382,7 @@ impl World {
 
     /// The client's socket breaks.
     pub fn lose(&mut self, client: u32) {
-        self.end(client, OfflineCause::Broken);
+        self.end(client, OfflineCause::Broken { how: Cut::Eof });
     }
 
     /// The client's socket ends.

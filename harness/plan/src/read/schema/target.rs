@@ -6,10 +6,11 @@ use super::pattern;
 use super::shape::Shape;
 use super::table::{Case, Key, Table};
 use crate::read::target::{
-    CONNECT_TIMEOUT, KINDS, LANES, PUSHES, REQUEST_TIMEOUT, SNAPSHOTS, SOCKET_PATH, TIMEOUTS,
+    CLOSE_CODES, CONNECT_TIMEOUT, KINDS, LANES, MESSAGE_MAX, MESSAGE_MAXES, PUSHES,
+    REQUEST_TIMEOUT, SNAPSHOTS, SOCKET_PATH, TIMEOUTS,
 };
 use crate::read::{retention, slowness};
-use crate::units::format_duration;
+use crate::units::{format_bytes, format_duration};
 
 /// Every table of the section.
 pub(super) fn tables() -> Vec<Table> {
@@ -105,6 +106,19 @@ fn target() -> Table {
             "Program and arguments whose first line says the target's build, for the evidence; no \
              shell is asked.",
         ),
+        Key::new(
+            "close_codes",
+            Shape::List(Box::new(Shape::integer(CLOSE_CODES)), 0),
+            "Close codes that the target may send beside the contract's (1000, 1002, 1011, 1012); \
+             1005 stands for a close frame without a code.",
+        ),
+        Key::new(
+            "message_max",
+            Shape::Size(MESSAGE_MAXES),
+            "Longest message that the clients take; a longer one breaks `ws_protocol`. An assumption \
+             where the real client states none.",
+        )
+        .or(format_bytes(MESSAGE_MAX.0.into())),
     ];
     Table::new("target", "What is tested.", keys).case(Case::when("kind", ["url"]).needs("url"))
 }

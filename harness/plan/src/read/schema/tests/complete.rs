@@ -18,6 +18,8 @@ request_timeout = "10s"
 exclusive = true
 apply = "frame"
 snapshot = "http"
+close_codes = [1001, 1005]
+message_max = "16MiB"
 
 [target.slow_consumer]
 queue_limit = 8

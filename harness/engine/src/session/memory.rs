@@ -1,0 +1,121 @@
+//! Sessions in memory, under any clock: a pair of queues, and a dialler that a test answers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Instant;
+
+use khala_evidence::record::Cut;
+use tokio::sync::{Notify, mpsc};
+
+use super::{Connector, Inbound, Session};
+use crate::throttle::Pace;
+use crate::transport::DialError;
+
+/// Messages that may wait in either direction.
+const WAITING_MAX: usize = 64;
+
+/// The target's end of a session.
+#[derive(Debug)]
+pub struct Peer {
+    /// What the client is told.
+    pub say: mpsc::Sender<Inbound>,
+    /// What the client sends.
+    pub heard: mpsc::Receiver<String>,
+    /// How the client ended it, once it has.
+    pub ended: Rc<Cell<Option<Ended>>>,
+}
+
+/// How a client ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With a close frame of this code.
+    Closed(u16),
+    /// With a reset.
+    Reset,
+}
+
+/// The client's end of a session.
+#[derive(Debug)]
+pub struct Memory {
+    inbound: mpsc::Receiver<Inbound>,
+    outbound: mpsc::Sender<String>,
+    ended: Rc<Cell<Option<Ended>>>,
+    pace: Rc<Cell<Pace>>,
+}
+
+/// Both ends of a session.
+#[must_use]
+pub fn pair() -> (Memory, Peer) {
+    let (say, inbound) = mpsc::channel(WAITING_MAX);
+    let (outbound, heard) = mpsc::channel(WAITING_MAX);
+    let ended = Rc::new(Cell::new(None));
+    let pace = Rc::new(Cell::new(Pace::Full));
+    (Memory { inbound, outbound, ended: Rc::clone(&ended), pace }, Peer { say, heard, ended })
+}
+
+impl Session for Memory {
+    async fn next(&mut self) -> Inbound {
+        match self.inbound.recv().await {
+            Some(Inbound::Text { text, .. }) => Inbound::Text { text, read_at: Instant::now() },
+            Some(inbound) => inbound,
+            None => Inbound::Cut(Cut::Eof),
+        }
+    }
+
+    async fn send(&mut self, text: String) -> Result<(), Cut> {
+        self.outbound.send(text).await.map_err(|_| Cut::Eof)
+    }
+
+    fn pace(&self) -> Pace {
+        self.pace.get()
+    }
+
+    fn set_pace(&self, pace: Pace) {
+        self.pace.set(pace);
+    }
+
+    async fn close(self, code: u16) {
+        self.ended.set(Some(Ended::Closed(code)));
+    }
+
+    fn reset(self) {
+        self.ended.set(Some(Ended::Reset));
+    }
+}
+
+/// A dialler whose every dial waits until the test answers it.
+#[derive(Clone, Debug, Default)]
+pub struct Dialled {
+    answers: Rc<RefCell<VecDeque<Result<Memory, DialError>>>>,
+    given: Rc<Notify>,
+    begun: Rc<Cell<u32>>,
+}
+
+impl Dialled {
+    /// Answers the dial that waits, or the next one.
+    pub fn answer(&self, answer: Result<Memory, DialError>) {
+        self.answers.borrow_mut().push_back(answer);
+        self.given.notify_one();
+    }
+
+    /// Dials begun so far.
+    #[must_use]
+    pub fn begun(&self) -> u32 {
+        self.begun.get()
+    }
+}
+
+impl Connector for Dialled {
+    type Session = Memory;
+
+    async fn connect(&self, _path_and_query: &str) -> Result<Memory, DialError> {
+        self.begun.set(self.begun.get() + 1);
+        loop {
+            if let Some(answer) = self.answers.borrow_mut().pop_front() {
+                return answer;
+            }
+            self.given.notified().await;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What carries a client machine's messages: one session is one connection, from its upgrade to its end.
+//!
+//! The driver speaks of sessions and of nothing below them. [`web_socket`] carries them over a real
+//! socket; `memory` over a pair of queues, so that the driver can be tested under a paused clock.
+//! Another lane is another implementation.
+
+#[cfg(test)]
+pub mod memory;
+pub mod tap;
+pub mod web_socket;
+
+use std::future::Future;
+use std::time::Instant;
+
+use khala_evidence::record::{Breach, Cut};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::throttle::Pace;
+use crate::transport::DialError;
+
+/// What came over a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inbound {
+    /// A text message.
+    Text {
+        /// It.
+        text: Utf8Bytes,
+        /// When its last bytes were read.
+        read_at: Instant,
+    },
+    /// A binary message of so many bytes.
+    Binary(usize),
+    /// The target closed the session.
+    Closed(Close),
+    /// The target broke the protocol below the messages: the session is failed.
+    Breached(Breach),
+    /// The session ended without a word.
+    Cut(Cut),
+}
+
+/// A close frame as it stood on the wire, whatever a library makes of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Close {
+    /// Its code, if it had one.
+    pub code: Option<u16>,
+    /// Its reason; what is not UTF-8 is replaced.
+    pub reason: String,
+}
+
+/// One connection of a client.
+pub trait Session: 'static {
+    /// What comes next; may be dropped and asked again. After [`Inbound::Closed`], [`Inbound::Breached`]
+    /// or [`Inbound::Cut`] nothing comes.
+    fn next(&mut self) -> impl Future<Output = Inbound>;
+
+    /// Sends a text message; waits until it is taken.
+    fn send(&mut self, text: String) -> impl Future<Output = Result<(), Cut>>;
+
+    /// How fast it is read.
+    fn pace(&self) -> Pace;
+
+    /// Changes how fast it is read.
+    fn set_pace(&self, pace: Pace);
+
+    /// Says goodbye with a code and hears the other side out. Not bounded: the caller bounds it.
+    fn close(self, code: u16) -> impl Future<Output = ()>;
+
+    /// Ends it so that the target's side sees a reset.
+    fn reset(self);
+}
+
+/// Makes sessions: where to connect and how.
+pub trait Connector: 'static {
+    /// What it makes.
+    type Session: Session;
+
+    /// Connects. `path_and_query` holds the token: it never reaches an error.
+    ///
+    /// # Errors
+    /// As [`DialError`] says.
+    fn connect(
+        &self,
+        path_and_query: &str,
+    ) -> impl Future<Output = Result<Self::Session, DialError>>;
+}
