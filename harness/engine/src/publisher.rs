@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use governor::{Quota, RateLimiter};
-use khala_evidence::record::{Outcome, PublishId, Published, Record, Sink};
+use khala_evidence::record::{Outcome, PublishId, Published, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::draw::{self, Purpose};
 use khala_plan::model::{Arrival, FaultKind};
@@ -30,9 +30,11 @@ use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, LocalSet};
 
+use crate::answer::{Answer, answer_to};
 use crate::clock::Clock;
+use crate::contact::Contact;
 use crate::heads::Heads;
-use crate::http::{Http, HttpError};
+use crate::http::{Http, HttpError, Reply};
 use crate::stall::Watch;
 use crate::target::Target;
 use crate::worker::Stage;
@@ -69,7 +71,7 @@ fn command_user(plan: &Plan) -> String {
     format!("{}-publisher", plan.fleet.name_prefix)
 }
 
-/// Creates the workers.
+/// Creates the workers; gives the status of each answer.
 ///
 /// # Errors
 /// What the target said to the first that it did not create.
@@ -78,23 +80,26 @@ pub async fn create_workers(
     target: &Target,
     http: &Http,
     names: &[String],
-) -> Result<(), HttpError> {
+) -> Result<Vec<u16>, HttpError> {
     let user = command_user(plan);
+    let mut statuses = Vec::with_capacity(names.len());
     for name in names {
         let body = CreateWorker { worker_id: name.clone(), workspace_ref: None };
         let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
         let headers = target.credentials.command_headers(&user, format!("create-{name}"));
-        let _: Data<WorkerCreated> = http.post(WORKERS_PATH, &headers, body).await?;
+        let created: Reply<Data<WorkerCreated>> = http.post(WORKERS_PATH, &headers, body).await?;
+        statuses.push(created.status);
     }
-    Ok(())
+    Ok(statuses)
 }
 
-/// Stops the workers; returns those that remain, with the reason.
+/// Stops the workers, and tells how each request ended; returns those that remain, with the reason.
 pub async fn stop_workers(
     plan: &Plan,
     target: &Target,
     http: &Http,
     names: &[String],
+    mut ended: impl FnMut(Answer),
 ) -> Vec<(String, HttpError)> {
     let user = command_user(plan);
     let mut remaining = Vec::new();
@@ -102,8 +107,9 @@ pub async fn stop_workers(
         let body = StopWorker { reason: "run ended".to_owned() };
         let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
         let headers = target.credentials.command_headers(&user, format!("stop-{name}"));
-        let stopped: Result<Data<WorkerStopped>, _> =
+        let stopped: Result<Reply<Data<WorkerStopped>>, _> =
             http.post(&worker_stop_path(name), &headers, body).await;
+        ended(answer_to(&stopped));
         if let Err(error) = stopped {
             remaining.push((name.clone(), error));
         }
@@ -133,6 +139,8 @@ pub struct Setup {
     pub begun: Arc<AtomicU64>,
     /// Where acknowledgements of what a fault publishes are counted.
     pub heads: Arc<Heads>,
+    /// Whether the target is heard.
+    pub contact: Arc<Contact>,
 }
 
 /// Starts the thread; it ends when every command has ended, and gives its sink back together with
@@ -180,12 +188,14 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
             start: 0,
             done: 0,
             outcome: Outcome::Ok,
+            status: None,
             worker_seq: Some(1),
             payload: 0,
         }));
     }
     let timeout = setup.plan.target.request_timeout;
-    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout);
+    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout)
+        .heard_by(Arc::clone(&setup.contact));
     let cap = RateLimiter::direct(cap(&setup.plan));
     let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
     let mut stage = setup.stage.clone();
@@ -225,7 +235,7 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
 }
 
 fn enter<S: Sink>(
-    published: Published,
+    (published, answer): (Published, Answer),
     watch: &Watch,
     sink: &RefCell<S>,
     acknowledged: &mut Vec<u32>,
@@ -236,7 +246,9 @@ fn enter<S: Sink>(
     let mut sink = sink.borrow_mut();
     watch.look(&mut *sink);
     watch.late(published.intended, published.start, &mut *sink);
+    let (start, at) = (published.start, published.done);
     sink.record(Record::Published(published));
+    sink.record(answer.record(Request::Publish, None, start, at));
 }
 
 #[expect(
@@ -271,7 +283,7 @@ struct Acknowledgement {
 }
 
 impl Publisher {
-    async fn publish(&self, planned: PlannedPublish) -> Published {
+    async fn publish(&self, planned: PlannedPublish) -> (Published, Answer) {
         let Setup { clock, plan, target, workers, run_id, .. } = &self.setup;
         let number = first_worker(plan, planned.load) + u32::from(planned.worker);
         let worker = u16::try_from(number).unwrap_or(u16::MAX);
@@ -284,29 +296,36 @@ impl Publisher {
         let nonce = format!("{run_id}-{}", planned.n);
         let headers = target.credentials.command_headers(&command_user(plan), nonce);
         let path = worker_events_path(&workers[usize::from(worker)]);
-        let answer: Result<Data<Acknowledgement>, HttpError> =
+        let reply: Result<Reply<Data<Acknowledgement>>, HttpError> =
             self.http.post(&path, &headers, Bytes::from(body)).await;
         let done = clock.now();
-        let (outcome, worker_seq) = match answer {
-            Ok(answer) => {
+        let answer = answer_to(&reply);
+        let status = match &reply {
+            Ok(reply) => Some(reply.status),
+            Err(error) => error.status(),
+        };
+        let (outcome, worker_seq) = match reply {
+            Ok(reply) => {
                 planned.fault.iter().for_each(|&fault| self.setup.heads.count_tried(fault));
-                (Outcome::Ok, Some(answer.data.seq))
+                (Outcome::Ok, Some(reply.document.data.seq))
             }
             Err(error) => {
                 tracing::debug!(n = planned.n, %error, "publish failed");
                 (error.outcome(), None)
             }
         };
-        Published {
+        let published = Published {
             id: PublishId::Planned(planned.n),
             worker,
             intended: planned.at_us,
             start,
             done,
             outcome,
+            status,
             worker_seq,
             payload: digest64(payload.as_bytes()),
-        }
+        };
+        (published, answer)
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::conductor::{self, Conductor};
+use crate::contact::Contact;
 use crate::error::SetupError;
 use crate::heads::Heads;
 use crate::http::Http;
@@ -101,6 +102,8 @@ pub async fn run<S: Sink + Send + 'static>(
 
     let clock = Clock::starting_in(LEAD);
     let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
+    let contact = Arc::new(Contact::new(clock, plan.generator.worker_threads));
+    let http = http.heard_by(Arc::clone(&contact));
     let (stage, stage_seen) = watch::channel(Stage::Running);
     let begun = Arc::new(AtomicU64::new(0));
     let publisher = publisher::spawn(
@@ -115,6 +118,7 @@ pub async fn run<S: Sink + Send + 'static>(
             stage: stage_seen.clone(),
             begun: Arc::clone(&begun),
             heads: Arc::clone(&heads),
+            contact: Arc::clone(&contact),
         },
         make_sink(),
     )?;
@@ -132,6 +136,7 @@ pub async fn run<S: Sink + Send + 'static>(
             schedule: Arc::clone(&schedule),
             target: Arc::clone(&target),
             heads: Arc::clone(&heads),
+            contact: Arc::clone(&contact),
             run_id: options.run_id.clone(),
             user_agent: user_agent.clone(),
             workers: numbered.clone(),

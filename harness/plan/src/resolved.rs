@@ -290,8 +290,7 @@ fn objective(out: &mut String, objective: &Objective) {
 
 /// Of the gates that are always judged, those that decide nothing.
 fn built_in_gates(out: &mut String, plan: &Plan) {
-    let gates =
-        [(ORACLE_GATE, plan.oracle.advisory), (STABILITY_GATE, plan.stability.advisory)];
+    let gates = [(ORACLE_GATE, plan.oracle.advisory), (STABILITY_GATE, plan.stability.advisory)];
     for (name, _) in gates.into_iter().filter(|(_, advisory)| *advisory) {
         line!(out, "\n[[gate]]\nname = \"{name}\"\nadvisory = true");
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use khala_evidence::record::{Cut, Micros, Outcome, Record, Sink};
+use khala_evidence::record::{Cut, Micros, Outcome, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{ChosenCursor, DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
@@ -16,7 +16,9 @@ use tokio::sync::Notify;
 use super::machine::{Action, Machine, Phase, World};
 use super::reader::Reader;
 use super::snapshot;
+use crate::answer::Answer;
 use crate::clock::Clock;
+use crate::contact::Ear;
 use crate::heads::LocalHeads;
 use crate::http::Http;
 use crate::mint::Minter;
@@ -29,6 +31,8 @@ use crate::transport::DialError;
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Status of an upgrade that is taken.
+const SWITCHING_PROTOCOLS: u16 = 101;
 /// Close code of a client that leaves in good order.
 const CLOSE_NORMAL: u16 = 1000;
 
@@ -56,6 +60,8 @@ pub struct Surroundings<S> {
     pub reader: RefCell<Reader>,
     /// What any client has seen.
     pub heads: LocalHeads,
+    /// Hears whether the target is there.
+    pub ear: Ear,
     /// Mints.
     pub minter: Minter,
     /// Requests that are no operation of a client's surface: snapshots, windows.
@@ -187,6 +193,10 @@ pub struct View {
     pub live: bool,
     /// Whether it has left the run.
     pub retired: bool,
+    /// Whether it has begun its first connect, and may connect again.
+    pub present: bool,
+    /// Whether it waits for an answer of the target, and would hear it.
+    pub waiting: bool,
     /// Whether it is at head on every topic.
     cursors: Vec<(TopicId, Option<u64>)>,
 }
@@ -351,6 +361,11 @@ impl<S: Sink, C: Connector> Driver<S, C> {
             let start = around.clock.now();
             let taken = snapshot::take(&around.http, self.bearer.as_deref(), topic).await;
             let done = around.clock.now();
+            let (answer, taken) = match taken {
+                Ok((status, head)) => (Answer::ok(status), Ok(head)),
+                Err(answer) => (answer.clone(), Err(answer.outcome)),
+            };
+            around.record(answer.record(Request::Snapshot, Some(self.client), start, done));
             around.with(|world| self.machine.snapshot(topic, start, done, taken, world));
         }
         around.with(|world| self.machine.bootstrapped(around.clock.now(), world))
@@ -360,6 +375,8 @@ impl<S: Sink, C: Connector> Driver<S, C> {
         let mut view = self.control.view.borrow_mut();
         view.online = self.machine.phase() == Phase::Online;
         view.live = self.machine.is_live();
+        view.present = self.machine.is_present();
+        view.waiting = self.slow.is_none() && self.machine.is_waiting();
         view.cursors.clear();
         view.cursors.extend(self.machine.cursors());
     }
@@ -432,19 +449,39 @@ impl<S: Sink, C: Connector> Driver<S, C> {
         // A token that the harness signs itself is no operation of the target: it is no sample, or
         // a gate on mint errors would be green without having asked anybody.
         let asked = around.plan.auth.mint == Mint::Control;
-        let outcome = minted.as_ref().map_or_else(|outcome| *outcome, |_| Outcome::Ok);
+        let outcome = minted.as_ref().map_or_else(|answer| answer.outcome, |_| Outcome::Ok);
+        if asked {
+            let answer = match &minted {
+                Ok(minted) => Answer::ok(minted.status.unwrap_or_default()),
+                Err(answer) => answer.clone(),
+            };
+            around.record(answer.record(Request::Mint, Some(self.client), mint_start, start));
+        }
         if asked || outcome != Outcome::Ok {
             around.with(|world| self.machine.minted(mint_start, start, outcome, world));
         }
-        let token = minted.ok()?;
+        let token = minted.ok()?.token;
         self.bearer = Some(token.clone());
         let path = around.target.socket_query(&token);
         let dialled = self.dial.connect(&path).await;
         let done = clock.now();
+        let answer = match &dialled {
+            Ok(_) => Answer::ok(SWITCHING_PROTOCOLS),
+            Err(error) => error.answer(),
+        };
+        around.record(answer.record(Request::Upgrade, Some(self.client), start, done));
         match dialled {
-            Ok(session) => Some((session, start, done)),
+            Ok(session) => {
+                around.ear.heard(done);
+                Some((session, start, done))
+            }
             Err(error) => {
                 tracing::debug!(client = self.client, %error, "connect failed");
+                if error.was_heard() {
+                    around.ear.heard(done);
+                } else {
+                    around.ear.contact().unheard();
+                }
                 if let DialError::Breached(breach) = error {
                     around.record(Record::Breached { client: self.client, at: done, breach });
                 }
@@ -553,6 +590,7 @@ impl<S: Sink, C: Connector> Driver<S, C> {
                 }
                 Waited::Done(None) => {
                     action = around.with(|world| self.machine.tick(clock.now(), world));
+                    self.show();
                 }
                 Waited::Done(Some(inbound)) => {
                     action = self.inbound(inbound);
@@ -566,6 +604,7 @@ impl<S: Sink, C: Connector> Driver<S, C> {
     fn inbound(&mut self, inbound: Inbound) -> Action {
         let around = Rc::clone(&self.around);
         let now = around.clock.now();
+        around.ear.heard(now);
         match inbound {
             Inbound::Text { text, read_at } => {
                 let read_at = around.clock.since(read_at);

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod child;
 pub mod lock;
+pub mod renewal;
 pub mod window;
 
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use khala_wire::token::{CLAIMS_VERSION, Claims, Key};
 use serde::Serialize;
 
 use crate::clock::unix_seconds;
-use crate::http::{Header, Http, HttpError};
+use crate::http::{Header, Http, HttpError, Reply};
 
 /// Life of a command's signature, in seconds.
 const SIGNATURE_TTL_S: i64 = 60;
@@ -145,7 +146,7 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be read: not every target shows it.
-    pub async fn metrics(&self, http: &Http) -> Result<FanoutMetrics, HttpError> {
+    pub async fn metrics(&self, http: &Http) -> Result<Reply<FanoutMetrics>, HttpError> {
         http.get(&format!("{METRICS_PATH}?topic_limit=20"), &self.admin_headers()).await
     }
 

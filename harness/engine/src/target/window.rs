@@ -90,7 +90,7 @@ impl Windows {
     pub async fn at(&self, fault: u16, target: &Target) -> Option<Rc<Read>> {
         let cell = Rc::clone(self.read.lock().await.entry(fault).or_default());
         let read = async {
-            let metrics = target.metrics(&self.http).await.ok()?;
+            let metrics = target.metrics(&self.http).await.ok()?.document;
             Some(Rc::new(Read(windows(&metrics))))
         };
         cell.get_or_init(|| read).await.clone()

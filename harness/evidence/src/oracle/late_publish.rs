@@ -180,6 +180,7 @@ mod tests {
                 start: due,
                 done,
                 outcome: Outcome::Ok,
+                status: None,
                 worker_seq: Some(number),
                 payload: 0,
             });

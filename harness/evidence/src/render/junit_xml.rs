@@ -1,7 +1,7 @@
 //! `junit.xml`: one test case an objective, one suite a gate, for CI systems.
 //!
 //! FAIL is a failure, INCONCLUSIVE and WARN are errors (both keep a run from being GO), a gate that the
-//! profile does not judge is skipped. What holds for the run as a whole (interrupted, unfit, a fault
+//! profile does not judge is skipped, and so is what fails a gate that is advisory. What holds for the run as a whole (interrupted, unfit, a fault
 //! that did not bite) is a suite of its own, so that no HOLD looks green.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -57,7 +57,8 @@ fn suite(gate: &GateVerdict) -> TestSuite {
         suite.add_test_case(TestCase::new(gate.name.clone(), status));
     }
     for objective in &gate.objectives {
-        let mut case = TestCase::new(name(objective), status(objective));
+        let status = if gate.advisory { advisory(objective) } else { status(objective) };
+        let mut case = TestCase::new(name(objective), status);
         case.set_classname(gate.name.clone());
         case.set_system_out(clean(&objective.reason));
         suite.add_test_case(case);
@@ -82,6 +83,17 @@ fn status(objective: &ObjectiveVerdict) -> TestCaseStatus {
             not_passed(NonSuccessKind::Error, &verdict, &objective.reason)
         }
     }
+}
+
+/// What an advisory gate says keeps no run from being GO.
+fn advisory(objective: &ObjectiveVerdict) -> TestCaseStatus {
+    if objective.verdict == Verdict::Pass {
+        return TestCaseStatus::success();
+    }
+    let mut status = TestCaseStatus::skipped();
+    let verdict = objective.verdict;
+    status.set_message(clean(&format!("{verdict}, which decides nothing: {}", objective.reason)));
+    status
 }
 
 fn not_passed(kind: NonSuccessKind, verdict: &str, why: &str) -> TestCaseStatus {

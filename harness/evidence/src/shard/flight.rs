@@ -68,6 +68,8 @@ impl Flight {
     pub fn happened(&mut self, record: &Record) {
         let tells = match record {
             Record::Op(op) => (op.kind, op.outcome) != (OpKind::Heartbeat, Outcome::Ok),
+            // What it got for it is told by the operation.
+            Record::Answered(answered) => answered.outcome != Outcome::Ok,
             Record::Delivered(_) | Record::PushesCompared { .. } | Record::Frame { .. } => false,
             _ => true,
         };

@@ -66,12 +66,7 @@ pub(crate) fn read_all(
     Gates { gates, places, advisory }
 }
 
-fn one(
-    cx: &Cx,
-    node: &Node,
-    scope: &Scope<'_>,
-    names: &mut Vec<Placed<String>>,
-) -> Option<Said> {
+fn one(cx: &Cx, node: &Node, scope: &Scope<'_>, names: &mut Vec<Placed<String>>) -> Option<Said> {
     let mut fields = Fields::of(cx, node, "`[[gate]]`")?;
     let name = name::need(&mut fields, "name", "name = \"reconnect\"");
     names.extend(name.clone());

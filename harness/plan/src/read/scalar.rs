@@ -201,9 +201,7 @@ impl Read for Allowance {
     fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
         match &node.value {
             Value::Integer(_) => u64::read(cx, key, node).map(Self::Count),
-            Value::String(text) => {
-                quantity(cx, key, "limit", node, text, Self::parse(text))
-            }
+            Value::String(text) => quantity(cx, key, "limit", node, text, Self::parse(text)),
             _ => wrong_type(cx, key, node, "a number or a limit such as \"1%\"", ""),
         }
     }

@@ -227,7 +227,8 @@ fn a_limit_is_the_scenarios_else_the_targets_else_the_contracts_else_assumed() {
 
 #[test]
 fn limits_are_strict() {
-    let wrong = |lines: &str| complaints(&[("seed = 7", &format!("seed = 7\n[stability]\n{lines}"))]);
+    let wrong =
+        |lines: &str| complaints(&[("seed = 7", &format!("seed = 7\n[stability]\n{lines}"))]);
     assert_snapshot!(wrong("absence = \"1ms\"\nlimit = \"many\"\nsocket_end = 0\nrejoins = -1\npublish_errors = \"3%/s\""), @"
     6:11 `absence` is 1ms; it must be from 500ms to 1h
     7:9 bad limit for `limit`: `many` is no limit, such as `1%` of the occasions, `0.05/s`, or `0.1%/h` of the clients; a plain number stands without quotes
