@@ -68,6 +68,9 @@ pub struct Begin {
     pub slow_grace_us: Micros,
     /// Publishes that make the eviction of a client due that does not read; `None` where none is ever due.
     pub eviction_needs: Option<u64>,
+    /// Close codes that the target may send beside the contract's.
+    #[serde(default)]
+    pub close_codes: Vec<u16>,
 }
 
 /// A topic, as the contract and the plan have it.
@@ -160,6 +163,7 @@ impl Begin {
             slow_clients: (0..clients).filter(|&client| context.is_slow_by_plan(client)).collect(),
             slow_grace_us: GRACE_US,
             eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
+            close_codes: plan.target.close_codes.clone(),
         }
     }
 }

@@ -275,3 +275,24 @@ def all_that_waited_is_found(desk):
     desk.insert_after(sub.client, until, ended)
     began = {"record": "slow_began", "at": live[0].intended}
     desk.insert_after(sub.client, next(r for r in delivered if r["seq"] == live[0].seq), began)
+
+
+def told(desk, record):
+    """Something more that a client was told, in the middle of its life."""
+    sub, delivered = desk.subscription(desk.story.streams)
+    desk.insert_after(sub.client, delivered[1], {"at": delivered[1]["at"], **record})
+
+
+@edit("ws_protocol")
+def a_frame_is_masked(desk):
+    told(desk, {"record": "breached", "breach": "masked"})
+
+
+@edit("malformed_message")
+def a_message_lacks_a_field(desk):
+    told(desk, {"record": "malformed", "why": "a batch lacks `topic`"})
+
+
+@edit("misaddressed")
+def a_message_is_anothers(desk):
+    told(desk, {"record": "misaddressed", "to": "unknown_join", "event": "sync:frame"})

@@ -21,7 +21,7 @@ class Interval:
         self.evicted = self.cut = self.read_on = False
 
 
-BY_TARGET = ("closed_by_target", "broken", "channel_closed")
+BY_TARGET = ("closed_by_target", "broken", "protocol_broken", "channel_closed")
 
 
 class Life:
@@ -38,7 +38,7 @@ class Life:
 
     def before(self, record):
         what = record["record"]
-        if what == "connected" and self.waiting_since is None:
+        if what in ("connected", "rejoining") and self.waiting_since is None:
             self.waiting_since = record["at"]
         elif what == "offline":
             self.offline(record)

@@ -13,6 +13,7 @@ import rules_ledger  # noqa: F401
 import rules_order  # noqa: F401
 import rules_phantom  # noqa: F401
 import rules_slow  # noqa: F401
+import rules_wire  # noqa: F401
 from registry import RULES
 from story import Story
 

@@ -45,9 +45,17 @@ def authz_leak(story):
             if record["record"] == "token_tried" and got_too_far(record["kind"], record["answer"]):
                 yield Violation(f"a token {record['kind']}", record["at"], client.number)
         yield from after_revocations(story, client)
+        for record in client.records:
+            if record["record"] == "unasked" and not opens(story, client, record["topic"]):
+                yield Violation("a batch of a topic not granted", record["at"], client.number)
     for delivery in story.deliveries:
         if delivery.standing == "ungranted":
             yield of_delivery(delivery, "its topic was not granted")
+
+
+def opens(story, client, name):
+    """Whether the client's tokens open the topic of this name; none that the contract does not know."""
+    return any(t["name"] == name and t["id"] in client.granted for t in story.begin["topics"])
 
 
 def got_too_far(kind, answer):
@@ -101,7 +109,11 @@ def wrong_close_or_error(story):
                 continue
             place, word = record["place"], record["word"]
             wrong = word not in WORDS[place]
-            if place == "close" and revoked_at is not None:
-                wrong = word != "1011"
+            if place == "close":
+                if revoked_at is not None:
+                    wrong = word != "1011"
+                # A close frame without a code counts as 1005 (RFC 6455, section 7.1.5).
+                code = "1005" if word == "none" else word
+                wrong = wrong and code not in map(str, story.begin.get("close_codes", []))
             if wrong:
                 yield Violation(f"{place} says {word}", record["at"], client.number)

@@ -33,10 +33,16 @@ def gap(story):
 
 @rule("after_unsubscribe", "a delivery")
 def after_unsubscribe(story):
-    """Nothing of a topic follows the reply to its unsubscribe, until it is subscribed to again."""
+    """Nothing of a topic follows the reply to its unsubscribe, until it is subscribed to again; nor comes
+    anything of one that the token opens over a socket that never subscribed to it."""
     for delivery in story.deliveries:
         if delivery.standing == "left":
             yield of_delivery(delivery, "came after the unsubscribe was acknowledged")
+    topics = {topic["name"]: topic["id"] for topic in story.begin["topics"]}
+    for client in story.clients.values():
+        for record in client.records:
+            if record["record"] == "unasked" and topics.get(record["topic"]) in client.granted:
+                yield Violation("never subscribed to", record["at"], client.number)
 
 
 @rule("tail_before_snapshot", "a delivery")
