@@ -62,6 +62,9 @@ pub fn answer_to<T>(reply: &Result<Reply<T>, HttpError>) -> Answer {
     }
 }
 
+/// A connection that ended before the answer had come.
+pub const CLOSED_EARLY: &str = "closed before it answered";
+
 /// How an error of a connection is told.
 #[must_use]
 pub fn connection_status(error: &std::io::Error) -> &'static str {
@@ -71,7 +74,7 @@ pub fn connection_status(error: &std::io::Error) -> &'static str {
         ErrorKind::ConnectionReset => "connection reset",
         ErrorKind::ConnectionAborted => "connection aborted",
         ErrorKind::BrokenPipe => "connection closed while it was asked",
-        ErrorKind::UnexpectedEof => "closed before it answered",
+        ErrorKind::UnexpectedEof => CLOSED_EARLY,
         ErrorKind::TimedOut => "timeout",
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "unreachable",
         ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => "no address or port to connect from",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use khala_evidence::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
 use khala_evidence::oracle::End;
-use khala_evidence::record::{Micros, Record, Sink};
+use khala_evidence::record::{Micros, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{ActsOn, TargetKind};
 use khala_plan::schedule::{PlannedFault, Schedule};
@@ -18,6 +18,7 @@ use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::{Answer, answer_to};
 use crate::clock::{Clock, micros};
 use crate::fault::{self, Grip, Sides};
 use crate::heads::Answers;
@@ -26,8 +27,10 @@ use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
 use crate::probe::Probe;
 use crate::publisher;
+use crate::said;
 use crate::target::Target;
 use crate::target::child::Reference;
+use crate::target::renewal::Renewal;
 use crate::target::window::windows;
 use crate::threads::join;
 use crate::worker::{Numbers, Stage};
@@ -105,12 +108,16 @@ pub struct Conductor<'a, S> {
 #[derive(Debug, Default)]
 pub struct State {
     lost: Option<String>,
+    lost_at: Option<Micros>,
     interrupted: bool,
     first_metrics: Option<FanoutMetrics>,
     last_metrics: Option<FanoutMetrics>,
     metrics_due: Micros,
     metrics_kept_due: Micros,
     metrics_unread: u64,
+    /// Why they could not be read the first time.
+    metrics_unread_why: Option<String>,
+    renewal: Renewal,
 }
 
 impl<'a, S: Sink> Conductor<'a, S> {
@@ -233,13 +240,21 @@ impl<'a, S: Sink> Conductor<'a, S> {
             return;
         }
         let acting = fault::of(&fault.kind);
-        let grip = Grip { target: self.target, http: &self.http, child: self.reference.as_mut() };
+        let (clock, told) = (self.clock, std::cell::RefCell::new(Vec::new()));
+        let grip = Grip {
+            target: self.target,
+            http: &self.http,
+            child: self.reference.as_mut(),
+            clock,
+            told: &told,
+        };
         let done = tokio::select! {
             biased;
             // Said when the next cue is waited for.
-            () = self.interrupt.cancelled() => return,
+            () = self.interrupt.cancelled() => Ok(()),
             done = acting.on_target(grip) => done,
         };
+        told.into_inner().into_iter().for_each(|record| self.sink.record(record));
         if let Err(why) = done {
             outcomes[usize::from(fault.id)].proof = why;
         }
@@ -268,10 +283,21 @@ impl<'a, S: Sink> Conductor<'a, S> {
         let asked = self.clock.now();
         let read = self.target.metrics(&self.http).await;
         let answered = self.clock.now();
-        let Ok(metrics) = read else {
-            self.state.metrics_unread += 1;
-            return None;
+        let answer = answer_to(&read);
+        self.sink.record(answer.record(Request::Metrics, None, asked, answered));
+        let metrics = match read {
+            Ok(reply) => reply.document,
+            Err(error) => {
+                self.state.metrics_unread += 1;
+                self.state
+                    .metrics_unread_why
+                    .get_or_insert_with(|| said::text(&error.to_string()).into());
+                return None;
+            }
         };
+        for renewed in self.state.renewal.see(asked, answered, &metrics) {
+            self.sink.record(renewed);
+        }
         for (topic, window) in windows(&metrics) {
             let (oldest, head, budget) = (window.oldest, window.head, window.budget);
             self.sink.record(Record::Window { asked, answered, topic, oldest, head, budget });
@@ -307,6 +333,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             && let Some(why) = self.reference.as_mut().and_then(Reference::ended)
         {
             self.state.lost = Some(why.clone());
+            self.state.lost_at = Some(self.clock.now());
             self.say(EventKind::TargetLost { why });
         }
     }
@@ -395,8 +422,16 @@ impl<'a, S: Sink> Conductor<'a, S> {
         let ended = join(publisher).await;
         self.say(EventKind::DrainBegan);
         if self.state.lost.is_none() {
-            let remaining =
-                publisher::stop_workers(self.plan, self.target, &self.http, workers).await;
+            let clock = self.clock;
+            let mut start = clock.now();
+            let sink = &mut self.sink;
+            let ended = |answer: Answer| {
+                let at = clock.now();
+                sink.record(answer.record(Request::StopWorker, None, start, at));
+                start = at;
+            };
+            let (plan, target) = (self.plan, self.target);
+            let remaining = publisher::stop_workers(plan, target, &self.http, workers, ended).await;
             for (worker, why) in remaining {
                 self.say(EventKind::WorkerRemains { worker, why: why.to_string() });
             }
@@ -461,7 +496,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
             find("target_build_unknown", why.clone(), 1);
         }
         if self.state.metrics_unread > 0 {
-            let message = "the target's fan-out metrics could not be read".to_owned();
+            let why = self.state.metrics_unread_why.as_deref().unwrap_or("for an unknown reason");
+            let message = format!("the target's fan-out metrics could not be read: {why}");
             find("metrics_unreadable", message, self.state.metrics_unread);
         }
         if let (Some(first), Some(last)) = (&self.state.first_metrics, &self.state.last_metrics)
@@ -527,6 +563,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 defects,
                 build: self.build.ok().flatten(),
                 lost: self.state.lost,
+                lost_at_us: self.state.lost_at,
             },
             faults,
             generator,

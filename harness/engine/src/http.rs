@@ -17,7 +17,7 @@ use khala_evidence::record::{Outcome, Resource};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::{Answer, connection_status};
+use crate::answer::{Answer, CLOSED_EARLY, connection_status};
 use crate::contact::Contact;
 use crate::said;
 use crate::transport::exhausted;
@@ -235,8 +235,7 @@ impl Http {
     /// # Errors
     /// As [`HttpError`] says.
     pub async fn header(&self, path: &str, name: &str) -> Result<Option<String>, HttpError> {
-        let (answer, _) =
-            self.exchange(Method::GET, path, &[], Bytes::new(), Bodies::Kept).await?;
+        let (answer, _) = self.exchange(Method::GET, path, &[], Bytes::new(), Bodies::Kept).await?;
         let value = answer.headers.get(name).and_then(|value| value.to_str().ok());
         Ok(value.map(str::to_owned))
     }
@@ -282,9 +281,8 @@ impl Http {
         for (header, value) in headers {
             request = request.header(header, value);
         }
-        let request = request
-            .body(Full::new(body))
-            .map_err(|error| not_asked(&name, error.to_string()))?;
+        let request =
+            request.body(Full::new(body)).map_err(|error| not_asked(&name, error.to_string()))?;
         let asking = self.contact.as_ref().map(Contact::ask);
         let answer = async {
             let response =
@@ -339,7 +337,7 @@ fn no_connection(name: &str, error: &(dyn std::error::Error + 'static)) -> HttpE
     let mut status = None;
     loop {
         if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
-            status = Some("closed before it answered");
+            status = Some(CLOSED_EARLY);
         }
         // The connector has no type for it.
         if cause.to_string() == "dns error" {

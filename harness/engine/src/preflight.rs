@@ -88,7 +88,8 @@ async fn probe(
     let token = minter
         .mint(plan, target, &who, &scopes, "preflight".to_owned())
         .await
-        .map_err(|outcome| format!("no sync token could be had ({outcome:?})"))?;
+        .map_err(|answer| format!("no sync token could be had ({})", answer.status))?
+        .token;
 
     let dial = Dial {
         address: target.address,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use khala_evidence::facts::RunFacts;
 use khala_evidence::oracle::End;
-use khala_evidence::record::Sink;
+use khala_evidence::record::{Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{FaultKind, Mint, Secret, TargetKind};
 use khala_plan::schedule::Schedule;
@@ -19,6 +19,7 @@ use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::Answer;
 use crate::clock::Clock;
 use crate::conductor::{self, Conductor};
 use crate::contact::Contact;
@@ -88,7 +89,7 @@ pub async fn run<S: Sink + Send + 'static>(
     };
     let target = Arc::new(target);
     let prepared = prepare(&plan, &target, &user_agent, &options).await;
-    let (http, workers, build) = match prepared {
+    let (http, workers, created, build) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             if let Some(reference) = reference {
@@ -148,6 +149,10 @@ pub async fn run<S: Sink + Send + 'static>(
     }
 
     let probe = Probe::new(clock, backlog);
+    let mut sink = make_sink();
+    for status in created {
+        sink.record(Answer::ok(status).record(Request::CreateWorker, None, 0, 0));
+    }
     let mut conductor = Conductor {
         plan: &plan,
         schedule: &schedule,
@@ -163,7 +168,7 @@ pub async fn run<S: Sink + Send + 'static>(
         probe,
         build,
         descriptors_limit,
-        sink: make_sink(),
+        sink,
         state: conductor::State::default(),
     };
     let faults = conductor.phases().await;
@@ -276,13 +281,13 @@ async fn prepare(
     target: &Target,
     user_agent: &str,
     options: &Options,
-) -> Result<(Http, Vec<String>, Result<Option<String>, String>), SetupError> {
+) -> Result<(Http, Vec<String>, Vec<u16>, Result<Option<String>, String>), SetupError> {
     preflight::speaks_khala(plan, target, user_agent).await?;
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
     let build = target::build::learn(plan, &http, &options.version).await;
     let workers = publisher::worker_names(plan, &options.run_id);
-    publisher::create_workers(plan, target, &http, &workers)
+    let created = publisher::create_workers(plan, target, &http, &workers)
         .await
         .map_err(|error| SetupError::Workers(error.to_string()))?;
-    Ok((http, workers, build))
+    Ok((http, workers, created, build))
 }

@@ -103,16 +103,12 @@ fn without_secrets(text: &str) -> String {
             let secret = names(before_value) || looks_like_a_secret(value);
             out.push_str(if secret { REDACTED } else { value });
         }
-        // A name's value stands behind quotes, colons and blanks: `"token": "…"`, `Bearer …`.
-        named = match run {
-            "" => named,
-            _ => names(run),
-        };
         let gap = after.find(is_of_a_secret).unwrap_or(after.len());
         let (between, next) = after.split_at(gap);
-        if !between.chars().all(|c| matches!(c, '"' | '\'' | ':' | ' ' | '\\')) {
-            named = false;
-        }
+        // A name's value stands behind a colon (`"token": "…"`), a scheme's behind a blank (`Bearer …`).
+        let near = between.chars().all(|c| matches!(c, '"' | '\'' | ':' | ' ' | '\\'));
+        let scheme = run.eq_ignore_ascii_case("bearer");
+        named = near && names(run) && (scheme || between.contains(':'));
         out.push_str(between);
         rest = next;
     }

@@ -224,9 +224,7 @@ impl DialError {
                 retry_after: refusal.retry_after.as_deref().map(said::word),
                 ..Answer::of(outcome, refusal.status.to_string())
             },
-            (Self::Breached(breach), _) => {
-                Answer::of(outcome, format!("an upgrade with {breach}"))
-            }
+            (Self::Breached(breach), _) => Answer::of(outcome, format!("an upgrade with {breach}")),
             (Self::Protocol(why), _) => Answer {
                 example: Some(said::text(why)),
                 ..Answer::of(outcome, "no answer of HTTP")

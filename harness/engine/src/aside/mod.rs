@@ -143,9 +143,7 @@ impl<S: Sink> Asides<S> {
         let minted = match kind {
             // The one good token there is: to call it bad would condemn whoever accepts it.
             _ if matches!(plan.auth.mint, Mint::Static { .. }) => None,
-            BadToken::Revoked | BadToken::WrongScope => {
-                self.mint(who, identity, &scopes).await
-            }
+            BadToken::Revoked | BadToken::WrongScope => self.mint(who, identity, &scopes).await,
             _ => forge::forge(&target.credentials, identity, scopes, plan.auth.ttl, kind),
         };
         // Without a key there is no such token; the plan's advice has said so.

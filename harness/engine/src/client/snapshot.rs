@@ -19,8 +19,7 @@ pub async fn take(
 ) -> Result<(u16, Option<u64>), Answer> {
     let headers: Vec<Header> =
         token.iter().map(|token| (AUTHORIZATION, format!("Bearer {token}"))).collect();
-    let taken: Result<Reply<Snapshot>, _> =
-        http.get(&snapshot_path(topic.name()), &headers).await;
+    let taken: Result<Reply<Snapshot>, _> = http.get(&snapshot_path(topic.name()), &headers).await;
     let Reply { status, document: snapshot } = taken.map_err(|error| error.answer())?;
     let fits = snapshot.topic == topic.name() && snapshot.format == SNAPSHOT_FORMAT;
     Ok((status, fits.then_some(snapshot.head_watermark)))

@@ -16,17 +16,20 @@ mod slow_reader;
 mod token;
 mod unsubscribe;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use khala_evidence::record::Record;
 use khala_plan::model::FaultKind;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::aside::Aside;
 use crate::client::driver::Control;
+use crate::clock::Clock;
 use crate::heads::Answers;
 use crate::http::Http;
 use crate::target::Target;
@@ -108,6 +111,10 @@ pub struct Grip<'a> {
     pub http: &'a Http,
     /// Its process, where it is the harness's own.
     pub child: Option<&'a mut Reference>,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Takes what requests of a fault came to.
+    pub told: &'a RefCell<Vec<Record>>,
 }
 
 /// The future of a fault on the target; says in a sentence what went wrong.

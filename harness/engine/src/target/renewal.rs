@@ -69,11 +69,14 @@ mod tests {
         let see = |(n, &(process, head)): (u64, &(Option<u32>, u64))| {
             renewal.see(n * 10, n * 10 + 2, &metrics(process, head))
         };
-        (1..).zip(looks).flat_map(see).map(|record| match record {
-            Record::Renewed { before, at, sign } => (before, at, sign),
-            other => panic!("{other:?}"),
-        })
-        .collect()
+        (1..)
+            .zip(looks)
+            .flat_map(see)
+            .map(|record| match record {
+                Record::Renewed { before, at, sign } => (before, at, sign),
+                other => panic!("{other:?}"),
+            })
+            .collect()
     }
 
     #[test]

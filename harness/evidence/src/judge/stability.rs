@@ -202,5 +202,5 @@ pub fn describe(codes: &ByText<Seen>, clients: usize) -> String {
         clients => format!(", {clients} clients"),
     };
     let first = Duration::from_micros(first).as_secs_f64();
-    format!("{total} ({}{more}){whose}, first at {first:.1} s", shown.join(", "))
+    format!("{total} ({}{more}){whose}, first at {first:.2} s", shown.join(", "))
 }

@@ -53,7 +53,7 @@ fn incidents(lines: &[IncidentLine]) -> String {
             clients => format!(", clients: {}", count(clients)),
         };
         let (total, codes) = (count(total), codes.join(", "));
-        format!("{} {total} ({codes}{more}){clients}, first at {first:.1} s", kind.name())
+        format!("{} {total} ({codes}{more}){clients}, first at {first:.2} s", kind.name())
     });
     told.collect::<Vec<_>>().join("; ")
 }
@@ -136,7 +136,7 @@ pub fn refusal(line: &RequestLine) -> String {
     let retry = line.retry_after.as_ref().map(|after| format!("; Retry-After: {after}"));
     let example = line.example.as_ref().map(|text| format!("; it said: {text}"));
     format!(
-        "{} {} ×{}, first at {at:.1} s in {}{}{}",
+        "{} {} ×{}, first at {at:.2} s in {}{}{}",
         line.request,
         status(&line.status),
         count(line.count - line.ok),

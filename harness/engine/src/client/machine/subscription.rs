@@ -158,7 +158,13 @@ impl Machine {
             Ok(stale) => stale,
             Err(error) => {
                 self.malformed(read_at, format!("a stale_cursor: {error}"), world);
-                self.answered(pending, read_at, Outcome::StaleCursor, payload::CODE_STALE_CURSOR, world);
+                self.answered(
+                    pending,
+                    read_at,
+                    Outcome::StaleCursor,
+                    payload::CODE_STALE_CURSOR,
+                    world,
+                );
                 self.cursors.clear();
                 return self.subscribe(now, self.settings.topics.clone(), world);
             }
