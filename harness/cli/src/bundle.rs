@@ -10,6 +10,8 @@ use khala_evidence::facts::Finding;
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::evidence::EVENTS;
+use crate::journal;
+use crate::keeper::Keeper;
 
 /// Lines that `events.ndjson` may hold; what comes after is counted.
 const EVENTS_MAX: u64 = 100_000;
@@ -18,16 +20,17 @@ const METRICS_MAX: u32 = 1_000;
 /// Held by the process that writes a bundle: nobody else may report on it or remove it.
 const LOCK: &str = ".writing";
 
-/// The folder, and the files that grow while the run goes on.
+/// The folder, and what is kept in it while the run goes on.
 pub struct Bundle {
     dir: PathBuf,
-    events: BufWriter<File>,
+    /// `events.ndjson`, to be made safe on disk.
+    events: File,
+    /// Until all is kept.
+    keeper: Option<Keeper>,
     written: u64,
-    dropped: u64,
+    events_dropped: u64,
     snapshots: u32,
-    /// Snapshots that could not be kept because the process had no descriptor left.
-    unkept: u64,
-    failed: Option<(PathBuf, std::io::Error)>,
+    findings: Vec<Finding>,
     _lock: Lock,
 }
 
@@ -37,24 +40,40 @@ impl Bundle {
     /// # Errors
     /// When it cannot be made or written to.
     pub fn create(out_dir: &Path, utc: &str, scenario: &str, id: &str) -> anyhow::Result<Self> {
+        if let Some(other) = within(out_dir)? {
+            let (out_dir, other) = (out_dir.display(), other.display());
+            anyhow::bail!("{out_dir} is in the evidence of another run, {other}");
+        }
         let stamp: String = utc.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
         let dir = out_dir.join(format!("{stamp}Z-{scenario}-{id}"));
+        fs::create_dir_all(out_dir)
+            .and_then(|()| fs::create_dir(&dir))
+            .with_context(|| format!("cannot make {}", dir.display()))?;
+        Self::begin(dir.clone()).inspect_err(|_| {
+            // It is ours, and holds nothing.
+            let _ = fs::remove_dir_all(&dir);
+        })
+    }
+
+    fn begin(dir: PathBuf) -> anyhow::Result<Self> {
         for folder in ["metrics", "journal"] {
-            fs::create_dir_all(dir.join(folder))
+            fs::create_dir(dir.join(folder))
                 .with_context(|| format!("cannot make {}", dir.display()))?;
         }
         let lock = Lock::take(&dir)?.context("another process has made the same bundle")?;
         let path = dir.join(EVENTS);
-        let file =
+        let events =
             File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        let kept = events.try_clone().with_context(|| format!("cannot make {}", path.display()))?;
+        let keeper = Some(Keeper::begin(&dir, BufWriter::new(kept))?);
         Ok(Self {
             dir,
-            events: BufWriter::new(file),
+            events,
+            keeper,
             written: 0,
-            dropped: 0,
+            events_dropped: 0,
             snapshots: 0,
-            unkept: 0,
-            failed: None,
+            findings: Vec::new(),
             _lock: lock,
         })
     }
@@ -69,60 +88,46 @@ impl Bundle {
     /// # Errors
     /// When the system has no descriptor left.
     pub fn events_file(&self) -> anyhow::Result<File> {
-        self.events.get_ref().try_clone().context("cannot share events.ndjson")
+        self.events.try_clone().context("cannot share events.ndjson")
     }
 
-    /// Appends a line to `events.ndjson`. A failure is kept for [`Bundle::finish`]: a run does not
-    /// end because a disk is full, but it does not end well either.
+    /// Appends a line to `events.ndjson`, without waiting for the disk. A failure is told by
+    /// [`Bundle::finish`]: a run does not end because a disk is full, but it does not end well either.
     pub fn event(&mut self, event: &Event) {
+        let Some(keeper) = &mut self.keeper else { return };
         if self.written >= EVENTS_MAX {
-            self.dropped += 1;
+            self.events_dropped += 1;
             return;
         }
         self.written += 1;
-        let result = serde_json::to_writer(&mut self.events, event)
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.events.write_all(b"\n"))
-            .and_then(|()| self.events.flush());
-        if let Err(error) = result {
-            let path = self.dir.join(EVENTS);
-            self.failed.get_or_insert((path, error));
+        // An event is made of strings and numbers.
+        if let Ok(mut line) = serde_json::to_vec(event) {
+            line.push(b'\n');
+            keeper.event(line);
         }
     }
 
-    /// Keeps a snapshot of the target's metrics under `metrics/`. A failure is kept like an event's; but
-    /// a generator that has run out of descriptors is no reason to lose all other evidence.
+    /// Keeps a snapshot of the target's metrics under `metrics/`, without waiting for the disk. A failure
+    /// is kept like an event's.
     pub fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
+        let Some(keeper) = &mut self.keeper else { return };
         self.snapshots += 1;
         if self.snapshots > METRICS_MAX && label != "after" {
             return;
         }
-        let path = self.dir.join("metrics").join(format!("{label}.json"));
-        let result = serde_json::to_vec_pretty(metrics)
-            .map_err(std::io::Error::from)
-            .and_then(|json| fs::write(&path, json));
-        match result {
-            Ok(()) => {}
-            Err(error) if khala_engine::transport::exhausted(&error).is_some() => self.unkept += 1,
-            Err(error) => drop(self.failed.get_or_insert((path, error))),
+        if let Ok(json) = serde_json::to_vec_pretty(metrics) {
+            keeper.snapshot(format!("{label}.json"), json);
         }
     }
 
-    /// Lines that the bound kept out.
+    /// Lines of `events.ndjson` that are missing.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.events_dropped
     }
 
-    /// What is missing of `metrics/`, if anything is.
-    pub fn finding(&self) -> Option<Finding> {
-        (self.unkept > 0).then(|| Finding {
-            name: "metrics_not_kept".to_owned(),
-            message:
-                "snapshots of the target's metrics could not be kept: the harness had no file \
-                      descriptor left"
-                    .to_owned(),
-            count: self.unkept,
-        })
+    /// What is missing of the files that grow, once they are finished.
+    pub fn findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
     }
 
     /// Ends the growing files.
@@ -130,13 +135,35 @@ impl Bundle {
     /// # Errors
     /// The first failure of any append.
     pub fn finish(&mut self) -> anyhow::Result<()> {
-        if let Some((path, error)) = self.failed.take() {
-            return Err(error).with_context(|| format!("cannot write {}", path.display()));
-        }
+        let Some(keeper) = self.keeper.take() else { return Ok(()) };
+        let snapshots = keeper.snapshots_dropped;
+        self.events_dropped += keeper.events_dropped;
+        let kept = keeper.finish()?;
+        let mut find = |name: &str, message: &str, count: u64| {
+            if count > 0 {
+                let (name, message) = (name.to_owned(), message.to_owned());
+                self.findings.push(Finding { name, message, count });
+            }
+        };
+        let no_descriptor = "snapshots of the target's metrics could not be kept: the harness had no \
+                             file descriptor left";
+        find("metrics_not_kept", no_descriptor, kept.unkept);
+        let slow = "snapshots of the target's metrics could not be kept: the disk did not keep up";
+        find("metrics_not_kept", slow, snapshots);
+        let dropped =
+            "lines of events.ndjson are missing: it was full, or the disk did not keep up";
+        find("events_not_kept", dropped, self.events_dropped);
         let path = self.dir.join(EVENTS);
-        let cannot = || format!("cannot write {}", path.display());
-        self.events.flush().and_then(|()| self.events.get_ref().sync_all()).with_context(cannot)
+        self.events.sync_all().with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// The bundle in which a folder lies, or would lie once it is made.
+fn within(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let whole = std::path::absolute(dir).context("cannot find the folder")?;
+    // Links and `..` resolved; what is not there yet lies in what is.
+    let there = whole.ancestors().find_map(|dir| dir.canonicalize().ok()).unwrap_or(whole);
+    Ok(there.ancestors().find(|dir| dir.join(journal::PATH).is_file()).map(Path::to_owned))
 }
 
 /// A bundle that this process writes to.
@@ -175,9 +202,25 @@ impl Drop for Lock {
 /// When it cannot be written.
 pub fn write(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
     let mut file = part(dir, name)?;
-    file.write_all(content)
-        .with_context(|| format!("cannot write {}", dir.join(name).display()))?;
-    settle(dir, name, &file)
+    let written = file
+        .write_all(content)
+        .with_context(|| format!("cannot write {}", dir.join(name).display()))
+        .and_then(|()| settle(dir, name, &file));
+    if written.is_err() {
+        discard_part(dir, name);
+    }
+    written
+}
+
+/// Removes a file that was begun with [`part`] and cannot be ended: it takes room that others need.
+pub fn discard_part(dir: &Path, name: &str) {
+    let _ = fs::remove_file(part_path(dir, name));
+}
+
+/// Bytes that can still be written into a folder; none where nobody can say.
+pub fn room(dir: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(dir).ok()?;
+    about.f_bavail.checked_mul(about.f_frsize)
 }
 
 fn part_path(dir: &Path, name: &str) -> PathBuf {

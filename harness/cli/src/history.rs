@@ -31,6 +31,12 @@ const SIZE_MAX: u64 = 4 << 30;
 const PACE_US: Micros = 1_000_000;
 
 /// What goes to the writer: a thread's records, in order.
+enum Message {
+    Batch(Batch),
+    /// Nothing follows. A thread that is lost may hold on to its way here for ever.
+    Over,
+}
+
 struct Batch {
     thread: u16,
     records: Vec<Record>,
@@ -38,7 +44,7 @@ struct Batch {
 
 /// A history being written.
 pub struct History {
-    sender: SyncSender<Batch>,
+    sender: SyncSender<Message>,
     writer: JoinHandle<io::Result<Writer>>,
     sinks: u16,
 }
@@ -79,9 +85,9 @@ impl History {
         for Recorder { thread, records, dropped: lost, .. } in recorders {
             dropped.push((thread, lost));
             // A writer that has failed has hung up; why is what it returns.
-            let _ = self.sender.send(Batch { thread, records });
+            let _ = self.sender.send(Message::Batch(Batch { thread, records }));
         }
-        drop(self.sender);
+        let _ = self.sender.send(Message::Over);
         let written = match self.writer.join() {
             Ok(Ok(writer)) => writer.end(&dropped, facts),
             Ok(Err(error)) => Err(error),
@@ -99,7 +105,7 @@ impl History {
 /// A thread's records on their way to the writer.
 struct Recorder {
     thread: u16,
-    sender: SyncSender<Batch>,
+    sender: SyncSender<Message>,
     records: Vec<Record>,
     due: Micros,
     dropped: u64,
@@ -121,7 +127,8 @@ impl Recorder {
     fn give(&mut self) {
         let records = std::mem::replace(&mut self.records, Vec::with_capacity(CHUNK));
         let count = records.len() as u64;
-        if self.sender.try_send(Batch { thread: self.thread, records }).is_err() {
+        let batch = Message::Batch(Batch { thread: self.thread, records });
+        if self.sender.try_send(batch).is_err() {
             self.dropped += count;
         }
     }
@@ -135,8 +142,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, batches: &Receiver<Batch>) -> io::Result<Self> {
-        while let Ok(batch) = batches.recv() {
+    fn run(mut self, messages: &Receiver<Message>) -> io::Result<Self> {
+        while let Ok(Message::Batch(batch)) = messages.recv() {
             self.write(&batch)?;
         }
         Ok(self)
@@ -238,7 +245,7 @@ mod tests {
             let excerpt = "text".into();
             recorder.keep(&Record::Frame { client: 1, at, sent: true, bytes: 4, excerpt });
         }
-        let first = receiver.recv().expect("one had room");
+        let Ok(Message::Batch(first)) = receiver.recv() else { panic!("one had room") };
         assert_eq!((first.records.len(), recorder.dropped), (CHUNK, 2 * CHUNK as u64));
         assert!(first.records.iter().all(history::keeps), "frames stay away");
     }

@@ -1,7 +1,13 @@
 //! What is shown while a run goes on, on standard error: a live line on a terminal, else one plain
 //! line every ten seconds and at each event that matters.
+//!
+//! It is shown by a thread of its own, to which nobody waits for: whoever stops reading standard error
+//! holds up no run, and misses what there was no room for.
 
 use std::io::IsTerminal as _;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use khala_engine::observe::{Event, EventKind, Observer, Progress};
@@ -9,41 +15,55 @@ use khala_engine::observe::{Event, EventKind, Observer, Progress};
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::bundle::Bundle;
+use crate::output;
 
 /// Seconds between plain lines.
 const PLAIN_EVERY_S: u64 = 10;
+/// Lines on their way to standard error.
+const QUEUE: usize = 256;
+/// How long the last lines may take.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+/// Between two looks whether they are out.
+const STEP: Duration = Duration::from_millis(2);
+
+enum Shown {
+    Line(String),
+    Progress(Progress),
+}
 
 /// Watches a run for the terminal and for the bundle.
 pub struct Live<'a> {
     bundle: &'a mut Bundle,
-    bar: Option<ProgressBar>,
-    last_plain_s: Option<u64>,
+    sender: Option<SyncSender<Shown>>,
+    screen: Option<JoinHandle<()>>,
 }
 
 impl<'a> Live<'a> {
-    /// A view that also feeds the bundle.
+    /// A view that also feeds the bundle. Without a thread for it nothing is shown.
     pub fn new(bundle: &'a mut Bundle) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            let style = ProgressStyle::with_template("{bar:24} {pos:>3}/{len} s  {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
-        Self { bundle, bar, last_plain_s: None }
+        let (sender, receiver) = sync_channel(QUEUE);
+        let screen = std::thread::Builder::new()
+            .name("khala-live".to_owned())
+            .spawn(move || Screen::new().show(&receiver))
+            .ok();
+        Self { bundle, sender: Some(sender), screen }
     }
 
-    fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+    fn show(&self, shown: Shown) {
+        if let Some(sender) = &self.sender {
+            // What has no room is in events.ndjson all the same.
+            let _ = sender.try_send(shown);
         }
     }
 }
 
 impl Drop for Live<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+        drop(self.sender.take());
+        let Some(screen) = self.screen.take() else { return };
+        let until = Instant::now() + SHOWN_WITHIN;
+        while !screen.is_finished() && Instant::now() < until {
+            std::thread::sleep(STEP);
         }
     }
 }
@@ -51,12 +71,15 @@ impl Drop for Live<'_> {
 impl Observer for Live<'_> {
     fn event(&mut self, event: &Event) {
         self.bundle.event(event);
-        let at_s = std::time::Duration::from_micros(event.at_us).as_secs_f64();
+        let at_s = Duration::from_micros(event.at_us).as_secs_f64();
         let text = match &event.kind {
             EventKind::TargetReady { url } => format!("target ready at {url}"),
-            EventKind::PhaseBegan { phase } => format!("{at_s:6.1} s  phase {phase}"),
+            EventKind::PhaseBegan { phase, .. } => format!("{at_s:6.1} s  phase {phase}"),
             EventKind::FaultDue { kind, planned, .. } => {
                 format!("{at_s:6.1} s  fault {kind}: {planned} planned")
+            }
+            EventKind::FaultActed { failed: Some(why), .. } => {
+                format!("{at_s:6.1} s  fault could not be carried out: {why}")
             }
             EventKind::FaultProven { effective: Some(effective), how, .. } => {
                 format!("{at_s:6.1} s  fault hit {effective} ({how})")
@@ -71,13 +94,52 @@ impl Observer for Live<'_> {
             EventKind::DrainBegan => format!("{at_s:6.1} s  draining"),
             EventKind::DrainEnded { drained: true } => format!("{at_s:6.1} s  drained"),
             EventKind::DrainEnded { drained: false } => format!("{at_s:6.1} s  not drained"),
-            EventKind::Interrupted | EventKind::Retired => return,
+            EventKind::FaultActed { failed: None, .. }
+            | EventKind::Interrupted
+            | EventKind::Retired => return,
         };
-        self.say(&text);
+        self.show(Shown::Line(text));
     }
 
     fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
         self.bundle.metrics(label, metrics);
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        self.show(Shown::Progress(progress.clone()));
+    }
+}
+
+/// Standard error.
+struct Screen {
+    bar: Option<ProgressBar>,
+    last_plain_s: Option<u64>,
+}
+
+impl Screen {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            let style = ProgressStyle::with_template("{bar:24} {pos:>3}/{len} s  {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { bar, last_plain_s: None }
+    }
+
+    fn show(mut self, all: &Receiver<Shown>) {
+        while let Ok(shown) = all.recv() {
+            match shown {
+                Shown::Line(text) => match &self.bar {
+                    Some(bar) => bar.println(text),
+                    None => output::say(&text),
+                },
+                Shown::Progress(progress) => self.progress(&progress),
+            }
+        }
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
     }
 
     fn progress(&mut self, progress: &Progress) {
@@ -92,9 +154,9 @@ impl Observer for Live<'_> {
             return;
         }
         self.last_plain_s = Some(*elapsed_s);
-        eprintln!(
+        output::say(&format!(
             "{elapsed_s:6} s  {phase}: {live} live, {online} of {clients} connected, {published} \
              published"
-        );
+        ));
     }
 }

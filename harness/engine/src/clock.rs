@@ -1,12 +1,14 @@
 //! The one module that reads the clock.
 //!
 //! A run has one origin on the monotonic clock; every thread converts through a copy of the same
-//! [`Clock`], so times of different threads can be compared. Wall-clock time is read only for
-//! tokens and for the report's head.
+//! [`Clock`], so times of different threads can be compared. The clock is tokio's, so that what waits
+//! for a time and what reads it cannot disagree; outside of tests that is the system's. Wall-clock time
+//! is read only for tokens and for the report's head.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use khala_evidence::record::Micros;
+use tokio::time::Instant;
 
 /// The run's clock.
 #[derive(Clone, Copy, Debug)]
@@ -24,20 +26,32 @@ impl Clock {
     /// Microseconds since the origin; 0 before it.
     #[must_use]
     pub fn now(&self) -> Micros {
-        self.since(Instant::now())
+        self.at(Instant::now())
     }
 
-    /// Microseconds from the origin to an instant; 0 before it.
+    /// Microseconds from the origin to an instant of the system's clock; 0 before it.
     #[must_use]
-    pub fn since(&self, instant: Instant) -> Micros {
-        let elapsed = instant.saturating_duration_since(self.origin);
-        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+    pub fn since(&self, instant: std::time::Instant) -> Micros {
+        self.at(instant.into())
+    }
+
+    fn at(&self, instant: Instant) -> Micros {
+        micros(instant.saturating_duration_since(self.origin))
     }
 
     /// The instant of a time of the run.
     #[must_use]
-    pub fn instant(&self, at: Micros) -> tokio::time::Instant {
-        (self.origin + Duration::from_micros(at)).into()
+    pub fn instant(&self, at: Micros) -> Instant {
+        self.origin + Duration::from_micros(at)
+    }
+}
+
+/// For caps, which count in time since the origin.
+impl governor::clock::Clock for Clock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.origin)
     }
 }
 

@@ -1,13 +1,25 @@
 //! Leads a run through its phases, from the main thread: phases, faults and their proof, the
 //! target's metrics, the drain, and the facts at the end.
+//!
+//! The time line waits for nothing but time. What the target is asked (its metrics, a restart) and what
+//! the system is (`/proc`) are tasks of their own, each bounded, whose results come back while the time
+//! line waits for its next cue. What is said to the observer says when it happened; where that was later
+//! than planned, it says so too.
 
-use std::collections::HashMap;
+mod acts;
+mod probing;
+mod proofs;
+mod reads;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use khala_evidence::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
+use khala_evidence::facts::{Finding, Generator, RunFacts, TargetFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Micros, Record, Request, Sink};
 use khala_plan::Plan;
@@ -18,21 +30,23 @@ use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::{Answer, answer_to};
+use self::acts::{Acted, Acts};
+pub(crate) use self::acts::{Child, Told};
+use self::probing::Probing;
+use self::proofs::{Now, Proofs};
+use self::reads::{Purpose, Read, Reads};
 use crate::clock::{Clock, micros};
-use crate::fault::{self, Grip, Sides};
-use crate::heads::Answers;
+use crate::fault::{self, Grip};
 use crate::heads::Heads;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
 use crate::probe::Probe;
 use crate::publisher;
-use crate::said;
+use crate::stall::{TICK, Watch};
 use crate::target::Target;
 use crate::target::child::Reference;
 use crate::target::renewal::Renewal;
 use crate::target::window::windows;
-use crate::threads::join;
 use crate::worker::{Numbers, Stage};
 
 /// How often the run looks round.
@@ -47,35 +61,43 @@ const METRICS_KEPT_EVERY: Duration = Duration::from_secs(10);
 const BASELINE_LEAD: Duration = Duration::from_millis(500);
 /// For how long nothing may have changed for the topics to count as dry.
 const QUIET_FOR: Duration = Duration::from_secs(1);
+/// How much later than planned a phase or a fault may begin before it is told.
+const LATE_MIN: Duration = Duration::from_millis(100);
+/// How long faults on the target may be under way when the drain wants to begin.
+const ACTS_WITHIN: Duration = Duration::from_secs(30);
+/// How long what a signal cut short is waited for.
+const CUT_SHORT_WITHIN: Duration = Duration::from_secs(1);
+/// More than a thread needs to end, when what it waits for is over.
+const THREAD_GRACE: Duration = Duration::from_secs(5);
+/// Between two looks whether something is over.
+const STEP: Duration = Duration::from_millis(5);
 
 /// What the conductor does at a time of the plan.
 enum Cue<'a> {
     Phase(&'a str),
-    Baseline(&'a PlannedFault),
+    /// Of the faults that are due at this time.
+    Baseline(Micros),
     Fault(&'a PlannedFault),
     Look,
     End,
 }
 
-/// A fault whose proof is being waited for.
-struct Proving<'a> {
-    fault: &'a PlannedFault,
-    before: FanoutMetrics,
-    answers_before: Answers,
-    planned_together: u64,
-    until: Micros,
-    /// When the target's side first showed it.
-    first_seen: Option<Micros>,
+/// What comes back while the time line waits.
+enum Came {
+    Read(Box<Read>),
+    Acted(Acted),
+    Probed(Option<Record>),
+    Nothing,
 }
 
-/// Leads a run through its phases.
-pub struct Conductor<'a, S> {
+/// All that a conductor needs.
+pub struct Setup<'a, S> {
     /// The plan.
     pub plan: &'a Plan,
     /// Its schedule.
     pub schedule: &'a Schedule,
     /// The target.
-    pub target: &'a Target,
+    pub target: Arc<Target>,
     /// Requests of the run itself.
     pub http: Http,
     /// The run's clock.
@@ -100,30 +122,92 @@ pub struct Conductor<'a, S> {
     pub descriptors_limit: u64,
     /// Takes what the conductor sees of the target.
     pub sink: S,
-    /// The rest is the conductor's own.
-    pub state: State,
 }
 
-/// What a conductor keeps for itself.
+/// Leads a run through its phases.
+pub struct Conductor<'a, S> {
+    plan: &'a Plan,
+    schedule: &'a Schedule,
+    target: Arc<Target>,
+    http: Http,
+    clock: Clock,
+    heads: &'a Heads,
+    numbers: Vec<Arc<Numbers>>,
+    begun: Arc<AtomicU64>,
+    interrupt: CancellationToken,
+    observer: &'a mut dyn Observer,
+    build: Result<Option<String>, String>,
+    descriptors_limit: u64,
+    sink: S,
+    watch: Watch,
+    reads: Reads,
+    acts: Acts,
+    probing: Probing,
+    proofs: Proofs<'a>,
+    state: State,
+}
+
+/// How the run stands.
 #[derive(Debug, Default)]
-pub struct State {
+struct State {
     lost: Option<String>,
     lost_at: Option<Micros>,
     interrupted: bool,
-    first_metrics: Option<FanoutMetrics>,
-    last_metrics: Option<FanoutMetrics>,
+    first_metrics: Option<(Micros, FanoutMetrics)>,
+    last_metrics: Option<(Micros, FanoutMetrics)>,
+    /// What the run left, if that could be read.
+    after: Option<FanoutMetrics>,
     metrics_due: Micros,
     metrics_kept_due: Micros,
-    metrics_unread: u64,
-    /// Why they could not be read the first time.
-    metrics_unread_why: Option<String>,
+    /// Phases and faults that began later than planned, and the latest.
+    late: u64,
+    latest: Option<(Micros, String)>,
     renewal: Renewal,
 }
 
 impl<'a, S: Sink> Conductor<'a, S> {
+    /// A conductor before the first phase.
+    #[must_use]
+    pub fn new(setup: Setup<'a, S>) -> Self {
+        let Setup { plan, schedule, target, http, clock, .. } = setup;
+        Self {
+            plan,
+            schedule,
+            clock,
+            heads: setup.heads,
+            numbers: setup.numbers,
+            begun: setup.begun,
+            interrupt: setup.interrupt,
+            observer: setup.observer,
+            build: setup.build,
+            descriptors_limit: setup.descriptors_limit,
+            sink: setup.sink,
+            watch: Watch::new(plan.generator.conductor_thread(), clock),
+            reads: Reads::new(Arc::clone(&target), http.clone(), clock),
+            acts: Acts::new(setup.reference),
+            probing: Probing::new(setup.probe),
+            proofs: Proofs::new(schedule),
+            target,
+            http,
+            state: State::default(),
+        }
+    }
+
     fn say(&mut self, kind: EventKind) {
         let at_us = self.clock.now();
         self.observer.event(&Event { at_us, kind });
+    }
+
+    /// Says what the plan wanted at `due`; what comes more than a little later is also a finding.
+    fn say_due(&mut self, due: Micros, what: String, kind: EventKind) {
+        let late = self.clock.now().saturating_sub(due);
+        self.say(kind);
+        if late > micros(LATE_MIN) {
+            self.state.late += 1;
+            if self.state.latest.as_ref().is_none_or(|(latest, _)| late > *latest) {
+                self.state.latest = Some((late, what));
+            }
+        }
     }
 
     /// All clients have left.
@@ -142,10 +226,12 @@ impl<'a, S: Sink> Conductor<'a, S> {
         let mut cues: Vec<(Micros, Cue<'a>)> = Vec::new();
         let declared = schedule.phases.iter().take(schedule.phases.len().saturating_sub(1));
         cues.extend(declared.map(|phase| (phase.start_us, Cue::Phase(&phase.name))));
-        for fault in &schedule.faults {
-            cues.push((fault.at_us.saturating_sub(micros(BASELINE_LEAD)), Cue::Baseline(fault)));
-            cues.push((fault.at_us, Cue::Fault(fault)));
-        }
+        let mut instants: Vec<_> = schedule.faults.iter().map(|fault| fault.at_us).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        let lead = micros(BASELINE_LEAD);
+        cues.extend(instants.into_iter().map(|at| (at.saturating_sub(lead), Cue::Baseline(at))));
+        cues.extend(schedule.faults.iter().map(|fault| (fault.at_us, Cue::Fault(fault))));
         let every = micros(LOOK_EVERY);
         cues.extend((0..end.div_ceil(every)).map(|look| (look * every, Cue::Look)));
         cues.push((end, Cue::End));
@@ -154,13 +240,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
         cues
     }
 
-    /// Goes through the phases; returns what became of the faults.
-    pub async fn phases(&mut self) -> Vec<FaultOutcome> {
-        let unread = "the target's metrics could not be read";
-        let not_applied = |fault| FaultOutcome::not_applied(self.schedule, fault, unread);
-        let mut outcomes: Vec<_> = self.schedule.faults.iter().map(not_applied).collect();
-        let mut baselines: HashMap<u16, (FanoutMetrics, Answers)> = HashMap::new();
-        let mut proving: Vec<Proving<'a>> = Vec::new();
+    /// Goes through the phases.
+    pub async fn phases(&mut self) {
         let mut phase = String::new();
         let mut shown = u64::MAX;
         for (at, cue) in self.cues() {
@@ -170,30 +251,20 @@ impl<'a, S: Sink> Conductor<'a, S> {
             match cue {
                 Cue::Phase(name) => {
                     phase = name.to_owned();
-                    self.say(EventKind::PhaseBegan { phase: phase.clone() });
+                    let began = EventKind::PhaseBegan { phase: phase.clone(), due_us: at };
+                    self.say_due(at, format!("phase `{name}`"), began);
                 }
-                Cue::Baseline(fault) => {
-                    if let Some(metrics) = self.read_metrics().await {
-                        baselines.insert(fault.id, (metrics, self.answers()));
-                    }
+                Cue::Baseline(due) => {
+                    let asked = self.reads.begin(Purpose::Baseline(due));
+                    self.proofs.baseline_asked(due, asked);
                 }
-                Cue::Fault(fault) => {
-                    let outcome = &mut outcomes[usize::from(fault.id)];
-                    outcome.applied = true;
-                    let (id, kind) = (fault.id, fault.kind.name().to_owned());
-                    let planned = outcome.planned;
-                    self.say(EventKind::FaultDue { id, kind, planned });
-                    self.apply_to_target(fault, &mut outcomes).await;
-                    if let Some(baseline) = baselines.remove(&fault.id) {
-                        proving.push(self.proving(fault, baseline));
-                    }
-                }
+                Cue::Fault(fault) => self.fault(fault),
                 Cue::Look => {
-                    self.look(&mut proving, &mut outcomes).await;
+                    self.look();
                     let second = self.clock.now() / 1_000_000;
                     if second != shown {
                         shown = second;
-                        self.probe.sample(&mut self.sink);
+                        self.probing.begin();
                         self.show(&phase);
                     }
                 }
@@ -203,190 +274,171 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 break;
             }
         }
-        // What was still to be proven has had its phase.
-        self.read_metrics().await;
-        self.prove(&mut proving, &mut outcomes, true);
-        outcomes
     }
 
-    fn proving(
-        &self,
-        fault: &'a PlannedFault,
-        (before, answers_before): (FanoutMetrics, Answers),
-    ) -> Proving<'a> {
-        let together = |other: &&PlannedFault| {
-            // An offline client's socket ends as a disconnected one's does.
-            let cuts = |name: &str| name == "disconnect" || name == "offline";
-            let (ours, theirs) = (fault.kind.name(), other.kind.name());
-            other.at_us == fault.at_us && (ours == theirs || cuts(ours) && cuts(theirs))
-        };
-        let same_instant = self.schedule.faults.iter().filter(together);
-        let until = match fault.duration_us {
-            Some(duration) => fault.at_us + duration,
-            None => fault.at_us + micros(fault::of(&fault.kind).proof_timeout()),
-        };
-        Proving {
-            fault,
-            before,
-            answers_before,
-            planned_together: same_instant.map(|other| other.targets.len() as u64).sum(),
-            until,
-            first_seen: None,
-        }
-    }
-
-    async fn apply_to_target(&mut self, fault: &PlannedFault, outcomes: &mut [FaultOutcome]) {
-        if fault.kind.acts_on() != ActsOn::Target {
-            return;
-        }
-        let acting = fault::of(&fault.kind);
-        let (clock, told) = (self.clock, std::cell::RefCell::new(Vec::new()));
-        let grip = Grip {
-            target: self.target,
-            http: &self.http,
-            child: self.reference.as_mut(),
-            clock,
-            told: &told,
-        };
-        let done = tokio::select! {
-            biased;
-            // Said when the next cue is waited for.
-            () = self.interrupt.cancelled() => Ok(()),
-            done = acting.on_target(grip) => done,
-        };
-        told.into_inner().into_iter().for_each(|record| self.sink.record(record));
-        if let Err(why) = done {
-            outcomes[usize::from(fault.id)].proof = why;
+    fn fault(&mut self, fault: &'a PlannedFault) {
+        let (planned, unproven) = self.proofs.due(fault, self.heads.answers());
+        let (id, kind) = (fault.id, fault.kind.name().to_owned());
+        let what = format!("fault {id} ({kind})");
+        self.say_due(
+            fault.at_us,
+            what,
+            EventKind::FaultDue { id, kind, planned, due_us: fault.at_us },
+        );
+        unproven.into_iter().for_each(|event| self.say(event));
+        if fault.kind.acts_on() == ActsOn::Target {
+            let grip = Grip {
+                target: Arc::clone(&self.target),
+                http: self.http.clone(),
+                child: self.acts.child(),
+                clock: self.clock,
+                told: self.acts.told(),
+            };
+            self.acts.begin(id, &*fault::of(&fault.kind), grip);
         }
     }
 
     /// Waits for a time of the run; false when a signal came first.
     async fn wait_until(&mut self, at: Micros) -> bool {
-        tokio::select! {
-            biased;
-            () = self.interrupt.cancelled() => {
-                if !std::mem::replace(&mut self.state.interrupted, true) {
-                    self.say(EventKind::Interrupted);
-                }
-                false
-            }
-            () = tokio::time::sleep_until(self.clock.instant(at)) => true,
-        }
-    }
-
-    fn answers(&self) -> Answers {
-        self.heads.answers()
-    }
-
-    /// Reads the target's metrics, and enters its windows.
-    async fn read_metrics(&mut self) -> Option<FanoutMetrics> {
-        let asked = self.clock.now();
-        let read = self.target.metrics(&self.http).await;
-        let answered = self.clock.now();
-        let answer = answer_to(&read);
-        self.sink.record(answer.record(Request::Metrics, None, asked, answered));
-        let metrics = match read {
-            Ok(reply) => reply.document,
-            Err(error) => {
-                self.state.metrics_unread += 1;
-                self.state
-                    .metrics_unread_why
-                    .get_or_insert_with(|| said::text(&error.to_string()).into());
-                return None;
+        let (interrupt, due) = (self.interrupt.clone(), self.clock.instant(at));
+        let due = async move {
+            tokio::select! {
+                biased;
+                () = interrupt.cancelled() => false,
+                () = tokio::time::sleep_until(due) => true,
             }
         };
-        for renewed in self.state.renewal.see(asked, answered, &metrics) {
-            self.sink.record(renewed);
+        let came = self.meanwhile(due).await;
+        if !came && !std::mem::replace(&mut self.state.interrupted, true) {
+            self.say(EventKind::Interrupted);
         }
-        for (topic, window) in windows(&metrics) {
-            let (oldest, head, budget) = (window.oldest, window.head, window.budget);
-            self.sink.record(Record::Window { asked, answered, topic, oldest, head, budget });
+        came
+    }
+
+    /// Waits for something, and takes what comes back meanwhile.
+    async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let mut what = std::pin::pin!(what);
+        loop {
+            let came = tokio::select! {
+                biased;
+                read = self.reads.next() => Came::Read(Box::new(read)),
+                acted = self.acts.next() => Came::Acted(acted),
+                probed = self.probing.next() => Came::Probed(probed),
+                done = &mut what => {
+                    self.watch.look(&mut self.sink);
+                    return done;
+                }
+                () = tokio::time::sleep(TICK) => Came::Nothing,
+            };
+            self.watch.look(&mut self.sink);
+            match came {
+                Came::Read(read) => self.read(*read),
+                Came::Acted(acted) => self.acted(acted),
+                Came::Probed(seen) => seen.into_iter().for_each(|seen| self.sink.record(seen)),
+                Came::Nothing => {}
+            }
         }
-        if self.state.first_metrics.is_none() {
+    }
+
+    /// Waits until something holds, at most so long; says whether it does.
+    async fn wait_for(&mut self, within: Duration, holds: impl Fn(&Self) -> bool) -> bool {
+        let until = self.clock.now() + micros(within);
+        while !holds(self) {
+            if self.clock.now() >= until {
+                return false;
+            }
+            self.meanwhile(tokio::time::sleep(STEP)).await;
+        }
+        true
+    }
+
+    /// Takes the target's metrics: enters its windows, proves faults.
+    fn read(&mut self, read: Read) {
+        let Read { purpose, asked, answered, answer, metrics } = read;
+        self.sink.record(answer.record(Request::Metrics, None, asked, answered));
+        if let Purpose::Baseline(due) = purpose {
+            self.proofs.baseline(due, answered, metrics.clone(), self.heads.answers());
+        }
+        if let Ok(metrics) = metrics {
+            for renewed in self.state.renewal.see(asked, answered, &metrics) {
+                self.sink.record(renewed);
+            }
+            for (topic, window) in windows(&metrics) {
+                let (oldest, head, budget) = (window.oldest, window.head, window.budget);
+                self.sink.record(Record::Window { asked, answered, topic, oldest, head, budget });
+            }
+            self.keep(purpose, asked, answered, metrics);
+        }
+        self.prove(purpose == Purpose::PhasesOver);
+    }
+
+    fn keep(&mut self, purpose: Purpose, asked: Micros, answered: Micros, metrics: FanoutMetrics) {
+        if purpose == Purpose::After {
+            self.observer.metrics("after", &metrics);
+            self.state.after = Some(metrics.clone());
+        } else if self.state.first_metrics.is_none() {
             self.observer.metrics("before", &metrics);
-            self.state.first_metrics = Some(metrics.clone());
+        } else if answered >= self.state.metrics_kept_due {
+            self.observer.metrics(&format!("during-{:04}", answered / 1_000_000), &metrics);
         }
         if answered >= self.state.metrics_kept_due {
             self.state.metrics_kept_due = answered + micros(METRICS_KEPT_EVERY);
-            self.observer.metrics(&format!("during-{:04}", answered / 1_000_000), &metrics);
         }
-        self.state.last_metrics = Some(metrics.clone());
-        Some(metrics)
+        if self.state.first_metrics.as_ref().is_none_or(|(first, _)| asked < *first) {
+            self.state.first_metrics = Some((asked, metrics.clone()));
+        }
+        if self.state.last_metrics.as_ref().is_none_or(|(last, _)| asked >= *last) {
+            self.state.last_metrics = Some((asked, metrics));
+        }
     }
 
-    /// Notices a target that went away, reads its metrics when they are due, proves faults.
-    async fn look(&mut self, proving: &mut Vec<Proving<'a>>, outcomes: &mut [FaultOutcome]) {
-        self.notice_loss();
-        let now = self.clock.now();
-        if now < self.state.metrics_due {
-            return;
+    fn acted(&mut self, Acted { fault, done }: Acted) {
+        for record in self.acts.take_told() {
+            self.sink.record(record);
         }
-        let every = if proving.is_empty() { METRICS_EVERY } else { METRICS_EVERY_PROVING };
-        self.state.metrics_due = now + micros(every);
-        if self.read_metrics().await.is_some() {
-            self.prove(proving, outcomes, false);
+        let failed = done.err();
+        if let Some(why) = &failed {
+            self.proofs.refused(fault, why.clone());
+        }
+        self.say(EventKind::FaultActed { id: fault, failed });
+    }
+
+    /// Asks what is known of the target's side what became of faults.
+    fn prove(&mut self, last_chance: bool) {
+        let last = self.state.last_metrics.as_ref();
+        let now = Now {
+            at: self.clock.now(),
+            metrics: last.map(|(asked, metrics)| (*asked, metrics)),
+            answers: self.heads.answers(),
+            unread: self.reads.first_failure(),
+        };
+        let said = self.proofs.look(&now, last_chance);
+        said.into_iter().for_each(|event| self.say(event));
+    }
+
+    /// Notices a target that went away, has its metrics read when they are due, proves faults.
+    fn look(&mut self) {
+        self.notice_loss();
+        let waited_for = self.proofs.are_waited_for();
+        if waited_for {
+            self.prove(false);
+        }
+        let now = self.clock.now();
+        if now >= self.state.metrics_due {
+            let every = if waited_for { METRICS_EVERY_PROVING } else { METRICS_EVERY };
+            self.state.metrics_due = now + micros(every);
+            self.reads.begin(Purpose::Look);
         }
     }
 
     fn notice_loss(&mut self) {
         if self.state.lost.is_none()
-            && let Some(why) = self.reference.as_mut().and_then(Reference::ended)
+            && let Some(why) = self.acts.child_ended()
         {
             self.state.lost = Some(why.clone());
             self.state.lost_at = Some(self.clock.now());
             self.say(EventKind::TargetLost { why });
         }
-    }
-
-    /// Asks the last metrics what became of faults; stops asking when all of one is seen, or its
-    /// time is over.
-    fn prove(
-        &mut self,
-        proving: &mut Vec<Proving<'a>>,
-        outcomes: &mut [FaultOutcome],
-        last_chance: bool,
-    ) {
-        let Some(after) = self.state.last_metrics.clone() else { return };
-        let now = self.clock.now();
-        let answers_after = self.answers();
-        let mut done = Vec::new();
-        proving.retain_mut(|entry| {
-            let sides = Sides {
-                before: &entry.before,
-                after: &after,
-                answers_before: entry.answers_before.clone(),
-                answers_after: answers_after.clone(),
-                planned_together: entry.planned_together,
-            };
-            let proof = fault::of(&entry.fault.kind).prove(entry.fault, &sides);
-            let outcome = &mut outcomes[usize::from(entry.fault.id)];
-            // A gauge goes back: the most that was ever seen is what was hit.
-            outcome.effective = outcome.effective.max(proof.effective);
-            if proof.effective > Some(0) {
-                entry.first_seen.get_or_insert(now);
-            }
-            let after_s = |at: Micros| {
-                Duration::from_micros(at.saturating_sub(entry.fault.at_us)).as_secs_f64()
-            };
-            let complete = outcome.effective >= Some(outcome.planned);
-            let over = complete || now >= entry.until || last_chance;
-            if over {
-                outcome.proof = match entry.first_seen {
-                    Some(first) if entry.fault.duration_us.is_some() => format!(
-                        "{}; first after {:.1} s, {} after {:.1} s",
-                        proof.how,
-                        after_s(first),
-                        if complete { "all" } else { "the last look" },
-                        after_s(now)
-                    ),
-                    _ => proof.how,
-                };
-                let (id, effective, how) = (outcome.id, outcome.effective, outcome.proof.clone());
-                done.push(EventKind::FaultProven { id, effective, how });
-            }
-            !over
-        });
-        done.into_iter().for_each(|event| self.say(event));
     }
 
     fn sum(&self, number: fn(&Numbers) -> &AtomicU64) -> u64 {
@@ -407,42 +459,70 @@ impl<'a, S: Sink> Conductor<'a, S> {
     }
 
     /// Ends publishing and lets the topics run dry. Returns whether every live client had
-    /// everything, or had had the time for it while nothing more came.
+    /// everything, or had had the time for it while nothing more came; and what the publishers' thread
+    /// left, unless it is lost.
     pub async fn drain<T: Send + 'static>(
         &mut self,
         publisher: JoinHandle<(T, Vec<u32>)>,
         workers: &[String],
         stage: &watch::Sender<Stage>,
     ) -> (bool, Option<T>) {
-        let cut_short = self.state.interrupted || self.state.lost.is_some();
-        if cut_short {
-            // The clients may go at once: nothing that is missing now proves anything.
-            stage.send_replace(Stage::Retire);
-        }
-        let ended = join(publisher).await;
         self.say(EventKind::DrainBegan);
+        self.notice_loss();
+        let cut_short = self.state.interrupted || self.state.lost.is_some();
+        // Cut short, the clients may go at once: nothing that is missing now proves anything.
+        stage.send_replace(if cut_short { Stage::Retire } else { Stage::Draining });
+        if !cut_short {
+            // A target that is being restarted takes no commands.
+            self.wait_for(ACTS_WITHIN, |run| run.acts.is_idle() || run.is_interrupted()).await;
+            self.reads.begin(Purpose::PhasesOver);
+        }
+        let ended = self.join_publisher(publisher, stage).await;
         if self.state.lost.is_none() {
-            let clock = self.clock;
-            let mut start = clock.now();
-            let sink = &mut self.sink;
-            let ended = |answer: Answer| {
-                let at = clock.now();
-                sink.record(answer.record(Request::StopWorker, None, start, at));
-                start = at;
-            };
-            let (plan, target) = (self.plan, self.target);
-            let remaining = publisher::stop_workers(plan, target, &self.http, workers, ended).await;
-            for (worker, why) in remaining {
-                self.say(EventKind::WorkerRemains { worker, why: why.to_string() });
-            }
+            self.stop_workers(workers).await;
         }
         let Some((sink, acknowledged)) = ended else { return (false, None) };
         let drained = !cut_short && self.runs_dry(&acknowledged).await;
         self.say(EventKind::DrainEnded { drained });
-        if let Some(metrics) = self.read_metrics().await {
-            self.observer.metrics("after", &metrics);
+        if self.state.lost.is_none() {
+            self.reads.begin(Purpose::After);
         }
         (drained, Some(sink))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.is_cancelled()
+    }
+
+    /// Waits for the publishers' thread, whose commands are each timed out; `None` when it is lost.
+    async fn join_publisher<T: Send + 'static>(
+        &mut self,
+        publisher: JoinHandle<T>,
+        stage: &watch::Sender<Stage>,
+    ) -> Option<T> {
+        let answers_within = self.plan.target.request_timeout + THREAD_GRACE;
+        let within = self.plan.oracle.drain_within + answers_within;
+        let ends = |run: &Self| publisher.is_finished() || run.is_interrupted();
+        self.wait_for(within, ends).await;
+        if !publisher.is_finished() {
+            // What it still has to catch up with is too late.
+            stage.send_replace(Stage::Retire);
+            self.wait_for(answers_within, |_| publisher.is_finished()).await;
+        }
+        // A panic is a bug of ours, as is a thread that does not end: the run counts it as lost, and is
+        // judged inconclusive. A panic's message is on stderr.
+        if publisher.is_finished() { publisher.join().ok() } else { None }
+    }
+
+    async fn stop_workers(&mut self, workers: &[String]) {
+        let (target, http) = (Arc::clone(&self.target), self.http.clone());
+        let (plan, within) = (self.plan, self.plan.target.request_timeout * 2);
+        let stopping = publisher::stop_workers(plan, &target, &http, self.clock, workers, within);
+        let (remaining, told) = self.meanwhile(stopping).await;
+        told.into_iter().for_each(|record| self.sink.record(record));
+        for (worker, why) in remaining {
+            self.say(EventKind::WorkerRemains { worker, why });
+        }
     }
 
     async fn runs_dry(&mut self, acknowledged: &[u32]) -> bool {
@@ -458,7 +538,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             if self.state.lost.is_some() {
                 return false;
             }
-            self.probe.sample(&mut self.sink);
+            self.probing.begin();
             // Numbers shown before the last change say nothing about it.
             let fresh = self
                 .numbers
@@ -482,11 +562,11 @@ impl<'a, S: Sink> Conductor<'a, S> {
     }
 
     fn all_heads(&self) -> Vec<u64> {
-        let topics = (0_u8..).take(khala_wire::topic::KNOWN.len());
-        topics.map(|id| self.heads.seq(TopicId(id))).collect()
+        TopicId::all().map(|topic| self.heads.seq(topic)).collect()
     }
 
-    /// What the target's metrics say against what the clients saw.
+    /// What the target's metrics say against what the clients saw, what could not be learnt, and what
+    /// came later than planned.
     fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut find = |name: &str, message: String, count: u64| {
@@ -495,15 +575,18 @@ impl<'a, S: Sink> Conductor<'a, S> {
         if let Err(why) = &self.build {
             find("target_build_unknown", why.clone(), 1);
         }
-        if self.state.metrics_unread > 0 {
-            let why = self.state.metrics_unread_why.as_deref().unwrap_or("for an unknown reason");
-            let message = format!("the target's fan-out metrics could not be read: {why}");
-            find("metrics_unreadable", message, self.state.metrics_unread);
+        if let Some((late, what)) = &self.state.latest {
+            let message = format!(
+                "the time line was late, most of all with {what}, which began {:.1?} after its time: \
+                 judging goes by the plan's times",
+                Duration::from_micros(*late)
+            );
+            find("began_late", message, self.state.late);
         }
-        if let (Some(first), Some(last)) = (&self.state.first_metrics, &self.state.last_metrics)
+        if let (Some((_, first)), Some(after)) = (&self.state.first_metrics, &self.state.after)
             && self.plan.target.exclusive
             // The counts of another process began anew.
-            && first.process_id == last.process_id
+            && first.process_id == after.process_id
         {
             let refused = |metrics: &FanoutMetrics| -> u64 {
                 let rows = metrics.topic_windows.iter();
@@ -512,7 +595,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 })
                 .sum()
             };
-            let counted = refused(last).saturating_sub(refused(first));
+            let counted = refused(after).saturating_sub(refused(first));
             let seen = self.heads.stale();
             if counted != seen {
                 let message = format!(
@@ -521,7 +604,24 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 find("metrics_disagree", message, counted.abs_diff(seen));
             }
         }
+        findings.extend(self.reads.finding());
         findings
+    }
+
+    /// Waits for threads, which end within `within`; those that do not are lost. What comes back
+    /// meanwhile is taken.
+    pub async fn join_all<T: Send + 'static>(
+        &mut self,
+        threads: Vec<JoinHandle<T>>,
+        within: Duration,
+    ) -> Vec<T> {
+        self.wait_for(within, |_| threads.iter().all(JoinHandle::is_finished)).await;
+        let (ended, lost): (Vec<_>, Vec<_>) =
+            threads.into_iter().partition(JoinHandle::is_finished);
+        if !lost.is_empty() {
+            tracing::error!(threads = lost.len(), "threads did not end");
+        }
+        ended.into_iter().filter_map(|thread| thread.join().ok()).collect()
     }
 
     /// Stops what is left and puts the facts together; also returns the conductor's sink.
@@ -530,26 +630,30 @@ impl<'a, S: Sink> Conductor<'a, S> {
         run_id: String,
         started_at: String,
         utc_now: fn() -> String,
-        faults: Vec<FaultOutcome>,
         end: End,
     ) -> (RunFacts, S) {
-        self.probe.sample(&mut self.sink);
+        self.probing.begin();
+        let within = match self.state.interrupted || self.state.lost.is_some() {
+            true => CUT_SHORT_WITHIN,
+            false => self.plan.target.request_timeout + CUT_SHORT_WITHIN,
+        };
+        self.wait_for(within, |run| run.reads.is_idle() && run.probing.is_idle()).await;
+        // What was still to be proven has had its time.
+        self.prove(true);
+        self.acts.stop().await;
         let findings = self.findings();
         let (kind, defects) = match &self.plan.target.kind {
             TargetKind::Reference { defects, .. } => ("reference", defects.clone()),
             TargetKind::Url { .. } => ("url", Vec::new()),
         };
         let generator = Generator {
-            worker_threads: self.plan.generator.worker_threads.max(1),
+            worker_threads: self.plan.generator.client_threads(),
             descriptors_limit: self.descriptors_limit,
             publishes_planned: self.schedule.publishes.len() as u64,
             publishes_begun: self.begun.load(Ordering::Relaxed),
-            unprobed: self.probe.unprobed(),
+            unprobed: self.probing.unprobed(),
             ..Generator::default()
         };
-        if let Some(reference) = self.reference.take() {
-            reference.stop().await;
-        }
         let facts = RunFacts {
             run_id,
             started_at,
@@ -565,7 +669,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 lost: self.state.lost,
                 lost_at_us: self.state.lost_at,
             },
-            faults,
+            faults: self.proofs.into_outcomes(),
             generator,
             findings,
             events_dropped: 0,

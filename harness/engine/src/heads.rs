@@ -25,6 +25,7 @@ pub struct Heads {
     publishes: Vec<AtomicU64>,
     unsubscribed: AtomicU64,
     tried: Vec<AtomicU64>,
+    orders_dropped: Vec<AtomicU64>,
     stale: AtomicU64,
 }
 
@@ -37,6 +38,7 @@ impl Heads {
             publishes: (0..publishes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             unsubscribed: AtomicU64::new(0),
             tried: (0..faults).map(|_| AtomicU64::new(0)).collect(),
+            orders_dropped: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             stale: AtomicU64::new(0),
         }
     }
@@ -44,7 +46,7 @@ impl Heads {
     /// Highest seq of a topic that any client has seen.
     #[must_use]
     pub fn seq(&self, topic: TopicId) -> u64 {
-        self.seqs[usize::from(topic.0)].load(Ordering::Relaxed)
+        self.seqs[topic.index()].load(Ordering::Relaxed)
     }
 
     /// Whether any client has seen publish `n`.
@@ -76,9 +78,23 @@ impl Heads {
         }
     }
 
+    /// Orders of a fault that had no room beside those that waited for their client.
+    #[must_use]
+    pub fn orders_dropped(&self, fault: u16) -> u64 {
+        let dropped = self.orders_dropped.get(usize::from(fault));
+        dropped.map_or(0, |dropped| dropped.load(Ordering::Relaxed))
+    }
+
+    /// A client had no room for an order of a fault.
+    pub fn count_dropped_order(&self, fault: u16) {
+        if let Some(dropped) = self.orders_dropped.get(usize::from(fault)) {
+            dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Enters a seq.
     pub fn saw_seq(&self, topic: TopicId, seq: u64) {
-        self.seqs[usize::from(topic.0)].fetch_max(seq, Ordering::Relaxed);
+        self.seqs[topic.index()].fetch_max(seq, Ordering::Relaxed);
     }
 
     /// Enters a publish.
@@ -117,7 +133,7 @@ impl LocalHeads {
     /// A delivery of `seq`, of publish `n` if it was one of ours.
     pub fn saw(&self, topic: TopicId, seq: u64, publish: Option<u32>) {
         let mut seqs = self.seqs.borrow_mut();
-        let known = &mut seqs[usize::from(topic.0)];
+        let known = &mut seqs[topic.index()];
         if seq > *known {
             *known = seq;
             self.shared.saw_seq(topic, seq);

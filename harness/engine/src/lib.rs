@@ -24,7 +24,8 @@ pub mod said;
 pub mod session;
 pub mod stall;
 pub mod target;
-mod threads;
+#[cfg(test)]
+mod testing;
 pub mod throttle;
 pub mod transport;
 pub mod worker;

@@ -1,6 +1,8 @@
 //! Before anything is sent: descriptors, the target's address, and whether it speaks Khala.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use khala_plan::Plan;
@@ -19,6 +21,9 @@ use crate::mint::Minter;
 use crate::target::{Target, scopes};
 use crate::transport::{self, Dial, Socket};
 
+/// Reference of the one join.
+const JOIN_REF: u64 = 1;
+
 /// Raises the soft limit of descriptors to the hard one and checks that the plan fits.
 ///
 /// # Errors
@@ -29,11 +34,23 @@ pub fn descriptors(plan: &Plan) -> Result<u64, SetupError> {
     if needed > limit { Err(SetupError::Descriptors { needed, limit }) } else { Ok(limit) }
 }
 
-/// The address behind a base URL; loopback only.
+/// The address behind a base URL; loopback only. A name is looked up for `within` at the most.
 ///
 /// # Errors
 /// When the URL cannot be used, or leads off this machine.
-pub fn address(url: &str) -> Result<(String, SocketAddr), SetupError> {
+pub async fn address(url: &str, within: Duration) -> Result<(String, SocketAddr), SetupError> {
+    address_by(url, within, |name| async move { Ok(tokio::net::lookup_host(name).await?.next()) })
+        .await
+}
+
+async fn address_by<F>(
+    url: &str,
+    within: Duration,
+    look_up: impl FnOnce(String) -> F,
+) -> Result<(String, SocketAddr), SetupError>
+where
+    F: Future<Output = std::io::Result<Option<SocketAddr>>>,
+{
     let bad = |why: &str| SetupError::BadUrl { url: url.to_owned(), why: why.to_owned() };
     let rest = url.strip_prefix("http://").ok_or_else(|| bad("it does not start with http://"))?;
     let authority = rest.trim_end_matches('/');
@@ -46,10 +63,10 @@ pub fn address(url: &str) -> Result<(String, SocketAddr), SetupError> {
         } else {
             format!("{authority}:80")
         };
-    let address = with_port
-        .to_socket_addrs()
+    let address = tokio::time::timeout(within, look_up(with_port))
+        .await
+        .map_err(|_| bad(&format!("its host could not be looked up within {within:?}")))?
         .map_err(|error| bad(&error.to_string()))?
-        .next()
         .ok_or_else(|| bad("the host has no address"))?;
     if !address.ip().is_loopback() {
         return Err(SetupError::NotLoopback { url: url.to_owned(), address: address.ip() });
@@ -102,12 +119,13 @@ async fn probe(
         message_max: plan.target.message_max,
     };
     tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
-    let path = format!("{}?token={token}&vsn=2.0.0", target.socket_path);
-    let mut socket = transport::dial(&dial, &path).await.map_err(|error| error.to_string())?;
+    let mut socket = transport::dial(&dial, &target.socket_query(&token))
+        .await
+        .map_err(|error| error.to_string())?;
 
     tried.push(format!("{} on {CHANNEL}", event::JOIN));
     let join = async {
-        let reference = frame::string_ref(1);
+        let reference = frame::string_ref(JOIN_REF);
         let text = frame::encode(
             Vsn::V2,
             Some(&reference),
@@ -145,6 +163,14 @@ async fn joined(socket: &mut Socket) -> Result<(), String> {
             }
             continue;
         }
+        if !frame.is_for(CHANNEL, JOIN_REF) {
+            let join_ref = frame.join_ref.map_or("null", |join_ref| join_ref.get());
+            return Err(format!(
+                "it answered the join for another ({} with join_ref {}): real clients drop that",
+                frame.channel.escape_debug(),
+                join_ref.escape_debug()
+            ));
+        }
         let reply: ReplyRef<'_> = serde_json::from_str(frame.payload.get())
             .map_err(|error| format!("its reply is not a Phoenix reply: {error}"))?;
         return match reply.status {
@@ -162,12 +188,22 @@ async fn joined(socket: &mut Socket) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn only_this_machine_is_a_target() {
-        assert!(address("http://127.0.0.1:4000").is_ok());
-        assert!(matches!(address("http://192.0.2.1:4000"), Err(SetupError::NotLoopback { .. })));
+    #[tokio::test]
+    async fn only_this_machine_is_a_target() {
+        let address = |url| address(url, Duration::from_secs(60));
+        assert!(address("http://127.0.0.1:4000").await.is_ok());
+        let elsewhere = address("http://192.0.2.1:4000").await;
+        assert!(matches!(elsewhere, Err(SetupError::NotLoopback { .. })));
         for url in ["127.0.0.1:4000", "https://127.0.0.1", "http://", "http://a:1/b"] {
-            assert!(matches!(address(url), Err(SetupError::BadUrl { .. })), "{url}");
+            assert!(matches!(address(url).await, Err(SetupError::BadUrl { .. })), "{url}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_not_looked_up_in_time_is_said_to_be() {
+        let never = |_| std::future::pending();
+        let late = address_by("http://localhost:4000", Duration::from_secs(5), never).await;
+        let Err(SetupError::BadUrl { why, .. }) = late else { panic!("{late:?}") };
+        assert_eq!(why, "its host could not be looked up within 5s");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use khala_evidence::record::{Micros, Record, Sink};
+use khala_evidence::record::{Micros, Record};
 use procfs::process::{Process, Task};
 
 use crate::clock::Clock;
@@ -41,14 +41,16 @@ impl Probe {
         Self { clock, last: None, backlog, unprobed: Vec::new() }
     }
 
-    /// Takes a sample, and records it.
-    pub fn sample(&mut self, sink: &mut impl Sink) {
-        if let Err(error) = self.try_sample(sink) {
+    /// Takes a sample: what is to be recorded of the time since the one before. Reads `/proc`, which
+    /// takes its time where many descriptors are open.
+    pub fn look(&mut self) -> Option<Record> {
+        self.try_look().unwrap_or_else(|error| {
             let message = error.to_string();
             if !self.unprobed.contains(&message) {
                 self.unprobed.push(message);
             }
-        }
+            None
+        })
     }
 
     /// What could not be read.
@@ -57,7 +59,7 @@ impl Probe {
         self.unprobed.clone()
     }
 
-    fn try_sample(&mut self, sink: &mut impl Sink) -> procfs::ProcResult<()> {
+    fn try_look(&mut self) -> procfs::ProcResult<Option<Record>> {
         let me = Process::myself()?;
         let stat = me.stat()?;
         let mut threads = BTreeMap::new();
@@ -80,7 +82,7 @@ impl Probe {
                 });
                 spent.max().unwrap_or(0)
             };
-            sink.record(Record::Probe(khala_evidence::record::Probe {
+            return Ok(Some(Record::Probe(khala_evidence::record::Probe {
                 at,
                 wall_us: at.saturating_sub(last.at),
                 cpu_us: now.cpu_us.saturating_sub(last.cpu_us),
@@ -89,9 +91,9 @@ impl Probe {
                 descriptors: me.fd_count()? as u64,
                 memory_kib: me.status()?.vmrss.unwrap_or_default(),
                 backlog_bytes: self.backlog.take(),
-            }));
+            })));
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -3,17 +3,22 @@
 //! One thread of its own, so that a storm among the clients does not delay the commands. Commands
 //! under way are bounded, and a cap on begun commands per second keeps a stalled generator from
 //! making up for lost time with a burst; what waits for either is late, and its latency says so,
-//! because it runs from the intended start.
+//! because it runs from the intended start. Whose lateness it is [`pace`] tells.
+
+mod pace;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
-use governor::{Quota, RateLimiter};
+use futures_util::{StreamExt, stream};
+use governor::Quota;
 use khala_evidence::record::{Outcome, PublishId, Published, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::draw::{self, Purpose};
@@ -27,9 +32,10 @@ use khala_wire::command::{
 use khala_wire::marker::Marker;
 use rand::RngExt;
 use serde::Deserialize;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
 
+use self::pace::Pace;
 use crate::answer::{Answer, CLOSED_EARLY, answer_to};
 use crate::clock::Clock;
 use crate::contact::Contact;
@@ -43,6 +49,8 @@ use crate::worker::Stage;
 const IN_FLIGHT_MAX: usize = 1_024;
 /// Commands begun in a second, over the plan's own rate: headroom for catching up.
 const CAP_HEADROOM: f64 = 4.0;
+/// Workers that are stopped at once.
+const STOPPED_AT_ONCE: usize = 16;
 /// Type of every event.
 const EVENT_TYPE: &str = "worker.progress";
 
@@ -94,34 +102,56 @@ pub async fn create_workers(
         if matches!(&created, Err(HttpError::Connection { status: CLOSED_EARLY, .. })) {
             created = ask().await;
         }
-        let created = created?;
-        statuses.push(created.status);
+        statuses.push(created?.status);
     }
     Ok(statuses)
 }
 
-/// Stops the workers, and tells how each request ended; returns those that remain, with the reason.
+/// Stops the workers, some at a time; returns those that remain, with the reason, and the requests that
+/// ended, as records. However little the target answers, the wait is over after `within`.
 pub async fn stop_workers(
     plan: &Plan,
     target: &Target,
     http: &Http,
+    clock: Clock,
     names: &[String],
-    mut ended: impl FnMut(Answer),
-) -> Vec<(String, HttpError)> {
+    within: Duration,
+) -> (Vec<(String, String)>, Vec<Record>) {
     let user = command_user(plan);
-    let mut remaining = Vec::new();
-    for name in names {
+    let stop = |name: &String| {
+        let name = name.clone();
         let body = StopWorker { reason: "run ended".to_owned() };
         let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
         let headers = target.credentials.command_headers(&user, format!("stop-{name}"));
-        let stopped: Result<Reply<Data<WorkerStopped>>, _> =
-            http.post(&worker_stop_path(name), &headers, body).await;
-        ended(answer_to(&stopped));
-        if let Err(error) = stopped {
-            remaining.push((name.clone(), error));
+        let http = http.clone();
+        async move {
+            let start = clock.now();
+            let stopped: Result<Reply<Data<WorkerStopped>>, _> =
+                http.post(&worker_stop_path(&name), &headers, body).await;
+            let answer = answer_to(&stopped);
+            let record = answer.record(Request::StopWorker, None, start, clock.now());
+            (name, stopped.err().map(|error| error.to_string()), record)
         }
-    }
-    remaining
+    };
+    let mut remaining: BTreeMap<String, String> = names
+        .iter()
+        .map(|name| (name.clone(), format!("it was not stopped within {within:?}")))
+        .collect();
+    let mut told = Vec::with_capacity(names.len());
+    let mut answers = stream::iter(names.iter().map(stop)).buffer_unordered(STOPPED_AT_ONCE);
+    let all = async {
+        while let Some((name, why, record)) = answers.next().await {
+            told.push(record);
+            match why {
+                Some(why) => drop(remaining.insert(name, why)),
+                None => drop(remaining.remove(&name)),
+            }
+        }
+    };
+    // What had no answer by then remains, as far as anybody knows.
+    let _ = tokio::time::timeout(within, all).await;
+    drop(answers);
+    (remaining.into_iter().collect(), told)
 }
 
 /// All that the publishers' thread needs.
@@ -171,9 +201,7 @@ struct Publisher {
 }
 
 async fn publish_all<S: Sink>(setup: Setup, sink: S) -> (S, Vec<u32>) {
-    // The threads of the clients are numbered from 0.
-    let number = u16::try_from(setup.plan.generator.worker_threads.max(1)).unwrap_or(u16::MAX);
-    let watch = Watch::new(number, setup.clock);
+    let watch = Watch::new(setup.plan.generator.publisher_thread(), setup.clock);
     let sink = RefCell::new(sink);
     let published = {
         let ticking = watch.tick(|act: &mut dyn FnMut(&mut S)| act(&mut sink.borrow_mut()));
@@ -203,59 +231,22 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
     let timeout = setup.plan.target.request_timeout;
     let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout)
         .heard_by(Arc::clone(&setup.contact));
-    let cap = RateLimiter::direct(cap(&setup.plan));
-    let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    let mut stage = setup.stage.clone();
+    let pace = Pace {
+        clock: setup.clock,
+        watch,
+        sink,
+        stage: setup.stage.clone(),
+        begun: Arc::clone(&setup.begun),
+        cap: cap(&setup.plan),
+        in_flight_max: IN_FLIGHT_MAX,
+    };
+    let schedule = Arc::clone(&setup.schedule);
     let publisher = Rc::new(Publisher { setup, http });
-    let mut under_way = JoinSet::new();
-    let mut acknowledged = Vec::new();
-    let schedule = Arc::clone(&publisher.setup.schedule);
-    for planned in &schedule.publishes {
-        let due = publisher.setup.clock.instant(planned.at_us);
-        let ended = tokio::select! {
-            _ = stage.wait_for(|stage| *stage >= Stage::Retire) => true,
-            () = async {
-                tokio::time::sleep_until(due).await;
-                cap.until_ready().await;
-            } => false,
-        };
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
-        if ended {
-            break;
-        }
-        publisher.setup.begun.fetch_add(1, Ordering::Relaxed);
-        let (publisher, planned) = (Rc::clone(&publisher), *planned);
-        under_way.spawn_local(async move {
-            let published = publisher.publish(planned).await;
-            drop(permit);
-            published
-        });
-        while let Some(Ok(published)) = under_way.try_join_next() {
-            enter(published, watch, sink, &mut acknowledged);
-        }
-    }
-    // Bounded: each command is timed out.
-    while let Some(Ok(published)) = under_way.join_next().await {
-        enter(published, watch, sink, &mut acknowledged);
-    }
-    acknowledged
-}
-
-fn enter<S: Sink>(
-    (published, answer): (Published, Answer),
-    watch: &Watch,
-    sink: &RefCell<S>,
-    acknowledged: &mut Vec<u32>,
-) {
-    if let (Outcome::Ok, PublishId::Planned(n)) = (published.outcome, published.id) {
-        acknowledged.push(n);
-    }
-    let mut sink = sink.borrow_mut();
-    watch.look(&mut *sink);
-    watch.late(published.intended, published.start, &mut *sink);
-    let (start, at) = (published.start, published.done);
-    sink.record(Record::Published(published));
-    sink.record(answer.record(Request::Publish, None, start, at));
+    let begin = |planned| {
+        let publisher = Rc::clone(&publisher);
+        async move { publisher.publish(planned).await }
+    };
+    pace.run(&schedule.publishes, begin).await
 }
 
 #[expect(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use khala_evidence::facts::RunFacts;
+use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Request, Sink};
 use khala_plan::Plan;
@@ -30,13 +30,14 @@ use crate::observe::{Event, EventKind, Observer};
 use crate::probe::Probe;
 use crate::target::child::{Recipe, Reference};
 use crate::target::{Credentials, Target, token_names};
-use crate::threads::join_all;
 use crate::transport::Backlog;
 use crate::worker::{Numbers, Stage};
 use crate::{preflight, publisher, target, worker};
 
 /// From the last preparation to the first arrival.
 const LEAD: Duration = Duration::from_millis(300);
+/// How long the name of a target may take to be looked up.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How to run a plan.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ pub async fn run<S: Sink + Send + 'static>(
 
     let clock = Clock::starting_in(LEAD);
     let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
-    let contact = Arc::new(Contact::new(clock, plan.generator.worker_threads));
+    let contact = Arc::new(Contact::new(clock, plan.generator.client_threads()));
     let http = http.heard_by(Arc::clone(&contact));
     let (stage, stage_seen) = watch::channel(Stage::Running);
     let begun = Arc::new(AtomicU64::new(0));
@@ -127,7 +128,7 @@ pub async fn run<S: Sink + Send + 'static>(
     let numbered = workers.iter().cloned().zip(0_u16..).collect::<HashMap<_, _>>();
     let mut threads = Vec::new();
     let mut numbers = Vec::new();
-    for index in 0..plan.generator.worker_threads.max(1) {
+    for index in 0..plan.generator.client_threads() {
         let shown = Arc::new(Numbers::default());
         numbers.push(Arc::clone(&shown));
         let setup = worker::Setup {
@@ -153,10 +154,10 @@ pub async fn run<S: Sink + Send + 'static>(
     for status in created {
         sink.record(Answer::ok(status).record(Request::CreateWorker, None, 0, 0));
     }
-    let mut conductor = Conductor {
+    let mut conductor = Conductor::new(conductor::Setup {
         plan: &plan,
         schedule: &schedule,
-        target: &target,
+        target: Arc::clone(&target),
         http,
         clock,
         reference,
@@ -169,23 +170,41 @@ pub async fn run<S: Sink + Send + 'static>(
         build,
         descriptors_limit,
         sink,
-        state: conductor::State::default(),
-    };
-    let faults = conductor.phases().await;
+    });
+    conductor.phases().await;
     let (drained, publisher_sink) = conductor.drain(publisher, &workers, &stage).await;
     stage.send_replace(Stage::Retire);
     let started = threads.len() + 1;
     let mut sinks: Vec<S> = publisher_sink.into_iter().collect();
-    sinks.extend(join_all(threads).await);
+    sinks.extend(conductor.join_all(threads, worker::ENDED_WITHIN).await);
     let lost_threads = u32::try_from(started - sinks.len()).unwrap_or(u32::MAX);
     let end = End { at: clock.now(), drained };
     conductor.say_retired();
     let (mut facts, sink) =
-        conductor.finish(options.run_id, started_at, options.utc_now, faults, end).await;
+        conductor.finish(options.run_id, started_at, options.utc_now, end).await;
     sinks.push(sink);
     facts.generator.lost_threads = lost_threads;
+    facts.findings.extend(dropped_orders(&schedule, &heads));
     let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
     Ok(Outcome { sinks, facts, end, published_on })
+}
+
+/// Orders of faults that never reached their clients.
+fn dropped_orders(schedule: &Schedule, heads: &Heads) -> Vec<Finding> {
+    let dropped = schedule.faults.iter().map(|fault| (fault, heads.orders_dropped(fault.id)));
+    dropped
+        .filter(|(_, count)| *count > 0)
+        .map(|(fault, count)| Finding {
+            name: "orders_dropped".to_owned(),
+            message: format!(
+                "fault {} ({}) hit fewer clients than planned: {count} had as many orders waiting as \
+                 may wait",
+                fault.id,
+                fault.kind.name()
+            ),
+            count,
+        })
+        .collect()
 }
 
 async fn prepare_target(
@@ -203,13 +222,14 @@ async fn prepare_target(
                 keeps_state: restarts(plan),
             };
             let reference = Reference::start(&recipe).await?;
-            let (base_url, address) = preflight::address(&reference.base_url)?;
+            let (base_url, address) =
+                preflight::address(&reference.base_url, ADDRESS_TIMEOUT).await?;
             let credentials = reference.credentials.clone();
             let socket_path = plan.target.socket_path.clone();
             Ok((Some(reference), Target { base_url, address, socket_path, credentials }))
         }
         TargetKind::Url { base_url } => {
-            let (base_url, address) = preflight::address(base_url)?;
+            let (base_url, address) = preflight::address(base_url, ADDRESS_TIMEOUT).await?;
             let writes = !plan.loads.is_empty();
             if writes && !plan.target.exclusive && !options.allow_shared_writes {
                 return Err(SetupError::SharedWrites { url: base_url });

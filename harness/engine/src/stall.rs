@@ -22,13 +22,22 @@ pub struct Watch {
     thread: u16,
     clock: Clock,
     alive_at: Cell<Micros>,
+    stalled_us: Cell<Micros>,
+    /// When the message was read that waited longest for its client in the second of it, and how long.
+    longest: Cell<Option<(Micros, Micros)>>,
 }
 
 impl Watch {
     /// A watch over thread number `thread`, alive as of now.
     #[must_use]
     pub fn new(thread: u16, clock: Clock) -> Self {
-        Self { thread, clock, alive_at: Cell::new(clock.now()) }
+        Self {
+            thread,
+            clock,
+            alive_at: Cell::new(clock.now()),
+            stalled_us: Cell::new(0),
+            longest: Cell::new(None),
+        }
     }
 
     /// Records a stall that has ended now, if there was one. To be called before anything is recorded
@@ -38,7 +47,33 @@ impl Watch {
         // Whoever looks is alive.
         let from = self.alive_at.replace(to);
         if to.saturating_sub(from) > micros(STALL_MIN) {
-            sink.record(Record::Stall { from, to });
+            self.stalled_us.set(self.stalled_us.get() + (to - from));
+            sink.record(Record::Stall { thread: self.thread, from, to });
+        }
+    }
+
+    /// How long it has stood still in all, as far as was looked.
+    #[must_use]
+    pub fn stalled_us(&self) -> Micros {
+        self.stalled_us.get()
+    }
+
+    /// A client took up a message that was read at `read_at`. The longest wait of each second is recorded
+    /// when that is over.
+    pub fn took(&self, read_at: Micros, now: Micros, sink: &mut impl Sink) {
+        self.tell_queue(read_at, sink);
+        let waited = now.saturating_sub(read_at);
+        if self.longest.get().is_none_or(|(_, longest)| waited > longest) {
+            self.longest.set(Some((read_at, waited)));
+        }
+    }
+
+    /// Records the longest wait, unless its second goes on.
+    fn tell_queue(&self, now: Micros, sink: &mut impl Sink) {
+        let Some((at, waited_us)) = self.longest.get() else { return };
+        if now / 1_000_000 > at / 1_000_000 {
+            self.longest.set(None);
+            sink.record(Record::OwnQueue { thread: self.thread, at, waited_us });
         }
     }
 
@@ -51,6 +86,7 @@ impl Watch {
             record(&mut |sink: &mut S| {
                 self.look(sink);
                 let now = self.clock.now();
+                self.tell_queue(now, sink);
                 // Every tick that a stall swallowed would have been late too: enter them, as the
                 // corrected latency of any other operation.
                 loop {
@@ -85,10 +121,25 @@ mod tests {
         assert_eq!(records, []);
         std::thread::sleep(STALL_MIN + TICK);
         watch.look(&mut records);
-        let [Record::Stall { from, to }] = records[..] else { panic!("{records:?}") };
+        let [Record::Stall { thread: 3, from, to }] = records[..] else { panic!("{records:?}") };
         assert!(to - from > micros(STALL_MIN));
         watch.look(&mut records);
         assert_eq!(records.len(), 1, "a stall is told once");
+    }
+
+    #[test]
+    fn of_what_waits_for_clients_the_longest_of_each_second_is_told_when_it_is_over() {
+        let watch = Watch::new(3, Clock::starting_in(Duration::ZERO));
+        let mut records: Vec<Record> = Vec::new();
+        watch.took(1_200_000, 1_200_300, &mut records);
+        watch.took(1_300_000, 1_309_000, &mut records);
+        watch.took(1_999_999, 2_000_500, &mut records);
+        assert_eq!(records, []);
+        watch.took(2_000_000, 2_000_001, &mut records);
+        let told = |at, waited_us| Record::OwnQueue { thread: 3, at, waited_us };
+        assert_eq!(records, [told(1_300_000, 9_000)]);
+        watch.took(7_000_000, 7_000_000, &mut records);
+        assert_eq!(records[1..], [told(2_000_000, 1)]);
     }
 
     #[tokio::test]

@@ -21,8 +21,9 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::aside::{Asides, Who};
-use crate::client::driver::{Control, Driver, Order, Surroundings};
+use crate::client::driver::{Driver, Surroundings};
 use crate::client::machine::{Machine, Settings};
+use crate::client::orders::{Control, Order};
 use crate::client::reader::Reader;
 use crate::clock::{Clock, micros};
 use crate::contact::{Contact, Ear};
@@ -40,12 +41,16 @@ use crate::transport::{Backlog, Dial};
 const SHOW_EVERY: Duration = Duration::from_millis(200);
 /// How long the goodbyes of all clients may take.
 const RETIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a thread may take to end once the run has, goodbyes included; one that takes longer is lost.
+pub const ENDED_WITHIN: Duration = Duration::from_secs(20);
 
 /// How far the run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Phases and drain.
+    /// The phases.
     Running,
+    /// The phases are over: no command waits any longer for the target to make room for it.
+    Draining,
     /// Everybody leaves.
     Retire,
 }
@@ -115,7 +120,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         .heard_by(Arc::clone(&setup.contact));
     let around = Rc::new(Surroundings {
         clock,
-        watch: Watch::new(u16::try_from(setup.index).unwrap_or(u16::MAX), clock),
+        watch: Watch::new(plan.generator.thread_of(setup.index), clock),
         plan: Arc::clone(&plan),
         target,
         sink: std::cell::RefCell::new(sink),
@@ -197,21 +202,22 @@ fn drivers<S: Sink>(
             })
         })
         .collect();
-    let threads = plan.generator.worker_threads.max(1);
-    let mine = setup.schedule.arrivals.iter().filter(move |a| a.client % threads == setup.index);
+    let thread = plan.generator.thread_of(setup.index);
+    let is_mine = move |client| plan.generator.thread_of(client) == thread;
+    let mine = setup.schedule.arrivals.iter().filter(move |arrival| is_mine(arrival.client));
     mine.map(move |arrival| {
         let cohort = &settings[usize::from(arrival.cohort)];
         let mut identity = Schedule::identity(plan, arrival.client);
         // Two runs must not share a session: revocation and eviction go by it.
         identity.session = format!("{}-{}", identity.session, setup.run_id);
-        let control = Rc::new(Control::with_session(identity.session.clone()));
+        let control = Rc::new(Control::new(identity.session.clone(), Arc::clone(&setup.heads)));
         let driver = Driver {
             around: Rc::clone(around),
             machine: Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us),
             client: arrival.client,
             identity,
             scopes: scopes(plan, arrival.cohort),
-            dial: Dial {
+            dial: Rc::new(Dial {
                 address: setup.target.address,
                 source: source_address(plan, arrival.client),
                 receive_buffer: receive_buffer(&setup.schedule, arrival.client),
@@ -220,7 +226,7 @@ fn drivers<S: Sink>(
                 backlog: Some(Arc::clone(&setup.backlog)),
                 interim: interim(plan.fleet.cohorts[usize::from(arrival.cohort)].surface),
                 message_max: plan.target.message_max,
-            },
+            }),
             control,
             resume: None,
             bearer: None,
@@ -268,7 +274,7 @@ fn who<S>(plan: &Plan, cohort: u16, driver: &Driver<S, Dial>) -> Who {
         identity: driver.identity.clone(),
         scopes: driver.scopes.clone(),
         topics: cohort.topics.clone(),
-        dial: driver.dial.clone(),
+        dial: Dial::clone(&driver.dial),
         backoff: cohort.backoff,
         control: Rc::clone(&driver.control),
     }

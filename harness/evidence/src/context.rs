@@ -26,6 +26,7 @@ pub struct Context {
     slow_clients: BTreeSet<u32>,
     eviction_needs: u64,
     exclusive: bool,
+    generator: model::Generator,
     close_codes: Vec<u16>,
     /// When the plan restarts the target.
     restarts: Vec<Micros>,
@@ -85,6 +86,7 @@ impl Context {
                 .collect(),
             eviction_needs: eviction_needs(plan, schedule),
             exclusive: plan.target.exclusive,
+            generator: plan.generator.clone(),
             close_codes: plan.target.close_codes.clone(),
             restarts: schedule
                 .faults
@@ -177,10 +179,22 @@ impl Context {
             .map_or(Micros::MAX, |phase| phase.end_us)
     }
 
-    /// The surface of a client.
+    /// The surface of a client; `None` of one that takes no part.
     #[must_use]
-    pub fn surface(&self, client: u32) -> Surface {
-        self.surfaces.get(client as usize).copied().flatten().unwrap_or(Surface::Desktop)
+    pub fn surface(&self, client: u32) -> Option<Surface> {
+        self.surfaces.get(client as usize).copied().flatten()
+    }
+
+    /// The thread that carries a client: its stalls alone excuse it.
+    #[must_use]
+    pub fn thread_of(&self, client: u32) -> u16 {
+        self.generator.thread_of(client)
+    }
+
+    /// The publishers' thread.
+    #[must_use]
+    pub fn publisher_thread(&self) -> u16 {
+        self.generator.publisher_thread()
     }
 
     /// The topics that a client's tokens open: those that it subscribes to.

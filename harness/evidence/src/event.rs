@@ -25,6 +25,9 @@ pub enum EventKind {
     PhaseBegan {
         /// The phase.
         phase: String,
+        /// When the plan wanted it, in microseconds of the run: what is judged goes by that.
+        #[serde(default)]
+        due_us: u64,
     },
     /// A fault was due.
     FaultDue {
@@ -34,6 +37,16 @@ pub enum EventKind {
         kind: String,
         /// Clients it is aimed at.
         planned: u64,
+        /// When the plan wanted it, in microseconds of the run.
+        #[serde(default)]
+        due_us: u64,
+    },
+    /// A fault on the target as a whole was carried out, or could not be.
+    FaultActed {
+        /// Its id.
+        id: u16,
+        /// What went wrong, if anything.
+        failed: Option<String>,
     },
     /// A fault was counted from the target's side.
     FaultProven {

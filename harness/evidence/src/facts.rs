@@ -118,6 +118,13 @@ pub struct Generator {
     pub publishes_planned: u64,
     /// Publishes begun.
     pub publishes_begun: u64,
+    /// Publishes that were never begun, because the target had left as many unanswered as may be under
+    /// way: no shortfall of the generator.
+    #[serde(default)]
+    pub publishes_withheld: u64,
+    /// The longest that a message, once read, waited for its client.
+    #[serde(default)]
+    pub own_queue_max_us: u64,
     /// What the probes could not read, if anything.
     pub unprobed: Vec<String>,
 }
@@ -134,12 +141,14 @@ impl Generator {
         self.waited_for_core = seen.share(seen.waited_us);
         self.lag_p99_us = lags.values().filter_map(|lag| lag.percentile(99.0)).max();
         self.lag_max_us = lags.values().map(Hist::max).max().unwrap_or(0);
-        self.stalls = settled.stalls.iter().copied().collect();
+        self.stalls = settled.stalls.all();
         self.backlog_peak_bytes = seen.backlog_bytes;
         self.exhausted.clone_from(&settled.exhausted);
         self.descriptors_peak = seen.descriptors;
         self.memory_peak_mib = seen.memory_kib.div_ceil(1024);
         self.dropped_records = settled.totals.dropped;
+        self.publishes_withheld = settled.totals.withheld;
+        self.own_queue_max_us = seen.queue_max_us;
         self
     }
 }

@@ -48,6 +48,8 @@ pub struct Begin {
     pub seed: u64,
     /// Clients of the fleet, numbered from 0; not all of them need have taken part.
     pub clients: u64,
+    /// Threads that carry the clients: client n is on thread n modulo this.
+    pub worker_threads: u32,
     /// The topics, by their number in records.
     pub topics: Vec<Topic>,
     /// The topics that each client's tokens open, by its number.
@@ -153,6 +155,7 @@ impl Begin {
             profile: plan.profile.clone(),
             seed: plan.seed,
             clients: clients.into(),
+            worker_threads: plan.generator.client_threads(),
             topics: KNOWN.iter().filter_map(|known| Topic::of(plan, known.name)).collect(),
             granted: (0..clients).map(|client| context.granted(client).to_vec()).collect(),
             published_on,
@@ -238,7 +241,7 @@ mod tests {
             begun: None,
             payload: u64::MAX,
         };
-        let (topic, content) = (TopicId(2), u64::MAX - 1);
+        let (topic, content) = (TopicId::WORKER_EVENTS, u64::MAX - 1);
         vec![
             Record::Connected { client: 3, at: 4 },
             Record::Delivered(Delivery {

@@ -303,6 +303,16 @@ pub enum Record {
         /// By what it shows.
         sign: RenewalSign,
     },
+    /// A command of the plan was never begun: from when it was due until publishing ended, the target
+    /// had left as many commands unanswered as may be under way.
+    Withheld {
+        /// Its number.
+        publish: u32,
+        /// When it was due.
+        intended: Micros,
+        /// When it was given up.
+        at: Micros,
+    },
     /// A thread's timer fired late.
     SchedulerLag {
         /// Which thread: each is judged by its own, or an idle one would hide a busy one.
@@ -312,9 +322,21 @@ pub enum Record {
         /// By how much it was late.
         lag_us: Micros,
     },
+    /// How long messages that a thread had read waited for their clients in a second of the run, the
+    /// longest: the generator's own queue.
+    OwnQueue {
+        /// Which thread.
+        thread: u16,
+        /// When that one was read.
+        at: Micros,
+        /// How much later its client took it up.
+        waited_us: Micros,
+    },
     /// A thread of the generator stood still. Comes before anything that the thread records of the
     /// time after it.
     Stall {
+        /// Which thread: it excuses its own clients and commands, and nobody else's.
+        thread: u16,
         /// When it was last seen alive.
         from: Micros,
         /// When it was seen alive again.
@@ -378,7 +400,9 @@ impl Record {
             | Self::Window { .. }
             | Self::Finding { .. }
             | Self::Published(_)
+            | Self::Withheld { .. }
             | Self::SchedulerLag { .. }
+            | Self::OwnQueue { .. }
             | Self::Stall { .. }
             | Self::Probe(_)
             | Self::Dropped { .. } => None,
@@ -423,6 +447,8 @@ impl Record {
             | Self::Malformed { at, .. }
             | Self::Unasked { at, .. }
             | Self::Frame { at, .. }
+            | Self::Withheld { at, .. }
+            | Self::OwnQueue { at, .. }
             | Self::SchedulerLag { at, .. } => *at,
             Self::Finding { .. } | Self::Dropped { .. } => 0,
         }

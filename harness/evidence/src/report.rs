@@ -290,6 +290,11 @@ pub struct MetricLine {
     pub response: Option<Percentiles>,
     /// From the actual start: the uncorrected figure.
     pub service: Option<Percentiles>,
+    /// How much of a latency may be the generator's own queue, in microseconds: the p99 of the lag of
+    /// the latest thread that took such samples, and how long messages waited for their clients once
+    /// read. Nothing is subtracted.
+    #[serde(default)]
+    pub own_queue_us: Option<u64>,
     /// The samples themselves, for `score` and for renderings.
     pub samples: Option<Distribution>,
 }
@@ -338,6 +343,15 @@ pub struct Second {
     pub counts: crate::shard::series::Second,
     /// Median delivery latency of publishes intended in it, in microseconds.
     pub delivery_p50_us: Option<u64>,
+    /// The same at the 90th percentile; absent, as those after it, with fewer than 10 samples beyond it.
+    #[serde(default)]
+    pub delivery_p90_us: Option<u64>,
+    /// At the 99th percentile.
+    #[serde(default)]
+    pub delivery_p99_us: Option<u64>,
+    /// At the 99.9th percentile.
+    #[serde(default)]
+    pub delivery_p99_9_us: Option<u64>,
     /// Largest delivery latency of publishes intended in it, in microseconds.
     pub delivery_max_us: Option<u64>,
     /// The generator.
@@ -515,6 +529,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
             hits: None,
             response: Some(Percentiles::of(&sample.response)),
             service: Some(Percentiles::of(&sample.service)),
+            own_queue_us: own_queue(case, key.metric, key.phase),
             samples: Some(sample.clone()),
         })
         .collect();
@@ -529,9 +544,38 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
         hits: Some(count.hits),
         response: None,
         service: None,
+        own_queue_us: None,
         samples: None,
     }));
     lines
+}
+
+/// What of a latency in a phase may be the generator's own queue.
+fn own_queue(case: &Case<'_>, metric: MetricId, phase: u16) -> Option<u64> {
+    if metric.kind() != MetricKind::Latency {
+        return None;
+    }
+    let publisher = case.plan.generator.publisher_thread();
+    let of_commands = metric == MetricId::Publish;
+    let lags = case.settled.metrics.lag(&[phase]);
+    let mine = lags.iter().filter(|(thread, _)| (**thread == publisher) == of_commands);
+    let late = mine.map(|(_, lag)| lag.percentile(99.0).unwrap_or_else(|| lag.max())).max()?;
+    if of_commands {
+        return Some(late);
+    }
+    let within = |second| case.reaches_into(&[phase], second);
+    Some(late + case.settled.probes.usual_queue_us(within))
+}
+
+impl MetricLine {
+    /// The generator's own queue, where it is enough of the figure to be told: above 1 ms, or above 1 %
+    /// of the p99 (of the maximum, where there is no p99).
+    #[must_use]
+    pub fn telling_own_queue_us(&self) -> Option<u64> {
+        let response = self.response?;
+        let value = response.p99.unwrap_or(response.max);
+        self.own_queue_us.filter(|&queue| queue > 1_000 || queue.saturating_mul(100) > value)
+    }
 }
 
 fn series(case: &Case<'_>) -> Vec<Second> {
@@ -546,7 +590,10 @@ fn series(case: &Case<'_>) -> Vec<Second> {
             phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
             open,
             counts,
-            delivery_p50_us: latency.and_then(median),
+            delivery_p50_us: latency.and_then(|sparse| nearest_rank(sparse, 500)),
+            delivery_p90_us: latency.and_then(|sparse| percentile(sparse, 900)),
+            delivery_p99_us: latency.and_then(|sparse| percentile(sparse, 990)),
+            delivery_p99_9_us: latency.and_then(|sparse| percentile(sparse, 999)),
             delivery_max_us: latency.and_then(|sparse| sparse.iter().last().map(|(v, _)| v)),
             generator: case.settled.probes.at(second),
         }
@@ -554,11 +601,18 @@ fn series(case: &Case<'_>) -> Vec<Second> {
     .collect()
 }
 
-fn median(sparse: &crate::hist::Sparse) -> Option<u64> {
-    let half = sparse.len().div_ceil(2);
+/// A quantile in thousandths, where at least 10 samples lie beyond it.
+fn percentile(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let beyond = sparse.len() * (1_000 - thousandths) / 1_000;
+    if beyond < 10 { None } else { nearest_rank(sparse, thousandths) }
+}
+
+/// The smallest value that so many thousandths of the samples do not exceed.
+fn nearest_rank(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let rank = (sparse.len() * thousandths).div_ceil(1_000);
     let mut seen = 0;
     sparse.iter().find_map(|(value, count)| {
         seen += u64::from(count);
-        (seen >= half).then_some(value)
+        (seen >= rank).then_some(value)
     })
 }

@@ -391,3 +391,36 @@ pub struct Generator {
     /// unfit to judge it.
     pub lag_share_max: f64,
 }
+
+/// How the generator's threads are numbered: those of the clients from 0, then the publishers', then the
+/// conductor's.
+impl Generator {
+    /// Threads that carry clients.
+    #[must_use]
+    pub fn client_threads(&self) -> u32 {
+        self.worker_threads.max(1)
+    }
+
+    /// The thread of a client: clients are dealt out by number and never move.
+    #[must_use]
+    pub fn thread_of(&self, client: u32) -> u16 {
+        thread(client % self.client_threads())
+    }
+
+    /// The publishers' thread.
+    #[must_use]
+    pub fn publisher_thread(&self) -> u16 {
+        thread(self.client_threads())
+    }
+
+    /// The conductor's thread.
+    #[must_use]
+    pub fn conductor_thread(&self) -> u16 {
+        thread(self.client_threads() + 1)
+    }
+}
+
+/// A plan that was read has few threads.
+fn thread(number: u32) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
+}

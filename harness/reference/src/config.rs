@@ -178,12 +178,12 @@ impl Config {
     /// Limits of one topic.
     #[must_use]
     pub fn limits(&self, topic: TopicId) -> &TopicLimits {
-        &self.topics[usize::from(topic.0)]
+        &self.topics[topic.index()]
     }
 
     /// Limits of one topic, to change them.
     pub fn limits_mut(&mut self, topic: TopicId) -> &mut TopicLimits {
-        &mut self.topics[usize::from(topic.0)]
+        &mut self.topics[topic.index()]
     }
 
     /// Every path at which the socket is served.

@@ -67,7 +67,7 @@ pub struct Metrics {
 impl Metrics {
     /// Counters of a topic.
     pub fn topic(&self, topic: TopicId) -> &TopicCounters {
-        &self.topics[usize::from(topic.0)]
+        &self.topics[topic.index()]
     }
 
     /// A WebSocket has ended, for whatever reason.
@@ -111,7 +111,7 @@ pub fn fanout_metrics(shared: &Shared, topic_limit: usize) -> FanoutMetrics {
 fn topic_window(shared: &Shared, log: &TopicLog, queue_depth: u64) -> TopicWindow {
     let topic = log.topic();
     let counters = shared.metrics.topic(topic);
-    let limits = &shared.config.publish[usize::from(topic.0)];
+    let limits = &shared.config.publish[topic.index()];
     let window = log.window();
     TopicWindow {
         topic: topic.name().to_owned(),

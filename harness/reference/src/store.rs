@@ -46,11 +46,11 @@ pub struct Store {
 impl Store {
     /// Empty logs.
     pub fn new(config: &Config) -> Self {
-        let mut topics = (0_u8..).map(TopicId);
+        let mut topics = TopicId::all();
         let journal = Arc::new(Journal::default());
         Self {
             logs: KNOWN.map(|_| {
-                let topic = topics.next().expect("there are fewer than 256 known topics");
+                let topic = topics.next().expect("as many as there are rows");
                 TopicLog::new(topic, *config.limits(topic), Arc::clone(&journal))
             }),
             authority: Mutex::new(Authority::new(config.documents_max)),
@@ -68,12 +68,12 @@ impl Store {
 
     /// Takes one publish from a topic's second, or says how long to wait.
     pub fn take_rate(&self, topic: TopicId, per_second: u32, now: Instant) -> Result<(), Duration> {
-        lock(&self.rates)[usize::from(topic.0)].take(per_second, now)
+        lock(&self.rates)[topic.index()].take(per_second, now)
     }
 
     /// The log of a topic.
     pub fn log(&self, topic: TopicId) -> &TopicLog {
-        &self.logs[usize::from(topic.0)]
+        &self.logs[topic.index()]
     }
 
     /// All logs, in the order of [`KNOWN`].

@@ -89,12 +89,58 @@ pub const KNOWN: [KnownTopic; 4] = [
     },
 ];
 
-/// Index of a topic in [`KNOWN`]: what the hot path carries instead of a name.
+/// Index of a topic in [`KNOWN`], and always one: what the hot path carries instead of a name. As JSON it
+/// is the number, and a number that is no topic's is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TopicId(pub u8);
+#[serde(try_from = "u8", into = "u8")]
+pub struct TopicId(u8);
+
+/// A number that is no topic's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no topic: they are numbered from 0 to {max}", max = KNOWN.len() - 1)]
+pub struct NoSuchTopic(u8);
+
+impl TryFrom<u8> for TopicId {
+    type Error = NoSuchTopic;
+
+    fn try_from(number: u8) -> Result<Self, NoSuchTopic> {
+        Self::new(number).ok_or(NoSuchTopic(number))
+    }
+}
+
+impl From<TopicId> for u8 {
+    fn from(topic: TopicId) -> Self {
+        topic.0
+    }
+}
 
 impl TopicId {
+    /// [`RUN_SUMMARIES`]
+    pub const RUN_SUMMARIES: Self = Self(0);
+    /// [`WORKER_SUMMARIES`]
+    pub const WORKER_SUMMARIES: Self = Self(1);
+    /// [`WORKER_EVENTS`]
+    pub const WORKER_EVENTS: Self = Self(2);
+    /// [`NOTIFICATIONS`]
+    pub const NOTIFICATIONS: Self = Self(3);
+
+    /// The topic with this number, if there is one.
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        if (number as usize) < KNOWN.len() { Some(Self(number)) } else { None }
+    }
+
+    /// All of them, in the order of [`KNOWN`].
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        (0..=u8::MAX).map_while(Self::new)
+    }
+
+    /// Where it stands in [`KNOWN`], and in any array of as many.
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// The index of `name`, if the contract knows it.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
@@ -103,12 +149,9 @@ impl TopicId {
     }
 
     /// The row of the table.
-    ///
-    /// # Panics
-    /// When the id was not made by [`TopicId::of`]: ids never come from the wire.
     #[must_use]
     pub fn known(self) -> &'static KnownTopic {
-        &KNOWN[usize::from(self.0)]
+        &KNOWN[self.index()]
     }
 
     /// The topic's name on the wire.
@@ -132,9 +175,29 @@ mod tests {
     fn names_resolve_to_their_rows_and_unknown_names_do_not() {
         for (index, topic) in KNOWN.iter().enumerate() {
             let id = TopicId::of(topic.name).expect("known");
-            assert_eq!((usize::from(id.0), id.name()), (index, topic.name));
+            assert_eq!((id.index(), id.name()), (index, topic.name));
         }
+        let names = [RUN_SUMMARIES, WORKER_SUMMARIES, WORKER_EVENTS, NOTIFICATIONS];
+        let constants = [
+            TopicId::RUN_SUMMARIES,
+            TopicId::WORKER_SUMMARIES,
+            TopicId::WORKER_EVENTS,
+            TopicId::NOTIFICATIONS,
+        ];
+        assert_eq!(constants.map(TopicId::name), names);
+        assert!(TopicId::all().eq(constants));
         assert_eq!(TopicId::of("SYNC_TOPIC_RUNTIME_RUN_SUMMARIES"), None);
+    }
+
+    #[test]
+    fn a_number_that_is_no_topics_makes_none() {
+        assert_eq!(TopicId::new(3), Some(TopicId::NOTIFICATIONS));
+        assert_eq!(TopicId::new(4), None);
+        let read = |text| serde_json::from_str::<TopicId>(text).map_err(|e| e.to_string());
+        assert_eq!(read("2"), Ok(TopicId::WORKER_EVENTS));
+        assert_eq!(read("4").expect_err("none"), "4 is no topic: they are numbered from 0 to 3");
+        assert!(read("-1").is_err() && read("256").is_err());
+        assert_eq!(serde_json::to_string(&TopicId::WORKER_EVENTS).expect("a number"), "2");
     }
 
     #[test]

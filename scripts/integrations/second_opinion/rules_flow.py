@@ -59,7 +59,7 @@ class Drain:
             return False
         waited_since = max(owed["done"], silent_since)
         settle = self.story.begin["settle_us"]
-        waited = at - waited_since - self.story.stalled(waited_since, at)
+        waited = at - waited_since - self.story.client_stalled(delivery.client, waited_since, at)
         goes_on = any(
             self.goes_on(reads[-READS], silent_since, owed)
             for other, reads in self.reads.items()

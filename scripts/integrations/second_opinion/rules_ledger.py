@@ -22,13 +22,23 @@ def late_publish(story):
             for early, late in zip(fresh, fresh[1:]):
                 if not together(early, late, settle):
                     continue
-                acked = [story.acknowledged.get(d.publish, {}).get("done") for d in (early, late)]
-                if None in acked or acked[1] - acked[0] <= 2 * settle:
+                if early.publish not in story.acknowledged or late.publish not in story.acknowledged:
                     continue
-                waited = early.at - acked[0] - story.stalled(acked[0], early.at)
-                if waited > settle and late.at - acked[1] < settle:
+                acked = story.acknowledged[early.publish]["done"]
+                next_acked = answered_by(story, late.publish)
+                if next_acked - acked <= 2 * settle:
+                    continue
+                waited = early.at - acked - story.client_stalled(client.number, acked, early.at)
+                if waited > settle and late.at - next_acked < settle:
                     seqs = (early.seq, early.seq)
                     yield Violation("waited for the next one", late.at, client.number, topic, seqs)
+
+
+def answered_by(story, publish):
+    """When a publish was acknowledged, at the earliest: what the publishers' thread slept through it may
+    have left unread."""
+    command = story.acknowledged[publish]
+    return command["done"] - story.publishers_stalled(command["start"], command["done"])
 
 
 def together(early, late, settle):

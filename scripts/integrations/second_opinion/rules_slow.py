@@ -79,13 +79,11 @@ def no_convergence(story):
     bound = story.begin["converge_us"]
     for client in story.clients.values():
         for wait in client.life.waits:
-            # Its own thread's: that another one stood still did not keep it from reading.
-            waited = wait.at - wait.since - story.stalled(wait.since, wait.at, client.thread)
+            waited = wait.at - wait.since - story.client_stalled(client.number, wait.since, wait.at)
             if waited > bound and not wait.slow:
                 yield Violation("late at head", wait.since + bound, client.number)
         since = client.life.waiting_since
         if client.life.live_since is None and since is not None and not client.life.slow:
             until = story.ended_for(client)
-            # Nobody knows when it would have been: the benefit of every doubt.
-            if until - since - story.stalled(since, until) > bound:
+            if until - since - story.client_stalled(client.number, since, until) > bound:
                 yield Violation("never at head", since + bound, client.number)

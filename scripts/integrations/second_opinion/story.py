@@ -90,7 +90,6 @@ class Client:
     def __init__(self, number, granted, slow_by_plan):
         self.number, self.granted, self.slow_by_plan = number, granted, slow_by_plan
         self.records = []
-        self.thread = None
         self.deliveries, self.subscriptions = [], []
         # By topic.
         self.current, self.standing, self.last_applied = {}, {}, {}
@@ -215,35 +214,41 @@ class Story:
         self.clients, self.stalls = {}, {}
         self.windows, self.published = {}, []
         slow = set(self.begin["slow_clients"])
-        for thread, records in history.threads.items():
+        for records in history.threads.values():
             for record in records:
-                self.sort_in(thread, record, slow)
+                self.sort_in(record, slow)
         for client in self.clients.values():
             client.tell()
         self.deliveries = [d for client in self.clients.values() for d in client.deliveries]
         self.subscriptions = [s for client in self.clients.values() for s in client.subscriptions]
 
-    def sort_in(self, thread, record, slow):
+    def sort_in(self, record, slow):
         if "client" in record:
             number = record["client"]
             if number not in self.clients:
                 granted = self.begin["granted"][number]
                 self.clients[number] = Client(number, granted, number in slow)
-            client = self.clients[number]
-            client.records.append(record)
-            client.thread = thread
+            self.clients[number].records.append(record)
         elif record["record"] == "window":
             self.windows.setdefault(record["topic"], []).append(record)
         elif record["record"] == "published":
             self.published.append(record)
         elif record["record"] == "stall":
-            self.stalls.setdefault(thread, []).append((record["from"], record["to"]))
+            self.stalls.setdefault(record["thread"], []).append((record["from"], record["to"]))
 
-    def stalled(self, since, until, thread=None):
-        """How long the generator stood still in a time, overlaps counted once; one thread, or any."""
-        threads = self.stalls.values() if thread is None else [self.stalls.get(thread, [])]
+    def client_stalled(self, client, since, until):
+        """How long the thread of client number `client` stood still in a time: that another one did kept
+        it from nothing."""
+        return self.stalled(client % self.begin["worker_threads"], since, until)
+
+    def publishers_stalled(self, since, until):
+        """The same of the thread that sends the commands."""
+        return self.stalled(self.begin["worker_threads"], since, until)
+
+    def stalled(self, thread, since, until):
+        """How long a thread of the generator stood still in a time, overlaps counted once."""
         total, counted_to = 0, since
-        for start, end in sorted(stall for stalls in threads for stall in stalls):
+        for start, end in sorted(self.stalls.get(thread, [])):
             start, end = max(start, counted_to), min(end, until)
             if start < end:
                 total, counted_to = total + end - start, end

@@ -31,7 +31,8 @@ use tokio::sync::Semaphore;
 
 use self::talk::{Answer as Said, Talk};
 use crate::answer::{Answer, answer_to};
-use crate::client::driver::{Control, Order, Surroundings};
+use crate::client::driver::Surroundings;
+use crate::client::orders::{Control, Order};
 use crate::clock::micros;
 use crate::said;
 use crate::transport::{self, Dial, DialError, Socket};
@@ -377,7 +378,7 @@ mod tests {
 
     #[test]
     fn other_scopes_open_none_of_the_topics() {
-        let mine = [TopicId(0), TopicId(2)];
+        let mine = [TopicId::RUN_SUMMARIES, TopicId::WORKER_EVENTS];
         let others = other_scopes(&mine);
         assert_eq!(others.len(), KNOWN.len() - mine.len());
         assert!(mine.iter().all(|topic| !others.contains(&topic.name().to_owned())));

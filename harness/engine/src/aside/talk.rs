@@ -92,6 +92,9 @@ impl Talk {
                 _ => continue,
             };
             let Ok(frame) = Frame::parse(Vsn::V2, &text) else { continue };
+            if !frame.is_for(CHANNEL, JOIN_REF) {
+                continue;
+            }
             match &*frame.event {
                 event::REPLY if frame.ref_number() == Some(self.asked) => {
                     let Ok(reply) = serde_json::from_str::<ReplyRef<'_>>(frame.payload.get())
@@ -103,7 +106,7 @@ impl Talk {
                         Status::Error => Answer::Error(payload::error_code(reply.response)),
                     };
                 }
-                event::CLOSE | event::ERROR if frame.channel == CHANNEL => return Answer::Ended,
+                event::CLOSE | event::ERROR => return Answer::Ended,
                 _ => {}
             }
         }

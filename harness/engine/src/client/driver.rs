@@ -1,27 +1,32 @@
 //! Drives one machine over its sessions: waits, dials, reads, writes, and is cut when told so.
+//!
+//! Whatever it waits for, it takes orders meanwhile: a dial and a snapshot go on beside them, and a
+//! client that takes snapshots reads its socket and keeps it alive.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt, stream};
 use khala_evidence::record::{Cut, Micros, Outcome, Record, Request, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{ChosenCursor, DisconnectStyle, Mint, Resume};
+use khala_plan::model::{DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
 use khala_wire::topic::TopicId;
-use tokio::sync::Notify;
 
 use super::machine::{Action, Machine, Phase, World};
+use super::orders::{Control, Order};
 use super::reader::Reader;
 use super::snapshot;
 use crate::answer::Answer;
-use crate::clock::Clock;
+use crate::clock::{Clock, micros};
 use crate::contact::Ear;
 use crate::heads::LocalHeads;
 use crate::http::Http;
-use crate::mint::Minter;
+use crate::mint::{Minted, Minter};
 use crate::session::{Close, Connector, Inbound, Session};
 use crate::stall::Watch;
 use crate::target::Target;
@@ -29,6 +34,9 @@ use crate::target::window::Windows;
 use crate::throttle::Pace;
 use crate::transport::DialError;
 
+/// For how long what has come is taken before what is due is done: a socket on which something always
+/// comes must not keep the client from its heartbeats.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Status of an upgrade that is taken.
@@ -86,167 +94,6 @@ impl<S: Sink> Surroundings<S> {
     }
 }
 
-/// What a client is told from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Cut the socket.
-    Cut {
-        /// The fault.
-        fault: u16,
-        /// When the plan wanted it.
-        intended: Micros,
-        /// How it looks to the target.
-        style: DisconnectStyle,
-    },
-    /// Cut the socket, stay away until a time, and come back with a cursor.
-    Away {
-        /// The fault.
-        fault: u16,
-        /// When the plan wanted it.
-        intended: Micros,
-        /// When to come back.
-        until: Micros,
-        /// With which cursor.
-        resume: Resume,
-    },
-    /// Close the socket, and come back with a cursor that is not the client's.
-    Cursor {
-        /// The fault.
-        fault: u16,
-        /// When the plan wanted it.
-        intended: Micros,
-        /// With which cursor.
-        cursor: ChosenCursor,
-    },
-    /// Read slowly from now on.
-    Slow(Pace),
-    /// Read as fast as it comes again.
-    Fast,
-    /// Give up topics until a time.
-    Unsubscribe {
-        /// The topics, as the fault lists them.
-        topics: Topics,
-        /// When to subscribe again.
-        until: Micros,
-    },
-    /// The session is about to be revoked: once the socket is gone, stay away until a time.
-    Revoke {
-        /// The fault.
-        fault: u16,
-        /// When the plan wanted it.
-        intended: Micros,
-        /// When to come back, with the session that [`Control::session`] has then.
-        until: Micros,
-    },
-    /// The target is about to be restarted.
-    Restarting {
-        /// The fault.
-        fault: u16,
-        /// When the plan wants it.
-        intended: Micros,
-    },
-    /// The revocation was acknowledged, or was not.
-    Revoked {
-        /// When.
-        at: Option<Micros>,
-    },
-    /// Leave the run.
-    Retire,
-}
-
-/// A set of known topics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Topics(u8);
-
-impl FromIterator<TopicId> for Topics {
-    fn from_iter<I: IntoIterator<Item = TopicId>>(topics: I) -> Self {
-        Self(topics.into_iter().fold(0, |set, topic| set | 1 << topic.0))
-    }
-}
-
-impl Topics {
-    fn list(self) -> Vec<TopicId> {
-        (0..8).filter(|id| self.0 & (1 << id) != 0).map(TopicId).collect()
-    }
-}
-
-/// Orders that may wait for a client; of more, the oldest is forgotten (and its fault hits less).
-const ORDERS_MAX: usize = 8;
-
-/// How a client is told.
-#[derive(Debug, Default)]
-pub struct Control {
-    orders: RefCell<VecDeque<Order>>,
-    /// The session of the next connect.
-    session: RefCell<String>,
-    given: Notify,
-    /// The client's state, for progress and for the drain.
-    pub view: RefCell<View>,
-}
-
-/// What a thread shows of a client.
-#[derive(Clone, Debug, Default)]
-pub struct View {
-    /// Whether it has a socket.
-    pub online: bool,
-    /// Whether replay is complete.
-    pub live: bool,
-    /// Whether it has left the run.
-    pub retired: bool,
-    /// Whether it has begun its first connect, and may connect again.
-    pub present: bool,
-    /// Whether it waits for an answer of the target, and would hear it.
-    pub waiting: bool,
-    /// Whether it is at head on every topic.
-    cursors: Vec<(TopicId, Option<u64>)>,
-}
-
-impl View {
-    /// Whether the client has applied all that any client has seen.
-    #[must_use]
-    pub fn at_head(&self, heads: &LocalHeads) -> bool {
-        self.cursors.iter().all(|&(topic, cursor)| cursor.unwrap_or(0) >= heads.seq(topic))
-    }
-}
-
-impl Control {
-    /// The control of a client that begins with a session.
-    #[must_use]
-    pub fn with_session(session: String) -> Self {
-        Self { session: RefCell::new(session), ..Self::default() }
-    }
-
-    /// The session of the next connect.
-    #[must_use]
-    pub fn session(&self) -> String {
-        self.session.borrow().clone()
-    }
-
-    /// Another session for the next connect: a fault revokes the one there is.
-    pub fn renew_session(&self, fault: u16) {
-        self.session.borrow_mut().push_str(&format!("-after-{fault}"));
-    }
-
-    /// Gives an order.
-    pub fn give(&self, order: Order) {
-        let mut orders = self.orders.borrow_mut();
-        if orders.len() >= ORDERS_MAX {
-            orders.pop_front();
-        }
-        orders.push_back(order);
-        self.given.notify_one();
-    }
-
-    async fn taken(&self) -> Order {
-        loop {
-            if let Some(order) = self.orders.borrow_mut().pop_front() {
-                return order;
-            }
-            self.given.notified().await;
-        }
-    }
-}
-
 /// One client and all it needs.
 pub struct Driver<S, C> {
     /// What the thread shares.
@@ -260,7 +107,7 @@ pub struct Driver<S, C> {
     /// What its tokens ask for.
     pub scopes: Vec<String>,
     /// How to connect.
-    pub dial: C,
+    pub dial: Rc<C>,
     /// How it is told.
     pub control: Rc<Control>,
     /// The cursor to come back with, once a fault has sent it away, and the fault.
@@ -271,13 +118,47 @@ pub struct Driver<S, C> {
     pub slow: Option<Pace>,
 }
 
-/// What ended a wait.
-enum Waited<T> {
-    Done(T),
+/// What ended a wait on a session.
+enum Waited {
     Order(Order),
+    Inbound(Inbound),
+    /// A snapshot was taken, or (`None`) all were.
+    Snapshot(Option<Taken>),
+    Deadline,
 }
 
-impl<S: Sink, C: Connector> Driver<S, C> {
+/// What a dial came to.
+struct Dialled<X> {
+    /// The cursors that a fault wants the client to come back with.
+    chosen: Option<Vec<(TopicId, u64)>>,
+    /// When the token was asked for, and when that had ended.
+    minted: (Micros, Micros),
+    token: Result<Minted, Answer>,
+    /// When the upgrade was asked for, when that had ended, and how.
+    upgrade: Option<(Micros, Micros, Result<X, DialError>)>,
+}
+
+/// A snapshot, or how the request for it ended.
+struct Taken {
+    topic: TopicId,
+    start: Micros,
+    done: Micros,
+    /// The answer's status and the snapshot's watermark, if it is one of the topic.
+    taken: Result<(u16, Option<u64>), Answer>,
+}
+
+/// Snapshots that are being taken.
+type Snapshots = Pin<Box<dyn Stream<Item = Taken>>>;
+
+/// The next of the snapshots; pends where none are taken.
+async fn next_of(snapshots: &mut Option<Snapshots>) -> Option<Taken> {
+    match snapshots {
+        Some(snapshots) => snapshots.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     /// Runs the client until it is retired.
     pub async fn run(mut self) {
         loop {
@@ -295,21 +176,36 @@ impl<S: Sink, C: Connector> Driver<S, C> {
                     self.control.view.borrow_mut().retired = true;
                     return;
                 }
-                Some(Order::Slow(pace)) => self.slow_down(pace),
-                Some(Order::Fast) => self.speed_up(false),
-                // Without a socket there is nothing to cut or to give up: the target's side will
-                // show that the fault missed this client.
-                Some(
-                    Order::Cut { .. }
-                    | Order::Away { .. }
-                    | Order::Cursor { .. }
-                    | Order::Unsubscribe { .. }
-                    | Order::Revoke { .. }
-                    | Order::Restarting { .. },
-                )
-                | None => {}
-                Some(Order::Revoked { at }) => self.revoked(at),
+                Some(order) => self.without_session(order, None),
+                None => {}
             }
+        }
+    }
+
+    /// Carries out an order without a session. `dialling_since`: when the dial began that is under way;
+    /// only what keeps the client away, or changes who it is, ends it.
+    fn without_session(&mut self, order: Order, dialling_since: Option<Micros>) {
+        let around = Rc::clone(&self.around);
+        let now = around.clock.now();
+        let since = dialling_since.unwrap_or(now);
+        match order {
+            Order::Slow { pace, .. } => self.slow_down(pace),
+            Order::Fast => self.speed_up(false),
+            Order::Revoked { at } => self.revoked(at),
+            Order::Restarting { fault, intended } => self.machine.restarting(fault, intended),
+            Order::Away { fault, until, resume, .. } => {
+                self.resume = Some((fault, resume));
+                around.with(|world| self.machine.stay_away(since, now, until, world));
+            }
+            Order::Revoke { until, .. } => {
+                around.with(|world| self.machine.stay_away(since, now, until, world));
+            }
+            // There is nothing to cut or to give up: the target's side will show that the fault missed
+            // this client. Leaving is for whoever called.
+            Order::Cut { .. }
+            | Order::Cursor { .. }
+            | Order::Unsubscribe { .. }
+            | Order::Retire => {}
         }
     }
 
@@ -354,21 +250,17 @@ impl<S: Sink, C: Connector> Driver<S, C> {
             .with(|world| world.sink.record(Record::Frame { client, at, sent, bytes, excerpt }));
     }
 
-    /// Takes snapshots of stale topics, one after another, as the real clients do.
-    async fn bootstrap(&mut self, topics: Vec<TopicId>) -> Action {
-        let around = Rc::clone(&self.around);
-        for topic in topics {
-            let start = around.clock.now();
-            let taken = snapshot::take(&around.http, self.bearer.as_deref(), topic).await;
-            let done = around.clock.now();
-            let (answer, taken) = match taken {
-                Ok((status, head)) => (Answer::ok(status), Ok(head)),
-                Err(answer) => (answer.clone(), Err(answer.outcome)),
-            };
-            around.record(answer.record(Request::Snapshot, Some(self.client), start, done));
-            around.with(|world| self.machine.snapshot(topic, start, done, taken, world));
-        }
-        around.with(|world| self.machine.bootstrapped(around.clock.now(), world))
+    /// Snapshots of stale topics, taken one after another, as the real clients do.
+    fn snapshots(&self, topics: Vec<TopicId>) -> Snapshots {
+        let (around, bearer) = (Rc::clone(&self.around), self.bearer.clone());
+        Box::pin(stream::iter(topics).then(move |topic| {
+            let (around, bearer) = (Rc::clone(&around), bearer.clone());
+            async move {
+                let start = around.clock.now();
+                let taken = snapshot::take(&around.http, bearer.as_deref(), topic).await;
+                Taken { topic, start, done: around.clock.now(), taken }
+            }
+        }))
     }
 
     fn show(&self) {
@@ -395,82 +287,89 @@ impl<S: Sink, C: Connector> Driver<S, C> {
 
     async fn connect(&mut self) -> Option<Order> {
         let control = Rc::clone(&self.control);
-        let around = Rc::clone(&self.around);
-        self.choose_cursors().await;
-        let waited = tokio::select! {
-            order = control.taken() => Waited::Order(order),
-            session = self.dialled() => Waited::Done(session),
+        let since = self.around.clock.now();
+        let mut dialling = std::pin::pin!(self.dialling());
+        let dialled = loop {
+            let order = tokio::select! {
+                biased;
+                order = control.taken() => order,
+                dialled = &mut dialling => break dialled,
+            };
+            if order == Order::Retire {
+                return Some(order);
+            }
+            self.without_session(order, Some(since));
+            if self.machine.phase() != Phase::Connecting {
+                return None;
+            }
         };
-        match waited {
-            Waited::Order(Order::Retire) => Some(Order::Retire),
-            Waited::Order(order) => {
-                // The dial was dropped half-way; it counts for nothing and is begun again.
-                let now = around.clock.now();
-                around.with(|world| {
-                    self.machine.connect_failed(now, now, Outcome::Interrupted, world)
-                });
-                Some(order)
-            }
-            Waited::Done(None) => None,
-            Waited::Done(Some((session, start, done))) => {
-                let first = around.with(|world| self.machine.connected(start, done, world));
-                self.show();
-                self.converse(session, first).await
-            }
-        }
+        let (session, start, done) = self.dialled(dialled)?;
+        let around = Rc::clone(&self.around);
+        let first = around.with(|world| self.machine.connected(start, done, world));
+        self.show();
+        self.converse(session, first).await
     }
 
-    /// Puts the cursors in place that a fault wants the client to come back with.
-    async fn choose_cursors(&mut self) {
-        let Some((fault, resume)) = self.resume.take() else { return };
+    /// Reads the cursors that a fault wants, mints a token and connects. Holds nothing of the driver, which
+    /// carries out orders meanwhile.
+    fn dialling(&mut self) -> impl Future<Output = Dialled<C::Session>> + use<S, C> {
+        self.identity.session = self.control.session();
+        let (around, dial) = (Rc::clone(&self.around), Rc::clone(&self.dial));
+        let (identity, scopes) = (self.identity.clone(), self.scopes.clone());
         let topics: Vec<_> = self.machine.cursors().map(|(topic, _)| topic).collect();
-        let windows = match resume {
-            Resume::Kept => None,
-            _ => self.around.windows.at(fault, &self.around.target).await,
-        };
-        let cursors = windows
-            .iter()
-            .flat_map(|windows| topics.iter().filter_map(|&topic| windows.cursor(topic, resume)));
-        self.machine.resume_from(cursors.collect::<Vec<_>>());
+        let resume = self.resume;
+        async move {
+            let clock = around.clock;
+            let chosen = match resume {
+                Some((fault, resume)) => Some(choose(&around, &topics, fault, resume).await),
+                None => None,
+            };
+            let asked = clock.now();
+            let jti = format!("{}-{asked}", identity.session);
+            let (plan, target) = (&around.plan, &around.target);
+            let token = around.minter.mint(plan, target, &identity, &scopes, jti).await;
+            let start = clock.now();
+            let upgrade = match &token {
+                Ok(token) => {
+                    let connected = dial.connect(&target.socket_query(&token.token)).await;
+                    Some((start, clock.now(), connected))
+                }
+                Err(_) => None,
+            };
+            Dialled { chosen, minted: (asked, start), token, upgrade }
+        }
     }
 
     /// A session with the times it was begun and done; `None` when the machine knows why not.
-    async fn dialled(&mut self) -> Option<(C::Session, Micros, Micros)> {
+    fn dialled(&mut self, dialled: Dialled<C::Session>) -> Option<(C::Session, Micros, Micros)> {
         let around = Rc::clone(&self.around);
-        let clock = around.clock;
-        let mint_start = clock.now();
-        self.identity.session = self.control.session();
-        let jti = format!("{}-{mint_start}", self.identity.session);
-        let minted = around
-            .minter
-            .mint(&around.plan, &around.target, &self.identity, &self.scopes, jti)
-            .await;
-        let start = clock.now();
+        let Dialled { chosen, minted: (asked, minted), token, upgrade } = dialled;
+        if let Some(cursors) = chosen {
+            self.resume = None;
+            self.machine.resume_from(cursors);
+        }
         // A token that the harness signs itself is no operation of the target: it is no sample, or
         // a gate on mint errors would be green without having asked anybody.
-        let asked = around.plan.auth.mint == Mint::Control;
-        let outcome = minted.as_ref().map_or_else(|answer| answer.outcome, |_| Outcome::Ok);
-        if asked {
-            let answer = match &minted {
+        let is_operation = around.plan.auth.mint == Mint::Control;
+        let outcome = token.as_ref().map_or_else(|answer| answer.outcome, |_| Outcome::Ok);
+        if is_operation {
+            let answer = match &token {
                 Ok(minted) => Answer::ok(minted.status.unwrap_or_default()),
                 Err(answer) => answer.clone(),
             };
-            around.record(answer.record(Request::Mint, Some(self.client), mint_start, start));
+            around.record(answer.record(Request::Mint, Some(self.client), asked, minted));
         }
-        if asked || outcome != Outcome::Ok {
-            around.with(|world| self.machine.minted(mint_start, start, outcome, world));
+        if is_operation || outcome != Outcome::Ok {
+            around.with(|world| self.machine.minted(asked, minted, outcome, world));
         }
-        let token = minted.ok()?.token;
-        self.bearer = Some(token.clone());
-        let path = around.target.socket_query(&token);
-        let dialled = self.dial.connect(&path).await;
-        let done = clock.now();
-        let answer = match &dialled {
+        self.bearer = Some(token.ok()?.token);
+        let (start, done, connected) = upgrade?;
+        let answer = match &connected {
             Ok(_) => Answer::ok(SWITCHING_PROTOCOLS),
             Err(error) => error.answer(),
         };
         around.record(answer.record(Request::Upgrade, Some(self.client), start, done));
-        match dialled {
+        match connected {
             Ok(session) => {
                 around.ear.heard(done);
                 Some((session, start, done))
@@ -500,16 +399,17 @@ impl<S: Sink, C: Connector> Driver<S, C> {
         let mut action = first;
         // Whether the socket is the one on which the client was made slow.
         let mut slow_here = false;
+        let mut snapshots: Option<Snapshots> = None;
+        // Since when something is seen to be due. What has come is taken first, because the thread may
+        // have stood still: an answer that was there in time is no time-out.
+        let mut overdue_since = None;
         if let Some(pace) = self.slow {
             session.set_pace(pace);
         }
         loop {
             match std::mem::replace(&mut action, Action::None) {
                 Action::None | Action::Connect | Action::Close | Action::Stop => {}
-                Action::Bootstrap(topics) => {
-                    action = self.bootstrap(topics).await;
-                    continue;
-                }
+                Action::Bootstrap(topics) => snapshots = Some(self.snapshots(topics)),
                 Action::Send(text) => self.send(&mut session, [text]).await,
                 Action::SendBoth(texts) => self.send(&mut session, texts).await,
             }
@@ -523,12 +423,24 @@ impl<S: Sink, C: Connector> Driver<S, C> {
                 tokio::task::spawn_local(close(session, CLOSE_NORMAL));
                 return None;
             }
-            let deadline = clock.instant(self.machine.deadline());
+            if !self.machine.is_bootstrapping() {
+                snapshots = None;
+            }
+            let deadline = self.machine.deadline();
+            let now = clock.now();
+            if now < deadline {
+                overdue_since = None;
+            } else if now > *overdue_since.get_or_insert(now) + micros(PATIENCE) {
+                overdue_since = None;
+                action = around.with(|world| self.machine.tick(now, world));
+                continue;
+            }
             let waited = tokio::select! {
                 biased;
                 order = control.taken() => Waited::Order(order),
-                inbound = session.next() => Waited::Done(Some(inbound)),
-                () = tokio::time::sleep_until(deadline) => Waited::Done(None),
+                inbound = session.next() => Waited::Inbound(inbound),
+                taken = next_of(&mut snapshots) => Waited::Snapshot(taken),
+                () = tokio::time::sleep_until(clock.instant(deadline)) => Waited::Deadline,
             };
             match waited {
                 Waited::Order(Order::Cut { fault, intended, style: DisconnectStyle::HalfOpen }) => {
@@ -563,7 +475,7 @@ impl<S: Sink, C: Connector> Driver<S, C> {
                     cut(session, DisconnectStyle::Close { code: CLOSE_NORMAL });
                     return None;
                 }
-                Waited::Order(Order::Slow(pace)) => {
+                Waited::Order(Order::Slow { pace, .. }) => {
                     self.slow_down(pace);
                     session.set_pace(pace);
                     slow_here = true;
@@ -572,7 +484,7 @@ impl<S: Sink, C: Connector> Driver<S, C> {
                     self.speed_up(slow_here);
                     session.set_pace(Pace::Full);
                 }
-                Waited::Order(Order::Unsubscribe { topics, until }) => {
+                Waited::Order(Order::Unsubscribe { topics, until, .. }) => {
                     action = self.machine.unsubscribe(&topics.list(), until);
                 }
                 Waited::Order(Order::Revoke { fault, intended, until }) => {
@@ -588,13 +500,26 @@ impl<S: Sink, C: Connector> Driver<S, C> {
                     close(session, CLOSE_NORMAL).await;
                     return Some(Order::Retire);
                 }
-                Waited::Done(None) => {
+                Waited::Deadline => {
                     action = around.with(|world| self.machine.tick(clock.now(), world));
                     self.show();
                 }
-                Waited::Done(Some(inbound)) => {
+                Waited::Inbound(inbound) => {
                     action = self.inbound(inbound);
                     self.show();
+                }
+                Waited::Snapshot(Some(Taken { topic, start, done, taken })) => {
+                    let (answer, taken) = match taken {
+                        Ok((status, head)) => (Answer::ok(status), Ok(head)),
+                        Err(answer) => (answer.clone(), Err(answer.outcome)),
+                    };
+                    let client = Some(self.client);
+                    around.record(answer.record(Request::Snapshot, client, start, done));
+                    around.with(|world| self.machine.snapshot(topic, start, done, taken, world));
+                }
+                Waited::Snapshot(None) => {
+                    snapshots = None;
+                    action = around.with(|world| self.machine.bootstrapped(clock.now(), world));
                 }
             }
         }
@@ -609,7 +534,10 @@ impl<S: Sink, C: Connector> Driver<S, C> {
             Inbound::Text { text, read_at } => {
                 let read_at = around.clock.since(read_at);
                 self.remember(read_at, false, &text);
-                return around.with(|world| self.machine.text(read_at, now, &text, world));
+                return around.with(|world| {
+                    around.watch.took(read_at, now, world.sink);
+                    self.machine.text(read_at, now, &text, world)
+                });
             }
             Inbound::Binary(bytes) => {
                 around.with(|world| self.machine.binary(now, bytes, world));
@@ -626,6 +554,31 @@ impl<S: Sink, C: Connector> Driver<S, C> {
         }
         Action::None
     }
+}
+
+/// The cursors with which a fault wants a client to come back.
+async fn choose<S: Sink>(
+    around: &Surroundings<S>,
+    topics: &[TopicId],
+    fault: u16,
+    resume: Resume,
+) -> Vec<(TopicId, u64)> {
+    let windows = match resume {
+        Resume::Kept => None,
+        _ => around.windows.at(fault, &around.target).await,
+    };
+    if windows.is_none() && resume != Resume::Kept {
+        let name = "cursor_not_chosen".to_owned();
+        let message = format!(
+            "the target's metrics could not be read in time, so that clients came back from fault {fault} \
+             with the cursors that they had"
+        );
+        around.record(Record::Finding { name, message });
+    }
+    let cursors = windows
+        .iter()
+        .flat_map(|windows| topics.iter().filter_map(|&topic| windows.cursor(topic, resume)));
+    cursors.collect()
 }
 
 /// What is remembered of a frame: where it says what it is, and where batches say how far they go.

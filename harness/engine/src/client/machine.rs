@@ -294,6 +294,12 @@ impl Machine {
         asked && !self.dead_socket
     }
 
+    /// Whether it waits for snapshots.
+    #[must_use]
+    pub fn is_bootstrapping(&self) -> bool {
+        self.state == State::Bootstrapping
+    }
+
     /// Last applied seq of a topic.
     #[must_use]
     pub fn cursor(&self, topic: TopicId) -> Option<u64> {
@@ -397,6 +403,8 @@ impl Machine {
     ) -> Action {
         self.op(OpKind::Connect, self.connect_due, start, done, Outcome::Ok, world);
         world.sink.record(Record::Connected { client: self.client, at: done });
+        // A restart that was due before has not this socket to end.
+        self.restart = self.restart.filter(|(_, intended)| done <= *intended);
         self.joins = Joins::default();
         self.join(done)
     }
@@ -423,6 +431,11 @@ impl Machine {
             }
             _ => Action::Close,
         }
+    }
+
+    /// Whether the socket is there and its channel is not.
+    fn is_rejoining(&self) -> bool {
+        matches!(self.state, State::Rejoining { .. })
     }
 
     fn rejoin<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
@@ -466,12 +479,7 @@ impl Machine {
             let outcome = if planned { Outcome::Interrupted } else { Outcome::ConnectionFailed };
             self.answered(pending, now, outcome, "its socket or channel ended", world);
         }
-        if let State::Rejoining { .. } = self.state {
-            // The end of its channel is recorded; now the socket is gone as well.
-            self.heartbeat_due = Micros::MAX;
-            (self.dead_socket, self.restart, self.revocation) = (false, None, None);
-            self.back_off(now);
-        } else if self.phase() == Phase::Online {
+        if self.phase() == Phase::Online {
             self.go_offline(now, cause, world);
         }
     }
@@ -481,8 +489,7 @@ impl Machine {
         if std::mem::replace(&mut self.retired, true) {
             return;
         }
-        let channel = !matches!(self.state, State::Rejoining { .. });
-        let connected = self.phase() == Phase::Online && !self.dead_socket && channel;
+        let connected = self.phase() == Phase::Online && !self.dead_socket && !self.is_rejoining();
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             self.answered(pending, now, Outcome::Interrupted, "interrupted", world);
         }
@@ -522,8 +529,10 @@ impl Machine {
             self.restarted_by(now).filter(|_| !matches!(cause, OfflineCause::Fault { .. }));
         let cause = restart.map_or(cause, |(id, intended)| OfflineCause::Fault { id, intended });
         self.restart = None;
-        // Of a half-open socket the end was recorded when it came, not when the client noticed.
-        if !std::mem::take(&mut self.dead_socket) {
+        // A half-open socket's end was recorded when it came, not when the client noticed; a crashed
+        // channel's when it crashed.
+        let told = std::mem::take(&mut self.dead_socket) || self.is_rejoining();
+        if !told {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
         self.joins.end();

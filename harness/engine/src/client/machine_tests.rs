@@ -16,5 +16,5 @@ mod inputs;
 mod live;
 mod pushes;
 mod refusals;
-mod rig;
+pub(super) mod rig;
 mod timeouts;

@@ -1,8 +1,11 @@
 //! Simulated clients: the machine without I/O, the reader of batches, and the driver with sockets.
 
 pub mod driver;
+#[cfg(test)]
+mod driver_tests;
 pub mod machine;
 #[cfg(test)]
 mod machine_tests;
+pub mod orders;
 pub mod reader;
 mod snapshot;

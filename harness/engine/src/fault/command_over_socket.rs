@@ -16,6 +16,10 @@ impl Fault for CommandOverSocket {
         Some(Aside::Command)
     }
 
+    fn proven_by_answers(&self) -> bool {
+        true
+    }
+
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
         sides.tried(fault, "commands that the target answered")
     }

@@ -13,7 +13,7 @@ use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
 use super::{Fault, Proof, Sides, Undo};
-use crate::client::driver::{Control, Order};
+use crate::client::orders::{Control, Order};
 
 /// A back-off, a mint, a connect and an answer.
 const PROOF: Duration = Duration::from_secs(30);
@@ -34,14 +34,21 @@ impl Fault for Cursor {
         Undo::nothing()
     }
 
+    fn proven_by_answers(&self) -> bool {
+        true
+    }
+
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
         let how = match self.cursor {
             ChosenCursor::StaleBy(_) => {
-                let refused = refused(sides.after).saturating_sub(refused(sides.before));
-                format!(
-                    "subscribes with such a cursor that the target answered; since then its metrics \
-                     count {refused} stale cursors"
-                )
+                // Nothing is counted where the metrics could not be read.
+                match refused(sides.after).saturating_sub(refused(sides.before)) {
+                    0 => "subscribes with such a cursor that the target answered".to_owned(),
+                    refused => format!(
+                        "subscribes with such a cursor that the target answered; since then its \
+                         metrics count {refused} stale cursors"
+                    ),
+                }
             }
             ChosenCursor::FutureBy(_) | ChosenCursor::Garbage(_) => {
                 "subscribes with such a cursor that the target answered".to_owned()

@@ -12,7 +12,7 @@ use khala_plan::model::DisconnectStyle;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof, Sides, Undo};
-use crate::client::driver::{Control, Order};
+use crate::client::orders::{Control, Order};
 
 /// Until clients notice at a heartbeat (the next after one that was not answered) and are back.
 const HALF_OPEN_PROOF: Duration = Duration::from_secs(58);

@@ -16,24 +16,23 @@ mod slow_reader;
 mod token;
 mod unsubscribe;
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use khala_evidence::record::Record;
 use khala_plan::model::FaultKind;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::aside::Aside;
-use crate::client::driver::Control;
+use crate::client::orders::Control;
 use crate::clock::Clock;
+use crate::conductor::{Child, Told};
 use crate::heads::Answers;
 use crate::http::Http;
 use crate::target::Target;
-use crate::target::child::Reference;
 
 /// How to take a fault back. Doing it twice changes nothing.
 #[derive(Default)]
@@ -104,21 +103,22 @@ impl Sides<'_> {
 }
 
 /// What a fault on the target acts with.
-pub struct Grip<'a> {
+pub struct Grip {
     /// The target.
-    pub target: &'a Target,
+    pub target: Arc<Target>,
     /// Requests of the run itself.
-    pub http: &'a Http,
-    /// Its process, where it is the harness's own.
-    pub child: Option<&'a mut Reference>,
+    pub http: Http,
+    /// Its process, where it is the harness's own: one fault at a time has hold of it.
+    pub child: Child,
     /// The run's clock.
     pub clock: Clock,
-    /// Takes what requests of a fault came to.
-    pub told: &'a RefCell<Vec<Record>>,
+    /// Takes what its requests came to.
+    pub told: Told,
 }
 
-/// The future of a fault on the target; says in a sentence what went wrong.
-pub type OnTarget<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
+/// The future of a fault on the target, a task of its own; must end by itself. Says in a sentence what
+/// went wrong.
+pub type OnTarget = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// A type of fault.
 pub trait Fault {
@@ -138,8 +138,13 @@ pub trait Fault {
     }
 
     /// Acts on the target.
-    fn on_target<'a>(&'a self, _grip: Grip<'a>) -> OnTarget<'a> {
+    fn on_target(&self, _grip: Grip) -> OnTarget {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether the target's answers to the clients prove it, so that no metrics are needed.
+    fn proven_by_answers(&self) -> bool {
+        false
     }
 
     /// Counts from the target's side; asked again until all planned are hit or the time is over.

@@ -10,7 +10,7 @@ use khala_plan::model::Resume;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof, Sides, Undo, disconnect};
-use crate::client::driver::{Control, Order};
+use crate::client::orders::{Control, Order};
 use crate::clock::micros;
 
 /// The fault.

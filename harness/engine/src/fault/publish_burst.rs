@@ -22,6 +22,10 @@ pub struct PublishBurst {
 }
 
 impl Fault for PublishBurst {
+    fn proven_by_answers(&self) -> bool {
+        true
+    }
+
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
         let acknowledged = sides.tried(fault, "").effective.unwrap_or_default();
         Proof {

@@ -12,7 +12,7 @@ use khala_plan::model::RestartSignal;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Grip, OnTarget, Proof, Sides, Undo};
-use crate::client::driver::{Control, Order};
+use crate::client::orders::{Control, Order};
 
 /// More than a busy thread needs to pass it on.
 const LEAD: Duration = Duration::from_millis(300);
@@ -38,10 +38,12 @@ impl Fault for Restart {
         LEAD
     }
 
-    fn on_target<'a>(&'a self, grip: Grip<'a>) -> OnTarget<'a> {
+    fn on_target(&self, grip: Grip) -> OnTarget {
+        let signal = self.signal;
         Box::pin(async move {
-            let child = grip.child.ok_or("the target is no process of the harness's")?;
-            child.restart(self.signal).await.map_err(|error| error.to_string())
+            let mut child = grip.child.lock().await;
+            let child = child.as_mut().ok_or("the target is no process of the harness's")?;
+            child.restart(signal).await.map_err(|error| error.to_string())
         })
     }
 

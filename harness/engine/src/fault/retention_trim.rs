@@ -25,7 +25,7 @@ pub struct RetentionTrim {
 }
 
 impl Fault for RetentionTrim {
-    fn on_target<'a>(&'a self, grip: Grip<'a>) -> OnTarget<'a> {
+    fn on_target(&self, grip: Grip) -> OnTarget {
         let body = serde_json::json!({ "topic": self.topic.name(), "keep": self.keep });
         Box::pin(async move {
             let headers = grip.target.admin_headers();
@@ -34,7 +34,7 @@ impl Fault for RetentionTrim {
             let trimmed = grip.http.post::<serde_json::Value>(TRIM_PATH, &headers, body).await;
             let answer = answer_to(&trimmed);
             let record = answer.record(Request::Trim, None, start, grip.clock.now());
-            grip.told.borrow_mut().push(record);
+            grip.told.push(record);
             trimmed.map(|_| ()).map_err(|error| format!("the target refused it: {error}"))
         })
     }

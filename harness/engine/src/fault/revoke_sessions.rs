@@ -23,6 +23,10 @@ impl Fault for RevokeSessions {
         Some(Aside::Revoke { until: fault.at_us + micros(self.revoked_for) })
     }
 
+    fn proven_by_answers(&self) -> bool {
+        true
+    }
+
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
         sides.tried(fault, "revoked sessions whose first try the target answered")
     }

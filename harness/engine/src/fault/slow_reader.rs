@@ -10,7 +10,7 @@ use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
 use super::{Fault, Proof, Sides, Undo};
-use crate::client::driver::{Control, Order};
+use crate::client::orders::{Control, Order};
 use crate::throttle::Pace;
 
 /// The fault.
@@ -21,10 +21,10 @@ pub struct SlowReader {
 }
 
 impl Fault for SlowReader {
-    fn on_clients(&self, _fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
+    fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
         let pace = self.rate_bytes_per_s.map_or(Pace::Paused, Pace::Rate);
         for control in targets {
-            control.give(Order::Slow(pace));
+            control.give(Order::Slow { fault: fault.id, pace });
         }
         let targets = targets.to_vec();
         Undo::with(move || targets.iter().for_each(|control| control.give(Order::Fast)))

@@ -20,6 +20,10 @@ impl Fault for Token {
         Some(Aside::Token(self.kind))
     }
 
+    fn proven_by_answers(&self) -> bool {
+        true
+    }
+
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
         sides.tried(fault, "bad tokens that the target answered")
     }

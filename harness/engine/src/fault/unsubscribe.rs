@@ -9,7 +9,7 @@ use khala_plan::schedule::PlannedFault;
 use khala_wire::topic::TopicId;
 
 use super::{Fault, Proof, Sides, Undo};
-use crate::client::driver::{Control, Order};
+use crate::client::orders::{Control, Order};
 use crate::clock::micros;
 
 /// The fault.
@@ -25,11 +25,16 @@ impl Fault for Unsubscribe {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
         for control in targets {
             control.give(Order::Unsubscribe {
+                fault: fault.id,
                 topics: self.topics.iter().copied().collect(),
                 until: fault.at_us + micros(self.unsubscribed_for),
             });
         }
         Undo::nothing()
+    }
+
+    fn proven_by_answers(&self) -> bool {
+        true
     }
 
     fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {

@@ -1,12 +1,11 @@
 //! Sessions in memory, under any clock: a pair of queues, and a dialler that a test answers.
 
+use khala_evidence::record::Cut;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Instant;
-
-use khala_evidence::record::Cut;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::{Connector, Inbound, Session};
 use crate::throttle::Pace;
@@ -57,7 +56,9 @@ pub fn pair() -> (Memory, Peer) {
 impl Session for Memory {
     async fn next(&mut self) -> Inbound {
         match self.inbound.recv().await {
-            Some(Inbound::Text { text, .. }) => Inbound::Text { text, read_at: Instant::now() },
+            Some(Inbound::Text { text, .. }) => {
+                Inbound::Text { text, read_at: Instant::now().into_std() }
+            }
             Some(inbound) => inbound,
             None => Inbound::Cut(Cut::Eof),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use khala_plan::model::Resume;
 use khala_wire::metrics::FanoutMetrics;
@@ -10,6 +11,9 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::Target;
 use crate::http::Http;
+
+/// How long clients that come back wait for the metrics: what they wait is no lateness of the target's.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// A topic's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,13 +89,13 @@ impl Windows {
         Self { http, read: Mutex::default() }
     }
 
-    /// The windows at the return from a fault; `None` when the target does not show them, so that
+    /// The windows at the return from a fault; `None` when the target does not show them in time, so that
     /// clients come back with what they have.
     pub async fn at(&self, fault: u16, target: &Target) -> Option<Rc<Read>> {
         let cell = Rc::clone(self.read.lock().await.entry(fault).or_default());
         let read = async {
-            let metrics = target.metrics(&self.http).await.ok()?.document;
-            Some(Rc::new(Read(windows(&metrics))))
+            let metrics = tokio::time::timeout(READ_WITHIN, target.metrics(&self.http)).await;
+            Some(Rc::new(Read(windows(&metrics.ok()?.ok()?.document))))
         };
         cell.get_or_init(|| read).await.clone()
     }

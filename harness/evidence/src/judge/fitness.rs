@@ -6,7 +6,8 @@
 //! The generator's thresholds. What a gate's phases are judged by: the p99 of the latest thread's
 //! timer lag is at most `generator.lag_share_max` (10 %) of the objective's own threshold; no thread
 //! waits for a core for more than [`WAITED_SHARE_MAX`] of the time; nothing of the generator's own runs
-//! out. What the whole run is judged by: every planned publish was begun, no record was dropped, no
+//! out. What the whole run is judged by: every planned publish was begun, but
+//! for those that the target left no room for, no record was dropped, no
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
 
@@ -41,6 +42,11 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
         reasons.push("not one publish was acknowledged, so none could be lost".to_owned());
     }
     reasons.extend(undecided_over_all(case));
+    reasons.extend(withheld(case));
+    let strangers = case.settled.totals.strangers;
+    if strangers > 0 {
+        reasons.push(format!("{strangers} records are of clients that the plan does not have"));
+    }
     reasons.extend(facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite));
     let planned = case.schedule.arrivals.len() as u64;
     let live = case.settled.clients_live_at_end;
@@ -65,13 +71,28 @@ pub fn generator_fell_short(case: &Case<'_>) -> Vec<String> {
     if dropped > 0 {
         reasons.push(format!("{dropped} records were dropped by full recorders"));
     }
-    if !case.facts.interrupted && generator.publishes_begun < generator.publishes_planned {
+    let accounted = generator.publishes_begun + case.settled.totals.withheld;
+    if !case.facts.interrupted && accounted < generator.publishes_planned {
         reasons.push(format!(
             "the generator began {} of {} planned publishes",
             generator.publishes_begun, generator.publishes_planned
         ));
     }
     reasons
+}
+
+/// How much of the load never reached the target, because it left too much of it unanswered. The
+/// generator did its part: this makes no objective undecided, but a run with less load than planned
+/// carries no verdict that is better.
+fn withheld(case: &Case<'_>) -> Option<String> {
+    let withheld = case.settled.totals.withheld;
+    let planned = case.facts.generator.publishes_planned;
+    (withheld > 0).then(|| {
+        format!(
+            "the target left so many commands unanswered that {withheld} of {planned} planned \
+             publishes were never begun"
+        )
+    })
 }
 
 /// Whether the oracle left too much open, all rules taken together.

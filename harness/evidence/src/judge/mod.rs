@@ -21,6 +21,9 @@ use crate::shard::Settled;
 
 /// Confidence of every one-sided bound.
 pub const CONFIDENCE: f64 = 0.95;
+/// Why a run is a HOLD of which nothing was claimed.
+const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
+                             this run judges";
 
 /// Verdict of an objective, a gate or a run. The order is that of severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -161,7 +164,7 @@ impl Case<'_> {
     }
 
     /// Whether a second of the run lies in one of these phases, or reaches into it.
-    fn reaches_into(&self, phases: &[u16], second: u32) -> bool {
+    pub(crate) fn reaches_into(&self, phases: &[u16], second: u32) -> bool {
         let at = u64::from(second) * 1_000_000;
         phases
             .iter()
@@ -190,6 +193,7 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
             }
         })
         .collect();
+    let nothing_asked = gates.iter().all(|gate| gate.objectives.is_empty());
     let plan = case.plan;
     gates.push(gate_verdict(STABILITY_GATE, plan.stability.advisory, stability::judge(case)));
     gates.push(gate_verdict(ORACLE_GATE, plan.oracle.advisory, oracle::judge(case)));
@@ -197,7 +201,10 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
     let deciding = || gates.iter().filter(|gate| !gate.advisory);
     let mut verdict =
         deciding().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
-    let of_the_run = fitness::run_reasons(case);
+    // That no rule was broken is not what anybody asked.
+    let mut of_the_run: Vec<_> =
+        nothing_asked.then(|| NOTHING_ASKED.to_owned()).into_iter().collect();
+    of_the_run.extend(fitness::run_reasons(case));
     if !of_the_run.is_empty() {
         verdict = verdict.max(Verdict::Inconclusive);
     }
@@ -244,7 +251,8 @@ fn gate_verdict(name: &str, advisory: bool, objectives: Vec<ObjectiveVerdict>) -
     GateVerdict { name: name.to_owned(), judged: true, advisory, verdict, objectives }
 }
 
-fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
+/// A verdict in a line, as it stands among the reasons.
+pub(crate) fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
     let ObjectiveVerdict { metric, selector, require, verdict, reason, .. } = objective;
     let selector = if selector.is_empty() { String::new() } else { format!(" [{selector}]") };
     let advisory = if gate.advisory { ", which is advisory" } else { "" };

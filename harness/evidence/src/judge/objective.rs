@@ -6,7 +6,7 @@ use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
 use super::{Case, ObjectiveVerdict, Verdict, fitness, ratio};
-use crate::oracle::Rule;
+use crate::oracle::{Rule, RuleTally};
 use crate::shard::metrics::CLIENT_GROUPS;
 
 /// One verdict for each value that the objective selects.
@@ -289,6 +289,19 @@ fn describe(claim: &Claim, measured: &Measured) -> String {
     }
 }
 
+/// What was broken how often, where more than one kind was.
+fn by_kind(tally: &RuleTally) -> String {
+    if tally.kinds.len() < 2 {
+        return String::new();
+    }
+    let kinds = tally.kinds.iter().map(|(kind, found)| {
+        let from = std::time::Duration::from_micros(found.first_us).as_secs_f64();
+        let (times, clients) = (found.violations, found.clients.len());
+        format!("{kind}: {times} from {from:.3} s, clients: {clients}")
+    });
+    format!(" ({})", kinds.collect::<Vec<_>>().join("; "))
+}
+
 /// Verdict of a count of violations, for the oracle's gate and for gates that name rules.
 pub(super) fn violations(
     case: &Case<'_>,
@@ -302,12 +315,19 @@ pub(super) fn violations(
     let first = tally.kept.first();
     let reason = match first {
         Some(first) => format!(
-            "{} violations; first at {:.3} s{}: {}",
+            "{} violation{}{}; first at {:.3} s{}: {}{}",
             tally.violations,
+            if tally.violations == 1 { "" } else { "s" },
+            match tally.clients.len() {
+                // The first violation names it.
+                0 | 1 => String::new(),
+                clients => format!(", {clients} clients"),
+            },
             std::time::Duration::from_micros(first.at_us).as_secs_f64(),
             first.client.map(|client| format!(", client {client}")).unwrap_or_default()
                 + &first.topic.map(|topic| format!(", {}", topic.name())).unwrap_or_default(),
-            first.message
+            first.message,
+            by_kind(&tally)
         ),
         None => "no violation".to_owned(),
     };

@@ -146,18 +146,22 @@ pub(super) fn generator() -> String {
          | figure | how it is taken | unfit when |\n\
          | --- | --- | --- |\n\
          | scheduler lag | every 20 ms on each thread: when a timer fired, less when it was due; and each \
-         publish's actual start less its intended one | p99 of the latest thread above \
+         publish's actual start less its intended one and what it waited for the target to answer others | p99 of the latest thread above \
          `generator.lag_share_max` of the objective's threshold |\n\
          | waiting for a core | `run_delay` in `/proc/self/task/*/schedstat`, each second, of the thread \
          that waited most | above {waited:.0} % of the phases' time |\n\
          | exhaustion | operations that failed for want of file descriptors, ports or socket memory | any |\n\
-         | achieved against intended | publishes begun against planned | fewer, by the end of the run |\n\
+         | achieved against intended | publishes begun against planned | fewer, by the end of the run; those \
+         that the target left no room for, with 1,024 commands unanswered, are told and are errors of it |\n\
          | dropped records, lost threads | counted | any |\n\
          | stalls | a thread did nothing for over 100 ms, ticks included | informs; what was under way \
-         has no service time and is counted apart, lateness is judged without them |\n\
+         on it has no service time and is counted apart, lateness of its clients is judged without them |\n\
          | CPU, hottest thread | process and thread times, each second | informs |\n\
          | resident memory, descriptors | `/proc/self`, each second | informs; descriptors below the plan's \
          need end a run before anything is sent |\n\
+         | own queue | how long messages waited for their clients once read, the longest of each second | \
+         informs; beside a latency stands what of it may be ours: this (as nine in ten seconds had it) and the \
+         lag's p99, where that is above 1 ms or 1 % of the figure; nothing is subtracted |\n\
          | read backlog | bytes left in the kernel after every 16th read at full speed, the most | informs |\n\n\
          Every latency has two figures. *Response* runs from the intended time and is what gates judge;\n\
          *service* runs from when the harness really began. A frozen target shows in both, a frozen\n\

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::record::Source;
 
-    const TOPIC: TopicId = TopicId(2);
+    const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const RULE: Rule = Rule::AfterUnsubscribe;
 
     fn delivery(seq: u64, at: Micros) -> Delivery {

@@ -191,7 +191,7 @@ mod tests {
         Delivery {
             client: 3,
             epoch: 1,
-            topic: TopicId(2),
+            topic: TopicId::WORKER_EVENTS,
             seq: 9,
             at: 9_000_000,
             content: 1,
@@ -265,7 +265,9 @@ mod tests {
 
     #[test]
     fn a_batch_of_a_topic_that_nobody_granted_is_a_leak_whether_the_topic_is_known_or_not() {
-        for (topic, id) in [("org:77:billing", None), ("runtime.notifications", Some(TopicId(3)))] {
+        for (topic, id) in
+            [("org:77:billing", None), ("runtime.notifications", Some(TopicId::NOTIFICATIONS))]
+        {
             let mut tally = Tally::new(5);
             on_ungranted_batch(3, 7, topic, Some(5), &mut tally);
             on_ungranted_batch(3, 8, topic, None, &mut tally);
@@ -279,7 +281,9 @@ mod tests {
     fn a_closed_topic_is_a_case_only_where_something_was_to_be_leaked() {
         let mut ledger = Ledger::default();
         ledger.deliver(&event(1));
-        for (granted, judged) in [(vec![TopicId(2)], 0), (vec![TopicId(1)], 1)] {
+        for (granted, judged) in
+            [(vec![TopicId::WORKER_EVENTS], 0), (vec![TopicId::WORKER_SUMMARIES], 1)]
+        {
             let mut tally = Tally::new(5);
             settle(&granted, None, &ledger, &mut tally);
             assert_eq!(counts(&tally), (0, judged, 0));
@@ -298,7 +302,11 @@ mod tests {
         assert_eq!(tally.kept().len(), 2);
         for leak in tally.kept() {
             let place = (leak.client, leak.topic, leak.seqs, leak.epoch);
-            assert_eq!(place, (Some(3), Some(TopicId(2)), Some((9, 9)), Some(1)), "{leak:?}");
+            assert_eq!(
+                place,
+                (Some(3), Some(TopicId::WORKER_EVENTS), Some((9, 9)), Some(1)),
+                "{leak:?}"
+            );
         }
         let refused_late = [
             (BadToken::Expired, Step::Join, "a bad token (expired) got past the upgrade"),

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::record::Delivery;
 
-    const TOPIC: TopicId = TopicId(2);
+    const TOPIC: TopicId = TopicId::WORKER_EVENTS;
 
     /// Deliveries as (seq, publish, content, again).
     fn judged(list: &[(u64, u32, u64, bool)]) -> Tally {

@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn one_of_the_wrong_topic_is_a_violation() {
         let mut tally = Tally::new(1);
-        shapeless(0, TopicId(1), 5, &mut tally);
+        shapeless(0, TopicId::WORKER_SUMMARIES, 5, &mut tally);
         assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
     }
 

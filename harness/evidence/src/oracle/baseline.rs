@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::record::{Delivery, Outcome, PublishId, Published};
 
-    const TOPIC: TopicId = TopicId(1);
+    const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
 
     fn versions() -> Versions {
         let mut ledger = Ledger::default();

@@ -83,7 +83,7 @@ mod tests {
             let delivery = Delivery {
                 client: 0,
                 epoch: 1,
-                topic: TopicId(2),
+                topic: TopicId::WORKER_EVENTS,
                 seq: 4,
                 at: 9,
                 content: 1,

@@ -77,7 +77,7 @@ mod tests {
     use crate::oracle::ledger::Manner;
     use crate::record::{Delivery, Outcome, PublishId, Published};
 
-    const TOPIC: TopicId = TopicId(2);
+    const TOPIC: TopicId = TopicId::WORKER_EVENTS;
 
     fn delivery(content: u64, hash_fits: bool, source: Source) -> Delivery {
         Delivery { client: 3, epoch: 1, topic: TOPIC, seq: 5, at: 9, content, hash_fits, source }

@@ -296,7 +296,7 @@ mod tests {
     use crate::record::{Delivery, Outcome, Published, Source};
 
     const RULE: Rule = Rule::FalseReplayComplete;
-    const STREAM: TopicId = TopicId(2);
+    const STREAM: TopicId = TopicId::WORKER_EVENTS;
     const SETTLE: Duration = Duration::from_micros(100);
 
     /// Publishes as (acknowledged at, seq), of worker 4, whose versions are the seqs.

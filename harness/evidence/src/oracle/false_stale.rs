@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_topic_that_no_cursor_was_sent_for_is_never_stale() {
         let mut other = figures(3, RetentionFloor, 10, 100, 90);
-        other.topic = khala_wire::topic::TopicId(2);
+        other.topic = khala_wire::topic::TopicId::WORKER_EVENTS;
         let tally = judged(&[Did::Refused(50, vec![other])], &Default::default());
         assert_eq!(tally.count(RULE), 1);
         assert_eq!(judged(&[for_another(50)], &windows(10, 100, 90)).total(), 0);

@@ -50,7 +50,8 @@ mod tests {
     #[test]
     fn pushes_that_agree_are_accepted_and_others_are_not() {
         let mut tally = Tally::new(5);
-        let compared = Compared { client: 1, at: 2, topic: TopicId(2), seq: 3, agree: true };
+        let compared =
+            Compared { client: 1, at: 2, topic: TopicId::WORKER_EVENTS, seq: 3, agree: true };
         judge(compared, &mut tally);
         assert_eq!((tally.total(), tally.rule(Rule::FrameMismatch).judged), (0, 1));
         judge(Compared { agree: false, ..compared }, &mut tally);

@@ -45,13 +45,13 @@ mod tests {
             last,
             noticed_at,
         });
-        on_lost(3, TopicId(2), 7, &holes, &mut tally);
+        on_lost(3, TopicId::WORKER_EVENTS, 7, &holes, &mut tally);
         let kept = tally.kept();
         let told: Vec<_> = kept.iter().map(|hole| (hole.at_us, &*hole.message)).collect();
         let one = (90, "seq 4 was never delivered, although seq 5 was");
         let more = (95, "seqs 6 to 8 were never delivered, although seq 9 was");
         assert_eq!((told, tally.count(Rule::Gap)), (vec![one, more], 2));
         let whose = (kept[1].client, kept[1].topic, kept[1].epoch, kept[1].seqs);
-        assert_eq!(whose, (Some(3), Some(TopicId(2)), Some(7), Some((6, 8))));
+        assert_eq!(whose, (Some(3), Some(TopicId::WORKER_EVENTS), Some(7), Some((6, 8))));
     }
 }

@@ -4,7 +4,8 @@
 //! slow. A pair of successive seqs is looked at when it was planned further apart than the settle
 //! bound and acknowledged more than twice that apart: the load must have such gaps. It is late when
 //! both arrive in one read, the earlier's acknowledgement more than the settle bound before and the
-//! later's less, the generator's own stalls not counted. A target that is slow for all alike does not
+//! later's less, the stalls of the client's own thread not counted; and an answer that the publishers'
+//! thread could not read for a stall counts as if it had come before it. A target that is slow for all alike does not
 //! do that.
 //!
 //! Cases: such pairs, once for each client that was live for the earlier. Undecided: pairs that came
@@ -22,7 +23,7 @@ use super::ledger::{Acknowledged, Content, Ledger};
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use crate::record::{Delivery, Micros, PublishId, Source};
-use crate::shard::stalls::Stalls;
+use crate::shard::stalls;
 
 /// Pairs that came together kept of a client.
 pub const FACTS_MAX: usize = 64;
@@ -51,6 +52,15 @@ pub struct Together {
     last: BTreeMap<TopicId, Event>,
     facts: Vec<Fact>,
     beyond: u64,
+}
+
+/// Stalls that may stand between an acknowledgement and a delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct Stood<'a> {
+    /// Those of the client's own thread.
+    pub own: &'a stalls::Own,
+    /// Those of the publishers' thread.
+    pub publisher: &'a stalls::Own,
 }
 
 fn micros(duration: Duration) -> Micros {
@@ -88,7 +98,7 @@ impl Together {
         &self,
         client: u32,
         ledger: &Ledger,
-        stalls: &Stalls,
+        stalls: Stood<'_>,
         settle_within: Duration,
         tally: &mut Tally,
     ) {
@@ -99,10 +109,12 @@ impl Together {
             let (Some(earlier), Some(later)) = (entry(&fact.earlier), entry(&fact.later)) else {
                 continue;
             };
-            let stalled = stalls.within(earlier.at, fact.at);
+            let stalled = stalls.own.within(earlier.at, fact.at);
             let waited = fact.at.saturating_sub(earlier.at).saturating_sub(stalled);
+            let unread = stalls.publisher.within(later.begun, later.at);
+            let later = Acknowledged { at: later.at.saturating_sub(unread), ..*later };
             let late = waited > settle && fact.at.saturating_sub(later.at) < settle;
-            if !late || !far_apart(earlier, later, settle) {
+            if !late || !far_apart(earlier, &later, settle) {
                 continue;
             }
             let violation = Violation {
@@ -158,8 +170,9 @@ mod tests {
     use super::super::ledger::Manner;
     use super::*;
     use crate::record::{Outcome, Published};
+    use crate::shard::stalls::{Stall, Stalls};
 
-    const TOPIC: TopicId = TopicId(2);
+    const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const SETTLE: Duration = Duration::from_millis(100);
 
     /// Events as (due, arrival), each acknowledged 1 ms after it was due. Times in ms.
@@ -170,6 +183,15 @@ mod tests {
 
     /// Events as (due, acknowledged, arrival), seqs and publishes from 0. Times in us.
     fn came(events: impl IntoIterator<Item = (u64, u64, u64)>, live: bool) -> Tally {
+        stalled(events, live, &Stalls::default())
+    }
+
+    /// The same, of a client of thread 0 while threads stood still; thread 2 is the publishers'.
+    fn stalled(
+        events: impl IntoIterator<Item = (u64, u64, u64)>,
+        live: bool,
+        stalls: &Stalls,
+    ) -> Tally {
         let (mut ledger, mut together) = (Ledger::default(), Together::default());
         for ((due, done, at), n) in events.into_iter().zip(0_u32..) {
             let (publish, number) = (PublishId::Planned(n), u64::from(n));
@@ -200,7 +222,8 @@ mod tests {
             together.on_fresh(&delivery, live, SETTLE);
         }
         let mut tally = Tally::new(5);
-        together.settle(3, &ledger, &Stalls::default(), SETTLE, &mut tally);
+        let stood = Stood { own: stalls.of(0), publisher: stalls.of(2) };
+        together.settle(3, &ledger, stood, SETTLE, &mut tally);
         count_cases(&ledger, SETTLE, &mut tally);
         tally
     }
@@ -253,6 +276,30 @@ mod tests {
         // The later one waited for just as long as may be: then the target was late for both.
         assert_eq!(count(&[(0, 601), (500, 601)]), (0, 1));
         assert_eq!(count(&[(0, 600), (500, 600)]), (1, 1));
+    }
+
+    #[test]
+    fn what_the_clients_own_thread_or_the_publishers_slept_through_is_not_the_targets() {
+        let count = |later_done: u64, stall: Option<(u16, u64, u64)>| {
+            let mut stalls = Stalls::default();
+            let stall = stall.map(|(thread, from, to)| Stall {
+                to: to * 1_000,
+                from: from * 1_000,
+                thread,
+            });
+            stall.into_iter().for_each(|stall| stalls.add(stall));
+            let events = [(0, 1_000, 502_000), (500_000, later_done * 1_000, 502_000)];
+            stalled(events, true, &stalls).count(Rule::LatePublish)
+        };
+        assert_eq!(count(501, None), 1);
+        assert_eq!(count(501, Some((0, 100, 501))), 0, "its own thread did not read");
+        assert_eq!(count(501, Some((1, 100, 501))), 1, "another one's stall delayed nobody here");
+        // Both waited in the target for half a second; the answer to the later was read late.
+        let events = [(0, 1_000, 1_200_000), (500_000, 1_190_000, 1_200_000)];
+        let mut stalls = Stalls::default();
+        assert_eq!(stalled(events, true, &stalls).count(Rule::LatePublish), 1);
+        stalls.add(Stall { to: 1_190_000, from: 600_000, thread: 2 });
+        assert_eq!(stalled(events, true, &stalls).count(Rule::LatePublish), 0);
     }
 
     #[test]

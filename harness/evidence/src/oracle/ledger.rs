@@ -228,7 +228,7 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    const TOPIC: TopicId = TopicId(2);
+    const TOPIC: TopicId = TopicId::WORKER_EVENTS;
 
     fn delivery(seq: u64, content: u64) -> Delivery {
         let source = Source::Foreign;

@@ -150,7 +150,7 @@ mod tests {
     use crate::record::{Delivery, Outcome, Published, Source};
 
     const RULE: Rule = Rule::LostPublish;
-    const TOPIC: TopicId = TopicId(2);
+    const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const END: End = End { at: 9_000, drained: true };
 
     fn publish(ledger: &mut Ledger, n: u32) {

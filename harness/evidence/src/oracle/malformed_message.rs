@@ -21,7 +21,7 @@ pub fn on_malformed(client: u32, at: Micros, why: &str, tally: &mut Tally) {
         epoch: None,
         message: format!("a message is not one of the contract's: {why}"),
     };
-    tally.violate(violation, 0);
+    tally.violate_as(why, violation);
 }
 
 #[cfg(test)]

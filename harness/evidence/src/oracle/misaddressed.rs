@@ -21,7 +21,7 @@ pub fn on_misaddressed(client: u32, at: Micros, to: Addressee, event: &str, tall
         epoch: None,
         message: format!("a `{event}` was addressed to {to}: real clients drop it"),
     };
-    tally.violate(violation, 0);
+    tally.violate_as(&format!("`{event}` to {to}"), violation);
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ mod tests {
         let mut track = Track::default();
         track.begin(1, Some(4));
         track.deliver(TopicKind::Stream, 6, 1);
-        let (topic, source) = (TopicId(2), Source::Foreign);
+        let (topic, source) = (TopicId::WORKER_EVENTS, Source::Foreign);
         let delivery = Delivery {
             client: 3,
             epoch: 1,

@@ -210,8 +210,8 @@ mod tests {
     use super::*;
     use crate::record::{Delivery, Outcome, Published};
 
-    const STREAM: TopicId = TopicId(2);
-    const STATE: TopicId = TopicId(1);
+    const STREAM: TopicId = TopicId::WORKER_EVENTS;
+    const STATE: TopicId = TopicId::WORKER_SUMMARIES;
     const RULE: Rule = Rule::Phantom;
     const SETTLE: Duration = Duration::from_micros(50);
 

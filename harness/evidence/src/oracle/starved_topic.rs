@@ -4,7 +4,7 @@
 //! event had waited for longer than the settle bound, counted from its acknowledgement, while the
 //! same client was sent another topic in [`READS`] reads or more, the first of them of something
 //! that was begun only after that acknowledgement. On a state topic the oldest outstanding is the
-//! version after the last that the client has of the document. The generator's stalls are taken out
+//! version after the last that the client has of the document. The stalls of the client's own thread are taken out
 //! of the wait.
 //!
 //! For live clients that the plan never makes slow, and for what was begun after they were live:
@@ -25,7 +25,7 @@ use super::ledger::{Acknowledged, Ledger};
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use crate::record::{Micros, PublishId};
-use crate::shard::stalls::Stalls;
+use crate::shard::stalls;
 
 /// Reads of another topic that a silence must hold: fewer are no drain that goes on.
 pub const READS: usize = 5;
@@ -163,7 +163,7 @@ impl Drain {
         &self,
         client: u32,
         commands: &Commands<'_>,
-        stalls: &Stalls,
+        stalls: &stalls::Own,
         settle_within: Duration,
         tally: &mut Tally,
     ) {
@@ -234,8 +234,8 @@ mod tests {
     use crate::record::{Outcome, Published};
 
     const RULE: Rule = Rule::StarvedTopic;
-    const STATE: TopicId = TopicId(1);
-    const STREAM: TopicId = TopicId(2);
+    const STATE: TopicId = TopicId::WORKER_SUMMARIES;
+    const STREAM: TopicId = TopicId::WORKER_EVENTS;
     const SETTLE: Duration = Duration::from_secs(1);
 
     /// A publish every 200 ms, acknowledged at once, but number 8 just as number 9 is begun: number n is
@@ -264,7 +264,7 @@ mod tests {
         stream: Vec<(u32, u64)>,
         state: Vec<(u32, u64)>,
         since_ms: u64,
-        stalls: Stalls,
+        stalls: stalls::Stalls,
     }
 
     impl Case {
@@ -274,7 +274,7 @@ mod tests {
                 (1..30).map(|n| (n, u64::from(n) * 200 + 50 + wait(n))).collect()
             };
             let (stream, state) = (all(&stream), all(&state));
-            Self { stream, state, since_ms: 0, stalls: Stalls::default() }
+            Self { stream, state, since_ms: 0, stalls: stalls::Stalls::default() }
         }
 
         fn judge(&self) -> Tally {
@@ -301,7 +301,7 @@ mod tests {
             }
             let ledger = ledger();
             let commands = Commands::of_ledger(&ledger);
-            drain.settle(3, &commands, &self.stalls, SETTLE, &mut tally);
+            drain.settle(3, &commands, self.stalls.of(0), SETTLE, &mut tally);
             tally
         }
     }
@@ -341,7 +341,8 @@ mod tests {
         let short = |n: u32| if n > 15 { until_20(n) } else { 0 };
         assert_eq!(Case::with(short, |_| 0).judge().total(), 0);
         let mut stalled = Case::with(until_20, |_| 0);
-        stalled.stalls.add(crate::shard::stalls::Stall { from: 2_100_000, to: 3_200_000 });
+        let stall = stalls::Stall { from: 2_100_000, to: 3_200_000, thread: 0 };
+        stalled.stalls.add(stall);
         assert_eq!(stalled.judge().total(), 0);
     }
 
@@ -384,7 +385,7 @@ mod tests {
         drain.offline();
         drain.on_fresh(&fresh(STREAM, 1, 9_000_000), SETTLE, &mut tally);
         let ledger = ledger();
-        drain.settle(3, &Commands::of_ledger(&ledger), &Stalls::default(), SETTLE, &mut tally);
+        drain.settle(3, &Commands::of_ledger(&ledger), &stalls::Own::default(), SETTLE, &mut tally);
         assert_eq!(tally.total(), 0);
     }
 
@@ -407,7 +408,7 @@ mod tests {
         let owed = Some(Origin::Publish(PublishId::Planned(owed)));
         drain.on_fresh(&fresh(STREAM, at, 30, owed), SETTLE, &mut tally);
         let ledger = ledger();
-        drain.settle(3, &Commands::of_ledger(&ledger), &Stalls::default(), SETTLE, &mut tally);
+        drain.settle(3, &Commands::of_ledger(&ledger), &stalls::Own::default(), SETTLE, &mut tally);
         tally
     }
 
@@ -465,7 +466,13 @@ mod tests {
                 drain.on_fresh(&fresh(STREAM, from + silence, owed), SETTLE, &mut tally);
             }
             let nothing = Ledger::default();
-            drain.settle(3, &Commands::of_ledger(&nothing), &Stalls::default(), SETTLE, &mut tally);
+            drain.settle(
+                3,
+                &Commands::of_ledger(&nothing),
+                &stalls::Own::default(),
+                SETTLE,
+                &mut tally,
+            );
             assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, open), "{silence}");
         }
     }

@@ -41,7 +41,7 @@ mod tests {
         let delivery = Delivery {
             client: 0,
             epoch: 1,
-            topic: khala_wire::topic::TopicId(1),
+            topic: khala_wire::topic::TopicId::WORKER_SUMMARIES,
             seq: 9,
             at: 5,
             content: 1,

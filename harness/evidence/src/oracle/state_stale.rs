@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::record::{Outcome, Published};
 
-    const TOPIC: TopicId = TopicId(1);
+    const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
     const RULE: Rule = Rule::StateStale;
 
     /// A live client that was sent version `had` of a document whose version 5 was published at 500.

@@ -46,7 +46,7 @@ mod tests {
         let delivery = Delivery {
             client: 0,
             epoch: 1,
-            topic: TopicId(2),
+            topic: TopicId::WORKER_EVENTS,
             seq: 9,
             at: 5,
             content: 1,

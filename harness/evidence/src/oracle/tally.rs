@@ -2,6 +2,7 @@
 //!
 //! Which violations are kept depends only on the violations, never on how clients were sharded.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use khala_wire::topic::TopicId;
@@ -42,6 +43,50 @@ pub struct RuleTally {
     pub undecided: u64,
     /// The earliest breaches.
     pub kept: BTreeSet<Violation>,
+    /// Clients that it was broken for.
+    #[serde(default)]
+    pub clients: BTreeSet<u32>,
+    /// Breaches by what was broken, of a rule that tells such kinds apart.
+    #[serde(default)]
+    pub kinds: BTreeMap<Box<str>, KindTally>,
+}
+
+/// Kinds told apart of a rule; the breaches of further ones are in its own count alone.
+pub const KINDS_MAX: usize = 24;
+
+/// What one kind of breach came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindTally {
+    /// Breaches.
+    pub violations: u64,
+    /// When the first was noticed.
+    pub first_us: Micros,
+    /// Clients that it was broken for.
+    pub clients: BTreeSet<u32>,
+}
+
+impl KindTally {
+    fn merge(&mut self, other: Self) {
+        self.violations += other.violations;
+        self.first_us = self.first_us.min(other.first_us);
+        self.clients.extend(other.clients);
+    }
+}
+
+impl RuleTally {
+    /// Adds to a kind. With too many the last in alphabetical order goes, so that who came first does not
+    /// matter.
+    fn of_kind(&mut self, kind: Box<str>, more: KindTally) {
+        match self.kinds.entry(kind) {
+            Entry::Occupied(mut known) => known.get_mut().merge(more),
+            Entry::Vacant(place) => {
+                place.insert(more);
+            }
+        }
+        while self.kinds.len() > KINDS_MAX {
+            self.kinds.pop_last();
+        }
+    }
 }
 
 /// What all rules found.
@@ -90,10 +135,19 @@ impl Tally {
         self.calls.0 += 1;
         let tally = self.entry(violation.rule);
         tally.violations += 1 + extra;
+        tally.clients.extend(violation.client);
         tally.kept.insert(violation);
         while tally.kept.len() > kept_max {
             tally.kept.pop_last();
         }
+    }
+
+    /// Counts a violation of a kind.
+    pub fn violate_as(&mut self, kind: &str, violation: Violation) {
+        let clients = violation.client.into_iter().collect();
+        let one = KindTally { violations: 1, first_us: violation.at_us, clients };
+        self.entry(violation.rule).of_kind(kind.into(), one);
+        self.violate(violation, 0);
     }
 
     /// How often a rule was broken so far, to notice that it just was.
@@ -127,6 +181,8 @@ impl Tally {
             ours.consequences += theirs.consequences;
             ours.undecided += theirs.undecided;
             ours.kept.extend(theirs.kept);
+            ours.clients.extend(theirs.clients);
+            theirs.kinds.into_iter().for_each(|(kind, more)| ours.of_kind(kind, more));
             while ours.kept.len() > kept_max {
                 ours.kept.pop_last();
             }
@@ -209,6 +265,31 @@ mod tests {
         assert_eq!(left, late_first);
         assert_eq!(left.count(Rule::Gap), 5);
         assert_eq!(left.kept().iter().map(|v| v.at_us).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn kinds_are_told_apart_with_their_clients_and_first_times_however_they_come() {
+        let breach = |client, at_us| Violation { client: Some(client), ..violation(at_us) };
+        let mut whole = Tally::new(2);
+        let (mut left, mut right) = (Tally::new(2), Tally::new(2));
+        for (kind, client, at) in [("b", 1, 5), ("a", 2, 9), ("b", 1, 3), ("b", 4, 8)] {
+            whole.violate_as(kind, breach(client, at));
+            let part = if client == 1 { &mut left } else { &mut right };
+            part.violate_as(kind, breach(client, at));
+        }
+        right.merge(left);
+        assert_eq!(right, whole);
+        let gap = whole.rule(Rule::Gap);
+        let b = &gap.kinds["b"];
+        assert_eq!((b.violations, b.first_us, b.clients.len()), (3, 3, 2));
+        assert_eq!((gap.violations, gap.clients.len(), gap.kinds.len()), (4, 3, 2));
+        let many = |order: &mut dyn Iterator<Item = u32>| {
+            let mut tally = Tally::new(1);
+            order.for_each(|n| tally.violate_as(&format!("{n:04}"), breach(n, 1)));
+            tally.rule(Rule::Gap).kinds
+        };
+        let kinds = many(&mut (0..100));
+        assert_eq!((kinds.len(), &kinds), (KINDS_MAX, &many(&mut (0..100).rev())));
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl Timelines {
 mod tests {
     use super::*;
 
-    const TOPIC: TopicId = TopicId(1);
+    const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
 
     fn windows(list: &[(Micros, u64, u64)]) -> Timelines {
         let mut windows = Windows::default();
@@ -197,7 +197,7 @@ mod tests {
         // One that was being answered bounds nothing.
         let bounds = timelines.bounds(TOPIC, 109, 201).expect("windows");
         assert_eq!((bounds.floor_lo, bounds.floor_hi), (3, None));
-        assert_eq!(timelines.bounds(TopicId(0), 0, 1), None);
+        assert_eq!(timelines.bounds(TopicId::RUN_SUMMARIES, 0, 1), None);
     }
 
     #[test]

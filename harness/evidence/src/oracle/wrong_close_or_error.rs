@@ -86,7 +86,7 @@ pub fn judge(said: &Word<'_>, close_codes: &[u16], tally: &mut Tally) {
         epoch: None,
         message,
     };
-    tally.violate(violation, 0);
+    tally.violate_as(&format!("{} `{}`", said.place, said.word), violation);
 }
 
 #[cfg(test)]

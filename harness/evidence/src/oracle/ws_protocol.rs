@@ -21,7 +21,7 @@ pub fn on_breach(client: u32, at: Micros, breach: Breach, tally: &mut Tally) {
         epoch: None,
         message: format!("the target sent {breach}"),
     };
-    tally.violate(violation, 0);
+    tally.violate_as(&breach.to_string(), violation);
 }
 
 #[cfg(test)]
@@ -36,7 +36,8 @@ mod tests {
             let kept = tally.kept();
             assert_eq!((kept[0].client, kept[0].at_us), (Some(3), 7));
             assert!(kept[0].message.ends_with(&breach.to_string()), "{kept:?}");
-            assert_eq!(tally.rule(Rule::WsProtocol).judged, 1);
+            let found = tally.rule(Rule::WsProtocol);
+            assert_eq!((found.judged, found.kinds[&*breach.to_string()].violations), (1, 1));
         }
     }
 }

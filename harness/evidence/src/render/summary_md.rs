@@ -60,6 +60,9 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
         report.tool.name,
         report.tool.version,
     )?;
+    if let Some(defects) = terminal::defects(report) {
+        writeln!(out, "**Not a judgement of a real target: {}.**\n", cell(&defects))?;
+    }
     for reason in &report.reasons {
         writeln!(out, "- {}", cell(reason))?;
     }
@@ -166,11 +169,13 @@ fn oracle(out: &mut String, report: &RunReport) -> std::fmt::Result {
     for violation in oracle.kept.iter().take(20) {
         writeln!(out, "- {}", terminal::violation(violation))?;
     }
-    if let Some(again) = oracle.kept.iter().find_map(|one| terminal::again(report, one)) {
+    if let Some(again) =
+        oracle.kept.iter().find_map(|one| terminal::again(report, one, terminal::HERE))
+    {
         writeln!(
             out,
             "\nAgain, with the first one's client alone, from this folder: \
-             `khala-harness run {again}`"
+             `{again}`"
         )?;
     }
     Ok(())
@@ -181,13 +186,14 @@ fn figures(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(
         out,
         "Response is from the intended start (what gates judge), service from the actual one. A \
-         percentile with fewer than 10 samples beyond it is not printed.\n"
+         percentile with fewer than 10 samples beyond it is not printed. Own queue: how much of the \
+         figures may be the harness's own, where that is above 1 ms or 1 % of the p99.\n"
     )?;
     writeln!(
         out,
-        "| metric | phase | surface | n | never | p50 | p90 | p99 | max | service p99 |"
+        "| metric | phase | surface | n | never | p50 | p90 | p99 | max | service p99 | own queue |"
     )?;
-    writeln!(out, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
+    writeln!(out, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     for sample in &report.metrics {
         let (Some(response), Some(service)) = (sample.response, sample.service) else { continue };
         let figure = |value: Option<u64>| {
@@ -199,7 +205,7 @@ fn figures(out: &mut String, report: &RunReport) -> std::fmt::Result {
         };
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             sample.metric.name(),
             sample.phase,
             sample.surface.map_or("", |surface| surface.name()),
@@ -210,6 +216,7 @@ fn figures(out: &mut String, report: &RunReport) -> std::fmt::Result {
             figure(response.p99),
             figure(Some(response.max)),
             figure(service.p99),
+            sample.telling_own_queue_us().map_or_else(String::new, |us| duration_or_dash(Some(us))),
         )?;
     }
     Ok(())
@@ -250,8 +257,8 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(
         out,
         "\n## Generator\n\n{} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-         descriptors, {} MiB resident at the peak. {} of {} planned publishes begun, {}; {} records dropped.\n\n\
-         {}.",
+         descriptors, {} MiB resident at the peak. {} of {} planned publishes begun{}, {}; {} records \
+         dropped.\n\n{}.",
         generator.worker_threads,
         generator.cpu_cores,
         generator.hottest_thread * 100.0,
@@ -260,6 +267,7 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
         generator.memory_peak_mib,
         count(generator.publishes_begun),
         count(generator.publishes_planned),
+        terminal::withheld(generator),
         befell::published(report),
         count(generator.dropped_records),
         terminal::fitness(generator),

@@ -44,14 +44,23 @@ const REFUSALS_SHOWN: usize = 8;
 /// Reasons shown; the rest are in the bundle.
 const REASONS_SHOWN: usize = 6;
 
-/// The summary of a run.
+/// The bundle's folder, for those who read in it.
+pub const HERE: &str = ".";
+
+/// The summary of a run, for those who read it in the bundle's folder.
 #[must_use]
 pub fn render(report: &RunReport, colour: Colour) -> String {
+    render_from(report, colour, HERE)
+}
+
+/// The summary of a run for a reader to whom the bundle's folder is `bundle`, quoted as a shell wants it.
+#[must_use]
+pub fn render_from(report: &RunReport, colour: Colour, bundle: &str) -> String {
     let mut out = String::new();
     head(&mut out, report, colour);
     gates(&mut out, report, colour);
     storms(&mut out, report);
-    oracle(&mut out, report);
+    oracle(&mut out, report, bundle);
     latencies(&mut out, report);
     requests(&mut out, report);
     generator(&mut out, report);
@@ -87,6 +96,9 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
     for befell in befell::lines(report) {
         line(out, format_args!("  {befell}"));
     }
+    if let Some(defects) = defects(report) {
+        line(out, format_args!("  {defects}"));
+    }
     for reason in report.reasons.iter().take(REASONS_SHOWN) {
         line(out, format_args!("  {reason}"));
     }
@@ -94,6 +106,14 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
     if hidden > 0 {
         line(out, format_args!("  … and {hidden} more reasons in summary.md"));
     }
+}
+
+/// That the target was broken on purpose, if it was.
+pub(super) fn defects(report: &RunReport) -> Option<String> {
+    let defects = &report.target.defects;
+    (!defects.is_empty()).then(|| {
+        format!("the target was started with a defect, on purpose: {}", defects.join(", "))
+    })
 }
 
 fn gates(out: &mut String, report: &RunReport, colour: Colour) {
@@ -242,8 +262,12 @@ fn distribution(sample: &MetricLine) -> String {
     } else {
         String::new()
     };
+    let own_queue = sample
+        .telling_own_queue_us()
+        .map(|queue| format!("  of this, own queue: up to {}", duration(queue)))
+        .unwrap_or_default();
     format!(
-        "{name:<34} p50 {:>9}  p90 {:>9}  p99 {:>9}  max {:>9}  n={}{censored}",
+        "{name:<34} p50 {:>9}  p90 {:>9}  p99 {:>9}  max {:>9}  n={}{censored}{own_queue}",
         figure(response.p50),
         figure(response.p90),
         figure(response.p99),
@@ -252,7 +276,7 @@ fn distribution(sample: &MetricLine) -> String {
     )
 }
 
-fn oracle(out: &mut String, report: &RunReport) {
+fn oracle(out: &mut String, report: &RunReport, bundle: &str) {
     let oracle = &report.oracle;
     let violations: u64 = oracle.violations.values().sum();
     let undecided: u64 = oracle.undecided.values().sum();
@@ -276,11 +300,10 @@ fn oracle(out: &mut String, report: &RunReport) {
     for violation in oracle.kept.iter().take(VIOLATIONS_SHOWN) {
         line(out, format_args!("  {}", self::violation(violation)));
     }
-    if let Some(again) = oracle.kept.iter().find_map(|violation| self::again(report, violation)) {
-        line(
-            out,
-            format_args!("  again, with the first one's client alone: khala-harness run {again}"),
-        );
+    if let Some(again) =
+        oracle.kept.iter().find_map(|violation| self::again(report, violation, bundle))
+    {
+        line(out, format_args!("  again, with the first one's client alone: {again}"));
     }
     let hidden = violations.saturating_sub(VIOLATIONS_SHOWN.min(oracle.kept.len()) as u64);
     if hidden > 0 {
@@ -296,10 +319,24 @@ pub(super) fn not_exercised(report: &RunReport) -> Option<String> {
         .then(|| format!("{} {rules} not exercised: {}", names.len(), names.join(", ")))
 }
 
-/// Arguments of `run` with which an engineer sees again what befell the client of a violation.
-pub(super) fn again(report: &RunReport, violation: &crate::oracle::Violation) -> Option<String> {
-    let (client, seed) = (violation.client?, report.scenario.seed);
-    Some(format!("scenario.resolved.toml --seed {seed} --only-client {client}"))
+/// The command with which an engineer sees again what befell the client of a violation, for a reader to
+/// whom the bundle's folder is `bundle`. It writes beside the bundle: whatever is written into one is no
+/// evidence of the run.
+pub(super) fn again(
+    report: &RunReport,
+    violation: &crate::oracle::Violation,
+    bundle: &str,
+) -> Option<String> {
+    Some(once_more(report.scenario.seed, violation.client?, bundle))
+}
+
+/// The command that runs a bundle's scenario once more with one client alone.
+pub(super) fn once_more(seed: u64, client: u32, bundle: &str) -> String {
+    let (scenario, beside) = match bundle {
+        HERE => ("scenario.resolved.toml".to_owned(), "..".to_owned()),
+        _ => (format!("{bundle}/scenario.resolved.toml"), format!("{bundle}/..")),
+    };
+    format!("khala-harness run {scenario} --seed {seed} --only-client {client} --out-dir {beside}")
 }
 
 /// One violation in a line.
@@ -371,12 +408,21 @@ pub(super) fn fitness(generator: &Generator) -> String {
         .collect();
     format!(
         "timers late by {} at p99, {} at most; a thread waited for a core {:.0} % of the time; \
-         {stalls}{}",
+         messages waited up to {} for their clients; {stalls}{}",
         duration_or_dash(generator.lag_p99_us),
         duration(generator.lag_max_us),
         generator.waited_for_core * 100.0,
+        duration(generator.own_queue_max_us),
         exhausted.concat(),
     )
+}
+
+/// What of the load was never sent, and by whose doing.
+pub(super) fn withheld(generator: &Generator) -> String {
+    match generator.publishes_withheld {
+        0 => String::new(),
+        some => format!(", {} never begun because too many had no answer", count(some)),
+    }
 }
 
 fn generator(out: &mut String, report: &RunReport) {
@@ -385,7 +431,7 @@ fn generator(out: &mut String, report: &RunReport) {
         out,
         format_args!(
             "\nGenerator\n  {} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-             descriptors, {} MiB; {} of {} planned publishes begun, {} records dropped",
+             descriptors, {} MiB; {} of {} planned publishes begun{}, {} records dropped",
             generator.worker_threads,
             generator.cpu_cores,
             generator.hottest_thread * 100.0,
@@ -394,6 +440,7 @@ fn generator(out: &mut String, report: &RunReport) {
             generator.memory_peak_mib,
             count(generator.publishes_begun),
             count(generator.publishes_planned),
+            withheld(generator),
             generator.dropped_records,
         ),
     );

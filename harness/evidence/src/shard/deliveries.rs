@@ -126,7 +126,8 @@ impl Shard {
         let slow = life.slow.is_slow();
         if let Some(since) = unconverged_since.filter(|_| !slow) {
             let bound = self.context.bounds().converge_within;
-            let at = at.saturating_sub(self.stalls.within(since, at));
+            let own = self.stalls.of(self.context.thread_of(client));
+            let at = at.saturating_sub(own.within(since, at));
             no_convergence::judge(client, since, at, true, bound, &mut self.flow.tally);
         }
         if let Some(intended) = connecting_since {

@@ -35,7 +35,18 @@ impl Shard {
     fn blame(&self, client: u32, start: Micros, at: Micros) -> Blame {
         if self.is_planned(client, start, at) {
             Blame::Plan
-        } else if self.follows_from_a_stall(start, at) {
+        } else if self.follows_from_a_stall(self.context.thread_of(client), start, at) {
+            Blame::Ours
+        } else {
+            Blame::Target
+        }
+    }
+
+    /// The same of a command.
+    fn blame_for_a_command(&self, start: Micros, at: Micros) -> Blame {
+        if self.context.is_restarting(start, at) {
+            Blame::Plan
+        } else if self.follows_from_a_stall(self.context.publisher_thread(), start, at) {
             Blame::Ours
         } else {
             Blame::Target
@@ -50,10 +61,10 @@ impl Shard {
             || life.is_some_and(|life| life.slow.counts_as_slow(at) || life.hit.is_some_and(hit))
     }
 
-    /// Whether the harness stood still while it was under way, or shortly before.
-    fn follows_from_a_stall(&self, start: Micros, at: Micros) -> bool {
+    /// Whether a thread of the harness stood still while it was under way, or shortly before.
+    fn follows_from_a_stall(&self, thread: u16, start: Micros, at: Micros) -> bool {
         let shows = micros(self.context.bounds().settle_within).saturating_add(STALL_SHOWS_US);
-        self.stalls.shows(STALL_MIN_US, start.saturating_sub(shows), at)
+        self.stalls.of(thread).shows(STALL_MIN_US, start.saturating_sub(shows), at)
     }
 
     /// Whether a client left its channel without a heartbeat for so long that the target had to close
@@ -80,15 +91,22 @@ impl Shard {
         let blame = match (outcome, client) {
             (Outcome::Exhausted(_), _) => Blame::Ours,
             (_, Some(client)) => self.blame(client, start, at),
-            (_, None) if self.context.is_restarting(start, at) => Blame::Plan,
-            (_, None) if self.follows_from_a_stall(start, at) => Blame::Ours,
-            (_, None) => Blame::Target,
+            (_, None) => self.blame_for_a_command(start, at),
         };
         let stability = &mut self.flow.stability;
         stability.incident(kind, blame, &answered.status, at, client);
         if answered.request == Request::Upgrade && blame == Blame::Target {
             stability.refused(at, &answered.status);
         }
+    }
+
+    /// A command was never begun, because the target had left too many unanswered.
+    pub(super) fn kept_back(&mut self, intended: Micros, at: Micros) {
+        let blame = self.blame_for_a_command(intended, at);
+        let stability = &mut self.flow.stability;
+        stability.occasion(Incident::PublishErrors);
+        let code = "never begun: too many were unanswered";
+        stability.incident(Incident::PublishErrors, blame, code, at, None);
     }
 
     /// A timed operation ended: what is no request of its own, and when the channel was last kept

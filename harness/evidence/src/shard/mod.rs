@@ -85,6 +85,10 @@ pub struct Totals {
     pub connects: u64,
     /// Records that a full recorder dropped.
     pub dropped: u64,
+    /// Commands that were never begun, because the target left no room for them.
+    pub withheld: u64,
+    /// Records of clients that the plan does not have.
+    pub strangers: u64,
 }
 
 impl Totals {
@@ -95,6 +99,8 @@ impl Totals {
         self.foreign += other.foreign;
         self.connects += other.connects;
         self.dropped += other.dropped;
+        self.withheld += other.withheld;
+        self.strangers += other.strangers;
     }
 }
 
@@ -198,16 +204,21 @@ impl Shard {
         outcome.is_our_own_doing()
     }
 
-    /// Enters a timed sample: from its intended time, and from its start unless the generator stood
-    /// still while it was under way.
+    /// Enters a timed sample of a client.
     fn timed(&mut self, key: Key, client: u32, times: Times) {
+        self.timed_by(self.context.thread_of(client), key, client, times);
+    }
+
+    /// Enters a timed sample: from its intended time, and from its start unless the thread that took it
+    /// stood still while it was under way. `group` chooses the cluster.
+    fn timed_by(&mut self, thread: u16, key: Key, group: u32, times: Times) {
         let Times { intended, start, done } = times;
         let response = done.saturating_sub(intended);
-        if self.stalls.cover(start, done) {
-            self.flow.metrics.sample_apart(key, client, intended, response);
+        if self.stalls.of(thread).cover(start, done) {
+            self.flow.metrics.sample_apart(key, group, intended, response);
         } else {
             let service = done.saturating_sub(start);
-            self.flow.metrics.sample(key, client, intended, response, service);
+            self.flow.metrics.sample(key, group, intended, response, service);
         }
     }
 
@@ -215,7 +226,7 @@ impl Shard {
         Key {
             metric,
             phase: self.context.phase_at(intended),
-            surface: Some(self.context.surface(client)),
+            surface: self.context.surface(client),
         }
     }
 }
@@ -233,7 +244,7 @@ fn never_recovered(context: &Context, metrics: &mut Metrics, client: u32, cut: C
     let key = |metric| Key {
         metric,
         phase: context.phase_at(cut.intended),
-        surface: Some(context.surface(client)),
+        surface: context.surface(client),
     };
     let waited = context.fault_phase_end(cut.fault).saturating_sub(cut.intended);
     metrics.censored(key(MetricId::TimeToRecovered), client, cut.intended, waited);
@@ -247,11 +258,16 @@ impl Sink for Shard {
     fn record(&mut self, record: Record) {
         let Some(client) = record.client() else { return self.enter(record) };
         let at_us = record.at();
+        self.flow.totals.strangers += u64::from(self.context.surface(client).is_none());
         self.clients.entry(client).or_default().flight.happened(&record);
         let broken_before = self.flow.tally.calls();
         self.enter(record);
+        let broken = self.flow.tally.calls() - broken_before;
+        if broken > 0 {
+            self.flow.series.at(at_us).violations += broken;
+        }
         let Some(life) = self.clients.get_mut(&client) else { return };
-        if self.flow.tally.calls() > broken_before && !life.told {
+        if broken > 0 && !life.told {
             life.told = true;
             self.flow.stories.keep(client, life.story(at_us));
         }
@@ -326,12 +342,16 @@ impl Shard {
             Record::Renewed { before, at, sign } => {
                 self.flow.stability.renewed(before, at, sign);
             }
+            Record::Withheld { publish: _, intended, at } => self.withheld(intended, at),
             Record::SchedulerLag { thread, at, lag_us } => {
                 let phase = self.context.phase_at(at);
                 self.flow.metrics.scheduler_lag(phase, thread, lag_us);
                 self.flow.probes.lag(at, lag_us);
             }
-            Record::Stall { from, to } => self.stalls.add(Stall { from, to }),
+            Record::OwnQueue { thread: _, at, waited_us } => self.flow.probes.queue(at, waited_us),
+            Record::Stall { thread, from, to } => {
+                self.stalls.add(Stall { to, from, thread });
+            }
             Record::Frame { client, at, sent, bytes, excerpt } => {
                 if !sent {
                     for rule in [Rule::WsProtocol, Rule::MalformedMessage, Rule::Misaddressed] {

@@ -18,7 +18,12 @@ impl Shard {
         let Op { client, kind, intended, start, done, outcome } = op;
         if kind == OpKind::Connect {
             let life = self.clients.entry(client).or_default();
-            life.connecting_since.get_or_insert(intended);
+            // What a fault ended is begun again when the fault lets it.
+            if outcome == Outcome::Interrupted {
+                life.connecting_since = None;
+            } else {
+                life.connecting_since.get_or_insert(intended);
+            }
         }
         if self.ended_by_us(outcome) {
             return;
@@ -72,8 +77,10 @@ impl Shard {
     pub(super) fn connect_begun(&mut self, client: u32, at: Micros) {
         self.came_back(client, at);
         self.flow.totals.connects += 1;
-        self.flow.series.at(at).connects += 1;
         let life = self.clients.entry(client).or_default();
+        let second = self.flow.series.at(at);
+        second.connects += 1;
+        second.reconnects += u64::from(life.seen_before);
         life.attempts += 1;
         let unplanned = life.seen_before && life.cut.is_none() && !life.slow.ever();
         life.seen_before = true;

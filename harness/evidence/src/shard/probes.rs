@@ -26,6 +26,9 @@ pub struct ProbeSecond {
     pub backlog_bytes: u64,
     /// Lateness of the latest timer of any thread.
     pub lag_max_us: u64,
+    /// The longest that a message, once read, waited for its client.
+    #[serde(default)]
+    pub queue_max_us: u64,
 }
 
 /// The generator by second.
@@ -52,6 +55,7 @@ impl Probes {
             memory_kib: probe.memory_kib,
             backlog_bytes: probe.backlog_bytes,
             lag_max_us: 0,
+            queue_max_us: 0,
         };
         self.seconds.entry(second_of(probe.at)).or_default().merge(&second);
     }
@@ -60,6 +64,12 @@ impl Probes {
     pub fn lag(&mut self, at: Micros, lag_us: Micros) {
         let second = self.seconds.entry(second_of(at)).or_default();
         second.lag_max_us = second.lag_max_us.max(lag_us);
+    }
+
+    /// Enters how long a message waited for its client.
+    pub fn queue(&mut self, at: Micros, waited_us: Micros) {
+        let second = self.seconds.entry(second_of(at)).or_default();
+        second.queue_max_us = second.queue_max_us.max(waited_us);
     }
 
     /// Adds another shard's.
@@ -84,6 +94,16 @@ impl Probes {
         all
     }
 
+    /// The longest that a message waited for its client, as nine in ten of these seconds had it.
+    #[must_use]
+    pub fn usual_queue_us(&self, within: impl Fn(u32) -> bool) -> u64 {
+        let seconds = self.seconds.iter().filter(|(second, _)| within(**second));
+        let mut waits: Vec<_> = seconds.map(|(_, second)| second.queue_max_us).collect();
+        waits.sort_unstable();
+        let ninth = (waits.len() * 9).div_ceil(10).saturating_sub(1);
+        waits.get(ninth).copied().unwrap_or(0)
+    }
+
     /// The busiest thread's share of a core in its busiest second.
     #[must_use]
     pub fn hottest_share(&self) -> f64 {
@@ -101,6 +121,7 @@ impl ProbeSecond {
         self.memory_kib = self.memory_kib.max(other.memory_kib);
         self.backlog_bytes = self.backlog_bytes.max(other.backlog_bytes);
         self.lag_max_us = self.lag_max_us.max(other.lag_max_us);
+        self.queue_max_us = self.queue_max_us.max(other.queue_max_us);
     }
 
     /// A time as a share of the time that was looked at; 0 when none was.
@@ -127,5 +148,19 @@ mod tests {
         assert_eq!(all.memory_kib, 9);
         assert_eq!(probes.over(|second| second == 1).memory_kib, 7);
         assert!(Probes::default().over(|_| true).share(0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_usual_queue_leaves_out_one_second_in_ten() {
+        let mut probes = Probes::default();
+        for second in 0..10 {
+            probes.queue(second * 1_000_000, 5);
+            probes.queue(second * 1_000_000 + 1, 10 + second);
+        }
+        probes.queue(3_000_000, 70_000);
+        assert_eq!(probes.usual_queue_us(|_| true), 19);
+        assert_eq!(probes.usual_queue_us(|second| second == 3), 70_000);
+        assert_eq!(probes.over(|_| true).queue_max_us, 70_000);
+        assert_eq!(Probes::default().usual_queue_us(|_| true), 0);
     }
 }

@@ -4,7 +4,7 @@ use khala_plan::metric::MetricId;
 
 use super::metrics::Key;
 use super::{Shard, Times};
-use crate::record::{Outcome, PublishId, Published};
+use crate::record::{Micros, Outcome, PublishId, Published};
 
 impl Shard {
     pub(super) fn published(&mut self, published: &Published) {
@@ -22,9 +22,22 @@ impl Shard {
         let phase = self.context.phase_at(intended);
         let key = |metric| Key { metric, phase, surface: None };
         if matches!(outcome, Outcome::Ok | Outcome::Timeout) {
-            self.timed(key(MetricId::Publish), worker.into(), Times { intended, start, done });
+            let thread = self.context.publisher_thread();
+            let times = Times { intended, start, done };
+            self.timed_by(thread, key(MetricId::Publish), worker.into(), times);
         }
         let bad = u64::from(!acknowledged);
         self.flow.metrics.count(key(MetricId::PublishErrors), 0, intended, bad, 1);
+    }
+
+    /// A command that the target left no room for: it had no answer however long it waited.
+    pub(super) fn withheld(&mut self, intended: Micros, at: Micros) {
+        self.kept_back(intended, at);
+        self.flow.totals.withheld += 1;
+        let phase = self.context.phase_at(intended);
+        let key = |metric| Key { metric, phase, surface: None };
+        let waited = at.saturating_sub(intended);
+        self.flow.metrics.censored(key(MetricId::Publish), 0, intended, waited);
+        self.flow.metrics.count(key(MetricId::PublishErrors), 0, intended, 1, 1);
     }
 }

@@ -12,6 +12,9 @@ use crate::record::Micros;
 pub struct Second {
     /// Connects begun.
     pub connects: u64,
+    /// Of them, those of clients that had connected before.
+    #[serde(default)]
+    pub reconnects: u64,
     /// Upgrades accepted.
     pub connected: u64,
     /// Sockets gone.
@@ -24,6 +27,9 @@ pub struct Second {
     pub published: u64,
     /// Operations that failed.
     pub errors: u64,
+    /// Rules broken, as far as it was noticed then and not at the end.
+    #[serde(default)]
+    pub violations: u64,
 }
 
 /// Counts by second.
@@ -45,12 +51,14 @@ impl Series {
         for (&second, theirs) in &other.seconds {
             let ours = self.seconds.entry(second).or_default();
             ours.connects += theirs.connects;
+            ours.reconnects += theirs.reconnects;
             ours.connected += theirs.connected;
             ours.disconnected += theirs.disconnected;
             ours.converged += theirs.converged;
             ours.deliveries += theirs.deliveries;
             ours.published += theirs.published;
             ours.errors += theirs.errors;
+            ours.violations += theirs.violations;
         }
     }
 

@@ -13,6 +13,7 @@ use super::{Settled, Shard, never_recovered};
 use crate::context::Context;
 use crate::oracle::baseline::Versions;
 use crate::oracle::false_replay_complete::Against;
+use crate::oracle::late_publish::Stood;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::lost_publish::Witness;
 use crate::oracle::starved_topic::Commands;
@@ -40,7 +41,8 @@ impl Shard {
                     flow.tally.undecided(Rule::NoConvergence);
                 } else {
                     let bound = bounds.converge_within;
-                    let at = at.saturating_sub(stalls.within(since, at));
+                    let own = stalls.of(context.thread_of(id));
+                    let at = at.saturating_sub(own.within(since, at));
                     no_convergence::judge(id, since, at, false, bound, &mut flow.tally);
                 }
             }
@@ -206,8 +208,10 @@ fn clients_by_ledger(
         let until = life.retired_at.unwrap_or(end.at);
         life.slow.settle(id, until, needed, &published, tally);
         authz_leak::settle(context.granted(id), life.revoked, ledger, tally);
-        life.together.settle(id, ledger, stalls, settle_within, tally);
-        life.drain.settle(id, &commands, stalls, settle_within, tally);
+        let own = stalls.of(context.thread_of(id));
+        let stood = Stood { own, publisher: stalls.of(context.publisher_thread()) };
+        life.together.settle(id, ledger, stood, settle_within, tally);
+        life.drain.settle(id, &commands, own, settle_within, tally);
         for (&topic, track) in &life.tracks {
             after_unsubscribe::settle(topic, track, ledger, tally);
         }

@@ -1,16 +1,20 @@
 //! When the generator itself stood still, so that nobody else is blamed for it.
 //!
+//! A thread's stall excuses what that thread did: its own clients, or the commands of the publishers'
+//! thread. Another thread's clients read on meanwhile, and what came late to them came late.
+//!
 //! An operation that was under way during a stall says nothing about the target: its service time is
 //! left out and the sample counted apart. Waits are judged without the stalls in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::record::Micros;
 
-/// Stalls remembered, the latest. At least 100 ms each (that is what the engine reports), they are
-/// more than a minute and a half of standing still, which no verdict survives anyway.
+/// Stalls remembered of a thread, the latest. At least 100 ms each (that is what the engine reports),
+/// they are more than a minute and a half of standing still, which no verdict survives anyway. A bound
+/// for each thread: what one forgets does not depend on the others.
 const STALLS_MAX: usize = 1_024;
 
 /// A time in which a thread of the generator did nothing although it was due.
@@ -20,25 +24,54 @@ pub struct Stall {
     pub to: Micros,
     /// When it was last seen alive before.
     pub from: Micros,
+    /// Which thread, as [`khala_plan::model::Generator`] numbers them.
+    pub thread: u16,
 }
 
-/// The stalls of a run, the latest.
+/// The stalls of a run, by thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stalls(BTreeSet<Stall>);
+pub struct Stalls(BTreeMap<u16, Own>);
+
+/// The stalls of one thread, the latest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Own(BTreeSet<Stall>);
+
+/// Those of a thread that never stood still.
+static NONE: Own = Own(BTreeSet::new());
 
 impl Stalls {
     /// Adds one.
     pub fn add(&mut self, stall: Stall) {
-        self.0.insert(stall);
-        self.trim();
+        let own = self.0.entry(stall.thread).or_default();
+        own.0.insert(stall);
+        own.trim();
     }
 
     /// Adds another shard's.
     pub fn merge(&mut self, other: &Self) {
-        self.0.extend(&other.0);
-        self.trim();
+        for (&thread, theirs) in &other.0 {
+            let own = self.0.entry(thread).or_default();
+            own.0.extend(&theirs.0);
+            own.trim();
+        }
     }
 
+    /// Those of one thread: nobody else is excused by them.
+    #[must_use]
+    pub fn of(&self, thread: u16) -> &Own {
+        self.0.get(&thread).unwrap_or(&NONE)
+    }
+
+    /// All of them, in order of their ends.
+    #[must_use]
+    pub fn all(&self) -> Vec<Stall> {
+        let mut all: Vec<_> = self.0.values().flat_map(|own| &own.0).copied().collect();
+        all.sort_unstable();
+        all
+    }
+}
+
+impl Own {
     fn trim(&mut self) {
         while self.0.len() > STALLS_MAX {
             self.0.pop_first();
@@ -76,26 +109,21 @@ impl Stalls {
         }
         stalled
     }
-
-    /// All of them, in order of their ends.
-    pub fn iter(&self) -> impl Iterator<Item = &Stall> {
-        self.0.iter()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn stalls(list: &[(Micros, Micros)]) -> Stalls {
+    fn stalls(list: &[(u16, Micros, Micros)]) -> Stalls {
         let mut stalls = Stalls::default();
-        list.iter().for_each(|&(from, to)| stalls.add(Stall { to, from }));
+        list.iter().for_each(|&(thread, from, to)| stalls.add(Stall { to, from, thread }));
         stalls
     }
 
     #[test]
     fn what_was_under_way_is_covered_and_what_began_or_ended_outside_is_not() {
-        let stalls = stalls(&[(100, 200), (500, 600)]);
+        let stalls = stalls(&[(0, 100, 200), (0, 500, 600)]);
         for (start, done, covered) in [
             (50, 250, true),
             (150, 160, true),
@@ -103,33 +131,45 @@ mod tests {
             (200, 400, false),
             (550, 700, true),
         ] {
-            assert_eq!(stalls.cover(start, done), covered, "{start} to {done}");
+            assert_eq!(stalls.of(0).cover(start, done), covered, "{start} to {done}");
         }
     }
 
     #[test]
     fn a_stall_shows_if_it_is_long_enough_and_lies_where_one_looks() {
-        let stalls = stalls(&[(100, 200), (500, 1_000)]);
-        assert!(stalls.shows(500, 999, 1_001) && stalls.shows(500, 0, 501));
-        assert!(!stalls.shows(500, 1_000, 2_000), "it was over");
-        assert!(!stalls.shows(500, 0, 500), "it had not begun");
-        assert!(!stalls.shows(501, 0, 2_000), "none was so long");
+        let stalls = stalls(&[(0, 100, 200), (0, 500, 1_000)]);
+        let own = stalls.of(0);
+        assert!(own.shows(500, 999, 1_001) && own.shows(500, 0, 501));
+        assert!(!own.shows(500, 1_000, 2_000), "it was over");
+        assert!(!own.shows(500, 0, 500), "it had not begun");
+        assert!(!own.shows(501, 0, 2_000), "none was so long");
     }
 
     #[test]
-    fn time_that_two_threads_lost_together_is_lost_once() {
-        let stalls = stalls(&[(100, 200), (150, 220), (500, 600)]);
-        assert_eq!(stalls.within(0, 1_000), 220);
-        assert_eq!(stalls.within(180, 550), 90);
-        assert_eq!(stalls.within(230, 400), 0);
+    fn a_stall_excuses_its_own_thread_alone() {
+        let stalls = stalls(&[(0, 100, 200), (1, 150, 400)]);
+        assert!(stalls.of(1).cover(300, 350) && !stalls.of(0).cover(300, 350));
+        let within = |thread| stalls.of(thread).within(0, 1_000);
+        assert_eq!([0, 1, 2].map(within), [100, 250, 0]);
     }
 
     #[test]
-    fn the_latest_are_kept_in_whatever_order_they_come() {
-        let many: Vec<_> = (0..3_000).map(|n| (n * 10, n * 10 + 5)).collect();
+    fn time_that_was_lost_twice_is_lost_once() {
+        let stalls = stalls(&[(0, 100, 200), (0, 150, 220), (0, 500, 600)]);
+        let own = stalls.of(0);
+        assert_eq!(own.within(0, 1_000), 220);
+        assert_eq!(own.within(180, 550), 90);
+        assert_eq!(own.within(230, 400), 0);
+    }
+
+    #[test]
+    fn the_latest_of_each_thread_are_kept_in_whatever_order_they_come() {
+        let mut many: Vec<_> = (0..3_000).map(|n| (0, n * 10, n * 10 + 5)).collect();
+        many.push((1, 1, 2));
         let forward = stalls(&many);
         let backward = stalls(&many.iter().rev().copied().collect::<Vec<_>>());
         assert_eq!(forward, backward);
-        assert_eq!(forward.iter().count(), STALLS_MAX);
+        assert_eq!(forward.all().len(), STALLS_MAX + 1);
+        assert!(forward.of(1).cover(0, 5), "another thread's do not push it out");
     }
 }

@@ -78,7 +78,11 @@ fn settle(records: &[Record]) -> Settled {
     };
     let (mut clients, mut others) = (Shard::new(context.clone()), Shard::new(context));
     for record in records {
-        let of_others = matches!(record, Record::Window { .. } | Record::Published(_));
+        // Thread 2 is the publishers'.
+        let of_others = matches!(
+            record,
+            Record::Window { .. } | Record::Published(_) | Record::Stall { thread: 2, .. }
+        );
         if of_others { &mut others } else { &mut clients }.record(record.clone());
     }
     assert_eq!(others.merge(clients).settle(&published_on, end), alone, "however it is split");
@@ -413,4 +417,51 @@ fn windows_of_another_shard_decide_cursors() {
     assert_eq!(settled.tally.rule(Rule::FalseStale).judged, 1);
     let lag = settled.metrics.distribution(MetricId::ReplayLag, &[0, 1, 2], None);
     assert_eq!((lag.len(), lag.response.max()), (1, 0));
+}
+
+/// Client 0, which is on thread 0 of two, connects and never gets its reply until 33 s later.
+fn converges_late(stalls: &[(u16, Micros, Micros)]) -> Settled {
+    let mut records = vec![connected(S), sent(1, S, stream(), Some(0))];
+    let stall = |&(thread, from, to): &(u16, Micros, Micros)| Record::Stall { thread, from, to };
+    records.extend(stalls.iter().map(stall));
+    records.push(ok(1, 34 * S, stream(), 0));
+    settle(&records)
+}
+
+#[test]
+fn a_client_is_excused_by_the_stalls_of_its_own_thread_alone() {
+    assert_eq!(broken(&converges_late(&[])), [Rule::NoConvergence]);
+    assert_eq!(broken(&converges_late(&[(0, 2 * S, 10 * S)])), []);
+    // The other clients' thread, the publishers', the conductor's.
+    for thread in [1, 2, 3] {
+        let settled = converges_late(&[(thread, 2 * S, 10 * S)]);
+        assert_eq!(broken(&settled), [Rule::NoConvergence], "thread {thread}");
+        let apart = settled.metrics.distribution(MetricId::ResumeToLive, &[0, 1, 2], None).apart;
+        assert_eq!(apart, 0, "its service time is known");
+    }
+    let settled = converges_late(&[(0, 2 * S, 10 * S)]);
+    assert_eq!(settled.metrics.distribution(MetricId::ResumeToLive, &[0, 1, 2], None).apart, 1);
+}
+
+#[test]
+fn a_client_that_never_converges_is_excused_by_its_own_thread_alone() {
+    let run = |thread| {
+        settle(&[
+            connected(15 * S),
+            sent(1, 15 * S, stream(), Some(0)),
+            Record::Stall { thread, from: 20 * S, to: 30 * S },
+        ])
+    };
+    assert_eq!(broken(&run(0)), []);
+    assert_eq!(broken(&run(1)), [Rule::NoConvergence]);
+}
+
+#[test]
+fn a_command_is_excused_by_the_publishers_thread_alone() {
+    let apart = |thread| {
+        let settled =
+            settle(&[Record::Stall { thread, from: 2 * S, to: 3 * S }, published(1, 3 * S - 5)]);
+        settled.metrics.distribution(MetricId::Publish, &[0, 1, 2], None).apart
+    };
+    assert_eq!([0, 1, 2, 3].map(apart), [0, 0, 1, 0]);
 }

@@ -5,6 +5,7 @@ use khala_evidence::Record;
 use khala_evidence::judge::{Decision, RunVerdict, Verdict};
 use khala_evidence::oracle::Rule;
 use khala_evidence::record::{OpKind, PublishId};
+use khala_plan::metric::MetricId;
 
 use crate::support::records;
 use crate::support::trial::{Trial, of, rule};
@@ -207,6 +208,24 @@ fn a_run_that_was_cut_short_or_lost_its_target_or_its_records_is_held() {
     held(|trial| trial.records.push(Record::Dropped { count: 1 }), "1 records were dropped");
     held(|trial| trial.facts.generator.lost_threads = 1, "1 threads of the generator ended");
     held(|trial| trial.facts.generator.publishes_begun -= 1, "began 71 of 72 planned publishes");
+    let stranger = |trial: &mut Trial| trial.records.push(records::connected(80, 1_000));
+    held(stranger, "1 records are of clients that the plan does not have");
+}
+
+#[test]
+fn what_the_target_left_no_room_for_is_its_own_and_no_shortfall_of_the_generator() {
+    let mut trial = Trial::storm(&[]);
+    trial.facts.generator.publishes_begun -= 1;
+    trial.records.push(records::withheld(71, 17_000_000, 20_000_000));
+    let verdict = trial.judge();
+    let said = verdict.reasons.join("; ");
+    assert!(said.contains("1 of 72 planned publishes were never begun"), "{said}");
+    assert!(!said.contains("the generator began"), "{said}");
+    let settled = trial.settle();
+    let all: Vec<u16> = (0..10).collect();
+    let errors = settled.metrics.count_of(MetricId::PublishErrors, &all, None);
+    assert_eq!((errors.hits, errors.all), (1, 73), "72 were acknowledged, 1 withheld");
+    assert_eq!(settled.metrics.distribution(MetricId::Publish, &all, None).censored(), 1);
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn it_reads_like_a_scenario() {
     exclusive = true
     apply = "frame"
     snapshot = "http"
+    message_max = "16MiB"
 
     [target.slow_consumer]
     queue_limit = 64

@@ -10,7 +10,7 @@ use crate::shared::Shared;
 /// Refuses payloads over the limit of a known topic.
 pub fn within_payload(shared: &Shared, topic: &str, bytes: usize) -> Result<(), Refused> {
     let Some(topic) = TopicId::of(topic) else { return Ok(()) };
-    let limit = shared.config.publish[usize::from(topic.0)].payload_bytes_max;
+    let limit = shared.config.publish[topic.index()].payload_bytes_max;
     if bytes <= limit {
         return Ok(());
     }
@@ -25,7 +25,7 @@ pub fn within_payload(shared: &Shared, topic: &str, bytes: usize) -> Result<(), 
 /// Takes one publish from a known topic's second, or says how long to wait.
 pub fn within_rate(shared: &Shared, topic: &str, class: &str) -> Result<(), Refused> {
     let Some(topic) = TopicId::of(topic) else { return Ok(()) };
-    let Some(per_second) = shared.config.publish[usize::from(topic.0)].per_second else {
+    let Some(per_second) = shared.config.publish[topic.index()].per_second else {
         return Ok(());
     };
     shared.store.take_rate(topic, per_second, Instant::now()).map_err(|wait| {

@@ -84,7 +84,7 @@ fn authorize(
 /// The snapshot's JSON, made once per head: after a trim, thousands ask for the same.
 fn encoded(shared: &Shared, topic: TopicId) -> Result<Bytes, serde_json::Error> {
     let log = shared.store.log(topic);
-    let mut kept = lock(&shared.snapshots[usize::from(topic.0)]);
+    let mut kept = lock(&shared.snapshots[topic.index()]);
     // What a defect may spoil is made for each request: each is an opportunity.
     let spoils = [Kind::SnapshotOld, Kind::SnapshotAhead, Kind::SnapshotWrongTopic];
     if let Some((head, body)) = &*kept

@@ -68,11 +68,11 @@ impl Channel {
 
     /// The tail of a topic.
     pub fn tail(&mut self, topic: TopicId) -> &mut Option<Tail> {
-        &mut self.tails[usize::from(topic.0)]
+        &mut self.tails[topic.index()]
     }
 
     fn subscribed(&self) -> Vec<(TopicId, &Tail)> {
-        let tails = (0_u8..).map(TopicId).zip(&self.tails);
+        let tails = TopicId::all().zip(&self.tails);
         let mut subscribed: Vec<_> = tails
             .filter_map(|(id, tail)| Some((id, tail.as_ref()?)))
             .filter(|(_, tail)| !tail.ghost)

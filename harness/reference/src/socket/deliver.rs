@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use khala_wire::message::event;
 use khala_wire::payload::{CODE_SLOW_CONSUMER, Empty};
-use khala_wire::topic::{KNOWN, TopicId};
+use khala_wire::topic::TopicId;
 use khala_wire::{BATCH_UPDATES_MAX, CHANNEL, TopicKind, Vsn};
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ impl Connection {
             return Ok(false);
         }
         let mut more = false;
-        for topic in (0_u8..).map(TopicId).take(KNOWN.len()) {
+        for topic in TopicId::all() {
             self.starve(topic, Instant::now());
             match self.turn(topic, BATCH_UPDATES_MAX as u64, Mode::Live).await? {
                 Turn::Idle => {}
@@ -93,8 +93,8 @@ impl Connection {
         if !self.shared.defects.armed(Kind::CrossTopicLeak) {
             return None;
         }
-        let closed = |topic: &TopicId| !self.principal.allowed[usize::from(topic.0)];
-        let mut topics = (0_u8..).map(TopicId).take(KNOWN.len()).filter(closed);
+        let closed = |topic: &TopicId| !self.principal.allowed[topic.index()];
+        let mut topics = TopicId::all().filter(closed);
         topics.find(|topic| self.shared.store.log(*topic).window().oldest.is_some())
     }
 
@@ -107,7 +107,7 @@ impl Connection {
     ) -> Result<Turn, End> {
         let Self { channel, shared, open, .. } = self;
         let Some(channel) = channel else { return Ok(Turn::Idle) };
-        let Some(tail) = &mut channel.tails[usize::from(topic.0)] else { return Ok(Turn::Idle) };
+        let Some(tail) = &mut channel.tails[topic.index()] else { return Ok(Turn::Idle) };
         let asking = Asking {
             shared,
             number: open.number,

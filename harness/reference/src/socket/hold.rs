@@ -118,7 +118,7 @@ impl Connection {
         if !shared.defects.armed(Kind::StarvedTopic) {
             return;
         }
-        let index = usize::from(topic.0);
+        let index = topic.index();
         let (before, rest) = channel.tails.split_at_mut(index);
         let Some((Some(tail), after)) = rest.split_first_mut() else { return };
         let is_last = after.iter().all(Option::is_none);

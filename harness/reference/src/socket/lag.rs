@@ -33,8 +33,8 @@ impl Lag {
         if depths.iter().all(|depth| *depth == 0) {
             self.strikes = 0;
         }
-        for (topic, depth) in (0_u8..).map(TopicId).zip(depths) {
-            let so_far = &mut self.refused[usize::from(topic.0)];
+        for (topic, depth) in TopicId::all().zip(depths) {
+            let so_far = &mut self.refused[topic.index()];
             if depth <= limits.queue_limit {
                 *so_far = Duration::ZERO;
                 continue;
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn being_overrun_by_retention_evicts_at_once() {
         let mut lag = Lag::default();
-        lag.evict(TopicId(2), 9, &LIMITS);
-        lag.evict(TopicId(2), 9, &LIMITS);
+        lag.evict(TopicId::WORKER_EVENTS, 9, &LIMITS);
+        lag.evict(TopicId::WORKER_EVENTS, 9, &LIMITS);
         assert!(lag.evicted());
         assert_eq!(actions(&mut lag), ["disconnect"]);
     }

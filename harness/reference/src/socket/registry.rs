@@ -42,7 +42,7 @@ impl Open {
 
     /// Notes how far a topic has been sent; `None` when it is not subscribed.
     pub fn set_sent(&self, topic: TopicId, sent: Option<u64>) {
-        self.sent[usize::from(topic.0)].store(sent.unwrap_or(UNSUBSCRIBED), Ordering::Relaxed);
+        self.sent[topic.index()].store(sent.unwrap_or(UNSUBSCRIBED), Ordering::Relaxed);
     }
 
     /// Why it was revoked, if it was.

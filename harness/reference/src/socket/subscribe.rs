@@ -58,7 +58,7 @@ pub fn read(
         return Err(Refusal::Forbidden(unknown));
     }
     let known: Vec<_> = names.iter().filter_map(|name| Some((name, TopicId::of(name)?))).collect();
-    let allowed = |topic: TopicId| principal.allowed[usize::from(topic.0)];
+    let allowed = |topic: TopicId| principal.allowed[topic.index()];
     let forbidden: Vec<_> = known
         .iter()
         .filter(|(_, topic)| !allowed(*topic))

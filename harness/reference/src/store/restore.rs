@@ -39,8 +39,8 @@ impl<'a> Amnesia<'a> {
     }
 
     fn forgets(&mut self, topic: TopicId) -> bool {
-        *self.chosen[usize::from(topic.0)].get_or_insert_with(|| {
-            let forgets = self.defects.acts(Kind::SeqResetOnRestart, 0, u64::from(topic.0));
+        *self.chosen[topic.index()].get_or_insert_with(|| {
+            let forgets = self.defects.acts(Kind::SeqResetOnRestart, 0, topic.index() as u64);
             if forgets {
                 self.defects.note(Kind::SeqResetOnRestart);
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use khala_evidence::record::{Micros, OfflineCause, Outcome, Record, Sink};
+use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Record, Sink};
 use khala_wire::message::event;
 use khala_wire::payload::Unsubscribe;
 use khala_wire::topic::TopicId;
@@ -41,10 +41,31 @@ impl Machine {
         }
     }
 
-    /// A planned fault is about to restart the target.
+    /// A planned fault is about to restart the target: the socket there is, or one that is there before,
+    /// will not outlive it.
     pub fn restarting(&mut self, fault: u16, intended: Micros) {
-        if self.phase() == Phase::Online && !self.dead_socket {
+        if !self.dead_socket {
             self.restart = Some((fault, intended));
+        }
+    }
+
+    /// A planned fault keeps a client away that has no socket. A connect that is under way, since
+    /// `dialling_since`, is given up: it says nothing of the target.
+    pub fn stay_away<S: Sink>(
+        &mut self,
+        dialling_since: Micros,
+        now: Micros,
+        until: Micros,
+        world: &mut World<'_, S>,
+    ) {
+        match self.state {
+            State::Connecting => {
+                let due = self.connect_due;
+                self.op(OpKind::Connect, due, dialling_since, now, Outcome::Interrupted, world);
+                self.state = State::Waiting { until: until.max(now) };
+            }
+            State::Waiting { until: due } => self.state = State::Waiting { until: until.max(due) },
+            _ => {}
         }
     }
 
@@ -110,6 +131,11 @@ impl Machine {
             return false;
         }
         let cause = OfflineCause::Fault { id: fault, intended };
+        if self.is_rejoining() {
+            // There is no channel whose silence could tell it: it leaves at once.
+            self.go_offline(now, cause, world);
+            return true;
+        }
         world.sink.record(Record::Offline { client: self.client, at: now, cause });
         self.dead_socket = true;
         true

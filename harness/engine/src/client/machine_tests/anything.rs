@@ -142,8 +142,8 @@ impl Rig {
         let (mut connected, mut retired, mut epoch, mut begun, mut ended) = (false, 0, 0, 0, 0);
         for record in &self.records {
             match record {
-                Record::Connected { .. } => {
-                    assert!(!connected, "two sockets at once");
+                Record::Connected { .. } | Record::Rejoining { .. } => {
+                    assert!(!connected, "two sockets or channels at once");
                     connected = true;
                 }
                 Record::Offline { .. } => {

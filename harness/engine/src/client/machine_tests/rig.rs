@@ -14,26 +14,26 @@ use crate::client::machine::{Action, Machine, Phase, Settings, World};
 use crate::client::reader::Reader;
 use crate::heads::{Heads, LocalHeads};
 
-pub(super) const SECOND: u64 = 1_000_000;
-pub(super) const ARRIVAL: u64 = 5 * SECOND;
-pub(super) const REQUEST_TIMEOUT: u64 = 10 * SECOND;
-pub(super) const HEARTBEAT: u64 = 20 * SECOND;
-pub(super) const CLIENT: u32 = 7;
-pub(super) const SEED: u64 = 42;
+pub(in crate::client) const SECOND: u64 = 1_000_000;
+pub(in crate::client) const ARRIVAL: u64 = 5 * SECOND;
+pub(in crate::client) const REQUEST_TIMEOUT: u64 = 10 * SECOND;
+pub(in crate::client) const HEARTBEAT: u64 = 20 * SECOND;
+pub(in crate::client) const CLIENT: u32 = 7;
+pub(in crate::client) const SEED: u64 = 42;
 
-pub(super) fn events() -> TopicId {
+pub(in crate::client) fn events() -> TopicId {
     TopicId::of(WORKER_EVENTS).expect("known")
 }
 
-pub(super) fn notifications() -> TopicId {
+pub(in crate::client) fn notifications() -> TopicId {
     TopicId::of(NOTIFICATIONS).expect("known")
 }
 
-pub(super) fn summaries() -> TopicId {
+pub(in crate::client) fn summaries() -> TopicId {
     TopicId::of(WORKER_SUMMARIES).expect("known")
 }
 
-pub(super) fn settings(surface: Surface) -> Settings {
+pub(in crate::client) fn settings(surface: Surface) -> Settings {
     Settings {
         seed: SEED,
         topics: vec![events(), notifications()],
@@ -48,18 +48,18 @@ pub(super) fn settings(surface: Surface) -> Settings {
 }
 
 /// A machine, and what it reads and writes.
-pub(super) struct Rig {
-    pub(super) machine: Machine,
-    pub(super) records: Vec<Record>,
+pub(in crate::client) struct Rig {
+    pub(in crate::client) machine: Machine,
+    pub(in crate::client) records: Vec<Record>,
     reader: Reader,
-    pub(super) heads: LocalHeads,
-    pub(super) now: u64,
+    pub(in crate::client) heads: LocalHeads,
+    pub(in crate::client) now: u64,
     /// The join_ref of the socket there is.
-    pub(super) join_ref: String,
+    pub(in crate::client) join_ref: String,
 }
 
 impl Rig {
-    pub(super) fn of(settings: Settings) -> Self {
+    pub(in crate::client) fn of(settings: Settings) -> Self {
         Self {
             machine: Machine::new(CLIENT, Rc::new(settings), ARRIVAL),
             records: Vec::new(),
@@ -70,11 +70,11 @@ impl Rig {
         }
     }
 
-    pub(super) fn new() -> Self {
+    pub(in crate::client) fn new() -> Self {
         Self::of(settings(Surface::Desktop))
     }
 
-    pub(super) fn with<R>(
+    pub(in crate::client) fn with<R>(
         &mut self,
         act: impl FnOnce(&mut Machine, u64, &mut World<'_, Vec<Record>>) -> R,
     ) -> R {
@@ -83,12 +83,12 @@ impl Rig {
         act(&mut self.machine, self.now, &mut world)
     }
 
-    pub(super) fn tick(&mut self) -> Action {
+    pub(in crate::client) fn tick(&mut self) -> Action {
         self.with(|machine, now, world| machine.tick(now, world))
     }
 
     /// A frame arrives. A push of the first join is one of the join in force.
-    pub(super) fn text(&mut self, text: &str) -> Action {
+    pub(in crate::client) fn text(&mut self, text: &str) -> Action {
         match text.strip_prefix(r#"["1",null"#) {
             Some(rest) => {
                 let addressed = format!(r#"["{}",null{rest}"#, self.join_ref);
@@ -98,24 +98,24 @@ impl Rig {
         }
     }
 
-    pub(super) fn text_as_it_is(&mut self, text: &str) -> Action {
+    pub(in crate::client) fn text_as_it_is(&mut self, text: &str) -> Action {
         self.with(|machine, now, world| machine.text(now, now, text, world))
     }
 
-    pub(super) fn broken(&mut self) {
+    pub(in crate::client) fn broken(&mut self) {
         self.with(|machine, now, world| machine.broken(now, Cut::Eof, world));
     }
 
-    pub(super) fn cut(&mut self, fault: u16, intended: u64) -> bool {
+    pub(in crate::client) fn cut(&mut self, fault: u16, intended: u64) -> bool {
         self.with(|machine, now, world| machine.cut(now, fault, intended, world))
     }
 
-    pub(super) fn retire(&mut self) {
+    pub(in crate::client) fn retire(&mut self) {
         self.with(|machine, now, world| machine.retire(now, world));
     }
 
     /// A connect that is due, up to the socket; what is sent first.
-    pub(super) fn connect(&mut self) -> Sent {
+    pub(in crate::client) fn connect(&mut self) -> Sent {
         let Phase::Waiting(until) = self.machine.phase() else {
             panic!("no connect is due in {:?}", self.machine.phase())
         };
@@ -132,7 +132,7 @@ impl Rig {
     }
 
     /// A connect that is due, up to the answered join; the subscribe.
-    pub(super) fn join(&mut self) -> Sent {
+    pub(in crate::client) fn join(&mut self) -> Sent {
         let join = self.connect();
         let text = reply(
             &join,
@@ -144,13 +144,13 @@ impl Rig {
     }
 
     /// A connect that is due, up to replay complete.
-    pub(super) fn go_live(&mut self, watermarks: &Value) {
+    pub(in crate::client) fn go_live(&mut self, watermarks: &Value) {
         let subscribe = self.join();
         assert_eq!(self.text(&subscribed(&subscribe, watermarks)), Action::None);
         assert!(self.machine.is_live());
     }
 
-    pub(super) fn live() -> Self {
+    pub(in crate::client) fn live() -> Self {
         let mut rig = Self::new();
         rig.go_live(&json!([]));
         rig.records.clear();
@@ -158,14 +158,14 @@ impl Rig {
     }
 
     /// How long the machine wants to wait from now.
-    pub(super) fn delay(&self) -> u64 {
+    pub(in crate::client) fn delay(&self) -> u64 {
         match self.machine.phase() {
             Phase::Waiting(until) => until - self.now,
             other => panic!("it does not wait, it is {other:?}"),
         }
     }
 
-    pub(super) fn ops(&self) -> Vec<(OpKind, Outcome)> {
+    pub(in crate::client) fn ops(&self) -> Vec<(OpKind, Outcome)> {
         let op = |record: &Record| match record {
             Record::Op(op) => Some((op.kind, op.outcome)),
             _ => None,
@@ -173,7 +173,7 @@ impl Rig {
         self.records.iter().filter_map(op).collect()
     }
 
-    pub(super) fn op(&self, kind: OpKind) -> Op {
+    pub(in crate::client) fn op(&self, kind: OpKind) -> Op {
         let mut found = self.records.iter().filter_map(|record| match record {
             Record::Op(op) if op.kind == kind => Some(*op),
             _ => None,
@@ -183,7 +183,7 @@ impl Rig {
         op
     }
 
-    pub(super) fn causes(&self) -> Vec<OfflineCause> {
+    pub(in crate::client) fn causes(&self) -> Vec<OfflineCause> {
         let cause = |record: &Record| match record {
             Record::Offline { cause, .. } => Some(*cause),
             _ => None,
@@ -191,7 +191,7 @@ impl Rig {
         self.records.iter().filter_map(cause).collect()
     }
 
-    pub(super) fn findings(&self) -> Vec<String> {
+    pub(in crate::client) fn findings(&self) -> Vec<String> {
         let name = |record: &Record| match record {
             Record::Finding { name, .. } => Some(name.clone()),
             _ => None,
@@ -200,7 +200,7 @@ impl Rig {
     }
 
     /// Why messages were malformed.
-    pub(super) fn malformed(&self) -> Vec<String> {
+    pub(in crate::client) fn malformed(&self) -> Vec<String> {
         let why = |record: &Record| match record {
             Record::Malformed { why, .. } => Some(why.to_string()),
             _ => None,
@@ -208,7 +208,7 @@ impl Rig {
         self.records.iter().filter_map(why).collect()
     }
 
-    pub(super) fn last_subscribe(&self) -> (u32, Vec<SubscribedTopic>) {
+    pub(in crate::client) fn last_subscribe(&self) -> (u32, Vec<SubscribedTopic>) {
         let sent = |record: &Record| match record {
             Record::SubscribeSent { epoch, topics, .. } => Some((*epoch, topics.clone())),
             _ => None,
@@ -218,16 +218,16 @@ impl Rig {
 }
 
 /// A frame that the machine sent.
-pub(super) struct Sent {
-    pub(super) channel: String,
-    pub(super) join_ref: String,
-    pub(super) msg_ref: String,
-    pub(super) event: String,
-    pub(super) payload: Value,
+pub(in crate::client) struct Sent {
+    pub(in crate::client) channel: String,
+    pub(in crate::client) join_ref: String,
+    pub(in crate::client) msg_ref: String,
+    pub(in crate::client) event: String,
+    pub(in crate::client) payload: Value,
 }
 
 /// What is sent on the channel; a heartbeat of the socket's own may follow.
-pub(super) fn sent(action: Action) -> Sent {
+pub(in crate::client) fn sent(action: Action) -> Sent {
     let text = match action {
         Action::Send(text) => text,
         Action::SendBoth(texts) => return both(texts).0,
@@ -239,13 +239,13 @@ pub(super) fn sent(action: Action) -> Sent {
 }
 
 /// A heartbeat of the channel, and the socket's own.
-pub(super) fn beats(action: Action) -> (Sent, Sent) {
+pub(in crate::client) fn beats(action: Action) -> (Sent, Sent) {
     let Action::SendBoth(texts) = action else { panic!("not both heartbeats but {action:?}") };
     both(texts)
 }
 
 /// A heartbeat of the socket's own.
-pub(super) fn socket_beat(action: Action) -> Sent {
+pub(in crate::client) fn socket_beat(action: Action) -> Sent {
     let Action::Send(text) = action else { panic!("nothing is sent but {action:?}") };
     is_socket_beat(read(&text))
 }
@@ -269,14 +269,14 @@ fn read(text: &str) -> Sent {
     Sent { channel, join_ref: join_ref.unwrap_or_default(), msg_ref, event, payload }
 }
 
-pub(super) fn reply(to: &Sent, status: &str, response: &Value) -> String {
+pub(in crate::client) fn reply(to: &Sent, status: &str, response: &Value) -> String {
     let join_ref = (!to.join_ref.is_empty()).then_some(&to.join_ref);
     json!([join_ref, to.msg_ref, to.channel, "phx_reply",
         {"response": response, "status": status}])
     .to_string()
 }
 
-pub(super) fn subscribed(to: &Sent, watermarks: &Value) -> String {
+pub(in crate::client) fn subscribed(to: &Sent, watermarks: &Value) -> String {
     reply(
         to,
         "ok",
@@ -285,15 +285,15 @@ pub(super) fn subscribed(to: &Sent, watermarks: &Value) -> String {
     )
 }
 
-pub(super) fn refused(to: &Sent, code: &str) -> String {
+pub(in crate::client) fn refused(to: &Sent, code: &str) -> String {
     reply(to, "error", &json!({"code": code, "message": "no"}))
 }
 
-pub(super) fn push(join_ref: &str, event: &str, payload: &Value) -> String {
+pub(in crate::client) fn push(join_ref: &str, event: &str, payload: &Value) -> String {
     json!([join_ref, null, "sync:v1", event, payload]).to_string()
 }
 
-pub(super) fn batch_of(topic: &str, seqs: &[u64]) -> String {
+pub(in crate::client) fn batch_of(topic: &str, seqs: &[u64]) -> String {
     let updates: Vec<_> = seqs
         .iter()
         .map(|seq| {
@@ -305,20 +305,20 @@ pub(super) fn batch_of(topic: &str, seqs: &[u64]) -> String {
 }
 
 /// A `sync:frame` with a batch.
-pub(super) fn frame(topic: &str, seqs: &[u64]) -> String {
+pub(in crate::client) fn frame(topic: &str, seqs: &[u64]) -> String {
     let head = seqs.iter().max().copied().unwrap_or_default();
     let frame = SyncFrame::wrap(KIND_UPDATE_BATCH, topic, head, &batch_of(topic, seqs));
     push("1", "sync:frame", &serde_json::to_value(frame).expect("serialises"))
 }
 
 /// The legacy push of a batch.
-pub(super) fn update_batch(topic: &str, seqs: &[u64]) -> String {
+pub(in crate::client) fn update_batch(topic: &str, seqs: &[u64]) -> String {
     push("1", "sync:update_batch", &serde_json::from_str(&batch_of(topic, seqs)).expect("json"))
 }
 
 /// A refusal of a subscribe for stale cursors. As on the wire, its plan names the topics that have a
 /// snapshot, and only those.
-pub(super) fn stale(to: &Sent, topics: &[&str]) -> String {
+pub(in crate::client) fn stale(to: &Sent, topics: &[&str]) -> String {
     let stale_topics: Vec<_> = topics
         .iter()
         .map(|topic| {
@@ -344,7 +344,7 @@ pub(super) fn stale(to: &Sent, topics: &[&str]) -> String {
 }
 
 /// Stopped, and time changes nothing about it.
-pub(super) fn is_stopped_for_ever(rig: &mut Rig) {
+pub(in crate::client) fn is_stopped_for_ever(rig: &mut Rig) {
     assert_eq!(rig.machine.phase(), Phase::Stopped);
     assert_eq!(rig.machine.deadline(), u64::MAX);
     rig.now += 3_600 * SECOND;

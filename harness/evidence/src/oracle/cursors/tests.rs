@@ -3,8 +3,8 @@
 use super::super::windows::{Window, Windows};
 use super::*;
 
-pub const TOPIC: TopicId = TopicId(1);
-const OTHER: TopicId = TopicId(2);
+pub const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
+const OTHER: TopicId = TopicId::WORKER_EVENTS;
 pub const SENT: Micros = 1_000;
 pub const BEFORE: Micros = 100;
 pub const AFTER: Micros = 5_000;

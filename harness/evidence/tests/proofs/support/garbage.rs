@@ -167,8 +167,12 @@ fn record() -> impl Strategy<Value = Record> {
         1 => (at(), topic(), prop::option::of(0_u64..20), 0_u64..30)
             .prop_map(|(at, topic, oldest, head)| records::window(at, topic, oldest, head)),
         1 => (at(), 0_u64..700_000_000).prop_map(|(at, lag_us)| records::lag(at, lag_us)),
-        1 => (at(), 100_000_u64..3_000_000)
-            .prop_map(|(from, took)| Record::Stall { from, to: from + took }),
+        1 => (0_u16..4, at(), 100_000_u64..3_000_000)
+            .prop_map(|(thread, from, took)| records::stall(thread, from, from + took)),
+        1 => (0_u16..4, at(), 0_u64..3_000_000)
+            .prop_map(|(thread, at, waited)| records::own_queue(thread, at, waited)),
+        1 => (0_u32..30, at(), 0_u64..3_000_000)
+            .prop_map(|(n, at, waited)| records::withheld(n, at, at + waited)),
         1 => (0_u64..3).prop_map(records::dropped),
         1 => ("[a-c]", "[a-z]{0,3}").prop_map(|(name, message)| records::finding(&name, &message)),
     ]

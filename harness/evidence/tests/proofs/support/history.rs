@@ -7,6 +7,7 @@ use khala_evidence::record::BadToken;
 use khala_wire::topic::TopicId;
 use proptest::prelude::*;
 
+use super::plans;
 use super::records::{self, state, stream};
 use super::world::{Fate, Resume, Stage, World};
 
@@ -66,6 +67,11 @@ enum Step {
     Lag {
         lag_us: u64,
     },
+    /// A thread stands still: one of the clients', or the publishers'.
+    Stall {
+        thread: u16,
+        us: u64,
+    },
     TryToken {
         client: u32,
         kind: BadToken,
@@ -76,6 +82,28 @@ enum Step {
     Command {
         client: u32,
     },
+}
+
+impl Step {
+    /// The client that acts, which its thread must be awake for.
+    fn client(&self) -> Option<u32> {
+        match *self {
+            Self::Advance { client, .. }
+            | Self::Repeat { client }
+            | Self::Refuse { client }
+            | Self::Cut { client, .. }
+            | Self::Lose { client }
+            | Self::Beat { client }
+            | Self::TryToken { client, .. }
+            | Self::Revoke { client }
+            | Self::Command { client } => Some(client),
+            Self::Publish { .. }
+            | Self::Foreign { .. }
+            | Self::CutAll { .. }
+            | Self::Lag { .. }
+            | Self::Stall { .. } => None,
+        }
+    }
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -117,6 +145,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => client.clone().prop_map(|client| Step::Revoke { client }),
         1 => client.prop_map(|client| Step::Command { client }),
         3 => (0_u64..3_000).prop_map(|lag_us| Step::Lag { lag_us }),
+        2 => (0_u16..3, 100_000_u64..1_500_000)
+            .prop_map(|(thread, us)| Step::Stall { thread, us }),
     ]
 }
 
@@ -147,7 +177,9 @@ fn drawn(others_write: bool) -> impl Strategy<Value = History> {
     let steps = prop::collection::vec((gap_us(), step()), 40..140);
     (2_usize..=8, 1_u16..=3, 0_u64..12, 0_u64..12, steps).prop_map(
         move |(clients, workers, history, trimmed, steps)| {
-            let mut world = World::new(subscriptions(clients), workers, history, trimmed);
+            let generator = &plans::history().plan.generator;
+            let mut world =
+                World::new(generator, subscriptions(clients), workers, history, trimmed);
             for (gap_us, step) in steps {
                 world.advance(world.now + gap_us);
                 if others_write || !matches!(step, Step::Foreign { .. }) {
@@ -171,8 +203,12 @@ fn subscriptions(clients: usize) -> Vec<Vec<TopicId>> {
 
 fn take(world: &mut World, step: Step) {
     let clients = world.clients();
+    if let Some(client) = step.client() {
+        world.wake(client % clients);
+    }
     match step {
         Step::Publish { worker, fate, state_lag_us } => {
+            world.wake_publisher();
             world.publish(worker, world.now, fate, state_lag_us);
         }
         Step::Foreign { on_stream } => world.foreign(if on_stream { stream() } else { state() }),
@@ -192,6 +228,7 @@ fn take(world: &mut World, step: Step) {
             world.cut(client % clients, fault, world.now);
         }
         Step::CutAll { fault } => {
+            world.wake_all();
             let intended = world.now;
             for client in 0..clients {
                 if has_socket(world, client) {
@@ -206,6 +243,7 @@ fn take(world: &mut World, step: Step) {
             world.beat(client % clients);
         }
         Step::Lag { lag_us } => world.lag(lag_us),
+        Step::Stall { thread, us } => world.stall(thread, us),
         Step::TryToken { client, kind } => world.try_token(client % clients, kind),
         Step::Command { client } => world.command(client % clients),
         Step::Revoke { client } if has_socket(world, client % clients) => {
@@ -241,6 +279,7 @@ fn advance(world: &mut World, client: u32, resume: Resume, pushes: u8, coalesce:
 
 /// Everybody comes back, some with new events in between, and everything runs dry.
 fn finish(world: &mut World) {
+    world.wake_all();
     for client in 0..world.clients() {
         if world.stage(client) == Stage::Offline {
             world.connect(client, Resume::Kept);

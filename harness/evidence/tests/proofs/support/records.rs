@@ -134,6 +134,18 @@ pub fn lag(at: Micros, lag_us: Micros) -> Record {
     Record::SchedulerLag { thread: 0, at, lag_us }
 }
 
+pub fn stall(thread: u16, from: Micros, to: Micros) -> Record {
+    Record::Stall { thread, from, to }
+}
+
+pub fn withheld(publish: u32, intended: Micros, at: Micros) -> Record {
+    Record::Withheld { publish, intended, at }
+}
+
+pub fn own_queue(thread: u16, at: Micros, waited_us: Micros) -> Record {
+    Record::OwnQueue { thread, at, waited_us }
+}
+
 pub fn dropped(count: u64) -> Record {
     Record::Dropped { count }
 }

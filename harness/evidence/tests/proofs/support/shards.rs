@@ -38,11 +38,16 @@ pub fn settle_split(planned: &Planned, records: &[Record], end: End, split: &Spl
             None => place(index),
         })
         .collect();
+    let threads: Vec<Option<u16>> =
+        records.iter().map(|record| thread_of(planned, record)).collect();
     let mut shards: Vec<Shard> = (0..split.shards)
         .map(|number| {
-            // All threads of a process stand still together.
-            let mine = records.iter().zip(&placed).filter(|(record, place)| {
-                **place == number || matches!(record, Record::Stall { .. })
+            let is_here =
+                |thread| placed.iter().zip(&threads).any(|at| at == (&number, &Some(thread)));
+            let mine = records.iter().zip(&placed).filter(|(record, place)| match record {
+                // A thread tells its stalls where it tells what its clients did.
+                Record::Stall { thread, .. } => **place == number || is_here(*thread),
+                _ => **place == number,
             });
             shard(planned, mine.map(|(record, _)| record))
         })
@@ -55,6 +60,18 @@ pub fn settle_split(planned: &Planned, records: &[Record], end: End, split: &Spl
         shards.push(left.merge(right));
     }
     shards.pop().expect("one is left").settle(&planned.published_on, end)
+}
+
+/// The thread that a record is of, if it is of a client or a command.
+fn thread_of(planned: &Planned, record: &Record) -> Option<u16> {
+    let generator = &planned.plan.generator;
+    match record {
+        Record::Published(_) | Record::Withheld { .. } => Some(generator.publisher_thread()),
+        Record::Answered(answered) if answered.client.is_none() => {
+            Some(generator.publisher_thread())
+        }
+        _ => client_of(record).map(|client| generator.thread_of(client)),
+    }
 }
 
 /// One shard whose flow is taken away after every `every` records, written to a journal, the last one

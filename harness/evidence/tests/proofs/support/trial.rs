@@ -103,7 +103,7 @@ fn play(planned: &Planned) -> World {
     let drain = phases.last().expect("there is a drain").start_us;
     // Workers are made for publishes, and what makes them is an event as well.
     let workers = if publishes.is_empty() { 0 } else { 4 };
-    let mut world = World::new(planned.topics(), workers, 0, 0);
+    let mut world = World::new(&planned.plan.generator, planned.topics(), workers, 0, 0);
     for slot in 0..drain / SLOT_US {
         let due = slot * SLOT_US..(slot + 1) * SLOT_US;
         world.advance(due.start);

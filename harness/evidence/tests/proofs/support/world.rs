@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use khala_evidence::Record;
 use khala_evidence::record::{Cut, Micros, OfflineCause, OpKind, Outcome, PublishId, Source};
+use khala_plan::model::Generator;
 use khala_wire::TopicKind;
 use khala_wire::canonical::digest64;
 use khala_wire::topic::TopicId;
@@ -85,6 +86,9 @@ pub struct World {
     /// Answers to commands on their way.
     answers: Vec<(Micros, Record)>,
     commands: u32,
+    generator: Generator,
+    /// Threads that stand still: since when, and until when.
+    asleep: BTreeMap<u16, (Micros, Micros)>,
 }
 
 /// A digest of anything that can be shown.
@@ -100,7 +104,13 @@ pub fn payload_of(publish: u32) -> u64 {
 impl World {
     /// A runtime with a history of others, of which the first `trimmed` seqs are gone, and workers
     /// that were made before the run.
-    pub fn new(topics: Vec<Vec<TopicId>>, workers: u16, history: u64, trimmed: u64) -> Self {
+    pub fn new(
+        generator: &Generator,
+        topics: Vec<Vec<TopicId>>,
+        workers: u16,
+        history: u64,
+        trimmed: u64,
+    ) -> Self {
         let clients = topics
             .into_iter()
             .map(|topics| Client {
@@ -126,6 +136,8 @@ impl World {
             states: Vec::new(),
             answers: Vec::new(),
             commands: 0,
+            generator: generator.clone(),
+            asleep: BTreeMap::new(),
         };
         for topic in [records::stream(), records::state()] {
             (0..history).for_each(|_| world.foreign(topic));
@@ -159,9 +171,59 @@ impl World {
         self.logs.get(&topic).map_or(0, |log| log.len() as u64)
     }
 
-    /// Lets time pass: answers to commands arrive, states settle.
+    /// A thread of the generator stands still from now on: its clients do nothing meanwhile, and answers
+    /// to commands are read when it is over.
+    pub fn stall(&mut self, thread: u16, us: Micros) {
+        let (from, until) = (self.now, self.now + us);
+        if self.asleep.contains_key(&thread) {
+            return;
+        }
+        self.asleep.insert(thread, (from, until));
+        if thread != self.generator.publisher_thread() {
+            return;
+        }
+        for (at, answer) in &mut self.answers {
+            let read_at = until.max(*at);
+            *at = read_at;
+            if let Record::Published(published) = answer {
+                published.done = read_at;
+            }
+        }
+    }
+
+    /// Waits until the thread of a client does something again.
+    pub fn wake(&mut self, client: u32) {
+        self.wake_thread(self.generator.thread_of(client));
+    }
+
+    /// Waits until the publishers' thread does something again.
+    pub fn wake_publisher(&mut self) {
+        self.wake_thread(self.generator.publisher_thread());
+    }
+
+    fn wake_thread(&mut self, thread: u16) {
+        if let Some(&(_, until)) = self.asleep.get(&thread) {
+            self.advance(until);
+        }
+    }
+
+    /// Waits until all threads do something again.
+    pub fn wake_all(&mut self) {
+        let last = self.asleep.values().map(|(_, until)| *until).max();
+        self.advance(last.unwrap_or(self.now));
+    }
+
+    /// Lets time pass: stalls are over, answers to commands arrive, states settle.
     pub fn advance(&mut self, to: Micros) {
         let to = to.max(self.now);
+        // Told before anything else that the thread does.
+        let records = &mut self.records;
+        self.asleep.retain(|&thread, &mut (from, until)| {
+            if until <= to {
+                records.push(records::stall(thread, from, until));
+            }
+            until > to
+        });
         let mut due: Vec<(Micros, Record)> = Vec::new();
         self.answers.retain(|(at, record)| {
             if *at <= to {

@@ -213,6 +213,18 @@ fn what_is_wrong_with_a_gate_file_is_said_of_that_file() {
 }
 
 #[test]
+fn of_a_file_that_is_none_of_gates_nothing_is_shown() {
+    let text = edited(&[("seed = 7", "gates = [\"../../etc/passwd\"]")]);
+    for other in ["root:x:0:0:root:/root:/bin/bash\n", "[db]\npassword = \"hunter2\"\n"] {
+        let files = [("scenarios/../../etc/passwd", other)];
+        let load = Load { files: &files, ..Load::of(&text) };
+        let rendered = load.load().expect_err("no gates").render(false);
+        assert!(!rendered.contains("root") && !rendered.contains("hunter2"), "{rendered}");
+        assert_snapshot!(load.complaints(), @"scenarios/../../etc/passwd:1:1 `scenarios/../../etc/passwd` is no gate file: it has no `[[gate]]` table -> name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml");
+    }
+}
+
+#[test]
 fn the_environment_fills_strings_in_after_everything_was_merged() {
     let text = edited(&[
         ("kind = \"reference\"", "kind = \"url\"\nurl = \"http://${HOST:-localhost}:${PORT}\""),

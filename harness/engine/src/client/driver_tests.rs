@@ -1,0 +1,406 @@
+//! The driver over sessions in memory, under a paused clock: what it goes on doing while it waits.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use khala_evidence::record::{Op, OpKind, Outcome, Record};
+use khala_plan::Schedule;
+use khala_plan::model::{ChosenCursor, DisconnectStyle, Resume};
+use khala_plan::surface::Surface;
+use khala_wire::topic::WORKER_SUMMARIES;
+use serde_json::{Value, json};
+use tokio::task::LocalSet;
+
+use super::driver::{Driver, Surroundings};
+use super::machine::{Machine, Settings};
+use super::machine_tests::rig::{Sent, reply, settings, stale, summaries};
+use super::orders::{Control, Order};
+use super::reader::Reader;
+use crate::clock::{Clock, micros};
+use crate::contact::{Contact, Ear};
+use crate::heads::{Heads, LocalHeads};
+use crate::http::Http;
+use crate::mint::Minter;
+use crate::session::Inbound;
+use crate::session::memory::{Dialled, Ended, Peer, pair};
+use crate::stall::Watch;
+use crate::target::window::Windows;
+use crate::testing::{frozen, plan};
+use crate::throttle::Pace;
+
+const CLIENT: u32 = 1;
+
+const TEXT: &str = r#"
+version = 1
+name = "driver"
+seed = 7
+[target]
+kind = "url"
+url = "http://127.0.0.1:1"
+request_timeout = "10s"
+[auth]
+mint = "hs256"
+secret = { env = "KEY" }
+[fleet]
+clients = 4
+ramp = "500ms"
+[[fleet.surface]]
+name = "desktop"
+share = 1.0
+[[phase]]
+name = "steady"
+duration = "60s"
+[[gate]]
+name = "g"
+[[gate.objective]]
+metric = "violations"
+require = "count == 0"
+"#;
+
+/// A client that is driven, and the target's side of it.
+struct Driven {
+    around: Rc<Surroundings<Vec<Record>>>,
+    control: Rc<Control>,
+    dialled: Dialled,
+    /// HTTP is answered by nobody.
+    _frozen: TcpListener,
+}
+
+impl Driven {
+    fn now(&self) -> u64 {
+        self.around.clock.now()
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.around.sink.borrow().clone()
+    }
+
+    fn connects(&self) -> Vec<Outcome> {
+        let connect = |record: &Record| match record {
+            Record::Op(Op { kind: OpKind::Connect, outcome, .. }) => Some(*outcome),
+            _ => None,
+        };
+        self.records().iter().filter_map(connect).collect()
+    }
+
+    fn has(&self, wanted: impl Fn(&Record) -> bool) -> bool {
+        self.records().iter().any(wanted)
+    }
+
+    fn give(&self, orders: &[Order]) {
+        orders.iter().for_each(|order| self.control.give(*order));
+    }
+
+    /// Answers the dial under way; the target's end of the session.
+    fn answer(&self) -> Peer {
+        let (session, peer) = pair();
+        self.dialled.answer(Ok(session));
+        peer
+    }
+}
+
+/// Drives a client, that heartbeats every 2 s, while `test` goes on.
+async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
+    let plan = Arc::new(plan(TEXT));
+    let (listener, target) = frozen();
+    let http = Http::new(&target.base_url, "test", plan.target.request_timeout);
+    let clock = Clock::starting_in(Duration::ZERO);
+    let heads = Arc::new(Heads::new(0, 4));
+    let around = Rc::new(Surroundings {
+        clock,
+        watch: Watch::new(0, clock),
+        plan: Arc::clone(&plan),
+        target,
+        sink: RefCell::new(Vec::new()),
+        reader: RefCell::new(Reader::new("run".to_owned(), HashMap::new())),
+        heads: LocalHeads::new(Arc::clone(&heads)),
+        ear: Ear::new(Arc::new(Contact::new(clock, 1))),
+        minter: Minter::new(http.clone()),
+        windows: Windows::new(http.clone()),
+        http,
+    });
+    let of_desktop = settings(Surface::Desktop);
+    let cohort =
+        Settings { topics: vec![summaries()], heartbeat: Duration::from_secs(2), ..of_desktop };
+    let control = Rc::new(Control::new("s".to_owned(), heads));
+    let dialled = Dialled::default();
+    let driver = Driver {
+        around: Rc::clone(&around),
+        machine: Machine::new(CLIENT, Rc::new(cohort), 0),
+        client: CLIENT,
+        identity: Schedule::identity(&plan, CLIENT),
+        scopes: Vec::new(),
+        dial: Rc::new(dialled.clone()),
+        control: Rc::clone(&control),
+        resume: None,
+        bearer: None,
+        slow: None,
+    };
+    let sides = Rc::new(Driven { around: Rc::clone(&around), control, dialled, _frozen: listener });
+    LocalSet::new()
+        .run_until(async move {
+            tokio::task::spawn_local(driver.run());
+            let ticking = around
+                .watch
+                .tick(|act: &mut dyn FnMut(&mut Vec<Record>)| act(&mut around.sink.borrow_mut()));
+            tokio::select! { () = test(sides) => {}, () = ticking => {} }
+        })
+        .await;
+}
+
+async fn pass(millis: u64) {
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+}
+
+/// What the client sends next.
+async fn heard(peer: &mut Peer) -> Sent {
+    let text = tokio::time::timeout(Duration::from_secs(30), peer.heard.recv()).await;
+    let text = text.expect("it says something in time").expect("it is there");
+    let frame: (Option<String>, String, String, String, Value) =
+        serde_json::from_str(&text).expect("a V2 frame");
+    let (join_ref, msg_ref, channel, event, payload) = frame;
+    Sent { channel, join_ref: join_ref.unwrap_or_default(), msg_ref, event, payload }
+}
+
+async fn say(peer: &Peer, text: &str) {
+    let inbound = Inbound::Text { text: text.to_owned().into(), read_at: Instant::now() };
+    peer.say.send(inbound).await.expect("it listens");
+}
+
+/// Answers the join and refuses the subscribe as stale: the client takes a snapshot, over HTTP.
+async fn bootstrapping(peer: &mut Peer) {
+    let join = heard(peer).await;
+    assert_eq!(join.event, "phx_join");
+    say(
+        peer,
+        &reply(
+            &join,
+            "ok",
+            &json!({"allowed_topics": [WORKER_SUMMARIES],
+        "current_watermarks": [], "subscription_id": "sub_sync_session:s"}),
+        ),
+    )
+    .await;
+    let subscribe = heard(peer).await;
+    assert_eq!(subscribe.event, "sync:subscribe");
+    say(peer, &stale(&subscribe, &[WORKER_SUMMARIES])).await;
+}
+
+fn cut(style: DisconnectStyle) -> Order {
+    Order::Cut { fault: 0, intended: 0, style }
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_that_keep_nobody_away_leave_a_dial_alone() {
+    driven(async |client: Rc<Driven>| {
+        pass(500).await;
+        assert_eq!(client.dialled.begun(), 1);
+        let cursor = ChosenCursor::StaleBy(5);
+        client.give(&[
+            Order::Restarting { fault: 0, intended: 100_000_000 },
+            Order::Fast,
+            cut(DisconnectStyle::Reset),
+            Order::Cursor { fault: 0, intended: 0, cursor },
+            Order::Unsubscribe { fault: 0, topics: [summaries()].into_iter().collect(), until: 9 },
+            Order::Revoked { at: Some(5) },
+            Order::Slow { fault: 0, pace: Pace::Rate(1_000) },
+        ]);
+        pass(2_000).await;
+        assert_eq!((client.dialled.begun(), client.connects()), (1, vec![]));
+        // What can be carried out without a socket has been.
+        assert!(client.has(|record| matches!(record, Record::SlowBegan { .. })));
+        assert!(client.has(|record| matches!(record, Record::Revoked { connected: false, .. })));
+        let mut peer = client.answer();
+        assert_eq!(heard(&mut peer).await.event, "phx_join");
+        assert_eq!(client.connects(), [Outcome::Ok]);
+        assert_eq!(client.dialled.begun(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_a_restart_ends_is_the_faults_also_if_it_was_told_while_it_dialled() {
+    driven(async |client: Rc<Driven>| {
+        pass(500).await;
+        let intended = client.now() + 1_000_000;
+        client.give(&[Order::Restarting { fault: 3, intended }]);
+        pass(100).await;
+        let mut peer = client.answer();
+        heard(&mut peer).await;
+        pass(1_000).await;
+        drop(peer);
+        pass(100).await;
+        let by_fault = |record: &Record| {
+            let Record::Offline { cause, .. } = record else { return false };
+            *cause == khala_evidence::record::OfflineCause::Fault { id: 3, intended }
+        };
+        assert!(client.has(by_fault), "{:?}", client.records());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn staying_away_and_a_revocation_end_a_dial_until_their_time() {
+    for order in [
+        Order::Away { fault: 1, intended: 0, until: 5_000_000, resume: Resume::Kept },
+        Order::Revoke { fault: 1, intended: 0, until: 5_000_000 },
+    ] {
+        driven(async |client: Rc<Driven>| {
+            pass(500).await;
+            client.give(&[order]);
+            pass(4_400).await;
+            assert_eq!(client.dialled.begun(), 1, "{order:?}");
+            assert_eq!(client.connects(), [Outcome::Interrupted], "it says nothing of the target");
+            pass(200).await;
+            assert_eq!(client.dialled.begun(), 2, "{order:?}");
+            assert!(micros(Duration::from_secs(5)) <= client.now());
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_does_not_wait_for_a_dial() {
+    driven(async |client: Rc<Driven>| {
+        pass(500).await;
+        client.give(&[Order::Retire]);
+        pass(10).await;
+        assert!(client.control.view.borrow().retired);
+        assert!(client.has(|record| matches!(record, Record::Retired { connected: false, .. })));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_a_snapshot_heartbeats_and_hears_what_comes() {
+    driven(async |client: Rc<Driven>| {
+        pass(10).await;
+        let mut peer = client.answer();
+        bootstrapping(&mut peer).await;
+        // The snapshot is answered by nobody, and given up after 10 s.
+        for _ in 0..3 {
+            let beat = heard(&mut peer).await;
+            assert_eq!((&*beat.channel, &*beat.event), ("sync:v1", "sync:heartbeat"));
+            let socket = heard(&mut peer).await;
+            assert_eq!((&*socket.channel, &*socket.event), ("phoenix", "heartbeat"));
+            let marks = json!({"subscription_id": "s", "watermarks": []});
+            say(&peer, &reply(&beat, "ok", &marks)).await;
+            say(&peer, &reply(&socket, "ok", &json!({}))).await;
+        }
+        pass(10).await;
+        let taken = |record: &Record| matches!(record, Record::SnapshotTaken { .. });
+        assert!(!client.has(taken), "it still takes the snapshot");
+        let answered = |record: &&Record| {
+            matches!(record, Record::Op(op) if op.kind == OpKind::Heartbeat && op.outcome == Outcome::Ok)
+        };
+        assert_eq!(client.records().iter().filter(answered).count(), 3);
+        assert!(!client.has(|record| matches!(record, Record::Offline { .. })));
+        loop {
+            let next = heard(&mut peer).await;
+            if next.event == "sync:subscribe" {
+                break;
+            }
+            say(&peer, &reply(&next, "ok", &json!({"subscription_id": "s", "watermarks": []}))).await;
+        }
+        let timed_out = |record: &Record| {
+            matches!(record, Record::SnapshotTaken { outcome: Outcome::Timeout, .. })
+        };
+        assert!(client.has(timed_out), "given up after its time-out, and then subscribed again");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_end_a_snapshot() {
+    for (order, ended) in [
+        (cut(DisconnectStyle::Reset), Ended::Reset),
+        (cut(DisconnectStyle::Close { code: 1001 }), Ended::Closed(1001)),
+        (Order::Retire, Ended::Closed(1000)),
+    ] {
+        driven(async |client: Rc<Driven>| {
+            pass(10).await;
+            let mut peer = client.answer();
+            bootstrapping(&mut peer).await;
+            pass(1_000).await;
+            client.give(&[order]);
+            pass(10).await;
+            assert_eq!(peer.ended.get(), Some(ended), "{order:?}");
+            pass(15_000).await;
+            assert!(!client.has(|record| matches!(record, Record::SnapshotTaken { .. })));
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_much_comes_heartbeats_are_sent() {
+    driven(async |client: Rc<Driven>| {
+        pass(10).await;
+        let mut peer = client.answer();
+        let join = heard(&mut peer).await;
+        say(
+            &peer,
+            &reply(
+                &join,
+                "ok",
+                &json!({"allowed_topics": [], "current_watermarks": [],
+            "subscription_id": "s"}),
+            ),
+        )
+        .await;
+        let subscribe = heard(&mut peer).await;
+        say(
+            &peer,
+            &reply(
+                &subscribe,
+                "ok",
+                &json!({"subscription_id": "s", "topics": [],
+            "current_watermarks": []}),
+            ),
+        )
+        .await;
+        // Something is always there to be read; time passes all the same.
+        let text = json!([join.join_ref, null, "sync:v1", "sync:heartbeat", {"watermarks": []}]);
+        let text = text.to_string();
+        let mut beaten = false;
+        for _ in 0..3_500 {
+            while peer.say.capacity() > 0 {
+                say(&peer, &text).await;
+            }
+            tokio::time::advance(Duration::from_millis(1)).await;
+            beaten |= peer.heard.try_recv().is_ok();
+        }
+        assert!(beaten, "a heartbeat is due every 2 s");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_came_while_the_thread_stood_still_is_no_time_out() {
+    driven(async |client: Rc<Driven>| {
+        pass(10).await;
+        let mut peer = client.answer();
+        let join = heard(&mut peer).await;
+        let joined =
+            json!({"allowed_topics": [], "current_watermarks": [], "subscription_id": "s"});
+        // The answer is there after a second; then nobody looks for half a minute.
+        tokio::time::advance(Duration::from_secs(1)).await;
+        say(&peer, &reply(&join, "ok", &joined)).await;
+        tokio::time::advance(Duration::from_secs(30)).await;
+        pass(10).await;
+        let outcome = |record: &Record| match record {
+            Record::Op(op) if op.kind == OpKind::Join => Some(op.outcome),
+            _ => None,
+        };
+        let joins: Vec<_> = client.records().iter().filter_map(outcome).collect();
+        assert_eq!(joins, [Outcome::Ok]);
+        assert!(!client.has(|record| matches!(record, Record::Offline { .. })));
+        assert!(client.has(|record| matches!(record, Record::Stall { .. })));
+    })
+    .await;
+}
