@@ -157,6 +157,8 @@ pub struct Http {
     user_agent: String,
     timeout: Duration,
     contact: Option<Arc<Contact>>,
+    /// Whether what it asks counts as asked.
+    asks: bool,
 }
 
 /// Whether the body of a refusal may be kept.
@@ -182,13 +184,20 @@ impl Http {
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
         let (base_url, user_agent) = (base_url.to_owned(), user_agent.to_owned());
-        Self { client, base_url, user_agent, timeout, contact: None }
+        Self { client, base_url, user_agent, timeout, contact: None, asks: true }
     }
 
     /// The same, and what it hears is heard.
     #[must_use]
     pub fn heard_by(mut self, contact: Arc<Contact>) -> Self {
         self.contact = Some(contact);
+        self
+    }
+
+    /// The same for what a target need not have: an answer is heard, and none says nothing.
+    #[must_use]
+    pub fn in_doubt(mut self) -> Self {
+        self.asks = false;
         self
     }
 
@@ -283,7 +292,7 @@ impl Http {
         }
         let request =
             request.body(Full::new(body)).map_err(|error| not_asked(&name, error.to_string()))?;
-        let asking = self.contact.as_ref().map(Contact::ask);
+        let asking = self.contact.as_ref().filter(|_| self.asks).map(Contact::ask);
         let answer = async {
             let response =
                 self.client.request(request).await.map_err(|error| no_connection(&name, &error))?;
@@ -313,7 +322,8 @@ impl Http {
             Ok(result) => result,
             Err(_) => Err(HttpError::Timeout(name, self.timeout)),
         };
-        let unheard = matches!(result, Err(HttpError::Timeout(..) | HttpError::Connection { .. }));
+        let unheard = self.asks
+            && matches!(result, Err(HttpError::Timeout(..) | HttpError::Connection { .. }));
         if let (true, Some(contact)) = (unheard, &self.contact) {
             contact.unheard();
         }

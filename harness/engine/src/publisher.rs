@@ -41,6 +41,7 @@ use crate::clock::Clock;
 use crate::contact::Contact;
 use crate::heads::Heads;
 use crate::http::{Http, HttpError, Reply};
+use crate::preflight::{is_in_distress, persistently};
 use crate::stall::Watch;
 use crate::target::Target;
 use crate::worker::Stage;
@@ -96,13 +97,13 @@ pub async fn create_workers(
         let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
         let headers = target.credentials.command_headers(&user, format!("create-{name}"));
         let ask = || http.post::<Data<WorkerCreated>>(WORKERS_PATH, &headers, body.clone());
-        let mut created = ask().await;
         // A server may end a connection that is kept while it is asked over it. Creating a worker twice
         // is creating it once, and nothing of it is measured.
-        if matches!(&created, Err(HttpError::Connection { status: CLOSED_EARLY, .. })) {
-            created = ask().await;
-        }
-        statuses.push(created?.status);
+        let again = |error: &HttpError| {
+            let closed = matches!(error, HttpError::Connection { status: CLOSED_EARLY, .. });
+            closed || is_in_distress(error.status())
+        };
+        statuses.push(persistently(ask, again).await?.status);
     }
     Ok(statuses)
 }
