@@ -21,6 +21,9 @@ use crate::mint::Minter;
 use crate::target::{Target, scopes};
 use crate::transport::{self, Dial, DialError, Socket};
 
+/// How often a target in distress is asked, and after which pause again.
+const TRIES: u32 = 4;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// Reference of the one join.
 const JOIN_REF: u64 = 1;
 
@@ -102,10 +105,11 @@ async fn probe(
     who.session = format!("{}-preflight", who.session);
     let scopes = scopes(plan, 0);
     tried.push("a sync token".to_owned());
-    let token = minter
-        .mint(plan, target, &who, &scopes, "preflight".to_owned())
+    let mint = || minter.mint(plan, target, &who, &scopes, "preflight".to_owned());
+    let token = persistently(mint, |answer| is_in_distress(status_of(&answer.status)))
         .await
-        .map_err(|outcome| format!("no sync token could be had ({outcome:?})"))?;
+        .map_err(|answer| format!("no sync token could be had ({})", answer.status))?
+        .token;
 
     let dial = Dial {
         address: target.address,
@@ -119,7 +123,12 @@ async fn probe(
     };
     tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
     let query = target.socket_query_as("preflight", &token);
-    let mut socket = match transport::dial(&dial, &query).await {
+    let upgrade = || transport::dial(&dial, &query);
+    let refused = |error: &DialError| match error {
+        DialError::Refused(refusal) => is_in_distress(Some(refusal.status)),
+        _ => false,
+    };
+    let mut socket = match persistently(upgrade, refused).await {
         Ok(socket) => socket,
         // Something that upgrades wrongly is there, and for the run to judge.
         Err(DialError::Breached(_)) => return Ok(()),
@@ -146,6 +155,34 @@ async fn probe(
     // The goodbye is a courtesy: the answer stands without it.
     let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
     answer?
+}
+
+/// Asks a few times while a target in distress refuses: whether it is one is asked here, and how often it
+/// refuses is for the run to measure.
+pub(crate) async fn persistently<T, E, F: Future<Output = Result<T, E>>>(
+    ask: impl Fn() -> F,
+    again: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let mut answer = ask().await;
+    for _ in 1..TRIES {
+        match &answer {
+            Err(error) if again(error) => {
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                answer = ask().await;
+            }
+            _ => break,
+        }
+    }
+    answer
+}
+
+fn status_of(text: &str) -> Option<u16> {
+    text.split(' ').next()?.parse().ok()
+}
+
+/// Whether a status says that the server is overloaded or broken, and not what it is.
+pub(crate) fn is_in_distress(status: Option<u16>) -> bool {
+    matches!(status, Some(408 | 429 | 500..=599))
 }
 
 async fn joined(socket: &mut Socket) -> Result<(), String> {

@@ -13,13 +13,14 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
+use crate::stability::{Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
 pub use fault::{
     ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
     RestartSignal, Resume, Step,
 };
-pub use gate::{Claim, Comparison, Estimator, Gate, Objective};
+pub use gate::{Claim, Comparison, Estimator, Gate, ORACLE_GATE, Objective, STABILITY_GATE};
 
 /// A value that never reaches a file, a log or a panic message.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct Plan {
     pub gates: Vec<Gate>,
     /// Bounds that the oracle judges with.
     pub oracle: OracleBounds,
+    /// How much of what nobody planned is too much.
+    pub stability: Stability,
     /// The generator itself.
     pub generator: Generator,
 }
@@ -392,6 +395,21 @@ pub struct OracleBounds {
     pub storm_min_deliveries: u32,
     /// Violations kept with their story, per rule.
     pub violations_kept: u32,
+    /// Whether its gate decides nothing: it is judged and shown.
+    pub advisory: bool,
+}
+
+/// How much of what nobody planned is too much.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stability {
+    /// For how long the target may answer nobody although it is asked.
+    pub absence: Duration,
+    /// Whose word that is.
+    pub absence_from: LimitFrom,
+    /// The limit of each kind of incident.
+    pub limits: BTreeMap<Incident, Limit>,
+    /// Whether its gate decides nothing: it is judged and shown.
+    pub advisory: bool,
 }
 
 /// The generator itself.

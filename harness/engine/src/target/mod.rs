@@ -3,6 +3,7 @@
 pub mod build;
 pub mod child;
 pub mod lock;
+pub mod renewal;
 pub mod window;
 
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::clock::unix_seconds;
-use crate::http::{Header, Http, HttpError};
+use crate::http::{Header, Http, HttpError, Reply};
 
 /// What is written as `%XX` in a query: all but the unreserved characters (RFC 3986, section 2.3), of which
 /// signed tokens consist.
@@ -150,7 +151,7 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be read: not every target shows it.
-    pub async fn metrics(&self, http: &Http) -> Result<FanoutMetrics, HttpError> {
+    pub async fn metrics(&self, http: &Http) -> Result<Reply<FanoutMetrics>, HttpError> {
         http.get(&format!("{METRICS_PATH}?topic_limit=20"), &self.admin_headers()).await
     }
 

@@ -1,10 +1,10 @@
 //! `junit.xml`: one test case an objective, one suite a gate, for CI systems.
 //!
 //! FAIL is a failure, INCONCLUSIVE and WARN are errors (both keep a run from being GO), a gate that the
-//! profile does not judge is skipped. What holds for the run as a whole (interrupted, unfit, a fault
-//! that did not bite) is a suite of its own, so that no HOLD looks green; what an objective says already
-//! is not said there again. The times of all cases add up to the run's: judging takes none. A case's
-//! time stamp is the start of the first phase that it reads.
+//! profile does not judge is skipped, and so is what fails a gate that is advisory. What holds for the
+//! run as a whole (interrupted, unfit, a fault that did not bite) is a suite of its own, so that no HOLD
+//! looks green; what an objective says already is not said there again. The times of all cases add up to
+//! the run's: judging takes none. A case's time stamp is the start of the first phase that it reads.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -119,7 +119,8 @@ fn suite(report: &RunReport, gate: &GateVerdict) -> TestSuite {
         suite.add_test_case(case(report, &gate.name, &gate.name, status));
     }
     for objective in &gate.objectives {
-        let mut case = case(report, &gate.name, &name(objective), status(objective));
+        let status = if gate.advisory { advisory(objective) } else { status(objective) };
+        let mut case = case(report, &gate.name, &name(objective), status);
         let read = report.phases.iter().filter(|phase| objective.during.contains(&phase.name));
         if let Some(at) =
             read.map(|phase| phase.start_us).min().and_then(|at| time_stamp(report, at))
@@ -148,6 +149,17 @@ fn status(objective: &ObjectiveVerdict) -> TestCaseStatus {
             not_passed(NonSuccessKind::Error, &verdict, &objective.reason)
         }
     }
+}
+
+/// What an advisory gate says keeps no run from being GO.
+fn advisory(objective: &ObjectiveVerdict) -> TestCaseStatus {
+    if objective.verdict == Verdict::Pass {
+        return TestCaseStatus::success();
+    }
+    let mut status = TestCaseStatus::skipped();
+    let verdict = objective.verdict;
+    status.set_message(clean(&format!("{verdict}, which decides nothing: {}", objective.reason)));
+    status
 }
 
 /// The first line is the message, which lists show; all of it is the body.

@@ -244,6 +244,11 @@ fn word(value: &impl Serialize) -> String {
 /// A record in a sentence, with its time.
 fn happening(record: &Record) -> Option<(Micros, String)> {
     Some(match record {
+        Record::Answered(answered) => {
+            let (request, status) = (answered.request.name(), &answered.status);
+            (answered.at, format!("{request} ended: {status}"))
+        }
+        Record::Rejoining { at, .. } => (*at, "joins again on the same socket".to_owned()),
         Record::ConnectBegun { at, attempt, .. } => {
             (*at, format!("connect begun, attempt {attempt}"))
         }

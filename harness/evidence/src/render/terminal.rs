@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use khala_plan::metric::{MetricId, MetricKind};
 
+use super::befell;
 use super::units::{count, duration, duration_or_dash};
 use crate::facts::Generator;
 use crate::judge::{Decision, GateVerdict, ObjectiveVerdict, Verdict};
@@ -38,6 +39,8 @@ impl Colour {
 
 /// Violations shown; the rest are in the bundle.
 const VIOLATIONS_SHOWN: usize = 5;
+/// Ways in which requests ended that are shown; the rest are in the bundle.
+const REFUSALS_SHOWN: usize = 8;
 /// Reasons shown; the rest are in the bundle.
 const REASONS_SHOWN: usize = 6;
 
@@ -59,6 +62,7 @@ pub fn render_from(report: &RunReport, colour: Colour, bundle: &str) -> String {
     storms(&mut out, report);
     oracle(&mut out, report, bundle);
     latencies(&mut out, report);
+    requests(&mut out, report);
     generator(&mut out, report);
     out
 }
@@ -89,6 +93,9 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
             },
         ),
     );
+    for befell in befell::lines(report) {
+        line(out, format_args!("  {befell}"));
+    }
     if let Some(defects) = defects(report) {
         line(out, format_args!("  {defects}"));
     }
@@ -117,7 +124,9 @@ fn gates(out: &mut String, report: &RunReport, colour: Colour) {
             continue;
         };
         let padded = format!("{:<14}", verdict.to_string());
-        line(out, format_args!("  {}{}", colour.verdict(verdict, &padded), gate.name));
+        let advisory = if gate.advisory { " (advisory: decides nothing)" } else { "" };
+        let painted = colour.verdict(verdict, &padded);
+        line(out, format_args!("  {painted}{}{advisory}", gate.name));
         for objective in shown_objectives(gate) {
             let ObjectiveVerdict { metric, selector, require, n, .. } = objective;
             let padded = format!("{:<13}", objective.verdict.to_string());
@@ -133,24 +142,33 @@ fn gates(out: &mut String, report: &RunReport, colour: Colour) {
                 ),
             );
         }
-        let passed = passed_rules(gate);
-        if passed > 0 {
-            line(out, format_args!("    {:<13}{passed} rules, no violation", "PASS"));
+        let clean = |metric: &str| {
+            gate.objectives.iter().filter(|one| one.metric == metric && is_clean(one)).count()
+        };
+        let (rules, kinds) = (clean(VIOLATIONS), clean(INCIDENTS));
+        if rules > 0 {
+            line(out, format_args!("    {:<13}{rules} rules, no violation", "PASS"));
+        }
+        if kinds > 0 {
+            line(out, format_args!("    {:<13}{kinds} kinds of incident, none", "PASS"));
         }
     }
 }
 
-/// Rules without a violation are shown as one line; everything else stands for itself.
+/// Metric of the oracle's objectives.
+const VIOLATIONS: &str = "violations";
+/// Metric of the objectives on single incidents.
+const INCIDENTS: &str = "unplanned_ends";
+
+/// Rules without a violation and kinds without an incident are shown as one line; everything else
+/// stands for itself.
 fn shown_objectives(gate: &GateVerdict) -> impl Iterator<Item = &ObjectiveVerdict> {
-    gate.objectives.iter().filter(|objective| !is_clean_rule(objective))
+    gate.objectives.iter().filter(|objective| !is_clean(objective))
 }
 
-fn passed_rules(gate: &GateVerdict) -> usize {
-    gate.objectives.iter().filter(|objective| is_clean_rule(objective)).count()
-}
-
-fn is_clean_rule(objective: &ObjectiveVerdict) -> bool {
-    objective.metric == "violations" && objective.verdict == Verdict::Pass
+fn is_clean(objective: &ObjectiveVerdict) -> bool {
+    objective.verdict == Verdict::Pass
+        && (objective.metric == VIOLATIONS || objective.metric == INCIDENTS && objective.bad == 0)
 }
 
 fn bracketed(selector: &str) -> String {
@@ -361,6 +379,21 @@ fn latencies(out: &mut String, report: &RunReport) {
     }
 }
 
+fn requests(out: &mut String, report: &RunReport) {
+    let refusals: Vec<_> = befell::refusals(report).collect();
+    if refusals.is_empty() {
+        return;
+    }
+    line(out, format_args!("\nRequests that did not get what they asked for"));
+    for refusal in refusals.iter().take(REFUSALS_SHOWN) {
+        line(out, format_args!("  {}", befell::refusal(refusal)));
+    }
+    let hidden = refusals.len().saturating_sub(REFUSALS_SHOWN);
+    if hidden > 0 {
+        line(out, format_args!("  … and {hidden} more ways in summary.md"));
+    }
+}
+
 /// How fit the generator was, in a line.
 pub(super) fn fitness(generator: &Generator) -> String {
     let stalled: u64 = generator.stalls.iter().map(|stall| stall.to - stall.from).sum();
@@ -398,7 +431,7 @@ fn generator(out: &mut String, report: &RunReport) {
         out,
         format_args!(
             "\nGenerator\n  {} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-             descriptors, {} MiB; published {} of {} planned{}, {} records dropped",
+             descriptors, {} MiB; {} of {} planned publishes begun{}, {} records dropped",
             generator.worker_threads,
             generator.cpu_cores,
             generator.hottest_thread * 100.0,
@@ -411,6 +444,7 @@ fn generator(out: &mut String, report: &RunReport) {
             generator.dropped_records,
         ),
     );
+    line(out, format_args!("  {}; {}", befell::published(report), befell::drain(report)));
     line(out, format_args!("  {}", fitness(generator)));
     for finding in &report.findings {
         line(

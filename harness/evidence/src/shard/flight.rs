@@ -99,6 +99,8 @@ impl Flight {
         }
         let tells = match record {
             Record::Op(op) => (op.kind, op.outcome) != (OpKind::Heartbeat, Outcome::Ok),
+            // What it got for it is told by the operation.
+            Record::Answered(answered) => answered.outcome != Outcome::Ok,
             Record::PushesCompared { agree, .. } => !agree,
             Record::Frame { .. } => false,
             _ => true,

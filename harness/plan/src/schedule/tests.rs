@@ -4,9 +4,10 @@ use std::time::Duration;
 use super::*;
 use crate::model::{
     Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, Fleet, Generator, Lane,
-    Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits, SnapshotPath, Target,
-    TargetKind, UserIds,
+    Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits, SnapshotPath, Stability,
+    Target, TargetKind, UserIds,
 };
+use crate::stability::LimitFrom;
 use crate::surface::Surface;
 
 fn cohort(surface: Surface, clients: u32) -> Cohort {
@@ -83,6 +84,13 @@ fn plan() -> Plan {
             drain_within: s(10),
             storm_min_deliveries: 3,
             violations_kept: 100,
+            advisory: false,
+        },
+        stability: Stability {
+            absence: s(3),
+            absence_from: LimitFrom::Assumed,
+            limits: BTreeMap::new(),
+            advisory: false,
         },
         generator: Generator {
             worker_threads: 2,
