@@ -28,9 +28,9 @@ use super::case::How;
 use super::child::{Ended, Order};
 use super::pool::Job;
 use super::{Folder, bundle, discard, run_jobs, select};
-use crate::args;
 use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
+use crate::{args, output};
 
 /// How long a run of some eight seconds may take, whatever the target does.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,7 +97,7 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
         let row = &rows[index];
         let Some(line) = line(row, ended) else { return };
         finished += 1;
-        eprintln!("{}", page::progress(&line, finished, rows.len(), began.elapsed()));
+        output::say(&page::progress(&line, finished, rows.len(), began.elapsed()));
         let settled = line.status == Status::Right && !folder.keep;
         if settled {
             discard(&folder.of_run(row.name));
