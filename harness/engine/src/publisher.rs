@@ -75,11 +75,6 @@ fn first_worker(plan: &Plan, load: u16) -> u32 {
     plan.loads.iter().take(usize::from(load)).map(|spec| spec.workers).sum()
 }
 
-/// The user on whose behalf commands are sent.
-fn command_user(plan: &Plan) -> String {
-    format!("{}-publisher", plan.fleet.name_prefix)
-}
-
 /// Creates the workers; gives the status of each answer.
 ///
 /// # Errors
@@ -90,7 +85,7 @@ pub async fn create_workers(
     http: &Http,
     names: &[String],
 ) -> Result<Vec<u16>, HttpError> {
-    let user = command_user(plan);
+    let user = plan.fleet.publisher_id();
     let mut statuses = Vec::with_capacity(names.len());
     for name in names {
         let body = CreateWorker { worker_id: name.clone(), workspace_ref: None };
@@ -118,7 +113,7 @@ pub async fn stop_workers(
     names: &[String],
     within: Duration,
 ) -> (Vec<(String, String)>, Vec<Record>) {
-    let user = command_user(plan);
+    let user = plan.fleet.publisher_id();
     let stop = |name: &String| {
         let name = name.clone();
         let body = StopWorker { reason: "run ended".to_owned() };
@@ -293,7 +288,7 @@ impl Publisher {
         let payload = payload(plan.seed, &marker, size);
         let body = format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{payload}}}}}"#);
         let nonce = format!("{run_id}-{}", planned.n);
-        let headers = target.credentials.command_headers(&command_user(plan), nonce);
+        let headers = target.credentials.command_headers(&plan.fleet.publisher_id(), nonce);
         let path = worker_events_path(&workers[usize::from(worker)]);
         let reply: Result<Reply<Data<Acknowledgement>>, HttpError> =
             self.http.post(&path, &headers, Bytes::from(body)).await;

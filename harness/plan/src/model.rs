@@ -229,6 +229,8 @@ pub struct Fleet {
     pub users: u32,
     /// How many organisations the users belong to.
     pub orgs: u32,
+    /// What the users' ids look like.
+    pub user_ids: UserIds,
     /// The cohorts, in order; client ids are dealt out cohort by cohort.
     pub cohorts: Vec<Cohort>,
     /// The only clients that take part, in order; empty: all of them. Each does what it does in the
@@ -236,7 +238,37 @@ pub struct Fleet {
     pub only_clients: Vec<u32>,
 }
 
+/// What the ids of users look like: some targets want a positive integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserIds {
+    /// `{prefix}-user-{n}`, and `{prefix}-publisher` for who publishes.
+    Named,
+    /// Numbers from this one on; the first publishes too.
+    Numeric {
+        /// The first user's.
+        first: u64,
+    },
+}
+
 impl Fleet {
+    /// Id of a user by its number, from 0.
+    #[must_use]
+    pub fn user_id(&self, user: u32) -> String {
+        match self.user_ids {
+            UserIds::Named => format!("{}-user-{user}", self.name_prefix),
+            UserIds::Numeric { first } => (first + u64::from(user)).to_string(),
+        }
+    }
+
+    /// Id of the user on whose behalf commands are sent.
+    #[must_use]
+    pub fn publisher_id(&self) -> String {
+        match self.user_ids {
+            UserIds::Named => format!("{}-publisher", self.name_prefix),
+            UserIds::Numeric { first } => first.to_string(),
+        }
+    }
+
     /// Whether a client takes part.
     #[must_use]
     pub fn takes_part(&self, client: u32) -> bool {

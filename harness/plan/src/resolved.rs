@@ -10,7 +10,7 @@ use crate::backoff::Backoff;
 use crate::model::{
     ActsOn, Arrival, Auth, BuildSource, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint,
     ORACLE_GATE, Objective, Plan, Push, STABILITY_GATE, Secret, SlowConsumerLimits, SnapshotPath,
-    Stability, Target, TargetKind,
+    Stability, Target, TargetKind, UserIds,
 };
 use crate::stability::{Allowance, LimitFrom};
 use crate::units::{format_bytes, format_duration};
@@ -167,6 +167,9 @@ fn fleet(out: &mut String, fleet: &Fleet) {
     line!(out, "ramp = \"{}\"", format_duration(fleet.ramp));
     line!(out, "name_prefix = {}", text(&fleet.name_prefix));
     line!(out, "users = {}\norgs = {}", fleet.users, fleet.orgs);
+    if let UserIds::Numeric { first } = fleet.user_ids {
+        line!(out, "user_ids = \"numeric\"\nfirst_user_id = {first}");
+    }
     if !fleet.only_clients.is_empty() {
         line!(out, "only_clients = {:?}", fleet.only_clients);
     }

@@ -135,15 +135,11 @@ impl<S: Sink> Pace<'_, S> {
             *held_us = 0;
             tokio::time::sleep_until(self.clock.instant(due_us)).await;
         } else {
-            // Of a delay that is passed on, what is left is first the target's.
+            // Of a delay that is passed on, what is left is first the target's: it was there first, and
+            // while it is made up for it only shrinks.
             *held_us = (*held_us).min(now - due_us);
         }
-        let late = self.clock.now().saturating_sub(due_us);
-        let ((), waited) = self.awake(self.below(cap)).await;
-        // It catches up: by whose doing most of the delay was.
-        if *held_us > late.saturating_sub(*held_us) {
-            *held_us += waited;
-        }
+        self.below(cap).await;
         if let Ok(permit) = Arc::clone(room).try_acquire_owned() {
             return Turn::Begin(permit);
         }

@@ -1,9 +1,11 @@
 //! Sessions in memory, under any clock: a pair of queues, and a dialler that a test answers.
 
+use futures_util::FutureExt;
 use khala_evidence::record::Cut;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
@@ -41,6 +43,26 @@ pub struct Memory {
     outbound: mpsc::Sender<String>,
     ended: Rc<Cell<Option<Ended>>>,
     pace: Rc<Cell<Pace>>,
+    flood: Option<(String, u32)>,
+}
+
+impl Memory {
+    /// So many times there is this text to be read, and a millisecond passes with each; then it ends.
+    pub fn flood(&mut self, text: String, times: u32) {
+        self.flood = Some((text, times));
+    }
+
+    async fn flooded(&mut self) -> Option<Inbound> {
+        let (text, left) = self.flood.as_mut()?;
+        if *left == 0 {
+            return Some(Inbound::Cut(Cut::Eof));
+        }
+        *left -= 1;
+        // Passes when it is first polled; nobody else gets to do anything meanwhile.
+        let _ = tokio::time::advance(Duration::from_millis(1)).now_or_never();
+        let read_at = Instant::now().into_std();
+        Some(Inbound::Text { text: text.clone().into(), read_at })
+    }
 }
 
 /// Both ends of a session.
@@ -50,11 +72,17 @@ pub fn pair() -> (Memory, Peer) {
     let (outbound, heard) = mpsc::channel(WAITING_MAX);
     let ended = Rc::new(Cell::new(None));
     let pace = Rc::new(Cell::new(Pace::Full));
-    (Memory { inbound, outbound, ended: Rc::clone(&ended), pace }, Peer { say, heard, ended })
+    (
+        Memory { inbound, outbound, ended: Rc::clone(&ended), pace, flood: None },
+        Peer { say, heard, ended },
+    )
 }
 
 impl Session for Memory {
     async fn next(&mut self) -> Inbound {
+        if let Some(inbound) = self.flooded().await {
+            return inbound;
+        }
         match self.inbound.recv().await {
             Some(Inbound::Text { text, .. }) => {
                 Inbound::Text { text, read_at: Instant::now().into_std() }

@@ -159,9 +159,15 @@ impl Target {
     /// parameters.
     #[must_use]
     pub fn socket_query(&self, token: &str) -> String {
+        self.socket_query_as("khala-harness", token)
+    }
+
+    /// The same, by a client of another name.
+    #[must_use]
+    pub fn socket_query_as(&self, client: &str, token: &str) -> String {
         let token = utf8_percent_encode(token, NOT_IN_QUERIES);
         format!(
-            "{}?token={token}&vsn=2.0.0&client=khala-harness&client_build_id={}\
+            "{}?token={token}&vsn=2.0.0&client={client}&client_build_id={}\
              &protocol_version={PROTOCOL_VERSION}&schema_version=1",
             self.socket_path,
             env!("CARGO_PKG_VERSION"),

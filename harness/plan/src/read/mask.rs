@@ -28,6 +28,8 @@ pub(crate) fn secret_lines(text: &str) -> Vec<Range<usize>> {
         if let Some(header) = content.strip_prefix('[') {
             let header = header.trim_start_matches('[').split(']').next().unwrap_or_default();
             in_secret_table = segments(header).any(|segment| SECRET_KEYS.contains(&segment));
+            // A header has no value; what follows it is a comment.
+            continue;
         }
         for (at, _) in line.match_indices('=') {
             let value = &line[at + 1..];
@@ -46,7 +48,7 @@ pub(crate) fn secret_lines(text: &str) -> Vec<Range<usize>> {
 fn holds_secret(before: &str, in_secret_table: bool) -> bool {
     let in_key = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
     let before = before.trim_end();
-    let key = &before[before.rfind(|c| !in_key(c)).map_or(0, |at| at + 1)..];
+    let key = &before[before.trim_end_matches(in_key).len()..];
     let segments: Vec<_> = segments(key).collect();
     let Some((last, tables)) = segments.split_last() else { return false };
     let in_secret = in_secret_table || tables.iter().any(|table| SECRET_KEYS.contains(table));

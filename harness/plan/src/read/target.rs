@@ -98,7 +98,9 @@ fn close_codes(fields: &mut Fields<'_>) -> Option<Vec<u16>> {
         fields.cx.report(Diagnostic::error(&code.place, what).help(help));
         None
     };
-    codes.iter().map(allowed).collect()
+    // Every one is looked at, so that all mistakes are told at once.
+    let read: Vec<u16> = codes.iter().filter_map(allowed).collect();
+    (read.len() == codes.len()).then_some(read)
 }
 
 fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {

@@ -44,6 +44,19 @@ fn a_target_has_limits_and_retains() {
 }
 
 #[test]
+fn a_target_may_close_with_codes_of_its_own_and_its_clients_take_messages_up_to_a_size() {
+    let plain = target("");
+    assert_eq!((plain.close_codes, plain.message_max), (vec![], 16 << 20));
+    let own = target("close_codes = [1001, 1005, 4001]\nmessage_max = \"64KiB\"");
+    assert_eq!((own.close_codes, own.message_max), (vec![1001, 1005, 4001], 64 << 10));
+    assert_snapshot!(wrong_target("close_codes = [1001, 999, 70000]\nmessage_max = \"1KiB\""), @r#"
+    8:22 `999` is no close code -> write codes from 1000 to 4999, 1005 for a close frame without a code
+    8:27 `70000` is no close code -> write codes from 1000 to 4999, 1005 for a close frame without a code
+    9:15 `message_max` is 1KiB; it must be from 64KiB to 256MiB
+    "#);
+}
+
+#[test]
 fn a_targets_settings_are_strict() {
     assert_snapshot!(wrong_target("snapshot = \"ftp\"\nslow_consumer = { queue_limit = 0, strikes = 3, send_buffer = 8192 }"), @r#"
     8:12 `ftp` is not a value of `snapshot` -> there is `http` and `reset`

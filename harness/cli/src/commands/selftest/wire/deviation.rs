@@ -48,6 +48,8 @@ pub struct Socket {
     pub stage: u32,
     /// For the deviation's own use: a message kept back.
     pub held: Option<Message>,
+    /// For the deviation's own use: both pushes of a batch kept back.
+    pub pair: Option<(Message, Message)>,
 }
 
 /// In place of an upgrade's request: an answer. `None` passes it.
@@ -58,8 +60,6 @@ pub type OnAccepted = fn(Head) -> Vec<Step>;
 pub type OnFrame = fn(&mut Socket, &Frame) -> Option<Vec<Step>>;
 /// In place of a message from the target, for deviations that do not look below it.
 pub type OnMessage = fn(&mut Socket, Message) -> Option<Vec<Step>>;
-/// Whether a frame from the client passes.
-pub type OnClient = fn(&mut Socket, &Frame) -> bool;
 /// In place of a request: an answer. `None` passes it.
 pub type OnRequest = fn(&Request) -> Option<Vec<Step>>;
 /// In place of the target's answer to a request. `None` passes it.
@@ -72,7 +72,6 @@ pub struct Deviation {
     pub on_accepted: Option<OnAccepted>,
     pub on_frame: Option<OnFrame>,
     pub on_message: Option<OnMessage>,
-    pub on_client: Option<OnClient>,
     pub on_request: Option<OnRequest>,
     pub on_answer: Option<OnAnswer>,
     /// Sockets are cut when nothing passes for so long.
@@ -89,7 +88,6 @@ impl Deviation {
         on_accepted: None,
         on_frame: None,
         on_message: None,
-        on_client: None,
         on_request: None,
         on_answer: None,
         idle: None,
@@ -140,11 +138,6 @@ impl Deviation {
     /// Sockets are shared out between two runtimes.
     pub const fn split() -> Self {
         Self { split: true, ..Self::NONE }
-    }
-
-    /// The same, and frames of clients are looked at.
-    pub const fn client(self, act: OnClient) -> Self {
-        Self { on_client: Some(act), ..self }
     }
 
     /// The same from the harness's first connection on.

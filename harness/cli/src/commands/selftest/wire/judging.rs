@@ -93,7 +93,6 @@ pub fn differs(expected: Expected, came: &Came) -> Option<String> {
     let (wanted, says) = match expected {
         Expected::Go(says) => (Some(Decision::Go), says),
         Expected::NoGo { says, .. } => (Some(Decision::NoGo), Some(says)),
-        Expected::Hold(says) => (Some(Decision::Hold), Some(says)),
         Expected::NoRun(_) => (None, None),
     };
     let why = || lines.first().map_or("it gives no reason", String::as_str);
@@ -129,7 +128,6 @@ mod tests {
         assert!(differs(Expected::NoRun("no Khala"), &go).is_some());
         assert_eq!(differs(Expected::NoRun("no Khala"), &no_run), None);
         assert!(differs(Expected::NoRun("refused"), &no_run).is_some());
-        assert_eq!(differs(Expected::Hold("unfit"), &hold), None);
     }
 
     #[test]

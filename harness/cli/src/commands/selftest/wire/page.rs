@@ -24,7 +24,6 @@ pub fn wanted(expected: Expected) -> String {
         Expected::Go(None) => "GO".to_owned(),
         Expected::Go(Some(says)) => format!("GO, told: {says}"),
         Expected::NoGo { by, says } => format!("NO-GO by {by}: {says}"),
-        Expected::Hold(says) => format!("HOLD: {says}"),
         Expected::NoRun(says) => format!("no run: {says}"),
     }
 }
@@ -86,7 +85,20 @@ mod tests {
         };
         let page = page(&wire(vec![right, wrong], 3));
         let (head, rest) = page.split_once(EXPLAINED).expect("it is explained");
-        insta::assert_snapshot!(format!("{head}...{rest}"), @"");
+        insta::assert_snapshot!(format!("{head}...{rest}"), @"
+        # Wire matrix
+
+        1 of 3 rows right, 1 wrong, 0 errors, 1 not run, in 61 s.
+
+        ...
+
+        | deviation | must come | came | raised | verdict |
+        | --- | --- | --- | --- | --- |
+        | masked | NO-GO by ws_protocol: a masked frame | NO-GO | ws_protocol | right |
+        | plain | GO | HOLD | - | WRONG |
+
+        - `plain` (WRONG): it is a HOLD: unfit
+        ");
     }
 
     #[test]

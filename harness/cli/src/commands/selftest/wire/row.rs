@@ -15,8 +15,6 @@ pub enum Expected {
         /// Part of a line.
         says: &'static str,
     },
-    /// HOLD, with a reason.
-    Hold(&'static str),
     /// No run: it could not be set up, with a reason.
     NoRun(&'static str),
 }
@@ -66,11 +64,6 @@ impl Row {
         Self::new(name, deviation, Expected::NoGo { by, says })
     }
 
-    /// Must be HOLD.
-    pub const fn hold(name: &'static str, deviation: Deviation, says: &'static str) -> Self {
-        Self::new(name, deviation, Expected::Hold(says))
-    }
-
     /// Must not begin.
     pub const fn no_run(name: &'static str, deviation: Deviation, says: &'static str) -> Self {
         Self::new(name, deviation, Expected::NoRun(says))
@@ -96,7 +89,7 @@ pub fn rows() -> Vec<Row> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use khala_evidence::oracle::rule::Rule;
+    use khala_evidence::oracle::Rule;
 
     use super::super::super::texts;
     use super::*;

@@ -59,6 +59,8 @@ ramp = "2s"
 name_prefix = "khala"
 users = 10
 orgs = 2
+user_ids = "numeric"
+first_user_id = 7
 
 [[fleet.surface]]
 name = "desktop"

@@ -1,5 +1,7 @@
 //! Joins, their replies and their ends.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::LATER;
@@ -9,9 +11,20 @@ use crate::commands::selftest::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::go("joinreplytwice", Deviation::message(joinreplytwice)),
-    Row::no_go("phxerror", Deviation::message(phxerror), "gate:stability", "channel"),
+    Row::no_go("phxerror", Deviation::message(phxerror), "gate:stability", "channel_ends"),
     Row::go("old_join_data", Deviation::message(old_join_data)),
+    Row::no_go("phxclose", Deviation::message(phxclose), "gate:stability", "channel_ends"),
+    Row::go("replies_late", Deviation::message(replies_late)),
+    Row::go("replies_swapped", Deviation::message(replies_swapped)),
+    Row::no_go("subscribe_unanswered", Deviation::message(subscribe_unanswered), CONVERGE, "live")
+        .set(&["target.request_timeout=1s"]),
+    Row::no_go("heartbeats_unanswered", Deviation::message(heartbeats_unanswered), STABLE, BEATS)
+        .set(&["phase.steady.duration=8s"]),
 ];
+
+const CONVERGE: &str = "no_convergence";
+const STABLE: &str = "gate:stability";
+const BEATS: &str = "heartbeat_timeouts";
 
 /// Every reply twice, as a transport that resends: the second answers nothing any more.
 fn joinreplytwice(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
@@ -61,4 +74,42 @@ fn crash(
         1 => (message.channel != "phoenix").then(Vec::new),
         _ => None,
     }
+}
+
+/// Every client's channel is closed once; the socket stays (contract, section 3, heartbeats).
+fn phxclose(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    (socket.frames == LATER && message.channel != "phoenix").then(|| {
+        let close = Message { event: "phx_close".to_owned(), ..phx_error(message.join.clone()) };
+        vec![(&message).into(), (&close).into()]
+    })
+}
+
+/// Joins and subscribes answered a second late.
+fn replies_late(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    let late = message.is_join_reply() || message.is_subscribe_reply();
+    late.then(|| vec![Step::Wait(Duration::from_secs(1)), (&message).into()])
+}
+
+/// The channel's heartbeat answered after the socket's, which was asked later: two processes of a
+/// Phoenix server, and no order between them.
+fn replies_swapped(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    let beat = message.is_reply() && message.payload["response"].get("watermarks").is_some();
+    if beat {
+        socket.held = Some(message);
+        return Some(Vec::new());
+    }
+    let held = socket.held.take_if(|_| message.channel == "phoenix")?;
+    Some(vec![(&message).into(), (&held).into()])
+}
+
+/// No subscribe is ever answered.
+fn subscribe_unanswered(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    message.is_subscribe_reply().then(Vec::new)
+}
+
+/// No heartbeat is answered, neither the channel's nor the socket's.
+fn heartbeats_unanswered(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    let beat = message.channel == "phoenix"
+        || message.is_reply() && message.payload["response"].get("watermarks").is_some();
+    beat.then(Vec::new)
 }

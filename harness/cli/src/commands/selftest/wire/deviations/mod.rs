@@ -2,7 +2,9 @@
 //! family's list.
 
 mod answers;
+mod balancer;
 mod batch;
+mod batches;
 mod closes;
 mod frames;
 mod joins;
@@ -20,7 +22,9 @@ pub const FAMILIES: &[&[Row]] = &[
     messages::ROWS,
     joins::ROWS,
     leaks::ROWS,
+    batches::ROWS,
     answers::ROWS,
+    balancer::ROWS,
 ];
 
 /// Number of the frame at which a deviation acts that acts once a socket: by then a client has joined,
