@@ -104,8 +104,9 @@ fn blank(metric: &str) -> ObjectiveVerdict {
 fn absence(case: &Case<'_>) -> ObjectiveVerdict {
     let absences = absences(case);
     let unplanned: Vec<_> = absences.iter().filter(|absence| !absence.planned).collect();
-    let seconds = Duration::from_micros(case.facts.duration_us).as_secs();
     let asked = !case.settled.stability.is_empty() || case.settled.totals.deliveries > 0;
+    // Each second in which it could have been missed.
+    let seconds = Duration::from_micros(case.facts.duration_us).as_secs();
     let (verdict, reason) = if let Some(first) = unplanned.first() {
         let more = match unplanned.len() - 1 {
             0 => String::new(),
@@ -123,7 +124,7 @@ fn absence(case: &Case<'_>) -> ObjectiveVerdict {
     };
     ObjectiveVerdict {
         verdict,
-        n: seconds,
+        n: if asked { seconds } else { 0 },
         bad: unplanned.len() as u64,
         estimate: Some(amount(unplanned.len() as u64)),
         reason,

@@ -54,9 +54,14 @@ pub struct Absence {
 
 enum Kind {
     Silence,
-    CutOff { stopped: bool },
+    CutOff {
+        stopped: bool,
+    },
     Refused,
-    Renewed,
+    /// `alone`: whether it says enough by itself.
+    Renewed {
+        alone: bool,
+    },
 }
 
 struct Sign {
@@ -83,7 +88,9 @@ pub fn absences(stability: &Stability, context: &Context) -> Vec<Absence> {
             _ => groups.push(vec![sign]),
         }
     }
-    groups.iter().map(|group| absence(group, &ticks, context)).collect()
+    let enough = |sign: &Sign| !matches!(sign.kind, Kind::Renewed { alone: false });
+    let groups = groups.iter().filter(|group| group.iter().any(enough));
+    groups.map(|group| absence(group, &ticks, context)).collect()
 }
 
 fn hangs_together(group: &[Sign], next: &Sign) -> bool {
@@ -102,7 +109,7 @@ fn absence(group: &[Sign], ticks: &[(u64, &Tick)], context: &Context) -> Absence
     let stopped = any(|kind| matches!(kind, Kind::CutOff { stopped: true }));
     let manner = match until_us {
         None if gone => Manner::Lost,
-        _ if any(|kind| matches!(kind, Kind::Renewed)) || stopped => Manner::Restarted,
+        _ if any(|kind| matches!(kind, Kind::Renewed { .. })) || stopped => Manner::Restarted,
         _ if cut_off && refused > 0 => Manner::Restarted,
         _ if gone => Manner::Absent,
         _ => Manner::CutOff,
@@ -150,7 +157,8 @@ fn silences(stability: &Stability) -> Vec<Sign> {
 
 fn renewals(stability: &Stability, context: &Context) -> Vec<Sign> {
     let sign = |(before, at, sign): &(Micros, Micros, RenewalSign)| Sign {
-        kind: Kind::Renewed,
+        // A log may be cut down, or its reader may lag; another process is another process.
+        kind: Kind::Renewed { alone: matches!(sign, RenewalSign::Process) },
         from: *before,
         until: Some(*at),
         clients: context.arrived(*at),

@@ -85,8 +85,8 @@ pub struct Client {
     pub kept_alive_at: Option<Micros>,
     /// Whether it has joined before.
     pub joined: bool,
-    /// Whose doing the last end of its socket or channel was.
-    pub ended_by: Blame,
+    /// Whose doing the last end of its socket or channel was, if there was one.
+    pub ended_by: Option<Blame>,
     /// Connects begun since it was last converged.
     pub attempts: u32,
     /// Whether it has connected before.

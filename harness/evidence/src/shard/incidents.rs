@@ -125,7 +125,7 @@ impl Shard {
                 let blame = life.ended_by;
                 self.flow.stability.occasion(Incident::ChannelEnds);
                 self.flow.stability.occasion(Incident::Rejoins);
-                if again {
+                if let (true, Some(blame)) = (again, blame) {
                     let client = Some(client);
                     self.flow.stability.incident(Incident::Rejoins, blame, "rejoin", done, client);
                 }
@@ -162,12 +162,12 @@ impl Shard {
         let overdue = end.for_silence && self.owed_a_heartbeat(client, at);
         let blame = match (cause, overdue) {
             (OfflineCause::Fault { .. }, _) => Blame::Plan,
-            (_, true) => Blame::Ours,
-            (_, false) => self.blame(client, end.since.unwrap_or(at), at),
+            (_, true) if !self.is_planned(client, at, at) => Blame::Ours,
+            _ => self.blame(client, end.since.unwrap_or(at), at),
         };
         let life = self.clients.entry(client).or_default();
         let opened_at = life.opened_at.take();
-        life.ended_by = blame;
+        life.ended_by = Some(blame);
         let of_the_plan =
             matches!(cause, OfflineCause::Fault { .. }) || life.slow.counts_as_slow(at);
         if of_the_plan {

@@ -18,11 +18,10 @@ const RENEWALS_MAX: usize = 1_000;
 const SILENCES_MAX: usize = 10_000;
 
 /// Whose doing an incident is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Blame {
     /// The target's, or what lies between.
-    #[default]
     Target,
     /// The harness's own: it stood still, or lacked something.
     Ours,
