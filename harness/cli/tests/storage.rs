@@ -42,13 +42,18 @@ impl Small {
         self.dir.path()
     }
 
-    /// Takes all the room that is left.
+    /// Takes all the room that is left. Never more than there is in a small one: wherever this lands, nobody
+    /// else's disk is filled.
     fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
         let mut file = std::fs::File::create(&path).expect("a file");
+        let mut left = 16 * 1024 * 1024;
         for size in [64 * 1024, 4 * 1024, 1] {
-            while file.write_all(&vec![0; size]).is_ok() {}
+            while left > 0 && file.write_all(&vec![0; size]).is_ok() {
+                left -= size.min(left);
+            }
         }
+        assert!(left > 0, "{} is not the small file system", self.path().display());
         path
     }
 

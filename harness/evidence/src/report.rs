@@ -338,6 +338,9 @@ pub struct Second {
     pub phase: String,
     /// Sockets open at its end.
     pub open: u64,
+    /// Violations of it, whenever they were noticed; in the last second also those of later ones.
+    #[serde(default)]
+    pub violations: u64,
     /// Its counts.
     #[serde(flatten)]
     pub counts: crate::shard::series::Second,
@@ -581,14 +584,18 @@ impl MetricLine {
 fn series(case: &Case<'_>) -> Vec<Second> {
     let all: Vec<u16> = (0_u16..).take(case.schedule.phases.len()).collect();
     let delivery = case.settled.metrics.distribution(MetricId::Delivery, &all, None);
-    let rows = case.settled.series.rows();
+    let rows: Vec<_> = case.settled.series.rows().collect();
+    let last = rows.last().map_or(0, |(second, ..)| *second);
+    let rows = rows.into_iter();
     rows.map(|(second, counts, open)| {
+        let until = if second == last { u32::MAX } else { second };
         let latency = delivery.clusters.get(&second);
         let phase = case.schedule.phase_at(u64::from(second) * 1_000_000);
         Second {
             second,
             phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
             open,
+            violations: case.settled.tally.within(second..=until),
             counts,
             delivery_p50_us: latency.and_then(|sparse| nearest_rank(sparse, 500)),
             delivery_p90_us: latency.and_then(|sparse| percentile(sparse, 900)),

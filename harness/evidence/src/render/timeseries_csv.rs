@@ -61,7 +61,7 @@ impl Renderer for TimeseriesCsv {
                 counts.deliveries.to_string(),
                 counts.published.to_string(),
                 counts.errors.to_string(),
-                counts.violations.to_string(),
+                second.violations.to_string(),
                 or_empty(second.delivery_p50_us),
                 or_empty(second.delivery_p90_us),
                 or_empty(second.delivery_p99_us),

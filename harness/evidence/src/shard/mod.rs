@@ -263,9 +263,6 @@ impl Sink for Shard {
         let broken_before = self.flow.tally.calls();
         self.enter(record);
         let broken = self.flow.tally.calls() - broken_before;
-        if broken > 0 {
-            self.flow.series.at(at_us).violations += broken;
-        }
         let Some(life) = self.clients.get_mut(&client) else { return };
         if broken > 0 && !life.told {
             life.told = true;

@@ -27,9 +27,6 @@ pub struct Second {
     pub published: u64,
     /// Operations that failed.
     pub errors: u64,
-    /// Rules broken, as far as it was noticed then and not at the end.
-    #[serde(default)]
-    pub violations: u64,
 }
 
 /// Counts by second.
@@ -58,7 +55,6 @@ impl Series {
             ours.deliveries += theirs.deliveries;
             ours.published += theirs.published;
             ours.errors += theirs.errors;
-            ours.violations += theirs.violations;
         }
     }
 

@@ -188,14 +188,14 @@ fn the_summary_reads_well() {
 #[test]
 fn the_time_series_has_a_row_for_each_second() {
     insta::assert_snapshot!(text("timeseries.csv", &small()), @r#"
-    second,time,phase,open,connects,reconnects,connected,disconnected,converged,deliveries,published,errors,violations,delivery_p50_us,delivery_p90_us,delivery_p99_us,delivery_p99_9_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us
-    0,2026-01-02T03:04:05Z,ramp,8,8,0,8,0,8,32,0,0,0,,,,,,0,0,0,0,50
-    1,2026-01-02T03:04:06Z,steady,8,0,0,0,0,0,16,2,0,0,130,,,,210,250000,10000,65536,100,50
-    2,2026-01-02T03:04:07Z,steady,8,0,0,0,0,0,15,2,0,1,150,,,,210,0,0,0,0,50
-    3,2026-01-02T03:04:08Z,storm,8,0,0,0,0,0,16,2,0,0,130,,,,210,0,0,0,0,50
-    4,2026-01-02T03:04:09Z,storm,0,0,0,0,8,0,0,2,0,0,,,,,,0,0,0,0,50
-    5,2026-01-02T03:04:10Z,storm,8,8,8,8,0,8,32,2,0,0,130,,,,210,0,0,0,0,50
-    6,2026-01-02T03:04:11Z,drain,0,0,0,0,8,0,0,0,0,0,,,,,,0,0,0,0,0
+    second,time,phase,open,connects,reconnects,connected,disconnected,converged,deliveries,published,errors,violations,delivery_p50_us,delivery_p90_us,delivery_p99_us,delivery_p99_9_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us,generator_queue_max_us
+    0,2026-01-02T03:04:05Z,ramp,8,8,0,8,0,8,32,0,0,0,,,,,,0,0,0,0,50,0
+    1,2026-01-02T03:04:06Z,steady,8,0,0,0,0,0,16,2,0,0,130,,,,210,250000,10000,65536,100,50,0
+    2,2026-01-02T03:04:07Z,steady,8,0,0,0,0,0,15,2,0,1,150,,,,210,0,0,0,0,50,0
+    3,2026-01-02T03:04:08Z,storm,8,0,0,0,0,0,16,2,0,0,130,,,,210,0,0,0,0,50,0
+    4,2026-01-02T03:04:09Z,storm,0,0,0,0,8,0,0,2,0,0,,,,,,0,0,0,0,50,0
+    5,2026-01-02T03:04:10Z,storm,8,8,8,8,0,8,32,2,0,0,130,,,,210,0,0,0,0,50,0
+    6,2026-01-02T03:04:11Z,drain,0,0,0,0,8,0,0,0,0,0,,,,,,0,0,0,0,0,0
     "#);
 }
 
@@ -281,7 +281,7 @@ fn junit_xml_says_each_failure_once_with_its_time_and_scenario() {
     let text = text("junit.xml", &report);
     let junit = roxmltree::Document::parse(&text).expect("XML");
     let root = junit.root_element();
-    assert_eq!(root.attribute("time"), Some("6.200"));
+    assert_eq!(root.attribute("time"), Some("6.150"));
     assert!(root.attribute("timestamp").is_some_and(|at| at.starts_with("2026-01-02T03:04:05")));
     let cases: Vec<_> = junit.descendants().filter(|node| node.has_tag_name("testcase")).collect();
     let seconds = |case: &roxmltree::Node<'_, '_>| -> f64 {

@@ -115,7 +115,7 @@ mod tests {
     fn it_takes_a_minute_where_a_machine_carries_what_its_size_lets_expect() {
         for cores in [2, 4, 8] {
             let expected = Search::on(cores).next().expect("a first size");
-            for share in [0.6, 0.8, 1.0, 1.3, 1.6] {
+            for share in [0.7, 0.85, 1.0, 1.3, 1.6] {
                 let (_, took) = found(cores, whole(f64::from(expected) * share), true);
                 assert!(took <= Duration::from_secs(60), "{share} of {expected}: {took:?}");
             }
