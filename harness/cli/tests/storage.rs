@@ -122,7 +122,7 @@ fn keeps_what_it_has(small: &Small, running: Running, filler: &Path) {
     assert!(run.stdout.contains(why) && run.stdout.contains("No space left"), "{}", run.stdout);
     // All of it was judged, also what is not on disk.
     assert!(!run.stdout.contains("UNFINISHED"), "{}", run.stdout);
-    assert!(run.stdout.contains("PASS          reconnect"), "{}", run.stdout);
+    assert!(run.stdout.contains("published 100 of 100 planned"), "{}", run.stdout);
     assert!(run.stderr.contains("khala-harness report "), "{}", run.stderr);
     std::fs::remove_file(filler).expect("can be removed");
     let bundle = small.bundle();
@@ -154,18 +154,24 @@ fn a_disk_that_is_full_at_the_end_costs_no_verdict() {
 #[test]
 fn a_report_that_cannot_be_written_is_told_all_the_same() {
     let Some(small) = Small::of(8 * 1024) else { return };
-    small.run().ended_plain().exits(exit::GO);
+    // Whatever the verdict, which a machine that is busy with something else changes.
+    let run = small.run().ended_plain();
+    let (code, word) = match run.code {
+        Some(exit::HOLD) => (exit::HOLD, "HOLD"),
+        _ => (exit::GO, "GO"),
+    };
+    run.exits(code);
     let bundle = small.bundle();
     for derived in ["run.json", "latency.hlog", "summary.md"] {
         std::fs::remove_file(bundle.join(derived)).expect("can be removed");
     }
     let filler = small.fill();
-    let made = Harness::new("report").arg(&bundle).ended_plain().exits(exit::GO);
-    assert!(made.stdout.starts_with("GO"), "{}", made.stdout);
+    let made = Harness::new("report").arg(&bundle).ended_plain().exits(code);
+    assert!(made.stdout.starts_with(word), "{}", made.stdout);
     for said in ["run.json", "latency.hlog", "the verdict stands"] {
         assert!(made.stderr.contains(said), "no `{said}` in {}", made.stderr);
     }
     std::fs::remove_file(filler).expect("can be removed");
-    Harness::new("report").arg(&bundle).ended_plain().exits(exit::GO);
+    Harness::new("report").arg(&bundle).ended_plain().exits(code);
     Harness::new("verify").arg(&bundle).ended_plain().exits(exit::GO);
 }

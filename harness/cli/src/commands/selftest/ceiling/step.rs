@@ -21,7 +21,7 @@ const STEADY: Duration = Duration::from_secs(4);
 /// Between the ramp and `steady`.
 const SETTLE: Duration = Duration::from_millis(500);
 /// Clients that arrive in a second.
-const RAMP_PER_S: f64 = 1_000.0;
+const RAMP_PER_S: f64 = 2_000.0;
 /// To start, drain, retire and render, as far as can be foreseen.
 const AROUND: Duration = Duration::from_secs(3);
 /// The objective that the generator must be fit for. A tenth of it is what its timers may be late.
