@@ -199,10 +199,10 @@ fn the_time_series_has_a_row_for_each_second() {
     second,time,phase,open,connects,reconnects,connected,disconnected,converged,deliveries,published,errors,violations,delivery_p50_us,delivery_p90_us,delivery_p99_us,delivery_p99_9_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us,generator_queue_max_us
     0,2026-01-02T03:04:05Z,ramp,8,8,0,8,0,8,32,0,0,0,,,,,,0,0,0,0,50,0
     1,2026-01-02T03:04:06Z,steady,8,0,0,0,0,0,16,2,0,0,130,,,,210,250000,10000,65536,100,50,0
-    2,2026-01-02T03:04:07Z,steady,8,0,0,0,0,0,15,2,0,0,150,,,,210,0,0,0,0,50,0
+    2,2026-01-02T03:04:07Z,steady,8,0,0,0,0,0,15,2,0,1,150,,,,210,0,0,0,0,50,0
     3,2026-01-02T03:04:08Z,storm,8,0,0,0,0,0,16,2,0,0,130,,,,210,0,0,0,0,50,0
     4,2026-01-02T03:04:09Z,storm,0,0,0,0,8,0,0,2,0,0,,,,,,0,0,0,0,50,0
-    5,2026-01-02T03:04:10Z,storm,8,8,8,8,0,8,32,2,0,1,130,,,,210,0,0,0,0,50,0
+    5,2026-01-02T03:04:10Z,storm,8,8,8,8,0,8,32,2,0,0,130,,,,210,0,0,0,0,50,0
     6,2026-01-02T03:04:11Z,drain,0,0,0,0,8,0,0,0,0,0,,,,,,0,0,0,0,0,0
     "#);
 }

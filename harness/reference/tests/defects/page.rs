@@ -14,7 +14,7 @@ const INTRODUCTION: &str = "\
 The closed list of ways in which the reference runtime can be told to break the contract:
 `khala-harness reference --defect NAME[,probability][,after=N]`. *Per* is what one opportunity is,
 what probability and `after` count. *Primary* is the rule of the oracle, or the gate, that must
-catch the defect; the consequences may fail beside it, and nothing else may. The fan-out metrics
+catch the defect; the consequences and the gate `stability` may fail beside it, and nothing else may. The fan-out metrics
 count how often each selected defect has acted (`defects_acted`).
 
 A defect shows where it has an occasion to act. *Shows in* names the shipped scenario that catches it, whole
