@@ -6,7 +6,7 @@ mod support;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::processes::{Found, is_gone_soon, reference_of, references_of};
-use support::{Ended, Harness, Running, eventually, exit, number, reasons, scenario};
+use support::{Ended, Harness, Running, eventually, exit, gates_with, number, reasons, scenario};
 
 /// A run that would take a minute, in the storm.
 fn in_the_storm() -> (Running, Found) {
@@ -140,26 +140,27 @@ fn a_child_whose_harness_is_killed_ends_by_itself() {
 /// What a run owes whose target died.
 fn says_that_the_target_went_away(run: &Ended) {
     let report = run.report();
-    assert_eq!(report["decision"], "HOLD", "{}", reasons(&report));
+    assert_eq!(report["decision"], "NO-GO", "{}", reasons(&report));
     assert_eq!(report["interrupted"], false);
     let lost = report["target"]["lost"].as_str().expect("why the target is gone");
     assert!(lost.contains("signal: 9"), "{lost}");
-    assert!(reasons(&report).contains("the target went away unasked"), "{}", reasons(&report));
+    assert!(reasons(&report).contains("the target was lost at"), "{}", reasons(&report));
+    assert!(gates_with(&report, "FAIL").contains(&"stability".to_owned()), "{}", reasons(&report));
     assert!(run.stderr.contains("target lost"), "{}", run.stderr);
     let events = run.lines("events.ndjson");
     assert!(events.iter().any(|event| event["event"] == "target_lost"), "{events:?}");
 }
 
 #[test]
-fn a_target_that_dies_in_a_quiet_phase_is_a_hold() {
+fn a_target_that_dies_in_a_quiet_phase_is_a_no_go() {
     let mut run = Harness::tiny().set("phase.steady.duration=60s").start();
     run.wait_for_phase("steady");
     reference_of(run.pid()).signal(Signal::KILL);
-    says_that_the_target_went_away(&run.ended().exits(exit::HOLD));
+    says_that_the_target_went_away(&run.ended().exits(exit::NO_GO));
 }
 
 #[test]
-fn a_target_that_dies_while_everybody_is_cut_off_is_a_hold() {
+fn a_target_that_dies_while_everybody_is_cut_off_is_a_no_go() {
     let mut run = Harness::tiny()
         .set("phase.storm.duration=60s")
         .set("fleet.surface.desktop.backoff={ fixed = \"30s\" }")
@@ -167,7 +168,7 @@ fn a_target_that_dies_while_everybody_is_cut_off_is_a_hold() {
         .start();
     run.wait_for_fault();
     reference_of(run.pid()).signal(Signal::KILL);
-    says_that_the_target_went_away(&run.ended().exits(exit::HOLD));
+    says_that_the_target_went_away(&run.ended().exits(exit::NO_GO));
 }
 
 #[test]
