@@ -6,6 +6,7 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 
@@ -21,9 +22,12 @@ pub fn print(bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Prints what a command came to. Its exit code says that too, so one that cannot be written costs a
-/// warning and not the code.
+/// warning, once, and not the code.
 pub fn verdict(bytes: &[u8]) {
-    if let Err(error) = write(bytes) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if let Err(error) = write(bytes)
+        && !WARNED.swap(true, Ordering::Relaxed)
+    {
         say(&format!(
             "warning: cannot write to standard output: {error}; the exit code tells the verdict"
         ));
