@@ -122,7 +122,7 @@ fn keeps_what_it_has(small: &Small, running: Running, filler: &Path) {
     assert!(run.stdout.contains(why) && run.stdout.contains("No space left"), "{}", run.stdout);
     // All of it was judged, also what is not on disk.
     assert!(!run.stdout.contains("UNFINISHED"), "{}", run.stdout);
-    assert!(run.stdout.contains("published 100 of 100 planned"), "{}", run.stdout);
+    assert!(run.stdout.contains("100 of 100 planned publishes begun"), "{}", run.stdout);
     assert!(run.stderr.contains("khala-harness report "), "{}", run.stderr);
     std::fs::remove_file(filler).expect("can be removed");
     let bundle = small.bundle();
