@@ -179,7 +179,7 @@ mod tests {
             "Authorization: Bearer short1".to_owned(),
             "password=short1".to_owned(),
             format!("key {key}"),
-            format!("{jwt}"),
+            jwt.to_string(),
         ] {
             let shown = text(&said);
             assert!(shown.contains(REDACTED), "{shown}");

@@ -164,8 +164,8 @@ fn unseen(
 ) -> u64 {
     let subscribed =
         |topic: &&TopicId| clients.values().any(|life| life.tracks.contains_key(topic));
-    let streams = published_on.iter().filter(|topic| topic.kind() == TopicKind::Stream);
-    let Some(&stream) = streams.filter(subscribed).next() else { return 0 };
+    let mut streams = published_on.iter().filter(|topic| topic.kind() == TopicKind::Stream);
+    let Some(&stream) = streams.find(subscribed) else { return 0 };
     let seqs = ledger.seqs();
     let planned = |publish: &&PublishId| matches!(publish, PublishId::Planned(_));
     let acknowledged = ledger.acknowledged().keys().filter(planned);

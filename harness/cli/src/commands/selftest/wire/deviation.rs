@@ -141,7 +141,7 @@ impl Deviation {
     }
 
     /// The same from the harness's first connection on.
-    pub const fn from_the_start(self) -> Self {
+    pub const fn also_preflight(self) -> Self {
         Self { from_the_start: true, ..self }
     }
 

@@ -84,7 +84,7 @@ fn pongs_unasked(_: &mut Socket, frame: &Frame) -> Option<Vec<Step>> {
 
 /// Many pings before every tenth frame, as a keep-alive whose timer runs wild.
 fn ping_flood(socket: &mut Socket, frame: &Frame) -> Option<Vec<Step>> {
-    (socket.frames % 10 == 0).then(|| {
+    socket.frames.is_multiple_of(10).then(|| {
         let pings = (0..FLOOD).map(|_| Frame::whole(PING, "").into());
         pings.chain([frame.clone().into()]).collect()
     })
@@ -110,7 +110,7 @@ fn header_then_payload(socket: &mut Socket, frame: &Frame) -> Option<Vec<Step>> 
     let (header, payload) = bytes.split_at(bytes.len() - frame.payload.len());
     let late = Step::Wait(Duration::from_millis(20));
     let steps = vec![Step::Send(header.to_vec()), late, Step::Send(payload.to_vec())];
-    (socket.frames % 10 == 0).then_some(steps)
+    socket.frames.is_multiple_of(10).then_some(steps)
 }
 
 /// A character of two bytes, one in each of two fragments: RFC 6455, section 8.1, wants UTF-8 of the

@@ -30,11 +30,11 @@ pub const ROWS: &[Row] = &[
     Row::no_go("up_no_answer", Deviation::upgrade(up_no_answer), STABILITY, REFUSED),
     Row::no_go("up_hangs", Deviation::upgrade(up_hangs), STABILITY, REFUSED)
         .set(&["target.connect_timeout=1s"]),
-    Row::no_run("garbage_from_the_start", Deviation::upgrade(up_garbage).from_the_start(), "HTTP"),
-    Row::no_run("html_from_the_start", Deviation::upgrade(up200_html).from_the_start(), "200"),
+    Row::no_run("garbage_from_the_start", Deviation::upgrade(up_garbage).also_preflight(), "HTTP"),
+    Row::no_run("html_from_the_start", Deviation::upgrade(up200_html).also_preflight(), "200"),
     Row::no_run(
         "close_from_the_start",
-        Deviation::upgrade(up_no_answer).from_the_start(),
+        Deviation::upgrade(up_no_answer).also_preflight(),
         "closed",
     ),
 ];
@@ -49,7 +49,7 @@ const FOR_EVER: Duration = Duration::from_secs(120);
 
 /// An answer, for every other upgrade.
 fn half(socket: &Socket, answer: Answer) -> Option<Vec<Step>> {
-    (socket.number % 2 == 0).then(|| vec![Step::Send(answer.bytes()), Step::Finish])
+    socket.number.is_multiple_of(2).then(|| vec![Step::Send(answer.bytes()), Step::Finish])
 }
 
 /// `Connection` as a list: RFC 9110, section 7.6.1; HAProxy and nginx add to it.
@@ -157,16 +157,18 @@ fn up200_html(socket: &Socket) -> Option<Vec<Step>> {
 
 /// No HTTP, as a port that something else listens on.
 fn up_garbage(socket: &Socket) -> Option<Vec<Step>> {
-    (socket.number % 2 == 0)
+    socket
+        .number
+        .is_multiple_of(2)
         .then(|| vec![Step::Send(b"SSH-2.0-OpenSSH\r\n".to_vec()), Step::Finish])
 }
 
 /// The end of the connection in place of an answer.
 fn up_no_answer(socket: &Socket) -> Option<Vec<Step>> {
-    (socket.number % 2 == 0).then(|| vec![Step::Finish])
+    socket.number.is_multiple_of(2).then(|| vec![Step::Finish])
 }
 
 /// No answer at all, as a backend that accepts and is stuck.
 fn up_hangs(socket: &Socket) -> Option<Vec<Step>> {
-    (socket.number % 2 == 0).then(|| vec![Step::Wait(FOR_EVER), Step::Finish])
+    socket.number.is_multiple_of(2).then(|| vec![Step::Wait(FOR_EVER), Step::Finish])
 }
