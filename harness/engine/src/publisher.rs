@@ -3,7 +3,7 @@
 //! One thread of its own, so that a storm among the clients does not delay the commands. Commands
 //! under way are bounded, and a cap on begun commands per second keeps a stalled generator from
 //! making up for lost time with a burst; what waits for either is late, and its latency says so,
-//! because it runs from the intended start. Whose lateness it is [`pace`] tells.
+//! because it runs from the intended start. Whose lateness it is `pace` tells.
 
 mod pace;
 

@@ -2,7 +2,7 @@
 //!
 //! Each step is a real run, in a process of its own, against a null server in another; the rules that
 //! judge any run's generator judge it. The first is of the size that such a machine carries, about; the
-//! others close in on the answer ([`search`]).
+//! others close in on the answer ([`mod@search`]).
 //! A ceiling is an answer about this machine as it was: whatever else runs on it, the null server
 //! among it, takes its share.
 
