@@ -60,10 +60,11 @@ fn whatever_is_wrong_with_the_streams_the_verdict_is_the_exit_code() {
     for json in [&[][..], &["--json"]] {
         let score = || json.iter().fold(score(), |score, flag| score.arg(flag));
         let told = score().stdout(full()).ended_plain().exits(exit::NO_GO);
-        assert!(told.stderr.starts_with("warning: cannot write to standard output: No space left"));
-        assert_eq!(told.stderr.lines().count(), 1, "{}", told.stderr);
+        let warning = "warning: cannot write to standard output: No space left";
+        let warned = told.stderr.lines().filter(|line| line.starts_with(warning)).count();
+        assert_eq!(warned, 1, "{}", told.stderr);
         let told = score().stdout(gone()).ended_plain().exits(exit::NO_GO);
-        assert_eq!(told.stderr, "", "a reader that has seen enough is no failure");
+        assert!(!told.stderr.contains("warning"), "a reader that has seen enough is no failure");
         score().stdout(full()).stderr(full()).ended_plain().exits(exit::NO_GO);
         score().stdout(gone()).stderr(gone()).ended_plain().exits(exit::NO_GO);
     }
