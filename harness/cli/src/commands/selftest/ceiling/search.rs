@@ -58,6 +58,8 @@ impl Search {
                 let (least, most) = STRIDE;
                 foreseen.clamp(f64::from(low) * least, f64::from(low) * most)
             }
+            // It waits for something else than its own work, of which its work says nothing.
+            (None, Some(high)) if foreseen >= f64::from(high) => f64::from(high) / 2.0,
             (None, Some(high)) => {
                 let (least, most) = STRIDE;
                 foreseen.clamp(f64::from(high) / most, f64::from(high) / least)
@@ -120,6 +122,17 @@ mod tests {
                 assert!(took <= Duration::from_secs(60), "{share} of {expected}: {took:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_machine_that_others_use_as_well_is_searched_as_fast() {
+        let (mut search, mut steps) = (Search::on(2), 0);
+        while let Some(clients) = search.next() {
+            search.tried(clients, clients <= 300, 0.2);
+            steps += 1;
+        }
+        assert!(search.fit.is_some_and(|fit| (286..=300).contains(&fit)), "{search:?}");
+        assert!(steps <= 8, "{steps}");
     }
 
     #[test]
