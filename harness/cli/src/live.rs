@@ -92,8 +92,10 @@ impl Observer for Live<'_> {
                 format!("{at_s:6.1} s  worker {worker} remains on the target: {why}")
             }
             EventKind::DrainBegan => format!("{at_s:6.1} s  draining"),
-            EventKind::DrainEnded { drained: true } => format!("{at_s:6.1} s  drained"),
-            EventKind::DrainEnded { drained: false } => format!("{at_s:6.1} s  not drained"),
+            EventKind::DrainEnded { drained, behind, not_live, unseen } => {
+                let end = drain_end(*drained, *behind, *not_live, *unseen);
+                format!("{at_s:6.1} s  {end}")
+            }
             EventKind::FaultActed { failed: None, .. }
             | EventKind::Interrupted
             | EventKind::Retired => return,
@@ -107,6 +109,23 @@ impl Observer for Live<'_> {
 
     fn progress(&mut self, progress: &Progress) {
         self.show(Shown::Progress(progress.clone()));
+    }
+}
+
+/// What became of the drain: that the topics ran dry is said only when they did.
+fn drain_end(drained: bool, behind: u64, not_live: u64, unseen: u64) -> String {
+    let missing = [
+        (behind, "live clients behind"),
+        (not_live, "clients not live"),
+        (unseen, "acknowledged publishes that nobody has seen"),
+    ];
+    let missing: Vec<_> =
+        missing.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    match (drained, missing.is_empty()) {
+        (true, true) => "the topics ran dry".to_owned(),
+        (true, false) => format!("nothing more comes: {}", missing.join(", ")),
+        (false, true) => "the drain ended before the topics were known to be dry".to_owned(),
+        (false, false) => format!("the topics did not run dry: {}", missing.join(", ")),
     }
 }
 
@@ -158,5 +177,28 @@ impl Screen {
             "{elapsed_s:6} s  {phase}: {live} live, {online} of {clients} connected, {published} \
              published"
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_the_topics_ran_dry_is_said_only_when_they_did() {
+        for (drained, missing, said) in [
+            (true, [0, 0, 0], "the topics ran dry"),
+            (true, [0, 60, 0], "nothing more comes: 60 clients not live"),
+            (false, [0, 0, 0], "the drain ended before the topics were known to be dry"),
+            (
+                false,
+                [2, 1, 7],
+                "the topics did not run dry: 2 live clients behind, 1 clients not live, \
+                 7 acknowledged publishes that nobody has seen",
+            ),
+        ] {
+            let [behind, not_live, unseen] = missing;
+            assert_eq!(drain_end(drained, behind, not_live, unseen), said);
+        }
     }
 }

@@ -483,7 +483,13 @@ impl<'a, S: Sink> Conductor<'a, S> {
         }
         let Some((sink, acknowledged)) = ended else { return (false, None) };
         let drained = !cut_short && self.runs_dry(&acknowledged).await;
-        self.say(EventKind::DrainEnded { drained });
+        let clients = self.schedule.arrivals.len() as u64;
+        self.say(EventKind::DrainEnded {
+            drained,
+            behind: self.sum(|numbers| &numbers.behind),
+            not_live: clients.saturating_sub(self.sum(|numbers| &numbers.live)),
+            unseen: acknowledged.iter().filter(|&&n| !self.heads.has_seen(n)).count() as u64,
+        });
         if self.state.lost.is_none() {
             self.reads.begin(Purpose::After);
         }

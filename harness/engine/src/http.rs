@@ -26,6 +26,8 @@ use crate::transport::exhausted;
 const BODY_MAX: usize = 16 * 1024 * 1024;
 /// Idle connections kept to a target.
 const IDLE_MAX: usize = 64;
+/// Something was answered, and it is no HTTP.
+const NOT_HTTP: &str = "what is no HTTP";
 /// Longest code that a refusal may have.
 const CODE_MAX: usize = 48;
 
@@ -80,6 +82,7 @@ impl HttpError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Timeout(..) => Outcome::Timeout,
+            Self::Connection { status: NOT_HTTP, .. } => Outcome::ProtocolError,
             Self::Connection { .. } => Outcome::ConnectionFailed,
             Self::Exhausted(_, resource) => Outcome::Exhausted(*resource),
             Self::Status { status: 401 | 403, .. } => Outcome::RefusedAuth,
@@ -322,10 +325,14 @@ impl Http {
             Ok(result) => result,
             Err(_) => Err(HttpError::Timeout(name, self.timeout)),
         };
-        let unheard = self.asks
-            && matches!(result, Err(HttpError::Timeout(..) | HttpError::Connection { .. }));
-        if let (true, Some(contact)) = (unheard, &self.contact) {
-            contact.unheard();
+        match (&result, &self.contact) {
+            (Err(HttpError::Connection { status: NOT_HTTP, .. }), Some(contact)) => contact.heard(),
+            (Err(HttpError::Timeout(..) | HttpError::Connection { .. }), Some(contact))
+                if self.asks =>
+            {
+                contact.unheard();
+            }
+            _ => {}
         }
         drop(asking);
         result
@@ -346,8 +353,9 @@ fn no_connection(name: &str, error: &(dyn std::error::Error + 'static)) -> HttpE
     let mut cause = error;
     let mut status = None;
     loop {
-        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
-            status = Some(CLOSED_EARLY);
+        if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            let parsing = error.is_parse().then_some(NOT_HTTP);
+            status = error.is_incomplete_message().then_some(CLOSED_EARLY).or(parsing).or(status);
         }
         // The connector has no type for it.
         if cause.to_string() == "dns error" {
@@ -365,3 +373,6 @@ fn no_connection(name: &str, error: &(dyn std::error::Error + 'static)) -> HttpE
     let status = status.or_else(|| io.map(connection_status)).unwrap_or("connection failed");
     HttpError::Connection { name, status, why: cause.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,9 @@ const REDACTED: &str = "[redacted]";
 const SECRET_NAMES: [&str; 8] =
     ["token", "bearer", "authorization", "secret", "password", "passwd", "signature", "api_key"];
 
+/// What stands between the name of a header and its secret, besides `Bearer`.
+const SCHEMES: [&str; 4] = ["basic", "digest", "negotiate", "apikey"];
+
 /// A text of the target, such as the beginning of a body.
 #[must_use]
 pub fn text(text: &str) -> Box<str> {
@@ -107,8 +110,9 @@ fn without_secrets(text: &str) -> String {
         let (between, next) = after.split_at(gap);
         // A name's value stands behind a colon (`"token": "…"`), a scheme's behind a blank (`Bearer …`).
         let near = between.chars().all(|c| matches!(c, '"' | '\'' | ':' | ' ' | '\\'));
-        let scheme = run.eq_ignore_ascii_case("bearer");
-        named = near && names(run) && (scheme || between.contains(':'));
+        let is_scheme = |scheme: &&str| run.eq_ignore_ascii_case(scheme);
+        let scheme = is_scheme(&"bearer") || named && SCHEMES.iter().any(|it| is_scheme(it));
+        named = near && (scheme || names(run) && between.contains(':'));
         out.push_str(between);
         rest = next;
     }
@@ -177,6 +181,7 @@ mod tests {
             format!("GET /socket?token={jwt}&vsn=2.0.0"),
             format!("{{\"token\": \"short{}\"}}", 1),
             "Authorization: Bearer short1".to_owned(),
+            "authorization: Basic short1".to_owned(),
             "password=short1".to_owned(),
             format!("key {key}"),
             jwt.to_string(),

@@ -68,8 +68,14 @@ pub enum EventKind {
     DrainBegan,
     /// The drain is over.
     DrainEnded {
-        /// Whether every client had everything.
+        /// Whether every live client had everything, or had the time for it while nothing more came.
         drained: bool,
+        /// Live clients that had not everything.
+        behind: u64,
+        /// Clients that were not live.
+        not_live: u64,
+        /// Acknowledged publishes that no client had seen.
+        unseen: u64,
     },
     /// A worker could not be stopped and remains on the target.
     WorkerRemains {
