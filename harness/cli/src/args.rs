@@ -84,6 +84,9 @@ pub struct Scenario {
     #[arg(long, value_name = "N")]
     pub only_client: Vec<u32>,
     /// Start the embedded runtime with a defect: `NAME[,probability][,after=N]`.
+    ///
+    /// A defect shows where it has an occasion to act: harness/reference/DEFECTS.md names the scenario for
+    /// each, and `khala-harness selftest --matrix --only NAME` runs it.
     #[arg(long, value_name = "DEFECT")]
     pub defect: Vec<DefectSpec>,
     /// Threads that the clients are dealt out over, in place of `generator.worker_threads`.
@@ -107,8 +110,9 @@ pub struct Run {
     #[arg(long)]
     pub json: bool,
     /// Size that the journal should stay below, as in 64MiB; near it, it is written less often.
-    #[arg(long, value_name = "SIZE", default_value = "512MiB")]
-    pub bundle_max: Bytes,
+    /// At least 64KiB.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bundle_max)]
+    pub bundle_max: u64,
     /// Keep every record of the run in the bundle, for `scripts/second-opinion` to judge again.
     #[arg(long)]
     pub record_history: bool,
@@ -182,24 +186,6 @@ pub struct Prune {
     pub json: bool,
 }
 
-/// A size in bytes, as in `64MiB`.
-#[derive(Clone, Copy, Debug)]
-pub struct Bytes(u64);
-
-impl From<Bytes> for u64 {
-    fn from(bytes: Bytes) -> Self {
-        bytes.0
-    }
-}
-
-impl std::str::FromStr for Bytes {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        khala_plan::units::bytes(text).map(Self).map_err(|error| error.to_string())
-    }
-}
-
 /// `check`
 #[derive(Debug, ClapArgs)]
 pub struct Check {
@@ -217,6 +203,10 @@ pub struct Reference {
     /// Address to listen on; port 0 takes a free one. The first line on standard output says which.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// Listen on an address that other machines can reach: its keys are known, so anybody there can write to
+    /// it.
+    #[arg(long)]
+    pub allow_remote: bool,
     /// Break the contract on purpose: `NAME[,probability][,after=N]`; may be given several times.
     #[arg(long, value_name = "DEFECT")]
     pub defect: Vec<DefectSpec>,
@@ -249,7 +239,7 @@ pub struct Reference {
 
 /// `selftest`
 #[derive(Debug, ClapArgs)]
-#[command(group(ArgGroup::new("what").required(true).args(["matrix", "clean", "ceiling"])))]
+#[command(group(ArgGroup::new("what").required(true).args(["matrix", "clean", "wire", "ceiling"])))]
 pub struct Selftest {
     /// Run every defect of the reference runtime against a scenario that must catch it, and print
     /// which rule or gate did (the kill matrix).
@@ -259,11 +249,17 @@ pub struct Selftest {
     /// seeds each, and count false alarms.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub clean: Option<u32>,
+    /// Put a proxy between the harness and a runtime that keeps the contract, which deviates as servers,
+    /// proxies and libraries do, in one way a run, and print whether each was judged as it must be (the
+    /// wire matrix).
+    #[arg(long)]
+    pub wire: bool,
     /// Find out how many clients and deliveries a second the generator can carry on this machine before
-    /// it is unfit: runs that grow step by step, against a null server.
+    /// it is unfit: runs of different sizes, against a null server, until the answer is known to 5 %.
     #[arg(long)]
     pub ceiling: bool,
-    /// Of the matrix only these defects, of the clean runs only these scenarios.
+    /// Of the matrix only these defects, of the clean runs only these scenarios, of the wire matrix only
+    /// these deviations.
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "ceiling")]
     pub only: Vec<String>,
     /// Only every N-th run, from the K-th on: N parts are the whole, as in 2/5.
@@ -324,6 +320,9 @@ pub struct NullServer {
     /// Address to listen on; port 0 takes a free one. The first line on standard output says which.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// Listen on an address that other machines can reach.
+    #[arg(long)]
+    pub allow_remote: bool,
     /// From taking an event to handing it to a client: `200ms`, or `lognormal:MEDIAN,SIGMA` as in
     /// `lognormal:200ms,0.5`.
     #[arg(long, value_name = "LATENCY", default_value = "0ms", value_parser = latency)]
@@ -374,6 +373,19 @@ fn topic_events(text: &str) -> Result<(TopicId, u64), String> {
     })?;
     let events = events.parse().map_err(|_| format!("`{events}` is not a number of events"))?;
     Ok((topic, events))
+}
+
+/// Least limit of a journal, in bytes: with less, not even a small run's first seconds would be in it.
+const BUNDLE_MAX_FLOOR: u64 = 64 * 1024;
+
+fn bundle_max(text: &str) -> Result<u64, String> {
+    let bytes = khala_plan::units::bytes(text).map_err(|error| error.to_string())?;
+    if bytes < BUNDLE_MAX_FLOOR {
+        return Err(
+            "it is at least 64KiB: with less, a run that is killed would leave nothing".into()
+        );
+    }
+    Ok(bytes)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

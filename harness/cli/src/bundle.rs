@@ -10,6 +10,7 @@ use khala_evidence::facts::Finding;
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::evidence::EVENTS;
+use crate::journal;
 use crate::keeper::Keeper;
 
 /// Lines that `events.ndjson` may hold; what comes after is counted.
@@ -39,10 +40,24 @@ impl Bundle {
     /// # Errors
     /// When it cannot be made or written to.
     pub fn create(out_dir: &Path, utc: &str, scenario: &str, id: &str) -> anyhow::Result<Self> {
+        if let Some(other) = within(out_dir)? {
+            let (out_dir, other) = (out_dir.display(), other.display());
+            anyhow::bail!("{out_dir} is in the evidence of another run, {other}");
+        }
         let stamp: String = utc.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
         let dir = out_dir.join(format!("{stamp}Z-{scenario}-{id}"));
+        fs::create_dir_all(out_dir)
+            .and_then(|()| fs::create_dir(&dir))
+            .with_context(|| format!("cannot make {}", dir.display()))?;
+        Self::begin(dir.clone()).inspect_err(|_| {
+            // It is ours, and holds nothing.
+            let _ = fs::remove_dir_all(&dir);
+        })
+    }
+
+    fn begin(dir: PathBuf) -> anyhow::Result<Self> {
         for folder in ["metrics", "journal"] {
-            fs::create_dir_all(dir.join(folder))
+            fs::create_dir(dir.join(folder))
                 .with_context(|| format!("cannot make {}", dir.display()))?;
         }
         let lock = Lock::take(&dir)?.context("another process has made the same bundle")?;
@@ -143,6 +158,14 @@ impl Bundle {
     }
 }
 
+/// The bundle in which a folder lies, or would lie once it is made.
+fn within(dir: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let whole = std::path::absolute(dir).context("cannot find the folder")?;
+    // Links and `..` resolved; what is not there yet lies in what is.
+    let there = whole.ancestors().find_map(|dir| dir.canonicalize().ok()).unwrap_or(whole);
+    Ok(there.ancestors().find(|dir| dir.join(journal::PATH).is_file()).map(Path::to_owned))
+}
+
 /// A bundle that this process writes to.
 pub struct Lock {
     path: PathBuf,
@@ -179,9 +202,25 @@ impl Drop for Lock {
 /// When it cannot be written.
 pub fn write(dir: &Path, name: &str, content: &[u8]) -> anyhow::Result<()> {
     let mut file = part(dir, name)?;
-    file.write_all(content)
-        .with_context(|| format!("cannot write {}", dir.join(name).display()))?;
-    settle(dir, name, &file)
+    let written = file
+        .write_all(content)
+        .with_context(|| format!("cannot write {}", dir.join(name).display()))
+        .and_then(|()| settle(dir, name, &file));
+    if written.is_err() {
+        discard_part(dir, name);
+    }
+    written
+}
+
+/// Removes a file that was begun with [`part`] and cannot be ended: it takes room that others need.
+pub fn discard_part(dir: &Path, name: &str) {
+    let _ = fs::remove_file(part_path(dir, name));
+}
+
+/// Bytes that can still be written into a folder; none where nobody can say.
+pub fn room(dir: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(dir).ok()?;
+    about.f_bavail.checked_mul(about.f_frsize)
 }
 
 fn part_path(dir: &Path, name: &str) -> PathBuf {

@@ -15,7 +15,7 @@ use khala_evidence::facts::RunFacts;
 use khala_evidence::framing::FrameError;
 use khala_evidence::hlog::Hlog;
 use khala_evidence::journal::{Begin, Entries, Entry};
-use khala_evidence::judge::{self, Case};
+use khala_evidence::judge::{self, Case, Decision, Verdict};
 use khala_evidence::oracle::End;
 use khala_evidence::report::RunReport;
 use khala_evidence::shard::client::Client;
@@ -23,7 +23,9 @@ use khala_evidence::{Context, Settled, Shard, render, unfinished};
 use khala_plan::{Options, Plan, Schedule, Sources};
 
 use crate::exit::{Exit, Failure};
-use crate::{bundle, journal, manifest};
+use crate::manifest::{Before, Maker};
+use crate::show::quoted;
+use crate::{bundle, journal, manifest, output};
 
 /// The scenario with every default filled in: the plan of a bundle.
 pub const SCENARIO: &str = "scenario.resolved.toml";
@@ -50,6 +52,29 @@ pub struct Evidence {
     pub settled: Settled,
     /// The client that was asked for, as it left the run.
     pub client: Option<Client>,
+    /// What the bundle said before.
+    before: Before,
+    /// Why this evidence makes no GO, whatever it shows.
+    doubts: Vec<String>,
+    /// What could not be written on the way: why, with the file.
+    unwritten: Vec<String>,
+}
+
+/// What a run could not write into its bundle.
+#[derive(Debug, Default)]
+pub struct Leftover {
+    /// Why, with the file.
+    pub why: Vec<String>,
+    /// What is to be read after the journal.
+    pub entries: Vec<Entry>,
+}
+
+/// A report, and what is missing of its files.
+pub struct Derived {
+    /// The report.
+    pub report: RunReport,
+    /// What could not be written: why, with the file.
+    pub unwritten: Vec<String>,
 }
 
 /// What to do with a bundle's sources beside reading them.
@@ -73,20 +98,40 @@ impl Evidence {
     /// # Errors
     /// When it is none, or its plan cannot be read.
     pub fn read(dir: &Path, reading: Reading) -> Result<Self, Failure> {
+        Self::read_with(dir, reading, Leftover::default())
+    }
+
+    /// Reads a bundle's sources, and with them what did not get into the bundle.
+    ///
+    /// # Errors
+    /// As [`Evidence::read`].
+    pub fn read_with(dir: &Path, reading: Reading, left: Leftover) -> Result<Self, Failure> {
         let begin = begin(dir)?;
+        let before = Before::read(dir)?;
+        let doubts = doubts(&before, &left.why);
         let (plan, schedule) = plan(dir, begin.profile.as_deref(), None)?;
         let context = Arc::new(Context::of(&plan, &schedule));
         let mut shard = Shard::new(context);
-        let mut log = if reading.hlog { Some(open_hlog(dir, &begin, &schedule)?) } else { None };
+        let mut unwritten = Vec::new();
+        let mut cannot = |error: &dyn std::fmt::Display| {
+            unwritten.push(format!("cannot write {}: {error}", dir.join(HLOG).display()));
+        };
+        let opened = reading.hlog.then(|| open_hlog(dir, &begin, &schedule)).transpose();
+        let mut log = opened.unwrap_or_else(|error| {
+            cannot(&error.root_cause());
+            None
+        });
         let mut end = None;
         let mut last_second = 0;
         let mut why = "its journal has no end; it was killed, or the machine went down".to_owned();
-        for entry in entries(dir)? {
+        for entry in entries(dir)?.chain(left.entries.into_iter().map(Ok)) {
             match entry {
                 Ok(Entry::Begin(_)) => {}
                 Ok(Entry::Flow { second, flow, .. }) => {
-                    if let Some(log) = &mut log {
-                        log.add(second, flow.metrics()).context("cannot write latency.hlog")?;
+                    let added = log.as_mut().map(|log| log.add(second, flow.metrics()));
+                    if let Some(Err(error)) = added {
+                        cannot(&error);
+                        log = None;
                     }
                     last_second = second.max(last_second);
                     shard.add(*flow);
@@ -102,9 +147,14 @@ impl Evidence {
             }
         }
         if let Some(log) = log {
-            let mut out = log.finish().context("cannot write latency.hlog")?;
-            out.flush().context("cannot write latency.hlog")?;
-            bundle::settle(dir, HLOG, out.get_ref())?;
+            let written = log.finish().map_err(anyhow::Error::from).and_then(|mut out| {
+                out.flush()?;
+                bundle::settle(dir, HLOG, out.get_ref())
+            });
+            if let Err(error) = written {
+                cannot(&error.root_cause());
+                bundle::discard_part(dir, HLOG);
+            }
         }
         let facts = end.unwrap_or_else(|| {
             let until = (u64::from(last_second) + 1) * 1_000_000;
@@ -114,34 +164,92 @@ impl Evidence {
         let end = End { at: facts.duration_us, drained: facts.drained };
         let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
         let settled = shard.settle(&published_on, end);
-        Ok(Self { dir: dir.to_owned(), begin, plan, schedule, facts, settled, client })
+        let dir = dir.to_owned();
+        Ok(Self { dir, begin, plan, schedule, facts, settled, client, before, doubts, unwritten })
     }
 
     /// The report.
     pub fn report(&self) -> RunReport {
-        self.report_under(&self.plan)
+        let mut report = self.report_under(&self.plan);
+        let first =
+            self.before.first_decision().filter(|first| *first != report.decision.to_string());
+        if let Some(first) = first.filter(|_| self.doubts.is_empty()) {
+            doubt(&mut report, &[format!("it was {first} when its report was first made")]);
+        }
+        report
     }
 
     /// The report that other gates would have given.
     pub fn report_under(&self, plan: &Plan) -> RunReport {
         let case =
             Case { plan, schedule: &self.schedule, facts: &self.facts, settled: &self.settled };
-        RunReport::of(&case, judge::judge(&case), &self.begin.tool_version)
+        let mut report = RunReport::of(&case, judge::judge(&case), &self.begin.tool_version);
+        doubt(&mut report, &self.doubts);
+        report
     }
 
-    /// Writes everything that is made from the sources; gives the report.
+    /// Writes everything that is made from the sources; gives the report, and what could not be written: a
+    /// verdict stands without its renderings.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn derive(&self) -> Result<RunReport, Failure> {
+    /// When a rendering fails, which is a bug.
+    pub fn derive(&self, maker: Maker) -> Result<Derived, Failure> {
         let report = self.report();
+        let mut unwritten = self.unwritten.clone();
         for renderer in render::ALL {
             let content = renderer.render(&report).context("a rendering failed")?;
-            bundle::write(&self.dir, renderer.file_name(), &content)?;
+            let written = bundle::write(&self.dir, renderer.file_name(), &content);
+            unwritten.extend(written.err().map(|error| format!("{error:#}")));
         }
-        manifest::write(&self.dir, &self.begin, &report)?;
-        Ok(report)
+        let written = manifest::write(&self.dir, &self.begin, &report, &self.before, maker);
+        unwritten.extend(written.err().map(|error| format!("{error:#}")));
+        Ok(Derived { report, unwritten })
     }
+}
+
+/// Puts reasons for which it is no GO before the others. What is broken stays broken.
+fn doubt(report: &mut RunReport, why: &[String]) {
+    if why.is_empty() {
+        return;
+    }
+    report.reasons.splice(0..0, why.iter().cloned());
+    report.verdict = report.verdict.max(Verdict::Inconclusive);
+    if report.decision == Decision::Go {
+        report.decision = Decision::Hold;
+    }
+}
+
+impl Derived {
+    /// Says what is missing, and what to do.
+    pub fn complain(&self, dir: &Path) {
+        for why in &self.unwritten {
+            output::say(&format!("warning: {why}"));
+        }
+        if !self.unwritten.is_empty() {
+            let dir = quoted(&dir.display().to_string());
+            output::say(&format!(
+                "warning: the verdict stands, and what it was made from is kept: make room, then \
+                 `khala-harness report {dir}` makes the rest"
+            ));
+        }
+    }
+}
+
+/// Why evidence that is not what the run wrote, or not all of it, makes no GO.
+fn doubts(before: &Before, unwritten: &[String]) -> Vec<String> {
+    if !unwritten.is_empty() {
+        let why = unwritten.join("; ");
+        return vec![format!("what is judged here could not all be kept as evidence: {why}")];
+    }
+    let changed = before.changed_sources();
+    if changed.is_empty() {
+        return Vec::new();
+    }
+    let said = before.first_decision().unwrap_or("nothing");
+    vec![format!(
+        "the sources are not what the run wrote, and it said {said} of those that it wrote: {}",
+        changed.join(", ")
+    )]
 }
 
 /// Whether a folder is a bundle: it has a journal.
@@ -154,8 +262,13 @@ pub fn is_bundle(dir: &Path) -> Result<(), Failure> {
 
 fn entries(dir: &Path) -> Result<Entries<BufReader<File>>, Failure> {
     let path = dir.join(journal::PATH);
-    let file = File::open(&path)
-        .map_err(|error| not_a_bundle(dir, format!("it has no {}: {error}", journal::PATH)))?;
+    let missing = |why: String| not_a_bundle(dir, format!("it has no {}: {why}", journal::PATH));
+    // To open something else, such as a named pipe, may take for ever.
+    let kind = std::fs::metadata(&path).map_err(|error| missing(error.to_string()))?;
+    if !kind.is_file() {
+        return Err(missing("that is no file".to_owned()));
+    }
+    let file = File::open(&path).map_err(|error| missing(error.to_string()))?;
     Entries::of(BufReader::new(file))
         .map_err(|error| not_a_bundle(dir, format!("{}: {error}", journal::PATH)))
 }
@@ -182,6 +295,12 @@ pub fn plan(
         .map_err(|error| not_a_bundle(dir, format!("{SCENARIO}: {error}")))?;
     let mut shown = path.display().to_string();
     if let Some(gates) = gates {
+        // What is wrong with them is said of them, and not of the scenario that is to have them.
+        std::fs::read_to_string(gates).map_err(|error| {
+            let gates = gates.display();
+            let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml";
+            Failure::new(Exit::InvalidScenario, format!("{gates}: {error}; {help}"))
+        })?;
         let gates = std::path::absolute(gates).context("cannot find the gates")?;
         text = khala_plan::resolved::with_gates(&text, &gates.display().to_string())
             .map_err(|error| Failure::new(Exit::InvalidScenario, format!("{shown}: {error}")))?;
@@ -227,8 +346,7 @@ fn open_hlog<'a>(
     dir: &Path,
     begin: &Begin,
     schedule: &'a Schedule,
-) -> Result<Hlog<'a, BufWriter<File>>, Failure> {
+) -> anyhow::Result<Hlog<'a, BufWriter<File>>> {
     let file = bundle::part(dir, HLOG)?;
-    let log = Hlog::begin(BufWriter::new(file), &begin.started_at, &schedule.phases);
-    Ok(log.context("cannot write latency.hlog")?)
+    Ok(Hlog::begin(BufWriter::new(file), &begin.started_at, &schedule.phases)?)
 }

@@ -30,6 +30,12 @@ const CLIENTS_AN_ENTRY: usize = 1_000;
 /// How often a shard gives away what it has gathered, in seconds, by how full the journal is.
 const PACES: [(f64, u64); 4] = [(0.5, 1), (0.75, 5), (0.9, 30), (1.0, 300)];
 
+/// A pace at which nothing is given before the end of the run, in seconds.
+const NEVER_S: u64 = 1_000_000;
+
+/// The same for a journal that takes no more.
+const FAILED_S: u64 = NEVER_S + 1;
+
 /// A journal being written.
 pub struct Journal {
     path: PathBuf,
@@ -37,8 +43,17 @@ pub struct Journal {
     sender: SyncSender<Entry>,
     /// Seconds between two entries of a shard.
     pace_s: Arc<AtomicU64>,
-    writer: JoinHandle<io::Result<()>>,
+    writer: JoinHandle<Option<Unwritten>>,
     sinks: u16,
+}
+
+/// What did not go into the journal, because the disk was full or worse.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// Why, with the file.
+    pub why: String,
+    /// What would have been the journal's next entries, in order.
+    pub entries: Vec<Entry>,
 }
 
 impl Journal {
@@ -90,13 +105,18 @@ impl Journal {
         }
     }
 
-    /// Writes what the shards still hold and how the run went, and ends the journal.
+    /// Writes what the shards still hold and how the run went, and ends the journal. What could not be
+    /// written comes back.
     ///
     /// # Errors
-    /// The writer's first failure.
-    pub fn finish(self, shards: Vec<Journalled>, mut facts: RunFacts) -> anyhow::Result<()> {
+    /// When the writer ended with a bug.
+    pub fn finish(
+        self,
+        shards: Vec<Journalled>,
+        mut facts: RunFacts,
+    ) -> anyhow::Result<Option<Unwritten>> {
         let pace_s = self.pace_s.load(Ordering::Relaxed);
-        if pace_s > 1 {
+        if pace_s > 1 && pace_s != FAILED_S {
             facts.findings.push(Finding {
                 name: "journal_thinned".to_owned(),
                 message: format!(
@@ -107,7 +127,7 @@ impl Journal {
             });
         }
         let second = second_of(facts.duration_us);
-        // A writer that has failed has hung up; why is what it returns.
+        // A writer hangs up only by a bug.
         let give = |entry| self.sender.send(entry).is_ok();
         for Journalled { thread, mut shard, .. } in shards {
             let flow = Box::new(shard.take());
@@ -123,11 +143,14 @@ impl Journal {
         }
         give(Entry::End(Box::new(facts)));
         drop(self.sender);
-        let cannot = || format!("cannot write {}", self.path.display());
-        match self.writer.join() {
-            Ok(written) => written.with_context(cannot),
-            Err(_) => Err(anyhow::anyhow!("the journal's thread ended with a bug")),
-        }
+        let unwritten = self.writer.join();
+        let unwritten =
+            unwritten.map_err(|_| anyhow::anyhow!("the journal's thread ended with a bug"))?;
+        let path = self.path.display();
+        Ok(unwritten.map(|Unwritten { why, entries }| Unwritten {
+            why: format!("cannot write {path}: {why}"),
+            entries,
+        }))
     }
 }
 
@@ -187,14 +210,18 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, entries: &Receiver<Entry>) -> io::Result<()> {
+    /// Writes what comes until nothing more does; from the first failure on it is kept instead.
+    fn run(mut self, entries: &Receiver<Entry>) -> Option<Unwritten> {
         let mut sync_due = Instant::now() + SYNC_EVERY;
         loop {
             match entries.recv_timeout(sync_due.saturating_duration_since(Instant::now())) {
                 Ok(entry) => {
-                    self.write(&entry)?;
                     // Nothing follows. A thread that is lost may hold on to its way here for ever.
-                    if matches!(entry, Entry::End(_)) {
+                    let last = matches!(entry, Entry::End(_));
+                    if let Err(error) = self.write(&entry) {
+                        return Some(self.keep(&error, Some(entry), entries));
+                    }
+                    if last {
                         break;
                     }
                 }
@@ -202,11 +229,30 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if Instant::now() >= sync_due {
-                self.sync()?;
+                if let Err(error) = self.sync() {
+                    return Some(self.keep(&error, None, entries));
+                }
                 sync_due = Instant::now() + SYNC_EVERY;
             }
         }
-        self.sync()
+        self.sync().err().map(|error| self.keep(&error, None, entries))
+    }
+
+    /// Leaves what is whole in the file, and keeps the rest. Shards give nothing more until the end, so
+    /// that it is what they hold anyway.
+    fn keep(&self, error: &io::Error, first: Option<Entry>, rest: &Receiver<Entry>) -> Unwritten {
+        self.pace_s.store(FAILED_S, Ordering::Relaxed);
+        // Half an entry would be taken for a run that was killed; where it stays, the rest is read all the
+        // same.
+        let _ = self.file.set_len(self.written);
+        let mut entries: Vec<Entry> = first.into_iter().collect();
+        // A thread that is lost may hold on to its way here for ever.
+        while !matches!(entries.last(), Some(Entry::End(_)))
+            && let Ok(entry) = rest.recv()
+        {
+            entries.push(entry);
+        }
+        Unwritten { why: error.to_string(), entries }
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
@@ -229,7 +275,7 @@ fn pace(written: u64, size_max: u64) -> u64 {
     let full = written as f64 / size_max.max(1) as f64;
     let pace = PACES.iter().find(|(until, _)| full < *until);
     // Beyond its limit the journal gets what is left at the end of the run.
-    pace.map_or(1_000_000, |(_, seconds)| *seconds)
+    pace.map_or(NEVER_S, |(_, seconds)| *seconds)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use khala_engine::observe::{Event, EventKind, Observer, Progress};
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::bundle::Bundle;
+use crate::output;
 
 /// Seconds between plain lines.
 const PLAIN_EVERY_S: u64 = 10;
@@ -131,7 +132,7 @@ impl Screen {
             match shown {
                 Shown::Line(text) => match &self.bar {
                     Some(bar) => bar.println(text),
-                    None => eprintln!("{text}"),
+                    None => output::say(&text),
                 },
                 Shown::Progress(progress) => self.progress(&progress),
             }
@@ -153,9 +154,9 @@ impl Screen {
             return;
         }
         self.last_plain_s = Some(*elapsed_s);
-        eprintln!(
+        output::say(&format!(
             "{elapsed_s:6} s  {phase}: {live} live, {online} of {clients} connected, {published} \
              published"
-        );
+        ));
     }
 }

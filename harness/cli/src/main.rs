@@ -23,8 +23,20 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use crate::exit::Exit;
+
 fn main() -> ExitCode {
-    let args = args::Args::parse();
+    std::panic::set_hook(Box::new(output::bug));
+    // The hook has told of the bug by then.
+    std::panic::catch_unwind(ended).unwrap_or(Exit::Internal).into()
+}
+
+/// Does what the arguments ask, and says what kept it from that.
+fn ended() -> Exit {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return output::arguments(&error),
+    };
     start_log();
     let ended = match args.command {
         args::Command::Run(run) => commands::run::run(&run),
@@ -43,18 +55,15 @@ fn main() -> ExitCode {
         args::Command::Metrics => commands::metrics::run(),
         args::Command::Schema => commands::schema::run(),
     };
-    match ended {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            eprintln!("{}", failure.message.trim_end());
-            failure.exit.into()
-        }
-    }
+    ended.unwrap_or_else(|failure| {
+        output::say(&failure.message);
+        failure.exit
+    })
 }
 
 /// `KHALA_LOG` chooses what is logged, as in `khala_engine=debug`; warnings by default.
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("KHALA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| output::Log).init();
 }

@@ -1,4 +1,7 @@
 //! `manifest.json`: every file of a bundle with its SHA-256, and what made it where.
+//!
+//! The first manifest is final for the sources: making a report again changes what it says of the
+//! renderings alone. Where something was made otherwise than it was, the manifest says when, and what.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -8,10 +11,13 @@ use std::path::Path;
 use anyhow::Context as _;
 use aws_lc_rs::digest;
 use khala_evidence::journal::{Begin, Host};
+use khala_evidence::render;
 use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle;
+use crate::commands::run::utc_now;
+use crate::evidence::HLOG;
 
 /// The manifest's name; it does not list itself.
 pub const NAME: &str = "manifest.json";
@@ -41,6 +47,12 @@ pub struct Manifest {
     pub decision: String,
     /// The files, by path in the bundle.
     pub files: BTreeMap<String, Entry>,
+    /// When `report` made the manifest, UTC, RFC 3339: the run itself left none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_afterwards: Option<String>,
+    /// Each time that something was made otherwise than it was before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remade: Vec<Remade>,
 }
 
 /// What a run ran against.
@@ -63,12 +75,128 @@ pub struct Entry {
     pub sha256: String,
 }
 
+/// Something was made otherwise than it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remade {
+    /// UTC, RFC 3339.
+    pub at: String,
+    /// Version of the tool that did it.
+    pub tool_version: String,
+    /// The files that were not what is made now: sources that were changed, renderings that are others.
+    pub differed: Vec<String>,
+    /// What the bundle said before.
+    pub decision_before: Option<String>,
+    /// What it says now.
+    pub decision: String,
+}
+
+/// Who makes a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// The run, of what it has just written.
+    Run,
+    /// `report`, of what it found.
+    Report,
+}
+
+/// What a bundle said before it is made again.
+#[derive(Clone, Debug, Default)]
+pub struct Before {
+    manifest: Option<Manifest>,
+    decision: Option<String>,
+    files: BTreeMap<String, Entry>,
+}
+
+impl Before {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn read(dir: &Path) -> anyhow::Result<Self> {
+        let Ok(manifest) = read(dir) else {
+            let said = fs::read(dir.join("run.json")).ok();
+            let said = said.and_then(|text| serde_json::from_slice::<Said>(&text).ok());
+            let decision = said.map(|said| said.decision);
+            return Ok(Self { manifest: None, decision, files: found(dir)?.files });
+        };
+        let decision = Some(manifest.decision.clone());
+        Ok(Self { manifest: Some(manifest), decision, files: found(dir)?.files })
+    }
+
+    /// The sources that are not what the first manifest says, and what the bundle said before.
+    pub fn changed_sources(&self) -> Vec<String> {
+        let Some(manifest) = &self.manifest else { return Vec::new() };
+        let sources = |files: &BTreeMap<String, Entry>| -> BTreeMap<String, Entry> {
+            let sources = files.iter().filter(|(path, _)| is_source(path));
+            sources.map(|(path, entry)| (path.clone(), entry.clone())).collect()
+        };
+        differing(&sources(&manifest.files), &sources(&self.files))
+    }
+
+    /// What the bundle said when its report was first made.
+    pub fn first_decision(&self) -> Option<&str> {
+        let remade = self.manifest.iter().flat_map(|manifest| &manifest.remade);
+        let first = remade.map(|remade| &remade.decision_before).next();
+        first.unwrap_or(&self.decision).as_deref()
+    }
+}
+
+/// As much of `run.json` as another version's has, too.
+#[derive(Deserialize)]
+struct Said {
+    decision: String,
+}
+
+/// Whether a file is made from the others.
+pub fn is_derived(path: &str) -> bool {
+    path == HLOG || render::ALL.iter().any(|renderer| renderer.file_name() == path)
+}
+
+/// Whether a file is what others are made from.
+fn is_source(path: &str) -> bool {
+    use crate::evidence::{EVENTS, SCENARIO, SCHEDULE};
+    let folders = ["journal/", "metrics/", "history/"];
+    [EVENTS, SCENARIO, SCHEDULE].contains(&path) || folders.iter().any(|f| path.starts_with(f))
+}
+
+/// Paths that only one of the two has, or that are not the same in both.
+fn differing(one: &BTreeMap<String, Entry>, other: &BTreeMap<String, Entry>) -> Vec<String> {
+    let mut paths: Vec<_> = one.keys().chain(other.keys()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths.retain(|path| one.get(*path) != other.get(*path));
+    paths.into_iter().cloned().collect()
+}
+
+/// Reads the manifest of a bundle.
+///
+/// # Errors
+/// Why not, in a clause.
+pub fn read(dir: &Path) -> Result<Manifest, String> {
+    let text = fs::read(dir.join(NAME)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            "is missing: `khala-harness report` makes one, but it vouches only for what is there by \
+             then"
+                .to_owned()
+        }
+        _ => format!("cannot be read: {error}"),
+    })?;
+    serde_json::from_slice(&text).map_err(|error| format!("cannot be read: {error}"))
+}
+
 /// Writes the manifest of a bundle in which everything else is written.
 ///
 /// # Errors
 /// When a file cannot be read, or the manifest not written.
-pub fn write(dir: &Path, begin: &Begin, report: &RunReport) -> anyhow::Result<()> {
-    let manifest = Manifest {
+pub fn write(
+    dir: &Path,
+    begin: &Begin,
+    report: &RunReport,
+    before: &Before,
+    maker: Maker,
+) -> anyhow::Result<()> {
+    let now = found(dir)?.files;
+    let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
         tool_version: begin.tool_version.clone(),
         run_id: begin.run_id.clone(),
@@ -82,38 +210,92 @@ pub fn write(dir: &Path, begin: &Begin, report: &RunReport) -> anyhow::Result<()
             build: report.target.build.clone(),
         },
         decision: report.decision.to_string(),
-        files: files(dir)?,
+        files: now.clone(),
+        made_afterwards: None,
+        remade: Vec::new(),
     };
+    if maker == Maker::Report {
+        match &before.manifest {
+            Some(first) => {
+                let kept = first.files.iter().filter(|(path, _)| !is_derived(path));
+                manifest.files = kept.map(|(path, entry)| (path.clone(), entry.clone())).collect();
+                let derived = now.iter().filter(|(path, _)| is_derived(path));
+                manifest.files.extend(derived.map(|(path, entry)| (path.clone(), entry.clone())));
+                manifest.made_afterwards.clone_from(&first.made_afterwards);
+                manifest.remade.clone_from(&first.remade);
+            }
+            None => manifest.made_afterwards = Some(utc_now()),
+        }
+        manifest.remade.extend(before.remade(&now, &manifest));
+    }
     let mut json = serde_json::to_vec_pretty(&manifest).context("cannot write the manifest")?;
     json.push(b'\n');
     bundle::write(dir, NAME, &json)
 }
 
-/// Every file of a bundle but the manifest itself and hidden ones, with what it holds now.
+impl Before {
+    /// What is otherwise now; nothing where all is as it was, or was not there.
+    fn remade(&self, now: &BTreeMap<String, Entry>, manifest: &Manifest) -> Option<Remade> {
+        let mut differed = self.changed_sources();
+        let derived = self.files.iter().filter(|(path, _)| is_derived(path));
+        let others = derived.filter(|(path, was)| now.get(*path).is_some_and(|is| is != *was));
+        differed.extend(others.map(|(path, _)| path.clone()));
+        let same = self.decision.as_ref().is_none_or(|decision| *decision == manifest.decision);
+        // What was changed then, and was said already, is not said again.
+        let known = manifest.remade.iter().any(|one| one.differed.starts_with(&differed));
+        if same && (differed.is_empty() || known) {
+            return None;
+        }
+        Some(Remade {
+            at: utc_now(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            differed,
+            decision_before: self.decision.clone(),
+            decision: manifest.decision.clone(),
+        })
+    }
+}
+
+/// What lies in a bundle.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The files, by path in the bundle.
+    pub files: BTreeMap<String, Entry>,
+    /// What is neither file nor folder, by path in the bundle, and what it is.
+    pub odd: BTreeMap<String, String>,
+}
+
+/// Every file of a bundle but the manifest itself and hidden ones, with what it holds now. Links are not
+/// followed: what they show is not in the bundle.
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn files(dir: &Path) -> anyhow::Result<BTreeMap<String, Entry>> {
-    let mut found = BTreeMap::new();
+pub fn found(dir: &Path) -> anyhow::Result<Found> {
+    let mut found = Found::default();
     walk(dir, "", &mut found)?;
     Ok(found)
 }
 
-fn walk(dir: &Path, prefix: &str, found: &mut BTreeMap<String, Entry>) -> anyhow::Result<()> {
+fn walk(dir: &Path, prefix: &str, found: &mut Found) -> anyhow::Result<()> {
     let context = || format!("cannot read {}", dir.display());
     for entry in fs::read_dir(dir).with_context(context)? {
         let entry = entry.with_context(context)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
-        if name.starts_with('.') || path == NAME {
+        let kind = entry.file_type().with_context(context)?;
+        if kind.is_symlink() {
+            let to = fs::read_link(entry.path()).unwrap_or_default();
+            found.odd.insert(path, format!("a symbolic link to {}", to.display()));
+        } else if name.starts_with('.') || path == NAME {
             continue;
-        }
-        if entry.file_type().with_context(context)?.is_dir() {
+        } else if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), found)?;
-        } else {
+        } else if kind.is_file() {
             let content = content(&entry.path())
                 .with_context(|| format!("cannot read {}", entry.path().display()))?;
-            found.insert(path, content);
+            found.files.insert(path, content);
+        } else {
+            found.odd.insert(path, "neither a file nor a folder".to_owned());
         }
     }
     Ok(())

@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 
 use khala_plan::{Loaded, Options, Sources};
 
-use crate::args;
 use crate::exit::{Exit, Failure};
+use crate::{args, output};
 
 /// Whether escapes may be written to a stream.
 pub fn colour_on(terminal: bool) -> bool {
@@ -39,8 +39,19 @@ pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
         exit: Exit::InvalidScenario,
         message: diagnostics.render(colour),
     })?;
+    for spec in &scenario.defect {
+        let (name, shows) = (spec.defect().name, spec.defect().shows_in());
+        if shows != Some(loaded.plan.name.as_str()) {
+            let shows = shows.map(|shows| format!("the scenario `{shows}` shows it, and "));
+            output::say(&format!(
+                "note: the defect {name} may have no occasion to act here: {}`khala-harness selftest \
+                 --matrix --only {name}` does",
+                shows.unwrap_or_default(),
+            ));
+        }
+    }
     if !loaded.warnings.is_empty() {
-        eprintln!("{}", loaded.warnings.render(colour));
+        output::say(&loaded.warnings.render(colour));
     }
     Ok(loaded)
 }

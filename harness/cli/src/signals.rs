@@ -1,32 +1,48 @@
-//! Ctrl-C and SIGTERM: the first ends the run with evidence, the second ends at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first ends the run with evidence, a later one ends at once.
+//!
+//! A process manager, a shell and a terminal that goes away may each send the same wish, within
+//! milliseconds and more than once. So what follows within a second of the first signal is that
+//! signal again. A SIGHUP that is ignored when the process starts (`nohup`) stays ignored.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::time::{Duration, Instant};
+
+use procfs::process::Process;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+use crate::output;
 
-/// A token that the first signal cancels. The second ends the process with 105.
+/// For how long repeats of the first signal are the same wish.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// A token that the first signal cancels. One after [`SAME_WISH`] ends the process with 105.
+///
+/// Signals are heard until the process ends, whatever its other threads do meanwhile: writing the
+/// evidence may be what takes too long.
 ///
 /// # Errors
-/// When the handlers cannot be installed.
+/// When the handlers or their thread cannot be made.
 pub fn token() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
     let cancelled = token.clone();
-    tokio::spawn(async move {
-        for count in 0.. {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if count > 0 {
-                std::process::exit(Exit::Interrupted.code().into());
-            }
-            eprintln!("interrupted: writing the evidence; once more to quit at once");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::heard()?
+    };
+    std::thread::Builder::new().name("khala-signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            signals.next().await;
+            let first = Instant::now();
+            output::say("interrupted: writing the evidence; once more to quit at once");
             cancelled.cancel();
-        }
-    });
+            while first.elapsed() < SAME_WISH {
+                signals.next().await;
+            }
+        });
+        std::process::exit(Exit::Interrupted.code().into());
+    })?;
     Ok(token)
 }
 
@@ -36,15 +52,49 @@ pub fn token() -> std::io::Result<CancellationToken> {
 /// When the handlers cannot be installed.
 pub fn quiet_token() -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::heard()?;
     let cancelled = token.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        signals.next().await;
         cancelled.cancel();
     });
     Ok(token)
+}
+
+/// The signals that ask for the end.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None where it is ignored.
+    hang_up: Option<Signal>,
+}
+
+impl Signals {
+    fn heard() -> std::io::Result<Self> {
+        let hang_up = (!ignores_hang_up()).then(|| signal(SignalKind::hangup())).transpose()?;
+        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        Ok(Self { interrupt: interrupt?, terminate: terminate?, hang_up })
+    }
+
+    /// Waits for the next of them.
+    async fn next(&mut self) {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hang_up => {}
+        }
+    }
+}
+
+/// Whether whoever started this process wants it to outlive its terminal. Where that cannot be read, it is
+/// as if nobody had said so.
+fn ignores_hang_up() -> bool {
+    let status = Process::myself().and_then(|me| me.status());
+    status.is_ok_and(|status| status.sigign & 1 == 1)
 }

@@ -6,7 +6,7 @@ mod support;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::processes::{Found, is_gone_soon, reference_of, references_of};
-use support::{Ended, Harness, Running, exit, number, reasons};
+use support::{Ended, Harness, Running, eventually, exit, gates_with, number, reasons, scenario};
 
 /// A run that would take a minute, in the storm.
 fn in_the_storm() -> (Running, Found) {
@@ -70,12 +70,59 @@ fn an_interrupt_during_the_drain_is_an_interrupt_too() {
 }
 
 #[test]
+fn repeats_within_a_moment_are_the_same_wish() {
+    let (mut run, reference) = in_the_storm();
+    // As a process manager sends them, and a shell beside it.
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::TERM] {
+        run.signal(signal);
+    }
+    run.wait_for("the interrupt", |event| event["event"] == "interrupted");
+    let run = run.ended().exits(exit::INTERRUPTED);
+    is_interrupted(&run);
+    assert!(!reference.runs());
+    assert_eq!(run.stderr.matches("writing the evidence").count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn a_terminal_that_hangs_up_is_an_interrupt() {
+    let (run, reference) = in_the_storm();
+    run.signal(Signal::HUP);
+    is_interrupted(&run.ended().exits(exit::INTERRUPTED));
+    assert!(!reference.runs());
+}
+
+#[test]
+fn under_nohup_a_terminal_that_hangs_up_is_nothing() {
+    let mut run = Harness::under_nohup("run").arg(scenario("tiny.toml").as_os_str()).start();
+    run.wait_for_phase("steady");
+    run.signal(Signal::HUP);
+    let report = run.ended().exits(exit::GO).report();
+    assert_eq!(report["interrupted"], false);
+}
+
+/// Whether a process has a handler for SIGHUP.
+fn hears(pid: u32) -> bool {
+    let process = procfs::process::Process::new(i32::try_from(pid).expect("a process id"));
+    process.and_then(|process| process.status()).is_ok_and(|status| status.sigcgt & 1 == 1)
+}
+
+#[test]
+fn a_reference_that_is_hung_up_on_ends_in_order() {
+    let reference = Harness::new("reference").start_plain();
+    eventually("it hears signals", || hears(reference.pid()).then_some(()));
+    reference.signal(Signal::HUP);
+    reference.ended().exits(exit::GO);
+}
+
+#[test]
 fn a_second_interrupt_ends_the_run_at_once() {
     let (mut run, reference) = in_the_storm();
     // With a target that does not answer, the orderly end would wait for its requests.
     reference.signal(Signal::STOP);
     run.signal(Signal::INT);
     run.wait_for("the interrupt", |event| event["event"] == "interrupted");
+    // Within a second it would be the same wish.
+    run.wait_for_seconds(2);
     run.signal(Signal::INT);
     is_gone_soon(reference);
     let run = run.ended().exits(exit::INTERRUPTED);
@@ -93,26 +140,27 @@ fn a_child_whose_harness_is_killed_ends_by_itself() {
 /// What a run owes whose target died.
 fn says_that_the_target_went_away(run: &Ended) {
     let report = run.report();
-    assert_eq!(report["decision"], "HOLD", "{}", reasons(&report));
+    assert_eq!(report["decision"], "NO-GO", "{}", reasons(&report));
     assert_eq!(report["interrupted"], false);
     let lost = report["target"]["lost"].as_str().expect("why the target is gone");
     assert!(lost.contains("signal: 9"), "{lost}");
-    assert!(reasons(&report).contains("the target went away unasked"), "{}", reasons(&report));
+    assert!(reasons(&report).contains("the target was lost at"), "{}", reasons(&report));
+    assert!(gates_with(&report, "FAIL").contains(&"stability".to_owned()), "{}", reasons(&report));
     assert!(run.stderr.contains("target lost"), "{}", run.stderr);
     let events = run.lines("events.ndjson");
     assert!(events.iter().any(|event| event["event"] == "target_lost"), "{events:?}");
 }
 
 #[test]
-fn a_target_that_dies_in_a_quiet_phase_is_a_hold() {
+fn a_target_that_dies_in_a_quiet_phase_is_a_no_go() {
     let mut run = Harness::tiny().set("phase.steady.duration=60s").start();
     run.wait_for_phase("steady");
     reference_of(run.pid()).signal(Signal::KILL);
-    says_that_the_target_went_away(&run.ended().exits(exit::HOLD));
+    says_that_the_target_went_away(&run.ended().exits(exit::NO_GO));
 }
 
 #[test]
-fn a_target_that_dies_while_everybody_is_cut_off_is_a_hold() {
+fn a_target_that_dies_while_everybody_is_cut_off_is_a_no_go() {
     let mut run = Harness::tiny()
         .set("phase.storm.duration=60s")
         .set("fleet.surface.desktop.backoff={ fixed = \"30s\" }")
@@ -120,7 +168,7 @@ fn a_target_that_dies_while_everybody_is_cut_off_is_a_hold() {
         .start();
     run.wait_for_fault();
     reference_of(run.pid()).signal(Signal::KILL);
-    says_that_the_target_went_away(&run.ended().exits(exit::HOLD));
+    says_that_the_target_went_away(&run.ended().exits(exit::NO_GO));
 }
 
 #[test]

@@ -19,15 +19,7 @@ fn is_source(name: &str) -> bool {
 
 /// The bundle of an ended run, put back on disk; all of it, or its sources alone.
 fn restored(run: &Ended, sources_only: bool) -> (TempDir, PathBuf) {
-    let dir = TempDir::new().expect("a folder");
-    let name = run.bundle.as_deref().and_then(Path::file_name).expect("there was a bundle");
-    let bundle = dir.path().join(name);
-    for (name, bytes) in run.files.iter().filter(|(name, _)| !sources_only || is_source(name)) {
-        let path = bundle.join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("can be made");
-        fs::write(path, bytes).expect("can be written");
-    }
-    (dir, bundle)
+    run.restored(|name| !sources_only || is_source(name))
 }
 
 fn with_dir(command: &str, bundle: &Path) -> Harness {
@@ -75,9 +67,17 @@ fn everything_but_the_sources_can_be_made_again_to_the_byte() {
     let files = read_folder(&bundle);
     let (names, made_names) = (run.names(), files.keys().collect::<Vec<_>>());
     assert_eq!(names, made_names);
-    for (name, bytes) in &files {
+    for (name, bytes) in files.iter().filter(|(name, _)| *name != "manifest.json") {
         assert!(*bytes == run.files[name], "{name} is another one");
     }
+    // Who made the manifest afterwards cannot say what the run wrote.
+    let mut manifest: Value = serde_json::from_slice(&files["manifest.json"]).expect("JSON");
+    let fields = manifest.as_object_mut().expect("an object");
+    assert!(fields.remove("made_afterwards").is_some_and(|at| at.is_string()), "{manifest}");
+    let written: Value = serde_json::from_slice(run.file("manifest.json")).expect("JSON");
+    assert_eq!(manifest, written);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    assert!(found.contains("manifest.json was made by `report` at "), "{found}");
     // What people read is the same as well, but for the path.
     let summary = |text: &str| text.rsplit_once("\n\n").map(|(head, _)| head.to_owned());
     assert_eq!(summary(&made.stdout), summary(&run.stdout));
@@ -140,7 +140,8 @@ fn a_run_is_judged_by_other_gates_without_being_run_again() {
     let scored = score().arg("--json").ended_plain().exits(exit::NO_GO);
     let report: Value = serde_json::from_str(&scored.stdout).expect("JSON");
     assert_eq!(report["decision"], "NO-GO");
-    assert_eq!(report["gates"].as_array().map(Vec::len), Some(2), "the new one and the oracle's");
+    let judged = report["gates"].as_array().map(Vec::len);
+    assert_eq!(judged, Some(3), "the new one, stability's and the oracle's");
 
     fs::write(&gates, IMPOSSIBLE.replace("200ms", "60s")).expect("can be written");
     score().ended_plain().exits(exit::GO);
@@ -177,8 +178,131 @@ fn whatever_was_changed_is_found() {
     let toml = bundle.join("scenario.resolved.toml");
     let changed = fs::read_to_string(&toml).expect("can be read").replace("seed = ", "seed = 1");
     fs::write(&toml, changed).expect("can be written");
-    let refused = with_dir("verify", &bundle).ended_plain().exits(exit::SETUP);
-    assert!(refused.stderr.contains("is not the schedule of"), "{}", refused.stderr);
+    let found = verified(exit::HOLD);
+    for problem in ["is not the schedule of", "scenario.resolved.toml is not what was written"] {
+        assert!(found.contains(problem), "{found}");
+    }
+}
+
+#[test]
+fn whatever_is_missing_of_a_bundle_is_a_problem_of_it() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    for gone in run.names() {
+        if gone.starts_with("metrics/during-") {
+            continue;
+        }
+        let (_dir, bundle) = run.restored(|name| name != gone);
+        let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD);
+        assert!(found.stdout.contains(gone), "{gone}: {}", found.stdout);
+        assert_eq!(found.stderr, "", "{gone}");
+    }
+    let (dir, bundle) = run.restored(|_| true);
+    for (path, target) in [("journal/run.journal", "run.journal"), ("metrics", "metrics")] {
+        let elsewhere = dir.path().join(target);
+        fs::rename(bundle.join(path), &elsewhere).expect("can be moved");
+        std::os::unix::fs::symlink(&elsewhere, bundle.join(path)).expect("can be linked");
+    }
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    for path in ["journal/run.journal", "metrics"] {
+        assert!(found.contains(&format!("{path} is a symbolic link to ")), "{found}");
+    }
+}
+
+/// A bundle of a run that is a NO-GO.
+fn no_go() -> Ended {
+    let strict = "gate.reconnect.objective=[{ metric = \"time_to_recovered\", during = [\"storm\"], \
+                  require = \"p(50) < 200ms\" }]";
+    Harness::tiny().set(strict).ended().exits(exit::NO_GO)
+}
+
+#[test]
+fn the_first_manifest_is_final_for_the_sources() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = run.restored(|_| true);
+    let events = bundle.join("events.ndjson");
+    let mut text = fs::read_to_string(&events).expect("can be read");
+    text.push('\n');
+    fs::write(&events, text).expect("can be written");
+    let said = "the sources are not what the run wrote, and it said GO of those that it wrote: \
+                events.ndjson";
+    let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(made.stdout.contains(said), "{}", made.stdout);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    for problem in ["events.ndjson is not what was written", "what was GO became HOLD"] {
+        assert!(found.contains(problem), "{found}");
+    }
+    let made = read_folder(&bundle);
+    with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(read_folder(&bundle) == made, "made twice, it is the same to the byte");
+}
+
+#[test]
+fn a_truncated_journal_does_not_hide_a_no_go() {
+    let run = no_go();
+    let (_dir, bundle) = run.restored(|_| true);
+    let journal = run.file("journal/run.journal");
+    fs::write(bundle.join("journal/run.journal"), &journal[..journal.len() / 2]).expect("written");
+    let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    assert!(made.stdout.contains("and it said NO-GO of those"), "{}", made.stdout);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    assert!(found.contains("what was NO-GO became HOLD"), "{found}");
+
+    // Not even where the manifest is gone, too.
+    let (_dir, bundle) = run.restored(|name| name != "manifest.json");
+    fs::write(bundle.join("journal/run.journal"), &journal[..journal.len() / 2]).expect("written");
+    with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
+    assert!(found.contains("what was NO-GO became HOLD"), "{found}");
+}
+
+#[test]
+fn nothing_is_written_into_the_evidence_of_another_run() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = run.restored(|_| true);
+    let again = Harness::run("scenario.resolved.toml").in_folder(&bundle).ended_plain();
+    let again = again.exits(exit::SETUP);
+    assert!(again.stderr.contains("is in the evidence of another run"), "{}", again.stderr);
+    with_dir("verify", &bundle).ended_plain().exits(exit::GO);
+}
+
+#[test]
+fn a_score_by_which_nothing_is_judged_is_a_hold() {
+    let run = no_go();
+    let (dir, bundle) = run.restored(|_| true);
+    let gates = dir.path().join("gates.toml");
+    let score = || with_dir("score", &bundle).arg("--gates").arg(gates.as_os_str());
+    for nothing in ["", "# nothing yet\n", "gate = []\n"] {
+        fs::write(&gates, nothing).expect("can be written");
+        let scored = score().ended_plain().exits(exit::HOLD);
+        assert!(scored.stdout.contains("no objective of any gate was judged"), "{}", scored.stdout);
+    }
+    // What the run itself came to is said, whatever other gates say.
+    fs::write(&gates, IMPOSSIBLE.replace("200ms", "60s")).expect("can be written");
+    let scored = score().ended_plain().exits(exit::GO);
+    let head = scored.stdout.lines().next().expect("a line");
+    for said in ["gates.toml", "in place of", "error-budget, replay, reconnect", "NO-GO"] {
+        assert!(head.contains(said), "no `{said}` in {head}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_gates_of_a_score_is_said_of_their_file() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (dir, bundle) = run.restored(|_| true);
+    let gates = dir.path().join("gates.toml");
+    let refused = || {
+        let score = with_dir("score", &bundle).arg("--gates").arg(gates.as_os_str());
+        let refused = score.ended_plain().exits(exit::INVALID_SCENARIO);
+        assert!(refused.stderr.contains(&gates.display().to_string()), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("scenario.resolved.toml"), "{}", refused.stderr);
+        refused.stderr
+    };
+    refused();
+    fs::write(&gates, "root:x:0:0:root:/root:/bin/bash\n").expect("can be written");
+    let said = refused();
+    assert!(said.contains("is no gate file") && !said.contains("/bin/bash"), "{said}");
+    fs::write(&gates, "[[gate]\nname = 1\n").expect("can be written");
+    refused();
 }
 
 #[test]
@@ -219,8 +343,17 @@ fn old_runs_go_and_those_that_a_stage_report_cites_stay() {
 }
 
 #[test]
+fn a_journal_too_small_for_anything_is_a_usage_error() {
+    for size in ["0B", "1KiB", "65535B"] {
+        let run = Harness::tiny().arg("--bundle-max").arg(size).ended().exits(exit::USAGE);
+        assert!(run.stderr.contains("at least 64KiB"), "{}", run.stderr);
+        assert!(run.out_dir_is_empty);
+    }
+}
+
+#[test]
 fn a_small_journal_is_written_less_often_and_loses_no_sample() {
-    let run = Harness::tiny().arg("--bundle-max").arg("8KiB").ended().exits(exit::GO);
+    let run = Harness::tiny().arg("--bundle-max").arg("64KiB").ended().exits(exit::GO);
     let report = run.report();
     let findings = report["findings"].as_array().expect("findings");
     assert!(findings.iter().any(|f| f["name"] == "journal_thinned"), "{findings:?}");

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ fn evidence_that_cannot_be_written_ends_the_run_before_anything_is_sent() {
     let file = folder.path().join("a-file");
     std::fs::write(&file, "in the way").expect("is written");
     let out_dir = file.join("runs");
-    let run = at(&server.url).arg("--out-dir").arg(&out_dir).ended_plain().exits(exit::INTERNAL);
+    let run = at(&server.url).arg("--out-dir").arg(&out_dir).ended_plain().exits(exit::SETUP);
     assert_eq!(run.stderr.trim_end().lines().count(), 1, "one sentence: {}", run.stderr);
     assert!(run.stderr.contains(&out_dir.display().to_string()), "{}", run.stderr);
     assert_eq!(run.stdout, "");
@@ -162,6 +162,13 @@ fn one_run_at_a_time_holds_a_target() {
     let second = at(&target.url).ended().exits(exit::SETUP);
     assert!(second.stderr.contains("another run"), "{}", second.stderr);
     assert!(second.out_dir_is_empty);
+    // Whoever runs it, and wherever they keep their temporary files.
+    let elsewhere = tempfile::TempDir::new().expect("a folder");
+    let dir = elsewhere.path().to_str().expect("a path in UTF-8");
+    let third = at(&target.url).env("TMPDIR", dir).ended().exits(exit::SETUP);
+    assert!(third.stderr.contains("another run"), "{}", third.stderr);
+    let left = std::fs::read_dir(elsewhere.path()).expect("can be listed").count();
+    assert_eq!(left, 0, "no file is made");
     first.signal(rustix::process::Signal::INT);
     first.ended().exits(exit::INTERRUPTED);
 }
@@ -176,6 +183,32 @@ fn the_wrong_key_is_refused_by_the_target_and_said() {
         .exits(exit::SETUP);
     assert!(run.stderr.contains("HTTP 403"), "{}", run.stderr);
     assert!(run.out_dir_is_empty);
+}
+
+#[test]
+fn a_server_listens_to_other_machines_only_when_that_is_said() {
+    for server in ["reference", "null-server"] {
+        for address in ["0.0.0.0:0", "[::]:0"] {
+            let listen = || Harness::new(server).arg("--listen").arg(address);
+            let refused = listen().ended_plain().exits(exit::USAGE);
+            assert!(refused.stderr.contains("--allow-remote"), "{}", refused.stderr);
+            assert_eq!(refused.stdout, "");
+        }
+        for here in ["127.0.0.2:0", "[::ffff:127.0.0.1]:0"] {
+            assert!(listens(Harness::new(server).arg("--listen").arg(here)), "{server} {here}");
+        }
+        let everywhere = Harness::new(server).arg("--listen").arg("0.0.0.0:0");
+        assert!(listens(everywhere.arg("--allow-remote")), "{server}");
+    }
+}
+
+/// Whether a server says where it listens; it has ended then.
+fn listens(server: Harness) -> bool {
+    let (says, stdout) = std::io::pipe().expect("a pipe");
+    let _server = server.stdout(stdout).start_plain();
+    let mut line = String::new();
+    std::io::BufReader::new(says).read_line(&mut line).expect("can be read");
+    line.contains("listening")
 }
 
 #[test]

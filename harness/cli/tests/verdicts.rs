@@ -42,9 +42,9 @@ fn every_gate_of_a_go_is_judged_passed_and_has_samples() {
     let report = GO.report();
     let names: Vec<_> =
         report["gates"].as_array().expect("gates").iter().map(|gate| &gate["name"]).collect();
-    assert_eq!(names, ["error-budget", "replay", "reconnect", "oracle"]);
+    assert_eq!(names, ["error-budget", "replay", "reconnect", "stability", "oracle"]);
     assert_eq!(gates_with(&report, "PASS").len(), names.len());
-    for gate in ["error-budget", "replay", "reconnect", "oracle"] {
+    for gate in ["error-budget", "replay", "reconnect", "stability", "oracle"] {
         for objective in objectives(&report, gate) {
             assert_eq!(objective["verdict"], "PASS", "{objective}");
             assert!(number(objective, "/n") > 0, "{objective}");

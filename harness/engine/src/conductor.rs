@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use khala_evidence::facts::{Finding, Generator, RunFacts, TargetFacts};
 use khala_evidence::oracle::End;
-use khala_evidence::record::{Micros, Record, Sink};
+use khala_evidence::record::{Micros, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{ActsOn, TargetKind};
 use khala_plan::schedule::{PlannedFault, Schedule};
@@ -30,8 +30,8 @@ use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::acts::Child;
 use self::acts::{Acted, Acts};
+pub(crate) use self::acts::{Child, Told};
 use self::probing::Probing;
 use self::proofs::{Now, Proofs};
 use self::reads::{Purpose, Read, Reads};
@@ -45,6 +45,7 @@ use crate::publisher;
 use crate::stall::{TICK, Watch};
 use crate::target::Target;
 use crate::target::child::Reference;
+use crate::target::renewal::Renewal;
 use crate::target::window::windows;
 use crate::worker::{Numbers, Stage};
 
@@ -150,6 +151,7 @@ pub struct Conductor<'a, S> {
 #[derive(Debug, Default)]
 struct State {
     lost: Option<String>,
+    lost_at: Option<Micros>,
     interrupted: bool,
     first_metrics: Option<(Micros, FanoutMetrics)>,
     last_metrics: Option<(Micros, FanoutMetrics)>,
@@ -160,6 +162,7 @@ struct State {
     /// Phases and faults that began later than planned, and the latest.
     late: u64,
     latest: Option<(Micros, String)>,
+    renewal: Renewal,
 }
 
 impl<'a, S: Sink> Conductor<'a, S> {
@@ -288,6 +291,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 target: Arc::clone(&self.target),
                 http: self.http.clone(),
                 child: self.acts.child(),
+                clock: self.clock,
+                told: self.acts.told(),
             };
             self.acts.begin(id, &*fault::of(&fault.kind), grip);
         }
@@ -349,11 +354,15 @@ impl<'a, S: Sink> Conductor<'a, S> {
 
     /// Takes the target's metrics: enters its windows, proves faults.
     fn read(&mut self, read: Read) {
-        let Read { purpose, asked, answered, metrics } = read;
+        let Read { purpose, asked, answered, answer, status: _, metrics } = read;
+        self.sink.record(answer.record(Request::Metrics, None, asked, answered));
         if let Purpose::Baseline(due) = purpose {
             self.proofs.baseline(due, answered, metrics.clone(), self.heads.answers());
         }
         if let Ok(metrics) = metrics {
+            for renewed in self.state.renewal.see(asked, answered, &metrics) {
+                self.sink.record(renewed);
+            }
             for (topic, window) in windows(&metrics) {
                 let (oldest, head, budget) = (window.oldest, window.head, window.budget);
                 self.sink.record(Record::Window { asked, answered, topic, oldest, head, budget });
@@ -384,6 +393,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
     }
 
     fn acted(&mut self, Acted { fault, done }: Acted) {
+        for record in self.acts.take_told() {
+            self.sink.record(record);
+        }
         let failed = done.err();
         if let Some(why) = &failed {
             self.proofs.refused(fault, why.clone());
@@ -424,6 +436,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             && let Some(why) = self.acts.child_ended()
         {
             self.state.lost = Some(why.clone());
+            self.state.lost_at = Some(self.clock.now());
             self.say(EventKind::TargetLost { why });
         }
     }
@@ -504,8 +517,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
     async fn stop_workers(&mut self, workers: &[String]) {
         let (target, http) = (Arc::clone(&self.target), self.http.clone());
         let (plan, within) = (self.plan, self.plan.target.request_timeout * 2);
-        let stopping = publisher::stop_workers(plan, &target, &http, workers, within);
-        let remaining = self.meanwhile(stopping).await;
+        let stopping = publisher::stop_workers(plan, &target, &http, self.clock, workers, within);
+        let (remaining, told) = self.meanwhile(stopping).await;
+        told.into_iter().for_each(|record| self.sink.record(record));
         for (worker, why) in remaining {
             self.say(EventKind::WorkerRemains { worker, why });
         }
@@ -653,6 +667,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 defects,
                 build: self.build.ok().flatten(),
                 lost: self.state.lost,
+                lost_at_us: self.state.lost_at,
             },
             faults: self.proofs.into_outcomes(),
             generator,

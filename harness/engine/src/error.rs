@@ -48,14 +48,14 @@ pub enum SetupError {
     },
     /// Another run holds the target.
     #[error(
-        "another run holds the target at {address} (lock file {path}): wait for it to end; two \
-         runs at once would each be judged for both"
+        "another run holds the target at {address}: wait for it to end, two runs at once would each be \
+         judged for both; `ss -xlp` names the process that listens at @{name}"
     )]
     Locked {
         /// The target.
         address: std::net::SocketAddr,
-        /// The lock file.
-        path: String,
+        /// The lock: a socket in the abstract name space.
+        name: String,
     },
     /// The scenario writes to a target that others use.
     #[error(

@@ -150,6 +150,8 @@ fn head_len(read: &[u8]) -> Option<usize> {
 /// An answer's head.
 struct Answer<'a> {
     status: u16,
+    /// Whether its version is older than HTTP/1.1, which knows no upgrade.
+    old: bool,
     /// Names in lower case.
     headers: Vec<(String, &'a str)>,
 }
@@ -167,7 +169,8 @@ impl<'a> Answer<'a> {
             let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
             Some((name.trim().to_ascii_lowercase(), value.trim()))
         });
-        Ok(Self { status, headers: headers.collect() })
+        let old = first.starts_with(b"HTTP/1.0 ") || first.starts_with(b"HTTP/0");
+        Ok(Self { status, old, headers: headers.collect() })
     }
 
     fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
@@ -184,7 +187,7 @@ impl<'a> Answer<'a> {
         let websocket = matches!(upgrades[..], [one] if one.eq_ignore_ascii_case("websocket"));
         let mut tokens = self.all("connection").flat_map(|value| value.split(','));
         let connection = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
-        if !websocket || !connection {
+        if self.old || !websocket || !connection {
             return Err(Breach::UpgradeHeaders);
         }
         let keys: Vec<_> = self.all("sec-websocket-accept").collect();
@@ -285,6 +288,13 @@ mod tests {
             let Err(Error::Breached(found)) = verdict(&headers).await else { panic!("{headers}") };
             assert_eq!(found, breach, "{headers}");
         }
+    }
+
+    #[tokio::test]
+    async fn http_1_0_knows_no_upgrade() {
+        let answer = format!("HTTP/1.0 101 Switching Protocols\n{GOOD}\n");
+        let said = answered(&answer, Interim::Skipped, 4_096).await;
+        assert!(matches!(said, Err(Error::Breached(Breach::UpgradeHeaders))), "{said:?}");
     }
 
     #[tokio::test]

@@ -2,25 +2,32 @@
 //!
 //! Every request is timed out; bodies are bounded. Secrets go into headers and never into errors.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{CONTENT_TYPE, HeaderName, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT};
 use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use khala_evidence::record::{Outcome, Resource};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::answer::{Answer, CLOSED_EARLY, connection_status};
+use crate::contact::Contact;
+use crate::said;
 use crate::transport::exhausted;
 
 /// Largest answer read.
 const BODY_MAX: usize = 16 * 1024 * 1024;
 /// Idle connections kept to a target.
 const IDLE_MAX: usize = 64;
+/// Longest code that a refusal may have.
+const CODE_MAX: usize = 48;
 
 /// Why a request has no answer of use.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +36,15 @@ pub enum HttpError {
     #[error("{0}: no answer within {1:?}")]
     Timeout(String, Duration),
     /// The connection could not be made, or broke.
-    #[error("{0}: {1}")]
-    Connection(String, String),
+    #[error("{name}: {why}")]
+    Connection {
+        /// What was asked.
+        name: String,
+        /// In what way, in a word or two.
+        status: &'static str,
+        /// The innermost error.
+        why: String,
+    },
     /// The generator has none left of something that the request needs.
     #[error("{0}: the harness has run out of {1}")]
     Exhausted(String, Resource),
@@ -41,12 +55,23 @@ pub enum HttpError {
         url: String,
         /// The status.
         status: u16,
+        /// The contract's word for it, where the body has one.
+        code: Option<Box<str>>,
         /// The start of the body.
-        body: String,
+        body: Box<str>,
+        /// Its `Retry-After`.
+        retry_after: Option<Box<str>>,
     },
     /// The body is not what the contract says.
-    #[error("{0}: the answer is not of the contract: {1}")]
-    Body(String, String),
+    #[error("{name}: the answer is not of the contract: {why}")]
+    Body {
+        /// What was asked.
+        name: String,
+        /// The status.
+        status: u16,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl HttpError {
@@ -55,12 +80,73 @@ impl HttpError {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Timeout(..) => Outcome::Timeout,
-            Self::Connection(..) => Outcome::ConnectionFailed,
+            Self::Connection { .. } => Outcome::ConnectionFailed,
             Self::Exhausted(_, resource) => Outcome::Exhausted(*resource),
             Self::Status { status: 401 | 403, .. } => Outcome::RefusedAuth,
-            Self::Status { .. } | Self::Body(..) => Outcome::ProtocolError,
+            Self::Status { .. } | Self::Body { .. } => Outcome::ProtocolError,
         }
     }
+
+    /// The HTTP status, if there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } | Self::Body { status, .. } => Some(*status),
+            Self::Timeout(..) | Self::Connection { .. } | Self::Exhausted(..) => None,
+        }
+    }
+
+    /// How the request ended.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let outcome = self.outcome();
+        match self {
+            Self::Timeout(..) => Answer::of(outcome, "timeout"),
+            Self::Connection { status, .. } => Answer::of(outcome, *status),
+            Self::Exhausted(_, resource) => Answer::of(outcome, format!("out of {resource}")),
+            Self::Status { status, code, body, retry_after, .. } => {
+                let status = match code {
+                    Some(code) => format!("{status} {code}"),
+                    None => status.to_string(),
+                };
+                Answer {
+                    outcome,
+                    status: status.into(),
+                    example: Some(body.clone()).filter(|body| !body.is_empty()),
+                    retry_after: retry_after.clone(),
+                }
+            }
+            Self::Body { status, why, .. } => Answer {
+                example: Some(said::text(why)),
+                ..Answer::of(outcome, format!("{status}, and not of the contract"))
+            },
+        }
+    }
+}
+
+/// The word that the contract has in a refusal's body.
+#[derive(Deserialize)]
+struct Coded {
+    #[serde(alias = "reason_code", alias = "code")]
+    error: Option<String>,
+}
+
+impl Coded {
+    fn of(body: &[u8]) -> Option<Box<str>> {
+        let code = serde_json::from_slice::<Self>(body).ok()?.error?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        let is_code = !code.is_empty() && code.len() <= CODE_MAX && code.chars().all(plain);
+        is_code.then(|| code.into())
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply<T> {
+    /// The status: a success.
+    pub status: u16,
+    /// The document.
+    pub document: T,
 }
 
 /// A client of one base URL.
@@ -70,6 +156,17 @@ pub struct Http {
     base_url: String,
     user_agent: String,
     timeout: Duration,
+    contact: Option<Arc<Contact>>,
+    /// Whether what it asks counts as asked.
+    asks: bool,
+}
+
+/// Whether the body of a refusal may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bodies {
+    Kept,
+    /// They may hold a token.
+    Dropped,
 }
 
 /// One header.
@@ -86,7 +183,22 @@ impl Http {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
-        Self { client, base_url: base_url.to_owned(), user_agent: user_agent.to_owned(), timeout }
+        let (base_url, user_agent) = (base_url.to_owned(), user_agent.to_owned());
+        Self { client, base_url, user_agent, timeout, contact: None, asks: true }
+    }
+
+    /// The same, and what it hears is heard.
+    #[must_use]
+    pub fn heard_by(mut self, contact: Arc<Contact>) -> Self {
+        self.contact = Some(contact);
+        self
+    }
+
+    /// The same for what a target need not have: an answer is heard, and none says nothing.
+    #[must_use]
+    pub fn in_doubt(mut self) -> Self {
+        self.asks = false;
+        self
     }
 
     /// `GET` a JSON document.
@@ -97,8 +209,8 @@ impl Http {
         &self,
         path: &str,
         headers: &[Header],
-    ) -> Result<T, HttpError> {
-        self.request(Method::GET, path, headers, Bytes::new()).await
+    ) -> Result<Reply<T>, HttpError> {
+        self.request(Method::GET, path, headers, Bytes::new(), Bodies::Kept).await
     }
 
     /// `POST` a JSON document.
@@ -110,8 +222,21 @@ impl Http {
         path: &str,
         headers: &[Header],
         body: Bytes,
-    ) -> Result<T, HttpError> {
-        self.request(Method::POST, path, headers, body).await
+    ) -> Result<Reply<T>, HttpError> {
+        self.request(Method::POST, path, headers, body, Bodies::Kept).await
+    }
+
+    /// `POST` where answers may hold a token: nothing of a refusal is kept but its status.
+    ///
+    /// # Errors
+    /// As [`HttpError`] says.
+    pub async fn post_for_token<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        headers: &[Header],
+        body: Bytes,
+    ) -> Result<Reply<T>, HttpError> {
+        self.request(Method::POST, path, headers, body, Bodies::Dropped).await
     }
 
     /// A header of the answer to a `GET`, if it has it.
@@ -119,7 +244,7 @@ impl Http {
     /// # Errors
     /// As [`HttpError`] says.
     pub async fn header(&self, path: &str, name: &str) -> Result<Option<String>, HttpError> {
-        let (answer, _) = self.exchange(Method::GET, path, &[], Bytes::new()).await?;
+        let (answer, _) = self.exchange(Method::GET, path, &[], Bytes::new(), Bodies::Kept).await?;
         let value = answer.headers.get(name).and_then(|value| value.to_str().ok());
         Ok(value.map(str::to_owned))
     }
@@ -130,10 +255,20 @@ impl Http {
         path: &str,
         headers: &[Header],
         body: Bytes,
-    ) -> Result<T, HttpError> {
+        bodies: Bodies,
+    ) -> Result<Reply<T>, HttpError> {
         let name = format!("{method} {}{path}", self.base_url);
-        let (_, bytes) = self.exchange(method, path, headers, body).await?;
-        serde_json::from_slice(&bytes).map_err(|error| HttpError::Body(name, error.to_string()))
+        let (parts, bytes) = self.exchange(method, path, headers, body, bodies).await?;
+        let status = parts.status.as_u16();
+        let document = serde_json::from_slice(&bytes).map_err(|error| {
+            // serde tells what it found, which may be what must not be told.
+            let why = match bodies {
+                Bodies::Kept => error.to_string(),
+                Bodies::Dropped => "it is no document of the expected shape".to_owned(),
+            };
+            HttpError::Body { name, status, why }
+        })?;
+        Ok(Reply { status, document })
     }
 
     /// One request and its whole answer, which is a success.
@@ -143,6 +278,7 @@ impl Http {
         path: &str,
         headers: &[Header],
         body: Bytes,
+        bodies: Bodies,
     ) -> Result<(Parts, Bytes), HttpError> {
         let url = format!("{}{path}", self.base_url);
         let name = format!("{method} {url}");
@@ -154,40 +290,78 @@ impl Http {
         for (header, value) in headers {
             request = request.header(header, value);
         }
-        let request = request
-            .body(Full::new(body))
-            .map_err(|error| HttpError::Connection(name.clone(), error.to_string()))?;
+        let request =
+            request.body(Full::new(body)).map_err(|error| not_asked(&name, error.to_string()))?;
+        let asking = self.contact.as_ref().filter(|_| self.asks).map(Contact::ask);
         let answer = async {
             let response =
                 self.client.request(request).await.map_err(|error| no_connection(&name, &error))?;
             let (parts, body) = response.into_parts();
+            if let Some(contact) = &self.contact {
+                contact.heard();
+            }
             let bytes = Limited::new(body, BODY_MAX)
                 .collect()
                 .await
-                .map_err(|error| HttpError::Connection(name.clone(), error.to_string()))?
+                .map_err(|error| no_connection(&name, &*error))?
                 .to_bytes();
             if !parts.status.is_success() {
                 let status = parts.status.as_u16();
-                let body = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
-                return Err(HttpError::Status { url: name.clone(), status, body });
+                let header = parts.headers.get(RETRY_AFTER);
+                let retry_after = header.map(|value| said::word(&lossy(value.as_bytes())));
+                let (code, body) = match bodies {
+                    Bodies::Kept => (Coded::of(&bytes), said::body(&bytes).unwrap_or_default()),
+                    Bodies::Dropped => (None, Box::default()),
+                };
+                let url = name.clone();
+                return Err(HttpError::Status { url, status, code, body, retry_after });
             }
             Ok((parts, bytes))
         };
-        match tokio::time::timeout(self.timeout, answer).await {
+        let result = match tokio::time::timeout(self.timeout, answer).await {
             Ok(result) => result,
             Err(_) => Err(HttpError::Timeout(name, self.timeout)),
+        };
+        let unheard = self.asks
+            && matches!(result, Err(HttpError::Timeout(..) | HttpError::Connection { .. }));
+        if let (true, Some(contact)) = (unheard, &self.contact) {
+            contact.unheard();
         }
+        drop(asking);
+        result
     }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn not_asked(name: &str, why: String) -> HttpError {
+    HttpError::Connection { name: name.to_owned(), status: "not sent", why }
 }
 
 /// hyper wraps what happened; people want the innermost.
 fn no_connection(name: &str, error: &(dyn std::error::Error + 'static)) -> HttpError {
+    let name = name.to_owned();
     let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
+    let mut status = None;
+    loop {
+        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message) {
+            status = Some(CLOSED_EARLY);
+        }
+        // The connector has no type for it.
+        if cause.to_string() == "dns error" {
+            return HttpError::Exhausted(name, Resource::Names);
+        }
+        match cause.source() {
+            Some(source) => cause = source,
+            None => break,
+        }
     }
-    match cause.downcast_ref().and_then(exhausted) {
-        Some(resource) => HttpError::Exhausted(name.to_owned(), resource),
-        None => HttpError::Connection(name.to_owned(), cause.to_string()),
+    let io = cause.downcast_ref::<std::io::Error>();
+    if let Some(resource) = io.and_then(exhausted) {
+        return HttpError::Exhausted(name, resource);
     }
+    let status = status.or_else(|| io.map(connection_status)).unwrap_or("connection failed");
+    HttpError::Connection { name, status, why: cause.to_string() }
 }

@@ -3,10 +3,12 @@
 //! Generic over [`khala_evidence::Sink`]: what a run saw leaves this crate as records and in no
 //! other way. It judges nothing.
 
+pub mod answer;
 pub mod aside;
 pub mod client;
 pub mod clock;
 mod conductor;
+pub mod contact;
 pub mod error;
 pub mod fault;
 pub mod handshake;
@@ -18,6 +20,7 @@ pub mod preflight;
 pub mod probe;
 pub mod publisher;
 pub mod run;
+pub mod said;
 pub mod session;
 pub mod stall;
 pub mod target;

@@ -7,11 +7,25 @@ use khala_plan::schedule::Identity;
 use khala_wire::command::{Data, MintRequest, MintedToken, TOKEN_PATH};
 use tokio::sync::Semaphore;
 
-use crate::http::Http;
+use crate::answer::Answer;
+use crate::http::{Http, Reply};
 use crate::target::Target;
 
 /// Token requests under way at once, per thread: each is a connection of its own.
 pub const IN_FLIGHT_MAX: usize = 512;
+
+/// A token.
+#[derive(Clone)]
+pub struct Minted {
+    /// It.
+    pub token: String,
+    /// The HTTP status with which it came; `None` where nobody was asked.
+    pub status: Option<u16>,
+}
+
+fn no_key() -> Answer {
+    Answer::of(Outcome::RefusedAuth, "there is no key")
+}
 
 /// Mints for the clients of a thread.
 #[derive(Debug)]
@@ -30,7 +44,7 @@ impl Minter {
     /// A token for one connect.
     ///
     /// # Errors
-    /// How the request counts.
+    /// How the request ended.
     pub async fn mint(
         &self,
         plan: &Plan,
@@ -38,16 +52,19 @@ impl Minter {
         who: &Identity,
         scopes: &[String],
         jti: String,
-    ) -> Result<String, Outcome> {
+    ) -> Result<Minted, Answer> {
         match &plan.auth.mint {
             Mint::Hs256 { .. } => {
-                let key = target.credentials.sync_key.as_ref().ok_or(Outcome::RefusedAuth)?;
+                let key = target.credentials.sync_key.as_ref().ok_or_else(no_key)?;
                 let ttl = plan.auth.ttl;
                 let claims = target.credentials.claims(who, scopes.to_vec(), ttl, jti);
-                key.sign(&claims).map_err(|_| Outcome::ProtocolError)
+                let token = key.sign(&claims);
+                let token = token.map_err(|_| Answer::of(Outcome::ProtocolError, "not signed"))?;
+                Ok(Minted { token, status: None })
             }
             Mint::Static { .. } => {
-                target.credentials.static_token.clone().ok_or(Outcome::RefusedAuth)
+                let token = target.credentials.static_token.clone().ok_or_else(no_key)?;
+                Ok(Minted { token, status: None })
             }
             Mint::Control => self.ask(plan, target, who, scopes).await,
         }
@@ -59,21 +76,20 @@ impl Minter {
         target: &Target,
         who: &Identity,
         scopes: &[String],
-    ) -> Result<String, Outcome> {
-        let _permit = self.permits.acquire().await.map_err(|_| Outcome::Interrupted)?;
+    ) -> Result<Minted, Answer> {
+        let interrupted = |_| Answer::of(Outcome::Interrupted, "interrupted");
+        let _permit = self.permits.acquire().await.map_err(interrupted)?;
         let request = MintRequest {
             device_id: Some(who.device.clone()),
             scopes: Some(scopes.to_vec()),
             topics: None,
             ttl_seconds: Some(plan.auth.ttl.as_secs()),
         };
-        let body = serde_json::to_vec(&request).map_err(|_| Outcome::ProtocolError)?;
+        let body = serde_json::to_vec(&request).expect("strings serialise");
         let headers: Vec<_> = target.credentials.session_header(who, scopes).into_iter().collect();
-        let minted: Data<MintedToken> = self
-            .http
-            .post(TOKEN_PATH, &headers, Bytes::from(body))
-            .await
-            .map_err(|error| error.outcome())?;
-        Ok(minted.data.token)
+        let minted: Result<Reply<Data<MintedToken>>, _> =
+            self.http.post_for_token(TOKEN_PATH, &headers, Bytes::from(body)).await;
+        let Reply { status, document } = minted.map_err(|error| error.answer())?;
+        Ok(Minted { token: document.data.token, status: Some(status) })
     }
 }

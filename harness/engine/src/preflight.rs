@@ -19,7 +19,13 @@ use crate::handshake::Interim;
 use crate::http::Http;
 use crate::mint::Minter;
 use crate::target::{Target, scopes};
-use crate::transport::{self, Dial, Socket};
+use crate::transport::{self, Dial, DialError, Socket};
+
+/// How often a target in distress is asked, and after which pause again.
+const TRIES: u32 = 4;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// Reference of the one join.
+const JOIN_REF: u64 = 1;
 
 /// Raises the soft limit of descriptors to the hard one and checks that the plan fits.
 ///
@@ -99,10 +105,11 @@ async fn probe(
     who.session = format!("{}-preflight", who.session);
     let scopes = scopes(plan, 0);
     tried.push("a sync token".to_owned());
-    let token = minter
-        .mint(plan, target, &who, &scopes, "preflight".to_owned())
+    let mint = || minter.mint(plan, target, &who, &scopes, "preflight".to_owned());
+    let token = persistently(mint, |answer| is_in_distress(status_of(&answer.status)))
         .await
-        .map_err(|outcome| format!("no sync token could be had ({outcome:?})"))?;
+        .map_err(|answer| format!("no sync token could be had ({})", answer.status))?
+        .token;
 
     let dial = Dial {
         address: target.address,
@@ -115,12 +122,22 @@ async fn probe(
         message_max: plan.target.message_max,
     };
     tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
-    let path = format!("{}?token={token}&vsn=2.0.0", target.socket_path);
-    let mut socket = transport::dial(&dial, &path).await.map_err(|error| error.to_string())?;
+    let query = target.socket_query_as("preflight", &token);
+    let upgrade = || transport::dial(&dial, &query);
+    let refused = |error: &DialError| match error {
+        DialError::Refused(refusal) => is_in_distress(Some(refusal.status)),
+        _ => false,
+    };
+    let mut socket = match persistently(upgrade, refused).await {
+        Ok(socket) => socket,
+        // Something that upgrades wrongly is there, and for the run to judge.
+        Err(DialError::Breached(_)) => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
 
     tried.push(format!("{} on {CHANNEL}", event::JOIN));
     let join = async {
-        let reference = frame::string_ref(1);
+        let reference = frame::string_ref(JOIN_REF);
         let text = frame::encode(
             Vsn::V2,
             Some(&reference),
@@ -140,6 +157,34 @@ async fn probe(
     answer?
 }
 
+/// Asks a few times while a target in distress refuses: whether it is one is asked here, and how often it
+/// refuses is for the run to measure.
+pub(crate) async fn persistently<T, E, F: Future<Output = Result<T, E>>>(
+    ask: impl Fn() -> F,
+    again: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let mut answer = ask().await;
+    for _ in 1..TRIES {
+        match &answer {
+            Err(error) if again(error) => {
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                answer = ask().await;
+            }
+            _ => break,
+        }
+    }
+    answer
+}
+
+fn status_of(text: &str) -> Option<u16> {
+    text.split(' ').next()?.parse().ok()
+}
+
+/// Whether a status says that the server is overloaded or broken, and not what it is.
+pub(crate) fn is_in_distress(status: Option<u16>) -> bool {
+    matches!(status, Some(408 | 429 | 500..=599))
+}
+
 async fn joined(socket: &mut Socket) -> Result<(), String> {
     while let Some(message) = socket.next().await {
         let text = match message.map_err(|error| error.to_string())? {
@@ -157,6 +202,10 @@ async fn joined(socket: &mut Socket) -> Result<(), String> {
                 return Err("it sent the join back: it echoes, it does not speak Khala".to_owned());
             }
             continue;
+        }
+        // Real clients drop what is addressed to another: that too is for the run to judge.
+        if !frame.is_for(CHANNEL, JOIN_REF) {
+            return Ok(());
         }
         let reply: ReplyRef<'_> = serde_json::from_str(frame.payload.get())
             .map_err(|error| format!("its reply is not a Phoenix reply: {error}"))?;

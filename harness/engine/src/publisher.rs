@@ -3,7 +3,7 @@
 //! One thread of its own, so that a storm among the clients does not delay the commands. Commands
 //! under way are bounded, and a cap on begun commands per second keeps a stalled generator from
 //! making up for lost time with a burst; what waits for either is late, and its latency says so,
-//! because it runs from the intended start. Whose lateness it is [`pace`] tells.
+//! because it runs from the intended start. Whose lateness it is `pace` tells.
 
 mod pace;
 
@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use governor::Quota;
-use khala_evidence::record::{Outcome, PublishId, Published, Record, Sink};
+use khala_evidence::record::{Outcome, PublishId, Published, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::draw::{self, Purpose};
 use khala_plan::model::{Arrival, FaultKind};
@@ -36,9 +36,12 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use self::pace::Pace;
+use crate::answer::{Answer, CLOSED_EARLY, answer_to};
 use crate::clock::Clock;
+use crate::contact::Contact;
 use crate::heads::Heads;
-use crate::http::{Http, HttpError};
+use crate::http::{Http, HttpError, Reply};
+use crate::preflight::{is_in_distress, persistently};
 use crate::stall::Watch;
 use crate::target::Target;
 use crate::worker::Stage;
@@ -72,12 +75,7 @@ fn first_worker(plan: &Plan, load: u16) -> u32 {
     plan.loads.iter().take(usize::from(load)).map(|spec| spec.workers).sum()
 }
 
-/// The user on whose behalf commands are sent.
-fn command_user(plan: &Plan) -> String {
-    format!("{}-publisher", plan.fleet.name_prefix)
-}
-
-/// Creates the workers.
+/// Creates the workers; gives the status of each answer.
 ///
 /// # Errors
 /// What the target said to the first that it did not create.
@@ -86,27 +84,36 @@ pub async fn create_workers(
     target: &Target,
     http: &Http,
     names: &[String],
-) -> Result<(), HttpError> {
-    let user = command_user(plan);
+) -> Result<Vec<u16>, HttpError> {
+    let user = plan.fleet.publisher_id();
+    let mut statuses = Vec::with_capacity(names.len());
     for name in names {
         let body = CreateWorker { worker_id: name.clone(), workspace_ref: None };
         let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
         let headers = target.credentials.command_headers(&user, format!("create-{name}"));
-        let _: Data<WorkerCreated> = http.post(WORKERS_PATH, &headers, body).await?;
+        let ask = || http.post::<Data<WorkerCreated>>(WORKERS_PATH, &headers, body.clone());
+        // A server may end a connection that is kept while it is asked over it. Creating a worker twice
+        // is creating it once, and nothing of it is measured.
+        let again = |error: &HttpError| {
+            let closed = matches!(error, HttpError::Connection { status: CLOSED_EARLY, .. });
+            closed || is_in_distress(error.status())
+        };
+        statuses.push(persistently(ask, again).await?.status);
     }
-    Ok(())
+    Ok(statuses)
 }
 
-/// Stops the workers, some at a time; returns those that remain, with the reason. However little the
-/// target answers, the wait is over after `within`.
+/// Stops the workers, some at a time; returns those that remain, with the reason, and the requests that
+/// ended, as records. However little the target answers, the wait is over after `within`.
 pub async fn stop_workers(
     plan: &Plan,
     target: &Target,
     http: &Http,
+    clock: Clock,
     names: &[String],
     within: Duration,
-) -> Vec<(String, String)> {
-    let user = command_user(plan);
+) -> (Vec<(String, String)>, Vec<Record>) {
+    let user = plan.fleet.publisher_id();
     let stop = |name: &String| {
         let name = name.clone();
         let body = StopWorker { reason: "run ended".to_owned() };
@@ -114,18 +121,23 @@ pub async fn stop_workers(
         let headers = target.credentials.command_headers(&user, format!("stop-{name}"));
         let http = http.clone();
         async move {
-            let stopped: Result<Data<WorkerStopped>, _> =
+            let start = clock.now();
+            let stopped: Result<Reply<Data<WorkerStopped>>, _> =
                 http.post(&worker_stop_path(&name), &headers, body).await;
-            (name, stopped.err().map(|error| error.to_string()))
+            let answer = answer_to(&stopped);
+            let record = answer.record(Request::StopWorker, None, start, clock.now());
+            (name, stopped.err().map(|error| error.to_string()), record)
         }
     };
     let mut remaining: BTreeMap<String, String> = names
         .iter()
         .map(|name| (name.clone(), format!("it was not stopped within {within:?}")))
         .collect();
+    let mut told = Vec::with_capacity(names.len());
     let mut answers = stream::iter(names.iter().map(stop)).buffer_unordered(STOPPED_AT_ONCE);
     let all = async {
-        while let Some((name, why)) = answers.next().await {
+        while let Some((name, why, record)) = answers.next().await {
+            told.push(record);
             match why {
                 Some(why) => drop(remaining.insert(name, why)),
                 None => drop(remaining.remove(&name)),
@@ -135,7 +147,7 @@ pub async fn stop_workers(
     // What had no answer by then remains, as far as anybody knows.
     let _ = tokio::time::timeout(within, all).await;
     drop(answers);
-    remaining.into_iter().collect()
+    (remaining.into_iter().collect(), told)
 }
 
 /// All that the publishers' thread needs.
@@ -160,6 +172,8 @@ pub struct Setup {
     pub begun: Arc<AtomicU64>,
     /// Where acknowledgements of what a fault publishes are counted.
     pub heads: Arc<Heads>,
+    /// Whether the target is heard.
+    pub contact: Arc<Contact>,
 }
 
 /// Starts the thread; it ends when every command has ended, and gives its sink back together with
@@ -205,12 +219,14 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
             start: 0,
             done: 0,
             outcome: Outcome::Ok,
+            status: None,
             worker_seq: Some(1),
             payload: 0,
         }));
     }
     let timeout = setup.plan.target.request_timeout;
-    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout);
+    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout)
+        .heard_by(Arc::clone(&setup.contact));
     let pace = Pace {
         clock: setup.clock,
         watch,
@@ -261,7 +277,7 @@ struct Acknowledgement {
 }
 
 impl Publisher {
-    async fn publish(&self, planned: PlannedPublish) -> Published {
+    async fn publish(&self, planned: PlannedPublish) -> (Published, Answer) {
         let Setup { clock, plan, target, workers, run_id, .. } = &self.setup;
         let number = first_worker(plan, planned.load) + u32::from(planned.worker);
         let worker = u16::try_from(number).unwrap_or(u16::MAX);
@@ -272,31 +288,38 @@ impl Publisher {
         let payload = payload(plan.seed, &marker, size);
         let body = format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{payload}}}}}"#);
         let nonce = format!("{run_id}-{}", planned.n);
-        let headers = target.credentials.command_headers(&command_user(plan), nonce);
+        let headers = target.credentials.command_headers(&plan.fleet.publisher_id(), nonce);
         let path = worker_events_path(&workers[usize::from(worker)]);
-        let answer: Result<Data<Acknowledgement>, HttpError> =
+        let reply: Result<Reply<Data<Acknowledgement>>, HttpError> =
             self.http.post(&path, &headers, Bytes::from(body)).await;
         let done = clock.now();
-        let (outcome, worker_seq) = match answer {
-            Ok(answer) => {
+        let answer = answer_to(&reply);
+        let status = match &reply {
+            Ok(reply) => Some(reply.status),
+            Err(error) => error.status(),
+        };
+        let (outcome, worker_seq) = match reply {
+            Ok(reply) => {
                 planned.fault.iter().for_each(|&fault| self.setup.heads.count_tried(fault));
-                (Outcome::Ok, Some(answer.data.seq))
+                (Outcome::Ok, Some(reply.document.data.seq))
             }
             Err(error) => {
                 tracing::debug!(n = planned.n, %error, "publish failed");
                 (error.outcome(), None)
             }
         };
-        Published {
+        let published = Published {
             id: PublishId::Planned(planned.n),
             worker,
             intended: planned.at_us,
             start,
             done,
             outcome,
+            status,
             worker_seq,
             payload: digest64(payload.as_bytes()),
-        }
+        };
+        (published, answer)
     }
 }
 

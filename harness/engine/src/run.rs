@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::oracle::End;
-use khala_evidence::record::Sink;
+use khala_evidence::record::{Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{FaultKind, Mint, Secret, TargetKind};
 use khala_plan::schedule::Schedule;
@@ -19,8 +19,10 @@ use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::Answer;
 use crate::clock::Clock;
 use crate::conductor::{self, Conductor};
+use crate::contact::Contact;
 use crate::error::SetupError;
 use crate::heads::Heads;
 use crate::http::Http;
@@ -88,7 +90,7 @@ pub async fn run<S: Sink + Send + 'static>(
     };
     let target = Arc::new(target);
     let prepared = prepare(&plan, &target, &user_agent, &options).await;
-    let (http, workers, build) = match prepared {
+    let (http, workers, created, build) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             if let Some(reference) = reference {
@@ -102,6 +104,8 @@ pub async fn run<S: Sink + Send + 'static>(
 
     let clock = Clock::starting_in(LEAD);
     let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
+    let contact = Arc::new(Contact::new(clock, plan.generator.client_threads()));
+    let http = http.heard_by(Arc::clone(&contact));
     let (stage, stage_seen) = watch::channel(Stage::Running);
     let begun = Arc::new(AtomicU64::new(0));
     let publisher = publisher::spawn(
@@ -116,6 +120,7 @@ pub async fn run<S: Sink + Send + 'static>(
             stage: stage_seen.clone(),
             begun: Arc::clone(&begun),
             heads: Arc::clone(&heads),
+            contact: Arc::clone(&contact),
         },
         make_sink(),
     )?;
@@ -133,6 +138,7 @@ pub async fn run<S: Sink + Send + 'static>(
             schedule: Arc::clone(&schedule),
             target: Arc::clone(&target),
             heads: Arc::clone(&heads),
+            contact: Arc::clone(&contact),
             run_id: options.run_id.clone(),
             user_agent: user_agent.clone(),
             workers: numbered.clone(),
@@ -144,6 +150,10 @@ pub async fn run<S: Sink + Send + 'static>(
     }
 
     let probe = Probe::new(clock, backlog);
+    let mut sink = make_sink();
+    for status in created {
+        sink.record(Answer::ok(status).record(Request::CreateWorker, None, 0, 0));
+    }
     let mut conductor = Conductor::new(conductor::Setup {
         plan: &plan,
         schedule: &schedule,
@@ -159,7 +169,7 @@ pub async fn run<S: Sink + Send + 'static>(
         probe,
         build,
         descriptors_limit,
-        sink: make_sink(),
+        sink,
     });
     conductor.phases().await;
     let (drained, publisher_sink) = conductor.drain(publisher, &workers, &stage).await;
@@ -291,13 +301,13 @@ async fn prepare(
     target: &Target,
     user_agent: &str,
     options: &Options,
-) -> Result<(Http, Vec<String>, Result<Option<String>, String>), SetupError> {
+) -> Result<(Http, Vec<String>, Vec<u16>, Result<Option<String>, String>), SetupError> {
     preflight::speaks_khala(plan, target, user_agent).await?;
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
     let build = target::build::learn(plan, &http, &options.version).await;
     let workers = publisher::worker_names(plan, &options.run_id);
-    publisher::create_workers(plan, target, &http, &workers)
+    let created = publisher::create_workers(plan, target, &http, &workers)
         .await
         .map_err(|error| SetupError::Workers(error.to_string()))?;
-    Ok((http, workers, build))
+    Ok((http, workers, created, build))
 }

@@ -20,7 +20,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
+use crate::answer::{Answer, connection_status};
 use crate::handshake::{self, Interim, Refusal};
+use crate::said;
 use crate::session::tap::Tap;
 use crate::throttle::{Allowance, Pace, Throttle};
 
@@ -193,6 +195,9 @@ pub enum DialError {
     /// The connection could not be made, or broke.
     #[error("cannot connect to {0}: {1}")]
     Connection(SocketAddr, io::Error),
+    /// The address to connect from could not be taken.
+    #[error("cannot connect from {0}: {1}")]
+    Unbound(Ipv4Addr, io::Error),
     /// The upgrade was answered with another status than 101.
     #[error("the upgrade was refused with {0}")]
     Refused(Refusal),
@@ -205,6 +210,34 @@ pub enum DialError {
 }
 
 impl DialError {
+    /// How the connect ended.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let outcome = self.outcome();
+        match (self, outcome) {
+            (_, Outcome::Exhausted(resource)) => Answer::of(outcome, format!("out of {resource}")),
+            (Self::Unbound(..), _) => Answer::of(outcome, "no address to connect from"),
+            (Self::Timeout(..), _) => Answer::of(outcome, "timeout"),
+            (Self::Connection(_, error), _) => Answer::of(outcome, connection_status(error)),
+            (Self::Refused(refusal), _) => Answer {
+                example: said::body(refusal.body.as_bytes()),
+                retry_after: refusal.retry_after.as_deref().map(said::word),
+                ..Answer::of(outcome, refusal.status.to_string())
+            },
+            (Self::Breached(breach), _) => Answer::of(outcome, format!("an upgrade with {breach}")),
+            (Self::Protocol(why), _) => Answer {
+                example: Some(said::text(why)),
+                ..Answer::of(outcome, "no answer of HTTP")
+            },
+        }
+    }
+
+    /// Whether the target was heard.
+    #[must_use]
+    pub fn was_heard(&self) -> bool {
+        !matches!(self, Self::Timeout(..) | Self::Connection(..) | Self::Unbound(..))
+    }
+
     /// How the operation counts.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
@@ -212,6 +245,9 @@ impl DialError {
             Self::Timeout(..) => Outcome::Timeout,
             Self::Connection(_, error) => {
                 exhausted(error).map_or(Outcome::ConnectionFailed, Outcome::Exhausted)
+            }
+            Self::Unbound(_, error) => {
+                Outcome::Exhausted(exhausted(error).unwrap_or(Resource::Addresses))
             }
             Self::Refused(refusal) if matches!(refusal.status, 401 | 403) => Outcome::RefusedAuth,
             Self::Refused(_) | Self::Breached(_) | Self::Protocol(_) => Outcome::ProtocolError,
@@ -267,7 +303,8 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
         socket.set_recv_buffer_size(bytes).map_err(connection)?;
     }
     if let Some(source) = dial.source {
-        socket.bind(SocketAddr::from((source, 0))).map_err(connection)?;
+        let unbound = |error| DialError::Unbound(source, error);
+        socket.bind(SocketAddr::from((source, 0))).map_err(unbound)?;
     }
     let stream = socket.connect(dial.address).await.map_err(connection)?;
     stream.set_nodelay(true).map_err(connection)?;

@@ -26,6 +26,7 @@ use crate::client::machine::{Machine, Settings};
 use crate::client::orders::{Control, Order};
 use crate::client::reader::Reader;
 use crate::clock::{Clock, micros};
+use crate::contact::{Contact, Ear};
 use crate::fault;
 use crate::handshake::Interim;
 use crate::heads::{Heads, LocalHeads};
@@ -82,6 +83,8 @@ pub struct Setup {
     pub target: Arc<Target>,
     /// What any client has seen.
     pub heads: Arc<Heads>,
+    /// Whether the target is heard.
+    pub contact: Arc<Contact>,
     /// Id of the run.
     pub run_id: String,
     /// `User-Agent`.
@@ -113,7 +116,8 @@ pub const THREAD_PREFIX: &str = "khala-worker-";
 
 async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let Setup { plan, target, clock, .. } = setup.clone();
-    let http = Http::new(&target.base_url, &setup.user_agent, plan.target.request_timeout);
+    let http = Http::new(&target.base_url, &setup.user_agent, plan.target.request_timeout)
+        .heard_by(Arc::clone(&setup.contact));
     let around = Rc::new(Surroundings {
         clock,
         watch: Watch::new(plan.generator.thread_of(setup.index), clock),
@@ -122,6 +126,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         sink: std::cell::RefCell::new(sink),
         reader: std::cell::RefCell::new(Reader::new(setup.run_id.clone(), setup.workers.clone())),
         heads: LocalHeads::new(Arc::clone(&setup.heads)),
+        ear: Ear::new(Arc::clone(&setup.contact)),
         minter: Minter::new(http.clone()),
         windows: Windows::new(http.clone()),
         http,
@@ -149,8 +154,12 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     }
     drop((people, asides));
     chores.spawn_local(tick(Rc::clone(&around)));
+    if setup.index == 0 {
+        chores.spawn_local(listen(Rc::clone(&around)));
+    }
     let shown: Vec<_> = controls.values().map(Rc::clone).collect();
-    chores.spawn_local(show(Rc::clone(&around), shown, Arc::clone(&setup.numbers)));
+    let (numbers, index) = (Arc::clone(&setup.numbers), setup.index);
+    chores.spawn_local(show(Rc::clone(&around), shown, numbers, index));
 
     let mut stage = setup.stage.clone();
     // An error means that the run's end of the channel is gone: leave as well.
@@ -295,21 +304,35 @@ async fn tick<S: Sink>(around: Rc<Surroundings<S>>) {
     around.watch.tick(|act: &mut dyn FnMut(&mut S)| act(&mut around.sink.borrow_mut())).await;
 }
 
+/// Tells of silences of the target: one thread is enough.
+async fn listen<S: Sink>(around: Rc<Surroundings<S>>) {
+    let bound = around.plan.stability.absence;
+    around.ear.contact().watch(bound, |record| around.record(record)).await;
+}
+
 async fn show<S: Sink>(
     around: Rc<Surroundings<S>>,
     controls: Vec<Rc<Control>>,
     numbers: Arc<Numbers>,
+    index: u32,
 ) {
     let mut ticks = tokio::time::interval(SHOW_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let (mut online, mut live, mut behind) = (0, 0, 0);
+        let (mut present, mut waiting) = (0, 0);
         for control in &controls {
             let view = control.view.borrow();
             online += u64::from(view.online);
+            present += u64::from(view.present);
+            waiting += u64::from(view.waiting);
             live += u64::from(view.live);
             behind += u64::from(view.live && !view.at_head(&around.heads));
+        }
+        if let Some(thread) = around.ear.contact().thread(index) {
+            thread.present.store(present, Ordering::Relaxed);
+            thread.waiting.store(waiting, Ordering::Relaxed);
         }
         numbers.online.store(online, Ordering::Relaxed);
         numbers.live.store(live, Ordering::Relaxed);

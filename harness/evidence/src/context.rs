@@ -28,7 +28,17 @@ pub struct Context {
     exclusive: bool,
     generator: model::Generator,
     close_codes: Vec<u16>,
+    /// When the plan restarts the target.
+    restarts: Vec<Micros>,
+    /// When clients arrive, in order.
+    arrivals: Vec<Micros>,
+    absence: Micros,
 }
+
+/// How long before it was due a planned restart may show: clocks of threads differ by less.
+const RESTART_LEAD_US: Micros = 500_000;
+/// How long it may take: five seconds to end in order, thirteen to be back where it was.
+const RESTART_FOR_US: Micros = 20_000_000;
 
 /// How much later than expected an eviction may come: the estimate leaves out user-space buffers, TCP
 /// segments, and the look at which a target gives its strikes.
@@ -78,7 +88,40 @@ impl Context {
             exclusive: plan.target.exclusive,
             generator: plan.generator.clone(),
             close_codes: plan.target.close_codes.clone(),
+            restarts: schedule
+                .faults
+                .iter()
+                .filter(|fault| matches!(fault.kind, FaultKind::Restart { .. }))
+                .map(|fault| fault.at_us)
+                .collect(),
+            arrivals: {
+                let mut arrivals: Vec<_> = schedule.arrivals.iter().map(|one| one.at_us).collect();
+                arrivals.sort_unstable();
+                arrivals
+            },
+            absence: u64::try_from(plan.stability.absence.as_micros()).unwrap_or(Micros::MAX),
         }
+    }
+
+    /// Whether something that was under way between two instants may be the doing of a planned restart.
+    #[must_use]
+    pub fn is_restarting(&self, start: Micros, at: Micros) -> bool {
+        let may = |due: &Micros| {
+            start <= due.saturating_add(RESTART_FOR_US) && at >= due.saturating_sub(RESTART_LEAD_US)
+        };
+        self.restarts.iter().any(may)
+    }
+
+    /// Clients that had arrived by then.
+    #[must_use]
+    pub fn arrived(&self, by: Micros) -> u64 {
+        self.arrivals.partition_point(|at| *at <= by) as u64
+    }
+
+    /// For how long the target may answer nobody although it is asked.
+    #[must_use]
+    pub fn absence(&self) -> Micros {
+        self.absence
     }
 
     /// Close codes that the target may send beside the contract's.

@@ -167,6 +167,9 @@ pub struct TargetFacts {
     pub build: Option<String>,
     /// Why it is gone although nobody asked it to go, if it is.
     pub lost: Option<String>,
+    /// When that was noticed.
+    #[serde(default)]
+    pub lost_at_us: Option<Micros>,
 }
 
 /// Something that the contract is silent on, or that a target does differently. Fails nothing.

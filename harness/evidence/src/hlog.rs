@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use chrono::DateTime;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use khala_plan::metric::MetricKind;
@@ -34,7 +35,11 @@ impl<'a, W: Write> Hlog<'a, W> {
     /// When it cannot be written.
     pub fn begin(mut out: W, started_at: &str, phases: &'a [PhaseWindow]) -> io::Result<Self> {
         writeln!(out, "#[Histogram log format version 1.3]")?;
-        writeln!(out, "#[Started at {started_at}; times are seconds from then]")?;
+        let started = DateTime::parse_from_rfc3339(started_at).map_err(io::Error::other)?;
+        let started = started.timestamp();
+        // As HdrHistogram's writers have it: their readers take both, and times for seconds from the base.
+        writeln!(out, "#[StartTime: {started}.000 (seconds since epoch), {started_at}]")?;
+        writeln!(out, "#[BaseTime: {started}.000 (seconds since epoch)]")?;
         writeln!(out, "#[Values are microseconds]")?;
         writeln!(
             out,
@@ -146,8 +151,15 @@ mod tests {
         // The legend is no line that this reader knows.
         let text = String::from_utf8(bytes).expect("text");
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('"')).collect();
+        let mut times = Vec::new();
         for entry in IntervalLogIterator::new(format!("{}\n", lines.join("\n")).as_bytes()) {
-            let LogEntry::Interval(interval) = entry.expect("parses") else { continue };
+            let interval = match entry.expect("parses") {
+                LogEntry::Interval(interval) => interval,
+                LogEntry::StartTime(time) | LogEntry::BaseTime(time) => {
+                    times.push(time.as_secs());
+                    continue;
+                }
+            };
             if interval.tag().map(|tag| tag.as_str()) != Some("delivery/a_storm__big/ios") {
                 continue;
             }
@@ -162,6 +174,13 @@ mod tests {
             whole.add(&read).expect("the same bounds");
         }
         assert_eq!(starts, [1, 2, 7]);
+        // 2026-01-01T00:00:00Z
+        assert_eq!(times, [1_767_225_600; 2], "{text}");
+        assert!(
+            text.lines()
+                .nth(1)
+                .is_some_and(|line| line.starts_with("#[StartTime: 1767225600.000 "))
+        );
         assert_eq!((whole.len(), whole.min(), whole.max()), (5, 5, 40));
     }
 }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use khala_plan::gate::{grammar, power};
 use khala_plan::metric::{Clustering, MetricId, MetricKind};
+use khala_plan::stability::Incident;
 
 use crate::oracle::{Rule, RuleKind};
 
@@ -30,6 +31,8 @@ pub fn render() -> String {
     smallest_samples(&mut out);
     out.push_str(&prose::verdicts());
     out.push_str(&prose::generator());
+    out.push_str(&prose::stability());
+    incidents(&mut out);
     rules(&mut out);
     out
 }
@@ -106,6 +109,18 @@ fn smallest_samples(out: &mut String) {
         };
         let sides = if metric.kind() == MetricKind::Ratio { " on each side" } else { "" };
         line!(out, "| `{text}` | {needs}{sides} |");
+    }
+}
+
+fn incidents(out: &mut String) {
+    line!(
+        out,
+        "\n| kind | what it is | out of | limit of the contract |\n| --- | --- | --- | --- |"
+    );
+    for incident in Incident::ALL {
+        let (name, what, of) = (incident.name(), incident.definition(), incident.occasions());
+        let limit = incident.contract().map_or("–".to_owned(), |limit| format!("`{limit}`"));
+        line!(out, "| `{name}` | {what} | {of} | {limit} |");
     }
 }
 

@@ -278,6 +278,31 @@ pub enum Record {
     },
     /// A command ended, one way or another.
     Published(Published),
+    /// A request of the harness ended, one way or another.
+    Answered(Answered),
+    /// The target was asked, and nothing was heard from it for longer than the plan's bound. Told again
+    /// while it lasts: of those with the same beginning the last one tells all.
+    Silence {
+        /// When the target was last heard, or was first asked after that.
+        from: Micros,
+        /// When it was heard again, or by when it had not been.
+        to: Micros,
+        /// Whether it was heard again.
+        over: bool,
+        /// Requests that waited or failed meanwhile.
+        asked: u64,
+        /// Clients that were in the run.
+        clients: u64,
+    },
+    /// Somebody else than before answers where the target is.
+    Renewed {
+        /// When the old one was last seen.
+        before: Micros,
+        /// When the new one was seen.
+        at: Micros,
+        /// By what it shows.
+        sign: RenewalSign,
+    },
     /// A command of the plan was never begun: from when it was due until publishing ended, the target
     /// had left as many commands unanswered as may be under way.
     Withheld {
@@ -369,7 +394,10 @@ impl Record {
             | Self::Malformed { client, .. }
             | Self::Unasked { client, .. }
             | Self::Frame { client, .. } => Some(*client),
-            Self::Window { .. }
+            Self::Answered(answered) => answered.client,
+            Self::Silence { .. }
+            | Self::Renewed { .. }
+            | Self::Window { .. }
             | Self::Finding { .. }
             | Self::Published(_)
             | Self::Withheld { .. }
@@ -391,9 +419,12 @@ impl Record {
             Self::Delivered(delivery) => delivery.at,
             Self::Published(published) => published.done,
             Self::Probe(probe) => probe.at,
+            Self::Answered(answered) => answered.at,
             Self::SnapshotTaken { done: at, .. }
             | Self::Window { answered: at, .. }
             | Self::Stall { to: at, .. }
+            | Self::Silence { to: at, .. }
+            | Self::Renewed { at, .. }
             | Self::ConnectBegun { at, .. }
             | Self::Rejoining { at, .. }
             | Self::Connected { at, .. }
@@ -422,6 +453,108 @@ impl Record {
             Self::Finding { .. } | Self::Dropped { .. } => 0,
         }
     }
+}
+
+/// What the harness asks of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// A client's token.
+    Mint,
+    /// A client's WebSocket upgrade, its connect included.
+    Upgrade,
+    /// A client's `phx_join`.
+    Join,
+    /// A client's `sync:subscribe`.
+    Subscribe,
+    /// A client's snapshot of a topic.
+    Snapshot,
+    /// A command of the load.
+    Publish,
+    /// A worker's creation.
+    CreateWorker,
+    /// A worker's end.
+    StopWorker,
+    /// The fan-out metrics.
+    Metrics,
+    /// A revocation of sessions, by a fault.
+    Revoke,
+    /// A prune of a topic, by a fault.
+    Trim,
+    /// The token of a socket on which a fault tries what must be refused.
+    TriedMint,
+    /// The upgrade of such a socket.
+    TriedUpgrade,
+    /// A join on it.
+    TriedJoin,
+    /// A subscribe on it.
+    TriedSubscribe,
+    /// A command over it.
+    TriedCommand,
+}
+
+impl Request {
+    /// The name that reports use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mint => "mint",
+            Self::Upgrade => "upgrade",
+            Self::Join => "join",
+            Self::Subscribe => "subscribe",
+            Self::Snapshot => "snapshot",
+            Self::Publish => "publish",
+            Self::CreateWorker => "create_worker",
+            Self::StopWorker => "stop_worker",
+            Self::Metrics => "metrics",
+            Self::Revoke => "revoke",
+            Self::Trim => "trim",
+            Self::TriedMint => "tried_mint",
+            Self::TriedUpgrade => "tried_upgrade",
+            Self::TriedJoin => "tried_join",
+            Self::TriedSubscribe => "tried_subscribe",
+            Self::TriedCommand => "tried_command",
+        }
+    }
+}
+
+/// A request that ended. Texts of the target are escaped and cut by who records it, and hold no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Whose it was, if a client's.
+    pub client: Option<u32>,
+    /// What was asked.
+    pub request: Request,
+    /// When it was begun.
+    pub start: Micros,
+    /// When it ended.
+    pub at: Micros,
+    /// How it counts.
+    pub outcome: Outcome,
+    /// What the answer was, or what came in its stead: `101`, `503`, `ok`, `stale_cursor`, `timeout`,
+    /// `connection refused`.
+    pub status: Box<str>,
+    /// What stood in a refusal.
+    pub example: Option<Box<str>>,
+    /// Its `Retry-After`.
+    pub retry_after: Option<Box<str>>,
+}
+
+/// By what a target shows that it is not the one that it was.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RenewalSign {
+    /// Its metrics name another process.
+    Process,
+    /// The head of a topic went back.
+    Head {
+        /// The topic.
+        topic: TopicId,
+        /// Where it was.
+        was: u64,
+        /// Where it is.
+        is: u64,
+    },
 }
 
 /// Where the target says a word of which the contract has a closed list.
@@ -492,6 +625,10 @@ pub enum Resource {
     Ports,
     /// Memory for sockets.
     Memory,
+    /// Addresses that it may connect from.
+    Addresses,
+    /// Names that it could look up.
+    Names,
 }
 
 impl std::fmt::Display for Resource {
@@ -500,6 +637,8 @@ impl std::fmt::Display for Resource {
             Self::Descriptors => "file descriptors",
             Self::Ports => "ports to connect from",
             Self::Memory => "memory for sockets",
+            Self::Addresses => "addresses to connect from",
+            Self::Names => "names that can be looked up",
         })
     }
 }
@@ -883,6 +1022,9 @@ pub struct Published {
     pub done: Micros,
     /// How it ended; only `Ok` is an acknowledgement.
     pub outcome: Outcome,
+    /// The HTTP status of the answer, if there was one.
+    #[serde(default)]
+    pub status: Option<u16>,
     /// The worker's seq in the acknowledgement.
     pub worker_seq: Option<u64>,
     /// Digest of the canonical command payload.

@@ -6,17 +6,21 @@
 use std::collections::BTreeMap;
 
 use khala_plan::metric::{MetricId, MetricKind};
+use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
-use crate::judge::{Case, Decision, GateVerdict, RunVerdict, Verdict};
+use crate::judge::{Case, Decision, GateVerdict, RunVerdict, Verdict, stability};
 use crate::oracle::{Rule, Violation};
 use crate::record::Micros;
+use crate::shard::absence::{Absence, Manner};
+use crate::shard::behind::Behind;
 use crate::shard::exposure::Exposure;
 use crate::shard::flight::Stories;
 use crate::shard::metrics::Distribution;
 use crate::shard::probes::ProbeSecond;
+use crate::shard::stability::Blame;
 
 /// One run, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +39,8 @@ pub struct RunReport {
     pub duration_s: f64,
     /// Whether a signal ended it.
     pub interrupted: bool,
-    /// Whether it came to its end at all; one that did not is a HOLD.
+    /// Whether it came to its end at all; one that did not is a HOLD, or a NO-GO by what was proven until
+    /// then.
     pub finished: bool,
     /// What was run.
     pub scenario: Scenario,
@@ -45,7 +50,7 @@ pub struct RunReport {
     pub verdict: Verdict,
     /// Why, when it is not GO.
     pub reasons: Vec<String>,
-    /// The gates, the oracle's last.
+    /// The gates; those that are always judged come last.
     pub gates: Vec<GateVerdict>,
     /// The oracle.
     pub oracle: Oracle,
@@ -64,7 +69,16 @@ pub struct RunReport {
     /// The generator itself.
     pub generator: Generator,
     /// The target.
-    pub target: TargetFacts,
+    pub target: Target,
+    /// Every request of the harness, by kind and status.
+    #[serde(default)]
+    pub requests: Vec<RequestLine>,
+    /// Single incidents that nobody planned, by kind and code.
+    #[serde(default)]
+    pub unplanned_ends: Vec<IncidentLine>,
+    /// The same of what follows from the harness's own stalls, wants and heartbeats.
+    #[serde(default)]
+    pub own_ends: Vec<IncidentLine>,
     /// Figures, a line for each metric, phase and surface.
     pub metrics: Vec<MetricLine>,
     /// What happened in each second.
@@ -93,6 +107,86 @@ pub struct Scenario {
     pub profile: Option<String>,
     /// Root of all randomness.
     pub seed: u64,
+}
+
+/// The target as the run met it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Base URL.
+    pub url: String,
+    /// `reference` or `url`.
+    pub kind: String,
+    /// Defects that it was started with.
+    pub defects: Vec<String>,
+    /// Its build, where it says so.
+    pub build: Option<String>,
+    /// How it was lost, in a sentence, if it was not there again by the end of the run.
+    pub lost: Option<String>,
+    /// Its restarts, planned ones among them.
+    #[serde(default)]
+    pub restarts: Vec<Absence>,
+    /// Every time in which it was away, restarts and its loss among them.
+    #[serde(default)]
+    pub absences: Vec<Absence>,
+}
+
+impl Target {
+    fn of(case: &Case<'_>) -> Self {
+        let TargetFacts { url, kind, defects, build, .. } = case.facts.target.clone();
+        let absences = stability::absences(case);
+        let of = |manner| absences.iter().filter(move |absence| absence.manner == manner);
+        Self {
+            lost: of(Manner::Lost).next().map(stability::sentence),
+            restarts: of(Manner::Restarted).cloned().collect(),
+            url,
+            kind,
+            defects,
+            build,
+            absences,
+        }
+    }
+}
+
+/// Requests of one kind that ended in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestLine {
+    /// What was asked.
+    pub request: String,
+    /// What the answer was, or what came in its stead.
+    pub status: String,
+    /// How many.
+    pub count: u64,
+    /// Of them, those that got what they asked for.
+    pub ok: u64,
+    /// Of them, those that the harness itself ended or had no means for.
+    pub ours: u64,
+    /// When the first one ended.
+    pub first_at_us: Micros,
+    /// The phase in which that was.
+    pub first_phase: String,
+    /// When the last one ended.
+    pub last_at_us: Micros,
+    /// What stood in the first refusal that said something: escaped, cut, without secrets.
+    pub example: Option<String>,
+    /// The first `Retry-After`: told, and not obeyed, for on the WS lane the back-off is the surface's.
+    pub retry_after: Option<String>,
+}
+
+/// Incidents of one kind and code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentLine {
+    /// The kind.
+    pub kind: Incident,
+    /// What happened.
+    pub code: String,
+    /// How often.
+    pub count: u64,
+    /// Clients that incidents of this kind befell, whatever their code; 0 where no client is concerned.
+    pub clients: u64,
+    /// When it happened first.
+    pub first_at_us: Micros,
+    /// When it happened last.
+    pub last_at_us: Micros,
 }
 
 /// The oracle's work.
@@ -124,8 +218,14 @@ pub struct Oracle {
     pub undecided: BTreeMap<String, u64>,
     /// The earliest violations of each rule.
     pub kept: Vec<Violation>,
-    /// Whether the topics ran dry at the end within the bound.
+    /// Whether all that was to come had the time to come: nothing more came when the run ended.
     pub drained: bool,
+    /// Whether the topics ran dry: everybody was there and had everything.
+    #[serde(default)]
+    pub dry: bool,
+    /// Who had not got everything, if they did not.
+    #[serde(default)]
+    pub behind: Behind,
 }
 
 /// The clients.
@@ -238,11 +338,23 @@ pub struct Second {
     pub phase: String,
     /// Sockets open at its end.
     pub open: u64,
+    /// Violations of it, whenever they were noticed; in the last second also those of later ones.
+    #[serde(default)]
+    pub violations: u64,
     /// Its counts.
     #[serde(flatten)]
     pub counts: crate::shard::series::Second,
     /// Median delivery latency of publishes intended in it, in microseconds.
     pub delivery_p50_us: Option<u64>,
+    /// The same at the 90th percentile; absent, as those after it, with fewer than 10 samples beyond it.
+    #[serde(default)]
+    pub delivery_p90_us: Option<u64>,
+    /// At the 99th percentile.
+    #[serde(default)]
+    pub delivery_p99_us: Option<u64>,
+    /// At the 99.9th percentile.
+    #[serde(default)]
+    pub delivery_p99_9_us: Option<u64>,
     /// Largest delivery latency of publishes intended in it, in microseconds.
     pub delivery_max_us: Option<u64>,
     /// The generator.
@@ -305,6 +417,8 @@ impl RunReport {
                 undecided: by_rule(|tally| tally.undecided),
                 kept: settled.tally.kept(),
                 drained: facts.drained,
+                dry: facts.drained && settled.behind.is_nobody(),
+                behind: settled.behind.clone(),
             },
             fleet: Fleet {
                 clients,
@@ -336,7 +450,10 @@ impl RunReport {
             exposures: settled.exposures.clone(),
             findings: settled.findings.iter().chain(&facts.findings).cloned().collect(),
             generator: facts.generator.clone().with(settled, schedule.phases.len()),
-            target: facts.target.clone(),
+            target: Target::of(case),
+            requests: request_lines(case),
+            unplanned_ends: incident_lines(case, Blame::Target),
+            own_ends: incident_lines(case, Blame::Ours),
             metrics: metric_lines(case),
             series,
             stories: settled.stories.clone(),
@@ -351,6 +468,48 @@ impl RunReport {
     ) -> impl Iterator<Item = &'a MetricLine> + 'a {
         self.metrics.iter().filter(move |line| line.metric == metric && line.phase == phase)
     }
+}
+
+fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {
+    let requests = case.settled.stability.requests().iter();
+    let lines = requests.flat_map(|(request, statuses)| {
+        statuses.iter().map(|(status, told)| {
+            let phase = case.schedule.phase_at(told.first);
+            let text = |text: &Option<(Micros, Box<str>)>| {
+                text.as_ref().map(|(_, text)| text.clone().into_string())
+            };
+            RequestLine {
+                request: request.name().to_owned(),
+                status: status.to_owned(),
+                count: told.count,
+                ok: told.ok,
+                ours: told.ours,
+                first_at_us: told.first,
+                first_phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
+                last_at_us: told.last,
+                example: text(&told.example),
+                retry_after: text(&told.retry_after),
+            }
+        })
+    });
+    lines.collect()
+}
+
+fn incident_lines(case: &Case<'_>, blame: Blame) -> Vec<IncidentLine> {
+    let told = Incident::ALL
+        .iter()
+        .filter_map(|&kind| Some((kind, case.settled.stability.told(kind, blame)?)));
+    let lines = told.flat_map(|(kind, told)| {
+        told.codes.iter().map(move |(code, seen)| IncidentLine {
+            kind,
+            code: code.to_owned(),
+            count: seen.count,
+            clients: told.clients.len() as u64,
+            first_at_us: seen.first,
+            last_at_us: seen.last,
+        })
+    });
+    lines.collect()
 }
 
 fn phase_name(case: &Case<'_>, phase: u16) -> String {
@@ -425,16 +584,23 @@ impl MetricLine {
 fn series(case: &Case<'_>) -> Vec<Second> {
     let all: Vec<u16> = (0_u16..).take(case.schedule.phases.len()).collect();
     let delivery = case.settled.metrics.distribution(MetricId::Delivery, &all, None);
-    let rows = case.settled.series.rows();
+    let rows: Vec<_> = case.settled.series.rows().collect();
+    let last = rows.last().map_or(0, |(second, ..)| *second);
+    let rows = rows.into_iter();
     rows.map(|(second, counts, open)| {
+        let until = if second == last { u32::MAX } else { second };
         let latency = delivery.clusters.get(&second);
         let phase = case.schedule.phase_at(u64::from(second) * 1_000_000);
         Second {
             second,
             phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
             open,
+            violations: case.settled.tally.within(second..=until),
             counts,
-            delivery_p50_us: latency.and_then(median),
+            delivery_p50_us: latency.and_then(|sparse| nearest_rank(sparse, 500)),
+            delivery_p90_us: latency.and_then(|sparse| percentile(sparse, 900)),
+            delivery_p99_us: latency.and_then(|sparse| percentile(sparse, 990)),
+            delivery_p99_9_us: latency.and_then(|sparse| percentile(sparse, 999)),
             delivery_max_us: latency.and_then(|sparse| sparse.iter().last().map(|(v, _)| v)),
             generator: case.settled.probes.at(second),
         }
@@ -442,11 +608,18 @@ fn series(case: &Case<'_>) -> Vec<Second> {
     .collect()
 }
 
-fn median(sparse: &crate::hist::Sparse) -> Option<u64> {
-    let half = sparse.len().div_ceil(2);
+/// A quantile in thousandths, where at least 10 samples lie beyond it.
+fn percentile(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let beyond = sparse.len() * (1_000 - thousandths) / 1_000;
+    if beyond < 10 { None } else { nearest_rank(sparse, thousandths) }
+}
+
+/// The smallest value that so many thousandths of the samples do not exceed.
+fn nearest_rank(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let rank = (sparse.len() * thousandths).div_ceil(1_000);
     let mut seen = 0;
     sparse.iter().find_map(|(value, count)| {
         seen += u64::from(count);
-        (seen >= half).then_some(value)
+        (seen >= rank).then_some(value)
     })
 }

@@ -31,7 +31,7 @@ pub fn facts(
         _ => None,
     });
     let lost = events.iter().find_map(|event| match &event.kind {
-        EventKind::TargetLost { why } => Some(why.clone()),
+        EventKind::TargetLost { why } => Some((event.at_us, why.clone())),
         _ => None,
     });
     RunFacts {
@@ -47,7 +47,8 @@ pub fn facts(
             kind: kind.to_owned(),
             defects,
             build: None,
-            lost,
+            lost_at_us: lost.as_ref().map(|(at_us, _)| *at_us),
+            lost: lost.map(|(_, why)| why),
         },
         faults: schedule.faults.iter().map(|fault| outcome(schedule, fault, events)).collect(),
         generator: Generator {

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use crate::gate::power::{self, Needs};
 use crate::model::{
-    ActsOn, Arrival, ChosenCursor, DisconnectStyle, FaultKind, Load, Mint, Objective, Plan,
+    ActsOn, Arrival, ChosenCursor, DisconnectStyle, FaultKind, Gate, Load, Mint, Objective, Plan,
     TargetKind,
 };
 use crate::read::Diagnostics;
 use crate::schedule::{PlannedFault, Schedule, micros};
+use crate::stability::{Allowance, Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
 pub(crate) use samples::back;
@@ -83,6 +84,22 @@ pub struct Estimate {
     pub frames_per_s: f64,
     /// The objectives, gate by gate.
     pub objectives: Vec<ObjectiveEstimate>,
+    /// For how long the target may answer nobody, and whose word that is.
+    pub absence: (Duration, LimitFrom),
+    /// The limits of what nobody planned.
+    pub limits: Vec<LimitEstimate>,
+}
+
+/// The limit of a kind of incident that nobody planned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LimitEstimate {
+    /// The kind.
+    pub incident: Incident,
+    /// The limit.
+    pub limit: Limit,
+    /// What it comes to in a run that takes all its time; `None` of a share of occasions that nobody
+    /// can count beforehand.
+    pub count: Option<u64>,
 }
 
 /// A phase on the time line.
@@ -129,6 +146,8 @@ pub struct ObjectiveEstimate {
     pub gate: String,
     /// Whether the gate is judged.
     pub judged: bool,
+    /// Whether it decides nothing.
+    pub advisory: bool,
     /// The metric's name.
     pub metric: &'static str,
     /// The claim as written.
@@ -209,6 +228,8 @@ impl Estimate {
             commands_per_s: busiest(plan, |load| load.rate_per_s),
             frames_per_s: frames_per_s(plan),
             objectives: objectives(plan, schedule),
+            absence: (plan.stability.absence, plan.stability.absence_from),
+            limits: limits(plan, schedule, Duration::from_micros(last)),
         }
     }
 
@@ -309,9 +330,10 @@ fn frames_per_s(plan: &Plan) -> f64 {
 }
 
 fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
-    let estimate = |gate: &str, judged: bool, objective: &Objective| ObjectiveEstimate {
-        gate: gate.to_owned(),
-        judged,
+    let estimate = |gate: &Gate, objective: &Objective| ObjectiveEstimate {
+        gate: gate.name.clone(),
+        judged: gate.judged,
+        advisory: gate.advisory,
         metric: objective.metric.name(),
         claim: objective.require.text.clone(),
         expected: expected(plan, schedule, objective),
@@ -320,10 +342,18 @@ fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
     };
     plan.gates
         .iter()
-        .flat_map(|gate| {
-            gate.objectives.iter().map(|objective| estimate(&gate.name, gate.judged, objective))
-        })
+        .flat_map(|gate| gate.objectives.iter().map(|objective| estimate(gate, objective)))
         .collect()
+}
+
+fn limits(plan: &Plan, schedule: &Schedule, over: Duration) -> Vec<LimitEstimate> {
+    let clients = schedule.arrivals.len() as u64;
+    let limit = |(&incident, &limit): (&Incident, &Limit)| {
+        let countable = !matches!(limit.allowance, Allowance::Share(_));
+        let count = countable.then(|| limit.count(0, clients, over));
+        LimitEstimate { incident, limit, count }
+    };
+    plan.stability.limits.iter().map(limit).collect()
 }
 
 /// Publishes that a load makes at once, for the render.

@@ -21,6 +21,7 @@ pub mod model;
 mod read;
 pub mod resolved;
 pub mod schedule;
+pub mod stability;
 pub mod surface;
 #[cfg(test)]
 mod testing;

@@ -125,6 +125,8 @@ catalogue! {
         "Connects and mints refused for the token, over all attempts.";
     MintErrors "mint_errors" Proportion Clients
         "Token requests that failed, over all token requests.";
+    ConnectErrors "connect_errors" Proportion Clients
+        "Connects that were refused, broke or were not answered, over all connects; what the harness ended or had no means for is left out.";
     TopicErrors "topic_errors" Proportion Clients
         "Joins and subscribes that were refused or not answered, over all of them.";
     PublishErrors "publish_errors" Proportion Seconds
@@ -169,6 +171,7 @@ impl MetricId {
             Self::Violations
                 | Self::AuthErrors
                 | Self::MintErrors
+                | Self::ConnectErrors
                 | Self::TopicErrors
                 | Self::UnplannedStale
         )

@@ -13,13 +13,14 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
+use crate::stability::{Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
 pub use fault::{
     ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
     RestartSignal, Resume, Step,
 };
-pub use gate::{Claim, Comparison, Estimator, Gate, Objective};
+pub use gate::{Claim, Comparison, Estimator, Gate, ORACLE_GATE, Objective, STABILITY_GATE};
 
 /// A value that never reaches a file, a log or a panic message.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct Plan {
     pub gates: Vec<Gate>,
     /// Bounds that the oracle judges with.
     pub oracle: OracleBounds,
+    /// How much of what nobody planned is too much.
+    pub stability: Stability,
     /// The generator itself.
     pub generator: Generator,
 }
@@ -226,6 +229,8 @@ pub struct Fleet {
     pub users: u32,
     /// How many organisations the users belong to.
     pub orgs: u32,
+    /// What the users' ids look like.
+    pub user_ids: UserIds,
     /// The cohorts, in order; client ids are dealt out cohort by cohort.
     pub cohorts: Vec<Cohort>,
     /// The only clients that take part, in order; empty: all of them. Each does what it does in the
@@ -233,7 +238,37 @@ pub struct Fleet {
     pub only_clients: Vec<u32>,
 }
 
+/// What the ids of users look like: some targets want a positive integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserIds {
+    /// `{prefix}-user-{n}`, and `{prefix}-publisher` for who publishes.
+    Named,
+    /// Numbers from this one on; the first publishes too.
+    Numeric {
+        /// The first user's.
+        first: u64,
+    },
+}
+
 impl Fleet {
+    /// Id of a user by its number, from 0.
+    #[must_use]
+    pub fn user_id(&self, user: u32) -> String {
+        match self.user_ids {
+            UserIds::Named => format!("{}-user-{user}", self.name_prefix),
+            UserIds::Numeric { first } => (first + u64::from(user)).to_string(),
+        }
+    }
+
+    /// Id of the user on whose behalf commands are sent.
+    #[must_use]
+    pub fn publisher_id(&self) -> String {
+        match self.user_ids {
+            UserIds::Named => format!("{}-publisher", self.name_prefix),
+            UserIds::Numeric { first } => first.to_string(),
+        }
+    }
+
     /// Whether a client takes part.
     #[must_use]
     pub fn takes_part(&self, client: u32) -> bool {
@@ -360,6 +395,21 @@ pub struct OracleBounds {
     pub storm_min_deliveries: u32,
     /// Violations kept with their story, per rule.
     pub violations_kept: u32,
+    /// Whether its gate decides nothing: it is judged and shown.
+    pub advisory: bool,
+}
+
+/// How much of what nobody planned is too much.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stability {
+    /// For how long the target may answer nobody although it is asked.
+    pub absence: Duration,
+    /// Whose word that is.
+    pub absence_from: LimitFrom,
+    /// The limit of each kind of incident.
+    pub limits: BTreeMap<Incident, Limit>,
+    /// Whether its gate decides nothing: it is judged and shown.
+    pub advisory: bool,
 }
 
 /// The generator itself.

@@ -9,8 +9,10 @@ use std::fmt::Write as _;
 use crate::backoff::Backoff;
 use crate::model::{
     ActsOn, Arrival, Auth, BuildSource, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint,
-    Objective, Plan, Push, Secret, SlowConsumerLimits, SnapshotPath, Target, TargetKind,
+    ORACLE_GATE, Objective, Plan, Push, STABILITY_GATE, Secret, SlowConsumerLimits, SnapshotPath,
+    Stability, Target, TargetKind, UserIds,
 };
+use crate::stability::{Allowance, LimitFrom};
 use crate::units::{format_bytes, format_duration};
 
 /// Writing to a string does not fail; the result is dropped in one place.
@@ -29,6 +31,7 @@ pub fn to_toml(plan: &Plan) -> String {
     }
     line!(out, "seed = {}", plan.seed);
     target(&mut out, &plan.target);
+    limits(&mut out, "target.stability", &plan.stability, LimitFrom::Target);
     auth(&mut out, &plan.auth);
     fleet(&mut out, &plan.fleet);
     plan.loads.iter().for_each(|one| load(&mut out, one));
@@ -39,7 +42,9 @@ pub fn to_toml(plan: &Plan) -> String {
         phase.faults.iter().for_each(|one| fault(&mut out, one));
     }
     plan.gates.iter().for_each(|one| gate(&mut out, one));
+    built_in_gates(&mut out, plan);
     tuning(&mut out, plan);
+    stability(&mut out, plan);
     profile(&mut out, plan);
     out
 }
@@ -162,6 +167,9 @@ fn fleet(out: &mut String, fleet: &Fleet) {
     line!(out, "ramp = \"{}\"", format_duration(fleet.ramp));
     line!(out, "name_prefix = {}", text(&fleet.name_prefix));
     line!(out, "users = {}\norgs = {}", fleet.users, fleet.orgs);
+    if let UserIds::Numeric { first } = fleet.user_ids {
+        line!(out, "user_ids = \"numeric\"\nfirst_user_id = {first}");
+    }
     if !fleet.only_clients.is_empty() {
         line!(out, "only_clients = {:?}", fleet.only_clients);
     }
@@ -258,6 +266,7 @@ fn inline(value: &toml::Value) -> String {
 
 fn gate(out: &mut String, gate: &Gate) {
     line!(out, "\n[[gate]]\nname = {}", text(&gate.name));
+    line!(out, "advisory = {}", gate.advisory);
     gate.objectives.iter().for_each(|one| objective(out, one));
 }
 
@@ -280,6 +289,52 @@ fn objective(out: &mut String, objective: &Objective) {
         line!(out, "warn = {}", text(&warn.text));
     }
     line!(out, "min_samples = {}", objective.min_samples);
+}
+
+/// Of the gates that are always judged, those that decide nothing.
+fn built_in_gates(out: &mut String, plan: &Plan) {
+    let gates = [(ORACLE_GATE, plan.oracle.advisory), (STABILITY_GATE, plan.stability.advisory)];
+    for (name, _) in gates.into_iter().filter(|(_, advisory)| *advisory) {
+        line!(out, "\n[[gate]]\nname = \"{name}\"\nadvisory = true");
+    }
+}
+
+/// The limits that come from one place: whose word a limit is, is part of the plan.
+fn limits(out: &mut String, table: &str, stability: &Stability, from: LimitFrom) {
+    let absence = stability.absence_from == from;
+    let limits: Vec<_> = stability.limits.iter().filter(|(_, limit)| limit.from == from).collect();
+    if from == LimitFrom::Target && !absence && limits.is_empty() {
+        return;
+    }
+    line!(out, "\n[{table}]");
+    if absence {
+        line!(out, "absence = \"{}\"", format_duration(stability.absence));
+    }
+    for (incident, limit) in limits {
+        line!(out, "{} = {}", incident.name(), allowance(limit.allowance));
+    }
+}
+
+fn allowance(allowance: Allowance) -> String {
+    match allowance {
+        Allowance::Count(count) => count.to_string(),
+        _ => format!("\"{allowance}\""),
+    }
+}
+
+/// The scenario's limits; those that nobody gave stand beside them as what they are.
+fn stability(out: &mut String, plan: &Plan) {
+    let stability = &plan.stability;
+    limits(out, "stability", stability, LimitFrom::Scenario);
+    if stability.absence_from == LimitFrom::Assumed {
+        let absence = format_duration(stability.absence);
+        line!(out, "# absence = \"{absence}\" ({})", stability.absence_from);
+    }
+    let given = [LimitFrom::Scenario, LimitFrom::Target];
+    let others = stability.limits.iter().filter(|(_, limit)| !given.contains(&limit.from));
+    for (incident, limit) in others {
+        line!(out, "# {}: {}", incident.name(), limit.told(incident.occasions()));
+    }
 }
 
 fn tuning(out: &mut String, plan: &Plan) {

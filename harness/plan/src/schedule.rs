@@ -132,7 +132,7 @@ impl Schedule {
         let user = client % plan.fleet.users.max(1);
         let org = user % plan.fleet.orgs.max(1);
         Identity {
-            user: format!("{prefix}-user-{user}"),
+            user: plan.fleet.user_id(user),
             org: format!("{prefix}-org-{org}"),
             session: format!("{prefix}-session-{client}"),
             device: format!("{prefix}-device-{client}"),

@@ -114,6 +114,14 @@ impl<'a> Frame<'a> {
         self.msg_ref?.get().trim_matches('"').parse().ok()
     }
 
+    /// Whether a Phoenix client that joined `channel` with `join_ref` takes the frame: it carries the
+    /// channel, and that join_ref or none.
+    #[must_use]
+    pub fn is_for(&self, channel: &str, join_ref: u64) -> bool {
+        self.channel == channel
+            && (self.join_ref.is_none() || self.join_ref_number() == Some(join_ref))
+    }
+
     /// The join ref as a number, like [`Frame::ref_number`].
     #[must_use]
     pub fn join_ref_number(&self) -> Option<u64> {
@@ -179,6 +187,16 @@ mod tests {
         let again =
             encode(Vsn::V2, frame.join_ref, frame.msg_ref, &frame.channel, &frame.event, &payload);
         assert_eq!(again, text);
+    }
+
+    #[test]
+    fn a_frame_is_for_whoever_joined_with_its_join_ref_or_for_all_without_one() {
+        for (join_ref, taken) in [("null", true), ("\"1\"", true), ("1", true), ("\"2\"", false)] {
+            let text = format!(r#"[{join_ref},null,"sync:v1","sync:frame",{{}}]"#);
+            let frame = Frame::parse(Vsn::V2, &text).expect("a frame");
+            assert_eq!(frame.is_for("sync:v1", 1), taken, "{text}");
+            assert!(!frame.is_for("sync:v2", 1));
+        }
     }
 
     #[test]

@@ -46,16 +46,24 @@ def authz_leak(story):
                 yield Violation(f"a token {record['kind']}", record["at"], client.number)
         yield from after_revocations(story, client)
         for record in client.records:
-            if record["record"] == "unasked" and not opens(story, client, record["topic"]):
-                yield Violation("a batch of a topic not granted", record["at"], client.number)
+            if record["record"] == "unasked":
+                topic = numbers_of(story).get(record["topic"])
+                if topic not in client.granted:
+                    yield of_batch(record, topic, "a batch of a topic not granted")
     for delivery in story.deliveries:
         if delivery.standing == "ungranted":
             yield of_delivery(delivery, "its topic was not granted")
 
 
-def opens(story, client, name):
-    """Whether the client's tokens open the topic of this name; none that the contract does not know."""
-    return any(t["name"] == name and t["id"] in client.granted for t in story.begin["topics"])
+def numbers_of(story):
+    """The topics that the contract knows, name to number."""
+    return {topic["name"]: topic["id"] for topic in story.begin["topics"]}
+
+
+def of_batch(record, topic, why):
+    """A violation by a batch whose content nobody read."""
+    seqs = None if record["seq"] is None else (record["seq"], record["seq"])
+    return Violation(why, record["at"], record["client"], topic, seqs)
 
 
 def got_too_far(kind, answer):

@@ -1,6 +1,7 @@
 """What came in which order, and what did not come at all."""
 
 from registry import Violation, of_delivery, rule
+from rules_authority import numbers_of, of_batch
 
 
 @rule("frame_mismatch", "a pair of pushes that a client compared")
@@ -38,11 +39,12 @@ def after_unsubscribe(story):
     for delivery in story.deliveries:
         if delivery.standing == "left":
             yield of_delivery(delivery, "came after the unsubscribe was acknowledged")
-    topics = {topic["name"]: topic["id"] for topic in story.begin["topics"]}
     for client in story.clients.values():
         for record in client.records:
-            if record["record"] == "unasked" and topics.get(record["topic"]) in client.granted:
-                yield Violation("never subscribed to", record["at"], client.number)
+            if record["record"] == "unasked":
+                topic = numbers_of(story).get(record["topic"])
+                if topic in client.granted:
+                    yield of_batch(record, topic, "never subscribed to")
 
 
 @rule("tail_before_snapshot", "a delivery")

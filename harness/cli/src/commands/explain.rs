@@ -5,6 +5,7 @@ use khala_evidence::render::story::ClientStory;
 
 use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
+use crate::show::quoted;
 use crate::{args, output};
 
 /// Tells the story of a client.
@@ -14,11 +15,14 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
     let report = evidence.report();
     let Evidence { plan, schedule, .. } = &evidence;
     let at_end = evidence.client.as_ref();
-    let story = ClientStory::of(plan, schedule, &report, at_end, client).ok_or_else(|| {
-        let clients = schedule.arrivals.len();
-        let known = format!("the run had {clients} clients, 0 to {}", clients.saturating_sub(1));
-        Failure::new(Exit::Setup, format!("there is no client {client}: {known}"))
-    })?;
+    let bundle = quoted(&dir.display().to_string());
+    let story =
+        ClientStory::of(plan, schedule, &report, at_end, (client, &bundle)).ok_or_else(|| {
+            let clients = schedule.arrivals.len();
+            let known =
+                format!("the run had {clients} clients, 0 to {}", clients.saturating_sub(1));
+            Failure::new(Exit::Setup, format!("there is no client {client}: {known}"))
+        })?;
     let text = if explain.json {
         serde_json::to_string(&story).context("cannot print the story")? + "\n"
     } else {

@@ -3,13 +3,14 @@
 use anyhow::Context as _;
 use khala_reference::null::{Config, NullServer};
 
-use super::reference::{die_with_parent, end_with_standard_input, say_where};
+use super::reference::{die_with_parent, end_with_standard_input, say_where, stays_here};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::signals;
 
 /// Serves until a signal comes, or the parent goes.
 pub fn run(server: &args::NullServer) -> Result<Exit, Failure> {
+    stays_here(server.listen, server.allow_remote)?;
     if server.with_parent {
         die_with_parent()?;
     }

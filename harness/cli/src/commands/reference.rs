@@ -1,6 +1,6 @@
 //! `reference`: the reference runtime alone, as a target for others or as a run's child.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
@@ -12,13 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args;
 use crate::exit::{Exit, Failure};
-use crate::signals;
+use crate::{output, signals};
 
 /// Threads of the runtime.
 const THREADS: usize = 2;
 
 /// Serves until a signal comes, or the parent goes.
 pub fn run(reference: &args::Reference) -> Result<Exit, Failure> {
+    stays_here(reference.listen, reference.allow_remote)?;
     if reference.with_parent {
         die_with_parent()?;
     }
@@ -78,11 +79,26 @@ fn config(reference: &args::Reference) -> Config {
 }
 
 /// Tells whoever started this process where it listens: one line of JSON.
-pub fn say_where(address: SocketAddr) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "{}", serde_json::json!({ "listening": address.to_string() }))
-        .and_then(|()| stdout.flush())
-        .context("cannot say where it listens")
+pub fn say_where(address: SocketAddr) -> Result<(), Failure> {
+    output::print(
+        format!("{}\n", serde_json::json!({ "listening": address.to_string() })).as_bytes(),
+    )
+}
+
+/// Refuses to be reached from other machines, unless that is asked for.
+///
+/// # Errors
+/// When it would be.
+pub fn stays_here(listen: SocketAddr, allow_remote: bool) -> Result<(), Failure> {
+    if allow_remote || listen.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let ip = listen.ip();
+    let message = format!(
+        "--listen {listen}: other machines can reach {ip}, and whoever reaches this server can use it; \
+         listen on 127.0.0.1, or pass --allow-remote if they may"
+    );
+    Err(Failure::new(Exit::Usage, message))
 }
 
 /// SIGKILL when the parent dies: a server whose harness was killed has nobody left to be graceful for.

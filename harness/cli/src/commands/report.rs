@@ -3,6 +3,7 @@
 use crate::bundle::Lock;
 use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
+use crate::manifest::Maker;
 use crate::show::show;
 use crate::{args, output};
 
@@ -15,12 +16,14 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
         let message = format!("{}: the run is still going on; wait for its end", dir.display());
         Failure::new(Exit::Setup, message)
     })?;
-    let made = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
-    show(&made, report.json)?;
+    let evidence = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?;
+    let derived = evidence.derive(Maker::Report)?;
+    derived.complain(dir);
+    let made = derived.report;
+    let path = dir.display().to_string();
+    show(&made, report.json, dir, &path)?;
     if report.json {
-        eprintln!("{}", dir.display());
-    } else {
-        output::print(format!("\n{}\n", dir.display()).as_bytes())?;
+        output::say(&path);
     }
     Ok(if made.interrupted { Exit::Interrupted } else { made.decision.into() })
 }

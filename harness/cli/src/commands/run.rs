@@ -10,11 +10,12 @@ use khala_plan::{Plan, Schedule};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use crate::bundle::{self, Bundle};
-use crate::evidence::{self, Evidence, Reading};
+use crate::evidence::{self, Evidence, Leftover, Reading};
 use crate::exit::{Exit, Failure};
 use crate::history::{self, History, Recorded};
-use crate::journal::Journal;
+use crate::journal::{Journal, Unwritten};
 use crate::live::Live;
+use crate::manifest::Maker;
 use crate::show::show;
 use crate::{args, host, output, scenario, signals};
 
@@ -29,29 +30,78 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     let plan = Arc::new(scenario::load(&run.scenario)?.plan);
     let schedule = Arc::new(Schedule::of(&plan));
     let (run_id, started_at) = (new_run_id(), utc_now());
-    let mut bundle = Bundle::create(&run.out_dir, &started_at, &plan.name, &run_id)?;
+    let bundle = Bundle::create(&run.out_dir, &started_at, &plan.name, &run_id);
+    let mut bundle = bundle.map_err(no_evidence)?;
     let dir = bundle.dir().to_owned();
-    if let Err(failure) = execute(run, &plan, &schedule, run_id, started_at, &mut bundle) {
-        if failure.exit == Exit::Setup {
-            // Nothing ran, so there is no evidence: an empty bundle would only mislead. Whoever still
-            // writes to it is waited for; what it says no longer matters.
-            let _ = bundle.finish();
-            let _ = std::fs::remove_dir_all(&dir);
+    let left = match execute(run, &plan, &schedule, run_id, started_at, &mut bundle) {
+        Ok(left) => left,
+        Err(failure) => {
+            if failure.exit == Exit::Setup {
+                // Nothing ran, so there is no evidence: an empty bundle would only mislead. Whoever still
+                // writes to it is waited for; what it says no longer matters.
+                let _ = bundle.finish();
+                let _ = std::fs::remove_dir_all(&dir);
+            }
+            return Err(failure);
         }
-        return Err(failure);
-    }
-    let report = Evidence::read(&dir, Reading { hlog: true, ..Reading::default() })?.derive()?;
+    };
+    let reading = Reading { hlog: true, ..Reading::default() };
+    let derived = Evidence::read_with(&dir, reading, left)?.derive(Maker::Run)?;
+    derived.complain(&dir);
+    let report = derived.report;
     drop(bundle);
-    show(&report, run.json)?;
+    let path = dir.display().to_string();
+    show(&report, run.json, &dir, &path)?;
     if run.json {
-        eprintln!("{}", dir.display());
-    } else {
-        output::print(format!("\n{}\n", dir.display()).as_bytes())?;
+        output::say(&path);
     }
     Ok(if report.interrupted { Exit::Interrupted } else { report.decision.into() })
 }
 
-/// Carries the scenario out; what was seen is in the bundle's journal.
+/// Before anything is sent: a run without evidence is no run.
+fn no_evidence(error: anyhow::Error) -> Failure {
+    let what = format!(
+        "{error:#}; nothing was sent: make room, or name a folder that can be written to with --out-dir"
+    );
+    Failure::new(Exit::Setup, what)
+}
+
+/// What a bundle takes whatever happens, in bytes: the schedule and what the run says of it, by clients
+/// and by seconds. Violations, metrics and the rest come on top, so that this is the least.
+fn needed_bytes(plan: &Plan, schedule: &Schedule, written: usize) -> u64 {
+    const WHATEVER: u64 = 1 << 20;
+    const A_CLIENT: u64 = 1 << 10;
+    const A_SECOND: u64 = 4 << 10;
+    let seconds = schedule.phases.last().map_or(0, |last| last.end_us / 1_000_000);
+    WHATEVER + 2 * written as u64 + u64::from(plan.fleet.clients) * A_CLIENT + seconds * A_SECOND
+}
+
+/// Makes the sources that stand at the start, and sees whether there is room for the others.
+fn open(
+    run: &args::Run,
+    plan: &Plan,
+    schedule: &Schedule,
+    begin: Begin,
+    bundle: &Bundle,
+) -> anyhow::Result<Journal> {
+    let resolved = khala_plan::resolved::to_toml(plan);
+    let unrolled = schedule.to_ndjson(plan);
+    let needed = needed_bytes(plan, schedule, unrolled.len());
+    if let Some(room) = bundle::room(bundle.dir()).filter(|room| *room < needed) {
+        anyhow::bail!(
+            "{} has room for {} KiB, and the evidence of this run needs at least {} KiB",
+            bundle.dir().display(),
+            room / 1024,
+            needed / 1024,
+        );
+    }
+    bundle::write(bundle.dir(), evidence::SCENARIO, resolved.as_bytes())?;
+    bundle::write(bundle.dir(), evidence::SCHEDULE, unrolled.as_bytes())?;
+    let context = Arc::new(Context::of(plan, schedule));
+    Journal::begin(bundle.dir(), begin, context, bundle.events_file()?, run.bundle_max)
+}
+
+/// Carries the scenario out; what was seen is in the bundle's journal, but for what comes back.
 fn execute(
     run: &args::Run,
     plan: &Arc<Plan>,
@@ -59,10 +109,7 @@ fn execute(
     run_id: String,
     started_at: String,
     bundle: &mut Bundle,
-) -> Result<(), Failure> {
-    let resolved = khala_plan::resolved::to_toml(plan);
-    bundle::write(bundle.dir(), evidence::SCENARIO, resolved.as_bytes())?;
-    bundle::write(bundle.dir(), evidence::SCHEDULE, schedule.to_ndjson(plan).as_bytes())?;
+) -> Result<Leftover, Failure> {
     let begin = Begin {
         tool_version: VERSION.to_owned(),
         run_id: run_id.clone(),
@@ -70,21 +117,24 @@ fn execute(
         profile: plan.profile.clone(),
         host: host::this(),
     };
-    let context = Arc::new(Context::of(plan, schedule));
-    let events = bundle.events_file()?;
-    let mut journal = Journal::begin(bundle.dir(), begin, context, events, run.bundle_max.into())?;
+    let mut journal = open(run, plan, schedule, begin, bundle).map_err(no_evidence)?;
     let begin = || history::Begin::of(plan, schedule, run_id.clone(), VERSION.to_owned());
     let wanted = run.record_history;
-    let mut history = wanted.then(|| History::begin(bundle.dir(), begin())).transpose()?;
+    let history = wanted.then(|| History::begin(bundle.dir(), begin())).transpose();
+    let mut history = history.map_err(no_evidence)?;
     let sink = || Recorded::new(journal.sink(), history.as_mut());
     let outcome = engine(run, plan, schedule, sink, run_id, bundle)?;
     let Outcome { sinks, mut facts, .. } = outcome;
-    bundle.finish()?;
+    let mut left = Leftover::default();
+    left.why.extend(bundle.finish().err().map(|error| format!("{error:#}")));
     facts.events_dropped = bundle.dropped();
     facts.findings.extend(bundle.findings());
     let shards = history::finish(history, sinks, &mut facts);
-    journal.finish(shards, facts)?;
-    Ok(())
+    if let Some(Unwritten { why, entries }) = journal.finish(shards, facts)? {
+        left.why.push(why);
+        left.entries = entries;
+    }
+    Ok(left)
 }
 
 fn engine(

@@ -11,10 +11,19 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
     let (plan, _) =
         evidence::plan(&score.dir, evidence.begin.profile.as_deref(), Some(&score.gates))?;
     let report = evidence.report_under(&plan);
-    show(&report, score.json)?;
-    if !score.json {
-        let (dir, gates) = (score.dir.display(), score.gates.display());
-        output::print(format!("\n{dir}, judged by {gates}\n").as_bytes())?;
+    let own: Vec<_> = evidence.plan.gates.iter().map(|gate| gate.name.as_str()).collect();
+    let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };
+    let head = format!(
+        "judged by {}, in place of the run's own gates ({own}), by which it is {}",
+        score.gates.display(),
+        evidence.report().decision,
+    );
+    if score.json {
+        output::say(&head);
+    } else {
+        output::verdict(format!("{head}\n").as_bytes());
     }
+    let (dir, gates) = (score.dir.display(), score.gates.display());
+    show(&report, score.json, &score.dir, &format!("{dir}, judged by {gates}"))?;
     Ok(report.decision.into())
 }

@@ -65,9 +65,20 @@ pub struct Harness {
 impl Harness {
     /// The binary with a subcommand, and nothing of our environment that could change its ways.
     pub fn new(subcommand: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_khala-harness"));
+        Self::of(Command::new(env!("CARGO_BIN_EXE_khala-harness")), subcommand)
+    }
+
+    /// The same as `nohup` starts it: with SIGHUP ignored.
+    pub fn under_nohup(subcommand: &str) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"trap '' HUP; exec "$0" "$@""#]);
+        command.arg(env!("CARGO_BIN_EXE_khala-harness"));
+        Self::of(command, subcommand)
+    }
+
+    fn of(mut command: Command, subcommand: &str) -> Self {
         command.arg(subcommand).stdin(Stdio::null());
-        // Locks of targets stay behind in the folder for temporary files.
+        // The state of a reference runtime that was killed stays behind in the folder for temporary files.
         command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
         for name in ["NO_COLOR", "KHALA_LOG", "RUST_LOG"] {
             command.env_remove(name);
@@ -320,6 +331,19 @@ impl Ended {
     pub fn lines(&self, name: &str) -> Vec<Value> {
         let text = std::str::from_utf8(self.file(name)).expect("text");
         text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+    }
+
+    /// Its bundle, put back on disk: those of its files that `keep` wants.
+    pub fn restored(&self, keep: impl Fn(&str) -> bool) -> (TempDir, PathBuf) {
+        let dir = TempDir::new().expect("a folder");
+        let name = self.bundle.as_deref().and_then(Path::file_name).expect("there was a bundle");
+        let bundle = dir.path().join(name);
+        for (name, bytes) in self.files.iter().filter(|(name, _)| keep(name)) {
+            let path = bundle.join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("can be made");
+            std::fs::write(path, bytes).expect("can be written");
+        }
+        (dir, bundle)
     }
 
     pub fn names(&self) -> Vec<&str> {

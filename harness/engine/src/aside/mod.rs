@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 use khala_evidence::record::{
-    BadToken, CommandAnswer, Micros, Place, Record, Sink, Step, TokenAnswer,
+    BadToken, CommandAnswer, Micros, Place, Record, Request, Sink, Step, TokenAnswer,
 };
 use khala_plan::backoff::Backoff;
 use khala_plan::estimate::ASIDES_PER_WORKER_THREAD;
@@ -25,14 +25,17 @@ use khala_wire::marker::OVER_SOCKET;
 use khala_wire::message::event;
 use khala_wire::payload::{Empty, Subscribe};
 use khala_wire::topic::{KNOWN, TopicId};
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use self::talk::{Answer, Talk};
+use self::talk::{Answer as Said, Talk};
+use crate::answer::{Answer, answer_to};
 use crate::client::driver::Surroundings;
 use crate::client::orders::{Control, Order};
 use crate::clock::micros;
-use crate::transport::{self, Dial, DialError};
+use crate::said;
+use crate::transport::{self, Dial, DialError, Socket};
 
 /// Sessions revoked with one request.
 const REVOKED_AT_ONCE: usize = 500;
@@ -141,10 +144,7 @@ impl<S: Sink> Asides<S> {
         let minted = match kind {
             // The one good token there is: to call it bad would condemn whoever accepts it.
             _ if matches!(plan.auth.mint, Mint::Static { .. }) => None,
-            BadToken::Revoked | BadToken::WrongScope => {
-                let jti = format!("{}-{}", identity.session, self.now());
-                self.around.minter.mint(plan, target, identity, &scopes, jti).await.ok()
-            }
+            BadToken::Revoked | BadToken::WrongScope => self.mint(who, identity, &scopes).await,
             _ => forge::forge(&target.credentials, identity, scopes, plan.auth.ttl, kind),
         };
         // Without a key there is no such token; the plan's advice has said so.
@@ -157,10 +157,55 @@ impl<S: Sink> Asides<S> {
         !matches!(answer, TokenAnswer::None { .. })
     }
 
+    /// A good token, where it can be had; records the request, where there was one.
+    async fn mint(&self, who: &Who, identity: &Identity, scopes: &[String]) -> Option<String> {
+        let (plan, target, start) = (&self.around.plan, &self.around.target, self.now());
+        let jti = format!("{}-{start}", identity.session);
+        let minted = self.around.minter.mint(plan, target, identity, scopes, jti).await;
+        let answer = match &minted {
+            Ok(minted) => minted.status.map(Answer::ok),
+            Err(answer) => (plan.auth.mint == Mint::Control).then(|| answer.clone()),
+        };
+        if let Some(answer) = answer {
+            self.answered(who, Request::TriedMint, start, answer);
+        }
+        minted.ok().map(|minted| minted.token)
+    }
+
+    /// Records how a request for somebody ended now.
+    fn answered(&self, who: &Who, request: Request, start: Micros, answer: Answer) {
+        self.record(answer.record(request, Some(who.client), start, self.now()));
+    }
+
+    /// Connects for somebody; records the request.
+    async fn dial(&self, who: &Who, token: &str) -> Result<Socket, DialError> {
+        let start = self.now();
+        let dialled = transport::dial(&who.dial, &self.around.target.socket_query(token)).await;
+        let answer = match &dialled {
+            Ok(_) => Answer::ok(101),
+            Err(error) => error.answer(),
+        };
+        self.answered(who, Request::TriedUpgrade, start, answer);
+        dialled
+    }
+
+    /// Asks over a socket; records the request.
+    async fn ask<P: Serialize>(
+        &self,
+        who: &Who,
+        talk: &mut Talk,
+        (request, event): (Request, &str),
+        payload: &P,
+    ) -> Said {
+        let start = self.now();
+        let said = talk.ask(event, payload).await;
+        self.answered(who, request, start, said.told());
+        said
+    }
+
     /// How far a token gets.
     async fn knock(&self, who: &Who, token: &str) -> TokenAnswer {
-        let path = self.around.target.socket_query(token);
-        let socket = match transport::dial(&who.dial, &path).await {
+        let socket = match self.dial(who, token).await {
             Ok(socket) => socket,
             Err(DialError::Refused(refusal)) if speaks_of_the_token(refusal.status) => {
                 self.word(who, Place::Upgrade, refusal.status.to_string());
@@ -169,33 +214,34 @@ impl<S: Sink> Asides<S> {
             Err(_) => return TokenAnswer::None { step: Step::Upgrade },
         };
         let mut talk = Talk::new(socket, self.around.plan.target.request_timeout);
-        match talk.ask(event::JOIN, &Empty {}).await {
-            Answer::Ok => {}
-            Answer::Error(code) => {
+        match self.ask(who, &mut talk, (Request::TriedJoin, event::JOIN), &Empty {}).await {
+            Said::Ok => {}
+            Said::Error(code) => {
                 self.word(who, Place::Join, code);
                 return TokenAnswer::Refused { step: Step::Join };
             }
-            Answer::Ended => return TokenAnswer::Refused { step: Step::Join },
-            Answer::None => return TokenAnswer::None { step: Step::Join },
+            Said::Ended => return TokenAnswer::Refused { step: Step::Join },
+            Said::None => return TokenAnswer::None { step: Step::Join },
         }
         let subscribe = Subscribe {
             topics: who.topics.iter().map(|topic| topic.name().to_owned()).collect(),
             resume_after: None,
             replay_batch_size: Some(1),
         };
-        match talk.ask(event::SUBSCRIBE, &subscribe).await {
-            Answer::Ok => TokenAnswer::Accepted,
-            Answer::Error(code) => {
+        let asked = (Request::TriedSubscribe, event::SUBSCRIBE);
+        match self.ask(who, &mut talk, asked, &subscribe).await {
+            Said::Ok => TokenAnswer::Accepted,
+            Said::Error(code) => {
                 self.word(who, Place::Subscribe, code);
                 TokenAnswer::Refused { step: Step::Subscribe }
             }
-            Answer::Ended => TokenAnswer::Refused { step: Step::Subscribe },
-            Answer::None => TokenAnswer::None { step: Step::Subscribe },
+            Said::Ended => TokenAnswer::Refused { step: Step::Subscribe },
+            Said::None => TokenAnswer::None { step: Step::Subscribe },
         }
     }
 
     fn word(&self, who: &Who, place: Place, word: String) {
-        let (client, at, word) = (who.client, self.now(), word.into());
+        let (client, at, word) = (who.client, self.now(), said::word(&word));
         self.record(Record::Word { client, at, place, word });
     }
 
@@ -253,8 +299,12 @@ impl<S: Sink> Asides<S> {
         let mut headers = target.credentials.command_headers(&who.user, nonce);
         headers.extend(target.admin_headers());
         // The contract does not say what the answer holds.
-        match self.around.http.post::<serde_json::Value>(REVOKE_PATH, &headers, body).await {
-            Ok(_) => Some(self.now()),
+        let start = self.now();
+        let posted = self.around.http.post::<serde_json::Value>(REVOKE_PATH, &headers, body).await;
+        let (at, answer) = (self.now(), answer_to(&posted));
+        self.record(answer.record(Request::Revoke, None, start, at));
+        match posted {
+            Ok(_) => Some(at),
             Err(error) => {
                 let name = "revocation_refused".to_owned();
                 self.record(Record::Finding { name, message: error.to_string() });
@@ -266,17 +316,13 @@ impl<S: Sink> Asides<S> {
     /// Sends a command over a socket once.
     async fn command(&self, who: &Rc<Who>, fault: u16) {
         let Some(worker) = &self.worker else { return };
-        let (plan, target) = (&self.around.plan, &self.around.target);
         let identity = who.current_identity();
-        let jti = format!("{}-{}", identity.session, self.now());
-        let minted = self.around.minter.mint(plan, target, &identity, &who.scopes, jti).await;
-        let Ok(token) = minted else { return };
+        let Some(token) = self.mint(who, &identity, &who.scopes).await else { return };
         let Ok(_permit) = self.permits.acquire().await else { return };
-        let Ok(socket) = transport::dial(&who.dial, &target.socket_query(&token)).await else {
-            return;
-        };
-        let mut talk = Talk::new(socket, plan.target.request_timeout);
-        if talk.ask(event::JOIN, &Empty {}).await != Answer::Ok {
+        let Ok(socket) = self.dial(who, &token).await else { return };
+        let mut talk = Talk::new(socket, self.around.plan.target.request_timeout);
+        let joined = (Request::TriedJoin, event::JOIN);
+        if self.ask(who, &mut talk, joined, &Empty {}).await != Said::Ok {
             return;
         }
         let (n, now) = (OVER_SOCKET + who.client, self.now());
@@ -284,10 +330,11 @@ impl<S: Sink> Asides<S> {
         let event =
             json!({ "event_type": "worker.progress", "payload": { "khala_harness": mark } });
         let command = json!({ "event": event, "worker_id": worker });
-        let answer = match talk.ask("runtime.command", &command).await {
-            Answer::Ok => CommandAnswer::Obeyed,
-            Answer::Error(_) | Answer::Ended => CommandAnswer::Refused,
-            Answer::None => CommandAnswer::None,
+        let asked = (Request::TriedCommand, "runtime.command");
+        let answer = match self.ask(who, &mut talk, asked, &command).await {
+            Said::Ok => CommandAnswer::Obeyed,
+            Said::Error(_) | Said::Ended => CommandAnswer::Refused,
+            Said::None => CommandAnswer::None,
         };
         self.record(Record::CommandSent { client: who.client, at: self.now(), answer });
         if answer != CommandAnswer::None {

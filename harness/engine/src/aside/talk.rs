@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use khala_evidence::record::Outcome;
 use khala_wire::CHANNEL;
 use khala_wire::frame::{self, Frame, Vsn};
 use khala_wire::message::event;
@@ -10,6 +11,8 @@ use khala_wire::payload::{self, ReplyRef, Status};
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::answer;
+use crate::said;
 use crate::transport::Socket;
 
 /// Reference of the join, and of all that belongs to its channel.
@@ -26,6 +29,23 @@ pub enum Answer {
     Ended,
     /// Nothing in time, or the connection broke.
     None,
+}
+
+impl Answer {
+    /// It, as reports tell it.
+    pub fn told(&self) -> answer::Answer {
+        match self {
+            Self::Ok => answer::Answer::of(Outcome::Ok, "ok"),
+            Self::Error(code) if code.is_empty() => {
+                answer::Answer::of(Outcome::RefusedTopic, "error")
+            }
+            Self::Error(code) => answer::Answer::of(Outcome::RefusedTopic, said::word(code)),
+            Self::Ended => {
+                answer::Answer::of(Outcome::RefusedTopic, "its socket or channel was ended")
+            }
+            Self::None => answer::Answer::of(Outcome::Timeout, "no answer"),
+        }
+    }
 }
 
 /// A socket and what was asked over it. Dropped, it is reset.
@@ -72,6 +92,9 @@ impl Talk {
                 _ => continue,
             };
             let Ok(frame) = Frame::parse(Vsn::V2, &text) else { continue };
+            if !frame.is_for(CHANNEL, JOIN_REF) {
+                continue;
+            }
             match &*frame.event {
                 event::REPLY if frame.ref_number() == Some(self.asked) => {
                     let Ok(reply) = serde_json::from_str::<ReplyRef<'_>>(frame.payload.get())
@@ -83,7 +106,7 @@ impl Talk {
                         Status::Error => Answer::Error(payload::error_code(reply.response)),
                     };
                 }
-                event::CLOSE | event::ERROR if frame.channel == CHANNEL => return Answer::Ended,
+                event::CLOSE | event::ERROR => return Answer::Ended,
                 _ => {}
             }
         }

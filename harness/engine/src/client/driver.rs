@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use khala_evidence::record::{Cut, Micros, Outcome, Record, Sink};
+use khala_evidence::record::{Cut, Micros, Outcome, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
@@ -21,10 +21,12 @@ use super::machine::{Action, Machine, Phase, World};
 use super::orders::{Control, Order};
 use super::reader::Reader;
 use super::snapshot;
+use crate::answer::Answer;
 use crate::clock::{Clock, micros};
+use crate::contact::Ear;
 use crate::heads::LocalHeads;
 use crate::http::Http;
-use crate::mint::Minter;
+use crate::mint::{Minted, Minter};
 use crate::session::{Close, Connector, Inbound, Session};
 use crate::stall::Watch;
 use crate::target::Target;
@@ -37,6 +39,8 @@ use crate::transport::DialError;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Status of an upgrade that is taken.
+const SWITCHING_PROTOCOLS: u16 = 101;
 /// Close code of a client that leaves in good order.
 const CLOSE_NORMAL: u16 = 1000;
 
@@ -64,6 +68,8 @@ pub struct Surroundings<S> {
     pub reader: RefCell<Reader>,
     /// What any client has seen.
     pub heads: LocalHeads,
+    /// Hears whether the target is there.
+    pub ear: Ear,
     /// Mints.
     pub minter: Minter,
     /// Requests that are no operation of a client's surface: snapshots, windows.
@@ -127,7 +133,7 @@ struct Dialled<X> {
     chosen: Option<Vec<(TopicId, u64)>>,
     /// When the token was asked for, and when that had ended.
     minted: (Micros, Micros),
-    token: Result<String, Outcome>,
+    token: Result<Minted, Answer>,
     /// When the upgrade was asked for, when that had ended, and how.
     upgrade: Option<(Micros, Micros, Result<X, DialError>)>,
 }
@@ -137,7 +143,8 @@ struct Taken {
     topic: TopicId,
     start: Micros,
     done: Micros,
-    taken: Result<Option<u64>, Outcome>,
+    /// The answer's status and the snapshot's watermark, if it is one of the topic.
+    taken: Result<(u16, Option<u64>), Answer>,
 }
 
 /// Snapshots that are being taken.
@@ -260,6 +267,8 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         let mut view = self.control.view.borrow_mut();
         view.online = self.machine.phase() == Phase::Online;
         view.live = self.machine.is_live();
+        view.present = self.machine.is_present();
+        view.waiting = self.slow.is_none() && self.machine.is_waiting();
         view.cursors.clear();
         view.cursors.extend(self.machine.cursors());
     }
@@ -322,7 +331,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             let start = clock.now();
             let upgrade = match &token {
                 Ok(token) => {
-                    let connected = dial.connect(&target.socket_query(token)).await;
+                    let connected = dial.connect(&target.socket_query(&token.token)).await;
                     Some((start, clock.now(), connected))
                 }
                 Err(_) => None,
@@ -342,16 +351,36 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         // A token that the harness signs itself is no operation of the target: it is no sample, or
         // a gate on mint errors would be green without having asked anybody.
         let is_operation = around.plan.auth.mint == Mint::Control;
-        let outcome = token.as_ref().map_or_else(|outcome| *outcome, |_| Outcome::Ok);
+        let outcome = token.as_ref().map_or_else(|answer| answer.outcome, |_| Outcome::Ok);
+        if is_operation {
+            let answer = match &token {
+                Ok(minted) => Answer::ok(minted.status.unwrap_or_default()),
+                Err(answer) => answer.clone(),
+            };
+            around.record(answer.record(Request::Mint, Some(self.client), asked, minted));
+        }
         if is_operation || outcome != Outcome::Ok {
             around.with(|world| self.machine.minted(asked, minted, outcome, world));
         }
-        self.bearer = Some(token.ok()?);
+        self.bearer = Some(token.ok()?.token);
         let (start, done, connected) = upgrade?;
+        let answer = match &connected {
+            Ok(_) => Answer::ok(SWITCHING_PROTOCOLS),
+            Err(error) => error.answer(),
+        };
+        around.record(answer.record(Request::Upgrade, Some(self.client), start, done));
         match connected {
-            Ok(session) => Some((session, start, done)),
+            Ok(session) => {
+                around.ear.heard(done);
+                Some((session, start, done))
+            }
             Err(error) => {
                 tracing::debug!(client = self.client, %error, "connect failed");
+                if error.was_heard() {
+                    around.ear.heard(done);
+                } else {
+                    around.ear.contact().unheard();
+                }
                 if let DialError::Breached(breach) = error {
                     around.record(Record::Breached { client: self.client, at: done, breach });
                 }
@@ -473,12 +502,19 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 }
                 Waited::Deadline => {
                     action = around.with(|world| self.machine.tick(clock.now(), world));
+                    self.show();
                 }
                 Waited::Inbound(inbound) => {
                     action = self.inbound(inbound);
                     self.show();
                 }
                 Waited::Snapshot(Some(Taken { topic, start, done, taken })) => {
+                    let (answer, taken) = match taken {
+                        Ok((status, head)) => (Answer::ok(status), Ok(head)),
+                        Err(answer) => (answer.clone(), Err(answer.outcome)),
+                    };
+                    let client = Some(self.client);
+                    around.record(answer.record(Request::Snapshot, client, start, done));
                     around.with(|world| self.machine.snapshot(topic, start, done, taken, world));
                 }
                 Waited::Snapshot(None) => {
@@ -493,6 +529,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     fn inbound(&mut self, inbound: Inbound) -> Action {
         let around = Rc::clone(&self.around);
         let now = around.clock.now();
+        around.ear.heard(now);
         match inbound {
             Inbound::Text { text, read_at } => {
                 let read_at = around.clock.since(read_at);

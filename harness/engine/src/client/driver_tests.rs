@@ -22,6 +22,7 @@ use super::machine_tests::rig::{Sent, reply, settings, stale, summaries};
 use super::orders::{Control, Order};
 use super::reader::Reader;
 use crate::clock::{Clock, micros};
+use crate::contact::{Contact, Ear};
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
@@ -118,6 +119,7 @@ async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
         sink: RefCell::new(Vec::new()),
         reader: RefCell::new(Reader::new("run".to_owned(), HashMap::new())),
         heads: LocalHeads::new(Arc::clone(&heads)),
+        ear: Ear::new(Arc::new(Contact::new(clock, 1))),
         minter: Minter::new(http.clone()),
         windows: Windows::new(http.clone()),
         http,

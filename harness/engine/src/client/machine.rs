@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use joins::Joins;
 use khala_evidence::record::{
-    Breach, Cut, Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink,
+    Breach, Cut, Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Request, Sink,
 };
 use khala_plan::backoff::Backoff;
 use khala_plan::model::{ChosenCursor, Push, SnapshotPath};
@@ -35,8 +35,10 @@ use pulse::{Beat, Pulse};
 use serde::Serialize;
 
 use super::reader::Reader;
+use crate::answer::Answer;
 use crate::clock::micros;
 use crate::heads::LocalHeads;
+use crate::said;
 
 /// What all clients of a cohort have in common.
 #[derive(Clone, Debug)]
@@ -271,6 +273,27 @@ impl Machine {
         self.state == State::Live
     }
 
+    /// Whether it has begun its first connect, and may connect again.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        (self.attempts > 0 || self.was_live) && self.state != State::Stopped
+    }
+
+    /// Whether it waits for an answer that can come.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        let asked = match self.state {
+            State::Connecting
+            | State::Joining(_)
+            | State::Subscribing(_)
+            | State::Probing(..)
+            | State::Bootstrapping => true,
+            State::Live => self.heartbeat.is_some(),
+            State::Waiting { .. } | State::Rejoining { .. } | State::Stopped => false,
+        };
+        asked && !self.dead_socket
+    }
+
     /// Whether it waits for snapshots.
     #[must_use]
     pub fn is_bootstrapping(&self) -> bool {
@@ -302,7 +325,8 @@ impl Machine {
             State::Joining(pending) | State::Subscribing(pending)
                 if now >= self.times_out_at(pending) =>
             {
-                self.answered(pending, self.times_out_at(pending), Outcome::Timeout, world);
+                let at = self.times_out_at(pending);
+                self.answered(pending, at, Outcome::Timeout, "timeout", world);
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 Action::Close
             }
@@ -453,7 +477,7 @@ impl Machine {
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             let planned = self.restarted_by(now).is_some();
             let outcome = if planned { Outcome::Interrupted } else { Outcome::ConnectionFailed };
-            self.answered(pending, now, outcome, world);
+            self.answered(pending, now, outcome, "its socket or channel ended", world);
         }
         if self.phase() == Phase::Online {
             self.go_offline(now, cause, world);
@@ -467,7 +491,7 @@ impl Machine {
         }
         let connected = self.phase() == Phase::Online && !self.dead_socket && !self.is_rejoining();
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
-            self.answered(pending, now, Outcome::Interrupted, world);
+            self.answered(pending, now, Outcome::Interrupted, "interrupted", world);
         }
         world.sink.record(Record::Retired { client: self.client, at: now, connected });
         self.state = State::Stopped;
@@ -478,14 +502,19 @@ impl Machine {
         pending: Pending,
         done: Micros,
         outcome: Outcome,
+        status: &str,
         world: &mut World<'_, S>,
     ) {
-        let kind = match self.state {
-            State::Joining(_) => OpKind::Join,
-            _ => OpKind::Subscribe,
+        let (kind, request) = match self.state {
+            State::Joining(_) => (OpKind::Join, Request::Join),
+            _ => (OpKind::Subscribe, Request::Subscribe),
         };
         // Nobody could answer over a socket that a fault has killed.
         let outcome = if self.dead_socket { Outcome::Interrupted } else { outcome };
+        let status = if self.dead_socket { "interrupted" } else { status };
+        let answer = Answer::of(outcome, status);
+        let client = Some(self.client);
+        world.sink.record(answer.record(request, client, pending.sent_at, done));
         self.op(kind, pending.sent_at, pending.sent_at, done, outcome, world);
     }
 
@@ -521,7 +550,7 @@ impl Machine {
     }
 
     fn word<S: Sink>(&self, at: Micros, place: Place, word: String, world: &mut World<'_, S>) {
-        let (client, word) = (self.client, word.into());
+        let (client, word) = (self.client, said::word(&word));
         world.sink.record(Record::Word { client, at, place, word });
     }
 

@@ -167,6 +167,10 @@ pub struct View {
     pub live: bool,
     /// Whether it has left the run.
     pub retired: bool,
+    /// Whether it has begun its first connect, and may connect again.
+    pub present: bool,
+    /// Whether it waits for an answer of the target, and would hear it.
+    pub waiting: bool,
     /// What it has applied last, by topic.
     pub cursors: Vec<(TopicId, Option<u64>)>,
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use khala_evidence::record::Record;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -12,6 +13,26 @@ use crate::target::child::Reference;
 
 /// The target's process, where it is the harness's own; held by whoever ends or restarts it.
 pub(crate) type Child = Arc<Mutex<Option<Reference>>>;
+
+/// What the requests of faults came to, until the conductor takes it: one record a fault.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<std::sync::Mutex<Vec<Record>>>);
+
+impl Told {
+    /// A request ended.
+    pub fn push(&self, record: Record) {
+        self.records().push(record);
+    }
+
+    fn take(&self) -> Vec<Record> {
+        std::mem::take(&mut self.records())
+    }
+
+    fn records(&self) -> std::sync::MutexGuard<'_, Vec<Record>> {
+        // Nothing that is done under the lock can panic.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
 
 /// How long the process may be held by a fault when the run wants to end it: a restart's own bounds.
 const RELEASED_WITHIN: Duration = Duration::from_secs(30);
@@ -27,11 +48,23 @@ pub(super) struct Acted {
 pub(super) struct Acts {
     child: Child,
     under_way: JoinSet<Acted>,
+    told: Told,
 }
 
 impl Acts {
     pub fn new(reference: Option<Reference>) -> Self {
-        Self { child: Arc::new(Mutex::new(reference)), under_way: JoinSet::new() }
+        let child = Arc::new(Mutex::new(reference));
+        Self { child, under_way: JoinSet::new(), told: Told::default() }
+    }
+
+    /// Where requests of faults are told, for a [`Grip`].
+    pub fn told(&self) -> Told {
+        self.told.clone()
+    }
+
+    /// What was told since the last time.
+    pub fn take_told(&self) -> Vec<Record> {
+        self.told.take()
     }
 
     /// The target's process, for a [`Grip`].

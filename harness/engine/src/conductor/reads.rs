@@ -7,6 +7,7 @@ use khala_evidence::record::Micros;
 use khala_wire::metrics::FanoutMetrics;
 use tokio::task::JoinSet;
 
+use crate::answer::{Answer, answer_to};
 use crate::clock::Clock;
 use crate::http::Http;
 use crate::target::Target;
@@ -33,6 +34,10 @@ pub(super) struct Read {
     pub purpose: Purpose,
     pub asked: Micros,
     pub answered: Micros,
+    /// How the request ended.
+    pub answer: Answer,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
     /// The metrics, or why there are none.
     pub metrics: Result<FanoutMetrics, String>,
 }
@@ -44,6 +49,8 @@ pub(super) struct Reads {
     clock: Clock,
     under_way: JoinSet<Read>,
     looks: usize,
+    /// Whether one was ever answered, whatever the status: not every target has metrics.
+    answered: bool,
     unread: u64,
     /// When the first was asked for that had no answer of use, and why it had none.
     first_unread: Option<(Micros, String)>,
@@ -57,6 +64,7 @@ impl Reads {
             clock,
             under_way: JoinSet::new(),
             looks: 0,
+            answered: false,
             unread: 0,
             first_unread: None,
         }
@@ -70,11 +78,18 @@ impl Reads {
             return false;
         }
         self.looks += usize::from(is_look);
-        let (target, http, clock) = (Arc::clone(&self.target), self.http.clone(), self.clock);
+        let (target, clock) = (Arc::clone(&self.target), self.clock);
+        let http = if self.answered { self.http.clone() } else { self.http.clone().in_doubt() };
         let asked = clock.now();
         self.under_way.spawn(async move {
-            let metrics = target.metrics(&http).await.map_err(|error| error.to_string());
-            Read { purpose, asked, answered: clock.now(), metrics }
+            let read = target.metrics(&http).await;
+            let (answered, answer) = (clock.now(), answer_to(&read));
+            let status = match &read {
+                Ok(reply) => Some(reply.status),
+                Err(error) => error.status(),
+            };
+            let metrics = read.map(|reply| reply.document).map_err(|error| error.to_string());
+            Read { purpose, asked, answered, answer, status, metrics }
         });
         true
     }
@@ -85,6 +100,7 @@ impl Reads {
             match self.under_way.join_next().await {
                 Some(Ok(read)) => {
                     self.looks -= usize::from(read.purpose == Purpose::Look);
+                    self.answered |= read.status.is_some();
                     if let Err(why) = &read.metrics {
                         self.unread += 1;
                         self.first_unread.get_or_insert_with(|| (read.asked, why.clone()));

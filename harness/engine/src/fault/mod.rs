@@ -28,7 +28,8 @@ use khala_wire::metrics::FanoutMetrics;
 
 use crate::aside::Aside;
 use crate::client::orders::Control;
-use crate::conductor::Child;
+use crate::clock::Clock;
+use crate::conductor::{Child, Told};
 use crate::heads::Answers;
 use crate::http::Http;
 use crate::target::Target;
@@ -109,6 +110,10 @@ pub struct Grip {
     pub http: Http,
     /// Its process, where it is the harness's own: one fault at a time has hold of it.
     pub child: Child,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Takes what its requests came to.
+    pub told: Told,
 }
 
 /// The future of a fault on the target, a task of its own; must end by itself. Says in a sentence what

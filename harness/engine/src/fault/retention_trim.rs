@@ -4,10 +4,12 @@
 //! one shows no effect. Proven by the topic's window in the target's metrics.
 
 use bytes::Bytes;
+use khala_evidence::record::Request;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::topic::TopicId;
 
 use super::{Fault, Grip, OnTarget, Proof, Sides};
+use crate::answer::answer_to;
 use crate::target::window::windows;
 
 /// Path of the hook.
@@ -28,7 +30,11 @@ impl Fault for RetentionTrim {
         Box::pin(async move {
             let headers = grip.target.admin_headers();
             let body = Bytes::from(body.to_string());
+            let start = grip.clock.now();
             let trimmed = grip.http.post::<serde_json::Value>(TRIM_PATH, &headers, body).await;
+            let answer = answer_to(&trimmed);
+            let record = answer.record(Request::Trim, None, start, grip.clock.now());
+            grip.told.push(record);
             trimmed.map(|_| ()).map_err(|error| format!("the target refused it: {error}"))
         })
     }

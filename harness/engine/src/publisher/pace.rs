@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use governor::{Quota, RateLimiter};
-use khala_evidence::record::{Micros, Outcome, PublishId, Published, Record, Sink};
+use khala_evidence::record::{Micros, Outcome, PublishId, Published, Record, Request, Sink};
 use khala_plan::schedule::PlannedPublish;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::answer::Answer;
 use crate::clock::Clock;
 use crate::stall::Watch;
 use crate::worker::Stage;
@@ -58,6 +59,7 @@ enum Turn {
 /// A command that ended, and how much of its lateness was the target's.
 struct Ended {
     published: Published,
+    answer: Answer,
     held_us: Micros,
 }
 
@@ -70,7 +72,7 @@ impl<S: Sink> Pace<'_, S> {
         begin: impl Fn(PlannedPublish) -> F,
     ) -> Vec<u32>
     where
-        F: Future<Output = Published> + 'static,
+        F: Future<Output = (Published, Answer)> + 'static,
     {
         let cap = RateLimiter::direct_with_clock(self.cap, self.clock);
         let room = Arc::new(Semaphore::new(self.in_flight_max));
@@ -83,9 +85,9 @@ impl<S: Sink> Pace<'_, S> {
                     self.begun.fetch_add(1, Ordering::Relaxed);
                     let command = begin(*planned);
                     under_way.spawn_local(async move {
-                        let published = command.await;
+                        let (published, answer) = command.await;
                         drop(permit);
-                        Ended { published, held_us }
+                        Ended { published, answer, held_us }
                     });
                 }
                 Turn::Withheld => {
@@ -173,7 +175,7 @@ impl<S: Sink> Pace<'_, S> {
     }
 
     fn enter(&self, ended: Result<Ended, tokio::task::JoinError>, acknowledged: &mut Vec<u32>) {
-        let Ended { published, held_us } = match ended {
+        let Ended { published, answer, held_us } = match ended {
             Ok(ended) => ended,
             // A bug of ours ends the thread, so that the run says that evidence is missing.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -186,7 +188,9 @@ impl<S: Sink> Pace<'_, S> {
         self.watch.look(&mut *sink);
         let ours = published.start.saturating_sub(held_us);
         self.watch.late(published.intended, ours, &mut *sink);
+        let (start, at) = (published.start, published.done);
         sink.record(Record::Published(published));
+        sink.record(answer.record(Request::Publish, None, start, at));
     }
 }
 
@@ -269,16 +273,18 @@ mod tests {
         let begin = |planned: PlannedPublish| async move {
             let start = clock.now();
             tokio::time::sleep(takes(start)).await;
-            Published {
+            let published = Published {
                 id: PublishId::Planned(planned.n),
                 worker: 0,
                 intended: planned.at_us,
                 start,
                 done: clock.now(),
                 outcome: Outcome::Timeout,
+                status: None,
                 worker_seq: None,
                 payload: 0,
-            }
+            };
+            (published, Answer::of(Outcome::Timeout, "timeout"))
         };
         let staged = async {
             for &(at, next) in stages {

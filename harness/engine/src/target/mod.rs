@@ -3,6 +3,7 @@
 pub mod build;
 pub mod child;
 pub mod lock;
+pub mod renewal;
 pub mod window;
 
 use std::net::SocketAddr;
@@ -15,11 +16,16 @@ use khala_wire::PROTOCOL_VERSION;
 use khala_wire::metrics::{FanoutMetrics, METRICS_PATH};
 use khala_wire::signature::{self, SIGNATURE_HEADER, SignedPayload};
 use khala_wire::token::{CLAIMS_VERSION, Claims, Key};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::clock::unix_seconds;
-use crate::http::{Header, Http, HttpError};
+use crate::http::{Header, Http, HttpError, Reply};
 
+/// What is written as `%XX` in a query: all but the unreserved characters (RFC 3986, section 2.3), of which
+/// signed tokens consist.
+const NOT_IN_QUERIES: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Life of a command's signature, in seconds.
 const SIGNATURE_TTL_S: i64 = 60;
 
@@ -145,15 +151,23 @@ impl Target {
     ///
     /// # Errors
     /// When it cannot be read: not every target shows it.
-    pub async fn metrics(&self, http: &Http) -> Result<FanoutMetrics, HttpError> {
+    pub async fn metrics(&self, http: &Http) -> Result<Reply<FanoutMetrics>, HttpError> {
         http.get(&format!("{METRICS_PATH}?topic_limit=20"), &self.admin_headers()).await
     }
 
-    /// Path and query of a socket, with a token and the compatibility parameters.
+    /// Path and query of a socket, with a token, whatever characters it has, and the compatibility
+    /// parameters.
     #[must_use]
     pub fn socket_query(&self, token: &str) -> String {
+        self.socket_query_as("khala-harness", token)
+    }
+
+    /// The same, by a client of another name.
+    #[must_use]
+    pub fn socket_query_as(&self, client: &str, token: &str) -> String {
+        let token = utf8_percent_encode(token, NOT_IN_QUERIES);
         format!(
-            "{}?token={token}&vsn=2.0.0&client=khala-harness&client_build_id={}\
+            "{}?token={token}&vsn=2.0.0&client={client}&client_build_id={}\
              &protocol_version={PROTOCOL_VERSION}&schema_version=1",
             self.socket_path,
             env!("CARGO_PKG_VERSION"),
@@ -184,5 +198,40 @@ pub fn token_names(plan: &Plan) -> (String, String) {
             khala_wire::token::DEFAULT_ISSUER.to_owned(),
             khala_wire::token::DEFAULT_AUDIENCE.to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_keeps_its_characters_on_the_way_through_a_query() {
+        let credentials = Credentials {
+            sync_key: None,
+            issuer: String::new(),
+            audience: String::new(),
+            session_key: None,
+            static_token: None,
+            signature_secret: None,
+            admin_token: None,
+        };
+        let target = Target {
+            base_url: "http://127.0.0.1:4000".to_owned(),
+            address: "127.0.0.1:4000".parse().expect("an address"),
+            socket_path: "/socket/websocket".to_owned(),
+            credentials,
+        };
+        for (token, written) in [
+            ("eyJ-_.~9", "eyJ-_.~9"),
+            ("a+b/c==", "a%2Bb%2Fc%3D%3D"),
+            ("x&vsn=1.0.0#%41 y", "x%26vsn%3D1.0.0%23%2541%20y"),
+            ("\u{e9}\n", "%C3%A9%0A"),
+        ] {
+            let query = target.socket_query(token);
+            let start = format!("/socket/websocket?token={written}&vsn=2.0.0&client=");
+            assert!(query.starts_with(&start), "{query}");
+            assert!(query.parse::<hyper::Uri>().is_ok(), "{query}");
+        }
     }
 }

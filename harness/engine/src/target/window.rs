@@ -95,7 +95,7 @@ impl Windows {
         let cell = Rc::clone(self.read.lock().await.entry(fault).or_default());
         let read = async {
             let metrics = tokio::time::timeout(READ_WITHIN, target.metrics(&self.http)).await;
-            Some(Rc::new(Read(windows(&metrics.ok()?.ok()?))))
+            Some(Rc::new(Read(windows(&metrics.ok()?.ok()?.document))))
         };
         cell.get_or_init(|| read).await.clone()
     }

@@ -34,9 +34,6 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     if facts.interrupted {
         reasons.push("the run was interrupted before its end".to_owned());
     }
-    if let Some(lost) = &facts.target.lost {
-        reasons.push(format!("the target went away unasked: {lost}"));
-    }
     if case.settled.totals.deliveries == 0 {
         reasons.push("nothing was delivered, so nothing of it was judged".to_owned());
     }

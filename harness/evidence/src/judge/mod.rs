@@ -1,7 +1,7 @@
 //! From settled facts to verdicts: per objective, per gate, per run.
 //!
 //! Missing data, an unfit generator or a fault that did not bite is INCONCLUSIVE, never PASS. The
-//! order is FAIL > INCONCLUSIVE > WARN > PASS. Opens no socket, reads no clock: `score` can judge the
+//! order is FAIL > INCONCLUSIVE > WARN > PASS. A gate that is advisory is judged, and decides nothing. Opens no socket, reads no clock: `score` can judge the
 //! same facts again.
 
 mod estimate;
@@ -9,8 +9,10 @@ pub(crate) mod fitness;
 mod objective;
 pub(crate) mod oracle;
 pub(crate) mod ratio;
+pub(crate) mod stability;
 
 use khala_plan::Plan;
+pub use khala_plan::model::{ORACLE_GATE, STABILITY_GATE};
 use khala_plan::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +21,9 @@ use crate::shard::Settled;
 
 /// Confidence of every one-sided bound.
 pub const CONFIDENCE: f64 = 0.95;
-/// Name of the gate that is always judged: the rules of the oracle.
-pub const ORACLE_GATE: &str = "oracle";
+/// Why a run is a HOLD of which nothing was claimed.
+const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
+                             this run judges";
 
 /// Verdict of an objective, a gate or a run. The order is that of severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,6 +113,9 @@ pub struct GateVerdict {
     pub name: String,
     /// Whether this run judges it; if not, `verdict` is absent.
     pub judged: bool,
+    /// Whether it decides nothing.
+    #[serde(default)]
+    pub advisory: bool,
     /// The worst of its objectives.
     pub verdict: Option<Verdict>,
     /// Its objectives.
@@ -125,7 +131,7 @@ pub struct RunVerdict {
     pub decision: Decision,
     /// Why, when it is not GO: the sentences that matter, worst first.
     pub reasons: Vec<String>,
-    /// The gates, the oracle's last.
+    /// The gates; those that are always judged come last.
     pub gates: Vec<GateVerdict>,
 }
 
@@ -180,29 +186,42 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
             } else {
                 Vec::new()
             };
-            gate_verdict(&gate.name, gate.judged, objectives)
+            GateVerdict {
+                judged: gate.judged,
+                verdict: gate.judged.then(|| worst(&objectives)),
+                ..gate_verdict(&gate.name, gate.advisory, objectives)
+            }
         })
         .collect();
-    gates.push(gate_verdict(ORACLE_GATE, true, oracle::judge(case)));
+    let nothing_asked = gates.iter().all(|gate| gate.objectives.is_empty());
+    let plan = case.plan;
+    gates.push(gate_verdict(STABILITY_GATE, plan.stability.advisory, stability::judge(case)));
+    gates.push(gate_verdict(ORACLE_GATE, plan.oracle.advisory, oracle::judge(case)));
 
-    let mut reasons = Vec::new();
+    let deciding = || gates.iter().filter(|gate| !gate.advisory);
     let mut verdict =
-        gates.iter().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
-    for reason in fitness::run_reasons(case) {
+        deciding().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
+    // That no rule was broken is not what anybody asked.
+    let mut of_the_run: Vec<_> =
+        nothing_asked.then(|| NOTHING_ASKED.to_owned()).into_iter().collect();
+    of_the_run.extend(fitness::run_reasons(case));
+    if !of_the_run.is_empty() {
         verdict = verdict.max(Verdict::Inconclusive);
-        reasons.push(reason);
     }
-    let mut worst: Vec<_> = gates
+    let mut told: Vec<_> = gates
         .iter()
         .flat_map(|gate| gate.objectives.iter().map(move |objective| (gate, objective)))
         .filter(|(_, objective)| objective.verdict != Verdict::Pass)
         .collect();
-    worst.sort_by_key(|(_, objective)| std::cmp::Reverse(objective.verdict));
-    reasons.extend(worst.iter().map(|(gate, objective)| sentence(gate, objective)));
-    if case.facts.unfinished.is_some() {
-        // What it broke until then is among the reasons; whether it would have passed, nobody knows.
-        verdict = Verdict::Inconclusive;
-    }
+    told.sort_by_key(|(gate, objective)| (gate.advisory, std::cmp::Reverse(objective.verdict)));
+    let failed = told.partition_point(|(gate, it)| !gate.advisory && it.verdict == Verdict::Fail);
+    let (failed, others) = told.split_at(failed);
+    let sentences = |told: &[(&GateVerdict, &ObjectiveVerdict)]| -> Vec<String> {
+        told.iter().map(|(gate, objective)| sentence(gate, objective)).collect()
+    };
+    let mut reasons = sentences(failed);
+    reasons.extend(of_the_run);
+    reasons.extend(sentences(others));
     let decision = match verdict {
         Verdict::Fail => Decision::NoGo,
         Verdict::Inconclusive | Verdict::Warn => Decision::Hold,
@@ -220,17 +239,24 @@ pub fn generator_unfit(case: &Case<'_>, phase: &str, threshold_us: f64) -> Vec<S
     unfit.into_iter().chain(fitness::generator_fell_short(case)).collect()
 }
 
-fn gate_verdict(name: &str, judged: bool, objectives: Vec<ObjectiveVerdict>) -> GateVerdict {
-    let worst = objectives.iter().map(|objective| objective.verdict).max();
+fn worst(objectives: &[ObjectiveVerdict]) -> Verdict {
     // A gate without a single verdict has proven nothing.
-    let verdict = judged.then(|| worst.unwrap_or(Verdict::Inconclusive));
-    GateVerdict { name: name.to_owned(), judged, verdict, objectives }
+    let verdicts = objectives.iter().map(|objective| objective.verdict);
+    verdicts.max().unwrap_or(Verdict::Inconclusive)
 }
 
-fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
+/// A gate that is judged.
+fn gate_verdict(name: &str, advisory: bool, objectives: Vec<ObjectiveVerdict>) -> GateVerdict {
+    let verdict = Some(worst(&objectives));
+    GateVerdict { name: name.to_owned(), judged: true, advisory, verdict, objectives }
+}
+
+/// A verdict in a line, as it stands among the reasons.
+pub(crate) fn sentence(gate: &GateVerdict, objective: &ObjectiveVerdict) -> String {
     let ObjectiveVerdict { metric, selector, require, verdict, reason, .. } = objective;
     let selector = if selector.is_empty() { String::new() } else { format!(" [{selector}]") };
-    format!("{verdict}: {}: {metric}{selector} {require}: {reason}", gate.name)
+    let advisory = if gate.advisory { ", which is advisory" } else { "" };
+    format!("{verdict}: {}{advisory}: {metric}{selector} {require}: {reason}", gate.name)
 }
 
 #[cfg(test)]

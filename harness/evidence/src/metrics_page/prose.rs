@@ -170,6 +170,25 @@ pub(super) fn generator() -> String {
     )
 }
 
+/// How what nobody planned is judged.
+pub(super) fn stability() -> String {
+    format!(
+        "\n## What befalls a run\n\n\
+         The gate `stability` is judged whatever a scenario gates. Its objective `absence` is FAIL when the\n\
+         target restarted, was lost, cut everybody off at once, or answered or took nobody for longer than\n\
+         `stability.absence` (an assumption of {absence}, unless the scenario or the target says otherwise)\n\
+         although it was asked, and no fault planned it. Each kind of incident below is FAIL beyond its limit:\n\
+         that of the scenario's `[stability]`, else of `[target.stability]`, else of the contract, section 7,\n\
+         else none for the embedded runtime and for any other 0.1 % of the clients an hour. Of a target that\n\
+         is not the embedded one a single incident is within any limit that nobody gave. What a fault does to\n\
+         the clients that it hits, until they are live again or the bound of convergence is over since they\n\
+         came back, is the fault's. What follows from the harness's own stalls (of 500 ms and more), from\n\
+         what it lacked, and from heartbeats that it owed for a minute is INCONCLUSIVE. A publish limit that\n\
+         is kept, a stale cursor and a topic without a snapshot are no incidents.\n",
+        absence = khala_plan::units::format_duration(khala_plan::stability::ABSENCE),
+    )
+}
+
 /// How rules are judged.
 pub(super) fn rules() -> String {
     format!(

@@ -141,6 +141,7 @@ mod tests {
                 start: worker_seq * 100,
                 done: worker_seq * 100 + 5,
                 outcome: Outcome::Ok,
+                status: None,
                 worker_seq: Some(worker_seq),
                 payload: 0,
             });

@@ -93,6 +93,7 @@ mod tests {
             start: 1,
             done: 2,
             outcome: Outcome::Ok,
+            status: None,
             worker_seq: Some(1),
             payload: 7,
         });

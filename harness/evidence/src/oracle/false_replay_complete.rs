@@ -311,6 +311,7 @@ mod tests {
                 start: 1,
                 done,
                 outcome: Outcome::Ok,
+                status: None,
                 worker_seq: Some(seq),
                 payload: 0,
             });

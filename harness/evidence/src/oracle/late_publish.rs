@@ -202,6 +202,7 @@ mod tests {
                 start: due,
                 done,
                 outcome: Outcome::Ok,
+                status: None,
                 worker_seq: Some(number),
                 payload: 0,
             });

@@ -40,6 +40,9 @@ pub struct Unanswered {
     pub worker: u16,
     /// When the command was begun: the event cannot be older.
     pub begun: Micros,
+    /// The HTTP status with which it was refused, if it was refused and not only left without an answer.
+    #[serde(default)]
+    pub refused: Option<u16>,
 }
 
 /// One content of a (topic, seq), as some clients saw it.
@@ -128,9 +131,26 @@ impl Ledger {
             }
             _ => {
                 let Published { worker, start: begun, .. } = *published;
-                self.unanswered.insert(published.id, Unanswered { worker, begun });
+                // A server's error and a gateway's say nothing of what became of the command.
+                let refused = published.status.filter(|status| (400..500).contains(status));
+                let refused = refused.filter(|status| *status != 408);
+                self.unanswered.insert(published.id, Unanswered { worker, begun, refused });
             }
         }
+    }
+
+    /// Commands that were refused and came out all the same: how many, and of the first the number, the
+    /// status, and where it came out.
+    #[must_use]
+    pub fn refused_and_seen(&self) -> (u64, Option<(PublishId, u16, TopicId, u64)>) {
+        let refused = self.seqs().into_iter().filter_map(|((topic, publish), seq)| {
+            let status = self.unanswered.get(&publish)?.refused?;
+            Some((publish, status, topic, seq))
+        });
+        let mut seen: Vec<_> = refused.collect();
+        seen.sort_unstable();
+        seen.dedup_by_key(|(publish, ..)| *publish);
+        (seen.len() as u64, seen.first().copied())
     }
 
     /// Enters a delivery.

@@ -161,6 +161,7 @@ mod tests {
             start: 1,
             done: 2,
             outcome: Outcome::Ok,
+            status: None,
             worker_seq: Some(u64::from(n)),
             payload: 0,
         });

@@ -249,6 +249,7 @@ mod tests {
                 start,
                 done: start + 50,
                 outcome: if seq.is_some() { Outcome::Ok } else { Outcome::Timeout },
+                status: None,
                 worker_seq: seq,
                 payload: 0,
             });

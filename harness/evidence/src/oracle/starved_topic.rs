@@ -251,6 +251,7 @@ mod tests {
                 start: at,
                 done: if n == 8 { 1_800_000 } else { at + 1_000 },
                 outcome: Outcome::Ok,
+                status: None,
                 worker_seq: Some(n.into()),
                 payload: 0,
             });

@@ -105,6 +105,7 @@ mod tests {
                 start: worker_seq * 100,
                 done: worker_seq * 100 + 1,
                 outcome: Outcome::Ok,
+                status: None,
                 worker_seq: Some(worker_seq),
                 payload: 0,
             });

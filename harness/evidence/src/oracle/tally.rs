@@ -9,6 +9,7 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
+use crate::pairs;
 use crate::record::Micros;
 
 /// One breach of a rule. Ordered by time first, so that the earliest are kept.
@@ -94,6 +95,9 @@ impl RuleTally {
 pub struct Tally {
     kept_max: usize,
     rules: BTreeMap<Rule, RuleTally>,
+    /// Breaches of all rules, by the second of the run that they are of.
+    #[serde(default, with = "pairs")]
+    seconds: BTreeMap<u32, u64>,
     /// Calls of [`Tally::violate`] so far, to notice one.
     #[serde(skip)]
     calls: Calls,
@@ -116,6 +120,7 @@ impl Tally {
         Self {
             kept_max: kept_max as usize,
             rules: Rule::ALL.iter().map(|&rule| (rule, RuleTally::default())).collect(),
+            seconds: BTreeMap::new(),
             calls: Calls::default(),
         }
     }
@@ -133,6 +138,8 @@ impl Tally {
     pub fn violate(&mut self, violation: Violation, extra: u64) {
         let kept_max = self.kept_max;
         self.calls.0 += 1;
+        let second = u32::try_from(violation.at_us / 1_000_000).unwrap_or(u32::MAX);
+        *self.seconds.entry(second).or_default() += 1 + extra;
         let tally = self.entry(violation.rule);
         tally.violations += 1 + extra;
         tally.clients.extend(violation.client);
@@ -173,6 +180,9 @@ impl Tally {
 
     /// Adds another tally.
     pub fn merge(&mut self, other: Self) {
+        for (second, breaches) in other.seconds {
+            *self.seconds.entry(second).or_default() += breaches;
+        }
         for (rule, theirs) in other.rules {
             let kept_max = self.kept_max;
             let ours = self.entry(rule);
@@ -214,6 +224,12 @@ impl Tally {
     #[must_use]
     pub fn count(&self, rule: Rule) -> u64 {
         self.rules.get(&rule).map_or(0, |tally| tally.violations)
+    }
+
+    /// Violations of all rules in some seconds of the run.
+    #[must_use]
+    pub fn within(&self, seconds: std::ops::RangeInclusive<u32>) -> u64 {
+        self.seconds.range(seconds).map(|(_, breaches)| breaches).sum()
     }
 
     /// Violations of all rules.
@@ -311,6 +327,7 @@ mod tests {
         assert_eq!((gap.judged, gap.undecided), (50, 500));
         assert_eq!((gap.consequences, gap.violations), (5, (1 + 2) + (1 + 2 + 3)));
         assert_eq!((sum.total(), sum.undecided_total()), (gap.violations, gap.undecided));
+        assert_eq!((sum.within(0..=0), sum.within(1..=u32::MAX)), (gap.violations, 0));
     }
 
     #[test]

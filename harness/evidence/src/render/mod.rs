@@ -2,6 +2,7 @@
 //!
 //! A new rendering is one file and one line in [`ALL`].
 
+pub(crate) mod befell;
 mod junit_xml;
 mod run_json;
 pub mod story;

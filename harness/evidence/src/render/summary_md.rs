@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::befell;
 use super::terminal;
 use super::units::{count, duration_or_dash};
 use super::{RenderError, Renderer};
@@ -29,6 +30,13 @@ fn cell(text: &str) -> String {
 
 fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(out, "# {}: {}\n", report.decision, report.scenario.name)?;
+    let befell = befell::lines(report);
+    for line in &befell {
+        writeln!(out, "- **{}**", cell(line))?;
+    }
+    if !befell.is_empty() {
+        writeln!(out)?;
+    }
     writeln!(
         out,
         "Run `{}`, seed {}{}, started {} UTC, {:.1} s{}. Target `{}` ({}{}). Made by {} {}.\n",
@@ -52,6 +60,9 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
         report.tool.name,
         report.tool.version,
     )?;
+    if let Some(defects) = terminal::defects(report) {
+        writeln!(out, "**Not a judgement of a real target: {}.**\n", cell(&defects))?;
+    }
     for reason in &report.reasons {
         writeln!(out, "- {}", cell(reason))?;
     }
@@ -59,6 +70,7 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     faults(out, report)?;
     oracle(out, report)?;
     figures(out, report)?;
+    requests(out, report)?;
     generator(out, report)
 }
 
@@ -69,6 +81,9 @@ fn gates(out: &mut String, report: &RunReport) -> std::fmt::Result {
     for gate in &report.gates {
         if !gate.judged {
             writeln!(out, "| {} | | not judged | | | not named by this profile |", gate.name)?;
+        }
+        if gate.advisory && gate.judged {
+            writeln!(out, "| {} | | *advisory* | | | decides nothing |", gate.name)?;
         }
         for objective in &gate.objectives {
             writeln!(
@@ -125,13 +140,13 @@ fn oracle(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(
         out,
         "\n## Oracle\n\n{} deliveries and {} replay replies judged; {} repeats, {} redeliveries, {} \
-         foreign events. The topics {} at the end.\n",
+         foreign events. At the end {}.\n",
         count(oracle.deliveries),
         count(oracle.replies),
         count(oracle.repeats),
         count(oracle.redelivered),
         count(oracle.foreign),
-        if oracle.drained { "ran dry" } else { "did **not** run dry" },
+        cell(&befell::drain(report)),
     )?;
     writeln!(out, "| rule | judged | violations | consequences | undecided |")?;
     writeln!(out, "| --- | ---: | ---: | ---: | ---: |")?;
@@ -154,11 +169,13 @@ fn oracle(out: &mut String, report: &RunReport) -> std::fmt::Result {
     for violation in oracle.kept.iter().take(20) {
         writeln!(out, "- {}", terminal::violation(violation))?;
     }
-    if let Some(again) = oracle.kept.iter().find_map(|one| terminal::again(report, one)) {
+    if let Some(again) =
+        oracle.kept.iter().find_map(|one| terminal::again(report, one, terminal::HERE))
+    {
         writeln!(
             out,
             "\nAgain, with the first one's client alone, from this folder: \
-             `khala-harness run {again}`"
+             `{again}`"
         )?;
     }
     Ok(())
@@ -205,12 +222,43 @@ fn figures(out: &mut String, report: &RunReport) -> std::fmt::Result {
     Ok(())
 }
 
+/// A text of the target, so that nothing in it is read as Markdown or HTML.
+fn quoted(text: &str) -> String {
+    format!("`{}`", cell(&text.replace('`', "'")))
+}
+
+fn requests(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    if report.requests.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## Requests\n")?;
+    writeln!(out, "| request | status | count | ok | first | Retry-After | it said |")?;
+    writeln!(out, "| --- | --- | ---: | ---: | --- | --- | --- |")?;
+    for line in &report.requests {
+        let text = |text: &Option<String>| text.as_deref().map(quoted).unwrap_or_default();
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} in {} | {} | {} |",
+            line.request,
+            cell(&line.status),
+            count(line.count),
+            count(line.ok),
+            super::units::duration(line.first_at_us),
+            line.first_phase,
+            text(&line.retry_after),
+            text(&line.example),
+        )?;
+    }
+    Ok(())
+}
+
 fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let generator = &report.generator;
     writeln!(
         out,
         "\n## Generator\n\n{} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-         descriptors, {} MiB resident at the peak. Published {} of {} planned{}; {} records dropped.\n\n{}.",
+         descriptors, {} MiB resident at the peak. {} of {} planned publishes begun{}, {}; {} records \
+         dropped.\n\n{}.",
         generator.worker_threads,
         generator.cpu_cores,
         generator.hottest_thread * 100.0,
@@ -220,6 +268,7 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
         count(generator.publishes_begun),
         count(generator.publishes_planned),
         terminal::withheld(generator),
+        befell::published(report),
         count(generator.dropped_records),
         terminal::fitness(generator),
     )?;

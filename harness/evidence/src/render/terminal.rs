@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use khala_plan::metric::{MetricId, MetricKind};
 
+use super::befell;
 use super::units::{count, duration, duration_or_dash};
 use crate::facts::Generator;
 use crate::judge::{Decision, GateVerdict, ObjectiveVerdict, Verdict};
@@ -38,18 +39,30 @@ impl Colour {
 
 /// Violations shown; the rest are in the bundle.
 const VIOLATIONS_SHOWN: usize = 5;
+/// Ways in which requests ended that are shown; the rest are in the bundle.
+const REFUSALS_SHOWN: usize = 8;
 /// Reasons shown; the rest are in the bundle.
 const REASONS_SHOWN: usize = 6;
 
-/// The summary of a run.
+/// The bundle's folder, for those who read in it.
+pub const HERE: &str = ".";
+
+/// The summary of a run, for those who read it in the bundle's folder.
 #[must_use]
 pub fn render(report: &RunReport, colour: Colour) -> String {
+    render_from(report, colour, HERE)
+}
+
+/// The summary of a run for a reader to whom the bundle's folder is `bundle`, quoted as a shell wants it.
+#[must_use]
+pub fn render_from(report: &RunReport, colour: Colour, bundle: &str) -> String {
     let mut out = String::new();
     head(&mut out, report, colour);
     gates(&mut out, report, colour);
     storms(&mut out, report);
-    oracle(&mut out, report);
+    oracle(&mut out, report, bundle);
     latencies(&mut out, report);
+    requests(&mut out, report);
     generator(&mut out, report);
     out
 }
@@ -80,6 +93,12 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
             },
         ),
     );
+    for befell in befell::lines(report) {
+        line(out, format_args!("  {befell}"));
+    }
+    if let Some(defects) = defects(report) {
+        line(out, format_args!("  {defects}"));
+    }
     for reason in report.reasons.iter().take(REASONS_SHOWN) {
         line(out, format_args!("  {reason}"));
     }
@@ -87,6 +106,14 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
     if hidden > 0 {
         line(out, format_args!("  … and {hidden} more reasons in summary.md"));
     }
+}
+
+/// That the target was broken on purpose, if it was.
+pub(super) fn defects(report: &RunReport) -> Option<String> {
+    let defects = &report.target.defects;
+    (!defects.is_empty()).then(|| {
+        format!("the target was started with a defect, on purpose: {}", defects.join(", "))
+    })
 }
 
 fn gates(out: &mut String, report: &RunReport, colour: Colour) {
@@ -97,7 +124,9 @@ fn gates(out: &mut String, report: &RunReport, colour: Colour) {
             continue;
         };
         let padded = format!("{:<14}", verdict.to_string());
-        line(out, format_args!("  {}{}", colour.verdict(verdict, &padded), gate.name));
+        let advisory = if gate.advisory { " (advisory: decides nothing)" } else { "" };
+        let painted = colour.verdict(verdict, &padded);
+        line(out, format_args!("  {painted}{}{advisory}", gate.name));
         for objective in shown_objectives(gate) {
             let ObjectiveVerdict { metric, selector, require, n, .. } = objective;
             let padded = format!("{:<13}", objective.verdict.to_string());
@@ -113,24 +142,33 @@ fn gates(out: &mut String, report: &RunReport, colour: Colour) {
                 ),
             );
         }
-        let passed = passed_rules(gate);
-        if passed > 0 {
-            line(out, format_args!("    {:<13}{passed} rules, no violation", "PASS"));
+        let clean = |metric: &str| {
+            gate.objectives.iter().filter(|one| one.metric == metric && is_clean(one)).count()
+        };
+        let (rules, kinds) = (clean(VIOLATIONS), clean(INCIDENTS));
+        if rules > 0 {
+            line(out, format_args!("    {:<13}{rules} rules, no violation", "PASS"));
+        }
+        if kinds > 0 {
+            line(out, format_args!("    {:<13}{kinds} kinds of incident, none", "PASS"));
         }
     }
 }
 
-/// Rules without a violation are shown as one line; everything else stands for itself.
+/// Metric of the oracle's objectives.
+const VIOLATIONS: &str = "violations";
+/// Metric of the objectives on single incidents.
+const INCIDENTS: &str = "unplanned_ends";
+
+/// Rules without a violation and kinds without an incident are shown as one line; everything else
+/// stands for itself.
 fn shown_objectives(gate: &GateVerdict) -> impl Iterator<Item = &ObjectiveVerdict> {
-    gate.objectives.iter().filter(|objective| !is_clean_rule(objective))
+    gate.objectives.iter().filter(|objective| !is_clean(objective))
 }
 
-fn passed_rules(gate: &GateVerdict) -> usize {
-    gate.objectives.iter().filter(|objective| is_clean_rule(objective)).count()
-}
-
-fn is_clean_rule(objective: &ObjectiveVerdict) -> bool {
-    objective.metric == "violations" && objective.verdict == Verdict::Pass
+fn is_clean(objective: &ObjectiveVerdict) -> bool {
+    objective.verdict == Verdict::Pass
+        && (objective.metric == VIOLATIONS || objective.metric == INCIDENTS && objective.bad == 0)
 }
 
 fn bracketed(selector: &str) -> String {
@@ -238,7 +276,7 @@ fn distribution(sample: &MetricLine) -> String {
     )
 }
 
-fn oracle(out: &mut String, report: &RunReport) {
+fn oracle(out: &mut String, report: &RunReport, bundle: &str) {
     let oracle = &report.oracle;
     let violations: u64 = oracle.violations.values().sum();
     let undecided: u64 = oracle.undecided.values().sum();
@@ -262,11 +300,10 @@ fn oracle(out: &mut String, report: &RunReport) {
     for violation in oracle.kept.iter().take(VIOLATIONS_SHOWN) {
         line(out, format_args!("  {}", self::violation(violation)));
     }
-    if let Some(again) = oracle.kept.iter().find_map(|violation| self::again(report, violation)) {
-        line(
-            out,
-            format_args!("  again, with the first one's client alone: khala-harness run {again}"),
-        );
+    if let Some(again) =
+        oracle.kept.iter().find_map(|violation| self::again(report, violation, bundle))
+    {
+        line(out, format_args!("  again, with the first one's client alone: {again}"));
     }
     let hidden = violations.saturating_sub(VIOLATIONS_SHOWN.min(oracle.kept.len()) as u64);
     if hidden > 0 {
@@ -282,10 +319,24 @@ pub(super) fn not_exercised(report: &RunReport) -> Option<String> {
         .then(|| format!("{} {rules} not exercised: {}", names.len(), names.join(", ")))
 }
 
-/// Arguments of `run` with which an engineer sees again what befell the client of a violation.
-pub(super) fn again(report: &RunReport, violation: &crate::oracle::Violation) -> Option<String> {
-    let (client, seed) = (violation.client?, report.scenario.seed);
-    Some(format!("scenario.resolved.toml --seed {seed} --only-client {client}"))
+/// The command with which an engineer sees again what befell the client of a violation, for a reader to
+/// whom the bundle's folder is `bundle`. It writes beside the bundle: whatever is written into one is no
+/// evidence of the run.
+pub(super) fn again(
+    report: &RunReport,
+    violation: &crate::oracle::Violation,
+    bundle: &str,
+) -> Option<String> {
+    Some(once_more(report.scenario.seed, violation.client?, bundle))
+}
+
+/// The command that runs a bundle's scenario once more with one client alone.
+pub(super) fn once_more(seed: u64, client: u32, bundle: &str) -> String {
+    let (scenario, beside) = match bundle {
+        HERE => ("scenario.resolved.toml".to_owned(), "..".to_owned()),
+        _ => (format!("{bundle}/scenario.resolved.toml"), format!("{bundle}/..")),
+    };
+    format!("khala-harness run {scenario} --seed {seed} --only-client {client} --out-dir {beside}")
 }
 
 /// One violation in a line.
@@ -328,6 +379,21 @@ fn latencies(out: &mut String, report: &RunReport) {
     }
 }
 
+fn requests(out: &mut String, report: &RunReport) {
+    let refusals: Vec<_> = befell::refusals(report).collect();
+    if refusals.is_empty() {
+        return;
+    }
+    line(out, format_args!("\nRequests that did not get what they asked for"));
+    for refusal in refusals.iter().take(REFUSALS_SHOWN) {
+        line(out, format_args!("  {}", befell::refusal(refusal)));
+    }
+    let hidden = refusals.len().saturating_sub(REFUSALS_SHOWN);
+    if hidden > 0 {
+        line(out, format_args!("  … and {hidden} more ways in summary.md"));
+    }
+}
+
 /// How fit the generator was, in a line.
 pub(super) fn fitness(generator: &Generator) -> String {
     let stalled: u64 = generator.stalls.iter().map(|stall| stall.to - stall.from).sum();
@@ -365,7 +431,7 @@ fn generator(out: &mut String, report: &RunReport) {
         out,
         format_args!(
             "\nGenerator\n  {} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-             descriptors, {} MiB; published {} of {} planned{}, {} records dropped",
+             descriptors, {} MiB; {} of {} planned publishes begun{}, {} records dropped",
             generator.worker_threads,
             generator.cpu_cores,
             generator.hottest_thread * 100.0,
@@ -378,6 +444,7 @@ fn generator(out: &mut String, report: &RunReport) {
             generator.dropped_records,
         ),
     );
+    line(out, format_args!("  {}; {}", befell::published(report), befell::drain(report)));
     line(out, format_args!("  {}", fitness(generator)));
     for finding in &report.findings {
         line(

@@ -17,7 +17,7 @@ struct Line<'a> {
     seqs: Option<(u64, u64)>,
     epoch: Option<u32>,
     message: &'a str,
-    /// Arguments of `run` that show this client's part of the run again.
+    /// The command, from the bundle's folder, that shows this client's part of the run again.
     again: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Renderer for ViolationsNdjson {
                 seqs: violation.seqs,
                 epoch: violation.epoch,
                 message: &violation.message,
-                again: terminal::again(report, violation),
+                again: terminal::again(report, violation, terminal::HERE),
             };
             serde_json::to_writer(&mut bytes, &line)
                 .map_err(|error| RenderError { file: self.file_name(), why: error.to_string() })?;

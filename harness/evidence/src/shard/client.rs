@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::exposure::Marks;
 use super::flight::{Flight, Story};
+use super::incidents::Hit;
+use super::stability::Blame;
 use crate::oracle::authz_leak::Revoked;
 use crate::oracle::baseline::Baseline;
 use crate::oracle::cursors::Cursors;
@@ -75,6 +77,16 @@ pub struct Client {
     pub live_since: Option<Micros>,
     /// The cut it has not recovered from.
     pub cut: Option<Cut>,
+    /// What a planned fault did to it, from which it has not recovered.
+    pub hit: Option<Hit>,
+    /// When it got the socket, or the channel on it, that it has.
+    pub opened_at: Option<Micros>,
+    /// When it last did what keeps its channel alive, as far as it was answered.
+    pub kept_alive_at: Option<Micros>,
+    /// Whether it has joined before.
+    pub joined: bool,
+    /// Whose doing the last end of its socket or channel was, if there was one.
+    pub ended_by: Option<Blame>,
     /// Connects begun since it was last converged.
     pub attempts: u32,
     /// Whether it has connected before.

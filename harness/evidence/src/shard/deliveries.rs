@@ -117,6 +117,7 @@ impl Shard {
             return;
         }
         life.live_since = Some(at);
+        life.hit = None;
         self.flow.series.at(at).converged += 1;
         let attempts = std::mem::take(&mut life.attempts);
         let connecting_since = life.connecting_since.take();

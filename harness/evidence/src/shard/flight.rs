@@ -5,14 +5,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Micros, OpKind, Outcome, Record};
+use crate::record::{Delivery, Micros, OpKind, Outcome, Record, Source};
 
 /// Frames remembered of a client.
 const FRAMES_MAX: usize = 16;
 /// Happenings remembered of a client.
 const HAPPENINGS_MAX: usize = 24;
+/// Updates remembered of a client.
+const UPDATES_MAX: usize = 16;
 /// Clients whose story is kept.
 const STORIES_MAX: usize = 100;
 
@@ -29,11 +32,33 @@ pub struct Frame {
     pub excerpt: Box<str>,
 }
 
+/// An update that was delivered, as it was decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// When its bytes were read: those of the frame with the same time.
+    pub at_us: Micros,
+    /// The topic.
+    pub topic: TopicId,
+    /// Its seq, which of states is the watermark.
+    pub seq: u64,
+    /// Number of the subscribe in the client's life.
+    pub epoch: u32,
+    /// Digest of key, version and payload: equal for equal content.
+    pub content: u64,
+    /// Whether the payload's own hash, where there is one, fits the payload.
+    pub hash_fits: bool,
+    /// What it stems from.
+    pub source: Source,
+}
+
 /// What a client's recorder holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Flight {
     /// The last frames, the oldest first.
     pub frames: VecDeque<Frame>,
+    /// The last updates that it was sent, the oldest first.
+    #[serde(default)]
+    pub updates: VecDeque<Update>,
     /// What last befell it, but for deliveries and heartbeats that were answered.
     pub happenings: VecDeque<Record>,
 }
@@ -66,9 +91,18 @@ impl Flight {
 
     /// Remembers a record, if it is one that tells of the client's life.
     pub fn happened(&mut self, record: &Record) {
+        if let Record::Delivered(delivery) = record {
+            let Delivery { topic, seq, epoch, content, hash_fits, source, .. } = *delivery;
+            let at_us = delivery.at;
+            let update = Update { at_us, topic, seq, epoch, content, hash_fits, source };
+            return push(&mut self.updates, update, UPDATES_MAX);
+        }
         let tells = match record {
             Record::Op(op) => (op.kind, op.outcome) != (OpKind::Heartbeat, Outcome::Ok),
-            Record::Delivered(_) | Record::PushesCompared { .. } | Record::Frame { .. } => false,
+            // What it got for it is told by the operation.
+            Record::Answered(answered) => answered.outcome != Outcome::Ok,
+            Record::PushesCompared { agree, .. } => !agree,
+            Record::Frame { .. } => false,
             _ => true,
         };
         if tells {

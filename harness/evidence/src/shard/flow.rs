@@ -14,6 +14,7 @@ use super::flight::Stories;
 use super::metrics::Metrics;
 use super::probes::Probes;
 use super::series::Series;
+use super::stability::Stability;
 use super::stalls::Stalls;
 use crate::oracle::Tally;
 use crate::oracle::false_replay_complete::Replies;
@@ -37,6 +38,8 @@ pub struct Flow {
     pub(super) probes: Probes,
     #[serde(with = "crate::pairs")]
     pub(super) exhausted: BTreeMap<Resource, u64>,
+    #[serde(default)]
+    pub(super) stability: Stability,
     pub(super) stories: Stories,
 }
 
@@ -56,6 +59,7 @@ impl Flow {
             stalls: Stalls::default(),
             probes: Probes::default(),
             exhausted: BTreeMap::new(),
+            stability: Stability::default(),
             stories: Stories::default(),
         }
     }
@@ -75,6 +79,7 @@ impl Flow {
         self.findings.merge(other.findings);
         self.stalls.merge(&other.stalls);
         self.probes.merge(&other.probes);
+        self.stability.merge(other.stability);
         self.stories.merge(other.stories);
         for (resource, times) in other.exhausted {
             *self.exhausted.entry(resource).or_default() += times;

@@ -7,13 +7,16 @@
 //! A shard is two things: the state of each client, and a [`Flow`] of what is only added to. The
 //! flow can be taken away at any time, each second for the journal, without changing what follows.
 
+pub mod absence;
 mod authority;
+pub mod behind;
 pub mod client;
 mod deliveries;
 pub mod exposure;
 pub mod findings;
 pub mod flight;
 mod flow;
+pub mod incidents;
 pub mod metrics;
 mod operations;
 pub mod probes;
@@ -21,6 +24,7 @@ mod publishes;
 pub mod series;
 mod settle;
 mod slowness;
+pub mod stability;
 pub mod stalls;
 mod subscriptions;
 #[cfg(test)]
@@ -33,6 +37,8 @@ use khala_plan::metric::MetricId;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
+use self::absence::Absence;
+use self::behind::Behind;
 use self::client::{Client, Cut};
 use self::exposure::Exposure;
 use self::flight::{Frame, Stories};
@@ -40,6 +46,7 @@ pub use self::flow::Flow;
 use self::metrics::{Key, Metrics};
 use self::probes::Probes;
 use self::series::Series;
+use self::stability::{Silence, Stability};
 use self::stalls::{Stall, Stalls};
 use self::subscriptions::Taken;
 use crate::context::Context;
@@ -130,6 +137,12 @@ pub struct Settled {
     pub probes: Probes,
     /// Operations that could not be tried, by what the generator had run out of.
     pub exhausted: BTreeMap<Resource, u64>,
+    /// What befell the run.
+    pub stability: Stability,
+    /// When the target was away.
+    pub absences: Vec<Absence>,
+    /// Who had not got everything at the end.
+    pub behind: Behind,
     /// The last frames of clients for which a rule was broken.
     pub stories: Stories,
 }
@@ -249,8 +262,9 @@ impl Sink for Shard {
         self.clients.entry(client).or_default().flight.happened(&record);
         let broken_before = self.flow.tally.calls();
         self.enter(record);
+        let broken = self.flow.tally.calls() - broken_before;
         let Some(life) = self.clients.get_mut(&client) else { return };
-        if self.flow.tally.calls() > broken_before && !life.told {
+        if broken > 0 && !life.told {
             life.told = true;
             self.flow.stories.keep(client, life.story(at_us));
         }
@@ -266,6 +280,7 @@ impl Shard {
                 self.flow.series.at(at).connected += 1;
                 let life = self.clients.entry(client).or_default();
                 life.unconverged_since.get_or_insert(at);
+                self.opened(client, at);
             }
             Record::Rejoining { client, at } => self.rejoining(client, at),
             Record::SubscribeSent { client, epoch, at, topics } => {
@@ -302,6 +317,9 @@ impl Shard {
             Record::Offline { client, at, cause } => self.offline(client, at, cause),
             Record::Retired { client, at, connected } => {
                 self.flow.series.at(at).disconnected += u64::from(connected);
+                if connected {
+                    self.flow.stability.left(at);
+                }
                 self.clients.entry(client).or_default().retired_at = Some(at);
             }
             Record::Word { client, at, place, word } => self.word(client, at, place, &word),
@@ -313,6 +331,14 @@ impl Shard {
                 command_accepted::on_answer(client, at, answer, &mut self.flow.tally);
             }
             Record::Published(published) => self.published(&published),
+            Record::Answered(answered) => self.answered(&answered),
+            Record::Silence { from, to, over, asked, clients } => {
+                let silence = Silence { to, over, asked, clients };
+                self.flow.stability.silent(from, silence);
+            }
+            Record::Renewed { before, at, sign } => {
+                self.flow.stability.renewed(before, at, sign);
+            }
             Record::Withheld { publish: _, intended, at } => self.withheld(intended, at),
             Record::SchedulerLag { thread, at, lag_us } => {
                 let phase = self.context.phase_at(at);

@@ -29,6 +29,7 @@ impl Shard {
             return;
         }
         self.heartbeat_authorised(&op);
+        self.operated(&op);
         let metric = match kind {
             OpKind::Mint => MetricId::TokenMint,
             OpKind::Connect => MetricId::Connect,
@@ -62,7 +63,10 @@ impl Shard {
                 proportion(MetricId::MintErrors, outcome != Outcome::Ok);
                 proportion(MetricId::AuthErrors, outcome == Outcome::RefusedAuth);
             }
-            OpKind::Connect => proportion(MetricId::AuthErrors, outcome == Outcome::RefusedAuth),
+            OpKind::Connect => {
+                proportion(MetricId::ConnectErrors, outcome != Outcome::Ok);
+                proportion(MetricId::AuthErrors, outcome == Outcome::RefusedAuth);
+            }
             OpKind::Join | OpKind::Subscribe => {
                 proportion(MetricId::TopicErrors, failed > 0);
             }
@@ -71,9 +75,12 @@ impl Shard {
     }
 
     pub(super) fn connect_begun(&mut self, client: u32, at: Micros) {
+        self.came_back(client, at);
         self.flow.totals.connects += 1;
-        self.flow.series.at(at).connects += 1;
         let life = self.clients.entry(client).or_default();
+        let second = self.flow.series.at(at);
+        second.connects += 1;
+        second.reconnects += u64::from(life.seen_before);
         life.attempts += 1;
         let unplanned = life.seen_before && life.cut.is_none() && !life.slow.ever();
         life.seen_before = true;
@@ -85,6 +92,8 @@ impl Shard {
 
     /// A client joins its channel again, on the socket that it has.
     pub(super) fn rejoining(&mut self, client: u32, at: Micros) {
+        self.came_back(client, at);
+        self.reopened(client, at);
         self.flow.series.at(at).connected += 1;
         let life = self.clients.entry(client).or_default();
         life.attempts += 1;
@@ -97,6 +106,7 @@ impl Shard {
     }
 
     pub(super) fn offline(&mut self, client: u32, at: Micros, cause: OfflineCause) {
+        self.ended(client, at, cause);
         self.flow.series.at(at).disconnected += 1;
         let needed = self.context.bounds().storm_min_deliveries;
         let slow_by_plan = self.context.is_slow_by_plan(client);

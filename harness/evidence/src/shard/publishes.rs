@@ -32,6 +32,7 @@ impl Shard {
 
     /// A command that the target left no room for: it had no answer however long it waited.
     pub(super) fn withheld(&mut self, intended: Micros, at: Micros) {
+        self.kept_back(intended, at);
         self.flow.totals.withheld += 1;
         let phase = self.context.phase_at(intended);
         let key = |metric| Key { metric, phase, surface: None };

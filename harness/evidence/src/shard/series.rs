@@ -12,6 +12,9 @@ use crate::record::Micros;
 pub struct Second {
     /// Connects begun.
     pub connects: u64,
+    /// Of them, those of clients that had connected before.
+    #[serde(default)]
+    pub reconnects: u64,
     /// Upgrades accepted.
     pub connected: u64,
     /// Sockets gone.
@@ -45,6 +48,7 @@ impl Series {
         for (&second, theirs) in &other.seconds {
             let ours = self.seconds.entry(second).or_default();
             ours.connects += theirs.connects;
+            ours.reconnects += theirs.reconnects;
             ours.connected += theirs.connected;
             ours.disconnected += theirs.disconnected;
             ours.converged += theirs.converged;

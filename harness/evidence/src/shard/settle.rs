@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
+use super::absence;
+use super::behind::Behind;
 use super::client::Client;
 use super::stalls::Stalls;
 use super::{Settled, Shard, never_recovered};
@@ -67,6 +70,14 @@ impl Shard {
             );
         }
         late_publish::count_cases(&flow.ledger, bounds.settle_within, &mut flow.tally);
+        if let (times, Some((publish, status, topic, seq))) = flow.ledger.refused_and_seen() {
+            let message = format!(
+                "{} was refused with HTTP {status}, and seq {seq} of {} is it",
+                name(publish),
+                topic.name()
+            );
+            flow.findings.add("refused_command_came_out".to_owned(), message, times);
+        }
         let around = Around { context: &context, ledger: &flow.ledger, stalls: &stalls };
         clients_by_ledger(&around, &settled_clients, end, &mut flow.tally);
         let timelines = flow.windows.timelines();
@@ -110,7 +121,12 @@ impl Shard {
                 flow.stories.keep(client, life.story(end.at));
             }
         }
+        let absences = absence::absences(&flow.stability, &context);
+        let unseen = unseen(&flow.ledger, published_on, &settled_clients);
         Settled {
+            absences,
+            behind: Behind::of(&settled_clients, unseen),
+            stability: flow.stability,
             clients: settled_clients.len() as u64,
             clients_live_at_end,
             applied,
@@ -129,6 +145,31 @@ impl Shard {
             stories: flow.stories,
         }
     }
+}
+
+fn name(publish: PublishId) -> String {
+    match publish {
+        PublishId::Planned(n) => format!("publish {n}"),
+        PublishId::Lifecycle { worker, seq } => format!("event {seq} of worker {worker}"),
+        PublishId::OverSocket { client } => format!("the command of client {client}"),
+    }
+}
+
+/// Acknowledged publishes of the load that nobody has seen, although somebody subscribes to where they
+/// come out one by one.
+fn unseen(
+    ledger: &Ledger,
+    published_on: &BTreeSet<TopicId>,
+    clients: &BTreeMap<u32, Client>,
+) -> u64 {
+    let subscribed =
+        |topic: &&TopicId| clients.values().any(|life| life.tracks.contains_key(topic));
+    let mut streams = published_on.iter().filter(|topic| topic.kind() == TopicKind::Stream);
+    let Some(&stream) = streams.find(subscribed) else { return 0 };
+    let seqs = ledger.seqs();
+    let planned = |publish: &&PublishId| matches!(publish, PublishId::Planned(_));
+    let acknowledged = ledger.acknowledged().keys().filter(planned);
+    acknowledged.filter(|publish| !seqs.contains_key(&(stream, **publish))).count() as u64
 }
 
 /// What the lives of clients are judged against.

@@ -87,6 +87,13 @@ impl Own {
         later.into_iter().any(|stall| stall.from < done)
     }
 
+    /// Whether one of at least `min` ended after `from` and had begun before `to`.
+    #[must_use]
+    pub fn shows(&self, min: Micros, from: Micros, to: Micros) -> bool {
+        let later = self.0.iter().rev().take_while(|stall| stall.to > from);
+        later.into_iter().any(|stall| stall.from < to && stall.to - stall.from >= min)
+    }
+
     /// How much of the time from `since` to `until` was stalled, overlaps counted once.
     #[must_use]
     pub fn within(&self, since: Micros, until: Micros) -> Micros {
@@ -127,6 +134,16 @@ mod tests {
         ] {
             assert_eq!(stalls.of(0).cover(start, done), covered, "{start} to {done}");
         }
+    }
+
+    #[test]
+    fn a_stall_shows_if_it_is_long_enough_and_lies_where_one_looks() {
+        let stalls = stalls(&[(0, 100, 200), (0, 500, 1_000)]);
+        let own = stalls.of(0);
+        assert!(own.shows(500, 999, 1_001) && own.shows(500, 0, 501));
+        assert!(!own.shows(500, 1_000, 2_000), "it was over");
+        assert!(!own.shows(500, 0, 500), "it had not begun");
+        assert!(!own.shows(501, 0, 2_000), "none was so long");
     }
 
     #[test]

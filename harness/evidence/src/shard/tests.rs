@@ -138,6 +138,7 @@ fn published(n: u64, at: Micros) -> Record {
         start: at,
         done: at + 1_000,
         outcome: Outcome::Ok,
+        status: None,
         worker_seq: Some(n),
         payload: 0,
     })

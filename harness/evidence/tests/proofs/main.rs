@@ -13,6 +13,7 @@ mod renderings;
 mod second_opinion;
 mod slow_clients;
 mod split_and_merge;
+mod stability;
 mod support;
 mod vacuity;
 mod valid_histories;

@@ -69,6 +69,9 @@ fn the_terminal_says_the_verdict_first() {
       WARN          reconnect
         WARN         time_to_recovered [surface=desktop]                p(50) < 2s         n=8         –
       not judged    error-budget
+      PASS          stability
+        PASS         absence                                            count == 0         n=6         0
+        PASS         3 kinds of incident, none
       FAIL          oracle
         FAIL         violations [rule=gap]                              count == 0         n=111       1
         PASS         5 rules, no violation
@@ -83,7 +86,7 @@ fn the_terminal_says_the_verdict_first() {
     Oracle
       1 violations over 111 deliveries and 16 replay replies judged; 0 repeats, 0 redeliveries, 0 foreign, 0 undecided
       gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although seq 8 was
-      again, with the first one's client alone: khala-harness run scenario.resolved.toml --seed 3 --only-client 3
+      again, with the first one's client alone: khala-harness run scenario.resolved.toml --seed 3 --only-client 3 --out-dir ..
 
     Latency, from the intended start (phase of the intended start)
       steady  delivery [desktop]                 p50    150 µs  p90         –  p99         –  max    210 µs  n=31  of this, own queue: up to 50 µs
@@ -92,7 +95,8 @@ fn the_terminal_says_the_verdict_first() {
       storm   publish                            p50    450 µs  p90         –  p99         –  max    450 µs  n=6
 
     Generator
-      2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB; published 10 of 10 planned, 0 records dropped
+      2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB; 10 of 10 planned publishes begun, 0 records dropped
+      published 0 of 10 (10 never begun or without an end); the topics ran dry
       timers late by – at p99, 50 µs at most; a thread waited for a core 1 % of the time; messages waited up to 0 µs for their clients; never stood still
       finding unknown_event: event `x` | channel `y` (1×)
     "#);
@@ -128,6 +132,10 @@ fn the_summary_reads_well() {
     | --- | --- | --- | ---: | ---: | --- |
     | reconnect | `time_to_recovered surface=desktop` p(50) < 2s | WARN | 8 | – | 0 of 8 samples break it; with 95 % confidence at most 31.23 %, 50.000 % are allowed; but `p(50) < 500ms` does not hold |
     | error-budget | | not judged | | | not named by this profile |
+    | stability | `absence` count == 0 | PASS | 6 | 0 | it was never away for longer than 3s (an assumption) |
+    | stability | `unplanned_ends kind=socket_ends` count == 0 | PASS | 16 | 0 | none of 16 sockets |
+    | stability | `unplanned_ends kind=channel_ends` count == 0 | PASS | 16 | 0 | none of 16 joins |
+    | stability | `unplanned_ends kind=rejoins` count <= 9 | PASS | 16 | 0 | none of 16 joins |
     | oracle | `violations rule=divergent_value` count == 0 | PASS | 111 | 0 | no violation |
     | oracle | `violations rule=nonmonotonic` count == 0 | PASS | 111 | 0 | no violation |
     | oracle | `violations rule=gap` count == 0 | FAIL | 111 | 1 | 1 violation; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was |
@@ -145,7 +153,7 @@ fn the_summary_reads_well() {
 
     ## Oracle
 
-    111 deliveries and 16 replay replies judged; 0 repeats, 0 redeliveries, 0 foreign events. The topics ran dry at the end.
+    111 deliveries and 16 replay replies judged; 0 repeats, 0 redeliveries, 0 foreign events. At the end the topics ran dry.
 
     | rule | judged | violations | consequences | undecided |
     | --- | ---: | ---: | ---: | ---: |
@@ -160,7 +168,7 @@ fn the_summary_reads_well() {
 
     - gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although seq 8 was
 
-    Again, with the first one's client alone, from this folder: `khala-harness run scenario.resolved.toml --seed 3 --only-client 3`
+    Again, with the first one's client alone, from this folder: `khala-harness run scenario.resolved.toml --seed 3 --only-client 3 --out-dir ..`
 
     ## Figures
 
@@ -177,7 +185,7 @@ fn the_summary_reads_well() {
 
     ## Generator
 
-    2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB resident at the peak. Published 10 of 10 planned; 0 records dropped.
+    2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB resident at the peak. 10 of 10 planned publishes begun, published 0 of 10 (10 never begun or without an end); 0 records dropped.
 
     timers late by – at p99, 50 µs at most; a thread waited for a core 1 % of the time; messages waited up to 0 µs for their clients; never stood still.
 
@@ -188,21 +196,21 @@ fn the_summary_reads_well() {
 #[test]
 fn the_time_series_has_a_row_for_each_second() {
     insta::assert_snapshot!(text("timeseries.csv", &small()), @r#"
-    second,phase,open,connects,connected,disconnected,converged,deliveries,published,errors,delivery_p50_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us,generator_queue_max_us
-    0,ramp,8,8,8,0,8,32,0,0,,,0,0,0,0,50,0
-    1,steady,8,0,0,0,0,16,2,0,130,210,250000,10000,65536,100,50,0
-    2,steady,8,0,0,0,0,15,2,0,150,210,0,0,0,0,50,0
-    3,storm,8,0,0,0,0,16,2,0,130,210,0,0,0,0,50,0
-    4,storm,0,0,0,8,0,0,2,0,,,0,0,0,0,50,0
-    5,storm,8,8,8,0,8,32,2,0,130,210,0,0,0,0,50,0
-    6,drain,0,0,0,8,0,0,0,0,,,0,0,0,0,0,0
+    second,time,phase,open,connects,reconnects,connected,disconnected,converged,deliveries,published,errors,violations,delivery_p50_us,delivery_p90_us,delivery_p99_us,delivery_p99_9_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us,generator_queue_max_us
+    0,2026-01-02T03:04:05Z,ramp,8,8,0,8,0,8,32,0,0,0,,,,,,0,0,0,0,50,0
+    1,2026-01-02T03:04:06Z,steady,8,0,0,0,0,0,16,2,0,0,130,,,,210,250000,10000,65536,100,50,0
+    2,2026-01-02T03:04:07Z,steady,8,0,0,0,0,0,15,2,0,1,150,,,,210,0,0,0,0,50,0
+    3,2026-01-02T03:04:08Z,storm,8,0,0,0,0,0,16,2,0,0,130,,,,210,0,0,0,0,50,0
+    4,2026-01-02T03:04:09Z,storm,0,0,0,0,8,0,0,2,0,0,,,,,,0,0,0,0,50,0
+    5,2026-01-02T03:04:10Z,storm,8,8,8,8,0,8,32,2,0,0,130,,,,210,0,0,0,0,50,0
+    6,2026-01-02T03:04:11Z,drain,0,0,0,0,8,0,0,0,0,0,,,,,,0,0,0,0,0,0
     "#);
 }
 
 #[test]
 fn each_violation_is_a_line_of_json_with_rule_client_topic_and_seqs() {
     let report = small();
-    let expected = r#"{"at_us":2500130,"rule":"gap","client":3,"topic":"runtime.codex_worker_events","seqs":[7,7],"epoch":1,"message":"seq 7 was never delivered, although seq 8 was","again":"scenario.resolved.toml --seed 3 --only-client 3"}"#;
+    let expected = r#"{"at_us":2500130,"rule":"gap","client":3,"topic":"runtime.codex_worker_events","seqs":[7,7],"epoch":1,"message":"seq 7 was never delivered, although seq 8 was","again":"khala-harness run scenario.resolved.toml --seed 3 --only-client 3 --out-dir .."}"#;
     assert_eq!(text("violations.ndjson", &report), format!("{expected}\n"));
     for line in text("violations.ndjson", &report).lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -234,6 +242,82 @@ fn every_kept_violation_is_a_line_and_no_message_breaks_one() {
         assert!(line["topic"].is_null() && line["seqs"].is_null());
         assert!(line["message"].as_str().is_some_and(|m| m.contains("line\nbreak, \"quotes\"")));
     }
+}
+
+/// Every text of a report that may come from a scenario or a target.
+fn with_text(text: &str) -> RunReport {
+    let mut report = small();
+    let texts = [&mut report.scenario.name, &mut report.target.url];
+    texts.into_iter().for_each(|place| *place = text.to_owned());
+    report.scenario.profile = Some(text.to_owned());
+    report.reasons.insert(0, format!("text: {text}"));
+    for gate in &mut report.gates {
+        gate.name = text.to_owned();
+        for objective in &mut gate.objectives {
+            objective.reason = format!("{text}\n{text}");
+            objective.selector = text.to_owned();
+            objective.require = text.to_owned();
+        }
+    }
+    report
+}
+
+#[test]
+fn junit_xml_is_xml_whatever_any_text_is() {
+    let scalars: Vec<char> = ('\0'..=char::MAX).collect();
+    for chunk in scalars.chunks(64 * 1024) {
+        let chunk: String = chunk.iter().collect();
+        let text = text("junit.xml", &with_text(&chunk));
+        let parsed = roxmltree::Document::parse(&text);
+        assert!(parsed.is_ok(), "{:?} with {:?}…", parsed.err(), chunk.chars().next());
+    }
+    for hostile in ["]]>", "<![CDATA[", "--><a>", "\"'&<>", "&#0;", "\u{1b}[31mred", "\r\n"] {
+        let text = text("junit.xml", &with_text(hostile));
+        let parsed = roxmltree::Document::parse(&text).expect("XML");
+        let body = parsed.descendants().find(|node| node.has_tag_name("failure")).expect("one");
+        let shown: String = hostile.chars().filter(|c| c.is_ascii_graphic()).collect();
+        let body: String =
+            body.text().expect("a body").chars().filter(|c| c.is_ascii_graphic()).collect();
+        let plain = shown.replace("[31m", "");
+        assert!(body.contains(&shown) || body.contains(&plain), "{hostile:?} is in {body:?}");
+    }
+}
+
+#[test]
+fn junit_xml_says_each_failure_once_with_its_time_and_scenario() {
+    let report = small();
+    let text = text("junit.xml", &report);
+    let junit = roxmltree::Document::parse(&text).expect("XML");
+    let root = junit.root_element();
+    assert_eq!(root.attribute("time"), Some("6.150"));
+    assert!(root.attribute("timestamp").is_some_and(|at| at.starts_with("2026-01-02T03:04:05")));
+    let cases: Vec<_> = junit.descendants().filter(|node| node.has_tag_name("testcase")).collect();
+    let seconds = |case: &roxmltree::Node<'_, '_>| -> f64 {
+        case.attribute("time").and_then(|time| time.parse().ok()).expect("a time")
+    };
+    assert!((cases.iter().map(seconds).sum::<f64>() - report.duration_s).abs() < 1e-3);
+    for case in &cases {
+        let class = case.attribute("classname").expect("a class");
+        assert!(class.starts_with("small.smoke."), "{class}");
+        assert!(case.attribute("timestamp").is_some());
+    }
+    let failures: Vec<_> =
+        junit.descendants().filter(|node| node.has_tag_name("failure")).collect();
+    assert_eq!(failures.len(), 1, "{text}");
+    let gap = failures[0];
+    assert!(gap.text().is_some_and(|body| body.contains("seq 7 was never delivered")), "{text}");
+    assert_eq!(gap.attribute("type"), Some("FAIL"));
+    let case = gap.parent().expect("a case");
+    assert_eq!(case.attribute("classname"), Some("small.smoke.oracle"));
+    // What the run as a whole is held against stands in a case of its own.
+    let mut held = small();
+    held.reasons.insert(0, "the run was interrupted".to_owned());
+    let text = self::text("junit.xml", &held);
+    let junit = roxmltree::Document::parse(&text).expect("XML");
+    let errors = junit.descendants().filter(|node| node.has_tag_name("error"));
+    let bodies: Vec<_> = errors.filter_map(|node| node.text()).collect();
+    let whole = bodies.iter().find(|body| body.contains("interrupted")).expect("an error");
+    assert!(!whole.contains("seq 7"), "{whole}");
 }
 
 fn assert_comes_back(report: &RunReport) {

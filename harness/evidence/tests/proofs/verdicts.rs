@@ -49,6 +49,7 @@ fn the_worst_of_its_objectives_is_the_verdict_of_a_gate_and_its_reason_comes_fir
             ("error-budget", Some(Verdict::Pass)),
             ("reconnect", Some(Verdict::Warn)),
             ("ux", Some(Verdict::Fail)),
+            ("stability", Some(Verdict::Pass)),
             ("oracle", Some(Verdict::Pass)),
         ]
     );
@@ -117,6 +118,7 @@ fn a_gate_that_the_profile_does_not_name_is_listed_and_has_no_verdict() {
             ("error-budget", false, None),
             ("reconnect", true, Some(Verdict::Pass)),
             ("ux", false, None),
+            ("stability", true, Some(Verdict::Pass)),
             ("oracle", true, Some(Verdict::Pass)),
         ]
     );

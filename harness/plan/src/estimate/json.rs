@@ -31,6 +31,7 @@ struct Document<'a> {
     source_ports: SourcePorts,
     memory_bytes: MemoryBytes,
     objectives: Vec<Objective<'a>>,
+    stability: Stability,
     warnings: Vec<Warning<'a>>,
 }
 
@@ -96,11 +97,32 @@ struct MemoryBytes {
 struct Objective<'a> {
     gate: &'a str,
     judged: bool,
+    advisory: bool,
     metric: &'static str,
     require: &'a str,
     /// `null` when no evidence is enough.
     needed: Option<Evidence>,
     verdicts: Vec<Verdict>,
+}
+
+#[derive(Serialize)]
+struct Stability {
+    advisory: bool,
+    absence_us: u64,
+    /// Whose word that is.
+    absence_from: String,
+    limits: Vec<Limit>,
+}
+
+#[derive(Serialize)]
+struct Limit {
+    kind: &'static str,
+    /// As a scenario would write it.
+    limit: String,
+    at_least: u64,
+    from: String,
+    /// `null` where it depends on what the run has occasion for.
+    count: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -167,6 +189,7 @@ pub(super) fn text(
             reference: estimate.memory_reference_bytes,
         },
         objectives: estimate.objectives.iter().map(objective).collect(),
+        stability: stability(estimate, plan),
         warnings: warnings
             .iter()
             .map(|warning| Warning {
@@ -207,6 +230,23 @@ fn fault(instant: &FaultInstant) -> Fault {
     }
 }
 
+fn stability(estimate: &Estimate, plan: &Plan) -> Stability {
+    let (absence, from) = estimate.absence;
+    let limits = estimate.limits.iter().map(|estimate| Limit {
+        kind: estimate.incident.name(),
+        limit: estimate.limit.allowance.to_string(),
+        at_least: estimate.limit.at_least,
+        from: estimate.limit.from.to_string(),
+        count: estimate.count,
+    });
+    Stability {
+        advisory: plan.stability.advisory,
+        absence_us: micros(absence),
+        absence_from: from.to_string(),
+        limits: limits.collect(),
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "numbers of samples are far below 2^52")]
 fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
     let needed = match estimate.needs {
@@ -227,6 +267,7 @@ fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
     Objective {
         gate: &estimate.gate,
         judged: estimate.judged,
+        advisory: estimate.advisory,
         metric: estimate.metric,
         require: &estimate.claim,
         needed,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Estimate, Expected, ObjectiveEstimate, Slow, arrival_text};
+use super::{Estimate, Expected, LimitEstimate, ObjectiveEstimate, Slow, arrival_text};
 use crate::gate::power::Needs;
 use crate::model::{Plan, TargetKind};
 use crate::units::format_duration;
@@ -18,6 +18,7 @@ pub(super) fn text(estimate: &Estimate, plan: &Plan) -> String {
     time_line(&mut out, estimate);
     resources(&mut out, estimate);
     objectives(&mut out, estimate);
+    stability(&mut out, estimate, plan);
     out
 }
 
@@ -126,7 +127,7 @@ fn resources(out: &mut String, estimate: &Estimate) {
 
 fn objectives(out: &mut String, estimate: &Estimate) {
     if estimate.objectives.is_empty() {
-        line!(out, "\nno gates: the run reports, and judges nothing");
+        line!(out, "\nno gates of the scenario's own");
         return;
     }
     line!(out, "\nobjectives");
@@ -134,8 +135,7 @@ fn objectives(out: &mut String, estimate: &Estimate) {
     for objective in &estimate.objectives {
         if objective.gate != gate {
             gate = &objective.gate;
-            let judged = if objective.judged { "" } else { " (not judged)" };
-            line!(out, "  {gate}{judged}");
+            line!(out, "  {gate}{}", standing(objective.judged, objective.advisory));
         }
         for (surface, expected) in &objective.expected {
             let surface = surface.map_or(String::new(), |surface| format!(" {surface}"));
@@ -143,6 +143,33 @@ fn objectives(out: &mut String, estimate: &Estimate) {
             let evidence = evidence(objective, *expected);
             line!(out, "    {name:<28} {:<20} {evidence}", objective.claim);
         }
+    }
+}
+
+/// How a gate stands to the decision, where that is worth a word.
+fn standing(judged: bool, advisory: bool) -> &'static str {
+    match (judged, advisory) {
+        (false, _) => " (not judged)",
+        (true, true) => " (advisory: decides nothing)",
+        (true, false) => "",
+    }
+}
+
+/// The limits of what nobody planned: judged in every run.
+fn stability(out: &mut String, estimate: &Estimate, plan: &Plan) {
+    line!(out, "\nalways judged");
+    line!(out, "  oracle{}", standing(true, plan.oracle.advisory));
+    line!(out, "  stability{}", standing(true, plan.stability.advisory));
+    let (absence, from) = estimate.absence;
+    let absence = format!("no answer for {} although asked", format_duration(absence));
+    line!(out, "    {:<20} none; {absence} ({from})", "absence");
+    for LimitEstimate { incident, limit, count } in &estimate.limits {
+        let told = limit.told(incident.occasions());
+        let here = match count {
+            Some(count) if *count > 0 => format!("; here {}", super::render::count(*count)),
+            _ => String::new(),
+        };
+        line!(out, "    {:<20} {told}{here}", incident.name());
     }
 }
 

@@ -148,6 +148,7 @@ impl<'a> Scope<'a> {
         match metric {
             MetricId::TokenMint | MetricId::MintErrors => Expected::Samples(mints),
             MetricId::Connect
+            | MetricId::ConnectErrors
             | MetricId::Join
             | MetricId::Subscribe
             | MetricId::ReplayBootstrap => Expected::Samples(connects),

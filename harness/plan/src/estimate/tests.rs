@@ -58,6 +58,22 @@ fn it_reads_like_a_plan() {
         time_to_recovered ios        p(90) < 20s          40 samples expected, 29 needed
       ux
         violations                   count == 0           12,000 samples expected, 1 needed
+
+    always judged
+      oracle
+      stability
+        absence              none; no answer for 3s although asked (an assumption)
+        socket_ends          none; an assumption
+        channel_ends         none; an assumption
+        heartbeat_timeouts   0.05/s; contract, section 7; here 2
+        rejoins              1.5/s; contract, section 7; here 63
+        connect_errors       none; an assumption
+        auth_errors          3% of the connects; contract, section 7
+        mint_errors          1% of the token requests; contract, section 7
+        join_errors          none; an assumption
+        subscribe_errors     none; an assumption
+        snapshot_errors      none; an assumption
+        publish_errors       none; an assumption
     ");
 }
 
@@ -103,6 +119,22 @@ fn what_cannot_be_is_said_loudly() {
         time_to_recovered ios        p(99.999) < 20s      12,000 samples expected, 299,572 needed: CANNOT REACH A VERDICT
       ux
         violations                   count == 0           810,000 samples expected, 1 needed
+
+    always judged
+      oracle
+      stability
+        absence              none; no answer for 3s although asked (an assumption)
+        socket_ends          none; an assumption
+        channel_ends         none; an assumption
+        heartbeat_timeouts   0.05/s; contract, section 7; here 2
+        rejoins              1.5/s; contract, section 7; here 63
+        connect_errors       none; an assumption
+        auth_errors          3% of the connects; contract, section 7
+        mint_errors          1% of the token requests; contract, section 7
+        join_errors          none; an assumption
+        subscribe_errors     none; an assumption
+        snapshot_errors      none; an assumption
+        publish_errors       none; an assumption
     ");
 }
 
@@ -112,7 +144,7 @@ fn a_run_without_gates_says_so() {
     let to = SOUND.find("[profile.smoke]").expect("a profile");
     let text = format!("{}{}", &SOUND[..from], SOUND[to..].replace("judge = [\"ux\"]\n", ""));
     let (plan, estimate) = estimate(&text);
-    assert!(estimate.render(&plan).contains("no gates"));
+    assert!(estimate.render(&plan).contains("no gates of the scenario's own"));
 }
 
 #[test]
@@ -274,6 +306,22 @@ fn returns_snapshots_and_bystanders_are_counted_where_they_happen() {
         bystander_ratio              ratio < 2            200,000 samples expected, 1,000 needed
       ux
         violations                   count == 0           825,000 samples expected, 1 needed
+
+    always judged
+      oracle
+      stability
+        absence              none; no answer for 3s although asked (an assumption)
+        socket_ends          none; an assumption
+        channel_ends         none; an assumption
+        heartbeat_timeouts   0.05/s; contract, section 7; here 4
+        rejoins              1.5/s; contract, section 7; here 135
+        connect_errors       none; an assumption
+        auth_errors          3% of the connects; contract, section 7
+        mint_errors          1% of the token requests; contract, section 7
+        join_errors          none; an assumption
+        subscribe_errors     none; an assumption
+        snapshot_errors      none; an assumption
+        publish_errors       none; an assumption
     ");
 }
 

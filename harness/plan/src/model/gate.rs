@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::metric::MetricId;
 
+/// The gate that is always judged: the rules of the oracle.
+pub const ORACLE_GATE: &str = "oracle";
+/// The gate that is always judged: what befell the run although nobody planned it.
+pub const STABILITY_GATE: &str = "stability";
+
 /// A gate: a named set of objectives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
@@ -11,6 +16,8 @@ pub struct Gate {
     pub name: String,
     /// Whether this run judges it; a gate that is not judged never counts as passed.
     pub judged: bool,
+    /// Whether it decides nothing: it is judged and shown.
+    pub advisory: bool,
     /// What must hold.
     pub objectives: Vec<Objective>,
 }

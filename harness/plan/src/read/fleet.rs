@@ -8,12 +8,17 @@ use super::name;
 use super::scalar::{Placed, Read};
 use super::surface::{self, Population};
 use crate::apportion;
-use crate::model::{Cohort, Fleet};
+use crate::model::{Cohort, Fleet, UserIds};
 
 pub(crate) const RAMP: Duration = Duration::from_secs(10);
 pub(crate) const RAMPS: std::ops::RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(24 * 3600);
 pub(crate) const NAME_PREFIX: &str = "khala-harness";
+/// `user_ids`, and whether they are numbers.
+pub(crate) const USER_IDS: [(&str, bool); 2] = [("named", false), ("numeric", true)];
+pub(crate) const FIRST_USER_ID: u64 = 1;
+/// What fits a signed 64-bit column with room for the users of a fleet.
+pub(crate) const FIRST_USER_IDS: std::ops::RangeInclusive<u64> = 1..=1_000_000_000_000_000;
 /// Far beyond what one host can open: more is a slip of the pen.
 pub(crate) const CLIENTS_MAX: u32 = 1_000_000;
 /// How far the shares may be from 1, so that three times 0.333 will do.
@@ -28,13 +33,25 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
     let users_max = clients.unwrap_or(CLIENTS_MAX);
     let users = at_most(&mut fields, "users", users_max, "clients").unwrap_or(users_max);
     let orgs = at_most(&mut fields, "orgs", users, "users").unwrap_or(1);
+    let user_ids = user_ids(&mut fields);
     let populations = surface::read_all(&mut fields);
     let cohorts = cohorts(&fields, clients, populations);
     let only_clients = only_clients(&mut fields, clients);
     fields.finish();
     let (clients, name_prefix, cohorts) = (clients?, name_prefix?, cohorts?);
-    let only_clients = only_clients?;
-    Some(Fleet { clients, ramp, name_prefix, users, orgs, cohorts, only_clients })
+    let (only_clients, user_ids) = (only_clients?, user_ids?);
+    Some(Fleet { clients, ramp, name_prefix, users, orgs, user_ids, cohorts, only_clients })
+}
+
+/// What the users' ids look like.
+fn user_ids(fields: &mut Fields<'_>) -> Option<UserIds> {
+    let numeric = fields.keyword_or("user_ids", false, &USER_IDS);
+    if numeric == Some(false) {
+        fields.no_effect("first_user_id", "with `user_ids = \"named\"`");
+        return Some(UserIds::Named);
+    }
+    let first = fields.within("first_user_id", FIRST_USER_IDS).unwrap_or(FIRST_USER_ID);
+    numeric.map(|_| UserIds::Numeric { first })
 }
 
 /// The numbers of the only clients that take part.

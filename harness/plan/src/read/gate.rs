@@ -7,12 +7,24 @@ use super::scalar::{Placed, Read};
 use super::source::Place;
 use super::tree::Node;
 use super::{name, suggest};
-use crate::model::{Gate, Objective};
+use crate::model::{Gate, ORACLE_GATE, Objective, STABILITY_GATE};
+
+/// Gates that are always judged; a scenario can say of them that they decide nothing.
+pub(crate) const BUILT_IN: [&str; 2] = [ORACLE_GATE, STABILITY_GATE];
 
 /// The gates, and where each objective stands (in the same order).
 pub(crate) struct Gates {
     pub gates: Option<Vec<Gate>>,
     pub places: Vec<Vec<Place>>,
+    /// Names of the built-in gates that decide nothing.
+    pub advisory: Vec<&'static str>,
+}
+
+/// What one `[[gate]]` says.
+enum Said {
+    Gate(Gate, Vec<Place>),
+    /// Of a gate that is always judged: whether it decides nothing.
+    BuiltIn(&'static str, bool),
 }
 
 /// Reads all gates; `judge` are the names that the profile judges, if it says so.
@@ -25,37 +37,52 @@ pub(crate) fn read_all(
     let mut names = Vec::new();
     let mut places = Vec::new();
     let nodes = scenario.tables("gate").unwrap_or_default();
-    let gates: Vec<Option<Gate>> = nodes
-        .into_iter()
-        .map(|node| {
-            let (gate, objective_places) = one(cx, node, scope, &mut names)?;
-            places.push(objective_places);
-            Some(gate)
-        })
-        .collect();
+    let mut advisory = Vec::new();
+    let mut gates: Vec<Option<Gate>> = Vec::new();
+    for node in nodes {
+        match one(cx, node, scope, &mut names) {
+            Some(Said::Gate(gate, objective_places)) => {
+                places.push(objective_places);
+                gates.push(Some(gate));
+            }
+            Some(Said::BuiltIn(name, decides_nothing)) => {
+                advisory.extend(decides_nothing.then_some(name));
+            }
+            None => gates.push(None),
+        }
+    }
     name::report_duplicates(
         cx,
         "gate",
         names.iter().map(|name| (name.value.as_str(), &name.place)),
     );
+    let of_scenario = |name: &&Placed<String>| !BUILT_IN.contains(&name.value.as_str());
+    let names: Vec<_> = names.iter().filter(of_scenario).cloned().collect();
     let judged = judge.and_then(|node| judged(cx, node, &names));
     let gates = gates.into_iter().collect::<Option<Vec<_>>>().map(|gates| {
         let is_judged = |name: &String| judged.as_ref().is_none_or(|judged| judged.contains(name));
         gates.into_iter().map(|gate| Gate { judged: is_judged(&gate.name), ..gate }).collect()
     });
-    Gates { gates, places }
+    Gates { gates, places, advisory }
 }
 
-fn one(
-    cx: &Cx,
-    node: &Node,
-    scope: &Scope<'_>,
-    names: &mut Vec<Placed<String>>,
-) -> Option<(Gate, Vec<Place>)> {
+fn one(cx: &Cx, node: &Node, scope: &Scope<'_>, names: &mut Vec<Placed<String>>) -> Option<Said> {
     let mut fields = Fields::of(cx, node, "`[[gate]]`")?;
     let name = name::need(&mut fields, "name", "name = \"reconnect\"");
     names.extend(name.clone());
+    let advisory = fields.or("advisory", false);
     let nodes = fields.tables("objective");
+    let built_in = name.as_ref().and_then(|name| BUILT_IN.into_iter().find(|it| *it == name.value));
+    if let Some(built_in) = built_in {
+        if nodes.as_ref().is_some_and(|nodes| !nodes.is_empty()) {
+            let what = format!("`{built_in}` is a gate that is always judged, by rules of its own");
+            let help = "call this one otherwise; of a gate that is always judged only `advisory` can \
+                        be said";
+            cx.report(Diagnostic::error(&fields.place, what).help(help));
+        }
+        fields.finish();
+        return Some(Said::BuiltIn(built_in, advisory));
+    }
     if nodes.as_ref().is_some_and(Vec::is_empty) {
         let what = "a gate without an objective decides nothing";
         let help = "add `[[gate.objective]]` with `metric` and `require`";
@@ -65,7 +92,8 @@ fn one(
         nodes.into_iter().flatten().map(|node| objective::read(cx, node, scope)).collect();
     fields.finish();
     let (objectives, places) = read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().unzip();
-    Some((Gate { name: name?.value, judged: true, objectives }, places))
+    let gate = Gate { name: name?.value, judged: true, advisory, objectives };
+    Some(Said::Gate(gate, places))
 }
 
 /// The names in `judge`, each of which must be a gate.

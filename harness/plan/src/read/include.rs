@@ -9,6 +9,7 @@ use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::parse;
 use super::scalar::{Placed, Read};
+use super::source::Place;
 use super::tree::{Node, Table, Value};
 
 /// Gives the text of a file, or says in a clause why not.
@@ -76,6 +77,15 @@ impl Includes<'_> {
     }
 
     fn gates_of(&self, path: &str, text: &str) -> Vec<Node> {
+        if !looks_like_gates(text) {
+            // Whatever it is, none of it is shown: it may be anything that can be read.
+            let source = self.cx.sources.borrow_mut().file(path, "");
+            let what = format!("`{path}` is no gate file: it has no `[[gate]]` table");
+            let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml";
+            self.cx.report(Diagnostic::error(&Place::new(source, 0..0), what).help(help));
+            self.cx.partial.set(true);
+            return Vec::new();
+        }
         let source = self.cx.sources.borrow_mut().file(path, text);
         let (root, errors) = parse::document(source, text);
         if !errors.is_empty() {
@@ -89,6 +99,17 @@ impl Includes<'_> {
         fields.finish();
         gates
     }
+}
+
+/// Whether a text is one of gates, wrong as it may be; one that says nothing is.
+fn looks_like_gates(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let gate = |line: &str| {
+        let bare: String = line.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
+        bare.starts_with("[[gate]]") || bare.starts_with("gate=")
+    };
+    let Some(first) = lines.next() else { return true };
+    gate(first) || lines.any(gate)
 }
 
 fn name(gate: &Node) -> Option<&str> {

@@ -32,6 +32,7 @@ mod scenario;
 pub(crate) mod schema;
 mod slowness;
 mod source;
+pub(crate) mod stability;
 mod suggest;
 mod surface;
 mod target;

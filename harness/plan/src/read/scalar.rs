@@ -6,6 +6,7 @@ use super::diagnostic::Diagnostic;
 use super::fields::Cx;
 use super::source::Place;
 use super::tree::{Node, Value};
+use crate::stability::Allowance;
 use crate::units;
 
 /// A type that a value can be read as.
@@ -194,6 +195,16 @@ fn quantity<T>(
         cx.report(Diagnostic::error(&node.place, what).label(format!("not a {kind}")));
     })
     .ok()
+}
+
+impl Read for Allowance {
+    fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
+        match &node.value {
+            Value::Integer(_) => u64::read(cx, key, node).map(Self::Count),
+            Value::String(text) => quantity(cx, key, "limit", node, text, Self::parse(text)),
+            _ => wrong_type(cx, key, node, "a number or a limit such as \"1%\"", ""),
+        }
+    }
 }
 
 impl<T: Read> Read for Vec<Placed<T>> {

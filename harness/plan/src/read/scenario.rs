@@ -8,8 +8,8 @@ use super::phase::Declared;
 use super::scalar::{Placed, Read};
 use super::source::Place;
 use super::tree::Node;
-use super::{auth, fit, fleet, limits, load, name, phase, target, tuning};
-use crate::model::{Fleet, Load, Plan, TargetKind};
+use super::{auth, fit, fleet, limits, load, name, phase, stability, target, tuning};
+use crate::model::{Fleet, Load, ORACLE_GATE, Plan, STABILITY_GATE, TargetKind};
 
 /// Version of the scenario format.
 pub(crate) const VERSION: u64 = 1;
@@ -45,7 +45,7 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     let place = fields.place.clone();
 
     let target_node = fields.node("target");
-    let target =
+    let (target, known) =
         target::read(Fields::or_empty(cx, target_node, &place, "`[target]`"), given.defects);
     let reference = target.as_ref().map(|t| matches!(t.kind, TargetKind::Reference { .. }));
     let auth_node = fields.node("auth");
@@ -58,9 +58,15 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     let clients = fleet.as_ref().map(|fleet| fleet.clients);
     let surfaces = fleet.as_ref().map(Fleet::surfaces);
     let scope = Scope { phases: &phases.declared, surfaces };
-    let Gates { gates, places } = gate::read_all(&mut fields, &scope, given.judge);
+    let Gates { gates, places, advisory } = gate::read_all(&mut fields, &scope, given.judge);
     let oracle_node = fields.node("oracle");
-    let oracle = tuning::oracle(Fields::or_empty(cx, oracle_node, &place, "`[oracle]`"));
+    let mut oracle = tuning::oracle(Fields::or_empty(cx, oracle_node, &place, "`[oracle]`"));
+    oracle.advisory = advisory.contains(&ORACLE_GATE);
+    let stability_node = fields.node("stability");
+    let wanted = Fields::or_empty(cx, stability_node, &place, "`[stability]`");
+    let wanted = stability::read(wanted);
+    let mut stability = stability::resolve(&wanted, &known, reference.unwrap_or(true));
+    stability.advisory = advisory.contains(&STABILITY_GATE);
     let generator_node = fields.node("generator");
     let generator =
         tuning::generator(Fields::or_empty(cx, generator_node, &place, "`[generator]`"));
@@ -82,6 +88,7 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
         phases: phases.phases?,
         gates: gates?,
         oracle,
+        stability,
         generator: generator?,
     };
     Some(Placeable {

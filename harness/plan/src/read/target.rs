@@ -8,6 +8,7 @@ use super::retention;
 use super::scalar::{Bytes, Placed, Read};
 use super::slowness;
 use super::source::Place;
+use super::stability::{self, Given};
 use crate::model::{BuildSource, Lane, Push, SnapshotPath, Target, TargetKind};
 
 /// Path of the socket at the public edge (contract, section 3).
@@ -30,21 +31,33 @@ pub(crate) const PUSHES: [(&str, Push); 2] =
 pub(crate) const SNAPSHOTS: [(&str, SnapshotPath); 2] =
     [("http", SnapshotPath::Http), ("reset", SnapshotPath::Reset)];
 
-/// Reads `[target]`; `flag_defects` come from the command line.
-pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Target> {
+/// Reads `[target]`, and how stable it is known to be; `flag_defects` come from the command line.
+pub(crate) fn read(
+    mut fields: Fields<'_>,
+    flag_defects: &[Placed<String>],
+) -> (Option<Target>, Given) {
+    let target = target(&mut fields, flag_defects);
+    let node = fields.node("stability");
+    let name = "`[target.stability]`";
+    let stability = stability::read(Fields::or_empty(fields.cx, node, &fields.place, name));
+    fields.finish();
+    (target, stability)
+}
+
+fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Target> {
     let kind_given = fields.has("kind");
     let reference = fields.keyword_or("kind", true, &KINDS);
     let kind = match reference {
-        Some(true) => reference_kind(&mut fields, kind_given, flag_defects),
-        Some(false) => url_kind(&mut fields, flag_defects),
+        Some(true) => reference_kind(fields, kind_given, flag_defects),
+        Some(false) => url_kind(fields, flag_defects),
         None => {
             // Asked for, so that they are not called unknown beside the real mistake.
             let _ = ["url", "defects", "topics"].map(|key| fields.node(key));
             None
         }
     };
-    let lane = lane(&mut fields);
-    let socket_path = socket_path(&mut fields);
+    let lane = lane(fields);
+    let socket_path = socket_path(fields);
     let connect_timeout = fields.within("connect_timeout", TIMEOUTS).unwrap_or(CONNECT_TIMEOUT);
     let request_timeout = fields.within("request_timeout", TIMEOUTS).unwrap_or(REQUEST_TIMEOUT);
     let exclusive = fields.or("exclusive", reference.unwrap_or(false));
@@ -52,11 +65,10 @@ pub(crate) fn read(mut fields: Fields<'_>, flag_defects: &[Placed<String>]) -> O
     // Only the reference runtime is known to serve snapshots (contract, section 5b).
     let snapshot = if reference == Some(false) { SnapshotPath::Reset } else { SnapshotPath::Http };
     let snapshot = fields.keyword_or("snapshot", snapshot, &SNAPSHOTS);
-    let slow_consumer = slowness::read(&mut fields);
-    let build = build(&mut fields);
-    let close_codes = close_codes(&mut fields);
+    let slow_consumer = slowness::read(fields);
+    let build = build(fields);
+    let close_codes = close_codes(fields);
     let Bytes(message_max) = fields.within("message_max", MESSAGE_MAXES).unwrap_or(MESSAGE_MAX);
-    fields.finish();
     Some(Target {
         kind: kind?,
         lane: lane?,
@@ -86,7 +98,9 @@ fn close_codes(fields: &mut Fields<'_>) -> Option<Vec<u16>> {
         fields.cx.report(Diagnostic::error(&code.place, what).help(help));
         None
     };
-    codes.iter().map(allowed).collect()
+    // Every one is looked at, so that all mistakes are told at once.
+    let read: Vec<u16> = codes.iter().filter_map(allowed).collect();
+    (read.len() == codes.len()).then_some(read)
 }
 
 fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {

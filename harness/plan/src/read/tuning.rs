@@ -34,6 +34,7 @@ pub(crate) fn oracle(mut fields: Fields<'_>) -> OracleBounds {
             .within("storm_min_deliveries", DELIVERIES)
             .unwrap_or(STORM_MIN_DELIVERIES),
         violations_kept: fields.within("violations_kept", VIOLATIONS).unwrap_or(VIOLATIONS_KEPT),
+        advisory: false,
     };
     fields.finish();
     bounds

@@ -164,6 +164,7 @@ fn it_reads_like_a_scenario() {
 
     [[gate]]
     name = "reconnect"
+    advisory = false
 
     [[gate.objective]]
     metric = "time_to_recovered"
@@ -175,6 +176,7 @@ fn it_reads_like_a_scenario() {
 
     [[gate]]
     name = "ux"
+    advisory = false
 
     [[gate.objective]]
     metric = "violations"
@@ -193,5 +195,19 @@ fn it_reads_like_a_scenario() {
     worker_threads = 2
     source_addresses = ["127.0.0.1"]
     lag_share_max = 0.1
+
+    [stability]
+    # absence = "3s" (an assumption)
+    # socket_ends: none; an assumption
+    # channel_ends: none; an assumption
+    # heartbeat_timeouts: 0.05/s; contract, section 7
+    # rejoins: 1.5/s; contract, section 7
+    # connect_errors: none; an assumption
+    # auth_errors: 3% of the connects; contract, section 7
+    # mint_errors: 1% of the token requests; contract, section 7
+    # join_errors: none; an assumption
+    # subscribe_errors: none; an assumption
+    # snapshot_errors: none; an assumption
+    # publish_errors: none; an assumption
     "#);
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 use super::*;
 use crate::model::{
     Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, Fleet, Generator, Lane,
-    Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits, SnapshotPath, Target,
-    TargetKind,
+    Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits, SnapshotPath, Stability,
+    Target, TargetKind, UserIds,
 };
+use crate::stability::LimitFrom;
 use crate::surface::Surface;
 
 fn cohort(surface: Surface, clients: u32) -> Cohort {
@@ -67,6 +68,7 @@ fn plan() -> Plan {
             name_prefix: "kh".to_owned(),
             users: 7,
             orgs: 3,
+            user_ids: UserIds::Named,
             cohorts: vec![cohort(Surface::Desktop, 60), cohort(Surface::Ios, 40)],
             only_clients: Vec::new(),
         },
@@ -82,6 +84,13 @@ fn plan() -> Plan {
             drain_within: s(10),
             storm_min_deliveries: 3,
             violations_kept: 100,
+            advisory: false,
+        },
+        stability: Stability {
+            absence: s(3),
+            absence_from: LimitFrom::Assumed,
+            limits: BTreeMap::new(),
+            advisory: false,
         },
         generator: Generator {
             worker_threads: 2,
@@ -403,4 +412,14 @@ fn a_burst_is_added_to_the_first_load_and_leaves_the_rest_alone() {
     assert!(numbers.iter().copied().eq(0..u32::try_from(numbers.len()).expect("few")));
     let text = loud.to_ndjson(&plan());
     assert_eq!(text.matches(&format!("\"fault\":{fault}}}")).count(), 4, "{text}");
+}
+
+#[test]
+fn numeric_users_are_numbered_from_the_first_and_the_first_publishes() {
+    let mut plan = plan();
+    assert_eq!(plan.fleet.publisher_id(), "kh-publisher");
+    plan.fleet.user_ids = UserIds::Numeric { first: 40 };
+    // Seven users: client 8 is the second one's.
+    assert_eq!(Schedule::identity(&plan, 8).user, "41");
+    assert_eq!(plan.fleet.publisher_id(), "40");
 }

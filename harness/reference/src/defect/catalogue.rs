@@ -88,6 +88,25 @@ pub struct Defect {
     pub probability: f64,
 }
 
+impl Defect {
+    /// The shipped scenario that shows it with nothing changed, in its profile `smoke`; none where it takes
+    /// a scenario of `selftest`'s own, or other settings. (The command line's tests hold it against the kill
+    /// matrix.)
+    #[must_use]
+    pub fn shows_in(&self) -> Option<&'static str> {
+        match (self.name, self.group) {
+            ("late_publish", _) => Some("quiet"),
+            ("watermark_regress", _) => Some("smoke"),
+            ("seq_reset_on_restart" | "slow_stalls_neighbours" | "starved_topic", _)
+            | ("heartbeats_unanswered" | "stuck_channel" | "wrong_close_code", _)
+            | (_, Group::Authority | Group::Latency) => None,
+            (_, Group::Delivery) => Some("smoke"),
+            (_, Group::Cursors | Group::Snapshot) => Some("stale-cursor"),
+            (_, Group::Flow) => Some("slow-consumer"),
+        }
+    }
+}
+
 const GROUPS: [&[Defect]; 6] = [
     delivery::DEFECTS,
     cursors::DEFECTS,

@@ -14,8 +14,12 @@ const INTRODUCTION: &str = "\
 The closed list of ways in which the reference runtime can be told to break the contract:
 `khala-harness reference --defect NAME[,probability][,after=N]`. *Per* is what one opportunity is,
 what probability and `after` count. *Primary* is the rule of the oracle, or the gate, that must
-catch the defect; the consequences may fail beside it, and nothing else may. The fan-out metrics
+catch the defect; the consequences and the gate `stability` may fail beside it, and nothing else may. The fan-out metrics
 count how often each selected defect has acted (`defects_acted`).
+
+A defect shows where it has an occasion to act. *Shows in* names the shipped scenario that catches it, whole
+or in its profile `smoke`; where it says `selftest`, the scenario is one of the harness's own, which
+`khala-harness selftest --matrix --only NAME` runs, as it runs all others.
 
 Made from `src/defect/catalogue/` by a test. To make it again:
 `KHALA_UPDATE_DEFECTS_MD=1 cargo test -p khala-reference --test defects page`
@@ -37,8 +41,9 @@ fn page() -> String {
     let mut group = None;
     for defect in CATALOGUE {
         if group.replace(defect.group) != Some(defect.group) {
-            let head = "| defect | what it does | per | probability | primary | consequences |";
-            let rule = "| --- | --- | --- | --- | --- | --- |";
+            let head =
+                "| defect | what it does | per | probability | primary | consequences | shows in |";
+            let rule = "| --- | --- | --- | --- | --- | --- | --- |";
             let _ = write!(page, "\n## {}\n\n{head}\n{rule}\n", title(defect.group));
         }
         let consequences: Vec<_> =
@@ -47,12 +52,13 @@ fn page() -> String {
             if consequences.is_empty() { "none".to_owned() } else { consequences.join(", ") };
         let _ = writeln!(
             page,
-            "| `{}` | {} | {} | {} | `{}` | {consequences} |",
+            "| `{}` | {} | {} | {} | `{}` | {consequences} | {} |",
             defect.name,
             defect.summary,
             defect.per.name(),
             defect.probability,
             defect.primary,
+            defect.shows_in().map_or("`selftest`".to_owned(), |name| format!("`{name}`")),
         );
     }
     let _ = write!(page, "\n{} defects.\n", CATALOGUE.len());

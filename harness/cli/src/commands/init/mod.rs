@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::output;
+use crate::show::quoted;
 
 const FIRST: &str = include_str!("first.toml");
 
@@ -56,14 +57,4 @@ fn write_new(path: &Path, text: &str) -> anyhow::Result<bool> {
         return Err(error).with_context(context);
     }
     Ok(true)
-}
-
-/// A path as a shell takes it for one word.
-fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
-    }
 }

@@ -178,6 +178,16 @@ mod tests {
     }
 
     #[test]
+    fn where_the_catalogue_says_that_a_defect_shows_the_matrix_shows_it() {
+        for row in rows().into_iter().filter(|row| row.rare.is_none()) {
+            let How { scenario, set, after, .. } = row.how;
+            let shipped = texts::SHIPPED.iter().any(|text| text.name() == scenario);
+            let as_it_is = shipped && set.is_empty() && after.is_none();
+            assert_eq!(row.defect.shows_in(), as_it_is.then_some(scenario), "{}", row.name);
+        }
+    }
+
+    #[test]
     fn what_acts_per_delivery_is_tried_rare_too() {
         for defect in CATALOGUE {
             let case = cases(defect.group).iter().find(|case| case.defect == defect.name);

@@ -13,8 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-/// How long a run may take. The longest scenarios here take a minute and a half.
-const PATIENCE: Duration = Duration::from_secs(300);
+use super::pool::Work;
+
+/// How long a run may take, as a rule. The longest scenarios here take a minute and a half.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How long one may take to write its evidence when it is told to end.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -35,6 +37,19 @@ pub struct Order {
     pub record_history: bool,
     /// Folder for the bundle, and for what the run says.
     pub folder: PathBuf,
+    /// How long it may take.
+    pub patience: Duration,
+    /// Where the target is, when it is not the scenario that says so.
+    pub place: Option<Place>,
+}
+
+/// A target and what opens it.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its base URL.
+    pub url: String,
+    /// Environment variables.
+    pub secrets: Vec<(&'static str, String)>,
 }
 
 /// How a run ended.
@@ -44,19 +59,34 @@ pub enum Ended {
     Judged(PathBuf),
     /// It was told to end.
     Interrupted,
-    /// There is nothing to judge: why not.
-    Failed(String),
+    /// It did not end in time.
+    Overdue(String),
+    /// There is nothing to judge.
+    Failed {
+        /// The exit code, if it came to one.
+        code: Option<i32>,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Ended {
+    /// There was no run.
+    pub fn failed(why: String) -> Self {
+        Self::Failed { code: None, why }
+    }
+}
+
+impl Work for Order {
+    async fn run(self, interrupt: CancellationToken) -> Ended {
+        match self.run_through(&interrupt).await {
+            Ok(ended) => ended,
+            Err(error) => Ended::failed(format!("{error:#}")),
+        }
+    }
 }
 
 impl Order {
-    /// Runs it to its end, or until it is told to end.
-    pub async fn run(self, interrupt: CancellationToken) -> Ended {
-        match self.run_through(&interrupt).await {
-            Ok(ended) => ended,
-            Err(error) => Ended::Failed(format!("{error:#}")),
-        }
-    }
-
     async fn run_through(&self, interrupt: &CancellationToken) -> anyhow::Result<Ended> {
         let mut child = self.start()?;
         let status = tokio::select! {
@@ -65,9 +95,10 @@ impl Order {
                 end(&mut child).await;
                 return Ok(Ended::Interrupted);
             }
-            () = tokio::time::sleep(PATIENCE) => {
+            () = tokio::time::sleep(self.patience) => {
                 end(&mut child).await;
-                return Ok(Ended::Failed(format!("it took more than {} s", PATIENCE.as_secs())));
+                let seconds = self.patience.as_secs();
+                return Ok(Ended::Overdue(format!("it took more than {seconds} s")));
             }
         };
         if interrupt.is_cancelled() {
@@ -92,6 +123,9 @@ impl Order {
         for assignment in self.set {
             flag("--set", assignment);
         }
+        if let Some(place) = &self.place {
+            flag("--set", &format!("target.url={}", place.url));
+        }
         if let Some(defect) = &self.defect {
             flag("--defect", defect);
         }
@@ -101,6 +135,8 @@ impl Order {
         if self.record_history {
             command.arg("--record-history");
         }
+        let secrets = self.place.iter().flat_map(|place| &place.secrets);
+        command.envs(secrets.map(|(name, secret)| (name, secret)));
         command.stdin(Stdio::null());
         command.stdout(said(folder, STDOUT)?).stderr(said(folder, STDERR)?);
         command.process_group(0).kill_on_drop(true);
@@ -116,10 +152,11 @@ impl Order {
             _ => {
                 let said = std::fs::read_to_string(self.folder.join(STDERR)).unwrap_or_default();
                 let line = said.lines().find(|line| line.starts_with("error"));
-                Ended::Failed(format!(
+                let why = format!(
                     "`run` ended with {status}: {}",
                     line.or(said.lines().last()).unwrap_or("it said nothing")
-                ))
+                );
+                Ended::Failed { code: status.code(), why }
             }
         }
     }

@@ -9,9 +9,9 @@ use super::child::{Ended, Order};
 use super::clean_result::{Clean, Line, Status};
 use super::pool::Job;
 use super::{Folder, bundle, clean_page, discard, judging, run_jobs, select, texts};
-use crate::args;
 use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
+use crate::{args, output};
 
 /// Something to run.
 struct Planned {
@@ -59,7 +59,7 @@ pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
     let interrupted = run_jobs(jobs, selftest.jobs.into(), |index, ended| {
         let Some(line) = line(&planned[index], ended) else { return };
         finished += 1;
-        eprintln!("{}", clean_page::progress(&line, finished, planned.len(), began.elapsed()));
+        output::say(&clean_page::progress(&line, finished, planned.len(), began.elapsed()));
         let settled = line.status == Status::Clean && !folder.keep;
         if settled {
             discard(&folder_of(index));
@@ -74,17 +74,17 @@ pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
     Ok(clean.exit())
 }
 
-fn job(planned: &Planned, folder: &Folder, of_run: PathBuf) -> Job {
+fn job(planned: &Planned, folder: &Folder, of_run: PathBuf) -> Job<Order> {
     let order = folder.order(&planned.how, of_run);
     let order = Order { seed: Some(planned.seed.into()), ..order };
-    Job { order, alone: planned.how.alone }
+    Job { work: order, alone: planned.how.alone }
 }
 
 /// What came of a run; nothing when it was ended before its time.
 fn line(planned: &Planned, ended: Ended) -> Option<Line> {
     match ended {
         Ended::Interrupted => None,
-        Ended::Failed(why) => Some(without_a_run(planned, why)),
+        Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(planned, why)),
         Ended::Judged(dir) => {
             let line = judged(planned, &dir);
             Some(line.unwrap_or_else(|error| without_a_run(planned, format!("{error:#}"))))

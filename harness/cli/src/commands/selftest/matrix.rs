@@ -11,9 +11,9 @@ use super::child::{Ended, Order};
 use super::judging::{self, Expected, Judged, Shown, Status};
 use super::pool::Job;
 use super::{Folder, discard, matrix_page, run_jobs, select};
-use crate::args;
 use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
+use crate::{args, output};
 
 /// Version of `matrix.json`.
 const VERSION: u32 = 1;
@@ -107,7 +107,7 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
         let row = &rows[index];
         let Some(line) = line(row, ended) else { return };
         finished += 1;
-        eprintln!("{}", matrix_page::progress(&line, finished, rows.len(), began.elapsed()));
+        output::say(&matrix_page::progress(&line, finished, rows.len(), began.elapsed()));
         let settled = line.status == Status::Caught && !folder.keep;
         if settled {
             discard(&folder.of_run(&row.name));
@@ -129,17 +129,17 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     Ok(matrix.exit())
 }
 
-fn job(row: &Row, folder: &Folder) -> Job {
+fn job(row: &Row, folder: &Folder) -> Job<Order> {
     let order = folder.order(&row.how, folder.of_run(&row.name));
     let order = Order { defect: Some(row.spec()), ..order };
-    Job { order, alone: row.how.alone }
+    Job { work: order, alone: row.how.alone }
 }
 
 /// What a run says of its row; nothing when it was ended before its time.
 fn line(row: &Row, ended: Ended) -> Option<Line> {
     match ended {
         Ended::Interrupted => None,
-        Ended::Failed(why) => Some(without_a_run(row, why)),
+        Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(row, why)),
         Ended::Judged(dir) => {
             let line = judged(row, &dir);
             Some(line.unwrap_or_else(|error| without_a_run(row, format!("{error:#}"))))

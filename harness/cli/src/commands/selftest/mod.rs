@@ -2,8 +2,8 @@
 //!
 //! `--matrix` runs every defect of the reference runtime, each of which must be caught by the rule or
 //! gate that the catalogue names and by nothing that does not follow from it. `--clean` runs every
-//! scenario and fault on a runtime that keeps the contract, of which nothing may be said. `--ceiling` looks
-//! for what the generator can carry. All run this same program as a child process and judge by the
+//! scenario and fault on a runtime that keeps the contract, of which nothing may be said. `--wire` puts a
+//! proxy that deviates before such a runtime. `--ceiling` looks for what the generator can carry. All run this same program as a child process and judge by the
 //! bundle that it leaves: there is no second way to a report, and nothing here looks into a run.
 
 mod bundle;
@@ -20,6 +20,7 @@ mod matrix_page;
 mod pool;
 mod select;
 mod texts;
+mod wire;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,7 @@ use crate::{args, output, signals};
 pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     match selftest.clean {
         _ if selftest.ceiling => ceiling::run(selftest),
+        _ if selftest.wire => wire::run(selftest),
         Some(seeds) => clean::run(selftest, seeds),
         None => matrix::run(selftest),
     }
@@ -80,6 +82,8 @@ impl Folder {
             seed: how.seed,
             record_history: self.record_history,
             folder: of_run,
+            patience: child::PATIENCE,
+            place: None,
         }
     }
 
@@ -97,7 +101,8 @@ impl Folder {
         discard(&self.scenarios());
         // Only when nothing is left in it.
         let _ = std::fs::remove_dir(&self.work);
-        output::print(format!("{page}\n{}\n", self.out_dir.display()).as_bytes())
+        output::verdict(format!("{page}\n{}\n", self.out_dir.display()).as_bytes());
+        Ok(())
     }
 }
 
@@ -108,8 +113,8 @@ fn discard(folder: &Path) {
 }
 
 /// Runs all of the jobs; gives the token that says whether they were interrupted.
-fn run_jobs(
-    jobs: Vec<pool::Job>,
+fn run_jobs<W: pool::Work>(
+    jobs: Vec<pool::Job<W>>,
     at_once: usize,
     done: impl FnMut(usize, child::Ended),
 ) -> Result<bool, Failure> {

@@ -61,12 +61,15 @@ pub const OWN: &[Text] = own![
     "two-topics.toml",
 ];
 
+/// Scenarios whose target is a proxy that `--wire` starts: nobody else can run them.
+const WIRE: &[Text] = own!["wire.toml", "wire-control.toml"];
+
 /// Writes all of them into a folder.
 ///
 /// # Errors
 /// When that fails.
 pub fn unpack(folder: &Path) -> anyhow::Result<()> {
-    for text in SHIPPED.iter().chain(GATES).chain(OWN) {
+    for text in SHIPPED.iter().chain(GATES).chain(OWN).chain(WIRE) {
         let path = folder.join(text.path);
         let write = || -> std::io::Result<()> {
             fs::create_dir_all(path.parent().unwrap_or(folder))?;
@@ -95,6 +98,7 @@ pub mod tests {
         SHIPPED
             .iter()
             .chain(OWN)
+            .chain(WIRE)
             .find(|text| text.name() == name)
             .unwrap_or_else(|| panic!("{name}"))
     }

@@ -97,7 +97,7 @@ impl Machine {
             return false;
         }
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
-            self.answered(pending, now, Outcome::Interrupted, world);
+            self.answered(pending, now, Outcome::Interrupted, "interrupted", world);
         }
         self.go_offline(now, OfflineCause::Fault { id: fault, intended }, world);
         true

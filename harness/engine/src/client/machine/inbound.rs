@@ -272,7 +272,7 @@ impl Machine {
             State::Joining(pending) if reference == Some(pending.reference) => match reply.status {
                 Status::Ok => {
                     self.joins.answered(read_at);
-                    self.answered(pending, read_at, Outcome::Ok, world);
+                    self.answered(pending, read_at, Outcome::Ok, "ok", world);
                     self.subscribe_first(now, world)
                 }
                 Status::Error => self.refused(pending, read_at, now, &reply, world),

@@ -2,7 +2,7 @@
 //!
 //! A Phoenix client takes what carries its channel and no join_ref, or its own; all else it drops. What
 //! it drops is still the target's doing: a join_ref that the socket used before is valid until the
-//! `phx_close` or `phx_error` of that join has come (without one: for a while after the new join's
+//! `phx_close` of that join has come, also after a crash (without one: for a while after the new join's
 //! reply); one that it never used is not.
 
 use khala_evidence::record::{Addressee, Micros};
@@ -49,8 +49,9 @@ impl Joins {
     /// A join is sent.
     pub(super) fn begin(&mut self, reference: u64) {
         if self.current != 0 {
-            let closed = !self.open;
-            self.past.push(Past { reference: self.current, replaced_at: None, closed });
+            // A crash is told by whoever watches the channel: what it said before may still be on its way,
+            // and if it did not die, its `phx_close` is.
+            self.past.push(Past { reference: self.current, replaced_at: None, closed: false });
             let excess = self.past.len().saturating_sub(PAST_MAX);
             self.past.drain(..excess);
         }
@@ -158,11 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn a_join_after_a_crash_leaves_a_closed_one_behind() {
+    fn a_join_after_a_crash_ends_the_old_one_as_any_other_does() {
         let mut joins = Joins::default();
         joins.begin(1);
         joins.end();
-        joins.begin(5);
         assert_eq!(data(&joins, Some(1), 0), Address::Wrong(Addressee::ClosedJoin));
+        joins.begin(5);
+        joins.answered(100);
+        assert_eq!(data(&joins, Some(1), 100 + SETTLE), Address::Dropped);
+        assert_eq!(data(&joins, Some(1), 101 + SETTLE), Address::Wrong(Addressee::OldJoin));
+        assert!(joins.closed(1));
+        assert_eq!(data(&joins, Some(1), 101), Address::Wrong(Addressee::ClosedJoin));
     }
 }

@@ -15,6 +15,7 @@ use khala_wire::shape;
 use khala_wire::topic::TopicId;
 
 use super::{Action, Machine, Pending, State, World};
+use crate::said;
 
 impl Machine {
     pub(super) fn subscribe<S: Sink>(
@@ -72,12 +73,13 @@ impl Machine {
             Ok(subscribed) => subscribed,
             Err(error) => {
                 self.malformed(read_at, format!("the reply to a subscribe: {error}"), world);
-                self.answered(pending, read_at, Outcome::ProtocolError, world);
+                let status = "ok, and not of the contract";
+                self.answered(pending, read_at, Outcome::ProtocolError, status, world);
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 return Action::Close;
             }
         };
-        self.answered(pending, read_at, Outcome::Ok, world);
+        self.answered(pending, read_at, Outcome::Ok, "ok", world);
         let watermarks: Vec<(TopicId, u64)> = subscribed
             .current_watermarks
             .iter()
@@ -123,7 +125,8 @@ impl Machine {
         if outcome == Outcome::StaleCursor {
             return self.stale(pending, read_at, now, reply, world);
         }
-        self.answered(pending, read_at, outcome, world);
+        let status = if code.is_empty() { "error" } else { &said::word(&code) };
+        self.answered(pending, read_at, outcome, status, world);
         match outcome {
             // It comes back with another session.
             Outcome::RefusedAuth if self.revocation.is_some() => {
@@ -155,7 +158,13 @@ impl Machine {
             Ok(stale) => stale,
             Err(error) => {
                 self.malformed(read_at, format!("a stale_cursor: {error}"), world);
-                self.answered(pending, read_at, Outcome::StaleCursor, world);
+                self.answered(
+                    pending,
+                    read_at,
+                    Outcome::StaleCursor,
+                    payload::CODE_STALE_CURSOR,
+                    world,
+                );
                 self.cursors.clear();
                 return self.subscribe(now, self.settings.topics.clone(), world);
             }
@@ -177,7 +186,7 @@ impl Machine {
         let (client, epoch) = (self.client, self.epoch);
         // Before the operation's end, so that the judge knows what was refused when it counts it.
         world.sink.record(Record::SubscribeStale { client, epoch, at: read_at, topics });
-        self.answered(pending, read_at, Outcome::StaleCursor, world);
+        self.answered(pending, read_at, Outcome::StaleCursor, payload::CODE_STALE_CURSOR, world);
         if snapshots.is_empty() {
             return self.subscribe(now, self.settings.topics.clone(), world);
         }

@@ -4,8 +4,8 @@
 
 use khala_evidence::Record;
 use khala_evidence::record::{
-    BadToken, CommandAnswer, Cut, OfflineCause, OpKind, Outcome, Place, PublishId, Source, Step,
-    TokenAnswer,
+    Answered, BadToken, CommandAnswer, Cut, OfflineCause, OpKind, Outcome, Place, PublishId,
+    RenewalSign, Request, Source, Step, TokenAnswer,
 };
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
@@ -151,8 +151,59 @@ fn authority() -> impl Strategy<Value = Record> {
     ]
 }
 
+/// Requests that ended, and what shows that the target was away.
+fn contact() -> impl Strategy<Value = Record> {
+    let request = prop::sample::select(vec![
+        Request::Mint,
+        Request::Upgrade,
+        Request::Join,
+        Request::Subscribe,
+        Request::Snapshot,
+        Request::Publish,
+        Request::Metrics,
+    ]);
+    let outcome = prop::sample::select(vec![
+        Outcome::Ok,
+        Outcome::Timeout,
+        Outcome::RefusedAuth,
+        Outcome::StaleCursor,
+        Outcome::ConnectionFailed,
+        Outcome::Interrupted,
+    ]);
+    let text = || prop::option::of("[a-z]{0,3}");
+    let boxed = |text: Option<String>| text.map(String::into_boxed_str);
+    prop_oneof![
+        8 => (client(), request, at(), 0_u64..9_000_000, outcome, 0_u8..40, text(), text()).prop_map(
+            move |(client, request, start, took, outcome, status, example, retry_after)| {
+                let client = (!matches!(request, Request::Publish | Request::Metrics)).then_some(client);
+                let (at, status) = (start + took, status.to_string().into());
+                let (example, retry_after) = (boxed(example), boxed(retry_after));
+                Record::Answered(Answered {
+                    client,
+                    request,
+                    start,
+                    at,
+                    outcome,
+                    status,
+                    example,
+                    retry_after,
+                })
+            }
+        ),
+        1 => (at(), 0_u64..9_000_000, any::<bool>(), 0_u64..9, 0_u64..9).prop_map(
+            |(from, took, over, asked, clients)| {
+                Record::Silence { from, to: from + took, over, asked, clients }
+            }
+        ),
+        1 => (at(), 0_u64..9_000_000).prop_map(|(before, took)| {
+            Record::Renewed { before, at: before + took, sign: RenewalSign::Process }
+        }),
+    ]
+}
+
 fn record() -> impl Strategy<Value = Record> {
     prop_oneof![
+        4 => contact(),
         2 => authority(),
         8 => (client(), 0_u32..4, at(), entry(6))
             .prop_map(|(client, epoch, at, entry)| records::delivered(client, epoch, at, &entry)),

@@ -161,7 +161,17 @@ pub fn published(
 ) -> Record {
     let outcome = if worker_seq.is_some() { Outcome::Ok } else { Outcome::Timeout };
     let start = intended;
-    Record::Published(Published { id, worker, intended, start, done, outcome, worker_seq, payload })
+    Record::Published(Published {
+        id,
+        worker,
+        intended,
+        start,
+        done,
+        outcome,
+        status: None,
+        worker_seq,
+        payload,
+    })
 }
 
 /// The client that a record is about, whatever kind of record it is.
@@ -201,6 +211,7 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
             defects: Vec::new(),
             build: None,
             lost: None,
+            lost_at_us: None,
         },
         faults,
         generator: Generator {

@@ -66,7 +66,10 @@ pub fn settle_split(planned: &Planned, records: &[Record], end: End, split: &Spl
 fn thread_of(planned: &Planned, record: &Record) -> Option<u16> {
     let generator = &planned.plan.generator;
     match record {
-        Record::Published(_) => Some(generator.publisher_thread()),
+        Record::Published(_) | Record::Withheld { .. } => Some(generator.publisher_thread()),
+        Record::Answered(answered) if answered.client.is_none() => {
+            Some(generator.publisher_thread())
+        }
         _ => client_of(record).map(|client| generator.thread_of(client)),
     }
 }

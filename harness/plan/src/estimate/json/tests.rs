@@ -89,6 +89,7 @@ fn it_says_what_the_text_says() {
         {
           "gate": "reconnect",
           "judged": true,
+          "advisory": false,
           "metric": "time_to_recovered",
           "require": "p(90) < 20s",
           "needed": {
@@ -114,6 +115,7 @@ fn it_says_what_the_text_says() {
         {
           "gate": "ux",
           "judged": true,
+          "advisory": false,
           "metric": "violations",
           "require": "count == 0",
           "needed": {
@@ -130,6 +132,90 @@ fn it_says_what_the_text_says() {
           ]
         }
       ],
+      "stability": {
+        "advisory": false,
+        "absence_us": 3000000,
+        "absence_from": "an assumption",
+        "limits": [
+          {
+            "kind": "socket_ends",
+            "limit": "0",
+            "at_least": 0,
+            "from": "an assumption",
+            "count": 0
+          },
+          {
+            "kind": "channel_ends",
+            "limit": "0",
+            "at_least": 0,
+            "from": "an assumption",
+            "count": 0
+          },
+          {
+            "kind": "heartbeat_timeouts",
+            "limit": "0.05/s",
+            "at_least": 0,
+            "from": "contract, section 7",
+            "count": 2
+          },
+          {
+            "kind": "rejoins",
+            "limit": "1.5/s",
+            "at_least": 0,
+            "from": "contract, section 7",
+            "count": 63
+          },
+          {
+            "kind": "connect_errors",
+            "limit": "0",
+            "at_least": 0,
+            "from": "an assumption",
+            "count": 0
+          },
+          {
+            "kind": "auth_errors",
+            "limit": "3%",
+            "at_least": 0,
+            "from": "contract, section 7",
+            "count": null
+          },
+          {
+            "kind": "mint_errors",
+            "limit": "1%",
+            "at_least": 0,
+            "from": "contract, section 7",
+            "count": null
+          },
+          {
+            "kind": "join_errors",
+            "limit": "0",
+            "at_least": 0,
+            "from": "an assumption",
+            "count": 0
+          },
+          {
+            "kind": "subscribe_errors",
+            "limit": "0",
+            "at_least": 0,
+            "from": "an assumption",
+            "count": 0
+          },
+          {
+            "kind": "snapshot_errors",
+            "limit": "0",
+            "at_least": 0,
+            "from": "an assumption",
+            "count": 0
+          },
+          {
+            "kind": "publish_errors",
+            "limit": "0",
+            "at_least": 0,
+            "from": "an assumption",
+            "count": 0
+          }
+        ]
+      },
       "warnings": []
     }
     "#);

@@ -3,7 +3,9 @@
 use super::shape::Shape;
 use super::table::{Key, Table};
 use crate::read::backoff::{DELAYS, EXPONENT_MAX, EXPONENTS, JITTERS};
-use crate::read::fleet::{CLIENTS_MAX, NAME_PREFIX, RAMP, RAMPS};
+use crate::read::fleet::{
+    CLIENTS_MAX, FIRST_USER_ID, FIRST_USER_IDS, NAME_PREFIX, RAMP, RAMPS, USER_IDS,
+};
 use crate::read::surface::{HEARTBEATS, REPLAY_BATCHES};
 use crate::surface::Surface;
 use crate::units::format_duration;
@@ -39,6 +41,19 @@ fn fleet() -> Table {
             "How many organisations the users belong to, at most one each.",
         )
         .or(1),
+        Key::new(
+            "user_ids",
+            Shape::words(&USER_IDS),
+            "What the ids of users look like. `named`: `{prefix}-user-{n}`. `numeric`: positive \
+             integers, for a target that wants such.",
+        )
+        .or("named"),
+        Key::new(
+            "first_user_id",
+            Shape::integer(FIRST_USER_IDS),
+            "The first user's id, with `user_ids = \"numeric\"`; it publishes too.",
+        )
+        .or(FIRST_USER_ID),
         Key::new(
             "only_clients",
             Shape::List(Box::new(Shape::integer(0..=CLIENTS_MAX)), 0),

@@ -4,6 +4,7 @@ use super::pattern;
 use super::shape::Shape;
 use super::table::{Case, Key, Table};
 use crate::metric::{MetricId, MetricKind, RULES};
+use crate::read::gate::BUILT_IN;
 use crate::read::objective::MIN_SAMPLES;
 use crate::surface::Surface;
 
@@ -15,9 +16,20 @@ pub(super) fn tables() -> Vec<Table> {
 fn gate() -> Table {
     let keys = vec![
         Key::new("name", Shape::name(), "Its name, unique; profiles judge by it.").required(),
-        Key::new("objective", Shape::Tables("objective", 1), "What must hold.").required(),
+        Key::new(
+            "advisory",
+            Shape::Bool,
+            "Whether it decides nothing: it is judged and shown. Of the gates that are always judged, \
+             `oracle` and `stability`, this is all that can be said.",
+        )
+        .or(false),
+        Key::new("objective", Shape::Tables("objective", 0), "What must hold."),
     ];
-    Table::new("gate", "A named set of objectives.", keys)
+    let of_scenario = Case::unless("name", BUILT_IN)
+        .then("objective", Shape::Tables("objective", 1))
+        .needs("objective");
+    let built_in = Case::when("name", BUILT_IN).then("objective", Shape::NoTables);
+    Table::new("gate", "A named set of objectives.", keys).case(of_scenario).case(built_in)
 }
 
 fn objective() -> Table {

@@ -14,6 +14,7 @@ mod pattern;
 mod phase;
 mod scenario;
 mod shape;
+mod stability;
 mod table;
 mod target;
 #[cfg(test)]
@@ -53,7 +54,7 @@ pub(crate) fn value() -> Value {
 
 /// Every table but the scenario itself and its profiles.
 fn tables() -> Vec<Table> {
-    let mut tables = vec![tuning::oracle(), tuning::generator()];
+    let mut tables = vec![tuning::oracle(), tuning::generator(), stability::table()];
     tables.extend(target::tables());
     tables.extend(auth::tables());
     tables.extend(fleet::tables());

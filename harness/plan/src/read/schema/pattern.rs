@@ -68,6 +68,11 @@ pub(super) fn flow() -> String {
     padded(&format!(r"{}\s*/s", size_inner()))
 }
 
+/// `1%`, `0.05/s`, `0.1%/h`
+pub(super) fn limit() -> String {
+    padded(&format!(r"(?:{NUMBER}\s*%(?:\s*/\s*h)?|{})", rate_inner()))
+}
+
 /// A claim about a metric of this kind.
 pub(super) fn claim(kind: MetricKind) -> String {
     padded(&claim_inner(kind))

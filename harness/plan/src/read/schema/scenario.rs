@@ -47,6 +47,11 @@ fn keys() -> Vec<Key> {
         Key::new("gate", Shape::Tables("gate", 0), "What must hold: named sets of objectives."),
         Key::new("gates", Shape::Texts, gates),
         Key::new("oracle", Shape::Table("oracle"), "Bounds that the oracle judges with."),
+        Key::new(
+            "stability",
+            Shape::Table("stability"),
+            "How much of what nobody planned is too much.",
+        ),
         Key::new("generator", Shape::Table("generator"), "The harness itself."),
     ]
 }

@@ -36,6 +36,8 @@ pub(crate) enum Shape {
     Size(RangeInclusive<Bytes>),
     /// `2KiB/s`
     Flow(RangeInclusive<Flow>),
+    /// `3`, `1%`, `0.05/s`, `0.1%/h`
+    Limit,
     /// A list of strings.
     Texts,
     /// A list of at least so many, each once.
@@ -50,6 +52,8 @@ pub(crate) enum Shape {
     Without(&'static str),
     /// An array of at least so many tables; a profile may also address its elements by name.
     Tables(&'static str, u32),
+    /// An array without a table in it.
+    NoTables,
     /// A table of tables, with names that are given.
     Named(Vec<&'static str>, &'static str),
     /// The profiles: a table of tables with names of their own.
@@ -136,6 +140,10 @@ impl Shape {
             Self::Rate(_) => matching(pattern::rate()),
             Self::Size(_) => matching(pattern::size()),
             Self::Flow(_) => matching(pattern::flow()),
+            Self::Limit => json!({ "anyOf": [
+                { "type": "integer", "minimum": 0 },
+                matching(pattern::limit()),
+            ] }),
             Self::Texts => array(Self::Text.schema(changes), 0),
             Self::List(of, min) => array(of.schema(changes), *min).with("uniqueItems", json!(true)),
             Self::Table(name) => reference(name),
@@ -154,6 +162,7 @@ impl Shape {
                 let by_name = json!({ "type": "object", "additionalProperties": reference(name) });
                 json!({ "anyOf": [array, by_name] })
             }
+            Self::NoTables => json!({ "maxItems": 0 }),
             Self::Named(names, name) => {
                 let properties: Map<String, Value> =
                     names.iter().map(|key| ((*key).to_owned(), reference(name))).collect();

@@ -81,6 +81,8 @@ pub(crate) struct Case {
     is: Vec<&'static str>,
     /// Whether it is so where the key is absent too: one of the values is its default.
     or_absent: bool,
+    /// Whether it is so where the key has none of them.
+    unless: bool,
     then: Vec<(&'static str, Shape)>,
     required: Vec<&'static str>,
 }
@@ -88,7 +90,12 @@ pub(crate) struct Case {
 impl Case {
     pub fn when(key: &'static str, is: impl IntoIterator<Item = &'static str>) -> Self {
         let is = is.into_iter().collect();
-        Self { key, is, or_absent: false, then: Vec::new(), required: Vec::new() }
+        Self { key, is, or_absent: false, unless: false, then: Vec::new(), required: Vec::new() }
+    }
+
+    /// Where it has none of these values.
+    pub fn unless(key: &'static str, is: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { unless: true, ..Self::when(key, is) }
     }
 
     pub fn or_absent(mut self) -> Self {
@@ -115,6 +122,9 @@ impl Case {
         let mut condition = json!({ "properties": { self.key: { "enum": self.is } } });
         if !self.or_absent {
             condition = condition.with("required", json!([self.key]));
+        }
+        if self.unless {
+            condition = json!({ "not": condition });
         }
         let then: Map<String, Value> = self
             .then
@@ -218,7 +228,7 @@ impl Table {
 }
 
 /// Tables of which a profile may change all and nothing is needed: one definition does for both.
-const ALIKE: [&str; 4] = ["generator", "oracle", "slow_consumer", "topic"];
+const ALIKE: [&str; 5] = ["generator", "oracle", "slow_consumer", "stability", "topic"];
 
 /// Name of the definition of what a profile changes of a table.
 pub(super) fn changes_name(name: &str) -> String {

@@ -90,6 +90,12 @@ fn target() -> Table {
              started with it, of another it is expected.",
         ),
         Key::new(
+            "stability",
+            Shape::Table("stability"),
+            "What unplanned incidents the target is known for; the scenario's `[stability]` goes \
+             before it.",
+        ),
+        Key::new(
             "build_header",
             Shape::Matching(pattern::whole("[A-Za-z0-9_-]+")),
             "Header of the answer to `GET /healthz` that says the target's build, for the evidence.",

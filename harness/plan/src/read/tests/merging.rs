@@ -131,7 +131,7 @@ fn flags_that_address_nothing_are_refused() {
     --set gate.uxx.name=ux the scenario has no `gate` called `uxx` -> did you mean `ux`?
     --set phase.7.duration=1s the scenario has no `phase` called `7` -> there is `steady` and `storm`
     --set seed.x=3 `seed` is an integer and has nothing inside -> address `seed` itself
-    --set fleet.size=3 unknown key `size` in `[fleet]` -> its keys are `clients`, `ramp`, `name_prefix`, `users`, `orgs`, `surface` and `only_clients`
+    --set fleet.size=3 unknown key `size` in `[fleet]` -> its keys are `clients`, `ramp`, `name_prefix`, `users`, `orgs`, `user_ids`, `first_user_id`, `surface` and `only_clients`
     --set load.codex.rate=1/s the scenario has no `load` called `codex` -> there is `codex-worker-events`
     --set fleet.surface.desktop=3 `[[fleet.surface]]` must be a table, not an integer
     ");
@@ -210,6 +210,20 @@ fn what_is_wrong_with_a_gate_file_is_said_of_that_file() {
     let other = ("scenarios/b.toml", RUNBOOK.1);
     let load = Load { files: &[RUNBOOK, other], ..Load::of(&twice) };
     assert_snapshot!(load.complaints(), @"scenarios/b.toml:8:8 there is another gate `error-budget` -> name each once");
+}
+
+#[test]
+fn of_a_file_that_is_none_of_gates_nothing_is_shown() {
+    let text = edited(&[("seed = 7", "gates = [\"../../etc/passwd\"]")]);
+    for other in ["root:x:0:0:root:/root:/bin/bash\n", "[db]\npassword = \"hunter2\"\n"] {
+        let files = [("scenarios/../../etc/passwd", other)];
+        let load = Load { files: &files, ..Load::of(&text) };
+        let rendered = load.load().expect_err("no gates").render(false);
+        assert!(!rendered.contains("root") && !rendered.contains("hunter2"), "{rendered}");
+        insta::allow_duplicates! {
+            assert_snapshot!(load.complaints(), @"scenarios/../../etc/passwd:1:1 `scenarios/../../etc/passwd` is no gate file: it has no `[[gate]]` table -> name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml");
+        }
+    }
 }
 
 #[test]

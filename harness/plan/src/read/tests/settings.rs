@@ -44,6 +44,19 @@ fn a_target_has_limits_and_retains() {
 }
 
 #[test]
+fn a_target_may_close_with_codes_of_its_own_and_its_clients_take_messages_up_to_a_size() {
+    let plain = target("");
+    assert_eq!((plain.close_codes, plain.message_max), (vec![], 16 << 20));
+    let own = target("close_codes = [1001, 1005, 4001]\nmessage_max = \"64KiB\"");
+    assert_eq!((own.close_codes, own.message_max), (vec![1001, 1005, 4001], 64 << 10));
+    assert_snapshot!(wrong_target("close_codes = [1001, 999, 70000]\nmessage_max = \"1KiB\""), @r#"
+    8:22 `999` is no close code -> write codes from 1000 to 4999, 1005 for a close frame without a code
+    8:27 `70000` is no close code -> write codes from 1000 to 4999, 1005 for a close frame without a code
+    9:15 `message_max` is 1KiB; it must be from 64KiB to 256MiB
+    "#);
+}
+
+#[test]
 fn a_targets_settings_are_strict() {
     assert_snapshot!(wrong_target("snapshot = \"ftp\"\nslow_consumer = { queue_limit = 0, strikes = 3, send_buffer = 8192 }"), @r#"
     8:12 `ftp` is not a value of `snapshot` -> there is `http` and `reset`
@@ -189,4 +202,76 @@ fn only_clients_that_there_are_can_take_part() {
         let complaint = complaints(&[(wrong[0].0, &wrong[0].1)]);
         assert!(complaint.contains(what), "{complaint}");
     }
+}
+
+#[test]
+fn a_limit_is_the_scenarios_else_the_targets_else_the_contracts_else_assumed() {
+    use crate::stability::{Allowance, Incident, LimitFrom};
+    let of = |edits: &[(&str, &str)], incident| {
+        let limit = Load::of(&edited(edits)).plan().stability.limits[&incident];
+        (limit.allowance, limit.at_least, limit.from)
+    };
+    let none = (Allowance::Count(0), 0, LimitFrom::Assumed);
+    assert_eq!(of(&[], Incident::SocketEnds), none);
+    let mints = (Allowance::Share(0.01), 0, LimitFrom::Contract);
+    assert_eq!(of(&[], Incident::MintErrors), mints);
+    let url = "kind = \"url\"\nurl = \"http://h\"\n[target.stability]\nmint_errors = 5\n";
+    let elsewhere = [(REFERENCE, url), ("mint = \"hs256\"", "mint = \"control\"")];
+    let assumed = (Allowance::ClientsPerHour(0.001), 1, LimitFrom::Assumed);
+    assert_eq!(of(&elsewhere, Incident::SocketEnds), assumed);
+    let known = (Allowance::Count(5), 0, LimitFrom::Target);
+    assert_eq!(of(&elsewhere, Incident::MintErrors), known);
+    let seventh = (Allowance::PerSecond(0.05), 1, LimitFrom::Contract);
+    assert_eq!(of(&elsewhere, Incident::HeartbeatTimeouts), seventh);
+    let wanted = "seed = 7\n[stability]\nlimit = \"2%\"\nsocket_ends = 1";
+    let both = [elsewhere[0], elsewhere[1], ("seed = 7", wanted)];
+    let every = (Allowance::Share(0.02), 0, LimitFrom::Scenario);
+    assert_eq!(of(&both, Incident::MintErrors), every, "the scenario's goes before the target's");
+    let ends = (Allowance::Count(1), 0, LimitFrom::Scenario);
+    assert_eq!(of(&both, Incident::SocketEnds), ends, "what is named goes before what is not");
+    let absence = |lines: &str| {
+        let text = edited(&[("seed = 7", &format!("seed = 7\n{lines}"))]);
+        let stability = Load::of(&text).plan().stability;
+        (stability.absence.as_millis(), stability.absence_from)
+    };
+    assert_eq!(absence(""), (3_000, LimitFrom::Assumed));
+    assert_eq!(absence("[stability]\nabsence = \"500ms\""), (500, LimitFrom::Scenario));
+}
+
+#[test]
+fn limits_are_strict() {
+    let wrong =
+        |lines: &str| complaints(&[("seed = 7", &format!("seed = 7\n[stability]\n{lines}"))]);
+    assert_snapshot!(wrong("absence = \"1ms\"\nlimit = \"many\"\nsocket_end = 0\nrejoins = -1\npublish_errors = \"3%/s\""), @"
+    6:11 `absence` is 1ms; it must be from 500ms to 1h
+    7:9 bad limit for `limit`: `many` is no limit, such as `1%` of the occasions, `0.05/s`, or `0.1%/h` of the clients; a plain number stands without quotes
+    8:1 unknown key `socket_end` in `[stability]` -> did you mean `socket_ends`?
+    9:11 `rejoins` is -1; it must not be negative
+    10:18 bad limit for `publish_errors`: `3%/s` is a share per `s`; a share is per `h`
+    ");
+}
+
+#[test]
+fn any_gate_may_decide_nothing() {
+    let advisory = |edits: &[(&str, &str)]| {
+        let plan = Load::of(&edited(edits)).plan();
+        let gates: Vec<_> = plan.gates.iter().map(|gate| gate.advisory).collect();
+        (gates, plan.oracle.advisory, plan.stability.advisory)
+    };
+    let ux = "[[gate]]\nname = \"ux\"";
+    assert_eq!(advisory(&[]), (vec![false, false], false, false));
+    let text = format!("{ux}\nadvisory = true");
+    assert_eq!(advisory(&[(ux, &text)]), (vec![false, true], false, false));
+    let text = format!("[[gate]]\nname = \"stability\"\nadvisory = true\n{ux}");
+    assert_eq!(advisory(&[(ux, &text)]), (vec![false, false], false, true));
+    let text = format!("[[gate]]\nname = \"oracle\"\nadvisory = true\n{ux}");
+    assert_eq!(advisory(&[(ux, &text)]), (vec![false, false], true, false));
+}
+
+#[test]
+fn a_gate_that_is_always_judged_has_no_objectives_and_is_not_named_by_a_profile() {
+    assert_snapshot!(complaints(&[("name = \"ux\"", "name = \"oracle\"")]), @"
+    53:1 `oracle` is a gate that is always judged, by rules of its own -> call this one otherwise; of a gate that is always judged only `advisory` can be said
+    61:10 the profile judges a gate `ux` that there is not -> there is `reconnect`
+    ");
 }

@@ -66,9 +66,9 @@ impl Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum End {
-    /// The generator was unfit.
+    /// The generator was unfit with little more than it carries, or with next to nothing.
     Unfit {
-        /// The step.
+        /// The smallest of the unfit steps.
         step: u32,
         /// Whether the null server was late as well.
         null_server_late: bool,
@@ -131,9 +131,23 @@ impl Ceiling {
         }
     }
 
-    /// The last step at which the generator was fit.
+    /// The largest step at which the generator was fit, of those that are smaller than every unfit one.
     pub fn last_fit(&self) -> Option<&Step> {
-        self.steps.iter().take_while(|step| step.unfit.is_empty()).last()
+        let unfit = self.smallest_unfit().map_or(u32::MAX, |step| step.clients);
+        let fit = self.steps.iter().filter(|step| step.unfit.is_empty() && step.clients < unfit);
+        fit.max_by_key(|step| step.clients)
+    }
+
+    fn smallest_unfit(&self) -> Option<&Step> {
+        self.steps.iter().filter(|step| !step.unfit.is_empty()).min_by_key(|step| step.clients)
+    }
+
+    /// The end of a search that came to its answer.
+    pub fn found(&self) -> End {
+        self.smallest_unfit().map_or(End::Steps, |step| End::Unfit {
+            step: step.step,
+            null_server_late: step.null_server_late(),
+        })
     }
 
     /// The answer, in a sentence or two.
@@ -166,7 +180,8 @@ impl Ceiling {
                 } else {
                     ""
                 };
-                format!("Step {step}: {why}.{shared}")
+                let clients = unfit.map_or(0, |step| step.clients);
+                format!("Step {step}, {clients} clients: {why}.{shared}")
             }
             End::NullServer { step } => format!(
                 "At step {step} it was fit, and the null server did not keep up: that is as far as it \
@@ -266,12 +281,23 @@ mod tests {
     }
 
     #[test]
+    fn the_answer_is_the_largest_fit_step_below_every_unfit_one_whatever_their_order() {
+        let mut found = ceiling(End::Steps, 9, 9);
+        found.steps[0].clients = 250;
+        found.steps[1].unfit = vec!["it was late".to_owned()];
+        assert!(found.last_fit().is_none(), "250 and 300 are beyond 200, which was unfit");
+        found.steps[2].clients = 190;
+        assert_eq!(found.last_fit().map(|step| step.clients), Some(190));
+        assert_eq!(found.found(), End::Unfit { step: 2, null_server_late: false });
+    }
+
+    #[test]
     fn the_answer_is_the_last_step_before_the_first_unfit_one() {
         let found = ceiling(End::Unfit { step: 3, null_server_late: false }, 3, 9);
         assert_eq!(
             found.answer(),
             "The generator carries 200 clients with 4000 deliveries a second on this machine. \
-             Step 3: it was late."
+             Step 3, 300 clients: it was late."
         );
         assert!(found.markdown().contains("| 2 | 200 | 4000 |"), "{}", found.markdown());
         assert!(found.table().contains(&found.answer()));
@@ -298,7 +324,7 @@ mod tests {
     fn a_machine_on_which_nothing_is_fit_has_no_ceiling() {
         let none = ceiling(End::Unfit { step: 1, null_server_late: false }, 1, 9);
         assert!(none.last_fit().is_none());
-        assert_eq!(none.answer(), "No step was fit. Step 1: it was late.");
+        assert_eq!(none.answer(), "No step was fit. Step 1, 100 clients: it was late.");
     }
 
     #[test]

@@ -67,7 +67,9 @@ impl NullServer {
     pub async fn record(&self, from_us: u64, to_us: u64) -> anyhow::Result<Record> {
         let http = khala_engine::http::Http::new(&self.url, "khala-harness", START_TIMEOUT);
         let path = format!("{RECORD_PATH}?from_us={from_us}&to_us={to_us}");
-        http.get(&path, &[]).await.context("the null server does not tell what it did")
+        let told =
+            http.get(&path, &[]).await.context("the null server does not tell what it did")?;
+        Ok(told.document)
     }
 
     /// CPU time that it has taken so far, in seconds; none where it cannot be read.

@@ -17,13 +17,13 @@ use crate::evidence::{Evidence, Reading};
 const RATE_PER_S: u32 = 20;
 /// The phase that is judged. A thread has too few ticks in it for a p99, so its largest lag counts, as in
 /// any run: stricter, and a step is short.
-const STEADY: Duration = Duration::from_secs(5);
+const STEADY: Duration = Duration::from_secs(4);
 /// Between the ramp and `steady`.
-const SETTLE: Duration = Duration::from_secs(1);
+const SETTLE: Duration = Duration::from_millis(500);
 /// Clients that arrive in a second.
-const RAMP_PER_S: f64 = 1_000.0;
+const RAMP_PER_S: f64 = 2_000.0;
 /// To start, drain, retire and render, as far as can be foreseen.
-const AROUND: Duration = Duration::from_secs(4);
+const AROUND: Duration = Duration::from_secs(3);
 /// The objective that the generator must be fit for. A tenth of it is what its timers may be late.
 const THRESHOLD_MS: u64 = 500;
 

@@ -26,6 +26,21 @@ queue_limit = 8
 max_strikes = 3
 send_buffer = "8KiB"
 
+[target.stability]
+absence = "5s"
+limit = 2
+socket_ends = "0.1%/h"
+channel_ends = 0
+heartbeat_timeouts = "3/min"
+rejoins = 3
+connect_errors = "1%"
+auth_errors = 0
+mint_errors = 0
+join_errors = 0
+subscribe_errors = 0
+snapshot_errors = 0
+publish_errors = "1%"
+
 [target.topics."runtime.codex_worker_events"]
 retain_events = 1_000
 replay_budget_events = 500
@@ -44,6 +59,8 @@ ramp = "2s"
 name_prefix = "khala"
 users = 10
 orgs = 2
+user_ids = "numeric"
+first_user_id = 7
 
 [[fleet.surface]]
 name = "desktop"
@@ -140,6 +157,7 @@ attributes = { topic = "runtime.codex_worker_events", keep = 10 }
 
 [[gate]]
 name = "reconnect"
+advisory = false
 
 [[gate.objective]]
 metric = "time_to_recovered"
@@ -159,6 +177,25 @@ require = "ratio < 1.5"
 metric = "violations"
 where = { rule = "gap" }
 require = "count == 0"
+
+[[gate]]
+name = "stability"
+advisory = true
+
+[stability]
+absence = "2s"
+limit = 4
+socket_ends = 0
+channel_ends = 0
+heartbeat_timeouts = "2/min"
+rejoins = 3
+connect_errors = " 1 %"
+auth_errors = 0
+mint_errors = 0
+join_errors = 0
+subscribe_errors = 0
+snapshot_errors = 0
+publish_errors = "0.5 % / h"
 
 [oracle]
 converge_within = "30s"

@@ -12,7 +12,7 @@ use crate::read::trace::{self, Trace};
 use crate::testing::Load;
 
 /// Tables of the schema, and how the reader calls them.
-const CALLED: [(&str, &str); 17] = [
+const CALLED: [(&str, &str); 19] = [
     ("scenario", "the scenario"),
     ("target", "`[target]`"),
     ("slow_consumer", "`[target.slow_consumer]`"),
@@ -29,6 +29,8 @@ const CALLED: [(&str, &str); 17] = [
     ("objective", "`[[gate.objective]]`"),
     ("oracle", "`[oracle]`"),
     ("generator", "`[generator]`"),
+    ("stability", "`[stability]`"),
+    ("stability", "`[target.stability]`"),
     ("secret", "`token`"),
 ];
 

@@ -1,0 +1,177 @@
+//! Evidence that has no room: before the load it is said and nothing is sent, later the verdict is told
+//! all the same and what was written is kept. On a small file system of its own, which takes the right to
+//! mount one: where that is missing these tests say so and do nothing.
+
+mod support;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use support::{Harness, Running, exit, reasons};
+use tempfile::TempDir;
+
+/// A small file system; gone when dropped.
+struct Small {
+    dir: TempDir,
+}
+
+impl Small {
+    /// One of so many KiB; none where it cannot be mounted.
+    fn of(kib: u32) -> Option<Self> {
+        let dir = TempDir::new().expect("a folder");
+        let options = format!("size={kib}k");
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(dir.path())
+            .output();
+        match mount {
+            Ok(output) if output.status.success() => Some(Self { dir }),
+            failed => {
+                let why = failed.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
+                let why = why.unwrap_or_else(|error| error.to_string());
+                // Not through a macro that panics where nobody listens.
+                let _ = writeln!(std::io::stderr(), "skipped: no tmpfs can be mounted: {why}");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Takes all the room that is left. Never more than there is in a small one: wherever this lands, nobody
+    /// else's disk is filled.
+    fn fill(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let mut file = std::fs::File::create(&path).expect("a file");
+        let mut left = 16 * 1024 * 1024;
+        for size in [64 * 1024, 4 * 1024, 1] {
+            while left > 0 && file.write_all(&vec![0; size]).is_ok() {
+                left -= size.min(left);
+            }
+        }
+        assert!(left > 0, "{} is not the small file system", self.path().display());
+        path
+    }
+
+    fn run(&self) -> Harness {
+        Harness::tiny().arg("--out-dir").arg(self.path().join("runs"))
+    }
+
+    /// The one bundle in it.
+    fn bundle(&self) -> PathBuf {
+        let runs = std::fs::read_dir(self.path().join("runs")).expect("there are runs");
+        runs.flatten().next().expect("there is one").path()
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(self.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays", self.path().display());
+    }
+}
+
+/// Waits until the run's events hold one of this kind.
+fn wait_for(small: &Small, event: &str) {
+    support::eventually(event, || {
+        let runs = std::fs::read_dir(small.path().join("runs")).ok()?;
+        let events = runs.flatten().next()?.path().join("events.ndjson");
+        let text = std::fs::read_to_string(events).ok()?;
+        text.contains(&format!(r#""event":"{event}""#)).then_some(())
+    });
+}
+
+#[test]
+fn where_there_is_no_room_nothing_is_sent() {
+    let Some(small) = Small::of(512) else { return };
+    let run = small.run().ended_plain().exits(exit::SETUP);
+    for said in ["has room for", "needs at least", "--out-dir", "nothing was sent"] {
+        assert!(run.stderr.contains(said), "no `{said}` in {}", run.stderr);
+    }
+    assert_eq!(run.stderr.trim_end().lines().count(), 1, "one sentence: {}", run.stderr);
+    assert!(!run.stderr.contains("target ready"), "{}", run.stderr);
+    let left = std::fs::read_dir(small.path().join("runs")).expect("was made").count();
+    assert_eq!(left, 0, "no bundle is left");
+    let filled = small.fill();
+    small.run().ended_plain().exits(exit::SETUP);
+    drop(filled);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_or_written_is_a_set_up_failure() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "in the way").expect("is written");
+    for out_dir in [file.join("runs"), PathBuf::from("/proc/runs"), PathBuf::from("/sys/runs")] {
+        let run = Harness::tiny().arg("--out-dir").arg(&out_dir).ended_plain().exits(exit::SETUP);
+        assert!(run.stderr.contains(&out_dir.display().to_string()), "{}", run.stderr);
+        assert!(run.stderr.contains("--out-dir"), "{}", run.stderr);
+        assert_eq!((run.stdout.as_str(), run.stderr.trim_end().lines().count()), ("", 1));
+    }
+}
+
+/// What a run owes that ran out of room when it was under way.
+fn keeps_what_it_has(small: &Small, running: Running, filler: &Path) {
+    let run = running.ended().exits(exit::HOLD);
+    assert!(run.stdout.starts_with("HOLD"), "{}", run.stdout);
+    let why = "what is judged here could not all be kept as evidence";
+    assert!(run.stdout.contains(why) && run.stdout.contains("No space left"), "{}", run.stdout);
+    // All of it was judged, also what is not on disk.
+    assert!(!run.stdout.contains("UNFINISHED"), "{}", run.stdout);
+    assert!(run.stdout.contains("100 of 100 planned publishes begun"), "{}", run.stdout);
+    assert!(run.stderr.contains("khala-harness report "), "{}", run.stderr);
+    std::fs::remove_file(filler).expect("can be removed");
+    let bundle = small.bundle();
+    let journal = std::fs::metadata(bundle.join("journal/run.journal")).expect("is kept").len();
+    assert!(journal > 0);
+    let made = Harness::new("report").arg(&bundle).arg("--json").ended_plain().exits(exit::HOLD);
+    let report: Value = serde_json::from_str(&made.stdout).expect("JSON");
+    assert!(reasons(&report).contains("its journal has no end"), "{}", reasons(&report));
+}
+
+#[test]
+fn a_disk_that_is_full_during_the_run_costs_no_verdict() {
+    let Some(small) = Small::of(8 * 1024) else { return };
+    let running = small.run().start_plain();
+    wait_for(&small, "fault_due");
+    let filler = small.fill();
+    keeps_what_it_has(&small, running, &filler);
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_end_costs_no_verdict() {
+    let Some(small) = Small::of(8 * 1024) else { return };
+    let running = small.run().start_plain();
+    wait_for(&small, "drain_began");
+    let filler = small.fill();
+    keeps_what_it_has(&small, running, &filler);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_all_the_same() {
+    let Some(small) = Small::of(8 * 1024) else { return };
+    // Whatever the verdict, which a machine that is busy with something else changes.
+    let run = small.run().ended_plain();
+    let (code, word) = match run.code {
+        Some(exit::HOLD) => (exit::HOLD, "HOLD"),
+        _ => (exit::GO, "GO"),
+    };
+    run.exits(code);
+    let bundle = small.bundle();
+    for derived in ["run.json", "latency.hlog", "summary.md"] {
+        std::fs::remove_file(bundle.join(derived)).expect("can be removed");
+    }
+    let filler = small.fill();
+    let made = Harness::new("report").arg(&bundle).ended_plain().exits(code);
+    assert!(made.stdout.starts_with(word), "{}", made.stdout);
+    for said in ["run.json", "latency.hlog", "the verdict stands"] {
+        assert!(made.stderr.contains(said), "no `{said}` in {}", made.stderr);
+    }
+    std::fs::remove_file(filler).expect("can be removed");
+    Harness::new("report").arg(&bundle).ended_plain().exits(code);
+    Harness::new("verify").arg(&bundle).ended_plain().exits(exit::GO);
+}

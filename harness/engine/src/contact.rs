@@ -1,0 +1,307 @@
+//! Whether the target is heard at all: when it last was, and whether anybody is asking.
+//!
+//! Heard is any answer of HTTP, whatever its status, and anything that comes over a client's socket; a
+//! connection that the kernel takes or refuses is nobody's word. A worker thread looks at it a few times
+//! a second and tells of a silence while it lasts and when it is over. A look that comes late says that
+//! the harness stood still: what was not heard meanwhile says nothing, and the count starts anew.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use khala_evidence::record::{Micros, Record};
+
+use crate::clock::{Clock, micros};
+
+/// How often it is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A look that comes later than this after the last one was kept from coming.
+const LATE: Duration = Duration::from_millis(400);
+/// How often a silence that lasts is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often a thread writes down that it hears something.
+const HEARD_EVERY: Duration = Duration::from_millis(5);
+
+/// What a thread's clients are doing.
+#[derive(Debug, Default)]
+pub struct Thread {
+    /// Clients that wait for an answer.
+    pub waiting: AtomicU64,
+    /// Clients that have begun and not left.
+    pub present: AtomicU64,
+}
+
+/// What all threads know of it.
+#[derive(Debug)]
+pub struct Contact {
+    clock: Clock,
+    /// When something was last heard; 0 before.
+    heard_at: AtomicU64,
+    /// Requests under way that are no client machine's.
+    waiting: AtomicU64,
+    /// Requests that ended without being heard.
+    unheard: AtomicU64,
+    threads: Vec<Thread>,
+}
+
+impl Contact {
+    /// Nothing heard yet, with so many worker threads.
+    #[must_use]
+    pub fn new(clock: Clock, threads: u32) -> Self {
+        Self {
+            clock,
+            heard_at: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            unheard: AtomicU64::new(0),
+            threads: (0..threads.max(1)).map(|_| Thread::default()).collect(),
+        }
+    }
+
+    /// Something was heard now.
+    pub fn heard(&self) {
+        self.heard_at.fetch_max(self.clock.now(), Ordering::Relaxed);
+    }
+
+    /// A request ended, and nothing was heard of it.
+    pub fn unheard(&self) {
+        self.unheard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request is under way until what this returns is dropped.
+    #[must_use]
+    pub fn ask(self: &Arc<Self>) -> Asking {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Asking(Arc::clone(self))
+    }
+
+    /// Where a worker thread shows what its clients are doing.
+    #[must_use]
+    pub fn thread(&self, index: u32) -> Option<&Thread> {
+        self.threads.get(index as usize)
+    }
+
+    fn seen(&self) -> Seen {
+        let sum = |number: fn(&Thread) -> &AtomicU64| -> u64 {
+            self.threads.iter().map(|thread| number(thread).load(Ordering::Relaxed)).sum()
+        };
+        Seen {
+            heard_at: self.heard_at.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed) + sum(|thread| &thread.waiting),
+            unheard: self.unheard.load(Ordering::Relaxed),
+            clients: sum(|thread| &thread.present),
+        }
+    }
+
+    /// Looks for silences longer than `bound` for ever, and records them.
+    pub async fn watch(&self, bound: Duration, record: impl Fn(Record)) {
+        let mut watch = Watch::new(micros(bound), self.clock.now(), self.seen());
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Some(silence) = watch.look(self.clock.now(), self.seen()) {
+                record(silence);
+            }
+        }
+    }
+}
+
+/// A request that is under way.
+#[derive(Debug)]
+pub struct Asking(Arc<Contact>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One thread's ear: knows when it last wrote down that it hears something.
+#[derive(Debug)]
+pub struct Ear {
+    contact: Arc<Contact>,
+    written_at: Cell<Micros>,
+}
+
+impl Ear {
+    /// A thread's ear.
+    #[must_use]
+    pub fn new(contact: Arc<Contact>) -> Self {
+        Self { contact, written_at: Cell::new(0) }
+    }
+
+    /// Something came over a client's socket.
+    pub fn heard(&self, now: Micros) {
+        if now >= self.written_at.get() + micros(HEARD_EVERY) {
+            self.written_at.set(now);
+            self.contact.heard();
+        }
+    }
+
+    /// What all threads know.
+    #[must_use]
+    pub fn contact(&self) -> &Arc<Contact> {
+        &self.contact
+    }
+}
+
+/// What there is to see at one look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    heard_at: Micros,
+    waiting: u64,
+    unheard: u64,
+    clients: u64,
+}
+
+/// What was made of the looks so far.
+#[derive(Debug)]
+struct Watch {
+    bound: Micros,
+    looked_at: Micros,
+    last: Seen,
+    /// The silence that may be one.
+    silence: Option<Open>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    from: Micros,
+    /// When somebody was last seen asking in vain.
+    to: Micros,
+    /// Requests unheard before it.
+    unheard_before: u64,
+    waiting: u64,
+    clients: u64,
+    told_at: Option<Micros>,
+}
+
+impl Watch {
+    fn new(bound: Micros, now: Micros, seen: Seen) -> Self {
+        Self { bound, looked_at: now, last: seen, silence: None }
+    }
+
+    fn look(&mut self, now: Micros, seen: Seen) -> Option<Record> {
+        let looked_at = std::mem::replace(&mut self.looked_at, now);
+        let last = std::mem::replace(&mut self.last, seen);
+        let heard = seen.heard_at > last.heard_at;
+        if heard || now.saturating_sub(looked_at) > micros(LATE) {
+            let open = self.silence.take().filter(|open| open.told_at.is_some())?;
+            return heard.then(|| open.record(seen, true));
+        }
+        if seen.waiting > 0 || seen.unheard > last.unheard {
+            let open = self.silence.get_or_insert(Open {
+                from: looked_at,
+                to: now,
+                unheard_before: last.unheard,
+                waiting: 0,
+                clients: 0,
+                told_at: None,
+            });
+            open.to = now;
+            open.waiting = open.waiting.max(seen.waiting);
+            open.clients = open.clients.max(seen.clients);
+        }
+        let open = self.silence.as_mut()?;
+        let lasts = open.to.saturating_sub(open.from) > self.bound;
+        let due = open.told_at.is_none_or(|told| now >= told + micros(TELL_EVERY));
+        (lasts && due).then(|| {
+            open.told_at = Some(now);
+            open.record(seen, false)
+        })
+    }
+}
+
+impl Open {
+    fn record(&self, seen: Seen, over: bool) -> Record {
+        let asked = self.waiting + seen.unheard.saturating_sub(self.unheard_before);
+        let (from, to, clients) = (self.from, self.to, self.clients);
+        Record::Silence { from, to, over, asked, clients }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Micros = 1_000;
+    const BOUND: Micros = 3_000 * MS;
+
+    fn seen(heard_at: Micros, waiting: u64, unheard: u64) -> Seen {
+        Seen { heard_at, waiting, unheard, clients: 12 }
+    }
+
+    /// What a look each 100 ms tells; `at` says what is seen at a time, in milliseconds.
+    fn told(looks: std::ops::Range<u64>, at: impl Fn(u64) -> Seen) -> Vec<(u64, u64, bool, u64)> {
+        let first = looks.start * 100;
+        let mut watch = Watch::new(BOUND, first * MS, at(first));
+        let looked = looks.skip(1).map(|look| look * 100);
+        let records = looked.filter_map(|now| watch.look(now * MS, at(now)));
+        let silence = |record| match record {
+            Record::Silence { from, to, over, asked, clients: 12 } => {
+                (from / MS, to / MS, over, asked)
+            }
+            other => panic!("{other:?}"),
+        };
+        records.map(silence).collect()
+    }
+
+    #[test]
+    fn a_target_that_is_heard_is_there_however_long_one_waits() {
+        assert_eq!(told(0..100, |now| seen(now * MS, 3, 0)), []);
+    }
+
+    #[test]
+    fn a_target_that_nobody_asks_may_be_silent() {
+        assert_eq!(told(0..100, |_| seen(5, 0, 0)), []);
+    }
+
+    #[test]
+    fn a_silence_counts_from_when_somebody_asks_and_is_told_while_it_lasts() {
+        // Frozen at 1 s; the first question is asked at 2 s; heard again at 7 s.
+        let of = |now: u64| {
+            let heard = if now >= 7_000 { now } else { now.min(1_000) };
+            seen(heard * MS, u64::from((2_000..7_000).contains(&now)) * 4, 0)
+        };
+        assert_eq!(
+            told(0..80, of),
+            [(1_900, 5_000, false, 4), (1_900, 6_000, false, 4), (1_900, 6_900, true, 4)]
+        );
+    }
+
+    #[test]
+    fn what_is_refused_at_once_was_asked_for_all_the_same() {
+        // Dead at 1 s: two requests a second fail at once.
+        let of = |now: u64| seen(now.min(1_000) * MS, 0, now.saturating_sub(1_000) / 500);
+        let told = told(0..60, of);
+        assert_eq!(told.first(), Some(&(1_400, 4_500, false, 7)));
+        assert!(told.iter().all(|(from, _, over, _)| (*from, *over) == (1_400, false)));
+    }
+
+    #[test]
+    fn one_failure_long_ago_is_no_silence() {
+        let of = |now: u64| seen(now.min(1_000) * MS, 0, u64::from(now >= 1_500));
+        assert_eq!(told(0..100, of), []);
+    }
+
+    #[test]
+    fn a_silence_up_to_the_bound_is_none() {
+        let of = |now: u64| {
+            let heard = if now >= 4_100 { now } else { now.min(1_000) };
+            seen(heard * MS, 1, 0)
+        };
+        assert_eq!(told(0..60, of), []);
+    }
+
+    #[test]
+    fn a_harness_that_stood_still_starts_the_count_anew() {
+        let mut watch = Watch::new(BOUND, 0, seen(0, 1, 0));
+        let mut told = Vec::new();
+        // It looks at 100 ms, and then stands still for 70 s.
+        for now in (1..=1).chain(700..731) {
+            told.extend(watch.look(now * 100 * MS, seen(0, 1, 0)));
+        }
+        assert_eq!(told, [], "three seconds since then are not more than the bound");
+        told.extend(watch.look(73_100 * MS, seen(0, 1, 0)));
+        assert_eq!(told.len(), 1);
+    }
+}

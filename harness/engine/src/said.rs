@@ -1,0 +1,203 @@
+//! Texts that come from the target, made harmless where they enter: without secrets, escaped, cut.
+//!
+//! What may be written to a terminal, a table or a file later on is decided here, once: no control
+//! character, no mark that changes the direction or the look of what stands around it, nothing that a
+//! table would take for its own. What looks like a token or a key is not kept at all.
+
+/// Longest text kept of an answer, in characters.
+const TEXT_MAX: usize = 160;
+/// Longest word kept (a status, a code), in characters.
+const WORD_MAX: usize = 60;
+/// Characters in a row, letters and digits among them, that are taken for a secret.
+const SECRET_MIN: usize = 32;
+/// What stands in a secret's place.
+const REDACTED: &str = "[redacted]";
+/// Names whose values are secrets however short they are.
+const SECRET_NAMES: [&str; 8] =
+    ["token", "bearer", "authorization", "secret", "password", "passwd", "signature", "api_key"];
+
+/// A text of the target, such as the beginning of a body.
+#[must_use]
+pub fn text(text: &str) -> Box<str> {
+    harmless(text, TEXT_MAX)
+}
+
+/// A word of the target, such as a code or a header's value.
+#[must_use]
+pub fn word(text: &str) -> Box<str> {
+    harmless(text, WORD_MAX)
+}
+
+/// A text of the target from its bytes; `None` of one that says nothing.
+#[must_use]
+pub fn body(bytes: &[u8]) -> Option<Box<str>> {
+    // A character may take four bytes; what is cut in two is replaced, and cut off.
+    let start = &bytes[..bytes.len().min(4 * TEXT_MAX)];
+    let told = text(String::from_utf8_lossy(start).trim());
+    (!told.is_empty()).then_some(told)
+}
+
+fn harmless(text: &str, max: usize) -> Box<str> {
+    let clean = without_secrets(text);
+    let mut out = String::new();
+    let mut shown = 0;
+    for c in clean.chars() {
+        let escaped = escape(c);
+        let width = escaped.as_ref().map_or(1, |text| text.chars().count());
+        if shown + width > max {
+            out.push('…');
+            break;
+        }
+        shown += width;
+        match escaped {
+            Some(text) => out.push_str(&text),
+            None => out.push(c),
+        }
+    }
+    out.into()
+}
+
+/// How a character is written that must not stand for itself.
+fn escape(c: char) -> Option<String> {
+    let point = u32::from(c);
+    let invisible = matches!(
+        point,
+        0xAD | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
+            | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
+            | 0xFFF0..=0xFFFB | 0xE000..=0xF8FF | 0xE0000..=0x10FFFF
+    ) || point & 0xFFFE == 0xFFFE;
+    match c {
+        '\n' => Some("\\n".to_owned()),
+        '\r' => Some("\\r".to_owned()),
+        '\t' => Some("\\t".to_owned()),
+        '\\' => Some("\\\\".to_owned()),
+        '|' | '`' => Some(format!("\\u{{{point:x}}}")),
+        _ if c.is_control() || invisible => Some(format!("\\u{{{point:x}}}")),
+        _ => None,
+    }
+}
+
+/// Whether a character may be part of a token or a key.
+fn is_of_a_secret(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '/' | '=' | '~' | '%')
+}
+
+/// The text without what looks like a secret.
+fn without_secrets(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut named = false;
+    while !rest.is_empty() {
+        let end = rest.find(|c| !is_of_a_secret(c)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        let (before_value, value) = split_value(run);
+        let names = |part: &str| {
+            let part = part.trim_end_matches('=').to_ascii_lowercase();
+            SECRET_NAMES.iter().any(|name| part.ends_with(name))
+        };
+        if value.is_empty() {
+            let secret = !run.is_empty() && (named || looks_like_a_secret(run)) && !names(run);
+            out.push_str(if secret { REDACTED } else { run });
+        } else {
+            out.push_str(before_value);
+            let secret = names(before_value) || looks_like_a_secret(value);
+            out.push_str(if secret { REDACTED } else { value });
+        }
+        let gap = after.find(is_of_a_secret).unwrap_or(after.len());
+        let (between, next) = after.split_at(gap);
+        // A name's value stands behind a colon (`"token": "…"`), a scheme's behind a blank (`Bearer …`).
+        let near = between.chars().all(|c| matches!(c, '"' | '\'' | ':' | ' ' | '\\'));
+        let scheme = run.eq_ignore_ascii_case("bearer");
+        named = near && names(run) && (scheme || between.contains(':'));
+        out.push_str(between);
+        rest = next;
+    }
+    out
+}
+
+/// A run at its first `=` that has something behind it: the name with the sign, and the value.
+fn split_value(run: &str) -> (&str, &str) {
+    match run.find('=') {
+        Some(at) if at > 0 && !run[at..].trim_matches('=').is_empty() => run.split_at(at + 1),
+        _ => (run, ""),
+    }
+}
+
+fn looks_like_a_secret(run: &str) -> bool {
+    let any = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
+    let mixed = any(u8::is_ascii_digit) && any(u8::is_ascii_alphabetic);
+    let jwt = run.starts_with("eyJ") && run.len() >= 12;
+    jwt || run.len() >= SECRET_MIN && mixed && !is_uuid(run)
+}
+
+/// An id of a request or a trace helps whoever looks for it, and opens nothing.
+fn is_uuid(run: &str) -> bool {
+    let parts: Vec<_> = run.split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12] && run.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_change_what_stands_around_it_is_made_visible() {
+        for (said, shown) in [
+            ("plain, as it is <b>", "plain, as it is <b>"),
+            ("\u{1b}[31mred", "\\u{1b}[31mred"),
+            ("a|b`c", "a\\u{7c}b\\u{60}c"),
+            ("two\r\nlines\t.", "two\\r\\nlines\\t."),
+            ("\u{202e}evil\u{200b}", "\\u{202e}evil\\u{200b}"),
+            ("\u{ffff}\u{feff}\u{e000}\0", "\\u{ffff}\\u{feff}\\u{e000}\\u{0}"),
+            ("back\\slash", "back\\\\slash"),
+        ] {
+            assert_eq!(&*text(said), shown);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_and_no_escape_is_cut_in_two() {
+        let long = text(&"x".repeat(1_000));
+        assert_eq!(long.chars().count(), TEXT_MAX + 1);
+        assert!(long.ends_with("x…"));
+        let escapes = text(&"\u{7}".repeat(1_000));
+        assert!(escapes.ends_with("\\u{7}…"), "{escapes}");
+        assert_eq!(word(&"y".repeat(100)).chars().count(), WORD_MAX + 1);
+        assert_eq!(body(b" \n "), None);
+        assert_eq!(body("ü".repeat(700).as_bytes()).expect("a text").chars().count(), TEXT_MAX + 1);
+        assert!(body(b"\xff\xfe").expect("a text").contains('\u{fffd}'));
+    }
+
+    #[test]
+    fn secrets_are_not_kept() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyOjEifQ.c2lnbmF0dXJl";
+        let key = "0123456789abcdef0123456789abcdef";
+        for said in [
+            format!("no such token {jwt} here"),
+            format!("GET /socket?token={jwt}&vsn=2.0.0"),
+            format!("{{\"token\": \"short{}\"}}", 1),
+            "Authorization: Bearer short1".to_owned(),
+            "password=short1".to_owned(),
+            format!("key {key}"),
+            jwt.to_string(),
+        ] {
+            let shown = text(&said);
+            assert!(shown.contains(REDACTED), "{shown}");
+            for secret in [jwt, key, "short1"] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_kept() {
+        for said in [
+            "khala_publish_rate_limited",
+            "{\"error\":\"token_expired\",\"retry_after_ms\":500}",
+            "request 6f1f5a3c-2f0a-4b7e-9d56-0a1b2c3d4e5f failed",
+            "the token is missing",
+        ] {
+            assert_eq!(&*text(said), said);
+        }
+    }
+}

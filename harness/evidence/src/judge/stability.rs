@@ -1,0 +1,207 @@
+//! The gate that is always judged beside the oracle's: what befell the run although nobody planned it.
+//!
+//! Two tiers. An *absence* (the target restarted, was lost, or answered or took nobody for longer than
+//! the bound although it was asked) is FAIL, once. *Single incidents* are FAIL beyond their limit, which
+//! the plan has from the scenario, the target, the contract or an assumption. What follows from the
+//! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL. A kind for which the
+//! run had no occasion is left out.
+
+use std::time::Duration;
+
+use khala_plan::stability::Incident;
+
+use super::{Case, ObjectiveVerdict, Verdict};
+use crate::by_text::ByText;
+use crate::render::befell::status;
+use crate::shard::absence::{Absence, Manner};
+use crate::shard::stability::{Blame, Seen};
+
+/// Codes named in a reason; the report has all of them.
+const CODES_SHOWN: usize = 4;
+
+/// One verdict for absences, and one for each kind of incident that there was occasion for.
+pub fn judge(case: &Case<'_>) -> Vec<ObjectiveVerdict> {
+    let kinds = Incident::ALL.iter().filter_map(|&incident| kind(case, incident));
+    std::iter::once(absence(case)).chain(kinds).collect()
+}
+
+/// Every absence of the run, that of a child that ended among them.
+pub fn absences(case: &Case<'_>) -> Vec<Absence> {
+    let mut absences = case.settled.absences.clone();
+    let Some(why) = &case.facts.target.lost else { return absences };
+    // What the sockets showed of it is the same absence.
+    let open = absences.iter_mut().find(|absence| absence.until_us.is_none());
+    match open {
+        Some(absence) => {
+            absence.manner = Manner::Lost;
+            absence.noticed.insert(0, why.clone());
+            absence.planned = false;
+        }
+        None => absences.push(Absence {
+            manner: Manner::Lost,
+            from_us: case.facts.target.lost_at_us.unwrap_or(case.facts.duration_us),
+            until_us: None,
+            clients: case.schedule.arrivals.len() as u64,
+            noticed: vec![why.clone()],
+            planned: false,
+        }),
+    }
+    absences
+}
+
+/// What became of the target, in a sentence.
+pub fn sentence(absence: &Absence) -> String {
+    let at = |us| format!("{:.1} s", Duration::from_micros(us).as_secs_f64());
+    let from = at(absence.from_us);
+    let until = absence.until_us.map(at);
+    let clients = match absence.clients {
+        1 => "1 client".to_owned(),
+        clients => format!("{clients} clients"),
+    };
+    let what = match (absence.manner, &until) {
+        (Manner::Restarted, Some(until)) => {
+            format!("the target restarted at {from}, {clients}, back by {until}")
+        }
+        (Manner::Restarted, None) => {
+            format!("the target restarted at {from}, {clients}, and nobody was back at the end")
+        }
+        (Manner::Lost, _) => format!("the target was lost at {from}, {clients}, to the end"),
+        (Manner::Absent, Some(until)) => {
+            format!("the target was absent from {from} to {until}, {clients}")
+        }
+        (Manner::Absent, None) => {
+            format!("the target was absent from {from} to the end, {clients}")
+        }
+        (Manner::CutOff, Some(until)) => {
+            format!("everybody was cut off at {from}, {clients}, the first back at {until}")
+        }
+        (Manner::CutOff, None) => {
+            format!("everybody was cut off at {from}, {clients}, and nobody was back at the end")
+        }
+    };
+    let planned = if absence.planned { ", as planned" } else { "" };
+    format!("{what}{planned} ({})", absence.noticed.join("; "))
+}
+
+fn blank(metric: &str) -> ObjectiveVerdict {
+    ObjectiveVerdict {
+        metric: metric.to_owned(),
+        selector: String::new(),
+        during: Vec::new(),
+        require: "count == 0".to_owned(),
+        warn: None,
+        verdict: Verdict::Pass,
+        n: 0,
+        bad: 0,
+        estimate: None,
+        lower: None,
+        upper: None,
+        deff: None,
+        reason: String::new(),
+    }
+}
+
+fn absence(case: &Case<'_>) -> ObjectiveVerdict {
+    let absences = absences(case);
+    let unplanned: Vec<_> = absences.iter().filter(|absence| !absence.planned).collect();
+    let asked = !case.settled.stability.is_empty() || case.settled.totals.deliveries > 0;
+    // Each second in which it could have been missed.
+    let seconds = Duration::from_micros(case.facts.duration_us).as_secs();
+    let (verdict, reason) = if let Some(first) = unplanned.first() {
+        let more = match unplanned.len() - 1 {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        (Verdict::Fail, format!("{}{more}", sentence(first)))
+    } else if !asked {
+        (Verdict::Inconclusive, "the target was never asked for anything".to_owned())
+    } else if case.facts.unfinished.is_some() {
+        (Verdict::Inconclusive, "none until then; the run did not finish".to_owned())
+    } else {
+        let bound = khala_plan::units::format_duration(case.plan.stability.absence);
+        let from = case.plan.stability.absence_from;
+        (Verdict::Pass, format!("it was never away for longer than {bound} ({from})"))
+    };
+    ObjectiveVerdict {
+        verdict,
+        n: if asked { seconds } else { 0 },
+        bad: unplanned.len() as u64,
+        estimate: Some(amount(unplanned.len() as u64)),
+        reason,
+        ..blank("absence")
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn amount(count: u64) -> f64 {
+    count as f64
+}
+
+fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
+    let stability = &case.settled.stability;
+    let told = |blame| stability.told(incident, blame);
+    let (theirs, ours) = (told(Blame::Target), told(Blame::Ours));
+    let occasions = stability.occasions(incident);
+    if occasions == 0 && theirs.is_none() && ours.is_none() {
+        return None;
+    }
+    let limit = case.plan.stability.limits.get(&incident)?;
+    let clients = case.schedule.arrivals.len() as u64;
+    let over = Duration::from_micros(case.facts.duration_us);
+    let allowed = limit.count(occasions, clients, over);
+    let bad = theirs.map_or(0, |told| told.count());
+    let allowed_by = limit.told(incident.occasions());
+    let (verdict, reason) = if let Some(told) = theirs.filter(|_| bad > allowed) {
+        let reason = format!(
+            "{}; {allowed} {} allowed ({allowed_by})",
+            describe(&told.codes, told.clients.len()),
+            if allowed == 1 { "is" } else { "are" }
+        );
+        (Verdict::Fail, reason)
+    } else if let Some(ours) = ours {
+        let what = describe(&ours.codes, ours.clients.len());
+        (
+            Verdict::Inconclusive,
+            format!("what follows from the harness's own stalls, wants or heartbeats: {what}"),
+        )
+    } else if case.facts.unfinished.is_some() {
+        (Verdict::Inconclusive, format!("{bad} until then; the run did not finish"))
+    } else if let Some(told) = theirs {
+        let what = describe(&told.codes, told.clients.len());
+        (Verdict::Pass, format!("{what}; {allowed} allowed ({allowed_by})"))
+    } else {
+        (Verdict::Pass, format!("none of {occasions} {}", incident.occasions()))
+    };
+    Some(ObjectiveVerdict {
+        selector: format!("kind={}", incident.name()),
+        require: if allowed == 0 { "count == 0".to_owned() } else { format!("count <= {allowed}") },
+        verdict,
+        n: occasions,
+        bad,
+        estimate: Some(amount(bad)),
+        reason,
+        ..blank("unplanned_ends")
+    })
+}
+
+/// Incidents in a clause: how many, what, to how many clients, since when.
+pub fn describe(codes: &ByText<Seen>, clients: usize) -> String {
+    let mut by_count: Vec<_> = codes.iter().collect();
+    by_count.sort_by_key(|(code, seen)| (std::cmp::Reverse(seen.count), *code));
+    let total: u64 = by_count.iter().map(|(_, seen)| seen.count).sum();
+    let first = by_count.iter().map(|(_, seen)| seen.first).min().unwrap_or_default();
+    let shown = by_count.iter().take(CODES_SHOWN);
+    let shown: Vec<_> =
+        shown.map(|(code, seen)| format!("{} ×{}", status(code), seen.count)).collect();
+    let more = match by_count.len().saturating_sub(CODES_SHOWN) {
+        0 => String::new(),
+        more => format!(", {more} other codes"),
+    };
+    let whose = match clients {
+        0 => String::new(),
+        1 => ", 1 client".to_owned(),
+        clients => format!(", {clients} clients"),
+    };
+    let first = Duration::from_micros(first).as_secs_f64();
+    format!("{total} ({}{more}){whose}, first at {first:.2} s", shown.join(", "))
+}

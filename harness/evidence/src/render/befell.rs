@@ -1,0 +1,165 @@
+//! What befell the run, in the lines that stand directly under the verdict.
+
+use std::collections::BTreeMap;
+
+use super::units::count;
+use crate::judge::stability;
+use crate::report::{IncidentLine, RequestLine, RunReport};
+
+/// Statuses named of failed requests; the report has all of them.
+const STATUSES_SHOWN: usize = 4;
+
+/// A status as people say it: of HTTP, its number with the protocol.
+pub fn status(text: &str) -> String {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    if digits == 3 { format!("HTTP {text}") } else { text.to_owned() }
+}
+
+/// What befell the run although nobody planned it, a line each; nothing of a run that nothing befell.
+pub fn lines(report: &RunReport) -> Vec<String> {
+    let unplanned = report.target.absences.iter().filter(|absence| !absence.planned);
+    let mut lines: Vec<_> = unplanned.map(stability::sentence).collect();
+    if !report.unplanned_ends.is_empty() {
+        lines.push(format!("unplanned: {}", incidents(&report.unplanned_ends)));
+    }
+    if !report.own_ends.is_empty() {
+        lines.push(format!("by the harness's own doing: {}", incidents(&report.own_ends)));
+    }
+    let published = published(report);
+    if failed(report, "publish") > 0 {
+        lines.push(published);
+    }
+    lines
+}
+
+/// Incidents in a line: each kind with its codes and clients.
+fn incidents(lines: &[IncidentLine]) -> String {
+    let mut kinds: BTreeMap<_, Vec<&IncidentLine>> = BTreeMap::new();
+    lines.iter().for_each(|line| kinds.entry(line.kind).or_default().push(line));
+    let told = kinds.into_iter().map(|(kind, mut lines)| {
+        lines.sort_by_key(|line| (std::cmp::Reverse(line.count), line.code.clone()));
+        let total: u64 = lines.iter().map(|line| line.count).sum();
+        let first = lines.iter().map(|line| line.first_at_us).min().unwrap_or_default();
+        let first = std::time::Duration::from_micros(first).as_secs_f64();
+        let codes = lines.iter().take(STATUSES_SHOWN);
+        let codes: Vec<_> =
+            codes.map(|line| format!("{} ×{}", status(&line.code), count(line.count))).collect();
+        let more = match lines.len().saturating_sub(STATUSES_SHOWN) {
+            0 => String::new(),
+            more => format!(", {more} other codes"),
+        };
+        let clients = match lines.first().map_or(0, |line| line.clients) {
+            0 => String::new(),
+            clients => format!(", clients: {}", count(clients)),
+        };
+        let (total, codes) = (count(total), codes.join(", "));
+        format!("{} {total} ({codes}{more}){clients}, first at {first:.2} s", kind.name())
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn of<'a>(report: &'a RunReport, request: &'a str) -> impl Iterator<Item = &'a RequestLine> {
+    report.requests.iter().filter(move |line| line.request == request)
+}
+
+fn failed(report: &RunReport, request: &str) -> u64 {
+    of(report, request).map(|line| line.count - line.ok - line.ours).sum()
+}
+
+/// What became of the load's commands: how many were acknowledged, and why the others were not.
+pub fn published(report: &RunReport) -> String {
+    let planned = report.load.planned;
+    let ok: u64 = of(report, "publish").map(|line| line.ok).sum();
+    let mut failures: Vec<_> = of(report, "publish")
+        .map(|line| (line.count - line.ok - line.ours, line.status.as_str()))
+        .filter(|(failed, _)| *failed > 0)
+        .collect();
+    failures.sort_by_key(|(failed, status)| (std::cmp::Reverse(*failed), *status));
+    let all: u64 = failures.iter().map(|(failed, _)| failed).sum();
+    let shown = failures.iter().take(STATUSES_SHOWN);
+    let shown: Vec<_> =
+        shown.map(|(failed, text)| format!("{} {}", count(*failed), status(text))).collect();
+    let more = match failures.len().saturating_sub(STATUSES_SHOWN) {
+        0 => String::new(),
+        more => format!(", {more} other ways"),
+    };
+    let mut notes = Vec::new();
+    if all > 0 {
+        notes.push(format!("{} failed: {}{more}", count(all), shown.join(", ")));
+    }
+    let ours: u64 = of(report, "publish").map(|line| line.ours).sum();
+    if ours > 0 {
+        notes.push(format!("{} broken off by the harness or never tried", count(ours)));
+    }
+    let open = planned.saturating_sub(ok + all + ours);
+    if open > 0 {
+        notes.push(format!("{} never begun or without an end", count(open)));
+    }
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    format!("published {} of {}{notes}", count(ok), count(planned))
+}
+
+/// How the topics were at the end, in a clause.
+pub fn drain(report: &RunReport) -> String {
+    let oracle = &report.oracle;
+    if oracle.dry {
+        return "the topics ran dry".to_owned();
+    }
+    let behind = &oracle.behind;
+    let mut why = Vec::new();
+    if behind.clients > 0 {
+        let named: Vec<_> = behind
+            .lags
+            .iter()
+            .map(|lag| {
+                format!("client {} by {} on {}", lag.client, count(lag.by), lag.topic.name())
+            })
+            .collect();
+        let clients = count(behind.clients);
+        why.push(format!("{clients} live clients were behind ({})", named.join(", ")));
+    }
+    if behind.not_live > 0 {
+        why.push(format!("{} clients were not live", count(behind.not_live)));
+    }
+    if behind.unseen > 0 {
+        why.push(format!("nobody has seen {} acknowledged publishes", count(behind.unseen)));
+    }
+    if !oracle.drained {
+        why.push("more may have been on its way".to_owned());
+    }
+    format!("the topics did not run dry: {}", why.join("; "))
+}
+
+/// A request that did not get what it asked for, in a line.
+pub fn refusal(line: &RequestLine) -> String {
+    let at = std::time::Duration::from_micros(line.first_at_us).as_secs_f64();
+    let retry = line.retry_after.as_ref().map(|after| format!("; Retry-After: {after}"));
+    let example = line.example.as_ref().map(|text| format!("; it said: {text}"));
+    format!(
+        "{} {} ×{}, first at {at:.2} s in {}{}{}",
+        line.request,
+        status(&line.status),
+        count(line.count - line.ok),
+        line.first_phase,
+        retry.unwrap_or_default(),
+        example.unwrap_or_default()
+    )
+}
+
+/// The requests that did not get what they asked for.
+pub fn refusals(report: &RunReport) -> impl Iterator<Item = &RequestLine> {
+    report.requests.iter().filter(|line| line.ok < line.count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_status_is_called_one() {
+        assert_eq!(status("503"), "HTTP 503");
+        assert_eq!(status("429 khala_publish_rate_limited"), "HTTP 429 khala_publish_rate_limited");
+        assert_eq!(status("timeout"), "timeout");
+        assert_eq!(status("1012"), "1012");
+    }
+}

@@ -1,0 +1,286 @@
+//! Requests that ended and sockets that are gone, as a shard takes them: what is an incident, and whose
+//! doing it is.
+//!
+//! A planned fault answers for what befalls the clients that it hit until they are live again, or until
+//! the bound of convergence has passed since they came back; a restart also for what befalls everybody
+//! while it may take. The harness answers for what follows from its own stalls, from what it lacked, and
+//! from heartbeats that it owed. Everything else is the target's. What the contract says of a healthy
+//! target is no incident: a publish limit that is kept, a stale cursor, a topic without a snapshot.
+
+use khala_plan::stability::Incident;
+use serde::{Deserialize, Serialize};
+
+use super::Shard;
+use super::stability::Blame;
+use crate::record::{Answered, Cut, Micros, OfflineCause, Op, OpKind, Outcome, Request};
+
+/// The shortest stall of the harness from which anything can follow.
+const STALL_MIN_US: Micros = 500_000;
+/// For how long after the settle bound a stall may still show.
+const STALL_SHOWS_US: Micros = 3_000_000;
+/// Without a heartbeat of the client for this long its channel is closed (contract, section 3).
+const KEPT_ALIVE_FOR_US: Micros = 60_000_000;
+/// A socket that was open for less is not one of those that were open before.
+const OPEN_FOR_US: Micros = 1_000_000;
+
+/// What a planned fault did to a client, from which it has not recovered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// When it first connected again.
+    pub back_since: Option<Micros>,
+}
+
+impl Shard {
+    /// Whose doing it is that something went wrong for a client between two instants.
+    fn blame(&self, client: u32, start: Micros, at: Micros) -> Blame {
+        if self.is_planned(client, start, at) {
+            Blame::Plan
+        } else if self.follows_from_a_stall(self.context.thread_of(client), start, at) {
+            Blame::Ours
+        } else {
+            Blame::Target
+        }
+    }
+
+    /// The same of a command.
+    fn blame_for_a_command(&self, start: Micros, at: Micros) -> Blame {
+        if self.context.is_restarting(start, at) {
+            Blame::Plan
+        } else if self.follows_from_a_stall(self.context.publisher_thread(), start, at) {
+            Blame::Ours
+        } else {
+            Blame::Target
+        }
+    }
+
+    fn is_planned(&self, client: u32, start: Micros, at: Micros) -> bool {
+        let bound = micros(self.context.bounds().converge_within);
+        let hit = |hit: Hit| hit.back_since.is_none_or(|since| at <= since.saturating_add(bound));
+        let life = self.clients.get(&client);
+        self.context.is_restarting(start, at)
+            || life.is_some_and(|life| life.slow.counts_as_slow(at) || life.hit.is_some_and(hit))
+    }
+
+    /// Whether a thread of the harness stood still while it was under way, or shortly before.
+    fn follows_from_a_stall(&self, thread: u16, start: Micros, at: Micros) -> bool {
+        let shows = micros(self.context.bounds().settle_within).saturating_add(STALL_SHOWS_US);
+        self.stalls.of(thread).shows(STALL_MIN_US, start.saturating_sub(shows), at)
+    }
+
+    /// Whether a client left its channel without a heartbeat for so long that the target had to close
+    /// it.
+    fn owed_a_heartbeat(&self, client: u32, at: Micros) -> bool {
+        let kept = self.clients.get(&client).and_then(|life| life.kept_alive_at);
+        kept.is_some_and(|kept| at.saturating_sub(kept) >= KEPT_ALIVE_FOR_US)
+    }
+
+    /// A request ended.
+    pub(super) fn answered(&mut self, answered: &Answered) {
+        let stability = &mut self.flow.stability;
+        stability.answered(answered);
+        let Some((kind, others)) = incident(answered) else { return };
+        if answered.outcome == Outcome::Interrupted {
+            return;
+        }
+        stability.occasion(kind);
+        others.iter().for_each(|&other| stability.occasion(other));
+        if answered.outcome == Outcome::Ok || is_documented(answered) {
+            return;
+        }
+        let Answered { client, start, at, outcome, .. } = *answered;
+        let blame = match (outcome, client) {
+            (Outcome::Exhausted(_), _) => Blame::Ours,
+            (_, Some(client)) => self.blame(client, start, at),
+            (_, None) => self.blame_for_a_command(start, at),
+        };
+        let stability = &mut self.flow.stability;
+        stability.incident(kind, blame, &answered.status, at, client);
+        if answered.request == Request::Upgrade && blame == Blame::Target {
+            stability.refused(at, &answered.status);
+        }
+    }
+
+    /// A command was never begun, because the target had left too many unanswered.
+    pub(super) fn kept_back(&mut self, intended: Micros, at: Micros) {
+        let blame = self.blame_for_a_command(intended, at);
+        let stability = &mut self.flow.stability;
+        stability.occasion(Incident::PublishErrors);
+        let code = "never begun: too many were unanswered";
+        stability.incident(Incident::PublishErrors, blame, code, at, None);
+    }
+
+    /// A timed operation ended: what is no request of its own, and when the channel was last kept
+    /// alive.
+    pub(super) fn operated(&mut self, op: &Op) {
+        let Op { client, kind, start, done, outcome, .. } = *op;
+        let life = self.clients.entry(client).or_default();
+        match (kind, outcome) {
+            (OpKind::Heartbeat, Outcome::Ok) => {
+                life.kept_alive_at = life.kept_alive_at.max(Some(start));
+                self.flow.stability.occasion(Incident::HeartbeatTimeouts);
+            }
+            (OpKind::Join, Outcome::Ok) => {
+                life.kept_alive_at = life.kept_alive_at.max(Some(start));
+                let again = std::mem::replace(&mut life.joined, true);
+                let blame = life.ended_by;
+                self.flow.stability.occasion(Incident::ChannelEnds);
+                self.flow.stability.occasion(Incident::Rejoins);
+                if let (true, Some(blame)) = (again, blame) {
+                    let client = Some(client);
+                    self.flow.stability.incident(Incident::Rejoins, blame, "rejoin", done, client);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A client's connect was begun.
+    pub(super) fn came_back(&mut self, client: u32, at: Micros) {
+        if let Some(hit) = &mut self.clients.entry(client).or_default().hit {
+            hit.back_since.get_or_insert(at);
+        }
+    }
+
+    /// A client has a channel to join again on the socket that it has kept.
+    pub(super) fn reopened(&mut self, client: u32, at: Micros) {
+        self.clients.entry(client).or_default().opened_at = Some(at);
+        self.flow.stability.opened(at);
+    }
+
+    /// A client got a socket.
+    pub(super) fn opened(&mut self, client: u32, at: Micros) {
+        let life = self.clients.entry(client).or_default();
+        life.opened_at = Some(at);
+        life.kept_alive_at = Some(at);
+        self.flow.stability.opened(at);
+        self.flow.stability.occasion(Incident::SocketEnds);
+    }
+
+    /// A client's socket is gone; to be told before its life is changed by it.
+    pub(super) fn ended(&mut self, client: u32, at: Micros, cause: OfflineCause) {
+        let end = End::of(cause);
+        let overdue = end.for_silence && self.owed_a_heartbeat(client, at);
+        let blame = match (cause, overdue) {
+            (OfflineCause::Fault { .. }, _) => Blame::Plan,
+            (_, true) if !self.is_planned(client, at, at) => Blame::Ours,
+            _ => self.blame(client, end.since.unwrap_or(at), at),
+        };
+        let life = self.clients.entry(client).or_default();
+        let opened_at = life.opened_at.take();
+        life.ended_by = Some(blame);
+        let of_the_plan =
+            matches!(cause, OfflineCause::Fault { .. }) || life.slow.counts_as_slow(at);
+        if of_the_plan {
+            life.hit = Some(Hit::default());
+        }
+        let stability = &mut self.flow.stability;
+        if let Some(incident) = end.incident {
+            if incident == Incident::HeartbeatTimeouts {
+                stability.occasion(incident);
+            }
+            stability.incident(incident, blame, &end.code, at, Some(client));
+        }
+        let open_for_long =
+            opened_at.is_some_and(|opened| at.saturating_sub(opened) >= OPEN_FOR_US);
+        if blame == Blame::Target && end.incident.is_some() && open_for_long {
+            stability.ended(at, &end.code);
+        } else {
+            stability.left(at);
+        }
+    }
+}
+
+fn micros(duration: std::time::Duration) -> Micros {
+    u64::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// How the end of a socket is told.
+struct End {
+    incident: Option<Incident>,
+    code: String,
+    /// Whether a client that sends no heartbeats comes to it.
+    for_silence: bool,
+    /// Since when something was amiss, if that is known.
+    since: Option<Micros>,
+}
+
+impl End {
+    fn of(cause: OfflineCause) -> Self {
+        let end = |incident, code: &str| Self {
+            incident: Some(incident),
+            code: code.to_owned(),
+            for_silence: false,
+            since: None,
+        };
+        match cause {
+            OfflineCause::ClosedByTarget { code: Some(code) } => Self {
+                for_silence: matches!(code, 1000 | 1002),
+                ..end(Incident::SocketEnds, &format!("close {code}"))
+            },
+            OfflineCause::ClosedByTarget { code: None } => {
+                end(Incident::SocketEnds, "close without a code")
+            }
+            OfflineCause::Broken { how } => {
+                Self { for_silence: how == Cut::Eof, ..end(Incident::SocketEnds, &how.to_string()) }
+            }
+            OfflineCause::ProtocolBroken { breach } => {
+                end(Incident::SocketEnds, &format!("failed by the client for {breach}"))
+            }
+            OfflineCause::HeartbeatTimeout => {
+                end(Incident::HeartbeatTimeouts, "the socket was silent")
+            }
+            OfflineCause::ChannelSilent { asked } => {
+                let code = "the channel was silent";
+                Self { since: Some(asked), ..end(Incident::HeartbeatTimeouts, code) }
+            }
+            OfflineCause::ChannelClosed => {
+                Self { for_silence: true, ..end(Incident::ChannelEnds, "closed or crashed") }
+            }
+            // The planned cut, and what was refused or not answered, are told as what they are.
+            OfflineCause::Fault { .. } | OfflineCause::GaveUp => {
+                Self { incident: None, ..end(Incident::SocketEnds, "") }
+            }
+        }
+    }
+}
+
+/// The incident that it would be if the request had failed, and others for which it was an occasion.
+fn incident(answered: &Answered) -> Option<(Incident, &'static [Incident])> {
+    let auth = answered.outcome == Outcome::RefusedAuth;
+    Some(match answered.request {
+        Request::Mint => (Incident::MintErrors, &[]),
+        Request::Upgrade if auth => (Incident::AuthErrors, &[Incident::ConnectErrors]),
+        Request::Upgrade => (Incident::ConnectErrors, &[Incident::AuthErrors]),
+        Request::Join if auth => (Incident::AuthErrors, &[]),
+        Request::Join => (Incident::JoinErrors, &[]),
+        Request::Subscribe => (Incident::SubscribeErrors, &[]),
+        Request::Snapshot => (Incident::SnapshotErrors, &[]),
+        Request::Publish => (Incident::PublishErrors, &[]),
+        Request::CreateWorker
+        | Request::StopWorker
+        | Request::Metrics
+        | Request::Revoke
+        | Request::Trim
+        | Request::TriedMint
+        | Request::TriedUpgrade
+        | Request::TriedJoin
+        | Request::TriedSubscribe
+        | Request::TriedCommand => return None,
+    })
+}
+
+/// Whether the contract has this answer of a target with which nothing is wrong, or the socket's end
+/// tells the same.
+fn is_documented(answered: &Answered) -> bool {
+    match (answered.request, answered.outcome) {
+        (Request::Subscribe, Outcome::StaleCursor) => true,
+        (Request::Join | Request::Subscribe, Outcome::ConnectionFailed) => true,
+        (Request::Publish, _) => {
+            let (limit, size) =
+                ("429 khala_publish_rate_limited", "413 khala_frame_payload_too_large");
+            [limit, size].contains(&&*answered.status)
+        }
+        (Request::Snapshot, _) => &*answered.status == "404 snapshot_unsupported",
+        _ => false,
+    }
+}
