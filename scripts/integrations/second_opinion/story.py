@@ -223,7 +223,7 @@ class Story:
         self.subscriptions = [s for client in self.clients.values() for s in client.subscriptions]
 
     def sort_in(self, record, slow):
-        if "client" in record:
+        if record.get("client") is not None:
             number = record["client"]
             if number not in self.clients:
                 granted = self.begin["granted"][number]

@@ -25,6 +25,7 @@ pub struct Stall {
     /// When it was last seen alive before.
     pub from: Micros,
     /// Which thread, as [`khala_plan::model::Generator`] numbers them.
+    #[serde(default)]
     pub thread: u16,
 }
 
