@@ -277,7 +277,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
     }
 
     fn fault(&mut self, fault: &'a PlannedFault) {
-        let (planned, unproven) = self.proofs.due(fault, self.heads.answers());
+        let planned = self.proofs.due(fault);
         let (id, kind) = (fault.id, fault.kind.name().to_owned());
         let what = format!("fault {id} ({kind})");
         self.say_due(
@@ -285,7 +285,6 @@ impl<'a, S: Sink> Conductor<'a, S> {
             what,
             EventKind::FaultDue { id, kind, planned, due_us: fault.at_us },
         );
-        unproven.into_iter().for_each(|event| self.say(event));
         if fault.kind.acts_on() == ActsOn::Target {
             let grip = Grip {
                 target: Arc::clone(&self.target),
@@ -357,7 +356,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
         let Read { purpose, asked, answered, answer, status: _, metrics } = read;
         self.sink.record(answer.record(Request::Metrics, None, asked, answered));
         if let Purpose::Baseline(due) = purpose {
-            self.proofs.baseline(due, answered, metrics.clone(), self.heads.answers());
+            self.proofs.baseline(due, answered, metrics.clone());
         }
         if let Ok(metrics) = metrics {
             for renewed in self.state.renewal.see(asked, answered, &metrics) {
@@ -369,7 +368,10 @@ impl<'a, S: Sink> Conductor<'a, S> {
             }
             self.keep(purpose, asked, answered, metrics);
         }
-        self.prove(purpose == Purpose::PhasesOver);
+        self.prove(false);
+        if purpose == Purpose::PhasesOver {
+            self.proofs.metrics_are_over();
+        }
     }
 
     fn keep(&mut self, purpose: Purpose, asked: Micros, answered: Micros, metrics: FanoutMetrics) {
@@ -396,20 +398,22 @@ impl<'a, S: Sink> Conductor<'a, S> {
         for record in self.acts.take_told() {
             self.sink.record(record);
         }
-        let failed = done.err();
-        if let Some(why) = &failed {
-            self.proofs.refused(fault, why.clone());
+        match &done {
+            Ok(answered) => self.heads.count_answered(fault, *answered),
+            Err(why) => self.proofs.refused(fault, why.clone()),
         }
+        let failed = done.err();
         self.say(EventKind::FaultActed { id: fault, failed });
     }
 
     /// Asks what is known of the target's side what became of faults.
     fn prove(&mut self, last_chance: bool) {
         let last = self.state.last_metrics.as_ref();
+        let heads = self.heads;
         let now = Now {
             at: self.clock.now(),
             metrics: last.map(|(asked, metrics)| (*asked, metrics)),
-            answers: self.heads.answers(),
+            answered: &|fault| heads.answered(fault),
             unread: self.reads.first_failure(),
         };
         let said = self.proofs.look(&now, last_chance);
@@ -419,13 +423,13 @@ impl<'a, S: Sink> Conductor<'a, S> {
     /// Notices a target that went away, has its metrics read when they are due, proves faults.
     fn look(&mut self) {
         self.notice_loss();
-        let waited_for = self.proofs.are_waited_for();
-        if waited_for {
+        if self.proofs.are_waited_for() {
             self.prove(false);
         }
         let now = self.clock.now();
         if now >= self.state.metrics_due {
-            let every = if waited_for { METRICS_EVERY_PROVING } else { METRICS_EVERY };
+            let every =
+                if self.proofs.want_metrics() { METRICS_EVERY_PROVING } else { METRICS_EVERY };
             self.state.metrics_due = now + micros(every);
             self.reads.begin(Purpose::Look);
         }

@@ -8,23 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use khala_wire::topic::{KNOWN, TopicId};
 
-/// What the target has answered to the clients that proves faults.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
-    /// Unsubscribes acknowledged.
-    pub unsubscribed: u64,
-    /// What was tried beside the clients' own sockets and answered, one way or another, and what was
-    /// published on top of the load and acknowledged, by the number of the fault that did it.
-    pub tried: Vec<u64>,
-}
-
 /// The shared part.
 #[derive(Debug)]
 pub struct Heads {
     seqs: [AtomicU64; KNOWN.len()],
     publishes: Vec<AtomicU64>,
-    unsubscribed: AtomicU64,
-    tried: Vec<AtomicU64>,
+    /// What proves faults without the target's metrics, by the number of the fault.
+    answered: Vec<AtomicU64>,
     orders_dropped: Vec<AtomicU64>,
     stale: AtomicU64,
 }
@@ -36,8 +26,7 @@ impl Heads {
         Self {
             seqs: std::array::from_fn(|_| AtomicU64::new(0)),
             publishes: (0..publishes.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
-            unsubscribed: AtomicU64::new(0),
-            tried: (0..faults).map(|_| AtomicU64::new(0)).collect(),
+            answered: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             orders_dropped: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             stale: AtomicU64::new(0),
         }
@@ -56,13 +45,12 @@ impl Heads {
         self.publishes.get(word).is_some_and(|w| w.load(Ordering::Relaxed) & bit != 0)
     }
 
-    /// What the target has answered that proves faults.
+    /// What the target's answers and the clients' sockets show of a fault, so far. What it counts is the
+    /// fault's own affair: see [`Fault::by_answers`](crate::fault::Fault::by_answers).
     #[must_use]
-    pub fn answers(&self) -> Answers {
-        Answers {
-            unsubscribed: self.unsubscribed.load(Ordering::Relaxed),
-            tried: self.tried.iter().map(|tried| tried.load(Ordering::Relaxed)).collect(),
-        }
+    pub fn answered(&self, fault: u16) -> u64 {
+        let answered = self.answered.get(usize::from(fault));
+        answered.map_or(0, |answered| answered.load(Ordering::Relaxed))
     }
 
     /// Stale topics that the target has named in refusals.
@@ -71,10 +59,10 @@ impl Heads {
         self.stale.load(Ordering::Relaxed)
     }
 
-    /// What a fault tried was answered.
-    pub fn count_tried(&self, fault: u16) {
-        if let Some(tried) = self.tried.get(usize::from(fault)) {
-            tried.fetch_add(1, Ordering::Relaxed);
+    /// The target answered to a fault so many times more, or a socket shows it.
+    pub fn count_answered(&self, fault: u16, times: u64) {
+        if let Some(answered) = self.answered.get(usize::from(fault)) {
+            answered.fetch_add(times, Ordering::Relaxed);
         }
     }
 
@@ -150,14 +138,9 @@ impl LocalHeads {
         self.shared.seq(topic)
     }
 
-    /// An unsubscribe was acknowledged.
-    pub fn count_unsubscribed(&self) {
-        self.shared.unsubscribed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// What a fault tried beside a client's own socket was answered.
-    pub fn count_tried(&self, fault: u16) {
-        self.shared.count_tried(fault);
+    /// The target answered to what a fault did for one client, or the client's socket shows it.
+    pub fn count_answered(&self, fault: u16) {
+        self.shared.count_answered(fault, 1);
     }
 
     /// A refusal named so many stale topics.

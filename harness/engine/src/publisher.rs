@@ -300,7 +300,7 @@ impl Publisher {
         };
         let (outcome, worker_seq) = match reply {
             Ok(reply) => {
-                planned.fault.iter().for_each(|&fault| self.setup.heads.count_tried(fault));
+                planned.fault.iter().for_each(|&fault| self.setup.heads.count_answered(fault, 1));
                 (Outcome::Ok, Some(reply.document.data.seq))
             }
             Err(error) => {

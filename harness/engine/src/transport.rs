@@ -74,6 +74,12 @@ impl Stamped {
         }
     }
 
+    /// Bytes that wait in the kernel; 0 where it does not say.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        rustix::io::ioctl_fionread(&self.inner).unwrap_or_default()
+    }
+
     /// When bytes were last read.
     #[must_use]
     pub fn read_at(&self) -> Option<Instant> {

@@ -231,6 +231,7 @@ fn drivers<S: Sink>(
             resume: None,
             bearer: None,
             slow: None,
+            cut_by: None,
         };
         (arrival.cohort, driver)
     })

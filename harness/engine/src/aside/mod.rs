@@ -99,7 +99,7 @@ impl<S: Sink> Asides<S> {
                     let who = Rc::clone(who);
                     async move {
                         if self.token(&who, kind, fault.id).await {
-                            self.around.heads.count_tried(fault.id);
+                            self.around.heads.count_answered(fault.id);
                         }
                     }
                 };
@@ -263,21 +263,19 @@ impl<S: Sink> Asides<S> {
             let at = self.post_revocation(&old[0], sessions).await;
             some.iter().for_each(|who| who.control.give(Order::Revoked { at }));
             if at.is_some() {
+                some.iter().for_each(|_| self.around.heads.count_answered(fault.id));
                 revoked.extend(some.iter().map(Rc::clone).zip(old));
             }
         }
-        let tries = revoked.iter().map(|(who, old)| self.try_revoked(who, old, until, fault.id));
+        let tries = revoked.iter().map(|(who, old)| self.try_revoked(who, old, until));
         stream::iter(tries).for_each_concurrent(None, |tries| tries).await;
     }
 
     /// Tries a revoked session at once and by the surface's back-off.
-    async fn try_revoked(&self, who: &Who, old: &Identity, until: Micros, fault: u16) {
+    async fn try_revoked(&self, who: &Who, old: &Identity, until: Micros) {
         let mut attempt = 0;
         loop {
-            let answered = self.try_token(who, old, BadToken::Revoked).await;
-            if answered && attempt == 0 {
-                self.around.heads.count_tried(fault);
-            }
+            self.try_token(who, old, BadToken::Revoked).await;
             attempt += 1;
             let delay = who.backoff.delay(self.around.plan.seed, who.client, attempt);
             let next = self.now() + micros(delay);
@@ -338,7 +336,7 @@ impl<S: Sink> Asides<S> {
         };
         self.record(Record::CommandSent { client: who.client, at: self.now(), answer });
         if answer != CommandAnswer::None {
-            self.around.heads.count_tried(fault);
+            self.around.heads.count_answered(fault);
         }
     }
 }

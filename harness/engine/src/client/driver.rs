@@ -114,8 +114,21 @@ pub struct Driver<S, C> {
     pub resume: Option<(u16, Resume)>,
     /// The sync token of the socket there is, for snapshots.
     pub bearer: Option<String>,
-    /// The pace that a fault wants, kept over reconnects while the fault lasts.
-    pub slow: Option<Pace>,
+    /// How a fault wants it to read, kept over reconnects while the fault lasts.
+    pub slow: Option<Slowness>,
+    /// The fault that has cut it off, until it has a socket again.
+    pub cut_by: Option<u16>,
+}
+
+/// How a fault wants a client to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Slowness {
+    /// The fault.
+    fault: u16,
+    /// How fast.
+    pace: Pace,
+    /// Whether a socket has shown that the client did not keep up.
+    shown: bool,
 }
 
 /// What ended a wait on a session.
@@ -189,7 +202,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         let now = around.clock.now();
         let since = dialling_since.unwrap_or(now);
         match order {
-            Order::Slow { pace, .. } => self.slow_down(pace),
+            Order::Slow { fault, pace } => self.slow_down(fault, pace),
             Order::Fast => self.speed_up(false),
             Order::Revoked { at } => self.revoked(at),
             Order::Restarting { fault, intended } => self.machine.restarting(fault, intended),
@@ -214,10 +227,20 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         around.with(|world| self.machine.revoked(at, world));
     }
 
-    fn slow_down(&mut self, pace: Pace) {
-        if self.slow.replace(pace).is_none() {
+    fn slow_down(&mut self, fault: u16, pace: Pace) {
+        if self.slow.replace(Slowness { fault, pace, shown: false }).is_none() {
             let (client, at) = (self.client, self.around.clock.now());
             self.around.with(|world| world.sink.record(Record::SlowBegan { client, at }));
+        }
+    }
+
+    /// Counts for the fault that made the client slow, once, if the target has sent what it has not read.
+    fn show_unread(&mut self, session: &C::Session) {
+        if let Some(slow) = self.slow.as_mut().filter(|slow| !slow.shown)
+            && session.unread() > 0
+        {
+            slow.shown = true;
+            self.around.heads.count_answered(slow.fault);
         }
     }
 
@@ -345,7 +368,13 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         let around = Rc::clone(&self.around);
         let Dialled { chosen, minted: (asked, minted), token, upgrade } = dialled;
         if let Some(cursors) = chosen {
-            self.resume = None;
+            // A cursor that the target's windows did not give is none that the fault has chosen.
+            if let Some((fault, resume)) = self.resume.take()
+                && resume != Resume::Kept
+                && !cursors.is_empty()
+            {
+                self.cut_by = Some(fault);
+            }
             self.machine.resume_from(cursors);
         }
         // A token that the harness signs itself is no operation of the target: it is no sample, or
@@ -372,6 +401,9 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         match connected {
             Ok(session) => {
                 around.ear.heard(done);
+                if let Some(fault) = self.cut_by.take() {
+                    around.heads.count_answered(fault);
+                }
                 Some((session, start, done))
             }
             Err(error) => {
@@ -403,8 +435,8 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         // Since when something is seen to be due. What has come is taken first, because the thread may
         // have stood still: an answer that was there in time is no time-out.
         let mut overdue_since = None;
-        if let Some(pace) = self.slow {
-            session.set_pace(pace);
+        if let Some(slow) = self.slow {
+            session.set_pace(slow.pace);
         }
         loop {
             match std::mem::replace(&mut action, Action::None) {
@@ -414,6 +446,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 Action::SendBoth(texts) => self.send(&mut session, texts).await,
             }
             if self.machine.phase() != Phase::Online {
+                self.show_unread(&session);
                 self.show();
                 if session.pace() == Pace::Dead {
                     tokio::task::spawn_local(bury(session));
@@ -447,10 +480,13 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                     let now = clock.now();
                     around.with(|world| self.machine.cut_silently(now, fault, intended, world));
                     session.set_pace(Pace::Dead);
+                    self.cut_by = Some(fault);
                 }
                 Waited::Order(Order::Cut { fault, intended, style }) => {
                     let now = clock.now();
-                    around.with(|world| self.machine.cut(now, fault, intended, world));
+                    if around.with(|world| self.machine.cut(now, fault, intended, world)) {
+                        self.cut_by = Some(fault);
+                    }
                     self.show();
                     cut(session, style);
                     return None;
@@ -461,6 +497,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                         .with(|world| self.machine.cut_until(now, fault, intended, until, world));
                     if cut {
                         self.resume = Some((fault, resume));
+                        self.cut_by = (resume == Resume::Kept).then_some(fault);
                     }
                     self.show();
                     self::cut(session, DisconnectStyle::Reset);
@@ -475,17 +512,18 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                     cut(session, DisconnectStyle::Close { code: CLOSE_NORMAL });
                     return None;
                 }
-                Waited::Order(Order::Slow { pace, .. }) => {
-                    self.slow_down(pace);
+                Waited::Order(Order::Slow { fault, pace }) => {
+                    self.slow_down(fault, pace);
                     session.set_pace(pace);
                     slow_here = true;
                 }
                 Waited::Order(Order::Fast) => {
+                    self.show_unread(&session);
                     self.speed_up(slow_here);
                     session.set_pace(Pace::Full);
                 }
-                Waited::Order(Order::Unsubscribe { topics, until, .. }) => {
-                    action = self.machine.unsubscribe(&topics.list(), until);
+                Waited::Order(Order::Unsubscribe { fault, topics, until }) => {
+                    action = self.machine.unsubscribe(fault, &topics.list(), until);
                 }
                 Waited::Order(Order::Revoke { fault, intended, until }) => {
                     self.machine.revoking(fault, intended, until);
@@ -505,6 +543,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                     self.show();
                 }
                 Waited::Inbound(inbound) => {
+                    self.show_unread(&session);
                     action = self.inbound(inbound);
                     self.show();
                 }

@@ -140,6 +140,7 @@ async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
         resume: None,
         bearer: None,
         slow: None,
+        cut_by: None,
     };
     let sides = Rc::new(Driven { around: Rc::clone(&around), control, dialled, _frozen: listener });
     LocalSet::new()

@@ -199,6 +199,7 @@ struct Revocation {
 
 #[derive(Clone, Debug)]
 struct Unsubscribed {
+    fault: u16,
     reference: u64,
     topics: Vec<TopicId>,
     until: Micros,

@@ -41,7 +41,8 @@ const RELEASED_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Acted {
     pub fault: u16,
-    pub done: Result<(), String>,
+    /// How often the target answered to it, or why it could not be carried out.
+    pub done: Result<u64, String>,
 }
 
 /// The faults under way, as many as the plan has at the most.

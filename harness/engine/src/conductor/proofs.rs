@@ -1,4 +1,4 @@
-//! What becomes of the faults: their baselines, and how the target's side proves them.
+//! What becomes of the faults: their baselines, and how they are proven, by the best side that can tell.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,28 +9,33 @@ use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::clock::micros;
-use crate::fault::{self, Sides};
-use crate::heads::Answers;
+use crate::fault::{self, Fault, Proof, ShownBy, Sides};
 use crate::observe::EventKind;
 
-/// The target's side before the faults of an instant.
+/// The target's metrics before the faults of an instant.
 enum Baseline {
-    /// It was asked for.
+    /// They were asked for.
     Asked,
-    There(FanoutMetrics, Answers),
-    /// Why there is none.
+    There(FanoutMetrics),
+    /// Why there are none.
     Failed(String),
 }
 
 /// A fault whose proof is being waited for.
 struct Proving<'a> {
     fault: &'a PlannedFault,
-    /// Metrics before; none are needed of a fault that answers prove.
-    before: FanoutMetrics,
-    answers_before: Answers,
+    /// Metrics before, or why there are none.
+    before: Result<FanoutMetrics, String>,
     planned_together: u64,
+    /// Until when metrics are looked at.
     until: Micros,
-    /// When the target's side first showed it.
+    /// Whether they are.
+    looks: bool,
+    /// Whether metrics that were asked for after it were there.
+    looked: bool,
+    /// The most that they showed. A gauge goes back: what was ever seen was hit.
+    most: Option<Proof>,
+    /// When they first showed it.
     first_seen: Option<Micros>,
 }
 
@@ -40,8 +45,8 @@ pub(super) struct Now<'a> {
     pub at: Micros,
     /// Its last metrics, and when they were asked for.
     pub metrics: Option<(Micros, &'a FanoutMetrics)>,
-    /// What it has answered.
-    pub answers: Answers,
+    /// What answers and sockets show of a fault.
+    pub answered: &'a dyn Fn(u16) -> u64,
     /// Why metrics could not be read, if some could not.
     pub unread: Option<&'a str>,
 }
@@ -68,9 +73,19 @@ impl<'a> Proofs<'a> {
         }
     }
 
-    /// Whether the target's side is to be looked at often.
+    /// Whether some are still to be proven.
     pub fn are_waited_for(&self) -> bool {
         !self.proving.is_empty()
+    }
+
+    /// Whether the target's metrics are to be read often.
+    pub fn want_metrics(&self) -> bool {
+        self.proving.iter().any(|entry| entry.looks)
+    }
+
+    /// What the metrics show from now on is the run's own end.
+    pub fn metrics_are_over(&mut self) {
+        self.proving.iter_mut().for_each(|entry| entry.looks = false);
     }
 
     /// What became of the faults.
@@ -95,42 +110,28 @@ impl<'a> Proofs<'a> {
         due: Micros,
         answered: Micros,
         metrics: Result<FanoutMetrics, String>,
-        answers: Answers,
     ) {
         let baseline = match metrics {
-            Ok(metrics) if answered <= due => Baseline::There(metrics, answers),
+            Ok(metrics) if answered <= due => Baseline::There(metrics),
             Ok(_) => return,
             Err(why) => Baseline::Failed(why),
         };
         self.baselines.insert(due, baseline);
     }
 
-    /// A fault is due. Returns how many it is aimed at, and what there is to say if it cannot be proven.
-    pub fn due(&mut self, fault: &'a PlannedFault, answers: Answers) -> (u64, Option<EventKind>) {
-        let acting = fault::of(&fault.kind);
+    /// A fault is due. Returns how many it is aimed at.
+    pub fn due(&mut self, fault: &'a PlannedFault) -> u64 {
         let before = match self.baselines.get(&fault.at_us) {
-            Some(Baseline::There(metrics, answers)) => Ok((metrics.clone(), answers.clone())),
-            _ if acting.proven_by_answers() => Ok((FanoutMetrics::default(), answers)),
-            Some(Baseline::Failed(why)) => Err(why.as_str()),
-            Some(Baseline::Asked) => Err("they had not come when it was due"),
-            None => Err("they were not asked for"),
+            Some(Baseline::There(metrics)) => Ok(metrics.clone()),
+            Some(Baseline::Failed(why)) => Err(why.clone()),
+            Some(Baseline::Asked) => Err("they had not come when it was due".to_owned()),
+            None => Err("they were not asked for".to_owned()),
         };
-        let (proof, proving) = match before {
-            Ok((before, answers_before)) => {
-                ("nothing showed it".to_owned(), Some(self.proving(fault, before, answers_before)))
-            }
-            Err(why) => {
-                (format!("the target's metrics could not be read just before it: {why}"), None)
-            }
-        };
-        let unproven = proving.is_none().then(|| {
-            let (id, how) = (fault.id, proof.clone());
-            EventKind::FaultProven { id, effective: None, how }
-        });
-        self.proving.extend(proving);
+        let proving = self.proving(fault, before);
+        self.proving.push(proving);
         let outcome = &mut self.outcomes[usize::from(fault.id)];
-        (outcome.applied, outcome.proof) = (true, proof);
-        (outcome.planned, unproven)
+        (outcome.applied, outcome.proof) = (true, "nothing showed it".to_owned());
+        outcome.planned
     }
 
     /// A fault on the target could not be carried out.
@@ -144,8 +145,7 @@ impl<'a> Proofs<'a> {
     fn proving(
         &self,
         fault: &'a PlannedFault,
-        before: FanoutMetrics,
-        answers_before: Answers,
+        before: Result<FanoutMetrics, String>,
     ) -> Proving<'a> {
         let together = |other: &&PlannedFault| {
             // An offline client's socket ends as a disconnected one's does.
@@ -154,88 +154,114 @@ impl<'a> Proofs<'a> {
             other.at_us == fault.at_us && (ours == theirs || cuts(ours) && cuts(theirs))
         };
         let same_instant = self.schedule.faults.iter().filter(together);
-        let until = match fault.duration_us {
-            Some(duration) => fault.at_us + duration,
-            None => fault.at_us + micros(fault::of(&fault.kind).proof_timeout()),
-        };
+        let acting = fault::of(&fault.kind);
+        let lasts = fault.duration_us.unwrap_or_else(|| micros(acting.metrics_within()));
         Proving {
             fault,
+            looks: before.is_ok() && acting.shown_by().contains(&ShownBy::Metrics),
             before,
-            answers_before,
             planned_together: same_instant.map(|other| other.targets.len() as u64).sum(),
-            until,
+            until: fault.at_us + lasts,
+            looked: false,
+            most: None,
             first_seen: None,
         }
     }
 
-    /// Asks the target's side what became of the faults; stops asking when all of one is seen, or its
-    /// time is over. Returns what there is to say.
+    /// Asks what became of the faults; stops asking when all of one is seen by the best side that can
+    /// tell, or nothing more can come. Returns what there is to say.
     pub fn look(&mut self, now: &Now<'_>, last_chance: bool) -> Vec<EventKind> {
         let mut said = Vec::new();
         let (outcomes, refused) = (&mut self.outcomes, &self.refused);
         self.proving.retain_mut(|entry| {
             let outcome = &mut outcomes[usize::from(entry.fault.id)];
-            let over = entry.look(now, outcome, last_chance);
-            if over {
-                if let Some(why) = refused.get(&entry.fault.id) {
-                    outcome.proof = format!("{why}; {}", outcome.proof);
-                }
-                let (id, effective, how) = (outcome.id, outcome.effective, outcome.proof.clone());
-                said.push(EventKind::FaultProven { id, effective, how });
-            }
-            !over
+            let Some(proof) = entry.look(now, outcome.planned, last_chance) else { return true };
+            outcome.effective = Some(proof.effective);
+            outcome.proof = match refused.get(&entry.fault.id) {
+                Some(why) => format!("{why}; {}", proof.how),
+                None => proof.how,
+            };
+            let (id, effective, how) = (outcome.id, outcome.effective, outcome.proof.clone());
+            said.push(EventKind::FaultProven { id, effective, how });
+            false
         });
         said
     }
 }
 
 impl Proving<'_> {
-    /// Looks once; whether that was the last time.
-    fn look(&mut self, now: &Now<'_>, outcome: &mut FaultOutcome, last_chance: bool) -> bool {
+    /// Looks once; the proof, when this was the last time.
+    fn look(&mut self, now: &Now<'_>, planned: u64, last_chance: bool) -> Option<Proof> {
         let acting = fault::of(&self.fault.kind);
-        let late = now.at >= self.until || last_chance;
+        if self.looks {
+            self.look_at_metrics(&*acting, now);
+        }
+        let all_in_metrics = self.most.as_ref().is_some_and(|most| most.effective >= planned);
+        self.looks &= !all_in_metrics && now.at < self.until && !last_chance;
+        if self.looks {
+            return None;
+        }
+        if let Some(most) = self.most.take() {
+            let how = self.timed(&most, now.at, all_in_metrics);
+            return Some(Proof { how, ..most });
+        }
+        let answered = acting.by_answers(self.fault, (now.answered)(self.fault.id));
+        if answered.effective < planned && !last_chance {
+            return None;
+        }
+        let how = match self.why_not_by_metrics(&*acting, now) {
+            Some(why) => format!("{} ({why})", answered.how),
+            None => answered.how,
+        };
+        Some(Proof { how, ..answered })
+    }
+
+    fn look_at_metrics(&mut self, acting: &dyn Fault, now: &Now<'_>) {
         // What was asked for before the fault shows nothing of it.
-        let metrics = now.metrics.filter(|(asked, _)| *asked >= self.fault.at_us);
-        let nothing = FanoutMetrics::default();
-        let after = match metrics {
-            Some((_, metrics)) => metrics,
-            None if acting.proven_by_answers() => &nothing,
-            None if late => {
-                let why = now.unread.unwrap_or("they had not come when its time was over");
-                outcome.proof = format!("the target's metrics could not be read after it: {why}");
-                return true;
-            }
-            None => return false,
-        };
-        let sides = Sides {
-            before: &self.before,
-            after,
-            answers_before: self.answers_before.clone(),
-            answers_after: now.answers.clone(),
-            planned_together: self.planned_together,
-        };
-        let proof = acting.prove(self.fault, &sides);
-        // A gauge goes back: the most that was ever seen is what was hit.
-        outcome.effective = outcome.effective.max(proof.effective);
-        if proof.effective > Some(0) {
+        let after = now.metrics.filter(|(asked, _)| *asked >= self.fault.at_us);
+        let (Ok(before), Some((_, after))) = (&self.before, after) else { return };
+        self.looked = true;
+        let sides = Sides { before, after, planned_together: self.planned_together };
+        let Some(proof) = acting.by_metrics(self.fault, &sides) else { return };
+        if proof.effective > 0 {
             self.first_seen.get_or_insert(now.at);
         }
-        let complete = outcome.effective >= Some(outcome.planned);
-        if !complete && !late {
-            return false;
+        let least = self.most.as_ref().map_or(0, |most| most.effective);
+        if self.most.is_none() || proof.effective >= least {
+            self.most = Some(proof);
         }
+    }
+
+    /// How metrics proved it; of an interval, also when.
+    fn timed(&self, proof: &Proof, now: Micros, complete: bool) -> String {
         let after_s =
             |at: Micros| Duration::from_micros(at.saturating_sub(self.fault.at_us)).as_secs_f64();
-        outcome.proof = match self.first_seen {
+        match self.first_seen {
             Some(first) if self.fault.duration_us.is_some() => format!(
                 "{}; first after {:.1} s, {} after {:.1} s",
                 proof.how,
                 after_s(first),
                 if complete { "all" } else { "the last look" },
-                after_s(now.at)
+                after_s(now)
             ),
-            _ => proof.how,
-        };
-        true
+            _ => proof.how.clone(),
+        }
+    }
+
+    /// Why the better proof is not the one, if the fault has a better one.
+    fn why_not_by_metrics(&self, acting: &dyn Fault, now: &Now<'_>) -> Option<String> {
+        if !acting.shown_by().contains(&ShownBy::Metrics) {
+            return None;
+        }
+        Some(match &self.before {
+            Err(why) => {
+                format!("the target's metrics could not be read just before it: {why}")
+            }
+            Ok(_) if self.looked => "the target's metrics do not tell".to_owned(),
+            Ok(_) => {
+                let why = now.unread.unwrap_or("they had not come when its time was over");
+                format!("the target's metrics could not be read after it: {why}")
+            }
+        })
     }
 }

@@ -177,9 +177,10 @@ async fn a_target_that_answers_nothing_holds_up_no_phase_and_no_fault() {
 
     let [cut, trim] = &facts.faults[..] else { panic!("{:?}", facts.faults) };
     assert!(cut.applied && trim.applied);
-    assert_eq!((cut.effective, trim.effective), (None, None));
-    let why = "could not be read just before it: they had not come when it was due";
-    assert!(cut.proof.contains(why), "{}", cut.proof);
+    assert_eq!((cut.effective, trim.effective), (Some(0), Some(0)));
+    let why = "new upgrades by clients whose sockets had been cut (the target's metrics could not be \
+               read just before it: they had not come when it was due)";
+    assert_eq!(cut.proof, why);
     assert!(trim.proof.contains("the target refused it"), "{}", trim.proof);
 
     let unread: Vec<_> =

@@ -4,7 +4,7 @@
 
 use khala_plan::schedule::PlannedFault;
 
-use super::{Fault, Proof, Sides};
+use super::{Fault, Proof};
 use crate::aside::Aside;
 
 /// The fault.
@@ -16,11 +16,7 @@ impl Fault for CommandOverSocket {
         Some(Aside::Command)
     }
 
-    fn proven_by_answers(&self) -> bool {
-        true
-    }
-
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        sides.tried(fault, "commands that the target answered")
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        Proof::of(answered, "commands that the target answered")
     }
 }

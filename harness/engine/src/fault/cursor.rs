@@ -6,17 +6,12 @@
 //! than the cursor should be old, is not hit.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use khala_plan::model::ChosenCursor;
 use khala_plan::schedule::PlannedFault;
-use khala_wire::metrics::FanoutMetrics;
 
-use super::{Fault, Proof, Sides, Undo};
+use super::{Fault, Proof, Undo};
 use crate::client::orders::{Control, Order};
-
-/// A back-off, a mint, a connect and an answer.
-const PROOF: Duration = Duration::from_secs(30);
 
 /// The fault.
 #[derive(Debug)]
@@ -34,37 +29,7 @@ impl Fault for Cursor {
         Undo::nothing()
     }
 
-    fn proven_by_answers(&self) -> bool {
-        true
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        Proof::of(answered, "subscribes with such a cursor that the target answered")
     }
-
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        let how = match self.cursor {
-            ChosenCursor::StaleBy(_) => {
-                // Nothing is counted where the metrics could not be read.
-                match refused(sides.after).saturating_sub(refused(sides.before)) {
-                    0 => "subscribes with such a cursor that the target answered".to_owned(),
-                    refused => format!(
-                        "subscribes with such a cursor that the target answered; since then its \
-                         metrics count {refused} stale cursors"
-                    ),
-                }
-            }
-            ChosenCursor::FutureBy(_) | ChosenCursor::Garbage(_) => {
-                "subscribes with such a cursor that the target answered".to_owned()
-            }
-        };
-        sides.tried(fault, &how)
-    }
-
-    fn proof_timeout(&self) -> Duration {
-        PROOF
-    }
-}
-
-/// Stale cursors that the target has counted.
-fn refused(metrics: &FanoutMetrics) -> u64 {
-    let rows = metrics.topic_windows.iter();
-    rows.map(|row| row.stale_cursor_budget_exceeded_count + row.stale_cursor_retention_floor_count)
-        .sum()
 }

@@ -1,19 +1,21 @@
 //! `disconnect`: cuts the sockets of clients, at an instant.
 //!
-//! A close or a reset is proven by the target's own count of disconnects; a gauge of active
-//! consumers stands in for it where there is none, and misses whoever is back before it is read. A
-//! half-open cut is proven the other way round: the target still counts the dead sockets when the
-//! clients are back on new ones.
+//! A close or a reset is proven by the target's own count of disconnects, a half-open cut the other way
+//! round: the target still counts the dead sockets when the clients are back on new ones. A target that
+//! counts neither has taken the clients back on new sockets.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use khala_plan::model::DisconnectStyle;
 use khala_plan::schedule::PlannedFault;
+use khala_wire::metrics::FanoutMetrics;
 
-use super::{Fault, Proof, Sides, Undo};
+use super::{Fault, Proof, ShownBy, Sides, Undo};
 use crate::client::orders::{Control, Order};
 
+/// What the target answered to clients whose sockets were cut.
+pub(super) const RETURNED: &str = "new upgrades by clients whose sockets had been cut";
 /// Until clients notice at a heartbeat (the next after one that was not answered) and are back.
 const HALF_OPEN_PROOF: Duration = Duration::from_secs(58);
 
@@ -33,22 +35,27 @@ impl Fault for Disconnect {
         Undo::nothing()
     }
 
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        let planned = fault.targets.len() as u64;
-        if self.style == DisconnectStyle::HalfOpen {
-            let active = |metrics: &khala_wire::metrics::FanoutMetrics| {
-                metrics.delivery_metrics.active_consumers
-            };
-            let both = active(sides.after).saturating_sub(active(sides.before));
-            return Proof {
-                effective: Some(sides.part(both, planned)),
-                how: "dead sockets that the target counted beside the new ones".to_owned(),
-            };
-        }
-        cut_sockets(planned, sides)
+    fn shown_by(&self) -> &'static [ShownBy] {
+        &[ShownBy::Metrics, ShownBy::Answers]
     }
 
-    fn proof_timeout(&self) -> Duration {
+    fn by_metrics(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Option<Proof> {
+        let planned = fault.targets.len() as u64;
+        if self.style != DisconnectStyle::HalfOpen {
+            return cut_sockets(planned, sides);
+        }
+        let active = |metrics: &FanoutMetrics| metrics.delivery_metrics.active_consumers;
+        let both = active(sides.after).saturating_sub(active(sides.before));
+        // A gauge: a target that finds out sooner than the clients never counts both.
+        (sides.part(both, planned) >= planned)
+            .then(|| Proof::of(planned, "dead sockets that the target counted beside the new ones"))
+    }
+
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        Proof::of(answered, RETURNED)
+    }
+
+    fn metrics_within(&self) -> Duration {
         match self.style {
             DisconnectStyle::HalfOpen => HALF_OPEN_PROOF,
             _ => Duration::from_secs(5),
@@ -56,31 +63,19 @@ impl Fault for Disconnect {
     }
 }
 
-/// Sockets that the target saw end.
-pub(super) fn cut_sockets(planned: u64, sides: &Sides<'_>) -> Proof {
+/// Sockets that the target saw end, where it counts them.
+pub(super) fn cut_sockets(planned: u64, sides: &Sides<'_>) -> Option<Proof> {
     let (before, after) = (&sides.before.delivery_metrics, &sides.after.delivery_metrics);
-    match (before.total_disconnects, after.total_disconnects) {
-        (Some(before), Some(after)) => Proof {
-            effective: Some(sides.part(after.saturating_sub(before), planned)),
-            how: "disconnects counted by the target".to_owned(),
-        },
-        _ => {
-            let gone = before.active_consumers.saturating_sub(after.active_consumers);
-            Proof {
-                effective: Some(sides.part(gone, planned)),
-                how: "drop of active consumers in the target's metrics".to_owned(),
-            }
-        }
-    }
+    let ended = after.total_disconnects?.saturating_sub(before.total_disconnects?);
+    Some(Proof::of(sides.part(ended, planned), "disconnects counted by the target"))
 }
 
 #[cfg(test)]
 mod tests {
     use khala_plan::model::FaultKind;
-    use khala_wire::metrics::{DeliveryMetrics, FanoutMetrics};
+    use khala_wire::metrics::DeliveryMetrics;
 
     use super::*;
-    use crate::heads::Answers;
 
     fn metrics(total_disconnects: Option<u64>, active_consumers: u64) -> FanoutMetrics {
         let delivery_metrics =
@@ -88,7 +83,11 @@ mod tests {
         FanoutMetrics { delivery_metrics, ..FanoutMetrics::default() }
     }
 
-    fn effective(style: DisconnectStyle, before: FanoutMetrics, after: FanoutMetrics) -> u64 {
+    fn effective(
+        style: DisconnectStyle,
+        before: FanoutMetrics,
+        after: FanoutMetrics,
+    ) -> Option<u64> {
         let fault = PlannedFault {
             id: 0,
             phase: 1,
@@ -97,28 +96,22 @@ mod tests {
             kind: FaultKind::Disconnect { style },
             targets: vec![1, 2, 3],
         };
-        let sides = Sides {
-            before: &before,
-            after: &after,
-            answers_before: Answers::default(),
-            answers_after: Answers::default(),
-            planned_together: 3,
-        };
-        Disconnect { style }.prove(&fault, &sides).effective.expect("can tell")
+        let sides = Sides { before: &before, after: &after, planned_together: 3 };
+        Disconnect { style }.by_metrics(&fault, &sides).map(|proof| proof.effective)
     }
 
     #[test]
-    fn the_targets_count_decides_and_the_gauge_stands_in_for_it() {
+    fn the_targets_count_decides_and_no_gauge_stands_in_for_it() {
         let reset = DisconnectStyle::Reset;
-        assert_eq!(effective(reset, metrics(Some(5), 9), metrics(Some(7), 9)), 2);
-        assert_eq!(effective(reset, metrics(Some(5), 9), metrics(Some(50), 9)), 3);
-        assert_eq!(effective(reset, metrics(None, 9), metrics(None, 8)), 1);
+        assert_eq!(effective(reset, metrics(Some(5), 9), metrics(Some(7), 9)), Some(2));
+        assert_eq!(effective(reset, metrics(Some(5), 9), metrics(Some(50), 9)), Some(3));
+        assert_eq!(effective(reset, metrics(None, 9), metrics(None, 8)), None);
     }
 
     #[test]
     fn a_half_open_cut_shows_as_sockets_too_many() {
         let half_open = DisconnectStyle::HalfOpen;
-        assert_eq!(effective(half_open, metrics(Some(5), 9), metrics(Some(5), 12)), 3);
-        assert_eq!(effective(half_open, metrics(Some(5), 9), metrics(Some(8), 9)), 0);
+        assert_eq!(effective(half_open, metrics(Some(5), 9), metrics(Some(5), 12)), Some(3));
+        assert_eq!(effective(half_open, metrics(Some(5), 9), metrics(Some(8), 11)), None);
     }
 }

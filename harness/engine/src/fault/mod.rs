@@ -1,8 +1,10 @@
 //! Faults: what is done, how it is taken back, and how it is proven from the other side.
 //!
 //! One file a type, one line in [`of`]. A fault acts on the clients of a thread through their
-//! [`Control`]s, or on the target as a whole. Its proof is counted where the injector has no hand: in
-//! the target's own metrics and answers. See `ADDING_A_FAULT.md`.
+//! [`Control`]s, or on the target as a whole. Its proofs are counted where the injector has no hand: in
+//! the target's own metrics, else in its answers and on the clients' sockets. They show that the fault
+//! reached the target, never that the target reacted rightly: that is for the oracle. See
+//! `ADDING_A_FAULT.md`.
 
 mod command_over_socket;
 mod cursor;
@@ -30,7 +32,6 @@ use crate::aside::Aside;
 use crate::client::orders::Control;
 use crate::clock::Clock;
 use crate::conductor::{Child, Told};
-use crate::heads::Answers;
 use crate::http::Http;
 use crate::target::Target;
 
@@ -59,38 +60,44 @@ impl Undo {
     }
 }
 
-/// What the target's side says of a fault.
+/// Where a fault shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShownBy {
+    /// The target's fan-out metrics.
+    Metrics,
+    /// What the target answers, and what the clients' sockets show.
+    Answers,
+}
+
+/// What one side says of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    /// Clients hit (or 1, of a fault that acts on the target); `None` when it cannot tell.
-    pub effective: Option<u64>,
+    /// Clients hit (or 1, of a fault that acts on the target).
+    pub effective: u64,
     /// How that was counted.
     pub how: String,
 }
 
-/// The target's side before a fault and now.
+impl Proof {
+    /// So many, counted like this.
+    #[must_use]
+    pub fn of(effective: u64, how: &str) -> Self {
+        Self { effective, how: how.to_owned() }
+    }
+}
+
+/// The target's metrics before a fault and now.
 pub struct Sides<'a> {
-    /// Its metrics before.
+    /// Before.
     pub before: &'a FanoutMetrics,
-    /// Its metrics now.
+    /// Now.
     pub after: &'a FanoutMetrics,
-    /// Its answers before.
-    pub answers_before: Answers,
-    /// Its answers now.
-    pub answers_after: Answers,
     /// Clients that this fault and others of its type hit at the same instant: what the target
     /// counts is shared between them.
     pub planned_together: u64,
 }
 
 impl Sides<'_> {
-    /// A proof by what the target answered to what a fault tried beside its clients' own sockets.
-    #[must_use]
-    pub fn tried(&self, fault: &PlannedFault, how: &str) -> Proof {
-        let answered = self.answers_after.tried.get(usize::from(fault.id)).copied();
-        Proof { effective: Some(answered.unwrap_or_default()), how: how.to_owned() }
-    }
-
     /// This fault's part of what the target counted for all that came at the same instant.
     #[must_use]
     pub fn part(&self, counted: u64, planned: u64) -> u64 {
@@ -116,9 +123,9 @@ pub struct Grip {
     pub told: Told,
 }
 
-/// The future of a fault on the target, a task of its own; must end by itself. Says in a sentence what
-/// went wrong.
-pub type OnTarget = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+/// The future of a fault on the target, a task of its own; must end by itself. Says how often the target
+/// answered to it, or in a sentence what went wrong.
+pub type OnTarget = Pin<Box<dyn Future<Output = Result<u64, String>> + Send>>;
 
 /// A type of fault.
 pub trait Fault {
@@ -139,21 +146,29 @@ pub trait Fault {
 
     /// Acts on the target.
     fn on_target(&self, _grip: Grip) -> OnTarget {
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(Ok(0)))
     }
 
-    /// Whether the target's answers to the clients prove it, so that no metrics are needed.
-    fn proven_by_answers(&self) -> bool {
-        false
+    /// Where it shows, best first.
+    fn shown_by(&self) -> &'static [ShownBy] {
+        &[ShownBy::Answers]
     }
 
-    /// Counts from the target's side; asked again until all planned are hit or the time is over.
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof;
+    /// Counts in the target's metrics; `None` where they cannot tell. Asked again and again for as long as
+    /// [`Fault::metrics_within`] says, and the most counts.
+    fn by_metrics(&self, _fault: &PlannedFault, _sides: &Sides<'_>) -> Option<Proof> {
+        None
+    }
 
-    /// How long the target's side may take to show it, from when it is due.
-    fn proof_timeout(&self) -> Duration {
+    /// How long the metrics may take to show it, from when it is due; of an interval, it lasts as long as
+    /// the interval.
+    fn metrics_within(&self) -> Duration {
         Duration::from_secs(5)
     }
+
+    /// Counts by what was entered for it with [`Heads::count_answered`](crate::heads::Heads::count_answered),
+    /// which may take until the run ends.
+    fn by_answers(&self, fault: &PlannedFault, answered: u64) -> Proof;
 }
 
 /// The implementation of a type.
@@ -176,8 +191,8 @@ pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
             Box::new(revoke_sessions::RevokeSessions { revoked_for })
         }
         FaultKind::CommandOverSocket => Box::new(command_over_socket::CommandOverSocket),
-        FaultKind::PublishBurst { events, over } => {
-            Box::new(publish_burst::PublishBurst { events, over })
+        FaultKind::PublishBurst { events, over: _ } => {
+            Box::new(publish_burst::PublishBurst { events })
         }
         FaultKind::Restart { signal } => Box::new(restart::Restart { signal }),
         FaultKind::RetentionTrim { topic, keep } => {
@@ -193,14 +208,8 @@ mod tests {
     #[test]
     fn faults_of_one_instant_share_what_the_target_counts() {
         let metrics = FanoutMetrics::default();
-        let answers = Answers::default();
-        let sides = |planned_together| Sides {
-            before: &metrics,
-            after: &metrics,
-            answers_before: answers.clone(),
-            answers_after: answers.clone(),
-            planned_together,
-        };
+        let sides =
+            |planned_together| Sides { before: &metrics, after: &metrics, planned_together };
         assert_eq!(sides(30).part(30, 10), 10);
         assert_eq!(sides(30).part(15, 10), 5);
         assert_eq!(sides(30).part(0, 10), 0);

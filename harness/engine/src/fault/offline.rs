@@ -1,7 +1,8 @@
 //! `offline`: resets sockets at an instant; the clients stay away and come back with an old cursor.
 //!
-//! Proven like a disconnect: the target saw the sockets end. That the cursors were as old as wanted
-//! is for the oracle to see, from the refusals.
+//! With the cursor that the clients have it is proven like a disconnect. With one that is chosen, by
+//! new upgrades of clients for which there was such a cursor: without the target's windows there is
+//! none, and they come back with what they have.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use khala_plan::model::Resume;
 use khala_plan::schedule::PlannedFault;
 
-use super::{Fault, Proof, Sides, Undo, disconnect};
+use super::{Fault, Proof, ShownBy, Sides, Undo, disconnect};
 use crate::client::orders::{Control, Order};
 use crate::clock::micros;
 
@@ -35,7 +36,22 @@ impl Fault for Offline {
         Undo::nothing()
     }
 
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
+    fn shown_by(&self) -> &'static [ShownBy] {
+        match self.resume {
+            Resume::Kept => &[ShownBy::Metrics, ShownBy::Answers],
+            // A socket that ended says nothing of the cursor.
+            _ => &[ShownBy::Answers],
+        }
+    }
+
+    fn by_metrics(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Option<Proof> {
         disconnect::cut_sockets(fault.targets.len() as u64, sides)
+    }
+
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        match self.resume {
+            Resume::Kept => Proof::of(answered, disconnect::RETURNED),
+            _ => Proof::of(answered, "new upgrades by clients that had such a cursor"),
+        }
     }
 }

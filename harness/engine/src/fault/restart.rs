@@ -3,7 +3,7 @@
 //! The clients are told a moment before, so that the ends of their sockets count as the fault's doing:
 //! they recover from it as from any other cut. They behave as they would if they knew nothing.
 //!
-//! Proven by the target's metrics, which say which process answers.
+//! Proven by the target's metrics, which say which process answers, else by the new process's own word.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use std::time::Duration;
 use khala_plan::model::RestartSignal;
 use khala_plan::schedule::PlannedFault;
 
-use super::{Fault, Grip, OnTarget, Proof, Sides, Undo};
+use super::{Fault, Grip, OnTarget, Proof, ShownBy, Sides, Undo};
 use crate::client::orders::{Control, Order};
 
 /// More than a busy thread needs to pass it on.
 const LEAD: Duration = Duration::from_millis(300);
 /// An end in order, and a start.
-const PROOF: Duration = Duration::from_secs(30);
+const WITHIN: Duration = Duration::from_secs(30);
 
 /// The fault.
 #[derive(Debug)]
@@ -43,22 +43,26 @@ impl Fault for Restart {
         Box::pin(async move {
             let mut child = grip.child.lock().await;
             let child = child.as_mut().ok_or("the target is no process of the harness's")?;
-            child.restart(signal).await.map_err(|error| error.to_string())
+            child.restart(signal).await.map(|()| 1).map_err(|error| error.to_string())
         })
     }
 
-    fn prove(&self, _fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        let (before, after) = (sides.before.process_id, sides.after.process_id);
-        let effective = before.zip(after).map(|(before, after)| u64::from(before != after));
-        let how = match effective {
-            Some(_) => "another process than before answers for the target's metrics",
-            None => "the target's metrics do not say which process answers",
-        };
-        Proof { effective, how: how.to_owned() }
+    fn shown_by(&self) -> &'static [ShownBy] {
+        &[ShownBy::Metrics, ShownBy::Answers]
     }
 
-    fn proof_timeout(&self) -> Duration {
-        PROOF
+    fn by_metrics(&self, _fault: &PlannedFault, sides: &Sides<'_>) -> Option<Proof> {
+        let (before, after) = sides.before.process_id.zip(sides.after.process_id)?;
+        let how = "another process than before answers for the target's metrics";
+        Some(Proof::of(u64::from(before != after), how))
+    }
+
+    fn metrics_within(&self) -> Duration {
+        WITHIN
+    }
+
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        Proof::of(answered.min(1), "the process that was started said where it listens")
     }
 }
 
@@ -68,7 +72,6 @@ mod tests {
     use khala_wire::metrics::FanoutMetrics;
 
     use super::*;
-    use crate::heads::Answers;
 
     fn effective(before: Option<u32>, after: Option<u32>) -> Option<u64> {
         let signal = RestartSignal::Kill;
@@ -81,14 +84,8 @@ mod tests {
             targets: Vec::new(),
         };
         let metrics = |process_id| FanoutMetrics { process_id, ..FanoutMetrics::default() };
-        let sides = Sides {
-            before: &metrics(before),
-            after: &metrics(after),
-            answers_before: Answers::default(),
-            answers_after: Answers::default(),
-            planned_together: 1,
-        };
-        Restart { signal }.prove(&fault, &sides).effective
+        let sides = Sides { before: &metrics(before), after: &metrics(after), planned_together: 1 };
+        Restart { signal }.by_metrics(&fault, &sides).map(|proof| proof.effective)
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! `retention_trim`: prunes a topic of the target, at an instant.
 //!
 //! The reference runtime has a hook for it, `POST /internal/v1/khala/admin/trim`; a target without
-//! one shows no effect. Proven by the topic's window in the target's metrics.
+//! one shows no effect. Proven by the topic's window in the target's metrics, else by the hook's own answer.
 
 use bytes::Bytes;
 use khala_evidence::record::Request;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::topic::TopicId;
 
-use super::{Fault, Grip, OnTarget, Proof, Sides};
+use super::{Fault, Grip, OnTarget, Proof, ShownBy, Sides};
 use crate::answer::answer_to;
 use crate::target::window::windows;
 
@@ -35,18 +35,23 @@ impl Fault for RetentionTrim {
             let answer = answer_to(&trimmed);
             let record = answer.record(Request::Trim, None, start, grip.clock.now());
             grip.told.push(record);
-            trimmed.map(|_| ()).map_err(|error| format!("the target refused it: {error}"))
+            trimmed.map(|_| 1).map_err(|error| format!("the target refused it: {error}"))
         })
     }
 
-    fn prove(&self, _fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        let kept = windows(sides.after)
-            .into_iter()
-            .find(|(topic, _)| *topic == self.topic)
-            .map(|(_, window)| window.oldest.map_or(0, |oldest| window.head + 1 - oldest));
-        Proof {
-            effective: kept.map(|kept| u64::from(kept <= self.keep)),
-            how: "events that the target's metrics say are retained".to_owned(),
-        }
+    fn shown_by(&self) -> &'static [ShownBy] {
+        &[ShownBy::Metrics, ShownBy::Answers]
+    }
+
+    fn by_metrics(&self, _fault: &PlannedFault, sides: &Sides<'_>) -> Option<Proof> {
+        let (_, window) =
+            windows(sides.after).into_iter().find(|(topic, _)| *topic == self.topic)?;
+        let kept = window.oldest.map_or(0, |oldest| window.head + 1 - oldest);
+        let how = "events that the target's metrics say are retained";
+        Some(Proof::of(u64::from(kept <= self.keep), how))
+    }
+
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        Proof::of(answered.min(1), "the target's acknowledgement of the trim")
     }
 }

@@ -1,13 +1,13 @@
 //! `revoke_sessions`: the target is told to revoke the sessions of clients, at an instant.
 //!
-//! Proven by the target's answers when a revoked session is tried, whatever they are: that they are
-//! refusals, and that the sockets end, is for the oracle to see.
+//! Proven by the target's acknowledgement: that revoked sessions are refused, and their sockets end, is
+//! for the oracle to see.
 
 use std::time::Duration;
 
 use khala_plan::schedule::PlannedFault;
 
-use super::{Fault, Proof, Sides};
+use super::{Fault, Proof};
 use crate::aside::Aside;
 use crate::clock::micros;
 
@@ -23,11 +23,7 @@ impl Fault for RevokeSessions {
         Some(Aside::Revoke { until: fault.at_us + micros(self.revoked_for) })
     }
 
-    fn proven_by_answers(&self) -> bool {
-        true
-    }
-
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        sides.tried(fault, "revoked sessions whose first try the target answered")
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        Proof::of(answered, "sessions whose revocation the target acknowledged")
     }
 }

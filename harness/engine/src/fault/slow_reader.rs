@@ -1,15 +1,14 @@
 //! `slow_reader`: an interval in which clients read slowly or not at all.
 //!
-//! Their sockets have had a small receive buffer from the first connect on. Proven by the target:
-//! its queues grew over their limit, or it evicted.
+//! Their sockets have had a small receive buffer from the first connect on. Proven by the target's
+//! count of evictions where it evicted all of them, else by what it sent and they left in the kernel.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
-use super::{Fault, Proof, Sides, Undo};
+use super::{Fault, Proof, ShownBy, Sides, Undo};
 use crate::client::orders::{Control, Order};
 use crate::throttle::Pace;
 
@@ -30,22 +29,28 @@ impl Fault for SlowReader {
         Undo::with(move || targets.iter().for_each(|control| control.give(Order::Fast)))
     }
 
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
+    fn shown_by(&self) -> &'static [ShownBy] {
+        &[ShownBy::Metrics, ShownBy::Answers]
+    }
+
+    fn by_metrics(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Option<Proof> {
         let evictions = |metrics: &FanoutMetrics| metrics.delivery_metrics.slow_consumer_evictions;
         let evicted = evictions(sides.after).saturating_sub(evictions(sides.before));
         let deepest =
             sides.after.topic_windows.iter().map(|window| window.queue_depth).max().unwrap_or(0);
         let planned = fault.targets.len() as u64;
-        Proof {
-            effective: Some(sides.part(evicted, planned)),
+        // Who was not evicted may be slow all the same: that is what `no_eviction` wants to know.
+        (sides.part(evicted, planned) >= planned).then(|| Proof {
+            effective: planned,
             how: format!(
                 "evictions counted by the target; its deepest queue now holds {deepest} events"
             ),
-        }
+        })
     }
 
-    fn proof_timeout(&self) -> Duration {
-        // The interval itself ends the wait: the schedule keeps it inside its phase.
-        Duration::from_secs(600)
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        let how =
+            "clients whose socket held bytes of the target's in the kernel that they had not read";
+        Proof::of(answered, how)
     }
 }

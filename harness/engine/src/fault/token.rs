@@ -1,11 +1,12 @@
 //! `token`: clients try a bad token on a socket beside their own, at an instant.
 //!
-//! Proven by the target's answers, whatever they are: that they are refusals is for the oracle to see.
+//! Proven by the target's answers, whatever they are: a bad token that was accepted has been presented
+//! for sure, and that it is refused is for the oracle to see.
 
 use khala_evidence::record::BadToken;
 use khala_plan::schedule::PlannedFault;
 
-use super::{Fault, Proof, Sides};
+use super::{Fault, Proof};
 use crate::aside::Aside;
 
 /// The fault.
@@ -20,11 +21,7 @@ impl Fault for Token {
         Some(Aside::Token(self.kind))
     }
 
-    fn proven_by_answers(&self) -> bool {
-        true
-    }
-
-    fn prove(&self, fault: &PlannedFault, sides: &Sides<'_>) -> Proof {
-        sides.tried(fault, "bad tokens that the target answered")
+    fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
+        Proof::of(answered, "bad tokens that the target answered, one way or another")
     }
 }

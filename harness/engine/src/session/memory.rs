@@ -96,6 +96,10 @@ impl Session for Memory {
         self.outbound.send(text).await.map_err(|_| Cut::Eof)
     }
 
+    fn unread(&self) -> u64 {
+        self.inbound.len() as u64
+    }
+
     fn pace(&self) -> Pace {
         self.pace.get()
     }

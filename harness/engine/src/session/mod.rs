@@ -56,6 +56,9 @@ pub trait Session: 'static {
     /// Sends a text message; waits until it is taken.
     fn send(&mut self, text: String) -> impl Future<Output = Result<(), Cut>>;
 
+    /// What has come and has not been read.
+    fn unread(&self) -> u64;
+
     /// How fast it is read.
     fn pace(&self) -> Pace;
 

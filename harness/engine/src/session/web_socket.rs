@@ -78,6 +78,10 @@ impl Session for WebSocket {
         })
     }
 
+    fn unread(&self) -> u64 {
+        self.0.get_ref().unread()
+    }
+
     fn pace(&self) -> Pace {
         self.0.get_ref().throttle().pace()
     }

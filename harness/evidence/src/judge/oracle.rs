@@ -4,9 +4,10 @@
 //! names it has asked for a test that did not happen, which is INCONCLUSIVE. So is a rule of which
 //! every case was left open.
 
-use khala_plan::model::{Comparison, Objective};
+use khala_plan::model::{Comparison, FaultKind, Objective};
 
 use super::{Case, ObjectiveVerdict, Verdict, fitness, objective};
+use crate::facts::FaultOutcome;
 use crate::oracle::{Rule, RuleKind};
 use crate::stats;
 
@@ -108,7 +109,7 @@ fn judge_rule(
         // What was broken until then is broken; the rest was never decided.
         _ if unfinished && tally.violations == 0 => Some("the run did not finish".to_owned()),
         RuleKind::Proof => None,
-        RuleKind::Lateness => unfit_for_lateness(case),
+        RuleKind::Lateness => unfit_for_lateness(case).or_else(|| unproven_effect(case, rule)),
     };
     let deliveries = case.settled.totals.deliveries;
     if n == 0 && tally.violations == 0 {
@@ -151,6 +152,20 @@ fn judge_rule(
 fn unfit_for_lateness(case: &Case<'_>) -> Option<String> {
     let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
     fitness::generator_unfit(case, &case.all_phases(), bound_us)
+}
+
+/// Why a rule cannot be judged whose bound assumes that clients were slow. Every other rule stands by
+/// itself: what was seen was seen, whatever a fault did.
+fn unproven_effect(case: &Case<'_>, rule: Rule) -> Option<String> {
+    if !matches!(rule, Rule::NoEviction | Rule::UnboundedBuffer) {
+        return None;
+    }
+    let slow = |id: u16| {
+        let fault = case.schedule.faults.get(usize::from(id));
+        fault.is_some_and(|fault| matches!(fault.kind, FaultKind::SlowReader { .. }))
+    };
+    let faults = case.facts.faults.iter().filter(|outcome| slow(outcome.id));
+    faults.filter_map(FaultOutcome::why_it_did_not_bite).next()
 }
 
 #[cfg(test)]

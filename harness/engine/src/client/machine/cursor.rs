@@ -95,7 +95,7 @@ impl Machine {
         reply: &ReplyRef<'_>,
         world: &mut World<'_, S>,
     ) -> Action {
-        world.heads.count_tried(chosen.fault);
+        world.heads.count_answered(chosen.fault);
         if reply.status == Status::Ok {
             self.accepted(chosen, reply, world);
             // What it is subscribed to now begins where the client never was.

@@ -22,7 +22,7 @@ impl Machine {
     }
 
     /// Gives up topics until a time; whether there was a live subscription to give up.
-    pub fn unsubscribe(&mut self, topics: &[TopicId], until: Micros) -> Action {
+    pub fn unsubscribe(&mut self, fault: u16, topics: &[TopicId], until: Micros) -> Action {
         let topics: Vec<TopicId> =
             topics.iter().copied().filter(|topic| self.settings.topics.contains(topic)).collect();
         if self.state != State::Live || self.unsubscribed.is_some() || topics.is_empty() {
@@ -30,7 +30,7 @@ impl Machine {
         }
         let reference = self.take_ref();
         let names = topics.iter().map(|topic| topic.name().to_owned()).collect();
-        self.unsubscribed = Some(Unsubscribed { reference, topics, until });
+        self.unsubscribed = Some(Unsubscribed { fault, reference, topics, until });
         Action::Send(self.message(reference, event::UNSUBSCRIBE, &Unsubscribe { topics: names }))
     }
 

@@ -261,10 +261,10 @@ impl Machine {
         if let Some(gone) = &self.unsubscribed
             && reference == Some(gone.reference)
         {
+            world.heads.count_answered(gone.fault);
             if reply.status == Status::Ok {
                 let (client, topics) = (self.client, gone.topics.clone());
                 world.sink.record(Record::Unsubscribed { client, at: read_at, topics });
-                world.heads.count_unsubscribed();
             }
             return Action::None;
         }
@@ -282,7 +282,7 @@ impl Machine {
             }
             State::Subscribing(pending) if reference == Some(pending.reference) => {
                 if let Some(fault) = self.proving.take() {
-                    world.heads.count_tried(fault);
+                    world.heads.count_answered(fault);
                 }
                 match reply.status {
                     Status::Ok => self.subscribed(pending, read_at, now, &reply, world),

@@ -99,7 +99,7 @@ impl Rig {
                 self.with(|machine, now, world| machine.cut_until(now, 0, now, until, world));
                 Action::None
             }
-            Input::Unsubscribe(time) => self.machine.unsubscribe(&[events()], self.now + time),
+            Input::Unsubscribe(time) => self.machine.unsubscribe(0, &[events()], self.now + time),
             Input::Bootstrapped(head) => self.with(|machine, now, world| {
                 machine.snapshot(summaries(), now, now, *head, world);
                 machine.bootstrapped(now, world)

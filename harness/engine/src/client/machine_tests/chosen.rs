@@ -26,7 +26,7 @@ fn back_with(cursor: ChosenCursor) -> (Rig, Sent) {
 }
 
 fn answered(rig: &Rig) -> u64 {
-    rig.heads.shared().answers().tried[usize::from(FAULT)]
+    rig.heads.shared().answered(FAULT)
 }
 
 fn subscribes(rig: &Rig) -> usize {

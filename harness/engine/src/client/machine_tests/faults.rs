@@ -15,7 +15,7 @@ fn cut_silently(rig: &mut Rig) -> bool {
 }
 
 fn unsubscribe_for(rig: &mut Rig, time: u64) -> Sent {
-    let asked = sent(rig.machine.unsubscribe(&[events()], rig.now + time));
+    let asked = sent(rig.machine.unsubscribe(0, &[events()], rig.now + time));
     assert_eq!(asked.event, "sync:unsubscribe");
     assert_eq!(asked.payload, json!({"topics": [WORKER_EVENTS]}));
     asked
@@ -126,13 +126,17 @@ fn a_refused_unsubscribe_is_not_recorded_as_one() {
 fn only_a_live_client_gives_up_topics_and_only_its_own() {
     let mut rig = Rig::new();
     let until = rig.now + 60 * SECOND;
-    assert_eq!(rig.machine.unsubscribe(&[events()], until), Action::None);
+    assert_eq!(rig.machine.unsubscribe(0, &[events()], until), Action::None);
     rig.join();
-    assert_eq!(rig.machine.unsubscribe(&[events()], until), Action::None, "not yet live");
+    assert_eq!(rig.machine.unsubscribe(0, &[events()], until), Action::None, "not yet live");
     let mut rig = Rig::live();
-    assert_eq!(rig.machine.unsubscribe(&[summaries()], until), Action::None, "not its own");
+    assert_eq!(rig.machine.unsubscribe(0, &[summaries()], until), Action::None, "not its own");
     unsubscribe_for(&mut rig, 60 * SECOND);
-    assert_eq!(rig.machine.unsubscribe(&[notifications()], until), Action::None, "one at a time");
+    assert_eq!(
+        rig.machine.unsubscribe(0, &[notifications()], until),
+        Action::None,
+        "one at a time"
+    );
 }
 
 #[test]
