@@ -21,6 +21,15 @@ pub struct Args {
     pub command: Command,
 }
 
+/// What `reference` reads of its environment.
+const REFERENCE_READS: &str = "\
+Environment, each with the other side's key of a scenario by URL:
+  RUNTIME_SYNC_TOKEN_SIGNING_KEY    key of sync tokens (auth.secret); a known one where it is not set
+  RUNTIME_SYNC_TOKEN_ISSUER         their `iss` (auth.issuer)
+  RUNTIME_SYNC_TOKEN_AUDIENCE       their `aud` (auth.audience)
+  KHALA_REFERENCE_SESSION_KEY       key of session access tokens, by the same name; a known one where it is not set
+  KHALA_REFERENCE_SIGNATURE_SECRET  secret of commands (target.command_secret); not set, they need no signature
+  RUNTIME_ADMIN_TOKEN               bearer of operators (target.admin_token); not set, everybody is one";
 const EXIT_CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 target or set-up · \
 104 invalid scenario · 105 interrupted, evidence written · 2 usage · 1 internal";
 
@@ -42,6 +51,7 @@ pub enum Command {
     /// Check a scenario and print the resolved plan; nothing is sent.
     Check(Check),
     /// Start the reference runtime alone.
+    #[command(after_help = REFERENCE_READS)]
     Reference(Reference),
     /// Judge the harness itself: against every defect, and against a runtime that has none.
     Selftest(Selftest),

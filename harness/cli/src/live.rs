@@ -74,6 +74,7 @@ impl Observer for Live<'_> {
         let at_s = Duration::from_micros(event.at_us).as_secs_f64();
         let text = match &event.kind {
             EventKind::TargetReady { url } => format!("target ready at {url}"),
+            EventKind::TargetLacks { what } => format!("note: {what}"),
             EventKind::PhaseBegan { phase, .. } => format!("{at_s:6.1} s  phase {phase}"),
             EventKind::FaultDue { kind, planned, .. } => {
                 format!("{at_s:6.1} s  fault {kind}: {planned} planned")

@@ -46,6 +46,18 @@ pub enum SetupError {
         /// Each probe, in order.
         tried: Vec<String>,
     },
+    /// Something answers there that lets nobody in.
+    #[error("{url} is there and refuses {what}: {why}; {mend}")]
+    Refused {
+        /// The target's URL.
+        url: String,
+        /// What it refuses.
+        what: &'static str,
+        /// Its own word.
+        why: String,
+        /// What to look at.
+        mend: String,
+    },
     /// Another run holds the target.
     #[error(
         "another run holds the target at {address}: wait for it to end, two runs at once would each be \
@@ -80,8 +92,13 @@ pub enum SetupError {
     #[error("the reference runtime did not start: {0}")]
     Reference(String),
     /// A worker could not be created on the target.
-    #[error("cannot create a worker on the target, so nothing could be published: {0}")]
-    Workers(String),
+    #[error("cannot create a worker on the target, so nothing could be published: {why}{mend}")]
+    Workers {
+        /// What was wrong.
+        why: String,
+        /// What to look at, in a clause, where that is known.
+        mend: String,
+    },
     /// Threads or runtimes could not be made.
     #[error("cannot start the generator: {0}")]
     Generator(#[from] io::Error),

@@ -1,11 +1,14 @@
 //! Before anything is sent: descriptors, the target's address, and whether it speaks Khala.
 
+pub mod lacks;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use khala_plan::Plan;
+use khala_plan::model::UserIds;
 use khala_plan::schedule::Schedule;
 use khala_wire::CHANNEL;
 use khala_wire::frame::{self, Frame, Vsn};
@@ -18,7 +21,7 @@ use crate::error::SetupError;
 use crate::handshake::Interim;
 use crate::http::Http;
 use crate::mint::Minter;
-use crate::target::{Target, scopes};
+use crate::target::{Target, keys, scopes};
 use crate::transport::{self, Dial, DialError, Socket};
 
 /// How often a target in distress is asked, and after which pause again.
@@ -89,7 +92,45 @@ pub async fn speaks_khala(
     let mut tried = Vec::new();
     match probe(plan, target, user_agent, &mut tried).await {
         Ok(()) => Ok(()),
-        Err(why) => Err(SetupError::NoTarget { url: target.base_url.clone(), why, tried }),
+        Err(Stop::Nobody(why)) => {
+            Err(SetupError::NoTarget { url: target.base_url.clone(), why, tried })
+        }
+        Err(Stop::Refused(what, why)) => {
+            let (url, mend) = (target.base_url.clone(), keys::mend_token(plan));
+            Err(SetupError::Refused { url, what, why, mend })
+        }
+    }
+}
+
+/// Why the probe got nowhere.
+enum Stop {
+    /// Nobody there speaks Khala.
+    Nobody(String),
+    /// Somebody does, and refuses this, with that word.
+    Refused(&'static str, String),
+}
+
+impl From<String> for Stop {
+    fn from(why: String) -> Self {
+        Self::Nobody(why)
+    }
+}
+
+/// Whether a status says that who asks may not.
+fn is_refusal(status: Option<u16>) -> bool {
+    matches!(status, Some(401 | 403))
+}
+
+/// What to look at when no worker can be created, in a clause.
+pub fn mend_worker(plan: &Plan, status: Option<u16>) -> String {
+    match status {
+        Some(401 | 403) => format!("; {}", keys::mend_command(plan)),
+        Some(400 | 422) if plan.fleet.user_ids == UserIds::Named => format!(
+            "; the command was sent for the user `{}`: a target that wants numbers needs fleet.user_ids \
+             = \"numeric\", and fleet.first_user_id",
+            plan.fleet.publisher_id()
+        ),
+        _ => String::new(),
     }
 }
 
@@ -98,7 +139,7 @@ async fn probe(
     target: &Target,
     user_agent: &str,
     tried: &mut Vec<String>,
-) -> Result<(), String> {
+) -> Result<(), Stop> {
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
     let minter = Minter::new(http);
     let mut who = Schedule::identity(plan, 0);
@@ -108,7 +149,10 @@ async fn probe(
     let mint = || minter.mint(plan, target, &who, &scopes, "preflight".to_owned());
     let token = persistently(mint, |answer| is_in_distress(status_of(&answer.status)))
         .await
-        .map_err(|answer| format!("no sync token could be had ({})", answer.status))?
+        .map_err(|answer| match is_refusal(status_of(&answer.status)) {
+            true => Stop::Refused("the request for a sync token", answer.status.to_string()),
+            false => Stop::Nobody(format!("no sync token could be had ({})", answer.status)),
+        })?
         .token;
 
     let dial = Dial {
@@ -132,7 +176,17 @@ async fn probe(
         Ok(socket) => socket,
         // Something that upgrades wrongly is there, and for the run to judge.
         Err(DialError::Breached(_)) => return Ok(()),
-        Err(error) => return Err(error.to_string()),
+        Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status)) => {
+            let why = format!("the upgrade was refused with {refusal}");
+            return Err(Stop::Refused("the sync token", why));
+        }
+        Err(DialError::Refused(refusal)) if refusal.status == 404 => {
+            let why = format!(
+                "the upgrade was refused with {refusal}; target.socket_path says where its socket is"
+            );
+            return Err(Stop::Nobody(why));
+        }
+        Err(error) => return Err(Stop::Nobody(error.to_string())),
     };
 
     tried.push(format!("{} on {CHANNEL}", event::JOIN));
@@ -146,7 +200,7 @@ async fn probe(
             event::JOIN,
             &Empty {},
         );
-        socket.send(Message::text(text)).await.map_err(|error| error.to_string())?;
+        socket.send(Message::text(text)).await.map_err(|error| Stop::Nobody(error.to_string()))?;
         joined(&mut socket).await
     };
     let answer = tokio::time::timeout(plan.target.connect_timeout, join).await;
@@ -185,13 +239,13 @@ pub(crate) fn is_in_distress(status: Option<u16>) -> bool {
     matches!(status, Some(408 | 429 | 500..=599))
 }
 
-async fn joined(socket: &mut Socket) -> Result<(), String> {
+async fn joined(socket: &mut Socket) -> Result<(), Stop> {
     while let Some(message) = socket.next().await {
         let text = match message.map_err(|error| error.to_string())? {
             Message::Text(text) => text,
             Message::Close(frame) => {
                 let code = frame.map_or(1005, |frame| u16::from(frame.code));
-                return Err(format!("it accepted the upgrade and closed with code {code}"));
+                return Err(format!("it accepted the upgrade and closed with code {code}").into());
             }
             _ => continue,
         };
@@ -199,7 +253,9 @@ async fn joined(socket: &mut Socket) -> Result<(), String> {
             .map_err(|error| format!("it answered the join with something else: {error}"))?;
         if frame.event != event::REPLY {
             if frame.event == event::JOIN {
-                return Err("it sent the join back: it echoes, it does not speak Khala".to_owned());
+                return Err("it sent the join back: it echoes, it does not speak Khala"
+                    .to_owned()
+                    .into());
             }
             continue;
         }
@@ -213,11 +269,11 @@ async fn joined(socket: &mut Socket) -> Result<(), String> {
             Status::Ok => Ok(()),
             Status::Error => {
                 let response: &RawValue = reply.response;
-                Err(format!("it refused the join: {}", error_code(response)))
+                Err(Stop::Refused("the join", error_code(response)))
             }
         };
     }
-    Err("it accepted the upgrade and closed without a word".to_owned())
+    Err("it accepted the upgrade and closed without a word".to_owned().into())
 }
 
 #[cfg(test)]

@@ -12,9 +12,8 @@ use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Request, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{FaultKind, Mint, Secret, TargetKind};
+use khala_plan::model::{FaultKind, TargetKind};
 use khala_plan::schedule::Schedule;
-use khala_wire::token::{DEFAULT_KID, Key};
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +27,8 @@ use crate::heads::Heads;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer};
 use crate::probe::Probe;
+use crate::target::Target;
 use crate::target::child::{Recipe, Reference};
-use crate::target::{Credentials, Target, token_names};
 use crate::transport::Backlog;
 use crate::worker::{Numbers, Stage};
 use crate::{preflight, publisher, target, worker};
@@ -89,8 +88,8 @@ pub async fn run<S: Sink + Send + 'static>(
         TargetKind::Url { .. } => Some(target::lock::take(target.address)?),
     };
     let target = Arc::new(target);
-    let prepared = prepare(&plan, &target, &user_agent, &options).await;
-    let (http, workers, created, build) = match prepared {
+    let prepared = prepare(&plan, &schedule, &target, &user_agent, &options, observer).await;
+    let Prepared { http, workers, created, build, lacks } = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             if let Some(reference) = reference {
@@ -99,8 +98,6 @@ pub async fn run<S: Sink + Send + 'static>(
             return Err(error);
         }
     };
-    let ready = EventKind::TargetReady { url: target.base_url.clone() };
-    observer.event(&Event { at_us: 0, kind: ready });
 
     let clock = Clock::starting_in(LEAD);
     let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
@@ -185,6 +182,11 @@ pub async fn run<S: Sink + Send + 'static>(
     sinks.push(sink);
     facts.generator.lost_threads = lost_threads;
     facts.findings.extend(dropped_orders(&schedule, &heads));
+    let lacks = lacks.into_iter().map(|message| {
+        let name = "target_lacks".to_owned();
+        Finding { name, message, count: 1 }
+    });
+    facts.findings.extend(lacks);
     let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
     Ok(Outcome { sinks, facts, end, published_on })
 }
@@ -235,7 +237,7 @@ async fn prepare_target(
                 return Err(SetupError::SharedWrites { url: base_url });
             }
             let socket_path = plan.target.socket_path.clone();
-            let credentials = credentials(plan)?;
+            let credentials = target::keys::credentials(plan)?;
             Ok((None, Target { base_url, address, socket_path, credentials }))
         }
     }
@@ -247,67 +249,45 @@ fn restarts(plan: &Plan) -> bool {
     faults.any(|fault| matches!(fault.kind, FaultKind::Restart { .. }))
 }
 
-fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
-    let (issuer, audience) = token_names(plan);
-    let mut credentials = Credentials {
-        sync_key: None,
-        issuer,
-        audience,
-        session_key: None,
-        static_token: None,
-        signature_secret: None,
-        admin_token: None,
-    };
-    match &plan.auth.mint {
-        Mint::Hs256 { kid, secret, .. } => {
-            let key = resolve("the token key (auth.secret)", secret)?;
-            credentials.sync_key = Some(Key::new(kid.clone(), key));
-        }
-        Mint::Static { token } => {
-            credentials.static_token = Some(resolve("the token (auth.token)", token)?);
-        }
-        Mint::Control => {
-            credentials.session_key = std::env::var(crate::target::child::env::SESSION_KEY)
-                .ok()
-                .map(|key| Key::new(DEFAULT_KID, key));
-        }
-    }
-    let from_env = |name: &str| std::env::var(name).ok();
-    credentials.signature_secret =
-        from_env(crate::target::child::env::SIGNATURE_SECRET).map(String::into_bytes);
-    credentials.admin_token = from_env(crate::target::child::env::ADMIN_TOKEN);
-    Ok(credentials)
-}
-
-fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
-    let missing =
-        |from: String, why: String| SetupError::Secret { what: what.to_owned(), from, why };
-    match secret {
-        Secret::Env(name) => std::env::var(name)
-            .map_err(|error| missing(format!("environment variable {name}"), error.to_string())),
-        Secret::File(path) => std::fs::read_to_string(path)
-            .map(|text| text.trim_end().to_owned())
-            .map_err(|error| missing(format!("file {path}"), error.to_string())),
-        Secret::Generated => Err(missing(
-            "this run".to_owned(),
-            "a target by URL needs a secret of its own: { env = \"NAME\" } or { file = \"…\" }"
-                .to_owned(),
-        )),
-    }
+/// What a run has when its target is ready.
+struct Prepared {
+    http: Http,
+    workers: Vec<String>,
+    /// Statuses with which the workers were created.
+    created: Vec<u16>,
+    build: Result<Option<String>, String>,
+    /// What the target does not give.
+    lacks: Vec<String>,
 }
 
 async fn prepare(
     plan: &Plan,
+    schedule: &Schedule,
     target: &Target,
     user_agent: &str,
     options: &Options,
-) -> Result<(Http, Vec<String>, Vec<u16>, Result<Option<String>, String>), SetupError> {
+    observer: &mut dyn Observer,
+) -> Result<Prepared, SetupError> {
     preflight::speaks_khala(plan, target, user_agent).await?;
+    let ready = EventKind::TargetReady { url: target.base_url.clone() };
+    observer.event(&Event { at_us: 0, kind: ready });
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
+    let lacks = match plan.target.kind {
+        TargetKind::Reference { .. } => Vec::new(),
+        TargetKind::Url { .. } => preflight::lacks::of(plan, schedule, target, &http).await,
+    };
+    for what in &lacks {
+        let kind = EventKind::TargetLacks { what: what.clone() };
+        observer.event(&Event { at_us: 0, kind });
+    }
     let build = target::build::learn(plan, &http, &options.version).await;
     let workers = publisher::worker_names(plan, &options.run_id);
-    let created = publisher::create_workers(plan, target, &http, &workers)
-        .await
-        .map_err(|error| SetupError::Workers(error.to_string()))?;
-    Ok((http, workers, created, build))
+    let created =
+        publisher::create_workers(plan, target, &http, &workers).await.map_err(|error| {
+            SetupError::Workers {
+                mend: preflight::mend_worker(plan, error.status()),
+                why: error.to_string(),
+            }
+        })?;
+    Ok(Prepared { http, workers, created, build, lacks })
 }

@@ -22,6 +22,7 @@ fn recipe(command: &[&str]) -> Recipe {
             queue_limit: 64,
             max_strikes: 3,
             send_buffer_bytes: None,
+            kernel_buffer_bytes: 4 << 20,
         },
         keeps_state: false,
     }

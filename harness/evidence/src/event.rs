@@ -21,6 +21,11 @@ pub enum EventKind {
         /// Its URL.
         url: String,
     },
+    /// The target does not give something, and what follows from that.
+    TargetLacks {
+        /// What, with what mends it.
+        what: String,
+    },
     /// A phase began.
     PhaseBegan {
         /// The phase.

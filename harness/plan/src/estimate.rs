@@ -3,6 +3,7 @@
 //! Arithmetic on the plan and its schedule. It promises nothing: whether a host can open so many
 //! sockets is found out by the engine, how many samples there were is counted by the evidence.
 
+mod applies;
 mod json;
 mod render;
 mod samples;
@@ -20,11 +21,11 @@ use crate::schedule::{PlannedFault, Schedule, micros};
 use crate::stability::{Allowance, Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
+pub use applies::not_applicable;
 pub(crate) use samples::back;
 pub use samples::{Expected, expected};
 pub use strike::{
-    BATCH_BYTES, FRAME_BYTES, SEND_BUFFER_DEFAULT_BYTES, STATE_PAYLOAD_BYTES, STRIKE_EVERY, Strike,
-    third_strike,
+    BATCH_BYTES, FRAME_BYTES, STATE_PAYLOAD_BYTES, STRIKE_EVERY, Strike, third_strike,
 };
 
 /// Ephemeral ports of one source address to one target (Linux's default range, 32768 to 60999).
@@ -158,13 +159,27 @@ pub struct ObjectiveEstimate {
     pub needs: Needs,
     /// `min_samples` of the objective.
     pub min_samples: u64,
+    /// Why verdicts among them are not applicable: their surface, if they have one, and the reason.
+    pub not_applicable: Vec<(Option<&'static str>, String)>,
+    /// Whether the scenario says that it must apply.
+    pub must_apply: bool,
 }
 
 impl ObjectiveEstimate {
     /// The verdicts that cannot be reached with so little evidence: their surface, if they have
     /// one, and what is expected.
     pub fn unreachable(&self) -> impl Iterator<Item = &(Option<&'static str>, Expected)> {
-        self.expected.iter().filter(|(_, expected)| !self.reaches(*expected))
+        let reaches = |(surface, expected): &(Option<&'static str>, Expected)| {
+            self.reaches(*expected) || self.why_not_applicable(*surface).is_some()
+        };
+        self.expected.iter().filter(move |verdict| !reaches(verdict))
+    }
+
+    /// Why the verdict of a surface is not applicable, if it is not.
+    #[must_use]
+    pub fn why_not_applicable(&self, surface: Option<&str>) -> Option<&str> {
+        let found = self.not_applicable.iter().find(|(whose, _)| *whose == surface);
+        found.map(|(_, why)| why.as_str())
     }
 
     fn reaches(&self, expected: Expected) -> bool {
@@ -339,6 +354,8 @@ fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
         expected: expected(plan, schedule, objective),
         needs: power::needs(&objective.require),
         min_samples: objective.min_samples,
+        not_applicable: not_applicable(plan, schedule, objective),
+        must_apply: plan.must_apply(gate, objective),
     };
     plan.gates
         .iter()

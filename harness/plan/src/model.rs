@@ -66,12 +66,26 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// The gates, judged or not.
     pub gates: Vec<Gate>,
+    /// Gates, metrics and rules whose objectives this run must be able to exercise.
+    pub must_apply: Vec<String>,
     /// Bounds that the oracle judges with.
     pub oracle: OracleBounds,
     /// How much of what nobody planned is too much.
     pub stability: Stability,
     /// The generator itself.
     pub generator: Generator,
+}
+
+impl Plan {
+    /// Whether an objective of a gate must be one that the plan can exercise.
+    #[must_use]
+    pub fn must_apply(&self, gate: &Gate, objective: &Objective) -> bool {
+        self.must_apply.iter().any(|name| {
+            *name == gate.name
+                || name == objective.metric.name()
+                || objective.selector.get("rule") == Some(name)
+        })
+    }
 }
 
 /// Name of the implicit phase in which clients arrive.
@@ -107,6 +121,10 @@ pub struct Target {
     pub close_codes: Vec<u16>,
     /// Longest message that its clients take, in bytes.
     pub message_max: u64,
+    /// Bearer of the operators' view of a target by URL; `None` leaves it to the environment.
+    pub admin_token: Option<Secret>,
+    /// Secret with which commands to a target by URL are signed; `None` leaves it to the environment.
+    pub command_secret: Option<Secret>,
 }
 
 /// Where the build of a target is learnt from, for the evidence.
@@ -139,6 +157,18 @@ pub struct SlowConsumerLimits {
     /// `SO_SNDBUF` of the target's sockets in bytes; `None` leaves the kernel's default, which
     /// swallows minutes of traffic before slowness shows.
     pub send_buffer_bytes: Option<u32>,
+    /// Bytes that the kernel may hold for one socket of the target, where nobody sets that.
+    pub kernel_buffer_bytes: u32,
+}
+
+impl SlowConsumerLimits {
+    /// Bytes that may wait in the kernel on the target's side: Linux doubles what SO_SNDBUF is set to
+    /// (socket(7)).
+    #[must_use]
+    pub fn kernel_bytes(&self) -> u64 {
+        let set = self.send_buffer_bytes.map(|bytes| 2 * u64::from(bytes));
+        set.unwrap_or_else(|| self.kernel_buffer_bytes.into())
+    }
 }
 
 /// What the embedded runtime retains of a topic.

@@ -30,6 +30,9 @@ pub fn to_toml(plan: &Plan) -> String {
         line!(out, "description = {}", text(description));
     }
     line!(out, "seed = {}", plan.seed);
+    if !plan.must_apply.is_empty() {
+        line!(out, "must_apply = {}", texts(plan.must_apply.iter().map(String::as_str)));
+    }
     target(&mut out, &plan.target);
     limits(&mut out, "target.stability", &plan.stability, LimitFrom::Target);
     auth(&mut out, &plan.auth);
@@ -55,7 +58,9 @@ pub fn to_toml(plan: &Plan) -> String {
 /// When the text is no TOML.
 pub fn with_gates(text: &str, gates: &str) -> Result<String, toml::de::Error> {
     let mut table: toml::Table = text.parse()?;
+    // What must apply is said of the gates that are gone.
     table.remove("gate");
+    table.remove("must_apply");
     if let Some(toml::Value::Table(profiles)) = table.get_mut("profile") {
         // What a profile judges are the gates that are gone.
         let each = profiles.iter_mut().filter_map(|(_, profile)| profile.as_table_mut());
@@ -116,11 +121,20 @@ fn target(out: &mut String, target: &Target) {
         line!(out, "close_codes = [{}]", codes.join(", "));
     }
     line!(out, "message_max = \"{}\"", format_bytes(target.message_max));
-    let SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes } = target.slow_consumer;
+    let secrets =
+        [("admin_token", &target.admin_token), ("command_secret", &target.command_secret)];
+    for (key, secret) in secrets {
+        secret.iter().for_each(|secret| place_of_secret(out, key, secret));
+    }
+    let limits = target.slow_consumer;
+    let SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes, .. } = limits;
     line!(out, "\n[target.slow_consumer]");
     line!(out, "queue_limit = {queue_limit}\nmax_strikes = {max_strikes}");
     if let Some(bytes) = send_buffer_bytes {
         line!(out, "send_buffer = \"{}\"", format_bytes(bytes.into()));
+    }
+    if let TargetKind::Url { .. } = target.kind {
+        line!(out, "kernel_buffer = \"{}\"", format_bytes(limits.kernel_buffer_bytes.into()));
     }
     let TargetKind::Reference { topics, .. } = &target.kind else { return };
     for (topic, settings) in topics {

@@ -379,3 +379,67 @@ async fn an_answer_that_came_while_the_thread_stood_still_is_no_time_out() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_shows_when_the_target_has_taken_the_client_back_and_not_before() {
+    driven(|sides| async move {
+        let answered = || sides.around.heads.shared().answered(0);
+        let _peer = sides.answer();
+        pass(10).await;
+        sides.give(&[cut(DisconnectStyle::Reset)]);
+        pass(20_000).await;
+        assert_eq!(answered(), 0, "the client wants to come back, and nobody has answered");
+        let _peer = sides.answer();
+        pass(10).await;
+        assert_eq!(answered(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absence_with_a_chosen_cursor_shows_nothing_where_there_was_no_such_cursor() {
+    driven(|sides| async move {
+        let away = |fault, resume| {
+            let until = sides.now() + 1_000_000;
+            sides.give(&[Order::Away { fault, intended: sides.now(), until, resume }]);
+        };
+        let answered = |fault| sides.around.heads.shared().answered(fault);
+        let _peer = sides.answer();
+        pass(10).await;
+        away(1, Resume::BelowFloor);
+        pass(5_000).await;
+        let _peer = sides.answer();
+        pass(10).await;
+        assert!(sides.control.view.borrow().online);
+        assert_eq!(answered(1), 0, "it came back with what it had");
+        away(2, Resume::Kept);
+        pass(5_000).await;
+        let _peer = sides.answer();
+        pass(10).await;
+        assert_eq!(answered(2), 1);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn slowness_shows_by_what_the_target_sent_and_the_client_left_unread() {
+    driven(|sides| async move {
+        let answered = |fault| sides.around.heads.shared().answered(fault);
+        let slow = |fault| sides.give(&[Order::Slow { fault, pace: Pace::Paused }]);
+        let mut peer = sides.answer();
+        pass(10).await;
+        slow(1);
+        pass(500).await;
+        sides.give(&[Order::Fast]);
+        pass(10).await;
+        assert_eq!(answered(1), 0, "nothing was sent that it could have left");
+        bootstrapping(&mut peer).await;
+        slow(2);
+        pass(10).await;
+        say(&peer, "[null,null,\"sync:v1\",\"sync:heartbeat\",{\"watermarks\":[]}]").await;
+        sides.give(&[Order::Fast]);
+        pass(10).await;
+        assert_eq!(answered(2), 1);
+    })
+    .await;
+}

@@ -12,7 +12,7 @@ mod disconnect;
 mod offline;
 mod publish_burst;
 mod restart;
-mod retention_trim;
+pub(crate) mod retention_trim;
 mod revoke_sessions;
 mod slow_reader;
 mod token;

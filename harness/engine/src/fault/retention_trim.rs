@@ -7,13 +7,20 @@ use bytes::Bytes;
 use khala_evidence::record::Request;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::topic::TopicId;
+use serde_json::json;
 
 use super::{Fault, Grip, OnTarget, Proof, ShownBy, Sides};
 use crate::answer::answer_to;
 use crate::target::window::windows;
 
 /// Path of the hook.
-const TRIM_PATH: &str = "/internal/v1/khala/admin/trim";
+pub(crate) const TRIM_PATH: &str = "/internal/v1/khala/admin/trim";
+
+/// A trim that takes nothing away: it asks whether there is such a hook, and whom it lets in.
+pub(crate) fn keeps_all() -> Bytes {
+    let keep = u32::MAX;
+    Bytes::from(json!({ "topic": TopicId::WORKER_EVENTS.name(), "keep": keep }).to_string())
+}
 
 /// The fault.
 #[derive(Debug)]
@@ -26,7 +33,7 @@ pub struct RetentionTrim {
 
 impl Fault for RetentionTrim {
     fn on_target(&self, grip: Grip) -> OnTarget {
-        let body = serde_json::json!({ "topic": self.topic.name(), "keep": self.keep });
+        let body = json!({ "topic": self.topic.name(), "keep": self.keep });
         Box::pin(async move {
             let headers = grip.target.admin_headers();
             let body = Bytes::from(body.to_string());

@@ -1,6 +1,7 @@
 //! From settled facts to verdicts: per objective, per gate, per run.
 //!
-//! Missing data, an unfit generator or a fault that did not bite is INCONCLUSIVE, never PASS. The
+//! Missing data, an unfit generator or a fault that did not bite is INCONCLUSIVE, never PASS. What the
+//! plan cannot exercise is not applicable, and counts as nothing. The
 //! order is FAIL > INCONCLUSIVE > WARN > PASS. A gate that is advisory is judged, and decides nothing. Opens no socket, reads no clock: `score` can judge the
 //! same facts again.
 
@@ -12,6 +13,8 @@ pub(crate) mod ratio;
 pub(crate) mod stability;
 
 use khala_plan::Plan;
+use khala_plan::estimate::not_applicable;
+use khala_plan::model::{Gate, Objective};
 pub use khala_plan::model::{ORACLE_GATE, STABILITY_GATE};
 use khala_plan::schedule::Schedule;
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,8 @@ const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
+    /// The plan cannot exercise it, and nothing came of it: neither kept nor broken.
+    NotApplicable,
     /// The bound clears the claim.
     Pass,
     /// Only the looser claim holds.
@@ -42,6 +47,7 @@ pub enum Verdict {
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
+            Self::NotApplicable => "NOT APPLIC.",
             Self::Pass => "PASS",
             Self::Warn => "WARN",
             Self::Inconclusive => "INCONCLUSIVE",
@@ -182,7 +188,8 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
         .iter()
         .map(|gate| {
             let objectives: Vec<_> = if gate.judged {
-                gate.objectives.iter().flat_map(|o| objective::judge(case, o)).collect()
+                let objectives = gate.objectives.iter();
+                objectives.flat_map(|objective| judge_objective(case, gate, objective)).collect()
             } else {
                 Vec::new()
             };
@@ -193,7 +200,8 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
             }
         })
         .collect();
-    let nothing_asked = gates.iter().all(|gate| gate.objectives.is_empty());
+    let nothing = |one: &ObjectiveVerdict| one.verdict == Verdict::NotApplicable;
+    let nothing_asked = gates.iter().all(|gate| gate.objectives.iter().all(nothing));
     let plan = case.plan;
     gates.push(gate_verdict(STABILITY_GATE, plan.stability.advisory, stability::judge(case)));
     gates.push(gate_verdict(ORACLE_GATE, plan.oracle.advisory, oracle::judge(case)));
@@ -211,7 +219,7 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
     let mut told: Vec<_> = gates
         .iter()
         .flat_map(|gate| gate.objectives.iter().map(move |objective| (gate, objective)))
-        .filter(|(_, objective)| objective.verdict != Verdict::Pass)
+        .filter(|(_, objective)| objective.verdict > Verdict::Pass)
         .collect();
     told.sort_by_key(|(gate, objective)| (gate.advisory, std::cmp::Reverse(objective.verdict)));
     let failed = told.partition_point(|(gate, it)| !gate.advisory && it.verdict == Verdict::Fail);
@@ -225,9 +233,31 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
     let decision = match verdict {
         Verdict::Fail => Decision::NoGo,
         Verdict::Inconclusive | Verdict::Warn => Decision::Hold,
-        Verdict::Pass => Decision::Go,
+        Verdict::Pass | Verdict::NotApplicable => Decision::Go,
     };
     RunVerdict { verdict, decision, reasons, gates }
+}
+
+/// The verdicts of an objective. Where the plan cannot exercise it and nothing came of it, it is not
+/// applicable; INCONCLUSIVE where the scenario says that it must apply.
+fn judge_objective(case: &Case<'_>, gate: &Gate, objective: &Objective) -> Vec<ObjectiveVerdict> {
+    let mut verdicts = objective::judge(case, objective);
+    for (surface, why) in not_applicable(case.plan, case.schedule, objective) {
+        let selector = surface.map(|surface| format!("surface={surface}"));
+        let here = |one: &&mut ObjectiveVerdict| {
+            selector.as_ref().is_none_or(|selector| *selector == one.selector)
+        };
+        let untouched = |one: &&mut ObjectiveVerdict| {
+            one.verdict == Verdict::Inconclusive && one.n == 0 && one.bad == 0
+        };
+        for verdict in verdicts.iter_mut().filter(here).filter(untouched) {
+            (verdict.verdict, verdict.reason) = match case.plan.must_apply(gate, objective) {
+                true => (Verdict::Inconclusive, format!("it must apply, and cannot: {why}")),
+                false => (Verdict::NotApplicable, why.clone()),
+            };
+        }
+    }
+    verdicts
 }
 
 /// Why the generator was unfit to judge a latency of `threshold_us` in a phase, by the rules by which any

@@ -10,7 +10,7 @@ use khala_plan::{Options, Sources};
 use khala_wire::topic::{self, TopicId};
 
 use super::*;
-use crate::facts::{Generator, TargetFacts};
+use crate::facts::{FaultOutcome, Generator, TargetFacts};
 use crate::oracle::{End, Rule};
 use crate::record::{Delivery, PublishId, Record, Sink, Source};
 use crate::report::RunReport;
@@ -198,11 +198,87 @@ fn where_nothing_was_put_to_the_test_nothing_passes() {
     }
 }
 
+/// A plan whose clients are slow for long enough to be evicted.
+fn slow_text() -> String {
+    let fault = "duration = \"30s\"\n[[phase.fault]]\ntype = \"slow_reader\"\nat = \"1s\"\n\
+                 duration = \"28s\"\nmode = \"all\"\nattributes = { pause = true, rcvbuf = \"4KiB\" }\n\
+                 [[gate]]";
+    let buffers = "kind = \"reference\"\n[target.slow_consumer]\nsend_buffer = \"4KiB\"\n";
+    let text = TEXT.replacen("kind = \"reference\"\n", buffers, 1);
+    text.replacen("duration = \"30s\"\n[[gate]]", fault, 1)
+}
+
+#[test]
+fn what_the_plan_cannot_exercise_is_not_applicable_and_counts_as_nothing() {
+    let text = TEXT.replacen("rule = \"frame_mismatch\"", "rule = \"no_eviction\"", 1);
+    let (verdict, report) = judged(&plan_of(&text), &delivered(1, |_| 500));
+    assert_eq!(rules(&verdict, "named"), [("rule=no_eviction".to_owned(), Verdict::NotApplicable)]);
+    let gate = verdict.gates.iter().find(|gate| gate.name == "named").expect("the gate");
+    assert_eq!(gate.verdict, Some(Verdict::NotApplicable));
+    assert!(!verdict.reasons.iter().any(|why| why.contains("named")), "{:?}", verdict.reasons);
+    let said = crate::render::terminal::render(&report, crate::render::terminal::Colour::Never);
+    let line =
+        "not applicable: named/violations [rule=no_eviction]: the plan has no fault `slow_reader`";
+    assert!(said.contains(line), "{said}");
+
+    let must = text.replacen("seed = 7", "seed = 7\nmust_apply = [\"no_eviction\"]", 1);
+    let (verdict, _) = judged(&plan_of(&must), &delivered(1, |_| 500));
+    assert_eq!(rules(&verdict, "named"), [("rule=no_eviction".to_owned(), Verdict::Inconclusive)]);
+    assert!(verdict.reasons.iter().any(|why| why.contains("it must apply, and cannot")));
+}
+
+#[test]
+fn where_nothing_applies_nothing_was_asked() {
+    let text = TEXT.replacen("rule = \"frame_mismatch\"", "rule = \"no_eviction\"", 1);
+    let each = text.rfind("[[gate]]").expect("the other gate");
+    let (verdict, _) = judged(&plan_of(&text[..each]), &delivered(1, |_| 500));
+    assert_eq!(verdict.decision, Decision::Hold);
+    assert!(verdict.reasons.iter().any(|why| why == NOTHING_ASKED), "{:?}", verdict.reasons);
+}
+
+#[test]
+fn of_the_rules_only_those_that_assume_its_effect_fall_with_a_fault_that_did_not_bite() {
+    let plan = plan_of(&slow_text());
+    let schedule = Schedule::of(&plan);
+    let judged_with = |effective| {
+        let mut facts = facts();
+        let mut fault = FaultOutcome::not_applied(&schedule, &schedule.faults[0], "");
+        (fault.applied, fault.effective) = (true, Some(effective));
+        facts.faults.push(fault);
+        let broken = |settled: &mut Settled| {
+            [Rule::NoEviction, Rule::Gap].map(|rule| settled.tally.violate(violation(rule), 0));
+        };
+        let records = delivered(1, |_| 500);
+        let verdict = in_court_with(&plan, &records, &facts, broken, judge);
+        rules(&verdict, ORACLE_GATE)
+    };
+    let of = |rules: &[(String, Verdict)], name: &str| {
+        rules.iter().find(|(known, _)| known == name).map(|(_, verdict)| *verdict)
+    };
+    for (effective, no_eviction) in [(4, Verdict::Fail), (0, Verdict::Inconclusive)] {
+        let rules = judged_with(effective);
+        assert_eq!(of(&rules, "rule=no_eviction"), Some(no_eviction));
+        assert_eq!(of(&rules, "rule=gap"), Some(Verdict::Fail));
+    }
+}
+
+fn violation(rule: Rule) -> crate::oracle::Violation {
+    crate::oracle::Violation {
+        at_us: S,
+        rule,
+        client: Some(1),
+        topic: None,
+        seqs: None,
+        epoch: None,
+        message: "broken".to_owned(),
+    }
+}
+
 #[test]
 fn cases_that_are_all_open_do_not_pass() {
     let mut records = delivered(1, |_| 500);
     records.push(Record::SlowBegan { client: 1, at: 5 * S });
-    let (verdict, _) = judged(&plan(), &records);
+    let (verdict, _) = judged(&plan_of(&slow_text()), &records);
     let open = rules(&verdict, ORACLE_GATE);
     assert!(open.contains(&("rule=no_eviction".to_owned(), Verdict::Inconclusive)), "{open:?}");
 }

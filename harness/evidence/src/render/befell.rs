@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::units::count;
-use crate::judge::stability;
+use crate::judge::{Verdict, stability};
 use crate::report::{IncidentLine, RequestLine, RunReport};
 
 /// Statuses named of failed requests; the report has all of them.
@@ -30,6 +30,30 @@ pub fn lines(report: &RunReport) -> Vec<String> {
         lines.push(published);
     }
     lines
+}
+
+/// What the plan could not exercise, in a line for each reason: it is neither kept nor broken.
+pub fn not_applicable(report: &RunReport) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for gate in report.gates.iter().filter(|gate| gate.judged) {
+        for objective in &gate.objectives {
+            if objective.verdict != Verdict::NotApplicable {
+                continue;
+            }
+            let selector = match objective.selector.as_str() {
+                "" => String::new(),
+                selector => format!(" [{selector}]"),
+            };
+            let name = format!("{}/{}{selector}", gate.name, objective.metric);
+            let reason = objective.reason.as_str();
+            match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, names)) => names.push(name),
+                None => by_reason.push((reason, vec![name])),
+            }
+        }
+    }
+    let lines = by_reason.into_iter();
+    lines.map(|(why, names)| format!("not applicable: {}: {why}", names.join(", "))).collect()
 }
 
 /// Incidents in a line: each kind with its codes and clients.

@@ -86,7 +86,7 @@ fn run(report: &RunReport) -> TestSuite {
         .iter()
         .flat_map(|gate| gate.objectives.iter().map(move |objective| (gate, objective)));
     let said: BTreeSet<String> = objectives
-        .filter(|(_, objective)| objective.verdict != Verdict::Pass)
+        .filter(|(_, objective)| objective.verdict > Verdict::Pass)
         .map(|(gate, objective)| judge::sentence(gate, objective))
         .collect();
     let others: Vec<_> =
@@ -143,6 +143,7 @@ fn name(objective: &ObjectiveVerdict) -> String {
 fn status(objective: &ObjectiveVerdict) -> TestCaseStatus {
     let verdict = objective.verdict.to_string();
     match objective.verdict {
+        Verdict::NotApplicable => skipped(&format!("not applicable: {}", objective.reason)),
         Verdict::Pass => TestCaseStatus::success(),
         Verdict::Fail => not_passed(NonSuccessKind::Failure, &verdict, &objective.reason),
         Verdict::Warn | Verdict::Inconclusive => {
@@ -153,12 +154,15 @@ fn status(objective: &ObjectiveVerdict) -> TestCaseStatus {
 
 /// What an advisory gate says keeps no run from being GO.
 fn advisory(objective: &ObjectiveVerdict) -> TestCaseStatus {
-    if objective.verdict == Verdict::Pass {
-        return TestCaseStatus::success();
+    match objective.verdict {
+        Verdict::Pass | Verdict::NotApplicable => status(objective),
+        verdict => skipped(&format!("{verdict}, which decides nothing: {}", objective.reason)),
     }
+}
+
+fn skipped(why: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
-    let verdict = objective.verdict;
-    status.set_message(clean(&format!("{verdict}, which decides nothing: {}", objective.reason)));
+    status.set_message(clean(why));
     status
 }
 

@@ -63,6 +63,9 @@ fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     if let Some(defects) = terminal::defects(report) {
         writeln!(out, "**Not a judgement of a real target: {}.**\n", cell(&defects))?;
     }
+    for skipped in befell::not_applicable(report) {
+        writeln!(out, "- {}", cell(&skipped))?;
+    }
     for reason in &report.reasons {
         writeln!(out, "- {}", cell(reason))?;
     }

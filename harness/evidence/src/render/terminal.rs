@@ -29,6 +29,7 @@ impl Colour {
 
     fn verdict(self, verdict: Verdict, text: &str) -> String {
         let code = match verdict {
+            Verdict::NotApplicable => "2",
             Verdict::Pass => "32",
             Verdict::Warn | Verdict::Inconclusive => "33",
             Verdict::Fail => "31",
@@ -98,6 +99,9 @@ fn head(out: &mut String, report: &RunReport, colour: Colour) {
     }
     if let Some(defects) = defects(report) {
         line(out, format_args!("  {defects}"));
+    }
+    for skipped in befell::not_applicable(report) {
+        line(out, format_args!("  {skipped}"));
     }
     for reason in report.reasons.iter().take(REASONS_SHOWN) {
         line(out, format_args!("  {reason}"));

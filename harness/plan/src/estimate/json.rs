@@ -102,7 +102,7 @@ struct Objective<'a> {
     require: &'a str,
     /// `null` when no evidence is enough.
     needed: Option<Evidence>,
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<Verdict<'a>>,
 }
 
 #[derive(Serialize)]
@@ -126,11 +126,13 @@ struct Limit {
 }
 
 #[derive(Serialize)]
-struct Verdict {
+struct Verdict<'a> {
     /// `null` when all surfaces are judged together.
     surface: Option<&'static str>,
     expected: Evidence,
     decidable: bool,
+    /// Why the plan cannot exercise it, if it cannot.
+    not_applicable: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -263,6 +265,7 @@ fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
             Expected::Seconds(seconds) => Evidence::Seconds(seconds),
         },
         decidable: estimate.reaches(*expected),
+        not_applicable: estimate.why_not_applicable(*surface),
     });
     Objective {
         gate: &estimate.gate,

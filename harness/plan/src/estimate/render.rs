@@ -137,10 +137,16 @@ fn objectives(out: &mut String, estimate: &Estimate) {
             gate = &objective.gate;
             line!(out, "  {gate}{}", standing(objective.judged, objective.advisory));
         }
-        for (surface, expected) in &objective.expected {
-            let surface = surface.map_or(String::new(), |surface| format!(" {surface}"));
+        for (whose, expected) in &objective.expected {
+            let surface = whose.map_or(String::new(), |surface| format!(" {surface}"));
             let name = format!("{}{surface}", objective.metric);
-            let evidence = evidence(objective, *expected);
+            let evidence = match objective.why_not_applicable(*whose) {
+                Some(why) if objective.must_apply => {
+                    format!("MUST APPLY AND CANNOT: {why}")
+                }
+                Some(why) => format!("not applicable: {why}"),
+                None => evidence(objective, *expected),
+            };
             line!(out, "    {name:<28} {:<20} {evidence}", objective.claim);
         }
     }

@@ -5,7 +5,8 @@
 //! 1. the kernel's buffers of the two sockets. Linux doubles the values that SO_SNDBUF and SO_RCVBUF
 //!    are set to, for its own bookkeeping (socket(7)); of a receive buffer about half is payload
 //!    (tcp(7), tcp_adv_win_scale = 1), so that what was asked for is what fits; a send buffer is
-//!    taken for full payload. One that is not set grows to the default maximum of tcp_wmem (tcp(7)).
+//!    taken for full payload. One that is not set grows to what the target's keys say, else to the default
+//!    maximum of tcp_wmem (tcp(7)).
 //! 2. the target's queue: more events of one topic than `queue_limit` must wait.
 //!
 //! From then on the target strikes every [`STRIKE_EVERY`], as the reference runtime does at the
@@ -23,8 +24,6 @@ use crate::schedule::{PlannedFault, PlannedPublish, Schedule};
 
 /// From strike to strike, at the earliest.
 pub const STRIKE_EVERY: Duration = Duration::from_millis(250);
-/// A send buffer that nobody sets: the default maximum of tcp_wmem.
-pub const SEND_BUFFER_DEFAULT_BYTES: u64 = 4 << 20;
 /// Assumed JSON of a batch of one update around its payload, in bytes (from the recorded frames).
 pub const BATCH_BYTES: u64 = 420;
 /// Assumed JSON of a frame around its base64, in bytes (likewise).
@@ -47,13 +46,11 @@ pub struct Strike {
 pub fn third_strike(plan: &Plan, schedule: &Schedule, fault: &PlannedFault) -> Option<Strike> {
     let FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes } = fault.kind else { return None };
     let limits = plan.target.slow_consumer;
-    let send_buffer =
-        limits.send_buffer_bytes.map_or(SEND_BUFFER_DEFAULT_BYTES, |b| 2 * u64::from(b));
     let end_us = fault.at_us + fault.duration_us?;
     let from = schedule.publishes.partition_point(|publish| publish.at_us < fault.at_us);
     let to = schedule.publishes.partition_point(|publish| publish.at_us < end_us);
     let reader = Reader {
-        capacity_bytes: (u64::from(rcvbuf_bytes) + send_buffer) as f64,
+        capacity_bytes: (u64::from(rcvbuf_bytes) + limits.kernel_bytes()) as f64,
         rate_bytes_per_s: f64::from(rate_bytes_per_s.unwrap_or(0)),
         queue_limit: limits.queue_limit,
     };
@@ -71,6 +68,19 @@ pub fn third_strike(plan: &Plan, schedule: &Schedule, fault: &PlannedFault) -> O
         }
     }
     last.filter(|strike| strike.struck_s * 1e6 <= (end_us - fault.at_us) as f64)
+}
+
+/// The bytes a second to each client at which a slow reader would be struck within half of its fault, so
+/// that an eviction would be due within all of it; `None` for other faults.
+pub(super) fn load_for_strike(plan: &Plan, fault: &PlannedFault) -> Option<f64> {
+    let FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes } = fault.kind else { return None };
+    let limits = plan.target.slow_consumer;
+    let payload = plan.loads.iter().map(|load| load.payload_bytes).max()?;
+    let queued = limits.queue_limit * wire_bytes(TopicId::WORKER_EVENTS, payload.into());
+    let bytes = u64::from(rcvbuf_bytes) + limits.kernel_bytes() + queued;
+    let strikes_s = f64::from(limits.max_strikes) * STRIKE_EVERY.as_secs_f64();
+    let within_s = (fault.duration_us? as f64 / 2e6 - strikes_s).max(1.0);
+    Some(bytes as f64 / within_s + f64::from(rate_bytes_per_s.unwrap_or(0)))
 }
 
 /// The cohorts of a fault's targets.

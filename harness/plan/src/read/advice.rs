@@ -12,6 +12,9 @@ use crate::schedule::{PlannedFault, Schedule, micros};
 /// Publish limit of the topic class that workers feed, per second (contract, section 4).
 const PUBLISH_LIMIT_PER_S: f64 = 240.0;
 
+/// What to do about an objective that must apply and cannot.
+const MUST_APPLY: &str = "give the plan what exercises it, or take its name out of `must_apply`";
+
 /// All warnings about a plan.
 pub(crate) fn of(placeable: &Placeable) -> Vec<Diagnostic> {
     let plan = &placeable.plan;
@@ -29,6 +32,13 @@ pub(crate) fn of(placeable: &Placeable) -> Vec<Diagnostic> {
 fn undecidable(placeable: &Placeable, estimate: &Estimate) -> Vec<Diagnostic> {
     let places = placeable.objective_places.iter().flatten();
     let undecidable = |(objective, place): (&ObjectiveEstimate, _)| {
+        if let Some((_, why)) = objective.not_applicable.first()
+            && objective.judged
+            && objective.must_apply
+        {
+            let what = format!("`{}` must apply, and cannot", objective.metric);
+            return Some(Diagnostic::warning(place, what).note(why.clone()).help(MUST_APPLY));
+        }
         let (surface, expected) = objective.judged.then(|| objective.unreachable().next())??;
         let whose = surface.map_or(String::new(), |surface| format!(" for `{surface}`"));
         let amount = match expected {

@@ -18,6 +18,8 @@ pub(crate) struct Gates {
     pub places: Vec<Vec<Place>>,
     /// Names of the built-in gates that decide nothing.
     pub advisory: Vec<&'static str>,
+    /// Gates, metrics and rules that must apply.
+    pub must_apply: Vec<String>,
 }
 
 /// What one `[[gate]]` says.
@@ -63,7 +65,33 @@ pub(crate) fn read_all(
         let is_judged = |name: &String| judged.as_ref().is_none_or(|judged| judged.contains(name));
         gates.into_iter().map(|gate| Gate { judged: is_judged(&gate.name), ..gate }).collect()
     });
-    Gates { gates, places, advisory }
+    let must_apply = must_apply(scenario, gates.as_deref());
+    Gates { gates, places, advisory, must_apply }
+}
+
+/// What must apply: each is the name of a gate, or of a metric or rule that a gate has an objective on.
+fn must_apply(scenario: &mut Fields<'_>, gates: Option<&[Gate]>) -> Vec<String> {
+    let names = scenario.get::<Vec<Placed<String>>>("must_apply").unwrap_or_default();
+    // What is missing in gates that could not be read is not missed a second time.
+    for name in gates.map_or(&[][..], |_| &names[..]) {
+        let known = gates.into_iter().flatten().flat_map(names_of).collect::<Vec<_>>();
+        if !known.contains(&name.value.as_str()) {
+            let what = format!("no gate, and no objective of one, is called `{}`", name.value);
+            let help = suggest::did_you_mean(&name.value, known);
+            scenario.cx.report_missing(Diagnostic::error(&name.place, what).help(help));
+        }
+    }
+    names.into_iter().map(|name| name.value).collect()
+}
+
+/// What a gate and its objectives are called.
+fn names_of(gate: &Gate) -> Vec<&str> {
+    let of_objective = |objective: &'_ Objective| objective.metric.name();
+    let rules = gate.objectives.iter().filter_map(|objective| objective.selector.get("rule"));
+    let mut names = vec![gate.name.as_str()];
+    names.extend(gate.objectives.iter().map(of_objective));
+    names.extend(rules.filter(|rule| *rule != "*").map(String::as_str));
+    names
 }
 
 fn one(cx: &Cx, node: &Node, scope: &Scope<'_>, names: &mut Vec<Placed<String>>) -> Option<Said> {

@@ -1,5 +1,5 @@
-//! `gates = ["gates/runbook.toml"]`: gate sets from other files, which hold `[[gate]]` and nothing
-//! else.
+//! `gates = ["gates/runbook.toml"]`: gate sets from other files, which hold `[[gate]]`, may say what of
+//! them `must_apply`, and nothing else.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,7 +21,14 @@ pub(crate) struct Includes<'a> {
     /// Path of the scenario, to whose folder included paths are relative.
     pub scenario: &'a str,
     pub loader: &'a Loader<'a>,
-    pub known: RefCell<BTreeMap<String, Vec<Node>>>,
+    pub known: RefCell<BTreeMap<String, Set>>,
+}
+
+/// What a gate file holds.
+#[derive(Clone, Default)]
+pub(crate) struct Set {
+    gates: Vec<Node>,
+    must_apply: Vec<Node>,
 }
 
 impl Includes<'_> {
@@ -34,26 +41,18 @@ impl Includes<'_> {
             Some(Value::Array(items)) => items.iter().filter_map(name).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
-        let mut included = Vec::new();
+        let (mut included, mut must_apply) = (Vec::new(), Vec::new());
         for file in &files {
-            included.extend(self.file(file));
+            let set = self.file(file);
+            included.extend(set.gates);
+            must_apply.extend(set.must_apply);
         }
+        add(root, "must_apply", must_apply, node);
         included.retain(|gate| name(gate).is_none_or(|name| !own.iter().any(|own| own == name)));
-        if included.is_empty() {
-            return;
-        }
-        match root.get_mut("gate").map(|gate| &mut gate.value) {
-            Some(Value::Array(items)) => items.extend(included),
-            // The walk says what is wrong with it.
-            Some(_) => {}
-            None => {
-                let gate = Node { value: Value::Array(included), place: node.place.clone() };
-                root.insert("gate", node.place.clone(), gate);
-            }
-        }
+        add(root, "gate", included, node);
     }
 
-    fn file(&self, file: &Placed<String>) -> Vec<Node> {
+    fn file(&self, file: &Placed<String>) -> Set {
         let path = match Path::new(self.scenario).parent() {
             Some(folder) => folder.join(&file.value).display().to_string(),
             None => file.value.clone(),
@@ -69,14 +68,14 @@ impl Includes<'_> {
                 self.cx.report(Diagnostic::error(&file.place, what).help(help));
                 // Gates that are not there are not missed a second time.
                 self.cx.partial.set(true);
-                return Vec::new();
+                return Set::default();
             }
         };
         self.known.borrow_mut().insert(path, gates.clone());
         gates
     }
 
-    fn gates_of(&self, path: &str, text: &str) -> Vec<Node> {
+    fn gates_of(&self, path: &str, text: &str) -> Set {
         if !looks_like_gates(text) {
             // Whatever it is, none of it is shown: it may be anything that can be read.
             let source = self.cx.sources.borrow_mut().file(path, "");
@@ -84,7 +83,7 @@ impl Includes<'_> {
             let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml";
             self.cx.report(Diagnostic::error(&Place::new(source, 0..0), what).help(help));
             self.cx.partial.set(true);
-            return Vec::new();
+            return Set::default();
         }
         let source = self.cx.sources.borrow_mut().file(path, text);
         let (root, errors) = parse::document(source, text);
@@ -93,11 +92,36 @@ impl Includes<'_> {
         }
         errors.into_iter().for_each(|error| self.cx.report(error));
         let Some(mut fields) = Fields::of(self.cx, &root, "the gate file") else {
-            return Vec::new();
+            return Set::default();
         };
         let gates = fields.tables("gate").into_iter().flatten().cloned().collect();
+        let must_apply = match fields.node("must_apply") {
+            Some(node) if Vec::<Placed<String>>::read(self.cx, "must_apply", node).is_some() => {
+                match &node.value {
+                    Value::Array(names) => names.clone(),
+                    _ => Vec::new(),
+                }
+            }
+            _ => Vec::new(),
+        };
         fields.finish();
-        gates
+        Set { gates, must_apply }
+    }
+}
+
+/// Adds items to an array of the scenario; `node` is what asked for them.
+fn add(root: &mut Table, key: &'static str, items: Vec<Node>, node: &Node) {
+    if items.is_empty() {
+        return;
+    }
+    match root.get_mut(key).map(|array| &mut array.value) {
+        Some(Value::Array(own)) => own.extend(items),
+        // The walk says what is wrong with it.
+        Some(_) => {}
+        None => {
+            let array = Node { value: Value::Array(items), place: node.place.clone() };
+            root.insert(key, node.place.clone(), array);
+        }
     }
 }
 

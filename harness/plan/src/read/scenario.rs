@@ -58,7 +58,8 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     let clients = fleet.as_ref().map(|fleet| fleet.clients);
     let surfaces = fleet.as_ref().map(Fleet::surfaces);
     let scope = Scope { phases: &phases.declared, surfaces };
-    let Gates { gates, places, advisory } = gate::read_all(&mut fields, &scope, given.judge);
+    let Gates { gates, places, advisory, must_apply } =
+        gate::read_all(&mut fields, &scope, given.judge);
     let oracle_node = fields.node("oracle");
     let mut oracle = tuning::oracle(Fields::or_empty(cx, oracle_node, &place, "`[oracle]`"));
     oracle.advisory = advisory.contains(&ORACLE_GATE);
@@ -87,6 +88,7 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
         loads: loads?,
         phases: phases.phases?,
         gates: gates?,
+        must_apply,
         oracle,
         stability,
         generator: generator?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::auth;
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
 use super::retention;
@@ -9,7 +10,7 @@ use super::scalar::{Bytes, Placed, Read};
 use super::slowness;
 use super::source::Place;
 use super::stability::{self, Given};
-use crate::model::{BuildSource, Lane, Push, SnapshotPath, Target, TargetKind};
+use crate::model::{BuildSource, Lane, Push, Secret, SnapshotPath, Target, TargetKind};
 
 /// Path of the socket at the public edge (contract, section 3).
 pub(crate) const SOCKET_PATH: &str = "/sync/socket/websocket";
@@ -65,9 +66,11 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     // Only the reference runtime is known to serve snapshots (contract, section 5b).
     let snapshot = if reference == Some(false) { SnapshotPath::Reset } else { SnapshotPath::Http };
     let snapshot = fields.keyword_or("snapshot", snapshot, &SNAPSHOTS);
-    let slow_consumer = slowness::read(fields);
+    let slow_consumer = slowness::read(fields, reference.unwrap_or(true));
     let build = build(fields);
     let close_codes = close_codes(fields);
+    let admin_token = secret(fields, "admin_token", reference);
+    let command_secret = secret(fields, "command_secret", reference);
     let Bytes(message_max) = fields.within("message_max", MESSAGE_MAXES).unwrap_or(MESSAGE_MAX);
     Some(Target {
         kind: kind?,
@@ -82,7 +85,25 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         build: build?,
         close_codes: close_codes?,
         message_max: message_max.into(),
+        admin_token: admin_token?,
+        command_secret: command_secret?,
     })
+}
+
+/// A secret of a target by URL; the embedded runtime's are made for each run. `None` is a mistake.
+fn secret(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    reference: Option<bool>,
+) -> Option<Option<Secret>> {
+    if reference != Some(false) {
+        fields.no_effect(key, "with `kind = \"reference\"`: it is made for each run");
+        return Some(None);
+    }
+    match fields.node(key) {
+        Some(node) => auth::secret(fields.cx, key, node).map(Some),
+        None => (!fields.has(key)).then_some(None),
+    }
 }
 
 fn close_codes(fields: &mut Fields<'_>) -> Option<Vec<u16>> {

@@ -56,10 +56,13 @@ fn plan() -> Plan {
                 queue_limit: 64,
                 max_strikes: 3,
                 send_buffer_bytes: None,
+                kernel_buffer_bytes: 4 << 20,
             },
             build: None,
             close_codes: Vec::new(),
             message_max: 16 << 20,
+            admin_token: None,
+            command_secret: None,
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
         fleet: Fleet {
@@ -78,6 +81,7 @@ fn plan() -> Plan {
             phase("storm", 40, vec![cut(FaultMode::All), cut(FaultMode::FixedPercent(25.0))]),
         ],
         gates: Vec::new(),
+        must_apply: Vec::new(),
         oracle: OracleBounds {
             converge_within: s(30),
             settle_within: s(2),

@@ -30,6 +30,9 @@ pub(super) fn profile() -> Table {
 fn keys() -> Vec<Key> {
     let gates = "Files of gates to add, relative to the scenario's folder, such as \
                  `gates/runbook.toml`. A gate of the same name in the scenario overrides.";
+    let must_apply = "What this run must be able to exercise: names of gates, of metrics and of rules that \
+                      a gate has an objective on. Where the plan cannot, the objective is not \
+                      applicable, and with its name here INCONCLUSIVE. A gate file may say it too.";
     let seed = "Root of all randomness: equal seeds give equal plans. `--seed` goes before it.";
     vec![
         Key::new("version", Shape::Integer(VERSION, VERSION), "Version of the scenario format.")
@@ -46,6 +49,7 @@ fn keys() -> Vec<Key> {
             .required(),
         Key::new("gate", Shape::Tables("gate", 0), "What must hold: named sets of objectives."),
         Key::new("gates", Shape::Texts, gates),
+        Key::new("must_apply", Shape::names(0), must_apply),
         Key::new("oracle", Shape::Table("oracle"), "Bounds that the oracle judges with."),
         Key::new(
             "stability",

@@ -119,6 +119,19 @@ fn target() -> Table {
              where the real client states none.",
         )
         .or(format_bytes(MESSAGE_MAX.0.into())),
+        Key::new(
+            "admin_token",
+            Shape::Whole("secret".to_owned()),
+            "Where the bearer of the operators' view of a target by URL is, never the token itself. \
+             Default: the environment variables KHALA_TARGET_ADMIN_TOKEN, RUNTIME_ADMIN_TOKEN.",
+        ),
+        Key::new(
+            "command_secret",
+            Shape::Whole("secret".to_owned()),
+            "Where the secret is with which commands to a target by URL are signed, never the secret \
+             itself. Default: the environment variables KHALA_TARGET_COMMAND_SECRET, \
+             RUNTIME_SIGNATURE_SECRET, KHALA_REFERENCE_SIGNATURE_SECRET.",
+        ),
     ];
     Table::new("target", "What is tested.", keys).case(Case::when("kind", ["url"]).needs("url"))
 }
@@ -143,6 +156,13 @@ fn slow_consumer() -> Table {
             "`SO_SNDBUF` of the embedded runtime's sockets. Default: the kernel's, which swallows \
              minutes of traffic before slowness shows.",
         ),
+        Key::new(
+            "kernel_buffer",
+            Shape::Size(slowness::SEND_BUFFERS),
+            "What the kernel may hold for one socket of a target by URL, whose send buffer the harness \
+             cannot set: when an eviction is due is computed from it.",
+        )
+        .or(format_bytes(slowness::KERNEL_BUFFER.0.into())),
     ];
     let doc = "Limits for slow consumers (contract, section 3).";
     Table::new("slow_consumer", doc, keys)

@@ -1,5 +1,6 @@
 //! Scenarios that are right, that are wrong, and that are put together from parts.
 
+mod applies;
 mod envelope;
 mod faults;
 mod merging;

@@ -21,12 +21,22 @@ fn wrong_target(lines: &str) -> String {
 #[test]
 fn a_target_has_limits_and_retains() {
     let plain = target("");
-    let limits = SlowConsumerLimits { queue_limit: 64, max_strikes: 3, send_buffer_bytes: None };
+    let limits = SlowConsumerLimits {
+        queue_limit: 64,
+        max_strikes: 3,
+        send_buffer_bytes: None,
+        kernel_buffer_bytes: 4 << 20,
+    };
     assert_eq!((plain.snapshot, plain.slow_consumer), (SnapshotPath::Http, limits));
     let limits = target("[target.slow_consumer]\nqueue_limit = 8\nsend_buffer = \"8KiB\"");
     assert_eq!(
         limits.slow_consumer,
-        SlowConsumerLimits { queue_limit: 8, max_strikes: 3, send_buffer_bytes: Some(8_192) }
+        SlowConsumerLimits {
+            queue_limit: 8,
+            max_strikes: 3,
+            send_buffer_bytes: Some(8_192),
+            kernel_buffer_bytes: 4 << 20
+        }
     );
     assert_eq!(target("snapshot = \"reset\"").snapshot, SnapshotPath::Reset);
     let topics = target("[target.topics.\"runtime.codex_worker_events\"]\nretain_events = 7");

@@ -7,6 +7,7 @@ name = "complete"
 description = "Every key."
 seed = 3
 gates = []
+must_apply = ["reconnect"]
 
 [target]
 kind = "reference"
@@ -238,6 +239,11 @@ name = "complete-url"
 [target]
 kind = "url"
 url = "${URL:-http://127.0.0.1:4000/}"
+admin_token = { env = "ADMIN" }
+command_secret = { file = "command" }
+
+[target.slow_consumer]
+kernel_buffer = "256KiB"
 
 [auth]
 mint = "static"

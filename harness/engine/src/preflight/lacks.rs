@@ -1,0 +1,129 @@
+//! What a target by URL does not give, told before the load: with the key or variable that mends it, and
+//! what this plan cannot decide without it.
+//!
+//! Asked is what changes nothing: the fan-out metrics, a revocation of a session that nobody has, a trim
+//! that keeps everything.
+
+use bytes::Bytes;
+use khala_plan::Plan;
+use khala_plan::model::{BadToken, FaultKind, Resume};
+use khala_plan::schedule::{PlannedFault, Schedule};
+use khala_wire::command::{REVOKE_PATH, Revoke};
+
+use crate::fault::retention_trim::{TRIM_PATH, keeps_all};
+use crate::http::{Http, HttpError};
+use crate::target::window::windows;
+use crate::target::{Target, keys};
+
+/// Events of the past from which on it is told what a first subscribe replays.
+const PAST_MIN: u64 = 1_000;
+
+/// What the target does not give, a sentence each.
+pub async fn of(plan: &Plan, schedule: &Schedule, target: &Target, http: &Http) -> Vec<String> {
+    let mut lacks = Vec::new();
+    match target.metrics(http).await {
+        Ok(metrics) => lacks.extend(past(plan, &windows(&metrics.document))),
+        Err(error) => lacks.push(no_metrics(plan, schedule, &error)),
+    }
+    let revoked = faults(schedule, |kind| {
+        matches!(
+            kind,
+            FaultKind::RevokeSessions { .. } | FaultKind::Token { kind: BadToken::Revoked }
+        )
+    });
+    if !revoked.is_empty()
+        && let Err(error) = revokes(plan, target, http).await
+    {
+        lacks.push(format!(
+            "the target refuses revocations ({error}): {}; {}. {} will not reach it, so that this run \
+             cannot be a GO",
+            keys::mend_admin(plan),
+            keys::mend_command(plan),
+            told(&revoked)
+        ));
+    }
+    let trims = faults(schedule, |kind| matches!(kind, FaultKind::RetentionTrim { .. }));
+    if !trims.is_empty()
+        && let Err(error) =
+            http.post::<serde_json::Value>(TRIM_PATH, &target.admin_headers(), keeps_all()).await
+    {
+        lacks.push(format!(
+            "the target refuses to trim a topic ({error}): {}. {} will not reach it, so that this run \
+             cannot be a GO",
+            keys::mend_admin(plan),
+            told(&trims)
+        ));
+    }
+    lacks
+}
+
+async fn revokes(plan: &Plan, target: &Target, http: &Http) -> Result<(), HttpError> {
+    let mut who = Schedule::identity(plan, 0);
+    who.session = format!("{}-nobody", who.session);
+    let reason = "khala-harness preflight".to_owned();
+    let revoke = Revoke { device_ids: Vec::new(), reason, session_ids: vec![who.session] };
+    let body = Bytes::from(serde_json::to_vec(&revoke).unwrap_or_default());
+    let mut headers = target.credentials.command_headers(&who.user, "preflight-revoke".to_owned());
+    headers.extend(target.admin_headers());
+    http.post::<serde_json::Value>(REVOKE_PATH, &headers, body).await.map(drop)
+}
+
+fn no_metrics(plan: &Plan, schedule: &Schedule, error: &HttpError) -> String {
+    let mend = match error.status() {
+        Some(401 | 403) => format!(": {}", keys::mend_admin(plan)),
+        Some(404) => ": it has none".to_owned(),
+        _ => String::new(),
+    };
+    let cursors = faults(
+        schedule,
+        |kind| matches!(kind, FaultKind::Offline { resume, .. } if *resume != Resume::Kept),
+    );
+    let undecidable = if cursors.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "; {} get their cursors from them, and will not bring anybody back with one, so that this run \
+             cannot be a GO",
+            told(&cursors)
+        )
+    };
+    format!(
+        "the target's fan-out metrics cannot be read ({error}){mend}. Without them faults are proven by \
+         answers and sockets, and stale cursors are judged by what refusals say{undecidable}"
+    )
+}
+
+/// What every first subscribe without a cursor replays, where that is much.
+fn past(
+    plan: &Plan,
+    windows: &[(khala_wire::topic::TopicId, crate::target::window::Window)],
+) -> Option<String> {
+    let subscribed = |topic| {
+        let cohorts = plan.fleet.cohorts.iter().filter(|cohort| cohort.topics.contains(&topic));
+        cohorts.map(|cohort| u64::from(cohort.clients)).sum::<u64>()
+    };
+    let of_topic = windows.iter().filter_map(|(topic, window)| {
+        let events = window.head.saturating_sub(window.floor());
+        let clients = subscribed(*topic);
+        (events >= PAST_MIN && clients > 0)
+            .then(|| format!("{events} events of {} to each of {clients} clients", topic.name()))
+    });
+    let told: Vec<_> = of_topic.collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "the target has a past, which every first subscribe without a cursor replays: {}",
+            told.join(", ")
+        )
+    })
+}
+
+fn faults(schedule: &Schedule, wanted: impl Fn(&FaultKind) -> bool) -> Vec<&PlannedFault> {
+    schedule.faults.iter().filter(|fault| wanted(&fault.kind)).collect()
+}
+
+/// The faults by their numbers and types.
+fn told(faults: &[&PlannedFault]) -> String {
+    let each = faults.iter().map(|fault| format!("{} ({})", fault.id, fault.kind.name()));
+    let all = each.collect::<Vec<_>>().join(", ");
+    if faults.len() == 1 { format!("fault {all}") } else { format!("faults {all}") }
+}

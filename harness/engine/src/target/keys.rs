@@ -1,0 +1,174 @@
+//! What opens a target by URL, and where it is read from: the scenario's keys first, else environment
+//! variables, under names that fit any target before those of a certain runtime.
+
+use khala_plan::Plan;
+use khala_plan::model::{Mint, Secret};
+use khala_wire::token::{DEFAULT_KID, Key};
+
+use super::child::env;
+use super::{Credentials, token_names};
+use crate::error::SetupError;
+
+/// Bearer of the operators' view: fan-out metrics, and what only operators may do.
+const ADMIN_TOKEN: [&str; 2] = ["KHALA_TARGET_ADMIN_TOKEN", env::ADMIN_TOKEN];
+/// Secret of the command path's signature.
+const COMMAND_SECRET: [&str; 3] =
+    ["KHALA_TARGET_COMMAND_SECRET", "RUNTIME_SIGNATURE_SECRET", env::SIGNATURE_SECRET];
+/// Key that session access tokens are signed with.
+const SESSION_KEY: [&str; 2] = ["KHALA_TARGET_SESSION_KEY", env::SESSION_KEY];
+
+/// What opens the plan's target, which is one by URL.
+///
+/// # Errors
+/// When a secret is not where the scenario says.
+pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
+    let (issuer, audience) = token_names(plan);
+    let mut credentials = Credentials {
+        sync_key: None,
+        issuer,
+        audience,
+        session_key: None,
+        static_token: None,
+        signature_secret: None,
+        admin_token: None,
+    };
+    match &plan.auth.mint {
+        Mint::Hs256 { kid, secret, .. } => {
+            let key = resolve("the token key (auth.secret)", secret)?;
+            credentials.sync_key = Some(Key::new(kid.clone(), key));
+        }
+        Mint::Static { token } => {
+            credentials.static_token = Some(resolve("the token (auth.token)", token)?);
+        }
+        Mint::Control => {
+            credentials.session_key =
+                first_of(&SESSION_KEY).map(|(_, key)| Key::new(DEFAULT_KID, key));
+        }
+    }
+    let target = &plan.target;
+    credentials.signature_secret = match &target.command_secret {
+        Some(secret) => Some(resolve("the command secret (target.command_secret)", secret)?),
+        None => first_of(&COMMAND_SECRET).map(|(_, secret)| secret),
+    }
+    .map(String::into_bytes);
+    credentials.admin_token = match &target.admin_token {
+        Some(secret) => Some(resolve("the admin token (target.admin_token)", secret)?),
+        None => first_of(&ADMIN_TOKEN).map(|(_, token)| token),
+    };
+    Ok(credentials)
+}
+
+fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
+    names.iter().find_map(|name| Some((*name, std::env::var(name).ok()?)))
+}
+
+fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
+    let missing =
+        |from: String, why: String| SetupError::Secret { what: what.to_owned(), from, why };
+    match secret {
+        Secret::Env(name) => std::env::var(name)
+            .map_err(|error| missing(format!("environment variable {name}"), error.to_string())),
+        Secret::File(path) => std::fs::read_to_string(path)
+            .map(|text| text.trim_end().to_owned())
+            .map_err(|error| missing(format!("file {path}"), error.to_string())),
+        Secret::Generated => Err(missing(
+            "this run".to_owned(),
+            "a target by URL needs a secret of its own: { env = \"NAME\" } or { file = \"…\" }"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Where the scenario says that a secret is.
+fn place(secret: &Secret) -> String {
+    match secret {
+        Secret::Env(name) => format!("environment variable {name}"),
+        Secret::File(path) => format!("file {path}"),
+        Secret::Generated => "made for the run".to_owned(),
+    }
+}
+
+/// What to look at when the target lets nobody in.
+#[must_use]
+pub fn mend_token(plan: &Plan) -> String {
+    match &plan.auth.mint {
+        Mint::Hs256 { kid, secret, issuer, audience } => format!(
+            "the harness signs with auth.secret ({}), auth.kid = \"{kid}\", auth.issuer = \"{issuer}\" and \
+             auth.audience = \"{audience}\": all four must be the target's own",
+            place(secret)
+        ),
+        Mint::Static { token } => {
+            format!("auth.token ({}) must be one that the target takes", place(token))
+        }
+        Mint::Control => {
+            let missing = "session access tokens are not signed";
+            mend("the key of session access tokens", missing, None, None, &SESSION_KEY)
+        }
+    }
+}
+
+/// What to look at when the target refuses a command.
+#[must_use]
+pub fn mend_command(plan: &Plan) -> String {
+    let given = plan.target.command_secret.as_ref();
+    let key = Some("target.command_secret");
+    mend("the command secret", "commands are not signed", given, key, &COMMAND_SECRET)
+}
+
+/// What to look at when the target refuses operators.
+#[must_use]
+pub fn mend_admin(plan: &Plan) -> String {
+    let given = plan.target.admin_token.as_ref();
+    let key = Some("target.admin_token");
+    mend("the admin token", "no admin token is given", given, key, &ADMIN_TOKEN)
+}
+
+/// `what` is not the target's, or is `missing`: what mends it.
+fn mend(
+    what: &str,
+    missing: &str,
+    given: Option<&Secret>,
+    key: Option<&str>,
+    names: &[&'static str],
+) -> String {
+    let from = match given {
+        Some(secret) => Some(place(secret)),
+        None => first_of(names).map(|(name, _)| format!("environment variable {name}")),
+    };
+    if let Some(from) = from {
+        return format!("{what} ({from}) is not the target's");
+    }
+    let best = names.first().copied().unwrap_or_default();
+    let key = key.map_or_else(String::new, |key| format!(", or {key}"));
+    format!("{missing}: set environment variable {best}{key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNSET: [&str; 2] = ["KHALA_HARNESS_TEST_UNSET", "KHALA_HARNESS_TEST_UNSET_TOO"];
+
+    #[test]
+    fn what_is_missing_is_told_with_what_mends_it_and_what_is_wrong_with_where_it_stands() {
+        let told = |given: Option<&Secret>, names: &[&'static str]| {
+            mend(
+                "the admin token",
+                "no admin token is given",
+                given,
+                Some("target.admin_token"),
+                names,
+            )
+        };
+        assert_eq!(
+            told(None, &UNSET),
+            "no admin token is given: set environment variable KHALA_HARNESS_TEST_UNSET, or \
+             target.admin_token"
+        );
+        let file = Secret::File("admin".to_owned());
+        assert_eq!(told(Some(&file), &UNSET), "the admin token (file admin) is not the target's");
+        // One that every test has.
+        let path = "the admin token (environment variable PATH) is not the target's";
+        assert_eq!(told(None, &["KHALA_HARNESS_TEST_UNSET", "PATH"]), path);
+    }
+}

@@ -1,0 +1,118 @@
+//! Whether a plan can exercise an objective at all. One that it cannot is *not applicable*: it is said
+//! before and after the run, and is neither kept nor broken, unless samples come all the same.
+
+use crate::metric::MetricId;
+use crate::model::{ChosenCursor, Fault, FaultKind, Mint, Objective, Plan};
+use crate::schedule::{PlannedFault, Schedule};
+use crate::units::format_bytes;
+
+use super::samples::{Expected, expected};
+use super::strike::{load_for_strike, third_strike};
+
+/// Why each verdict of an objective is not applicable: its surface, if it has one, and the reason. One
+/// that the plan can exercise is not listed.
+#[must_use]
+pub fn not_applicable(
+    plan: &Plan,
+    schedule: &Schedule,
+    objective: &Objective,
+) -> Vec<(Option<&'static str>, String)> {
+    let why =
+        |(surface, expected)| Some((surface, why(plan, schedule, objective, surface, expected)?));
+    expected(plan, schedule, objective).into_iter().filter_map(why).collect()
+}
+
+fn why(
+    plan: &Plan,
+    schedule: &Schedule,
+    objective: &Objective,
+    surface: Option<&str>,
+    expected: Expected,
+) -> Option<String> {
+    if objective.metric == MetricId::Violations {
+        // Without a delivery nothing was judged, which no plan is made for.
+        let rule = objective.selector.get("rule")?;
+        return by_rule(plan, rule).or_else(|| by_strike(plan, schedule, rule));
+    }
+    if expected != Expected::Samples(0.0) {
+        return None;
+    }
+    let whose = surface.map_or_else(|| "a client".to_owned(), |surface| format!("a {surface}"));
+    Some(match objective.metric {
+        MetricId::TokenMint | MetricId::MintErrors if plan.auth.mint != Mint::Control => {
+            "nobody is asked for a token: only with auth.mint = \"control\" the target mints".to_owned()
+        }
+        MetricId::TimeToRecovered | MetricId::ReconnectAttempts | MetricId::Unrecovered => {
+            format!("no fault cuts off {whose} in these phases")
+        }
+        MetricId::ResumeToLive | MetricId::ReplayLag => {
+            format!("no fault brings back {whose} in these phases")
+        }
+        MetricId::Snapshot => {
+            "nobody comes back in these phases with a cursor that is stale by plan to a topic that is \
+             bootstrapped by a snapshot"
+                .to_owned()
+        }
+        MetricId::HeartbeatRtt => "no phase is as long as a heartbeat's interval".to_owned(),
+        MetricId::Delivery | MetricId::BystanderRatio => {
+            format!("nothing is published in these phases that {whose} subscribes to")
+        }
+        MetricId::Publish | MetricId::PublishErrors => {
+            "nothing is published in these phases".to_owned()
+        }
+        _ => format!("{whose} has no occasion in these phases"),
+    })
+}
+
+/// Why nobody can be struck by what is published while clients are slow, and what would do it.
+fn by_strike(plan: &Plan, schedule: &Schedule, rule: &str) -> Option<String> {
+    if !matches!(rule, "no_eviction" | "unbounded_buffer") {
+        return None;
+    }
+    let slow = |fault: &&PlannedFault| matches!(fault.kind, FaultKind::SlowReader { .. });
+    let mut faults = schedule.faults.iter().filter(slow);
+    if faults.any(|fault| third_strike(plan, schedule, fault).is_some()) {
+        return None;
+    }
+    let holds = format_bytes(plan.target.slow_consumer.kernel_bytes());
+    let needs = schedule.faults.iter().filter_map(|fault| load_for_strike(plan, fault));
+    let load = needs.reduce(f64::max).map_or_else(String::new, |bytes_per_s| {
+        format!("; a load of about {} a second for each slow client would", kib(bytes_per_s))
+    });
+    Some(format!(
+        "what is published while clients are slow does not get one evicted: {holds} may wait in the \
+         kernel on the target's side{load}"
+    ))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes of one second")]
+fn kib(bytes: f64) -> String {
+    format_bytes(((bytes / 1024.0).ceil() as u64) * 1024)
+}
+
+/// Why the rule of the oracle has no case in the plan.
+fn by_rule(plan: &Plan, rule: &str) -> Option<String> {
+    let is_slow = |kind: &FaultKind| matches!(kind, FaultKind::SlowReader { .. });
+    let is_stale = |kind: &FaultKind| match kind {
+        FaultKind::Offline { .. } | FaultKind::RetentionTrim { .. } => true,
+        FaultKind::Cursor { cursor } => matches!(cursor, ChosenCursor::StaleBy(_)),
+        _ => false,
+    };
+    let (exercises, needed): (&dyn Fn(&FaultKind) -> bool, _) = match rule {
+        "no_eviction" | "wrongful_eviction" | "unbounded_buffer" => (&is_slow, "`slow_reader`"),
+        "command_accepted" => {
+            (&|kind| matches!(kind, FaultKind::CommandOverSocket), "`command_over_socket`")
+        }
+        "after_unsubscribe" => {
+            (&|kind| matches!(kind, FaultKind::Unsubscribe { .. }), "`unsubscribe`")
+        }
+        "tail_before_snapshot" | "bad_snapshot" | "wrong_reason" => {
+            (&is_stale, "`offline`, `cursor` or `retention_trim`")
+        }
+        _ => return None,
+    };
+    let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);
+    let exercised = faults.any(|Fault { kind, .. }| exercises(kind));
+    (!exercised)
+        .then(|| format!("the plan has no fault {needed}, without which `{rule}` has no case"))
+}
