@@ -58,6 +58,17 @@ pub enum SetupError {
         /// What to look at.
         mend: String,
     },
+    /// Where its topics stand could not be learnt.
+    #[error(
+        "{url} does not say where its topics stand, which fleet.first_subscribe = \"from-now\" needs: {why}; \
+         \"from-start\" does without"
+    )]
+    Heads {
+        /// The target's URL.
+        url: String,
+        /// What was wrong.
+        why: String,
+    },
     /// Another run holds the target.
     #[error(
         "another run holds the target at {address}: wait for it to end, two runs at once would each be \

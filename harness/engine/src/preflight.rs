@@ -1,5 +1,6 @@
 //! Before anything is sent: descriptors, the target's address, and whether it speaks Khala.
 
+pub mod heads;
 pub mod lacks;
 
 use std::future::Future;
@@ -90,8 +91,14 @@ pub async fn speaks_khala(
     user_agent: &str,
 ) -> Result<(), SetupError> {
     let mut tried = Vec::new();
-    match probe(plan, target, user_agent, &mut tried).await {
-        Ok(()) => Ok(()),
+    match enter(plan, target, user_agent, &scopes(plan, 0), &mut tried).await {
+        Ok(Some(mut socket)) => {
+            // The goodbye is a courtesy: the answer stands without it.
+            let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
+            Ok(())
+        }
+        // Something that upgrades wrongly is there, and for the run to judge.
+        Ok(None) => Ok(()),
         Err(Stop::Nobody(why)) => {
             Err(SetupError::NoTarget { url: target.base_url.clone(), why, tried })
         }
@@ -134,19 +141,20 @@ pub fn mend_worker(plan: &Plan, status: Option<u16>) -> String {
     }
 }
 
-async fn probe(
+/// A socket that has joined; `None` of one whose upgrade breaks RFC 6455.
+async fn enter(
     plan: &Plan,
     target: &Target,
     user_agent: &str,
+    scopes: &[String],
     tried: &mut Vec<String>,
-) -> Result<(), Stop> {
+) -> Result<Option<Socket>, Stop> {
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
     let minter = Minter::new(http);
     let mut who = Schedule::identity(plan, 0);
     who.session = format!("{}-preflight", who.session);
-    let scopes = scopes(plan, 0);
     tried.push("a sync token".to_owned());
-    let mint = || minter.mint(plan, target, &who, &scopes, "preflight".to_owned());
+    let mint = || minter.mint(plan, target, &who, scopes, "preflight".to_owned());
     let token = persistently(mint, |answer| is_in_distress(status_of(&answer.status)))
         .await
         .map_err(|answer| match is_refusal(status_of(&answer.status)) {
@@ -174,8 +182,7 @@ async fn probe(
     };
     let mut socket = match persistently(upgrade, refused).await {
         Ok(socket) => socket,
-        // Something that upgrades wrongly is there, and for the run to judge.
-        Err(DialError::Breached(_)) => return Ok(()),
+        Err(DialError::Breached(_)) => return Ok(None),
         Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status)) => {
             let why = format!("the upgrade was refused with {refusal}");
             return Err(Stop::Refused("the sync token", why));
@@ -206,9 +213,11 @@ async fn probe(
     let answer = tokio::time::timeout(plan.target.connect_timeout, join).await;
     let answer = answer
         .map_err(|_| format!("the join was not answered within {:?}", plan.target.connect_timeout));
-    // The goodbye is a courtesy: the answer stands without it.
-    let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
-    answer?
+    if let Err(stop) = answer.map_err(Stop::from).flatten() {
+        let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
+        return Err(stop);
+    }
+    Ok(Some(socket))
 }
 
 /// Asks a few times while a target in distress refuses: whether it is one is asked here, and how often it

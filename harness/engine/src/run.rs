@@ -12,7 +12,7 @@ use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Request, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{FaultKind, TargetKind};
+use khala_plan::model::{FaultKind, FirstSubscribe, TargetKind};
 use khala_plan::schedule::Schedule;
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
@@ -89,7 +89,7 @@ pub async fn run<S: Sink + Send + 'static>(
     };
     let target = Arc::new(target);
     let prepared = prepare(&plan, &schedule, &target, &user_agent, &options, observer).await;
-    let Prepared { http, workers, created, build, lacks } = match prepared {
+    let Prepared { http, workers, created, build, lacks, heads: first_cursors } = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             if let Some(reference) = reference {
@@ -123,6 +123,7 @@ pub async fn run<S: Sink + Send + 'static>(
     )?;
     let backlog = Arc::new(Backlog::default());
     let numbered = workers.iter().cloned().zip(0_u16..).collect::<HashMap<_, _>>();
+    let first_cursors = Arc::new(first_cursors);
     let mut threads = Vec::new();
     let mut numbers = Vec::new();
     for index in 0..plan.generator.client_threads() {
@@ -142,6 +143,7 @@ pub async fn run<S: Sink + Send + 'static>(
             stage: stage_seen.clone(),
             numbers: shown,
             backlog: Arc::clone(&backlog),
+            first_cursors: Arc::clone(&first_cursors),
         };
         threads.push(worker::spawn(setup, make_sink())?);
     }
@@ -258,6 +260,8 @@ struct Prepared {
     build: Result<Option<String>, String>,
     /// What the target does not give.
     lacks: Vec<String>,
+    /// Where the clients' first subscribes resume; empty where they begin at the start.
+    heads: Vec<(TopicId, u64)>,
 }
 
 async fn prepare(
@@ -289,5 +293,9 @@ async fn prepare(
                 why: error.to_string(),
             }
         })?;
-    Ok(Prepared { http, workers, created, build, lacks })
+    let heads = match plan.fleet.first_subscribe {
+        FirstSubscribe::FromStart => Vec::new(),
+        FirstSubscribe::FromNow => preflight::heads::learn(plan, target, user_agent).await?,
+    };
+    Ok(Prepared { http, workers, created, build, lacks, heads })
 }

@@ -16,6 +16,7 @@ use khala_plan::Plan;
 use khala_plan::model::FaultKind;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_plan::surface::Surface;
+use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
@@ -97,6 +98,8 @@ pub struct Setup {
     pub numbers: Arc<Numbers>,
     /// Where reads show what they left waiting.
     pub backlog: Arc<Backlog>,
+    /// Where first subscribes resume.
+    pub first_cursors: Arc<Vec<(TopicId, u64)>>,
 }
 
 /// Starts a thread; it ends after [`Stage::Retire`] and gives its sink back.
@@ -211,9 +214,11 @@ fn drivers<S: Sink>(
         // Two runs must not share a session: revocation and eviction go by it.
         identity.session = format!("{}-{}", identity.session, setup.run_id);
         let control = Rc::new(Control::new(identity.session.clone(), Arc::clone(&setup.heads)));
+        let mut machine = Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us);
+        machine.begin_at(&setup.first_cursors);
         let driver = Driver {
             around: Rc::clone(around),
-            machine: Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us),
+            machine,
             client: arrival.client,
             identity,
             scopes: scopes(plan, arrival.cohort),

@@ -261,11 +261,22 @@ pub struct Fleet {
     pub orgs: u32,
     /// What the users' ids look like.
     pub user_ids: UserIds,
+    /// Where the first subscribe of a client begins.
+    pub first_subscribe: FirstSubscribe,
     /// The cohorts, in order; client ids are dealt out cohort by cohort.
     pub cohorts: Vec<Cohort>,
     /// The only clients that take part, in order; empty: all of them. Each does what it does in the
     /// whole fleet: same identity, arrival, faults and jitter.
     pub only_clients: Vec<u32>,
+}
+
+/// Where the first subscribe of a client begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstSubscribe {
+    /// Without a cursor: all that the target retains is replayed.
+    FromStart,
+    /// Where the topics stood when the run was set up, which one client learns.
+    FromNow,
 }
 
 /// What the ids of users look like: some targets want a positive integer.

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use crate::backoff::Backoff;
 use crate::model::{
-    ActsOn, Arrival, Auth, BuildSource, Command, Fault, FaultMode, Fleet, Gate, Lane, Load, Mint,
-    ORACLE_GATE, Objective, Plan, Push, STABILITY_GATE, Secret, SlowConsumerLimits, SnapshotPath,
-    Stability, Target, TargetKind, UserIds,
+    ActsOn, Arrival, Auth, BuildSource, Command, Fault, FaultMode, FirstSubscribe, Fleet, Gate,
+    Lane, Load, Mint, ORACLE_GATE, Objective, Plan, Push, STABILITY_GATE, Secret,
+    SlowConsumerLimits, SnapshotPath, Stability, Target, TargetKind, UserIds,
 };
 use crate::stability::{Allowance, LimitFrom};
 use crate::units::{format_bytes, format_duration};
@@ -181,6 +181,9 @@ fn fleet(out: &mut String, fleet: &Fleet) {
     line!(out, "ramp = \"{}\"", format_duration(fleet.ramp));
     line!(out, "name_prefix = {}", text(&fleet.name_prefix));
     line!(out, "users = {}\norgs = {}", fleet.users, fleet.orgs);
+    if fleet.first_subscribe == FirstSubscribe::FromNow {
+        line!(out, "first_subscribe = \"from-now\"");
+    }
     if let UserIds::Numeric { first } = fleet.user_ids {
         line!(out, "user_ids = \"numeric\"\nfirst_user_id = {first}");
     }

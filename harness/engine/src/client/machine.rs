@@ -237,6 +237,12 @@ impl Machine {
         }
     }
 
+    /// Where the first subscribe resumes, on topics of the client's own.
+    pub fn begin_at(&mut self, heads: &[(TopicId, u64)]) {
+        let own = heads.iter().filter(|(topic, _)| self.settings.topics.contains(topic));
+        self.cursors.extend(own.copied());
+    }
+
     /// What the driver has to wait for.
     #[must_use]
     pub fn phase(&self) -> Phase {

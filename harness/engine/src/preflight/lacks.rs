@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use khala_plan::Plan;
-use khala_plan::model::{BadToken, FaultKind, Resume};
+use khala_plan::model::{BadToken, FaultKind, FirstSubscribe, Resume};
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::command::{REVOKE_PATH, Revoke};
 
@@ -98,6 +98,9 @@ fn past(
     plan: &Plan,
     windows: &[(khala_wire::topic::TopicId, crate::target::window::Window)],
 ) -> Option<String> {
+    if plan.fleet.first_subscribe == FirstSubscribe::FromNow {
+        return None;
+    }
     let subscribed = |topic| {
         let cohorts = plan.fleet.cohorts.iter().filter(|cohort| cohort.topics.contains(&topic));
         cohorts.map(|cohort| u64::from(cohort.clients)).sum::<u64>()
@@ -111,7 +114,8 @@ fn past(
     let told: Vec<_> = of_topic.collect();
     (!told.is_empty()).then(|| {
         format!(
-            "the target has a past, which every first subscribe without a cursor replays: {}",
+            "the target has a past, which every first subscribe without a cursor replays \
+             (fleet.first_subscribe = \"from-now\" spares all but one): {}",
             told.join(", ")
         )
     })

@@ -126,6 +126,8 @@ pub(super) fn verdicts() -> String {
      - PASS: the upper bound is within the claim. FAIL: the lower bound is beyond it. Else\n  \
      INCONCLUSIVE. Exact claims hold or do not.\n\
      - WARN: `require` passes, and `warn` does not.\n\
+     - NOT APPLICABLE: the plan has no occasion for it, and no sample came all the same. It counts as\n  \
+     nothing; where `must_apply` names its gate, metric or rule, it is INCONCLUSIVE.\n\
      - INCONCLUSIVE, whatever the bounds say (for `violations` see below): no sample, or fewer\n  \
      than `min_samples`; an estimate that is not a number; a fault in the phases that was not\n  \
      proven to have bitten, or a storm with fewer than `oracle.storm_min_deliveries` before or\n  \
@@ -195,7 +197,8 @@ pub(super) fn rules() -> String {
         "`violations` counts breaches of these rules, `where = {{ rule = \"…\" }}` those of one. They are\n\
          judged whatever a scenario gates. A breach of a *proof* is FAIL whatever the harness's health;\n\
          *lateness* is INCONCLUSIVE when the harness was late itself. A rule that a run never put to the\n\
-         test is named in the report; an objective that asks for it is INCONCLUSIVE, and so is a rule\n\
+         test is named in the report; an objective that asks for it is INCONCLUSIVE, or not\n\
+         applicable where the plan has no fault that it needs. INCONCLUSIVE is a rule\n\
          whose undecided cases are above {share} of all deliveries (of `lost_publish`, a single one). A\n\
          run in which those of all rules together are above {share} of all deliveries is INCONCLUSIVE.\n",
         share = format_args!("{} %", UNDECIDED_SHARE_MAX * 100.0),

@@ -15,6 +15,10 @@ const PUBLISH_LIMIT_PER_S: f64 = 240.0;
 /// What to do about an objective that must apply and cannot.
 const MUST_APPLY: &str = "give the plan what exercises it, or take its name out of `must_apply`";
 
+/// What it means that an objective is not applicable.
+const NOT_APPLICABLE: &str =
+    "it will count as nothing; name it in `must_apply` if the run must decide it";
+
 /// All warnings about a plan.
 pub(crate) fn of(placeable: &Placeable) -> Vec<Diagnostic> {
     let plan = &placeable.plan;
@@ -32,12 +36,15 @@ pub(crate) fn of(placeable: &Placeable) -> Vec<Diagnostic> {
 fn undecidable(placeable: &Placeable, estimate: &Estimate) -> Vec<Diagnostic> {
     let places = placeable.objective_places.iter().flatten();
     let undecidable = |(objective, place): (&ObjectiveEstimate, _)| {
-        if let Some((_, why)) = objective.not_applicable.first()
-            && objective.judged
-            && objective.must_apply
+        if let Some((surface, why)) = objective.not_applicable.first().filter(|_| objective.judged)
         {
-            let what = format!("`{}` must apply, and cannot", objective.metric);
-            return Some(Diagnostic::warning(place, what).note(why.clone()).help(MUST_APPLY));
+            let whose = surface.map_or(String::new(), |surface| format!(" for `{surface}`"));
+            let (what, help) = match objective.must_apply {
+                true => ("must apply, and cannot", MUST_APPLY),
+                false => ("is not applicable", NOT_APPLICABLE),
+            };
+            let what = format!("`{}` {what}{whose}", objective.metric);
+            return Some(Diagnostic::warning(place, what).note(why.clone()).help(help));
         }
         let (surface, expected) = objective.judged.then(|| objective.unreachable().next())??;
         let whose = surface.map_or(String::new(), |surface| format!(" for `{surface}`"));

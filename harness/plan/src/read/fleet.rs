@@ -8,7 +8,7 @@ use super::name;
 use super::scalar::{Placed, Read};
 use super::surface::{self, Population};
 use crate::apportion;
-use crate::model::{Cohort, Fleet, UserIds};
+use crate::model::{Cohort, FirstSubscribe, Fleet, UserIds};
 
 pub(crate) const RAMP: Duration = Duration::from_secs(10);
 pub(crate) const RAMPS: std::ops::RangeInclusive<Duration> =
@@ -17,6 +17,8 @@ pub(crate) const NAME_PREFIX: &str = "khala-harness";
 /// `user_ids`, and whether they are numbers.
 pub(crate) const USER_IDS: [(&str, bool); 2] = [("named", false), ("numeric", true)];
 pub(crate) const FIRST_USER_ID: u64 = 1;
+pub(crate) const FIRST_SUBSCRIBES: [(&str, FirstSubscribe); 2] =
+    [("from-start", FirstSubscribe::FromStart), ("from-now", FirstSubscribe::FromNow)];
 /// What fits a signed 64-bit column with room for the users of a fleet.
 pub(crate) const FIRST_USER_IDS: std::ops::RangeInclusive<u64> = 1..=1_000_000_000_000_000;
 /// Far beyond what one host can open: more is a slip of the pen.
@@ -34,13 +36,24 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
     let users = at_most(&mut fields, "users", users_max, "clients").unwrap_or(users_max);
     let orgs = at_most(&mut fields, "orgs", users, "users").unwrap_or(1);
     let user_ids = user_ids(&mut fields);
+    let first_subscribe =
+        fields.keyword_or("first_subscribe", FirstSubscribe::FromStart, &FIRST_SUBSCRIBES);
     let populations = surface::read_all(&mut fields);
     let cohorts = cohorts(&fields, clients, populations);
     let only_clients = only_clients(&mut fields, clients);
     fields.finish();
     let (clients, name_prefix, cohorts) = (clients?, name_prefix?, cohorts?);
-    let (only_clients, user_ids) = (only_clients?, user_ids?);
-    Some(Fleet { clients, ramp, name_prefix, users, orgs, user_ids, cohorts, only_clients })
+    Some(Fleet {
+        clients,
+        ramp,
+        name_prefix,
+        users,
+        orgs,
+        user_ids: user_ids?,
+        first_subscribe: first_subscribe?,
+        cohorts,
+        only_clients: only_clients?,
+    })
 }
 
 /// What the users' ids look like.

@@ -12,7 +12,8 @@ use super::tree::{Node, Value};
 
 /// Tables that say one thing with all their keys, so that half of an old one and half of a new one
 /// would say nothing: these replace, they do not merge.
-pub(super) const REPLACED_WHOLE: [&str; 5] = ["attributes", "backoff", "secret", "token", "where"];
+pub(super) const REPLACED_WHOLE: [&str; 7] =
+    ["admin_token", "attributes", "backoff", "command_secret", "secret", "token", "where"];
 
 /// Lays `over` over `base`; `under` is the key at which both stand.
 pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {

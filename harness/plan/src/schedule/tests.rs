@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{
-    Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, Fleet, Generator, Lane,
-    Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits, SnapshotPath, Stability,
-    Target, TargetKind, UserIds,
+    Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, FirstSubscribe, Fleet,
+    Generator, Lane, Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits,
+    SnapshotPath, Stability, Target, TargetKind, UserIds,
 };
 use crate::stability::LimitFrom;
 use crate::surface::Surface;
@@ -72,6 +72,7 @@ fn plan() -> Plan {
             users: 7,
             orgs: 3,
             user_ids: UserIds::Named,
+            first_subscribe: FirstSubscribe::FromStart,
             cohorts: vec![cohort(Surface::Desktop, 60), cohort(Surface::Ios, 40)],
             only_clients: Vec::new(),
         },

@@ -101,14 +101,16 @@ fn it_says_what_the_text_says() {
               "expected": {
                 "samples": 60.0
               },
-              "decidable": true
+              "decidable": true,
+              "not_applicable": null
             },
             {
               "surface": "ios",
               "expected": {
                 "samples": 40.0
               },
-              "decidable": true
+              "decidable": true,
+              "not_applicable": null
             }
           ]
         },
@@ -127,7 +129,8 @@ fn it_says_what_the_text_says() {
               "expected": {
                 "samples": 12000.0
               },
-              "decidable": true
+              "decidable": true,
+              "not_applicable": null
             }
           ]
         }

@@ -4,7 +4,8 @@ use super::shape::Shape;
 use super::table::{Key, Table};
 use crate::read::backoff::{DELAYS, EXPONENT_MAX, EXPONENTS, JITTERS};
 use crate::read::fleet::{
-    CLIENTS_MAX, FIRST_USER_ID, FIRST_USER_IDS, NAME_PREFIX, RAMP, RAMPS, USER_IDS,
+    CLIENTS_MAX, FIRST_SUBSCRIBES, FIRST_USER_ID, FIRST_USER_IDS, NAME_PREFIX, RAMP, RAMPS,
+    USER_IDS,
 };
 use crate::read::surface::{HEARTBEATS, REPLAY_BATCHES};
 use crate::surface::Surface;
@@ -54,6 +55,14 @@ fn fleet() -> Table {
             "The first user's id, with `user_ids = \"numeric\"`; it publishes too.",
         )
         .or(FIRST_USER_ID),
+        Key::new(
+            "first_subscribe",
+            Shape::words(&FIRST_SUBSCRIBES),
+            "Where the first subscribe of a client begins. `from-start`: without a cursor, so that all \
+             that the target retains is replayed. `from-now`: where its topics stand when the run is set \
+             up, which one client learns.",
+        )
+        .or("from-start"),
         Key::new(
             "only_clients",
             Shape::List(Box::new(Shape::integer(0..=CLIENTS_MAX)), 0),

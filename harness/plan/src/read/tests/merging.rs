@@ -131,7 +131,7 @@ fn flags_that_address_nothing_are_refused() {
     --set gate.uxx.name=ux the scenario has no `gate` called `uxx` -> did you mean `ux`?
     --set phase.7.duration=1s the scenario has no `phase` called `7` -> there is `steady` and `storm`
     --set seed.x=3 `seed` is an integer and has nothing inside -> address `seed` itself
-    --set fleet.size=3 unknown key `size` in `[fleet]` -> its keys are `clients`, `ramp`, `name_prefix`, `users`, `orgs`, `user_ids`, `first_user_id`, `surface` and `only_clients`
+    --set fleet.size=3 unknown key `size` in `[fleet]` -> its keys are `clients`, `ramp`, `name_prefix`, `users`, `orgs`, `user_ids`, `first_user_id`, `first_subscribe`, `surface` and `only_clients`
     --set load.codex.rate=1/s the scenario has no `load` called `codex` -> there is `codex-worker-events`
     --set fleet.surface.desktop=3 `[[fleet.surface]]` must be a table, not an integer
     ");
@@ -202,7 +202,7 @@ fn what_is_wrong_with_a_gate_file_is_said_of_that_file() {
     let load = Load { files: &[("scenarios/gates/bad.toml", bad)], ..Load::of(&text) };
     assert_snapshot!(load.complaints(), @"
     4:10 cannot read the gate file `scenarios/gates/none.toml`: no such file -> paths are relative to the folder of the scenario
-    scenarios/gates/bad.toml:1:1 unknown key `name` in the gate file -> its keys are `gate`
+    scenarios/gates/bad.toml:1:1 unknown key `name` in the gate file -> its keys are `gate` and `must_apply`
     scenarios/gates/bad.toml:5:10 there is no metric `delivry` -> did you mean `delivery`?
     scenarios/gates/bad.toml:6:11 `require` must be a string, not an integer
     ");

@@ -59,7 +59,10 @@ fn the_runbooks_gates_fit_a_scenario_that_is_long_enough() {
     ]);
     let files = [("scenarios/gates/runbook.toml", RUNBOOK)];
     let loaded = Load { files: &files, ..Load::of(&text) }.sound();
-    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    // Nobody reads slowly in it, so what is claimed of slow consumers does not apply.
+    let inapplicable = ["`violations` is not applicable"; 2];
+    let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.what()).collect();
+    assert_eq!(warnings, inapplicable);
     let mut gates: Vec<_> = loaded.plan.gates.iter().map(|gate| gate.name.as_str()).collect();
     gates.sort_unstable();
     assert_eq!(gates, ["error-budget", "reconnect", "replay", "slow-consumer", "ux"]);
@@ -70,7 +73,9 @@ fn the_runbooks_gates_fit_a_scenario_that_is_long_enough() {
     let short = format!("{}{}", &short[..from], &short[to..]);
     let warnings = Load { files: &files, ..Load::of(&short) }.sound().warnings;
     let warnings: Vec<_> = warnings.iter().map(|warning| warning.what()).collect();
-    assert_eq!(warnings, ["`heartbeat_timeouts` cannot reach a verdict"]);
+    let [undecidable, others @ ..] = &warnings[..] else { panic!("{warnings:?}") };
+    assert_eq!(*undecidable, "`heartbeat_timeouts` cannot reach a verdict");
+    assert_eq!(others, inapplicable);
 }
 
 /// Loads, and renders what is wrong: neither may panic, and what is wrong is said.

@@ -71,7 +71,7 @@ fn a_targets_settings_are_strict() {
     assert_snapshot!(wrong_target("snapshot = \"ftp\"\nslow_consumer = { queue_limit = 0, strikes = 3, send_buffer = 8192 }"), @r#"
     8:12 `ftp` is not a value of `snapshot` -> there is `http` and `reset`
     9:33 `queue_limit` is 0; it must be from 1 to 1000000
-    9:36 unknown key `strikes` in `[target.slow_consumer]` -> its keys are `queue_limit`, `max_strikes` and `send_buffer`
+    9:36 unknown key `strikes` in `[target.slow_consumer]` -> its keys are `queue_limit`, `max_strikes`, `send_buffer` and `kernel_buffer`
     9:63 `send_buffer` must be a size such as "8KiB", not an integer -> give it a unit: `"8192B"`
     "#);
     assert_snapshot!(wrong_target("slow_consumer = 3\ntopics = 4"), @"

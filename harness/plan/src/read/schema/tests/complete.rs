@@ -61,6 +61,7 @@ name_prefix = "khala"
 users = 10
 orgs = 2
 user_ids = "numeric"
+first_subscribe = "from-now"
 first_user_id = 7
 
 [[fleet.surface]]

@@ -12,7 +12,7 @@ use crate::read::trace::{self, Trace};
 use crate::testing::Load;
 
 /// Tables of the schema, and how the reader calls them.
-const CALLED: [(&str, &str); 19] = [
+const CALLED: [(&str, &str); 21] = [
     ("scenario", "the scenario"),
     ("target", "`[target]`"),
     ("slow_consumer", "`[target.slow_consumer]`"),
@@ -32,6 +32,8 @@ const CALLED: [(&str, &str); 19] = [
     ("stability", "`[stability]`"),
     ("stability", "`[target.stability]`"),
     ("secret", "`token`"),
+    ("secret", "`admin_token`"),
+    ("secret", "`command_secret`"),
 ];
 
 fn schema_tables() -> BTreeMap<String, Table> {
