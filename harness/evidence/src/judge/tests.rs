@@ -246,7 +246,9 @@ fn of_the_rules_only_those_that_assume_its_effect_fall_with_a_fault_that_did_not
         (fault.applied, fault.effective) = (true, Some(effective));
         facts.faults.push(fault);
         let broken = |settled: &mut Settled| {
-            [Rule::NoEviction, Rule::Gap].map(|rule| settled.tally.violate(violation(rule), 0));
+            for rule in [Rule::NoEviction, Rule::Gap] {
+                settled.tally.violate(violation(rule), 0);
+            }
         };
         let records = delivered(1, |_| 500);
         let verdict = in_court_with(&plan, &records, &facts, broken, judge);
