@@ -464,7 +464,6 @@ impl<'a, S: Sink> Conductor<'a, S> {
     pub async fn drain<T: Send + 'static>(
         &mut self,
         publisher: JoinHandle<(T, Vec<u32>)>,
-        workers: &[String],
         stage: &watch::Sender<Stage>,
     ) -> (bool, Option<T>) {
         self.say(EventKind::DrainBegan);
@@ -478,9 +477,6 @@ impl<'a, S: Sink> Conductor<'a, S> {
             self.reads.begin(Purpose::PhasesOver);
         }
         let ended = self.join_publisher(publisher, stage).await;
-        if self.state.lost.is_none() {
-            self.stop_workers(workers).await;
-        }
         let Some((sink, acknowledged)) = ended else { return (false, None) };
         let drained = !cut_short && self.runs_dry(&acknowledged).await;
         let clients = self.schedule.arrivals.len() as u64;
@@ -520,7 +516,12 @@ impl<'a, S: Sink> Conductor<'a, S> {
         if publisher.is_finished() { publisher.join().ok() } else { None }
     }
 
-    async fn stop_workers(&mut self, workers: &[String]) {
+    /// Stops the workers that the run has made, once nobody listens any more: what its own last commands
+    /// push out would hide what was waiting.
+    pub async fn stop_workers(&mut self, workers: &[String]) {
+        if self.state.lost.is_some() {
+            return;
+        }
         let (target, http) = (Arc::clone(&self.target), self.http.clone());
         let (plan, within) = (self.plan, self.plan.target.request_timeout * 2);
         let stopping = publisher::stop_workers(plan, &target, &http, self.clock, workers, within);
@@ -534,6 +535,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
     async fn runs_dry(&mut self, acknowledged: &[u32]) -> bool {
         let begun = self.clock.now();
         let until = begun + micros(self.plan.oracle.drain_within);
+        // What was acknowledged last may take as long to show.
+        let settled_at = begun + micros(self.plan.oracle.settle_within);
         let mut last = (self.all_heads(), u64::MAX);
         let mut changed_at = begun;
         loop {
@@ -556,7 +559,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 changed_at = self.clock.now();
                 continue;
             }
-            let quiet = fresh && self.clock.now() >= changed_at + micros(QUIET_FOR);
+            let quiet_at = settled_at.max(changed_at + micros(QUIET_FOR));
+            let quiet = fresh && self.clock.now() >= quiet_at;
             let complete = last.1 == 0 && acknowledged.iter().all(|&n| self.heads.has_seen(n));
             if quiet && complete {
                 return true;
