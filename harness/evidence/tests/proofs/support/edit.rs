@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::Record;
-use khala_evidence::record::{Delivery, Micros, OfflineCause, OpKind, PublishId, Source};
+use khala_evidence::record::{
+    Delivery, Micros, OfflineCause, OpKind, PublishId, Published, Source,
+};
 use khala_wire::topic::TopicId;
 
 use super::epochs::{Epoch, acknowledgements, epochs, planned, versions};
@@ -116,6 +118,21 @@ pub fn missing_tail(records: &[Record]) -> Vec<Change> {
                 changes.push(Change::Remove(tail.collect()));
             }
         }
+    }
+    changes
+}
+
+/// Commands that were begun and acknowledged so much earlier: what they made was late.
+pub fn acknowledged_earlier(records: &[Record], by_us: Micros) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        let Record::Published(published) = record else { continue };
+        if published.start < by_us || published.worker_seq.is_none() {
+            continue;
+        }
+        let (start, done) = (published.start - by_us, published.done - by_us);
+        let earlier = Published { start, done, ..published.clone() };
+        changes.push(Change::Replace(vec![(index, Record::Published(earlier))]));
     }
     changes
 }
