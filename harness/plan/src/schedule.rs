@@ -93,7 +93,8 @@ impl PlannedFault {
     #[must_use]
     pub fn of(&self, client: u32) -> Self {
         let nth = self.targets.partition_point(|target| *target < client) as u64;
-        let after = self.spread_us.unwrap_or(0).saturating_mul(nth) / self.targets.len().max(1) as u64;
+        let after =
+            self.spread_us.unwrap_or(0).saturating_mul(nth) / self.targets.len().max(1) as u64;
         Self { at_us: self.at_us + after, targets: vec![client], ..self.clone() }
     }
 }

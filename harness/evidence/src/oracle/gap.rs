@@ -109,7 +109,8 @@ mod tests {
     use crate::record::{Delivery, Outcome, Published, Source};
 
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
-    const ALONE: Seqs = Seqs { exclusive: true, holes_are_gaps: false, drained: true, owed_from: 0 };
+    const ALONE: Seqs =
+        Seqs { exclusive: true, holes_are_gaps: false, drained: true, owed_from: 0 };
 
     /// Publish n, on worker seq n, begun at 10 n and answered 5 later; not if it failed.
     fn publish(ledger: &mut Ledger, n: u32, outcome: Outcome) {

@@ -338,7 +338,10 @@ mod tests {
         // 4, 5, 7, 8, 9 and 11.
         let unseen = unseen(&[(0, 4, 9), (0, 11, 11), (1, 4, 5), (1, 7, 9)], &[6]);
         let shares = Shares::of(unseen.clone(), claims(&[(0, 99), (0, 99)]), 3);
-        assert_eq!((&shares.claimed[..], shares.holes, shares.first_hole()), (&[4, 5][..], 3, Some(7)));
+        assert_eq!(
+            (&shares.claimed[..], shares.holes, shares.first_hole()),
+            (&[4, 5][..], 3, Some(7))
+        );
         let ranges = [(4, 5), (5, 7), (6, 7), (7, 9), (8, 8), (9, 11), (11, 11)];
         let are: Vec<_> = ranges.iter().filter(|&&range| shares.are_holes(range)).collect();
         assert_eq!(are, [&(7, 9), &(8, 8)]);
@@ -348,9 +351,8 @@ mod tests {
     }
 
     fn claims(between: &[(u64, u64)]) -> Vec<Claim> {
-        let claim = |(n, &(above, below)): (u32, _)| {
-            Claim { publish: PublishId::Planned(n), above, below }
-        };
+        let claim =
+            |(n, &(above, below)): (u32, _)| Claim { publish: PublishId::Planned(n), above, below };
         (0..).zip(between).map(claim).collect()
     }
 

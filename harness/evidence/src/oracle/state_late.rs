@@ -102,8 +102,10 @@ impl Jumps {
             ledger.acknowledged().iter().filter_map(planned).collect();
         for (&jump, arrivals) in &self.jumps {
             let Jump { topic, seq, worker, owed, to } = jump;
-            let brought: Vec<_> =
-                acknowledged.range((worker, owed)..=(worker, to)).map(|(_, entry)| *entry).collect();
+            let brought: Vec<_> = acknowledged
+                .range((worker, owed)..=(worker, to))
+                .map(|(_, entry)| *entry)
+                .collect();
             if brought.is_empty() {
                 continue;
             }

@@ -13,8 +13,8 @@ use crate::oracle::starved_topic::{Fresh, Origin};
 use crate::oracle::state_late::{Arrival, Jump};
 use crate::oracle::track::Step;
 use crate::oracle::{
-    Rule, Tally, after_unsubscribe, command_accepted, no_convergence, nonmonotonic,
-    state_regress, tail_before_snapshot,
+    Rule, Tally, after_unsubscribe, command_accepted, no_convergence, nonmonotonic, state_regress,
+    tail_before_snapshot,
 };
 use crate::record::{Delivery, Micros, Source};
 

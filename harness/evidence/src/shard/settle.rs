@@ -21,8 +21,7 @@ use crate::oracle::starved_topic::Commands;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::{
     End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, gap,
-    late_publish, lost_publish, no_convergence, phantom, state_stale, successor,
-    wrongful_eviction,
+    late_publish, lost_publish, no_convergence, phantom, state_stale, successor, wrongful_eviction,
 };
 use crate::record::{Micros, PublishId};
 
@@ -110,14 +109,7 @@ impl Shard {
             })
             .collect();
         let owed = missing(&context, &mut flow, published_on, &settled_clients, end);
-        lost_publish::settle(
-            &flow.ledger,
-            published_on,
-            &owed,
-            &witnesses,
-            end,
-            &mut flow.tally,
-        );
+        lost_publish::settle(&flow.ledger, published_on, &owed, &witnesses, end, &mut flow.tally);
         let holders = settled_clients.iter().filter(|(_, life)| life.is_witness());
         let holders = holders.map(|(&client, life)| Holder {
             client,

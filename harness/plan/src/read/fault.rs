@@ -120,7 +120,9 @@ fn spread(
     let (at, phase) = (at?, phase?);
     if let (true, Some(node)) = (at < phase && at + spread > phase, fields.node("spread")) {
         let (end, phase) = (units::format_duration(at + spread), units::format_duration(phase));
-        let what = format!("the fault comes to its last client at {end}, after its phase, which is {phase} long");
+        let what = format!(
+            "the fault comes to its last client at {end}, after its phase, which is {phase} long"
+        );
         let help = "shorten the spread, or lengthen the phase";
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     }

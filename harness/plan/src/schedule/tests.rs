@@ -396,7 +396,14 @@ fn a_burst_is_added_to_the_first_load_and_leaves_the_rest_alone() {
     let (quiet, mut loud) = (plan(), plan());
     let kind = FaultKind::PublishBurst { events: 4, over: Duration::from_secs(2) };
     let (at, mode) = (Duration::from_secs(1), FaultMode::All);
-    loud.phases[0].faults.push(Fault { kind, at, duration: None, spread: None, mode, cohort: None });
+    loud.phases[0].faults.push(Fault {
+        kind,
+        at,
+        duration: None,
+        spread: None,
+        mode,
+        cohort: None,
+    });
     let (quiet, loud) = (Schedule::of(&quiet), Schedule::of(&loud));
     let fault = loud.faults[0].id;
     let (burst, rest): (Vec<PlannedPublish>, Vec<_>) =

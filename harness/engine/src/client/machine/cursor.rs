@@ -57,7 +57,8 @@ impl Machine {
                          fault {}",
                         chosen.fault
                     );
-                    (0..kept).for_each(|_| self.finding("cursor_not_placed", message.clone(), world));
+                    (0..kept)
+                        .for_each(|_| self.finding("cursor_not_placed", message.clone(), world));
                 }
                 if !older.is_empty() {
                     self.proving = Some(chosen.fault);

@@ -5,11 +5,11 @@ use khala_wire::topic::KNOWN;
 use super::pattern;
 use super::shape::Shape;
 use super::table::{Case, Key, Table};
+use crate::metric::FINDINGS;
 use crate::read::target::{
     CLOSE_CODES, CONNECT_TIMEOUT, KINDS, LANES, MESSAGE_MAX, MESSAGE_MAXES, PUSHES,
     REQUEST_TIMEOUT, SNAPSHOTS, SOCKET_PATH, TIMEOUTS,
 };
-use crate::metric::FINDINGS;
 use crate::read::{retention, slowness};
 use crate::units::{format_bytes, format_duration};
 
