@@ -43,10 +43,12 @@ class Shares:
 
 
 def owed_from(story, topic):
-    """From when on some client was owed all that was begun: from the beginning, if it subscribed without a
-    cursor."""
-    answered = [s for s in story.subscriptions if s.topic == topic and s.answer == "ok"]
-    return min((0 if s.cursor is None else s.answered_at for s in answered), default=0)
+    """From when on some client was owed all that was begun: from the beginning, if it has subscribed without
+    a cursor, else from the reply to its first subscribe."""
+    asked = [sub for sub in story.subscriptions if sub.topic == topic]
+    if any(sub.cursor is None for sub in asked):
+        return 0
+    return min((sub.answered_at for sub in asked if sub.answer == "ok"), default=0)
 
 
 def lost_of(story, topic, drained):

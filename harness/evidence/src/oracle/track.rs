@@ -81,8 +81,8 @@ pub struct Track {
     /// What was due before came by replay, although the client was live: it subscribed again on a
     /// live socket. `None` when that never happened in this life of the socket.
     pub live_from: Option<Micros>,
-    /// From when on the client was owed all that was begun: 0 once a subscribe without a cursor was
-    /// answered, else when the first with one was.
+    /// From when on the client was owed all that was begun: 0 once it has subscribed without a cursor, else
+    /// when the first subscribe with one was answered.
     pub owed_from: Option<Micros>,
     missing: Vec<Missing>,
     lost: Vec<Missing>,
@@ -98,6 +98,9 @@ impl Track {
         self.standing = Standing::Subscribed;
         self.floor = cursor;
         self.highest = cursor;
+        if cursor.is_none() {
+            self.owed_from = Some(0);
+        }
         self.recent.clear();
         lost
     }
@@ -121,10 +124,9 @@ impl Track {
         self.lost.drain(..excess);
     }
 
-    /// A subscribe with a cursor, or without one, was answered.
-    pub fn accepted(&mut self, cursor: Option<u64>, at: Micros) {
-        let from = cursor.map_or(0, |_| at);
-        self.owed_from = Some(self.owed_from.map_or(from, |known| known.min(from)));
+    /// The subscribe was answered.
+    pub fn accepted(&mut self, at: Micros) {
+        self.owed_from.get_or_insert(at);
     }
 
     /// The ok reply says where the socket stands: the baseline where nothing else was said.
@@ -259,6 +261,18 @@ mod tests {
         track.answered(7);
         track.deliver(true, 9, 5);
         assert_eq!(track.settle(), [Missing { first: 8, last: 8, noticed_at: 5 }]);
+    }
+
+    #[test]
+    fn all_is_owed_from_the_beginning_or_from_the_first_answer_to_a_cursor_on() {
+        let mut track = Track::default();
+        track.begin(1, Some(7));
+        assert_eq!(track.owed_from, None);
+        track.accepted(40);
+        track.accepted(60);
+        assert_eq!(track.owed_from, Some(40));
+        track.begin(2, None);
+        assert_eq!(track.owed_from, Some(0));
     }
 
     #[test]

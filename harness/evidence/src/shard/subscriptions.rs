@@ -74,7 +74,7 @@ impl Shard {
         for topic in &life.cursors.pending.topics {
             if let Some(track) = life.tracks.get_mut(&topic.topic) {
                 track.live_from = track.live_from.map(|_| at);
-                track.accepted(topic.cursor, at);
+                track.accepted(at);
             }
         }
         life.cursors.accepted(at, marks);
