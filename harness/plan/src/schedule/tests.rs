@@ -440,7 +440,7 @@ fn a_spread_fault_comes_to_its_targets_one_after_the_other_from_its_instant_on()
         Fault { spread: Some(Duration::from_secs(5)), ..cut(FaultMode::All) },
         cut(FaultMode::All),
     ];
-    let [spread, at_once] = &Schedule::of(&plan).faults[..] else { panic!("two faults") };
+    let [spread, at_once, ..] = &Schedule::of(&plan).faults[..] else { panic!("two faults") };
     let own = |fault: &PlannedFault, client| {
         let own = fault.of(client);
         assert_eq!((own.id, &own.targets[..]), (fault.id, &[client][..]));
