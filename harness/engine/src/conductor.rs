@@ -23,8 +23,9 @@ use khala_evidence::facts::{Finding, Generator, RunFacts, TargetFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Micros, Record, Request, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{ActsOn, TargetKind};
+use khala_plan::model::{ActsOn, Cohort, TargetKind};
 use khala_plan::schedule::{PlannedFault, Schedule};
+use khala_wire::TopicKind;
 use khala_wire::metrics::FanoutMetrics;
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
@@ -535,8 +536,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
     async fn runs_dry(&mut self, acknowledged: &[u32]) -> bool {
         let begun = self.clock.now();
         let until = begun + micros(self.plan.oracle.drain_within);
-        // What was acknowledged last may take as long to show.
+        // A state that was acknowledged last may take as long to show.
         let settled_at = begun + micros(self.plan.oracle.settle_within);
+        let states_are_watched = states_are_watched(self.plan);
         let mut last = (self.all_heads(), u64::MAX);
         let mut changed_at = begun;
         loop {
@@ -559,8 +561,10 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 changed_at = self.clock.now();
                 continue;
             }
-            let quiet_at = settled_at.max(changed_at + micros(QUIET_FOR));
-            let quiet = fresh && self.clock.now() >= quiet_at;
+            let now = self.clock.now();
+            let settled =
+                !states_are_watched || self.heads.versions_are_seen() || now >= settled_at;
+            let quiet = fresh && settled && now >= changed_at + micros(QUIET_FOR);
             let complete = last.1 == 0 && acknowledged.iter().all(|&n| self.heads.has_seen(n));
             if quiet && complete {
                 return true;
@@ -687,4 +691,13 @@ impl<'a, S: Sink> Conductor<'a, S> {
         };
         (facts, self.sink)
     }
+}
+
+/// Whether any client subscribes to a state topic that a load feeds.
+fn states_are_watched(plan: &Plan) -> bool {
+    let mut fed = plan.loads.iter().flat_map(|load| load.command.topics());
+    fed.any(|topic| {
+        let watches = |cohort: &Cohort| cohort.topics.contains(&topic);
+        topic.kind() == TopicKind::State && plan.fleet.cohorts.iter().any(watches)
+    })
 }

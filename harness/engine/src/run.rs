@@ -103,7 +103,8 @@ pub async fn run<S: Sink + Send + 'static>(
     observer.event(&Event { at_us: 0, kind: ready });
 
     let clock = Clock::starting_in(LEAD);
-    let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
+    let heads = Heads::new(schedule.publishes.len(), schedule.faults.len());
+    let heads = Arc::new(heads.with_workers(workers.len()));
     let contact = Arc::new(Contact::new(clock, plan.generator.client_threads()));
     let http = http.heard_by(Arc::clone(&contact));
     let (stage, stage_seen) = watch::channel(Stage::Running);
