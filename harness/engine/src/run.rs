@@ -103,7 +103,8 @@ pub async fn run<S: Sink + Send + 'static>(
     observer.event(&Event { at_us: 0, kind: ready });
 
     let clock = Clock::starting_in(LEAD);
-    let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
+    let heads = Heads::new(schedule.publishes.len(), schedule.faults.len());
+    let heads = Arc::new(heads.with_workers(workers.len()));
     let contact = Arc::new(Contact::new(clock, plan.generator.client_threads()));
     let http = http.heard_by(Arc::clone(&contact));
     let (stage, stage_seen) = watch::channel(Stage::Running);
@@ -172,7 +173,7 @@ pub async fn run<S: Sink + Send + 'static>(
         sink,
     });
     conductor.phases().await;
-    let (drained, publisher_sink) = conductor.drain(publisher, &workers, &stage).await;
+    let (drained, publisher_sink) = conductor.drain(publisher, &stage).await;
     stage.send_replace(Stage::Retire);
     let started = threads.len() + 1;
     let mut sinks: Vec<S> = publisher_sink.into_iter().collect();
@@ -180,6 +181,7 @@ pub async fn run<S: Sink + Send + 'static>(
     let lost_threads = u32::try_from(started - sinks.len()).unwrap_or(u32::MAX);
     let end = End { at: clock.now(), drained };
     conductor.say_retired();
+    conductor.stop_workers(&workers).await;
     let (mut facts, sink) =
         conductor.finish(options.run_id, started_at, options.utc_now, end).await;
     sinks.push(sink);

@@ -107,6 +107,10 @@ pub struct Target {
     pub close_codes: Vec<u16>,
     /// Longest message that its clients take, in bytes.
     pub message_max: u64,
+    /// Whether the seqs of its state topics are dense, as those of streams are.
+    pub dense_states: bool,
+    /// Findings that break a rule on it, of [`metric::FINDINGS`](crate::metric::FINDINGS).
+    pub findings_are_rules: Vec<&'static str>,
 }
 
 /// Where the build of a target is learnt from, for the evidence.

@@ -583,10 +583,21 @@ async fn choose<S: Sink>(
         );
         around.record(Record::Finding { name, message });
     }
-    let cursors = windows
-        .iter()
-        .flat_map(|windows| topics.iter().filter_map(|&topic| windows.cursor(topic, resume)));
-    cursors.collect()
+    let Some(windows) = windows else { return Vec::new() };
+    let place = |&topic: &TopicId| {
+        let placed = windows.cursor(topic, resume);
+        if placed.is_none() {
+            let name = "cursor_not_placed".to_owned();
+            let message = format!(
+                "the target's window of {} has no such place, so that clients came back from fault {fault} \
+                 with the cursor that they had",
+                topic.name()
+            );
+            around.record(Record::Finding { name, message });
+        }
+        placed
+    };
+    topics.iter().filter_map(place).collect()
 }
 
 /// What is remembered of a frame: where it says what it is, and where batches say how far they go.

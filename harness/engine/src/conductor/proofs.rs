@@ -156,7 +156,10 @@ impl<'a> Proofs<'a> {
         let same_instant = self.schedule.faults.iter().filter(together);
         let until = match fault.duration_us {
             Some(duration) => fault.at_us + duration,
-            None => fault.at_us + micros(fault::of(&fault.kind).proof_timeout()),
+            None => {
+                let last = fault.at_us + fault.spread_us.unwrap_or(0);
+                last + micros(fault::of(&fault.kind).proof_timeout())
+            }
         };
         Proving {
             fault,

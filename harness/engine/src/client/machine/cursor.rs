@@ -52,6 +52,16 @@ impl Machine {
                 let older =
                     |(topic, cursor): (&TopicId, &u64)| Some((*topic, cursor.checked_sub(events)?));
                 let older: Vec<_> = self.cursors.iter().filter_map(older).collect();
+                let kept = self.settings.topics.len().saturating_sub(older.len());
+                if kept > 0 {
+                    let message = format!(
+                        "a topic on which a client had fewer than {events} events kept its own cursor under \
+                         fault {}",
+                        chosen.fault
+                    );
+                    (0..kept)
+                        .for_each(|_| self.finding("cursor_not_placed", message.clone(), world));
+                }
                 if !older.is_empty() {
                     self.proving = Some(chosen.fault);
                     self.resume_from(older);

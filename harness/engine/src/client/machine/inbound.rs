@@ -256,6 +256,9 @@ impl Machine {
                 _ => None,
             };
             world.heads.saw(fact.topic, fact.seq, publish);
+            if let Source::State { worker, version } = fact.source {
+                world.heads.saw_version(worker, version);
+            }
             world.sink.record(Record::Delivered(Delivery {
                 client: self.client,
                 epoch: self.epoch,

@@ -13,6 +13,8 @@ pub const CASES: &[Case] = &[
     // Long enough for three deliveries after the recovery, without which the storm is not judged.
     Case::of("slow_recovery", SMOKE.set(&["phase.storm.duration=18s"])),
     Case::each("delivery_delay", SHORT, DELIVERY),
+    // Under this load one update in thirty comes several times.
+    Case::of("state_delay", SMOKE.set(&["load.codex-worker-events.rate=10/s"])),
     Case::of("pause_every_10s", SHORT),
     // The clients of the ramp are let in as ever, so that it is the storm that waits.
     Case::of("slow_accepts", SMOKE.set(&["phase.storm.duration=30s"]).after(61)),
