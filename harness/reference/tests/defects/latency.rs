@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use khala_wire::topic::WORKER_EVENTS;
+use khala_wire::topic::{WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::json;
 
 use crate::support::{Heard, not_for_ever, publish, start, subscribe};
