@@ -355,7 +355,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
 
     /// Takes the target's metrics: enters its windows, proves faults.
     fn read(&mut self, read: Read) {
-        let Read { purpose, asked, answered, answer, status: _, metrics } = read;
+        let Read { purpose, asked, answered, answer, metrics } = read;
         self.sink.record(answer.record(Request::Metrics, None, asked, answered));
         if let Purpose::Baseline(due) = purpose {
             self.proofs.baseline(due, answered, metrics.clone(), self.heads.answers());

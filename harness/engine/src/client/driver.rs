@@ -27,6 +27,7 @@ use crate::contact::Ear;
 use crate::heads::LocalHeads;
 use crate::http::Http;
 use crate::mint::{Minted, Minter};
+use crate::said;
 use crate::session::{Close, Connector, Inbound, Session};
 use crate::stall::Watch;
 use crate::target::Target;
@@ -315,6 +316,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     fn dialling(&mut self) -> impl Future<Output = Dialled<C::Session>> + use<S, C> {
         self.identity.session = self.control.session();
         let (around, dial) = (Rc::clone(&self.around), Rc::clone(&self.dial));
+        let control = Rc::clone(&self.control);
         let (identity, scopes) = (self.identity.clone(), self.scopes.clone());
         let topics: Vec<_> = self.machine.cursors().map(|(topic, _)| topic).collect();
         let resume = self.resume;
@@ -331,6 +333,8 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             let start = clock.now();
             let upgrade = match &token {
                 Ok(token) => {
+                    // From here on it is the socket that is waited for; until then it was HTTP.
+                    control.view.borrow_mut().waiting = true;
                     let connected = dial.connect(&target.socket_query(&token.token)).await;
                     Some((start, clock.now(), connected))
                 }
@@ -379,7 +383,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 if error.was_heard() {
                     around.ear.heard(done);
                 } else {
-                    around.ear.contact().unheard();
+                    around.ear.unheard();
                 }
                 if let DialError::Breached(breach) = error {
                     around.record(Record::Breached { client: self.client, at: done, breach });
@@ -544,7 +548,11 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             }
             Inbound::Closed(Close { code, reason }) => {
                 let code_text = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
-                self.remember(now, false, &format!("(close frame, {code_text}) {reason}"));
+                self.remember(
+                    now,
+                    false,
+                    &format!("(close frame, {code_text}) {}", said::text(&reason)),
+                );
                 around.with(|world| self.machine.closed(now, code, world));
             }
             Inbound::Breached(breach) => {
@@ -595,11 +603,11 @@ async fn choose<S: Sink>(
 /// What is remembered of a frame: where it says what it is, and where batches say how far they go.
 fn excerpt(text: &str) -> Box<str> {
     if text.len() <= EXCERPT_HEAD + EXCERPT_TAIL {
-        return text.into();
+        return said::frame(text).into();
     }
     let head = text.floor_char_boundary(EXCERPT_HEAD);
     let tail = text.ceil_char_boundary(text.len() - EXCERPT_TAIL);
-    format!("{} … {}", &text[..head], &text[tail..]).into()
+    format!("{} … {}", said::frame(&text[..head]), said::frame(&text[tail..])).into()
 }
 
 fn cut(session: impl Session, style: DisconnectStyle) {

@@ -193,7 +193,7 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
             }
         })
         .collect();
-    let nothing_asked = gates.iter().all(|gate| gate.objectives.is_empty());
+    let nothing_asked = gates.iter().all(|gate| gate.advisory || gate.objectives.is_empty());
     let plan = case.plan;
     gates.push(gate_verdict(STABILITY_GATE, plan.stability.advisory, stability::judge(case)));
     gates.push(gate_verdict(ORACLE_GATE, plan.oracle.advisory, oracle::judge(case)));

@@ -132,7 +132,7 @@ impl Shard {
                 flow.stories.keep(client, life.story(end.at));
             }
         }
-        let absences = absence::absences(&flow.stability, &context);
+        let absences = absence::absences(&flow.stability, &stalls, &context);
         let unseen = unseen(&flow.ledger, published_on, &settled_clients);
         Settled {
             absences,

@@ -131,7 +131,7 @@ pub fn acknowledged_earlier(records: &[Record], by_us: Micros) -> Vec<Change> {
             continue;
         }
         let (start, done) = (published.start - by_us, published.done - by_us);
-        let earlier = Published { start, done, ..published.clone() };
+        let earlier = Published { start, done, ..*published };
         changes.push(Change::Replace(vec![(index, Record::Published(earlier))]));
     }
     changes
