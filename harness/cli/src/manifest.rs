@@ -9,11 +9,11 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context as _;
-use aws_lc_rs::digest;
 use khala_evidence::journal::{Begin, Host};
 use khala_evidence::render;
 use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::bundle;
 use crate::commands::run::utc_now;
@@ -303,21 +303,20 @@ fn walk(dir: &Path, prefix: &str, found: &mut Found) -> anyhow::Result<()> {
 
 fn content(path: &Path) -> io::Result<Entry> {
     let mut file = File::open(path)?;
-    let mut hasher = Hasher { context: digest::Context::new(&digest::SHA256), bytes: 0 };
+    let mut hasher = Hasher { sha256: Sha256::new(), bytes: 0 };
     io::copy(&mut file, &mut hasher)?;
-    let sha256 = hasher.context.finish();
-    let hex = sha256.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hasher.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Entry { bytes: hasher.bytes, sha256: hex })
 }
 
 struct Hasher {
-    context: digest::Context,
+    sha256: Sha256,
     bytes: u64,
 }
 
 impl io::Write for Hasher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.context.update(bytes);
+        self.sha256.update(bytes);
         self.bytes += bytes.len() as u64;
         Ok(bytes.len())
     }

@@ -23,8 +23,9 @@ use khala_evidence::facts::{Finding, Generator, RunFacts, TargetFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Micros, Record, Request, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{ActsOn, TargetKind};
+use khala_plan::model::{ActsOn, Cohort, TargetKind};
 use khala_plan::schedule::{PlannedFault, Schedule};
+use khala_wire::TopicKind;
 use khala_wire::metrics::FanoutMetrics;
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
@@ -353,7 +354,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
 
     /// Takes the target's metrics: enters its windows, proves faults.
     fn read(&mut self, read: Read) {
-        let Read { purpose, asked, answered, answer, status: _, metrics } = read;
+        let Read { purpose, asked, answered, answer, metrics } = read;
         self.sink.record(answer.record(Request::Metrics, None, asked, answered));
         if let Purpose::Baseline(due) = purpose {
             self.proofs.baseline(due, answered, metrics.clone());
@@ -468,7 +469,6 @@ impl<'a, S: Sink> Conductor<'a, S> {
     pub async fn drain<T: Send + 'static>(
         &mut self,
         publisher: JoinHandle<(T, Vec<u32>)>,
-        workers: &[String],
         stage: &watch::Sender<Stage>,
     ) -> (bool, Option<T>) {
         self.say(EventKind::DrainBegan);
@@ -482,9 +482,6 @@ impl<'a, S: Sink> Conductor<'a, S> {
             self.reads.begin(Purpose::PhasesOver);
         }
         let ended = self.join_publisher(publisher, stage).await;
-        if self.state.lost.is_none() {
-            self.stop_workers(workers).await;
-        }
         let Some((sink, acknowledged)) = ended else { return (false, None) };
         let drained = !cut_short && self.runs_dry(&acknowledged).await;
         let clients = self.schedule.arrivals.len() as u64;
@@ -524,7 +521,12 @@ impl<'a, S: Sink> Conductor<'a, S> {
         if publisher.is_finished() { publisher.join().ok() } else { None }
     }
 
-    async fn stop_workers(&mut self, workers: &[String]) {
+    /// Stops the workers that the run has made, once nobody listens any more: what its own last commands
+    /// push out would hide what was waiting.
+    pub async fn stop_workers(&mut self, workers: &[String]) {
+        if self.state.lost.is_some() {
+            return;
+        }
         let (target, http) = (Arc::clone(&self.target), self.http.clone());
         let (plan, within) = (self.plan, self.plan.target.request_timeout * 2);
         let stopping = publisher::stop_workers(plan, &target, &http, self.clock, workers, within);
@@ -538,6 +540,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
     async fn runs_dry(&mut self, acknowledged: &[u32]) -> bool {
         let begun = self.clock.now();
         let until = begun + micros(self.plan.oracle.drain_within);
+        // A state that was acknowledged last may take as long to show.
+        let settled_at = begun + micros(self.plan.oracle.settle_within);
+        let states_are_watched = states_are_watched(self.plan);
         let mut last = (self.all_heads(), u64::MAX);
         let mut changed_at = begun;
         loop {
@@ -560,7 +565,10 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 changed_at = self.clock.now();
                 continue;
             }
-            let quiet = fresh && self.clock.now() >= changed_at + micros(QUIET_FOR);
+            let now = self.clock.now();
+            let settled =
+                !states_are_watched || self.heads.versions_are_seen() || now >= settled_at;
+            let quiet = fresh && settled && now >= changed_at + micros(QUIET_FOR);
             let complete = last.1 == 0 && acknowledged.iter().all(|&n| self.heads.has_seen(n));
             if quiet && complete {
                 return true;
@@ -687,4 +695,13 @@ impl<'a, S: Sink> Conductor<'a, S> {
         };
         (facts, self.sink)
     }
+}
+
+/// Whether any client subscribes to a state topic that a load feeds.
+fn states_are_watched(plan: &Plan) -> bool {
+    let mut fed = plan.loads.iter().flat_map(|load| load.command.topics());
+    fed.any(|topic| {
+        let watches = |cohort: &Cohort| cohort.topics.contains(&topic);
+        topic.kind() == TopicKind::State && plan.fleet.cohorts.iter().any(watches)
+    })
 }

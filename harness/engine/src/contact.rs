@@ -1,7 +1,9 @@
-//! Whether the target is heard at all: when it last was, and whether anybody is asking.
+//! Whether the target is heard at all, and over the clients' sockets: when it last was, and whether
+//! anybody is asking.
 //!
 //! Heard is any answer of HTTP, whatever its status, and anything that comes over a client's socket; a
-//! connection that the kernel takes or refuses is nobody's word. A worker thread looks at it a few times
+//! connection that the kernel takes or refuses is nobody's word. Sockets count for themselves too, since
+//! what answers metrics or commands may be another process than the one that serves clients. A worker thread looks at it a few times
 //! a second and tells of a silence while it lasts and when it is over. A look that comes late says that
 //! the harness stood still: what was not heard meanwhile says nothing, and the count starts anew.
 
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use khala_evidence::record::{Micros, Record};
+use khala_evidence::record::{Heard, Micros, Record};
 
 use crate::clock::{Clock, micros};
 
@@ -26,7 +28,7 @@ const HEARD_EVERY: Duration = Duration::from_millis(5);
 /// What a thread's clients are doing.
 #[derive(Debug, Default)]
 pub struct Thread {
-    /// Clients that wait for an answer.
+    /// Clients that wait for an answer over their socket, or for the socket.
     pub waiting: AtomicU64,
     /// Clients that have begun and not left.
     pub present: AtomicU64,
@@ -36,12 +38,16 @@ pub struct Thread {
 #[derive(Debug)]
 pub struct Contact {
     clock: Clock,
-    /// When something was last heard; 0 before.
-    heard_at: AtomicU64,
-    /// Requests under way that are no client machine's.
+    /// When HTTP last answered; 0 before.
+    http_heard_at: AtomicU64,
+    /// When something last came over a client's socket; 0 before.
+    sockets_heard_at: AtomicU64,
+    /// HTTP requests under way.
     waiting: AtomicU64,
-    /// Requests that ended without being heard.
-    unheard: AtomicU64,
+    /// HTTP requests that ended without being heard.
+    http_unheard: AtomicU64,
+    /// Upgrades that ended without being heard.
+    sockets_unheard: AtomicU64,
     threads: Vec<Thread>,
 }
 
@@ -51,24 +57,26 @@ impl Contact {
     pub fn new(clock: Clock, threads: u32) -> Self {
         Self {
             clock,
-            heard_at: AtomicU64::new(0),
+            http_heard_at: AtomicU64::new(0),
+            sockets_heard_at: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
-            unheard: AtomicU64::new(0),
+            http_unheard: AtomicU64::new(0),
+            sockets_unheard: AtomicU64::new(0),
             threads: (0..threads.max(1)).map(|_| Thread::default()).collect(),
         }
     }
 
-    /// Something was heard now.
+    /// HTTP answered now.
     pub fn heard(&self) {
-        self.heard_at.fetch_max(self.clock.now(), Ordering::Relaxed);
+        self.http_heard_at.fetch_max(self.clock.now(), Ordering::Relaxed);
     }
 
-    /// A request ended, and nothing was heard of it.
+    /// An HTTP request ended, and nothing was heard of it.
     pub fn unheard(&self) {
-        self.unheard.fetch_add(1, Ordering::Relaxed);
+        self.http_unheard.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request is under way until what this returns is dropped.
+    /// An HTTP request is under way until what this returns is dropped.
     #[must_use]
     pub fn ask(self: &Arc<Self>) -> Asking {
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -81,25 +89,38 @@ impl Contact {
         self.threads.get(index as usize)
     }
 
-    fn seen(&self) -> Seen {
+    /// What there is to see of each kind of contact.
+    fn seen(&self) -> [(Heard, Seen); 2] {
         let sum = |number: fn(&Thread) -> &AtomicU64| -> u64 {
             self.threads.iter().map(|thread| number(thread).load(Ordering::Relaxed)).sum()
         };
-        Seen {
-            heard_at: self.heard_at.load(Ordering::Relaxed),
-            waiting: self.waiting.load(Ordering::Relaxed) + sum(|thread| &thread.waiting),
-            unheard: self.unheard.load(Ordering::Relaxed),
+        let sockets = Seen {
+            heard_at: self.sockets_heard_at.load(Ordering::Relaxed),
+            waiting: sum(|thread| &thread.waiting),
+            unheard: self.sockets_unheard.load(Ordering::Relaxed),
             clients: sum(|thread| &thread.present),
-        }
+        };
+        let all = Seen {
+            heard_at: sockets.heard_at.max(self.http_heard_at.load(Ordering::Relaxed)),
+            waiting: sockets.waiting + self.waiting.load(Ordering::Relaxed),
+            unheard: sockets.unheard + self.http_unheard.load(Ordering::Relaxed),
+            clients: sockets.clients,
+        };
+        [(Heard::Nothing, all), (Heard::NoSocket, sockets)]
     }
 
     /// Looks for silences longer than `bound` for ever, and records them.
     pub async fn watch(&self, bound: Duration, record: impl Fn(Record)) {
-        let mut watch = Watch::new(micros(bound), self.clock.now(), self.seen());
+        let now = self.clock.now();
+        let mut watches =
+            self.seen().map(|(heard, seen)| Watch::new(heard, micros(bound), now, seen));
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            if let Some(silence) = watch.look(self.clock.now(), self.seen()) {
-                record(silence);
+            let now = self.clock.now();
+            for (watch, (_, seen)) in watches.iter_mut().zip(self.seen()) {
+                if let Some(silence) = watch.look(now, seen) {
+                    record(silence);
+                }
             }
         }
     }
@@ -112,6 +133,16 @@ pub struct Asking(Arc<Contact>);
 impl Drop for Asking {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Requests that must have been in vain before a silence is the target's: a single answer that is lost is
+/// an incident of its own, and when it is quiet nobody else may be asking. Of sockets alone a few more,
+/// since something else was heard meanwhile. Assumptions.
+fn asked_min(heard: Heard) -> u64 {
+    match heard {
+        Heard::Nothing => 2,
+        Heard::NoSocket => 3,
     }
 }
 
@@ -133,8 +164,13 @@ impl Ear {
     pub fn heard(&self, now: Micros) {
         if now >= self.written_at.get() + micros(HEARD_EVERY) {
             self.written_at.set(now);
-            self.contact.heard();
+            self.contact.sockets_heard_at.fetch_max(self.contact.clock.now(), Ordering::Relaxed);
         }
+    }
+
+    /// An upgrade ended, and nothing was heard of it.
+    pub fn unheard(&self) {
+        self.contact.sockets_unheard.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What all threads know.
@@ -156,6 +192,7 @@ struct Seen {
 /// What was made of the looks so far.
 #[derive(Debug)]
 struct Watch {
+    heard: Heard,
     bound: Micros,
     looked_at: Micros,
     last: Seen,
@@ -176,8 +213,8 @@ struct Open {
 }
 
 impl Watch {
-    fn new(bound: Micros, now: Micros, seen: Seen) -> Self {
-        Self { bound, looked_at: now, last: seen, silence: None }
+    fn new(heard: Heard, bound: Micros, now: Micros, seen: Seen) -> Self {
+        Self { heard, bound, looked_at: now, last: seen, silence: None }
     }
 
     fn look(&mut self, now: Micros, seen: Seen) -> Option<Record> {
@@ -185,8 +222,9 @@ impl Watch {
         let last = std::mem::replace(&mut self.last, seen);
         let heard = seen.heard_at > last.heard_at;
         if heard || now.saturating_sub(looked_at) > micros(LATE) {
+            // Where the harness stood still, what is told ends with when somebody last asked in vain.
             let open = self.silence.take().filter(|open| open.told_at.is_some())?;
-            return heard.then(|| open.record(seen, true));
+            return Some(open.record(self.heard, last, true));
         }
         if seen.waiting > 0 || seen.unheard > last.unheard {
             let open = self.silence.get_or_insert(Open {
@@ -202,20 +240,26 @@ impl Watch {
             open.clients = open.clients.max(seen.clients);
         }
         let open = self.silence.as_mut()?;
-        let lasts = open.to.saturating_sub(open.from) > self.bound;
+        let lasts = open.to.saturating_sub(open.from) > self.bound
+            && open.asked(seen) >= asked_min(self.heard);
         let due = open.told_at.is_none_or(|told| now >= told + micros(TELL_EVERY));
         (lasts && due).then(|| {
             open.told_at = Some(now);
-            open.record(seen, false)
+            open.record(self.heard, seen, false)
         })
     }
 }
 
 impl Open {
-    fn record(&self, seen: Seen, over: bool) -> Record {
-        let asked = self.waiting + seen.unheard.saturating_sub(self.unheard_before);
+    /// Requests that waited or failed in it.
+    fn asked(&self, seen: Seen) -> u64 {
+        self.waiting + seen.unheard.saturating_sub(self.unheard_before)
+    }
+
+    fn record(&self, heard: Heard, seen: Seen, over: bool) -> Record {
+        let asked = self.asked(seen);
         let (from, to, clients) = (self.from, self.to, self.clients);
-        Record::Silence { from, to, over, asked, clients }
+        Record::Silence { heard, from, to, over, asked, clients }
     }
 }
 
@@ -233,11 +277,11 @@ mod tests {
     /// What a look each 100 ms tells; `at` says what is seen at a time, in milliseconds.
     fn told(looks: std::ops::Range<u64>, at: impl Fn(u64) -> Seen) -> Vec<(u64, u64, bool, u64)> {
         let first = looks.start * 100;
-        let mut watch = Watch::new(BOUND, first * MS, at(first));
+        let mut watch = Watch::new(Heard::Nothing, BOUND, first * MS, at(first));
         let looked = looks.skip(1).map(|look| look * 100);
         let records = looked.filter_map(|now| watch.look(now * MS, at(now)));
         let silence = |record| match record {
-            Record::Silence { from, to, over, asked, clients: 12 } => {
+            Record::Silence { from, to, over, asked, clients: 12, .. } => {
                 (from / MS, to / MS, over, asked)
             }
             other => panic!("{other:?}"),
@@ -287,21 +331,61 @@ mod tests {
     fn a_silence_up_to_the_bound_is_none() {
         let of = |now: u64| {
             let heard = if now >= 4_100 { now } else { now.min(1_000) };
-            seen(heard * MS, 1, 0)
+            seen(heard * MS, 2, 0)
         };
         assert_eq!(told(0..60, of), []);
     }
 
     #[test]
+    fn one_answer_that_is_lost_while_it_is_quiet_is_no_silence() {
+        assert_eq!(told(0..100, |now| seen(now.min(1_000) * MS, 1, 0)), []);
+    }
+
+    #[test]
+    fn a_silence_that_was_told_ends_where_the_harness_stands_still() {
+        let mut watch = Watch::new(Heard::Nothing, BOUND, 0, seen(0, 2, 0));
+        let looks = (1..=40).chain([100]);
+        let told: Vec<_> =
+            looks.filter_map(|now| watch.look(now * 100 * MS, seen(0, 2, 0))).collect();
+        let Some(Record::Silence { to, over, .. }) = told.last() else { panic!("{told:?}") };
+        assert_eq!((*to, *over), (4_000 * MS, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sockets_that_are_silent_are_told_although_http_answers() {
+        let contact = Contact::new(Clock::starting_in(Duration::ZERO), 1);
+        contact.thread(0).expect("one thread").waiting.store(3, Ordering::Relaxed);
+        let told = std::cell::RefCell::new(Vec::new());
+        let answers = async {
+            for _ in 0..50 {
+                tokio::time::sleep(LOOK_EVERY).await;
+                contact.heard();
+            }
+        };
+        tokio::select! {
+            () = contact.watch(Duration::from_secs(3), |record| told.borrow_mut().push(record)) => {}
+            () = answers => {}
+        }
+        let told = told.into_inner();
+        assert!(!told.is_empty());
+        for record in told {
+            assert!(
+                matches!(record, Record::Silence { heard: Heard::NoSocket, asked: 3, .. }),
+                "{record:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_harness_that_stood_still_starts_the_count_anew() {
-        let mut watch = Watch::new(BOUND, 0, seen(0, 1, 0));
+        let mut watch = Watch::new(Heard::Nothing, BOUND, 0, seen(0, 2, 0));
         let mut told = Vec::new();
         // It looks at 100 ms, and then stands still for 70 s.
         for now in (1..=1).chain(700..731) {
-            told.extend(watch.look(now * 100 * MS, seen(0, 1, 0)));
+            told.extend(watch.look(now * 100 * MS, seen(0, 2, 0)));
         }
         assert_eq!(told, [], "three seconds since then are not more than the bound");
-        told.extend(watch.look(73_100 * MS, seen(0, 1, 0)));
+        told.extend(watch.look(73_100 * MS, seen(0, 2, 0)));
         assert_eq!(told.len(), 1);
     }
 }

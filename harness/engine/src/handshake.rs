@@ -6,6 +6,8 @@
 //! but the right one. The status line is read first, whatever the HTTP version: a 403 is a 403. Where
 //! the clients differ, [`Interim`] says how.
 
+use std::time::Duration;
+
 use khala_evidence::record::Breach;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -17,6 +19,8 @@ const HEAD_MAX: usize = 256 * 1024;
 const READ: usize = 2 * 1024;
 /// Bytes kept of the body that came with a refusal.
 const BODY_KEPT: usize = 200;
+/// How long is waited for what is missing of it.
+const BODY_WAIT: Duration = Duration::from_millis(200);
 
 /// What a client makes of an interim answer (status 100, 102, 103, …) before the final one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,11 +111,30 @@ pub async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
             100..200 if interim == Interim::Skipped => read = rest,
             status => {
                 let retry_after = answer.first("retry-after").map(str::to_owned);
-                let body = String::from_utf8_lossy(&rest[..rest.len().min(BODY_KEPT)]).into_owned();
+                let length = answer.first("content-length").and_then(|text| text.parse().ok());
+                let body = body_of(stream, rest, length.unwrap_or(BODY_KEPT)).await;
                 return Err(Error::Refused(Refusal { status, retry_after, body }));
             }
         }
     }
+}
+
+/// The beginning of a refusal's body, of which a part may still be on its way.
+async fn body_of<S: AsyncRead + Unpin>(stream: &mut S, mut body: Vec<u8>, len: usize) -> String {
+    let wanted = len.min(BODY_KEPT);
+    let rest = async {
+        let mut part = [0; BODY_KEPT];
+        while body.len() < wanted {
+            match stream.read(&mut part).await {
+                Ok(0) | Err(_) => break,
+                Ok(read) => body.extend(&part[..read]),
+            }
+        }
+    };
+    // A refusal is one without its body too.
+    let _ = tokio::time::timeout(BODY_WAIT, rest).await;
+    body.truncate(wanted);
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 async fn more<S: AsyncRead + Unpin>(stream: &mut S, read: &mut Vec<u8>) -> Result<(), Error> {

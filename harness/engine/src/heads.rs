@@ -17,6 +17,14 @@ pub struct Heads {
     answered: Vec<AtomicU64>,
     orders_dropped: Vec<AtomicU64>,
     stale: AtomicU64,
+    versions: Vec<Version>,
+}
+
+/// The latest version of one worker's document.
+#[derive(Debug, Default)]
+struct Version {
+    acknowledged: AtomicU64,
+    seen: AtomicU64,
 }
 
 impl Heads {
@@ -29,7 +37,40 @@ impl Heads {
             answered: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             orders_dropped: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             stale: AtomicU64::new(0),
+            versions: Vec::new(),
         }
+    }
+
+    /// With the documents of so many workers.
+    #[must_use]
+    pub fn with_workers(mut self, workers: usize) -> Self {
+        self.versions.resize_with(workers, Version::default);
+        self
+    }
+
+    /// A command that makes a version of a worker's document was acknowledged.
+    pub fn acknowledged_version(&self, worker: u16, version: u64) {
+        if let Some(known) = self.versions.get(usize::from(worker)) {
+            known.acknowledged.fetch_max(version, Ordering::Relaxed);
+        }
+    }
+
+    /// A client was sent a version of a worker's document.
+    pub fn saw_version(&self, worker: u16, version: u64) {
+        if let Some(known) = self.versions.get(usize::from(worker))
+            // Hardly ever new to all, and then nothing is written.
+            && known.seen.load(Ordering::Relaxed) < version
+        {
+            known.seen.fetch_max(version, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether some client has seen the last acknowledged version of each document, or a later one.
+    #[must_use]
+    pub fn versions_are_seen(&self) -> bool {
+        self.versions.iter().all(|known| {
+            known.seen.load(Ordering::Relaxed) >= known.acknowledged.load(Ordering::Relaxed)
+        })
     }
 
     /// Highest seq of a topic that any client has seen.
@@ -138,6 +179,11 @@ impl LocalHeads {
         self.shared.seq(topic)
     }
 
+    /// A version of a worker's document came.
+    pub fn saw_version(&self, worker: u16, version: u64) {
+        self.shared.saw_version(worker, version);
+    }
+
     /// The target answered to what a fault did for one client, or the client's socket shows it.
     pub fn count_answered(&self, fault: u16) {
         self.shared.count_answered(fault, 1);
@@ -146,5 +192,28 @@ impl LocalHeads {
     /// A refusal named so many stale topics.
     pub fn count_stale(&self, topics: u64) {
         self.shared.stale.fetch_add(topics, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_seen_when_the_last_of_each_document_or_a_later_one_is() {
+        let heads = Heads::new(0, 0).with_workers(2);
+        assert!(heads.versions_are_seen(), "nothing is owed");
+        heads.acknowledged_version(0, 5);
+        heads.acknowledged_version(0, 4);
+        heads.saw_version(0, 4);
+        assert!(!heads.versions_are_seen());
+        heads.saw_version(0, 6);
+        heads.saw_version(0, 2);
+        assert!(heads.versions_are_seen());
+        heads.acknowledged_version(1, 1);
+        assert!(!heads.versions_are_seen());
+        heads.acknowledged_version(9, 1);
+        heads.saw_version(1, 1);
+        assert!(heads.versions_are_seen(), "of a worker that there is not nothing is owed");
     }
 }

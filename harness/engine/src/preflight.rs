@@ -22,6 +22,7 @@ use crate::error::SetupError;
 use crate::handshake::Interim;
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::said;
 use crate::target::{Target, keys, scopes};
 use crate::transport::{self, Dial, DialError, Socket};
 
@@ -213,6 +214,10 @@ async fn enter(
     let answer = tokio::time::timeout(plan.target.connect_timeout, join).await;
     let answer = answer
         .map_err(|_| format!("the join was not answered within {:?}", plan.target.connect_timeout));
+    // What speaks wrongly after the upgrade is there too, and for the run to judge.
+    if socket.get_ref().tap().is_some_and(|tap| tap.breach().is_some()) {
+        return Ok(None);
+    }
     if let Err(stop) = answer.map_err(Stop::from).flatten() {
         let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
         return Err(stop);
@@ -258,8 +263,9 @@ async fn joined(socket: &mut Socket) -> Result<(), Stop> {
             }
             _ => continue,
         };
-        let frame = Frame::parse(Vsn::V2, &text)
-            .map_err(|error| format!("it answered the join with something else: {error}"))?;
+        let frame = Frame::parse(Vsn::V2, &text).map_err(|error| {
+            format!("it answered the join with something else: {}", said::error(&error))
+        })?;
         if frame.event != event::REPLY {
             if frame.event == event::JOIN {
                 return Err("it sent the join back: it echoes, it does not speak Khala"
@@ -272,13 +278,14 @@ async fn joined(socket: &mut Socket) -> Result<(), Stop> {
         if !frame.is_for(CHANNEL, JOIN_REF) {
             return Ok(());
         }
-        let reply: ReplyRef<'_> = serde_json::from_str(frame.payload.get())
-            .map_err(|error| format!("its reply is not a Phoenix reply: {error}"))?;
+        let Ok(reply) = serde_json::from_str::<ReplyRef<'_>>(frame.payload.get()) else {
+            return Ok(());
+        };
         return match reply.status {
             Status::Ok => Ok(()),
             Status::Error => {
                 let response: &RawValue = reply.response;
-                Err(Stop::Refused("the join", error_code(response)))
+                Err(Stop::Refused("the join", said::word(&error_code(response)).to_string()))
             }
         };
     }

@@ -301,7 +301,9 @@ impl Publisher {
         let (outcome, worker_seq) = match reply {
             Ok(reply) => {
                 planned.fault.iter().for_each(|&fault| self.setup.heads.count_answered(fault, 1));
-                (Outcome::Ok, Some(reply.document.data.seq))
+                let version = reply.document.data.seq;
+                self.setup.heads.acknowledged_version(worker, version);
+                (Outcome::Ok, Some(version))
             }
             Err(error) => {
                 tracing::debug!(n = planned.n, %error, "publish failed");

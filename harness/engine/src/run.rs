@@ -100,7 +100,8 @@ pub async fn run<S: Sink + Send + 'static>(
     };
 
     let clock = Clock::starting_in(LEAD);
-    let heads = Arc::new(Heads::new(schedule.publishes.len(), schedule.faults.len()));
+    let heads = Heads::new(schedule.publishes.len(), schedule.faults.len());
+    let heads = Arc::new(heads.with_workers(workers.len()));
     let contact = Arc::new(Contact::new(clock, plan.generator.client_threads()));
     let http = http.heard_by(Arc::clone(&contact));
     let (stage, stage_seen) = watch::channel(Stage::Running);
@@ -171,7 +172,7 @@ pub async fn run<S: Sink + Send + 'static>(
         sink,
     });
     conductor.phases().await;
-    let (drained, publisher_sink) = conductor.drain(publisher, &workers, &stage).await;
+    let (drained, publisher_sink) = conductor.drain(publisher, &stage).await;
     stage.send_replace(Stage::Retire);
     let started = threads.len() + 1;
     let mut sinks: Vec<S> = publisher_sink.into_iter().collect();
@@ -179,6 +180,7 @@ pub async fn run<S: Sink + Send + 'static>(
     let lost_threads = u32::try_from(started - sinks.len()).unwrap_or(u32::MAX);
     let end = End { at: clock.now(), drained };
     conductor.say_retired();
+    conductor.stop_workers(&workers).await;
     let (mut facts, sink) =
         conductor.finish(options.run_id, started_at, options.utc_now, end).await;
     sinks.push(sink);

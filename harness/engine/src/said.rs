@@ -31,6 +31,26 @@ pub fn word(text: &str) -> Box<str> {
     harmless(text, WORD_MAX)
 }
 
+/// A text of the target that is to be seen as it stood, such as a frame: only what would change what
+/// stands around it is escaped.
+#[must_use]
+pub fn frame(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match escape(c) {
+            Some(escaped) if !matches!(c, '\\' | '|' | '`') => out.push_str(&escaped),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// What a parser says of a text of the target, which it may quote.
+#[must_use]
+pub fn error(error: &dyn std::fmt::Display) -> String {
+    text(&error.to_string().replace('`', "'")).into()
+}
+
 /// A text of the target from its bytes; `None` of one that says nothing.
 #[must_use]
 pub fn body(bytes: &[u8]) -> Option<Box<str>> {
@@ -111,7 +131,7 @@ fn without_secrets(text: &str) -> String {
         // A name's value stands behind a colon (`"token": "…"`), a scheme's behind a blank (`Bearer …`).
         let near = between.chars().all(|c| matches!(c, '"' | '\'' | ':' | ' ' | '\\'));
         let is_scheme = |scheme: &&str| run.eq_ignore_ascii_case(scheme);
-        let scheme = is_scheme(&"bearer") || named && SCHEMES.iter().any(|it| is_scheme(it));
+        let scheme = is_scheme(&"bearer") || named && SCHEMES.iter().any(is_scheme);
         named = near && (scheme || names(run) && between.contains(':'));
         out.push_str(between);
         rest = next;
@@ -157,6 +177,15 @@ mod tests {
         ] {
             assert_eq!(&*text(said), shown);
         }
+    }
+
+    #[test]
+    fn a_frame_stays_as_it_stood_but_for_what_a_terminal_would_obey() {
+        let hash = "x".repeat(300);
+        let said = format!("[null,\"a|b`c\\n\",\"{hash}\"]");
+        assert_eq!(frame(&said), said);
+        assert_eq!(frame("\u{1b}[1A\nGO\u{202e}"), "\\u{1b}[1A\\nGO\\u{202e}");
+        assert_eq!(error(&"unknown variant `\u{1b}`"), "unknown variant '\\u{1b}'");
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::client::orders::{Control, Order};
 use crate::client::reader::Reader;
 use crate::clock::{Clock, micros};
 use crate::contact::{Contact, Ear};
-use crate::fault;
+use crate::fault::{self, Undo};
 use crate::handshake::Interim;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
@@ -296,7 +296,20 @@ async fn inject<S: Sink>(
     let told_us = planned.at_us.saturating_sub(micros(fault.lead()));
     tokio::time::sleep_until(clock.instant(told_us)).await;
     let controls: Vec<_> = targets.iter().map(|who| Rc::clone(&who.control)).collect();
-    let undo = fault.on_clients(&planned, &controls);
+    let undo = match planned.spread_us {
+        None => fault.on_clients(&planned, &controls),
+        Some(_) => {
+            // In the order of their instants, for targets are sorted.
+            for who in &targets {
+                let own = planned.of(who.client);
+                let told_us = own.at_us.saturating_sub(micros(fault.lead()));
+                tokio::time::sleep_until(clock.instant(told_us)).await;
+                // Instants have nothing to take back.
+                let _ = fault.on_clients(&own, &[Rc::clone(&who.control)]);
+            }
+            Undo::nothing()
+        }
+    };
     if let Some(aside) = fault.aside(&planned) {
         asides.run(aside, &planned, &targets).await;
     }

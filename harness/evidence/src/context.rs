@@ -8,6 +8,7 @@ use khala_plan::model::{FaultKind, OracleBounds};
 use khala_plan::schedule::{PhaseWindow, PlannedFault, Schedule};
 use khala_plan::surface::Surface;
 use khala_plan::{Plan, model};
+use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
 use crate::record::Micros;
@@ -28,6 +29,8 @@ pub struct Context {
     exclusive: bool,
     generator: model::Generator,
     close_codes: Vec<u16>,
+    dense_states: bool,
+    findings_are_rules: Vec<&'static str>,
     /// When the plan restarts the target.
     restarts: Vec<Micros>,
     /// When clients arrive, in order.
@@ -88,6 +91,8 @@ impl Context {
             exclusive: plan.target.exclusive,
             generator: plan.generator.clone(),
             close_codes: plan.target.close_codes.clone(),
+            dense_states: plan.target.dense_states,
+            findings_are_rules: plan.target.findings_are_rules.clone(),
             restarts: schedule
                 .faults
                 .iter()
@@ -128,6 +133,18 @@ impl Context {
     #[must_use]
     pub fn close_codes(&self) -> &[u16] {
         &self.close_codes
+    }
+
+    /// Whether no seq of a topic is left out: on streams, and on states if the target's keys say so.
+    #[must_use]
+    pub fn is_dense(&self, topic: TopicId) -> bool {
+        self.dense_states || topic.kind() == TopicKind::Stream
+    }
+
+    /// Whether a finding breaks a rule on this target.
+    #[must_use]
+    pub fn is_rule(&self, finding: &str) -> bool {
+        self.findings_are_rules.contains(&finding)
     }
 
     /// Whether nobody else writes to the target, so that every event must be ours.

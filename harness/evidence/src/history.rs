@@ -73,6 +73,9 @@ pub struct Begin {
     /// Close codes that the target may send beside the contract's.
     #[serde(default)]
     pub close_codes: Vec<u16>,
+    /// Findings that break a rule on the target.
+    #[serde(default)]
+    pub findings_are_rules: Vec<String>,
 }
 
 /// A topic, as the contract and the plan have it.
@@ -84,6 +87,8 @@ pub struct Topic {
     pub name: String,
     /// Stream or state.
     pub kind: TopicKind,
+    /// Whether no seq of it is left out.
+    pub dense: bool,
     /// Whether it has a snapshot.
     pub snapshot: bool,
     /// Its replay budget, in events, if the plan says what the target's is.
@@ -167,6 +172,10 @@ impl Begin {
             slow_grace_us: GRACE_US,
             eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
             close_codes: plan.target.close_codes.clone(),
+            findings_are_rules: {
+                let names = plan.target.findings_are_rules.iter();
+                names.map(|&name| name.to_owned()).collect()
+            },
         }
     }
 }
@@ -188,6 +197,7 @@ impl Topic {
             id,
             name: known.name.to_owned(),
             kind: known.kind,
+            dense: plan.target.dense_states || known.kind == TopicKind::Stream,
             snapshot: known.snapshot_cadence_s.is_some(),
             replay_budget,
         })

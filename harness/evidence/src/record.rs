@@ -283,6 +283,8 @@ pub enum Record {
     /// The target was asked, and nothing was heard from it for longer than the plan's bound. Told again
     /// while it lasts: of those with the same beginning the last one tells all.
     Silence {
+        /// What was not heard.
+        heard: Heard,
         /// When the target was last heard, or was first asked after that.
         from: Micros,
         /// When it was heard again, or by when it had not been.
@@ -538,6 +540,16 @@ pub struct Answered {
     pub example: Option<Box<str>>,
     /// Its `Retry-After`.
     pub retry_after: Option<Box<str>>,
+}
+
+/// What was not heard for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Heard {
+    /// Nothing: neither HTTP answered nor did anything come over a client's socket.
+    Nothing,
+    /// Nothing over a client's socket, and no upgrade was answered; HTTP may have been.
+    NoSocket,
 }
 
 /// By what a target shows that it is not the one that it was.
@@ -857,6 +869,8 @@ pub enum Breach {
     Fragmentation,
     /// A control frame that is fragmented or longer than 125 bytes (section 5.5).
     ControlFrame,
+    /// A length in more bytes than it needs (section 5.2).
+    Length,
     /// A text message that is not UTF-8 (section 8.1).
     Utf8,
     /// A close frame with a body of one byte, a reason that is not UTF-8, or a code that no endpoint may
@@ -878,12 +892,13 @@ pub enum Breach {
 
 impl Breach {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Masked,
         Self::ReservedBits,
         Self::ReservedOpcode,
         Self::Fragmentation,
         Self::ControlFrame,
+        Self::Length,
         Self::Utf8,
         Self::CloseFrame,
         Self::TooLong,
@@ -903,6 +918,7 @@ impl std::fmt::Display for Breach {
             Self::ReservedOpcode => "a reserved opcode",
             Self::Fragmentation => "a fragment out of place",
             Self::ControlFrame => "a control frame that is fragmented or over 125 bytes",
+            Self::Length => "a length in more bytes than it needs",
             Self::Utf8 => "a text message that is not UTF-8",
             Self::CloseFrame => "a malformed close frame",
             Self::TooLong => "a message beyond the size that the client takes",

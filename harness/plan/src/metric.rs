@@ -200,6 +200,13 @@ impl MetricId {
     }
 }
 
+/// Findings that a target's key can turn into a rule (`target.findings_are_rules`), and what then breaks
+/// which. The contract is silent on them.
+pub const FINDINGS: &[(&str, &str)] = &[(
+    "holes",
+    "A seq that nobody saw, and that no acknowledged publish can claim, breaks `gap`.",
+)];
+
 /// Rules of the oracle that `where.rule` of `violations` may name: those that are judged now, so
 /// that no gate passes on a rule that nobody looks at.
 pub const RULES: &[&str] = &[

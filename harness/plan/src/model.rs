@@ -125,6 +125,10 @@ pub struct Target {
     pub admin_token: Option<Secret>,
     /// Secret with which commands to a target by URL are signed; `None` leaves it to the environment.
     pub command_secret: Option<Secret>,
+    /// Whether the seqs of its state topics are dense, as those of streams are.
+    pub dense_states: bool,
+    /// Findings that break a rule on it, of [`metric::FINDINGS`](crate::metric::FINDINGS).
+    pub findings_are_rules: Vec<&'static str>,
 }
 
 /// Where the build of a target is learnt from, for the evidence.

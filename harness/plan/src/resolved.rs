@@ -121,6 +121,11 @@ fn target(out: &mut String, target: &Target) {
         line!(out, "close_codes = [{}]", codes.join(", "));
     }
     line!(out, "message_max = \"{}\"", format_bytes(target.message_max));
+    line!(out, "dense_states = {}", target.dense_states);
+    if !target.findings_are_rules.is_empty() {
+        let names = texts(target.findings_are_rules.iter().copied());
+        line!(out, "findings_are_rules = {names}");
+    }
     let secrets =
         [("admin_token", &target.admin_token), ("command_secret", &target.command_secret)];
     for (key, secret) in secrets {
@@ -238,6 +243,9 @@ fn fault(out: &mut String, fault: &Fault) {
     line!(out, "at = \"{}\"", format_duration(fault.at));
     if let Some(duration) = fault.duration {
         line!(out, "duration = \"{}\"", format_duration(duration));
+    }
+    if let Some(spread) = fault.spread {
+        line!(out, "spread = \"{}\"", format_duration(spread));
     }
     if fault.kind.acts_on() == ActsOn::Clients {
         aim(out, fault);

@@ -80,10 +80,23 @@ pub struct PlannedFault {
     pub at_us: u64,
     /// How long an interval lasts; `None` for instants.
     pub duration_us: Option<u64>,
+    /// Over how long it comes to its targets, in their order; `None` is all at once.
+    pub spread_us: Option<u64>,
     /// What is done.
     pub kind: FaultKind,
     /// To which clients, sorted; empty when it acts on the target.
     pub targets: Vec<u32>,
+}
+
+impl PlannedFault {
+    /// The same as it is for one of its targets alone, at that one's own instant.
+    #[must_use]
+    pub fn of(&self, client: u32) -> Self {
+        let nth = self.targets.partition_point(|target| *target < client) as u64;
+        let after =
+            self.spread_us.unwrap_or(0).saturating_mul(nth) / self.targets.len().max(1) as u64;
+        Self { at_us: self.at_us + after, targets: vec![client], ..self.clone() }
+    }
 }
 
 /// Who a client is. No run id in it: equal plans have equal identities.

@@ -75,7 +75,7 @@ pub struct DefectTimes {
     pub swap_hold: Duration,
     /// `tail_lost`: for how long after the reply what comes is lost.
     pub tail_lost: Duration,
-    /// `delivery_delay`: how late an event goes out.
+    /// `delivery_delay`, `state_delay`: how late an event goes out.
     pub delivery_delay: Duration,
     /// `pause_every_10s`: time from one pause to the next.
     pub pause_every: Duration,

@@ -83,10 +83,11 @@ pub(crate) enum Kind {
     PauseEvery10s,
     SlowAccepts,
     InventedEvent,
+    StateDelay,
 }
 
 /// How many defects there are.
-const KINDS: usize = Kind::InventedEvent as usize + 1;
+const KINDS: usize = Kind::StateDelay as usize + 1;
 
 struct Armed {
     probability: f64,

@@ -5,6 +5,7 @@
 //! claims of [`SessionClaims`]; another crate can mint them from this page alone.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use khala_wire::hs256;
 use serde::{Deserialize, Serialize};
 
 /// `iss` of session access tokens.
@@ -51,6 +52,7 @@ pub struct SessionSignError(#[from] jsonwebtoken::errors::Error);
 /// When the signing library refuses the key.
 pub fn sign(key: &[u8], claims: &SessionClaims) -> Result<String, SessionSignError> {
     let header = Header::new(Algorithm::HS256);
+    hs256::serve_jwt();
     Ok(jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(key))?)
 }
 
@@ -64,6 +66,7 @@ pub fn verify(key: &[u8], token: &str, now_unix_s: i64) -> Result<SessionClaims,
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
+    hs256::serve_jwt();
     let claims: SessionClaims =
         jsonwebtoken::decode(token, &DecodingKey::from_secret(key), &validation)
             .map_err(|_| SessionDeny::Invalid)?

@@ -1,9 +1,10 @@
 //! Canonical JSON (keys sorted, no spaces), `payload_hash`, and the content digest.
 
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+
+use crate::hs256::sha256;
 
 /// Canonical JSON of a document: object keys sorted, no white space.
 #[must_use]
@@ -22,7 +23,7 @@ pub fn payload_hash(value: &Value) -> String {
 /// [`payload_hash`] of text that is canonical already.
 #[must_use]
 pub fn payload_hash_of_canonical(text: &str) -> String {
-    STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
+    STANDARD.encode(sha256(text.as_bytes()))
 }
 
 /// Whether `hash` is the payload hash of the JSON in `text`, canonical or not.

@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod command;
 pub mod cursor;
 pub mod frame;
+pub mod hs256;
 pub mod marker;
 pub mod message;
 pub mod metrics;

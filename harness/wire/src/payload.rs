@@ -435,6 +435,7 @@ pub struct SlowConsumerSeen {
     /// [`CODE_SLOW_CONSUMER`].
     pub code: String,
     /// `throttle` or, at the last strike, `disconnect`.
+    #[serde(default)]
     pub action: String,
     /// Events waiting for this socket.
     #[serde(default)]

@@ -48,6 +48,15 @@ pub const JOINED: Shape =
 pub const SUBSCRIBED: Shape =
     Shape { required: &["current_watermarks", "subscription_id", "topics"], optional: &[] };
 
+/// The response to a `sync:heartbeat` of the client.
+pub const BEATEN: Shape = Shape { required: &["subscription_id", "watermarks"], optional: &[] };
+
+/// A `sync:error` that tells of a slow consumer.
+pub const SLOW_CONSUMER: Shape = Shape {
+    required: &["action", "code", "queue_depth", "queue_limit", "topic"],
+    optional: &["full_resync_required", "message", "reconnect_after_ms"],
+};
+
 /// How an object differs from its shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {

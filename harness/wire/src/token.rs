@@ -5,6 +5,8 @@
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::hs256;
+
 /// `oa_claims_version`.
 pub const CLAIMS_VERSION: &str = "oa_sync_claims_v1";
 /// `kid` of the development key.
@@ -162,6 +164,7 @@ impl Key {
     pub fn sign<C: Serialize>(&self, claims: &C) -> Result<String, SignError> {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(self.kid.clone());
+        hs256::serve_jwt();
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&self.secret))
             .map_err(|source| SignError { kid: self.kid.clone(), source })
     }
@@ -238,6 +241,7 @@ impl KeyRing {
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let secret = DecodingKey::from_secret(&key.secret);
+        hs256::serve_jwt();
         let claims = jsonwebtoken::decode::<Claims>(token, &secret, &validation)
             .map_err(|error| match error.kind() {
                 jsonwebtoken::errors::ErrorKind::InvalidSignature => Deny::InvalidSignature,

@@ -29,6 +29,7 @@ BOUNDED = {
     "nonmonotonic",
     "stale_not_signalled",
     "starved_topic",
+    "state_stale",
     "unbounded_buffer",
 }
 

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import defaultdict
 
 from registry import Violation, rule
+from shares import Shares, lost_of
 
 
 @rule("late_publish", "an event at a client")
@@ -62,14 +63,13 @@ def watching(story, topic):
 @rule("lost_publish", "a publish that reached nobody, or a client and topic whose tail is missing")
 def lost_publish(story):
     """When the run has drained, each acknowledged publish has reached each client that is live and
-    subscribed to the end. What is missing below the highest that a client got is `gap`'s."""
-    if not story.end["drained"]:
-        return
+    subscribed to the end; and whenever one that was sent later has reached somebody. What is missing below
+    the highest that a client got is `gap`'s."""
     for topic in story.streams.intersection(story.begin["published_on"]):
         clients = watching(story, topic)
-        if not clients:
+        yield from reached_nobody(story, topic, story.end["drained"] and len(clients) > 0)
+        if not story.end["drained"]:
             continue
-        yield from reached_nobody(story, topic)
         out = [story.seq_of.get((topic, publish), 0) for publish in story.acknowledged]
         head = max(out, default=0)
         for client in clients:
@@ -79,19 +79,12 @@ def lost_publish(story):
                 yield Violation("the tail is missing", story.end["at"], client.number, topic, seqs)
 
 
-def reached_nobody(story, topic):
-    """Publishes that no client ever got. Where clients have a gap on seqs that nobody got, as many of
-    the publishes lie there: those are gaps already."""
-    unseen = [key for key in story.acknowledged if (topic, key) not in story.seq_of]
-    seen = {seq for of, seq in story.contents if of == topic}
-    gaps = {
-        seq
-        for sub, first, last in story.holes
-        if sub.topic == topic
-        for seq in range(first, last + 1)
-    }
-    explained = len(gaps - seen)
-    for key in sorted(unseen)[explained:]:
+def reached_nobody(story, topic, drained):
+    """Publishes that no client ever got. One that left a gap, on a seq that nobody got, is a gap already."""
+    explained = Shares(story, topic).explained
+    for key in lost_of(story, topic, drained):
+        if key in explained:
+            continue
         yield Violation(f"{key} reached nobody", story.acknowledged[key]["done"], None, topic)
 
 
@@ -190,9 +183,11 @@ def early_for_states(story):
                     yield Violation(why, sub.answered_at, client.number, sub.topic, seqs)
 
 
-@rule("state_stale", "a client, state topic and document")
+@rule("state_stale", "a client, state topic and document, or a delivery")
 def state_stale(story):
-    """When the run has drained, each live client has the last acknowledged version of each document."""
+    """Each acknowledged version, or a later one, reaches each live client within the settle bound; and when
+    the run has drained, each has the last of each document."""
+    yield from late_versions(story)
     if not story.end["drained"]:
         return
     documents = Documents(story)
@@ -204,3 +199,35 @@ def state_stale(story):
                 if documents.must_come(topic, worker, had, required, client.bases.get(topic)):
                     why = f"has version {had} of {required} of worker {worker}"
                     yield Violation(why, story.end["at"], client.number, topic)
+
+
+def late_versions(story):
+    """Deliveries that bring a version long after its acknowledgement to a client that was live, and reading,
+    since before it was begun. With a version come all that the client had not been sent before."""
+    commands = defaultdict(list)
+    for record in sorted(story.planned.values(), key=lambda record: record["worker_seq"]):
+        commands[record["worker"]].append(record)
+    settle = story.begin["settle_us"]
+    for client in story.clients.values():
+        for delivery in client.deliveries:
+            if delivery.state is None or not delivery.fresh or delivery.live_from is None:
+                continue
+            owed = commands[delivery.state["worker"]]
+            first = bisect_left(owed, (delivery.known_version or 0) + 1, key=worker_seq_of)
+            last = bisect_left(owed, delivery.state["version"] + 1, key=worker_seq_of)
+            if any(
+                command["start"] >= delivery.live_from
+                and waited_for(story, delivery, command["done"]) > settle
+                for command in owed[first:last]
+            ):
+                why = f"version {delivery.state['version']} came late"
+                seqs = (delivery.seq, delivery.seq)
+                yield Violation(why, delivery.at, client.number, delivery.topic, seqs)
+
+
+def worker_seq_of(command):
+    return command["worker_seq"]
+
+
+def waited_for(story, delivery, since):
+    return delivery.at - since - story.client_stalled(delivery.client, since, delivery.at)

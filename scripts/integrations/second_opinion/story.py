@@ -211,6 +211,8 @@ class Story:
         self.begin, self.end = history.begin, history.end
         self.streams = {t["id"] for t in self.begin["topics"] if t["kind"] == "stream"}
         self.states = {t["id"] for t in self.begin["topics"] if t["kind"] == "state"}
+        # Where no seq is left out: on streams, and on states that the target's keys say it of.
+        self.dense = {t["id"] for t in self.begin["topics"] if t.get("dense", t["kind"] == "stream")}
         self.clients, self.stalls = {}, {}
         self.windows, self.published = {}, []
         slow = set(self.begin["slow_clients"])
@@ -310,11 +312,11 @@ class Story:
         return seqs
 
     @cached_property
-    def holes(self):
-        """What is missing of streams: (subscription, first seq, last seq) of each hole."""
+    def gone(self):
+        """What is missing where seqs are dense: (subscription, first seq, last seq) of each range."""
         found = []
         for sub in self.subscriptions:
-            if sub.topic in self.streams:
+            if sub.topic in self.dense:
                 found.extend((sub, first, last) for first, last in ranges(sub.missing()))
         return found
 

@@ -288,7 +288,7 @@ impl<S: Sink> Asides<S> {
 
     /// When the target had acknowledged a revocation that `who` asked for; `None` when it did not.
     async fn post_revocation(&self, who: &Identity, session_ids: Vec<String>) -> Option<Micros> {
-        let reason = "khala-harness".to_owned();
+        let (reason, sessions) = ("khala-harness".to_owned(), session_ids.len());
         let revoke = Revoke { device_ids: Vec::new(), reason, session_ids };
         let body = Bytes::from(serde_json::to_vec(&revoke).ok()?);
         let target = &self.around.target;
@@ -305,7 +305,8 @@ impl<S: Sink> Asides<S> {
             Ok(_) => Some(at),
             Err(error) => {
                 let name = "revocation_refused".to_owned();
-                self.record(Record::Finding { name, message: error.to_string() });
+                let finding = Record::Finding { name, message: error.to_string() };
+                (0..sessions).for_each(|_| self.record(finding.clone()));
                 None
             }
         }

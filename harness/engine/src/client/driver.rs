@@ -27,6 +27,7 @@ use crate::contact::Ear;
 use crate::heads::LocalHeads;
 use crate::http::Http;
 use crate::mint::{Minted, Minter};
+use crate::said;
 use crate::session::{Close, Connector, Inbound, Session};
 use crate::stall::Watch;
 use crate::target::Target;
@@ -338,6 +339,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     fn dialling(&mut self) -> impl Future<Output = Dialled<C::Session>> + use<S, C> {
         self.identity.session = self.control.session();
         let (around, dial) = (Rc::clone(&self.around), Rc::clone(&self.dial));
+        let control = Rc::clone(&self.control);
         let (identity, scopes) = (self.identity.clone(), self.scopes.clone());
         let topics: Vec<_> = self.machine.cursors().map(|(topic, _)| topic).collect();
         let resume = self.resume;
@@ -354,6 +356,8 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             let start = clock.now();
             let upgrade = match &token {
                 Ok(token) => {
+                    // From here on it is the socket that is waited for; until then it was HTTP.
+                    control.view.borrow_mut().waiting = true;
                     let connected = dial.connect(&target.socket_query(&token.token)).await;
                     Some((start, clock.now(), connected))
                 }
@@ -411,7 +415,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 if error.was_heard() {
                     around.ear.heard(done);
                 } else {
-                    around.ear.contact().unheard();
+                    around.ear.unheard();
                 }
                 if let DialError::Breached(breach) = error {
                     around.record(Record::Breached { client: self.client, at: done, breach });
@@ -583,7 +587,11 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             }
             Inbound::Closed(Close { code, reason }) => {
                 let code_text = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
-                self.remember(now, false, &format!("(close frame, {code_text}) {reason}"));
+                self.remember(
+                    now,
+                    false,
+                    &format!("(close frame, {code_text}) {}", said::text(&reason)),
+                );
                 around.with(|world| self.machine.closed(now, code, world));
             }
             Inbound::Breached(breach) => {
@@ -614,20 +622,31 @@ async fn choose<S: Sink>(
         );
         around.record(Record::Finding { name, message });
     }
-    let cursors = windows
-        .iter()
-        .flat_map(|windows| topics.iter().filter_map(|&topic| windows.cursor(topic, resume)));
-    cursors.collect()
+    let Some(windows) = windows else { return Vec::new() };
+    let place = |&topic: &TopicId| {
+        let placed = windows.cursor(topic, resume);
+        if placed.is_none() {
+            let name = "cursor_not_placed".to_owned();
+            let message = format!(
+                "the target's window of {} has no such place, so that clients came back from fault {fault} \
+                 with the cursor that they had",
+                topic.name()
+            );
+            around.record(Record::Finding { name, message });
+        }
+        placed
+    };
+    topics.iter().filter_map(place).collect()
 }
 
 /// What is remembered of a frame: where it says what it is, and where batches say how far they go.
 fn excerpt(text: &str) -> Box<str> {
     if text.len() <= EXCERPT_HEAD + EXCERPT_TAIL {
-        return text.into();
+        return said::frame(text).into();
     }
     let head = text.floor_char_boundary(EXCERPT_HEAD);
     let tail = text.ceil_char_boundary(text.len() - EXCERPT_TAIL);
-    format!("{} … {}", &text[..head], &text[tail..]).into()
+    format!("{} … {}", said::frame(&text[..head]), said::frame(&text[tail..])).into()
 }
 
 fn cut(session: impl Session, style: DisconnectStyle) {

@@ -286,17 +286,16 @@ impl Machine {
         (self.attempts > 0 || self.was_live) && self.state != State::Stopped
     }
 
-    /// Whether it waits for an answer that can come.
+    /// Whether it waits for an answer that can come over its socket.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         let asked = match self.state {
+            State::Joining(_) | State::Subscribing(_) | State::Probing(..) => true,
+            State::Live | State::Bootstrapping => self.heartbeat.is_some(),
             State::Connecting
-            | State::Joining(_)
-            | State::Subscribing(_)
-            | State::Probing(..)
-            | State::Bootstrapping => true,
-            State::Live => self.heartbeat.is_some(),
-            State::Waiting { .. } | State::Rejoining { .. } | State::Stopped => false,
+            | State::Waiting { .. }
+            | State::Rejoining { .. }
+            | State::Stopped => false,
         };
         asked && !self.dead_socket
     }
@@ -338,7 +337,7 @@ impl Machine {
                 Action::Close
             }
             State::Probing(pending, _) if now >= self.times_out_at(pending) => {
-                self.unprobed(now, world)
+                self.unprobed(pending, now, world)
             }
             State::Rejoining { until } if now >= until => self.rejoin(now, world),
             State::Joining(_)

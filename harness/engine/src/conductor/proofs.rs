@@ -155,7 +155,9 @@ impl<'a> Proofs<'a> {
         };
         let same_instant = self.schedule.faults.iter().filter(together);
         let acting = fault::of(&fault.kind);
-        let lasts = fault.duration_us.unwrap_or_else(|| micros(acting.metrics_within()));
+        let lasts = fault
+            .duration_us
+            .unwrap_or_else(|| fault.spread_us.unwrap_or(0) + micros(acting.metrics_within()));
         Proving {
             fault,
             looks: before.is_ok() && acting.shown_by().contains(&ShownBy::Metrics),

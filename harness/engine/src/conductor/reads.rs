@@ -36,8 +36,6 @@ pub(super) struct Read {
     pub answered: Micros,
     /// How the request ended.
     pub answer: Answer,
-    /// The HTTP status, if there was an answer.
-    pub status: Option<u16>,
     /// The metrics, or why there are none.
     pub metrics: Result<FanoutMetrics, String>,
 }
@@ -49,8 +47,6 @@ pub(super) struct Reads {
     clock: Clock,
     under_way: JoinSet<Read>,
     looks: usize,
-    /// Whether one was ever answered, whatever the status: not every target has metrics.
-    answered: bool,
     unread: u64,
     /// When the first was asked for that had no answer of use, and why it had none.
     first_unread: Option<(Micros, String)>,
@@ -64,7 +60,6 @@ impl Reads {
             clock,
             under_way: JoinSet::new(),
             looks: 0,
-            answered: false,
             unread: 0,
             first_unread: None,
         }
@@ -79,17 +74,14 @@ impl Reads {
         }
         self.looks += usize::from(is_look);
         let (target, clock) = (Arc::clone(&self.target), self.clock);
-        let http = if self.answered { self.http.clone() } else { self.http.clone().in_doubt() };
+        // No user asks for them: an answer is heard, and none says nothing of those who are served.
+        let http = self.http.clone().in_doubt();
         let asked = clock.now();
         self.under_way.spawn(async move {
             let read = target.metrics(&http).await;
             let (answered, answer) = (clock.now(), answer_to(&read));
-            let status = match &read {
-                Ok(reply) => Some(reply.status),
-                Err(error) => error.status(),
-            };
             let metrics = read.map(|reply| reply.document).map_err(|error| error.to_string());
-            Read { purpose, asked, answered, answer, status, metrics }
+            Read { purpose, asked, answered, answer, metrics }
         });
         true
     }
@@ -100,7 +92,6 @@ impl Reads {
             match self.under_way.join_next().await {
                 Some(Ok(read)) => {
                     self.looks -= usize::from(read.purpose == Purpose::Look);
-                    self.answered |= read.status.is_some();
                     if let Err(why) = &read.metrics {
                         self.unread += 1;
                         self.first_unread.get_or_insert_with(|| (read.asked, why.clone()));

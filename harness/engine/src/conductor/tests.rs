@@ -159,7 +159,7 @@ async fn a_target_that_answers_nothing_holds_up_no_phase_and_no_fault() {
     conductor.phases().await;
     let (stage, _) = tokio::sync::watch::channel(Stage::Running);
     let publisher = ended(((), Vec::new()));
-    let (drained, _) = conductor.drain(publisher, &["w".to_owned()], &stage).await;
+    let (drained, _) = conductor.drain(publisher, &stage).await;
     assert!(drained, "nothing was there to drain");
     let end = End { at: stand.clock.now(), drained };
     let (facts, sink) = conductor.finish("id".to_owned(), String::new(), String::new, end).await;
@@ -233,7 +233,7 @@ async fn threads_that_do_not_end_are_given_up() {
 
     let (stage, seen_stage) = tokio::sync::watch::channel(Stage::Running);
     let (_kept, publisher) = endless::<((), Vec<u32>)>();
-    let (drained, sink) = conductor.drain(publisher, &[], &stage).await;
+    let (drained, sink) = conductor.drain(publisher, &stage).await;
     assert!(!drained && sink.is_none(), "it is lost");
     assert_eq!(*seen_stage.borrow(), Stage::Retire, "it was told");
     assert!(stand.clock.now() < micros(Duration::from_secs(90)), "{}", stand.clock.now());

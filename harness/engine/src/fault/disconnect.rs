@@ -93,6 +93,7 @@ mod tests {
             phase: 1,
             at_us: 0,
             duration_us: None,
+            spread_us: None,
             kind: FaultKind::Disconnect { style },
             targets: vec![1, 2, 3],
         };

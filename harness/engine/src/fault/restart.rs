@@ -80,6 +80,7 @@ mod tests {
             phase: 1,
             at_us: 0,
             duration_us: None,
+            spread_us: None,
             kind: FaultKind::Restart { signal },
             targets: Vec::new(),
         };

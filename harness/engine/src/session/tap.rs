@@ -125,6 +125,15 @@ impl Tap {
         if second & 0x80 != 0 {
             return Err(Breach::Masked);
         }
+        // RFC 6455, section 5.2: the fewest bytes that hold the length, and its highest bit is 0.
+        let shortest = match second & 0x7F {
+            126 => length > 125,
+            127 => length > 0xFFFF && length < 1 << 63,
+            _ => true,
+        };
+        if !shortest {
+            return Err(Breach::Length);
+        }
         match opcode {
             TEXT | BINARY if self.message.is_some() => return Err(Breach::Fragmentation),
             TEXT | BINARY => self.part(length, fin)?,
@@ -210,6 +219,19 @@ mod tests {
 
     fn close(body: &[u8]) -> Vec<u8> {
         frame(0x88, body)
+    }
+
+    #[test]
+    fn a_length_takes_the_fewest_bytes_that_hold_it() {
+        for (bytes, breach) in [
+            (&[0x81, 126, 0, 125][..], Some(Breach::Length)),
+            (&[0x81, 126, 0, 126], None),
+            (&[0x81, 127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], Some(Breach::Length)),
+            (&[0x81, 127, 0x80, 0, 0, 0, 0, 0, 0, 0], Some(Breach::Length)),
+            (&[0x89, 126, 0, 5], Some(Breach::Length)),
+        ] {
+            assert_eq!(seen(bytes).0, breach, "{bytes:?}");
+        }
     }
 
     #[test]

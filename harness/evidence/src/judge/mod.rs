@@ -201,7 +201,8 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
         })
         .collect();
     let nothing = |one: &ObjectiveVerdict| one.verdict == Verdict::NotApplicable;
-    let nothing_asked = gates.iter().all(|gate| gate.objectives.iter().all(nothing));
+    let nothing_asked =
+        gates.iter().all(|gate| gate.advisory || gate.objectives.iter().all(nothing));
     let plan = case.plan;
     gates.push(gate_verdict(STABILITY_GATE, plan.stability.advisory, stability::judge(case)));
     gates.push(gate_verdict(ORACLE_GATE, plan.oracle.advisory, oracle::judge(case)));

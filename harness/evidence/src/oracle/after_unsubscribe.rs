@@ -2,17 +2,60 @@
 //! the client's next subscribe names it; and nothing of one that the socket never subscribed to, although
 //! the client's token opens it (of one that it does not open, see `authz_leak`).
 //!
-//! Such deliveries are not applied. Cases: unsubscribed topics on which some client saw something new
-//! meanwhile, for on a silent topic nothing is put to the test. Nothing is undecided. Memory: the
-//! [`Track`]'s standing.
+//! Such deliveries are not applied, whatever their seq. Cases: times from the reply to an unsubscribe to the
+//! next subscribe, or to the end, in which a publish to the topic was begun and acknowledged or some client
+//! saw something new: on a silent topic nothing is put to the test. Nothing is undecided. Memory: the
+//! [`Track`]'s standing, and [`AWAYS_MAX`] such times a client; further ones are no cases.
+
+use std::collections::BTreeSet;
 
 use khala_wire::topic::TopicId;
+use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use super::track::{Standing, Track};
-use crate::record::{Delivery, Micros};
+use crate::record::{Delivery, Micros, PublishId};
+
+/// Times kept of a client.
+const AWAYS_MAX: usize = 64;
+
+/// A time in which a client was not subscribed to a topic that it had left, and nothing came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Away {
+    topic: TopicId,
+    from: Micros,
+    until: Micros,
+}
+
+/// When the load's publishes were begun, in order, each with when the first of all from there on was
+/// acknowledged.
+#[derive(Clone, Debug, Default)]
+pub struct Publishes(Vec<(Micros, Micros)>);
+
+impl Publishes {
+    /// Those of a run.
+    #[must_use]
+    pub fn of(ledger: &Ledger) -> Self {
+        let planned = |publish: &PublishId| matches!(publish, PublishId::Planned(_));
+        let entries = ledger.acknowledged().iter().filter(|(publish, _)| planned(publish));
+        let mut all: Vec<_> = entries.map(|(_, entry)| (entry.begun, entry.at)).collect();
+        all.sort_unstable();
+        let mut first = Micros::MAX;
+        for (_, at) in all.iter_mut().rev() {
+            first = first.min(*at);
+            *at = first;
+        }
+        Self(all)
+    }
+
+    /// Whether one was begun and acknowledged within a time.
+    fn within(&self, from: Micros, until: Micros) -> bool {
+        let next = self.0.partition_point(|(begun, _)| *begun <= from);
+        self.0.get(next).is_some_and(|(_, at)| *at < until)
+    }
+}
 
 /// An unsubscribe was acknowledged.
 pub fn on_unsubscribed(track: &mut Track, at: Micros) {
@@ -61,30 +104,60 @@ pub fn on_never_subscribed(
     tally.violate(violation, 0);
 }
 
-/// The client subscribes again; some client has seen `head_seen`.
-pub fn on_subscribing(track: &Track, head_seen: u64, tally: &mut Tally) {
-    if let Standing::Left { broken, .. } = track.standing {
-        let tested = broken || head_seen > track.highest.unwrap_or_default();
-        tally.judged(Rule::AfterUnsubscribe, u64::from(tested));
+/// The client subscribes again; some client has seen `head_seen`. What only its publishes can tell is put
+/// by.
+pub fn on_subscribing(
+    topic: TopicId,
+    track: &Track,
+    (head_seen, until): (u64, Micros),
+    aways: &mut Vec<Away>,
+    tally: &mut Tally,
+) {
+    let Standing::Left { broken, at: from } = track.standing else { return };
+    if broken || head_seen > track.highest.unwrap_or_default() {
+        tally.judged(Rule::AfterUnsubscribe, 1);
+    } else if aways.len() < AWAYS_MAX {
+        aways.push(Away { topic, from, until });
     }
 }
 
-/// The run ends while the client is away from the topic.
-pub fn settle(topic: TopicId, track: &Track, ledger: &Ledger, tally: &mut Tally) {
+/// Counts the cases of times that are over. `published_on`: where the run's commands come out.
+pub fn settle_aways(
+    aways: &[Away],
+    published_on: &BTreeSet<TopicId>,
+    publishes: &Publishes,
+    tally: &mut Tally,
+) {
+    let tested = |away: &&Away| {
+        published_on.contains(&away.topic) && publishes.within(away.from, away.until)
+    };
+    tally.judged(Rule::AfterUnsubscribe, aways.iter().filter(tested).count() as u64);
+}
+
+/// The run ends, for the client at `until`, while it is away from the topic.
+pub fn settle(
+    topic: TopicId,
+    track: &Track,
+    ledger: &Ledger,
+    (publishes, until): (Option<&Publishes>, Micros),
+    tally: &mut Tally,
+) {
     if let Standing::Left { broken, at } = track.standing {
         let last = ledger.seen().range((topic, 0)..=(topic, u64::MAX)).next_back();
         let moved = last.is_some_and(|(&(_, seq), contents)| {
             seq > track.highest.unwrap_or_default()
                 && contents.values().any(|content| content.first.0 > at)
         });
-        tally.judged(Rule::AfterUnsubscribe, u64::from(broken || moved));
+        let published = publishes.is_some_and(|publishes| publishes.within(at, until));
+        let tested = broken || moved || published;
+        tally.judged(Rule::AfterUnsubscribe, u64::from(tested));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Source;
+    use crate::record::{Outcome, Published, Source};
 
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const RULE: Rule = Rule::AfterUnsubscribe;
@@ -105,7 +178,7 @@ mod tests {
     fn a_delivery_after_the_reply_is_a_violation_until_the_next_subscribe() {
         let (mut track, mut tally) = (left(), Tally::new(5));
         assert!(on_delivery(&delivery(9, 101), &mut track, &mut tally));
-        on_subscribing(&track, 8, &mut tally);
+        on_subscribing(TOPIC, &track, (8, 102), &mut Vec::new(), &mut tally);
         track.begin(2, Some(8));
         assert!(!on_delivery(&delivery(9, 102), &mut track, &mut tally));
         assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
@@ -128,22 +201,73 @@ mod tests {
     fn silence_is_a_case_that_held_only_if_something_was_to_be_heard() {
         for (head_seen, judged) in [(9, 1), (8, 0)] {
             let mut tally = Tally::new(5);
-            on_subscribing(&left(), head_seen, &mut tally);
+            let mut aways = Vec::new();
+            on_subscribing(TOPIC, &left(), (head_seen, 300), &mut aways, &mut tally);
+            assert_eq!(aways.len(), 1 - usize::try_from(judged).expect("small"));
             assert_eq!((tally.total(), tally.rule(RULE).judged), (0, judged));
         }
         for (seq, at, judged) in [(9, 101, 1), (9, 99, 0), (8, 101, 0)] {
             let (mut ledger, mut tally) = (Ledger::default(), Tally::new(5));
             ledger.deliver(&delivery(seq, at));
-            settle(TOPIC, &left(), &ledger, &mut tally);
+            settle(TOPIC, &left(), &ledger, (None, 900), &mut tally);
             assert_eq!((tally.total(), tally.rule(RULE).judged), (0, judged), "{seq} {at}");
         }
+    }
+
+    fn published(commands: &[(Micros, Micros)]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (&(start, done), n) in commands.iter().zip(0..) {
+            ledger.publish(&Published {
+                id: PublishId::Planned(n),
+                worker: 0,
+                intended: start,
+                start,
+                done,
+                outcome: Outcome::Ok,
+                status: None,
+                worker_seq: Some(n.into()),
+                payload: 0,
+            });
+        }
+        ledger
+    }
+
+    #[test]
+    fn what_was_begun_and_acknowledged_meanwhile_makes_a_case_of_it_whoever_saw_it() {
+        for (commands, judged) in [
+            (&[(101, 299)][..], 1),
+            (&[(100, 299)], 0),
+            (&[(101, 300)], 0),
+            (&[(90, 120), (120, 400), (130, 200), (500, 600)], 1),
+            (&[(90, 120), (120, 400), (500, 600)], 0),
+        ] {
+            let publishes = Publishes::of(&published(commands));
+            let away = Away { topic: TOPIC, from: 100, until: 300 };
+            let count = |published_on: &BTreeSet<TopicId>| {
+                let mut tally = Tally::new(5);
+                settle_aways(&[away], published_on, &publishes, &mut tally);
+                tally.rule(RULE).judged
+            };
+            assert_eq!(count(&BTreeSet::from([TOPIC])), judged, "{commands:?}");
+            assert_eq!(count(&BTreeSet::new()), 0);
+            let mut tally = Tally::new(5);
+            settle(TOPIC, &left(), &Ledger::default(), (Some(&publishes), 300), &mut tally);
+            assert_eq!(tally.rule(RULE).judged, judged, "{commands:?}, to the end");
+        }
+    }
+
+    #[test]
+    fn a_replay_of_what_the_client_had_counts_as_well() {
+        let (mut track, mut tally) = (left(), Tally::new(5));
+        assert!(on_delivery(&delivery(3, 101), &mut track, &mut tally));
+        assert_eq!(tally.count(RULE), 1);
     }
 
     #[test]
     fn what_came_out_when_the_client_left_is_no_case() {
         let (mut ledger, mut tally) = (Ledger::default(), Tally::new(5));
         ledger.deliver(&delivery(9, 100));
-        settle(TOPIC, &left(), &ledger, &mut tally);
+        settle(TOPIC, &left(), &ledger, (None, 900), &mut tally);
         assert_eq!(tally.rule(RULE).judged, 0);
     }
 }

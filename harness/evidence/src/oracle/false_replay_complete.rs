@@ -389,7 +389,7 @@ mod tests {
             let mut track = Track::default();
             track.begin(3, Some(4));
             for &seq in came {
-                track.deliver(khala_wire::TopicKind::Stream, seq, 4_000);
+                track.deliver(true, seq, 4_000);
             }
             let mut replies = Replies::default();
             replies.stream(reply(1, 3_000), 4);

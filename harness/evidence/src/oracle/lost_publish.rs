@@ -2,9 +2,12 @@
 //! client that was subscribed throughout.
 //!
 //! Two cases, both settled at the merge. A publish that no client ever saw, though some client was
-//! there to see it, was lost for all of them. A client that ends below the seq of an acknowledged
-//! publish has lost the tail. (Holes below a client's highest seq are `gap`'s.) If the run did not
-//! drain, the tails are undecided. A topic that a client left, or was refused, owes it nothing.
+//! there to see it, was lost for all of them: at once if a publish that was sent after its acknowledgement
+//! was seen, for that one's seq is higher; else when the run has drained. A client that ends below the seq
+//! of an acknowledged publish has lost the tail. (What is missing below a client's highest seq is `gap`'s;
+//! a hole that nothing can claim excuses no loss.) If the run did not drain, the tails are undecided. A
+//! topic that a client left, or was refused, owes it nothing; nor does one owe what was begun before
+//! anybody had subscribed to it, unless somebody did without a cursor.
 //! Cases: an acknowledged publish and a live client subscribed to its topic, each pair one; of a run
 //! that did not drain only those of clients without a missing tail.
 
@@ -14,10 +17,11 @@ use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
 use super::ledger::Ledger;
+use super::missing::Claim;
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use super::track::{Standing, Track};
-use crate::record::{Micros, PublishId};
+use crate::record::{Micros, PublishId, Source};
 
 /// A client at the end of the run.
 pub struct Witness<'a> {
@@ -38,10 +42,125 @@ pub struct End {
     pub drained: bool,
 }
 
-/// Judges the ledger against all clients.
+/// Acknowledged publishes that nobody saw on a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unseen {
+    /// They can no longer come.
+    pub lost: Vec<PublishId>,
+    /// They may be on their way.
+    pub open: u64,
+}
+
+/// Those of a stream.
+#[must_use]
+pub fn unseen_events(ledger: &Ledger, topic: TopicId, owed_from: Micros, drained: bool) -> Unseen {
+    let seqs = ledger.seqs();
+    let seen = seqs.keys().filter(|(of, _)| *of == topic);
+    let last_begun = seen.filter_map(|(_, publish)| ledger.begun(*publish)).max();
+    let mut unseen = Unseen::default();
+    for (&publish, entry) in ledger.acknowledged() {
+        if seqs.contains_key(&(topic, publish)) || entry.begun < owed_from {
+            continue;
+        }
+        // A worker's creation is acknowledged before its event exists.
+        let planned = matches!(publish, PublishId::Planned(_));
+        let passed = planned && last_begun.is_some_and(|begun| begun > entry.at);
+        if drained || passed {
+            unseen.lost.push(publish);
+        } else {
+            unseen.open += 1;
+        }
+    }
+    unseen
+}
+
+/// Acknowledged versions of documents that can no longer come on a state topic, nor one after them: none
+/// while it may have been skipped, or be on its way.
+#[must_use]
+pub fn unseen_versions(
+    ledger: &Ledger,
+    topic: TopicId,
+    owed_from: Micros,
+    drained: bool,
+) -> Vec<PublishId> {
+    if !drained {
+        return Vec::new();
+    }
+    let mut reached: BTreeMap<u16, u64> = BTreeMap::new();
+    for contents in ledger.seen().range((topic, 0)..=(topic, u64::MAX)).map(|(_, it)| it) {
+        for content in contents.values() {
+            if let Source::State { worker, version } = content.source {
+                let highest = reached.entry(worker).or_default();
+                *highest = version.max(*highest);
+            }
+        }
+    }
+    let acknowledged = ledger.acknowledged().iter();
+    let lost = acknowledged.filter(|(publish, entry)| {
+        matches!(publish, PublishId::Planned(_))
+            && entry.begun >= owed_from
+            && reached.get(&entry.worker).is_none_or(|reached| *reached < entry.worker_seq)
+    });
+    lost.map(|(publish, _)| *publish).collect()
+}
+
+/// Between which seqs of a stream publishes that got lost must have come out: above all that was acknowledged
+/// before they were begun, and below all that was begun after they were acknowledged.
+#[must_use]
+pub fn claims(ledger: &Ledger, topic: TopicId, lost: &[PublishId]) -> Vec<Claim> {
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for ((_, publish), seq) in ledger.seqs().into_iter().filter(|((of, _), _)| *of == topic) {
+        let acknowledged = ledger.acknowledged().get(&publish);
+        // A worker's creation is acknowledged before its event exists.
+        if let (PublishId::Planned(_), Some(entry)) = (publish, acknowledged) {
+            before.push((entry.at, seq));
+        }
+        after.extend(ledger.begun(publish).map(|begun| (begun, seq)));
+    }
+    before.sort_unstable();
+    after.sort_unstable();
+    let mut highest = 0;
+    for (_, seq) in &mut before {
+        highest = highest.max(*seq);
+        *seq = highest;
+    }
+    let mut lowest = u64::MAX;
+    for (_, seq) in after.iter_mut().rev() {
+        lowest = lowest.min(*seq);
+        *seq = lowest;
+    }
+    let claim = |&publish: &PublishId| {
+        let entry = ledger.acknowledged().get(&publish)?;
+        let earlier = before.partition_point(|(at, _)| *at < entry.begun);
+        let above = earlier.checked_sub(1).and_then(|last| before.get(last));
+        let answered = match publish {
+            PublishId::Planned(_) => entry.at,
+            PublishId::Lifecycle { .. } | PublishId::OverSocket { .. } => Micros::MAX,
+        };
+        let below = after.get(after.partition_point(|(begun, _)| *begun <= answered));
+        Some(Claim {
+            publish,
+            above: above.map_or(0, |(_, seq)| *seq),
+            below: below.map_or(u64::MAX, |(_, seq)| *seq),
+        })
+    };
+    lost.iter().filter_map(claim).collect()
+}
+
+/// What the rule must know of a topic beside the ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Owed {
+    /// From when on somebody was owed all that was begun.
+    pub from: Micros,
+    /// Publishes that are known to be lost by the gap that each of them left.
+    pub gaps: BTreeSet<PublishId>,
+}
+
+/// Judges the ledger against all clients. `owed`: by topic.
 pub fn settle(
     ledger: &Ledger,
     published_on: &BTreeSet<TopicId>,
+    owed: &BTreeMap<TopicId, Owed>,
     witnesses: &[Witness<'_>],
     end: End,
     tally: &mut Tally,
@@ -54,10 +173,10 @@ pub fn settle(
             .filter_map(|witness| Some((witness.client, witness.tracks.get(&topic)?)))
             .filter(|(_, track)| track.standing == Standing::Subscribed)
             .collect();
-        if watching.is_empty() {
-            continue;
-        }
-        never_seen(ledger, topic, &seqs, end, tally);
+        let drained = end.drained && !watching.is_empty();
+        let nothing = Owed::default();
+        let owed = owed.get(&topic).unwrap_or(&nothing);
+        never_seen(ledger, topic, owed, (drained, !watching.is_empty()), tally);
         let head = ledger
             .acknowledged()
             .keys()
@@ -77,27 +196,21 @@ pub fn settle(
 fn never_seen(
     ledger: &Ledger,
     topic: TopicId,
-    seqs: &BTreeMap<(TopicId, PublishId), u64>,
-    end: End,
+    owed: &Owed,
+    (drained, watched): (bool, bool),
     tally: &mut Tally,
 ) {
-    // A publish that came out on a seq that every client missed is known to nobody by name, but the
-    // hole is: each client has it as a `gap`, and the lost publish is its consequence.
-    // Where no client has a gap, as after lost cursors, nothing else tells of the loss.
-    let mut excused = if tally.count(Rule::Gap) > 0 { ledger.holes(topic) } else { 0 };
-    for (&publish, entry) in ledger.acknowledged() {
-        if seqs.contains_key(&(topic, publish)) {
-            continue;
-        }
-        if excused > 0 {
-            excused -= 1;
+    let Unseen { lost, open } = unseen_events(ledger, topic, owed.from, drained);
+    tally.undecided_cases(Rule::LostPublish, if watched { open } else { 0 });
+    for publish in &lost {
+        // What came out on a seq that every client missed is known to nobody by name, but what is missing
+        // is: each client has it as a `gap`, and the lost publish is its consequence.
+        // Where no client has a gap, as after lost cursors, nothing else tells of the loss.
+        if owed.gaps.contains(publish) {
             tally.consequence(Rule::LostPublish);
             continue;
         }
-        if !end.drained {
-            tally.undecided(Rule::LostPublish);
-            continue;
-        }
+        let Some(entry) = ledger.acknowledged().get(publish) else { continue };
         let what = match publish {
             PublishId::Planned(n) => format!("publish {n}"),
             PublishId::Lifecycle { .. } => "a lifecycle event".to_owned(),
@@ -183,28 +296,134 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_that_everybody_has_explains_as_many_lost_publishes_as_it_is_wide() {
+    fn a_gap_that_everybody_has_explains_the_publish_that_claims_it() {
         let mut ledger = Ledger::default();
         (1..=6).for_each(|n| publish(&mut ledger, n));
-        // Seqs 12 and 13 came to nobody; of four publishes nobody heard.
         deliver(&mut ledger, 1, 11);
         deliver(&mut ledger, 2, 14);
-        let gap = Violation {
-            at_us: 1,
-            rule: Rule::Gap,
-            client: Some(1),
-            topic: Some(TOPIC),
-            seqs: Some((12, 13)),
-            epoch: Some(1),
-            message: String::new(),
-        };
         // After lost cursors nobody has a gap, and nothing else tells of the loss.
-        for (gaps, lost, explained) in [(Some(gap), 2, 2), (None, 4, 0)] {
+        for (gaps, lost, explained) in [(&[3, 5][..], 2, 2), (&[], 4, 0), (&[1, 2], 4, 0)] {
             let mut tally = Tally::new(9);
-            gaps.into_iter().for_each(|gap| tally.violate(gap, 0));
-            never_seen(&ledger, TOPIC, &ledger.seqs(), END, &mut tally);
+            let gaps = gaps.iter().copied().map(PublishId::Planned).collect();
+            never_seen(&ledger, TOPIC, &Owed { from: 0, gaps }, (true, true), &mut tally);
             assert_eq!((tally.count(RULE), tally.rule(RULE).consequences), (lost, explained));
         }
+    }
+
+    #[test]
+    fn a_lost_publish_came_out_between_those_that_were_before_and_after_it() {
+        let claim = |seen: &[u32], lost: u32| {
+            let claims = claims(&three(seen), TOPIC, &[PublishId::Planned(lost)]);
+            claims.iter().map(|claim| (claim.above, claim.below)).collect::<Vec<_>>()
+        };
+        assert_eq!(claim(&[1, 3], 2), [(1, 3)]);
+        assert_eq!(claim(&[1, 2], 3), [(2, u64::MAX)]);
+        assert_eq!(claim(&[2, 3], 1), [(0, 2)]);
+        assert_eq!(claim(&[], 1), [(0, u64::MAX)]);
+        // Of one that was under way at the same time nothing is known.
+        let mut ledger = three(&[1, 3]);
+        let wide = PublishId::Planned(4);
+        ledger.publish(&Published {
+            id: wide,
+            worker: 0,
+            intended: 15,
+            start: 15,
+            done: 30,
+            outcome: Outcome::Ok,
+            status: None,
+            worker_seq: Some(9),
+            payload: 0,
+        });
+        let claims = claims(&ledger, TOPIC, &[wide]);
+        assert_eq!(claims, [Claim { publish: wide, above: 0, below: u64::MAX }]);
+    }
+
+    /// Publishes 1 to 3, begun at 10, 20 and 30 and each acknowledged 5 later; those of `seen` came.
+    fn three(seen: &[u32]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for n in 1..=3 {
+            let start = u64::from(n) * 10;
+            ledger.publish(&Published {
+                id: PublishId::Planned(n),
+                worker: 0,
+                intended: start,
+                start,
+                done: start + 5,
+                outcome: Outcome::Ok,
+                status: None,
+                worker_seq: Some(u64::from(n)),
+                payload: 0,
+            });
+        }
+        seen.iter().for_each(|&n| deliver(&mut ledger, n, u64::from(n)));
+        ledger
+    }
+
+    #[test]
+    fn a_publish_is_lost_at_once_when_one_that_was_sent_after_its_answer_was_seen() {
+        for (seen, lost, open) in [
+            (&[1, 3][..], &[2][..], 0),
+            (&[3], &[1, 2], 0),
+            (&[1, 2], &[], 1),
+            (&[2], &[1], 1),
+            (&[], &[], 3),
+        ] {
+            let unseen = unseen_events(&three(seen), TOPIC, 0, false);
+            let lost: Vec<_> = lost.iter().copied().map(PublishId::Planned).collect();
+            assert_eq!(unseen, Unseen { lost, open }, "{seen:?}");
+        }
+        let all = unseen_events(&three(&[1]), TOPIC, 0, true);
+        assert_eq!((all.lost.len(), all.open), (2, 0), "drained");
+    }
+
+    #[test]
+    fn one_that_was_sent_before_the_answer_says_nothing_of_it() {
+        let mut ledger = three(&[3]);
+        let command = |id, start, done| Published {
+            id,
+            worker: 0,
+            intended: start,
+            start,
+            done,
+            outcome: Outcome::Ok,
+            status: None,
+            worker_seq: Some(9),
+            payload: 0,
+        };
+        let open = |ledger: &Ledger| unseen_events(ledger, TOPIC, 0, false).open;
+        ledger.publish(&command(PublishId::Planned(4), 12, 30));
+        assert_eq!(open(&ledger), 1, "its answer came when the other was sent");
+        ledger.publish(&command(PublishId::Planned(4), 12, 29));
+        assert_eq!(open(&ledger), 0);
+        // A worker's creation is acknowledged before its event exists.
+        ledger.publish(&command(PublishId::Lifecycle { worker: 0, seq: 1 }, 1, 2));
+        assert_eq!(open(&ledger), 1);
+    }
+
+    #[test]
+    fn what_was_begun_before_anybody_was_there_is_owed_to_nobody() {
+        let lost = |from| unseen_events(&three(&[3]), TOPIC, from, true).lost.len();
+        assert_eq!((lost(10), lost(11), lost(20), lost(21)), (2, 1, 1, 0));
+    }
+
+    #[test]
+    fn a_version_is_unseen_while_neither_it_nor_a_later_one_came_and_only_when_drained() {
+        let mut ledger = three(&[]);
+        let topic = TopicId::WORKER_SUMMARIES;
+        let unseen = |ledger: &Ledger, drained| unseen_versions(ledger, topic, 0, drained);
+        assert_eq!((unseen(&ledger, true).len(), unseen(&ledger, false).len()), (3, 0));
+        ledger.deliver(&Delivery {
+            client: 1,
+            epoch: 1,
+            topic,
+            seq: 7,
+            at: 5,
+            content: 7,
+            hash_fits: true,
+            source: Source::State { worker: 0, version: 2 },
+        });
+        assert_eq!(unseen(&ledger, true), [PublishId::Planned(3)]);
+        assert_eq!(unseen_versions(&ledger, topic, 31, true), []);
     }
 
     #[test]
@@ -225,7 +444,8 @@ mod tests {
             let witness = Witness { client: 1, live: true, tracks: &tracks };
             let mut tally = Tally::new(9);
             let end = End { at: 9_000, drained };
-            settle(&ledger, &BTreeSet::from([TOPIC]), &[witness], end, &mut tally);
+            let owed = BTreeMap::new();
+            settle(&ledger, &BTreeSet::from([TOPIC]), &owed, &[witness], end, &mut tally);
             let found = tally.rule(RULE);
             let found = [found.violations, found.judged, found.undecided];
             assert_eq!(found, [lost, judged, open], "{has} of 13, drained: {drained}");

@@ -40,7 +40,6 @@ pub fn on_step(step: Step, delivery: &Delivery, track: &Track, tally: &mut Tally
 
 #[cfg(test)]
 mod tests {
-    use khala_wire::TopicKind;
     use khala_wire::topic::TopicId;
 
     use super::*;
@@ -52,7 +51,7 @@ mod tests {
     fn judged(step: Step, seq: u64) -> Tally {
         let mut track = Track::default();
         track.begin(1, Some(4));
-        track.deliver(TopicKind::Stream, 6, 1);
+        track.deliver(true, 6, 1);
         let (topic, source) = (TopicId::WORKER_EVENTS, Source::Foreign);
         let delivery = Delivery {
             client: 3,

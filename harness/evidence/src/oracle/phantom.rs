@@ -72,11 +72,6 @@ impl<'a> Known<'a> {
         self.ledger.acknowledged().keys().chain(self.ledger.unanswered().keys()).any(planned)
     }
 
-    fn begun(&self, publish: PublishId) -> Option<Micros> {
-        let acknowledged = self.ledger.acknowledged().get(&publish).map(|entry| entry.begun);
-        acknowledged.or_else(|| Some(self.ledger.unanswered().get(&publish)?.begun))
-    }
-
     /// Events of a worker that nobody acknowledged and that may exist: its stop among them.
     fn spare(&self, worker: u16) -> u64 {
         self.unanswered.get(&worker).copied().unwrap_or_default() + self.over_socket + 1
@@ -127,7 +122,7 @@ fn standing(content: &Content, known: &Known<'_>) -> Standing {
         }
         Source::Event { publish: PublishId::OverSocket { .. }, .. } => Standing::OverSocket,
         Source::Event { publish: publish @ PublishId::Planned(n), .. } => {
-            match known.begun(publish) {
+            match known.ledger.begun(publish) {
                 Some(begun) if begun <= content.first.0 => Standing::Published,
                 Some(begun) => {
                     let early = begun - content.first.0;

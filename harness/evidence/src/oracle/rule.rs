@@ -104,7 +104,7 @@ rules! {
     FalseReplayComplete "false_replay_complete" Proof
         "The ok reply to a subscribe does not come before all that was acknowledged before the subscribe was sent.";
     StateStale "state_stale" Lateness
-        "When the run has drained, every live client has the last acknowledged version of each document.";
+        "Each acknowledged version of a document, or a later one, reaches every live client within the settle bound.";
     NoConvergence "no_convergence" Lateness
         "From each connect, a live client has its replay complete and reaches head within the bound.";
 }

@@ -1,9 +1,8 @@
 //! Rule `state_stale`: when the run has drained, every live client has the last acknowledged version
 //! of each of our workers' documents on the state topics that it subscribes to.
 //!
-//! Planned publishes only: a worker's creation is acknowledged before its event exists. Within the
-//! run it is not judged: versions may be skipped, and which of them were is not known. Cases: live
-//! client, state topic and document, each triple one. Undecided: what is missing if the run did not
+//! Planned publishes only: a worker's creation is acknowledged before its event exists. What comes, but
+//! late, is judged by [`state_late`](super::state_late). Cases: live client, state topic and document, each triple one. Undecided: what is missing if the run did not
 //! drain, and what a snapshot, a fault's cursor or a pruned log may have taken care of
 //! ([`Baseline`]). Memory: one version for each topic and worker of a client.
 

@@ -149,6 +149,17 @@ impl Tally {
         }
     }
 
+    /// Counts a violation, and `extra` more that it stands for, of these clients.
+    pub fn violate_for(
+        &mut self,
+        violation: Violation,
+        extra: u64,
+        clients: impl Iterator<Item = u32>,
+    ) {
+        self.entry(violation.rule).clients.extend(clients);
+        self.violate(violation, extra);
+    }
+
     /// Counts a violation of a kind.
     pub fn violate_as(&mut self, kind: &str, violation: Violation) {
         let clients = violation.client.into_iter().collect();

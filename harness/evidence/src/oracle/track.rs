@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 
-use khala_wire::TopicKind;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Micros;
@@ -15,7 +14,7 @@ use crate::record::Micros;
 const MISSING_MAX: usize = 8;
 /// Lost ranges remembered, to attribute consequences.
 const LOST_MAX: usize = 16;
-/// Seqs of a state topic remembered, to know a repeat when it comes.
+/// Seqs of a topic that is not dense remembered, to know a repeat when it comes.
 const RECENT_MAX: usize = 64;
 
 /// A range of seqs that did not come, both ends included.
@@ -40,7 +39,7 @@ pub enum Step {
     Repeat,
     /// At or below the resume cursor, or a missing seq that comes after a later one.
     OutOfOrder,
-    /// Older than what is remembered of a state topic.
+    /// Older than what is remembered of a topic that is not dense.
     Undecided,
 }
 
@@ -82,6 +81,9 @@ pub struct Track {
     /// What was due before came by replay, although the client was live: it subscribed again on a
     /// live socket. `None` when that never happened in this life of the socket.
     pub live_from: Option<Micros>,
+    /// From when on the client was owed all that was begun: 0 once it has subscribed without a cursor, else
+    /// when the first subscribe with one was answered.
+    pub owed_from: Option<Micros>,
     missing: Vec<Missing>,
     lost: Vec<Missing>,
     /// In ascending order.
@@ -96,6 +98,9 @@ impl Track {
         self.standing = Standing::Subscribed;
         self.floor = cursor;
         self.highest = cursor;
+        if cursor.is_none() {
+            self.owed_from = Some(0);
+        }
         self.recent.clear();
         lost
     }
@@ -119,6 +124,11 @@ impl Track {
         self.lost.drain(..excess);
     }
 
+    /// The subscribe was answered.
+    pub fn accepted(&mut self, at: Micros) {
+        self.owed_from.get_or_insert(at);
+    }
+
     /// The ok reply says where the socket stands: the baseline where nothing else was said.
     pub fn answered(&mut self, watermark: u64) {
         if self.highest.is_none() {
@@ -128,27 +138,25 @@ impl Track {
         }
     }
 
-    /// Takes a delivery; also returns a range that overflowed the list of missing ones.
-    pub fn deliver(&mut self, kind: TopicKind, seq: u64, at: Micros) -> (Step, Option<Missing>) {
+    /// Takes a delivery, on a topic whose seqs are dense or not; also returns a range that overflowed the list of missing ones.
+    pub fn deliver(&mut self, dense: bool, seq: u64, at: Micros) -> (Step, Option<Missing>) {
         // Without a cursor the first seq delivered is the baseline.
         let highest = *self.highest.get_or_insert(seq.saturating_sub(1));
         let floor = *self.floor.get_or_insert(highest);
         if seq <= highest {
-            return (self.below_highest(kind, seq, floor), None);
+            return (self.below_highest(dense, seq, floor), None);
         }
         self.highest = Some(seq);
-        let overflow = match kind {
-            TopicKind::Stream if seq > highest + 1 => {
-                self.open(Missing { first: highest + 1, last: seq - 1, noticed_at: at })
+        let overflow = if !dense {
+            self.recent.push_back(seq);
+            if self.recent.len() > RECENT_MAX {
+                self.recent.pop_front();
             }
-            TopicKind::Stream => None,
-            TopicKind::State => {
-                self.recent.push_back(seq);
-                if self.recent.len() > RECENT_MAX {
-                    self.recent.pop_front();
-                }
-                None
-            }
+            None
+        } else if seq > highest + 1 {
+            self.open(Missing { first: highest + 1, last: seq - 1, noticed_at: at })
+        } else {
+            None
         };
         if self.last_applied.is_some_and(|last| seq <= last) {
             return (Step::Redelivered, overflow);
@@ -158,18 +166,17 @@ impl Track {
         (Step::Fresh, overflow)
     }
 
-    fn below_highest(&mut self, kind: TopicKind, seq: u64, floor: u64) -> Step {
+    fn below_highest(&mut self, dense: bool, seq: u64, floor: u64) -> Step {
         if seq <= floor {
             return Step::OutOfOrder;
         }
-        match kind {
-            TopicKind::Stream if self.fill(seq) => Step::OutOfOrder,
-            TopicKind::Stream => Step::Repeat,
-            TopicKind::State => match self.recent.binary_search(&seq) {
-                Ok(_) => Step::Repeat,
-                Err(0) if self.recent.len() == RECENT_MAX => Step::Undecided,
-                Err(_) => Step::OutOfOrder,
-            },
+        if dense {
+            return if self.fill(seq) { Step::OutOfOrder } else { Step::Repeat };
+        }
+        match self.recent.binary_search(&seq) {
+            Ok(_) => Step::Repeat,
+            Err(0) if self.recent.len() == RECENT_MAX => Step::Undecided,
+            Err(_) => Step::OutOfOrder,
         }
     }
 
@@ -217,7 +224,7 @@ mod tests {
     fn steps(cursor: Option<u64>, seqs: &[u64]) -> (Vec<Step>, Vec<(u64, u64)>) {
         let mut track = Track::default();
         track.begin(1, cursor);
-        let steps = seqs.iter().map(|&seq| track.deliver(TopicKind::Stream, seq, 0).0).collect();
+        let steps = seqs.iter().map(|&seq| track.deliver(true, seq, 0).0).collect();
         (steps, track.settle().iter().map(|m| (m.first, m.last)).collect())
     }
 
@@ -252,17 +259,29 @@ mod tests {
         let mut track = Track::default();
         track.begin(1, None);
         track.answered(7);
-        track.deliver(TopicKind::Stream, 9, 5);
+        track.deliver(true, 9, 5);
         assert_eq!(track.settle(), [Missing { first: 8, last: 8, noticed_at: 5 }]);
+    }
+
+    #[test]
+    fn all_is_owed_from_the_beginning_or_from_the_first_answer_to_a_cursor_on() {
+        let mut track = Track::default();
+        track.begin(1, Some(7));
+        assert_eq!(track.owed_from, None);
+        track.accepted(40);
+        track.accepted(60);
+        assert_eq!(track.owed_from, Some(40));
+        track.begin(2, None);
+        assert_eq!(track.owed_from, Some(0));
     }
 
     #[test]
     fn an_older_cursor_makes_redeliveries_that_are_not_applied_again() {
         let mut track = Track::default();
         track.begin(1, Some(0));
-        (1..=3).for_each(|seq| assert_eq!(track.deliver(TopicKind::Stream, seq, 0).0, Step::Fresh));
+        (1..=3).for_each(|seq| assert_eq!(track.deliver(true, seq, 0).0, Step::Fresh));
         track.begin(2, Some(1));
-        assert_eq!(track.deliver(TopicKind::Stream, 2, 0).0, Step::Redelivered);
+        assert_eq!(track.deliver(true, 2, 0).0, Step::Redelivered);
         assert_eq!(track.applied, 3);
     }
 
@@ -271,7 +290,7 @@ mod tests {
         let mut track = Track::default();
         track.begin(1, Some(0));
         for (seq, step) in [(5, Step::Fresh), (5, Step::Repeat), (4, Step::OutOfOrder)] {
-            assert_eq!(track.deliver(TopicKind::State, seq, 0).0, step);
+            assert_eq!(track.deliver(false, seq, 0).0, step);
         }
         assert_eq!(track.settle(), []);
     }
@@ -281,7 +300,7 @@ mod tests {
         let mut track = Track::default();
         track.begin(1, Some(0));
         for &seq in seqs {
-            track.deliver(TopicKind::Stream, seq, seq);
+            track.deliver(true, seq, seq);
         }
         track
     }
@@ -300,10 +319,10 @@ mod tests {
             (5, vec![(2, 2), (4, 4), (7, 8)]),
             (4, vec![(2, 2), (7, 8)]),
         ] {
-            assert_eq!(track.deliver(TopicKind::Stream, late, 99), (Step::OutOfOrder, None));
+            assert_eq!(track.deliver(true, late, 99), (Step::OutOfOrder, None));
             assert_eq!(ranges(&track.missing), left, "after {late}");
         }
-        assert_eq!(track.deliver(TopicKind::Stream, 4, 99), (Step::Repeat, None));
+        assert_eq!(track.deliver(true, 4, 99), (Step::Repeat, None));
         let noticed: Vec<_> = track.settle().iter().map(|range| range.noticed_at).collect();
         assert_eq!((noticed, track.missing()), (vec![6, 9], 0));
     }
@@ -314,7 +333,7 @@ mod tests {
         let mut track = stream(&(1..=most).map(|n| n * 2).collect::<Vec<_>>());
         assert_eq!(track.missing(), MISSING_MAX);
         let oldest = Missing { first: 1, last: 1, noticed_at: 2 };
-        let next = track.deliver(TopicKind::Stream, most * 2 + 2, 99);
+        let next = track.deliver(true, most * 2 + 2, 99);
         assert_eq!(next, (Step::Fresh, Some(oldest)));
         assert_eq!(track.missing(), MISSING_MAX);
         assert!(track.all_lost(1, 1), "it is remembered");
@@ -333,7 +352,7 @@ mod tests {
         let lost = LOST_MAX as u64 + 2;
         for n in 0..lost {
             track.begin(1, Some(n * 2 + 1));
-            track.deliver(TopicKind::Stream, n * 2 + 3, 0);
+            track.deliver(true, n * 2 + 3, 0);
         }
         track.settle();
         let remembered = (0..lost).filter(|n| track.all_lost(n * 2 + 2, n * 2 + 2));
@@ -353,21 +372,21 @@ mod tests {
         track.begin(1, Some(0));
         let place = |n: u64| n * 2;
         for n in 1..recent {
-            assert_eq!(track.deliver(TopicKind::State, place(n), 0), (Step::Fresh, None));
+            assert_eq!(track.deliver(false, place(n), 0), (Step::Fresh, None));
         }
         // All are known as yet: what is not among them never came.
-        assert_eq!(track.deliver(TopicKind::State, place(1) - 1, 0).0, Step::OutOfOrder);
-        track.deliver(TopicKind::State, place(recent), 0);
-        assert_eq!(track.deliver(TopicKind::State, place(1) - 1, 0).0, Step::Undecided);
-        assert_eq!(track.deliver(TopicKind::State, place(1), 0).0, Step::Repeat);
-        track.deliver(TopicKind::State, place(recent + 1), 0);
-        assert_eq!(track.deliver(TopicKind::State, place(1), 0).0, Step::Undecided);
-        assert_eq!(track.deliver(TopicKind::State, place(2), 0).0, Step::Repeat);
-        assert_eq!(track.deliver(TopicKind::State, place(2) + 1, 0).0, Step::OutOfOrder);
-        assert_eq!(track.deliver(TopicKind::State, 0, 0).0, Step::OutOfOrder, "the cursor");
+        assert_eq!(track.deliver(false, place(1) - 1, 0).0, Step::OutOfOrder);
+        track.deliver(false, place(recent), 0);
+        assert_eq!(track.deliver(false, place(1) - 1, 0).0, Step::Undecided);
+        assert_eq!(track.deliver(false, place(1), 0).0, Step::Repeat);
+        track.deliver(false, place(recent + 1), 0);
+        assert_eq!(track.deliver(false, place(1), 0).0, Step::Undecided);
+        assert_eq!(track.deliver(false, place(2), 0).0, Step::Repeat);
+        assert_eq!(track.deliver(false, place(2) + 1, 0).0, Step::OutOfOrder);
+        assert_eq!(track.deliver(false, 0, 0).0, Step::OutOfOrder, "the cursor");
         track.begin(2, Some(0));
-        assert_eq!(track.deliver(TopicKind::State, place(2), 0).0, Step::Redelivered);
-        assert_eq!(track.deliver(TopicKind::State, place(1), 0).0, Step::OutOfOrder);
+        assert_eq!(track.deliver(false, place(2), 0).0, Step::Redelivered);
+        assert_eq!(track.deliver(false, place(1), 0).0, Step::OutOfOrder);
     }
 
     #[test]
@@ -381,9 +400,9 @@ mod tests {
         track.begin(2, None);
         track.answered(5);
         assert_eq!((track.highest, track.last_applied), (Some(5), Some(7)));
-        assert_eq!(track.deliver(TopicKind::Stream, 6, 0).0, Step::Redelivered);
-        assert_eq!(track.deliver(TopicKind::Stream, 7, 0).0, Step::Redelivered);
-        assert_eq!(track.deliver(TopicKind::Stream, 8, 0).0, Step::Fresh);
+        assert_eq!(track.deliver(true, 6, 0).0, Step::Redelivered);
+        assert_eq!(track.deliver(true, 7, 0).0, Step::Redelivered);
+        assert_eq!(track.deliver(true, 8, 0).0, Step::Fresh);
         assert_eq!(track.applied, 1);
     }
 
@@ -409,7 +428,7 @@ mod tests {
                 for (epoch, (cursor, seqs)) in plan.iter().enumerate() {
                     lost += track.begin(u32::try_from(epoch).expect("few") + 1, Some(*cursor)).len();
                     for &seq in seqs {
-                        let (step, overflow) = track.deliver(TopicKind::Stream, seq, 0);
+                        let (step, overflow) = track.deliver(true, seq, 0);
                         bad += usize::from(step == Step::OutOfOrder);
                         lost += usize::from(overflow.is_some());
                     }

@@ -7,10 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::stability::{Stability, TICK_US, Tick};
+use super::stability::{Silence, Stability, TICK_US, Tick};
+use super::stalls::Stalls;
 use crate::by_text::ByText;
 use crate::context::Context;
-use crate::record::{Micros, RenewalSign};
+use crate::record::{Heard, Micros, RenewalSign};
 
 /// Sockets that end within so many ticks ended at once.
 const AT_ONCE: u64 = 1_000_000 / TICK_US;
@@ -74,9 +75,9 @@ struct Sign {
 
 /// The absences of a run, in order of time.
 #[must_use]
-pub fn absences(stability: &Stability, context: &Context) -> Vec<Absence> {
+pub fn absences(stability: &Stability, stalls: &Stalls, context: &Context) -> Vec<Absence> {
     let ticks: Vec<(u64, &Tick)> = stability.ticks().collect();
-    let mut signs = silences(stability);
+    let mut signs = silences(stability, stalls, context);
     signs.extend(cut_offs(&ticks));
     signs.extend(refusals(&ticks, context));
     signs.extend(renewals(stability, context));
@@ -140,19 +141,36 @@ fn seconds(us: Micros) -> f64 {
     std::time::Duration::from_micros(us).as_secs_f64()
 }
 
-fn silences(stability: &Stability) -> Vec<Sign> {
-    let sign = |(from, silence): (Micros, super::stability::Silence)| Sign {
+fn silences(stability: &Stability, stalls: &Stalls, context: &Context) -> Vec<Sign> {
+    // Whoever of the harness stood still neither read an answer nor noticed that it came.
+    let lasts = |(from, _, silence): &(Micros, Heard, Silence)| {
+        let for_us = silence.to.saturating_sub(*from);
+        for_us.saturating_sub(stalls.of_any_within(*from, silence.to)) > context.absence()
+    };
+    let silences: Vec<_> = stability.silences().filter(lasts).collect();
+    let whole: Vec<_> =
+        silences.iter().filter(|(_, heard, _)| *heard == Heard::Nothing).copied().collect();
+    // Where nothing at all was heard, that nothing came over sockets goes without saying.
+    let is_told = |from: Micros, silence: &Silence| {
+        whole.iter().any(|(began, _, longer)| *began <= silence.to && longer.to >= from)
+    };
+    let sign = |(from, heard, silence): (Micros, Heard, Silence)| Sign {
         kind: Kind::Silence,
         from,
         until: silence.over.then_some(silence.to),
         clients: silence.clients,
         noticed: format!(
-            "nothing was heard for {:.1} s although {} requests were waiting or failed",
+            "nothing was heard {}for {:.1} s although {} {} were waiting or failed",
+            if heard == Heard::Nothing { "" } else { "over any client's socket " },
             seconds(silence.to.saturating_sub(from)),
-            silence.asked
+            silence.asked,
+            if heard == Heard::Nothing { "requests" } else { "of their requests" },
         ),
     };
-    stability.silences().map(sign).collect()
+    let worth = silences
+        .into_iter()
+        .filter(|(from, heard, silence)| *heard == Heard::Nothing || !is_told(*from, silence));
+    worth.map(sign).collect()
 }
 
 fn renewals(stability: &Stability, context: &Context) -> Vec<Sign> {

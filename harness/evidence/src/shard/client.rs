@@ -11,6 +11,7 @@ use super::exposure::Marks;
 use super::flight::{Flight, Story};
 use super::incidents::Hit;
 use super::stability::Blame;
+use crate::oracle::after_unsubscribe::Away;
 use crate::oracle::authz_leak::Revoked;
 use crate::oracle::baseline::Baseline;
 use crate::oracle::cursors::Cursors;
@@ -59,6 +60,9 @@ pub struct Client {
     pub cursors: Cursors,
     /// Events that came together with their successors.
     pub together: Together,
+    /// When it had left topics, and nothing came.
+    #[serde(default)]
+    pub aways: Vec<Away>,
     /// How its topics were drained.
     pub drain: Drain,
     /// When the harness made it slow.

@@ -10,10 +10,11 @@ use super::flight::Story;
 use super::{Shard, Times, never_recovered};
 use crate::oracle::ledger::Manner;
 use crate::oracle::starved_topic::{Fresh, Origin};
+use crate::oracle::state_late::{Arrival, Jump};
 use crate::oracle::track::Step;
 use crate::oracle::{
-    Rule, Tally, after_unsubscribe, command_accepted, gap, no_convergence, nonmonotonic,
-    state_regress, tail_before_snapshot,
+    Rule, Tally, after_unsubscribe, command_accepted, no_convergence, nonmonotonic, state_regress,
+    tail_before_snapshot,
 };
 use crate::record::{Delivery, Micros, Source};
 
@@ -42,7 +43,8 @@ impl Shard {
             return;
         }
         let missing_before = track.missing();
-        let (step, overflow) = track.deliver(topic.kind(), seq, at);
+        let dense = self.context.is_dense(topic);
+        let (step, overflow) = track.deliver(dense, seq, at);
         if track.missing() > missing_before && life.suspicion.is_none() {
             let flight = life.flight.clone();
             life.suspicion = Some(Box::new(Story { at_us: at, flight }));
@@ -50,8 +52,8 @@ impl Shard {
         let epoch = track.epoch;
         nonmonotonic::on_step(step, delivery, track, tally);
         let on_stream = topic.kind() == TopicKind::Stream;
-        tally.judged(Rule::Gap, u64::from(on_stream));
-        gap::on_lost(client, topic, epoch, overflow.as_slice(), tally);
+        tally.judged(Rule::Gap, u64::from(dense));
+        self.flow.lost.add(client, topic, epoch, overflow.as_slice());
         match step {
             Step::Repeat => self.flow.totals.repeats += 1,
             Step::Redelivered => self.flow.totals.redelivered += 1,
@@ -85,6 +87,11 @@ impl Shard {
         if let Source::State { worker, version } = source {
             if let (Step::Fresh, Some(&known)) = (step, life.versions.get(&(topic, worker))) {
                 state_regress::on_fresh(delivery, worker, version, known, tally);
+            }
+            let had = life.versions.get(&(topic, worker)).copied().unwrap_or_default();
+            if let (Step::Fresh, Some(since), true) = (step, since, version > had) {
+                let jump = Jump { topic, seq, worker, owed: had + 1, to: version };
+                self.flow.jumps.add(jump, Arrival { at, client, since });
             }
             // Delivered is delivered, whatever the client makes of it: what came out of order is
             // not missing as well.

@@ -19,6 +19,8 @@ use super::stalls::Stalls;
 use crate::oracle::Tally;
 use crate::oracle::false_replay_complete::Replies;
 use crate::oracle::ledger::Ledger;
+use crate::oracle::missing::Lost;
+use crate::oracle::state_late::Jumps;
 use crate::oracle::windows::Windows;
 use crate::record::Resource;
 
@@ -26,6 +28,10 @@ use crate::record::Resource;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Flow {
     pub(super) ledger: Ledger,
+    #[serde(default)]
+    pub(super) lost: Lost,
+    #[serde(default)]
+    pub(super) jumps: Jumps,
     pub(super) replies: Replies,
     pub(super) windows: Windows,
     pub(super) tally: Tally,
@@ -48,6 +54,8 @@ impl Flow {
     pub(super) fn new(violations_kept: u32) -> Self {
         Self {
             ledger: Ledger::default(),
+            lost: Lost::default(),
+            jumps: Jumps::default(),
             replies: Replies::default(),
             windows: Windows::default(),
             tally: Tally::new(violations_kept),
@@ -67,6 +75,8 @@ impl Flow {
     /// Adds another flow of the same run.
     pub(super) fn merge(&mut self, other: Self) {
         self.ledger.merge(other.ledger);
+        self.lost.merge(other.lost);
+        self.jumps.merge(other.jumps);
         self.replies.merge(other.replies);
         self.windows.merge(other.windows);
         self.tally.merge(other.tally);

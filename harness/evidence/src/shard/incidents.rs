@@ -61,6 +61,11 @@ impl Shard {
             || life.is_some_and(|life| life.slow.counts_as_slow(at) || life.hit.is_some_and(hit))
     }
 
+    /// Whether a fault makes a client read slowly, or did until just now.
+    pub(super) fn is_slow(&self, client: u32, at: Micros) -> bool {
+        self.clients.get(&client).is_some_and(|life| life.slow.counts_as_slow(at))
+    }
+
     /// Whether a thread of the harness stood still while it was under way, or shortly before.
     fn follows_from_a_stall(&self, thread: u16, start: Micros, at: Micros) -> bool {
         let shows = micros(self.context.bounds().settle_within).saturating_add(STALL_SHOWS_US);

@@ -332,9 +332,9 @@ impl Shard {
             }
             Record::Published(published) => self.published(&published),
             Record::Answered(answered) => self.answered(&answered),
-            Record::Silence { from, to, over, asked, clients } => {
+            Record::Silence { heard, from, to, over, asked, clients } => {
                 let silence = Silence { to, over, asked, clients };
-                self.flow.stability.silent(from, silence);
+                self.flow.stability.silent(heard, from, silence);
             }
             Record::Renewed { before, at, sign } => {
                 self.flow.stability.renewed(before, at, sign);
@@ -361,6 +361,9 @@ impl Shard {
             Record::Breached { client, at, breach } => {
                 ws_protocol::on_breach(client, at, breach, &mut self.flow.tally);
             }
+            // What a client that reads slowly takes late may have been in time on the wire.
+            Record::Misaddressed { client, at, to: crate::record::Addressee::OldJoin, .. }
+                if self.is_slow(client, at) => {}
             Record::Misaddressed { client, at, to, event } => {
                 misaddressed::on_misaddressed(client, at, to, &event, &mut self.flow.tally);
             }

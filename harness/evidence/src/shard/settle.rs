@@ -8,6 +8,7 @@ use khala_wire::topic::TopicId;
 use super::absence;
 use super::behind::Behind;
 use super::client::Client;
+use super::flow::Flow;
 use super::stalls::Stalls;
 use super::{Settled, Shard, never_recovered};
 use crate::context::Context;
@@ -15,12 +16,12 @@ use crate::oracle::baseline::Versions;
 use crate::oracle::false_replay_complete::Against;
 use crate::oracle::late_publish::Stood;
 use crate::oracle::ledger::Ledger;
-use crate::oracle::lost_publish::Witness;
+use crate::oracle::lost_publish::{Owed, Witness};
 use crate::oracle::starved_topic::Commands;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::{
     End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, gap,
-    late_publish, lost_publish, no_convergence, phantom, state_stale, wrongful_eviction,
+    late_publish, lost_publish, no_convergence, phantom, state_stale, successor, wrongful_eviction,
 };
 use crate::record::{Micros, PublishId};
 
@@ -52,7 +53,7 @@ impl Shard {
             client.marks.settle(bounds.storm_min_deliveries, &mut flow.exposures);
             for (&topic, track) in &mut client.tracks {
                 let lost = track.settle();
-                gap::on_lost(id, topic, track.epoch, &lost, &mut flow.tally);
+                flow.lost.add(id, topic, track.epoch, &lost);
                 *applied.entry(topic).or_default() += track.applied;
             }
             settled_clients.insert(id, client);
@@ -78,7 +79,13 @@ impl Shard {
             );
             flow.findings.add("refused_command_came_out".to_owned(), message, times);
         }
-        let around = Around { context: &context, ledger: &flow.ledger, stalls: &stalls };
+        for &topic in published_on {
+            if let Some((message, count)) = successor::find(&flow.ledger, topic) {
+                flow.findings.add(successor::NAME.to_owned(), message, count);
+            }
+        }
+        let around =
+            Around { context: &context, ledger: &flow.ledger, stalls: &stalls, published_on };
         clients_by_ledger(&around, &settled_clients, end, &mut flow.tally);
         let timelines = flow.windows.timelines();
         for (&id, life) in &settled_clients {
@@ -101,7 +108,8 @@ impl Shard {
                 tracks: &life.tracks,
             })
             .collect();
-        lost_publish::settle(&flow.ledger, published_on, &witnesses, end, &mut flow.tally);
+        let owed = missing(&context, &mut flow, published_on, &settled_clients, end);
+        lost_publish::settle(&flow.ledger, published_on, &owed, &witnesses, end, &mut flow.tally);
         let holders = settled_clients.iter().filter(|(_, life)| life.is_witness());
         let holders = holders.map(|(&client, life)| Holder {
             client,
@@ -109,6 +117,9 @@ impl Shard {
             versions: &life.versions,
             baselines: &life.baselines,
         });
+        let stalls_of = |client| stalls.of(context.thread_of(client));
+        let settle_within = bounds.settle_within;
+        flow.jumps.settle(&flow.ledger, stalls_of, settle_within, &mut flow.tally);
         let versions = Versions::of(&flow.ledger);
         let known = (&versions, &timelines);
         state_stale::settle(&flow.ledger, known, published_on, holders, end, &mut flow.tally);
@@ -121,7 +132,7 @@ impl Shard {
                 flow.stories.keep(client, life.story(end.at));
             }
         }
-        let absences = absence::absences(&flow.stability, &context);
+        let absences = absence::absences(&flow.stability, &stalls, &context);
         let unseen = unseen(&flow.ledger, published_on, &settled_clients);
         Settled {
             absences,
@@ -155,6 +166,41 @@ fn name(publish: PublishId) -> String {
     }
 }
 
+/// Judges what is missing of each topic; gives what is owed of them, as `lost_publish` must know it.
+fn missing(
+    context: &Context,
+    flow: &mut Flow,
+    published_on: &BTreeSet<TopicId>,
+    clients: &BTreeMap<u32, Client>,
+    end: End,
+) -> BTreeMap<TopicId, Owed> {
+    let missed = flow.lost.topics().keys().chain(published_on).copied();
+    let topics: BTreeSet<_> = missed.collect();
+    let mut owed = BTreeMap::new();
+    for topic in topics {
+        let tracks = clients.values().filter_map(|life| life.tracks.get(&topic));
+        let from = tracks.filter_map(|track| track.owed_from).min().unwrap_or_default();
+        let seqs = gap::Seqs {
+            exclusive: context.is_exclusive(),
+            holes_are_gaps: context.is_rule("holes"),
+            drained: end.drained,
+            owed_from: from,
+        };
+        let found = gap::settle(topic, &flow.lost, &flow.ledger, seqs, &mut flow.tally);
+        owed.insert(topic, Owed { from, gaps: found.claimed });
+        if let Some(first) = found.first_hole {
+            let gap::Found { holes, failed, .. } = found;
+            let message = format!(
+                "seqs of {} that nobody saw and no acknowledged publish can claim, the first of them \
+                 {first}: {holes}; {failed} commands failed or were not answered",
+                topic.name()
+            );
+            flow.findings.add("holes".to_owned(), message, holes);
+        }
+    }
+    owed
+}
+
 /// Acknowledged publishes of the load that nobody has seen, although somebody subscribes to where they
 /// come out one by one.
 fn unseen(
@@ -177,6 +223,7 @@ struct Around<'a> {
     context: &'a Context,
     ledger: &'a Ledger,
     stalls: &'a Stalls,
+    published_on: &'a BTreeSet<TopicId>,
 }
 
 /// Judges what each client left behind against the ledger.
@@ -186,7 +233,8 @@ fn clients_by_ledger(
     end: End,
     tally: &mut Tally,
 ) {
-    let Around { context, ledger, stalls } = *around;
+    let Around { context, ledger, stalls, published_on } = *around;
+    let publishes = after_unsubscribe::Publishes::of(ledger);
     let planned = |publish: &PublishId| matches!(publish, PublishId::Planned(_));
     let mut acknowledged: Vec<Micros> = ledger
         .acknowledged()
@@ -212,8 +260,10 @@ fn clients_by_ledger(
         let stood = Stood { own, publisher: stalls.of(context.publisher_thread()) };
         life.together.settle(id, ledger, stood, settle_within, tally);
         life.drain.settle(id, &commands, own, settle_within, tally);
+        after_unsubscribe::settle_aways(&life.aways, published_on, &publishes, tally);
         for (&topic, track) in &life.tracks {
-            after_unsubscribe::settle(topic, track, ledger, tally);
+            let publishes = published_on.contains(&topic).then_some(&publishes);
+            after_unsubscribe::settle(topic, track, ledger, (publishes, until), tally);
         }
     }
     wrongful_eviction::count_cases(clients.len() as u64, slow, tally);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::by_text::{ByText, Sum};
 use crate::pairs;
-use crate::record::{Answered, Micros, Outcome, RenewalSign, Request};
+use crate::record::{Answered, Heard, Micros, Outcome, RenewalSign, Request};
 
 /// How finely it is told when sockets began and ended.
 pub const TICK_US: Micros = 100_000;
@@ -162,7 +162,7 @@ pub struct Stability {
     #[serde(with = "pairs")]
     ticks: BTreeMap<u64, Tick>,
     #[serde(with = "pairs")]
-    silences: BTreeMap<Micros, Silence>,
+    silences: BTreeMap<(Micros, Heard), Silence>,
     renewals: BTreeSet<(Micros, Micros, RenewalSign)>,
 }
 
@@ -227,8 +227,8 @@ impl Stability {
     }
 
     /// Nothing was heard for a while.
-    pub fn silent(&mut self, from: Micros, silence: Silence) {
-        let mine = self.silences.entry(from).or_insert(silence);
+    pub fn silent(&mut self, heard: Heard, from: Micros, silence: Silence) {
+        let mine = self.silences.entry((from, heard)).or_insert(silence);
         mine.to = mine.to.max(silence.to);
         mine.over |= silence.over;
         mine.asked = mine.asked.max(silence.asked);
@@ -260,8 +260,8 @@ impl Stability {
         for (tick, theirs) in other.ticks {
             self.ticks.entry(tick).or_default().merge(theirs);
         }
-        for (from, silence) in other.silences {
-            self.silent(from, silence);
+        for ((from, heard), silence) in other.silences {
+            self.silent(heard, from, silence);
         }
         for (before, at, sign) in other.renewals {
             self.renewed(before, at, sign);
@@ -291,9 +291,9 @@ impl Stability {
         self.ticks.iter().map(|(&tick, what)| (tick, what))
     }
 
-    /// When nothing was heard, in order of time: (from when on, how long).
-    pub fn silences(&self) -> impl Iterator<Item = (Micros, Silence)> + '_ {
-        self.silences.iter().map(|(&from, &silence)| (from, silence))
+    /// When nothing was heard, or nothing over sockets, in order of time: (from when on, what, how long).
+    pub fn silences(&self) -> impl Iterator<Item = (Micros, Heard, Silence)> + '_ {
+        self.silences.iter().map(|(&(from, heard), &silence)| (from, heard, silence))
     }
 
     /// When somebody else than before answered: (old one last seen, new one seen, by what).

@@ -63,6 +63,22 @@ impl Stalls {
         self.0.get(&thread).unwrap_or(&NONE)
     }
 
+    /// How much of the time from `since` to `until` any thread was stalled, overlaps counted once.
+    #[must_use]
+    pub fn of_any_within(&self, since: Micros, until: Micros) -> Micros {
+        let (mut stalled, mut counted_to) = (0, since);
+        let mut all = self.all();
+        all.sort_unstable_by_key(|stall| stall.from);
+        for Stall { from, to, .. } in all {
+            let (from, to) = (from.max(counted_to), to.min(until));
+            if from < to {
+                stalled += to - from;
+                counted_to = to;
+            }
+        }
+        stalled
+    }
+
     /// All of them, in order of their ends.
     #[must_use]
     pub fn all(&self) -> Vec<Stall> {
@@ -120,6 +136,16 @@ mod tests {
         let mut stalls = Stalls::default();
         list.iter().for_each(|&(thread, from, to)| stalls.add(Stall { to, from, thread }));
         stalls
+    }
+
+    #[test]
+    fn the_time_in_which_any_thread_stood_still_counts_once() {
+        let stalls = stalls(&[(0, 10, 20), (1, 15, 30), (0, 40, 50), (2, 42, 45)]);
+        for ((since, until), stalled) in
+            [((0, 100), 30), ((12, 18), 6), ((25, 41), 6), ((30, 40), 0), ((60, 50), 0)]
+        {
+            assert_eq!(stalls.of_any_within(since, until), stalled, "{since} to {until}");
+        }
     }
 
     #[test]

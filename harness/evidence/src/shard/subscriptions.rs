@@ -7,7 +7,7 @@ use khala_wire::topic::TopicId;
 use super::{Shard, Times};
 use crate::oracle::false_replay_complete::Reply;
 use crate::oracle::track::Standing;
-use crate::oracle::{after_unsubscribe, bad_snapshot, gap, tail_before_snapshot};
+use crate::oracle::{after_unsubscribe, bad_snapshot, tail_before_snapshot};
 use crate::record::{Micros, Outcome, StaleTopic, SubscribedTopic};
 
 /// A snapshot, as it is recorded.
@@ -41,11 +41,13 @@ impl Shard {
             life.rebase(at, subscribed);
             let live = life.live_since.is_some();
             let track = life.tracks.entry(subscribed.topic).or_default();
-            after_unsubscribe::on_subscribing(track, subscribed.head_seen, &mut self.flow.tally);
+            let seen = (subscribed.head_seen, at);
+            let (aways, tally) = (&mut life.aways, &mut self.flow.tally);
+            after_unsubscribe::on_subscribing(subscribed.topic, track, seen, aways, tally);
             let last_epoch = track.epoch;
             let lost = track.begin(epoch, subscribed.cursor);
             track.live_from = live.then_some(Micros::MAX);
-            gap::on_lost(client, subscribed.topic, last_epoch, &lost, &mut self.flow.tally);
+            self.flow.lost.add(client, subscribed.topic, last_epoch, &lost);
         }
         if self.was_slow(client) {
             // How far behind it fell is the plan's doing.
@@ -72,6 +74,7 @@ impl Shard {
         for topic in &life.cursors.pending.topics {
             if let Some(track) = life.tracks.get_mut(&topic.topic) {
                 track.live_from = track.live_from.map(|_| at);
+                track.accepted(at);
             }
         }
         life.cursors.accepted(at, marks);

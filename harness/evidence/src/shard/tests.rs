@@ -192,8 +192,11 @@ fn what_a_snapshot_took_care_of_is_not_held_against_the_reply() {
 fn what_was_published_after_the_snapshot_must_come() {
     let settled = bootstrapped(&[published(9, 10 * S)]);
     assert_eq!(broken(&settled), [Rule::StateStale]);
-    let settled = bootstrapped(&[published(9, 10 * S), document(0, 11 * S, 22, 9)]);
+    let settled = bootstrapped(&[published(9, 10 * S), document(0, 10 * S + 9_000, 22, 9)]);
     assert_eq!(broken(&settled), []);
+    // So late that nothing else is wrong with it.
+    let settled = bootstrapped(&[published(9, 10 * S), document(0, 19 * S, 22, 9)]);
+    assert_eq!(broken(&settled), [Rule::StateStale]);
     // A subscribe after it that is answered without it is too early.
     let early =
         [published(9, 10 * S), sent(4, 12 * S, state(), Some(20)), ok(4, 13 * S, state(), 20)];

@@ -29,7 +29,7 @@ const COUNT: u32 = 200;
 const SETTLE_US: u64 = 200_000;
 
 /// Kinds of edits.
-const KINDS: usize = 20;
+const KINDS: usize = 21;
 
 /// Every place for one kind of edit.
 fn changes(records: &[Record], kind: usize) -> Vec<Change> {
@@ -54,6 +54,7 @@ fn changes(records: &[Record], kind: usize) -> Vec<Change> {
         16 => authority::obeyed(records),
         17 => authority::came_out(records),
         18 => authority::unheard_of(records),
+        19 => edit::acknowledged_earlier(records, 2 * SETTLE_US),
         _ => edit::no_reply(records).into_iter().map(|(change, _)| change).collect(),
     }
 }

@@ -3,7 +3,7 @@
 
 use khala_evidence::judge::{Decision, GateVerdict, RunVerdict, STABILITY_GATE, Verdict};
 use khala_evidence::record::{
-    Answered, Cut, Micros, OfflineCause, OpKind, Outcome, Record, RenewalSign, Request,
+    Answered, Cut, Heard, Micros, OfflineCause, OpKind, Outcome, Record, RenewalSign, Request,
 };
 use khala_evidence::shard::absence::{Absence, Manner};
 use khala_evidence::shard::stability::Blame;
@@ -593,7 +593,14 @@ fn another_process_is_a_restart_and_a_head_that_began_anew_only_helps_to_know_on
 
 #[test]
 fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
-    let silence = |to, over| Record::Silence { from: 60 * S, to, over, asked: 43, clients: 12 };
+    let silence = |to, over| Record::Silence {
+        heard: Heard::Nothing,
+        from: 60 * S,
+        to,
+        over,
+        asked: 43,
+        clients: 12,
+    };
     let of = |list: Vec<Record>| trial(ELSEWHERE, [fleet(12), list].concat());
     let frozen = of(vec![silence(64 * S, false), silence(65 * S, false), silence(65 * S, true)]);
     let found = frozen.settle().absences;
@@ -607,6 +614,24 @@ fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
         ),
         "{reason}"
     );
+    let sockets = |from| Record::Silence {
+        heard: Heard::NoSocket,
+        from,
+        to: 65 * S,
+        over: true,
+        asked: 12,
+        clients: 12,
+    };
+    let alone = of(vec![sockets(60 * S)]).settle().absences;
+    assert_eq!(
+        one(&alone).noticed[..],
+        [
+            "nothing was heard over any client's socket for 5.0 s although 12 of their requests were \
+          waiting or failed"
+        ]
+    );
+    let both = of(vec![silence(65 * S, true), sockets(59 * S)]).settle().absences;
+    assert_eq!(one(&both).noticed.len(), 1, "what is said of everything is said of the sockets");
     let lost = of(vec![silence(64 * S, false)]);
     assert_eq!(one(&lost.settle().absences).manner, Manner::Lost);
     assert!(lost.report().target.lost.is_some_and(|why| why.contains("lost at 60.0 s")));

@@ -15,7 +15,7 @@ pub const TYPE: FaultType = FaultType {
     name: "cursor",
     summary: "Closes the sockets of its targets, which come back with a cursor that is not theirs.",
     acts_on: ActsOn::Clients,
-    extent: Extent::Instant,
+    extent: Extent::InstantOfEach,
     attributes,
     read,
 };

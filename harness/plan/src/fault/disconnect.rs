@@ -11,7 +11,7 @@ pub const TYPE: FaultType = FaultType {
     name: "disconnect",
     summary: "Cuts the sockets of its targets at one instant.",
     acts_on: ActsOn::Clients,
-    extent: Extent::Instant,
+    extent: Extent::InstantOfEach,
     attributes,
     read,
 };

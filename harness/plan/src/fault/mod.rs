@@ -87,6 +87,8 @@ pub struct FaultType {
 pub enum Extent {
     /// No time.
     Instant,
+    /// No time, at an instant of each client's own if a `spread` is given.
+    InstantOfEach,
     /// Its `duration`.
     Interval,
 }

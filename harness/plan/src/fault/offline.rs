@@ -12,7 +12,7 @@ pub const TYPE: FaultType = FaultType {
     name: "offline",
     summary: "Resets the sockets of its targets, which stay away and come back with an old cursor.",
     acts_on: ActsOn::Clients,
-    extent: Extent::Instant,
+    extent: Extent::InstantOfEach,
     attributes,
     read,
 };

@@ -16,7 +16,7 @@ pub const TYPE: FaultType = FaultType {
     name: "unsubscribe",
     summary: "Unsubscribes its targets from topics, and subscribes them again with the cursor kept.",
     acts_on: ActsOn::Clients,
-    extent: Extent::Instant,
+    extent: Extent::InstantOfEach,
     attributes,
     read,
 };

@@ -14,6 +14,8 @@ pub struct Fault {
     pub at: Duration,
     /// How long an interval lasts; `None` for instants.
     pub duration: Option<Duration>,
+    /// Over how long it comes to its clients, one after the other; `None` is all at once.
+    pub spread: Option<Duration>,
     /// To whom, among the cohort it is aimed at.
     pub mode: FaultMode,
     /// Cohort it is aimed at, by name; `None` is the whole fleet.

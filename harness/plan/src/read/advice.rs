@@ -97,7 +97,7 @@ fn storms_without_deliveries(placeable: &Placeable, schedule: &Schedule) -> Vec<
 /// When the clients that a fault cut off or unsubscribed have come back, at their first attempt.
 fn returned(plan: &Plan, fault: &PlannedFault) -> Option<u64> {
     if let FaultKind::Unsubscribe { unsubscribed_for, .. } = fault.kind {
-        return Some(fault.at_us + micros(unsubscribed_for));
+        return Some(fault.at_us + fault.spread_us.unwrap_or(0) + micros(unsubscribed_for));
     }
     // Of one client for all: what jitter adds hardly moves the count.
     let first = plan.fleet.cohorts.iter().map(|cohort| cohort.backoff.delay(plan.seed, 0, 1));

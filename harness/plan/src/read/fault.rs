@@ -34,8 +34,13 @@ pub(crate) fn read(
     };
     let duration = match fault_type.map(|fault_type| fault_type.extent) {
         Some(Extent::Interval) => interval(&mut fields, at, phase).map(Some),
-        Some(Extent::Instant) => no_duration(&mut fields),
+        Some(Extent::Instant | Extent::InstantOfEach) => no_duration(&mut fields),
         None => fields.node("duration").map(|_| None),
+    };
+    let spread = match fault_type.map(|fault_type| fault_type.extent) {
+        Some(Extent::InstantOfEach) => spread(&mut fields, at, phase),
+        Some(Extent::Instant | Extent::Interval) => no_spread(&mut fields),
+        None => fields.node("spread").map(|_| None),
     };
     let attributes = fields.node("attributes");
     let kind = fault_type.and_then(|fault_type| {
@@ -46,7 +51,7 @@ pub(crate) fn read(
     });
     fields.finish();
     let (mode, cohort) = aim?;
-    Some(Fault { kind: kind?, at: at?, duration: duration?, mode, cohort })
+    Some(Fault { kind: kind?, at: at?, duration: duration?, spread: spread?, mode, cohort })
 }
 
 fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
@@ -100,6 +105,36 @@ fn interval(
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     }
     Some(duration)
+}
+
+/// Over how long a fault comes to its clients: the last one's instant is in the phase.
+fn spread(
+    fields: &mut Fields<'_>,
+    at: Option<Duration>,
+    phase: Option<Duration>,
+) -> Option<Option<Duration>> {
+    if !fields.has("spread") {
+        return Some(None);
+    }
+    let spread = fields.within("spread", DURATIONS)?;
+    let (at, phase) = (at?, phase?);
+    if let (true, Some(node)) = (at < phase && at + spread > phase, fields.node("spread")) {
+        let (end, phase) = (units::format_duration(at + spread), units::format_duration(phase));
+        let what = format!(
+            "the fault comes to its last client at {end}, after its phase, which is {phase} long"
+        );
+        let help = "shorten the spread, or lengthen the phase";
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+    Some(Some(spread))
+}
+
+fn no_spread(fields: &mut Fields<'_>) -> Option<Option<Duration>> {
+    if let Some(node) = fields.node("spread") {
+        let what = "this fault comes to all at once and has no spread";
+        fields.cx.report(Diagnostic::error(&node.place, what).help("remove `spread`"));
+    }
+    Some(None)
 }
 
 fn no_duration(fields: &mut Fields<'_>) -> Option<Option<Duration>> {

@@ -10,6 +10,8 @@ use super::scalar::{Bytes, Placed, Read};
 use super::slowness;
 use super::source::Place;
 use super::stability::{self, Given};
+use super::suggest;
+use crate::metric::FINDINGS;
 use crate::model::{BuildSource, Lane, Push, Secret, SnapshotPath, Target, TargetKind};
 
 /// Path of the socket at the public edge (contract, section 3).
@@ -72,6 +74,8 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let admin_token = secret(fields, "admin_token", reference);
     let command_secret = secret(fields, "command_secret", reference);
     let Bytes(message_max) = fields.within("message_max", MESSAGE_MAXES).unwrap_or(MESSAGE_MAX);
+    let dense_states = fields.or("dense_states", false);
+    let findings_are_rules = findings_are_rules(fields);
     Some(Target {
         kind: kind?,
         lane: lane?,
@@ -87,6 +91,8 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         message_max: message_max.into(),
         admin_token: admin_token?,
         command_secret: command_secret?,
+        dense_states,
+        findings_are_rules: findings_are_rules?,
     })
 }
 
@@ -122,6 +128,24 @@ fn close_codes(fields: &mut Fields<'_>) -> Option<Vec<u16>> {
     // Every one is looked at, so that all mistakes are told at once.
     let read: Vec<u16> = codes.iter().filter_map(allowed).collect();
     (read.len() == codes.len()).then_some(read)
+}
+
+fn findings_are_rules(fields: &mut Fields<'_>) -> Option<Vec<&'static str>> {
+    let Some(names) = fields.get::<Vec<Placed<String>>>("findings_are_rules") else {
+        return (!fields.has("findings_are_rules")).then(Vec::new);
+    };
+    let known = |name: &Placed<String>| {
+        let known = FINDINGS.iter().map(|(known, _)| *known);
+        let found = known.clone().find(|known| *known == name.value);
+        if found.is_none() {
+            let what = format!("`{}` is no finding that can be a rule", name.value);
+            let help = format!("there is {}", suggest::list(known));
+            fields.cx.report(Diagnostic::error(&name.place, what).help(help));
+        }
+        found
+    };
+    let read: Vec<_> = names.iter().filter_map(known).collect();
+    (read.len() == names.len()).then_some(read)
 }
 
 fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {

@@ -12,6 +12,9 @@ use crate::model::{Generator, OracleBounds};
 
 pub(crate) const BOUNDS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3600);
+/// A run that need not drain leaves open what is still on its way.
+pub(crate) const DRAINS: std::ops::RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(3600);
 pub(crate) const CONVERGE_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) const SETTLE_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -29,7 +32,7 @@ pub(crate) fn oracle(mut fields: Fields<'_>) -> OracleBounds {
     let bounds = OracleBounds {
         converge_within: fields.within("converge_within", BOUNDS).unwrap_or(CONVERGE_WITHIN),
         settle_within: fields.within("settle_within", BOUNDS).unwrap_or(SETTLE_WITHIN),
-        drain_within: fields.within("drain_within", BOUNDS).unwrap_or(DRAIN_WITHIN),
+        drain_within: fields.within("drain_within", DRAINS).unwrap_or(DRAIN_WITHIN),
         storm_min_deliveries: fields
             .within("storm_min_deliveries", DELIVERIES)
             .unwrap_or(STORM_MIN_DELIVERIES),

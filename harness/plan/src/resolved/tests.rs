@@ -102,6 +102,7 @@ fn it_reads_like_a_scenario() {
     apply = "frame"
     snapshot = "http"
     message_max = "16MiB"
+    dense_states = false
 
     [target.slow_consumer]
     queue_limit = 64

@@ -56,6 +56,8 @@ enum Line<'a> {
         at_us: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_us: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        spread_us: Option<u64>,
         phase: &'a str,
         #[serde(rename = "type")]
         fault: &'a str,
@@ -120,6 +122,7 @@ pub(super) fn render(schedule: &Schedule, plan: &Plan) -> String {
                 id: planned.id,
                 at_us: planned.at_us,
                 duration_us: planned.duration_us,
+                spread_us: planned.spread_us,
                 phase: &schedule.phases[usize::from(planned.phase)].name,
                 fault: planned.kind.name(),
                 attributes: &planned.kind,

@@ -23,6 +23,7 @@ pub(super) fn faults(plan: &Plan, windows: &[PhaseWindow]) -> Vec<PlannedFault> 
             phase,
             at_us: window.start_us + micros(fault.at),
             duration_us: fault.duration.map(micros),
+            spread_us: fault.spread.map(micros),
             kind: fault.kind.clone(),
             targets: match fault.kind.acts_on() {
                 ActsOn::Clients => targets(plan.seed, id, fault.mode, crowd(&plan.fleet, fault)),

@@ -28,7 +28,7 @@ fn phase(name: &str, seconds: u64, faults: Vec<Fault>) -> Phase {
 
 fn cut(mode: FaultMode) -> Fault {
     let kind = FaultKind::Disconnect { style: DisconnectStyle::Reset };
-    Fault { kind, at: Duration::from_secs(2), duration: None, mode, cohort: None }
+    Fault { kind, at: Duration::from_secs(2), duration: None, spread: None, mode, cohort: None }
 }
 
 fn load(arrival: Arrival, rate_per_s: f64, workers: u32) -> Load {
@@ -63,6 +63,8 @@ fn plan() -> Plan {
             message_max: 16 << 20,
             admin_token: None,
             command_secret: None,
+            dense_states: false,
+            findings_are_rules: Vec::new(),
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
         fleet: Fleet {
@@ -399,7 +401,14 @@ fn a_burst_is_added_to_the_first_load_and_leaves_the_rest_alone() {
     let (quiet, mut loud) = (plan(), plan());
     let kind = FaultKind::PublishBurst { events: 4, over: Duration::from_secs(2) };
     let (at, mode) = (Duration::from_secs(1), FaultMode::All);
-    loud.phases[0].faults.push(Fault { kind, at, duration: None, mode, cohort: None });
+    loud.phases[0].faults.push(Fault {
+        kind,
+        at,
+        duration: None,
+        spread: None,
+        mode,
+        cohort: None,
+    });
     let (quiet, loud) = (Schedule::of(&quiet), Schedule::of(&loud));
     let fault = loud.faults[0].id;
     let (burst, rest): (Vec<PlannedPublish>, Vec<_>) =
@@ -427,4 +436,21 @@ fn numeric_users_are_numbered_from_the_first_and_the_first_publishes() {
     // Seven users: client 8 is the second one's.
     assert_eq!(Schedule::identity(&plan, 8).user, "41");
     assert_eq!(plan.fleet.publisher_id(), "40");
+}
+
+#[test]
+fn a_spread_fault_comes_to_its_targets_one_after_the_other_from_its_instant_on() {
+    let mut plan = plan();
+    plan.phases[0].faults = vec![
+        Fault { spread: Some(Duration::from_secs(5)), ..cut(FaultMode::All) },
+        cut(FaultMode::All),
+    ];
+    let [spread, at_once, ..] = &Schedule::of(&plan).faults[..] else { panic!("two faults") };
+    let own = |fault: &PlannedFault, client| {
+        let own = fault.of(client);
+        assert_eq!((own.id, &own.targets[..]), (fault.id, &[client][..]));
+        own.at_us - fault.at_us
+    };
+    assert_eq!([own(spread, 0), own(spread, 1), own(spread, 99)], [0, 50_000, 4_950_000]);
+    assert_eq!([own(at_once, 0), own(at_once, 99)], [0, 0]);
 }

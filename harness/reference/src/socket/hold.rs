@@ -20,10 +20,10 @@ impl Asking<'_> {
     pub(super) fn hold(&mut self, key: &mut BatchKey) -> Option<()> {
         self.pause()?;
         self.delay(key)?;
-        if key.topic.kind() == TopicKind::Stream {
-            self.late(key)?;
+        match key.topic.kind() {
+            TopicKind::Stream => self.late(key),
+            TopicKind::State => self.delay_state(key),
         }
-        Some(())
     }
 
     /// `tail_lost`: whether what is next is lost between replay and live tail.
@@ -77,6 +77,31 @@ impl Asking<'_> {
             return None;
         }
         key.to = key.first + due.take_while(|due| *due <= self.now).count() as u64;
+        Some(())
+    }
+
+    /// `state_delay`: an update of a state waits for its time. The choice falls on an update, for all
+    /// connections alike.
+    fn delay_state(&mut self, key: &BatchKey) -> Option<()> {
+        let shared = self.shared;
+        if !shared.defects.armed(Kind::StateDelay) {
+            return Some(());
+        }
+        let chosen = || shared.defects.acts(Kind::StateDelay, 0, key.first);
+        if !self.tail.picks.pick(Hold::State, key.first, chosen) {
+            return Some(());
+        }
+        let delay = shared.config.defect_times.delivery_delay;
+        // What retention has taken meanwhile is for the caller to find out.
+        let Some(entries) = shared.store.log(key.topic).entries(key.first, key.first) else {
+            return Some(());
+        };
+        let due = entries.first().map(|entry| entry.at() + delay).filter(|due| *due > self.now);
+        if due.is_some() {
+            self.tail.paused_until = due;
+            self.act(Hold::State, Kind::StateDelay);
+            return None;
+        }
         Some(())
     }
 

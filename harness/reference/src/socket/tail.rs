@@ -38,11 +38,13 @@ pub enum Hold {
     Pause,
     /// `starved_topic`
     Starve,
+    /// `state_delay`
+    State,
 }
 
 /// The last choice of each [`Hold`].
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Picks([Option<Pick>; 4]);
+pub struct Picks([Option<Pick>; 5]);
 
 /// A choice that a defect made for something, such as the update of a watermark.
 #[derive(Clone, Copy, Debug)]

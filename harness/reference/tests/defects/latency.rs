@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use khala_wire::topic::WORKER_EVENTS;
+use khala_wire::topic::{WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::json;
 
 use crate::support::{Heard, not_for_ever, publish, start, subscribe};
@@ -44,6 +44,24 @@ async fn delivery_delay_keeps_each_live_event_for_its_time() {
     }
     assert_eq!(heard.watermarks(), [1, 2, 3]);
     assert_eq!(acted(&running, "delivery_delay"), 2);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn state_delay_keeps_a_live_update_of_a_state_for_its_time_and_no_event() {
+    let running = with(&["state_delay,1"]).await;
+    events(&running, 1).await;
+    let mut client = joined(&running).await;
+    let topics = json!({"topics": [WORKER_EVENTS, WORKER_SUMMARIES]});
+    subscribe(&mut client, &topics).await;
+    let mut heard = Heard::default();
+    heard.until(&mut client, |heard| heard.replied("s")).await;
+    let there = heard.updates.len();
+    let before = Instant::now();
+    publish(running.addr, "w", &json!({"n": 2})).await;
+    heard.until(&mut client, |heard| heard.updates.len() == there + 2).await;
+    assert!(before.elapsed() >= SHORT, "both came after {:?}", before.elapsed());
+    assert_eq!(acted(&running, "state_delay"), 1);
     running.stop().await;
 }
 

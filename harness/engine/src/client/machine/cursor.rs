@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use khala_evidence::record::{Micros, OfflineCause, Place, Sink};
+use khala_evidence::record::{Micros, OfflineCause, Outcome, Place, Request, Sink};
 use khala_plan::model::{ChosenCursor, Garbage};
 use khala_wire::message::event;
 use khala_wire::payload::{self, ReplyRef, StaleCursorSeen, Status, SubscribedSeen, error_code};
@@ -15,6 +15,8 @@ use khala_wire::topic::TopicId;
 use serde_json::{Value, json};
 
 use super::{Action, Chosen, Machine, Pending, State, World};
+use crate::answer::Answer;
+use crate::said;
 
 const BAD_SUBSCRIPTION: &str = "bad_subscription";
 
@@ -50,6 +52,16 @@ impl Machine {
                 let older =
                     |(topic, cursor): (&TopicId, &u64)| Some((*topic, cursor.checked_sub(events)?));
                 let older: Vec<_> = self.cursors.iter().filter_map(older).collect();
+                let kept = self.settings.topics.len().saturating_sub(older.len());
+                if kept > 0 {
+                    let message = format!(
+                        "a topic on which a client had fewer than {events} events kept its own cursor under \
+                         fault {}",
+                        chosen.fault
+                    );
+                    (0..kept)
+                        .for_each(|_| self.finding("cursor_not_placed", message.clone(), world));
+                }
                 if !older.is_empty() {
                     self.proving = Some(chosen.fault);
                     self.resume_from(older);
@@ -86,9 +98,24 @@ impl Machine {
         Action::Send(self.message(reference, event::SUBSCRIBE, &subscribe))
     }
 
+    /// A try of the harness is counted among the requests, and is no sample of a subscribe.
+    fn tried<S: Sink>(
+        &self,
+        pending: Pending,
+        done: Micros,
+        outcome: Outcome,
+        status: &str,
+        world: &mut World<'_, S>,
+    ) {
+        let answer = Answer::of(outcome, status);
+        let client = Some(self.client);
+        world.sink.record(answer.record(Request::TriedSubscribe, client, pending.sent_at, done));
+    }
+
     /// The answer to what was tried.
     pub(super) fn probed<S: Sink>(
         &mut self,
+        pending: Pending,
         chosen: Chosen,
         read_at: Micros,
         now: Micros,
@@ -96,6 +123,13 @@ impl Machine {
         world: &mut World<'_, S>,
     ) -> Action {
         world.heads.count_answered(chosen.fault);
+        let code = error_code(reply.response);
+        let status = match reply.status {
+            Status::Ok => "ok".into(),
+            Status::Error if code.is_empty() => "error".into(),
+            Status::Error => said::word(&code),
+        };
+        self.tried(pending, read_at, Outcome::Ok, &status, world);
         if reply.status == Status::Ok {
             self.accepted(chosen, reply, world);
             // What it is subscribed to now begins where the client never was.
@@ -103,7 +137,6 @@ impl Machine {
             self.go_offline(now, cause, world);
             return Action::Close;
         }
-        let code = error_code(reply.response);
         if code == payload::CODE_STALE_CURSOR
             && let Ok(stale) = serde_json::from_str::<StaleCursorSeen>(reply.response.get())
         {
@@ -115,11 +148,13 @@ impl Machine {
             ChosenCursor::Garbage(_) if code == BAD_SUBSCRIPTION => {}
             ChosenCursor::Garbage(_) => {
                 let message = format!(
-                    "what is no cursor was refused with `{code}`; the contract has `{BAD_SUBSCRIPTION}`"
+                    "what is no cursor was refused with `{}`; the contract has `{BAD_SUBSCRIPTION}`",
+                    said::word(&code)
                 );
                 self.finding("garbage_cursor_misnamed", message, world);
             }
             _ => {
+                let code = said::word(&code);
                 let message = format!("a cursor beyond head was refused with `{code}`");
                 self.finding("future_cursor_refused", message, world);
             }
@@ -153,7 +188,13 @@ impl Machine {
     }
 
     /// What was tried was not answered in time.
-    pub(super) fn unprobed<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
+    pub(super) fn unprobed<S: Sink>(
+        &mut self,
+        pending: Pending,
+        now: Micros,
+        world: &mut World<'_, S>,
+    ) -> Action {
+        self.tried(pending, now, Outcome::Timeout, "timeout", world);
         let message = "a subscribe with a cursor that a fault chose was not answered".to_owned();
         self.finding("cursor_unanswered", message, world);
         self.go_offline(now, OfflineCause::GaveUp, world);

@@ -19,6 +19,7 @@ use super::super::reader::{Batch, Fact};
 use super::joins::Address;
 use super::{Action, Machine, State, World};
 use crate::clock::micros;
+use crate::said;
 
 impl Machine {
     /// A text frame arrived; `read_at` is when its bytes were read, `now` when it is handled.
@@ -36,7 +37,7 @@ impl Machine {
         let frame = match Frame::parse(Vsn::V2, text) {
             Ok(frame) => frame,
             Err(error) => {
-                self.malformed(read_at, error.to_string(), world);
+                self.malformed(read_at, said::error(&error), world);
                 return Action::None;
             }
         };
@@ -65,11 +66,11 @@ impl Machine {
                 Action::None
             }
             event::HEARTBEAT => {
-                self.shaped(&shape::HEARTBEAT, "a sync:heartbeat", &frame, read_at, world);
+                self.shaped(&shape::HEARTBEAT, "a sync:heartbeat", frame.payload, read_at, world);
                 Action::None
             }
             other => {
-                let message = format!("event `{other}` on channel `{}`", frame.channel);
+                let message = format!("event `{}` on channel `{CHANNEL}`", said::word(other));
                 self.finding("unknown_event", message, world);
                 Action::None
             }
@@ -83,15 +84,26 @@ impl Machine {
         read_at: Micros,
         world: &mut World<'_, S>,
     ) -> bool {
-        if frame.channel == PHOENIX_CHANNEL {
-            let replies = frame.event == event::REPLY;
-            if !replies {
-                let message = format!("event `{}` on channel `{PHOENIX_CHANNEL}`", frame.event);
-                self.finding("unknown_event", message, world);
-            }
-            return replies;
-        }
         let mine = frame.channel == CHANNEL;
+        if frame.channel == PHOENIX_CHANNEL {
+            let reference = frame.ref_number();
+            match &*frame.event {
+                event::REPLY if self.asked_the_socket(reference) => return true,
+                // To another request a real client hears nothing on this channel, whatever its ref.
+                event::REPLY if !self.awaits(reference) => return false,
+                event::REPLY
+                | event::FRAME
+                | event::UPDATE_BATCH
+                | event::SYNC_ERROR
+                | event::HEARTBEAT => {}
+                other => {
+                    let other = said::word(other);
+                    let message = format!("event `{other}` on channel `{PHOENIX_CHANNEL}`");
+                    self.finding("unknown_event", message, world);
+                    return false;
+                }
+            }
+        }
         let data = !matches!(&*frame.event, event::REPLY | event::CLOSE | event::ERROR);
         let settle_us = micros(self.settings.settle_within);
         let address = if !mine {
@@ -112,27 +124,41 @@ impl Machine {
                 false
             }
             Address::Wrong(to) => {
-                let (client, event) = (self.client, frame.event.as_ref().into());
+                let (client, event) = (self.client, said::word(&frame.event));
                 world.sink.record(Record::Misaddressed { client, at: read_at, to, event });
                 false
             }
         }
     }
 
+    /// Whether the client awaits an answer to a request of the channel with this ref.
+    fn awaits(&self, reference: Option<u64>) -> bool {
+        let pending = match self.state {
+            State::Joining(pending) | State::Subscribing(pending) | State::Probing(pending, _) => {
+                Some(pending.reference)
+            }
+            _ => None,
+        };
+        let unsubscribing = self.unsubscribed.as_ref().map(|gone| gone.reference);
+        let refs = [pending, unsubscribing, self.asked_the_channel()];
+        reference.is_some() && refs.contains(&reference)
+    }
+
     /// Records how a payload differs from its shape; whether it has what it must have.
-    fn shaped<S: Sink>(
+    pub(super) fn shaped<S: Sink>(
         &self,
         shape: &shape::Shape,
         what: &str,
-        frame: &Frame<'_>,
+        payload: &RawValue,
         read_at: Micros,
         world: &mut World<'_, S>,
     ) -> bool {
-        let Some(difference) = shape.difference(frame.payload.get()) else {
+        let Some(difference) = shape.difference(payload.get()) else {
             self.malformed(read_at, format!("{what} is no object"), world);
             return false;
         };
         for name in &difference.unknown {
+            let name = said::word(name);
             self.finding("unknown_field", format!("field `{name}` in {what}"), world);
         }
         if let Some(missing) = difference.missing.first() {
@@ -152,10 +178,15 @@ impl Machine {
     ) {
         // Authority before content.
         let mut all_named = true;
+        let told = push == Push::Frame && self.unpaired == Some(batch.content);
         for spoken in batch.topics.iter() {
             if !spoken.id.is_some_and(|id| self.named.contains(&id)) {
                 all_named = false;
-                let (client, topic, seq) = (self.client, spoken.name.clone(), spoken.seq);
+                if told {
+                    // Its twin, just before it, said the same.
+                    continue;
+                }
+                let (client, topic, seq) = (self.client, said::word(&spoken.name), spoken.seq);
                 world.sink.record(Record::Unasked { client, at: read_at, topic, seq });
             }
         }
@@ -197,6 +228,9 @@ impl Machine {
             if code.is_empty() {
                 return self.malformed(read_at, "a sync:error lacks `code`".to_owned(), world);
             }
+            if code == payload::CODE_SLOW_CONSUMER {
+                self.shaped(&shape::SLOW_CONSUMER, "a slow_consumer", error, read_at, world);
+            }
             self.word(read_at, Place::Error, code, world);
         }
         // Other errors come again as the reply to what they answer.
@@ -222,6 +256,9 @@ impl Machine {
                 _ => None,
             };
             world.heads.saw(fact.topic, fact.seq, publish);
+            if let Source::State { worker, version } = fact.source {
+                world.heads.saw_version(worker, version);
+            }
             world.sink.record(Record::Delivered(Delivery {
                 client: self.client,
                 epoch: self.epoch,
@@ -245,17 +282,17 @@ impl Machine {
         world: &mut World<'_, S>,
     ) -> Action {
         let reference = frame.ref_number();
-        if !self.shaped(&shape::REPLY, "a phx_reply", frame, read_at, world) {
+        if !self.shaped(&shape::REPLY, "a phx_reply", frame.payload, read_at, world) {
             return Action::None;
         }
         let reply: ReplyRef<'_> = match serde_json::from_str(frame.payload.get()) {
             Ok(reply) => reply,
             Err(error) => {
-                self.malformed(read_at, format!("a phx_reply: {error}"), world);
+                self.malformed(read_at, format!("a phx_reply: {}", said::error(&error)), world);
                 return Action::None;
             }
         };
-        if let Some(action) = self.beat_answered(reference, reply.status, read_at, now, world) {
+        if let Some(action) = self.beat_answered(reference, &reply, read_at, now, world) {
             return action;
         }
         if let Some(gone) = &self.unsubscribed
@@ -272,13 +309,15 @@ impl Machine {
             State::Joining(pending) if reference == Some(pending.reference) => match reply.status {
                 Status::Ok => {
                     self.joins.answered(read_at);
+                    let what = "the reply to a join";
+                    self.shaped(&shape::JOINED, what, reply.response, read_at, world);
                     self.answered(pending, read_at, Outcome::Ok, "ok", world);
                     self.subscribe_first(now, world)
                 }
                 Status::Error => self.refused(pending, read_at, now, &reply, world),
             },
             State::Probing(pending, chosen) if reference == Some(pending.reference) => {
-                self.probed(chosen, read_at, now, &reply, world)
+                self.probed(pending, chosen, read_at, now, &reply, world)
             }
             State::Subscribing(pending) if reference == Some(pending.reference) => {
                 if let Some(fault) = self.proving.take() {

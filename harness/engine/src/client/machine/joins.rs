@@ -14,7 +14,7 @@ const PAST_MAX: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Past {
     reference: u64,
-    /// When the join after it was answered.
+    /// When a join after it was answered.
     replaced_at: Option<Micros>,
     /// Whether its channel's end has come.
     closed: bool,
@@ -60,7 +60,7 @@ impl Joins {
 
     /// The current join was answered.
     pub(super) fn answered(&mut self, at: Micros) {
-        if let Some(past) = self.past.last_mut() {
+        for past in &mut self.past {
             past.replaced_at.get_or_insert(at);
         }
     }
@@ -156,6 +156,19 @@ mod tests {
         joins.answered(5_000);
         assert_eq!(data(&joins, Some(1), 101 + SETTLE), Address::Wrong(Addressee::OldJoin));
         assert_eq!(joins.address(Some(1), false, 9_000, SETTLE), Address::Dropped);
+    }
+
+    #[test]
+    fn a_join_that_was_never_answered_is_over_with_the_one_before_it() {
+        let mut joins = Joins::default();
+        for reference in [1, 5, 9] {
+            joins.begin(reference);
+        }
+        joins.answered(100);
+        for old in [1, 5] {
+            assert_eq!(data(&joins, Some(old), 100 + SETTLE), Address::Dropped);
+            assert_eq!(data(&joins, Some(old), 101 + SETTLE), Address::Wrong(Addressee::OldJoin));
+        }
     }
 
     #[test]

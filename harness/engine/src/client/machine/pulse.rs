@@ -11,7 +11,8 @@ use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Sink};
 use khala_wire::PHOENIX_CHANNEL;
 use khala_wire::frame::{self, Vsn};
 use khala_wire::message::event;
-use khala_wire::payload::{Empty, Status};
+use khala_wire::payload::{Empty, ReplyRef, Status};
+use khala_wire::shape;
 
 use super::{Action, Machine, State, World};
 use crate::clock::micros;
@@ -79,11 +80,24 @@ impl Machine {
         beat.live && self.state == State::Live && had_time
     }
 
+    /// The heartbeat of the channel that awaits an answer.
+    pub(super) fn asked_the_channel(&self) -> Option<u64> {
+        self.heartbeat.map(|beat| beat.reference)
+    }
+
+    /// Whether a ref is that of a heartbeat of the socket which awaits an answer.
+    pub(super) fn asked_the_socket(&self, reference: Option<u64>) -> bool {
+        match self.pulse {
+            Pulse::Asked(asked) | Pulse::AskedAgain(asked) => reference == Some(asked),
+            Pulse::Unasked | Pulse::Felt(_) => false,
+        }
+    }
+
     /// A reply, if it is one to a heartbeat.
     pub(super) fn beat_answered<S: Sink>(
         &mut self,
         reference: Option<u64>,
-        status: Status,
+        reply: &ReplyRef<'_>,
         read_at: Micros,
         now: Micros,
         world: &mut World<'_, S>,
@@ -91,8 +105,12 @@ impl Machine {
         let reference = reference?;
         if let Some(beat) = self.heartbeat.filter(|beat| beat.reference == reference) {
             self.heartbeat = None;
-            let outcome = match status {
-                Status::Ok => Outcome::Ok,
+            let outcome = match reply.status {
+                Status::Ok => {
+                    let what = "the reply to a sync:heartbeat";
+                    self.shaped(&shape::BEATEN, what, reply.response, read_at, world);
+                    Outcome::Ok
+                }
                 Status::Error => Outcome::ProtocolError,
             };
             self.op(OpKind::Heartbeat, beat.due, beat.sent_at, read_at, outcome, world);

@@ -64,15 +64,14 @@ impl Machine {
         reply: &ReplyRef<'_>,
         world: &mut World<'_, S>,
     ) -> Action {
-        let difference = shape::SUBSCRIBED.difference(reply.response.get()).unwrap_or_default();
-        for name in difference.unknown {
-            let message = format!("field `{name}` in the reply to a subscribe");
-            self.finding("unknown_field", message, world);
-        }
+        let what = "the reply to a subscribe";
+        let shaped = self.shaped(&shape::SUBSCRIBED, what, reply.response, read_at, world);
         let subscribed: SubscribedSeen = match serde_json::from_str(reply.response.get()) {
             Ok(subscribed) => subscribed,
             Err(error) => {
-                self.malformed(read_at, format!("the reply to a subscribe: {error}"), world);
+                if shaped {
+                    self.malformed(read_at, format!("{what}: {}", said::error(&error)), world);
+                }
                 let status = "ok, and not of the contract";
                 self.answered(pending, read_at, Outcome::ProtocolError, status, world);
                 self.go_offline(now, OfflineCause::GaveUp, world);
@@ -126,10 +125,12 @@ impl Machine {
             return self.stale(pending, read_at, now, reply, world);
         }
         let status = if code.is_empty() { "error" } else { &said::word(&code) };
+        let revoked = outcome == Outcome::RefusedAuth && self.revocation.is_some();
+        let outcome = if revoked { Outcome::Interrupted } else { outcome };
         self.answered(pending, read_at, outcome, status, world);
         match outcome {
-            // It comes back with another session.
-            Outcome::RefusedAuth if self.revocation.is_some() => {
+            // The revocation's doing; it comes back with another session.
+            Outcome::Interrupted => {
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 Action::Close
             }
@@ -157,7 +158,7 @@ impl Machine {
         let stale = match serde_json::from_str::<StaleCursorSeen>(reply.response.get()) {
             Ok(stale) => stale,
             Err(error) => {
-                self.malformed(read_at, format!("a stale_cursor: {error}"), world);
+                self.malformed(read_at, format!("a stale_cursor: {}", said::error(&error)), world);
                 self.answered(
                     pending,
                     read_at,

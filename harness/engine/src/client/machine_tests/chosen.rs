@@ -64,6 +64,11 @@ fn nobody_is_older_than_its_history_so_the_fault_misses() {
     let (mut rig, subscribe) = back_with(ChosenCursor::StaleBy(51));
     is_the_truth(&subscribe);
     assert!(rig.last_subscribe().1.iter().all(|topic| !topic.by_fault));
+    assert_eq!(
+        rig.findings(),
+        ["cursor_not_placed"; 2],
+        "one for each topic, told and not silently kept"
+    );
     rig.text(&subscribed(&subscribe, &json!([])));
     assert_eq!(answered(&rig), 0);
 }

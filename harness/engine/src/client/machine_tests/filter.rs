@@ -142,3 +142,61 @@ fn a_topic_counts_as_asked_for_from_the_subscribe_that_names_it_to_the_end_of_th
     rig.text(&frame(NOTIFICATIONS, &[2]));
     assert_eq!(unasked(&rig).len(), 1, "another socket has its own subscriptions");
 }
+
+#[test]
+fn an_answer_of_the_channel_on_the_sockets_own_is_heard_by_nobody() {
+    let mut rig = Rig::new();
+    let subscribe = rig.join();
+    let ok = json!({"response": {"current_watermarks": [], "subscription_id": "s", "topics": []},
+        "status": "ok"});
+    let moved = json!([null, subscribe.msg_ref, "phoenix", "phx_reply", ok]);
+    rig.text_as_it_is(&moved.to_string());
+    assert!(!rig.machine.is_live(), "a real client drops it");
+    assert_eq!(wrong(&rig), [Addressee::Channel]);
+    let batch = frame(WORKER_EVENTS, &[1]).replacen("sync:v1", "phoenix", 1);
+    rig.text_as_it_is(&batch);
+    assert_eq!(wrong(&rig), [Addressee::Channel; 2]);
+    // A second answer to a heartbeat, say: nobody waits for it, and nothing is wrong with it.
+    rig.text_as_it_is(&json!([null, "777", "phoenix", "phx_reply", ok]).to_string());
+    assert_eq!(wrong(&rig).len(), 2);
+    assert_eq!(rig.machine.cursor(events()), None);
+}
+
+#[test]
+fn what_the_target_says_is_harmless_where_it_is_kept() {
+    let mut rig = Rig::live();
+    let evil = "x\u{1b}[1A\nGO\u{202e}".repeat(100);
+    rig.text(&push("1", &evil, &json!({})));
+    rig.text_as_it_is(&json!(["999", null, "sync:v1", evil, {}]).to_string());
+    rig.text(
+        &json!(["1", "3", "sync:v1", "phx_reply", {"response": {}, "status": evil}]).to_string(),
+    );
+    rig.text(&batch_of(&evil, &[1]));
+    assert!(rig.records.len() >= 4, "{:?}", rig.records);
+    for record in &rig.records {
+        let kept = match record {
+            Record::Finding { message, .. } => message,
+            Record::Misaddressed { event, .. } => &**event,
+            Record::Malformed { why, .. } => &**why,
+            Record::Unasked { topic, .. } => &**topic,
+            other => panic!("{other:?}"),
+        };
+        assert!(!kept.contains(['\u{1b}', '\n', '\u{202e}']), "{kept:?}");
+        assert!(kept.chars().count() < 260, "{kept}");
+    }
+}
+
+#[test]
+fn a_batch_of_what_was_not_asked_for_is_told_once_and_not_for_each_of_its_pushes() {
+    let mut rig = Rig::live();
+    rig.text(&update_batch(WORKER_SUMMARIES, &[7]));
+    rig.text(&frame(WORKER_SUMMARIES, &[7]));
+    rig.text(&frame(WORKER_SUMMARIES, &[8]));
+    let told = unasked(&rig);
+    let topic = WORKER_SUMMARIES.to_owned();
+    assert_eq!(
+        told,
+        [(topic.clone(), Some(7)), (topic, Some(8))],
+        "the second came as a frame alone"
+    );
+}

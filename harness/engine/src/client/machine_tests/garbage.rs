@@ -5,7 +5,7 @@ use khala_wire::payload::KIND_UPDATE_BATCH;
 use khala_wire::topic::WORKER_EVENTS;
 use serde_json::json;
 
-use super::rig::{Rig, events, frame, push, reply, update_batch};
+use super::rig::{Rig, beats, events, frame, push, reply, sent, update_batch};
 use crate::client::machine::{Action, Phase};
 
 #[test]
@@ -39,7 +39,12 @@ fn a_batch_that_lacks_a_field_is_malformed_and_moves_no_cursor() {
     let no_field = update_batch(WORKER_EVENTS, &[1]).replace("doc_key", "doc");
     let no_watermarks = push("1", "sync:heartbeat", &json!({}));
     let no_code = push("1", "sync:error", &json!({"message": "no"}));
-    for text in [no_base64, no_shape, no_field, no_watermarks, no_code] {
+    let no_action = push(
+        "1",
+        "sync:error",
+        &json!({"code": "slow_consumer", "queue_depth": 1, "queue_limit": 1, "topic": "t"}),
+    );
+    for text in [no_base64, no_shape, no_field, no_watermarks, no_code, no_action] {
         let mut rig = Rig::live();
         assert_eq!(rig.text(&text), Action::None, "{text}");
         assert_eq!(rig.malformed().len(), 1, "{text} {:?}", rig.records);
@@ -52,9 +57,11 @@ fn a_field_that_nobody_knows_is_a_finding_and_hides_nothing() {
     let mut rig = Rig::live();
     let more = |text: String| text.replacen("payload_bytes", "mood\":1,\"payload_bytes", 1);
     rig.text(&more(frame(WORKER_EVENTS, &[1])));
-    let error = json!({"code": "slow_consumer", "action": "throttle", "mood": 1});
+    let error = json!({"code": "slow_consumer", "action": "throttle", "queue_depth": 70,
+        "queue_limit": 64, "topic": WORKER_EVENTS, "mood": 1});
     rig.text(&push("1", "sync:error", &error));
-    assert_eq!(rig.findings(), ["unknown_field"]);
+    assert_eq!(rig.findings(), ["unknown_field"; 2]);
+    assert_eq!(rig.malformed(), Vec::<String>::new());
     assert_eq!(rig.machine.cursor(events()), Some(1));
     assert!(rig.records.iter().any(|record| matches!(record, Record::SlowConsumer { .. })));
 }
@@ -98,4 +105,19 @@ fn an_ok_to_the_subscribe_that_cannot_be_read_is_no_replay_complete() {
     assert_eq!(rig.op(OpKind::Subscribe).outcome, Outcome::ProtocolError);
     assert_eq!(rig.causes(), [OfflineCause::GaveUp]);
     assert!(!rig.records.iter().any(|record| matches!(record, Record::SubscribeOk { .. })));
+}
+
+#[test]
+fn an_answer_that_lacks_what_the_contract_gives_it_is_malformed_and_taken_as_far_as_it_goes() {
+    let mut rig = Rig::new();
+    let join = rig.connect();
+    let subscribe = sent(rig.text(&reply(&join, "ok", &json!({}))));
+    assert_eq!(rig.malformed(), ["the reply to a join lacks `allowed_topics`"]);
+    rig.text(&reply(&subscribe, "ok", &json!({"current_watermarks": []})));
+    assert_eq!(rig.malformed()[1..], ["the reply to a subscribe lacks `subscription_id`"]);
+    assert!(rig.machine.is_live());
+    rig.now = rig.machine.deadline();
+    let (beat, _) = beats(rig.tick());
+    rig.text(&reply(&beat, "ok", &json!({"watermarks": []})));
+    assert_eq!(rig.malformed()[2..], ["the reply to a sync:heartbeat lacks `subscription_id`"]);
 }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::Record;
-use khala_evidence::record::{Delivery, Micros, OfflineCause, OpKind, PublishId, Source};
+use khala_evidence::record::{
+    Delivery, Micros, OfflineCause, OpKind, PublishId, Published, Source,
+};
 use khala_wire::topic::TopicId;
 
 use super::epochs::{Epoch, acknowledgements, epochs, planned, versions};
@@ -57,22 +59,35 @@ fn missable(epoch: &Epoch) -> Vec<u64> {
     found.map(|(_, (_, delivery))| delivery.seq).collect()
 }
 
-/// One update of a stream that one client did not get, although it got a later one.
+/// One update of a stream that one client did not get, although it got a later one, and somebody got it.
 pub fn missing_mid_stream(records: &[Record]) -> Vec<Change> {
     let all = epochs(records);
+    let elsewhere = |mine: &Epoch, seq: u64| {
+        let others = all.iter().filter(|epoch| epoch.sent_index != mine.sent_index);
+        others.into_iter().any(|epoch| !places(epoch, stream(), seq).is_empty())
+    };
     let changes = all.iter().flat_map(|epoch| {
-        missable(epoch).into_iter().map(|seq| Change::Remove(places(epoch, stream(), seq)))
+        let missable = missable(epoch).into_iter().filter(|seq| elsewhere(epoch, *seq));
+        missable.map(|seq| Change::Remove(places(epoch, stream(), seq))).collect::<Vec<_>>()
     });
     changes.collect()
 }
 
-/// One update of a stream that no client got, although each got a later one; and how many missed it.
-pub fn missing_for_everybody(records: &[Record]) -> Vec<(Change, u64)> {
+/// One update of a stream that no client got, although each got a later one; and whether it was
+/// acknowledged.
+pub fn missing_for_everybody(records: &[Record]) -> Vec<(Change, bool)> {
+    let acknowledged = acknowledgements(records);
     let all = epochs(records);
     let mut by_seq: BTreeMap<u64, Vec<(&Epoch, bool)>> = BTreeMap::new();
+    let mut owed = BTreeSet::new();
     for epoch in &all {
         let missable = missable(epoch);
         for (_, delivery) in epoch.firsts(stream()) {
+            let known = match delivery.source {
+                Source::Event { publish, .. } => acknowledged.contains_key(&publish),
+                Source::State { .. } | Source::Foreign => false,
+            };
+            owed.extend(known.then_some(delivery.seq));
             let can_be_told = missable.contains(&delivery.seq);
             by_seq.entry(delivery.seq).or_default().push((epoch, can_be_told));
         }
@@ -81,7 +96,7 @@ pub fn missing_for_everybody(records: &[Record]) -> Vec<(Change, u64)> {
     everywhere
         .map(|(seq, got)| {
             let gone = got.iter().flat_map(|(epoch, _)| places(epoch, stream(), seq)).collect();
-            (Change::Remove(gone), got.len() as u64)
+            (Change::Remove(gone), owed.contains(&seq))
         })
         .collect()
 }
@@ -103,6 +118,21 @@ pub fn missing_tail(records: &[Record]) -> Vec<Change> {
                 changes.push(Change::Remove(tail.collect()));
             }
         }
+    }
+    changes
+}
+
+/// Commands that were begun and acknowledged so much earlier: what they made was late.
+pub fn acknowledged_earlier(records: &[Record], by_us: Micros) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        let Record::Published(published) = record else { continue };
+        if published.start < by_us || published.worker_seq.is_none() {
+            continue;
+        }
+        let (start, done) = (published.start - by_us, published.done - by_us);
+        let earlier = Published { start, done, ..*published };
+        changes.push(Change::Replace(vec![(index, Record::Published(earlier))]));
     }
     changes
 }

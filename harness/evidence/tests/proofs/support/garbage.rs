@@ -4,7 +4,7 @@
 
 use khala_evidence::Record;
 use khala_evidence::record::{
-    Answered, BadToken, CommandAnswer, Cut, OfflineCause, OpKind, Outcome, Place, PublishId,
+    Answered, BadToken, CommandAnswer, Cut, Heard, OfflineCause, OpKind, Outcome, Place, PublishId,
     RenewalSign, Request, Source, Step, TokenAnswer,
 };
 use khala_wire::TopicKind;
@@ -190,9 +190,10 @@ fn contact() -> impl Strategy<Value = Record> {
                 })
             }
         ),
-        1 => (at(), 0_u64..9_000_000, any::<bool>(), 0_u64..9, 0_u64..9).prop_map(
-            |(from, took, over, asked, clients)| {
-                Record::Silence { from, to: from + took, over, asked, clients }
+        1 => (at(), 0_u64..9_000_000, any::<(bool, bool)>(), 0_u64..9, 0_u64..9).prop_map(
+            |(from, took, (over, all), asked, clients)| {
+                let heard = if all { Heard::Nothing } else { Heard::NoSocket };
+                Record::Silence { heard, from, to: from + took, over, asked, clients }
             }
         ),
         1 => (at(), 0_u64..9_000_000).prop_map(|(before, took)| {

@@ -112,6 +112,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         3 => (0_u64..400_000).prop_map(|after_us| Fate::Acknowledged { after_us }),
         1 => Just(Fate::Unanswered),
         1 => Just(Fate::Refused),
+        1 => Just(Fate::NotInserted),
     ]
 }
 

@@ -4,7 +4,7 @@
 //! and a reply comes when everything up to the head at the subscribe has been pushed. Whoever drives
 //! it decides what happens next; whatever that is, the runtime stays correct.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::Record;
 use khala_evidence::record::{Cut, Micros, OfflineCause, OpKind, Outcome, PublishId, Source};
@@ -17,6 +17,8 @@ use super::records::{self, Entry};
 
 /// How long a state may lag behind its event, at the most.
 pub const STATE_LAG_MAX_US: Micros = 150_000;
+/// How long a state may wait at a client that is live, at the most.
+const STATES_PUSHED_EVERY_US: Micros = 10_000;
 /// What each step of a handshake takes.
 const HANDSHAKE_US: Micros = 300;
 
@@ -29,6 +31,8 @@ pub enum Fate {
     Unanswered,
     /// Not accepted.
     Refused,
+    /// A seq was allocated on each topic, and nothing inserted.
+    NotInserted,
 }
 
 /// With which cursors a client subscribes.
@@ -74,6 +78,8 @@ pub struct World {
     pub now: Micros,
     pub records: Vec<Record>,
     logs: BTreeMap<TopicId, Vec<Entry>>,
+    /// Seqs of the logs that hold nothing.
+    holes: BTreeSet<(TopicId, u64)>,
     /// Seqs that a subscription without a cursor no longer gets.
     trimmed: u64,
     clients: Vec<Client>,
@@ -89,6 +95,8 @@ pub struct World {
     generator: Generator,
     /// Threads that stand still: since when, and until when.
     asleep: BTreeMap<u16, (Micros, Micros)>,
+    /// Whether states are being pushed.
+    pushing: bool,
 }
 
 /// A digest of anything that can be shown.
@@ -129,6 +137,7 @@ impl World {
             now: 0,
             records: Vec::new(),
             logs: BTreeMap::new(),
+            holes: BTreeSet::new(),
             trimmed: trimmed.min(history),
             clients,
             seen: BTreeMap::new(),
@@ -138,6 +147,7 @@ impl World {
             commands: 0,
             generator: generator.clone(),
             asleep: BTreeMap::new(),
+            pushing: false,
         };
         for topic in [records::stream(), records::state()] {
             (0..history).for_each(|_| world.foreign(topic));
@@ -213,8 +223,33 @@ impl World {
         self.advance(last.unwrap_or(self.now));
     }
 
-    /// Lets time pass: stalls are over, answers to commands arrive, states settle.
+    /// Lets time pass: stalls are over, answers to commands arrive, states settle and reach all who are
+    /// live and awake.
     pub fn advance(&mut self, to: Micros) {
+        while !self.pushing && self.now + STATES_PUSHED_EVERY_US < to {
+            self.pass(self.now + STATES_PUSHED_EVERY_US);
+            self.push_states();
+        }
+        self.pass(to);
+        self.push_states();
+    }
+
+    fn push_states(&mut self) {
+        if std::mem::replace(&mut self.pushing, true) {
+            return;
+        }
+        for client in 0..self.clients() {
+            let asleep = self.asleep.contains_key(&self.generator.thread_of(client));
+            let has_it = self.clients[client as usize].topics.contains(&records::state());
+            let live = self.stage(client) == Stage::Live;
+            while live && has_it && !asleep && self.behind(client, records::state()) {
+                self.push(client, records::state(), true);
+            }
+        }
+        self.pushing = false;
+    }
+
+    fn pass(&mut self, to: Micros) {
         let to = to.max(self.now);
         // Told before anything else that the thread does.
         let records = &mut self.records;
@@ -279,13 +314,19 @@ impl World {
         self.commands += 1;
         self.tick(50);
         let (id, payload) = (PublishId::Planned(n), payload_of(n));
-        if !matches!(fate, Fate::Refused) {
+        if matches!(fate, Fate::NotInserted) {
+            for topic in [records::stream(), records::state()] {
+                self.append(topic, 0, true, Source::Foreign);
+                let hole = self.head(topic);
+                self.holes.insert((topic, hole));
+            }
+        } else if !matches!(fate, Fate::Refused) {
             self.accept(worker, id, Some(intended), payload, state_lag_us);
         }
         let seq = self.workers[usize::from(worker)];
         let (done, answer) = match fate {
             Fate::Acknowledged { after_us } => (self.now + after_us, Some(seq)),
-            Fate::Unanswered | Fate::Refused => (self.now + 5_000, None),
+            Fate::Unanswered | Fate::Refused | Fate::NotInserted => (self.now + 5_000, None),
         };
         let record = records::published(id, worker, intended, done, answer, payload);
         self.answers.push((done, record));
@@ -370,9 +411,11 @@ impl World {
             _ => false,
         };
         let skips = coalesce && topic.kind() == TopicKind::State;
-        let next = ahead.find(|entry| !(skips && superseded(entry))).copied();
-        if let Some(entry) = next {
-            self.deliver(client, &entry);
+        let is_hole = |entry: &Entry| self.holes.contains(&(topic, entry.seq));
+        let left_out = |entry: &Entry| is_hole(entry) || skips && superseded(entry);
+        match ahead.find(|entry| !left_out(entry)).copied() {
+            Some(entry) => self.deliver(client, &entry),
+            None => drop(self.client(client).positions.insert(topic, end)),
         }
     }
 

@@ -218,7 +218,7 @@ fn overlap(a: &PlannedFault, b: &PlannedFault) -> bool {
 
 /// From the first to the last microsecond at which a fault itself acts.
 fn span(fault: &PlannedFault) -> (u64, u64) {
-    let lasts_us = match fault.kind {
+    let acts_us = match fault.kind {
         FaultKind::Offline { offline_for, .. } => micros(offline_for),
         FaultKind::Unsubscribe { unsubscribed_for, .. } => micros(unsubscribed_for),
         FaultKind::RevokeSessions { revoked_for } => micros(revoked_for),
@@ -231,7 +231,7 @@ fn span(fault: &PlannedFault) -> (u64, u64) {
         | FaultKind::RetentionTrim { .. }
         | FaultKind::PublishBurst { .. } => 0,
     };
-    (fault.at_us, fault.at_us + lasts_us)
+    (fault.at_us, fault.at_us + fault.spread_us.unwrap_or(0) + acts_us)
 }
 
 /// Whether two sorted lists have an id in common.

@@ -56,6 +56,12 @@ fn fault() -> Table {
              latest.",
         ),
         Key::new(
+            "spread",
+            Shape::Duration(DURATIONS),
+            "Over how long it comes to its clients, one after the other at equal gaps from `at` on, so that \
+             a race is tried many times; it ends with its phase at the latest.",
+        ),
+        Key::new(
             "mode",
             Shape::words(&MODES),
             format!(
@@ -101,8 +107,9 @@ fn case(fault: &FaultType) -> Case {
         case = case.needs("attributes");
     }
     case = match fault.extent {
-        Extent::Interval => case.needs("duration"),
-        Extent::Instant => case.then("duration", Shape::Never),
+        Extent::Interval => case.needs("duration").then("spread", Shape::Never),
+        Extent::Instant => case.then("duration", Shape::Never).then("spread", Shape::Never),
+        Extent::InstantOfEach => case.then("duration", Shape::Never),
     };
     match fault.acts_on {
         ActsOn::Clients => case,

@@ -5,6 +5,7 @@ use khala_wire::topic::KNOWN;
 use super::pattern;
 use super::shape::Shape;
 use super::table::{Case, Key, Table};
+use crate::metric::FINDINGS;
 use crate::read::target::{
     CLOSE_CODES, CONNECT_TIMEOUT, KINDS, LANES, MESSAGE_MAX, MESSAGE_MAXES, PUSHES,
     REQUEST_TIMEOUT, SNAPSHOTS, SOCKET_PATH, TIMEOUTS,
@@ -131,6 +132,21 @@ fn target() -> Table {
             "Where the secret is with which commands to a target by URL are signed, never the secret \
              itself. Default: the environment variables KHALA_TARGET_COMMAND_SECRET, \
              RUNTIME_SIGNATURE_SECRET, KHALA_REFERENCE_SIGNATURE_SECRET.",
+        ),
+        Key::new(
+            "dense_states",
+            Shape::Bool,
+            "Whether the seqs of state topics are dense, as those of streams are: a missing one then \
+             breaks `gap` there too.",
+        )
+        .or(false),
+        Key::new(
+            "findings_are_rules",
+            Shape::List(
+                Box::new(Shape::Words(FINDINGS.iter().map(|(name, _)| *name).collect())),
+                0,
+            ),
+            "Findings that break a rule on this target; the contract is silent on them.",
         ),
     ];
     Table::new("target", "What is tested.", keys).case(Case::when("kind", ["url"]).needs("url"))

@@ -4,8 +4,8 @@ use super::pattern;
 use super::shape::Shape;
 use super::table::{Key, Table};
 use crate::read::tuning::{
-    BOUNDS, CONVERGE_WITHIN, DELIVERIES, DRAIN_WITHIN, LAG_SHARE_MAX, LAG_SHARES, SETTLE_WITHIN,
-    STORM_MIN_DELIVERIES, THREADS, VIOLATIONS, VIOLATIONS_KEPT, WORKER_THREADS,
+    BOUNDS, CONVERGE_WITHIN, DELIVERIES, DRAIN_WITHIN, DRAINS, LAG_SHARE_MAX, LAG_SHARES,
+    SETTLE_WITHIN, STORM_MIN_DELIVERIES, THREADS, VIOLATIONS, VIOLATIONS_KEPT, WORKER_THREADS,
 };
 use crate::units::format_duration;
 
@@ -26,8 +26,9 @@ pub(super) fn oracle() -> Table {
         .or(format_duration(SETTLE_WITHIN)),
         Key::new(
             "drain_within",
-            Shape::Duration(BOUNDS),
-            "How long the topics may take to run dry at the end.",
+            Shape::Duration(DRAINS),
+            "How long the topics may take to run dry at the end, `0s` for not at all: what has not come by \
+             then is undecided.",
         )
         .or(format_duration(DRAIN_WITHIN)),
         Key::new(

@@ -264,3 +264,14 @@ fn faults_that_will_not_bite() {
     48:11 `time_to_recovered` is not applicable for `desktop` -> it will count as nothing; name it in `must_apply` if the run must decide it
     ");
 }
+
+#[test]
+fn cuts_and_unsubscribes_may_be_spread_within_their_phase_and_nothing_else() {
+    let attributes = "attributes = { style = \"reset\" }";
+    let spread = |by: &str| format!("at = \"1s\"\n{by}\n{attributes}");
+    assert_eq!(fault("disconnect", &spread("spread = \"5s\"")).spread, Some(secs(5)));
+    assert_eq!(fault("disconnect", &spread("")).spread, None);
+    assert!(wrong("disconnect", &spread("spread = \"9h\"")).contains("after its phase"));
+    let burst = "spread = \"1s\"\nattributes = { events = 5, over = \"1s\" }";
+    assert!(wrong("publish_burst", burst).contains("comes to all at once and has no spread"));
+}

@@ -67,6 +67,18 @@ fn a_target_may_close_with_codes_of_its_own_and_its_clients_take_messages_up_to_
 }
 
 #[test]
+fn a_target_may_say_that_its_states_are_dense_and_which_findings_are_rules() {
+    let plain = target("");
+    assert_eq!((plain.dense_states, plain.findings_are_rules), (false, vec![]));
+    let own = target("dense_states = true\nfindings_are_rules = [\"holes\"]");
+    assert_eq!((own.dense_states, own.findings_are_rules), (true, vec!["holes"]));
+    assert_snapshot!(
+        wrong_target("findings_are_rules = [\"hole\"]"),
+        @"8:23 `hole` is no finding that can be a rule -> there is `holes`"
+    );
+}
+
+#[test]
 fn a_targets_settings_are_strict() {
     assert_snapshot!(wrong_target("snapshot = \"ftp\"\nslow_consumer = { queue_limit = 0, strikes = 3, send_buffer = 8192 }"), @r#"
     8:12 `ftp` is not a value of `snapshot` -> there is `http` and `reset`

@@ -32,6 +32,17 @@ pub(super) const DEFECTS: &[Defect] = &[
         probability: 1.0,
     },
     Defect {
+        kind: Kind::StateDelay,
+        group: Group::Latency,
+        name: "state_delay",
+        summary: "One live update in thirty of a state topic (probability) goes out 3 s after it came, and \
+                  those behind it with it.",
+        per: Per::Event,
+        primary: "state_stale",
+        consequences: &["gate:delivery", "no_convergence", "starved_topic"],
+        probability: 1.0 / 30.0,
+    },
+    Defect {
         kind: Kind::PauseEvery10s,
         group: Group::Latency,
         name: "pause_every_10s",

@@ -30,9 +30,9 @@ impl From<&Message> for Step {
     }
 }
 
-/// Bytes one at a time, this far apart.
-pub fn drip(bytes: &[u8], apart: Duration) -> Vec<Step> {
-    bytes.iter().flat_map(|&byte| [Step::Send(vec![byte]), Step::Wait(apart)]).collect()
+/// Bytes so many at a time, this far apart.
+pub fn drip(bytes: &[u8], at_once: usize, apart: Duration) -> Vec<Step> {
+    bytes.chunks(at_once).flat_map(|part| [Step::Send(part.to_vec()), Step::Wait(apart)]).collect()
 }
 
 /// What a deviation knows of a socket, and may keep of it.

@@ -21,6 +21,8 @@ apply = "frame"
 snapshot = "http"
 close_codes = [1001, 1005]
 message_max = "16MiB"
+dense_states = true
+findings_are_rules = ["holes"]
 
 [target.slow_consumer]
 queue_limit = 8

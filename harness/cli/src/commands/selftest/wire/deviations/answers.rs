@@ -126,12 +126,12 @@ fn pub_gzip(request: &Request, mut answer: Answer) -> Option<Vec<Step>> {
     Some(vec![Step::Send(answer.saying(gzip.finish().ok()?).bytes())])
 }
 
-/// An answer a byte at a time.
+/// An answer a few bytes at a time, over some 100 ms.
 fn slowly(answer: &Answer) -> Vec<Step> {
-    drip(&answer.bytes(), Duration::from_millis(1))
+    drip(&answer.bytes(), 16, Duration::from_millis(1))
 }
 
-/// Publishes are answered a byte at a time.
+/// Publishes are answered a few bytes at a time.
 fn pub_drip(request: &Request, answer: Answer) -> Option<Vec<Step>> {
     (request.purpose == Purpose::Publish).then(|| slowly(&answer))
 }
@@ -147,7 +147,7 @@ fn pub_extra_fields(request: &Request, answer: Answer) -> Option<Vec<Step>> {
     with_a_field(answer)
 }
 
-/// Tokens come a byte at a time.
+/// Tokens come a few bytes at a time.
 fn mint_drip(request: &Request, answer: Answer) -> Option<Vec<Step>> {
     (request.purpose == Purpose::Mint).then(|| slowly(&answer))
 }

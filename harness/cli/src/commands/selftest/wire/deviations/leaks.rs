@@ -46,10 +46,10 @@ fn leak_unreadable(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
     })
 }
 
-/// A batch of a granted topic before the client has subscribed to it.
+/// A batch of a granted topic before the join is answered, so that no subscribe can have been sent.
 fn push_before_subscribe(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
     message.is_join_reply().then(|| {
         let [batch, frame] = batch::pushes(&message.join, "runtime.codex_worker_events", 1);
-        vec![(&message).into(), (&batch).into(), (&frame).into()]
+        vec![(&batch).into(), (&frame).into(), (&message).into()]
     })
 }

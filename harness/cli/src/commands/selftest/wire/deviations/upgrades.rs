@@ -59,7 +59,7 @@ fn upconnlist(head: Head) -> Vec<Step> {
 
 /// The answer a byte at a time, as a slow link or a proxy without a buffer passes it.
 fn up_byte_by_byte(head: Head) -> Vec<Step> {
-    drip(&head.bytes(), Duration::from_millis(1))
+    drip(&head.bytes(), 1, Duration::from_millis(1))
 }
 
 /// An extension that nobody offered (RFC 6455, section 4.1: the client fails the connection), as proxies

@@ -1,0 +1,101 @@
+//! What the README says is so: its commands, its counts, and what the first command prints.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use support::{Harness, exit};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn page(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).expect("it is committed")
+}
+
+#[test]
+fn every_command_has_its_line() {
+    let readme = page("README.md");
+    let help = Harness::new("--help").ended_plain().exits(exit::GO).stdout;
+    let listed = help.split("Commands:\n").nth(1).expect("a list of commands");
+    let listed = listed.split("\n\n").next().expect("a list that ends");
+    let names = listed.lines().filter_map(|line| line.split_whitespace().next());
+    for name in names.filter(|name| *name != "help") {
+        assert!(readme.contains(&format!("`khala-harness {name}")), "no line on {name}");
+    }
+}
+
+#[test]
+fn every_shipped_scenario_has_its_line() {
+    let readme = page("README.md");
+    for entry in std::fs::read_dir(root().join("scenarios")).expect("a folder") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        if name.ends_with(".toml") {
+            assert!(readme.contains(&format!("](scenarios/{name})")), "no line on {name}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_defects_is_the_catalogues() {
+    let catalogue = page("harness/reference/DEFECTS.md");
+    let count = catalogue.lines().rev().find_map(|line| line.strip_suffix(" defects."));
+    let count = count.expect("the page ends with their number");
+    assert!(page("README.md").contains(&format!("There are {count}, ")), "{count} defects");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for name in
+        ["README.md", "harness/ARCHITECTURE.md", "harness/CLIENTS.md", "harness/CONTRACT.md"]
+    {
+        let text = page(name);
+        let folder = root().join(name).parent().expect("a folder").to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            let elsewhere = link.starts_with("http") || path.is_empty() || path.contains(' ');
+            assert!(elsewhere || folder.join(path).exists(), "{name} links to {link}");
+        }
+    }
+}
+
+/// A line without its figures, which differ from run to run.
+fn form(line: &str) -> String {
+    let is_figure = |word: &str| word.contains(|c: char| c.is_ascii_digit());
+    let is_unit = |word: &str| matches!(word, "ms" | "µs" | "s");
+    let words = line.split_whitespace().filter(|word| !is_unit(word));
+    words.map(|word| if is_figure(word) { "#" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
+/// With `KHALA_UPDATE_README` in the environment the README gets the figures of this run.
+#[test]
+fn the_first_command_prints_what_it_is_said_to_print() {
+    let readme = page("README.md");
+    let command = "$ cargo run --release -- run scenarios/smoke.toml\n";
+    let (before, rest) = readme.split_once(command).expect("the first command");
+    let (block, after) = rest.split_once("```").expect("a block that ends");
+    // A machine that is busy with others makes a HOLD, which prints why.
+    let smoke = || Harness::run(root().join("scenarios/smoke.toml")).ended();
+    let mut runs = std::iter::repeat_with(smoke).take(3);
+    let run = runs.find(|run| run.code != Some(exit::HOLD)).expect("HOLD three times");
+    let run = run.exits(exit::GO);
+    let mut renewed = String::new();
+    for line in block.lines() {
+        let elided = line.trim_end().strip_suffix('…').map(form);
+        let is_shown = |printed: &&str| match &elided {
+            Some(start) => form(printed).starts_with(start.trim_end()),
+            None => form(printed) == form(line),
+        };
+        let is_path = line.starts_with("reports/runs/");
+        let printed = run.stdout.lines().find(is_shown);
+        assert!(is_path || printed.is_some(), "nothing like it is printed: {line}\n{}", run.stdout);
+        let kept = is_path || elided.is_some();
+        renewed += if kept { line } else { printed.unwrap_or(line) };
+        renewed += "\n";
+    }
+    if std::env::var_os("KHALA_UPDATE_README").is_some() {
+        let text = format!("{before}{command}{renewed}```{after}");
+        std::fs::write(root().join("README.md"), text).expect("the README can be written");
+    }
+}
