@@ -13,8 +13,11 @@ pub const CASES: &[Case] = &[
     // Long enough for three deliveries after the recovery, without which the storm is not judged.
     Case::of("slow_recovery", SMOKE.set(&["phase.storm.duration=18s"])),
     Case::each("delivery_delay", SHORT, DELIVERY),
-    // At this rate the update that the seed picks, the 125th, comes when all are back after the storm.
-    Case::of("state_delay", SMOKE.set(&["load.codex-worker-events.rate=12/s"])),
+    // At this rate the updates that the seed picks come when all are back after the storm.
+    Case::both(
+        "state_delay",
+        SMOKE.set(&["load.codex-worker-events.rate=12/s", "phase.storm.duration=24s"]),
+    ),
     Case::of("pause_every_10s", SHORT),
     // The clients of the ramp are let in as ever, so that it is the storm that waits.
     Case::of("slow_accepts", SMOKE.set(&["phase.storm.duration=30s"]).after(61)),
