@@ -134,13 +134,29 @@ fn a_reference_started_by_hand_is_a_target_by_url() {
 }
 
 #[test]
-fn without_the_operators_view_a_fault_is_not_proven_and_the_run_never_a_go() {
+fn without_the_operators_view_a_fault_is_proven_by_the_sockets_and_that_is_told_before_the_load() {
     let target = reference_by_hand();
-    let run = at(&target.url).ended().exits(exit::HOLD);
+    let run = at(&target.url).ended().exits(exit::GO);
     let report = run.report();
-    assert_eq!(report["faults"][0]["effective"], serde_json::Value::Null);
-    assert_eq!(report["decision"], "HOLD");
-    assert!(support::reasons(&report).contains("could not be proven"), "{report}");
+    assert_eq!(number(&report, "/faults/0/effective"), 16);
+    let proof = report["faults"][0]["proof"].as_str().expect("a text");
+    assert!(proof.starts_with("new upgrades by clients whose sockets had been cut"), "{proof}");
+    let missing = "no admin token is given: set environment variable KHALA_TARGET_ADMIN_TOKEN";
+    let (told, load) = (run.stderr.find(missing), run.stderr.find("phase ramp"));
+    assert!(told.is_some() && told < load, "{}", run.stderr);
+}
+
+#[test]
+fn a_wrong_key_is_no_missing_runtime() {
+    let target = reference_by_hand();
+    let run = at(&target.url).env("KHALA_TEST_KEY", "another").ended().exits(exit::SETUP);
+    assert!(run.stderr.contains("is there and refuses the sync token"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("auth.secret (environment variable KHALA_TEST_KEY)"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("no Khala runtime"), "{}", run.stderr);
 }
 
 #[test]

@@ -29,6 +29,8 @@ use crate::transport::{self, Dial, DialError, Socket};
 /// How often a target in distress is asked, and after which pause again.
 const TRIES: u32 = 4;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// A path at which no runtime serves a socket.
+const NOWHERE: &str = "/khala-harness/nowhere";
 /// Reference of the one join.
 const JOIN_REF: u64 = 1;
 
@@ -186,7 +188,15 @@ async fn enter(
         Err(DialError::Breached(_)) => return Ok(None),
         Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status)) => {
             let why = format!("the upgrade was refused with {refusal}");
-            return Err(Stop::Refused("the sync token", why));
+            // Who forbids what there is not forbids everything, and says nothing of the token.
+            let elsewhere = transport::dial(&dial, NOWHERE).await;
+            let everywhere = matches!(
+                elsewhere, Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status))
+            );
+            return Err(match everywhere {
+                true => Stop::Nobody(format!("{why}, as is everything there")),
+                false => Stop::Refused("the sync token", why),
+            });
         }
         Err(DialError::Refused(refusal)) if refusal.status == 404 => {
             let why = format!(
