@@ -139,7 +139,8 @@ fn a_proportion_passes_fails_or_is_left_open_by_its_bounds() {
     let failed = one(objective, refused(900, 90));
     assert_eq!((failed.verdict, failed.n, failed.bad), (Verdict::Fail, 900, 90));
     assert_eq!(failed.estimate, Some(0.1));
-    assert_eq!(verdict(objective, refused(0, 0)), Verdict::Inconclusive);
+    // Nobody connects in this phase by plan: what does not come was not to come.
+    assert_eq!(verdict(objective, refused(0, 0)), Verdict::NotApplicable);
     assert_eq!(verdict(objective, refused(98, 0)), Verdict::Inconclusive);
 }
 
@@ -225,7 +226,10 @@ fn a_maximum_is_exact_and_needs_a_sample() {
     let slowest = |us: u64| connects(0..10, move |client| if client == 3 { us } else { 10 });
     assert_eq!(verdict(&objective, slowest(999_000)), Verdict::Pass);
     assert_eq!(verdict(&objective, slowest(1_000_000)), Verdict::Fail);
-    assert_eq!(verdict(&objective, []), Verdict::Inconclusive);
+    // Nobody connects in this phase by plan.
+    assert_eq!(verdict(&objective, []), Verdict::NotApplicable);
+    let ramp = objective.replace("steady", "ramp");
+    assert_eq!(verdict(&ramp, []), Verdict::Inconclusive);
 }
 
 #[test]
