@@ -5,7 +5,7 @@
 //! Such deliveries are not applied, whatever their seq. Cases: times from the reply to an unsubscribe to the
 //! next subscribe, or to the end, in which a publish to the topic was begun and acknowledged or some client
 //! saw something new: on a silent topic nothing is put to the test. Nothing is undecided. Memory: the
-//! [`Track`]'s standing, and [`AWAYS_MAX`] such times a client; further ones are no cases.
+//! [`Track`]'s standing, and `AWAYS_MAX` such times a client; further ones are no cases.
 
 use std::collections::BTreeSet;
 

@@ -5,7 +5,7 @@
 //! What counts is the oldest version that a delivery brings: the one after the version that the client had.
 //! The stalls of the client's own thread are not counted. Settled at the merge, for the acknowledgements may
 //! be on another shard. Cases: deliveries that bring an acknowledged version of the load. Memory: what
-//! [`LATEST_MAX`] clients got latest, for each jump from one version to another; of which all were late,
+//! `LATEST_MAX` clients got latest, for each jump from one version to another; of which all were late,
 //! further ones are undecided.
 
 use std::collections::{BTreeMap, BTreeSet};

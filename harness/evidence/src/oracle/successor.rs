@@ -4,7 +4,7 @@
 //! It shows in the delays: they grow one for one with the time to the next publish, while a runtime that
 //! gathers batches for a while delays all alike. Looked at are acknowledged publishes of the load, from the
 //! acknowledgement to when the first client had it, or a later version of the document; the next one is that
-//! of the topic, or that of the worker. Needs [`EVENTS_MIN`] of them, with gaps [`SPREAD_MIN`]-fold apart.
+//! of the topic, or that of the worker. Needs `EVENTS_MIN` of them, with gaps `SPREAD_MIN`-fold apart.
 //! Fails nothing: what is late is judged by `late_publish` and `state_stale`.
 
 use std::collections::BTreeMap;
