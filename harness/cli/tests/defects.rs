@@ -65,11 +65,12 @@ fn is_caught(run: &Ended, name: &str, primary: &str) -> Value {
 fn an_event_lost_on_reconnect_is_a_gap_that_names_client_topic_and_seqs() {
     let run = condemned("drop_on_reconnect");
     let report = is_caught(&run, "drop_on_reconnect", "gap");
-    // The first of the stream's events that each of the twenty-four did not get.
+    // The first of the stream's events that each of the twenty-four did not get; where all missed the
+    // same one, it is listed once, with who noticed it first.
     assert_eq!(number(&report, "/oracle/violations/gap"), 24);
     let gaps: Vec<_> =
         run.lines("violations.ndjson").into_iter().filter(|line| line["rule"] == "gap").collect();
-    assert_eq!(gaps.len(), 24);
+    assert!((1..=24).contains(&gaps.len()), "{gaps:?}");
     for gap in &gaps {
         let client = gap["client"].as_u64().expect("a client");
         assert!(client < 24, "{gap}");
@@ -78,11 +79,9 @@ fn an_event_lost_on_reconnect_is_a_gap_that_names_client_topic_and_seqs() {
         assert!(0 < from && from == to, "one event each: {gap}");
         assert!(gap["message"].as_str().is_some_and(|text| !text.is_empty()), "{gap}");
     }
-    let clients: std::collections::BTreeSet<_> =
-        gaps.iter().map(|gap| gap["client"].as_u64()).collect();
-    assert_eq!(clients.len(), 24, "each client lost its own");
     let first = reasons(&report);
-    assert!(first.contains("client") && first.contains("runtime.codex_worker_events"), "{first}");
+    assert!(first.contains("24 clients"), "each lost its own: {first}");
+    assert!(first.contains("runtime.codex_worker_events"), "{first}");
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn a_fault_aimed_at_nobody_is_refused_before_the_run() {
 
 #[test]
 fn a_storm_that_hits_one_client_cannot_speak_for_the_others() {
-    // One sample cannot decide p(50) of a surface, and the other surface has none at all.
+    // One sample cannot decide p(50) of a surface, and of the other the plan says that there is none.
     let run = Harness::tiny().set("phase.storm.fault.0.mode=one").ended().exits(exit::HOLD);
     let report = run.report();
     assert_eq!(
@@ -241,7 +241,10 @@ fn a_storm_that_hits_one_client_cannot_speak_for_the_others() {
         (1, 1)
     );
     assert_eq!(gates_with(&report, "INCONCLUSIVE"), ["reconnect"]);
-    assert!(reasons(&report).contains("not a single sample"), "{}", reasons(&report));
+    assert!(reasons(&report).contains("fewer than the 5 asked for"), "{}", reasons(&report));
+    let verdicts: Vec<_> =
+        objectives(&report, "reconnect").iter().map(|it| it["verdict"].clone()).collect();
+    assert!(verdicts.contains(&"NOT_APPLICABLE".into()), "{verdicts:?}");
 }
 
 #[test]
