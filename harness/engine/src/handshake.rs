@@ -321,6 +321,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_beginning_of_a_refusals_body_is_kept_however_it_comes() {
+        let answer =
+            format!("HTTP/1.1 503 busy\nContent-Length: 13\n\nscheduled for{}", "x".repeat(9));
+        for chunk in [1, 7, 4_096] {
+            let said = answered(&answer, Interim::Skipped, chunk).await;
+            let Err(Error::Refused(refusal)) = said else { panic!("{said:?}") };
+            assert_eq!((refusal.status, &*refusal.body), (503, "scheduled for"), "{chunk}");
+        }
+    }
+
+    #[tokio::test]
     async fn an_answer_that_comes_byte_by_byte_is_whole_and_what_follows_is_kept() {
         let answer = format!("HTTP/1.1 101 x\n{GOOD}\nfirst frame");
         for chunk in [1, 7] {

@@ -1,8 +1,10 @@
 //! From settled facts to verdicts: per objective, per gate, per run.
 //!
 //! Missing data, an unfit generator or a fault that did not bite is INCONCLUSIVE, never PASS. What the
-//! plan cannot exercise is not applicable, and counts as nothing. The
-//! order is FAIL > INCONCLUSIVE > WARN > PASS. A gate that is advisory is judged, and decides nothing. Opens no socket, reads no clock: `score` can judge the
+//! plan cannot exercise is not applicable, and counts as nothing. The order is FAIL > INCONCLUSIVE >
+//! WARN > PASS. A gate that is advisory is judged, and decides nothing.
+//!
+//! Opens no socket, reads no clock: `score` can judge the
 //! same facts again.
 
 mod estimate;

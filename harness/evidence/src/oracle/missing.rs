@@ -5,8 +5,10 @@
 //! while nothing can claim it: every acknowledged publish that has reached nobody claims one between those of
 //! the publishes before and after it, and on a target that nobody else writes to there are no more holes
 //! than commands that failed or were not answered. What is claimed, and what is beyond, is `gap`'s; the
-//! lowest seqs are claimed first, and are holes first, for which of them it was nobody knows. Memory: `RANGES_MAX` ranges a topic, each with the clients that miss it
-//! in blocks of 64; the lowest are kept, further ones are counted, and undecided.
+//! lowest seqs are claimed first, and are holes first, for which of them it was nobody knows.
+//!
+//! Memory: `RANGES_MAX` ranges a topic, each with the clients that miss it in blocks of 64; the lowest are
+//! kept, further ones are counted, and undecided.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -632,6 +632,11 @@ fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
     );
     let both = of(vec![silence(65 * S, true), sockets(59 * S)]).settle().absences;
     assert_eq!(one(&both).noticed.len(), 1, "what is said of everything is said of the sockets");
+    let stall = |from, to| Record::Stall { thread: 0, from, to };
+    let excused = of(vec![silence(65 * S, true), stall(61 * S, 63 * S + 1)]).settle().absences;
+    assert_eq!(excused, [], "less than the bound is left without the harness's own stall");
+    let kept = of(vec![silence(65 * S, true), stall(61 * S, 62 * S)]).settle().absences;
+    assert_eq!(kept.len(), 1);
     let lost = of(vec![silence(64 * S, false)]);
     assert_eq!(one(&lost.settle().absences).manner, Manner::Lost);
     assert!(lost.report().target.lost.is_some_and(|why| why.contains("lost at 60.0 s")));
