@@ -151,8 +151,8 @@ pub async fn run<S: Sink + Send + 'static>(
 
     let probe = Probe::new(clock, backlog);
     let mut sink = make_sink();
-    for status in created {
-        sink.record(Answer::ok(status).record(Request::CreateWorker, None, 0, 0));
+    for answer in created {
+        sink.record(answer.record(Request::CreateWorker, None, 0, 0));
     }
     let mut conductor = Conductor::new(conductor::Setup {
         plan: &plan,
@@ -257,8 +257,8 @@ fn restarts(plan: &Plan) -> bool {
 struct Prepared {
     http: Http,
     workers: Vec<String>,
-    /// Statuses with which the workers were created.
-    created: Vec<u16>,
+    /// How the requests ended that created the workers.
+    created: Vec<Answer>,
     build: Result<Option<String>, String>,
     /// What the target does not give.
     lacks: Vec<String>,

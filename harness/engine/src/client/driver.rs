@@ -612,7 +612,10 @@ async fn choose<S: Sink>(
 ) -> Vec<(TopicId, u64)> {
     let windows = match resume {
         Resume::Kept => None,
-        _ => around.windows.at(fault, &around.target).await,
+        _ => {
+            let told = |record| around.record(record);
+            around.windows.at(fault, &around.target, around.clock, told).await
+        }
     };
     if windows.is_none() && resume != Resume::Kept {
         let name = "cursor_not_chosen".to_owned();

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use khala_evidence::record::{Outcome, Record, Request};
 use khala_plan::model::Resume;
 use khala_wire::metrics::FanoutMetrics;
 use khala_wire::topic::TopicId;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::Target;
+use crate::answer::{Answer, answer_to};
+use crate::clock::Clock;
 use crate::http::Http;
 
 /// How long clients that come back wait for the metrics: what they wait is no lateness of the target's.
@@ -90,12 +93,24 @@ impl Windows {
     }
 
     /// The windows at the return from a fault; `None` when the target does not show them in time, so that
-    /// clients come back with what they have.
-    pub async fn at(&self, fault: u16, target: &Target) -> Option<Rc<Read>> {
+    /// clients come back with what they have. `record` takes how the request for them ended.
+    pub async fn at(
+        &self,
+        fault: u16,
+        target: &Target,
+        clock: Clock,
+        record: impl FnOnce(Record),
+    ) -> Option<Rc<Read>> {
         let cell = Rc::clone(self.read.lock().await.entry(fault).or_default());
         let read = async {
-            let metrics = tokio::time::timeout(READ_WITHIN, target.metrics(&self.http)).await;
-            Some(Rc::new(Read(windows(&metrics.ok()?.ok()?.document))))
+            let start = clock.now();
+            let read = tokio::time::timeout(READ_WITHIN, target.metrics(&self.http)).await;
+            let answer = match &read {
+                Ok(read) => answer_to(read),
+                Err(_) => Answer::of(Outcome::Timeout, "timeout"),
+            };
+            record(answer.record(Request::Metrics, None, start, clock.now()));
+            Some(Rc::new(Read(windows(&read.ok()?.ok()?.document))))
         };
         cell.get_or_init(|| read).await.clone()
     }
@@ -122,5 +137,23 @@ mod tests {
         let window = Window { oldest: None, head: 500, budget: 300 };
         assert_eq!(window.cursor(Resume::AtFloor), Some(500));
         assert_eq!(window.cursor(Resume::BelowFloor), Some(499));
+    }
+
+    #[tokio::test]
+    async fn a_read_in_vain_is_told_once_however_many_clients_wait_for_it() {
+        let (listener, target) = crate::testing::frozen();
+        drop(listener);
+        let windows = Windows::new(Http::new(&target.base_url, "test", Duration::from_secs(5)));
+        let told = std::cell::RefCell::new(Vec::new());
+        for _ in 0..2 {
+            let take = |record| told.borrow_mut().push(record);
+            assert!(
+                windows.at(7, &target, Clock::starting_in(Duration::ZERO), take).await.is_none()
+            );
+        }
+        let told = told.into_inner();
+        let [Record::Answered(answered)] = &*told else { panic!("one request, not {told:?}") };
+        let how = (answered.request, answered.outcome, &*answered.status);
+        assert_eq!(how, (Request::Metrics, Outcome::ConnectionFailed, "connection refused"));
     }
 }
