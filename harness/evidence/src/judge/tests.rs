@@ -237,6 +237,17 @@ fn where_nothing_applies_nothing_was_asked() {
 }
 
 #[test]
+fn where_every_gate_is_advisory_nothing_was_asked() {
+    let text = TEXT.replace("[[gate]]\n", "[[gate]]\nadvisory = true\n");
+    let (verdict, _) = judged(&plan_of(&text), &delivered(1, |_| 500));
+    assert_eq!(verdict.decision, Decision::Hold);
+    assert!(verdict.reasons.iter().any(|why| why == NOTHING_ASKED), "{:?}", verdict.reasons);
+    let one = TEXT.replacen("[[gate]]\n", "[[gate]]\nadvisory = true\n", 1);
+    let (verdict, _) = judged(&plan_of(&one), &delivered(1, |_| 500));
+    assert!(!verdict.reasons.iter().any(|why| why == NOTHING_ASKED), "{:?}", verdict.reasons);
+}
+
+#[test]
 fn of_the_rules_only_those_that_assume_its_effect_fall_with_a_fault_that_did_not_bite() {
     let plan = plan_of(&slow_text());
     let schedule = Schedule::of(&plan);

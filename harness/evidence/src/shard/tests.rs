@@ -11,8 +11,8 @@ use super::{Settled, Shard};
 use crate::context::Context;
 use crate::oracle::{End, Rule};
 use crate::record::{
-    Cut, Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record, Sink,
-    Source, StaleReason, StaleTopic, SubscribedTopic,
+    Addressee, Cut, Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published,
+    Record, Sink, Source, StaleReason, StaleTopic, SubscribedTopic,
 };
 
 const TEXT: &str = r#"
@@ -468,4 +468,24 @@ fn a_command_is_excused_by_the_publishers_thread_alone() {
         settled.metrics.distribution(MetricId::Publish, &[0, 1, 2], None).apart
     };
     assert_eq!([0, 1, 2, 3].map(apart), [0, 0, 1, 0]);
+}
+
+#[test]
+fn what_a_slow_reader_takes_late_of_an_old_join_is_not_held_against_the_target() {
+    let of = |to: Addressee, slow: bool| {
+        let mut records = Vec::new();
+        if slow {
+            records.push(Record::SlowBegan { client: 0, at: 10 * S });
+        }
+        let event = "sync:frame".into();
+        records.push(Record::Misaddressed { client: 0, at: 12 * S, to, event });
+        settle(&records).violations(Rule::Misaddressed)
+    };
+    assert_eq!(of(Addressee::OldJoin, true), 0);
+    assert_eq!(of(Addressee::OldJoin, false), 1);
+    assert_eq!(
+        of(Addressee::UnknownJoin, true),
+        1,
+        "no reader is so slow that it joins as another"
+    );
 }

@@ -58,6 +58,18 @@ fn a_join_refused_for_the_session_or_for_the_build_stops_the_client_for_ever() {
 }
 
 #[test]
+fn a_join_that_a_revocation_meets_is_the_revocations_and_the_client_comes_back() {
+    let mut rig = Rig::new();
+    let join = rig.connect();
+    let (now, until) = (rig.now, rig.now + 10 * SECOND);
+    rig.machine.revoking(7, now, until);
+    assert_eq!(rig.text(&refused(&join, "reauth_required")), Action::Close);
+    assert_eq!(rig.op(OpKind::Join).outcome, Outcome::Interrupted);
+    assert_eq!(rig.causes(), [OfflineCause::Fault { id: 7, intended: now }]);
+    assert_eq!(rig.delay(), 10 * SECOND);
+}
+
+#[test]
 fn a_forbidden_topic_is_an_error_after_which_the_client_comes_back() {
     let mut rig = Rig::new();
     let subscribe = rig.join();
