@@ -46,6 +46,7 @@ use crate::publisher;
 use crate::stall::{TICK, Watch};
 use crate::target::Target;
 use crate::target::child::Reference;
+use crate::target::evictions::Evictions;
 use crate::target::renewal::Renewal;
 use crate::target::window::windows;
 use crate::worker::{Numbers, Stage};
@@ -164,6 +165,7 @@ struct State {
     late: u64,
     latest: Option<(Micros, String)>,
     renewal: Renewal,
+    evictions: Evictions,
 }
 
 impl<'a, S: Sink> Conductor<'a, S> {
@@ -362,6 +364,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
         if let Ok(metrics) = metrics {
             for renewed in self.state.renewal.see(asked, answered, &metrics) {
                 self.sink.record(renewed);
+            }
+            if let Some(counted) = self.state.evictions.see(answered, &metrics) {
+                self.sink.record(counted);
             }
             for (topic, window) in windows(&metrics) {
                 let (oldest, head, budget) = (window.oldest, window.head, window.budget);

@@ -25,6 +25,8 @@ pub struct Context {
     bounds: OracleBounds,
     fault_phases: BTreeMap<u16, usize>,
     slow_clients: BTreeSet<u32>,
+    /// Of them, those that a fault keeps from reading at all.
+    paused_clients: BTreeSet<u32>,
     eviction_needs: u64,
     exclusive: bool,
     generator: model::Generator,
@@ -59,6 +61,12 @@ fn eviction_needs(plan: &Plan, schedule: &Schedule) -> u64 {
     needs.max().unwrap_or(u64::MAX)
 }
 
+/// The clients that faults of a kind hit.
+fn hit_by(schedule: &Schedule, is: impl Fn(&FaultKind) -> bool) -> BTreeSet<u32> {
+    let faults = schedule.faults.iter().filter(|fault| is(&fault.kind));
+    faults.flat_map(|fault| fault.targets.iter().copied()).collect()
+}
+
 impl Context {
     /// The context of a plan and its schedule.
     #[must_use]
@@ -81,12 +89,10 @@ impl Context {
                 .iter()
                 .map(|fault| (fault.id, usize::from(fault.phase)))
                 .collect(),
-            slow_clients: schedule
-                .faults
-                .iter()
-                .filter(|fault| matches!(fault.kind, FaultKind::SlowReader { .. }))
-                .flat_map(|fault| fault.targets.iter().copied())
-                .collect(),
+            slow_clients: hit_by(schedule, |kind| matches!(kind, FaultKind::SlowReader { .. })),
+            paused_clients: hit_by(schedule, |kind| {
+                matches!(kind, FaultKind::SlowReader { rate_bytes_per_s: None, .. })
+            }),
             eviction_needs: eviction_needs(plan, schedule),
             exclusive: plan.target.exclusive,
             generator: plan.generator.clone(),
@@ -158,6 +164,13 @@ impl Context {
     #[must_use]
     pub fn is_slow_by_plan(&self, client: u32) -> bool {
         self.slow_clients.contains(&client)
+    }
+
+    /// Whether the plan makes a client slow, and never keeps it from reading: what the target sends reaches
+    /// it in the end.
+    #[must_use]
+    pub fn reads_on_slowly(&self, client: u32) -> bool {
+        self.slow_clients.contains(&client) && !self.paused_clients.contains(&client)
     }
 
     /// Publishes that make the eviction of a client due that does not read: those of

@@ -66,6 +66,9 @@ pub struct Begin {
     pub drain_us: Micros,
     /// Clients that a fault makes slow at some time.
     pub slow_clients: Vec<u32>,
+    /// Of them, those that a fault keeps from reading at all; the others read on, and must be told.
+    #[serde(default)]
+    pub paused_clients: Vec<u32>,
     /// For how long after it reads again a client still counts as slow.
     pub slow_grace_us: Micros,
     /// Publishes that make the eviction of a client due that does not read; `None` where none is ever due.
@@ -169,6 +172,11 @@ impl Begin {
             converge_us: micros(plan.oracle.converge_within),
             drain_us: micros(plan.oracle.drain_within),
             slow_clients: (0..clients).filter(|&client| context.is_slow_by_plan(client)).collect(),
+            paused_clients: (0..clients)
+                .filter(|&client| {
+                    context.is_slow_by_plan(client) && !context.reads_on_slowly(client)
+                })
+                .collect(),
             slow_grace_us: GRACE_US,
             eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
             close_codes: plan.target.close_codes.clone(),

@@ -153,6 +153,13 @@ pub enum Record {
         /// Whether it still has the socket it was slow on, as far as it knows.
         same_socket: bool,
     },
+    /// The target's metrics counted evictions of slow clients since they were last read.
+    Evictions {
+        /// When they were answered.
+        at: Micros,
+        /// How many more than before.
+        count: u64,
+    },
     /// A topic's window in the target's metrics.
     Window {
         /// When it was asked for.
@@ -399,6 +406,7 @@ impl Record {
             Self::Answered(answered) => answered.client,
             Self::Silence { .. }
             | Self::Renewed { .. }
+            | Self::Evictions { .. }
             | Self::Window { .. }
             | Self::Finding { .. }
             | Self::Published(_)
@@ -427,6 +435,7 @@ impl Record {
             | Self::Stall { to: at, .. }
             | Self::Silence { to: at, .. }
             | Self::Renewed { at, .. }
+            | Self::Evictions { at, .. }
             | Self::ConnectBegun { at, .. }
             | Self::Rejoining { at, .. }
             | Self::Connected { at, .. }

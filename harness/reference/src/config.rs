@@ -234,7 +234,8 @@ impl Default for Config {
                 queue_limit: 64,
                 max_strikes: 3,
                 strike_every: Duration::from_millis(250),
-                evict_grace: Duration::from_secs(1),
+                // A reader at 1 KiB/s has then read 30 KiB, which is what small buffers hold.
+                evict_grace: Duration::from_secs(30),
             },
             buffers: Buffers {
                 read: 4 << 10,

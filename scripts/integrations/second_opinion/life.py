@@ -21,9 +21,6 @@ class Interval:
         self.evicted = self.cut = self.read_on = False
 
 
-BY_TARGET = ("closed_by_target", "broken", "protocol_broken", "channel_closed")
-
-
 class Life:
     """Told record by record: `before` the client's own tracks take it, and `after`."""
 

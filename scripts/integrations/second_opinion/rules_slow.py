@@ -1,6 +1,5 @@
 """Slow clients and bystanders, and who is at head in time."""
 
-from life import BY_TARGET
 from registry import Violation, rule
 
 
@@ -25,9 +24,10 @@ def end_of(interval, grace):
 
 @rule("no_eviction", "a time in which the harness kept a client slow")
 def no_eviction(story):
-    """A client that does not read while enough is published is told off for good or cut off, from when it
-    was made slow until the grace after it reads again. Open: too little published, a socket that the
-    harness or the client ended, a run that ended within the grace, a client that nobody let go."""
+    """A client that does not read while enough is published is told off for good, from when it was made slow
+    until the grace after it reads again; one that reads on, slowly, is told before its socket ends in order.
+    Open: too little published, a socket that ended without a word or by the harness or the client, a run that
+    ended within the grace, a client that nobody let go."""
     needed, grace = story.begin["eviction_needs"], story.begin["slow_grace_us"]
     if needed is None:
         return
@@ -36,11 +36,13 @@ def no_eviction(story):
         intervals = client.life.intervals
         next_began = [following.began for following in intervals[1:]] + [float("inf")]
         for interval, began in zip(intervals, next_began):
-            if interval.ended is None or not interval.same_socket:
+            until = min(end_of(interval, grace), began)
+            told, ended = ends_of_socket(client, interval.began, until)
+            if told:
                 continue
-            until = min(interval.ended + grace, began)
-            evicted, cut = ends_of_socket(client, interval.began, until)
-            if evicted or cut is not None:
+            if ended is not None and client.number not in story.begin["paused_clients"] and in_order(ended):
+                yield Violation("ended without a word, although it reads", interval.began, client.number)
+            if ended is not None or interval.ended is None or not interval.same_socket:
                 continue
             kept = story.ended_for(client) >= interval.ended + grace or reads_on(client, interval, until)
             count = sum(interval.began <= at <= interval.ended for at in acknowledged)
@@ -49,19 +51,24 @@ def no_eviction(story):
 
 
 def ends_of_socket(client, since, until):
-    """Whether the target ended it, and when the harness or the client did, if they did."""
-    evicted, cut = False, None
+    """Whether the target told the client off for good, and why its socket ended, if it did."""
+    told, ended = False, None
     for record in client.records:
         what = record["record"]
         if what not in ("slow_consumer", "offline") or not since <= record["at"] <= until:
             continue
         if what == "slow_consumer":
-            evicted = evicted or record["disconnect"]
-        elif any(name in record["cause"] for name in BY_TARGET):
-            evicted = True
-        elif cut is None:
-            cut = record["at"]
-    return evicted, cut
+            told = told or record["disconnect"]
+        elif ended is None or in_order(record["cause"]):
+            ended = record["cause"]
+    return told, ended
+
+
+def in_order(cause):
+    """Whether the target ended the socket after all that it had sent."""
+    if not isinstance(cause, dict):
+        return False
+    return "closed_by_target" in cause or cause.get("broken", {}).get("how") == "eof"
 
 
 def reads_on(client, interval, until):

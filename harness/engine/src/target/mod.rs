@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod child;
+pub mod evictions;
 pub mod keys;
 pub mod lock;
 pub mod renewal;

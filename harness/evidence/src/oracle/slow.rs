@@ -9,7 +9,7 @@ use super::no_eviction;
 use super::rule::Rule;
 use super::tally::Tally;
 use super::unbounded_buffer;
-use crate::record::{Micros, OfflineCause};
+use crate::record::{Cut, Micros, OfflineCause};
 
 /// For how long after the harness lets a client read again it still counts as slow: what the target
 /// said meanwhile has to be read first, and its queue to run dry.
@@ -26,9 +26,14 @@ pub struct Interval {
     pub ended: Option<Micros>,
     /// Whether the client then still had the socket that it was slow on.
     pub same_socket: bool,
-    /// Whether the target told it off for good, or ended the socket.
+    /// Whether the target told it off for good.
     pub evicted: bool,
-    /// Whether the socket was ended otherwise: by the harness or the client.
+    /// Whether the target ended the socket without a word that reached the client.
+    pub untold: bool,
+    /// Whether it did so in order, after all that it had sent.
+    pub in_order: bool,
+    /// Whether the socket was of no use any more for another reason: the harness or the client ended it,
+    /// or the channel crashed.
     pub cut: bool,
     /// Whether something that was due after the end came on the same socket: it was never ended.
     pub read_on: bool,
@@ -149,11 +154,14 @@ impl Slow {
         self.resubscribed();
         let Some(interval) = self.current(at) else { return };
         match cause {
-            OfflineCause::ClosedByTarget { .. }
-            | OfflineCause::Broken { .. }
-            | OfflineCause::ProtocolBroken { .. }
-            | OfflineCause::ChannelClosed => interval.evicted = true,
-            OfflineCause::Fault { .. }
+            OfflineCause::ClosedByTarget { .. } | OfflineCause::Broken { how: Cut::Eof } => {
+                (interval.untold, interval.in_order) = (true, true);
+            }
+            OfflineCause::Broken { .. } => interval.untold = true,
+            // A crash, and a broken protocol, are no way to evict anybody.
+            OfflineCause::ProtocolBroken { .. }
+            | OfflineCause::ChannelClosed
+            | OfflineCause::Fault { .. }
             | OfflineCause::HeartbeatTimeout
             | OfflineCause::ChannelSilent { .. }
             | OfflineCause::GaveUp => interval.cut = true,
@@ -165,32 +173,82 @@ impl Slow {
         if let Some(interval) = self.current(at)
             && interval.ended.is_some_and(|ended| intended > ended)
             && !interval.evicted
+            && !interval.untold
             && !interval.cut
         {
             interval.read_on = true;
         }
     }
 
-    /// Judges all intervals. `until`: when the client was retired. `published`: how many publishes
-    /// were acknowledged between two instants. `needed`: how many make an eviction due.
-    pub fn settle(
-        &self,
-        client: u32,
-        until: Micros,
-        needed: u64,
-        published: &dyn Fn(Micros, Micros) -> u64,
-        tally: &mut Tally,
-    ) {
+    /// Judges all intervals; gives how those ended that the target ended.
+    pub fn settle(&self, case: &Case<'_>, tally: &mut Tally) -> Ends {
+        let Case { needed, .. } = *case;
+        let mut ends = Ends::default();
         tally.undecided_cases(Rule::NoEviction, self.beyond);
         tally.undecided_cases(Rule::UnboundedBuffer, self.beyond);
         for interval in &self.intervals {
+            ends.told += u64::from(interval.evicted);
+            ends.untold += u64::from(interval.untold && !interval.evicted);
             if needed == u64::MAX && !interval.evicted {
                 // No load of the plan makes an eviction due: that is no case, and `check` has said so.
                 continue;
             }
-            unbounded_buffer::judge(client, interval, needed, published, tally);
-            no_eviction::judge(client, interval, until, needed, published, tally);
+            unbounded_buffer::judge(case, interval, tally);
+            ends.open += u64::from(no_eviction::judge(case, interval, tally) == Open::ByCount);
         }
+        ends
+    }
+}
+
+/// A client whose intervals are judged, and by what.
+pub struct Case<'a> {
+    /// The client.
+    pub client: u32,
+    /// When it was retired.
+    pub until: Micros,
+    /// How many acknowledged publishes make an eviction due.
+    pub needed: u64,
+    /// Whether it read on, slowly, whenever it was slow, so that it must be told of its eviction.
+    pub reads_on: bool,
+    /// How many publishes were acknowledged between two instants.
+    pub published: &'a dyn Fn(Micros, Micros) -> u64,
+}
+
+/// Whether an interval is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// It is, or stays open for good.
+    No,
+    /// The target's own count of evictions decides it.
+    ByCount,
+}
+
+/// How intervals ended that the target ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// With a notice.
+    pub told: u64,
+    /// Without a word that reached the client.
+    pub untold: u64,
+    /// Of the latter, those that the target's own count decides.
+    pub open: u64,
+}
+
+impl std::ops::AddAssign for Ends {
+    fn add_assign(&mut self, other: Self) {
+        self.told += other.told;
+        self.untold += other.untold;
+        self.open += other.open;
+    }
+}
+
+impl Ends {
+    /// Decides what is open by how many evictions the target has counted: as many as it counted beyond
+    /// those that were told were evictions; the others are undecided.
+    pub fn settle(self, counted: u64, tally: &mut Tally) {
+        let evicted = counted.saturating_sub(self.told).min(self.open);
+        tally.judged(Rule::NoEviction, evicted);
+        tally.undecided_cases(Rule::NoEviction, self.open - evicted);
     }
 }
 
@@ -283,23 +341,25 @@ mod tests {
             assert_eq!(last(&slow).read_on, read_on, "{intended}");
         }
         let causes = [
-            (OfflineCause::Broken { how: Cut::Eof }, (true, false)),
-            (OfflineCause::ClosedByTarget { code: None }, (true, false)),
-            (OfflineCause::ChannelClosed, (true, false)),
-            (OfflineCause::GaveUp, (false, true)),
-            (OfflineCause::HeartbeatTimeout, (false, true)),
+            (OfflineCause::Broken { how: Cut::Eof }, (true, true, false)),
+            (OfflineCause::ClosedByTarget { code: None }, (true, true, false)),
+            (OfflineCause::Broken { how: Cut::Reset }, (true, false, false)),
+            (OfflineCause::ChannelClosed, (false, false, true)),
+            (OfflineCause::GaveUp, (false, false, true)),
+            (OfflineCause::HeartbeatTimeout, (false, false, true)),
         ];
         for (cause, ended) in causes {
             let mut slow = slow();
             slow.offline(2_500, cause);
             slow.delivered(3_000, 2_900);
             let interval = last(&slow);
-            assert_eq!((interval.evicted, interval.cut), ended, "{cause:?}");
-            assert!(interval.closed && !interval.read_on, "{cause:?}");
+            let how = (interval.untold, interval.in_order, interval.cut);
+            assert_eq!(how, ended, "{cause:?}");
+            assert!(interval.closed && !interval.evicted && !interval.read_on, "{cause:?}");
         }
         let mut late = slow();
         late.offline(2_001 + GRACE_US, OfflineCause::Broken { how: Cut::Eof });
-        assert!(!last(&late).evicted && last(&late).closed);
+        assert!(!last(&late).untold && last(&late).closed);
         let mut slow_again = slow();
         slow_again.began(2_500);
         slow_again.delivered(3_000, 2_900);
@@ -327,7 +387,9 @@ mod tests {
         };
         assert_eq!(last(&slow), &untouched);
         let mut tally = Tally::new(1);
-        slow.settle(1, at, 1_000, &|_, _| 0, &mut tally);
+        let case =
+            Case { client: 1, until: at, needed: 1_000, reads_on: false, published: &|_, _| 0 };
+        slow.settle(&case, &mut tally);
         // Nothing was published in the others, so that they are open as well.
         for rule in [Rule::NoEviction, Rule::UnboundedBuffer] {
             assert_eq!(tally.rule(rule).undecided, INTERVALS_MAX as u64 + 2, "{rule}");

@@ -18,24 +18,18 @@
 //! [`slow`](super::slow).
 
 use super::rule::Rule;
-use super::slow::Interval;
+use super::slow::{Case, Interval};
 use super::tally::{Tally, Violation};
-use crate::record::Micros;
 
 /// Judges one interval.
-pub fn judge(
-    client: u32,
-    interval: &Interval,
-    needed: u64,
-    published: &dyn Fn(Micros, Micros) -> u64,
-    tally: &mut Tally,
-) {
+pub fn judge(case: &Case<'_>, interval: &Interval, tally: &mut Tally) {
+    let Case { client, needed, published, .. } = *case;
     let count = interval.ended.map_or(0, |ended| published(interval.began, ended));
     // What was begun within the interval and answered after it may not have waited.
     let held = interval.held.min(count);
     if interval.ended.is_none() || interval.passed_over || held < needed {
         let read_all = interval.same_socket && interval.read_on && count >= needed;
-        if interval.evicted || read_all {
+        if interval.evicted || interval.untold || read_all {
             tally.judged(Rule::UnboundedBuffer, 1);
         } else {
             tally.undecided(Rule::UnboundedBuffer);
@@ -62,7 +56,7 @@ pub fn judge(
 mod tests {
     use super::super::slow::Slow;
     use super::*;
-    use crate::record::OfflineCause;
+    use crate::record::{Micros, OfflineCause};
 
     const RULE: Rule = Rule::UnboundedBuffer;
     const NEEDED: u64 = 10;
@@ -70,7 +64,14 @@ mod tests {
 
     fn judged(slow: &Slow, published: u64) -> Tally {
         let mut tally = Tally::new(5);
-        slow.settle(1, 100_000_000, NEEDED, &|_, _| published, &mut tally);
+        let case = Case {
+            client: 1,
+            until: 100_000_000,
+            needed: NEEDED,
+            reads_on: false,
+            published: &|_, _| published,
+        };
+        slow.settle(&case, &mut tally);
         tally
     }
 
@@ -111,8 +112,11 @@ mod tests {
     fn as_much_as_may_wait_is_accepted() {
         assert_eq!(outcome(&reads_on(found(9)), 10), [0, 1, 0]);
         let mut evicted = found(9);
-        evicted.offline(ENDED + 50, OfflineCause::ChannelClosed);
+        evicted.told_off(ENDED + 50);
         assert_eq!(outcome(&evicted, 10), [0, 1, 0]);
+        let mut ended = found(9);
+        ended.offline(ENDED + 50, OfflineCause::ClosedByTarget { code: None });
+        assert_eq!(outcome(&ended, 10), [0, 1, 0]);
     }
 
     #[test]

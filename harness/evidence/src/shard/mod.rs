@@ -89,6 +89,8 @@ pub struct Totals {
     pub withheld: u64,
     /// Records of clients that the plan does not have.
     pub strangers: u64,
+    /// Evictions of slow clients, by the target's own count.
+    pub evictions: u64,
 }
 
 impl Totals {
@@ -101,6 +103,7 @@ impl Totals {
         self.dropped += other.dropped;
         self.withheld += other.withheld;
         self.strangers += other.strangers;
+        self.evictions += other.evictions;
     }
 }
 
@@ -309,6 +312,7 @@ impl Shard {
             Record::SlowEnded { client, at, same_socket } => {
                 self.slow_ended(client, at, same_socket);
             }
+            Record::Evictions { at: _, count } => self.flow.totals.evictions += count,
             Record::Window { asked, answered, topic, oldest, head, budget } => {
                 let floor = Window::floor(oldest, head);
                 let window = Window { asked, answered, floor, head, budget };

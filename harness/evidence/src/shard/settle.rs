@@ -21,7 +21,8 @@ use crate::oracle::starved_topic::Commands;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::{
     End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, gap,
-    late_publish, lost_publish, no_convergence, phantom, state_stale, successor, wrongful_eviction,
+    late_publish, lost_publish, no_convergence, phantom, slow, state_stale, successor,
+    wrongful_eviction,
 };
 use crate::record::{Micros, PublishId};
 
@@ -86,7 +87,15 @@ impl Shard {
         }
         let around =
             Around { context: &context, ledger: &flow.ledger, stalls: &stalls, published_on };
-        clients_by_ledger(&around, &settled_clients, end, &mut flow.tally);
+        let evictions = flow.totals.evictions;
+        let untold = clients_by_ledger(&around, &settled_clients, end, evictions, &mut flow.tally);
+        if untold > 0 {
+            let message = format!(
+                "sockets of clients that the harness made slow, which the target ended without a word that \
+                 reached the client; of {evictions} evictions that the target counted"
+            );
+            flow.findings.add("ended_untold".to_owned(), message, untold);
+        }
         let timelines = flow.windows.timelines();
         for (&id, life) in &settled_clients {
             life.cursors.settle(id, &timelines, &mut flow.tally);
@@ -226,13 +235,15 @@ struct Around<'a> {
     published_on: &'a BTreeSet<TopicId>,
 }
 
-/// Judges what each client left behind against the ledger.
+/// Judges what each client left behind against the ledger, and slow ones by how many `evictions` the target
+/// counted; gives how many of these it ended without a word.
 fn clients_by_ledger(
     around: &Around<'_>,
     clients: &BTreeMap<u32, Client>,
     end: End,
+    evictions: u64,
     tally: &mut Tally,
-) {
+) -> u64 {
     let Around { context, ledger, stalls, published_on } = *around;
     let publishes = after_unsubscribe::Publishes::of(ledger);
     let planned = |publish: &PublishId| matches!(publish, PublishId::Planned(_));
@@ -250,11 +261,13 @@ fn clients_by_ledger(
     let needed = context.eviction_needs();
     let commands = Commands::of_ledger(ledger);
     let settle_within = context.bounds().settle_within;
-    let mut slow = 0;
+    let (mut slow_clients, mut ends) = (0, slow::Ends::default());
     for (&id, life) in clients {
-        slow += u64::from(life.slow.ever());
+        slow_clients += u64::from(life.slow.ever());
         let until = life.retired_at.unwrap_or(end.at);
-        life.slow.settle(id, until, needed, &published, tally);
+        let reads_on = context.reads_on_slowly(id);
+        let case = slow::Case { client: id, until, needed, reads_on, published: &published };
+        ends += life.slow.settle(&case, tally);
         authz_leak::settle(context.granted(id), life.revoked, ledger, tally);
         let own = stalls.of(context.thread_of(id));
         let stood = Stood { own, publisher: stalls.of(context.publisher_thread()) };
@@ -266,5 +279,7 @@ fn clients_by_ledger(
             after_unsubscribe::settle(topic, track, ledger, (publishes, until), tally);
         }
     }
-    wrongful_eviction::count_cases(clients.len() as u64, slow, tally);
+    ends.settle(evictions, tally);
+    wrongful_eviction::count_cases(clients.len() as u64, slow_clients, tally);
+    ends.untold
 }
