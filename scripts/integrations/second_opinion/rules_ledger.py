@@ -105,7 +105,7 @@ class Known:
 @rule("false_replay_complete", "a reply, for a stream or for a document of a state topic")
 def false_replay_complete(story):
     """The ok reply to a subscribe does not come before what was acknowledged before the subscribe was
-    sent; of states, before what had settled by then."""
+    sent, as far as nothing was undecided below it; of states, before what had settled by then."""
     yield from early_for_streams(story)
     yield from early_for_states(story)
 
@@ -116,17 +116,41 @@ def early_for_streams(story):
         if publish in story.planned:
             acknowledged[topic].append((story.planned[publish]["done"], seq))
     known = {topic: Known(pairs) for topic, pairs in acknowledged.items()}
+    decided = times_decided(story, acknowledged)
     for sub in story.subscriptions:
         if sub.topic not in story.streams or sub.watermark is None or sub.topic not in known:
             continue
         required = known[sub.topic].before(sub.sent_at)
         had = sub.highest_at_reply
+        required = first_undecided(decided[sub.topic], had, required, sub.sent_at) - 1
         # What never came at all is a gap, and the early reply follows from it.
         lost = set(sub.missing())
         if had < required and not all(seq in lost for seq in range(had + 1, required + 1)):
             why = f"had {had} of {required}"
             seqs = (had + 1, required)
             yield Violation(why, sub.answered_at, sub.client, sub.topic, seqs)
+
+
+def times_decided(story, acknowledged):
+    """When each seq was first known to have come to be: acknowledged, or seen by anybody."""
+    decided = {topic: {} for topic in acknowledged}
+    for topic, pairs in acknowledged.items():
+        for at, seq in pairs:
+            decided[topic][seq] = min(at, decided[topic].get(seq, at))
+    for delivery in story.deliveries:
+        if delivery.topic in decided:
+            times = decided[delivery.topic]
+            times[delivery.seq] = min(delivery.at, times.get(delivery.seq, delivery.at))
+    return decided
+
+
+def first_undecided(times, had, required, sent_at):
+    """The first seq that may still have been under way when a subscribe was sent: a server that gives out seqs
+    before it writes cannot send what stands above it. Below the lowest known one lies the past."""
+    seq = max(had + 1, min(times))
+    while seq <= required and times.get(seq, sent_at) < sent_at:
+        seq += 1
+    return seq
 
 
 def versions_of(story):

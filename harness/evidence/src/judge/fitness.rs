@@ -149,7 +149,7 @@ pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Op
 
 /// Why the generator was unfit over the run as a whole, if it was: the bound of convergence is what its
 /// lag is held against.
-fn unfit_over_all(case: &Case<'_>) -> Option<String> {
+pub fn unfit_over_all(case: &Case<'_>) -> Option<String> {
     let all = case.all_phases();
     let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
     // A lag that was never measured is said by the objectives that need it.

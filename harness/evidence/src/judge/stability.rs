@@ -3,18 +3,19 @@
 //! Two tiers. An *absence* (the target restarted, was lost, or answered or took nobody for longer than
 //! the bound although it was asked) is FAIL, once. *Single incidents* are FAIL beyond their limit, which
 //! the plan has from the scenario, the target, the contract or an assumption. What follows from the
-//! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL. A kind for which the
+//! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL; so are time-outs, which are
+//! lateness, of a run whose generator was starved all along. A kind for which the
 //! run had no occasion is left out.
 
 use std::time::Duration;
 
 use khala_plan::stability::Incident;
 
-use super::{Case, ObjectiveVerdict, Verdict};
+use super::{Case, ObjectiveVerdict, Verdict, fitness};
 use crate::by_text::ByText;
 use crate::render::befell::status;
 use crate::shard::absence::{Absence, Manner};
-use crate::shard::stability::{Blame, Seen};
+use crate::shard::stability::{Blame, Seen, Told};
 
 /// Codes named in a reason; the report has all of them.
 const CODES_SHOWN: usize = 4;
@@ -151,7 +152,15 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
     let allowed = limit.count(occasions, clients, over);
     let bad = theirs.map_or(0, |told| told.count());
     let allowed_by = limit.told(incident.occasions());
-    let (verdict, reason) = if let Some(told) = theirs.filter(|_| bad > allowed) {
+    let late = theirs.map_or(0, |told| timeouts(incident, told));
+    let starved = fitness::unfit_over_all(case).filter(|_| bad > allowed && bad - late <= allowed);
+    let (verdict, reason) = if let (Some(told), Some(why)) = (theirs, starved) {
+        let what = describe(&told.codes, told.clients.len());
+        (
+            Verdict::Inconclusive,
+            format!("{what}; {why}, and what shares its machine is late with it"),
+        )
+    } else if let Some(told) = theirs.filter(|_| bad > allowed) {
         let reason = format!(
             "{}; {allowed} {} allowed ({allowed_by})",
             describe(&told.codes, told.clients.len()),
@@ -182,6 +191,14 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
         reason,
         ..blank("unplanned_ends")
     })
+}
+
+/// How many of these are lateness alone.
+fn timeouts(incident: Incident, told: &Told) -> u64 {
+    if incident == Incident::HeartbeatTimeouts {
+        return told.count();
+    }
+    told.codes.iter().filter(|(code, _)| *code == "timeout").map(|(_, seen)| seen.count).sum()
 }
 
 /// Incidents in a clause: how many, what, to how many clients, since when.

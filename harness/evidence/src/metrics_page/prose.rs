@@ -185,7 +185,8 @@ pub(super) fn stability() -> String {
          is not the embedded one a single incident is within any limit that nobody gave. What a fault does to\n\
          the clients that it hits, until they are live again or the bound of convergence is over since they\n\
          came back, is the fault's. What follows from the harness's own stalls (of 500 ms and more), from\n\
-         what it lacked, and from heartbeats that it owed for a minute is INCONCLUSIVE. A publish limit that\n\
+         what it lacked, and from heartbeats that it owed for a minute is INCONCLUSIVE, and so are time-outs\n\
+         of a run whose generator was starved: a target on the same machine was starved with it. A publish limit that\n\
          is kept, a stale cursor and a topic without a snapshot are no incidents.\n",
         absence = khala_plan::units::format_duration(khala_plan::stability::ABSENCE),
     )

@@ -2,7 +2,9 @@
 //! acknowledged before the subscribe was sent.
 //!
 //! Streams: the client's highest seq at the reply is at least that of every publish acknowledged
-//! before the subscribe was sent. States: each of our documents is at least at the version that was
+//! before the subscribe was sent, up to the first seq that was not decided by then: neither acknowledged nor
+//! seen by anybody. A runtime that allocates a seq before it inserts holds back what stands above one that is
+//! still under way, or it would break the order. States: each of our documents is at least at the version that was
 //! acknowledged the settle bound before. Both are lower bounds of what the server must have known,
 //! so a correct server cannot break them.
 //!
@@ -24,7 +26,7 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use super::baseline::{Baseline, Has, Versions};
-use super::ledger::Ledger;
+use super::ledger::{Content, Ledger};
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use super::track::Track;
@@ -206,6 +208,8 @@ impl Fact {
 /// creation is acknowledged before its event exists.
 struct Known {
     seqs: BTreeMap<TopicId, Vec<(Micros, u64)>>,
+    /// When each seq was first known to have come to be.
+    decided: BTreeMap<(TopicId, u64), Micros>,
     versions_before: BTreeMap<u16, Vec<(Micros, u64)>>,
     versions: Versions,
 }
@@ -213,10 +217,17 @@ struct Known {
 impl Known {
     fn of(ledger: &Ledger) -> Self {
         let mut seqs: BTreeMap<TopicId, Vec<(Micros, u64)>> = BTreeMap::new();
+        let first_seen = |contents: &BTreeMap<u64, Content>| {
+            contents.values().map(|content| content.first.0).min().unwrap_or(Micros::MAX)
+        };
+        let mut decided: BTreeMap<_, _> =
+            ledger.seen().iter().map(|(&place, contents)| (place, first_seen(contents))).collect();
         for ((topic, publish), seq) in ledger.seqs() {
             let entry = ledger.acknowledged().get(&publish);
             if let (PublishId::Planned(_), Some(entry)) = (publish, entry) {
                 seqs.entry(topic).or_default().push((entry.at, seq));
+                let since = decided.entry((topic, seq)).or_insert(entry.at);
+                *since = entry.at.min(*since);
             }
         }
         let mut versions: BTreeMap<u16, Vec<(Micros, u64)>> = BTreeMap::new();
@@ -226,12 +237,13 @@ impl Known {
             }
         }
         seqs.values_mut().chain(versions.values_mut()).for_each(running_maximum);
-        Self { seqs, versions_before: versions, versions: Versions::of(ledger) }
+        Self { seqs, decided, versions_before: versions, versions: Versions::of(ledger) }
     }
 
     fn stream(&self, fact: &Fact, had: u64, against: &Against<'_>, tally: &mut Tally) {
         let required = self.seq_before(fact.topic, fact.sent_at);
         tally.judged(Rule::FalseReplayComplete, 1);
+        let required = self.decided_up_to(required, had, fact);
         if had >= required {
             return;
         }
@@ -265,6 +277,25 @@ impl Known {
             Has::Open if had > 0 => tally.undecided(Rule::FalseReplayComplete),
             Has::Open => {}
         }
+    }
+
+    /// The highest seq up to `required` before which all was decided that the client, which had `had`, lacked.
+    /// Below the lowest seq that anybody knows of lies the past.
+    fn decided_up_to(&self, required: u64, had: u64, fact: &Fact) -> u64 {
+        if had >= required {
+            return required;
+        }
+        let topic = fact.topic;
+        let mut known = self.decided.range((topic, 0)..=(topic, u64::MAX));
+        let lowest = known.next().map_or(0, |(&(_, seq), _)| seq);
+        let mut next = lowest.max(had + 1);
+        for (&(_, seq), &since) in self.decided.range((topic, next)..=(topic, required)) {
+            if seq != next || since >= fact.sent_at {
+                break;
+            }
+            next += 1;
+        }
+        next - 1
     }
 
     fn seq_before(&self, topic: TopicId, at: Micros) -> u64 {
@@ -360,6 +391,18 @@ mod tests {
         assert_eq!(stream(&publishes, 2_001, 3), Some((4, 6)));
         assert_eq!(stream(&publishes, 2_000, 5), None, "acknowledged in that very moment");
         assert_eq!(stream(&publishes, 2_001, 6), None);
+    }
+
+    #[test]
+    fn what_stands_above_a_seq_that_is_not_decided_yet_may_be_held_back() {
+        let publishes = [(1_000, 5), (2_500, 6), (2_000, 7)];
+        assert_eq!(stream(&publishes, 2_400, 5), None, "6 is under way, 7 would come before it");
+        assert_eq!(stream(&publishes, 2_501, 5), Some((6, 7)));
+        assert_eq!(stream(&publishes, 2_400, 4), Some((5, 5)), "5 is owed all the same");
+        assert_eq!(stream(&publishes, 2_400, 6), Some((7, 7)), "6 was there");
+        let a_hole = [(1_000, 5), (2_000, 7)];
+        assert_eq!(stream(&a_hole, 2_400, 5), None, "nobody knows when 6 came to nothing");
+        assert_eq!(stream(&a_hole, 2_400, 2), Some((3, 5)), "before the first is the past");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use khala_evidence::judge::{Decision, GateVerdict, RunVerdict, STABILITY_GATE, Verdict};
 use khala_evidence::record::{
-    Answered, Cut, Heard, Micros, OfflineCause, OpKind, Outcome, Record, RenewalSign, Request,
+    Answered, Cut, Heard, Micros, OfflineCause, OpKind, Outcome, Probe, Record, RenewalSign,
+    Request,
 };
 use khala_evidence::shard::absence::{Absence, Manner};
 use khala_evidence::shard::stability::Blame;
@@ -327,6 +328,24 @@ fn what_the_run_had_no_occasion_for_is_not_judged() {
     assert_eq!(kind(&verdict, Incident::MintErrors), None);
     assert_eq!(kind(&verdict, Incident::SocketEnds).expect("judged").0, Verdict::Pass);
     assert_eq!(absence(&trial(ELSEWHERE, Vec::new()).judge()).0, Verdict::Inconclusive);
+}
+
+#[test]
+fn time_outs_of_a_starved_machine_decide_nothing_and_refusals_do() {
+    let of = |how, waited_us| {
+        let mut list = fleet(12);
+        list.push(Record::SchedulerLag { thread: 0, at: 290 * S, lag_us: 1 });
+        list.extend((20..600).map(|second| {
+            let probe = Probe { at: second * S, wall_us: S, waited_us, ..Probe::default() };
+            Record::Probe(probe)
+        }));
+        list.push(answered(Request::Publish, None, 300 * S, how));
+        kind(&trial(&at_home(""), list).judge(), Incident::PublishErrors).expect("judged").0
+    };
+    let late = (Outcome::Timeout, "timeout");
+    assert_eq!(of(late, 600_000), Verdict::Inconclusive);
+    assert_eq!(of(late, 100_000), Verdict::Fail);
+    assert_eq!(of(UNAVAILABLE, 600_000), Verdict::Fail);
 }
 
 #[test]

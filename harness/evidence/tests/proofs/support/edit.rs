@@ -320,7 +320,11 @@ pub fn reply_before_replay(records: &[Record], with_cursor: bool) -> Vec<Change>
         };
         let mut replay =
             epoch.of(stream()).filter(|(index, _)| epoch.is_replay(*index)).map(|(_, d)| d);
-        let owed = replay.any(|d| known(&d) && d.seq > epoch.cursor(stream()).unwrap_or(0));
+        // What stands above a seq that is not decided may be held back.
+        let owed = match epoch.cursor(stream()) {
+            Some(cursor) => replay.any(|d| known(&d) && d.seq == cursor + 1),
+            None => replay.any(|d| known(&d)),
+        };
         let subscribed = epoch.cursors.contains_key(&stream());
         if !subscribed || !owed || epoch.cursor(stream()).is_some() != with_cursor {
             continue;
