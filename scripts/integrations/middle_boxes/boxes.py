@@ -1,0 +1,146 @@
+"""The middle boxes and the cases: which box stands between, how it is set up, what it does meanwhile, and what the
+harness must say of it."""
+
+import dataclasses
+import shutil
+import signal
+import subprocess
+import typing
+
+SMOKE, QUIET = "scenarios/smoke.toml", "scenarios/quiet.toml"
+
+
+def program(name):
+    return shutil.which(name) or f"/usr/sbin/{name}"
+
+
+class Haproxy:
+    """haproxy in master-worker mode: USR2 loads its configuration anew, and the old worker keeps the sockets that it
+    has until they end (haproxy's Management Guide, sections 3 and 4)."""
+
+    name, package = "haproxy", "haproxy"
+
+    def __init__(self, tunnel="1h", listen="", server=""):
+        self.tunnel, self.listen, self.server = tunnel, listen, server
+
+    def start(self, place, port, behind):
+        listen = self.listen.format(place=place)
+        (place / "haproxy.cfg").write_text(f"""
+global
+    stats socket {place}/admin.sock mode 600 level admin
+defaults
+    mode http
+    timeout connect 3s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel {self.tunnel}
+listen khala
+    bind 127.0.0.1:{port} {listen}
+    server runtime 127.0.0.1:{behind} {self.server}
+""")
+        command = [program("haproxy"), "-W", "-db", "-f", str(place / "haproxy.cfg"), "-p", str(place / "pid")]
+        log = (place / "log").open("w")
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+class Nginx:
+    """nginx with the upgrade passed on as its page "WebSocket proxying" says; HUP loads its configuration anew, and
+    old workers end with their last connection ("Controlling nginx")."""
+
+    name, package = "nginx", "nginx-light"
+    UPGRADE = """
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+            proxy_set_header Host $host;"""
+
+    def __init__(self, read_timeout="75s", upgrade=UPGRADE):
+        self.read_timeout, self.upgrade = read_timeout, upgrade
+
+    def start(self, place, port, behind):
+        (place / "nginx.conf").write_text(f"""
+daemon off;
+pid {place}/pid;
+error_log stderr;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {place}/body;
+    proxy_temp_path {place}/proxy;
+    fastcgi_temp_path {place}/fastcgi;
+    uwsgi_temp_path {place}/uwsgi;
+    scgi_temp_path {place}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://127.0.0.1:{behind};
+            proxy_read_timeout {self.read_timeout};{self.upgrade}
+        }}
+    }}
+}}
+""")
+        command = [program("nginx"), "-p", str(place), "-e", str(place / "log"), "-c", str(place / "nginx.conf")]
+        log = (place / "log").open("w")
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def reload(how):
+    """The first box takes its configuration anew."""
+    return lambda boxes: boxes[0][2].send_signal(how)
+
+
+def certificate(place):
+    """A key and a certificate of one's own, in one file, as haproxy wants them."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+               "-keyout", str(place / "key.pem"), "-out", str(place / "cert.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    both = (place / "cert.pem").read_text() + (place / "key.pem").read_text()
+    (place / "both.pem").write_text(both)
+
+
+class TlsEnd(Haproxy):
+    """haproxy where TLS ends, with clear text behind."""
+
+    def __init__(self):
+        super().__init__(listen="ssl crt {place}/both.pem alpn http/1.1")
+
+    def start(self, place, port, behind):
+        certificate(place)
+        return super().start(place, port, behind)
+
+
+@dataclasses.dataclass
+class Case:
+    """One arrangement, and what must come of it."""
+
+    name: str
+    what: str
+    boxes: list
+    code: int
+    scenario: str = SMOKE
+    options: typing.Sequence[str] = ()
+    says: typing.Sequence[str] = ()
+    meanwhile: typing.Sequence[tuple] = ()
+
+
+# Nothing is said for seconds on the sockets: what ends idle ones shows.
+IDLE = ("--profile", "smoke")
+
+CASES = [
+    Case("haproxy", "as it should stand", [Haproxy()], 0),
+    Case("nginx", "as it should stand", [Nginx()], 0),
+    Case("nginx_before_haproxy", "two boxes in a row", [Haproxy(), Nginx()], 0),
+    Case("haproxy_reload", "a reload that drains: old sockets live on", [Haproxy()], 0,
+         meanwhile=[(5, reload(signal.SIGUSR2))]),
+    Case("nginx_reload", "a reload that drains: old sockets live on", [Nginx()], 0,
+         meanwhile=[(5, reload(signal.SIGHUP))]),
+    # The harness speaks clear text: a second box makes the TLS that the first one ends.
+    Case("tls_ends_at_the_box", "TLS to the box, clear text behind it",
+         [TlsEnd(), Haproxy(server="ssl verify none alpn http/1.1")], 0),
+    Case("haproxy_idle_timeout", "mistake: an idle time-out below the heartbeat", [Haproxy(tunnel="2s")], 99,
+         scenario=QUIET, options=IDLE, says=["idle"]),
+    Case("nginx_idle_timeout", "mistake: an idle time-out below the heartbeat", [Nginx(read_timeout="2s")], 99,
+         scenario=QUIET, options=IDLE, says=["idle"]),
+    Case("nginx_without_upgrade", "mistake: the upgrade is not passed on", [Nginx(upgrade="")], 100,
+         says=["upgrade"]),
+]
