@@ -500,4 +500,36 @@ mod tests {
         assert_eq!(batch.notes[..], [("unknown_field", "field `mood` in a batch".into())]);
         assert_eq!(batch.facts.len(), 1);
     }
+
+    #[test]
+    fn what_is_over_a_documented_limit_is_told_and_read_all_the_same() {
+        let mut reader = reader();
+        let over = |batch: &Batch| batch.over.iter().map(|it| it.limit).collect::<Vec<_>>();
+        let plain = reader.batch(&batch(EVENT, 9));
+        assert_eq!(over(&plain), []);
+        let padded = |bytes: u64| {
+            let pad = "x".repeat(usize::try_from(bytes).expect("fits"));
+            EVENT.replace(r#""seq":2"#, &format!(r#""pad":"{pad}","seq":2"#))
+        };
+        let large = reader.batch(&batch(&padded(Limit::UpdateBytes.most()), 9));
+        assert_eq!(over(&large), [Limit::UpdateBytes]);
+        let Over { size, topic, seqs, .. } = large.over[0];
+        assert!(size > Limit::UpdateBytes.most(), "{size}");
+        assert_eq!((topic, seqs), (Some(TopicId::WORKER_EVENTS), Some((9, 9))));
+        assert_eq!((large.facts.len(), large.facts[0].hash_fits), (1, true));
+        let huge = reader.batch(&batch(&padded(Limit::BatchBytes.most()), 9));
+        assert_eq!(over(&huge), [Limit::BatchBytes, Limit::UpdateBytes]);
+        let one = batch(EVENT, 9);
+        let (from, to) = (one.find(r#"{"doc_key"#).expect("one"), one.len() - 2);
+        for (updates, limits) in [(200, vec![]), (201, vec![Limit::BatchUpdates])] {
+            let each: Vec<_> = (1..=updates)
+                .map(|seq| {
+                    one[from..to].replace(r#""watermark":9"#, &format!(r#""watermark":{seq}"#))
+                })
+                .collect();
+            let text = format!("{}{}]}}", &one[..from], each.join(","));
+            let many = reader.batch(&text);
+            assert_eq!((over(&many), many.facts.len()), (limits, updates));
+        }
+    }
 }
