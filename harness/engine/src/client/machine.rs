@@ -460,9 +460,10 @@ impl Machine {
         }
     }
 
-    /// Whether the socket is there and its channel is not.
-    fn is_rejoining(&self) -> bool {
-        matches!(self.state, State::Rejoining { .. })
+    /// Whether there is a socket, and to the judge the client is offline: its channel has ended, or it only
+    /// stays for a fault.
+    fn is_told_offline(&self) -> bool {
+        matches!(self.state, State::Rejoining { .. } | State::Beyond(_))
     }
 
     fn rejoin<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
@@ -516,7 +517,8 @@ impl Machine {
         if std::mem::replace(&mut self.retired, true) {
             return;
         }
-        let connected = self.phase() == Phase::Online && !self.dead_socket && !self.is_rejoining();
+        let connected =
+            self.phase() == Phase::Online && !self.dead_socket && !self.is_told_offline();
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             self.answered(pending, now, Outcome::Interrupted, "interrupted", world);
         }
@@ -557,8 +559,8 @@ impl Machine {
         let cause = restart.map_or(cause, |(id, intended)| OfflineCause::Fault { id, intended });
         self.restart = None;
         // A half-open socket's end was recorded when it came, not when the client noticed; a crashed
-        // channel's when it crashed.
-        let told = std::mem::take(&mut self.dead_socket) || self.is_rejoining();
+        // channel's when it crashed, a stay's when it began.
+        let told = std::mem::take(&mut self.dead_socket) || self.is_told_offline();
         if !told {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }

@@ -3,7 +3,7 @@
 //!
 //! The answer stands after all that the target had sent by then, so that what is missing was not sent,
 //! however slowly the client reads. Nothing that comes meanwhile is applied: to the judge the client is
-//! not subscribed.
+//! offline from the acceptance on.
 
 use khala_evidence::record::{Micros, OfflineCause, Outcome, Record, Request, Sink};
 use khala_wire::message::event;
@@ -44,7 +44,16 @@ pub(super) struct Beyond {
 
 impl Machine {
     /// Stays subscribed. What is acknowledged in the first half can be expected in the second.
-    pub(super) fn stay_beyond(&mut self, chosen: Chosen, from: Micros, now: Micros) -> Action {
+    pub(super) fn stay_beyond<S: Sink>(
+        &mut self,
+        chosen: Chosen,
+        from: Micros,
+        now: Micros,
+        world: &mut World<'_, S>,
+    ) -> Action {
+        let (client, Chosen { fault: id, intended, .. }) = (self.client, chosen);
+        let cause = OfflineCause::Fault { id, intended };
+        world.sink.record(Record::Offline { client, at: now, cause });
         let until = now.saturating_add(micros(self.settings.future_stay()));
         self.state = State::Beyond(Stay { chosen, from, until, asked: None });
         Action::None

@@ -141,7 +141,7 @@ impl Machine {
         if reply.status == Status::Ok {
             self.accepted(read_at, chosen, reply, world);
             if let ChosenCursor::FutureBy(_) = chosen.cursor {
-                return self.stay_beyond(chosen, read_at, now);
+                return self.stay_beyond(chosen, read_at, now, world);
             }
             // What it is subscribed to now begins where the client never was.
             let cause = OfflineCause::Fault { id: chosen.fault, intended: chosen.intended };
