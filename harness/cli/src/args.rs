@@ -238,6 +238,14 @@ pub struct Reference {
     /// `SO_SNDBUF` of accepted sockets, in bytes: small ones make slow readers show.
     #[arg(long, value_name = "BYTES")]
     pub send_buffer: Option<usize>,
+    /// End sockets when their tokens expire; without it a token is looked at when it opens a socket, as the
+    /// recorded runtime does. The contract is silent on it.
+    #[arg(long)]
+    pub ends_expired: bool,
+    /// Largest payload of a command, in bytes of JSON, whatever its topic's class; the contract's limits
+    /// without it.
+    #[arg(long, value_name = "BYTES")]
+    pub payload_max: Option<usize>,
     /// Directory of the journal: what it holds is taken up at the start, so that topics, workers and
     /// runs survive a restart and a kill. Without it nothing survives.
     #[arg(long, value_name = "DIR")]

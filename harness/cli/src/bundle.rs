@@ -141,8 +141,7 @@ impl Bundle {
         let kept = keeper.finish()?;
         let mut find = |name: &str, message: &str, count: u64| {
             if count > 0 {
-                let (name, message) = (name.to_owned(), message.to_owned());
-                self.findings.push(Finding { name, message, count });
+                self.findings.push(Finding::at_end(name, message.to_owned(), count));
             }
         };
         let no_descriptor = "snapshots of the target's metrics could not be kept: the harness had no \

@@ -98,7 +98,7 @@ impl History {
             Ok(lost) => format!("{PATH} is without {lost} records that it had to drop"),
             Err(error) => format!("{PATH} could not be written to its end: {error}"),
         };
-        Some(Finding { name: "history_incomplete".to_owned(), message, count: 1 })
+        Some(Finding::at_end("history_incomplete", message, 1))
     }
 }
 

@@ -117,14 +117,11 @@ impl Journal {
     ) -> anyhow::Result<Option<Unwritten>> {
         let pace_s = self.pace_s.load(Ordering::Relaxed);
         if pace_s > 1 && pace_s != FAILED_S {
-            facts.findings.push(Finding {
-                name: "journal_thinned".to_owned(),
-                message: format!(
-                    "the journal came near its size limit, so that in the end it was written every \
-                     {pace_s} s: no sample is missing, the intervals of latency.hlog are longer"
-                ),
-                count: 1,
-            });
+            let message = format!(
+                "the journal came near its size limit, so that in the end it was written every {pace_s} s: \
+                 no sample is missing, the intervals of latency.hlog are longer"
+            );
+            facts.findings.push(Finding::at_end("journal_thinned", message, 1));
         }
         let second = second_of(facts.duration_us);
         // A writer hangs up only by a bug.

@@ -5,6 +5,7 @@ mod support;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use support::by_hand::{ADMIN, ByHand, KEY, reference_with};
 use support::processes::{is_gone_soon, reference_of};
 use support::{Ended, Harness, exit, number, reasons, scenario, violated};
 
@@ -40,6 +41,9 @@ fn findings(report: &Value) -> Vec<(String, u64)> {
     found.collect()
 }
 
+/// Clients whose cursor beyond head is accepted stay for a while before they come back with their own.
+const PATIENT: &str = "gate.reconnect.objective.time_to_recovered.require=\"p(50) < 17s\"";
+
 #[test]
 fn cursors_beyond_head_and_garbage_are_answered_and_the_clients_come_back_to_the_truth() {
     let (harness, _folder) = run_with(
@@ -63,11 +67,127 @@ at = "3500ms"
 attributes = { garbage = "negative" }
 "#,
     );
-    let run = harness.set("phase.storm.duration=7s").ended().exits(exit::GO);
+    let run = harness.set("phase.storm.duration=18s").set(PATIENT).ended().exits(exit::GO);
     let faults = bites_and_breaks_nothing(&run);
     assert_eq!(faults.len(), 3);
     // The contract has a word for garbage and none for a cursor beyond head.
-    assert_eq!(findings(&run.report()), [("future_cursor_accepted".to_owned(), 12)]);
+    let report = run.report();
+    let found = findings(&report);
+    let names: Vec<_> = found.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["future_cursor_accepted", "future_cursor_silence"]);
+    assert_eq!(found[0].1, 12);
+    for finding in report["findings"].as_array().expect("findings") {
+        let at = |key: &str| finding[key].as_u64().expect("a time");
+        assert!(at("first_us") < at("last_us") && finding["client"].is_u64(), "{finding}");
+    }
+    let told = String::from_utf8_lossy(run.file("summary.md"));
+    assert!(told.contains("Finding `future_cursor_accepted` (12 times, first at "), "{told}");
+}
+
+#[test]
+fn a_target_whose_keys_say_so_may_not_accept_a_cursor_beyond_head() {
+    let (harness, _folder) = run_with(
+        r#"
+[[phase.fault]]
+type = "cursor"
+cohort = "ios"
+at = "500ms"
+attributes = { future_by = 100000 }
+"#,
+    );
+    let rules = "target.findings_are_rules=[\"future_cursor_accepted\", \"future_cursor_silence\"]";
+    let run = harness.set("phase.storm.duration=18s").set(rules).ended().exits(exit::NO_GO);
+    let broken = violated(&run.report());
+    assert!(broken.contains(&"false_replay_complete".to_owned()), "{broken:?}");
+    assert!(broken.contains(&"gap".to_owned()), "{broken:?}");
+}
+
+/// Tokens that were good once, on sockets beside those of the clients on desktops.
+const OUTLIVE: &str = r#"
+[[phase.fault]]
+type = "token"
+cohort = "desktop"
+at = "100ms"
+attributes = { kind = "expires" }
+
+[[phase.fault]]
+type = "token"
+cohort = "desktop"
+at = "200ms"
+attributes = { kind = "revoked_device" }
+
+[[phase.fault]]
+type = "disconnect"
+at = "500ms"
+mode = "all"
+attributes = { style = "reset" }
+"#;
+
+const OUTLIVE_ARE_RULES: &str =
+    "target.findings_are_rules=[\"expired_token_lives\", \"revoked_device_lives\"]";
+
+#[test]
+fn a_token_that_expires_on_a_live_socket_is_a_finding_and_a_device_that_is_revoked_is_none() {
+    let (harness, _folder) = run_with(OUTLIVE);
+    let run = harness.set("phase.storm.duration=18s").ended().exits(exit::GO);
+    let faults = bites_and_breaks_nothing(&run);
+    let planned = number(&faults[0], "/planned");
+    // The embedded runtime looks at a token when it opens a socket, and at revocations all the time.
+    assert_eq!(findings(&run.report()), [("expired_token_lives".to_owned(), planned)]);
+}
+
+#[test]
+fn it_is_a_leak_by_the_key_and_so_is_a_revocation_that_is_ignored() {
+    let (harness, _folder) = run_with(OUTLIVE);
+    let run = harness
+        .set("phase.storm.duration=18s")
+        .set(OUTLIVE_ARE_RULES)
+        .defect("revocation_ignored")
+        .ended()
+        .exits(exit::NO_GO);
+    let report = run.report();
+    assert_eq!(violated(&report), ["authz_leak"]);
+    let names: Vec<_> = findings(&report).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["expired_token_lives", "revoked_device_lives"]);
+}
+
+/// What a run by URL needs of a reference that was started by hand.
+fn by_url(harness: Harness, target: &ByHand) -> Harness {
+    harness
+        .set("target.kind=\"url\"")
+        .set(&format!("target.url=\"{}\"", target.url))
+        .set("auth.secret={ env = \"KEY\" }")
+        .env("KEY", KEY)
+        .env("RUNTIME_ADMIN_TOKEN", ADMIN)
+}
+
+#[test]
+fn a_target_that_ends_sockets_with_their_tokens_gives_no_finding_and_breaks_no_rule() {
+    let target = reference_with(&["--ends-expired".as_ref()]);
+    let (harness, _folder) = run_with(OUTLIVE);
+    let run = by_url(harness, &target)
+        .set("phase.storm.duration=18s")
+        .set(OUTLIVE_ARE_RULES)
+        .ended()
+        .exits(exit::GO);
+    bites_and_breaks_nothing(&run);
+    assert_eq!(findings(&run.report()), []);
+}
+
+#[test]
+fn updates_and_commands_over_the_limits_are_findings_and_the_clients_survive_them() {
+    let target = reference_with(&["--payload-max".as_ref(), "1000000".as_ref()]);
+    let (harness, _folder) = run_with("");
+    let run = by_url(harness, &target)
+        .set("load.codex-worker-events.rate=2/s")
+        .set("load.codex-worker-events.payload_bytes=262144")
+        .ended();
+    let report = run.report();
+    assert_eq!(violated(&report), Vec::<String>::new(), "{}", reasons(&report));
+    let names: Vec<_> = findings(&report).into_iter().map(|(name, _)| name).collect();
+    assert!(names.contains(&"update_over_limit".to_owned()), "{names:?}");
+    assert!(names.contains(&"publish_over_limit".to_owned()), "{names:?}");
+    assert_eq!(number(&report, "/fleet/clients_live_at_end"), 24);
 }
 
 #[test]

@@ -593,7 +593,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
     fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut find = |name: &str, message: String, count: u64| {
-            findings.push(Finding { name: name.to_owned(), message, count });
+            findings.push(Finding::at_end(name, message, count));
         };
         if let Err(why) = &self.build {
             find("target_build_unknown", why.clone(), 1);

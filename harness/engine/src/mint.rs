@@ -1,5 +1,7 @@
 //! A token before every connect, as the real clients do it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use khala_evidence::record::Outcome;
 use khala_plan::model::{Mint, Plan};
@@ -21,6 +23,8 @@ pub struct Minted {
     pub token: String,
     /// The HTTP status with which it came; `None` where nobody was asked.
     pub status: Option<u16>,
+    /// How long it is good from now; `None` where nobody says.
+    pub life: Option<Duration>,
 }
 
 fn no_key() -> Answer {
@@ -53,26 +57,41 @@ impl Minter {
         scopes: &[String],
         jti: String,
     ) -> Result<Minted, Answer> {
+        self.mint_for(plan.auth.ttl, plan, target, who, scopes, jti).await
+    }
+
+    /// A token that is good for `ttl`, where whoever mints it gives such a one.
+    ///
+    /// # Errors
+    /// How the request ended.
+    pub async fn mint_for(
+        &self,
+        ttl: Duration,
+        plan: &Plan,
+        target: &Target,
+        who: &Identity,
+        scopes: &[String],
+        jti: String,
+    ) -> Result<Minted, Answer> {
         match &plan.auth.mint {
             Mint::Hs256 { .. } => {
                 let key = target.credentials.sync_key.as_ref().ok_or_else(no_key)?;
-                let ttl = plan.auth.ttl;
                 let claims = target.credentials.claims(who, scopes.to_vec(), ttl, jti);
                 let token = key.sign(&claims);
                 let token = token.map_err(|_| Answer::of(Outcome::ProtocolError, "not signed"))?;
-                Ok(Minted { token, status: None })
+                Ok(Minted { token, status: None, life: Some(ttl) })
             }
             Mint::Static { .. } => {
                 let token = target.credentials.static_token.clone().ok_or_else(no_key)?;
-                Ok(Minted { token, status: None })
+                Ok(Minted { token, status: None, life: None })
             }
-            Mint::Control => self.ask(plan, target, who, scopes).await,
+            Mint::Control => self.ask(ttl, target, who, scopes).await,
         }
     }
 
     async fn ask(
         &self,
-        plan: &Plan,
+        ttl: Duration,
         target: &Target,
         who: &Identity,
         scopes: &[String],
@@ -83,13 +102,15 @@ impl Minter {
             device_id: Some(who.device.clone()),
             scopes: Some(scopes.to_vec()),
             topics: None,
-            ttl_seconds: Some(plan.auth.ttl.as_secs()),
+            ttl_seconds: Some(ttl.as_secs()),
         };
         let body = serde_json::to_vec(&request).expect("strings serialise");
         let headers: Vec<_> = target.credentials.session_header(who, scopes).into_iter().collect();
         let minted: Result<Reply<Data<MintedToken>>, _> =
             self.http.post_for_token(TOKEN_PATH, &headers, Bytes::from(body)).await;
         let Reply { status, document } = minted.map_err(|error| error.answer())?;
-        Ok(Minted { token: document.data.token, status: Some(status) })
+        let MintedToken { token, expires_in, .. } = document.data;
+        let life = Some(Duration::from_secs(expires_in));
+        Ok(Minted { token, status: Some(status), life })
     }
 }

@@ -186,10 +186,7 @@ pub async fn run<S: Sink + Send + 'static>(
     sinks.push(sink);
     facts.generator.lost_threads = lost_threads;
     facts.findings.extend(dropped_orders(&schedule, &heads));
-    let lacks = lacks.into_iter().map(|message| {
-        let name = "target_lacks".to_owned();
-        Finding { name, message, count: 1 }
-    });
+    let lacks = lacks.into_iter().map(|message| Finding::at_end("target_lacks", message, 1));
     facts.findings.extend(lacks);
     let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
     Ok(Outcome { sinks, facts, end, published_on })
@@ -200,15 +197,14 @@ fn dropped_orders(schedule: &Schedule, heads: &Heads) -> Vec<Finding> {
     let dropped = schedule.faults.iter().map(|fault| (fault, heads.orders_dropped(fault.id)));
     dropped
         .filter(|(_, count)| *count > 0)
-        .map(|(fault, count)| Finding {
-            name: "orders_dropped".to_owned(),
-            message: format!(
+        .map(|(fault, count)| {
+            let message = format!(
                 "fault {} ({}) hit fewer clients than planned: {count} had as many orders waiting as \
                  may wait",
                 fault.id,
                 fault.kind.name()
-            ),
-            count,
+            );
+            Finding::at_end("orders_dropped", message, count)
         })
         .collect()
 }

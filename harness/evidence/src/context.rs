@@ -7,10 +7,11 @@ use khala_plan::estimate::third_strike;
 use khala_plan::model::{FaultKind, OracleBounds};
 use khala_plan::schedule::{PhaseWindow, PlannedFault, Schedule};
 use khala_plan::surface::Surface;
-use khala_plan::{Plan, model};
+use khala_plan::{Plan, metric, model};
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
+use crate::oracle::Rule;
 use crate::record::Micros;
 
 /// The planned part of a run, as the shards of all threads share it, read-only.
@@ -33,6 +34,8 @@ pub struct Context {
     close_codes: Vec<u16>,
     dense_states: bool,
     findings_are_rules: Vec<&'static str>,
+    /// Size of the payloads of each worker's commands, by its number.
+    payload_bytes: Vec<u32>,
     /// When the plan restarts the target.
     restarts: Vec<Micros>,
     /// When clients arrive, in order.
@@ -99,6 +102,11 @@ impl Context {
             close_codes: plan.target.close_codes.clone(),
             dense_states: plan.target.dense_states,
             findings_are_rules: plan.target.findings_are_rules.clone(),
+            payload_bytes: plan
+                .loads
+                .iter()
+                .flat_map(|load| std::iter::repeat_n(load.payload_bytes, load.workers as usize))
+                .collect(),
             restarts: schedule
                 .faults
                 .iter()
@@ -151,6 +159,19 @@ impl Context {
     #[must_use]
     pub fn is_rule(&self, finding: &str) -> bool {
         self.findings_are_rules.contains(&finding)
+    }
+
+    /// The rule that a finding breaks on this target, if it breaks one.
+    #[must_use]
+    pub fn rule_of(&self, finding: &str) -> Option<Rule> {
+        let known = metric::finding(finding).filter(|known| self.is_rule(known.name))?;
+        Rule::of(known.rule)
+    }
+
+    /// Size of the payloads of the load's commands to each worker, in bytes, by the worker's number.
+    #[must_use]
+    pub fn payload_bytes(&self) -> &[u32] {
+        &self.payload_bytes
     }
 
     /// Whether nobody else writes to the target, so that every event must be ours.

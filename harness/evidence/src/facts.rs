@@ -177,10 +177,44 @@ pub struct TargetFacts {
 pub struct Finding {
     /// Short name.
     pub name: String,
-    /// What was seen, in a sentence.
+    /// What was seen, in a sentence: the first of them.
     pub message: String,
     /// How often.
     pub count: u64,
+    /// When first, in microseconds from the start of the run; `None` of what is found when it is over.
+    #[serde(default)]
+    pub first_us: Option<Micros>,
+    /// When last.
+    #[serde(default)]
+    pub last_us: Option<Micros>,
+    /// The client that saw the first, where one did.
+    #[serde(default)]
+    pub client: Option<u32>,
+}
+
+impl Finding {
+    /// One that is found when the run is over.
+    #[must_use]
+    pub fn at_end(name: &str, message: String, count: u64) -> Self {
+        let name = name.to_owned();
+        Self { name, message, count, first_us: None, last_us: None, client: None }
+    }
+
+    /// How often and when: `7 times, first at 12.3 s (client 4), last at 30.1 s`.
+    #[must_use]
+    pub fn times(&self) -> String {
+        let often =
+            if self.count == 1 { "once".to_owned() } else { format!("{} times", self.count) };
+        let whose = self.client.map_or_else(String::new, |client| format!(" (client {client})"));
+        let at = |us| std::time::Duration::from_micros(us).as_secs_f64();
+        match (self.first_us, self.last_us) {
+            (Some(first), Some(last)) if self.count > 1 => {
+                format!("{often}, first at {:.1} s{whose}, last at {:.1} s", at(first), at(last))
+            }
+            (Some(first), _) => format!("{often}, at {:.1} s{whose}", at(first)),
+            (None, _) => format!("{often}{whose}"),
+        }
+    }
 }
 
 /// How the run went.

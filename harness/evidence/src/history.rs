@@ -76,6 +76,9 @@ pub struct Begin {
     /// Close codes that the target may send beside the contract's.
     #[serde(default)]
     pub close_codes: Vec<u16>,
+    /// Size of the payloads of the load's commands to each worker, in bytes, by the worker's number.
+    #[serde(default)]
+    pub payload_bytes: Vec<u32>,
     /// Findings that break a rule on the target.
     #[serde(default)]
     pub findings_are_rules: Vec<String>,
@@ -180,6 +183,7 @@ impl Begin {
             slow_grace_us: GRACE_US,
             eviction_needs: Some(context.eviction_needs()).filter(|&needs| needs < u64::MAX),
             close_codes: plan.target.close_codes.clone(),
+            payload_bytes: context.payload_bytes().to_vec(),
             findings_are_rules: {
                 let names = plan.target.findings_are_rules.iter();
                 names.map(|&name| name.to_owned()).collect()

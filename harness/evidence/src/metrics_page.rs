@@ -8,7 +8,7 @@ mod prose;
 use std::fmt::Write as _;
 
 use khala_plan::gate::{grammar, power};
-use khala_plan::metric::{Clustering, MetricId, MetricKind};
+use khala_plan::metric::{Clustering, FINDINGS, MetricId, MetricKind};
 use khala_plan::stability::Incident;
 
 use crate::oracle::{Rule, RuleKind};
@@ -34,6 +34,7 @@ pub fn render() -> String {
     out.push_str(&prose::stability());
     incidents(&mut out);
     rules(&mut out);
+    findings(&mut out);
     out
 }
 
@@ -134,6 +135,15 @@ fn rules(out: &mut String) {
             RuleKind::Lateness => "lateness",
         };
         line!(out, "| `{}` | {kind} | {} |", rule.name(), rule.what_must_hold());
+    }
+}
+
+fn findings(out: &mut String) {
+    line!(out, "\n## Where the contract is silent\n");
+    line!(out, "{}", prose::findings());
+    line!(out, "| finding | breaks by the key | what was seen |\n| --- | --- | --- |");
+    for finding in FINDINGS {
+        line!(out, "| `{}` | `{}` | {} |", finding.name, finding.rule, finding.what);
     }
 }
 

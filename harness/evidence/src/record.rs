@@ -280,8 +280,47 @@ pub enum Record {
     Finding {
         /// Short name.
         name: String,
+        /// The client that saw it, where one did.
+        #[serde(default)]
+        client: Option<u32>,
+        /// When.
+        #[serde(default)]
+        at: Micros,
         /// What was seen.
         message: String,
+    },
+    /// Something over a documented limit came: a real client must survive it.
+    OverLimit {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// Over which limit.
+        limit: Limit,
+        /// How much it is, in the unit of the limit.
+        size: u64,
+        /// The topic, where one is concerned.
+        topic: Option<TopicId>,
+        /// First and last seq concerned.
+        seqs: Option<(u64, u64)>,
+    },
+    /// A cursor beyond head had been accepted, and the client stayed subscribed with it for a while: what
+    /// the target sent of a topic until it answered a heartbeat at the end.
+    BeyondHead {
+        /// The client.
+        client: u32,
+        /// The topic.
+        topic: TopicId,
+        /// The cursor.
+        cursor: u64,
+        /// When the ok reply to the subscribe had come.
+        from: Micros,
+        /// When the heartbeat was sent whose answer came after all that follows.
+        asked: Micros,
+        /// The lowest seq of the topic that came between the two answers.
+        first: Option<u64>,
+        /// When the heartbeat was answered.
+        at: Micros,
     },
     /// A command ended, one way or another.
     Published(Published),
@@ -402,13 +441,14 @@ impl Record {
             | Self::Misaddressed { client, .. }
             | Self::Malformed { client, .. }
             | Self::Unasked { client, .. }
+            | Self::BeyondHead { client, .. }
+            | Self::OverLimit { client, .. }
             | Self::Frame { client, .. } => Some(*client),
-            Self::Answered(answered) => answered.client,
+            Self::Answered(Answered { client, .. }) | Self::Finding { client, .. } => *client,
             Self::Silence { .. }
             | Self::Renewed { .. }
             | Self::Evictions { .. }
             | Self::Window { .. }
-            | Self::Finding { .. }
             | Self::Published(_)
             | Self::Withheld { .. }
             | Self::SchedulerLag { .. }
@@ -460,8 +500,11 @@ impl Record {
             | Self::Frame { at, .. }
             | Self::Withheld { at, .. }
             | Self::OwnQueue { at, .. }
+            | Self::Finding { at, .. }
+            | Self::OverLimit { at, .. }
+            | Self::BeyondHead { at, .. }
             | Self::SchedulerLag { at, .. } => *at,
-            Self::Finding { .. } | Self::Dropped { .. } => 0,
+            Self::Dropped { .. } => 0,
         }
     }
 }
@@ -500,6 +543,8 @@ pub enum Request {
     TriedJoin,
     /// A subscribe on it.
     TriedSubscribe,
+    /// A heartbeat over it.
+    TriedHeartbeat,
     /// A command over it.
     TriedCommand,
 }
@@ -524,6 +569,7 @@ impl Request {
             Self::TriedUpgrade => "tried_upgrade",
             Self::TriedJoin => "tried_join",
             Self::TriedSubscribe => "tried_subscribe",
+            Self::TriedHeartbeat => "tried_heartbeat",
             Self::TriedCommand => "tried_command",
         }
     }
@@ -617,11 +663,66 @@ pub enum TokenAnswer {
     },
     /// It could subscribe.
     Accepted,
+    /// It was good when it could subscribe, and the socket still answered a heartbeat with ok longer than
+    /// the settle bound after it was not any more.
+    Lives,
     /// There was no answer: the connection broke, or the wait was over.
     None {
         /// At this step; those before it were taken.
         step: Step,
     },
+}
+
+/// A documented limit (contract, section 3 and, of commands, section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Bytes of an update's JSON.
+    UpdateBytes,
+    /// Updates of a batch.
+    BatchUpdates,
+    /// Bytes of a batch's JSON.
+    BatchBytes,
+    /// Bytes of the payload of a command that was acknowledged.
+    PublishBytes,
+}
+
+impl Limit {
+    /// It, in its unit.
+    #[must_use]
+    pub fn most(self) -> u64 {
+        let most = match self {
+            Self::UpdateBytes => khala_wire::UPDATE_BYTES_MAX,
+            Self::BatchUpdates => khala_wire::BATCH_UPDATES_MAX,
+            Self::BatchBytes => khala_wire::BATCH_BYTES_MAX,
+            Self::PublishBytes => khala_wire::WORKER_EVENT_BYTES_MAX,
+        };
+        most as u64
+    }
+
+    /// The finding that it is to be over it.
+    #[must_use]
+    pub fn finding(self) -> &'static str {
+        match self {
+            Self::UpdateBytes => "update_over_limit",
+            Self::BatchUpdates | Self::BatchBytes => "batch_over_limit",
+            Self::PublishBytes => "publish_over_limit",
+        }
+    }
+
+    /// What is over it, in a sentence.
+    #[must_use]
+    pub fn told(self, size: u64) -> String {
+        let most = self.most();
+        match self {
+            Self::UpdateBytes => format!("an update of {size} bytes came; the limit is {most}"),
+            Self::BatchUpdates => format!("a batch of {size} updates came; the limit is {most}"),
+            Self::BatchBytes => format!("a batch of {size} bytes came; the limit is {most}"),
+            Self::PublishBytes => format!(
+                "a command with a payload of {size} bytes was acknowledged; over {most} it is refused with 413"
+            ),
+        }
+    }
 }
 
 /// What the target made of a command over the socket.

@@ -36,6 +36,20 @@ pub const TIME_WAIT: Duration = Duration::from_secs(60);
 pub const MINTS_PER_WORKER_THREAD: u64 = 512;
 /// Sockets beside the clients' own (bad tokens, commands) that a worker thread has open at once.
 pub const ASIDES_PER_WORKER_THREAD: u64 = 32;
+/// How long the token of the fault `token` with `kind = "expires"` is good, where the harness signs it.
+pub const EXPIRES_AFTER: Duration = Duration::from_secs(3);
+/// The longest life of a token that the fault waits for, where the control service mints it.
+pub const EXPIRES_AFTER_MAX: Duration = Duration::from_secs(30);
+/// For how long acknowledged events are waited for by a client whose cursor beyond head was accepted.
+const FUTURE_WATCH: Duration = Duration::from_secs(2);
+
+/// How long a client stays subscribed whose cursor beyond head was accepted: what is acknowledged in the
+/// first part is due by the end of the settle bound that follows.
+#[must_use]
+pub fn future_stay(settle_within: Duration) -> Duration {
+    settle_within + FUTURE_WATCH
+}
+
 /// Descriptors set aside for publishers and probes.
 pub const PUBLISHERS_AND_PROBES: u64 = 64;
 /// Descriptors set aside for files, pipes and the runtime's own.

@@ -200,12 +200,49 @@ impl MetricId {
     }
 }
 
-/// Findings that a target's key can turn into a rule (`target.findings_are_rules`), and what then breaks
-/// which. The contract is silent on them.
-pub const FINDINGS: &[(&str, &str)] = &[(
-    "holes",
-    "A seq that nobody saw, and that no acknowledged publish can claim, breaks `gap`.",
-)];
+/// A finding that a target's key can turn into a rule: the contract is silent on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FindingRule {
+    /// The finding's name.
+    pub name: &'static str,
+    /// The rule that it breaks, of [`RULES`], where `target.findings_are_rules` names it.
+    pub rule: &'static str,
+    /// What was seen, in a sentence.
+    pub what: &'static str,
+}
+
+macro_rules! findings {
+    ($($name:literal breaks $rule:literal: $what:literal;)*) => {
+        /// Findings that a target's key can turn into a rule (`target.findings_are_rules`).
+        pub const FINDINGS: &[FindingRule] =
+            &[$(FindingRule { name: $name, rule: $rule, what: $what },)*];
+    };
+}
+
+findings! {
+    "holes" breaks "gap":
+        "A seq that nobody saw, and that no acknowledged publish can claim.";
+    "expired_token_lives" breaks "authz_leak":
+        "A heartbeat was answered ok that was sent longer than the settle bound after the socket's token had expired.";
+    "revoked_device_lives" breaks "authz_leak":
+        "A heartbeat was answered ok that was sent longer than the settle bound after the socket's device had been revoked, or a new join of that device was accepted.";
+    "future_cursor_accepted" breaks "false_replay_complete":
+        "A subscribe with a cursor beyond head was answered ok: replay complete up to what does not exist.";
+    "future_cursor_silence" breaks "gap":
+        "Acknowledged events, begun after a cursor beyond head had been accepted, did not come within the settle bound to the client that had given it.";
+    "update_over_limit" breaks "malformed_message":
+        "An update of more than 256 KiB came.";
+    "batch_over_limit" breaks "malformed_message":
+        "A batch of more than 200 updates, or of more than 2 MiB, came.";
+    "publish_over_limit" breaks "malformed_message":
+        "A command whose payload is over the limit of its topic's class was acknowledged and not refused with 413.";
+}
+
+/// The finding of this name that can break a rule.
+#[must_use]
+pub fn finding(name: &str) -> Option<&'static FindingRule> {
+    FINDINGS.iter().find(|finding| finding.name == name)
+}
 
 /// Rules of the oracle that `where.rule` of `violations` may name: those that are judged now, so
 /// that no gate passes on a rule that nobody looks at.

@@ -164,6 +164,9 @@ pub struct Config {
     pub revocation_hold: Duration,
     /// Whether a revoked socket is told why before its close; a real runtime may not.
     pub revocation_notice: bool,
+    /// Whether a socket ends when its token expires. The contract is silent on it; the recorded runtime
+    /// looks at a token at the upgrade only.
+    pub ends_expired: bool,
     /// Compatibility gate; off when `None`.
     pub compatibility: Option<Compatibility>,
     /// Defects to inject.
@@ -255,6 +258,7 @@ impl Default for Config {
             projection_every: Duration::from_millis(50),
             revocation_hold: Duration::from_secs(900),
             revocation_notice: true,
+            ends_expired: false,
             compatibility: None,
             defects: Vec::new(),
             defect_times: DefectTimes {

@@ -35,6 +35,13 @@ pub const PROTOCOL_VERSION: &str = "khala.ws.v1";
 pub const SCHEMA_VERSION: u32 = 1;
 /// Largest number of updates a batch carries (contract, section 3, "Delivery").
 pub const BATCH_UPDATES_MAX: usize = 200;
+/// Largest batch, in bytes of JSON (contract, section 3, "Delivery"); a client must survive more.
+pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Largest update, in bytes of JSON (contract, section 3, "Delivery"); a client must survive more.
+pub const UPDATE_BYTES_MAX: usize = 256 * 1024;
+/// Largest payload of a command that makes a worker's event, in bytes of JSON (contract, section 4,
+/// publish limits of the topic class "codex worker events").
+pub const WORKER_EVENT_BYTES_MAX: usize = 128 * 1024;
 /// Path of the socket as the runtime itself serves it.
 pub const RUNTIME_SOCKET_PATH: &str = "/socket/websocket";
 /// Path of the socket at the public edge, which maps it to [`RUNTIME_SOCKET_PATH`].

@@ -6,11 +6,21 @@ after it.
 from story import Story
 
 EDITS = {}
+# The same for findings that a key makes a rule.
+SILENT = {}
 
 
 def edit(rule):
     def register(change):
         EDITS[rule] = change
+        return change
+
+    return register
+
+
+def silent(name):
+    def register(change):
+        SILENT[name] = change
         return change
 
     return register
@@ -296,3 +306,50 @@ def a_message_lacks_a_field(desk):
 @edit("misaddressed")
 def a_message_is_anothers(desk):
     told(desk, {"record": "misaddressed", "to": "unknown_join", "event": "sync:frame"})
+
+
+def tried(desk, kind, answer):
+    told(desk, {"record": "token_tried", "start": 0, "kind": kind, "answer": answer})
+
+
+@silent("expired_token_lives")
+def an_expired_token_lives(desk):
+    tried(desk, "expires", {"answer": "lives"})
+
+
+@silent("revoked_device_lives")
+def a_revoked_device_joins(desk):
+    tried(desk, "revoked_device", {"answer": "accepted"})
+
+
+@silent("future_cursor_accepted")
+def a_cursor_beyond_head_is_accepted(desk):
+    told(desk, {"record": "finding", "name": "future_cursor_accepted", "message": "it was"})
+
+
+@silent("future_cursor_silence")
+def nothing_comes_after_it(desk):
+    sub, delivered = desk.subscription(desk.story.streams)
+    stay = {"record": "beyond_head", "topic": sub.topic, "cursor": 10**6, "from": 0, "first": None}
+    told(desk, stay | {"asked": desk.end["at"] + 10 * desk.begin["settle_us"]})
+
+
+def over(desk, limit):
+    sub, _ = desk.subscription(desk.story.streams)
+    size = {"size": 10**8, "topic": sub.topic, "seqs": [1, 2]}
+    told(desk, {"record": "over_limit", "limit": limit, **size})
+
+
+@silent("update_over_limit")
+def an_update_is_too_large(desk):
+    over(desk, "update_bytes")
+
+
+@silent("batch_over_limit")
+def a_batch_is_too_large(desk):
+    over(desk, "batch_updates")
+
+
+@silent("publish_over_limit")
+def the_loads_payloads_are_too_large(desk):
+    desk.begin["payload_bytes"] = [200_000] * 1_000

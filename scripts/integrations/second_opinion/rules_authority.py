@@ -1,11 +1,14 @@
 """What a token opens and for how long, and the words that the contract has."""
 
+from findings import breaches
 from registry import Violation, of_delivery, rule
 
 # At which step a bad token is refused at the latest: the upgrade looks at the token itself, the join at
 # its session, the subscribe at its scopes.
-STEPS = ("upgrade", "join", "subscribe")
+STEPS = ("upgrade", "join", "subscribe", "heartbeat")
 REFUSED_AT = {"revoked": "join", "wrong_scope": "subscribe"}
+# Good once: on what becomes of their sockets the contract is silent.
+SILENT = {"expires", "revoked_device"}
 
 # The contract's closed lists, by where the word is said.
 WORDS = {
@@ -40,6 +43,7 @@ def with_revocation(client):
 def authz_leak(story):
     """Nothing comes of a topic that a client's tokens do not open; a bad token is refused in time; and
     what is begun more than a grace (the settle bound) after a revocation does not reach its socket."""
+    yield from breaches(story, "authz_leak")
     for client in story.clients.values():
         for record in client.records:
             if record["record"] == "token_tried" and got_too_far(record["kind"], record["answer"]):
@@ -67,7 +71,9 @@ def of_batch(record, topic, why):
 
 
 def got_too_far(kind, answer):
-    if answer["answer"] == "accepted":
+    if kind in SILENT:
+        return False
+    if answer["answer"] in ("accepted", "lives"):
         return True
     # Without an answer it has passed the steps before the one that it waits at.
     return STEPS.index(answer["step"]) > STEPS.index(REFUSED_AT.get(kind, "upgrade"))

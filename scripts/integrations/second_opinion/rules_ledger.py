@@ -7,6 +7,7 @@ whoever got it.
 from bisect import bisect_left
 from collections import defaultdict
 
+from findings import breaches
 from registry import Violation, rule
 from shares import Shares, lost_of
 
@@ -106,6 +107,7 @@ class Known:
 def false_replay_complete(story):
     """The ok reply to a subscribe does not come before what was acknowledged before the subscribe was
     sent, as far as nothing was undecided below it; of states, before what had settled by then."""
+    yield from breaches(story, "false_replay_complete")
     yield from early_for_streams(story)
     yield from early_for_states(story)
 

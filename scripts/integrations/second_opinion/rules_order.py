@@ -1,5 +1,6 @@
 """What came in which order, and what did not come at all."""
 
+from findings import breaches
 from registry import Violation, of_delivery, rule
 from rules_authority import numbers_of, of_batch
 from shares import Shares
@@ -28,6 +29,7 @@ def nonmonotonic(story):
 def gap(story):
     """Where seqs are dense, what lies between where a subscription begins and the highest that came under
     it has come, sooner or later; but for holes, which no client can be sent."""
+    yield from breaches(story, "gap")
     holes = {topic: Shares(story, topic).holes for topic in story.dense}
     for sub, first, last in story.gone:
         if not holes[sub.topic].issuperset(range(first, last + 1)):

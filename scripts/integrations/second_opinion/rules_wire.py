@@ -1,5 +1,6 @@
 """What came over the wire and should not have: below the messages, out of shape, or to nobody."""
 
+from findings import breaches
 from registry import Violation, rule
 
 
@@ -20,6 +21,7 @@ def ws_protocol(story):
 def malformed_message(story):
     """A message is text, of the serializer's shape, and has what the contract gives its event."""
     yield from each(story, "malformed", lambda record: record["why"])
+    yield from breaches(story, "malformed_message")
 
 
 @rule("misaddressed", "a message to nobody")

@@ -16,7 +16,8 @@ import zlib
 sys.dont_write_bytecode = True
 
 import history  # noqa: E402
-from edits import EDITS, Desk  # noqa: E402
+from edits import EDITS, SILENT, Desk  # noqa: E402
+from findings import FINDINGS  # noqa: E402
 from opinion import HISTORY, RULES, names_of, read  # noqa: E402
 from story import Story  # noqa: E402
 from xxh3 import digest64  # noqa: E402
@@ -84,6 +85,17 @@ def every_rule_is_known(report):
     return rules
 
 
+def every_finding_can_speak(clean):
+    for name, (rule, _) in FINDINGS.items():
+        edited = copy.deepcopy(clean)
+        SILENT[name](Desk(edited))
+        edited.begin["findings_are_rules"] = []
+        assert found(rule, edited) == 0, f"{name} breaks {rule} without the key"
+        edited.begin["findings_are_rules"] = [name]
+        assert found(rule, edited) > 0, f"{name} does not break {rule} with the key"
+    print(f"{len(FINDINGS)} findings break their rule by the key alone")
+
+
 def an_edit_is_a_disagreement(bundle, clean):
     assert checker(bundle, written(clean))[0] == 0, "written again, it is the same"
     edited = copy.deepcopy(clean)
@@ -126,6 +138,7 @@ def main():
         assert digest64(bytes(i * 7 % 251 for i in range(size))) == digest, f"XXH3 of {size} bytes"
     clean, report = read(bundle)
     every_rule_can_speak(clean, every_rule_is_known(report))
+    every_finding_can_speak(clean)
     an_edit_is_a_disagreement(bundle, clean)
     damage_is_refused(bundle)
 

@@ -73,6 +73,10 @@ fn config(reference: &args::Reference) -> Config {
     if let Some(strikes) = reference.max_strikes {
         config.slow_consumer.max_strikes = strikes;
     }
+    config.ends_expired = reference.ends_expired;
+    if let Some(bytes) = reference.payload_max {
+        config.publish.iter_mut().for_each(|limits| limits.payload_bytes_max = bytes);
+    }
     config.buffers.kernel_send = reference.send_buffer;
     config.data_dir.clone_from(&reference.data_dir);
     config

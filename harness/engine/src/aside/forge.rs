@@ -44,7 +44,9 @@ pub fn forge(
         }
         BadToken::AlgNone => unsigned(key.kid(), &claims),
         BadToken::UnknownKid => key.renamed(UNKNOWN_KID).sign(&claims).ok(),
-        BadToken::Revoked | BadToken::WrongScope => None,
+        BadToken::Revoked | BadToken::WrongScope | BadToken::Expires | BadToken::RevokedDevice => {
+            None
+        }
     }
 }
 

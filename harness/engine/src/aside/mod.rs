@@ -6,6 +6,7 @@
 //! port waiting.
 
 mod forge;
+mod outlive;
 mod talk;
 
 use std::rc::Rc;
@@ -52,6 +53,14 @@ pub enum Aside {
     },
     /// A command, once.
     Command,
+}
+
+/// What is revoked with one request.
+enum Revoked {
+    /// Sessions.
+    Sessions(Vec<String>),
+    /// A device.
+    Device(String),
 }
 
 /// For whom it is tried.
@@ -124,10 +133,15 @@ impl<S: Sink> Asides<S> {
     /// Tries one kind of bad token once; says whether the target answered.
     async fn token(&self, who: &Who, kind: BadToken, fault: u16) -> bool {
         let mut identity = who.current_identity();
+        match kind {
+            BadToken::Expires => return self.expires(who, &identity).await,
+            BadToken::RevokedDevice => return self.revoked_device(who, identity, fault).await,
+            _ => {}
+        }
         if kind == BadToken::Revoked {
             identity.session = format!("{}-revoked-{fault}", identity.session);
-            let sessions = vec![identity.session.clone()];
-            if self.post_revocation(&identity, sessions).await.is_none() {
+            let revoked = Revoked::Sessions(vec![identity.session.clone()]);
+            if self.post_revocation(who.client, &identity, revoked).await.is_none() {
                 return false;
             }
         }
@@ -144,7 +158,9 @@ impl<S: Sink> Asides<S> {
         let minted = match kind {
             // The one good token there is: to call it bad would condemn whoever accepts it.
             _ if matches!(plan.auth.mint, Mint::Static { .. }) => None,
-            BadToken::Revoked | BadToken::WrongScope => self.mint(who, identity, &scopes).await,
+            BadToken::Revoked | BadToken::WrongScope | BadToken::RevokedDevice => {
+                self.mint(who, identity, &scopes).await
+            }
             _ => forge::forge(&target.credentials, identity, scopes, plan.auth.ttl, kind),
         };
         // Without a key there is no such token; the plan's advice has said so.
@@ -205,23 +221,31 @@ impl<S: Sink> Asides<S> {
 
     /// How far a token gets.
     async fn knock(&self, who: &Who, token: &str) -> TokenAnswer {
+        match self.enter(who, token).await {
+            Ok(_) => TokenAnswer::Accepted,
+            Err(answer) => answer,
+        }
+    }
+
+    /// Connects, joins and subscribes with a token; what it came to where it did not get so far.
+    async fn enter(&self, who: &Who, token: &str) -> Result<Talk, TokenAnswer> {
         let socket = match self.dial(who, token).await {
             Ok(socket) => socket,
             Err(DialError::Refused(refusal)) if speaks_of_the_token(refusal.status) => {
                 self.word(who, Place::Upgrade, refusal.status.to_string());
-                return TokenAnswer::Refused { step: Step::Upgrade };
+                return Err(TokenAnswer::Refused { step: Step::Upgrade });
             }
-            Err(_) => return TokenAnswer::None { step: Step::Upgrade },
+            Err(_) => return Err(TokenAnswer::None { step: Step::Upgrade }),
         };
         let mut talk = Talk::new(socket, self.around.plan.target.request_timeout);
         match self.ask(who, &mut talk, (Request::TriedJoin, event::JOIN), &Empty {}).await {
             Said::Ok => {}
             Said::Error(code) => {
                 self.word(who, Place::Join, code);
-                return TokenAnswer::Refused { step: Step::Join };
+                return Err(TokenAnswer::Refused { step: Step::Join });
             }
-            Said::Ended => return TokenAnswer::Refused { step: Step::Join },
-            Said::None => return TokenAnswer::None { step: Step::Join },
+            Said::Ended => return Err(TokenAnswer::Refused { step: Step::Join }),
+            Said::None => return Err(TokenAnswer::None { step: Step::Join }),
         }
         let subscribe = Subscribe {
             topics: who.topics.iter().map(|topic| topic.name().to_owned()).collect(),
@@ -230,13 +254,13 @@ impl<S: Sink> Asides<S> {
         };
         let asked = (Request::TriedSubscribe, event::SUBSCRIBE);
         match self.ask(who, &mut talk, asked, &subscribe).await {
-            Said::Ok => TokenAnswer::Accepted,
+            Said::Ok => Ok(talk),
             Said::Error(code) => {
                 self.word(who, Place::Subscribe, code);
-                TokenAnswer::Refused { step: Step::Subscribe }
+                Err(TokenAnswer::Refused { step: Step::Subscribe })
             }
-            Said::Ended => TokenAnswer::Refused { step: Step::Subscribe },
-            Said::None => TokenAnswer::None { step: Step::Subscribe },
+            Said::Ended => Err(TokenAnswer::Refused { step: Step::Subscribe }),
+            Said::None => Err(TokenAnswer::None { step: Step::Subscribe }),
         }
     }
 
@@ -260,7 +284,8 @@ impl<S: Sink> Asides<S> {
                 who.control.give(Order::Revoke { fault, intended, until });
             }
             let sessions = old.iter().map(|identity| identity.session.clone()).collect();
-            let at = self.post_revocation(&old[0], sessions).await;
+            let revoked_now = Revoked::Sessions(sessions);
+            let at = self.post_revocation(some[0].client, &old[0], revoked_now).await;
             some.iter().for_each(|who| who.control.give(Order::Revoked { at }));
             if at.is_some() {
                 some.iter().for_each(|_| self.around.heads.count_answered(fault.id));
@@ -286,10 +311,21 @@ impl<S: Sink> Asides<S> {
         }
     }
 
-    /// When the target had acknowledged a revocation that `who` asked for; `None` when it did not.
-    async fn post_revocation(&self, who: &Identity, session_ids: Vec<String>) -> Option<Micros> {
-        let (reason, sessions) = ("khala-harness".to_owned(), session_ids.len());
-        let revoke = Revoke { device_ids: Vec::new(), reason, session_ids };
+    /// When the target had acknowledged a revocation that `who` asked for, of `client` and perhaps others;
+    /// `None` when it did not.
+    async fn post_revocation(
+        &self,
+        client: u32,
+        who: &Identity,
+        revoked: Revoked,
+    ) -> Option<Micros> {
+        let reason = "khala-harness".to_owned();
+        let (device_ids, session_ids) = match revoked {
+            Revoked::Sessions(sessions) => (Vec::new(), sessions),
+            Revoked::Device(device) => (vec![device], Vec::new()),
+        };
+        let times = device_ids.len() + session_ids.len();
+        let revoke = Revoke { device_ids, reason, session_ids };
         let body = Bytes::from(serde_json::to_vec(&revoke).ok()?);
         let target = &self.around.target;
         // Some targets want the operators' bearer, others the command path's signature.
@@ -305,8 +341,9 @@ impl<S: Sink> Asides<S> {
             Ok(_) => Some(at),
             Err(error) => {
                 let name = "revocation_refused".to_owned();
-                let finding = Record::Finding { name, message: error.to_string() };
-                (0..sessions).for_each(|_| self.record(finding.clone()));
+                let (client, message) = (Some(client), error.to_string());
+                let finding = Record::Finding { name, client, at, message };
+                (0..times).for_each(|_| self.record(finding.clone()));
                 None
             }
         }

@@ -9,6 +9,7 @@ use khala_wire::frame::{self, Frame, Vsn};
 use khala_wire::message::event;
 use khala_wire::payload::{self, ReplyRef, Status};
 use serde::Serialize;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::answer;
@@ -82,6 +83,27 @@ impl Talk {
             self.answer().await
         };
         tokio::time::timeout(timeout, answered).await.unwrap_or(Answer::None)
+    }
+
+    /// Reads on until an instant, whatever comes; whether the channel is there then, as far as was told.
+    pub async fn listen(&mut self, until: Instant) -> bool {
+        tokio::time::timeout_at(until, self.end()).await.is_err()
+    }
+
+    /// Comes back when the channel or the socket has ended.
+    async fn end(&mut self) {
+        while let Some(Ok(message)) = self.socket.next().await {
+            let text = match message {
+                Message::Text(text) => text,
+                Message::Close(_) => return,
+                _ => continue,
+            };
+            let Ok(frame) = Frame::parse(Vsn::V2, &text) else { continue };
+            let ends = matches!(&*frame.event, event::CLOSE | event::ERROR);
+            if ends && frame.is_for(CHANNEL, JOIN_REF) {
+                return;
+            }
+        }
     }
 
     async fn answer(&mut self) -> Answer {

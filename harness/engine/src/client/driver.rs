@@ -342,11 +342,13 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         let control = Rc::clone(&self.control);
         let (identity, scopes) = (self.identity.clone(), self.scopes.clone());
         let topics: Vec<_> = self.machine.cursors().map(|(topic, _)| topic).collect();
-        let resume = self.resume;
+        let (client, resume) = (self.client, self.resume);
         async move {
             let clock = around.clock;
             let chosen = match resume {
-                Some((fault, resume)) => Some(choose(&around, &topics, fault, resume).await),
+                Some((fault, resume)) => {
+                    Some(choose(&around, client, &topics, fault, resume).await)
+                }
                 None => None,
             };
             let asked = clock.now();
@@ -606,6 +608,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
 /// The cursors with which a fault wants a client to come back.
 async fn choose<S: Sink>(
     around: &Surroundings<S>,
+    client: u32,
     topics: &[TopicId],
     fault: u16,
     resume: Resume,
@@ -623,7 +626,8 @@ async fn choose<S: Sink>(
             "the target's metrics could not be read in time, so that clients came back from fault {fault} \
              with the cursors that they had"
         );
-        around.record(Record::Finding { name, message });
+        let (client, at) = (Some(client), around.clock.now());
+        around.record(Record::Finding { name, client, at, message });
     }
     let Some(windows) = windows else { return Vec::new() };
     let place = |&topic: &TopicId| {
@@ -635,7 +639,8 @@ async fn choose<S: Sink>(
                  with the cursor that they had",
                 topic.name()
             );
-            around.record(Record::Finding { name, message });
+            let (client, at) = (Some(client), around.clock.now());
+            around.record(Record::Finding { name, client, at, message });
         }
         placed
     };

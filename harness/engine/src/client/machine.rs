@@ -10,6 +10,7 @@
 //! next one for a dead socket. It heartbeats on the channel and on the socket, to tell the two apart
 //! (`pulse.rs`).
 
+mod beyond;
 mod cursor;
 mod faulted;
 mod inbound;
@@ -20,6 +21,7 @@ mod subscription;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use beyond::{Beyond, Stay};
 use joins::Joins;
 use khala_evidence::record::{
     Breach, Cut, Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Request, Sink,
@@ -61,6 +63,13 @@ pub struct Settings {
     pub snapshot: SnapshotPath,
     /// For how long after a rejoin what is addressed to the join before may still come.
     pub settle_within: Duration,
+}
+
+impl Settings {
+    /// How long a client stays subscribed whose cursor beyond head was accepted.
+    fn future_stay(&self) -> Duration {
+        khala_plan::estimate::future_stay(self.settle_within)
+    }
 }
 
 /// What a client reads and writes beside its own state.
@@ -115,6 +124,8 @@ enum State {
     Subscribing(Pending),
     /// A fault's cursor was sent: whatever comes until the answer is not the client's to apply.
     Probing(Pending, Chosen),
+    /// A cursor beyond head was accepted: it waits for what comes of the topics, none of it to apply.
+    Beyond(Stay),
     /// Snapshots are being taken; they are timed out by whoever takes them.
     Bootstrapping,
     Live,
@@ -175,6 +186,8 @@ pub struct Machine {
     resume_by_fault: bool,
     /// The cursor that a fault wants in the next subscribe.
     chosen: Option<Chosen>,
+    /// What was subscribed to with a cursor beyond head.
+    beyond: Vec<Beyond>,
     /// The fault whose old cursors are in the subscribe that is under way.
     proving: Option<u16>,
     /// Set while nobody has noticed that the socket is dead: the cut is recorded already.
@@ -229,6 +242,7 @@ impl Machine {
             unpaired: None,
             resume_by_fault: false,
             chosen: None,
+            beyond: Vec::new(),
             proving: None,
             dead_socket: false,
             unsubscribed: None,
@@ -252,6 +266,7 @@ impl Machine {
             State::Joining(_)
             | State::Subscribing(_)
             | State::Probing(..)
+            | State::Beyond(_)
             | State::Bootstrapping
             | State::Rejoining { .. }
             | State::Live => Phase::Online,
@@ -267,6 +282,7 @@ impl Machine {
             State::Joining(pending) | State::Subscribing(pending) | State::Probing(pending, _) => {
                 self.times_out_at(pending).min(self.heartbeat_due)
             }
+            State::Beyond(stay) => self.stay_deadline(stay).min(self.heartbeat_due),
             State::Live => self.heartbeat_due.min(self.resubscribe_at()),
             State::Bootstrapping => self.heartbeat_due,
             State::Rejoining { until } => until,
@@ -292,6 +308,7 @@ impl Machine {
         let asked = match self.state {
             State::Joining(_) | State::Subscribing(_) | State::Probing(..) => true,
             State::Live | State::Bootstrapping => self.heartbeat.is_some(),
+            State::Beyond(stay) => stay.awaits().is_some() || self.heartbeat.is_some(),
             State::Connecting
             | State::Waiting { .. }
             | State::Rejoining { .. }
@@ -339,10 +356,14 @@ impl Machine {
             State::Probing(pending, _) if now >= self.times_out_at(pending) => {
                 self.unprobed(pending, now, world)
             }
+            State::Beyond(stay) if now >= self.stay_deadline(stay) => {
+                self.tick_beyond(stay, now, world)
+            }
             State::Rejoining { until } if now >= until => self.rejoin(now, world),
             State::Joining(_)
             | State::Subscribing(_)
             | State::Probing(..)
+            | State::Beyond(_)
             | State::Bootstrapping
             | State::Live
                 if now >= self.heartbeat_due =>
@@ -439,9 +460,10 @@ impl Machine {
         }
     }
 
-    /// Whether the socket is there and its channel is not.
-    fn is_rejoining(&self) -> bool {
-        matches!(self.state, State::Rejoining { .. })
+    /// Whether there is a socket, and to the judge the client is offline: its channel has ended, or it only
+    /// stays for a fault.
+    fn is_told_offline(&self) -> bool {
+        matches!(self.state, State::Rejoining { .. } | State::Beyond(_))
     }
 
     fn rejoin<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
@@ -495,7 +517,8 @@ impl Machine {
         if std::mem::replace(&mut self.retired, true) {
             return;
         }
-        let connected = self.phase() == Phase::Online && !self.dead_socket && !self.is_rejoining();
+        let connected =
+            self.phase() == Phase::Online && !self.dead_socket && !self.is_told_offline();
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             self.answered(pending, now, Outcome::Interrupted, "interrupted", world);
         }
@@ -536,8 +559,8 @@ impl Machine {
         let cause = restart.map_or(cause, |(id, intended)| OfflineCause::Fault { id, intended });
         self.restart = None;
         // A half-open socket's end was recorded when it came, not when the client noticed; a crashed
-        // channel's when it crashed.
-        let told = std::mem::take(&mut self.dead_socket) || self.is_rejoining();
+        // channel's when it crashed, a stay's when it began.
+        let told = std::mem::take(&mut self.dead_socket) || self.is_told_offline();
         if !told {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
@@ -579,8 +602,9 @@ impl Machine {
         world.sink.record(Record::Op(Op { client, kind, intended, start, done, outcome }));
     }
 
-    fn finding<S: Sink>(&self, name: &str, message: String, world: &mut World<'_, S>) {
-        world.sink.record(Record::Finding { name: name.to_owned(), message });
+    fn finding<S: Sink>(&self, name: &str, at: Micros, message: String, world: &mut World<'_, S>) {
+        let (name, client) = (name.to_owned(), Some(self.client));
+        world.sink.record(Record::Finding { name, client, at, message });
     }
 
     fn malformed<S: Sink>(&self, at: Micros, why: String, world: &mut World<'_, S>) {

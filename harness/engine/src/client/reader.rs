@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use khala_evidence::record::{PublishId, Source};
+use khala_evidence::record::{Limit, PublishId, Source};
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
 use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
 use khala_wire::payload::{
@@ -15,6 +15,7 @@ use khala_wire::payload::{
 use khala_wire::shape::{self, Difference};
 use khala_wire::topic::TopicId;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Batches remembered.
 const BATCHES_MAX: usize = 512;
@@ -58,6 +59,21 @@ pub struct Batch {
     pub malformed: Option<Rc<str>>,
     /// What of it the contract does not say: a finding's name and message each.
     pub notes: Rc<[(&'static str, Box<str>)]>,
+    /// What of it is over a documented limit.
+    pub over: Rc<[Over]>,
+}
+
+/// Something over a documented limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// Which.
+    pub limit: Limit,
+    /// How much it is.
+    pub size: u64,
+    /// The topic, if the contract knows it.
+    pub topic: Option<TopicId>,
+    /// First and last seq concerned.
+    pub seqs: Option<(u64, u64)>,
 }
 
 /// What is looked at of a batch before its content.
@@ -186,7 +202,8 @@ impl Reader {
         if batch.updates.is_empty() {
             notes.push(("empty_batch", "a batch came without an update".into()));
         }
-        Batch { topics: topics.into(), facts, content, malformed: None, notes: notes.into() }
+        let over = over(text, &batch).into();
+        Batch { topics: topics.into(), facts, content, malformed: None, notes: notes.into(), over }
     }
 
     fn fact(&self, update: &UpdateRef<'_>) -> Option<Fact> {
@@ -247,8 +264,8 @@ impl Spoken {
 impl Batch {
     fn malformed(content: u64, topics: Vec<Spoken>, why: String) -> Self {
         let why = Some(why.into());
-        let (facts, notes) = (Vec::new().into(), Vec::new().into());
-        Self { topics: topics.into(), facts, content, malformed: why, notes }
+        let (facts, notes, over) = (Vec::new().into(), Vec::new().into(), Vec::new().into());
+        Self { topics: topics.into(), facts, content, malformed: why, notes, over }
     }
 
     /// Holds a frame's own fields against the batch that it carries.
@@ -288,8 +305,41 @@ fn no_batch(kind: &str, topic: &str, payload: &str, content: u64) -> Batch {
     } else if !known {
         notes.push(("unknown_kind", format!("a sync:frame of kind `{kind}`").into()));
     }
-    let (topics, facts) = (Vec::new().into(), Vec::new().into());
-    Batch { topics, facts, content, malformed: None, notes: notes.into() }
+    let (topics, facts, over) = (Vec::new().into(), Vec::new().into(), Vec::new().into());
+    Batch { topics, facts, content, malformed: None, notes: notes.into(), over }
+}
+
+/// The JSON of a batch's updates, as it stands.
+#[derive(Deserialize)]
+struct UpdatesOnly<'a> {
+    #[serde(borrow)]
+    updates: Vec<&'a RawValue>,
+}
+
+/// What of a batch is over a documented limit (contract, section 3, "Delivery").
+fn over(text: &str, batch: &UpdateBatchRef<'_>) -> Vec<Over> {
+    let of_batch = |limit: Limit, size: usize| {
+        let seqs = || batch.updates.iter().map(|update| update.watermark);
+        let topic = batch.updates.first().and_then(|update| TopicId::of(&update.topic));
+        Over { limit, size: size as u64, topic, seqs: seqs().min().zip(seqs().max()) }
+    };
+    let mut found = vec![
+        of_batch(Limit::BatchUpdates, batch.updates.len()),
+        of_batch(Limit::BatchBytes, text.len()),
+    ];
+    // Hardly any batch is as long as one update may be.
+    if text.len() as u64 > Limit::UpdateBytes.most()
+        && let Ok(UpdatesOnly { updates }) = serde_json::from_str(text)
+    {
+        found.extend(updates.iter().zip(&batch.updates).map(|(raw, update)| Over {
+            limit: Limit::UpdateBytes,
+            size: raw.get().len() as u64,
+            topic: TopicId::of(&update.topic),
+            seqs: Some((update.watermark, update.watermark)),
+        }));
+    }
+    found.retain(|over| over.size > over.limit.most());
+    found
 }
 
 /// What a text lacks to be of a shape, in a few words.
@@ -449,5 +499,37 @@ mod tests {
         let batch = reader.batch(&more);
         assert_eq!(batch.notes[..], [("unknown_field", "field `mood` in a batch".into())]);
         assert_eq!(batch.facts.len(), 1);
+    }
+
+    #[test]
+    fn what_is_over_a_documented_limit_is_told_and_read_all_the_same() {
+        let mut reader = reader();
+        let over = |batch: &Batch| batch.over.iter().map(|it| it.limit).collect::<Vec<_>>();
+        let plain = reader.batch(&batch(EVENT, 9));
+        assert_eq!(over(&plain), []);
+        let padded = |bytes: u64| {
+            let pad = "x".repeat(usize::try_from(bytes).expect("fits"));
+            EVENT.replace(r#""seq":2"#, &format!(r#""pad":"{pad}","seq":2"#))
+        };
+        let large = reader.batch(&batch(&padded(Limit::UpdateBytes.most()), 9));
+        assert_eq!(over(&large), [Limit::UpdateBytes]);
+        let Over { size, topic, seqs, .. } = large.over[0];
+        assert!(size > Limit::UpdateBytes.most(), "{size}");
+        assert_eq!((topic, seqs), (Some(TopicId::WORKER_EVENTS), Some((9, 9))));
+        assert_eq!((large.facts.len(), large.facts[0].hash_fits), (1, true));
+        let huge = reader.batch(&batch(&padded(Limit::BatchBytes.most()), 9));
+        assert_eq!(over(&huge), [Limit::BatchBytes, Limit::UpdateBytes]);
+        let one = batch(EVENT, 9);
+        let (from, to) = (one.find(r#"{"doc_key"#).expect("one"), one.len() - 2);
+        for (updates, limits) in [(200, vec![]), (201, vec![Limit::BatchUpdates])] {
+            let each: Vec<_> = (1..=updates)
+                .map(|seq| {
+                    one[from..to].replace(r#""watermark":9"#, &format!(r#""watermark":{seq}"#))
+                })
+                .collect();
+            let text = format!("{}{}]}}", &one[..from], each.join(","));
+            let many = reader.batch(&text);
+            assert_eq!((over(&many), many.facts.len()), (limits, updates));
+        }
     }
 }

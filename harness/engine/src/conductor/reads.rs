@@ -122,13 +122,9 @@ impl Reads {
     pub fn finding(&self) -> Option<Finding> {
         let (asked, why) = self.first_unread.as_ref()?;
         let at_s = std::time::Duration::from_micros(*asked).as_secs_f64();
-        Some(Finding {
-            name: "metrics_unreadable".to_owned(),
-            message: format!(
-                "the target's fan-out metrics could not be read, first those asked for at {at_s:.1} \
-                 s: {why}"
-            ),
-            count: self.unread,
-        })
+        let message = format!(
+            "the target's fan-out metrics could not be read, first those asked for at {at_s:.1} s: {why}"
+        );
+        Some(Finding::at_end("metrics_unreadable", message, self.unread))
     }
 }

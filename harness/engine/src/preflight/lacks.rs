@@ -28,7 +28,8 @@ pub async fn of(plan: &Plan, schedule: &Schedule, target: &Target, http: &Http) 
     let revoked = faults(schedule, |kind| {
         matches!(
             kind,
-            FaultKind::RevokeSessions { .. } | FaultKind::Token { kind: BadToken::Revoked }
+            FaultKind::RevokeSessions { .. }
+                | FaultKind::Token { kind: BadToken::Revoked | BadToken::RevokedDevice }
         )
     });
     if !revoked.is_empty()

@@ -192,6 +192,13 @@ pub(super) fn stability() -> String {
     )
 }
 
+/// What findings are that a key can make rules.
+pub(super) fn findings() -> &'static str {
+    "On these the contract has no word, so that they break nothing: they are findings, told with how often,\n\
+     when first and last, and one client's example. `target.findings_are_rules = [\"…\"]` makes each of them a\n\
+     breach of a rule.\n"
+}
+
 /// How rules are judged.
 pub(super) fn rules() -> String {
     format!(

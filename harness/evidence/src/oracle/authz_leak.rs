@@ -77,6 +77,40 @@ pub fn on_ungranted_batch(
     tally.violate(Violation { topic, seqs, ..violation(client, at, message) }, 0);
 }
 
+/// Whether a token that was good once still opens something after its end: the contract is silent on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outlives {
+    /// It does: what was seen.
+    Yes(String),
+    /// It does not.
+    No,
+    /// It was not tried so far, or there was no answer.
+    Open,
+}
+
+/// What a token came to that was good once: see [`BadToken::finding`].
+pub fn outlives(tried: Tried) -> Outlives {
+    let (what, over) = match tried.kind {
+        BadToken::RevokedDevice => ("of a device that is revoked", "its device had been revoked"),
+        _ => ("that has expired", "its token had expired"),
+    };
+    match tried.answer {
+        TokenAnswer::Lives => Outlives::Yes(format!(
+            "a heartbeat was answered over a socket longer than the settle bound after {over}"
+        )),
+        TokenAnswer::Refused { step: Step::Heartbeat } => Outlives::No,
+        // Of a socket that lives the steps before are no try: its token was good.
+        _ if tried.kind == BadToken::Expires => Outlives::Open,
+        TokenAnswer::Accepted
+        | TokenAnswer::Refused { step: Step::Subscribe }
+        | TokenAnswer::None { step: Step::Subscribe } => {
+            Outlives::Yes(format!("a new join was accepted with a token {what}"))
+        }
+        TokenAnswer::Refused { .. } => Outlives::No,
+        TokenAnswer::None { .. } => Outlives::Open,
+    }
+}
+
 /// A bad token was tried.
 pub fn on_tried(tried: Tried, tally: &mut Tally) {
     let Tried { client, at, kind, answer } = tried;
@@ -85,7 +119,7 @@ pub fn on_tried(tried: Tried, tally: &mut Tally) {
         TokenAnswer::Refused { step } | TokenAnswer::None { step } if step > limit => {
             format!("got past the {}", past(limit))
         }
-        TokenAnswer::Accepted => "was accepted: it could subscribe".to_owned(),
+        TokenAnswer::Accepted | TokenAnswer::Lives => "was accepted: it could subscribe".to_owned(),
         TokenAnswer::Refused { .. } => return tally.judged(Rule::AuthzLeak, 1),
         TokenAnswer::None { .. } => return tally.undecided(Rule::AuthzLeak),
     };
@@ -98,6 +132,7 @@ fn past(step: Step) -> &'static str {
         Step::Upgrade => "upgrade",
         Step::Join => "join",
         Step::Subscribe => "subscribe",
+        Step::Heartbeat => "heartbeat",
     }
 }
 

@@ -16,6 +16,7 @@ pub mod divergent_value;
 pub mod false_replay_complete;
 pub mod false_stale;
 pub mod frame_mismatch;
+pub mod future_cursor;
 pub mod gap;
 pub mod late_publish;
 pub mod ledger;

@@ -304,6 +304,13 @@ fn happening(record: &Record) -> Option<(Micros, String)> {
         Record::TokenTried { at, kind, answer, .. } => {
             (*at, format!("a bad token ({}) was tried: {}", kind.name(), word(answer)))
         }
+        Record::Finding { name, at, message, .. } => (*at, format!("finding {name}: {message}")),
+        Record::OverLimit { at, limit, size, .. } => (*at, limit.told(*size)),
+        Record::BeyondHead { at, topic, cursor, first, .. } => {
+            let came = first.map_or("nothing".to_owned(), |first| format!("seq {first} first"));
+            let name = topic.name();
+            (*at, format!("subscribed to {name} beyond head, after {cursor}: {came} came"))
+        }
         Record::Revoked { at, .. } => (*at, "its session was revoked".to_owned()),
         Record::CommandSent { at, answer, .. } => {
             (*at, format!("a command over a socket: {}", word(answer)))

@@ -278,9 +278,9 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
     for finding in &report.findings {
         writeln!(
             out,
-            "\nFinding `{}` ({}×): {}",
+            "\nFinding `{}` ({}): {}",
             finding.name,
-            count(finding.count),
+            finding.times(),
             cell(&finding.message)
         )?;
     }

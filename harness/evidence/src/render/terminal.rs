@@ -453,7 +453,7 @@ fn generator(out: &mut String, report: &RunReport) {
     for finding in &report.findings {
         line(
             out,
-            format_args!("  finding {}: {} ({}×)", finding.name, finding.message, finding.count),
+            format_args!("  finding {}: {} ({})", finding.name, finding.message, finding.times()),
         );
     }
 }

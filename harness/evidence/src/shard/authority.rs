@@ -4,8 +4,9 @@
 use khala_wire::topic::TopicId;
 
 use super::Shard;
+use super::found::Found;
 use crate::oracle::after_unsubscribe;
-use crate::oracle::authz_leak::{self, Tried};
+use crate::oracle::authz_leak::{self, Outlives, Tried};
 use crate::oracle::wrong_close_or_error::{self, Word};
 use crate::record::{Delivery, Micros, Op, OpKind, Outcome, Place};
 
@@ -27,7 +28,19 @@ impl Shard {
     }
 
     pub(super) fn token_tried(&mut self, tried: Tried) {
-        authz_leak::on_tried(tried, &mut self.flow.tally);
+        let Some(name) = tried.kind.finding() else {
+            return authz_leak::on_tried(tried, &mut self.flow.tally);
+        };
+        let Tried { client, at, .. } = tried;
+        match (authz_leak::outlives(tried), self.context.rule_of(name)) {
+            (Outlives::Yes(message), _) => {
+                let client = Some(client);
+                self.found(Found { name, client, at, topic: None, seqs: None, message });
+            }
+            (Outlives::No, Some(rule)) => self.flow.tally.judged(rule, 1),
+            (Outlives::Open, Some(rule)) => self.flow.tally.undecided(rule),
+            (Outlives::No | Outlives::Open, None) => {}
+        }
     }
 
     pub(super) fn revoked(&mut self, client: u32, at: Micros, connected: bool) {

@@ -3,7 +3,7 @@
 //! The journal is made of these, one a second and thread. Merging all of them, in any order, gives
 //! what the run as a whole gathered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ use super::stability::Stability;
 use super::stalls::Stalls;
 use crate::oracle::Tally;
 use crate::oracle::false_replay_complete::Replies;
+use crate::oracle::future_cursor::Stay;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::missing::Lost;
 use crate::oracle::state_late::Jumps;
@@ -40,6 +41,8 @@ pub struct Flow {
     pub(super) exposures: BTreeMap<u16, Exposure>,
     pub(super) totals: Totals,
     pub(super) findings: Findings,
+    #[serde(default)]
+    pub(super) beyond_head: BTreeSet<Stay>,
     pub(super) stalls: Stalls,
     pub(super) probes: Probes,
     #[serde(with = "crate::pairs")]
@@ -64,6 +67,7 @@ impl Flow {
             exposures: BTreeMap::new(),
             totals: Totals::default(),
             findings: Findings::default(),
+            beyond_head: BTreeSet::new(),
             stalls: Stalls::default(),
             probes: Probes::default(),
             exhausted: BTreeMap::new(),
@@ -87,6 +91,7 @@ impl Flow {
         }
         self.totals.merge(&other.totals);
         self.findings.merge(other.findings);
+        self.beyond_head.extend(other.beyond_head);
         self.stalls.merge(&other.stalls);
         self.probes.merge(&other.probes);
         self.stability.merge(other.stability);

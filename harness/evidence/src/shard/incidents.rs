@@ -270,6 +270,7 @@ fn incident(answered: &Answered) -> Option<(Incident, &'static [Incident])> {
         | Request::TriedUpgrade
         | Request::TriedJoin
         | Request::TriedSubscribe
+        | Request::TriedHeartbeat
         | Request::TriedCommand => return None,
     })
 }

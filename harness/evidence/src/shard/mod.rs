@@ -16,6 +16,7 @@ pub mod exposure;
 pub mod findings;
 pub mod flight;
 mod flow;
+mod found;
 pub mod incidents;
 pub mod metrics;
 mod operations;
@@ -43,6 +44,7 @@ use self::client::{Client, Cut};
 use self::exposure::Exposure;
 use self::flight::{Frame, Stories};
 pub use self::flow::Flow;
+use self::found::Found;
 use self::metrics::{Key, Metrics};
 use self::probes::Probes;
 use self::series::Series;
@@ -54,6 +56,7 @@ use crate::facts::Finding;
 use crate::oracle::authz_leak::Tried;
 use crate::oracle::command_accepted;
 use crate::oracle::frame_mismatch::{self, Compared};
+use crate::oracle::future_cursor::Stay;
 use crate::oracle::windows::Window;
 use crate::oracle::wrongful_eviction::Notice;
 use crate::oracle::{Rule, Tally, malformed_message, misaddressed, ws_protocol};
@@ -376,7 +379,18 @@ impl Shard {
             }
             Record::Unasked { client, at, topic, seq } => self.unasked(client, at, &topic, seq),
             Record::Probe(probe) => self.flow.probes.add(&probe),
-            Record::Finding { name, message } => self.flow.findings.add(name, message, 1),
+            Record::Finding { name, client, at, message } => {
+                self.found(Found { name: &name, client, at, topic: None, seqs: None, message });
+            }
+            Record::OverLimit { client, at, limit, size, topic, seqs } => {
+                let (name, message) = (limit.finding(), limit.told(size));
+                let client = Some(client);
+                self.found(Found { name, client, at, topic, seqs, message });
+            }
+            Record::BeyondHead { client, topic, cursor, from, asked, first, at: _ } => {
+                let stay = Stay { client, topic, cursor, from, asked, first };
+                self.flow.beyond_head.insert(stay);
+            }
             Record::Dropped { count } => self.flow.totals.dropped += count,
         }
     }

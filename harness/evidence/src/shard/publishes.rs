@@ -2,9 +2,10 @@
 
 use khala_plan::metric::MetricId;
 
+use super::found::Found;
 use super::metrics::Key;
 use super::{Shard, Times};
-use crate::record::{Micros, Outcome, PublishId, Published};
+use crate::record::{Limit, Micros, Outcome, PublishId, Published};
 
 impl Shard {
     pub(super) fn published(&mut self, published: &Published) {
@@ -15,6 +16,13 @@ impl Shard {
             return;
         }
         let acknowledged = outcome == Outcome::Ok;
+        let bytes = self.context.payload_bytes().get(usize::from(worker)).copied();
+        let size = u64::from(bytes.unwrap_or_default());
+        if acknowledged && size > Limit::PublishBytes.most() {
+            let (name, message) = (Limit::PublishBytes.finding(), Limit::PublishBytes.told(size));
+            let (client, at, topic, seqs) = (None, done, None, None);
+            self.found(Found { name, client, at, topic, seqs, message });
+        }
         self.flow.series.at(done).published += u64::from(acknowledged);
         if self.ended_by_us(outcome) {
             return;

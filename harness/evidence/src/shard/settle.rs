@@ -8,7 +8,9 @@ use khala_wire::topic::TopicId;
 use super::absence;
 use super::behind::Behind;
 use super::client::Client;
+use super::findings::Seen;
 use super::flow::Flow;
+use super::found::Found;
 use super::stalls::Stalls;
 use super::{Settled, Shard, never_recovered};
 use crate::context::Context;
@@ -20,8 +22,8 @@ use crate::oracle::lost_publish::{Owed, Witness};
 use crate::oracle::starved_topic::Commands;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::{
-    End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, gap,
-    late_publish, lost_publish, no_convergence, phantom, slow, state_stale, successor,
+    End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, future_cursor,
+    gap, late_publish, lost_publish, no_convergence, phantom, slow, state_stale, successor,
     wrongful_eviction,
 };
 use crate::record::{Micros, PublishId};
@@ -78,12 +80,19 @@ impl Shard {
                 name(publish),
                 topic.name()
             );
-            flow.findings.add("refused_command_came_out".to_owned(), message, times);
+            flow.findings.add(at_end("refused_command_came_out", message, times));
         }
         for &topic in published_on {
             if let Some((message, count)) = successor::find(&flow.ledger, topic) {
-                flow.findings.add(successor::NAME.to_owned(), message, count);
+                flow.findings.add(at_end(successor::NAME, message, count));
             }
+        }
+        for silence in future_cursor::settle(&flow.beyond_head, &flow.ledger, bounds.settle_within)
+        {
+            let future_cursor::Silence { stay, missed, seqs, times: (at, last), message } = silence;
+            let (client, topic, seqs) = (Some(stay.client), Some(stay.topic), Some(seqs));
+            let found = Found { name: future_cursor::NAME, client, at, topic, seqs, message };
+            found.enter_as((missed, last), &context, &mut flow.findings, &mut flow.tally);
         }
         let around =
             Around { context: &context, ledger: &flow.ledger, stalls: &stalls, published_on };
@@ -94,7 +103,7 @@ impl Shard {
                 "sockets of clients that the harness made slow, which the target ended without a word that \
                  reached the client; of {evictions} evictions that the target counted"
             );
-            flow.findings.add("ended_untold".to_owned(), message, untold);
+            flow.findings.add(at_end("ended_untold", message, untold));
         }
         let timelines = flow.windows.timelines();
         for (&id, life) in &settled_clients {
@@ -167,6 +176,11 @@ impl Shard {
     }
 }
 
+/// Found in the whole of the run, at no time of it.
+fn at_end(name: &str, message: String, count: u64) -> Seen {
+    Seen { name: name.to_owned(), count, times: None, client: None, message }
+}
+
 fn name(publish: PublishId) -> String {
     match publish {
         PublishId::Planned(n) => format!("publish {n}"),
@@ -204,7 +218,7 @@ fn missing(
                  {first}: {holes}; {failed} commands failed or were not answered",
                 topic.name()
             );
-            flow.findings.add("holes".to_owned(), message, holes);
+            flow.findings.add(at_end("holes", message, holes));
         }
     }
     owed

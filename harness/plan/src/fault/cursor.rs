@@ -29,7 +29,9 @@ fn attributes() -> Vec<Key> {
     let stale_by = "So many events behind what the target had applied, on each topic that has had as \
                     many: the contract decides whether that is stale.";
     let future_by = "So many events beyond the highest that any client has seen. The contract is \
-                     silent on it: what is answered is a finding.";
+                     silent on it: what is answered is a finding, and where it is accepted, what \
+                     does not come to the client, which stays subscribed for the settle bound and \
+                     two seconds more before it comes back with its own cursor.";
     let garbage = "No cursor at all, which must be refused with `bad_subscription`: a `negative` \
                    number, a number as `text`, or one bare `number` for all topics.";
     vec![

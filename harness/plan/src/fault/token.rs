@@ -18,7 +18,7 @@ pub const TYPE: FaultType = FaultType {
     read,
 };
 
-const KINDS: [(&str, BadToken); 7] = [
+const KINDS: [(&str, BadToken); 9] = [
     ("expired", BadToken::Expired),
     ("not_yet_valid", BadToken::NotYetValid),
     ("bad_signature", BadToken::BadSignature),
@@ -26,12 +26,19 @@ const KINDS: [(&str, BadToken); 7] = [
     ("unknown_kid", BadToken::UnknownKid),
     ("revoked", BadToken::Revoked),
     ("wrong_scope", BadToken::WrongScope),
+    ("expires", BadToken::Expires),
+    ("revoked_device", BadToken::RevokedDevice),
 ];
 
 fn attributes() -> Vec<Key> {
     let kind = "What is wrong with the token. `revoked`: it is of a session that the harness makes for \
                 this and revokes before. `wrong_scope`: it does not open what the client subscribes \
-                to. The others must be refused at the upgrade.";
+                to. On two the contract is silent, so that what comes of them is a finding. \
+                `expires`: it is good for a few seconds, and the socket that it opened is asked \
+                for a heartbeat when it has expired and the settle bound is over. `revoked_device`: it \
+                is of a device that the harness makes for this; when the device has been revoked \
+                and the settle bound is over, the socket is asked for a heartbeat, and another one \
+                tries to join. The others must be refused at the upgrade.";
     vec![Key::new("kind", Shape::words(&KINDS), kind).required()]
 }
 

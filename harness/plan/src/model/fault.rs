@@ -202,7 +202,8 @@ impl FaultKind {
     }
 }
 
-/// What is wrong with a token (contract, section 2). Each must be refused.
+/// What is wrong with a token (contract, section 2). Each must be refused, but for those that were good
+/// once and on which the contract is silent: see [`BadToken::finding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BadToken {
@@ -220,6 +221,11 @@ pub enum BadToken {
     Revoked,
     /// Good, but it opens none, or not all, of the topics that are subscribed to.
     WrongScope,
+    /// Good, and expires while the socket that it opened lives on. The contract is silent on it.
+    Expires,
+    /// Good, and its device is revoked while the socket that it opened lives on. The contract is silent
+    /// on it.
+    RevokedDevice,
 }
 
 impl BadToken {
@@ -234,10 +240,24 @@ impl BadToken {
             Self::UnknownKid => "unknown_kid",
             Self::Revoked => "revoked",
             Self::WrongScope => "wrong_scope",
+            Self::Expires => "expires",
+            Self::RevokedDevice => "revoked_device",
         }
     }
 
-    /// The step at which it must be refused at the latest.
+    /// The finding that its acceptance is, of [`FINDINGS`](crate::metric::FINDINGS), where the contract is
+    /// silent on it; `None` where it must be refused.
+    #[must_use]
+    pub fn finding(self) -> Option<&'static str> {
+        match self {
+            Self::Expires => Some("expired_token_lives"),
+            Self::RevokedDevice => Some("revoked_device_lives"),
+            _ => None,
+        }
+    }
+
+    /// The step at which it must be refused at the latest; where the contract is silent, a step that would
+    /// show it enforced.
     #[must_use]
     pub fn refused_at(self) -> Step {
         match self {
@@ -246,8 +266,9 @@ impl BadToken {
             | Self::BadSignature
             | Self::AlgNone
             | Self::UnknownKid => Step::Upgrade,
-            Self::Revoked => Step::Join,
+            Self::Revoked | Self::RevokedDevice => Step::Join,
             Self::WrongScope => Step::Subscribe,
+            Self::Expires => Step::Heartbeat,
         }
     }
 }
@@ -262,6 +283,8 @@ pub enum Step {
     Join,
     /// `sync:subscribe`.
     Subscribe,
+    /// `sync:heartbeat`, over the socket that the steps before it led to.
+    Heartbeat,
 }
 
 /// How a disconnect looks to the target.

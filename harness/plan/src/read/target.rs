@@ -135,7 +135,7 @@ fn findings_are_rules(fields: &mut Fields<'_>) -> Option<Vec<&'static str>> {
         return (!fields.has("findings_are_rules")).then(Vec::new);
     };
     let known = |name: &Placed<String>| {
-        let known = FINDINGS.iter().map(|(known, _)| *known);
+        let known = FINDINGS.iter().map(|finding| finding.name);
         let found = known.clone().find(|known| *known == name.value);
         if found.is_none() {
             let what = format!("`{}` is no finding that can be a rule", name.value);

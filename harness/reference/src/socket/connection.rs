@@ -21,6 +21,7 @@ use super::end::End;
 use super::link::{Link, Wake};
 use super::registry::Open;
 use super::upgrade::Principal;
+use crate::clock;
 use crate::shared::Shared;
 
 /// The write time-out of a connection that the defect `no_slow_eviction` spares.
@@ -34,6 +35,15 @@ pub struct Connection {
     pub(super) vsn: Vsn,
     pub(super) channel: Option<Channel>,
     pub(super) open: Arc<Open>,
+    /// When its token's end is its own, where that is so.
+    expires: Option<Instant>,
+}
+
+/// When a socket ends with its token.
+fn expiry(shared: &Shared, principal: &Principal) -> Option<Instant> {
+    let left = principal.expires_unix_s.saturating_sub(clock::unix_s());
+    let left = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+    shared.config.ends_expired.then(|| Instant::now().checked_add(left)).flatten()
 }
 
 impl Connection {
@@ -41,7 +51,8 @@ impl Connection {
     pub fn new(socket: WebSocket, shared: Arc<Shared>, principal: Principal, vsn: Vsn) -> Self {
         let open = shared.sockets.enter(&principal);
         let link = Link::new(socket, Arc::clone(&shared), Arc::clone(&open));
-        let mut connection = Self { link, shared, principal, vsn, channel: None, open };
+        let expires = expiry(&shared, &principal);
+        let mut connection = Self { link, shared, principal, vsn, channel: None, open, expires };
         if connection.spared() {
             connection.link.write_timeout = FOR_EVER;
         }
@@ -73,6 +84,9 @@ impl Connection {
         if self.open.revoked().is_some() {
             return Err(End::Revoked);
         }
+        if self.expires.is_some_and(|expires| expires <= Instant::now()) {
+            return Err(End::Expired);
+        }
         let more = self.deliver().await?;
         self.keep_time().await?;
         let due = self.due();
@@ -85,6 +99,7 @@ impl Connection {
     /// When there is something to do without being asked.
     fn due(&self) -> Instant {
         let idle = self.link.traffic_at + self.shared.config.socket_idle_timeout;
+        let idle = self.expires.map_or(idle, |expires| expires.min(idle));
         let channel = self.channel.as_ref().filter(|channel| !channel.stuck);
         channel.map_or(idle, |channel| channel.due().min(idle))
     }

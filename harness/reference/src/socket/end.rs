@@ -19,6 +19,8 @@ pub enum End {
     Idle,
     /// The session or device was revoked.
     Revoked,
+    /// The token has expired.
+    Expired,
     /// The server stops; joined sockets are told to come back.
     Stopping {
         /// Whether a channel was joined.
@@ -35,7 +37,7 @@ impl End {
     pub fn close_code(self) -> Option<u16> {
         match self {
             Self::Peer | Self::Reset | Self::WriteTimeout | Self::Evicted => None,
-            Self::BadInput | Self::Revoked => Some(1011),
+            Self::BadInput | Self::Revoked | Self::Expired => Some(1011),
             Self::Protocol | Self::Idle => Some(1002),
             Self::Utf8 => Some(1007),
             Self::TooBig => Some(1009),
@@ -55,6 +57,7 @@ impl End {
             Self::TooBig => "message_too_big",
             Self::Idle => "socket_idle_timeout",
             Self::Revoked => "session_revoked",
+            Self::Expired => "token_expired",
             Self::Stopping { .. } => "server_stopping",
             Self::WriteTimeout => "write_timeout",
             Self::Evicted => "slow_consumer_evicted",

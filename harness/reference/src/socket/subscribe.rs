@@ -119,6 +119,7 @@ mod tests {
         Principal {
             session: "s".into(),
             device: "d".into(),
+            expires_unix_s: i64::MAX,
             allowed: khala_wire::topic::KNOWN.map(|topic| open.contains(&topic.name)),
             client: ClientVersions::default(),
         }

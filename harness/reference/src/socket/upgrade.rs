@@ -62,6 +62,8 @@ pub struct Principal {
     pub session: String,
     /// `oa_device_id`
     pub device: String,
+    /// `exp`, in unix seconds
+    pub expires_unix_s: i64,
     /// Per known topic, whether the scopes open it.
     pub allowed: [bool; KNOWN.len()],
     /// What the client says of itself.
@@ -155,6 +157,7 @@ fn principal(claims: Claims, client: ClientVersions) -> Result<Principal, Refusa
     let session = bound(claims.oa_session_id)?;
     let device = bound(claims.oa_device_id)?;
     // Onyx is limited: whatever its token's scopes say, worker topics stay closed to it.
+    let expires_unix_s = claims.exp;
     let limited = claims.oa_client_surface.as_deref() == Some(SURFACE_ONYX);
     let allowed = KNOWN.map(|topic| {
         let worker_topic = topic.name == WORKER_EVENTS || topic.name == WORKER_SUMMARIES;
@@ -163,7 +166,7 @@ fn principal(claims: Claims, client: ClientVersions) -> Result<Principal, Refusa
     if !allowed.contains(&true) {
         return Err(Refusal::NoTopic);
     }
-    Ok(Principal { session, device, allowed, client })
+    Ok(Principal { session, device, expires_unix_s, allowed, client })
 }
 
 #[cfg(test)]

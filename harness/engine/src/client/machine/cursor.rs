@@ -3,7 +3,8 @@
 //! An old cursor is an ordinary subscribe, which the judge follows. One beyond head, and what is no
 //! cursor at all, is tried first: nothing that comes meanwhile is applied or recorded, the answer is
 //! a finding where the contract has no other word for it, and then the client subscribes with its
-//! own cursors. Where the target had accepted it, it leaves that socket before.
+//! own cursors. Where the target had accepted it, it leaves that socket before, and of one beyond head only
+//! after it has waited for what comes (`beyond.rs`).
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use khala_wire::payload::{self, ReplyRef, StaleCursorSeen, Status, SubscribedSee
 use khala_wire::topic::TopicId;
 use serde_json::{Value, json};
 
+use super::beyond::Beyond;
 use super::{Action, Chosen, Machine, Pending, State, World};
 use crate::answer::Answer;
 use crate::said;
@@ -59,8 +61,9 @@ impl Machine {
                          fault {}",
                         chosen.fault
                     );
-                    (0..kept)
-                        .for_each(|_| self.finding("cursor_not_placed", message.clone(), world));
+                    (0..kept).for_each(|_| {
+                        self.finding("cursor_not_placed", now, message.clone(), world)
+                    });
                 }
                 if !older.is_empty() {
                     self.proving = Some(chosen.fault);
@@ -84,10 +87,15 @@ impl Machine {
             ChosenCursor::Garbage(Garbage::Negative) => of_each(&|_| json!(-1)),
             ChosenCursor::Garbage(Garbage::Text) => of_each(&|_| json!("5")),
             ChosenCursor::Garbage(Garbage::Number) => json!(5),
-            ChosenCursor::FutureBy(events) | ChosenCursor::StaleBy(events) => of_each(&|topic| {
-                let known = world.heads.seq(topic).max(self.cursor(topic).unwrap_or_default());
-                json!(known.saturating_add(events))
-            }),
+            ChosenCursor::FutureBy(events) | ChosenCursor::StaleBy(events) => {
+                let beyond = |&topic: &TopicId| {
+                    let known = world.heads.seq(topic).max(self.cursor(topic).unwrap_or_default());
+                    Beyond { topic, cursor: known.saturating_add(events), first: None }
+                };
+                self.beyond = self.settings.topics.iter().map(beyond).collect();
+                let topics = self.beyond.iter();
+                topics.map(|it| (it.topic.name().to_owned(), json!(it.cursor))).collect()
+            }
         };
         let topics: Vec<_> = self.settings.topics.iter().map(|topic| topic.name()).collect();
         let subscribe = json!({
@@ -131,7 +139,10 @@ impl Machine {
         };
         self.tried(pending, read_at, Outcome::Ok, &status, world);
         if reply.status == Status::Ok {
-            self.accepted(chosen, reply, world);
+            self.accepted(read_at, chosen, reply, world);
+            if let ChosenCursor::FutureBy(_) = chosen.cursor {
+                return self.stay_beyond(chosen, read_at, now, world);
+            }
             // What it is subscribed to now begins where the client never was.
             let cause = OfflineCause::Fault { id: chosen.fault, intended: chosen.intended };
             self.go_offline(now, cause, world);
@@ -151,22 +162,28 @@ impl Machine {
                     "what is no cursor was refused with `{}`; the contract has `{BAD_SUBSCRIPTION}`",
                     said::word(&code)
                 );
-                self.finding("garbage_cursor_misnamed", message, world);
+                self.finding("garbage_cursor_misnamed", read_at, message, world);
             }
             _ => {
                 let code = said::word(&code);
                 let message = format!("a cursor beyond head was refused with `{code}`");
-                self.finding("future_cursor_refused", message, world);
+                self.finding("future_cursor_refused", read_at, message, world);
             }
         }
         // Nothing is subscribed.
         self.subscribe(now, self.settings.topics.clone(), world)
     }
 
-    fn accepted<S: Sink>(&self, chosen: Chosen, reply: &ReplyRef<'_>, world: &mut World<'_, S>) {
+    fn accepted<S: Sink>(
+        &self,
+        read_at: Micros,
+        chosen: Chosen,
+        reply: &ReplyRef<'_>,
+        world: &mut World<'_, S>,
+    ) {
         if let ChosenCursor::Garbage(_) = chosen.cursor {
             let message = "what is no cursor was accepted; the contract has `bad_subscription`";
-            return self.finding("garbage_cursor_accepted", message.to_owned(), world);
+            return self.finding("garbage_cursor_accepted", read_at, message.to_owned(), world);
         }
         let marks: BTreeMap<String, u64> =
             serde_json::from_str::<SubscribedSeen>(reply.response.get())
@@ -184,7 +201,7 @@ impl Machine {
             "the socket does not stand beyond head"
         };
         let message = format!("a cursor beyond head was accepted; by the answer, {stands}");
-        self.finding("future_cursor_accepted", message, world);
+        self.finding("future_cursor_accepted", read_at, message, world);
     }
 
     /// What was tried was not answered in time.
@@ -196,7 +213,7 @@ impl Machine {
     ) -> Action {
         self.tried(pending, now, Outcome::Timeout, "timeout", world);
         let message = "a subscribe with a cursor that a fault chose was not answered".to_owned();
-        self.finding("cursor_unanswered", message, world);
+        self.finding("cursor_unanswered", now, message, world);
         self.go_offline(now, OfflineCause::GaveUp, world);
         Action::Close
     }

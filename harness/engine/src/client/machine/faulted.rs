@@ -36,7 +36,7 @@ impl Machine {
 
     /// A planned fault is about to revoke the session of the socket there is.
     pub fn revoking(&mut self, fault: u16, intended: Micros, until: Micros) {
-        if self.phase() == Phase::Online && !self.dead_socket {
+        if self.phase() == Phase::Online && !self.dead_socket && !self.is_told_offline() {
             self.revocation = Some(Revocation { fault, intended, until });
         }
     }
@@ -131,8 +131,8 @@ impl Machine {
             return false;
         }
         let cause = OfflineCause::Fault { id: fault, intended };
-        if self.is_rejoining() {
-            // There is no channel whose silence could tell it: it leaves at once.
+        if self.is_told_offline() {
+            // There is no channel whose silence could tell it, or it would leave anyway: it leaves at once.
             self.go_offline(now, cause, world);
             return true;
         }

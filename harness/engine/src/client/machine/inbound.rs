@@ -15,7 +15,7 @@ use khala_wire::shape;
 use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
 use serde_json::value::RawValue;
 
-use super::super::reader::{Batch, Fact};
+use super::super::reader::{Batch, Fact, Over};
 use super::joins::Address;
 use super::{Action, Machine, State, World};
 use crate::clock::micros;
@@ -71,7 +71,7 @@ impl Machine {
             }
             other => {
                 let message = format!("event `{}` on channel `{CHANNEL}`", said::word(other));
-                self.finding("unknown_event", message, world);
+                self.finding("unknown_event", read_at, message, world);
                 Action::None
             }
         }
@@ -99,7 +99,7 @@ impl Machine {
                 other => {
                     let other = said::word(other);
                     let message = format!("event `{other}` on channel `{PHOENIX_CHANNEL}`");
-                    self.finding("unknown_event", message, world);
+                    self.finding("unknown_event", read_at, message, world);
                     return false;
                 }
             }
@@ -137,6 +137,7 @@ impl Machine {
             State::Joining(pending) | State::Subscribing(pending) | State::Probing(pending, _) => {
                 Some(pending.reference)
             }
+            State::Beyond(stay) => stay.awaits(),
             _ => None,
         };
         let unsubscribing = self.unsubscribed.as_ref().map(|gone| gone.reference);
@@ -159,7 +160,7 @@ impl Machine {
         };
         for name in &difference.unknown {
             let name = said::word(name);
-            self.finding("unknown_field", format!("field `{name}` in {what}"), world);
+            self.finding("unknown_field", read_at, format!("field `{name}` in {what}"), world);
         }
         if let Some(missing) = difference.missing.first() {
             self.malformed(read_at, format!("{what} lacks `{missing}`"), world);
@@ -194,10 +195,22 @@ impl Machine {
             self.malformed(read_at, why.to_string(), world);
         }
         for (name, message) in batch.notes.iter() {
-            self.finding(name, message.to_string(), world);
+            self.finding(name, read_at, message.to_string(), world);
         }
-        if matches!(self.state, State::Probing(..)) {
-            return;
+        if push == self.settings.apply {
+            for &Over { limit, size, topic, seqs } in batch.over.iter() {
+                let client = self.client;
+                let over = Record::OverLimit { client, at: read_at, limit, size, topic, seqs };
+                world.sink.record(over);
+            }
+        }
+        match self.state {
+            State::Probing(..) => return,
+            State::Beyond(_) => {
+                batch.facts.iter().for_each(|fact| self.came_beyond(fact.topic, fact.seq));
+                return;
+            }
+            _ => {}
         }
         // A frame without facts carries an error, and its twin is a `sync:error`.
         if let Some(last) = batch.facts.last() {
@@ -316,6 +329,9 @@ impl Machine {
                 }
                 Status::Error => self.refused(pending, read_at, now, &reply, world),
             },
+            State::Beyond(stay) if reference.is_some() && reference == stay.awaits() => {
+                self.answered_beyond(stay, reply.status, read_at, now, world)
+            }
             State::Probing(pending, chosen) if reference == Some(pending.reference) => {
                 self.probed(pending, chosen, read_at, now, &reply, world)
             }

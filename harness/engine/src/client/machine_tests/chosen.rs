@@ -95,9 +95,34 @@ fn where_a_cursor_beyond_head_is_accepted_the_client_leaves_and_comes_back_with_
     let marks = json!([{"topic": WORKER_EVENTS, "watermark": 150},
         {"topic": NOTIFICATIONS, "watermark": 109}]);
     let cut_at = rig.causes();
-    assert_eq!(rig.text(&subscribed(&probe, &marks)), Action::Close);
+    assert_eq!(rig.text(&subscribed(&probe, &marks)), Action::None);
     assert_eq!(answered(&rig), 1);
     assert_eq!(rig.findings(), ["future_cursor_accepted"]);
+    let accepted_at = rig.now;
+    // It stays for the settle bound and two seconds more, and applies nothing.
+    assert_eq!(rig.machine.deadline(), accepted_at + 4 * SECOND);
+    rig.now += SECOND;
+    rig.text(&frame(WORKER_EVENTS, &[153, 154]));
+    rig.text(&frame(WORKER_EVENTS, &[152]));
+    rig.now = rig.machine.deadline();
+    let asked_at = rig.now;
+    let beat = sent(rig.tick());
+    assert_eq!(beat.event, "sync:heartbeat");
+    rig.text(&frame(WORKER_EVENTS, &[155]));
+    let ok = json!({"subscription_id": "s", "watermarks": []});
+    assert_eq!(rig.text(&reply(&beat, "ok", &ok)), Action::Close);
+    assert!(!rig.records.iter().any(|record| matches!(record, Record::Delivered(_))));
+    let stays = rig.records.iter().filter_map(|record| match *record {
+        Record::BeyondHead { topic, cursor, from, asked, first, .. } => {
+            Some((topic.name(), cursor, from, asked, first))
+        }
+        _ => None,
+    });
+    let (from, asked) = (accepted_at, asked_at);
+    assert_eq!(
+        stays.collect::<Vec<_>>(),
+        [(WORKER_EVENTS, 150, from, asked, Some(152)), (NOTIFICATIONS, 109, from, asked, None)]
+    );
     assert_eq!(rig.causes(), [cut_at[0], cut_at[0]], "both ends of sockets are the fault's doing");
     assert!(matches!(cut_at[0], OfflineCause::Fault { id: FAULT, .. }));
     let own = rig.join();
@@ -183,4 +208,37 @@ fn what_is_tried_is_no_sample_of_a_subscribe() {
     rig.now += SECOND;
     assert_eq!(rig.text(&reply(&probe, "ok", &json!("nonsense"))), Action::Close);
     assert!(!rig.ops().contains(&(OpKind::Subscribe, Outcome::Ok)));
+}
+
+#[test]
+fn a_stay_whose_end_nobody_answers_or_that_the_target_ends_says_nothing() {
+    let stayed = |rig: &Rig| rig.records.iter().any(|it| matches!(it, Record::BeyondHead { .. }));
+    let (mut rig, probe) = back_with(ChosenCursor::FutureBy(100));
+    assert_eq!(rig.text(&subscribed(&probe, &json!([]))), Action::None);
+    rig.now = rig.machine.deadline();
+    let asked_at = rig.now;
+    sent(rig.tick());
+    assert!(rig.machine.is_waiting());
+    assert_eq!(rig.machine.deadline(), asked_at + REQUEST_TIMEOUT);
+    rig.now = rig.machine.deadline();
+    assert_eq!(rig.tick(), Action::Close);
+    assert!(!stayed(&rig));
+    is_the_truth(&rig.join());
+    let (mut rig, probe) = back_with(ChosenCursor::FutureBy(100));
+    rig.text(&subscribed(&probe, &json!([])));
+    rig.broken();
+    assert!(!stayed(&rig));
+    is_the_truth(&rig.join());
+}
+
+#[test]
+fn what_is_found_has_its_client_and_time() {
+    let (mut rig, probe) = back_with(ChosenCursor::FutureBy(100));
+    rig.now += SECOND;
+    rig.text(&subscribed(&probe, &json!([])));
+    let told = rig.records.iter().find_map(|record| match record {
+        Record::Finding { client, at, .. } => Some((*client, *at)),
+        _ => None,
+    });
+    assert_eq!(told, Some((Some(super::rig::CLIENT), rig.now)));
 }

@@ -4,8 +4,8 @@
 
 use khala_evidence::Record;
 use khala_evidence::record::{
-    Answered, BadToken, CommandAnswer, Cut, Heard, OfflineCause, OpKind, Outcome, Place, PublishId,
-    RenewalSign, Request, Source, Step, TokenAnswer,
+    Answered, BadToken, CommandAnswer, Cut, Heard, Limit, OfflineCause, OpKind, Outcome, Place,
+    PublishId, RenewalSign, Request, Source, Step, TokenAnswer,
 };
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
@@ -114,13 +114,35 @@ fn life() -> impl Strategy<Value = Record> {
     ]
 }
 
+/// Where the contract is silent.
+fn silent() -> impl Strategy<Value = Record> {
+    let limit = prop::sample::select(vec![Limit::UpdateBytes, Limit::BatchBytes]);
+    let first = prop::option::of(0_u64..20);
+    prop_oneof![
+        (client(), at(), limit, topic()).prop_map(|(client, at, limit, topic)| {
+            let (size, topic, seqs) = (limit.most() + 1, Some(topic), Some((1, 9)));
+            Record::OverLimit { client, at, limit, size, topic, seqs }
+        }),
+        (client(), topic(), at(), 0_u64..9_000_000, first).prop_map(
+            |(client, topic, from, took, first)| {
+                let (cursor, asked) = (99, from + took);
+                Record::BeyondHead { client, topic, cursor, from, asked, first, at: asked }
+            }
+        ),
+    ]
+}
+
 fn authority() -> impl Strategy<Value = Record> {
     let answer = prop::sample::select(vec![
         TokenAnswer::Accepted,
         TokenAnswer::Refused { step: Step::Upgrade },
         TokenAnswer::Refused { step: Step::Subscribe },
         TokenAnswer::None { step: Step::Join },
+        TokenAnswer::Lives,
+        TokenAnswer::Refused { step: Step::Heartbeat },
     ]);
+    let kind =
+        prop::sample::select(vec![BadToken::Revoked, BadToken::Expires, BadToken::RevokedDevice]);
     let commanded = prop::sample::select(vec![
         CommandAnswer::Obeyed,
         CommandAnswer::Refused,
@@ -129,8 +151,8 @@ fn authority() -> impl Strategy<Value = Record> {
     let word = prop::sample::select(vec!["1000", "1008", "403", "reauth_required", ""]);
     let place = prop::sample::select(vec![Place::Close, Place::Upgrade, Place::Join]);
     prop_oneof![
-        (client(), at(), answer).prop_map(|(client, at, answer)| {
-            Record::TokenTried { client, start: at, at, kind: BadToken::Revoked, answer }
+        (client(), at(), kind, answer).prop_map(|(client, at, kind, answer)| {
+            Record::TokenTried { client, start: at, at, kind, answer }
         }),
         (client(), at(), any::<bool>()).prop_map(|(client, at, connected)| Record::Revoked {
             client,
@@ -226,7 +248,10 @@ fn record() -> impl Strategy<Value = Record> {
         1 => (0_u32..30, at(), 0_u64..3_000_000)
             .prop_map(|(n, at, waited)| records::withheld(n, at, at + waited)),
         1 => (0_u64..3).prop_map(records::dropped),
-        1 => ("[a-c]", "[a-z]{0,3}").prop_map(|(name, message)| records::finding(&name, &message)),
+        1 => ("[a-c]", prop::option::of(client()), at(), "[a-z]{0,3}").prop_map(
+            |(name, client, at, message)| records::finding_of(&name, client, at, &message)
+        ),
+        1 => silent(),
     ]
 }
 

@@ -127,7 +127,11 @@ pub fn retired(client: u32, at: Micros, connected: bool) -> Record {
 }
 
 pub fn finding(name: &str, message: &str) -> Record {
-    Record::Finding { name: name.to_owned(), message: message.to_owned() }
+    finding_of(name, None, 0, message)
+}
+
+pub fn finding_of(name: &str, client: Option<u32>, at: Micros, message: &str) -> Record {
+    Record::Finding { name: name.to_owned(), client, at, message: message.to_owned() }
 }
 
 pub fn lag(at: Micros, lag_us: Micros) -> Record {

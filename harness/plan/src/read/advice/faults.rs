@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{PUBLISH_LIMIT_PER_S, returned};
-use crate::estimate::{Strike, third_strike};
+use crate::estimate::{Strike, future_stay, third_strike};
 use crate::model::{ChosenCursor, DisconnectStyle, FaultKind, Mint, Plan, Resume, TargetKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::scenario::Placeable;
@@ -28,7 +28,7 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
         found.extend(unsubscribes_nobody(plan, schedule, fault, place));
         found.extend(not_our_token(plan, fault, place));
         found.extend(nothing_to_publish(plan, fault, place));
-        let before = schedule.faults[..index].iter().find(|before| overlap(before, fault));
+        let before = schedule.faults[..index].iter().find(|before| overlap(plan, before, fault));
         found.extend(before.map(|before| {
             let what = format!(
                 "it hits clients on which another fault still acts, the `{}` before it",
@@ -186,6 +186,8 @@ fn not_our_token(plan: &Plan, fault: &PlannedFault, place: &Place) -> Option<Dia
         return None;
     }
     let what = match (&fault.kind, &plan.auth.mint) {
+        // What was good once the control service mints.
+        (FaultKind::Token { kind }, Mint::Control) if kind.finding().is_some() => return None,
         (FaultKind::Token { .. }, Mint::Control | Mint::Static { .. }) => {
             "the harness cannot make such a token: it has no key to sign it with"
         }
@@ -211,18 +213,21 @@ fn nothing_to_publish(plan: &Plan, fault: &PlannedFault, place: &Place) -> Optio
 }
 
 /// Whether two faults act on one client at one time.
-fn overlap(a: &PlannedFault, b: &PlannedFault) -> bool {
-    let ((a_from, a_to), (b_from, b_to)) = (span(a), span(b));
+fn overlap(plan: &Plan, a: &PlannedFault, b: &PlannedFault) -> bool {
+    let ((a_from, a_to), (b_from, b_to)) = (span(plan, a), span(plan, b));
     a_from <= b_to && b_from <= a_to && share_a_target(&a.targets, &b.targets)
 }
 
 /// From the first to the last microsecond at which a fault itself acts.
-fn span(fault: &PlannedFault) -> (u64, u64) {
+fn span(plan: &Plan, fault: &PlannedFault) -> (u64, u64) {
     let acts_us = match fault.kind {
         FaultKind::Offline { offline_for, .. } => micros(offline_for),
         FaultKind::Unsubscribe { unsubscribed_for, .. } => micros(unsubscribed_for),
         FaultKind::RevokeSessions { revoked_for } => micros(revoked_for),
         FaultKind::SlowReader { .. } => fault.duration_us.unwrap_or(0),
+        FaultKind::Cursor { cursor: ChosenCursor::FutureBy(_) } => {
+            micros(future_stay(plan.oracle.settle_within))
+        }
         FaultKind::Disconnect { .. }
         | FaultKind::Cursor { .. }
         | FaultKind::Token { .. }

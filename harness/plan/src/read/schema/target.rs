@@ -143,7 +143,7 @@ fn target() -> Table {
         Key::new(
             "findings_are_rules",
             Shape::List(
-                Box::new(Shape::Words(FINDINGS.iter().map(|(name, _)| *name).collect())),
+                Box::new(Shape::Words(FINDINGS.iter().map(|finding| finding.name).collect())),
                 0,
             ),
             "Findings that break a rule on this target; the contract is silent on them.",
