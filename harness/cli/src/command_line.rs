@@ -95,7 +95,10 @@ mod tests {
             ("auth.secret={ env = \"A\", value = \"hunter2\" }", "auth.secret=…"),
             ("auth.secret={ environment = \"hunter2\" }", "auth.secret=…"),
             ("target.Command_Secret=\"hunter2\"", "target.Command_Secret=…"),
-            ("target.url=http://me:hunter2@127.0.0.1:4000/x", "target.url=http://…@127.0.0.1:4000/x"),
+            (
+                "target.url=http://me:hunter2@127.0.0.1:4000/x",
+                "target.url=http://…@127.0.0.1:4000/x",
+            ),
         ] {
             assert_eq!(one(typed), told);
         }

@@ -25,8 +25,7 @@ pub fn show(report: &RunReport, json: bool, dir: &Path, last: &str) -> Result<()
     }
     let bundle = quoted(&dir.display().to_string());
     let at_a_terminal = std::io::stdout().is_terminal();
-    let colour =
-        if scenario::colour_on(at_a_terminal) { Colour::Always } else { Colour::Never };
+    let colour = if scenario::colour_on(at_a_terminal) { Colour::Always } else { Colour::Never };
     let reader =
         Reader { colour, width: width(at_a_terminal), bundle: &bundle, last, at_a_terminal };
     output::verdict(terminal::render_for(report, &reader).as_bytes());
@@ -44,6 +43,11 @@ fn width(at_a_terminal: bool) -> usize {
     let own = || own().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
     let otherwise = if at_a_terminal { TERMINAL_WIDTH } else { terminal::WIDTH };
     asked.filter(|columns| *columns > 0).or_else(own).unwrap_or(otherwise)
+}
+
+/// A sentence in lines that fit the screen.
+pub fn wrapped(sentence: &str) -> String {
+    terminal::wrapped(sentence, width(std::io::stdout().is_terminal()))
 }
 
 /// A path as a shell takes it for one word.

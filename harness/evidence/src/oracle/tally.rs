@@ -259,8 +259,7 @@ impl Tally {
     /// Counts a violation of a kind.
     pub fn violate_as(&mut self, kind: &str, violation: Violation) {
         let clients: BTreeSet<u32> = violation.client.into_iter().collect();
-        let one =
-            KindTally { violations: 1, first_us: violation.at_us, clients: clients.clone() };
+        let one = KindTally { violations: 1, first_us: violation.at_us, clients: clients.clone() };
         self.entry(violation.rule).of_kind(kind.into(), one);
         self.enter(kind, violation, 0, clients);
     }
@@ -424,7 +423,8 @@ mod tests {
     #[test]
     fn causes_are_told_apart_by_topic_and_kind_however_they_come() {
         let stream = Some(TopicId::WORKER_EVENTS);
-        let breach = |client, at_us, topic| Violation { client: Some(client), topic, ..violation(at_us) };
+        let breach =
+            |client, at_us, topic| Violation { client: Some(client), topic, ..violation(at_us) };
         let mut whole = Tally::new(1);
         let (mut left, mut right) = (Tally::new(1), Tally::new(1));
         for (client, at, topic) in [(1, 5, stream), (2, 4, None), (2, 3, stream), (1, 9, stream)] {

@@ -76,9 +76,11 @@ pub fn fault(report: &RunReport, fault: &FaultOutcome) -> String {
     }
     let bitten = fault.why_it_did_not_bite().is_none();
     let around = fault.at_us.saturating_sub(BEFORE_US)..=fault.at_us.saturating_add(AFTER_US);
-    let stall = report.generator.stalls.iter().find(|stall| {
-        !bitten && stall.from <= *around.end() && stall.to >= *around.start()
-    });
+    let stall = report
+        .generator
+        .stalls
+        .iter()
+        .find(|stall| !bitten && stall.from <= *around.end() && stall.to >= *around.start());
     match stall {
         Some(stall) => format!(
             "{}; the harness itself stood still from {} to {}, when this was due: the figure says nothing of \

@@ -4,7 +4,7 @@ use khala_plan::metric::MetricId;
 
 use super::reasons;
 use super::units::{clients, count, duration, moment};
-use crate::judge::{Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, fitness};
+use crate::judge::{Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, fitness, stability};
 use crate::report::RunReport;
 use crate::shard::absence::{Absence, Manner};
 
@@ -121,7 +121,9 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
             "Find out why the service went away at {} (its own log tells), and {again}.",
             moment(away.from_us)
         );
-        return (format!("Do not go on: {}.", clause(&absence(away))), next);
+        let told = stability::sentence(away);
+        let told = told.split(" (").next().unwrap_or_default();
+        return (format!("Do not go on: {told}."), next);
     }
     if let Some(rule) = condemned(report).next() {
         let cause = report.oracle.causes.iter().find(|cause| cause.rule == rule);
@@ -130,7 +132,8 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
             Some(command) => format!("`{command}` shows what the first client concerned got"),
             None => "the first example stands below".to_owned(),
         };
-        let next = format!("Give the evidence to those who build the service ({shown}), and {again}.");
+        let next =
+            format!("Give the evidence to those who build the service ({shown}), and {again}.");
         return (format!("Do not go on: {}.", clause(rule.what_users_see())), next);
     }
     let next = format!(
@@ -288,7 +291,11 @@ fn users(report: &RunReport) -> String {
         return "Nothing at all: not one update arrived.".to_owned();
     }
     let checked = count(report.oracle.deliveries);
-    format!("Nothing wrong: {checked} updates were checked as they arrived.{}", recovered(report))
+    let until = if report.interrupted || !report.finished { " until then" } else { "" };
+    format!(
+        "Nothing wrong{until}: {checked} updates were checked as they arrived.{}",
+        recovered(report)
+    )
 }
 
 fn capital(sentence: &str) -> String {
@@ -308,10 +315,17 @@ fn recovered(report: &RunReport) -> String {
     match (n, never) {
         (0, _) => String::new(),
         (_, 0) => {
-            format!(" After being cut off, the slowest client was up to date in {}.", duration(longest))
+            format!(
+                " After being cut off, the slowest client was up to date in {}.",
+                duration(longest)
+            )
         }
         (n, never) => {
-            format!(" After being cut off, {} of {} were not up to date again.", count(never), count(n))
+            format!(
+                " After being cut off, {} of {} were not up to date again.",
+                count(never),
+                count(n)
+            )
         }
     }
 }
@@ -321,18 +335,18 @@ fn cautions(report: &RunReport) -> Vec<String> {
     if !report.target.defects.is_empty() {
         let defects = report.target.defects.join(", ");
         cautions.push(format!(
-            "the target was started with a defect, on purpose: {defects}. This is no judgement of a real one."
+            "The target was started with a defect, on purpose: {defects}. This is no judgement of a real one."
         ));
     }
     let not_judged: Vec<_> =
         report.gates.iter().filter(|gate| !gate.judged).map(|gate| gate.name.as_str()).collect();
     if !not_judged.is_empty() {
-        cautions.push(format!("not judged by this profile: {}.", not_judged.join(", ")));
+        cautions.push(format!("Not judged by this profile: {}.", not_judged.join(", ")));
     }
     let (never, rules) = (report.oracle.not_exercised.len(), report.oracle.violations.len());
     if never > 0 {
         cautions.push(format!(
-            "{never} of {} rules had no occasion in this run; nothing is said of them.",
+            "Of {} rules {never} had no occasion in this run: nothing is said of them.",
             never + rules
         ));
     }

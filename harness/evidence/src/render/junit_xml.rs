@@ -87,9 +87,7 @@ fn run(report: &RunReport) -> TestSuite {
         Decision::Go => TestCaseStatus::success(),
         // Another case is red, and says why.
         _ if others.is_empty() && said => TestCaseStatus::success(),
-        Decision::NoGo if !said => {
-            not_passed(NonSuccessKind::Failure, "NO-GO", &others.join("\n"))
-        }
+        Decision::NoGo if !said => not_passed(NonSuccessKind::Failure, "NO-GO", &others.join("\n")),
         Decision::NoGo | Decision::Hold => {
             not_passed(NonSuccessKind::Error, "HOLD", &others.join("\n"))
         }

@@ -24,6 +24,11 @@ impl Page {
         Self { out: String::new(), width: width.clamp(WIDTH_MIN, WIDTH_MAX) }
     }
 
+    /// Columns of a line.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// What was written.
     pub fn into_text(self) -> String {
         self.out
@@ -56,6 +61,15 @@ impl Page {
         self.hung(indent, indent + 2, text);
     }
 
+    /// A word, two blanks, and a text that goes on two columns further in.
+    pub fn headed(&mut self, indent: usize, word: &str, text: &str) {
+        let column = indent + chars(word) + 2;
+        let mut lines = wrap(text, self.width, column, indent + 2).into_iter();
+        let first = lines.next().unwrap_or_default();
+        self.raw(&format!("{}{word}  {}", " ".repeat(indent), first.trim_start()));
+        lines.for_each(|line| self.raw(&line));
+    }
+
     /// A text whose first line is indented by `indent`, and those after it by `hang`.
     pub fn hung(&mut self, indent: usize, hang: usize, text: &str) {
         for line in wrap(text, self.width, indent, hang) {
@@ -74,15 +88,16 @@ impl Page {
         lines.for_each(|line| self.raw(line));
     }
 
-    /// Cells in columns of these widths, if they fit in a line; one after the other where they do not.
+    /// Cells in columns of these widths, if all columns fit in a line; one after the other where they do
+    /// not, so that all rows of a table look alike.
     pub fn row(&mut self, indent: usize, cells: &[(String, usize)]) {
-        let mut line = " ".repeat(indent);
-        for (cell, width) in cells {
+        let wanted: usize = cells.iter().map(|(cell, width)| chars(cell).max(*width) + 2).sum();
+        let parts = cells.iter().filter(|(_, width)| *width > 0).map(|(cell, width)| {
             let room = width.saturating_sub(chars(cell));
-            line += cell;
-            line += &" ".repeat(room + 2);
-        }
-        if chars(line.trim_end()) <= self.width {
+            format!("{cell}{}", " ".repeat(room))
+        });
+        let line = format!("{}{}", " ".repeat(indent), parts.collect::<Vec<_>>().join("  "));
+        if indent + wanted <= self.width + 2 {
             return self.raw(&line);
         }
         let cells: Vec<_> = cells.iter().map(|(cell, _)| &**cell).collect();
@@ -176,7 +191,8 @@ mod tests {
     fn lines_break_between_words_and_figures_keep_their_units() {
         let text = "the run was over after no more than 12.5 ms, says the clock of it";
         let lines = page(38, |page| page.text(2, text));
-        let expected = ["  the run was over after no more than", "    12.5 ms, says the clock of it"];
+        let expected =
+            ["  the run was over after no more than", "    12.5 ms, says the clock of it"];
         assert_eq!(lines, expected);
         let path = "x".repeat(50);
         let lines = page(30, |page| page.text(0, &format!("in {path} it is")));
@@ -185,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_command_that_is_broken_is_one_that_a_shell_takes() {
-        let lines = page(30, |page| page.command(2, "khala-harness explain 'a b/c d/e f' 17 --json"));
+        let lines =
+            page(30, |page| page.command(2, "khala-harness explain 'a b/c d/e f' 17 --json"));
         assert_eq!(lines, ["  khala-harness explain \\", "    'a b/c d/e f' 17 --json"]);
     }
 

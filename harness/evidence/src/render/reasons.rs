@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::units::count;
-use crate::judge::{self, GateVerdict, ObjectiveVerdict, Verdict};
+use crate::judge::{self, GateVerdict, ObjectiveVerdict, STABILITY_GATE, Verdict};
 use crate::oracle::Rule;
 use crate::report::{Cause, RunReport};
 
@@ -45,7 +45,9 @@ pub fn is_of_a_broken_rule(objective: &ObjectiveVerdict) -> bool {
 /// The name of an objective, as its gate has it.
 pub fn name(objective: &ObjectiveVerdict) -> String {
     let ObjectiveVerdict { metric, selector, .. } = objective;
-    if selector.is_empty() { metric.clone() } else { format!("{metric} [{selector}]") }
+    // `surface=ios` is told as `ios`: which label it is the metric says.
+    let label = selector.split_once('=').map_or(selector.as_str(), |(_, value)| value);
+    if label.is_empty() { metric.clone() } else { format!("{metric} [{label}]") }
 }
 
 /// Every reason but the rules that are broken, worst first; those of the run stand before what is only
@@ -63,17 +65,17 @@ pub fn all(report: &RunReport) -> Vec<Reason> {
         if objective.verdict <= Verdict::Pass || is_of_a_broken_rule(objective) {
             continue;
         }
+        let Some(why) = beyond_what_befell(report, gate, objective) else { continue };
         let advisory = if gate.advisory { " (advisory)" } else { "" };
         let of = format!("{}{advisory}: {}", gate.name, name(objective));
         let same = |reason: &&mut Reason| {
-            reason.why == objective.reason
-                && reason.verdict.is_none_or(|verdict| verdict == objective.verdict)
+            reason.why == why && reason.verdict.is_none_or(|verdict| verdict == objective.verdict)
         };
         match reasons.iter_mut().find(same) {
             Some(reason) => reason.of.push(of),
             None => reasons.push(Reason {
                 verdict: Some(objective.verdict),
-                why: objective.reason.clone(),
+                why: why.to_owned(),
                 of: vec![of],
             }),
         }
@@ -88,11 +90,31 @@ pub fn all(report: &RunReport) -> Vec<Reason> {
     reasons
 }
 
+/// What an objective says beyond the lines on what befell the run, which stand under the verdict: of an
+/// absence nothing, of incidents beyond their limit how many are allowed.
+fn beyond_what_befell<'a>(
+    report: &RunReport,
+    gate: &GateVerdict,
+    objective: &'a ObjectiveVerdict,
+) -> Option<&'a str> {
+    let reason = objective.reason.as_str();
+    if gate.name != STABILITY_GATE || objective.verdict != Verdict::Fail {
+        return Some(reason);
+    }
+    if objective.metric == "absence" {
+        let told = report.target.absences.iter().any(|absence| !absence.planned);
+        return (!told).then_some(reason);
+    }
+    let allowed = reason.find(" allowed (").and_then(|at| reason[..at].rfind("; "));
+    Some(allowed.map_or(reason, |from| &reason[from + 2..]))
+}
+
 /// The gates that judge a rule, those that decide first, each with what it says.
 fn judged_by(report: &RunReport, rule: Rule) -> Vec<(&GateVerdict, Verdict)> {
     let selector = format!("rule={rule}");
     let verdict = |gate: &'_ GateVerdict| {
-        let of_rule = |one: &&ObjectiveVerdict| one.metric == VIOLATIONS && one.selector == selector;
+        let of_rule =
+            |one: &&ObjectiveVerdict| one.metric == VIOLATIONS && one.selector == selector;
         gate.objectives.iter().filter(of_rule).map(|one| one.verdict).max()
     };
     let gates = report.gates.iter().filter_map(|gate| Some((gate, verdict(gate)?)));
@@ -132,9 +154,7 @@ pub fn condemned(report: &RunReport, rule: Rule) -> String {
 pub fn why_not_condemned(report: &RunReport, rule: Rule) -> Option<&str> {
     let selector = format!("rule={rule}");
     let undecided = report.gates.iter().flat_map(|gate| &gate.objectives).find(|one| {
-        is_of_a_broken_rule(one)
-            && one.selector == selector
-            && one.verdict == Verdict::Inconclusive
+        is_of_a_broken_rule(one) && one.selector == selector && one.verdict == Verdict::Inconclusive
     })?;
     undecided.reason.rsplit("; ").next()
 }
@@ -143,8 +163,7 @@ pub fn why_not_condemned(report: &RunReport, rule: Rule) -> Option<&str> {
 pub fn cause(report: &RunReport, cause: &Cause) -> String {
     let all: u64 = report.fleet.clients.values().sum();
     let topic = cause.topic.map(|topic| format!(" on {}", topic.name())).unwrap_or_default();
-    let kind =
-        if cause.kind.is_empty() { String::new() } else { format!(" ({})", cause.kind) };
+    let kind = if cause.kind.is_empty() { String::new() } else { format!(" ({})", cause.kind) };
     let times = if cause.violations == 1 { "once" } else { "times" };
     let times = match cause.violations {
         1 => times.to_owned(),

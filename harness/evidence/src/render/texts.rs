@@ -80,26 +80,44 @@ pub fn violation(violation: &crate::oracle::Violation) -> String {
     )
 }
 
-/// How fit the generator was, in a line.
-pub fn fitness(generator: &Generator) -> String {
+/// Whether the generator stood still.
+fn stalls(generator: &Generator) -> String {
     let stalled: u64 = generator.stalls.iter().map(|stall| stall.to - stall.from).sum();
-    let stalls = match generator.stalls.len() {
+    match generator.stalls.len() {
         0 => "never stood still".to_owned(),
         stalls => format!("{stalls} stalls, {} of threads' time", duration(stalled)),
-    };
-    let exhausted: Vec<_> = generator
-        .exhausted
-        .iter()
+    }
+}
+
+/// What the generator ran out of.
+fn exhausted(generator: &Generator) -> String {
+    let exhausted = generator.exhausted.iter();
+    exhausted
         .map(|(resource, times)| format!(", out of {resource} {} times", count(*times)))
-        .collect();
+        .collect()
+}
+
+/// How fit the generator was, in a few words.
+pub fn brief_fitness(generator: &Generator) -> String {
+    format!(
+        "timers late by {} at most; {}{}",
+        duration(generator.lag_max_us),
+        stalls(generator),
+        exhausted(generator)
+    )
+}
+
+/// How fit the generator was, in a line.
+pub fn fitness(generator: &Generator) -> String {
     format!(
         "timers late by {} at p99, {} at most; a thread waited for a core {:.0} % of the time; \
-         messages waited up to {} for their clients; {stalls}{}",
+         messages waited up to {} for their clients; {}{}",
         duration_or_dash(generator.lag_p99_us),
         duration(generator.lag_max_us),
         generator.waited_for_core * 100.0,
         duration(generator.own_queue_max_us),
-        exhausted.concat(),
+        stalls(generator),
+        exhausted(generator),
     )
 }
 

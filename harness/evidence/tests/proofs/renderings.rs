@@ -51,6 +51,7 @@ fn small() -> RunReport {
         counts.retain(|name, _| judged(name));
     }
     oracle.not_exercised.retain(|name| judged(name));
+    oracle.causes.retain(|cause| judged(cause.rule.name()));
     for gate in &mut report.gates {
         gate.objectives.retain(|o| o.selector.strip_prefix("rule=").is_none_or(judged));
     }

@@ -14,6 +14,7 @@ use super::terminal::gates;
 use super::texts::{self, HERE};
 use super::units::count;
 use super::{RenderError, Renderer};
+use crate::judge::Verdict;
 use crate::report::RunReport;
 
 pub struct SummaryMd;
@@ -63,10 +64,10 @@ fn brief(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(out, "- **What was tried.** {}", cell(&brief.tried))?;
     writeln!(out, "- **What users would have seen.** {}", cell(&brief.users))?;
     writeln!(out, "- **What to do next.** {}", cell(&brief.next))?;
-    for caution in &brief.cautions {
-        writeln!(out, "- **To be known:** {}", cell(caution))?;
+    match brief.cautions.as_slice() {
+        [] => Ok(()),
+        cautions => writeln!(out, "- **What to bear in mind.** {}", cell(&cautions.join(" "))),
     }
-    Ok(())
 }
 
 /// What befell the run, what it did not judge, and each reason once but for the rules that are broken.
@@ -75,7 +76,7 @@ fn why(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let skipped = befell::not_applicable(report);
     let reasons = reasons::all(report);
     if !(befell.is_empty() && skipped.is_empty() && reasons.is_empty()) {
-        writeln!(out, "\n## Why\n")?;
+        writeln!(out, "\n## What befell it, and why\n")?;
     }
     for line in &befell {
         writeln!(out, "- **{}**", cell(line))?;
@@ -106,10 +107,11 @@ fn gates_table(out: &mut String, report: &RunReport) -> std::fmt::Result {
             writeln!(out, "| {} | | *advisory* | | | decides nothing |", gate.name)?;
         }
         for objective in gates::shown(gate) {
-            let why = match beside::objective(report, objective) {
+            let note = beside::objective(report, objective);
+            let why = match objective.verdict {
+                Verdict::Pass | Verdict::NotApplicable => objective.reason.clone(),
                 _ if reasons::is_of_a_broken_rule(objective) => "see [Rules](#rules)".to_owned(),
-                Some(note) => format!("{}; {note}", objective.reason),
-                None => objective.reason.clone(),
+                _ => note.unwrap_or_else(|| "as above".to_owned()),
             };
             writeln!(
                 out,
@@ -138,6 +140,14 @@ fn faults(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(out, "| fault | phase | at | planned | effective | counted by, or why not |")?;
     writeln!(out, "| --- | --- | ---: | ---: | ---: | --- |")?;
     for fault in &report.faults {
+        let mut proof = beside::fault(report, fault);
+        if let Some(exposure) = report.exposures.get(&fault.id) {
+            let _ = write!(
+                proof,
+                "; each client had at least {} deliveries of each topic before it, and {} after",
+                exposure.before_min, exposure.after_min
+            );
+        }
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} |",
@@ -146,7 +156,7 @@ fn faults(out: &mut String, report: &RunReport) -> std::fmt::Result {
             super::units::duration(fault.at_us),
             count(fault.planned),
             beside::effective(fault),
-            cell(&beside::fault(report, fault)),
+            cell(&proof),
         )?;
     }
     writeln!(

@@ -71,8 +71,7 @@ fn beside(
 }
 
 fn of_rule(out: &mut String, report: &RunReport, rule: Rule) -> std::fmt::Result {
-    let causes: Vec<_> =
-        report.oracle.causes.iter().filter(|cause| cause.rule == rule).collect();
+    let causes: Vec<_> = report.oracle.causes.iter().filter(|cause| cause.rule == rule).collect();
     let violations = report.oracle.violations.get(rule.name()).copied().unwrap_or(0);
     let condemned = reasons::condemned(report, rule);
     writeln!(out, "\n### `{rule}` broken {}×: {}\n", count(violations), cell(&condemned))?;
@@ -80,7 +79,10 @@ fn of_rule(out: &mut String, report: &RunReport, rule: Rule) -> std::fmt::Result
     if let Some(why) = reasons::why_not_condemned(report, rule) {
         writeln!(out, "\nNot condemned: {}.", cell(why))?;
     }
-    writeln!(out, "\n| topic | what | times | clients | first at | such as | see it, from this folder |")?;
+    writeln!(
+        out,
+        "\n| topic | what | times | clients | first at | such as | see it, from this folder |"
+    )?;
     writeln!(out, "| --- | --- | ---: | ---: | ---: | --- | --- |")?;
     for cause in causes.iter().take(CAUSES_SHOWN) {
         let first = std::time::Duration::from_micros(cause.first.at_us).as_secs_f64();
@@ -97,7 +99,12 @@ fn of_rule(out: &mut String, report: &RunReport, rule: Rule) -> std::fmt::Result
     }
     let hidden: u64 = causes.iter().skip(CAUSES_SHOWN).map(|cause| cause.violations).sum();
     if hidden > 0 {
-        writeln!(out, "\n… and {} more, of {} causes more.", count(hidden), causes.len() - CAUSES_SHOWN)?;
+        writeln!(
+            out,
+            "\n… and {} more, other causes: {}.",
+            count(hidden),
+            causes.len() - CAUSES_SHOWN
+        )?;
     }
     Ok(())
 }

@@ -4,22 +4,22 @@
 use khala_plan::metric::{MetricId, MetricKind};
 
 use super::super::page::{Page, chars};
-use super::super::texts::{fitness, not_exercised, withheld};
+use super::super::texts::{self, withheld};
 use super::super::units::{count, duration, duration_or_dash};
-use super::super::{beside, befell};
+use super::super::{befell, beside};
 use crate::facts::FaultOutcome;
 use crate::report::{MetricLine, RunReport};
 
 /// Ways in which requests ended that are shown; the rest are in the bundle.
 const REFUSALS_SHOWN: usize = 8;
-/// Latencies shown; the rest are in the bundle.
-const LATENCIES_SHOWN: usize = 8;
+/// Latencies shown of a metric; the rest are in the bundle.
+const LATENCIES_SHOWN: usize = 2;
 
 pub fn write(page: &mut Page, report: &RunReport) {
     storms(page, report);
-    oracle(page, report);
     latencies(page, report);
     requests(page, report);
+    oracle(page, report);
     generator(page, report);
 }
 
@@ -33,27 +33,11 @@ fn storms(page: &mut Page, report: &RunReport) {
         let FaultOutcome { kind, phase, planned, .. } = fault;
         let (planned, effective) = (count(*planned), beside::effective(fault));
         let proof = beside::fault(report, fault);
-        let exposure = report.exposures.get(&fault.id).map(|exposure| {
-            format!(
-                "; each client had at least {} deliveries of each topic before it, and {} after",
-                exposure.before_min, exposure.after_min
-            )
-        });
-        let exposure = exposure.unwrap_or_default();
         page.text(
             2,
-            &format!("{kind} in {phase}: planned {planned}, effective {effective} ({proof}){exposure}"),
+            &format!("{kind} in {phase}: planned {planned}, effective {effective} ({proof})"),
         );
     }
-    page.text(
-        2,
-        &format!(
-            "connects: {} in all, {}/s at the peak; most sockets open at once: {}",
-            count(report.fleet.connects),
-            count(report.fleet.connects_peak_per_s),
-            count(report.fleet.clients_peak)
-        ),
-    );
 }
 
 fn oracle(page: &mut Page, report: &RunReport) {
@@ -70,10 +54,9 @@ fn oracle(page: &mut Page, report: &RunReport) {
         .filter(|(n, _)| *n > 0)
         .map(|(n, what)| format!("{} {what}", count(n)))
         .collect();
-    let beside =
-        if beside.is_empty() { String::new() } else { format!("; {}", beside.join(", ")) };
+    let beside = if beside.is_empty() { String::new() } else { format!("; {}", beside.join(", ")) };
     page.gap();
-    page.raw("Oracle");
+    page.raw("Oracle and generator");
     page.text(
         2,
         &format!(
@@ -83,13 +66,10 @@ fn oracle(page: &mut Page, report: &RunReport) {
             count(oracle.replies),
         ),
     );
-    if let Some(names) = not_exercised(report) {
-        page.text(2, &names);
-    }
 }
 
-/// Cells of a line of figures: phase, metric, percentiles that there are, samples.
-fn cells(sample: &MetricLine) -> Option<[String; 6]> {
+/// Cells of a line of figures: phase, metric, median, p99 (the maximum where there is no p99), samples.
+fn cells(sample: &MetricLine) -> Option<[String; 5]> {
     let response = sample.response?;
     let figure = |value: Option<u64>| match sample.metric.kind() {
         MetricKind::Latency => duration_or_dash(value),
@@ -108,30 +88,34 @@ fn cells(sample: &MetricLine) -> Option<[String; 6]> {
         sample.phase.clone(),
         name,
         format!("p50 {}", figure(response.p50)),
-        format!("p99 {}", figure(response.p99)),
-        format!("max {}", figure(Some(response.max))),
+        match response.p99 {
+            Some(p99) => format!("p99 {}", figure(Some(p99))),
+            None => format!("max {}", figure(Some(response.max))),
+        },
         format!("n={}{never}", count(sample.n)),
     ])
 }
 
 fn latencies(page: &mut Page, report: &RunReport) {
-    let shown = [
-        MetricId::TimeToRecovered,
-        MetricId::Delivery,
-        MetricId::Publish,
-        MetricId::ReplayBootstrap,
-    ];
-    let lines = shown.iter().flat_map(|metric| {
-        report.metrics.iter().filter(move |line| line.metric == *metric && line.response.is_some())
-    });
-    let lines: Vec<_> = lines.take(LATENCIES_SHOWN).collect();
+    let of = |metric| {
+        let lines = report.metrics.iter();
+        let mut lines: Vec<_> =
+            lines.filter(|line| line.metric == metric && line.response.is_some()).collect();
+        // Those with most samples say most.
+        lines.sort_by_key(|line| std::cmp::Reverse(line.n));
+        lines.truncate(LATENCIES_SHOWN);
+        lines
+    };
+    let lines = [of(MetricId::TimeToRecovered), of(MetricId::Delivery)].concat();
     let rows: Vec<_> = lines.iter().filter_map(|line| cells(line)).collect();
     if rows.is_empty() {
         return;
     }
     page.gap();
-    page.text(0, "Latency, from the intended start; all figures are in summary.md");
-    let mut widths = [0; 6];
+    let own = lines.iter().filter_map(|line| line.telling_own_queue_us()).max();
+    let own = own.map(|own| format!(" (of this, own queue: up to {})", duration(own)));
+    page.text(0, &format!("Latency, from the intended start{}", own.unwrap_or_default()));
+    let mut widths = [0; 5];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = chars(cell).max(*width);
@@ -139,10 +123,6 @@ fn latencies(page: &mut Page, report: &RunReport) {
     }
     for row in rows {
         page.row(2, &row.into_iter().zip(widths).collect::<Vec<_>>());
-    }
-    let own = lines.iter().filter_map(|line| line.telling_own_queue_us()).max();
-    if let Some(own) = own {
-        page.text(2, &format!("of this, own queue: up to {}", duration(own)));
     }
 }
 
@@ -164,26 +144,23 @@ fn requests(page: &mut Page, report: &RunReport) {
 
 fn generator(page: &mut Page, report: &RunReport) {
     let generator = &report.generator;
-    page.gap();
-    page.raw("Generator");
     page.text(
         2,
         &format!(
-            "{} worker threads, {:.2} cores used, hottest thread {:.0} %, {} MiB; {} of {} planned \
-             publishes begun{}, {} records dropped",
-            generator.worker_threads,
-            generator.cpu_cores,
-            generator.hottest_thread * 100.0,
-            generator.memory_peak_mib,
+            "{} of {} planned publishes begun{}, {} records dropped; {}; {}",
             count(generator.publishes_begun),
             count(generator.publishes_planned),
             withheld(generator),
             generator.dropped_records,
+            befell::published(report),
+            befell::drain(report),
         ),
     );
-    page.text(2, &format!("{}; {}", befell::published(report), befell::drain(report)));
-    page.text(2, &fitness(generator));
+    page.text(2, &texts::brief_fitness(generator));
     for finding in &report.findings {
-        page.text(2, &format!("finding {}: {} ({}×)", finding.name, finding.message, finding.count));
+        page.text(
+            2,
+            &format!("finding {}: {} ({}×)", finding.name, finding.message, finding.count),
+        );
     }
 }

@@ -17,10 +17,8 @@ pub fn clean(gate: &GateVerdict) -> Vec<String> {
         gate.objectives.iter().filter(|one| one.metric == metric && is_clean(one)).count()
     };
     let mut told = Vec::new();
-    let words = [
-        (clean(reasons::VIOLATIONS), "rule", "no violation"),
-        (clean(INCIDENTS), "kind", "none"),
-    ];
+    let words =
+        [(clean(reasons::VIOLATIONS), "rule", "no violation"), (clean(INCIDENTS), "kind", "none")];
     for (n, what, none) in words.into_iter().filter(|(n, ..)| *n > 0) {
         let many = if n == 1 { "" } else { "s" };
         let of = if what == "kind" { " of incident" } else { "" };
@@ -64,16 +62,16 @@ pub fn write(page: &mut Page, report: &RunReport, colour: Colour) {
     }
     for gate in &report.gates {
         let Some(verdict) = gate.verdict else {
-            page.text(2, &format!("not judged  {}", gate.name));
+            page.headed(2, "not judged", &gate.name);
             continue;
         };
         let advisory = if gate.advisory { " (advisory: decides nothing)" } else { "" };
         let clean = clean(gate).join("; ");
-        let alone = shown(gate).next().is_none() && !clean.is_empty();
-        let beside = if alone { format!(": {clean}") } else { String::new() };
+        let passed = verdict == Verdict::Pass && !clean.is_empty();
+        let beside = if passed { format!(": {clean}") } else { String::new() };
         let word = verdict.to_string();
         let from = page.len();
-        page.text(2, &format!("{word}  {}{advisory}{beside}", gate.name));
+        page.headed(2, &word, &format!("{}{advisory}{beside}", gate.name));
         page.repaint(from, &word, &colour.verdict(verdict, &word));
         for objective in shown(gate) {
             let from = page.len();
@@ -85,8 +83,9 @@ pub fn write(page: &mut Page, report: &RunReport, colour: Colour) {
                 page.text(6, &note);
             }
         }
-        if !alone && !clean.is_empty() {
-            page.row(4, &[("PASS".to_owned(), widths[0]), (clean, 0)]);
+        if !passed && !clean.is_empty() {
+            let width = chars(&clean);
+            page.row(4, &[(Verdict::Pass.to_string(), widths[0]), (clean, width)]);
         }
     }
 }

@@ -6,7 +6,7 @@ pub(super) mod gates;
 
 use super::befell;
 use super::brief::Brief;
-use super::page::Page;
+use super::page::{Page, chars};
 use super::reasons::{self, Reason};
 use super::texts::{self, HERE};
 use super::units::count;
@@ -93,6 +93,14 @@ pub fn render_for(report: &RunReport, reader: &Reader<'_>) -> String {
     page.into_text()
 }
 
+/// A sentence in lines of at most so many columns.
+#[must_use]
+pub fn wrapped(sentence: &str, width: usize) -> String {
+    let mut page = Page::new(width);
+    page.text(0, sentence);
+    page.into_text()
+}
+
 fn decision(report: &RunReport, colour: Colour) -> String {
     let code = match report.decision {
         Decision::Go => "1;32",
@@ -116,15 +124,15 @@ fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
             (true, false) => "",
         },
     ));
-    page.text(2, &brief.headline);
     for befell in befell::lines(report) {
         page.text(2, &befell);
     }
+    page.text(2, &brief.headline);
     page.beside(2, "Tried", COLUMN, &brief.tried);
-    page.beside(2, "Users", COLUMN, &brief.users);
+    page.beside(2, "Seen", COLUMN, &brief.users);
     page.beside(2, "Next", COLUMN, &brief.next);
-    for caution in &brief.cautions {
-        page.beside(2, "Note", COLUMN, caution);
+    if !brief.cautions.is_empty() {
+        page.beside(2, "Note", COLUMN, &brief.cautions.join(" "));
     }
     for skipped in befell::not_applicable(report) {
         page.beside(2, "Note", COLUMN, &skipped);
@@ -144,7 +152,8 @@ fn broken(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     }
     let hidden = rules.len().saturating_sub(RULES_SHOWN);
     if hidden > 0 {
-        page.text(2, &format!("… and {hidden} more rules in summary.md"));
+        let rules = if hidden == 1 { "rule" } else { "rules" };
+        page.text(2, &format!("… and {hidden} more {rules} in summary.md"));
     }
     let first = report.oracle.kept.iter();
     let again = first.filter_map(|one| texts::again(report, one, reader.bundle)).next();
@@ -164,8 +173,9 @@ fn broken_rule(
     let verdict = reasons::verdict(report, rule);
     let condemned = reasons::condemned(report, rule);
     let from = page.len();
-    page.text(2, &format!("{condemned}: {}", rule.what_must_hold()));
-    if let (Some(verdict), Some(word)) = (verdict, condemned.split(' ').next()) {
+    let (word, by) = condemned.split_once(' ').unwrap_or((&condemned, ""));
+    page.headed(2, word, &format!("{by}: {}", rule.what_must_hold()));
+    if let Some(verdict) = verdict {
         page.repaint(from, word, &reader.colour.verdict(verdict, word));
     }
     if let Some(why) = reasons::why_not_condemned(report, rule) {
@@ -181,7 +191,7 @@ fn broken_rule(
     let hidden: u64 = causes.iter().skip(CAUSES_SHOWN).map(|cause| cause.violations).sum();
     if hidden > 0 {
         let causes = causes.len() - CAUSES_SHOWN;
-        page.text(4, &format!("… and {} more, of {causes} more causes", count(hidden)));
+        page.text(4, &format!("… and {} more, other causes: {causes}", count(hidden)));
     }
 }
 
@@ -202,8 +212,8 @@ fn other_reasons(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
         let from = page.len();
         match verdict {
             Some(verdict) => {
-                page.text(2, &format!("{verdict} {}{more}: {why}", names.join(", ")));
                 let word = verdict.to_string();
+                page.headed(2, &word, &format!("{}{more}: {why}", names.join(", ")));
                 page.repaint(from, &word, &reader.colour.verdict(*verdict, &word));
             }
             None => {
@@ -216,7 +226,8 @@ fn other_reasons(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     }
     let hidden = all.len().saturating_sub(REASONS_SHOWN);
     if hidden > 0 {
-        page.text(2, &format!("… and {hidden} more reasons in summary.md"));
+        let reasons = if hidden == 1 { "reason" } else { "reasons" };
+        page.text(2, &format!("… and {hidden} more {reasons} in summary.md"));
     }
 }
 
@@ -226,8 +237,12 @@ fn tail(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
         page.raw(reader.last);
     }
     let from = page.len();
-    page.text(0, &format!("{}  {}: {}", report.decision, report.scenario.name, brief.headline));
     let word = report.decision.to_string();
+    // In one line, so that nothing but the verdict is last.
+    let (name, why) = (&report.scenario.name, &brief.headline);
+    let whole = format!("{name}: {why}");
+    let fits = chars(&word) + 2 + chars(&whole) <= page.width();
+    page.headed(0, &word, if fits { &whole } else { name });
     page.repaint(from, &word, &decision(report, reader.colour));
     if !reader.at_a_terminal {
         page.raw(reader.last);
