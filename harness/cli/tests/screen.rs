@@ -25,7 +25,8 @@ fn on_a_terminal(bundle: &Path, columns: u16, asked: Option<&str>) -> String {
 /// Columns of the widest line that has more than a word, a path or a part of a command.
 fn widest(text: &str) -> usize {
     let lines = text.lines().filter(|line| {
-        line.trim_end_matches('\\').split_whitespace().filter(|word| *word != "runs/one").count() > 1
+        line.trim_end_matches('\\').split_whitespace().filter(|word| *word != "runs/one").count()
+            > 1
     });
     lines.map(|line| line.chars().count()).max().expect("lines")
 }
