@@ -17,7 +17,7 @@ use khala_evidence::hlog::Hlog;
 use khala_evidence::journal::{Begin, Entries, Entry};
 use khala_evidence::judge::{self, Case, Decision, Verdict};
 use khala_evidence::oracle::End;
-use khala_evidence::report::RunReport;
+use khala_evidence::report::{Provenance, RunReport};
 use khala_evidence::shard::client::Client;
 use khala_evidence::{Context, Settled, Shard, render, unfinished};
 use khala_plan::{Options, Plan, Schedule, Sources};
@@ -46,6 +46,8 @@ pub struct Evidence {
     pub plan: Plan,
     /// The plan unrolled.
     pub schedule: Schedule,
+    /// SHA-256 of the plan's file, in hex.
+    scenario_sha256: String,
     /// How it went.
     pub facts: RunFacts,
     /// What was seen.
@@ -110,6 +112,8 @@ impl Evidence {
         let before = Before::read(dir)?;
         let doubts = doubts(&before, &left.why);
         let (plan, schedule) = plan(dir, begin.profile.as_deref(), None)?;
+        let scenario_sha256 = manifest::sha256(&dir.join(SCENARIO))
+            .map_err(|error| not_a_bundle(dir, format!("{SCENARIO}: {error}")))?;
         let context = Arc::new(Context::of(&plan, &schedule));
         let mut shard = Shard::new(context);
         let mut unwritten = Vec::new();
@@ -165,7 +169,19 @@ impl Evidence {
         let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
         let settled = shard.settle(&published_on, end);
         let dir = dir.to_owned();
-        Ok(Self { dir, begin, plan, schedule, facts, settled, client, before, doubts, unwritten })
+        Ok(Self {
+            dir,
+            begin,
+            plan,
+            schedule,
+            scenario_sha256,
+            facts,
+            settled,
+            client,
+            before,
+            doubts,
+            unwritten,
+        })
     }
 
     /// The report.
@@ -184,6 +200,11 @@ impl Evidence {
         let case =
             Case { plan, schedule: &self.schedule, facts: &self.facts, settled: &self.settled };
         let mut report = RunReport::of(&case, judge::judge(&case), &self.begin.tool_version);
+        report.provenance = Some(Provenance {
+            host: self.begin.host.clone(),
+            command: self.begin.command.clone(),
+            scenario_sha256: self.scenario_sha256.clone(),
+        });
         doubt(&mut report, &self.doubts);
         report
     }

@@ -5,6 +5,7 @@
 
 mod args;
 mod bundle;
+mod command_line;
 mod commands;
 mod evidence;
 mod exit;

@@ -301,6 +301,14 @@ fn walk(dir: &Path, prefix: &str, found: &mut Found) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// SHA-256 of a file, in hex.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256(path: &Path) -> io::Result<String> {
+    content(path).map(|entry| entry.sha256)
+}
+
 fn content(path: &Path) -> io::Result<Entry> {
     let mut file = File::open(path)?;
     let mut hasher = Hasher { sha256: Sha256::new(), bytes: 0 };

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use khala_evidence::render::terminal::{self, Colour};
+use khala_evidence::render::terminal::{self, Colour, Reader};
 use khala_evidence::render::{self, Renderer};
 use khala_evidence::report::RunReport;
 
@@ -24,15 +24,30 @@ pub fn show(report: &RunReport, json: bool, dir: &Path, last: &str) -> Result<()
         return Ok(());
     }
     let bundle = quoted(&dir.display().to_string());
-    let colour = if scenario::colour_on(std::io::stdout().is_terminal()) {
-        Colour::Always
-    } else {
-        Colour::Never
-    };
-    output::verdict(
-        format!("{}\n{last}\n", terminal::render_from(report, colour, &bundle)).as_bytes(),
-    );
+    let at_a_terminal = std::io::stdout().is_terminal();
+    let colour = if scenario::colour_on(at_a_terminal) { Colour::Always } else { Colour::Never };
+    let reader =
+        Reader { colour, width: width(at_a_terminal), bundle: &bundle, last, at_a_terminal };
+    output::verdict(terminal::render_for(report, &reader).as_bytes());
     Ok(())
+}
+
+/// Columns of a terminal that does not say how many it has.
+const TERMINAL_WIDTH: usize = 80;
+
+/// Columns for what is printed: `COLUMNS` if it is set, else the terminal's own; where there is none, as many
+/// as a log or a mail shows.
+fn width(at_a_terminal: bool) -> usize {
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let own = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let own = || own().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+    let otherwise = if at_a_terminal { TERMINAL_WIDTH } else { terminal::WIDTH };
+    asked.filter(|columns| *columns > 0).or_else(own).unwrap_or(otherwise)
+}
+
+/// A sentence in lines that fit the screen.
+pub fn wrapped(sentence: &str) -> String {
+    terminal::wrapped(sentence, width(std::io::stdout().is_terminal()))
 }
 
 /// A path as a shell takes it for one word.

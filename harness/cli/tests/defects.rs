@@ -99,7 +99,7 @@ fn a_violation_is_seen_again_with_its_client_alone() {
         "khala-harness run {bundle}/scenario.resolved.toml --seed {seed} --only-client {client} \
          --out-dir {bundle}/.."
     );
-    assert!(run.stdout.contains(&printed), "{}", run.stdout);
+    assert!(run.said().contains(&printed), "{}", run.stdout);
 
     // As it stands in the bundle, from the bundle.
     let (folder, bundle) = run.restored(|_| true);

@@ -93,7 +93,7 @@ fn a_damaged_journal_is_a_hold_that_says_where() {
     bytes[middle] ^= 1;
     fs::write(&path, bytes).expect("can be written");
     let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
-    assert!(made.stdout.contains("is damaged: its checksum does not fit"), "{}", made.stdout);
+    assert!(made.said().contains("is damaged: its checksum does not fit"), "{}", made.stdout);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn the_first_manifest_is_final_for_the_sources() {
     let said = "the sources are not what the run wrote, and it said GO of those that it wrote: \
                 events.ndjson";
     let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
-    assert!(made.stdout.contains(said), "{}", made.stdout);
+    assert!(made.said().contains(said), "{}", made.stdout);
     let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
     for problem in ["events.ndjson is not what was written", "what was GO became HOLD"] {
         assert!(found.contains(problem), "{found}");
@@ -243,7 +243,7 @@ fn a_truncated_journal_does_not_hide_a_no_go() {
     let journal = run.file("journal/run.journal");
     fs::write(bundle.join("journal/run.journal"), &journal[..journal.len() / 2]).expect("written");
     let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
-    assert!(made.stdout.contains("and it said NO-GO of those"), "{}", made.stdout);
+    assert!(made.said().contains("and it said NO-GO of those"), "{}", made.stdout);
     let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
     assert!(found.contains("what was NO-GO became HOLD"), "{found}");
 
@@ -274,12 +274,13 @@ fn a_score_by_which_nothing_is_judged_is_a_hold() {
     for nothing in ["", "# nothing yet\n", "gate = []\n"] {
         fs::write(&gates, nothing).expect("can be written");
         let scored = score().ended_plain().exits(exit::HOLD);
-        assert!(scored.stdout.contains("no objective of any gate was judged"), "{}", scored.stdout);
+        assert!(scored.said().contains("no objective of any gate was judged"), "{}", scored.stdout);
     }
     // What the run itself came to is said, whatever other gates say.
     fs::write(&gates, IMPOSSIBLE.replace("200ms", "60s")).expect("can be written");
     let scored = score().ended_plain().exits(exit::GO);
-    let head = scored.stdout.lines().next().expect("a line");
+    let said = scored.said();
+    let (head, _) = said.split_once("Go on: ").expect("its own headline comes after");
     for said in ["gates.toml", "in place of", "error-budget, replay, reconnect", "NO-GO"] {
         assert!(head.contains(said), "no `{said}` in {head}");
     }

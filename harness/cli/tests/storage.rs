@@ -119,10 +119,10 @@ fn keeps_what_it_has(small: &Small, running: Running, filler: &Path) {
     let run = running.ended().exits(exit::HOLD);
     assert!(run.stdout.starts_with("HOLD"), "{}", run.stdout);
     let why = "what is judged here could not all be kept as evidence";
-    assert!(run.stdout.contains(why) && run.stdout.contains("No space left"), "{}", run.stdout);
+    assert!(run.said().contains(why) && run.said().contains("No space left"), "{}", run.stdout);
     // All of it was judged, also what is not on disk.
     assert!(!run.stdout.contains("UNFINISHED"), "{}", run.stdout);
-    assert!(run.stdout.contains("100 of 100 planned publishes begun"), "{}", run.stdout);
+    assert!(run.said().contains("100 of 100 planned publishes begun"), "{}", run.stdout);
     assert!(run.stderr.contains("khala-harness report "), "{}", run.stderr);
     std::fs::remove_file(filler).expect("can be removed");
     let bundle = small.bundle();

@@ -60,7 +60,8 @@ impl FaultOutcome {
     pub fn why_it_did_not_bite(&self) -> Option<String> {
         let name = format!("fault {} ({} in {})", self.id, self.kind, self.phase);
         if !self.applied {
-            return Some(format!("{name} was never applied"));
+            let at_s = std::time::Duration::from_micros(self.at_us).as_secs_f64();
+            return Some(format!("{name} was not due: the run ended before its time, {at_s:.1} s"));
         }
         if self.planned == 0 {
             return Some(format!("{name} was aimed at no client"));

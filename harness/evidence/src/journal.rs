@@ -54,6 +54,9 @@ pub struct Begin {
     pub profile: Option<String>,
     /// Where it ran.
     pub host: Host,
+    /// The command line, without secrets.
+    #[serde(default)]
+    pub command: Vec<String>,
 }
 
 /// A machine.
@@ -114,6 +117,7 @@ mod tests {
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             profile: None,
             host: Host::default(),
+            command: Vec::new(),
         })
     }
 

@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use khala_plan::metric::{MetricId, MetricKind};
 use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
+use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
+use crate::journal::Host;
 use crate::judge::{Case, Decision, GateVerdict, RunVerdict, Verdict, stability};
+use crate::oracle::tally::{CauseTally, Clients};
 use crate::oracle::{Rule, Violation};
 use crate::record::Micros;
 use crate::shard::absence::{Absence, Manner};
@@ -85,6 +88,20 @@ pub struct RunReport {
     pub series: Vec<Second>,
     /// The last frames of clients for which a rule was broken.
     pub stories: Stories,
+    /// Where and how it was run; `None` of a report that was not made from a bundle.
+    #[serde(default)]
+    pub provenance: Option<Provenance>,
+}
+
+/// Where and how a run was run, from what it wrote down at its start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The machine.
+    pub host: Host,
+    /// The command line, without secrets; empty of a run that wrote none down.
+    pub command: Vec<String>,
+    /// SHA-256 of `scenario.resolved.toml`, in hex.
+    pub scenario_sha256: String,
 }
 
 /// What made the report.
@@ -218,6 +235,12 @@ pub struct Oracle {
     pub undecided: BTreeMap<String, u64>,
     /// The earliest violations of each rule.
     pub kept: Vec<Violation>,
+    /// What the violations of each rule have in common.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
+    /// Of the violations kept, those that stand for several clients.
+    #[serde(default)]
+    pub shared: Vec<Shared>,
     /// Whether all that was to come had the time to come: nothing more came when the run ended.
     pub drained: bool,
     /// Whether the topics ran dry: everybody was there and had everything.
@@ -226,6 +249,48 @@ pub struct Oracle {
     /// Who had not got everything, if they did not.
     #[serde(default)]
     pub behind: Behind,
+}
+
+/// Violations of one rule that one thing may have caused: they are of one topic, and of one kind where the
+/// rule tells kinds apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The rule.
+    pub rule: Rule,
+    /// The topic, where one is concerned.
+    pub topic: Option<TopicId>,
+    /// What was broken of it; empty where the rule tells no kinds apart.
+    pub kind: String,
+    /// Violations.
+    pub violations: u64,
+    /// Clients that they befell; 0 where no client is concerned.
+    pub clients: u64,
+    /// The earliest.
+    pub first: Violation,
+}
+
+/// A violation that stands for several clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// Which, in the order of [`Oracle::kept`], from 0.
+    pub kept: usize,
+    /// The clients, as ranges of their numbers.
+    pub clients: Clients,
+}
+
+impl Oracle {
+    /// The clients that a kept violation befell, if it stands for several.
+    #[must_use]
+    pub fn clients_of(&self, kept: usize) -> Option<&Clients> {
+        let shared = self.shared.iter().find(|shared| shared.kept == kept);
+        shared.map(|shared| &shared.clients)
+    }
+
+    /// Violations of all rules.
+    #[must_use]
+    pub fn violations(&self) -> u64 {
+        self.violations.values().sum()
+    }
 }
 
 /// The clients.
@@ -415,6 +480,8 @@ impl RunReport {
                 violations: by_rule(|tally| tally.violations),
                 consequences: by_rule(|tally| tally.consequences),
                 undecided: by_rule(|tally| tally.undecided),
+                causes: causes(case),
+                shared: shared(case),
                 kept: settled.tally.kept(),
                 drained: facts.drained,
                 dry: facts.drained && settled.behind.is_nobody(),
@@ -457,6 +524,7 @@ impl RunReport {
             metrics: metric_lines(case),
             series,
             stories: settled.stories.clone(),
+            provenance: None,
         }
     }
 
@@ -468,6 +536,41 @@ impl RunReport {
     ) -> impl Iterator<Item = &'a MetricLine> + 'a {
         self.metrics.iter().filter(move |line| line.metric == metric && line.phase == phase)
     }
+}
+
+/// The causes of all rules, in the order of the rules; of one rule the largest first. What a rule has beyond
+/// those that it told apart is its last.
+fn causes(case: &Case<'_>) -> Vec<Cause> {
+    let of_rule = |&rule: &Rule| {
+        let tally = case.settled.tally.rule(rule);
+        let told: u64 = tally.causes.values().map(|cause| cause.violations).sum();
+        let one = |((topic, kind), cause): ((Option<TopicId>, Box<str>), CauseTally)| Cause {
+            rule,
+            topic,
+            kind: kind.into(),
+            violations: cause.violations,
+            clients: cause.clients.len() as u64,
+            first: cause.first,
+        };
+        let mut causes: Vec<_> = tally.causes.into_iter().map(one).collect();
+        causes.sort_by_key(|cause| (std::cmp::Reverse(cause.violations), cause.first.at_us));
+        let beyond = tally.violations.saturating_sub(told);
+        if let Some(first) = tally.kept.first().filter(|_| beyond > 0) {
+            let (topic, kind, first) = (None, String::new(), first.clone());
+            let clients = if told == 0 { tally.clients.len() as u64 } else { 0 };
+            causes.push(Cause { rule, topic, kind, violations: beyond, clients, first });
+        }
+        causes
+    };
+    Rule::ALL.iter().flat_map(of_rule).collect()
+}
+
+fn shared(case: &Case<'_>) -> Vec<Shared> {
+    let tally = &case.settled.tally;
+    let kept = tally.kept();
+    let kept = kept.iter().enumerate();
+    kept.filter_map(|(kept, one)| Some(Shared { kept, clients: tally.shared(one)?.clone() }))
+        .collect()
 }
 
 fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {

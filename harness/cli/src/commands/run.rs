@@ -17,7 +17,7 @@ use crate::journal::{Journal, Unwritten};
 use crate::live::Live;
 use crate::manifest::Maker;
 use crate::show::show;
-use crate::{args, host, output, scenario, signals};
+use crate::{args, command_line, host, output, scenario, signals};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -116,6 +116,7 @@ fn execute(
         started_at,
         profile: plan.profile.clone(),
         host: host::this(),
+        command: command_line::this(),
     };
     let mut journal = open(run, plan, schedule, begin, bundle).map_err(no_evidence)?;
     let begin = || history::Begin::of(plan, schedule, run_id.clone(), VERSION.to_owned());

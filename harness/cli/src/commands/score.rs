@@ -2,7 +2,7 @@
 
 use crate::evidence::{self, Evidence, Reading};
 use crate::exit::{Exit, Failure};
-use crate::show::show;
+use crate::show::{show, wrapped};
 use crate::{args, output};
 
 /// Judges a bundle by the gates of a file.
@@ -21,7 +21,7 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
     if score.json {
         output::say(&head);
     } else {
-        output::verdict(format!("{head}\n").as_bytes());
+        output::verdict(wrapped(&head).as_bytes());
     }
     let (dir, gates) = (score.dir.display(), score.gates.display());
     show(&report, score.json, &score.dir, &format!("{dir}, judged by {gates}"))?;

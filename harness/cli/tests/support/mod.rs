@@ -80,7 +80,7 @@ impl Harness {
         command.arg(subcommand).stdin(Stdio::null());
         // The state of a reference runtime that was killed stays behind in the folder for temporary files.
         command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
-        for name in ["NO_COLOR", "KHALA_LOG", "RUST_LOG"] {
+        for name in ["COLUMNS", "NO_COLOR", "KHALA_LOG", "RUST_LOG"] {
             command.env_remove(name);
         }
         Self { command, stdout: None, stderr: None }
@@ -307,6 +307,13 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// Standard output as one line, so that a sentence is found wherever the screen broke it; a command that
+    /// goes on after a backslash is whole.
+    pub fn said(&self) -> String {
+        let words = self.stdout.split_whitespace().filter(|word| *word != "\\");
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     /// Insists on an exit code; says what the process said otherwise.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {

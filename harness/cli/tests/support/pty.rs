@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 /// The two sides of a terminal.
 pub struct Terminal {
@@ -23,6 +24,12 @@ impl Terminal {
         let path = std::ffi::OsStr::from_bytes(name.to_bytes());
         let theirs = OpenOptions::new().read(true).write(true).open(path).expect("opens");
         Self { ours, theirs }
+    }
+
+    /// Gives it so many columns.
+    pub fn resize(&self, columns: u16) {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.ours, size).expect("resized");
     }
 
     /// The side for a process.

@@ -21,6 +21,9 @@ use crate::shard::metrics::Metrics;
 /// half of all time does less than half of what it should: it measures the machine and not the target.
 pub const WAITED_SHARE_MAX: f64 = 0.5;
 
+/// How each reason begins that is the generator's own: it measured itself, and not the target.
+pub const OURS: &str = "the generator";
+
 /// Reasons that hold for the whole run.
 pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
     let facts = case.facts;

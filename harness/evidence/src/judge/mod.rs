@@ -7,7 +7,7 @@
 //! Opens no socket, reads no clock: `score` can judge the
 //! same facts again.
 
-mod estimate;
+pub(crate) mod estimate;
 pub(crate) mod fitness;
 mod objective;
 pub(crate) mod oracle;

@@ -50,6 +50,72 @@ pub struct RuleTally {
     /// Breaches by what was broken, of a rule that tells such kinds apart.
     #[serde(default)]
     pub kinds: BTreeMap<Box<str>, KindTally>,
+    /// Breaches by what they have in common.
+    #[serde(default, with = "pairs")]
+    pub causes: BTreeMap<Cause, CauseTally>,
+    /// Of the breaches kept, those that stand for several clients: which.
+    #[serde(default, with = "pairs")]
+    pub shared: BTreeMap<Violation, Clients>,
+}
+
+/// What breaches of a rule have in common, so that one thing may have caused them: the topic, where one is
+/// concerned, and the kind, of a rule that tells kinds apart.
+pub type Cause = (Option<TopicId>, Box<str>);
+
+/// Causes told apart of a rule; the breaches of further ones are in its own count alone.
+pub const CAUSES_MAX: usize = 64;
+
+/// What one cause came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CauseTally {
+    /// Breaches.
+    pub violations: u64,
+    /// Clients that it befell.
+    pub clients: BTreeSet<u32>,
+    /// The earliest.
+    pub first: Violation,
+}
+
+impl CauseTally {
+    fn merge(&mut self, other: Self) {
+        self.violations += other.violations;
+        self.clients.extend(other.clients);
+        if other.first < self.first {
+            self.first = other.first;
+        }
+    }
+}
+
+/// Clients as ranges of their numbers, both ends included, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Clients(Vec<(u32, u32)>);
+
+impl Clients {
+    /// The ranges.
+    #[must_use]
+    pub fn ranges(&self) -> &[(u32, u32)] {
+        &self.0
+    }
+
+    /// Whether a client is among them.
+    #[must_use]
+    pub fn contains(&self, client: u32) -> bool {
+        self.0.iter().any(|&(first, last)| (first..=last).contains(&client))
+    }
+}
+
+impl FromIterator<u32> for Clients {
+    fn from_iter<I: IntoIterator<Item = u32>>(clients: I) -> Self {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for client in clients.into_iter().collect::<BTreeSet<_>>() {
+            match ranges.last_mut().filter(|(_, last)| last.checked_add(1) == Some(client)) {
+                Some((_, last)) => *last = client,
+                None => ranges.push((client, client)),
+            }
+        }
+        Self(ranges)
+    }
 }
 
 /// Kinds told apart of a rule; the breaches of further ones are in its own count alone.
@@ -75,6 +141,28 @@ impl KindTally {
 }
 
 impl RuleTally {
+    /// Keeps a breach if it is early enough.
+    fn keep(&mut self, violation: Violation, kept_max: usize) {
+        self.kept.insert(violation);
+        while self.kept.len() > kept_max {
+            let gone = self.kept.pop_last();
+            gone.map(|gone| self.shared.remove(&gone));
+        }
+    }
+
+    /// Adds to a cause. With too many the last in order goes, so that who came first does not matter.
+    fn of_cause(&mut self, cause: Cause, more: CauseTally) {
+        match self.causes.entry(cause) {
+            Entry::Occupied(mut known) => known.get_mut().merge(more),
+            Entry::Vacant(place) => {
+                place.insert(more);
+            }
+        }
+        while self.causes.len() > CAUSES_MAX {
+            self.causes.pop_last();
+        }
+    }
+
     /// Adds to a kind. With too many the last in alphabetical order goes, so that who came first does not
     /// matter.
     fn of_kind(&mut self, kind: Box<str>, more: KindTally) {
@@ -136,17 +224,21 @@ impl Tally {
 
     /// Counts a violation, and `extra` more that it stands for; keeps it if it is early enough.
     pub fn violate(&mut self, violation: Violation, extra: u64) {
+        let clients = violation.client.into_iter().collect();
+        self.enter("", violation, extra, clients);
+    }
+
+    fn enter(&mut self, kind: &str, violation: Violation, extra: u64, clients: BTreeSet<u32>) {
         let kept_max = self.kept_max;
         self.calls.0 += 1;
         let second = u32::try_from(violation.at_us / 1_000_000).unwrap_or(u32::MAX);
         *self.seconds.entry(second).or_default() += 1 + extra;
         let tally = self.entry(violation.rule);
         tally.violations += 1 + extra;
-        tally.clients.extend(violation.client);
-        tally.kept.insert(violation);
-        while tally.kept.len() > kept_max {
-            tally.kept.pop_last();
-        }
+        tally.clients.extend(&clients);
+        let (cause, first) = ((violation.topic, kind.into()), violation.clone());
+        tally.of_cause(cause, CauseTally { violations: 1 + extra, clients, first });
+        tally.keep(violation, kept_max);
     }
 
     /// Counts a violation, and `extra` more that it stands for, of these clients.
@@ -156,16 +248,20 @@ impl Tally {
         extra: u64,
         clients: impl Iterator<Item = u32>,
     ) {
-        self.entry(violation.rule).clients.extend(clients);
-        self.violate(violation, extra);
+        let clients: BTreeSet<u32> = clients.chain(violation.client).collect();
+        if clients.len() > 1 {
+            let shared = clients.iter().copied().collect();
+            self.entry(violation.rule).shared.insert(violation.clone(), shared);
+        }
+        self.enter("", violation, extra, clients);
     }
 
     /// Counts a violation of a kind.
     pub fn violate_as(&mut self, kind: &str, violation: Violation) {
-        let clients = violation.client.into_iter().collect();
-        let one = KindTally { violations: 1, first_us: violation.at_us, clients };
+        let clients: BTreeSet<u32> = violation.client.into_iter().collect();
+        let one = KindTally { violations: 1, first_us: violation.at_us, clients: clients.clone() };
         self.entry(violation.rule).of_kind(kind.into(), one);
-        self.violate(violation, 0);
+        self.enter(kind, violation, 0, clients);
     }
 
     /// How often a rule was broken so far, to notice that it just was.
@@ -201,12 +297,11 @@ impl Tally {
             ours.violations += theirs.violations;
             ours.consequences += theirs.consequences;
             ours.undecided += theirs.undecided;
-            ours.kept.extend(theirs.kept);
             ours.clients.extend(theirs.clients);
             theirs.kinds.into_iter().for_each(|(kind, more)| ours.of_kind(kind, more));
-            while ours.kept.len() > kept_max {
-                ours.kept.pop_last();
-            }
+            theirs.causes.into_iter().for_each(|(cause, more)| ours.of_cause(cause, more));
+            ours.shared.extend(theirs.shared);
+            theirs.kept.into_iter().for_each(|violation| ours.keep(violation, kept_max));
         }
     }
 
@@ -253,6 +348,12 @@ impl Tally {
     #[must_use]
     pub fn undecided_total(&self) -> u64 {
         self.rules.values().map(|tally| tally.undecided).sum()
+    }
+
+    /// The clients of a kept violation that stands for several.
+    #[must_use]
+    pub fn shared(&self, violation: &Violation) -> Option<&Clients> {
+        self.rules.get(&violation.rule)?.shared.get(violation)
     }
 
     /// Every kept violation, earliest first.
@@ -317,6 +418,46 @@ mod tests {
         };
         let kinds = many(&mut (0..100));
         assert_eq!((kinds.len(), &kinds), (KINDS_MAX, &many(&mut (0..100).rev())));
+    }
+
+    #[test]
+    fn causes_are_told_apart_by_topic_and_kind_however_they_come() {
+        let stream = Some(TopicId::WORKER_EVENTS);
+        let breach =
+            |client, at_us, topic| Violation { client: Some(client), topic, ..violation(at_us) };
+        let mut whole = Tally::new(1);
+        let (mut left, mut right) = (Tally::new(1), Tally::new(1));
+        for (client, at, topic) in [(1, 5, stream), (2, 4, None), (2, 3, stream), (1, 9, stream)] {
+            whole.violate(breach(client, at, topic), 1);
+            let part = if client == 1 { &mut left } else { &mut right };
+            part.violate(breach(client, at, topic), 1);
+        }
+        right.merge(left);
+        assert_eq!(right, whole);
+        let causes = whole.rule(Rule::Gap).causes;
+        let cause = &causes[&(stream, "".into())];
+        assert_eq!((causes.len(), cause.violations, cause.clients.len()), (2, 6, 2));
+        assert_eq!((cause.first.at_us, cause.first.client), (3, Some(2)), "kept or not");
+        let many = |order: &mut dyn Iterator<Item = u32>| {
+            let mut tally = Tally::new(1);
+            order.for_each(|n| tally.violate_as(&format!("{n:04}"), breach(n, 1, None)));
+            tally.rule(Rule::Gap).causes
+        };
+        let causes = many(&mut (0..100));
+        assert_eq!((causes.len(), &causes), (CAUSES_MAX, &many(&mut (0..100).rev())));
+    }
+
+    #[test]
+    fn who_shares_a_breach_is_kept_as_long_as_the_breach() {
+        let mut tally = Tally::new(1);
+        tally.violate_for(violation(5), 3, [7, 3, 2].into_iter());
+        let shared = tally.shared(&violation(5)).cloned().expect("several share it");
+        assert_eq!(shared.ranges(), [(1, 3), (7, 7)]);
+        assert!(shared.contains(2) && !shared.contains(4));
+        tally.violate(violation(4), 0);
+        assert_eq!(tally.shared(&violation(4)), None, "one client alone");
+        assert_eq!(tally.rule(Rule::Gap).shared.len(), 0, "the later one is not kept");
+        assert_eq!(tally.rule(Rule::Gap).clients.len(), 4);
     }
 
     #[test]

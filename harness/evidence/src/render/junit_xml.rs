@@ -6,14 +6,13 @@
 //! looks green; what an objective says already is not said there again. The times of all cases add up to
 //! the run's: judging takes none. A case's time stamp is the start of the first phase that it reads.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{RenderError, Renderer};
-use crate::judge::{self, Decision, GateVerdict, ObjectiveVerdict, Verdict};
+use super::{RenderError, Renderer, reasons};
+use crate::judge::{Decision, GateVerdict, ObjectiveVerdict, Verdict};
 use crate::record::Micros;
 use crate::report::RunReport;
 
@@ -81,23 +80,14 @@ fn case(report: &RunReport, gate: &str, name: &str, status: TestCaseStatus) -> T
 
 fn run(report: &RunReport) -> TestSuite {
     let mut suite = empty_suite(report, RUN, took(report));
-    let objectives = report
-        .gates
-        .iter()
-        .flat_map(|gate| gate.objectives.iter().map(move |objective| (gate, objective)));
-    let said: BTreeSet<String> = objectives
-        .filter(|(_, objective)| objective.verdict > Verdict::Pass)
-        .map(|(gate, objective)| judge::sentence(gate, objective))
-        .collect();
-    let others: Vec<_> =
-        report.reasons.iter().filter(|why| !said.contains(*why)).cloned().collect();
+    let others: Vec<_> = reasons::of_the_run(report);
+    let says_more = |objective: &ObjectiveVerdict| objective.verdict > Verdict::Pass;
+    let said = report.gates.iter().any(|gate| gate.objectives.iter().any(says_more));
     let status = match report.decision {
         Decision::Go => TestCaseStatus::success(),
         // Another case is red, and says why.
-        _ if others.is_empty() && !said.is_empty() => TestCaseStatus::success(),
-        Decision::NoGo if said.is_empty() => {
-            not_passed(NonSuccessKind::Failure, "NO-GO", &others.join("\n"))
-        }
+        _ if others.is_empty() && said => TestCaseStatus::success(),
+        Decision::NoGo if !said => not_passed(NonSuccessKind::Failure, "NO-GO", &others.join("\n")),
         Decision::NoGo | Decision::Hold => {
             not_passed(NonSuccessKind::Error, "HOLD", &others.join("\n"))
         }

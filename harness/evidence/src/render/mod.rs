@@ -3,11 +3,16 @@
 //! A new rendering is one file and one line in [`ALL`].
 
 pub(crate) mod befell;
+mod beside;
+mod brief;
 mod junit_xml;
+mod page;
+mod reasons;
 mod run_json;
 pub mod story;
 mod summary_md;
 pub mod terminal;
+mod texts;
 mod timeseries_csv;
 mod units;
 mod violations_ndjson;

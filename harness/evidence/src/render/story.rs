@@ -7,7 +7,7 @@ use khala_plan::schedule::Schedule;
 use khala_wire::message::event;
 use serde::Serialize;
 
-use super::terminal;
+use super::texts;
 use super::units::{count, duration};
 use crate::oracle::Violation;
 use crate::record::{Micros, Outcome, PublishId, Record, Source, SubscribedTopic};
@@ -54,16 +54,21 @@ impl<'a> ClientStory<'a> {
         let arrival = schedule.arrivals.iter().find(|arrival| arrival.client == client)?;
         let cohort = plan.fleet.cohorts.get(usize::from(arrival.cohort))?;
         let aimed = schedule.faults.iter().filter(|fault| fault.targets.contains(&client));
-        let kept = report.oracle.kept.iter();
+        let kept = report.oracle.kept.iter().enumerate();
+        let befell = |(kept, violation): (usize, &'a Violation)| {
+            let shared = report.oracle.clients_of(kept);
+            let among = shared.is_some_and(|clients| clients.contains(client));
+            (violation.client == Some(client) || among).then_some(violation)
+        };
         Some(Self {
             client,
-            again: terminal::once_more(plan.seed, client, bundle),
+            again: texts::once_more(plan.seed, client, bundle),
             surface: cohort.surface.name(),
             cohort: &cohort.name,
             session: Schedule::identity(plan, client).session,
             arrived_us: arrival.at_us,
             faults: aimed.map(|fault| (fault.at_us, fault.kind.name().to_owned())).collect(),
-            violations: kept.filter(|violation| violation.client == Some(client)).collect(),
+            violations: kept.filter_map(befell).collect(),
             when_broken: report.stories.of(client).map(|story| (story.at_us, &story.flight)),
             at_end,
         })
@@ -89,7 +94,7 @@ impl<'a> ClientStory<'a> {
             writeln!(out, "  none among those that were kept")?;
         }
         for (first, more) in by_cause(&self.violations) {
-            writeln!(out, "  {}{more}", terminal::violation(first))?;
+            writeln!(out, "  {}{more}", texts::violation(first))?;
         }
         if !self.violations.is_empty() {
             writeln!(out, "  again, with this client alone: {}", self.again)?;

@@ -18,6 +18,21 @@ pub fn duration_or_dash(us: Option<u64>) -> String {
     us.map_or_else(|| "–".to_owned(), duration)
 }
 
+/// Whether a word is a unit that stays with its figure.
+pub fn is_unit(word: &str) -> bool {
+    matches!(word, "s" | "ms" | "µs" | "%" | "B" | "KiB" | "MiB")
+}
+
+/// So many clients, in words.
+pub fn clients(n: u64) -> String {
+    if n == 1 { "1 client".to_owned() } else { format!("{} clients", count(n)) }
+}
+
+/// A moment of the run, for people who read no milliseconds.
+pub fn moment(us: u64) -> String {
+    format!("{:.1} s", std::time::Duration::from_micros(us).as_secs_f64())
+}
+
 /// A count, with separators.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();

@@ -3,7 +3,8 @@
 use khala_wire::topic::TopicId;
 use serde::Serialize;
 
-use super::{RenderError, Renderer, terminal};
+use super::{RenderError, Renderer, texts};
+use crate::oracle::tally::Clients;
 use crate::report::RunReport;
 
 pub struct ViolationsNdjson;
@@ -13,6 +14,9 @@ struct Line<'a> {
     at_us: u64,
     rule: &'a str,
     client: Option<u32>,
+    /// All clients that it befell, as ranges of their numbers, where it stands for several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clients: Option<&'a Clients>,
     topic: Option<&'a str>,
     seqs: Option<(u64, u64)>,
     epoch: Option<u32>,
@@ -28,16 +32,17 @@ impl Renderer for ViolationsNdjson {
 
     fn render(&self, report: &RunReport) -> Result<Vec<u8>, RenderError> {
         let mut bytes = Vec::new();
-        for violation in &report.oracle.kept {
+        for (kept, violation) in report.oracle.kept.iter().enumerate() {
             let line = Line {
                 at_us: violation.at_us,
                 rule: violation.rule.name(),
                 client: violation.client,
+                clients: report.oracle.clients_of(kept),
                 topic: violation.topic.map(TopicId::name),
                 seqs: violation.seqs,
                 epoch: violation.epoch,
                 message: &violation.message,
-                again: terminal::again(report, violation, terminal::HERE),
+                again: texts::again(report, violation, texts::HERE),
             };
             serde_json::to_writer(&mut bytes, &line)
                 .map_err(|error| RenderError { file: self.file_name(), why: error.to_string() })?;

@@ -165,7 +165,10 @@ fn a_fault_that_did_not_bite_carries_no_verdict() {
         // What was judged before the fault is judged all the same.
         assert_eq!(of(&verdict, "ux", "delivery")[0].verdict, Verdict::Pass);
     };
-    because(|trial| trial.facts.faults[0].applied = false, "was never applied");
+    because(
+        |trial| trial.facts.faults[0].applied = false,
+        "was not due: the run ended before its time",
+    );
     because(|trial| trial.facts.faults[0].planned = 0, "was aimed at no client");
     because(|trial| trial.facts.faults[0].effective = None, "could not be proven");
     because(|trial| trial.facts.faults[0].effective = Some(0), "hit 0 of 80 clients planned");

@@ -15,10 +15,6 @@ const PUBLISH_LIMIT_PER_S: f64 = 240.0;
 /// What to do about an objective that must apply and cannot.
 const MUST_APPLY: &str = "give the plan what exercises it, or take its name out of `must_apply`";
 
-/// What it means that an objective is not applicable.
-const NOT_APPLICABLE: &str =
-    "it will count as nothing; name it in `must_apply` if the run must decide it";
-
 /// All warnings about a plan.
 pub(crate) fn of(placeable: &Placeable) -> Vec<Diagnostic> {
     let plan = &placeable.plan;
@@ -38,13 +34,11 @@ fn undecidable(placeable: &Placeable, estimate: &Estimate) -> Vec<Diagnostic> {
     let undecidable = |(objective, place): (&ObjectiveEstimate, _)| {
         if let Some((surface, why)) = objective.not_applicable.first().filter(|_| objective.judged)
         {
+            // One that need not apply is no mistake: the plan names it, and so does the report.
             let whose = surface.map_or(String::new(), |surface| format!(" for `{surface}`"));
-            let (what, help) = match objective.must_apply {
-                true => ("must apply, and cannot", MUST_APPLY),
-                false => ("is not applicable", NOT_APPLICABLE),
-            };
-            let what = format!("`{}` {what}{whose}", objective.metric);
-            return Some(Diagnostic::warning(place, what).note(why.clone()).help(help));
+            let what = format!("`{}` must apply, and cannot{whose}", objective.metric);
+            let warning = Diagnostic::warning(place, what).note(why.clone()).help(MUST_APPLY);
+            return objective.must_apply.then_some(warning);
         }
         let (surface, expected) = objective.judged.then(|| objective.unreachable().next())??;
         let whose = surface.map_or(String::new(), |surface| format!(" for `{surface}`"));

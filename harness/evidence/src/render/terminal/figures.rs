@@ -1,0 +1,166 @@
+//! Faults, rules, latencies, requests and the generator, as far as they fit on a screen; the rest is in
+//! `summary.md`.
+
+use khala_plan::metric::{MetricId, MetricKind};
+
+use super::super::page::{Page, chars};
+use super::super::texts::{self, withheld};
+use super::super::units::{count, duration, duration_or_dash};
+use super::super::{befell, beside};
+use crate::facts::FaultOutcome;
+use crate::report::{MetricLine, RunReport};
+
+/// Ways in which requests ended that are shown; the rest are in the bundle.
+const REFUSALS_SHOWN: usize = 8;
+/// Latencies shown of a metric; the rest are in the bundle.
+const LATENCIES_SHOWN: usize = 2;
+
+pub fn write(page: &mut Page, report: &RunReport) {
+    storms(page, report);
+    latencies(page, report);
+    requests(page, report);
+    oracle(page, report);
+    generator(page, report);
+}
+
+fn storms(page: &mut Page, report: &RunReport) {
+    if report.faults.is_empty() {
+        return;
+    }
+    page.gap();
+    page.raw("Faults");
+    for fault in &report.faults {
+        let FaultOutcome { kind, phase, planned, .. } = fault;
+        let (planned, effective) = (count(*planned), beside::effective(fault));
+        let proof = beside::fault(report, fault);
+        page.text(
+            2,
+            &format!("{kind} in {phase}: planned {planned}, effective {effective} ({proof})"),
+        );
+    }
+}
+
+fn oracle(page: &mut Page, report: &RunReport) {
+    let oracle = &report.oracle;
+    let undecided: u64 = oracle.undecided.values().sum();
+    let beside = [
+        (oracle.repeats, "repeats"),
+        (oracle.redelivered, "redeliveries"),
+        (oracle.foreign, "foreign"),
+        (undecided, "undecided"),
+    ];
+    let beside: Vec<_> = beside
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{} {what}", count(n)))
+        .collect();
+    let beside = if beside.is_empty() { String::new() } else { format!("; {}", beside.join(", ")) };
+    page.gap();
+    page.raw("Oracle and generator");
+    page.text(
+        2,
+        &format!(
+            "{} violations over {} deliveries and {} replay replies judged{beside}",
+            count(oracle.violations()),
+            count(oracle.deliveries),
+            count(oracle.replies),
+        ),
+    );
+}
+
+/// Cells of a line of figures: phase, metric, median, p99 (the maximum where there is no p99), samples.
+fn cells(sample: &MetricLine) -> Option<[String; 5]> {
+    let response = sample.response?;
+    let figure = |value: Option<u64>| match sample.metric.kind() {
+        MetricKind::Latency => duration_or_dash(value),
+        _ => value.map_or_else(|| "–".to_owned(), count),
+    };
+    let name = format!(
+        "{}{}",
+        sample.metric.name(),
+        sample.surface.map(|s| format!(" [{}]", s.name())).unwrap_or_default()
+    );
+    let never = match sample.censored {
+        0 => String::new(),
+        never => format!(", {} never", count(never)),
+    };
+    Some([
+        sample.phase.clone(),
+        name,
+        format!("p50 {}", figure(response.p50)),
+        match response.p99 {
+            Some(p99) => format!("p99 {}", figure(Some(p99))),
+            None => format!("max {}", figure(Some(response.max))),
+        },
+        format!("n={}{never}", count(sample.n)),
+    ])
+}
+
+fn latencies(page: &mut Page, report: &RunReport) {
+    let of = |metric| {
+        let lines = report.metrics.iter();
+        let mut lines: Vec<_> =
+            lines.filter(|line| line.metric == metric && line.response.is_some()).collect();
+        // Those with most samples say most.
+        lines.sort_by_key(|line| std::cmp::Reverse(line.n));
+        lines.truncate(LATENCIES_SHOWN);
+        lines
+    };
+    let lines = [of(MetricId::TimeToRecovered), of(MetricId::Delivery)].concat();
+    let rows: Vec<_> = lines.iter().filter_map(|line| cells(line)).collect();
+    if rows.is_empty() {
+        return;
+    }
+    page.gap();
+    let own = lines.iter().filter_map(|line| line.telling_own_queue_us()).max();
+    let own = own.map(|own| format!(" (of this, own queue: up to {})", duration(own)));
+    page.text(0, &format!("Latency, from the intended start{}", own.unwrap_or_default()));
+    let mut widths = [0; 5];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = chars(cell).max(*width);
+        }
+    }
+    for row in rows {
+        page.row(2, &row.into_iter().zip(widths).collect::<Vec<_>>());
+    }
+}
+
+fn requests(page: &mut Page, report: &RunReport) {
+    let refusals: Vec<_> = befell::refusals(report).collect();
+    if refusals.is_empty() {
+        return;
+    }
+    page.gap();
+    page.raw("Requests that did not get what they asked for");
+    for refusal in refusals.iter().take(REFUSALS_SHOWN) {
+        page.text(2, &befell::refusal(refusal));
+    }
+    let hidden = refusals.len().saturating_sub(REFUSALS_SHOWN);
+    if hidden > 0 {
+        page.text(2, &format!("… and {hidden} more ways in summary.md"));
+    }
+}
+
+fn generator(page: &mut Page, report: &RunReport) {
+    let generator = &report.generator;
+    page.text(
+        2,
+        &format!(
+            "{} of {} planned publishes begun{}, {} records dropped; {}; {}",
+            count(generator.publishes_begun),
+            count(generator.publishes_planned),
+            withheld(generator),
+            generator.dropped_records,
+            befell::published(report),
+            befell::drain(report),
+        ),
+    );
+    page.text(2, &texts::brief_fitness(generator));
+    for finding in &report.findings {
+        page.text(
+            2,
+            &format!("finding {}: {} ({})", finding.name, finding.message, finding.times()),
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! Clauses that several renderings say in the same words.
+
+use khala_plan::metric::{MetricId, MetricKind};
+
+use super::units::{count, duration, duration_or_dash};
+use crate::facts::Generator;
+use crate::judge::ObjectiveVerdict;
+use crate::report::RunReport;
+
+/// The bundle's folder, for those who read in it.
+pub const HERE: &str = ".";
+
+/// The point estimate with its unit, as the claim has it.
+pub fn estimate(objective: &ObjectiveVerdict) -> String {
+    let Some(value) = objective.estimate else { return "–".to_owned() };
+    let metric = MetricId::of(&objective.metric);
+    let latency = metric.is_some_and(|metric| metric.kind() == MetricKind::Latency);
+    if latency && !objective.require.starts_with("count") {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "microseconds of a histogram"
+        )]
+        return duration(value as u64);
+    }
+    if objective.require.starts_with("proportion") {
+        return format!("{:.3} %", value * 100.0);
+    }
+    if objective.require.starts_with("ratio") {
+        return format!("{value:.2}");
+    }
+    if objective.require.starts_with("rate") {
+        return format!("{value:.3}/s");
+    }
+    format!("{value}")
+}
+
+/// The rules that the run never put to the test, in a line.
+pub fn not_exercised(report: &RunReport) -> Option<String> {
+    let names = &report.oracle.not_exercised;
+    let rules = if names.len() == 1 { "rule" } else { "rules" };
+    (!names.is_empty())
+        .then(|| format!("{} {rules} not exercised: {}", names.len(), names.join(", ")))
+}
+
+/// The command with which an engineer sees again what befell the client of a violation, for a reader to
+/// whom the bundle's folder is `bundle`. It writes beside the bundle: whatever is written into one is no
+/// evidence of the run.
+pub fn again(
+    report: &RunReport,
+    violation: &crate::oracle::Violation,
+    bundle: &str,
+) -> Option<String> {
+    Some(once_more(report.scenario.seed, violation.client?, bundle))
+}
+
+/// The command that runs a bundle's scenario once more with one client alone.
+pub fn once_more(seed: u64, client: u32, bundle: &str) -> String {
+    let (scenario, beside) = match bundle {
+        HERE => ("scenario.resolved.toml".to_owned(), "..".to_owned()),
+        _ => (format!("{bundle}/scenario.resolved.toml"), format!("{bundle}/..")),
+    };
+    format!("khala-harness run {scenario} --seed {seed} --only-client {client} --out-dir {beside}")
+}
+
+/// One violation in a line.
+pub fn violation(violation: &crate::oracle::Violation) -> String {
+    let client = violation.client.map(|c| format!(" client {c}")).unwrap_or_default();
+    let topic = violation.topic.map(|t| format!(" {}", t.name())).unwrap_or_default();
+    let seqs = match violation.seqs {
+        Some((first, last)) if first == last => format!(" seq {first}"),
+        Some((first, last)) => format!(" seqs {first}..{last}"),
+        None => String::new(),
+    };
+    format!(
+        "{}{client}{topic}{seqs} at {:.3} s: {}",
+        violation.rule,
+        std::time::Duration::from_micros(violation.at_us).as_secs_f64(),
+        violation.message
+    )
+}
+
+/// Whether the generator stood still.
+fn stalls(generator: &Generator) -> String {
+    let stalled: u64 = generator.stalls.iter().map(|stall| stall.to - stall.from).sum();
+    match generator.stalls.len() {
+        0 => "never stood still".to_owned(),
+        stalls => format!("{stalls} stalls, {} of threads' time", duration(stalled)),
+    }
+}
+
+/// What the generator ran out of.
+fn exhausted(generator: &Generator) -> String {
+    let exhausted = generator.exhausted.iter();
+    exhausted
+        .map(|(resource, times)| format!(", out of {resource} {} times", count(*times)))
+        .collect()
+}
+
+/// How fit the generator was, in a few words.
+pub fn brief_fitness(generator: &Generator) -> String {
+    format!(
+        "timers late by {} at most; {}{}",
+        duration(generator.lag_max_us),
+        stalls(generator),
+        exhausted(generator)
+    )
+}
+
+/// How fit the generator was, in a line.
+pub fn fitness(generator: &Generator) -> String {
+    format!(
+        "timers late by {} at p99, {} at most; a thread waited for a core {:.0} % of the time; \
+         messages waited up to {} for their clients; {}{}",
+        duration_or_dash(generator.lag_p99_us),
+        duration(generator.lag_max_us),
+        generator.waited_for_core * 100.0,
+        duration(generator.own_queue_max_us),
+        stalls(generator),
+        exhausted(generator),
+    )
+}
+
+/// What of the load was never sent, and by whose doing.
+pub fn withheld(generator: &Generator) -> String {
+    match generator.publishes_withheld {
+        0 => String::new(),
+        some => format!(", {} never begun because too many had no answer", count(some)),
+    }
+}
+
+/// Words of a command line, as a shell takes them.
+pub fn command(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@…".contains(c);
+    let quoted = |word: &String| match word.is_empty() || !word.chars().all(plain) {
+        true => format!("'{}'", word.replace('\'', r"'\''")),
+        false => word.clone(),
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}

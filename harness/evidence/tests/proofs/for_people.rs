@@ -1,0 +1,280 @@
+//! What people read of a run: the first lines are for whoever decides, each reason is said once, what does
+//! not explain itself is explained, and no line is wider than the screen.
+
+use khala_evidence::facts::FaultOutcome;
+use khala_evidence::judge::{Decision, Verdict};
+use khala_evidence::oracle::Rule;
+use khala_evidence::record::{Probe, Record};
+use khala_evidence::render::story::ClientStory;
+use khala_evidence::render::terminal::{self, Colour, Reader};
+use khala_evidence::render::{self, Renderer};
+use khala_evidence::report::{Provenance, RunReport};
+use khala_evidence::shard::stalls::Stall;
+
+use crate::support::plans::{Planned, SMALL};
+use crate::support::trial::Trial;
+
+const S: u64 = 1_000_000;
+
+fn file(name: &str, report: &RunReport) -> String {
+    let renderer: &dyn Renderer =
+        *render::ALL.iter().find(|it| it.file_name() == name).expect("such a rendering");
+    String::from_utf8(renderer.render(report).expect("renders")).expect("text")
+}
+
+fn summary(report: &RunReport) -> String {
+    file("summary.md", report)
+}
+
+fn reader(width: usize, at_a_terminal: bool) -> Reader<'static> {
+    Reader { colour: Colour::Never, width, bundle: "runs/one", last: "runs/one", at_a_terminal }
+}
+
+fn screen(report: &RunReport, width: usize) -> String {
+    terminal::render_for(report, &reader(width, true))
+}
+
+/// One line of what was printed over several.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn sound() -> Trial {
+    Trial::played(Planned::with_profile(SMALL, Some("smoke")))
+}
+
+/// The run in which clients 3 and 5 never got seq 7.
+fn two_without_one_event() -> Trial {
+    sound().without(|record| match record {
+        Record::Delivered(it) => it.seq == 7 && [3, 5].contains(&it.client),
+        _ => false,
+    })
+}
+
+#[test]
+fn the_first_ten_lines_are_for_whoever_decides() {
+    let report = two_without_one_event().report();
+    let text = summary(&report);
+    let lines: Vec<_> = text.lines().take(10).collect();
+    assert_eq!(lines[0], "# NO-GO: small");
+    assert!(lines[2].starts_with("**Do not go on: users miss events"), "{text}");
+    let said = lines.join("\n");
+    for told in [
+        "A run to be rendered. 8 clients (8 desktop) for 6.2 s against the reference runtime",
+        "at 4.0 s 8 clients are cut off",
+        "2 of 8 clients, first at 2.5 s",
+        "`khala-harness explain . 3`",
+        "Not judged by this profile: error-budget.",
+    ] {
+        assert!(said.contains(told), "no {told} in:\n{said}");
+    }
+    for jargon in ["seq", "gap", "oracle", "epoch", "cursor", "p(", "count ==", "runtime.codex"] {
+        assert!(!said.contains(jargon), "{jargon} in:\n{said}");
+    }
+    assert_eq!(text.lines().nth(9).unwrap_or_default(), "## What befell it, and why");
+}
+
+#[test]
+fn each_reason_is_said_once_and_violations_of_one_cause_are_one() {
+    let report = two_without_one_event().report();
+    assert_eq!(report.oracle.violations["gap"], 2);
+    let cause = &report.oracle.causes;
+    assert_eq!(cause.len(), 1, "{cause:?}");
+    assert_eq!((cause[0].rule, cause[0].violations, cause[0].clients), (Rule::Gap, 2, 2));
+    let told = "seq 7 was never delivered";
+    for text in [summary(&report), flat(&screen(&report, 80))] {
+        assert_eq!(text.matches(told).count(), 1, "{text}");
+        assert_eq!(text.matches("no violation").count(), 1, "{text}");
+        assert!(text.contains(Rule::Gap.what_must_hold()), "{text}");
+    }
+    let shown = flat(&screen(&report, 80));
+    let expected = "gap on runtime.codex_worker_events: 2 times, 2 of 8 clients, first at 2.500 s";
+    assert!(shown.contains(expected), "{shown}");
+    assert!(shown.contains("khala-harness explain runs/one 3 "), "{shown}");
+}
+
+#[test]
+fn what_holds_for_the_run_is_said_once_for_all_that_it_leaves_undecided() {
+    let mut trial = sound();
+    trial.facts.faults[0].applied = false;
+    let report = trial.report();
+    let why = "fault 0 (disconnect in storm) was not due: the run ended before its time, 4.0 s";
+    for text in [summary(&report), flat(&screen(&report, 80))] {
+        assert_eq!(text.matches(why).count(), 1, "{text}");
+        assert!(text.contains("so undecided: reconnect: time_to_recovered [desktop]"), "{text}");
+    }
+}
+
+#[test]
+fn every_client_that_missed_an_event_is_told_of_it() {
+    let trial = two_without_one_event();
+    let report = trial.report();
+    let line: serde_json::Value =
+        serde_json::from_str(file("violations.ndjson", &report).trim()).expect("one line of JSON");
+    assert_eq!(
+        (&line["client"], &line["clients"]),
+        (&3.into(), &serde_json::json!([[3, 3], [5, 5]]))
+    );
+    let Planned { plan, schedule, .. } = &trial.planned;
+    let story = |client| {
+        ClientStory::of(plan, schedule, &report, None, (client, ".")).expect("a client").render()
+    };
+    for client in [3, 5] {
+        assert!(story(client).contains("seq 7 was never delivered"), "{client}");
+    }
+    assert!(!story(4).contains("seq 7 was never delivered"));
+}
+
+#[test]
+fn the_verdict_stands_first_and_last() {
+    let report = two_without_one_event().report();
+    let shown = screen(&report, 80);
+    assert!(shown.starts_with("NO-GO  small"), "{shown}");
+    let end: Vec<_> = shown.lines().rev().take(2).collect();
+    assert_eq!(end, ["NO-GO  small", "runs/one"], "{shown}");
+    let wide = screen(&report, 120);
+    assert!(wide.trim_end().ends_with("stays incomplete until they reload."), "{wide}");
+    let piped = terminal::render_for(&report, &reader(100, false));
+    let end: Vec<_> = piped.lines().rev().take(2).collect();
+    assert!(end[0] == "runs/one" && end[1].starts_with("NO-GO  small"), "{piped}");
+}
+
+/// Reports with as much in them as possible.
+fn full() -> Vec<RunReport> {
+    let mut many = two_without_one_event().report();
+    many.reasons.insert(0, format!("reasons may be long{}", " and longer".repeat(40)));
+    many.scenario.description = Some("a description ".repeat(30));
+    many.target.defects = vec!["drop_nth,0.5,after=3".to_owned(); 4];
+    many.gates[0].objectives[0].require = "p(99.999) < 123456789ms".to_owned();
+    many.gates[0].objectives[0].verdict = Verdict::Inconclusive;
+    vec![sound().report(), two_without_one_event().report(), many]
+}
+
+#[test]
+fn no_line_is_wider_than_the_screen() {
+    for report in full() {
+        for width in [40, 63, 80, 100, 120, 200] {
+            let shown = screen(&report, width);
+            for line in shown.lines() {
+                // What is longer than a line stays whole, but for the backslash of a broken command.
+                let words = line.trim_end_matches('\\').split_whitespace();
+                let alone = words.count() == 1;
+                assert!(
+                    alone || line.chars().count() <= width.min(120),
+                    "{width}: {line}\n{shown}"
+                );
+            }
+        }
+        assert_eq!(flat(&screen(&report, 200)).len(), flat(&screen(&report, 120)).len());
+    }
+}
+
+#[test]
+fn a_go_fits_on_a_screen() {
+    let report = Trial::storm(&[]).report();
+    assert_eq!(report.decision, Decision::Go);
+    for (width, lines) in [(80, 42), (100, 40)] {
+        let shown = screen(&report, width);
+        assert!(shown.lines().count() <= lines, "{width}:\n{shown}");
+    }
+}
+
+#[test]
+fn a_warning_that_nothing_breaks_says_what_would_have_to_come() {
+    let text = SMALL.replace("warn = \"p(50) < 500ms\"", "warn = \"p(60) < 1500ms\"");
+    let mut report = Trial::played(Planned::with_profile(&text, Some("smoke"))).report();
+    report.gates[0].objectives[0].verdict = Verdict::Warn;
+    let note = "the claim holds, and the stricter `p(60) < 1500ms` is not shown to: none of 8 samples \
+                breaks that one either";
+    for shown in [summary(&report), flat(&screen(&report, 80))] {
+        assert!(shown.contains(note), "{shown}");
+    }
+    let report = sound().report();
+    let note = "the stricter `p(50) < 500ms` is not shown to: 8 of 8 samples break that one";
+    assert!(summary(&report).contains(note), "{}", summary(&report));
+}
+
+fn told_of(report: &RunReport) -> String {
+    let text = summary(report);
+    let line = text.lines().find(|line| line.starts_with("| disconnect ")).expect("the fault");
+    assert!(flat(&screen(report, 80)).contains("disconnect in storm: planned 8, "));
+    line.to_owned()
+}
+
+#[test]
+fn a_fault_that_was_not_due_is_not_called_unproven() {
+    let mut trial = sound();
+    let schedule = &trial.planned.schedule;
+    trial.facts.faults = vec![FaultOutcome::not_applied(schedule, &schedule.faults[0], "")];
+    let mut report = trial.report();
+    report.duration_s = 3.2;
+    let line = told_of(&report);
+    assert!(
+        line.contains("| 8 | not due | the run ended at 3.2 s, before its time, 4.0 s"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_fault_that_hit_nobody_while_the_harness_stood_still_says_so() {
+    let with = |from: u64, to: u64| {
+        let mut trial = sound();
+        trial.facts.faults[0].effective = Some(0);
+        let mut report = trial.report();
+        report.generator.stalls = vec![Stall { from, to, thread: 0 }];
+        told_of(&report)
+    };
+    let line = with(3 * S, 5 * S);
+    let expected = "the harness itself stood still from 3.0 s to 5.0 s, when this was due";
+    assert!(line.contains("| 8 | 0 |") && line.contains(expected), "{line}");
+    for elsewhere in [(0, 2 * S), (10 * S, 11 * S)] {
+        assert!(!with(elsewhere.0, elsewhere.1).contains("stood still"));
+    }
+}
+
+#[test]
+fn a_busy_machine_is_told_in_words_that_everybody_knows() {
+    let mut trial = sound();
+    trial.records.push(Record::Probe(Probe {
+        at: 2 * S,
+        wall_us: 6 * S,
+        cpu_us: 250_000,
+        hottest_us: 120_000,
+        waited_us: 5_900_000,
+        descriptors: 100,
+        memory_kib: 64 * 1024,
+        backlog_bytes: 0,
+    }));
+    let text = summary(&trial.report());
+    let third = text.lines().nth(2).expect("a third line");
+    let expected = "Do not decide by this run: the machine that ran the test was too busy";
+    assert!(third.contains(expected), "{text}");
+}
+
+#[test]
+fn where_and_how_it_was_run_is_in_the_summary() {
+    let mut report = sound().report();
+    report.target.defects = vec!["drop_nth".to_owned()];
+    report.target.build = Some("build `7`|x".to_owned());
+    let host = khala_evidence::journal::Host {
+        name: "judge".to_owned(),
+        system: "Linux 6.1".to_owned(),
+        cores: 2,
+        memory_mib: 24_105,
+    };
+    let command = ["khala-harness", "run", "a b.toml", "--seed=7"].map(str::to_owned).to_vec();
+    report.provenance = Some(Provenance { host, command, scenario_sha256: "ab12".to_owned() });
+    let text = summary(&report);
+    for row in [
+        "| seed | 3 |",
+        "| target's build | `build '7'\\|x` |",
+        "| defect in force | `drop_nth` |",
+        "| host | `judge`, 2 cores, 24,105 MiB of memory, Linux 6.1 |",
+        "| command line | `khala-harness run 'a b.toml' --seed=7` |",
+        "| scenario's SHA-256 | `ab12` |",
+        "| made by | khala-harness 0.0.0 |",
+    ] {
+        assert!(text.contains(row), "no {row} in:\n{text}");
+    }
+    assert!(text.lines().take(9).any(|line| line.contains("with a defect, on purpose: drop_nth")));
+}
