@@ -17,6 +17,12 @@ use crate::render::befell::status;
 use crate::shard::absence::{Absence, Manner};
 use crate::shard::stability::{Blame, Seen, Told};
 
+/// Ends of sockets that must be alike to be called one thing's doing.
+const ALIKE: u64 = 3;
+/// A silence that is no coincidence.
+const IDLE_US: u64 = 1_000_000;
+/// How much silences may differ that one time-out ends, beside a fifth: looks are taken now and then.
+const JITTER_US: u64 = 500_000;
 /// Codes named in a reason; the report has all of them.
 const CODES_SHOWN: usize = 4;
 
@@ -162,8 +168,9 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
         )
     } else if let Some(told) = theirs.filter(|_| bad > allowed) {
         let reason = format!(
-            "{}; {allowed} {} allowed ({allowed_by})",
+            "{}{}; {allowed} {} allowed ({allowed_by})",
             describe(&told.codes, told.clients.len()),
+            idle_time_out(told).unwrap_or_default(),
             if allowed == 1 { "is" } else { "are" }
         );
         (Verdict::Fail, reason)
@@ -190,6 +197,23 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
         estimate: Some(amount(bad)),
         reason,
         ..blank("unplanned_ends")
+    })
+}
+
+/// Sockets that all ended after the same silence were ended by an idle time-out, mostly of something between
+/// client and runtime.
+fn idle_time_out(told: &Told) -> Option<String> {
+    let silent =
+        told.silent.filter(|silent| silent.count >= ALIKE && silent.count == told.count())?;
+    let alike = silent.most <= silent.least + silent.least / 5 + JITTER_US;
+    (alike && silent.least >= IDLE_US).then(|| {
+        let seconds = |at| Duration::from_micros(at).as_secs_f64();
+        format!(
+            ", each when nothing had come over it for {:.1} to {:.1} s: an idle time-out, of the target or of \
+             a proxy before it, that is shorter than the heartbeat",
+            seconds(silent.least),
+            seconds(silent.most)
+        )
     })
 }
 

@@ -89,6 +89,12 @@ impl Flight {
         push(&mut self.frames, frame, FRAMES_MAX);
     }
 
+    /// When the last frame came from the target.
+    #[must_use]
+    pub fn heard_at(&self) -> Option<Micros> {
+        self.frames.iter().rev().find(|frame| !frame.sent).map(|frame| frame.at_us)
+    }
+
     /// Remembers a record, if it is one that tells of the client's life.
     pub fn happened(&mut self, record: &Record) {
         if let Record::Delivered(delivery) = record {

@@ -172,6 +172,7 @@ impl Shard {
         };
         let life = self.clients.entry(client).or_default();
         let opened_at = life.opened_at.take();
+        let heard_at = life.flight.heard_at().filter(|heard| Some(*heard) >= opened_at);
         life.ended_by = Some(blame);
         let of_the_plan =
             matches!(cause, OfflineCause::Fault { .. }) || life.slow.counts_as_slow(at);
@@ -184,6 +185,9 @@ impl Shard {
                 stability.occasion(incident);
             }
             stability.incident(incident, blame, &end.code, at, Some(client));
+            if let (Incident::SocketEnds, Some(heard)) = (incident, heard_at) {
+                stability.was_silent(incident, blame, at.saturating_sub(heard));
+            }
         }
         let open_for_long =
             opened_at.is_some_and(|opened| at.saturating_sub(opened) >= OPEN_FOR_US);

@@ -87,6 +87,24 @@ impl Sum for Seen {
     }
 }
 
+/// How long sockets had been silent when they ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silent {
+    /// Of how many that is known.
+    pub count: u64,
+    /// The shortest.
+    pub least: Micros,
+    /// The longest.
+    pub most: Micros,
+}
+
+impl Silent {
+    fn and(self, other: Self) -> Self {
+        let (least, most) = (self.least.min(other.least), self.most.max(other.most));
+        Self { count: self.count + other.count, least, most }
+    }
+}
+
 /// Incidents of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Told {
@@ -94,10 +112,14 @@ pub struct Told {
     pub codes: ByText<Seen>,
     /// The clients that they befell, where they befell clients.
     pub clients: BTreeSet<u32>,
+    /// Of ends of sockets, for how long nothing had come over them.
+    #[serde(default)]
+    pub silent: Option<Silent>,
 }
 
 impl Told {
     fn merge(&mut self, other: Self) {
+        self.silent = both(self.silent, other.silent);
         self.codes.merge(other.codes);
         self.clients.extend(other.clients);
     }
@@ -112,6 +134,13 @@ impl Told {
     #[must_use]
     pub fn first(&self) -> Option<Micros> {
         self.codes.iter().map(|(_, seen)| seen.first).min()
+    }
+}
+
+fn both(one: Option<Silent>, other: Option<Silent>) -> Option<Silent> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.and(other)),
+        (one, other) => one.or(other),
     }
 }
 
@@ -200,6 +229,13 @@ impl Stability {
         let told = self.incidents.entry((incident, blame)).or_default();
         told.codes.add(code, Seen { count: 1, first: at, last: at });
         told.clients.extend(client);
+    }
+
+    /// For how long nothing had come over a socket whose end was such an incident.
+    pub fn was_silent(&mut self, incident: Incident, blame: Blame, silent: Micros) {
+        let told = self.incidents.entry((incident, blame)).or_default();
+        let one = Silent { count: 1, least: silent, most: silent };
+        told.silent = both(told.silent, Some(one));
     }
 
     fn tick(&mut self, at: Micros) -> &mut Tick {

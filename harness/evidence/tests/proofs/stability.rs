@@ -331,6 +331,27 @@ fn what_the_run_had_no_occasion_for_is_not_judged() {
 }
 
 #[test]
+fn sockets_that_all_end_after_the_same_silence_are_ended_by_an_idle_time_out() {
+    let of = |silences: [Micros; 4]| {
+        let mut list = fleet(12);
+        for (client, silence) in (0..4).zip(silences) {
+            let heard = 300 * S + u64::from(client) * S;
+            let (sent, bytes, excerpt) = (false, 2, "[]".into());
+            list.push(Record::Frame { client, at: heard, sent, bytes, excerpt });
+            list.push(beat(client, heard));
+            list.push(records::offline(client, heard + silence, closed(1011)));
+        }
+        list.sort_by_key(Record::at);
+        kind(&trial(&at_home(""), list).judge(), Incident::SocketEnds).expect("judged").1
+    };
+    let same = of([5 * S, 5 * S + 100_000, 5 * S + 400_000, 6 * S]);
+    assert!(same.contains("nothing had come over it for 5.0 to 6.0 s: an idle time-out"), "{same}");
+    for others in [[5 * S, 5 * S, 5 * S, 9 * S], [100, 200, 300, 400]] {
+        assert!(!of(others).contains("idle"), "{others:?}");
+    }
+}
+
+#[test]
 fn time_outs_of_a_starved_machine_decide_nothing_and_refusals_do() {
     let of = |how, waited_us| {
         let mut list = fleet(12);
