@@ -221,6 +221,9 @@ fn storms(out: &mut String, report: &RunReport) {
                 fault.proof
             ),
         );
+        for run in &fault.commands {
+            line(out, format_args!("    {}", run.told()));
+        }
         if let Some(exposure) = report.exposures.get(&fault.id) {
             line(
                 out,

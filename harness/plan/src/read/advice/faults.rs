@@ -222,7 +222,7 @@ fn span(fault: &PlannedFault) -> (u64, u64) {
         FaultKind::Offline { offline_for, .. } => micros(offline_for),
         FaultKind::Unsubscribe { unsubscribed_for, .. } => micros(unsubscribed_for),
         FaultKind::RevokeSessions { revoked_for } => micros(revoked_for),
-        FaultKind::SlowReader { .. } => fault.duration_us.unwrap_or(0),
+        FaultKind::SlowReader { .. } | FaultKind::Hook(_) => fault.duration_us.unwrap_or(0),
         FaultKind::Disconnect { .. }
         | FaultKind::Cursor { .. }
         | FaultKind::Token { .. }
