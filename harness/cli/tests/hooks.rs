@@ -90,7 +90,10 @@ fn check_prints_the_commands_and_escapes_what_a_terminal_would_obey() {
     let run = check().arg("--json").ended_plain().exits(exit::GO);
     let plan: Value = serde_json::from_str(&run.stdout).expect("JSON");
     let fault = &plan["timeline"][2]["faults"][0];
-    assert_eq!((&fault["commands"]["undo"][0], &fault["causes"][0]), (&"c".into(), &"absence".into()));
+    assert_eq!(
+        (&fault["commands"]["undo"][0], &fault["causes"][0]),
+        (&"c".into(), &"absence".into())
+    );
 }
 
 #[test]
@@ -119,7 +122,10 @@ fn a_hook_runs_is_proven_and_taken_back_and_no_secret_of_it_is_kept() {
     assert_eq!(fault["commands"][1]["tries"], 3);
     assert_eq!(fault["commands"][0]["stdout"], "it is [redacted]");
     let lasted = |part: usize| fault["commands"][part]["began_us"].as_u64().expect("a time");
-    assert!(lasted(2) >= fault["at_us"].as_u64().expect("a time") + 1_500_000, "not before its time");
+    assert!(
+        lasted(2) >= fault["at_us"].as_u64().expect("a time") + 1_500_000,
+        "not before its time"
+    );
     let texts = run.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
     let said = [("stdout", run.stdout.as_bytes()), ("stderr", run.stderr.as_bytes())];
     for (name, bytes) in texts.chain(said) {
@@ -136,9 +142,18 @@ fn a_hook_runs_is_proven_and_taken_back_and_no_secret_of_it_is_kept() {
 fn a_hook_that_does_not_bite_passes_no_gate() {
     for (attributes, why, said) in [
         (format!("command = {}", sh("exit 3")), "the command: exit code 3", ""),
-        (format!("command = [\"khala-no-such-program\"], undo = {}", says("off")), "not run", "off\n"),
         (
-            format!("command = {}, check = {}, timeout = \"500ms\", undo = {}", says("on"), sh("exit 1"), says("off")),
+            format!("command = [\"khala-no-such-program\"], undo = {}", says("off")),
+            "not run",
+            "off\n",
+        ),
+        (
+            format!(
+                "command = {}, check = {}, timeout = \"500ms\", undo = {}",
+                says("on"),
+                sh("exit 1"),
+                says("off")
+            ),
             "the check: exit code 1",
             "on\noff\n",
         ),
@@ -159,14 +174,14 @@ fn a_hook_that_does_not_bite_passes_no_gate() {
         assert_eq!(report["faults"][0]["effective"], 0, "{attributes}");
         let proof = report["faults"][0]["proof"].as_str().expect("a sentence");
         assert!(proof.contains(why), "{proof}");
-        assert!(!gates_with(&report, "PASS").contains(&"ux".to_owned()), "{}", reasons(&report));
+        assert!(!gates_with(&report, "PASS").contains(&"quick".to_owned()), "{}", reasons(&report));
         assert_eq!(log.text(), said, "{attributes}");
     }
 }
 
-/// Stops the reference, and lets it go on.
+/// Stops the reference, and lets it go on. The pattern does not find the shell that looks for it.
 fn stop_the_reference() -> String {
-    let reference = "pid=$(pgrep -P $PPID -f \" reference\")";
+    let reference = "pid=$(pgrep -P $PPID -f \" referenc[e]\")";
     format!(
         "command = {}, undo = {}",
         sh(&format!("{reference}; kill -STOP $pid")),

@@ -335,7 +335,8 @@ fn every_request_carries_the_headers_and_parameters_that_the_target_wants_and_no
         assert!(request.contains(&format!("pass={edge}&tenant=a%26b")), "{request}");
     }
     let lower = sent.to_ascii_lowercase();
-    for header in ["\nx-route: blue\r", &format!("\nx-edge-token: {}\r", edge.to_ascii_lowercase())] {
+    for header in ["\nx-route: blue\r", &format!("\nx-edge-token: {}\r", edge.to_ascii_lowercase())]
+    {
         assert_eq!(lower.matches(header).count(), requests.len(), "{header}");
     }
     let texts = run.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));

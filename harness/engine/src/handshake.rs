@@ -272,7 +272,8 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let request = Request { host: "h", path_and_query: "/p?token=secret", user_agent: "t", headers: "" };
+        let request =
+            Request { host: "h", path_and_query: "/p?token=secret", user_agent: "t", headers: "" };
         let (answered, ()) = tokio::join!(upgrade(&mut client, &request, interim), serving);
         answered
     }

@@ -190,7 +190,15 @@ impl Http {
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
         let (base_url, user_agent) = (base_url.to_owned(), user_agent.to_owned());
-        Self { client, base_url, user_agent, timeout, contact: None, asks: true, extras: Extras::default() }
+        Self {
+            client,
+            base_url,
+            user_agent,
+            timeout,
+            contact: None,
+            asks: true,
+            extras: Extras::default(),
+        }
     }
 
     /// The same, whose requests carry these beside their own.

@@ -75,7 +75,8 @@ impl CommandRun {
     #[must_use]
     pub fn told(&self) -> String {
         let took = std::time::Duration::from_micros(self.took_us).as_secs_f64();
-        let tries = if self.tries > 1 { format!(", tried {} times", self.tries) } else { String::new() };
+        let tries =
+            if self.tries > 1 { format!(", tried {} times", self.tries) } else { String::new() };
         let said = match self.last_line() {
             Some(line) => format!("; it said: {line}"),
             None => String::new(),

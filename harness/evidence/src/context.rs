@@ -65,7 +65,8 @@ impl Befalling {
             }
             _ => return None,
         };
-        let (from, until) = (fault.at_us.saturating_sub(LEAD_US), fault.at_us.saturating_add(lasts));
+        let (from, until) =
+            (fault.at_us.saturating_sub(LEAD_US), fault.at_us.saturating_add(lasts));
         Some(Self { from, until, causes })
     }
 

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use crate::backoff::Backoff;
 use crate::model::{
     ActsOn, Arrival, Auth, BuildSource, Command, Extra, ExtraValue, Fault, FaultMode,
-    FirstSubscribe, Fleet, Gate,
-    Lane, Load, Mint, ORACLE_GATE, Objective, Plan, Push, STABILITY_GATE, Secret,
-    SlowConsumerLimits, SnapshotPath, Stability, Target, TargetKind, UserIds,
+    FirstSubscribe, Fleet, Gate, Lane, Load, Mint, ORACLE_GATE, Objective, Plan, Push,
+    STABILITY_GATE, Secret, SlowConsumerLimits, SnapshotPath, Stability, Target, TargetKind,
+    UserIds,
 };
 use crate::stability::{Allowance, LimitFrom};
 use crate::units::{format_bytes, format_duration};

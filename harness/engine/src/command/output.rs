@@ -14,8 +14,17 @@ const SECRET_MIN: usize = 4;
 const REDACTED: &str = "[redacted]";
 /// What the names of variables have in them whose values are secrets.
 const SECRET_NAMES: [&str; 11] = [
-    "API_KEY", "APIKEY", "AUTHORIZATION", "COOKIE", "CREDENTIAL", "PASSPHRASE", "PASSW", "PRIVATE",
-    "SECRET", "SIGNATURE", "TOKEN",
+    "API_KEY",
+    "APIKEY",
+    "AUTHORIZATION",
+    "COOKIE",
+    "CREDENTIAL",
+    "PASSPHRASE",
+    "PASSW",
+    "PRIVATE",
+    "SECRET",
+    "SIGNATURE",
+    "TOKEN",
 ];
 /// What the names of others end in.
 const SECRET_ENDS: [&str; 3] = ["_KEY", "_KEYS", "_PW"];
@@ -175,7 +184,10 @@ mod tests {
     #[test]
     fn known_secrets_are_taken_out_the_longest_first() {
         let redactor = redactor(&["hunter", "hunter22", "abc"]);
-        assert_eq!(said(&redactor, &[b"a hunt", b"er22, hunter, abc"]), "a [redacted], [redacted], abc");
+        assert_eq!(
+            said(&redactor, &[b"a hunt", b"er22, hunter, abc"]),
+            "a [redacted], [redacted], abc"
+        );
         assert_eq!(redactor.word("--key=hunter22"), "--key=[redacted]");
         assert_eq!(format!("{redactor:?}"), "Redactor(…)");
     }

@@ -69,7 +69,12 @@ async fn a_signal_of_others_is_no_exit_code() {
 
 #[tokio::test]
 async fn at_its_time_out_the_whole_group_ends_even_if_it_is_deaf() {
-    let ran = ran("trap '' TERM; (trap '' TERM; sleep 600) & echo $!; wait", Duration::from_millis(500), None).await;
+    let ran = ran(
+        "trap '' TERM; (trap '' TERM; sleep 600) & echo $!; wait",
+        Duration::from_millis(500),
+        None,
+    )
+    .await;
     assert_eq!(ran.end, CommandEnd::TimedOut);
     assert!(gone(ran.stdout.trim()), "{}", ran.stdout);
 }

@@ -91,7 +91,8 @@ impl Play {
             let ran = self.one("undo", undo, None).await;
             owed.settled();
             if let Some(why) = failed(&ran) {
-                let before = done.err().map(|failed| format!("{}; ", failed.why)).unwrap_or_default();
+                let before =
+                    done.err().map(|failed| format!("{}; ", failed.why)).unwrap_or_default();
                 let why = format!("{before}NOT TAKEN BACK: the undo: {why}");
                 done = Err(Failed { why, at_once: true });
             }

@@ -54,7 +54,8 @@ impl Extras {
             inner.headers.push((name, header));
         }
         for extra in &plan.target.query {
-            let value = inner.value(&format!("the parameter {} (target.query)", extra.name), extra)?;
+            let value =
+                inner.value(&format!("the parameter {} (target.query)", extra.name), extra)?;
             let encoded = |text| utf8_percent_encode(text, NOT_IN_QUERIES);
             let between = if inner.query.is_empty() { "" } else { "&" };
             let pair = format!("{between}{}={}", encoded(&extra.name), encoded(&value));

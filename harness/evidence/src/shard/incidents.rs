@@ -164,8 +164,7 @@ impl Shard {
     /// A client's socket is gone; to be told before its life is changed by it.
     pub(super) fn ended(&mut self, client: u32, at: Micros, cause: OfflineCause) {
         let end = End::of(cause);
-        let (what, since) =
-            (end.incident.unwrap_or(Incident::SocketEnds), end.since.unwrap_or(at));
+        let (what, since) = (end.incident.unwrap_or(Incident::SocketEnds), end.since.unwrap_or(at));
         let overdue = end.for_silence && self.owed_a_heartbeat(client, at);
         let blame = match (cause, overdue) {
             (OfflineCause::Fault { .. }, _) => Blame::Plan,

@@ -426,7 +426,11 @@ fn a_hook_answers_for_what_it_says_that_it_causes_and_only_so_long() {
     let of = |home: &str, record: Record, what| blamed(&trial(home, vec![record]).settle(), what);
     let publish = |at| answered(Request::Publish, None, at, REFUSED);
     let silent = hooked("", "");
-    assert_eq!(of(&silent, publish(91 * S), Incident::PublishErrors), Blame::Target, "it says nothing");
+    assert_eq!(
+        of(&silent, publish(91 * S), Incident::PublishErrors),
+        Blame::Target,
+        "it says nothing"
+    );
     let instant = hooked("", ", causes = [\"publish_errors\"], effects_for = \"3s\"");
     let lasting =
         hooked("duration = \"10s\"", ", causes = [\"publish_errors\"], effects_for = \"3s\"");
@@ -440,7 +444,11 @@ fn a_hook_answers_for_what_it_says_that_it_causes_and_only_so_long() {
             assert_eq!(of(home, publish(at), Incident::PublishErrors), blame, "{at}");
         }
         let refused = upgrade(3, 91 * S, REFUSED);
-        assert_eq!(of(home, refused, Incident::ConnectErrors), Blame::Target, "it says nothing of it");
+        assert_eq!(
+            of(home, refused, Incident::ConnectErrors),
+            Blame::Target,
+            "it says nothing of it"
+        );
     }
 }
 

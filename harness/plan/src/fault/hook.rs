@@ -11,6 +11,7 @@ use super::{Extent, FaultType};
 use crate::model::{ActsOn, FaultKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
+use crate::read::mask::names_a_secret;
 use crate::read::scalar::{Placed, Read};
 use crate::read::schema::{Key, Shape};
 use crate::read::suggest;
@@ -146,6 +147,16 @@ fn words(fields: &mut Fields<'_>, key: &'static str) -> Option<Option<Vec<String
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
         return None;
     }
+    let secret = |word: &Placed<String>| {
+        let mut variables = word.place.variables.iter();
+        Some((word.place.clone(), variables.find(|name| names_a_secret(name))?.clone()))
+    };
+    if let Some((place, variable)) = words.iter().find_map(secret) {
+        let what = format!("the value of `{variable}` would be kept with the scenario");
+        let help = format!("let the command read it, in a shell's word `${variable}`");
+        fields.cx.report(Diagnostic::error(&place, what).help(help));
+        return None;
+    }
     if let Some(word) = words.iter().find(|word| word.value.contains('\0')) {
         let what = format!("`{key}` has a word with a NUL, which no command can be given");
         fields.cx.report(Diagnostic::error(&word.place, what));
@@ -162,7 +173,8 @@ fn causes(fields: &mut Fields<'_>) -> Option<Vec<Consequence>> {
         let found = Consequence::of(&name.value);
         if found.is_none() {
             let what = format!("`{}` is nothing that a hook may cause", name.value);
-            let help = suggest::did_you_mean(&name.value, Consequence::all().map(Consequence::name));
+            let help =
+                suggest::did_you_mean(&name.value, Consequence::all().map(Consequence::name));
             fields.cx.report(Diagnostic::error(&name.place, what).help(help));
         }
         found

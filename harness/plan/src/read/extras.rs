@@ -6,6 +6,7 @@
 use super::auth;
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::mask::names_a_secret;
 use super::scalar::Read;
 use super::tree::{Node, Value};
 use crate::model::{Extra, ExtraValue};
@@ -34,20 +35,6 @@ const OWN_PARAMETERS: [&str; 8] = [
     "topic_limit",
     "vsn",
 ];
-/// What the names of secrets have in them.
-const SECRET_WORDS: [&str; 10] = [
-    "api-key",
-    "api_key",
-    "apikey",
-    "authorization",
-    "cookie",
-    "credential",
-    "passw",
-    "secret",
-    "signature",
-    "token",
-];
-
 /// Reads `headers`; `None` is a mistake.
 pub(super) fn headers(fields: &mut Fields<'_>) -> Option<Vec<Extra>> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_|~".contains(c);
@@ -90,7 +77,9 @@ fn read(
         if let Some(what) = wrong(name) {
             cx.report(Diagnostic::error(place, what).help("remove it"));
             right = false;
-        } else if key == "headers" && extras.iter().any(|extra| extra.name.eq_ignore_ascii_case(name)) {
+        } else if key == "headers"
+            && extras.iter().any(|extra| extra.name.eq_ignore_ascii_case(name))
+        {
             let what = format!("the header `{name}` is there already, in another case");
             cx.report(Diagnostic::error(place, what).help("remove one of them"));
             right = false;
@@ -104,12 +93,16 @@ fn read(
 }
 
 fn value(cx: &Cx, name: &str, node: &Node) -> Option<ExtraValue> {
-    let lower = name.to_ascii_lowercase();
-    let is_secret = SECRET_WORDS.iter().any(|word| lower.contains(word));
-    if is_secret || matches!(node.value, Value::Table(_)) {
+    if names_a_secret(name) || matches!(node.value, Value::Table(_)) {
         return auth::secret(cx, name, node).map(ExtraValue::Secret);
     }
     let text = String::read(cx, name, node)?;
+    if let Some(variable) = node.place.variables.iter().find(|name| names_a_secret(name)) {
+        let what = format!("the value of `{variable}` would be kept with the scenario");
+        let help = format!("write `{{ env = \"{variable}\" }}`");
+        cx.report(Diagnostic::error(&node.place, what).help(help));
+        return None;
+    }
     if text.chars().any(char::is_control) {
         let what = format!("the value of `{name}` has a control character in it");
         cx.report(Diagnostic::error(&node.place, what));

@@ -21,7 +21,7 @@ mod include;
 mod interpolate;
 mod limits;
 mod load;
-mod mask;
+pub(crate) mod mask;
 mod merge;
 mod name;
 mod objective;

@@ -96,10 +96,16 @@ fn all_types_are_read() {
         assert_eq!((read.kind, read.duration), (FaultKind::Restart { signal }, None));
     }
     let hook = |attributes: &str| fault("hook", &format!("attributes = {{ {attributes} }}"));
-    let FaultKind::Hook(plain) = hook("command = [\"true\", \"true\"]").kind else { panic!("a hook") };
+    let FaultKind::Hook(plain) = hook("command = [\"true\", \"true\"]").kind else {
+        panic!("a hook")
+    };
     assert_eq!(plain.command, ["true", "true"]);
     assert_eq!((&plain.undo, &plain.check, plain.timeout), (&None, &None, secs(10)));
-    assert_eq!((plain.causes.as_slice(), plain.effects_for), (&[][..], None), "nothing is put down to it");
+    assert_eq!(
+        (plain.causes.as_slice(), plain.effects_for),
+        (&[][..], None),
+        "nothing is put down to it"
+    );
     let lines = "duration = \"3s\"\nattributes = { command = [\"a\"], undo = [\"b\"], check = [\"c\"], \
                  timeout = \"2s\", causes = [\"absence\", \"socket_ends\"] }";
     let lasting = fault("hook", lines);
@@ -197,6 +203,9 @@ fn a_hook_says_what_runs_what_ends_it_and_what_it_may_do() {
     39:43 `socket_end` is nothing that a hook may cause -> did you mean `socket_ends`?
     39:57 `harm` is nothing that a hook may cause -> there is `absence`, `socket_ends`, `channel_ends`, `heartbeat_timeouts`, `rejoins`, `connect_errors`, `auth_errors`, `mint_errors`, `join_errors`, `subscribe_errors`, `snapshot_errors` and `publish_errors`
     "#);
+    let text = with("hook", "attributes = { command = [\"a\", \"-p${MY_PASSWORD}\"] }");
+    let load = Load { env: &[("MY_PASSWORD", "hunter2")], ..Load::of(&text) };
+    assert_snapshot!(load.complaints(), @"39:32 the value of `MY_PASSWORD` would be kept with the scenario -> let the command read it, in a shell's word `$MY_PASSWORD`");
     assert_snapshot!(hook("command = [\"a\"], effects_for = \"3s\""), @r#"
     39:47 `effects_for` has no effect where it `causes` nothing -> remove it
     48:11 `time_to_recovered` is not applicable for `desktop` -> it will count as nothing; name it in `must_apply` if the run must decide it

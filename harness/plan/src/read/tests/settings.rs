@@ -5,7 +5,8 @@ use khala_wire::topic::{TopicId, WORKER_EVENTS};
 
 use crate::metric::MetricId;
 use crate::model::{
-    Estimator, Extra, ExtraValue, Secret, SlowConsumerLimits, SnapshotPath, TargetKind, TopicSettings,
+    Estimator, Extra, ExtraValue, Secret, SlowConsumerLimits, SnapshotPath, TargetKind,
+    TopicSettings,
 };
 use crate::surface::Surface;
 use crate::testing::{Load, SOUND, complaints, edited};
@@ -328,8 +329,14 @@ fn requests_may_carry_headers_and_parameters_of_the_targets_own() {
     8:11 requests set this parameter themselves -> remove it
     8:24 a parameter has a name -> remove it
     "#);
+    let text = edited(&[(REFERENCE, &format!("{REFERENCE}\nquery = {{ a = \"${{EDGE_KEY}}\" }}"))]);
+    let load = Load { env: &[("EDGE_KEY", "hunter2")], ..Load::of(&text) };
+    assert_snapshot!(load.complaints(), @r#"8:15 the value of `EDGE_KEY` would be kept with the scenario -> write `{ env = "EDGE_KEY" }`"#);
     let secret = "headers = { Authorization = \"Basic hunter2\" }";
     let text = edited(&[(REFERENCE, &format!("{REFERENCE}\n{secret}"))]);
     let shown = Load::of(&text).load().expect_err("a secret").render(false);
-    assert!(shown.contains("must not stand in a scenario") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("must not stand in a scenario") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
