@@ -116,6 +116,9 @@ pub struct Run {
     /// Publish to a target that is not declared exclusive: others will see the run's events.
     #[arg(long)]
     pub allow_shared_writes: bool,
+    /// Run the commands of the scenario's hooks: read what `check` prints first.
+    #[arg(long)]
+    pub allow_hooks: bool,
     /// Print run.json instead of the summary; the bundle's path goes to standard error.
     #[arg(long)]
     pub json: bool,

@@ -82,6 +82,12 @@ impl Observer for Live<'_> {
             EventKind::FaultActed { failed: Some(why), .. } => {
                 format!("{at_s:6.1} s  fault could not be carried out: {why}")
             }
+            EventKind::CommandBegan { part, command, .. } => {
+                format!("{at_s:6.1} s  {part} {command:?}")
+            }
+            EventKind::CommandEnded { run, .. } => {
+                format!("{at_s:6.1} s  {}", run.told())
+            }
             EventKind::FaultProven { effective: Some(effective), how, .. } => {
                 format!("{at_s:6.1} s  fault hit {effective} ({how})")
             }

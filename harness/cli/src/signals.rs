@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use khala_engine::command::owed;
 use procfs::process::Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,9 @@ pub fn token() -> std::io::Result<CancellationToken> {
                 signals.next().await;
             }
         });
+        for words in owed::start_all() {
+            output::say(&format!("taking back what a hook did, without waiting for it: {words:?}"));
+        }
         std::process::exit(Exit::Interrupted.code().into());
     })?;
     Ok(token)

@@ -270,3 +270,80 @@ fn a_reference_with_a_data_dir_survives_its_own_kill() {
     let gone = ask(&forgetful.url, "GET", &format!("{workers}/w/snapshot"), "");
     assert!(gone.starts_with("HTTP/1.1 404"), "{gone}");
 }
+
+/// Passes connections on to a target, and keeps what the clients sent.
+struct Recording {
+    url: String,
+    sent: std::sync::Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+impl Recording {
+    fn before(target: &str) -> Self {
+        let target = target.trim_start_matches("http://").to_owned();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let sent = std::sync::Arc::<std::sync::Mutex<Vec<u8>>>::default();
+        let kept = sent.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (target, kept) = (target.clone(), kept.clone());
+                std::thread::spawn(move || {
+                    let Ok(server) = TcpStream::connect(target) else { return };
+                    let halves = (client.try_clone(), server.try_clone());
+                    let (Ok(mut to_client), Ok(mut from_server)) = halves else { return };
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from_server, &mut to_client);
+                        let _ = to_client.shutdown(std::net::Shutdown::Both);
+                    });
+                    record(client, server, &kept);
+                });
+            }
+        });
+        Self { url, sent }
+    }
+}
+
+fn record(mut client: TcpStream, mut server: TcpStream, kept: &std::sync::Mutex<Vec<u8>>) {
+    let (mut mine, mut part) = (Vec::new(), [0; 4_096]);
+    while let Ok(count @ 1..) = client.read(&mut part) {
+        mine.extend_from_slice(&part[..count]);
+        if server.write_all(&part[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = server.shutdown(std::net::Shutdown::Both);
+    kept.lock().expect("nobody panics").extend(mine);
+}
+
+#[test]
+fn every_request_carries_the_headers_and_parameters_that_the_target_wants_and_no_secret_is_kept() {
+    let target = reference_by_hand();
+    let recording = Recording::before(&target.url);
+    let edge = "edge-Secret-1";
+    let run = at(&recording.url)
+        .env("RUNTIME_ADMIN_TOKEN", ADMIN)
+        .env("KHALA_TEST_EDGE", edge)
+        .set("target.headers={ X-Route = \"blue\", x-edge-token = { env = \"KHALA_TEST_EDGE\" } }")
+        .set("target.query={ tenant = \"a&b\", pass = { env = \"KHALA_TEST_EDGE\" } }")
+        .ended()
+        .exits(exit::GO);
+    let sent = String::from_utf8_lossy(&recording.sent.lock().expect("nobody panics")).into_owned();
+    let requests: Vec<_> = sent.lines().filter(|line| line.ends_with(" HTTP/1.1")).collect();
+    let upgrades = requests.iter().filter(|line| line.starts_with("GET /sync/socket/")).count();
+    assert!(upgrades >= 16 && requests.len() > 2 * upgrades, "{requests:?}");
+    for request in &requests {
+        assert!(request.contains(&format!("pass={edge}&tenant=a%26b")), "{request}");
+    }
+    let lower = sent.to_ascii_lowercase();
+    for header in ["\nx-route: blue\r", &format!("\nx-edge-token: {}\r", edge.to_ascii_lowercase())]
+    {
+        assert_eq!(lower.matches(header).count(), requests.len(), "{header}");
+    }
+    let texts = run.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let said = [("stdout", run.stdout.as_bytes()), ("stderr", run.stderr.as_bytes())];
+    for (name, bytes) in texts.chain(said) {
+        assert!(!bytes.windows(edge.len()).any(|window| window == edge.as_bytes()), "{name}");
+    }
+    let resolved = String::from_utf8_lossy(run.file("scenario.resolved.toml")).into_owned();
+    assert!(resolved.contains("\"x-edge-token\" = { env = \"KHALA_TEST_EDGE\" }"), "{resolved}");
+}

@@ -31,13 +31,13 @@ use khala_wire::topic::TopicId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::acts::{Acted, Acts};
+use self::acts::{Acted, Acts, Telling};
 pub(crate) use self::acts::{Child, Told};
 use self::probing::Probing;
 use self::proofs::{Now, Proofs};
 use self::reads::{Purpose, Read, Reads};
 use crate::clock::{Clock, micros};
-use crate::fault::{self, Grip};
+use crate::fault::{self, Grip, Hooks};
 use crate::heads::Heads;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
@@ -67,6 +67,8 @@ const QUIET_FOR: Duration = Duration::from_secs(1);
 const LATE_MIN: Duration = Duration::from_millis(100);
 /// How long faults on the target may be under way when the drain wants to begin.
 const ACTS_WITHIN: Duration = Duration::from_secs(30);
+/// How long what hooks take back is waited for: a command that is being ended, and an undo's longest time.
+const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(130);
 /// How long what a signal cut short is waited for.
 const CUT_SHORT_WITHIN: Duration = Duration::from_secs(1);
 /// More than a thread needs to end, when what it waits for is over.
@@ -106,6 +108,8 @@ pub struct Setup<'a, S> {
     pub clock: Clock,
     /// The child, where the target is one.
     pub reference: Option<Reference>,
+    /// What commands of the user's run with; `None` where none may run.
+    pub hooks: Option<Arc<Hooks>>,
     /// What any client has seen.
     pub heads: &'a Heads,
     /// What the threads show.
@@ -187,7 +191,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             sink: setup.sink,
             watch: Watch::new(plan.generator.conductor_thread(), clock),
             reads: Reads::new(Arc::clone(&target), http.clone(), clock),
-            acts: Acts::new(setup.reference),
+            acts: Acts::new(setup.reference, setup.hooks),
             probing: Probing::new(setup.probe),
             proofs: Proofs::new(schedule),
             target,
@@ -295,8 +299,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 child: self.acts.child(),
                 clock: self.clock,
                 told: self.acts.told(),
+                hooks: self.acts.hooks(),
             };
-            self.acts.begin(id, &*fault::of(&fault.kind), grip);
+            self.acts.begin(fault, &*fault::of(&fault.kind), grip);
         }
     }
 
@@ -400,10 +405,20 @@ impl<'a, S: Sink> Conductor<'a, S> {
         }
     }
 
-    fn acted(&mut self, Acted { fault, done }: Acted) {
-        for record in self.acts.take_told() {
-            self.sink.record(record);
+    /// Takes what faults on the target came to so far.
+    fn take_told(&mut self) {
+        let Telling { records, events } = self.acts.take_told();
+        records.into_iter().for_each(|record| self.sink.record(record));
+        for event in events {
+            if let EventKind::CommandEnded { id, run } = &event.kind {
+                self.proofs.ran(*id, run.clone());
+            }
+            self.observer.event(&event);
         }
+    }
+
+    fn acted(&mut self, Acted { fault, done }: Acted) {
+        self.take_told();
         match &done {
             Ok(answered) => self.heads.count_answered(fault, *answered),
             Err(why) => self.proofs.refused(fault, why.clone()),
@@ -429,6 +444,8 @@ impl<'a, S: Sink> Conductor<'a, S> {
     /// Notices a target that went away, has its metrics read when they are due, proves faults.
     fn look(&mut self) {
         self.notice_loss();
+        // So that what is owed is on disk before anything else happens.
+        self.take_told();
         if self.proofs.are_waited_for() {
             self.prove(false);
         }
@@ -479,6 +496,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
         self.say(EventKind::DrainBegan);
         self.notice_loss();
         let cut_short = self.state.interrupted || self.state.lost.is_some();
+        if cut_short {
+            self.acts.cut_short();
+        }
         // Cut short, the clients may go at once: nothing that is missing now proves anything.
         stage.send_replace(if cut_short { Stage::Retire } else { Stage::Draining });
         if !cut_short {
@@ -661,6 +681,10 @@ impl<'a, S: Sink> Conductor<'a, S> {
             false => self.plan.target.request_timeout + CUT_SHORT_WITHIN,
         };
         self.wait_for(within, |run| run.reads.is_idle() && run.probing.is_idle()).await;
+        // Commands are bounded each; what they take back is waited for.
+        self.acts.cut_short();
+        self.wait_for(TAKEN_BACK_WITHIN, |run| !run.acts.owe()).await;
+        self.take_told();
         // What was still to be proven has had its time.
         self.prove(true);
         self.acts.stop().await;

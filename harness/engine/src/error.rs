@@ -99,6 +99,16 @@ pub enum SetupError {
         /// What is wrong.
         why: String,
     },
+    /// A value cannot be sent.
+    #[error("{what}, read from {from}, cannot be sent: {why}")]
+    Value {
+        /// What it is for.
+        what: String,
+        /// Where it is read from.
+        from: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The reference runtime did not start.
     #[error("the reference runtime did not start: {0}")]
     Reference(String),

@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub path_and_query: &'a str,
     /// `User-Agent`.
     pub user_agent: &'a str,
+    /// Lines of further headers, each with its end; they may hold secrets.
+    pub headers: &'a str,
 }
 
 /// An answer with another status than 101.
@@ -83,10 +85,11 @@ pub async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     interim: Interim,
 ) -> Result<Vec<u8>, Error> {
     let key = generate_key();
-    let Request { host, path_and_query, user_agent } = request;
+    let Request { host, path_and_query, user_agent, headers } = request;
     let text = format!(
         "GET {path_and_query} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nUser-Agent: {user_agent}\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nUser-Agent: {user_agent}\r\n\
+         {headers}\r\n"
     );
     stream.write_all(text.as_bytes()).await.map_err(Error::Io)?;
     let mut read = Vec::with_capacity(READ);
@@ -269,7 +272,8 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let request = Request { host: "h", path_and_query: "/p?token=secret", user_agent: "t" };
+        let request =
+            Request { host: "h", path_and_query: "/p?token=secret", user_agent: "t", headers: "" };
         let (answered, ()) = tokio::join!(upgrade(&mut client, &request, interim), serving);
         answered
     }

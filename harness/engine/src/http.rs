@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use crate::answer::{Answer, CLOSED_EARLY, connection_status};
 use crate::contact::Contact;
 use crate::said;
+use crate::target::extras::Extras;
 use crate::transport::exhausted;
 
 /// Largest answer read.
@@ -162,6 +163,8 @@ pub struct Http {
     contact: Option<Arc<Contact>>,
     /// Whether what it asks counts as asked.
     asks: bool,
+    /// What its requests carry beside their own.
+    extras: Extras,
 }
 
 /// Whether the body of a refusal may be kept.
@@ -187,7 +190,22 @@ impl Http {
             .pool_max_idle_per_host(IDLE_MAX)
             .build(connector);
         let (base_url, user_agent) = (base_url.to_owned(), user_agent.to_owned());
-        Self { client, base_url, user_agent, timeout, contact: None, asks: true }
+        Self {
+            client,
+            base_url,
+            user_agent,
+            timeout,
+            contact: None,
+            asks: true,
+            extras: Extras::default(),
+        }
+    }
+
+    /// The same, whose requests carry these beside their own.
+    #[must_use]
+    pub fn carrying(mut self, extras: Extras) -> Self {
+        self.extras = extras;
+        self
     }
 
     /// The same, and what it hears is heard.
@@ -285,13 +303,20 @@ impl Http {
     ) -> Result<(Parts, Bytes), HttpError> {
         let url = format!("{}{path}", self.base_url);
         let name = format!("{method} {url}");
+        // What they are is in no error's name.
+        let uri = self.extras.with_query(&url);
         let mut request = Request::builder()
             .method(method)
-            .uri(&url)
+            .uri(uri)
             .header(USER_AGENT, &self.user_agent)
             .header(CONTENT_TYPE, "application/json");
         for (header, value) in headers {
             request = request.header(header, value);
+        }
+        for (name, value) in self.extras.headers() {
+            if !headers.iter().any(|(own, _)| own == name) {
+                request = request.header(name, value);
+            }
         }
         let request =
             request.body(Full::new(body)).map_err(|error| not_asked(&name, error.to_string()))?;

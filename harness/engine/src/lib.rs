@@ -7,6 +7,7 @@ pub mod answer;
 pub mod aside;
 pub mod client;
 pub mod clock;
+pub mod command;
 mod conductor;
 pub mod contact;
 pub mod error;

@@ -152,7 +152,8 @@ async fn enter(
     scopes: &[String],
     tried: &mut Vec<String>,
 ) -> Result<Option<Socket>, Stop> {
-    let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
+    let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout)
+        .carrying(target.extras.clone());
     let minter = Minter::new(http);
     let mut who = Schedule::identity(plan, 0);
     who.session = format!("{}-preflight", who.session);
@@ -172,6 +173,7 @@ async fn enter(
         receive_buffer: None,
         timeout: plan.target.connect_timeout,
         user_agent: user_agent.to_owned(),
+        extras: target.extras.clone(),
         backlog: None,
         interim: Interim::default(),
         message_max: plan.target.message_max,

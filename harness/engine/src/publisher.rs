@@ -232,6 +232,7 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
     }
     let timeout = setup.plan.target.request_timeout;
     let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout)
+        .carrying(setup.target.extras.clone())
         .heard_by(Arc::clone(&setup.contact));
     let pace = Pace {
         clock: setup.clock,

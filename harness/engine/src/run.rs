@@ -4,6 +4,7 @@
 //! run, and the facts say so. Nothing that was started is left behind.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Request, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{FaultKind, FirstSubscribe, TargetKind};
+use khala_plan::model::{FaultKind, FirstSubscribe, RAMP, TargetKind};
 use khala_plan::schedule::Schedule;
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
@@ -20,15 +21,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::Answer;
 use crate::clock::Clock;
+use crate::command::Redactor;
 use crate::conductor::{self, Conductor};
 use crate::contact::Contact;
 use crate::error::SetupError;
+use crate::fault::Hooks;
 use crate::heads::Heads;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer};
 use crate::probe::Probe;
 use crate::target::Target;
 use crate::target::child::{Recipe, Reference};
+use crate::target::extras::Extras;
 use crate::transport::Backlog;
 use crate::worker::{Numbers, Stage};
 use crate::{preflight, publisher, target, worker};
@@ -53,6 +57,8 @@ pub struct Options {
     pub utc_now: fn() -> String,
     /// Whether a target that others use may be written to.
     pub allow_shared_writes: bool,
+    /// The folder in which commands of the user's run; `None` where none may run.
+    pub hooks_in: Option<PathBuf>,
 }
 
 /// What a run leaves.
@@ -161,6 +167,7 @@ pub async fn run<S: Sink + Send + 'static>(
         http,
         clock,
         reference,
+        hooks: hooks(&plan, &target, &options),
         heads: &heads,
         numbers,
         begun,
@@ -192,6 +199,21 @@ pub async fn run<S: Sink + Send + 'static>(
     Ok(Outcome { sinks, facts, end, published_on })
 }
 
+/// What commands of the user's run with, where they may.
+fn hooks(plan: &Plan, target: &Target, options: &Options) -> Option<Arc<Hooks>> {
+    let folder = options.hooks_in.clone()?;
+    let secrets = target.credentials.secrets().into_iter();
+    let secrets = secrets.chain(target.extras.secrets().map(|secret| secret.as_bytes().to_vec()));
+    let environment = std::env::vars_os();
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let redactor =
+        Redactor::new(secrets, environment.map(|(name, value)| (text(name), text(value))));
+    let declared = plan.phases.iter().map(|phase| phase.name.clone());
+    let phases = std::iter::once(RAMP.to_owned()).chain(declared).collect();
+    let (run_id, ending) = (options.run_id.clone(), options.interrupt.child_token());
+    Some(Arc::new(Hooks { folder, run_id, phases, redactor, ending }))
+}
+
 /// Orders of faults that never reached their clients.
 fn dropped_orders(schedule: &Schedule, heads: &Heads) -> Vec<Finding> {
     let dropped = schedule.faults.iter().map(|fault| (fault, heads.orders_dropped(fault.id)));
@@ -213,6 +235,7 @@ async fn prepare_target(
     plan: &Plan,
     options: &Options,
 ) -> Result<(Option<Reference>, Target), SetupError> {
+    let extras = Extras::of(plan)?;
     match &plan.target.kind {
         TargetKind::Reference { defects, topics } => {
             let recipe = Recipe {
@@ -228,7 +251,8 @@ async fn prepare_target(
                 preflight::address(&reference.base_url, ADDRESS_TIMEOUT).await?;
             let credentials = reference.credentials.clone();
             let socket_path = plan.target.socket_path.clone();
-            Ok((Some(reference), Target { base_url, address, socket_path, credentials }))
+            let target = Target { base_url, address, socket_path, credentials, extras };
+            Ok((Some(reference), target))
         }
         TargetKind::Url { base_url } => {
             let (base_url, address) = preflight::address(base_url, ADDRESS_TIMEOUT).await?;
@@ -238,7 +262,7 @@ async fn prepare_target(
             }
             let socket_path = plan.target.socket_path.clone();
             let credentials = target::keys::credentials(plan)?;
-            Ok((None, Target { base_url, address, socket_path, credentials }))
+            Ok((None, Target { base_url, address, socket_path, credentials, extras }))
         }
     }
 }
@@ -273,7 +297,8 @@ async fn prepare(
     preflight::speaks_khala(plan, target, user_agent).await?;
     let ready = EventKind::TargetReady { url: target.base_url.clone() };
     observer.event(&Event { at_us: 0, kind: ready });
-    let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout);
+    let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout)
+        .carrying(target.extras.clone());
     let lacks = match plan.target.kind {
         TargetKind::Reference { .. } => Vec::new(),
         TargetKind::Url { .. } => preflight::lacks::of(plan, schedule, target, &http).await,

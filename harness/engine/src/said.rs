@@ -45,6 +45,19 @@ pub fn frame(text: &str) -> String {
     out
 }
 
+/// What a command wrote, line by line; how much of it is kept is for the caller to say.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in without_secrets(text).chars() {
+        match escape(c) {
+            Some(escaped) if c != '\n' => out.push_str(&escaped),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 /// What a parser says of a text of the target, which it may quote.
 #[must_use]
 pub fn error(error: &dyn std::fmt::Display) -> String {

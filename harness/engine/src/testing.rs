@@ -6,6 +6,7 @@ use std::sync::Arc;
 use khala_plan::{Options, Plan, Sources};
 use khala_wire::token::{DEFAULT_KID, Key};
 
+use crate::target::extras::Extras;
 use crate::target::{Credentials, Target};
 
 /// The plan of a scenario's text.
@@ -32,5 +33,6 @@ pub fn frozen() -> (TcpListener, Arc<Target>) {
         admin_token: None,
     };
     let (base_url, socket_path) = (format!("http://{address}"), "/".to_owned());
-    (listener, Arc::new(Target { base_url, address, socket_path, credentials }))
+    let extras = Extras::default();
+    (listener, Arc::new(Target { base_url, address, socket_path, credentials, extras }))
 }

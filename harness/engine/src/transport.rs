@@ -24,6 +24,7 @@ use crate::answer::{Answer, connection_status};
 use crate::handshake::{self, Interim, Refusal};
 use crate::said;
 use crate::session::tap::Tap;
+use crate::target::extras::Extras;
 use crate::throttle::{Allowance, Pace, Throttle};
 
 /// Read buffer of a client. tungstenite's default, 128 KiB, would be 640 MiB at 5,000 clients.
@@ -184,6 +185,8 @@ pub struct Dial {
     pub timeout: Duration,
     /// `User-Agent`.
     pub user_agent: String,
+    /// What the upgrade carries beside its own.
+    pub extras: Extras,
     /// Where the socket shows what its reads left waiting.
     pub backlog: Option<Arc<Backlog>>,
     /// What the real client makes of an interim answer to the upgrade.
@@ -324,7 +327,12 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
         tap: None,
     };
     let host = dial.address.to_string();
-    let request = handshake::Request { host: &host, path_and_query, user_agent: &dial.user_agent };
+    let request = handshake::Request {
+        host: &host,
+        path_and_query,
+        user_agent: &dial.user_agent,
+        headers: dial.extras.head(),
+    };
     let rest =
         handshake::upgrade(&mut stamped, &request, dial.interim).await.map_err(
             |error| match error {

@@ -120,6 +120,7 @@ pub const THREAD_PREFIX: &str = "khala-worker-";
 async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let Setup { plan, target, clock, .. } = setup.clone();
     let http = Http::new(&target.base_url, &setup.user_agent, plan.target.request_timeout)
+        .carrying(target.extras.clone())
         .heard_by(Arc::clone(&setup.contact));
     let around = Rc::new(Surroundings {
         clock,
@@ -228,6 +229,7 @@ fn drivers<S: Sink>(
                 receive_buffer: receive_buffer(&setup.schedule, arrival.client),
                 timeout: plan.target.connect_timeout,
                 user_agent: setup.user_agent.clone(),
+                extras: setup.target.extras.clone(),
                 backlog: Some(Arc::clone(&setup.backlog)),
                 interim: interim(plan.fleet.cohorts[usize::from(arrival.cohort)].surface),
                 message_max: plan.target.message_max,

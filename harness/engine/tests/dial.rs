@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use khala_engine::handshake::Interim;
+use khala_engine::target::extras::Extras;
 use khala_engine::throttle::Pace;
 use khala_engine::transport::{Dial, DialError, Socket, dial};
 use khala_evidence::record::Outcome;
@@ -55,6 +56,7 @@ fn to(address: SocketAddr) -> Dial {
         receive_buffer: None,
         timeout: PATIENCE,
         user_agent: "khala-harness/test".to_owned(),
+        extras: Extras::default(),
         backlog: None,
         interim: Interim::default(),
         message_max: 16 << 20,

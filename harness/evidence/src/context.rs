@@ -6,6 +6,7 @@ use std::time::Duration;
 use khala_plan::estimate::third_strike;
 use khala_plan::model::{FaultKind, OracleBounds};
 use khala_plan::schedule::{PhaseWindow, PlannedFault, Schedule};
+use khala_plan::stability::Consequence;
 use khala_plan::surface::Surface;
 use khala_plan::{Plan, metric, model};
 use khala_wire::TopicKind;
@@ -36,17 +37,48 @@ pub struct Context {
     findings_are_rules: Vec<&'static str>,
     /// Size of the payloads of each worker's commands, by its number.
     payload_bytes: Vec<u32>,
-    /// When the plan restarts the target.
-    restarts: Vec<Micros>,
+    /// Faults on the target that answer for what befalls everybody.
+    befalling: Vec<Befalling>,
     /// When clients arrive, in order.
     arrivals: Vec<Micros>,
     absence: Micros,
 }
 
-/// How long before it was due a planned restart may show: clocks of threads differ by less.
-const RESTART_LEAD_US: Micros = 500_000;
+/// How long before it was due such a fault may show: clocks of threads differ by less.
+const LEAD_US: Micros = 500_000;
 /// How long it may take: five seconds to end in order, thirteen to be back where it was.
 const RESTART_FOR_US: Micros = 20_000_000;
+
+/// A fault on the target that may befall anybody, from when until when.
+#[derive(Clone, Debug)]
+struct Befalling {
+    from: Micros,
+    until: Micros,
+    /// What may follow from it; `None` is anything.
+    causes: Option<Vec<Consequence>>,
+}
+
+impl Befalling {
+    fn of(fault: &PlannedFault) -> Option<Self> {
+        let (lasts, causes) = match &fault.kind {
+            FaultKind::Restart { .. } => (RESTART_FOR_US, None),
+            // Its end is the plan's: a command that takes longer excuses nothing more.
+            FaultKind::Hook(hook) => {
+                let after = u64::try_from(hook.effects_for?.as_micros()).unwrap_or(Micros::MAX);
+                let lasts = fault.duration_us.unwrap_or(0).saturating_add(after);
+                (lasts, Some(hook.causes.clone()))
+            }
+            _ => return None,
+        };
+        let (from, until) =
+            (fault.at_us.saturating_sub(LEAD_US), fault.at_us.saturating_add(lasts));
+        Some(Self { from, until, causes })
+    }
+
+    fn causes(&self, what: Consequence) -> bool {
+        self.causes.as_ref().is_none_or(|causes| causes.contains(&what))
+    }
+}
 
 /// How much later than expected an eviction may come: the estimate leaves out user-space buffers, TCP
 /// segments, and the look at which a target gives its strikes.
@@ -107,12 +139,7 @@ impl Context {
                 .iter()
                 .flat_map(|load| std::iter::repeat_n(load.payload_bytes, load.workers as usize))
                 .collect(),
-            restarts: schedule
-                .faults
-                .iter()
-                .filter(|fault| matches!(fault.kind, FaultKind::Restart { .. }))
-                .map(|fault| fault.at_us)
-                .collect(),
+            befalling: schedule.faults.iter().filter_map(Befalling::of).collect(),
             arrivals: {
                 let mut arrivals: Vec<_> = schedule.arrivals.iter().map(|one| one.at_us).collect();
                 arrivals.sort_unstable();
@@ -122,13 +149,12 @@ impl Context {
         }
     }
 
-    /// Whether something that was under way between two instants may be the doing of a planned restart.
+    /// Whether something that was under way between two instants may be the doing of a planned fault on
+    /// the target as a whole: whatever it is of a restart, what it says that it causes of a hook.
     #[must_use]
-    pub fn is_restarting(&self, start: Micros, at: Micros) -> bool {
-        let may = |due: &Micros| {
-            start <= due.saturating_add(RESTART_FOR_US) && at >= due.saturating_sub(RESTART_LEAD_US)
-        };
-        self.restarts.iter().any(may)
+    pub fn is_befalling(&self, what: Consequence, start: Micros, at: Micros) -> bool {
+        let may = |one: &Befalling| start <= one.until && at >= one.from && one.causes(what);
+        self.befalling.iter().any(may)
     }
 
     /// Clients that had arrived by then.

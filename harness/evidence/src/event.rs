@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::CommandRun;
+
 /// Something that happened to the run as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -52,6 +54,22 @@ pub enum EventKind {
         id: u16,
         /// What went wrong, if anything.
         failed: Option<String>,
+    },
+    /// A command of the user's began.
+    CommandBegan {
+        /// Its fault.
+        id: u16,
+        /// What it is for: `command`, `check` or `undo`.
+        part: String,
+        /// Program and arguments.
+        command: Vec<String>,
+    },
+    /// A command of the user's ended, or could not be run.
+    CommandEnded {
+        /// Its fault.
+        id: u16,
+        /// What came of it.
+        run: CommandRun,
     },
     /// A fault was counted from the target's side.
     FaultProven {

@@ -6,6 +6,7 @@ use khala_plan::model::ActsOn;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use serde::{Deserialize, Serialize};
 
+use crate::command::CommandRun;
 use crate::hist::Hist;
 use crate::record::{Micros, Resource};
 use crate::shard::Settled;
@@ -30,6 +31,9 @@ pub struct FaultOutcome {
     pub proof: String,
     /// Whether the run reached its time.
     pub applied: bool,
+    /// Commands of the user's that it ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandRun>,
 }
 
 impl FaultOutcome {
@@ -52,6 +56,7 @@ impl FaultOutcome {
             effective: None,
             proof: why.to_owned(),
             applied: false,
+            commands: Vec::new(),
         }
     }
 

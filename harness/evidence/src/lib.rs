@@ -4,6 +4,7 @@
 //! [`record::Record`]s; the command line writes what it renders.
 
 mod by_text;
+pub mod command;
 pub mod context;
 pub mod event;
 pub mod facts;

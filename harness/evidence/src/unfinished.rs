@@ -8,7 +8,7 @@ use khala_plan::model::TargetKind;
 use khala_plan::schedule::{PlannedFault, Schedule};
 
 use crate::event::{Event, EventKind};
-use crate::facts::{FaultOutcome, Generator, RunFacts, TargetFacts};
+use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
 use crate::journal::Begin;
 use crate::record::Micros;
 
@@ -56,7 +56,7 @@ pub fn facts(
             publishes_planned: schedule.publishes.len() as u64,
             ..Generator::default()
         },
-        findings: Vec::new(),
+        findings: owed(schedule, events),
         events_dropped: 0,
         unfinished: Some(why),
     }
@@ -75,8 +75,33 @@ fn outcome(schedule: &Schedule, fault: &PlannedFault, events: &[Event]) -> Fault
                 outcome.effective = *effective;
                 outcome.proof.clone_from(how);
             }
+            EventKind::CommandEnded { id, run } if *id == fault.id => {
+                outcome.commands.push(run.clone());
+            }
             _ => {}
         }
     }
     outcome
+}
+
+/// What was begun and never taken back: who reads this may have to.
+fn owed(schedule: &Schedule, events: &[Event]) -> Vec<Finding> {
+    let ran = |fault: u16, wanted: &str| {
+        events.iter().any(|event| match &event.kind {
+            EventKind::CommandBegan { id, part, .. } => *id == fault && part == wanted,
+            _ => false,
+        })
+    };
+    let owed = schedule.faults.iter().filter_map(|fault| {
+        let undo = fault.kind.commands().into_iter().find(|(part, _)| *part == "undo")?.1;
+        let owed = ran(fault.id, "command") && !ran(fault.id, "undo");
+        owed.then(|| {
+            let message = format!(
+                "the run ended before fault {} was taken back: run {undo:?} by hand",
+                fault.id
+            );
+            Finding::at_end("hook_not_undone", message, 1)
+        })
+    });
+    owed.collect()
 }

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::read::Diagnostics;
 use crate::schedule::{PlannedFault, Schedule, micros};
-use crate::stability::{Allowance, Incident, Limit, LimitFrom};
+use crate::stability::{Allowance, Consequence, Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
 pub use applies::not_applicable;
@@ -143,6 +143,10 @@ pub struct FaultInstant {
     pub targets: Option<usize>,
     /// Of a slow reader, when it is expected to be evicted: see [`third_strike`].
     pub slow: Option<Slow>,
+    /// Commands of the user's that it runs: what each is for, and its words.
+    pub commands: Vec<(&'static str, Vec<String>)>,
+    /// What may follow from them, and until when, from the start of the run.
+    pub causes: Option<(Vec<Consequence>, Duration)>,
 }
 
 /// What is expected of a slow reader.
@@ -296,10 +300,23 @@ fn time_line(plan: &Plan, schedule: &Schedule) -> Vec<PhaseSpan> {
                 name: fault.kind.name(),
                 targets: (fault.kind.acts_on() == ActsOn::Clients).then_some(fault.targets.len()),
                 slow: slow(plan, schedule, fault),
+                commands: commands(fault),
+                causes: causes(fault),
             })
             .collect(),
     });
     spans.collect()
+}
+
+fn commands(fault: &PlannedFault) -> Vec<(&'static str, Vec<String>)> {
+    let commands = fault.kind.commands().into_iter();
+    commands.map(|(part, words)| (part, words.to_vec())).collect()
+}
+
+fn causes(fault: &PlannedFault) -> Option<(Vec<Consequence>, Duration)> {
+    let FaultKind::Hook(hook) = &fault.kind else { return None };
+    let until = Duration::from_micros(fault.at_us + fault.duration_us.unwrap_or(0));
+    Some((hook.causes.clone(), until + hook.effects_for?))
 }
 
 fn slow(plan: &Plan, schedule: &Schedule, fault: &PlannedFault) -> Option<Slow> {

@@ -16,6 +16,7 @@ use crate::backoff::Backoff;
 use crate::stability::{Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
+pub use crate::fault::hook::Hook;
 pub use fault::{
     ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
     RestartSignal, Resume, Step,
@@ -123,12 +124,34 @@ pub struct Target {
     pub message_max: u64,
     /// Bearer of the operators' view of a target by URL; `None` leaves it to the environment.
     pub admin_token: Option<Secret>,
+    /// Headers that every upgrade and HTTP request has beside its own.
+    pub headers: Vec<Extra>,
+    /// Parameters that every upgrade and HTTP request has beside its own.
+    pub query: Vec<Extra>,
     /// Secret with which commands to a target by URL are signed; `None` leaves it to the environment.
     pub command_secret: Option<Secret>,
     /// Whether the seqs of its state topics are dense, as those of streams are.
     pub dense_states: bool,
     /// Findings that break a rule on it, of [`metric::FINDINGS`](crate::metric::FINDINGS).
     pub findings_are_rules: Vec<&'static str>,
+}
+
+/// A header, or a parameter of the query, that a target wants beside the contract's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extra {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: ExtraValue,
+}
+
+/// The value of an [`Extra`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtraValue {
+    /// As the scenario has it.
+    Text(String),
+    /// Where it is read from when the run begins.
+    Secret(Secret),
 }
 
 /// Where the build of a target is learnt from, for the evidence.

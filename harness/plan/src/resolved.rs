@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 
 use crate::backoff::Backoff;
 use crate::model::{
-    ActsOn, Arrival, Auth, BuildSource, Command, Fault, FaultMode, FirstSubscribe, Fleet, Gate,
-    Lane, Load, Mint, ORACLE_GATE, Objective, Plan, Push, STABILITY_GATE, Secret,
-    SlowConsumerLimits, SnapshotPath, Stability, Target, TargetKind, UserIds,
+    ActsOn, Arrival, Auth, BuildSource, Command, Extra, ExtraValue, Fault, FaultMode,
+    FirstSubscribe, Fleet, Gate, Lane, Load, Mint, ORACLE_GATE, Objective, Plan, Push,
+    STABILITY_GATE, Secret, SlowConsumerLimits, SnapshotPath, Stability, Target, TargetKind,
+    UserIds,
 };
 use crate::stability::{Allowance, LimitFrom};
 use crate::units::{format_bytes, format_duration};
@@ -131,6 +132,8 @@ fn target(out: &mut String, target: &Target) {
     for (key, secret) in secrets {
         secret.iter().for_each(|secret| place_of_secret(out, key, secret));
     }
+    extras(out, "headers", &target.headers);
+    extras(out, "query", &target.query);
     let limits = target.slow_consumer;
     let SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes, .. } = limits;
     line!(out, "\n[target.slow_consumer]");
@@ -150,6 +153,20 @@ fn target(out: &mut String, target: &Target) {
         ];
         for (key, events) in events {
             events.into_iter().for_each(|events| line!(out, "{key} = {events}"));
+        }
+    }
+}
+
+fn extras(out: &mut String, table: &str, extras: &[Extra]) {
+    if extras.is_empty() {
+        return;
+    }
+    line!(out, "\n[target.{table}]");
+    for Extra { name, value } in extras {
+        let key = toml::Value::String(name.clone()).to_string();
+        match value {
+            ExtraValue::Text(value) => line!(out, "{key} = {}", text(value)),
+            ExtraValue::Secret(secret) => place_of_secret(out, &key, secret),
         }
     }
 }

@@ -84,6 +84,37 @@ impl Incident {
     }
 }
 
+/// What may follow from a fault: an incident of a kind, or that the target answers nobody for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// The target is away for longer than the bound.
+    Absence,
+    /// An incident of this kind.
+    Incident(Incident),
+}
+
+impl Consequence {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        std::iter::once(Self::Absence).chain(Incident::ALL.iter().copied().map(Self::Incident))
+    }
+
+    /// The name that scenarios use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Absence => "absence",
+            Self::Incident(incident) => incident.name(),
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Self::all().find(|consequence| consequence.name() == name)
+    }
+}
+
 /// How many incidents of a kind a run may have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Allowance {

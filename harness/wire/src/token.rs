@@ -145,6 +145,12 @@ impl Key {
         Self { kid: kid.into(), secret: secret.into() }
     }
 
+    /// The secret itself: for whoever must take it out of texts.
+    #[must_use]
+    pub fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+
     /// The key's id.
     #[must_use]
     pub fn kid(&self) -> &str {

@@ -44,9 +44,9 @@ class Shares:
 
 def owed_from(story, topic):
     """From when on some client was owed all that was begun: from the beginning, if it has subscribed without
-    a cursor, else from the reply to its first subscribe."""
+    a cursor, though not because its own was stale, else from the reply to its first subscribe."""
     asked = [sub for sub in story.subscriptions if sub.topic == topic]
-    if any(sub.cursor is None for sub in asked):
+    if any(sub.cursor is None and not sub.from_floor for sub in asked):
         return 0
     return min((sub.answered_at for sub in asked if sub.answer == "ok"), default=0)
 

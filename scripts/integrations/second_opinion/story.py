@@ -26,6 +26,8 @@ class Subscription:
     def __init__(self, client, epoch, sent_at, asked, sent_live):
         self.client, self.epoch, self.sent_at, self.sent_live = client, epoch, sent_at, sent_live
         self.topic, self.cursor = asked["topic"], asked["cursor"]
+        # Without a cursor because the last one was stale: the log is pruned, and what is replayed is not all.
+        self.from_floor = False
         self.head_seen, self.by_fault = asked["head_seen"], asked["by_fault"]
         # None, "ok", "stale", or "for_another": refused because another topic of the list is stale.
         self.answer = self.answered_at = self.watermark = self.said = None
@@ -116,6 +118,7 @@ class Client:
         live = self.life.live_since is not None
         for asked in record["topics"]:
             new = Subscription(self.number, record["epoch"], record["at"], asked, live)
+            new.from_floor = new.cursor is None and new.topic in self.bases.refused
             self.subscriptions.append(new)
             self.current[new.topic] = new
             self.standing[new.topic] = "subscribed"

@@ -1,5 +1,6 @@
 //! `run`: scenario to plan, plan to records, records to a verdict, and the evidence of all of it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -28,6 +29,9 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
             .context("cannot ask for a signal on the parent's death")?;
     }
     let plan = Arc::new(scenario::load(&run.scenario)?.plan);
+    if !run.allow_hooks {
+        no_hooks(&plan)?;
+    }
     let schedule = Arc::new(Schedule::of(&plan));
     let (run_id, started_at) = (new_run_id(), utc_now());
     let bundle = Bundle::create(&run.out_dir, &started_at, &plan.name, &run_id);
@@ -56,6 +60,33 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         output::say(&path);
     }
     Ok(if report.interrupted { Exit::Interrupted } else { report.decision.into() })
+}
+
+/// A scenario may come from elsewhere: its commands run only if somebody says so.
+fn no_hooks(plan: &Plan) -> Result<(), Failure> {
+    let mut hooks = plan.phases.iter().flat_map(|phase| {
+        let commands = phase.faults.iter().flat_map(|fault| fault.kind.commands());
+        commands.map(move |(_, words)| (&phase.name, words))
+    });
+    let Some((phase, words)) = hooks.next() else { return Ok(()) };
+    let more = match hooks.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let what = format!(
+        "the scenario `{}` runs {words:?}{more} in its phase `{phase}`; nothing was started: read what \
+         `khala-harness check` prints, then add --allow-hooks",
+        plan.name
+    );
+    Err(Failure::new(Exit::Usage, what))
+}
+
+/// The folder of a file.
+fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 /// Before anything is sent: a run without evidence is no run.
@@ -158,6 +189,7 @@ fn engine(
             interrupt: signals::token().context("cannot handle signals")?,
             utc_now,
             allow_shared_writes: run.allow_shared_writes,
+            hooks_in: run.allow_hooks.then(|| folder_of(&run.scenario.file)),
         };
         let mut live = Live::new(bundle);
         khala_engine::run(Arc::clone(plan), Arc::clone(schedule), options, make_sink, &mut live)

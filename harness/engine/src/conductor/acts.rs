@@ -4,31 +4,45 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use khala_evidence::record::Record;
+use khala_evidence::record::{Micros, Record};
+use khala_plan::schedule::PlannedFault;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::fault::{Fault, Grip};
+use crate::command::owed;
+use crate::fault::{Fault, Grip, Hooks};
+use crate::observe::{Event, EventKind};
 use crate::target::child::Reference;
 
 /// The target's process, where it is the harness's own; held by whoever ends or restarts it.
 pub(crate) type Child = Arc<Mutex<Option<Reference>>>;
 
-/// What the requests of faults came to, until the conductor takes it: one record a fault.
+/// What faults came to, until the conductor takes it: a few records and events a fault.
 #[derive(Clone, Debug, Default)]
-pub struct Told(Arc<std::sync::Mutex<Vec<Record>>>);
+pub struct Told(Arc<std::sync::Mutex<Telling>>);
+
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    pub records: Vec<Record>,
+    pub events: Vec<Event>,
+}
 
 impl Told {
     /// A request ended.
     pub fn push(&self, record: Record) {
-        self.records().push(record);
+        self.telling().records.push(record);
     }
 
-    fn take(&self) -> Vec<Record> {
-        std::mem::take(&mut self.records())
+    /// Something happened at this time of the run.
+    pub fn say(&self, at_us: Micros, kind: EventKind) {
+        self.telling().events.push(Event { at_us, kind });
     }
 
-    fn records(&self) -> std::sync::MutexGuard<'_, Vec<Record>> {
+    fn take(&self) -> Telling {
+        std::mem::take(&mut self.telling())
+    }
+
+    fn telling(&self) -> std::sync::MutexGuard<'_, Telling> {
         // Nothing that is done under the lock can panic.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -50,12 +64,13 @@ pub(super) struct Acts {
     child: Child,
     under_way: JoinSet<Acted>,
     told: Told,
+    hooks: Option<Arc<Hooks>>,
 }
 
 impl Acts {
-    pub fn new(reference: Option<Reference>) -> Self {
+    pub fn new(reference: Option<Reference>, hooks: Option<Arc<Hooks>>) -> Self {
         let child = Arc::new(Mutex::new(reference));
-        Self { child, under_way: JoinSet::new(), told: Told::default() }
+        Self { child, under_way: JoinSet::new(), told: Told::default(), hooks }
     }
 
     /// Where requests of faults are told, for a [`Grip`].
@@ -64,7 +79,7 @@ impl Acts {
     }
 
     /// What was told since the last time.
-    pub fn take_told(&self) -> Vec<Record> {
+    pub fn take_told(&self) -> Telling {
         self.told.take()
     }
 
@@ -73,10 +88,27 @@ impl Acts {
         Arc::clone(&self.child)
     }
 
+    /// What commands of the user's run with, for a [`Grip`].
+    pub fn hooks(&self) -> Option<Arc<Hooks>> {
+        self.hooks.clone()
+    }
+
+    /// What is to be taken back is taken back now.
+    pub fn cut_short(&self) {
+        if let Some(hooks) = &self.hooks {
+            hooks.ending.cancel();
+        }
+    }
+
+    /// Whether a command is owed that takes something back.
+    pub fn owe(&self) -> bool {
+        self.hooks.is_some() && owed::any()
+    }
+
     /// Begins one.
-    pub fn begin(&mut self, fault: u16, acting: &dyn Fault, grip: Grip) {
-        let act = acting.on_target(grip);
-        self.under_way.spawn(async move { Acted { fault, done: act.await } });
+    pub fn begin(&mut self, fault: &PlannedFault, acting: &dyn Fault, grip: Grip) {
+        let (id, act) = (fault.id, acting.on_target(fault, grip));
+        self.under_way.spawn(async move { Acted { fault: id, done: act.await } });
     }
 
     /// The next that ends; pends while none is under way. May be dropped and asked again.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use khala_evidence::command::CommandRun;
 use khala_evidence::facts::FaultOutcome;
 use khala_evidence::record::Micros;
 use khala_plan::schedule::{PlannedFault, Schedule};
@@ -140,6 +141,13 @@ impl<'a> Proofs<'a> {
             outcome.proof.clone_from(&why);
         }
         self.refused.insert(fault, why);
+    }
+
+    /// A command of a fault ended.
+    pub fn ran(&mut self, fault: u16, run: CommandRun) {
+        if let Some(outcome) = self.outcomes.get_mut(usize::from(fault)) {
+            outcome.commands.push(run);
+        }
     }
 
     fn proving(

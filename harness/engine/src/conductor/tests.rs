@@ -139,6 +139,7 @@ impl Stand {
             http: Http::new(&self.target.base_url, "test", self.plan.target.request_timeout),
             clock: self.clock,
             reference: None,
+            hooks: None,
             heads: &self.heads,
             numbers: Vec::new(),
             begun: Arc::new(AtomicU64::new(0)),

@@ -9,6 +9,7 @@
 mod command_over_socket;
 mod cursor;
 mod disconnect;
+mod hook;
 mod offline;
 mod publish_burst;
 mod restart;
@@ -17,6 +18,8 @@ mod revoke_sessions;
 mod slow_reader;
 mod token;
 mod unsubscribe;
+
+pub use self::hook::Hooks;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -119,8 +122,10 @@ pub struct Grip {
     pub child: Child,
     /// The run's clock.
     pub clock: Clock,
-    /// Takes what its requests came to.
+    /// Takes what its requests came to, and what happened.
     pub told: Told,
+    /// What commands of the user's run with; `None` where none may run.
+    pub hooks: Option<Arc<Hooks>>,
 }
 
 /// The future of a fault on the target, a task of its own; must end by itself. Says how often the target
@@ -145,7 +150,7 @@ pub trait Fault {
     }
 
     /// Acts on the target.
-    fn on_target(&self, _grip: Grip) -> OnTarget {
+    fn on_target(&self, _fault: &PlannedFault, _grip: Grip) -> OnTarget {
         Box::pin(std::future::ready(Ok(0)))
     }
 
@@ -195,6 +200,7 @@ pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
             Box::new(publish_burst::PublishBurst { events })
         }
         FaultKind::Restart { signal } => Box::new(restart::Restart { signal }),
+        FaultKind::Hook(commands) => Box::new(hook::Hook(commands)),
         FaultKind::RetentionTrim { topic, keep } => {
             Box::new(retention_trim::RetentionTrim { topic, keep })
         }

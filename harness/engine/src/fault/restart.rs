@@ -38,7 +38,7 @@ impl Fault for Restart {
         LEAD
     }
 
-    fn on_target(&self, grip: Grip) -> OnTarget {
+    fn on_target(&self, _fault: &PlannedFault, grip: Grip) -> OnTarget {
         let signal = self.signal;
         Box::pin(async move {
             let mut child = grip.child.lock().await;

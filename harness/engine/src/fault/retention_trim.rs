@@ -32,7 +32,7 @@ pub struct RetentionTrim {
 }
 
 impl Fault for RetentionTrim {
-    fn on_target(&self, grip: Grip) -> OnTarget {
+    fn on_target(&self, _fault: &PlannedFault, grip: Grip) -> OnTarget {
         let body = json!({ "topic": self.topic.name(), "keep": self.keep });
         Box::pin(async move {
             let headers = grip.target.admin_headers();

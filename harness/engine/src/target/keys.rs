@@ -62,7 +62,7 @@ fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
     names.iter().find_map(|name| Some((*name, std::env::var(name).ok()?)))
 }
 
-fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
+pub(super) fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
     let missing =
         |from: String, why: String| SetupError::Secret { what: what.to_owned(), from, why };
     match secret {
@@ -80,7 +80,7 @@ fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
 }
 
 /// Where the scenario says that a secret is.
-fn place(secret: &Secret) -> String {
+pub(super) fn place(secret: &Secret) -> String {
     match secret {
         Secret::Env(name) => format!("environment variable {name}"),
         Secret::File(path) => format!("file {path}"),

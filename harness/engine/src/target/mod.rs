@@ -3,6 +3,7 @@
 pub mod build;
 pub mod child;
 pub mod evictions;
+pub mod extras;
 pub mod keys;
 pub mod lock;
 pub mod renewal;
@@ -21,6 +22,7 @@ use khala_wire::token::{CLAIMS_VERSION, Claims, Key};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
+use self::extras::Extras;
 use crate::clock::unix_seconds;
 use crate::http::{Header, Http, HttpError, Reply};
 
@@ -42,6 +44,8 @@ pub struct Target {
     pub socket_path: String,
     /// What opens it.
     pub credentials: Credentials,
+    /// What every request carries beside its own.
+    pub extras: Extras,
 }
 
 /// What opens a target. `Debug` shows no secret.
@@ -85,6 +89,16 @@ struct SessionClaims<'a> {
 const SESSION_ISSUER: &str = "khala-control";
 
 impl Credentials {
+    /// All that must not be shown.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Vec<u8>> {
+        let keys = [&self.sync_key, &self.session_key].into_iter().flatten();
+        let texts = [&self.static_token, &self.admin_token].into_iter().flatten();
+        let keys = keys.map(|key| key.secret().to_vec());
+        let texts = texts.map(|text| text.clone().into_bytes());
+        keys.chain(texts).chain(self.signature_secret.clone()).collect()
+    }
+
     /// Claims of a client's sync token.
     #[must_use]
     pub fn claims(
@@ -168,12 +182,13 @@ impl Target {
     #[must_use]
     pub fn socket_query_as(&self, client: &str, token: &str) -> String {
         let token = utf8_percent_encode(token, NOT_IN_QUERIES);
-        format!(
+        let path_and_query = format!(
             "{}?token={token}&vsn=2.0.0&client={client}&client_build_id={}\
              &protocol_version={PROTOCOL_VERSION}&schema_version=1",
             self.socket_path,
             env!("CARGO_PKG_VERSION"),
-        )
+        );
+        self.extras.with_query(&path_and_query)
     }
 
     /// Headers of the operators' endpoints.
@@ -223,6 +238,7 @@ mod tests {
             address: "127.0.0.1:4000".parse().expect("an address"),
             socket_path: "/socket/websocket".to_owned(),
             credentials,
+            extras: Extras::default(),
         };
         for (token, written) in [
             ("eyJ-_.~9", "eyJ-_.~9"),

@@ -184,9 +184,10 @@ pub(super) fn stability() -> String {
          else none for the embedded runtime and for any other 0.1 % of the clients an hour. Of a target that\n\
          is not the embedded one a single incident is within any limit that nobody gave. What a fault does to\n\
          the clients that it hits, until they are live again or the bound of convergence is over since they\n\
-         came back, is the fault's. What follows from the harness's own stalls (of 500 ms and more), from\n\
-         what it lacked, and from heartbeats that it owed for a minute is INCONCLUSIVE, and so are time-outs\n\
-         of a run whose generator was starved: a target on the same machine was starved with it. A publish limit that\n\
+         came back, is the fault's; so is what a hook says that it `causes`, while it may. What follows from\n\
+         the harness's own stalls (of 500 ms and more), from what it lacked, and from heartbeats that it owed\n\
+         for a minute is INCONCLUSIVE, and so are time-outs of a run whose generator was starved: a target on\n\
+         the same machine was starved with it. A publish limit that\n\
          is kept, a stale cursor and a topic without a snapshot are no incidents.\n",
         absence = khala_plan::units::format_duration(khala_plan::stability::ABSENCE),
     )

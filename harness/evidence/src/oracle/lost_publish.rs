@@ -7,7 +7,7 @@
 //! of an acknowledged publish has lost the tail. (What is missing below a client's highest seq is `gap`'s;
 //! a hole that nothing can claim excuses no loss.) If the run did not drain, the tails are undecided. A
 //! topic that a client left, or was refused, owes it nothing; nor does one owe what was begun before
-//! anybody had subscribed to it, unless somebody did without a cursor.
+//! anybody had subscribed to it, unless somebody did without a cursor, and not because the own one was stale.
 //! Cases: an acknowledged publish and a live client subscribed to its topic, each pair one; of a run
 //! that did not drain only those of clients without a missing tail.
 

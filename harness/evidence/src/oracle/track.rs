@@ -81,7 +81,8 @@ pub struct Track {
     /// What was due before came by replay, although the client was live: it subscribed again on a
     /// live socket. `None` when that never happened in this life of the socket.
     pub live_from: Option<Micros>,
-    /// From when on the client was owed all that was begun: 0 once it has subscribed without a cursor, else
+    /// From when on the client was owed all that was begun: 0 once it has subscribed without a cursor, but not
+    /// because its own was stale (what was pruned is owed to nobody who was not there), else
     /// when the first subscribe with one was answered.
     pub owed_from: Option<Micros>,
     missing: Vec<Missing>,
@@ -98,11 +99,13 @@ impl Track {
         self.standing = Standing::Subscribed;
         self.floor = cursor;
         self.highest = cursor;
-        if cursor.is_none() {
-            self.owed_from = Some(0);
-        }
         self.recent.clear();
         lost
+    }
+
+    /// It subscribes without a cursor, and no refusal had said that the log is pruned: all is replayed.
+    pub fn replays_all(&mut self) {
+        self.owed_from = Some(0);
     }
 
     /// Ends the epoch: what is still missing is lost.
@@ -272,6 +275,8 @@ mod tests {
         track.accepted(60);
         assert_eq!(track.owed_from, Some(40));
         track.begin(2, None);
+        assert_eq!(track.owed_from, Some(40), "after a stale cursor the log is pruned");
+        track.replays_all();
         assert_eq!(track.owed_from, Some(0));
     }
 

@@ -210,6 +210,7 @@ fn disturbance(kind: &str, n: u64) -> String {
         "restart" => "the service is restarted".to_owned(),
         "retention_trim" => "old events are removed".to_owned(),
         "publish_burst" => "a burst of events is published".to_owned(),
+        "hook" => "a command of the scenario's own is run".to_owned(),
         other => format!("{other} of {whose}"),
     }
 }

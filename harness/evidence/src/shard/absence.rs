@@ -5,6 +5,7 @@
 //! log answers. Signs that hang together in time are one absence, which says by what it was noticed.
 //! Nothing of the harness's own is among them: what its stalls and its faults do is entered apart.
 
+use khala_plan::stability::{Consequence, Incident};
 use serde::{Deserialize, Serialize};
 
 use super::stability::{Silence, Stability, TICK_US, Tick};
@@ -119,8 +120,14 @@ fn absence(group: &[Sign], ticks: &[(u64, &Tick)], context: &Context) -> Absence
     if refused > 0 && !any(|kind| matches!(kind, Kind::Refused)) {
         noticed.push(format!("{refused} connects failed meanwhile"));
     }
-    let planned = context.is_restarting(from_us, from_us)
-        && until_us.is_some_and(|at| context.is_restarting(at, at));
+    // A target that is another one afterwards, or has cut off everybody, was more than away.
+    let ends = Consequence::Incident(Incident::SocketEnds);
+    let causes: &[_] = match manner {
+        Manner::Restarted | Manner::CutOff => &[Consequence::Absence, ends],
+        Manner::Lost | Manner::Absent => &[Consequence::Absence],
+    };
+    let befalls = |at| causes.iter().all(|&cause| context.is_befalling(cause, at, at));
+    let planned = befalls(from_us) && until_us.is_some_and(befalls);
     let clients = group.iter().map(|sign| sign.clients).max().unwrap_or_default();
     Absence { manner, from_us, until_us, clients, noticed, planned }
 }

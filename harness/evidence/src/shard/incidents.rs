@@ -3,11 +3,11 @@
 //!
 //! A planned fault answers for what befalls the clients that it hit until they are live again, or until
 //! the bound of convergence has passed since they came back; a restart also for what befalls everybody
-//! while it may take. The harness answers for what follows from its own stalls, from what it lacked, and
+//! while it may take, a hook for what it says that it causes. The harness answers for what follows from its own stalls, from what it lacked, and
 //! from heartbeats that it owed. Everything else is the target's. What the contract says of a healthy
 //! target is no incident: a publish limit that is kept, a stale cursor, a topic without a snapshot.
 
-use khala_plan::stability::Incident;
+use khala_plan::stability::{Consequence, Incident};
 use serde::{Deserialize, Serialize};
 
 use super::Shard;
@@ -32,8 +32,8 @@ pub struct Hit {
 
 impl Shard {
     /// Whose doing it is that something went wrong for a client between two instants.
-    fn blame(&self, client: u32, start: Micros, at: Micros) -> Blame {
-        if self.is_planned(client, start, at) {
+    fn blame(&self, what: Incident, client: u32, start: Micros, at: Micros) -> Blame {
+        if self.is_planned(what, client, start, at) {
             Blame::Plan
         } else if self.follows_from_a_stall(self.context.thread_of(client), start, at) {
             Blame::Ours
@@ -43,8 +43,8 @@ impl Shard {
     }
 
     /// The same of a command.
-    fn blame_for_a_command(&self, start: Micros, at: Micros) -> Blame {
-        if self.context.is_restarting(start, at) {
+    fn blame_for_a_command(&self, what: Incident, start: Micros, at: Micros) -> Blame {
+        if self.context.is_befalling(Consequence::Incident(what), start, at) {
             Blame::Plan
         } else if self.follows_from_a_stall(self.context.publisher_thread(), start, at) {
             Blame::Ours
@@ -53,11 +53,11 @@ impl Shard {
         }
     }
 
-    fn is_planned(&self, client: u32, start: Micros, at: Micros) -> bool {
+    fn is_planned(&self, what: Incident, client: u32, start: Micros, at: Micros) -> bool {
         let bound = micros(self.context.bounds().converge_within);
         let hit = |hit: Hit| hit.back_since.is_none_or(|since| at <= since.saturating_add(bound));
         let life = self.clients.get(&client);
-        self.context.is_restarting(start, at)
+        self.context.is_befalling(Consequence::Incident(what), start, at)
             || life.is_some_and(|life| life.slow.counts_as_slow(at) || life.hit.is_some_and(hit))
     }
 
@@ -95,8 +95,8 @@ impl Shard {
         let Answered { client, start, at, outcome, .. } = *answered;
         let blame = match (outcome, client) {
             (Outcome::Exhausted(_), _) => Blame::Ours,
-            (_, Some(client)) => self.blame(client, start, at),
-            (_, None) => self.blame_for_a_command(start, at),
+            (_, Some(client)) => self.blame(kind, client, start, at),
+            (_, None) => self.blame_for_a_command(kind, start, at),
         };
         let stability = &mut self.flow.stability;
         stability.incident(kind, blame, &answered.status, at, client);
@@ -107,7 +107,7 @@ impl Shard {
 
     /// A command was never begun, because the target had left too many unanswered.
     pub(super) fn kept_back(&mut self, intended: Micros, at: Micros) {
-        let blame = self.blame_for_a_command(intended, at);
+        let blame = self.blame_for_a_command(Incident::PublishErrors, intended, at);
         let stability = &mut self.flow.stability;
         stability.occasion(Incident::PublishErrors);
         let code = "never begun: too many were unanswered";
@@ -164,18 +164,21 @@ impl Shard {
     /// A client's socket is gone; to be told before its life is changed by it.
     pub(super) fn ended(&mut self, client: u32, at: Micros, cause: OfflineCause) {
         let end = End::of(cause);
+        let (what, since) = (end.incident.unwrap_or(Incident::SocketEnds), end.since.unwrap_or(at));
         let overdue = end.for_silence && self.owed_a_heartbeat(client, at);
         let blame = match (cause, overdue) {
             (OfflineCause::Fault { .. }, _) => Blame::Plan,
-            (_, true) if !self.is_planned(client, at, at) => Blame::Ours,
-            _ => self.blame(client, end.since.unwrap_or(at), at),
+            (_, true) if !self.is_planned(what, client, at, at) => Blame::Ours,
+            _ => self.blame(what, client, since, at),
         };
+        // Who was cut off by a fault on the target has to come back as from any other cut.
+        let befell = self.context.is_befalling(Consequence::Incident(what), since, at);
         let life = self.clients.entry(client).or_default();
         let opened_at = life.opened_at.take();
         let heard_at = life.flight.heard_at().filter(|heard| Some(*heard) >= opened_at);
         life.ended_by = Some(blame);
         let of_the_plan =
-            matches!(cause, OfflineCause::Fault { .. }) || life.slow.counts_as_slow(at);
+            matches!(cause, OfflineCause::Fault { .. }) || befell || life.slow.counts_as_slow(at);
         if of_the_plan {
             life.hit = Some(Hit::default());
         }

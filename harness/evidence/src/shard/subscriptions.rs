@@ -40,12 +40,17 @@ impl Shard {
             life.marks.subscribed(subscribed.topic);
             life.rebase(at, subscribed);
             let live = life.live_since.is_some();
+            let replays_all =
+                subscribed.cursor.is_none() && !life.cursors.was_refused(subscribed.topic);
             let track = life.tracks.entry(subscribed.topic).or_default();
             let seen = (subscribed.head_seen, at);
             let (aways, tally) = (&mut life.aways, &mut self.flow.tally);
             after_unsubscribe::on_subscribing(subscribed.topic, track, seen, aways, tally);
             let last_epoch = track.epoch;
             let lost = track.begin(epoch, subscribed.cursor);
+            if replays_all {
+                track.replays_all();
+            }
             track.live_from = live.then_some(Micros::MAX);
             self.flow.lost.add(client, subscribed.topic, last_epoch, &lost);
         }

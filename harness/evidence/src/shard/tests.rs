@@ -281,6 +281,32 @@ fn a_document_that_a_first_replay_leaves_out_is_owed_unless_it_may_be_pruned() {
 }
 
 #[test]
+fn what_was_there_before_anybody_and_was_pruned_since_is_owed_to_nobody() {
+    let first = |cursor: Option<u64>| {
+        let records = [
+            published(1, S / 2),
+            connected(S),
+            sent(1, S, stream(), cursor),
+            ok(1, S + 10, stream(), 3),
+            published(4, 2 * S),
+            event(0, 2 * S + 5, 4, 2 * S),
+            Record::Offline { client: 0, at: 3 * S, cause: OfflineCause::Broken { how: Cut::Eof } },
+            connected(4 * S),
+            sent(2, 4 * S, stream(), Some(4)),
+            stale(2, 4 * S + 5, stream(), 4),
+            sent(3, 5 * S, stream(), None),
+            published(9, 6 * S),
+            event(0, 6 * S + 5, 9, 6 * S),
+            ok(3, 6 * S + 10, stream(), 9),
+        ];
+        let settled = settle(&records);
+        settled.tally.count(Rule::LostPublish)
+    };
+    assert_eq!(first(Some(3)), 0, "it resumed after it, and its bootstrap found it pruned");
+    assert_eq!(first(None), 1, "it asked for everything while it was there");
+}
+
+#[test]
 fn what_no_subscribe_named_has_no_order_and_is_not_owed() {
     let records = [
         connected(S),

@@ -454,6 +454,93 @@ fn a_restart_answers_for_everybody_while_it_may_take() {
     }
 }
 
+/// A hook that is due at 90 s and lasts for `duration`.
+fn hooked(duration: &str, causes: &str) -> String {
+    let undo = if duration.is_empty() { "" } else { ", undo = [\"true\"]" };
+    let attributes = format!("attributes = {{ command = [\"true\"]{undo}{causes} }}");
+    at_home(&fault("hook", &format!("{duration}\n{attributes}")))
+}
+
+#[test]
+fn a_hook_answers_for_what_it_says_that_it_causes_and_only_so_long() {
+    let of = |home: &str, record: Record, what| blamed(&trial(home, vec![record]).settle(), what);
+    let publish = |at| answered(Request::Publish, None, at, REFUSED);
+    let silent = hooked("", "");
+    assert_eq!(
+        of(&silent, publish(91 * S), Incident::PublishErrors),
+        Blame::Target,
+        "it says nothing"
+    );
+    let instant = hooked("", ", causes = [\"publish_errors\"], effects_for = \"3s\"");
+    let lasting =
+        hooked("duration = \"10s\"", ", causes = [\"publish_errors\"], effects_for = \"3s\"");
+    for (home, last) in [(&instant, 93 * S), (&lasting, 103 * S)] {
+        for (at, blame) in [
+            (89 * S, Blame::Target),
+            (90 * S, Blame::Plan),
+            (last, Blame::Plan),
+            (last + 2_000, Blame::Target),
+        ] {
+            assert_eq!(of(home, publish(at), Incident::PublishErrors), blame, "{at}");
+        }
+        let refused = upgrade(3, 91 * S, REFUSED);
+        assert_eq!(
+            of(home, refused, Incident::ConnectErrors),
+            Blame::Target,
+            "it says nothing of it"
+        );
+    }
+}
+
+#[test]
+fn who_is_cut_off_by_a_hook_comes_back_as_from_any_cut_and_by_any_other_is_unplanned() {
+    let broken = OfflineCause::Broken { how: Cut::Eof };
+    let of = |causes: &str, at: Micros| {
+        let mut list = live(0, 20 * S);
+        list.push(records::offline(0, at, broken));
+        list.push(records::connect_begun(0, at + 2 * S, 2));
+        list.push(upgrade(0, at + 20 * S, REFUSED));
+        let settled = trial(&hooked("", causes), list).settle();
+        let blame = |incident| blamed(&settled, incident);
+        (blame(Incident::SocketEnds), blame(Incident::ConnectErrors))
+    };
+    let cuts = ", causes = [\"socket_ends\"]";
+    assert_eq!(of(cuts, 91 * S), (Blame::Plan, Blame::Plan));
+    assert_eq!(of(cuts, 97 * S), (Blame::Target, Blame::Target));
+    assert_eq!(of(", causes = [\"absence\"]", 91 * S), (Blame::Target, Blame::Target));
+}
+
+#[test]
+fn an_absence_is_a_hooks_if_it_says_so_and_a_restart_only_if_it_also_ends_sockets() {
+    let silence = Record::Silence {
+        heard: Heard::Nothing,
+        from: 91 * S,
+        to: 95 * S,
+        over: true,
+        asked: 9,
+        clients: 12,
+    };
+    let renewed = Record::Renewed { before: 91 * S, at: 93 * S, sign: RenewalSign::Process };
+    let planned = |causes: &str, record: &Record| {
+        let mut list = fleet(12);
+        list.push(record.clone());
+        let absences = absences(&hooked("", causes), list);
+        one(&absences).planned
+    };
+    let (away, cuts) = (", causes = [\"absence\"]", ", causes = [\"absence\", \"socket_ends\"]");
+    for (causes, silent, restarted) in [
+        ("", false, false),
+        (", causes = [\"socket_ends\"]", false, false),
+        (away, true, false),
+        (cuts, true, true),
+    ] {
+        assert_eq!(planned(causes, &silence), silent, "{causes}");
+        assert_eq!(planned(causes, &renewed), restarted, "{causes}");
+    }
+    let short = format!("{away}, effects_for = \"2s\"");
+    assert!(!planned(&short, &silence), "it lasted for longer than the hook may take");
+}
+
 #[test]
 fn what_follows_from_a_stall_of_the_clients_own_thread_is_the_harnesss() {
     let of = |thread, from: Micros, to: Micros, at: Micros| {

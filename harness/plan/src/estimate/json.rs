@@ -1,6 +1,8 @@
 //! The estimate for machines: what `check --json` prints. Keys are only ever added; a change of
 //! meaning raises [`VERSION`].
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Estimate, Expected, FaultInstant, ObjectiveEstimate, PhaseSpan, Slow};
@@ -64,6 +66,15 @@ struct Fault {
     eviction_expected: Option<bool>,
     /// When, from the start of the fault.
     eviction_after_s: Option<f64>,
+    /// Of a hook: its commands, by what each is for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    commands: BTreeMap<&'static str, Vec<String>>,
+    /// Of a hook: what may follow from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causes: Option<Vec<&'static str>>,
+    /// Until when, from the start of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causes_until_us: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -222,6 +233,7 @@ fn fault(instant: &FaultInstant) -> Fault {
         Some(Slow::Spared) => (Some(false), None),
         None => (None, None),
     };
+    let causes = instant.causes.as_ref();
     Fault {
         name: instant.name,
         at_us: micros(instant.at),
@@ -229,6 +241,9 @@ fn fault(instant: &FaultInstant) -> Fault {
         clients: instant.targets,
         eviction_expected,
         eviction_after_s,
+        commands: instant.commands.iter().cloned().collect(),
+        causes: causes.map(|(causes, _)| causes.iter().map(|cause| cause.name()).collect()),
+        causes_until_us: causes.map(|(_, until)| micros(*until)),
     }
 }
 

@@ -82,6 +82,15 @@ fn time_line(out: &mut String, estimate: &Estimate) {
                 .map_or(String::new(), |duration| format!(" for {}", format_duration(duration)));
             let slow = fault.slow.map_or(String::new(), |slow| format!(": {}", expectation(slow)));
             line!(out, "  {at:>8}    {} of {whose}{lasts}{slow}", fault.name);
+            for (part, words) in &fault.commands {
+                // Quoted as Rust does it, which leaves no control character as it is.
+                line!(out, "  {:>8}      {part} {words:?}", "");
+            }
+            if let Some((causes, until)) = &fault.causes {
+                let causes: Vec<_> = causes.iter().map(|cause| cause.name()).collect();
+                let until = format_duration(*until);
+                line!(out, "  {:>8}      may cause {} until {until}", "", causes.join(", "));
+            }
         }
     }
     line!(out, "  {:>8}  end", format_duration(estimate.total));

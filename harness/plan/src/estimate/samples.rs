@@ -235,7 +235,8 @@ pub(crate) fn back(fault: &PlannedFault) -> Option<u64> {
         | FaultKind::Token { .. }
         | FaultKind::CommandOverSocket
         | FaultKind::RetentionTrim { .. }
-        | FaultKind::PublishBurst { .. } => None,
+        | FaultKind::PublishBurst { .. }
+        | FaultKind::Hook(_) => None,
     }
 }
 

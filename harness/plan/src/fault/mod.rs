@@ -7,6 +7,7 @@
 pub mod command_over_socket;
 pub mod cursor;
 pub mod disconnect;
+pub mod hook;
 pub mod offline;
 pub mod publish_burst;
 pub mod restart;
@@ -33,6 +34,7 @@ pub const REGISTRY: &[FaultType] = &[
     restart::TYPE,
     retention_trim::TYPE,
     publish_burst::TYPE,
+    hook::TYPE,
 ];
 
 /// Types that the design names and that no engine applies yet.
@@ -91,6 +93,8 @@ pub enum Extent {
     InstantOfEach,
     /// Its `duration`.
     Interval,
+    /// Its `duration` where one is given, else no time.
+    InstantOrInterval,
 }
 
 /// The type of this name.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
+use crate::fault::hook::Hook;
+
 /// One planned fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
@@ -111,6 +113,8 @@ pub enum FaultKind {
         /// Events kept; 0 prunes it empty.
         keep: u64,
     },
+    /// Runs a command of the user's.
+    Hook(Hook),
 }
 
 /// The cursor with which an offline client comes back, of each of its topics. All but `kept` are
@@ -181,6 +185,7 @@ impl FaultKind {
             Self::Restart { .. } => "restart",
             Self::RetentionTrim { .. } => "retention_trim",
             Self::PublishBurst { .. } => "publish_burst",
+            Self::Hook(_) => "hook",
         }
     }
 
@@ -190,13 +195,23 @@ impl FaultKind {
         matches!(self, Self::Token { .. } | Self::RevokeSessions { .. } | Self::CommandOverSocket)
     }
 
+    /// The commands of the user's that it runs: what each is for, and its words.
+    #[must_use]
+    pub fn commands(&self) -> Vec<(&'static str, &[String])> {
+        match self {
+            Self::Hook(hook) => hook.commands().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What it acts on.
     #[must_use]
     pub fn acts_on(&self) -> ActsOn {
         match self {
-            Self::Restart { .. } | Self::RetentionTrim { .. } | Self::PublishBurst { .. } => {
-                ActsOn::Target
-            }
+            Self::Restart { .. }
+            | Self::RetentionTrim { .. }
+            | Self::PublishBurst { .. }
+            | Self::Hook(_) => ActsOn::Target,
             _ => ActsOn::Clients,
         }
     }

@@ -88,7 +88,7 @@ fn static_token(fields: &mut Fields<'_>, reference: Option<bool>) -> Option<Mint
 }
 
 /// `{ env = "NAME" }` or `{ file = "…" }`, and nothing else.
-pub(crate) fn secret(cx: &Cx, key: &'static str, node: &Node) -> Option<Secret> {
+pub(crate) fn secret(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
     if !matches!(node.value, Value::Table(_) | Value::Poison) {
         // What stands there may be the secret itself.
         cx.sources.borrow_mut().mask(&node.place);

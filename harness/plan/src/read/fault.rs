@@ -34,12 +34,18 @@ pub(crate) fn read(
     };
     let duration = match fault_type.map(|fault_type| fault_type.extent) {
         Some(Extent::Interval) => interval(&mut fields, at, phase).map(Some),
+        Some(Extent::InstantOrInterval) if fields.has("duration") => {
+            interval(&mut fields, at, phase).map(Some)
+        }
+        Some(Extent::InstantOrInterval) => Some(None),
         Some(Extent::Instant | Extent::InstantOfEach) => no_duration(&mut fields),
         None => fields.node("duration").map(|_| None),
     };
     let spread = match fault_type.map(|fault_type| fault_type.extent) {
         Some(Extent::InstantOfEach) => spread(&mut fields, at, phase),
-        Some(Extent::Instant | Extent::Interval) => no_spread(&mut fields),
+        Some(Extent::Instant | Extent::Interval | Extent::InstantOrInterval) => {
+            no_spread(&mut fields)
+        }
         None => fields.node("spread").map(|_| None),
     };
     let attributes = fields.node("attributes");

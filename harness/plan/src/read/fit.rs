@@ -16,9 +16,12 @@ pub(crate) fn check(cx: &Cx, target: Option<&Target>, phases: &Phases) {
     let faults =
         declared.flat_map(|phase| phase.faults.iter().map(move |fault| (fault, phase.duration)));
     for ((fault, phase), place) in faults.zip(&phases.fault_places) {
-        let found = match fault.kind {
+        let found = match &fault.kind {
             FaultKind::Restart { .. } => no_process(target, place),
-            FaultKind::PublishBurst { over, .. } => outlasts(fault, over, phase, place),
+            FaultKind::PublishBurst { over, .. } => outlasts(fault, *over, phase, place),
+            FaultKind::Hook(hook) if fault.duration.is_some() && hook.undo.is_none() => {
+                endless(place)
+            }
             _ => None,
         };
         if let Some(found) = found {
@@ -31,7 +34,13 @@ fn no_process(target: Option<&Target>, place: &Place) -> Option<Diagnostic> {
     let TargetKind::Url { .. } = target?.kind else { return None };
     let what = "the harness cannot restart a target that it has not started";
     let help = "use `kind = \"reference\"` in `[target]`, or remove the fault; commands that restart \
-                another target are not yet served";
+                another target can be a fault of type `hook`";
+    Some(Diagnostic::error(place, what).help(help))
+}
+
+fn endless(place: &Place) -> Option<Diagnostic> {
+    let what = "the hook has a `duration`, and no `undo` ends it";
+    let help = "add `undo` to its attributes, or remove `duration`";
     Some(Diagnostic::error(place, what).help(help))
 }
 

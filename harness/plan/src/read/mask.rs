@@ -7,6 +7,28 @@ use std::ops::Range;
 /// Keys whose values are secrets.
 pub(crate) const SECRET_KEYS: [&str; 2] = ["secret", "token"];
 
+/// What the names of other secrets have in them: headers, environment variables.
+const SECRET_WORDS: [&str; 12] = [
+    "api-key",
+    "api_key",
+    "apikey",
+    "authorization",
+    "cookie",
+    "credential",
+    "passphrase",
+    "passw",
+    "private",
+    "secret",
+    "signature",
+    "token",
+];
+
+/// Whether the value of a header, a parameter or a variable of this name is a secret.
+pub(crate) fn names_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word)) || name.ends_with("_key")
+}
+
 /// Keys that say where a secret is, and are shown.
 const REFERENCE_KEYS: [&str; 2] = ["env", "file"];
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::auth;
 use super::diagnostic::Diagnostic;
+use super::extras;
 use super::fields::Fields;
 use super::retention;
 use super::scalar::{Bytes, Placed, Read};
@@ -73,6 +74,8 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let close_codes = close_codes(fields);
     let admin_token = secret(fields, "admin_token", reference);
     let command_secret = secret(fields, "command_secret", reference);
+    let headers = extras::headers(fields);
+    let query = extras::query(fields);
     let Bytes(message_max) = fields.within("message_max", MESSAGE_MAXES).unwrap_or(MESSAGE_MAX);
     let dense_states = fields.or("dense_states", false);
     let findings_are_rules = findings_are_rules(fields);
@@ -91,6 +94,8 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         message_max: message_max.into(),
         admin_token: admin_token?,
         command_secret: command_secret?,
+        headers: headers?,
+        query: query?,
         dense_states,
         findings_are_rules: findings_are_rules?,
     })

@@ -31,7 +31,11 @@ fn so_is_one_in_which_little_is_a_default() {
             "kind = \"url\"\nurl = \"http://h:1/\"\nexclusive = true\napply = \"update_batch\"\n\
              connect_timeout = \"1.5s\"\nbuild_command = [\"cat\", \"a \\\"b\\\"\"]",
         ),
-        ("mint = \"hs256\"", "mint = \"static\"\ntoken = { file = \"t\" }"),
+        (
+            "[auth]\nmint = \"hs256\"",
+            "[target.headers]\nX-Route = \"$${a}\"\nx-token = { env = \"T\" }\n[target.query]\n\"a b\" = \"c\"\n\
+             p = { file = \"f\" }\n\n[auth]\nmint = \"static\"\ntoken = { file = \"t\" }",
+        ),
         ("share = 0.6", "share = 0.333\nbackoff = { base = \"1s\", cap = \"9s\", jitter = 0.25 }"),
         ("share = 0.4", "share = 0.667\ntopics = [\"runtime.codex_worker_events\"]"),
         ("rate = \"4/s\"\narrival = \"constant\"", "rate = \"100/min\""),
@@ -64,6 +68,9 @@ fn so_is_one_with_every_fault() {
          [[phase.fault]]\ntype = \"cursor\"\ncohort = \"ios\"\nat = \"5s\"\nattributes = \
          { garbage = \"text\" }\n\n[[phase.fault]]\ntype = \"cursor\"\ncohort = \"ios\"\nat = \
          \"7s\"\nattributes = { stale_by = 3 }\n\n\
+         [[phase.fault]]\ntype = \"hook\"\nattributes = { command = [\"a\", \"a\", \"$${b}\"] }\n\n\
+         [[phase.fault]]\ntype = \"hook\"\nduration = \"2s\"\nattributes = { command = [\"a\"], check = \
+         [\"b\"], undo = [\"c \\\"\"], causes = [\"absence\", \"rejoins\"], effects_for = \"1.5s\" }\n\n\
          [[phase.fault]]\ntype = \"restart\"\nattributes = { signal = \"kill\" }\n\n\
          [[phase.fault]]\ntype = \"unsubscribe\"\ncohort = \"ios\"\nmode = \"one\"\nattributes = \
          { topics = [\"runtime.codex_worker_events\"], unsubscribed_for = \"1s\" }",

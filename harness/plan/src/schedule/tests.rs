@@ -63,6 +63,8 @@ fn plan() -> Plan {
             message_max: 16 << 20,
             admin_token: None,
             command_secret: None,
+            headers: Vec::new(),
+            query: Vec::new(),
             dense_states: false,
             findings_are_rules: Vec::new(),
         },

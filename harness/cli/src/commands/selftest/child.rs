@@ -114,6 +114,8 @@ impl Order {
         let me = std::env::current_exe().context("cannot find this program's own file")?;
         let mut command = Command::new(me);
         command.arg("run").arg(&self.scenario).arg("--out-dir").arg(folder).arg("--with-parent");
+        // What runs here came with this program.
+        command.arg("--allow-hooks");
         let mut flag = |name: &str, value: &str| {
             command.args([name, value]);
         };

@@ -159,6 +159,11 @@ fn faults(out: &mut String, report: &RunReport) -> std::fmt::Result {
             cell(&proof),
         )?;
     }
+    let commands = report.faults.iter().flat_map(|fault| &fault.commands);
+    for (index, run) in commands.enumerate() {
+        let first = if index == 0 { "\n" } else { "" };
+        writeln!(out, "{first}- {}", cell(&run.told()))?;
+    }
     writeln!(
         out,
         "\nConnects: {} in all, {}/s at the peak. Most sockets open at once: {}.",

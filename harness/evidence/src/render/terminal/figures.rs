@@ -37,6 +37,9 @@ fn storms(page: &mut Page, report: &RunReport) {
             2,
             &format!("{kind} in {phase}: planned {planned}, effective {effective} ({proof})"),
         );
+        for run in &fault.commands {
+            page.text(4, &run.told());
+        }
     }
 }
 

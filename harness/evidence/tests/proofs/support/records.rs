@@ -200,6 +200,7 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
             effective: Some(fault.targets.len() as u64),
             proof: "disconnects counted by the target".to_owned(),
             applied: true,
+            commands: Vec::new(),
         })
         .collect();
     RunFacts {

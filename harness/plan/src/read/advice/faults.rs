@@ -224,7 +224,7 @@ fn span(plan: &Plan, fault: &PlannedFault) -> (u64, u64) {
         FaultKind::Offline { offline_for, .. } => micros(offline_for),
         FaultKind::Unsubscribe { unsubscribed_for, .. } => micros(unsubscribed_for),
         FaultKind::RevokeSessions { revoked_for } => micros(revoked_for),
-        FaultKind::SlowReader { .. } => fault.duration_us.unwrap_or(0),
+        FaultKind::SlowReader { .. } | FaultKind::Hook(_) => fault.duration_us.unwrap_or(0),
         FaultKind::Cursor { cursor: ChosenCursor::FutureBy(_) } => {
             micros(future_stay(plan.oracle.settle_within))
         }

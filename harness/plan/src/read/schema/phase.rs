@@ -109,6 +109,7 @@ fn case(fault: &FaultType) -> Case {
     case = match fault.extent {
         Extent::Interval => case.needs("duration").then("spread", Shape::Never),
         Extent::Instant => case.then("duration", Shape::Never).then("spread", Shape::Never),
+        Extent::InstantOrInterval => case.then("spread", Shape::Never),
         Extent::InstantOfEach => case.then("duration", Shape::Never),
     };
     match fault.acts_on {

@@ -42,6 +42,10 @@ pub(crate) enum Shape {
     Texts,
     /// A list of at least so many, each once.
     List(Box<Self>, u32),
+    /// Program and arguments.
+    Command,
+    /// A table of names of one's own: texts, or where secrets are.
+    Extras,
     /// A table, by the name of its definition; a profile changes it key by key.
     Table(&'static str),
     /// A table that a profile replaces as a whole.
@@ -146,6 +150,11 @@ impl Shape {
             ] }),
             Self::Texts => array(Self::Text.schema(changes), 0),
             Self::List(of, min) => array(of.schema(changes), *min).with("uniqueItems", json!(true)),
+            Self::Command => array(Self::Text.schema(changes), 1),
+            Self::Extras => {
+                let value = json!({ "anyOf": [{ "type": "string" }, whole("secret")] });
+                json!({ "type": "object", "additionalProperties": value })
+            }
             Self::Table(name) => reference(name),
             Self::Whole(name) => whole(name),
             Self::AnyWhole(names) => {

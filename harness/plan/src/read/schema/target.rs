@@ -103,7 +103,7 @@ fn target() -> Table {
         ),
         Key::new(
             "build_command",
-            Shape::List(Box::new(Shape::Text), 1),
+            Shape::Command,
             "Program and arguments whose first line says the target's build, for the evidence; no \
              shell is asked.",
         ),
@@ -132,6 +132,18 @@ fn target() -> Table {
             "Where the secret is with which commands to a target by URL are signed, never the secret \
              itself. Default: the environment variables KHALA_TARGET_COMMAND_SECRET, \
              RUNTIME_SIGNATURE_SECRET, KHALA_REFERENCE_SIGNATURE_SECRET.",
+        ),
+        Key::new(
+            "headers",
+            Shape::Extras,
+            "Headers that every upgrade and HTTP request has beside its own, by name: a text, or where a \
+             secret is. What a request sets itself goes before them.",
+        ),
+        Key::new(
+            "query",
+            Shape::Extras,
+            "Parameters that every upgrade and HTTP request has in its query beside its own, by name: a \
+             text, or where a secret is.",
         ),
         Key::new(
             "dense_states",

@@ -9,6 +9,7 @@ use crate::model::{
     ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
     RestartSignal, Resume,
 };
+use crate::stability::{Consequence, Incident};
 use crate::testing::{Load, complaints, edited};
 
 /// The sound scenario's fault, of another type and with other lines.
@@ -94,6 +95,27 @@ fn all_types_are_read() {
         let read = fault("restart", &format!("attributes = {{ signal = \"{word}\" }}"));
         assert_eq!((read.kind, read.duration), (FaultKind::Restart { signal }, None));
     }
+    let hook = |attributes: &str| fault("hook", &format!("attributes = {{ {attributes} }}"));
+    let FaultKind::Hook(plain) = hook("command = [\"true\", \"true\"]").kind else {
+        panic!("a hook")
+    };
+    assert_eq!(plain.command, ["true", "true"]);
+    assert_eq!((&plain.undo, &plain.check, plain.timeout), (&None, &None, secs(10)));
+    assert_eq!(
+        (plain.causes.as_slice(), plain.effects_for),
+        (&[][..], None),
+        "nothing is put down to it"
+    );
+    let lines = "duration = \"3s\"\nattributes = { command = [\"a\"], undo = [\"b\"], check = [\"c\"], \
+                 timeout = \"2s\", causes = [\"absence\", \"socket_ends\"] }";
+    let lasting = fault("hook", lines);
+    assert_eq!((lasting.duration, lasting.kind.acts_on()), (Some(secs(3)), ActsOn::Target));
+    let parts: Vec<_> = lasting.kind.commands().into_iter().map(|(part, _)| part).collect();
+    assert_eq!(parts, ["command", "check", "undo"]);
+    let FaultKind::Hook(lasting) = lasting.kind else { panic!("a hook") };
+    let ends = Consequence::Incident(Incident::SocketEnds);
+    assert_eq!(lasting.causes, [Consequence::Absence, ends]);
+    assert_eq!(lasting.effects_for, Some(secs(5)));
     let half_open = fault("disconnect", "attributes = { style = \"half_open\" }");
     assert_eq!(half_open.kind, FaultKind::Disconnect { style: DisconnectStyle::HalfOpen });
 }
@@ -167,6 +189,32 @@ fn a_cursor_is_chosen_in_one_way() {
 }
 
 #[test]
+fn a_hook_says_what_runs_what_ends_it_and_what_it_may_do() {
+    let hook = |attributes: &str| wrong("hook", &format!("attributes = {{ {attributes} }}"));
+    assert_snapshot!(wrong("hook", ""), @r#"37:1 `attributes` lacks `command` -> add `command = ["systemctl", "restart", "postgresql"]`"#);
+    assert_snapshot!(hook("command = []"), @r#"39:26 `command` is empty -> write program and arguments, such as `["sh", "-c", "…"]`"#);
+    assert_snapshot!(hook("command = \"true\""), @r#"39:26 `command` must be an array, not a string -> put it in brackets: `["true"]`"#);
+    assert_snapshot!(hook("command = [\"a\\u0000\"]"), @"39:27 `command` has a word with a NUL, which no command can be given");
+    assert_snapshot!(hook("command = [\"a\"], undo = [\"\"], timeout = \"1h\""), @r#"
+    39:40 `undo` is empty -> write program and arguments, such as `["sh", "-c", "…"]`
+    39:56 `timeout` is 1h; it must be from 100ms to 2m
+    "#);
+    assert_snapshot!(hook("command = [\"a\"], causes = [\"socket_end\", \"harm\"]"), @r#"
+    39:43 `socket_end` is nothing that a hook may cause -> did you mean `socket_ends`?
+    39:57 `harm` is nothing that a hook may cause -> there is `absence`, `socket_ends`, `channel_ends`, `heartbeat_timeouts`, `rejoins`, `connect_errors`, `auth_errors`, `mint_errors`, `join_errors`, `subscribe_errors`, `snapshot_errors` and `publish_errors`
+    "#);
+    let text = with("hook", "attributes = { command = [\"a\", \"-p${MY_PASSWORD}\"] }");
+    let load = Load { env: &[("MY_PASSWORD", "hunter2")], ..Load::of(&text) };
+    assert_snapshot!(load.complaints(), @"39:32 the value of `MY_PASSWORD` would be kept with the scenario -> let the command read it, in a shell's word `$MY_PASSWORD`");
+    assert_snapshot!(hook("command = [\"a\"], effects_for = \"3s\""), @r#"
+    39:47 `effects_for` has no effect where it `causes` nothing -> remove it
+    48:11 `time_to_recovered` is not applicable for `desktop` -> it will count as nothing; name it in `must_apply` if the run must decide it
+    "#);
+    let endless = "duration = \"3s\"\nattributes = { command = [\"a\"] }";
+    assert_snapshot!(wrong("hook", endless), @"37:1 the hook has a `duration`, and no `undo` ends it -> add `undo` to its attributes, or remove `duration`");
+}
+
+#[test]
 fn only_a_target_that_the_harness_starts_can_be_restarted() {
     let term = "attributes = { signal = \"term\" }";
     assert_snapshot!(wrong("restart", ""), @r#"37:1 `attributes` lacks `signal` -> add `signal = "term"`"#);
@@ -174,7 +222,7 @@ fn only_a_target_that_the_harness_starts_can_be_restarted() {
     let by_url = with("restart", term)
         .replace("kind = \"reference\"", "kind = \"url\"\nurl = \"http://127.0.0.1:4000\"")
         .replace("mint = \"hs256\"", "mint = \"hs256\"\nsecret = { env = \"KEY\" }");
-    assert_snapshot!(Load::of(&by_url).complaints(), @r#"39:1 the harness cannot restart a target that it has not started -> use `kind = "reference"` in `[target]`, or remove the fault; commands that restart another target are not yet served"#);
+    assert_snapshot!(Load::of(&by_url).complaints(), @r#"39:1 the harness cannot restart a target that it has not started -> use `kind = "reference"` in `[target]`, or remove the fault; commands that restart another target can be a fault of type `hook`"#);
     assert_eq!(Load::of(&with("restart", term)).complaints(), "");
 }
 

@@ -4,7 +4,10 @@ use insta::assert_snapshot;
 use khala_wire::topic::{TopicId, WORKER_EVENTS};
 
 use crate::metric::MetricId;
-use crate::model::{Estimator, SlowConsumerLimits, SnapshotPath, TargetKind, TopicSettings};
+use crate::model::{
+    Estimator, Extra, ExtraValue, Secret, SlowConsumerLimits, SnapshotPath, TargetKind,
+    TopicSettings,
+};
 use crate::surface::Surface;
 use crate::testing::{Load, SOUND, complaints, edited};
 
@@ -296,4 +299,44 @@ fn a_gate_that_is_always_judged_has_no_objectives_and_is_not_named_by_a_profile(
     53:1 `oracle` is a gate that is always judged, by rules of its own -> call this one otherwise; of a gate that is always judged only `advisory` can be said
     61:10 the profile judges a gate `ux` that there is not -> there is `reconnect`
     ");
+}
+
+#[test]
+fn requests_may_carry_headers_and_parameters_of_the_targets_own() {
+    let plain = target("");
+    assert_eq!((plain.headers, plain.query), (vec![], vec![]));
+    let lines = "headers = { X-Route = \"blue\", x-edge-token = { env = \"EDGE\" } }\n\
+                 [target.query]\ntenant = \"a&b\"\npass = { file = \"pass\" }";
+    let given = target(lines);
+    let extra = |name: &str, value| Extra { name: name.to_owned(), value };
+    let text = |text: &str| ExtraValue::Text(text.to_owned());
+    let edge = ExtraValue::Secret(Secret::Env("EDGE".to_owned()));
+    let pass = ExtraValue::Secret(Secret::File("pass".to_owned()));
+    assert_eq!(given.headers, [extra("X-Route", text("blue")), extra("x-edge-token", edge)]);
+    assert_eq!(given.query, [extra("pass", pass), extra("tenant", text("a&b"))]);
+    assert_snapshot!(wrong_target("headers = 3"), @r#"8:11 `headers` must be a table, not an integer -> write `headers = { name = "value" }`"#);
+    assert_snapshot!(wrong_target("headers = { Host = \"h\", \"a b\" = \"c\", sec-websocket-key = \"k\" }"), @r#"
+    8:13 requests set this header themselves -> remove it
+    8:25 that is no name of a header -> remove it
+    8:38 requests set this header themselves -> remove it
+    "#);
+    assert_snapshot!(wrong_target("headers = { x-a = \"1\", X-A = \"2\", x-b = 3, x-c = \"a\\nb\" }"), @r#"
+    8:13 the header `x-a` is there already, in another case -> remove one of them
+    8:41 `x-b` must be a string, not an integer
+    8:50 the value of `x-c` has a control character in it
+    "#);
+    assert_snapshot!(wrong_target("query = { token = \"t\", \"\" = \"u\" }"), @r#"
+    8:11 requests set this parameter themselves -> remove it
+    8:24 a parameter has a name -> remove it
+    "#);
+    let text = edited(&[(REFERENCE, &format!("{REFERENCE}\nquery = {{ a = \"${{EDGE_KEY}}\" }}"))]);
+    let load = Load { env: &[("EDGE_KEY", "hunter2")], ..Load::of(&text) };
+    assert_snapshot!(load.complaints(), @r#"8:15 the value of `EDGE_KEY` would be kept with the scenario -> write `{ env = "EDGE_KEY" }`"#);
+    let secret = "headers = { Authorization = \"Basic hunter2\" }";
+    let text = edited(&[(REFERENCE, &format!("{REFERENCE}\n{secret}"))]);
+    let shown = Load::of(&text).load().expect_err("a secret").render(false);
+    assert!(
+        shown.contains("must not stand in a scenario") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }

@@ -1,0 +1,232 @@
+//! What commands say, as it may be kept: its start and its end, without secrets.
+
+use std::collections::VecDeque;
+
+use crate::said;
+
+/// Bytes kept of the start of a stream, and as many of its end.
+const KEPT: usize = 4 * 1024;
+/// The longest secret that is looked for as it stands, in bytes; longer ones by their first so many.
+const SECRET_MAX: usize = 4 * 1024;
+/// Values shorter than this are taken for no secret: they would blank out plain words.
+const SECRET_MIN: usize = 4;
+/// What stands in a secret's place.
+const REDACTED: &str = "[redacted]";
+/// What the names of variables have in them whose values are secrets.
+const SECRET_NAMES: [&str; 11] = [
+    "API_KEY",
+    "APIKEY",
+    "AUTHORIZATION",
+    "COOKIE",
+    "CREDENTIAL",
+    "PASSPHRASE",
+    "PASSW",
+    "PRIVATE",
+    "SECRET",
+    "SIGNATURE",
+    "TOKEN",
+];
+/// What the names of others end in.
+const SECRET_ENDS: [&str; 3] = ["_KEY", "_KEYS", "_PW"];
+
+/// Knows secrets, and takes them out of texts. `Debug` shows none.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// The longest first.
+    secrets: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redactor(…)")
+    }
+}
+
+impl Redactor {
+    /// Knows these, and what the environment holds under the names of secrets or as the password of a URL.
+    #[must_use]
+    pub fn new(
+        known: impl IntoIterator<Item = Vec<u8>>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let mut secrets: Vec<Vec<u8>> = known.into_iter().collect();
+        for (name, value) in environment {
+            secrets.extend(password(&value).map(|password| password.as_bytes().to_vec()));
+            if is_secret(&name) {
+                // What holds several of them is none that is printed as it stands.
+                let parts = value.split([',', ';', ' ']).filter(|part| *part != value);
+                secrets.extend(parts.map(|part| part.as_bytes().to_vec()));
+                secrets.push(value.into_bytes());
+            }
+        }
+        secrets.iter_mut().for_each(|secret| secret.truncate(SECRET_MAX));
+        secrets.retain(|secret| secret.trim_ascii().len() >= SECRET_MIN);
+        secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        secrets.dedup();
+        Self { secrets }
+    }
+
+    /// A word of a command, as it may be shown.
+    #[must_use]
+    pub fn word(&self, word: &str) -> String {
+        let clean = self.clean(word.as_bytes(), 0..word.len());
+        String::from_utf8_lossy(&clean).into_owned()
+    }
+
+    /// Those bytes of a range that belong to no secret; the secrets may reach beyond it.
+    fn clean(&self, bytes: &[u8], range: std::ops::Range<usize>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(range.len());
+        let mut at = 0;
+        while at < range.end {
+            let rest = &bytes[at..];
+            match self.secrets.iter().find(|secret| rest.starts_with(secret)) {
+                Some(secret) => {
+                    at += secret.len();
+                    if at > range.start {
+                        out.extend_from_slice(REDACTED.as_bytes());
+                    }
+                }
+                None => {
+                    if at >= range.start {
+                        out.push(bytes[at]);
+                    }
+                    at += 1;
+                }
+            }
+        }
+        out
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let has = |word: &&str| name.contains(*word);
+    SECRET_NAMES.iter().any(|word| has(&word)) || SECRET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// The password in a URL, such as that of a database.
+fn password(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    Some(user.split_once(':')?.1)
+}
+
+/// The start and the end of a stream, and a little more of both, so that no secret is cut in two.
+pub(super) struct Captured {
+    start: Vec<u8>,
+    end: VecDeque<u8>,
+    /// Bytes in all.
+    len: usize,
+    /// Bytes kept more than are shown.
+    margin: usize,
+}
+
+impl Captured {
+    pub fn new(redactor: &Redactor) -> Self {
+        let margin = redactor.secrets.first().map_or(0, Vec::len);
+        Self { start: Vec::new(), end: VecDeque::new(), len: 0, margin }
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        let room = KEPT + self.margin;
+        self.len += bytes.len();
+        let (first, rest) = bytes.split_at(bytes.len().min(room - self.start.len()));
+        self.start.extend_from_slice(first);
+        self.end.extend(rest);
+        let excess = self.end.len().saturating_sub(room);
+        self.end.drain(..excess);
+    }
+
+    /// What is kept of it.
+    pub fn text(self, redactor: &Redactor) -> String {
+        let both = 2 * (KEPT + self.margin);
+        if self.len <= both {
+            let all = [self.start, self.end.into()].concat();
+            if all.len() <= 2 * KEPT {
+                return harmless(&redactor.clean(&all, 0..all.len()));
+            }
+            return self::cut(redactor, &all, &all);
+        }
+        cut(redactor, &self.start, &Vec::from(self.end))
+    }
+}
+
+/// Start and end of a text that is longer than what is kept of it.
+fn cut(redactor: &Redactor, start: &[u8], end: &[u8]) -> String {
+    let first = redactor.clean(start, 0..KEPT.min(start.len()));
+    let last = redactor.clean(end, end.len().saturating_sub(KEPT)..end.len());
+    // A word that was cut in two may be the part of a secret that nobody knows.
+    let whole = |byte: &u8| byte.is_ascii_whitespace();
+    let first = &first[..first.iter().rposition(whole).map_or(0, |at| at + 1)];
+    let last = &last[last.iter().position(whole).unwrap_or(last.len())..];
+    format!("{}\n…\n{}", harmless(first), harmless(last))
+}
+
+fn harmless(bytes: &[u8]) -> String {
+    said::lines(String::from_utf8_lossy(bytes).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        Redactor::new(secrets.iter().map(|secret| secret.as_bytes().to_vec()), [])
+    }
+
+    fn said(redactor: &Redactor, parts: &[&[u8]]) -> String {
+        let mut captured = Captured::new(redactor);
+        parts.iter().for_each(|part| captured.push(part));
+        captured.text(redactor)
+    }
+
+    #[test]
+    fn known_secrets_are_taken_out_the_longest_first() {
+        let redactor = redactor(&["hunter", "hunter22", "abc"]);
+        assert_eq!(
+            said(&redactor, &[b"a hunt", b"er22, hunter, abc"]),
+            "a [redacted], [redacted], abc"
+        );
+        assert_eq!(redactor.word("--key=hunter22"), "--key=[redacted]");
+        assert_eq!(format!("{redactor:?}"), "Redactor(…)");
+    }
+
+    #[test]
+    fn the_environment_names_secrets() {
+        let environment = [
+            ("DATABASE_URL", "postgres://me:s3same@localhost/db"),
+            ("PGPASSWORD", "open-it"),
+            ("OLD_KEYS", "one:first-key,two:second-key"),
+            ("HOME", "/home/me"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let redactor = Redactor::new([], environment);
+        let said = said(&redactor, &[b"s3same open-it one:first-key two:second-key /home/me"]);
+        assert_eq!(said, "[redacted] [redacted] [redacted] [redacted] /home/me");
+    }
+
+    #[test]
+    fn of_much_the_start_and_the_end_are_kept_and_no_secret_is_cut_in_two() {
+        let secret = "S3cr3t-".repeat(9);
+        let redactor = redactor(&[&secret]);
+        for before in (KEPT - 70)..(KEPT + 2) {
+            let filler = "ab ".repeat(before).into_bytes();
+            let mut text = filler[..before].to_vec();
+            text.extend_from_slice(secret.as_bytes());
+            text.extend("cd ".repeat(9 * KEPT).as_bytes());
+            text.extend_from_slice(secret.as_bytes());
+            text.extend_from_slice(&filler[..before]);
+            let kept = said(&redactor, &[&text]);
+            assert!(kept.len() <= 2 * (KEPT + REDACTED.len()) + 8, "{}", kept.len());
+            assert!(!kept.contains("S3c") && !kept.contains("cr3t"), "{before}: {kept}");
+            assert!(kept.starts_with("ab ab") && kept.contains('…'), "{kept}");
+        }
+    }
+
+    #[test]
+    fn what_would_change_what_stands_around_it_is_made_visible_and_lines_stay() {
+        let said = said(&redactor(&[]), &[b"one\ntwo\x1b[31m `x` | Bearer abc1\n"]);
+        assert_eq!(said, "one\ntwo\\u{1b}[31m \\u{60}x\\u{60} \\u{7c} Bearer [redacted]");
+    }
+}

@@ -1,0 +1,184 @@
+//! `hook`: a command of the user's, at an instant or for a duration.
+//!
+//! What a command does to the target is for its author to say: nothing that goes wrong while it lasts is
+//! put down to it unless `causes` names it.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::{Extent, FaultType};
+use crate::model::{ActsOn, FaultKind};
+use crate::read::diagnostic::Diagnostic;
+use crate::read::fields::Fields;
+use crate::read::mask::names_a_secret;
+use crate::read::scalar::{Placed, Read};
+use crate::read::schema::{Key, Shape};
+use crate::read::suggest;
+use crate::stability::Consequence;
+use crate::units;
+
+/// The registry's line.
+pub const TYPE: FaultType = FaultType {
+    name: "hook",
+    summary: "Runs a command of one's own, with `--allow-hooks` only; and another that takes it back, \
+              after its `duration` or at once.",
+    acts_on: ActsOn::Target,
+    extent: Extent::InstantOrInterval,
+    attributes,
+    read,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUTS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(120);
+const EFFECTS_FOR: Duration = Duration::from_secs(5);
+const EFFECTS_FORS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(600);
+
+/// The commands of a hook, and what they may do to the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hook {
+    /// Program and arguments; no shell is asked.
+    pub command: Vec<String>,
+    /// Takes it back: after the fault's duration, of an instant as soon as the command has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Vec<String>>,
+    /// Proves with exit code 0 that the command reached the target; `None` takes the command's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Vec<String>>,
+    /// How long each of the commands may take.
+    #[serde(serialize_with = "crate::units::serialize_duration")]
+    pub timeout: Duration,
+    /// What may follow from it.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "serialize_names")]
+    pub causes: Vec<Consequence>,
+    /// For how long after its planned end that may still come.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "serialize_some")]
+    pub effects_for: Option<Duration>,
+}
+
+impl Hook {
+    /// Its commands in the order in which they run: what each is for, and its words.
+    pub fn commands(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        let others = [("check", &self.check), ("undo", &self.undo)];
+        let others = others.into_iter().filter_map(|(part, words)| Some((part, words.as_deref()?)));
+        std::iter::once(("command", self.command.as_slice())).chain(others)
+    }
+}
+
+fn serialize_names<S: Serializer>(causes: &[Consequence], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(causes.iter().map(|cause| cause.name()))
+}
+
+fn serialize_some<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&units::format_duration(duration.unwrap_or_default()))
+}
+
+fn attributes() -> Vec<Key> {
+    let causes = Consequence::all().map(Consequence::name).collect();
+    vec![
+        Key::new(
+            "command",
+            Shape::Command,
+            "Program and arguments; no shell is asked. It runs in the scenario file's folder with the \
+             harness's environment and KHALA_TARGET_URL, KHALA_RUN_ID, KHALA_FAULT_ID, KHALA_PHASE.",
+        )
+        .required(),
+        Key::new(
+            "undo",
+            Shape::Command,
+            "Takes it back: after the fault's `duration`, which needs it; of an instant as soon as the \
+             command has ended. It also runs when the run is cut short, and when the command failed, so it \
+             must do no harm where there is nothing to take back.",
+        ),
+        Key::new(
+            "check",
+            Shape::Command,
+            "Proves with exit code 0 that the command reached the target; it is asked again until its \
+             time is over. Default: the exit code of `command` itself.",
+        ),
+        Key::new(
+            "timeout",
+            Shape::Duration(TIMEOUTS),
+            "How long each of the commands may take; then its process group is ended.",
+        )
+        .or(units::format_duration(TIMEOUT)),
+        Key::new(
+            "causes",
+            Shape::List(Box::new(Shape::Words(causes)), 0),
+            "What may follow from it, to anybody, from its start until `effects_for` after its planned \
+             end: incidents by kind, and `absence` of the target. All else stays unplanned.",
+        ),
+        Key::new(
+            "effects_for",
+            Shape::Duration(EFFECTS_FORS),
+            "For how long after `at`, or after the end of the `duration`, what it `causes` may still \
+             come. Default: `5s`.",
+        ),
+    ]
+}
+
+fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
+    attributes.need_node("command", "command = [\"systemctl\", \"restart\", \"postgresql\"]");
+    let command = words(attributes, "command");
+    let undo = words(attributes, "undo");
+    let check = words(attributes, "check");
+    let timeout = attributes.within("timeout", TIMEOUTS).unwrap_or(TIMEOUT);
+    let causes = causes(attributes);
+    let effects_for = if causes.as_ref().is_some_and(Vec::is_empty) {
+        attributes.no_effect("effects_for", "where it `causes` nothing");
+        None
+    } else {
+        Some(attributes.within("effects_for", EFFECTS_FORS).unwrap_or(EFFECTS_FOR))
+    };
+    let (command, causes) = (command??, causes?);
+    let hook = Hook { command, undo: undo?, check: check?, timeout, causes, effects_for };
+    Some(FaultKind::Hook(hook))
+}
+
+/// The words of a command, if it is there. `None` is a mistake.
+fn words(fields: &mut Fields<'_>, key: &'static str) -> Option<Option<Vec<String>>> {
+    let Some(node) = fields.node(key) else { return (!fields.has(key)).then_some(None) };
+    let words = Vec::<Placed<String>>::read(fields.cx, key, node)?;
+    if words.first().is_none_or(|program| program.value.is_empty()) {
+        let what = format!("`{key}` is empty");
+        let help = "write program and arguments, such as `[\"sh\", \"-c\", \"…\"]`";
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+        return None;
+    }
+    let secret = |word: &Placed<String>| {
+        let mut variables = word.place.variables.iter();
+        Some((word.place.clone(), variables.find(|name| names_a_secret(name))?.clone()))
+    };
+    if let Some((place, variable)) = words.iter().find_map(secret) {
+        let what = format!("the value of `{variable}` would be kept with the scenario");
+        let help = format!("let the command read it, in a shell's word `${variable}`");
+        fields.cx.report(Diagnostic::error(&place, what).help(help));
+        return None;
+    }
+    if let Some(word) = words.iter().find(|word| word.value.contains('\0')) {
+        let what = format!("`{key}` has a word with a NUL, which no command can be given");
+        fields.cx.report(Diagnostic::error(&word.place, what));
+        return None;
+    }
+    Some(Some(words.into_iter().map(|word| word.value).collect()))
+}
+
+fn causes(fields: &mut Fields<'_>) -> Option<Vec<Consequence>> {
+    let Some(names) = fields.get::<Vec<Placed<String>>>("causes") else {
+        return (!fields.has("causes")).then(Vec::new);
+    };
+    let known = |name: &Placed<String>| {
+        let found = Consequence::of(&name.value);
+        if found.is_none() {
+            let what = format!("`{}` is nothing that a hook may cause", name.value);
+            let help =
+                suggest::did_you_mean(&name.value, Consequence::all().map(Consequence::name));
+            fields.cx.report(Diagnostic::error(&name.place, what).help(help));
+        }
+        found
+    };
+    let read: Vec<_> = names.iter().filter_map(known).collect();
+    (read.len() == names.len()).then_some(read)
+}
