@@ -208,7 +208,6 @@ fn a_hook_says_what_runs_what_ends_it_and_what_it_may_do() {
     assert_snapshot!(load.complaints(), @"39:32 the value of `MY_PASSWORD` would be kept with the scenario -> let the command read it, in a shell's word `$MY_PASSWORD`");
     assert_snapshot!(hook("command = [\"a\"], effects_for = \"3s\""), @r#"
     39:47 `effects_for` has no effect where it `causes` nothing -> remove it
-    48:11 `time_to_recovered` is not applicable for `desktop` -> it will count as nothing; name it in `must_apply` if the run must decide it
     "#);
     let endless = "duration = \"3s\"\nattributes = { command = [\"a\"] }";
     assert_snapshot!(wrong("hook", endless), @"37:1 the hook has a `duration`, and no `undo` ends it -> add `undo` to its attributes, or remove `duration`");

@@ -38,7 +38,7 @@ fn smoke_runs_take_seconds() {
         let plan = Load { profile: Some("smoke"), ..Load::of(text) }.plan();
         let seconds = Estimate::of(&plan, &Schedule::of(&plan)).total.as_secs();
         let limit = match name {
-            "slow-consumer" => 30,
+            "slow-consumer" | "stale-cursor" => 30,
             // Two heartbeats of real clients, whatever the profile.
             "half-open" => 80,
             _ => 25,
