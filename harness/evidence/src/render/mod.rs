@@ -9,7 +9,7 @@ pub mod story;
 mod summary_md;
 pub mod terminal;
 mod timeseries_csv;
-mod units;
+pub(crate) mod units;
 mod violations_ndjson;
 
 use crate::report::RunReport;
