@@ -18,9 +18,9 @@ pub(crate) mod stability;
 use khala_plan::Plan;
 use khala_plan::estimate::not_applicable;
 use khala_plan::model::{Gate, Objective};
-pub use percentile::{Reach, Resampled};
 pub use khala_plan::model::{ORACLE_GATE, STABILITY_GATE};
 use khala_plan::schedule::Schedule;
+pub use percentile::{Reach, Resampled};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::RunFacts;

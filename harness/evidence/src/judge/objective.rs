@@ -129,7 +129,8 @@ fn judge_one(
 fn too_short(reach: &percentile::Reach) -> String {
     let asked = reach.asked.map_or_else(String::new, khala_plan::units::format_share);
     let more = reach.seconds_needed.map(|needed| needed.saturating_sub(reach.seconds));
-    let more = more.map_or_else(String::new, |more| format!(", for which {more} more seconds are needed"));
+    let more =
+        more.map_or_else(String::new, |more| format!(", for which {more} more seconds are needed"));
     format!("it holds of what was measured, but the reach asked for is {asked}{more}")
 }
 

@@ -28,9 +28,8 @@ pub fn length(series: &[f64]) -> usize {
     let lag_max = (n.sqrt().ceil() as usize + looked_at).min(len - 1);
     let covariances: Vec<f64> = (0..=lag_max).map(covariance).collect();
     let noise = 2.0 * (n.log10() / n).sqrt() * variance;
-    let silent = |lag: &usize| {
-        (lag + 1..=lag + looked_at).all(|lag| covariances[lag].abs() < noise)
-    };
+    let silent =
+        |lag: &usize| (lag + 1..=lag + looked_at).all(|lag| covariances[lag].abs() < noise);
     // The lag after which nothing stands out of the noise; else the last that does.
     let last = (0..=lag_max - looked_at).find(silent).unwrap_or_else(|| {
         (1..=lag_max).rev().find(|&lag| covariances[lag].abs() >= noise).unwrap_or(1)

@@ -70,12 +70,7 @@ pub struct Interval {
 ///
 /// `None` without a sample, or where fewer than two blocks of like weight leave nothing to exchange.
 #[must_use]
-pub fn interval(
-    units: &[BTreeMap<u64, u64>],
-    kind: Units,
-    q: f64,
-    seed: u64,
-) -> Option<Interval> {
+pub fn interval(units: &[BTreeMap<u64, u64>], kind: Units, q: f64, seed: u64) -> Option<Interval> {
     let sample = Sample::of(units)?;
     let estimate = sample.first(|index| sample.beyond_all(index + 1) <= allowed(sample.n, q));
     let p90 = sample.first(|index| sample.beyond_all(index + 1) <= allowed(sample.n, 0.9));
@@ -93,14 +88,11 @@ pub fn interval(
     }
     let widening = student(blocks - 1.0) / NORMAL;
     let draws = Draws::new(sample.units.len(), block_len, seed);
-    let resampled = |rank: usize| {
-        sample.first(|index| draws.not_beyond(&sample, index + 1, q) >= rank)
-    };
+    let resampled =
+        |rank: usize| sample.first(|index| draws.not_beyond(&sample, index + 1, q) >= rank);
     let value = |index: usize| sample.values[index];
     let away = |end: usize| logarithm(value(end)) - logarithm(value(estimate));
-    let moved = |end: usize| {
-        (logarithm(value(estimate)) + away(end) * widening).exp() - 1.0
-    };
+    let moved = |end: usize| (logarithm(value(estimate)) + away(end) * widening).exp() - 1.0;
     let thresholds = [p90, p90 + 1, estimate, estimate + 1];
     let deff = thresholds.into_iter().map(|index| draws.deff(&sample, index)).fold(1.0, f64::max);
     let deff = (deff * blocks / (blocks - 1.0) * widening * widening).max(1.0);

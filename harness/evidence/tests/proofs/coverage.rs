@@ -153,23 +153,11 @@ const RUNS: u64 = 2_000;
 #[test]
 #[ignore = "two thousand runs of each process: minutes, in a release build"]
 fn false_passes_are_as_committed() {
-    let mut table = String::new();
-    for (process, name) in Process::ALL {
-        for (q, seconds) in cases(process) {
-            let (passed, failed, open) = tally(process, q, seconds, RUNS);
-            let percent = |count: u64| 100.0 * count as f64 / RUNS as f64;
-            let row = format!(
-                "| {name} | `p({q})` | {seconds} s | {:.1} % | {:.1} % | {:.1} % |\n",
-                percent(passed),
-                percent(failed),
-                percent(open)
-            );
-            if matches!(process, Process::Independent | Process::Samples) {
-                assert!(passed * 20 <= RUNS, "more than 5 % false passes: {row}");
-            }
-            table.push_str(&row);
-        }
-    }
+    let tables = std::thread::scope(|scope| {
+        let rows = Process::ALL.map(|(process, name)| scope.spawn(move || rows(process, name)));
+        rows.map(|rows| rows.join().expect("its rows"))
+    });
+    let table = tables.concat();
     if std::env::var_os("KHALA_UPDATE_FALSE_PASSES").is_some() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/FALSE_PASSES.txt");
         std::fs::write(file, &table).expect("written");
@@ -178,12 +166,34 @@ fn false_passes_are_as_committed() {
     assert_eq!(table, FALSE_PASSES, "renew with KHALA_UPDATE_FALSE_PASSES=1");
 }
 
+/// The rows of the table on one process.
+fn rows(process: Process, name: &str) -> String {
+    let mut table = String::new();
+    for (q, seconds) in cases(process) {
+        let (passed, failed, open) = tally(process, q, seconds, RUNS);
+        let percent = |count: u64| 100.0 * count as f64 / RUNS as f64;
+        let row = format!(
+            "| {name} | `p({q})` | {seconds} s | {:.1} % | {:.1} % | {:.1} % |\n",
+            percent(passed),
+            percent(failed),
+            percent(open)
+        );
+        if matches!(process, Process::Independent | Process::Samples) {
+            assert!(passed * 20 <= RUNS, "more than 5 % false passes: {row}");
+        }
+        table.push_str(&row);
+    }
+    table
+}
+
 /// The committed figures by a few of their own runs: they are within what chance makes of them.
 #[test]
 fn a_few_runs_agree_with_the_committed_false_passes() {
     const FEW: u64 = 40;
     for (process, name) in [Process::ALL[0], Process::ALL[1], Process::ALL[3]] {
-        let row = FALSE_PASSES.lines().find(|line| line.contains(name) && line.contains("`p(99)` | 60 s"));
+        let row = FALSE_PASSES
+            .lines()
+            .find(|line| line.contains(name) && line.contains("`p(99)` | 60 s"));
         let row = row.expect("a row");
         let percent = row.split('|').nth(4).and_then(|it| it.trim().strip_suffix(" %"));
         let share: f64 = percent.and_then(|it| it.parse().ok()).map_or(0.0, |it: f64| it / 100.0);

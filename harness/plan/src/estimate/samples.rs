@@ -24,7 +24,9 @@ use khala_wire::topic::TopicId;
 
 use crate::gate::power;
 use crate::metric::MetricId;
-use crate::model::{Cohort, Estimator, FaultKind, Load, Mint, Objective, Plan, Resume, SnapshotPath};
+use crate::model::{
+    Cohort, Estimator, FaultKind, Load, Mint, Objective, Plan, Resume, SnapshotPath,
+};
 use crate::schedule::{PhaseWindow, PlannedFault, Schedule, micros};
 use crate::surface::Surface;
 
@@ -200,7 +202,8 @@ impl<'a> Scope<'a> {
         let cohorts = || self.plan.fleet.cohorts.iter().filter(|cohort| selects(cohort));
         let feeds = |load: &Load| {
             let fed = load.command.topics();
-            cohorts().any(|it| it.topics.iter().any(|topic| fed.contains(topic) && is_stream(topic)))
+            cohorts()
+                .any(|it| it.topics.iter().any(|topic| fed.contains(topic) && is_stream(topic)))
         };
         let publishing = |counts: &dyn Fn(&Load) -> bool| {
             let loads = self.plan.loads.iter().zip(&self.publish_seconds);

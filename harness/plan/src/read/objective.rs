@@ -84,7 +84,10 @@ fn reach(
     let share = match units::share(&text) {
         Ok(share) if share > 0.0 => share,
         Ok(_) => {
-            refuse("no number of seconds shows that none is worse".to_owned(), "ask for such as `1 %`");
+            refuse(
+                "no number of seconds shows that none is worse".to_owned(),
+                "ask for such as `1 %`",
+            );
             return None;
         }
         Err(error) => {
@@ -97,7 +100,12 @@ fn reach(
         let what = format!("`{} {}` has no reach", metric.name(), require.text);
         let known = MetricId::ALL.iter().copied().filter(|metric| takes_reach(*metric));
         let known = suggest::list(known.map(MetricId::name));
-        refuse(what, &format!("remove `reach`: only percentiles of what flows all the time have one: {known}"));
+        refuse(
+            what,
+            &format!(
+                "remove `reach`: only percentiles of what flows all the time have one: {known}"
+            ),
+        );
         return None;
     }
     Some(Some(share))
@@ -117,7 +125,9 @@ fn streams(
             (!scope.with_streams.contains(&surface), format!("`{}` subscribes", surface.name()))
         }
         // What is no surface of the fleet was reported.
-        None if named.is_none() => (scope.with_streams.is_empty(), "the fleet subscribes".to_owned()),
+        None if named.is_none() => {
+            (scope.with_streams.is_empty(), "the fleet subscribes".to_owned())
+        }
         _ => return,
     };
     if without {

@@ -14,9 +14,10 @@ fn units(of: impl IntoIterator<Item = Vec<u64>>) -> Vec<BTreeMap<u64, u64>> {
 
 /// `units` seconds of `per` values each, spread evenly over 1,000 to 1,999.
 fn even(seconds: u64, per: u64) -> Vec<BTreeMap<u64, u64>> {
-    units((0..seconds).map(|second| {
-        (0..per).map(|n| 1_000 + (second * per + n) * 619 % 1_000).collect()
-    }))
+    units(
+        (0..seconds)
+            .map(|second| (0..per).map(|n| 1_000 + (second * per + n) * 619 % 1_000).collect()),
+    )
 }
 
 #[test]
@@ -55,9 +56,10 @@ fn as_many_independent_samples_as_bound_the_quantile_are_needed_and_enough() {
 #[test]
 fn few_units_widen_and_one_that_holds_nearly_all_leaves_none() {
     let width = |count: u64| {
-        let groups = units((0..count).map(|unit| {
-            (0..1_200 / count).map(|n| 1_000 + unit * 600 / count + n % 7).collect()
-        }));
+        let groups =
+            units((0..count).map(|unit| {
+                (0..1_200 / count).map(|n| 1_000 + unit * 600 / count + n % 7).collect()
+            }));
         let found = interval(&groups, Units::Groups, 0.5, 1).expect("an interval");
         found.upper.expect("enough samples") - found.lower
     };
