@@ -87,7 +87,7 @@ pub fn interval(units: &[BTreeMap<u64, u64>], kind: Units, q: f64, seed: u64) ->
         return None;
     }
     let widening = student(blocks - 1.0) / NORMAL;
-    let draws = Draws::new(sample.units.len(), block_len, seed);
+    let draws = Draws::new(&sample, block_len, seed);
     let resampled =
         |rank: usize| sample.first(|index| draws.not_beyond(&sample, index + 1, q) >= rank);
     let value = |index: usize| sample.values[index];
@@ -260,16 +260,22 @@ impl Sample {
 /// Where the blocks of each resample start.
 struct Draws {
     starts: Vec<Vec<u32>>,
+    /// Samples of each resample.
+    sizes: Vec<u64>,
     len: usize,
     block_len: usize,
 }
 
 impl Draws {
-    fn new(len: usize, block_len: usize, seed: u64) -> Self {
+    fn new(sample: &Sample, block_len: usize, seed: u64) -> Self {
+        let len = sample.units.len();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let last = u32::try_from(len - block_len).unwrap_or(u32::MAX);
         let mut one = || (0..len.div_ceil(block_len)).map(|_| rng.random_range(0..=last)).collect();
-        Self { starts: (0..RESAMPLES).map(|_| one()).collect(), len, block_len }
+        let starts = (0..RESAMPLES).map(|_| one()).collect();
+        let mut draws = Self { starts, sizes: Vec::new(), len, block_len };
+        draws.sizes = draws.sums(sample.beyond(0)).collect();
+        draws
     }
 
     /// The sums over each resample of what each unit has.
@@ -291,8 +297,8 @@ impl Draws {
 
     /// Resamples whose `q`-quantile is below the value at `index`.
     fn not_beyond(&self, sample: &Sample, index: usize, q: f64) -> usize {
-        let both = self.sums(sample.beyond(index)).zip(self.sums(sample.beyond(0)));
-        both.filter(|&(x, n)| x <= allowed(n, q)).count()
+        let both = self.sums(sample.beyond(index)).zip(&self.sizes);
+        both.filter(|&(x, &n)| x <= allowed(n, q)).count()
     }
 
     /// Variance of the share at or beyond the value at `index`, over that of independent samples; 0
@@ -302,8 +308,8 @@ impl Draws {
         if share <= 0.0 || share >= 1.0 {
             return 0.0;
         }
-        let both = self.sums(sample.beyond(index)).zip(self.sums(sample.beyond(0)));
-        let shares: Vec<f64> = both.map(|(x, n)| x as f64 / n as f64).collect();
+        let both = self.sums(sample.beyond(index)).zip(&self.sizes);
+        let shares: Vec<f64> = both.map(|(x, &n)| x as f64 / n as f64).collect();
         let mean = shares.iter().sum::<f64>() / shares.len() as f64;
         let squares = shares.iter().map(|share| (share - mean).powi(2)).sum::<f64>();
         squares / (shares.len() - 1) as f64 / (share * (1.0 - share) / sample.n as f64)
