@@ -29,6 +29,7 @@ pub fn render() -> String {
     out.push_str(&prose::samples());
     out.push_str(&prose::estimators());
     smallest_samples(&mut out);
+    out.push_str(&prose::false_passes());
     out.push_str(&prose::verdicts());
     out.push_str(&prose::generator());
     out.push_str(&prose::stability());
@@ -40,19 +41,28 @@ pub fn render() -> String {
 
 fn catalogue(out: &mut String) {
     line!(out, "\n## The catalogue\n");
-    line!(out, "| metric | kind | unit | a gate may claim | for example | labels |");
-    line!(out, "| --- | --- | --- | --- | --- | --- |");
+    line!(out, "| metric | kind | unit | flows | a gate may claim | for example | labels |");
+    line!(out, "| --- | --- | --- | --- | --- | --- | --- |");
     for metric in MetricId::ALL {
         line!(
             out,
-            "| [`{name}`](#{name}) | {} | {} | {} | `{}` | {} |",
+            "| [`{name}`](#{name}) | {} | {} | {} | {} | `{}` | {} |",
             metric.kind().name(),
             metric.unit(),
+            flows(*metric),
             grammar::estimators(metric.kind()),
             grammar::example(*metric),
             labels(*metric),
             name = metric.name(),
         );
+    }
+}
+
+/// How its samples come, which decides what is resampled.
+fn flows(metric: MetricId) -> &'static str {
+    match metric.clustering() {
+        Clustering::Seconds => "all the time",
+        Clustering::Clients => "on occasions of clients",
     }
 }
 
@@ -78,6 +88,16 @@ fn entry(out: &mut String, metric: MetricId) {
 fn clusters(metric: MetricId) -> Option<String> {
     match (metric.kind(), metric.clustering()) {
         (MetricKind::Count | MetricKind::Ratio, _) => None,
+        (MetricKind::Latency | MetricKind::Magnitude, Clustering::Seconds) => {
+            let seconds = power::SECONDS_MIN;
+            Some(format!(
+                "It flows all the time: a percentile takes {seconds} seconds, which are resampled."
+            ))
+        }
+        (MetricKind::Latency | MetricKind::Magnitude, Clustering::Clients) => Some(format!(
+            "It comes of occasions, some of each client: of a percentile {} groups of clients are resampled.",
+            prose::GROUPS
+        )),
         (_, Clustering::Seconds) => Some("Samples of one second are a cluster.".to_owned()),
         (_, Clustering::Clients) => {
             Some(format!("Samples of one of {} groups of clients are a cluster.", prose::GROUPS))
@@ -104,7 +124,10 @@ fn smallest_samples(out: &mut String) {
     for (metric, text) in CLAIMS {
         let Ok(claim) = grammar::parse(metric, text) else { continue };
         let needs = match power::needs(&claim) {
-            power::Needs::Samples(n) => format!("{n} samples"),
+            power::Needs::Samples(n) => match power::seconds(metric, &claim, None) {
+                Some(seconds) => format!("{n} samples over {seconds} s"),
+                None => format!("{n} samples"),
+            },
             power::Needs::Seconds(seconds) => format!("{seconds:.1} s"),
             power::Needs::Never => "none is enough".to_owned(),
         };

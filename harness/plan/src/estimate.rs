@@ -175,6 +175,8 @@ pub struct ObjectiveEstimate {
     pub expected: Vec<(Option<&'static str>, Expected)>,
     /// Evidence without which no verdict can be reached.
     pub needs: Needs,
+    /// Seconds with samples that it takes beside, where it goes by seconds.
+    pub seconds_needed: Option<u64>,
     /// `min_samples` of the objective.
     pub min_samples: u64,
     /// Why verdicts among them are not applicable: their surface, if they have one, and the reason.
@@ -207,8 +209,17 @@ impl ObjectiveEstimate {
             (Needs::Samples(needed), Expected::Samples(expected)) => {
                 expected >= needed.max(self.min_samples) as f64
             }
+            (Needs::Samples(needed), Expected::SamplesOver(expected, seconds)) => {
+                expected >= needed.max(self.min_samples) as f64
+                    && self.seconds_needed.is_none_or(|needed| seconds >= needed)
+            }
             // A count of something that is measured over time, or the other way round: any will do.
-            (_, Expected::Seconds(amount) | Expected::Samples(amount)) => amount > 0.0,
+            (
+                _,
+                Expected::Seconds(amount)
+                | Expected::Samples(amount)
+                | Expected::SamplesOver(amount, _),
+            ) => amount > 0.0,
         }
     }
 }
@@ -384,6 +395,7 @@ fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
         claim: objective.require.text.clone(),
         expected: expected(plan, schedule, objective),
         needs: power::needs(&objective.require),
+        seconds_needed: power::seconds(objective.metric, &objective.require, objective.reach),
         min_samples: objective.min_samples,
         not_applicable: not_applicable(plan, schedule, objective),
         must_apply: plan.must_apply(gate, objective),

@@ -41,13 +41,14 @@ impl MetricKind {
     }
 }
 
-/// What one sample belongs to, for the design effect.
+/// What is resampled for the interval of a percentile, and what hangs together for a design effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clustering {
-    /// Samples of one second hang together.
+    /// The metric flows all the time: samples of one second hang together, and so do neighbouring seconds.
     Seconds,
-    /// Samples of one client hang together; clients are hashed into groups.
+    /// The metric comes of occasions, some of each client: samples of one client hang together; clients are
+    /// hashed into groups.
     Clients,
 }
 
@@ -158,6 +159,17 @@ impl MetricId {
             Self::Violations => &["rule"],
             _ => &["surface"],
         }
+    }
+}
+
+/// What judges how soon a state comes, of which versions may be skipped.
+pub const FOR_STATES: &str = "`violations` with `where = { rule = \"state_stale\" }`";
+
+impl MetricId {
+    /// Whether its samples are events of streams, so that a client without a stream has none.
+    #[must_use]
+    pub fn is_of_streams(self) -> bool {
+        matches!(self, Self::Delivery | Self::BystanderRatio)
     }
 }
 

@@ -331,6 +331,7 @@ fn objective(out: &mut String, objective: &Objective) {
         line!(out, "warn = {}", text(&warn.text));
     }
     line!(out, "min_samples = {}", objective.min_samples);
+    objective.reach.iter().for_each(|share| line!(out, "reach = \"{share}\""));
 }
 
 /// Of the gates that are always judged, those that decide nothing.

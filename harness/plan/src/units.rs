@@ -107,6 +107,12 @@ pub fn share(text: &str) -> Result<f64, NotAQuantity> {
     if share > 1.0 { no("is more than the whole; `3%` and `0.03` are the same") } else { Ok(share) }
 }
 
+/// A share of 1 as people read it: `1 %`.
+#[must_use]
+pub fn format_share(share: f64) -> String {
+    format!("{} %", (share * 1e8).round() / 1e6)
+}
+
 /// Reads a size in bytes: `512B`, `8KiB`, `1.5MiB`.
 ///
 /// # Errors
@@ -254,6 +260,8 @@ mod tests {
 
     #[test]
     fn shares_are_of_one() {
+        let told = [0.01, 0.03, 0.001, 1.0].map(format_share);
+        assert_eq!(told, ["1 %", "3 %", "0.1 %", "100 %"]);
         assert_eq!((share("3%"), share("0.03"), share("100 %")), (Ok(0.03), Ok(0.03), Ok(1.0)));
         for text in ["3", "101%", "-1%", "x", "%", ""] {
             assert!(share(text).is_err(), "{text}");

@@ -11,6 +11,7 @@ pub(crate) mod estimate;
 pub(crate) mod fitness;
 mod objective;
 pub(crate) mod oracle;
+mod percentile;
 pub(crate) mod ratio;
 pub(crate) mod stability;
 
@@ -19,6 +20,7 @@ use khala_plan::estimate::not_applicable;
 use khala_plan::model::{Gate, Objective};
 pub use khala_plan::model::{ORACLE_GATE, STABILITY_GATE};
 use khala_plan::schedule::Schedule;
+pub use percentile::{Reach, Resampled};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::RunFacts;
@@ -103,13 +105,19 @@ pub struct ObjectiveVerdict {
     pub bad: u64,
     /// Point estimate in the claim's unit (microseconds, fraction, per second, count).
     pub estimate: Option<f64>,
-    /// What the verdict was drawn from: one-sided 95 % bounds on the share of samples that break
-    /// the claim, on the rate, or absent for exact counts.
+    /// What the verdict was drawn from: the one-sided 95 % bound from below of what is estimated, in the
+    /// claim's unit; absent for exact counts, and where there is too little to have one.
     pub lower: Option<f64>,
     /// See `lower`.
     pub upper: Option<f64>,
     /// Design effect: how many samples count as one.
     pub deff: Option<f64>,
+    /// Of a percentile: what its interval was drawn from.
+    #[serde(default)]
+    pub resampled: Option<Resampled>,
+    /// Of a percentile over seconds: what the run says of other times.
+    #[serde(default)]
+    pub reach: Option<Reach>,
     /// Why, in a sentence.
     pub reason: String,
 }

@@ -1,10 +1,12 @@
 //! One objective: its samples, whether they may be judged, and the verdict of each selected label.
 
+use khala_plan::gate::power::{self, Needs};
 use khala_plan::metric::{MetricId, MetricKind};
 use khala_plan::model::{Claim, Comparison, Estimator, Objective};
 use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
+use super::percentile::{self, Percentile};
 use super::{Case, ObjectiveVerdict, Verdict, fitness, ratio};
 use crate::oracle::{Rule, RuleTally};
 use crate::shard::metrics::CLIENT_GROUPS;
@@ -41,6 +43,29 @@ struct Measured {
     verdict: Verdict,
     /// What the figures do not say.
     note: Option<String>,
+    /// Of a claim about a percentile, what there is beside its figures.
+    percentile: Option<Percentile>,
+}
+
+impl Measured {
+    /// The ends of the interval, in the claim's unit.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds are far below 2^52")]
+    fn ends(&self) -> (Option<f64>, Option<f64>) {
+        match (&self.percentile, &self.bounds) {
+            (Some(percentile), _) => {
+                let interval = percentile.interval.as_ref();
+                let lower = interval.map(|interval| interval.lower as f64);
+                (lower, interval.and_then(|it| it.upper).map(|upper| upper as f64))
+            }
+            (None, bounds) => (bounds.map(|it| it.lower), bounds.map(|it| it.upper)),
+        }
+    }
+
+    fn deff(&self) -> Option<f64> {
+        let percentile = self.percentile.as_ref();
+        let of_interval = percentile.and_then(|it| it.interval.as_ref()).map(|it| it.deff);
+        of_interval.or(self.bounds.map(|bounds| bounds.deff))
+    }
 }
 
 fn judge_one(
@@ -50,12 +75,20 @@ fn judge_one(
     surface: Option<Surface>,
 ) -> ObjectiveVerdict {
     let phases = case.phases(&objective.during);
-    let measured = measure(case, objective, &objective.require, &phases, surface);
+    let of = |claim| measure(case, objective, claim, &phases, surface, &selector);
+    let measured = of(&objective.require);
     let mut verdict = measured.verdict;
     let mut reason = describe(&objective.require, &measured);
+    let reach = measured.percentile.as_ref().and_then(|percentile| percentile.reach);
+    if verdict == Verdict::Pass
+        && let Some(reach) = reach.filter(|reach| !reach.suffices())
+    {
+        verdict = Verdict::Inconclusive;
+        reason = format!("{}: {reason}", too_short(&reach));
+    }
     if verdict == Verdict::Pass
         && let Some(warn) = &objective.warn
-        && measure(case, objective, warn, &phases, surface).verdict != Verdict::Pass
+        && of(warn).verdict != Verdict::Pass
     {
         verdict = Verdict::Warn;
         reason = format!("{reason}; but `{}` does not hold", warn.text);
@@ -64,6 +97,15 @@ fn judge_one(
         verdict = Verdict::Inconclusive;
         reason = unfit;
     }
+    if verdict == Verdict::Inconclusive
+        && let Some(more) = more(case, objective, &phases, &measured)
+    {
+        reason = format!("{reason}; {more}");
+    }
+    if let Some(reach) = reach {
+        reason = format!("{reason}; {reach}");
+    }
+    let (lower, upper) = measured.ends();
     ObjectiveVerdict {
         metric: objective.metric.name().to_owned(),
         selector,
@@ -74,11 +116,51 @@ fn judge_one(
         n: measured.n,
         bad: measured.bad,
         estimate: measured.estimate,
-        lower: measured.bounds.map(|bounds| bounds.lower),
-        upper: measured.bounds.map(|bounds| bounds.upper),
-        deff: measured.bounds.map(|bounds| bounds.deff),
+        lower,
+        upper,
+        deff: measured.deff(),
+        resampled: measured.percentile.as_ref().and_then(Percentile::resampled),
+        reach,
         reason,
     }
+}
+
+/// That the run says too little of other times.
+fn too_short(reach: &percentile::Reach) -> String {
+    let asked = reach.asked.map_or_else(String::new, khala_plan::units::format_share);
+    let more = reach.seconds_needed.map(|needed| needed.saturating_sub(reach.seconds));
+    let more =
+        more.map_or_else(String::new, |more| format!(", for which {more} more seconds are needed"));
+    format!("it holds of what was measured, but the reach asked for is {asked}{more}")
+}
+
+/// How much more would decide an objective that is undecided by its figures.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of seconds for people"
+)]
+fn more(
+    case: &Case<'_>,
+    objective: &Objective,
+    phases: &[u16],
+    measured: &Measured,
+) -> Option<String> {
+    if let Some(percentile) = &measured.percentile {
+        let undecided =
+            percentile.verdict == Verdict::Inconclusive || percentile.n < objective.min_samples;
+        return undecided.then(|| percentile.more(objective.min_samples)).flatten();
+    }
+    // Of a rate without an occurrence the time alone decides.
+    if objective.require.estimator != Estimator::Rate
+        || measured.bad > 0
+        || measured.verdict != Verdict::Inconclusive
+    {
+        return None;
+    }
+    let Needs::Seconds(needed) = power::needs(&objective.require) else { return None };
+    let more = (needed - exposure_s(case, phases)).ceil().max(1.0) as u64;
+    Some(format!("{more} more seconds without one would decide"))
 }
 
 fn why_undecidable(
@@ -119,21 +201,23 @@ fn measure(
     claim: &Claim,
     phases: &[u16],
     surface: Option<Surface>,
+    selector: &str,
 ) -> Measured {
     let metrics = &case.settled.metrics;
     let metric = objective.metric;
     match claim.estimator {
         Estimator::Percentile(q) => {
             let sample = metrics.distribution(metric, phases, surface);
-            let bad = estimate::exceeding(&sample, claim.comparison, claim.bound);
-            let bounds = estimate::exceedance(&sample, bad);
+            let seed = percentile::seed(case, metric, selector);
+            let found = percentile::measure(&sample, metric, q, claim, objective.reach, seed);
             Measured {
-                n: sample.len(),
-                bad,
-                estimate: sample.response.percentile(q).map(|value| value as f64),
-                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(1.0 - q / 100.0)),
-                bounds,
+                n: found.n,
+                bad: found.bad,
+                estimate: found.estimate.map(|value| value as f64),
+                verdict: found.verdict,
+                bounds: None,
                 note: None,
+                percentile: Some(found),
             }
         }
         Estimator::Ratio => {
@@ -148,6 +232,7 @@ fn measure(
                 verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
                 bounds,
                 note: Some(ratio.describe(ratio::seed(case))),
+                percentile: None,
             }
         }
         Estimator::Max => {
@@ -160,6 +245,7 @@ fn measure(
                 bounds: None,
                 verdict: if bad == 0 { Verdict::Pass } else { Verdict::Fail },
                 note: None,
+                percentile: None,
             }
         }
         Estimator::Proportion => {
@@ -172,6 +258,7 @@ fn measure(
                 verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
                 bounds,
                 note: None,
+                percentile: None,
             }
         }
         Estimator::Rate => {
@@ -185,6 +272,7 @@ fn measure(
                 verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
                 bounds,
                 note: None,
+                percentile: None,
             }
         }
         Estimator::Count => {
@@ -201,6 +289,7 @@ fn measure(
                 bounds: None,
                 verdict: estimate::exact(value as f64, claim.comparison, claim.bound),
                 note: None,
+                percentile: None,
             }
         }
     }
@@ -246,32 +335,14 @@ fn peak_connects(case: &Case<'_>, phases: &[u16]) -> u64 {
 }
 
 fn describe(claim: &Claim, measured: &Measured) -> String {
-    let Measured { n, bad, bounds, estimate, verdict, note } = measured;
+    let Measured { n, bad, bounds, estimate, note, percentile, .. } = measured;
+    if let Some(percentile) = percentile {
+        return percentile.describe();
+    }
     if let Some(note) = note {
         return note.clone();
     }
     match (claim.estimator, bounds) {
-        (Estimator::Percentile(q), Some(bounds)) => {
-            let allowed = 100.0 - q;
-            let share = |share: f64| format!("{:.2} %", share * 100.0);
-            let first = format!("{bad} of {n} samples break it");
-            match verdict {
-                Verdict::Pass => format!(
-                    "{first}; with 95 % confidence at most {}, {allowed:.3} % are allowed",
-                    share(bounds.upper)
-                ),
-                Verdict::Fail => format!(
-                    "{first}; with 95 % confidence at least {}, {allowed:.3} % are allowed",
-                    share(bounds.lower)
-                ),
-                _ => format!(
-                    "{first}; that leaves {} to {}, {allowed:.3} % are allowed: more samples are \
-                     needed to decide",
-                    share(bounds.lower),
-                    share(bounds.upper)
-                ),
-            }
-        }
         (Estimator::Proportion, Some(bounds)) => format!(
             "{bad} of {n}; 95 % bounds {:.3} % to {:.3} %",
             bounds.lower * 100.0,
@@ -340,46 +411,25 @@ mod tests {
 
     #[test]
     fn the_reason_of_each_estimator_names_its_figures() {
+        let verdict = Verdict::Inconclusive;
         let bounds = Some(Bounds { lower: 0.001, upper: 0.0234, deff: 1.0 });
-        let of = |estimator, bounds, verdict| {
+        let of = |estimator, bounds| {
             let claim =
                 Claim { text: String::new(), estimator, comparison: Comparison::Less, bound: 1.0 };
-            let estimate = Some(12_300.0);
-            let measured = Measured { n: 90, bad: 4, estimate, bounds, verdict, note: None };
+            let (n, bad, estimate) = (90, 4, Some(12_300.0));
+            let measured =
+                Measured { n, bad, estimate, bounds, verdict, note: None, percentile: None };
             describe(&claim, &measured)
         };
-        let p97 = Estimator::Percentile(97.0);
         let cases = [
-            (
-                (p97, bounds, Verdict::Pass),
-                "4 of 90 samples break it; with 95 % confidence at most 2.34 %, 3.000 % are allowed",
-            ),
-            (
-                (p97, bounds, Verdict::Fail),
-                "4 of 90 samples break it; with 95 % confidence at least 0.10 %, 3.000 % are allowed",
-            ),
-            (
-                (p97, bounds, Verdict::Inconclusive),
-                "4 of 90 samples break it; that leaves 0.10 % to 2.34 %, 3.000 % are allowed: more \
-                 samples are needed to decide",
-            ),
-            (
-                (Estimator::Proportion, bounds, Verdict::Pass),
-                "4 of 90; 95 % bounds 0.100 % to 2.340 %",
-            ),
-            (
-                (Estimator::Rate, bounds, Verdict::Pass),
-                "4 occurrences; 95 % bounds 0.001/s to 0.023/s",
-            ),
-            ((Estimator::Count, None, Verdict::Pass), "4, out of 90"),
-            (
-                (Estimator::Max, None, Verdict::Fail),
-                "4 of 90 samples break it; the largest is 12.3 ms",
-            ),
-            ((p97, None, Verdict::Inconclusive), "there is not a single sample"),
+            ((Estimator::Proportion, bounds), "4 of 90; 95 % bounds 0.100 % to 2.340 %"),
+            ((Estimator::Rate, bounds), "4 occurrences; 95 % bounds 0.001/s to 0.023/s"),
+            ((Estimator::Count, None), "4, out of 90"),
+            ((Estimator::Max, None), "4 of 90 samples break it; the largest is 12.3 ms"),
+            ((Estimator::Proportion, None), "there is not a single sample"),
         ];
-        for ((estimator, bounds, verdict), reason) in cases {
-            assert_eq!(of(estimator, bounds, verdict), reason);
+        for ((estimator, bounds), reason) in cases {
+            assert_eq!(of(estimator, bounds), reason);
         }
     }
 }

@@ -90,6 +90,8 @@ fn blank(claim: &str) -> ObjectiveVerdict {
         lower: None,
         upper: None,
         deff: None,
+        resampled: None,
+        reach: None,
         reason: String::new(),
     }
 }

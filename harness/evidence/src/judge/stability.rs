@@ -104,6 +104,8 @@ fn blank(metric: &str) -> ObjectiveVerdict {
         lower: None,
         upper: None,
         deff: None,
+        resampled: None,
+        reach: None,
         reason: String::new(),
     }
 }

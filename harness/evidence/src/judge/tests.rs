@@ -317,6 +317,7 @@ fn bystanders_that_are_hurt_fail_and_others_pass() {
         },
         warn: None,
         min_samples: 0,
+        reach: None,
     }];
     let verdict_of = |per_second, later: u64| {
         let took = move |second| if second < 31 { 1_000 } else { later };

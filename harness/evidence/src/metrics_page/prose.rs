@@ -1,6 +1,7 @@
 //! The words of the page, with the judge's constants in them. What is said here is what the code
 //! does, not what it should do.
 
+use khala_plan::gate::power::SECONDS_MIN;
 use khala_plan::metric::MetricId;
 
 use crate::hist::HIGHEST_US;
@@ -9,7 +10,10 @@ use crate::judge::fitness::WAITED_SHARE_MAX;
 use crate::judge::oracle::UNDECIDED_SHARE_MAX;
 use crate::judge::ratio::SAMPLES_MIN;
 use crate::shard::metrics::CLIENT_GROUPS;
-use crate::stats::bootstrap;
+use crate::stats::{bootstrap, quantile};
+
+/// The rows of the table of false passes, as the test that draws them leaves them.
+const FALSE_PASSES: &str = include_str!("../../FALSE_PASSES.txt");
 
 /// Groups that clients are hashed into.
 pub(super) const GROUPS: u32 = CLIENT_GROUPS;
@@ -62,8 +66,8 @@ pub(super) fn samples() -> String {
          {longest_min} minutes; what is larger is kept at that and counted. A histogram's bucket (0.1 %\n  \
          wide) that holds a bound of `<` counts as beyond it.\n\
          - Histograms of threads, surfaces and phases are added; percentiles are never averaged.\n\
-         - A percentile is printed only with at least 10 samples beyond it; the median always. That is\n  \
-         about printing: a claim is judged by its bound, not by the printed percentile.\n"
+         - Among the figures a percentile is printed only with at least 10 samples beyond it; the median\n  \
+         always, and the one that a gate claims always, with its interval, which says what it is worth.\n"
     )
 }
 
@@ -75,25 +79,52 @@ pub(super) fn estimators() -> String {
         "\n## Estimators\n\n\
          Every bound is one-sided with {percent:.0} % confidence.\n\n\
          ### `p(q)`\n\n\
-         `p(q) < T` claims that at most a share `1 - q/100` of the operations is at or beyond `T`. Of n\n\
-         samples, x are (with `<=`: beyond). Bounds on the share are those of Clopper and Pearson on\n\
-         `x/deff` of `n/deff`: the lower one is the {lower:.2} quantile of Beta(x, n − x + 1), the upper\n\
-         one the {upper:.2} quantile of Beta(x + 1, n − x). Beta quantiles take real arguments.\n\n\
-         deff, the design effect, is max(1, 1 + (m − 1) ρ): ρ is the intra-cluster correlation of\n\
-         exceeding the sample's own 90th percentile, by the analysis-of-variance estimator for clusters\n\
-         of unequal size, and m is Σn²/Σn over the clusters. Where samples are alike, it is estimated at\n\
-         the 90th percentile and just beyond it, and the larger counts. The threshold is the sample's\n\
-         own, so that no sample beyond `T` does not hide that samples hang together. Of a single cluster,\n\
-         deff is its size.\n\n\
-         Sources: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934). E. L. Korn and B. I. Graubard,\n\
-         Survey Methodology 24 (1998), for x/deff of n/deff. L. Kish, Survey Sampling (1965), for the\n\
-         design effect; S. M. Kerry and J. M. Bland, Statistics in Medicine 20 (2001), for m; M. S.\n\
-         Ridout, C. G. B. Demétrio and D. Firth, Biometrics 55 (1999), for ρ.\n\n\
+         `p(q) < T` claims that the q-th percentile of what was measured in the objective's phases is\n\
+         below `T` (with `<=`: at most): the smallest value that a share q/100 of the samples does not\n\
+         exceed. It is always shown, with its interval. The interval comes of two, and is as wide as the\n\
+         wider at either end.\n\n\
+         1. *Block bootstrap of the percentile.* Of a metric that flows all the time, blocks of seconds are\n   \
+         drawn, {quantile_resamples} resamples; of one that comes of occasions, groups of clients. The length of a block\n   \
+         follows from the autocorrelation of the seconds' shares beyond the sample's own 50th, 90th and\n   \
+         q-th percentile, and the longest counts. Of few blocks (by weight: (Σn)²/Σn² units over the\n   \
+         block's length) the ends are moved out, on a logarithmic scale, by Student's over the normal\n   \
+         quantile. The seed follows from the plan's; it stands in the reason and, with blocks and units, in\n   \
+         `resampled` of `run.json`.\n\
+         2. *Ranks.* A resample never exceeds its sample, so the interval is never narrower than Clopper's\n   \
+         and Pearson's bounds for n/deff independent samples make it. deff is the variance of the share\n   \
+         beyond a threshold over the same resamples, against that of independent samples: the larger of\n   \
+         those at the sample's own 90th and q-th percentile, with the same allowance for few blocks. n\n   \
+         samples must be enough by themselves; where n/deff are not, the tail goes on beyond the largest\n   \
+         sample as the largest tenth falls off (Weissman's estimator with Hill's index).\n\n\
+         Fewer than {seconds} seconds with samples decide nothing, one way or the other. Seconds beyond\n\
+         {units_max} are added up by twos, threes and so on before they are resampled.\n\n\
+         *Reach* is what the run says of other times. A second is worse when the claim does not hold of it\n\
+         by itself; with k of n seconds worse, at most the {percent:.0} % bound of Clopper and Pearson of all seconds\n\
+         are, 1 − 0.05^(1/n) for k = 0, if one second says as much as another: 30 clean seconds leave 9.5 %\n\
+         open, 299 leave 1 %. It stands beside the interval and decides nothing, unless the objective asks\n\
+         for it (`reach = \"1 %\"`): then a PASS that reaches less far is INCONCLUSIVE. A soak and the hold of\n\
+         a stage ask. An occasion, such as a resume after a storm, has no other times.\n\n\
+         An objective that is undecided says how many more seconds (or samples) like those would decide it:\n\
+         what the rule of {seconds} seconds and `min_samples` lack, else by how much the interval, which narrows\n\
+         with the root of the sample, is too wide. `check` promises by the same rules, of a run in which\n\
+         nothing lies near the bound.\n\n\
+         Sources: H. R. Künsch, Annals of Statistics 17 (1989), for blocks; D. N. Politis and H. White,\n\
+         Econometric Reviews 23 (2004), corrected by A. Patton, D. N. Politis and H. White, 28 (2009), for\n\
+         their length; B. Schmeiser, Operations Research 30 (1982), for t and few blocks; C. J. Clopper and\n\
+         E. S. Pearson, Biometrika 26 (1934); E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998), for\n\
+         n/deff; I. Weissman, JASA 73 (1978), and B. M. Hill, Annals of Statistics 3 (1975), for the tail.\n\n\
          ### `max`\n\n\
          Exact: a single sample at or beyond the bound (with `<=`: beyond it) breaks the claim.\n\n\
          ### `proportion`\n\n\
-         Bad over all, with the bounds of `p(q)`; ρ is that of the bad ones themselves, so that several\n\
-         clusters without a bad one have deff 1.\n\n\
+         Bad over all, x of n, with the bounds of Clopper and Pearson on `x/deff` of `n/deff`: the lower one\n\
+         is the {lower:.2} quantile of Beta(x, n − x + 1), the upper one the {upper:.2} quantile of Beta(x + 1,\n\
+         n − x). Beta quantiles take real arguments. deff, the design effect, is max(1, 1 + (m − 1) ρ): ρ is\n\
+         the intra-cluster correlation of being bad, by the analysis-of-variance estimator for clusters of\n\
+         unequal size, and m is Σn²/Σn over the clusters. Several clusters without a bad one have deff 1; of\n\
+         a single cluster, deff is its size.\n\n\
+         Sources: as above, and L. Kish, Survey Sampling (1965), for the design effect; S. M. Kerry and J. M.\n\
+         Bland, Statistics in Medicine 20 (2001), for m; M. S. Ridout, C. G. B. Demétrio and D. Firth,\n\
+         Biometrics 55 (1999), for ρ.\n\n\
          ### `rate`\n\n\
          Occurrences over the seconds of the phases. Bounds are those of Garwood on `x/deff` in\n\
          `seconds/deff`: the {lower:.2} quantile of Gamma(x) and the {upper:.2} quantile of Gamma(x + 1).\n\
@@ -114,17 +145,43 @@ pub(super) fn estimators() -> String {
          Methods and their Application (1997), for the interval.\n",
         lower = 1.0 - CONFIDENCE,
         upper = CONFIDENCE,
+        quantile_resamples = quantile::RESAMPLES,
+        units_max = quantile::UNITS_MAX,
+        seconds = SECONDS_MIN,
+    )
+}
+
+/// How often a percentile passes that should not.
+pub(super) fn false_passes() -> String {
+    format!(
+        "\n## False passes\n\n\
+         How often `p(q) < T` is PASS of a process whose q-th percentile is `T` or just beyond it, out of\n\
+         2,000 simulated runs each: 40 samples a second, whose logarithms are normal with a spread of 0.8. A\n\
+         histogram's bucket, 0.1 % wide, that holds `T` counts as beyond it, so the process breaks the claim\n\
+         by no more than that. Of the last two `T` lies between the usual and the bad time: 2 % and 1.7 % of\n\
+         the samples are beyond it in the long run, where 1 % may be; which seconds are bad, and when in the\n\
+         run the pause begins, is drawn.\n\n\
+         | process | claim | measured for | PASS, which is false | FAIL | INCONCLUSIVE |\n\
+         | --- | --- | ---: | ---: | ---: | ---: |\n\
+         {FALSE_PASSES}\n\
+         Of independent samples, and of samples that resemble their neighbours, at most 5 % of the runs pass.\n\
+         What is rarer than a run is long, or changes more slowly, no run shows: of the bad second in 50, a\n\
+         run that met none passes, rightly by what it measured; that is what the reach is for. With\n\
+         `reach = \"1 %\"` such a run takes 299 clean seconds, which that process gives one time in 400.\n\n\
+         `cargo test --release -p khala-evidence --test proofs -- --ignored false_passes` draws them again.\n"
     )
 }
 
 /// From bounds to a verdict.
 pub(super) fn verdicts() -> String {
-    "\nThat is `min_samples` where an objective names none; for all other claims it is 1. A rate goes\n\
+    format!(
+        "\nThat is `min_samples` where an objective names none; for all other claims it is 1. A rate goes\n\
      by time: with no occurrence, `rate <= r` takes −ln 0.05 / r seconds. What hangs together takes\n\
      more.\n\n\
      ## Verdicts\n\n\
      - PASS: the upper bound is within the claim. FAIL: the lower bound is beyond it. Else\n  \
-     INCONCLUSIVE. Exact claims hold or do not.\n\
+     INCONCLUSIVE. Exact claims hold or do not. A percentile over fewer than {seconds} seconds, or whose reach is\n  \
+     less than asked for, is INCONCLUSIVE.\n\
      - WARN: `require` passes, and `warn` does not.\n\
      - NOT APPLICABLE: the plan has no occasion for it, and no sample came all the same. It counts as\n  \
      nothing; where `must_apply` names its gate, metric or rule, it is INCONCLUSIVE.\n\
@@ -133,8 +190,9 @@ pub(super) fn verdicts() -> String {
      proven to have bitten, or a storm with fewer than `oracle.storm_min_deliveries` before or\n  \
      after it; the p99 of the harness's scheduler lag in these phases is above\n  \
      `generator.lag_share_max` of the claim's threshold (of `oracle.converge_within` where the\n  \
-     claim is not about a latency); what else makes the generator unfit, below.\n"
-        .to_owned()
+     claim is not about a latency); what else makes the generator unfit, below.\n",
+        seconds = SECONDS_MIN
+    )
 }
 
 /// What the generator knows of itself, and what of it decides.

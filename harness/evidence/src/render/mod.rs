@@ -14,7 +14,7 @@ mod summary_md;
 pub mod terminal;
 mod texts;
 mod timeseries_csv;
-mod units;
+pub(crate) mod units;
 mod violations_ndjson;
 
 use crate::report::RunReport;

@@ -10,9 +10,20 @@ use crate::report::RunReport;
 /// The bundle's folder, for those who read in it.
 pub const HERE: &str = ".";
 
-/// The point estimate with its unit, as the claim has it.
+/// The point estimate with its unit, as the claim has it; of a percentile with its interval and reach.
 pub fn estimate(objective: &ObjectiveVerdict) -> String {
     let Some(value) = objective.estimate else { return "–".to_owned() };
+    let value = figure(objective, value);
+    if objective.resampled.is_none() {
+        return value;
+    }
+    let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), |end| figure(objective, end));
+    let (lower, upper) = (end(objective.lower), end(objective.upper));
+    let reach = objective.reach.map(|reach| format!("; reach {:.1} %", reach.share * 100.0));
+    format!("{value} ({lower} to {upper}){}", reach.unwrap_or_default())
+}
+
+fn figure(objective: &ObjectiveVerdict, value: f64) -> String {
     let metric = MetricId::of(&objective.metric);
     let latency = metric.is_some_and(|metric| metric.kind() == MetricKind::Latency);
     if latency && !objective.require.starts_with("count") {

@@ -9,14 +9,18 @@
 //! | [`binomial`] | a proportion, and with it `p(q) < T` |
 //! | [`poisson`] | a rate per second |
 //! | [`order`] | a quantile, by the ranks of its sample |
+//! | [`quantile`] | a quantile of a sample that hangs together |
+//! | [`blocks`] | (the length of the blocks of a bootstrap) |
 //! | [`cluster`] | how much less than `n` independent observations a clustered sample is worth |
 //! | [`bootstrap`] | a ratio or any other statistic of a time series |
 
 pub mod binomial;
+pub mod blocks;
 pub mod bootstrap;
 pub mod cluster;
 pub mod order;
 pub mod poisson;
+pub mod quantile;
 mod special;
 
 /// Whether `confidence` is a probability that a bound can be made for.

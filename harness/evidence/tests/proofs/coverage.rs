@@ -1,12 +1,19 @@
-//! The bounds behind a verdict, end to end: they cover what they say they cover, on latencies that
-//! hang together, and they still let a quiet run pass.
+//! How often a claim about a percentile passes although it does not hold: thousands of runs drawn from
+//! processes whose percentile lies at the bound, through the judge.
+//!
+//! The committed table is `FALSE_PASSES.txt`; METRICS.md shows it. Renewed and verified by
+//!
+//! ```text
+//! cargo test --release -p khala-evidence --test proofs -- --ignored false_passes
+//! ```
+//!
+//! (`KHALA_UPDATE_FALSE_PASSES=1` writes it).
 
 use khala_evidence::Settled;
 use khala_evidence::judge::{ObjectiveVerdict, Verdict};
 use khala_evidence::shard::metrics::{Key, Metrics};
-use khala_evidence::stats::binomial;
 use khala_plan::metric::MetricId;
-use rand::SeedableRng as _;
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, StandardNormal};
 use statrs::distribution::{ContinuousCDF as _, Normal};
@@ -14,46 +21,88 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 use crate::support::plans::one_objective;
 use crate::support::trial::{Trial, of};
 
-const SECONDS: u64 = 60;
 const PER_SECOND: u64 = 40;
-const SAMPLES: f64 = (SECONDS * PER_SECOND) as f64;
 /// A latency is `MEDIAN_US * exp(SPREAD * z)`, z standard normal.
 const MEDIAN_US: f64 = 20_000.0;
 const SPREAD: f64 = 0.8;
+/// Lag-1 autocorrelation.
+const PHI: f64 = 0.94;
+const FALSE_PASSES: &str = include_str!("../../FALSE_PASSES.txt");
 
-/// Latencies whose logarithms are an autoregression of the first order: a slow one follows a slow
-/// one.
-struct Latencies {
-    rng: ChaCha8Rng,
-    phi: f64,
-    z: f64,
+/// How latencies come about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Process {
+    Independent,
+    /// Autocorrelation .94 from one sample to the next.
+    Samples,
+    /// Half of the variance is the second's own, with autocorrelation .94 from one second to the next.
+    Seconds,
+    /// Each second is bad with a chance of one in 50: all of it is ten spreads slower.
+    BadSecond,
+    /// The target stands still for a second of every 60; what is due then waits for its end.
+    Pause,
 }
 
-impl Latencies {
-    fn new(seed: u64, phi: f64) -> Self {
+impl Process {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Independent, "independent samples"),
+        (Self::Samples, "autocorrelation .94 of successive samples"),
+        (Self::Seconds, "autocorrelation .94 of successive seconds"),
+        (Self::BadSecond, "one bad second in 50"),
+        (Self::Pause, "a pause of 1 s in 60 s"),
+    ];
+
+    /// A bound that the `q`-quantile of the process is at or just beyond.
+    fn bound_us(self, q: f64) -> u64 {
+        let z = match self {
+            // At most 2 % and 1.7 % are beyond, which is more than p(99) allows.
+            Self::BadSecond | Self::Pause => 4.5,
+            _ => Normal::standard().inverse_cdf(q / 100.0),
+        };
+        // The next lower value that a histogram tells apart.
+        khala_evidence::hist::bucket(latency(z))
+    }
+
+    fn latencies(self, seed: u64, seconds: u64) -> Vec<u64> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let z = StandardNormal.sample(&mut rng);
-        Self { rng, phi, z }
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let (mut sample, mut level) = (normal(), normal());
+        let mut out = Vec::new();
+        let mut coin = ChaCha8Rng::seed_from_u64(seed ^ 0xbad);
+        let pause = coin.random_range(0..60_u64);
+        for second in 0..seconds {
+            level = PHI * level + (1.0 - PHI * PHI).sqrt() * normal();
+            let bad = coin.random_range(0..50) == 0;
+            for n in 0..PER_SECOND {
+                let noise = normal();
+                sample = PHI * sample + (1.0 - PHI * PHI).sqrt() * noise;
+                out.push(match self {
+                    Self::Independent => latency(noise),
+                    Self::Samples => latency(sample),
+                    Self::Seconds => latency(0.5_f64.sqrt() * (level + noise)),
+                    Self::BadSecond => latency(if bad { noise + 10.0 } else { noise }),
+                    Self::Pause if second % 60 == pause => {
+                        1_000_000 - n * 1_000_000 / PER_SECOND + latency(noise)
+                    }
+                    Self::Pause => latency(noise),
+                });
+            }
+        }
+        out
     }
 }
 
-impl Iterator for Latencies {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        let noise: f64 = StandardNormal.sample(&mut self.rng);
-        self.z = self.phi * self.z + (1.0 - self.phi * self.phi).sqrt() * noise;
-        Some((MEDIAN_US * (SPREAD * self.z).exp()) as u64)
-    }
+fn latency(z: f64) -> u64 {
+    (MEDIAN_US * (SPREAD * z).exp()) as u64
 }
 
-/// A phase of a minute, judged for `heartbeat_rtt`, whose samples are clustered by seconds.
-struct Minute {
+/// A phase judged for `heartbeat_rtt`, which flows all the time.
+struct Phase {
     trial: Trial,
     settled: Settled,
 }
 
-impl Minute {
+impl Phase {
     fn judging(claims: impl IntoIterator<Item = String>) -> Self {
         let objective = |claim: String| {
             format!("metric = \"heartbeat_rtt\"\nduring = [\"steady\"]\nrequire = \"{claim}\"\n")
@@ -65,15 +114,14 @@ impl Minute {
         Self { trial, settled }
     }
 
-    /// The verdicts on a minute of these latencies, one for each claim.
-    fn verdicts(&mut self, latencies: impl Iterator<Item = u64>) -> Vec<ObjectiveVerdict> {
+    /// The verdicts on these latencies, one for each claim.
+    fn verdicts(&mut self, latencies: &[u64]) -> Vec<ObjectiveVerdict> {
         let (phase, from) = (1, 20_000_000);
         let mut metrics = Metrics::default();
         metrics.scheduler_lag(phase, 0, 10);
         let key = Key { metric: MetricId::HeartbeatRtt, phase, surface: None };
-        let times = (0..SECONDS * PER_SECOND).map(|n| from + n * 1_000_000 / PER_SECOND);
-        for (intended, latency) in times.zip(latencies) {
-            metrics.sample(key, 0, intended, latency, latency);
+        for (n, &latency) in (0..).zip(latencies) {
+            metrics.sample(key, 0, from + n * 1_000_000 / PER_SECOND, latency, latency);
         }
         self.settled.metrics = metrics;
         let verdict = self.trial.judge_settled(&self.settled);
@@ -81,102 +129,103 @@ impl Minute {
     }
 }
 
-/// A threshold that about this share of the latencies is at or beyond, and the exact share: the next
-/// lower value that a histogram tells apart.
-fn threshold(share: f64) -> (u64, f64) {
-    let normal = Normal::standard();
-    let about = MEDIAN_US * (SPREAD * normal.inverse_cdf(1.0 - share)).exp();
-    let threshold = khala_evidence::hist::bucket(about as u64);
-    let z = (threshold as f64 / MEDIAN_US).ln() / SPREAD;
-    (threshold, normal.sf(z))
+/// Of some runs, how many passed, failed and stayed open.
+fn tally(process: Process, q: f64, seconds: u64, runs: u64) -> (u64, u64, u64) {
+    let mut phase = Phase::judging([format!("p({q}) < {}us", process.bound_us(q))]);
+    let (mut passed, mut failed) = (0, 0);
+    for seed in 0..runs {
+        let verdict = phase.verdicts(&process.latencies(seed, seconds))[0].verdict;
+        passed += u64::from(verdict == Verdict::Pass);
+        failed += u64::from(verdict == Verdict::Fail);
+    }
+    (passed, failed, runs - passed - failed)
 }
 
-/// What is known of one threshold after many runs.
-#[derive(Default)]
-struct Seen {
-    lower_covers: u64,
-    upper_covers: u64,
-    bad: Vec<u64>,
-    /// How far the upper bounds are above the shares that were seen, summed.
-    width: f64,
+/// The claims and lengths of the table. Of the last two processes only p(99) does not hold.
+fn cases(process: Process) -> Vec<(f64, u64)> {
+    let all = [(90.0, 60), (90.0, 300), (99.0, 60), (99.0, 300)];
+    let rare = matches!(process, Process::BadSecond | Process::Pause);
+    all.into_iter().filter(|(q, _)| !rare || *q > 98.0).collect()
 }
 
-impl Seen {
-    fn add(&mut self, verdict: &ObjectiveVerdict, share: f64) {
-        let (lower, upper) = verdict.lower.zip(verdict.upper).expect("bounds");
-        self.lower_covers += u64::from(lower <= share);
-        self.upper_covers += u64::from(upper >= share);
-        self.width += upper - verdict.bad as f64 / SAMPLES;
-        self.bad.push(verdict.bad);
-    }
-
-    fn mean_share(&self) -> f64 {
-        self.bad.iter().sum::<u64>() as f64 / self.bad.len() as f64 / SAMPLES
-    }
-
-    /// The same sum as `width` for who knows the true design effect: the variance that the counts
-    /// really have, over that of independent samples.
-    fn ideal_width(&self, share: f64) -> f64 {
-        let mean = share * SAMPLES;
-        let squares = self.bad.iter().map(|&bad| (bad as f64 - mean).powi(2));
-        let deff = squares.sum::<f64>() / self.bad.len() as f64 / (mean * (1.0 - share));
-        let upper = |bad: f64| binomial::upper(bad / deff, SAMPLES / deff, 0.95).expect("a sample");
-        self.bad.iter().map(|&bad| upper(bad as f64) - bad as f64 / SAMPLES).sum()
-    }
-}
+const RUNS: u64 = 2_000;
 
 #[test]
-fn one_sided_bounds_cover_the_true_share_in_93_of_100_runs_although_slow_samples_come_together() {
-    // 2,000 runs: were the bounds right in 91 of 100 only, 93 would be seen one time in a thousand.
-    const DRAWS: u64 = 2_000;
-    const COVERED_MIN: u64 = DRAWS * 93 / 100;
-    // With it a slow spell lasts about a quarter of a second, within a cluster and over its end.
-    const PHI: f64 = 0.9;
+#[ignore = "two thousand runs of each process: minutes, in a release build"]
+fn false_passes_are_as_committed() {
+    let tables = std::thread::scope(|scope| {
+        let rows = Process::ALL.map(|(process, name)| scope.spawn(move || rows(process, name)));
+        rows.map(|rows| rows.join().expect("its rows"))
+    });
+    let table = tables.concat();
+    if std::env::var_os("KHALA_UPDATE_FALSE_PASSES").is_some() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/FALSE_PASSES.txt");
+        std::fs::write(file, &table).expect("written");
+        return;
+    }
+    assert_eq!(table, FALSE_PASSES, "renew with KHALA_UPDATE_FALSE_PASSES=1");
+}
 
-    let thresholds = [0.05, 0.01, 0.005].map(threshold);
-    let claims = thresholds.map(|(threshold, _)| format!("p(99) < {threshold}us"));
-    let mut minute = Minute::judging(claims);
-    let mut seen: [Seen; 3] = Default::default();
-    let mut deff = 0.0;
-    for seed in 0..DRAWS {
-        let verdicts = minute.verdicts(Latencies::new(seed, PHI));
-        for (seen, (verdict, (_, share))) in seen.iter_mut().zip(verdicts.iter().zip(thresholds)) {
-            seen.add(verdict, share);
+/// The rows of the table on one process.
+fn rows(process: Process, name: &str) -> String {
+    let mut table = String::new();
+    for (q, seconds) in cases(process) {
+        let (passed, failed, open) = tally(process, q, seconds, RUNS);
+        let percent = |count: u64| 100.0 * count as f64 / RUNS as f64;
+        let row = format!(
+            "| {name} | `p({q})` | {seconds} s | {:.1} % | {:.1} % | {:.1} % |\n",
+            percent(passed),
+            percent(failed),
+            percent(open)
+        );
+        if matches!(process, Process::Independent | Process::Samples) {
+            assert!(passed * 20 <= RUNS, "more than 5 % false passes: {row}");
         }
-        deff += verdicts[0].deff.expect("a design effect") / DRAWS as f64;
+        table.push_str(&row);
     }
-    for (seen, (threshold, share)) in seen.iter().zip(thresholds) {
-        let (lower, upper) = (seen.lower_covers, seen.upper_covers);
-        assert!(lower >= COVERED_MIN, "{lower} lower bounds cover {share} ({threshold} us)");
-        assert!(upper >= COVERED_MIN, "{upper} upper bounds cover {share} ({threshold} us)");
-        // The samples are what they are said to be: the shares are right on average.
-        let mean = seen.mean_share();
-        assert!((mean / share - 1.0).abs() < 0.05, "{mean} {share}");
-        // A bound that covers everything by being useless is none.
-        let width = seen.width / seen.ideal_width(share);
-        assert!(width <= 2.0, "{width} times as wide as need be, at {share}");
+    table
+}
+
+/// The committed figures by a few of their own runs: they are within what chance makes of them.
+#[test]
+fn a_few_runs_agree_with_the_committed_false_passes() {
+    const FEW: u64 = 40;
+    for (process, name) in [Process::ALL[0], Process::ALL[1], Process::ALL[3]] {
+        let row = FALSE_PASSES
+            .lines()
+            .find(|line| line.contains(name) && line.contains("`p(99)` | 60 s"));
+        let row = row.expect("a row");
+        let percent = row.split('|').nth(4).and_then(|it| it.trim().strip_suffix(" %"));
+        let share: f64 = percent.and_then(|it| it.parse().ok()).map_or(0.0, |it: f64| it / 100.0);
+        let (passed, _, _) = tally(process, 99.0, 60, FEW);
+        // Four standard deviations and one more.
+        let chance = (FEW as f64 * share * (1.0 - share)).sqrt() * 4.0 + 1.0;
+        let away = (passed as f64 - FEW as f64 * share).abs();
+        assert!(away <= chance, "{name}: {passed} of {FEW} passed, {row}");
     }
-    assert!(deff > 5.0, "the runs hang together, or the test proves nothing: {deff}");
 }
 
 #[test]
 fn a_quiet_minute_without_a_slow_sample_passes_a_p99() {
-    let claim = "p(99) < 30s".to_owned();
-    let mut minute = Minute::judging([claim]);
-    for seed in 0..50 {
-        // Some memory, as any real latencies have.
-        let verdict = minute.verdicts(Latencies::new(seed, 0.5)).remove(0);
+    let mut minute = Phase::judging(["p(99) < 30s".to_owned()]);
+    for seed in 0..10 {
+        let verdict = minute.verdicts(&Process::Samples.latencies(seed, 60)).remove(0);
         assert_eq!((verdict.bad, verdict.verdict), (0, Verdict::Pass), "{verdict:?}");
-        assert!(verdict.deff.is_some_and(|deff| deff > 1.0), "x = 0 does not hide it: {verdict:?}");
+        assert!(verdict.deff.is_some_and(|deff| deff > 1.0), "it hangs together: {verdict:?}");
+        assert!(verdict.reach.is_some_and(|reach| reach.seconds == 60), "{verdict:?}");
     }
 }
 
+/// All samples of a second are alike: sixty observations of which none is slow.
 #[test]
-fn a_minute_in_which_a_second_is_a_world_of_its_own_does_not_pass_a_p99() {
-    // All samples of a second are alike: sixty observations, and none of them slow.
-    let claim = "p(99) < 30s".to_owned();
-    let alike = Latencies::new(1, 0.0).flat_map(|latency| [latency; PER_SECOND as usize]);
-    let verdict = Minute::judging([claim]).verdicts(alike).remove(0);
-    assert_eq!((verdict.bad, verdict.verdict), (0, Verdict::Inconclusive), "{verdict:?}");
-    assert!(verdict.deff.is_some_and(|deff| deff > 30.0), "{verdict:?}");
+fn seconds_that_are_worlds_of_their_own_decide_what_is_far_away_and_not_what_is_near() {
+    let alike = Process::Independent.latencies(1, 60);
+    let alike: Vec<u64> = alike[..60].iter().flat_map(|&one| [one; PER_SECOND as usize]).collect();
+    let most = alike.iter().max().expect("some") / 1_000 + 1;
+    let claims = [format!("p(99) < {most}ms"), "p(99) < 30s".to_owned()];
+    let verdicts = Phase::judging(claims).verdicts(&alike);
+    let found: Vec<_> = verdicts.iter().map(|one| (one.bad, one.verdict)).collect();
+    assert_eq!(found, [(0, Verdict::Inconclusive), (0, Verdict::Pass)], "{verdicts:?}");
+    assert!(verdicts[0].deff.is_some_and(|deff| deff > 30.0), "{verdicts:?}");
+    assert!(verdicts[0].reason.contains("more seconds like these would decide"), "{verdicts:?}");
 }

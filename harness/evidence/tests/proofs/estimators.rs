@@ -72,7 +72,7 @@ fn a_p99_needs_299_clean_samples_and_298_decide_nothing() {
     assert_eq!(verdict(P99, connects(0..299, |_| 5_000)), Verdict::Pass);
     let short = one(P99, connects(0..298, |_| 5_000));
     assert_eq!(short.verdict, Verdict::Inconclusive);
-    assert!(short.reason.contains("more samples are needed"), "{short:?}");
+    assert!(short.reason.contains("no upper bound from so few samples"), "{short:?}");
     // Without `min_samples` the objective asks for what could decide it.
     let asked = one(&P99.replace("\nmin_samples = 1", ""), connects(0..298, |_| 5_000));
     assert_eq!(asked.verdict, Verdict::Inconclusive);
@@ -87,7 +87,7 @@ fn a_percentile_passes_fails_or_is_left_open_by_its_bounds() {
     assert_eq!(verdict(P99, connects(0..400, slow(1))), Verdict::Inconclusive);
     let failed = one(P99, connects(0..400, slow(40)));
     assert_eq!((failed.verdict, failed.n, failed.bad), (Verdict::Fail, 400, 40));
-    assert!(failed.lower.expect("a bound") > 0.01, "{failed:?}");
+    assert!(failed.lower.expect("a bound") >= 1_990_000.0, "{failed:?}");
     assert_eq!(verdict(P99, connects(0..20, slow(1))), Verdict::Inconclusive);
 }
 

@@ -35,7 +35,7 @@ fn why(
         return by_rule(plan, rule).or_else(|| by_strike(plan, schedule, rule));
     }
     // Heartbeats go on over phases: how many fall into one is an estimate, and none a matter of chance.
-    if expected != Expected::Samples(0.0) || objective.metric == MetricId::HeartbeatRtt {
+    if !expected.is_no_sample() || objective.metric == MetricId::HeartbeatRtt {
         return None;
     }
     let whose = surface.map_or_else(|| "a client".to_owned(), |surface| format!("a {surface}"));

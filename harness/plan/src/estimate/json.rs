@@ -113,6 +113,8 @@ struct Objective<'a> {
     require: &'a str,
     /// `null` when no evidence is enough.
     needed: Option<Evidence>,
+    /// Seconds with samples that it takes beside; `null` where it does not go by seconds.
+    seconds_needed: Option<u64>,
     verdicts: Vec<Verdict<'a>>,
 }
 
@@ -141,6 +143,8 @@ struct Verdict<'a> {
     /// `null` when all surfaces are judged together.
     surface: Option<&'static str>,
     expected: Evidence,
+    /// Seconds that have any of these samples, where the objective goes by seconds.
+    seconds_expected: Option<u64>,
     decidable: bool,
     /// Why the plan cannot exercise it, if it cannot.
     not_applicable: Option<&'a str>,
@@ -276,8 +280,14 @@ fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
     let verdicts = estimate.expected.iter().map(|(surface, expected)| Verdict {
         surface: *surface,
         expected: match *expected {
-            Expected::Samples(samples) => Evidence::Samples(samples),
+            Expected::Samples(samples) | Expected::SamplesOver(samples, _) => {
+                Evidence::Samples(samples)
+            }
             Expected::Seconds(seconds) => Evidence::Seconds(seconds),
+        },
+        seconds_expected: match *expected {
+            Expected::SamplesOver(_, seconds) => Some(seconds),
+            Expected::Samples(_) | Expected::Seconds(_) => None,
         },
         decidable: estimate.reaches(*expected),
         not_applicable: estimate.why_not_applicable(*surface),
@@ -289,6 +299,7 @@ fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
         metric: estimate.metric,
         require: &estimate.claim,
         needed,
+        seconds_needed: estimate.seconds_needed,
         verdicts: verdicts.collect(),
     }
 }

@@ -190,13 +190,20 @@ fn stability(out: &mut String, estimate: &Estimate, plan: &Plan) {
 
 fn evidence(objective: &ObjectiveEstimate, expected: Expected) -> String {
     let (amount, unit) = match expected {
-        Expected::Samples(amount) => (amount, "samples"),
-        Expected::Seconds(amount) => (amount, "seconds"),
+        Expected::Samples(amount) => (amount, "samples".to_owned()),
+        Expected::SamplesOver(amount, seconds) => {
+            (amount, format!("samples over {} s", count(seconds)))
+        }
+        Expected::Seconds(amount) => (amount, "seconds".to_owned()),
     };
     let needed = match objective.needs {
         Needs::Samples(samples) => count(samples.max(objective.min_samples)),
         Needs::Seconds(seconds) => figure(seconds),
         Needs::Never => "more than there can be".to_owned(),
+    };
+    let needed = match objective.seconds_needed {
+        Some(seconds) => format!("{needed} over {} s", count(seconds)),
+        None => needed,
     };
     let reached = objective.reaches(expected);
     let verdict = if reached { "" } else { ": CANNOT REACH A VERDICT" };

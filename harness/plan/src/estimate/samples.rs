@@ -22,8 +22,11 @@ use std::collections::BTreeSet;
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
+use crate::gate::power;
 use crate::metric::MetricId;
-use crate::model::{Cohort, Estimator, FaultKind, Mint, Objective, Plan, Resume, SnapshotPath};
+use crate::model::{
+    Cohort, Estimator, FaultKind, Load, Mint, Objective, Plan, Resume, SnapshotPath,
+};
 use crate::schedule::{PhaseWindow, PlannedFault, Schedule, micros};
 use crate::surface::Surface;
 
@@ -32,6 +35,8 @@ use crate::surface::Surface;
 pub enum Expected {
     /// Samples.
     Samples(f64),
+    /// Samples, over so many seconds that have any.
+    SamplesOver(f64, u64),
     /// Seconds during which occurrences are counted.
     Seconds(f64),
 }
@@ -50,9 +55,16 @@ pub fn expected(
     let one = |surface: Option<Surface>| {
         let selects = |c: &Cohort| surface.is_none_or(|surface| c.surface == surface);
         let of = |scope: &Scope<'_>| scope.expected(objective.metric, selects);
+        let over_time = power::seconds(objective.metric, &objective.require, None).is_some();
         let expected = match against.as_ref().map(of) {
             Some(against) => of(&during).or_less(against),
             None => of(&during),
+        };
+        let expected = match expected {
+            Expected::Samples(samples) if over_time => {
+                Expected::SamplesOver(samples, during.seconds(objective.metric, selects, samples))
+            }
+            other => other,
         };
         (surface.map(Surface::name), expected)
     };
@@ -65,6 +77,11 @@ pub fn expected(
 }
 
 impl Expected {
+    /// Whether there is nothing to expect.
+    pub(super) fn is_no_sample(self) -> bool {
+        matches!(self, Self::Samples(0.0) | Self::SamplesOver(0.0, _))
+    }
+
     fn or_less(self, other: Self) -> Self {
         match (self, other) {
             (Self::Samples(one), Self::Samples(other)) => Self::Samples(one.min(other)),
@@ -89,6 +106,8 @@ struct Scope<'a> {
     slow: Vec<u64>,
     /// Per load: publishes within the phases.
     publishes: Vec<u64>,
+    /// Per load: the seconds of the run in which they are.
+    publish_seconds: Vec<BTreeSet<u64>>,
 }
 
 impl<'a> Scope<'a> {
@@ -129,11 +148,13 @@ impl<'a> Scope<'a> {
         let mut slow = zeros();
         slow_clients.into_iter().for_each(|client| slow[cohort_of[client as usize]] += 1);
         let mut publishes = vec![0; plan.loads.len()];
+        let mut publish_seconds = vec![BTreeSet::new(); plan.loads.len()];
         for publish in schedule.publishes.iter().filter(|publish| within(publish.at_us)) {
             publishes[usize::from(publish.load)] += 1;
+            publish_seconds[usize::from(publish.load)].insert(publish.at_us / 1_000_000);
         }
         let windows = schedule.phases.iter().filter(|p| phases.contains(&p.name)).collect();
-        Self { plan, windows, arrivals, cuts, returns, snapshots, slow, publishes }
+        Self { plan, windows, arrivals, cuts, returns, snapshots, slow, publishes, publish_seconds }
     }
 
     fn expected(&self, metric: MetricId, selects: impl Fn(&Cohort) -> bool) -> Expected {
@@ -173,6 +194,29 @@ impl<'a> Scope<'a> {
             | MetricId::Reconnects
             | MetricId::PeakConnects
             | MetricId::UnplannedStale => Expected::Seconds(seconds),
+        }
+    }
+
+    /// Seconds that have any of the expected samples.
+    fn seconds(&self, metric: MetricId, selects: impl Fn(&Cohort) -> bool, samples: f64) -> u64 {
+        let cohorts = || self.plan.fleet.cohorts.iter().filter(|cohort| selects(cohort));
+        let feeds = |load: &Load| {
+            let fed = load.command.topics();
+            cohorts()
+                .any(|it| it.topics.iter().any(|topic| fed.contains(topic) && is_stream(topic)))
+        };
+        let publishing = |counts: &dyn Fn(&Load) -> bool| {
+            let loads = self.plan.loads.iter().zip(&self.publish_seconds);
+            let seconds = loads.filter(|(load, _)| counts(load)).flat_map(|(_, seconds)| seconds);
+            seconds.collect::<BTreeSet<_>>().len() as u64
+        };
+        match metric {
+            MetricId::Delivery => publishing(&feeds),
+            MetricId::Publish => publishing(&|_| true),
+            _ => {
+                let us: u64 = self.windows.iter().map(|w| w.end_us - w.start_us).sum();
+                us.div_ceil(1_000_000).min(samples as u64)
+            }
         }
     }
 

@@ -178,15 +178,24 @@ fn every_metric_has_its_rule() {
         ("resume_to_live", "[\"ramp\"]", "p(90) < 1s", 0.0),
         ("reconnect_attempts", "[\"storm\"]", "p(90) < 9", 100.0),
         ("unrecovered_clients", "[\"storm\"]", "count == 0", 100.0),
-        ("delivery", "[\"steady\"]", "p(90) < 1s", 4_000.0),
         ("violations", "[\"storm\"]", "count == 0", 8_000.0),
-        ("publish", "[\"steady\", \"storm\"]", "p(90) < 1s", 120.0),
         ("publish_errors", "[\"steady\"]", "proportion < 9%", 40.0),
-        ("heartbeat_rtt", "[\"steady\", \"storm\"]", "p(90) < 1s", 100.0),
     ] {
         assert_eq!(
             expectation(metric, during, claim),
             [(None, Expected::Samples(samples))],
+            "{metric} during {during}"
+        );
+    }
+    // Of a percentile over time the seconds count that have samples: all with a publish.
+    for (metric, during, samples, seconds) in [
+        ("delivery", "[\"steady\"]", 4_000.0, 10),
+        ("publish", "[\"steady\", \"storm\"]", 120.0, 30),
+        ("heartbeat_rtt", "[\"steady\", \"storm\"]", 100.0, 30),
+    ] {
+        assert_eq!(
+            expectation(metric, during, "p(90) < 1s"),
+            [(None, Expected::SamplesOver(samples, seconds))],
             "{metric} during {during}"
         );
     }
@@ -255,7 +264,9 @@ fn returns_snapshots_and_bystanders_are_counted_where_they_happen() {
         objective.metric = crate::metric::MetricId::of(metric).expect("a metric");
         objective.selector.clear();
         objective.during = vec![phase.to_owned()];
-        let [(None, Expected::Samples(n))] = expected(&plan, &schedule, &objective)[..] else {
+        let [(None, Expected::Samples(n) | Expected::SamplesOver(n, _))] =
+            expected(&plan, &schedule, &objective)[..]
+        else {
             panic!("one verdict on samples")
         };
         n

@@ -6,7 +6,11 @@
 //! p(99). Rates go by time: no event in t seconds bounds the rate by −ln 0.05 / t (Garwood 1936, x
 //! = 0).
 
+use crate::metric::{Clustering, MetricId};
 use crate::model::{Claim, Comparison, Estimator};
+
+/// Seconds with samples, without which a percentile of a metric that flows all the time is not decided.
+pub const SECONDS_MIN: u64 = 20;
 
 /// ln 0.05: the one-sided level at which claims are decided.
 const LN_ALPHA: f64 = -2.995_732_273_553_991;
@@ -37,6 +41,21 @@ pub fn needs(claim: &Claim) -> Needs {
         Estimator::Ratio => Needs::Samples(1_000),
         Estimator::Count | Estimator::Max => Needs::Samples(1),
     }
+}
+
+/// Seconds with samples that a claim takes beside [`needs`]: of a percentile of a metric that flows all the
+/// time [`SECONDS_MIN`], or as many as `reach` takes if none of them is worse; of all others nothing.
+#[must_use]
+pub fn seconds(metric: MetricId, claim: &Claim, reach: Option<f64>) -> Option<u64> {
+    let flows = metric.clustering() == Clustering::Seconds;
+    let percentile = matches!(claim.estimator, Estimator::Percentile(_));
+    (flows && percentile).then(|| {
+        let for_reach = reach.map_or(0, |share| match samples_without_failure(share) {
+            Needs::Samples(seconds) => seconds,
+            Needs::Seconds(_) | Needs::Never => u64::MAX,
+        });
+        SECONDS_MIN.max(for_reach)
+    })
 }
 
 /// `min_samples` of an objective that names none: what could decide the claim, else 1.
@@ -83,6 +102,20 @@ mod tests {
             assert_eq!(needs_of(Estimator::Proportion, bound), Needs::Samples(n), "{bound}");
         }
         assert_eq!(needs_of(Estimator::Proportion, 0.0), Needs::Never);
+    }
+
+    #[test]
+    fn a_percentile_over_time_takes_twenty_seconds_or_what_its_reach_takes() {
+        let claim = |estimator| {
+            let comparison = Comparison::Less;
+            Claim { text: String::new(), estimator, comparison, bound: 1.0 }
+        };
+        let p99 = claim(Estimator::Percentile(99.0));
+        for (reach, needed) in [(None, 20), (Some(1.0), 20), (Some(0.1), 29), (Some(0.01), 299)] {
+            assert_eq!(seconds(MetricId::Delivery, &p99, reach), Some(needed), "{reach:?}");
+        }
+        assert_eq!(seconds(MetricId::ResumeToLive, &p99, None), None);
+        assert_eq!(seconds(MetricId::Delivery, &claim(Estimator::Max), None), None);
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub struct Objective {
     pub warn: Option<Claim>,
     /// Fewer samples are INCONCLUSIVE.
     pub min_samples: u64,
+    /// The share of seconds that may be worse than the claim for all that the run says of other times, at
+    /// most; `None` asks nothing.
+    pub reach: Option<f64>,
 }
 
 /// `estimator < bound`, as written and as understood.

@@ -44,11 +44,18 @@ fn undecidable(placeable: &Placeable, estimate: &Estimate) -> Vec<Diagnostic> {
         let whose = surface.map_or(String::new(), |surface| format!(" for `{surface}`"));
         let amount = match expected {
             Expected::Samples(samples) => format!("about {samples:.0} samples are expected"),
+            Expected::SamplesOver(samples, seconds) => {
+                format!("about {samples:.0} samples over {seconds} s are expected")
+            }
             Expected::Seconds(seconds) => format!("it is observed for {seconds:.0} s"),
         };
         let needed = match objective.needs {
             Needs::Samples(samples) => {
-                format!("{} are needed", samples.max(objective.min_samples))
+                let samples = samples.max(objective.min_samples);
+                match objective.seconds_needed {
+                    Some(seconds) => format!("{samples} over {seconds} s are needed"),
+                    None => format!("{samples} are needed"),
+                }
             }
             Needs::Seconds(seconds) => format!("{seconds:.0} s are needed"),
             Needs::Never => "no number is enough".to_owned(),

@@ -10,15 +10,18 @@ use super::source::Place;
 use super::suggest;
 use super::tree::Node;
 use crate::gate::{grammar, power};
-use crate::metric::{MetricId, MetricKind, RULES};
+use crate::metric::{Clustering, FOR_STATES, MetricId, MetricKind, RULES};
 use crate::model::{Claim, DRAIN, Estimator, Objective, RAMP};
 use crate::surface::Surface;
+use crate::units;
 
 /// What an objective may refer to.
 pub(crate) struct Scope<'a> {
     pub phases: &'a [Declared],
     /// Surfaces of the fleet; `None` when the fleet could not be read.
     pub surfaces: Option<Vec<Surface>>,
+    /// Of them, those that subscribe to a stream.
+    pub with_streams: Vec<Surface>,
 }
 
 pub(crate) const MIN_SAMPLES: std::ops::RangeInclusive<u64> = 1..=u32::MAX as u64;
@@ -40,7 +43,11 @@ pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective
     if let (Some(require), Some(Some(warn)), Some(node)) = (&require, &warn, warn_node) {
         tighter(cx, node, require, warn);
     }
+    if let (Some(metric), Some(selector)) = (metric, &selector) {
+        streams(&fields, metric, selector, scope);
+    }
     let min_samples = fields.within("min_samples", MIN_SAMPLES);
+    let reach = reach(&mut fields, metric, require.as_ref());
     fields.finish();
     let require = require?;
     let min_samples = min_samples.unwrap_or_else(|| power::default_min_samples(&require));
@@ -50,7 +57,84 @@ pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective
     };
     let place = require_node.map_or_else(|| node.place.clone(), |node| node.place.clone());
     let (metric, selector, during, against) = (metric?, selector?, during?, against?);
-    Some((Objective { metric, selector, during, against, require, warn, min_samples }, place))
+    let reach = reach?;
+    let objective =
+        Objective { metric, selector, during, against, require, warn, min_samples, reach };
+    Some((objective, place))
+}
+
+/// Whether a claim about a percentile of it can ask for a reach: it flows all the time.
+pub(crate) fn takes_reach(metric: MetricId) -> bool {
+    metric.clustering() == Clustering::Seconds
+        && matches!(metric.kind(), MetricKind::Latency | MetricKind::Magnitude)
+}
+
+/// What is asked of the reach; `None` when that could not be read.
+fn reach(
+    fields: &mut Fields<'_>,
+    metric: Option<MetricId>,
+    require: Option<&Claim>,
+) -> Option<Option<f64>> {
+    let Some(node) = fields.node("reach") else { return (!fields.has("reach")).then_some(None) };
+    let cx = fields.cx;
+    let text = String::read(cx, "reach", node)?;
+    let refuse = |what: String, help: &str| {
+        cx.report(Diagnostic::error(&node.place, what).help(help));
+    };
+    let share = match units::share(&text) {
+        Ok(share) if share > 0.0 => share,
+        Ok(_) => {
+            refuse(
+                "no number of seconds shows that none is worse".to_owned(),
+                "ask for such as `1 %`",
+            );
+            return None;
+        }
+        Err(error) => {
+            refuse(format!("`reach` {error}"), "write such as `\"1 %\"`");
+            return None;
+        }
+    };
+    let (metric, require) = (metric?, require?);
+    if !takes_reach(metric) || !matches!(require.estimator, Estimator::Percentile(_)) {
+        let what = format!("`{} {}` has no reach", metric.name(), require.text);
+        let known = MetricId::ALL.iter().copied().filter(|metric| takes_reach(*metric));
+        let known = suggest::list(known.map(MetricId::name));
+        refuse(
+            what,
+            &format!(
+                "remove `reach`: only percentiles of what flows all the time have one: {known}"
+            ),
+        );
+        return None;
+    }
+    Some(Some(share))
+}
+
+/// Refuses a claim about events of streams where nobody subscribes to one.
+fn streams(
+    fields: &Fields<'_>,
+    metric: MetricId,
+    selector: &BTreeMap<String, String>,
+    scope: &Scope<'_>,
+) {
+    let Some(surfaces) = scope.surfaces.as_ref().filter(|_| metric.is_of_streams()) else { return };
+    let named = selector.get("surface").map(String::as_str).filter(|name| *name != "*");
+    let (without, whose) = match named.and_then(Surface::of) {
+        Some(surface) if surfaces.contains(&surface) => {
+            (!scope.with_streams.contains(&surface), format!("`{}` subscribes", surface.name()))
+        }
+        // What is no surface of the fleet was reported.
+        None if named.is_none() => {
+            (scope.with_streams.is_empty(), "the fleet subscribes".to_owned())
+        }
+        _ => return,
+    };
+    if without {
+        let what = format!("`{}` is of streams, and {whose} to none", metric.name());
+        let help = format!("how soon a state comes is judged by {FOR_STATES}");
+        fields.cx.report(Diagnostic::error(&fields.place, what).help(help));
+    }
 }
 
 fn metric(fields: &mut Fields<'_>) -> Option<MetricId> {

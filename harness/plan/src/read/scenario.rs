@@ -1,5 +1,8 @@
 //! A whole scenario, from the merged tree to the plan.
 
+use khala_wire::TopicKind;
+use khala_wire::topic::TopicId;
+
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::gate::{self, Gates};
@@ -57,7 +60,13 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     let (loads, load_places) = loads(&mut fields, &phases.declared);
     let clients = fleet.as_ref().map(|fleet| fleet.clients);
     let surfaces = fleet.as_ref().map(Fleet::surfaces);
-    let scope = Scope { phases: &phases.declared, surfaces };
+    let is_stream = |topic: &TopicId| topic.kind() == TopicKind::Stream;
+    let cohorts = fleet.iter().flat_map(|fleet| &fleet.cohorts);
+    let with_streams = cohorts
+        .filter(|cohort| cohort.topics.iter().any(is_stream))
+        .map(|cohort| cohort.surface)
+        .collect();
+    let scope = Scope { phases: &phases.declared, surfaces, with_streams };
     let Gates { gates, places, advisory, must_apply } =
         gate::read_all(&mut fields, &scope, given.judge);
     let oracle_node = fields.node("oracle");

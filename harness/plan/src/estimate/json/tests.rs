@@ -95,12 +95,14 @@ fn it_says_what_the_text_says() {
           "needed": {
             "samples": 29.0
           },
+          "seconds_needed": null,
           "verdicts": [
             {
               "surface": "desktop",
               "expected": {
                 "samples": 60.0
               },
+              "seconds_expected": null,
               "decidable": true,
               "not_applicable": null
             },
@@ -109,6 +111,7 @@ fn it_says_what_the_text_says() {
               "expected": {
                 "samples": 40.0
               },
+              "seconds_expected": null,
               "decidable": true,
               "not_applicable": null
             }
@@ -123,12 +126,14 @@ fn it_says_what_the_text_says() {
           "needed": {
             "samples": 1.0
           },
+          "seconds_needed": null,
           "verdicts": [
             {
               "surface": null,
               "expected": {
                 "samples": 12000.0
               },
+              "seconds_expected": null,
               "decidable": true,
               "not_applicable": null
             }

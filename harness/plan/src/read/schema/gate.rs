@@ -5,7 +5,7 @@ use super::shape::Shape;
 use super::table::{Case, Key, Table};
 use crate::metric::{MetricId, MetricKind, RULES};
 use crate::read::gate::BUILT_IN;
-use crate::read::objective::MIN_SAMPLES;
+use crate::read::objective::{self, MIN_SAMPLES};
 use crate::surface::Surface;
 
 /// Every table of the section.
@@ -73,8 +73,19 @@ fn objective() -> Table {
             "With fewer samples the objective is INCONCLUSIVE. Default: what could decide the \
              claim if no sample broke it, such as 299 for a p(99).",
         ),
+        Key::new(
+            "reach",
+            Shape::Matching(pattern::share()),
+            "Of a percentile of a metric that flows all the time (`delivery`, `publish`, \
+             `heartbeat_rtt`): the share of seconds that may be worse than the claim for all that the run \
+             says of other times, at most; a run that says less is INCONCLUSIVE. `1 %` takes 299 seconds, \
+             none of which is worse; `100 %` asks nothing. Default: the reach is told, and decides nothing.",
+        ),
     ];
     let mut table = Table::new("objective", "What must hold.", keys);
+    let flows = |metric: &&MetricId| objective::takes_reach(**metric);
+    let others = MetricId::ALL.iter().filter(|metric| !flows(metric)).map(|metric| metric.name());
+    table = table.case(Case::when("metric", others).then("reach", Shape::Never));
     for kind in MetricKind::ALL {
         table = table.case(of_kind(kind));
     }

@@ -73,6 +73,11 @@ pub(super) fn limit() -> String {
     padded(&format!(r"(?:{NUMBER}\s*%(?:\s*/\s*h)?|{})", rate_inner()))
 }
 
+/// `1 %`
+pub(super) fn share() -> String {
+    padded(&format!(r"{NUMBER}\s*%?"))
+}
+
 /// A claim about a metric of this kind.
 pub(super) fn claim(kind: MetricKind) -> String {
     padded(&claim_inner(kind))

@@ -340,3 +340,56 @@ fn requests_may_carry_headers_and_parameters_of_the_targets_own() {
         "{shown}"
     );
 }
+
+#[test]
+fn a_reach_is_asked_of_percentiles_of_what_flows_all_the_time() {
+    let p99 = "metric = \"delivery\"\nrequire = \"p(99) < 1s\"";
+    let asked = |lines: &str| Load::of(&objective(lines)).plan().gates[0].objectives[0].reach;
+    assert_eq!(asked(p99), None);
+    assert_eq!(asked(&format!("{p99}\nreach = \"1 %\"")), Some(0.01));
+    let resolved = Load::of(&objective(&format!("{p99}\nreach = \"1 %\""))).plan();
+    let resolved = crate::resolved::to_toml(&resolved);
+    assert!(resolved.contains("reach = \"0.01\""), "{resolved}");
+    let wrong = |lines: &str| Load::of(&objective(lines)).complaints();
+    for (lines, said) in [
+        (format!("{p99}\nreach = \"0 %\""), "no number of seconds shows that none is worse"),
+        (format!("{p99}\nreach = \"much\""), "`reach` is not a share"),
+        (
+            "metric = \"delivery\"\nrequire = \"max < 1s\"\nreach = \"1 %\"".to_owned(),
+            "`delivery max < 1s` has no reach",
+        ),
+        (
+            "metric = \"connect\"\nrequire = \"p(99) < 1s\"\nreach = \"1 %\"".to_owned(),
+            "only percentiles of what flows all the time have one: `delivery`",
+        ),
+    ] {
+        assert!(wrong(&lines).contains(said), "{lines}: {}", wrong(&lines));
+    }
+}
+
+#[test]
+fn a_claim_about_streams_is_refused_where_there_are_none() {
+    let of = |metric: &str, place: &str| {
+        let lines = format!("metric = \"{metric}\"\n{place}require = \"p(90) < 1s\"");
+        objective(&lines).replace("name = \"ios\"", "name = \"web-shell\"")
+    };
+    let shell = "where = { surface = \"web-shell\" }\n";
+    let said = Load::of(&of("delivery", shell)).complaints();
+    assert!(
+        said.contains("`delivery` is of streams, and `web-shell` subscribes to none"),
+        "{said}"
+    );
+    assert!(said.contains("`violations` with `where = { rule = \"state_stale\" }`"), "{said}");
+    for sound in
+        [of("connect", shell), of("delivery", ""), of("delivery", "where = { surface = \"*\" }\n")]
+    {
+        let said = Load::of(&sound).complaints();
+        assert!(!said.contains("is of streams"), "{said}");
+    }
+    let nowhere = of("delivery", "").replace(
+        "name = \"desktop\"",
+        "name = \"desktop\"\ntopics = [\"runtime.codex_worker_summaries\"]",
+    );
+    let said = Load::of(&nowhere).complaints();
+    assert!(said.contains("`delivery` is of streams, and the fleet subscribes to none"), "{said}");
+}

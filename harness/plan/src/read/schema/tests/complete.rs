@@ -172,6 +172,12 @@ warn = "p(90) < 15s"
 min_samples = 30
 
 [[gate.objective]]
+metric = "delivery"
+during = ["storm"]
+require = "p(99) < 1s"
+reach = "1 %"
+
+[[gate.objective]]
 metric = "bystander_ratio"
 during = ["storm"]
 against = ["steady"]

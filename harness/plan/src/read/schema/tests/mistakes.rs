@@ -219,6 +219,8 @@ fn a_number_out_of_range() {
         ("queue_limit = 8", "queue_limit = 0"),
         ("retain_events = 1_000", "retain_events = 0"),
         ("min_samples = 30", "min_samples = 0"),
+        ("reach = \"1 %\"", "reach = 1"),
+        ("min_samples = 30", "reach = \"1 %\""),
         ("worker_threads = 2", "worker_threads = 0"),
         ("lag_share_max = 0.1", "lag_share_max = 0"),
         ("pause = true", "pause = false"),
