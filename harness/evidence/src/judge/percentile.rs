@@ -203,7 +203,7 @@ impl Percentile {
 
     /// The figures behind the verdict, in a sentence.
     pub fn describe(&self) -> String {
-        let Self { n, bad, q, units, seed, .. } = self;
+        let Self { n, bad, q, units, .. } = self;
         let Some(estimate) = self.estimate else {
             return "there is not a single sample".to_owned();
         };
@@ -221,7 +221,7 @@ impl Percentile {
             len => format!(" in blocks of {len}"),
         };
         format!(
-            "{first}, 95 % bounds {} to {upper}, from {units} {whose}{blocks}, seed {seed}",
+            "{first}, 95 % bounds {} to {upper}, from {units} {whose}{blocks}",
             self.figure(interval.lower)
         )
     }

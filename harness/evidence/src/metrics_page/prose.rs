@@ -88,8 +88,8 @@ pub(super) fn estimators() -> String {
          follows from the autocorrelation of the seconds' shares beyond the sample's own 50th, 90th and\n   \
          q-th percentile, and the longest counts. Of few blocks (by weight: (Σn)²/Σn² units over the\n   \
          block's length) the ends are moved out, on a logarithmic scale, by Student's over the normal\n   \
-         quantile. The seed follows from the plan's; it stands in the reason and, with blocks and units, in\n   \
-         `resampled` of `run.json`.\n\
+         quantile. The seed follows from the plan's and stands, with blocks and units, in `resampled` of\n   \
+         `run.json`.\n\
          2. *Ranks.* A resample never exceeds its sample, so the interval is never narrower than Clopper's\n   \
          and Pearson's bounds for n/deff independent samples make it. deff is the variance of the share\n   \
          beyond a threshold over the same resamples, against that of independent samples: the larger of\n   \

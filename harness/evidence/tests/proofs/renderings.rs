@@ -88,7 +88,7 @@ fn the_terminal_says_the_verdict_first() {
 
     Gates
       WARN  reconnect
-        WARN  time_to_recovered [desktop]  p(50) < 2s  n=8    –
+        WARN  time_to_recovered [desktop]  p(50) < 2s  n=8    1.01 s (1.01 s to 1.01 s)
           the claim holds, and the stricter `p(50) < 500ms` is not shown to: 8 of 8 samples break that
             one; with fewer it would PASS
       not judged  error-budget
@@ -152,7 +152,7 @@ fn the_summary_reads_well() {
 
     | gate | objective | verdict | n | estimate | why |
     | --- | --- | --- | ---: | ---: | --- |
-    | reconnect | `time_to_recovered [desktop]` p(50) < 2s | WARN | 8 | – | the claim holds, and the stricter `p(50) < 500ms` is not shown to: 8 of 8 samples break that one; with fewer it would PASS |
+    | reconnect | `time_to_recovered [desktop]` p(50) < 2s | WARN | 8 | 1.01 s (1.01 s to 1.01 s) | the claim holds, and the stricter `p(50) < 500ms` is not shown to: 8 of 8 samples break that one; with fewer it would PASS |
     | error-budget | | not judged | | | not named by this profile |
     | stability | `absence` count == 0 | PASS | 6 | 0 | it was never away for longer than 3s (an assumption) |
     | stability | 3 kinds of incident, none | PASS | | | |
