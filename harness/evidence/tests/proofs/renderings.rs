@@ -189,7 +189,7 @@ fn the_summary_reads_well() {
 
     timers late by – at p99, 50 µs at most; a thread waited for a core 1 % of the time; messages waited up to 0 µs for their clients; never stood still.
 
-    Finding `unknown_event` (1×): event `x` \| channel `y`
+    Finding `unknown_event` (once, at 0.0 s): event `x` \| channel `y`
     "#);
 }
 
