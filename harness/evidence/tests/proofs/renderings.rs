@@ -98,7 +98,7 @@ fn the_terminal_says_the_verdict_first() {
       2 worker threads, 0.25 cores used, hottest thread 12 %, 100 of 20,000 descriptors, 64 MiB; 10 of 10 planned publishes begun, 0 records dropped
       published 0 of 10 (10 never begun or without an end); the topics ran dry
       timers late by – at p99, 50 µs at most; a thread waited for a core 1 % of the time; messages waited up to 0 µs for their clients; never stood still
-      finding unknown_event: event `x` | channel `y` (1×)
+      finding unknown_event: event `x` | channel `y` (once, at 0.0 s)
     "#);
 }
 
