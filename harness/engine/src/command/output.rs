@@ -100,8 +100,8 @@ impl Redactor {
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let has = |word: &&str| name.contains(*word);
-    SECRET_NAMES.iter().any(|word| has(&word)) || SECRET_ENDS.iter().any(|end| name.ends_with(end))
+    SECRET_NAMES.iter().any(|word| name.contains(word))
+        || SECRET_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// The password in a URL, such as that of a database.
@@ -146,7 +146,7 @@ impl Captured {
             if all.len() <= 2 * KEPT {
                 return harmless(&redactor.clean(&all, 0..all.len()));
             }
-            return self::cut(redactor, &all, &all);
+            return cut(redactor, &all, &all);
         }
         cut(redactor, &self.start, &Vec::from(self.end))
     }
