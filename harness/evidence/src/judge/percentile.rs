@@ -221,7 +221,7 @@ impl Percentile {
             len => format!(" in blocks of {len}"),
         };
         format!(
-            "{first}, 95 % bounds {} to {upper}, from {units} {whose}{blocks}",
+            "{first}, 95 % interval {} to {upper}, from {units} {whose}{blocks}",
             self.figure(interval.lower)
         )
     }
@@ -252,18 +252,17 @@ impl Percentile {
         }
         if let (Some(interval), Some(estimate), Verdict::Inconclusive) =
             (&self.interval, self.estimate, self.verdict)
+            && factor <= 1.0
         {
-            if factor <= 1.0 {
-                let ln = |value: u64| (value as f64).ln_1p();
-                let away = (ln(self.threshold) - ln(estimate)).abs();
-                let end = if estimate < self.threshold {
-                    interval.upper.unwrap_or(estimate)
-                } else {
-                    interval.lower
-                };
-                // The ends come nearer as the root of the sample grows.
-                factor = ((ln(end) - ln(estimate)) / away).powi(2).max(1.0);
-            }
+            let ln = |value: u64| (value as f64).ln_1p();
+            let away = (ln(self.threshold) - ln(estimate)).abs();
+            let end = if estimate < self.threshold {
+                interval.upper.unwrap_or(estimate)
+            } else {
+                interval.lower
+            };
+            // The ends come nearer as the root of the sample grows.
+            factor = ((ln(end) - ln(estimate)) / away).powi(2).max(1.0);
         }
         let all = if seconds { units } else { n };
         let more = (all * (factor - 1.0)).ceil().max(1.0);

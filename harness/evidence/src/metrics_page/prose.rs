@@ -82,11 +82,12 @@ pub(super) fn estimators() -> String {
          `p(q) < T` claims that the q-th percentile of what was measured in the objective's phases is\n\
          below `T` (with `<=`: at most): the smallest value that a share q/100 of the samples does not\n\
          exceed. It is always shown, with its interval. The interval comes of two, and is as wide as the\n\
-         wider at either end.\n\n\
+         wider at either end; either is one of 95 %, with 2.5 % beyond each end. A claim rests on one end:\n\
+         the other 2.5 % of the 5 % are for what the interval rests on and is estimated itself.\n\n\
          1. *Block bootstrap of the percentile.* Of a metric that flows all the time, blocks of seconds are\n   \
          drawn, {quantile_resamples} resamples; of one that comes of occasions, groups of clients. The length of a block\n   \
          follows from the autocorrelation of the seconds' shares beyond the sample's own 50th, 90th and\n   \
-         q-th percentile, and the longest counts. Of few blocks (by weight: (Σn)²/Σn² units over the\n   \
+         q-th percentile, and the longest counts, at least that of n^(1/3) seconds. Of few blocks (by weight: (Σn)²/Σn² units over the\n   \
          block's length) the ends are moved out, on a logarithmic scale, by Student's over the normal\n   \
          quantile. The seed follows from the plan's and stands, with blocks and units, in `resampled` of\n   \
          `run.json`.\n\
@@ -108,7 +109,8 @@ pub(super) fn estimators() -> String {
          what the rule of {seconds} seconds and `min_samples` lack, else by how much the interval, which narrows\n\
          with the root of the sample, is too wide. `check` promises by the same rules, of a run in which\n\
          nothing lies near the bound.\n\n\
-         Sources: H. R. Künsch, Annals of Statistics 17 (1989), for blocks; D. N. Politis and H. White,\n\
+         Sources: H. R. Künsch, Annals of Statistics 17 (1989), for blocks; P. Hall, J. L. Horowitz and B.-Y. Jing,\n\
+         Biometrika 82 (1995), for n^(1/3); D. N. Politis and H. White,\n\
          Econometric Reviews 23 (2004), corrected by A. Patton, D. N. Politis and H. White, 28 (2009), for\n\
          their length; B. Schmeiser, Operations Research 30 (1982), for t and few blocks; C. J. Clopper and\n\
          E. S. Pearson, Biometrika 26 (1934); E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998), for\n\

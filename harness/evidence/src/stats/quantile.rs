@@ -32,12 +32,15 @@ use super::{binomial, blocks};
 
 /// Resamples: 999 make whole ranks of 5 %.
 pub const RESAMPLES: usize = 999;
-/// Confidence of either end alone.
-const CONFIDENCE: f64 = 0.95;
-/// Rank, from 1, of the resample that is the lower end: 0.05 (999 + 1).
-const TAIL: usize = 50;
+/// Confidence of a claim that rests on either end alone.
+const CLAIMED: f64 = 0.95;
+/// Confidence of either end, were all that it rests on known. Half of what is not claimed is left to
+/// what it rests on and is estimated itself: the design effect and the length of the blocks.
+const CONFIDENCE: f64 = 0.975;
+/// Rank, from 1, of the resample that is the lower end: 0.025 (999 + 1).
+const TAIL: usize = 25;
 /// Standard normal quantile of [`CONFIDENCE`].
-const NORMAL: f64 = 1.644_853_626_951_472_2;
+const NORMAL: f64 = 1.959_963_984_540_054;
 /// Units that are resampled, at most.
 pub const UNITS_MAX: usize = 2_048;
 
@@ -55,9 +58,9 @@ pub enum Units {
 pub struct Interval {
     /// The sample's own quantile.
     pub estimate: u64,
-    /// One-sided 95 % bound from below.
+    /// A bound from below, at 95 % and more.
     pub lower: u64,
-    /// One-sided 95 % bound from above; `None` where the sample is too small to have one.
+    /// A bound from above, at 95 % and more; `None` where the sample is too small to have one.
     pub upper: Option<u64>,
     /// Units in a block.
     pub block_len: usize,
@@ -79,7 +82,10 @@ pub fn interval(units: &[BTreeMap<u64, u64>], kind: Units, q: f64, seed: u64) ->
         Units::Groups => 1,
         Units::Series => {
             let of = |index| blocks::length(&sample.shares(index));
-            of(estimate).max(of(p90)).max(of(p50))
+            // What the autocorrelation does not show may be there all the same: at least the usual length,
+            // n^(1/3) (P. Hall, J. L. Horowitz and B.-Y. Jing, Biometrika 82, 1995).
+            let usual = ((sample.units.len() as f64).cbrt() - 1e-9).ceil() as usize;
+            of(estimate).max(of(p90)).max(of(p50)).max(usual)
         }
     };
     let blocks = sample.effective_units() / block_len as f64;
@@ -129,7 +135,7 @@ fn logarithm(value: u64) -> f64 {
     (value as f64).ln_1p()
 }
 
-/// Student's one-sided 95 % quantile, of any degrees of freedom above 0.
+/// Student's quantile of [`CONFIDENCE`], of any degrees of freedom above 0.
 fn student(freedom: f64) -> f64 {
     let x = beta_quantile(freedom / 2.0, 0.5, 2.0 * (1.0 - CONFIDENCE));
     (freedom * (1.0 - x) / x).sqrt()
@@ -217,9 +223,7 @@ impl Sample {
     fn by_ranks(&self, deff: f64, q: f64) -> (u64, Option<u64>) {
         let (n, share) = (self.n as f64 / deff, 1.0 - q);
         let last = self.values.len() - 1;
-        let upper_share = |x: u64, deff: f64| {
-            binomial::upper(x as f64 / deff, self.n as f64 / deff, CONFIDENCE).unwrap_or(1.0)
-        };
+        let upper_share = |x: u64| binomial::upper(x as f64 / deff, n, CONFIDENCE).unwrap_or(1.0);
         let too_many = |index: usize| {
             let x = self.beyond_all(index) as f64 / deff;
             binomial::lower(x.min(n), n, CONFIDENCE).is_some_and(|lower| lower > share)
@@ -232,12 +236,12 @@ impl Sample {
         };
         // An allowance for what the inversion of the bounds leaves of the last bit.
         let enough = |upper: f64| upper <= share * (1.0 + 1e-9);
-        if !enough(upper_share(0, 1.0)) {
+        if !binomial::upper(0.0, self.n as f64, CLAIMED).is_some_and(enough) {
             return (lower, None);
         }
-        let reached = upper_share(0, deff);
+        let reached = upper_share(0);
         if enough(reached) {
-            let upper = self.first(|index| enough(upper_share(self.beyond_all(index + 1), deff)));
+            let upper = self.first(|index| enough(upper_share(self.beyond_all(index + 1))));
             return (lower, Some(self.values[upper]));
         }
         let largest = logarithm(self.values[last]);

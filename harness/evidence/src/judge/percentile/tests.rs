@@ -74,7 +74,7 @@ fn a_percentile_is_always_there_with_its_interval_and_what_it_was_drawn_from() {
     let said = found.describe();
     assert!(
         said.starts_with(
-            "0 of 14 samples break it; p(80) is 700 ms, 95 % bounds 700 ms to 700 ms, from "
+            "0 of 14 samples break it; p(80) is 700 ms, 95 % interval 700 ms to 700 ms, from "
         ),
         "{said}"
     );

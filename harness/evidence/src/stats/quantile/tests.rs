@@ -99,7 +99,7 @@ fn a_slow_spell_makes_blocks_that_hold_it() {
 
 #[test]
 fn student_is_the_textbooks() {
-    for (freedom, quantile) in [(1.0, 6.313_75), (4.0, 2.131_85), (30.0, 1.697_26)] {
+    for (freedom, quantile) in [(1.0, 12.706_2), (4.0, 2.776_45), (30.0, 2.042_27)] {
         super::super::assert_close(student(freedom), quantile, 1e-5);
     }
     super::super::assert_close(student(1e6), NORMAL, 1e-5);
