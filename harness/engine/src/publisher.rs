@@ -293,7 +293,8 @@ impl Publisher {
         let marker =
             Marker { run: run_id.into(), n: planned.n, at_us: planned.at_us, begun_us: start };
         let payload = payload(plan.seed, &marker, size);
-        let body = format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{payload}}}}}"#);
+        let sent = &payload.sent;
+        let body = format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{sent}}}}}"#);
         let nonce = format!("{run_id}-{}", planned.n);
         let headers = target.credentials.command_headers(&plan.fleet.publisher_id(), nonce);
         let path = worker_events_path(&workers[usize::from(worker)]);
@@ -326,22 +327,37 @@ impl Publisher {
             outcome,
             status,
             worker_seq,
-            payload: digest64(payload.as_bytes()),
+            payload: digest64(payload.canonical.as_bytes()),
         };
         (published, answer)
     }
 }
 
-/// A command's payload: the marker and a filling, as canonical JSON of `size` bytes.
-fn payload(seed: u64, marker: &Marker<'_>, size: u32) -> String {
+/// A command's payload: the marker and a filling, `size` bytes of JSON.
+struct Payload {
+    /// As it is sent. The keys of every second one are not sorted: a hash over anything but the canonical
+    /// form shows.
+    sent: String,
+    /// Its canonical form.
+    canonical: String,
+}
+
+fn payload(seed: u64, marker: &Marker<'_>, size: u32) -> Payload {
     let Marker { run, n, at_us, begun_us } = marker;
-    let head = format!(
-        r#"{{"khala_harness":{{"at_us":{at_us},"begun_us":{begun_us},"n":{n},"run":"{run}"}},"pad":""#
-    );
-    let pad = (size as usize).saturating_sub(head.len() + 2);
+    let sorted = format!(r#"{{"at_us":{at_us},"begun_us":{begun_us},"n":{n},"run":"{run}"}}"#);
+    let around = r#"{"khala_harness":,"pad":""}"#.len();
+    let pad = (size as usize).saturating_sub(sorted.len() + around);
     let mut random = draw::rng(seed, Purpose::Payload, u64::from(*n), 0);
-    let letters = (0..pad).map(|_| char::from(random.random_range(b'a'..=b'z')));
-    head.chars().chain(letters).chain("\"}".chars()).collect()
+    let pad: String = (0..pad).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect();
+    let canonical = format!(r#"{{"khala_harness":{sorted},"pad":"{pad}"}}"#);
+    let sent = if n % 2 == 0 {
+        canonical.clone()
+    } else {
+        format!(
+            r#"{{"pad":"{pad}","khala_harness":{{"run":"{run}","n":{n},"begun_us":{begun_us},"at_us":{at_us}}}}}"#
+        )
+    };
+    Payload { sent, canonical }
 }
 
 #[cfg(test)]
@@ -354,14 +370,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_payload_is_canonical_marked_of_its_size_and_the_same_for_the_same_seed() {
+    fn a_payload_is_marked_of_its_size_and_the_same_for_the_same_seed() {
         let marker = Marker { run: "run1".into(), n: 7, at_us: 1_000_000, begun_us: 1_000_042 };
-        let text = payload(42, &marker, 256);
-        let value = serde_json::from_str(&text).expect("json");
-        assert_eq!(canonical_json(&value), text);
-        assert_eq!(text.len(), 256);
-        assert_eq!(marker_of(&text), Some(marker.clone()));
-        assert_eq!(text, payload(42, &marker, 256));
+        for n in [7, 8] {
+            let marker = Marker { n, ..marker.clone() };
+            let Payload { sent, canonical } = payload(42, &marker, 256);
+            let value = serde_json::from_str(&sent).expect("json");
+            assert_eq!(canonical_json(&value), canonical);
+            assert_eq!((sent.len(), canonical.len()), (256, 256));
+            assert_eq!(sent == canonical, n == 8, "every second one is not sorted");
+            assert_eq!(marker_of(&sent), Some(marker.clone()));
+            assert_eq!(sent, payload(42, &marker, 256).sent);
+        }
     }
 
     const SCENARIO: &str = r#"

@@ -497,7 +497,7 @@ fn who_is_cut_off_by_a_hook_comes_back_as_from_any_cut_and_by_any_other_is_unpla
     let broken = OfflineCause::Broken { how: Cut::Eof };
     let of = |causes: &str, at: Micros| {
         let mut list = live(0, 20 * S);
-        list.push(records::offline(0, at, broken));
+        list.extend([beat(0, at - 10 * S), records::offline(0, at, broken)]);
         list.push(records::connect_begun(0, at + 2 * S, 2));
         list.push(upgrade(0, at + 20 * S, REFUSED));
         let settled = trial(&hooked("", causes), list).settle();
