@@ -494,7 +494,7 @@ fn a_hook_answers_for_what_it_says_that_it_causes_and_only_so_long() {
 
 #[test]
 fn who_is_cut_off_by_a_hook_comes_back_as_from_any_cut_and_by_any_other_is_unplanned() {
-    let broken = OfflineCause::Broken { how: Cut::Eof };
+    let broken = OfflineCause::Broken { how: Cut::Reset };
     let of = |causes: &str, at: Micros| {
         let mut list = live(0, 20 * S);
         list.extend([beat(0, at - 10 * S), records::offline(0, at, broken)]);
