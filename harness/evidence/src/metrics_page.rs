@@ -29,8 +29,8 @@ pub fn render() -> String {
     out.push_str(&prose::samples());
     out.push_str(&prose::estimators());
     smallest_samples(&mut out);
-    out.push_str(&prose::false_passes());
     out.push_str(&prose::verdicts());
+    out.push_str(&prose::false_passes());
     out.push_str(&prose::generator());
     out.push_str(&prose::stability());
     incidents(&mut out);

@@ -87,9 +87,9 @@ pub(super) fn estimators() -> String {
          1. *Block bootstrap of the percentile.* Of a metric that flows all the time, blocks of seconds are\n   \
          drawn, {quantile_resamples} resamples; of one that comes of occasions, groups of clients. The length of a block\n   \
          follows from the autocorrelation of the seconds' shares beyond the sample's own 50th, 90th and\n   \
-         q-th percentile, and the longest counts, at least that of n^(1/3) seconds. Of few blocks (by weight: (Σn)²/Σn² units over the\n   \
-         block's length) the ends are moved out, on a logarithmic scale, by Student's over the normal\n   \
-         quantile. The seed follows from the plan's and stands, with blocks and units, in `resampled` of\n   \
+         q-th percentile, and the longest counts, at least n^(1/3) of n seconds. Of few blocks (by weight:\n   \
+         (Σn)²/Σn² units over the block's length) the ends are moved out, on a logarithmic scale, by\n   \
+         Student's over the normal quantile. The seed follows from the plan's and stands, with blocks and units, in `resampled` of\n   \
          `run.json`.\n\
          2. *Ranks.* A resample never exceeds its sample, so the interval is never narrower than Clopper's\n   \
          and Pearson's bounds for n/deff independent samples make it. deff is the variance of the share\n   \
@@ -109,8 +109,8 @@ pub(super) fn estimators() -> String {
          what the rule of {seconds} seconds and `min_samples` lack, else by how much the interval, which narrows\n\
          with the root of the sample, is too wide. `check` promises by the same rules, of a run in which\n\
          nothing lies near the bound.\n\n\
-         Sources: H. R. Künsch, Annals of Statistics 17 (1989), for blocks; P. Hall, J. L. Horowitz and B.-Y. Jing,\n\
-         Biometrika 82 (1995), for n^(1/3); D. N. Politis and H. White,\n\
+         Sources: H. R. Künsch, Annals of Statistics 17 (1989), for blocks; P. Hall, J. L. Horowitz and\n\
+         B.-Y. Jing, Biometrika 82 (1995), for n^(1/3); D. N. Politis and H. White,\n\
          Econometric Reviews 23 (2004), corrected by A. Patton, D. N. Politis and H. White, 28 (2009), for\n\
          their length; B. Schmeiser, Operations Research 30 (1982), for t and few blocks; C. J. Clopper and\n\
          E. S. Pearson, Biometrika 26 (1934); E. L. Korn and B. I. Graubard, Survey Methodology 24 (1998), for\n\
@@ -167,8 +167,9 @@ pub(super) fn false_passes() -> String {
          | --- | --- | ---: | ---: | ---: | ---: |\n\
          {FALSE_PASSES}\n\
          Of independent samples, and of samples that resemble their neighbours, at most 5 % of the runs pass.\n\
-         What is rarer than a run is long, or changes more slowly, no run shows: of the bad second in 50, a\n\
-         run that met none passes, rightly by what it measured; that is what the reach is for. With\n\
+         What is rarer than a run is long, or changes more slowly, no run shows: a level that stays for half a\n\
+         minute looks steady for a minute, and of the bad second in 50 a run that met none passes, rightly\n\
+         by what it measured; that is what the reach is for. With\n\
          `reach = \"1 %\"` such a run takes 299 clean seconds, which that process gives one time in 400.\n\n\
          `cargo test --release -p khala-evidence --test proofs -- --ignored false_passes` draws them again.\n"
     )
