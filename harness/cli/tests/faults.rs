@@ -156,6 +156,7 @@ fn by_url(harness: Harness, target: &ByHand) -> Harness {
     harness
         .set("target.kind=\"url\"")
         .set(&format!("target.url=\"{}\"", target.url))
+        .set("target.exclusive=true")
         .set("auth.secret={ env = \"KEY\" }")
         .env("KEY", KEY)
         .env("RUNTIME_ADMIN_TOKEN", ADMIN)
