@@ -2,9 +2,9 @@
 //! what the run says of other times.
 //!
 //! Metrics that flow all the time are resampled by seconds, those of occasions by groups of clients
-//! ([`Clustering`]); the interval is that of [`stats::quantile`], its seed follows from the plan's. The
+//! ([`Clustering`]); the interval is that of [`crate::stats::quantile`], its seed follows from the plan's. The
 //! reach is exact: with k of n seconds worse than the claim, at most the Clopper-Pearson bound of all
-//! seconds are ([`stats::binomial`]; 1 − 0.05^(1/n) for k = 0), if one says as much as another.
+//! seconds are ([`crate::stats::binomial`]; 1 − 0.05^(1/n) for k = 0), if one says as much as another.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
