@@ -263,8 +263,11 @@ def a_channel_falls_silent(desk):
 @edit("starved_topic")
 def one_topic_waits_for_the_other(desk):
     desk.begin["settle_us"] = 1_000
-    for client in desk.story.clients.values():
-        live = [d for d in client.deliveries if d.live_from is not None and d.fresh]
+    # On one connection: a silence ends with it.
+    connections = ((client, since) for client in desk.story.clients.values()
+                   for since in {d.live_from for d in client.deliveries} - {None})
+    for client, since in connections:
+        live = [d for d in client.deliveries if d.live_from == since and d.fresh]
         streams = [d for d in live if d.topic in desk.story.streams]
         states = {d.seq for d in live if d.topic in desk.story.states}
         if len(streams) > 8 and len(states) > 8:
