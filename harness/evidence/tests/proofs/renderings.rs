@@ -63,11 +63,11 @@ fn the_terminal_says_the_verdict_first() {
     insta::assert_snapshot!(terminal::render(&small(), Colour::Never), @r#"
     NO-GO  small (smoke)  seed 3  6.2 s
       FAIL: oracle: violations [rule=gap] count == 0: 1 violation; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
-      WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; p(50) is 1.01 s, 95 % interval 1.01 s to 1.01 s, from 8 groups of clients; but `p(50) < 500ms` does not hold
+      WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; p(50) is 1.01 s, 95 % interval 0 µs to 1.01 s, from 8 groups of clients; but `p(50) < 500ms` does not hold
 
     Gates
       WARN          reconnect
-        WARN         time_to_recovered [surface=desktop]                p(50) < 2s         n=8         1.01 s (1.01 s to 1.01 s)
+        WARN         time_to_recovered [surface=desktop]                p(50) < 2s         n=8         1.01 s (0 µs to 1.01 s)
       not judged    error-budget
       PASS          stability
         PASS         absence                                            count == 0         n=6         0
@@ -124,13 +124,13 @@ fn the_summary_reads_well() {
     Run `0a1b2c3d`, seed 3, profile smoke, started 2026-01-02T03:04:05Z UTC, 6.2 s. Target `http://127.0.0.1:4000` (reference). Made by khala-harness 0.0.0.
 
     - FAIL: oracle: violations [rule=gap] count == 0: 1 violation; first at 2.500 s, client 3, runtime.codex_worker_events: seq 7 was never delivered, although seq 8 was
-    - WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; p(50) is 1.01 s, 95 % interval 1.01 s to 1.01 s, from 8 groups of clients; but `p(50) < 500ms` does not hold
+    - WARN: reconnect: time_to_recovered [surface=desktop] p(50) < 2s: 0 of 8 samples break it; p(50) is 1.01 s, 95 % interval 0 µs to 1.01 s, from 8 groups of clients; but `p(50) < 500ms` does not hold
 
     ## Gates
 
     | gate | objective | verdict | n | estimate | why |
     | --- | --- | --- | ---: | ---: | --- |
-    | reconnect | `time_to_recovered surface=desktop` p(50) < 2s | WARN | 8 | 1.01 s (1.01 s to 1.01 s) | 0 of 8 samples break it; p(50) is 1.01 s, 95 % interval 1.01 s to 1.01 s, from 8 groups of clients; but `p(50) < 500ms` does not hold |
+    | reconnect | `time_to_recovered surface=desktop` p(50) < 2s | WARN | 8 | 1.01 s (0 µs to 1.01 s) | 0 of 8 samples break it; p(50) is 1.01 s, 95 % interval 0 µs to 1.01 s, from 8 groups of clients; but `p(50) < 500ms` does not hold |
     | error-budget | | not judged | | | not named by this profile |
     | stability | `absence` count == 0 | PASS | 6 | 0 | it was never away for longer than 3s (an assumption) |
     | stability | `unplanned_ends kind=socket_ends` count == 0 | PASS | 16 | 0 | none of 16 sockets |
