@@ -146,3 +146,42 @@ fn a_latency_is_decided_by_a_generator_whose_lag_is_a_tenth_of_its_threshold_at_
     assert_eq!((of(20_000, 1), of(200_000, 1)), (Verdict::Pass, Verdict::Fail));
     assert_eq!((of(20_000, 9_900), of(20_000, 10_100)), (Verdict::Pass, Verdict::Inconclusive));
 }
+
+#[test]
+fn a_percentile_that_holds_of_what_was_measured_waits_for_the_reach_that_is_asked() {
+    let of = |reach: &str| {
+        let text = format!(
+            "metric = \"delivery\"\nduring = [\"before\"]\nrequire = \"p(90) < 100ms\"\n{reach}"
+        );
+        objective(&text, &delivered(20, |_| 20_000), &facts())
+    };
+    for reach in ["", "reach = \"10 %\"\n", "reach = \"100 %\"\n"] {
+        let found = of(reach);
+        assert_eq!(found.verdict, Verdict::Pass, "{reach}: {}", found.reason);
+        assert!(
+            found
+                .reason
+                .ends_with("30 clean seconds: up to 9.5 % of seconds may be worse; 299 s for 1 %")
+                || !reach.is_empty(),
+            "{}",
+            found.reason
+        );
+    }
+    let short = of("reach = \"1 %\"\n");
+    assert_eq!(short.verdict, Verdict::Inconclusive);
+    let said = "it holds of what was measured, but the reach asked for is 1 %, for which 269 more \
+                seconds are needed: ";
+    assert!(short.reason.starts_with(said), "{}", short.reason);
+    assert!(short.resampled.is_some_and(|of| of.seconds && of.units == 30), "{short:?}");
+}
+
+#[test]
+fn a_rate_that_is_undecided_says_how_many_more_seconds_would_decide() {
+    let records = [connect(0, 2 * S), heartbeat(5 * S), lag(5 * S, 1)];
+    let text =
+        "metric = \"heartbeat_timeouts\"\nduring = [\"before\"]\nrequire = \"rate <= 0.05/s\"";
+    let open = objective(text, &records, &facts());
+    assert_eq!(open.verdict, Verdict::Inconclusive);
+    // -ln 0.05 / 0.05 are 59.9 s, and 30 s were measured.
+    assert!(open.reason.ends_with("; 30 more seconds without one would decide"), "{}", open.reason);
+}
