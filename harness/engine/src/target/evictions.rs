@@ -1,27 +1,25 @@
 //! Evictions of slow clients, by the target's own count: how many more than when it was last read.
 
+use std::collections::HashMap;
+
 use khala_evidence::record::{Micros, Record};
 use khala_wire::metrics::FanoutMetrics;
 
-/// What was counted so far, and by which process.
+/// What each process counted so far: behind a balancer several may answer in turn.
 #[derive(Debug, Default)]
 pub struct Evictions {
-    last: Option<(Option<u32>, u64)>,
+    last: HashMap<Option<u32>, u64>,
 }
 
 impl Evictions {
-    /// Takes metrics that were answered at `at`; tells what was counted since. The first that are read are
-    /// where the count begins; another process begins at nothing.
+    /// Takes metrics that were answered at `at`; tells what was counted since. The first that are read of a
+    /// process are where its count begins: rather one eviction too few than one that was never in this run.
     pub fn see(&mut self, at: Micros, metrics: &FanoutMetrics) -> Option<Record> {
         let (process, is) = (metrics.process_id, metrics.delivery_metrics.slow_consumer_evictions);
-        let was = match self.last {
-            None => is,
-            Some((same, was)) if same == process => was,
-            Some(_) => 0,
-        };
+        let was = *self.last.entry(process).or_insert(is);
         // An answer that another one overtook counts fewer.
         let count = is.saturating_sub(was);
-        self.last = Some((process, is.max(was)));
+        self.last.insert(process, is.max(was));
         (count > 0).then_some(Record::Evictions { at, count })
     }
 }
@@ -42,8 +40,8 @@ mod tests {
     #[test]
     fn each_eviction_is_told_once_whoever_counts_it() {
         let mut evictions = Evictions::default();
-        let told = [(7, 3), (7, 3), (7, 5), (7, 4), (7, 6), (8, 2), (8, 2)]
+        let told = [(7, 3), (7, 3), (7, 5), (7, 4), (7, 6), (8, 2), (7, 6), (8, 3), (7, 7)]
             .map(|(process, count)| seen(&mut evictions, process, count));
-        assert_eq!(told, [0, 0, 2, 0, 1, 2, 0]);
+        assert_eq!(told, [0, 0, 2, 0, 1, 0, 0, 1, 1]);
     }
 }
