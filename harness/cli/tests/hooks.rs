@@ -104,7 +104,7 @@ fn a_hook_runs_is_proven_and_taken_back_and_no_secret_of_it_is_kept() {
     let attributes = format!(
         "command = {}, check = {}, undo = {}",
         sh(script),
-        sh("echo check >> $LOG; test $(grep -c check $LOG) = 3"),
+        sh("echo check >> $LOG; test $(grep -cx check $LOG) = 3"),
         says("off")
     );
     let run = log.run("duration = \"1500ms\",", &attributes).env("MY_TOKEN", "hunter-2").ended();
