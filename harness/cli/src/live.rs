@@ -103,7 +103,12 @@ impl Observer for Live<'_> {
                 let end = drain_end(*drained, *behind, *not_live, *unseen);
                 format!("{at_s:6.1} s  {end}")
             }
+            EventKind::UndoDone { id, failed: Some(why) } => {
+                format!("{at_s:6.1} s  fault {id} was NOT TAKEN BACK: {why}")
+            }
             EventKind::FaultActed { failed: None, .. }
+            | EventKind::UndoOwed { .. }
+            | EventKind::UndoDone { failed: None, .. }
             | EventKind::Interrupted
             | EventKind::Retired => return,
         };

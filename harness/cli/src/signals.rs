@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use khala_engine::command::owed;
+use khala_engine::owed;
 use procfs::process::Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -42,8 +42,8 @@ pub fn token() -> std::io::Result<CancellationToken> {
                 signals.next().await;
             }
         });
-        for words in owed::start_all() {
-            output::say(&format!("taking back what a hook did, without waiting for it: {words:?}"));
+        for what in owed::begin_all() {
+            output::say(&format!("taking back what a fault did, without waiting for it: {what}"));
         }
         std::process::exit(Exit::Interrupted.code().into());
     })?;

@@ -276,7 +276,7 @@ fn of_a_run_that_was_killed_the_report_says_what_was_not_taken_back() {
     run.signal(Signal::KILL);
     let (_folder, bundle) = run.ended().restored(|_| true);
     let report = Harness::new("report").arg(bundle.as_os_str()).ended_plain();
-    assert!(report.stdout.contains("hook_not_undone"), "{}\n{}", report.stdout, report.stderr);
+    assert!(report.stdout.contains("not_undone"), "{}\n{}", report.stdout, report.stderr);
     assert!(report.stdout.contains("by hand"), "{}", report.stdout);
     assert_eq!(log.text(), "on\n");
 }

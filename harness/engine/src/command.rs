@@ -5,7 +5,6 @@
 //! One whose time is over is ended with its whole group.
 
 mod output;
-pub mod owed;
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -42,6 +41,15 @@ pub struct Place {
 }
 
 impl Place {
+    /// Starts a command and waits for nothing; what it says is nobody's to hear.
+    pub fn begin(&self, words: &[String]) {
+        let Some(mut command) = self.command(words) else { return };
+        let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        if let Err(error) = started {
+            tracing::error!(%error, ?words, "not started");
+        }
+    }
+
     /// The command, not yet started. `words` has a program.
     fn command(&self, words: &[String]) -> Option<std::process::Command> {
         use std::os::unix::process::CommandExt;

@@ -91,6 +91,7 @@ enum Came {
     Read(Box<Read>),
     Acted(Acted),
     Probed(Option<Record>),
+    Told,
     Nothing,
 }
 
@@ -301,7 +302,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 told: self.acts.told(),
                 hooks: self.acts.hooks(),
             };
-            self.acts.begin(fault, &*fault::of(&fault.kind), grip);
+            self.acts.begin(fault, fault::of(&fault.kind), grip);
         }
     }
 
@@ -325,6 +326,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
     /// Waits for something, and takes what comes back meanwhile.
     async fn meanwhile<T>(&mut self, what: impl Future<Output = T>) -> T {
         let mut what = std::pin::pin!(what);
+        let told = self.acts.told();
         loop {
             let came = tokio::select! {
                 biased;
@@ -335,6 +337,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                     self.watch.look(&mut self.sink);
                     return done;
                 }
+                () = told.said() => Came::Told,
                 () = tokio::time::sleep(TICK) => Came::Nothing,
             };
             self.watch.look(&mut self.sink);
@@ -342,6 +345,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 Came::Read(read) => self.read(*read),
                 Came::Acted(acted) => self.acted(acted),
                 Came::Probed(seen) => seen.into_iter().for_each(|seen| self.sink.record(seen)),
+                Came::Told => self.take_told(),
                 Came::Nothing => {}
             }
         }
@@ -683,6 +687,9 @@ impl<'a, S: Sink> Conductor<'a, S> {
         self.wait_for(within, |run| run.reads.is_idle() && run.probing.is_idle()).await;
         // Commands are bounded each; what they take back is waited for.
         self.acts.cut_short();
+        self.wait_for(TAKEN_BACK_WITHIN, |run| !run.acts.owe()).await;
+        // Who is not ready by now is given up: what it owes goes to somebody else.
+        self.acts.give_up().await;
         self.wait_for(TAKEN_BACK_WITHIN, |run| !run.acts.owe()).await;
         self.take_told();
         // What was still to be proven has had its time.

@@ -17,6 +17,7 @@ pub mod heads;
 pub mod http;
 pub mod mint;
 pub mod observe;
+pub mod owed;
 pub mod preflight;
 pub mod probe;
 pub mod publisher;

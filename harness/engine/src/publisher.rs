@@ -22,7 +22,7 @@ use governor::Quota;
 use khala_evidence::record::{Outcome, PublishId, Published, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::draw::{self, Purpose};
-use khala_plan::model::{Arrival, FaultKind};
+use khala_plan::model::Arrival;
 use khala_plan::schedule::{PlannedPublish, Schedule};
 use khala_wire::canonical::digest64;
 use khala_wire::command::{
@@ -266,12 +266,7 @@ fn cap(plan: &Plan) -> Quota {
         Arrival::Poisson | Arrival::Constant => 0.0,
     });
     let faults = plan.phases.iter().flat_map(|phase| &phase.faults);
-    let on_top: f64 = faults
-        .map(|fault| match fault.kind {
-            FaultKind::PublishBurst { events, .. } => f64::from(events),
-            _ => 0.0,
-        })
-        .sum();
+    let on_top: f64 = faults.filter_map(|fault| Some(f64::from(fault.kind.burst()?.events))).sum();
     let per_s = rate * CAP_HEADROOM + 10.0;
     let at_once = bursts.sum::<f64>() + on_top;
     Quota::per_second(number(per_s)).allow_burst(number(per_s.max(at_once)))

@@ -13,7 +13,8 @@ use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::{Request, Sink};
 use khala_plan::Plan;
-use khala_plan::model::{FaultKind, FirstSubscribe, RAMP, TargetKind};
+use khala_plan::fault::Need;
+use khala_plan::model::{FirstSubscribe, RAMP, TargetKind};
 use khala_plan::schedule::Schedule;
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
@@ -244,7 +245,7 @@ async fn prepare_target(
                 seed: plan.seed,
                 topics: topics.clone(),
                 slow_consumer: plan.target.slow_consumer,
-                keeps_state: restarts(plan),
+                keeps_state: needs_a_process(plan),
             };
             let reference = Reference::start(&recipe).await?;
             let (base_url, address) =
@@ -267,10 +268,10 @@ async fn prepare_target(
     }
 }
 
-/// Whether a fault restarts the target.
-fn restarts(plan: &Plan) -> bool {
+/// Whether a fault needs the target to be a process of the harness's own.
+fn needs_a_process(plan: &Plan) -> bool {
     let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);
-    faults.any(|fault| matches!(fault.kind, FaultKind::Restart { .. }))
+    faults.any(|fault| fault.kind.needs(Need::OwnProcess))
 }
 
 /// What a run has when its target is ready.

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use khala_evidence::record::Sink;
 use khala_plan::Plan;
-use khala_plan::model::FaultKind;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
@@ -149,10 +148,10 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let asides = Rc::new(Asides::new(Rc::clone(&around), setup.run_id.clone(), worker));
     let mut chores = tokio::task::JoinSet::new();
     for planned in &setup.schedule.faults {
-        let targets: Vec<_> = match planned.kind {
-            // It ends everybody's socket.
-            FaultKind::Restart { .. } => people.values().map(Rc::clone).collect(),
-            _ => planned.targets.iter().filter_map(|id| people.get(id)).map(Rc::clone).collect(),
+        let targets: Vec<_> = if planned.kind.hits_everybody() {
+            people.values().map(Rc::clone).collect()
+        } else {
+            planned.targets.iter().filter_map(|id| people.get(id)).map(Rc::clone).collect()
         };
         chores.spawn_local(inject(clock, planned.clone(), targets, Rc::clone(&asides)));
     }
@@ -258,11 +257,7 @@ fn source_address(plan: &Plan, client: u32) -> Option<Ipv4Addr> {
 fn receive_buffer(schedule: &Schedule, client: u32) -> Option<u32> {
     let faults = schedule.faults.iter();
     let slow = faults.filter(|fault| fault.targets.binary_search(&client).is_ok());
-    slow.filter_map(|fault| match fault.kind {
-        FaultKind::SlowReader { rcvbuf_bytes, .. } => Some(rcvbuf_bytes),
-        _ => None,
-    })
-    .min()
+    slow.filter_map(|fault| Some(fault.kind.slowness()?.rcvbuf_bytes)).min()
 }
 
 /// What the surface's own client makes of an interim answer to the upgrade: web shell and phone live on a
@@ -307,7 +302,7 @@ async fn inject<S: Sink>(
                 let told_us = own.at_us.saturating_sub(micros(fault.lead()));
                 tokio::time::sleep_until(clock.instant(told_us)).await;
                 // Instants have nothing to take back.
-                let _ = fault.on_clients(&own, &[Rc::clone(&who.control)]);
+                drop(fault.on_clients(&own, &[Rc::clone(&who.control)]));
             }
             Undo::nothing()
         }
@@ -318,7 +313,7 @@ async fn inject<S: Sink>(
     if let Some(duration_us) = planned.duration_us {
         tokio::time::sleep_until(clock.instant(planned.at_us + duration_us)).await;
     }
-    undo.run();
+    drop(undo);
 }
 
 async fn tick<S: Sink>(around: Rc<Surroundings<S>>) {

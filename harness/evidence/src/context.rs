@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use khala_plan::estimate::third_strike;
-use khala_plan::model::{FaultKind, OracleBounds};
+use khala_plan::fault::{Befalls, Slowness};
+use khala_plan::model::OracleBounds;
 use khala_plan::schedule::{PhaseWindow, PlannedFault, Schedule};
 use khala_plan::stability::Consequence;
 use khala_plan::surface::Surface;
@@ -46,8 +47,6 @@ pub struct Context {
 
 /// How long before it was due such a fault may show: clocks of threads differ by less.
 const LEAD_US: Micros = 500_000;
-/// How long it may take: five seconds to end in order, thirteen to be back where it was.
-const RESTART_FOR_US: Micros = 20_000_000;
 
 /// A fault on the target that may befall anybody, from when until when.
 #[derive(Clone, Debug)]
@@ -60,16 +59,9 @@ struct Befalling {
 
 impl Befalling {
     fn of(fault: &PlannedFault) -> Option<Self> {
-        let (lasts, causes) = match &fault.kind {
-            FaultKind::Restart { .. } => (RESTART_FOR_US, None),
-            // Its end is the plan's: a command that takes longer excuses nothing more.
-            FaultKind::Hook(hook) => {
-                let after = u64::try_from(hook.effects_for?.as_micros()).unwrap_or(Micros::MAX);
-                let lasts = fault.duration_us.unwrap_or(0).saturating_add(after);
-                (lasts, Some(hook.causes.clone()))
-            }
-            _ => return None,
-        };
+        let Befalls { after, causes } = fault.kind.befalls()?;
+        let after = u64::try_from(after.as_micros()).unwrap_or(Micros::MAX);
+        let lasts = fault.duration_us.unwrap_or(0).saturating_add(after);
         let (from, until) =
             (fault.at_us.saturating_sub(LEAD_US), fault.at_us.saturating_add(lasts));
         Some(Self { from, until, causes })
@@ -85,7 +77,7 @@ impl Befalling {
 pub const EVICTION_FACTOR: f64 = 2.0;
 
 fn eviction_needs(plan: &Plan, schedule: &Schedule) -> u64 {
-    let slow = |fault: &&PlannedFault| matches!(fault.kind, FaultKind::SlowReader { .. });
+    let slow = |fault: &&PlannedFault| fault.kind.slowness().is_some();
     let needs = schedule.faults.iter().filter(slow).map(|fault| {
         let Some(strike) = third_strike(plan, schedule, fault) else { return u64::MAX };
         let due = Duration::from_secs_f64(strike.struck_s * EVICTION_FACTOR);
@@ -96,9 +88,9 @@ fn eviction_needs(plan: &Plan, schedule: &Schedule) -> u64 {
     needs.max().unwrap_or(u64::MAX)
 }
 
-/// The clients that faults of a kind hit.
-fn hit_by(schedule: &Schedule, is: impl Fn(&FaultKind) -> bool) -> BTreeSet<u32> {
-    let faults = schedule.faults.iter().filter(|fault| is(&fault.kind));
+/// The clients that read slowly in some way.
+fn slow(schedule: &Schedule, how: impl Fn(Slowness) -> bool) -> BTreeSet<u32> {
+    let faults = schedule.faults.iter().filter(|fault| fault.kind.slowness().is_some_and(&how));
     faults.flat_map(|fault| fault.targets.iter().copied()).collect()
 }
 
@@ -124,10 +116,8 @@ impl Context {
                 .iter()
                 .map(|fault| (fault.id, usize::from(fault.phase)))
                 .collect(),
-            slow_clients: hit_by(schedule, |kind| matches!(kind, FaultKind::SlowReader { .. })),
-            paused_clients: hit_by(schedule, |kind| {
-                matches!(kind, FaultKind::SlowReader { rate_bytes_per_s: None, .. })
-            }),
+            slow_clients: slow(schedule, |_| true),
+            paused_clients: slow(schedule, |how| how.rate_bytes_per_s.is_none()),
             eviction_needs: eviction_needs(plan, schedule),
             exclusive: plan.target.exclusive,
             generator: plan.generator.clone(),

@@ -55,6 +55,20 @@ pub enum EventKind {
         /// What went wrong, if anything.
         failed: Option<String>,
     },
+    /// Something is about to be done to the target that must be taken back.
+    UndoOwed {
+        /// Its fault.
+        id: u16,
+        /// What must be done, as a wish to whoever finds that it was not.
+        what: String,
+    },
+    /// It was taken back, or could not be.
+    UndoDone {
+        /// Its fault.
+        id: u16,
+        /// What went wrong, if anything.
+        failed: Option<String>,
+    },
     /// A command of the user's began.
     CommandBegan {
         /// Its fault.

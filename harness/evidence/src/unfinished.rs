@@ -56,7 +56,7 @@ pub fn facts(
             publishes_planned: schedule.publishes.len() as u64,
             ..Generator::default()
         },
-        findings: owed(schedule, events),
+        findings: owed(events),
         events_dropped: 0,
         unfinished: Some(why),
     }
@@ -85,23 +85,16 @@ fn outcome(schedule: &Schedule, fault: &PlannedFault, events: &[Event]) -> Fault
 }
 
 /// What was begun and never taken back: who reads this may have to.
-fn owed(schedule: &Schedule, events: &[Event]) -> Vec<Finding> {
-    let ran = |fault: u16, wanted: &str| {
-        events.iter().any(|event| match &event.kind {
-            EventKind::CommandBegan { id, part, .. } => *id == fault && part == wanted,
-            _ => false,
-        })
+fn owed(events: &[Event]) -> Vec<Finding> {
+    let done = |fault: u16| {
+        events
+            .iter()
+            .any(|event| matches!(event.kind, EventKind::UndoDone { id, .. } if id == fault))
     };
-    let owed = schedule.faults.iter().filter_map(|fault| {
-        let undo = fault.kind.commands().into_iter().find(|(part, _)| *part == "undo")?.1;
-        let owed = ran(fault.id, "command") && !ran(fault.id, "undo");
-        owed.then(|| {
-            let message = format!(
-                "the run ended before fault {} was taken back: run {undo:?} by hand",
-                fault.id
-            );
-            Finding::at_end("hook_not_undone", message, 1)
-        })
+    let owed = events.iter().filter_map(|event| {
+        let EventKind::UndoOwed { id, what } = &event.kind else { return None };
+        let message = format!("the run ended before fault {id} was taken back: {what}");
+        (!done(*id)).then(|| Finding::at_end("not_undone", message, 1))
     });
     owed.collect()
 }

@@ -11,23 +11,23 @@ mod strike;
 
 use std::time::Duration;
 
+use crate::fault::Befalls;
 use crate::gate::power::{self, Needs};
-use crate::model::{
-    ActsOn, Arrival, ChosenCursor, DisconnectStyle, FaultKind, Gate, Load, Mint, Objective, Plan,
-    TargetKind,
-};
+use crate::model::{ActsOn, Arrival, Gate, Load, Mint, Objective, Plan, TargetKind};
 use crate::read::Diagnostics;
 use crate::schedule::{PlannedFault, Schedule, micros};
 use crate::stability::{Allowance, Consequence, Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
 pub use applies::not_applicable;
-pub(crate) use samples::back;
+pub(crate) use samples::returned;
 pub use samples::{Expected, expected};
 pub use strike::{
     BATCH_BYTES, FRAME_BYTES, STATE_PAYLOAD_BYTES, STRIKE_EVERY, Strike, third_strike,
 };
 
+/// Publish limit of the topic class that workers feed, per second (contract, section 4).
+pub(crate) const PUBLISH_LIMIT_PER_S: f64 = 240.0;
 /// Ephemeral ports of one source address to one target (Linux's default range, 32768 to 60999).
 pub const PORTS_PER_SOURCE_ADDRESS: u64 = 28_232;
 /// How long a closed connection keeps its port (Linux's TIME_WAIT, which cannot be changed).
@@ -325,13 +325,13 @@ fn commands(fault: &PlannedFault) -> Vec<(&'static str, Vec<String>)> {
 }
 
 fn causes(fault: &PlannedFault) -> Option<(Vec<Consequence>, Duration)> {
-    let FaultKind::Hook(hook) = &fault.kind else { return None };
+    let Befalls { after, causes } = fault.kind.befalls()?;
     let until = Duration::from_micros(fault.at_us + fault.duration_us.unwrap_or(0));
-    Some((hook.causes.clone(), until + hook.effects_for?))
+    Some((causes?, until + after))
 }
 
 fn slow(plan: &Plan, schedule: &Schedule, fault: &PlannedFault) -> Option<Slow> {
-    let FaultKind::SlowReader { .. } = fault.kind else { return None };
+    fault.kind.slowness()?;
     Some(third_strike(plan, schedule, fault).map_or(Slow::Spared, Slow::Struck))
 }
 
@@ -343,22 +343,13 @@ fn busiest(plan: &Plan, of_load: impl Fn(&Load) -> f64) -> f64 {
 }
 
 /// Ports of connections that the harness closed itself and that wait out TIME_WAIT at the worst
-/// moment. A reset leaves none.
+/// moment.
 fn lingering(schedule: &Schedule) -> u64 {
     let closes: Vec<(u64, u64)> = schedule
         .faults
         .iter()
-        .filter_map(|fault| match fault.kind {
-            FaultKind::Disconnect { style: DisconnectStyle::Close { .. } } => {
-                Some((fault.at_us, fault.targets.len() as u64))
-            }
-            // A cursor beyond head costs the socket that it was accepted on as well.
-            FaultKind::Cursor { cursor: ChosenCursor::FutureBy(_) } => {
-                Some((fault.at_us, 2 * fault.targets.len() as u64))
-            }
-            FaultKind::Cursor { .. } => Some((fault.at_us, fault.targets.len() as u64)),
-            _ => None,
-        })
+        .map(|fault| (fault.at_us, fault.kind.closes_in_order() * fault.targets.len() as u64))
+        .filter(|(_, count)| *count > 0)
         .collect();
     let at = |now: u64| {
         let waiting = closes

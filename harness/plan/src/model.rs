@@ -3,8 +3,10 @@
 //! Values are in the units their names say; durations are `Duration`. A [`Plan`] holds no secret in
 //! clear text outside [`Secret`], and a `Secret` never shows itself.
 
+mod act;
 mod fault;
 mod gate;
+mod token;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,12 +18,10 @@ use crate::backoff::Backoff;
 use crate::stability::{Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 
-pub use crate::fault::hook::Hook;
-pub use fault::{
-    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
-    RestartSignal, Resume, Step,
-};
+pub use act::{ChosenCursor, DisconnectStyle, Garbage, RestartSignal, Resume};
+pub use fault::{ActsOn, Fault, FaultMode};
 pub use gate::{Claim, Comparison, Estimator, Gate, ORACLE_GATE, Objective, STABILITY_GATE};
+pub use token::{BadToken, Step};
 
 /// A value that never reaches a file, a log or a panic message.
 #[derive(Clone, PartialEq, Eq)]

@@ -15,7 +15,8 @@ use std::time::Duration;
 use rand::Rng;
 
 use crate::draw::{self, Purpose};
-use crate::model::{DRAIN, FaultKind, Plan, RAMP};
+use crate::fault::FaultKind;
+use crate::model::{DRAIN, Plan, RAMP};
 
 /// Everything that is known before the first socket opens.
 #[derive(Clone, Debug, PartialEq)]

@@ -120,21 +120,3 @@ async fn a_dropped_command_leaves_nothing() {
     let pid = std::fs::read_to_string(&said).expect("is there");
     assert!(gone(pid.trim()), "{pid}");
 }
-
-#[test]
-fn what_is_owed_is_done_by_whoever_drops_it_and_only_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let place = place(folder.path(), LONG);
-    let done = || std::fs::read_to_string(folder.path().join("done")).unwrap_or_default();
-    let owe = || owed::Owed::new(&sh("echo done >> done"), &place);
-    owe().settled();
-    assert_eq!(done(), "");
-    drop(owe());
-    assert_eq!(done(), "done\n");
-    let panicked = std::panic::catch_unwind(|| {
-        let _owed = owe();
-        panic!("a bug");
-    });
-    assert!(panicked.is_err());
-    assert_eq!(done(), "done\ndone\n");
-}

@@ -10,7 +10,7 @@ use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::clock::micros;
-use crate::fault::{self, Fault, Proof, ShownBy, Sides};
+use crate::fault::{self, Counted, Fault, Proof, ShownBy, Sides};
 use crate::observe::EventKind;
 
 /// The target's metrics before the faults of an instant.
@@ -155,14 +155,15 @@ impl<'a> Proofs<'a> {
         fault: &'a PlannedFault,
         before: Result<FanoutMetrics, String>,
     ) -> Proving<'a> {
+        let acting = fault::of(&fault.kind);
         let together = |other: &&PlannedFault| {
-            // An offline client's socket ends as a disconnected one's does.
-            let cuts = |name: &str| name == "disconnect" || name == "offline";
-            let (ours, theirs) = (fault.kind.name(), other.kind.name());
-            other.at_us == fault.at_us && (ours == theirs || cuts(ours) && cuts(theirs))
+            let alike = match acting.counted_as() {
+                Counted::ByType => fault.kind.is_like(&other.kind),
+                counted => fault::of(&other.kind).counted_as() == counted,
+            };
+            other.at_us == fault.at_us && alike
         };
         let same_instant = self.schedule.faults.iter().filter(together);
-        let acting = fault::of(&fault.kind);
         let lasts = fault
             .duration_us
             .unwrap_or_else(|| fault.spread_us.unwrap_or(0) + micros(acting.metrics_within()));

@@ -2,14 +2,11 @@
 //!
 //! Proven by the target's answers, whatever they are: that they are refusals is for the oracle to see.
 
+use khala_plan::fault::command_over_socket::CommandOverSocket;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof};
 use crate::aside::Aside;
-
-/// The fault.
-#[derive(Debug)]
-pub struct CommandOverSocket;
 
 impl Fault for CommandOverSocket {
     fn aside(&self, _fault: &PlannedFault) -> Option<Aside> {

@@ -7,18 +7,11 @@
 
 use std::rc::Rc;
 
-use khala_plan::model::ChosenCursor;
+use khala_plan::fault::cursor::Cursor;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof, Undo};
 use crate::client::orders::{Control, Order};
-
-/// The fault.
-#[derive(Debug)]
-pub struct Cursor {
-    /// The cursor that they come back with.
-    pub cursor: ChosenCursor,
-}
 
 impl Fault for Cursor {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {

@@ -7,24 +7,18 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use khala_plan::fault::disconnect::Disconnect;
 use khala_plan::model::DisconnectStyle;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
-use super::{Fault, Proof, ShownBy, Sides, Undo};
+use super::{Counted, Fault, Proof, ShownBy, Sides, Undo};
 use crate::client::orders::{Control, Order};
 
 /// What the target answered to clients whose sockets were cut.
 pub(super) const RETURNED: &str = "new upgrades by clients whose sockets had been cut";
 /// Until clients notice at a heartbeat (the next after one that was not answered) and are back.
 const HALF_OPEN_PROOF: Duration = Duration::from_secs(58);
-
-/// The fault.
-#[derive(Debug)]
-pub struct Disconnect {
-    /// How the cut looks to the target.
-    pub style: DisconnectStyle,
-}
 
 impl Fault for Disconnect {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
@@ -33,6 +27,10 @@ impl Fault for Disconnect {
             control.give(Order::Cut { fault, intended, style });
         }
         Undo::nothing()
+    }
+
+    fn counted_as(&self) -> Counted {
+        Counted::Disconnects
     }
 
     fn shown_by(&self) -> &'static [ShownBy] {
@@ -72,7 +70,6 @@ pub(super) fn cut_sockets(planned: u64, sides: &Sides<'_>) -> Option<Proof> {
 
 #[cfg(test)]
 mod tests {
-    use khala_plan::model::FaultKind;
     use khala_wire::metrics::DeliveryMetrics;
 
     use super::*;
@@ -94,7 +91,7 @@ mod tests {
             at_us: 0,
             duration_us: None,
             spread_us: None,
-            kind: FaultKind::Disconnect { style },
+            kind: Disconnect { style }.into(),
             targets: vec![1, 2, 3],
         };
         let sides = Sides { before: &before, after: &after, planned_together: 3 };

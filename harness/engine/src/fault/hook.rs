@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use khala_evidence::command::{CommandEnd, CommandRun};
-use khala_plan::model::Hook as Commands;
+use khala_plan::fault::hook::Hook;
 use khala_plan::schedule::PlannedFault;
 use tokio_util::sync::CancellationToken;
 
 use super::{Fault, Grip, OnTarget, Proof};
-use crate::command::owed::Owed;
+use crate::clock::Clock;
 use crate::command::{self, Place, Redactor};
+use crate::conductor::Told;
 use crate::observe::EventKind;
+use crate::owed::{Debt, Owed, TakingBack};
 
 /// Between two tries of a check.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
@@ -36,27 +38,25 @@ pub struct Hooks {
     pub ending: CancellationToken,
 }
 
-/// The fault.
-#[derive(Debug)]
-pub struct Hook(pub Commands);
-
 impl Fault for Hook {
     fn on_target(&self, fault: &PlannedFault, grip: Grip) -> OnTarget {
-        let (commands, fault) = (self.0.clone(), fault.clone());
+        let (commands, fault) = (self.clone(), fault.clone());
         Box::pin(async move {
             let hooks = grip.hooks.clone().ok_or("hooks are not allowed: see --allow-hooks")?;
             let place = place(&commands, &fault, &grip, &hooks);
-            Play { commands, fault, grip, hooks, place }.all().await
+            let Grip { told, clock, .. } = grip;
+            let shell = Shell { fault: fault.id, place, hooks, told, clock };
+            Play { commands, fault, shell }.all().await
         })
     }
 
     fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {
-        let whose = if self.0.check.is_some() { "check" } else { "command" };
+        let whose = if self.check.is_some() { "check" } else { "command" };
         Proof::of(answered.min(1), &format!("the exit code of its {whose}"))
     }
 }
 
-fn place(commands: &Commands, fault: &PlannedFault, grip: &Grip, hooks: &Hooks) -> Place {
+fn place(commands: &Hook, fault: &PlannedFault, grip: &Grip, hooks: &Hooks) -> Place {
     let phase = hooks.phases.get(usize::from(fault.phase)).cloned().unwrap_or_default();
     Place {
         folder: hooks.folder.clone(),
@@ -70,39 +70,104 @@ fn place(commands: &Commands, fault: &PlannedFault, grip: &Grip, hooks: &Hooks) 
     }
 }
 
+/// Runs commands for one fault, and tells of them.
+#[derive(Clone)]
+struct Shell {
+    fault: u16,
+    place: Place,
+    hooks: Arc<Hooks>,
+    told: Told,
+    clock: Clock,
+}
+
+impl Shell {
+    async fn run(
+        &self,
+        part: &str,
+        words: &[String],
+        ending: Option<&CancellationToken>,
+    ) -> CommandRun {
+        self.begins(part, words);
+        let redactor = &self.hooks.redactor;
+        let ran = command::run(part, words, &self.place, ending, redactor, self.clock).await;
+        self.ended(&ran);
+        ran
+    }
+
+    fn begins(&self, part: &str, words: &[String]) {
+        let command = words.iter().map(|word| self.hooks.redactor.word(word)).collect();
+        self.say(EventKind::CommandBegan { id: self.fault, part: part.to_owned(), command });
+    }
+
+    fn ended(&self, ran: &CommandRun) {
+        self.say(EventKind::CommandEnded { id: self.fault, run: ran.clone() });
+    }
+
+    fn say(&self, kind: EventKind) {
+        self.told.say(self.clock.now(), kind);
+    }
+}
+
+/// A command that takes back what another did.
+struct UndoCommand {
+    words: Vec<String>,
+    shell: Shell,
+}
+
+impl Debt for UndoCommand {
+    fn what(&self) -> String {
+        let redactor = &self.shell.hooks.redactor;
+        let words: Vec<_> = self.words.iter().map(|word| redactor.word(word)).collect();
+        format!("run {words:?} by hand")
+    }
+
+    fn take_back(self: Arc<Self>) -> TakingBack {
+        Box::pin(async move {
+            let ran = self.shell.run("undo", &self.words, None).await;
+            failed(&ran).map_or(Ok(()), |why| Err(format!("the undo: {why}")))
+        })
+    }
+
+    fn begin(&self) {
+        self.shell.place.begin(&self.words);
+    }
+}
+
 /// A hook that is being carried out.
 struct Play {
-    commands: Commands,
+    commands: Hook,
     fault: PlannedFault,
-    grip: Grip,
-    hooks: Arc<Hooks>,
-    place: Place,
+    shell: Shell,
 }
 
 impl Play {
     async fn all(self) -> Result<u64, String> {
-        let undo = self.commands.undo.as_deref();
-        let owed = undo.map(|undo| (undo, Owed::new(undo, &self.place)));
+        let owed = match &self.commands.undo {
+            Some(words) => Some(self.owe(words.clone()).await),
+            None => None,
+        };
         let mut done = self.command_and_check().await;
-        if let Some((undo, owed)) = owed {
+        if let Some(owed) = owed {
             if !done.as_ref().is_err_and(|failed| failed.at_once) {
                 self.until_over().await;
             }
-            let ran = self.one("undo", undo, None).await;
-            owed.settled();
-            if let Some(why) = failed(&ran) {
+            if let Err(why) = owed.take_back().await {
                 let before =
                     done.err().map(|failed| format!("{}; ", failed.why)).unwrap_or_default();
-                let why = format!("{before}NOT TAKEN BACK: the undo: {why}");
-                done = Err(Failed { why, at_once: true });
+                done = Err(Failed { why: format!("{before}NOT TAKEN BACK: {why}"), at_once: true });
             }
         }
         done.map(|()| 1).map_err(|failed| failed.why)
     }
 
+    async fn owe(&self, words: Vec<String>) -> Owed {
+        let debt = UndoCommand { words, shell: self.shell.clone() };
+        Owed::new(debt, self.fault.id, &self.shell.told, self.shell.clock).await
+    }
+
     async fn command_and_check(&self) -> Result<(), Failed> {
-        let ending = Some(&self.hooks.ending);
-        let ran = self.one("command", &self.commands.command, ending).await;
+        let ending = Some(&self.shell.hooks.ending);
+        let ran = self.shell.run("command", &self.commands.command, ending).await;
         if let Some(why) = failed(&ran) {
             return Err(Failed { why: format!("the command: {why}"), at_once: true });
         }
@@ -113,58 +178,32 @@ impl Play {
 
     /// Asks the check until it says yes, its time is over, or what it looks for is taken back.
     async fn checked(&self, check: &[String]) -> CommandRun {
-        let now = self.grip.clock.now();
+        let Shell { place, hooks, clock, .. } = &self.shell;
+        let now = clock.now();
         let timeout = crate::clock::micros(self.commands.timeout);
         let over = self.over_us().filter(|over| *over > now);
         let until = now.saturating_add(timeout).min(over.unwrap_or(u64::MAX));
-        self.say(EventKind::CommandBegan {
-            id: self.fault.id,
-            part: "check".to_owned(),
-            command: self.shown(check),
-        });
+        self.shell.begins("check", check);
         let mut tries = 1;
         let ran = loop {
-            let left = until.saturating_sub(self.grip.clock.now());
+            let left = until.saturating_sub(clock.now());
             let within = Duration::from_micros(left).max(CHECK_EVERY).min(self.commands.timeout);
-            let place = Place { within, ..self.place.clone() };
-            let ending = Some(&self.hooks.ending);
-            let (redactor, clock) = (&self.hooks.redactor, self.grip.clock);
-            let ran = command::run("check", check, &place, ending, redactor, clock).await;
+            let place = Place { within, ..place.clone() };
+            let ending = Some(&hooks.ending);
+            let ran = command::run("check", check, &place, ending, &hooks.redactor, *clock).await;
             let hopeless = matches!(ran.end, CommandEnd::CutShort | CommandEnd::NotRun { .. });
-            let again_us = self.grip.clock.now() + crate::clock::micros(CHECK_EVERY);
+            let again_us = clock.now() + crate::clock::micros(CHECK_EVERY);
             if ran.succeeded() || hopeless || again_us >= until {
                 break CommandRun { tries, ..ran };
             }
             tries += 1;
             tokio::select! {
                 () = tokio::time::sleep(CHECK_EVERY) => {}
-                () = self.hooks.ending.cancelled() => break CommandRun { tries, ..ran },
+                () = hooks.ending.cancelled() => break CommandRun { tries, ..ran },
             }
         };
-        self.say(EventKind::CommandEnded { id: self.fault.id, run: ran.clone() });
+        self.shell.ended(&ran);
         ran
-    }
-
-    async fn one(
-        &self,
-        part: &str,
-        words: &[String],
-        ending: Option<&CancellationToken>,
-    ) -> CommandRun {
-        let (id, command) = (self.fault.id, self.shown(words));
-        self.say(EventKind::CommandBegan { id, part: part.to_owned(), command });
-        let (redactor, clock) = (&self.hooks.redactor, self.grip.clock);
-        let ran = command::run(part, words, &self.place, ending, redactor, clock).await;
-        self.say(EventKind::CommandEnded { id, run: ran.clone() });
-        ran
-    }
-
-    fn shown(&self, words: &[String]) -> Vec<String> {
-        words.iter().map(|word| self.hooks.redactor.word(word)).collect()
-    }
-
-    fn say(&self, kind: EventKind) {
-        self.grip.told.say(self.grip.clock.now(), kind);
     }
 
     /// When its duration is over, if it has one.
@@ -176,8 +215,8 @@ impl Play {
     async fn until_over(&self) {
         let Some(over) = self.over_us() else { return };
         tokio::select! {
-            () = tokio::time::sleep_until(self.grip.clock.instant(over)) => {}
-            () = self.hooks.ending.cancelled() => {}
+            () = tokio::time::sleep_until(self.shell.clock.instant(over)) => {}
+            () = self.shell.hooks.ending.cancelled() => {}
         }
     }
 }

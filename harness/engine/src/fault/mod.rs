@@ -1,6 +1,6 @@
 //! Faults: what is done, how it is taken back, and how it is proven from the other side.
 //!
-//! One file a type, one line in [`of`]. A fault acts on the clients of a thread through their
+//! One file a type, which implements [`Fault`] for the plan's definition, and one line in [`REGISTRY`]. A fault acts on the clients of a thread through their
 //! [`Control`]s, or on the target as a whole. Its proofs are counted where the injector has no hand: in
 //! the target's own metrics, else in its answers and on the clients' sockets. They show that the fault
 //! reached the target, never that the target reacted rightly: that is for the oracle. See
@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use khala_plan::model::FaultKind;
+use khala_plan::fault::{self as plan, Definition, FaultKind};
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
@@ -38,26 +38,27 @@ use crate::conductor::{Child, Told};
 use crate::http::Http;
 use crate::target::Target;
 
-/// How to take a fault back. Doing it twice changes nothing.
+/// Takes a fault on clients back where it goes out of scope, however it does: its time is over, its task is
+/// aborted, or panics.
+#[must_use = "the fault is taken back where this is dropped"]
 #[derive(Default)]
-pub struct Undo(Option<Box<dyn Fn()>>);
+pub struct Undo(Option<Box<dyn FnOnce()>>);
 
 impl Undo {
     /// Of an instant: there is nothing to take back.
-    #[must_use]
     pub fn nothing() -> Self {
         Self::default()
     }
 
-    /// Does this.
-    #[must_use]
-    pub fn with(undo: impl Fn() + 'static) -> Self {
+    /// Does this, which must not wait for anything.
+    pub fn with(undo: impl FnOnce() + 'static) -> Self {
         Self(Some(Box::new(undo)))
     }
+}
 
-    /// Takes the fault back.
-    pub fn run(&self) {
-        if let Some(undo) = &self.0 {
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let Some(undo) = self.0.take() {
             undo();
         }
     }
@@ -70,6 +71,15 @@ pub enum ShownBy {
     Metrics,
     /// What the target answers, and what the clients' sockets show.
     Answers,
+}
+
+/// With which faults of the same instant a fault shares what the target counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Those of its own type.
+    ByType,
+    /// All that end sockets.
+    Disconnects,
 }
 
 /// What one side says of a fault.
@@ -132,7 +142,7 @@ pub struct Grip {
 /// answered to it, or in a sentence what went wrong.
 pub type OnTarget = Pin<Box<dyn Future<Output = Result<u64, String>> + Send>>;
 
-/// A type of fault.
+/// A type of fault, as it is carried out.
 pub trait Fault {
     /// Acts on these clients, all of one thread.
     fn on_clients(&self, _fault: &PlannedFault, _targets: &[Rc<Control>]) -> Undo {
@@ -152,6 +162,12 @@ pub trait Fault {
     /// Acts on the target.
     fn on_target(&self, _fault: &PlannedFault, _grip: Grip) -> OnTarget {
         Box::pin(std::future::ready(Ok(0)))
+    }
+
+    /// What it shows as in the target's metrics: faults of one instant that show alike share what the target
+    /// counts.
+    fn counted_as(&self) -> Counted {
+        Counted::ByType
     }
 
     /// Where it shows, best first.
@@ -176,40 +192,87 @@ pub trait Fault {
     fn by_answers(&self, fault: &PlannedFault, answered: u64) -> Proof;
 }
 
-/// The implementation of a type.
-#[must_use]
-pub fn of(kind: &FaultKind) -> Box<dyn Fault> {
-    match kind.clone() {
-        FaultKind::Disconnect { style } => Box::new(disconnect::Disconnect { style }),
-        FaultKind::Offline { offline_for, resume } => {
-            Box::new(offline::Offline { offline_for, resume })
-        }
-        FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes: _ } => {
-            Box::new(slow_reader::SlowReader { rate_bytes_per_s })
-        }
-        FaultKind::Unsubscribe { topics, unsubscribed_for } => {
-            Box::new(unsubscribe::Unsubscribe { topics, unsubscribed_for })
-        }
-        FaultKind::Cursor { cursor } => Box::new(cursor::Cursor { cursor }),
-        FaultKind::Token { kind } => Box::new(token::Token { kind }),
-        FaultKind::RevokeSessions { revoked_for } => {
-            Box::new(revoke_sessions::RevokeSessions { revoked_for })
-        }
-        FaultKind::CommandOverSocket => Box::new(command_over_socket::CommandOverSocket),
-        FaultKind::PublishBurst { events, over: _ } => {
-            Box::new(publish_burst::PublishBurst { events })
-        }
-        FaultKind::Restart { signal } => Box::new(restart::Restart { signal }),
-        FaultKind::Hook(commands) => Box::new(hook::Hook(commands)),
-        FaultKind::RetentionTrim { topic, keep } => {
-            Box::new(retention_trim::RetentionTrim { topic, keep })
-        }
+/// One line a type.
+const REGISTRY: &[fn(&FaultKind) -> Option<&dyn Fault>] = &[
+    applied::<plan::disconnect::Disconnect>,
+    applied::<plan::offline::Offline>,
+    applied::<plan::slow_reader::SlowReader>,
+    applied::<plan::unsubscribe::Unsubscribe>,
+    applied::<plan::cursor::Cursor>,
+    applied::<plan::token::Token>,
+    applied::<plan::revoke_sessions::RevokeSessions>,
+    applied::<plan::command_over_socket::CommandOverSocket>,
+    applied::<plan::restart::Restart>,
+    applied::<plan::retention_trim::RetentionTrim>,
+    applied::<plan::publish_burst::PublishBurst>,
+    applied::<plan::hook::Hook>,
+];
+
+fn applied<T: Definition + Fault>(kind: &FaultKind) -> Option<&dyn Fault> {
+    kind.attributes::<T>().map(|fault| fault as &dyn Fault)
+}
+
+/// A type that the registry forgot: it is planned, and says that it was not applied.
+struct Unknown;
+
+impl Fault for Unknown {
+    fn by_answers(&self, _fault: &PlannedFault, _answered: u64) -> Proof {
+        Proof::of(0, "nothing in this build applies it")
     }
+}
+
+/// The implementation of a fault.
+#[must_use]
+pub fn of(kind: &FaultKind) -> &dyn Fault {
+    REGISTRY.iter().find_map(|applied| applied(kind)).unwrap_or(&Unknown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_fault_on_clients_is_taken_back_once_however_its_task_goes() {
+        let times = Rc::new(std::cell::Cell::new(0));
+        let undo = || {
+            let times = Rc::clone(&times);
+            Undo::with(move || times.set(times.get() + 1))
+        };
+        let local = tokio::task::LocalSet::new();
+        let (in_time, aborted, panics) = (undo(), undo(), undo());
+        local
+            .run_until(async {
+                drop(in_time);
+                assert_eq!(times.get(), 1);
+                let pending = tokio::task::spawn_local(async move {
+                    let _undo = aborted;
+                    std::future::pending::<()>().await;
+                });
+                tokio::task::yield_now().await;
+                pending.abort();
+                assert!(pending.await.is_err_and(|error| error.is_cancelled()));
+                assert_eq!(times.get(), 2);
+                let panicking = tokio::task::spawn_local(async move {
+                    let _undo = panics;
+                    panic!("a bug of the test's own");
+                });
+                assert!(panicking.await.is_err_and(|error| error.is_panic()));
+                assert_eq!(times.get(), 3);
+            })
+            .await;
+    }
+
+    #[test]
+    fn every_type_of_the_plan_is_applied() {
+        assert_eq!(REGISTRY.len(), plan::REGISTRY.len());
+        let text = include_str!("../../../cli/src/commands/selftest/scenarios/authority.toml");
+        let plan = crate::testing::plan(text);
+        let faults = plan.phases.iter().flat_map(|phase| &phase.faults);
+        for fault in faults {
+            let applied = REGISTRY.iter().filter(|applied| applied(&fault.kind).is_some()).count();
+            assert_eq!(applied, 1, "{}", fault.kind.name());
+        }
+    }
 
     #[test]
     fn faults_of_one_instant_share_what_the_target_counts() {

@@ -5,23 +5,14 @@
 //! none, and they come back with what they have.
 
 use std::rc::Rc;
-use std::time::Duration;
 
+use khala_plan::fault::offline::Offline;
 use khala_plan::model::Resume;
 use khala_plan::schedule::PlannedFault;
 
-use super::{Fault, Proof, ShownBy, Sides, Undo, disconnect};
+use super::{Counted, Fault, Proof, ShownBy, Sides, Undo, disconnect};
 use crate::client::orders::{Control, Order};
 use crate::clock::micros;
-
-/// The fault.
-#[derive(Debug)]
-pub struct Offline {
-    /// How long the clients stay away.
-    pub offline_for: Duration,
-    /// The cursor that they come back with.
-    pub resume: Resume,
-}
 
 impl Fault for Offline {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
@@ -34,6 +25,10 @@ impl Fault for Offline {
             });
         }
         Undo::nothing()
+    }
+
+    fn counted_as(&self) -> Counted {
+        Counted::Disconnects
     }
 
     fn shown_by(&self) -> &'static [ShownBy] {

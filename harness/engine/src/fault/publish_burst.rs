@@ -3,16 +3,10 @@
 //! The schedule holds its publishes, and the publishers send them like all others. Proven by the
 //! target's acknowledgements of just these.
 
+use khala_plan::fault::publish_burst::PublishBurst;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof};
-
-/// The fault.
-#[derive(Debug)]
-pub struct PublishBurst {
-    /// How many events.
-    pub events: u32,
-}
 
 impl Fault for PublishBurst {
     fn by_answers(&self, _fault: &PlannedFault, answered: u64) -> Proof {

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use khala_plan::model::RestartSignal;
+use khala_plan::fault::restart::Restart;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Grip, OnTarget, Proof, ShownBy, Sides, Undo};
@@ -18,13 +18,6 @@ use crate::client::orders::{Control, Order};
 const LEAD: Duration = Duration::from_millis(300);
 /// An end in order, and a start.
 const WITHIN: Duration = Duration::from_secs(30);
-
-/// The fault.
-#[derive(Debug)]
-pub struct Restart {
-    /// How the process ends.
-    pub signal: RestartSignal,
-}
 
 impl Fault for Restart {
     fn on_clients(&self, fault: &PlannedFault, all: &[Rc<Control>]) -> Undo {
@@ -68,7 +61,7 @@ impl Fault for Restart {
 
 #[cfg(test)]
 mod tests {
-    use khala_plan::model::FaultKind;
+    use khala_plan::model::RestartSignal;
     use khala_wire::metrics::FanoutMetrics;
 
     use super::*;
@@ -81,7 +74,7 @@ mod tests {
             at_us: 0,
             duration_us: None,
             spread_us: None,
-            kind: FaultKind::Restart { signal },
+            kind: Restart { signal }.into(),
             targets: Vec::new(),
         };
         let metrics = |process_id| FanoutMetrics { process_id, ..FanoutMetrics::default() };

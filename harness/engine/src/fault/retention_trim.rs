@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use khala_evidence::record::Request;
+use khala_plan::fault::retention_trim::RetentionTrim;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::topic::TopicId;
 use serde_json::json;
@@ -20,15 +21,6 @@ pub(crate) const TRIM_PATH: &str = "/internal/v1/khala/admin/trim";
 pub(crate) fn keeps_all() -> Bytes {
     let keep = u32::MAX;
     Bytes::from(json!({ "topic": TopicId::WORKER_EVENTS.name(), "keep": keep }).to_string())
-}
-
-/// The fault.
-#[derive(Debug)]
-pub struct RetentionTrim {
-    /// The topic.
-    pub topic: TopicId,
-    /// Events kept.
-    pub keep: u64,
 }
 
 impl Fault for RetentionTrim {

@@ -3,20 +3,12 @@
 //! Proven by the target's acknowledgement: that revoked sessions are refused, and their sockets end, is
 //! for the oracle to see.
 
-use std::time::Duration;
-
+use khala_plan::fault::revoke_sessions::RevokeSessions;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof};
 use crate::aside::Aside;
 use crate::clock::micros;
-
-/// The fault.
-#[derive(Debug)]
-pub struct RevokeSessions {
-    /// How long the clients stay away.
-    pub revoked_for: Duration,
-}
 
 impl Fault for RevokeSessions {
     fn aside(&self, fault: &PlannedFault) -> Option<Aside> {

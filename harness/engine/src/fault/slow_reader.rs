@@ -5,19 +5,13 @@
 
 use std::rc::Rc;
 
+use khala_plan::fault::slow_reader::SlowReader;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
 use super::{Fault, Proof, ShownBy, Sides, Undo};
 use crate::client::orders::{Control, Order};
 use crate::throttle::Pace;
-
-/// The fault.
-#[derive(Debug)]
-pub struct SlowReader {
-    /// Bytes read per second; `None` reads nothing.
-    pub rate_bytes_per_s: Option<u32>,
-}
 
 impl Fault for SlowReader {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {

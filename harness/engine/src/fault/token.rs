@@ -3,18 +3,11 @@
 //! Proven by the target's answers, whatever they are: a bad token that was accepted has been presented
 //! for sure, and that it is refused is for the oracle to see.
 
-use khala_evidence::record::BadToken;
+use khala_plan::fault::token::Token;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof};
 use crate::aside::Aside;
-
-/// The fault.
-#[derive(Debug)]
-pub struct Token {
-    /// What is wrong with it.
-    pub kind: BadToken,
-}
 
 impl Fault for Token {
     fn aside(&self, _fault: &PlannedFault) -> Option<Aside> {

@@ -4,23 +4,13 @@
 //! acknowledges is for the oracle to see.
 
 use std::rc::Rc;
-use std::time::Duration;
 
+use khala_plan::fault::unsubscribe::Unsubscribe;
 use khala_plan::schedule::PlannedFault;
-use khala_wire::topic::TopicId;
 
 use super::{Fault, Proof, Undo};
 use crate::client::orders::{Control, Order};
 use crate::clock::micros;
-
-/// The fault.
-#[derive(Debug)]
-pub struct Unsubscribe {
-    /// The topics.
-    pub topics: Vec<TopicId>,
-    /// How long they stay unsubscribed.
-    pub unsubscribed_for: Duration,
-}
 
 impl Fault for Unsubscribe {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {

@@ -6,7 +6,8 @@
 
 use bytes::Bytes;
 use khala_plan::Plan;
-use khala_plan::model::{BadToken, FaultKind, FirstSubscribe, Resume};
+use khala_plan::fault::Need;
+use khala_plan::model::FirstSubscribe;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::command::{REVOKE_PATH, Revoke};
 
@@ -25,13 +26,7 @@ pub async fn of(plan: &Plan, schedule: &Schedule, target: &Target, http: &Http) 
         Ok(metrics) => lacks.extend(past(plan, &windows(&metrics.document))),
         Err(error) => lacks.push(no_metrics(plan, schedule, &error)),
     }
-    let revoked = faults(schedule, |kind| {
-        matches!(
-            kind,
-            FaultKind::RevokeSessions { .. }
-                | FaultKind::Token { kind: BadToken::Revoked | BadToken::RevokedDevice }
-        )
-    });
+    let revoked = faults(schedule, Need::Revocation);
     if !revoked.is_empty()
         && let Err(error) = revokes(plan, target, http).await
     {
@@ -43,7 +38,7 @@ pub async fn of(plan: &Plan, schedule: &Schedule, target: &Target, http: &Http) 
             told(&revoked)
         ));
     }
-    let trims = faults(schedule, |kind| matches!(kind, FaultKind::RetentionTrim { .. }));
+    let trims = faults(schedule, Need::RetentionHook);
     if !trims.is_empty()
         && let Err(error) =
             http.post::<serde_json::Value>(TRIM_PATH, &target.admin_headers(), keeps_all()).await
@@ -75,10 +70,7 @@ fn no_metrics(plan: &Plan, schedule: &Schedule, error: &HttpError) -> String {
         Some(404) => ": it has none".to_owned(),
         _ => String::new(),
     };
-    let cursors = faults(
-        schedule,
-        |kind| matches!(kind, FaultKind::Offline { resume, .. } if *resume != Resume::Kept),
-    );
+    let cursors = faults(schedule, Need::Windows);
     let undecidable = if cursors.is_empty() {
         String::new()
     } else {
@@ -122,8 +114,8 @@ fn past(
     })
 }
 
-fn faults(schedule: &Schedule, wanted: impl Fn(&FaultKind) -> bool) -> Vec<&PlannedFault> {
-    schedule.faults.iter().filter(|fault| wanted(&fault.kind)).collect()
+fn faults(schedule: &Schedule, need: Need) -> Vec<&PlannedFault> {
+    schedule.faults.iter().filter(|fault| fault.kind.needs(need)).collect()
 }
 
 /// The faults by their numbers and types.

@@ -11,8 +11,6 @@
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
 
-use khala_plan::model::FaultKind;
-
 use super::{Case, oracle};
 use crate::facts::FaultOutcome;
 use crate::shard::metrics::Metrics;
@@ -190,14 +188,7 @@ pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<String> {
             return Some(reason);
         }
         // Only a fault that cuts clients off leaves a before and an after.
-        let cuts_off = matches!(
-            fault.kind,
-            FaultKind::Disconnect { .. }
-                | FaultKind::Offline { .. }
-                | FaultKind::Cursor { .. }
-                | FaultKind::Restart { .. }
-        );
-        if !cuts_off {
+        if !fault.kind.is_storm() {
             continue;
         }
         let needed = case.plan.oracle.storm_min_deliveries;

@@ -4,7 +4,7 @@
 //! names it has asked for a test that did not happen, which is INCONCLUSIVE. So is a rule of which
 //! every case was left open.
 
-use khala_plan::model::{Comparison, FaultKind, Objective};
+use khala_plan::model::{Comparison, Objective};
 
 use super::{Case, ObjectiveVerdict, Verdict, fitness, objective};
 use crate::facts::FaultOutcome;
@@ -164,7 +164,7 @@ fn unproven_effect(case: &Case<'_>, rule: Rule) -> Option<String> {
     }
     let slow = |id: u16| {
         let fault = case.schedule.faults.get(usize::from(id));
-        fault.is_some_and(|fault| matches!(fault.kind, FaultKind::SlowReader { .. }))
+        fault.is_some_and(|fault| fault.kind.slowness().is_some())
     };
     let faults = case.facts.faults.iter().filter(|outcome| slow(outcome.id));
     faults.filter_map(FaultOutcome::why_it_did_not_bite).next()

@@ -196,23 +196,8 @@ fn hold(report: &RunReport) -> (String, String) {
 
 /// What a fault does, for people who do not know its name.
 fn disturbance(kind: &str, n: u64) -> String {
-    let whose = clients(n);
-    let (one, many) = if n == 1 { ("is", "has") } else { ("are", "have") };
-    match kind {
-        "disconnect" => format!("{whose} {one} cut off"),
-        "offline" => format!("{whose} go away and come back"),
-        "slow_reader" => format!("{whose} stop reading"),
-        "unsubscribe" => format!("{whose} give topics up for a while"),
-        "cursor" => format!("{whose} come back to another place than they left"),
-        "token" => format!("{whose} try to come in with bad tokens"),
-        "revoke_sessions" => format!("{whose} {many} their sessions revoked"),
-        "command_over_socket" => format!("{whose} send commands where none are allowed"),
-        "restart" => "the service is restarted".to_owned(),
-        "retention_trim" => "old events are removed".to_owned(),
-        "publish_burst" => "a burst of events is published".to_owned(),
-        "hook" => "a command of the scenario's own is run".to_owned(),
-        other => format!("{other} of {whose}"),
-    }
+    khala_plan::fault::of(kind)
+        .map_or_else(|| format!("{kind} of {}", clients(n)), |kind| (kind.told)(&clients(n), n))
 }
 
 fn tried(report: &RunReport) -> String {

@@ -1,8 +1,10 @@
 //! Whether a plan can exercise an objective at all. One that it cannot is *not applicable*: it is said
 //! before and after the run, and is neither kept nor broken, unless samples come all the same.
 
+use crate::fault::{Exercise, exercising};
 use crate::metric::MetricId;
-use crate::model::{ChosenCursor, Fault, FaultKind, Mint, Objective, Plan};
+use crate::model::{Mint, Objective, Plan};
+use crate::read::suggest;
 use crate::schedule::{PlannedFault, Schedule};
 use crate::units::format_bytes;
 
@@ -69,7 +71,7 @@ fn by_strike(plan: &Plan, schedule: &Schedule, rule: &str) -> Option<String> {
     if !matches!(rule, "no_eviction" | "unbounded_buffer") {
         return None;
     }
-    let slow = |fault: &&PlannedFault| matches!(fault.kind, FaultKind::SlowReader { .. });
+    let slow = |fault: &&PlannedFault| fault.kind.slowness().is_some();
     let mut faults = schedule.faults.iter().filter(slow);
     if faults.any(|fault| third_strike(plan, schedule, fault).is_some()) {
         return None;
@@ -92,27 +94,16 @@ fn kib(bytes: f64) -> String {
 
 /// Why the rule of the oracle has no case in the plan.
 fn by_rule(plan: &Plan, rule: &str) -> Option<String> {
-    let is_slow = |kind: &FaultKind| matches!(kind, FaultKind::SlowReader { .. });
-    let is_stale = |kind: &FaultKind| match kind {
-        FaultKind::Offline { .. } | FaultKind::RetentionTrim { .. } => true,
-        FaultKind::Cursor { cursor } => matches!(cursor, ChosenCursor::StaleBy(_)),
-        _ => false,
-    };
-    let (exercises, needed): (&dyn Fn(&FaultKind) -> bool, _) = match rule {
-        "no_eviction" | "wrongful_eviction" | "unbounded_buffer" => (&is_slow, "`slow_reader`"),
-        "command_accepted" => {
-            (&|kind| matches!(kind, FaultKind::CommandOverSocket), "`command_over_socket`")
-        }
-        "after_unsubscribe" => {
-            (&|kind| matches!(kind, FaultKind::Unsubscribe { .. }), "`unsubscribe`")
-        }
-        "tail_before_snapshot" | "bad_snapshot" | "wrong_reason" => {
-            (&is_stale, "`offline`, `cursor` or `retention_trim`")
-        }
+    let exercise = match rule {
+        "no_eviction" | "wrongful_eviction" | "unbounded_buffer" => Exercise::SlowReading,
+        "command_accepted" => Exercise::Commands,
+        "after_unsubscribe" => Exercise::Unsubscribing,
+        "tail_before_snapshot" | "bad_snapshot" | "wrong_reason" => Exercise::StaleCursor,
         _ => return None,
     };
     let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);
-    let exercised = faults.any(|Fault { kind, .. }| exercises(kind));
-    (!exercised)
-        .then(|| format!("the plan has no fault {needed}, without which `{rule}` has no case"))
+    (!faults.any(|fault| fault.kind.exercises(exercise))).then(|| {
+        let needed = suggest::any_of(exercising(exercise));
+        format!("the plan has no fault {needed}, without which `{rule}` has no case")
+    })
 }

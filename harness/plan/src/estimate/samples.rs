@@ -24,9 +24,7 @@ use khala_wire::topic::TopicId;
 
 use crate::gate::power;
 use crate::metric::MetricId;
-use crate::model::{
-    Cohort, Estimator, FaultKind, Load, Mint, Objective, Plan, Resume, SnapshotPath,
-};
+use crate::model::{Cohort, Estimator, Load, Mint, Objective, Plan, Resume, SnapshotPath};
 use crate::schedule::{PhaseWindow, PlannedFault, Schedule, micros};
 use crate::surface::Surface;
 
@@ -129,7 +127,7 @@ impl<'a> Scope<'a> {
         let mut slow_clients = BTreeSet::new();
         for fault in &schedule.faults {
             let hit = || hit(schedule, fault).map(|client| cohort_of[client as usize]);
-            if let FaultKind::SlowReader { .. } = fault.kind {
+            if fault.kind.slowness().is_some() {
                 slow_clients.extend(fault.targets.iter().copied());
             }
             let Some(back_us) = back(fault) else { continue };
@@ -257,45 +255,40 @@ fn is_stream(topic: &TopicId) -> bool {
     topic.kind() == TopicKind::Stream
 }
 
-/// The clients that a fault hits: a restart, all of them.
+/// The clients that a fault hits.
 fn hit<'a>(schedule: &'a Schedule, fault: &'a PlannedFault) -> Box<dyn Iterator<Item = u32> + 'a> {
-    match fault.kind {
-        FaultKind::Restart { .. } => Box::new(schedule.arrivals.iter().map(|a| a.client)),
-        _ => Box::new(fault.targets.iter().copied()),
+    if fault.kind.hits_everybody() {
+        return Box::new(schedule.arrivals.iter().map(|arrival| arrival.client));
     }
+    Box::new(fault.targets.iter().copied())
 }
 
 /// When the clients of a fault that cuts them off may come back, their back-off aside; `None` for a
 /// fault that cuts nobody off.
-pub(crate) fn back(fault: &PlannedFault) -> Option<u64> {
-    match fault.kind {
-        FaultKind::Disconnect { .. } | FaultKind::Cursor { .. } | FaultKind::Restart { .. } => {
-            Some(fault.at_us)
-        }
-        FaultKind::Offline { offline_for: away, .. }
-        | FaultKind::RevokeSessions { revoked_for: away } => Some(fault.at_us + micros(away)),
-        FaultKind::SlowReader { .. }
-        | FaultKind::Unsubscribe { .. }
-        | FaultKind::Token { .. }
-        | FaultKind::CommandOverSocket
-        | FaultKind::RetentionTrim { .. }
-        | FaultKind::PublishBurst { .. }
-        | FaultKind::Hook(_) => None,
+fn back(fault: &PlannedFault) -> Option<u64> {
+    Some(fault.at_us + micros(fault.kind.away()?))
+}
+
+/// When the clients that a fault cut off or unsubscribed have come back, at their first attempt.
+pub(crate) fn returned(plan: &Plan, fault: &PlannedFault) -> Option<u64> {
+    if let Some(left_for) = fault.kind.topics_left_for() {
+        return Some(fault.at_us + fault.spread_us.unwrap_or(0) + micros(left_for));
     }
+    // Of one client for all: what jitter adds hardly moves the count.
+    let first = plan.fleet.cohorts.iter().map(|cohort| cohort.backoff.delay(plan.seed, 0, 1));
+    Some(back(fault)? + micros(first.max().unwrap_or_default()))
 }
 
 /// Whether clients of a fault fetch a snapshot of a topic at their return, because the plan makes
 /// their cursor stale or prunes the topic while they are away.
 fn stale(plan: &Plan, schedule: &Schedule, fault: &PlannedFault, topic: TopicId) -> bool {
-    let FaultKind::Offline { resume, .. } = fault.kind else { return false };
+    let Some(resume) = fault.kind.resumes() else { return false };
     if plan.target.snapshot == SnapshotPath::Reset || topic.known().snapshot_cadence_s.is_none() {
         return false;
     }
     let away = fault.at_us..back(fault).unwrap_or(fault.at_us);
-    let pruned = schedule.faults.iter().any(|other| {
-        matches!(other.kind, FaultKind::RetentionTrim { topic: pruned, .. } if pruned == topic)
-            && away.contains(&other.at_us)
-    });
+    let mut others = schedule.faults.iter();
+    let pruned = others.any(|other| other.kind.prunes(topic) && away.contains(&other.at_us));
     match resume {
         Resume::BelowFloor | Resume::BeyondBudget => true,
         Resume::Kept => pruned,

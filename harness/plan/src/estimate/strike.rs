@@ -19,7 +19,8 @@ use std::time::Duration;
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
-use crate::model::{Cohort, FaultKind, Plan};
+use crate::fault::Slowness;
+use crate::model::{Cohort, Plan};
 use crate::schedule::{PlannedFault, PlannedPublish, Schedule};
 
 /// From strike to strike, at the earliest.
@@ -44,7 +45,7 @@ pub struct Strike {
 /// where the traffic of the interval does not get some of them struck within it.
 #[must_use]
 pub fn third_strike(plan: &Plan, schedule: &Schedule, fault: &PlannedFault) -> Option<Strike> {
-    let FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes } = fault.kind else { return None };
+    let Slowness { rate_bytes_per_s, rcvbuf_bytes } = fault.kind.slowness()?;
     let limits = plan.target.slow_consumer;
     let end_us = fault.at_us + fault.duration_us?;
     let from = schedule.publishes.partition_point(|publish| publish.at_us < fault.at_us);
@@ -73,7 +74,7 @@ pub fn third_strike(plan: &Plan, schedule: &Schedule, fault: &PlannedFault) -> O
 /// The bytes a second to each client at which a slow reader would be struck within half of its fault, so
 /// that an eviction would be due within all of it; `None` for other faults.
 pub(super) fn load_for_strike(plan: &Plan, fault: &PlannedFault) -> Option<f64> {
-    let FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes } = fault.kind else { return None };
+    let Slowness { rate_bytes_per_s, rcvbuf_bytes } = fault.kind.slowness()?;
     let limits = plan.target.slow_consumer;
     let payload = plan.loads.iter().map(|load| load.payload_bytes).max()?;
     let queued = limits.queue_limit * wire_bytes(TopicId::WORKER_EVENTS, payload.into());

@@ -3,8 +3,10 @@
 //! Each target opens a socket of its own beside the one it has, joins, and publishes to a worker of the
 //! run as the HTTP command path would have it. It must be refused, and must change nothing.
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind};
+use serde::Serialize;
+
+use super::{Definition, Exercise, Extent, FaultKind, FaultType, Need};
+use crate::model::ActsOn;
 use crate::read::fields::Fields;
 use crate::read::schema::Key;
 
@@ -12,16 +14,36 @@ use crate::read::schema::Key;
 pub const TYPE: FaultType = FaultType {
     name: "command_over_socket",
     summary: "Its targets send a command over a socket of their own beside the one they have.",
+    told: |clients, _| format!("{clients} send commands where none are allowed"),
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
+    exercises: &[Exercise::Commands],
     attributes,
     read,
 };
+
+/// Sends a command at an instant, over a socket beside the client's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CommandOverSocket;
+
+impl Definition for CommandOverSocket {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn needs(&self, what: Need) -> bool {
+        what == Need::Load
+    }
+
+    fn opens_asides(&self) -> bool {
+        true
+    }
+}
 
 fn attributes() -> Vec<Key> {
     Vec::new()
 }
 
 fn read(_attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    Some(FaultKind::CommandOverSocket)
+    Some(CommandOverSocket.into())
 }

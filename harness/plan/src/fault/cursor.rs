@@ -4,21 +4,83 @@
 //! cursor on the new socket: on the old one events would still be under way, and nobody could say
 //! which subscribe they belong to.
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, ChosenCursor, FaultKind, Garbage};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType};
+use crate::estimate::future_stay;
+use crate::model::{ActsOn, ChosenCursor, Garbage, Plan, TargetKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
+use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
     name: "cursor",
     summary: "Closes the sockets of its targets, which come back with a cursor that is not theirs.",
+    told: |clients, _| format!("{clients} come back to another place than they left"),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    exercises: &[Exercise::StaleCursor],
     attributes,
     read,
 };
+
+/// Closes sockets at an instant; the clients come back with a cursor that is not theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Cursor {
+    /// Which one.
+    #[serde(flatten)]
+    pub cursor: ChosenCursor,
+}
+
+impl Cursor {
+    fn is_future(self) -> bool {
+        matches!(self.cursor, ChosenCursor::FutureBy(_))
+    }
+}
+
+impl Definition for Cursor {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn exercises(&self, what: Exercise) -> bool {
+        what == Exercise::StaleCursor && matches!(self.cursor, ChosenCursor::StaleBy(_))
+    }
+
+    fn away(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn acts_for(&self, plan: &Plan, _duration: Option<Duration>) -> Duration {
+        if self.is_future() { future_stay(plan.oracle.settle_within) } else { Duration::ZERO }
+    }
+
+    /// A cursor beyond head costs the socket that it was accepted on as well.
+    fn closes_in_order(&self) -> u64 {
+        if self.is_future() { 2 } else { 1 }
+    }
+
+    /// Cursors that would be older than all that is published before.
+    fn advice(&self, fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
+        let ChosenCursor::StaleBy(events) = self.cursor else { return None };
+        // On any other target there may be events from before the run.
+        let TargetKind::Reference { .. } = plan.target.kind else { return None };
+        let published = schedule.publishes.partition_point(|publish| publish.at_us < fault.at_us);
+        // Each worker's beginning is an event too.
+        let workers: u32 = plan.loads.iter().map(|load| load.workers).sum();
+        let most = published as u64 + u64::from(workers);
+        (most < events).then(|| {
+            let what =
+                format!("no cursor can be {events} events old: no more than {most} come before it");
+            let note = "the fault will hit nobody, and its gates will be INCONCLUSIVE";
+            Advice::new(what, "lower `stale_by`, publish more, or move the fault").note(note)
+        })
+    }
+}
 
 const EVENTS: std::ops::RangeInclusive<u64> = 1..=u32::MAX as u64;
 const GARBAGE: [(&str, Garbage); 3] =
@@ -52,7 +114,7 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     match *given {
         [_] => {
             let chosen = stale_by.or(future_by).or(garbage.map(ChosenCursor::Garbage));
-            chosen.map(|cursor| FaultKind::Cursor { cursor })
+            chosen.map(|cursor| Cursor { cursor }.into())
         }
         [] => {
             let what = "the fault does not say which cursor the targets come back with";

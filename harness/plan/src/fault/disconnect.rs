@@ -1,20 +1,67 @@
 //! `disconnect`: cuts sockets at an instant; each client then comes back by its own back-off.
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, DisconnectStyle, FaultKind};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Advice, Definition, Extent, FaultKind, FaultType};
+use crate::model::{ActsOn, DisconnectStyle, Plan};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
+use crate::schedule::{PlannedFault, Schedule};
+use crate::units::format_duration;
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
     name: "disconnect",
     summary: "Cuts the sockets of its targets at one instant.",
+    told: |clients, n| format!("{clients} {} cut off", if n == 1 { "is" } else { "are" }),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    exercises: &[],
     attributes,
     read,
 };
+
+/// A client heartbeats every 20 s and misses the answer at the next: twice that, and some to spare.
+const HALF_OPEN_PHASE_MIN: Duration = Duration::from_secs(60);
+
+/// Cuts sockets, at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Disconnect {
+    /// How the cut looks to the target.
+    #[serde(flatten)]
+    pub style: DisconnectStyle,
+}
+
+impl Definition for Disconnect {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn away(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn closes_in_order(&self) -> u64 {
+        u64::from(matches!(self.style, DisconnectStyle::Close { .. }))
+    }
+
+    fn advice(&self, fault: &PlannedFault, _plan: &Plan, schedule: &Schedule) -> Option<Advice> {
+        let phase = &schedule.phases[usize::from(fault.phase)];
+        let length = Duration::from_micros(phase.end_us - phase.start_us);
+        (self.style == DisconnectStyle::HalfOpen && length < HALF_OPEN_PHASE_MIN).then(|| {
+            let what = "the phase is too short for clients to notice a half-open socket";
+            let note = format!(
+                "it is {} long; they notice at a heartbeat that goes unanswered, and {} are needed",
+                format_duration(length),
+                format_duration(HALF_OPEN_PHASE_MIN)
+            );
+            Advice::new(what, "lengthen the phase").note(note)
+        })
+    }
+}
 
 const STYLES: [(&str, Style); 3] =
     [("close", Style::Close), ("reset", Style::Reset), ("half_open", Style::HalfOpen)];
@@ -58,7 +105,7 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
             return None;
         }
     };
-    Some(FaultKind::Disconnect { style })
+    Some(Disconnect { style }.into())
 }
 
 fn close_code(attributes: &mut Fields<'_>) -> Option<u16> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind};
+use super::{Advice, Befalls, Definition, Extent, FaultKind, FaultType};
+use crate::model::{ActsOn, Fault};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
 use crate::read::mask::names_a_secret;
@@ -23,8 +23,10 @@ pub const TYPE: FaultType = FaultType {
     name: "hook",
     summary: "Runs a command of one's own, with `--allow-hooks` only; and another that takes it back, \
               after its `duration` or at once.",
+    told: |_, _| "a command of the scenario's own is run".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::InstantOrInterval,
+    exercises: &[],
     attributes,
     read,
 };
@@ -58,12 +60,28 @@ pub struct Hook {
     pub effects_for: Option<Duration>,
 }
 
-impl Hook {
-    /// Its commands in the order in which they run: what each is for, and its words.
-    pub fn commands(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+impl Definition for Hook {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    /// In the order in which they run.
+    fn commands(&self) -> Vec<(&'static str, &[String])> {
         let others = [("check", &self.check), ("undo", &self.undo)];
         let others = others.into_iter().filter_map(|(part, words)| Some((part, words.as_deref()?)));
-        std::iter::once(("command", self.command.as_slice())).chain(others)
+        std::iter::once(("command", self.command.as_slice())).chain(others).collect()
+    }
+
+    /// Its end is the plan's: a command that takes longer excuses nothing more.
+    fn befalls(&self) -> Option<Befalls> {
+        Some(Befalls { after: self.effects_for?, causes: Some(self.causes.clone()) })
+    }
+
+    fn misfit(&self, fault: &Fault, _phase: Duration) -> Option<Advice> {
+        (fault.duration.is_some() && self.undo.is_none()).then(|| {
+            let what = "the hook has a `duration`, and no `undo` ends it";
+            Advice::new(what, "add `undo` to its attributes, or remove `duration`")
+        })
     }
 }
 
@@ -134,7 +152,7 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     };
     let (command, causes) = (command??, causes?);
     let hook = Hook { command, undo: undo?, check: check?, timeout, causes, effects_for };
-    Some(FaultKind::Hook(hook))
+    Some(hook.into())
 }
 
 /// The words of a command, if it is there. `None` is a mistake.

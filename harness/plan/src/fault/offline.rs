@@ -2,20 +2,77 @@
 
 use std::time::Duration;
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind, Resume};
+use serde::Serialize;
+
+use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType, Need};
+use crate::estimate::returned;
+use crate::model::{ActsOn, Plan, Resume};
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
+use crate::schedule::{PlannedFault, Schedule, micros};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
     name: "offline",
     summary: "Resets the sockets of its targets, which stay away and come back with an old cursor.",
+    told: |clients, _| format!("{clients} go away and come back"),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    exercises: &[Exercise::StaleCursor],
     attributes,
     read,
 };
+
+/// How long after its back-off a client may take to connect and to ask for the target's window.
+const RETURN_TAKES: Duration = Duration::from_secs(1);
+
+/// Resets sockets at an instant; the clients stay away and come back with an old cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Offline {
+    /// How long they stay away; the surface's back-off counts only from then on.
+    #[serde(serialize_with = "crate::units::serialize_duration")]
+    pub offline_for: Duration,
+    /// The cursor that they come back with.
+    pub resume: Resume,
+}
+
+impl Definition for Offline {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn needs(&self, what: Need) -> bool {
+        what == Need::Windows && self.resume != Resume::Kept
+    }
+
+    fn away(&self) -> Option<Duration> {
+        Some(self.offline_for)
+    }
+
+    fn resumes(&self) -> Option<Resume> {
+        Some(self.resume)
+    }
+
+    fn acts_for(&self, _plan: &Plan, _duration: Option<Duration>) -> Duration {
+        self.offline_for
+    }
+
+    /// Cursors that are computed from the target's window while it moves.
+    fn advice(&self, fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
+        if self.resume == Resume::Kept {
+            return None;
+        }
+        let from = fault.at_us + micros(self.offline_for);
+        let to = returned(plan, fault)? + micros(RETURN_TAKES);
+        let first = schedule.publishes.partition_point(|publish| publish.at_us < from);
+        schedule.publishes.get(first).filter(|publish| publish.at_us < to).map(|_| {
+            let what = "the clients come back while a load publishes, so their cursor is not exact";
+            let help = "end `offline_for` in a phase in which no load runs (`during`)";
+            let note = "it is computed from the target's window, which every publish moves";
+            Advice::new(what, help).note(note)
+        })
+    }
+}
 
 const OFFLINE_FOR: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
@@ -42,5 +99,5 @@ fn attributes() -> Vec<Key> {
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let offline_for = attributes.need_within("offline_for", "offline_for = \"10s\"", OFFLINE_FOR);
     let resume = attributes.keyword_or("resume", Resume::Kept, &RESUMES);
-    Some(FaultKind::Offline { offline_for: offline_for?, resume: resume? })
+    Some(Offline { offline_for: offline_for?, resume: resume? }.into())
 }

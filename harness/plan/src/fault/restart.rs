@@ -3,8 +3,12 @@
 //! Only of a target that the harness starts itself. Its state is kept in a directory of the run, so
 //! that nothing that was acknowledged may be missing afterwards.
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind, RestartSignal};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Befalls, Definition, Extent, FaultKind, FaultType, Need};
+use crate::model::{ActsOn, RestartSignal};
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
 
@@ -12,11 +16,46 @@ use crate::read::schema::{Key, Shape};
 pub const TYPE: FaultType = FaultType {
     name: "restart",
     summary: "Ends the target's process and starts it again on the same port, with its state.",
+    told: |_, _| "the service is restarted".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
+    exercises: &[],
     attributes,
     read,
 };
+
+/// How long it may take: five seconds to end in order, thirteen until all is back where it was.
+const TAKES: Duration = Duration::from_secs(20);
+
+/// Ends the target's process at an instant and starts it again, with its state. Only of a target that the
+/// harness starts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Restart {
+    /// How it ends.
+    pub signal: RestartSignal,
+}
+
+impl Definition for Restart {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn needs(&self, what: Need) -> bool {
+        what == Need::OwnProcess
+    }
+
+    fn hits_everybody(&self) -> bool {
+        true
+    }
+
+    fn away(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
+
+    fn befalls(&self) -> Option<Befalls> {
+        Some(Befalls { after: TAKES, causes: None })
+    }
+}
 
 const SIGNALS: [(&str, RestartSignal); 2] =
     [("term", RestartSignal::Term), ("kill", RestartSignal::Kill)];
@@ -30,5 +69,5 @@ fn attributes() -> Vec<Key> {
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let node = attributes.need_node("signal", "signal = \"term\"")?;
     let signal = attributes.cx.keyword("signal", node, &SIGNALS)?;
-    Some(FaultKind::Restart { signal })
+    Some(Restart { signal }.into())
 }

@@ -1,10 +1,10 @@
 //! `retention_trim`: the target forgets old events of a topic at an instant.
 
 use khala_wire::topic::TopicId;
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind};
+use super::{Definition, Exercise, Extent, FaultKind, FaultType, Need};
+use crate::model::ActsOn;
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
 use crate::read::topic;
@@ -13,11 +13,37 @@ use crate::read::topic;
 pub const TYPE: FaultType = FaultType {
     name: "retention_trim",
     summary: "Prunes a topic of the target, as if time had passed.",
+    told: |_, _| "old events are removed".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
+    exercises: &[Exercise::StaleCursor],
     attributes,
     read,
 };
+
+/// Prunes a topic of the target at an instant; the reference runtime has a hook for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RetentionTrim {
+    /// The topic.
+    #[serde(serialize_with = "serialize_topic")]
+    pub topic: TopicId,
+    /// Events kept; 0 prunes it empty.
+    pub keep: u64,
+}
+
+impl Definition for RetentionTrim {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn needs(&self, what: Need) -> bool {
+        what == Need::RetentionHook
+    }
+
+    fn prunes(&self, topic: TopicId) -> bool {
+        self.topic == topic
+    }
+}
 
 const KEEP: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
 
@@ -35,13 +61,10 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
         .need_node("topic", "topic = \"runtime.codex_worker_events\"")
         .and_then(|node| topic::one(cx, "topic", node));
     let keep = attributes.need_within("keep", "keep = 0", KEEP);
-    Some(FaultKind::RetentionTrim { topic: topic?, keep: keep? })
+    Some(RetentionTrim { topic: topic?, keep: keep? }.into())
 }
 
 /// Serde: a topic by its name, as a scenario writes it.
-pub(crate) fn serialize_topic<S: Serializer>(
-    topic: &TopicId,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn serialize_topic<S: Serializer>(topic: &TopicId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(topic.name())
 }

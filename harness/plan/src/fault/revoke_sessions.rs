@@ -6,20 +6,71 @@
 
 use std::time::Duration;
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind};
+use serde::Serialize;
+
+use super::{Advice, Definition, Extent, FaultKind, FaultType, HITS_NOBODY, Need, SIGN_OURSELVES};
+use crate::model::{ActsOn, Mint, Plan, TargetKind};
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
+use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
     name: "revoke_sessions",
     summary: "Revokes the sessions of its targets, which come back with a new session after a while.",
+    told: |clients, n| {
+        format!("{clients} {} their sessions revoked", if n == 1 { "has" } else { "have" })
+    },
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
+    exercises: &[],
     attributes,
     read,
 };
+
+/// Revokes sessions at an instant: the sockets must end, and joins be refused. The clients come back with
+/// a new session after a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RevokeSessions {
+    /// How long they stay away; the revoked session is tried meanwhile.
+    #[serde(serialize_with = "crate::units::serialize_duration")]
+    pub revoked_for: Duration,
+}
+
+impl Definition for RevokeSessions {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn needs(&self, what: Need) -> bool {
+        what == Need::Revocation
+    }
+
+    fn away(&self) -> Option<Duration> {
+        Some(self.revoked_for)
+    }
+
+    fn is_storm(&self) -> bool {
+        false
+    }
+
+    fn acts_for(&self, _plan: &Plan, _duration: Option<Duration>) -> Duration {
+        self.revoked_for
+    }
+
+    fn opens_asides(&self) -> bool {
+        true
+    }
+
+    fn advice(&self, _fault: &PlannedFault, plan: &Plan, _schedule: &Schedule) -> Option<Advice> {
+        let of_others = matches!(plan.target.kind, TargetKind::Url { .. });
+        (of_others && matches!(plan.auth.mint, Mint::Static { .. })).then(|| {
+            let what =
+                "the harness does not know whose session the one token is of, so it cannot revoke it";
+            Advice::new(what, SIGN_OURSELVES).note(HITS_NOBODY)
+        })
+    }
+}
 
 /// A revocation holds for 900 s (contract, section 2).
 const REVOKED_FOR: std::ops::RangeInclusive<Duration> =
@@ -33,5 +84,5 @@ fn attributes() -> Vec<Key> {
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let revoked_for = attributes.need_within("revoked_for", "revoked_for = \"5s\"", REVOKED_FOR)?;
-    Some(FaultKind::RevokeSessions { revoked_for })
+    Some(RevokeSessions { revoked_for }.into())
 }

@@ -3,25 +3,76 @@
 //! Without a small receive buffer the kernel would go on reading for them: it is made small before
 //! the first connect of every client that the fault will hit.
 
+use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind};
+use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType, Slowness};
+use crate::estimate::{Strike, third_strike};
+use crate::model::{ActsOn, Plan};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
 use crate::read::scalar::{Bytes, Flow, Read as _};
 use crate::read::schema::{Key, Shape};
+use crate::schedule::{PlannedFault, Schedule};
 use crate::units;
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
     name: "slow_reader",
     summary: "Lets its targets read slowly, or not at all, for a while.",
+    told: |clients, _| format!("{clients} stop reading"),
     acts_on: ActsOn::Clients,
     extent: Extent::Interval,
+    exercises: &[Exercise::SlowReading],
     attributes,
     read,
 };
+
+/// An interval in which clients read slowly or not at all. Their sockets are made with a small receive
+/// buffer from the first connect on, or the kernel would read for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SlowReader {
+    /// Bytes read per second; `None` reads nothing (`pause`).
+    #[serde(flatten, serialize_with = "serialize_reading")]
+    pub rate_bytes_per_s: Option<u32>,
+    /// `SO_RCVBUF` in bytes, set before connect.
+    #[serde(rename = "rcvbuf", serialize_with = "crate::units::serialize_bytes")]
+    pub rcvbuf_bytes: u32,
+}
+
+impl Definition for SlowReader {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn slowness(&self) -> Option<Slowness> {
+        let Self { rate_bytes_per_s, rcvbuf_bytes } = *self;
+        Some(Slowness { rate_bytes_per_s, rcvbuf_bytes })
+    }
+
+    /// Intervals that are too short to be struck in, or only just long enough.
+    fn advice(&self, fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
+        let duration_s = fault.duration_us.unwrap_or(0) as f64 / 1e6;
+        let help = "lengthen the fault, publish more or larger events, or make the buffers smaller";
+        match third_strike(plan, schedule, fault) {
+            None => {
+                let what = "the slow reader will not be evicted";
+                let note =
+                    "what is published during the fault does not fill the buffers and the queue";
+                Some(Advice::new(what, help).note(note))
+            }
+            Some(Strike { struck_s, .. }) if duration_s < 2.0 * struck_s => {
+                let what = "the slow reader may not be evicted in time";
+                let note = format!(
+                    "the third strike is expected about {struck_s:.1} s after it begins, and twice \
+                     that is longer than its {duration_s} s"
+                );
+                Some(Advice::new(what, help).note(note))
+            }
+            Some(_) => None,
+        }
+    }
+}
 
 const RCVBUF: Bytes = Bytes(4 << 10);
 /// Linux makes a receive buffer no smaller than about 2 KiB (socket(7)).
@@ -68,11 +119,11 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
             None
         }
     };
-    Some(FaultKind::SlowReader { rate_bytes_per_s: reading?, rcvbuf_bytes: rcvbuf.0 })
+    Some(SlowReader { rate_bytes_per_s: reading?, rcvbuf_bytes: rcvbuf.0 }.into())
 }
 
 /// Serde: how fast it reads, as a scenario writes it.
-pub(crate) fn serialize_reading<S: Serializer>(
+fn serialize_reading<S: Serializer>(
     rate_bytes_per_s: &Option<u32>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {

@@ -3,20 +3,62 @@
 //! Each target tries it on a socket of its own beside the one it has, which stays as it is: a real
 //! client would stop for good on a refused token, and the scenario would lose it.
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, BadToken, FaultKind};
+use serde::Serialize;
+
+use super::{Advice, Definition, Extent, FaultKind, FaultType, HITS_NOBODY, Need, SIGN_OURSELVES};
+use crate::model::{ActsOn, BadToken, Mint, Plan, TargetKind};
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
+use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
     name: "token",
     summary: "Its targets try a bad token on a socket of their own beside the one they have.",
+    told: |clients, _| format!("{clients} try to come in with bad tokens"),
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
+    exercises: &[],
     attributes,
     read,
 };
+
+/// Tries a bad token at an instant, on a socket beside the client's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Token {
+    /// What is wrong with it.
+    pub kind: BadToken,
+}
+
+impl Definition for Token {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn needs(&self, what: Need) -> bool {
+        what == Need::Revocation && matches!(self.kind, BadToken::Revoked | BadToken::RevokedDevice)
+    }
+
+    fn opens_asides(&self) -> bool {
+        true
+    }
+
+    /// Tokens that are not the harness's to make.
+    fn advice(&self, _fault: &PlannedFault, plan: &Plan, _schedule: &Schedule) -> Option<Advice> {
+        // Of the reference the keys are the harness's own.
+        let of_others = matches!(plan.target.kind, TargetKind::Url { .. });
+        let cannot = match plan.auth.mint {
+            // What was good once the control service mints.
+            Mint::Control => self.kind.finding().is_none(),
+            Mint::Static { .. } => true,
+            Mint::Hs256 { .. } => false,
+        };
+        (of_others && cannot).then(|| {
+            let what = "the harness cannot make such a token: it has no key to sign it with";
+            Advice::new(what, SIGN_OURSELVES).note(HITS_NOBODY)
+        })
+    }
+}
 
 const KINDS: [(&str, BadToken); 9] = [
     ("expired", BadToken::Expired),
@@ -45,7 +87,7 @@ fn attributes() -> Vec<Key> {
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let node = attributes.need_node("kind", "kind = \"expired\"")?;
     let kind = attributes.cx.keyword("kind", node, &KINDS)?;
-    Some(FaultKind::Token { kind })
+    Some(Token { kind }.into())
 }
 
 #[cfg(test)]

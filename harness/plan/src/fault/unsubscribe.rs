@@ -3,23 +3,64 @@
 use std::time::Duration;
 
 use khala_wire::topic::TopicId;
-use serde::Serializer;
+use serde::{Serialize, Serializer};
 
-use super::{Extent, FaultType};
-use crate::model::{ActsOn, FaultKind};
+use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType};
+use crate::model::{ActsOn, Plan};
 use crate::read::fields::Fields;
 use crate::read::schema::{Key, Shape};
 use crate::read::topic;
+use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
     name: "unsubscribe",
     summary: "Unsubscribes its targets from topics, and subscribes them again with the cursor kept.",
+    told: |clients, _| format!("{clients} give topics up for a while"),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    exercises: &[Exercise::Unsubscribing],
     attributes,
     read,
 };
+
+/// Unsubscribes at an instant, and subscribes again after a while with the cursor kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unsubscribe {
+    /// The topics.
+    #[serde(serialize_with = "serialize_topics")]
+    pub topics: Vec<TopicId>,
+    /// How long they stay unsubscribed.
+    #[serde(serialize_with = "crate::units::serialize_duration")]
+    pub unsubscribed_for: Duration,
+}
+
+impl Definition for Unsubscribe {
+    fn fault_type(&self) -> &'static FaultType {
+        &TYPE
+    }
+
+    fn topics_left_for(&self) -> Option<Duration> {
+        Some(self.unsubscribed_for)
+    }
+
+    fn acts_for(&self, _plan: &Plan, _duration: Option<Duration>) -> Duration {
+        self.unsubscribed_for
+    }
+
+    fn advice(&self, fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
+        let mut hit =
+            schedule.arrivals.iter().filter(|a| fault.targets.binary_search(&a.client).is_ok());
+        let subscribes = |cohort: u16| {
+            let cohort = &plan.fleet.cohorts[usize::from(cohort)];
+            self.topics.iter().any(|topic| cohort.topics.contains(topic))
+        };
+        (!hit.any(|arrival| subscribes(arrival.cohort))).then(|| {
+            let what = "none of the clients that it hits subscribes to such a topic";
+            Advice::new(what, "name a topic of theirs, or aim at another cohort")
+        })
+    }
+}
 
 const UNSUBSCRIBED_FOR: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
@@ -43,13 +84,10 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
         });
     let unsubscribed_for =
         attributes.need_within("unsubscribed_for", "unsubscribed_for = \"5s\"", UNSUBSCRIBED_FOR);
-    Some(FaultKind::Unsubscribe { topics: topics?, unsubscribed_for: unsubscribed_for? })
+    Some(Unsubscribe { topics: topics?, unsubscribed_for: unsubscribed_for? }.into())
 }
 
 /// Serde: topics by their names, as a scenario writes them.
-pub(crate) fn serialize_topics<S: Serializer>(
-    topics: &[TopicId],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
+fn serialize_topics<S: Serializer>(topics: &[TopicId], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(topics.iter().map(|topic| topic.name()))
 }

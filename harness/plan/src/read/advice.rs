@@ -4,13 +4,10 @@ mod faults;
 
 use super::diagnostic::Diagnostic;
 use super::scenario::Placeable;
-use crate::estimate::{Estimate, Expected, ObjectiveEstimate, back};
+use crate::estimate::{Estimate, Expected, ObjectiveEstimate, PUBLISH_LIMIT_PER_S, returned};
 use crate::gate::power::Needs;
-use crate::model::{FaultKind, Plan};
-use crate::schedule::{PlannedFault, Schedule, micros};
-
-/// Publish limit of the topic class that workers feed, per second (contract, section 4).
-const PUBLISH_LIMIT_PER_S: f64 = 240.0;
+use crate::model::Plan;
+use crate::schedule::Schedule;
 
 /// What to do about an objective that must apply and cannot.
 const MUST_APPLY: &str = "give the plan what exercises it, or take its name out of `must_apply`";
@@ -93,16 +90,6 @@ fn storms_without_deliveries(placeable: &Placeable, schedule: &Schedule) -> Vec<
             Some(Diagnostic::warning(place, what).note(note).help(help))
         })
         .collect()
-}
-
-/// When the clients that a fault cut off or unsubscribed have come back, at their first attempt.
-fn returned(plan: &Plan, fault: &PlannedFault) -> Option<u64> {
-    if let FaultKind::Unsubscribe { unsubscribed_for, .. } = fault.kind {
-        return Some(fault.at_us + fault.spread_us.unwrap_or(0) + micros(unsubscribed_for));
-    }
-    // Of one client for all: what jitter adds hardly moves the count.
-    let first = plan.fleet.cohorts.iter().map(|cohort| cohort.backoff.delay(plan.seed, 0, 1));
-    Some(back(fault)? + micros(first.max().unwrap_or_default()))
 }
 
 /// Topics to which nothing is published.

@@ -65,18 +65,9 @@ fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
     let name = String::read(fields.cx, "type", node)?;
     let found = fault::of(&name);
     if found.is_none() {
-        let served = || fault::REGISTRY.iter().map(|fault| fault.name);
-        let diagnostic = if fault::NOT_YET.contains(&name.as_str()) {
-            Diagnostic::error(&node.place, format!("the fault `{name}` is not yet served"))
-                .help(format!("served is {}", suggest::list(served())))
-        } else {
-            let known: Vec<&str> = served().chain(fault::NOT_YET.iter().copied()).collect();
-            let help = match suggest::closest(&name, known) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("served is {}", suggest::list(served())),
-            };
-            Diagnostic::error(&node.place, format!("there is no fault `{name}`")).help(help)
-        };
+        let served = fault::REGISTRY.iter().map(|fault| fault.name);
+        let diagnostic = Diagnostic::error(&node.place, format!("there is no fault `{name}`"))
+            .help(suggest::did_you_mean(&name, served));
         fields.cx.report(diagnostic);
     }
     found

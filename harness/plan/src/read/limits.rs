@@ -4,7 +4,7 @@ use super::diagnostic::Diagnostic;
 use super::fields::Cx;
 use super::phase::Phases;
 use super::source::Place;
-use crate::model::{FaultKind, Load};
+use crate::model::Load;
 
 /// Most publishes of a run: 24 bytes each in the schedule, more in the ledger.
 const PUBLISHES_MAX: f64 = 5_000_000.0;
@@ -27,10 +27,7 @@ pub(crate) fn check(
         runs.map(|phase| phase.duration.as_secs_f64()).sum::<f64>()
     };
     let bursts = phases.phases.iter().flatten().flat_map(|phase| &phase.faults);
-    let bursts = bursts.map(|fault| match fault.kind {
-        FaultKind::PublishBurst { events, .. } => f64::from(events),
-        _ => 0.0,
-    });
+    let bursts = bursts.filter_map(|fault| Some(f64::from(fault.kind.burst()?.events)));
     let publishes: f64 =
         loads.unwrap_or_default().iter().map(|load| load.rate_per_s * seconds(load)).sum();
     let publishes = publishes + bursts.sum::<f64>();

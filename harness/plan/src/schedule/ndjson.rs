@@ -5,7 +5,8 @@
 use serde::Serialize;
 
 use super::{Identity, Schedule};
-use crate::model::{FaultKind, Plan};
+use crate::fault::FaultKind;
+use crate::model::Plan;
 
 /// Version of the format; a reader refuses what it does not know.
 pub const VERSION: u32 = 1;

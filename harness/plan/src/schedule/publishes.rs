@@ -1,13 +1,15 @@
 //! When publishes are due: each load on its own, then merged into one numbered sequence.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use rand::distr::Distribution;
 use rand_distr::Exp1;
 
 use super::{PhaseWindow, PlannedFault, PlannedPublish, micros};
 use crate::draw::{self, Purpose};
-use crate::model::{Arrival, FaultKind, Load, Plan};
+use crate::fault::Burst;
+use crate::model::{Arrival, Load, Plan};
 
 /// Key of the first gap of a load's second window; no window has so many gaps.
 const GAPS_OF_A_WINDOW: u64 = 1 << 32;
@@ -44,10 +46,9 @@ pub(super) fn of(
 
 /// The times of a burst, if the fault is one.
 fn burst(fault: &PlannedFault) -> impl Iterator<Item = u64> + use<> {
-    let (events, over_us) = match fault.kind {
-        FaultKind::PublishBurst { events, over } => (u64::from(events), micros(over)),
-        _ => (0, 0),
-    };
+    let Burst { events, over } =
+        fault.kind.burst().unwrap_or(Burst { events: 0, over: Duration::ZERO });
+    let (events, over_us) = (u64::from(events), micros(over));
     let at_us = fault.at_us;
     (0..events).map(move |i| at_us.saturating_add(over_us.saturating_mul(i) / events))
 }

@@ -2,6 +2,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::fault::FaultKind;
+use crate::fault::disconnect::Disconnect;
+use crate::fault::publish_burst::PublishBurst;
+use crate::fault::retention_trim::RetentionTrim;
+use crate::fault::slow_reader::SlowReader;
 use crate::model::{
     Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, FirstSubscribe, Fleet,
     Generator, Lane, Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits,
@@ -27,7 +32,7 @@ fn phase(name: &str, seconds: u64, faults: Vec<Fault>) -> Phase {
 }
 
 fn cut(mode: FaultMode) -> Fault {
-    let kind = FaultKind::Disconnect { style: DisconnectStyle::Reset };
+    let kind = FaultKind::from(Disconnect { style: DisconnectStyle::Reset });
     Fault { kind, at: Duration::from_secs(2), duration: None, spread: None, mode, cohort: None }
 }
 
@@ -252,7 +257,7 @@ fn faults_are_due_relative_to_their_phase_and_draw_apart() {
 fn a_fault_chooses_within_its_cohort_and_the_target_is_nobody() {
     let mut plan = plan();
     let of = |cohort: &str, mode| Fault { cohort: Some(cohort.to_owned()), ..cut(mode) };
-    let trim = FaultKind::RetentionTrim { topic: Surface::Ios.default_topics()[0], keep: 0 };
+    let trim = FaultKind::from(RetentionTrim { topic: Surface::Ios.default_topics()[0], keep: 0 });
     plan.phases[1].faults = vec![
         of("ios", FaultMode::All),
         of("desktop", FaultMode::FixedPercent(50.0)),
@@ -321,7 +326,7 @@ fn the_file_has_a_header_and_a_line_for_everything() {
     let mut plan = plan();
     plan.loads = vec![load(Arrival::Constant, 0.05, 1)];
     plan.fleet.cohorts = vec![cohort(Surface::Ios, 2)];
-    let kind = FaultKind::SlowReader { rate_bytes_per_s: None, rcvbuf_bytes: 4_096 };
+    let kind = FaultKind::from(SlowReader { rate_bytes_per_s: None, rcvbuf_bytes: 4_096 });
     let slow = Fault { kind, duration: Some(Duration::from_secs(9)), ..cut(FaultMode::One) };
     plan.phases[1].faults.push(slow);
     insta::assert_snapshot!(Schedule::of(&plan).to_ndjson(&plan), @r#"
@@ -401,7 +406,7 @@ fn who_takes_part_changes_nothing_for_those_who_do() {
 #[test]
 fn a_burst_is_added_to_the_first_load_and_leaves_the_rest_alone() {
     let (quiet, mut loud) = (plan(), plan());
-    let kind = FaultKind::PublishBurst { events: 4, over: Duration::from_secs(2) };
+    let kind = FaultKind::from(PublishBurst { events: 4, over: Duration::from_secs(2) });
     let (at, mode) = (Duration::from_secs(1), FaultMode::All);
     loud.phases[0].faults.push(Fault {
         kind,

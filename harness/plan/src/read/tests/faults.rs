@@ -5,9 +5,22 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use khala_wire::topic::{TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 
+use crate::fault::FaultKind;
+use crate::fault::command_over_socket::CommandOverSocket;
+use crate::fault::cursor::Cursor;
+use crate::fault::disconnect::Disconnect;
+use crate::fault::hook::Hook;
+use crate::fault::offline::Offline;
+use crate::fault::publish_burst::PublishBurst;
+use crate::fault::restart::Restart;
+use crate::fault::retention_trim::RetentionTrim;
+use crate::fault::revoke_sessions::RevokeSessions;
+use crate::fault::slow_reader::SlowReader;
+use crate::fault::token::Token;
+use crate::fault::unsubscribe::Unsubscribe;
 use crate::model::{
-    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultKind, FaultMode, Garbage,
-    RestartSignal, Resume,
+    ActsOn, BadToken, ChosenCursor, DisconnectStyle, Fault, FaultMode, Garbage, RestartSignal,
+    Resume,
 };
 use crate::stability::{Consequence, Incident};
 use crate::testing::{Load, complaints, edited};
@@ -35,7 +48,7 @@ fn secs(seconds: u64) -> Duration {
 
 #[test]
 fn all_types_are_read() {
-    let offline = |resume| FaultKind::Offline { offline_for: secs(3), resume };
+    let offline = |resume| FaultKind::from(Offline { offline_for: secs(3), resume });
     let kept = fault("offline", "attributes = { offline_for = \"3s\" }");
     assert_eq!((kept.kind, kept.duration), (offline(Resume::Kept), None));
     for (word, resume) in [
@@ -49,8 +62,9 @@ fn all_types_are_read() {
         assert_eq!(fault("offline", &lines).kind, offline(resume));
     }
     let paused = fault("slow_reader", "duration = \"9s\"\nattributes = { pause = true }");
-    let slow =
-        |rate_bytes_per_s, rcvbuf_bytes| FaultKind::SlowReader { rate_bytes_per_s, rcvbuf_bytes };
+    let slow = |rate_bytes_per_s, rcvbuf_bytes| {
+        FaultKind::from(SlowReader { rate_bytes_per_s, rcvbuf_bytes })
+    };
     assert_eq!((paused.kind, paused.duration), (slow(None, 4_096), Some(secs(9))));
     let lines = "duration = \"20s\"\nattributes = { rate = \"2KiB/s\", rcvbuf = \"8KiB\" }";
     assert_eq!(fault("slow_reader", lines).kind, slow(Some(2_048), 8_192));
@@ -59,27 +73,27 @@ fn all_types_are_read() {
         format!("attributes = {{ topics = [\"{WORKER_EVENTS}\"], unsubscribed_for = \"3s\" }}");
     assert_eq!(
         fault("unsubscribe", &lines).kind,
-        FaultKind::Unsubscribe { topics: vec![events], unsubscribed_for: secs(3) }
+        FaultKind::from(Unsubscribe { topics: vec![events], unsubscribed_for: secs(3) })
     );
     let trim = fault(
         "retention_trim",
         &format!("attributes = {{ topic = \"{WORKER_SUMMARIES}\", keep = 0 }}"),
     );
     let topic = TopicId::of(WORKER_SUMMARIES).unwrap();
-    assert_eq!(trim.kind, FaultKind::RetentionTrim { topic, keep: 0 });
+    assert_eq!(trim.kind, FaultKind::from(RetentionTrim { topic, keep: 0 }));
     assert_eq!(
         (trim.kind.acts_on(), trim.mode, trim.cohort),
         (ActsOn::Target, FaultMode::All, None)
     );
     let expired = fault("token", "attributes = { kind = \"expired\" }");
-    assert_eq!(expired.kind, FaultKind::Token { kind: BadToken::Expired });
+    assert_eq!(expired.kind, FaultKind::from(Token { kind: BadToken::Expired }));
     let revoked = fault("revoke_sessions", "attributes = { revoked_for = \"3s\" }");
-    assert_eq!(revoked.kind, FaultKind::RevokeSessions { revoked_for: secs(3) });
+    assert_eq!(revoked.kind, FaultKind::from(RevokeSessions { revoked_for: secs(3) }));
     let burst = fault("publish_burst", "attributes = { events = 500 }");
-    assert_eq!(burst.kind, FaultKind::PublishBurst { events: 500, over: secs(1) });
+    assert_eq!(burst.kind, FaultKind::from(PublishBurst { events: 500, over: secs(1) }));
     assert_eq!(burst.kind.acts_on(), ActsOn::Target);
     let commands = fault("command_over_socket", "");
-    assert_eq!(commands.kind, FaultKind::CommandOverSocket);
+    assert_eq!(commands.kind, FaultKind::from(CommandOverSocket));
     for (attributes, cursor) in [
         ("stale_by = 100", ChosenCursor::StaleBy(100)),
         ("future_by = 7", ChosenCursor::FutureBy(7)),
@@ -89,16 +103,15 @@ fn all_types_are_read() {
     ] {
         let lines = format!("at = \"15s\"\nattributes = {{ {attributes} }}");
         let read = fault("cursor", &lines);
-        assert_eq!((read.kind, read.duration), (FaultKind::Cursor { cursor }, None));
+        assert_eq!((read.kind, read.duration), (FaultKind::from(Cursor { cursor }), None));
     }
     for (word, signal) in [("term", RestartSignal::Term), ("kill", RestartSignal::Kill)] {
         let read = fault("restart", &format!("attributes = {{ signal = \"{word}\" }}"));
-        assert_eq!((read.kind, read.duration), (FaultKind::Restart { signal }, None));
+        assert_eq!((read.kind, read.duration), (FaultKind::from(Restart { signal }), None));
     }
     let hook = |attributes: &str| fault("hook", &format!("attributes = {{ {attributes} }}"));
-    let FaultKind::Hook(plain) = hook("command = [\"true\", \"true\"]").kind else {
-        panic!("a hook")
-    };
+    let plain = hook("command = [\"true\", \"true\"]").kind;
+    let plain = plain.attributes::<Hook>().expect("a hook");
     assert_eq!(plain.command, ["true", "true"]);
     assert_eq!((&plain.undo, &plain.check, plain.timeout), (&None, &None, secs(10)));
     assert_eq!(
@@ -112,12 +125,12 @@ fn all_types_are_read() {
     assert_eq!((lasting.duration, lasting.kind.acts_on()), (Some(secs(3)), ActsOn::Target));
     let parts: Vec<_> = lasting.kind.commands().into_iter().map(|(part, _)| part).collect();
     assert_eq!(parts, ["command", "check", "undo"]);
-    let FaultKind::Hook(lasting) = lasting.kind else { panic!("a hook") };
+    let lasting = lasting.kind.attributes::<Hook>().expect("a hook");
     let ends = Consequence::Incident(Incident::SocketEnds);
     assert_eq!(lasting.causes, [Consequence::Absence, ends]);
     assert_eq!(lasting.effects_for, Some(secs(5)));
     let half_open = fault("disconnect", "attributes = { style = \"half_open\" }");
-    assert_eq!(half_open.kind, FaultKind::Disconnect { style: DisconnectStyle::HalfOpen });
+    assert_eq!(half_open.kind, FaultKind::from(Disconnect { style: DisconnectStyle::HalfOpen }));
 }
 
 #[test]
@@ -221,7 +234,7 @@ fn only_a_target_that_the_harness_starts_can_be_restarted() {
     let by_url = with("restart", term)
         .replace("kind = \"reference\"", "kind = \"url\"\nurl = \"http://127.0.0.1:4000\"")
         .replace("mint = \"hs256\"", "mint = \"hs256\"\nsecret = { env = \"KEY\" }");
-    assert_snapshot!(Load::of(&by_url).complaints(), @r#"39:1 the harness cannot restart a target that it has not started -> use `kind = "reference"` in `[target]`, or remove the fault; commands that restart another target can be a fault of type `hook`"#);
+    assert_snapshot!(Load::of(&by_url).complaints(), @r#"39:1 the harness cannot restart a target that it has not started -> use `kind = "reference"` in `[target]`, or remove the fault; commands that do this to another target can be a fault of type `hook`"#);
     assert_eq!(Load::of(&with("restart", term)).complaints(), "");
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 
-use crate::model::{FaultKind, Plan, TargetKind};
+use crate::fault::FaultKind;
+use crate::fault::disconnect::Disconnect;
+use crate::model::{Plan, TargetKind};
 use crate::testing::{Load, SOUND, edited};
 
 fn smoke(text: &str) -> Plan {
@@ -75,7 +77,7 @@ backoff = {{ fixed = \"3s\" }}
     assert_eq!(backoff.longest(), Duration::from_secs(3));
     let kind = &loaded.plan.phases[1].faults[0].kind;
     let reset = crate::model::DisconnectStyle::Reset;
-    assert_eq!(*kind, FaultKind::Disconnect { style: reset });
+    assert_eq!(*kind, FaultKind::from(Disconnect { style: reset }));
 }
 
 #[test]

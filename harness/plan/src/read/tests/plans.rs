@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::fault::FaultKind;
+use crate::fault::disconnect::Disconnect;
 use crate::gate::power;
 use crate::model::{
-    Arrival, Comparison, DisconnectStyle, Estimator, FaultKind, FaultMode, Mint, Push, Secret,
-    TargetKind,
+    Arrival, Comparison, DisconnectStyle, Estimator, FaultMode, Mint, Push, Secret, TargetKind,
 };
 use crate::surface::Surface;
 use crate::testing::{Load, SOUND, edited};
@@ -70,10 +71,10 @@ fn faults_and_their_modes() {
         let text = edited(&[("mode = \"all\"", mode), ("{ style = \"reset\" }", style)]);
         Load::of(&text).plan().phases[1].faults[0].clone()
     };
-    let reset = FaultKind::Disconnect { style: DisconnectStyle::Reset };
+    let reset = FaultKind::from(Disconnect { style: DisconnectStyle::Reset });
     let found = fault("", "{ style = \"reset\" }");
     assert_eq!((found.kind, found.at, found.mode), (reset, secs(2), FaultMode::All));
-    let close = |code| FaultKind::Disconnect { style: DisconnectStyle::Close { code } };
+    let close = |code| FaultKind::from(Disconnect { style: DisconnectStyle::Close { code } });
     assert_eq!(fault("mode = \"one\"", "{ }").kind, close(1000));
     assert_eq!(fault("mode = \"one\"", "{ close_code = 4000 }").kind, close(4000));
     for (text, mode) in [

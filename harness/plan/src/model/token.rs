@@ -1,0 +1,88 @@
+//! Tokens that are wrong, and the steps at which that shows.
+
+use serde::{Deserialize, Serialize};
+
+/// What is wrong with a token (contract, section 2). Each must be refused, but for those that were good
+/// once and on which the contract is silent: see [`BadToken::finding`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadToken {
+    /// Its time is over.
+    Expired,
+    /// Its time begins later than any skew explains.
+    NotYetValid,
+    /// Signed with another key under the right id.
+    BadSignature,
+    /// Not signed at all: `alg` is `none`.
+    AlgNone,
+    /// Signed with the right key under an id that nobody knows.
+    UnknownKid,
+    /// Of a session that was revoked.
+    Revoked,
+    /// Good, but it opens none, or not all, of the topics that are subscribed to.
+    WrongScope,
+    /// Good, and expires while the socket that it opened lives on. The contract is silent on it.
+    Expires,
+    /// Good, and its device is revoked while the socket that it opened lives on. The contract is silent
+    /// on it.
+    RevokedDevice,
+}
+
+impl BadToken {
+    /// Its name in a scenario.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::BadSignature => "bad_signature",
+            Self::AlgNone => "alg_none",
+            Self::UnknownKid => "unknown_kid",
+            Self::Revoked => "revoked",
+            Self::WrongScope => "wrong_scope",
+            Self::Expires => "expires",
+            Self::RevokedDevice => "revoked_device",
+        }
+    }
+
+    /// The finding that its acceptance is, of [`FINDINGS`](crate::metric::FINDINGS), where the contract is
+    /// silent on it; `None` where it must be refused.
+    #[must_use]
+    pub fn finding(self) -> Option<&'static str> {
+        match self {
+            Self::Expires => Some("expired_token_lives"),
+            Self::RevokedDevice => Some("revoked_device_lives"),
+            _ => None,
+        }
+    }
+
+    /// The step at which it must be refused at the latest; where the contract is silent, a step that would
+    /// show it enforced.
+    #[must_use]
+    pub fn refused_at(self) -> Step {
+        match self {
+            Self::Expired
+            | Self::NotYetValid
+            | Self::BadSignature
+            | Self::AlgNone
+            | Self::UnknownKid => Step::Upgrade,
+            Self::Revoked | Self::RevokedDevice => Step::Join,
+            Self::WrongScope => Step::Subscribe,
+            Self::Expires => Step::Heartbeat,
+        }
+    }
+}
+
+/// The steps of a client on its way to a topic, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The WebSocket upgrade.
+    Upgrade,
+    /// `phx_join`.
+    Join,
+    /// `sync:subscribe`.
+    Subscribe,
+    /// `sync:heartbeat`, over the socket that the steps before it led to.
+    Heartbeat,
+}
