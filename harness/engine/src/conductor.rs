@@ -67,7 +67,7 @@ const QUIET_FOR: Duration = Duration::from_secs(1);
 const LATE_MIN: Duration = Duration::from_millis(100);
 /// How long faults on the target may be under way when the drain wants to begin.
 const ACTS_WITHIN: Duration = Duration::from_secs(30);
-/// How long what hooks take back is waited for: a command that is being ended, and an undo's longest time.
+/// How long what is taken back is waited for: a command that is being ended, and an undo's longest time.
 const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(130);
 /// How long what a signal cut short is waited for.
 const CUT_SHORT_WITHIN: Duration = Duration::from_secs(1);
@@ -185,14 +185,14 @@ impl<'a, S: Sink> Conductor<'a, S> {
             heads: setup.heads,
             numbers: setup.numbers,
             begun: setup.begun,
-            interrupt: setup.interrupt,
+            acts: Acts::new(setup.reference, setup.hooks, &setup.interrupt),
             observer: setup.observer,
             build: setup.build,
             descriptors_limit: setup.descriptors_limit,
             sink: setup.sink,
             watch: Watch::new(plan.generator.conductor_thread(), clock),
             reads: Reads::new(Arc::clone(&target), http.clone(), clock),
-            acts: Acts::new(setup.reference, setup.hooks),
+            interrupt: setup.interrupt,
             probing: Probing::new(setup.probe),
             proofs: Proofs::new(schedule),
             target,
@@ -301,6 +301,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 clock: self.clock,
                 told: self.acts.told(),
                 hooks: self.acts.hooks(),
+                ending: self.acts.ending(),
             };
             self.acts.begin(fault, fault::of(&fault.kind), grip);
         }

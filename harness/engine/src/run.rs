@@ -211,8 +211,8 @@ fn hooks(plan: &Plan, target: &Target, options: &Options) -> Option<Arc<Hooks>> 
         Redactor::new(secrets, environment.map(|(name, value)| (text(name), text(value))));
     let declared = plan.phases.iter().map(|phase| phase.name.clone());
     let phases = std::iter::once(RAMP.to_owned()).chain(declared).collect();
-    let (run_id, ending) = (options.run_id.clone(), options.interrupt.child_token());
-    Some(Arc::new(Hooks { folder, run_id, phases, redactor, ending }))
+    let run_id = options.run_id.clone();
+    Some(Arc::new(Hooks { folder, run_id, phases, redactor }))
 }
 
 /// Orders of faults that never reached their clients.

@@ -238,7 +238,14 @@ pub fn planned_descriptors(plan: &Plan) -> u64 {
     } else {
         0
     };
-    u64::from(plan.fleet.clients) + mints + asides + PUBLISHERS_AND_PROBES + FILES
+    let clients = u64::from(plan.fleet.clients);
+    clients + mints + asides + fault_sockets(plan) + PUBLISHERS_AND_PROBES + FILES
+}
+
+/// Sockets of faults on the target, all of them open at once.
+fn fault_sockets(plan: &Plan) -> u64 {
+    let faults = plan.phases.iter().flat_map(|phase| &phase.faults);
+    faults.map(|fault| fault.kind.sockets()).sum()
 }
 
 impl Estimate {
@@ -261,7 +268,7 @@ impl Estimate {
                 .map(|cohort| (cohort.name.clone(), cohort.surface, cohort.clients))
                 .collect(),
             descriptors_harness: planned_descriptors(plan),
-            descriptors_target: clients + PUBLISHERS_AND_PROBES + FILES,
+            descriptors_target: clients + fault_sockets(plan) + PUBLISHERS_AND_PROBES + FILES,
             ports_needed: planned_descriptors(plan) - FILES + lingering(schedule),
             ports_available: addresses * PORTS_PER_SOURCE_ADDRESS,
             memory_harness_bytes: BASE_BYTES

@@ -9,6 +9,7 @@ use khala_evidence::record::{Micros, Record};
 use khala_plan::schedule::PlannedFault;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::{Id, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::fault::{Fault, Grip, Hooks};
 use crate::observe::{Event, EventKind};
@@ -101,13 +102,26 @@ pub(super) struct Acts {
     faults: HashMap<Id, u16>,
     told: Told,
     hooks: Option<Arc<Hooks>>,
+    ending: CancellationToken,
 }
 
 impl Acts {
-    pub fn new(reference: Option<Reference>, hooks: Option<Arc<Hooks>>) -> Self {
+    /// `interrupt` cuts what lasts short.
+    pub fn new(
+        reference: Option<Reference>,
+        hooks: Option<Arc<Hooks>>,
+        interrupt: &CancellationToken,
+    ) -> Self {
         let child = Arc::new(Mutex::new(reference));
         let (under_way, faults) = (JoinSet::new(), HashMap::new());
-        Self { child, under_way, faults, told: Told::default(), hooks }
+        Self {
+            child,
+            under_way,
+            faults,
+            told: Told::default(),
+            hooks,
+            ending: interrupt.child_token(),
+        }
     }
 
     /// Where requests of faults are told, for a [`Grip`].
@@ -130,11 +144,14 @@ impl Acts {
         self.hooks.clone()
     }
 
+    /// Says when what lasts is to be taken back, for a [`Grip`].
+    pub fn ending(&self) -> CancellationToken {
+        self.ending.clone()
+    }
+
     /// What is to be taken back is taken back now.
     pub fn cut_short(&self) {
-        if let Some(hooks) = &self.hooks {
-            hooks.ending.cancel();
-        }
+        self.ending.cancel();
     }
 
     /// Whether something is owed that takes a fault back.
@@ -260,7 +277,7 @@ mod tests {
         let (_listener, target) = crate::testing::frozen();
         let http = crate::http::Http::new(&target.base_url, "test", Duration::from_secs(5));
         let (clock, child) = (Clock::starting_in(Duration::ZERO), Child::default());
-        Grip { target, http, child, clock, told, hooks: None }
+        Grip { target, http, child, clock, told, hooks: None, ending: CancellationToken::new() }
     }
 
     async fn until(what: impl Fn() -> bool) {
@@ -277,7 +294,7 @@ mod tests {
         let kind = PublishBurst { events: 1, over: Duration::ZERO }.into();
         let (at_us, duration_us, spread_us, targets) = (0, None, None, Vec::new());
         let fault = PlannedFault { id: 7, phase: 1, at_us, duration_us, spread_us, kind, targets };
-        let mut acts = Acts::new(None, None);
+        let mut acts = Acts::new(None, None, &CancellationToken::new());
         let count = Arc::new(AtomicUsize::new(0));
         let owing = Owing { how, count: Arc::clone(&count), told: acts.told() };
         acts.begin(&fault, &owing, grip(acts.told()));

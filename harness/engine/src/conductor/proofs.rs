@@ -205,7 +205,7 @@ impl Proving<'_> {
     fn look(&mut self, now: &Now<'_>, planned: u64, last_chance: bool) -> Option<Proof> {
         let acting = fault::of(&self.fault.kind);
         if self.looks {
-            self.look_at_metrics(&*acting, now);
+            self.look_at_metrics(acting, now);
         }
         let all_in_metrics = self.most.as_ref().is_some_and(|most| most.effective >= planned);
         self.looks &= !all_in_metrics && now.at < self.until && !last_chance;
@@ -220,7 +220,7 @@ impl Proving<'_> {
         if answered.effective < planned && !last_chance {
             return None;
         }
-        let how = match self.why_not_by_metrics(&*acting, now) {
+        let how = match self.why_not_by_metrics(acting, now) {
             Some(why) => format!("{} ({why})", answered.how),
             None => answered.how,
         };

@@ -34,8 +34,6 @@ pub struct Hooks {
     pub phases: Vec<String>,
     /// Takes secrets out of what commands say.
     pub redactor: Redactor,
-    /// The run is cut short, or over.
-    pub ending: CancellationToken,
 }
 
 impl Fault for Hook {
@@ -44,9 +42,9 @@ impl Fault for Hook {
         Box::pin(async move {
             let hooks = grip.hooks.clone().ok_or("hooks are not allowed: see --allow-hooks")?;
             let place = place(&commands, &fault, &grip, &hooks);
-            let Grip { told, clock, .. } = grip;
+            let (told, clock) = (grip.told.clone(), grip.clock);
             let shell = Shell { fault: fault.id, place, hooks, told, clock };
-            Play { commands, fault, shell }.all().await
+            Play { commands, fault, shell, grip }.all().await
         })
     }
 
@@ -138,6 +136,7 @@ struct Play {
     commands: Hook,
     fault: PlannedFault,
     shell: Shell,
+    grip: Grip,
 }
 
 impl Play {
@@ -149,7 +148,7 @@ impl Play {
         let mut done = self.command_and_check().await;
         if let Some(owed) = owed {
             if !done.as_ref().is_err_and(|failed| failed.at_once) {
-                self.until_over().await;
+                self.grip.until_over(&self.fault).await;
             }
             if let Err(why) = owed.take_back().await {
                 let before =
@@ -166,7 +165,7 @@ impl Play {
     }
 
     async fn command_and_check(&self) -> Result<(), Failed> {
-        let ending = Some(&self.shell.hooks.ending);
+        let ending = Some(&self.grip.ending);
         let ran = self.shell.run("command", &self.commands.command, ending).await;
         if let Some(why) = failed(&ran) {
             return Err(Failed { why: format!("the command: {why}"), at_once: true });
@@ -189,7 +188,7 @@ impl Play {
             let left = until.saturating_sub(clock.now());
             let within = Duration::from_micros(left).max(CHECK_EVERY).min(self.commands.timeout);
             let place = Place { within, ..place.clone() };
-            let ending = Some(&hooks.ending);
+            let ending = Some(&self.grip.ending);
             let ran = command::run("check", check, &place, ending, &hooks.redactor, *clock).await;
             let hopeless = matches!(ran.end, CommandEnd::CutShort | CommandEnd::NotRun { .. });
             let again_us = clock.now() + crate::clock::micros(CHECK_EVERY);
@@ -199,7 +198,7 @@ impl Play {
             tries += 1;
             tokio::select! {
                 () = tokio::time::sleep(CHECK_EVERY) => {}
-                () = hooks.ending.cancelled() => break CommandRun { tries, ..ran },
+                () = self.grip.ending.cancelled() => break CommandRun { tries, ..ran },
             }
         };
         self.shell.ended(&ran);
@@ -209,15 +208,6 @@ impl Play {
     /// When its duration is over, if it has one.
     fn over_us(&self) -> Option<u64> {
         self.fault.duration_us.map(|lasts| self.fault.at_us + lasts)
-    }
-
-    /// Waits until its duration is over, or the run is.
-    async fn until_over(&self) {
-        let Some(over) = self.over_us() else { return };
-        tokio::select! {
-            () = tokio::time::sleep_until(self.shell.clock.instant(over)) => {}
-            () = self.shell.hooks.ending.cancelled() => {}
-        }
     }
 }
 

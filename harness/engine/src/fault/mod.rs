@@ -30,6 +30,7 @@ use std::time::Duration;
 use khala_plan::fault::{self as plan, Definition, FaultKind};
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
+use tokio_util::sync::CancellationToken;
 
 use crate::aside::Aside;
 use crate::client::orders::Control;
@@ -136,6 +137,19 @@ pub struct Grip {
     pub told: Told,
     /// What commands of the user's run with; `None` where none may run.
     pub hooks: Option<Arc<Hooks>>,
+    /// The run is cut short, or over: what lasts is taken back now.
+    pub ending: CancellationToken,
+}
+
+impl Grip {
+    /// Waits until an interval is over, or the run is.
+    pub async fn until_over(&self, fault: &PlannedFault) {
+        let Some(duration_us) = fault.duration_us else { return };
+        tokio::select! {
+            () = tokio::time::sleep_until(self.clock.instant(fault.at_us + duration_us)) => {}
+            () = self.ending.cancelled() => {}
+        }
+    }
 }
 
 /// The future of a fault on the target, a task of its own; must end by itself. Says how often the target
@@ -192,8 +206,11 @@ pub trait Fault {
     fn by_answers(&self, fault: &PlannedFault, answered: u64) -> Proof;
 }
 
+/// The fault, if it is of the type.
+type Applied = fn(&FaultKind) -> Option<&dyn Fault>;
+
 /// One line a type.
-const REGISTRY: &[fn(&FaultKind) -> Option<&dyn Fault>] = &[
+const REGISTRY: &[Applied] = &[
     applied::<plan::disconnect::Disconnect>,
     applied::<plan::offline::Offline>,
     applied::<plan::slow_reader::SlowReader>,

@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -67,6 +69,62 @@ pub struct Reference {
     pub base_url: String,
     /// What opens it.
     pub credentials: Credentials,
+}
+
+/// A handle on the process: no other is ever taken for it, also when it is gone.
+#[derive(Debug)]
+pub struct Process {
+    pid: Pid,
+    handle: OwnedFd,
+}
+
+impl Process {
+    fn of(child: &Child) -> Option<Self> {
+        let pid = Pid::from_raw(i32::try_from(child.id()?).ok()?)?;
+        let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        Some(Self { pid, handle })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Stops it: it stands still until it is told to go on.
+    ///
+    /// # Errors
+    /// What the kernel says, in a sentence.
+    pub fn stop(&self) -> Result<(), String> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on. One that does not stand still, or is gone, is no failure.
+    ///
+    /// # Errors
+    /// What the kernel says, in a sentence.
+    pub fn go_on(&self) -> Result<(), String> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), String> {
+        match pidfd_send_signal(&self.handle, signal) {
+            Ok(()) => Ok(()),
+            Err(Errno::SRCH) if signal == Signal::CONT => Ok(()),
+            Err(error) => Err(format!("process {} took no signal: {error}", self.id())),
+        }
+    }
+
+    /// Whether it stands still.
+    ///
+    /// # Errors
+    /// What the kernel says, in a sentence.
+    pub fn stands(&self) -> Result<bool, String> {
+        let stat = procfs::process::Process::new(self.id()).and_then(|process| process.stat());
+        // Linux writes it so where a signal has stopped it (proc(5)).
+        stat.map(|stat| stat.state == 'T')
+            .map_err(|error| format!("the state of process {} cannot be read: {error}", self.id()))
+    }
 }
 
 /// How to start it.
@@ -246,6 +304,12 @@ impl Reference {
         Ok(child)
     }
 
+    /// A handle on the process there is now; `None` where it has ended.
+    #[must_use]
+    pub fn process(&self) -> Option<Process> {
+        Process::of(&self.child)
+    }
+
     /// Why the child has ended, if it has.
     pub fn ended(&mut self) -> Option<String> {
         if self.stays_away.is_some() {
@@ -261,5 +325,31 @@ impl Reference {
     /// Ends the child: SIGTERM, then SIGKILL.
     pub async fn stop(mut self) {
         end(&mut self.child, RestartSignal::Term).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_stands_still_and_goes_on_and_is_never_mistaken_for_another() {
+        let mut child =
+            Command::new("sleep").arg("600").kill_on_drop(true).spawn().expect("a process");
+        let process = Process::of(&child).expect("a handle");
+        let stands = async |wanted| {
+            while process.stands().expect("a state") != wanted {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        stands(false).await;
+        process.stop().expect("it stops");
+        stands(true).await;
+        process.go_on().expect("it goes on");
+        process.go_on().expect("twice changes nothing");
+        stands(false).await;
+        child.kill().await.expect("it ends");
+        assert!(process.stop().is_err_and(|why| why.contains(&process.id().to_string())));
+        process.go_on().expect("nothing stands still any more");
     }
 }

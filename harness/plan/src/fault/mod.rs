@@ -238,7 +238,12 @@ pub trait Definition: Attributes {
         0
     }
 
-    /// Whether it opens sockets beside the clients' own.
+    /// Sockets that it has open at once, beside the clients' own and those that asides share.
+    fn sockets(&self) -> u64 {
+        0
+    }
+
+    /// Whether it tries something for its clients on sockets beside their own.
     fn opens_asides(&self) -> bool {
         false
     }
