@@ -9,6 +9,7 @@
 mod command_over_socket;
 mod cursor;
 mod disconnect;
+mod handshake_flood;
 mod hook;
 mod offline;
 mod publish_burst;
@@ -223,6 +224,7 @@ const REGISTRY: &[Applied] = &[
     applied::<plan::retention_trim::RetentionTrim>,
     applied::<plan::publish_burst::PublishBurst>,
     applied::<plan::hook::Hook>,
+    applied::<plan::handshake_flood::HandshakeFlood>,
 ];
 
 fn applied<T: Definition + Fault>(kind: &FaultKind) -> Option<&dyn Fault> {

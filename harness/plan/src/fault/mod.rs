@@ -7,6 +7,7 @@
 pub mod command_over_socket;
 pub mod cursor;
 pub mod disconnect;
+pub mod handshake_flood;
 pub mod hook;
 pub mod offline;
 pub mod publish_burst;
@@ -46,6 +47,7 @@ pub const REGISTRY: &[FaultType] = &[
     retention_trim::TYPE,
     publish_burst::TYPE,
     hook::TYPE,
+    handshake_flood::TYPE,
 ];
 
 /// A fault type, as a scenario and its documentation see it.

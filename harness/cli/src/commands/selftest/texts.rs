@@ -40,6 +40,7 @@ pub const SHIPPED: &[Text] = shipped![
     "access-control.toml",
     "deep-replay.toml",
     "half-open.toml",
+    "handshake-flood.toml",
     "quiet.toml",
     "reconnect-storm.toml",
     "slow-consumer.toml",
