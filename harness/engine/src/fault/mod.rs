@@ -12,6 +12,7 @@ mod disconnect;
 mod handshake_flood;
 mod hook;
 mod offline;
+mod pause;
 mod publish_burst;
 mod restart;
 pub(crate) mod retention_trim;
@@ -225,6 +226,7 @@ const REGISTRY: &[Applied] = &[
     applied::<plan::publish_burst::PublishBurst>,
     applied::<plan::hook::Hook>,
     applied::<plan::handshake_flood::HandshakeFlood>,
+    applied::<plan::pause::Pause>,
 ];
 
 fn applied<T: Definition + Fault>(kind: &FaultKind) -> Option<&dyn Fault> {

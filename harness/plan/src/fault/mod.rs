@@ -10,6 +10,7 @@ pub mod disconnect;
 pub mod handshake_flood;
 pub mod hook;
 pub mod offline;
+pub mod pause;
 pub mod publish_burst;
 pub mod restart;
 pub mod retention_trim;
@@ -48,6 +49,7 @@ pub const REGISTRY: &[FaultType] = &[
     publish_burst::TYPE,
     hook::TYPE,
     handshake_flood::TYPE,
+    pause::TYPE,
 ];
 
 /// A fault type, as a scenario and its documentation see it.

@@ -38,6 +38,7 @@ macro_rules! own {
 /// Every scenario that ships.
 pub const SHIPPED: &[Text] = shipped![
     "access-control.toml",
+    "frozen-target.toml",
     "deep-replay.toml",
     "half-open.toml",
     "handshake-flood.toml",
