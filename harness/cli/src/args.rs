@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand};
-use khala_reference::defect::DefectSpec;
+use khala_reference::defect::{CATALOGUE, DefectSpec, ParseDefectError};
 use khala_reference::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
 
@@ -63,6 +63,8 @@ pub enum Command {
     NullServer(NullServer),
     /// Write a first scenario to start from, explained line by line.
     Init(Init),
+    /// List what there is to choose from, a line each.
+    List(List),
     /// Print what a gate may claim, and how claims are judged (Markdown).
     Metrics,
     /// Print the JSON Schema of scenario files.
@@ -79,7 +81,7 @@ pub enum Command {
 /// Which scenario, and what to change in it.
 #[derive(Debug, ClapArgs)]
 pub struct Scenario {
-    /// Scenario file (TOML).
+    /// Scenario file (TOML); `-` is standard input.
     pub file: PathBuf,
     /// Apply a `[profile.NAME]` of the scenario.
     #[arg(long, value_name = "NAME")]
@@ -88,7 +90,7 @@ pub struct Scenario {
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Root of all randomness, in place of the scenario's.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs()))]
     pub seed: Option<u64>,
     /// Let only this client take part, as it would in the whole fleet; may be given several times.
     #[arg(long, value_name = "N")]
@@ -97,7 +99,7 @@ pub struct Scenario {
     ///
     /// A defect shows where it has an occasion to act: harness/reference/DEFECTS.md names the scenario for
     /// each, and `khala-harness selftest --matrix --only NAME` runs it.
-    #[arg(long, value_name = "DEFECT")]
+    #[arg(long, value_name = "DEFECT", value_parser = defect)]
     pub defect: Vec<DefectSpec>,
     /// Threads that the clients are dealt out over, in place of `generator.worker_threads`.
     #[arg(long, value_name = "N")]
@@ -205,9 +207,36 @@ pub struct Check {
     /// The scenario.
     #[command(flatten)]
     pub scenario: Scenario,
-    /// Print the plan as JSON, the warnings included.
+    /// Print the plan as JSON, the warnings included; of an invalid scenario, what is wrong with it.
     #[arg(long)]
     pub json: bool,
+    /// End with 95 where a run would be HOLD, because some objective that counts cannot reach a verdict.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `list`
+#[derive(Debug, ClapArgs)]
+pub struct List {
+    /// Of what.
+    pub what: Listed,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Listed {
+    /// Surfaces, with what each subscribes to.
+    Surfaces,
+    /// Types of fault.
+    Faults,
+    /// Metrics that a gate may claim.
+    Metrics,
+    /// Rules of the oracle.
+    Rules,
+    /// Defects of the reference runtime.
+    Defects,
+    /// Scenarios that ship.
+    Scenarios,
 }
 
 /// `reference`
@@ -221,7 +250,7 @@ pub struct Reference {
     #[arg(long)]
     pub allow_remote: bool,
     /// Break the contract on purpose: `NAME[,probability][,after=N]`; may be given several times.
-    #[arg(long, value_name = "DEFECT")]
+    #[arg(long, value_name = "DEFECT", value_parser = defect)]
     pub defect: Vec<DefectSpec>,
     /// Seed of the defects' own draws.
     #[arg(long, default_value_t = 0)]
@@ -386,11 +415,33 @@ pub struct Man {
     pub out_dir: Option<PathBuf>,
 }
 
+/// A defect; one that is not known is answered with the one that was probably meant.
+fn defect(text: &str) -> Result<DefectSpec, String> {
+    text.parse().map_err(|error| match error {
+        ParseDefectError::UnknownName { name } => {
+            let known = CATALOGUE.iter().map(|defect| defect.name);
+            match khala_plan::closest(&name, known) {
+                Some(meant) => format!("no defect is called `{name}`: did you mean `{meant}`?"),
+                None => {
+                    format!("no defect is called `{name}`: `khala-harness list defects` has all")
+                }
+            }
+        }
+        other => other.to_string(),
+    })
+}
+
 fn topic_events(text: &str) -> Result<(TopicId, u64), String> {
     let (topic, events) = text.split_once('=').ok_or("write TOPIC=EVENTS")?;
     let topic = TopicId::of(topic).ok_or_else(|| {
-        let known: Vec<_> = KNOWN.iter().map(|topic| topic.name).collect();
-        format!("there is no topic `{topic}`; known are {}", known.join(", "))
+        let known = KNOWN.iter().map(|topic| topic.name);
+        match khala_plan::closest(topic, known.clone()) {
+            Some(meant) => format!("there is no topic `{topic}`: did you mean `{meant}`?"),
+            None => {
+                let known: Vec<_> = known.collect();
+                format!("there is no topic `{topic}`; known are {}", known.join(", "))
+            }
+        }
     })?;
     let events = events.parse().map_err(|_| format!("`{events}` is not a number of events"))?;
     Ok((topic, events))

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use khala_plan::{Loaded, Options, Sources};
+use khala_plan::{Diagnostics, Loaded, Options, Sources};
 
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
@@ -12,30 +12,13 @@ pub fn colour_on(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// What stands for standard input where a file is named.
+const STANDARD_INPUT: &str = "-";
+
 /// Reads, resolves and checks a scenario; warnings go to standard error.
 pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
-    let path = scenario.file.display().to_string();
-    let invalid = |message: String| Failure::new(Exit::InvalidScenario, message);
-    let text = std::fs::read_to_string(&scenario.file).map_err(|error| {
-        invalid(format!("{path}: {error}; name a scenario file, such as scenarios/smoke.toml"))
-    })?;
-    let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
-    let environment = |name: &str| std::env::var(name).ok();
-    let mut set = scenario.set.clone();
-    set.extend(scenario.worker_threads.map(|n| format!("generator.worker_threads={n}")));
-    if !scenario.only_client.is_empty() {
-        set.push(format!("fleet.only_clients={:?}", scenario.only_client));
-    }
-    let options = Options {
-        profile: scenario.profile.clone(),
-        set,
-        defects: scenario.defect.iter().map(ToString::to_string).collect(),
-        seed: scenario.seed,
-        env: &environment,
-    };
-    let sources = Sources { path: &path, text: &text, loader: &loader };
     let colour = colour_on(std::io::stderr().is_terminal());
-    let loaded = khala_plan::load(&sources, &options).map_err(|diagnostics| Failure {
+    let loaded = read(scenario)?.map_err(|diagnostics| Failure {
         exit: Exit::InvalidScenario,
         message: diagnostics.render(colour),
     })?;
@@ -54,4 +37,43 @@ pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
         output::say(&loaded.warnings.render(colour));
     }
     Ok(loaded)
+}
+
+/// Reads, resolves and checks a scenario, and says nothing.
+///
+/// # Errors
+/// The outer one where there is no text to read, the inner one what is wrong with it.
+pub fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failure> {
+    let (path, text) = text(scenario)?;
+    let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut set = scenario.set.clone();
+    set.extend(scenario.worker_threads.map(|n| format!("generator.worker_threads={n}")));
+    if !scenario.only_client.is_empty() {
+        set.push(format!("fleet.only_clients={:?}", scenario.only_client));
+    }
+    let options = Options {
+        profile: scenario.profile.clone(),
+        set,
+        defects: scenario.defect.iter().map(ToString::to_string).collect(),
+        seed: scenario.seed,
+        env: &environment,
+    };
+    let sources = Sources { path: &path, text: &text, loader: &loader };
+    Ok(khala_plan::load(&sources, &options))
+}
+
+/// The scenario's name for messages, and its text; what it includes is found from where it is.
+fn text(scenario: &args::Scenario) -> Result<(String, String), Failure> {
+    let invalid = |message: String| Failure::new(Exit::InvalidScenario, message);
+    if scenario.file.as_os_str() == STANDARD_INPUT {
+        let text = std::io::read_to_string(std::io::stdin())
+            .map_err(|error| invalid(format!("standard input: {error}")))?;
+        return Ok(("(standard input)".to_owned(), text));
+    }
+    let path = scenario.file.display().to_string();
+    let text = std::fs::read_to_string(&scenario.file).map_err(|error| {
+        invalid(format!("{path}: {error}; name a scenario file, such as scenarios/smoke.toml"))
+    })?;
+    Ok((path, text))
 }

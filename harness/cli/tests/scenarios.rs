@@ -96,6 +96,94 @@ fn usage_errors_are_told_from_all_others_by_their_code() {
     }
 }
 
+/// `check` of a target by URL, with what the scenario lacks for one.
+fn check_by_url(url: &str) -> Harness {
+    let check = Harness::check(scenario("tiny.toml")).set("target.kind=url");
+    let check = check.set(&format!("target.url={url:?}")).set("auth.mint=hs256");
+    check.set("auth.secret={ env = \"KEY\" }")
+}
+
+#[test]
+fn check_refuses_what_run_would_refuse() {
+    for url in ["http://127.0.0.1:0", "http://127.0.0.1:99999", "http://127.0.0.1:x"] {
+        let run = check_by_url(url).ended_plain().exits(exit::INVALID_SCENARIO);
+        assert!(run.stderr.contains("is no port"), "{url}: {}", run.stderr);
+    }
+    for url in ["http://10.0.0.1", "http://10.0.0.1:80", "http://[2001:db8::1]:80"] {
+        let run = check_by_url(url).ended_plain().exits(exit::SETUP);
+        assert!(run.stderr.contains("is not a loopback address"), "{url}: {}", run.stderr);
+    }
+    check_by_url("http://[::1]:80").ended_plain().exits(exit::GO);
+    let sources = "generator.source_addresses=[\"127.0.0.2\"]";
+    let run = check_by_url("http://[::1]:80").set(sources).ended_plain();
+    assert!(run.exits(exit::INVALID_SCENARIO).stderr.contains("IPv4 addresses reach none"));
+    let run = Harness::check(scenario("tiny.toml")).set("fleet.clients=1000000").ended_plain();
+    assert!(run.exits(exit::SETUP).stderr.contains("file descriptors"));
+}
+
+#[test]
+fn a_hold_that_can_be_foreseen_ends_a_strict_check() {
+    let gate = |require: &str| {
+        let objective = format!("{{ metric = \"connect\", require = \"{require}\" }}");
+        let gate = format!("gate=[{{ name = \"g\", objective = [{objective}] }}]");
+        Harness::check(scenario("tiny.toml")).set(&gate)
+    };
+    gate("p(99.99) < 3s").ended_plain().exits(exit::GO);
+    let run = gate("p(99.99) < 3s").arg("--strict").ended_plain().exits(exit::HOLD);
+    assert!(run.stderr.contains("would be HOLD"), "{}", run.stderr);
+    gate("max < 3s").arg("--strict").ended_plain().exits(exit::GO);
+}
+
+#[test]
+fn for_machines_mistakes_are_json_on_standard_output() {
+    let run = Harness::check(scenario("mistakes.toml")).arg("--json").ended_plain();
+    let run = run.exits(exit::INVALID_SCENARIO);
+    let said: serde_json::Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let errors = said["errors"].as_array().expect("errors");
+    assert_eq!((errors.len(), run.stderr.as_str()), (5, ""), "{said}");
+    let at = errors[0]["at"].as_str().expect("a place");
+    assert!(at.contains("mistakes.toml:"), "{at}");
+    assert!(errors.iter().all(|error| error["what"].is_string()));
+}
+
+#[test]
+fn a_seed_is_itself_or_refused_at_every_entrance() {
+    let most = i64::MAX.unsigned_abs();
+    let by_key = |seed: u64| Harness::check(scenario("tiny.toml")).set(&format!("seed={seed}"));
+    let by_flag =
+        |seed: u64| Harness::check(scenario("tiny.toml")).arg("--seed").arg(seed.to_string());
+    for run in [by_key(most), by_flag(most)] {
+        let run = run.ended_plain().exits(exit::GO);
+        assert!(run.stdout.contains(&most.to_string()), "{}", run.stdout);
+    }
+    let run = by_key(most + 1).ended_plain().exits(exit::INVALID_SCENARIO);
+    assert!(run.stderr.contains("`seed` is 9223372036854775808"), "{}", run.stderr);
+    by_flag(most + 1).ended_plain().exits(exit::USAGE);
+}
+
+#[test]
+fn a_misspelt_defect_is_answered_with_the_one_that_was_meant() {
+    let run = Harness::tiny().arg("--defect").arg("drop_nt").ended_plain().exits(exit::USAGE);
+    assert!(run.stderr.contains("did you mean `drop_nth`?"), "{}", run.stderr);
+}
+
+#[test]
+fn there_is_a_list_of_whatever_can_be_chosen() {
+    for (what, one) in [
+        ("surfaces", "web-shell "),
+        ("faults", "pause "),
+        ("metrics", "time_to_recovered "),
+        ("rules", "gap "),
+        ("defects", "drop_nth "),
+        ("scenarios", "reconnect-storm "),
+    ] {
+        let run = Harness::new("list").arg(what).ended_plain().exits(exit::GO);
+        assert!(run.stdout.lines().any(|line| line.starts_with(one)), "{what}: {}", run.stdout);
+        let bare = run.stdout.lines().find(|line| line.split_whitespace().count() < 2);
+        assert_eq!(bare, None, "each says what it is");
+    }
+}
+
 #[test]
 fn check_prints_the_resolved_plan_and_follows_overrides() {
     let run = Harness::check(scenario("tiny.toml")).ended_plain().exits(exit::GO);

@@ -17,6 +17,14 @@ pub enum SetupError {
         /// The hard limit.
         limit: u64,
     },
+    /// An address that clients are to connect from is not to be had.
+    #[error("generator.source_addresses: {address} cannot be used here: {why}")]
+    Source {
+        /// The address.
+        address: std::net::Ipv4Addr,
+        /// The kernel's word.
+        why: io::Error,
+    },
     /// The target is not on this machine.
     #[error(
         "{url}: {address} is not a loopback address; for now only targets on this machine are \

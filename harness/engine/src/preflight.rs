@@ -4,7 +4,7 @@ pub mod heads;
 pub mod lacks;
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -42,6 +42,34 @@ pub fn descriptors(plan: &Plan) -> Result<u64, SetupError> {
     let limit = rlimit::increase_nofile_limit(u64::MAX)?;
     let needed = khala_plan::estimate::planned_descriptors(plan);
     if needed > limit { Err(SetupError::Descriptors { needed, limit }) } else { Ok(limit) }
+}
+
+/// Checks what is known of a base URL without asking anybody: an address that is written out must be one of
+/// this machine.
+///
+/// # Errors
+/// When it is not.
+pub fn written_address(url: &str) -> Result<(), SetupError> {
+    let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let plain = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    match plain(authority).or_else(|| plain(host)) {
+        Some(address) if !address.is_loopback() => {
+            Err(SetupError::NotLoopback { url: url.to_owned(), address })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that this machine has the addresses that clients are to connect from. Sends nothing.
+///
+/// # Errors
+/// When one cannot be bound.
+pub fn sources(plan: &Plan) -> Result<(), SetupError> {
+    plan.generator.source_addresses.iter().try_for_each(|&address| {
+        let bound = std::net::TcpListener::bind((address, 0));
+        bound.map(drop).map_err(|why| SetupError::Source { address, why })
+    })
 }
 
 /// The address behind a base URL; loopback only. A name is looked up for `within` at the most.

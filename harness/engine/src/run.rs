@@ -88,6 +88,7 @@ pub async fn run<S: Sink + Send + 'static>(
 ) -> Result<Outcome<S>, SetupError> {
     let started_at = (options.utc_now)();
     let descriptors_limit = preflight::descriptors(&plan)?;
+    preflight::sources(&plan)?;
     let user_agent = format!("khala-harness/{} (run {})", options.version, options.run_id);
     let (reference, target) = prepare_target(&plan, &options).await?;
     let _lock = match plan.target.kind {

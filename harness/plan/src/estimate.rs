@@ -185,6 +185,18 @@ pub struct ObjectiveEstimate {
     pub must_apply: bool,
 }
 
+impl Estimate {
+    /// Whether a run would be HOLD whatever the target does: an objective that counts cannot reach a verdict.
+    #[must_use]
+    pub fn is_undecidable(&self) -> bool {
+        let counts = |it: &&ObjectiveEstimate| it.judged && !it.advisory;
+        self.objectives.iter().filter(counts).any(|objective| {
+            let must = objective.must_apply && !objective.not_applicable.is_empty();
+            must || objective.unreachable().next().is_some()
+        })
+    }
+}
+
 impl ObjectiveEstimate {
     /// The verdicts that cannot be reached with so little evidence: their surface, if they have
     /// one, and what is expected.

@@ -29,6 +29,7 @@ pub mod units;
 
 pub use model::Plan;
 pub use read::schema::text as scenario_schema;
+pub use read::suggest::closest;
 pub use read::{
     Diagnostic, Diagnostics, Environment, Loaded, Loader, Options, Severity, Sources, load,
 };

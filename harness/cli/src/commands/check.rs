@@ -1,8 +1,10 @@
-//! `check`: the resolved plan, with nothing sent.
+//! `check`: the resolved plan, with nothing sent, and whether this machine can carry it.
 
 use anyhow::Context as _;
+use khala_engine::preflight;
 use khala_plan::Schedule;
 use khala_plan::estimate::Estimate;
+use khala_plan::model::{Plan, TargetKind};
 
 use crate::args;
 use crate::exit::{Exit, Failure};
@@ -10,7 +12,17 @@ use crate::{output, scenario};
 
 /// Checks a scenario.
 pub fn run(check: &args::Check) -> Result<Exit, Failure> {
-    let loaded = scenario::load(&check.scenario)?;
+    let loaded = if check.json {
+        match scenario::read(&check.scenario)? {
+            Ok(loaded) => loaded,
+            Err(diagnostics) => {
+                output::print(diagnostics.to_json().as_bytes())?;
+                return Ok(Exit::InvalidScenario);
+            }
+        }
+    } else {
+        scenario::load(&check.scenario)?
+    };
     let estimate = Estimate::of(&loaded.plan, &Schedule::of(&loaded.plan));
     let text = if check.json {
         estimate.to_json(&loaded.plan, &loaded.warnings).context("a rendering failed")?
@@ -18,5 +30,29 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
         estimate.render(&loaded.plan)
     };
     output::print(text.as_bytes())?;
+    carried(&loaded.plan, &estimate)?;
+    if check.strict && estimate.is_undecidable() {
+        let what = "a run would be HOLD, whatever the target does: see what cannot reach a verdict";
+        return Err(Failure::new(Exit::Hold, what));
+    }
     Ok(Exit::Go)
+}
+
+/// What keeps this machine from running it, as `run` would find out before it sends anything.
+fn carried(plan: &Plan, estimate: &Estimate) -> Result<(), Failure> {
+    let refused = |error: khala_engine::SetupError| Failure::new(Exit::Setup, error);
+    preflight::descriptors(plan).map_err(refused)?;
+    preflight::sources(plan).map_err(refused)?;
+    if let TargetKind::Url { base_url } = &plan.target.kind {
+        preflight::written_address(base_url).map_err(refused)?;
+    }
+    if estimate.ports_needed > estimate.ports_available {
+        let what = format!(
+            "the plan needs about {} source ports and there are {}: add to generator.source_addresses, such \
+             as `127.0.0.2`",
+            estimate.ports_needed, estimate.ports_available
+        );
+        return Err(Failure::new(Exit::Setup, what));
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod completions;
 pub mod explain;
 pub mod init;
+pub mod list;
 pub mod man;
 pub mod metrics;
 pub mod null_server;

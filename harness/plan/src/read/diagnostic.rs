@@ -123,6 +123,26 @@ impl Diagnostics {
         self.sources.describe(&diagnostic.place)
     }
 
+    /// All of them for machines: `errors` and `warnings`, each with `at`, `what`, `help` and `notes`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let of = |severity| {
+            let those = self.list.iter().filter(move |diagnostic| diagnostic.severity == severity);
+            let told = those.map(|diagnostic| {
+                serde_json::json!({
+                    "at": self.location(diagnostic),
+                    "what": diagnostic.what,
+                    "help": diagnostic.help,
+                    "notes": diagnostic.notes,
+                })
+            });
+            told.collect::<Vec<_>>()
+        };
+        let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+        let document = serde_json::json!({ "version": 1, "errors": errors, "warnings": warnings });
+        format!("{document:#}\n")
+    }
+
     /// All of them for a terminal, the offending text underlined, a blank line between.
     #[must_use]
     pub fn render(&self, color: bool) -> String {

@@ -1,10 +1,22 @@
-//! What faults need of the rest of the scenario.
+//! What parts of a scenario need of one another.
 
 use super::diagnostic::Diagnostic;
 use super::fields::Cx;
 use super::phase::Phases;
+use super::tree::Node;
 use crate::fault::{Advice, Need};
 use crate::model::{Target, TargetKind};
+
+/// Reports source addresses from which the target cannot be reached.
+pub(crate) fn check_sources(cx: &Cx, target: Option<&Target>, generator: Option<&Node>) {
+    let Some(TargetKind::Url { base_url }) = target.map(|target| &target.kind) else { return };
+    let sources = generator.and_then(Node::as_table).and_then(|it| it.get("source_addresses"));
+    if let (true, Some(sources)) = (base_url.starts_with("http://["), sources) {
+        let what = "the target has an IPv6 address, and IPv4 addresses reach none";
+        let help = "leave `source_addresses` out, or give the target's IPv4 address";
+        cx.report(Diagnostic::error(&sources.place, what).help(help));
+    }
+}
 
 /// Reports faults that do not go with the target or with their phase. Asks nothing while any
 /// fault is unreadable.

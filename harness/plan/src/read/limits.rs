@@ -10,7 +10,7 @@ use crate::model::Load;
 const PUBLISHES_MAX: f64 = 5_000_000.0;
 /// Most targets of all faults together: a sorted list of ids each.
 const TARGETS_MAX: u64 = 100_000_000;
-/// Most loads and faults: they are numbered with 16 bits.
+/// Most phases, loads and faults: they are numbered with 16 bits.
 const NUMBERED_MAX: usize = 1_000;
 
 /// Reports a schedule that would be too large.
@@ -43,7 +43,11 @@ pub(crate) fn check(
         let help = format!("stay below {TARGETS_MAX}: plan fewer faults");
         cx.report(Diagnostic::error(place, what).help(help));
     }
-    for (what, places) in [("loads", load_places), ("faults", &phases.fault_places)] {
+    let declared: Vec<Place> =
+        phases.declared.iter().map(|phase| phase.name.place.clone()).collect();
+    let numbered =
+        [("phases", &*declared), ("loads", load_places), ("faults", &phases.fault_places)];
+    for (what, places) in numbered {
         if let (true, Some(place)) = (places.len() > NUMBERED_MAX, places.last()) {
             let what = format!("the scenario has {} {what}", places.len());
             let help = format!("stay below {NUMBERED_MAX}");

@@ -1,5 +1,7 @@
 //! Names that scenarios give: they end up in paths, addresses and labels, so they are plain.
 
+use std::collections::BTreeMap;
+
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::scalar::{Placed, Read};
@@ -49,10 +51,10 @@ pub(crate) fn report_duplicates_helped<'a>(
     help: &str,
     names: impl IntoIterator<Item = (&'a str, &'a Place)>,
 ) {
-    let mut seen: Vec<(&str, &Place)> = Vec::new();
+    let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
     for (name, place) in names {
-        match seen.iter().find(|(known, _)| *known == name) {
-            Some((_, first)) => {
+        match seen.get(name) {
+            Some(first) => {
                 let first = cx.sources.borrow().describe(first);
                 cx.report(
                     Diagnostic::error(place, format!("there is another {what} `{name}`"))
@@ -61,7 +63,7 @@ pub(crate) fn report_duplicates_helped<'a>(
                         .help(help),
                 );
             }
-            None => seen.push((name, place)),
+            None => drop(seen.insert(name, place)),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostic;
-use super::source::{Place, SourceId, line_column};
+use super::source::{Lines, Place, SourceId};
 use super::tree::{Node, Table, Value};
 
 /// Syntax errors shown of one file: the tenth is a consequence of the first.
@@ -19,8 +19,9 @@ const SYNTAX_ERRORS_MAX: usize = 8;
 pub(crate) fn document(source: SourceId, text: &str) -> (Node, Vec<Diagnostic>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let errors = worth_showing(text, &errors, unclosed(text, table.get_ref()));
-    let broken_lines = errors.iter().map(|(span, _)| line_column(text, span.start).0).collect();
-    let reader = Reader { source, text, broken_lines };
+    let lines = Lines::of(text);
+    let broken_lines = errors.iter().map(|(span, _)| lines.line(span.start)).collect();
+    let reader = Reader { source, text, lines, broken_lines };
     let root = Node {
         value: Value::Table(reader.table(table.get_ref())),
         place: Place::new(source, 0..0),
@@ -38,7 +39,8 @@ pub(crate) fn flag_value(source: SourceId, text: &str, offset: usize) -> Node {
     let place = Place::new(source, offset..offset + text.len());
     let value = match DeValue::parse(text) {
         Ok(value) => {
-            let reader = Reader { source, text, broken_lines: BTreeSet::new() };
+            let (lines, broken_lines) = (Lines::of(text), BTreeSet::new());
+            let reader = Reader { source, text, lines, broken_lines };
             let mut node = reader.node(value.get_ref(), value.span());
             shift(&mut node, offset);
             node.value
@@ -106,8 +108,8 @@ fn worth_showing(
         errors.retain(|(span, _)| span.start < bracket);
         errors.push((bracket..bracket + 1, "the bracket is never closed".to_owned()));
     }
-    let mut lines = BTreeSet::new();
-    errors.retain(|(span, _)| lines.insert(line_column(text, span.start).0));
+    let (starts, mut lines) = (Lines::of(text), BTreeSet::new());
+    errors.retain(|(span, _)| lines.insert(starts.line(span.start)));
     errors.truncate(SYNTAX_ERRORS_MAX);
     errors
 }
@@ -136,6 +138,7 @@ fn sentence(message: &str) -> String {
 struct Reader<'a> {
     source: SourceId,
     text: &'a str,
+    lines: Lines,
     broken_lines: BTreeSet<usize>,
 }
 
@@ -148,7 +151,7 @@ impl Reader<'_> {
         let mut out = Table::default();
         for (key, value) in table {
             let mut node = self.node(value.get_ref(), value.span());
-            let line = line_column(self.text, key.span().start).0;
+            let line = self.lines.line(key.span().start);
             if self.broken_lines.contains(&line) && !matches!(node.value, Value::Table(_)) {
                 node.value = Value::Poison;
             }
@@ -159,7 +162,7 @@ impl Reader<'_> {
 
     fn node(&self, value: &DeValue<'_>, span: Range<usize>) -> Node {
         let place = self.place(span.clone());
-        let line = line_column(self.text, span.start).0;
+        let line = self.lines.line(span.start);
         let value = match value {
             DeValue::Array(items) => Value::Array(
                 items.iter().map(|item| self.node(item.get_ref(), item.span())).collect(),
@@ -168,10 +171,11 @@ impl Reader<'_> {
             _ if self.broken_lines.contains(&line) => Value::Poison,
             DeValue::String(text) => Value::String(text.clone().into_owned()),
             DeValue::Integer(integer) => {
-                // What no i64 holds is beyond every range that a scenario has.
                 let digits = integer.as_str();
-                let over = if digits.starts_with('-') { i64::MIN } else { i64::MAX };
-                Value::Integer(i64::from_str_radix(digits, integer.radix()).unwrap_or(over))
+                match i64::from_str_radix(digits, integer.radix()) {
+                    Ok(value) => Value::Integer(value),
+                    Err(_) => Value::Huge(digits.to_owned()),
+                }
             }
             DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::INFINITY)),
             DeValue::Boolean(boolean) => Value::Boolean(*boolean),

@@ -1,9 +1,11 @@
 //! Values of the types that scenarios use, with one message for each way to get them wrong.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::Cx;
+use super::parse;
 use super::source::Place;
 use super::tree::{Node, Value};
 use crate::stability::Allowance;
@@ -57,9 +59,27 @@ impl Read for String {
     }
 }
 
+/// The number or boolean that variables gave, where they gave one: a TOML string can be nothing else.
+fn filled(node: &Node) -> Cow<'_, Value> {
+    let text = node.as_str().filter(|_| node.place.filled);
+    let value = text.and_then(|text| {
+        let value = parse::flag_value(node.place.source, text.trim(), 0).value;
+        matches!(value, Value::Integer(_) | Value::Huge(_) | Value::Float(_) | Value::Boolean(_))
+            .then_some(value)
+    });
+    value.map_or(Cow::Borrowed(&node.value), Cow::Owned)
+}
+
+fn too_large<T>(cx: &Cx, key: &str, node: &Node, digits: &str) -> Option<T> {
+    let what = format!("`{key}` is {digits}; it must be at most {}", i64::MAX);
+    let note = "TOML holds no larger integer";
+    cx.report(Diagnostic::error(&node.place, what).note(note));
+    None
+}
+
 impl Read for bool {
     fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
-        match (&node.value, node.as_str()) {
+        match (&*filled(node), node.as_str()) {
             (Value::Boolean(value), _) => Some(*value),
             (_, Some("true" | "false")) => {
                 wrong_type(cx, key, node, "a boolean", "write it without quotes")
@@ -71,7 +91,7 @@ impl Read for bool {
 
 impl Read for u64 {
     fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
-        match &node.value {
+        match &*filled(node) {
             Value::Integer(value) => match Self::try_from(*value) {
                 Ok(value) => Some(value),
                 Err(_) => {
@@ -80,6 +100,7 @@ impl Read for u64 {
                     None
                 }
             },
+            Value::Huge(digits) => too_large(cx, key, node, digits),
             Value::Float(value) => {
                 let what = format!("`{key}` is {value}; it must be a whole number");
                 cx.report(Diagnostic::error(&node.place, what));
@@ -106,8 +127,9 @@ impl Read for u32 {
 
 impl Read for f64 {
     fn read(cx: &Cx, key: &str, node: &Node) -> Option<Self> {
-        match &node.value {
+        match &*filled(node) {
             Value::Integer(value) => Some(*value as Self),
+            Value::Huge(digits) => too_large(cx, key, node, digits),
             Value::Float(value) if value.is_finite() => Some(*value),
             Value::Float(value) => {
                 let what = format!("`{key}` is {value}; it must be a finite number");

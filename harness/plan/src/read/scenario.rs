@@ -84,6 +84,7 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     let _ = fields.node("gates");
     limits::check(cx, loads.as_deref(), &load_places, clients, &phases);
     fit::check(cx, target.as_ref(), &phases);
+    fit::check_sources(cx, target.as_ref(), generator_node);
     fields.finish();
 
     let plan = Plan {

@@ -29,12 +29,14 @@ pub(crate) struct Place {
     pub span: Range<usize>,
     /// Environment variables that went into the value.
     pub variables: Vec<String>,
+    /// Whether any part of the value was filled in, by a variable or its default.
+    pub filled: bool,
 }
 
 impl Place {
     /// A place that no environment variable is part of.
     pub fn new(source: SourceId, span: Range<usize>) -> Self {
-        Self { source, span, variables: Vec::new() }
+        Self { source, span, variables: Vec::new(), filled: false }
     }
 }
 
@@ -115,6 +117,21 @@ impl Source {
             }
         }
         String::from_utf8(bytes).unwrap_or_else(|_| "(hidden)".to_owned())
+    }
+}
+
+/// Where the lines of a text begin, so that a byte's line is found without reading the text again.
+pub(crate) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub fn of(text: &str) -> Self {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|start| *start <= at)
     }
 }
 

@@ -5,10 +5,8 @@
 const EDITS_MAX: usize = 3;
 
 /// The candidate that `word` was probably meant to be.
-pub(crate) fn closest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase().replace('_', "-");
     candidates
         .into_iter()

@@ -243,8 +243,19 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
         fail("a url must not carry a user or password", "see `[auth]` for how clients sign in");
     } else if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "/?#".contains(c)) {
         fail("the url is not a base url", "write scheme, host and port, nothing after them");
+    } else if let Some(port) = bad_port(host) {
+        let what = format!("`{port}` is no port");
+        fail(&what, "a port is a number from 1 to 65535; without one it is 80");
     }
     Some(TargetKind::Url { base_url: format!("http://{host}") })
+}
+
+/// What stands where the port of an authority belongs, where that is none.
+fn bad_port(authority: &str) -> Option<&str> {
+    // Of an IPv6 address the colons are in brackets.
+    let (_, after) = authority.rsplit_once(']').unwrap_or(("", authority));
+    let (_, port) = after.rsplit_once(':')?;
+    (!port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(port)
 }
 
 fn lane(fields: &mut Fields<'_>) -> Option<Lane> {

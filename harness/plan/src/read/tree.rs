@@ -16,6 +16,8 @@ pub(crate) struct Node {
 pub(crate) enum Value {
     String(String),
     Integer(i64),
+    /// Digits of an integer that TOML cannot hold, which is beyond every range that a scenario has.
+    Huge(String),
     Float(f64),
     Boolean(bool),
     Datetime,
@@ -71,7 +73,7 @@ impl Value {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) => "a string",
-            Self::Integer(_) => "an integer",
+            Self::Integer(_) | Self::Huge(_) => "an integer",
             Self::Float(_) => "a float",
             Self::Boolean(_) => "a boolean",
             Self::Datetime => "a date",

@@ -258,6 +258,7 @@ fn filled(
 ) -> Option<String> {
     match interpolate(text, environment) {
         Ok(filled) => {
+            place.filled |= filled.text != text;
             place.variables = filled.variables;
             Some(filled.text)
         }

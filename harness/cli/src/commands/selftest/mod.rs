@@ -20,6 +20,8 @@ mod matrix_page;
 mod pool;
 mod select;
 mod texts;
+
+pub use texts::shipped;
 mod wire;
 
 use std::path::{Path, PathBuf};

@@ -38,8 +38,8 @@ macro_rules! own {
 /// Every scenario that ships.
 pub const SHIPPED: &[Text] = shipped![
     "access-control.toml",
-    "frozen-target.toml",
     "deep-replay.toml",
+    "frozen-target.toml",
     "half-open.toml",
     "handshake-flood.toml",
     "quiet.toml",
@@ -51,7 +51,6 @@ pub const SHIPPED: &[Text] = shipped![
 ];
 
 /// What ships for targets that stand elsewhere: nobody can run it here.
-#[cfg(test)]
 pub const ELSEWHERE: &[Text] =
     shipped!["database-restart.toml", "database-stall.toml", "pruned-log.toml"];
 
@@ -72,6 +71,18 @@ pub const OWN: &[Text] = own![
 
 /// Scenarios whose target is a proxy that `--wire` starts: nobody else can run them.
 const WIRE: &[Text] = own!["wire.toml", "wire-control.toml"];
+
+/// The scenarios that ship, by their names, and what each says of itself.
+pub fn shipped() -> Vec<(String, String)> {
+    let described = |text: &Text| {
+        let table: Option<toml::Table> = text.text.parse().ok();
+        let description = table.as_ref().and_then(|table| table.get("description")?.as_str());
+        (text.name().to_owned(), description.unwrap_or_default().to_owned())
+    };
+    let mut all: Vec<_> = SHIPPED.iter().chain(ELSEWHERE).map(described).collect();
+    all.sort();
+    all
+}
 
 /// Writes all of them into a folder.
 ///

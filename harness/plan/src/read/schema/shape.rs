@@ -131,14 +131,16 @@ impl Shape {
             // With the words in an `enum` an editor can offer them.
             Self::Words(words) => json!({ "anyOf": [{ "enum": words }, { "pattern": r"\$\{" }] })
                 .with("type", json!("string")),
-            Self::Bool => json!({ "type": "boolean" }),
+            Self::Bool => or_filled(json!({ "type": "boolean" })),
             Self::True => json!({ "const": true }),
             Self::Integer(from, to) => {
-                json!({ "type": "integer", "minimum": from, "maximum": to })
+                or_filled(json!({ "type": "integer", "minimum": from, "maximum": to }))
             }
-            Self::Number(from, to) => json!({ "type": "number", "minimum": from, "maximum": to }),
+            Self::Number(from, to) => {
+                or_filled(json!({ "type": "number", "minimum": from, "maximum": to }))
+            }
             Self::NumberAbove(from, to) => {
-                json!({ "type": "number", "exclusiveMinimum": from, "maximum": to })
+                or_filled(json!({ "type": "number", "exclusiveMinimum": from, "maximum": to }))
             }
             Self::Duration(_) => matching(pattern::duration()),
             Self::Rate(_) => matching(pattern::rate()),
@@ -185,6 +187,11 @@ impl Shape {
             Self::Never => json!(false),
         }
     }
+}
+
+/// A number or a boolean, or a string in which a variable gives it.
+fn or_filled(schema: Value) -> Value {
+    json!({ "anyOf": [schema, { "type": "string", "pattern": r"\$\{" }] })
 }
 
 fn array(items: Value, min: u32) -> Value {

@@ -57,6 +57,42 @@ fn a_target_has_limits_and_retains() {
 }
 
 #[test]
+fn a_variable_may_give_a_number_a_duration_or_a_boolean() {
+    let text = edited(&[
+        ("clients = 100", "clients = \"${CLIENTS}\""),
+        ("share = 0.6", "share = \"${SHARE:-0.6}\""),
+        ("rate = \"4/s\"", "rate = \"${RATE:-3/s}\""),
+        ("duration = \"10s\"", "duration = \"10s\"\nmeasure = \"${MEASURE:-false}\""),
+    ]);
+    let plan = Load { env: &[("CLIENTS", "40")], ..Load::of(&text) }.plan();
+    assert_eq!((plan.fleet.clients, plan.loads[0].rate_per_s), (40, 3.0));
+    assert!(!plan.phases[0].measure && plan.phases[1].measure);
+    let wrong = Load { env: &[("CLIENTS", "many")], ..Load::of(&text) }.complaints();
+    assert!(wrong.contains("`clients` must be an integer, not a string"), "{wrong}");
+    // What stands in quotes and is filled in by nobody is a string.
+    let quoted = edited(&[("clients = 100", "clients = \"100\"")]);
+    assert!(Load::of(&quoted).complaints().contains("write it without quotes"));
+}
+
+#[test]
+fn integers_beyond_what_toml_holds_are_refused_as_they_were_written() {
+    for digits in ["9223372036854775808", "18446744073709551616", "0xffffffffffffffffff"] {
+        let wrong = complaints(&[("seed = 7", &format!("seed = {digits}"))]);
+        let shown = digits.trim_start_matches("0x");
+        assert!(wrong.contains(&format!("`seed` is {shown}; it must be at most")), "{wrong}");
+    }
+    assert_eq!(complaints(&[("seed = 7", "seed = 9223372036854775807")]), "");
+}
+
+#[test]
+fn a_scenario_of_many_phases_is_refused_and_soon() {
+    let many: String =
+        (0..200_000).map(|n| format!("[[phase]]\nname = \"p{n}\"\nduration = \"1s\"\n")).collect();
+    let wrong = Load::of(&format!("{SOUND}\n{many}")).complaints();
+    assert!(wrong.contains("phases -> stay below 1000"), "{}", &wrong[..400.min(wrong.len())]);
+}
+
+#[test]
 fn a_target_may_close_with_codes_of_its_own_and_its_clients_take_messages_up_to_a_size() {
     let plain = target("");
     assert_eq!((plain.close_codes, plain.message_max), (vec![], 16 << 20));
