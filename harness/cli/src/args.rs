@@ -422,9 +422,7 @@ fn defect(text: &str) -> Result<DefectSpec, String> {
             let known = CATALOGUE.iter().map(|defect| defect.name);
             match khala_plan::closest(&name, known) {
                 Some(meant) => format!("no defect is called `{name}`: did you mean `{meant}`?"),
-                None => {
-                    format!("no defect is called `{name}`: `khala-harness list defects` has all")
-                }
+                None => ParseDefectError::UnknownName { name }.to_string(),
             }
         }
         other => other.to_string(),

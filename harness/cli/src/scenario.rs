@@ -17,11 +17,25 @@ const STANDARD_INPUT: &str = "-";
 
 /// Reads, resolves and checks a scenario; warnings go to standard error.
 pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
+    load_telling(scenario, |_| Ok(()))
+}
+
+/// The same; what is wrong with the scenario is also given to `told`.
+///
+/// # Errors
+/// Those of [`load`], and whatever keeps `told` from telling.
+pub fn load_telling(
+    scenario: &args::Scenario,
+    told: impl FnOnce(&Diagnostics) -> Result<(), Failure>,
+) -> Result<Loaded, Failure> {
     let colour = colour_on(std::io::stderr().is_terminal());
-    let loaded = read(scenario)?.map_err(|diagnostics| Failure {
-        exit: Exit::InvalidScenario,
-        message: diagnostics.render(colour),
-    })?;
+    let loaded = match read(scenario)? {
+        Ok(loaded) => loaded,
+        Err(wrong) => {
+            told(&wrong)?;
+            return Err(Failure { exit: Exit::InvalidScenario, message: wrong.render(colour) });
+        }
+    };
     for spec in &scenario.defect {
         let (name, shows) = (spec.defect().name, spec.defect().shows_in());
         if shows != Some(loaded.plan.name.as_str()) {
@@ -39,11 +53,8 @@ pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// Reads, resolves and checks a scenario, and says nothing.
-///
-/// # Errors
-/// The outer one where there is no text to read, the inner one what is wrong with it.
-pub fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failure> {
+/// Reads, resolves and checks a scenario; the inner error is what is wrong with its text.
+fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failure> {
     let (path, text) = text(scenario)?;
     let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
     let environment = |name: &str| std::env::var(name).ok();

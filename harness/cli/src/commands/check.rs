@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use khala_engine::preflight;
-use khala_plan::Schedule;
 use khala_plan::estimate::Estimate;
 use khala_plan::model::{Plan, TargetKind};
+use khala_plan::{Diagnostics, Schedule};
 
 use crate::args;
 use crate::exit::{Exit, Failure};
@@ -12,17 +12,11 @@ use crate::{output, scenario};
 
 /// Checks a scenario.
 pub fn run(check: &args::Check) -> Result<Exit, Failure> {
-    let loaded = if check.json {
-        match scenario::read(&check.scenario)? {
-            Ok(loaded) => loaded,
-            Err(diagnostics) => {
-                output::print(diagnostics.to_json().as_bytes())?;
-                return Ok(Exit::InvalidScenario);
-            }
-        }
-    } else {
-        scenario::load(&check.scenario)?
+    let told = |diagnostics: &Diagnostics| match check.json {
+        true => output::print(diagnostics.to_json().as_bytes()),
+        false => Ok(()),
     };
+    let loaded = scenario::load_telling(&check.scenario, told)?;
     let estimate = Estimate::of(&loaded.plan, &Schedule::of(&loaded.plan));
     let text = if check.json {
         estimate.to_json(&loaded.plan, &loaded.warnings).context("a rendering failed")?
