@@ -27,6 +27,8 @@ pub struct Context {
     cohorts: Vec<u16>,
     bounds: OracleBounds,
     fault_phases: BTreeMap<u16, usize>,
+    /// Faults of which refusals may come.
+    refusing: BTreeSet<u16>,
     slow_clients: BTreeSet<u32>,
     /// Of them, those that a fault keeps from reading at all.
     paused_clients: BTreeSet<u32>,
@@ -116,6 +118,12 @@ impl Context {
                 .iter()
                 .map(|fault| (fault.id, usize::from(fault.phase)))
                 .collect(),
+            refusing: schedule
+                .faults
+                .iter()
+                .filter(|fault| fault.kind.invites_refusals())
+                .map(|fault| fault.id)
+                .collect(),
             slow_clients: slow(schedule, |_| true),
             paused_clients: slow(schedule, |how| how.rate_bytes_per_s.is_none()),
             eviction_needs: eviction_needs(plan, schedule),
@@ -145,6 +153,12 @@ impl Context {
     pub fn is_befalling(&self, what: Consequence, start: Micros, at: Micros) -> bool {
         let may = |one: &Befalling| start <= one.until && at >= one.from && one.causes(what);
         self.befalling.iter().any(may)
+    }
+
+    /// Whether clients that a fault hit may be refused something on their way back.
+    #[must_use]
+    pub fn invites_refusals(&self, fault: u16) -> bool {
+        self.refusing.contains(&fault)
     }
 
     /// Clients that had arrived by then.

@@ -3,7 +3,8 @@
 //!
 //! A planned fault answers for what befalls the clients that it hit until they are live again, or until
 //! the bound of convergence has passed since they came back; a restart also for what befalls everybody
-//! while it may take, a hook for what it says that it causes. The harness answers for what follows from its own stalls, from what it lacked, and
+//! while it may take, a hook for what it says that it causes. A refusal is an answer: whose socket was merely
+//! cut off, the target has to let in, so that a cut answers for none. The harness answers for what follows from its own stalls, from what it lacked, and
 //! from heartbeats that it owed. Everything else is the target's. What the contract says of a healthy
 //! target is no incident: a publish limit that is kept, a stale cursor, a topic without a snapshot.
 
@@ -28,9 +29,32 @@ const OPEN_FOR_US: Micros = 1_000_000;
 pub struct Hit {
     /// When it first connected again.
     pub back_since: Option<Micros>,
+    /// Whether it may be refused something on its way back.
+    pub invites_refusals: bool,
+}
+
+/// Whether a target said no, in whatever form, and was not merely away.
+fn is_refusal(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Timeout | Outcome::ConnectionFailed)
 }
 
 impl Shard {
+    /// Whose doing it is that a client was refused something.
+    fn blame_for_a_refusal(&self, what: Incident, client: u32, start: Micros, at: Micros) -> Blame {
+        let invited = self
+            .clients
+            .get(&client)
+            .is_some_and(|life| life.hit.is_some_and(|hit| hit.invites_refusals));
+        let befell = self.context.is_befalling(Consequence::Incident(what), start, at);
+        if invited || befell {
+            return self.blame(what, client, start, at);
+        }
+        match self.follows_from_a_stall(self.context.thread_of(client), start, at) {
+            true => Blame::Ours,
+            false => Blame::Target,
+        }
+    }
+
     /// Whose doing it is that something went wrong for a client between two instants.
     fn blame(&self, what: Incident, client: u32, start: Micros, at: Micros) -> Blame {
         if self.is_planned(what, client, start, at) {
@@ -95,6 +119,9 @@ impl Shard {
         let Answered { client, start, at, outcome, .. } = *answered;
         let blame = match (outcome, client) {
             (Outcome::Exhausted(_), _) => Blame::Ours,
+            (_, Some(client)) if is_refusal(outcome) => {
+                self.blame_for_a_refusal(kind, client, start, at)
+            }
             (_, Some(client)) => self.blame(kind, client, start, at),
             (_, None) => self.blame_for_a_command(kind, start, at),
         };
@@ -180,7 +207,11 @@ impl Shard {
         let of_the_plan =
             matches!(cause, OfflineCause::Fault { .. }) || befell || life.slow.counts_as_slow(at);
         if of_the_plan {
-            life.hit = Some(Hit::default());
+            let invites_refusals = match cause {
+                OfflineCause::Fault { id, .. } => self.context.invites_refusals(id),
+                _ => befell,
+            };
+            life.hit = Some(Hit { back_since: None, invites_refusals });
         }
         let stability = &mut self.flow.stability;
         if let Some(incident) = end.incident {

@@ -120,6 +120,7 @@ fn upgrade(client: u32, at: Micros, how: (Outcome, &str)) -> Record {
 }
 
 const REFUSED: (Outcome, &str) = (Outcome::ConnectionFailed, "connection refused");
+const RESET: (Outcome, &str) = (Outcome::ConnectionFailed, "connection reset");
 const UNAVAILABLE: (Outcome, &str) = (Outcome::ProtocolError, "503");
 const TAKEN: (Outcome, &str) = (Outcome::Ok, "101");
 
@@ -397,7 +398,7 @@ fn a_planned_cut_answers_for_its_client_until_it_is_live_again_or_the_bound_is_o
         trial(&home, list).settle()
     };
     let failing = |begun: Micros, at: Micros| {
-        let settled = cut(vec![records::connect_begun(0, begun, 1), upgrade(0, at, UNAVAILABLE)]);
+        let settled = cut(vec![records::connect_begun(0, begun, 1), upgrade(0, at, RESET)]);
         blamed(&settled, Incident::ConnectErrors)
     };
     assert_eq!(failing(93 * S, 94 * S), Blame::Plan);
@@ -407,8 +408,37 @@ fn a_planned_cut_answers_for_its_client_until_it_is_live_again_or_the_bound_is_o
     let mut more = live(0, 93 * S);
     more.extend([beat(0, 96 * S), records::offline(0, 97 * S, closed(1011))]);
     assert_eq!(blamed(&cut(more), Incident::SocketEnds), Blame::Target, "it was live again");
-    let others = cut(vec![upgrade(1, 94 * S, UNAVAILABLE)]);
+    let others = cut(vec![upgrade(1, 94 * S, RESET)]);
     assert_eq!(blamed(&others, Incident::ConnectErrors), Blame::Target, "it hit another client");
+}
+
+#[test]
+fn who_was_merely_cut_off_is_let_in_and_a_refusal_is_the_targets() {
+    let after = |faults: &str, what| {
+        let mut list = live(0, 20 * S);
+        list.push(records::cut(0, 91 * S, 0, 90 * S));
+        list.extend([records::connect_begun(0, 93 * S, 1), what]);
+        trial(&at_home(faults), list).settle()
+    };
+    let refusals = [
+        (Request::Mint, (Outcome::ProtocolError, "502"), Incident::MintErrors),
+        (Request::Upgrade, UNAVAILABLE, Incident::ConnectErrors),
+        (Request::Upgrade, (Outcome::RefusedAuth, "403"), Incident::AuthErrors),
+        (Request::Join, (Outcome::RefusedAuth, "reauth_required"), Incident::AuthErrors),
+        (Request::Snapshot, (Outcome::ProtocolError, "200, no JSON"), Incident::SnapshotErrors),
+    ];
+    let cut_off = fault("disconnect", "mode = \"all\"");
+    let away = fault("offline", "mode = \"all\"\nattributes = { offline_for = \"2s\" }");
+    let revoked = fault("revoke_sessions", "mode = \"all\"\nattributes = { revoked_for = \"2s\" }");
+    for (request, how, incident) in refusals {
+        let refused = || answered(request, Some(0), 94 * S, how);
+        for merely in [&cut_off, &away] {
+            assert_eq!(blamed(&after(merely, refused()), incident), Blame::Target, "{request:?}");
+        }
+        assert_eq!(blamed(&after(&revoked, refused()), incident), Blame::Plan, "{request:?}");
+    }
+    let unanswered = answered(Request::Mint, Some(0), 94 * S, (Outcome::Timeout, "timeout"));
+    assert_eq!(blamed(&after(&cut_off, unanswered), Incident::MintErrors), Blame::Plan);
 }
 
 #[test]

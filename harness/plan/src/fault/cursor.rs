@@ -55,6 +55,10 @@ impl Definition for Cursor {
         Some(Duration::ZERO)
     }
 
+    fn invites_refusals(&self) -> bool {
+        true
+    }
+
     fn acts_for(&self, plan: &Plan, _duration: Option<Duration>) -> Duration {
         if self.is_future() { future_stay(plan.oracle.settle_within) } else { Duration::ZERO }
     }

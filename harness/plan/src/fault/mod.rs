@@ -267,6 +267,12 @@ pub trait Definition: Attributes {
         None
     }
 
+    /// Whether a target with which nothing is wrong may refuse its clients something on their way back. One
+    /// whose sockets were merely cut off it has to let in.
+    fn invites_refusals(&self) -> bool {
+        self.befalls().is_some()
+    }
+
     /// The commands of the user's that it runs: what each is for, and its words.
     fn commands(&self) -> Vec<(&'static str, &[String])> {
         Vec::new()

@@ -54,6 +54,10 @@ impl Definition for RevokeSessions {
         false
     }
 
+    fn invites_refusals(&self) -> bool {
+        true
+    }
+
     fn acts_for(&self, _plan: &Plan, _duration: Option<Duration>) -> Duration {
         self.revoked_for
     }

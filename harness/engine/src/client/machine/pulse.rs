@@ -5,7 +5,8 @@
 //! good time, the channel may be stuck: the socket is asked once more. When that is answered and
 //! the channel still is not, the order on the wire proves it, however slowly we read: the server
 //! had half an interval at least and answered the later question before the earlier one. A socket
-//! that does not answer is taken for dead, as ever.
+//! that does not answer is taken for dead, as ever: the real clients' libraries ask it by itself, whatever
+//! its channels answer.
 
 use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Sink};
 use khala_wire::PHOENIX_CHANNEL;
@@ -48,6 +49,11 @@ impl Machine {
         match self.heartbeat {
             Some(beat) if self.doubts_the_channel(beat, now, every) => {}
             Some(_) => {
+                self.lost(now, OfflineCause::HeartbeatTimeout, world);
+                return Action::Close;
+            }
+            // Its channel answers, and the real clients' libraries close it all the same.
+            None if matches!(self.pulse, Pulse::Asked(_) | Pulse::AskedAgain(_)) => {
                 self.lost(now, OfflineCause::HeartbeatTimeout, world);
                 return Action::Close;
             }

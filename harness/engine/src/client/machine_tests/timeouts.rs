@@ -62,8 +62,9 @@ fn heartbeats_go_out_on_a_grid_and_their_answers_are_measured_from_it() {
         let due = connected_at + beat * HEARTBEAT;
         assert_eq!(rig.machine.deadline(), due);
         rig.now = due + 1_500;
-        let heartbeat = sent(rig.tick());
+        let (heartbeat, socket) = beats(rig.tick());
         assert_eq!((&*heartbeat.event, heartbeat.payload.clone()), ("sync:heartbeat", json!({})));
+        rig.text(&reply(&socket, "ok", &json!({})));
         rig.now += 700;
         assert_eq!(
             rig.text(&push("1", "sync:heartbeat", &json!({"watermarks": []}))),
@@ -133,6 +134,18 @@ fn a_channel_that_answers_before_the_socket_does_again_is_late_and_not_stuck() {
 fn a_socket_that_does_not_answer_again_is_dead() {
     let (mut rig, _) = channel_in_doubt(SECOND);
     socket_beat(rig.tick());
+    rig.now = rig.machine.deadline();
+    assert_eq!(rig.tick(), Action::Close);
+    assert_eq!(rig.causes(), [OfflineCause::HeartbeatTimeout]);
+}
+
+#[test]
+fn a_socket_that_does_not_answer_its_own_heartbeat_is_dead_whatever_its_channel_says() {
+    let mut rig = Rig::live();
+    rig.now = rig.machine.deadline();
+    let (channel, _) = beats(rig.tick());
+    rig.text(&reply(&channel, "ok", &json!({})));
+    assert!(rig.machine.is_live() && rig.causes().is_empty());
     rig.now = rig.machine.deadline();
     assert_eq!(rig.tick(), Action::Close);
     assert_eq!(rig.causes(), [OfflineCause::HeartbeatTimeout]);
@@ -219,8 +232,9 @@ proptest! {
         for beat in 1..=beats {
             prop_assert_eq!(rig.machine.deadline(), start + beat * HEARTBEAT);
             rig.now = rig.machine.deadline();
-            let heartbeat = sent(rig.tick());
-            rig.text(&reply(&heartbeat, "ok", &json!({})));
+            let (channel, socket) = beats(rig.tick());
+            rig.text(&reply(&channel, "ok", &json!({})));
+            rig.text(&reply(&socket, "ok", &json!({})));
         }
         prop_assert!(rig.machine.is_live());
     }
