@@ -386,10 +386,10 @@ impl Who {
     }
 }
 
-/// Whether the status of a refused upgrade is an answer to the token: a client's mistake, and not
-/// haste or a server in distress.
+/// Whether the status of an upgrade that was not made is an answer to the token, right or wrong (a page, a
+/// redirection), and not haste or a server in distress.
 fn speaks_of_the_token(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 408 | 429)
+    (200..500).contains(&status) && !matches!(status, 408 | 429)
 }
 
 /// Scopes of a token that is good, and opens none of these topics.
@@ -404,10 +404,10 @@ mod tests {
 
     #[test]
     fn a_busy_server_has_said_nothing_of_a_token() {
-        for status in [400, 401, 403, 404] {
+        for status in [200, 302, 400, 401, 403, 404] {
             assert!(speaks_of_the_token(status), "{status}");
         }
-        for status in [301, 408, 429, 500, 502, 503, 504] {
+        for status in [408, 429, 500, 502, 503, 504] {
             assert!(!speaks_of_the_token(status), "{status}");
         }
     }

@@ -212,13 +212,26 @@ impl Proving<'_> {
         if self.looks {
             return None;
         }
-        if let Some(most) = self.most.take() {
-            let how = self.timed(&most, now.at, all_in_metrics);
+        if let Some(most) = self.most.take_if(|_| all_in_metrics) {
+            let how = self.timed(&most, now.at, true);
             return Some(Proof { how, ..most });
         }
         let answered = acting.by_answers(self.fault, (now.answered)(self.fault.id));
         if answered.effective < planned && !last_chance {
             return None;
+        }
+        if let Some(most) = self.most.take() {
+            // Metrics that are kept for a while, or left out, by whoever stands between show less than there
+            // was: what the clients saw of the target stands against them.
+            if answered.effective <= most.effective {
+                let how = self.timed(&most, now.at, false);
+                return Some(Proof { how, ..most });
+            }
+            let how = format!(
+                "{} (the target's metrics show {} of them: {})",
+                answered.how, most.effective, most.how
+            );
+            return Some(Proof { how, ..answered });
         }
         let how = match self.why_not_by_metrics(acting, now) {
             Some(why) => format!("{} ({why})", answered.how),

@@ -26,9 +26,14 @@ impl Connector for Dial {
 }
 
 impl WebSocket {
+    /// The first breach that stood on the wire.
+    fn breach(&self) -> Option<Breach> {
+        self.0.get_ref().tap().and_then(|tap| tap.breach())
+    }
+
     /// What the end of the socket was, by what stood on the wire rather than by the library's words.
     fn ended(&self, error: Option<Error>) -> Inbound {
-        if let Some(breach) = self.0.get_ref().tap().and_then(|tap| tap.breach()) {
+        if let Some(breach) = self.breach() {
             return Inbound::Breached(breach);
         }
         match error {
@@ -49,7 +54,12 @@ impl WebSocket {
 impl Session for WebSocket {
     async fn next(&mut self) -> Inbound {
         loop {
-            match self.0.next().await {
+            let came = self.0.next().await;
+            // Also one that the library puts up with: others do not.
+            if let (Some(Ok(_)), Some(breach)) = (&came, self.breach()) {
+                return Inbound::Breached(breach);
+            }
+            match came {
                 Some(Ok(Message::Text(text))) => {
                     let read_at = self.0.get_ref().read_at().unwrap_or_else(Instant::now);
                     return Inbound::Text { text, read_at };
@@ -57,9 +67,6 @@ impl Session for WebSocket {
                 Some(Ok(Message::Binary(bytes))) => return Inbound::Binary(bytes.len()),
                 Some(Ok(Message::Close(frame))) => {
                     let tap = self.0.get_ref().tap();
-                    if let Some(breach) = tap.and_then(|tap| tap.breach()) {
-                        return Inbound::Breached(breach);
-                    }
                     let seen = tap.and_then(|tap| tap.close()).cloned();
                     return Inbound::Closed(seen.unwrap_or_else(|| of_library(frame)));
                 }

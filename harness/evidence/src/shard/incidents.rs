@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Shard;
 use super::stability::Blame;
-use crate::record::{Answered, Cut, Micros, OfflineCause, Op, OpKind, Outcome, Request};
+use crate::record::{Answered, Cut, Limit, Micros, OfflineCause, Op, OpKind, Outcome, Request};
 
 /// The shortest stall of the harness from which anything can follow.
 const STALL_MIN_US: Micros = 500_000;
@@ -113,7 +113,8 @@ impl Shard {
         }
         stability.occasion(kind);
         others.iter().for_each(|&other| stability.occasion(other));
-        if answered.outcome == Outcome::Ok || is_documented(answered) {
+        if answered.outcome == Outcome::Ok || is_documented(answered) || self.is_asked_for(answered)
+        {
             return;
         }
         let Answered { client, start, at, outcome, .. } = *answered;
@@ -130,6 +131,15 @@ impl Shard {
         if answered.request == Request::Upgrade && blame == Blame::Target {
             stability.refused(at, &answered.status);
         }
+    }
+
+    /// Whether a command was refused for a size that is over the contract's limit on purpose: by whoever
+    /// refuses it, in whatever words.
+    fn is_asked_for(&self, answered: &Answered) -> bool {
+        let mut sizes = self.context.payload_bytes().iter();
+        answered.request == Request::Publish
+            && answered.status.starts_with("413")
+            && sizes.any(|size| u64::from(*size) > Limit::PublishBytes.most())
     }
 
     /// A command was never begun, because the target had left too many unanswered.

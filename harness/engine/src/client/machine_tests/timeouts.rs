@@ -226,10 +226,10 @@ fn a_dead_socket_found_while_a_subscribe_is_pending_ends_the_subscribe_as_well()
 
 proptest! {
     #[test]
-    fn a_live_client_that_is_left_alone_is_woken_once_a_heartbeat(beats in 1_u64..50) {
+    fn a_live_client_that_is_left_alone_is_woken_once_a_heartbeat(times in 1_u64..50) {
         let mut rig = Rig::live();
         let start = rig.now;
-        for beat in 1..=beats {
+        for beat in 1..=times {
             prop_assert_eq!(rig.machine.deadline(), start + beat * HEARTBEAT);
             rig.now = rig.machine.deadline();
             let (channel, socket) = beats(rig.tick());
