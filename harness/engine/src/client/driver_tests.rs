@@ -35,7 +35,7 @@ use crate::throttle::Pace;
 
 const CLIENT: u32 = 1;
 
-const TEXT: &str = r#"
+pub(crate) const TEXT: &str = r#"
 version = 1
 name = "driver"
 seed = 7
