@@ -6,13 +6,14 @@ use crate::estimate::Estimate;
 use crate::schedule::Schedule;
 use crate::testing::Load;
 
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 8] = [
     ("smoke", include_str!("../../../../../scenarios/smoke.toml")),
     ("reconnect-storm", include_str!("../../../../../scenarios/reconnect-storm.toml")),
     ("stale-cursor", include_str!("../../../../../scenarios/stale-cursor.toml")),
     ("slow-consumer", include_str!("../../../../../scenarios/slow-consumer.toml")),
     ("quiet", include_str!("../../../../../scenarios/quiet.toml")),
     ("deep-replay", include_str!("../../../../../scenarios/deep-replay.toml")),
+    ("cursor-bounds", include_str!("../../../../../scenarios/cursor-bounds.toml")),
     ("half-open", include_str!("../../../../../scenarios/half-open.toml")),
 ];
 const RUNBOOK: &str = include_str!("../../../../../scenarios/gates/runbook.toml");
@@ -25,9 +26,16 @@ fn shipped_scenarios_are_sound_with_and_without_their_smoke_profile() {
             assert_eq!(loaded.plan.name, name);
             assert!(loaded.warnings.is_empty(), "{name}: {}", loaded.warnings);
             let gates = loaded.plan.gates.iter().map(|gate| gate.name.as_str());
-            // The runbook's five, and one that smoke profiles leave out.
-            let known =
-                ["error-budget", "replay", "reconnect", "slow-consumer", "ux", "bystanders"];
+            // The runbook's five, and two that smoke profiles leave out.
+            let known = [
+                "error-budget",
+                "replay",
+                "reconnect",
+                "slow-consumer",
+                "ux",
+                "bystanders",
+                "in-time",
+            ];
             assert!(gates.clone().all(|gate| known.contains(&gate)), "{name}");
         }
     }
