@@ -95,8 +95,8 @@ def rules_of(report):
     rules = list(dict.fromkeys(cause["rule"] for cause in report["oracle"]["causes"]))
     if rules:
         return rules
-    gates = (re.match(r"FAIL: ([a-z-]+): ([a-z_]+)", reason) for reason in report["reasons"])
-    return list(dict.fromkeys(f"{gate[1]}: {gate[2]}" for gate in gates if gate))
+    gates = (re.match(r"FAIL: ([a-z-]+: [a-z_]+(?: \[[^]]*\])?)", reason) for reason in report["reasons"])
+    return list(dict.fromkeys(gate[1] for gate in gates if gate))
 
 
 def decisive(rows):
