@@ -156,7 +156,11 @@ fn without_the_operators_view_the_lowest_cursor_tells_where_the_floor_is() {
         .exits(exit::GO);
     let report = run.report();
     assert_eq!(number(&report, "/faults/0/effective"), 4, "each had such a cursor");
-    assert!(run.stderr.contains("from what a subscribe with cursor 0 is answered"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("from what a subscribe with cursor 0 is answered"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
