@@ -41,21 +41,31 @@ wants to miss it.
 """
 
 
-def told(said):
-    """What stands under the decision, or the error where there is none; the terminal's wrapping is taken out."""
-    lines = said.splitlines()
-    if lines and not lines[0].startswith(("GO", "HOLD", "NO-GO")):
-        return next((line for line in lines if line.startswith("error")), lines[-1] if lines else "")
-    under = []
-    for line in lines[1:]:
-        if not line.startswith("  ") or line.startswith("  Tried"):
-            break
-        # A line that goes on is indented further.
-        if line.startswith("    ") and under:
-            under[-1] += " " + line.strip()
-        else:
-            under.append(line.strip())
-    return "<br>".join(line.replace("|", "/") for line in under)
+def paragraphs(said):
+    """What was printed, with the terminal's wrapping taken out: a line that goes on is indented further."""
+    found, depth = [], 0
+    for line in said.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if found and line.strip() and indent > depth and indent > 2:
+            found[-1] += " " + line.strip()
+        elif line.strip():
+            found.append(line)
+            depth = indent
+    return found
+
+
+def told(case, said):
+    """The decision's sentence, what befell the run, and the line that names what must be named."""
+    lines = paragraphs(said)
+    if not lines[0].startswith(("GO", "HOLD", "NO-GO")):
+        return next((line for line in lines if line.startswith("error")), lines[-1])
+    under = next(at for at, line in enumerate(lines) if line.startswith("  Tried"))
+    *befell, sentence = (line.strip() for line in lines[1:under])
+    shown = [sentence, *befell[:1]]
+    for word in case.says:
+        if not any(word in line for line in shown):
+            shown += [line.strip() for line in lines if word in line][:1]
+    return "<br>".join(line.replace("|", "/") for line in shown)
 
 
 def table(rows):
@@ -63,7 +73,7 @@ def table(rows):
     lines = ["| case | what | decision | what the harness says |", "| --- | --- | --- | --- |"]
     for case, code, said in rows:
         decision = words.get(code, f"exit code {code}")
-        lines.append(f"| `{case.name}` | {case.what} | {decision} | {told(said)} |")
+        lines.append(f"| `{case.name}` | {case.what} | {decision} | {told(case, said)} |")
     return "\n".join(lines)
 
 
