@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 
-WORDS = {0: "GO", 95: "HOLD", 99: "NO-GO", 100: "the target is not usable"}
+WORDS = {0: "GO", 95: "HOLD", 99: "NO-GO", 100: "not usable"}
 CAUGHT, MISSED, HELD, FALSE_ALARM = "caught", "missed", "as it must", "false alarm"
 
 PROSE = """# The second runtime
@@ -81,11 +81,13 @@ class Row:
 
 
 def first_line(printed):
-    """The sentence under the decision, which the terminal wraps."""
+    """The sentence that says what to do, which the terminal wraps: "Go on: …", "Do not go on: …"."""
     lines = []
     for line in printed.splitlines()[1:]:
-        if not line.startswith("  ") or line.startswith("  Tried"):
+        if line.startswith("  Tried"):
             break
+        if line.startswith(("  Go on", "  Do not")):
+            lines = []
         lines.append(line.strip())
     return " ".join(lines)
 
@@ -101,13 +103,13 @@ def rules_of(report):
 
 def decisive(rows):
     """The run that found the defect, or the last one that did not."""
-    return next((row for row in rows if row.code in (99, 100)), rows[-1])
+    return next((row for row in rows if row.code == 99), rows[-1])
 
 
 def status_of(defect, rows, may_hold):
     """Of a run without a defect: as it must, or a false alarm; of a defect: caught, or missed."""
     if defect != "none":
-        return CAUGHT if decisive(rows).code in (99, 100) else MISSED
+        return CAUGHT if decisive(rows).code == 99 else MISSED
     held = all(row.code == 0 or row.code == 95 and row.scenario in may_hold for row in rows)
     return HELD if held else FALSE_ALARM
 
@@ -121,7 +123,7 @@ def defects_table(results, found):
              "| --- | --- | --- | --- | --- |"]
     for defect, rows in results.items():
         row, how = decisive(rows), found.get(defect, "–")
-        if row.code in (99, 100):
+        if row.code == 99:
             rules = ", ".join(f"`{rule}`" for rule in row.rules[:3]) + (" …" if len(row.rules) > 3 else "")
             lines.append(f"| `{defect}` | {row.scenario} | {rules or '–'} | {cell(row.line)} | {how} |")
         else:
