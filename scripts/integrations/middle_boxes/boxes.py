@@ -140,8 +140,9 @@ class Case:
     meanwhile: typing.Sequence[tuple] = ()
 
 
-# Nothing is said for seconds on the sockets: what ends idle ones shows.
-IDLE = ("--profile", "smoke")
+# Nothing is said for seconds on the sockets: what ends idle ones shows. Clients arrive one after the other, or all
+# of them would be ended at once, as by a runtime that goes away.
+IDLE = ("--profile", "smoke", "--set", "fleet.ramp=6s")
 
 CASES = [
     Case("haproxy", "as it should stand", [Haproxy()], 0),
@@ -163,9 +164,9 @@ CASES = [
     Case("tls_ends_at_the_box", "TLS to the box, clear text behind it",
          [TlsEnd(), Haproxy(server="ssl verify none alpn http/1.1")], 0),
     Case("haproxy_idle_timeout", "mistake: an idle time-out below the heartbeat", [Haproxy(tunnel="2s")], 99,
-         scenario=QUIET, options=IDLE, says=["idle"]),
+         scenario=QUIET, options=IDLE, says=["idle time-out"]),
     Case("nginx_idle_timeout", "mistake: an idle time-out below the heartbeat", [Nginx(read_timeout="2s")], 99,
-         scenario=QUIET, options=IDLE, says=["idle"]),
+         scenario=QUIET, options=IDLE, says=["idle time-out"]),
     Case("nginx_without_upgrade", "mistake: the upgrade is not passed on", [Nginx(upgrade="")], 100,
          says=["upgrade"]),
 ]
