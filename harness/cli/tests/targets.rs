@@ -147,6 +147,23 @@ fn without_the_operators_view_a_fault_is_proven_by_the_sockets_and_that_is_told_
 }
 
 #[test]
+fn without_the_operators_view_the_lowest_cursor_tells_where_the_floor_is() {
+    let target = reference_by_hand();
+    let run = Harness::run(scenario("floor.toml"))
+        .env("KHALA_TEST_URL", &target.url)
+        .env("KHALA_TEST_KEY", KEY)
+        .ended()
+        .exits(exit::GO);
+    let report = run.report();
+    assert_eq!(number(&report, "/faults/0/effective"), 4, "each had such a cursor");
+    assert!(
+        run.stderr.contains("from what a subscribe with cursor 0 is answered"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn a_wrong_key_is_no_missing_runtime() {
     let target = reference_by_hand();
     let run = at(&target.url).env("KHALA_TEST_KEY", "another").ended().exits(exit::SETUP);

@@ -179,6 +179,12 @@ enum Bodies {
 pub type Header = (HeaderName, String);
 
 impl Http {
+    /// `User-Agent` of its requests.
+    #[must_use]
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+
     /// A client of `base_url` (without a slash at its end).
     #[must_use]
     pub fn new(base_url: &str, user_agent: &str, timeout: Duration) -> Self {

@@ -32,7 +32,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// A path at which no runtime serves a socket.
 const NOWHERE: &str = "/khala-harness/nowhere";
 /// Reference of the one join.
-const JOIN_REF: u64 = 1;
+pub(crate) const JOIN_REF: u64 = 1;
 
 /// Raises the soft limit of descriptors to the hard one and checks that the plan fits.
 ///
@@ -141,7 +141,7 @@ pub async fn speaks_khala(
 }
 
 /// Why the probe got nowhere.
-enum Stop {
+pub(crate) enum Stop {
     /// Nobody there speaks Khala.
     Nobody(String),
     /// Somebody does, and refuses this, with that word.
@@ -173,7 +173,7 @@ pub fn mend_worker(plan: &Plan, status: Option<u16>) -> String {
 }
 
 /// A socket that has joined; `None` of one whose upgrade breaks RFC 6455.
-async fn enter(
+pub(crate) async fn enter(
     plan: &Plan,
     target: &Target,
     user_agent: &str,

@@ -30,6 +30,7 @@ use crate::fault::Hooks;
 use crate::heads::Heads;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer};
+use crate::preflight::heads::Learnt;
 use crate::probe::Probe;
 use crate::target::Target;
 use crate::target::child::{Recipe, Reference};
@@ -288,6 +289,14 @@ struct Prepared {
     heads: Vec<(TopicId, u64)>,
 }
 
+/// Tells before the load what the target does not give.
+fn tell_lacks(lacks: &[String], observer: &mut dyn Observer) {
+    for what in lacks {
+        let kind = EventKind::TargetLacks { what: what.clone() };
+        observer.event(&Event { at_us: 0, kind });
+    }
+}
+
 async fn prepare(
     plan: &Plan,
     schedule: &Schedule,
@@ -301,14 +310,11 @@ async fn prepare(
     observer.event(&Event { at_us: 0, kind: ready });
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout)
         .carrying(target.extras.clone());
-    let lacks = match plan.target.kind {
+    let mut lacks = match plan.target.kind {
         TargetKind::Reference { .. } => Vec::new(),
         TargetKind::Url { .. } => preflight::lacks::of(plan, schedule, target, &http).await,
     };
-    for what in &lacks {
-        let kind = EventKind::TargetLacks { what: what.clone() };
-        observer.event(&Event { at_us: 0, kind });
-    }
+    tell_lacks(&lacks, observer);
     let build = target::build::learn(plan, &http, &options.version).await;
     let workers = publisher::worker_names(plan, &options.run_id);
     let created =
@@ -320,7 +326,18 @@ async fn prepare(
         })?;
     let heads = match plan.fleet.first_subscribe {
         FirstSubscribe::FromStart => Vec::new(),
-        FirstSubscribe::FromNow => preflight::heads::learn(plan, target, user_agent).await?,
+        FirstSubscribe::FromNow => match preflight::heads::learn(plan, target, user_agent).await? {
+            Learnt::Heads(heads) => heads,
+            Learnt::Ended(why) => {
+                let what = format!(
+                    "the target does not let a client replay its past, which fleet.first_subscribe = \
+                     \"from-now\" needs once ({why}): everybody's first subscribe is from the start, and judged"
+                );
+                tell_lacks(std::slice::from_ref(&what), observer);
+                lacks.push(what);
+                Vec::new()
+            }
+        },
     };
     Ok(Prepared { http, workers, created, build, lacks, heads })
 }

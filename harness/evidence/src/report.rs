@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use khala_plan::metric::{MetricId, MetricKind};
+use khala_plan::schedule::Schedule;
 use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
@@ -82,6 +83,9 @@ pub struct RunReport {
     /// The same of what follows from the harness's own stalls, wants and heartbeats.
     #[serde(default)]
     pub own_ends: Vec<IncidentLine>,
+    /// The same of what a hook or another fault may cause, in runs with a hook: what it did to the clients.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned_ends: Vec<IncidentLine>,
     /// Figures, a line for each metric, phase and surface.
     pub metrics: Vec<MetricLine>,
     /// What happened in each second.
@@ -521,6 +525,10 @@ impl RunReport {
             requests: request_lines(case),
             unplanned_ends: incident_lines(case, Blame::Target),
             own_ends: incident_lines(case, Blame::Ours),
+            planned_ends: match has_hook(schedule) {
+                true => incident_lines(case, Blame::Plan),
+                false => Vec::new(),
+            },
             metrics: metric_lines(case),
             series,
             stories: settled.stories.clone(),
@@ -596,6 +604,11 @@ fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {
         })
     });
     lines.collect()
+}
+
+/// Whether a command of the plan's own does something to the target.
+fn has_hook(schedule: &Schedule) -> bool {
+    schedule.faults.iter().any(|fault| !fault.kind.commands().is_empty())
 }
 
 fn incident_lines(case: &Case<'_>, blame: Blame) -> Vec<IncidentLine> {

@@ -4,10 +4,12 @@ harness must say of it."""
 import dataclasses
 import shutil
 import signal
+import socket
 import subprocess
 import typing
 
 SMOKE, QUIET = "scenarios/smoke.toml", "scenarios/quiet.toml"
+LEAVES = "scenarios/backend-leaves.toml"
 
 
 def program(name):
@@ -20,11 +22,14 @@ class Haproxy:
 
     name, package = "haproxy", "haproxy"
 
-    def __init__(self, tunnel="1h", listen="", server=""):
-        self.tunnel, self.listen, self.server = tunnel, listen, server
+    def __init__(self, tunnel="1h", listen="", server="", beside=()):
+        """`beside` names servers beside `runtime`; all are the same runtime, by ways of their own."""
+        self.tunnel, self.listen, self.server, self.beside = tunnel, listen, server, beside
 
     def start(self, place, port, behind):
         listen = self.listen.format(place=place)
+        servers = "\n    ".join(f"server {name} 127.0.0.1:{behind} {self.server}"
+                               for name in ("runtime", *self.beside))
         (place / "haproxy.cfg").write_text(f"""
 global
     stats socket {place}/admin.sock mode 600 level admin
@@ -36,7 +41,7 @@ defaults
     timeout tunnel {self.tunnel}
 listen khala
     bind 127.0.0.1:{port} {listen}
-    server runtime 127.0.0.1:{behind} {self.server}
+    {servers}
 """)
         command = [program("haproxy"), "-W", "-db", "-f", str(place / "haproxy.cfg"), "-p", str(place / "pid")]
         log = (place / "log").open("w")
@@ -89,6 +94,18 @@ def reload(how):
     return lambda boxes: boxes[0][2].send_signal(how)
 
 
+def tell_haproxy(*commands):
+    """The first box is told something by its admin socket."""
+    def tell(boxes):
+        for command in commands:
+            with socket.socket(socket.AF_UNIX) as admin:
+                admin.connect(str(boxes[0][1] / "admin.sock"))
+                admin.sendall(f"{command}\n".encode())
+                while admin.recv(4096):
+                    pass
+    return tell
+
+
 def certificate(place):
     """A key and a certificate of one's own, in one file, as haproxy wants them."""
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
@@ -123,8 +140,9 @@ class Case:
     meanwhile: typing.Sequence[tuple] = ()
 
 
-# Nothing is said for seconds on the sockets: what ends idle ones shows.
-IDLE = ("--profile", "smoke")
+# Nothing is said for seconds on the sockets: what ends idle ones shows. Clients arrive one after the other, or all
+# of them would be ended at once, as by a runtime that goes away.
+IDLE = ("--profile", "smoke", "--set", "fleet.ramp=6s")
 
 CASES = [
     Case("haproxy", "as it should stand", [Haproxy()], 0),
@@ -134,13 +152,21 @@ CASES = [
          meanwhile=[(5, reload(signal.SIGUSR2))]),
     Case("nginx_reload", "a reload that drains: old sockets live on", [Nginx()], 0,
          meanwhile=[(5, reload(signal.SIGHUP))]),
+    Case("haproxy_backend_drains", "a backend is drained: its sockets live on, new ones go elsewhere",
+         [Haproxy(beside=["other"])], 0, meanwhile=[(5, tell_haproxy("set server khala/runtime state drain"))]),
+    Case("haproxy_backend_leaves", "a backend is taken out: its clients come back through the other",
+         [Haproxy(beside=["other"])], 0, scenario=LEAVES, options=["--allow-hooks"], says=["hook", "socket_ends"]),
+    Case("haproxy_backend_lost", "mistake: a backend is taken out, and nobody has planned it",
+         [Haproxy(beside=["other"])], 99, says=["socket_ends"],
+         meanwhile=[(5, tell_haproxy("set server khala/runtime state maint",
+                                     "shutdown sessions server khala/runtime"))]),
     # The harness speaks clear text: a second box makes the TLS that the first one ends.
     Case("tls_ends_at_the_box", "TLS to the box, clear text behind it",
          [TlsEnd(), Haproxy(server="ssl verify none alpn http/1.1")], 0),
     Case("haproxy_idle_timeout", "mistake: an idle time-out below the heartbeat", [Haproxy(tunnel="2s")], 99,
-         scenario=QUIET, options=IDLE, says=["idle"]),
+         scenario=QUIET, options=IDLE, says=["idle time-out"]),
     Case("nginx_idle_timeout", "mistake: an idle time-out below the heartbeat", [Nginx(read_timeout="2s")], 99,
-         scenario=QUIET, options=IDLE, says=["idle"]),
+         scenario=QUIET, options=IDLE, says=["idle time-out"]),
     Case("nginx_without_upgrade", "mistake: the upgrade is not passed on", [Nginx(upgrade="")], 100,
          says=["upgrade"]),
 ]

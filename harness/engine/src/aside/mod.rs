@@ -6,6 +6,7 @@
 //! port waiting.
 
 mod forge;
+mod mixed;
 mod outlive;
 mod talk;
 
@@ -145,7 +146,11 @@ impl<S: Sink> Asides<S> {
                 return false;
             }
         }
-        self.try_token(who, &identity, kind).await
+        let answered = self.try_token(who, &identity, kind).await;
+        if kind == BadToken::WrongScope {
+            return self.mixed_list(who, &identity).await && answered;
+        }
+        answered
     }
 
     /// Tries a token of a kind for an identity; says whether the target answered.

@@ -1,5 +1,6 @@
 //! Asking and waiting, over a socket that is nobody's subscription.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -7,7 +8,7 @@ use khala_evidence::record::Outcome;
 use khala_wire::CHANNEL;
 use khala_wire::frame::{self, Frame, Vsn};
 use khala_wire::message::event;
-use khala_wire::payload::{self, ReplyRef, Status};
+use khala_wire::payload::{self, KIND_UPDATE_BATCH, ReplyRef, Status, SyncFrame, UpdateBatchRef};
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -90,6 +91,24 @@ impl Talk {
         tokio::time::timeout_at(until, self.end()).await.is_err()
     }
 
+    /// The topics of the batches that come until an instant, each once with the highest seq of its first one.
+    pub async fn batches(&mut self, until: Instant) -> BTreeMap<String, u64> {
+        let mut heard = BTreeMap::new();
+        let listen = async {
+            while let Some(Ok(message)) = self.socket.next().await {
+                let Message::Text(text) = message else { continue };
+                let Ok(frame) = Frame::parse(Vsn::V2, &text) else { continue };
+                if frame.is_for(CHANNEL, JOIN_REF)
+                    && let Some((topic, seq)) = batch(&frame)
+                {
+                    heard.entry(topic).or_insert(seq);
+                }
+            }
+        };
+        let _ = tokio::time::timeout_at(until, listen).await;
+        heard
+    }
+
     /// Comes back when the channel or the socket has ended.
     async fn end(&mut self) {
         while let Some(Ok(message)) = self.socket.next().await {
@@ -133,5 +152,52 @@ impl Talk {
             }
         }
         Answer::None
+    }
+}
+
+/// The topic of a batch and its highest seq, by either of its two pushes; `None` of anything else.
+fn batch(frame: &Frame<'_>) -> Option<(String, u64)> {
+    match &*frame.event {
+        event::UPDATE_BATCH => {
+            let batch: UpdateBatchRef<'_> = serde_json::from_str(frame.payload.get()).ok()?;
+            let last = batch.updates.last()?;
+            Some((last.topic.clone().into_owned(), last.watermark))
+        }
+        event::FRAME => {
+            let frame: SyncFrame = serde_json::from_str(frame.payload.get()).ok()?;
+            (frame.kind == KIND_UPDATE_BATCH).then_some((frame.topic, frame.seq))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch_of(text: &str) -> Option<(String, u64)> {
+        batch(&Frame::parse(Vsn::V2, text).expect("a frame"))
+    }
+
+    #[test]
+    fn either_push_of_a_batch_says_of_which_topic_it_is() {
+        let legacy = r#"["1",null,"sync:v1","sync:update_batch",{"updates":[{"topic":"t","doc_key":"d",
+            "doc_version":1,"payload":null,"payload_hash":null,"watermark":7,"hydration_required":true}],
+            "replay_complete":true,"head_watermarks":[]}]"#;
+        let canonical = r#"["1",null,"sync:v1","sync:frame",{"topic":"t","seq":7,
+            "kind":"KHALA_FRAME_KIND_UPDATE_BATCH","payload_bytes":"","schema_version":1}]"#;
+        for push in [legacy, canonical] {
+            assert_eq!(batch_of(push), Some(("t".to_owned(), 7)), "{push}");
+        }
+    }
+
+    #[test]
+    fn errors_and_heartbeats_are_no_batches() {
+        let error = r#"["1",null,"sync:v1","sync:frame",{"topic":"t","seq":0,
+            "kind":"KHALA_FRAME_KIND_ERROR","payload_bytes":"","schema_version":1}]"#;
+        let heartbeat = r#"["1",null,"sync:v1","sync:heartbeat",{"watermarks":[]}]"#;
+        for push in [error, heartbeat] {
+            assert_eq!(batch_of(push), None, "{push}");
+        }
     }
 }

@@ -617,14 +617,14 @@ async fn choose<S: Sink>(
         Resume::Kept => None,
         _ => {
             let told = |record| around.record(record);
-            around.windows.at(fault, &around.target, around.clock, told).await
+            around.windows.at(fault, &around.plan, &around.target, around.clock, told).await
         }
     };
     if windows.is_none() && resume != Resume::Kept {
         let name = "cursor_not_chosen".to_owned();
         let message = format!(
-            "the target's metrics could not be read in time, so that clients came back from fault {fault} \
-             with the cursors that they had"
+            "the target told its windows in time neither by metrics nor by a refusal of cursor 0, so that \
+             clients came back from fault {fault} with the cursors that they had"
         );
         let (client, at) = (Some(client), around.clock.now());
         around.record(Record::Finding { name, client, at, message });

@@ -35,7 +35,7 @@ use crate::throttle::Pace;
 
 const CLIENT: u32 = 1;
 
-const TEXT: &str = r#"
+pub(crate) const TEXT: &str = r#"
 version = 1
 name = "driver"
 seed = 7
@@ -407,7 +407,8 @@ async fn an_absence_with_a_chosen_cursor_shows_nothing_where_there_was_no_such_c
         let _peer = sides.answer();
         pass(10).await;
         away(1, Resume::BelowFloor);
-        pass(5_000).await;
+        // It waits for the metrics, and then for an answer to the lowest cursor.
+        pass(30_000).await;
         let _peer = sides.answer();
         pass(10).await;
         assert!(sides.control.view.borrow().online);

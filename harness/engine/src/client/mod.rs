@@ -2,7 +2,7 @@
 
 pub mod driver;
 #[cfg(test)]
-mod driver_tests;
+pub(crate) mod driver_tests;
 pub mod machine;
 #[cfg(test)]
 mod machine_tests;

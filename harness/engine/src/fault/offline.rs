@@ -1,8 +1,8 @@
 //! `offline`: resets sockets at an instant; the clients stay away and come back with an old cursor.
 //!
 //! With the cursor that the clients have it is proven like a disconnect. With one that is chosen, by
-//! new upgrades of clients for which there was such a cursor: without the target's windows there is
-//! none, and they come back with what they have.
+//! new upgrades of clients for which there was such a cursor: where the target tells its windows neither by
+//! metrics nor by a refusal there is none, and they come back with what they have.
 
 use std::rc::Rc;
 

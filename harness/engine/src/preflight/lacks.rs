@@ -71,18 +71,19 @@ fn no_metrics(plan: &Plan, schedule: &Schedule, error: &HttpError) -> String {
         _ => String::new(),
     };
     let cursors = faults(schedule, Need::Windows);
-    let undecidable = if cursors.is_empty() {
+    let instead = if cursors.is_empty() {
         String::new()
     } else {
         format!(
-            "; {} get their cursors from them, and will not bring anybody back with one, so that this run \
-             cannot be a GO",
+            "; {} get their cursors from what a subscribe with cursor 0 is answered, which has floor, head \
+             and budget where it is refused as stale, and none below the floor or beyond the budget where it \
+             is not",
             told(&cursors)
         )
     };
     format!(
         "the target's fan-out metrics cannot be read ({error}){mend}. Without them faults are proven by \
-         answers and sockets, and stale cursors are judged by what refusals say{undecidable}"
+         answers and sockets, and stale cursors are judged by what refusals say{instead}"
     )
 }
 

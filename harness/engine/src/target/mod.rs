@@ -1,5 +1,6 @@
 //! The target of a run: where it is, which keys open it, and how its side is counted.
 
+pub mod asked;
 pub mod build;
 pub mod child;
 pub mod evictions;

@@ -1,21 +1,23 @@
 //! The target's own windows: what it retains, where its head is, and how far behind a cursor may be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
 use khala_evidence::record::{Outcome, Record, Request};
+use khala_plan::Plan;
 use khala_plan::model::Resume;
 use khala_wire::metrics::FanoutMetrics;
 use khala_wire::topic::TopicId;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::Target;
+use super::{Target, asked};
 use crate::answer::{Answer, answer_to};
 use crate::clock::Clock;
 use crate::http::Http;
 
-/// How long clients that come back wait for the metrics: what they wait is no lateness of the target's.
+/// How long clients that come back wait for the metrics before its refusals are asked: what they wait is no
+/// lateness of the target's.
 const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// A topic's window.
@@ -43,7 +45,7 @@ impl Window {
             Resume::Kept => None,
             Resume::BelowFloor => self.floor().checked_sub(1),
             Resume::AtFloor => Some(self.floor()),
-            Resume::BeyondBudget => self.head.checked_sub(self.budget + 1),
+            Resume::BeyondBudget => self.head.checked_sub(self.budget.saturating_add(1)),
             Resume::AtBudget => self.head.checked_sub(self.budget),
         }
     }
@@ -92,11 +94,13 @@ impl Windows {
         Self { http, read: Mutex::default() }
     }
 
-    /// The windows at the return from a fault; `None` when the target does not show them in time, so that
-    /// clients come back with what they have. `record` takes how the request for them ended.
+    /// The windows at the return from a fault: by the target's metrics, else by its refusals. `None` when it
+    /// does not tell them in time, so that clients come back with what they have. `record` takes how the
+    /// request for the metrics ended.
     pub async fn at(
         &self,
         fault: u16,
+        plan: &Plan,
         target: &Target,
         clock: Clock,
         record: impl FnOnce(Record),
@@ -110,10 +114,22 @@ impl Windows {
                 Err(_) => Answer::of(Outcome::Timeout, "timeout"),
             };
             record(answer.record(Request::Metrics, None, start, clock.now()));
-            Some(Rc::new(Read(windows(&read.ok()?.ok()?.document))))
+            let windows = match read {
+                Ok(Ok(metrics)) => windows(&metrics.document),
+                _ => {
+                    asked::windows(plan, target, self.http.user_agent(), &fleet_topics(plan)).await
+                }
+            };
+            (!windows.is_empty()).then(|| Rc::new(Read(windows)))
         };
         cell.get_or_init(|| read).await.clone()
     }
+}
+
+/// The topics of all the fleet, each once.
+fn fleet_topics(plan: &Plan) -> Vec<TopicId> {
+    let topics = plan.fleet.cohorts.iter().flat_map(|cohort| cohort.topics.iter().copied());
+    topics.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]
@@ -144,12 +160,12 @@ mod tests {
         let (listener, target) = crate::testing::frozen();
         drop(listener);
         let windows = Windows::new(Http::new(&target.base_url, "test", Duration::from_secs(5)));
+        let plan = crate::testing::plan(crate::client::driver_tests::TEXT);
+        let clock = Clock::starting_in(Duration::ZERO);
         let told = std::cell::RefCell::new(Vec::new());
         for _ in 0..2 {
             let take = |record| told.borrow_mut().push(record);
-            assert!(
-                windows.at(7, &target, Clock::starting_in(Duration::ZERO), take).await.is_none()
-            );
+            assert!(windows.at(7, &plan, &target, clock, take).await.is_none());
         }
         let told = told.into_inner();
         let [Record::Answered(answered)] = &*told else { panic!("one request, not {told:?}") };

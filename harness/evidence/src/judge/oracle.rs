@@ -5,10 +5,14 @@
 //! every case was left open.
 
 use khala_plan::model::{Comparison, Objective};
+use khala_plan::stability::Incident;
+use khala_plan::surface::Surface;
+use khala_plan::units::format_duration;
 
 use super::{Case, ObjectiveVerdict, Verdict, fitness, objective};
 use crate::facts::FaultOutcome;
 use crate::oracle::{Rule, RuleKind};
+use crate::shard::stability::Blame;
 use crate::stats;
 
 /// Share of judged deliveries that may be undecided: of each rule's cases, and over a run of all rules'
@@ -118,7 +122,13 @@ fn judge_rule(
         verdict = Verdict::Inconclusive;
         reason = match tally.undecided {
             0 => why_not_exercised(case),
-            undecided => format!("{undecided} cases, and every one is undecided"),
+            undecided => {
+                let open = format!("{undecided} cases, and every one is undecided");
+                match what_would_decide(case, rule) {
+                    Some(how) => format!("{open}: {how}"),
+                    None => open,
+                }
+            }
         };
     } else if deliveries == 0 && tally.violations == 0 {
         verdict = Verdict::Inconclusive;
@@ -148,6 +158,35 @@ fn judge_rule(
         reason,
         ..blank(claim)
     }
+}
+
+/// Before what would decide a rule that nothing has decided.
+pub const IT_TAKES: &str = "; it takes ";
+
+/// Why evictions were left undecided, and what would decide them; `None` of other rules, and where no
+/// such reason is known.
+fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<String> {
+    if !matches!(rule, Rule::NoEviction | Rule::UnboundedBuffer) {
+        return None;
+    }
+    let stability = &case.settled.stability;
+    let by_plan = |what| stability.told(what, Blame::Plan).is_some();
+    if by_plan(Incident::HeartbeatTimeouts) {
+        let patience = format_duration(2 * Surface::HEARTBEAT);
+        return Some(format!(
+            "clients that were kept from reading gave up by themselves, at a heartbeat without an answer, \
+             before they could read whether they are called slow{IT_TAKES}a `duration` of the slow_reader \
+             that ends before their second heartbeat in it (within {patience} of its start), with as much \
+             published"
+        ));
+    }
+    by_plan(Incident::SocketEnds).then(|| {
+        format!(
+            "the target ended sockets of slow clients, and no notice of it reached them{IT_TAKES}its own \
+             count of evictions (fan-out metrics, `target.admin_token`), or a slow_reader that reads on, at \
+             a `rate`"
+        )
+    })
 }
 
 /// Lateness is judged over the whole run, so the generator must have been fit over all of it.

@@ -23,6 +23,8 @@ const ALIKE: u64 = 3;
 const IDLE_US: u64 = 1_000_000;
 /// How much silences may differ that one time-out ends, beside a fifth: looks are taken now and then.
 const JITTER_US: u64 = 500_000;
+/// Before for how long nothing had come over sockets that an idle time-out ended.
+pub const SILENT: &str = ", each when nothing had come over it";
 /// Codes named in a reason; the report has all of them.
 const CODES_SHOWN: usize = 4;
 
@@ -211,8 +213,8 @@ fn idle_time_out(told: &Told) -> Option<String> {
     (alike && silent.least >= IDLE_US).then(|| {
         let seconds = |at| Duration::from_micros(at).as_secs_f64();
         format!(
-            ", each when nothing had come over it for {:.1} to {:.1} s: an idle time-out, of the target or of \
-             a proxy before it, that is shorter than the heartbeat",
+            "{SILENT} for {:.1} to {:.1} s: an idle time-out, of the target or of a proxy before it, that is \
+             shorter than the heartbeat",
             seconds(silent.least),
             seconds(silent.most)
         )

@@ -12,7 +12,7 @@ use khala_wire::topic::{self, TopicId};
 use super::*;
 use crate::facts::{FaultOutcome, Generator, TargetFacts};
 use crate::oracle::{End, Rule};
-use crate::record::{Delivery, PublishId, Record, Sink, Source};
+use crate::record::{Cut, Delivery, OfflineCause, PublishId, Record, Sink, Source};
 use crate::report::RunReport;
 use crate::{Context, Shard};
 
@@ -276,6 +276,38 @@ fn of_the_rules_only_those_that_assume_its_effect_fall_with_a_fault_that_did_not
         assert_eq!(of(&rules, "rule=no_eviction"), Some(no_eviction));
         assert_eq!(of(&rules, "rule=gap"), Some(Verdict::Fail));
     }
+}
+
+#[test]
+fn evictions_that_nobody_could_see_are_left_open_with_what_would_decide_them() {
+    let judged_of = |cause: OfflineCause| {
+        let mut records = delivered(1, |_| 500);
+        let (client, same_socket) = (0, false);
+        records.push(Record::SlowBegan { client, at: 61 * S });
+        records.push(Record::Offline { client, at: 62 * S, cause });
+        records.push(Record::SlowEnded { client, at: 63 * S, same_socket });
+        let (verdict, mut report) = judged(&plan_of(&slow_text()), &records);
+        // Of a run that was complete otherwise.
+        report.fleet.clients_live_at_end = report.fleet.clients.values().sum();
+        report.reasons.clear();
+        let gate = verdict.gates.iter().find(|gate| gate.name == ORACLE_GATE).expect("the gate");
+        let open = gate.objectives.iter().find(|one| one.selector == "rule=no_eviction");
+        let brief =
+            crate::render::terminal::render(&report, crate::render::terminal::Colour::Never);
+        (
+            open.expect("the rule").reason.clone(),
+            brief.split_whitespace().collect::<Vec<_>>().join(" "),
+        )
+    };
+    let (reason, brief) = judged_of(OfflineCause::HeartbeatTimeout);
+    assert!(reason.contains("gave up by themselves"), "{reason}");
+    assert!(brief.contains("Next Run it again with what would decide it: a `duration`"), "{brief}");
+    let (reason, brief) = judged_of(OfflineCause::Broken { how: Cut::Reset });
+    assert!(reason.contains("no notice of it reached them"), "{reason}");
+    assert!(
+        brief.contains("Next Run it again with what would decide it: its own count"),
+        "{brief}"
+    );
 }
 
 fn violation(rule: Rule) -> crate::oracle::Violation {

@@ -15,7 +15,8 @@ pub fn status(text: &str) -> String {
     if digits == 3 { format!("HTTP {text}") } else { text.to_owned() }
 }
 
-/// What befell the run although nobody planned it, a line each; nothing of a run that nothing befell.
+/// What befell the run although nobody planned it, and what a hook did to it, a line each; nothing of a run that
+/// nothing befell.
 pub fn lines(report: &RunReport) -> Vec<String> {
     let unplanned = report.target.absences.iter().filter(|absence| !absence.planned);
     let mut lines: Vec<_> = unplanned.map(stability::sentence).collect();
@@ -24,6 +25,9 @@ pub fn lines(report: &RunReport) -> Vec<String> {
     }
     if !report.own_ends.is_empty() {
         lines.push(format!("by the harness's own doing: {}", incidents(&report.own_ends)));
+    }
+    if !report.planned_ends.is_empty() {
+        lines.push(format!("as planned: {}", incidents(&report.planned_ends)));
     }
     let published = published(report);
     if failed(report, "publish") > 0 {

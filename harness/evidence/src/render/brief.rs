@@ -4,6 +4,7 @@ use khala_plan::metric::MetricId;
 
 use super::reasons;
 use super::units::{clients, count, duration, moment};
+use crate::judge::oracle::IT_TAKES;
 use crate::judge::{Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, fitness, stability};
 use crate::report::RunReport;
 use crate::shard::absence::{Absence, Manner};
@@ -186,12 +187,22 @@ fn hold(report: &RunReport) -> (String, String) {
             "Decide whether the smaller margin will do: what warns stands below, with what would have to come.",
         )
     } else {
-        (
-            "too little was seen to be sure that nothing was broken".to_owned(),
-            "See the reasons below, and run it again.",
-        )
+        let why = "too little was seen to be sure that nothing was broken".to_owned();
+        if let Some(how) = it_takes(report) {
+            let next = format!("Run it again with what would decide it: {how}.");
+            return (format!("Do not decide by this run: {why}."), next);
+        }
+        (why, "See the reasons below, and run it again.")
     };
     (format!("Do not decide by this run: {why}."), next.to_owned())
+}
+
+/// What would decide the first rule that is left undecided, where its reason says so.
+fn it_takes(report: &RunReport) -> Option<&str> {
+    let objectives =
+        report.gates.iter().filter(|gate| gate.judged).flat_map(|gate| &gate.objectives);
+    let open = objectives.filter(|objective| objective.verdict == Verdict::Inconclusive);
+    open.filter_map(|objective| Some(objective.reason.split_once(IT_TAKES)?.1)).next()
 }
 
 /// What a fault does, for people who do not know its name.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::units::count;
+use crate::judge::stability::SILENT;
 use crate::judge::{self, GateVerdict, ObjectiveVerdict, STABILITY_GATE, Verdict};
 use crate::oracle::Rule;
 use crate::report::{Cause, RunReport};
@@ -105,8 +106,18 @@ fn beyond_what_befell<'a>(
         let told = report.target.absences.iter().any(|absence| !absence.planned);
         return (!told).then_some(reason);
     }
-    let allowed = reason.find(" allowed (").and_then(|at| reason[..at].rfind("; "));
-    Some(allowed.map_or(reason, |from| &reason[from + 2..]))
+    Some(beyond_the_count(reason))
+}
+
+/// What a reason of incidents says beyond how many there were: that they are an idle time-out's, if they are, and
+/// how many are allowed.
+fn beyond_the_count(reason: &str) -> &str {
+    let idle = reason.find(SILENT).map(|at| at + 2);
+    let allowed = || {
+        let at = reason.find(" allowed (")?;
+        Some(reason[..at].rfind("; ")? + 2)
+    };
+    idle.or_else(allowed).map_or(reason, |from| &reason[from..])
 }
 
 /// The gates that judge a rule, those that decide first, each with what it says.
@@ -186,4 +197,20 @@ pub fn example(cause: &Cause) -> String {
 /// The command that shows what befell the first client of a cause.
 pub fn explain(cause: &Cause, bundle: &str) -> Option<String> {
     Some(format!("khala-harness explain {bundle} {}", cause.first.client?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_incidents_beyond_their_limit_it_is_told_what_ended_them_and_how_many_are_allowed() {
+        let ended = "253 (ended ×253), 40 clients, first at 2.01 s";
+        let idle = "each when nothing had come over it for 2.0 to 2.0 s: an idle time-out";
+        let allowed = "1 is allowed (an assumption)";
+        assert_eq!(beyond_the_count(&format!("{ended}; {allowed}")), allowed);
+        let both = format!("{idle}; {allowed}");
+        assert_eq!(beyond_the_count(&format!("{ended}, {both}")), both);
+        assert_eq!(beyond_the_count(ended), ended);
+    }
 }

@@ -235,7 +235,9 @@ impl Shard {
         }
         let open_for_long =
             opened_at.is_some_and(|opened| at.saturating_sub(opened) >= OPEN_FOR_US);
-        if blame == Blame::Target && end.incident.is_some() && open_for_long {
+        // A channel that ends leaves its socket: whoever ends those of everybody is there.
+        let of_a_socket = end.incident.is_some_and(|what| what != Incident::ChannelEnds);
+        if blame == Blame::Target && of_a_socket && open_for_long {
             stability.ended(at, &end.code);
         } else {
             stability.left(at);

@@ -535,6 +535,14 @@ fn who_is_cut_off_by_a_hook_comes_back_as_from_any_cut_and_by_any_other_is_unpla
         (blame(Incident::SocketEnds), blame(Incident::ConnectErrors))
     };
     let cuts = ", causes = [\"socket_ends\"]";
+    let cut = |text: &str| {
+        let mut list = live(0, 20 * S);
+        list.extend([beat(0, 81 * S), records::offline(0, 91 * S, broken)]);
+        let report = trial(text, list).report();
+        report.planned_ends.iter().map(|line| (line.kind, line.count)).collect::<Vec<_>>()
+    };
+    assert_eq!(cut(&hooked("", cuts)), [(Incident::SocketEnds, 1)], "what the hook did is told");
+    assert_eq!(cut(&hooked("", "")), [], "it says nothing of sockets");
     assert_eq!(of(cuts, 91 * S), (Blame::Plan, Blame::Plan));
     assert_eq!(of(cuts, 97 * S), (Blame::Target, Blame::Target));
     assert_eq!(of(", causes = [\"absence\"]", 91 * S), (Blame::Target, Blame::Target));
@@ -697,6 +705,9 @@ fn ends_of_some_or_one_after_another_are_no_absence() {
     let mut list = live(0, 20 * S);
     list.extend(ends(0..1, 60 * S, eof));
     assert_eq!(absences(ELSEWHERE, list), [], "one client is not everybody");
+    let mut list = fleet(12);
+    list.extend(ends(0..12, 100 * S, OfflineCause::ChannelClosed));
+    assert_eq!(absences(ELSEWHERE, list), [], "channels end on sockets that are there");
 }
 
 #[test]

@@ -38,6 +38,7 @@ macro_rules! own {
 /// Every scenario that ships.
 pub const SHIPPED: &[Text] = shipped![
     "access-control.toml",
+    "cursor-bounds.toml",
     "deep-replay.toml",
     "frozen-target.toml",
     "half-open.toml",
@@ -51,8 +52,12 @@ pub const SHIPPED: &[Text] = shipped![
 ];
 
 /// What ships for targets that stand elsewhere: nobody can run it here.
-pub const ELSEWHERE: &[Text] =
-    shipped!["database-restart.toml", "database-stall.toml", "pruned-log.toml"];
+pub const ELSEWHERE: &[Text] = shipped![
+    "backend-leaves.toml",
+    "database-restart.toml",
+    "database-stall.toml",
+    "pruned-log.toml"
+];
 
 /// Gate files that they include.
 const GATES: &[Text] = shipped!["gates/runbook.toml"];

@@ -6,13 +6,14 @@ use crate::estimate::Estimate;
 use crate::schedule::Schedule;
 use crate::testing::Load;
 
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 8] = [
     ("smoke", include_str!("../../../../../scenarios/smoke.toml")),
     ("reconnect-storm", include_str!("../../../../../scenarios/reconnect-storm.toml")),
     ("stale-cursor", include_str!("../../../../../scenarios/stale-cursor.toml")),
     ("slow-consumer", include_str!("../../../../../scenarios/slow-consumer.toml")),
     ("quiet", include_str!("../../../../../scenarios/quiet.toml")),
     ("deep-replay", include_str!("../../../../../scenarios/deep-replay.toml")),
+    ("cursor-bounds", include_str!("../../../../../scenarios/cursor-bounds.toml")),
     ("half-open", include_str!("../../../../../scenarios/half-open.toml")),
 ];
 const RUNBOOK: &str = include_str!("../../../../../scenarios/gates/runbook.toml");
