@@ -69,7 +69,7 @@ pub const OWN: &[Text] = own![
 ];
 
 /// Scenarios whose target is a proxy that `--wire` starts: nobody else can run them.
-const WIRE: &[Text] = own!["wire.toml", "wire-control.toml"];
+const WIRE: &[Text] = own!["wire.toml", "wire-control.toml", "wire-resume.toml"];
 
 /// Writes all of them into a folder.
 ///
