@@ -289,7 +289,7 @@ pub struct Reference {
 
 /// `selftest`
 #[derive(Debug, ClapArgs)]
-#[command(group(ArgGroup::new("what").required(true).args(["matrix", "clean", "wire", "ceiling"])))]
+#[command(group(ArgGroup::new("what").required(true).args(["matrix", "clean", "wire", "ceiling", "page"])))]
 pub struct Selftest {
     /// Run every defect of the reference runtime against a scenario that must catch it, and print
     /// which rule or gate did (the kill matrix).
@@ -308,6 +308,10 @@ pub struct Selftest {
     /// it is unfit: runs of different sizes, against a null server, until the answer is known to 5 %.
     #[arg(long)]
     pub ceiling: bool,
+    /// Print one page of what exams came to, from the results in these folders or files: `matrix.json`,
+    /// `wire.json`, `clean.json`, `second-runtime.json` and `middle-boxes.json`. Nothing is run.
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub page: Vec<PathBuf>,
     /// Of the matrix only these defects, of the clean runs only these scenarios, of the wire matrix only
     /// these deviations.
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "ceiling")]
@@ -324,6 +328,14 @@ pub struct Selftest {
         conflicts_with = "ceiling"
     )]
     pub jobs: u8,
+    /// Seed of every run, in place of the scenarios' own; of the matrix's too, but for rows that want a
+    /// certain one.
+    #[arg(long, value_name = "N", conflicts_with_all = ["ceiling", "clean"])]
+    pub seed: Option<u64>,
+    /// Run nothing, and print what `--wire` would run: each deviation, what must come of it, and where its
+    /// like was seen (Markdown).
+    #[arg(long, requires = "wire")]
+    pub list: bool,
     /// Keep the bundles of runs that went as they should, too.
     #[arg(long, conflicts_with = "ceiling")]
     pub keep: bool,

@@ -45,11 +45,30 @@ fn the_number_of_defects_is_the_catalogues() {
     assert!(page("README.md").contains(&format!("There are {count}, ")), "{count} defects");
 }
 
+/// What stands between the markers of the exams.
+fn quote(text: &str) -> &str {
+    let (_, rest) = text.split_once("<!-- exams: -->").expect("it begins");
+    rest.split_once("<!-- :exams -->").expect("it ends").0
+}
+
+/// `scripts/exams` renews both.
+#[test]
+fn the_quote_of_the_exams_is_the_pages() {
+    let exams = page("harness/EXAMS.md");
+    assert!(quote(&exams).lines().count() > 3, "a table: {exams}");
+    assert_eq!(quote(&page("README.md")), quote(&exams));
+}
+
 #[test]
 fn links_lead_somewhere() {
-    for name in
-        ["README.md", "harness/ARCHITECTURE.md", "harness/CLIENTS.md", "harness/CONTRACT.md"]
-    {
+    for name in [
+        "README.md",
+        "harness/ARCHITECTURE.md",
+        "harness/CLIENTS.md",
+        "harness/CONTRACT.md",
+        "harness/EXAMS.md",
+        "harness/WIRE.md",
+    ] {
         let text = page(name);
         let folder = root().join(name).parent().expect("a folder").to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

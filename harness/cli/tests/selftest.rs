@@ -80,6 +80,52 @@ fn a_clean_run_is_counted_and_bounded() {
     assert!(page.contains("rule of three"), "{page}");
 }
 
+/// One valid deviation and one that is none, each judged as it must be.
+#[test]
+fn rows_of_the_wire_matrix_are_judged_and_written_down() {
+    let dir = TempDir::new().expect("a folder");
+    let arguments = ["--wire", "--only", "up_odd_reason,json_bom", "--seed", "11"];
+    let run = selftest(&arguments, dir.path()).ended_plain().exits(exit::GO);
+    let wire = json(dir.path(), "wire.json");
+    assert_eq!(
+        (&wire["version"], &wire["seed"], &wire["whole"]),
+        (&1.into(), &11.into(), &false.into())
+    );
+    let totals = serde_json::json!({"rows": 2, "right": 2, "wrong": 0, "error": 0, "not_run": 0});
+    assert_eq!(wire["totals"], totals);
+    let [valid, broken] = &wire["deviations"].as_array().expect("rows")[..] else {
+        panic!("two rows: {wire}");
+    };
+    assert_eq!((&valid["name"], &valid["came"]), (&"up_odd_reason".into(), &"GO".into()));
+    assert_eq!(valid["raised"], serde_json::json!([]));
+    assert_eq!((&broken["name"], &broken["came"]), (&"json_bom".into(), &"NO-GO".into()));
+    let raised = broken["raised"].as_array().expect("names");
+    assert!(raised.contains(&"malformed_message".into()), "{broken}");
+    let page = std::fs::read_to_string(dir.path().join("wire.md")).expect("is written");
+    assert!(
+        page.contains("2 of 2 rows right") && page.contains("| json_bom | NO-GO by "),
+        "{page}"
+    );
+    assert!(run.stdout.starts_with(&page), "the page is what is printed: {}", run.stdout);
+
+    let shown = selftest(&["--page", &dir.path().display().to_string()], dir.path());
+    let shown = shown.ended_plain().exits(exit::GO).stdout;
+    assert!(shown.contains("| 2 of 2, a part only | none |"), "{shown}");
+    assert!(shown.contains("defects of the reference runtime | not run |"), "{shown}");
+}
+
+#[test]
+fn the_list_of_deviations_is_printed_and_nothing_is_run() {
+    let dir = TempDir::new().expect("a folder");
+    let list = selftest(&["--wire", "--list", "--only", "plain"], dir.path());
+    let list = list.ended_plain().exits(exit::GO).stdout;
+    assert!(
+        list.contains("1 deviations, 1 of them valid.") && list.contains("| `plain` | GO |"),
+        "{list}"
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 0);
+}
+
 fn is_misused(arguments: &[&str], said: &[&str]) {
     let dir = TempDir::new().expect("a folder");
     let run = selftest(arguments, dir.path()).ended_plain().exits(exit::USAGE);
@@ -105,6 +151,9 @@ fn what_means_nothing_is_a_usage_error() {
     is_misused(&[], &["--matrix", "--clean"]);
     is_misused(&["--matrix", "--clean", "1"], &["--matrix", "--clean"]);
     is_misused(&["--clean", "0"], &["--clean"]);
+    is_misused(&["--clean", "1", "--seed", "3"], &["--seed"]);
+    is_misused(&["--matrix", "--list"], &["--wire"]);
+    is_misused(&["--wire", "--only", "no_such_deviation"], &["json_bom", "up_odd_reason"]);
     is_misused(&["--matrix", "--part", "4/3"], &["--part", "4/3"]);
     is_misused(&["--matrix", "--only", "gap", "--part", "1/2"], &["gap"]);
     is_misused(&["--matrix", "--only", "swap_two", "--part", "9/9"], &["empty"]);

@@ -244,6 +244,15 @@ pub enum Record {
         /// What it broke.
         breach: Breach,
     },
+    /// A client's join was answered for a session that is not its own.
+    JoinedAs {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// The session, as the answer names it.
+        session: Box<str>,
+    },
     /// A well-formed message that the real clients drop, because it is addressed to nobody who is there.
     Misaddressed {
         /// The client.
@@ -438,6 +447,7 @@ impl Record {
             | Self::Revoked { client, .. }
             | Self::CommandSent { client, .. }
             | Self::Breached { client, .. }
+            | Self::JoinedAs { client, .. }
             | Self::Misaddressed { client, .. }
             | Self::Malformed { client, .. }
             | Self::Unasked { client, .. }
@@ -496,6 +506,7 @@ impl Record {
             | Self::Breached { at, .. }
             | Self::Misaddressed { at, .. }
             | Self::Malformed { at, .. }
+            | Self::JoinedAs { at, .. }
             | Self::Unasked { at, .. }
             | Self::Frame { at, .. }
             | Self::Withheld { at, .. }

@@ -111,7 +111,7 @@ impl<'a> Frame<'a> {
     /// that are not ours.
     #[must_use]
     pub fn ref_number(&self) -> Option<u64> {
-        self.msg_ref?.get().trim_matches('"').parse().ok()
+        self.msg_ref.and_then(number)
     }
 
     /// Whether a Phoenix client that joined `channel` with `join_ref` takes the frame: it carries the
@@ -125,7 +125,17 @@ impl<'a> Frame<'a> {
     /// The join ref as a number, like [`Frame::ref_number`].
     #[must_use]
     pub fn join_ref_number(&self) -> Option<u64> {
-        self.join_ref?.get().trim_matches('"').parse().ok()
+        self.join_ref.and_then(number)
+    }
+}
+
+/// A ref as the counter that it was. Any character of a string may be escaped (RFC 8259, section 7).
+fn number(reference: &RawValue) -> Option<u64> {
+    let text = reference.get();
+    if text.contains('\\') {
+        serde_json::from_str::<String>(text).ok()?.parse().ok()
+    } else {
+        text.trim_matches('"').parse().ok()
     }
 }
 
@@ -177,6 +187,21 @@ pub fn string_ref(number: u64) -> Box<RawValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ref_is_the_number_that_it_was_however_it_is_written() {
+        for (text, number) in [
+            (r#"["1","12","c","e",{}]"#, Some((1, 12))),
+            (r#"[1,12,"c","e",{}]"#, Some((1, 12))),
+            (r#"["\u0031","1\u0032","c","e",{}]"#, Some((1, 12))),
+            (r#"["\u0061","\n","c","e",{}]"#, None),
+        ] {
+            let frame = Frame::parse(Vsn::V2, text).expect("a frame");
+            let found = frame.join_ref_number().zip(frame.ref_number());
+            assert_eq!(found, number, "{text}");
+            assert_eq!(frame.is_for("c", 1), number.is_some(), "{text}");
+        }
+    }
 
     #[test]
     fn refs_are_echoed_as_they_came() {

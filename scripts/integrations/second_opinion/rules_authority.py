@@ -50,6 +50,8 @@ def authz_leak(story):
                 yield Violation(f"a token {record['kind']}", record["at"], client.number)
         yield from after_revocations(story, client)
         for record in client.records:
+            if record["record"] == "joined_as":
+                yield Violation("a join answered for another session", record["at"], client.number)
             if record["record"] == "unasked":
                 topic = numbers_of(story).get(record["topic"])
                 if topic not in client.granted:

@@ -338,6 +338,8 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     /// carries out orders meanwhile.
     fn dialling(&mut self) -> impl Future<Output = Dialled<C::Session>> + use<S, C> {
         self.identity.session = self.control.session();
+        let knows = !matches!(self.around.plan.auth.mint, Mint::Static { .. });
+        self.machine.speaks_for(knows.then(|| self.identity.session.as_str().into()));
         let (around, dial) = (Rc::clone(&self.around), Rc::clone(&self.dial));
         let control = Rc::clone(&self.control);
         let (identity, scopes) = (self.identity.clone(), self.scopes.clone());

@@ -180,8 +180,11 @@ pub struct Machine {
     /// What the socket's own heartbeats say.
     pulse: Pulse,
     retired: bool,
-    /// Digest of the last `sync:update_batch` whose `sync:frame` has not come.
-    unpaired: Option<u64>,
+    /// By topic the digest of the last `sync:update_batch` whose `sync:frame` has not come: between topics
+    /// there is no order (contract, section 1, rule 5).
+    unpaired: BTreeMap<TopicId, u64>,
+    /// The session that the token of the socket there is was minted for, where that is known.
+    session: Option<Box<str>>,
     /// Whether a fault chose the cursors of the next subscribe.
     resume_by_fault: bool,
     /// The cursor that a fault wants in the next subscribe.
@@ -239,7 +242,8 @@ impl Machine {
             heartbeat: None,
             pulse: Pulse::default(),
             retired: false,
-            unpaired: None,
+            unpaired: BTreeMap::new(),
+            session: None,
             resume_by_fault: false,
             chosen: None,
             beyond: Vec::new(),
@@ -255,6 +259,11 @@ impl Machine {
     pub fn begin_at(&mut self, heads: &[(TopicId, u64)]) {
         let own = heads.iter().filter(|(topic, _)| self.settings.topics.contains(topic));
         self.cursors.extend(own.copied());
+    }
+
+    /// For which session the token of the next connect is minted; nothing where nobody knows.
+    pub fn speaks_for(&mut self, session: Option<Box<str>>) {
+        self.session = session;
     }
 
     /// What the driver has to wait for.
@@ -567,7 +576,7 @@ impl Machine {
         self.joins.end();
         self.named.clear();
         self.told_off = false;
-        self.unpaired = None;
+        self.unpaired.clear();
         self.proving = None;
         self.unsubscribed = None;
         self.heartbeat = None;

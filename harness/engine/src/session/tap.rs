@@ -33,6 +33,10 @@ pub struct Tap {
     /// Length so far of the message that is being put together, if one is.
     message: Option<u64>,
     message_max: u64,
+    /// Whether the payload to come is the last of a message.
+    ends: bool,
+    /// Messages that are whole, up to a breach.
+    whole: u64,
     close: Option<Close>,
     breach: Option<Breach>,
 }
@@ -49,6 +53,8 @@ impl Tap {
             payload: Vec::new(),
             message: None,
             message_max,
+            ends: false,
+            whole: 0,
             close: None,
             breach: None,
         }
@@ -58,6 +64,12 @@ impl Tap {
     #[must_use]
     pub fn breach(&self) -> Option<Breach> {
         self.breach
+    }
+
+    /// How many messages were whole before the breach, or so far.
+    #[must_use]
+    pub fn whole(&self) -> u64 {
+        self.whole
     }
 
     /// The first close frame, once it is whole.
@@ -77,8 +89,8 @@ impl Tap {
                 }
                 self.left -= part as u64;
                 bytes = &bytes[part..];
-                if self.left == 0 && self.closing {
-                    self.closed();
+                if self.left == 0 {
+                    self.arrived();
                 }
                 continue;
             }
@@ -147,10 +159,18 @@ impl Tap {
             _ => return Err(Breach::ReservedOpcode),
         }
         self.left = length;
-        if self.closing && length == 0 {
-            self.closed();
+        if length == 0 {
+            self.arrived();
         }
         Ok(())
+    }
+
+    /// A frame is whole.
+    fn arrived(&mut self) {
+        self.whole += u64::from(std::mem::take(&mut self.ends));
+        if self.closing {
+            self.closed();
+        }
     }
 
     /// A part of a message begins.
@@ -162,6 +182,7 @@ impl Tap {
         if !fin {
             self.message = Some(whole);
         }
+        self.ends = fin;
         Ok(())
     }
 
@@ -219,6 +240,16 @@ mod tests {
 
     fn close(body: &[u8]) -> Vec<u8> {
         frame(0x88, body)
+    }
+
+    #[test]
+    fn messages_are_counted_up_to_a_breach() {
+        let mut tap = Tap::new(1_000);
+        let (first, rest) = (frame(0x01, b"x"), frame(0x80, b"y"));
+        tap.feed(&[frame(0x81, b"a"), frame(0x89, b"p"), first, rest, frame(0x81, b"")].concat());
+        assert_eq!((tap.whole(), tap.breach()), (3, None));
+        tap.feed(&[&frame(0x81, b"b")[..], &[0x81, 126, 0, 1, b'x'], &frame(0x81, b"c")].concat());
+        assert_eq!((tap.whole(), tap.breach()), (4, Some(Breach::Length)));
     }
 
     #[test]

@@ -15,25 +15,36 @@ use crate::transport::{self, Dial, DialError, Socket, cut_by};
 
 /// A session over a socket.
 #[derive(Debug)]
-pub struct WebSocket(Socket);
+pub struct WebSocket {
+    socket: Socket,
+    /// Messages that the library has handed out.
+    taken: u64,
+}
 
 impl Connector for Dial {
     type Session = WebSocket;
 
     async fn connect(&self, path_and_query: &str) -> Result<WebSocket, DialError> {
-        transport::dial(self, path_and_query).await.map(WebSocket)
+        transport::dial(self, path_and_query).await.map(WebSocket::new)
     }
 }
 
 impl WebSocket {
-    /// The first breach that stood on the wire.
-    fn breach(&self) -> Option<Breach> {
-        self.0.get_ref().tap().and_then(|tap| tap.breach())
+    fn new(socket: Socket) -> Self {
+        Self { socket, taken: 0 }
+    }
+
+    /// A message was handed out: the breach before it, if there is one. The library forgives a length in more
+    /// bytes than it needs; browsers fail the connection over it, and take nothing that comes behind.
+    fn forgiven(&mut self) -> Option<Breach> {
+        self.taken += 1;
+        let tap = self.socket.get_ref().tap()?;
+        tap.breach().filter(|_| self.taken > tap.whole())
     }
 
     /// What the end of the socket was, by what stood on the wire rather than by the library's words.
     fn ended(&self, error: Option<Error>) -> Inbound {
-        if let Some(breach) = self.breach() {
+        if let Some(breach) = self.socket.get_ref().tap().and_then(|tap| tap.breach()) {
             return Inbound::Breached(breach);
         }
         match error {
@@ -54,19 +65,23 @@ impl WebSocket {
 impl Session for WebSocket {
     async fn next(&mut self) -> Inbound {
         loop {
-            let came = self.0.next().await;
-            // Also one that the library puts up with: others do not.
-            if let (Some(Ok(_)), Some(breach)) = (&came, self.breach()) {
-                return Inbound::Breached(breach);
-            }
-            match came {
+            match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => {
-                    let read_at = self.0.get_ref().read_at().unwrap_or_else(Instant::now);
+                    if let Some(breach) = self.forgiven() {
+                        return Inbound::Breached(breach);
+                    }
+                    let read_at = self.socket.get_ref().read_at().unwrap_or_else(Instant::now);
                     return Inbound::Text { text, read_at };
                 }
-                Some(Ok(Message::Binary(bytes))) => return Inbound::Binary(bytes.len()),
+                Some(Ok(Message::Binary(bytes))) => {
+                    let breach = self.forgiven();
+                    return breach.map_or(Inbound::Binary(bytes.len()), Inbound::Breached);
+                }
                 Some(Ok(Message::Close(frame))) => {
-                    let tap = self.0.get_ref().tap();
+                    let tap = self.socket.get_ref().tap();
+                    if let Some(breach) = tap.and_then(|tap| tap.breach()) {
+                        return Inbound::Breached(breach);
+                    }
                     let seen = tap.and_then(|tap| tap.close()).cloned();
                     return Inbound::Closed(seen.unwrap_or_else(|| of_library(frame)));
                 }
@@ -79,34 +94,34 @@ impl Session for WebSocket {
     }
 
     async fn send(&mut self, text: String) -> Result<(), Cut> {
-        self.0.send(Message::text(text)).await.map_err(|error| match error {
+        self.socket.send(Message::text(text)).await.map_err(|error| match error {
             Error::Io(error) => cut_by(&error),
             _ => Cut::Eof,
         })
     }
 
     fn unread(&self) -> u64 {
-        self.0.get_ref().unread()
+        self.socket.get_ref().unread()
     }
 
     fn pace(&self) -> Pace {
-        self.0.get_ref().throttle().pace()
+        self.socket.get_ref().throttle().pace()
     }
 
     fn set_pace(&self, pace: Pace) {
-        self.0.get_ref().throttle().set(pace);
+        self.socket.get_ref().throttle().set(pace);
     }
 
     async fn close(mut self, code: u16) {
         let frame = CloseFrame { code: code.into(), reason: "".into() };
-        if self.0.close(Some(frame)).await.is_ok() {
-            while let Some(Ok(_)) = self.0.next().await {}
+        if self.socket.close(Some(frame)).await.is_ok() {
+            while let Some(Ok(_)) = self.socket.next().await {}
         }
     }
 
     fn reset(self) {
         // Where the option fails the close is a FIN, and the target's side will show it.
-        let _ = self.0.get_ref().abort_on_close();
+        let _ = self.socket.get_ref().abort_on_close();
     }
 }
 

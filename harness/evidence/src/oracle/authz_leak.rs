@@ -1,5 +1,5 @@
 //! Rule `authz_leak`: nothing comes from a topic that was not granted, no bad token is accepted, and
-//! nothing comes over the socket of a revoked session.
+//! nothing comes over the socket of a revoked session; and a client is joined as itself.
 //!
 //! A bad token must be refused at the step that the contract names for it, or before
 //! ([`BadToken::refused_at`]). After a revocation was acknowledged, what is already under way may still
@@ -75,6 +75,14 @@ pub fn on_ungranted_batch(
         format!("{what} came from topic `{topic}`, which the client's token does not open");
     let (topic, seqs) = (TopicId::of(topic), seq.map(|seq| (seq, seq)));
     tally.violate(Violation { topic, seqs, ..violation(client, at, message) }, 0);
+}
+
+/// A join was answered for a session that is not the client's: whoever gave it the token, or the answer,
+/// took it for somebody else (contract, section 3, join: `sub_sync_session:{session}`).
+pub fn on_joined_as(client: u32, at: Micros, session: &str, tally: &mut Tally) {
+    let message =
+        format!("the join was answered for session `{session}`, which is another client's");
+    tally.violate(violation(client, at, message), 0);
 }
 
 /// Whether a token that was good once still opens something after its end: the contract is silent on it.
@@ -238,6 +246,19 @@ mod tests {
     fn counts(tally: &Tally) -> (u64, u64, u64) {
         let of = tally.rule(RULE);
         (tally.count(RULE), of.judged, of.undecided)
+    }
+
+    #[test]
+    fn a_join_for_another_session_is_a_leak_that_names_it() {
+        let mut tally = Tally::new(9);
+        on_joined_as(3, 5, "s-9", &mut tally);
+        assert_eq!(tally.count(RULE), 1);
+        assert!(
+            tally
+                .kept()
+                .iter()
+                .any(|kept| kept.client == Some(3) && kept.message.contains("`s-9`"))
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ use self::stalls::{Stall, Stalls};
 use self::subscriptions::Taken;
 use crate::context::Context;
 use crate::facts::Finding;
-use crate::oracle::authz_leak::Tried;
+use crate::oracle::authz_leak::{self, Tried};
 use crate::oracle::command_accepted;
 use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::future_cursor::Stay;
@@ -367,6 +367,9 @@ impl Shard {
             }
             Record::Breached { client, at, breach } => {
                 ws_protocol::on_breach(client, at, breach, &mut self.flow.tally);
+            }
+            Record::JoinedAs { client, at, session } => {
+                authz_leak::on_joined_as(client, at, &session, &mut self.flow.tally);
             }
             // What a client that reads slowly takes late may have been in time on the wire.
             Record::Misaddressed { client, at, to: crate::record::Addressee::OldJoin, .. }

@@ -69,6 +69,8 @@ pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
     let lines: Vec<Line> = lines.into_iter().flatten().collect();
     let mut clean = Clean::of(lines, planned.len(), interrupted);
     clean.started_at = started_at;
+    clean.whole = super::is_whole(selftest);
+    clean.build = super::build();
     clean.elapsed_s = began.elapsed().as_secs_f64();
     folder.conclude("clean", &clean_page::page(&clean), &clean)?;
     Ok(clean.exit())

@@ -17,8 +17,12 @@ const THREE: f64 = 3.0;
 pub struct Clean {
     version: u32,
     tool: &'static str,
+    /// Of the program that ran it: the first digits of its file's SHA-256.
+    pub build: Option<String>,
     /// UTC, RFC 3339.
     pub started_at: String,
+    /// Whether these are all runs that there are.
+    pub whole: bool,
     /// Wall time, in seconds.
     pub elapsed_s: f64,
     /// Whether a signal ended it; runs that were not finished then are not listed.
@@ -152,7 +156,9 @@ impl Clean {
         Self {
             version: VERSION,
             tool: env!("CARGO_PKG_VERSION"),
+            build: None,
             started_at: String::new(),
+            whole: false,
             elapsed_s: 0.0,
             interrupted,
             totals: Totals::of(&runs, asked),

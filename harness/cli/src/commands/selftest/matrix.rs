@@ -23,7 +23,13 @@ const VERSION: u32 = 1;
 pub struct Matrix {
     version: u32,
     tool: &'static str,
+    /// Of the program that ran it: the first digits of its file's SHA-256.
+    build: Option<String>,
     started_at: String,
+    /// Whether these are all rows that there are.
+    whole: bool,
+    /// Seed of the runs that want none of their own; the scenarios' where there is none.
+    seed: Option<u64>,
     /// Wall time, in seconds.
     pub elapsed_s: f64,
     /// Whether a signal ended it; rows that were not finished then are not listed.
@@ -119,7 +125,10 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     let matrix = Matrix {
         version: VERSION,
         tool: env!("CARGO_PKG_VERSION"),
+        build: super::build(),
         started_at,
+        whole: super::is_whole(selftest),
+        seed: selftest.seed,
         elapsed_s: began.elapsed().as_secs_f64(),
         interrupted,
         totals: Totals::of(&lines, asked),
@@ -250,7 +259,10 @@ pub mod tests {
         Matrix {
             version: VERSION,
             tool: "0.0.0",
+            build: None,
             started_at: "2026-01-02T03:04:05Z".to_owned(),
+            whole: false,
+            seed: None,
             elapsed_s: 61.2,
             interrupted: false,
             totals: Totals::of(&defects, asked),

@@ -3,7 +3,7 @@
 //! `--matrix` runs every defect of the reference runtime, each of which must be caught by the rule or
 //! gate that the catalogue names and by nothing that does not follow from it. `--clean` runs every
 //! scenario and fault on a runtime that keeps the contract, of which nothing may be said. `--wire` puts a
-//! proxy that deviates before such a runtime. `--ceiling` looks for what the generator can carry. All run this same program as a child process and judge by the
+//! proxy that deviates before such a runtime. `--page` tells what all of them came to. `--ceiling` looks for what the generator can carry. All run this same program as a child process and judge by the
 //! bundle that it leaves: there is no second way to a report, and nothing here looks into a run.
 
 mod bundle;
@@ -14,6 +14,7 @@ mod child;
 mod clean;
 mod clean_page;
 mod clean_result;
+mod exams;
 mod judging;
 mod matrix;
 mod matrix_page;
@@ -37,9 +38,22 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     match selftest.clean {
         _ if selftest.ceiling => ceiling::run(selftest),
         _ if selftest.wire => wire::run(selftest),
+        _ if !selftest.page.is_empty() => exams::run(&selftest.page),
         Some(seeds) => clean::run(selftest, seeds),
         None => matrix::run(selftest),
     }
+}
+
+/// Whether all that there is was asked for, and not a part of it.
+fn is_whole(selftest: &args::Selftest) -> bool {
+    selftest.only.is_empty() && selftest.part.is_none()
+}
+
+/// Which build of this program runs, by the first digits of its file's SHA-256; nothing where it cannot be
+/// read any more.
+fn build() -> Option<String> {
+    let digest = crate::manifest::sha256(&std::env::current_exe().ok()?).ok()?;
+    digest.get(..12).map(str::to_owned)
 }
 
 /// Where a selftest works, in a folder of its own, and where it puts its results.
@@ -49,6 +63,8 @@ struct Folder {
     /// Whether runs that went as they should stay, too.
     keep: bool,
     record_history: bool,
+    /// Of every run that does not want one of its own.
+    seed: Option<u64>,
 }
 
 impl Folder {
@@ -57,8 +73,8 @@ impl Folder {
         let stamp: String = started_at.chars().filter(char::is_ascii_alphanumeric).collect();
         let out_dir = selftest.out_dir.clone();
         let work = out_dir.join(format!("{stamp}-{what}-{}", std::process::id()));
-        let args::Selftest { keep, record_history, .. } = *selftest;
-        let folder = Self { out_dir, work, keep: keep || record_history, record_history };
+        let args::Selftest { keep, record_history, seed, .. } = *selftest;
+        let folder = Self { out_dir, work, keep: keep || record_history, record_history, seed };
         std::fs::create_dir_all(folder.scenarios())
             .with_context(|| format!("cannot make {}", folder.work.display()))?;
         texts::unpack(&folder.scenarios())?;
@@ -81,7 +97,7 @@ impl Folder {
             profile: how.profile,
             set: how.set,
             defect: None,
-            seed: how.seed,
+            seed: how.seed.or(self.seed),
             record_history: self.record_history,
             folder: of_run,
             patience: child::PATIENCE,

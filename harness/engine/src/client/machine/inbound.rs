@@ -13,6 +13,7 @@ use khala_wire::message::event;
 use khala_wire::payload::{self, ReplyRef, SlowConsumerSeen, Status};
 use khala_wire::shape;
 use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::reader::{Batch, Fact, Over};
@@ -20,6 +21,15 @@ use super::joins::Address;
 use super::{Action, Machine, State, World};
 use crate::clock::micros;
 use crate::said;
+
+/// Before the session in a subscription's id (contract, section 3, join).
+const SUBSCRIPTION_OF: &str = "sub_sync_session:";
+
+/// Of the response to a join what says for whom it is.
+#[derive(Deserialize)]
+struct JoinedFor {
+    subscription_id: String,
+}
 
 impl Machine {
     /// A text frame arrived; `read_at` is when its bytes were read, `now` when it is handled.
@@ -179,7 +189,7 @@ impl Machine {
     ) {
         // Authority before content.
         let mut all_named = true;
-        let told = push == Push::Frame && self.unpaired == Some(batch.content);
+        let told = push == Push::Frame && self.unpaired.values().any(|twin| *twin == batch.content);
         for spoken in batch.topics.iter() {
             if !spoken.id.is_some_and(|id| self.named.contains(&id)) {
                 all_named = false;
@@ -215,9 +225,9 @@ impl Machine {
         // A frame without facts carries an error, and its twin is a `sync:error`.
         if let Some(last) = batch.facts.last() {
             let agree = match push {
-                // Two batches without a frame between them: the first one's frame is missing.
-                Push::UpdateBatch => self.unpaired.replace(batch.content).is_none(),
-                Push::Frame => self.unpaired.take() == Some(batch.content),
+                // Two batches of a topic without a frame between them: the first one's is missing.
+                Push::UpdateBatch => self.unpaired.insert(last.topic, batch.content).is_none(),
+                Push::Frame => self.unpaired.remove(&last.topic) == Some(batch.content),
             };
             if push == Push::Frame || !agree {
                 let (client, topic, seq) = (self.client, last.topic, last.seq);
@@ -232,6 +242,19 @@ impl Machine {
         }
         if push == self.settings.apply {
             self.deliver(&batch.facts, read_at, world);
+        }
+    }
+
+    /// Records it if a join is answered for a session that is not the client's own.
+    fn joined_as<S: Sink>(&self, response: &RawValue, read_at: Micros, world: &mut World<'_, S>) {
+        let told = serde_json::from_str::<JoinedFor>(response.get());
+        let told = told.ok().map(|told| told.subscription_id);
+        let told = told.as_deref().and_then(|id| id.strip_prefix(SUBSCRIPTION_OF));
+        if let (Some(own), Some(told)) = (&self.session, told)
+            && **own != *told
+        {
+            let session = said::word(told);
+            world.sink.record(Record::JoinedAs { client: self.client, at: read_at, session });
         }
     }
 
@@ -324,6 +347,7 @@ impl Machine {
                     self.joins.answered(read_at);
                     let what = "the reply to a join";
                     self.shaped(&shape::JOINED, what, reply.response, read_at, world);
+                    self.joined_as(reply.response, read_at, world);
                     self.answered(pending, read_at, Outcome::Ok, "ok", world);
                     self.subscribe_first(now, world)
                 }

@@ -200,3 +200,24 @@ fn a_batch_of_what_was_not_asked_for_is_told_once_and_not_for_each_of_its_pushes
         "the second came as a frame alone"
     );
 }
+
+/// The sessions for which joins were answered that are not the client's.
+fn joined_as(rig: &Rig) -> Vec<&str> {
+    let mut sessions = Vec::new();
+    for record in &rig.records {
+        if let Record::JoinedAs { session, .. } = record {
+            sessions.push(&**session);
+        }
+    }
+    sessions
+}
+
+#[test]
+fn a_join_that_is_answered_for_another_session_is_recorded() {
+    for (own, seen) in [(None, &[][..]), (Some("s"), &[]), (Some("t"), &["s"])] {
+        let mut rig = Rig::new();
+        rig.machine.speaks_for(own.map(Into::into));
+        rig.go_live(&json!([]));
+        assert_eq!(joined_as(&rig), seen, "{own:?}");
+    }
+}

@@ -42,8 +42,23 @@ fn a_push_without_its_twin_is_seen() {
     rig.text(&frame(WORKER_EVENTS, &[1]));
     assert_eq!(agreements(&rig), [false], "the batch is missing");
     rig.text(&update_batch(WORKER_EVENTS, &[2]));
-    rig.text(&update_batch(NOTIFICATIONS, &[3]));
+    rig.text(&update_batch(WORKER_EVENTS, &[3]));
     assert_eq!(agreements(&rig), [false, false], "the first one's frame is missing");
+}
+
+#[test]
+fn between_the_pushes_of_a_batch_may_come_those_of_another_topic() {
+    let mut rig = Rig::live();
+    rig.text(&update_batch(WORKER_EVENTS, &[1]));
+    rig.text(&update_batch(NOTIFICATIONS, &[1]));
+    rig.text(&frame(WORKER_EVENTS, &[1]));
+    rig.text(&frame(NOTIFICATIONS, &[1]));
+    assert_eq!(agreements(&rig), [true, true]);
+    rig.text(&update_batch(WORKER_EVENTS, &[2]));
+    rig.text(&update_batch(NOTIFICATIONS, &[2]));
+    rig.text(&frame(NOTIFICATIONS, &[3]));
+    rig.text(&frame(WORKER_EVENTS, &[2]));
+    assert_eq!(agreements(&rig), [true, true, false, true], "each is held against its own");
 }
 
 #[test]

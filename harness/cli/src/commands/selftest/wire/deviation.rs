@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::frame::Frame;
-use super::http::{Answer, Head, Request};
+use super::http::{Answer, Head, Purpose, Request};
 use super::message::Message;
 
 /// Something to do towards the harness.
@@ -16,6 +16,8 @@ pub enum Step {
     Wait(Duration),
     /// End the connection in good order, after what was sent.
     Finish,
+    /// Break it off: what the other side gets is a reset.
+    Reset,
 }
 
 impl From<Frame> for Step {
@@ -50,6 +52,8 @@ pub struct Socket {
     pub held: Option<Message>,
     /// For the deviation's own use: both pushes of a batch kept back.
     pub pair: Option<(Message, Message)>,
+    /// For the deviation's own use: messages kept, some in hand at most.
+    pub kept: Vec<Message>,
 }
 
 /// In place of an upgrade's request: an answer. `None` passes it.
@@ -60,6 +64,8 @@ pub type OnAccepted = fn(Head) -> Vec<Step>;
 pub type OnFrame = fn(&mut Socket, &Frame) -> Option<Vec<Step>>;
 /// In place of a message from the target, for deviations that do not look below it.
 pub type OnMessage = fn(&mut Socket, Message) -> Option<Vec<Step>>;
+/// In place of a message from the client. `None` passes it.
+pub type OnClient = fn(&mut Socket, Message) -> Option<Vec<Message>>;
 /// In place of a request: an answer. `None` passes it.
 pub type OnRequest = fn(&Request) -> Option<Vec<Step>>;
 /// In place of the target's answer to a request. `None` passes it.
@@ -72,6 +78,7 @@ pub struct Deviation {
     pub on_accepted: Option<OnAccepted>,
     pub on_frame: Option<OnFrame>,
     pub on_message: Option<OnMessage>,
+    pub on_client: Option<OnClient>,
     pub on_request: Option<OnRequest>,
     pub on_answer: Option<OnAnswer>,
     /// Sockets are cut when nothing passes for so long.
@@ -80,6 +87,12 @@ pub struct Deviation {
     pub split: bool,
     /// Whether it meets the harness's own first look at the target, too.
     pub from_the_start: bool,
+    /// Connections of requests stay for the next request, until they are idle for so long.
+    pub keep_alive: Option<Duration>,
+    /// Requests of this purpose are sent to the target twice, every fourth of them.
+    pub repeated: Option<Purpose>,
+    /// The first answer to a request of this purpose is the answer to all of them.
+    pub cached: Option<Purpose>,
 }
 
 impl Deviation {
@@ -88,11 +101,15 @@ impl Deviation {
         on_accepted: None,
         on_frame: None,
         on_message: None,
+        on_client: None,
         on_request: None,
         on_answer: None,
         idle: None,
         split: false,
         from_the_start: false,
+        keep_alive: None,
+        repeated: None,
+        cached: None,
     };
 
     /// Everything passes.
@@ -118,6 +135,26 @@ impl Deviation {
     /// Messages of the target are changed.
     pub const fn message(act: OnMessage) -> Self {
         Self { on_message: Some(act), ..Self::NONE }
+    }
+
+    /// Messages of the client are changed.
+    pub const fn client(act: OnClient) -> Self {
+        Self { on_client: Some(act), ..Self::NONE }
+    }
+
+    /// Requests share connections, which end when they are idle for so long.
+    pub const fn keep_alive(idle: Duration) -> Self {
+        Self { keep_alive: Some(idle), ..Self::NONE }
+    }
+
+    /// Every fourth request of a purpose is sent twice.
+    pub const fn repeated(purpose: Purpose) -> Self {
+        Self { repeated: Some(purpose), ..Self::NONE }
+    }
+
+    /// Requests of a purpose are answered with the first one's answer.
+    pub const fn cached(purpose: Purpose) -> Self {
+        Self { cached: Some(purpose), ..Self::NONE }
     }
 
     /// Requests are answered in the target's place.
@@ -151,5 +188,10 @@ impl Deviation {
             return act(socket, frame);
         }
         self.on_message.and_then(|act| act(socket, Message::parse(&frame.payload)?))
+    }
+
+    /// What is sent to the target in place of a frame from the client; `None` passes it.
+    pub fn up(&self, socket: &mut Socket, frame: &Frame) -> Option<Vec<Message>> {
+        self.on_client.and_then(|act| act(socket, Message::parse(&frame.payload)?))
     }
 }

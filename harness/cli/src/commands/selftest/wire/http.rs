@@ -114,6 +114,8 @@ pub enum Purpose {
     Publish,
     /// The fan-out metrics.
     Metrics,
+    /// A snapshot of a topic.
+    Snapshot,
     /// Anything else: setting up, taking down.
     Other,
 }
@@ -135,6 +137,11 @@ impl Purpose {
             (Some("POST"), Some("/api/sync/token")) => Self::Mint,
             (Some("POST"), Some(path)) if path.ends_with("/events") => Self::Publish,
             (Some("GET"), Some("/internal/v1/khala/fanout/metrics")) => Self::Metrics,
+            (Some("GET"), Some(path))
+                if path.ends_with("/snapshot") && path.contains("/topics/") =>
+            {
+                Self::Snapshot
+            }
             _ => Self::Other,
         }
     }
@@ -176,8 +183,23 @@ impl Answer {
 
     /// As it stands on the wire, with its length, as the last one of its connection.
     pub fn bytes(&self) -> Vec<u8> {
+        self.with_length("close")
+    }
+
+    /// The same, but not as the last one of its connection.
+    pub fn kept_alive(&self) -> Vec<u8> {
+        self.with_length("keep-alive")
+    }
+
+    fn with_length(&self, connection: &str) -> Vec<u8> {
         let head = self.head.clone().with("Transfer-Encoding", None);
         let head = head.with("Content-Length", Some(&self.body.len().to_string()));
+        [head.with("Connection", Some(connection)).bytes(), self.body.clone()].concat()
+    }
+
+    /// The same without a length: its end is the connection's.
+    pub fn until_closed(&self) -> Vec<u8> {
+        let head = self.head.clone().with("Transfer-Encoding", None).with("Content-Length", None);
         [head.with("Connection", Some("close")).bytes(), self.body.clone()].concat()
     }
 
@@ -217,6 +239,8 @@ mod tests {
             ("POST /internal/v1/codex/workers/w/events HTTP/1.1", Purpose::Publish),
             ("POST /internal/v1/codex/workers HTTP/1.1", Purpose::Other),
             ("GET /internal/v1/khala/fanout/metrics?topic_limit=20 HTTP/1.1", Purpose::Metrics),
+            ("GET /internal/v1/khala/topics/t/snapshot HTTP/1.1", Purpose::Snapshot),
+            ("GET /internal/v1/codex/workers/w/snapshot HTTP/1.1", Purpose::Other),
         ] {
             assert_eq!(Purpose::of(line), purpose, "{line}");
         }

@@ -10,6 +10,7 @@ mod deviations;
 mod frame;
 mod http;
 mod judging;
+mod list;
 mod message;
 mod page;
 mod proxy;
@@ -43,7 +44,13 @@ const VERSION: u32 = 1;
 pub struct Wire {
     version: u32,
     tool: &'static str,
+    /// Of the program that ran it: the first digits of its file's SHA-256.
+    build: Option<String>,
     started_at: String,
+    /// Whether these are all rows that there are.
+    whole: bool,
+    /// Seed of all runs; the scenarios' own where there is none.
+    seed: Option<u64>,
     /// Wall time, in seconds.
     pub elapsed_s: f64,
     /// Whether a signal ended it; rows that were not finished then are not listed.
@@ -88,6 +95,10 @@ pub struct Line {
 /// Runs the matrix.
 pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     let rows = select::select(selftest, row::rows(), "deviation", |row| row.name)?;
+    if selftest.list {
+        output::verdict(list::page(&rows).as_bytes());
+        return Ok(Exit::Go);
+    }
     let (started_at, began) = (utc_now(), Instant::now());
     let folder = Folder::make(selftest, "wire", &started_at)?;
     let jobs = rows.iter().map(|row| job(row, &folder)).collect();
@@ -109,7 +120,10 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     let wire = Wire {
         version: VERSION,
         tool: env!("CARGO_PKG_VERSION"),
+        build: super::build(),
         started_at,
+        whole: super::is_whole(selftest),
+        seed: selftest.seed,
         elapsed_s: began.elapsed().as_secs_f64(),
         interrupted,
         totals: Totals::of(&lines, asked),
@@ -123,7 +137,7 @@ fn job(row: &Row, folder: &Folder) -> Job<Staged> {
     let how = How::whole(row.scenario).set(row.set);
     let order = folder.order(&how, folder.of_run(row.name));
     let order = Order { patience: PATIENCE, ..order };
-    Job { work: Staged { deviation: row.deviation, order }, alone: false }
+    Job { work: Staged { deviation: row.deviation, runtime: row.runtime, order }, alone: false }
 }
 
 /// What a run says of its row; nothing when it was ended before its time.
@@ -205,6 +219,9 @@ impl Wire {
 
 #[cfg(test)]
 mod tests {
+    use khala_evidence::judge::Decision;
+
+    use super::row::Expected;
     use super::*;
 
     /// A row of this name as it would stand without a run, with another status.
@@ -218,11 +235,51 @@ mod tests {
         Wire {
             version: VERSION,
             tool: "0.0.0",
+            build: None,
             started_at: "2026-01-02T03:04:05Z".to_owned(),
+            whole: false,
+            seed: None,
             elapsed_s: 61.2,
             interrupted: false,
             totals: Totals::of(&deviations, asked),
             deviations,
+        }
+    }
+
+    /// Whatever a row wants, any other answer makes the exam end with 99.
+    #[test]
+    fn any_answer_but_the_wanted_one_ends_with_99() {
+        let report = |decision, raised: &[&str], line: &str| Came::Report {
+            decision,
+            raised: raised.iter().map(|&name| name.to_owned()).collect(),
+            lines: vec![line.to_owned()],
+        };
+        let answers = |row: &Row| {
+            let (by, says) = match row.expected {
+                Expected::NoGo { by, says } => (by, says),
+                Expected::Go(says) => ("-", says.unwrap_or("-")),
+                Expected::Hold(says) | Expected::NoRun(says) => ("-", says),
+            };
+            [
+                report(Decision::Go, &[], says),
+                report(Decision::NoGo, &[by], says),
+                report(Decision::NoGo, &["another"], says),
+                report(Decision::NoGo, &[by], "another line"),
+                report(Decision::Hold, &[by], says),
+                report(Decision::Hold, &[by], "another line"),
+                Came::NoRun(says.to_owned()),
+                Came::NoRun("another reason".to_owned()),
+                Came::Nothing(says.to_owned()),
+            ]
+        };
+        for row in row::rows() {
+            let exits = answers(&row).map(|came| {
+                let line = judged(&row, came, None);
+                wire(vec![line], 1).exit().code()
+            });
+            let right = exits.iter().filter(|code| **code == Exit::Go.code()).count();
+            let wrong = exits.iter().filter(|code| **code == Exit::NoGo.code()).count();
+            assert_eq!((right, wrong), (1, exits.len() - 1), "{}: {exits:?}", row.name);
         }
     }
 

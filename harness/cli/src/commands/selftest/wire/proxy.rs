@@ -15,8 +15,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::deviation::{Deviation, Socket, Step};
-use super::frame::{self, CLOSE};
+use super::frame::{self, CLOSE, Frame};
 use super::http::{Answer, Head, Purpose, Request};
+use super::message::Message;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -41,7 +42,9 @@ struct Shared {
     targets: Vec<SocketAddr>,
     sockets: AtomicU32,
     /// Requests of each purpose.
-    requests: [AtomicU32; 4],
+    requests: [AtomicU32; 5],
+    /// The answer that a cache keeps.
+    cached: Mutex<Option<Answer>>,
 }
 
 impl Proxy {
@@ -55,7 +58,8 @@ impl Proxy {
         let address = listener.local_addr()?;
         let ended = CancellationToken::new();
         let (sockets, requests) = (AtomicU32::new(0), Default::default());
-        let shared = Arc::new(Shared { deviation, targets, sockets, requests });
+        let cached = Mutex::new(None);
+        let shared = Arc::new(Shared { deviation, targets, sockets, requests, cached });
         let token = ended.clone();
         tokio::spawn(async move { token.run_until_cancelled(accept(listener, shared)).await });
         Ok(Self { address, _ends: ended.drop_guard() })
@@ -84,11 +88,22 @@ async fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    let head = Head::read(&mut reader).await?;
-    if head.asks_for_a_socket() {
-        serve_socket(head, &mut reader, &mut writer, shared).await?;
+    let mut head = Head::read(&mut reader).await?;
+    let after = if head.asks_for_a_socket() {
+        serve_socket(head, &mut reader, &mut writer, shared).await?
     } else {
-        serve_request(head, &mut reader, &mut writer, shared).await?;
+        loop {
+            let after = serve_request(head, &mut reader, &mut writer, shared).await?;
+            let Some(idle) = shared.deviation.keep_alive else { break after };
+            let next = tokio::time::timeout(idle, Head::read(&mut reader)).await;
+            let Ok(Ok(next)) = next else { break after };
+            head = next;
+        }
+    };
+    if after == After::Reset {
+        // Not in halves: the writing one says goodbye when it is dropped.
+        let whole = reader.into_inner().reunite(writer).map_err(std::io::Error::other)?;
+        return whole.set_zero_linger();
     }
     finish(&mut reader, &mut writer).await
 }
@@ -113,16 +128,28 @@ async fn connect(target: SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Does these; whether the connection goes on after them.
-async fn take<W: AsyncWrite + Unpin>(writer: &mut W, steps: Vec<Step>) -> std::io::Result<bool> {
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// It goes on.
+    On,
+    /// It ends in good order.
+    Finish,
+    /// It is broken off.
+    Reset,
+}
+
+/// Does these; what becomes of the connection after them.
+async fn take<W: AsyncWrite + Unpin>(writer: &mut W, steps: Vec<Step>) -> std::io::Result<After> {
     for step in steps {
         match step {
             Step::Send(bytes) => writer.write_all(&bytes).await?,
             Step::Wait(time) => tokio::time::sleep(time).await,
-            Step::Finish => return Ok(false),
+            Step::Finish => return Ok(After::Finish),
+            Step::Reset => return Ok(After::Reset),
         }
     }
-    Ok(true)
+    Ok(After::On)
 }
 
 async fn serve_request(
@@ -130,24 +157,39 @@ async fn serve_request(
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
     shared: &Shared,
-) -> std::io::Result<()> {
+) -> std::io::Result<After> {
     let body = head.body(reader).await?;
     let purpose = Purpose::of(&head.line);
     let number = shared.requests[purpose as usize].fetch_add(1, Ordering::Relaxed);
     let request = Request { purpose, number };
     let deviation = &shared.deviation;
     if let Some(steps) = deviation.on_request.and_then(|act| act(&request)) {
-        take(writer, steps).await?;
-        return Ok(());
+        return take(writer, steps).await;
     }
-    let (from_target, mut to_target) = connect(shared.targets[0]).await?.into_split();
-    let head = head.with("Connection", Some("close"));
-    to_target.write_all(&[head.bytes(), body].concat()).await?;
-    let answer = Answer::read(&mut BufReader::new(from_target)).await?;
+    let known = lock(&shared.cached).clone().filter(|_| deviation.cached == Some(purpose));
+    let answer = match known {
+        Some(answer) => answer,
+        None => {
+            let request = [head.with("Connection", Some("close")).bytes(), body].concat();
+            if deviation.repeated == Some(purpose) && number % 4 == 3 {
+                ask(shared.targets[0], &request).await?;
+            }
+            ask(shared.targets[0], &request).await?
+        }
+    };
+    if deviation.cached == Some(purpose) {
+        lock(&shared.cached).get_or_insert_with(|| answer.clone());
+    }
     let changed = deviation.on_answer.and_then(|act| act(&request, answer.clone()));
-    let steps = changed.unwrap_or_else(|| vec![Step::Send(answer.bytes())]);
-    take(writer, steps).await?;
-    Ok(())
+    let stays = deviation.keep_alive.is_some();
+    let bytes = if stays { answer.kept_alive() } else { answer.bytes() };
+    take(writer, changed.unwrap_or_else(|| vec![Step::Send(bytes)])).await
+}
+
+async fn ask(target: SocketAddr, request: &[u8]) -> std::io::Result<Answer> {
+    let (from_target, mut to_target) = connect(target).await?.into_split();
+    to_target.write_all(request).await?;
+    Answer::read(&mut BufReader::new(from_target)).await
 }
 
 async fn serve_socket(
@@ -155,14 +197,13 @@ async fn serve_socket(
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
     shared: &Shared,
-) -> std::io::Result<()> {
+) -> std::io::Result<After> {
     let deviates = shared.deviation.from_the_start || head.line.contains(CLIENTS);
     let deviation = if deviates { shared.deviation } else { Deviation::none() };
     let number = if deviates { shared.sockets.fetch_add(1, Ordering::Relaxed) } else { 0 };
     let socket = Socket { number, ..Socket::default() };
     if let Some(steps) = deviation.on_upgrade.and_then(|act| act(&socket)) {
-        take(writer, steps).await?;
-        return Ok(());
+        return take(writer, steps).await;
     }
     let second = deviation.split && number % 2 == 1;
     let target = shared.targets.get(usize::from(second)).unwrap_or(&shared.targets[0]);
@@ -175,14 +216,15 @@ async fn serve_socket(
         Some(act) if accepted => act(answer),
         _ => vec![Step::Send(answer.bytes())],
     };
-    if !take(writer, steps).await? || !accepted {
-        return Ok(());
+    let after = take(writer, steps).await?;
+    if after != After::On || !accepted {
+        return Ok(after);
     }
     let link = Link { deviation, socket: Mutex::new(socket), passed: Mutex::new(Instant::now()) };
     tokio::select! {
         up = link.up(reader, &mut to_target) => up,
         down = link.down(&mut from_target, writer) => down,
-        () = link.silence() => Ok(()),
+        () = link.silence() => Ok(After::Finish),
     }
 }
 
@@ -200,7 +242,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Link {
-    async fn up<R, W>(&self, from: &mut R, to: &mut W) -> std::io::Result<()>
+    async fn up<R, W>(&self, from: &mut R, to: &mut W) -> std::io::Result<After>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -208,12 +250,21 @@ impl Link {
         loop {
             let frame = frame::read(from).await?;
             *lock(&self.passed) = Instant::now();
-            lock(&self.socket).closing |= frame.opcode() == CLOSE;
-            to.write_all(&frame.masked(rand::random())).await?;
+            let changed = {
+                let mut socket = lock(&self.socket);
+                socket.closing |= frame.opcode() == CLOSE;
+                self.deviation.up(&mut socket, &frame)
+            };
+            let texts = |messages: Vec<Message>| {
+                messages.iter().map(|message| Frame::text(message.text())).collect()
+            };
+            for frame in changed.map_or_else(|| vec![frame], texts) {
+                to.write_all(&frame.masked(rand::random())).await?;
+            }
         }
     }
 
-    async fn down<R, W>(&self, from: &mut R, to: &mut W) -> std::io::Result<()>
+    async fn down<R, W>(&self, from: &mut R, to: &mut W) -> std::io::Result<After>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -227,8 +278,9 @@ impl Link {
                 self.deviation.down(&mut socket, &frame)
             };
             let steps = changed.unwrap_or_else(|| vec![frame.into()]);
-            if !take(to, steps).await? {
-                return Ok(());
+            let after = take(to, steps).await?;
+            if after != After::On {
+                return Ok(after);
             }
         }
     }

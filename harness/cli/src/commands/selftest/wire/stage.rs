@@ -23,6 +23,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Staged {
     /// What stands between the harness and the runtime.
     pub deviation: Deviation,
+    /// More arguments for the runtime.
+    pub runtime: &'static [&'static str],
     /// The harness's run; its target is the proxy.
     pub order: Order,
 }
@@ -46,9 +48,9 @@ struct Scenery {
 impl Staged {
     async fn stage(self) -> anyhow::Result<(Order, Scenery)> {
         let secrets = secrets();
-        let mut runtimes = vec![Runtime::start(&secrets).await?];
+        let mut runtimes = vec![Runtime::start(self.runtime, &secrets).await?];
         if self.deviation.split {
-            runtimes.push(Runtime::start(&secrets).await?);
+            runtimes.push(Runtime::start(self.runtime, &secrets).await?);
         }
         let targets = runtimes.iter().map(|runtime| runtime.address).collect();
         let proxy = Proxy::start(self.deviation, targets).await.context("cannot start a proxy")?;
@@ -79,10 +81,11 @@ struct Listening {
 }
 
 impl Runtime {
-    async fn start(secrets: &[(&'static str, String)]) -> anyhow::Result<Self> {
+    async fn start(arguments: &[&str], secrets: &[(&'static str, String)]) -> anyhow::Result<Self> {
         let me = std::env::current_exe().context("cannot find this program's own file")?;
         let mut command = Command::new(me);
         command.args(["reference", "--listen", "127.0.0.1:0", "--with-parent"]);
+        command.args(arguments);
         command.envs(secrets.iter().map(|(name, secret)| (name, secret)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.process_group(0).kill_on_drop(true);

@@ -8,6 +8,7 @@ use crate::commands::selftest::wire::frame::{BINARY, CONTINUATION, FIN, Frame, P
 use crate::commands::selftest::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
+    // Nothing: the proxy itself must not show.
     Row::go("plain", Deviation::none()),
     Row::go("fragmented", Deviation::frame(fragmented)),
     Row::go("ping125", Deviation::frame(ping125)),

@@ -130,7 +130,7 @@ fn frame_lacks_seq(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
     lacks(socket, message, "sync:frame", "seq")
 }
 
-/// Replies without `status`.
+/// Replies without `status`, as a server answers that sends the response alone.
 fn reply_lacks_status(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
     lacks(socket, message, "phx_reply", "status")
 }

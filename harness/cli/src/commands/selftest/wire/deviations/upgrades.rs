@@ -117,7 +117,7 @@ fn up_key_wrong(head: Head) -> Vec<Step> {
     vec![Step::Send(head.with("Sec-WebSocket-Accept", other).bytes())]
 }
 
-/// No accept key.
+/// No accept key (RFC 6455, section 4.1, wants one), as a handler by hand forgets it.
 fn up_key_missing(head: Head) -> Vec<Step> {
     vec![Step::Send(head.with("Sec-WebSocket-Accept", None).bytes())]
 }
