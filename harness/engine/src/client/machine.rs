@@ -181,7 +181,7 @@ pub struct Machine {
     pulse: Pulse,
     retired: bool,
     /// Digest of the last `sync:update_batch` whose `sync:frame` has not come.
-    unpaired: Option<u64>,
+    unpaired: Option<(Push, u64)>,
     /// Whether a fault chose the cursors of the next subscribe.
     resume_by_fault: bool,
     /// The cursor that a fault wants in the next subscribe.

@@ -179,7 +179,7 @@ impl Machine {
     ) {
         // Authority before content.
         let mut all_named = true;
-        let told = push == Push::Frame && self.unpaired == Some(batch.content);
+        let told = self.unpaired.is_some_and(|(of, it)| of != push && it == batch.content);
         for spoken in batch.topics.iter() {
             if !spoken.id.is_some_and(|id| self.named.contains(&id)) {
                 all_named = false;
@@ -214,12 +214,7 @@ impl Machine {
         }
         // A frame without facts carries an error, and its twin is a `sync:error`.
         if let Some(last) = batch.facts.last() {
-            let agree = match push {
-                // Two batches without a frame between them: the first one's frame is missing.
-                Push::UpdateBatch => self.unpaired.replace(batch.content).is_none(),
-                Push::Frame => self.unpaired.take() == Some(batch.content),
-            };
-            if push == Push::Frame || !agree {
+            if let Some(agree) = self.pair(push, batch.content) {
                 let (client, topic, seq) = (self.client, last.topic, last.seq);
                 world.sink.record(Record::PushesCompared {
                     client,
@@ -228,10 +223,33 @@ impl Machine {
                     seq,
                     agree,
                 });
+                if agree && push == Push::UpdateBatch {
+                    let message = "a sync:frame came before its sync:update_batch".to_owned();
+                    self.finding("frame_before_batch", read_at, message, world);
+                }
             }
         }
         if push == self.settings.apply {
             self.deliver(&batch.facts, read_at, world);
+        }
+    }
+
+    /// Puts a push together with its twin; whether the two say the same, or `None` of the first of a pair.
+    /// The contract has the batch first (section 3, "Delivery"); one that comes second is its frame's twin
+    /// all the same, if they say the same.
+    fn pair(&mut self, push: Push, content: u64) -> Option<bool> {
+        match self.unpaired.replace((push, content)) {
+            None => None,
+            Some((first, same)) if first != push && same == content => {
+                self.unpaired = None;
+                Some(true)
+            }
+            Some((Push::UpdateBatch, _)) if push == Push::Frame => {
+                self.unpaired = None;
+                Some(false)
+            }
+            // The first one's twin is missing.
+            Some(_) => Some(false),
         }
     }
 
