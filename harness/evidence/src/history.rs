@@ -262,6 +262,7 @@ mod tests {
             intended: None,
             begun: None,
             payload: u64::MAX,
+            worker_seq: None,
         };
         let (topic, content) = (TopicId::WORKER_EVENTS, u64::MAX - 1);
         vec![
@@ -295,6 +296,6 @@ mod tests {
     #[test]
     fn the_lines_are_those_of_the_page() {
         let text = serde_json::to_string(&records()[1]).expect("JSON");
-        insta::assert_snapshot!(text, @r#"{"record":"delivered","client":3,"epoch":1,"topic":2,"seq":9,"at":5,"content":18446744073709551614,"hash_fits":true,"source":{"event":{"publish":{"lifecycle":{"worker":1,"seq":2}},"intended":null,"begun":null,"payload":18446744073709551615}}}"#);
+        insta::assert_snapshot!(text, @r#"{"record":"delivered","client":3,"epoch":1,"topic":2,"seq":9,"at":5,"content":18446744073709551614,"hash_fits":true,"source":{"event":{"publish":{"lifecycle":{"worker":1,"seq":2}},"intended":null,"begun":null,"payload":18446744073709551615,"worker_seq":null}}}"#);
     }
 }

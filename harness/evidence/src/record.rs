@@ -99,6 +99,9 @@ pub enum Record {
         outcome: Outcome,
         /// Its watermark, if it is one of this topic.
         head: Option<u64>,
+        /// What it holds of our workers' documents; empty if it is none of this topic.
+        #[serde(default)]
+        documents: Vec<Held>,
     },
     /// The ok reply to an unsubscribe: nothing of these topics may follow.
     Unsubscribed {
@@ -1077,6 +1080,10 @@ impl std::fmt::Display for Addressee {
     }
 }
 
+/// Stands for the digest of an update without a payload (pointer mode): what it says is not known, so
+/// that it is held against nothing.
+pub const NO_CONTENT: u64 = 0;
+
 /// An update, as it arrived in the push that the clients apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -1090,12 +1097,23 @@ pub struct Delivery {
     pub seq: u64,
     /// When the bytes were read from the socket.
     pub at: Micros,
-    /// Digest of the canonical content: key, version and payload.
+    /// Digest of the canonical content: key, version and payload; [`NO_CONTENT`] without a payload.
     pub content: u64,
     /// Whether the payload's hash, where there is one, fits the payload.
     pub hash_fits: bool,
     /// What it stems from.
     pub source: Source,
+}
+
+/// A document of one of our workers, as it stands in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held {
+    /// Our number of the worker.
+    pub worker: u16,
+    /// The document's version.
+    pub version: u64,
+    /// Whether its payload fits its hash.
+    pub hash_fits: bool,
 }
 
 /// What a delivery stems from.
@@ -1112,6 +1130,9 @@ pub enum Source {
         begun: Option<Micros>,
         /// Digest of the canonical command payload, if it carries our marker.
         payload: u64,
+        /// The worker's seq that it shows, if it carries our marker.
+        #[serde(default)]
+        worker_seq: Option<u64>,
     },
     /// The state of one of our workers.
     State {

@@ -54,7 +54,6 @@ pub(crate) enum Kind {
     DropLastOfBatch,
     DuplicateNewSeq,
     ReplaySkipsOne,
-    ReplayRepeatsOne,
     TailLost,
     WrongPayload,
     WatermarkRegress,

@@ -216,9 +216,10 @@ def a_stale_cursor_is_accepted(desk):
 
 
 @edit("bad_snapshot")
-def a_snapshot_is_of_another_topic(desk):
-    sub, delivered = desk.subscription(desk.story.streams)
-    taken = {"record": "snapshot_taken", "topic": sub.topic, "outcome": "ok", "head": None}
+def a_snapshot_lacks_a_document(desk):
+    sub, delivered = desk.subscription(desk.story.states)
+    head = max(record["seq"] for record in delivered)
+    taken = {"record": "snapshot_taken", "topic": sub.topic, "outcome": "ok", "head": head, "documents": []}
     at = delivered[0]["at"]
     desk.insert_after(sub.client, delivered[0], taken | {"start": at, "done": at})
 

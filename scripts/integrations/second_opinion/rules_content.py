@@ -15,7 +15,7 @@ def fits(story, delivery):
 
 def only_again(found):
     """Whether only clients got it that had the seq before."""
-    return all(delivery.repeat or delivery.redelivered for delivery in found)
+    return all(delivery.repeat or delivery.redelivered or delivery.overlap for delivery in found)
 
 
 def right_of(story, contents):
@@ -26,6 +26,9 @@ def right_of(story, contents):
         return len(contents[content]), not only_again(contents[content])
 
     fitting = [content for content, found in contents.items() if fits(story, found[0])]
+    if len(contents) > 1:
+        # Without a payload there is nothing to compare.
+        fitting = [content for content in fitting if not contents[content][0].is_pointer]
     right = max(fitting, key=lambda content: (weight(content), -content[0]), default=None)
     return right, sum(weight(content) == weight(right) for content in fitting) > 1
 
@@ -35,7 +38,7 @@ def wrong(story):
     for contents in story.contents.values():
         right, doubt = right_of(story, contents)
         for content, found in contents.items():
-            if content != right:
+            if content != right and not found[0].is_pointer:
                 yield found, doubt
 
 
@@ -52,6 +55,10 @@ def divergent_value(story):
     for found, doubt in wrong(story):
         if not only_again(found):
             yield violation(found, doubt, "another content than the right one")
+    for key, record in story.misnamed.items():
+        topic, seq = min((topic, seq) for (topic, publish), seq in story.seq_of.items() if publish == key)
+        why = f"{key} was acknowledged as event {record['worker_seq']}, which it is not"
+        yield Violation(why, record["done"], None, topic, (seq, seq))
 
 
 @rule("bad_duplicate", "a delivery of a wrong content; or a seq on which a publish came out again")

@@ -138,7 +138,10 @@ SAID = ("floor", "head", "budget")
 @rule("bad_snapshot", "a snapshot")
 def bad_snapshot(story):
     """A snapshot is of its topic, and its watermark lies between floor and head and within the budget, so
-    that it can be resumed from. What refusals said of floor and head before is a lower bound too."""
+    that it can be resumed from. What refusals said of floor and head before is a lower bound too. It is the
+    state at its watermark: of each of our workers' documents it has at least the version that anybody was
+    sent at or below it, with the hash of its payload."""
+    state_at = StateAt(story)
     for client in story.clients.values():
         said = {}
         for record in client.records:
@@ -147,9 +150,45 @@ def bad_snapshot(story):
                     highest = said.setdefault(topic["topic"], dict.fromkeys(SAID, 0))
                     highest.update({figure: max(highest[figure], topic[figure]) for figure in SAID})
             elif record["record"] == "snapshot_taken" and record["outcome"] == "ok":
+                place = (record["done"], client.number, record["topic"])
                 why = judge_snapshot(story, record, said.get(record["topic"]))
                 if why:
-                    yield Violation(why, record["done"], client.number, record["topic"])
+                    yield Violation(why, *place)
+                why = judge_documents(state_at, record)
+                if why:
+                    yield Violation(why, *place)
+
+
+class StateAt:
+    """What anybody was sent of our documents at or below a watermark, at the least."""
+
+    def __init__(self, story):
+        self.workers = {record["worker"] for record in story.acknowledged.values()}
+        self.workers &= {record["worker"] for record in story.planned.values()}
+        self.sent = {}
+        for delivery in story.deliveries:
+            if delivery.state is not None:
+                document = (delivery.topic, delivery.state["worker"])
+                self.sent.setdefault(document, []).append((delivery.seq, delivery.state["version"]))
+
+    def version(self, topic, worker, watermark):
+        sent = self.sent.get((topic, worker), [])
+        return max((version for seq, version in sent if seq <= watermark), default=0)
+
+
+def judge_documents(state_at, record):
+    documents = record.get("documents")
+    if record["head"] is None or documents is None:
+        return None
+    for document in documents:
+        if not document["hash_fits"]:
+            return f"the hash of worker {document['worker']}'s document is not its payload's"
+    for worker in sorted(state_at.workers):
+        owed = state_at.version(record["topic"], worker, record["head"])
+        held = [document["version"] for document in documents if document["worker"] == worker]
+        if owed > max(held, default=0):
+            return f"version {owed} of worker {worker}'s document had been sent at or below it: has {held}"
+    return None
 
 
 def judge_snapshot(story, record, said):

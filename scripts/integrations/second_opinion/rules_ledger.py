@@ -176,11 +176,12 @@ class Documents:
                 self.reflected[document].append((delivery.seq, delivery.state["version"]))
         self.known, self.begun = versions_of(story)
 
-    def must_come(self, topic, worker, had, required, basis):
-        """Whether a client that was sent version `had` of a document is owed the required one."""
+    def must_come(self, topic, worker, had, required, basis, snapshots_count=False):
+        """Whether a client that has version `had` of a document is owed the required one. `snapshots_count`:
+        what its snapshot held is in it, so that what else was below the snapshot's watermark it lacks."""
         if had >= required:
             return False
-        if basis is None:
+        if basis is None or (basis.whole and snapshots_count):
             return True
         seen = self.reflected[topic, worker]
         if basis.cursor is not None and any(s <= basis.cursor and v >= required for s, v in seen):
@@ -221,8 +222,9 @@ def state_stale(story):
         for client in watching(story, topic):
             for worker, known in documents.known.items():
                 required = known.highest[-1]
-                had = client.versions.get((topic, worker), 0)
-                if documents.must_come(topic, worker, had, required, client.bases.get(topic)):
+                key, basis = (topic, worker), client.bases.get(topic)
+                had = max(client.versions.get(key, 0), client.held.get(key, 0))
+                if documents.must_come(topic, worker, had, required, basis, snapshots_count=True):
                     why = f"has version {had} of {required} of worker {worker}"
                     yield Violation(why, story.end["at"], client.number, topic)
 

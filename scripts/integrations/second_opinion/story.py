@@ -4,6 +4,7 @@ life online, what was published, what the target's metrics showed. Nothing is ju
 The whole history is in memory, so everything may look ahead and behind.
 """
 
+from collections import Counter
 from functools import cached_property
 
 from basis import Bases
@@ -71,6 +72,8 @@ class Delivery:
         self.repeat = self.redelivered = False
         # Not above what came before it, and new.
         self.out_of_order = False
+        # At or below the cursor that was sent: the client has it, by its own word.
+        self.overlap = False
         # Above everything that the client ever had: it is applied.
         self.fresh = False
         # The version that the client had of the document before, if it had one.
@@ -80,6 +83,11 @@ class Delivery:
         # From when on what was due came live and not by replay; None of one that is not live or reads
         # slowly. Whether this was due after it.
         self.live_from, self.live = None, False
+
+    @property
+    def is_pointer(self):
+        """Whether it came without a payload, so that nothing is known of its content."""
+        return self.content[0] == 0
 
     @property
     def intended(self):
@@ -95,8 +103,9 @@ class Client:
         self.deliveries, self.subscriptions = [], []
         # By topic.
         self.current, self.standing, self.last_applied = {}, {}, {}
-        # Of states: the version delivered of each (topic, worker), and by topic what is known besides.
-        self.versions, self.bases = {}, Bases()
+        # Of states: the version delivered of each (topic, worker), and by topic what is known besides; the
+        # version that came with the snapshots from which it resumed.
+        self.versions, self.bases, self.held = {}, Bases(), {}
         self.life = Life()
 
     @cached_property
@@ -122,7 +131,10 @@ class Client:
             self.subscriptions.append(new)
             self.current[new.topic] = new
             self.standing[new.topic] = "subscribed"
-            self.bases.subscribed(new, self.last_applied.get(new.topic))
+            snapshot = self.bases.subscribed(new, self.last_applied.get(new.topic))
+            for document in (snapshot or {}).get("documents", []):
+                key = (new.topic, document["worker"])
+                self.held[key] = max(document["version"], self.held.get(key, 0))
 
     def pending(self, record):
         """The subscriptions that a reply answers."""
@@ -183,7 +195,8 @@ class Client:
         # What lies at or below the cursor is none of the subscription's, however often it comes.
         new.skips = new.seq > sub.highest + 1
         new.repeat = new.seq in sub.seen and new.seq > sub.floor
-        new.out_of_order = not above and not new.repeat
+        new.overlap = sub.cursor is not None and new.seq <= sub.cursor
+        new.out_of_order = not above and not new.repeat and not new.overlap
         new.redelivered = above and new.seq <= applied
         new.fresh = above and new.seq > applied
         if new.state is not None:
@@ -225,7 +238,32 @@ class Story:
         for client in self.clients.values():
             client.tell()
         self.deliveries = [d for client in self.clients.values() for d in client.deliveries]
+        self.misnamed = {}
+        self.reconcile()
         self.subscriptions = [s for client in self.clients.values() for s in client.subscriptions]
+
+    def reconcile(self):
+        """What the whole run tells of single records: where an acknowledgement names another seq of the worker
+        than the event itself shows, the event's counts; and an update without a payload is the event of the
+        worker and seq in its key."""
+        shown = {}
+        for delivery in self.deliveries:
+            own = delivery.event.get("worker_seq") if delivery.event else None
+            if own is not None:
+                shown.setdefault(delivery.publish, Counter())[own] += 1
+        for at, record in enumerate(self.published):
+            key = publish_key(record["id"])
+            if record["outcome"] != "ok" or record["worker_seq"] is None or key not in shown:
+                continue
+            counts = shown[key]
+            own = min(counts, key=lambda seq: (-counts[seq], seq))
+            if own != record["worker_seq"]:
+                self.misnamed[key] = record
+                self.published[at] = record | {"worker_seq": own}
+        by_seq = {worker_seq: publish_key(record["id"]) for worker_seq, record in self.by_worker_seq.items()}
+        for delivery in self.deliveries:
+            if delivery.is_pointer and delivery.publish is not None and delivery.publish[0] == "lifecycle":
+                delivery.publish = by_seq.get(delivery.publish[1:], delivery.publish)
 
     def sort_in(self, record, slow):
         if record.get("client") is not None:

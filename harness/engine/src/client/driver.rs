@@ -15,6 +15,7 @@ use khala_evidence::record::{Cut, Micros, Outcome, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
+use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
 
 use super::machine::{Action, Machine, Phase, World};
@@ -157,8 +158,8 @@ struct Taken {
     topic: TopicId,
     start: Micros,
     done: Micros,
-    /// The answer's status and the snapshot's watermark, if it is one of the topic.
-    taken: Result<(u16, Option<u64>), Answer>,
+    /// The answer's status and the snapshot, if it is one of the topic.
+    taken: Result<(u16, Option<Snapshot>), Answer>,
 }
 
 /// Snapshots that are being taken.
@@ -557,12 +558,12 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 }
                 Waited::Snapshot(Some(Taken { topic, start, done, taken })) => {
                     let (answer, taken) = match taken {
-                        Ok((status, head)) => (Answer::ok(status), Ok(head)),
+                        Ok((status, snapshot)) => (Answer::ok(status), Ok(snapshot)),
                         Err(answer) => (answer.clone(), Err(answer.outcome)),
                     };
                     let client = Some(self.client);
                     around.record(answer.record(Request::Snapshot, client, start, done));
-                    around.with(|world| self.machine.snapshot(topic, start, done, taken, world));
+                    around.with(|world| self.machine.snapshot(topic, (start, done), &taken, world));
                 }
                 Waited::Snapshot(None) => {
                     snapshots = None;

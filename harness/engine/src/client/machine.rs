@@ -180,9 +180,9 @@ pub struct Machine {
     /// What the socket's own heartbeats say.
     pulse: Pulse,
     retired: bool,
-    /// By topic the digest of the last `sync:update_batch` whose `sync:frame` has not come: between topics
-    /// there is no order (contract, section 1, rule 5).
-    unpaired: BTreeMap<TopicId, u64>,
+    /// By topic the first push of a batch whose twin has not come, and its digest: between topics there is no
+    /// order (contract, section 1, rule 5).
+    unpaired: BTreeMap<TopicId, (Push, u64)>,
     /// The session that the token of the socket there is was minted for, where that is known.
     session: Option<Box<str>>,
     /// Whether a fault chose the cursors of the next subscribe.

@@ -6,17 +6,22 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use khala_evidence::record::{Limit, PublishId, Source};
+use khala_evidence::record::{Held, Limit, NO_CONTENT, PublishId, Source};
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
 use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
 use khala_wire::payload::{
     KIND_ERROR, KIND_UPDATE_BATCH, SyncFrameRef, Text, UpdateBatchRef, UpdateRef,
 };
 use khala_wire::shape::{self, Difference};
+use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+/// What the key of a worker's document begins with.
+const SUMMARY_KEY: &str = "runtime/codex_worker_summary:";
+/// What the key of a worker's event begins with; its name and the seq follow.
+const EVENT_KEY: &str = "runtime/codex_worker_event:";
 /// Batches remembered.
 const BATCHES_MAX: usize = 512;
 
@@ -209,9 +214,12 @@ impl Reader {
     fn fact(&self, update: &UpdateRef<'_>) -> Option<Fact> {
         let topic = TopicId::of(&update.topic)?;
         let payload = update.payload.map_or("null", |raw| raw.get());
-        let canonical = canonical(payload);
-        let content =
-            digest64(format!("{}\n{}\n{canonical}", update.doc_key, update.doc_version).as_bytes());
+        let content = if payload == "null" {
+            NO_CONTENT
+        } else {
+            let (key, version) = (&update.doc_key, update.doc_version);
+            digest64(format!("{key}\n{version}\n{}", canonical(payload)).as_bytes())
+        };
         let hash_fits = match (&update.payload_hash, update.payload) {
             (Some(hash), Some(raw)) => payload_hash_matches(raw.get(), &hash.0),
             _ => true,
@@ -220,12 +228,33 @@ impl Reader {
         Some(Fact { topic, seq: update.watermark, content, hash_fits, source })
     }
 
+    /// What a snapshot holds of our workers' documents, in its order.
+    pub fn held(&self, snapshot: &Snapshot) -> Vec<Held> {
+        let ours = snapshot.documents.iter().filter_map(|document| {
+            let &worker = self.workers.get(document.doc_key.strip_prefix(SUMMARY_KEY)?)?;
+            let hash_fits = payload_hash_matches(document.payload.get(), &document.payload_hash);
+            Some(Held { worker, version: document.doc_version, hash_fits })
+        });
+        ours.collect()
+    }
+
+    /// The event of one of our workers that an update without a payload is of, by its key.
+    fn pointed_at(&self, key: &str) -> Option<Source> {
+        let (name, seq) = key.strip_prefix(EVENT_KEY)?.rsplit_once(':')?;
+        let publish =
+            PublishId::Lifecycle { worker: *self.workers.get(name)?, seq: seq.parse().ok()? };
+        Some(Source::Event { publish, intended: None, begun: None, payload: 0, worker_seq: None })
+    }
+
     fn source(&self, update: &UpdateRef<'_>, payload: &str) -> Source {
-        if let Some(name) = update.doc_key.strip_prefix("runtime/codex_worker_summary:") {
+        if let Some(name) = update.doc_key.strip_prefix(SUMMARY_KEY) {
             return match self.workers.get(name) {
                 Some(&worker) => Source::State { worker, version: update.doc_version },
                 None => Source::Foreign,
             };
+        }
+        if payload == "null" {
+            return self.pointed_at(&update.doc_key).unwrap_or(Source::Foreign);
         }
         let Ok(event) = serde_json::from_str::<WorkerEvent<'_>>(payload) else {
             return Source::Foreign;
@@ -238,18 +267,21 @@ impl Reader {
                 intended: None,
                 begun: None,
                 payload: 0,
+                worker_seq: None,
             },
             Some(marker) if marker.run == self.run_id => Source::Event {
                 publish: PublishId::Planned(marker.n),
                 intended: Some(marker.at_us),
                 begun: Some(marker.begun_us),
                 payload: digest64(canonical(event.payload.get()).as_bytes()),
+                worker_seq: Some(event.seq),
             },
             _ => Source::Event {
                 publish: PublishId::Lifecycle { worker, seq: event.seq },
                 intended: None,
                 begun: None,
                 payload: 0,
+                worker_seq: None,
             },
         }
     }
@@ -367,6 +399,7 @@ fn canonical(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use khala_wire::payload::SyncFrame;
+    use khala_wire::snapshot::Document;
 
     use super::*;
 
@@ -416,6 +449,51 @@ mod tests {
             source(&EVENT.replace("\"r\"", "\"other\"")),
             Source::Event { publish: PublishId::Lifecycle { worker: 4, seq: 2 }, .. }
         ));
+    }
+
+    #[test]
+    fn an_update_without_a_payload_is_known_by_its_key_and_has_no_content() {
+        let mut reader = reader();
+        let mut fact = |key: &str| {
+            let text = batch("null", 1).replace("runtime/codex_worker_event:w:2", key);
+            reader.batch(&text).facts[0]
+        };
+        let ours = fact("runtime/codex_worker_event:w:2");
+        assert_eq!(ours.content, NO_CONTENT);
+        assert!(matches!(
+            ours.source,
+            Source::Event { publish: PublishId::Lifecycle { worker: 4, seq: 2 }, .. }
+        ));
+        let state = fact("runtime/codex_worker_summary:w");
+        assert_eq!(state.source, Source::State { worker: 4, version: 2 });
+        for key in ["runtime/codex_worker_event:x:2", "runtime/codex_worker_event:w:x", "w:2"] {
+            assert_eq!(fact(key).source, Source::Foreign, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_read_for_our_workers_documents() {
+        let document = |key: &str, doc_version, payload_hash: &str| Document {
+            doc_key: key.to_owned(),
+            doc_version,
+            payload: RawValue::from_string(EVENT.to_owned()).expect("JSON"),
+            payload_hash: payload_hash.to_owned(),
+        };
+        let hash = khala_wire::canonical::payload_hash_of_canonical(EVENT);
+        let snapshot = Snapshot {
+            documents: vec![
+                document("runtime/codex_worker_summary:w", 7, &hash),
+                document("runtime/codex_worker_summary:x", 8, &hash),
+                document("runtime/codex_worker_summary:w", 9, "other"),
+                document("w", 9, &hash),
+            ],
+            format: String::new(),
+            head_watermark: 60,
+            schema_version: 1,
+            topic: String::new(),
+        };
+        let held = |version, hash_fits| Held { worker: 4, version, hash_fits };
+        assert_eq!(reader().held(&snapshot), [held(7, true), held(9, false)]);
     }
 
     const FRAME: &str = r#"{"kind":"KHALA_FRAME_KIND_UPDATE_BATCH","payload_bytes":"!","schema_version":1,"seq":1,"topic":"t"}"#;

@@ -11,7 +11,7 @@
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
 
-use super::{Case, oracle};
+use super::{Case, open, oracle};
 use crate::facts::FaultOutcome;
 use crate::shard::metrics::Metrics;
 
@@ -21,6 +21,9 @@ pub const WAITED_SHARE_MAX: f64 = 0.5;
 
 /// How each reason begins that is the generator's own: it measured itself, and not the target.
 pub const OURS: &str = "the generator";
+
+/// How the reason begins that too much was left open.
+pub const OPEN: &str = "the oracle left";
 
 /// Reasons that hold for the whole run.
 pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
@@ -102,9 +105,10 @@ fn undecided_over_all(case: &Case<'_>) -> Option<String> {
     let deliveries = case.settled.totals.deliveries;
     oracle::too_many_undecided(undecided, deliveries).then(|| {
         format!(
-            "the oracle left {undecided} cases undecided, more than {} % of the {deliveries} \
-             deliveries judged",
-            oracle::UNDECIDED_SHARE_MAX * 100.0
+            "{OPEN} {undecided} cases undecided, more than {} % of the {deliveries} deliveries judged \
+             ({})",
+            oracle::UNDECIDED_SHARE_MAX * 100.0,
+            open::told(case)
         )
     })
 }
@@ -187,22 +191,24 @@ pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<String> {
         if let Some(reason) = outcome.why_it_did_not_bite() {
             return Some(reason);
         }
-        // Only a fault that cuts clients off leaves a before and an after.
-        if !fault.kind.is_storm() {
-            continue;
-        }
-        let needed = case.plan.oracle.storm_min_deliveries;
-        match case.settled.exposures.get(&fault.id) {
-            None => return Some(format!("no client recorded being cut off by fault {}", fault.id)),
-            Some(exposure) if exposure.short > 0 => {
-                return Some(format!(
-                    "{} of {} (client, topic) pairs cut off by fault {} had fewer than {needed} \
-                     deliveries before or after it",
-                    exposure.short, exposure.pairs, fault.id
-                ));
-            }
-            Some(_) => {}
+        if fault.kind.is_storm() && !case.settled.exposures.contains_key(&fault.id) {
+            return Some(format!("no client recorded being cut off by fault {}", fault.id));
         }
     }
     None
+}
+
+/// Why what clients got around a storm in these phases shows too little of it. Only a fault that cuts clients
+/// off leaves a before and an after.
+pub fn exposure_short(case: &Case<'_>, phases: &[u16]) -> Option<String> {
+    let needed = case.plan.oracle.storm_min_deliveries;
+    let faults = case.schedule.faults.iter().filter(|fault| phases.contains(&fault.phase));
+    faults.filter(|fault| fault.kind.is_storm()).find_map(|fault| {
+        let exposure = case.settled.exposures.get(&fault.id).filter(|it| it.short > 0)?;
+        Some(format!(
+            "{} of {} (client, topic) pairs cut off by fault {} had fewer than {needed} deliveries \
+             before or after it",
+            exposure.short, exposure.pairs, fault.id
+        ))
+    })
 }

@@ -10,6 +10,7 @@
 pub(crate) mod estimate;
 pub(crate) mod fitness;
 mod objective;
+pub mod open;
 pub(crate) mod oracle;
 mod percentile;
 pub(crate) mod ratio;

@@ -93,11 +93,16 @@ fn judge_one(
         verdict = Verdict::Warn;
         reason = format!("{reason}; but `{}` does not hold", warn.text);
     }
-    if let Some(unfit) = why_undecidable(case, objective, &phases, &measured) {
+    let mut is_unfit = false;
+    if let Some(few) = too_few(case, objective, &measured) {
         verdict = Verdict::Inconclusive;
-        reason = unfit;
+        reason = few;
+    } else if let Some(unfit) = why_unfit(case, objective, &phases, verdict) {
+        (verdict, reason, is_unfit) = (Verdict::Inconclusive, unfit, true);
     }
+    // Of a run that was unfit no more of the same would decide anything.
     if verdict == Verdict::Inconclusive
+        && !is_unfit
         && let Some(more) = more(case, objective, &phases, &measured)
     {
         reason = format!("{reason}; {more}");
@@ -163,12 +168,8 @@ fn more(
     Some(format!("{more} more seconds without one would decide"))
 }
 
-fn why_undecidable(
-    case: &Case<'_>,
-    objective: &Objective,
-    phases: &[u16],
-    measured: &Measured,
-) -> Option<String> {
+/// Why there is too little to judge by.
+fn too_few(case: &Case<'_>, objective: &Objective, measured: &Measured) -> Option<String> {
     if case.facts.unfinished.is_some() {
         return Some("the run did not finish".to_owned());
     }
@@ -184,7 +185,23 @@ fn why_undecidable(
     if measured.estimate.is_some_and(|estimate| !estimate.is_finite()) {
         return Some("the estimate is not a number".to_owned());
     }
+    None
+}
+
+/// Why the run was unfit to judge it. A storm that too few deliveries showed the effect of proves no PASS;
+/// a FAIL is what was seen all the same.
+fn why_unfit(
+    case: &Case<'_>,
+    objective: &Objective,
+    phases: &[u16],
+    verdict: Verdict,
+) -> Option<String> {
     if let Some(reason) = fitness::faults_unfit(case, phases) {
+        return Some(reason);
+    }
+    if verdict != Verdict::Fail
+        && let Some(reason) = fitness::exposure_short(case, phases)
+    {
         return Some(reason);
     }
     let threshold_us = match objective.metric.kind() {

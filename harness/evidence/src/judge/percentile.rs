@@ -65,6 +65,8 @@ pub struct Percentile {
     pub n: u64,
     /// Samples that break the claim.
     pub bad: u64,
+    /// Of them, those that had not ended when they had to.
+    never: u64,
     /// Seconds or groups of clients with samples.
     units: u64,
     /// The verdict, what a gate asks of the reach aside.
@@ -123,6 +125,8 @@ pub fn measure(
         Some(interval) if enough => of_interval(interval, threshold),
         _ => Verdict::Inconclusive,
     };
+    let never = sample.censored();
+    let interval = interval.map(|interval| told(interval, never, sample));
     let worse = |unit: &&BTreeMap<u64, u64>| {
         let all: u64 = unit.values().sum();
         let beyond: u64 = unit.range(threshold..).map(|(_, &count)| count).sum();
@@ -135,6 +139,7 @@ pub fn measure(
         q,
         n: sample.len(),
         bad: estimate::exceeding(sample, claim.comparison, claim.bound),
+        never,
         units: count,
         verdict,
         estimate: quantile::estimate(&units, q / 100.0),
@@ -143,6 +148,18 @@ pub fn measure(
         threshold,
         reach,
     }
+}
+
+/// An interval as it can be told: what never ended has no length, so that an end beyond all that did end is
+/// no figure of anything.
+fn told(interval: Interval, never: u64, sample: &Distribution) -> Interval {
+    if never == 0 {
+        return interval;
+    }
+    let ended = sample.clusters.values().flat_map(|cluster| cluster.iter().map(|(value, _)| value));
+    let longest = ended.max().unwrap_or_default();
+    let upper = interval.upper.filter(|&upper| bucket(upper) <= longest);
+    Interval { lower: interval.lower.min(longest), upper, ..interval }
 }
 
 fn of_interval(interval: &Interval, threshold: u64) -> Verdict {
@@ -213,7 +230,10 @@ impl Percentile {
             return format!("{first}; {units} {whose} are too few to draw an interval from");
         };
         let upper = interval.upper.map_or_else(
-            || "no upper bound from so few samples".to_owned(),
+            || match self.never {
+                0 => "no upper bound from so few samples".to_owned(),
+                never => format!("no upper bound, for {never} never ended"),
+            },
             |upper| self.figure(upper),
         );
         let blocks = match interval.block_len {
@@ -254,6 +274,10 @@ impl Percentile {
             (&self.interval, self.estimate, self.verdict)
             && factor <= 1.0
         {
+            if self.never > 0 && interval.upper.is_none() {
+                // How long those take that never ended no further sample tells.
+                return None;
+            }
             let ln = |value: u64| (value as f64).ln_1p();
             let away = (ln(self.threshold) - ln(estimate)).abs();
             let end = if estimate < self.threshold {

@@ -51,6 +51,7 @@ pub fn absences(case: &Case<'_>) -> Vec<Absence> {
             from_us: case.facts.target.lost_at_us.unwrap_or(case.facts.duration_us),
             until_us: None,
             clients: case.schedule.arrivals.len() as u64,
+            arrived: case.schedule.arrivals.len() as u64,
             noticed: vec![why.clone()],
             planned: false,
         }),
@@ -58,15 +59,22 @@ pub fn absences(case: &Case<'_>) -> Vec<Absence> {
     absences
 }
 
+/// Some clients of those that had arrived.
+#[must_use]
+pub fn of_all(some: u64, arrived: u64) -> String {
+    match (some, arrived) {
+        (1, 0..=1) => "1 client".to_owned(),
+        (some, all) if some < all => format!("{some} of {all} clients"),
+        (some, _) => format!("{some} clients"),
+    }
+}
+
 /// What became of the target, in a sentence.
 pub fn sentence(absence: &Absence) -> String {
     let at = |us| format!("{:.1} s", Duration::from_micros(us).as_secs_f64());
     let from = at(absence.from_us);
     let until = absence.until_us.map(at);
-    let clients = match absence.clients {
-        1 => "1 client".to_owned(),
-        clients => format!("{clients} clients"),
-    };
+    let clients = of_all(absence.clients, absence.arrived);
     let what = match (absence.manner, &until) {
         (Manner::Restarted, Some(until)) => {
             format!("the target restarted at {from}, {clients}, back by {until}")
@@ -82,10 +90,14 @@ pub fn sentence(absence: &Absence) -> String {
             format!("the target was absent from {from} to the end, {clients}")
         }
         (Manner::CutOff, Some(until)) => {
-            format!("everybody was cut off at {from}, {clients}, the first back at {until}")
+            format!(
+                "everybody who was connected was cut off at {from}, {clients}, the first back at {until}"
+            )
         }
         (Manner::CutOff, None) => {
-            format!("everybody was cut off at {from}, {clients}, and nobody was back at the end")
+            format!(
+                "everybody who was connected was cut off at {from}, {clients}, and nobody was back at the end"
+            )
         }
     };
     let planned = if absence.planned { ", as planned" } else { "" };

@@ -102,6 +102,7 @@ fn delivered(per_second: u64, took: impl Fn(u64) -> u64) -> Vec<Record> {
             intended: Some(intended),
             begun: Some(intended),
             payload: 0,
+            worker_seq: None,
         };
         records.push(Record::Delivered(Delivery {
             client: 0,

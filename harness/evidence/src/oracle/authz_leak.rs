@@ -230,6 +230,7 @@ mod tests {
             intended: Some(begun),
             begun: Some(begun),
             payload: 1,
+            worker_seq: None,
         };
         Delivery {
             client: 3,

@@ -15,7 +15,7 @@ use super::divergent_value::right_content;
 use super::ledger::{Content, Ledger};
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
-use crate::record::{PublishId, Source};
+use crate::record::{NO_CONTENT, PublishId, Source};
 
 fn violation(topic: TopicId, seq: u64, content: &Content, message: String) -> Violation {
     Violation {
@@ -33,9 +33,10 @@ fn violation(topic: TopicId, seq: u64, content: &Content, message: String) -> Vi
 pub fn settle(ledger: &Ledger, tally: &mut Tally) {
     let mut first_seq: BTreeMap<(TopicId, PublishId), u64> = BTreeMap::new();
     for (&(topic, seq), contents) in ledger.seen() {
-        tally.judged(Rule::BadDuplicate, contents.values().map(|content| content.again).sum());
+        let told = || contents.iter().filter(|(digest, _)| **digest != NO_CONTENT);
+        tally.judged(Rule::BadDuplicate, told().map(|(_, content)| content.again).sum());
         let right = right_content(contents, ledger);
-        for (&digest, content) in contents {
+        for (&digest, content) in told() {
             if Some(digest) != right && content.again == content.deliveries {
                 let message = format!(
                     "seq {seq} came again with another content (digest {digest:016x}, {} times)",
@@ -77,6 +78,7 @@ mod tests {
                 intended: Some(0),
                 begun: Some(0),
                 payload: 0,
+                worker_seq: None,
             };
             let delivery = Delivery {
                 client: 0,

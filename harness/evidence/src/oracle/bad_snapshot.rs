@@ -1,5 +1,5 @@
-//! Rule `bad_snapshot`: a snapshot is of its topic, lies between floor and head, and can be resumed
-//! from.
+//! Rule `bad_snapshot`: a snapshot is of its topic, lies between floor and head, can be resumed
+//! from, and holds the state at its watermark ([`content`]).
 //!
 //! Bounds: floor and head as they were at the least when it was asked for (the last windows answered
 //! before, and what earlier refusals said of the topic), and head as it was at the most when it was
@@ -11,6 +11,8 @@
 //! and undecided otherwise, for the floor may have risen between the two. Cases: snapshots with a
 //! wrong topic or shape, breaches, and those resumed from. Memory: those of
 //! [`cursors`](super::cursors).
+
+pub mod content;
 
 use khala_wire::topic::TopicId;
 

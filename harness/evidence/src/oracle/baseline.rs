@@ -1,10 +1,10 @@
 //! What a client counts as known of a state topic without it having been delivered: what lies at or
 //! below the watermark of a snapshot, or at or below a cursor that a fault chose.
 //!
-//! The oracle does not see documents inside snapshots. A cursor says that the client has everything
-//! up to it; what versions that is, other clients' deliveries at or below it bound from below
-//! ([`Versions`]). What that leaves open of publishes begun before the baseline is undecided; what
-//! was begun after it must come.
+//! A cursor that a fault chose says that the client has everything up to it; what versions that is,
+//! other clients' deliveries at or below it bound from below ([`Versions`]). What that leaves open of
+//! publishes begun before the baseline is undecided; what was begun after it must come. A snapshot
+//! leaves nothing open: what it does not hold the client does not have.
 //!
 //! Without a cursor all that is retained is replayed. Where something of a document came, what is newer
 //! of it is retained as well; where nothing did, the target's windows may show that nothing was pruned.
@@ -28,6 +28,9 @@ pub struct Baseline {
     /// Whether it began without a cursor after its cursor was stale: the log is pruned, so that a
     /// replay of all that is retained need not bring every document.
     pub reset: bool,
+    /// Whether it is a snapshot's, of which it is known what it held: nothing of it is open.
+    #[serde(default)]
+    pub whole: bool,
     /// When the reply to a subscribe without a cursor came: all of the replay was there.
     #[serde(default)]
     pub replayed_by: Option<Micros>,
@@ -91,7 +94,7 @@ impl Versions {
         index.checked_sub(1).map_or(0, |index| list[index].1)
     }
 
-    /// Whether a client to which version `had` was delivered has the `required` one.
+    /// Whether a client that has version `had`, delivered or in a snapshot, has the `required` one.
     #[must_use]
     pub fn has(
         &self,
@@ -103,7 +106,9 @@ impl Versions {
         if had >= required {
             return Has::Yes;
         }
-        let Some(Baseline { cursor, before, .. }) = baseline else { return Has::No };
+        let Some(Baseline { cursor, before, .. }) = baseline.filter(|base| !base.whole) else {
+            return Has::No;
+        };
         if cursor.is_some_and(|cursor| self.at(topic, worker, cursor) >= required) {
             return Has::Yes;
         }
@@ -151,8 +156,9 @@ mod tests {
 
     #[test]
     fn what_others_saw_at_or_below_the_cursor_is_known() {
-        let baseline =
-            |cursor, before| Some(Baseline { cursor, before, reset: false, replayed_by: None });
+        let baseline = |cursor, before| {
+            Some(Baseline { cursor, before, reset: false, replayed_by: None, whole: false })
+        };
         let has = |had, required, baseline| versions().has((TOPIC, 4), had, required, baseline);
         assert_eq!(has(7, 7, None), Has::Yes);
         assert_eq!(has(3, 7, None), Has::No);
@@ -160,5 +166,10 @@ mod tests {
         assert_eq!(has(0, 7, baseline(Some(19), 800)), Has::Open);
         assert_eq!(has(0, 9, baseline(Some(20), 800)), Has::No, "begun at 900");
         assert_eq!(has(0, 9, baseline(None, 900)), Has::Open);
+        let snapshot = |had| {
+            let base = baseline(Some(20), 800).map(|base| Baseline { whole: true, ..base });
+            has(had, 7, base)
+        };
+        assert_eq!((snapshot(7), snapshot(6)), (Has::Yes, Has::No), "what it held is known");
     }
 }

@@ -72,7 +72,13 @@ mod tests {
 
     #[test]
     fn what_comes_out_is_a_violation_whatever_the_answer_was() {
-        let ours = |publish| Source::Event { publish, intended: None, begun: None, payload: 0 };
+        let ours = |publish| Source::Event {
+            publish,
+            intended: None,
+            begun: None,
+            payload: 0,
+            worker_seq: None,
+        };
         let cases = [
             (ours(PublishId::OverSocket { client: 7 }), 1),
             (ours(PublishId::Planned(7)), 0),

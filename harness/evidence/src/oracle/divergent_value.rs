@@ -4,14 +4,19 @@
 //! Settled at the merge, from the ledger: the right content is the one that fits its hash and the
 //! ledger, and among several of those the one most often delivered, or else one that did not only come
 //! again. Every delivery of another content is a violation; the first of each content is kept. A wrong content that only ever came as
-//! a repeat or redelivery is `bad_duplicate`'s. Cases: deliveries. Nothing is undecided.
+//! a repeat or redelivery is `bad_duplicate`'s. An update without a payload has no content to judge. Cases: deliveries. Nothing is undecided.
 
 use std::collections::BTreeMap;
 
-use super::ledger::{Content, Ledger};
+use super::ledger::{Content, Ledger, Misnamed};
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
-use crate::record::Source;
+use crate::record::{NO_CONTENT, PublishId, Source};
+
+/// Kind of breach: the payload is not what its hash says, and otherwise what everybody got.
+pub const HASH: &str = "hash";
+/// Kind of breach: the acknowledgement names another event.
+pub const ACKNOWLEDGEMENT: &str = "acknowledgement";
 
 fn fits(content: &Content, ledger: &Ledger) -> bool {
     let published = match content.source {
@@ -25,10 +30,12 @@ fn fits(content: &Content, ledger: &Ledger) -> bool {
     (content.hash_fits || content.source == Source::Foreign) && published
 }
 
+/// The right one of the contents of a place; one without a payload only where there is no other.
 pub(super) fn right_content(contents: &BTreeMap<u64, Content>, ledger: &Ledger) -> Option<u64> {
+    let only = contents.len() == 1;
     contents
         .iter()
-        .filter(|(_, content)| fits(content, ledger))
+        .filter(|(digest, content)| (only || **digest != NO_CONTENT) && fits(content, ledger))
         .max_by_key(|(digest, content)| {
             let for_the_first_time = content.again < content.deliveries;
             (content.deliveries, for_the_first_time, std::cmp::Reverse(**digest))
@@ -39,9 +46,10 @@ pub(super) fn right_content(contents: &BTreeMap<u64, Content>, ledger: &Ledger) 
 /// Judges all that was seen.
 pub fn settle(ledger: &Ledger, tally: &mut Tally) {
     for (&(topic, seq), contents) in ledger.seen() {
-        tally.judged(Rule::DivergentValue, contents.values().map(|c| c.deliveries).sum());
+        let told = || contents.iter().filter(|(digest, _)| **digest != NO_CONTENT);
+        tally.judged(Rule::DivergentValue, told().map(|(_, content)| content.deliveries).sum());
         let right = right_content(contents, ledger);
-        for (&digest, content) in contents.iter().filter(|(digest, _)| Some(**digest) != right) {
+        for (&digest, content) in told().filter(|(digest, _)| Some(**digest) != right) {
             if content.again == content.deliveries {
                 continue;
             }
@@ -64,9 +72,29 @@ pub fn settle(ledger: &Ledger, tally: &mut Tally) {
                     content.deliveries
                 ),
             };
-            tally.violate(violation, content.deliveries - 1);
+            // Whoever got it got the same: what is wrong is the hash.
+            let kind = if right.is_none() && !content.hash_fits { HASH } else { "" };
+            tally.violate_as_many(kind, violation, content.deliveries - 1);
         }
     }
+}
+
+/// An acknowledgement that named another seq than the event shows: one of the two is not what was published.
+pub fn misnamed(misnamed: &Misnamed, tally: &mut Tally) {
+    let Misnamed { at, publish, topic, seq, worker, said, shown } = *misnamed;
+    let what = match publish {
+        PublishId::Planned(n) => format!("publish {n}"),
+        _ => "a command".to_owned(),
+    };
+    let message = format!(
+        "{what} was acknowledged as event {said} of worker {worker}, and what came out of it (seq {seq} of \
+         {}) says that it is event {shown}",
+        topic.name()
+    );
+    tally.judged(Rule::DivergentValue, 1);
+    let (rule, topic, seqs) = (Rule::DivergentValue, Some(topic), Some((seq, seq)));
+    let violation = Violation { at_us: at, rule, client: None, topic, seqs, epoch: None, message };
+    tally.violate_as(ACKNOWLEDGEMENT, violation);
 }
 
 #[cfg(test)]
@@ -107,7 +135,7 @@ mod tests {
 
     fn event(payload: u64) -> Source {
         let publish = PublishId::Planned(1);
-        Source::Event { publish, intended: Some(1), begun: Some(1), payload }
+        Source::Event { publish, intended: Some(1), begun: Some(1), payload, worker_seq: None }
     }
 
     #[test]

@@ -346,8 +346,13 @@ mod tests {
                 worker_seq: Some(seq),
                 payload: 0,
             });
-            let source =
-                Source::Event { publish: id, intended: Some(1), begun: Some(1), payload: 0 };
+            let source = Source::Event {
+                publish: id,
+                intended: Some(1),
+                begun: Some(1),
+                payload: 0,
+                worker_seq: None,
+            };
             ledger.deliver(&Delivery {
                 client: 1,
                 epoch: 1,
@@ -443,7 +448,8 @@ mod tests {
     #[test]
     fn a_document_that_is_open_counts_only_where_something_of_it_came() {
         let before = 5_000;
-        let known = |cursor| Baseline { cursor, before, reset: true, replayed_by: None };
+        let known =
+            |cursor| Baseline { cursor, before, reset: true, replayed_by: None, whole: false };
         let of = |had, cursor| {
             let mut replies = Replies::default();
             replies.state(reply(1, 3_000), 4, had, Some(known(cursor)));

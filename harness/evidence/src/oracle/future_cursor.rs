@@ -143,7 +143,13 @@ mod tests {
                 worker_seq: Some(number),
                 payload: 0,
             });
-            let event = Source::Event { publish, intended: None, begun: None, payload: 0 };
+            let event = Source::Event {
+                publish,
+                intended: None,
+                begun: None,
+                payload: 0,
+                worker_seq: None,
+            };
             let state = Source::State { worker: 0, version: number };
             for (topic, source) in [(STREAM, event), (STATE, state)] {
                 ledger.deliver(&Delivery {

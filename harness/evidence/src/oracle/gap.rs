@@ -138,7 +138,13 @@ mod tests {
             at: 900,
             content: seq,
             hash_fits: true,
-            source: Source::Event { publish, intended: Some(1), begun: Some(1), payload: 0 },
+            source: Source::Event {
+                publish,
+                intended: Some(1),
+                begun: Some(1),
+                payload: 0,
+                worker_seq: None,
+            },
         });
     }
 

@@ -206,8 +206,13 @@ mod tests {
                 worker_seq: Some(number),
                 payload: 0,
             });
-            let source =
-                Source::Event { publish, intended: Some(due), begun: Some(due), payload: 0 };
+            let source = Source::Event {
+                publish,
+                intended: Some(due),
+                begun: Some(due),
+                payload: 0,
+                worker_seq: None,
+            };
             let delivery = Delivery {
                 client: 3,
                 epoch: 1,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Delivery, Micros, Outcome, PublishId, Published, Source};
+use crate::record::{Delivery, Micros, NO_CONTENT, Outcome, PublishId, Published, Source};
 
 /// Distinct contents remembered of one (topic, seq): those with the lowest digests, whoever came
 /// first, so that it does not matter how clients were sharded. More are counted together; the right one
@@ -60,6 +60,25 @@ pub struct Content {
     pub hash_fits: bool,
     /// What it stems from.
     pub source: Source,
+}
+
+/// An acknowledgement that named another seq than its event shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misnamed {
+    /// When it came.
+    pub at: Micros,
+    /// The publish.
+    pub publish: PublishId,
+    /// The topic on which it came out.
+    pub topic: TopicId,
+    /// On which seq of it, the lowest.
+    pub seq: u64,
+    /// The worker.
+    pub worker: u16,
+    /// The worker's seq by the acknowledgement.
+    pub said: u64,
+    /// The worker's seq by the event.
+    pub shown: u64,
 }
 
 /// What a delivery was to the client that got it.
@@ -212,6 +231,50 @@ impl Ledger {
     pub fn begun(&self, publish: PublishId) -> Option<Micros> {
         let acknowledged = self.acknowledged.get(&publish).map(|entry| entry.begun);
         acknowledged.or_else(|| Some(self.unanswered.get(&publish)?.begun))
+    }
+
+    /// Puts right what only the whole run tells. An event without a payload is known by its worker and
+    /// seq: it becomes that of the command that was acknowledged as it. And where an acknowledgement
+    /// named another seq than the event shows, the event's counts from here on: gives those that did.
+    pub fn reconcile(&mut self) -> Vec<Misnamed> {
+        let mut shown: BTreeMap<PublishId, BTreeMap<u64, u64>> = BTreeMap::new();
+        let mut first: BTreeMap<PublishId, (TopicId, u64)> = BTreeMap::new();
+        for (&(topic, seq), contents) in &self.seen {
+            for content in contents.values() {
+                if let Source::Event { publish, worker_seq: Some(own), .. } = content.source {
+                    *shown.entry(publish).or_default().entry(own).or_default() +=
+                        content.deliveries;
+                    first.entry(publish).or_insert((topic, seq));
+                }
+            }
+        }
+        let mut misnamed = Vec::new();
+        for (&publish, entry) in &mut self.acknowledged {
+            // What one client alone was shown is another rule's.
+            let most = shown.get(&publish).and_then(|shown| {
+                shown.iter().max_by_key(|(own, times)| (**times, std::cmp::Reverse(**own)))
+            });
+            let Some((&own, _)) = most.filter(|(own, _)| **own != entry.worker_seq) else {
+                continue;
+            };
+            let (topic, seq) = first[&publish];
+            let (worker, said, at) = (entry.worker, entry.worker_seq, entry.at);
+            misnamed.push(Misnamed { at, publish, topic, seq, worker, said, shown: own });
+            entry.worker_seq = own;
+        }
+        let by_seq: BTreeMap<(u16, u64), PublishId> = (self.acknowledged.iter())
+            .map(|(&publish, entry)| ((entry.worker, entry.worker_seq), publish))
+            .collect();
+        for contents in self.seen.values_mut() {
+            let Some(content) = contents.get_mut(&NO_CONTENT) else { continue };
+            if let Source::Event { publish, .. } = &mut content.source
+                && let PublishId::Lifecycle { worker, seq } = *publish
+                && let Some(&known) = by_seq.get(&(worker, seq))
+            {
+                *publish = known;
+            }
+        }
+        misnamed
     }
 
     /// On which seq of a topic each publish came out.

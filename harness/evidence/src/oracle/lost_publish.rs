@@ -282,7 +282,13 @@ mod tests {
 
     fn deliver(ledger: &mut Ledger, n: u32, seq: u64) {
         let publish = PublishId::Planned(n);
-        let source = Source::Event { publish, intended: Some(1), begun: Some(1), payload: 0 };
+        let source = Source::Event {
+            publish,
+            intended: Some(1),
+            begun: Some(1),
+            payload: 0,
+            worker_seq: None,
+        };
         ledger.deliver(&Delivery {
             client: 1,
             epoch: 1,

@@ -1,6 +1,9 @@
 //! Rule `nonmonotonic`: within one subscription and topic, seq increases from the resume cursor.
 //!
-//! An identical repeat of what the epoch has delivered is a duplicate and allowed. Constant memory:
+//! A repeat of what the epoch has delivered is a duplicate and allowed, and so is what lies at or below
+//! the cursor that the client sent: it has that, and applies only what is above (contract, section 1,
+//! rule 4). Whether its content is the same is [`bad_duplicate`](super::bad_duplicate)'s. What breaks the
+//! rule is a seq that is new to the subscription and comes after a higher one. Constant memory:
 //! it reads the [`Track`]'s step and keeps nothing. Cases: deliveries. Undecided: what is older than
 //! the track remembers of a state topic.
 
@@ -13,17 +16,11 @@ use crate::record::Delivery;
 pub fn on_step(step: Step, delivery: &Delivery, track: &Track, tally: &mut Tally) {
     tally.judged(Rule::Nonmonotonic, u64::from(step != Step::Undecided));
     match step {
-        Step::Fresh | Step::Redelivered | Step::Repeat => {}
+        Step::Fresh | Step::Redelivered | Step::Repeat | Step::Overlap => {}
         Step::Undecided => tally.undecided(Rule::Nonmonotonic),
         Step::OutOfOrder => {
-            let highest = track.highest.unwrap_or_default();
-            let floor = track.floor.unwrap_or_default();
-            let seq = delivery.seq;
-            let message = if seq <= floor {
-                format!("seq {seq} came although the subscription resumed after {floor}")
-            } else {
-                format!("seq {seq} came after seq {highest}")
-            };
+            let (highest, seq) = (track.highest.unwrap_or_default(), delivery.seq);
+            let message = format!("seq {seq} came after seq {highest}");
             let violation = Violation {
                 at_us: delivery.at,
                 rule: Rule::Nonmonotonic,
@@ -69,12 +66,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_order_is_told_apart_from_what_lies_below_the_cursor() {
-        for (seq, message) in [
-            (3, "seq 3 came although the subscription resumed after 4"),
-            (4, "seq 4 came although the subscription resumed after 4"),
-            (5, "seq 5 came after seq 6"),
-        ] {
+    fn what_is_new_and_comes_after_a_higher_one_is_a_violation() {
+        for (seq, message) in [(4, "seq 4 came after seq 6"), (5, "seq 5 came after seq 6")] {
             let tally = judged(Step::OutOfOrder, seq);
             assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (1, 1));
             assert_eq!(tally.kept()[0].message, message);
@@ -84,7 +77,7 @@ mod tests {
 
     #[test]
     fn every_other_step_is_in_order_and_what_is_forgotten_is_open() {
-        for step in [Step::Fresh, Step::Redelivered, Step::Repeat] {
+        for step in [Step::Fresh, Step::Redelivered, Step::Repeat, Step::Overlap] {
             let tally = judged(step, 7);
             let counted = tally.rule(RULE);
             assert_eq!((tally.total(), counted.judged, counted.undecided), (0, 1, 0));

@@ -211,7 +211,7 @@ mod tests {
     const SETTLE: Duration = Duration::from_micros(50);
 
     fn event(publish: PublishId) -> Source {
-        Source::Event { publish, intended: None, begun: None, payload: 0 }
+        Source::Event { publish, intended: None, begun: None, payload: 0, worker_seq: None }
     }
 
     fn planned(n: u32) -> Source {

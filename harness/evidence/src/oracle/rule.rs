@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::divergent_value;
+
 /// Whether a breach is proof against the target, or only lateness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,7 +103,7 @@ rules! {
         "A stale cursor is refused with the reason that applies, and with figures that agree."
         "Apps that come back too late are told the wrong reason, and may load the wrong thing.";
     BadSnapshot "bad_snapshot" Proof
-        "A snapshot is of its topic, lies between floor and head, and can be resumed from."
+        "A snapshot is of its topic, holds the state at its watermark, lies between floor and head, and can be resumed from."
         "Users who load everything again get something that is incomplete, or cannot go on from it.";
     TailBeforeSnapshot "tail_before_snapshot" Proof
         "After stale_cursor nothing of the stale topics comes before the next subscribe."
@@ -145,6 +147,20 @@ rules! {
 }
 
 impl Rule {
+    /// What a breach of this kind means for those who use the product, where it is another thing.
+    #[must_use]
+    pub fn what_users_see_of(self, kind: &str) -> Option<&'static str> {
+        match (self, kind) {
+            (Self::DivergentValue, divergent_value::HASH) => Some(
+                "Updates carry a hash that is not their content's, so that apps that check it drop them.",
+            ),
+            (Self::DivergentValue, divergent_value::ACKNOWLEDGEMENT) => {
+                Some("Whoever changes something is told a number that is not that of the change.")
+            }
+            _ => None,
+        }
+    }
+
     /// The rule of this name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
@@ -174,8 +190,12 @@ mod tests {
 
     #[test]
     fn what_users_see_is_a_sentence_of_its_own_without_words_of_the_trade() {
-        let all: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.what_users_see()).collect();
+        let mut all: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.what_users_see()).collect();
         assert_eq!(all.len(), Rule::ALL.len(), "each rule means something else");
+        for kind in [divergent_value::HASH, divergent_value::ACKNOWLEDGEMENT] {
+            all.extend(Rule::DivergentValue.what_users_see_of(kind));
+        }
+        assert_eq!(all.len(), Rule::ALL.len() + 2);
         for sentence in all {
             let words = ["seq", "cursor", "epoch", "topic", "replay", "`", "_", "frame", "channel"];
             assert!(!words.iter().any(|word| sentence.contains(word)), "{sentence}");

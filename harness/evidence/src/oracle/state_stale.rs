@@ -3,8 +3,9 @@
 //!
 //! Planned publishes only: a worker's creation is acknowledged before its event exists. What comes, but
 //! late, is judged by [`state_late`](super::state_late). Cases: live client, state topic and document, each triple one. Undecided: what is missing if the run did not
-//! drain, and what a snapshot, a fault's cursor or a pruned log may have taken care of
-//! ([`Baseline`]). Memory: one version for each topic and worker of a client.
+//! drain, and what a fault's cursor or a pruned log may have taken care of ([`Baseline`]). What a
+//! snapshot held counts as delivered, and what it lacked as missing. Memory: one version for each
+//! topic and worker of a client.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,8 @@ pub struct Holder<'a> {
     pub tracks: &'a BTreeMap<TopicId, Track>,
     /// Versions delivered.
     pub versions: &'a BTreeMap<(TopicId, u16), u64>,
+    /// Versions that came with the snapshots from which it resumed.
+    pub held: &'a BTreeMap<(TopicId, u16), u64>,
     /// What it counts as known besides.
     pub baselines: &'a BTreeMap<TopicId, Baseline>,
 }
@@ -56,7 +59,8 @@ pub fn settle<'a>(
                 continue;
             }
             for (&worker, &required) in &last {
-                let had = holder.versions.get(&(topic, worker)).copied().unwrap_or_default();
+                let of = |versions: &BTreeMap<_, _>| versions.get(&(topic, worker)).copied();
+                let had = of(holder.versions).max(of(holder.held)).unwrap_or_default();
                 let owes_all = |base: &Baseline| base.replays_all(topic, had, timelines);
                 let baseline = holder.baselines.get(&topic).copied().filter(|b| !owes_all(b));
                 match versions.has((topic, worker), had, required, baseline) {
@@ -95,6 +99,11 @@ mod tests {
 
     /// A live client that was sent version `had` of a document whose version 5 was published at 500.
     fn judged(had: u64, baseline: Option<Baseline>, drained: bool) -> Tally {
+        judged_with(had, 0, baseline, drained)
+    }
+
+    /// The same of one whose snapshot held version `held`.
+    fn judged_with(had: u64, held: u64, baseline: Option<Baseline>, drained: bool) -> Tally {
         let mut ledger = Ledger::default();
         for worker_seq in [4, 5] {
             ledger.publish(&Published {
@@ -112,8 +121,14 @@ mod tests {
         let tracks = BTreeMap::from([(TOPIC, Track::default())]);
         let versions = BTreeMap::from([((TOPIC, 3), had)]);
         let baselines = baseline.map(|baseline| (TOPIC, baseline)).into_iter().collect();
-        let holder =
-            Holder { client: 0, tracks: &tracks, versions: &versions, baselines: &baselines };
+        let held = BTreeMap::from([((TOPIC, 3), held)]);
+        let holder = Holder {
+            client: 0,
+            tracks: &tracks,
+            versions: &versions,
+            held: &held,
+            baselines: &baselines,
+        };
         let mut tally = Tally::new(5);
         settle(
             &ledger,
@@ -135,19 +150,44 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_did_not_drain_and_a_snapshot_that_may_have_it_leave_it_open() {
-        let snapshot =
-            |before| Some(Baseline { cursor: Some(9), before, reset: false, replayed_by: None });
-        for tally in [judged(4, None, false), judged(4, snapshot(500), true)] {
+    fn a_run_that_did_not_drain_and_a_cursor_that_may_have_it_leave_it_open() {
+        let cursor = |before| {
+            Some(Baseline {
+                cursor: Some(9),
+                before,
+                reset: false,
+                replayed_by: None,
+                whole: false,
+            })
+        };
+        for tally in [judged(4, None, false), judged(4, cursor(500), true)] {
             assert_eq!((tally.total(), tally.rule(RULE).undecided), (0, 1));
         }
-        assert_eq!(judged(4, snapshot(499), true).count(RULE), 1, "published after the snapshot");
+        assert_eq!(judged(4, cursor(499), true).count(RULE), 1, "published after the cursor");
+    }
+
+    #[test]
+    fn what_a_snapshot_held_the_client_has_and_what_it_lacked_is_stale() {
+        let (cursor, before, reset) = (Some(9), 900, false);
+        let snapshot = Some(Baseline { cursor, before, reset, replayed_by: None, whole: true });
+        assert_eq!(judged_with(0, 5, snapshot, true).total(), 0);
+        for (had, held) in [(0, 0), (0, 4), (4, 0)] {
+            let tally = judged_with(had, held, snapshot, true);
+            assert_eq!((tally.count(RULE), tally.rule(RULE).undecided), (1, 0), "{had} {held}");
+        }
     }
 
     #[test]
     fn a_replay_from_the_beginning_owes_what_is_newer_than_what_it_brought() {
-        let beginning =
-            |reset| Some(Baseline { cursor: None, before: 900, reset, replayed_by: Some(950) });
+        let beginning = |reset| {
+            Some(Baseline {
+                cursor: None,
+                before: 900,
+                reset,
+                replayed_by: Some(950),
+                whole: false,
+            })
+        };
         assert_eq!(judged(4, beginning(false), true).count(RULE), 1);
         for open in [judged(0, beginning(false), true), judged(4, beginning(true), true)] {
             assert_eq!((open.total(), open.rule(RULE).undecided), (0, 1), "it may be pruned");

@@ -162,7 +162,13 @@ mod tests {
                 payload: 0,
             });
             let source = if topic == STREAM {
-                Source::Event { publish, intended: Some(now), begun: Some(now), payload: 0 }
+                Source::Event {
+                    publish,
+                    intended: Some(now),
+                    begun: Some(now),
+                    payload: 0,
+                    worker_seq: None,
+                }
             } else {
                 Source::State { worker: 0, version: number }
             };

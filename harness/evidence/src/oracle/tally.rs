@@ -258,10 +258,22 @@ impl Tally {
 
     /// Counts a violation of a kind.
     pub fn violate_as(&mut self, kind: &str, violation: Violation) {
+        self.violate_as_many(kind, violation, 0);
+    }
+
+    /// Counts a violation of a kind, and `extra` more that it stands for; one without a kind is of none.
+    pub fn violate_as_many(&mut self, kind: &str, violation: Violation, extra: u64) {
+        if kind.is_empty() {
+            return self.violate(violation, extra);
+        }
         let clients: BTreeSet<u32> = violation.client.into_iter().collect();
-        let one = KindTally { violations: 1, first_us: violation.at_us, clients: clients.clone() };
+        let one = KindTally {
+            violations: 1 + extra,
+            first_us: violation.at_us,
+            clients: clients.clone(),
+        };
         self.entry(violation.rule).of_kind(kind.into(), one);
-        self.enter(kind, violation, 0, clients);
+        self.enter(kind, violation, extra, clients);
     }
 
     /// How often a rule was broken so far, to notice that it just was.

@@ -37,7 +37,9 @@ pub enum Step {
     Redelivered,
     /// An identical place in this epoch was delivered already.
     Repeat,
-    /// At or below the resume cursor, or a missing seq that comes after a later one.
+    /// At or below the resume cursor: by its cursor the client has it, and does not apply it again.
+    Overlap,
+    /// A missing seq that comes after a later one.
     OutOfOrder,
     /// Older than what is remembered of a topic that is not dense.
     Undecided,
@@ -70,6 +72,9 @@ pub struct Track {
     pub epoch: u32,
     /// The resume cursor, or what stands for it; `None` until the first delivery or reply.
     pub floor: Option<u64>,
+    /// The resume cursor, where one was sent.
+    #[serde(default)]
+    cursor: Option<u64>,
     /// Highest seq of the epoch, the cursor included.
     pub highest: Option<u64>,
     /// Highest seq that the client ever applied.
@@ -97,7 +102,7 @@ impl Track {
         let lost = self.settle();
         self.epoch = epoch;
         self.standing = Standing::Subscribed;
-        self.floor = cursor;
+        (self.cursor, self.floor) = (cursor, cursor);
         self.highest = cursor;
         self.recent.clear();
         lost
@@ -171,7 +176,8 @@ impl Track {
 
     fn below_highest(&mut self, dense: bool, seq: u64, floor: u64) -> Step {
         if seq <= floor {
-            return Step::OutOfOrder;
+            let is_had = self.cursor.is_some_and(|cursor| seq <= cursor);
+            return if is_had { Step::Overlap } else { Step::OutOfOrder };
         }
         if dense {
             return if self.fill(seq) { Step::OutOfOrder } else { Step::Repeat };
@@ -250,11 +256,21 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_is_allowed_and_what_lies_at_the_cursor_is_not() {
+    fn a_repeat_is_told_from_what_the_client_has_by_its_cursor() {
         assert_eq!(
-            steps(Some(3), &[4, 4, 3]),
-            (vec![Step::Fresh, Step::Repeat, Step::OutOfOrder], vec![])
+            steps(Some(3), &[2, 3, 4, 4, 3]),
+            (vec![Step::Overlap, Step::Overlap, Step::Fresh, Step::Repeat, Step::Overlap], vec![])
         );
+    }
+
+    #[test]
+    fn below_a_baseline_that_is_no_cursor_everything_is_new() {
+        assert_eq!(steps(None, &[5, 4]), (vec![Step::Fresh, Step::OutOfOrder], vec![]));
+        let mut track = Track::default();
+        track.begin(1, Some(9));
+        track.begin(2, None);
+        track.answered(7);
+        assert_eq!(track.deliver(true, 7, 0).0, Step::OutOfOrder, "the old cursor is gone");
     }
 
     #[test]
@@ -388,7 +404,7 @@ mod tests {
         assert_eq!(track.deliver(false, place(1), 0).0, Step::Undecided);
         assert_eq!(track.deliver(false, place(2), 0).0, Step::Repeat);
         assert_eq!(track.deliver(false, place(2) + 1, 0).0, Step::OutOfOrder);
-        assert_eq!(track.deliver(false, 0, 0).0, Step::OutOfOrder, "the cursor");
+        assert_eq!(track.deliver(false, 0, 0).0, Step::Overlap, "the cursor");
         track.begin(2, Some(0));
         assert_eq!(track.deliver(false, place(2), 0).0, Step::Redelivered);
         assert_eq!(track.deliver(false, place(1), 0).0, Step::OutOfOrder);

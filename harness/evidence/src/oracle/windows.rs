@@ -62,12 +62,38 @@ impl Windows {
         }
     }
 
+    /// How far they were there to be seen.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        let all = || self.topics.values();
+        let back = |windows: &BTreeSet<Window>| {
+            let pairs = windows.iter().zip(windows.iter().skip(1));
+            let mut back = pairs.filter(|(one, next)| {
+                next.asked >= one.answered && (next.head < one.head || next.floor < one.floor)
+            });
+            back.next().map(|(_, next)| next.answered)
+        };
+        Sight {
+            last_answered: all().filter_map(|it| it.iter().map(|one| one.answered).max()).max(),
+            went_back: all().filter_map(back).min(),
+        }
+    }
+
     /// What they say about every instant.
     #[must_use]
     pub fn timelines(&self) -> Timelines {
         let topics = self.topics.iter().map(|(&topic, windows)| (topic, Timeline::of(windows)));
         Timelines { topics: topics.collect() }
     }
+}
+
+/// How far windows were there to be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// When the last was answered; `None` without one.
+    pub last_answered: Option<Micros>,
+    /// When one first showed a lower head or floor than one before it.
+    pub went_back: Option<Micros>,
 }
 
 /// What the windows of each topic say about every instant.

@@ -5,7 +5,8 @@ use khala_plan::metric::MetricId;
 use super::reasons;
 use super::units::{clients, count, duration, moment};
 use crate::judge::oracle::IT_TAKES;
-use crate::judge::{Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, fitness, stability};
+use crate::judge::{Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, fitness, open, stability};
+use crate::oracle::Rule;
 use crate::report::RunReport;
 use crate::shard::absence::{Absence, Manner};
 
@@ -69,13 +70,14 @@ fn absence(absence: &Absence) -> String {
     let what = match absence.manner {
         Manner::Restarted => "The service restarted",
         Manner::Lost | Manner::Absent => "The service was away",
-        Manner::CutOff => "Everybody was cut off",
+        Manner::CutOff => "Everybody who was connected was cut off",
     };
     let until = match absence.until_us {
         Some(until) => format!(", and back at {}", moment(until)),
         None => ", to the end".to_owned(),
     };
-    format!("{what} at {}{until}, for {}.", moment(absence.from_us), clients(absence.clients))
+    let whose = stability::of_all(absence.clients, absence.arrived);
+    format!("{what} at {}{until}, for {whose}.", moment(absence.from_us))
 }
 
 /// What those who use the product notice when a claim on a metric fails, in a sentence.
@@ -110,7 +112,7 @@ fn felt(metric: &str) -> &'static str {
     }
 }
 
-fn condemned(report: &RunReport) -> impl Iterator<Item = crate::oracle::Rule> {
+fn condemned(report: &RunReport) -> impl Iterator<Item = Rule> {
     let broken = reasons::broken(report).into_iter().map(|(rule, _)| rule);
     broken.filter(|rule| reasons::verdict(report, *rule) == Some(Verdict::Fail))
 }
@@ -135,7 +137,7 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
         };
         let next =
             format!("Give the evidence to those who build the service ({shown}), and {again}.");
-        return (format!("Do not go on: {}.", clause(rule.what_users_see())), next);
+        return (format!("Do not go on: {}.", clause(reasons::felt(report, rule))), next);
     }
     let next = format!(
         "Give the evidence to those who build the service (what failed, and by how much, stands below), \
@@ -174,6 +176,13 @@ fn hold(report: &RunReport) -> (String, String) {
             format!("{} of {} were not connected at the end", count(away), clients(all)),
             "Find out what kept them away, and run it again.",
         )
+    } else if let Some(first) = of_the_run.iter().find(|why| why.starts_with(fitness::OPEN))
+        && of_the_run.first() == Some(first)
+    {
+        let undecided = report.oracle.undecided.iter();
+        let rules = undecided.filter_map(|(rule, open)| Some((Rule::of(rule)?, *open)));
+        let next = open::foremost(rules).map_or("Run it again.", open::remedy);
+        ((*first).to_owned(), next)
     } else if let Some(first) = of_the_run.first() {
         ((*first).to_owned(), "Mend what the reason names, and run it again.")
     } else if let Some(open) = failed(report, Verdict::Inconclusive).next() {
@@ -269,7 +278,7 @@ fn users(report: &RunReport) -> String {
             Some(Verdict::Inconclusive) => "perhaps: ",
             _ => "",
         };
-        let sentence = clause(rule.what_users_see());
+        let sentence = clause(reasons::felt(report, rule));
         told.push(format!("{open}{sentence} ({whose}first at {}).", moment(first)));
     }
     let mut felt: Vec<_> =
@@ -315,6 +324,15 @@ fn recovered(report: &RunReport) -> String {
             format!(
                 " After being cut off, the slowest client was up to date in {}.",
                 duration(longest)
+            )
+        }
+        // All were back at the end, so that these took longer than the phase in which they were cut off.
+        (n, late) if report.fleet.clients_live_at_end >= report.fleet.clients.values().sum() => {
+            format!(
+                " Of {} times that a client was cut off, it was up to date again {} times only after the \
+                 phase of that disturbance had ended.",
+                count(n),
+                count(late)
             )
         }
         (n, never) => {

@@ -153,6 +153,14 @@ pub fn broken(report: &RunReport) -> Vec<(Rule, Vec<&Cause>)> {
     rules
 }
 
+/// What a breach of a rule means for those who use the product: that of its kind, where all are of one.
+pub fn felt(report: &RunReport, rule: Rule) -> &'static str {
+    let mut kinds = report.oracle.causes.iter().filter(|it| it.rule == rule).map(|it| &*it.kind);
+    let first = kinds.next().unwrap_or_default();
+    let of_kind = kinds.all(|kind| kind == first).then(|| rule.what_users_see_of(first)).flatten();
+    of_kind.unwrap_or_else(|| rule.what_users_see())
+}
+
 /// The verdict on a rule, and by which gates.
 pub fn condemned(report: &RunReport, rule: Rule) -> String {
     let gates = judged_by(report, rule);

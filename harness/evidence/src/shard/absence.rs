@@ -20,6 +20,9 @@ const AT_ONCE: u64 = 1_000_000 / TICK_US;
 const EVERYBODY_MIN: u64 = 2;
 /// Signs that are further apart belong to different absences.
 const APART_US: Micros = 2_000_000;
+/// One in so many clients must have asked over its socket before their silence says that the target was
+/// away: who did not ask is owed nothing in a phase without load.
+const ASKED_SHARE: u64 = 4;
 /// Close code of a target that stops in order (contract, section 3).
 const STOPPED: &str = "close 1012";
 
@@ -48,6 +51,9 @@ pub struct Absence {
     pub until_us: Option<Micros>,
     /// Clients that it befell.
     pub clients: u64,
+    /// Clients that had arrived by then.
+    #[serde(default)]
+    pub arrived: u64,
     /// By what it was noticed, in clauses.
     pub noticed: Vec<String>,
     /// Whether a planned fault did it.
@@ -129,7 +135,8 @@ fn absence(group: &[Sign], ticks: &[(u64, &Tick)], context: &Context) -> Absence
     let befalls = |at| causes.iter().all(|&cause| context.is_befalling(cause, at, at));
     let planned = befalls(from_us) && until_us.is_some_and(befalls);
     let clients = group.iter().map(|sign| sign.clients).max().unwrap_or_default();
-    Absence { manner, from_us, until_us, clients, noticed, planned }
+    let arrived = context.arrived(from_us);
+    Absence { manner, from_us, until_us, clients, arrived, noticed, planned }
 }
 
 fn refused_between(ticks: &[(u64, &Tick)], from: Micros, until: Micros) -> u64 {
@@ -154,7 +161,11 @@ fn silences(stability: &Stability, stalls: &Stalls, context: &Context) -> Vec<Si
         let for_us = silence.to.saturating_sub(*from);
         for_us.saturating_sub(stalls.of_any_within(*from, silence.to)) > context.absence()
     };
-    let silences: Vec<_> = stability.silences().filter(lasts).collect();
+    // A few answers that do not come while nothing else is due are no absence.
+    let is_fair = |(_, heard, silence): &(Micros, Heard, Silence)| {
+        *heard == Heard::Nothing || silence.asked.saturating_mul(ASKED_SHARE) >= silence.clients
+    };
+    let silences: Vec<_> = stability.silences().filter(lasts).filter(is_fair).collect();
     let whole: Vec<_> =
         silences.iter().filter(|(_, heard, _)| *heard == Heard::Nothing).copied().collect();
     // Where nothing at all was heard, that nothing came over sockets goes without saying.
@@ -166,13 +177,19 @@ fn silences(stability: &Stability, stalls: &Stalls, context: &Context) -> Vec<Si
         from,
         until: silence.over.then_some(silence.to),
         clients: silence.clients,
-        noticed: format!(
-            "nothing was heard {}for {:.1} s although {} {} were waiting or failed",
-            if heard == Heard::Nothing { "" } else { "over any client's socket " },
-            seconds(silence.to.saturating_sub(from)),
-            silence.asked,
-            if heard == Heard::Nothing { "requests" } else { "of their requests" },
-        ),
+        noticed: {
+            let (whose, asked) = match heard {
+                Heard::Nothing => ("", format!("{} requests", silence.asked)),
+                Heard::NoSocket => (
+                    "over any client's socket ",
+                    format!("{} requests of {} clients", silence.asked, silence.clients),
+                ),
+            };
+            format!(
+                "nothing was heard {whose}for {:.1} s although {asked} were waiting or failed",
+                seconds(silence.to.saturating_sub(from))
+            )
+        },
     };
     let worth = silences
         .into_iter()

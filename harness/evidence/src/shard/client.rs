@@ -20,7 +20,7 @@ use crate::oracle::slow::Slow;
 use crate::oracle::starved_topic::Drain;
 use crate::oracle::track::Track;
 use crate::pairs;
-use crate::record::{Micros, SubscribedTopic};
+use crate::record::{Held, Micros, SubscribedTopic};
 
 /// A planned cut that the client has not recovered from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,12 @@ pub struct Client {
     /// Versions it has of our documents, by state topic and worker.
     #[serde(with = "pairs")]
     pub versions: BTreeMap<(TopicId, u16), u64>,
+    /// What the snapshot holds of our documents that a topic resumes from next.
+    #[serde(default)]
+    pub fetched: BTreeMap<TopicId, Vec<Held>>,
+    /// Versions that came with the snapshots from which it resumed.
+    #[serde(default, with = "pairs")]
+    pub held: BTreeMap<(TopicId, u16), u64>,
     /// What it counts as known of a state topic without a delivery.
     pub baselines: BTreeMap<TopicId, Baseline>,
     /// What became of its cursors and snapshots.
@@ -120,11 +126,17 @@ impl Client {
     pub fn rebase(&mut self, at: Micros, subscribed: &SubscribedTopic) {
         let SubscribedTopic { topic, cursor, .. } = *subscribed;
         let last = self.tracks.get(&topic).and_then(|track| track.last_applied);
+        let fetched = self.fetched.remove(&topic).unwrap_or_default();
+        let snapshot = cursor.and_then(|cursor| self.cursors.snapshot_done(topic, cursor));
+        for document in fetched.iter().filter(|_| snapshot.is_some()) {
+            let held = self.held.entry((topic, document.worker)).or_default();
+            *held = document.version.max(*held);
+        }
         let old = self.baselines.get(&topic);
         let known = last.max(old.and_then(|old| old.cursor)).unwrap_or_default();
         let before = match cursor {
             Some(cursor) if cursor <= known => return,
-            Some(cursor) => self.cursors.snapshot_done(topic, cursor).unwrap_or(at),
+            Some(_) => snapshot.unwrap_or(at),
             None => at,
         };
         let baseline = Baseline {
@@ -132,6 +144,7 @@ impl Client {
             before: before.max(old.map_or(0, |old| old.before)),
             reset: old.is_some_and(|old| old.reset)
                 || cursor.is_none() && self.cursors.was_refused(topic),
+            whole: snapshot.is_some(),
             replayed_by: None,
         };
         self.baselines.insert(topic, baseline);

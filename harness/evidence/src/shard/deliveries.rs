@@ -6,6 +6,7 @@ use khala_plan::metric::MetricId;
 use khala_wire::TopicKind;
 
 use super::client::Client;
+use super::findings::Seen;
 use super::flight::Story;
 use super::{Shard, Times, never_recovered};
 use crate::oracle::ledger::Manner;
@@ -57,6 +58,10 @@ impl Shard {
         match step {
             Step::Repeat => self.flow.totals.repeats += 1,
             Step::Redelivered => self.flow.totals.redelivered += 1,
+            Step::Overlap => {
+                self.flow.totals.redelivered += 1;
+                self.flow.findings.add(overlap(delivery, track.floor.unwrap_or_default()));
+            }
             Step::Fresh | Step::OutOfOrder | Step::Undecided => {}
         }
         let (intended, begun) = match source {
@@ -70,7 +75,7 @@ impl Shard {
             && intended
                 .zip(life.live_since)
                 .is_some_and(|(intended, since)| intended >= since && intended >= live_from);
-        let again = matches!(step, Step::Repeat | Step::Redelivered);
+        let again = matches!(step, Step::Repeat | Step::Redelivered | Step::Overlap);
         self.flow.ledger.deliver_as(delivery, Manner { again, live });
         if let Some(intended) = intended {
             life.slow.delivered(at, intended);
@@ -155,6 +160,19 @@ impl Shard {
         let key = self.client_key(MetricId::Unrecovered, client, cut.intended);
         self.flow.metrics.count(key, client, cut.intended, 0, 1);
     }
+}
+
+/// What the client had by the cursor that it sent came again: allowed, and worth knowing of a target that
+/// sends whole logs.
+fn overlap(delivery: &Delivery, cursor: u64) -> Seen {
+    let Delivery { client, topic, seq, at, .. } = *delivery;
+    let message = format!(
+        "seq {seq} of {} came although the subscription resumed after {cursor}: a duplicate, which \
+         clients drop",
+        topic.name()
+    );
+    let (name, client) = ("replay_overlaps".to_owned(), Some(client));
+    Seen { name, count: 1, times: Some((at, at)), client, message }
 }
 
 /// Tells how a client's topics are drained. `since`: from when on it was sent the topic live, if what

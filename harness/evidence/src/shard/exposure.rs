@@ -16,21 +16,30 @@ pub struct Exposure {
     pub after_min: u64,
     /// Pairs with too few before or after.
     pub short: u64,
+    /// Pairs whose client was never live again: that nothing came to it is no lack of load.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 impl Default for Exposure {
     fn default() -> Self {
-        Self { pairs: 0, before_min: u64::MAX, after_min: u64::MAX, short: 0 }
+        Self { pairs: 0, before_min: u64::MAX, after_min: u64::MAX, short: 0, lost: 0 }
     }
 }
 
 impl Exposure {
-    /// Enters a pair.
-    pub fn enter(&mut self, before: u64, after: u64, needed: u32) {
+    /// Enters a pair. `back`: whether its client was live again.
+    pub fn enter(&mut self, before: u64, after: u64, back: bool, needed: u32) {
         self.pairs += 1;
         self.before_min = self.before_min.min(before);
-        self.after_min = self.after_min.min(after);
-        self.short += u64::from(before.min(after) < u64::from(needed));
+        self.lost += u64::from(!back);
+        let fewest = if back {
+            self.after_min = self.after_min.min(after);
+            before.min(after)
+        } else {
+            before
+        };
+        self.short += u64::from(fewest < u64::from(needed));
     }
 
     /// Adds another shard's.
@@ -39,6 +48,7 @@ impl Exposure {
         self.before_min = self.before_min.min(other.before_min);
         self.after_min = self.after_min.min(other.after_min);
         self.short += other.short;
+        self.lost += other.lost;
     }
 }
 
@@ -66,25 +76,66 @@ impl Marks {
         self.topics.entry(topic).or_default().now += 1;
     }
 
-    /// A fault cut the client off.
-    pub fn cut(&mut self, fault: u16, needed: u32, exposures: &mut BTreeMap<u16, Exposure>) {
+    /// A fault cut the client off. `back`: whether it was live again after the last one.
+    pub fn cut(
+        &mut self,
+        fault: u16,
+        back: bool,
+        needed: u32,
+        exposures: &mut BTreeMap<u16, Exposure>,
+    ) {
         // One that ends a second socket before the client has recovered from the first is one cut.
         if self.fault == Some(fault) {
             return;
         }
-        self.settle(needed, exposures);
+        self.settle(back, needed, exposures);
         self.fault = Some(fault);
         for mark in self.topics.values_mut() {
             *mark = Mark { before: mark.now, now: 0 };
         }
     }
 
-    /// Enters the counts of the last cut, if there was one.
-    pub fn settle(&self, needed: u32, exposures: &mut BTreeMap<u16, Exposure>) {
+    /// Enters the counts of the last cut, if there was one. `back`: whether the client was live after it.
+    pub fn settle(&self, back: bool, needed: u32, exposures: &mut BTreeMap<u16, Exposure>) {
         let Some(fault) = self.fault else { return };
         let exposure = exposures.entry(fault).or_default();
         for mark in self.topics.values() {
-            exposure.enter(mark.before, mark.now, needed);
+            exposure.enter(mark.before, mark.now, back, needed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a client that had `before` deliveries, was cut off, and had `after` more.
+    fn of(before: u64, after: u64, back: bool) -> Exposure {
+        let (mut marks, mut exposures) = (Marks::default(), BTreeMap::new());
+        let topic = TopicId::WORKER_EVENTS;
+        marks.subscribed(topic);
+        (0..before).for_each(|_| marks.delivered(topic));
+        marks.cut(4, true, 3, &mut exposures);
+        (0..after).for_each(|_| marks.delivered(topic));
+        marks.settle(back, 3, &mut exposures);
+        exposures[&4]
+    }
+
+    #[test]
+    fn too_few_before_or_after_are_short() {
+        for (before, after, short) in [(3, 3, 0), (2, 3, 1), (3, 2, 1)] {
+            let exposure = of(before, after, true);
+            assert_eq!((exposure.pairs, exposure.short, exposure.lost), (1, short, 0));
+            assert_eq!((exposure.before_min, exposure.after_min), (before, after));
+        }
+    }
+
+    #[test]
+    fn one_that_never_came_back_lacks_nothing_after_the_cut() {
+        for (before, short) in [(3, 0), (2, 1)] {
+            let exposure = of(before, 0, false);
+            assert_eq!((exposure.pairs, exposure.short, exposure.lost), (1, short, 1));
+            assert_eq!(exposure.after_min, u64::MAX);
         }
     }
 }

@@ -17,6 +17,7 @@ use super::series::Series;
 use super::stability::Stability;
 use super::stalls::Stalls;
 use crate::oracle::Tally;
+use crate::oracle::bad_snapshot::content::Contents;
 use crate::oracle::false_replay_complete::Replies;
 use crate::oracle::future_cursor::Stay;
 use crate::oracle::ledger::Ledger;
@@ -35,6 +36,8 @@ pub struct Flow {
     pub(super) jumps: Jumps,
     pub(super) replies: Replies,
     pub(super) windows: Windows,
+    #[serde(default)]
+    pub(super) snapshots: Contents,
     pub(super) tally: Tally,
     pub(super) metrics: Metrics,
     pub(super) series: Series,
@@ -61,6 +64,7 @@ impl Flow {
             jumps: Jumps::default(),
             replies: Replies::default(),
             windows: Windows::default(),
+            snapshots: Contents::default(),
             tally: Tally::new(violations_kept),
             metrics: Metrics::default(),
             series: Series::default(),
@@ -83,6 +87,7 @@ impl Flow {
         self.jumps.merge(other.jumps);
         self.replies.merge(other.replies);
         self.windows.merge(other.windows);
+        self.snapshots.merge(other.snapshots);
         self.tally.merge(other.tally);
         self.metrics.merge(&other.metrics);
         self.series.merge(&other.series);

@@ -232,6 +232,7 @@ settle_within = "1s"
                     intended: Some(begun),
                     begun: Some(begun),
                     payload: 1,
+                    worker_seq: None,
                 },
             })
         };

@@ -57,7 +57,7 @@ use crate::oracle::authz_leak::{self, Tried};
 use crate::oracle::command_accepted;
 use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::future_cursor::Stay;
-use crate::oracle::windows::Window;
+use crate::oracle::windows::{Sight, Window};
 use crate::oracle::wrongful_eviction::Notice;
 use crate::oracle::{Rule, Tally, malformed_message, misaddressed, ws_protocol};
 use crate::record::{Micros, Outcome, Record, Resource, Sink};
@@ -143,6 +143,8 @@ pub struct Settled {
     pub probes: Probes,
     /// Operations that could not be tried, by what the generator had run out of.
     pub exhausted: BTreeMap<Resource, u64>,
+    /// How far the target's metrics were there to be seen.
+    pub sight: Sight,
     /// What befell the run.
     pub stability: Stability,
     /// When the target was away.
@@ -299,8 +301,8 @@ impl Shard {
             Record::SubscribeStale { client, epoch: _, at, topics } => {
                 self.subscribe_stale(client, at, &topics);
             }
-            Record::SnapshotTaken { client, topic, start, done, outcome, head } => {
-                self.snapshot_taken(Taken { client, topic, start, done, outcome, head });
+            Record::SnapshotTaken { client, topic, start, done, outcome, head, documents } => {
+                self.snapshot_taken(Taken { client, topic, start, done, outcome, head, documents });
             }
             Record::Unsubscribed { client, at, topics } => self.unsubscribed(client, at, &topics),
             Record::PushesCompared { client, at, topic, seq, agree } => {

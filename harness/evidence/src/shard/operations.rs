@@ -124,7 +124,8 @@ impl Shard {
         life.drain.offline();
         match cause {
             OfflineCause::Fault { id, intended } => {
-                life.marks.cut(id, needed, &mut self.flow.exposures);
+                let back = life.cut.is_none();
+                life.marks.cut(id, back, needed, &mut self.flow.exposures);
                 life.cut.get_or_insert(Cut { fault: id, intended, at });
                 life.unconverged_since = None;
                 life.connecting_since = None;

@@ -53,13 +53,17 @@ impl Shard {
             if let Some(cut) = client.cut {
                 never_recovered(&context, &mut flow.metrics, id, cut, client.attempts);
             }
-            client.marks.settle(bounds.storm_min_deliveries, &mut flow.exposures);
+            let back = client.cut.is_none();
+            client.marks.settle(back, bounds.storm_min_deliveries, &mut flow.exposures);
             for (&topic, track) in &mut client.tracks {
                 let lost = track.settle();
                 flow.lost.add(id, topic, track.epoch, &lost);
                 *applied.entry(topic).or_default() += track.applied;
             }
             settled_clients.insert(id, client);
+        }
+        for misnamed in flow.ledger.reconcile() {
+            divergent_value::misnamed(&misnamed, &mut flow.tally);
         }
         divergent_value::settle(&flow.ledger, &mut flow.tally);
         bad_duplicate::settle(&flow.ledger, &mut flow.tally);
@@ -133,12 +137,14 @@ impl Shard {
             client,
             tracks: &life.tracks,
             versions: &life.versions,
+            held: &life.held,
             baselines: &life.baselines,
         });
         let stalls_of = |client| stalls.of(context.thread_of(client));
         let settle_within = bounds.settle_within;
         flow.jumps.settle(&flow.ledger, stalls_of, settle_within, &mut flow.tally);
         let versions = Versions::of(&flow.ledger);
+        flow.snapshots.settle(&flow.ledger, &versions, settle_within, &mut flow.tally);
         let known = (&versions, &timelines);
         state_stale::settle(&flow.ledger, known, published_on, holders, end, &mut flow.tally);
         // What was only found now has the client's last frames for its story.
@@ -155,6 +161,7 @@ impl Shard {
         Settled {
             absences,
             behind: Behind::of(&settled_clients, unseen),
+            sight: flow.windows.sight(),
             stability: flow.stability,
             clients: settled_clients.len() as u64,
             clients_live_at_end,

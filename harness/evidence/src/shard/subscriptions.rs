@@ -5,13 +5,15 @@ use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
 use super::{Shard, Times};
+use crate::oracle::bad_snapshot::content;
+use crate::oracle::baseline::Baseline;
 use crate::oracle::false_replay_complete::Reply;
 use crate::oracle::track::Standing;
 use crate::oracle::{after_unsubscribe, bad_snapshot, tail_before_snapshot};
-use crate::record::{Micros, Outcome, StaleTopic, SubscribedTopic};
+use crate::record::{Held, Micros, Outcome, StaleTopic, SubscribedTopic};
 
 /// A snapshot, as it is recorded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Taken {
     pub client: u32,
     pub topic: TopicId,
@@ -19,6 +21,7 @@ pub(super) struct Taken {
     pub done: Micros,
     pub outcome: Outcome,
     pub head: Option<u64>,
+    pub documents: Vec<Held>,
 }
 
 impl Shard {
@@ -98,7 +101,9 @@ impl Shard {
                     if let Some(baseline) = life.baselines.get_mut(&topic) {
                         baseline.replayed_by.get_or_insert(at);
                     }
-                    let baseline = life.baselines.get(&topic).copied();
+                    // What a snapshot lacks is no early reply's doing.
+                    let open = |base: &Baseline| Baseline { whole: false, ..*base };
+                    let baseline = life.baselines.get(&topic).map(open);
                     let versions = life.versions.range((topic, 0)..=(topic, u16::MAX));
                     for (&(_, worker), &version) in versions {
                         self.flow.replies.state(reply, worker, version, baseline);
@@ -139,7 +144,7 @@ impl Shard {
     }
 
     pub(super) fn snapshot_taken(&mut self, taken: Taken) {
-        let Taken { client, topic, start, done, outcome, head } = taken;
+        let Taken { client, topic, start, done, outcome, head, documents } = taken;
         if matches!(outcome, Outcome::Ok | Outcome::Timeout) {
             let key = self.client_key(MetricId::Snapshot, client, start);
             self.timed(key, client, Times { intended: start, start, done });
@@ -152,7 +157,12 @@ impl Shard {
         }
         let life = self.clients.entry(client).or_default();
         match head {
-            Some(head) => life.cursors.took_snapshot(topic, start, done, head),
+            Some(head) => {
+                life.cursors.took_snapshot(topic, start, done, head);
+                life.fetched.insert(topic, documents.clone());
+                let taken = content::Taken { client, at: done, start, topic, head };
+                self.flow.snapshots.add(taken, documents);
+            }
             None => bad_snapshot::shapeless(client, topic, done, &mut self.flow.tally),
         }
     }

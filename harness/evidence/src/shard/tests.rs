@@ -11,8 +11,8 @@ use super::{Settled, Shard};
 use crate::context::Context;
 use crate::oracle::{End, Rule};
 use crate::record::{
-    Addressee, Cut, Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published,
-    Record, Sink, Source, StaleReason, StaleTopic, SubscribedTopic,
+    Addressee, Cut, Delivery, Held, Micros, NO_CONTENT, OfflineCause, Op, OpKind, Outcome,
+    PublishId, Published, Record, Sink, Source, StaleReason, StaleTopic, SubscribedTopic,
 };
 
 const TEXT: &str = r#"
@@ -108,15 +108,23 @@ fn stale(epoch: u32, at: Micros, topic: TopicId, cursor: u64) -> Record {
     Record::SubscribeStale { client: 0, epoch, at, topics: vec![said] }
 }
 
-fn snapshot(at: Micros, topic: TopicId, head: u64) -> Record {
-    let (done, head) = (at + 10, Some(head));
-    Record::SnapshotTaken { client: 0, topic, start: at, done, outcome: Outcome::Ok, head }
+/// A snapshot that holds these versions of our workers' documents.
+fn held(at: Micros, topic: TopicId, head: u64, versions: &[(u16, u64)]) -> Record {
+    let of = |&(worker, version)| Held { worker, version, hash_fits: true };
+    let (outcome, documents) = (Outcome::Ok, versions.iter().map(of).collect());
+    let (start, done, head) = (at, at + 10, Some(head));
+    Record::SnapshotTaken { client: 0, topic, start, done, outcome, head, documents }
 }
 
 fn event(client: u32, at: Micros, seq: u64, intended: Micros) -> Record {
     let publish = PublishId::Planned(u32::try_from(seq).expect("small"));
-    let source =
-        Source::Event { publish, intended: Some(intended), begun: Some(intended), payload: 0 };
+    let source = Source::Event {
+        publish,
+        intended: Some(intended),
+        begun: Some(intended),
+        payload: 0,
+        worker_seq: None,
+    };
     delivered(client, at, stream(), seq, source)
 }
 
@@ -153,8 +161,13 @@ fn broken(settled: &Settled) -> Vec<Rule> {
 }
 
 /// Live since 1 s with versions up to 3 of a document, then away, refused, and back by a snapshot of
-/// watermark 20. `more`: what others saw, or what came later.
+/// watermark 20 that has version 7. `more`: what others saw, or what came later.
 fn bootstrapped(more: &[Record]) -> Settled {
+    bootstrapped_by(&[(0, 7)], more)
+}
+
+/// The same by one that holds these versions.
+fn bootstrapped_by(versions: &[(u16, u64)], more: &[Record]) -> Settled {
     let mut records = vec![
         published(3, S / 2),
         connected(S),
@@ -166,7 +179,7 @@ fn bootstrapped(more: &[Record]) -> Settled {
         connected(5 * S),
         sent(2, 5 * S, state(), Some(10)),
         stale(2, 5 * S + 10, state(), 10),
-        snapshot(5 * S + 20, state(), 20),
+        held(5 * S + 20, state(), 20, versions),
         sent(3, 6 * S, state(), Some(20)),
         ok(3, 6 * S + 10, state(), 20),
     ];
@@ -180,12 +193,117 @@ fn what_a_snapshot_took_care_of_is_not_held_against_the_reply() {
     let settled = bootstrapped(&[document(1, 4 * S, 15, 7)]);
     assert_eq!(broken(&settled), []);
     assert_eq!(settled.tally.undecided_total(), 0);
-    // Nobody saw it: the snapshot may hold it.
+    // Nobody saw it: the reply may have come too early, and the snapshot has it.
     let settled = bootstrapped(&[]);
     assert_eq!(broken(&settled), []);
     assert_eq!(settled.tally.rule(Rule::FalseReplayComplete).undecided, 1);
-    assert_eq!(settled.tally.rule(Rule::StateStale).undecided, 1);
-    assert_eq!(settled.tally.rule(Rule::BadSnapshot).judged, 1);
+    assert_eq!(settled.tally.rule(Rule::StateStale).undecided, 0);
+    assert_eq!(settled.tally.rule(Rule::BadSnapshot).judged, 2, "its watermark, its documents");
+}
+
+#[test]
+fn what_a_snapshot_lacks_is_its_own_fault_and_stale_until_it_comes() {
+    let seen = document(1, 4 * S, 15, 7);
+    for versions in [&[][..], &[(0, 3)]] {
+        let settled = bootstrapped_by(versions, std::slice::from_ref(&seen));
+        assert_eq!(broken(&settled), [Rule::BadSnapshot, Rule::StateStale], "{versions:?}");
+        let later = [seen.clone(), published(9, 10 * S), document(0, 10 * S + 9_000, 22, 9)];
+        assert_eq!(broken(&bootstrapped_by(versions, &later)), [Rule::BadSnapshot]);
+        // Nobody saw it: that the client never gets it is all that is known.
+        let settled = bootstrapped_by(versions, &[]);
+        assert_eq!(broken(&settled).last(), Some(&Rule::StateStale), "{versions:?}");
+    }
+}
+
+#[test]
+fn a_replay_that_begins_below_the_cursor_is_a_finding_and_its_content_is_judged() {
+    let history = |again: u64| {
+        let mut records = vec![connected(S), sent(1, S, stream(), Some(0)), ok(1, S, stream(), 0)];
+        records.extend((1..=3).map(|seq| event(0, S + seq * 1_000, seq, S)));
+        let cause = OfflineCause::Broken { how: Cut::Eof };
+        records.push(Record::Offline { client: 0, at: 2 * S, cause });
+        records.extend([connected(3 * S), sent(2, 3 * S, stream(), Some(3))]);
+        for seq in 2..=3 {
+            let mut record = event(0, 3 * S + 10, seq, S);
+            if let Record::Delivered(delivery) = &mut record
+                && seq == again
+            {
+                delivery.content = 77;
+            }
+            records.push(record);
+        }
+        records.extend([ok(2, 3 * S + 20, stream(), 3), event(0, 4 * S, 4, 4 * S)]);
+        settle(&records)
+    };
+    let settled = history(0);
+    assert_eq!(broken(&settled), []);
+    assert_eq!((settled.totals.redelivered, settled.applied[&stream()]), (2, 4));
+    let [found] = &settled.findings[..] else { panic!("{:?}", settled.findings) };
+    assert_eq!((&*found.name, found.count, found.client), ("replay_overlaps", 2, Some(0)));
+    assert_eq!(broken(&history(2)), [Rule::BadDuplicate]);
+}
+
+#[test]
+fn an_event_without_a_payload_is_the_publish_that_its_key_names() {
+    let pointer = |seq: u64, own: u64| {
+        let publish = PublishId::Lifecycle { worker: 0, seq: own };
+        let source =
+            Source::Event { publish, intended: None, begun: None, payload: 0, worker_seq: None };
+        let mut record = delivered(0, 9 * S + seq * 1_000, stream(), seq, source);
+        if let Record::Delivered(delivery) = &mut record {
+            delivery.content = NO_CONTENT;
+        }
+        record
+    };
+    let history = |own: u64| {
+        let start = [connected(S), sent(1, S, stream(), Some(0)), ok(1, S, stream(), 0)];
+        let mut records = start.to_vec();
+        records.extend([published(1, 2 * S), published(2, 3 * S), published(3, 4 * S)]);
+        records.extend([
+            event(0, 9 * S, 1, 2 * S),
+            pointer(2, own),
+            event(0, 9 * S + 9_000, 3, 4 * S),
+        ]);
+        // Another client was sent all of it.
+        records.push(event(1, 9 * S, 2, 3 * S));
+        settle(&records)
+    };
+    assert_eq!(broken(&history(2)), []);
+    // Without the other client: it is known by its key alone.
+    let alone = |own: u64| {
+        let start = [connected(S), sent(1, S, stream(), Some(0)), ok(1, S, stream(), 0)];
+        let mut records = start.to_vec();
+        records.extend([published(1, 2 * S), published(2, 3 * S)]);
+        records.extend([event(0, 9 * S, 1, 2 * S), pointer(2, own)]);
+        settle(&records)
+    };
+    assert_eq!(broken(&alone(2)), []);
+    assert!(broken(&alone(9)).contains(&Rule::LostPublish), "it is none of ours");
+}
+
+#[test]
+fn an_acknowledgement_of_another_seq_is_named_and_nothing_is_judged_by_it() {
+    let history = |shown: u64| {
+        let start = [connected(S), sent(1, S, state(), None), ok(1, S, state(), 0)];
+        let mut records = start.to_vec();
+        records.extend([published(1, 2 * S), published(2, 3 * S)]);
+        records.extend([document(0, 2 * S + 9_000, 1, 1), document(0, 3 * S + 9_000, 2, shown)]);
+        records.push(event(1, 2 * S + 9_000, 1, 2 * S));
+        let mut seen = event(1, 3 * S + 9_000, 2, 3 * S);
+        if let Record::Delivered(Delivery { source: Source::Event { worker_seq, .. }, .. }) =
+            &mut seen
+        {
+            *worker_seq = Some(shown);
+        }
+        records.push(seen);
+        settle(&records)
+    };
+    assert_eq!(broken(&history(2)), []);
+    let settled = history(3);
+    assert_eq!(broken(&settled), [Rule::DivergentValue]);
+    let told = &settled.tally.kept()[0].message;
+    assert!(told.contains("publish 2 was acknowledged as event 2 of worker 0"), "{told}");
+    assert!(told.ends_with("says that it is event 3"), "{told}");
 }
 
 #[test]

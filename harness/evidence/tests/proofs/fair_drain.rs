@@ -106,7 +106,7 @@ fn but_for_stale_states(settled: &Settled) -> Vec<(Rule, u64)> {
 
 fn event(publish: PublishId, begun: u64) -> Source {
     let at = matches!(publish, PublishId::Planned(_)).then_some(begun);
-    Source::Event { publish, intended: at, begun: at, payload: 7 }
+    Source::Event { publish, intended: at, begun: at, payload: 7, worker_seq: None }
 }
 
 fn version(version: u64) -> Source {

@@ -87,6 +87,7 @@ fn settle(published: u32, found: u32) -> Settled {
                 intended: at,
                 begun: at,
                 payload: 7,
+                worker_seq: None,
             };
             let seq = u64::from(n);
             let entry = Entry { topic: stream(), seq, content: seq, hash_fits: true, source };

@@ -650,7 +650,7 @@ fn everybody_told_that_the_target_stops_is_a_restart() {
     list.extend(ends(0..12, 100 * S, closed(1012)));
     list.extend((0..12).flat_map(|client| live(client, 102 * S)));
     let found = absences(ELSEWHERE, list.clone());
-    let Absence { manner, from_us, until_us, clients, planned, noticed } = one(&found);
+    let Absence { manner, from_us, until_us, clients, planned, noticed, .. } = one(&found);
     assert_eq!((*manner, *from_us, *until_us), (Manner::Restarted, 100 * S, Some(102 * S)));
     assert_eq!((*clients, *planned), (12, false));
     assert_eq!(noticed[..], ["every socket ended within 0.1 s: 12 of 12 (close 1012 ×12)"]);
@@ -794,9 +794,21 @@ fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
     assert_eq!(
         one(&alone).noticed[..],
         [
-            "nothing was heard over any client's socket for 5.0 s although 12 of their requests were \
-          waiting or failed"
+            "nothing was heard over any client's socket for 5.0 s although 12 requests of 12 clients \
+          were waiting or failed"
         ]
+    );
+    let few = |asked| {
+        let mut few = sockets(60 * S);
+        if let Record::Silence { asked: of, .. } = &mut few {
+            *of = asked;
+        }
+        of(vec![few]).settle().absences.len()
+    };
+    assert_eq!(
+        (few(3), few(2)),
+        (1, 0),
+        "two answers that do not come say nothing of the other ten"
     );
     let both = of(vec![silence(65 * S, true), sockets(59 * S)]).settle().absences;
     assert_eq!(one(&both).noticed.len(), 1, "what is said of everything is said of the sockets");

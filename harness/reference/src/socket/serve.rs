@@ -38,8 +38,6 @@ struct Twist {
     tail_first: bool,
     /// `replay_skips_one`
     skips_one: bool,
-    /// `replay_repeats_one`
-    repeats_one: bool,
     /// `tail_lost`
     loses_tail: bool,
 }
@@ -118,7 +116,6 @@ impl Connection {
             lossy: self.takes(Kind::DropOnReconnect, &request),
             tail_first: self.takes(Kind::TailDuringReplay, &request),
             skips_one: self.takes(Kind::ReplaySkipsOne, &request),
-            repeats_one: self.takes(Kind::ReplayRepeatsOne, &request),
             loses_tail: self.chooses(Kind::TailLost),
         };
         let mut answered = Vec::with_capacity(request.topics.len());
@@ -263,7 +260,7 @@ impl Connection {
     }
 }
 
-/// Where a replay begins, given its cursor: there, or one off to either side.
+/// Where a replay begins, given its cursor: there, or one late.
 fn off_by_one(
     cursor: u64,
     topic: TopicId,
@@ -277,11 +274,6 @@ fn off_by_one(
     if twist.skips_one && cursor < window.head {
         defects.note(Kind::ReplaySkipsOne);
         return cursor + 1;
-    }
-    // The event at the cursor is still there to be sent once more.
-    if twist.repeats_one && window.floor < cursor && cursor <= window.head {
-        defects.note(Kind::ReplayRepeatsOne);
-        return cursor - 1;
     }
     cursor
 }

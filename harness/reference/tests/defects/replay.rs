@@ -23,18 +23,6 @@ async fn replay_skips_one_begins_at_the_second_event() {
 }
 
 #[tokio::test]
-async fn replay_repeats_one_begins_at_the_cursor() {
-    let running = with(&["replay_repeats_one"]).await;
-    events(&running, 5).await;
-    let mut client = joined(&running).await;
-    assert_eq!(resume(&mut client, 3).await.watermarks(), [3, 4, 5]);
-    assert_eq!(resume(&mut client, 5).await.watermarks(), [5]);
-    assert_eq!(resume(&mut client, 0).await.watermarks(), [1, 2, 3, 4, 5], "there is no event 0");
-    assert_eq!(acted(&running, "replay_repeats_one"), 2);
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn tail_during_replay_sends_the_newest_first() {
     let running = with(&["tail_during_replay"]).await;
     events(&running, 5).await;

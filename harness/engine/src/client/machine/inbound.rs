@@ -12,6 +12,7 @@ use khala_wire::frame::{Frame, Vsn};
 use khala_wire::message::event;
 use khala_wire::payload::{self, ReplyRef, SlowConsumerSeen, Status};
 use khala_wire::shape;
+use khala_wire::topic::TopicId;
 use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -189,7 +190,8 @@ impl Machine {
     ) {
         // Authority before content.
         let mut all_named = true;
-        let told = push == Push::Frame && self.unpaired.values().any(|twin| *twin == batch.content);
+        let mut others = self.unpaired.values();
+        let told = others.any(|(of, twin)| *of != push && *twin == batch.content);
         for spoken in batch.topics.iter() {
             if !spoken.id.is_some_and(|id| self.named.contains(&id)) {
                 all_named = false;
@@ -223,21 +225,14 @@ impl Machine {
             _ => {}
         }
         // A frame without facts carries an error, and its twin is a `sync:error`.
-        if let Some(last) = batch.facts.last() {
-            let agree = match push {
-                // Two batches of a topic without a frame between them: the first one's is missing.
-                Push::UpdateBatch => self.unpaired.insert(last.topic, batch.content).is_none(),
-                Push::Frame => self.unpaired.remove(&last.topic) == Some(batch.content),
-            };
-            if push == Push::Frame || !agree {
-                let (client, topic, seq) = (self.client, last.topic, last.seq);
-                world.sink.record(Record::PushesCompared {
-                    client,
-                    at: read_at,
-                    topic,
-                    seq,
-                    agree,
-                });
+        if let Some(last) = batch.facts.last()
+            && let Some(agree) = self.pair(last.topic, push, batch.content)
+        {
+            let (client, topic, seq) = (self.client, last.topic, last.seq);
+            world.sink.record(Record::PushesCompared { client, at: read_at, topic, seq, agree });
+            if agree && push == Push::UpdateBatch {
+                let message = "a sync:frame came before its sync:update_batch".to_owned();
+                self.finding("frame_before_batch", read_at, message, world);
             }
         }
         if push == self.settings.apply {
@@ -255,6 +250,25 @@ impl Machine {
         {
             let session = said::word(told);
             world.sink.record(Record::JoinedAs { client: self.client, at: read_at, session });
+        }
+    }
+
+    /// Puts a push of a topic together with its twin; whether the two say the same, or `None` of the first of
+    /// a pair. The contract has the batch first (section 3, "Delivery"); one that comes second is its frame's
+    /// twin all the same, if they say the same.
+    fn pair(&mut self, topic: TopicId, push: Push, content: u64) -> Option<bool> {
+        match self.unpaired.insert(topic, (push, content)) {
+            None => None,
+            Some((first, same)) if first != push && same == content => {
+                self.unpaired.remove(&topic);
+                Some(true)
+            }
+            Some((Push::UpdateBatch, _)) if push == Push::Frame => {
+                self.unpaired.remove(&topic);
+                Some(false)
+            }
+            // The first one's twin is missing.
+            Some(_) => Some(false),
         }
     }
 

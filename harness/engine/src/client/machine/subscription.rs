@@ -12,6 +12,7 @@ use khala_wire::payload::{
     self, ReplyRef, StaleCursorSeen, StaleTopicSeen, Subscribe, SubscribedSeen, error_code,
 };
 use khala_wire::shape;
+use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
 
 use super::{Action, Machine, Pending, State, World};
@@ -199,20 +200,22 @@ impl Machine {
     pub fn snapshot<S: Sink>(
         &mut self,
         topic: TopicId,
-        start: Micros,
-        done: Micros,
-        taken: Result<Option<u64>, Outcome>,
+        (start, done): (Micros, Micros),
+        taken: &Result<Option<Snapshot>, Outcome>,
         world: &mut World<'_, S>,
     ) {
-        let (outcome, head) = match taken {
-            Ok(head) => (Outcome::Ok, head),
-            Err(outcome) => (outcome, None),
+        let (outcome, snapshot) = match taken {
+            Ok(snapshot) => (Outcome::Ok, snapshot.as_ref()),
+            Err(outcome) => (*outcome, None),
         };
+        let head = snapshot.map(|snapshot| snapshot.head_watermark);
+        let documents = snapshot.map(|it| world.reader.held(it)).unwrap_or_default();
         if let Some(head) = head {
             self.cursors.insert(topic, head);
         }
         let client = self.client;
-        world.sink.record(Record::SnapshotTaken { client, topic, start, done, outcome, head });
+        let taken = Record::SnapshotTaken { client, topic, start, done, outcome, head, documents };
+        world.sink.record(taken);
     }
 
     /// All snapshots are there, or will not come: subscribes again.

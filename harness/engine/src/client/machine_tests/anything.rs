@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::inputs::{Answer, Input, inputs};
 use super::rig::{
-    Rig, Sent, beats, events, refused, reply, sent, settings, socket_beat, stale, subscribed,
-    summaries,
+    Rig, Sent, beats, events, refused, reply, sent, settings, snapshot_at, socket_beat, stale,
+    subscribed, summaries,
 };
 use crate::client::machine::{Action, Phase, Settings};
 
@@ -101,7 +101,8 @@ impl Rig {
             }
             Input::Unsubscribe(time) => self.machine.unsubscribe(0, &[events()], self.now + time),
             Input::Bootstrapped(head) => self.with(|machine, now, world| {
-                machine.snapshot(summaries(), now, now, *head, world);
+                let taken = (*head).map(|head| head.map(|head| snapshot_at(head, vec![])));
+                machine.snapshot(summaries(), (now, now), &taken, world);
                 machine.bootstrapped(now, world)
             }),
             Input::Retire => {

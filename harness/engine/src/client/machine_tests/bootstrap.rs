@@ -6,7 +6,9 @@ use khala_plan::surface::Surface;
 use khala_wire::topic::{WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::{Value, json};
 
-use super::rig::{Rig, SECOND, Sent, events, frame, sent, settings, stale, subscribed, summaries};
+use super::rig::{
+    Rig, SECOND, Sent, events, frame, sent, settings, snapshot_at, stale, subscribed, summaries,
+};
 use crate::client::machine::{Action, Phase, Settings};
 
 fn desktop(snapshot: SnapshotPath) -> Settings {
@@ -36,7 +38,9 @@ fn bootstrapping() -> Rig {
 }
 
 fn taken(rig: &mut Rig, head: Result<Option<u64>, Outcome>) {
-    rig.with(|machine, now, world| machine.snapshot(summaries(), now, now + SECOND, head, world));
+    let taken = head.map(|head| head.map(|head| snapshot_at(head, vec![])));
+    let times = (rig.now, rig.now + SECOND);
+    rig.with(|machine, _, world| machine.snapshot(summaries(), times, &taken, world));
     rig.now += SECOND;
 }
 

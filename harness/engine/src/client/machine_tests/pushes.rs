@@ -40,10 +40,31 @@ fn a_frame_that_says_something_else_than_its_batch_is_seen() {
 fn a_push_without_its_twin_is_seen() {
     let mut rig = Rig::live();
     rig.text(&frame(WORKER_EVENTS, &[1]));
-    assert_eq!(agreements(&rig), [false], "the batch is missing");
     rig.text(&update_batch(WORKER_EVENTS, &[2]));
+    assert_eq!(agreements(&rig), [false], "the batch is missing");
     rig.text(&update_batch(WORKER_EVENTS, &[3]));
     assert_eq!(agreements(&rig), [false, false], "the first one's frame is missing");
+    let mut rig = Rig::live();
+    rig.text(&frame(WORKER_EVENTS, &[1]));
+    rig.text(&frame(WORKER_EVENTS, &[2]));
+    assert_eq!(agreements(&rig), [false], "the batch is missing");
+    rig.text(&update_batch(WORKER_EVENTS, &[2]));
+    assert_eq!(agreements(&rig), [false, true]);
+}
+
+#[test]
+fn a_frame_that_comes_before_its_batch_agrees_with_it_and_is_a_finding() {
+    let mut rig = Rig::live();
+    for seqs in [&[1, 2][..], &[3]] {
+        rig.text(&frame(WORKER_EVENTS, seqs));
+        rig.text(&update_batch(WORKER_EVENTS, seqs));
+    }
+    assert_eq!(agreements(&rig), [true; 2]);
+    let found = |record: &&Record| matches!(record, Record::Finding { name, .. } if name == "frame_before_batch");
+    assert_eq!(rig.records.iter().filter(found).count(), 2);
+    rig.text(&update_batch(WORKER_EVENTS, &[4]));
+    rig.text(&frame(WORKER_EVENTS, &[4]));
+    assert_eq!(rig.records.iter().filter(found).count(), 2, "the usual order");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use khala_evidence::record::{Cut, OfflineCause, Op, OpKind, Outcome, Record, SubscribedTopic};
 use khala_plan::model::{Push, SnapshotPath};
 use khala_plan::surface::Surface;
-use khala_wire::payload::{KIND_UPDATE_BATCH, SyncFrame};
+use khala_wire::payload::{KIND_UPDATE_BATCH, SNAPSHOT_FORMAT, SyncFrame};
+use khala_wire::snapshot::{Document, Snapshot};
 use khala_wire::topic::{NOTIFICATIONS, TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::{Value, json};
 
@@ -350,4 +351,15 @@ pub(in crate::client) fn is_stopped_for_ever(rig: &mut Rig) {
     rig.now += 3_600 * SECOND;
     assert_eq!(rig.tick(), Action::None);
     assert_eq!(rig.machine.phase(), Phase::Stopped);
+}
+
+/// A snapshot of the worker summaries.
+pub(in crate::client) fn snapshot_at(head_watermark: u64, documents: Vec<Document>) -> Snapshot {
+    Snapshot {
+        documents,
+        format: SNAPSHOT_FORMAT.to_owned(),
+        head_watermark,
+        schema_version: 1,
+        topic: WORKER_SUMMARIES.to_owned(),
+    }
 }

@@ -75,7 +75,12 @@ fn of_rule(out: &mut String, report: &RunReport, rule: Rule) -> std::fmt::Result
     let violations = report.oracle.violations.get(rule.name()).copied().unwrap_or(0);
     let condemned = reasons::condemned(report, rule);
     writeln!(out, "\n### `{rule}` broken {}×: {}\n", count(violations), cell(&condemned))?;
-    writeln!(out, "{} What must hold: {}", rule.what_users_see(), cell(rule.what_must_hold()))?;
+    writeln!(
+        out,
+        "{} What must hold: {}",
+        reasons::felt(report, rule),
+        cell(rule.what_must_hold())
+    )?;
     if let Some(why) = reasons::why_not_condemned(report, rule) {
         writeln!(out, "\nNot condemned: {}.", cell(why))?;
     }

@@ -119,7 +119,13 @@ pub fn came_out(records: &[Record]) -> Vec<Change> {
         let found = records.iter().enumerate().filter_map(|(index, record)| {
             let delivery = foreign(record).filter(|delivery| delivery.seq == seq)?;
             let publish = PublishId::OverSocket { client: 0 };
-            let source = Source::Event { publish, intended: None, begun: None, payload: 0 };
+            let source = Source::Event {
+                publish,
+                intended: None,
+                begun: None,
+                payload: 0,
+                worker_seq: None,
+            };
             Some((index, Record::Delivered(Delivery { source, ..delivery })))
         });
         Change::Replace(found.collect())

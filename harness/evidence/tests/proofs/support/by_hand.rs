@@ -20,6 +20,7 @@ pub fn event(n: u32) -> Entry {
         intended: Some(1),
         begun: Some(1),
         payload: seq,
+        worker_seq: None,
     };
     Entry { topic: stream(), seq, content, hash_fits: true, source }
 }

@@ -35,13 +35,14 @@ fn source(topic: TopicId, content: u64) -> Source {
         (TopicKind::State, _) => Source::State { worker: small % 2, version: content },
         (TopicKind::Stream, 1) => {
             let publish = PublishId::Lifecycle { worker: 0, seq: 1 };
-            Source::Event { publish, intended: None, begun: None, payload: 0 }
+            Source::Event { publish, intended: None, begun: None, payload: 0, worker_seq: None }
         }
         (TopicKind::Stream, _) => Source::Event {
             publish: PublishId::Planned(u32::from(small)),
             intended: Some(content * 500_000),
             begun: Some(content * 500_001),
             payload: content % 3,
+            worker_seq: None,
         },
     }
 }

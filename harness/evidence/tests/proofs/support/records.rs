@@ -80,7 +80,8 @@ pub fn subscribe_stale(
 
 pub fn snapshot_taken(client: u32, topic: TopicId, start: Micros, head: Option<u64>) -> Record {
     let (done, outcome) = (start + 2_000, Outcome::Ok);
-    Record::SnapshotTaken { client, topic, start, done, outcome, head }
+    let documents = Vec::new();
+    Record::SnapshotTaken { client, topic, start, done, outcome, head, documents }
 }
 
 pub fn unsubscribed(client: u32, at: Micros, topic: TopicId) -> Record {

@@ -298,7 +298,8 @@ impl World {
         state_lag_us: Micros,
     ) {
         self.workers[usize::from(worker)] += 1;
-        let source = Source::Event { publish, intended, begun: intended, payload };
+        let source =
+            Source::Event { publish, intended, begun: intended, payload, worker_seq: None };
         self.append(records::stream(), digest(source), true, source);
         let version = self.workers[usize::from(worker)];
         // A document's versions settle in their order.

@@ -125,13 +125,13 @@ pub(super) const DEFECTS: &[Defect] = &[
                   whose watermark has fallen back to the cursor from which the subscription \
                   resumed.",
         per: Per::Batch,
-        primary: "nonmonotonic",
+        primary: "bad_duplicate",
         consequences: &[
-            "bad_duplicate",
             "divergent_value",
             "gap",
             "lost_publish",
             "no_convergence",
+            "nonmonotonic",
             "phantom",
         ],
         probability: 0.1,

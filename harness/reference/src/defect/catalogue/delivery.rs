@@ -116,16 +116,6 @@ pub(super) const DEFECTS: &[Defect] = &[
         probability: 1.0,
     },
     Defect {
-        kind: Kind::ReplayRepeatsOne,
-        group: Group::Delivery,
-        name: "replay_repeats_one",
-        summary: "A replay begins one event early on each stream topic: at the cursor itself.",
-        per: Per::Subscribe,
-        primary: "nonmonotonic",
-        consequences: &[],
-        probability: 1.0,
-    },
-    Defect {
         kind: Kind::TailDuringReplay,
         group: Group::Delivery,
         name: "tail_during_replay",

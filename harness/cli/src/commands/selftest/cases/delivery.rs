@@ -21,7 +21,6 @@ pub const CASES: &[Case] = &[
     Case::both("bad_duplicate", SMOKE),
     Case::both("swap_two", SMOKE),
     Case::of("replay_skips_one", SMOKE),
-    Case::of("replay_repeats_one", SMOKE),
     Case::of("tail_during_replay", SMOKE),
     Case::of("tail_lost", SMOKE),
     Case::of("early_replay_complete", SMOKE),

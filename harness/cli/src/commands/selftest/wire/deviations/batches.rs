@@ -8,6 +8,7 @@ use super::LATER;
 
 pub const ROWS: &[Row] = &[
     Row::go("batches_twice", Deviation::message(batches_twice)),
+    Row::told("frames_first", Deviation::message(frames_first), "frame_before_batch"),
     Row::no_go("batch_lost", Deviation::message(batch_lost), "gap", "seq"),
     Row::no_go("batches_swapped", Deviation::message(batches_swapped), "nonmonotonic", "seq"),
     Row::no_go("frame_missing", Deviation::message(frame_missing), "frame_mismatch", "seq"),
@@ -33,6 +34,22 @@ fn batches_twice(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
         "sync:frame" => {
             let batch = socket.held.take()?;
             Some(vec![(&message).into(), (&batch).into(), (&message).into()])
+        }
+        _ => None,
+    }
+}
+
+/// Each batch's frame before its legacy push, in the same bytes: the contract has them the other way round,
+/// and a client takes one of the two.
+fn frames_first(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    match message.event.as_str() {
+        "sync:update_batch" => {
+            socket.held = Some(message);
+            Some(Vec::new())
+        }
+        "sync:frame" => {
+            let batch = socket.held.take()?;
+            Some(vec![(&message).into(), (&batch).into()])
         }
         _ => None,
     }
