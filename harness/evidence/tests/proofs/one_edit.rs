@@ -86,13 +86,18 @@ edits! {
         |records: &[Record]| edit::swapped(records, state(), |_| true)
         => |broken| broken == [(Rule::Nonmonotonic, 1)];
 
-    an_update_of_a_stream_from_below_the_cursor_is_nonmonotonic:
-        |records: &[Record]| edit::at_or_below_cursor(records, stream())
-        => |broken| broken == [(Rule::Nonmonotonic, 1)];
+    /// By its cursor the client has it.
+    an_update_of_a_stream_from_below_the_cursor_is_a_duplicate:
+        |records: &[Record]| edit::at_or_below_cursor(records, stream(), true)
+        => |broken| broken.is_empty();
 
-    an_update_of_a_state_from_below_the_cursor_is_nonmonotonic:
-        |records: &[Record]| edit::at_or_below_cursor(records, state())
-        => |broken| broken == [(Rule::Nonmonotonic, 1)];
+    an_update_of_a_state_from_below_the_cursor_is_a_duplicate:
+        |records: &[Record]| edit::at_or_below_cursor(records, state(), true)
+        => |broken| broken.is_empty();
+
+    another_content_from_below_the_cursor_is_a_bad_duplicate:
+        |records: &[Record]| edit::at_or_below_cursor(records, stream(), false)
+        => |broken| broken == [(Rule::BadDuplicate, 1)];
 
     a_content_that_no_other_delivery_has_is_divergent:
         |records: &[Record]| edit::another_content(records, Fresh)

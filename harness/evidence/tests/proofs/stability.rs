@@ -657,7 +657,7 @@ fn everybody_told_that_the_target_stops_is_a_restart() {
     let trial = trial(ELSEWHERE, list);
     let (verdict, reason) = absence(&trial.judge());
     assert_eq!(verdict, Verdict::Fail);
-    let expected = "the target restarted at 100.0 s, 12 clients, back by 102.0 s";
+    let expected = "the target restarted at 100.0 s, 12 of 1000 clients, back by 102.0 s";
     assert!(reason.starts_with(expected), "{reason}");
     let report = trial.report();
     assert_eq!(report.target.restarts.len(), 1);
@@ -777,7 +777,7 @@ fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
     assert_eq!(verdict, Verdict::Fail);
     assert!(
         reason.starts_with(
-            "the target was absent from 60.0 s to 65.0 s, 12 clients (nothing was \
+            "the target was absent from 60.0 s to 65.0 s, 12 of 1000 clients (nothing was \
                             heard for 5.0 s although 43 requests were waiting or failed)"
         ),
         "{reason}"

@@ -144,3 +144,35 @@ fn what_is_open_says_how_many_more_seconds_would_close_it() {
         more.split(' ').nth(1).expect("a figure").replace(',', "").parse().expect(&more);
     assert!((2..5_000).contains(&seconds), "{more}");
 }
+
+#[test]
+fn an_end_that_rests_on_what_never_ended_is_no_figure() {
+    // A storm: of forty groups three have a client that never came back.
+    let of = |lost: u32, bound_ms| {
+        let mut metrics = Metrics::default();
+        let key = Key { metric: MetricId::TimeToRecovered, phase: 0, surface: None };
+        for client in 0..40 {
+            let took = 900 * MS + u64::from(client) * MS;
+            if client < lost {
+                metrics.censored(key, client, 0, 1);
+            } else {
+                metrics.sample(key, client, 0, took, took);
+            }
+        }
+        let sample = metrics.distribution(MetricId::TimeToRecovered, &[0], None);
+        measure(&sample, MetricId::TimeToRecovered, 90.0, &claim(90.0, bound_ms), None, 7)
+    };
+    let none = of(0, 8_000);
+    assert_eq!(none.verdict, Verdict::Pass, "{none:?}");
+    assert!(none.interval.is_some_and(|it| it.upper.is_some()), "{none:?}");
+    let some = of(3, 8_000);
+    let interval = some.interval.as_ref().expect("an interval");
+    assert_eq!((some.verdict, interval.upper), (Verdict::Inconclusive, None), "{some:?}");
+    assert!(interval.lower < 1_000 * MS);
+    assert!(
+        some.describe().contains("to no upper bound, for 3 never ended"),
+        "{}",
+        some.describe()
+    );
+    assert_eq!(some.more(29), None, "no further sample tells how long they take");
+}

@@ -199,3 +199,128 @@ fn a_rule_that_left_too_much_open_does_not_pass_and_one_that_is_broken_stays_so(
     records.remove(third.expect("delivered"));
     assert_eq!(gap_of(&records, 2).0, Verdict::Fail);
 }
+
+/// Unrecovered clients after a storm at 31 s, of which client 0 had `before` deliveries before it and came back
+/// or not.
+fn stormed(before: u64, back: bool) -> crate::judge::ObjectiveVerdict {
+    use crate::record::{OfflineCause, PublishId};
+    let fault = "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\n\
+                 at = \"1s\"\nmode = \"all\"\nattributes = { style = \"reset\" }\n";
+    let text = TEXT.replacen("name = \"during\"\nduration = \"30s\"\n", fault, 1).replacen(
+        "metric = \"violations\"\nwhere = { rule = \"frame_mismatch\" }",
+        "metric = \"unrecovered_clients\"\nduring = [\"during\"]",
+        1,
+    );
+    let plan = plan_of(&text);
+    let schedule = Schedule::of(&plan);
+    let mut facts = facts();
+    let mut fault = crate::facts::FaultOutcome::not_applied(&schedule, &schedule.faults[0], "");
+    (fault.applied, fault.effective) = (true, Some(4));
+    let (id, intended) = (fault.id, fault.at_us);
+    facts.faults.push(fault);
+    let mut records = delivered(1, |_| 500);
+    let of_load = |record: &Record| matches!(record, Record::Delivered(_));
+    let load: Vec<_> = records.iter().filter(|record| of_load(record)).cloned().collect();
+    records.retain(|record| !of_load(record));
+    let (early, late) = load.split_at(usize::try_from(before).expect("few"));
+    records.extend_from_slice(early);
+    let at = intended + 10;
+    let offline =
+        |client| Record::Offline { client, at, cause: OfflineCause::Fault { id, intended } };
+    records.push(offline(0));
+    if back {
+        let Record::SubscribeSent { topics, .. } = &records[1] else { panic!("a subscribe") };
+        let topics = vec![crate::record::SubscribedTopic { cursor: Some(before), ..topics[0] }];
+        let topic = topics[0].topic;
+        records.extend([
+            Record::Connected { client: 0, at: at + S },
+            Record::SubscribeSent { client: 0, epoch: 2, at: at + S, topics },
+            Record::SubscribeOk {
+                client: 0,
+                epoch: 2,
+                at: at + S,
+                watermarks: vec![(topic, before)],
+            },
+        ]);
+        let later = late.iter().cloned().map(|mut record| {
+            if let Record::Delivered(delivery) = &mut record {
+                delivery.at = delivery.at.max(at + S);
+                let planned =
+                    matches!(delivery.source, Source::Event { publish: PublishId::Planned(_), .. });
+                assert!(planned);
+            }
+            record
+        });
+        records.extend(later);
+    }
+    let verdict = in_court(&plan, &records, &facts, judge);
+    let gate = verdict.gates.iter().find(|gate| gate.name == "named").expect("the gate");
+    gate.objectives[0].clone()
+}
+
+#[test]
+fn a_client_that_never_came_back_fails_however_little_it_got() {
+    let lost = stormed(9, false);
+    assert_eq!((lost.verdict, lost.bad), (Verdict::Fail, 1), "{}", lost.reason);
+    let short = stormed(2, false);
+    assert_eq!(short.verdict, Verdict::Fail, "what was seen to fail fails: {}", short.reason);
+}
+
+#[test]
+fn what_too_little_came_around_a_storm_does_not_pass() {
+    let back = stormed(9, true);
+    assert_eq!((back.verdict, back.bad), (Verdict::Pass, 0), "{}", back.reason);
+    let short = stormed(2, true);
+    assert_eq!(short.verdict, Verdict::Inconclusive);
+    assert_eq!(
+        short.reason,
+        "1 of 1 (client, topic) pairs cut off by fault 0 had fewer than 3 deliveries before or after it"
+    );
+}
+
+#[test]
+fn what_was_left_open_is_named_with_why_and_what_to_do() {
+    use crate::record::Record::Window;
+    let of = |windows: &[(u64, u64)]| {
+        let mut records = delivered(20, |_| 500);
+        let topic = TopicId::WORKER_EVENTS;
+        records.extend(windows.iter().map(|&(at, head)| Window {
+            asked: at,
+            answered: at + 1,
+            topic,
+            oldest: Some(1),
+            head,
+            budget: 100,
+        }));
+        let open = |settled: &mut Settled| {
+            settled.tally.undecided_cases(Rule::Gap, 4);
+            settled.tally.undecided_cases(Rule::StaleNotSignalled, 9);
+            settled.tally.undecided_cases(Rule::StuckChannel, 1);
+        };
+        let verdict = in_court_with(&plan(), &records, &facts(), open, judge);
+        let of_open = |why: &&String| why.starts_with(crate::judge::fitness::OPEN);
+        verdict.reasons.iter().find(of_open).expect("it is said").clone()
+    };
+    let said = of(&[(5 * S, 3)]);
+    let began = "the oracle left 14 cases undecided, more than 0.1 % of the 1200 deliveries judged (9 of \
+                 stale_not_signalled: whether a cursor was stale is told by floor and head in the target's \
+                 metrics, and they do not say it; they were last read at 5.0 s; 4 of gap; and of 1 more";
+    assert!(said.starts_with(began), "{said}");
+    let back = of(&[(5 * S, 9), (6 * S, 3), (60 * S, 9)]);
+    assert!(back.contains("; what they showed went back at 6.0 s; "), "{back}");
+    assert!(of(&[]).contains("; they were never read; "));
+    assert!(of(&[(58 * S, 9)]).contains("and they do not say it; 4 of gap"));
+}
+
+#[test]
+fn what_is_done_about_what_was_left_open_is_that_of_the_rule_with_the_most() {
+    use crate::judge::open::{foremost, remedy};
+    let most =
+        foremost([(Rule::Gap, 3), (Rule::FalseStale, 7), (Rule::LostPublish, 0)].into_iter());
+    assert_eq!(most, Some(Rule::FalseStale));
+    assert!(remedy(Rule::FalseStale).contains("metrics"));
+    assert_eq!(foremost([(Rule::Gap, 0)].into_iter()), None);
+    for &rule in Rule::ALL {
+        assert!(remedy(rule).ends_with('.'), "{rule}");
+    }
+}

@@ -168,8 +168,8 @@ pub fn swapped(
     changes
 }
 
-/// An update at or below the cursor that the client resumed from.
-pub fn at_or_below_cursor(records: &[Record], topic: TopicId) -> Vec<Change> {
+/// An update at or below the cursor that the client resumed from, with its content or with another.
+pub fn at_or_below_cursor(records: &[Record], topic: TopicId, same: bool) -> Vec<Change> {
     let all = epochs(records);
     let seen: BTreeMap<u64, Delivery> =
         all.iter().flat_map(|epoch| epoch.of(topic)).map(|(_, d)| (d.seq, d)).collect();
@@ -177,7 +177,10 @@ pub fn at_or_below_cursor(records: &[Record], topic: TopicId) -> Vec<Change> {
     for epoch in &all {
         let Some(cursor) = epoch.cursor(topic) else { continue };
         for delivery in seen.range(..=cursor).map(|(_, delivery)| delivery) {
-            let extra = with(delivery, |d| (d.client, d.at) = (epoch.client, epoch.sent_at));
+            let extra = with(delivery, |d| {
+                (d.client, d.at) = (epoch.client, epoch.sent_at);
+                d.content ^= u64::from(!same);
+            });
             changes.push(Change::Insert(epoch.sent_index + 1, extra));
         }
     }
