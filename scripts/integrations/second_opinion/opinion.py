@@ -117,7 +117,7 @@ def figures_of(story, names, report):
     yield "deliveries", oracle["deliveries"], len(story.deliveries)
     yield "foreign", oracle["foreign"], len(foreign)
     yield "repeats", oracle["repeats"], sum(d.repeat for d in story.deliveries)
-    yield "redelivered", oracle["redelivered"], sum(d.redelivered for d in story.deliveries)
+    yield "redelivered", oracle["redelivered"], sum(d.redelivered or d.overlap for d in story.deliveries)
     yield "acknowledged", report["load"]["acknowledged"], len(story.acknowledged)
     refused = len(story.published) - len(story.acknowledged)
     yield "refused", report["load"]["refused"], refused
