@@ -213,20 +213,15 @@ impl Machine {
             _ => {}
         }
         // A frame without facts carries an error, and its twin is a `sync:error`.
-        if let Some(last) = batch.facts.last() {
-            if let Some(agree) = self.pair(push, batch.content) {
-                let (client, topic, seq) = (self.client, last.topic, last.seq);
-                world.sink.record(Record::PushesCompared {
-                    client,
-                    at: read_at,
-                    topic,
-                    seq,
-                    agree,
-                });
-                if agree && push == Push::UpdateBatch {
-                    let message = "a sync:frame came before its sync:update_batch".to_owned();
-                    self.finding("frame_before_batch", read_at, message, world);
-                }
+        if let Some(last) = batch.facts.last()
+            && let Some(agree) = self.pair(push, batch.content)
+        {
+            let (client, topic, seq) = (self.client, last.topic, last.seq);
+            let at = read_at;
+            world.sink.record(Record::PushesCompared { client, at, topic, seq, agree });
+            if agree && push == Push::UpdateBatch {
+                let message = "a sync:frame came before its sync:update_batch".to_owned();
+                self.finding("frame_before_batch", read_at, message, world);
             }
         }
         if push == self.settings.apply {
