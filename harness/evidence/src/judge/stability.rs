@@ -262,3 +262,16 @@ pub fn describe(codes: &ByText<Seen>, clients: usize) -> String {
     let first = Duration::from_micros(first).as_secs_f64();
     format!("{total} ({}{more}){whose}, first at {first:.2} s", shown.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::of_all;
+
+    #[test]
+    fn some_are_told_of_how_many() {
+        assert_eq!(of_all(1, 1), "1 client");
+        assert_eq!(of_all(1, 60), "1 of 60 clients");
+        assert_eq!(of_all(29, 60), "29 of 60 clients");
+        assert_eq!(of_all(60, 60), "60 clients");
+    }
+}

@@ -156,6 +156,38 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_that_is_wrong_for_everybody_is_a_kind_of_its_own() {
+        let kinds = |contents: &[(u64, bool, Source)]| {
+            let mut ledger = Ledger::default();
+            for &(content, hash_fits, source) in contents {
+                let manner = Manner { again: false, live: true };
+                (0..3)
+                    .for_each(|_| ledger.deliver_as(&delivery(content, hash_fits, source), manner));
+            }
+            let mut tally = Tally::new(9);
+            settle(&ledger, &mut tally);
+            let kinds = tally.rule(Rule::DivergentValue).kinds;
+            kinds
+                .into_iter()
+                .map(|(kind, it)| (kind.to_string(), it.violations))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kinds(&[(2, false, event(7))]), [(HASH.to_owned(), 3)]);
+        assert_eq!(kinds(&[(1, true, event(7)), (2, false, event(7))]), [], "others got it right");
+        assert_eq!(kinds(&[(1, true, event(7))]), []);
+    }
+
+    #[test]
+    fn an_update_without_a_payload_is_held_against_nothing() {
+        let pointer = (delivery(NO_CONTENT, true, event(0)), 5, false);
+        let right = (delivery(1, true, event(7)), 1, false);
+        assert_eq!(said(&[pointer, right]), Vec::<String>::new());
+        assert_eq!(said(&[pointer]), Vec::<String>::new());
+        let wrong = (delivery(2, false, event(7)), 1, false);
+        assert_eq!(said(&[pointer, right, wrong]).len(), 1, "the others are judged");
+    }
+
+    #[test]
     fn of_two_contents_as_frequent_the_right_one_is_that_which_somebody_got_first() {
         // The lower digest would win, if it were not only a repetition.
         let (low, high) = (delivery(1, true, event(7)), delivery(2, true, event(7)));

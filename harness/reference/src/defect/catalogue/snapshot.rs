@@ -12,7 +12,13 @@ pub(super) const DEFECTS: &[Defect] = &[
                   beyond the replay budget.",
         per: Per::Request,
         primary: "bad_snapshot",
-        consequences: &["gate:reconnect", "gate:replay", "no_convergence", "state_stale"],
+        consequences: &[
+            "gate:error-budget",
+            "gate:reconnect",
+            "gate:replay",
+            "no_convergence",
+            "state_stale",
+        ],
         probability: 1.0,
     },
     Defect {
