@@ -93,7 +93,6 @@ pub fn differs(expected: Expected, came: &Came) -> Option<String> {
     let (wanted, says) = match expected {
         Expected::Go(says) => (Some(Decision::Go), says),
         Expected::NoGo { says, .. } => (Some(Decision::NoGo), Some(says)),
-        Expected::Hold(says) => (Some(Decision::Hold), Some(says)),
         Expected::NoRun(_) => (None, None),
     };
     let why = || lines.first().map_or("it gives no reason", String::as_str);
@@ -140,16 +139,6 @@ mod tests {
         assert!(other.is_some_and(|why| why.contains("phantom")));
         assert!(differs(expected, &came(Decision::NoGo, &["gap"], &["gap: seq 8"])).is_some());
         assert!(differs(expected, &came(Decision::Go, &["gap"], &lines)).is_some());
-    }
-
-    #[test]
-    fn a_hold_must_be_for_the_right_reason() {
-        let expected = Expected::Hold("not a single sample");
-        let hold = |line| came(Decision::Hold, &[], &[line]);
-        assert_eq!(differs(expected, &hold("g: there is not a single sample")), None);
-        assert!(differs(expected, &hold("the generator was unfit")).is_some());
-        let go = came(Decision::Go, &[], &["g: there is not a single sample"]);
-        assert!(differs(expected, &go).is_some());
     }
 
     #[test]

@@ -258,7 +258,7 @@ mod tests {
             let (by, says) = match row.expected {
                 Expected::NoGo { by, says } => (by, says),
                 Expected::Go(says) => ("-", says.unwrap_or("-")),
-                Expected::Hold(says) | Expected::NoRun(says) => ("-", says),
+                Expected::NoRun(says) => ("-", says),
             };
             [
                 report(Decision::Go, &[], says),

@@ -24,7 +24,6 @@ pub fn wanted(expected: Expected) -> String {
         Expected::Go(None) => "GO".to_owned(),
         Expected::Go(Some(says)) => format!("GO, told: {says}"),
         Expected::NoGo { by, says } => format!("NO-GO by {by}: {says}"),
-        Expected::Hold(says) => format!("HOLD: {says}"),
         Expected::NoRun(says) => format!("no run: {says}"),
     }
 }

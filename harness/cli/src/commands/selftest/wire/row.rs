@@ -15,9 +15,6 @@ pub enum Expected {
         /// Part of a line.
         says: &'static str,
     },
-    /// HOLD, with a line of the report that tells why: nothing is proven wrong, and something that was to be
-    /// judged is missing.
-    Hold(&'static str),
     /// No run: it could not be set up, with a reason.
     NoRun(&'static str),
 }
@@ -72,11 +69,6 @@ impl Row {
         says: &'static str,
     ) -> Self {
         Self::new(name, deviation, Expected::NoGo { by, says })
-    }
-
-    /// Must be HOLD.
-    pub const fn hold(name: &'static str, deviation: Deviation, says: &'static str) -> Self {
-        Self::new(name, deviation, Expected::Hold(says))
     }
 
     /// Must not begin.

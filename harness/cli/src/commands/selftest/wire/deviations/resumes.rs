@@ -9,6 +9,8 @@ use crate::commands::selftest::wire::http::{Answer, Purpose, Request};
 use crate::commands::selftest::wire::message::Message;
 use crate::commands::selftest::wire::row::Row;
 
+const STABLE: &str = "gate:stability";
+
 pub const ROWS: &[Row] = &[
     // Nothing: what these clients do is of their scenario's making.
     Row::go("resume_plain", Deviation::none()).resume(),
@@ -48,8 +50,10 @@ pub const ROWS: &[Row] = &[
         "head",
     )
     .resume(),
-    Row::hold("snapshot_503", Deviation::request(snapshot_503), "not a single sample").resume(),
-    Row::hold("snapshot_html", Deviation::request(snapshot_html), "not a single sample").resume(),
+    Row::no_go("snapshot_503", Deviation::request(snapshot_503), STABLE, "snapshot_errors")
+        .resume(),
+    Row::no_go("snapshot_html", Deviation::request(snapshot_html), STABLE, "snapshot_errors")
+        .resume(),
 ];
 
 /// Cursors in a subscribe, changed.
@@ -179,8 +183,7 @@ fn snapshot_head_ahead(request: &Request, answer: Answer) -> Option<Vec<Step>> {
     })
 }
 
-/// No snapshot is to be had: 503 with a Retry-After. Clients subscribe without a cursor, and what the gate
-/// was to judge is missing.
+/// No snapshot is to be had: 503 with a Retry-After. Clients subscribe without a cursor.
 fn snapshot_503(request: &Request) -> Option<Vec<Step>> {
     snapshot(request)?;
     let headers = [("Retry-After", "1")];
