@@ -1,10 +1,10 @@
 //! Faults: what is done, how it is taken back, and how it is proven from the other side.
 //!
-//! One file a type, which implements [`Fault`] for the plan's definition, and one line in [`REGISTRY`]. A fault acts on the clients of a thread through their
-//! [`Control`]s, or on the target as a whole. Its proofs are counted where the injector has no hand: in
-//! the target's own metrics, else in its answers and on the clients' sockets. They show that the fault
-//! reached the target, never that the target reacted rightly: that is for the oracle. See
-//! `ADDING_A_FAULT.md`.
+//! One file a type, which implements [`Fault`] for the plan's definition, and one line in `REGISTRY`. A fault
+//! acts on the clients of a thread through their [`Control`]s, or on the target as a whole. Its proofs are
+//! counted where the injector has no hand: in the target's own metrics, else in its answers and on the
+//! clients' sockets. They show that the fault reached the target, never that the target reacted rightly:
+//! that is for the oracle. See `ADDING_A_FAULT.md`.
 
 mod command_over_socket;
 mod cursor;

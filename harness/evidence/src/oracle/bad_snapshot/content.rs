@@ -8,7 +8,7 @@
 //! Settled at the merge, for others may have been sent what is missing here. Cases: snapshots, of which
 //! each is judged by all its documents. Undecided: one that lacks a document which was acknowledged the
 //! settle bound before, and of which nobody was sent anything at or below the watermark. Memory:
-//! [`CONTENTS_MAX`] snapshots that differ; those beyond are undecided.
+//! `CONTENTS_MAX` snapshots that differ; those beyond are undecided.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
