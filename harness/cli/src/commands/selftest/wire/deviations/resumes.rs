@@ -52,8 +52,13 @@ pub const ROWS: &[Row] = &[
     .resume(),
     Row::no_go("snapshot_503", Deviation::request(snapshot_503), STABLE, "snapshot_errors")
         .resume(),
-    Row::no_go("snapshot_html", Deviation::request(snapshot_html), STABLE, "snapshot_errors")
-        .resume(),
+    Row::no_go(
+        "snapshot_html",
+        Deviation::request(snapshot_html),
+        "bad_snapshot",
+        "not of the contract",
+    )
+    .resume(),
 ];
 
 /// Cursors in a subscribe, changed.
