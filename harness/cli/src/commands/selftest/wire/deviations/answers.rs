@@ -93,7 +93,7 @@ fn metrics_html(request: &Request) -> Option<Vec<Step>> {
     each(request, Purpose::Metrics, &Answer::new("200 OK", &[HTML], "<html></html>"))
 }
 
-/// Metrics without `topic_windows`, as a build before they were added prints them.
+/// The metrics without `topic_windows`: a view that a newer build took apart.
 fn metrics_half(request: &Request, answer: Answer) -> Option<Vec<Step>> {
     (request.purpose == Purpose::Metrics).then_some(())?;
     let mut document: Value = serde_json::from_slice(&answer.body).ok()?;
