@@ -334,7 +334,7 @@ pub struct Selftest {
     pub seed: Option<u64>,
     /// Run nothing, and print what `--wire` would run: each deviation, what must come of it, and where its
     /// like was seen (Markdown).
-    #[arg(long, requires = "wire")]
+    #[arg(long, conflicts_with_all = ["matrix", "clean", "ceiling", "page"])]
     pub list: bool,
     /// Keep the bundles of runs that went as they should, too.
     #[arg(long, conflicts_with = "ceiling")]

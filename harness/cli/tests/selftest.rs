@@ -152,7 +152,7 @@ fn what_means_nothing_is_a_usage_error() {
     is_misused(&["--matrix", "--clean", "1"], &["--matrix", "--clean"]);
     is_misused(&["--clean", "0"], &["--clean"]);
     is_misused(&["--clean", "1", "--seed", "3"], &["--seed"]);
-    is_misused(&["--matrix", "--list"], &["--wire"]);
+    is_misused(&["--matrix", "--list"], &["--list"]);
     is_misused(&["--wire", "--only", "no_such_deviation"], &["json_bom", "up_odd_reason"]);
     is_misused(&["--matrix", "--part", "4/3"], &["--part", "4/3"]);
     is_misused(&["--matrix", "--only", "gap", "--part", "1/2"], &["gap"]);
