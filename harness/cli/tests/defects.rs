@@ -103,7 +103,8 @@ fn a_violation_is_seen_again_with_its_client_alone() {
 
     // As it stands in the bundle, from the bundle.
     let (folder, bundle) = run.restored(|_| true);
-    let shell = again.replace("khala-harness", env!("CARGO_BIN_EXE_khala-harness"));
+    let quoted = format!("'{}'", env!("CARGO_BIN_EXE_khala-harness"));
+    let shell = again.replace("khala-harness", &quoted);
     let mut shell =
         std::process::Command::new("sh").args(["-c", &shell]).current_dir(&bundle).spawn();
     let ended = shell.as_mut().expect("sh runs").wait().expect("it ends");

@@ -198,6 +198,28 @@ pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<String> {
     None
 }
 
+/// Why it says nothing of the target that clients did not come back: the run was cut short before those that
+/// a fault in these phases had cut off had had the bound of convergence.
+pub fn not_yet_back(case: &Case<'_>, phases: &[u16]) -> Option<String> {
+    if !case.facts.interrupted && case.facts.unfinished.is_none() {
+        return None;
+    }
+    let bound = case.plan.oracle.converge_within;
+    let faults = case.schedule.faults.iter().filter(|fault| phases.contains(&fault.phase));
+    faults.filter(|fault| fault.kind.is_storm()).find_map(|fault| {
+        let lost = case.settled.exposures.get(&fault.id)?.lost;
+        let away = fault.kind.away().unwrap_or_default() + bound;
+        let away_us = u64::try_from(away.as_micros()).unwrap_or(u64::MAX);
+        let due_us = fault.at_us.saturating_add(fault.spread_us.unwrap_or(0)).saturating_add(away_us);
+        (lost > 0 && case.facts.duration_us < due_us).then(|| {
+            format!(
+                "the run was cut short before who was cut off by fault {} had had the time to come back",
+                fault.id
+            )
+        })
+    })
+}
+
 /// Why what clients got around a storm in these phases shows too little of it. Only a fault that cuts clients
 /// off leaves a before and an after.
 pub fn exposure_short(case: &Case<'_>, phases: &[u16]) -> Option<String> {

@@ -199,6 +199,9 @@ fn why_unfit(
     if let Some(reason) = fitness::faults_unfit(case, phases) {
         return Some(reason);
     }
+    if let Some(reason) = fitness::not_yet_back(case, phases) {
+        return Some(reason);
+    }
     if verdict != Verdict::Fail
         && let Some(reason) = fitness::exposure_short(case, phases)
     {
