@@ -15,7 +15,7 @@ use khala_evidence::facts::RunFacts;
 use khala_evidence::framing::FrameError;
 use khala_evidence::hlog::Hlog;
 use khala_evidence::journal::{Begin, Entries, Entry};
-use khala_evidence::judge::{self, Case, Decision, Verdict};
+use khala_evidence::judge::{self, Case};
 use khala_evidence::oracle::End;
 use khala_evidence::report::{Provenance, RunReport};
 use khala_evidence::shard::client::Client;
@@ -190,7 +190,7 @@ impl Evidence {
         let first =
             self.before.first_decision().filter(|first| *first != report.decision.to_string());
         if let Some(first) = first.filter(|_| self.doubts.is_empty()) {
-            doubt(&mut report, &[format!("it was {first} when its report was first made")]);
+            report.doubt(&[format!("it was {first} when its report was first made")]);
         }
         report
     }
@@ -205,7 +205,7 @@ impl Evidence {
             command: self.begin.command.clone(),
             scenario_sha256: self.scenario_sha256.clone(),
         });
-        doubt(&mut report, &self.doubts);
+        report.doubt(&self.doubts);
         report
     }
 
@@ -225,18 +225,6 @@ impl Evidence {
         let written = manifest::write(&self.dir, &self.begin, &report, &self.before, maker);
         unwritten.extend(written.err().map(|error| format!("{error:#}")));
         Ok(Derived { report, unwritten })
-    }
-}
-
-/// Puts reasons for which it is no GO before the others. What is broken stays broken.
-fn doubt(report: &mut RunReport, why: &[String]) {
-    if why.is_empty() {
-        return;
-    }
-    report.reasons.splice(0..0, why.iter().cloned());
-    report.verdict = report.verdict.max(Verdict::Inconclusive);
-    if report.decision == Decision::Go {
-        report.decision = Decision::Hold;
     }
 }
 

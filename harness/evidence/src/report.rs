@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
 use crate::journal::Host;
-use crate::judge::{Case, Decision, GateVerdict, RunVerdict, Verdict, stability};
+use crate::judge::{Case, Decision, GateVerdict, RunReason, RunVerdict, Verdict, stability};
 use crate::oracle::tally::{CauseTally, Clients};
 use crate::oracle::{Rule, Violation};
 use crate::record::Micros;
@@ -54,6 +54,9 @@ pub struct RunReport {
     pub verdict: Verdict,
     /// Why, when it is not GO.
     pub reasons: Vec<String>,
+    /// Those of them that no objective says: what the run as a whole is held against.
+    #[serde(default)]
+    pub of_the_run: Vec<RunReason>,
     /// The gates; those that are always judged come last.
     pub gates: Vec<GateVerdict>,
     /// The oracle.
@@ -467,6 +470,7 @@ impl RunReport {
             decision: verdict.decision,
             verdict: verdict.verdict,
             reasons: verdict.reasons,
+            of_the_run: verdict.of_the_run,
             gates: verdict.gates,
             oracle: Oracle {
                 deliveries: settled.totals.deliveries,
@@ -533,6 +537,19 @@ impl RunReport {
             series,
             stories: settled.stories.clone(),
             provenance: None,
+        }
+    }
+
+    /// Puts reasons for which the run as a whole is no GO before the others. What is broken stays broken.
+    pub fn doubt(&mut self, why: &[String]) {
+        if why.is_empty() {
+            return;
+        }
+        self.reasons.splice(0..0, why.iter().cloned());
+        self.of_the_run.splice(0..0, why.iter().map(RunReason::other));
+        self.verdict = self.verdict.max(Verdict::Inconclusive);
+        if self.decision == Decision::Go {
+            self.decision = Decision::Hold;
         }
     }
 

@@ -11,7 +11,7 @@
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
 
-use super::{Case, open, oracle};
+use super::{Against, Case, RunReason, open, oracle};
 use crate::facts::FaultOutcome;
 use crate::shard::metrics::Metrics;
 
@@ -19,68 +19,67 @@ use crate::shard::metrics::Metrics;
 /// half of all time does less than half of what it should: it measures the machine and not the target.
 pub const WAITED_SHARE_MAX: f64 = 0.5;
 
-/// How each reason begins that is the generator's own: it measured itself, and not the target.
-pub const OURS: &str = "the generator";
-
-/// How the reason begins that too much was left open.
-pub const OPEN: &str = "the oracle left";
-
 /// Reasons that hold for the whole run.
-pub fn run_reasons(case: &Case<'_>) -> Vec<String> {
+pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
     let facts = case.facts;
     let mut reasons = Vec::new();
     if let Some(why) = &facts.unfinished {
-        reasons.push(format!("the run did not finish: {why}"));
+        reasons.push(RunReason::other(format!("the run did not finish: {why}")));
         return reasons;
     }
     // First, because it explains what follows.
-    reasons.extend(unfit_over_all(case));
+    reasons.extend(unfit_over_all(case).map(RunReason::generator));
     if facts.interrupted {
-        reasons.push("the run was interrupted before its end".to_owned());
+        reasons.push(RunReason::other("the run was interrupted before its end"));
     }
     if case.settled.totals.deliveries == 0 {
-        reasons.push("nothing was delivered, so nothing of it was judged".to_owned());
+        reasons.push(RunReason::other("nothing was delivered, so nothing of it was judged"));
     }
     let acknowledged: u64 = case.settled.series.rows().map(|(_, row, _)| row.published).sum();
     if acknowledged == 0 && !case.schedule.publishes.is_empty() {
-        reasons.push("not one publish was acknowledged, so none could be lost".to_owned());
+        reasons.push(RunReason::other("not one publish was acknowledged, so none could be lost"));
     }
-    reasons.extend(undecided_over_all(case));
-    reasons.extend(withheld(case));
+    reasons.extend(undecided_over_all(case).map(|why| RunReason { against: Against::Open, why }));
+    reasons.extend(withheld(case).map(RunReason::other));
     let strangers = case.settled.totals.strangers;
     if strangers > 0 {
-        reasons.push(format!("{strangers} records are of clients that the plan does not have"));
+        let why = format!("{strangers} records are of clients that the plan does not have");
+        reasons.push(RunReason::other(why));
     }
-    reasons.extend(facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite));
+    let unproven = facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite);
+    reasons.extend(unproven.map(RunReason::other));
     let planned = case.schedule.arrivals.len() as u64;
     let live = case.settled.clients_live_at_end;
     if !facts.interrupted && live < planned {
-        reasons.push(format!("{} of {planned} clients were not live at the end", planned - live));
+        let away = planned - live;
+        let why = format!("{away} of {planned} clients were not live at the end");
+        reasons.push(RunReason::other(why));
     }
     reasons.extend(generator_fell_short(case));
     reasons
 }
 
 /// What the generator left undone, or lost, whatever the time.
-pub fn generator_fell_short(case: &Case<'_>) -> Vec<String> {
+pub fn generator_fell_short(case: &Case<'_>) -> Vec<RunReason> {
     let mut reasons = Vec::new();
     let generator = &case.facts.generator;
     if generator.lost_threads > 0 {
-        reasons.push(format!(
+        reasons.push(RunReason::other(format!(
             "{} threads of the generator ended with a bug, and their clients' evidence is missing",
             generator.lost_threads
-        ));
+        )));
     }
     let dropped = case.settled.totals.dropped;
     if dropped > 0 {
-        reasons.push(format!("{dropped} records were dropped by full recorders"));
+        let why = format!("{dropped} records were dropped by full recorders");
+        reasons.push(RunReason::other(why));
     }
     let accounted = generator.publishes_begun + case.settled.totals.withheld;
     if !case.facts.interrupted && accounted < generator.publishes_planned {
-        reasons.push(format!(
+        reasons.push(RunReason::generator(format!(
             "the generator began {} of {} planned publishes",
             generator.publishes_begun, generator.publishes_planned
-        ));
+        )));
     }
     reasons
 }
@@ -105,7 +104,7 @@ fn undecided_over_all(case: &Case<'_>) -> Option<String> {
     let deliveries = case.settled.totals.deliveries;
     oracle::too_many_undecided(undecided, deliveries).then(|| {
         format!(
-            "{OPEN} {undecided} cases undecided, more than {} % of the {deliveries} deliveries judged \
+            "the oracle left {undecided} cases undecided, more than {} % of the {deliveries} deliveries judged \
              ({})",
             oracle::UNDECIDED_SHARE_MAX * 100.0,
             open::told(case)

@@ -18,7 +18,8 @@ pub(crate) mod stability;
 
 use khala_plan::Plan;
 use khala_plan::estimate::not_applicable;
-use khala_plan::model::{Gate, Objective};
+use khala_plan::metric::{MetricId, MetricKind};
+use khala_plan::model::{Estimator, Gate, Objective};
 pub use khala_plan::model::{ORACLE_GATE, STABILITY_GATE};
 use khala_plan::schedule::Schedule;
 pub use percentile::{Reach, Resampled};
@@ -85,6 +86,44 @@ impl std::fmt::Display for Decision {
     }
 }
 
+/// What a claim's figures are in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unit {
+    /// Microseconds.
+    #[serde(rename = "us")]
+    Micros,
+    /// A share, from 0 to 1.
+    #[serde(rename = "share")]
+    Share,
+    /// How many times as much.
+    #[serde(rename = "ratio")]
+    Ratio,
+    /// Occurrences per second.
+    #[serde(rename = "per_s")]
+    PerSecond,
+    /// A number of something.
+    #[default]
+    #[serde(rename = "count")]
+    Count,
+}
+
+impl Unit {
+    /// The unit of a claim on a metric.
+    #[must_use]
+    pub fn of(metric: MetricId, estimator: Estimator) -> Self {
+        match estimator {
+            Estimator::Proportion => Self::Share,
+            Estimator::Ratio => Self::Ratio,
+            Estimator::Rate => Self::PerSecond,
+            Estimator::Count => Self::Count,
+            Estimator::Percentile(_) | Estimator::Max => match metric.kind() {
+                MetricKind::Latency => Self::Micros,
+                _ => Self::Count,
+            },
+        }
+    }
+}
+
 /// One objective's verdict, for one value of its selector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectiveVerdict {
@@ -104,10 +143,13 @@ pub struct ObjectiveVerdict {
     pub n: u64,
     /// Samples that break the claim (or occurrences).
     pub bad: u64,
-    /// Point estimate in the claim's unit (microseconds, fraction, per second, count).
+    /// What `estimate`, `lower` and `upper` are in.
+    #[serde(default)]
+    pub unit: Unit,
+    /// Point estimate, in `unit`.
     pub estimate: Option<f64>,
-    /// What the verdict was drawn from: the one-sided 95 % bound from below of what is estimated, in the
-    /// claim's unit; absent for exact counts, and where there is too little to have one.
+    /// What the verdict was drawn from: the one-sided 95 % bound from below of what is estimated, in
+    /// `unit`; absent for exact counts, and where there is too little to have one.
     pub lower: Option<f64>,
     /// See `lower`.
     pub upper: Option<f64>,
@@ -121,6 +163,71 @@ pub struct ObjectiveVerdict {
     pub reach: Option<Reach>,
     /// Why, in a sentence.
     pub reason: String,
+    /// What `reason` says beyond its figures, for a reader who has those from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<String>,
+    /// What would decide it, where it is undecided and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub it_takes: Option<String>,
+}
+
+impl ObjectiveVerdict {
+    /// That a claim holds, of no sample: what a verdict begins as.
+    fn blank(metric: &str, require: &str) -> Self {
+        Self {
+            metric: metric.to_owned(),
+            selector: String::new(),
+            during: Vec::new(),
+            require: require.to_owned(),
+            warn: None,
+            verdict: Verdict::Pass,
+            n: 0,
+            bad: 0,
+            unit: Unit::Count,
+            estimate: None,
+            lower: None,
+            upper: None,
+            deff: None,
+            resampled: None,
+            reach: None,
+            reason: String::new(),
+            beyond: None,
+            it_takes: None,
+        }
+    }
+}
+
+/// What kind of thing the run as a whole is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Against {
+    /// The generator measured itself, and not the target.
+    Generator,
+    /// The oracle left too much open.
+    Open,
+    /// Anything else.
+    Other,
+}
+
+/// Why a run as a whole is no GO, whatever its objectives say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReason {
+    /// Of what kind.
+    pub against: Against,
+    /// In a sentence.
+    pub why: String,
+}
+
+impl RunReason {
+    /// One of no kind of its own.
+    pub fn other(why: impl Into<String>) -> Self {
+        Self { against: Against::Other, why: why.into() }
+    }
+
+    /// One that is the generator's.
+    pub(crate) fn generator(why: impl Into<String>) -> Self {
+        Self { against: Against::Generator, why: why.into() }
+    }
 }
 
 /// A gate's verdict.
@@ -148,6 +255,8 @@ pub struct RunVerdict {
     pub decision: Decision,
     /// Why, when it is not GO: the sentences that matter, worst first.
     pub reasons: Vec<String>,
+    /// Those of them that no objective says: what the run as a whole is held against.
+    pub of_the_run: Vec<RunReason>,
     /// The gates; those that are always judged come last.
     pub gates: Vec<GateVerdict>,
 }
@@ -223,7 +332,7 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
         deciding().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
     // That no rule was broken is not what anybody asked.
     let mut of_the_run: Vec<_> =
-        nothing_asked.then(|| NOTHING_ASKED.to_owned()).into_iter().collect();
+        nothing_asked.then(|| RunReason::other(NOTHING_ASKED)).into_iter().collect();
     of_the_run.extend(fitness::run_reasons(case));
     if !of_the_run.is_empty() {
         verdict = verdict.max(Verdict::Inconclusive);
@@ -240,14 +349,14 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
         told.iter().map(|(gate, objective)| sentence(gate, objective)).collect()
     };
     let mut reasons = sentences(failed);
-    reasons.extend(of_the_run);
+    reasons.extend(of_the_run.iter().map(|reason| reason.why.clone()));
     reasons.extend(sentences(others));
     let decision = match verdict {
         Verdict::Fail => Decision::NoGo,
         Verdict::Inconclusive | Verdict::Warn => Decision::Hold,
         Verdict::Pass | Verdict::NotApplicable => Decision::Go,
     };
-    RunVerdict { verdict, decision, reasons, gates }
+    RunVerdict { verdict, decision, reasons, of_the_run, gates }
 }
 
 /// The verdicts of an objective. Where the plan cannot exercise it and nothing came of it, it is not
@@ -278,7 +387,8 @@ fn judge_objective(case: &Case<'_>, gate: &Gate, objective: &Objective) -> Vec<O
 pub fn generator_unfit(case: &Case<'_>, phase: &str, threshold_us: f64) -> Vec<String> {
     let phases = case.phases(&[phase.to_owned()]);
     let unfit = fitness::generator_unfit(case, &phases, threshold_us);
-    unfit.into_iter().chain(fitness::generator_fell_short(case)).collect()
+    let short = fitness::generator_fell_short(case).into_iter().map(|reason| reason.why);
+    unfit.into_iter().chain(short).collect()
 }
 
 fn worst(objectives: &[ObjectiveVerdict]) -> Verdict {

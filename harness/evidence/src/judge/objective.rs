@@ -7,7 +7,7 @@ use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
 use super::percentile::{self, Percentile};
-use super::{Case, ObjectiveVerdict, Verdict, fitness, ratio};
+use super::{Case, ObjectiveVerdict, Unit, Verdict, fitness, ratio};
 use crate::oracle::{Rule, RuleTally};
 use crate::shard::metrics::CLIENT_GROUPS;
 
@@ -112,14 +112,13 @@ fn judge_one(
     }
     let (lower, upper) = measured.ends();
     ObjectiveVerdict {
-        metric: objective.metric.name().to_owned(),
         selector,
         during: objective.during.clone(),
-        require: objective.require.text.clone(),
         warn: objective.warn.as_ref().map(|claim| claim.text.clone()),
         verdict,
         n: measured.n,
         bad: measured.bad,
+        unit: Unit::of(objective.metric, objective.require.estimator),
         estimate: measured.estimate,
         lower,
         upper,
@@ -127,6 +126,7 @@ fn judge_one(
         resampled: measured.percentile.as_ref().and_then(Percentile::resampled),
         reach,
         reason,
+        ..ObjectiveVerdict::blank(objective.metric.name(), &objective.require.text)
     }
 }
 

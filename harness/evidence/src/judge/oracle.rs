@@ -81,23 +81,7 @@ fn why_not_exercised(case: &Case<'_>) -> String {
 }
 
 fn blank(claim: &str) -> ObjectiveVerdict {
-    ObjectiveVerdict {
-        metric: "violations".to_owned(),
-        selector: String::new(),
-        during: Vec::new(),
-        require: claim.to_owned(),
-        warn: None,
-        verdict: Verdict::Pass,
-        n: 0,
-        bad: 0,
-        estimate: None,
-        lower: None,
-        upper: None,
-        deff: None,
-        resampled: None,
-        reach: None,
-        reason: String::new(),
-    }
+    ObjectiveVerdict::blank("violations", claim)
 }
 
 fn judge_rule(
@@ -110,6 +94,7 @@ fn judge_rule(
     let tally = case.settled.tally.rule(rule);
     let n = tally.judged;
     let (mut verdict, mut reason) = objective::violations(case, rule, comparison, bound);
+    let (mut beyond, mut it_takes) = (None, None);
     let unfinished = case.facts.unfinished.is_some();
     let unfit = match rule.kind() {
         // What was broken until then is broken; the rest was never decided.
@@ -125,7 +110,10 @@ fn judge_rule(
             undecided => {
                 let open = format!("{undecided} cases, and every one is undecided");
                 match what_would_decide(case, rule) {
-                    Some(how) => format!("{open}: {how}"),
+                    Some((why, takes)) => {
+                        it_takes = Some(takes.clone());
+                        format!("{open}: {why}; it takes {takes}")
+                    }
                     None => open,
                 }
             }
@@ -136,6 +124,7 @@ fn judge_rule(
     } else if let Some(unfit) = unfit {
         verdict = Verdict::Inconclusive;
         reason = format!("{reason}; {unfit}");
+        beyond = Some(unfit);
     } else if verdict == Verdict::Pass && rule == Rule::LostPublish && tally.undecided > 0 {
         // No share of losses is harmless: they are decided by a run that drains.
         verdict = Verdict::Inconclusive;
@@ -156,16 +145,15 @@ fn judge_rule(
         estimate: Some(tally.violations as f64),
         upper,
         reason,
+        beyond,
+        it_takes,
         ..blank(claim)
     }
 }
 
-/// Before what would decide a rule that nothing has decided.
-pub const IT_TAKES: &str = "; it takes ";
-
 /// Why evictions were left undecided, and what would decide them; `None` of other rules, and where no
 /// such reason is known.
-fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<String> {
+fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<(&'static str, String)> {
     if !matches!(rule, Rule::NoEviction | Rule::UnboundedBuffer) {
         return None;
     }
@@ -173,19 +161,18 @@ fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<String> {
     let by_plan = |what| stability.told(what, Blame::Plan).is_some();
     if by_plan(Incident::HeartbeatTimeouts) {
         let patience = format_duration(2 * Surface::HEARTBEAT);
-        return Some(format!(
-            "clients that were kept from reading gave up by themselves, at a heartbeat without an answer, \
-             before they could read whether they are called slow{IT_TAKES}a `duration` of the slow_reader \
-             that ends before their second heartbeat in it (within {patience} of its start), with as much \
-             published"
-        ));
+        let why = "clients that were kept from reading gave up by themselves, at a heartbeat without an \
+                   answer, before they could read whether they are called slow";
+        let takes = format!(
+            "a `duration` of the slow_reader that ends before their second heartbeat in it (within \
+             {patience} of its start), with as much published"
+        );
+        return Some((why, takes));
     }
     by_plan(Incident::SocketEnds).then(|| {
-        format!(
-            "the target ended sockets of slow clients, and no notice of it reached them{IT_TAKES}its own \
-             count of evictions (fan-out metrics, `target.admin_token`), or a slow_reader that reads on, at \
-             a `rate`"
-        )
+        let takes = "its own count of evictions (fan-out metrics, `target.admin_token`), or a slow_reader \
+                     that reads on, at a `rate`";
+        ("the target ended sockets of slow clients, and no notice of it reached them", takes.to_owned())
     })
 }
 

@@ -23,8 +23,6 @@ const ALIKE: u64 = 3;
 const IDLE_US: u64 = 1_000_000;
 /// How much silences may differ that one time-out ends, beside a fifth: looks are taken now and then.
 const JITTER_US: u64 = 500_000;
-/// Before for how long nothing had come over sockets that an idle time-out ended.
-pub const SILENT: &str = ", each when nothing had come over it";
 /// Codes named in a reason; the report has all of them.
 const CODES_SHOWN: usize = 4;
 
@@ -104,26 +102,6 @@ pub fn sentence(absence: &Absence) -> String {
     format!("{what}{planned} ({})", absence.noticed.join("; "))
 }
 
-fn blank(metric: &str) -> ObjectiveVerdict {
-    ObjectiveVerdict {
-        metric: metric.to_owned(),
-        selector: String::new(),
-        during: Vec::new(),
-        require: "count == 0".to_owned(),
-        warn: None,
-        verdict: Verdict::Pass,
-        n: 0,
-        bad: 0,
-        estimate: None,
-        lower: None,
-        upper: None,
-        deff: None,
-        resampled: None,
-        reach: None,
-        reason: String::new(),
-    }
-}
-
 fn absence(case: &Case<'_>) -> ObjectiveVerdict {
     let absences = absences(case);
     let unplanned: Vec<_> = absences.iter().filter(|absence| !absence.planned).collect();
@@ -151,7 +129,7 @@ fn absence(case: &Case<'_>) -> ObjectiveVerdict {
         bad: unplanned.len() as u64,
         estimate: Some(amount(unplanned.len() as u64)),
         reason,
-        ..blank("absence")
+        ..ObjectiveVerdict::blank("absence", "count == 0")
     }
 }
 
@@ -176,6 +154,7 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
     let allowed_by = limit.told(incident.occasions());
     let late = theirs.map_or(0, |told| timeouts(incident, told));
     let starved = fitness::unfit_over_all(case).filter(|_| bad > allowed && bad - late <= allowed);
+    let mut beyond = None;
     let (verdict, reason) = if let (Some(told), Some(why)) = (theirs, starved) {
         let what = describe(&told.codes, told.clients.len());
         (
@@ -183,12 +162,14 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
             format!("{what}; {why}, and what shares its machine is late with it"),
         )
     } else if let Some(told) = theirs.filter(|_| bad > allowed) {
-        let reason = format!(
-            "{}{}; {allowed} {} allowed ({allowed_by})",
-            describe(&told.codes, told.clients.len()),
-            idle_time_out(told).unwrap_or_default(),
-            if allowed == 1 { "is" } else { "are" }
-        );
+        let what = describe(&told.codes, told.clients.len());
+        let is = if allowed == 1 { "is" } else { "are" };
+        let limit = format!("{allowed} {is} allowed ({allowed_by})");
+        let (reason, rest) = match idle_time_out(told) {
+            Some(idle) => (format!("{what}, {idle}; {limit}"), format!("{idle}; {limit}")),
+            None => (format!("{what}; {limit}"), limit),
+        };
+        beyond = Some(rest);
         (Verdict::Fail, reason)
     } else if let Some(ours) = ours {
         let what = describe(&ours.codes, ours.clients.len());
@@ -204,15 +185,17 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
     } else {
         (Verdict::Pass, format!("none of {occasions} {}", incident.occasions()))
     };
+    let require =
+        if allowed == 0 { "count == 0".to_owned() } else { format!("count <= {allowed}") };
     Some(ObjectiveVerdict {
         selector: format!("kind={}", incident.name()),
-        require: if allowed == 0 { "count == 0".to_owned() } else { format!("count <= {allowed}") },
         verdict,
         n: occasions,
         bad,
         estimate: Some(amount(bad)),
         reason,
-        ..blank("unplanned_ends")
+        beyond,
+        ..ObjectiveVerdict::blank("unplanned_ends", &require)
     })
 }
 
@@ -225,7 +208,7 @@ fn idle_time_out(told: &Told) -> Option<String> {
     (alike && silent.least >= IDLE_US).then(|| {
         let seconds = |at| Duration::from_micros(at).as_secs_f64();
         format!(
-            "{SILENT} for {:.1} to {:.1} s: an idle time-out, of the target or of a proxy before it, that is \
+            "each when nothing had come over it for {:.1} to {:.1} s: an idle time-out, of the target or of a proxy before it, that is \
              shorter than the heartbeat",
             seconds(silent.least),
             seconds(silent.most)

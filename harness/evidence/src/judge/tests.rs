@@ -291,6 +291,7 @@ fn evictions_that_nobody_could_see_are_left_open_with_what_would_decide_them() {
         // Of a run that was complete otherwise.
         report.fleet.clients_live_at_end = report.fleet.clients.values().sum();
         report.reasons.clear();
+        report.of_the_run.clear();
         let gate = verdict.gates.iter().find(|gate| gate.name == ORACLE_GATE).expect("the gate");
         let open = gate.objectives.iter().find(|one| one.selector == "rule=no_eviction");
         let brief =

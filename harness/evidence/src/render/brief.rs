@@ -4,8 +4,7 @@ use khala_plan::metric::MetricId;
 
 use super::reasons;
 use super::units::{clients, count, duration, moment};
-use crate::judge::oracle::IT_TAKES;
-use crate::judge::{Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, fitness, open, stability};
+use crate::judge::{Against, Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, open, stability};
 use crate::oracle::Rule;
 use crate::report::RunReport;
 use crate::shard::absence::{Absence, Manner};
@@ -149,14 +148,14 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
 }
 
 fn hold(report: &RunReport) -> (String, String) {
-    let of_the_run = reasons::of_the_run(report);
+    let of_the_run = &report.of_the_run;
     let all: u64 = report.fleet.clients.values().sum();
     let away = all.saturating_sub(report.fleet.clients_live_at_end);
     let (why, next) = if !report.finished {
         ("the test was killed before its end".to_owned(), "Run it again, to its end.")
     } else if report.interrupted {
         ("the test was stopped before its end".to_owned(), "Run it again, to its end.")
-    } else if of_the_run.iter().any(|why| why.starts_with(fitness::OURS)) {
+    } else if of_the_run.iter().any(|reason| reason.against == Against::Generator) {
         (
             "the machine that ran the test was too busy to measure anything but itself".to_owned(),
             "Run it again on a machine that does nothing else, or with fewer clients.",
@@ -176,15 +175,13 @@ fn hold(report: &RunReport) -> (String, String) {
             format!("{} of {} were not connected at the end", count(away), clients(all)),
             "Find out what kept them away, and run it again.",
         )
-    } else if let Some(first) = of_the_run.iter().find(|why| why.starts_with(fitness::OPEN))
-        && of_the_run.first() == Some(first)
-    {
+    } else if let Some(first) = of_the_run.first().filter(|first| first.against == Against::Open) {
         let undecided = report.oracle.undecided.iter();
         let rules = undecided.filter_map(|(rule, open)| Some((Rule::of(rule)?, *open)));
         let next = open::foremost(rules).map_or("Run it again.", open::remedy);
-        ((*first).to_owned(), next)
+        (first.why.clone(), next)
     } else if let Some(first) = of_the_run.first() {
-        ((*first).to_owned(), "Mend what the reason names, and run it again.")
+        (first.why.clone(), "Mend what the reason names, and run it again.")
     } else if let Some(open) = failed(report, Verdict::Inconclusive).next() {
         (
             format!("too little was seen to rule out that {}", clause(felt(&open.metric))),
@@ -211,7 +208,7 @@ fn it_takes(report: &RunReport) -> Option<&str> {
     let objectives =
         report.gates.iter().filter(|gate| gate.judged).flat_map(|gate| &gate.objectives);
     let open = objectives.filter(|objective| objective.verdict == Verdict::Inconclusive);
-    open.filter_map(|objective| Some(objective.reason.split_once(IT_TAKES)?.1)).next()
+    open.filter_map(|objective| objective.it_takes.as_deref()).next()
 }
 
 /// What a fault does, for people who do not know its name.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, FixedOffset, TimeDelta};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{RenderError, Renderer, reasons};
+use super::{RenderError, Renderer};
 use crate::judge::{Decision, GateVerdict, ObjectiveVerdict, Verdict};
 use crate::record::Micros;
 use crate::report::RunReport;
@@ -80,7 +80,7 @@ fn case(report: &RunReport, gate: &str, name: &str, status: TestCaseStatus) -> T
 
 fn run(report: &RunReport) -> TestSuite {
     let mut suite = empty_suite(report, RUN, took(report));
-    let others: Vec<_> = reasons::of_the_run(report);
+    let others: Vec<_> = report.of_the_run.iter().map(|reason| reason.why.as_str()).collect();
     let says_more = |objective: &ObjectiveVerdict| objective.verdict > Verdict::Pass;
     let said = report.gates.iter().any(|gate| gate.objectives.iter().any(says_more));
     let status = match report.decision {

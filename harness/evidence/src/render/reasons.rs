@@ -3,11 +3,8 @@
 //! A rule that is broken is a cause, whichever gates name it; what holds for the run as a whole is said once
 //! for all the objectives that it leaves undecided.
 
-use std::collections::BTreeSet;
-
 use super::units::count;
-use crate::judge::stability::SILENT;
-use crate::judge::{self, GateVerdict, ObjectiveVerdict, STABILITY_GATE, Verdict};
+use crate::judge::{GateVerdict, ObjectiveVerdict, STABILITY_GATE, Verdict};
 use crate::oracle::Rule;
 use crate::report::{Cause, RunReport};
 
@@ -25,19 +22,6 @@ pub struct Reason {
 /// Metric of the objectives on rules.
 pub const VIOLATIONS: &str = "violations";
 
-/// What the run as a whole is held against: of all reasons those that no objective says.
-pub fn of_the_run(report: &RunReport) -> Vec<&str> {
-    let objectives = report
-        .gates
-        .iter()
-        .flat_map(|gate| gate.objectives.iter().map(move |objective| (gate, objective)));
-    let said: BTreeSet<String> = objectives
-        .filter(|(_, objective)| objective.verdict > Verdict::Pass)
-        .map(|(gate, objective)| judge::sentence(gate, objective))
-        .collect();
-    report.reasons.iter().filter(|why| !said.contains(*why)).map(String::as_str).collect()
-}
-
 /// Whether an objective says of a rule that it is broken.
 pub fn is_of_a_broken_rule(objective: &ObjectiveVerdict) -> bool {
     objective.metric == VIOLATIONS && objective.bad > 0
@@ -54,9 +38,10 @@ pub fn name(objective: &ObjectiveVerdict) -> String {
 /// Every reason but the rules that are broken, worst first; those of the run stand before what is only
 /// undecided.
 pub fn all(report: &RunReport) -> Vec<Reason> {
-    let mut reasons: Vec<Reason> = of_the_run(report)
-        .into_iter()
-        .map(|why| Reason { verdict: None, why: why.to_owned(), of: Vec::new() })
+    let mut reasons: Vec<Reason> = report
+        .of_the_run
+        .iter()
+        .map(|reason| Reason { verdict: None, why: reason.why.clone(), of: Vec::new() })
         .collect();
     let judged = report
         .gates
@@ -106,18 +91,7 @@ fn beyond_what_befell<'a>(
         let told = report.target.absences.iter().any(|absence| !absence.planned);
         return (!told).then_some(reason);
     }
-    Some(beyond_the_count(reason))
-}
-
-/// What a reason of incidents says beyond how many there were: that they are an idle time-out's, if they are, and
-/// how many are allowed.
-fn beyond_the_count(reason: &str) -> &str {
-    let idle = reason.find(SILENT).map(|at| at + 2);
-    let allowed = || {
-        let at = reason.find(" allowed (")?;
-        Some(reason[..at].rfind("; ")? + 2)
-    };
-    idle.or_else(allowed).map_or(reason, |from| &reason[from..])
+    Some(objective.beyond.as_deref().unwrap_or(reason))
 }
 
 /// The gates that judge a rule, those that decide first, each with what it says.
@@ -161,12 +135,12 @@ pub fn felt(report: &RunReport, rule: Rule) -> &'static str {
     of_kind.unwrap_or_else(|| rule.what_users_see())
 }
 
-/// The verdict on a rule, and by which gates.
-pub fn condemned(report: &RunReport, rule: Rule) -> String {
+/// The verdict on a rule in a word, and by which gates.
+pub fn condemned(report: &RunReport, rule: Rule) -> (String, String) {
     let gates = judged_by(report, rule);
     let word = verdict(report, rule).map_or_else(|| "ADVISORY".to_owned(), |it| it.to_string());
     let names: Vec<_> = gates.iter().map(|(gate, _)| gate.name.as_str()).collect();
-    format!("{word} by {}", names.join(", "))
+    (word, format!("by {}", names.join(", ")))
 }
 
 /// Of a rule that is broken and not condemned: why not.
@@ -175,7 +149,7 @@ pub fn why_not_condemned(report: &RunReport, rule: Rule) -> Option<&str> {
     let undecided = report.gates.iter().flat_map(|gate| &gate.objectives).find(|one| {
         is_of_a_broken_rule(one) && one.selector == selector && one.verdict == Verdict::Inconclusive
     })?;
-    undecided.reason.rsplit("; ").next()
+    Some(undecided.beyond.as_deref().unwrap_or(&undecided.reason))
 }
 
 /// One cause in a line: where, how often, to whom, since when.
@@ -205,20 +179,4 @@ pub fn example(cause: &Cause) -> String {
 /// The command that shows what befell the first client of a cause.
 pub fn explain(cause: &Cause, bundle: &str) -> Option<String> {
     Some(format!("khala-harness explain {bundle} {}", cause.first.client?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_incidents_beyond_their_limit_it_is_told_what_ended_them_and_how_many_are_allowed() {
-        let ended = "253 (ended ×253), 40 clients, first at 2.01 s";
-        let idle = "each when nothing had come over it for 2.0 to 2.0 s: an idle time-out";
-        let allowed = "1 is allowed (an assumption)";
-        assert_eq!(beyond_the_count(&format!("{ended}; {allowed}")), allowed);
-        let both = format!("{idle}; {allowed}");
-        assert_eq!(beyond_the_count(&format!("{ended}, {both}")), both);
-        assert_eq!(beyond_the_count(ended), ended);
-    }
 }

@@ -1,10 +1,8 @@
 //! Clauses that several renderings say in the same words.
 
-use khala_plan::metric::{MetricId, MetricKind};
-
 use super::units::{count, duration, duration_or_dash};
 use crate::facts::Generator;
-use crate::judge::ObjectiveVerdict;
+use crate::judge::{ObjectiveVerdict, Unit};
 use crate::report::RunReport;
 
 /// The bundle's folder, for those who read in it.
@@ -24,26 +22,18 @@ pub fn estimate(objective: &ObjectiveVerdict) -> String {
 }
 
 fn figure(objective: &ObjectiveVerdict, value: f64) -> String {
-    let metric = MetricId::of(&objective.metric);
-    let latency = metric.is_some_and(|metric| metric.kind() == MetricKind::Latency);
-    if latency && !objective.require.starts_with("count") {
+    match objective.unit {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "microseconds of a histogram"
         )]
-        return duration(value as u64);
+        Unit::Micros => duration(value as u64),
+        Unit::Share => format!("{:.3} %", value * 100.0),
+        Unit::Ratio => format!("{value:.2}"),
+        Unit::PerSecond => format!("{value:.3}/s"),
+        Unit::Count => format!("{value}"),
     }
-    if objective.require.starts_with("proportion") {
-        return format!("{:.3} %", value * 100.0);
-    }
-    if objective.require.starts_with("ratio") {
-        return format!("{value:.2}");
-    }
-    if objective.require.starts_with("rate") {
-        return format!("{value:.3}/s");
-    }
-    format!("{value}")
 }
 
 /// The rules that the run never put to the test, in a line.

@@ -142,7 +142,7 @@ fn the_verdict_stands_first_and_last() {
 /// Reports with as much in them as possible.
 fn full() -> Vec<RunReport> {
     let mut many = two_without_one_event().report();
-    many.reasons.insert(0, format!("reasons may be long{}", " and longer".repeat(40)));
+    many.doubt(&[format!("reasons may be long{}", " and longer".repeat(40))]);
     many.scenario.description = Some("a description ".repeat(30));
     many.target.defects = vec!["drop_nth,0.5,after=3".to_owned(); 4];
     many.gates[0].objectives[0].require = "p(99.999) < 123456789ms".to_owned();

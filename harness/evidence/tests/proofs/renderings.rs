@@ -275,7 +275,7 @@ fn with_text(text: &str) -> RunReport {
     let texts = [&mut report.scenario.name, &mut report.target.url];
     texts.into_iter().for_each(|place| *place = text.to_owned());
     report.scenario.profile = Some(text.to_owned());
-    report.reasons.insert(0, format!("text: {text}"));
+    report.doubt(&[format!("text: {text}")]);
     for gate in &mut report.gates {
         gate.name = text.to_owned();
         for objective in &mut gate.objectives {
@@ -336,7 +336,7 @@ fn junit_xml_says_each_failure_once_with_its_time_and_scenario() {
     assert_eq!(case.attribute("classname"), Some("small.smoke.oracle"));
     // What the run as a whole is held against stands in a case of its own.
     let mut held = small();
-    held.reasons.insert(0, "the run was interrupted".to_owned());
+    held.doubt(&["the run was interrupted".to_owned()]);
     let text = self::text("junit.xml", &held);
     let junit = roxmltree::Document::parse(&text).expect("XML");
     let errors = junit.descendants().filter(|node| node.has_tag_name("error"));

@@ -298,7 +298,7 @@ fn what_was_left_open_is_named_with_why_and_what_to_do() {
             settled.tally.undecided_cases(Rule::StuckChannel, 1);
         };
         let verdict = in_court_with(&plan(), &records, &facts(), open, judge);
-        let of_open = |why: &&String| why.starts_with(crate::judge::fitness::OPEN);
+        let of_open = |why: &&String| why.starts_with("the oracle left");
         verdict.reasons.iter().find(of_open).expect("it is said").clone()
     };
     let said = of(&[(5 * S, 3)]);

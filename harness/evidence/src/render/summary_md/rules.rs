@@ -73,7 +73,8 @@ fn beside(
 fn of_rule(out: &mut String, report: &RunReport, rule: Rule) -> std::fmt::Result {
     let causes: Vec<_> = report.oracle.causes.iter().filter(|cause| cause.rule == rule).collect();
     let violations = report.oracle.violations.get(rule.name()).copied().unwrap_or(0);
-    let condemned = reasons::condemned(report, rule);
+    let (word, by) = reasons::condemned(report, rule);
+    let condemned = format!("{word} {by}");
     writeln!(out, "\n### `{rule}` broken {}×: {}\n", count(violations), cell(&condemned))?;
     writeln!(
         out,

@@ -171,12 +171,11 @@ fn broken_rule(
     causes: &[&Cause],
 ) {
     let verdict = reasons::verdict(report, rule);
-    let condemned = reasons::condemned(report, rule);
+    let (word, by) = reasons::condemned(report, rule);
     let from = page.len();
-    let (word, by) = condemned.split_once(' ').unwrap_or((&condemned, ""));
-    page.headed(2, word, &format!("{by}: {}", rule.what_must_hold()));
+    page.headed(2, &word, &format!("{by}: {}", rule.what_must_hold()));
     if let Some(verdict) = verdict {
-        page.repaint(from, word, &reader.colour.verdict(verdict, word));
+        page.repaint(from, &word, &reader.colour.verdict(verdict, &word));
     }
     if let Some(why) = reasons::why_not_condemned(report, rule) {
         page.text(4, &format!("not condemned: {why}"));
