@@ -75,9 +75,10 @@ fn no_metrics(plan: &Plan, schedule: &Schedule, error: &HttpError) -> String {
         String::new()
     } else {
         format!(
-            "; {} get their cursors from what a subscribe with cursor 0 is answered, which has floor, head \
-             and budget where it is refused as stale, and none below the floor or beyond the budget where it \
-             is not",
+            "; {} get their cursors from what a subscribe with cursor 0 is answered: a refusal as stale has \
+             floor, head and budget; where it is served (nothing is pruned yet, and no more is kept than \
+             the replay budget) no cursor can be put below the floor or beyond the budget, and this run \
+             cannot be a GO",
             told(&cursors)
         )
     };
