@@ -9,7 +9,7 @@ use super::estimate::{self, Bounds};
 use super::percentile::{self, Percentile};
 use super::{Case, ObjectiveVerdict, Unit, Verdict, fitness, ratio};
 use crate::oracle::{Rule, RuleTally};
-use crate::shard::metrics::CLIENT_GROUPS;
+use crate::shard::metrics::{CLIENT_GROUPS, Metrics};
 
 /// One verdict for each value that the objective selects.
 pub fn judge(case: &Case<'_>, objective: &Objective) -> Vec<ObjectiveVerdict> {
@@ -214,7 +214,15 @@ fn why_unfit(
     fitness::generator_unfit(case, phases, threshold_us)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+/// What of the run a claim reads.
+struct Read<'a> {
+    case: &'a Case<'a>,
+    metric: MetricId,
+    claim: &'a Claim,
+    phases: &'a [u16],
+    surface: Option<Surface>,
+}
+
 fn measure(
     case: &Case<'_>,
     objective: &Objective,
@@ -223,95 +231,97 @@ fn measure(
     surface: Option<Surface>,
     selector: &str,
 ) -> Measured {
-    let metrics = &case.settled.metrics;
-    let metric = objective.metric;
+    let read = Read { case, metric: objective.metric, claim, phases, surface };
     match claim.estimator {
-        Estimator::Percentile(q) => {
-            let sample = metrics.distribution(metric, phases, surface);
-            let seed = percentile::seed(case, metric, selector);
-            let found = percentile::measure(&sample, metric, q, claim, objective.reach, seed);
-            Measured {
-                n: found.n,
-                bad: found.bad,
-                estimate: found.estimate.map(|value| value as f64),
-                verdict: found.verdict,
-                bounds: None,
-                note: None,
-                percentile: Some(found),
-            }
+        Estimator::Percentile(q) => read.percentile(q, objective.reach, selector),
+        Estimator::Ratio => read.ratio(&case.phases(&objective.against)),
+        Estimator::Max => read.max(),
+        Estimator::Proportion => read.proportion(),
+        Estimator::Rate => read.rate(),
+        Estimator::Count => read.count(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+impl Read<'_> {
+    fn metrics(&self) -> &Metrics {
+        &self.case.settled.metrics
+    }
+
+    /// A verdict by bounds; undecided without.
+    fn by_bounds(
+        &self,
+        (bad, n): (u64, u64),
+        estimate: Option<f64>,
+        bounds: Option<Bounds>,
+    ) -> Measured {
+        Measured {
+            n,
+            bad,
+            estimate,
+            verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(self.claim.bound)),
+            bounds,
+            note: None,
+            percentile: None,
         }
-        Estimator::Ratio => {
-            let against = case.phases(&objective.against);
-            let ratio = ratio::measure(case, phases, &against, surface);
-            let bounds =
-                ratio.interval.map(|i| Bounds { lower: i.lower, upper: i.upper, deff: 1.0 });
-            Measured {
-                n: ratio.n(),
-                bad: 0,
-                estimate: ratio.interval.map(|interval| interval.estimate),
-                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
-                bounds,
-                note: Some(ratio.describe(ratio::seed(case))),
-                percentile: None,
-            }
+    }
+
+    fn percentile(&self, q: f64, reach: Option<f64>, selector: &str) -> Measured {
+        let sample = self.metrics().distribution(self.metric, self.phases, self.surface);
+        let seed = percentile::seed(self.case, self.metric, selector);
+        let found = percentile::measure(&sample, self.metric, q, self.claim, reach, seed);
+        Measured {
+            n: found.n,
+            bad: found.bad,
+            estimate: found.estimate.map(|value| value as f64),
+            verdict: found.verdict,
+            bounds: None,
+            note: None,
+            percentile: Some(found),
         }
-        Estimator::Max => {
-            let sample = metrics.distribution(metric, phases, surface);
-            let bad = estimate::exceeding(&sample, claim.comparison, claim.bound);
-            Measured {
-                n: sample.len(),
-                bad,
-                estimate: Some(sample.response.max() as f64),
-                bounds: None,
-                verdict: if bad == 0 { Verdict::Pass } else { Verdict::Fail },
-                note: None,
-                percentile: None,
-            }
-        }
-        Estimator::Proportion => {
-            let count = metrics.count_of(metric, phases, surface);
-            let bounds = estimate::proportion(&count);
-            Measured {
-                n: count.all,
-                bad: count.hits,
-                estimate: (count.all > 0).then(|| count.hits as f64 / count.all as f64),
-                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
-                bounds,
-                note: None,
-                percentile: None,
-            }
-        }
-        Estimator::Rate => {
-            let count = metrics.count_of(metric, phases, surface);
-            let exposure_s = exposure_s(case, phases);
-            let bounds = estimate::rate(&count, CLIENT_GROUPS, exposure_s);
-            Measured {
-                n: chances(case, metric, phases, surface, count.all),
-                bad: count.hits,
-                estimate: (exposure_s > 0.0).then(|| count.hits as f64 / exposure_s),
-                verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(claim.bound)),
-                bounds,
-                note: None,
-                percentile: None,
-            }
-        }
-        Estimator::Count => {
-            let count = metrics.count_of(metric, phases, surface);
-            let (value, n) = if metric == MetricId::PeakConnects {
-                (peak_connects(case, phases), case.settled.totals.connects)
-            } else {
-                (count.hits, chances(case, metric, phases, surface, count.all))
-            };
-            Measured {
-                n,
-                bad: value,
-                estimate: Some(value as f64),
-                bounds: None,
-                verdict: estimate::exact(value as f64, claim.comparison, claim.bound),
-                note: None,
-                percentile: None,
-            }
-        }
+    }
+
+    fn ratio(&self, against: &[u16]) -> Measured {
+        let ratio = ratio::measure(self.case, self.phases, against, self.surface);
+        let bounds = ratio.interval.map(|i| Bounds { lower: i.lower, upper: i.upper, deff: 1.0 });
+        let estimate = ratio.interval.map(|interval| interval.estimate);
+        let note = Some(ratio.describe(ratio::seed(self.case)));
+        Measured { note, ..self.by_bounds((0, ratio.n()), estimate, bounds) }
+    }
+
+    fn max(&self) -> Measured {
+        let sample = self.metrics().distribution(self.metric, self.phases, self.surface);
+        let bad = estimate::exceeding(&sample, self.claim.comparison, self.claim.bound);
+        let estimate = Some(sample.response.max() as f64);
+        let verdict = if bad == 0 { Verdict::Pass } else { Verdict::Fail };
+        Measured { verdict, ..self.by_bounds((bad, sample.len()), estimate, None) }
+    }
+
+    fn proportion(&self) -> Measured {
+        let count = self.metrics().count_of(self.metric, self.phases, self.surface);
+        let estimate = (count.all > 0).then(|| count.hits as f64 / count.all as f64);
+        self.by_bounds((count.hits, count.all), estimate, estimate::proportion(&count))
+    }
+
+    fn rate(&self) -> Measured {
+        let count = self.metrics().count_of(self.metric, self.phases, self.surface);
+        let exposure_s = exposure_s(self.case, self.phases);
+        let bounds = estimate::rate(&count, CLIENT_GROUPS, exposure_s);
+        let estimate = (exposure_s > 0.0).then(|| count.hits as f64 / exposure_s);
+        let n = chances(self.case, self.metric, self.phases, self.surface, count.all);
+        self.by_bounds((count.hits, n), estimate, bounds)
+    }
+
+    fn count(&self) -> Measured {
+        let count = self.metrics().count_of(self.metric, self.phases, self.surface);
+        let (value, n) = if self.metric == MetricId::PeakConnects {
+            (peak_connects(self.case, self.phases), self.case.settled.totals.connects)
+        } else {
+            let n = chances(self.case, self.metric, self.phases, self.surface, count.all);
+            (count.hits, n)
+        };
+        let verdict = estimate::exact(value as f64, self.claim.comparison, self.claim.bound);
+        Measured { verdict, ..self.by_bounds((value, n), Some(value as f64), None) }
     }
 }
 

@@ -33,75 +33,13 @@ impl Shard {
     #[must_use]
     pub fn settle(self, published_on: &BTreeSet<TopicId>, end: End) -> Settled {
         let Self { context, clients, mut flow, stalls } = self;
-        let bounds = context.bounds().clone();
-        let mut clients_live_at_end = 0;
-        let mut applied: BTreeMap<TopicId, u64> = BTreeMap::new();
-        let mut settled_clients = BTreeMap::new();
-        for (id, mut client) in clients {
-            clients_live_at_end += u64::from(client.live_since.is_some());
-            let at = client.retired_at.unwrap_or(end.at);
-            if let (None, Some(since)) = (client.live_since, client.unconverged_since) {
-                if client.slow.is_slow() {
-                    flow.tally.undecided(Rule::NoConvergence);
-                } else {
-                    let bound = bounds.converge_within;
-                    let own = stalls.of(context.thread_of(id));
-                    let at = at.saturating_sub(own.within(since, at));
-                    no_convergence::judge(id, since, at, false, bound, &mut flow.tally);
-                }
-            }
-            if let Some(cut) = client.cut {
-                never_recovered(&context, &mut flow.metrics, id, cut, client.attempts);
-            }
-            let back = client.cut.is_none();
-            client.marks.settle(back, bounds.storm_min_deliveries, &mut flow.exposures);
-            for (&topic, track) in &mut client.tracks {
-                let lost = track.settle();
-                flow.lost.add(id, topic, track.epoch, &lost);
-                *applied.entry(topic).or_default() += track.applied;
-            }
-            settled_clients.insert(id, client);
-        }
-        for misnamed in flow.ledger.reconcile() {
-            divergent_value::misnamed(&misnamed, &mut flow.tally);
-        }
-        divergent_value::settle(&flow.ledger, &mut flow.tally);
-        bad_duplicate::settle(&flow.ledger, &mut flow.tally);
-        if context.is_exclusive() {
-            let settle_within = bounds.settle_within;
-            phantom::settle(
-                &flow.ledger,
-                published_on,
-                settle_within,
-                end.drained,
-                &mut flow.tally,
-            );
-        }
-        late_publish::count_cases(&flow.ledger, bounds.settle_within, &mut flow.tally);
-        if let (times, Some((publish, status, topic, seq))) = flow.ledger.refused_and_seen() {
-            let message = format!(
-                "{} was refused with HTTP {status}, and seq {seq} of {} is it",
-                name(publish),
-                topic.name()
-            );
-            flow.findings.add(at_end("refused_command_came_out", message, times));
-        }
-        for &topic in published_on {
-            if let Some((message, count)) = successor::find(&flow.ledger, topic) {
-                flow.findings.add(at_end(successor::NAME, message, count));
-            }
-        }
-        for silence in future_cursor::settle(&flow.beyond_head, &flow.ledger, bounds.settle_within)
-        {
-            let future_cursor::Silence { stay, missed, seqs, times: (at, last), message } = silence;
-            let (client, topic, seqs) = (Some(stay.client), Some(stay.topic), Some(seqs));
-            let found = Found { name: future_cursor::NAME, client, at, topic, seqs, message };
-            found.enter_as((missed, last), &context, &mut flow.findings, &mut flow.tally);
-        }
+        let lives = Lives::settle(clients, &context, &stalls, end, &mut flow);
+        ledger_alone(&context, &mut flow, published_on, end);
+        silences(&context, &mut flow);
         let around =
             Around { context: &context, ledger: &flow.ledger, stalls: &stalls, published_on };
         let evictions = flow.totals.evictions;
-        let untold = clients_by_ledger(&around, &settled_clients, end, evictions, &mut flow.tally);
+        let untold = clients_by_ledger(&around, &lives.clients, end, evictions, &mut flow.tally);
         if untold > 0 {
             let message = format!(
                 "sockets of clients that the harness made slow, which the target ended without a word that \
@@ -109,63 +47,26 @@ impl Shard {
             );
             flow.findings.add(at_end("ended_untold", message, untold));
         }
-        let timelines = flow.windows.timelines();
-        for (&id, life) in &settled_clients {
-            life.cursors.settle(id, &timelines, &mut flow.tally);
-        }
-        let track_of =
-            |client: u32, topic: TopicId| settled_clients.get(&client)?.tracks.get(&topic).cloned();
-        let against = Against {
-            ledger: &flow.ledger,
-            timelines: &timelines,
-            settle_within: bounds.settle_within,
-            track_of: &track_of,
-        };
-        flow.replies.settle(&against, &mut flow.tally);
-        let witnesses: Vec<_> = settled_clients
-            .iter()
-            .map(|(&client, life)| Witness {
-                client,
-                live: life.is_witness(),
-                tracks: &life.tracks,
-            })
-            .collect();
-        let owed = missing(&context, &mut flow, published_on, &settled_clients, end);
-        lost_publish::settle(&flow.ledger, published_on, &owed, &witnesses, end, &mut flow.tally);
-        let holders = settled_clients.iter().filter(|(_, life)| life.is_witness());
-        let holders = holders.map(|(&client, life)| Holder {
-            client,
-            tracks: &life.tracks,
-            versions: &life.versions,
-            held: &life.held,
-            baselines: &life.baselines,
-        });
-        let stalls_of = |client| stalls.of(context.thread_of(client));
-        let settle_within = bounds.settle_within;
-        flow.jumps.settle(&flow.ledger, stalls_of, settle_within, &mut flow.tally);
-        let versions = Versions::of(&flow.ledger);
-        flow.snapshots.settle(&flow.ledger, &versions, settle_within, &mut flow.tally);
-        let known = (&versions, &timelines);
-        state_stale::settle(&flow.ledger, known, published_on, holders, end, &mut flow.tally);
+        between_clients(&context, &stalls, &mut flow, published_on, &lives.clients, end);
         // What was only found now has the client's last frames for its story.
         for violation in flow.tally.kept() {
             if let Some((client, life)) =
-                violation.client.and_then(|client| Some((client, settled_clients.get(&client)?)))
+                violation.client.and_then(|client| Some((client, lives.clients.get(&client)?)))
                 && !life.told
             {
                 flow.stories.keep(client, life.story(end.at));
             }
         }
         let absences = absence::absences(&flow.stability, &stalls, &context);
-        let unseen = unseen(&flow.ledger, published_on, &settled_clients);
+        let unseen = unseen(&flow.ledger, published_on, &lives.clients);
         Settled {
             absences,
-            behind: Behind::of(&settled_clients, unseen),
+            behind: Behind::of(&lives.clients, unseen),
             sight: flow.windows.sight(),
             stability: flow.stability,
-            clients: settled_clients.len() as u64,
-            clients_live_at_end,
-            applied,
+            clients: lives.clients.len() as u64,
+            clients_live_at_end: lives.live_at_end,
+            applied: lives.applied,
             acknowledged: flow.ledger.acknowledged().len() as u64,
             refused: flow.ledger.unanswered().len() as u64,
             replies: flow.replies.len() as u64,
@@ -181,6 +82,135 @@ impl Shard {
             stories: flow.stories,
         }
     }
+}
+
+/// The clients when nothing more comes.
+struct Lives {
+    clients: BTreeMap<u32, Client>,
+    live_at_end: u64,
+    /// Updates applied, by topic, over all clients.
+    applied: BTreeMap<TopicId, u64>,
+}
+
+impl Lives {
+    /// Judges what each client's own life says: whether it converged and came back, and what it lost.
+    fn settle(
+        clients: BTreeMap<u32, Client>,
+        context: &Context,
+        stalls: &Stalls,
+        end: End,
+        flow: &mut Flow,
+    ) -> Self {
+        let bounds = context.bounds();
+        let mut lives = Self { clients: BTreeMap::new(), live_at_end: 0, applied: BTreeMap::new() };
+        for (id, mut client) in clients {
+            lives.live_at_end += u64::from(client.live_since.is_some());
+            let at = client.retired_at.unwrap_or(end.at);
+            if let (None, Some(since)) = (client.live_since, client.unconverged_since) {
+                if client.slow.is_slow() {
+                    flow.tally.undecided(Rule::NoConvergence);
+                } else {
+                    let bound = bounds.converge_within;
+                    let own = stalls.of(context.thread_of(id));
+                    let at = at.saturating_sub(own.within(since, at));
+                    no_convergence::judge(id, since, at, false, bound, &mut flow.tally);
+                }
+            }
+            if let Some(cut) = client.cut {
+                never_recovered(context, &mut flow.metrics, id, cut, client.attempts);
+            }
+            let back = client.cut.is_none();
+            client.marks.settle(back, bounds.storm_min_deliveries, &mut flow.exposures);
+            for (&topic, track) in &mut client.tracks {
+                let lost = track.settle();
+                flow.lost.add(id, topic, track.epoch, &lost);
+                *lives.applied.entry(topic).or_default() += track.applied;
+            }
+            lives.clients.insert(id, client);
+        }
+        lives
+    }
+}
+
+/// Judges what the ledger alone says: contents that differ, publishes that nobody made or that were refused
+/// and came, and events that wait for their successor.
+fn ledger_alone(context: &Context, flow: &mut Flow, published_on: &BTreeSet<TopicId>, end: End) {
+    let settle_within = context.bounds().settle_within;
+    for misnamed in flow.ledger.reconcile() {
+        divergent_value::misnamed(&misnamed, &mut flow.tally);
+    }
+    divergent_value::settle(&flow.ledger, &mut flow.tally);
+    bad_duplicate::settle(&flow.ledger, &mut flow.tally);
+    if context.is_exclusive() {
+        let (ledger, tally) = (&flow.ledger, &mut flow.tally);
+        phantom::settle(ledger, published_on, settle_within, end.drained, tally);
+    }
+    late_publish::count_cases(&flow.ledger, settle_within, &mut flow.tally);
+    if let (times, Some((publish, status, topic, seq))) = flow.ledger.refused_and_seen() {
+        let message = format!(
+            "{} was refused with HTTP {status}, and seq {seq} of {} is it",
+            name(publish),
+            topic.name()
+        );
+        flow.findings.add(at_end("refused_command_came_out", message, times));
+    }
+    for &topic in published_on {
+        if let Some((message, count)) = successor::find(&flow.ledger, topic) {
+            flow.findings.add(at_end(successor::NAME, message, count));
+        }
+    }
+}
+
+/// Tells of the silences that followed cursors beyond head.
+fn silences(context: &Context, flow: &mut Flow) {
+    let settle_within = context.bounds().settle_within;
+    for silence in future_cursor::settle(&flow.beyond_head, &flow.ledger, settle_within) {
+        let future_cursor::Silence { stay, missed, seqs, times: (at, last), message } = silence;
+        let (client, topic, seqs) = (Some(stay.client), Some(stay.topic), Some(seqs));
+        let found = Found { name: future_cursor::NAME, client, at, topic, seqs, message };
+        found.enter_as((missed, last), context, &mut flow.findings, &mut flow.tally);
+    }
+}
+
+/// Judges what takes all clients together: cursors by the target's windows, replies by what came, what was
+/// lost by who else got it, and the versions of states.
+fn between_clients(
+    context: &Context,
+    stalls: &Stalls,
+    flow: &mut Flow,
+    published_on: &BTreeSet<TopicId>,
+    clients: &BTreeMap<u32, Client>,
+    end: End,
+) {
+    let settle_within = context.bounds().settle_within;
+    let timelines = flow.windows.timelines();
+    for (&id, life) in clients {
+        life.cursors.settle(id, &timelines, &mut flow.tally);
+    }
+    let track_of = |client: u32, topic: TopicId| clients.get(&client)?.tracks.get(&topic).cloned();
+    let against =
+        Against { ledger: &flow.ledger, timelines: &timelines, settle_within, track_of: &track_of };
+    flow.replies.settle(&against, &mut flow.tally);
+    let witnesses: Vec<_> = clients
+        .iter()
+        .map(|(&client, life)| Witness { client, live: life.is_witness(), tracks: &life.tracks })
+        .collect();
+    let owed = missing(context, flow, published_on, clients, end);
+    lost_publish::settle(&flow.ledger, published_on, &owed, &witnesses, end, &mut flow.tally);
+    let holders = clients.iter().filter(|(_, life)| life.is_witness());
+    let holders = holders.map(|(&client, life)| Holder {
+        client,
+        tracks: &life.tracks,
+        versions: &life.versions,
+        held: &life.held,
+        baselines: &life.baselines,
+    });
+    let stalls_of = |client| stalls.of(context.thread_of(client));
+    flow.jumps.settle(&flow.ledger, stalls_of, settle_within, &mut flow.tally);
+    let versions = Versions::of(&flow.ledger);
+    flow.snapshots.settle(&flow.ledger, &versions, settle_within, &mut flow.tally);
+    let known = (&versions, &timelines);
+    state_stale::settle(&flow.ledger, known, published_on, holders, end, &mut flow.tally);
 }
 
 /// Found in the whole of the run, at no time of it.
