@@ -24,6 +24,7 @@ use khala_wire::metrics::METRICS_PATH;
 use tokio_util::task::TaskTracker;
 
 pub use self::operator::TRIM_PATH;
+pub use self::snapshot::Snapshots;
 use crate::shared::Shared;
 use crate::socket::upgrade;
 

@@ -1,14 +1,14 @@
 //! What every connection and every request of one server sees.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
-use axum::body::Bytes;
 use tokio::time::Instant;
 
-use crate::config::{Config, TOPICS};
+use crate::config::Config;
 use crate::defect::{Defects, Kind};
 use crate::fanout::BatchCache;
+use crate::http::Snapshots;
 use crate::metrics::Metrics;
 use crate::revocation::{Revocations, Standing};
 use crate::socket::{Door, Sockets, Turnstile};
@@ -31,7 +31,7 @@ pub struct Shared {
     /// Encoded batches.
     pub batches: BatchCache,
     /// Encoded snapshots with their heads, per topic.
-    pub snapshots: [Mutex<Option<(u64, Bytes)>>; TOPICS],
+    pub snapshots: Snapshots,
     /// Defect `slow_accepts`.
     pub door: Door,
     /// Defect `slow_stalls_neighbours`.
@@ -51,7 +51,7 @@ impl Shared {
             sockets: Sockets::default(),
             revocations: Revocations::new(config.revocation_hold),
             batches: BatchCache::default(),
-            snapshots: std::array::from_fn(|_| Mutex::default()),
+            snapshots: Snapshots::default(),
             door: Door::default(),
             turnstile: Turnstile::default(),
             started: Instant::now(),

@@ -7,15 +7,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock;
-use crate::defect::Kind;
-use crate::shared::Shared;
+use crate::defect::{Defects, Kind};
 
 /// Verifies a sync token as of now.
 ///
 /// # Errors
 /// The first deny code that applies.
-pub fn verify(shared: &Shared, token: &str) -> Result<Claims, Deny> {
-    let (keys, now) = (&shared.config.sync_keys, clock::unix_s());
+pub fn verify(keys: &KeyRing, defects: &Defects, token: &str) -> Result<Claims, Deny> {
+    let now = clock::unix_s();
     let verdict = keys.verify(token, now);
     let (kind, overruled) = match verdict {
         Err(Deny::TokenExpired) => (Kind::ExpiredAccepted, expired(keys, token)),
@@ -23,8 +22,8 @@ pub fn verify(shared: &Shared, token: &str) -> Result<Claims, Deny> {
         _ => return verdict,
     };
     match overruled {
-        Some(claims) if shared.defects.acts_every(kind) => {
-            shared.defects.note(kind);
+        Some(claims) if defects.acts_every(kind) => {
+            defects.note(kind);
             Ok(claims)
         }
         _ => verdict,

@@ -17,9 +17,8 @@ use serde_json::value::RawValue;
 
 use super::AppState;
 use super::answer::{Answer, Refused, read_body};
-use super::limit::{within_payload, within_rate};
+use super::limit::Limits;
 use crate::clock;
-use crate::shared::Shared;
 
 /// Class of the event topic among the publish limits.
 const CLASS: &str = "codex_worker_events";
@@ -30,7 +29,7 @@ pub async fn create_worker(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let user = signed(&shared, &headers)?;
+    let user = signed(shared.config.signature_secret.as_deref(), &headers)?;
     let CreateWorker { worker_id, workspace_ref } = read_body(&body)?;
     let (latest_seq, status, idempotent_replay) =
         shared.store.create_worker(&worker_id, workspace_ref, user)?;
@@ -45,15 +44,16 @@ pub async fn publish(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    signed(&shared, &headers)?;
+    signed(shared.config.signature_secret.as_deref(), &headers)?;
     let PublishEvent::<Value> { event } = read_body(&body)?;
     let invalid = || Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_payload");
     if !event.payload.is_object() {
         return Err(invalid());
     }
     let text = canonical_json(&event.payload);
-    within_payload(&shared, WORKER_EVENTS, text.len())?;
-    within_rate(&shared, WORKER_EVENTS, CLASS)?;
+    let limits = Limits::of(&shared);
+    limits.within_payload(WORKER_EVENTS, text.len())?;
+    limits.within_rate(WORKER_EVENTS, CLASS)?;
     let payload = RawValue::from_string(text).map_err(|_| invalid())?;
     let published =
         shared.store.publish(&shared.defects, &worker_id, &event.event_type, &payload)?;
@@ -73,7 +73,7 @@ pub async fn stop_worker(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    signed(&shared, &headers)?;
+    signed(shared.config.signature_secret.as_deref(), &headers)?;
     let StopWorker { reason } = read_body(&body)?;
     let idempotent_replay = shared.store.stop_worker(&worker_id, &reason)?;
     let status = "stopped".to_owned();
@@ -86,7 +86,7 @@ pub async fn worker_document(
     Path(worker_id): Path<String>,
     headers: HeaderMap,
 ) -> Answer {
-    signed(&shared, &headers)?;
+    signed(shared.config.signature_secret.as_deref(), &headers)?;
     let document = shared.store.worker_document(&worker_id);
     let data = document.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "not_found"))?;
     Ok(Json(Data { data }).into_response())
@@ -96,11 +96,15 @@ fn accepted<T: serde::Serialize>(data: T) -> Response {
     (StatusCode::ACCEPTED, Json(Data { data })).into_response()
 }
 
-/// Checks the signature, if commands need one: it must be fresh and name the header's user.
-pub fn signed<'h>(shared: &Shared, headers: &'h HeaderMap) -> Result<Option<&'h str>, Refused> {
+/// Checks the signature, if there is a secret by which commands need one: it must be fresh and name the
+/// header's user.
+pub fn signed<'h>(
+    secret: Option<&[u8]>,
+    headers: &'h HeaderMap,
+) -> Result<Option<&'h str>, Refused> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let user = text(USER_ID_HEADER);
-    let Some(secret) = &shared.config.signature_secret else { return Ok(user) };
+    let Some(secret) = secret else { return Ok(user) };
     let header =
         text(SIGNATURE_HEADER).ok_or_else(|| Refused::unauthorized("missing_signature"))?;
     let payload = signature::verify(secret, header, clock::unix_s())

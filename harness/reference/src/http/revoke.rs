@@ -21,7 +21,7 @@ pub async fn revoke(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    signed(&shared, &headers)?;
+    signed(shared.config.signature_secret.as_deref(), &headers)?;
     let Revoke { device_ids, reason, session_ids } = read_body(&body)?;
     let sessions = session_ids.iter().cloned().map(Id::Session);
     let ids: Vec<_> = sessions.chain(device_ids.iter().cloned().map(Id::Device)).collect();

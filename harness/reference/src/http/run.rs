@@ -11,7 +11,7 @@ use khala_wire::topic::RUN_SUMMARIES;
 use super::AppState;
 use super::answer::{Answer, read_body};
 use super::command::signed;
-use super::limit::{within_payload, within_rate};
+use super::limit::Limits;
 
 /// Class of a run's topic among the publish limits.
 const CLASS: &str = "run_events";
@@ -22,7 +22,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    signed(&shared, &headers)?;
+    signed(shared.config.signature_secret.as_deref(), &headers)?;
     let command: CreateRun = if body.is_empty() { CreateRun::default() } else { read_body(&body)? };
     let run = shared.store.create_run(command)?;
     Ok((StatusCode::CREATED, Json(RunEnvelope { run })).into_response())
@@ -35,10 +35,11 @@ pub async fn append(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    signed(&shared, &headers)?;
+    signed(shared.config.signature_secret.as_deref(), &headers)?;
     let event: AppendRunEvent = read_body(&body)?;
-    within_payload(&shared, RUN_SUMMARIES, event.payload.to_string().len())?;
-    within_rate(&shared, RUN_SUMMARIES, CLASS)?;
+    let limits = Limits::of(&shared);
+    limits.within_payload(RUN_SUMMARIES, event.payload.to_string().len())?;
+    limits.within_rate(RUN_SUMMARIES, CLASS)?;
     let run = shared.store.append_run(&id, event)?;
     Ok(Json(RunEnvelope { run }).into_response())
 }

@@ -1,5 +1,7 @@
 //! `GET /internal/v1/khala/topics/{topic}/snapshot`: the state of a summary topic at its head.
 
+use std::sync::Mutex;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -14,9 +16,10 @@ use khala_wire::topic::TopicId;
 
 use super::AppState;
 use super::answer::{Refused, bearer};
-use crate::defect::Kind;
+use crate::config::TOPICS;
+use crate::defect::{Defects, Kind};
 use crate::shared::Shared;
-use crate::store::{Entry, TopicLog, Window};
+use crate::store::{Entry, Store, TopicLog, Window};
 use crate::sync::lock;
 use crate::token;
 
@@ -43,7 +46,7 @@ pub async fn snapshot(
     let Some(topic) = with_snapshot else {
         return Refused::new(StatusCode::NOT_FOUND, "snapshot_unsupported").into_response();
     };
-    match encoded(&shared, topic) {
+    match shared.snapshots.encoded(&shared.store, &shared.defects, topic) {
         Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => {
             tracing::error!(%error, "a snapshot does not serialise");
@@ -59,10 +62,12 @@ fn authorize(
 ) -> Result<(), (StatusCode, String)> {
     let unauthorized = |code: String| (StatusCode::UNAUTHORIZED, code);
     let token = bearer(headers).ok_or_else(|| unauthorized("missing_authorization".to_owned()))?;
-    let claims = token::verify(shared, token).map_err(|deny| match deny {
-        Deny::TokenExpired => unauthorized(deny.to_string()),
-        _ => unauthorized("invalid_token".to_owned()),
-    })?;
+    let claims = token::verify(&shared.config.sync_keys, &shared.defects, token).map_err(
+        |deny| match deny {
+            Deny::TokenExpired => unauthorized(deny.to_string()),
+            _ => unauthorized("invalid_token".to_owned()),
+        },
+    )?;
     let session = claims.oa_session_id.as_deref().unwrap_or_default();
     let device = claims.oa_device_id.as_deref().unwrap_or_default();
     if shared.revoked(session, device).is_some() {
@@ -81,30 +86,41 @@ fn authorize(
     Err((StatusCode::FORBIDDEN, "missing_scope".to_owned()))
 }
 
-/// The snapshot's JSON, made once per head: after a trim, thousands ask for the same.
-fn encoded(shared: &Shared, topic: TopicId) -> Result<Bytes, serde_json::Error> {
-    let log = shared.store.log(topic);
-    let mut kept = lock(&shared.snapshots[topic.index()]);
-    // What a defect may spoil is made for each request: each is an opportunity.
-    let spoils = [Kind::SnapshotOld, Kind::SnapshotAhead, Kind::SnapshotWrongTopic];
-    if let Some((head, body)) = &*kept
-        && *head == log.head()
-        && !spoils.into_iter().any(|kind| shared.defects.armed(kind))
-    {
-        return Ok(body.clone());
+/// Encoded snapshots with their heads, per topic.
+#[derive(Default)]
+pub struct Snapshots([Mutex<Option<(u64, Bytes)>>; TOPICS]);
+
+impl Snapshots {
+    /// The snapshot's JSON, made once per head: after a trim, thousands ask for the same.
+    fn encoded(
+        &self,
+        store: &Store,
+        defects: &Defects,
+        topic: TopicId,
+    ) -> Result<Bytes, serde_json::Error> {
+        let log = store.log(topic);
+        let mut kept = lock(&self.0[topic.index()]);
+        // What a defect may spoil is made for each request: each is an opportunity.
+        let spoils = [Kind::SnapshotOld, Kind::SnapshotAhead, Kind::SnapshotWrongTopic];
+        if let Some((head, body)) = &*kept
+            && *head == log.head()
+            && !spoils.into_iter().any(|kind| defects.armed(kind))
+        {
+            return Ok(body.clone());
+        }
+        let snapshot = of(log);
+        if let Some(wrong) = spoilt(store, defects, topic, &snapshot) {
+            return serde_json::to_vec(&wrong).map(Bytes::from);
+        }
+        let body = Bytes::from(serde_json::to_vec(&snapshot)?);
+        *kept = Some((snapshot.head_watermark, body.clone()));
+        Ok(body)
     }
-    let snapshot = of(log);
-    if let Some(wrong) = spoilt(shared, topic, &snapshot) {
-        return serde_json::to_vec(&wrong).map(Bytes::from);
-    }
-    let body = Bytes::from(serde_json::to_vec(&snapshot)?);
-    *kept = Some((snapshot.head_watermark, body.clone()));
-    Ok(body)
 }
 
 /// What defects give instead of a snapshot.
-fn spoilt(shared: &Shared, topic: TopicId, right: &Snapshot) -> Option<Snapshot> {
-    let (log, defects) = (shared.store.log(topic), &shared.defects);
+fn spoilt(store: &Store, defects: &Defects, topic: TopicId, right: &Snapshot) -> Option<Snapshot> {
+    let log = store.log(topic);
     let with_head = |head_watermark| Snapshot { head_watermark, ..right.clone() };
     let mut wrong = None;
     if let Some(head) = too_old(log)
@@ -118,7 +134,7 @@ fn spoilt(shared: &Shared, topic: TopicId, right: &Snapshot) -> Option<Snapshot>
         wrong = Some(with_head(right.head_watermark + AHEAD));
     }
     let has_snapshot = |other: &&TopicLog| other.topic().known().snapshot_cadence_s.is_some();
-    let mut others = shared.store.logs().iter().filter(|other| other.topic() != topic);
+    let mut others = store.logs().iter().filter(|other| other.topic() != topic);
     if let Some(other) = others.find(has_snapshot)
         && defects.acts_every(Kind::SnapshotWrongTopic)
     {

@@ -14,12 +14,34 @@ use super::lag::Lag;
 use super::link::Stuck;
 use super::subscribe::Request;
 use super::tail::Tail;
-use crate::config::TOPICS;
-use crate::defect::Kind;
+use crate::config::{SlowConsumer, TOPICS};
+use crate::defect::{Defects, Kind};
+use crate::metrics::Metrics;
 use crate::shared::Shared;
+use crate::store::Store;
 
 /// Subscribes that a defect may hold back at a time; more are served at once.
 const DEFERRED_MAX: usize = 4;
+
+/// How long a channel may lag, and who counts what comes of it.
+pub struct Patience<'a> {
+    limits: &'a SlowConsumer,
+    store: &'a Store,
+    defects: &'a Defects,
+    metrics: &'a Metrics,
+}
+
+impl<'a> Patience<'a> {
+    /// That of a server.
+    pub fn of(shared: &'a Shared) -> Self {
+        Self {
+            limits: &shared.config.slow_consumer,
+            store: &shared.store,
+            defects: &shared.defects,
+            metrics: &shared.metrics,
+        }
+    }
+}
 
 /// The one channel, `sync:v1`, while it is joined.
 pub struct Channel {
@@ -98,28 +120,28 @@ impl Channel {
 
     /// Judges the channel after its socket has refused bytes for `refused`, and counts what comes
     /// of it.
-    pub fn judge(&mut self, shared: &Shared, refused: Duration) {
+    pub fn judge(&mut self, patience: &Patience<'_>, refused: Duration) {
         let mut depths = [0; TOPICS];
-        for ((depth, tail), log) in depths.iter_mut().zip(&self.tails).zip(shared.store.logs()) {
+        for ((depth, tail), log) in depths.iter_mut().zip(&self.tails).zip(patience.store.logs()) {
             *depth = tail.as_ref().map_or(0, |tail| tail.depth(log.head()));
         }
         let before = self.lag.evicted();
-        self.lag.judge(depths, refused, &shared.config.slow_consumer);
+        self.lag.judge(depths, refused, patience.limits);
         if self.spared {
             if self.lag.evicted() {
-                shared.defects.note(Kind::NoSlowEviction);
+                patience.defects.note(Kind::NoSlowEviction);
             }
             self.lag.spare();
         } else if self.lag.evicted() && !before {
-            shared.metrics.evictions.add(1);
+            patience.metrics.evictions.add(1);
         }
     }
 
     /// What a write that is stuck should do.
-    pub fn stuck(&mut self, shared: &Shared, refused: Duration) -> Stuck {
-        self.judge(shared, refused);
+    pub fn stuck(&mut self, patience: &Patience<'_>, refused: Duration) -> Stuck {
+        self.judge(patience, refused);
         if self.lag.evicted() {
-            return ControlFlow::Break((shared.config.slow_consumer.evict_grace, End::Evicted));
+            return ControlFlow::Break((patience.limits.evict_grace, End::Evicted));
         }
         ControlFlow::Continue(())
     }

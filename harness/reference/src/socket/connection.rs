@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::channel::Channel;
+use super::channel::{Channel, Patience};
 use super::end::End;
 use super::link::{Link, Wake};
 use super::registry::Open;
@@ -189,7 +189,7 @@ impl Connection {
                 return ControlFlow::Break((close_timeout, End::Revoked));
             }
             match channel {
-                Some(channel) => channel.stuck(shared, refused),
+                Some(channel) => channel.stuck(&Patience::of(shared), refused),
                 None => ControlFlow::Continue(()),
             }
         })

@@ -10,6 +10,7 @@ use khala_wire::topic::TopicId;
 use khala_wire::{BATCH_UPDATES_MAX, CHANNEL, TopicKind, Vsn};
 use tokio::time::Instant;
 
+use super::channel::Patience;
 use super::connection::Connection;
 use super::end::End;
 use super::next::{Asking, Mode, Next};
@@ -33,7 +34,7 @@ impl Connection {
         let Some(channel) = channel.as_mut().filter(|channel| !channel.stuck) else {
             return Ok(false);
         };
-        channel.judge(shared, Duration::ZERO);
+        channel.judge(&Patience::of(shared), Duration::ZERO);
         if !self.tell_slow().await? {
             return Ok(false);
         }
@@ -59,7 +60,7 @@ impl Connection {
             }
         }
         if more && let Some(channel) = &mut self.channel {
-            channel.judge(&self.shared, Duration::ZERO);
+            channel.judge(&Patience::of(&self.shared), Duration::ZERO);
         }
         Ok(more)
     }

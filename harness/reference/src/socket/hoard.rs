@@ -12,7 +12,6 @@ use futures_util::SinkExt as _;
 use khala_wire::topic::TopicId;
 
 use super::registry::Open;
-use crate::shared::Shared;
 
 enum Kept {
     Frame(Utf8Bytes),
@@ -43,10 +42,10 @@ impl Hoard {
 
     /// Takes the position that a batch reaches; says whether this is the first time that more
     /// batches wait than events may.
-    pub fn keep_position(&mut self, topic: TopicId, sent: u64, shared: &Shared) -> bool {
+    pub fn keep_position(&mut self, topic: TopicId, sent: u64, queue_limit: u64) -> bool {
         self.queue.push_back(Kept::Sent(topic, sent));
         self.batches += 1;
-        let over = self.batches > shared.config.slow_consumer.queue_limit;
+        let over = self.batches > queue_limit;
         let first = over && !self.over;
         self.over |= over;
         first

@@ -171,7 +171,8 @@ impl Link {
         match &mut self.hoard {
             None => self.open.set_sent(topic, Some(sent)),
             Some(hoard) => {
-                if hoard.keep_position(topic, sent, &self.shared) {
+                let limit = self.shared.config.slow_consumer.queue_limit;
+                if hoard.keep_position(topic, sent, limit) {
                     self.shared.defects.note(Kind::UnboundedQueue);
                 }
             }

@@ -67,12 +67,12 @@ impl Connection {
     /// What is stale about a subscribe, as the client is to be told.
     fn staleness(&mut self, request: &mut Request) -> Option<StaleCursor> {
         let cursors = request.cursors();
-        let right = stale::check(&self.shared, &cursors);
+        let right = stale::check(&self.shared.store, &cursors);
         for edge in stale::EDGES {
             if !self.shared.defects.armed(edge) {
                 continue;
             }
-            let bent = stale::check_bent(&self.shared, &cursors, Some(edge));
+            let bent = stale::check_bent(&self.shared.store, &cursors, Some(edge));
             if bent.is_some() != right.is_some() && self.does(edge, request) {
                 request.from_floor |= bent.is_none();
                 return bent;
@@ -87,7 +87,7 @@ impl Connection {
             }
             Some(found) if self.does(Kind::WrongReason, request) => Some(stale::misname(found)),
             None if self.does(Kind::AlwaysStale, request) => {
-                Some(stale::pretend(&self.shared, &cursors))
+                Some(stale::pretend(&self.shared.store, &cursors))
             }
             verdict => verdict,
         }
@@ -98,7 +98,7 @@ impl Connection {
         msg_ref: Option<&RawValue>,
         stale: &StaleCursor,
     ) -> Result<(), End> {
-        stale::count(&self.shared, stale);
+        stale::count(&self.shared.metrics, stale);
         let topic = stale.stale_topics.first().map_or("sync.unspecified", |first| &*first.topic);
         let mut frames = Vec::with_capacity(3);
         match self.error_pushes(topic, stale) {
@@ -228,7 +228,7 @@ impl Connection {
             *channel.tail(*topic) = None;
             self.open.set_sent(*topic, None);
         }
-        match stale::check(&self.shared, &request.cursors()) {
+        match stale::check(&self.shared.store, &request.cursors()) {
             Some(stale) => self.refuse_stale(request.msg_ref.as_deref(), &stale).await,
             // The floor never goes back, so what was overrun stays below it.
             None => Ok(()),

@@ -10,8 +10,8 @@ use khala_wire::payload::{
 use khala_wire::topic::TopicId;
 
 use crate::defect::Kind;
-use crate::shared::Shared;
-use crate::store::Window;
+use crate::metrics::Metrics;
+use crate::store::{Store, Window};
 
 const FLOOR_MESSAGE: &str = "cursor is older than retention floor";
 const BUDGET_MESSAGE: &str = "replay budget exceeded for topic qos tier; full resync required";
@@ -25,9 +25,9 @@ struct Read {
     budget: u64,
 }
 
-fn read(shared: &Shared, cursors: &[(TopicId, u64)]) -> Vec<Read> {
+fn read(store: &Store, cursors: &[(TopicId, u64)]) -> Vec<Read> {
     let read = |(topic, cursor): &(TopicId, u64)| {
-        let log = shared.store.log(*topic);
+        let log = store.log(*topic);
         let budget = log.limits().replay_budget_events;
         Read { topic: *topic, cursor: *cursor, window: log.window(), budget }
     };
@@ -67,18 +67,18 @@ impl Read {
 }
 
 /// What is stale among the cursors of a subscribe.
-pub fn check(shared: &Shared, cursors: &[(TopicId, u64)]) -> Option<StaleCursor> {
-    check_bent(shared, cursors, None)
+pub fn check(store: &Store, cursors: &[(TopicId, u64)]) -> Option<StaleCursor> {
+    check_bent(store, cursors, None)
 }
 
 /// [`check`], as one of [`EDGES`] sees it.
 pub fn check_bent(
-    shared: &Shared,
+    store: &Store,
     cursors: &[(TopicId, u64)],
     bent: Option<Kind>,
 ) -> Option<StaleCursor> {
     let (mut below, mut over) = (Vec::new(), Vec::new());
-    for read in read(shared, cursors) {
+    for read in read(store, cursors) {
         if read.below_floor(bent) {
             below.push(read);
         } else if read.over_budget(bent) {
@@ -93,10 +93,10 @@ pub fn check_bent(
 }
 
 /// Counts a refusal.
-pub fn count(shared: &Shared, stale: &StaleCursor) {
+pub fn count(metrics: &Metrics, stale: &StaleCursor) {
     for stale in &stale.stale_topics {
         let Some(topic) = TopicId::of(&stale.topic) else { continue };
-        let counters = shared.metrics.topic(topic);
+        let counters = metrics.topic(topic);
         if stale.reason == STALE_RETENTION_FLOOR {
             counters.stale_floor.add(1);
             counters.violation(STALE_RETENTION_FLOOR);
@@ -108,8 +108,8 @@ pub fn count(shared: &Shared, stale: &StaleCursor) {
 }
 
 /// Defect `always_stale`: calls cursors stale that are not.
-pub fn pretend(shared: &Shared, cursors: &[(TopicId, u64)]) -> StaleCursor {
-    describe(STALE_REPLAY_BUDGET, &read(shared, cursors))
+pub fn pretend(store: &Store, cursors: &[(TopicId, u64)]) -> StaleCursor {
+    describe(STALE_REPLAY_BUDGET, &read(store, cursors))
 }
 
 /// Defect `wrong_reason`: the other reason, everywhere it is named.
@@ -185,69 +185,69 @@ mod tests {
     }
 
     /// `head` events on a topic, of which the newest `keep` are retained.
-    fn fill(shared: &Shared, topic: &str, head: u64, keep: usize) {
-        let log = shared.store.log(id(topic));
+    fn fill(store: &Store, topic: &str, head: u64, keep: usize) {
+        let log = store.log(id(topic));
         for n in 1..=head {
             log.append(Draft::of(format!("d{n}"), n, &n).expect("json"));
         }
         log.trim_to(keep);
     }
 
-    fn reasons(shared: &Shared, cursors: &[(&str, u64)]) -> Vec<(String, String)> {
+    fn reasons(store: &Store, cursors: &[(&str, u64)]) -> Vec<(String, String)> {
         let cursors: Vec<_> = cursors.iter().map(|(topic, c)| (id(topic), *c)).collect();
-        let stale = check(shared, &cursors).map(|stale| stale.stale_topics).unwrap_or_default();
+        let stale = check(store, &cursors).map(|stale| stale.stale_topics).unwrap_or_default();
         stale.into_iter().map(|stale| (stale.topic, stale.reason)).collect()
     }
 
     #[test]
     fn the_edges_of_floor_and_budget_are_fresh() {
-        let shared = Shared::new(Config::default());
-        fill(&shared, NOTIFICATIONS, 510, 510);
-        fill(&shared, RUN_SUMMARIES, 36, 2);
-        assert!(reasons(&shared, &[(NOTIFICATIONS, 10), (RUN_SUMMARIES, 34)]).is_empty());
-        assert_eq!(reasons(&shared, &[(NOTIFICATIONS, 9)])[0].1, STALE_REPLAY_BUDGET);
-        assert_eq!(reasons(&shared, &[(RUN_SUMMARIES, 33)])[0].1, STALE_RETENTION_FLOOR);
-        assert!(reasons(&shared, &[(NOTIFICATIONS, 1_000_000)]).is_empty(), "beyond head");
+        let store = Store::new(&Config::default());
+        fill(&store, NOTIFICATIONS, 510, 510);
+        fill(&store, RUN_SUMMARIES, 36, 2);
+        assert!(reasons(&store, &[(NOTIFICATIONS, 10), (RUN_SUMMARIES, 34)]).is_empty());
+        assert_eq!(reasons(&store, &[(NOTIFICATIONS, 9)])[0].1, STALE_REPLAY_BUDGET);
+        assert_eq!(reasons(&store, &[(RUN_SUMMARIES, 33)])[0].1, STALE_RETENTION_FLOOR);
+        assert!(reasons(&store, &[(NOTIFICATIONS, 1_000_000)]).is_empty(), "beyond head");
     }
 
     #[test]
     fn the_floor_is_named_before_any_budget() {
-        let shared = Shared::new(Config::default());
-        fill(&shared, NOTIFICATIONS, 528, 528);
-        fill(&shared, RUN_SUMMARIES, 36, 2);
-        let found = reasons(&shared, &[(RUN_SUMMARIES, 3), (NOTIFICATIONS, 2)]);
+        let store = Store::new(&Config::default());
+        fill(&store, NOTIFICATIONS, 528, 528);
+        fill(&store, RUN_SUMMARIES, 36, 2);
+        let found = reasons(&store, &[(RUN_SUMMARIES, 3), (NOTIFICATIONS, 2)]);
         assert_eq!(found, [(RUN_SUMMARIES.to_owned(), STALE_RETENTION_FLOOR.to_owned())]);
     }
 
     #[test]
     fn the_defects_name_what_is_not_so() {
-        let shared = Shared::new(Config::default());
-        fill(&shared, RUN_SUMMARIES, 36, 2);
-        let stale = check(&shared, &[(id(RUN_SUMMARIES), 3)]).expect("stale");
+        let store = Store::new(&Config::default());
+        fill(&store, RUN_SUMMARIES, 36, 2);
+        let stale = check(&store, &[(id(RUN_SUMMARIES), 3)]).expect("stale");
         let misnamed = misname(stale.clone());
         assert_eq!(misnamed.reason_codes, [STALE_REPLAY_BUDGET]);
         assert_eq!(misname(misnamed), stale, "and back");
-        assert!(check(&shared, &[(id(RUN_SUMMARIES), 36)]).is_none());
-        let pretended = pretend(&shared, &[(id(RUN_SUMMARIES), 36)]);
+        assert!(check(&store, &[(id(RUN_SUMMARIES), 36)]).is_none());
+        let pretended = pretend(&store, &[(id(RUN_SUMMARIES), 36)]);
         assert_eq!(pretended.stale_topics[0].replay_lag, 0);
     }
 
     #[test]
     fn a_topic_pruned_empty_is_stale_below_its_head() {
-        let shared = Shared::new(Config::default());
-        fill(&shared, RUN_SUMMARIES, 5, 0);
-        assert!(reasons(&shared, &[(RUN_SUMMARIES, 5)]).is_empty());
-        assert_eq!(reasons(&shared, &[(RUN_SUMMARIES, 4)]).len(), 1);
+        let store = Store::new(&Config::default());
+        fill(&store, RUN_SUMMARIES, 5, 0);
+        assert!(reasons(&store, &[(RUN_SUMMARIES, 5)]).is_empty());
+        assert_eq!(reasons(&store, &[(RUN_SUMMARIES, 4)]).len(), 1);
     }
 
     #[test]
     fn each_bent_edge_changes_the_verdict_at_its_edge_and_nowhere_else() {
-        let shared = Shared::new(Config::default());
-        fill(&shared, NOTIFICATIONS, 510, 510);
-        fill(&shared, RUN_SUMMARIES, 36, 2);
-        fill(&shared, WORKER_EVENTS, 5, 0);
+        let store = Store::new(&Config::default());
+        fill(&store, NOTIFICATIONS, 510, 510);
+        fill(&store, RUN_SUMMARIES, 36, 2);
+        fill(&store, WORKER_EVENTS, 5, 0);
         let stale =
-            |kind, topic, cursor| check_bent(&shared, &[(id(topic), cursor)], Some(kind)).is_some();
+            |kind, topic, cursor| check_bent(&store, &[(id(topic), cursor)], Some(kind)).is_some();
         let floor = |kind| [32, 33, 34, 35].map(|cursor| stale(kind, RUN_SUMMARIES, cursor));
         assert_eq!(floor(Kind::FloorTooStrict), [true, true, true, false]);
         assert_eq!(floor(Kind::FloorTooLax), [true, false, false, false]);
@@ -261,11 +261,11 @@ mod tests {
 
     #[test]
     fn only_topics_with_a_snapshot_are_in_the_plan() {
-        let shared = Shared::new(Config::default());
-        fill(&shared, NOTIFICATIONS, 600, 2);
-        fill(&shared, RUN_SUMMARIES, 36, 2);
+        let store = Store::new(&Config::default());
+        fill(&store, NOTIFICATIONS, 600, 2);
+        fill(&store, RUN_SUMMARIES, 36, 2);
         let stale =
-            check(&shared, &[(id(NOTIFICATIONS), 0), (id(RUN_SUMMARIES), 0)]).expect("stale");
+            check(&store, &[(id(NOTIFICATIONS), 0), (id(RUN_SUMMARIES), 0)]).expect("stale");
         assert_eq!(stale.stale_topics.len(), 2);
         let planned: Vec<_> = stale.snapshot_plan.topics.iter().map(|t| &*t.topic).collect();
         assert_eq!(planned, [RUN_SUMMARIES]);

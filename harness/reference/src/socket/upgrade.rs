@@ -141,7 +141,7 @@ enum Refusal {
 fn admit(shared: &Shared, params: ConnectParams) -> Result<(Principal, Vsn), Refusal> {
     let vsn = Vsn::from_query(params.vsn.as_deref()).ok_or(Refusal::Vsn)?;
     let token = params.token.filter(|token| !token.is_empty()).ok_or(Deny::MissingToken)?;
-    let claims = token::verify(shared, &token)?;
+    let claims = token::verify(&shared.config.sync_keys, &shared.defects, &token)?;
     let client = ClientVersions {
         build: params.client_build_id.or_else(|| claims.oa_client_build_id.clone()),
         protocol: params.protocol_version.or_else(|| claims.oa_protocol_version.clone()),
