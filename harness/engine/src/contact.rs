@@ -106,7 +106,7 @@ impl Contact {
             unheard: sockets.unheard + self.http_unheard.load(Ordering::Relaxed),
             clients: sockets.clients,
         };
-        [(Heard::Nothing, all), (Heard::NoSocket, sockets)]
+        [(Heard::Nothing, all), (Heard::NoSession, sockets)]
     }
 
     /// Looks for silences longer than `bound` for ever, and records them.
@@ -142,7 +142,7 @@ impl Drop for Asking {
 fn asked_min(heard: Heard) -> u64 {
     match heard {
         Heard::Nothing => 2,
-        Heard::NoSocket => 3,
+        Heard::NoSession => 3,
     }
 }
 
@@ -370,7 +370,7 @@ mod tests {
         assert!(!told.is_empty());
         for record in told {
             assert!(
-                matches!(record, Record::Silence { heard: Heard::NoSocket, asked: 3, .. }),
+                matches!(record, Record::Silence { heard: Heard::NoSession, asked: 3, .. }),
                 "{record:?}"
             );
         }

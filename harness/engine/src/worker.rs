@@ -32,6 +32,7 @@ use crate::handshake::Interim;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::session::web_socket::Lane;
 use crate::stall::Watch;
 use crate::target::window::Windows;
 use crate::target::{Target, scopes};
@@ -185,7 +186,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
 fn drivers<S: Sink>(
     setup: &Setup,
     around: &Rc<Surroundings<S>>,
-) -> impl Iterator<Item = (u16, Driver<S, Dial>)> {
+) -> impl Iterator<Item = (u16, Driver<S, Lane>)> {
     let plan = &setup.plan;
     let settings: Vec<_> = plan
         .fleet
@@ -216,23 +217,24 @@ fn drivers<S: Sink>(
         let control = Rc::new(Control::new(identity.session.clone(), Arc::clone(&setup.heads)));
         let mut machine = Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us);
         machine.begin_at(&setup.first_cursors);
+        let dial = Dial {
+            address: setup.target.address,
+            source: source_address(plan, arrival.client),
+            receive_buffer: receive_buffer(&setup.schedule, arrival.client),
+            timeout: plan.target.connect_timeout,
+            user_agent: setup.user_agent.clone(),
+            extras: setup.target.extras.clone(),
+            backlog: Some(Arc::clone(&setup.backlog)),
+            interim: interim(plan.fleet.cohorts[usize::from(arrival.cohort)].surface),
+            message_max: plan.target.message_max,
+        };
         let driver = Driver {
             around: Rc::clone(around),
             machine,
             client: arrival.client,
             identity,
             scopes: scopes(plan, arrival.cohort),
-            dial: Rc::new(Dial {
-                address: setup.target.address,
-                source: source_address(plan, arrival.client),
-                receive_buffer: receive_buffer(&setup.schedule, arrival.client),
-                timeout: plan.target.connect_timeout,
-                user_agent: setup.user_agent.clone(),
-                extras: setup.target.extras.clone(),
-                backlog: Some(Arc::clone(&setup.backlog)),
-                interim: interim(plan.fleet.cohorts[usize::from(arrival.cohort)].surface),
-                message_max: plan.target.message_max,
-            }),
+            lane: Rc::new(Lane { dial, target: Arc::clone(&setup.target) }),
             control,
             resume: None,
             bearer: None,
@@ -270,14 +272,14 @@ fn interim(surface: Surface) -> Interim {
 }
 
 /// For whom a driver's client stands when a fault tries something beside it.
-fn who<S>(plan: &Plan, cohort: u16, driver: &Driver<S, Dial>) -> Who {
+fn who<S>(plan: &Plan, cohort: u16, driver: &Driver<S, Lane>) -> Who {
     let cohort = &plan.fleet.cohorts[usize::from(cohort)];
     Who {
         client: driver.client,
         identity: driver.identity.clone(),
         scopes: driver.scopes.clone(),
         topics: cohort.topics.clone(),
-        dial: Dial::clone(&driver.dial),
+        dial: driver.lane.dial.clone(),
         backoff: cohort.backoff,
         control: Rc::clone(&driver.control),
     }

@@ -1,7 +1,10 @@
 //! What the engine tells the judge: typed records, and the [`Sink`] that takes them.
 //!
 //! Records are the only road from sockets to verdicts. They hold facts as a client or publisher saw
-//! them and never a judgement. All times are microseconds from the start of the run on the run's
+//! them and never a judgement, and they name no lane where the fact is one of any lane: a client has a
+//! session, which begins with a connect. What a lane alone can show (how a connection was cut, RFC 6455
+//! broken, a channel that ends on a session that stays) keeps the lane's words. The words of recordings
+//! and journals are older than these names, and stay. All times are microseconds from the start of the run on the run's
 //! one monotonic clock.
 
 pub use khala_plan::model::{BadToken, Step};
@@ -38,14 +41,14 @@ pub enum Record {
         /// From 1.
         attempt: u32,
     },
-    /// A client whose channel was ended on a socket that is still there joins it again.
+    /// A client whose channel was ended on a session that is still there joins it again.
     Rejoining {
         /// The client.
         client: u32,
         /// When.
         at: Micros,
     },
-    /// A client's upgrade was accepted.
+    /// A client's connect was taken: it has a session.
     Connected {
         /// The client.
         client: u32,
@@ -71,7 +74,7 @@ pub enum Record {
         epoch: u32,
         /// When.
         at: Micros,
-        /// Where the server says the socket stands.
+        /// Where the server says the session stands.
         watermarks: Vec<(TopicId, u64)>,
     },
     /// A subscribe was refused with `stale_cursor`: nothing is subscribed.
@@ -153,8 +156,9 @@ pub enum Record {
         client: u32,
         /// When.
         at: Micros,
-        /// Whether it still has the socket it was slow on, as far as it knows.
-        same_socket: bool,
+        /// Whether it still has the session it was slow on, as far as it knows.
+        #[serde(rename = "same_socket")]
+        same_session: bool,
     },
     /// The target's metrics counted evictions of slow clients since they were last read.
     Evictions {
@@ -178,7 +182,7 @@ pub enum Record {
         /// Replay budget.
         budget: u64,
     },
-    /// A client's socket is gone, or its channel and with it the subscription.
+    /// A client's session is gone, or its channel and with it the subscription.
     Offline {
         /// The client.
         client: u32,
@@ -193,7 +197,7 @@ pub enum Record {
         client: u32,
         /// When.
         at: Micros,
-        /// Whether it had a socket until then.
+        /// Whether it had a session until then.
         connected: bool,
     },
     /// The target ended or refused something in a word of which the contract has a closed list.
@@ -207,11 +211,11 @@ pub enum Record {
         /// The close code, the HTTP status, the error's code.
         word: Box<str>,
     },
-    /// A bad token was tried, on a socket beside the client's own.
+    /// A bad token was tried, on a session beside the client's own.
     TokenTried {
         /// The client whose token it was, but for what is bad about it.
         client: u32,
-        /// When the upgrade was asked for.
+        /// When the connect was begun.
         start: Micros,
         /// When that had ended.
         at: Micros,
@@ -226,10 +230,10 @@ pub enum Record {
         client: u32,
         /// When it was acknowledged.
         at: Micros,
-        /// Whether the client still had a socket of that session, as far as it knew.
+        /// Whether the client was still connected with that session, as far as it knew.
         connected: bool,
     },
-    /// A command was sent over a socket beside the client's own.
+    /// A command was sent over a session beside the client's own.
     CommandSent {
         /// The client.
         client: u32,
@@ -276,7 +280,7 @@ pub enum Record {
         /// What is wrong with it, in a few words.
         why: Box<str>,
     },
-    /// A batch arrived of a topic that the client is not subscribed to on this socket. Its content was not
+    /// A batch arrived of a topic that the client is not subscribed to on this session. Its content was not
     /// read.
     Unasked {
         /// The client.
@@ -402,7 +406,7 @@ pub enum Record {
         /// When it was seen alive again.
         to: Micros,
     },
-    /// A text frame went over a client's socket.
+    /// A message went over a client's session.
     Frame {
         /// The client.
         client: u32,
@@ -529,11 +533,12 @@ impl Record {
 pub enum Request {
     /// A client's token.
     Mint,
-    /// A client's WebSocket upgrade, its connect included.
-    Upgrade,
-    /// A client's `phx_join`.
+    /// A client's connect; over WebSocket, the upgrade included.
+    #[serde(rename = "upgrade")]
+    Connect,
+    /// A client's join; over WebSocket, `phx_join`.
     Join,
-    /// A client's `sync:subscribe`.
+    /// A client's subscribe; over WebSocket, `sync:subscribe`.
     Subscribe,
     /// A client's snapshot of a topic.
     Snapshot,
@@ -549,10 +554,11 @@ pub enum Request {
     Revoke,
     /// A prune of a topic, by a fault.
     Trim,
-    /// The token of a socket on which a fault tries what must be refused.
+    /// The token of a session on which a fault tries what must be refused.
     TriedMint,
-    /// The upgrade of such a socket.
-    TriedUpgrade,
+    /// The connect of such a session.
+    #[serde(rename = "tried_upgrade")]
+    TriedConnect,
     /// A join on it.
     TriedJoin,
     /// A subscribe on it.
@@ -569,7 +575,7 @@ impl Request {
     pub fn name(self) -> &'static str {
         match self {
             Self::Mint => "mint",
-            Self::Upgrade => "upgrade",
+            Self::Connect => "upgrade",
             Self::Join => "join",
             Self::Subscribe => "subscribe",
             Self::Snapshot => "snapshot",
@@ -580,7 +586,7 @@ impl Request {
             Self::Revoke => "revoke",
             Self::Trim => "trim",
             Self::TriedMint => "tried_mint",
-            Self::TriedUpgrade => "tried_upgrade",
+            Self::TriedConnect => "tried_upgrade",
             Self::TriedJoin => "tried_join",
             Self::TriedSubscribe => "tried_subscribe",
             Self::TriedHeartbeat => "tried_heartbeat",
@@ -615,10 +621,11 @@ pub struct Answered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heard {
-    /// Nothing: neither HTTP answered nor did anything come over a client's socket.
+    /// Nothing: neither HTTP answered nor did anything come over a client's session.
     Nothing,
-    /// Nothing over a client's socket, and no upgrade was answered; HTTP may have been.
-    NoSocket,
+    /// Nothing over a client's session, and no connect was answered; other requests may have been.
+    #[serde(rename = "no_socket")]
+    NoSession,
 }
 
 /// By what a target shows that it is not the one that it was.
@@ -644,8 +651,9 @@ pub enum RenewalSign {
 pub enum Place {
     /// The close frame that it sends first.
     Close,
-    /// The HTTP status with which it refuses the upgrade of a bad token.
-    Upgrade,
+    /// The HTTP status with which it refuses the connect of a bad token.
+    #[serde(rename = "upgrade")]
+    Connect,
     /// The error reply to a join.
     Join,
     /// The error reply to a subscribe.
@@ -658,7 +666,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Close => "a close frame",
-            Self::Upgrade => "a refused upgrade",
+            Self::Connect => "a refused upgrade",
             Self::Join => "a refused join",
             Self::Subscribe => "a refused subscribe",
             Self::Error => "a sync:error",
@@ -677,7 +685,7 @@ pub enum TokenAnswer {
     },
     /// It could subscribe.
     Accepted,
-    /// It was good when it could subscribe, and the socket still answered a heartbeat with ok longer than
+    /// It was good when it could subscribe, and the session still answered a heartbeat with ok longer than
     /// the settle bound after it was not any more.
     Lives,
     /// There was no answer: the connection broke, or the wait was over.
@@ -739,13 +747,13 @@ impl Limit {
     }
 }
 
-/// What the target made of a command over the socket.
+/// What the target made of a command over a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandAnswer {
     /// It said ok.
     Obeyed,
-    /// It refused: an error reply, the channel's or the socket's end.
+    /// It refused: an error reply, the channel's or the session's end.
     Refused,
     /// It said nothing.
     None,
@@ -851,11 +859,11 @@ pub enum StaleReason {
 pub enum OpKind {
     /// A token was asked for.
     Mint,
-    /// TCP connect and WebSocket upgrade.
+    /// Until there is a session; over WebSocket, TCP connect and upgrade.
     Connect,
-    /// `phx_join`.
+    /// Until the target has taken the client in; over WebSocket, `phx_join`.
     Join,
-    /// `sync:subscribe`.
+    /// Until replay is complete; over WebSocket, `sync:subscribe`.
     Subscribe,
     /// A client's heartbeat.
     Heartbeat,
@@ -913,7 +921,7 @@ impl Outcome {
     }
 }
 
-/// Why a socket is gone.
+/// Why a session is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OfflineCause {
@@ -941,7 +949,7 @@ pub enum OfflineCause {
     },
     /// The client closed it, because a heartbeat had no answer by the next.
     HeartbeatTimeout,
-    /// The client closed it, because its channel did not answer a heartbeat while the socket answered
+    /// The client closed it, because its channel did not answer a heartbeat while the session answered
     /// its own: one that was sent with the channel's, and one that was sent half a heartbeat's interval
     /// or more after that had been answered.
     ChannelSilent {
@@ -950,7 +958,7 @@ pub enum OfflineCause {
     },
     /// The client closed it, because a join or subscribe was not answered or was refused.
     GaveUp,
-    /// The target closed or crashed the channel, so the client left the socket.
+    /// The target closed or crashed the channel, so the client left the session.
     ChannelClosed,
 }
 
@@ -1061,7 +1069,7 @@ impl std::fmt::Display for Breach {
 pub enum Addressee {
     /// A channel that the client never asked to join.
     Channel,
-    /// A join that this socket never made.
+    /// A join that this session never made.
     UnknownJoin,
     /// A join whose channel had been closed.
     ClosedJoin,
@@ -1095,7 +1103,7 @@ pub struct Delivery {
     pub topic: TopicId,
     /// The sequence number (watermark).
     pub seq: u64,
-    /// When the bytes were read from the socket.
+    /// When the bytes were read.
     pub at: Micros,
     /// Digest of the canonical content: key, version and payload; [`NO_CONTENT`] without a payload.
     pub content: u64,
@@ -1158,8 +1166,9 @@ pub enum PublishId {
         /// The worker's seq.
         seq: u64,
     },
-    /// A command that a client sent over a socket: it must never come out.
-    OverSocket {
+    /// A command that a client sent over a session: it must never come out.
+    #[serde(rename = "over_socket")]
+    OverSession {
         /// The client.
         client: u32,
     },
@@ -1187,4 +1196,29 @@ pub struct Published {
     pub worker_seq: Option<u64>,
     /// Digest of the canonical command payload.
     pub payload: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Recordings and journals of earlier builds are read, so their words stay whatever the names are.
+    #[test]
+    fn what_has_another_name_than_in_recordings_is_written_and_read_by_the_old_word() {
+        let over_session = PublishId::OverSession { client: 3 };
+        for (value, word) in [
+            (serde_json::to_value(Request::Connect), serde_json::json!("upgrade")),
+            (serde_json::to_value(Request::TriedConnect), serde_json::json!("tried_upgrade")),
+            (serde_json::to_value(Place::Connect), serde_json::json!("upgrade")),
+            (serde_json::to_value(Step::Connect), serde_json::json!("upgrade")),
+            (serde_json::to_value(Heard::NoSession), serde_json::json!("no_socket")),
+            (serde_json::to_value(over_session), serde_json::json!({"over_socket": {"client": 3}})),
+        ] {
+            assert_eq!(value.expect("it is written"), word);
+        }
+        let told = r#"{"record":"slow_ended","client":1,"at":2,"same_socket":true}"#;
+        let record: Record = serde_json::from_str(told).expect("it is read");
+        assert_eq!(record, Record::SlowEnded { client: 1, at: 2, same_session: true });
+        assert_eq!(serde_json::to_string(&record).expect("it is written"), told);
+    }
 }

@@ -206,7 +206,7 @@ impl<S: Sink> Asides<S> {
             Ok(_) => Answer::ok(101),
             Err(error) => error.answer(),
         };
-        self.answered(who, Request::TriedUpgrade, start, answer);
+        self.answered(who, Request::TriedConnect, start, answer);
         dialled
     }
 
@@ -237,10 +237,10 @@ impl<S: Sink> Asides<S> {
         let socket = match self.dial(who, token).await {
             Ok(socket) => socket,
             Err(DialError::Refused(refusal)) if speaks_of_the_token(refusal.status) => {
-                self.word(who, Place::Upgrade, refusal.status.to_string());
-                return Err(TokenAnswer::Refused { step: Step::Upgrade });
+                self.word(who, Place::Connect, refusal.status.to_string());
+                return Err(TokenAnswer::Refused { step: Step::Connect });
             }
-            Err(_) => return Err(TokenAnswer::None { step: Step::Upgrade }),
+            Err(_) => return Err(TokenAnswer::None { step: Step::Connect }),
         };
         let mut talk = Talk::new(socket, self.around.plan.target.request_timeout);
         match self.ask(who, &mut talk, (Request::TriedJoin, event::JOIN), &Empty {}).await {

@@ -1,7 +1,7 @@
 //! Drives one machine over its sessions: waits, dials, reads, writes, and is cut when told so.
 //!
 //! Whatever it waits for, it takes orders meanwhile: a dial and a snapshot go on beside them, and a
-//! client that takes snapshots reads its socket and keeps it alive.
+//! client that takes snapshots reads its session and keeps it alive.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -29,24 +29,20 @@ use crate::heads::LocalHeads;
 use crate::http::Http;
 use crate::mint::{Minted, Minter};
 use crate::said;
-use crate::session::{Close, Connector, Inbound, Session};
+use crate::session::{Close, Connector, Goodbye, Inbound, Session};
 use crate::stall::Watch;
 use crate::target::Target;
 use crate::target::window::Windows;
 use crate::throttle::Pace;
 use crate::transport::DialError;
 
-/// For how long what has come is taken before what is due is done: a socket on which something always
+/// For how long what has come is taken before what is due is done: a session on which something always
 /// comes must not keep the client from its heartbeats.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Status of an upgrade that is taken.
-const SWITCHING_PROTOCOLS: u16 = 101;
-/// Close code of a client that leaves in good order.
-const CLOSE_NORMAL: u16 = 1000;
 
-/// How long a half-open socket is kept from closing: longer than any idle time-out of the contract.
+/// How long a half-open session is kept from closing: longer than any idle time-out of the contract.
 const BURIED_FOR: Duration = Duration::from_secs(90);
 
 /// Bytes remembered of a frame's beginning.
@@ -109,16 +105,16 @@ pub struct Driver<S, C> {
     /// What its tokens ask for.
     pub scopes: Vec<String>,
     /// How to connect.
-    pub dial: Rc<C>,
+    pub lane: Rc<C>,
     /// How it is told.
     pub control: Rc<Control>,
     /// The cursor to come back with, once a fault has sent it away, and the fault.
     pub resume: Option<(u16, Resume)>,
-    /// The sync token of the socket there is, for snapshots.
+    /// The sync token of the session there is, for snapshots.
     pub bearer: Option<String>,
     /// How a fault wants it to read, kept over reconnects while the fault lasts.
     pub slow: Option<Slowness>,
-    /// The fault that has cut it off, until it has a socket again.
+    /// The fault that has cut it off, until it has a session again.
     pub cut_by: Option<u16>,
 }
 
@@ -129,7 +125,7 @@ pub struct Slowness {
     fault: u16,
     /// How fast.
     pace: Pace,
-    /// Whether a socket has shown that the client did not keep up.
+    /// Whether a session has shown that the client did not keep up.
     shown: bool,
 }
 
@@ -149,8 +145,8 @@ struct Dialled<X> {
     /// When the token was asked for, and when that had ended.
     minted: (Micros, Micros),
     token: Result<Minted, Answer>,
-    /// When the upgrade was asked for, when that had ended, and how.
-    upgrade: Option<(Micros, Micros, Result<X, DialError>)>,
+    /// When the connect was begun, when that had ended, and how.
+    connect: Option<(Micros, Micros, Result<X, DialError>)>,
 }
 
 /// A snapshot, or how the request for it ended.
@@ -246,10 +242,10 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         }
     }
 
-    fn speed_up(&mut self, same_socket: bool) {
+    fn speed_up(&mut self, same_session: bool) {
         if self.slow.take().is_some() {
             let (client, at) = (self.client, self.around.clock.now());
-            let record = Record::SlowEnded { client, at, same_socket };
+            let record = Record::SlowEnded { client, at, same_session };
             self.around.with(|world| world.sink.record(record));
         }
     }
@@ -341,7 +337,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         self.identity.session = self.control.session();
         let knows = !matches!(self.around.plan.auth.mint, Mint::Static { .. });
         self.machine.speaks_for(knows.then(|| self.identity.session.as_str().into()));
-        let (around, dial) = (Rc::clone(&self.around), Rc::clone(&self.dial));
+        let (around, lane) = (Rc::clone(&self.around), Rc::clone(&self.lane));
         let control = Rc::clone(&self.control);
         let (identity, scopes) = (self.identity.clone(), self.scopes.clone());
         let topics: Vec<_> = self.machine.cursors().map(|(topic, _)| topic).collect();
@@ -359,23 +355,23 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             let (plan, target) = (&around.plan, &around.target);
             let token = around.minter.mint(plan, target, &identity, &scopes, jti).await;
             let start = clock.now();
-            let upgrade = match &token {
+            let connect = match &token {
                 Ok(token) => {
-                    // From here on it is the socket that is waited for; until then it was HTTP.
+                    // From here on it is the session that is waited for; until then it was the token.
                     control.view.borrow_mut().waiting = true;
-                    let connected = dial.connect(&target.socket_query(&token.token)).await;
+                    let connected = lane.connect(&token.token).await;
                     Some((start, clock.now(), connected))
                 }
                 Err(_) => None,
             };
-            Dialled { chosen, minted: (asked, start), token, upgrade }
+            Dialled { chosen, minted: (asked, start), token, connect }
         }
     }
 
     /// A session with the times it was begun and done; `None` when the machine knows why not.
     fn dialled(&mut self, dialled: Dialled<C::Session>) -> Option<(C::Session, Micros, Micros)> {
         let around = Rc::clone(&self.around);
-        let Dialled { chosen, minted: (asked, minted), token, upgrade } = dialled;
+        let Dialled { chosen, minted: (asked, minted), token, connect } = dialled;
         if let Some(cursors) = chosen {
             // A cursor that the target's windows did not give is none that the fault has chosen.
             if let Some((fault, resume)) = self.resume.take()
@@ -401,12 +397,12 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             around.with(|world| self.machine.minted(asked, minted, outcome, world));
         }
         self.bearer = Some(token.ok()?.token);
-        let (start, done, connected) = upgrade?;
+        let (start, done, connected) = connect?;
         let answer = match &connected {
-            Ok(_) => Answer::ok(SWITCHING_PROTOCOLS),
+            Ok(_) => Answer::ok(C::TAKEN),
             Err(error) => error.answer(),
         };
-        around.record(answer.record(Request::Upgrade, Some(self.client), start, done));
+        around.record(answer.record(Request::Connect, Some(self.client), start, done));
         match connected {
             Ok(session) => {
                 around.ear.heard(done);
@@ -438,7 +434,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         let control = Rc::clone(&self.control);
         let clock = around.clock;
         let mut action = first;
-        // Whether the socket is the one on which the client was made slow.
+        // Whether the session is the one on which the client was made slow.
         let mut slow_here = false;
         let mut snapshots: Option<Snapshots> = None;
         // Since when something is seen to be due. What has come is taken first, because the thread may
@@ -462,7 +458,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                     return None;
                 }
                 // In the background, so that a slow goodbye does not delay the reconnect.
-                tokio::task::spawn_local(close(session, CLOSE_NORMAL));
+                tokio::task::spawn_local(close(session, Goodbye::InOrder));
                 return None;
             }
             if !self.machine.is_bootstrapping() {
@@ -518,7 +514,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                         self.machine.cut_for_cursor(now, fault, intended, cursor, world)
                     });
                     self.show();
-                    cut(session, DisconnectStyle::Close { code: CLOSE_NORMAL });
+                    tokio::task::spawn_local(close(session, Goodbye::InOrder));
                     return None;
                 }
                 Waited::Order(Order::Slow { fault, pace }) => {
@@ -544,7 +540,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 Waited::Order(Order::Retire) => {
                     let now = clock.now();
                     around.with(|world| self.machine.retire(now, world));
-                    close(session, CLOSE_NORMAL).await;
+                    close(session, Goodbye::InOrder).await;
                     return Some(Order::Retire);
                 }
                 Waited::Deadline => {
@@ -662,23 +658,23 @@ fn excerpt(text: &str) -> Box<str> {
 
 fn cut(session: impl Session, style: DisconnectStyle) {
     match style {
-        // Half-open sockets are not closed: see `bury`.
+        // Half-open sessions are not closed: see `bury`.
         DisconnectStyle::HalfOpen => {}
         DisconnectStyle::Reset => session.reset(),
         DisconnectStyle::Close { code } => {
-            tokio::task::spawn_local(close(session, code));
+            tokio::task::spawn_local(close(session, Goodbye::Code(code)));
         }
     }
 }
 
-/// Keeps a half-open socket, so that the target hears nothing: it has to find out by itself.
+/// Keeps a half-open session, so that the target hears nothing: it has to find out by itself.
 async fn bury(session: impl Session) {
     tokio::time::sleep(BURIED_FOR).await;
     // The goodbye may not be heard now either.
     session.reset();
 }
 
-async fn close(session: impl Session, code: u16) {
+async fn close(session: impl Session, goodbye: Goodbye) {
     // Bounded: whoever does not answer the goodbye is left.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close(code)).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close(goodbye)).await;
 }

@@ -26,8 +26,8 @@ use crate::contact::{Contact, Ear};
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
-use crate::session::Inbound;
 use crate::session::memory::{Dialled, Ended, Peer, pair};
+use crate::session::{Goodbye, Inbound};
 use crate::stall::Watch;
 use crate::target::window::Windows;
 use crate::testing::{frozen, plan};
@@ -135,7 +135,7 @@ async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
         client: CLIENT,
         identity: Schedule::identity(&plan, CLIENT),
         scopes: Vec::new(),
-        dial: Rc::new(dialled.clone()),
+        lane: Rc::new(dialled.clone()),
         control: Rc::clone(&control),
         resume: None,
         bearer: None,
@@ -320,8 +320,8 @@ async fn a_client_that_takes_a_snapshot_heartbeats_and_hears_what_comes() {
 async fn orders_end_a_snapshot() {
     for (order, ended) in [
         (cut(DisconnectStyle::Reset), Ended::Reset),
-        (cut(DisconnectStyle::Close { code: 1001 }), Ended::Closed(1001)),
-        (Order::Retire, Ended::Closed(1000)),
+        (cut(DisconnectStyle::Close { code: 1001 }), Ended::Closed(Goodbye::Code(1001))),
+        (Order::Retire, Ended::Closed(Goodbye::InOrder)),
     ] {
         driven(async |client: Rc<Driven>| {
             pass(10).await;

@@ -93,7 +93,7 @@ pub enum Action {
     Send(String),
     /// Send two, one after the other.
     SendBoth([String; 2]),
-    /// Close the socket with code 1000; the machine is offline already.
+    /// Say goodbye in good order; the machine is offline already.
     Close,
     /// Take snapshots of these topics, then call [`Machine::bootstrapped`].
     Bootstrap(Vec<TopicId>),
@@ -106,9 +106,9 @@ pub enum Action {
 pub enum Phase {
     /// A connect is due at this time.
     Waiting(Micros),
-    /// A token and a socket are being made.
+    /// A token and a session are being made.
     Connecting,
-    /// There is a socket.
+    /// There is a session.
     Online,
     /// Nothing, ever.
     Stopped,
@@ -430,7 +430,7 @@ impl Machine {
         Action::None
     }
 
-    /// The upgrade was accepted.
+    /// The connect was taken.
     pub fn connected<S: Sink>(
         &mut self,
         start: Micros,
@@ -481,7 +481,7 @@ impl Machine {
         self.join(now)
     }
 
-    /// The socket was closed by the target, by a close frame with a code or without.
+    /// The session was closed by the target, with a code or without.
     pub fn closed<S: Sink>(&mut self, now: Micros, code: Option<u16>, world: &mut World<'_, S>) {
         if let (Phase::Online, false) = (self.phase(), self.dead_socket) {
             let word = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
@@ -490,12 +490,12 @@ impl Machine {
         self.lost(now, OfflineCause::ClosedByTarget { code }, world);
     }
 
-    /// The connection ended without a close frame.
+    /// The session ended without a word.
     pub fn broken<S: Sink>(&mut self, now: Micros, how: Cut, world: &mut World<'_, S>) {
         self.lost(now, OfflineCause::Broken { how }, world);
     }
 
-    /// The target broke RFC 6455: a client fails the connection.
+    /// The target broke the protocol below the messages: a client fails the session.
     pub fn breached<S: Sink>(&mut self, now: Micros, breach: Breach, world: &mut World<'_, S>) {
         if self.phase() == Phase::Online && !self.dead_socket {
             world.sink.record(Record::Breached { client: self.client, at: now, breach });

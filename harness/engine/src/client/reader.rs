@@ -263,7 +263,7 @@ impl Reader {
         match marker_of(event.payload.get()) {
             // Nobody waits for it, so that its times say nothing.
             Some(marker) if marker.run == self.run_id && marker.n >= OVER_SOCKET => Source::Event {
-                publish: PublishId::OverSocket { client: marker.n - OVER_SOCKET },
+                publish: PublishId::OverSession { client: marker.n - OVER_SOCKET },
                 intended: None,
                 begun: None,
                 payload: 0,

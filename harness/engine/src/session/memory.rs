@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-use super::{Connector, Inbound, Session};
+use super::{Connector, Goodbye, Inbound, Session};
 use crate::throttle::Pace;
 use crate::transport::DialError;
 
@@ -25,13 +25,15 @@ pub struct Peer {
     pub heard: mpsc::Receiver<String>,
     /// How the client ended it, once it has.
     pub ended: Rc<Cell<Option<Ended>>>,
+    /// Whether it answers no goodbye.
+    pub deaf: Rc<Cell<bool>>,
 }
 
 /// How a client ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// With a close frame of this code.
-    Closed(u16),
+    /// With a goodbye.
+    Closed(Goodbye),
     /// With a reset.
     Reset,
 }
@@ -42,6 +44,7 @@ pub struct Memory {
     inbound: mpsc::Receiver<Inbound>,
     outbound: mpsc::Sender<String>,
     ended: Rc<Cell<Option<Ended>>>,
+    deaf: Rc<Cell<bool>>,
     pace: Rc<Cell<Pace>>,
     flood: Option<(String, u32)>,
 }
@@ -70,11 +73,18 @@ impl Memory {
 pub fn pair() -> (Memory, Peer) {
     let (say, inbound) = mpsc::channel(WAITING_MAX);
     let (outbound, heard) = mpsc::channel(WAITING_MAX);
-    let ended = Rc::new(Cell::new(None));
+    let (ended, deaf) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(false)));
     let pace = Rc::new(Cell::new(Pace::Full));
     (
-        Memory { inbound, outbound, ended: Rc::clone(&ended), pace, flood: None },
-        Peer { say, heard, ended },
+        Memory {
+            inbound,
+            outbound,
+            ended: Rc::clone(&ended),
+            deaf: Rc::clone(&deaf),
+            pace,
+            flood: None,
+        },
+        Peer { say, heard, ended, deaf },
     )
 }
 
@@ -108,8 +118,11 @@ impl Session for Memory {
         self.pace.set(pace);
     }
 
-    async fn close(self, code: u16) {
-        self.ended.set(Some(Ended::Closed(code)));
+    async fn close(self, goodbye: Goodbye) {
+        self.ended.set(Some(Ended::Closed(goodbye)));
+        if self.deaf.get() {
+            std::future::pending().await
+        }
     }
 
     fn reset(self) {
@@ -142,7 +155,9 @@ impl Dialled {
 impl Connector for Dialled {
     type Session = Memory;
 
-    async fn connect(&self, _path_and_query: &str) -> Result<Memory, DialError> {
+    const TAKEN: u16 = 101;
+
+    async fn connect(&self, _token: &str) -> Result<Memory, DialError> {
         self.begun.set(self.begun.get() + 1);
         loop {
             if let Some(answer) = self.answers.borrow_mut().pop_front() {

@@ -1,8 +1,10 @@
-//! What carries a client machine's messages: one session is one connection, from its upgrade to its end.
+//! What carries a client machine's messages: one session is what a client has from a connect that was
+//! taken to its end.
 //!
-//! The driver speaks of sessions and of nothing below them. [`web_socket`] carries them over a real
+//! The driver speaks of sessions and of nothing below them: how a token is shown, which status says that
+//! a connect was taken and how a goodbye looks is the lane's. [`web_socket`] carries sessions over a real
 //! socket; `memory` over a pair of queues, so that the driver can be tested under a paused clock.
-//! Another lane is another implementation.
+//! Another lane is another implementation: `harness/LANES.md` has two of them on paper.
 
 #[cfg(test)]
 pub mod memory;
@@ -17,6 +19,15 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::throttle::Pace;
 use crate::transport::DialError;
+
+/// How a client says goodbye.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goodbye {
+    /// In good order, in the lane's own way.
+    InOrder,
+    /// With a close code that a fault wants, on a lane that has such codes; else in good order.
+    Code(u16),
+}
 
 /// What came over a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +76,8 @@ pub trait Session: 'static {
     /// Changes how fast it is read.
     fn set_pace(&self, pace: Pace);
 
-    /// Says goodbye with a code and hears the other side out. Not bounded: the caller bounds it.
-    fn close(self, code: u16) -> impl Future<Output = ()>;
+    /// Says goodbye and hears the other side out. Not bounded: the caller bounds it.
+    fn close(self, goodbye: Goodbye) -> impl Future<Output = ()>;
 
     /// Ends it so that the target's side sees a reset.
     fn reset(self);
@@ -77,12 +88,12 @@ pub trait Connector: 'static {
     /// What it makes.
     type Session: Session;
 
-    /// Connects. `path_and_query` holds the token: it never reaches an error.
+    /// HTTP status of a connect that is taken.
+    const TAKEN: u16;
+
+    /// Connects, and shows the token, which never reaches an error.
     ///
     /// # Errors
     /// As [`DialError`] says.
-    fn connect(
-        &self,
-        path_and_query: &str,
-    ) -> impl Future<Output = Result<Self::Session, DialError>>;
+    fn connect(&self, token: &str) -> impl Future<Output = Result<Self::Session, DialError>>;
 }

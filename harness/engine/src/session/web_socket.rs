@@ -1,5 +1,6 @@
 //! Sessions over a real WebSocket.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
@@ -9,9 +10,22 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::{Close, Connector, Inbound, Session};
+use super::{Close, Connector, Goodbye, Inbound, Session};
+use crate::target::Target;
 use crate::throttle::Pace;
 use crate::transport::{self, Dial, DialError, Socket, cut_by};
+
+/// Close code of a client that leaves in good order (RFC 6455, section 7.4.1).
+const CLOSE_NORMAL: u16 = 1000;
+
+/// The contract's WebSocket lane: makes sessions over sockets.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// How to connect.
+    pub dial: Dial,
+    /// Where.
+    pub target: Arc<Target>,
+}
 
 /// A session over a socket.
 #[derive(Debug)]
@@ -21,11 +35,15 @@ pub struct WebSocket {
     taken: u64,
 }
 
-impl Connector for Dial {
+impl Connector for Lane {
     type Session = WebSocket;
 
-    async fn connect(&self, path_and_query: &str) -> Result<WebSocket, DialError> {
-        transport::dial(self, path_and_query).await.map(WebSocket::new)
+    /// Switching Protocols.
+    const TAKEN: u16 = 101;
+
+    async fn connect(&self, token: &str) -> Result<WebSocket, DialError> {
+        let path_and_query = self.target.socket_query(token);
+        transport::dial(&self.dial, &path_and_query).await.map(WebSocket::new)
     }
 }
 
@@ -112,7 +130,11 @@ impl Session for WebSocket {
         self.socket.get_ref().throttle().set(pace);
     }
 
-    async fn close(mut self, code: u16) {
+    async fn close(mut self, goodbye: Goodbye) {
+        let code = match goodbye {
+            Goodbye::InOrder => CLOSE_NORMAL,
+            Goodbye::Code(code) => code,
+        };
         let frame = CloseFrame { code: code.into(), reason: "".into() };
         if self.socket.close(Some(frame)).await.is_ok() {
             while let Some(Ok(_)) = self.socket.next().await {}

@@ -283,10 +283,10 @@ fn of_the_rules_only_those_that_assume_its_effect_fall_with_a_fault_that_did_not
 fn evictions_that_nobody_could_see_are_left_open_with_what_would_decide_them() {
     let judged_of = |cause: OfflineCause| {
         let mut records = delivered(1, |_| 500);
-        let (client, same_socket) = (0, false);
+        let (client, same_session) = (0, false);
         records.push(Record::SlowBegan { client, at: 61 * S });
         records.push(Record::Offline { client, at: 62 * S, cause });
-        records.push(Record::SlowEnded { client, at: 63 * S, same_socket });
+        records.push(Record::SlowEnded { client, at: 63 * S, same_session });
         let (verdict, mut report) = judged(&plan_of(&slow_text()), &records);
         // Of a run that was complete otherwise.
         report.fleet.clients_live_at_end = report.fleet.clients.values().sum();

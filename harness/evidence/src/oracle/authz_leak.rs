@@ -137,7 +137,7 @@ pub fn on_tried(tried: Tried, tally: &mut Tally) {
 
 fn past(step: Step) -> &'static str {
     match step {
-        Step::Upgrade => "upgrade",
+        Step::Connect => "upgrade",
         Step::Join => "join",
         Step::Subscribe => "subscribe",
         Step::Heartbeat => "heartbeat",
@@ -266,10 +266,10 @@ mod tests {
     fn a_bad_token_may_get_as_far_as_the_contract_says_and_no_further() {
         use TokenAnswer::{Accepted, None, Refused};
         let cases = [
-            (BadToken::Expired, Refused { step: Step::Upgrade }, (0, 1, 0)),
+            (BadToken::Expired, Refused { step: Step::Connect }, (0, 1, 0)),
             (BadToken::Expired, Refused { step: Step::Join }, (1, 1, 0)),
             (BadToken::AlgNone, None { step: Step::Join }, (1, 1, 0)),
-            (BadToken::AlgNone, None { step: Step::Upgrade }, (0, 0, 1)),
+            (BadToken::AlgNone, None { step: Step::Connect }, (0, 0, 1)),
             (BadToken::Revoked, Refused { step: Step::Join }, (0, 1, 0)),
             (BadToken::Revoked, None { step: Step::Join }, (0, 0, 1)),
             (BadToken::Revoked, Refused { step: Step::Subscribe }, (1, 1, 0)),

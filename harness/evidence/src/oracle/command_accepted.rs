@@ -34,7 +34,7 @@ pub fn on_answer(client: u32, at_us: Micros, answer: CommandAnswer, tally: &mut 
 
 /// Judges a delivery.
 pub fn on_delivery(delivery: &Delivery, tally: &mut Tally) {
-    let Source::Event { publish: PublishId::OverSocket { client: sender }, .. } = delivery.source
+    let Source::Event { publish: PublishId::OverSession { client: sender }, .. } = delivery.source
     else {
         return;
     };
@@ -80,7 +80,7 @@ mod tests {
             worker_seq: None,
         };
         let cases = [
-            (ours(PublishId::OverSocket { client: 7 }), 1),
+            (ours(PublishId::OverSession { client: 7 }), 1),
             (ours(PublishId::Planned(7)), 0),
             (Source::Foreign, 0),
         ];

@@ -135,7 +135,7 @@ pub fn claims(ledger: &Ledger, topic: TopicId, lost: &[PublishId]) -> Vec<Claim>
         let above = earlier.checked_sub(1).and_then(|last| before.get(last));
         let answered = match publish {
             PublishId::Planned(_) => entry.at,
-            PublishId::Lifecycle { .. } | PublishId::OverSocket { .. } => Micros::MAX,
+            PublishId::Lifecycle { .. } | PublishId::OverSession { .. } => Micros::MAX,
         };
         let below = after.get(after.partition_point(|(begun, _)| *begun <= answered));
         Some(Claim {
@@ -215,7 +215,7 @@ fn never_seen(
             PublishId::Planned(n) => format!("publish {n}"),
             PublishId::Lifecycle { .. } => "a lifecycle event".to_owned(),
             // Never acknowledged as a publish; said for completeness.
-            PublishId::OverSocket { client } => format!("the command of client {client}"),
+            PublishId::OverSession { client } => format!("the command of client {client}"),
         };
         let message = format!(
             "{what} (worker {}, worker seq {}) was acknowledged and reached no client",

@@ -34,7 +34,7 @@ pub fn judge(case: &Case<'_>, interval: &Interval, tally: &mut Tally) -> Open {
         tally.violate(violation(client, interval.began, what.to_owned()), 0);
         return Open::No;
     }
-    let Some(ended) = interval.ended.filter(|_| interval.same_socket && !interval.cut) else {
+    let Some(ended) = interval.ended.filter(|_| interval.same_session && !interval.cut) else {
         tally.undecided(Rule::NoEviction);
         return Open::No;
     };
@@ -91,10 +91,10 @@ mod tests {
         tally
     }
 
-    fn kept(same_socket: bool) -> Slow {
+    fn kept(same_session: bool) -> Slow {
         let mut slow = Slow::default();
         slow.began(10);
-        slow.ended(20_000_000, same_socket);
+        slow.ended(20_000_000, same_session);
         slow
     }
 

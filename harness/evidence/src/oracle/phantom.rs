@@ -40,7 +40,7 @@ struct Known<'a> {
 }
 
 fn is_over_socket(source: Source) -> bool {
-    matches!(source, Source::Event { publish: PublishId::OverSocket { .. }, .. })
+    matches!(source, Source::Event { publish: PublishId::OverSession { .. }, .. })
 }
 
 impl<'a> Known<'a> {
@@ -96,7 +96,7 @@ enum Standing {
     /// too many.
     Unmarked(u16, u64),
     Phantom(String),
-    OverSocket,
+    OverSession,
     Foreign,
 }
 
@@ -120,7 +120,7 @@ fn standing(content: &Content, known: &Known<'_>) -> Standing {
                 Standing::Unmarked(worker, seq)
             }
         }
-        Source::Event { publish: PublishId::OverSocket { .. }, .. } => Standing::OverSocket,
+        Source::Event { publish: PublishId::OverSession { .. }, .. } => Standing::OverSession,
         Source::Event { publish: publish @ PublishId::Planned(n), .. } => {
             match known.ledger.begun(publish) {
                 Some(begun) if begun <= content.first.0 => Standing::Published,
@@ -169,7 +169,7 @@ pub fn settle(
                     })
                 }
                 Standing::Phantom(why) => Some(why),
-                Standing::OverSocket => {
+                Standing::OverSession => {
                     tally.consequence(Rule::Phantom);
                     continue;
                 }
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_command_over_the_socket_is_judged_elsewhere() {
-        let obeyed = event(PublishId::OverSocket { client: 4 });
+        let obeyed = event(PublishId::OverSession { client: 4 });
         let deliveries = [seen(STREAM, 1, 300, obeyed), seen(STATE, 1, 300, state(5))];
         let tally = judged(&deliveries, true);
         assert_eq!((tally.total(), tally.rule(RULE).consequences), (0, 1));

@@ -24,8 +24,9 @@ pub struct Interval {
     pub began: Micros,
     /// When it ended, if it did.
     pub ended: Option<Micros>,
-    /// Whether the client then still had the socket that it was slow on.
-    pub same_socket: bool,
+    /// Whether the client then still had the session that it was slow on.
+    #[serde(rename = "same_socket")]
+    pub same_session: bool,
     /// Whether the target told it off for good.
     pub evicted: bool,
     /// Whether the target ended the socket without a word that reached the client.
@@ -87,7 +88,7 @@ impl Slow {
     }
 
     /// The harness lets it read again.
-    pub fn ended(&mut self, at: Micros, same_socket: bool) {
+    pub fn ended(&mut self, at: Micros, same_session: bool) {
         if !std::mem::replace(&mut self.now, false) {
             return;
         }
@@ -95,7 +96,7 @@ impl Slow {
         if self.beyond == 0
             && let Some(interval) = self.intervals.last_mut()
         {
-            (interval.ended, interval.same_socket) = (Some(at), same_socket);
+            (interval.ended, interval.same_session) = (Some(at), same_session);
         }
     }
 
@@ -119,7 +120,7 @@ impl Slow {
         if self.beyond > 0 {
             return None;
         }
-        let reads = |it: &&mut Interval| it.same_socket && !it.closed;
+        let reads = |it: &&mut Interval| it.same_session && !it.closed;
         self.intervals.last_mut().filter(reads)
     }
 
@@ -281,7 +282,7 @@ mod tests {
         assert!(slow.ever() && !slow.is_slow());
         assert!(slow.counts_as_slow(2_000 + GRACE_US) && !slow.counts_as_slow(2_001 + GRACE_US));
         slow.ended(3_000, false);
-        assert_eq!((last(&slow).ended, last(&slow).same_socket), (Some(2_000), true));
+        assert_eq!((last(&slow).ended, last(&slow).same_session), (Some(2_000), true));
     }
 
     #[test]
@@ -382,7 +383,7 @@ mod tests {
         let untouched = Interval {
             began: kept,
             ended: Some(kept + 50),
-            same_socket: true,
+            same_session: true,
             ..Interval::default()
         };
         assert_eq!(last(&slow), &untouched);

@@ -28,7 +28,7 @@ pub fn judge(case: &Case<'_>, interval: &Interval, tally: &mut Tally) {
     // What was begun within the interval and answered after it may not have waited.
     let held = interval.held.min(count);
     if interval.ended.is_none() || interval.passed_over || held < needed {
-        let read_all = interval.same_socket && interval.read_on && count >= needed;
+        let read_all = interval.same_session && interval.read_on && count >= needed;
         if interval.evicted || interval.untold || read_all {
             tally.judged(Rule::UnboundedBuffer, 1);
         } else {

@@ -54,7 +54,7 @@ fn allowed(place: Place, revoked: bool) -> &'static [&'static str] {
     match place {
         Place::Close if revoked => CLOSES_OF_REVOKED,
         Place::Close => CLOSES,
-        Place::Upgrade => UPGRADES,
+        Place::Connect => UPGRADES,
         Place::Join => JOINS,
         Place::Subscribe => SUBSCRIBES,
         Place::Error => ERRORS,
@@ -104,8 +104,8 @@ mod tests {
     fn the_contracts_words_are_right_in_their_place_and_wrong_in_another() {
         assert_eq!(violations(Place::Close, "1012", false), 0);
         assert_eq!(violations(Place::Close, "1008", false), 1);
-        assert_eq!(violations(Place::Upgrade, "403", false), 0);
-        assert_eq!(violations(Place::Upgrade, "401", false), 1);
+        assert_eq!(violations(Place::Connect, "403", false), 0);
+        assert_eq!(violations(Place::Connect, "401", false), 1);
         assert_eq!(violations(Place::Join, "reauth_required", false), 0);
         assert_eq!(violations(Place::Join, "stale_cursor", false), 1);
         assert_eq!(violations(Place::Subscribe, "stale_cursor", false), 0);
@@ -120,7 +120,7 @@ mod tests {
             ("4001", &[4001][..], Place::Close, 0),
             ("none", &[4001], Place::Close, 1),
             ("none", &[1005], Place::Close, 0),
-            ("4001", &[4001], Place::Upgrade, 1),
+            ("4001", &[4001], Place::Connect, 1),
         ] {
             let mut tally = Tally::new(5);
             let said = Word { client: 0, at: 5, place, word, revoked: false };

@@ -218,7 +218,7 @@ fn update_line(update: &Update) -> String {
         Source::Event { publish: PublishId::Lifecycle { worker, seq: own }, .. } => {
             format!("seq {seq}, event {own} of worker {worker} itself")
         }
-        Source::Event { publish: PublishId::OverSocket { client }, .. } => {
+        Source::Event { publish: PublishId::OverSession { client }, .. } => {
             format!("seq {seq}, the command that client {client} sent over its socket")
         }
         Source::State { worker, version } => {

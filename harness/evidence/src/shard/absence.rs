@@ -180,7 +180,7 @@ fn silences(stability: &Stability, stalls: &Stalls, context: &Context) -> Vec<Si
         noticed: {
             let (whose, asked) = match heard {
                 Heard::Nothing => ("", format!("{} requests", silence.asked)),
-                Heard::NoSocket => (
+                Heard::NoSession => (
                     "over any client's socket ",
                     format!("{} requests of {} clients", silence.asked, silence.clients),
                 ),

@@ -128,7 +128,7 @@ impl Shard {
         };
         let stability = &mut self.flow.stability;
         stability.incident(kind, blame, &answered.status, at, client);
-        if answered.request == Request::Upgrade && blame == Blame::Target {
+        if answered.request == Request::Connect && blame == Blame::Target {
             stability.refused(at, &answered.status);
         }
     }
@@ -304,8 +304,8 @@ fn incident(answered: &Answered) -> Option<(Incident, &'static [Incident])> {
     let auth = answered.outcome == Outcome::RefusedAuth;
     Some(match answered.request {
         Request::Mint => (Incident::MintErrors, &[]),
-        Request::Upgrade if auth => (Incident::AuthErrors, &[Incident::ConnectErrors]),
-        Request::Upgrade => (Incident::ConnectErrors, &[Incident::AuthErrors]),
+        Request::Connect if auth => (Incident::AuthErrors, &[Incident::ConnectErrors]),
+        Request::Connect => (Incident::ConnectErrors, &[Incident::AuthErrors]),
         Request::Join if auth => (Incident::AuthErrors, &[]),
         Request::Join => (Incident::JoinErrors, &[]),
         Request::Subscribe => (Incident::SubscribeErrors, &[]),
@@ -317,7 +317,7 @@ fn incident(answered: &Answered) -> Option<(Incident, &'static [Incident])> {
         | Request::Revoke
         | Request::Trim
         | Request::TriedMint
-        | Request::TriedUpgrade
+        | Request::TriedConnect
         | Request::TriedJoin
         | Request::TriedSubscribe
         | Request::TriedHeartbeat

@@ -314,8 +314,8 @@ impl Shard {
                 self.slow_consumer(notice);
             }
             Record::SlowBegan { client, at } => self.slow_began(client, at),
-            Record::SlowEnded { client, at, same_socket } => {
-                self.slow_ended(client, at, same_socket);
+            Record::SlowEnded { client, at, same_session } => {
+                self.slow_ended(client, at, same_session);
             }
             Record::Evictions { at: _, count } => self.flow.totals.evictions += count,
             Record::Window { asked, answered, topic, oldest, head, budget } => {

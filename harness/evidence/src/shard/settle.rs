@@ -222,7 +222,7 @@ fn name(publish: PublishId) -> String {
     match publish {
         PublishId::Planned(n) => format!("publish {n}"),
         PublishId::Lifecycle { worker, seq } => format!("event {seq} of worker {worker}"),
-        PublishId::OverSocket { client } => format!("the command of client {client}"),
+        PublishId::OverSession { client } => format!("the command of client {client}"),
     }
 }
 

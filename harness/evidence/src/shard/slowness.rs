@@ -23,9 +23,9 @@ impl Shard {
         self.clients.entry(client).or_default().slow.began(at);
     }
 
-    pub(super) fn slow_ended(&mut self, client: u32, at: Micros, same_socket: bool) {
+    pub(super) fn slow_ended(&mut self, client: u32, at: Micros, same_session: bool) {
         let life = self.clients.entry(client).or_default();
-        life.slow.ended(at, same_socket);
+        life.slow.ended(at, same_session);
         // While it was slow its own slowness kept it from converging.
         if let Some(since) = &mut life.unconverged_since {
             *since = at.max(*since);

@@ -487,7 +487,7 @@ fn a_healthy_client_that_is_called_slow_is_a_violation_and_a_slow_one_is_not() {
         queue_limit: 64,
     };
     let began = Record::SlowBegan { client: 0, at: 2 * S };
-    let ended = Record::SlowEnded { client: 0, at: 4 * S, same_socket: true };
+    let ended = Record::SlowEnded { client: 0, at: 4 * S, same_session: true };
     assert_eq!(broken(&settle(&[notice(S)])), [Rule::WrongfulEviction]);
     let settled = settle(&[began.clone(), notice(3 * S), ended.clone(), notice(9 * S)]);
     assert_eq!(broken(&settled), []);
@@ -500,7 +500,7 @@ fn a_healthy_client_that_is_called_slow_is_a_violation_and_a_slow_one_is_not() {
 fn without_a_planned_slow_reader_no_eviction_is_ever_due() {
     let mut records: Vec<_> = (0..1_000).map(|n| published(n, 2 * S + n)).collect();
     records.push(Record::SlowBegan { client: 0, at: 2 * S });
-    records.push(Record::SlowEnded { client: 0, at: 20 * S, same_socket: true });
+    records.push(Record::SlowEnded { client: 0, at: 20 * S, same_session: true });
     let settled = settle(&records);
     let tally = settled.tally.rule(Rule::NoEviction);
     assert_eq!((broken(&settled), tally.judged, tally.undecided), (vec![], 0, 0));
@@ -515,7 +515,7 @@ fn a_client_that_was_slow_is_no_sample_of_delivery_from_then_on() {
         event(0, 2 * S, 1, 2 * S - 5),
         Record::SlowBegan { client: 0, at: 3 * S },
         event(0, 4 * S, 2, 4 * S - 5),
-        Record::SlowEnded { client: 0, at: 5 * S, same_socket: false },
+        Record::SlowEnded { client: 0, at: 5 * S, same_session: false },
         event(0, 6 * S, 3, 6 * S - 5),
     ];
     let settled = settle(&records);
@@ -535,7 +535,7 @@ fn what_a_client_missed_while_it_was_kept_from_reading_is_no_figure_of_the_targe
     let healthy = [connected(S), offline(4 * S), connected(5 * S), resumed.clone()];
     assert_eq!(figures(&healthy), (1, 1));
     let began = Record::SlowBegan { client: 0, at: 2 * S };
-    let ended = Record::SlowEnded { client: 0, at: 4 * S + 1, same_socket: false };
+    let ended = Record::SlowEnded { client: 0, at: 4 * S + 1, same_session: false };
     let slow = [connected(S), began, offline(4 * S), ended, connected(5 * S), resumed];
     assert_eq!(figures(&slow), (0, 0));
 }

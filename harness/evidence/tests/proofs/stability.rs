@@ -116,7 +116,7 @@ fn answered(request: Request, client: Option<u32>, at: Micros, how: (Outcome, &s
 }
 
 fn upgrade(client: u32, at: Micros, how: (Outcome, &str)) -> Record {
-    answered(Request::Upgrade, Some(client), at, how)
+    answered(Request::Connect, Some(client), at, how)
 }
 
 const REFUSED: (Outcome, &str) = (Outcome::ConnectionFailed, "connection refused");
@@ -223,10 +223,10 @@ fn requests_that_failed_are_incidents_of_their_kind_and_documented_answers_are_n
         ConnectionFailed, ProtocolError, RefusedAuth, RefusedTopic, StaleCursor, Timeout,
     };
     for (request, how, incident) in [
-        (Request::Upgrade, UNAVAILABLE, Some(Incident::ConnectErrors)),
-        (Request::Upgrade, (Timeout, "timeout"), Some(Incident::ConnectErrors)),
-        (Request::Upgrade, (ProtocolError, "429"), Some(Incident::ConnectErrors)),
-        (Request::Upgrade, (RefusedAuth, "403"), Some(Incident::AuthErrors)),
+        (Request::Connect, UNAVAILABLE, Some(Incident::ConnectErrors)),
+        (Request::Connect, (Timeout, "timeout"), Some(Incident::ConnectErrors)),
+        (Request::Connect, (ProtocolError, "429"), Some(Incident::ConnectErrors)),
+        (Request::Connect, (RefusedAuth, "403"), Some(Incident::AuthErrors)),
         (Request::Join, (RefusedAuth, "reauth_required"), Some(Incident::AuthErrors)),
         (Request::Join, (Timeout, "timeout"), Some(Incident::JoinErrors)),
         (Request::Join, (ConnectionFailed, "its socket or channel ended"), None),
@@ -239,10 +239,10 @@ fn requests_that_failed_are_incidents_of_their_kind_and_documented_answers_are_n
         (Request::Publish, (ProtocolError, "429"), Some(Incident::PublishErrors)),
         (Request::Publish, (ProtocolError, "429 khala_publish_rate_limited"), None),
         (Request::Revoke, (ProtocolError, "500"), None),
-        (Request::TriedUpgrade, (RefusedAuth, "403"), None),
+        (Request::TriedConnect, (RefusedAuth, "403"), None),
         (Request::Metrics, (Timeout, "timeout"), None),
-        (Request::Upgrade, (Outcome::Interrupted, "interrupted"), None),
-        (Request::Upgrade, TAKEN, None),
+        (Request::Connect, (Outcome::Interrupted, "interrupted"), None),
+        (Request::Connect, TAKEN, None),
     ] {
         assert_eq!(
             of(request, how),
@@ -422,8 +422,8 @@ fn who_was_merely_cut_off_is_let_in_and_a_refusal_is_the_targets() {
     };
     let refusals = [
         (Request::Mint, (Outcome::ProtocolError, "502"), Incident::MintErrors),
-        (Request::Upgrade, UNAVAILABLE, Incident::ConnectErrors),
-        (Request::Upgrade, (Outcome::RefusedAuth, "403"), Incident::AuthErrors),
+        (Request::Connect, UNAVAILABLE, Incident::ConnectErrors),
+        (Request::Connect, (Outcome::RefusedAuth, "403"), Incident::AuthErrors),
         (Request::Join, (Outcome::RefusedAuth, "reauth_required"), Incident::AuthErrors),
         (Request::Snapshot, (Outcome::ProtocolError, "200, no JSON"), Incident::SnapshotErrors),
     ];
@@ -783,7 +783,7 @@ fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
         "{reason}"
     );
     let sockets = |from| Record::Silence {
-        heard: Heard::NoSocket,
+        heard: Heard::NoSession,
         from,
         to: 65 * S,
         over: true,

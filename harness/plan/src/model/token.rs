@@ -65,7 +65,7 @@ impl BadToken {
             | Self::NotYetValid
             | Self::BadSignature
             | Self::AlgNone
-            | Self::UnknownKid => Step::Upgrade,
+            | Self::UnknownKid => Step::Connect,
             Self::Revoked | Self::RevokedDevice => Step::Join,
             Self::WrongScope => Step::Subscribe,
             Self::Expires => Step::Heartbeat,
@@ -77,12 +77,13 @@ impl BadToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// The WebSocket upgrade.
-    Upgrade,
-    /// `phx_join`.
+    /// The connect; over WebSocket, the upgrade.
+    #[serde(rename = "upgrade")]
+    Connect,
+    /// The join; over WebSocket, `phx_join`.
     Join,
-    /// `sync:subscribe`.
+    /// The subscribe; over WebSocket, `sync:subscribe`.
     Subscribe,
-    /// `sync:heartbeat`, over the socket that the steps before it led to.
+    /// A heartbeat, over the session that the steps before it led to.
     Heartbeat,
 }

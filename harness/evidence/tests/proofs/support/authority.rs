@@ -24,7 +24,7 @@ impl World {
         let (place, word) = match kind {
             BadToken::Revoked => (Place::Join, "reauth_required"),
             BadToken::WrongScope => (Place::Subscribe, "forbidden_topic"),
-            _ => (Place::Upgrade, "403"),
+            _ => (Place::Connect, "403"),
         };
         self.records.push(Record::Word { client, at, place, word: word.into() });
         self.records.push(Record::TokenTried { client, start, at, kind, answer });
@@ -118,7 +118,7 @@ pub fn came_out(records: &[Record]) -> Vec<Change> {
     let of = |seq: u64| {
         let found = records.iter().enumerate().filter_map(|(index, record)| {
             let delivery = foreign(record).filter(|delivery| delivery.seq == seq)?;
-            let publish = PublishId::OverSocket { client: 0 };
+            let publish = PublishId::OverSession { client: 0 };
             let source = Source::Event {
                 publish,
                 intended: None,

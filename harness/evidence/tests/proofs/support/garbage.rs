@@ -136,7 +136,7 @@ fn silent() -> impl Strategy<Value = Record> {
 fn authority() -> impl Strategy<Value = Record> {
     let answer = prop::sample::select(vec![
         TokenAnswer::Accepted,
-        TokenAnswer::Refused { step: Step::Upgrade },
+        TokenAnswer::Refused { step: Step::Connect },
         TokenAnswer::Refused { step: Step::Subscribe },
         TokenAnswer::None { step: Step::Join },
         TokenAnswer::Lives,
@@ -150,7 +150,7 @@ fn authority() -> impl Strategy<Value = Record> {
         CommandAnswer::None,
     ]);
     let word = prop::sample::select(vec!["1000", "1008", "403", "reauth_required", ""]);
-    let place = prop::sample::select(vec![Place::Close, Place::Upgrade, Place::Join]);
+    let place = prop::sample::select(vec![Place::Close, Place::Connect, Place::Join]);
     prop_oneof![
         (client(), at(), kind, answer).prop_map(|(client, at, kind, answer)| {
             Record::TokenTried { client, start: at, at, kind, answer }
@@ -178,7 +178,7 @@ fn authority() -> impl Strategy<Value = Record> {
 fn contact() -> impl Strategy<Value = Record> {
     let request = prop::sample::select(vec![
         Request::Mint,
-        Request::Upgrade,
+        Request::Connect,
         Request::Join,
         Request::Subscribe,
         Request::Snapshot,
@@ -215,7 +215,7 @@ fn contact() -> impl Strategy<Value = Record> {
         ),
         1 => (at(), 0_u64..9_000_000, any::<(bool, bool)>(), 0_u64..9, 0_u64..9).prop_map(
             |(from, took, (over, all), asked, clients)| {
-                let heard = if all { Heard::Nothing } else { Heard::NoSocket };
+                let heard = if all { Heard::Nothing } else { Heard::NoSession };
                 Record::Silence { heard, from, to: from + took, over, asked, clients }
             }
         ),

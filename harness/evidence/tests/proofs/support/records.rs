@@ -101,8 +101,8 @@ pub fn slow_began(client: u32, at: Micros) -> Record {
     Record::SlowBegan { client, at }
 }
 
-pub fn slow_ended(client: u32, at: Micros, same_socket: bool) -> Record {
-    Record::SlowEnded { client, at, same_socket }
+pub fn slow_ended(client: u32, at: Micros, same_session: bool) -> Record {
+    Record::SlowEnded { client, at, same_session }
 }
 
 pub fn window(asked: Micros, topic: TopicId, oldest: Option<u64>, head: u64) -> Record {
