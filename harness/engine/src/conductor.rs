@@ -45,7 +45,7 @@ use crate::probe::Probe;
 use crate::publisher;
 use crate::stall::{TICK, Watch};
 use crate::target::Target;
-use crate::target::child::Reference;
+use crate::target::child::Own;
 use crate::target::evictions::Evictions;
 use crate::target::renewal::Renewal;
 use crate::target::window::windows;
@@ -107,8 +107,8 @@ pub struct Setup<'a, S> {
     pub http: Http,
     /// The run's clock.
     pub clock: Clock,
-    /// The child, where the target is one.
-    pub reference: Option<Reference>,
+    /// The target's process, where it is the harness's own.
+    pub process: Option<Box<dyn Own>>,
     /// What commands of the user's run with; `None` where none may run.
     pub hooks: Option<Arc<Hooks>>,
     /// What any client has seen.
@@ -185,7 +185,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             heads: setup.heads,
             numbers: setup.numbers,
             begun: setup.begun,
-            acts: Acts::new(setup.reference, setup.hooks, &setup.interrupt),
+            acts: Acts::new(setup.process, setup.hooks, &setup.interrupt),
             observer: setup.observer,
             build: setup.build,
             descriptors_limit: setup.descriptors_limit,

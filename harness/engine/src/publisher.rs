@@ -48,7 +48,7 @@ use crate::target::Target;
 use crate::worker::Stage;
 
 /// Commands under way at once.
-const IN_FLIGHT_MAX: usize = 1_024;
+pub const IN_FLIGHT_MAX: usize = 1_024;
 /// Commands begun in a second, over the plan's own rate: headroom for catching up.
 const CAP_HEADROOM: f64 = 4.0;
 /// Workers that are stopped at once.
@@ -180,6 +180,8 @@ pub struct Setup {
     pub heads: Arc<Heads>,
     /// Whether the target is heard.
     pub contact: Arc<Contact>,
+    /// Commands under way at once.
+    pub in_flight_max: usize,
 }
 
 /// Starts the thread; it ends when every command has ended, and gives its sink back together with
@@ -241,7 +243,7 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
         stage: setup.stage.clone(),
         begun: Arc::clone(&setup.begun),
         cap: cap(&setup.plan),
-        in_flight_max: IN_FLIGHT_MAX,
+        in_flight_max: setup.in_flight_max,
     };
     let schedule = Arc::clone(&setup.schedule);
     let publisher = Rc::new(Publisher { setup, http });

@@ -33,7 +33,7 @@ use crate::observe::{Event, EventKind, Observer};
 use crate::preflight::heads::Learnt;
 use crate::probe::Probe;
 use crate::target::Target;
-use crate::target::child::{Recipe, Reference};
+use crate::target::child::{Own, Recipe, Reference};
 use crate::target::extras::Extras;
 use crate::transport::Backlog;
 use crate::worker::{Numbers, Stage};
@@ -128,6 +128,7 @@ pub async fn run<S: Sink + Send + 'static>(
             begun: Arc::clone(&begun),
             heads: Arc::clone(&heads),
             contact: Arc::clone(&contact),
+            in_flight_max: publisher::IN_FLIGHT_MAX,
         },
         make_sink(),
     )?;
@@ -169,7 +170,7 @@ pub async fn run<S: Sink + Send + 'static>(
         target: Arc::clone(&target),
         http,
         clock,
-        reference,
+        process: reference.map(|reference| Box::new(reference) as Box<dyn Own>),
         hooks: hooks(&plan, &target, &options),
         heads: &heads,
         numbers,

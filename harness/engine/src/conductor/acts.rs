@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::fault::{Fault, Grip, Hooks};
 use crate::observe::{Event, EventKind};
 use crate::owed;
-use crate::target::child::Reference;
+use crate::target::child::Own;
 
 /// The target's process, where it is the harness's own; held by whoever ends or restarts it.
-pub(crate) type Child = Arc<Mutex<Option<Reference>>>;
+pub(crate) type Child = Arc<Mutex<Option<Box<dyn Own>>>>;
 
 /// What faults came to, until the conductor takes it: a few records and events a fault.
 #[derive(Clone, Debug, Default)]
@@ -108,11 +108,11 @@ pub(super) struct Acts {
 impl Acts {
     /// `interrupt` cuts what lasts short.
     pub fn new(
-        reference: Option<Reference>,
+        process: Option<Box<dyn Own>>,
         hooks: Option<Arc<Hooks>>,
         interrupt: &CancellationToken,
     ) -> Self {
-        let child = Arc::new(Mutex::new(reference));
+        let child = Arc::new(Mutex::new(process));
         let (under_way, faults) = (JoinSet::new(), HashMap::new());
         Self {
             child,
@@ -194,15 +194,15 @@ impl Acts {
 
     /// Why the target's process has ended unasked, if it has. Nothing while a fault holds it.
     pub fn child_ended(&self) -> Option<String> {
-        self.child.try_lock().ok()?.as_mut().and_then(Reference::ended)
+        self.child.try_lock().ok()?.as_mut().and_then(|process| process.ended())
     }
 
     /// Ends the target's process, where it is the harness's own.
     pub async fn stop(&mut self) {
         // Nobody holds it now; if somebody did, it would die with this process all the same.
         let held = tokio::time::timeout(RELEASED_WITHIN, self.child.lock()).await;
-        if let Some(reference) = held.ok().and_then(|mut child| child.take()) {
-            reference.stop().await;
+        if let Some(process) = held.ok().and_then(|mut child| child.take()) {
+            process.stop().await;
         }
     }
 }

@@ -138,7 +138,7 @@ impl Stand {
             target: Arc::clone(&self.target),
             http: Http::new(&self.target.base_url, "test", self.plan.target.request_timeout),
             clock: self.clock,
-            reference: None,
+            process: None,
             hooks: None,
             heads: &self.heads,
             numbers: Vec::new(),

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,45 @@ const START_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Deserialize)]
 struct Listening {
     listening: String,
+}
+
+/// A target's process that is the harness's own, as the conductor and faults have hold of it.
+pub trait Own: Send + std::fmt::Debug {
+    /// Ends it and starts it again, where it was.
+    ///
+    /// # Errors
+    /// When it does not come back: it has ended then.
+    fn restart(&mut self, signal: RestartSignal) -> Taking<'_, Result<(), SetupError>>;
+
+    /// A handle on the process there is now; `None` where it has ended.
+    fn process(&self) -> Option<Process>;
+
+    /// Why it has ended, if it has.
+    fn ended(&mut self) -> Option<String>;
+
+    /// Ends it for good.
+    fn stop(self: Box<Self>) -> Taking<'static, ()>;
+}
+
+/// What takes its time, and is bounded.
+pub type Taking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl Own for Reference {
+    fn restart(&mut self, signal: RestartSignal) -> Taking<'_, Result<(), SetupError>> {
+        Box::pin(self.restart(signal))
+    }
+
+    fn process(&self) -> Option<Process> {
+        self.process()
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        self.ended()
+    }
+
+    fn stop(self: Box<Self>) -> Taking<'static, ()> {
+        Box::pin((*self).stop())
+    }
 }
 
 /// A running reference runtime.
