@@ -5,6 +5,8 @@
 //! making up for lost time with a burst; what waits for either is late, and its latency says so,
 //! because it runs from the intended start. Whose lateness it is `pace` tells.
 
+#[cfg(test)]
+mod frozen_tests;
 mod pace;
 
 use std::cell::RefCell;
@@ -41,7 +43,7 @@ use crate::answer::{Answer, CLOSED_EARLY, answer_to};
 use crate::clock::Clock;
 use crate::contact::Contact;
 use crate::heads::Heads;
-use crate::http::{Http, HttpError, Reply};
+use crate::http::{Header, Http, HttpError, Reply};
 use crate::preflight::{is_in_distress, persistently};
 use crate::stall::Watch;
 use crate::target::Target;
@@ -199,25 +201,57 @@ pub fn spawn<S: Sink + Send + 'static>(
         .spawn(move || LocalSet::new().block_on(&runtime, publish_all(setup, sink)))
 }
 
-struct Publisher {
+/// What becomes of a command: the answer is bounded by whoever sends it.
+type Acknowledged = Result<Reply<Data<Acknowledgement>>, HttpError>;
+
+/// Publishes over `post`, which sends a command's body to a path.
+struct Publisher<P> {
     setup: Setup,
-    http: Http,
+    post: P,
 }
 
 async fn publish_all<S: Sink>(setup: Setup, sink: S) -> (S, Vec<u32>) {
+    let timeout = setup.plan.target.request_timeout;
+    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout)
+        .carrying(setup.target.extras.clone())
+        .heard_by(Arc::clone(&setup.contact));
+    let http = Rc::new(http);
+    let post = move |path: String, headers: Vec<Header>, body: Bytes| {
+        let http = Rc::clone(&http);
+        async move { http.post(&path, &headers, body).await }
+    };
+    publish_over(post, setup, sink).await
+}
+
+async fn publish_over<S, P, F>(post: P, setup: Setup, sink: S) -> (S, Vec<u32>)
+where
+    S: Sink,
+    P: Fn(String, Vec<Header>, Bytes) -> F + 'static,
+    F: Future<Output = Acknowledged> + 'static,
+{
     let watch = Watch::new(setup.plan.generator.publisher_thread(), setup.clock);
     let sink = RefCell::new(sink);
     let published = {
         let ticking = watch.tick(|act: &mut dyn FnMut(&mut S)| act(&mut sink.borrow_mut()));
         tokio::select! {
-            published = publish_in_time(setup, &watch, &sink) => published,
+            published = publish_in_time(post, setup, &watch, &sink) => published,
             () = ticking => Vec::new(),
         }
     };
     (sink.into_inner(), published)
 }
 
-async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>) -> Vec<u32> {
+async fn publish_in_time<S, P, F>(
+    post: P,
+    setup: Setup,
+    watch: &Watch,
+    sink: &RefCell<S>,
+) -> Vec<u32>
+where
+    S: Sink,
+    P: Fn(String, Vec<Header>, Bytes) -> F + 'static,
+    F: Future<Output = Acknowledged> + 'static,
+{
     for (worker, _) in (0_u16..).zip(&setup.workers) {
         // Created before the run began, and acknowledged: `worker.started` is owed to everybody.
         sink.borrow_mut().record(Record::Published(Published {
@@ -232,10 +266,6 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
             payload: 0,
         }));
     }
-    let timeout = setup.plan.target.request_timeout;
-    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout)
-        .carrying(setup.target.extras.clone())
-        .heard_by(Arc::clone(&setup.contact));
     let pace = Pace {
         clock: setup.clock,
         watch,
@@ -246,7 +276,7 @@ async fn publish_in_time<S: Sink>(setup: Setup, watch: &Watch, sink: &RefCell<S>
         in_flight_max: setup.in_flight_max,
     };
     let schedule = Arc::clone(&setup.schedule);
-    let publisher = Rc::new(Publisher { setup, http });
+    let publisher = Rc::new(Publisher { setup, post });
     let begin = |planned| {
         let publisher = Rc::clone(&publisher);
         async move { publisher.publish(planned).await }
@@ -280,7 +310,11 @@ struct Acknowledgement {
     seq: u64,
 }
 
-impl Publisher {
+impl<P, F> Publisher<P>
+where
+    P: Fn(String, Vec<Header>, Bytes) -> F,
+    F: Future<Output = Acknowledged>,
+{
     async fn publish(&self, planned: PlannedPublish) -> (Published, Answer) {
         let Setup { clock, plan, target, workers, run_id, .. } = &self.setup;
         let number = first_worker(plan, planned.load) + u32::from(planned.worker);
@@ -295,8 +329,7 @@ impl Publisher {
         let nonce = format!("{run_id}-{}", planned.n);
         let headers = target.credentials.command_headers(&plan.fleet.publisher_id(), nonce);
         let path = worker_events_path(&workers[usize::from(worker)]);
-        let reply: Result<Reply<Data<Acknowledgement>>, HttpError> =
-            self.http.post(&path, &headers, Bytes::from(body)).await;
+        let reply = (self.post)(path, headers, Bytes::from(body)).await;
         let done = clock.now();
         let answer = answer_to(&reply);
         let status = match &reply {

@@ -3,6 +3,9 @@
 //! Clients are dealt out by number and never move. Nothing is shared with other threads but
 //! [`Heads`], the stage of the run, and a few numbers for progress.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::rc::Rc;

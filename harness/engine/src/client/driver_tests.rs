@@ -1,5 +1,7 @@
 //! The driver over sessions in memory, under a paused clock: what it goes on doing while it waits.
 
+mod moments;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,5 +1,7 @@
 //! The time line under a paused clock, with a target that takes connections and answers nothing.
 
+mod restarts;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,6 +22,7 @@ use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
 use crate::probe::Probe;
 use crate::target::Target;
+use crate::target::child::Own;
 use crate::testing::{frozen, plan};
 use crate::transport::Backlog;
 use crate::worker::Stage;
@@ -123,7 +126,11 @@ struct Stand {
 
 impl Stand {
     fn new() -> Self {
-        let plan = plan(TEXT);
+        Self::of(TEXT)
+    }
+
+    fn of(text: &str) -> Self {
+        let plan = plan(text);
         let schedule = Schedule::of(&plan);
         let (listener, target) = frozen();
         let clock = Clock::starting_in(Duration::from_millis(300));
@@ -132,13 +139,21 @@ impl Stand {
     }
 
     fn conductor<'a>(&'a self, seen: &'a mut Seen) -> Conductor<'a, Vec<Record>> {
+        self.conductor_of(None, seen)
+    }
+
+    fn conductor_of<'a>(
+        &'a self,
+        process: Option<Box<dyn Own>>,
+        seen: &'a mut Seen,
+    ) -> Conductor<'a, Vec<Record>> {
         Conductor::new(Setup {
             plan: &self.plan,
             schedule: &self.schedule,
             target: Arc::clone(&self.target),
             http: Http::new(&self.target.base_url, "test", self.plan.target.request_timeout),
             clock: self.clock,
-            process: None,
+            process,
             hooks: None,
             heads: &self.heads,
             numbers: Vec::new(),
