@@ -67,6 +67,7 @@ fn links_lead_somewhere() {
         "harness/CLIENTS.md",
         "harness/CONTRACT.md",
         "harness/EXAMS.md",
+        "harness/LANES.md",
         "harness/WIRE.md",
     ] {
         let text = page(name);
