@@ -25,6 +25,7 @@ pub mod run;
 pub mod said;
 pub mod session;
 pub mod stall;
+mod talk;
 pub mod target;
 #[cfg(test)]
 mod testing;

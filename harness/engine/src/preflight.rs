@@ -23,6 +23,7 @@ use crate::handshake::Interim;
 use crate::http::Http;
 use crate::mint::Minter;
 use crate::said;
+use crate::talk::{JOIN_REF, Talk};
 use crate::target::{Target, keys, scopes};
 use crate::transport::{self, Dial, DialError, Socket};
 
@@ -31,8 +32,6 @@ const TRIES: u32 = 4;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// A path at which no runtime serves a socket.
 const NOWHERE: &str = "/khala-harness/nowhere";
-/// Reference of the one join.
-pub(crate) const JOIN_REF: u64 = 1;
 
 /// Raises the soft limit of descriptors to the hard one and checks that the plan fits.
 ///
@@ -123,9 +122,8 @@ pub async fn speaks_khala(
 ) -> Result<(), SetupError> {
     let mut tried = Vec::new();
     match enter(plan, target, user_agent, &scopes(plan, 0), &mut tried).await {
-        Ok(Some(mut socket)) => {
-            // The goodbye is a courtesy: the answer stands without it.
-            let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
+        Ok(Some(talk)) => {
+            talk.leave(plan.target.connect_timeout).await;
             Ok(())
         }
         // Something that upgrades wrongly is there, and for the run to judge.
@@ -179,7 +177,7 @@ pub(crate) async fn enter(
     user_agent: &str,
     scopes: &[String],
     tried: &mut Vec<String>,
-) -> Result<Option<Socket>, Stop> {
+) -> Result<Option<Talk>, Stop> {
     let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout)
         .carrying(target.extras.clone());
     let minter = Minter::new(http);
@@ -262,7 +260,7 @@ pub(crate) async fn enter(
         let _ = tokio::time::timeout(plan.target.connect_timeout, socket.close(None)).await;
         return Err(stop);
     }
-    Ok(Some(socket))
+    Ok(Some(Talk::joined(socket, plan.target.request_timeout)))
 }
 
 /// Asks a few times while a target in distress refuses: whether it is one is asked here, and how often it

@@ -7,10 +7,10 @@ use khala_wire::message::event;
 use khala_wire::payload::{Empty, Subscribe};
 use khala_wire::topic::TopicId;
 
-use super::talk::{Answer as Said, Talk};
 use super::{Asides, Who, other_scopes};
 use crate::clock::micros;
 use crate::said;
+use crate::talk::{Answer as Said, Talk};
 
 impl<S: Sink> Asides<S> {
     /// Subscribes to the client's topics and to one more that its token does not open, and hears for the

@@ -8,7 +8,6 @@
 mod forge;
 mod mixed;
 mod outlive;
-mod talk;
 
 use std::rc::Rc;
 
@@ -31,12 +30,12 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use self::talk::{Answer as Said, Talk};
 use crate::answer::{Answer, answer_to};
 use crate::client::driver::Surroundings;
 use crate::client::orders::{Control, Order};
 use crate::clock::micros;
 use crate::said;
+use crate::talk::{Answer as Said, Talk};
 use crate::transport::{self, Dial, DialError, Socket};
 
 /// Sessions revoked with one request.

@@ -10,10 +10,10 @@ use khala_plan::schedule::Identity;
 use khala_wire::message::event;
 use khala_wire::payload::Empty;
 
-use super::talk::{Answer as Said, Talk};
 use super::{Asides, Revoked, Who};
 use crate::answer::Answer;
 use crate::clock::micros;
+use crate::talk::{Answer as Said, Talk};
 
 /// How much earlier than its life says a token may expire: claims are in whole seconds.
 const EXPIRY_STEP: Duration = Duration::from_secs(1);

@@ -1,4 +1,5 @@
-//! Asking and waiting, over a socket that is nobody's subscription.
+//! Asking and waiting, over a socket that is no client's: before the run, beside it, and for what metrics do not
+//! show.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use khala_wire::frame::{self, Frame, Vsn};
 use khala_wire::message::event;
 use khala_wire::payload::{self, KIND_UPDATE_BATCH, ReplyRef, Status, SyncFrame, UpdateBatchRef};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -18,9 +20,33 @@ use crate::said;
 use crate::transport::Socket;
 
 /// Reference of the join, and of all that belongs to its channel.
-const JOIN_REF: u64 = 1;
+pub const JOIN_REF: u64 = 1;
 
-/// What was answered.
+/// The answer to what was asked.
+#[derive(Debug)]
+pub enum Reply {
+    /// Ok, with the response.
+    Ok(Box<RawValue>),
+    /// An error, with the response.
+    Error(Box<RawValue>),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoReply {
+    /// The target closed the socket.
+    Closed,
+    /// The target ended the channel; with the code of the last error that it pushed before, escaped and cut.
+    ChannelEnded(Option<Box<str>>),
+    /// Nothing came in time.
+    Silent,
+    /// The connection broke, for this reason; empty where it said none.
+    Broken(String),
+    /// What came in place of a reply, in a clause.
+    Malformed(String),
+}
+
+/// What was answered, as far as only its kind matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Ok.
@@ -31,6 +57,17 @@ pub enum Answer {
     Ended,
     /// Nothing in time, or the connection broke.
     None,
+}
+
+impl From<Result<Reply, NoReply>> for Answer {
+    fn from(reply: Result<Reply, NoReply>) -> Self {
+        match reply {
+            Ok(Reply::Ok(_)) => Self::Ok,
+            Ok(Reply::Error(response)) => Self::Error(payload::error_code(&response)),
+            Err(NoReply::Closed | NoReply::ChannelEnded(_)) => Self::Ended,
+            Err(NoReply::Silent | NoReply::Broken(_) | NoReply::Malformed(_)) => Self::None,
+        }
+    }
 }
 
 impl Answer {
@@ -55,35 +92,60 @@ pub struct Talk {
     socket: Socket,
     timeout: Duration,
     asked: u64,
+    leaves: bool,
 }
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        // Where the option fails the close is a FIN, which costs a port for a minute.
-        let _ = self.socket.get_ref().abort_on_close();
+        if !self.leaves {
+            // Where the option fails the close is a FIN, which costs a port for a minute.
+            let _ = self.socket.get_ref().abort_on_close();
+        }
     }
 }
 
 impl Talk {
     /// Nothing asked yet; the first must be the join.
     pub fn new(socket: Socket, timeout: Duration) -> Self {
-        Self { socket, timeout, asked: 0 }
+        Self { socket, timeout, asked: 0, leaves: false }
     }
 
-    /// Asks, and waits for the answer.
+    /// Over a socket that has joined, with [`JOIN_REF`] as both references.
+    pub fn joined(socket: Socket, timeout: Duration) -> Self {
+        Self { socket, timeout, asked: JOIN_REF, leaves: false }
+    }
+
+    /// Asks, and waits for the answer's kind.
     pub async fn ask<P: Serialize>(&mut self, event: &str, payload: &P) -> Answer {
+        self.request(event, payload, self.timeout).await.into()
+    }
+
+    /// Asks, and waits for the answer, for so long.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn request<P: Serialize>(
+        &mut self,
+        event: &str,
+        payload: &P,
+        within: Duration,
+    ) -> Result<Reply, NoReply> {
         self.asked += 1;
         let join_ref = frame::string_ref(JOIN_REF);
         let msg_ref = frame::string_ref(self.asked);
         let text = frame::encode(Vsn::V2, Some(&join_ref), Some(&msg_ref), CHANNEL, event, payload);
-        let timeout = self.timeout;
         let answered = async {
-            if self.socket.send(Message::text(text)).await.is_err() {
-                return Answer::None;
-            }
+            let sent = self.socket.send(Message::text(text)).await;
+            sent.map_err(|error| NoReply::Broken(error.to_string()))?;
             self.answer().await
         };
-        tokio::time::timeout(timeout, answered).await.unwrap_or(Answer::None)
+        tokio::time::timeout(within, answered).await.unwrap_or(Err(NoReply::Silent))
+    }
+
+    /// Leaves in good order, if the target lets it in time: a courtesy, what was answered stands without it.
+    pub async fn leave(mut self, within: Duration) {
+        self.leaves = true;
+        let _ = tokio::time::timeout(within, self.socket.close(None)).await;
     }
 
     /// Reads on until an instant, whatever comes; whether the channel is there then, as far as was told.
@@ -125,11 +187,14 @@ impl Talk {
         }
     }
 
-    async fn answer(&mut self) -> Answer {
-        while let Some(Ok(message)) = self.socket.next().await {
-            let text = match message {
+    /// What is not addressed to the channel, and what comes before the reply, is for the run's own clients to
+    /// judge.
+    async fn answer(&mut self) -> Result<Reply, NoReply> {
+        let mut told = None;
+        while let Some(message) = self.socket.next().await {
+            let text = match message.map_err(|error| NoReply::Broken(error.to_string()))? {
                 Message::Text(text) => text,
-                Message::Close(_) => return Answer::Ended,
+                Message::Close(_) => return Err(NoReply::Closed),
                 _ => continue,
             };
             let Ok(frame) = Frame::parse(Vsn::V2, &text) else { continue };
@@ -137,22 +202,25 @@ impl Talk {
                 continue;
             }
             match &*frame.event {
-                event::REPLY if frame.ref_number() == Some(self.asked) => {
-                    let Ok(reply) = serde_json::from_str::<ReplyRef<'_>>(frame.payload.get())
-                    else {
-                        return Answer::None;
-                    };
-                    return match reply.status {
-                        Status::Ok => Answer::Ok,
-                        Status::Error => Answer::Error(payload::error_code(reply.response)),
-                    };
-                }
-                event::CLOSE | event::ERROR => return Answer::Ended,
+                event::REPLY if frame.ref_number() == Some(self.asked) => return reply(&frame),
+                event::SYNC_ERROR => told = Some(said::word(&payload::error_code(frame.payload))),
+                event::CLOSE | event::ERROR => return Err(NoReply::ChannelEnded(told)),
                 _ => {}
             }
         }
-        Answer::None
+        Err(NoReply::Broken(String::new()))
     }
+}
+
+fn reply(frame: &Frame<'_>) -> Result<Reply, NoReply> {
+    let reply: ReplyRef<'_> = serde_json::from_str(frame.payload.get()).map_err(|error| {
+        NoReply::Malformed(format!("its reply is not a Phoenix reply: {error}"))
+    })?;
+    let response = reply.response.to_owned();
+    Ok(match reply.status {
+        Status::Ok => Reply::Ok(response),
+        Status::Error => Reply::Error(response),
+    })
 }
 
 /// The topic of a batch and its highest seq, by either of its two pushes; `None` of anything else.
