@@ -73,6 +73,23 @@ impl Failure {
     }
 }
 
+/// What is wrong with a bundle: with the folder that was named, with its plan or gates, or with the disk.
+impl From<khala_bundle::Error> for Failure {
+    fn from(error: khala_bundle::Error) -> Self {
+        use khala_bundle::Error;
+        match error {
+            // As it is printed by `check`, with the place of each mistake.
+            Error::Plan(mistakes) => Self { exit: Exit::InvalidScenario, message: mistakes },
+            Error::Gates { .. } => Self::new(Exit::InvalidScenario, error),
+            Error::NotABundle { .. }
+            | Error::Version { .. }
+            | Error::StillWritten(_)
+            | Error::NoRuns { .. } => Self::new(Exit::Setup, error),
+            _ => Self::new(Exit::Internal, error),
+        }
+    }
+}
+
 /// Errors that nobody expected.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {

@@ -10,11 +10,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use khala_bundle::Writer;
 use khala_engine::observe::{Event, EventKind, Observer, Progress};
-
 use khala_wire::metrics::FanoutMetrics;
 
-use crate::bundle::Bundle;
 use crate::output;
 
 /// Seconds between plain lines.
@@ -33,14 +32,14 @@ enum Shown {
 
 /// Watches a run for the terminal and for the bundle.
 pub struct Live<'a> {
-    bundle: &'a mut Bundle,
+    bundle: &'a mut Writer,
     sender: Option<SyncSender<Shown>>,
     screen: Option<JoinHandle<()>>,
 }
 
 impl<'a> Live<'a> {
     /// A view that also feeds the bundle. Without a thread for it nothing is shown.
-    pub fn new(bundle: &'a mut Bundle) -> Self {
+    pub fn new(bundle: &'a mut Writer) -> Self {
         let (sender, receiver) = sync_channel(QUEUE);
         let screen = std::thread::Builder::new()
             .name("khala-live".to_owned())

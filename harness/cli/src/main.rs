@@ -4,17 +4,10 @@
 //! is in [`exit`].
 
 mod args;
-mod bundle;
 mod command_line;
 mod commands;
-mod evidence;
 mod exit;
-mod history;
-mod host;
-mod journal;
-mod keeper;
 mod live;
-mod manifest;
 mod output;
 mod scenario;
 mod show;

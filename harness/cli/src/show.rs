@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use khala_bundle::Derived;
 use khala_evidence::render::terminal::{self, Colour, Reader};
 use khala_evidence::render::{self, Renderer};
 use khala_evidence::report::RunReport;
@@ -30,6 +31,20 @@ pub fn show(report: &RunReport, json: bool, dir: &Path, last: &str) -> Result<()
         Reader { colour, width: width(at_a_terminal), bundle: &bundle, last, at_a_terminal };
     output::verdict(terminal::render_for(report, &reader).as_bytes());
     Ok(())
+}
+
+/// Says what is missing of a report's files, and what to do.
+pub fn complain(derived: &Derived, dir: &Path) {
+    for why in &derived.unwritten {
+        output::say(&format!("warning: {why}"));
+    }
+    if !derived.unwritten.is_empty() {
+        let dir = quoted(&dir.display().to_string());
+        output::say(&format!(
+            "warning: the verdict stands, and what it was made from is kept: make room, then \
+             `khala-harness report {dir}` makes the rest"
+        ));
+    }
 }
 
 /// Columns of a terminal that does not say how many it has.

@@ -35,9 +35,17 @@ pub fn frame(content: &[u8]) -> io::Result<Vec<u8>> {
 /// Why a file cannot be read on.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// It is another kind of file, or of another version.
-    #[error("it does not begin as one of this version does")]
+    /// It is another kind of file.
+    #[error("it does not begin as such a file does")]
     WrongHead,
+    /// It is this kind of file, but of another version.
+    #[error("it is of version {found}, and this build reads version {known}")]
+    OtherVersion {
+        /// Its version.
+        found: u64,
+        /// The version that is read.
+        known: u64,
+    },
     /// The last frame was not written to its end.
     #[error("its last entry, at byte {at}, was not written to its end")]
     Torn {
@@ -72,8 +80,9 @@ impl<R: Read> Frames<R> {
     /// When the file does not begin with it.
     pub fn of(mut reader: R, head: &[u8]) -> Result<Self, FrameError> {
         let mut found = vec![0; head.len()];
-        if fill(&mut reader, &mut found)? < head.len() || found != head {
-            return Err(FrameError::WrongHead);
+        let filled = fill(&mut reader, &mut found)?;
+        if filled < head.len() || found != head {
+            return Err(not_this(&found[..filled], head));
         }
         Ok(Self { reader, at: head.len() as u64, ended: false })
     }
@@ -124,6 +133,22 @@ impl<R: Read> Frames<R> {
         self.ended = !matches!(read, Some(Ok(_)));
         read
     }
+}
+
+/// What a file is whose head is not the expected one.
+fn not_this(found: &[u8], head: &[u8]) -> FrameError {
+    match (named(found), named(head)) {
+        (Some((kind, found)), Some((expected, known))) if kind == expected && found != known => {
+            FrameError::OtherVersion { found, known }
+        }
+        _ => FrameError::WrongHead,
+    }
+}
+
+/// Kind and version of a head: `khala-journal 1`. A longer number than the expected one's is cut.
+fn named(head: &[u8]) -> Option<(&str, u64)> {
+    let (kind, version) = std::str::from_utf8(head).ok()?.trim_end().rsplit_once(' ')?;
+    Some((kind, version.parse().ok()?))
 }
 
 /// Reads until the buffer is full or nothing more comes; how much came.

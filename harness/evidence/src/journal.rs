@@ -151,8 +151,13 @@ mod tests {
 
     #[test]
     fn something_else_is_no_journal() {
-        for bytes in [&b""[..], b"khala-journal 2\n", b"{}"] {
+        for bytes in [&b""[..], b"khala-reports 2\n", b"khala-journal x\n", b"{}"] {
             assert!(matches!(Entries::of(bytes), Err(FrameError::WrongHead)));
+        }
+        for (head, version) in [(b"khala-journal 2\n", 2), (b"khala-journal 12", 12)] {
+            let error = Entries::of(&head[..]).expect_err("another version");
+            let said = format!("it is of version {version}, and this build reads version 1");
+            assert_eq!(error.to_string(), said);
         }
     }
 

@@ -1,9 +1,9 @@
 //! `explain`: what befell one client of a run.
 
 use anyhow::Context as _;
+use khala_bundle::{Bundle, Evidence, Leftover, Reading};
 use khala_evidence::render::story::ClientStory;
 
-use crate::evidence::{Evidence, Reading};
 use crate::exit::{Exit, Failure};
 use crate::show::quoted;
 use crate::{args, output};
@@ -11,7 +11,8 @@ use crate::{args, output};
 /// Tells the story of a client.
 pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
     let (dir, client) = (&explain.dir, explain.client);
-    let evidence = Evidence::read(dir, Reading { client: Some(client), ..Reading::default() })?;
+    let reading = Reading { client: Some(client), ..Reading::default() };
+    let evidence = Bundle::open(dir)?.settle_with(reading, Leftover::default())?;
     let report = evidence.report();
     let Evidence { plan, schedule, .. } = &evidence;
     let at_end = evidence.client.as_ref();

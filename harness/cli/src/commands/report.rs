@@ -1,24 +1,20 @@
 //! `report`: everything that is made from a run's sources, made again.
 
-use crate::bundle::Lock;
-use crate::evidence::{Evidence, Reading};
+use khala_bundle::{Bundle, Leftover, Lock, Maker, Reading};
+
 use crate::exit::{Exit, Failure};
-use crate::manifest::Maker;
-use crate::show::show;
+use crate::show::{complain, show};
 use crate::{args, output};
 
 /// Makes the report of a bundle again.
 pub fn run(report: &args::Report) -> Result<Exit, Failure> {
     // Nothing is written, not even a lock, where there is no run.
     let dir = &report.dir;
-    crate::evidence::is_bundle(dir)?;
-    let _lock = Lock::take(dir)?.ok_or_else(|| {
-        let message = format!("{}: the run is still going on; wait for its end", dir.display());
-        Failure::new(Exit::Setup, message)
-    })?;
-    let evidence = Evidence::read(dir, Reading { hlog: true, ..Reading::default() })?;
-    let derived = evidence.derive(Maker::Report)?;
-    derived.complain(dir);
+    let bundle = Bundle::open(dir)?;
+    let _lock = Lock::take(dir)?;
+    let reading = Reading { hlog: true, ..Reading::default() };
+    let derived = bundle.settle_with(reading, Leftover::default())?.derive(Maker::Report)?;
+    complain(&derived, dir);
     let made = derived.report;
     let path = dir.display().to_string();
     show(&made, report.json, dir, &path)?;

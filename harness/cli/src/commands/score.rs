@@ -1,15 +1,16 @@
 //! `score`: a run judged by other gates, without running it again.
 
-use crate::evidence::{self, Evidence, Reading};
+use khala_bundle::Bundle;
+
 use crate::exit::{Exit, Failure};
 use crate::show::{show, wrapped};
 use crate::{args, output};
 
 /// Judges a bundle by the gates of a file.
 pub fn run(score: &args::Score) -> Result<Exit, Failure> {
-    let evidence = Evidence::read(&score.dir, Reading::default())?;
-    let (plan, _) =
-        evidence::plan(&score.dir, evidence.begin.profile.as_deref(), Some(&score.gates))?;
+    let bundle = Bundle::open(&score.dir)?;
+    let evidence = bundle.settle()?;
+    let plan = bundle.plan_under(&score.gates)?;
     let report = evidence.report_under(&plan);
     let own: Vec<_> = evidence.plan.gates.iter().map(|gate| gate.name.as_str()).collect();
     let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };

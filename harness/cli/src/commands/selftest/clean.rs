@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use khala_bundle::utc_now;
+
 use super::case::{self, How};
 use super::child::{Ended, Order};
 use super::clean_result::{Clean, Line, Status};
 use super::pool::Job;
 use super::{Folder, bundle, clean_page, discard, judging, run_jobs, select, texts};
-use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
 

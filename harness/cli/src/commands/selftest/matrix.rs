@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use khala_bundle::utc_now;
 use khala_evidence::judge::Decision;
 use serde::Serialize;
 
@@ -11,7 +12,6 @@ use super::child::{Ended, Order};
 use super::judging::{self, Expected, Judged, Shown, Status};
 use super::pool::Job;
 use super::{Folder, discard, matrix_page, run_jobs, select};
-use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
 

@@ -52,7 +52,7 @@ fn is_whole(selftest: &args::Selftest) -> bool {
 /// Which build of this program runs, by the first digits of its file's SHA-256; nothing where it cannot be
 /// read any more.
 fn build() -> Option<String> {
-    let digest = crate::manifest::sha256(&std::env::current_exe().ok()?).ok()?;
+    let digest = khala_bundle::sha256(&std::env::current_exe().ok()?).ok()?;
     digest.get(..12).map(str::to_owned)
 }
 
@@ -114,8 +114,8 @@ impl Folder {
     ) -> Result<(), Failure> {
         let mut text = serde_json::to_string_pretty(json).context("a rendering failed")?;
         text.push('\n');
-        crate::bundle::write(&self.out_dir, &format!("{what}.json"), text.as_bytes())?;
-        crate::bundle::write(&self.out_dir, &format!("{what}.md"), page.as_bytes())?;
+        khala_bundle::write(&self.out_dir, &format!("{what}.json"), text.as_bytes())?;
+        khala_bundle::write(&self.out_dir, &format!("{what}.md"), page.as_bytes())?;
         discard(&self.scenarios());
         // Only when nothing is left in it.
         let _ = std::fs::remove_dir(&self.work);

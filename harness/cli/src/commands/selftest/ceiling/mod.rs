@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use self::outcome::{Ceiling, End};
 use self::search::Search;
 use crate::exit::{Exit, Failure};
-use crate::{args, bundle, host, output, signals};
+use crate::{args, output, signals};
 
 /// More steps than any machine takes.
 const STEPS_MAX: u32 = 24;
@@ -46,7 +46,7 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
 async fn search(selftest: &args::Selftest) -> Result<Ceiling, Failure> {
     let interrupted = signals::quiet_token().context("cannot handle signals")?;
     let until = Instant::now() + selftest.max_time;
-    let mut ceiling = Ceiling::new(host::this(), selftest.max_time);
+    let mut ceiling = Ceiling::new(khala_bundle::this_host(), selftest.max_time);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut search = Search::on(cores);
     for number in 1..=STEPS_MAX {
@@ -100,8 +100,8 @@ async fn search(selftest: &args::Selftest) -> Result<Ceiling, Failure> {
 fn write(selftest: &args::Selftest, ceiling: &Ceiling) -> Result<(), Failure> {
     let mut json = serde_json::to_vec_pretty(ceiling).context("a rendering failed")?;
     json.push(b'\n');
-    bundle::write(&selftest.out_dir, "ceiling.json", &json)?;
-    bundle::write(&selftest.out_dir, "ceiling.md", ceiling.markdown().as_bytes())?;
+    khala_bundle::write(&selftest.out_dir, "ceiling.json", &json)?;
+    khala_bundle::write(&selftest.out_dir, "ceiling.md", ceiling.markdown().as_bytes())?;
     Ok(())
 }
 

@@ -122,7 +122,7 @@ impl Ceiling {
     pub fn new(host: Host, max_time: Duration) -> Self {
         Self {
             format_version: 1,
-            measured_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            measured_at: khala_bundle::utc_now(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             host,
             max_time_s: max_time.as_secs_f64(),

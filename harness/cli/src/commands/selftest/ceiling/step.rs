@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+use khala_bundle::{Bundle, Evidence};
 use khala_evidence::judge::{Case, generator_unfit};
 use khala_evidence::report::RunReport;
 use khala_plan::metric::MetricId;
 
 use super::outcome::Step;
 use super::process::{self, KEY, NullServer};
-use crate::bundle;
-use crate::evidence::{Evidence, Reading};
 
 /// Events that are published in a second; each goes to every client.
 const RATE_PER_S: u32 = 20;
@@ -110,15 +109,14 @@ drain_within = "5s"
 pub async fn run(number: u32, size: Size, out_dir: &Path) -> anyhow::Result<Step> {
     let server = NullServer::start().await?;
     let name = format!("ceiling-{number}.toml");
-    bundle::write(out_dir, &name, size.scenario(number, &server.url).as_bytes())?;
+    khala_bundle::write(out_dir, &name, size.scenario(number, &server.url).as_bytes())?;
     let runs = out_dir.join("runs");
     let before = folders(&runs);
     process::run(&out_dir.join(&name), &runs).await?;
     let cpu_s = server.cpu_s();
     let new = folders(&runs).into_iter().find(|dir| !before.contains(dir));
     let dir = new.context("the run left no bundle")?;
-    let evidence = Evidence::read(&dir, Reading::default());
-    let evidence = evidence.map_err(|failure| anyhow!("{}", failure.message))?;
+    let evidence = Bundle::open(&dir)?.settle()?;
     let report = evidence.report();
     let steady = report.phases.iter().find(|phase| phase.name == "steady");
     let steady = steady.context("the run has no phase `steady`")?;

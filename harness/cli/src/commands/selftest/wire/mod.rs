@@ -20,6 +20,7 @@ mod stage;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use khala_bundle::utc_now;
 use serde::Serialize;
 
 use self::judging::{Came, Status};
@@ -29,7 +30,6 @@ use super::case::How;
 use super::child::{Ended, Order};
 use super::pool::Job;
 use super::{Folder, bundle, discard, run_jobs, select};
-use crate::commands::run::utc_now;
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
 

@@ -1,7 +1,7 @@
-//! Writes the history of a run (`--record-history`) while it goes on, on a thread of its own.
+//! Writes the recording of a run while it goes on, on a thread of its own.
 //!
-//! Each thread of the engine has a [`Recorded`] sink: the journal's shard, and a copy of its records on
-//! their way to the writer. The way is bounded and nobody waits on it: what does not fit is dropped and
+//! Each thread of the engine has a [`LogSink`]: the journal's shard, and a copy of its records on their way
+//! to the writer. The way is bounded and nobody waits on it: what does not fit is dropped and
 //! counted, and the history's last line says so. That a history failed is a finding and never the end of
 //! a run: it is a second opinion, and the journal is the evidence.
 
@@ -11,16 +11,16 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use anyhow::Context as _;
 use khala_evidence::facts::{Finding, RunFacts};
 pub use khala_evidence::history::Begin;
 use khala_evidence::history::{self, Chunk, End, Line, Thread};
-use khala_evidence::record::{Micros, Record, Sink};
+use khala_evidence::record::{Micros, Record};
 
+use crate::Error;
 use crate::journal::Journalled;
+use crate::logs::LogSink;
+use crate::names::RECORDING;
 
-/// The history's file in a bundle.
-pub const PATH: &str = "history/run.history";
 /// Records in a chunk, at the most.
 const CHUNK: usize = 2_048;
 /// Chunks on their way to the writer: some 80 MiB at the most, where a target makes clients run in circles.
@@ -43,37 +43,37 @@ struct Batch {
 }
 
 /// A history being written.
-pub struct History {
+pub struct Recording {
     sender: SyncSender<Message>,
     writer: JoinHandle<io::Result<Writer>>,
     sinks: u16,
 }
 
-impl History {
+impl Recording {
     /// Begins the history of the bundle `dir`.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(dir: &Path, begin: Begin) -> anyhow::Result<Self> {
-        let path = dir.join(PATH);
-        let cannot = || format!("cannot write {}", path.display());
-        std::fs::create_dir_all(path.parent().unwrap_or(dir)).with_context(cannot)?;
+    pub fn begin(dir: &Path, begin: Begin) -> Result<Self, Error> {
+        let path = dir.join(RECORDING);
+        let cannot = || Error::write(&path);
+        std::fs::create_dir_all(path.parent().unwrap_or(dir)).map_err(cannot())?;
         let mut file =
-            OpenOptions::new().write(true).create_new(true).open(&path).with_context(cannot)?;
+            OpenOptions::new().write(true).create_new(true).open(&path).map_err(cannot())?;
         let mut head = history::HEAD.to_vec();
         let line = Line::Begin(Box::new(begin));
-        head.extend(history::frame(&line, &[]).with_context(cannot)?);
-        file.write_all(&head).with_context(cannot)?;
+        head.extend(history::frame(&line, &[]).map_err(cannot())?);
+        file.write_all(&head).map_err(cannot())?;
         let (sender, receiver) = sync_channel(QUEUE);
         let writer = Writer { file, size: head.len() as u64, threads: Vec::new() };
         let writer = std::thread::Builder::new()
             .name("khala-history".to_owned())
             .spawn(move || writer.run(&receiver))
-            .context("cannot start a thread")?;
+            .map_err(Error::NoThread)?;
         Ok(Self { sender, writer, sinks: 0 })
     }
 
-    fn recorder(&mut self) -> Recorder {
+    pub(crate) fn recorder(&mut self) -> Recorder {
         let thread = self.sinks;
         self.sinks += 1;
         Recorder { thread, sender: self.sender.clone(), records: Vec::new(), due: 0, dropped: 0 }
@@ -95,15 +95,15 @@ impl History {
         };
         let message = match written {
             Ok(0) => return None,
-            Ok(lost) => format!("{PATH} is without {lost} records that it had to drop"),
-            Err(error) => format!("{PATH} could not be written to its end: {error}"),
+            Ok(lost) => format!("{RECORDING} is without {lost} records that it had to drop"),
+            Err(error) => format!("{RECORDING} could not be written to its end: {error}"),
         };
         Some(Finding::at_end("history_incomplete", message, 1))
     }
 }
 
 /// A thread's records on their way to the writer.
-struct Recorder {
+pub(crate) struct Recorder {
     thread: u16,
     sender: SyncSender<Message>,
     records: Vec<Record>,
@@ -112,7 +112,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn keep(&mut self, record: &Record) {
+    pub(crate) fn keep(&mut self, record: &Record) {
         if !history::keeps(record) {
             return;
         }
@@ -194,32 +194,10 @@ impl Writer {
     }
 }
 
-/// A journalled shard whose records are kept as well, if a history is wanted.
-pub struct Recorded {
-    shard: Journalled,
-    recorder: Option<Recorder>,
-}
-
-impl Recorded {
-    /// The sink of one more thread.
-    pub fn new(shard: Journalled, history: Option<&mut History>) -> Self {
-        Self { shard, recorder: history.map(History::recorder) }
-    }
-}
-
-impl Sink for Recorded {
-    fn record(&mut self, record: Record) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.keep(&record);
-        }
-        self.shard.record(record);
-    }
-}
-
 /// Ends the history, if there is one; gives back the shards.
-pub fn finish(
-    history: Option<History>,
-    sinks: Vec<Recorded>,
+pub(crate) fn finish(
+    history: Option<Recording>,
+    sinks: Vec<LogSink>,
     facts: &mut RunFacts,
 ) -> Vec<Journalled> {
     let parts = sinks.into_iter().map(|sink| (sink.shard, sink.recorder));

@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use rustix::io::Errno;
 
-use crate::evidence::EVENTS;
+use crate::Error;
+use crate::names::{EVENTS, METRICS};
 
 /// Lines and snapshots on their way to the thread.
 const QUEUE: usize = 1_024;
@@ -50,13 +51,13 @@ impl Keeper {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn begin(dir: &Path, events: impl Write + Send + 'static) -> anyhow::Result<Self> {
+    pub fn begin(dir: &Path, events: impl Write + Send + 'static) -> Result<Self, Error> {
         let (sender, receiver) = sync_channel(QUEUE);
         let dir = dir.to_owned();
         let thread = std::thread::Builder::new()
             .name("khala-keeper".to_owned())
             .spawn(move || keep(&dir, events, &receiver))
-            .context("cannot start a thread")?;
+            .map_err(Error::NoThread)?;
         Ok(Self { sender, thread, events_dropped: 0, snapshots_dropped: 0 })
     }
 
@@ -75,23 +76,19 @@ impl Keeper {
     ///
     /// # Errors
     /// The first failure, or that it takes too long.
-    pub fn finish(self) -> anyhow::Result<Kept> {
+    pub fn finish(self) -> Result<Kept, Error> {
         let Self { sender, thread, .. } = self;
         drop(sender);
         let until = Instant::now() + WRITTEN_WITHIN;
         while !thread.is_finished() {
-            anyhow::ensure!(
-                Instant::now() < until,
-                "{EVENTS} and the snapshots of metrics could not be written within {WRITTEN_WITHIN:?}"
-            );
+            if Instant::now() >= until {
+                return Err(Error::Slow { seconds: WRITTEN_WITHIN.as_secs() });
+            }
             std::thread::sleep(STEP);
         }
-        let mut kept =
-            thread.join().map_err(|_| anyhow::anyhow!("the keeper's thread ended with a bug"))?;
+        let mut kept = thread.join().map_err(|_| Error::Bug("keeper"))?;
         match kept.failed.take() {
-            Some((path, error)) => {
-                Err(error).with_context(|| format!("cannot write {}", path.display()))
-            }
+            Some((path, error)) => Err(Error::write(&path)(error)),
             None => Ok(kept),
         }
     }
@@ -105,7 +102,7 @@ fn keep(dir: &Path, mut events: impl Write, items: &Receiver<Item>) -> Kept {
                 (dir.join(EVENTS), events.write_all(&line).and_then(|()| events.flush()))
             }
             Item::Snapshot { name, json } => {
-                let path = dir.join("metrics").join(name);
+                let path = dir.join(METRICS).join(name);
                 let written = fs::write(&path, json);
                 (path, written)
             }
@@ -113,11 +110,16 @@ fn keep(dir: &Path, mut events: impl Write, items: &Receiver<Item>) -> Kept {
         match written {
             Ok(()) => {}
             // A generator that has run out of descriptors is no reason to lose all other evidence.
-            Err(error) if khala_engine::transport::exhausted(&error).is_some() => kept.unkept += 1,
+            Err(error) if no_descriptor(&error) => kept.unkept += 1,
             Err(error) => drop(kept.failed.get_or_insert((path, error))),
         }
     }
     kept
+}
+
+/// Whether the process, or the machine, has no descriptor left.
+fn no_descriptor(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 #[cfg(test)]
@@ -158,10 +160,17 @@ mod tests {
     }
 
     #[test]
+    fn only_a_want_of_descriptors_costs_no_evidence() {
+        let of = |errno: Errno| no_descriptor(&io::Error::from(errno));
+        assert!(of(Errno::MFILE) && of(Errno::NFILE));
+        assert!(!of(Errno::NOSPC) && !of(Errno::IO));
+    }
+
+    #[test]
     fn a_snapshot_that_cannot_be_written_is_said_at_the_end() {
         let mut keeper = Keeper::begin(Path::new("/nowhere"), io::sink()).expect("starts");
         keeper.snapshot("before.json".to_owned(), b"{}".to_vec());
         let error = keeper.finish().expect_err("there is no such folder");
-        assert!(format!("{error:#}").contains("cannot write /nowhere/metrics/before.json"));
+        assert!(error.to_string().contains("cannot write /nowhere/metrics/before.json"));
     }
 }

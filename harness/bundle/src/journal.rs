@@ -13,14 +13,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::journal::{self, Begin, Entry};
 use khala_evidence::record::{Micros, Record, Sink};
 use khala_evidence::{Context, Shard};
 
-/// The journal's file in a bundle.
-pub const PATH: &str = "journal/run.journal";
+use crate::Error;
+use crate::names::JOURNAL;
+
 /// Entries on their way to the writer.
 const QUEUE: usize = 16;
 /// How often the file is made safe on disk.
@@ -68,14 +68,14 @@ impl Journal {
         context: Arc<Context>,
         events: File,
         size_max: u64,
-    ) -> anyhow::Result<Self> {
-        let path = dir.join(PATH);
-        let cannot = || format!("cannot write {}", path.display());
+    ) -> Result<Self, Error> {
+        let path = dir.join(JOURNAL);
+        let cannot = || Error::write(&path);
         let mut file =
-            OpenOptions::new().write(true).create_new(true).open(&path).with_context(cannot)?;
+            OpenOptions::new().write(true).create_new(true).open(&path).map_err(cannot())?;
         let mut head = journal::HEAD.to_vec();
-        head.extend(journal::frame(&Entry::Begin(begin)).with_context(cannot)?);
-        file.write_all(&head).and_then(|()| file.sync_data()).with_context(cannot)?;
+        head.extend(journal::frame(&Entry::Begin(begin)).map_err(cannot())?);
+        file.write_all(&head).and_then(|()| file.sync_data()).map_err(cannot())?;
         let (sender, receiver) = sync_channel(QUEUE);
         let pace_s = Arc::new(AtomicU64::new(1));
         let writer = Writer {
@@ -88,7 +88,7 @@ impl Journal {
         let writer = std::thread::Builder::new()
             .name("khala-journal".to_owned())
             .spawn(move || writer.run(&receiver))
-            .context("cannot start a thread")?;
+            .map_err(Error::NoThread)?;
         Ok(Self { path, context, sender, pace_s, writer, sinks: 0 })
     }
 
@@ -114,7 +114,7 @@ impl Journal {
         self,
         shards: Vec<Journalled>,
         mut facts: RunFacts,
-    ) -> anyhow::Result<Option<Unwritten>> {
+    ) -> Result<Option<Unwritten>, Error> {
         let pace_s = self.pace_s.load(Ordering::Relaxed);
         if pace_s > 1 && pace_s != FAILED_S {
             let message = format!(
@@ -140,9 +140,7 @@ impl Journal {
         }
         give(Entry::End(Box::new(facts)));
         drop(self.sender);
-        let unwritten = self.writer.join();
-        let unwritten =
-            unwritten.map_err(|_| anyhow::anyhow!("the journal's thread ended with a bug"))?;
+        let unwritten = self.writer.join().map_err(|_| Error::Bug("journal"))?;
         let path = self.path.display();
         Ok(unwritten.map(|Unwritten { why, entries }| Unwritten {
             why: format!("cannot write {path}: {why}"),

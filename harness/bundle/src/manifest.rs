@@ -8,19 +8,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use anyhow::Context as _;
 use khala_evidence::journal::{Begin, Host};
-use khala_evidence::render;
 use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::bundle;
-use crate::commands::run::utc_now;
-use crate::evidence::HLOG;
+use crate::names::{MANIFEST, RUN_JSON, is_derived, is_source};
+use crate::{Error, files, utc_now};
 
-/// The manifest's name; it does not list itself.
-pub const NAME: &str = "manifest.json";
 /// Version of the format.
 const FORMAT_VERSION: u32 = 1;
 
@@ -112,9 +107,9 @@ impl Before {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn read(dir: &Path) -> anyhow::Result<Self> {
+    pub fn read(dir: &Path) -> Result<Self, Error> {
         let Ok(manifest) = read(dir) else {
-            let said = fs::read(dir.join("run.json")).ok();
+            let said = fs::read(dir.join(RUN_JSON)).ok();
             let said = said.and_then(|text| serde_json::from_slice::<Said>(&text).ok());
             let decision = said.map(|said| said.decision);
             return Ok(Self { manifest: None, decision, files: found(dir)?.files });
@@ -147,18 +142,6 @@ struct Said {
     decision: String,
 }
 
-/// Whether a file is made from the others.
-pub fn is_derived(path: &str) -> bool {
-    path == HLOG || render::ALL.iter().any(|renderer| renderer.file_name() == path)
-}
-
-/// Whether a file is what others are made from.
-fn is_source(path: &str) -> bool {
-    use crate::evidence::{EVENTS, SCENARIO, SCHEDULE};
-    let folders = ["journal/", "metrics/", "history/"];
-    [EVENTS, SCENARIO, SCHEDULE].contains(&path) || folders.iter().any(|f| path.starts_with(f))
-}
-
 /// Paths that only one of the two has, or that are not the same in both.
 fn differing(one: &BTreeMap<String, Entry>, other: &BTreeMap<String, Entry>) -> Vec<String> {
     let mut paths: Vec<_> = one.keys().chain(other.keys()).collect();
@@ -173,7 +156,7 @@ fn differing(one: &BTreeMap<String, Entry>, other: &BTreeMap<String, Entry>) -> 
 /// # Errors
 /// Why not, in a clause.
 pub fn read(dir: &Path) -> Result<Manifest, String> {
-    let text = fs::read(dir.join(NAME)).map_err(|error| match error.kind() {
+    let text = fs::read(dir.join(MANIFEST)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             "is missing: `khala-harness report` makes one, but it vouches only for what is there by \
              then"
@@ -182,6 +165,25 @@ pub fn read(dir: &Path) -> Result<Manifest, String> {
         _ => format!("cannot be read: {error}"),
     })?;
     serde_json::from_slice(&text).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// Refuses a bundle whose manifest is of a later version of the format: what it says would be misread.
+pub(crate) fn refuse_later(dir: &Path) -> Result<(), Error> {
+    let text = fs::read(dir.join(MANIFEST)).unwrap_or_default();
+    match serde_json::from_slice::<Version>(&text) {
+        Ok(Version { format_version: found }) if found > FORMAT_VERSION.into() => {
+            let (file, known) = (MANIFEST, FORMAT_VERSION.into());
+            Err(Error::Version { dir: dir.to_owned(), file, found, known })
+        }
+        // One that cannot be read is told where it is used.
+        _ => Ok(()),
+    }
+}
+
+/// As much of a manifest as that of any version has.
+#[derive(Deserialize)]
+struct Version {
+    format_version: u64,
 }
 
 /// Writes the manifest of a bundle in which everything else is written.
@@ -194,7 +196,7 @@ pub fn write(
     report: &RunReport,
     before: &Before,
     maker: Maker,
-) -> anyhow::Result<()> {
+) -> Result<(), Error> {
     let now = found(dir)?.files;
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
@@ -228,9 +230,10 @@ pub fn write(
         }
         manifest.remade.extend(before.remade(&now, &manifest));
     }
-    let mut json = serde_json::to_vec_pretty(&manifest).context("cannot write the manifest")?;
+    let mut json = serde_json::to_vec_pretty(&manifest)
+        .map_err(|error| Error::write(&dir.join(MANIFEST))(error.into()))?;
     json.push(b'\n');
-    bundle::write(dir, NAME, &json)
+    files::write(dir, MANIFEST, &json)
 }
 
 impl Before {
@@ -270,29 +273,28 @@ pub struct Found {
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn found(dir: &Path) -> anyhow::Result<Found> {
+pub fn found(dir: &Path) -> Result<Found, Error> {
     let mut found = Found::default();
     walk(dir, "", &mut found)?;
     Ok(found)
 }
 
-fn walk(dir: &Path, prefix: &str, found: &mut Found) -> anyhow::Result<()> {
-    let context = || format!("cannot read {}", dir.display());
-    for entry in fs::read_dir(dir).with_context(context)? {
-        let entry = entry.with_context(context)?;
+fn walk(dir: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> {
+    let cannot = || Error::read(dir);
+    for entry in fs::read_dir(dir).map_err(cannot())? {
+        let entry = entry.map_err(cannot())?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
-        let kind = entry.file_type().with_context(context)?;
+        let kind = entry.file_type().map_err(cannot())?;
         if kind.is_symlink() {
             let to = fs::read_link(entry.path()).unwrap_or_default();
             found.odd.insert(path, format!("a symbolic link to {}", to.display()));
-        } else if name.starts_with('.') || path == NAME {
+        } else if name.starts_with('.') || path == MANIFEST {
             continue;
         } else if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), found)?;
         } else if kind.is_file() {
-            let content = content(&entry.path())
-                .with_context(|| format!("cannot read {}", entry.path().display()))?;
+            let content = content(&entry.path()).map_err(Error::read(&entry.path()))?;
             found.files.insert(path, content);
         } else {
             found.odd.insert(path, "neither a file nor a folder".to_owned());

@@ -1,0 +1,124 @@
+//! What keeps a bundle from being written or read, each in one sentence.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why something could not be done with a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder is no bundle, or not a whole one.
+    #[error("{}: {why}; name the folder of a run, as `run` prints it", dir.display())]
+    NotABundle {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not, in a clause.
+        why: String,
+    },
+    /// The bundle is of a version of the format that this build does not read.
+    #[error(
+        "{}: {file} is of version {found} of the format, and this build of khala-harness reads version \
+         {known}: use the build that wrote it, or a later one", dir.display()
+    )]
+    Version {
+        /// The folder.
+        dir: PathBuf,
+        /// The file that says so.
+        file: &'static str,
+        /// Its version.
+        found: u64,
+        /// The latest version that is read.
+        known: u64,
+    },
+    /// The bundle's plan, or the gates it is to be judged by, cannot be read: the whole of what is wrong,
+    /// as it is printed.
+    #[error("{0}")]
+    Plan(String),
+    /// A file of gates cannot be read.
+    #[error("{}: {why}", file.display())]
+    Gates {
+        /// The file.
+        file: PathBuf,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// Another process is still writing the bundle.
+    #[error("{}: the run is still going on; wait for its end", .0.display())]
+    StillWritten(PathBuf),
+    /// There is no such folder of runs.
+    #[error("{}: {source}; name the folder of the runs", dir.display())]
+    NoRuns {
+        /// The folder.
+        dir: PathBuf,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+    /// A run's folder would lie in another run's bundle.
+    #[error("{} is in the evidence of another run, {}", dir.display(), other.display())]
+    Within {
+        /// Where the runs were to go.
+        dir: PathBuf,
+        /// The other bundle.
+        other: PathBuf,
+    },
+    /// The file system is too full for what a run writes at the least.
+    #[error(
+        "{} has room for {} KiB, and the evidence of this run needs at least {} KiB",
+        dir.display(), room / 1024, needed / 1024
+    )]
+    NoRoom {
+        /// The bundle.
+        dir: PathBuf,
+        /// Bytes that can be written.
+        room: u64,
+        /// Bytes that are needed.
+        needed: u64,
+    },
+    /// A file or folder could not be made, written, read or removed.
+    #[error("cannot {what} {}: {source}", path.display())]
+    File {
+        /// `make`, `write`, `read` or `remove`.
+        what: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// What the observer was told is still on its way to the disk.
+    #[error("events.ndjson and the snapshots of metrics could not be written within {seconds} s")]
+    Slow {
+        /// How long that was waited for.
+        seconds: u64,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    NoThread(io::Error),
+    /// A thread of this crate panicked.
+    #[error("the {0}'s thread ended with a bug")]
+    Bug(&'static str),
+    /// A rendering failed.
+    #[error("a rendering failed: {0}")]
+    Render(#[from] khala_evidence::render::RenderError),
+}
+
+impl Error {
+    pub(crate) fn not_a_bundle(dir: &Path, why: impl std::fmt::Display) -> Self {
+        Self::NotABundle { dir: dir.to_owned(), why: why.to_string() }
+    }
+
+    pub(crate) fn make(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        Self::file("make", path)
+    }
+
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        Self::file("write", path)
+    }
+
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        Self::file("read", path)
+    }
+
+    pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { what, path, source }
+    }
+}

@@ -1,0 +1,197 @@
+//! From a bundle's sources to everything else in it.
+//!
+//! The sources are `journal/`, `events.ndjson`, `schedule.ndjson`, `scenario.resolved.toml` and
+//! `metrics/`. A run ends with this, and `report` does the same again: there is no other way to a
+//! report, so that what is judged is what is on disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use khala_evidence::facts::RunFacts;
+use khala_evidence::framing::FrameError;
+use khala_evidence::journal::{Begin, Entry};
+use khala_evidence::judge::{self, Case};
+use khala_evidence::oracle::End;
+use khala_evidence::report::{Provenance, RunReport};
+use khala_evidence::shard::client::Client;
+use khala_evidence::{Context, Settled, Shard, render, unfinished};
+use khala_plan::{Plan, Schedule};
+
+use crate::hlog_file::HlogFile;
+use crate::manifest::{self, Before, Maker};
+use crate::names::SCENARIO;
+use crate::{Bundle, Error, files};
+
+/// A bundle, read.
+pub struct Evidence {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Which run it was.
+    pub begin: Begin,
+    /// Its plan.
+    pub plan: Plan,
+    /// The plan unrolled.
+    pub schedule: Schedule,
+    /// SHA-256 of the plan's file, in hex.
+    scenario_sha256: String,
+    /// How it went.
+    pub facts: RunFacts,
+    /// What was seen.
+    pub settled: Settled,
+    /// The client that was asked for, as it left the run.
+    pub client: Option<Client>,
+    /// What the bundle said before.
+    before: Before,
+    /// Why this evidence makes no GO, whatever it shows.
+    doubts: Vec<String>,
+    /// What could not be written on the way: why, with the file.
+    unwritten: Vec<String>,
+}
+
+/// What a run could not write into its bundle.
+#[derive(Debug, Default)]
+pub struct Leftover {
+    /// Why, with the file.
+    pub why: Vec<String>,
+    /// What is to be read after the journal.
+    pub entries: Vec<Entry>,
+}
+
+/// A report, and what is missing of its files.
+pub struct Derived {
+    /// The report.
+    pub report: RunReport,
+    /// What could not be written: why, with the file.
+    pub unwritten: Vec<String>,
+}
+
+/// What to do with a bundle's sources beside reading them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    /// Write `latency.hlog` on the way.
+    pub hlog: bool,
+    /// Keep the state of this client.
+    pub client: Option<u32>,
+}
+
+impl Evidence {
+    /// Reads a bundle's sources, and with them what did not get into the bundle.
+    pub(crate) fn read(bundle: &Bundle, reading: Reading, left: Leftover) -> Result<Self, Error> {
+        let dir = bundle.dir();
+        let begin = bundle.begin().clone();
+        let before = Before::read(dir)?;
+        let doubts = doubts(&before, &left.why);
+        let (plan, schedule) = bundle.plan()?;
+        let scenario_sha256 = manifest::sha256(&dir.join(SCENARIO))
+            .map_err(|error| Error::not_a_bundle(dir, format!("{SCENARIO}: {error}")))?;
+        let context = Arc::new(Context::of(&plan, &schedule));
+        let mut shard = Shard::new(context);
+        let mut log = reading.hlog.then(|| HlogFile::begin(dir, &begin, &schedule));
+        let mut end = None;
+        let mut last_second = 0;
+        let mut why = "its journal has no end; it was killed, or the machine went down".to_owned();
+        for entry in bundle.entries()?.chain(left.entries.into_iter().map(Ok)) {
+            match entry {
+                Ok(Entry::Begin(_)) => {}
+                Ok(Entry::Flow { second, flow, .. }) => {
+                    if let Some(log) = &mut log {
+                        log.add(second, flow.metrics());
+                    }
+                    last_second = second.max(last_second);
+                    shard.add(*flow);
+                }
+                Ok(Entry::Clients { clients }) => shard.put_clients(clients),
+                Ok(Entry::End(facts)) => end = Some(*facts),
+                Err(error @ FrameError::Io(_)) => return Err(Error::not_a_bundle(dir, error)),
+                Err(error) => {
+                    // What was whole until then is used; whether more was lost, nobody knows.
+                    why = format!("its journal ends early: {error}");
+                    end = None;
+                }
+            }
+        }
+        let unwritten = log.and_then(HlogFile::finish).into_iter().collect();
+        let facts = end.unwrap_or_else(|| {
+            let until = (u64::from(last_second) + 1) * 1_000_000;
+            unfinished::facts(&plan, &schedule, &begin, &bundle.events(), until, why)
+        });
+        let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
+        let end = End { at: facts.duration_us, drained: facts.drained };
+        let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
+        let settled = shard.settle(&published_on, end);
+        let dir = dir.to_owned();
+        Ok(Self {
+            dir,
+            begin,
+            plan,
+            schedule,
+            scenario_sha256,
+            facts,
+            settled,
+            client,
+            before,
+            doubts,
+            unwritten,
+        })
+    }
+
+    /// The report.
+    pub fn report(&self) -> RunReport {
+        let mut report = self.report_under(&self.plan);
+        let first =
+            self.before.first_decision().filter(|first| *first != report.decision.to_string());
+        if let Some(first) = first.filter(|_| self.doubts.is_empty()) {
+            report.doubt(&[format!("it was {first} when its report was first made")]);
+        }
+        report
+    }
+
+    /// The report that other gates would have given.
+    pub fn report_under(&self, plan: &Plan) -> RunReport {
+        let case =
+            Case { plan, schedule: &self.schedule, facts: &self.facts, settled: &self.settled };
+        let mut report = RunReport::of(&case, judge::judge(&case), &self.begin.tool_version);
+        report.provenance = Some(Provenance {
+            host: self.begin.host.clone(),
+            command: self.begin.command.clone(),
+            scenario_sha256: self.scenario_sha256.clone(),
+        });
+        report.doubt(&self.doubts);
+        report
+    }
+
+    /// Writes everything that is made from the sources; gives the report, and what could not be written: a
+    /// verdict stands without its renderings.
+    ///
+    /// # Errors
+    /// When a rendering fails, which is a bug.
+    pub fn derive(&self, maker: Maker) -> Result<Derived, Error> {
+        let report = self.report();
+        let mut unwritten = self.unwritten.clone();
+        for renderer in render::ALL {
+            let content = renderer.render(&report)?;
+            let written = files::write(&self.dir, renderer.file_name(), &content);
+            unwritten.extend(written.err().map(|error| error.to_string()));
+        }
+        let written = manifest::write(&self.dir, &self.begin, &report, &self.before, maker);
+        unwritten.extend(written.err().map(|error| error.to_string()));
+        Ok(Derived { report, unwritten })
+    }
+}
+
+/// Why evidence that is not what the run wrote, or not all of it, makes no GO.
+fn doubts(before: &Before, unwritten: &[String]) -> Vec<String> {
+    if !unwritten.is_empty() {
+        let why = unwritten.join("; ");
+        return vec![format!("what is judged here could not all be kept as evidence: {why}")];
+    }
+    let changed = before.changed_sources();
+    if changed.is_empty() {
+        return Vec::new();
+    }
+    let said = before.first_decision().unwrap_or("nothing");
+    vec![format!(
+        "the sources are not what the run wrote, and it said {said} of those that it wrote: {}",
+        changed.join(", ")
+    )]
+}

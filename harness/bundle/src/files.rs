@@ -1,0 +1,83 @@
+//! Files of a bundle: how one is put in its place whole, and the lock of who writes.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// Held by the process that writes a bundle: nobody else may report on it or remove it.
+const LOCK: &str = ".writing";
+
+/// A bundle that this process writes to; let go when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the bundle `dir`.
+    ///
+    /// # Errors
+    /// [`Error::StillWritten`] when another process holds it, [`Error::File`] when it cannot be made.
+    pub fn take(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(LOCK);
+        let cannot = || Error::file("write to", dir);
+        let file = File::create(&path).map_err(cannot())?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { path, _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(Error::StillWritten(dir.to_owned())),
+            Err(fs::TryLockError::Error(error)) => Err(cannot()(error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A lock file that stays behind locks nothing.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Writes the whole file `name` into the folder `dir`: beside it first, then renamed, so that no reader sees
+/// half of it.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(dir: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
+    let written = part(dir, name).and_then(|mut file| {
+        file.write_all(content)?;
+        settle(dir, name, &file)
+    });
+    if written.is_err() {
+        discard_part(dir, name);
+    }
+    written.map_err(Error::write(&dir.join(name)))
+}
+
+/// Begins a file that [`settle`] puts in its place.
+pub(crate) fn part(dir: &Path, name: &str) -> io::Result<File> {
+    File::create(part_path(dir, name))
+}
+
+/// Puts a file that was begun with [`part`] in its place.
+pub(crate) fn settle(dir: &Path, name: &str, file: &File) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(part_path(dir, name), dir.join(name))
+}
+
+/// Removes a file that was begun with [`part`] and cannot be ended: it takes room that others need.
+pub(crate) fn discard_part(dir: &Path, name: &str) {
+    let _ = fs::remove_file(part_path(dir, name));
+}
+
+fn part_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.part"))
+}
+
+/// Bytes that can still be written into a folder; none where nobody can say.
+pub(crate) fn room(dir: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(dir).ok()?;
+    about.f_bavail.checked_mul(about.f_frsize)
+}

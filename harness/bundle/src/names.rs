@@ -1,0 +1,35 @@
+//! Names of the files in a bundle.
+
+use khala_evidence::render;
+
+/// The journal: what the run gathered, written as it happened.
+pub const JOURNAL: &str = "journal/run.journal";
+/// Every record of the run, where it was asked for.
+pub const RECORDING: &str = "history/run.history";
+/// The scenario with every default filled in: the plan of a bundle.
+pub const SCENARIO: &str = "scenario.resolved.toml";
+/// The plan unrolled.
+pub const SCHEDULE: &str = "schedule.ndjson";
+/// What happened to the run as a whole.
+pub const EVENTS: &str = "events.ndjson";
+/// The folder of the snapshots of the target's metrics.
+pub const METRICS: &str = "metrics";
+/// The histograms by second.
+pub const HLOG: &str = "latency.hlog";
+/// The report.
+pub const RUN_JSON: &str = "run.json";
+/// Every file with its digest; it does not list itself.
+pub const MANIFEST: &str = "manifest.json";
+
+/// Whether a file is made from the others.
+#[must_use]
+pub fn is_derived(path: &str) -> bool {
+    path == HLOG || render::ALL.iter().any(|renderer| renderer.file_name() == path)
+}
+
+/// Whether a file is what others are made from, or a log of its own.
+#[must_use]
+pub fn is_source(path: &str) -> bool {
+    let folders = ["journal/", "metrics/", "history/"];
+    [EVENTS, SCENARIO, SCHEDULE].contains(&path) || folders.iter().any(|f| path.starts_with(f))
+}

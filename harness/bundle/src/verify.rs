@@ -1,0 +1,117 @@
+//! Whether a bundle is still what the run wrote, and whether its verdict follows from it.
+
+use std::fs;
+use std::path::Path;
+
+use khala_evidence::report::RunReport;
+use serde::Serialize;
+
+use crate::bundle::{Bundle, is_bundle};
+use crate::manifest::{self, Manifest, Remade};
+use crate::names::{MANIFEST, RUN_JSON};
+use crate::{Error, Evidence};
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Verified {
+    /// Files whose digest is that of the manifest.
+    pub unchanged: usize,
+    /// What is not as it was, a sentence each: a file changed, missing or new, a verdict that does not
+    /// follow.
+    pub problems: Vec<String>,
+    /// What is worth knowing, and no problem.
+    pub notes: Vec<String>,
+    /// The decision that the sources give; `None` where they give none.
+    pub decision: Option<String>,
+}
+
+/// Verifies the bundle `dir`. Whatever is wrong with one is a problem of it; only what is no bundle at all
+/// is no answer.
+///
+/// # Errors
+/// [`Error::NotABundle`], and [`Error::File`] when what is there cannot be read.
+pub fn verify(dir: &Path) -> Result<Verified, Error> {
+    let is_there = |name: &str| fs::exists(dir.join(name)).unwrap_or(false);
+    if let Err(no_bundle) = is_bundle(dir)
+        && !is_there(MANIFEST)
+        && !is_there(RUN_JSON)
+    {
+        return Err(no_bundle);
+    }
+    let mut found = Verified::default();
+    let manifest = manifest::read(dir);
+    match &manifest {
+        Ok(manifest) => digests(dir, manifest, &mut found)?,
+        Err(why) => found.problems.push(format!("{MANIFEST} {why}")),
+    }
+    match Bundle::open(dir).and_then(|bundle| bundle.settle()) {
+        Ok(evidence) => {
+            let report = evidence.report();
+            if let Ok(manifest) = &manifest {
+                remakings(manifest, &report, &mut found);
+            }
+            found.decision = Some(report.decision.to_string());
+            found.problems.extend(otherwise(&evidence, &report));
+        }
+        Err(error) => found.problems.push(error.to_string()),
+    }
+    Ok(found)
+}
+
+fn digests(dir: &Path, manifest: &Manifest, found: &mut Verified) -> Result<(), Error> {
+    let there = manifest::found(dir)?;
+    for (path, written) in &manifest.files {
+        match there.files.get(path) {
+            Some(now) if now == written => found.unchanged += 1,
+            Some(_) => found.problems.push(format!("{path} is not what was written")),
+            None if there.odd.contains_key(path) => {}
+            None => found.problems.push(format!("{path} is missing")),
+        }
+    }
+    let new = there.files.keys().filter(|path| !manifest.files.contains_key(*path));
+    found.problems.extend(new.map(|path| format!("{path} was not there when the run ended")));
+    let odd = there.odd.iter().map(|(path, what)| format!("{path} is {what}, which no run writes"));
+    found.problems.extend(odd);
+    Ok(())
+}
+
+/// What became of the manifest since the run.
+fn remakings(manifest: &Manifest, report: &RunReport, found: &mut Verified) {
+    if let Some(at) = &manifest.made_afterwards {
+        let what = format!(
+            "manifest.json was made by `report` at {at}: nothing says what the run itself wrote"
+        );
+        // A run that was killed has left none; one that came to its end has.
+        if report.finished { &mut found.problems } else { &mut found.notes }.push(what);
+    }
+    for Remade { at, differed, decision_before, decision, .. } in &manifest.remade {
+        let differed = match differed.len() {
+            0 => "nothing".to_owned(),
+            _ => differed.join(", "),
+        };
+        let what = format!("`report` made it again at {at}: {differed} differed");
+        match decision_before {
+            Some(before) if before != decision => {
+                found.problems.push(format!("{what}, and what was {before} became {decision}"));
+            }
+            _ => found.notes.push(what),
+        }
+    }
+}
+
+/// What `run.json` says that the sources do not.
+fn otherwise(evidence: &Evidence, report: &RunReport) -> Option<String> {
+    let read = fs::read(evidence.dir.join(RUN_JSON)).map_err(|error| error.to_string());
+    let written = read.and_then(|text| {
+        serde_json::from_slice::<RunReport>(&text).map_err(|error| error.to_string())
+    });
+    match written {
+        Ok(written) if written == *report => None,
+        Ok(written) if written.decision != report.decision => Some(format!(
+            "{RUN_JSON} says {}, the sources say {}",
+            written.decision, report.decision
+        )),
+        Ok(_) => Some(format!("{RUN_JSON} is not what the sources give")),
+        Err(error) => Some(format!("{RUN_JSON} cannot be read: {error}")),
+    }
+}

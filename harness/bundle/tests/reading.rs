@@ -1,0 +1,111 @@
+//! What a bundle that is read must have, and what is said of one that has it not.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use khala_bundle::{Bundle, Error, Keep, Lock, Maker, names, prune, verify};
+use tempfile::TempDir;
+
+/// A copy of the kept bundle `go`, to be damaged.
+fn copy() -> (TempDir, PathBuf) {
+    let dir = TempDir::new().expect("a folder");
+    let bundle = dir.path().join("bundle");
+    copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/go"), &bundle);
+    (dir, bundle)
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("can be made");
+    for entry in fs::read_dir(from).expect("can be read").flatten() {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_all(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("can be copied");
+        }
+    }
+}
+
+fn edit(bundle: &Path, name: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let path = bundle.join(name);
+    fs::write(&path, change(fs::read(&path).expect("read"))).expect("written");
+}
+
+fn replaced(from: &str, to: &str) -> impl FnOnce(Vec<u8>) -> Vec<u8> {
+    move |bytes| {
+        let text = String::from_utf8(bytes).expect("text");
+        assert!(text.contains(from), "no `{from}`");
+        text.replace(from, to).into_bytes()
+    }
+}
+
+#[test]
+fn a_bundle_of_a_later_version_is_refused_in_a_sentence_that_names_it() {
+    let refused = |bundle: &Path, file: &str, version: u64| {
+        let error = Bundle::open(bundle).expect_err("it is of a later version");
+        assert!(matches!(&error, Error::Version { found, .. } if *found == version), "{error}");
+        let said = format!("{file} is of version {version} of the format");
+        assert!(error.to_string().contains(&said), "{error}");
+        assert_eq!(error.to_string().lines().count(), 1);
+        let found = verify(bundle).expect("something is there");
+        assert!(found.problems.iter().any(|problem| problem.contains(&said)), "{found:?}");
+    };
+    let (_dir, bundle) = copy();
+    edit(&bundle, names::JOURNAL, |mut bytes| {
+        bytes[14] = b'7';
+        bytes
+    });
+    refused(&bundle, names::JOURNAL, 7);
+    let (_dir, bundle) = copy();
+    edit(&bundle, names::MANIFEST, replaced("\"format_version\": 1", "\"format_version\": 70"));
+    refused(&bundle, names::MANIFEST, 70);
+}
+
+#[test]
+fn what_is_no_bundle_is_named_with_what_is_missing() {
+    let (dir, bundle) = copy();
+    let error = Bundle::open(dir.path()).expect_err("that is the folder above");
+    assert!(matches!(error, Error::NotABundle { .. }), "{error}");
+    assert!(error.to_string().contains("it has no journal/run.journal"), "{error}");
+    fs::remove_file(bundle.join(names::SCHEDULE)).expect("can be removed");
+    let error = Bundle::open(&bundle).expect("has a journal").settle().err().expect("no schedule");
+    assert!(error.to_string().contains("schedule.ndjson: No such file"), "{error}");
+}
+
+#[test]
+fn a_bundle_is_made_again_and_says_what_differed() {
+    let (_dir, bundle) = copy();
+    fs::write(bundle.join("summary.md"), "forged").expect("can be written");
+    let evidence = Bundle::open(&bundle).expect("a bundle").settle().expect("settles");
+    let derived = evidence.derive(Maker::Report).expect("renders");
+    assert_eq!((derived.report.decision.to_string(), derived.unwritten.len()), ("GO".into(), 0));
+    let manifest = Bundle::open(&bundle).expect("a bundle").manifest().expect("a manifest");
+    let differed = &manifest.remade.first().expect("it was made again").differed;
+    assert!(differed.iter().any(|name| name == "summary.md"), "{differed:?}");
+    let found = verify(&bundle).expect("a bundle");
+    assert_eq!(found.problems, [""; 0]);
+}
+
+#[test]
+fn a_bundle_that_is_still_written_is_not_pruned() {
+    let (dir, bundle) = copy();
+    let other = dir.path().join("another");
+    copy_all(&bundle, &other);
+    let no_stages = dir.path().join("stages");
+    let pruned = |latest: usize| {
+        let keep = Keep { latest, cited_in: &no_stages };
+        prune(dir.path(), keep, false).expect("a folder of runs")
+    };
+    let lock = Lock::take(&bundle).expect("nobody has it");
+    let error = Lock::take(&bundle).expect_err("it is taken");
+    assert!(error.to_string().ends_with("the run is still going on; wait for its end"), "{error}");
+    let first = pruned(0);
+    assert_eq!(
+        (first.removed, first.still_running),
+        (vec!["another".into()], vec!["bundle".into()])
+    );
+    drop(lock);
+    assert_eq!(pruned(1).kept, ["bundle"]);
+    assert_eq!(pruned(0).removed, ["bundle"]);
+    assert!(!bundle.exists() && !other.exists());
+}
