@@ -3,16 +3,18 @@
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use khala_evidence::Context;
 use khala_evidence::event::Event;
 use khala_evidence::framing::FrameError;
 use khala_evidence::journal::{Begin, Entries, Entry};
 use khala_plan::{Options, Plan, Schedule, Sources};
 
-use crate::Error;
 use crate::evidence::{Evidence, Leftover, Reading};
 use crate::manifest::{self, Manifest};
 use crate::names::{EVENTS, JOURNAL, SCENARIO, SCHEDULE};
+use crate::{Error, recording};
 
 /// A run's folder, opened: it has a journal that this build reads, and says which run it is.
 #[derive(Clone, Debug)]
@@ -125,6 +127,27 @@ impl Bundle {
     /// As [`Bundle::settle`].
     pub fn settle_with(&self, reading: Reading, left: Leftover) -> Result<Evidence, Error> {
         Evidence::read(self, reading, left)
+    }
+
+    /// The recording, line by line; `None` of a run without one.
+    ///
+    /// # Errors
+    /// [`Error::Version`], and [`Error::Recording`] when it is none.
+    pub fn recording(&self) -> Result<Option<recording::Lines>, Error> {
+        recording::read::open(&self.dir)
+    }
+
+    /// Settles the recording in place of what the journal gathered: what this build's shards make of the very
+    /// records that those of the run were given. How the run went is the journal's, and so is how many frames
+    /// came, for they are not recorded: the stories of clients are without them.
+    ///
+    /// # Errors
+    /// As [`Bundle::settle`], and [`Error::Recording`] when it is not whole.
+    pub fn settle_recording(&self) -> Result<Evidence, Error> {
+        let mut evidence = self.settle()?;
+        let context = Arc::new(Context::of(&evidence.plan, &evidence.schedule));
+        evidence.resettle(recording::read::replayed(&self.dir, &context)?);
+        Ok(evidence)
     }
 
     fn profile(&self) -> Option<&str> {

@@ -29,6 +29,14 @@ pub enum Error {
         /// The latest version that is read.
         known: u64,
     },
+    /// The bundle's recording is missing, or not whole.
+    #[error("{}: its recording cannot be judged: {why}", dir.display())]
+    Recording {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not, in a clause.
+        why: String,
+    },
     /// The bundle's plan, or the gates it is to be judged by, cannot be read: the whole of what is wrong,
     /// as it is printed.
     #[error("{0}")]

@@ -11,7 +11,7 @@ use khala_evidence::facts::RunFacts;
 use khala_evidence::framing::FrameError;
 use khala_evidence::journal::{Begin, Entry};
 use khala_evidence::judge::{self, Case};
-use khala_evidence::oracle::End;
+use khala_evidence::oracle::{End, Rule};
 use khala_evidence::report::{Provenance, RunReport};
 use khala_evidence::shard::client::Client;
 use khala_evidence::{Context, Settled, Shard, render, unfinished};
@@ -115,10 +115,8 @@ impl Evidence {
             let until = (u64::from(last_second) + 1) * 1_000_000;
             unfinished::facts(&plan, &schedule, &begin, &bundle.events(), until, why)
         });
-        let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
-        let end = End { at: facts.duration_us, drained: facts.drained };
         let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
-        let settled = shard.settle(&published_on, end);
+        let settled = settle(&plan, &facts, shard);
         let dir = dir.to_owned();
         Ok(Self {
             dir,
@@ -144,6 +142,15 @@ impl Evidence {
             report.doubt(&[format!("it was {first} when its report was first made")]);
         }
         report
+    }
+
+    /// Puts what the shard of a recording settles to in place of what was.
+    pub(crate) fn resettle(&mut self, shard: Shard) {
+        let mut settled = settle(&self.plan, &self.facts, shard);
+        for rule in Rule::OF_FRAMES {
+            settled.tally.judged(rule, self.settled.tally.rule(rule).judged);
+        }
+        self.settled = settled;
     }
 
     /// The report that other gates would have given.
@@ -177,6 +184,12 @@ impl Evidence {
         unwritten.extend(written.err().map(|error| error.to_string()));
         Ok(Derived { report, unwritten })
     }
+}
+
+/// Settles what a shard gathered until the end of the run.
+fn settle(plan: &Plan, facts: &RunFacts, shard: Shard) -> Settled {
+    let published_on = plan.loads.iter().flat_map(|load| load.command.topics()).collect();
+    shard.settle(&published_on, End { at: facts.duration_us, drained: facts.drained })
 }
 
 /// Why evidence that is not what the run wrote, or not all of it, makes no GO.

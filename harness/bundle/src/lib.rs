@@ -34,7 +34,7 @@ mod logs;
 pub mod manifest;
 pub mod names;
 mod prune;
-mod recording;
+pub mod recording;
 mod utc;
 mod verify;
 mod writer;

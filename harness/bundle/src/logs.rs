@@ -12,7 +12,8 @@ use khala_plan::{Plan, Schedule};
 
 use crate::Error;
 use crate::journal::{Journal, Journalled};
-use crate::recording::{self, Recorder, Recording};
+use crate::recording::Begin as RecordingBegin;
+use crate::recording::write::{Recorder, RecordingWriter};
 
 /// What a run's logs are to be.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,7 @@ pub struct Wanted {
 /// The logs of a run that goes on.
 pub struct Logs {
     journal: Journal,
-    recording: Option<Recording>,
+    recording: Option<RecordingWriter>,
 }
 
 impl Logs {
@@ -40,18 +41,19 @@ impl Logs {
         let context = Arc::new(Context::of(plan, schedule));
         let (run_id, version) = (begin.run_id.clone(), begin.tool_version.clone());
         let journal = Journal::begin(dir, begin, context, events, wanted.journal_max)?;
-        let line = || recording::Begin::of(plan, schedule, run_id, version);
-        let recording = wanted.recording.then(|| Recording::begin(dir, line())).transpose()?;
+        let line = || RecordingBegin::of(plan, schedule, run_id, version);
+        let recording =
+            wanted.recording.then(|| RecordingWriter::begin(dir, line())).transpose()?;
         Ok(Self { journal, recording })
     }
 
     /// The sink of one more thread.
     pub fn sink(&mut self) -> LogSink {
-        let recorder = self.recording.as_mut().map(Recording::recorder);
+        let recorder = self.recording.as_mut().map(RecordingWriter::recorder);
         LogSink { shard: self.journal.sink(), recorder }
     }
 
-    pub(crate) fn into_parts(self) -> (Journal, Option<Recording>) {
+    pub(crate) fn into_parts(self) -> (Journal, Option<RecordingWriter>) {
         (self.journal, self.recording)
     }
 }

@@ -5,7 +5,9 @@ use khala_evidence::render;
 /// The journal: what the run gathered, written as it happened.
 pub const JOURNAL: &str = "journal/run.journal";
 /// Every record of the run, where it was asked for.
-pub const RECORDING: &str = "history/run.history";
+pub const RECORDING: &str = "recording/run.recording";
+/// The name of a recording of version 1 of its format.
+pub const RECORDING_1: &str = "history/run.history";
 /// The scenario with every default filled in: the plan of a bundle.
 pub const SCENARIO: &str = "scenario.resolved.toml";
 /// The plan unrolled.
@@ -30,6 +32,6 @@ pub fn is_derived(path: &str) -> bool {
 /// Whether a file is what others are made from, or a log of its own.
 #[must_use]
 pub fn is_source(path: &str) -> bool {
-    let folders = ["journal/", "metrics/", "history/"];
+    let folders = ["journal/", "metrics/", "recording/", "history/"];
     [EVENTS, SCENARIO, SCHEDULE].contains(&path) || folders.iter().any(|f| path.starts_with(f))
 }

@@ -10,13 +10,14 @@ use khala_evidence::journal::Begin;
 use khala_plan::{Plan, Schedule};
 use khala_wire::metrics::FanoutMetrics;
 
+use crate::Error;
 use crate::evidence::Leftover;
 use crate::files::{self, Lock};
 use crate::journal::Unwritten;
 use crate::keeper::Keeper;
 use crate::logs::{LogSink, Logs, Wanted};
 use crate::names::{EVENTS, JOURNAL, METRICS, SCENARIO, SCHEDULE};
-use crate::{Error, recording};
+use crate::recording::write;
 
 /// Lines that `events.ndjson` may hold; what comes after is counted.
 const EVENTS_MAX: u64 = 100_000;
@@ -154,7 +155,7 @@ impl Writer {
         facts.events_dropped = self.events_dropped;
         facts.findings.append(&mut self.findings);
         let (journal, recording) = logs.into_parts();
-        let shards = recording::finish(recording, sinks, &mut facts);
+        let shards = write::finish(recording, sinks, &mut facts);
         if let Some(Unwritten { why, entries }) = journal.finish(shards, facts)? {
             left.why.push(why);
             left.entries = entries;

@@ -71,6 +71,23 @@ fn the_journals_of_an_earlier_build_come_to_what_it_said() {
 }
 
 #[test]
+fn the_records_of_an_earlier_build_come_to_what_it_said() {
+    for name in ["go", "no-go"] {
+        let bundle = Bundle::open(&data(name)).expect("a bundle");
+        let recorded = bundle.settle_recording().expect("it is whole");
+        let is = serde_json::to_value(recorded.report()).expect("JSON");
+        assert_told_again(name, &said(name), &is);
+        // Frames are not recorded, and nothing else is missing.
+        let mut gathered = bundle.settle().expect("it is read").settled;
+        gathered.stories.clone_from(&recorded.settled.stories);
+        assert!(gathered == recorded.settled, "{name}: journal and recording are one run");
+    }
+    let killed = Bundle::open(&data("killed")).expect("a bundle").settle_recording();
+    let error = killed.err().expect("it is not whole");
+    assert!(error.to_string().ends_with("it has no end: the run was killed"), "{error}");
+}
+
+#[test]
 fn the_bundles_of_an_earlier_build_are_verified() {
     for (name, decision) in KEPT {
         let found = verify(&data(name)).expect("a bundle");

@@ -129,8 +129,8 @@ pub struct Run {
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bundle_max)]
     pub bundle_max: u64,
     /// Keep every record of the run in the bundle, for `scripts/second-opinion` to judge again.
-    #[arg(long)]
-    pub record_history: bool,
+    #[arg(long, alias = "record-history")]
+    pub record: bool,
     /// End, with the evidence written, when the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,
@@ -340,8 +340,8 @@ pub struct Selftest {
     #[arg(long, conflicts_with = "ceiling")]
     pub keep: bool,
     /// Keep every record of every run, for `scripts/second-opinion` to judge again; implies --keep.
-    #[arg(long, conflicts_with = "ceiling")]
-    pub record_history: bool,
+    #[arg(long, alias = "record-history", conflicts_with = "ceiling")]
+    pub record: bool,
     /// Time that the steps of `--ceiling` may take in all, as in 3m.
     #[arg(long, value_name = "DURATION", default_value = "3m", value_parser = duration)]
     pub max_time: Duration,
@@ -500,6 +500,16 @@ mod tests {
         let parts: Vec<Part> = (1..=3).map(|k| format!("{k}/3").parse().expect("K/N")).collect();
         for index in 0..10 {
             assert_eq!(parts.iter().filter(|part| part.has(index)).count(), 1, "{index}");
+        }
+    }
+
+    #[test]
+    fn a_recording_is_asked_for_by_its_old_flag_too() {
+        for flag in ["--record", "--record-history"] {
+            let args = Args::try_parse_from(["khala-harness", "run", "a.toml", flag]);
+            assert!(matches!(args.expect("known").command, Command::Run(run) if run.record));
+            let args = Args::try_parse_from(["khala-harness", "selftest", "--matrix", flag]);
+            assert!(matches!(args.expect("known").command, Command::Selftest(test) if test.record));
         }
     }
 

@@ -78,13 +78,30 @@ impl<R: Read> Frames<R> {
     ///
     /// # Errors
     /// When the file does not begin with it.
-    pub fn of(mut reader: R, head: &[u8]) -> Result<Self, FrameError> {
-        let mut found = vec![0; head.len()];
-        let filled = fill(&mut reader, &mut found)?;
-        if filled < head.len() || found != head {
-            return Err(not_this(&found[..filled], head));
+    pub fn of(reader: R, head: &[u8]) -> Result<Self, FrameError> {
+        Self::of_any(reader, &[head])
+    }
+
+    /// Reads the head, which may be any of some versions', the latest first.
+    ///
+    /// # Errors
+    /// When the file begins with none of them.
+    pub fn of_any(mut reader: R, heads: &[&[u8]]) -> Result<Self, FrameError> {
+        let longest = heads.iter().map(|head| head.len()).max().unwrap_or(0);
+        let mut found = Vec::with_capacity(longest);
+        let mut byte = [0];
+        // No further than the head goes: what follows is the first frame.
+        while found.len() < longest && found.last() != Some(&b'\n') {
+            if fill(&mut reader, &mut byte)? == 0 {
+                break;
+            }
+            found.push(byte[0]);
         }
-        Ok(Self { reader, at: head.len() as u64, ended: false })
+        if !heads.contains(&&*found) {
+            let another = heads.iter().find_map(|head| another_version(&found, head));
+            return Err(another.unwrap_or(FrameError::WrongHead));
+        }
+        Ok(Self { reader, at: found.len() as u64, ended: false })
     }
 
     /// The next frame, as `parse` reads what was deflated.
@@ -135,14 +152,10 @@ impl<R: Read> Frames<R> {
     }
 }
 
-/// What a file is whose head is not the expected one.
-fn not_this(found: &[u8], head: &[u8]) -> FrameError {
-    match (named(found), named(head)) {
-        (Some((kind, found)), Some((expected, known))) if kind == expected && found != known => {
-            FrameError::OtherVersion { found, known }
-        }
-        _ => FrameError::WrongHead,
-    }
+/// That a file is of this kind, but of another version.
+fn another_version(found: &[u8], head: &[u8]) -> Option<FrameError> {
+    let ((kind, found), (expected, known)) = (named(found)?, named(head)?);
+    (kind == expected && found != known).then_some(FrameError::OtherVersion { found, known })
 }
 
 /// Kind and version of a head: `khala-journal 1`. A longer number than the expected one's is cut.

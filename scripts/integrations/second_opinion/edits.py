@@ -1,5 +1,5 @@
-"""Edits of a clean history, each of which must make one rule speak: a checker that cannot disagree is no
-second opinion. An edit changes a `History` in place; the rule must find nothing before it and something
+"""Edits of a clean recording, each of which must make one rule speak: a checker that cannot disagree is no
+second opinion. An edit changes a `Recording` in place; the rule must find nothing before it and something
 after it.
 """
 
@@ -27,16 +27,16 @@ def silent(name):
 
 
 class Desk:
-    """A history to be edited, with ways to find something in it."""
+    """A recording to be edited, with ways to find something in it."""
 
-    def __init__(self, history):
-        self.history, self.begin, self.end = history, history.begin, history.end
-        self.story = Story(history)
+    def __init__(self, recording):
+        self.recording, self.begin, self.end = recording, recording.begin, recording.end
+        self.story = Story(recording)
 
     def records_of(self, client):
         return next(
             records
-            for records in self.history.threads.values()
+            for records in self.recording.threads.values()
             if any(record.get("client") == client for record in records)
         )
 
@@ -210,8 +210,8 @@ def a_stale_cursor_is_accepted(desk):
     sub = desk.resumed()
     window = {"record": "window", "asked": 0, "answered": 0, "topic": sub.topic}
     window |= {"oldest": sub.cursor + 2, "head": sub.cursor + 9, "budget": 100}
-    desk.history.threads[0].append(window)
-    for records in desk.history.threads.values():
+    desk.recording.threads[0].append(window)
+    for records in desk.recording.threads.values():
         records[:] = [r for r in records if r["record"] != "window" or r is window]
 
 

@@ -1,5 +1,5 @@
 """Where the contract is silent: what is a finding, and breaks a rule only where the target's keys say so
-(`findings_are_rules` of the history's beginning). Holes are in `shares`: they change what a gap is."""
+(`findings_are_rules` of the recording's beginning). Holes are in `shares`: they change what a gap is."""
 
 from registry import Violation
 

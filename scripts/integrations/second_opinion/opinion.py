@@ -4,7 +4,7 @@ import json
 import pathlib
 from collections import Counter
 
-import history
+import recording
 import rules_authority  # noqa: F401  Rules register themselves.
 import rules_content  # noqa: F401
 import rules_cursor  # noqa: F401
@@ -17,7 +17,9 @@ import rules_wire  # noqa: F401
 from registry import RULES
 from story import Story
 
-HISTORY = "history/run.history"
+RECORDING = "recording/run.recording"
+# The name of a recording of version 1.
+RECORDING_1 = "history/run.history"
 # Rules for which the oracle keeps only so much of a client, and counts the rest as undecided. There it may
 # have found less than the checker, by no more than it left open.
 BOUNDED = {
@@ -34,27 +36,34 @@ BOUNDED = {
 }
 
 
+def file_of(bundle):
+    """The recording's file in a bundle."""
+    path = pathlib.Path(bundle)
+    old = path / RECORDING_1
+    return old if old.exists() else path / RECORDING
+
+
 def read(bundle):
-    """A bundle's history and report."""
+    """A bundle's recording and report."""
     path = pathlib.Path(bundle)
     try:
-        data = (path / HISTORY).read_bytes()
+        data = file_of(path).read_bytes()
         report = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        why = f"{error.filename} is not there: give the folder of a run with --record-history"
-        raise history.Incomplete(why) from error
+        why = f"{error.filename} is not there: give the folder of a run with --record"
+        raise recording.Incomplete(why) from error
     except ValueError as error:
-        raise history.Unreadable(f"run.json: {error}") from error
-    return history.read(data), report
+        raise recording.Unreadable(f"run.json: {error}") from error
+    return recording.read(data), report
 
 
 def opinion(bundle):
     """What both say of a bundle, rule by rule and figure by figure."""
-    read_history, report = read(bundle)
-    if report["run_id"] != read_history.begin["run_id"]:
-        raise history.Unreadable("run.json is of another run than the history")
-    story = Story(read_history)
-    names = {topic["id"]: topic["name"] for topic in read_history.begin["topics"]}
+    read_recording, report = read(bundle)
+    if report["run_id"] != read_recording.begin["run_id"]:
+        raise recording.Unreadable("run.json is of another run than the recording")
+    story = Story(read_recording)
+    names = {topic["id"]: topic["name"] for topic in read_recording.begin["topics"]}
     rules = [compare(name, story, names, report["oracle"]) for name in names_of(report["oracle"])]
     figures = [
         {"figure": name, "oracle": theirs, "checker": ours, "agree": theirs == ours}
@@ -111,7 +120,7 @@ def said(violation, names):
 
 
 def figures_of(story, names, report):
-    """Plain counts of both sides: (name, the report's, the history's)."""
+    """Plain counts of both sides: (name, the report's, the recording's)."""
     oracle, records = report["oracle"], [r for c in story.clients.values() for r in c.records]
     foreign = [d for d in story.deliveries if d.event is None and d.state is None]
     yield "deliveries", oracle["deliveries"], len(story.deliveries)

@@ -1,7 +1,7 @@
-"""Whether the checker can be trusted: it knows every rule, each rule speaks when the history is edited to
-break it and is silent before, and a damaged history is refused, wherever the damage is.
+"""Whether the checker can be trusted: it knows every rule, each rule speaks when the recording is edited to
+break it and is silent before, and a damaged recording is refused, wherever the damage is.
 
-Usage: selfcheck.py BUNDLE, of a clean run with --record-history
+Usage: selfcheck.py BUNDLE, of a clean run with --record
 """
 
 import copy
@@ -15,10 +15,10 @@ import zlib
 
 sys.dont_write_bytecode = True
 
-import history  # noqa: E402
+import recording  # noqa: E402
 from edits import EDITS, SILENT, Desk  # noqa: E402
 from findings import FINDINGS  # noqa: E402
-from opinion import HISTORY, RULES, names_of, read  # noqa: E402
+from opinion import RECORDING, RULES, file_of, names_of, read  # noqa: E402
 from story import Story  # noqa: E402
 from xxh3 import digest64  # noqa: E402
 
@@ -43,10 +43,10 @@ def frame(lines):
 
 
 def written(story):
-    """A history as the bytes of a file, with counts that fit."""
-    data, threads = [history.HEAD, frame([story.begin])], []
+    """A recording as the bytes of a file, with counts that fit."""
+    data, threads = [recording.HEAD, frame([story.begin])], []
     for thread, records in story.threads.items():
-        chunk = {"history": "chunk", "thread": thread, "number": 0, "records": len(records)}
+        chunk = {"recording": "chunk", "thread": thread, "number": 0, "records": len(records)}
         data.append(frame([chunk, *records]))
         threads.append({"thread": thread, "chunks": 1, "records": len(records), "dropped": 0})
     data.append(frame([story.end | {"threads": threads}]))
@@ -54,11 +54,11 @@ def written(story):
 
 
 def checker(bundle, data):
-    """The checker's exit code and output on a bundle with another history in it."""
+    """The checker's exit code and output on a bundle with another recording in it."""
     with tempfile.TemporaryDirectory() as folder:
         copied = pathlib.Path(folder)
-        (copied / "history").mkdir()
-        (copied / HISTORY).write_bytes(data)
+        (copied / "recording").mkdir()
+        (copied / RECORDING).write_bytes(data)
         (copied / "run.json").write_bytes((bundle / "run.json").read_bytes())
         ended = subprocess.run([CHECKER, folder], capture_output=True, text=True, check=False)
         return ended.returncode, ended.stdout + ended.stderr
@@ -107,8 +107,8 @@ def an_edit_is_a_disagreement(bundle, clean):
 
 
 def damage_is_refused(bundle):
-    data = (bundle / HISTORY).read_bytes()
-    at = [at for at, _ in history.frames(data)]
+    data = file_of(bundle).read_bytes()
+    at = [at for at, _ in recording.frames(data)]
     middle = at[len(at) // 2]
 
     def flipped(place):

@@ -1,7 +1,7 @@
 """What happened, retold from the records: each client's subscriptions with what came under them, its
 life online, what was published, what the target's metrics showed. Nothing is judged here.
 
-The whole history is in memory, so everything may look ahead and behind.
+The whole recording is in memory, so everything may look ahead and behind.
 """
 
 from collections import Counter
@@ -223,8 +223,8 @@ class Client:
 class Story:
     """A whole run."""
 
-    def __init__(self, history):
-        self.begin, self.end = history.begin, history.end
+    def __init__(self, recording):
+        self.begin, self.end = recording.begin, recording.end
         self.streams = {t["id"] for t in self.begin["topics"] if t["kind"] == "stream"}
         self.states = {t["id"] for t in self.begin["topics"] if t["kind"] == "state"}
         # Where no seq is left out: on streams, and on states that the target's keys say it of.
@@ -232,7 +232,7 @@ class Story:
         self.clients, self.stalls = {}, {}
         self.windows, self.published = {}, []
         slow = set(self.begin["slow_clients"])
-        for records in history.threads.values():
+        for records in recording.threads.values():
             for record in records:
                 self.sort_in(record, slow)
         for client in self.clients.values():

@@ -106,7 +106,7 @@ fn execute(
         host: this_host(),
         command: command_line::this(),
     };
-    let wanted = Wanted { journal_max: run.bundle_max, recording: run.record_history };
+    let wanted = Wanted { journal_max: run.bundle_max, recording: run.record };
     let mut logs = writer.logs(plan, schedule, begin, wanted).map_err(no_evidence)?;
     let outcome = engine(run, plan, schedule, || logs.sink(), run_id, writer)?;
     let Outcome { sinks, facts, .. } = outcome;

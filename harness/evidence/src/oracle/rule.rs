@@ -147,6 +147,9 @@ rules! {
 }
 
 impl Rule {
+    /// The rules of which each text frame that comes is a case.
+    pub const OF_FRAMES: [Self; 3] = [Self::WsProtocol, Self::MalformedMessage, Self::Misaddressed];
+
     /// What a breach of this kind means for those who use the product, where it is another thing.
     #[must_use]
     pub fn what_users_see_of(self, kind: &str) -> Option<&'static str> {

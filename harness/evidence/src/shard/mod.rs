@@ -360,7 +360,7 @@ impl Shard {
             }
             Record::Frame { client, at, sent, bytes, excerpt } => {
                 if !sent {
-                    for rule in [Rule::WsProtocol, Rule::MalformedMessage, Rule::Misaddressed] {
+                    for rule in Rule::OF_FRAMES {
                         self.flow.tally.judged(rule, 1);
                     }
                 }

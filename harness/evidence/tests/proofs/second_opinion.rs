@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use khala_evidence::Record;
-use khala_evidence::history::{self, Begin, Chunk, End as Last, Line, Thread};
 use khala_evidence::judge::{Case, judge};
 use khala_evidence::oracle::End;
+use khala_evidence::recording::{self, Begin, Chunk, End as Last, Line, Thread};
 use khala_evidence::report::RunReport;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -66,7 +66,7 @@ fn edited(history: &History, edits: &[(Index, Index)]) -> Vec<Record> {
     })
 }
 
-/// A bundle of which only the history and run.json are there.
+/// A bundle of which only the recording and run.json are there.
 fn write(dir: &Path, name: &str, records: &[Record], end: End) {
     let planned = plans::history();
     let mut facts = records::sound_facts(&planned.schedule, end.at);
@@ -78,7 +78,7 @@ fn write(dir: &Path, name: &str, records: &[Record], end: End) {
     let report = RunReport::of(&case, judge(&case), "0.0.0");
 
     let begin = Begin::of(plan, schedule, name.to_owned(), "0.0.0".to_owned());
-    let records: Vec<Record> = records.iter().filter(|r| history::keeps(r)).cloned().collect();
+    let records: Vec<Record> = records.iter().filter(|r| recording::keeps(r)).cloned().collect();
     let count = records.len() as u64;
     let last = Last {
         at: end.at,
@@ -89,16 +89,16 @@ fn write(dir: &Path, name: &str, records: &[Record], end: End) {
     };
     let chunk = Chunk { thread: 0, number: 0, records: count };
     let frames = [
-        history::frame(&Line::Begin(Box::new(begin)), &[]),
-        history::frame(&Line::Chunk(chunk), &records),
-        history::frame(&Line::End(last), &[]),
+        recording::frame(&Line::Begin(Box::new(begin)), &[]),
+        recording::frame(&Line::Chunk(chunk), &records),
+        recording::frame(&Line::End(last), &[]),
     ];
-    let mut bytes = history::HEAD.to_vec();
+    let mut bytes = recording::HEAD.to_vec();
     frames.into_iter().for_each(|frame| bytes.extend(frame.expect("frames")));
 
     let bundle = dir.join(name);
-    fs::create_dir_all(bundle.join("history")).expect("can be made");
-    fs::write(bundle.join("history/run.history"), bytes).expect("can be written");
+    fs::create_dir_all(bundle.join("recording")).expect("can be made");
+    fs::write(bundle.join("recording/run.recording"), bytes).expect("can be written");
     let json = serde_json::to_vec(&report).expect("JSON");
     fs::write(bundle.join("run.json"), json).expect("can be written");
 }

@@ -34,7 +34,7 @@ pub struct Order {
     /// A seed in place of the scenario's.
     pub seed: Option<u64>,
     /// Whether every record is kept for others to judge.
-    pub record_history: bool,
+    pub record: bool,
     /// Folder for the bundle, and for what the run says.
     pub folder: PathBuf,
     /// How long it may take.
@@ -134,8 +134,8 @@ impl Order {
         if let Some(seed) = self.seed {
             flag("--seed", &seed.to_string());
         }
-        if self.record_history {
-            command.arg("--record-history");
+        if self.record {
+            command.arg("--record");
         }
         let secrets = self.place.iter().flat_map(|place| &place.secrets);
         command.envs(secrets.map(|(name, secret)| (name, secret)));

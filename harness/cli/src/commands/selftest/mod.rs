@@ -62,7 +62,7 @@ struct Folder {
     work: PathBuf,
     /// Whether runs that went as they should stay, too.
     keep: bool,
-    record_history: bool,
+    record: bool,
     /// Of every run that does not want one of its own.
     seed: Option<u64>,
 }
@@ -73,8 +73,8 @@ impl Folder {
         let stamp: String = started_at.chars().filter(char::is_ascii_alphanumeric).collect();
         let out_dir = selftest.out_dir.clone();
         let work = out_dir.join(format!("{stamp}-{what}-{}", std::process::id()));
-        let args::Selftest { keep, record_history, seed, .. } = *selftest;
-        let folder = Self { out_dir, work, keep: keep || record_history, record_history, seed };
+        let args::Selftest { keep, record, seed, .. } = *selftest;
+        let folder = Self { out_dir, work, keep: keep || record, record, seed };
         std::fs::create_dir_all(folder.scenarios())
             .with_context(|| format!("cannot make {}", folder.work.display()))?;
         texts::unpack(&folder.scenarios())?;
@@ -98,7 +98,7 @@ impl Folder {
             set: how.set,
             defect: None,
             seed: how.seed.or(self.seed),
-            record_history: self.record_history,
+            record: self.record,
             folder: of_run,
             patience: child::PATIENCE,
             place: None,

@@ -2,7 +2,7 @@
 //!
 //! Each thread of the engine has a [`LogSink`]: the journal's shard, and a copy of its records on their way
 //! to the writer. The way is bounded and nobody waits on it: what does not fit is dropped and
-//! counted, and the history's last line says so. That a history failed is a finding and never the end of
+//! counted, and the recording's last line says so. That a recording failed is a finding and never the end of
 //! a run: it is a second opinion, and the journal is the evidence.
 
 use std::fs::{File, OpenOptions};
@@ -12,9 +12,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use khala_evidence::facts::{Finding, RunFacts};
-pub use khala_evidence::history::Begin;
-use khala_evidence::history::{self, Chunk, End, Line, Thread};
 use khala_evidence::record::{Micros, Record};
+use khala_evidence::recording::{self, Begin, Chunk, End, Line, Thread};
 
 use crate::Error;
 use crate::journal::Journalled;
@@ -42,15 +41,15 @@ struct Batch {
     records: Vec<Record>,
 }
 
-/// A history being written.
-pub struct Recording {
+/// A recording being written.
+pub(crate) struct RecordingWriter {
     sender: SyncSender<Message>,
     writer: JoinHandle<io::Result<Writer>>,
     sinks: u16,
 }
 
-impl Recording {
-    /// Begins the history of the bundle `dir`.
+impl RecordingWriter {
+    /// Begins the recording of the bundle `dir`.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -60,14 +59,14 @@ impl Recording {
         std::fs::create_dir_all(path.parent().unwrap_or(dir)).map_err(cannot())?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).open(&path).map_err(cannot())?;
-        let mut head = history::HEAD.to_vec();
+        let mut head = recording::HEAD.to_vec();
         let line = Line::Begin(Box::new(begin));
-        head.extend(history::frame(&line, &[]).map_err(cannot())?);
+        head.extend(recording::frame(&line, &[]).map_err(cannot())?);
         file.write_all(&head).map_err(cannot())?;
         let (sender, receiver) = sync_channel(QUEUE);
         let writer = Writer { file, size: head.len() as u64, threads: Vec::new() };
         let writer = std::thread::Builder::new()
-            .name("khala-history".to_owned())
+            .name("khala-recording".to_owned())
             .spawn(move || writer.run(&receiver))
             .map_err(Error::NoThread)?;
         Ok(Self { sender, writer, sinks: 0 })
@@ -98,7 +97,7 @@ impl Recording {
             Ok(lost) => format!("{RECORDING} is without {lost} records that it had to drop"),
             Err(error) => format!("{RECORDING} could not be written to its end: {error}"),
         };
-        Some(Finding::at_end("history_incomplete", message, 1))
+        Some(Finding::at_end("recording_incomplete", message, 1))
     }
 }
 
@@ -113,7 +112,7 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn keep(&mut self, record: &Record) {
-        if !history::keeps(record) {
+        if !recording::keeps(record) {
             return;
         }
         let at = record.at();
@@ -166,7 +165,7 @@ impl Writer {
             let chunk = Chunk { thread: *thread, number: known.chunks, records: count };
             known.chunks += 1;
             known.records += count;
-            self.append(&history::frame(&Line::Chunk(chunk), records)?)?;
+            self.append(&recording::frame(&Line::Chunk(chunk), records)?)?;
         }
         Ok(())
     }
@@ -188,23 +187,23 @@ impl Writer {
             lost_threads: facts.generator.lost_threads,
             threads: self.threads.clone(),
         };
-        self.append(&history::frame(&Line::End(end), &[])?)?;
+        self.append(&recording::frame(&Line::End(end), &[])?)?;
         self.file.sync_all()?;
         Ok(self.threads.iter().map(|thread| thread.dropped).sum())
     }
 }
 
-/// Ends the history, if there is one; gives back the shards.
+/// Ends the recording, if there is one; gives back the shards.
 pub(crate) fn finish(
-    history: Option<Recording>,
+    recording: Option<RecordingWriter>,
     sinks: Vec<LogSink>,
     facts: &mut RunFacts,
 ) -> Vec<Journalled> {
     let parts = sinks.into_iter().map(|sink| (sink.shard, sink.recorder));
     let (shards, recorders): (Vec<_>, Vec<_>) = parts.unzip();
-    if let Some(history) = history {
+    if let Some(recording) = recording {
         let recorders = recorders.into_iter().flatten().collect();
-        facts.findings.extend(history.finish(recorders, facts));
+        facts.findings.extend(recording.finish(recorders, facts));
     }
     shards
 }
@@ -225,6 +224,6 @@ mod tests {
         }
         let Ok(Message::Batch(first)) = receiver.recv() else { panic!("one had room") };
         assert_eq!((first.records.len(), recorder.dropped), (CHUNK, 2 * CHUNK as u64));
-        assert!(first.records.iter().all(history::keeps), "frames stay away");
+        assert!(first.records.iter().all(recording::keeps), "frames stay away");
     }
 }

@@ -1,4 +1,4 @@
-//! `run --record-history`: everything that the judge was given is in the file, in order, and it says so.
+//! `run --record`: everything that the judge was given is in the file, in order, and it says so.
 
 mod support;
 
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use khala_evidence::Record;
 use khala_evidence::framing::Frames;
-use khala_evidence::history::{Begin, End, HEAD, Line, lines};
+use khala_evidence::recording::{Begin, End, HEAD, Line, lines};
 use support::{Ended, Harness, exit, number};
 
-const FILE: &str = "history/run.history";
+const FILE: &str = "recording/run.recording";
 
-/// A whole history: its ends, and each thread's records.
-fn history(run: &Ended) -> (Begin, End, BTreeMap<u16, Vec<Record>>) {
-    let mut frames = Frames::of(run.file(FILE), HEAD).expect("a history");
+/// A whole recording: its ends, and each thread's records.
+fn recording(run: &Ended) -> (Begin, End, BTreeMap<u16, Vec<Record>>) {
+    let mut frames = Frames::of(run.file(FILE), HEAD).expect("a recording");
     let (mut begin, mut end, mut threads) = (None, None, BTreeMap::<_, Vec<_>>::new());
     while let Some(frame) = frames.next_as(lines) {
         assert!(end.is_none(), "nothing follows the end");
@@ -29,10 +29,10 @@ fn history(run: &Ended) -> (Begin, End, BTreeMap<u16, Vec<Record>>) {
 }
 
 #[test]
-fn every_record_that_was_judged_is_in_the_history_and_in_order() {
-    let run = Harness::tiny().arg("--record-history").ended().exits(exit::GO);
+fn every_record_that_was_judged_is_in_the_recording_and_in_order() {
+    let run = Harness::tiny().arg("--record").ended().exits(exit::GO);
     let report = run.report();
-    let (begin, end, threads) = history(&run);
+    let (begin, end, threads) = recording(&run);
     assert_eq!(report["run_id"], begin.run_id);
     assert_eq!((begin.clients, begin.seed, begin.settle_us), (24, 7, 10_000_000));
     assert!(end.drained && end.lost_threads == 0);
@@ -74,7 +74,7 @@ fn every_record_that_was_judged_is_in_the_history_and_in_order() {
 }
 
 #[test]
-fn a_run_that_was_not_asked_for_one_has_no_history() {
+fn a_run_that_was_not_asked_for_one_has_no_recording() {
     let run = Harness::tiny().ended().exits(exit::GO);
     assert!(!run.files.contains_key(FILE), "{:?}", run.names());
 }

@@ -1,5 +1,5 @@
-"""Reads a history: frames, their checksums, and the lines in them. Nothing is believed that a checksum
-does not vouch for, and nothing that is missing goes unsaid. The format: harness/evidence/HISTORY.md.
+"""Reads a recording: frames, their checksums, and the lines in them. Nothing is believed that a checksum
+does not vouch for, and nothing that is missing goes unsaid. The format: harness/evidence/RECORDING.md.
 """
 
 import json
@@ -8,7 +8,9 @@ import zlib
 
 from xxh3 import digest64
 
-HEAD = b"khala-history 1\n"
+HEAD = b"khala-recording 2\n"
+# Of version 1, which differs in names alone.
+HEAD_1 = b"khala-history 1\n"
 
 
 class Unreadable(Exception):
@@ -19,8 +21,8 @@ class Incomplete(Exception):
     """The file is what was written, and something of the run is not in it."""
 
 
-class History:
-    """A whole history: `begin` and `end` as they stand in the file, and each thread's records."""
+class Recording:
+    """A whole recording: `begin` and `end` as they stand in the file, and each thread's records."""
 
     def __init__(self, begin, end, threads):
         self.begin, self.end, self.threads = begin, end, threads
@@ -28,9 +30,10 @@ class History:
 
 def frames(data):
     """The frames of a file as (where it begins, the lines in it)."""
-    if not data.startswith(HEAD):
-        raise Unreadable("at byte 0: it does not begin as a history of version 1 does")
-    at = len(HEAD)
+    head = next((head for head in (HEAD, HEAD_1) if data.startswith(head)), None)
+    if head is None:
+        raise Unreadable("at byte 0: it does not begin as a recording of version 2 or 1 does")
+    at = len(head)
     while at < len(data):
         if at + 12 > len(data):
             raise Unreadable(f"at byte {at}: the last frame is torn")
@@ -49,12 +52,14 @@ def frames(data):
 
 
 def read(data):
-    """The history in the bytes of a file."""
+    """The recording in the bytes of a file."""
     begin = end = None
     threads, chunks = {}, {}
     for at, lines in frames(data):
         first = lines[0] if lines else {}
-        what = first.get("history")
+        if "history" in first:
+            first["recording"] = first.pop("history")
+        what = first.get("recording")
         if end is not None or (begin is None) != (what == "begin"):
             raise Unreadable(f"at byte {at}: a frame `{what}` is out of place")
         if what == "begin":
@@ -72,9 +77,9 @@ def read(data):
         else:
             raise Unreadable(f"at byte {at}: a frame `{what}` is none of this version's")
     if end is None:
-        raise Incomplete(f"at byte {len(data)}: the history has no end: the run was killed")
+        raise Incomplete(f"at byte {len(data)}: the recording has no end: the run was killed")
     check_complete(end, chunks, threads)
-    return History(begin, end, threads)
+    return Recording(begin, end, threads)
 
 
 def check_complete(end, chunks, threads):

@@ -1,11 +1,11 @@
-//! The history of a run: every record that reached a shard, so that somebody else can judge it too.
+//! The recording of a run: every record that reached a shard, so that somebody else can judge it too.
 //!
 //! A file of [frames](crate::framing); what is deflated in them is JSON lines. The first frame is
 //! [`Begin`], what a judge must know of the plan; then come [`Chunk`]s, each with the records of one
-//! thread in the order in which they were recorded; the last is [`End`]. `HISTORY.md` in this crate says
+//! thread in the order in which they were recorded; the last is [`End`]. `RECORDING.md` in this crate says
 //! what each field means. The oracle reads none of it: whoever does must not share code with it.
 
-use std::io;
+use std::io::{self, Read};
 
 use khala_plan::model::TargetKind;
 use khala_plan::{Plan, Schedule};
@@ -14,16 +14,24 @@ use khala_wire::topic::{KNOWN, TopicId};
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
-use crate::framing;
+use crate::framing::{self, FrameError, Frames};
 use crate::oracle::slow::GRACE_US;
 use crate::record::{Micros, Record};
 
-/// What a history begins with: what it is, and the version of its format.
-pub const HEAD: &[u8] = b"khala-history 1\n";
+/// What a recording begins with: what it is, and the version of its format.
+pub const HEAD: &[u8] = b"khala-recording 2\n";
+/// The same of version 1, in which recordings were called histories, and each [`Line`] named its kind under
+/// `history`; nothing else differs.
+pub const HEAD_1: &[u8] = b"khala-history 1\n";
+
+/// The field of a [`Line`] that names its kind.
+const KIND: &str = "recording";
+/// The same of version 1.
+const KIND_1: &str = "history";
 
 /// The line that begins each frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "history", rename_all = "snake_case")]
+#[serde(tag = "recording", rename_all = "snake_case")]
 pub enum Line {
     /// The first frame, alone in it.
     Begin(Box<Begin>),
@@ -117,7 +125,7 @@ pub struct Chunk {
 pub struct Thread {
     /// Which thread.
     pub thread: u16,
-    /// Its chunks in the history.
+    /// Its chunks in the recording.
     pub chunks: u64,
     /// The records in them.
     pub records: u64,
@@ -140,7 +148,8 @@ pub struct End {
     pub threads: Vec<Thread>,
 }
 
-/// Whether a record belongs in a history: all but the text of frames, which nothing judges.
+/// Whether a record belongs in a recording: all but frames, whose text nothing judges. How many came, the
+/// cases of [`Rule::OF_FRAMES`](crate::oracle::Rule::OF_FRAMES), is in the journal alone.
 #[must_use]
 pub fn keeps(record: &Record) -> bool {
     !matches!(record, Record::Frame { .. })
@@ -230,6 +239,23 @@ pub fn frame(line: &Line, records: &[Record]) -> io::Result<Vec<u8>> {
     framing::frame(&content)
 }
 
+/// A line that begins a frame, of any version.
+fn line(text: &str) -> serde_json::Result<Line> {
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    if let Some(kind) = fields.remove(KIND_1) {
+        fields.insert(KIND.to_owned(), kind);
+    }
+    serde_json::from_value(fields.into())
+}
+
+/// The frames of a recording of any version, each to be read by [`lines`].
+///
+/// # Errors
+/// When it is none, or of a version that this build does not know.
+pub fn open<R: Read>(reader: R) -> Result<Frames<R>, FrameError> {
+    Frames::of_any(reader, &[HEAD, HEAD_1])
+}
+
 /// Reads what [`frame`] deflated.
 ///
 /// # Errors
@@ -238,7 +264,7 @@ pub fn lines(content: &[u8]) -> Result<(Line, Vec<Record>), String> {
     let text = std::str::from_utf8(content).map_err(|error| error.to_string())?;
     let mut lines = text.lines();
     let first = lines.next().ok_or("it is empty")?;
-    let line = serde_json::from_str(first).map_err(|error| error.to_string())?;
+    let line = line(first).map_err(|error| error.to_string())?;
     let records = lines.map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| error.to_string())?;
     match line {
@@ -252,7 +278,6 @@ pub fn lines(content: &[u8]) -> Result<(Line, Vec<Record>), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::framing::{FrameError, Frames};
     use crate::record::PublishId;
     use crate::record::{Delivery, Source};
 
@@ -285,12 +310,28 @@ mod tests {
         let read = |records: u64| {
             let line = Line::Chunk(Chunk { thread: 1, number: 7, records });
             let bytes = [HEAD, &frame(&line, &self::records()).expect("frames")].concat();
-            let mut frames = Frames::of(&*bytes, HEAD).expect("a history");
+            let mut frames = open(&*bytes).expect("a recording");
             frames.next_as(lines).expect("a frame").map(|read| (read, line))
         };
         let ((line, found), written) = read(2).expect("reads");
         assert_eq!((line, found), (written, records()));
         assert!(matches!(read(3), Err(FrameError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_recording_of_version_1_is_read_and_one_of_a_later_is_named() {
+        let line = Line::Chunk(Chunk { thread: 1, number: 7, records: 2 });
+        let text: Vec<_> = [r#"{"history":"chunk","thread":1,"number":7,"records":2}"#.to_owned()]
+            .into_iter()
+            .chain(records().iter().map(|record| serde_json::to_string(record).expect("JSON")))
+            .collect();
+        let frame = framing::frame(text.join("\n").as_bytes()).expect("a frame");
+        let bytes = [HEAD_1, &frame].concat();
+        let read = open(&*bytes).expect("version 1").next_as(lines).expect("one");
+        assert_eq!(read.expect("a whole frame"), (line, records()));
+        let error = open(&b"khala-recording 3\n"[..]).expect_err("none of ours");
+        assert_eq!(error.to_string(), "it is of version 3, and this build reads version 2");
+        assert!(matches!(open(&b"khala-other 2\n"[..]), Err(FrameError::WrongHead)));
     }
 
     #[test]
