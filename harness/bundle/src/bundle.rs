@@ -63,9 +63,9 @@ impl Bundle {
     /// The manifest.
     ///
     /// # Errors
-    /// Why there is none, in a clause.
-    pub fn manifest(&self) -> Result<Manifest, String> {
-        manifest::read(&self.dir)
+    /// [`Error::Manifest`] when there is none that can be read.
+    pub fn manifest(&self) -> Result<Manifest, Error> {
+        manifest::read(&self.dir).map_err(|why| Error::Manifest { dir: self.dir.clone(), why })
     }
 
     /// The events that can be read; the last line of a killed run may be torn.

@@ -29,6 +29,14 @@ pub enum Error {
         /// The latest version that is read.
         known: u64,
     },
+    /// The bundle has no manifest that can be read.
+    #[error("{}: manifest.json {why}", dir.display())]
+    Manifest {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not, in a clause.
+        why: String,
+    },
     /// The bundle's recording is missing, or not whole.
     #[error("{}: its recording cannot be judged: {why}", dir.display())]
     Recording {

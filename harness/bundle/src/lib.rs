@@ -1,6 +1,6 @@
 //! The folder of evidence that a run leaves: written, read, settled, verified, pruned.
 //!
-//! A bundle has sources, which the run writes as it goes on (the [journal](journal), the plan and its
+//! A bundle has sources, which the run writes as it goes on (the journal, the plan and its
 //! schedule, the events, the target's metrics), and what is made of them: the
 //! [report](khala_evidence::report::RunReport) in `run.json`, its renderings, and the [`manifest`] with a
 //! digest of each file. There is one way to a report: [`Bundle::settle`] reads the sources and judges them. A
@@ -22,19 +22,20 @@
 //! No socket is opened here, nothing is printed and no code is chosen to exit with: that is the command
 //! line's.
 
-pub mod bundle;
+mod bundle;
 mod error;
-pub mod evidence;
+mod evidence;
 mod files;
 mod hlog_file;
 mod host;
-pub mod journal;
+mod journal;
 mod keeper;
 mod logs;
 pub mod manifest;
 pub mod names;
 mod prune;
 pub mod recording;
+mod run_json;
 mod utc;
 mod verify;
 mod writer;
@@ -45,8 +46,9 @@ pub use evidence::{Derived, Evidence, Leftover, Reading};
 pub use files::{Lock, write};
 pub use host::this as this_host;
 pub use logs::{LogSink, Logs, Wanted};
-pub use manifest::{Maker, sha256};
+pub use manifest::{Maker, Manifest, sha256};
 pub use prune::{Keep, Pruned, prune};
+pub use run_json::summary;
 pub use utc::utc_now;
 pub use verify::{Verified, verify};
 pub use writer::Writer;

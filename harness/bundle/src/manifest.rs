@@ -16,8 +16,9 @@ use sha2::{Digest as _, Sha256};
 use crate::names::{MANIFEST, RUN_JSON, is_derived, is_source};
 use crate::{Error, files, utc_now};
 
-/// Version of the format.
-const FORMAT_VERSION: u32 = 1;
+/// Version of the format of bundles. In version 1 `run.json` held samples, seconds and stories too, and
+/// recordings were called histories; it is read all the same.
+const FORMAT_VERSION: u32 = 2;
 
 /// What a bundle holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +97,7 @@ pub enum Maker {
 
 /// What a bundle said before it is made again.
 #[derive(Clone, Debug, Default)]
-pub struct Before {
+pub(crate) struct Before {
     manifest: Option<Manifest>,
     decision: Option<String>,
     files: BTreeMap<String, Entry>,
@@ -155,7 +156,7 @@ fn differing(one: &BTreeMap<String, Entry>, other: &BTreeMap<String, Entry>) -> 
 ///
 /// # Errors
 /// Why not, in a clause.
-pub fn read(dir: &Path) -> Result<Manifest, String> {
+pub(crate) fn read(dir: &Path) -> Result<Manifest, String> {
     let text = fs::read(dir.join(MANIFEST)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             "is missing: `khala-harness report` makes one, but it vouches only for what is there by \
@@ -190,7 +191,7 @@ struct Version {
 ///
 /// # Errors
 /// When a file cannot be read, or the manifest not written.
-pub fn write(
+pub(crate) fn write(
     dir: &Path,
     begin: &Begin,
     report: &RunReport,
@@ -261,7 +262,7 @@ impl Before {
 
 /// What lies in a bundle.
 #[derive(Debug, Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// The files, by path in the bundle.
     pub files: BTreeMap<String, Entry>,
     /// What is neither file nor folder, by path in the bundle, and what it is.
@@ -273,7 +274,7 @@ pub struct Found {
 ///
 /// # Errors
 /// When one cannot be read.
-pub fn found(dir: &Path) -> Result<Found, Error> {
+pub(crate) fn found(dir: &Path) -> Result<Found, Error> {
     let mut found = Found::default();
     walk(dir, "", &mut found)?;
     Ok(found)

@@ -6,10 +6,11 @@ use std::path::Path;
 use khala_evidence::report::RunReport;
 use serde::Serialize;
 
+use crate::Error;
 use crate::bundle::{Bundle, is_bundle};
 use crate::manifest::{self, Manifest, Remade};
 use crate::names::{MANIFEST, RUN_JSON};
-use crate::{Error, Evidence};
+use crate::run_json::otherwise;
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
@@ -51,7 +52,7 @@ pub fn verify(dir: &Path) -> Result<Verified, Error> {
                 remakings(manifest, &report, &mut found);
             }
             found.decision = Some(report.decision.to_string());
-            found.problems.extend(otherwise(&evidence, &report));
+            found.problems.extend(otherwise(dir, &report));
         }
         Err(error) => found.problems.push(error.to_string()),
     }
@@ -96,22 +97,5 @@ fn remakings(manifest: &Manifest, report: &RunReport, found: &mut Verified) {
             }
             _ => found.notes.push(what),
         }
-    }
-}
-
-/// What `run.json` says that the sources do not.
-fn otherwise(evidence: &Evidence, report: &RunReport) -> Option<String> {
-    let read = fs::read(evidence.dir.join(RUN_JSON)).map_err(|error| error.to_string());
-    let written = read.and_then(|text| {
-        serde_json::from_slice::<RunReport>(&text).map_err(|error| error.to_string())
-    });
-    match written {
-        Ok(written) if written == *report => None,
-        Ok(written) if written.decision != report.decision => Some(format!(
-            "{RUN_JSON} says {}, the sources say {}",
-            written.decision, report.decision
-        )),
-        Ok(_) => Some(format!("{RUN_JSON} is not what the sources give")),
-        Err(error) => Some(format!("{RUN_JSON} cannot be read: {error}")),
     }
 }

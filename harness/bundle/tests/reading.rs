@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use khala_bundle::{Bundle, Error, Keep, Lock, Maker, names, prune, verify};
+use khala_bundle::{Bundle, Error, Keep, Lock, Maker, names, prune, summary, verify};
 use tempfile::TempDir;
 
 /// A copy of the kept bundle `go`, to be damaged.
@@ -62,11 +62,52 @@ fn a_bundle_of_a_later_version_is_refused_in_a_sentence_that_names_it() {
 }
 
 #[test]
+fn a_report_is_read_as_it_was_written_and_one_of_a_later_version_is_refused() {
+    let (_dir, bundle) = copy();
+    let read = summary(&bundle).expect("of version 1");
+    assert_eq!((read.format_version, read.decision.to_string()), (1, "GO".into()));
+    assert!(!read.series.is_empty() && read.metrics.iter().any(|line| line.samples.is_some()));
+    let settled = Bundle::open(&bundle).expect("a bundle").settle().expect("settles");
+    settled.derive(Maker::Report).expect("renders");
+    let again = summary(&bundle).expect("of this version");
+    assert!(again == settled.report().summary(), "and what is made of its sources now");
+    assert_eq!(again.format_version, 2);
+
+    edit(&bundle, names::RUN_JSON, replaced("\"format_version\":2", "\"format_version\":3"));
+    let error = summary(&bundle).expect_err("it is of a later version");
+    assert!(error.to_string().contains("run.json is of version 3 of the format"), "{error}");
+    let found = verify(&bundle).expect("a bundle");
+    let said = |what: &str| found.problems.iter().any(|problem| problem.contains(what));
+    assert!(said("run.json is of version 3 of the format"), "{found:?}");
+}
+
+#[test]
+fn a_forged_report_is_found_whatever_its_version() {
+    for (from, to, problem) in [
+        (
+            "\"decision\":\"GO\"",
+            "\"decision\":\"NO-GO\"",
+            "run.json says NO-GO, the sources say GO",
+        ),
+        ("\"deliveries\":", "\"deliveries\":1", "run.json is not what the sources give"),
+        ("\"response\":[\"", "\"response\":[\"A", "run.json is not what the sources give"),
+    ] {
+        let (_dir, bundle) = copy();
+        edit(&bundle, names::RUN_JSON, replaced(from, to));
+        let found = verify(&bundle).expect("a bundle");
+        assert_eq!(found.problems, ["run.json is not what was written", problem]);
+    }
+}
+
+#[test]
 fn what_is_no_bundle_is_named_with_what_is_missing() {
     let (dir, bundle) = copy();
     let error = Bundle::open(dir.path()).expect_err("that is the folder above");
     assert!(matches!(error, Error::NotABundle { .. }), "{error}");
     assert!(error.to_string().contains("it has no journal/run.journal"), "{error}");
+    fs::remove_file(bundle.join(names::MANIFEST)).expect("can be removed");
+    let error = Bundle::open(&bundle).expect("has a journal").manifest().expect_err("it is gone");
+    assert!(error.to_string().contains(": manifest.json is missing: "), "{error}");
     fs::remove_file(bundle.join(names::SCHEDULE)).expect("can be removed");
     let error = Bundle::open(&bundle).expect("has a journal").settle().err().expect("no schedule");
     assert!(error.to_string().contains("schedule.ndjson: No such file"), "{error}");

@@ -38,24 +38,36 @@ fn verdicts(report: &Value) -> BTreeMap<String, Value> {
     verdicts
 }
 
+/// That all that was told is told again. What an earlier build did not tell yet may be added.
+fn assert_within(was: &Value, is: &Value, place: &str) {
+    match (was, is) {
+        (Value::Object(was), Value::Object(is)) => {
+            for (key, was) in was {
+                let is = is.get(key).unwrap_or_else(|| panic!("{place}: `{key}` is gone"));
+                assert_within(was, is, &format!("{place}/{key}"));
+            }
+        }
+        (Value::Array(was), Value::Array(is)) => {
+            assert_eq!(is.len(), was.len(), "{place}");
+            let both = was.iter().zip(is).enumerate();
+            both.for_each(|(number, (was, is))| {
+                assert_within(was, is, &format!("{place}/{number}"))
+            });
+        }
+        _ => assert_eq!(is, was, "{place}"),
+    }
+}
+
 fn assert_told_again(name: &str, was: &Value, is: &Value) {
     let head = ["run_id", "decision", "verdict", "reasons", "interrupted", "finished", "faults"];
-    for key in head.into_iter().chain(["exposures", "findings", "load", "fleet", "phases"]) {
-        assert_eq!(is[key], was[key], "{name}: {key}");
+    for key in head.into_iter().chain(["exposures", "findings", "load", "fleet", "oracle"]) {
+        assert_within(&was[key], &is[key], &format!("{name}: {key}"));
     }
-    for tally in ["judged", "violations", "consequences", "undecided"] {
-        let (was, is) = (&was["oracle"][tally], &is["oracle"][tally]);
-        for (rule, count) in was.as_object().expect("rules") {
-            assert_eq!(&is[rule], count, "{name}: {tally} of {rule}");
-        }
-    }
-    assert_eq!(is["oracle"], was["oracle"], "{name}: what the oracle says");
     let (was, is) = (verdicts(was), verdicts(is));
     assert!(was.len() > 10, "{name}: the oracle's rules alone are more");
     for (objective, verdict) in &was {
         assert_eq!(is.get(objective), Some(verdict), "{name}: {objective}");
     }
-    assert_eq!(is.len(), was.len(), "{name}: nothing else is judged");
 }
 
 #[test]
@@ -94,5 +106,25 @@ fn the_bundles_of_an_earlier_build_are_verified() {
         assert_eq!(found.problems, [""; 0], "{name}");
         assert_eq!(found.decision.as_deref(), Some(decision));
         assert!(found.unchanged > 10, "{name}: every file has its digest");
+    }
+}
+
+/// Holds this build against others on larger runs than are kept here.
+#[test]
+#[ignore = "reads the bundles that KHALA_BUNDLES names, one after another with `:` between"]
+fn bundles_elsewhere_come_to_what_they_said() {
+    let named = std::env::var_os("KHALA_BUNDLES").expect("KHALA_BUNDLES names bundles");
+    for dir in std::env::split_paths(&named) {
+        let name = dir.display().to_string();
+        let text = std::fs::read(dir.join("run.json")).expect("it was written");
+        let was: Value = serde_json::from_slice(&text).expect("JSON");
+        let bundle = Bundle::open(&dir).expect("a bundle");
+        let is = serde_json::to_value(bundle.settle().expect("settles").report()).expect("JSON");
+        assert_told_again(&name, &was, &is);
+        assert_eq!(verify(&dir).expect("a bundle").problems, [""; 0], "{name}");
+        if was["finished"] == true && bundle.recording().expect("can be read").is_some() {
+            let recorded = bundle.settle_recording().expect("it is whole").report();
+            assert_told_again(&name, &was, &serde_json::to_value(recorded).expect("JSON"));
+        }
     }
 }

@@ -84,6 +84,8 @@ impl From<khala_bundle::Error> for Failure {
             Error::NotABundle { .. }
             | Error::Version { .. }
             | Error::StillWritten(_)
+            | Error::Manifest { .. }
+            | Error::Recording { .. }
             | Error::NoRuns { .. } => Self::new(Exit::Setup, error),
             _ => Self::new(Exit::Internal, error),
         }
@@ -94,5 +96,49 @@ impl From<khala_bundle::Error> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self { exit: Exit::Internal, message: format!("error: {error:#}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_bundle::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_bundle_ends_with_the_code_of_who_can_mend_it() {
+        let dir = std::path::PathBuf::from("runs/one");
+        let (file, source) = (dir.clone(), std::io::Error::other("no room"));
+        for (error, exit, message) in [
+            (
+                Error::Version { dir: dir.clone(), file: "run.json", found: 9, known: 2 },
+                Exit::Setup,
+                "error: runs/one: run.json is of version 9 of the format, and this build of \
+                 khala-harness reads version 2: use the build that wrote it, or a later one",
+            ),
+            (
+                Error::StillWritten(dir.clone()),
+                Exit::Setup,
+                "error: runs/one: the run is still going on; wait for its end",
+            ),
+            (
+                Error::Plan("error: two\n  lines".to_owned()),
+                Exit::InvalidScenario,
+                "error: two\n  lines",
+            ),
+            (
+                Error::Gates { file, why: "none".to_owned() },
+                Exit::InvalidScenario,
+                "error: runs/one: none",
+            ),
+            (
+                Error::File { what: "write", path: dir, source },
+                Exit::Internal,
+                "error: cannot write runs/one: no room",
+            ),
+        ] {
+            let failure = Failure::from(error);
+            assert_eq!((failure.exit, failure.message.as_str()), (exit, message));
+        }
     }
 }

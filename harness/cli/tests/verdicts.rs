@@ -27,7 +27,7 @@ fn applied(report: &Value) -> u64 {
 fn a_correct_runtime_is_a_go_and_the_report_says_so() {
     assert_eq!(GO.code, Some(exit::GO), "{}{}", GO.stdout, GO.stderr);
     let report = GO.report();
-    assert_eq!(report["format_version"], 1);
+    assert_eq!(report["format_version"], 2);
     assert_eq!(report["decision"], "GO");
     assert_eq!(report["verdict"], "PASS");
     assert_eq!(report["interrupted"], false);
@@ -121,6 +121,9 @@ fn the_bundle_of_a_go_is_whole() {
         "violations.ndjson",
         "events.ndjson",
         "timeseries.csv",
+        "histograms.ndjson",
+        "clusters.ndjson",
+        "stories.ndjson",
         "schedule.ndjson",
         "scenario.resolved.toml",
     ] {

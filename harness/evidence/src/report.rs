@@ -1,7 +1,10 @@
-//! `run.json`: the single source of every rendering, versioned.
+//! The report of a run: the single source of every rendering, versioned.
 //!
-//! A reader checks [`RunReport::FORMAT_VERSION`] first. Within a version fields are added, never
-//! renamed and never given another meaning.
+//! `run.json` is its summary, a few hundred kilobytes at the most however long the run was. What grows with
+//! the run stands in files of its own, made from the same report: the seconds in `timeseries.csv`, the
+//! samples of each figure in `histograms.ndjson` and `clusters.ndjson`, and the last frames of clients in
+//! `stories.ndjson`. A reader checks [`RunReport::FORMAT_VERSION`] first. Within a version fields are added,
+//! never renamed and never given another meaning. In version 1 `run.json` held everything.
 
 use std::collections::BTreeMap;
 
@@ -91,9 +94,11 @@ pub struct RunReport {
     pub planned_ends: Vec<IncidentLine>,
     /// Figures, a line for each metric, phase and surface.
     pub metrics: Vec<MetricLine>,
-    /// What happened in each second.
+    /// What happened in each second; not in `run.json`.
+    #[serde(default, skip_serializing)]
     pub series: Vec<Second>,
-    /// The last frames of clients for which a rule was broken.
+    /// The last frames of clients for which a rule was broken; not in `run.json`.
+    #[serde(default, skip_serializing)]
     pub stories: Stories,
     /// Where and how it was run; `None` of a report that was not made from a bundle.
     #[serde(default)]
@@ -367,7 +372,8 @@ pub struct MetricLine {
     /// read. Nothing is subtracted.
     #[serde(default)]
     pub own_queue_us: Option<u64>,
-    /// The samples themselves, for `score` and for renderings.
+    /// The samples themselves; not in `run.json`.
+    #[serde(default, skip_serializing)]
     pub samples: Option<Distribution>,
 }
 
@@ -435,7 +441,19 @@ pub struct Second {
 
 impl RunReport {
     /// Version of the format.
-    pub const FORMAT_VERSION: u32 = 1;
+    pub const FORMAT_VERSION: u32 = 2;
+
+    /// The report as `run.json` tells it: without what stands in files of its own.
+    #[must_use]
+    pub fn summary(&self) -> Self {
+        let without = |line: &MetricLine| MetricLine { samples: None, ..line.clone() };
+        Self {
+            metrics: self.metrics.iter().map(without).collect(),
+            series: Vec::new(),
+            stories: Stories::default(),
+            ..self.clone()
+        }
+    }
 
     /// Puts the report together.
     #[must_use]
@@ -551,6 +569,11 @@ impl RunReport {
         if self.decision == Decision::Go {
             self.decision = Decision::Hold;
         }
+    }
+
+    /// The figures that are drawn from samples, each with them.
+    pub(crate) fn sampled(&self) -> impl Iterator<Item = (&MetricLine, &Distribution)> {
+        self.metrics.iter().filter_map(|line| Some((line, line.samples.as_ref()?)))
     }
 
     /// The lines of one metric in one phase.

@@ -143,6 +143,9 @@ pub struct ObjectiveVerdict {
     pub n: u64,
     /// Samples that break the claim (or occurrences).
     pub bad: u64,
+    /// Of a WARN on samples themselves (a percentile, a maximum): those that break the stricter claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn_bad: Option<u64>,
     /// What `estimate`, `lower` and `upper` are in.
     #[serde(default)]
     pub unit: Unit,
@@ -183,6 +186,7 @@ impl ObjectiveVerdict {
             verdict: Verdict::Pass,
             n: 0,
             bad: 0,
+            warn_bad: None,
             unit: Unit::Count,
             estimate: None,
             lower: None,

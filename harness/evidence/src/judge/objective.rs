@@ -61,6 +61,11 @@ impl Measured {
         }
     }
 
+    /// Whether the claim is about each sample, so that some of them break it.
+    fn of_samples(&self, claim: &Claim) -> bool {
+        self.n > 0 && matches!(claim.estimator, Estimator::Percentile(_) | Estimator::Max)
+    }
+
     fn deff(&self) -> Option<f64> {
         let percentile = self.percentile.as_ref();
         let of_interval = percentile.and_then(|it| it.interval.as_ref()).map(|it| it.deff);
@@ -86,12 +91,15 @@ fn judge_one(
         verdict = Verdict::Inconclusive;
         reason = format!("{}: {reason}", too_short(&reach));
     }
+    let mut warn_bad = None;
     if verdict == Verdict::Pass
         && let Some(warn) = &objective.warn
-        && of(warn).verdict != Verdict::Pass
+        && let stricter = of(warn)
+        && stricter.verdict != Verdict::Pass
     {
         verdict = Verdict::Warn;
         reason = format!("{reason}; but `{}` does not hold", warn.text);
+        warn_bad = stricter.of_samples(warn).then_some(stricter.bad);
     }
     let mut is_unfit = false;
     if let Some(few) = too_few(case, objective, &measured) {
@@ -118,6 +126,7 @@ fn judge_one(
         verdict,
         n: measured.n,
         bad: measured.bad,
+        warn_bad: warn_bad.filter(|_| verdict == Verdict::Warn),
         unit: Unit::of(objective.metric, objective.require.estimator),
         estimate: measured.estimate,
         lower,

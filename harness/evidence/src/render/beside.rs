@@ -1,13 +1,9 @@
 //! What stands beside a figure that does not explain itself: a WARN that nothing breaks, a fault that was
 //! not due, one that hit nobody because the harness stood still.
 
-use khala_plan::gate::grammar;
-use khala_plan::metric::MetricId;
-use khala_plan::model::Estimator;
-
 use super::units::{count, moment};
 use crate::facts::FaultOutcome;
-use crate::judge::{ObjectiveVerdict, Verdict, estimate};
+use crate::judge::{ObjectiveVerdict, Verdict};
 use crate::record::Micros;
 use crate::report::RunReport;
 
@@ -18,44 +14,20 @@ const BEFORE_US: Micros = 1_000_000;
 const AFTER_US: Micros = 5_000_000;
 
 /// What would have to come for an objective that warns to pass.
-pub fn objective(report: &RunReport, objective: &ObjectiveVerdict) -> Option<String> {
+pub fn objective(objective: &ObjectiveVerdict) -> Option<String> {
     let warn = objective.warn.as_deref().filter(|_| objective.verdict == Verdict::Warn)?;
     let claim = format!("the claim holds, and the stricter `{warn}` is not shown to");
-    let Some((beyond, samples)) = beyond(report, objective, warn) else {
+    let Some(bad) = objective.warn_bad else {
         return Some(format!("{claim}: it passes once that holds too"));
     };
-    let (of, samples) = (count(beyond), count(samples));
-    Some(match beyond {
+    let (of, samples) = (count(bad), count(objective.n));
+    Some(match bad {
         0 => format!(
             "{claim}: none of {samples} samples breaks that one either, but so few do not prove it; a \
              longer phase or more clients would make it PASS"
         ),
         _ => format!("{claim}: {of} of {samples} samples break that one; with fewer it would PASS"),
     })
-}
-
-/// How many samples of an objective are beyond what a stricter claim allows each of them, and of how many.
-fn beyond(report: &RunReport, objective: &ObjectiveVerdict, claim: &str) -> Option<(u64, u64)> {
-    let metric = MetricId::of(&objective.metric)?;
-    let claim = grammar::parse(metric, claim).ok()?;
-    if !matches!(claim.estimator, Estimator::Percentile(_) | Estimator::Max) {
-        return None;
-    }
-    let surface = objective.selector.strip_prefix("surface=");
-    let read = |phase: &str| match objective.during.as_slice() {
-        [] => report.phases.iter().any(|known| known.name == phase && known.measure),
-        during => during.iter().any(|name| name == phase),
-    };
-    let lines = report.metrics.iter().filter(|line| {
-        let of_surface = surface.is_none_or(|name| line.surface.is_some_and(|s| s.name() == name));
-        line.metric == metric && read(&line.phase) && of_surface
-    });
-    let samples = lines.filter_map(|line| line.samples.as_ref());
-    let counted = samples.map(|samples| {
-        (estimate::exceeding(samples, claim.comparison, claim.bound), samples.len())
-    });
-    let sum = counted.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    (sum.1 > 0).then_some(sum)
 }
 
 /// What a fault came to, in a word or a figure.

@@ -5,10 +5,13 @@
 pub(crate) mod befell;
 mod beside;
 mod brief;
+mod clusters_ndjson;
+mod histograms_ndjson;
 mod junit_xml;
 mod page;
 mod reasons;
 mod run_json;
+mod stories_ndjson;
 pub mod story;
 mod summary_md;
 pub mod terminal;
@@ -38,6 +41,18 @@ pub struct RenderError {
     why: String,
 }
 
+/// Adds a line of JSON to a file.
+fn line(
+    file: &'static str,
+    bytes: &mut Vec<u8>,
+    line: &impl serde::Serialize,
+) -> Result<(), RenderError> {
+    serde_json::to_writer(&mut *bytes, line)
+        .map_err(|error| RenderError { file, why: error.to_string() })?;
+    bytes.push(b'\n');
+    Ok(())
+}
+
 /// Every file of the bundle that is made from the report.
 pub const ALL: &[&dyn Renderer] = &[
     &run_json::RunJson,
@@ -45,4 +60,7 @@ pub const ALL: &[&dyn Renderer] = &[
     &junit_xml::JunitXml,
     &timeseries_csv::TimeseriesCsv,
     &violations_ndjson::ViolationsNdjson,
+    &histograms_ndjson::HistogramsNdjson,
+    &clusters_ndjson::ClustersNdjson,
+    &stories_ndjson::StoriesNdjson,
 ];

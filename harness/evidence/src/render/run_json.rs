@@ -1,4 +1,4 @@
-//! `run.json`: the report itself, on one line: indented, its histograms would be five times the size.
+//! `run.json`: the report's summary, on one line. It does not grow with the length of the run.
 
 use super::{RenderError, Renderer};
 use crate::report::RunReport;

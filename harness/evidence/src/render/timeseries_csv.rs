@@ -8,7 +8,7 @@ use crate::report::RunReport;
 
 pub struct TimeseriesCsv;
 
-const HEADER: [&str; 24] = [
+const HEADER: [&str; 27] = [
     "second",
     "time",
     "phase",
@@ -33,6 +33,9 @@ const HEADER: [&str; 24] = [
     "generator_descriptors",
     "generator_lag_max_us",
     "generator_queue_max_us",
+    "generator_wall_us",
+    "generator_hottest_us",
+    "generator_backlog_bytes",
 ];
 
 impl Renderer for TimeseriesCsv {
@@ -73,6 +76,9 @@ impl Renderer for TimeseriesCsv {
                 second.generator.descriptors.to_string(),
                 second.generator.lag_max_us.to_string(),
                 second.generator.queue_max_us.to_string(),
+                second.generator.wall_us.to_string(),
+                second.generator.hottest_us.to_string(),
+                second.generator.backlog_bytes.to_string(),
             ];
             writer.write_record(row).map_err(|e| error(e.to_string()))?;
         }

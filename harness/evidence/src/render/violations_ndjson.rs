@@ -44,9 +44,7 @@ impl Renderer for ViolationsNdjson {
                 message: &violation.message,
                 again: texts::again(report, violation, texts::HERE),
             };
-            serde_json::to_writer(&mut bytes, &line)
-                .map_err(|error| RenderError { file: self.file_name(), why: error.to_string() })?;
-            bytes.push(b'\n');
+            super::line(self.file_name(), &mut bytes, &line)?;
         }
         Ok(bytes)
     }

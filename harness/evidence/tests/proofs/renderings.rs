@@ -1,6 +1,7 @@
-//! Every rendering is made from the report alone: it reads well, it comes back from `run.json`, and
-//! it is the same when it is made again.
+//! Every rendering is made from the report alone: it reads well, its summary comes back from `run.json`, and
+//! what people read is the same when it is made from that.
 
+use khala_evidence::hist::Hist;
 use khala_evidence::oracle::Rule;
 use khala_evidence::render::terminal::{self, Colour};
 use khala_evidence::render::{self, Renderer};
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::support::edit::{apply, missing_mid_stream};
 use crate::support::history::valid;
-use crate::support::plans::{Planned, SMALL};
+use crate::support::plans::{HISTORY, Planned, SMALL, edited};
 use crate::support::trial::Trial;
 use crate::support::{cases, records};
 
@@ -221,15 +222,72 @@ fn the_summary_reads_well() {
 #[test]
 fn the_time_series_has_a_row_for_each_second() {
     insta::assert_snapshot!(text("timeseries.csv", &small()), @r#"
-    second,time,phase,open,connects,reconnects,connected,disconnected,converged,deliveries,published,errors,violations,delivery_p50_us,delivery_p90_us,delivery_p99_us,delivery_p99_9_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us,generator_queue_max_us
-    0,2026-01-02T03:04:05Z,ramp,8,8,0,8,0,8,32,0,0,0,,,,,,0,0,0,0,50,0
-    1,2026-01-02T03:04:06Z,steady,8,0,0,0,0,0,16,2,0,0,130,,,,210,250000,10000,65536,100,50,0
-    2,2026-01-02T03:04:07Z,steady,8,0,0,0,0,0,15,2,0,1,150,,,,210,0,0,0,0,50,0
-    3,2026-01-02T03:04:08Z,storm,8,0,0,0,0,0,16,2,0,0,130,,,,210,0,0,0,0,50,0
-    4,2026-01-02T03:04:09Z,storm,0,0,0,0,8,0,0,2,0,0,,,,,,0,0,0,0,50,0
-    5,2026-01-02T03:04:10Z,storm,8,8,8,8,0,8,32,2,0,0,130,,,,210,0,0,0,0,50,0
-    6,2026-01-02T03:04:11Z,drain,0,0,0,0,8,0,0,0,0,0,,,,,,0,0,0,0,0,0
+    second,time,phase,open,connects,reconnects,connected,disconnected,converged,deliveries,published,errors,violations,delivery_p50_us,delivery_p90_us,delivery_p99_us,delivery_p99_9_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us,generator_queue_max_us,generator_wall_us,generator_hottest_us,generator_backlog_bytes
+    0,2026-01-02T03:04:05Z,ramp,8,8,0,8,0,8,32,0,0,0,,,,,,0,0,0,0,50,0,0,0,0
+    1,2026-01-02T03:04:06Z,steady,8,0,0,0,0,0,16,2,0,0,130,,,,210,250000,10000,65536,100,50,0,1000000,120000,0
+    2,2026-01-02T03:04:07Z,steady,8,0,0,0,0,0,15,2,0,1,150,,,,210,0,0,0,0,50,0,0,0,0
+    3,2026-01-02T03:04:08Z,storm,8,0,0,0,0,0,16,2,0,0,130,,,,210,0,0,0,0,50,0,0,0,0
+    4,2026-01-02T03:04:09Z,storm,0,0,0,0,8,0,0,2,0,0,,,,,,0,0,0,0,50,0,0,0,0
+    5,2026-01-02T03:04:10Z,storm,8,8,8,8,0,8,32,2,0,0,130,,,,210,0,0,0,0,50,0,0,0,0
+    6,2026-01-02T03:04:11Z,drain,0,0,0,0,8,0,0,0,0,0,,,,,,0,0,0,0,0,0,0,0,0
     "#);
+}
+
+fn lines(file_name: &str, report: &RunReport) -> Vec<serde_json::Value> {
+    let text = text(file_name, report);
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn the_samples_of_each_figure_stand_in_files_of_their_own() {
+    let report = small();
+    let sampled = report.metrics.iter().filter(|line| line.samples.is_some());
+    let (figures, written) = (sampled.clone().count(), lines("histograms.ndjson", &report));
+    assert_eq!(written.len(), figures);
+    for (figure, line) in sampled.zip(&written) {
+        assert_eq!(line["metric"], figure.metric.name());
+        assert_eq!(
+            (&line["phase"], &line["unit"]),
+            (&(&*figure.phase).into(), &(&*figure.unit).into())
+        );
+        let read: Hist = serde_json::from_value(line["response"].clone()).expect("a histogram");
+        assert_eq!(Some(&read), figure.samples.as_ref().map(|samples| &samples.response));
+    }
+    let delivery = |line: &&serde_json::Value| line["metric"] == "delivery";
+    let clusters = lines("clusters.ndjson", &report);
+    let counted: u64 = clusters
+        .iter()
+        .filter(delivery)
+        .flat_map(|line| line["counts"].as_array().expect("pairs"))
+        .map(|pair| pair[1].as_u64().expect("a count"))
+        .sum();
+    let told = report.metrics.iter().filter(|line| line.metric == MetricId::Delivery);
+    assert_eq!(counted, told.map(|line| line.n - line.censored).sum::<u64>());
+    assert!(clusters.iter().filter(delivery).all(|line| line["by"] == "second"));
+    let stories = lines("stories.ndjson", &report);
+    assert_eq!(stories.len(), report.stories.iter().count());
+    assert_eq!(stories[0]["client"], 3, "of whom a seq is missing");
+    assert!(stories[0]["flight"]["happenings"].is_array());
+}
+
+/// What `run.json` may come to, in bytes, whatever the length of a run in which nothing is broken.
+const SUMMARY_MAX: usize = 1 << 20;
+
+#[test]
+fn the_summary_of_an_hour_is_no_longer_than_that_of_a_minute() {
+    let run = |duration: &str| {
+        let text = edited(HISTORY, &[("duration = \"4s\"", duration)]);
+        Trial::played(Planned::of(&text)).report()
+    };
+    let (minute, hour) = (run("duration = \"60s\""), run("duration = \"3600s\""));
+    assert!(hour.series.len() > 3_600 && hour.oracle.deliveries > 100_000);
+    let size = |report| bytes("run.json", report).len();
+    let (of_minute, of_hour) = (size(&minute), size(&hour));
+    assert!(of_hour < SUMMARY_MAX, "{of_hour} bytes");
+    // Longer numbers alone.
+    assert!(of_hour < of_minute + 2_048, "{of_hour} bytes of an hour, {of_minute} of a minute");
+    assert!(lines("clusters.ndjson", &hour).len() > 3_600);
+    assert!(text("timeseries.csv", &hour).lines().count() > 3_600);
 }
 
 #[test]
@@ -348,8 +406,10 @@ fn junit_xml_says_each_failure_once_with_its_time_and_scenario() {
 fn assert_comes_back(report: &RunReport) {
     let written = bytes("run.json", report);
     let back: RunReport = serde_json::from_slice(&written).expect("parses");
-    assert!(&back == report, "run.json does not bring the same report back");
-    for renderer in render::ALL {
+    assert!(back == report.summary(), "run.json does not bring the same summary back");
+    // What holds samples, seconds and stories is made of more.
+    let more = ["timeseries.csv", "histograms.ndjson", "clusters.ndjson", "stories.ndjson"];
+    for renderer in render::ALL.iter().filter(|renderer| !more.contains(&renderer.file_name())) {
         let again = renderer.render(&back).expect("renders");
         let first = renderer.render(report).expect("renders");
         assert!(again == first, "{} is another when made again", renderer.file_name());

@@ -13,9 +13,7 @@ use serde::Serialize;
 /// # Errors
 /// When there is none, or another version of it.
 pub fn report(dir: &Path) -> anyhow::Result<RunReport> {
-    let path = dir.join("run.json");
-    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&bytes).with_context(|| format!("cannot understand {}", path.display()))
+    Ok(khala_bundle::summary(dir)?)
 }
 
 /// How often a defect acted, by the target's own metrics.

@@ -107,7 +107,7 @@ fn gates_table(out: &mut String, report: &RunReport) -> std::fmt::Result {
             writeln!(out, "| {} | | *advisory* | | | decides nothing |", gate.name)?;
         }
         for objective in gates::shown(gate) {
-            let note = beside::objective(report, objective);
+            let note = beside::objective(objective);
             let why = match objective.verdict {
                 Verdict::Pass | Verdict::NotApplicable => objective.reason.clone(),
                 _ if reasons::is_of_a_broken_rule(objective) => "see [Rules](#rules)".to_owned(),

@@ -79,7 +79,7 @@ pub fn write(page: &mut Page, report: &RunReport, colour: Colour) {
             page.row(4, &cells);
             let word = objective.verdict.to_string();
             page.repaint(from, &word, &colour.verdict(objective.verdict, &word));
-            if let Some(note) = beside::objective(report, objective) {
+            if let Some(note) = beside::objective(objective) {
                 page.text(6, &note);
             }
         }
