@@ -6,18 +6,15 @@
 mod args;
 mod command_line;
 mod commands;
-mod exit;
 mod live;
-mod output;
 mod scenario;
 mod show;
-mod signals;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
-
-use crate::exit::Exit;
+use khala_console::exit::Exit;
+use khala_console::{exit, output, signals};
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(output::bug));

@@ -7,11 +7,6 @@ use khala_plan::{Diagnostics, Loaded, Options, Sources};
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
 
-/// Whether escapes may be written to a stream.
-pub fn colour_on(terminal: bool) -> bool {
-    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// What stands for standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
 
@@ -28,7 +23,7 @@ pub fn load_telling(
     scenario: &args::Scenario,
     told: impl FnOnce(&Diagnostics) -> Result<(), Failure>,
 ) -> Result<Loaded, Failure> {
-    let colour = colour_on(std::io::stderr().is_terminal());
+    let colour = output::colour_on(std::io::stderr().is_terminal());
     let loaded = match read(scenario)? {
         Ok(loaded) => loaded,
         Err(wrong) => {

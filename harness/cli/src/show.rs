@@ -10,7 +10,7 @@ use khala_evidence::render::{self, Renderer};
 use khala_evidence::report::RunReport;
 
 use crate::exit::Failure;
-use crate::{output, scenario};
+use crate::output;
 
 /// Prints a report on the bundle `dir`: the summary and `last`, or `run.json` itself. It decides nothing whether that can be
 /// printed.
@@ -26,7 +26,7 @@ pub fn show(report: &RunReport, json: bool, dir: &Path, last: &str) -> Result<()
     }
     let bundle = quoted(&dir.display().to_string());
     let at_a_terminal = std::io::stdout().is_terminal();
-    let colour = if scenario::colour_on(at_a_terminal) { Colour::Always } else { Colour::Never };
+    let colour = if output::colour_on(at_a_terminal) { Colour::Always } else { Colour::Never };
     let reader =
         Reader { colour, width: width(at_a_terminal), bundle: &bundle, last, at_a_terminal };
     output::verdict(terminal::render_for(report, &reader).as_bytes());

@@ -11,7 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 
 use crate::exit::{Exit, Failure};
-use crate::scenario::colour_on;
+
+/// Whether escapes may be written to a stream.
+#[must_use]
+pub fn colour_on(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
 
 /// Prints a result that stands nowhere else. A reader that has seen enough (`| head`) is no failure.
 ///
