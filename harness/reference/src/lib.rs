@@ -19,6 +19,7 @@ pub mod defect;
 mod fanout;
 mod http;
 mod metrics;
+#[path = "../../selftest/src/null/mod.rs"]
 pub mod null;
 mod revocation;
 mod server;

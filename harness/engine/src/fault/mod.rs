@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn every_type_of_the_plan_is_applied() {
         assert_eq!(REGISTRY.len(), plan::REGISTRY.len());
-        let text = include_str!("../../../cli/src/commands/selftest/scenarios/authority.toml");
+        let text = include_str!("../../../selftest/src/scenarios/authority.toml");
         let plan = crate::testing::plan(text);
         let faults = plan.phases.iter().flat_map(|phase| &phase.faults);
         for fault in faults {
