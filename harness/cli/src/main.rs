@@ -38,7 +38,7 @@ fn ended() -> Exit {
         args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Reference(reference) => commands::reference::run(&reference),
-        args::Command::Selftest(selftest) => commands::selftest::run(&selftest),
+        args::Command::Selftest(selftest) => khala_selftest::run(&selftest),
         args::Command::NullServer(server) => commands::null_server::run(&server),
         args::Command::Completions(completions) => commands::completions::run(&completions),
         args::Command::Init(init) => commands::init::run(&init),

@@ -19,15 +19,14 @@ pub mod defect;
 mod fanout;
 mod http;
 mod metrics;
-#[path = "../../selftest/src/null/mod.rs"]
-pub mod null;
 mod revocation;
 mod server;
 pub mod session;
 mod shared;
 mod socket;
+pub mod speech;
 mod store;
-mod sync;
+pub mod sync;
 mod token;
 
 pub use config::Config;

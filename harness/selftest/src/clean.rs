@@ -12,7 +12,7 @@ use super::clean_result::{Clean, Line, Status};
 use super::pool::Job;
 use super::{Folder, bundle, clean_page, discard, judging, run_jobs, select, texts};
 use crate::exit::{Exit, Failure};
-use crate::{args, output};
+use crate::{Args, output};
 
 /// Something to run.
 struct Planned {
@@ -44,7 +44,7 @@ fn all() -> Vec<How> {
 }
 
 /// Runs all of it.
-pub fn run(selftest: &args::Selftest, seeds: u32) -> Result<Exit, Failure> {
+pub fn run(selftest: &Args, seeds: u32) -> Result<Exit, Failure> {
     let all: Vec<Planned> = (1..=seeds)
         .flat_map(|seed| all().into_iter().map(move |how| Planned { how, seed }))
         .collect();

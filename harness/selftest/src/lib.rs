@@ -6,6 +6,7 @@
 //! proxy that deviates before such a runtime. `--page` tells what all of them came to. `--ceiling` looks for what the generator can carry. All run this same program as a child process and judge by the
 //! bundle that it leaves: there is no second way to a report, and nothing here looks into a run.
 
+mod args;
 mod bundle;
 mod case;
 mod cases;
@@ -18,23 +19,25 @@ mod exams;
 mod judging;
 mod matrix;
 mod matrix_page;
+pub mod null;
 mod pool;
 mod select;
 mod texts;
-
-pub use texts::shipped;
 mod wire;
+
+pub use args::Args;
+pub use texts::shipped;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::exit::{Exit, Failure};
-use crate::{args, output, signals};
+use khala_console::exit::{Exit, Failure};
+use khala_console::{exit, output, signals};
 
 /// Does what is asked; arguments that ask for nothing are refused before.
-pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
+pub fn run(selftest: &Args) -> Result<Exit, Failure> {
     match selftest.clean {
         _ if selftest.ceiling => ceiling::run(selftest),
         _ if selftest.wire => wire::run(selftest),
@@ -45,7 +48,7 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
 }
 
 /// Whether all that there is was asked for, and not a part of it.
-fn is_whole(selftest: &args::Selftest) -> bool {
+fn is_whole(selftest: &Args) -> bool {
     selftest.only.is_empty() && selftest.part.is_none()
 }
 
@@ -69,11 +72,11 @@ struct Folder {
 
 impl Folder {
     /// Makes it, with the scenarios in it.
-    fn make(selftest: &args::Selftest, what: &str, started_at: &str) -> anyhow::Result<Self> {
+    fn make(selftest: &Args, what: &str, started_at: &str) -> anyhow::Result<Self> {
         let stamp: String = started_at.chars().filter(char::is_ascii_alphanumeric).collect();
         let out_dir = selftest.out_dir.clone();
         let work = out_dir.join(format!("{stamp}-{what}-{}", std::process::id()));
-        let args::Selftest { keep, record, seed, .. } = *selftest;
+        let Args { keep, record, seed, .. } = *selftest;
         let folder = Self { out_dir, work, keep: keep || record, record, seed };
         std::fs::create_dir_all(folder.scenarios())
             .with_context(|| format!("cannot make {}", folder.work.display()))?;

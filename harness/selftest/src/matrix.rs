@@ -13,7 +13,7 @@ use super::judging::{self, Expected, Judged, Shown, Status};
 use super::pool::Job;
 use super::{Folder, discard, matrix_page, run_jobs, select};
 use crate::exit::{Exit, Failure};
-use crate::{args, output};
+use crate::{Args, output};
 
 /// Version of `matrix.json`.
 const VERSION: u32 = 1;
@@ -102,7 +102,7 @@ impl Line {
 }
 
 /// Runs the matrix.
-pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
+pub fn run(selftest: &Args) -> Result<Exit, Failure> {
     let rows = select::select(selftest, case::rows(), "defect", |row| row.defect.name)?;
     let (started_at, began) = (utc_now(), Instant::now());
     let folder = Folder::make(selftest, "matrix", &started_at)?;

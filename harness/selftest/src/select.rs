@@ -1,6 +1,6 @@
 //! Which entries of a list are run: `--only` and `--part`.
 
-use crate::args::Selftest;
+use crate::Args;
 use crate::exit::{Exit, Failure};
 
 /// Those of `all` that were asked for, by the name that `of` gives; `what` says what they are.
@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 /// # Errors
 /// When a name is none of theirs, or nothing is left.
 pub fn select<T>(
-    selftest: &Selftest,
+    selftest: &Args,
     all: Vec<T>,
     what: &str,
     of: impl Fn(&T) -> &str,

@@ -9,7 +9,6 @@ use khala_plan::surface::Surface;
 use khala_reference::defect::{CATALOGUE, Defect};
 
 use crate::args::{List, Listed};
-use crate::commands::selftest::shipped;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -41,7 +40,7 @@ pub fn run(list: &List) -> Result<Exit, Failure> {
             let told = |it: &Defect| (it.name.to_owned(), it.summary.to_owned());
             CATALOGUE.iter().map(told).collect()
         }
-        Listed::Scenarios => shipped(),
+        Listed::Scenarios => khala_selftest::shipped(),
     };
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut text = String::new();

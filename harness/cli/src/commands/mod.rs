@@ -14,6 +14,4 @@ pub mod report;
 pub mod run;
 pub mod schema;
 pub mod score;
-#[path = "../../../selftest/src/lib.rs"]
-pub mod selftest;
 pub mod verify;

@@ -1,7 +1,7 @@
 //! `null-server`: the server by which the harness is measured, alone.
 
 use anyhow::Context as _;
-use khala_reference::null::{Config, NullServer};
+use khala_selftest::null::{Config, NullServer};
 
 use super::reference::{die_with_parent, end_with_standard_input, say_where, stays_here};
 use crate::args;

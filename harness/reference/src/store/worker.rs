@@ -163,16 +163,16 @@ pub struct WorkerDocument {
 #[derive(Debug, Serialize)]
 pub struct WorkerEvent<'a> {
     #[serde(rename = "eventType")]
-    pub event_type_camel: &'a str,
-    pub event_type: &'a str,
+    event_type_camel: &'a str,
+    event_type: &'a str,
     #[serde(rename = "occurredAt")]
-    pub occurred_at_camel: &'a str,
-    pub occurred_at: &'a str,
-    pub payload: &'a RawValue,
-    pub seq: u64,
+    occurred_at_camel: &'a str,
+    occurred_at: &'a str,
+    payload: &'a RawValue,
+    seq: u64,
     #[serde(rename = "workerId")]
-    pub worker_id_camel: &'a str,
-    pub worker_id: &'a str,
+    worker_id_camel: &'a str,
+    worker_id: &'a str,
 }
 
 impl<'a> WorkerEvent<'a> {

@@ -1,6 +1,6 @@
 //! Tokens, scopes, revocations and commands.
 
-use crate::commands::selftest::case::{Case, How};
+use crate::case::{Case, How};
 
 const AUTHORITY: How = How::whole("authority");
 

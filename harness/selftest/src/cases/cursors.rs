@@ -1,6 +1,6 @@
 //! Cursors, floors, budgets and seqs.
 
-use crate::commands::selftest::case::{Case, How};
+use crate::case::{Case, How};
 
 const STALE: How = How::smoke("stale-cursor");
 

@@ -1,6 +1,6 @@
 //! Loss, order and content.
 
-use crate::commands::selftest::case::{Case, How};
+use crate::case::{Case, How};
 
 const SMOKE: How = How::smoke("smoke");
 /// Ten times the events: enough for one in a hundred.

@@ -1,6 +1,6 @@
 //! Slow consumers, fairness, and the life of channels and sockets.
 
-use crate::commands::selftest::case::{Case, How};
+use crate::case::{Case, How};
 
 const SLOW: How = How::smoke("slow-consumer");
 const BYSTANDERS: How = How::whole("bystanders").alone();

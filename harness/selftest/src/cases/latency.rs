@@ -1,6 +1,6 @@
 //! What is right and comes too late.
 
-use crate::commands::selftest::case::{Case, How};
+use crate::case::{Case, How};
 
 const SMOKE: How = How::smoke("smoke");
 const DELIVERY: How = How::whole("delivery");

@@ -18,13 +18,13 @@ use anyhow::Context as _;
 use self::outcome::{Ceiling, End};
 use self::search::Search;
 use crate::exit::{Exit, Failure};
-use crate::{args, output, signals};
+use crate::{Args, output, signals};
 
 /// More steps than any machine takes.
 const STEPS_MAX: u32 = 24;
 
 /// Finds the ceiling, and writes `ceiling.json` and `ceiling.md`.
-pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
+pub fn run(selftest: &Args) -> Result<Exit, Failure> {
     std::fs::create_dir_all(&selftest.out_dir)
         .with_context(|| format!("cannot make {}", selftest.out_dir.display()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -43,7 +43,7 @@ pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-async fn search(selftest: &args::Selftest) -> Result<Ceiling, Failure> {
+async fn search(selftest: &Args) -> Result<Ceiling, Failure> {
     let interrupted = signals::quiet_token().context("cannot handle signals")?;
     let until = Instant::now() + selftest.max_time;
     let mut ceiling = Ceiling::new(khala_bundle::this_host(), selftest.max_time);
@@ -97,7 +97,7 @@ async fn search(selftest: &args::Selftest) -> Result<Ceiling, Failure> {
     Ok(ceiling)
 }
 
-fn write(selftest: &args::Selftest, ceiling: &Ceiling) -> Result<(), Failure> {
+fn write(selftest: &Args, ceiling: &Ceiling) -> Result<(), Failure> {
     let mut json = serde_json::to_vec_pretty(ceiling).context("a rendering failed")?;
     json.push(b'\n');
     khala_bundle::write(&selftest.out_dir, "ceiling.json", &json)?;

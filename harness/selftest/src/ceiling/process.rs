@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::null::{RECORD_PATH, Record};
 use anyhow::{Context as _, bail};
-use khala_reference::null::{RECORD_PATH, Record};
 use procfs::process::Process;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};

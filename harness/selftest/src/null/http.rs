@@ -22,8 +22,8 @@ use super::lane::Lane;
 use super::log::NotTaken;
 use super::record::{RECORD_PATH, Record};
 use super::shared::Shared;
-use crate::http::answer::{Answer, Refused, read_body};
-use crate::sync::write;
+use khala_reference::speech::{Answer, Refused, read_body};
+use khala_reference::sync::write;
 
 /// Where sockets are opened: at the public edge and at the runtime itself.
 const SOCKET_PATHS: [&str; 2] = ["/sync/socket/websocket", "/socket/websocket"];
@@ -67,7 +67,7 @@ async fn publish(
     let taken = Instant::now();
     let PublishEvent::<Box<RawValue>> { event } = read_body(&bytes)?;
     let seq = append(&shared, &worker_id, &event.event_type, &event.payload, taken)?;
-    let occurred_at = crate::clock::rfc3339();
+    let occurred_at = khala_reference::speech::rfc3339();
     let (event_type, payload) = (event.event_type, event.payload);
     Ok(accepted(EventAccepted { event_type, occurred_at, payload, seq, worker_id }))
 }

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use super::log::Event;
 use super::record::Sample;
 use super::shared::Shared;
-use crate::sync::read;
+use khala_reference::sync::read;
 
 /// How long a peer may take nothing before it is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -10,8 +10,8 @@ use khala_wire::marker::marker_of;
 use khala_wire::topic::{TopicId, WORKER_EVENTS};
 use serde_json::value::RawValue;
 
-use crate::fanout::{Batch, BatchKey};
-use crate::store::{Draft, WorkerEvent, event_key};
+use khala_reference::speech::{Batch, BatchKey};
+use khala_reference::speech::{Draft, WorkerEvent, event_key};
 
 /// Events that are kept; what comes after is refused. A run of ten minutes at 80 a second.
 const EVENTS_MAX: usize = 50_000;
@@ -97,7 +97,7 @@ impl Log {
         let worker_seq = self.workers.get_mut(worker).ok_or(NotTaken::UnknownWorker)?;
         let topic = TopicId::of(WORKER_EVENTS).ok_or(NotTaken::Invalid)?;
         let next = *worker_seq + 1;
-        let occurred_at = crate::clock::rfc3339();
+        let occurred_at = khala_reference::speech::rfc3339();
         let document = WorkerEvent::new(worker, next, event_type, &occurred_at, payload);
         let draft = Draft::of(event_key(worker, next), next, &document);
         let draft = draft.map_err(|_| NotTaken::Invalid)?;

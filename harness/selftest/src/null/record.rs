@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::shared::Shared;
-use crate::sync::read;
+use khala_reference::sync::read;
 
 /// `GET` the record; `from_us` and `to_us` restrict it to events that were due in between.
 pub const RECORD_PATH: &str = "/null/record";

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Config;
 use super::log::Log;
 use super::record::Sample;
-use crate::sync::lock;
+use khala_reference::sync::lock;
 
 /// Samples that are kept; what comes after is counted.
 const SAMPLES_MAX: usize = 8_000_000;

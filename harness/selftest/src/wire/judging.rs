@@ -5,7 +5,7 @@ use khala_evidence::report::RunReport;
 use serde::Serialize;
 
 use super::row::Expected;
-use crate::commands::selftest::judging;
+use crate::judging;
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

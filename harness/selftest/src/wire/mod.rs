@@ -31,7 +31,7 @@ use super::child::{Ended, Order};
 use super::pool::Job;
 use super::{Folder, bundle, discard, run_jobs, select};
 use crate::exit::{Exit, Failure};
-use crate::{args, output};
+use crate::{Args, output};
 
 /// How long a run of some eight seconds may take, whatever the target does.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -93,7 +93,7 @@ pub struct Line {
 }
 
 /// Runs the matrix.
-pub fn run(selftest: &args::Selftest) -> Result<Exit, Failure> {
+pub fn run(selftest: &Args) -> Result<Exit, Failure> {
     let rows = select::select(selftest, row::rows(), "deviation", |row| row.name)?;
     if selftest.list {
         output::verdict(list::page(&rows).as_bytes());

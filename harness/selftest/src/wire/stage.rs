@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::deviation::Deviation;
 use super::proxy::Proxy;
-use crate::commands::selftest::child::{Ended, Order, Place};
-use crate::commands::selftest::pool::Work;
+use crate::child::{Ended, Order, Place};
+use crate::pool::Work;
 
 /// How long a runtime may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(20);

@@ -7,9 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 
-use crate::commands::selftest::wire::deviation::{Deviation, Step, drip};
-use crate::commands::selftest::wire::http::{Answer, Purpose, Request};
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Step, drip};
+use crate::wire::http::{Answer, Purpose, Request};
+use crate::wire::row::Row;
 
 /// Longer than any run here waits.
 const FOR_EVER: Duration = Duration::from_secs(120);

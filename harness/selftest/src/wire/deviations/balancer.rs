@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::commands::selftest::wire::deviation::Deviation;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::Deviation;
+use crate::wire::row::Row;
 
 /// So few events that a socket is silent but for its heartbeats, every 2 s.
 const QUIET: &[&str] = &["load.codex-worker-events.rate=0.4/s", "phase.steady.duration=8s"];

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use khala_wire::canonical;
 use serde_json::{Value, json};
 
-use crate::commands::selftest::wire::message::Message;
+use crate::wire::message::Message;
 
 /// Both pushes of a batch of one update.
 pub fn pushes(join: &Value, topic: &str, seq: u64) -> [Message; 2] {

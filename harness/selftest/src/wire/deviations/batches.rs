@@ -1,8 +1,8 @@
 //! Batches that come twice, in another order, in part or not at all.
 
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 use super::LATER;
 

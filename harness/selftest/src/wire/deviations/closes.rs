@@ -1,9 +1,9 @@
 //! Close frames, with codes and reasons of every kind.
 
 use super::LATER;
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::frame::{CLOSE, Frame};
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::{CLOSE, Frame};
+use crate::wire::row::Row;
 
 const WRONG: &str = "wrong_close_or_error";
 

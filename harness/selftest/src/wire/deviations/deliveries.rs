@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{LATER, batch};
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::go("batches_of_one", Deviation::message(batches_of_one)),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::LATER;
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::frame::{BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT};
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::{BINARY, CONTINUATION, FIN, Frame, PING, PONG, TEXT};
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     // Nothing: the proxy itself must not show.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::LATER;
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::frame::{CLOSE, Frame, PING};
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::{CLOSE, Frame, PING};
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::go("close1001_listed", Deviation::frame(close1001_listed))

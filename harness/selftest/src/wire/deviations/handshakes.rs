@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::frame::{Frame, PING, PONG};
-use crate::commands::selftest::wire::http::{Answer, Head};
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::{Frame, PING, PONG};
+use crate::wire::http::{Answer, Head};
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::go("up_no_reason", Deviation::accepted(up_no_reason)),

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::LATER;
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::frame::Frame;
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::Frame;
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::go("json_white_space", Deviation::message(json_white_space)),

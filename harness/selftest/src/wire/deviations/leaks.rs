@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{LATER, batch};
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 const UNKNOWN: &str = "org:77:billing";
 const KNOWN: &str = "runtime.notifications";

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{LATER, batch};
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::frame::Frame;
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::Frame;
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 const TO_NOBODY: &str = "a join_ref that this socket never used";
 

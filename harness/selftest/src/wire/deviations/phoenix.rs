@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::LATER;
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::told("presence", Deviation::message(presence), "unknown_event"),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::commands::selftest::wire::deviation::{Deviation, Step};
-use crate::commands::selftest::wire::http::{Answer, Purpose, Request};
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Step};
+use crate::wire::http::{Answer, Purpose, Request};
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     // Connections that stay for the next request (RFC 9112, section 9.3), as every server keeps them.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step, drip};
-use crate::commands::selftest::wire::http::{Answer, Purpose, Request};
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step, drip};
+use crate::wire::http::{Answer, Purpose, Request};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 const STABLE: &str = "gate:stability";
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::LATER;
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::frame::{CONTINUATION, FIN, Frame, PING, TEXT};
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::{CONTINUATION, FIN, Frame, PING, TEXT};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::go("many_in_a_segment", Deviation::message(many_in_a_segment)),

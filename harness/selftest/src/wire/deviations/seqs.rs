@@ -5,10 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step};
-use crate::commands::selftest::wire::http::{Answer, Purpose, Request};
-use crate::commands::selftest::wire::message::Message;
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::http::{Answer, Purpose, Request};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
 
 const HOLES: Deviation = Deviation {
     on_message: Some(|_, message| seen(message, holed)),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::commands::selftest::wire::deviation::{Deviation, Socket, Step, drip};
-use crate::commands::selftest::wire::http::{Answer, Head};
-use crate::commands::selftest::wire::row::Row;
+use crate::wire::deviation::{Deviation, Socket, Step, drip};
+use crate::wire::http::{Answer, Head};
+use crate::wire::row::Row;
 
 pub const ROWS: &[Row] = &[
     Row::go("upconnlist", Deviation::accepted(upconnlist)),
