@@ -26,7 +26,7 @@ macro_rules! incidents {
 
             /// The name that scenarios and reports use.
             #[must_use]
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 

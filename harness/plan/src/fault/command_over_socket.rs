@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{Definition, Exercise, Extent, FaultKind, FaultType, Need};
 use crate::model::ActsOn;
 use crate::read::fields::Fields;
-use crate::read::schema::Key;
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
@@ -18,7 +17,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
     exercises: &[Exercise::Commands],
-    attributes,
+    attributes: &[],
     read,
 };
 
@@ -38,10 +37,6 @@ impl Definition for CommandOverSocket {
     fn opens_asides(&self) -> bool {
         true
     }
-}
-
-fn attributes() -> Vec<Key> {
-    Vec::new()
 }
 
 fn read(_attributes: &mut Fields<'_>) -> Option<FaultKind> {

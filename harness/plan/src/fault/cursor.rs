@@ -13,7 +13,7 @@ use crate::estimate::future_stay;
 use crate::model::{ActsOn, ChosenCursor, Garbage, Plan, TargetKind};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, Within, Words};
 use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
@@ -24,7 +24,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     exercises: &[Exercise::StaleCursor],
-    attributes,
+    attributes: &[&STALE_BY, &FUTURE_BY, &GARBAGE],
     read,
 };
 
@@ -86,35 +86,39 @@ impl Definition for Cursor {
     }
 }
 
-const EVENTS: std::ops::RangeInclusive<u64> = 1..=u32::MAX as u64;
-const GARBAGE: [(&str, Garbage); 3] =
-    [("negative", Garbage::Negative), ("text", Garbage::Text), ("number", Garbage::Number)];
-const KEYS: [&str; 3] = ["stale_by", "future_by", "garbage"];
-
-fn attributes() -> Vec<Key> {
-    let stale_by = "So many events behind what the target had applied, on each topic that has had as \
-                    many: the contract decides whether that is stale.";
-    let future_by = "So many events beyond the highest that any client has seen. The contract is \
-                     silent on it: what is answered is a finding, and where it is accepted, what \
-                     does not come to the client, which stays subscribed for the settle bound and \
-                     two seconds more before it comes back with its own cursor.";
-    let garbage = "No cursor at all, which must be refused with `bad_subscription`: a `negative` \
-                   number, a number as `text`, or one bare `number` for all topics.";
-    vec![
-        Key::new("stale_by", Shape::integer(EVENTS), stale_by).alternative(),
-        Key::new("future_by", Shape::integer(EVENTS), future_by).alternative(),
-        Key::new("garbage", Shape::words(&GARBAGE), garbage).alternative(),
-    ]
-}
+const EVENTS: Within<u64> = Within(1, u32::MAX as u64);
+const STALE_BY: Key<Within<u64>> = Key::new(
+    "stale_by",
+    EVENTS,
+    "stale_by = 100",
+    "So many events behind what the target had applied, on each topic that has had as \
+     many: the contract decides whether that is stale.",
+)
+.alternative();
+const FUTURE_BY: Key<Within<u64>> = Key::new(
+    "future_by",
+    EVENTS,
+    "future_by = 100",
+    "So many events beyond the highest that any client has seen. The contract is \
+     silent on it: what is answered is a finding, and where it is accepted, what \
+     does not come to the client, which stays subscribed for the settle bound and \
+     two seconds more before it comes back with its own cursor.",
+)
+.alternative();
+const GARBAGE: Key<Words<Garbage>> = Key::new(
+    "garbage",
+    Words(&[("negative", Garbage::Negative), ("text", Garbage::Text), ("number", Garbage::Number)]),
+    "garbage = \"negative\"",
+    "No cursor at all, which must be refused with `bad_subscription`: a `negative` \
+     number, a number as `text`, or one bare `number` for all topics.",
+)
+.alternative();
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let stale_by = attributes.within("stale_by", EVENTS).map(ChosenCursor::StaleBy);
-    let future_by = attributes.within("future_by", EVENTS).map(ChosenCursor::FutureBy);
-    let garbage = match attributes.node("garbage") {
-        Some(node) => attributes.cx.keyword("garbage", node, &GARBAGE),
-        None => None,
-    };
-    let given: Vec<&str> = KEYS.into_iter().filter(|key| attributes.has(key)).collect();
+    let stale_by = attributes.get(&STALE_BY).map(ChosenCursor::StaleBy);
+    let future_by = attributes.get(&FUTURE_BY).map(ChosenCursor::FutureBy);
+    let garbage = attributes.get(&GARBAGE);
+    let given: Vec<_> = TYPE.attributes.iter().filter(|key| attributes.has(**key)).collect();
     match *given {
         [_] => {
             let chosen = stale_by.or(future_by).or(garbage.map(ChosenCursor::Garbage));
@@ -127,9 +131,9 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
             None
         }
         [first, second, ..] => {
-            let node = attributes.node(if second == KEYS[1] { KEYS[1] } else { KEYS[2] })?;
+            let node = attributes.node(*second)?;
             let what = "the targets come back with one cursor, not with several";
-            let help = format!("remove `{first}` or `{second}`");
+            let help = format!("remove `{}` or `{}`", first.name(), second.name());
             attributes.cx.report(Diagnostic::error(&node.place, what).help(help));
             None
         }

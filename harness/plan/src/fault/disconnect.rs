@@ -8,7 +8,7 @@ use super::{Advice, Definition, Extent, FaultKind, FaultType};
 use crate::model::{ActsOn, DisconnectStyle, Plan};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, KeyOr, Within, Words};
 use crate::schedule::{PlannedFault, Schedule};
 use crate::units::format_duration;
 
@@ -20,7 +20,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     exercises: &[],
-    attributes,
+    attributes: &[&STYLE, &CLOSE_CODE],
     read,
 };
 
@@ -63,40 +63,41 @@ impl Definition for Disconnect {
     }
 }
 
-const STYLES: [(&str, Style); 3] =
-    [("close", Style::Close), ("reset", Style::Reset), ("half_open", Style::HalfOpen)];
-const CLOSE_CODE: u32 = 1000;
-const CLOSE_CODES: std::ops::RangeInclusive<u32> = 1000..=4999;
+const STYLE: KeyOr<Words<Style>> = Key::new(
+    "style",
+    Words(&[("close", Style::Close), ("reset", Style::Reset), ("half_open", Style::HalfOpen)]),
+    "style = \"reset\"",
+    "`close`: a close frame, then FIN. `reset`: RST and nothing else. `half_open`: \
+     neither side is told, the client notices at a heartbeat.",
+)
+.or(Style::Close);
+const CLOSE_CODE: KeyOr<Within<u32>> = Key::new(
+    "close_code",
+    Within(1000, 4999),
+    "close_code = 1001",
+    "Code of the close frame, for `close` only.",
+)
+.or(1000);
 /// Codes that RFC 6455, section 7.4, lets an endpoint put into a close frame.
 const SENDABLE: [std::ops::RangeInclusive<u32>; 3] = [1000..=1003, 1007..=1014, 3000..=4999];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Style {
     Close,
     Reset,
     HalfOpen,
 }
 
-fn attributes() -> Vec<Key> {
-    let style = "`close`: a close frame, then FIN. `reset`: RST and nothing else. `half_open`: \
-                 neither side is told, the client notices at a heartbeat.";
-    let close_code = "Code of the close frame, for `close` only.";
-    vec![
-        Key::new("style", Shape::words(&STYLES), style).or("close"),
-        Key::new("close_code", Shape::integer(CLOSE_CODES), close_code).or(CLOSE_CODE),
-    ]
-}
-
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let style = match attributes.keyword_or("style", Style::Close, &STYLES) {
+    let style = match attributes.right(&STYLE) {
         Some(Style::Reset) => {
             let why = "with `style = \"reset\"`: a reset has no close frame";
-            attributes.no_effect("close_code", why);
+            attributes.no_effect(&CLOSE_CODE, why);
             DisconnectStyle::Reset
         }
         Some(Style::HalfOpen) => {
             let why = "with `style = \"half_open\"`: nobody is told";
-            attributes.no_effect("close_code", why);
+            attributes.no_effect(&CLOSE_CODE, why);
             DisconnectStyle::HalfOpen
         }
         Some(Style::Close) => DisconnectStyle::Close { code: close_code(attributes)? },
@@ -109,9 +110,9 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
 }
 
 fn close_code(attributes: &mut Fields<'_>) -> Option<u16> {
-    let code = attributes.within("close_code", CLOSE_CODES).unwrap_or(CLOSE_CODE);
+    let code = attributes.or(&CLOSE_CODE);
     if !SENDABLE.iter().any(|range| range.contains(&code))
-        && let Some(node) = attributes.node("close_code")
+        && let Some(node) = attributes.node(&CLOSE_CODE)
     {
         let what = format!("no endpoint may send the close code {code}");
         let help = "use 1000 to 1003, 1007 to 1014, or 3000 to 4999 (RFC 6455, section 7.4)";

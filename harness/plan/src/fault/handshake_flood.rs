@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Definition, Extent, FaultKind, FaultType};
 use crate::model::ActsOn;
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, Within};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
@@ -18,12 +18,18 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Target,
     extent: Extent::Interval,
     exercises: &[],
-    attributes,
+    attributes: &[&SOCKETS],
     read,
 };
 
-/// Half of the descriptors that a process commonly has.
-const SOCKETS: std::ops::RangeInclusive<u32> = 1..=10_000;
+const SOCKETS: Key<Within<u32>> = Key::new(
+    "sockets",
+    // Half of the descriptors that a process commonly has.
+    Within(1, 10_000),
+    "sockets = 200",
+    "How many connections, all at once; one that the target ends is opened again.",
+)
+.required();
 
 /// Opens connections that never finish their upgrade, for an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,12 +48,7 @@ impl Definition for HandshakeFlood {
     }
 }
 
-fn attributes() -> Vec<Key> {
-    let sockets = "How many connections, all at once; one that the target ends is opened again.";
-    vec![Key::new("sockets", Shape::integer(SOCKETS), sockets).required()]
-}
-
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let sockets = attributes.need_within("sockets", "sockets = 200", SOCKETS)?;
+    let sockets = attributes.need(&SOCKETS)?;
     Some(HandshakeFlood { sockets }.into())
 }

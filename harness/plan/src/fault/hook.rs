@@ -11,9 +11,10 @@ use super::{Advice, Befalls, Definition, Extent, FaultKind, FaultType};
 use crate::model::{ActsOn, Fault};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
+use crate::read::key::{Declared, Key, KeyOr, Raw, Within};
 use crate::read::mask::names_a_secret;
-use crate::read::scalar::{Placed, Read};
-use crate::read::schema::{Key, Shape};
+use crate::read::scalar::Placed;
+use crate::read::schema::Shape;
 use crate::read::suggest;
 use crate::stability::Consequence;
 use crate::units;
@@ -27,16 +28,58 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Target,
     extent: Extent::InstantOrInterval,
     exercises: &[],
-    attributes,
+    attributes: &[&COMMAND, &UNDO, &CHECK, &TIMEOUT, &CAUSES, &EFFECTS_FOR],
     read,
 };
 
-const TIMEOUT: Duration = Duration::from_secs(10);
-const TIMEOUTS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(100)..=Duration::from_secs(120);
-const EFFECTS_FOR: Duration = Duration::from_secs(5);
-const EFFECTS_FORS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(600);
+const COMMAND: Key<Raw> = Key::new(
+    "command",
+    Raw(|| Shape::Command),
+    "command = [\"systemctl\", \"restart\", \"postgresql\"]",
+    "Program and arguments; no shell is asked. It runs in the scenario file's folder with the \
+     harness's environment and KHALA_TARGET_URL, KHALA_RUN_ID, KHALA_FAULT_ID, KHALA_PHASE.",
+)
+.required();
+const UNDO: Key<Raw> = Key::new(
+    "undo",
+    Raw(|| Shape::Command),
+    "undo = [\"systemctl\", \"start\", \"postgresql\"]",
+    "Takes it back: after the fault's `duration`, which needs it; of an instant as soon as the \
+     command has ended. It also runs when the run is cut short, and when the command failed, so it \
+     must do no harm where there is nothing to take back.",
+);
+const CHECK: Key<Raw> = Key::new(
+    "check",
+    Raw(|| Shape::Command),
+    "check = [\"systemctl\", \"is-active\", \"postgresql\"]",
+    "Proves with exit code 0 that the command reached the target; it is asked again until its \
+     time is over. Default: the exit code of `command` itself.",
+);
+const TIMEOUT: KeyOr<Within<Duration>> = Key::new(
+    "timeout",
+    Within(Duration::from_millis(100), Duration::from_secs(120)),
+    "timeout = \"30s\"",
+    "How long each of the commands may take; then its process group is ended.",
+)
+.or(Duration::from_secs(10));
+const CAUSES: Key<Raw> = Key::new(
+    "causes",
+    Raw(|| {
+        let names = Consequence::all().map(Consequence::name).collect();
+        Shape::List(Box::new(Shape::Words(names)), 0)
+    }),
+    "causes = [\"absence\", \"rejoins\"]",
+    "What may follow from it, to anybody, from its start until `effects_for` after its planned \
+     end: incidents by kind, and `absence` of the target. All else stays unplanned.",
+);
+const EFFECTS_FOR: KeyOr<Within<Duration>> = Key::new(
+    "effects_for",
+    Within(Duration::from_millis(1), Duration::from_secs(600)),
+    "effects_for = \"30s\"",
+    "For how long after `at`, or after the end of the `duration`, what it `causes` may still \
+     come.",
+)
+.or(Duration::from_secs(5));
 
 /// The commands of a hook, and what they may do to the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -93,62 +136,18 @@ fn serialize_some<S: Serializer>(duration: &Option<Duration>, to: S) -> Result<S
     to.collect_str(&units::format_duration(duration.unwrap_or_default()))
 }
 
-fn attributes() -> Vec<Key> {
-    let causes = Consequence::all().map(Consequence::name).collect();
-    vec![
-        Key::new(
-            "command",
-            Shape::Command,
-            "Program and arguments; no shell is asked. It runs in the scenario file's folder with the \
-             harness's environment and KHALA_TARGET_URL, KHALA_RUN_ID, KHALA_FAULT_ID, KHALA_PHASE.",
-        )
-        .required(),
-        Key::new(
-            "undo",
-            Shape::Command,
-            "Takes it back: after the fault's `duration`, which needs it; of an instant as soon as the \
-             command has ended. It also runs when the run is cut short, and when the command failed, so it \
-             must do no harm where there is nothing to take back.",
-        ),
-        Key::new(
-            "check",
-            Shape::Command,
-            "Proves with exit code 0 that the command reached the target; it is asked again until its \
-             time is over. Default: the exit code of `command` itself.",
-        ),
-        Key::new(
-            "timeout",
-            Shape::Duration(TIMEOUTS),
-            "How long each of the commands may take; then its process group is ended.",
-        )
-        .or(units::format_duration(TIMEOUT)),
-        Key::new(
-            "causes",
-            Shape::List(Box::new(Shape::Words(causes)), 0),
-            "What may follow from it, to anybody, from its start until `effects_for` after its planned \
-             end: incidents by kind, and `absence` of the target. All else stays unplanned.",
-        ),
-        Key::new(
-            "effects_for",
-            Shape::Duration(EFFECTS_FORS),
-            "For how long after `at`, or after the end of the `duration`, what it `causes` may still \
-             come. Default: `5s`.",
-        ),
-    ]
-}
-
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    attributes.need_node("command", "command = [\"systemctl\", \"restart\", \"postgresql\"]");
-    let command = words(attributes, "command");
-    let undo = words(attributes, "undo");
-    let check = words(attributes, "check");
-    let timeout = attributes.within("timeout", TIMEOUTS).unwrap_or(TIMEOUT);
+    attributes.need_node(&COMMAND);
+    let command = words(attributes, &COMMAND);
+    let undo = words(attributes, &UNDO);
+    let check = words(attributes, &CHECK);
+    let timeout = attributes.or(&TIMEOUT);
     let causes = causes(attributes);
     let effects_for = if causes.as_ref().is_some_and(Vec::is_empty) {
-        attributes.no_effect("effects_for", "where it `causes` nothing");
+        attributes.no_effect(&EFFECTS_FOR, "where it `causes` nothing");
         None
     } else {
-        Some(attributes.within("effects_for", EFFECTS_FORS).unwrap_or(EFFECTS_FOR))
+        Some(attributes.or(&EFFECTS_FOR))
     };
     let (command, causes) = (command??, causes?);
     let hook = Hook { command, undo: undo?, check: check?, timeout, causes, effects_for };
@@ -156,9 +155,10 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
 }
 
 /// The words of a command, if it is there. `None` is a mistake.
-fn words(fields: &mut Fields<'_>, key: &'static str) -> Option<Option<Vec<String>>> {
+fn words(fields: &Fields<'_>, key: &dyn Declared) -> Option<Option<Vec<String>>> {
     let Some(node) = fields.node(key) else { return (!fields.has(key)).then_some(None) };
-    let words = Vec::<Placed<String>>::read(fields.cx, key, node)?;
+    let words: Vec<Placed<String>> = fields.get_as(key)?;
+    let key = key.name();
     if words.first().is_none_or(|program| program.value.is_empty()) {
         let what = format!("`{key}` is empty");
         let help = "write program and arguments, such as `[\"sh\", \"-c\", \"…\"]`";
@@ -183,9 +183,9 @@ fn words(fields: &mut Fields<'_>, key: &'static str) -> Option<Option<Vec<String
     Some(Some(words.into_iter().map(|word| word.value).collect()))
 }
 
-fn causes(fields: &mut Fields<'_>) -> Option<Vec<Consequence>> {
-    let Some(names) = fields.get::<Vec<Placed<String>>>("causes") else {
-        return (!fields.has("causes")).then(Vec::new);
+fn causes(fields: &Fields<'_>) -> Option<Vec<Consequence>> {
+    let Some(names) = fields.get_as::<Vec<Placed<String>>>(&CAUSES) else {
+        return (!fields.has(&CAUSES)).then(Vec::new);
     };
     let known = |name: &Placed<String>| {
         let found = Consequence::of(&name.value);

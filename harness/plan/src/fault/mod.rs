@@ -30,7 +30,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::{ActsOn, Fault, Plan, Resume};
 use crate::read::fields::Fields;
-use crate::read::schema::Key;
+use crate::read::key::{Keys, Table};
 use crate::schedule::{PlannedFault, Schedule};
 use crate::stability::Consequence;
 
@@ -67,10 +67,17 @@ pub struct FaultType {
     pub extent: Extent,
     /// What it may give the rules of the oracle a case of.
     pub exercises: &'static [Exercise],
-    /// The keys of `attributes`, for the schema.
-    pub(crate) attributes: fn() -> Vec<Key>,
+    /// The keys of `attributes`.
+    pub(crate) attributes: Keys,
     /// Reads `attributes`; reports what is wrong with them.
     pub(crate) read: fn(&mut Fields<'_>) -> Option<FaultKind>,
+}
+
+impl FaultType {
+    /// The table of its attributes.
+    pub(crate) fn table(&self) -> Table {
+        Table::attributes(self.name, self.summary, self.attributes)
+    }
 }
 
 /// How long a fault type lasts.

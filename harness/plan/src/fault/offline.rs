@@ -8,7 +8,7 @@ use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType, Need};
 use crate::estimate::returned;
 use crate::model::{ActsOn, Plan, Resume};
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, KeyOr, Within, Words};
 use crate::schedule::{PlannedFault, Schedule, micros};
 
 /// The registry's line.
@@ -19,7 +19,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     exercises: &[Exercise::StaleCursor],
-    attributes,
+    attributes: &[&OFFLINE_FOR, &RESUME],
     read,
 };
 
@@ -74,30 +74,31 @@ impl Definition for Offline {
     }
 }
 
-const OFFLINE_FOR: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
-
-const RESUMES: [(&str, Resume); 5] = [
-    ("kept", Resume::Kept),
-    ("below-floor", Resume::BelowFloor),
-    ("at-floor", Resume::AtFloor),
-    ("beyond-budget", Resume::BeyondBudget),
-    ("at-budget", Resume::AtBudget),
-];
-
-fn attributes() -> Vec<Key> {
-    let offline_for = "How long they stay away; their back-off counts only from then on.";
-    let resume = "The cursor that they come back with: `kept`; or, computed from the target's \
-                  window just before the return and exact only while nothing is published, \
-                  `below-floor` and `beyond-budget` (stale), `at-floor` and `at-budget` (fresh).";
-    vec![
-        Key::new("offline_for", Shape::Duration(OFFLINE_FOR), offline_for).required(),
-        Key::new("resume", Shape::words(&RESUMES), resume).or("kept"),
-    ]
-}
+const OFFLINE_FOR: Key<Within<Duration>> = Key::new(
+    "offline_for",
+    Within(Duration::from_millis(1), Duration::from_secs(24 * 3600)),
+    "offline_for = \"10s\"",
+    "How long they stay away; their back-off counts only from then on.",
+)
+.required();
+const RESUME: KeyOr<Words<Resume>> = Key::new(
+    "resume",
+    Words(&[
+        ("kept", Resume::Kept),
+        ("below-floor", Resume::BelowFloor),
+        ("at-floor", Resume::AtFloor),
+        ("beyond-budget", Resume::BeyondBudget),
+        ("at-budget", Resume::AtBudget),
+    ]),
+    "resume = \"below-floor\"",
+    "The cursor that they come back with: `kept`; or, computed from the target's \
+     window just before the return and exact only while nothing is published, \
+     `below-floor` and `beyond-budget` (stale), `at-floor` and `at-budget` (fresh).",
+)
+.or(Resume::Kept);
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let offline_for = attributes.need_within("offline_for", "offline_for = \"10s\"", OFFLINE_FOR);
-    let resume = attributes.keyword_or("resume", Resume::Kept, &RESUMES);
+    let offline_for = attributes.need(&OFFLINE_FOR);
+    let resume = attributes.right(&RESUME);
     Some(Offline { offline_for: offline_for?, resume: resume? }.into())
 }

@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::{Advice, Befalls, Definition, Extent, FaultKind, FaultType, Need};
 use crate::model::{ActsOn, Plan};
 use crate::read::fields::Fields;
-use crate::read::schema::Key;
 use crate::schedule::{PlannedFault, Schedule};
 use crate::stability::{Consequence, Incident};
 use crate::units::format_duration;
@@ -23,7 +22,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Target,
     extent: Extent::Interval,
     exercises: &[],
-    attributes,
+    attributes: &[],
     read,
 };
 
@@ -74,10 +73,6 @@ impl Definition for Pause {
             Advice::new(what, "shorten the pause, or raise `oracle.settle_within`").note(note)
         })
     }
-}
-
-fn attributes() -> Vec<Key> {
-    Vec::new()
 }
 
 fn read(_attributes: &mut Fields<'_>) -> Option<FaultKind> {

@@ -10,7 +10,7 @@ use super::{Advice, Burst, Definition, Extent, FaultKind, FaultType, Need};
 use crate::estimate::PUBLISH_LIMIT_PER_S;
 use crate::model::{ActsOn, Fault, Plan, TargetKind};
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, KeyOr, Within};
 use crate::schedule::{PlannedFault, Schedule};
 use crate::units::format_duration;
 
@@ -22,7 +22,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
     exercises: &[],
-    attributes,
+    attributes: &[&EVENTS, &OVER],
     read,
 };
 
@@ -82,21 +82,23 @@ fn in_a_second(schedule: &Schedule, from_us: u64) -> usize {
     place(from_us.saturating_add(1_000_000)) - place(from_us)
 }
 
-const EVENTS: std::ops::RangeInclusive<u32> = 1..=1_000_000;
-const OVER: Duration = Duration::from_secs(1);
-const OVERS: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3_600);
-
-fn attributes() -> Vec<Key> {
-    vec![
-        Key::new("events", Shape::integer(EVENTS), "How many, all of the first `[[load]]`.")
-            .required(),
-        Key::new("over", Shape::Duration(OVERS), "Over how long; `0s` makes all due at once.")
-            .or(format_duration(OVER)),
-    ]
-}
+const EVENTS: Key<Within<u32>> = Key::new(
+    "events",
+    Within(1, 1_000_000),
+    "events = 500",
+    "How many, all of the first `[[load]]`.",
+)
+.required();
+const OVER: KeyOr<Within<Duration>> = Key::new(
+    "over",
+    Within(Duration::ZERO, Duration::from_secs(3_600)),
+    "over = \"5s\"",
+    "Over how long; `0s` makes all due at once.",
+)
+.or(Duration::from_secs(1));
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let events = attributes.need_within("events", "events = 500", EVENTS);
-    let over = attributes.within("over", OVERS).unwrap_or(OVER);
+    let events = attributes.need(&EVENTS);
+    let over = attributes.or(&OVER);
     Some(PublishBurst { events: events?, over }.into())
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Befalls, Definition, Extent, FaultKind, FaultType, Need};
 use crate::model::{ActsOn, RestartSignal};
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, Words};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
@@ -20,7 +20,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
     exercises: &[],
-    attributes,
+    attributes: &[&SIGNAL],
     read,
 };
 
@@ -57,17 +57,16 @@ impl Definition for Restart {
     }
 }
 
-const SIGNALS: [(&str, RestartSignal); 2] =
-    [("term", RestartSignal::Term), ("kill", RestartSignal::Kill)];
-
-fn attributes() -> Vec<Key> {
-    let signal = "`term`: it is asked to end, and closes its sockets with 1012. `kill`: it is given no \
-                  time, and nobody is told.";
-    vec![Key::new("signal", Shape::words(&SIGNALS), signal).required()]
-}
+const SIGNAL: Key<Words<RestartSignal>> = Key::new(
+    "signal",
+    Words(&[("term", RestartSignal::Term), ("kill", RestartSignal::Kill)]),
+    "signal = \"term\"",
+    "`term`: it is asked to end, and closes its sockets with 1012. `kill`: it is given no \
+     time, and nobody is told.",
+)
+.required();
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let node = attributes.need_node("signal", "signal = \"term\"")?;
-    let signal = attributes.cx.keyword("signal", node, &SIGNALS)?;
+    let signal = attributes.need(&SIGNAL)?;
     Some(Restart { signal }.into())
 }

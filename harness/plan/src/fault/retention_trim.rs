@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 use super::{Definition, Exercise, Extent, FaultKind, FaultType, Need};
 use crate::model::ActsOn;
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
-use crate::read::topic;
+use crate::read::key::{Key, Within};
+use crate::read::topic::Topic;
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
@@ -17,7 +17,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
     exercises: &[Exercise::StaleCursor],
-    attributes,
+    attributes: &[&TOPIC, &KEEP],
     read,
 };
 
@@ -45,22 +45,19 @@ impl Definition for RetentionTrim {
     }
 }
 
-const KEEP: std::ops::RangeInclusive<u64> = 0..=u32::MAX as u64;
-
-fn attributes() -> Vec<Key> {
-    let keep = "Events that are kept, the newest; 0 prunes the topic empty.";
-    vec![
-        Key::new("topic", Shape::topic(), "The topic.").required(),
-        Key::new("keep", Shape::integer(KEEP), keep).required(),
-    ]
-}
+const TOPIC: Key<Topic> =
+    Key::new("topic", Topic, "topic = \"runtime.codex_worker_events\"", "The topic.").required();
+const KEEP: Key<Within<u64>> = Key::new(
+    "keep",
+    Within(0, u32::MAX as u64),
+    "keep = 0",
+    "Events that are kept, the newest; 0 prunes the topic empty.",
+)
+.required();
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let cx = attributes.cx;
-    let topic = attributes
-        .need_node("topic", "topic = \"runtime.codex_worker_events\"")
-        .and_then(|node| topic::one(cx, "topic", node));
-    let keep = attributes.need_within("keep", "keep = 0", KEEP);
+    let topic = attributes.need(&TOPIC);
+    let keep = attributes.need(&KEEP);
     Some(RetentionTrim { topic: topic?, keep: keep? }.into())
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Advice, Definition, Extent, FaultKind, FaultType, HITS_NOBODY, Need, SIGN_OURSELVES};
 use crate::model::{ActsOn, Mint, Plan, TargetKind};
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, Within};
 use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
@@ -24,7 +24,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
     exercises: &[],
-    attributes,
+    attributes: &[&REVOKED_FOR],
     read,
 };
 
@@ -76,17 +76,17 @@ impl Definition for RevokeSessions {
     }
 }
 
-/// A revocation holds for 900 s (contract, section 2).
-const REVOKED_FOR: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(880);
-
-fn attributes() -> Vec<Key> {
-    let revoked_for = "How long they stay away; meanwhile the revoked session is tried, at once and by \
-                       the surface's back-off.";
-    vec![Key::new("revoked_for", Shape::Duration(REVOKED_FOR), revoked_for).required()]
-}
+const REVOKED_FOR: Key<Within<Duration>> = Key::new(
+    "revoked_for",
+    // A revocation holds for 900 s (contract, section 2).
+    Within(Duration::from_millis(1), Duration::from_secs(880)),
+    "revoked_for = \"5s\"",
+    "How long they stay away; meanwhile the revoked session is tried, at once and by \
+     the surface's back-off.",
+)
+.required();
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let revoked_for = attributes.need_within("revoked_for", "revoked_for = \"5s\"", REVOKED_FOR)?;
+    let revoked_for = attributes.need(&REVOKED_FOR)?;
     Some(RevokeSessions { revoked_for }.into())
 }

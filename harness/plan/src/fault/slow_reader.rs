@@ -11,8 +11,9 @@ use crate::estimate::{Strike, third_strike};
 use crate::model::{ActsOn, Plan};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
-use crate::read::scalar::{Bytes, Flow, Read as _};
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, KeyOr, Raw, Within};
+use crate::read::scalar::{Bytes, Flow};
+use crate::read::schema::Shape;
 use crate::schedule::{PlannedFault, Schedule};
 use crate::units;
 
@@ -24,7 +25,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::Interval,
     exercises: &[Exercise::SlowReading],
-    attributes,
+    attributes: &[&RATE, &PAUSE, &RCVBUF],
     read,
 };
 
@@ -74,30 +75,34 @@ impl Definition for SlowReader {
     }
 }
 
-const RCVBUF: Bytes = Bytes(4 << 10);
-/// Linux makes a receive buffer no smaller than about 2 KiB (socket(7)).
-const RCVBUFS: std::ops::RangeInclusive<Bytes> = Bytes(2 << 10)..=Bytes(4 << 20);
-const RATES: std::ops::RangeInclusive<Flow> = Flow(1)..=Flow(1 << 30);
-
-fn attributes() -> Vec<Key> {
-    let rate = "How much each target reads, such as `2KiB/s`; or else `pause`.";
-    let rcvbuf = "`SO_RCVBUF` of its sockets from the first connect on.";
-    vec![
-        Key::new("rate", Shape::Flow(RATES), rate).alternative(),
-        Key::new("pause", Shape::True, "`true`: it reads nothing at all.").alternative(),
-        Key::new("rcvbuf", Shape::Size(RCVBUFS), rcvbuf).or(units::format_bytes(RCVBUF.0.into())),
-    ]
-}
+const RATE: Key<Within<Flow>> = Key::new(
+    "rate",
+    Within(Flow(1), Flow(1 << 30)),
+    "rate = \"2KiB/s\"",
+    "How much each target reads, such as `2KiB/s`; or else `pause`.",
+)
+.alternative();
+const PAUSE: Key<Raw> =
+    Key::new("pause", Raw(|| Shape::True), "pause = true", "`true`: it reads nothing at all.")
+        .alternative();
+const RCVBUF: KeyOr<Within<Bytes>> = Key::new(
+    "rcvbuf",
+    // Linux makes a receive buffer no smaller than about 2 KiB (socket(7)).
+    Within(Bytes(2 << 10), Bytes(4 << 20)),
+    "rcvbuf = \"8KiB\"",
+    "`SO_RCVBUF` of its sockets from the first connect on.",
+)
+.or(Bytes(4 << 10));
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let cx = attributes.cx;
     let place = attributes.place.clone();
-    let (rate, pause) = (attributes.node("rate"), attributes.node("pause"));
-    let neither = !attributes.has("rate") && !attributes.has("pause");
-    let rcvbuf = attributes.within("rcvbuf", RCVBUFS).unwrap_or(RCVBUF);
+    let (rate, pause) = (attributes.node(&RATE), attributes.node(&PAUSE));
+    let neither = !attributes.has(&RATE) && !attributes.has(&PAUSE);
+    let rcvbuf = attributes.or(&RCVBUF);
     let reading = match (rate, pause) {
-        (Some(_), None) => attributes.within("rate", RATES).map(|Flow(rate)| Some(rate)),
-        (None, Some(node)) => match bool::read(cx, "pause", node) {
+        (Some(_), None) => attributes.get(&RATE).map(|Flow(rate)| Some(rate)),
+        (None, Some(node)) => match attributes.get_as(&PAUSE) {
             Some(false) => {
                 let what = "`pause = false` does not say how fast the targets read";
                 cx.report(Diagnostic::error(&node.place, what).help("write `rate = \"2KiB/s\"`"));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Advice, Definition, Extent, FaultKind, FaultType, HITS_NOBODY, Need, SIGN_OURSELVES};
 use crate::model::{ActsOn, BadToken, Mint, Plan, TargetKind};
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
+use crate::read::key::{Key, Words};
 use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
@@ -19,7 +19,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
     exercises: &[],
-    attributes,
+    attributes: &[&KIND],
     read,
 };
 
@@ -60,33 +60,33 @@ impl Definition for Token {
     }
 }
 
-const KINDS: [(&str, BadToken); 9] = [
-    ("expired", BadToken::Expired),
-    ("not_yet_valid", BadToken::NotYetValid),
-    ("bad_signature", BadToken::BadSignature),
-    ("alg_none", BadToken::AlgNone),
-    ("unknown_kid", BadToken::UnknownKid),
-    ("revoked", BadToken::Revoked),
-    ("wrong_scope", BadToken::WrongScope),
-    ("expires", BadToken::Expires),
-    ("revoked_device", BadToken::RevokedDevice),
-];
-
-fn attributes() -> Vec<Key> {
-    let kind = "What is wrong with the token. `revoked`: it is of a session that the harness makes for \
-                this and revokes before. `wrong_scope`: it does not open what the client subscribes \
-                to. On two the contract is silent, so that what comes of them is a finding. \
-                `expires`: it is good for a few seconds, and the socket that it opened is asked \
-                for a heartbeat when it has expired and the settle bound is over. `revoked_device`: it \
-                is of a device that the harness makes for this; when the device has been revoked \
-                and the settle bound is over, the socket is asked for a heartbeat, and another one \
-                tries to join. The others must be refused at the upgrade.";
-    vec![Key::new("kind", Shape::words(&KINDS), kind).required()]
-}
+const KIND: Key<Words<BadToken>> = Key::new(
+    "kind",
+    Words(&[
+        ("expired", BadToken::Expired),
+        ("not_yet_valid", BadToken::NotYetValid),
+        ("bad_signature", BadToken::BadSignature),
+        ("alg_none", BadToken::AlgNone),
+        ("unknown_kid", BadToken::UnknownKid),
+        ("revoked", BadToken::Revoked),
+        ("wrong_scope", BadToken::WrongScope),
+        ("expires", BadToken::Expires),
+        ("revoked_device", BadToken::RevokedDevice),
+    ]),
+    "kind = \"expired\"",
+    "What is wrong with the token. `revoked`: it is of a session that the harness makes for \
+     this and revokes before. `wrong_scope`: it does not open what the client subscribes \
+     to. On two the contract is silent, so that what comes of them is a finding. \
+     `expires`: it is good for a few seconds, and the socket that it opened is asked \
+     for a heartbeat when it has expired and the settle bound is over. `revoked_device`: it \
+     is of a device that the harness makes for this; when the device has been revoked \
+     and the settle bound is over, the socket is asked for a heartbeat, and another one \
+     tries to join. The others must be refused at the upgrade.",
+)
+.required();
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let node = attributes.need_node("kind", "kind = \"expired\"")?;
-    let kind = attributes.cx.keyword("kind", node, &KINDS)?;
+    let kind = attributes.need(&KIND)?;
     Some(Token { kind }.into())
 }
 
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_called_by_its_name() {
-        for (name, kind) in KINDS {
+        for &(name, kind) in KIND.kind.0 {
             assert_eq!(kind.name(), name);
             assert_eq!(serde_json::to_value(kind).expect("a word"), name);
         }

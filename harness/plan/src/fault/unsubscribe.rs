@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType};
 use crate::model::{ActsOn, Plan};
 use crate::read::fields::Fields;
-use crate::read::schema::{Key, Shape};
-use crate::read::topic;
+use crate::read::key::{Key, Within};
+use crate::read::topic::Topics;
 use crate::schedule::{PlannedFault, Schedule};
 
 /// The registry's line.
@@ -20,7 +20,7 @@ pub const TYPE: FaultType = FaultType {
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     exercises: &[Exercise::Unsubscribing],
-    attributes,
+    attributes: &[&TOPICS, &UNSUBSCRIBED_FOR],
     read,
 };
 
@@ -62,28 +62,24 @@ impl Definition for Unsubscribe {
     }
 }
 
-const UNSUBSCRIBED_FOR: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
-
-fn attributes() -> Vec<Key> {
-    let topics = "The topics; those that a target does not subscribe to leave it alone.";
-    let away = "How long until it subscribes again.";
-    vec![
-        Key::new("topics", Shape::topics(), topics).required(),
-        Key::new("unsubscribed_for", Shape::Duration(UNSUBSCRIBED_FOR), away).required(),
-    ]
-}
+const TOPICS: Key<Topics> = Key::new(
+    "topics",
+    Topics { none: "an unsubscribe of no topic does nothing", help: "name a topic" },
+    "topics = [\"runtime.codex_worker_events\"]",
+    "The topics; those that a target does not subscribe to leave it alone.",
+)
+.required();
+const UNSUBSCRIBED_FOR: Key<Within<Duration>> = Key::new(
+    "unsubscribed_for",
+    Within(Duration::from_millis(1), Duration::from_secs(24 * 3600)),
+    "unsubscribed_for = \"5s\"",
+    "How long until it subscribes again.",
+)
+.required();
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
-    let cx = attributes.cx;
-    let topics = attributes
-        .need_node("topics", "topics = [\"runtime.codex_worker_events\"]")
-        .and_then(|node| {
-            let empty = ("an unsubscribe of no topic does nothing", "name a topic");
-            topic::list(cx, "topics", node, empty)
-        });
-    let unsubscribed_for =
-        attributes.need_within("unsubscribed_for", "unsubscribed_for = \"5s\"", UNSUBSCRIBED_FOR);
+    let topics = attributes.need(&TOPICS);
+    let unsubscribed_for = attributes.need(&UNSUBSCRIBED_FOR);
     Some(Unsubscribe { topics: topics?, unsubscribed_for: unsubscribed_for? }.into())
 }
 

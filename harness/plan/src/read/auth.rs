@@ -7,18 +7,85 @@ use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID};
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::interpolate::is_variable;
+use super::key::{Case, Declared, Key, KeyOr, Raw, Table, Text, Within, Words};
 use super::scalar::Read;
+use super::schema::{Shape, pattern};
 use super::tree::{Node, Value};
 use crate::model::{Auth, Mint, Secret};
 
-pub(crate) const TTL: Duration = Duration::from_secs(15 * 60);
-pub(crate) const TTLS: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
-pub(crate) const MINTERS: [(&str, Minter); 3] =
-    [("hs256", Minter::Hs256), ("control", Minter::Control), ("static", Minter::Static)];
+const MINT: KeyOr<Words<Minter>> = Key::new(
+    "mint",
+    Words(&[("hs256", Minter::Hs256), ("control", Minter::Control), ("static", Minter::Static)]),
+    "mint = \"control\"",
+    "Who makes tokens. `hs256`: the harness signs with a shared key. `control`: the \
+     control service, `POST /api/sync/token`, before every connect. `static`: one token \
+     for all, made elsewhere.",
+)
+.or(Minter::Hs256);
+const KID: KeyOr<Text> =
+    Key::new("kid", Text, "kid = \"2026-02\"", "Id of the key of `hs256`.").or(DEFAULT_KID);
+const KEY: Key<Raw> = Key::new(
+    "secret",
+    Raw(secret_shape),
+    "secret = { env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }",
+    "Where the key of `hs256` is, never the key itself. The embedded runtime needs none: \
+     it is made for each run.",
+);
+const ISSUER: KeyOr<Text> =
+    Key::new("issuer", Text, "issuer = \"https://khala.example\"", "`iss` of tokens of `hs256`.")
+        .or(DEFAULT_ISSUER);
+const AUDIENCE: KeyOr<Text> =
+    Key::new("audience", Text, "audience = \"sync\"", "`aud` of tokens of `hs256`.")
+        .or(DEFAULT_AUDIENCE);
+const TOKEN: Key<Raw> = Key::new(
+    "token",
+    Raw(secret_shape),
+    "token = { env = \"KHALA_TOKEN\" }",
+    "Where the token of `static` is, never the token itself.",
+);
+const TTL: KeyOr<Within<Duration>> = Key::new(
+    "ttl",
+    Within(Duration::from_secs(1), Duration::from_secs(24 * 3600)),
+    "ttl = \"5m\"",
+    "Time to live of a token.",
+)
+.or(Duration::from_secs(15 * 60));
+
+/// `[auth]`
+pub(crate) const TABLE: Table = Table::new(
+    "auth",
+    "`[auth]`",
+    "How clients come by tokens.",
+    &[&MINT, &TOKEN, &KID, &ISSUER, &AUDIENCE, &KEY, &TTL],
+)
+.cases(|| vec![Case::when(&MINT, ["static"]).needs(&TOKEN)]);
+
+const ENV: Key<Raw> = Key::new(
+    "env",
+    Raw(|| Shape::Matching(pattern::whole(pattern::VARIABLE))),
+    "env = \"KHALA_TOKEN\"",
+    "Name of the environment variable that holds it.",
+)
+.alternative();
+const FILE: Key<Text> =
+    Key::new("file", Text, "file = \"token.txt\"", "Path of the file that holds it.").alternative();
+
+/// Where a secret is.
+pub(crate) const SECRET: Table = Table::new(
+    "secret",
+    "`secret`",
+    "Where a secret is: `{ env = \"NAME\" }` or `{ file = \"path\" }`.",
+    &[&ENV, &FILE],
+)
+.replaced();
+
+/// What a key may be that says where a secret is.
+pub(crate) fn secret_shape() -> Shape {
+    Shape::Whole(SECRET.definition())
+}
 
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Minter {
+enum Minter {
     Hs256,
     Control,
     Static,
@@ -26,48 +93,43 @@ pub(crate) enum Minter {
 
 /// Reads `[auth]`; `reference` says whether the target is the embedded one.
 pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Auth> {
-    let minter = fields.keyword_or("mint", Minter::Hs256, &MINTERS);
+    let minter = fields.right(&MINT);
     let mint = match minter {
-        Some(Minter::Hs256) => hs256(&mut fields, reference),
+        Some(Minter::Hs256) => hs256(&fields, reference),
         Some(Minter::Control) => {
-            no_effect(&mut fields, &["kid", "secret", "issuer", "audience", "token"], "control");
+            no_effect(&fields, &[&KID, &KEY, &ISSUER, &AUDIENCE, &TOKEN], "control");
             Some(Mint::Control)
         }
         Some(Minter::Static) => static_token(&mut fields, reference),
-        None => {
-            for key in ["kid", "secret", "issuer", "audience", "token"] {
-                let _ = fields.node(key);
-            }
-            None
-        }
+        None => None,
     };
     let ttl = match minter {
         Some(Minter::Static) => {
-            fields.no_effect("ttl", "on a token that was made elsewhere");
-            TTL
+            fields.no_effect(&TTL, "on a token that was made elsewhere");
+            TTL.default_value()
         }
-        _ => fields.within("ttl", TTLS).unwrap_or(TTL),
+        _ => fields.or(&TTL),
     };
     fields.finish();
     Some(Auth { mint: mint?, ttl })
 }
 
-fn no_effect(fields: &mut Fields<'_>, keys: &[&'static str], mint: &str) {
+fn no_effect(fields: &Fields<'_>, keys: &[&dyn Declared], mint: &str) {
     for key in keys {
-        fields.no_effect(key, &format!("with `mint = \"{mint}\"`"));
+        fields.no_effect(*key, &format!("with `mint = \"{mint}\"`"));
     }
 }
 
-fn hs256(fields: &mut Fields<'_>, reference: Option<bool>) -> Option<Mint> {
-    no_effect(fields, &["token"], "hs256");
-    let kid = fields.or("kid", DEFAULT_KID.to_owned());
-    let issuer = fields.or("issuer", DEFAULT_ISSUER.to_owned());
-    let audience = fields.or("audience", DEFAULT_AUDIENCE.to_owned());
-    let secret = match fields.node("secret") {
-        Some(node) => secret(fields.cx, "secret", node),
-        None if reference == Some(false) && !fields.has("secret") => {
+fn hs256(fields: &Fields<'_>, reference: Option<bool>) -> Option<Mint> {
+    no_effect(fields, &[&TOKEN], "hs256");
+    let kid = fields.or(&KID);
+    let issuer = fields.or(&ISSUER);
+    let audience = fields.or(&AUDIENCE);
+    let secret = match fields.node(&KEY) {
+        Some(node) => secret(fields.cx, KEY.name, node),
+        None if reference == Some(false) && !fields.has(&KEY) => {
             let what = format!("{} lacks the `secret` that the target verifies with", fields.name);
-            let help = "add `secret = { env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }`";
+            let help = format!("add `{}`", KEY.example());
             fields.cx.report_missing(Diagnostic::error(&fields.place, what).help(help));
             None
         }
@@ -77,14 +139,14 @@ fn hs256(fields: &mut Fields<'_>, reference: Option<bool>) -> Option<Mint> {
 }
 
 fn static_token(fields: &mut Fields<'_>, reference: Option<bool>) -> Option<Mint> {
-    no_effect(fields, &["kid", "secret", "issuer", "audience"], "static");
+    no_effect(fields, &[&KID, &KEY, &ISSUER, &AUDIENCE], "static");
     if reference == Some(true) {
         let what = "the reference runtime makes its key for each run, which no static token fits";
         let help = "use `mint = \"hs256\"`";
         fields.cx.report(Diagnostic::error(&fields.place, what).help(help));
     }
-    let node = fields.need_node("token", "token = { env = \"KHALA_TOKEN\" }")?;
-    Some(Mint::Static { token: secret(fields.cx, "token", node)? })
+    let node = fields.need_node(&TOKEN)?;
+    Some(Mint::Static { token: secret(fields.cx, TOKEN.name, node)? })
 }
 
 /// `{ env = "NAME" }` or `{ file = "…" }`, and nothing else.
@@ -97,13 +159,13 @@ pub(crate) fn secret(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
         cx.report(Diagnostic::error(&node.place, what).label("say where it is").help(help));
         return None;
     }
-    let mut fields = Fields::of(cx, node, format!("`{key}`"))?;
-    let (env, file) = (fields.node("env"), fields.node("file"));
+    let fields = Fields::called(cx, node, format!("`{key}`"), SECRET.keys)?;
+    let (env, file) = (fields.node(&ENV), fields.node(&FILE));
     let place = fields.place.clone();
     fields.finish();
     match (env, file) {
         (Some(env), None) => {
-            let name = String::read(cx, "env", env)?;
+            let name = String::read(cx, ENV.name, env)?;
             if is_variable(&name) {
                 return Some(Secret::Env(name));
             }
@@ -113,7 +175,7 @@ pub(crate) fn secret(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
             cx.report(Diagnostic::error(&env.place, what).help(help));
             None
         }
-        (None, Some(file)) => String::read(cx, "file", file).map(Secret::File),
+        (None, Some(file)) => String::read(cx, FILE.name, file).map(Secret::File),
         _ => {
             let what = format!("`{key}` is read from one place");
             let help = "write either `{ env = \"NAME\" }` or `{ file = \"path\" }`";

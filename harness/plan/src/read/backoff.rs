@@ -4,45 +4,75 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::key::{Key, KeyOr, Table, Within};
 use super::tree::Node;
 use crate::backoff::Backoff;
 
-pub(crate) const DELAYS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(3600);
+const DELAYS: Within<Duration> = Within(Duration::from_millis(1), Duration::from_secs(3600));
 /// 2^31 times the shortest base is beyond every cap.
-pub(crate) const EXPONENT_MAX: u32 = 31;
-pub(crate) const EXPONENTS: std::ops::RangeInclusive<u32> = 0..=EXPONENT_MAX;
-pub(crate) const JITTERS: std::ops::RangeInclusive<f64> = 0.0..=10.0;
+const EXPONENT_LIMIT: u32 = 31;
+
+const FIXED: Key<Within<Duration>> =
+    Key::new("fixed", DELAYS, "fixed = \"2s\"", "The same delay at every attempt.").alternative();
+const BASE: Key<Within<Duration>> =
+    Key::new("base", DELAYS, "base = \"250ms\"", "Delay of the first step.")
+        .alternative()
+        .beside("cap");
+const CAP: Key<Within<Duration>> =
+    Key::new("cap", DELAYS, "cap = \"8s\"", "Largest delay before jitter.");
+const EXPONENT_OFFSET: KeyOr<Within<u32>> = Key::new(
+    "exponent_offset",
+    Within(0, EXPONENT_LIMIT),
+    "exponent_offset = 1",
+    "Subtracted from the attempt, which counts from 1, to get the exponent.",
+)
+.or(0);
+const EXPONENT_MAX: KeyOr<Within<u32>> =
+    Key::new("exponent_max", Within(0, EXPONENT_LIMIT), "exponent_max = 10", "Largest exponent.")
+        .or(EXPONENT_LIMIT);
+const JITTER: KeyOr<Within<f64>> = Key::new(
+    "jitter",
+    Within(0.0, 10.0),
+    "jitter = 0.5",
+    "Largest share of the delay that is added to it, drawn evenly.",
+)
+.or(0.0);
+
+/// `backoff`
+pub(crate) const TABLE: Table = Table::new(
+    "backoff",
+    "`backoff`",
+    "`{ fixed = \"2s\" }`, or `base × 2^min(attempt − exponent_offset, exponent_max)`, at most \
+     `cap`, plus up to `jitter` of it.",
+    &[&FIXED, &BASE, &CAP, &EXPONENT_OFFSET, &EXPONENT_MAX, &JITTER],
+)
+.replaced();
 
 /// Reads `{ fixed = "2s" }` or `{ base, cap, exponent_offset, exponent_max, jitter }`.
 pub(crate) fn read(cx: &Cx, node: &Node) -> Option<Backoff> {
-    let mut fields = Fields::of(cx, node, "`backoff`")?;
-    let fixed = fields.has("fixed");
-    let delay = fields.within("fixed", DELAYS);
-    let beside =
-        ["base", "cap", "exponent_offset", "exponent_max", "jitter"].map(|key| fields.has(key));
-    if fixed && beside.contains(&true) {
+    let mut fields = Fields::of(cx, node, &TABLE)?;
+    let fixed = fields.has(&FIXED);
+    let delay = fields.get(&FIXED);
+    let mut beside = TABLE.keys.iter().filter(|key| key.name() != FIXED.name);
+    if fixed && beside.any(|key| fields.has(*key)) {
         let what = "`backoff` is either fixed or exponential";
         let help = "write `{ fixed = \"2s\" }` or `{ base = \"250ms\", cap = \"8s\" }`";
         cx.report(Diagnostic::error(&node.place, what).help(help));
     }
     let exponential = if fixed { None } else { exponential(&mut fields) };
-    for key in ["base", "cap", "exponent_offset", "exponent_max", "jitter"] {
-        let _ = fields.node(key);
-    }
     fields.finish();
     delay.map(Backoff::fixed).or(exponential)
 }
 
 fn exponential(fields: &mut Fields<'_>) -> Option<Backoff> {
-    let base = fields.need_within("base", "base = \"250ms\"", DELAYS);
-    let cap = fields.need_within("cap", "cap = \"8s\"", DELAYS);
-    let offset = fields.within("exponent_offset", EXPONENTS).unwrap_or(0);
-    let exponent_max = fields.within("exponent_max", EXPONENTS).unwrap_or(EXPONENT_MAX);
-    let jitter = fields.within("jitter", JITTERS).unwrap_or(0.0);
+    let base = fields.need(&BASE);
+    let cap = fields.need(&CAP);
+    let offset = fields.or(&EXPONENT_OFFSET);
+    let exponent_max = fields.or(&EXPONENT_MAX);
+    let jitter = fields.or(&JITTER);
     let (base, cap) = (base?, cap?);
     if cap < base
-        && let Some(node) = fields.node("cap")
+        && let Some(node) = fields.node(&CAP)
     {
         let what = "`cap` is shorter than `base`, so every delay would be the cap";
         let help = "raise `cap`, or write `{ fixed = … }`";

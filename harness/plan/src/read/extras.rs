@@ -6,6 +6,7 @@
 use super::auth;
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::key::Declared;
 use super::mask::names_a_secret;
 use super::scalar::Read;
 use super::tree::{Node, Value};
@@ -35,10 +36,11 @@ const OWN_PARAMETERS: [&str; 8] = [
     "topic_limit",
     "vsn",
 ];
+
 /// Reads `headers`; `None` is a mistake.
-pub(super) fn headers(fields: &mut Fields<'_>) -> Option<Vec<Extra>> {
+pub(super) fn headers(fields: &Fields<'_>, key: &dyn Declared) -> Option<Vec<Extra>> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_|~".contains(c);
-    read(fields, "headers", |name| {
+    read(fields, key, true, |name| {
         let lower = name.to_ascii_lowercase();
         if name.is_empty() || !name.chars().all(is_token) {
             return Some("that is no name of a header");
@@ -49,8 +51,8 @@ pub(super) fn headers(fields: &mut Fields<'_>) -> Option<Vec<Extra>> {
 }
 
 /// Reads `query`; `None` is a mistake.
-pub(super) fn query(fields: &mut Fields<'_>) -> Option<Vec<Extra>> {
-    read(fields, "query", |name| {
+pub(super) fn query(fields: &Fields<'_>, key: &dyn Declared) -> Option<Vec<Extra>> {
+    read(fields, key, false, |name| {
         if name.is_empty() {
             return Some("a parameter has a name");
         }
@@ -58,13 +60,15 @@ pub(super) fn query(fields: &mut Fields<'_>) -> Option<Vec<Extra>> {
     })
 }
 
+/// Reads names and values; `any_case` says that names are the same in any case.
 fn read(
-    fields: &mut Fields<'_>,
-    key: &'static str,
+    fields: &Fields<'_>,
+    key: &dyn Declared,
+    any_case: bool,
     wrong: impl Fn(&str) -> Option<&'static str>,
 ) -> Option<Vec<Extra>> {
     let Some(node) = fields.node(key) else { return (!fields.has(key)).then(Vec::new) };
-    let cx = fields.cx;
+    let (cx, key) = (fields.cx, key.name());
     let Value::Table(table) = &node.value else {
         let what = format!("`{key}` must be a table, not {}", node.value.type_name());
         let help = format!("write `{key} = {{ name = \"value\" }}`");
@@ -77,9 +81,7 @@ fn read(
         if let Some(what) = wrong(name) {
             cx.report(Diagnostic::error(place, what).help("remove it"));
             right = false;
-        } else if key == "headers"
-            && extras.iter().any(|extra| extra.name.eq_ignore_ascii_case(name))
-        {
+        } else if any_case && extras.iter().any(|extra| extra.name.eq_ignore_ascii_case(name)) {
             let what = format!("the header `{name}` is there already, in another case");
             cx.report(Diagnostic::error(place, what).help("remove one of them"));
             right = false;

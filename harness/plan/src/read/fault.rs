@@ -4,14 +4,129 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::key::{Case, Declared, Key, KeyOr, Raw, Shaped as _, Table, Text, Within, Words};
 use super::phase::DURATIONS;
 use super::scalar::Read;
+use super::schema::Shape;
 use super::suggest;
 use super::tree::Node;
-use crate::fault::{self, Extent, FaultType};
+use crate::fault::{self, Extent, FaultType, REGISTRY};
 use crate::model::{ActsOn, Fault, FaultMode, Fleet};
 use crate::schedule::targets_max;
-use crate::units;
+use crate::units::{self, DURATION_MAX};
+
+const TYPE: Key<Raw> = Key::new(
+    "type",
+    Raw(|| Shape::Words(REGISTRY.iter().map(|fault| fault.name).collect())),
+    "type = \"disconnect\"",
+    "",
+)
+.told(|| {
+    let about = REGISTRY.iter().map(|fault| format!("`{}`: {}", fault.name, fault.summary));
+    about.collect::<Vec<_>>().join(" ")
+})
+.required();
+const AT: KeyOr<Within<Duration>> = Key::new(
+    "at",
+    Within(Duration::ZERO, DURATION_MAX),
+    "at = \"5s\"",
+    "When, from the start of its phase; before the phase ends.",
+)
+.or(Duration::ZERO);
+const DURATION: Key<Within<Duration>> = Key::new(
+    "duration",
+    DURATIONS,
+    "duration = \"20s\"",
+    "How long it lasts, for a fault that is no instant; it ends with its phase at the latest.",
+);
+const SPREAD: Key<Within<Duration>> = Key::new(
+    "spread",
+    DURATIONS,
+    "spread = \"10s\"",
+    "Over how long it comes to its clients, one after the other at equal gaps from `at` on, so \
+     that a race is tried many times; it ends with its phase at the latest.",
+);
+const MODE: KeyOr<Words<Mode>> = Key::new(
+    "mode",
+    Words(&[
+        ("all", Mode::All),
+        ("one", Mode::One),
+        ("fixed", Mode::Fixed),
+        ("fixed-percent", Mode::FixedPercent),
+        ("random-max-percent", Mode::RandomMaxPercent),
+    ]),
+    "mode = \"fixed-percent\"",
+    "Whom it hits, drawn by seed. `fixed`: `value` clients. `fixed-percent`: `value` \
+     percent of them. `random-max-percent`: a share drawn between 0 and `value` \
+     percent. For faults that act on clients only.",
+)
+.or(Mode::All);
+const VALUE: Key<Raw> = Key::new(
+    "value",
+    Raw(|| Shape::NumberAbove(0.0, f64::from(u32::MAX))),
+    "value = 50",
+    "Clients for `fixed`; a percentage, at most 100, for `fixed-percent` and \
+     `random-max-percent`.",
+);
+/// `value` where it is a number of clients.
+const COUNT: Key<Within<u32>> = Key::new("value", Within(1, u32::MAX), "value = 10", "");
+const COHORT: Key<Text> = Key::new(
+    "cohort",
+    Text,
+    "cohort = \"far\"",
+    "Cohort that it is aimed at. Default: the whole fleet. For faults that act on clients only.",
+);
+const ATTRIBUTES: Key<Raw> = Key::new(
+    "attributes",
+    Raw(|| Shape::AnyWhole(attributes().map(|table| table.definition()).collect())),
+    "attributes = { style = \"reset\" }",
+    "What there is to say about a fault of its type.",
+);
+
+/// `[[phase.fault]]`
+pub(crate) const TABLE: Table = Table::new(
+    "fault",
+    "`[[phase.fault]]`",
+    "Something that goes wrong.",
+    &[&TYPE, &AT, &COHORT, &MODE, &VALUE, &DURATION, &SPREAD, &ATTRIBUTES],
+)
+.cases(|| {
+    let percent = Case::when(&MODE, ["fixed-percent", "random-max-percent"]);
+    let mut cases = vec![
+        Case::when(&MODE, ["fixed"]).then(&VALUE, COUNT.kind.shape()).needs(&VALUE),
+        percent.then(&VALUE, Shape::NumberAbove(0.0, 100.0)).needs(&VALUE),
+    ];
+    cases.extend(REGISTRY.iter().map(case));
+    cases
+});
+
+/// What is known of a fault by its type.
+fn case(fault: &FaultType) -> Case {
+    let attributes = fault.table();
+    let mut case =
+        Case::when(&TYPE, [fault.name]).then(&ATTRIBUTES, Shape::Whole(attributes.definition()));
+    if attributes.is_needed() {
+        case = case.needs(&ATTRIBUTES);
+    }
+    case = match fault.extent {
+        Extent::Interval => case.needs(&DURATION).then(&SPREAD, Shape::Never),
+        Extent::Instant => case.then(&DURATION, Shape::Never).then(&SPREAD, Shape::Never),
+        Extent::InstantOrInterval => case.then(&SPREAD, Shape::Never),
+        Extent::InstantOfEach => case.then(&DURATION, Shape::Never),
+    };
+    match fault.acts_on {
+        ActsOn::Clients => case,
+        ActsOn::Target => AIM.into_iter().fold(case, |case, key| case.then(key, Shape::Never)),
+    }
+}
+
+/// What chooses among clients.
+const AIM: [&dyn Declared; 3] = [&MODE, &VALUE, &COHORT];
+
+/// The attributes of each type of fault.
+pub(crate) fn attributes() -> impl Iterator<Item = Table> {
+    REGISTRY.iter().map(FaultType::table)
+}
 
 /// Reads one fault of a phase that is `phase` long, in this fleet, where they are known.
 pub(crate) fn read(
@@ -20,37 +135,30 @@ pub(crate) fn read(
     phase: Option<Duration>,
     fleet: Option<&Fleet>,
 ) -> Option<Fault> {
-    let mut fields = Fields::of(cx, node, "`[[phase.fault]]`")?;
+    let mut fields = Fields::of(cx, node, &TABLE)?;
     let fault_type = fault_type(&mut fields);
-    let at = at(&mut fields, phase);
+    let at = at(&fields, phase);
     let aim = match fault_type.map(|fault_type| fault_type.acts_on) {
-        Some(ActsOn::Target) => no_aim(&mut fields),
+        Some(ActsOn::Target) => no_aim(&fields),
         Some(ActsOn::Clients) => aim(&mut fields, fleet),
-        None => {
-            // Asked for, so that they are not called unknown beside the real mistake.
-            let _ = ["mode", "value", "cohort"].map(|key| fields.node(key));
-            None
-        }
+        None => None,
     };
     let duration = match fault_type.map(|fault_type| fault_type.extent) {
         Some(Extent::Interval) => interval(&mut fields, at, phase).map(Some),
-        Some(Extent::InstantOrInterval) if fields.has("duration") => {
+        Some(Extent::InstantOrInterval) if fields.has(&DURATION) => {
             interval(&mut fields, at, phase).map(Some)
         }
         Some(Extent::InstantOrInterval) => Some(None),
-        Some(Extent::Instant | Extent::InstantOfEach) => no_duration(&mut fields),
-        None => fields.node("duration").map(|_| None),
+        Some(Extent::Instant | Extent::InstantOfEach) => no_duration(&fields),
+        None => fields.node(&DURATION).map(|_| None),
     };
     let spread = match fault_type.map(|fault_type| fault_type.extent) {
-        Some(Extent::InstantOfEach) => spread(&mut fields, at, phase),
-        Some(Extent::Instant | Extent::Interval | Extent::InstantOrInterval) => {
-            no_spread(&mut fields)
-        }
-        None => fields.node("spread").map(|_| None),
+        Some(Extent::InstantOfEach) => spread(&fields, at, phase),
+        Some(Extent::Instant | Extent::Interval | Extent::InstantOrInterval) => no_spread(&fields),
+        None => fields.node(&SPREAD).map(|_| None),
     };
-    let attributes = fields.node("attributes");
     let kind = fault_type.and_then(|fault_type| {
-        let mut attributes = Fields::or_empty(cx, attributes, &fields.place, "`attributes`");
+        let mut attributes = fields.inner(&ATTRIBUTES, &fault_type.table());
         let kind = (fault_type.read)(&mut attributes);
         attributes.finish();
         kind
@@ -61,8 +169,8 @@ pub(crate) fn read(
 }
 
 fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
-    let node = fields.need_node("type", "type = \"disconnect\"")?;
-    let name = String::read(fields.cx, "type", node)?;
+    let node = fields.need_node(&TYPE)?;
+    let name = String::read(fields.cx, TYPE.name, node)?;
     let found = fault::of(&name);
     if found.is_none() {
         let served = fault::REGISTRY.iter().map(|fault| fault.name);
@@ -73,12 +181,9 @@ fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
     found
 }
 
-fn at(fields: &mut Fields<'_>, phase: Option<Duration>) -> Option<Duration> {
-    let Some(node) = fields.node("at") else {
-        return (!fields.has("at")).then_some(Duration::ZERO);
-    };
-    let at = Duration::read(fields.cx, "at", node)?;
-    if let Some(phase) = phase.filter(|phase| at >= *phase) {
+fn at(fields: &Fields<'_>, phase: Option<Duration>) -> Option<Duration> {
+    let at = fields.right(&AT)?;
+    if let (Some(phase), Some(node)) = (phase.filter(|phase| at >= *phase), fields.node(&AT)) {
         let (at, phase) = (units::format_duration(at), units::format_duration(phase));
         let what = format!("the fault is due at {at}, after its phase, which is {phase} long");
         let help = "`at` counts from the start of the phase";
@@ -93,9 +198,9 @@ fn interval(
     at: Option<Duration>,
     phase: Option<Duration>,
 ) -> Option<Duration> {
-    let duration = fields.need_within("duration", "duration = \"20s\"", DURATIONS)?;
+    let duration = fields.need(&DURATION)?;
     let (at, phase) = (at?, phase?);
-    if let (true, Some(node)) = (at < phase && at + duration > phase, fields.node("duration")) {
+    if let (true, Some(node)) = (at < phase && at + duration > phase, fields.node(&DURATION)) {
         let (end, phase) = (units::format_duration(at + duration), units::format_duration(phase));
         let what = format!("the fault ends at {end}, after its phase, which is {phase} long");
         let help = "shorten the fault, or lengthen the phase";
@@ -106,16 +211,16 @@ fn interval(
 
 /// Over how long a fault comes to its clients: the last one's instant is in the phase.
 fn spread(
-    fields: &mut Fields<'_>,
+    fields: &Fields<'_>,
     at: Option<Duration>,
     phase: Option<Duration>,
 ) -> Option<Option<Duration>> {
-    if !fields.has("spread") {
+    if !fields.has(&SPREAD) {
         return Some(None);
     }
-    let spread = fields.within("spread", DURATIONS)?;
+    let spread = fields.get(&SPREAD)?;
     let (at, phase) = (at?, phase?);
-    if let (true, Some(node)) = (at < phase && at + spread > phase, fields.node("spread")) {
+    if let (true, Some(node)) = (at < phase && at + spread > phase, fields.node(&SPREAD)) {
         let (end, phase) = (units::format_duration(at + spread), units::format_duration(phase));
         let what = format!(
             "the fault comes to its last client at {end}, after its phase, which is {phase} long"
@@ -126,16 +231,16 @@ fn spread(
     Some(Some(spread))
 }
 
-fn no_spread(fields: &mut Fields<'_>) -> Option<Option<Duration>> {
-    if let Some(node) = fields.node("spread") {
+fn no_spread(fields: &Fields<'_>) -> Option<Option<Duration>> {
+    if let Some(node) = fields.node(&SPREAD) {
         let what = "this fault comes to all at once and has no spread";
         fields.cx.report(Diagnostic::error(&node.place, what).help("remove `spread`"));
     }
     Some(None)
 }
 
-fn no_duration(fields: &mut Fields<'_>) -> Option<Option<Duration>> {
-    if let Some(node) = fields.node("duration") {
+fn no_duration(fields: &Fields<'_>) -> Option<Option<Duration>> {
+    if let Some(node) = fields.node(&DURATION) {
         let what = "the fault happens at an instant and has no duration";
         fields.cx.report(Diagnostic::error(&node.place, what).help("remove `duration`"));
     }
@@ -146,9 +251,10 @@ fn no_duration(fields: &mut Fields<'_>) -> Option<Option<Duration>> {
 type Aim = (FaultMode, Option<String>);
 
 /// The aim of a fault that acts on the target: there is nothing to choose.
-fn no_aim(fields: &mut Fields<'_>) -> Option<Aim> {
-    for key in ["mode", "value", "cohort"] {
+fn no_aim(fields: &Fields<'_>) -> Option<Aim> {
+    for key in AIM {
         if let Some(node) = fields.node(key) {
+            let key = key.name();
             let what = format!("the fault acts on the target, so `{key}` chooses nobody");
             fields.cx.report(Diagnostic::error(&node.place, what).help(format!("remove `{key}`")));
         }
@@ -164,13 +270,13 @@ struct Crowd {
 }
 
 fn aim(fields: &mut Fields<'_>, fleet: Option<&Fleet>) -> Option<Aim> {
-    let Some(node) = fields.node("cohort") else {
+    let Some(node) = fields.node(&COHORT) else {
         let crowd =
             fleet.map(|fleet| Crowd { name: "the fleet".to_owned(), clients: fleet.clients });
-        let mode = mode(fields, crowd.filter(|_| !fields.has("cohort")));
-        return Some((mode?, None)).filter(|_| !fields.has("cohort"));
+        let mode = mode(fields, crowd.filter(|_| !fields.has(&COHORT)));
+        return Some((mode?, None)).filter(|_| !fields.has(&COHORT));
     };
-    let name = String::read(fields.cx, "cohort", node);
+    let name = fields.get(&COHORT);
     let crowd = fleet.zip(name.as_ref()).and_then(|(fleet, name)| {
         let cohort = fleet.cohorts.iter().find(|cohort| cohort.name == *name);
         if cohort.is_none() {
@@ -186,17 +292,8 @@ fn aim(fields: &mut Fields<'_>, fleet: Option<&Fleet>) -> Option<Aim> {
     Some((mode?, Some(name?)))
 }
 
-pub(crate) const MODES: [(&str, Mode); 5] = [
-    ("all", Mode::All),
-    ("one", Mode::One),
-    ("fixed", Mode::Fixed),
-    ("fixed-percent", Mode::FixedPercent),
-    ("random-max-percent", Mode::RandomMaxPercent),
-];
-pub(crate) const COUNTS: std::ops::RangeInclusive<u32> = 1..=u32::MAX;
-
-#[derive(Clone, Copy)]
-pub(crate) enum Mode {
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
     One,
     All,
     Fixed,
@@ -205,20 +302,15 @@ pub(crate) enum Mode {
 }
 
 fn mode(fields: &mut Fields<'_>, crowd: Option<Crowd>) -> Option<FaultMode> {
-    let mode = match fields.keyword_or("mode", Mode::All, &MODES) {
+    let mode = match fields.right(&MODE) {
         Some(Mode::All) => no_value(fields, "all").map(|()| FaultMode::All),
         Some(Mode::One) => no_value(fields, "one").map(|()| FaultMode::One),
-        Some(Mode::Fixed) => {
-            fields.need_within("value", "value = 10", COUNTS).map(FaultMode::Fixed)
-        }
+        Some(Mode::Fixed) => fields.need(&COUNT).map(FaultMode::Fixed),
         Some(Mode::FixedPercent) => percent(fields).map(FaultMode::FixedPercent),
         Some(Mode::RandomMaxPercent) => percent(fields).map(FaultMode::RandomMaxPercent),
-        None => {
-            let _ = fields.node("value");
-            None
-        }
+        None => None,
     }?;
-    if let (Some(Crowd { name, clients }), Some(node)) = (crowd, fields.node("value")) {
+    if let (Some(Crowd { name, clients }), Some(node)) = (crowd, fields.node(&VALUE)) {
         let complain = |what: String, help: &str| {
             fields.cx.report(Diagnostic::error(&node.place, what).help(help));
         };
@@ -237,14 +329,14 @@ fn mode(fields: &mut Fields<'_>, crowd: Option<Crowd>) -> Option<FaultMode> {
     Some(mode)
 }
 
-fn no_value(fields: &mut Fields<'_>, mode: &str) -> Option<()> {
-    fields.no_effect("value", &format!("with `mode = \"{mode}\"`"));
+fn no_value(fields: &Fields<'_>, mode: &str) -> Option<()> {
+    fields.no_effect(&VALUE, &format!("with `mode = \"{mode}\"`"));
     Some(())
 }
 
 fn percent(fields: &mut Fields<'_>) -> Option<f64> {
-    let node = fields.need_node("value", "value = 50")?;
-    let value = f64::read(fields.cx, "value", node)?;
+    let node = fields.need_node(&VALUE)?;
+    let value = f64::read(fields.cx, VALUE.name, node)?;
     if value > 0.0 && value <= 100.0 {
         return Some(value);
     }

@@ -1,11 +1,11 @@
-//! A strict walk over one table: what is asked for is known, what was not asked for is an error.
+//! A strict walk over one table: what is not declared is an error.
 
 use std::cell::{Cell, RefCell};
-use std::ops::RangeInclusive;
 
 use super::diagnostic::Diagnostic;
+use super::key::{self, Declared, Key, KeyOr, Keys, Kind};
 use super::mask::SECRET_KEYS;
-use super::scalar::{Read, Shown};
+use super::scalar::{Placed, Read};
 use super::source::{Place, SourceMap};
 use super::suggest;
 use super::tree::{Node, Table, Value};
@@ -37,8 +37,6 @@ impl Cx {
 
     /// Reads a string that is one of a few words.
     pub fn keyword<T: Clone>(&self, key: &str, node: &Node, words: &[(&str, T)]) -> Option<T> {
-        #[cfg(test)]
-        super::trace::words(key, words.iter().map(|(word, _)| *word));
         let word = String::read(self, key, node)?;
         let found = words.iter().find(|(name, _)| *name == word).map(|(_, value)| value.clone());
         if found.is_none() {
@@ -60,7 +58,8 @@ pub(crate) struct Fields<'a> {
     /// How messages call it, quotes included.
     pub name: String,
     table: &'a Table,
-    asked: Vec<&'static str>,
+    /// The keys that there are.
+    keys: Keys,
     /// Keys that must be there and are not; reported at the end, when it is known whether one of
     /// them was only misspelt.
     missing: Vec<(&'static str, Diagnostic)>,
@@ -69,18 +68,19 @@ pub(crate) struct Fields<'a> {
 static EMPTY: Table = Table::EMPTY;
 
 impl<'a> Fields<'a> {
-    /// The table of a node; reports when it is none.
-    pub fn of(cx: &'a Cx, node: &'a Node, name: impl Into<String>) -> Option<Self> {
+    /// The fields of a node that is such a table; reports when it is none.
+    pub fn of(cx: &'a Cx, node: &'a Node, table: &key::Table) -> Option<Self> {
+        Self::called(cx, node, table.called, table.keys)
+    }
+
+    /// The fields of a node that is a table with these keys, and a name of its own.
+    pub fn called(cx: &'a Cx, node: &'a Node, name: impl Into<String>, keys: Keys) -> Option<Self> {
         let name = name.into();
         match &node.value {
-            Value::Table(table) => Some(Self {
-                cx,
-                place: node.place.clone(),
-                name,
-                table,
-                asked: Vec::new(),
-                missing: Vec::new(),
-            }),
+            Value::Table(table) => {
+                let place = node.place.clone();
+                Some(Self { cx, place, name, table, keys, missing: Vec::new() })
+            }
             Value::Poison => None,
             other => {
                 let what = format!("{name} must be a table, not {}", other.type_name());
@@ -90,101 +90,97 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The table of a node, or an empty one in its stead, so that defaults apply.
-    pub fn or_empty(cx: &'a Cx, node: Option<&'a Node>, owner: &Place, name: &str) -> Self {
-        node.and_then(|node| Self::of(cx, node, name)).unwrap_or_else(|| Self {
-            cx,
-            place: node.map_or_else(|| owner.clone(), |node| node.place.clone()),
+    /// The fields of the table at a key of this one, or of an empty one in its stead, so that
+    /// defaults apply.
+    pub fn inner(&self, key: &dyn Declared, table: &key::Table) -> Self {
+        self.inner_called(key, table.called, table.keys)
+    }
+
+    /// The same, of a table with these keys and a name of its own.
+    pub fn inner_called(&self, key: &dyn Declared, name: &str, keys: Keys) -> Self {
+        let node = self.node(key);
+        node.and_then(|node| Self::called(self.cx, node, name, keys)).unwrap_or_else(|| Self {
+            cx: self.cx,
+            place: node.map_or_else(|| self.place.clone(), |node| node.place.clone()),
             name: name.to_owned(),
             table: &EMPTY,
-            asked: Vec::new(),
+            keys,
             missing: Vec::new(),
         })
     }
 
-    /// The value of a key, if there is one that can be read.
-    pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
-        if !self.asked.contains(&key) {
-            self.asked.push(key);
-        }
-        self.table.get(key).filter(|node| !node.is_poison())
+    /// The node at a key, if there is one that can be read.
+    pub fn node(&self, key: &dyn Declared) -> Option<&'a Node> {
+        let declared = self.keys.iter().any(|known| known.name() == key.name());
+        debug_assert!(declared, "`{}` is a key of {}", key.name(), self.name);
+        self.table.get(key.name()).filter(|node| !node.is_poison())
     }
 
     /// Whether the table has the key at all.
-    pub fn has(&self, key: &str) -> bool {
-        self.table.get(key).is_some()
+    pub fn has(&self, key: &dyn Declared) -> bool {
+        self.table.get(key.name()).is_some()
     }
 
-    /// The value of a key that must be there; `example` completes "add …".
-    pub fn need_node(&mut self, key: &'static str, example: &str) -> Option<&'a Node> {
+    /// The node at a key that must be there.
+    pub fn need_node(&mut self, key: &dyn Declared) -> Option<&'a Node> {
         if !self.has(key) {
-            let what = format!("{} lacks `{key}`", self.name);
-            let help = format!("add `{example}`");
-            self.missing.push((key, Diagnostic::error(&self.place, what).help(help)));
+            let what = format!("{} lacks `{}`", self.name, key.name());
+            let help = format!("add `{}`", key.example());
+            self.missing.push((key.name(), Diagnostic::error(&self.place, what).help(help)));
         }
         self.node(key)
     }
 
-    /// The value of a key, if it is there and of the type.
-    pub fn get<T: Read>(&mut self, key: &'static str) -> Option<T> {
-        let node = self.node(key)?;
-        T::read(self.cx, key, node)
+    /// The value of a key, if it is there and right.
+    pub fn get<K: Kind, D: key::Default<K>>(&self, key: &Key<K, D>) -> Option<K::Value> {
+        key.kind.read(self.cx, key.name, self.node(key)?)
     }
 
-    /// The value of a key, or a default.
-    pub fn or<T: Read>(&mut self, key: &'static str, default: T) -> T {
-        self.get(key).unwrap_or(default)
+    /// The value of a key of which only the type is declared, if it is there and of the type.
+    pub fn get_as<T: Read>(&self, key: &dyn Declared) -> Option<T> {
+        T::read(self.cx, key.name(), self.node(key)?)
     }
 
-    /// The value of a key within a range, if it is there and right.
-    pub fn within<T>(&mut self, key: &'static str, range: RangeInclusive<T>) -> Option<T>
-    where
-        T: Read + Shown + PartialOrd,
-    {
-        let node = self.node(key)?;
-        #[cfg(test)]
-        super::trace::range(&self.name, key, &range);
-        let value = T::read(self.cx, key, node)?;
-        if range.contains(&value) {
-            return Some(value);
-        }
-        let (from, to) = (range.start().shown(), range.end().shown());
-        let what = format!("`{key}` is {}; it must be from {from} to {to}", value.shown());
-        self.cx.report(Diagnostic::error(&node.place, what));
-        None
+    /// The value of a key that must be there.
+    pub fn need<K: Kind>(&mut self, key: &Key<K>) -> Option<K::Value> {
+        self.need_node(key)?;
+        self.get(key)
     }
 
-    /// The value of a key that must be there, within a range.
-    pub fn need_within<T>(
-        &mut self,
-        key: &'static str,
-        example: &str,
-        range: RangeInclusive<T>,
-    ) -> Option<T>
-    where
-        T: Read + Shown + PartialOrd,
-    {
-        self.need_node(key, example)?;
-        self.within(key, range)
+    /// The same, with its place.
+    pub fn need_placed<K: Kind>(&mut self, key: &Key<K>) -> Option<Placed<K::Value>> {
+        let place = self.need_node(key)?.place.clone();
+        Some(Placed { value: self.get(key)?, place })
     }
 
-    /// The value of a key that is one of a few words, or a default.
-    pub fn keyword_or<T: Clone>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+    /// The value of a key, or its default: also where something wrong stands, so that the rest is
+    /// looked at all the same.
+    pub fn or<K: Kind>(&self, key: &KeyOr<K>) -> K::Value {
+        self.get(key).unwrap_or_else(|| key.default_value())
+    }
+
+    /// The value of a key, or its default where it is absent; `None` where something wrong stands.
+    pub fn right<K: Kind>(&self, key: &KeyOr<K>) -> Option<K::Value> {
+        self.right_or(key, || key.default_value())
+    }
+
+    /// The same, with a default that hangs on other keys.
+    pub fn right_or<K: Kind, D: key::Default<K>>(
+        &self,
+        key: &Key<K, D>,
+        default: impl FnOnce() -> K::Value,
+    ) -> Option<K::Value> {
         match self.node(key) {
-            Some(node) => self.cx.keyword(key, node, words),
-            None => (!self.has(key)).then_some(default),
+            Some(_) => self.get(key),
+            None => (!self.has(key)).then(default),
         }
     }
 
     /// The tables of an array of tables; empty when the key is absent, `None` when it is something
     /// else, which has then been reported.
-    pub fn tables(&mut self, key: &'static str) -> Option<Vec<&'a Node>> {
+    pub fn tables(&self, key: &dyn Declared) -> Option<Vec<&'a Node>> {
         let Some(node) = self.node(key) else { return (!self.has(key)).then(Vec::new) };
+        let key = key.name();
         let name = format!("[[{}]]", join(&self.name, key));
         match &node.value {
             Value::Array(items) => Some(items.iter().collect()),
@@ -204,19 +200,20 @@ impl<'a> Fields<'a> {
     }
 
     /// Warns when a key is there that has no effect; `why` completes "has no effect …".
-    pub fn no_effect(&mut self, key: &'static str, why: &str) {
+    pub fn no_effect(&self, key: &dyn Declared, why: &str) {
         if let Some(node) = self.node(key) {
-            let what = format!("`{key}` has no effect {why}");
+            let what = format!("`{}` has no effect {why}", key.name());
             self.cx.report(Diagnostic::warning(&node.place, what).help("remove it"));
         }
     }
 
-    /// Reports every key that nobody asked for, and every key that is missing.
+    /// Reports every key that there is not, and every key that is missing.
     pub fn finish(mut self) {
-        #[cfg(test)]
-        super::trace::keys(&self.name, &self.asked);
-        for (key, place, node) in self.table.iter().filter(|(key, ..)| !self.asked.contains(key)) {
-            let meant = suggest::closest(key, self.asked.iter().copied());
+        let keys = self.keys;
+        let known = || keys.iter().map(|key| key.name());
+        for (key, place, node) in self.table.iter().filter(|(key, ..)| !known().any(|k| k == *key))
+        {
+            let meant = suggest::closest(key, known());
             if meant.is_some_and(|meant| SECRET_KEYS.contains(&meant)) {
                 self.cx.sources.borrow_mut().mask(&node.place);
             }
@@ -224,7 +221,7 @@ impl<'a> Fields<'a> {
             let what = format!("unknown key `{key}` in {}", self.name);
             let help = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("its keys are {}", suggest::list(self.asked.iter().copied())),
+                None => format!("its keys are {}", suggest::list(known())),
             };
             self.cx.report(Diagnostic::error(place, what).label("not a key of it").help(help));
         }

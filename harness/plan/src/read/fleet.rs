@@ -4,43 +4,121 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
-use super::name;
+use super::key::{Declared, Key, KeyOr, Name, Raw, Table, Within, Words};
 use super::scalar::{Placed, Read};
+use super::schema::Shape;
 use super::surface::{self, Population};
 use crate::apportion;
 use crate::model::{Cohort, FirstSubscribe, Fleet, UserIds};
 
-pub(crate) const RAMP: Duration = Duration::from_secs(10);
-pub(crate) const RAMPS: std::ops::RangeInclusive<Duration> =
-    Duration::ZERO..=Duration::from_secs(24 * 3600);
-pub(crate) const NAME_PREFIX: &str = "khala-harness";
-/// `user_ids`, and whether they are numbers.
-pub(crate) const USER_IDS: [(&str, bool); 2] = [("named", false), ("numeric", true)];
-pub(crate) const FIRST_USER_ID: u64 = 1;
-pub(crate) const FIRST_SUBSCRIBES: [(&str, FirstSubscribe); 2] =
-    [("from-start", FirstSubscribe::FromStart), ("from-now", FirstSubscribe::FromNow)];
-/// What fits a signed 64-bit column with room for the users of a fleet.
-pub(crate) const FIRST_USER_IDS: std::ops::RangeInclusive<u64> = 1..=1_000_000_000_000_000;
 /// Far beyond what one host can open: more is a slip of the pen.
-pub(crate) const CLIENTS_MAX: u32 = 1_000_000;
+const CLIENTS_MAX: u32 = 1_000_000;
 /// How far the shares may be from 1, so that three times 0.333 will do.
 const SHARE_TOLERANCE: f64 = 0.005;
 
+const CLIENTS: Key<Within<u32>> = Key::new(
+    "clients",
+    Within(1, CLIENTS_MAX),
+    "clients = 100",
+    "How many clients, over all surfaces. `check` says what they take.",
+)
+.required();
+const RAMP: KeyOr<Within<Duration>> = Key::new(
+    "ramp",
+    Within(Duration::ZERO, Duration::from_secs(24 * 3600)),
+    "ramp = \"30s\"",
+    "Over how long they arrive, at equal gaps, whatever the target does.",
+)
+.or(Duration::from_secs(10));
+const NAME_PREFIX: KeyOr<Name> =
+    Key::new("name_prefix", Name, "name_prefix = \"nightly\"", "Prefix of every synthetic name.")
+        .or("khala-harness");
+const USERS: Key<Within<u32>> = Key::new(
+    "users",
+    Within(1, CLIENTS_MAX),
+    "users = 50",
+    "How many users the clients are, at most one each. Default: one each.",
+);
+const ORGS: KeyOr<Within<u32>> = Key::new(
+    "orgs",
+    Within(1, CLIENTS_MAX),
+    "orgs = 5",
+    "How many organisations the users belong to, at most one each.",
+)
+.or(1);
+const USER_IDS: KeyOr<Words<bool>> = Key::new(
+    "user_ids",
+    Words(&[("named", false), ("numeric", true)]),
+    "user_ids = \"numeric\"",
+    "What the ids of users look like. `named`: `{prefix}-user-{n}`. `numeric`: positive \
+     integers, for a target that wants such.",
+)
+.or(false);
+const FIRST_USER_ID: KeyOr<Within<u64>> = Key::new(
+    "first_user_id",
+    // What fits a signed 64-bit column with room for the users of a fleet.
+    Within(1, 1_000_000_000_000_000),
+    "first_user_id = 1_000_000",
+    "The first user's id, with `user_ids = \"numeric\"`; it publishes too.",
+)
+.or(1);
+const FIRST_SUBSCRIBE: KeyOr<Words<FirstSubscribe>> = Key::new(
+    "first_subscribe",
+    Words(&[("from-start", FirstSubscribe::FromStart), ("from-now", FirstSubscribe::FromNow)]),
+    "first_subscribe = \"from-now\"",
+    "Where the first subscribe of a client begins. `from-start`: without a cursor, so that all \
+     that the target retains is replayed. `from-now`: where its topics stand when the run is set \
+     up, which one client learns.",
+)
+.or(FirstSubscribe::FromStart);
+const SURFACE: Key<Raw> = Key::new(
+    "surface",
+    Raw(|| Shape::Tables("surface", 1)),
+    "[[fleet.surface]]",
+    "The cohorts of the fleet. Their shares sum to 1.",
+)
+.required();
+const ONLY_CLIENTS: Key<Raw> = Key::new(
+    "only_clients",
+    Raw(|| Shape::List(Box::new(Shape::Integer(0, CLIENTS_MAX.into())), 0)),
+    "only_clients = [17]",
+    "The only clients that take part, by number; each does what it does in the whole fleet. \
+     `run --only-client` sets it. Default: all of them.",
+);
+
+/// `[fleet]`
+pub(crate) const TABLE: Table = Table::new(
+    "fleet",
+    "`[fleet]`",
+    "How many clients, and over how long they arrive.",
+    &[
+        &CLIENTS,
+        &RAMP,
+        &NAME_PREFIX,
+        &USERS,
+        &ORGS,
+        &USER_IDS,
+        &FIRST_USER_ID,
+        &FIRST_SUBSCRIBE,
+        &SURFACE,
+        &ONLY_CLIENTS,
+    ],
+);
+
 /// Reads `[fleet]`.
 pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
-    let clients = fields.need_within("clients", "clients = 100", 1..=CLIENTS_MAX);
-    let ramp = fields.within("ramp", RAMPS).unwrap_or(RAMP);
-    let name_prefix = name_prefix(&mut fields);
+    let clients = fields.need(&CLIENTS);
+    let ramp = fields.or(&RAMP);
+    let name_prefix = fields.right(&NAME_PREFIX);
     // Without a count of clients there is nothing to compare with.
     let users_max = clients.unwrap_or(CLIENTS_MAX);
-    let users = at_most(&mut fields, "users", users_max, "clients").unwrap_or(users_max);
-    let orgs = at_most(&mut fields, "orgs", users, "users").unwrap_or(1);
-    let user_ids = user_ids(&mut fields);
-    let first_subscribe =
-        fields.keyword_or("first_subscribe", FirstSubscribe::FromStart, &FIRST_SUBSCRIBES);
-    let populations = surface::read_all(&mut fields);
+    let users = at_most(&fields, &USERS, users_max, "clients").unwrap_or(users_max);
+    let orgs = at_most(&fields, &ORGS, users, "users").unwrap_or(ORGS.default_value());
+    let user_ids = user_ids(&fields);
+    let first_subscribe = fields.right(&FIRST_SUBSCRIBE);
+    let populations = surface::read_all(&fields, &SURFACE);
     let cohorts = cohorts(&fields, clients, populations);
-    let only_clients = only_clients(&mut fields, clients);
+    let only_clients = only_clients(&fields, clients);
     fields.finish();
     let (clients, name_prefix, cohorts) = (clients?, name_prefix?, cohorts?);
     Some(Fleet {
@@ -57,20 +135,20 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
 }
 
 /// What the users' ids look like.
-fn user_ids(fields: &mut Fields<'_>) -> Option<UserIds> {
-    let numeric = fields.keyword_or("user_ids", false, &USER_IDS);
+fn user_ids(fields: &Fields<'_>) -> Option<UserIds> {
+    let numeric = fields.right(&USER_IDS);
     if numeric == Some(false) {
-        fields.no_effect("first_user_id", "with `user_ids = \"named\"`");
+        fields.no_effect(&FIRST_USER_ID, "with `user_ids = \"named\"`");
         return Some(UserIds::Named);
     }
-    let first = fields.within("first_user_id", FIRST_USER_IDS).unwrap_or(FIRST_USER_ID);
+    let first = fields.or(&FIRST_USER_ID);
     numeric.map(|_| UserIds::Numeric { first })
 }
 
 /// The numbers of the only clients that take part.
-fn only_clients(fields: &mut Fields<'_>, clients: Option<u32>) -> Option<Vec<u32>> {
-    let Some(node) = fields.node("only_clients") else { return Some(Vec::new()) };
-    let numbers = Vec::<Placed<u32>>::read(fields.cx, "only_clients", node)?;
+fn only_clients(fields: &Fields<'_>, clients: Option<u32>) -> Option<Vec<u32>> {
+    let Some(node) = fields.node(&ONLY_CLIENTS) else { return Some(Vec::new()) };
+    let numbers = Vec::<Placed<u32>>::read(fields.cx, ONLY_CLIENTS.name, node)?;
     let clients = clients?;
     let mut sound = true;
     for number in numbers.iter().filter(|number| number.value >= clients) {
@@ -89,15 +167,10 @@ fn only_clients(fields: &mut Fields<'_>, clients: Option<u32>) -> Option<Vec<u32
     sound.then_some(only)
 }
 
-fn name_prefix(fields: &mut Fields<'_>) -> Option<String> {
-    let Some(node) = fields.node("name_prefix") else { return Some(NAME_PREFIX.to_owned()) };
-    let prefix = String::read(fields.cx, "name_prefix", node)?;
-    name::plain(fields.cx, prefix, &node.place).map(|prefix| prefix.value)
-}
-
 /// A count of at least 1 that cannot be more than another.
-fn at_most(fields: &mut Fields<'_>, key: &'static str, max: u32, of: &str) -> Option<u32> {
+fn at_most(fields: &Fields<'_>, key: &dyn Declared, max: u32, of: &str) -> Option<u32> {
     let node = fields.node(key)?;
+    let key = key.name();
     let value = u32::read(fields.cx, key, node)?;
     if (1..=max).contains(&value) {
         return Some(value);

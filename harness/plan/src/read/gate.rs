@@ -2,15 +2,46 @@
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::key::{Bool, Case, Key, KeyOr, Name, Raw, Table};
 use super::objective::{self, Scope};
 use super::scalar::{Placed, Read};
+use super::schema::Shape;
 use super::source::Place;
 use super::tree::Node;
-use super::{name, suggest};
+use super::{name, scenario, suggest};
 use crate::model::{Gate, ORACLE_GATE, Objective, STABILITY_GATE};
 
 /// Gates that are always judged; a scenario can say of them that they decide nothing.
-pub(crate) const BUILT_IN: [&str; 2] = [ORACLE_GATE, STABILITY_GATE];
+const BUILT_IN: [&str; 2] = [ORACLE_GATE, STABILITY_GATE];
+
+const NAME: Key<Name> =
+    Key::new("name", Name, "name = \"reconnect\"", "Its name, unique; profiles judge by it.")
+        .required();
+const ADVISORY: KeyOr<Bool> = Key::new(
+    "advisory",
+    Bool,
+    "advisory = true",
+    "Whether it decides nothing: it is judged and shown. Of the gates that are always judged, \
+     `oracle` and `stability`, this is all that can be said.",
+)
+.or(false);
+const OBJECTIVE: Key<Raw> = Key::new(
+    "objective",
+    Raw(|| Shape::Tables("objective", 0)),
+    "[[gate.objective]]",
+    "What must hold.",
+);
+
+/// `[[gate]]`
+pub(crate) const TABLE: Table =
+    Table::new("gate", "`[[gate]]`", "A named set of objectives.", &[&NAME, &ADVISORY, &OBJECTIVE])
+        .cases(|| {
+            let of_scenario = Case::unless(&NAME, BUILT_IN)
+                .then(&OBJECTIVE, Shape::Tables("objective", 1))
+                .needs(&OBJECTIVE);
+            let built_in = Case::when(&NAME, BUILT_IN).then(&OBJECTIVE, Shape::NoTables);
+            vec![of_scenario, built_in]
+        });
 
 /// The gates, and where each objective stands (in the same order).
 pub(crate) struct Gates {
@@ -30,15 +61,11 @@ enum Said {
 }
 
 /// Reads all gates; `judge` are the names that the profile judges, if it says so.
-pub(crate) fn read_all(
-    scenario: &mut Fields<'_>,
-    scope: &Scope<'_>,
-    judge: Option<&Node>,
-) -> Gates {
-    let cx = scenario.cx;
+pub(crate) fn read_all(root: &Fields<'_>, scope: &Scope<'_>, judge: Option<&Node>) -> Gates {
+    let cx = root.cx;
     let mut names = Vec::new();
     let mut places = Vec::new();
-    let nodes = scenario.tables("gate").unwrap_or_default();
+    let nodes = root.tables(&scenario::GATE).unwrap_or_default();
     let mut advisory = Vec::new();
     let mut gates: Vec<Option<Gate>> = Vec::new();
     for node in nodes {
@@ -65,20 +92,20 @@ pub(crate) fn read_all(
         let is_judged = |name: &String| judged.as_ref().is_none_or(|judged| judged.contains(name));
         gates.into_iter().map(|gate| Gate { judged: is_judged(&gate.name), ..gate }).collect()
     });
-    let must_apply = must_apply(scenario, gates.as_deref());
+    let must_apply = must_apply(root, gates.as_deref());
     Gates { gates, places, advisory, must_apply }
 }
 
 /// What must apply: each is the name of a gate, or of a metric or rule that a gate has an objective on.
-fn must_apply(scenario: &mut Fields<'_>, gates: Option<&[Gate]>) -> Vec<String> {
-    let names = scenario.get::<Vec<Placed<String>>>("must_apply").unwrap_or_default();
+fn must_apply(root: &Fields<'_>, gates: Option<&[Gate]>) -> Vec<String> {
+    let names = root.get_as::<Vec<Placed<String>>>(&scenario::MUST_APPLY).unwrap_or_default();
     // What is missing in gates that could not be read is not missed a second time.
     for name in gates.map_or(&[][..], |_| &names[..]) {
         let known = gates.into_iter().flatten().flat_map(names_of).collect::<Vec<_>>();
         if !known.contains(&name.value.as_str()) {
             let what = format!("no gate, and no objective of one, is called `{}`", name.value);
             let help = suggest::did_you_mean(&name.value, known);
-            scenario.cx.report_missing(Diagnostic::error(&name.place, what).help(help));
+            root.cx.report_missing(Diagnostic::error(&name.place, what).help(help));
         }
     }
     names.into_iter().map(|name| name.value).collect()
@@ -95,11 +122,11 @@ fn names_of(gate: &Gate) -> Vec<&str> {
 }
 
 fn one(cx: &Cx, node: &Node, scope: &Scope<'_>, names: &mut Vec<Placed<String>>) -> Option<Said> {
-    let mut fields = Fields::of(cx, node, "`[[gate]]`")?;
-    let name = name::need(&mut fields, "name", "name = \"reconnect\"");
+    let mut fields = Fields::of(cx, node, &TABLE)?;
+    let name = fields.need_placed(&NAME);
     names.extend(name.clone());
-    let advisory = fields.or("advisory", false);
-    let nodes = fields.tables("objective");
+    let advisory = fields.or(&ADVISORY);
+    let nodes = fields.tables(&OBJECTIVE);
     let built_in = name.as_ref().and_then(|name| BUILT_IN.into_iter().find(|it| *it == name.value));
     if let Some(built_in) = built_in {
         if nodes.as_ref().is_some_and(|nodes| !nodes.is_empty()) {
@@ -126,7 +153,7 @@ fn one(cx: &Cx, node: &Node, scope: &Scope<'_>, names: &mut Vec<Placed<String>>)
 
 /// The names in `judge`, each of which must be a gate.
 fn judged(cx: &Cx, node: &Node, gates: &[Placed<String>]) -> Option<Vec<String>> {
-    let names = Vec::<Placed<String>>::read(cx, "judge", node)?;
+    let names = Vec::<Placed<String>>::read(cx, scenario::JUDGE.name, node)?;
     if names.is_empty() {
         let what = "a profile that judges no gate cannot pass";
         let help = "name a gate, or leave `judge` out to judge all";

@@ -7,10 +7,20 @@ use std::path::Path;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::key;
 use super::parse;
 use super::scalar::{Placed, Read};
+use super::scenario::{GATE, GATES, MUST_APPLY};
 use super::source::Place;
 use super::tree::{Node, Table, Value};
+
+/// A gate file.
+pub(crate) const TABLE: key::Table = key::Table::new(
+    "gate_file",
+    "the gate file",
+    "Gates of khala-harness that several scenarios share: `gates = [\"gates/….toml\"]` adds them to one.",
+    &[&GATE, &MUST_APPLY],
+);
 
 /// Gives the text of a file, or says in a clause why not.
 pub type Loader<'a> = dyn Fn(&str) -> Result<String, String> + 'a;
@@ -36,8 +46,8 @@ impl Includes<'_> {
     /// scenario defines itself.
     pub fn add_to(&self, root: &mut Table, gates: Option<&Node>) {
         let Some(node) = gates else { return };
-        let Some(files) = Vec::<Placed<String>>::read(self.cx, "gates", node) else { return };
-        let own = match root.get("gate").map(|gate| &gate.value) {
+        let Some(files) = Vec::<Placed<String>>::read(self.cx, GATES.name, node) else { return };
+        let own = match root.get(GATE.name).map(|gate| &gate.value) {
             Some(Value::Array(items)) => items.iter().filter_map(name).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
@@ -47,9 +57,9 @@ impl Includes<'_> {
             included.extend(set.gates);
             must_apply.extend(set.must_apply);
         }
-        add(root, "must_apply", must_apply, node);
+        add(root, MUST_APPLY.name, must_apply, node);
         included.retain(|gate| name(gate).is_none_or(|name| !own.iter().any(|own| own == name)));
-        add(root, "gate", included, node);
+        add(root, GATE.name, included, node);
     }
 
     fn file(&self, file: &Placed<String>) -> Set {
@@ -91,12 +101,12 @@ impl Includes<'_> {
             self.cx.partial.set(true);
         }
         errors.into_iter().for_each(|error| self.cx.report(error));
-        let Some(mut fields) = Fields::of(self.cx, &root, "the gate file") else {
+        let Some(fields) = Fields::of(self.cx, &root, &TABLE) else {
             return Set::default();
         };
-        let gates = fields.tables("gate").into_iter().flatten().cloned().collect();
-        let must_apply = match fields.node("must_apply") {
-            Some(node) if Vec::<Placed<String>>::read(self.cx, "must_apply", node).is_some() => {
+        let gates = fields.tables(&GATE).into_iter().flatten().cloned().collect();
+        let must_apply = match fields.node(&MUST_APPLY) {
+            Some(node) if fields.get_as::<Vec<Placed<String>>>(&MUST_APPLY).is_some() => {
                 match &node.value {
                     Value::Array(names) => names.clone(),
                     _ => Vec::new(),

@@ -4,27 +4,84 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::key::{Case, Key, KeyOr, Raw, Table, Within, Words};
 use super::phase::{self, Declared};
-use super::scalar::{Rate, Read};
+use super::scalar::Rate;
+use super::schema::Shape;
 use super::tree::Node;
 use crate::model::{Arrival, Command, DRAIN, Load, RAMP};
 
-pub(crate) const PAYLOAD_BYTES: u32 = 256;
-/// From what the marker of a publish needs at least to 256 KiB, the documented limit of an update
-/// (contract, section 3).
-pub(crate) const PAYLOADS_BYTES: std::ops::RangeInclusive<u32> = 128..=262_144;
-pub(crate) const WORKERS: u32 = 4;
-pub(crate) const WORKER_COUNTS: std::ops::RangeInclusive<u32> = 1..=10_000;
-/// From once in three hours, so that a typing error is not a load that never publishes.
-pub(crate) const RATES: std::ops::RangeInclusive<Rate> = Rate(0.0001)..=Rate(100_000.0);
-pub(crate) const BURST_SIZES: std::ops::RangeInclusive<u32> = 1..=100_000;
-pub(crate) const BURST_GAPS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+const COMMAND: Key<Words<Command>> = Key::new(
+    "command",
+    Words(&[("codex-worker-events", Command::CodexWorkerEvents)]),
+    "command = \"codex-worker-events\"",
+    "What is published. `codex-worker-events` feeds `runtime.codex_worker_events` and, as \
+     state, `runtime.codex_worker_summaries`.",
+)
+.required();
+const RATE: Key<Within<Rate>> = Key::new(
+    "rate",
+    // From once in three hours, so that a typing error is not a load that never publishes.
+    Within(Rate(0.0001), Rate(100_000.0)),
+    "rate = \"2/s\"",
+    "Mean rate over all workers, such as `2/s`, `120/min` or `30/h`; each subscriber gets \
+     every event. Bursts have theirs from size and gap.",
+);
+const ARRIVAL: KeyOr<Words<Spacing>> = Key::new(
+    "arrival",
+    Words(&[
+        ("poisson", Spacing::Poisson),
+        ("constant", Spacing::Constant),
+        ("bursts", Spacing::Bursts),
+    ]),
+    "arrival = \"constant\"",
+    "How publishes are spaced; all are open-loop. `poisson`: exponential gaps. \
+     `constant`: equal gaps. `bursts`: `burst_size` at once, every `burst_gap`.",
+)
+.or(Spacing::Poisson);
+const BURST_SIZE: Key<Within<u32>> =
+    Key::new("burst_size", Within(1, 100_000), "burst_size = 20", "Publishes in a burst.");
+const BURST_GAP: Key<Within<Duration>> = Key::new(
+    "burst_gap",
+    Within(Duration::from_millis(1), Duration::from_secs(24 * 3600)),
+    "burst_gap = \"10s\"",
+    "From burst to burst.",
+);
+const PAYLOAD_BYTES: KeyOr<Within<u32>> = Key::new(
+    "payload_bytes",
+    // From what the marker of a publish needs at least to 256 KiB, the documented limit of an
+    // update (contract, section 3).
+    Within(128, 262_144),
+    "payload_bytes = 1024",
+    "Size of a payload in bytes of JSON, the harness's marker included.",
+)
+.or(256);
+const WORKERS: KeyOr<Within<u32>> = Key::new(
+    "workers",
+    Within(1, 10_000),
+    "workers = 16",
+    "Over how many synthetic workers the stream is spread, in turn.",
+)
+.or(4);
+const DURING: Key<Raw> = Key::new(
+    "during",
+    Raw(|| Shape::names(0)),
+    "during = [\"steady\"]",
+    "Declared phases in which it publishes. Default: all of them.",
+);
 
-pub(crate) const COMMANDS: [(&str, Command); 1] =
-    [("codex-worker-events", Command::CodexWorkerEvents)];
-pub(crate) const ARRIVALS: [(&str, Spacing); 3] =
-    [("poisson", Spacing::Poisson), ("constant", Spacing::Constant), ("bursts", Spacing::Bursts)];
+/// `[[load]]`
+pub(crate) const TABLE: Table = Table::new(
+    "load",
+    "`[[load]]`",
+    "A stream of commands.",
+    &[&COMMAND, &ARRIVAL, &RATE, &BURST_SIZE, &BURST_GAP, &PAYLOAD_BYTES, &WORKERS, &DURING],
+)
+.cases(|| {
+    let bursts = Case::when(&ARRIVAL, ["bursts"]).needs(&BURST_SIZE).needs(&BURST_GAP);
+    let even = Case::when(&ARRIVAL, ["poisson", "constant"]).or_absent().needs(&RATE);
+    vec![bursts, even]
+});
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Spacing {
@@ -35,32 +92,25 @@ pub(crate) enum Spacing {
 
 /// Reads one `[[load]]` of a run with these phases.
 pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
-    let mut fields = Fields::of(cx, node, "`[[load]]`")?;
-    let command = fields
-        .need_node("command", "command = \"codex-worker-events\"")
-        .and_then(|n| cx.keyword("command", n, &COMMANDS));
-    let spacing = fields.keyword_or("arrival", Spacing::Poisson, &ARRIVALS);
+    let mut fields = Fields::of(cx, node, &TABLE)?;
+    let command = fields.need(&COMMAND);
+    let spacing = fields.right(&ARRIVAL);
     let flow = match spacing {
         Some(Spacing::Bursts) => bursts(&mut fields),
         Some(even) => {
-            for key in ["burst_size", "burst_gap"] {
-                fields.no_effect(key, "unless `arrival = \"bursts\"`");
-            }
+            let why = "unless `arrival = \"bursts\"`";
+            fields.no_effect(&BURST_SIZE, why);
+            fields.no_effect(&BURST_GAP, why);
             let arrival =
                 if even == Spacing::Poisson { Arrival::Poisson } else { Arrival::Constant };
-            let rate = fields.need_within("rate", "rate = \"2/s\"", RATES);
+            let rate = fields.need(&RATE);
             rate.map(|rate| (arrival, rate.0))
         }
-        None => {
-            for key in ["rate", "burst_size", "burst_gap"] {
-                let _ = fields.node(key);
-            }
-            None
-        }
+        None => None,
     };
-    let payload_bytes = fields.within("payload_bytes", PAYLOADS_BYTES).unwrap_or(PAYLOAD_BYTES);
-    let workers = fields.within("workers", WORKER_COUNTS).unwrap_or(WORKERS);
-    let during = during(&mut fields, phases);
+    let payload_bytes = fields.or(&PAYLOAD_BYTES);
+    let workers = fields.or(&WORKERS);
+    let during = during(&fields, phases);
     fields.finish();
     let (arrival, rate_per_s) = flow?;
     let (command, during) = (command?, during?);
@@ -68,12 +118,12 @@ pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
 }
 
 /// The declared phases in which it publishes; none named are all.
-fn during(fields: &mut Fields<'_>, phases: &[Declared]) -> Option<Vec<String>> {
+fn during(fields: &Fields<'_>, phases: &[Declared]) -> Option<Vec<String>> {
     let cx = fields.cx;
-    let Some(node) = fields.node("during") else {
-        return (!fields.has("during")).then(Vec::new);
+    let Some(node) = fields.node(&DURING) else {
+        return (!fields.has(&DURING)).then(Vec::new);
     };
-    let names = phase::names(cx, "during", node)?;
+    let names = phase::names(cx, DURING.name, node)?;
     for name in &names {
         if [RAMP, DRAIN].contains(&name.value.as_str()) {
             let what = format!("nothing is published in the {}", name.value);
@@ -88,13 +138,13 @@ fn during(fields: &mut Fields<'_>, phases: &[Declared]) -> Option<Vec<String>> {
 
 /// Bursts have a size and a gap, and from the two a rate; a rate given beside them must agree.
 fn bursts(fields: &mut Fields<'_>) -> Option<(Arrival, f64)> {
-    let size = fields.need_within("burst_size", "burst_size = 20", BURST_SIZES);
-    let gap = fields.need_within("burst_gap", "burst_gap = \"10s\"", BURST_GAPS);
-    let rate_node = fields.node("rate");
+    let size = fields.need(&BURST_SIZE);
+    let gap = fields.need(&BURST_GAP);
+    let rate_node = fields.node(&RATE);
     let (size, gap) = (size?, gap?);
     let rate_per_s = f64::from(size) / gap.as_secs_f64();
     if let Some(node) = rate_node {
-        let Rate(given) = Rate::read(fields.cx, "rate", node)?;
+        let Rate(given) = fields.get_as(&RATE)?;
         if (given / rate_per_s - 1.0).abs() > 0.01 {
             let what = format!("`rate` is {given}/s, but the bursts make {rate_per_s:.3}/s");
             let help = "leave `rate` out: it follows from `burst_size` and `burst_gap`";

@@ -3,17 +3,26 @@
 //! A profile's tables merge deeply; a table where the scenario has an array of tables addresses its
 //! elements (`[profile.smoke.phase.storm]`); everything else replaces what it stands over.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use super::address::{self, Step};
 use super::diagnostic::Diagnostic;
 use super::fields::Cx;
 use super::parse;
+use super::schema::Shape;
 use super::source::Place;
+use super::tables;
 use super::tree::{Node, Value};
 
 /// Tables that say one thing with all their keys, so that half of an old one and half of a new one
 /// would say nothing: these replace, they do not merge.
-pub(super) const REPLACED_WHOLE: [&str; 7] =
-    ["admin_token", "attributes", "backoff", "command_secret", "secret", "token", "where"];
+static REPLACED_WHOLE: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
+    let tables = tables::all();
+    let keys = tables.iter().flat_map(|table| table.keys);
+    let whole = keys.filter(|key| matches!(key.shape(), Shape::Whole(_) | Shape::AnyWhole(_)));
+    whole.map(|key| key.name()).collect()
+});
 
 /// Lays `over` over `base`; `under` is the key at which both stand.
 pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {

@@ -3,29 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::Diagnostic;
-use super::fields::{Cx, Fields};
-use super::scalar::{Placed, Read};
+use super::fields::Cx;
 use super::source::Place;
 
 /// Longest name; with a time and an id it is still a file name.
 const NAME_LEN_MAX: usize = 64;
 
-/// The name at `key`, which must be there.
-pub(crate) fn need(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    example: &str,
-) -> Option<Placed<String>> {
-    let node = fields.need_node(key, example)?;
-    plain(fields.cx, String::read(fields.cx, key, node)?, &node.place)
-}
-
 /// Checks that a name is plain.
-pub(crate) fn plain(cx: &Cx, name: String, place: &Place) -> Option<Placed<String>> {
+pub(crate) fn plain(cx: &Cx, name: String, place: &Place) -> Option<String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let begins = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
     if begins && name.chars().all(allowed) && name.len() <= NAME_LEN_MAX {
-        return Some(Placed { value: name, place: place.clone() });
+        return Some(name);
     }
     let what = format!("`{name}` is not a plain name");
     let help = format!(

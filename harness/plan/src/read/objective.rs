@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
+use super::key::{Case, Key, Raw, Table, Within};
 use super::phase::{self, Declared};
 use super::scalar::{Placed, Read};
+use super::schema::{Shape, pattern};
 use super::source::Place;
 use super::suggest;
 use super::tree::Node;
@@ -24,30 +26,143 @@ pub(crate) struct Scope<'a> {
     pub with_streams: Vec<Surface>,
 }
 
-pub(crate) const MIN_SAMPLES: std::ops::RangeInclusive<u64> = 1..=u32::MAX as u64;
+const METRIC: Key<Raw> = Key::new(
+    "metric",
+    Raw(|| Shape::Words(MetricId::ALL.iter().map(|metric| metric.name()).collect())),
+    "metric = \"time_to_recovered\"",
+    "What is measured; METRICS.md defines each. `khala-harness metrics` prints it.",
+)
+.required();
+const WHERE: Key<Raw> = Key::new(
+    "where",
+    Raw(|| Shape::Whole(LABELS.definition())),
+    "where = { surface = \"*\" }",
+    "Labels that the samples must carry; `\"*\"` gives one verdict for each value. \
+     Default: all samples together.",
+);
+const DURING: Key<Raw> = Key::new(
+    "during",
+    Raw(|| Shape::names(1)),
+    "during = [\"storm\"]",
+    "Phases whose samples count, `ramp` and `drain` among them. Default: all measured \
+     phases, and for what is wrong at any time the ramp and the drain too.",
+);
+const AGAINST: Key<Raw> = Key::new(
+    "against",
+    Raw(|| Shape::names(1)),
+    "against = [\"steady\"]",
+    "Phases that a ratio is held against; for `bystander_ratio` only.",
+);
+const REQUIRE: Key<Raw> = Key::new(
+    "require",
+    Raw(|| Shape::Matching(pattern::any_claim())),
+    "require = \"p(99) < 20s\"",
+    "What must hold, such as `p(99) < 20s`, `proportion <= 3%`, `rate <= 1.5/s`, \
+     `count == 0` or `ratio < 1.5`. Judged by a 95 % bound, not by the estimate.",
+)
+.required();
+const WARN: Key<Raw> = Key::new(
+    "warn",
+    Raw(|| Shape::Matching(pattern::any_claim())),
+    "warn = \"p(99) < 10s\"",
+    "A tighter claim on the same figure, whose breach is a warning.",
+);
+const MIN_SAMPLES: Key<Within<u64>> = Key::new(
+    "min_samples",
+    Within(1, u32::MAX as u64),
+    "min_samples = 500",
+    "With fewer samples the objective is INCONCLUSIVE. Default: what could decide the \
+     claim if no sample broke it, such as 299 for a p(99).",
+);
+const REACH: Key<Raw> = Key::new(
+    "reach",
+    Raw(|| Shape::Matching(pattern::share())),
+    "reach = \"1 %\"",
+    "Of a percentile of a metric that flows all the time (`delivery`, `publish`, \
+     `heartbeat_rtt`): the share of seconds that may be worse than the claim for all that the run \
+     says of other times, at most; a run that says less is INCONCLUSIVE. `1 %` takes 299 seconds, \
+     none of which is worse; `100 %` asks nothing. Default: the reach is told, and decides nothing.",
+);
+
+/// `[[gate.objective]]`
+pub(crate) const TABLE: Table = Table::new(
+    "objective",
+    "`[[gate.objective]]`",
+    "What must hold.",
+    &[&METRIC, &WHERE, &AGAINST, &DURING, &REQUIRE, &WARN, &MIN_SAMPLES, &REACH],
+)
+.cases(cases);
+
+fn cases() -> Vec<Case> {
+    let others = MetricId::ALL.iter().filter(|metric| !takes_reach(**metric));
+    let others = Case::when(&METRIC, others.map(|metric| metric.name()));
+    let mut cases = vec![others.then(&REACH, Shape::Never)];
+    cases.extend(MetricKind::ALL.into_iter().map(of_kind));
+    for label in LABELS.keys {
+        let without = MetricId::ALL.iter().filter(|it| !it.labels().contains(&label.name()));
+        let without = Case::when(&METRIC, without.map(|metric| metric.name()));
+        cases.push(without.then(&WHERE, Shape::Without(label.name())));
+    }
+    cases
+}
+
+/// What is known of an objective by the kind of its metric.
+fn of_kind(kind: MetricKind) -> Case {
+    let of_kind = MetricId::ALL.iter().filter(|metric| metric.kind() == kind);
+    let claim = Shape::Matching(pattern::claim(kind));
+    let case = Case::when(&METRIC, of_kind.map(|metric| metric.name()))
+        .then(&REQUIRE, claim.clone())
+        .then(&WARN, claim);
+    match kind {
+        MetricKind::Ratio => case.needs(&AGAINST),
+        _ => case.then(&AGAINST, Shape::Never),
+    }
+}
+
+const SURFACE: Key<Raw> = Key::new(
+    "surface",
+    Raw(|| Shape::Words(each_or(Surface::ALL.into_iter().map(Surface::name)))),
+    "surface = \"ios\"",
+    "A surface of the fleet, or `*` for each.",
+);
+const RULE: Key<Raw> = Key::new(
+    "rule",
+    Raw(|| Shape::Words(each_or(RULES.iter().copied()))),
+    "rule = \"*\"",
+    "A rule of the oracle, or `*` for each.",
+);
+
+/// `where`
+pub(crate) const LABELS: Table =
+    Table::new("where", "`where`", "Labels that samples must carry.", &[&SURFACE, &RULE])
+        .replaced();
+
+fn each_or(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    std::iter::once("*").chain(names).collect()
+}
 
 /// Reads one objective, with the place of its claim.
 pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective, Place)> {
-    let mut fields = Fields::of(cx, node, "`[[gate.objective]]`")?;
+    let mut fields = Fields::of(cx, node, &TABLE)?;
     let metric = metric(&mut fields);
-    let selector = match fields.node("where") {
+    let selector = match fields.node(&WHERE) {
         Some(node) => selector(cx, node, metric, scope),
         None => Some(BTreeMap::new()),
     };
     let against = against(&mut fields, metric, scope);
-    let during = during(&mut fields, metric, scope, against.as_deref());
-    let require_node = fields.need_node("require", "require = \"p(99) < 20s\"");
-    let require = require_node.and_then(|node| claim(cx, node, "require", metric));
-    let warn_node = fields.node("warn");
-    let warn = warn_node.map(|node| claim(cx, node, "warn", metric));
+    let during = during(&fields, metric, scope, against.as_deref());
+    let require_node = fields.need_node(&REQUIRE);
+    let require = require_node.and_then(|node| claim(cx, node, REQUIRE.name, metric));
+    let warn_node = fields.node(&WARN);
+    let warn = warn_node.map(|node| claim(cx, node, WARN.name, metric));
     if let (Some(require), Some(Some(warn)), Some(node)) = (&require, &warn, warn_node) {
         tighter(cx, node, require, warn);
     }
     if let (Some(metric), Some(selector)) = (metric, &selector) {
         streams(&fields, metric, selector, scope);
     }
-    let min_samples = fields.within("min_samples", MIN_SAMPLES);
-    let reach = reach(&mut fields, metric, require.as_ref());
+    let min_samples = fields.get(&MIN_SAMPLES);
+    let reach = reach(&fields, metric, require.as_ref());
     fields.finish();
     let require = require?;
     let min_samples = min_samples.unwrap_or_else(|| power::default_min_samples(&require));
@@ -64,20 +179,20 @@ pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective
 }
 
 /// Whether a claim about a percentile of it can ask for a reach: it flows all the time.
-pub(crate) fn takes_reach(metric: MetricId) -> bool {
+fn takes_reach(metric: MetricId) -> bool {
     metric.clustering() == Clustering::Seconds
         && matches!(metric.kind(), MetricKind::Latency | MetricKind::Magnitude)
 }
 
 /// What is asked of the reach; `None` when that could not be read.
 fn reach(
-    fields: &mut Fields<'_>,
+    fields: &Fields<'_>,
     metric: Option<MetricId>,
     require: Option<&Claim>,
 ) -> Option<Option<f64>> {
-    let Some(node) = fields.node("reach") else { return (!fields.has("reach")).then_some(None) };
+    let Some(node) = fields.node(&REACH) else { return (!fields.has(&REACH)).then_some(None) };
     let cx = fields.cx;
-    let text = String::read(cx, "reach", node)?;
+    let text = String::read(cx, REACH.name, node)?;
     let refuse = |what: String, help: &str| {
         cx.report(Diagnostic::error(&node.place, what).help(help));
     };
@@ -138,8 +253,8 @@ fn streams(
 }
 
 fn metric(fields: &mut Fields<'_>) -> Option<MetricId> {
-    let node = fields.need_node("metric", "metric = \"time_to_recovered\"")?;
-    let name = String::read(fields.cx, "metric", node)?;
+    let node = fields.need_node(&METRIC)?;
+    let name = String::read(fields.cx, METRIC.name, node)?;
     let metric = MetricId::of(&name);
     if metric.is_none() {
         let known: Vec<&str> = MetricId::ALL.iter().map(|metric| metric.name()).collect();
@@ -158,7 +273,7 @@ fn selector(
 ) -> Option<BTreeMap<String, String>> {
     let Some(table) = node.as_table() else {
         // Says that it is not a table.
-        let _ = Fields::of(cx, node, "`where`");
+        let _ = Fields::of(cx, node, &LABELS);
         return None;
     };
     let mut selector = BTreeMap::new();
@@ -209,14 +324,14 @@ fn known_rule(cx: &Cx, node: &Node, name: &str) {
 /// The phases whose samples count. Where none is named, all that are measured, but for those that a
 /// ratio is held against; for what is wrong whenever it happens, the ramp and the drain too.
 fn during(
-    fields: &mut Fields<'_>,
+    fields: &Fields<'_>,
     metric: Option<MetricId>,
     scope: &Scope<'_>,
     against: Option<&[String]>,
 ) -> Option<Vec<String>> {
     let against = against.unwrap_or_default();
-    let Some(node) = fields.node("during") else {
-        if fields.has("during") {
+    let Some(node) = fields.node(&DURING) else {
+        if fields.has(&DURING) {
             return None;
         }
         let measured = scope.phases.iter().filter(|phase| phase.measure);
@@ -236,7 +351,7 @@ fn during(
         }
         return Some(names);
     };
-    let names = measured(fields.cx, "during", node, scope)?;
+    let names = measured(fields.cx, DURING.name, node, scope)?;
     for name in names.iter().filter(|name| against.contains(&name.value)) {
         let what = format!("the phase `{}` would be compared with itself", name.value);
         let help = "name it in `during` or in `against`";
@@ -254,17 +369,17 @@ fn against(
     scope: &Scope<'_>,
 ) -> Option<Vec<String>> {
     let node = match metric.map(MetricId::kind) {
-        Some(MetricKind::Ratio) => fields.need_node("against", "against = [\"steady\"]")?,
+        Some(MetricKind::Ratio) => fields.need_node(&AGAINST)?,
         Some(_) => {
-            if let (Some(node), Some(metric)) = (fields.node("against"), metric) {
+            if let (Some(node), Some(metric)) = (fields.node(&AGAINST), metric) {
                 let what = format!("`{}` is not compared with other phases", metric.name());
                 fields.cx.report(Diagnostic::error(&node.place, what).help("remove `against`"));
             }
             return Some(Vec::new());
         }
-        None => return fields.node("against").map(|_| Vec::new()),
+        None => return fields.node(&AGAINST).map(|_| Vec::new()),
     };
-    let names = measured(fields.cx, "against", node, scope)?;
+    let names = measured(fields.cx, AGAINST.name, node, scope)?;
     Some(names.into_iter().map(|name| name.value).collect())
 }
 

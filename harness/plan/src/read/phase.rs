@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::fault;
 use super::fields::{Cx, Fields};
+use super::key::{self, Bool, Key, KeyOr, Name, Raw, Table, Within};
 use super::scalar::{Placed, Read};
+use super::schema::Shape;
 use super::source::Place;
 use super::tree::Node;
 use super::{name, suggest};
@@ -13,8 +15,35 @@ use crate::model::{DRAIN, Fleet, Phase, RAMP};
 use crate::units::DURATION_MAX;
 
 /// How long a phase, or a fault in it, may be.
-pub(crate) const DURATIONS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=DURATION_MAX;
+pub(crate) const DURATIONS: Within<Duration> = Within(Duration::from_millis(1), DURATION_MAX);
+
+const NAME: Key<Name> = Key::new(
+    "name",
+    Name,
+    "name = \"steady\"",
+    "Its name, unique; objectives refer to it. Every run also has `ramp` before and \
+     `drain` after the phases.",
+)
+.required();
+const DURATION: Key<Within<Duration>> =
+    Key::new("duration", DURATIONS, "duration = \"20s\"", "How long it is.").required();
+const MEASURE: KeyOr<Bool> = Key::new(
+    "measure",
+    Bool,
+    "measure = false",
+    "Whether its samples may be judged; they are kept in any case.",
+)
+.or(true);
+const FAULT: Key<Raw> = Key::new(
+    "fault",
+    Raw(|| Shape::Tables("fault", 0)),
+    "[[phase.fault]]",
+    "What goes wrong in it.",
+);
+
+/// `[[phase]]`
+pub(crate) const TABLE: Table =
+    Table::new("phase", "`[[phase]]`", "A part of the run.", &[&NAME, &DURATION, &MEASURE, &FAULT]);
 
 /// What the rest of the scenario may know of a phase, right or wrong in itself.
 #[derive(Clone)]
@@ -32,9 +61,13 @@ pub(crate) struct Phases {
 }
 
 /// Reads all phases of a run with this fleet, if that is known.
-pub(crate) fn read_all(scenario: &mut Fields<'_>, fleet: Option<&Fleet>) -> Phases {
+pub(crate) fn read_all(
+    scenario: &Fields<'_>,
+    key: &dyn key::Declared,
+    fleet: Option<&Fleet>,
+) -> Phases {
     let cx = scenario.cx;
-    let Some(nodes) = scenario.tables("phase") else { return Phases::default() };
+    let Some(nodes) = scenario.tables(key) else { return Phases::default() };
     if nodes.is_empty() {
         let what = "the scenario has no phase, so there is nothing to run";
         let help = "add `[[phase]]` with `name = \"steady\"` and `duration = \"20s\"`";
@@ -51,17 +84,17 @@ pub(crate) fn read_all(scenario: &mut Fields<'_>, fleet: Option<&Fleet>) -> Phas
 }
 
 fn one(cx: &Cx, node: &Node, fleet: Option<&Fleet>, out: &mut Phases) -> Option<Phase> {
-    let mut fields = Fields::of(cx, node, "`[[phase]]`")?;
-    let name = name::need(&mut fields, "name", "name = \"steady\"");
+    let mut fields = Fields::of(cx, node, &TABLE)?;
+    let name = fields.need_placed(&NAME);
     if let Some(name) = name.as_ref().filter(|name| [RAMP, DRAIN].contains(&name.value.as_str())) {
         let what = format!("`{}` is the name of a phase that every run has", name.value);
         let help = "call this one something else";
         cx.report(Diagnostic::error(&name.place, what).label("reserved").help(help));
     }
-    let duration = fields.need_within("duration", "duration = \"20s\"", DURATIONS);
-    let measure = fields.or("measure", true);
+    let duration = fields.need(&DURATION);
+    let measure = fields.or(&MEASURE);
     out.declared.extend(name.clone().map(|name| Declared { name, measure }));
-    let nodes = fields.tables("fault").unwrap_or_default();
+    let nodes = fields.tables(&FAULT).unwrap_or_default();
     out.fault_places.extend(nodes.iter().map(|node| node.place.clone()));
     let faults: Vec<_> =
         nodes.into_iter().map(|node| fault::read(cx, node, duration, fleet)).collect();

@@ -5,29 +5,55 @@ use std::collections::BTreeMap;
 use khala_wire::topic::TopicId;
 
 use super::fields::Fields;
+use super::key::{Declared, Key, Table, Within};
 use super::scalar::Placed;
 use super::topic;
 use crate::model::TopicSettings;
 
 /// Events of a topic that the embedded runtime can be asked to hold in memory.
-pub(crate) const EVENTS: std::ops::RangeInclusive<u64> = 1..=10_000_000;
+const EVENTS: Within<u64> = Within(1, 10_000_000);
+
+const RETAIN_EVENTS: Key<Within<u64>> = Key::new(
+    "retain_events",
+    EVENTS,
+    "retain_events = 1_000",
+    "Events retained at most. Default: no limit of this kind.",
+);
+const REPLAY_BUDGET_EVENTS: Key<Within<u64>> = Key::new(
+    "replay_budget_events",
+    EVENTS,
+    "replay_budget_events = 500",
+    "Replay budget, in events behind head. Default: the contract's for the topic.",
+);
+
+/// `[target.topics."…"]`
+pub(crate) const TABLE: Table = Table::new(
+    "topic",
+    "`[target.topics.\"…\"]`",
+    "What the embedded runtime retains of a topic.",
+    &[&RETAIN_EVENTS, &REPLAY_BUDGET_EVENTS],
+);
 
 /// Reads all tables of `topics`, if there are any.
-pub(crate) fn read(target: &mut Fields<'_>) -> Option<BTreeMap<TopicId, TopicSettings>> {
+pub(crate) fn read(
+    target: &Fields<'_>,
+    key: &dyn Declared,
+) -> Option<BTreeMap<TopicId, TopicSettings>> {
     let cx = target.cx;
-    let Some(node) = target.node("topics") else {
-        return (!target.has("topics")).then(BTreeMap::new);
+    let Some(node) = target.node(key) else {
+        return (!target.has(key)).then(BTreeMap::new);
     };
     let Some(table) = node.as_table() else {
         // Says that it is not a table.
-        let _ = Fields::of(cx, node, "`[target.topics]`");
+        let _ = Fields::called(cx, node, "`[target.topics]`", &[]);
         return None;
     };
     let mut topics = BTreeMap::new();
     let mut complete = true;
     for (name, place, node) in table.iter() {
         let topic = topic::known(cx, &Placed { value: name.to_owned(), place: place.clone() });
-        let fields = Fields::of(cx, node, format!("`[target.topics.\"{name}\"]`"));
+        let called = format!("`[target.topics.\"{name}\"]`");
+        let fields = Fields::called(cx, node, called, TABLE.keys);
         match (topic, fields.map(settings)) {
             (Some(topic), Some(settings)) => drop(topics.insert(topic, settings)),
             _ => complete = false,
@@ -36,10 +62,10 @@ pub(crate) fn read(target: &mut Fields<'_>) -> Option<BTreeMap<TopicId, TopicSet
     complete.then_some(topics)
 }
 
-fn settings(mut fields: Fields<'_>) -> TopicSettings {
+fn settings(fields: Fields<'_>) -> TopicSettings {
     let settings = TopicSettings {
-        retain_events: fields.within("retain_events", EVENTS),
-        replay_budget_events: fields.within("replay_budget_events", EVENTS),
+        retain_events: fields.get(&RETAIN_EVENTS),
+        replay_budget_events: fields.get(&REPLAY_BUDGET_EVENTS),
     };
     fields.finish();
     settings

@@ -1,38 +1,67 @@
 //! `[target.slow_consumer]`: what the target does with clients that cannot keep up.
 
 use super::fields::Fields;
+use super::key::{Declared, Key, KeyOr, Table, Within};
 use super::scalar::Bytes;
 use crate::model::SlowConsumerLimits;
 
-/// Contract, section 3, "Slow consumer".
-pub(crate) const QUEUE_LIMIT: u64 = 64;
-pub(crate) const QUEUE_LIMITS: std::ops::RangeInclusive<u64> = 1..=1_000_000;
-pub(crate) const MAX_STRIKES: u32 = 3;
-pub(crate) const STRIKES: std::ops::RangeInclusive<u32> = 1..=1_000;
-pub(crate) const SEND_BUFFERS: std::ops::RangeInclusive<Bytes> = Bytes(1 << 10)..=Bytes(64 << 20);
-/// What the kernel may hold for one socket of a target by URL, where nobody says: the default maximum of
-/// tcp_wmem (tcp(7)).
-pub(crate) const KERNEL_BUFFER: Bytes = Bytes(4 << 20);
+// The defaults of limit and strikes are the contract's, section 3, "Slow consumer".
+const QUEUE_LIMIT: KeyOr<Within<u64>> = Key::new(
+    "queue_limit",
+    Within(1, 1_000_000),
+    "queue_limit = 128",
+    "Events that may wait for a socket.",
+)
+.or(64);
+const MAX_STRIKES: KeyOr<Within<u32>> = Key::new(
+    "max_strikes",
+    Within(1, 1_000),
+    "max_strikes = 5",
+    "Strikes at which a client is disconnected.",
+)
+.or(3);
+const BUFFERS: Within<Bytes> = Within(Bytes(1 << 10), Bytes(64 << 20));
+const SEND_BUFFER: Key<Within<Bytes>> = Key::new(
+    "send_buffer",
+    BUFFERS,
+    "send_buffer = \"8KiB\"",
+    "`SO_SNDBUF` of the embedded runtime's sockets. Default: the kernel's, which swallows \
+     minutes of traffic before slowness shows.",
+);
+const KERNEL_BUFFER: KeyOr<Within<Bytes>> = Key::new(
+    "kernel_buffer",
+    BUFFERS,
+    "kernel_buffer = \"256KiB\"",
+    "What the kernel may hold for one socket of a target by URL, whose send buffer the harness \
+     cannot set: when an eviction is due is computed from it.",
+)
+// The default maximum of tcp_wmem (tcp(7)).
+.or(Bytes(4 << 20));
+
+/// `[target.slow_consumer]`
+pub(crate) const TABLE: Table = Table::new(
+    "slow_consumer",
+    "`[target.slow_consumer]`",
+    "Limits for slow consumers (contract, section 3).",
+    &[&QUEUE_LIMIT, &MAX_STRIKES, &SEND_BUFFER, &KERNEL_BUFFER],
+);
 
 /// Reads `[target.slow_consumer]`, if there is one. Nobody but itself sets the send buffer of a target by
 /// URL: what may wait there is what its author says, else what the kernel's default allows.
-pub(crate) fn read(target: &mut Fields<'_>, reference: bool) -> SlowConsumerLimits {
-    let node = target.node("slow_consumer");
-    let name = "`[target.slow_consumer]`";
-    let mut fields = Fields::or_empty(target.cx, node, &target.place, name);
-    let queue_limit = fields.within("queue_limit", QUEUE_LIMITS).unwrap_or(QUEUE_LIMIT);
-    let max_strikes = fields.within("max_strikes", STRIKES).unwrap_or(MAX_STRIKES);
-    let (mut send_buffer_bytes, mut kernel_buffer) = (None, None);
+pub(crate) fn read(target: &Fields<'_>, key: &dyn Declared, reference: bool) -> SlowConsumerLimits {
+    let fields = target.inner(key, &TABLE);
+    let (queue_limit, max_strikes) = (fields.or(&QUEUE_LIMIT), fields.or(&MAX_STRIKES));
+    let mut send_buffer_bytes = None;
+    let Bytes(mut kernel_buffer_bytes) = KERNEL_BUFFER.default_value();
     if reference {
-        send_buffer_bytes = fields.within("send_buffer", SEND_BUFFERS).map(|Bytes(bytes)| bytes);
-        fields.no_effect("kernel_buffer", "with `kind = \"reference\"`: `send_buffer` sets it");
+        send_buffer_bytes = fields.get(&SEND_BUFFER).map(|Bytes(bytes)| bytes);
+        fields.no_effect(&KERNEL_BUFFER, "with `kind = \"reference\"`: `send_buffer` sets it");
     } else {
         let why =
             "with `kind = \"url\"`: the harness cannot set it; `kernel_buffer` says what it is";
-        fields.no_effect("send_buffer", why);
-        kernel_buffer = fields.within("kernel_buffer", SEND_BUFFERS);
+        fields.no_effect(&SEND_BUFFER, why);
+        Bytes(kernel_buffer_bytes) = fields.or(&KERNEL_BUFFER);
     }
     fields.finish();
-    let Bytes(kernel_buffer_bytes) = kernel_buffer.unwrap_or(KERNEL_BUFFER);
     SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes, kernel_buffer_bytes }
 }

@@ -13,7 +13,7 @@ use super::include::Includes;
 use super::interpolate::{Environment, interpolate};
 use super::merge::{self, Override};
 use super::scalar::Placed;
-use super::scenario::{self, Given, Placeable};
+use super::scenario::{self, GATES, Given, JUDGE, PROFILE, Placeable};
 use super::source::{Place, SourceId};
 use super::tree::{Node, Table, Value};
 use super::{Loaded, Options, Sources, advice, parse, suggest};
@@ -84,7 +84,7 @@ struct Profile {
 /// Takes the profiles out of the tree, in which they would be an unknown key.
 fn take_profiles(cx: &Cx, root: &mut Node) -> Vec<Profile> {
     let Value::Table(root) = &mut root.value else { return Vec::new() };
-    let Some(node) = root.remove("profile") else { return Vec::new() };
+    let Some(node) = root.remove(PROFILE.name) else { return Vec::new() };
     let not_a_table = |node: &Node| {
         if !node.is_poison() {
             let what = format!("a profile is a table, not {}", node.value.type_name());
@@ -103,8 +103,8 @@ fn take_profiles(cx: &Cx, root: &mut Node) -> Vec<Profile> {
             not_a_table(node);
             continue;
         };
-        let judge = table.remove("judge");
-        if let Some(inner) = table.remove("profile") {
+        let judge = table.remove(JUDGE.name);
+        if let Some(inner) = table.remove(PROFILE.name) {
             let what = "a profile has no profiles of its own";
             cx.report(Diagnostic::error(&inner.place, what).help("name them side by side"));
         }
@@ -233,10 +233,10 @@ impl Scenario<'_> {
         environment: &Environment<'_>,
     ) -> Option<Node> {
         let from_flag = set.iter().rev().find_map(|change| match change.steps.as_slice() {
-            [only] if only.name == "gates" => Some(&change.value),
+            [only] if only.name == GATES.name => Some(&change.value),
             _ => None,
         });
-        let in_table = |table: Option<&'_ Table>| table.and_then(|t| t.get("gates")).cloned();
+        let in_table = |table: Option<&'_ Table>| table.and_then(|t| t.get(GATES.name)).cloned();
         let mut gates = from_flag
             .cloned()
             .or_else(|| in_table(profile.and_then(|profile| profile.over.as_table())))

@@ -11,9 +11,9 @@ const NUMBER: &str = r"(?:[0-9_]+\.?[0-9_]*|\.[0-9_]+)";
 /// A number as Rust parses it.
 const FLOAT: &str = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?";
 /// A name that may stand in paths, addresses and labels.
-pub(super) const PLAIN_NAME: &str = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}";
+pub(crate) const PLAIN_NAME: &str = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}";
 /// Name of an environment variable.
-pub(super) const VARIABLE: &str = "[A-Za-z_][A-Za-z0-9_]*";
+pub(crate) const VARIABLE: &str = "[A-Za-z_][A-Za-z0-9_]*";
 
 /// The whole text, with white space around it; or a text with a variable in it, of which nothing is
 /// known before it is filled in.
@@ -22,7 +22,7 @@ fn padded(inner: &str) -> String {
 }
 
 /// The whole text and nothing around it; or one with a variable in it.
-pub(super) fn whole(inner: &str) -> String {
+pub(crate) fn whole(inner: &str) -> String {
     format!(r"^(?:{inner})$|\$\{{")
 }
 
@@ -49,42 +49,42 @@ fn size_inner() -> String {
 }
 
 /// `10s`, `1h30m`
-pub(super) fn duration() -> String {
+pub(crate) fn duration() -> String {
     padded(&duration_inner())
 }
 
 /// `2/s`
-pub(super) fn rate() -> String {
+pub(crate) fn rate() -> String {
     padded(&rate_inner())
 }
 
 /// `8KiB`
-pub(super) fn size() -> String {
+pub(crate) fn size() -> String {
     padded(&size_inner())
 }
 
 /// `2KiB/s`
-pub(super) fn flow() -> String {
+pub(crate) fn flow() -> String {
     padded(&format!(r"{}\s*/s", size_inner()))
 }
 
 /// `1%`, `0.05/s`, `0.1%/h`
-pub(super) fn limit() -> String {
+pub(crate) fn limit() -> String {
     padded(&format!(r"(?:{NUMBER}\s*%(?:\s*/\s*h)?|{})", rate_inner()))
 }
 
 /// `1 %`
-pub(super) fn share() -> String {
+pub(crate) fn share() -> String {
     padded(&format!(r"{NUMBER}\s*%?"))
 }
 
 /// A claim about a metric of this kind.
-pub(super) fn claim(kind: MetricKind) -> String {
+pub(crate) fn claim(kind: MetricKind) -> String {
     padded(&claim_inner(kind))
 }
 
 /// A claim about a metric of any kind.
-pub(super) fn any_claim() -> String {
+pub(crate) fn any_claim() -> String {
     let inners: Vec<String> = MetricKind::ALL.into_iter().map(claim_inner).collect();
     padded(&alternatives(inners.iter().map(String::as_str)))
 }

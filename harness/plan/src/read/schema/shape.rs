@@ -67,21 +67,6 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// One of the words that the reader knows.
-    pub fn words<T>(words: &[(&'static str, T)]) -> Self {
-        Self::Words(words.iter().map(|(word, _)| *word).collect())
-    }
-
-    /// A whole number in the reader's range.
-    pub fn integer<T: Into<u64> + Copy>(range: RangeInclusive<T>) -> Self {
-        Self::Integer((*range.start()).into(), (*range.end()).into())
-    }
-
-    /// A number in the reader's range.
-    pub fn number(range: RangeInclusive<f64>) -> Self {
-        Self::Number(*range.start(), *range.end())
-    }
-
     /// A name that may stand in paths, addresses and labels.
     pub fn name() -> Self {
         Self::Matching(pattern::whole(pattern::PLAIN_NAME))
@@ -92,26 +77,16 @@ impl Shape {
         Self::List(Box::new(Self::Text), min)
     }
 
-    /// A topic of the contract.
-    pub fn topic() -> Self {
-        Self::Words(khala_wire::topic::KNOWN.iter().map(|topic| topic.name).collect())
-    }
-
-    /// A list of topics, each once.
-    pub fn topics() -> Self {
-        Self::List(Box::new(Self::topic()), 1)
-    }
-
     /// The range as people read it, where there is one.
     pub fn range(&self) -> Option<String> {
         fn between<T: Shown>(range: &RangeInclusive<T>) -> Option<String> {
-            Some(format!("From {} to {}.", range.start().shown(), range.end().shown()))
+            Some(format!("From {} to {}", range.start().shown(), range.end().shown()))
         }
         match self {
             Self::Integer(from, to) if from == to => None,
             Self::Integer(from, to) => between(&(*from..=*to)),
             Self::Number(from, to) => between(&(*from..=*to)),
-            Self::NumberAbove(from, to) => Some(format!("Above {from}, at most {to}.")),
+            Self::NumberAbove(from, to) => Some(format!("Above {from}, at most {to}")),
             Self::Duration(range) => between(range),
             Self::Rate(range) => between(range),
             Self::Size(range) => between(range),

@@ -1,230 +1,127 @@
-//! Tables and their keys, and how a schema says them: as they stand in a scenario, and as a profile
-//! changes them.
+//! How a schema says tables and their keys: as they stand in a scenario, and as a profile changes
+//! them.
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{Shape, With as _};
+use super::shape::With as _;
+use crate::read::key::{Case, Declared, Table};
 
-/// A key of a table.
-#[derive(Clone)]
-pub(crate) struct Key {
-    pub name: &'static str,
-    pub shape: Shape,
-    /// What it says, in a sentence or two.
-    doc: String,
-    default: Option<Value>,
-    pub required: bool,
-    /// Whether exactly one of the keys of its table that are marked so must be there.
-    alternative: bool,
-    /// A key that must be there where this one is.
-    beside: Option<&'static str>,
+/// As it stands in a scenario.
+pub(super) fn whole(table: &Table) -> Value {
+    schema(table, false)
 }
 
-impl Key {
-    /// A key that may be left out.
-    pub fn new(name: &'static str, shape: Shape, doc: impl Into<String>) -> Self {
-        let doc = doc.into();
-        Self { name, shape, doc, default: None, required: false, alternative: false, beside: None }
-    }
+/// As a profile changes it: nothing need be there.
+pub(super) fn changes(table: &Table) -> Value {
+    schema(table, true)
+}
 
-    /// What holds where it is left out.
-    pub fn or(mut self, default: impl Into<Value>) -> Self {
-        self.default = Some(default.into());
-        self
+/// Its definitions with their names: as it stands, and as a profile changes it.
+pub(super) fn definitions(table: &Table) -> Vec<(String, Value)> {
+    let name = table.definition();
+    let of_changes = changes_name(&name);
+    let has_changes = !table.is_replaced && of_changes != name;
+    let mut out = vec![(name, whole(table))];
+    if has_changes {
+        out.push((of_changes, changes(table)));
     }
+    out
+}
 
-    /// That it may not be left out.
-    pub fn required(mut self) -> Self {
-        self.required = true;
-        self
+fn schema(table: &Table, changes: bool) -> Value {
+    let properties: Map<String, Value> =
+        table.keys.iter().map(|key| (key.name().to_owned(), property(*key, changes))).collect();
+    let mut schema = json!({
+        "type": "object",
+        "description": table.doc,
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    let required: Vec<&str> =
+        table.keys.iter().filter(|key| key.is_required()).map(|key| key.name()).collect();
+    if !changes && !required.is_empty() {
+        schema = schema.with("required", json!(required));
     }
-
-    /// That exactly one of the keys that are marked so must be there.
-    pub fn alternative(mut self) -> Self {
-        self.alternative = true;
-        self
+    let cases = (table.cases)();
+    let cases: Vec<Value> = cases.iter().filter_map(|case| of_case(case, changes)).collect();
+    if !cases.is_empty() {
+        schema = schema.with("allOf", json!(cases));
     }
-
-    /// That another key must be there where it is.
-    pub fn beside(mut self, other: &'static str) -> Self {
-        self.beside = Some(other);
-        self
+    let alternatives = table.keys.iter().filter(|key| key.is_alternative());
+    let alternatives: Vec<Value> =
+        alternatives.map(|key| json!({ "required": [key.name()] })).collect();
+    if !alternatives.is_empty() {
+        schema = schema.with("oneOf", json!(alternatives));
     }
-
-    /// What an editor shows of it.
-    pub fn description(&self) -> String {
-        let mut out = self.doc.clone();
-        if let Some(range) = self.shape.range() {
-            out.push(' ');
-            out.push_str(&range);
-        }
-        match &self.default {
-            Some(Value::String(text)) => out.push_str(&format!(" Default: `{text}`.")),
-            Some(value) => out.push_str(&format!(" Default: {value}.")),
-            None => {}
-        }
-        out
+    let beside = table.keys.iter().filter_map(|key| Some((key.name(), [key.beside()?])));
+    let beside: Map<String, Value> =
+        beside.map(|(key, other)| (key.to_owned(), json!(other))).collect();
+    if !beside.is_empty() {
+        schema = schema.with("dependentRequired", Value::Object(beside));
     }
+    schema
+}
 
-    fn schema(&self, changes: bool) -> Value {
-        let mut schema = self.shape.schema(changes).with("description", json!(self.description()));
-        if let Some(default) = &self.default {
-            schema = schema.with("default", default.clone());
-        }
-        schema
+fn property(key: &dyn Declared, changes: bool) -> Value {
+    let schema = key.shape().schema(changes).with("description", json!(description(key)));
+    match key.default() {
+        Some(default) => schema.with("default", json_of(default)),
+        None => schema,
     }
 }
 
-/// Where one key has one of these values, more is known of others.
-pub(crate) struct Case {
-    key: &'static str,
-    is: Vec<&'static str>,
-    /// Whether it is so where the key is absent too: one of the values is its default.
-    or_absent: bool,
-    /// Whether it is so where the key has none of them.
-    unless: bool,
-    then: Vec<(&'static str, Shape)>,
-    required: Vec<&'static str>,
+/// What an editor shows of a key.
+pub(super) fn description(key: &dyn Declared) -> String {
+    let mut out = key.doc();
+    if let Some(range) = key.shape().range() {
+        out.push_str(&format!(" {range}."));
+    }
+    match key.default().map(json_of) {
+        Some(Value::String(text)) => out.push_str(&format!(" Default: `{text}`.")),
+        Some(value) => out.push_str(&format!(" Default: {value}.")),
+        None => {}
+    }
+    out
 }
 
-impl Case {
-    pub fn when(key: &'static str, is: impl IntoIterator<Item = &'static str>) -> Self {
-        let is = is.into_iter().collect();
-        Self { key, is, or_absent: false, unless: false, then: Vec::new(), required: Vec::new() }
-    }
-
-    /// Where it has none of these values.
-    pub fn unless(key: &'static str, is: impl IntoIterator<Item = &'static str>) -> Self {
-        Self { unless: true, ..Self::when(key, is) }
-    }
-
-    pub fn or_absent(mut self) -> Self {
-        self.or_absent = true;
-        self
-    }
-
-    pub fn then(mut self, key: &'static str, shape: Shape) -> Self {
-        self.then.push((key, shape));
-        self
-    }
-
-    pub fn needs(mut self, key: &'static str) -> Self {
-        self.required.push(key);
-        self
-    }
-
-    /// `None` where it says nothing about a profile's changes: what is absent from them may be in
-    /// the scenario.
-    fn schema(&self, changes: bool) -> Option<Value> {
-        if changes && (self.then.is_empty() || self.or_absent) {
-            return None;
+/// A value of TOML as JSON; what JSON does not know is `null`.
+pub(super) fn json_of(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(truth) => truth.into(),
+        toml::Value::Datetime(_) => Value::Null,
+        toml::Value::Array(items) => items.into_iter().map(json_of).collect(),
+        toml::Value::Table(table) => {
+            table.into_iter().map(|(key, value)| (key, json_of(value))).collect()
         }
-        let mut condition = json!({ "properties": { self.key: { "enum": self.is } } });
-        if !self.or_absent {
-            condition = condition.with("required", json!([self.key]));
-        }
-        if self.unless {
-            condition = json!({ "not": condition });
-        }
-        let then: Map<String, Value> = self
-            .then
-            .iter()
-            .map(|(key, shape)| ((*key).to_owned(), shape.schema(changes)))
-            .collect();
-        let mut consequence = json!({});
-        if !then.is_empty() {
-            consequence = consequence.with("properties", Value::Object(then));
-        }
-        if !changes && !self.required.is_empty() {
-            consequence = consequence.with("required", json!(self.required));
-        }
-        Some(json!({ "if": condition, "then": consequence }))
     }
 }
 
-/// A table of a scenario.
-pub(crate) struct Table {
-    /// Name of its definition.
-    pub name: String,
-    doc: &'static str,
-    pub keys: Vec<Key>,
-    cases: Vec<Case>,
-    /// Whether a profile's replaces the scenario's, so that there are no changes of it.
-    replaced: bool,
-}
-
-impl Table {
-    pub fn new(name: impl Into<String>, doc: &'static str, keys: Vec<Key>) -> Self {
-        Self { name: name.into(), doc, keys, cases: Vec::new(), replaced: false }
+/// `None` where it says nothing about a profile's changes: what is absent from them may be in the
+/// scenario.
+fn of_case(case: &Case, changes: bool) -> Option<Value> {
+    if changes && (case.then.is_empty() || case.or_absent) {
+        return None;
     }
-
-    pub fn case(mut self, case: Case) -> Self {
-        self.cases.push(case);
-        self
+    let mut condition = json!({ "properties": { case.key: { "enum": case.is } } });
+    if !case.or_absent {
+        condition = condition.with("required", json!([case.key]));
     }
-
-    pub fn replaced(mut self) -> Self {
-        self.replaced = true;
-        self
+    if case.unless {
+        condition = json!({ "not": condition });
     }
-
-    /// Whether it cannot be empty.
-    pub fn is_needed(&self) -> bool {
-        self.keys.iter().any(|key| key.required || key.alternative)
+    let then: Map<String, Value> =
+        case.then.iter().map(|(key, shape)| ((*key).to_owned(), shape.schema(changes))).collect();
+    let mut consequence = json!({});
+    if !then.is_empty() {
+        consequence = consequence.with("properties", Value::Object(then));
     }
-
-    /// As it stands in a scenario.
-    pub fn whole(&self) -> Value {
-        self.schema(false)
+    if !changes && !case.required.is_empty() {
+        consequence = consequence.with("required", json!(case.required));
     }
-
-    /// As a profile changes it: nothing need be there.
-    pub fn changes(&self) -> Value {
-        self.schema(true)
-    }
-
-    /// Its definitions with their names: as it stands, and as a profile changes it.
-    pub fn definitions(&self) -> Vec<(String, Value)> {
-        let mut out = vec![(self.name.clone(), self.whole())];
-        let changes = changes_name(&self.name);
-        if !self.replaced && changes != self.name {
-            out.push((changes, self.changes()));
-        }
-        out
-    }
-
-    fn schema(&self, changes: bool) -> Value {
-        let properties: Map<String, Value> =
-            self.keys.iter().map(|key| (key.name.to_owned(), key.schema(changes))).collect();
-        let mut schema = json!({
-            "type": "object",
-            "description": self.doc,
-            "properties": properties,
-            "additionalProperties": false,
-        });
-        let required: Vec<&str> =
-            self.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
-        if !changes && !required.is_empty() {
-            schema = schema.with("required", json!(required));
-        }
-        let cases: Vec<Value> = self.cases.iter().filter_map(|case| case.schema(changes)).collect();
-        if !cases.is_empty() {
-            schema = schema.with("allOf", json!(cases));
-        }
-        let alternatives = self.keys.iter().filter(|key| key.alternative);
-        let alternatives: Vec<Value> =
-            alternatives.map(|key| json!({ "required": [key.name] })).collect();
-        if !alternatives.is_empty() {
-            schema = schema.with("oneOf", json!(alternatives));
-        }
-        let beside = self.keys.iter().filter_map(|key| Some((key.name, [key.beside?])));
-        let beside: Map<String, Value> =
-            beside.map(|(key, other)| (key.to_owned(), json!(other))).collect();
-        if !beside.is_empty() {
-            schema = schema.with("dependentRequired", Value::Object(beside));
-        }
-        schema
-    }
+    Some(json!({ "if": condition, "then": consequence }))
 }
 
 /// Tables of which a profile may change all and nothing is needed: one definition does for both.

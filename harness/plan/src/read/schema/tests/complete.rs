@@ -23,6 +23,7 @@ close_codes = [1001, 1005]
 message_max = "16MiB"
 dense_states = true
 findings_are_rules = ["holes"]
+build_header = "x-build"
 
 [target.slow_consumer]
 queue_limit = 8
@@ -65,6 +66,7 @@ orgs = 2
 user_ids = "numeric"
 first_subscribe = "from-now"
 first_user_id = 7
+only_clients = [1, 2]
 
 [[fleet.surface]]
 name = "desktop"
@@ -130,6 +132,7 @@ attributes = { style = "close", close_code = 1001 }
 [[phase.fault]]
 type = "offline"
 at = "20s"
+spread = "2s"
 attributes = { offline_for = "3s", resume = "kept" }
 
 [[phase.fault]]
@@ -146,6 +149,11 @@ attributes = { stale_by = 100 }
 
 [[phase.fault]]
 type = "cursor"
+at = "36s"
+attributes = { future_by = 5 }
+
+[[phase.fault]]
+type = "cursor"
 at = "38s"
 attributes = { garbage = "text" }
 
@@ -158,6 +166,41 @@ attributes = { signal = "kill" }
 type = "retention_trim"
 at = "40s"
 attributes = { topic = "runtime.codex_worker_events", keep = 10 }
+
+[[phase.fault]]
+type = "token"
+at = "41s"
+attributes = { kind = "expired" }
+
+[[phase.fault]]
+type = "revoke_sessions"
+at = "42s"
+mode = "one"
+attributes = { revoked_for = "1s" }
+
+[[phase.fault]]
+type = "publish_burst"
+at = "43s"
+attributes = { events = 10, over = "1s" }
+
+[[phase.fault]]
+type = "handshake_flood"
+at = "44s"
+duration = "1s"
+attributes = { sockets = 10 }
+
+[[phase.fault]]
+type = "hook"
+at = "46s"
+duration = "1s"
+
+[phase.fault.attributes]
+command = ["true"]
+undo = ["true"]
+check = ["true"]
+timeout = "1s"
+causes = ["absence"]
+effects_for = "1s"
 
 [[gate]]
 name = "reconnect"
@@ -250,6 +293,9 @@ kind = "url"
 url = "${URL:-http://127.0.0.1:4000/}"
 admin_token = { env = "ADMIN" }
 command_secret = { file = "command" }
+build_command = ["cat", "BUILD"]
+headers = { x-route = "a" }
+query = { region = "eu" }
 
 [target.slow_consumer]
 kernel_buffer = "256KiB"

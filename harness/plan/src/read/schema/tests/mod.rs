@@ -19,18 +19,7 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
 
 /// A scenario as JSON; what JSON does not know is `null`.
 fn json(text: &str) -> Value {
-    fn of(value: toml::Value) -> Value {
-        match value {
-            toml::Value::String(text) => text.into(),
-            toml::Value::Integer(number) => number.into(),
-            toml::Value::Float(number) => number.into(),
-            toml::Value::Boolean(truth) => truth.into(),
-            toml::Value::Datetime(_) => Value::Null,
-            toml::Value::Array(items) => items.into_iter().map(of).collect(),
-            toml::Value::Table(table) => table.into_iter().map(|(key, v)| (key, of(v))).collect(),
-        }
-    }
-    of(toml::Value::Table(toml::from_str(text).expect("TOML")))
+    super::table::json_of(toml::Value::Table(toml::from_str(text).expect("TOML")))
 }
 
 /// What the schema says against a scenario, one line for each.

@@ -1,39 +1,24 @@
 //! `[target]`: what is tested.
 
-use std::time::Duration;
+mod keys;
 
 use super::auth;
 use super::diagnostic::Diagnostic;
 use super::extras;
-use super::fields::Fields;
+use super::fields::{Cx, Fields};
+use super::key::{Declared, Kind, Shaped};
 use super::retention;
 use super::scalar::{Bytes, Placed, Read};
+use super::schema::{Shape, pattern};
 use super::slowness;
 use super::source::Place;
 use super::stability::{self, Given};
 use super::suggest;
+use super::tree::Node;
 use crate::metric::FINDINGS;
-use crate::model::{BuildSource, Lane, Push, Secret, SnapshotPath, Target, TargetKind};
+use crate::model::{BuildSource, Lane, Secret, SnapshotPath, Target, TargetKind};
 
-/// Path of the socket at the public edge (contract, section 3).
-pub(crate) const SOCKET_PATH: &str = "/sync/socket/websocket";
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-pub(crate) const TIMEOUTS: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(10)..=Duration::from_secs(600);
-/// Close codes that a target may be allowed beside the contract's.
-pub(crate) const CLOSE_CODES: std::ops::RangeInclusive<u64> = 1000..=4999;
-/// What a client must take, at most: more than the documented 2 MiB a batch. An assumption.
-pub(crate) const MESSAGE_MAX: Bytes = Bytes(16 << 20);
-pub(crate) const MESSAGE_MAXES: std::ops::RangeInclusive<Bytes> =
-    Bytes(64 << 10)..=Bytes(256 << 20);
-/// `kind`, and whether it is the embedded runtime.
-pub(crate) const KINDS: [(&str, bool); 2] = [("reference", true), ("url", false)];
-pub(crate) const LANES: [(&str, Lane); 1] = [("ws", Lane::Ws)];
-pub(crate) const PUSHES: [(&str, Push); 2] =
-    [("frame", Push::Frame), ("update_batch", Push::UpdateBatch)];
-pub(crate) const SNAPSHOTS: [(&str, SnapshotPath); 2] =
-    [("http", SnapshotPath::Http), ("reset", SnapshotPath::Reset)];
+pub(crate) use keys::TABLE;
 
 /// Reads `[target]`, and how stable it is known to be; `flag_defects` come from the command line.
 pub(crate) fn read(
@@ -41,43 +26,39 @@ pub(crate) fn read(
     flag_defects: &[Placed<String>],
 ) -> (Option<Target>, Given) {
     let target = target(&mut fields, flag_defects);
-    let node = fields.node("stability");
-    let name = "`[target.stability]`";
-    let stability = stability::read(Fields::or_empty(fields.cx, node, &fields.place, name));
+    let stability =
+        fields.inner_called(&keys::STABILITY, stability::OF_TARGET, stability::TABLE.keys);
+    let stability = stability::read(stability);
     fields.finish();
     (target, stability)
 }
 
 fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Target> {
-    let kind_given = fields.has("kind");
-    let reference = fields.keyword_or("kind", true, &KINDS);
+    let kind_given = fields.has(&keys::KIND);
+    let reference = fields.right(&keys::KIND);
     let kind = match reference {
         Some(true) => reference_kind(fields, kind_given, flag_defects),
         Some(false) => url_kind(fields, flag_defects),
-        None => {
-            // Asked for, so that they are not called unknown beside the real mistake.
-            let _ = ["url", "defects", "topics"].map(|key| fields.node(key));
-            None
-        }
+        None => None,
     };
     let lane = lane(fields);
-    let socket_path = socket_path(fields);
-    let connect_timeout = fields.within("connect_timeout", TIMEOUTS).unwrap_or(CONNECT_TIMEOUT);
-    let request_timeout = fields.within("request_timeout", TIMEOUTS).unwrap_or(REQUEST_TIMEOUT);
-    let exclusive = fields.or("exclusive", reference.unwrap_or(false));
-    let apply = fields.keyword_or("apply", Push::Frame, &PUSHES);
+    let socket_path = fields.right(&keys::SOCKET_PATH);
+    let connect_timeout = fields.or(&keys::CONNECT_TIMEOUT);
+    let request_timeout = fields.or(&keys::REQUEST_TIMEOUT);
+    let exclusive = fields.get(&keys::EXCLUSIVE).unwrap_or(reference.unwrap_or(false));
+    let apply = fields.right(&keys::APPLY);
     // Only the reference runtime is known to serve snapshots (contract, section 5b).
     let snapshot = if reference == Some(false) { SnapshotPath::Reset } else { SnapshotPath::Http };
-    let snapshot = fields.keyword_or("snapshot", snapshot, &SNAPSHOTS);
-    let slow_consumer = slowness::read(fields, reference.unwrap_or(true));
+    let snapshot = fields.right_or(&keys::SNAPSHOT, || snapshot);
+    let slow_consumer = slowness::read(fields, &keys::SLOW_CONSUMER, reference.unwrap_or(true));
     let build = build(fields);
     let close_codes = close_codes(fields);
-    let admin_token = secret(fields, "admin_token", reference);
-    let command_secret = secret(fields, "command_secret", reference);
-    let headers = extras::headers(fields);
-    let query = extras::query(fields);
-    let Bytes(message_max) = fields.within("message_max", MESSAGE_MAXES).unwrap_or(MESSAGE_MAX);
-    let dense_states = fields.or("dense_states", false);
+    let admin_token = secret(fields, &keys::ADMIN_TOKEN, reference);
+    let command_secret = secret(fields, &keys::COMMAND_SECRET, reference);
+    let headers = extras::headers(fields, &keys::HEADERS);
+    let query = extras::query(fields, &keys::QUERY);
+    let Bytes(message_max) = fields.or(&keys::MESSAGE_MAX);
+    let dense_states = fields.or(&keys::DENSE_STATES);
     let findings_are_rules = findings_are_rules(fields);
     Some(Target {
         kind: kind?,
@@ -103,8 +84,8 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
 
 /// A secret of a target by URL; the embedded runtime's are made for each run. `None` is a mistake.
 fn secret(
-    fields: &mut Fields<'_>,
-    key: &'static str,
+    fields: &Fields<'_>,
+    key: &dyn Declared,
     reference: Option<bool>,
 ) -> Option<Option<Secret>> {
     if reference != Some(false) {
@@ -112,17 +93,18 @@ fn secret(
         return Some(None);
     }
     match fields.node(key) {
-        Some(node) => auth::secret(fields.cx, key, node).map(Some),
+        Some(node) => auth::secret(fields.cx, key.name(), node).map(Some),
         None => (!fields.has(key)).then_some(None),
     }
 }
 
-fn close_codes(fields: &mut Fields<'_>) -> Option<Vec<u16>> {
-    let Some(codes) = fields.get::<Vec<Placed<u64>>>("close_codes") else {
-        return (!fields.has("close_codes")).then(Vec::new);
+fn close_codes(fields: &Fields<'_>) -> Option<Vec<u16>> {
+    let Some(codes) = fields.get_as::<Vec<Placed<u64>>>(&keys::CLOSE_CODES) else {
+        return (!fields.has(&keys::CLOSE_CODES)).then(Vec::new);
     };
+    let range = keys::CLOSE_CODE.0..=keys::CLOSE_CODE.1;
     let allowed = |code: &Placed<u64>| {
-        if CLOSE_CODES.contains(&code.value) {
+        if range.contains(&code.value) {
             return u16::try_from(code.value).ok();
         }
         let what = format!("`{}` is no close code", code.value);
@@ -135,9 +117,9 @@ fn close_codes(fields: &mut Fields<'_>) -> Option<Vec<u16>> {
     (read.len() == codes.len()).then_some(read)
 }
 
-fn findings_are_rules(fields: &mut Fields<'_>) -> Option<Vec<&'static str>> {
-    let Some(names) = fields.get::<Vec<Placed<String>>>("findings_are_rules") else {
-        return (!fields.has("findings_are_rules")).then(Vec::new);
+fn findings_are_rules(fields: &Fields<'_>) -> Option<Vec<&'static str>> {
+    let Some(names) = fields.get_as::<Vec<Placed<String>>>(&keys::FINDINGS_ARE_RULES) else {
+        return (!fields.has(&keys::FINDINGS_ARE_RULES)).then(Vec::new);
     };
     let known = |name: &Placed<String>| {
         let known = FINDINGS.iter().map(|finding| finding.name);
@@ -153,9 +135,9 @@ fn findings_are_rules(fields: &mut Fields<'_>) -> Option<Vec<&'static str>> {
     (read.len() == names.len()).then_some(read)
 }
 
-fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {
-    let header = fields.node("build_header");
-    let command = fields.node("build_command");
+fn build(fields: &Fields<'_>) -> Option<Option<BuildSource>> {
+    let header = fields.node(&keys::BUILD_HEADER);
+    let command = fields.node(&keys::BUILD_COMMAND);
     let fail = |place: &Place, what: &str, help: &str| {
         fields.cx.report(Diagnostic::error(place, what).help(help));
         None
@@ -163,7 +145,7 @@ fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {
     match (header, command) {
         (None, None) => Some(None),
         (Some(header), None) => {
-            let name = String::read(fields.cx, "build_header", header)?;
+            let name = String::read(fields.cx, keys::BUILD_HEADER.name, header)?;
             let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if name.is_empty() || !name.chars().all(is_name) {
                 return fail(
@@ -175,7 +157,7 @@ fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {
             Some(Some(BuildSource::Header(name)))
         }
         (None, Some(node)) => {
-            let words = Vec::<Placed<String>>::read(fields.cx, "build_command", node)?;
+            let words = Vec::<Placed<String>>::read(fields.cx, keys::BUILD_COMMAND.name, node)?;
             if words.first().is_none_or(|program| program.value.is_empty()) {
                 let help = "write program and arguments, such as `[\"cat\", \"BUILD\"]`";
                 return fail(&node.place, "the command is empty", help);
@@ -192,39 +174,39 @@ fn build(fields: &mut Fields<'_>) -> Option<Option<BuildSource>> {
 }
 
 fn reference_kind(
-    fields: &mut Fields<'_>,
+    fields: &Fields<'_>,
     kind_given: bool,
     flag_defects: &[Placed<String>],
 ) -> Option<TargetKind> {
     if kind_given {
-        fields.no_effect("url", "with `kind = \"reference\"`");
-    } else if let Some(url) = fields.node("url") {
+        fields.no_effect(&keys::URL, "with `kind = \"reference\"`");
+    } else if let Some(url) = fields.node(&keys::URL) {
         // The default would quietly test something else than what the author named.
         let what = "`url` without a `kind`: the embedded reference runtime would be tested";
         fields.cx.report(Diagnostic::error(&url.place, what).help("add `kind = \"url\"`"));
     }
     let mut defects: Vec<String> = fields
-        .get::<Vec<Placed<String>>>("defects")
+        .get_as::<Vec<Placed<String>>>(&keys::DEFECTS)
         .unwrap_or_default()
         .into_iter()
         .map(|defect| defect.value)
         .collect();
     defects.extend(flag_defects.iter().map(|defect| defect.value.clone()));
-    Some(TargetKind::Reference { defects, topics: retention::read(fields)? })
+    Some(TargetKind::Reference { defects, topics: retention::read(fields, &keys::TOPICS)? })
 }
 
 fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<TargetKind> {
     let help = "only the reference runtime has defects: use `kind = \"reference\"`";
-    let given = fields.node("defects").map(|node| node.place.clone());
+    let given = fields.node(&keys::DEFECTS).map(|node| node.place.clone());
     for place in given.iter().chain(flag_defects.iter().map(|defect| &defect.place)) {
         let what = "a target of kind `url` cannot be given defects";
         fields.cx.report(Diagnostic::error(place, what).help(help));
     }
     // A warning, so that a scenario for the reference can be aimed at another runtime by `--set`.
-    fields
-        .no_effect("topics", "with `kind = \"url\"`: what such a target retains is its own affair");
-    let node = fields.need_node("url", "url = \"http://127.0.0.1:4000\"")?;
-    let url = String::read(fields.cx, "url", node)?;
+    let why = "with `kind = \"url\"`: what such a target retains is its own affair";
+    fields.no_effect(&keys::TOPICS, why);
+    let node = fields.need_node(&keys::URL)?;
+    let url = String::read(fields.cx, keys::URL.name, node)?;
     let fail = |what: &str, help: &str| {
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     };
@@ -258,25 +240,50 @@ fn bad_port(authority: &str) -> Option<&str> {
     (!port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(port)
 }
 
-fn lane(fields: &mut Fields<'_>) -> Option<Lane> {
-    let Some(node) = fields.node("lane") else { return Some(Lane::Ws) };
-    if node.as_str() == Some("poll") {
+fn lane(fields: &Fields<'_>) -> Option<Lane> {
+    if let Some(node) = fields.node(&keys::LANE)
+        && node.as_str() == Some("poll")
+    {
         let what = "the poll lane is not yet served";
         let help = "use `lane = \"ws\"`";
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
         return None;
     }
-    fields.cx.keyword("lane", node, &LANES)
+    fields.right(&keys::LANE)
 }
 
-fn socket_path(fields: &mut Fields<'_>) -> Option<String> {
-    let Some(node) = fields.node("socket_path") else { return Some(SOCKET_PATH.to_owned()) };
-    let path = String::read(fields.cx, "socket_path", node)?;
-    if path.starts_with('/') && !path.contains(|c: char| c.is_whitespace() || "?#".contains(c)) {
-        return Some(path);
+/// The path of a socket, without a query.
+#[derive(Clone, Copy)]
+struct SocketPath;
+
+impl Shaped for SocketPath {
+    fn shape(&self) -> Shape {
+        Shape::Matching(pattern::whole(r"/[^\s?#]*"))
     }
-    let what = format!("`{path}` is not a path");
-    let help = format!("write such as `{SOCKET_PATH}`, without a query");
-    fields.cx.report(Diagnostic::error(&node.place, what).help(help));
-    None
+}
+
+impl Kind for SocketPath {
+    type Value = String;
+    type Default = &'static str;
+
+    fn read(&self, cx: &Cx, key: &str, node: &Node) -> Option<String> {
+        let path = String::read(cx, key, node)?;
+        let forbidden = |c: char| c.is_whitespace() || "?#".contains(c);
+        if path.starts_with('/') && !path.contains(forbidden) {
+            return Some(path);
+        }
+        let what = format!("`{path}` is not a path");
+        let help =
+            format!("write such as `{}`, without a query", keys::SOCKET_PATH.default_value());
+        cx.report(Diagnostic::error(&node.place, what).help(help));
+        None
+    }
+
+    fn value(&self, default: &'static str) -> String {
+        default.to_owned()
+    }
+
+    fn toml(&self, value: &String) -> toml::Value {
+        value.as_str().into()
+    }
 }
