@@ -7,7 +7,7 @@ use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID};
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::interpolate::is_variable;
-use super::key::{Case, Declared, Key, KeyOr, Raw, Table, Text, Within, Words};
+use super::key::{Case, Declared, Key, KeyOr, Raw, Table, Text, Within, Words, Writer, pairs};
 use super::scalar::Read;
 use super::schema::{Shape, pattern};
 use super::tree::{Node, Value};
@@ -183,4 +183,37 @@ pub(crate) fn secret(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
             None
         }
     }
+}
+
+/// Writes how clients come by tokens.
+pub(crate) fn write(out: &mut Writer, auth: &Auth) {
+    out.table("[auth]");
+    match &auth.mint {
+        Mint::Hs256 { kid, secret, issuer, audience } => {
+            out.key(&MINT, &Minter::Hs256);
+            out.key(&KID, kid);
+            write_secret(out, KEY.name, secret);
+            out.key(&ISSUER, issuer);
+            out.key(&AUDIENCE, audience);
+        }
+        Mint::Control => out.key(&MINT, &Minter::Control),
+        Mint::Static { token } => {
+            out.key(&MINT, &Minter::Static);
+            write_secret(out, TOKEN.name, token);
+            // A token made elsewhere has its own time to live.
+            return;
+        }
+    }
+    out.key(&TTL, &auth.ttl);
+}
+
+/// Writes where a secret is.
+pub(crate) fn write_secret(out: &mut Writer, key: &str, secret: &Secret) {
+    let (place, name) = match secret {
+        Secret::Env(name) => (ENV.name, name),
+        Secret::File(path) => (FILE.name, path),
+        Secret::Generated => return,
+    };
+    let place = pairs(std::iter::once((place, &name.as_str().into())));
+    out.line(format_args!("{key} = {place}"));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::{Key, KeyOr, Table, Within};
+use super::key::{Key, KeyOr, Kind, Table, Within, pairs};
 use super::tree::Node;
 use crate::backoff::Backoff;
 
@@ -79,4 +79,24 @@ fn exponential(fields: &mut Fields<'_>) -> Option<Backoff> {
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     }
     Some(Backoff::exponential(base, offset, exponent_max, cap, jitter))
+}
+
+/// As it is read, on one line.
+pub(crate) fn written(backoff: &Backoff) -> String {
+    fn pair<K: Kind, D>(key: &Key<K, D>, value: K::Value) -> (&'static str, toml::Value) {
+        (key.name, key.kind.toml(&value))
+    }
+    let (base, offset, exponent_max, cap, jitter) = backoff.parts();
+    let parts = if *backoff == Backoff::fixed(base) {
+        vec![pair(&FIXED, base)]
+    } else {
+        vec![
+            pair(&BASE, base),
+            pair(&EXPONENT_OFFSET, offset),
+            pair(&EXPONENT_MAX, exponent_max),
+            pair(&CAP, cap),
+            pair(&JITTER, jitter),
+        ]
+    };
+    pairs(parts.iter().map(|(key, value)| (*key, value)))
 }

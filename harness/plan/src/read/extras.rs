@@ -6,7 +6,7 @@
 use super::auth;
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::Declared;
+use super::key::{Declared, Writer, inline};
 use super::mask::names_a_secret;
 use super::scalar::Read;
 use super::tree::{Node, Value};
@@ -111,4 +111,21 @@ fn value(cx: &Cx, name: &str, node: &Node) -> Option<ExtraValue> {
         return None;
     }
     Some(ExtraValue::Text(text))
+}
+
+/// Writes a table of extras of the target, if there are any.
+pub(super) fn write(out: &mut Writer, key: &dyn Declared, extras: &[Extra]) {
+    if extras.is_empty() {
+        return;
+    }
+    out.table(&format!("[target.{}]", key.name()));
+    for Extra { name, value } in extras {
+        let name = toml::Value::String(name.clone()).to_string();
+        match value {
+            ExtraValue::Text(value) => {
+                out.line(format_args!("{name} = {}", inline(&value.as_str().into())));
+            }
+            ExtraValue::Secret(secret) => auth::write_secret(out, &name, secret),
+        }
+    }
 }

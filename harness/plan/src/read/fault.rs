@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::{Case, Declared, Key, KeyOr, Raw, Shaped as _, Table, Text, Within, Words};
+use super::key::{
+    Case, Declared, Key, KeyOr, Raw, Shaped as _, Table, Text, Within, Words, Writer,
+};
 use super::phase::DURATIONS;
 use super::scalar::Read;
 use super::schema::Shape;
@@ -343,4 +345,32 @@ fn percent(fields: &mut Fields<'_>) -> Option<f64> {
     let what = format!("`value` is {value}; a percentage is above 0 and at most 100");
     fields.cx.report(Diagnostic::error(&node.place, what));
     None
+}
+
+/// Writes a fault.
+pub(crate) fn write(out: &mut Writer, fault: &Fault) {
+    out.table("[[phase.fault]]");
+    out.raw(&TYPE, fault.kind.name());
+    out.key(&AT, &fault.at);
+    out.some(&DURATION, fault.duration.as_ref());
+    out.some(&SPREAD, fault.spread.as_ref());
+    if fault.kind.acts_on() == ActsOn::Clients {
+        out.some(&COHORT, fault.cohort.as_ref());
+        write_mode(out, fault.mode);
+    }
+    if let Ok(attributes) = toml::Value::try_from(&fault.kind) {
+        out.raw(&ATTRIBUTES, attributes);
+    }
+}
+
+fn write_mode(out: &mut Writer, mode: FaultMode) {
+    let (mode, value) = match mode {
+        FaultMode::One => (Mode::One, None),
+        FaultMode::All => (Mode::All, None),
+        FaultMode::Fixed(count) => (Mode::Fixed, Some(toml::Value::from(count))),
+        FaultMode::FixedPercent(share) => (Mode::FixedPercent, Some(share.into())),
+        FaultMode::RandomMaxPercent(share) => (Mode::RandomMaxPercent, Some(share.into())),
+    };
+    out.key(&MODE, &mode);
+    value.into_iter().for_each(|value| out.raw(&VALUE, value));
 }

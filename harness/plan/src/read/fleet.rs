@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::Fields;
-use super::key::{Declared, Key, KeyOr, Name, Raw, Table, Within, Words};
+use super::key::{Declared, Key, KeyOr, Name, Raw, Table, Within, Words, Writer};
 use super::scalar::{Placed, Read};
 use super::schema::Shape;
 use super::surface::{self, Population};
@@ -222,4 +222,26 @@ fn cohorts(
 /// Without the noise of adding decimal fractions in binary.
 fn rounded(sum: f64) -> f64 {
     (sum * 1e6).round() / 1e6
+}
+
+/// Writes a fleet.
+pub(crate) fn write(out: &mut Writer, fleet: &Fleet) {
+    out.table("[fleet]");
+    out.key(&CLIENTS, &fleet.clients);
+    out.key(&RAMP, &fleet.ramp);
+    out.key(&NAME_PREFIX, &fleet.name_prefix);
+    out.key(&USERS, &fleet.users);
+    out.key(&ORGS, &fleet.orgs);
+    if fleet.first_subscribe != FIRST_SUBSCRIBE.default_value() {
+        out.key(&FIRST_SUBSCRIBE, &fleet.first_subscribe);
+    }
+    if let UserIds::Numeric { first } = fleet.user_ids {
+        out.key(&USER_IDS, &true);
+        out.key(&FIRST_USER_ID, &first);
+    }
+    if !fleet.only_clients.is_empty() {
+        let only = fleet.only_clients.iter().map(|client| toml::Value::from(*client));
+        out.raw(&ONLY_CLIENTS, only.collect::<Vec<_>>());
+    }
+    fleet.cohorts.iter().for_each(|cohort| surface::write(out, cohort, fleet.clients));
 }

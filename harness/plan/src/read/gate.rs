@@ -2,7 +2,7 @@
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::{Bool, Case, Key, KeyOr, Name, Raw, Table};
+use super::key::{Bool, Case, Key, KeyOr, Name, Raw, Table, Writer};
 use super::objective::{self, Scope};
 use super::scalar::{Placed, Read};
 use super::schema::Shape;
@@ -171,4 +171,19 @@ fn judged(cx: &Cx, node: &Node, gates: &[Placed<String>]) -> Option<Vec<String>>
         cx.report_missing(Diagnostic::error(&name.place, what).help(help));
     }
     Some(names.into_iter().map(|name| name.value).collect())
+}
+
+/// Writes a gate of the scenario's own.
+pub(crate) fn write(out: &mut Writer, gate: &Gate) {
+    out.table("[[gate]]");
+    out.key(&NAME, &gate.name);
+    out.key(&ADVISORY, &gate.advisory);
+    gate.objectives.iter().for_each(|one| objective::write(out, one));
+}
+
+/// Writes a gate that is always judged, and decides nothing.
+pub(crate) fn write_advisory(out: &mut Writer, name: &str) {
+    out.table("[[gate]]");
+    out.key(&NAME, &name.to_owned());
+    out.key(&ADVISORY, &true);
 }

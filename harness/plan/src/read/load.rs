@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::{Case, Key, KeyOr, Raw, Table, Within, Words};
+use super::key::{Case, Key, KeyOr, Raw, Table, Within, Words, Writer, array};
 use super::phase::{self, Declared};
 use super::scalar::Rate;
 use super::schema::Shape;
@@ -152,4 +152,29 @@ fn bursts(fields: &mut Fields<'_>) -> Option<(Arrival, f64)> {
         }
     }
     Some((Arrival::Bursts { size, gap }, rate_per_s))
+}
+
+/// Writes a load.
+pub(crate) fn write(out: &mut Writer, load: &Load) {
+    out.table("[[load]]");
+    out.key(&COMMAND, &load.command);
+    let even = match load.arrival {
+        Arrival::Poisson => Some(Spacing::Poisson),
+        Arrival::Constant => Some(Spacing::Constant),
+        Arrival::Bursts { size, gap } => {
+            out.key(&ARRIVAL, &Spacing::Bursts);
+            out.key(&BURST_SIZE, &size);
+            out.key(&BURST_GAP, &gap);
+            None
+        }
+    };
+    if let Some(even) = even {
+        out.key(&RATE, &Rate(load.rate_per_s));
+        out.key(&ARRIVAL, &even);
+    }
+    out.key(&PAYLOAD_BYTES, &load.payload_bytes);
+    out.key(&WORKERS, &load.workers);
+    if !load.during.is_empty() {
+        out.raw(&DURING, array(load.during.iter().map(String::as_str)));
+    }
 }

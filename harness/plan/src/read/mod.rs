@@ -5,6 +5,9 @@
 //! the tree. The walk never stops at a mistake; what depends on one stays silent. A scenario is
 //! checked without a profile and with each of its profiles, whichever is used, so that a broken
 //! smoke profile is found before the night on which it is needed.
+//!
+//! Each table is one file: its keys are declared at the top ([`key`]), then it is read, then written
+//! again. To add a key is to declare it there, in the list of its table, and to read and write it below.
 
 mod address;
 mod advice;
@@ -30,7 +33,7 @@ mod parse;
 mod phase;
 mod retention;
 pub(crate) mod scalar;
-mod scenario;
+pub(crate) mod scenario;
 pub(crate) mod schema;
 mod slowness;
 mod source;

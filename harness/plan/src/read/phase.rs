@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::fault;
 use super::fields::{Cx, Fields};
-use super::key::{self, Bool, Key, KeyOr, Name, Raw, Table, Within};
+use super::key::{self, Bool, Key, KeyOr, Name, Raw, Table, Within, Writer};
 use super::scalar::{Placed, Read};
 use super::schema::Shape;
 use super::source::Place;
@@ -128,4 +128,13 @@ pub(crate) fn find<'a>(
         cx.report_missing(Diagnostic::error(&name.place, what).help(help));
     }
     found
+}
+
+/// Writes a phase.
+pub(crate) fn write(out: &mut Writer, phase: &Phase) {
+    out.table("[[phase]]");
+    out.key(&NAME, &phase.name);
+    out.key(&DURATION, &phase.duration);
+    out.key(&MEASURE, &phase.measure);
+    phase.faults.iter().for_each(|fault| fault::write(out, fault));
 }

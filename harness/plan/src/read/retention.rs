@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use khala_wire::topic::TopicId;
 
 use super::fields::Fields;
-use super::key::{Declared, Key, Table, Within};
+use super::key::{Declared, Key, Table, Within, Writer, inline};
 use super::scalar::Placed;
 use super::topic;
 use crate::model::TopicSettings;
@@ -69,4 +69,13 @@ fn settings(fields: Fields<'_>) -> TopicSettings {
     };
     fields.finish();
     settings
+}
+
+/// Writes what is retained of each topic.
+pub(crate) fn write(out: &mut Writer, topics: &BTreeMap<TopicId, TopicSettings>) {
+    for (topic, settings) in topics {
+        out.table(&format!("[target.topics.{}]", inline(&topic.name().into())));
+        out.some(&RETAIN_EVENTS, settings.retain_events.as_ref());
+        out.some(&REPLAY_BUDGET_EVENTS, settings.replay_budget_events.as_ref());
+    }
 }

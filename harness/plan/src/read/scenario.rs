@@ -6,7 +6,7 @@ use khala_wire::topic::TopicId;
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::gate::{self, Gates};
-use super::key::{self, Declared, Key, KeyOr, Name, Raw, Table, Text, Within};
+use super::key::{self, Declared, Key, KeyOr, Name, Raw, Table, Text, Within, Writer, array};
 use super::objective::Scope;
 use super::phase;
 use super::scalar::Placed;
@@ -19,13 +19,9 @@ use crate::model::{Fleet, Load, ORACLE_GATE, Plan, STABILITY_GATE, TargetKind};
 /// Version of the scenario format that is read.
 pub(crate) const FORMAT: u64 = 1;
 
-const VERSION: Key<Raw> = Key::new(
-    "version",
-    Raw(|| Shape::Integer(FORMAT, FORMAT)),
-    "version = 1",
-    "Version of the scenario format.",
-)
-.required();
+const VERSION: Key<Within<u64>> =
+    Key::new("version", Within(FORMAT, FORMAT), "version = 1", "Version of the scenario format.")
+        .required();
 const NAME: Key<Name> = Key::new(
     "name",
     Name,
@@ -254,4 +250,42 @@ fn loads(fields: &Fields<'_>, phases: &[phase::Declared]) -> (Option<Vec<Load>>,
     let loads: Vec<Option<Load>> =
         nodes.into_iter().map(|node| load::read(fields.cx, node, phases)).collect();
     (loads.into_iter().collect(), places)
+}
+
+/// Writes a plan as a scenario, with every default and override.
+pub(crate) fn write(plan: &Plan) -> String {
+    let out = &mut Writer::default();
+    out.key(&VERSION, &FORMAT);
+    out.key(&NAME, &plan.name);
+    out.some(&DESCRIPTION, plan.description.as_ref());
+    out.key(&SEED, &plan.seed);
+    if !plan.must_apply.is_empty() {
+        out.raw(&MUST_APPLY, array(plan.must_apply.iter().map(String::as_str)));
+    }
+    target::write(out, &plan.target);
+    stability::write_target(out, &plan.stability);
+    auth::write(out, &plan.auth);
+    fleet::write(out, &plan.fleet);
+    plan.loads.iter().for_each(|one| load::write(out, one));
+    plan.phases.iter().for_each(|one| phase::write(out, one));
+    plan.gates.iter().for_each(|one| gate::write(out, one));
+    // Of the gates that are always judged, those that decide nothing.
+    let gates = [(ORACLE_GATE, plan.oracle.advisory), (STABILITY_GATE, plan.stability.advisory)];
+    let advisory = gates.into_iter().filter(|(_, advisory)| *advisory);
+    advisory.for_each(|(name, _)| gate::write_advisory(out, name));
+    tuning::write_oracle(out, &plan.oracle);
+    tuning::write_generator(out, &plan.generator);
+    stability::write(out, &plan.stability);
+    write_profile(out, plan);
+    std::mem::take(out).text()
+}
+
+/// The profile's changes are in the scenario by now; what is left of it is what it judges.
+fn write_profile(out: &mut Writer, plan: &Plan) {
+    let Some(name) = &plan.profile else { return };
+    out.table(&format!("[{}.{name}]", PROFILE.name));
+    if plan.gates.iter().any(|gate| !gate.judged) {
+        let judged = plan.gates.iter().filter(|gate| gate.judged);
+        out.raw(&JUDGE, array(judged.map(|gate| gate.name.as_str())));
+    }
 }

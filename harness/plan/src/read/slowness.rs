@@ -1,7 +1,7 @@
 //! `[target.slow_consumer]`: what the target does with clients that cannot keep up.
 
 use super::fields::Fields;
-use super::key::{Declared, Key, KeyOr, Table, Within};
+use super::key::{Declared, Key, KeyOr, Table, Within, Writer};
 use super::scalar::Bytes;
 use crate::model::SlowConsumerLimits;
 
@@ -64,4 +64,17 @@ pub(crate) fn read(target: &Fields<'_>, key: &dyn Declared, reference: bool) -> 
     }
     fields.finish();
     SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes, kernel_buffer_bytes }
+}
+
+/// Writes the limits of a target, embedded or not.
+pub(crate) fn write(out: &mut Writer, limits: &SlowConsumerLimits, reference: bool) {
+    let SlowConsumerLimits { queue_limit, max_strikes, send_buffer_bytes, kernel_buffer_bytes } =
+        *limits;
+    out.table("[target.slow_consumer]");
+    out.key(&QUEUE_LIMIT, &queue_limit);
+    out.key(&MAX_STRIKES, &max_strikes);
+    out.some(&SEND_BUFFER, send_buffer_bytes.map(Bytes).as_ref());
+    if !reference {
+        out.key(&KERNEL_BUFFER, &Bytes(kernel_buffer_bytes));
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fields::Fields;
-use super::key::{self, Declared, Key, Raw, Table, Within};
+use super::key::{self, Declared, Key, Quantity as _, Raw, Table, Within, Writer};
 use super::schema::Shape;
 use crate::model::Stability;
 use crate::stability::{self, Allowance, Incident, Limit, LimitFrom};
@@ -127,4 +127,43 @@ pub(crate) fn resolve(scenario: &Given, target: &Given, reference: bool) -> Stab
     };
     let limits = Incident::ALL.iter().map(|&incident| (incident, limit(incident))).collect();
     Stability { absence, absence_from, limits, advisory: false }
+}
+
+/// Writes the limits that come from one place: whose word a limit is, is part of the plan.
+fn limits(out: &mut Writer, header: &str, stability: &Stability, from: LimitFrom) {
+    let absence = stability.absence_from == from;
+    let limits: Vec<_> = stability.limits.iter().filter(|(_, limit)| limit.from == from).collect();
+    if from == LimitFrom::Target && !absence && limits.is_empty() {
+        return;
+    }
+    out.table(header);
+    if absence {
+        out.key(&ABSENCE, &stability.absence);
+    }
+    for (incident, limit) in limits {
+        let key = LimitOf(*incident);
+        match limit.allowance {
+            Allowance::Count(count) => out.raw(&key, count.toml()),
+            other => out.raw(&key, other.to_string()),
+        }
+    }
+}
+
+/// Writes what the target is known for.
+pub(crate) fn write_target(out: &mut Writer, stability: &Stability) {
+    limits(out, "[target.stability]", stability, LimitFrom::Target);
+}
+
+/// Writes the scenario's limits; those that nobody gave stand beside them as what they are.
+pub(crate) fn write(out: &mut Writer, stability: &Stability) {
+    limits(out, "[stability]", stability, LimitFrom::Scenario);
+    if stability.absence_from == LimitFrom::Assumed {
+        let absence = format_duration(stability.absence);
+        out.line(format_args!("# absence = \"{absence}\" ({})", stability.absence_from));
+    }
+    let given = [LimitFrom::Scenario, LimitFrom::Target];
+    let others = stability.limits.iter().filter(|(_, limit)| !given.contains(&limit.from));
+    for (incident, limit) in others {
+        out.line(format_args!("# {}: {}", incident.name(), limit.told(incident.occasions())));
+    }
 }

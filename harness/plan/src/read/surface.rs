@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::{Declared, Key, KeyOr, Name, Raw, Table, Within};
+use super::key::{Declared, Key, KeyOr, Name, Raw, Table, Within, Writer};
 use super::scalar::{Placed, Read};
 use super::schema::Shape;
 use super::source::Place;
@@ -166,4 +166,17 @@ fn share(fields: &mut Fields<'_>) -> Option<f64> {
     let what = format!("`share` is {share}; it must be above 0 and at most 1");
     fields.cx.report(Diagnostic::error(&node.place, what));
     None
+}
+
+/// Writes a cohort of a fleet of so many clients.
+pub(crate) fn write(out: &mut Writer, cohort: &Cohort, clients: u32) {
+    out.table("[[fleet.surface]]");
+    out.raw(&NAME, cohort.surface.name());
+    out.key(&COHORT, &cohort.name);
+    let share = f64::from(cohort.clients) / f64::from(clients);
+    out.line(format_args!("{} = {share:?} # {} clients", SHARE.name, cohort.clients));
+    out.key(&TOPICS, &cohort.topics);
+    out.line(format_args!("{} = {}", BACKOFF.name, backoff::written(&cohort.backoff)));
+    out.key(&HEARTBEAT, &cohort.heartbeat);
+    out.key(&REPLAY_BATCH_SIZE, &cohort.replay_batch_size);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::{Key, KeyOr, Kind, Shaped, Table, Within};
+use super::key::{Key, KeyOr, Kind, Shaped, Table, Within, Writer};
 use super::name;
 use super::scalar::{Placed, Read};
 use super::schema::{Shape, pattern};
@@ -167,4 +167,22 @@ fn source_addresses(cx: &Cx, key: &str, node: &Node) -> Option<Vec<Ipv4Addr>> {
         })
         .collect();
     addresses.into_iter().collect()
+}
+
+/// Writes `[oracle]`.
+pub(crate) fn write_oracle(out: &mut Writer, oracle: &OracleBounds) {
+    out.table("[oracle]");
+    out.key(&CONVERGE_WITHIN, &oracle.converge_within);
+    out.key(&SETTLE_WITHIN, &oracle.settle_within);
+    out.key(&DRAIN_WITHIN, &oracle.drain_within);
+    out.key(&STORM_MIN_DELIVERIES, &oracle.storm_min_deliveries);
+    out.key(&VIOLATIONS_KEPT, &oracle.violations_kept);
+}
+
+/// Writes `[generator]`.
+pub(crate) fn write_generator(out: &mut Writer, generator: &Generator) {
+    out.table("[generator]");
+    out.key(&WORKER_THREADS, &generator.worker_threads);
+    out.key(&SOURCE_ADDRESSES, &generator.source_addresses);
+    out.key(&LAG_SHARE_MAX, &generator.lag_share_max);
 }

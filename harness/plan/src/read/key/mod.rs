@@ -8,9 +8,11 @@
 
 mod kind;
 mod table;
+mod write;
 
-pub(crate) use kind::{Bool, Kind, Name, Raw, Shaped, Text, Within, Words};
+pub(crate) use kind::{Bool, Kind, Name, Quantity, Raw, Shaped, Text, Within, Words};
 pub(crate) use table::{Case, Table};
+pub(crate) use write::{Writer, array, inline, pairs};
 
 use super::schema::Shape;
 

@@ -6,7 +6,7 @@ use super::auth;
 use super::diagnostic::Diagnostic;
 use super::extras;
 use super::fields::{Cx, Fields};
-use super::key::{Declared, Kind, Shaped};
+use super::key::{Declared, Kind, Shaped, Writer, array};
 use super::retention;
 use super::scalar::{Bytes, Placed, Read};
 use super::schema::{Shape, pattern};
@@ -17,6 +17,7 @@ use super::suggest;
 use super::tree::Node;
 use crate::metric::FINDINGS;
 use crate::model::{BuildSource, Lane, Secret, SnapshotPath, Target, TargetKind};
+use crate::units::format_bytes;
 
 pub(crate) use keys::TABLE;
 
@@ -285,5 +286,57 @@ impl Kind for SocketPath {
 
     fn toml(&self, value: &String) -> toml::Value {
         value.as_str().into()
+    }
+}
+
+/// Writes a target, with its limits for slow consumers and what it retains.
+pub(crate) fn write(out: &mut Writer, target: &Target) {
+    out.table("[target]");
+    match &target.kind {
+        TargetKind::Reference { defects, .. } => {
+            out.key(&keys::KIND, &true);
+            out.raw(&keys::DEFECTS, array(defects.iter().map(String::as_str)));
+        }
+        TargetKind::Url { base_url } => {
+            out.key(&keys::KIND, &false);
+            out.raw(&keys::URL, base_url.as_str());
+        }
+    }
+    out.key(&keys::LANE, &target.lane);
+    out.key(&keys::SOCKET_PATH, &target.socket_path);
+    out.key(&keys::CONNECT_TIMEOUT, &target.connect_timeout);
+    out.key(&keys::REQUEST_TIMEOUT, &target.request_timeout);
+    out.key(&keys::EXCLUSIVE, &target.exclusive);
+    out.key(&keys::APPLY, &target.apply);
+    out.key(&keys::SNAPSHOT, &target.snapshot);
+    match &target.build {
+        None => {}
+        Some(BuildSource::Header(name)) => out.raw(&keys::BUILD_HEADER, name.as_str()),
+        Some(BuildSource::Command(command)) => {
+            out.raw(&keys::BUILD_COMMAND, array(command.iter().map(String::as_str)));
+        }
+    }
+    if !target.close_codes.is_empty() {
+        let codes = target.close_codes.iter().map(|code| toml::Value::from(u32::from(*code)));
+        out.raw(&keys::CLOSE_CODES, codes.collect::<Vec<_>>());
+    }
+    out.raw(&keys::MESSAGE_MAX, format_bytes(target.message_max));
+    out.key(&keys::DENSE_STATES, &target.dense_states);
+    if !target.findings_are_rules.is_empty() {
+        out.raw(&keys::FINDINGS_ARE_RULES, array(target.findings_are_rules.iter().copied()));
+    }
+    let secrets = [
+        (keys::ADMIN_TOKEN.name, &target.admin_token),
+        (keys::COMMAND_SECRET.name, &target.command_secret),
+    ];
+    for (key, secret) in secrets {
+        secret.iter().for_each(|secret| auth::write_secret(out, key, secret));
+    }
+    extras::write(out, &keys::HEADERS, &target.headers);
+    extras::write(out, &keys::QUERY, &target.query);
+    let reference = matches!(target.kind, TargetKind::Reference { .. });
+    slowness::write(out, &target.slow_consumer, reference);
+    if let TargetKind::Reference { topics, .. } = &target.kind {
+        retention::write(out, topics);
     }
 }

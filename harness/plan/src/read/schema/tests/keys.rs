@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use super::complete::{REFERENCE, URL};
 use super::json;
-use crate::read::key::Keys;
+use crate::read::key::{Keys, Table};
 use crate::read::schema::{self, table};
 use crate::read::{objective, scenario, tables};
+use crate::resolved;
+use crate::testing::Load;
 
 fn names(keys: Keys) -> BTreeSet<&'static str> {
     keys.iter().map(|key| key.name()).collect()
@@ -26,20 +28,41 @@ fn written(scenario: &Value, out: &mut Vec<BTreeSet<String>>) {
     }
 }
 
+/// The keys of a table that none of these texts has, in a table in which it knows every other key.
+fn unused(table: &Table, texts: &[&str]) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    texts.iter().for_each(|text| written(&json(text), &mut found));
+    let known = names(table.keys);
+    found.retain(|keys| keys.iter().all(|key| known.contains(key.as_str())));
+    known.into_iter().filter(|key| !found.iter().any(|keys| keys.contains(*key))).collect()
+}
+
 /// What holds of "every key" in the other tests holds of every key: a wrong type, for example, is
 /// refused at each, so that none is declared and not read.
 #[test]
 fn the_scenarios_with_every_key_have_every_key() {
-    let mut found = Vec::new();
-    [REFERENCE, URL].iter().for_each(|text| written(&json(text), &mut found));
     // What a profile may change is the scenario's.
     for table in tables::all().into_iter().chain([scenario::TABLE]) {
-        let known = names(table.keys);
-        let is_it = |keys: &&BTreeSet<String>| keys.iter().all(|key| known.contains(key.as_str()));
-        let used: BTreeSet<&str> =
-            found.iter().filter(is_it).flatten().map(String::as_str).collect();
-        let unused: Vec<_> = known.difference(&used).collect();
-        assert!(unused.is_empty(), "{}: {unused:?}", table.definition());
+        assert_eq!(unused(&table, &[REFERENCE, URL]), [""; 0], "{}", table.definition());
+    }
+}
+
+#[test]
+fn a_plan_that_is_written_has_every_key() {
+    // Written out in what they stand for: gate files, and the limit of kinds that are not named.
+    let stands_for_others = |key: &&str| ["gates", "limit"].contains(key);
+    let smoke = Load { profile: Some("smoke"), ..Load::of(REFERENCE) };
+    // Where the scenario has no word on stability, the target's stands.
+    let (from, to) = (REFERENCE.find("\n[stability]"), REFERENCE.find("\n[oracle]"));
+    let silent = format!("{}{}", &REFERENCE[..from.unwrap()], &REFERENCE[to.unwrap()..]);
+    let others = [REFERENCE, URL, &silent].map(|text| Load::of(text).plan());
+    let plans = [smoke.plan()].into_iter().chain(others);
+    let texts: Vec<String> = plans.map(|plan| resolved::to_toml(&plan)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for table in tables::all().into_iter().chain([scenario::TABLE]) {
+        let mut unused = unused(&table, &texts);
+        unused.retain(|key| !stands_for_others(key));
+        assert_eq!(unused, [""; 0], "{}", table.definition());
     }
 }
 

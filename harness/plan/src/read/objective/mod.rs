@@ -1,13 +1,14 @@
 //! `[[gate.objective]]`: one thing that must hold.
 
+mod keys;
+
 use std::collections::BTreeMap;
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
-use super::key::{Case, Key, Raw, Table, Within};
+use super::key::{Writer, array};
 use super::phase::{self, Declared};
 use super::scalar::{Placed, Read};
-use super::schema::{Shape, pattern};
 use super::source::Place;
 use super::suggest;
 use super::tree::Node;
@@ -16,6 +17,8 @@ use crate::metric::{Clustering, FOR_STATES, MetricId, MetricKind, RULES};
 use crate::model::{Claim, DRAIN, Estimator, Objective, RAMP};
 use crate::surface::Surface;
 use crate::units;
+
+pub(crate) use keys::{LABELS, TABLE};
 
 /// What an objective may refer to.
 pub(crate) struct Scope<'a> {
@@ -26,142 +29,27 @@ pub(crate) struct Scope<'a> {
     pub with_streams: Vec<Surface>,
 }
 
-const METRIC: Key<Raw> = Key::new(
-    "metric",
-    Raw(|| Shape::Words(MetricId::ALL.iter().map(|metric| metric.name()).collect())),
-    "metric = \"time_to_recovered\"",
-    "What is measured; METRICS.md defines each. `khala-harness metrics` prints it.",
-)
-.required();
-const WHERE: Key<Raw> = Key::new(
-    "where",
-    Raw(|| Shape::Whole(LABELS.definition())),
-    "where = { surface = \"*\" }",
-    "Labels that the samples must carry; `\"*\"` gives one verdict for each value. \
-     Default: all samples together.",
-);
-const DURING: Key<Raw> = Key::new(
-    "during",
-    Raw(|| Shape::names(1)),
-    "during = [\"storm\"]",
-    "Phases whose samples count, `ramp` and `drain` among them. Default: all measured \
-     phases, and for what is wrong at any time the ramp and the drain too.",
-);
-const AGAINST: Key<Raw> = Key::new(
-    "against",
-    Raw(|| Shape::names(1)),
-    "against = [\"steady\"]",
-    "Phases that a ratio is held against; for `bystander_ratio` only.",
-);
-const REQUIRE: Key<Raw> = Key::new(
-    "require",
-    Raw(|| Shape::Matching(pattern::any_claim())),
-    "require = \"p(99) < 20s\"",
-    "What must hold, such as `p(99) < 20s`, `proportion <= 3%`, `rate <= 1.5/s`, \
-     `count == 0` or `ratio < 1.5`. Judged by a 95 % bound, not by the estimate.",
-)
-.required();
-const WARN: Key<Raw> = Key::new(
-    "warn",
-    Raw(|| Shape::Matching(pattern::any_claim())),
-    "warn = \"p(99) < 10s\"",
-    "A tighter claim on the same figure, whose breach is a warning.",
-);
-const MIN_SAMPLES: Key<Within<u64>> = Key::new(
-    "min_samples",
-    Within(1, u32::MAX as u64),
-    "min_samples = 500",
-    "With fewer samples the objective is INCONCLUSIVE. Default: what could decide the \
-     claim if no sample broke it, such as 299 for a p(99).",
-);
-const REACH: Key<Raw> = Key::new(
-    "reach",
-    Raw(|| Shape::Matching(pattern::share())),
-    "reach = \"1 %\"",
-    "Of a percentile of a metric that flows all the time (`delivery`, `publish`, \
-     `heartbeat_rtt`): the share of seconds that may be worse than the claim for all that the run \
-     says of other times, at most; a run that says less is INCONCLUSIVE. `1 %` takes 299 seconds, \
-     none of which is worse; `100 %` asks nothing. Default: the reach is told, and decides nothing.",
-);
-
-/// `[[gate.objective]]`
-pub(crate) const TABLE: Table = Table::new(
-    "objective",
-    "`[[gate.objective]]`",
-    "What must hold.",
-    &[&METRIC, &WHERE, &AGAINST, &DURING, &REQUIRE, &WARN, &MIN_SAMPLES, &REACH],
-)
-.cases(cases);
-
-fn cases() -> Vec<Case> {
-    let others = MetricId::ALL.iter().filter(|metric| !takes_reach(**metric));
-    let others = Case::when(&METRIC, others.map(|metric| metric.name()));
-    let mut cases = vec![others.then(&REACH, Shape::Never)];
-    cases.extend(MetricKind::ALL.into_iter().map(of_kind));
-    for label in LABELS.keys {
-        let without = MetricId::ALL.iter().filter(|it| !it.labels().contains(&label.name()));
-        let without = Case::when(&METRIC, without.map(|metric| metric.name()));
-        cases.push(without.then(&WHERE, Shape::Without(label.name())));
-    }
-    cases
-}
-
-/// What is known of an objective by the kind of its metric.
-fn of_kind(kind: MetricKind) -> Case {
-    let of_kind = MetricId::ALL.iter().filter(|metric| metric.kind() == kind);
-    let claim = Shape::Matching(pattern::claim(kind));
-    let case = Case::when(&METRIC, of_kind.map(|metric| metric.name()))
-        .then(&REQUIRE, claim.clone())
-        .then(&WARN, claim);
-    match kind {
-        MetricKind::Ratio => case.needs(&AGAINST),
-        _ => case.then(&AGAINST, Shape::Never),
-    }
-}
-
-const SURFACE: Key<Raw> = Key::new(
-    "surface",
-    Raw(|| Shape::Words(each_or(Surface::ALL.into_iter().map(Surface::name)))),
-    "surface = \"ios\"",
-    "A surface of the fleet, or `*` for each.",
-);
-const RULE: Key<Raw> = Key::new(
-    "rule",
-    Raw(|| Shape::Words(each_or(RULES.iter().copied()))),
-    "rule = \"*\"",
-    "A rule of the oracle, or `*` for each.",
-);
-
-/// `where`
-pub(crate) const LABELS: Table =
-    Table::new("where", "`where`", "Labels that samples must carry.", &[&SURFACE, &RULE])
-        .replaced();
-
-fn each_or(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
-    std::iter::once("*").chain(names).collect()
-}
-
 /// Reads one objective, with the place of its claim.
 pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective, Place)> {
     let mut fields = Fields::of(cx, node, &TABLE)?;
     let metric = metric(&mut fields);
-    let selector = match fields.node(&WHERE) {
+    let selector = match fields.node(&keys::WHERE) {
         Some(node) => selector(cx, node, metric, scope),
         None => Some(BTreeMap::new()),
     };
     let against = against(&mut fields, metric, scope);
     let during = during(&fields, metric, scope, against.as_deref());
-    let require_node = fields.need_node(&REQUIRE);
-    let require = require_node.and_then(|node| claim(cx, node, REQUIRE.name, metric));
-    let warn_node = fields.node(&WARN);
-    let warn = warn_node.map(|node| claim(cx, node, WARN.name, metric));
+    let require_node = fields.need_node(&keys::REQUIRE);
+    let require = require_node.and_then(|node| claim(cx, node, keys::REQUIRE.name, metric));
+    let warn_node = fields.node(&keys::WARN);
+    let warn = warn_node.map(|node| claim(cx, node, keys::WARN.name, metric));
     if let (Some(require), Some(Some(warn)), Some(node)) = (&require, &warn, warn_node) {
         tighter(cx, node, require, warn);
     }
     if let (Some(metric), Some(selector)) = (metric, &selector) {
         streams(&fields, metric, selector, scope);
     }
-    let min_samples = fields.get(&MIN_SAMPLES);
+    let min_samples = fields.get(&keys::MIN_SAMPLES);
     let reach = reach(&fields, metric, require.as_ref());
     fields.finish();
     let require = require?;
@@ -190,9 +78,11 @@ fn reach(
     metric: Option<MetricId>,
     require: Option<&Claim>,
 ) -> Option<Option<f64>> {
-    let Some(node) = fields.node(&REACH) else { return (!fields.has(&REACH)).then_some(None) };
+    let Some(node) = fields.node(&keys::REACH) else {
+        return (!fields.has(&keys::REACH)).then_some(None);
+    };
     let cx = fields.cx;
-    let text = String::read(cx, REACH.name, node)?;
+    let text = String::read(cx, keys::REACH.name, node)?;
     let refuse = |what: String, help: &str| {
         cx.report(Diagnostic::error(&node.place, what).help(help));
     };
@@ -253,8 +143,8 @@ fn streams(
 }
 
 fn metric(fields: &mut Fields<'_>) -> Option<MetricId> {
-    let node = fields.need_node(&METRIC)?;
-    let name = String::read(fields.cx, METRIC.name, node)?;
+    let node = fields.need_node(&keys::METRIC)?;
+    let name = String::read(fields.cx, keys::METRIC.name, node)?;
     let metric = MetricId::of(&name);
     if metric.is_none() {
         let known: Vec<&str> = MetricId::ALL.iter().map(|metric| metric.name()).collect();
@@ -330,8 +220,8 @@ fn during(
     against: Option<&[String]>,
 ) -> Option<Vec<String>> {
     let against = against.unwrap_or_default();
-    let Some(node) = fields.node(&DURING) else {
-        if fields.has(&DURING) {
+    let Some(node) = fields.node(&keys::DURING) else {
+        if fields.has(&keys::DURING) {
             return None;
         }
         let measured = scope.phases.iter().filter(|phase| phase.measure);
@@ -351,7 +241,7 @@ fn during(
         }
         return Some(names);
     };
-    let names = measured(fields.cx, DURING.name, node, scope)?;
+    let names = measured(fields.cx, keys::DURING.name, node, scope)?;
     for name in names.iter().filter(|name| against.contains(&name.value)) {
         let what = format!("the phase `{}` would be compared with itself", name.value);
         let help = "name it in `during` or in `against`";
@@ -369,17 +259,17 @@ fn against(
     scope: &Scope<'_>,
 ) -> Option<Vec<String>> {
     let node = match metric.map(MetricId::kind) {
-        Some(MetricKind::Ratio) => fields.need_node(&AGAINST)?,
+        Some(MetricKind::Ratio) => fields.need_node(&keys::AGAINST)?,
         Some(_) => {
-            if let (Some(node), Some(metric)) = (fields.node(&AGAINST), metric) {
+            if let (Some(node), Some(metric)) = (fields.node(&keys::AGAINST), metric) {
                 let what = format!("`{}` is not compared with other phases", metric.name());
                 fields.cx.report(Diagnostic::error(&node.place, what).help("remove `against`"));
             }
             return Some(Vec::new());
         }
-        None => return fields.node(&AGAINST).map(|_| Vec::new()),
+        None => return fields.node(&keys::AGAINST).map(|_| Vec::new()),
     };
-    let names = measured(fields.cx, AGAINST.name, node, scope)?;
+    let names = measured(fields.cx, keys::AGAINST.name, node, scope)?;
     Some(names.into_iter().map(|name| name.value).collect())
 }
 
@@ -433,4 +323,25 @@ fn tighter(cx: &Cx, node: &Node, require: &Claim, warn: &Claim) {
         return;
     };
     cx.report(Diagnostic::error(&node.place, what).help(help));
+}
+
+/// Writes an objective.
+pub(crate) fn write(out: &mut Writer, objective: &Objective) {
+    out.table("[[gate.objective]]");
+    out.raw(&keys::METRIC, objective.metric.name());
+    if !objective.selector.is_empty() {
+        let labels = objective.selector.iter();
+        let labels = labels.map(|(label, value)| (label.clone(), value.as_str().into()));
+        out.raw(&keys::WHERE, labels.collect::<toml::Table>());
+    }
+    let names = |phases: &[String]| array(phases.iter().map(String::as_str));
+    out.raw(&keys::DURING, names(&objective.during));
+    if !objective.against.is_empty() {
+        out.raw(&keys::AGAINST, names(&objective.against));
+    }
+    out.raw(&keys::REQUIRE, objective.require.text.as_str());
+    let warn = objective.warn.as_ref();
+    warn.into_iter().for_each(|warn| out.raw(&keys::WARN, warn.text.as_str()));
+    out.key(&keys::MIN_SAMPLES, &objective.min_samples);
+    objective.reach.iter().for_each(|share| out.raw(&keys::REACH, share.to_string()));
 }
