@@ -67,11 +67,11 @@ pub enum Command {
     List(List),
     /// Print what a gate may claim, and how claims are judged (Markdown).
     Metrics,
-    /// Print the JSON Schema of scenario files.
+    /// Print what a scenario may say: its JSON Schema, or every key as a page.
     ///
     /// Editors with TOML support check and complete a scenario whose first line is
-    /// `#:schema ./scenario.schema.json`.
-    Schema,
+    /// `#:schema ./scenario.schema.json`, and a gate file with the schema that `--gates` prints.
+    Schema(Schema),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the manual page, or write one for each command.
@@ -213,6 +213,17 @@ pub struct Check {
     /// End with 95 where a run would be HOLD, because some objective that counts cannot reach a verdict.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `schema`
+#[derive(Debug, ClapArgs)]
+pub struct Schema {
+    /// Print the schema of gate files.
+    #[arg(long, conflicts_with = "reference")]
+    pub gates: bool,
+    /// Print every key with its type, unit, default, range and an example (Markdown).
+    #[arg(long)]
+    pub reference: bool,
 }
 
 /// `list`

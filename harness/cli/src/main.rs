@@ -45,7 +45,7 @@ fn ended() -> Exit {
         args::Command::List(list) => commands::list::run(&list),
         args::Command::Man(man) => commands::man::run(&man),
         args::Command::Metrics => commands::metrics::run(),
-        args::Command::Schema => commands::schema::run(),
+        args::Command::Schema(schema) => commands::schema::run(&schema),
     };
     ended.unwrap_or_else(|failure| {
         output::say(&failure.message);

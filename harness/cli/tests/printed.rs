@@ -11,10 +11,19 @@ fn committed(path: &str) -> String {
 }
 
 #[test]
-fn schema_prints_the_committed_schema() {
-    let run = Harness::new("schema").ended_plain().exits(exit::GO);
-    assert_eq!(run.stdout, committed("scenarios/scenario.schema.json"));
-    assert_eq!(run.stderr, "");
+fn schema_prints_the_committed_schemas_and_the_committed_page() {
+    for (option, path) in [
+        (None, "scenarios/scenario.schema.json"),
+        (Some("--gates"), "scenarios/gates.schema.json"),
+        (Some("--reference"), "scenarios/REFERENCE.md"),
+    ] {
+        let asked = option.into_iter().fold(Harness::new("schema"), Harness::arg);
+        let run = asked.ended_plain().exits(exit::GO);
+        assert_eq!(run.stdout, committed(path), "{path}");
+        assert_eq!(run.stderr, "");
+    }
+    let both = Harness::new("schema").arg("--gates").arg("--reference");
+    both.ended_plain().exits(exit::USAGE);
     Harness::new("schema").arg("scenarios/smoke.toml").ended_plain().exits(exit::USAGE);
 }
 

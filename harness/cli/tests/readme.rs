@@ -69,6 +69,7 @@ fn links_lead_somewhere() {
         "harness/EXAMS.md",
         "harness/LANES.md",
         "harness/WIRE.md",
+        "scenarios/REFERENCE.md",
     ] {
         let text = page(name);
         let folder = root().join(name).parent().expect("a folder").to_owned();

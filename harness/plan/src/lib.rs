@@ -28,7 +28,8 @@ mod testing;
 pub mod units;
 
 pub use model::Plan;
-pub use read::schema::text as scenario_schema;
+pub use read::reference::page as scenario_reference;
+pub use read::schema::{gate_files as gate_file_schema, scenarios as scenario_schema};
 pub use read::suggest::closest;
 pub use read::{
     Diagnostic, Diagnostics, Environment, Loaded, Loader, Options, Severity, Sources, load,

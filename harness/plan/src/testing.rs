@@ -114,6 +114,9 @@ impl<'a> Load<'a> {
         // With `--set` the text alone need not be a scenario.
         if loaded.is_ok() && self.set.is_empty() {
             crate::read::schema::tests::assert_valid(self.text);
+            self.files.iter().for_each(|(_, text)| {
+                crate::read::schema::tests::assert_valid_gates(text);
+            });
         }
         loaded
     }

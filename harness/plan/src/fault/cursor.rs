@@ -94,6 +94,7 @@ const STALE_BY: Key<Within<u64>> = Key::new(
     "So many events behind what the target had applied, on each topic that has had as \
      many: the contract decides whether that is stale.",
 )
+.unit("events")
 .alternative();
 const FUTURE_BY: Key<Within<u64>> = Key::new(
     "future_by",
@@ -104,6 +105,7 @@ const FUTURE_BY: Key<Within<u64>> = Key::new(
      does not come to the client, which stays subscribed for the settle bound and \
      two seconds more before it comes back with its own cursor.",
 )
+.unit("events")
 .alternative();
 const GARBAGE: Key<Words<Garbage>> = Key::new(
     "garbage",

@@ -29,6 +29,7 @@ const SOCKETS: Key<Within<u32>> = Key::new(
     "sockets = 200",
     "How many connections, all at once; one that the target ends is opened again.",
 )
+.unit("connections")
 .required();
 
 /// Opens connections that never finish their upgrade, for an interval.

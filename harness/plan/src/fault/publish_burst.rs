@@ -88,6 +88,7 @@ const EVENTS: Key<Within<u32>> = Key::new(
     "events = 500",
     "How many, all of the first `[[load]]`.",
 )
+.unit("events")
 .required();
 const OVER: KeyOr<Within<Duration>> = Key::new(
     "over",

@@ -53,6 +53,7 @@ const KEEP: Key<Within<u64>> = Key::new(
     "keep = 0",
     "Events that are kept, the newest; 0 prunes the topic empty.",
 )
+.unit("events")
 .required();
 
 fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {

@@ -26,6 +26,7 @@ const EXPONENT_OFFSET: KeyOr<Within<u32>> = Key::new(
     "exponent_offset = 1",
     "Subtracted from the attempt, which counts from 1, to get the exponent.",
 )
+.unit("attempts")
 .or(0);
 const EXPONENT_MAX: KeyOr<Within<u32>> =
     Key::new("exponent_max", Within(0, EXPONENT_LIMIT), "exponent_max = 10", "Largest exponent.")
@@ -36,6 +37,7 @@ const JITTER: KeyOr<Within<f64>> = Key::new(
     "jitter = 0.5",
     "Largest share of the delay that is added to it, drawn evenly.",
 )
+.unit("share of the delay")
 .or(0.0);
 
 /// `backoff`

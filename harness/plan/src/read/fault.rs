@@ -69,7 +69,8 @@ const VALUE: Key<Raw> = Key::new(
     "value = 50",
     "Clients for `fixed`; a percentage, at most 100, for `fixed-percent` and \
      `random-max-percent`.",
-);
+)
+.unit("clients or percent");
 /// `value` where it is a number of clients.
 const COUNT: Key<Within<u32>> = Key::new("value", Within(1, u32::MAX), "value = 10", "");
 const COHORT: Key<Text> = Key::new(

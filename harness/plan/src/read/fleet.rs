@@ -22,6 +22,7 @@ const CLIENTS: Key<Within<u32>> = Key::new(
     "clients = 100",
     "How many clients, over all surfaces. `check` says what they take.",
 )
+.unit("clients")
 .required();
 const RAMP: KeyOr<Within<Duration>> = Key::new(
     "ramp",
@@ -38,13 +39,15 @@ const USERS: Key<Within<u32>> = Key::new(
     Within(1, CLIENTS_MAX),
     "users = 50",
     "How many users the clients are, at most one each. Default: one each.",
-);
+)
+.unit("users");
 const ORGS: KeyOr<Within<u32>> = Key::new(
     "orgs",
     Within(1, CLIENTS_MAX),
     "orgs = 5",
     "How many organisations the users belong to, at most one each.",
 )
+.unit("organisations")
 .or(1);
 const USER_IDS: KeyOr<Words<bool>> = Key::new(
     "user_ids",
@@ -84,7 +87,8 @@ const ONLY_CLIENTS: Key<Raw> = Key::new(
     "only_clients = [17]",
     "The only clients that take part, by number; each does what it does in the whole fleet. \
      `run --only-client` sets it. Default: all of them.",
-);
+)
+.unit("numbers of clients");
 
 /// `[fleet]`
 pub(crate) const TABLE: Table = Table::new(

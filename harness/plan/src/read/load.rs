@@ -40,7 +40,8 @@ const ARRIVAL: KeyOr<Words<Spacing>> = Key::new(
 )
 .or(Spacing::Poisson);
 const BURST_SIZE: Key<Within<u32>> =
-    Key::new("burst_size", Within(1, 100_000), "burst_size = 20", "Publishes in a burst.");
+    Key::new("burst_size", Within(1, 100_000), "burst_size = 20", "Publishes in a burst.")
+        .unit("publishes");
 const BURST_GAP: Key<Within<Duration>> = Key::new(
     "burst_gap",
     Within(Duration::from_millis(1), Duration::from_secs(24 * 3600)),
@@ -55,6 +56,7 @@ const PAYLOAD_BYTES: KeyOr<Within<u32>> = Key::new(
     "payload_bytes = 1024",
     "Size of a payload in bytes of JSON, the harness's marker included.",
 )
+.unit("bytes")
 .or(256);
 const WORKERS: KeyOr<Within<u32>> = Key::new(
     "workers",
@@ -62,6 +64,7 @@ const WORKERS: KeyOr<Within<u32>> = Key::new(
     "workers = 16",
     "Over how many synthetic workers the stream is spread, in turn.",
 )
+.unit("workers")
 .or(4);
 const DURING: Key<Raw> = Key::new(
     "during",

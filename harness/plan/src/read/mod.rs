@@ -31,6 +31,7 @@ mod name;
 mod objective;
 mod parse;
 mod phase;
+pub(crate) mod reference;
 mod retention;
 pub(crate) mod scalar;
 pub(crate) mod scenario;

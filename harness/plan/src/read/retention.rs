@@ -18,13 +18,15 @@ const RETAIN_EVENTS: Key<Within<u64>> = Key::new(
     EVENTS,
     "retain_events = 1_000",
     "Events retained at most. Default: no limit of this kind.",
-);
+)
+.unit("events");
 const REPLAY_BUDGET_EVENTS: Key<Within<u64>> = Key::new(
     "replay_budget_events",
     EVENTS,
     "replay_budget_events = 500",
     "Replay budget, in events behind head. Default: the contract's for the topic.",
-);
+)
+.unit("events");
 
 /// `[target.topics."…"]`
 pub(crate) const TABLE: Table = Table::new(

@@ -12,6 +12,7 @@ const QUEUE_LIMIT: KeyOr<Within<u64>> = Key::new(
     "queue_limit = 128",
     "Events that may wait for a socket.",
 )
+.unit("events")
 .or(64);
 const MAX_STRIKES: KeyOr<Within<u32>> = Key::new(
     "max_strikes",
@@ -19,6 +20,7 @@ const MAX_STRIKES: KeyOr<Within<u32>> = Key::new(
     "max_strikes = 5",
     "Strikes at which a client is disconnected.",
 )
+.unit("strikes")
 .or(3);
 const BUFFERS: Within<Bytes> = Within(Bytes(1 << 10), Bytes(64 << 20));
 const SEND_BUFFER: Key<Within<Bytes>> = Key::new(

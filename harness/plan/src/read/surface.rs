@@ -33,6 +33,7 @@ const SHARE: Key<Raw> = Key::new(
     "share = 0.5",
     "Its share of the clients.",
 )
+.unit("share of the clients")
 .required();
 const TOPICS: Key<Topics> = Key::new(
     "topics",
@@ -72,6 +73,7 @@ const REPLAY_BATCH_SIZE: KeyOr<Within<u32>> = Key::new(
     "replay_batch_size = 100",
     "`replay_batch_size` of its subscribes, in events.",
 )
+.unit("events")
 .or(Surface::REPLAY_BATCH_SIZE);
 
 /// `[[fleet.surface]]`

@@ -44,6 +44,7 @@ const STORM_MIN_DELIVERIES: KeyOr<Within<u32>> = Key::new(
     "Deliveries that each client needs on each topic before and after a storm; with fewer \
      it is not judged.",
 )
+.unit("deliveries")
 .or(3);
 const VIOLATIONS_KEPT: KeyOr<Within<u32>> = Key::new(
     "violations_kept",
@@ -51,6 +52,7 @@ const VIOLATIONS_KEPT: KeyOr<Within<u32>> = Key::new(
     "violations_kept = 1_000",
     "Violations kept with their story, for each rule.",
 )
+.unit("violations")
 .or(100);
 
 /// `[oracle]`
@@ -67,6 +69,7 @@ const WORKER_THREADS: KeyOr<Within<u32>> = Key::new(
     "worker_threads = 4",
     "Threads that the clients are dealt out over.",
 )
+.unit("threads")
 .or(2);
 const SOURCE_ADDRESSES: KeyOr<Addresses> = Key::new(
     "source_addresses",
@@ -83,6 +86,7 @@ const LAG_SHARE_MAX: KeyOr<Within<f64>> = Key::new(
     "Scheduler lag of the harness, as a share of an objective's own threshold, above which \
      it is unfit to judge it.",
 )
+.unit("share of the threshold")
 .or(0.1);
 
 /// `[generator]`

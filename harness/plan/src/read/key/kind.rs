@@ -76,7 +76,7 @@ pub(crate) struct Name;
 
 impl Shaped for Name {
     fn shape(&self) -> Shape {
-        Shape::name()
+        Shape::Name
     }
 }
 

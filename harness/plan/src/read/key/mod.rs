@@ -33,6 +33,11 @@ pub(crate) trait Declared: Sync {
     /// What its value may be.
     fn shape(&self) -> Shape;
 
+    /// What a number counts, where the value does not carry its unit.
+    fn unit(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What holds where it is left out, if that is always the same.
     fn default(&self) -> Option<toml::Value> {
         None
@@ -61,6 +66,7 @@ pub(crate) struct Key<K, D = ()> {
     pub kind: K,
     example: &'static str,
     doc: Doc,
+    unit: Option<&'static str>,
     default: D,
     required: bool,
     alternative: bool,
@@ -100,6 +106,7 @@ impl<K: Copy> Key<K> {
             kind,
             example,
             doc: Doc::Text(doc),
+            unit: None,
             default: (),
             required: false,
             alternative: false,
@@ -110,6 +117,12 @@ impl<K: Copy> Key<K> {
     /// What it says, where that is made of what others declare.
     pub const fn told(mut self, doc: fn() -> String) -> Self {
         self.doc = Doc::Made(doc);
+        self
+    }
+
+    /// What a number counts, in the plural.
+    pub const fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = Some(unit);
         self
     }
 
@@ -135,8 +148,9 @@ impl<K: Copy> Key<K> {
 impl<K: Kind> Key<K> {
     /// What holds where it is left out.
     pub const fn or(self, default: K::Default) -> KeyOr<K> {
-        let Self { name, kind, example, doc, default: (), required, alternative, beside } = self;
-        Key { name, kind, example, doc, default: Or(default), required, alternative, beside }
+        let Self { name, kind, example, doc, unit, required, alternative, beside, .. } = self;
+        let default = Or(default);
+        Key { name, kind, example, doc, unit, default, required, alternative, beside }
     }
 }
 
@@ -182,6 +196,10 @@ impl<K: Shaped, D: Default<K>> Declared for Key<K, D> {
 
     fn shape(&self) -> Shape {
         self.kind.shape()
+    }
+
+    fn unit(&self) -> Option<&'static str> {
+        self.unit
     }
 
     fn default(&self) -> Option<toml::Value> {

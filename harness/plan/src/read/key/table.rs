@@ -37,6 +37,11 @@ impl Table {
         Self { suffix: "_attributes", ..table }
     }
 
+    /// The type of fault whose attributes it is.
+    pub fn fault(&self) -> Option<&'static str> {
+        (!self.suffix.is_empty()).then_some(self.name)
+    }
+
     /// Name of its definition in the schema.
     pub fn definition(&self) -> String {
         format!("{}{}", self.name, self.suffix)

@@ -53,7 +53,8 @@ pub(super) const MIN_SAMPLES: Key<Within<u64>> = Key::new(
     "min_samples = 500",
     "With fewer samples the objective is INCONCLUSIVE. Default: what could decide the \
      claim if no sample broke it, such as 299 for a p(99).",
-);
+)
+.unit("samples");
 pub(super) const REACH: Key<Raw> = Key::new(
     "reach",
     Raw(|| Shape::Matching(pattern::share())),

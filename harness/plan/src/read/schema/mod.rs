@@ -1,6 +1,6 @@
-//! The JSON Schema of scenario files, for editors and for those who write scenarios by program.
+//! The JSON Schemas of scenarios and of gate files, for editors and for those who write scenarios by program.
 //!
-//! Made of the keys as they are declared beside their readers. The schema is the looser of the two:
+//! Made of the keys as they are declared beside their readers. A schema is the looser of the two:
 //! what the reader takes without a warning is valid, and the reader refuses more, such as names that
 //! refer to nothing. Tests hold both together: whatever loads in any test of this crate is valid.
 
@@ -15,28 +15,35 @@ use serde_json::{Map, Value, json};
 pub(crate) use shape::Shape;
 
 use super::key::Table;
-use super::{scenario, tables};
+use super::{gate, include, objective, scenario, tables};
 
 /// The draft that the schema is written in.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// The schema as text: `scenarios/scenario.schema.json`.
+/// The schema of scenarios as text: `scenarios/scenario.schema.json`.
 #[must_use]
-pub fn text() -> String {
-    format!("{:#}\n", value())
+pub fn scenarios() -> String {
+    format!("{:#}\n", of_scenarios())
 }
 
-/// The schema.
-pub(crate) fn value() -> Value {
-    let mut definitions = Map::new();
-    for table in tables::all() {
-        for (name, definition) in table::definitions(&table) {
-            definitions.insert(name, definition);
-        }
-    }
+/// The schema of gate files as text: `scenarios/gates.schema.json`.
+#[must_use]
+pub fn gate_files() -> String {
+    format!("{:#}\n", of_gate_files())
+}
+
+fn of_scenarios() -> Value {
+    let tables = tables::all();
+    let mut definitions: Map<String, Value> = tables.iter().flat_map(table::definitions).collect();
     let profile = &scenario::PROFILES;
     definitions.insert(profile.definition(), table::changes(profile));
     document(&scenario::TABLE, "khala-harness scenario", definitions)
+}
+
+fn of_gate_files() -> Value {
+    let tables = [gate::TABLE, objective::TABLE, objective::LABELS];
+    let definitions = tables.iter().map(|table| (table.definition(), table::whole(table)));
+    document(&include::TABLE, "khala-harness gate file", definitions.collect())
 }
 
 fn document(root: &Table, title: &str, definitions: Map<String, Value>) -> Value {

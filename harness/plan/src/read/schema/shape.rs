@@ -16,6 +16,8 @@ pub(crate) enum Shape {
     Text,
     /// A string that an expression matches.
     Matching(String),
+    /// A name that may stand in paths, addresses and labels.
+    Name,
     /// One of a few words.
     Words(Vec<&'static str>),
     /// `true` or `false`.
@@ -67,11 +69,6 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// A name that may stand in paths, addresses and labels.
-    pub fn name() -> Self {
-        Self::Matching(pattern::whole(pattern::PLAIN_NAME))
-    }
-
     /// A list of at least so many names, each once.
     pub fn names(min: u32) -> Self {
         Self::List(Box::new(Self::Text), min)
@@ -103,6 +100,7 @@ impl Shape {
         match self {
             Self::Text => json!({ "type": "string" }),
             Self::Matching(pattern) => matching(pattern.clone()),
+            Self::Name => matching(pattern::whole(pattern::PLAIN_NAME)),
             // With the words in an `enum` an editor can offer them.
             Self::Words(words) => json!({ "anyOf": [{ "enum": words }, { "pattern": r"\$\{" }] })
                 .with("type", json!("string")),

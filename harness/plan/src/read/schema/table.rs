@@ -62,7 +62,7 @@ fn schema(table: &Table, changes: bool) -> Value {
     schema
 }
 
-fn property(key: &dyn Declared, changes: bool) -> Value {
+pub(super) fn property(key: &dyn Declared, changes: bool) -> Value {
     let schema = key.shape().schema(changes).with("description", json!(description(key)));
     match key.default() {
         Some(default) => schema.with("default", json_of(default)),

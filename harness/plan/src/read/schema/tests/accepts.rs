@@ -10,7 +10,7 @@ use crate::testing::{Load, edited};
 const DIRECTIVE: &str = "#:schema ./scenario.schema.json";
 
 /// Path and text of the scenarios in a folder of the repository.
-fn scenarios_in(folder: &str) -> Vec<(String, String)> {
+pub(super) fn scenarios_in(folder: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
     let entries = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
     let scenarios = entries.filter(|path| path.extension().is_some_and(|name| name == "toml"));

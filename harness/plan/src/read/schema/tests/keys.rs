@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::complete::{REFERENCE, URL};
-use super::json;
+use super::{json, problems_by, validator};
 use crate::read::key::{Keys, Table};
 use crate::read::schema::{self, table};
-use crate::read::{objective, scenario, tables};
+use crate::read::{include, objective, scenario, tables};
 use crate::resolved;
 use crate::testing::Load;
 
@@ -44,6 +44,31 @@ fn the_scenarios_with_every_key_have_every_key() {
     // What a profile may change is the scenario's.
     for table in tables::all().into_iter().chain([scenario::TABLE]) {
         assert_eq!(unused(&table, &[REFERENCE, URL]), [""; 0], "{}", table.definition());
+    }
+}
+
+#[test]
+fn every_example_is_one() {
+    let definitions = &schema::of_scenarios()["$defs"];
+    for it in tables::all().into_iter().chain([scenario::TABLE, scenario::PROFILES, include::TABLE])
+    {
+        for key in it.keys {
+            let (example, name) = (key.example(), key.name());
+            let Value::Object(said) = json(&example) else { panic!("{example}") };
+            if example.starts_with('[') {
+                let header = example.trim_matches(['[', ']']);
+                assert!(header.split('.').any(|part| part == name), "{example} is no {name}");
+                continue;
+            }
+            let schema = serde_json::json!({
+                "$defs": definitions,
+                "properties": { name: table::property(*key, false) },
+                "required": [name],
+                "additionalProperties": false,
+            });
+            let problems = problems_by(&validator(&schema), &Value::Object(said));
+            assert_eq!(problems, [""; 0], "{example}");
+        }
     }
 }
 
@@ -85,8 +110,8 @@ fn tables_that_profiles_change_have_a_definition_of_that_unless_it_is_the_same()
 
 #[test]
 fn every_definition_is_referred_to_and_every_key_described() {
-    let text = schema::text();
-    let schema = schema::value();
+    let text = schema::scenarios();
+    let schema = schema::of_scenarios();
     for name in schema["$defs"].as_object().unwrap().keys() {
         assert!(text.contains(&format!("\"#/$defs/{name}\"")), "{name}");
     }

@@ -10,12 +10,14 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{text, value};
+use super::{gate_files, of_gate_files, of_scenarios, scenarios};
 
-static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
-    jsonschema::draft202012::new(&value())
-        .expect("the schema is one, and all it refers to is there")
-});
+static SCENARIOS: LazyLock<Validator> = LazyLock::new(|| validator(&of_scenarios()));
+static GATE_FILES: LazyLock<Validator> = LazyLock::new(|| validator(&of_gate_files()));
+
+fn validator(schema: &Value) -> Validator {
+    jsonschema::draft202012::new(schema).expect("the schema is one, and all it refers to is there")
+}
 
 /// A scenario as JSON; what JSON does not know is `null`.
 fn json(text: &str) -> Value {
@@ -24,27 +26,70 @@ fn json(text: &str) -> Value {
 
 /// What the schema says against a scenario, one line for each.
 fn problems(scenario: &Value) -> Vec<String> {
-    let problems = VALIDATOR.iter_errors(scenario);
+    problems_by(&SCENARIOS, scenario)
+}
+
+fn problems_by(schema: &Validator, document: &Value) -> Vec<String> {
+    let problems = schema.iter_errors(document);
     problems.map(|problem| format!("{}: {problem}", problem.instance_path())).collect()
 }
 
 /// Insists that a scenario which loads is valid. Every load of this crate's tests ends here.
 #[track_caller]
 pub(crate) fn assert_valid(text: &str) {
-    let problems = problems(&json(text));
-    assert!(
-        problems.is_empty(),
-        "the reader takes what the schema refuses:\n{}\n{text}",
-        problems.join("\n")
-    );
+    insist(problems(&json(text)), text);
+}
+
+/// The same of a gate file.
+#[track_caller]
+pub(crate) fn assert_valid_gates(text: &str) {
+    insist(problems_by(&GATE_FILES, &json(text)), text);
+}
+
+#[track_caller]
+fn insist(problems: Vec<String>, text: &str) {
+    let problems = problems.join("\n");
+    assert!(problems.is_empty(), "the reader takes what the schema refuses:\n{problems}\n{text}");
 }
 
 #[test]
-fn the_committed_schema_is_the_one_of_this_code() {
+fn the_committed_schemas_are_those_of_this_code() {
     let committed = include_str!("../../../../../../scenarios/scenario.schema.json");
     assert!(
-        committed == text(),
+        committed == scenarios(),
         "scenarios/scenario.schema.json is out of date; renew it with\n  \
          cargo build && target/debug/khala-harness schema > scenarios/scenario.schema.json"
     );
+    let committed = include_str!("../../../../../../scenarios/gates.schema.json");
+    assert!(
+        committed == gate_files(),
+        "scenarios/gates.schema.json is out of date; renew it with\n  \
+         cargo build && target/debug/khala-harness schema --gates > scenarios/gates.schema.json"
+    );
+}
+
+/// Every gate file of the repository names the schema in its first line, as editors want it.
+#[test]
+fn shipped_gate_files_are_valid_and_name_the_schema() {
+    let shipped = accepts::scenarios_in("scenarios/gates");
+    assert!(!shipped.is_empty());
+    for (path, text) in shipped {
+        assert_valid_gates(&text);
+        assert_eq!(text.lines().next(), Some("#:schema ../gates.schema.json"), "{path}");
+    }
+}
+
+#[test]
+fn what_no_gate_file_may_hold_is_refused_by_its_schema() {
+    let gate = "[[gate]]\nname = \"a\"\n";
+    let objective = "[[gate.objective]]\nmetric = \"violations\"\nrequire = \"count == 0\"\n";
+    assert_valid_gates(&format!("must_apply = [\"a\"]\n{gate}{objective}"));
+    for wrong in [
+        format!("name = \"a\"\n{gate}{objective}"),
+        gate.to_owned(),
+        format!("{gate}{}", objective.replace("violations", "violation")),
+        format!("{gate}{}", objective.replace("count", "rate")),
+    ] {
+        assert_ne!(problems_by(&GATE_FILES, &json(&wrong)), [""; 0], "{wrong}");
+    }
 }
