@@ -103,6 +103,8 @@ pub struct Target {
     pub lane: Lane,
     /// Path of the socket.
     pub socket_path: String,
+    /// Build that the clients say they are; `None` is the harness's version.
+    pub client_build_id: Option<String>,
     /// How long a connect, upgrade included, may take.
     pub connect_timeout: Duration,
     /// How long any one HTTP request, join or subscribe may take.

@@ -20,6 +20,8 @@ pub struct Extras(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
+    /// The build that clients say they are, as a query has it.
+    client_build_id: Option<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The headers as lines of an upgrade's head.
     head: String,
@@ -53,15 +55,22 @@ impl Extras {
             let _ = write!(inner.head, "{}: {value}\r\n", extra.name);
             inner.headers.push((name, header));
         }
+        let encoded = |text: &str| utf8_percent_encode(text, NOT_IN_QUERIES).to_string();
+        inner.client_build_id = plan.target.client_build_id.as_deref().map(encoded);
         for extra in &plan.target.query {
             let value =
                 inner.value(&format!("the parameter {} (target.query)", extra.name), extra)?;
-            let encoded = |text| utf8_percent_encode(text, NOT_IN_QUERIES);
             let between = if inner.query.is_empty() { "" } else { "&" };
             let pair = format!("{between}{}={}", encoded(&extra.name), encoded(&value));
             inner.query.push_str(&pair);
         }
         Ok(Self(Arc::new(inner)))
+    }
+
+    /// The build that clients say they are, as a query has it.
+    #[must_use]
+    pub fn client_build_id(&self) -> &str {
+        self.0.client_build_id.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"))
     }
 
     /// The headers.

@@ -187,7 +187,7 @@ impl Target {
             "{}?token={token}&vsn=2.0.0&client={client}&client_build_id={}\
              &protocol_version={PROTOCOL_VERSION}&schema_version=1",
             self.socket_path,
-            env!("CARGO_PKG_VERSION"),
+            self.extras.client_build_id(),
         );
         self.extras.with_query(&path_and_query)
     }
@@ -223,8 +223,7 @@ pub fn token_names(plan: &Plan) -> (String, String) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_token_keeps_its_characters_on_the_way_through_a_query() {
+    fn target(extras: Extras) -> Target {
         let credentials = Credentials {
             sync_key: None,
             issuer: String::new(),
@@ -234,13 +233,31 @@ mod tests {
             signature_secret: None,
             admin_token: None,
         };
-        let target = Target {
+        Target {
             base_url: "http://127.0.0.1:4000".to_owned(),
             address: "127.0.0.1:4000".parse().expect("an address"),
             socket_path: "/socket/websocket".to_owned(),
             credentials,
-            extras: Extras::default(),
+            extras,
+        }
+    }
+
+    #[test]
+    fn clients_say_the_build_of_the_scenario_or_else_the_harnesss_version() {
+        let said = |target: Target| {
+            let query = target.socket_query("t");
+            let (_, after) = query.split_once("&client_build_id=").expect("it is said");
+            after.split('&').next().map(str::to_owned).expect("a value")
         };
+        assert_eq!(said(target(Extras::default())), env!("CARGO_PKG_VERSION"));
+        let mut plan = crate::testing::plan(include_str!("../../../../scenarios/smoke.toml"));
+        plan.target.client_build_id = Some("2026 a".to_owned());
+        assert_eq!(said(target(Extras::of(&plan).expect("nothing is secret"))), "2026%20a");
+    }
+
+    #[test]
+    fn a_token_keeps_its_characters_on_the_way_through_a_query() {
+        let target = target(Extras::default());
         for (token, written) in [
             ("eyJ-_.~9", "eyJ-_.~9"),
             ("a+b/c==", "a%2Bb%2Fc%3D%3D"),

@@ -52,6 +52,7 @@ fn plan() -> Plan {
             kind: TargetKind::Reference { defects: Vec::new(), topics: BTreeMap::new() },
             lane: Lane::Ws,
             socket_path: "/sync/socket/websocket".to_owned(),
+            client_build_id: None,
             connect_timeout: s(5),
             request_timeout: s(10),
             exclusive: true,

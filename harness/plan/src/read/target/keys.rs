@@ -7,7 +7,7 @@ use khala_wire::topic::KNOWN;
 use crate::metric::FINDINGS;
 use crate::model::{Lane, Push, SnapshotPath};
 use crate::read::auth::secret_shape;
-use crate::read::key::{Bool, Case, Key, KeyOr, Raw, Table, Within, Words};
+use crate::read::key::{Bool, Case, Key, KeyOr, Raw, Table, Text, Within, Words};
 use crate::read::scalar::Bytes;
 use crate::read::schema::{Shape, pattern};
 
@@ -53,6 +53,13 @@ pub(super) const SOCKET_PATH: KeyOr<SocketPath> = Key::new(
 )
 // At the public edge (contract, section 3).
 .or("/sync/socket/websocket");
+pub(super) const CLIENT_BUILD_ID: Key<Text> = Key::new(
+    "client_build_id",
+    Text,
+    "client_build_id = \"20260301T000000Z\"",
+    "Build that the clients say they are, for a target that serves some builds alone (contract, \
+     section 3, \"Compatibility\"). Default: the harness's version.",
+);
 const TIMEOUTS: Within<Duration> = Within(Duration::from_millis(10), Duration::from_secs(600));
 pub(super) const CONNECT_TIMEOUT: KeyOr<Within<Duration>> = Key::new(
     "connect_timeout",
@@ -195,6 +202,7 @@ pub(crate) const TABLE: Table = Table::new(
         &TOPICS,
         &LANE,
         &SOCKET_PATH,
+        &CLIENT_BUILD_ID,
         &CONNECT_TIMEOUT,
         &REQUEST_TIMEOUT,
         &EXCLUSIVE,

@@ -44,6 +44,7 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     };
     let lane = lane(fields);
     let socket_path = fields.right(&keys::SOCKET_PATH);
+    let client_build_id = fields.get(&keys::CLIENT_BUILD_ID);
     let connect_timeout = fields.or(&keys::CONNECT_TIMEOUT);
     let request_timeout = fields.or(&keys::REQUEST_TIMEOUT);
     let exclusive = fields.get(&keys::EXCLUSIVE).unwrap_or(reference.unwrap_or(false));
@@ -65,6 +66,7 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         kind: kind?,
         lane: lane?,
         socket_path: socket_path?,
+        client_build_id,
         connect_timeout,
         request_timeout,
         exclusive,
@@ -304,6 +306,7 @@ pub(crate) fn write(out: &mut Writer, target: &Target) {
     }
     out.key(&keys::LANE, &target.lane);
     out.key(&keys::SOCKET_PATH, &target.socket_path);
+    out.some(&keys::CLIENT_BUILD_ID, target.client_build_id.as_ref());
     out.key(&keys::CONNECT_TIMEOUT, &target.connect_timeout);
     out.key(&keys::REQUEST_TIMEOUT, &target.request_timeout);
     out.key(&keys::EXCLUSIVE, &target.exclusive);

@@ -42,6 +42,9 @@ fn a_target_has_limits_and_retains() {
         }
     );
     assert_eq!(target("snapshot = \"reset\"").snapshot, SnapshotPath::Reset);
+    assert_eq!(plain.client_build_id, None);
+    let build = target("client_build_id = \"2026a\"").client_build_id;
+    assert_eq!(build.as_deref(), Some("2026a"));
     let topics = target("[target.topics.\"runtime.codex_worker_events\"]\nretain_events = 7");
     let TargetKind::Reference { topics, .. } = topics.kind else { panic!("the reference") };
     let settings = TopicSettings { retain_events: Some(7), replay_budget_events: None };

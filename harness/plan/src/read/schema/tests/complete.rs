@@ -14,6 +14,7 @@ kind = "reference"
 defects = ["gap,0.1"]
 lane = "ws"
 socket_path = "/sync/socket/websocket"
+client_build_id = "20260301T000000Z"
 connect_timeout = "5s"
 request_timeout = "10s"
 exclusive = true
