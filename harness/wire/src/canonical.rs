@@ -1,5 +1,7 @@
 //! Canonical JSON (keys sorted, no spaces), `payload_hash`, and the content digest.
 
+mod number;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -28,12 +30,19 @@ pub fn payload_hash_of_canonical(text: &str) -> String {
 
 /// Whether `hash` is the payload hash of the JSON in `text`, canonical or not.
 ///
+/// The contract fixes the order of keys and that there are no spaces, and not how a number is written: a
+/// hash fits if it is right for the numbers as they were sent, as serde writes them, or as JavaScript
+/// does.
+///
 /// The text is hashed as it stands first, which is right for a runtime that sends canonical JSON
 /// and costs no tree; only a mismatch is looked at more closely.
 #[must_use]
 pub fn payload_hash_matches(text: &str, hash: &str) -> bool {
     payload_hash_of_canonical(text) == hash
         || serde_json::from_str(text).is_ok_and(|value: Value| payload_hash(&value) == hash)
+        || number::Form::ALL.into_iter().any(|form| {
+            number::canonical(text, form).is_some_and(|it| payload_hash_of_canonical(&it) == hash)
+        })
 }
 
 /// 64-bit digest of some bytes (XXH3), to tell contents apart cheaply. Not for security.
@@ -53,5 +62,32 @@ mod tests {
         let hash = payload_hash(&value);
         assert!(payload_hash_matches(r#"{ "b":1, "a":[true,null] }"#, &hash));
         assert!(!payload_hash_matches(r#"{"b":2,"a":[true,null]}"#, &hash));
+    }
+
+    #[test]
+    fn hash_matches_however_the_runtime_writes_its_numbers() {
+        let sent = r#"{ "b": 1.0, "a": {"y": 1.0e-7, "x": [1e3, -0, 1.50]}, "c": 123456789012345678901234567890 }"#;
+        let right = [
+            // As sent, as Elixir writes them.
+            r#"{"a":{"x":[1e3,-0,1.50],"y":1.0e-7},"b":1.0,"c":123456789012345678901234567890}"#,
+            // As JavaScript does.
+            r#"{"a":{"x":[1000,0,1.5],"y":1e-7},"b":1,"c":1.2345678901234568e+29}"#,
+        ];
+        for canonical in right {
+            assert!(
+                payload_hash_matches(sent, &payload_hash_of_canonical(canonical)),
+                "{canonical}"
+            );
+        }
+        let wrong = [
+            r#"{"a":{"x":[1e3,-0,1.51],"y":1.0e-7},"b":1.0,"c":123456789012345678901234567890}"#,
+            r#"{"a":{"x":[1000,0,1.5],"y":1e-7},"b":2,"c":1.2345678901234568e+29}"#,
+        ];
+        for canonical in wrong {
+            assert!(
+                !payload_hash_matches(sent, &payload_hash_of_canonical(canonical)),
+                "{canonical}"
+            );
+        }
     }
 }
