@@ -6,7 +6,8 @@ use bytes::Bytes;
 use khala_evidence::record::Outcome;
 use khala_plan::model::{Mint, Plan};
 use khala_plan::schedule::Identity;
-use khala_wire::command::{Data, MintRequest, MintedToken, TOKEN_PATH};
+use khala_wire::command::{MintRequest, TOKEN_PATH};
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use crate::answer::Answer;
@@ -36,6 +37,22 @@ fn no_key() -> Answer {
 pub struct Minter {
     http: Http,
     permits: Semaphore,
+}
+
+/// What is needed of an answer: who leaves out the rest has minted a token all the same. The contract wraps
+/// it in `data`; a target that does not is understood.
+#[derive(Deserialize)]
+struct Seen {
+    data: Option<TokenSeen>,
+    #[serde(flatten)]
+    bare: TokenSeen,
+}
+
+#[derive(Default, Deserialize)]
+struct TokenSeen {
+    #[serde(default)]
+    token: String,
+    expires_in: Option<u64>,
 }
 
 impl Minter {
@@ -106,11 +123,33 @@ impl Minter {
         };
         let body = serde_json::to_vec(&request).expect("strings serialise");
         let headers: Vec<_> = target.credentials.session_header(who, scopes).into_iter().collect();
-        let minted: Result<Reply<Data<MintedToken>>, _> =
+        let minted: Result<Reply<Seen>, _> =
             self.http.post_for_token(TOKEN_PATH, &headers, Bytes::from(body)).await;
         let Reply { status, document } = minted.map_err(|error| error.answer())?;
-        let MintedToken { token, expires_in, .. } = document.data;
-        let life = Some(Duration::from_secs(expires_in));
+        let TokenSeen { token, expires_in } = document.data.unwrap_or(document.bare);
+        if token.is_empty() {
+            return Err(Answer::of(Outcome::ProtocolError, format!("{status}, without a token")));
+        }
+        let life = expires_in.map(Duration::from_secs);
         Ok(Minted { token, status: Some(status), life })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_all_that_is_needed_of_an_answer_wrapped_or_not() {
+        let of = |text: &str| {
+            let seen: Seen = serde_json::from_str(text).expect("an answer");
+            let TokenSeen { token, expires_in } = seen.data.unwrap_or(seen.bare);
+            (token, expires_in)
+        };
+        let whole = r#"{"data":{"token":"t","token_type":"Bearer","expires_in":60,"kid":"k"}}"#;
+        assert_eq!(of(whole), ("t".to_owned(), Some(60)));
+        assert_eq!(of(r#"{"data":{"token":"t"}}"#), ("t".to_owned(), None));
+        assert_eq!(of(r#"{"token":"t","expires_in":60}"#), ("t".to_owned(), Some(60)));
+        assert_eq!(of("{}"), (String::new(), None));
     }
 }

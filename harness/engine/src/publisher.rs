@@ -56,7 +56,7 @@ const CAP_HEADROOM: f64 = 4.0;
 /// Workers that are stopped at once.
 const STOPPED_AT_ONCE: usize = 16;
 /// Type of every event.
-const EVENT_TYPE: &str = "worker.progress";
+pub(crate) const EVENT_TYPE: &str = "worker.progress";
 
 /// Name of the publishers' thread.
 pub const THREAD_NAME: &str = "khala-publisher";

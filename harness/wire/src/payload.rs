@@ -272,6 +272,9 @@ pub struct SyncFrameRef<'a> {
     /// The topic.
     #[serde(borrow)]
     pub topic: Cow<'a, str>,
+    /// As it came, of whatever type; null where there is none.
+    #[serde(default)]
+    pub schema_version: serde_json::Value,
 }
 
 /// `payload_bytes` is not base64 of UTF-8 text.

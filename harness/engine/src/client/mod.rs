@@ -1,5 +1,6 @@
 //! Simulated clients: the machine without I/O, the reader of batches, and the driver with sockets.
 
+mod contents;
 pub mod driver;
 #[cfg(test)]
 pub(crate) mod driver_tests;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use khala_evidence::record::{Held, Limit, NO_CONTENT, PublishId, Source};
+use khala_wire::SCHEMA_VERSION;
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
 use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
 use khala_wire::payload::{
@@ -18,10 +19,12 @@ use khala_wire::topic::TopicId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::contents::contradiction;
+
 /// What the key of a worker's document begins with.
-const SUMMARY_KEY: &str = "runtime/codex_worker_summary:";
+pub(super) const SUMMARY_KEY: &str = "runtime/codex_worker_summary:";
 /// What the key of a worker's event begins with; its name and the seq follow.
-const EVENT_KEY: &str = "runtime/codex_worker_event:";
+pub(super) const EVENT_KEY: &str = "runtime/codex_worker_event:";
 /// Batches remembered.
 const BATCHES_MAX: usize = 512;
 
@@ -208,7 +211,10 @@ impl Reader {
             notes.push(("empty_batch", "a batch came without an update".into()));
         }
         let over = over(text, &batch).into();
-        Batch { topics: topics.into(), facts, content, malformed: None, notes: notes.into(), over }
+        // What it carries can be read all the same.
+        let against = |update| contradiction(update, &self.run_id, &self.workers);
+        let malformed = batch.updates.iter().find_map(against).map(Into::into);
+        Batch { topics: topics.into(), facts, content, malformed, notes: notes.into(), over }
     }
 
     fn fact(&self, update: &UpdateRef<'_>) -> Option<Fact> {
@@ -312,6 +318,10 @@ impl Batch {
             Some("a sync:frame and its batch name different topics".to_owned())
         } else if highest.is_some_and(|highest| highest != frame.seq) {
             Some("the seq of a sync:frame is not the highest in its batch".to_owned())
+        } else if let Some(version) = frame.schema_version.as_f64()
+            && version != f64::from(SCHEMA_VERSION)
+        {
+            Some(format!("a sync:frame is of schema version {version}, not {SCHEMA_VERSION}"))
         } else {
             None
         };
@@ -573,6 +583,9 @@ mod tests {
             let batch = reader.frame(&text);
             assert!(batch.malformed.is_some() && batch.facts.len() == 1, "{batch:?}");
         }
+        let newer = frame(good, 9).replace(r#""schema_version":1"#, r#""schema_version":2"#);
+        let why = reader.frame(&newer).malformed;
+        assert_eq!(why.as_deref(), Some("a sync:frame is of schema version 2, not 1"));
         let more = text.replace(r#""replay_complete""#, r#""mood":1,"replay_complete""#);
         let batch = reader.batch(&more);
         assert_eq!(batch.notes[..], [("unknown_field", "field `mood` in a batch".into())]);

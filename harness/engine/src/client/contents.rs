@@ -1,0 +1,166 @@
+//! Whether an update of one of our workers agrees with itself and with what was asked for (contract, section
+//! 3: the event's `doc_key` is `…:{worker}:{seq}`, its type the command's; the document's `doc_version` and
+//! `latest_seq` are the event's seq).
+//!
+//! Fields that are not there are nobody's lie, and what a document says beyond these cannot be known.
+
+use std::collections::HashMap;
+
+use khala_wire::marker::marker_of;
+use khala_wire::payload::UpdateRef;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::reader::{EVENT_KEY, SUMMARY_KEY};
+use crate::publisher::EVENT_TYPE;
+use crate::said;
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(default)]
+    event_type: Value,
+    #[serde(default, rename = "eventType")]
+    event_type_camel: Value,
+    #[serde(default)]
+    worker_id: Value,
+    #[serde(default)]
+    seq: Value,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    worker_id: Value,
+    #[serde(default)]
+    document_id: Value,
+    #[serde(default)]
+    latest_seq: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+/// What is wrong with an update of a worker of run `run_id`, in a clause; `None` of others, and of what agrees.
+pub fn contradiction(
+    update: &UpdateRef<'_>,
+    run_id: &str,
+    workers: &HashMap<String, u16>,
+) -> Option<String> {
+    let text = update.payload?.get();
+    let key = &*update.doc_key;
+    if let Some(worker) = key.strip_prefix(SUMMARY_KEY) {
+        workers.get(worker)?;
+        return document(&serde_json::from_str(text).ok()?, worker, update);
+    }
+    let event: Event<'_> = serde_json::from_str(text).ok()?;
+    let worker = event.worker_id.as_str().filter(|name| workers.contains_key(*name))?;
+    let keyed = key.strip_prefix(EVENT_KEY).and_then(|rest| rest.rsplit_once(':'));
+    if let (Some((name, number)), Some(seq)) = (keyed, event.seq.as_u64())
+        && (name != worker || number.parse() != Ok(seq))
+    {
+        let key = said::word(key);
+        return Some(format!("an update's doc_key is `{key}`, and its event is {seq} of {worker}"));
+    }
+    let ours = marker_of(event.payload?.get()).is_some_and(|marker| marker.run == run_id);
+    let types = [&event.event_type, &event.event_type_camel];
+    let other = types.into_iter().filter_map(Value::as_str).find(|it| *it != EVENT_TYPE);
+    other.filter(|_| ours).map(|other| {
+        let other = said::word(other);
+        format!("an event that was published as `{EVENT_TYPE}` is of type `{other}`")
+    })
+}
+
+fn document(document: &Document, worker: &str, update: &UpdateRef<'_>) -> Option<String> {
+    let Document { worker_id, document_id, latest_seq, status } = document;
+    if let Some(other) = worker_id.as_str().filter(|other| *other != worker) {
+        let other = said::word(other);
+        return Some(format!("the document of worker {worker} says that it is worker {other}'s"));
+    }
+    if let Some(other) = document_id.as_str().filter(|other| *other != update.doc_key) {
+        let other = said::word(other);
+        return Some(format!("the document of worker {worker} says that it is `{other}`"));
+    }
+    let version = update.doc_version;
+    if let Some(latest) = latest_seq.as_u64().filter(|latest| *latest < version) {
+        return Some(format!(
+            "version {version} of a document says that its latest seq is {latest}"
+        ));
+    }
+    // Workers are stopped when the clients have gone.
+    (status.as_str() == Some("stopped"))
+        .then(|| format!("the document of worker {worker} says stopped, and nobody stopped it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_wire::payload::UpdateBatchRef;
+
+    use super::*;
+
+    fn found(key: &str, version: u64, payload: &str) -> Option<String> {
+        let text = format!(
+            r#"{{"updates":[{{"topic":"t","doc_key":"{key}","doc_version":{version},"payload":{payload},
+                "payload_hash":null,"watermark":7,"hydration_required":false}}],
+                "replay_complete":true,"head_watermarks":[]}}"#
+        );
+        let batch: UpdateBatchRef<'_> = serde_json::from_str(&text).expect("a batch");
+        let workers = HashMap::from([("w".to_owned(), 4), ("v".to_owned(), 5)]);
+        contradiction(&batch.updates[0], "r", &workers)
+    }
+
+    fn of_document(payload: &str) -> Option<String> {
+        found("runtime/codex_worker_summary:w", 7, payload)
+    }
+
+    #[test]
+    fn a_document_is_its_workers_at_its_version() {
+        let right = r#"{"worker_id":"w","document_id":"runtime/codex_worker_summary:w",
+            "latest_seq":7,"status":"running"}"#;
+        assert_eq!(of_document(right), None);
+        assert_eq!(of_document("{}"), None, "what is not there is no lie");
+        let wrong = [
+            (r#""worker_id":"w""#, r#""worker_id":"v""#, "worker v's"),
+            ("summary:w", "summary:v", "says that it is `runtime/codex_worker_summary:v`"),
+            (":7", ":6", "version 7 of a document says that its latest seq is 6"),
+            ("running", "stopped", "nobody stopped it"),
+        ];
+        for (from, to, why) in wrong {
+            let said = of_document(&right.replace(from, to)).expect("a contradiction");
+            assert!(said.contains(why), "{said}");
+        }
+        assert_eq!(
+            of_document(&right.replace(":7", ":8")),
+            None,
+            "newer than it says hurts nobody"
+        );
+        let theirs = right.replace(r#""worker_id":"w""#, r#""worker_id":"v""#);
+        assert_eq!(found("runtime/codex_worker_summary:x", 7, &theirs), None, "of foreign workers");
+    }
+
+    #[test]
+    fn an_event_is_what_was_published_under_its_own_key() {
+        let marker = khala_wire::marker::Marker { run: "r".into(), n: 3, at_us: 1, begun_us: 1 };
+        let inner = serde_json::to_string(&serde_json::json!({ "khala_harness": marker }));
+        let inner = inner.expect("JSON");
+        let right = format!(
+            r#"{{"eventType":"worker.progress","event_type":"worker.progress","payload":{inner},
+                "seq":2,"workerId":"w","worker_id":"w"}}"#
+        );
+        let of = |key: &str, payload: &str| found(key, 2, payload);
+        let key = "runtime/codex_worker_event:w:2";
+        assert_eq!(of(key, &right), None);
+        for field in ["eventType", "event_type"] {
+            let from = format!(r#""{field}":"worker.progress""#);
+            let other = right.replace(&from, &format!(r#""{field}":"other.type""#));
+            let said = of(key, &other).expect("a contradiction");
+            assert!(said.contains("is of type `other.type`"), "{said}");
+        }
+        for key in ["runtime/codex_worker_event:w:3", "runtime/codex_worker_event:v:2"] {
+            assert!(of(key, &right).is_some_and(|said| said.contains("doc_key")), "{key}");
+        }
+        let theirs = right.replace("worker.progress", "worker.started").replace(r#""r""#, r#""q""#);
+        assert_eq!(of(key, &theirs), None, "what we did not publish may be of any type");
+    }
+}
