@@ -9,6 +9,7 @@ from collections import defaultdict
 
 from findings import breaches
 from registry import Violation, rule
+from rules_cursor import bounds_of
 from shares import Shares, lost_of
 
 
@@ -106,9 +107,11 @@ class Known:
 @rule("false_replay_complete", "a reply, for a stream or for a document of a state topic")
 def false_replay_complete(story):
     """The ok reply to a subscribe does not come before what was acknowledged before the subscribe was
-    sent, as far as nothing was undecided below it; of states, before what had settled by then."""
+    sent, as far as nothing was undecided below it; of states, before what had settled by then. A stream
+    that is first subscribed to without a cursor is replayed from the retention floor."""
     yield from breaches(story, "false_replay_complete")
     yield from early_for_streams(story)
+    yield from without_their_past(story)
     yield from early_for_states(story)
 
 
@@ -130,6 +133,27 @@ def early_for_streams(story):
         if had < required and not all(seq in lost for seq in range(had + 1, required + 1)):
             why = f"had {had} of {required}"
             seqs = (had + 1, required)
+            yield Violation(why, sub.answered_at, sub.client, sub.topic, seqs)
+
+
+def without_their_past(story):
+    """What others had been sent before, above the highest floor that windows allow."""
+    seen = {topic: {} for topic in story.streams}
+    for delivery in story.deliveries:
+        if delivery.topic in seen:
+            times = seen[delivery.topic]
+            times[delivery.seq] = min(delivery.at, times.get(delivery.seq, delivery.at))
+    for sub in story.subscriptions:
+        first = sub.topic in story.streams and sub.cursor is None and sub.first_on_socket
+        if not first or sub.watermark is None:
+            continue
+        bounds = bounds_of(story, sub)
+        if bounds is None or bounds.floor_high is None or sub.floor_at_reply is None:
+            continue
+        owed = range(bounds.floor_high + 1, sub.floor_at_reply + 1)
+        had = [seq for seq in owed if seen[sub.topic].get(seq, sub.sent_at) < sub.sent_at]
+        if had:
+            why, seqs = f"nothing up to {sub.floor_at_reply}", (had[0], had[-1])
             yield Violation(why, sub.answered_at, sub.client, sub.topic, seqs)
 
 

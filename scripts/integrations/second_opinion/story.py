@@ -29,11 +29,15 @@ class Subscription:
         self.topic, self.cursor = asked["topic"], asked["cursor"]
         # Without a cursor because the last one was stale: the log is pruned, and what is replayed is not all.
         self.from_floor = False
+        # Whether the ok reply is the first for the topic on its socket: a second subscribe without a cursor
+        # replays from where the socket stands.
+        self.first_on_socket = False
         self.head_seen, self.by_fault = asked["head_seen"], asked["by_fault"]
         # None, "ok", "stale", or "for_another": refused because another topic of the list is stale.
         self.answer = self.answered_at = self.watermark = self.said = None
         # What the client had when the ok reply came.
         self.highest_at_reply, self.versions_at_reply, self.basis_at_reply = 0, {}, None
+        self.floor_at_reply = None
         self.deliveries = []
         # Where it begins: what it resumes after, or what stands for it without a cursor, which is one
         # below the first seq delivered or, if nothing was until the reply, where the reply says.
@@ -107,6 +111,8 @@ class Client:
         # version that came with the snapshots from which it resumed.
         self.versions, self.bases, self.held = {}, Bases(), {}
         self.life = Life()
+        # Topics of which a subscribe was answered on the socket that it has.
+        self.answered_here = set()
 
     @cached_property
     def retired_at(self):
@@ -119,6 +125,9 @@ class Client:
             getattr(self, record["record"], lambda record: None)(record)
             self.life.after(record, self.current)
         return self
+
+    def connected(self, _record):
+        self.answered_here.clear()
 
     def subscribe_sent(self, record):
         for topic, standing in self.standing.items():
@@ -149,6 +158,8 @@ class Client:
         for sub in self.pending(record):
             sub.answer, sub.answered_at = "ok", record["at"]
             sub.watermark = marks.get(sub.topic)
+            sub.first_on_socket = sub.topic not in self.answered_here
+            self.answered_here.add(sub.topic)
         for topic, mark in marks.items():
             sub = self.current.get(topic)
             if sub is not None and sub.floor is None:
@@ -158,7 +169,7 @@ class Client:
                 self.at_reply(sub, record["at"])
 
     def at_reply(self, sub, at):
-        sub.highest_at_reply = sub.highest
+        sub.highest_at_reply, sub.floor_at_reply = sub.highest, sub.floor
         of_topic = [key for key in self.versions if key[0] == sub.topic]
         sub.versions_at_reply = {worker: self.versions[_, worker] for _, worker in of_topic}
         sub.basis_at_reply = self.bases.replied(sub.topic, at)

@@ -8,6 +8,10 @@
 //! acknowledged the settle bound before. Both are lower bounds of what the server must have known,
 //! so a correct server cannot break them.
 //!
+//! A stream that is subscribed to without a cursor, for the first time on a socket, is replayed from the retention
+//! floor: what others had been sent of it before, above the highest floor that the target's windows allow, comes
+//! before the reply, and first. Without windows that is not judged: nobody knows what was pruned.
+//!
 //! What a client took from a snapshot is not seen: a version that it was never sent is held against
 //! it only if it was published after the snapshot ([`Baseline`]), else it
 //! is known by its watermark, or undecided.
@@ -56,6 +60,9 @@ enum Had {
         version: u64,
         baseline: Option<Baseline>,
     },
+    /// All of the stream above this: the seq before the first that came of a replay without a cursor, or
+    /// where the reply says that the stream stands if none came.
+    Above(u64),
     /// Nothing of the documents for which the reply left no fact of its own.
     Nothing {
         baseline: Option<Baseline>,
@@ -88,6 +95,12 @@ impl Replies {
     /// Enters an ok reply for a stream.
     pub fn stream(&mut self, reply: Reply, highest: u64) {
         self.push(reply, Had::Seq(highest));
+    }
+
+    /// Enters an ok reply for a stream without a cursor, the first on its socket, which brought what is above
+    /// `floor`.
+    pub fn from_floor(&mut self, reply: Reply, floor: u64) {
+        self.push(reply, Had::Above(floor));
     }
 
     /// Enters an ok reply for one of our documents of a state topic. `baseline`: what the client counts
@@ -125,7 +138,8 @@ impl Replies {
     /// How many replies are judged: one for each stream, and for each document that came.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.facts.iter().filter(|fact| !matches!(fact.had, Had::Nothing { .. })).count()
+        let counts = |fact: &&Fact| !matches!(fact.had, Had::Nothing { .. } | Had::Above(_));
+        self.facts.iter().filter(counts).count()
     }
 
     /// Whether there is none.
@@ -148,6 +162,7 @@ impl Replies {
                     named.insert((fact.client, fact.topic, fact.epoch, worker));
                     known.state(fact, (worker, version), baseline, against, tally);
                 }
+                Had::Above(floor) => known.past(fact, floor, against, tally),
                 Had::Nothing { .. } => {}
             }
         }
@@ -208,6 +223,8 @@ impl Fact {
 /// creation is acknowledged before its event exists.
 struct Known {
     seqs: BTreeMap<TopicId, Vec<(Micros, u64)>>,
+    /// When each seq was first seen by anybody.
+    seen: BTreeMap<(TopicId, u64), Micros>,
     /// When each seq was first known to have come to be.
     decided: BTreeMap<(TopicId, u64), Micros>,
     versions_before: BTreeMap<u16, Vec<(Micros, u64)>>,
@@ -220,8 +237,9 @@ impl Known {
         let first_seen = |contents: &BTreeMap<u64, Content>| {
             contents.values().map(|content| content.first.0).min().unwrap_or(Micros::MAX)
         };
-        let mut decided: BTreeMap<_, _> =
+        let seen: BTreeMap<_, _> =
             ledger.seen().iter().map(|(&place, contents)| (place, first_seen(contents))).collect();
+        let mut decided = seen.clone();
         for ((topic, publish), seq) in ledger.seqs() {
             let entry = ledger.acknowledged().get(&publish);
             if let (PublishId::Planned(_), Some(entry)) = (publish, entry) {
@@ -237,7 +255,7 @@ impl Known {
             }
         }
         seqs.values_mut().chain(versions.values_mut()).for_each(running_maximum);
-        Self { seqs, decided, versions_before: versions, versions: Versions::of(ledger) }
+        Self { seqs, seen, decided, versions_before: versions, versions: Versions::of(ledger) }
     }
 
     fn stream(&self, fact: &Fact, had: u64, against: &Against<'_>, tally: &mut Tally) {
@@ -253,6 +271,33 @@ impl Known {
         } else {
             tally.violate(fact.violation(had, required, None), 0);
         }
+    }
+
+    /// Judges what a replay without a cursor began with.
+    fn past(&self, fact: &Fact, floor: u64, against: &Against<'_>, tally: &mut Tally) {
+        let bounds = against.timelines.bounds(fact.topic, fact.sent_at, fact.at);
+        let Some(retained) = bounds.and_then(|bounds| bounds.floor_hi) else { return };
+        if floor <= retained {
+            return;
+        }
+        let above = (fact.topic, retained + 1)..=(fact.topic, floor);
+        let mut before = self.seen.range(above).filter(|&(_, &since)| since < fact.sent_at);
+        let Some((&(_, first), _)) = before.next() else { return };
+        let last = before.next_back().map_or(first, |(&(_, seq), _)| seq);
+        let violation = Violation {
+            at_us: fact.at,
+            rule: Rule::FalseReplayComplete,
+            client: Some(fact.client),
+            topic: Some(fact.topic),
+            seqs: Some((first, last)),
+            epoch: Some(fact.epoch),
+            message: format!(
+                "the subscribe without a cursor was answered, and nothing up to seq {floor} was replayed: \
+                 seqs {first} to {last} had been sent to others before, and the target retains what is above \
+                 {retained}"
+            ),
+        };
+        tally.violate(violation, 0);
     }
 
     /// Judges a document of which the client had version `had`, 0 for none.
@@ -324,6 +369,7 @@ fn value_before(list: &[(Micros, u64)], at: Micros) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oracle::windows::{Window, Windows};
     use crate::record::{Delivery, Outcome, Published, Source};
 
     const RULE: Rule = Rule::FalseReplayComplete;
@@ -396,6 +442,38 @@ mod tests {
         assert_eq!(stream(&publishes, 2_001, 3), Some((4, 6)));
         assert_eq!(stream(&publishes, 2_000, 5), None, "acknowledged in that very moment");
         assert_eq!(stream(&publishes, 2_001, 6), None);
+    }
+
+    #[test]
+    fn what_others_had_and_the_target_retains_is_replayed_without_a_cursor() {
+        // Seqs 1 to 6, seen by others at 5,000.
+        let ledger = ledger(&[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)]);
+        let of = |sent_at: Micros, floor: u64, retained: Option<u64>| {
+            let mut replies = Replies::default();
+            replies.from_floor(reply(1, sent_at), floor);
+            let mut windows = Windows::default();
+            if let Some(floor) = retained {
+                let (asked, answered) = (sent_at + 20, sent_at + 30);
+                let window = Window { asked, answered, floor, head: 6, budget: 100 };
+                windows.add(STREAM, window);
+            }
+            let timelines = windows.timelines();
+            let track_of = |_: u32, _: TopicId| None;
+            let (ledger, settle_within) = (&ledger, SETTLE);
+            let against =
+                Against { ledger, timelines: &timelines, settle_within, track_of: &track_of };
+            let mut tally = Tally::new(5);
+            replies.settle(&against, &mut tally);
+            tally.kept().first().map(|violation| violation.seqs.expect("seqs"))
+        };
+        assert_eq!(of(6_000, 6, Some(0)), Some((1, 6)), "nothing came at all");
+        assert_eq!(of(6_000, 2, Some(0)), Some((1, 2)), "the head is missing");
+        assert_eq!(of(6_000, 3, Some(2)), Some((3, 3)), "1 and 2 may have been pruned");
+        assert_eq!(of(6_000, 1, Some(0)), Some((1, 1)));
+        assert_eq!(of(6_000, 0, Some(0)), None, "all came");
+        assert_eq!(of(6_000, 4, Some(4)), None, "pruned up to there");
+        assert_eq!(of(6_000, 6, None), None, "nobody knows what was pruned");
+        assert_eq!(of(5_000, 6, Some(0)), None, "nobody had it when the subscribe was sent");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Derived from records alone; shares nothing with the engine's client machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub struct Client {
     pub held: BTreeMap<(TopicId, u16), u64>,
     /// What it counts as known of a state topic without a delivery.
     pub baselines: BTreeMap<TopicId, Baseline>,
+    /// Topics of which a subscribe was answered on the socket that it has.
+    #[serde(default)]
+    pub answered: BTreeSet<TopicId>,
     /// What became of its cursors and snapshots.
     pub cursors: Cursors,
     /// Events that came together with their successors.

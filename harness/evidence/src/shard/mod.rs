@@ -288,6 +288,7 @@ impl Shard {
                 self.flow.series.at(at).connected += 1;
                 let life = self.clients.entry(client).or_default();
                 life.unconverged_since.get_or_insert(at);
+                life.answered.clear();
                 self.opened(client, at);
             }
             Record::Rejoining { client, at } => self.rejoining(client, at),

@@ -1,5 +1,7 @@
 //! Subscribes, refusals, snapshots and unsubscribes, as a shard takes them.
 
+use std::collections::BTreeSet;
+
 use khala_plan::metric::MetricId;
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
@@ -79,10 +81,15 @@ impl Shard {
         marks: &[(TopicId, u64)],
     ) {
         let life = self.clients.entry(client).or_default();
+        let mut from_floor = BTreeSet::new();
         for topic in &life.cursors.pending.topics {
             if let Some(track) = life.tracks.get_mut(&topic.topic) {
                 track.live_from = track.live_from.map(|_| at);
                 track.accepted(at);
+            }
+            // A second one replays from where the socket stands.
+            if life.answered.insert(topic.topic) && topic.cursor.is_none() {
+                from_floor.insert(topic.topic);
             }
         }
         life.cursors.accepted(at, marks);
@@ -96,6 +103,9 @@ impl Shard {
             match topic.kind() {
                 TopicKind::Stream => {
                     self.flow.replies.stream(reply, track.highest.unwrap_or_default());
+                    if let Some(floor) = track.floor.filter(|_| from_floor.contains(&topic)) {
+                        self.flow.replies.from_floor(reply, floor);
+                    }
                 }
                 TopicKind::State => {
                     if let Some(baseline) = life.baselines.get_mut(&topic) {
