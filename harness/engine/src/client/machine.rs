@@ -18,7 +18,7 @@ mod joins;
 mod pulse;
 mod subscription;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use beyond::{Beyond, Stay};
@@ -182,7 +182,7 @@ pub struct Machine {
     retired: bool,
     /// By topic the first push of a batch whose twin has not come, and its digest: between topics there is no
     /// order (contract, section 1, rule 5).
-    unpaired: BTreeMap<TopicId, (Push, u64)>,
+    unpaired: BTreeMap<TopicId, VecDeque<(Push, u64)>>,
     /// The session that the token of the socket there is was minted for, where that is known.
     session: Option<Box<str>>,
     /// Whether a fault chose the cursors of the next subscribe.

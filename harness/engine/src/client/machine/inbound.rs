@@ -32,6 +32,17 @@ struct JoinedFor {
     subscription_id: String,
 }
 
+/// Pushes of a topic that may wait for their twins: one more, and the first one's is missing.
+const UNPAIRED_MAX: usize = 4;
+
+/// What a push says of those before it.
+struct Paired {
+    /// How many have no twin.
+    torn: usize,
+    /// Whether it and its twin say the same; `None` of the first of a pair.
+    agree: Option<bool>,
+}
+
 impl Machine {
     /// A text frame arrived; `read_at` is when its bytes were read, `now` when it is handled.
     pub fn text<S: Sink>(
@@ -190,7 +201,7 @@ impl Machine {
     ) {
         // Authority before content.
         let mut all_named = true;
-        let mut others = self.unpaired.values();
+        let mut others = self.unpaired.values().flatten();
         let told = others.any(|(of, twin)| *of != push && *twin == batch.content);
         for spoken in batch.topics.iter() {
             if !spoken.id.is_some_and(|id| self.named.contains(&id)) {
@@ -225,12 +236,14 @@ impl Machine {
             _ => {}
         }
         // A frame without facts carries an error, and its twin is a `sync:error`.
-        if let Some(last) = batch.facts.last()
-            && let Some(agree) = self.pair(last.topic, push, batch.content)
-        {
+        if let Some(last) = batch.facts.last() {
+            let Paired { torn, agree } = self.pair(last.topic, push, batch.content);
             let (client, topic, seq) = (self.client, last.topic, last.seq);
-            world.sink.record(Record::PushesCompared { client, at: read_at, topic, seq, agree });
-            if agree && push == Push::UpdateBatch {
+            for agree in std::iter::repeat_n(false, torn).chain(agree) {
+                let compared = Record::PushesCompared { client, at: read_at, topic, seq, agree };
+                world.sink.record(compared);
+            }
+            if agree == Some(true) && push == Push::UpdateBatch {
                 let message = "a sync:frame came before its sync:update_batch".to_owned();
                 self.finding("frame_before_batch", read_at, message, world);
             }
@@ -253,23 +266,29 @@ impl Machine {
         }
     }
 
-    /// Puts a push of a topic together with its twin; whether the two say the same, or `None` of the first of
-    /// a pair. The contract has the batch first (section 3, "Delivery"); one that comes second is its frame's
-    /// twin all the same, if they say the same.
-    fn pair(&mut self, topic: TopicId, push: Push, content: u64) -> Option<bool> {
-        match self.unpaired.insert(topic, (push, content)) {
-            None => None,
-            Some((first, same)) if first != push && same == content => {
-                self.unpaired.remove(&topic);
-                Some(true)
-            }
-            Some((Push::UpdateBatch, _)) if push == Push::Frame => {
-                self.unpaired.remove(&topic);
-                Some(false)
-            }
-            // The first one's twin is missing.
-            Some(_) => Some(false),
+    /// Puts a push of a topic together with its twin. The contract has the batch first (section 3, "Delivery"),
+    /// and not that nothing comes between the two: of several that wait each is held against its own, in the
+    /// order in which they came. One that comes second is its frame's twin all the same, if they say the same.
+    fn pair(&mut self, topic: TopicId, push: Push, content: u64) -> Paired {
+        let waiting = self.unpaired.entry(topic).or_default();
+        if waiting.front().is_none_or(|(kind, _)| *kind == push) {
+            waiting.push_back((push, content));
+            let torn = usize::from(waiting.len() > UNPAIRED_MAX);
+            waiting.drain(..torn);
+            return Paired { torn, agree: None };
         }
+        if let Some(own) = waiting.iter().position(|(_, same)| *same == content) {
+            waiting.drain(..=own);
+            return Paired { torn: own, agree: Some(true) };
+        }
+        if push == Push::Frame {
+            waiting.pop_front();
+            return Paired { torn: 0, agree: Some(false) };
+        }
+        let torn = waiting.len();
+        waiting.clear();
+        waiting.push_back((push, content));
+        Paired { torn, agree: None }
     }
 
     fn sync_error<S: Sink>(&mut self, text: &str, read_at: Micros, world: &mut World<'_, S>) {

@@ -42,14 +42,31 @@ fn a_push_without_its_twin_is_seen() {
     rig.text(&frame(WORKER_EVENTS, &[1]));
     rig.text(&update_batch(WORKER_EVENTS, &[2]));
     assert_eq!(agreements(&rig), [false], "the batch is missing");
-    rig.text(&update_batch(WORKER_EVENTS, &[3]));
+    for seq in 3..=5 {
+        rig.text(&update_batch(WORKER_EVENTS, &[seq]));
+    }
+    assert_eq!(agreements(&rig), [false], "four may wait for their frames");
+    rig.text(&update_batch(WORKER_EVENTS, &[6]));
     assert_eq!(agreements(&rig), [false, false], "the first one's frame is missing");
+    rig.text(&frame(WORKER_EVENTS, &[5]));
+    assert_eq!(agreements(&rig), [false, false, false, false, true], "those of 3 and 4 as well");
     let mut rig = Rig::live();
     rig.text(&frame(WORKER_EVENTS, &[1]));
     rig.text(&frame(WORKER_EVENTS, &[2]));
-    assert_eq!(agreements(&rig), [false], "the batch is missing");
     rig.text(&update_batch(WORKER_EVENTS, &[2]));
-    assert_eq!(agreements(&rig), [false, true]);
+    assert_eq!(agreements(&rig), [false, true], "the batch of 1 is missing");
+}
+
+#[test]
+fn several_batches_may_come_before_their_frames_each_held_against_its_own() {
+    let mut rig = Rig::live();
+    for seq in 1..=3 {
+        rig.text(&update_batch(WORKER_EVENTS, &[seq]));
+    }
+    rig.text(&frame(WORKER_EVENTS, &[1]));
+    rig.text(&frame(WORKER_EVENTS, &[9]));
+    rig.text(&frame(WORKER_EVENTS, &[3]));
+    assert_eq!(agreements(&rig), [true, false, true]);
 }
 
 #[test]
