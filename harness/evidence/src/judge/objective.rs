@@ -83,7 +83,8 @@ fn judge_one(
     let of = |claim| measure(case, objective, claim, &phases, surface, &selector);
     let measured = of(&objective.require);
     let mut verdict = measured.verdict;
-    let mut reason = describe(&objective.require, &measured);
+    let unit = Unit::of(objective.metric, objective.require.estimator);
+    let mut reason = describe(&objective.require, &measured, unit);
     let reach = measured.percentile.as_ref().and_then(|percentile| percentile.reach);
     if verdict == Verdict::Pass
         && let Some(reach) = reach.filter(|reach| !reach.suffices())
@@ -127,7 +128,7 @@ fn judge_one(
         n: measured.n,
         bad: measured.bad,
         warn_bad: warn_bad.filter(|_| verdict == Verdict::Warn),
-        unit: Unit::of(objective.metric, objective.require.estimator),
+        unit,
         estimate: measured.estimate,
         lower,
         upper,
@@ -373,7 +374,7 @@ fn peak_connects(case: &Case<'_>, phases: &[u16]) -> u64 {
     rows.map(|(_, row, _)| row.connects).max().unwrap_or(0)
 }
 
-fn describe(claim: &Claim, measured: &Measured) -> String {
+fn describe(claim: &Claim, measured: &Measured, unit: Unit) -> String {
     let Measured { n, bad, bounds, estimate, note, percentile, .. } = measured;
     if let Some(percentile) = percentile {
         return percentile.describe();
@@ -393,7 +394,11 @@ fn describe(claim: &Claim, measured: &Measured) -> String {
         (Estimator::Count, _) => format!("{bad}, out of {n}"),
         (Estimator::Max, _) => {
             let max = estimate.unwrap_or_default();
-            format!("{bad} of {n} samples break it; the largest is {:.1} ms", max / 1e3)
+            let max = match unit {
+                Unit::Micros => format!("{:.1} ms", max / 1e3),
+                _ => format!("{max}"),
+            };
+            format!("{bad} of {n} samples break it; the largest is {max}")
         }
         _ => "there is not a single sample".to_owned(),
     }
@@ -458,7 +463,10 @@ mod tests {
             let (n, bad, estimate) = (90, 4, Some(12_300.0));
             let measured =
                 Measured { n, bad, estimate, bounds, verdict, note: None, percentile: None };
-            describe(&claim, &measured)
+            let count = describe(&claim, &measured, Unit::Count);
+            assert_eq!(count.contains("largest"), estimator == Estimator::Max);
+            assert!(!count.contains("ms"), "{count}");
+            describe(&claim, &measured, Unit::Micros)
         };
         let cases = [
             ((Estimator::Proportion, bounds), "4 of 90; 95 % bounds 0.100 % to 2.340 %"),

@@ -142,7 +142,9 @@ pub fn measure(
         never,
         units: count,
         verdict,
-        estimate: quantile::estimate(&units, q / 100.0),
+        // What never ended has no length.
+        estimate: quantile::estimate(&units, q / 100.0)
+            .filter(|estimate| never == 0 || bucket(*estimate) < bucket(HIGHEST_US)),
         interval,
         seed,
         threshold,
@@ -221,10 +223,12 @@ impl Percentile {
     /// The figures behind the verdict, in a sentence.
     pub fn describe(&self) -> String {
         let Self { n, bad, q, units, .. } = self;
-        let Some(estimate) = self.estimate else {
-            return "there is not a single sample".to_owned();
+        let figure = match self.estimate {
+            None if *n == 0 => return "there is not a single sample".to_owned(),
+            None => format!("nothing, for {} never ended", self.never),
+            Some(estimate) => self.figure(estimate),
         };
-        let first = format!("{bad} of {n} samples break it; p({q}) is {}", self.figure(estimate));
+        let first = format!("{bad} of {n} samples break it; p({q}) is {figure}");
         let whose = if self.reach.is_some() { "seconds" } else { "groups of clients" };
         let Some(interval) = &self.interval else {
             return format!("{first}; {units} {whose} are too few to draw an interval from");

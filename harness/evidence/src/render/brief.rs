@@ -332,6 +332,11 @@ fn recovered(report: &RunReport) -> String {
                 count(late)
             )
         }
+        (n, away) if report.interrupted || !report.finished => format!(
+            " Of {} times that a client was cut off, it was not back {} times when it ended.",
+            count(n),
+            count(away)
+        ),
         (n, never) => {
             format!(
                 " After being cut off, {} of {} were not up to date again.",

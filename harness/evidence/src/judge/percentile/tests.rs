@@ -175,4 +175,11 @@ fn an_end_that_rests_on_what_never_ended_is_no_figure() {
         some.describe()
     );
     assert_eq!(some.more(29), None, "no further sample tells how long they take");
+    let most = of(30, 8_000);
+    assert_eq!(most.estimate, None, "{most:?}");
+    assert!(
+        most.describe().contains("p(90) is nothing, for 30 never ended"),
+        "{}",
+        most.describe()
+    );
 }

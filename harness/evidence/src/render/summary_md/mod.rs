@@ -189,6 +189,7 @@ fn provenance(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let build = target.build.as_deref().map_or_else(|| "not known".to_owned(), quoted);
     row("target's build", &build)?;
     let defects = match target.defects.as_slice() {
+        [] if target.kind == "url" => "not known".to_owned(),
         [] => "none".to_owned(),
         some => quoted(&some.join(", ")),
     };

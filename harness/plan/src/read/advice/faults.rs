@@ -17,9 +17,12 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
             fault.kind.advice(fault, plan, schedule),
             nothing_to_publish(plan, fault),
             before.map(|before| {
+                // It stands before it in the file; in time it may not.
+                let (name, at) = (before.kind.name(), Duration::from_micros(before.at_us));
                 let what = format!(
-                    "it hits clients on which another fault still acts, the `{}` before it",
-                    before.kind.name()
+                    "it hits clients on which another fault acts at that time, the `{name}` that begins at \
+                     {} s of the run",
+                    at.as_secs_f64()
                 );
                 Advice::new(what, "move one of them, or aim them at different cohorts")
             }),

@@ -297,7 +297,7 @@ fn faults_that_act_on_one_client_at_one_time() {
             with("offline", "at = \"2s\"\ncohort = \"ios\"\nattributes = { offline_for = \"3s\" }");
         Load::of(&text.replacen("[[gate]]", &second, 1)).complaints()
     };
-    assert_snapshot!(other("at = \"4s\""), @"43:1 it hits clients on which another fault still acts, the `offline` before it -> move one of them, or aim them at different cohorts");
+    assert_snapshot!(other("at = \"4s\""), @"43:1 it hits clients on which another fault acts at that time, the `offline` that begins at 14 s of the run -> move one of them, or aim them at different cohorts");
     assert_eq!(other("at = \"6s\""), "", "later");
     assert_eq!(other("at = \"4s\"\ncohort = \"desktop\""), "", "others");
 }
