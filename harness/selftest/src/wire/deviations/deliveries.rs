@@ -37,13 +37,13 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// The state among the topics of the clients.
-const STATE: &str = "runtime.codex_worker_summaries";
+pub(super) const STATE: &str = "runtime.codex_worker_summaries";
 
 /// Heartbeats that are answered so often that what is kept back until then is never late.
 const BEATS: &[&str] = &["fleet.surface.desktop.heartbeat=400ms"];
 
 /// The topic of a batch's push.
-fn topic(message: &Message) -> &str {
+pub(super) fn topic(message: &Message) -> &str {
     let of_batch = message.payload["updates"][0]["topic"].as_str();
     message.payload["topic"].as_str().or(of_batch).unwrap_or_default()
 }
@@ -61,7 +61,7 @@ fn both(join: &Value, updates: &[Value], complete: bool) -> Vec<Message> {
     vec![Message::push(join.clone(), "sync:update_batch", content), frame]
 }
 
-fn updates(message: &Message) -> Vec<Value> {
+pub(super) fn updates(message: &Message) -> Vec<Value> {
     message.payload["updates"].as_array().cloned().unwrap_or_default()
 }
 
@@ -83,7 +83,7 @@ fn rewrite(
 }
 
 /// The same of the updates alone.
-fn edit(message: &Message, change: impl Fn(&mut Value)) -> Option<Vec<Step>> {
+pub(super) fn edit(message: &Message, change: impl Fn(&mut Value)) -> Option<Vec<Step>> {
     rewrite(message, |mut updates| {
         updates.iter_mut().for_each(change);
         both(&message.join, &updates, true)
@@ -91,7 +91,7 @@ fn edit(message: &Message, change: impl Fn(&mut Value)) -> Option<Vec<Step>> {
 }
 
 /// Whether a deviation that begins later has begun: with a batch's first push, never between its two.
-fn begun(socket: &mut Socket, message: &Message) -> Option<()> {
+pub(super) fn begun(socket: &mut Socket, message: &Message) -> Option<()> {
     let begins = socket.frames >= LATER && message.event == "sync:update_batch";
     socket.stage |= u32::from(begins);
     (socket.stage == 1).then_some(())

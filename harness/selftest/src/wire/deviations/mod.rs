@@ -6,6 +6,7 @@ mod balancer;
 mod batch;
 mod batches;
 mod closes;
+mod contents;
 mod deliveries;
 mod frames;
 mod goodbyes;
@@ -46,7 +47,7 @@ macro_rules! families {
 /// Every family, in the order of the page.
 pub const FAMILIES: &[Family] = families![
     frames, segments, closes, goodbyes, upgrades, handshakes, messages, phoenix, json, joins,
-    leaks, batches, deliveries, seqs, resumes, answers, requests, balancer,
+    leaks, batches, deliveries, contents, seqs, resumes, answers, requests, balancer,
 ];
 
 /// Number of the frame at which a deviation acts that acts once a socket: by then a client has joined,
