@@ -17,7 +17,7 @@ use crate::output;
 /// For how long repeats of the first signal are the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
-/// A token that the first signal cancels. One after [`SAME_WISH`] ends the process with 105.
+/// A token that the first signal cancels. One more than a second after it ends the process with 105.
 ///
 /// Signals are heard until the process ends, whatever its other threads do meanwhile: writing the
 /// evidence may be what takes too long.
