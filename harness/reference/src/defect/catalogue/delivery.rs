@@ -177,7 +177,13 @@ pub(super) const DEFECTS: &[Defect] = &[
                   carries payload and hash of the one before it.",
         per: Per::Batch,
         primary: "divergent_value",
-        consequences: &["bad_duplicate", "lost_publish", "no_convergence", "phantom"],
+        consequences: &[
+            "bad_duplicate",
+            "lost_publish",
+            "malformed_message",
+            "no_convergence",
+            "phantom",
+        ],
         probability: 0.1,
     },
     Defect {
