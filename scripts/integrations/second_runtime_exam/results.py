@@ -150,8 +150,8 @@ def page(clean, defects, found):
         defects=defects_table(defects, found), missed=why or "Nothing.")
 
 
-def as_json(started_at, clean, defects, may_hold):
-    """The counts and rows, for a page of all exams. `version` 1."""
+def as_json(started_at, whole, clean, defects, may_hold):
+    """The counts and rows, for a page of all exams; `whole` if every defect was tried. `version` 1."""
     tried = []
     for name, rows in defects.items():
         row = decisive(rows)
@@ -162,5 +162,6 @@ def as_json(started_at, clean, defects, may_hold):
     caught = sum(row["status"] == CAUGHT for row in tried)
     totals = {"defects": len(tried), "caught": caught, "missed": len(tried) - caught, "clean_runs": len(runs),
               "false_alarms": sum(row["status"] == FALSE_ALARM for row in runs)}
-    document = {"version": 1, "started_at": started_at, "totals": totals, "defects": tried, "clean": runs}
+    document = {"version": 1, "started_at": started_at, "whole": whole, "totals": totals,
+                "defects": tried, "clean": runs}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
