@@ -285,6 +285,19 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_outlives_its_good_time_says_whose_it_was() {
+        let said = |kind, answer| match outlives(Tried { client: 0, at: 5, kind, answer }) {
+            Outlives::Yes(said) => said,
+            Outlives::No | Outlives::Open => String::new(),
+        };
+        let lives = |kind| said(kind, TokenAnswer::Lives);
+        assert!(lives(BadToken::RevokedDevice).ends_with("after its device had been revoked"));
+        assert!(lives(BadToken::Expires).ends_with("after its token had expired"));
+        let joined = said(BadToken::RevokedDevice, TokenAnswer::Accepted);
+        assert!(joined.ends_with("a token of a device that is revoked"), "{joined}");
+    }
+
+    #[test]
     fn only_what_was_begun_after_the_grace_is_proof_against_a_revocation() {
         for (begun, expected) in [(3_000_000, (0, 0, 0)), (3_000_001, (1, 1, 0))] {
             let mut tally = Tally::new(5);

@@ -139,3 +139,32 @@ fn of_too_many_that_differ_the_others_are_open() {
     let tally = judged(&contents);
     assert_eq!((tally.rule(RULE).judged, tally.rule(RULE).undecided), (most, 2));
 }
+
+#[test]
+fn those_beyond_the_bound_are_added_up() {
+    let full = |times: u64| {
+        let mut contents = Contents::default();
+        for head in 0..CONTENTS_MAX as u64 {
+            contents.add(taken(1, 0, head), held(&[(0, 5), (1, 2), (2, 3)]));
+        }
+        for _ in 0..times {
+            contents.add(taken(1, 0, u64::MAX), held(&[(0, 5), (1, 2), (2, 3)]));
+        }
+        contents
+    };
+    let mut all = full(3);
+    all.merge(full(2));
+    assert_eq!(judged(&all).rule(RULE).undecided, 5);
+}
+
+#[test]
+fn three_documents_are_named_and_the_others_counted() {
+    let wrong = |workers: u16| {
+        let of = |worker| Held { worker, version: 4, hash_fits: false };
+        let tally = one(9, (20..20 + workers).map(of).collect());
+        tally.kept()[0].message.clone()
+    };
+    assert!(!wrong(3).contains(" more"), "{}", wrong(3));
+    assert!(wrong(4).ends_with(", and 1 more"), "{}", wrong(4));
+    assert!(wrong(5).ends_with(", and 2 more"), "{}", wrong(5));
+}
