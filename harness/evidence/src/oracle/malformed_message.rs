@@ -4,11 +4,16 @@
 //! A real client throws such a message away, or falls over it. What is well-formed and not known (an
 //! event, a field) is a finding and breaks nothing.
 //!
+//! An update that contradicts itself or what was published has the shape, and is read: it is a kind of its own.
+//!
 //! Cases: messages that came. Nothing is undecided. No memory.
 
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use crate::record::Micros;
+
+/// What a reason begins with, up to its colon, of an update that can be read and says what is not so.
+pub const NOT_SO: &str = "what it says is not so";
 
 /// A client got a message that is none of the contract's.
 pub fn on_malformed(client: u32, at: Micros, why: &str, tally: &mut Tally) {
@@ -21,12 +26,31 @@ pub fn on_malformed(client: u32, at: Micros, why: &str, tally: &mut Tally) {
         epoch: None,
         message: format!("a message is not one of the contract's: {why}"),
     };
-    tally.violate_as(why, violation);
+    let not_so = why.strip_prefix(NOT_SO).is_some_and(|rest| rest.starts_with(": "));
+    tally.violate_as(if not_so { NOT_SO } else { why }, violation);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_so_is_one_kind_whatever_it_says() {
+        let mut tally = Tally::new(5);
+        for (at, why) in [(7, "a"), (8, "b")] {
+            on_malformed(3, at, &format!("{NOT_SO}: {why}"), &mut tally);
+        }
+        on_malformed(3, 9, NOT_SO, &mut tally);
+        on_malformed(3, 9, "a batch lacks `topic`", &mut tally);
+        let kinds: Vec<_> = tally
+            .rule(Rule::MalformedMessage)
+            .kinds
+            .iter()
+            .map(|(kind, of)| (kind.to_string(), of.violations))
+            .collect();
+        assert!(kinds.contains(&(NOT_SO.to_owned(), 3)), "{kinds:?}");
+        assert_eq!(kinds.len(), 2);
+    }
 
     #[test]
     fn it_says_what_is_wrong() {

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::divergent_value;
+use super::{divergent_value, malformed_message};
 
 /// Whether a breach is proof against the target, or only lateness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +157,9 @@ impl Rule {
             (Self::DivergentValue, divergent_value::HASH) => Some(
                 "Updates carry a hash that is not their content's, so that apps that check it drop them.",
             ),
+            (Self::MalformedMessage, malformed_message::NOT_SO) => {
+                Some("Apps show something else than what was done, or show it in the wrong place.")
+            }
             (Self::DivergentValue, divergent_value::ACKNOWLEDGEMENT) => {
                 Some("Whoever changes something is told a number that is not that of the change.")
             }
@@ -198,7 +201,8 @@ mod tests {
         for kind in [divergent_value::HASH, divergent_value::ACKNOWLEDGEMENT] {
             all.extend(Rule::DivergentValue.what_users_see_of(kind));
         }
-        assert_eq!(all.len(), Rule::ALL.len() + 2);
+        all.extend(Rule::MalformedMessage.what_users_see_of(malformed_message::NOT_SO));
+        assert_eq!(all.len(), Rule::ALL.len() + 3);
         for sentence in all {
             let words = ["seq", "cursor", "epoch", "topic", "replay", "`", "_", "frame", "channel"];
             assert!(!words.iter().any(|word| sentence.contains(word)), "{sentence}");
