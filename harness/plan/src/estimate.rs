@@ -15,9 +15,10 @@ use crate::fault::Befalls;
 use crate::gate::power::{self, Needs};
 use crate::model::{ActsOn, Arrival, Gate, Load, Mint, Objective, Plan, TargetKind};
 use crate::read::Diagnostics;
-use crate::schedule::{PlannedFault, Schedule, micros};
+use crate::schedule::{PlannedFault, Schedule};
 use crate::stability::{Allowance, Consequence, Incident, Limit, LimitFrom};
 use crate::surface::Surface;
+use crate::units::micros;
 
 pub use applies::not_applicable;
 pub(crate) use samples::returned;

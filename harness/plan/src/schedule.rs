@@ -10,13 +10,12 @@ mod targets;
 
 pub(crate) use targets::targets_max;
 
-use std::time::Duration;
-
 use rand::Rng;
 
 use crate::draw::{self, Purpose};
 use crate::fault::FaultKind;
 use crate::model::{DRAIN, Plan, RAMP};
+use crate::units::micros;
 
 /// Everything that is known before the first socket opens.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,11 +158,6 @@ impl Schedule {
     pub fn to_ndjson(&self, plan: &Plan) -> String {
         ndjson::render(self, plan)
     }
-}
-
-/// Whole microseconds; a plan is bounded to days, far below the range.
-pub(crate) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn phases(plan: &Plan) -> Vec<PhaseWindow> {

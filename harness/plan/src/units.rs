@@ -33,6 +33,12 @@ fn no<T>(why: impl Into<String>) -> Result<T, NotAQuantity> {
     Err(NotAQuantity::of(why))
 }
 
+/// Whole microseconds of a duration; `u64::MAX` for what is longer than 584,542 years.
+#[must_use]
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Reads a duration: one or more numbers with a unit each, longer units first, such as `10s`,
 /// `250ms`, `1.5s` or `1h30m`.
 ///

@@ -1,6 +1,7 @@
 """Whether a connection is served fairly, and what waits for one that does not read."""
 
 from registry import Violation, rule
+from rules_slow import came_through
 
 # Reads of another topic that a silence must hold: with fewer no drain goes on.
 READS = 5
@@ -107,7 +108,7 @@ def unbounded_buffer(story):
     needed = story.begin["eviction_needs"]
     if needed is None:
         return
-    acknowledged = [record["done"] for record in story.planned.values()]
+    acknowledged = came_through(story)
     for client in story.clients.values():
         found = {interval.ended: (0, False) for interval in client.life.intervals}
         found |= found_waiting(client, story.streams)

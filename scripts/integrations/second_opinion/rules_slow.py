@@ -26,12 +26,13 @@ def end_of(interval, grace):
 def no_eviction(story):
     """A client that does not read while enough is published is told off for good, from when it was made slow
     until the grace after it reads again; one that reads on, slowly, is told before its socket ends in order.
+    Only what somebody who reads had within the settle bound counts: what the target sat on fills no queue.
     Open: too little published, a socket that ended without a word or by the harness or the client, a run that
     ended within the grace, a client that nobody let go."""
     needed, grace = story.begin["eviction_needs"], story.begin["slow_grace_us"]
     if needed is None:
         return
-    acknowledged = [record["done"] for record in story.planned.values()]
+    acknowledged = came_through(story)
     for client in story.clients.values():
         intervals = client.life.intervals
         next_began = [following.began for following in intervals[1:]] + [float("inf")]
@@ -48,6 +49,24 @@ def no_eviction(story):
             count = sum(interval.began <= at <= interval.ended for at in acknowledged)
             if kept and count >= needed:
                 yield Violation(f"kept through {count} publishes", interval.ended, client.number)
+
+
+def came_through(story):
+    """When those commands were acknowledged whose events reached somebody in time; all of them where nobody
+    reads a stream who is never slow."""
+    readers = (client for client in story.clients.values() if not client.life.intervals)
+    if not any(sub.topic in story.streams for client in readers for sub in client.subscriptions):
+        return [record["done"] for record in story.planned.values()]
+    first = {}
+    for delivery in story.deliveries:
+        if delivery.publish is not None:
+            first[delivery.publish] = min(delivery.at, first.get(delivery.publish, delivery.at))
+    settle = story.begin["settle_us"]
+    return [
+        record["done"]
+        for key, record in story.planned.items()
+        if key in first and first[key] <= record["done"] + settle
+    ]
 
 
 def ends_of_socket(client, since, until):

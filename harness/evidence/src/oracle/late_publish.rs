@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use khala_plan::units::micros;
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
@@ -61,10 +62,6 @@ pub struct Stood<'a> {
     pub own: &'a stalls::Own,
     /// Those of the publishers' thread.
     pub publisher: &'a stalls::Own,
-}
-
-fn micros(duration: Duration) -> Micros {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Together {

@@ -277,6 +277,19 @@ impl Ledger {
         misnamed
     }
 
+    /// When each publish was first seen where it comes out one by one, by whomever.
+    #[must_use]
+    pub fn first_seen(&self) -> BTreeMap<PublishId, Micros> {
+        let mut first: BTreeMap<PublishId, Micros> = BTreeMap::new();
+        for content in self.seen.values().flat_map(BTreeMap::values) {
+            if let Source::Event { publish, .. } = content.source {
+                let at = content.first.0;
+                first.entry(publish).and_modify(|known| *known = at.min(*known)).or_insert(at);
+            }
+        }
+        first
+    }
+
     /// On which seq of a topic each publish came out.
     #[must_use]
     pub fn seqs(&self) -> BTreeMap<(TopicId, PublishId), u64> {

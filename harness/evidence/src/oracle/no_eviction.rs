@@ -5,8 +5,9 @@
 //! client is an eviction if the target's own count has it; else it is undecided, for it may have been anything. A
 //! client that read on, slowly, must be told: an end in order, after all that the target had sent, without a
 //! notice is a violation. Neither a crashed channel nor what the client ended itself is an eviction. Enough is what
-//! [`Context::eviction_needs`](crate::context::Context::eviction_needs) says, acknowledged meanwhile:
-//! the load of twice the time to the last strike that `check` prints. Kept for sure is a client that, on the
+//! [`Context::eviction_needs`](crate::context::Context::eviction_needs) says, acknowledged meanwhile and seen
+//! within the settle bound by somebody who reads (what the target sat on fills no queue): the load of twice
+//! the time to the last strike that `check` prints. Kept for sure is a client that, on the
 //! socket it was slow on, gets something that was due after it reads again, or that nothing was said
 //! to in all of the grace. Cases: intervals that ended in an eviction, or with a client kept.
 //! Undecided: too little published, a socket that the harness or the client ended, a run that ended

@@ -18,6 +18,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use khala_plan::units::micros;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
@@ -222,10 +223,6 @@ impl<'a> Commands<'a> {
             Origin::Version { worker, version } => self.by_seq.get(&(worker, version)),
         }
     }
-}
-
-fn micros(duration: Duration) -> Micros {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

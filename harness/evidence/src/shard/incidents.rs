@@ -9,6 +9,7 @@
 //! target is no incident: a publish limit that is kept, a stale cursor, a topic without a snapshot.
 
 use khala_plan::stability::{Consequence, Incident};
+use khala_plan::units::micros;
 use serde::{Deserialize, Serialize};
 
 use super::Shard;
@@ -243,10 +244,6 @@ impl Shard {
             stability.left(at);
         }
     }
-}
-
-fn micros(duration: std::time::Duration) -> Micros {
-    u64::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 
 /// How the end of a socket is told.

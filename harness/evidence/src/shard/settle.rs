@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use khala_plan::units::micros;
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
@@ -286,6 +287,35 @@ struct Around<'a> {
     published_on: &'a BTreeSet<TopicId>,
 }
 
+/// When the publishes of the load were acknowledged that the target was sending at the time: somebody who was
+/// never slow had each within the settle bound. What the target sat on fills no queue of a slow client, and so
+/// makes no eviction due. Where nobody reads, all of them.
+pub(super) fn came_through(
+    ledger: &Ledger,
+    clients: &BTreeMap<u32, Client>,
+    published_on: &BTreeSet<TopicId>,
+    settle_within: Micros,
+) -> Vec<Micros> {
+    let stream = |topic: &&TopicId| topic.kind() == TopicKind::Stream;
+    let reads = |life: &Client| {
+        let mut streams = published_on.iter().filter(stream);
+        !life.slow.ever() && streams.any(|topic| life.tracks.contains_key(topic))
+    };
+    let first_seen = clients.values().any(reads).then(|| ledger.first_seen());
+    let in_time = |publish: &PublishId, at: Micros| {
+        first_seen.as_ref().is_none_or(|first_seen| {
+            first_seen.get(publish).is_some_and(|&seen| seen <= at.saturating_add(settle_within))
+        })
+    };
+    let mut acknowledged: Vec<Micros> = (ledger.acknowledged().iter())
+        .filter(|(publish, _)| matches!(publish, PublishId::Planned(_)))
+        .filter(|(publish, entry)| in_time(publish, entry.at))
+        .map(|(_, entry)| entry.at)
+        .collect();
+    acknowledged.sort_unstable();
+    acknowledged
+}
+
 /// Judges what each client left behind against the ledger, and slow ones by how many `evictions` the target
 /// counted; gives how many of these it ended without a word.
 fn clients_by_ledger(
@@ -297,14 +327,8 @@ fn clients_by_ledger(
 ) -> u64 {
     let Around { context, ledger, stalls, published_on } = *around;
     let publishes = after_unsubscribe::Publishes::of(ledger);
-    let planned = |publish: &PublishId| matches!(publish, PublishId::Planned(_));
-    let mut acknowledged: Vec<Micros> = ledger
-        .acknowledged()
-        .iter()
-        .filter(|(publish, _)| planned(publish))
-        .map(|(_, entry)| entry.at)
-        .collect();
-    acknowledged.sort_unstable();
+    let settle = micros(context.bounds().settle_within);
+    let acknowledged = came_through(ledger, clients, published_on, settle);
     let published = |from: Micros, until: Micros| {
         let before = |at| acknowledged.partition_point(|&acknowledged| acknowledged < at);
         before(until.saturating_add(1)).saturating_sub(before(from)) as u64

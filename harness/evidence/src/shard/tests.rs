@@ -633,3 +633,33 @@ fn what_a_slow_reader_takes_late_of_an_old_join_is_not_held_against_the_target()
         "no reader is so slow that it joins as another"
     );
 }
+
+#[test]
+fn only_what_somebody_who_reads_had_in_time_makes_an_eviction_due() {
+    // Client 1 is made slow, client 0 reads: it has the first at once, the second late, the third never.
+    let settle_within = khala_plan::units::micros(context().bounds().settle_within);
+    let slow = [
+        Record::SlowBegan { client: 1, at: S },
+        event(1, 20 * S, 1, 2 * S),
+        event(1, 20 * S, 2, 3 * S),
+    ];
+    let publishes = [published(1, 2 * S), published(2, 3 * S), published(3, 4 * S)];
+    let acknowledged = |at: Micros| at + 1_000;
+    let reads = [
+        sent(1, S, stream(), Some(0)),
+        ok(1, S, stream(), 0),
+        event(0, acknowledged(2 * S) + settle_within, 1, 2 * S),
+        event(0, acknowledged(3 * S) + settle_within + 1, 2, 3 * S),
+    ];
+    let due = |records: &[Record]| {
+        let mut shard = Shard::new(context());
+        records.iter().for_each(|record| shard.record(record.clone()));
+        let topics = BTreeSet::from([stream(), state()]);
+        let Shard { clients, flow, .. } = shard;
+        super::settle::came_through(&flow.ledger, &clients, &topics, settle_within)
+    };
+    let with_a_reader = due(&[&slow[..], &publishes, &reads].concat());
+    assert_eq!(with_a_reader, [acknowledged(2 * S)]);
+    let without = due(&[&slow[..], &publishes].concat());
+    assert_eq!(without, [2 * S, 3 * S, 4 * S].map(acknowledged), "nobody else could have had them");
+}

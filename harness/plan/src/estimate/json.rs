@@ -9,7 +9,7 @@ use super::{Estimate, Expected, FaultInstant, ObjectiveEstimate, PhaseSpan, Slow
 use crate::gate::power::Needs;
 use crate::model::{Plan, TargetKind};
 use crate::read::Diagnostics;
-use crate::schedule::micros;
+use crate::units::micros;
 
 /// Version of the document.
 const VERSION: u32 = 1;

@@ -25,8 +25,9 @@ use khala_wire::topic::TopicId;
 use crate::gate::power;
 use crate::metric::MetricId;
 use crate::model::{Cohort, Estimator, Load, Mint, Objective, Plan, Resume, SnapshotPath};
-use crate::schedule::{PhaseWindow, PlannedFault, Schedule, micros};
+use crate::schedule::{PhaseWindow, PlannedFault, Schedule};
 use crate::surface::Surface;
+use crate::units::micros;
 
 /// The evidence that an objective can expect.
 #[derive(Clone, Copy, Debug, PartialEq)]

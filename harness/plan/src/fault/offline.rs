@@ -9,7 +9,8 @@ use crate::estimate::returned;
 use crate::model::{ActsOn, Plan, Resume};
 use crate::read::fields::Fields;
 use crate::read::key::{Key, KeyOr, Within, Words};
-use crate::schedule::{PlannedFault, Schedule, micros};
+use crate::schedule::{PlannedFault, Schedule};
+use crate::units::micros;
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {

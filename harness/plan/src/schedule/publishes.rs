@@ -6,10 +6,11 @@ use std::time::Duration;
 use rand::distr::Distribution;
 use rand_distr::Exp1;
 
-use super::{PhaseWindow, PlannedFault, PlannedPublish, micros};
+use super::{PhaseWindow, PlannedFault, PlannedPublish};
 use crate::draw::{self, Purpose};
 use crate::fault::Burst;
 use crate::model::{Arrival, Load, Plan};
+use crate::units::micros;
 
 /// Key of the first gap of a load's second window; no window has so many gaps.
 const GAPS_OF_A_WINDOW: u64 = 1 << 32;

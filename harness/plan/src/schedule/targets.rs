@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use rand::{Rng, RngExt};
 
-use super::{PhaseWindow, PlannedFault, micros};
+use super::{PhaseWindow, PlannedFault};
 use crate::draw::{self, Purpose};
 use crate::model::{ActsOn, Fault, FaultMode, Fleet, Plan};
+use crate::units::micros;
 
 /// Key of a fault's own draws, which no client id reaches.
 const NO_CLIENT: u64 = u64::MAX;

@@ -8,6 +8,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use khala_plan::units::micros;
 use serde::{Deserialize, Serialize};
 
 use super::shared::Shared;
@@ -148,10 +149,6 @@ impl Record {
 
 fn back(instant: Instant, us: u64) -> Option<Instant> {
     instant.checked_sub(Duration::from_micros(us))
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn sorted(values: impl Iterator<Item = u64>) -> Vec<u64> {

@@ -6,7 +6,8 @@ use crate::fault::{Advice, Need};
 use crate::model::Plan;
 use crate::read::diagnostic::Diagnostic;
 use crate::read::scenario::Placeable;
-use crate::schedule::{PlannedFault, Schedule, micros};
+use crate::schedule::{PlannedFault, Schedule};
+use crate::units::micros;
 
 pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> {
     let plan = &placeable.plan;
