@@ -193,6 +193,7 @@ fn load(shown: &Path, text: &str, profile: Option<&str>) -> Result<(Plan, Schedu
         set: Vec::new(),
         defects: Vec::new(),
         seed: None,
+        target: None,
         env: &|_| None,
     };
     let shown = shown.display().to_string();

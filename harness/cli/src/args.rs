@@ -89,6 +89,13 @@ pub struct Scenario {
     /// Override any key, as in `fleet.clients=200` or `phase.storm.duration=10s`.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// Target profile (TOML) to lay over the scenario; a name is `targets/NAME.toml` beside the scenario, and
+    /// a URL a target by URL and nothing else.
+    #[arg(long, value_name = "NAME|FILE|URL")]
+    pub target: Option<String>,
+    /// Allow file: which other hosts than this machine may be spoken to, and how much.
+    #[arg(long, value_name = "FILE", env = "KHALA_HARNESS_ALLOW")]
+    pub allow: Option<PathBuf>,
     /// Root of all randomness, in place of the scenario's.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs()))]
     pub seed: Option<u64>,
@@ -118,6 +125,12 @@ pub struct Run {
     /// Publish to a target that is not declared exclusive: others will see the run's events.
     #[arg(long)]
     pub allow_shared_writes: bool,
+    /// Tell what would be sent where, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// End, with the evidence written, as soon as this file is there.
+    #[arg(long, value_name = "FILE")]
+    pub stop_file: Option<PathBuf>,
     /// Run the commands of the scenario's hooks: read what `check` prints first.
     #[arg(long)]
     pub allow_hooks: bool,

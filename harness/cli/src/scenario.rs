@@ -1,7 +1,9 @@
 //! From the command line to a plan: reads the files that the plan crate may not.
 
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 
+use khala_engine::reach::guard::Guard;
 use khala_plan::{Diagnostics, Loaded, Options, Sources};
 
 use crate::exit::{Exit, Failure};
@@ -53,7 +55,14 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
     let (path, text) = text(scenario)?;
     let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
     let environment = |name: &str| std::env::var(name).ok();
-    let mut set = scenario.set.clone();
+    let (target, mut set) = match &scenario.target {
+        None => (None, Vec::new()),
+        Some(url) if url.contains("://") => {
+            (None, vec!["target.kind=url".to_owned(), format!("target.url={url}")])
+        }
+        Some(named) => (Some(profile(scenario, named)?), Vec::new()),
+    };
+    set.extend(scenario.set.iter().cloned());
     set.extend(scenario.worker_threads.map(|n| format!("generator.worker_threads={n}")));
     if !scenario.only_client.is_empty() {
         set.push(format!("fleet.only_clients={:?}", scenario.only_client));
@@ -63,10 +72,35 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         set,
         defects: scenario.defect.iter().map(ToString::to_string).collect(),
         seed: scenario.seed,
+        target: target.as_ref().map(|(path, text)| (path.as_str(), text.as_str())),
         env: &environment,
     };
     let sources = Sources { path: &path, text: &text, loader: &loader };
     Ok(khala_plan::load(&sources, &options))
+}
+
+/// What may be spoken to.
+///
+/// # Errors
+/// When the allow file cannot be used.
+pub fn guard(scenario: &args::Scenario) -> Result<Guard, Failure> {
+    let read = |path: &PathBuf| Guard::read(path).map_err(|error| Failure::new(Exit::Setup, error));
+    scenario.allow.as_ref().map_or_else(|| Ok(Guard::default()), read)
+}
+
+/// A target profile: its path, for messages, and its text. A plain name is one beside the scenario.
+fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String), Failure> {
+    let beside = |folder: &Path| folder.join("targets").join(format!("{named}.toml"));
+    let path = match named.contains(['/', '.']) {
+        true => PathBuf::from(named),
+        false => scenario.file.parent().map_or_else(|| beside(Path::new("")), beside),
+    };
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        let help = "name a target profile, such as scenarios/targets/local.toml, or a URL";
+        Failure::new(Exit::InvalidScenario, format!("--target {named}: {shown}: {error}; {help}"))
+    })?;
+    Ok((shown, text))
 }
 
 /// The scenario's name for messages, and its text; what it includes is found from where it is.

@@ -111,7 +111,11 @@ fn check_refuses_what_run_would_refuse() {
     }
     for url in ["http://10.0.0.1", "http://10.0.0.1:80", "http://[2001:db8::1]:80"] {
         let run = check_by_url(url).ended_plain().exits(exit::SETUP);
-        assert!(run.stderr.contains("is not a loopback address"), "{url}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("is not this machine, and no entry of an allow file"),
+            "{url}: {}",
+            run.stderr
+        );
     }
     check_by_url("http://[::1]:80").ended_plain().exits(exit::GO);
     let sources = "generator.source_addresses=[\"127.0.0.2\"]";

@@ -52,7 +52,7 @@ fn a_server_that_accepts_and_says_nothing() {
 
 #[test]
 fn a_server_that_closes_at_once() {
-    not_khala(&Server::closing().url, "cannot connect");
+    not_khala(&Server::closing().url, "broke");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_target_on_another_machine_is_refused_before_anything_is_sent() {
     // An address for documentation: nobody has it.
     let run = refused("http://192.0.2.1:4000");
     assert!(run.stderr.contains("192.0.2.1"), "{}", run.stderr);
-    assert!(run.stderr.contains("not a loopback address"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not this machine"), "{}", run.stderr);
     assert!(!run.stderr.contains("Tried:"), "nothing was tried: {}", run.stderr);
 }
 

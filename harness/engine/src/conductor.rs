@@ -717,6 +717,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             interrupted: self.state.interrupted,
             drained: end.drained,
             target: TargetFacts {
+                way: None,
                 url: self.target.base_url.clone(),
                 kind: kind.to_owned(),
                 defects,

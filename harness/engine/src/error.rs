@@ -1,7 +1,8 @@
 //! What keeps a run from beginning: the user's or the world's doing, one sentence each.
 
 use std::io;
-use std::net::IpAddr;
+
+use crate::reach::guard::Refused;
 
 /// A run could not be set up. Nothing was sent but the probes that the message names.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +26,51 @@ pub enum SetupError {
         /// The kernel's word.
         why: io::Error,
     },
-    /// The target is not on this machine.
+    /// Something may not be spoken to, or not so.
+    #[error(transparent)]
+    Forbidden(#[from] Refused),
+    /// The allow file cannot be used.
+    #[error("the allow file {path}: {why}")]
+    AllowFile {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Secrets would go to another host in clear text.
     #[error(
-        "{url}: {address} is not a loopback address; for now only targets on this machine are \
-         served, so that nobody's production meets a storm by mistake"
+        "{url} is another host, and tokens would go there in clear text: use https, or set target.clear_text = \
+         true where that may be"
     )]
-    NotLoopback {
+    ClearText {
+        /// The URL.
+        url: String,
+    },
+    /// TLS cannot be set up.
+    #[error("{what}, read from {from}: {why}")]
+    Tls {
+        /// What it is.
+        what: String,
+        /// Where it is read from.
+        from: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A proxy cannot be used.
+    #[error("the proxy {url}: {why}")]
+    Proxy {
+        /// Its URL, without what opens it.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nobody says what address the target has.
+    #[error("{url}: its host has no address: {why}")]
+    Unknown {
         /// The target's URL.
         url: String,
-        /// The address.
-        address: IpAddr,
+        /// What is wrong.
+        why: String,
     },
     /// The URL cannot be used.
     #[error("target.url `{url}`: {why}; write it as http://127.0.0.1:4000")]
@@ -53,6 +89,16 @@ pub enum SetupError {
         why: String,
         /// Each probe, in order.
         tried: Vec<String>,
+    },
+    /// Somebody is there, and the way does not lead to him.
+    #[error("{url} cannot be reached: {why}; {mend}")]
+    Unreachable {
+        /// The target's URL.
+        url: String,
+        /// What is wrong.
+        why: String,
+        /// What to look at.
+        mend: &'static str,
     },
     /// Something answers there that lets nobody in.
     #[error("{url} is there and refuses {what}: {why}; {mend}")]

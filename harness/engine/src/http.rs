@@ -11,7 +11,6 @@ use hyper::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, USER_AGENT};
 use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use khala_evidence::record::{Outcome, Resource};
 use serde::Deserialize;
@@ -19,6 +18,8 @@ use serde::de::DeserializeOwned;
 
 use crate::answer::{Answer, CLOSED_EARLY, connection_status};
 use crate::contact::Contact;
+use crate::reach::guard::Permit;
+use crate::reach::{Connector, Reach, ReachError};
 use crate::said;
 use crate::target::extras::Extras;
 use crate::transport::exhausted;
@@ -156,8 +157,9 @@ pub struct Reply<T> {
 /// A client of one base URL.
 #[derive(Clone, Debug)]
 pub struct Http {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     base_url: String,
+    permit: Permit,
     user_agent: String,
     timeout: Duration,
     contact: Option<Arc<Contact>>,
@@ -185,20 +187,18 @@ impl Http {
         &self.user_agent
     }
 
-    /// A client of `base_url` (without a slash at its end).
+    /// A client of what lies at the end of a way.
     #[must_use]
-    pub fn new(base_url: &str, user_agent: &str, timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(timeout));
+    pub fn new(reach: &Reach, user_agent: &str, timeout: Duration) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(connector);
-        let (base_url, user_agent) = (base_url.to_owned(), user_agent.to_owned());
+            .build(Connector(reach.clone()));
+        let (base_url, user_agent) = (reach.place().origin(), user_agent.to_owned());
         Self {
             client,
             base_url,
+            permit: reach.permit().clone(),
             user_agent,
             timeout,
             contact: None,
@@ -309,6 +309,10 @@ impl Http {
     ) -> Result<(Parts, Bytes), HttpError> {
         let url = format!("{}{path}", self.base_url);
         let name = format!("{method} {url}");
+        // Tokens are what a connect needs; all else that is posted changes something.
+        if method == Method::POST && bodies == Bodies::Kept {
+            self.permit.write().map_err(|refused| no_way(name.clone(), &refused.into()))?;
+        }
         // What they are is in no error's name.
         let uri = self.extras.with_query(&url);
         let mut request = Request::builder()
@@ -378,6 +382,14 @@ fn not_asked(name: &str, why: String) -> HttpError {
     HttpError::Connection { name: name.to_owned(), status: "not sent", why }
 }
 
+/// There is no connection.
+fn no_way(name: String, error: &ReachError) -> HttpError {
+    match error.exhausted() {
+        Some(resource) => HttpError::Exhausted(name, resource),
+        None => HttpError::Connection { name, status: error.status(), why: error.to_string() },
+    }
+}
+
 /// hyper wraps what happened; people want the innermost.
 fn no_connection(name: &str, error: &(dyn std::error::Error + 'static)) -> HttpError {
     let name = name.to_owned();
@@ -388,9 +400,8 @@ fn no_connection(name: &str, error: &(dyn std::error::Error + 'static)) -> HttpE
             let parsing = error.is_parse().then_some(NOT_HTTP);
             status = error.is_incomplete_message().then_some(CLOSED_EARLY).or(parsing).or(status);
         }
-        // The connector has no type for it.
-        if cause.to_string() == "dns error" {
-            return HttpError::Exhausted(name, Resource::Names);
+        if let Some(error) = cause.downcast_ref::<ReachError>() {
+            return no_way(name, error);
         }
         match cause.source() {
             Some(source) => cause = source,

@@ -21,6 +21,7 @@ pub mod owed;
 pub mod preflight;
 pub mod probe;
 pub mod publisher;
+pub mod reach;
 pub mod run;
 pub mod said;
 pub mod session;

@@ -4,7 +4,7 @@ pub mod heads;
 pub mod lacks;
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -22,6 +22,8 @@ use crate::error::SetupError;
 use crate::handshake::Interim;
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::reach::guard::Guard;
+use crate::reach::{self, Outgoing, Reach};
 use crate::said;
 use crate::talk::{JOIN_REF, Talk};
 use crate::target::{Target, keys, scopes};
@@ -43,23 +45,6 @@ pub fn descriptors(plan: &Plan) -> Result<u64, SetupError> {
     if needed > limit { Err(SetupError::Descriptors { needed, limit }) } else { Ok(limit) }
 }
 
-/// Checks what is known of a base URL without asking anybody: an address that is written out must be one of
-/// this machine.
-///
-/// # Errors
-/// When it is not.
-pub fn written_address(url: &str) -> Result<(), SetupError> {
-    let authority = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    let plain = |text: &str| text.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    match plain(authority).or_else(|| plain(host)) {
-        Some(address) if !address.is_loopback() => {
-            Err(SetupError::NotLoopback { url: url.to_owned(), address })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Checks that this machine has the addresses that clients are to connect from. Sends nothing.
 ///
 /// # Errors
@@ -71,44 +56,41 @@ pub fn sources(plan: &Plan) -> Result<(), SetupError> {
     })
 }
 
-/// The address behind a base URL; loopback only. A name is looked up for `within` at the most.
+/// The ways to a plan's target by URL and to its control service, within what an allow file grants; `None` of the
+/// embedded runtime. Nobody is asked.
 ///
 /// # Errors
-/// When the URL cannot be used, or leads off this machine.
-pub async fn address(url: &str, within: Duration) -> Result<(String, SocketAddr), SetupError> {
-    address_by(url, within, |name| async move { Ok(tokio::net::lookup_host(name).await?.next()) })
-        .await
+/// When they cannot or may not be gone.
+pub fn reached(
+    plan: &Plan,
+    schedule: &Schedule,
+    guard: &Guard,
+) -> Result<Option<(Reach, Reach)>, SetupError> {
+    let Some(reach) = reach::planned(&plan.target, guard)? else { return Ok(None) };
+    let control = match &plan.target.way.control_url {
+        Some(url) => Reach::of(url, &plan.target, guard)?,
+        None => reach.clone(),
+    };
+    reach.permit().covers(plan.fleet.clients, schedule.most_publishes_in_a_second())?;
+    Ok(Some((reach, control)))
 }
 
-async fn address_by<F>(
-    url: &str,
-    within: Duration,
-    look_up: impl FnOnce(String) -> F,
-) -> Result<(String, SocketAddr), SetupError>
-where
-    F: Future<Output = std::io::Result<Option<SocketAddr>>>,
-{
-    let bad = |why: &str| SetupError::BadUrl { url: url.to_owned(), why: why.to_owned() };
-    let rest = url.strip_prefix("http://").ok_or_else(|| bad("it does not start with http://"))?;
-    let authority = rest.trim_end_matches('/');
-    if authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
-        return Err(bad("it is more than scheme, host and port"));
-    }
-    let with_port =
-        if authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
-            authority.to_owned()
-        } else {
-            format!("{authority}:80")
-        };
-    let address = tokio::time::timeout(within, look_up(with_port))
+/// The addresses of a target, looked up for `within` at the most: the first of them, by which runs keep out of
+/// one another's way. `None` where a proxy looks it up.
+///
+/// # Errors
+/// When it has none, or they are not to be spoken to.
+pub async fn address(reach: &Reach, within: Duration) -> Result<Option<SocketAddr>, SetupError> {
+    let url = || reach.place().origin();
+    let addresses = tokio::time::timeout(within, reach.addresses())
         .await
-        .map_err(|_| bad(&format!("its host could not be looked up within {within:?}")))?
-        .map_err(|error| bad(&error.to_string()))?
-        .ok_or_else(|| bad("the host has no address"))?;
-    if !address.ip().is_loopback() {
-        return Err(SetupError::NotLoopback { url: url.to_owned(), address: address.ip() });
-    }
-    Ok((format!("http://{authority}"), address))
+        .map_err(|_| SetupError::Unknown {
+            url: url(),
+            why: format!("nobody said within {within:?}"),
+        })?
+        .map_err(|error| SetupError::Unknown { url: url(), why: error.to_string() })?;
+    addresses.iter().try_for_each(|address| reach.permit().stands_for(*address))?;
+    Ok(addresses.first().copied())
 }
 
 /// Connects one client, joins, and leaves: whatever answers must speak Khala.
@@ -131,6 +113,10 @@ pub async fn speaks_khala(
         Err(Stop::Nobody(why)) => {
             Err(SetupError::NoTarget { url: target.base_url.clone(), why, tried })
         }
+        Err(Stop::Unreachable(why, mend)) => {
+            let url = target.base_url.clone();
+            Err(SetupError::Unreachable { url, why, mend })
+        }
         Err(Stop::Refused(what, why)) => {
             let (url, mend) = (target.base_url.clone(), keys::mend_token(plan));
             Err(SetupError::Refused { url, what, why, mend })
@@ -142,6 +128,8 @@ pub async fn speaks_khala(
 pub(crate) enum Stop {
     /// Nobody there speaks Khala.
     Nobody(String),
+    /// The way does not lead there, and what to look at.
+    Unreachable(String, &'static str),
     /// Somebody does, and refuses this, with that word.
     Refused(&'static str, String),
 }
@@ -178,7 +166,7 @@ pub(crate) async fn enter(
     scopes: &[String],
     tried: &mut Vec<String>,
 ) -> Result<Option<Talk>, Stop> {
-    let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout)
+    let http = Http::new(&target.control, user_agent, plan.target.request_timeout)
         .carrying(target.extras.clone());
     let minter = Minter::new(http);
     let mut who = Schedule::identity(plan, 0);
@@ -194,9 +182,8 @@ pub(crate) async fn enter(
         .token;
 
     let dial = Dial {
-        address: target.address,
-        source: None,
-        receive_buffer: None,
+        reach: target.reach.clone(),
+        from: Outgoing::default(),
         timeout: plan.target.connect_timeout,
         user_agent: user_agent.to_owned(),
         extras: target.extras.clone(),
@@ -204,7 +191,7 @@ pub(crate) async fn enter(
         interim: Interim::default(),
         message_max: plan.target.message_max,
     };
-    tried.push(format!("GET ws://{}{}", target.address, target.socket_path));
+    tried.push(format!("GET {}{}", target.base_url, target.socket_path));
     let query = target.socket_query_as("preflight", &token);
     let upgrade = || transport::dial(&dial, &query);
     let refused = |error: &DialError| match error {
@@ -231,6 +218,12 @@ pub(crate) async fn enter(
                 "the upgrade was refused with {refusal}; target.socket_path says where its socket is"
             );
             return Err(Stop::Nobody(why));
+        }
+        Err(DialError::Reach(error)) => {
+            return Err(match error.mend() {
+                Some(mend) => Stop::Unreachable(error.to_string(), mend),
+                None => Stop::Nobody(error.to_string()),
+            });
         }
         Err(error) => return Err(Stop::Nobody(error.to_string())),
     };
@@ -335,21 +328,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_this_machine_is_a_target() {
-        let address = |url| address(url, Duration::from_secs(60));
-        assert!(address("http://127.0.0.1:4000").await.is_ok());
-        let elsewhere = address("http://192.0.2.1:4000").await;
-        assert!(matches!(elsewhere, Err(SetupError::NotLoopback { .. })));
-        for url in ["127.0.0.1:4000", "https://127.0.0.1", "http://", "http://a:1/b"] {
-            assert!(matches!(address(url).await, Err(SetupError::BadUrl { .. })), "{url}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_name_that_is_not_looked_up_in_time_is_said_to_be() {
-        let never = |_| std::future::pending();
-        let late = address_by("http://localhost:4000", Duration::from_secs(5), never).await;
-        let Err(SetupError::BadUrl { why, .. }) = late else { panic!("{late:?}") };
-        assert_eq!(why, "its host could not be looked up within 5s");
+    async fn a_name_must_stand_for_what_it_may() {
+        let address = |url| async move {
+            address(&Reach::here(url).expect("it is here"), Duration::from_secs(60)).await
+        };
+        let here = address("http://127.0.0.1:4000").await;
+        assert!(matches!(here, Ok(Some(_))), "{here:?}");
+        // RFC 6761, section 6.3: whatever it stands for, it is this machine.
+        let name = address("http://localhost:4000").await;
+        assert!(name.is_ok_and(|it| it.is_some_and(|it| it.ip().is_loopback())));
     }
 }

@@ -212,7 +212,7 @@ struct Publisher<P> {
 
 async fn publish_all<S: Sink>(setup: Setup, sink: S) -> (S, Vec<u32>) {
     let timeout = setup.plan.target.request_timeout;
-    let http = Http::new(&setup.target.base_url, &setup.user_agent, timeout)
+    let http = Http::new(&setup.target.reach, &setup.user_agent, timeout)
         .carrying(setup.target.extras.clone())
         .heard_by(Arc::clone(&setup.contact));
     let http = Rc::new(http);
@@ -453,7 +453,7 @@ duration = "4s"
         let (listener, target) = crate::testing::frozen();
         let created = r#"{"data":{"idempotentReplay":false,"latestSeq":0,"status":"running","workerId":"w"}}"#;
         answering(listener, vec![answer("503 Down", "{}"), answer("201 Created", created)]);
-        let http = Http::new(&target.base_url, "test", Duration::from_secs(5));
+        let http = Http::new(&target.reach, "test", Duration::from_secs(5));
         let plan = crate::testing::plan(SCENARIO);
         let told = create_workers(&plan, &target, &http, &["w".to_owned()]).await.expect("created");
         let statuses: Vec<&str> = told.iter().map(|answer| &*answer.status).collect();
@@ -463,7 +463,7 @@ duration = "4s"
     #[tokio::test(start_paused = true)]
     async fn a_stop_that_nobody_answers_is_told_and_one_that_nobody_asked_for_is_not() {
         let (_listener, target) = crate::testing::frozen();
-        let http = Http::new(&target.base_url, "test", Duration::from_secs(3600));
+        let http = Http::new(&target.reach, "test", Duration::from_secs(3600));
         let plan = crate::testing::plan(SCENARIO);
         let names: Vec<String> = (0..=STOPPED_AT_ONCE).map(|n| format!("w{n}")).collect();
         let (clock, within) = (Clock::starting_in(Duration::ZERO), Duration::from_secs(2));

@@ -4,6 +4,7 @@
 //! run, and the facts say so. Nothing that was started is left behind.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -32,9 +33,12 @@ use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer};
 use crate::preflight::heads::Learnt;
 use crate::probe::Probe;
+use crate::reach::Reach;
+use crate::reach::guard::Guard;
 use crate::target::Target;
 use crate::target::child::{Own, Recipe, Reference};
 use crate::target::extras::Extras;
+use crate::target::lock::Lock;
 use crate::transport::Backlog;
 use crate::worker::{Numbers, Stage};
 use crate::{preflight, publisher, target, worker};
@@ -61,6 +65,8 @@ pub struct Options {
     pub allow_shared_writes: bool,
     /// The folder in which commands of the user's run; `None` where none may run.
     pub hooks_in: Option<PathBuf>,
+    /// What may be spoken to.
+    pub guard: Arc<Guard>,
 }
 
 /// What a run leaves.
@@ -91,12 +97,9 @@ pub async fn run<S: Sink + Send + 'static>(
     let descriptors_limit = preflight::descriptors(&plan)?;
     preflight::sources(&plan)?;
     let user_agent = format!("khala-harness/{} (run {})", options.version, options.run_id);
-    let (reference, target) = prepare_target(&plan, &options).await?;
-    let _lock = match plan.target.kind {
-        TargetKind::Reference { .. } => None,
-        TargetKind::Url { .. } => Some(target::lock::take(target.address)?),
-    };
-    let target = Arc::new(target);
+    let Readied { reference, target, lock: _lock } =
+        prepare_target(&plan, &schedule, &options).await?;
+    let (way, target) = (target.reach.clone(), Arc::new(target));
     let prepared = prepare(&plan, &schedule, &target, &user_agent, &options, observer).await;
     let Prepared { http, workers, created, build, lacks, heads: first_cursors } = match prepared {
         Ok(prepared) => prepared,
@@ -196,6 +199,9 @@ pub async fn run<S: Sink + Send + 'static>(
         conductor.finish(options.run_id, started_at, options.utc_now, end).await;
     sinks.push(sink);
     facts.generator.lost_threads = lost_threads;
+    if let TargetKind::Url { .. } = plan.target.kind {
+        facts.target.way = Some(way.told());
+    }
     facts.findings.extend(dropped_orders(&schedule, &heads));
     let lacks = lacks.into_iter().map(|message| Finding::at_end("target_lacks", message, 1));
     facts.findings.extend(lacks);
@@ -235,10 +241,20 @@ fn dropped_orders(schedule: &Schedule, heads: &Heads) -> Vec<Finding> {
         .collect()
 }
 
+/// A target that may be spoken to.
+struct Readied {
+    /// The process, where it is the embedded runtime.
+    reference: Option<Reference>,
+    target: Target,
+    /// Held for the run.
+    lock: Option<Lock>,
+}
+
 async fn prepare_target(
     plan: &Plan,
+    schedule: &Schedule,
     options: &Options,
-) -> Result<(Option<Reference>, Target), SetupError> {
+) -> Result<Readied, SetupError> {
     let extras = Extras::of(plan)?;
     match &plan.target.kind {
         TargetKind::Reference { defects, topics } => {
@@ -251,22 +267,32 @@ async fn prepare_target(
                 keeps_state: needs_a_process(plan),
             };
             let reference = Reference::start(&recipe).await?;
-            let (base_url, address) =
-                preflight::address(&reference.base_url, ADDRESS_TIMEOUT).await?;
+            let base_url = reference.base_url.clone();
+            let reach = Reach::here(&base_url)?;
             let credentials = reference.credentials.clone();
             let socket_path = plan.target.socket_path.clone();
-            let target = Target { base_url, address, socket_path, credentials, extras };
-            Ok((Some(reference), target))
+            let control = reach.clone();
+            let target = Target { base_url, reach, control, socket_path, credentials, extras };
+            Ok(Readied { reference: Some(reference), target, lock: None })
         }
-        TargetKind::Url { base_url } => {
-            let (base_url, address) = preflight::address(base_url, ADDRESS_TIMEOUT).await?;
+        TargetKind::Url { .. } => {
+            let Some((reach, control)) = preflight::reached(plan, schedule, &options.guard)? else {
+                return Err(SetupError::Generator(io::Error::other("a target without a url")));
+            };
+            let base_url = reach.place().origin();
             let writes = !plan.loads.is_empty();
             if writes && !plan.target.exclusive && !options.allow_shared_writes {
                 return Err(SetupError::SharedWrites { url: base_url });
             }
             let socket_path = plan.target.socket_path.clone();
             let credentials = target::keys::credentials(plan)?;
-            Ok((None, Target { base_url, address, socket_path, credentials, extras }))
+            preflight::address(&control, ADDRESS_TIMEOUT).await?;
+            let lock = match preflight::address(&reach, ADDRESS_TIMEOUT).await? {
+                Some(address) => Some(target::lock::take(address)?),
+                None => None,
+            };
+            let target = Target { base_url, reach, control, socket_path, credentials, extras };
+            Ok(Readied { reference: None, target, lock })
         }
     }
 }
@@ -309,7 +335,7 @@ async fn prepare(
     preflight::speaks_khala(plan, target, user_agent).await?;
     let ready = EventKind::TargetReady { url: target.base_url.clone() };
     observer.event(&Event { at_us: 0, kind: ready });
-    let http = Http::new(&target.base_url, user_agent, plan.target.request_timeout)
+    let http = Http::new(&target.reach, user_agent, plan.target.request_timeout)
         .carrying(target.extras.clone());
     let mut lacks = match plan.target.kind {
         TargetKind::Reference { .. } => Vec::new(),

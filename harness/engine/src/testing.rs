@@ -6,6 +6,7 @@ use std::sync::Arc;
 use khala_plan::{Options, Plan, Sources};
 use khala_wire::token::{DEFAULT_KID, Key};
 
+use crate::reach::Reach;
 use crate::target::extras::Extras;
 use crate::target::{Credentials, Target};
 
@@ -13,8 +14,14 @@ use crate::target::{Credentials, Target};
 pub fn plan(text: &str) -> Plan {
     let loader = |path: &str| Err(format!("{path} is not there"));
     let sources = Sources { path: "test.toml", text, loader: &loader };
-    let options =
-        Options { profile: None, set: vec![], defects: vec![], seed: None, env: &|_| None };
+    let options = Options {
+        profile: None,
+        set: vec![],
+        defects: vec![],
+        seed: None,
+        target: None,
+        env: &|_| None,
+    };
     khala_plan::load(&sources, &options).unwrap_or_else(|e| panic!("{}", e.render(false))).plan
 }
 
@@ -33,6 +40,7 @@ pub fn frozen() -> (TcpListener, Arc<Target>) {
         admin_token: None,
     };
     let (base_url, socket_path) = (format!("http://{address}"), "/".to_owned());
-    let extras = Extras::default();
-    (listener, Arc::new(Target { base_url, address, socket_path, credentials, extras }))
+    let (reach, extras) = (Reach::here(&base_url).expect("on this machine"), Extras::default());
+    let control = reach.clone();
+    (listener, Arc::new(Target { base_url, reach, control, socket_path, credentials, extras }))
 }

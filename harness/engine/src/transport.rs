@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,12 +15,13 @@ use std::time::{Duration, Instant};
 use khala_evidence::record::{Breach, Cut, Outcome, Resource};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::answer::{Answer, connection_status};
 use crate::handshake::{self, Interim, Refusal};
+use crate::reach::stream::Stream;
+use crate::reach::{Link, Outgoing, Reach, ReachError};
 use crate::said;
 use crate::session::tap::Tap;
 use crate::target::extras::Extras;
@@ -37,16 +37,17 @@ const WRITE_BUFFER_MAX: usize = 256 * 1024;
 /// A client's socket.
 pub type Socket = WebSocketStream<Stamped>;
 
-/// A TCP stream that remembers when it was last read from.
+/// A stream that remembers when it was last read from.
 #[derive(Debug)]
 pub struct Stamped {
-    inner: TcpStream,
+    inner: Stream,
     read_at: Cell<Option<Instant>>,
     throttle: Rc<Throttle>,
     allowance: Allowance,
     reads: u32,
     backlog: Option<Arc<Backlog>>,
     tap: Option<Tap>,
+    secured: Option<(Instant, Instant)>,
 }
 
 /// Reads of a socket between two looks at what they left waiting: a look is a system call.
@@ -69,16 +70,15 @@ impl Stamped {
         self.reads = self.reads.wrapping_add(1);
         if let Some(backlog) = &self.backlog
             && self.reads.is_multiple_of(BACKLOG_EVERY)
-            && let Ok(waiting) = rustix::io::ioctl_fionread(&self.inner)
         {
-            backlog.0.fetch_max(waiting, Ordering::Relaxed);
+            backlog.0.fetch_max(self.inner.unread(), Ordering::Relaxed);
         }
     }
 
     /// Bytes that wait in the kernel; 0 where it does not say.
     #[must_use]
     pub fn unread(&self) -> u64 {
-        rustix::io::ioctl_fionread(&self.inner).unwrap_or_default()
+        self.inner.unread()
     }
 
     /// When bytes were last read.
@@ -93,6 +93,12 @@ impl Stamped {
         self.tap.as_ref()
     }
 
+    /// When TLS began and was there; `None` in clear text.
+    #[must_use]
+    pub fn secured(&self) -> Option<(Instant, Instant)> {
+        self.secured
+    }
+
     /// How fast it is read.
     #[must_use]
     pub fn throttle(&self) -> &Throttle {
@@ -104,7 +110,7 @@ impl Stamped {
     /// # Errors
     /// When the socket option cannot be set.
     pub fn abort_on_close(&self) -> io::Result<()> {
-        socket2::SockRef::from(&self.inner).set_linger(Some(Duration::ZERO))
+        self.inner.abort_on_close()
     }
 }
 
@@ -175,12 +181,10 @@ impl AsyncWrite for Stamped {
 /// Where and how to connect.
 #[derive(Clone, Debug)]
 pub struct Dial {
-    /// Address of the target.
-    pub address: SocketAddr,
-    /// Address to connect from; `None` leaves it to the kernel.
-    pub source: Option<Ipv4Addr>,
-    /// `SO_RCVBUF` in bytes, set before connect; `None` leaves it to the kernel.
-    pub receive_buffer: Option<u32>,
+    /// The way to the target.
+    pub reach: Reach,
+    /// From where, and with what.
+    pub from: Outgoing,
     /// How long connect and upgrade may take together.
     pub timeout: Duration,
     /// `User-Agent`.
@@ -200,13 +204,13 @@ pub struct Dial {
 pub enum DialError {
     /// Nothing answered in time.
     #[error("no answer from {0} within {1:?}")]
-    Timeout(SocketAddr, Duration),
-    /// The connection could not be made, or broke.
-    #[error("cannot connect to {0}: {1}")]
-    Connection(SocketAddr, io::Error),
-    /// The address to connect from could not be taken.
-    #[error("cannot connect from {0}: {1}")]
-    Unbound(Ipv4Addr, io::Error),
+    Timeout(String, Duration),
+    /// There is no connection.
+    #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// The connection broke.
+    #[error("the connection to {0} broke: {1}")]
+    Connection(String, io::Error),
     /// The upgrade was answered with another status than 101.
     #[error("the upgrade was refused with {0}")]
     Refused(Refusal),
@@ -225,7 +229,10 @@ impl DialError {
         let outcome = self.outcome();
         match (self, outcome) {
             (_, Outcome::Exhausted(resource)) => Answer::of(outcome, format!("out of {resource}")),
-            (Self::Unbound(..), _) => Answer::of(outcome, "no address to connect from"),
+            (Self::Reach(error), _) => Answer {
+                example: Some(said::text(&error.to_string())),
+                ..Answer::of(outcome, error.status())
+            },
             (Self::Timeout(..), _) => Answer::of(outcome, "timeout"),
             (Self::Connection(_, error), _) => Answer::of(outcome, connection_status(error)),
             (Self::Refused(refusal), _) => Answer {
@@ -244,7 +251,11 @@ impl DialError {
     /// Whether the target was heard.
     #[must_use]
     pub fn was_heard(&self) -> bool {
-        !matches!(self, Self::Timeout(..) | Self::Connection(..) | Self::Unbound(..))
+        match self {
+            Self::Timeout(..) | Self::Connection(..) => false,
+            Self::Reach(error) => error.was_heard(),
+            Self::Refused(_) | Self::Breached(_) | Self::Protocol(_) => true,
+        }
     }
 
     /// How the operation counts.
@@ -255,8 +266,8 @@ impl DialError {
             Self::Connection(_, error) => {
                 exhausted(error).map_or(Outcome::ConnectionFailed, Outcome::Exhausted)
             }
-            Self::Unbound(_, error) => {
-                Outcome::Exhausted(exhausted(error).unwrap_or(Resource::Addresses))
+            Self::Reach(error) => {
+                error.exhausted().map_or(Outcome::ConnectionFailed, Outcome::Exhausted)
             }
             Self::Refused(refusal) if matches!(refusal.status, 401 | 403) => Outcome::RefusedAuth,
             Self::Refused(_) | Self::Breached(_) | Self::Protocol(_) => Outcome::ProtocolError,
@@ -297,26 +308,14 @@ pub fn exhausted(error: &io::Error) -> Option<Resource> {
 pub async fn dial(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError> {
     match tokio::time::timeout(dial.timeout, upgrade(dial, path_and_query)).await {
         Ok(result) => result,
-        Err(_) => Err(DialError::Timeout(dial.address, dial.timeout)),
+        Err(_) => Err(DialError::Timeout(dial.reach.place().authority(), dial.timeout)),
     }
 }
 
 async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError> {
-    let connection = |error| DialError::Connection(dial.address, error);
-    let socket = match dial.address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }
-    .map_err(connection)?;
-    if let Some(bytes) = dial.receive_buffer {
-        socket.set_recv_buffer_size(bytes).map_err(connection)?;
-    }
-    if let Some(source) = dial.source {
-        let unbound = |error| DialError::Unbound(source, error);
-        socket.bind(SocketAddr::from((source, 0))).map_err(unbound)?;
-    }
-    let stream = socket.connect(dial.address).await.map_err(connection)?;
-    stream.set_nodelay(true).map_err(connection)?;
+    let host = dial.reach.place().authority();
+    let connection = |error| DialError::Connection(host.clone(), error);
+    let Link { stream, tls } = dial.reach.connect(dial.from).await?;
     let mut stamped = Stamped {
         inner: stream,
         read_at: Cell::new(None),
@@ -325,8 +324,8 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
         reads: 0,
         backlog: dial.backlog.clone(),
         tap: None,
+        secured: tls,
     };
-    let host = dial.address.to_string();
     let request = handshake::Request {
         host: &host,
         path_and_query,

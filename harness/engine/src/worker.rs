@@ -35,6 +35,7 @@ use crate::handshake::Interim;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::reach::Outgoing;
 use crate::session::web_socket::Lane;
 use crate::stall::Watch;
 use crate::target::window::Windows;
@@ -122,9 +123,12 @@ pub const THREAD_PREFIX: &str = "khala-worker-";
 
 async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let Setup { plan, target, clock, .. } = setup.clone();
-    let http = Http::new(&target.base_url, &setup.user_agent, plan.target.request_timeout)
-        .carrying(target.extras.clone())
-        .heard_by(Arc::clone(&setup.contact));
+    let http = |reach| {
+        Http::new(reach, &setup.user_agent, plan.target.request_timeout)
+            .carrying(target.extras.clone())
+            .heard_by(Arc::clone(&setup.contact))
+    };
+    let (http, control) = (http(&target.reach), http(&target.control));
     let around = Rc::new(Surroundings {
         clock,
         watch: Watch::new(plan.generator.thread_of(setup.index), clock),
@@ -134,7 +138,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         reader: std::cell::RefCell::new(Reader::new(setup.run_id.clone(), setup.workers.clone())),
         heads: LocalHeads::new(Arc::clone(&setup.heads)),
         ear: Ear::new(Arc::clone(&setup.contact)),
-        minter: Minter::new(http.clone()),
+        minter: Minter::new(control),
         windows: Windows::new(http.clone()),
         http,
     });
@@ -221,9 +225,11 @@ fn drivers<S: Sink>(
         let mut machine = Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us);
         machine.begin_at(&setup.first_cursors);
         let dial = Dial {
-            address: setup.target.address,
-            source: source_address(plan, arrival.client),
-            receive_buffer: receive_buffer(&setup.schedule, arrival.client),
+            reach: setup.target.reach.for_client(),
+            from: Outgoing {
+                source: source_address(plan, arrival.client),
+                receive_buffer: receive_buffer(&setup.schedule, arrival.client),
+            },
             timeout: plan.target.connect_timeout,
             user_agent: setup.user_agent.clone(),
             extras: setup.target.extras.clone(),

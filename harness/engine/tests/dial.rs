@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use khala_engine::handshake::Interim;
+use khala_engine::reach::{Outgoing, Reach};
 use khala_engine::target::extras::Extras;
 use khala_engine::throttle::Pace;
 use khala_engine::transport::{Dial, DialError, Socket, dial};
@@ -51,9 +52,8 @@ fn http_server(status: &'static str) -> SocketAddr {
 
 fn to(address: SocketAddr) -> Dial {
     Dial {
-        address,
-        source: None,
-        receive_buffer: None,
+        reach: Reach::here(&format!("http://{address}")).expect("on this machine"),
+        from: Outgoing::default(),
         timeout: PATIENCE,
         user_agent: "khala-harness/test".to_owned(),
         extras: Extras::default(),
@@ -149,7 +149,10 @@ async fn the_request_says_who_asks_and_comes_from_the_address_it_was_told() {
         let count = stream.read(&mut request).unwrap_or_default();
         (String::from_utf8_lossy(&request[..count]).into_owned(), peer)
     });
-    let how = Dial { source: Some(Ipv4Addr::new(127, 0, 0, 9)), ..to(address) };
+    let how = Dial {
+        from: Outgoing { source: Some(Ipv4Addr::new(127, 0, 0, 9)), ..Outgoing::default() },
+        ..to(address)
+    };
     fails(&how).await;
     let (request, peer) = soon(&seen);
     assert!(request.to_lowercase().contains("user-agent: khala-harness/test"), "{request}");
@@ -221,7 +224,10 @@ fn flood() -> (SocketAddr, Receiver<usize>) {
 #[tokio::test]
 async fn a_paused_reader_leaves_everything_with_the_peer() {
     let (address, stuck) = flood();
-    let how = Dial { receive_buffer: Some(4_096), ..to(address) };
+    let how = Dial {
+        from: Outgoing { receive_buffer: Some(4_096), ..Outgoing::default() },
+        ..to(address)
+    };
     let mut socket = dial(&how, &path()).await.expect("connects");
     socket.get_ref().throttle().set(Pace::Paused);
     // Nothing is read, so the peer's writes stop getting through; only that ends the wait.

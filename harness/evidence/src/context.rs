@@ -351,8 +351,14 @@ require = "count == 0"
     fn plan(text: &str) -> Plan {
         let loader = |path: &str| Err(format!("{path} is not there"));
         let sources = Sources { path: "slow.toml", text, loader: &loader };
-        let options =
-            Options { profile: None, set: vec![], defects: vec![], seed: None, env: &|_| None };
+        let options = Options {
+            profile: None,
+            set: vec![],
+            defects: vec![],
+            seed: None,
+            target: None,
+            env: &|_| None,
+        };
         khala_plan::load(&sources, &options).expect("loads").plan
     }
 

@@ -176,6 +176,56 @@ pub struct TargetFacts {
     /// When that was noticed.
     #[serde(default)]
     pub lost_at_us: Option<Micros>,
+    /// How it was reached; `None` of one on the harness's own pipe.
+    #[serde(default)]
+    pub way: Option<Way>,
+}
+
+/// How a target by URL was reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// Whether over TLS.
+    pub tls: bool,
+    /// Whether any certificate was taken.
+    pub insecure: bool,
+    /// Base URL of the proxy on the way.
+    pub proxy: Option<String>,
+    /// The addresses that its name stood for, and what came of the connects to each.
+    pub addresses: Vec<Connects>,
+}
+
+/// What came of the connects to one address, the harness's own requests among them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connects {
+    /// The address, with its port.
+    pub address: String,
+    /// Connections that came about, TLS included.
+    pub made: u64,
+    /// Those that did not.
+    pub failed: u64,
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match (self.tls, self.insecure) {
+            (false, _) => "in clear text",
+            (true, false) => "over TLS",
+            (true, true) => "over TLS, with whatever certificate came",
+        })?;
+        if let Some(proxy) = &self.proxy {
+            write!(f, ", through the proxy {proxy}")?;
+        }
+        match self.addresses.as_slice() {
+            [] | [Connects { failed: 0, .. }] => Ok(()),
+            several => {
+                let told = several.iter().map(|Connects { address, made, failed }| match failed {
+                    0 => format!("{address} ({made} connections)"),
+                    failed => format!("{address} ({made} connections, {failed} failed)"),
+                });
+                write!(f, "; at {}", told.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
 }
 
 /// Something that the contract is silent on, or that a target does differently. Fails nothing.

@@ -773,6 +773,8 @@ pub enum Resource {
     Addresses,
     /// Names that it could look up.
     Names,
+    /// Connects and writes that the allow file grants it in a second.
+    Allowance,
 }
 
 impl std::fmt::Display for Resource {
@@ -783,6 +785,7 @@ impl std::fmt::Display for Resource {
             Self::Memory => "memory for sockets",
             Self::Addresses => "addresses to connect from",
             Self::Names => "names that can be looked up",
+            Self::Allowance => "connects or writes that the allow file grants in a second",
         })
     }
 }
@@ -861,6 +864,8 @@ pub enum OpKind {
     Mint,
     /// Until there is a session; over WebSocket, TCP connect and upgrade.
     Connect,
+    /// From the TCP connection to the end of the TLS handshake, within a connect.
+    TlsHandshake,
     /// Until the target has taken the client in; over WebSocket, `phx_join`.
     Join,
     /// Until replay is complete; over WebSocket, `sync:subscribe`.

@@ -15,7 +15,7 @@ use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
+use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts, Way};
 use crate::journal::Host;
 use crate::judge::{Case, Decision, GateVerdict, RunReason, RunVerdict, Verdict, stability};
 use crate::oracle::tally::{CauseTally, Clients};
@@ -151,6 +151,9 @@ pub struct Target {
     pub build: Option<String>,
     /// How it was lost, in a sentence, if it was not there again by the end of the run.
     pub lost: Option<String>,
+    /// How it was reached; `None` of the embedded runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
     /// Its restarts, planned ones among them.
     #[serde(default)]
     pub restarts: Vec<Absence>,
@@ -161,7 +164,7 @@ pub struct Target {
 
 impl Target {
     fn of(case: &Case<'_>) -> Self {
-        let TargetFacts { url, kind, defects, build, .. } = case.facts.target.clone();
+        let TargetFacts { url, kind, defects, build, way, .. } = case.facts.target.clone();
         let absences = stability::absences(case);
         let of = |manner| absences.iter().filter(move |absence| absence.manner == manner);
         Self {
@@ -171,6 +174,7 @@ impl Target {
             kind,
             defects,
             build,
+            way,
             absences,
         }
     }

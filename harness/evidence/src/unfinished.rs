@@ -43,6 +43,7 @@ pub fn facts(
         interrupted: false,
         drained: false,
         target: TargetFacts {
+            way: None,
             url: url.unwrap_or_default(),
             kind: kind.to_owned(),
             defects,

@@ -96,6 +96,8 @@ catalogue! {
         "From the intended start of a token request to its answer.";
     Connect "connect" Latency Clients
         "From the intended start of a connect to the WebSocket upgrade's answer.";
+    TlsHandshake "tls_handshake" Latency Clients
+        "From the TCP connection of a client to the end of its TLS handshake.";
     Join "join" Latency Clients
         "From the join that was sent to its reply.";
     Subscribe "subscribe" Latency Clients

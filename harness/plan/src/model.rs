@@ -9,6 +9,7 @@ mod gate;
 mod token;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use khala_wire::topic::TopicId;
@@ -136,6 +137,42 @@ pub struct Target {
     pub dense_states: bool,
     /// Findings that break a rule on it, of [`metric::FINDINGS`](crate::metric::FINDINGS).
     pub findings_are_rules: Vec<&'static str>,
+    /// How a target by URL is reached.
+    pub way: Way,
+}
+
+impl Target {
+    /// Whether it is spoken to over TLS.
+    #[must_use]
+    pub fn is_over_tls(&self) -> bool {
+        matches!(&self.kind, TargetKind::Url { base_url } if base_url.starts_with("https://"))
+    }
+}
+
+/// How a target by URL is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Base URL of its control service; `None` is the runtime's own.
+    pub control_url: Option<String>,
+    /// Base URL of the HTTP proxy on the way; `None` leaves it to the environment.
+    pub proxy: Option<String>,
+    /// Whether secrets may go to another host without TLS.
+    pub clear_text: bool,
+    /// TLS, where its URL says `https`.
+    pub tls: TlsKeys,
+}
+
+/// Whom TLS trusts, and what it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsKeys {
+    /// PEM file of those who are trusted; `None` is the system's.
+    pub ca: Option<PathBuf>,
+    /// PEM files of the clients' certificate and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Name that is asked for; `None` is the URL's host.
+    pub server_name: Option<String>,
+    /// Whether any certificate is taken.
+    pub insecure: bool,
 }
 
 /// A header, or a parameter of the query, that a target wants beside the contract's.

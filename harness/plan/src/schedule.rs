@@ -152,6 +152,15 @@ impl Schedule {
         }
     }
 
+    /// Publishes in the busiest second, wherever it begins.
+    #[must_use]
+    pub fn most_publishes_in_a_second(&self) -> u32 {
+        let at: Vec<u64> = self.publishes.iter().map(|publish| publish.at_us).collect();
+        let within = |first: usize| at[first..].partition_point(|&it| it < at[first] + 1_000_000);
+        let most = (0..at.len()).map(within).max().unwrap_or_default();
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+
     /// `schedule.ndjson`: one JSON object a line, header first; equal byte for byte for equal plans
     /// and seeds.
     #[must_use]

@@ -88,11 +88,21 @@ pub(crate) struct Load<'a> {
     pub seed: Option<u64>,
     pub env: &'a [(&'a str, &'a str)],
     pub files: &'a [(&'a str, &'a str)],
+    pub target: Option<&'a str>,
 }
 
 impl<'a> Load<'a> {
     pub fn of(text: &'a str) -> Self {
-        Self { text, profile: None, set: &[], defects: &[], seed: None, env: &[], files: &[] }
+        Self {
+            text,
+            profile: None,
+            set: &[],
+            defects: &[],
+            seed: None,
+            env: &[],
+            files: &[],
+            target: None,
+        }
     }
 
     pub fn load(&self) -> Result<Loaded, Diagnostics> {
@@ -108,11 +118,12 @@ impl<'a> Load<'a> {
             set: owned(self.set),
             defects: owned(self.defects),
             seed: self.seed,
+            target: self.target.map(|text| ("targets/t.toml", text)),
             env: &env,
         };
         let loaded = load(&sources, &options);
         // With `--set` the text alone need not be a scenario.
-        if loaded.is_ok() && self.set.is_empty() {
+        if loaded.is_ok() && self.set.is_empty() && self.target.is_none() {
             crate::read::schema::tests::assert_valid(self.text);
             self.files.iter().for_each(|(_, text)| {
                 crate::read::schema::tests::assert_valid_gates(text);

@@ -139,6 +139,7 @@ pub mod tests {
             set: set.iter().map(|&assignment| assignment.to_owned()).collect(),
             defects: Vec::new(),
             seed: None,
+            target: None,
             env: &|_| None,
         };
         let sources = Sources { path: text.path, text: text.text, loader: &loader };

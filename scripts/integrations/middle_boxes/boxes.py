@@ -106,11 +106,30 @@ def tell_haproxy(*commands):
     return tell
 
 
-def certificate(place):
-    """A key and a certificate of one's own, in one file, as haproxy wants them."""
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-               "-keyout", str(place / "key.pem"), "-out", str(place / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
+def openssl(place, *arguments):
+    subprocess.run(["openssl", *arguments], cwd=place, check=True, capture_output=True)
+
+
+def certificate(place, name, expired):
+    """An authority of one's own and a certificate that it signed, with its key in one file, as haproxy wants them."""
+    (place / "of").write_text(f"subjectAltName=DNS:{name}")
+    openssl(place, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=authority",
+            "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(place, "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+            "-keyout", "key.pem", "-out", "asked.pem")
+    (place / "serial").write_text("01")
+    (place / "index").write_text("")
+    if expired:
+        # `x509` of Debian's openssl cannot sign for the past; `ca` can.
+        (place / "ca.cnf").write_text(
+            f"[ca]\ndefault_ca=d\n[d]\ndatabase={place}/index\nserial={place}/serial\nnew_certs_dir={place}\n"
+            "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n")
+        openssl(place, "ca", "-batch", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key",
+                "-in", "asked.pem", "-out", "cert.pem", "-notext", "-extfile", "of",
+                "-startdate", "20200101000000Z", "-enddate", "20200102000000Z")
+    else:
+        openssl(place, "x509", "-req", "-in", "asked.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-extfile", "of", "-out", "cert.pem", "-days", "1")
     both = (place / "cert.pem").read_text() + (place / "key.pem").read_text()
     (place / "both.pem").write_text(both)
 
@@ -118,11 +137,12 @@ def certificate(place):
 class TlsEnd(Haproxy):
     """haproxy where TLS ends, with clear text behind."""
 
-    def __init__(self):
+    def __init__(self, name="localhost", expired=False):
         super().__init__(listen="ssl crt {place}/both.pem alpn http/1.1")
+        self.of, self.expired = name, expired
 
     def start(self, place, port, behind):
-        certificate(place)
+        certificate(place, self.of, self.expired)
         return super().start(place, port, behind)
 
 
@@ -138,6 +158,8 @@ class Case:
     options: typing.Sequence[str] = ()
     says: typing.Sequence[str] = ()
     meanwhile: typing.Sequence[tuple] = ()
+    # Whether the harness speaks TLS to the first box, and trusts its authority.
+    tls: bool = False
 
 
 # Nothing is said for seconds on the sockets: what ends idle ones shows. Clients arrive one after the other, or all
@@ -160,9 +182,18 @@ CASES = [
          [Haproxy(beside=["other"])], 99, says=["socket_ends"],
          meanwhile=[(5, tell_haproxy("set server khala/runtime state maint",
                                      "shutdown sessions server khala/runtime"))]),
-    # The harness speaks clear text: a second box makes the TLS that the first one ends.
-    Case("tls_ends_at_the_box", "TLS to the box, clear text behind it",
+    Case("tls_ends_at_the_box", "TLS to the box, clear text behind it", [TlsEnd()], 0, tls=True),
+    Case("tls_ends_and_reloads", "TLS to the box, which takes its configuration anew", [TlsEnd()], 0, tls=True,
+         scenario="scenarios/reconnect-storm.toml", options=["--profile", "smoke"],
+         meanwhile=[(5, reload(signal.SIGUSR2))]),
+    Case("tls_made_by_another_box", "a second box makes the TLS that the first one ends",
          [TlsEnd(), Haproxy(server="ssl verify none alpn http/1.1")], 0),
+    Case("tls_expired", "mistake: the box's certificate has expired", [TlsEnd(expired=True)], 100, tls=True,
+         says=["Expired"]),
+    Case("tls_of_another_host", "mistake: the box's certificate is for another name",
+         [TlsEnd(name="other.example.com")], 100, tls=True, says=["not valid for name"]),
+    Case("tls_of_nobody_known", "mistake: nobody that is trusted has signed the box's certificate", [TlsEnd()], 100,
+         tls=True, options=["--set", "target.tls.ca=/etc/ssl/certs/ca-certificates.crt"], says=["UnknownIssuer"]),
     Case("haproxy_idle_timeout", "mistake: an idle time-out below the heartbeat", [Haproxy(tunnel="2s")], 99,
          scenario=QUIET, options=IDLE, says=["idle time-out"]),
     Case("nginx_idle_timeout", "mistake: an idle time-out below the heartbeat", [Nginx(read_timeout="2s")], 99,

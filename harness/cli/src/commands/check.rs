@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 use khala_engine::preflight;
+use khala_engine::reach::guard::Guard;
 use khala_plan::estimate::Estimate;
-use khala_plan::model::{Plan, TargetKind};
+use khala_plan::model::Plan;
 use khala_plan::{Diagnostics, Schedule};
 
 use crate::args;
@@ -17,14 +18,15 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
         false => Ok(()),
     };
     let loaded = scenario::load_telling(&check.scenario, told)?;
-    let estimate = Estimate::of(&loaded.plan, &Schedule::of(&loaded.plan));
+    let schedule = Schedule::of(&loaded.plan);
+    let estimate = Estimate::of(&loaded.plan, &schedule);
     let text = if check.json {
         estimate.to_json(&loaded.plan, &loaded.warnings).context("a rendering failed")?
     } else {
         estimate.render(&loaded.plan)
     };
     output::print(text.as_bytes())?;
-    carried(&loaded.plan, &estimate)?;
+    carried(&loaded.plan, &schedule, &estimate, &scenario::guard(&check.scenario)?)?;
     if check.strict && estimate.is_undecidable() {
         let what = "a run would be HOLD, whatever the target does: see what cannot reach a verdict";
         return Err(Failure::new(Exit::Hold, what));
@@ -33,13 +35,16 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
 }
 
 /// What keeps this machine from running it, as `run` would find out before it sends anything.
-fn carried(plan: &Plan, estimate: &Estimate) -> Result<(), Failure> {
+fn carried(
+    plan: &Plan,
+    schedule: &Schedule,
+    estimate: &Estimate,
+    guard: &Guard,
+) -> Result<(), Failure> {
     let refused = |error: khala_engine::SetupError| Failure::new(Exit::Setup, error);
     preflight::descriptors(plan).map_err(refused)?;
     preflight::sources(plan).map_err(refused)?;
-    if let TargetKind::Url { base_url } = &plan.target.kind {
-        preflight::written_address(base_url).map_err(refused)?;
-    }
+    preflight::reached(plan, schedule, guard).map_err(refused)?;
     if estimate.ports_needed > estimate.ports_available {
         let what = format!(
             "the plan needs about {} source ports and there are {}: add to generator.source_addresses, such \

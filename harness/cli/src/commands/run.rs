@@ -2,19 +2,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, this_host, utc_now};
+use khala_engine::reach::guard::Guard;
 use khala_engine::{Options, Outcome};
 use khala_evidence::journal::Begin;
 use khala_plan::{Plan, Schedule};
 use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio_util::sync::CancellationToken;
 
+use super::dry_run;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::show::{complain, show};
 use crate::{args, command_line, output, scenario, signals};
 
+/// How often is looked for the stop file.
+const LOOK_FOR_STOP_FILE: Duration = Duration::from_millis(200);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs a scenario and judges it.
@@ -24,15 +30,26 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
             .context("cannot ask for a signal on the parent's death")?;
     }
     let plan = Arc::new(scenario::load(&run.scenario)?.plan);
+    let guard = Arc::new(scenario::guard(&run.scenario)?);
+    let schedule = Arc::new(Schedule::of(&plan));
+    if run.dry_run {
+        return dry_run::tell(&plan, &schedule, &guard);
+    }
     if !run.allow_hooks {
         no_hooks(&plan)?;
     }
-    let schedule = Arc::new(Schedule::of(&plan));
+    if let Some(file) = run.stop_file.as_ref().filter(|file| file.exists()) {
+        let what = format!(
+            "the stop file {} is there already: nothing was sent; remove it to run",
+            file.display()
+        );
+        return Err(Failure::new(Exit::Setup, what));
+    }
     let (run_id, started_at) = (new_run_id(), utc_now());
     let writer = Writer::create(&run.out_dir, &started_at, &plan.name, &run_id);
     let mut writer = writer.map_err(no_evidence)?;
     let dir = writer.dir().to_owned();
-    let left = match execute(run, &plan, &schedule, run_id, started_at, &mut writer) {
+    let left = match execute(run, &plan, &schedule, guard, run_id, started_at, &mut writer) {
         Ok(left) => left,
         Err(failure) => {
             if failure.exit == Exit::Setup {
@@ -94,6 +111,7 @@ fn execute(
     run: &args::Run,
     plan: &Arc<Plan>,
     schedule: &Arc<Schedule>,
+    guard: Arc<Guard>,
     run_id: String,
     started_at: String,
     writer: &mut Writer,
@@ -108,7 +126,7 @@ fn execute(
     };
     let wanted = Wanted { journal_max: run.bundle_max, recording: run.record };
     let mut logs = writer.logs(plan, schedule, begin, wanted).map_err(no_evidence)?;
-    let outcome = engine(run, plan, schedule, || logs.sink(), run_id, writer)?;
+    let outcome = engine(run, plan, schedule, guard, || logs.sink(), run_id, writer)?;
     let Outcome { sinks, facts, .. } = outcome;
     Ok(writer.finish(logs, sinks, facts)?)
 }
@@ -117,6 +135,7 @@ fn engine(
     run: &args::Run,
     plan: &Arc<Plan>,
     schedule: &Arc<Schedule>,
+    guard: Arc<Guard>,
     make_sink: impl FnMut() -> LogSink,
     run_id: String,
     writer: &mut Writer,
@@ -130,16 +149,33 @@ fn engine(
             run_id,
             version: VERSION.to_owned(),
             reference_command: reference_command()?,
-            interrupt: signals::token().context("cannot handle signals")?,
+            interrupt: interrupt(run.stop_file.clone())?,
             utc_now,
             allow_shared_writes: run.allow_shared_writes,
             hooks_in: run.allow_hooks.then(|| folder_of(&run.scenario.file)),
+            guard,
         };
         let mut live = Live::new(writer);
         khala_engine::run(Arc::clone(plan), Arc::clone(schedule), options, make_sink, &mut live)
             .await
             .map_err(|error| Failure::new(Exit::Setup, error))
     })
+}
+
+/// What ends a run early: a signal, or the stop file.
+fn interrupt(stop_file: Option<PathBuf>) -> anyhow::Result<CancellationToken> {
+    let token = signals::token().context("cannot handle signals")?;
+    if let Some(file) = stop_file {
+        let token = token.clone();
+        tokio::spawn(async move {
+            while !file.exists() {
+                tokio::time::sleep(LOOK_FOR_STOP_FILE).await;
+            }
+            output::say(&format!("{} is there: writing the evidence", file.display()));
+            token.cancel();
+        });
+    }
+    Ok(token)
 }
 
 /// This binary, as the reference runtime.

@@ -8,10 +8,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt, stream};
-use khala_evidence::record::{Cut, Micros, Outcome, Record, Request, Sink};
+use khala_evidence::record::{Cut, Micros, Op, OpKind, Outcome, Record, Request, Sink};
 use khala_plan::Plan;
 use khala_plan::model::{DisconnectStyle, Mint, Resume};
 use khala_plan::schedule::Identity;
@@ -409,6 +409,9 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 if let Some(fault) = self.cut_by.take() {
                     around.heads.count_answered(fault);
                 }
+                if let Some((began, there)) = session.secured() {
+                    around.record(Record::Op(self.secured(began, there)));
+                }
                 Some((session, start, done))
             }
             Err(error) => {
@@ -426,6 +429,14 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 None
             }
         }
+    }
+
+    /// The TLS handshake of a connect.
+    fn secured(&self, began: Instant, there: Instant) -> Op {
+        let clock = self.around.clock;
+        let (client, start, done) = (self.client, clock.since(began), clock.since(there));
+        let (kind, outcome) = (OpKind::TlsHandshake, Outcome::Ok);
+        Op { client, kind, intended: start, start, done, outcome }
     }
 
     /// Talks until the machine is offline. Returns an order that is not yet carried out.

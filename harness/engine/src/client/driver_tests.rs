@@ -110,7 +110,7 @@ impl Driven {
 async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
     let plan = Arc::new(plan(TEXT));
     let (listener, target) = frozen();
-    let http = Http::new(&target.base_url, "test", plan.target.request_timeout);
+    let http = Http::new(&target.reach, "test", plan.target.request_timeout);
     let clock = Clock::starting_in(Duration::ZERO);
     let heads = Arc::new(Heads::new(0, 4));
     let around = Rc::new(Surroundings {

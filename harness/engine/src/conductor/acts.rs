@@ -275,7 +275,7 @@ mod tests {
 
     fn grip(told: Told) -> Grip {
         let (_listener, target) = crate::testing::frozen();
-        let http = crate::http::Http::new(&target.base_url, "test", Duration::from_secs(5));
+        let http = crate::http::Http::new(&target.reach, "test", Duration::from_secs(5));
         let (clock, child) = (Clock::starting_in(Duration::ZERO), Child::default());
         Grip { target, http, child, clock, told, hooks: None, ending: CancellationToken::new() }
     }

@@ -151,7 +151,7 @@ impl Stand {
             plan: &self.plan,
             schedule: &self.schedule,
             target: Arc::clone(&self.target),
-            http: Http::new(&self.target.base_url, "test", self.plan.target.request_timeout),
+            http: Http::new(&self.target.reach, "test", self.plan.target.request_timeout),
             clock: self.clock,
             process,
             hooks: None,

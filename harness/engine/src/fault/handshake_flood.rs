@@ -5,7 +5,6 @@
 //! them, with a reset, which leaves no port waiting: where their owner goes, so do they. Proven by the
 //! connections that the target's side accepted, all at once.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,10 +12,10 @@ use std::time::Duration;
 use khala_plan::fault::handshake_flood::HandshakeFlood;
 use khala_plan::schedule::PlannedFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::{Fault, Grip, OnTarget, Proof};
+use crate::reach::{Link, Outgoing, Reach};
 
 /// How long a connect may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -29,12 +28,13 @@ impl Fault for HandshakeFlood {
         Box::pin(async move {
             let begun = format!(
                 "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\n",
-                grip.target.socket_path, grip.target.address
+                grip.target.socket_path,
+                grip.target.reach.place().authority()
             );
             let (begun, open) = (Arc::<str>::from(begun), Arc::new(Open::default()));
             let mut flood = JoinSet::new();
             for _ in 0..sockets {
-                flood.spawn(hold(grip.target.address, Arc::clone(&begun), Arc::clone(&open)));
+                flood.spawn(hold(grip.target.reach.clone(), Arc::clone(&begun), Arc::clone(&open)));
             }
             grip.until_over(&fault).await;
             flood.shutdown().await;
@@ -75,11 +75,12 @@ impl Drop for Counted<'_> {
 }
 
 /// Keeps one connection open; ends only by being aborted.
-async fn hold(address: SocketAddr, begun: Arc<str>, open: Arc<Open>) {
+async fn hold(reach: Reach, begun: Arc<str>, open: Arc<Open>) {
     loop {
-        let connecting = TcpStream::connect(address);
-        if let Ok(Ok(mut stream)) = tokio::time::timeout(CONNECT_WITHIN, connecting).await
-            && stream.set_zero_linger().is_ok()
+        let connecting = reach.connect(Outgoing::default());
+        if let Ok(Ok(Link { mut stream, .. })) =
+            tokio::time::timeout(CONNECT_WITHIN, connecting).await
+            && stream.abort_on_close().is_ok()
             && stream.write_all(begun.as_bytes()).await.is_ok()
         {
             let _open = Counted::new(&open);
@@ -115,9 +116,10 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_the_target_ends_is_opened_again_until_the_fault_is_over() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (address, open) = (listener.local_addr().expect("an address"), Arc::default());
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (reach, open) = (Reach::here(&url).expect("on this machine"), Arc::default());
         let mut flood = JoinSet::new();
-        flood.spawn(hold(address, Arc::from("GET /\r\n"), Arc::clone(&open)));
+        flood.spawn(hold(reach, Arc::from("GET /\r\n"), Arc::clone(&open)));
         let (mut first, _) = listener.accept().await.expect("one comes");
         let mut line = String::new();
         let read = tokio::io::BufReader::new(&mut first).read_line(&mut line).await;

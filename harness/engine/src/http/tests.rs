@@ -5,6 +5,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::answer::answer_to;
+use crate::reach::Reach;
 
 const SECRET: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1c2VyOjEifQ.c2lnbmF0dXJl";
 
@@ -22,7 +23,11 @@ async fn answering(answer: String) -> Http {
             });
         }
     });
-    Http::new(&url, "test", Duration::from_secs(5))
+    Http::new(&here(&url), "test", Duration::from_secs(5))
+}
+
+fn here(url: &str) -> Reach {
+    Reach::here(url).expect("on this machine")
 }
 
 fn refusal(status: &str, headers: &str, body: &str) -> String {
@@ -99,13 +104,19 @@ async fn what_came_in_an_answers_stead_has_a_name() {
     let gone = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", gone.local_addr().expect("its address"));
     drop(gone);
-    let http = Http::new(&url, "test", Duration::from_secs(5));
+    let http = Http::new(&here(&url), "test", Duration::from_secs(5));
     let refused = http.get::<u32>("/", &[]).await.expect_err("nobody listens");
     assert_eq!(&*refused.answer().status, "connection refused");
     assert_eq!(refused.outcome(), Outcome::ConnectionFailed);
 
     // No name of this machine, nor of any other: what a look-up makes of it is the generator's.
-    let http = Http::new("http://no-such-host.invalid:1", "test", Duration::from_secs(5));
+    let allowed = "[[host]]\nname = \"no-such-host.invalid\"\naddresses = [\"192.0.2.0/24\"]\nclients = 1\n\
+                   connects_per_second = 1\nmessages_per_second = 1\nowner = \"jo\"\nexpires = \"2999-12-31\"\n";
+    let guard = crate::reach::guard::Guard::parse(allowed).expect("an allow file");
+    let mut target = crate::testing::plan(include_str!("../../../../scenarios/smoke.toml")).target;
+    target.way.clear_text = true;
+    let nowhere = Reach::of("http://no-such-host.invalid:1", &target, &guard).expect("allowed");
+    let http = Http::new(&nowhere, "test", Duration::from_secs(5));
     let unknown = http.get::<u32>("/", &[]).await.expect_err("nobody has the name");
     assert_eq!(unknown.outcome(), Outcome::Exhausted(Resource::Names), "{unknown}");
 }
@@ -114,7 +125,7 @@ async fn what_came_in_an_answers_stead_has_a_name() {
 async fn what_does_not_answer_in_time_is_a_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("its address"));
-    let http = Http::new(&url, "test", Duration::from_secs(5));
+    let http = Http::new(&here(&url), "test", Duration::from_secs(5));
     let error = http.get::<u32>("/", &[]).await.expect_err("nobody answers");
     assert_eq!((&*error.answer().status, error.outcome()), ("timeout", Outcome::Timeout));
 }

@@ -41,7 +41,7 @@ pub async fn learn(plan: &Plan, target: &Target, user_agent: &str) -> Result<Lea
     let mut talk = match entered {
         Ok(Some(talk)) => talk,
         Ok(None) => return Err(failed("its upgrade breaks RFC 6455".to_owned())),
-        Err(Stop::Nobody(why)) => return Err(failed(why)),
+        Err(Stop::Nobody(why) | Stop::Unreachable(why, _)) => return Err(failed(why)),
         Err(Stop::Refused(what, why)) => return Err(failed(format!("it refuses {what}: {why}"))),
     };
     let within = REPLAYED_WITHIN.max(plan.target.request_timeout);

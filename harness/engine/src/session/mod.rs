@@ -70,6 +70,11 @@ pub trait Session: 'static {
     /// What has come and has not been read.
     fn unread(&self) -> u64;
 
+    /// When what keeps it secret began and was there; `None` of one in clear text.
+    fn secured(&self) -> Option<(Instant, Instant)> {
+        None
+    }
+
     /// How fast it is read.
     fn pace(&self) -> Pace;
 

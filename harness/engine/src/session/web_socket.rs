@@ -122,6 +122,10 @@ impl Session for WebSocket {
         self.socket.get_ref().unread()
     }
 
+    fn secured(&self) -> Option<(Instant, Instant)> {
+        self.socket.get_ref().secured()
+    }
+
     fn pace(&self) -> Pace {
         self.socket.get_ref().throttle().pace()
     }

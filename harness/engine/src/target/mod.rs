@@ -10,7 +10,6 @@ pub mod lock;
 pub mod renewal;
 pub mod window;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderName};
@@ -26,6 +25,7 @@ use serde::Serialize;
 use self::extras::Extras;
 use crate::clock::unix_seconds;
 use crate::http::{Header, Http, HttpError, Reply};
+use crate::reach::Reach;
 
 /// What is written as `%XX` in a query: all but the unreserved characters (RFC 3986, section 2.3), of which
 /// signed tokens consist.
@@ -37,10 +37,12 @@ const SIGNATURE_TTL_S: i64 = 60;
 /// A target that is ready.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// `http://host:port`
+    /// `http://host:port`, or `https`.
     pub base_url: String,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// The way to it.
+    pub reach: Reach,
+    /// The way to its control service, which makes tokens.
+    pub control: Reach,
     /// Path of the socket.
     pub socket_path: String,
     /// What opens it.
@@ -233,9 +235,12 @@ mod tests {
             signature_secret: None,
             admin_token: None,
         };
+        let base_url = "http://127.0.0.1:4000".to_owned();
+        let reach = Reach::here(&base_url).expect("on this machine");
         Target {
-            base_url: "http://127.0.0.1:4000".to_owned(),
-            address: "127.0.0.1:4000".parse().expect("an address"),
+            base_url,
+            control: reach.clone(),
+            reach,
             socket_path: "/socket/websocket".to_owned(),
             credentials,
             extras,

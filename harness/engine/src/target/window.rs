@@ -159,7 +159,7 @@ mod tests {
     async fn a_read_in_vain_is_told_once_however_many_clients_wait_for_it() {
         let (listener, target) = crate::testing::frozen();
         drop(listener);
-        let windows = Windows::new(Http::new(&target.base_url, "test", Duration::from_secs(5)));
+        let windows = Windows::new(Http::new(&target.reach, "test", Duration::from_secs(5)));
         let plan = crate::testing::plan(crate::client::driver_tests::TEXT);
         let clock = Clock::starting_in(Duration::ZERO);
         let told = std::cell::RefCell::new(Vec::new());

@@ -63,8 +63,14 @@ fn plan() -> Plan {
 fn plan_of(text: &str) -> Plan {
     let loader = |path: &str| Err(format!("{path} is not there"));
     let sources = Sources { path: "judged.toml", text, loader: &loader };
-    let options =
-        Options { profile: None, set: Vec::new(), defects: Vec::new(), seed: None, env: &|_| None };
+    let options = Options {
+        profile: None,
+        set: Vec::new(),
+        defects: Vec::new(),
+        seed: None,
+        target: None,
+        env: &|_| None,
+    };
     khala_plan::load(&sources, &options).expect("a sound scenario").plan
 }
 

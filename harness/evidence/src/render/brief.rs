@@ -83,7 +83,7 @@ fn absence(absence: &Absence) -> String {
 fn felt(metric: &str) -> &'static str {
     match MetricId::of(metric) {
         Some(MetricId::TokenMint) => "Signing in takes too long.",
-        Some(MetricId::Connect | MetricId::Join | MetricId::Subscribe) => {
+        Some(MetricId::Connect | MetricId::TlsHandshake | MetricId::Join | MetricId::Subscribe) => {
             "Connecting takes too long."
         }
         Some(MetricId::ReplayBootstrap | MetricId::Snapshot) => {
@@ -349,6 +349,12 @@ fn recovered(report: &RunReport) -> String {
 
 fn cautions(report: &RunReport) -> Vec<String> {
     let mut cautions = Vec::new();
+    if report.target.way.as_ref().is_some_and(|way| way.insecure) {
+        cautions.push(
+            "No certificate was verified, on purpose (target.tls.insecure): nobody knows who was tested."
+                .to_owned(),
+        );
+    }
     if !report.target.defects.is_empty() {
         let defects = report.target.defects.join(", ");
         cautions.push(format!(

@@ -114,7 +114,8 @@ settle_within = "1s"
         let loader = |path: &str| Err(format!("{path} is not there"));
         let sources = Sources { path: "silent.toml", text: &text, loader: &loader };
         let (set, defects) = (Vec::new(), Vec::new());
-        let options = Options { profile: None, set, defects, seed: None, env: &|_| None };
+        let options =
+            Options { profile: None, set, defects, seed: None, target: None, env: &|_| None };
         let plan = khala_plan::load(&sources, &options).expect("a sound scenario").plan;
         let mut shard = Shard::new(Arc::new(Context::of(&plan, &Schedule::of(&plan))));
         records.into_iter().for_each(|record| shard.record(record));

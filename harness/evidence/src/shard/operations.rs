@@ -33,6 +33,7 @@ impl Shard {
         let metric = match kind {
             OpKind::Mint => MetricId::TokenMint,
             OpKind::Connect => MetricId::Connect,
+            OpKind::TlsHandshake => MetricId::TlsHandshake,
             OpKind::Join => MetricId::Join,
             OpKind::Subscribe => MetricId::Subscribe,
             OpKind::Heartbeat => MetricId::HeartbeatRtt,
@@ -70,7 +71,7 @@ impl Shard {
             OpKind::Join | OpKind::Subscribe => {
                 proportion(MetricId::TopicErrors, failed > 0);
             }
-            OpKind::Heartbeat => {}
+            OpKind::TlsHandshake | OpKind::Heartbeat => {}
         }
     }
 

@@ -52,8 +52,14 @@ const S: Micros = 1_000_000;
 fn context() -> Arc<Context> {
     let loader = |path: &str| Err(format!("{path} is not there"));
     let sources = Sources { path: "shard.toml", text: TEXT, loader: &loader };
-    let options =
-        Options { profile: None, set: Vec::new(), defects: Vec::new(), seed: None, env: &|_| None };
+    let options = Options {
+        profile: None,
+        set: Vec::new(),
+        defects: Vec::new(),
+        seed: None,
+        target: None,
+        env: &|_| None,
+    };
     let plan = khala_plan::load(&sources, &options).expect("a sound scenario").plan;
     Arc::new(Context::of(&plan, &Schedule::of(&plan)))
 }

@@ -45,6 +45,9 @@ fn why(
         MetricId::TokenMint | MetricId::MintErrors if plan.auth.mint != Mint::Control => {
             "nobody is asked for a token: only with auth.mint = \"control\" the target mints".to_owned()
         }
+        MetricId::TlsHandshake if !plan.target.is_over_tls() => {
+            "the target is spoken to in clear text: its url does not begin with https".to_owned()
+        }
         MetricId::TimeToRecovered | MetricId::ReconnectAttempts | MetricId::Unrecovered => {
             format!("no fault cuts off {whose} in these phases")
         }

@@ -167,6 +167,8 @@ impl<'a> Scope<'a> {
         let seconds = self.windows.iter().map(|w| (w.end_us - w.start_us) as f64 / 1e6).sum();
         match metric {
             MetricId::TokenMint | MetricId::MintErrors => Expected::Samples(mints),
+            MetricId::TlsHandshake if !self.plan.target.is_over_tls() => Expected::Samples(0.0),
+            MetricId::TlsHandshake => Expected::Samples(connects),
             MetricId::Connect
             | MetricId::ConnectErrors
             | MetricId::Join

@@ -11,7 +11,7 @@ use crate::model::{Target, TargetKind};
 pub(crate) fn check_sources(cx: &Cx, target: Option<&Target>, generator: Option<&Node>) {
     let Some(TargetKind::Url { base_url }) = target.map(|target| &target.kind) else { return };
     let sources = generator.and_then(Node::as_table).and_then(|it| it.get("source_addresses"));
-    if let (true, Some(sources)) = (base_url.starts_with("http://["), sources) {
+    if let (true, Some(sources)) = (base_url.contains("://["), sources) {
         let what = "the target has an IPv6 address, and IPv4 addresses reach none";
         let help = "leave `source_addresses` out, or give the target's IPv4 address";
         cx.report(Diagnostic::error(&sources.place, what).help(help));

@@ -1,8 +1,8 @@
 //! Scenario text to a checked [`Plan`], or everything that is wrong with it at once.
 //!
 //! Texts come in, a plan or diagnostics go out. The order is: parse (syntax errors do not stop it),
-//! add included gates, lay the profile over, lay `--set` over that, fill in the environment, walk
-//! the tree. The walk never stops at a mistake; what depends on one stays silent. A scenario is
+//! add included gates, lay the profile over, the target profile over that, then `--set`, fill in the
+//! environment, walk the tree. The walk never stops at a mistake; what depends on one stays silent. A scenario is
 //! checked without a profile and with each of its profiles, whichever is used, so that a broken
 //! smoke profile is found before the night on which it is needed.
 //!
@@ -77,6 +77,8 @@ pub struct Options<'a> {
     pub defects: Vec<String>,
     /// `--seed`; goes before the scenario's.
     pub seed: Option<u64>,
+    /// `--target`: path and text of a target profile.
+    pub target: Option<(&'a str, &'a str)>,
     /// Looks a variable of the environment up.
     pub env: &'a Environment<'a>,
 }

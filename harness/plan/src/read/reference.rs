@@ -5,7 +5,7 @@
 
 use super::key::{Case, Declared, Table, inline};
 use super::schema::Shape;
-use super::{include, scenario, tables};
+use super::{include, scenario, tables, target};
 
 const HEAD: &str = "# Scenario reference
 
@@ -37,7 +37,7 @@ table has exactly one. A dash is no default, or one that hangs on others, which 
 pub fn page() -> String {
     let mut tables = vec![scenario::TABLE];
     tables.extend(tables::all());
-    tables.extend([scenario::PROFILES, include::TABLE]);
+    tables.extend([scenario::PROFILES, include::TABLE, target::profile::FILE]);
     let mut out = format!("{HEAD}\n");
     for table in &tables {
         let heading = heading(table);

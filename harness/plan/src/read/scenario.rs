@@ -43,11 +43,11 @@ const SEED: KeyOr<Within<u64>> = Key::new(
 )
 // A scenario is reproducible unless it is told not to be.
 .or(1);
-const TARGET: Key<Raw> =
+pub(crate) const TARGET: Key<Raw> =
     Key::new("target", Raw(|| Shape::Table("target")), "[target]", "What is tested.");
-const AUTH: Key<Raw> =
+pub(crate) const AUTH: Key<Raw> =
     Key::new("auth", Raw(|| Shape::Table("auth")), "[auth]", "How clients come by tokens.");
-const FLEET: Key<Raw> =
+pub(crate) const FLEET: Key<Raw> =
     Key::new("fleet", Raw(|| Shape::Table("fleet")), "[fleet]", "The clients.").required();
 const PHASE: Key<Raw> = Key::new(
     "phase",

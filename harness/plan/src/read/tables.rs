@@ -10,6 +10,7 @@ use super::{
 pub(crate) fn all() -> Vec<Table> {
     let mut tables = vec![
         target::TABLE,
+        target::TLS,
         slowness::TABLE,
         retention::TABLE,
         auth::TABLE,

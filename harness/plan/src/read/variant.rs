@@ -16,7 +16,7 @@ use super::scalar::Placed;
 use super::scenario::{self, GATES, Given, JUDGE, PROFILE, Placeable};
 use super::source::{Place, SourceId};
 use super::tree::{Node, Table, Value};
-use super::{Loaded, Options, Sources, advice, parse, suggest};
+use super::{Loaded, Options, Sources, advice, parse, suggest, target};
 
 pub(super) fn load(sources: &Sources<'_>, options: &Options<'_>) -> Result<Loaded, Diagnostics> {
     let cx = Cx::default();
@@ -31,7 +31,8 @@ pub(super) fn load(sources: &Sources<'_>, options: &Options<'_>) -> Result<Loade
         loader: sources.loader,
         known: RefCell::new(BTreeMap::new()),
     };
-    let scenario = Scenario { cx: &cx, root, includes };
+    let target = options.target.and_then(|(path, text)| target::profile::read(&cx, path, text));
+    let scenario = Scenario { cx: &cx, root, includes, target };
 
     let flags = Flags::of(&cx, options);
     let asked = profile(&cx, options, &profiles);
@@ -156,6 +157,8 @@ struct Scenario<'a> {
     /// Without its profiles.
     root: Node,
     includes: Includes<'a>,
+    /// The target profile.
+    target: Option<Node>,
 }
 
 impl Scenario<'_> {
@@ -203,7 +206,7 @@ impl Scenario<'_> {
         found
     }
 
-    /// The scenario with its included gates, the profile and the overrides.
+    /// The scenario with its included gates, the profile, the target profile and the overrides.
     fn merged(
         &self,
         profile: Option<&Profile>,
@@ -218,6 +221,9 @@ impl Scenario<'_> {
         }
         if let Some(profile) = profile {
             merge::merge(self.cx, &mut root, &profile.over, "");
+        }
+        if let Some(target) = &self.target {
+            merge::merge(self.cx, &mut root, target, "");
         }
         for change in set {
             merge::apply(self.cx, &mut root, change);

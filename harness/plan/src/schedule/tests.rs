@@ -10,7 +10,7 @@ use crate::fault::slow_reader::SlowReader;
 use crate::model::{
     Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, FirstSubscribe, Fleet,
     Generator, Lane, Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits,
-    SnapshotPath, Stability, Target, TargetKind, UserIds,
+    SnapshotPath, Stability, Target, TargetKind, UserIds, Way,
 };
 use crate::stability::LimitFrom;
 use crate::surface::Surface;
@@ -72,6 +72,7 @@ fn plan() -> Plan {
             headers: Vec::new(),
             query: Vec::new(),
             dense_states: false,
+            way: Way::default(),
             findings_are_rules: Vec::new(),
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },

@@ -5,6 +5,8 @@ use std::process::Stdio;
 
 use crate::null::{RECORD_PATH, Record};
 use anyhow::{Context as _, bail};
+use khala_engine::http::Http;
+use khala_engine::reach::Reach;
 use procfs::process::Process;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -65,7 +67,8 @@ impl NullServer {
 
     /// What it did with events that were due in a window of the run.
     pub async fn record(&self, from_us: u64, to_us: u64) -> anyhow::Result<Record> {
-        let http = khala_engine::http::Http::new(&self.url, "khala-harness", START_TIMEOUT);
+        let reach = Reach::here(&self.url)?;
+        let http = Http::new(&reach, "khala-harness", START_TIMEOUT);
         let path = format!("{RECORD_PATH}?from_us={from_us}&to_us={to_us}");
         let told =
             http.get(&path, &[]).await.context("the null server does not tell what it did")?;

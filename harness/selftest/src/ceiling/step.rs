@@ -192,6 +192,7 @@ mod tests {
                 set: Vec::new(),
                 defects: Vec::new(),
                 seed: None,
+                target: None,
                 env: &|_| None,
             };
             let loaded = khala_plan::load(&sources, &options);

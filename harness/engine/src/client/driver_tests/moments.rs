@@ -52,7 +52,7 @@ async fn a_dial_that_the_network_cuts_is_a_connect_that_failed_and_another_comes
     driven(async |client: Rc<Driven>| {
         pass(500).await;
         let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-        let address = client.around.target.address;
+        let address = client.around.target.reach.place().authority();
         client.dialled.answer(Err(DialError::Connection(address, reset)));
         pass(10).await;
         assert_eq!(client.connects(), [Outcome::ConnectionFailed]);

@@ -186,6 +186,9 @@ fn provenance(out: &mut String, report: &RunReport) -> std::fmt::Result {
     )?;
     row("seed", &report.scenario.seed.to_string())?;
     row("target", &format!("`{}` ({})", cell(&target.url), cell(&target.kind)))?;
+    if let Some(way) = &target.way {
+        row("reached", &cell(&way.to_string()))?;
+    }
     let build = target.build.as_deref().map_or_else(|| "not known".to_owned(), quoted);
     row("target's build", &build)?;
     let defects = match target.defects.as_slice() {

@@ -71,6 +71,7 @@ fn read(text: &str, profile: Option<&str>) -> Plan {
         set: Vec::new(),
         defects: Vec::new(),
         seed: None,
+        target: None,
         env: &|_| None,
     };
     match load(&sources, &options) {

@@ -212,6 +212,7 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
         interrupted: false,
         drained: true,
         target: TargetFacts {
+            way: None,
             url: "http://127.0.0.1:4000".to_owned(),
             kind: "reference".to_owned(),
             defects: Vec::new(),

@@ -125,7 +125,7 @@ fn of_case(case: &Case, changes: bool) -> Option<Value> {
 }
 
 /// Tables of which a profile may change all and nothing is needed: one definition does for both.
-const ALIKE: [&str; 5] = ["generator", "oracle", "slow_consumer", "stability", "topic"];
+const ALIKE: [&str; 6] = ["generator", "oracle", "slow_consumer", "tls", "stability", "topic"];
 
 /// Name of the definition of what a profile changes of a table.
 pub(super) fn changes_name(name: &str) -> String {

@@ -12,6 +12,7 @@ use crate::read::scalar::Bytes;
 use crate::read::schema::{Shape, pattern};
 
 use super::SocketPath;
+use super::way::{CLEAR_TEXT, CONTROL_URL, PROXY, TLS};
 
 /// Whether it is the embedded runtime.
 pub(super) const KIND: KeyOr<Words<bool>> = Key::new(
@@ -24,10 +25,10 @@ pub(super) const KIND: KeyOr<Words<bool>> = Key::new(
 .or(true);
 pub(super) const URL: Key<Raw> = Key::new(
     "url",
-    Raw(|| Shape::Matching(pattern::whole(r"http://[^\s/?#@]+/*"))),
+    Raw(|| Shape::Matching(pattern::whole(r"https?://[^\s/?#@]+/*"))),
     "url = \"http://127.0.0.1:4000\"",
     "Base url of a target of kind `url`: scheme, host and port, such as \
-     `http://127.0.0.1:4000`. Load goes to this machine only.",
+     `http://127.0.0.1:4000`. Another host than this machine needs an entry in an allow file.",
 );
 pub(super) const DEFECTS: Key<Raw> = Key::new(
     "defects",
@@ -219,6 +220,10 @@ pub(crate) const TABLE: Table = Table::new(
         &MESSAGE_MAX,
         &DENSE_STATES,
         &FINDINGS_ARE_RULES,
+        &CONTROL_URL,
+        &PROXY,
+        &CLEAR_TEXT,
+        &TLS,
         &STABILITY,
     ],
 )

@@ -1,6 +1,8 @@
 //! `[target]`: what is tested.
 
 mod keys;
+pub(crate) mod profile;
+mod way;
 
 use super::auth;
 use super::diagnostic::Diagnostic;
@@ -20,6 +22,7 @@ use crate::model::{BuildSource, Lane, Secret, SnapshotPath, Target, TargetKind};
 use crate::units::format_bytes;
 
 pub(crate) use keys::TABLE;
+pub(crate) use way::TABLE as TLS;
 
 /// Reads `[target]`, and how stable it is known to be; `flag_defects` come from the command line.
 pub(crate) fn read(
@@ -62,6 +65,7 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let Bytes(message_max) = fields.or(&keys::MESSAGE_MAX);
     let dense_states = fields.or(&keys::DENSE_STATES);
     let findings_are_rules = findings_are_rules(fields);
+    let way = way::read(fields, reference.unwrap_or(true));
     Some(Target {
         kind: kind?,
         lane: lane?,
@@ -82,6 +86,7 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         query: query?,
         dense_states,
         findings_are_rules: findings_are_rules?,
+        way: way?,
     })
 }
 
@@ -209,38 +214,8 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
     let why = "with `kind = \"url\"`: what such a target retains is its own affair";
     fields.no_effect(&keys::TOPICS, why);
     let node = fields.need_node(&keys::URL)?;
-    let url = String::read(fields.cx, keys::URL.name, node)?;
-    let fail = |what: &str, help: &str| {
-        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
-    };
-    let host = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
-        (Some(host), _) => host.trim_end_matches('/'),
-        (_, Some(_)) => {
-            fail("https is not yet served", "put a local TLS-ending proxy in front, or use http");
-            return None;
-        }
-        _ => {
-            fail("a target's url starts with `http://`", "write such as `http://127.0.0.1:4000`");
-            return None;
-        }
-    };
-    if host.contains('@') {
-        fail("a url must not carry a user or password", "see `[auth]` for how clients sign in");
-    } else if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "/?#".contains(c)) {
-        fail("the url is not a base url", "write scheme, host and port, nothing after them");
-    } else if let Some(port) = bad_port(host) {
-        let what = format!("`{port}` is no port");
-        fail(&what, "a port is a number from 1 to 65535; without one it is 80");
-    }
-    Some(TargetKind::Url { base_url: format!("http://{host}") })
-}
-
-/// What stands where the port of an authority belongs, where that is none.
-fn bad_port(authority: &str) -> Option<&str> {
-    // Of an IPv6 address the colons are in brackets.
-    let (_, after) = authority.rsplit_once(']').unwrap_or(("", authority));
-    let (_, port) = after.rsplit_once(':')?;
-    (!port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(port)
+    let base_url = way::base_url(fields, keys::URL.name, node, &["http://", "https://"])?;
+    Some(TargetKind::Url { base_url })
 }
 
 fn lane(fields: &Fields<'_>) -> Option<Lane> {
@@ -335,9 +310,15 @@ pub(crate) fn write(out: &mut Writer, target: &Target) {
     for (key, secret) in secrets {
         secret.iter().for_each(|secret| auth::write_secret(out, key, secret));
     }
+    let reference = matches!(target.kind, TargetKind::Reference { .. });
+    if !reference {
+        way::write(out, &target.way);
+    }
     extras::write(out, &keys::HEADERS, &target.headers);
     extras::write(out, &keys::QUERY, &target.query);
-    let reference = matches!(target.kind, TargetKind::Reference { .. });
+    if !reference {
+        way::write_tls(out, &target.way.tls);
+    }
     slowness::write(out, &target.slow_consumer, reference);
     if let TargetKind::Reference { topics, .. } = &target.kind {
         retention::write(out, topics);

@@ -86,7 +86,7 @@ fn wrong_types_are_named() {
     35:8 `name` must be a string, not an array
     "#);
     assert_snapshot!(complaints(&[(SURFACES, "surface = 3"), ("[auth]\nmint = \"hs256\"", "auth = 1")]), @"
-    9:1 unknown key `auth` in `[target]` -> its keys are `kind`, `url`, `defects`, `topics`, `lane`, `socket_path`, `client_build_id`, `connect_timeout`, `request_timeout`, `exclusive`, `apply`, `snapshot`, `slow_consumer`, `build_header`, `build_command`, `close_codes`, `admin_token`, `command_secret`, `headers`, `query`, `message_max`, `dense_states`, `findings_are_rules` and `stability`
+    9:1 unknown key `auth` in `[target]` -> its keys are `kind`, `url`, `defects`, `topics`, `lane`, `socket_path`, `client_build_id`, `connect_timeout`, `request_timeout`, `exclusive`, `apply`, `snapshot`, `slow_consumer`, `build_header`, `build_command`, `close_codes`, `admin_token`, `command_secret`, `headers`, `query`, `message_max`, `dense_states`, `findings_are_rules`, `control_url`, `proxy`, `clear_text`, `tls` and `stability`
     15:11 `surface` must be a list of tables, not an integer -> write `[[fleet.surface]]`
     ");
     assert_snapshot!(complaints(&[(SURFACES, "[fleet.surface]\nname = \"ios\"\nshare = 1")]), @"16:1 `surface` is a list of tables -> write `[[fleet.surface]]` with two pairs of brackets");
@@ -159,8 +159,8 @@ fn a_target_is_what_it_says() {
     assert_snapshot!(complaints(&[("kind = \"reference\"", "url = \"http://h\"")]), @r#"7:7 `url` without a `kind`: the embedded reference runtime would be tested -> add `kind = "url"`"#);
     assert_snapshot!(complaints(&[("kind = \"reference\"", "kind = \"url\"")]), @r#"6:1 `[target]` lacks `url` -> add `url = "http://127.0.0.1:4000"`"#);
     for (url, why) in [
-        ("https://h", "https is not yet served"),
-        ("h:4000", "starts with `http://`"),
+        ("wss://h", "starts with `http://` or `https://`"),
+        ("h:4000", "starts with `http://` or"),
         ("http://u:p@h", "must not carry a user"),
         ("http://", "not a base url"),
         ("http://h/?x", "not a base url"),

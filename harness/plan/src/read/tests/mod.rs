@@ -9,4 +9,5 @@ mod plans;
 mod rendering;
 mod robust;
 mod settings;
+mod targets;
 mod warnings;

@@ -26,9 +26,16 @@ fn shipped_scenarios_are_sound_with_and_without_their_smoke_profile() {
             assert_eq!(loaded.plan.name, name);
             assert!(loaded.warnings.is_empty(), "{name}: {}", loaded.warnings);
             let gates = loaded.plan.gates.iter().map(|gate| gate.name.as_str());
-            // The runbook's five, and one that smoke profiles leave out.
-            let known =
-                ["error-budget", "replay", "reconnect", "slow-consumer", "ux", "bystanders"];
+            // The runbook's five, and two that smoke profiles leave out.
+            let known = [
+                "error-budget",
+                "replay",
+                "reconnect",
+                "slow-consumer",
+                "ux",
+                "bystanders",
+                "live",
+            ];
             assert!(gates.clone().all(|gate| known.contains(&gate)), "{name}");
         }
     }

@@ -297,6 +297,16 @@ command_secret = { file = "command" }
 build_command = ["cat", "BUILD"]
 headers = { x-route = "a" }
 query = { region = "eu" }
+control_url = "https://control.example.com"
+proxy = "http://127.0.0.1:3128"
+clear_text = true
+
+[target.tls]
+ca = "ca.pem"
+client_certificate = "client.pem"
+client_key = "client.key"
+server_name = "sync.example.com"
+insecure = true
 
 [target.slow_consumer]
 kernel_buffer = "256KiB"

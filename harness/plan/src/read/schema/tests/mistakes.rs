@@ -194,7 +194,7 @@ fn a_text_that_is_not_what_it_should_be() {
         assert_ne!(text, REFERENCE, "{from}");
         both_refuse(&json(&text), to);
     }
-    for url in ["https://h", "h:1", "http://", "http://u@h", "http://h/x"] {
+    for url in ["wss://h", "h:1", "http://", "http://u@h", "http://h/x"] {
         let text = URL.replace("${URL:-http://127.0.0.1:4000/}", url);
         both_refuse(&json(&text), url);
     }

@@ -1,0 +1,91 @@
+//! Target profiles, and how a target by URL is reached.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::model::{FirstSubscribe, Mint, TargetKind, TlsKeys, Way};
+use crate::testing::{Load, SOUND, edited};
+
+const STAGING: &str = include_str!("../../../../../scenarios/targets/staging.toml");
+const LOCAL: &str = include_str!("../../../../../scenarios/targets/local.toml");
+
+fn with(target: &'static str) -> Load<'static> {
+    Load { target: Some(target), ..Load::of(SOUND) }
+}
+
+#[test]
+fn a_target_profile_is_laid_over_the_scenario_and_its_profile() {
+    let plan = with(STAGING).plan();
+    assert_eq!(
+        plan.target.kind,
+        TargetKind::Url { base_url: "https://sync.staging.example.com".to_owned() }
+    );
+    assert!(plan.target.is_over_tls() && !plan.target.exclusive);
+    assert!(matches!(plan.auth.mint, Mint::Control));
+    assert_eq!(plan.fleet.first_subscribe, FirstSubscribe::FromNow);
+    assert_eq!(plan.fleet.clients, 100, "the rest is the scenario's");
+    let tls = TlsKeys { ca: Some(Path::new("staging-ca.pem").to_owned()), ..TlsKeys::default() };
+    let control_url = Some("https://control.staging.example.com".to_owned());
+    assert_eq!(plan.target.way, Way { control_url, tls, ..Way::default() });
+    // A profile of the scenario says what runs, the target's where.
+    let smoke = Load { profile: Some("smoke"), ..with(LOCAL) }.plan();
+    assert_eq!(smoke.profile.as_deref(), Some("smoke"));
+    assert_eq!(smoke.target.kind, TargetKind::Url { base_url: "http://127.0.0.1:4000".to_owned() });
+    let set = Load { set: &["target.url=http://127.0.0.1:9"], ..with(LOCAL) }.plan();
+    assert_eq!(set.target.kind, TargetKind::Url { base_url: "http://127.0.0.1:9".to_owned() });
+    let env = Load { env: &[("KHALA_TARGET_URL", "http://[::1]:4000")], ..with(LOCAL) }.plan();
+    assert_eq!(env.target.kind, TargetKind::Url { base_url: "http://[::1]:4000".to_owned() });
+}
+
+#[test]
+fn a_target_profile_holds_what_a_target_is_and_nothing_else() {
+    assert_snapshot!(with("[phase]\n").complaints(), @"targets/t.toml:1:1 `targets/t.toml` is no target profile: it has no `[target]` table -> name a file with `[target]`, such as scenarios/targets/local.toml");
+    assert_snapshot!(with("[target]\nurl = \"http://h\"\n[[phase]]\nname = \"x\"\n").complaints(), @r#"
+    9:1 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
+    targets/t.toml:3:3 unknown key `phase` in the target profile -> its keys are `target`, `auth` and `fleet`
+    "#);
+    assert_snapshot!(with("[target]\nurl = \"http://h\"\nurls = 1\n").complaints(), @r#"
+    9:1 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
+    targets/t.toml:3:1 unknown key `urls` in `[target]` -> did you mean `url`?
+    "#);
+}
+
+#[test]
+fn the_way_to_a_target_is_checked() {
+    let way = |keys: &str| {
+        let url = format!("kind = \"url\"\nurl = \"https://h\"\n{keys}");
+        let mint = ("mint = \"hs256\"", "mint = \"control\"");
+        Load::of(&edited(&[("kind = \"reference\"", &url), mint])).complaints()
+    };
+    assert_snapshot!(way("control_url = \"h\""), @"9:15 `control_url` starts with `http://` or `https://` -> write such as `http://127.0.0.1:4000`");
+    assert_snapshot!(way("proxy = \"https://h:3128\""), @"9:9 `proxy` starts with `http://` -> write such as `http://127.0.0.1:4000`");
+    assert_snapshot!(way("proxy = \"http://jo:x@h:3128\""), @"9:9 a url must not carry a user or password -> see `[auth]` for how clients sign in");
+    assert_snapshot!(way("tls = { client_key = \"k\" }"), @"9:22 `client_key` without `client_certificate` -> a client shows a certificate and signs with its key: name both files");
+    assert_snapshot!(way("tls = { client_certificate = \"k\" }"), @"9:30 `client_certificate` without `client_key` -> a client shows a certificate and signs with its key: name both files");
+    assert_snapshot!(way("tls = { roots = \"k\" }"), @"9:9 unknown key `roots` in `[target.tls]` -> its keys are `ca`, `client_certificate`, `client_key`, `server_name` and `insecure`");
+    let reference = Load::of(&edited(&[(
+        "kind = \"reference\"",
+        "kind = \"reference\"\nclear_text = true\nproxy = \"http://h\"",
+    )]))
+    .complaints();
+    assert_snapshot!(reference, @r#"
+    8:14 `clear_text` has no effect with `kind = "reference"`: it is this machine's own -> remove it
+    9:9 `proxy` has no effect with `kind = "reference"`: it is this machine's own -> remove it
+    "#);
+}
+
+#[test]
+fn what_is_said_of_the_way_is_said_again_in_the_resolved_scenario() {
+    let text = edited(&[
+        (
+            "kind = \"reference\"",
+            "kind = \"url\"\nurl = \"https://h\"\nproxy = \"http://p:1\"\nclear_text = true\ncontrol_url = \"https://c\"\n\
+             [target.tls]\nca = \"ca\"\nclient_certificate = \"c\"\nclient_key = \"k\"\nserver_name = \"n\"\ninsecure = true",
+        ),
+        ("mint = \"hs256\"", "mint = \"control\""),
+    ]);
+    let plan = Load::of(&text).plan();
+    let again = Load::of(&crate::resolved::to_toml(&plan)).plan();
+    assert_eq!((&again.target.way, again.target.way.tls.insecure), (&plan.target.way, true));
+}
