@@ -63,6 +63,10 @@ pub enum Command {
     NullServer(NullServer),
     /// Write a first scenario to start from, explained line by line.
     Init(Init),
+    /// Try once what a run needs of a target and of this machine, and say what came and what to do.
+    ///
+    /// Exit code 0 when a run can begin, 100 when not.
+    Doctor(Doctor),
     /// List what there is to choose from, a line each.
     List(List),
     /// Print what a gate may claim, and how claims are judged (Markdown).
@@ -148,6 +152,51 @@ pub struct Run {
     #[arg(long, hide = true)]
     pub with_parent: bool,
 }
+
+/// `doctor`
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// Scenario (TOML) whose needs are looked at; left out, the smoke run's.
+    pub file: Option<PathBuf>,
+    /// Apply a `[profile.NAME]` of the scenario.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Target profile (TOML), a name beside the scenario, or a URL.
+    #[arg(long, value_name = "NAME|FILE|URL")]
+    pub target: Option<String>,
+    /// Override any key, as in `target.socket_path="/socket/websocket"`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Allow file: which other hosts than this machine may be spoken to, and how much.
+    #[arg(long, value_name = "FILE", env = "KHALA_HARNESS_ALLOW")]
+    pub allow: Option<PathBuf>,
+    /// Try a round trip too: a worker, its first event, the worker's end.
+    #[arg(long)]
+    pub allow_writes: bool,
+    /// Write what the target is said to be as a target profile.
+    #[arg(long, value_name = "FILE")]
+    pub write_profile: Option<PathBuf>,
+}
+
+impl Doctor {
+    /// The scenario that it looks at.
+    pub fn scenario(&self) -> Scenario {
+        Scenario {
+            file: self.file.clone().unwrap_or_else(|| PathBuf::from(BUILT_IN)),
+            profile: self.profile.clone(),
+            set: self.set.clone(),
+            target: self.target.clone(),
+            allow: self.allow.clone(),
+            seed: None,
+            only_client: Vec::new(),
+            defect: Vec::new(),
+            worker_threads: None,
+        }
+    }
+}
+
+/// Stands for the smoke run where a file is named; no path has a NUL.
+pub const BUILT_IN: &str = "\0smoke";
 
 /// `report`
 #[derive(Debug, ClapArgs)]

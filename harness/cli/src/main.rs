@@ -42,6 +42,7 @@ fn ended() -> Exit {
         args::Command::NullServer(server) => commands::null_server::run(&server),
         args::Command::Completions(completions) => commands::completions::run(&completions),
         args::Command::Init(init) => commands::init::run(&init),
+        args::Command::Doctor(doctor) => commands::doctor::run(&doctor),
         args::Command::List(list) => commands::list::run(&list),
         args::Command::Man(man) => commands::man::run(&man),
         args::Command::Metrics => commands::metrics::run(),

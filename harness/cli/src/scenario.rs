@@ -9,6 +9,8 @@ use khala_plan::{Diagnostics, Loaded, Options, Sources};
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
 
+/// The smoke run, for commands that need some scenario.
+const SMOKE: &str = include_str!("../../../scenarios/smoke.toml");
 /// What stands for standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
 
@@ -106,6 +108,9 @@ fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String), F
 /// The scenario's name for messages, and its text; what it includes is found from where it is.
 fn text(scenario: &args::Scenario) -> Result<(String, String), Failure> {
     let invalid = |message: String| Failure::new(Exit::InvalidScenario, message);
+    if scenario.file.as_os_str() == args::BUILT_IN {
+        return Ok(("scenarios/smoke.toml".to_owned(), SMOKE.to_owned()));
+    }
     if scenario.file.as_os_str() == STANDARD_INPUT {
         let text = std::io::read_to_string(std::io::stdin())
             .map_err(|error| invalid(format!("standard input: {error}")))?;

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 mod conductor;
 pub mod contact;
+pub mod doctor;
 pub mod error;
 pub mod fault;
 pub mod handshake;

@@ -171,6 +171,19 @@ impl Talk {
         heard
     }
 
+    /// Whether a message comes until an instant that has this in it.
+    pub async fn hears(&mut self, what: &str, until: Instant) -> bool {
+        let heard = async {
+            while let Some(Ok(message)) = self.socket.next().await {
+                if matches!(message, Message::Text(text) if text.contains(what)) {
+                    return true;
+                }
+            }
+            false
+        };
+        tokio::time::timeout_at(until, heard).await.unwrap_or(false)
+    }
+
     /// Comes back when the channel or the socket has ended.
     async fn end(&mut self) {
         while let Some(Ok(message)) = self.socket.next().await {

@@ -773,7 +773,7 @@ pub enum Resource {
     Addresses,
     /// Names that it could look up.
     Names,
-    /// Connects and writes that the allow file grants it in a second.
+    /// Connects and writes that the allow file grants it.
     Allowance,
 }
 
@@ -785,7 +785,7 @@ impl std::fmt::Display for Resource {
             Self::Memory => "memory for sockets",
             Self::Addresses => "addresses to connect from",
             Self::Names => "names that can be looked up",
-            Self::Allowance => "connects or writes that the allow file grants in a second",
+            Self::Allowance => "connects or writes that the allow file grants",
         })
     }
 }

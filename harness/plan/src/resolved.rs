@@ -33,5 +33,23 @@ pub fn with_gates(text: &str, gates: &str) -> Result<String, toml::de::Error> {
     Ok(table.to_string())
 }
 
+/// What a plan says of its target, as a target profile.
+///
+/// # Errors
+/// When the resolved scenario is no TOML, which would be a mistake of this crate's.
+pub fn target_profile(plan: &Plan) -> Result<String, toml::de::Error> {
+    let mut table: toml::Table = to_toml(plan).parse()?;
+    let of_target = ["user_ids", "first_user_id", "first_subscribe"];
+    if let Some(toml::Value::Table(fleet)) = table.get_mut("fleet") {
+        fleet.retain(|key, _| of_target.contains(&key));
+    }
+    table.retain(|key, value| match key {
+        "target" | "auth" => true,
+        "fleet" => value.as_table().is_some_and(|fleet| !fleet.is_empty()),
+        _ => false,
+    });
+    Ok(table.to_string())
+}
+
 #[cfg(test)]
 mod tests;

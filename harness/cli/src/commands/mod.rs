@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod doctor;
 pub mod dry_run;
 pub mod explain;
 pub mod init;

@@ -146,7 +146,8 @@ impl ReachError {
     #[must_use]
     pub fn exhausted(&self) -> Option<Resource> {
         match self {
-            Self::Forbidden(refused) => refused.is_for_now().then_some(Resource::Allowance),
+            // Whatever the reason: it is the harness that does not go.
+            Self::Forbidden(_) => Some(Resource::Allowance),
             Self::Connection(_, error) | Self::Proxy(_, proxy::Error::Io(error)) => {
                 crate::transport::exhausted(error)
             }

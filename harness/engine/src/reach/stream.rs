@@ -29,6 +29,21 @@ impl Stream {
         }
     }
 
+    /// Version and cipher of TLS; `None` in clear text.
+    #[must_use]
+    pub fn how_secured(&self) -> Option<String> {
+        let Self::Tls(tls) = self else { return None };
+        let session = tls.get_ref().1;
+        let version = match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            _ => "TLS",
+        };
+        let cipher =
+            session.negotiated_cipher_suite().map(|cipher| format!("{:?}", cipher.suite()));
+        Some(format!("{version}, {}", cipher.unwrap_or_default()))
+    }
+
     /// Bytes that wait in the kernel; 0 where it does not say.
     #[must_use]
     pub fn unread(&self) -> u64 {

@@ -89,3 +89,14 @@ fn what_is_said_of_the_way_is_said_again_in_the_resolved_scenario() {
     let again = Load::of(&crate::resolved::to_toml(&plan)).plan();
     assert_eq!((&again.target.way, again.target.way.tls.insecure), (&plan.target.way, true));
 }
+
+#[test]
+fn a_plan_tells_its_target_as_a_profile() {
+    for target in [STAGING, LOCAL] {
+        let plan = with(target).plan();
+        let profile = crate::resolved::target_profile(&plan).expect("TOML");
+        let again = Load { target: Some(&profile), ..Load::of(SOUND) }.plan();
+        assert_eq!((&again.target, &again.auth), (&plan.target, &plan.auth), "{profile}");
+        assert_eq!(again.fleet.first_subscribe, plan.fleet.first_subscribe);
+    }
+}

@@ -1,0 +1,63 @@
+//! `doctor`: what a target gives and lacks, before anything is run against it.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use khala_engine::doctor::{self, Came, Line, Options};
+use khala_plan::{Schedule, resolved};
+
+use crate::exit::{Exit, Failure};
+use crate::{args, output, scenario};
+
+/// Examines a target.
+pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
+    let plan = scenario::load(&doctor.scenario())?.plan;
+    let guard = Arc::new(scenario::guard(&doctor.scenario())?);
+    let schedule = Schedule::of(&plan);
+    let options = Options {
+        guard,
+        writes: doctor.allow_writes,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        id: format!("{:08x}", rand::random::<u32>()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    let mut printed = Ok(());
+    let sound = runtime.block_on(doctor::examine(&plan, &schedule, &options, &mut |line| {
+        if printed.is_ok() {
+            printed = output::print(text(&line).as_bytes());
+        }
+    }));
+    printed?;
+    if let Some(path) = &doctor.write_profile {
+        let text =
+            resolved::target_profile(&plan).context("the profile cannot be written as TOML")?;
+        std::fs::write(path, text).map_err(|error| {
+            Failure::new(Exit::Setup, format!("cannot write {}: {error}", path.display()))
+        })?;
+        output::say(&format!(
+            "the target profile is {}: --target {}",
+            path.display(),
+            path.display()
+        ));
+    }
+    if sound {
+        return Ok(Exit::Go);
+    }
+    Err(Failure::new(Exit::Setup, "no run can begin: see the lines that begin with FAIL"))
+}
+
+/// A line, and below it what to do.
+fn text(line: &Line) -> String {
+    let Line { what, tried, came, seen, advice } = line;
+    let came = match came {
+        Came::Good => "ok  ",
+        Came::Less => "less",
+        Came::Wrong => "FAIL",
+        Came::Skipped => "skip",
+    };
+    let advice = if advice.is_empty() { String::new() } else { format!("      do     {advice}\n") };
+    format!("{came}  {what}\n      tried  {tried}\n      came   {seen}\n{advice}")
+}

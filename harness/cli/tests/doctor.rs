@@ -1,0 +1,81 @@
+//! `doctor`: each line true and of use to one who has never seen the contract.
+
+mod support;
+
+use support::by_hand::{KEY, reference_by_hand};
+use support::servers::{self, Server};
+use support::{Ended, Harness, exit};
+
+fn doctor(url: &str) -> Harness {
+    Harness::new("doctor")
+        .arg("--target")
+        .arg(url)
+        .set("auth.secret={ env = \"KHALA_TEST_KEY\" }")
+        .env("KHALA_TEST_KEY", KEY)
+}
+
+/// What came of a thing, and what to do.
+fn line<'a>(run: &'a Ended, what: &str) -> &'a str {
+    let (_, after) = run.stdout.split_once(&format!("  {what}\n")).unwrap_or_else(|| {
+        panic!("nothing of {what} in {}", run.stdout);
+    });
+    let end =
+        ["\nok  ", "\nless", "\nFAIL", "\nskip"].iter().filter_map(|next| after.find(next)).min();
+    &after[..end.unwrap_or(after.len())]
+}
+
+#[test]
+fn a_runtime_as_it_should_be_is_good_from_its_address_to_an_event_that_comes_back() {
+    let reference = reference_by_hand();
+    let run = doctor(&reference.url).arg("--allow-writes").ended_plain().exits(exit::GO);
+    assert!(!run.stdout.contains("FAIL"), "{}", run.stdout);
+    assert!(line(&run, "join").contains("taken in"), "{}", run.stdout);
+    assert!(line(&run, "round trip").contains("the event came"), "{}", run.stdout);
+    assert!(line(&run, "clock").contains("its clock is"), "{}", run.stdout);
+    assert!(!run.stdout.contains(KEY) && !run.stdout.contains("eyJ"), "{}", run.stdout);
+    let reads = doctor(&reference.url).ended_plain().exits(exit::GO);
+    assert!(line(&reads, "round trip").contains("--allow-writes"), "{}", reads.stdout);
+}
+
+#[test]
+fn what_is_no_runtime_is_said_to_be_none_at_the_step_where_it_shows() {
+    let http = doctor(&Server::http("200 OK").url).ended_plain().exits(exit::SETUP);
+    assert!(http.stdout.contains("FAIL  join"), "{}", http.stdout);
+    assert!(line(&http, "join").contains("no Khala runtime"), "{}", http.stdout);
+    let echo = doctor(&Server::echo().url).ended_plain().exits(exit::SETUP);
+    assert!(echo.stdout.contains("FAIL  join"), "{}", echo.stdout);
+    let nobody = doctor(&servers::nobody()).ended_plain().exits(exit::SETUP);
+    assert!(line(&nobody, "connect").contains("refused"), "{}", nobody.stdout);
+    for run in [http, echo, nobody] {
+        assert!(
+            run.stdout.contains("ok    descriptors"),
+            "the machine is looked at all the same: {}",
+            run.stdout
+        );
+        assert!(run.stderr.contains("no run can begin"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_key_and_a_missing_one_are_told_with_what_mends_them() {
+    let reference = reference_by_hand();
+    let wrong = doctor(&reference.url)
+        .env("KHALA_TEST_KEY", &"x".repeat(32))
+        .ended_plain()
+        .exits(exit::SETUP);
+    assert!(line(&wrong, "join").contains("auth.secret"), "{}", wrong.stdout);
+    let missing =
+        doctor(&reference.url).set("auth.secret={ env = \"KHALA_NOBODY\" }").ended_plain();
+    let missing = missing.exits(exit::SETUP);
+    assert!(line(&missing, "secrets").contains("KHALA_NOBODY"), "{}", missing.stdout);
+}
+
+#[test]
+fn the_profile_that_it_writes_is_one() {
+    let reference = reference_by_hand();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mine.toml");
+    doctor(&reference.url).arg("--write-profile").arg(&path).ended_plain().exits(exit::GO);
+    let again = Harness::new("doctor").arg("--target").arg(&path).env("KHALA_TEST_KEY", KEY);
+    again.ended_plain().exits(exit::GO);
+}
