@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::journal::{self, Begin, Entry};
@@ -19,6 +19,7 @@ use khala_evidence::record::{Micros, Record, Sink};
 use khala_evidence::{Context, Shard};
 
 use crate::Error;
+use crate::clock;
 use crate::names::JOURNAL;
 
 /// Entries on their way to the writer.
@@ -207,9 +208,9 @@ struct Writer {
 impl Writer {
     /// Writes what comes until nothing more does; from the first failure on it is kept instead.
     fn run(mut self, entries: &Receiver<Entry>) -> Option<Unwritten> {
-        let mut sync_due = Instant::now() + SYNC_EVERY;
+        let mut sync_due = clock::now() + SYNC_EVERY;
         loop {
-            match entries.recv_timeout(sync_due.saturating_duration_since(Instant::now())) {
+            match entries.recv_timeout(sync_due.saturating_duration_since(clock::now())) {
                 Ok(entry) => {
                     // Nothing follows. A thread that is lost may hold on to its way here for ever.
                     let last = matches!(entry, Entry::End(_));
@@ -223,11 +224,11 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if Instant::now() >= sync_due {
+            if clock::now() >= sync_due {
                 if let Err(error) = self.sync() {
                     return Some(self.keep(&error, None, entries));
                 }
-                sync_due = Instant::now() + SYNC_EVERY;
+                sync_due = clock::now() + SYNC_EVERY;
             }
         }
         self.sync().err().map(|error| self.keep(&error, None, entries))

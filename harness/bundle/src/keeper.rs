@@ -8,11 +8,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::clock;
 use crate::names::{EVENTS, METRICS};
 
 /// Lines and snapshots on their way to the thread.
@@ -79,9 +80,9 @@ impl Keeper {
     pub fn finish(self) -> Result<Kept, Error> {
         let Self { sender, thread, .. } = self;
         drop(sender);
-        let until = Instant::now() + WRITTEN_WITHIN;
+        let until = clock::now() + WRITTEN_WITHIN;
         while !thread.is_finished() {
-            if Instant::now() >= until {
+            if clock::now() >= until {
                 return Err(Error::Slow { seconds: WRITTEN_WITHIN.as_secs() });
             }
             std::thread::sleep(STEP);
@@ -124,12 +125,10 @@ fn no_descriptor(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
-
     use super::*;
 
     /// A disk that takes nothing until it is let.
-    struct Stuck(Receiver<()>, Sender<Vec<u8>>);
+    struct Stuck(Receiver<()>, SyncSender<Vec<u8>>);
 
     impl Write for Stuck {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -146,9 +145,9 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_stuck_disk_and_what_had_no_room_is_counted() {
-        let ((release, held), (sender, written)) = (channel(), channel());
-        let mut keeper = Keeper::begin(Path::new("nowhere"), Stuck(held, sender)).expect("starts");
         let count = 3 * QUEUE;
+        let ((release, held), (sender, written)) = (sync_channel(1), sync_channel(count));
+        let mut keeper = Keeper::begin(Path::new("nowhere"), Stuck(held, sender)).expect("starts");
         // Would never come back from the second line if it waited.
         (0..count).for_each(|n| keeper.event(format!("{n}\n").into_bytes()));
         let dropped = usize::try_from(keeper.events_dropped).expect("few");

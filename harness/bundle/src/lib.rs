@@ -23,6 +23,7 @@
 //! line's.
 
 mod bundle;
+mod clock;
 mod error;
 mod evidence;
 mod files;
@@ -36,11 +37,11 @@ pub mod names;
 mod prune;
 pub mod recording;
 mod run_json;
-mod utc;
 mod verify;
 mod writer;
 
 pub use bundle::{Bundle, is_bundle};
+pub use clock::utc_now;
 pub use error::Error;
 pub use evidence::{Derived, Evidence, Leftover, Reading};
 pub use files::{Lock, write};
@@ -49,6 +50,5 @@ pub use logs::{LogSink, Logs, Wanted};
 pub use manifest::{Maker, Manifest, sha256};
 pub use prune::{Keep, Pruned, prune};
 pub use run_json::summary;
-pub use utc::utc_now;
 pub use verify::{Verified, verify};
 pub use writer::Writer;

@@ -7,7 +7,7 @@
 use std::io::IsTerminal as _;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use khala_bundle::Writer;
@@ -15,6 +15,7 @@ use khala_engine::observe::{Event, EventKind, Observer, Progress};
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::output;
+use khala_engine::clock;
 
 /// Seconds between plain lines.
 const PLAIN_EVERY_S: u64 = 10;
@@ -60,8 +61,8 @@ impl Drop for Live<'_> {
     fn drop(&mut self) {
         drop(self.sender.take());
         let Some(screen) = self.screen.take() else { return };
-        let until = Instant::now() + SHOWN_WITHIN;
-        while !screen.is_finished() && Instant::now() < until {
+        let until = clock::system_now() + SHOWN_WITHIN;
+        while !screen.is_finished() && clock::system_now() < until {
             std::thread::sleep(STEP);
         }
     }

@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_bug_is_one_sentence_with_its_place() {
-        let (say, heard) = std::sync::mpsc::channel();
+        let (say, heard) = std::sync::mpsc::sync_channel(64);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             // Other tests may fail meanwhile; nobody listens then.
-            let _ = say.send(described(panic, &Backtrace::disabled()));
+            let _ = say.try_send(described(panic, &Backtrace::disabled()));
         }));
         let ended = std::panic::catch_unwind(|| -> Exit { panic!("the moon is full") });
         std::panic::set_hook(before);

@@ -4,7 +4,7 @@
 //! milliseconds and more than once. So what follows within a second of the first signal is that
 //! signal again. A SIGHUP that is ignored when the process starts (`nohup`) stays ignored.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khala_engine::owed;
 use procfs::process::Process;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 use crate::output;
+use khala_engine::clock;
 
 /// For how long repeats of the first signal are the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);
@@ -35,10 +36,10 @@ pub fn token() -> std::io::Result<CancellationToken> {
     std::thread::Builder::new().name("khala-signals".to_owned()).spawn(move || {
         runtime.block_on(async {
             signals.next().await;
-            let first = Instant::now();
+            let first = clock::system_now();
             output::say("interrupted: writing the evidence; once more to quit at once");
             cancelled.cancel();
-            while first.elapsed() < SAME_WISH {
+            while clock::system_now() - first < SAME_WISH {
                 signals.next().await;
             }
         });

@@ -5,10 +5,24 @@
 //! for a time and what reads it cannot disagree; outside of tests that is the system's. Wall-clock time
 //! is read only for tokens and for the report's head.
 
+#![expect(clippy::disallowed_methods, reason = "this is the module that reads them")]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use khala_evidence::record::Micros;
 use tokio::time::Instant;
+
+/// Now, by the clock that a run waits by.
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Now, as the standard library tells it to what knows no tokio; the same clock as [`now`].
+#[must_use]
+pub fn system_now() -> std::time::Instant {
+    now().into_std()
+}
 
 /// The run's clock.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +34,13 @@ impl Clock {
     /// A clock whose zero lies `lead` from now, so that everybody is ready when it strikes.
     #[must_use]
     pub fn starting_in(lead: Duration) -> Self {
-        Self { origin: Instant::now() + lead }
+        Self { origin: now() + lead }
     }
 
     /// Microseconds since the origin; 0 before it.
     #[must_use]
     pub fn now(&self) -> Micros {
-        self.at(Instant::now())
+        self.at(now())
     }
 
     /// Microseconds from the origin to an instant of the system's clock; 0 before it.
@@ -51,7 +65,7 @@ impl governor::clock::Clock for Clock {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.origin)
+        now().saturating_duration_since(self.origin)
     }
 }
 

@@ -36,10 +36,10 @@ use rand::RngExt;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
-use tokio::time::Instant;
 
 use self::pace::Pace;
 use crate::answer::{Answer, CLOSED_EARLY, answer_to};
+use crate::clock;
 use crate::clock::Clock;
 use crate::contact::Contact;
 use crate::heads::Heads;
@@ -122,7 +122,7 @@ pub async fn stop_workers(
     within: Duration,
 ) -> (Vec<(String, String)>, Vec<Record>) {
     let user = plan.fleet.publisher_id();
-    let until = Instant::now() + within;
+    let until = clock::now() + within;
     let stop = |name: &String| {
         let name = name.clone();
         let body = StopWorker { reason: "run ended".to_owned() };
@@ -131,7 +131,7 @@ pub async fn stop_workers(
         let http = http.clone();
         async move {
             // Not asked for, it remains as far as anybody knows.
-            if Instant::now() >= until {
+            if clock::now() >= until {
                 return (name, Some(format!("{within:?} were over before it was asked for")), None);
             }
             let start = clock.now();

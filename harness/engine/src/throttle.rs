@@ -7,7 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
+
+use crate::clock;
 
 /// Reads per second at a rate: each reads this share of it.
 const READS_PER_S: u32 = 10;
@@ -78,6 +80,6 @@ impl Allowance {
     /// So many bytes were read: the next read waits as long as they are worth.
     pub fn spend(&mut self, bytes: usize, rate: u32) {
         let worth = Duration::from_secs_f64(bytes as f64 / f64::from(rate.max(1)));
-        self.next = Some(Box::pin(tokio::time::sleep_until(Instant::now() + worth)));
+        self.next = Some(Box::pin(tokio::time::sleep_until(clock::now() + worth)));
     }
 }

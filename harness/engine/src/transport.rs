@@ -19,6 +19,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::answer::{Answer, connection_status};
+use crate::clock;
 use crate::handshake::{self, Interim, Refusal};
 use crate::reach::stream::Stream;
 use crate::reach::{Link, Outgoing, Reach, ReachError};
@@ -148,7 +149,7 @@ impl AsyncRead for Stamped {
             }
         };
         if buf.filled().len() > before {
-            this.read_at.set(Some(Instant::now()));
+            this.read_at.set(Some(clock::system_now()));
             if let Some(tap) = &mut this.tap {
                 tap.feed(&buf.filled()[before..]);
             }

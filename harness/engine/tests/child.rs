@@ -1,6 +1,8 @@
 //! The reference runtime as a child, with other programs in its place: what is said of one that does
 //! not start, what a restart keeps, and that none is left behind.
 
+#![expect(clippy::disallowed_methods, reason = "a test measures by the clock of its machine")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};

@@ -1,6 +1,8 @@
 //! A client's socket against real servers: what a failed dial is called, what a cut looks like from
 //! the other side, and how slowly it can be made to read.
 
+#![expect(clippy::disallowed_methods, reason = "a test measures by the clock of its machine")]
+
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};

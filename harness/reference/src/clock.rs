@@ -1,6 +1,15 @@
-//! The one module of this crate that reads the wall clock.
+//! The one module of this crate that reads clocks: tokio's for what waits, the wall clock for what
+//! is dated.
+
+#![expect(clippy::disallowed_methods, reason = "this is the module that reads them")]
 
 use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// Now, by the clock that the runtime waits by.
+pub fn now() -> Instant {
+    Instant::now()
+}
 
 /// Unix seconds, as tokens and signatures count.
 pub fn unix_s() -> i64 {

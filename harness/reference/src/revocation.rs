@@ -88,11 +88,12 @@ impl Revocations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn a_revocation_holds_for_its_time_and_for_its_id() {
         let revocations = Revocations::new(Duration::from_secs(900));
-        let now = Instant::now();
+        let now = clock::now();
         let session = || [Id::Session("s".into())].into_iter();
         revocations.revoke(session(), "why", now, None);
         let standing = |s, d, after| revocations.standing(s, d, now + Duration::from_secs(after));

@@ -13,11 +13,12 @@ use khala_wire::payload::Update;
 use khala_wire::topic::TopicId;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Config;
+use crate::clock;
 use crate::http::{AppState, router};
 use crate::metrics::fanout_metrics;
 use crate::shared::Shared;
@@ -233,7 +234,7 @@ async fn trim_forever(shared: Arc<Shared>, stopped: CancellationToken) {
             _ = ticks.tick() => {}
         }
         for log in shared.store.logs() {
-            log.trim_aged(Instant::now());
+            log.trim_aged(clock::now());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::config::Config;
 use crate::defect::{Defects, Kind};
 use crate::fanout::BatchCache;
@@ -54,7 +55,7 @@ impl Shared {
             snapshots: Snapshots::default(),
             door: Door::default(),
             turnstile: Turnstile::default(),
-            started: Instant::now(),
+            started: clock::now(),
             stopping: AtomicBool::new(false),
             config,
         }
@@ -62,7 +63,7 @@ impl Shared {
 
     /// Why a principal is refused, if it was revoked.
     pub fn revoked(&self, session: &str, device: &str) -> Option<String> {
-        match self.revocations.standing(session, device, Instant::now()) {
+        match self.revocations.standing(session, device, clock::now()) {
             Standing::Free => None,
             Standing::Revoked(reason) => Some(reason),
             Standing::Forgotten => {

@@ -6,6 +6,8 @@
 //! proxy that deviates before such a runtime. `--page` tells what all of them came to. `--ceiling` looks for what the generator can carry. All run this same program as a child process and judge by the
 //! bundle that it leaves: there is no second way to a report, and nothing here looks into a run.
 
+#![expect(clippy::disallowed_methods, reason = "it measures what stands beside the engine")]
+
 mod args;
 mod bundle;
 mod case;

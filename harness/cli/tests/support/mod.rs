@@ -3,6 +3,7 @@
 //! Every run writes into a folder of its own, which is read into memory and removed when the run has
 //! ended; a run that a failed test abandons is killed.
 
+#![expect(clippy::disallowed_methods, reason = "a test measures by the clock of its machine")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod by_hand;

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khala_evidence::record::{Op, OpKind, Outcome, Record};
 use khala_plan::Schedule;
@@ -23,6 +23,7 @@ use super::machine::{Machine, Settings};
 use super::machine_tests::rig::{Sent, reply, settings, stale, summaries};
 use super::orders::{Control, Order};
 use super::reader::Reader;
+use crate::clock;
 use crate::clock::{Clock, micros};
 use crate::contact::{Contact, Ear};
 use crate::heads::{Heads, LocalHeads};
@@ -171,7 +172,7 @@ async fn heard(peer: &mut Peer) -> Sent {
 }
 
 async fn say(peer: &Peer, text: &str) {
-    let inbound = Inbound::Text { text: text.to_owned().into(), read_at: Instant::now() };
+    let inbound = Inbound::Text { text: text.to_owned().into(), read_at: clock::system_now() };
     peer.say.send(inbound).await.expect("it listens");
 }
 

@@ -1,8 +1,7 @@
 //! Commands as they end, and as they are ended.
 
-use std::time::Instant;
-
 use super::*;
+use crate::clock;
 
 fn place(folder: &std::path::Path, within: Duration) -> Place {
     let variables = vec![("KHALA_PHASE", OsString::from("storm"))];
@@ -29,8 +28,8 @@ fn is_alive(pid: &str) -> bool {
 
 /// Waits until a process is gone.
 fn gone(pid: &str) -> bool {
-    let until = Instant::now() + LONG;
-    while is_alive(pid) && Instant::now() < until {
+    let until = clock::system_now() + LONG;
+    while is_alive(pid) && clock::system_now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
     !is_alive(pid)

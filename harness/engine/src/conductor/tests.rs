@@ -5,7 +5,7 @@ mod restarts;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -109,8 +109,8 @@ fn ended<T: Send + 'static>(value: T) -> JoinHandle<T> {
 }
 
 /// A thread that does not end before its sender is dropped.
-fn endless<T: Send + 'static>() -> (Sender<T>, JoinHandle<T>) {
-    let (sender, receiver) = channel();
+fn endless<T: Send + 'static>() -> (SyncSender<T>, JoinHandle<T>) {
+    let (sender, receiver) = sync_channel(1);
     (sender, std::thread::spawn(move || receiver.recv().expect("it is never told")))
 }
 

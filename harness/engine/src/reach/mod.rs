@@ -34,6 +34,7 @@ use self::proxy::Proxy;
 use self::stream::Stream;
 use self::tls::Tls;
 use crate::answer::connection_status;
+use crate::clock;
 use crate::error::SetupError;
 
 /// Addresses of a target that are told apart.
@@ -336,10 +337,10 @@ impl Reach {
         let Some(tls) = &self.tls else {
             return Ok(Link { stream: Stream::Plain(tcp), tls: None });
         };
-        let began = Instant::now();
+        let began = clock::system_now();
         let failed = |error| ReachError::Tls(place.authority(), error);
         let stream = tls.connector().connect(tls.name(), tcp).await.map_err(failed)?;
-        let tls = Some((began, Instant::now()));
+        let tls = Some((began, clock::system_now()));
         Ok(Link { stream: Stream::Tls(Box::new(stream)), tls })
     }
 }

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
 
 use super::{Connector, Goodbye, Inbound, Session};
+use crate::clock;
 use crate::throttle::Pace;
 use crate::transport::DialError;
 
@@ -63,7 +63,7 @@ impl Memory {
         *left -= 1;
         // Passes when it is first polled; nobody else gets to do anything meanwhile.
         let _ = tokio::time::advance(Duration::from_millis(1)).now_or_never();
-        let read_at = Instant::now().into_std();
+        let read_at = clock::system_now();
         Some(Inbound::Text { text: text.clone().into(), read_at })
     }
 }
@@ -95,7 +95,7 @@ impl Session for Memory {
         }
         match self.inbound.recv().await {
             Some(Inbound::Text { text, .. }) => {
-                Inbound::Text { text, read_at: Instant::now().into_std() }
+                Inbound::Text { text, read_at: clock::system_now() }
             }
             Some(inbound) => inbound,
             None => Inbound::Cut(Cut::Eof),

@@ -1,7 +1,6 @@
 //! Sessions over a real WebSocket.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use khala_evidence::record::{Breach, Cut};
@@ -11,6 +10,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::{Close, Connector, Goodbye, Inbound, Session};
+use crate::clock;
 use crate::target::Target;
 use crate::throttle::Pace;
 use crate::transport::{self, Dial, DialError, Socket, cut_by};
@@ -88,7 +88,7 @@ impl Session for WebSocket {
                     if let Some(breach) = self.forgiven() {
                         return Inbound::Breached(breach);
                     }
-                    let read_at = self.socket.get_ref().read_at().unwrap_or_else(Instant::now);
+                    let read_at = self.socket.get_ref().read_at().unwrap_or_else(clock::system_now);
                     return Inbound::Text { text, read_at };
                 }
                 Some(Ok(Message::Binary(bytes))) => {

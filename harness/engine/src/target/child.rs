@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
@@ -21,6 +21,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::Credentials;
+use crate::clock;
 use crate::error::SetupError;
 use khala_plan::model::{RestartSignal, SlowConsumerLimits, TopicSettings};
 use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key};
@@ -325,10 +326,10 @@ impl Reference {
     /// When it does not come back: it has ended then.
     pub async fn restart(&mut self, signal: RestartSignal) -> Result<(), SetupError> {
         end(&mut self.child, signal).await;
-        let until = Instant::now() + RETURN_TIMEOUT;
+        let until = clock::system_now() + RETURN_TIMEOUT;
         let mut attempt = self.launch_again().await;
         // Where it listened somebody else may connect from, for a moment.
-        while attempt.is_err() && Instant::now() < until {
+        while attempt.is_err() && clock::system_now() < until {
             tokio::time::sleep(START_PAUSE).await;
             attempt = self.launch_again().await;
         }

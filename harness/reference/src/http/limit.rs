@@ -2,9 +2,9 @@
 
 use axum::http::StatusCode;
 use khala_wire::topic::TopicId;
-use tokio::time::Instant;
 
 use super::answer::Refused;
+use crate::clock;
 use crate::config::{PublishLimits, TOPICS};
 use crate::metrics::Metrics;
 use crate::shared::Shared;
@@ -42,7 +42,7 @@ impl<'a> Limits<'a> {
     pub fn within_rate(&self, topic: &str, class: &str) -> Result<(), Refused> {
         let Some(topic) = TopicId::of(topic) else { return Ok(()) };
         let Some(per_second) = self.publish[topic.index()].per_second else { return Ok(()) };
-        self.store.take_rate(topic, per_second, Instant::now()).map_err(|wait| {
+        self.store.take_rate(topic, per_second, clock::now()).map_err(|wait| {
             let code = "khala_publish_rate_limited";
             let counters = self.metrics.topic(topic);
             counters.rate_limited.add(1);

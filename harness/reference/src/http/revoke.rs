@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use khala_wire::command::{Data, Revoke, Revoked};
-use tokio::time::Instant;
 
 use super::AppState;
 use super::answer::{Answer, Refused, read_body};
@@ -34,7 +33,7 @@ pub async fn revoke(
         let forgets = shared.defects.acts_every(Kind::RevocationForgotten);
         let memory = forgets.then_some(shared.config.defect_times.revocation_memory);
         // Joins first: a socket that is told to go must not slip back in before they are refused.
-        shared.revocations.revoke(ids.iter().cloned(), &reason, Instant::now(), memory);
+        shared.revocations.revoke(ids.iter().cloned(), &reason, clock::now(), memory);
         let evicted = shared.sockets.revoke(&ids, &reason);
         shared.store.ring();
         tracing::info!(evicted, "sessions revoked");

@@ -175,10 +175,11 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn topics_are_listed_by_name() {
-        let mut channel = Channel::new(None, "s", Duration::from_secs(15), Instant::now());
+        let mut channel = Channel::new(None, "s", Duration::from_secs(15), clock::now());
         for tail in &mut channel.tails {
             *tail = Some(Tail::new(0, 0));
         }

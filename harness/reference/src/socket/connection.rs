@@ -43,7 +43,7 @@ pub struct Connection {
 fn expiry(shared: &Shared, principal: &Principal) -> Option<Instant> {
     let left = principal.expires_unix_s.saturating_sub(clock::unix_s());
     let left = Duration::from_secs(u64::try_from(left).unwrap_or_default());
-    shared.config.ends_expired.then(|| Instant::now().checked_add(left)).flatten()
+    shared.config.ends_expired.then(|| clock::now().checked_add(left)).flatten()
 }
 
 impl Connection {
@@ -84,7 +84,7 @@ impl Connection {
         if self.open.revoked().is_some() {
             return Err(End::Revoked);
         }
-        if self.expires.is_some_and(|expires| expires <= Instant::now()) {
+        if self.expires.is_some_and(|expires| expires <= clock::now()) {
             return Err(End::Expired);
         }
         let more = self.deliver().await?;
@@ -106,7 +106,7 @@ impl Connection {
 
     /// Does what has become due.
     async fn keep_time(&mut self) -> Result<(), End> {
-        let now = Instant::now();
+        let now = clock::now();
         if self.link.traffic_at + self.shared.config.socket_idle_timeout <= now {
             return Err(End::Idle);
         }

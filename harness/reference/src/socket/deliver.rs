@@ -8,12 +8,12 @@ use khala_wire::message::event;
 use khala_wire::payload::{CODE_SLOW_CONSUMER, Empty};
 use khala_wire::topic::TopicId;
 use khala_wire::{BATCH_UPDATES_MAX, CHANNEL, TopicKind, Vsn};
-use tokio::time::Instant;
 
 use super::channel::Patience;
 use super::connection::Connection;
 use super::end::End;
 use super::next::{Asking, Mode, Next};
+use crate::clock;
 use crate::defect::Kind;
 use crate::fanout::{Batch, BatchKey};
 
@@ -40,7 +40,7 @@ impl Connection {
         }
         let mut more = false;
         for topic in TopicId::all() {
-            self.starve(topic, Instant::now());
+            self.starve(topic, clock::now());
             match self.turn(topic, BATCH_UPDATES_MAX as u64, Mode::Live).await? {
                 Turn::Idle => {}
                 Turn::Sent => {
@@ -67,7 +67,7 @@ impl Connection {
 
     /// What defects do after a live batch; says whether the channel is stuck from now on.
     async fn misbehave_after(&mut self, topic: TopicId) -> Result<bool, End> {
-        let now = Instant::now();
+        let now = clock::now();
         if let Some(tail) = self.channel.as_mut().and_then(|it| it.tail(topic).as_mut()) {
             tail.busy_at = Some(now);
         }
@@ -115,7 +115,7 @@ impl Connection {
             choices: &mut channel.choices,
             topic,
             tail,
-            now: Instant::now(),
+            now: clock::now(),
         };
         let (batch, to) = match asking.next(count, mode) {
             Next::Nothing => return Ok(Turn::Idle),

@@ -10,7 +10,6 @@ use khala_wire::payload::{
 use khala_wire::topic::KNOWN;
 use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
 use super::channel::Channel;
 use super::compat;
@@ -18,6 +17,7 @@ use super::connection::{Connection, reauth_required};
 use super::end::End;
 use super::subscribe::{self, Refusal, Request};
 use super::upgrade::Principal;
+use crate::clock;
 use crate::defect::Kind;
 
 impl Connection {
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     async fn join(&mut self, frame: &Frame<'_>) -> Result<(), End> {
-        let now = Instant::now();
+        let now = clock::now();
         let principal = &self.principal;
         let revoked = self.shared.revoked(&principal.session, &principal.device);
         let gate = self.shared.config.compatibility.as_ref();
@@ -110,7 +110,7 @@ impl Connection {
             event::SUBSCRIBE => self.on_subscribe(frame).await,
             event::UNSUBSCRIBE => self.on_unsubscribe(frame).await,
             event::HEARTBEAT => {
-                channel.alive_at = Instant::now();
+                channel.alive_at = clock::now();
                 if self.mute() {
                     return Ok(());
                 }
@@ -188,7 +188,7 @@ impl Connection {
             }
             self.open.set_sent(topic, None);
         }
-        channel.alive_at = Instant::now();
+        channel.alive_at = clock::now();
         let response = Unsubscribed {
             subscription_id: channel.subscription_id.clone(),
             topics: channel.topics(),

@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite;
 use super::end::End;
 use super::hoard::Hoard;
 use super::registry::Open;
+use crate::clock;
 use crate::defect::Kind;
 use crate::shared::Shared;
 
@@ -58,7 +59,7 @@ pub struct Link {
 impl Link {
     /// A link over a socket that was just upgraded.
     pub fn new(ws: WebSocket, shared: Arc<Shared>, open: Arc<Open>) -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         let bell = shared.store.listen();
         let write_timeout = shared.config.write_timeout;
         let timer = Box::pin(sleep_until(now));
@@ -96,7 +97,7 @@ impl Link {
             biased;
             message = next => match message {
                 Some(Ok(message)) => {
-                    *traffic_at = Instant::now();
+                    *traffic_at = clock::now();
                     Ok(Wake::Inbound(message))
                 }
                 Some(Err(error)) => Err(classify(error)),
@@ -121,7 +122,7 @@ impl Link {
         let mut frames = frames.into_iter();
         if let Some(hoard) = &mut self.hoard {
             hoard.keep(frames);
-            self.traffic_at = Instant::now();
+            self.traffic_at = clock::now();
             return Ok(());
         }
         let ws = &mut self.ws;
@@ -134,18 +135,18 @@ impl Link {
         let sent = match poll!(writing.as_mut()) {
             Poll::Ready(sent) => sent,
             Poll::Pending => {
-                let started = Instant::now();
+                let started = clock::now();
                 let mut asked = started;
                 let mut deadline = started + self.write_timeout;
                 let mut end = End::WriteTimeout;
                 loop {
-                    let tick = (Instant::now() + STUCK_TICK).min(deadline);
+                    let tick = (clock::now() + STUCK_TICK).min(deadline);
                     tokio::select! {
                         biased;
                         sent = writing.as_mut() => break sent,
                         () = sleep_until(tick) => {}
                     }
-                    let now = Instant::now();
+                    let now = clock::now();
                     if now >= deadline {
                         return Err(end);
                     }
@@ -162,7 +163,7 @@ impl Link {
                 }
             }
         };
-        self.traffic_at = Instant::now();
+        self.traffic_at = clock::now();
         sent.map_err(classify)
     }
 

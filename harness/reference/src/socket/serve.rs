@@ -5,7 +5,6 @@ use khala_wire::cursor::TopicWatermark;
 use khala_wire::payload::{StaleCursor, Status, Subscribed};
 use khala_wire::topic::TopicId;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::deliver::Turn;
@@ -14,6 +13,7 @@ use super::next::Mode;
 use super::stale;
 use super::subscribe::Request;
 use super::tail::Tail;
+use crate::clock;
 use crate::defect::{Defects, Kind};
 use crate::store::Window;
 
@@ -51,8 +51,8 @@ impl Connection {
         if self.takes(Kind::SlowRecovery, &request)
             && let Some(channel) = &mut self.channel
         {
-            channel.alive_at = Instant::now();
-            let due = Instant::now() + self.shared.config.defect_times.slow_recovery;
+            channel.alive_at = clock::now();
+            let due = clock::now() + self.shared.config.defect_times.slow_recovery;
             return match channel.defer(due, request) {
                 Ok(()) => {
                     self.shared.defects.note(Kind::SlowRecovery);
@@ -144,7 +144,7 @@ impl Connection {
         }
         let unanswered = self.chooses(Kind::NeverReplayComplete);
         let Some(channel) = &mut self.channel else { return Ok(()) };
-        channel.alive_at = Instant::now();
+        channel.alive_at = clock::now();
         if twist.loses_tail {
             let until = channel.alive_at + self.shared.config.defect_times.tail_lost;
             let streams = request.topics.iter().filter(|(it, _)| it.kind() == TopicKind::Stream);
@@ -191,7 +191,7 @@ impl Connection {
         tail.drop_next = twist.lossy && cursor.is_some() && topic.kind() == TopicKind::Stream;
         if twist.early {
             let lead = self.shared.config.defect_times.early_reply_lead;
-            tail.paused_until = Some(Instant::now() + lead);
+            tail.paused_until = Some(clock::now() + lead);
         }
         *channel.tail(topic) = Some(tail);
         self.open.set_sent(topic, Some(start));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock;
 use crate::defect::{Defects, Kind};
 use crate::shared::Shared;
 
@@ -18,9 +19,9 @@ pub struct Turnstile(Mutex<()>);
 impl Turnstile {
     /// Waits for everybody who came before.
     pub async fn pass(&self, defects: &Defects) -> MutexGuard<'_, ()> {
-        let came = Instant::now();
+        let came = clock::now();
         let turn = self.0.lock().await;
-        if came.elapsed() >= STALL {
+        if clock::now() - came >= STALL {
             defects.note(Kind::SlowStallsNeighbours);
         }
         turn
@@ -42,10 +43,10 @@ impl Door {
         let mut last = self.last.lock().await;
         let next = last.map(|last| last + shared.config.defect_times.accept_every);
         // A stop does not wait for a queue of upgrades.
-        if let Some(next) = next.filter(|next| *next > Instant::now() && !shared.stopping()) {
+        if let Some(next) = next.filter(|next| *next > clock::now() && !shared.stopping()) {
             shared.defects.note(Kind::SlowAccepts);
             sleep_until(next).await;
         }
-        *last = Some(Instant::now());
+        *last = Some(clock::now());
     }
 }

@@ -137,7 +137,7 @@ impl TopicLog {
         let update = draft.at(self.topic.name(), watermark);
         // Under the lock: the journal has the order of the log.
         self.journal.write(&RecordRef::Update { at_ms: clock::unix_ms(), update: &update });
-        self.enter(&mut inner, update, Instant::now());
+        self.enter(&mut inner, update, clock::now());
         watermark
     }
 
@@ -262,7 +262,7 @@ impl TopicLog {
     /// Takes back a document whose update was pruned.
     pub fn restore_document(&self, update: Update) {
         let mut inner = write(&self.inner);
-        let entry = Arc::new(Entry { update, at: Instant::now() });
+        let entry = Arc::new(Entry { update, at: clock::now() });
         inner.documents.insert(entry.update.doc_key.clone(), entry);
     }
 
@@ -291,7 +291,7 @@ impl TopicLog {
         for entry in inner.documents.values().filter(|entry| entry.update.watermark <= floor) {
             write(&RecordRef::Document { update: &entry.update })?;
         }
-        let (now, now_ms) = (Instant::now(), clock::unix_ms());
+        let (now, now_ms) = (clock::now(), clock::unix_ms());
         for entry in &inner.entries {
             let age_ms = now.saturating_duration_since(entry.at).as_millis();
             let at_ms = now_ms.saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX));
@@ -375,8 +375,8 @@ mod tests {
     #[test]
     fn age_prunes_only_what_is_old() {
         let log = log(WORKER_EVENTS, 3);
-        assert_eq!(log.trim_aged(Instant::now()), 0);
-        assert_eq!(log.trim_aged(Instant::now() + Duration::from_secs(61)), 3);
+        assert_eq!(log.trim_aged(clock::now()), 0);
+        assert_eq!(log.trim_aged(clock::now() + Duration::from_secs(61)), 3);
     }
 
     #[test]

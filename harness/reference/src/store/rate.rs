@@ -31,11 +31,12 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn a_window_takes_its_number_and_says_how_long_to_wait() {
         let mut rate = Rate::default();
-        let start = Instant::now();
+        let start = clock::now();
         assert_eq!(
             (0..3).map(|_| rate.take(2, start)).collect::<Vec<_>>(),
             [Ok(()), Ok(()), Err(Duration::from_secs(1))]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use khala_wire::payload::Update;
 use khala_wire::topic::{TopicId, WORKER_EVENTS};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::Store;
 use super::journal::{self, JournalError, Record, Write};
@@ -67,7 +66,7 @@ impl Store {
         match record {
             Record::Update { at_ms, update } => {
                 let age = u64::try_from(clock::unix_ms() - at_ms).unwrap_or(0);
-                let now = Instant::now();
+                let now = clock::now();
                 let at = now.checked_sub(Duration::from_millis(age)).unwrap_or(now);
                 let Some(topic) = TopicId::of(&update.topic) else { return };
                 self.reconcile(&update);

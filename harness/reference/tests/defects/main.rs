@@ -5,6 +5,8 @@
 //! every test that is named after a defect must fail. (Many wait for what does not come; run them
 //! all at once, with `--test-threads 100`.)
 
+#![expect(clippy::disallowed_methods, reason = "a test measures by the clock of its machine")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

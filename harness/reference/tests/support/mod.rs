@@ -3,6 +3,7 @@
 //! It reads the wire as it is and knows nothing of the contract, so that it cannot hide a fault of
 //! the server it drives.
 
+#![expect(clippy::disallowed_methods, reason = "a test measures by the clock of its machine")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod slow;
