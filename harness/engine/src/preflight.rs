@@ -181,68 +181,11 @@ pub(crate) async fn enter(
         })?
         .token;
 
-    let dial = Dial {
-        reach: target.reach.clone(),
-        from: Outgoing::default(),
-        timeout: plan.target.connect_timeout,
-        user_agent: user_agent.to_owned(),
-        extras: target.extras.clone(),
-        backlog: None,
-        interim: Interim::default(),
-        message_max: plan.target.message_max,
+    let Some(mut socket) = upgraded(plan, target, user_agent, &token, tried).await? else {
+        return Ok(None);
     };
-    tried.push(format!("GET {}{}", target.base_url, target.socket_path));
-    let query = target.socket_query_as("preflight", &token);
-    let upgrade = || transport::dial(&dial, &query);
-    let refused = |error: &DialError| match error {
-        DialError::Refused(refusal) => is_in_distress(Some(refusal.status)),
-        _ => false,
-    };
-    let mut socket = match persistently(upgrade, refused).await {
-        Ok(socket) => socket,
-        Err(DialError::Breached(_)) => return Ok(None),
-        Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status)) => {
-            let why = format!("the upgrade was refused with {refusal}");
-            // Who forbids what there is not forbids everything, and says nothing of the token.
-            let elsewhere = transport::dial(&dial, NOWHERE).await;
-            let everywhere = matches!(
-                elsewhere, Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status))
-            );
-            return Err(match everywhere {
-                true => Stop::Nobody(format!("{why}, as is everything there")),
-                false => Stop::Refused("the sync token", why),
-            });
-        }
-        Err(DialError::Refused(refusal)) if refusal.status == 404 => {
-            let why = format!(
-                "the upgrade was refused with {refusal}; target.socket_path says where its socket is"
-            );
-            return Err(Stop::Nobody(why));
-        }
-        Err(DialError::Reach(error)) => {
-            return Err(match error.mend() {
-                Some(mend) => Stop::Unreachable(error.to_string(), mend),
-                None => Stop::Nobody(error.to_string()),
-            });
-        }
-        Err(error) => return Err(Stop::Nobody(error.to_string())),
-    };
-
     tried.push(format!("{} on {CHANNEL}", event::JOIN));
-    let join = async {
-        let reference = frame::string_ref(JOIN_REF);
-        let text = frame::encode(
-            Vsn::V2,
-            Some(&reference),
-            Some(&reference),
-            CHANNEL,
-            event::JOIN,
-            &Empty {},
-        );
-        socket.send(Message::text(text)).await.map_err(|error| Stop::Nobody(error.to_string()))?;
-        joined(&mut socket).await
-    };
-    let answer = tokio::time::timeout(plan.target.connect_timeout, join).await;
+    let answer = tokio::time::timeout(plan.target.connect_timeout, join(&mut socket)).await;
     let answer = answer
         .map_err(|_| format!("the join was not answered within {:?}", plan.target.connect_timeout));
     // What speaks wrongly after the upgrade is there too, and for the run to judge.
@@ -254,6 +197,69 @@ pub(crate) async fn enter(
         return Err(stop);
     }
     Ok(Some(Talk::joined(socket, plan.target.request_timeout)))
+}
+
+/// A socket whose upgrade was taken; `None` of one whose upgrade breaks RFC 6455.
+async fn upgraded(
+    plan: &Plan,
+    target: &Target,
+    user_agent: &str,
+    token: &str,
+    tried: &mut Vec<String>,
+) -> Result<Option<Socket>, Stop> {
+    let dial = Dial {
+        reach: target.reach.clone(),
+        from: Outgoing::default(),
+        timeout: plan.target.connect_timeout,
+        user_agent: user_agent.to_owned(),
+        extras: target.extras.clone(),
+        backlog: None,
+        interim: Interim::default(),
+        message_max: plan.target.message_max,
+    };
+    tried.push(format!("GET {}{}", target.base_url, target.socket_path));
+    let query = target.socket_query_as("preflight", token);
+    let upgrade = || transport::dial(&dial, &query);
+    let refused = |error: &DialError| match error {
+        DialError::Refused(refusal) => is_in_distress(Some(refusal.status)),
+        _ => false,
+    };
+    match persistently(upgrade, refused).await {
+        Ok(socket) => Ok(Some(socket)),
+        Err(DialError::Breached(_)) => Ok(None),
+        Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status)) => {
+            let why = format!("the upgrade was refused with {refusal}");
+            // Who forbids what there is not forbids everything, and says nothing of the token.
+            let elsewhere = transport::dial(&dial, NOWHERE).await;
+            let everywhere = matches!(
+                elsewhere, Err(DialError::Refused(refusal)) if is_refusal(Some(refusal.status))
+            );
+            Err(match everywhere {
+                true => Stop::Nobody(format!("{why}, as is everything there")),
+                false => Stop::Refused("the sync token", why),
+            })
+        }
+        Err(DialError::Refused(refusal)) if refusal.status == 404 => {
+            let why = format!(
+                "the upgrade was refused with {refusal}; target.socket_path says where its socket is"
+            );
+            Err(Stop::Nobody(why))
+        }
+        Err(DialError::Reach(error)) => Err(match error.mend() {
+            Some(mend) => Stop::Unreachable(error.to_string(), mend),
+            None => Stop::Nobody(error.to_string()),
+        }),
+        Err(error) => Err(Stop::Nobody(error.to_string())),
+    }
+}
+
+/// Joins the channel.
+async fn join(socket: &mut Socket) -> Result<(), Stop> {
+    let reference = frame::string_ref(JOIN_REF);
+    let both = Some(&*reference);
+    let text = frame::encode(Vsn::V2, both, both, CHANNEL, event::JOIN, &Empty {});
+    socket.send(Message::text(text)).await.map_err(|error| Stop::Nobody(error.to_string()))?;
+    joined(socket).await
 }
 
 /// Asks a few times while a target in distress refuses: whether it is one is asked here, and how often it

@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use khala_evidence::record::Micros;
 use khala_wire::marker::marker_of;

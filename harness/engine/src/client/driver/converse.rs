@@ -1,0 +1,362 @@
+//! A session from its first message to its end: what comes, what is due, and what is ordered meanwhile.
+
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, stream};
+use khala_evidence::record::{Cut, Micros, Request, Sink};
+use khala_plan::model::{DisconnectStyle, Resume};
+use khala_wire::snapshot::Snapshot;
+use khala_wire::topic::TopicId;
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::answer::Answer;
+use crate::client::machine::{Action, Phase};
+use crate::client::orders::{Control, Order};
+use crate::client::snapshot;
+use crate::clock::micros;
+use crate::said;
+use crate::session::{Close, Connector, Goodbye, Inbound, Session};
+use crate::throttle::Pace;
+
+/// For how long what has come is taken before what is due is done: a session on which something always
+/// comes must not keep the client from its heartbeats.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a goodbye may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a half-open session is kept from closing: longer than any idle time-out of the contract.
+const BURIED_FOR: Duration = Duration::from_secs(90);
+
+/// A session that is talked over.
+struct Conversation<X> {
+    session: X,
+    /// Whether the session is the one on which the client was made slow.
+    slow_here: bool,
+    /// The snapshots that are being taken meanwhile.
+    snapshots: Option<Snapshots>,
+    /// Since when something is seen to be due. What has come is taken first, because the thread may
+    /// have stood still: an answer that was there in time is no time-out.
+    overdue_since: Option<Micros>,
+}
+
+/// What ended a wait on a session.
+enum Waited {
+    Order(Order),
+    Inbound(Inbound),
+    /// A snapshot was taken, or (`None`) all were.
+    Snapshot(Option<Taken>),
+    Deadline,
+}
+
+/// How an order ends a session.
+enum Ending {
+    /// Cut, in this style.
+    Cut(DisconnectStyle),
+    /// With a goodbye, for which nobody waits.
+    Goodbye,
+    /// With a goodbye, and the client leaves the run.
+    Retired,
+}
+
+/// A snapshot, or how the request for it ended.
+struct Taken {
+    topic: TopicId,
+    start: Micros,
+    done: Micros,
+    /// The answer's status and the snapshot, if it is one of the topic.
+    taken: Result<(u16, Option<Snapshot>), Answer>,
+}
+
+/// Snapshots that are being taken.
+type Snapshots = Pin<Box<dyn Stream<Item = Taken>>>;
+
+/// The next of the snapshots; pends where none are taken.
+async fn next_of(snapshots: &mut Option<Snapshots>) -> Option<Taken> {
+    match snapshots {
+        Some(snapshots) => snapshots.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<X: Session> Conversation<X> {
+    /// Whether something has been due for so long, while more and more came, that it is done first.
+    fn is_overdue(&mut self, now: Micros, deadline: Micros) -> bool {
+        if now < deadline {
+            self.overdue_since = None;
+            return false;
+        }
+        let overdue = now > *self.overdue_since.get_or_insert(now) + micros(PATIENCE);
+        if overdue {
+            self.overdue_since = None;
+        }
+        overdue
+    }
+
+    /// Waits for what comes first; orders before messages, messages before what is due.
+    async fn wait(&mut self, control: &Control, deadline: Instant) -> Waited {
+        tokio::select! {
+            biased;
+            order = control.taken() => Waited::Order(order),
+            inbound = self.session.next() => Waited::Inbound(inbound),
+            taken = next_of(&mut self.snapshots) => Waited::Snapshot(taken),
+            () = tokio::time::sleep_until(deadline) => Waited::Deadline,
+        }
+    }
+}
+
+impl<S: Sink + 'static, C: Connector> Driver<S, C> {
+    /// Talks until the machine is offline. Returns an order that is not yet carried out.
+    pub(super) async fn converse(&mut self, session: C::Session, first: Action) -> Option<Order> {
+        let around = Rc::clone(&self.around);
+        let control = Rc::clone(&self.control);
+        let clock = around.clock;
+        let mut talk =
+            Conversation { session, slow_here: false, snapshots: None, overdue_since: None };
+        if let Some(slow) = self.slow {
+            talk.session.set_pace(slow.pace);
+        }
+        let mut action = first;
+        loop {
+            self.act(action, &mut talk).await;
+            if self.machine.phase() != Phase::Online {
+                self.leave(talk.session);
+                return None;
+            }
+            if !self.machine.is_bootstrapping() {
+                talk.snapshots = None;
+            }
+            let deadline = self.machine.deadline();
+            let now = clock.now();
+            if talk.is_overdue(now, deadline) {
+                action = around.with(|world| self.machine.tick(now, world));
+                continue;
+            }
+            action = match talk.wait(&control, clock.instant(deadline)).await {
+                Waited::Order(order) => match self.ordered(order, &mut talk) {
+                    ControlFlow::Continue(action) => action,
+                    ControlFlow::Break(ending) => return self.end(talk.session, ending).await,
+                },
+                Waited::Deadline => {
+                    let action = around.with(|world| self.machine.tick(clock.now(), world));
+                    self.show();
+                    action
+                }
+                Waited::Inbound(inbound) => {
+                    self.show_unread(&talk.session);
+                    let action = self.inbound(inbound);
+                    self.show();
+                    action
+                }
+                Waited::Snapshot(Some(taken)) => {
+                    self.took(taken);
+                    Action::None
+                }
+                Waited::Snapshot(None) => {
+                    talk.snapshots = None;
+                    around.with(|world| self.machine.bootstrapped(clock.now(), world))
+                }
+            };
+        }
+    }
+
+    /// Does what the machine wants done over the session.
+    async fn act(&mut self, action: Action, talk: &mut Conversation<C::Session>) {
+        match action {
+            Action::None | Action::Connect | Action::Close | Action::Stop => {}
+            Action::Bootstrap(topics) => talk.snapshots = Some(self.snapshots(topics)),
+            Action::Send(text) => self.send(&mut talk.session, [text]).await,
+            Action::SendBoth(texts) => self.send(&mut talk.session, texts).await,
+        }
+    }
+
+    /// Carries out an order over the session; breaks where that ends it.
+    fn ordered(
+        &mut self,
+        order: Order,
+        talk: &mut Conversation<C::Session>,
+    ) -> ControlFlow<Ending, Action> {
+        let around = Rc::clone(&self.around);
+        let now = around.clock.now();
+        match order {
+            Order::Cut { fault, intended, style: DisconnectStyle::HalfOpen } => {
+                around.with(|world| self.machine.cut_silently(now, fault, intended, world));
+                talk.session.set_pace(Pace::Dead);
+                self.cut_by = Some(fault);
+            }
+            Order::Cut { fault, intended, style } => {
+                if around.with(|world| self.machine.cut(now, fault, intended, world)) {
+                    self.cut_by = Some(fault);
+                }
+                return ControlFlow::Break(Ending::Cut(style));
+            }
+            Order::Away { fault, intended, until, resume } => {
+                let cut =
+                    around.with(|world| self.machine.cut_until(now, fault, intended, until, world));
+                if cut {
+                    self.resume = Some((fault, resume));
+                    self.cut_by = (resume == Resume::Kept).then_some(fault);
+                }
+                return ControlFlow::Break(Ending::Cut(DisconnectStyle::Reset));
+            }
+            Order::Cursor { fault, intended, cursor } => {
+                around
+                    .with(|world| self.machine.cut_for_cursor(now, fault, intended, cursor, world));
+                return ControlFlow::Break(Ending::Goodbye);
+            }
+            Order::Slow { fault, pace } => {
+                self.slow_down(fault, pace);
+                talk.session.set_pace(pace);
+                talk.slow_here = true;
+            }
+            Order::Fast => {
+                self.show_unread(&talk.session);
+                self.speed_up(talk.slow_here);
+                talk.session.set_pace(Pace::Full);
+            }
+            Order::Unsubscribe { fault, topics, until } => {
+                let action = self.machine.unsubscribe(fault, &topics.list(), until);
+                return ControlFlow::Continue(action);
+            }
+            Order::Revoke { fault, intended, until } => {
+                self.machine.revoking(fault, intended, until);
+            }
+            Order::Restarting { fault, intended } => self.machine.restarting(fault, intended),
+            Order::Revoked { at } => self.revoked(at),
+            Order::Retire => {
+                around.with(|world| self.machine.retire(now, world));
+                return ControlFlow::Break(Ending::Retired);
+            }
+        }
+        ControlFlow::Continue(Action::None)
+    }
+
+    /// Ends the session as an order wants it. Returns the order that is not yet carried out.
+    async fn end(&mut self, session: C::Session, ending: Ending) -> Option<Order> {
+        match ending {
+            Ending::Cut(style) => {
+                self.show();
+                cut(session, style);
+                None
+            }
+            Ending::Goodbye => {
+                self.show();
+                tokio::task::spawn_local(close(session, Goodbye::InOrder));
+                None
+            }
+            Ending::Retired => {
+                close(session, Goodbye::InOrder).await;
+                Some(Order::Retire)
+            }
+        }
+    }
+
+    /// Leaves a session that the machine has given up or lost.
+    fn leave(&mut self, session: C::Session) {
+        self.show_unread(&session);
+        self.show();
+        if session.pace() == Pace::Dead {
+            tokio::task::spawn_local(bury(session));
+        } else {
+            // In the background, so that a slow goodbye does not delay the reconnect.
+            tokio::task::spawn_local(close(session, Goodbye::InOrder));
+        }
+    }
+
+    async fn send<const N: usize>(&mut self, session: &mut C::Session, texts: [String; N]) {
+        let around = Rc::clone(&self.around);
+        for text in texts {
+            self.remember(around.clock.now(), true, &text);
+            // Bounded: a target that does not read for this long is gone.
+            let timeout = around.plan.target.request_timeout;
+            let sent = tokio::time::timeout(timeout, session.send(text)).await;
+            if let Err(how) = sent.unwrap_or(Err(Cut::Unsent)) {
+                around.with(|world| self.machine.broken(around.clock.now(), how, world));
+                return;
+            }
+        }
+    }
+
+    /// Snapshots of stale topics, taken one after another, as the real clients do.
+    fn snapshots(&self, topics: Vec<TopicId>) -> Snapshots {
+        let (around, bearer) = (Rc::clone(&self.around), self.bearer.clone());
+        Box::pin(stream::iter(topics).then(move |topic| {
+            let (around, bearer) = (Rc::clone(&around), bearer.clone());
+            async move {
+                let start = around.clock.now();
+                let taken = snapshot::take(&around.http, bearer.as_deref(), topic).await;
+                Taken { topic, start, done: around.clock.now(), taken }
+            }
+        }))
+    }
+
+    /// A snapshot was taken, or the request for it has failed.
+    fn took(&mut self, Taken { topic, start, done, taken }: Taken) {
+        let around = Rc::clone(&self.around);
+        let (answer, taken) = match taken {
+            Ok((status, snapshot)) => (Answer::ok(status), Ok(snapshot)),
+            Err(answer) => (answer.clone(), Err(answer.outcome)),
+        };
+        around.record(answer.record(Request::Snapshot, Some(self.client), start, done));
+        around.with(|world| self.machine.snapshot(topic, (start, done), &taken, world));
+    }
+
+    /// Tells the machine what came.
+    fn inbound(&mut self, inbound: Inbound) -> Action {
+        let around = Rc::clone(&self.around);
+        let now = around.clock.now();
+        around.ear.heard(now);
+        match inbound {
+            Inbound::Text { text, read_at } => {
+                let read_at = around.clock.since(read_at);
+                self.remember(read_at, false, &text);
+                return around.with(|world| {
+                    around.watch.took(read_at, now, world.sink);
+                    self.machine.text(read_at, now, &text, world)
+                });
+            }
+            Inbound::Binary(bytes) => {
+                around.with(|world| self.machine.binary(now, bytes, world));
+            }
+            Inbound::Closed(Close { code, reason }) => {
+                let code_text = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());
+                self.remember(
+                    now,
+                    false,
+                    &format!("(close frame, {code_text}) {}", said::text(&reason)),
+                );
+                around.with(|world| self.machine.closed(now, code, world));
+            }
+            Inbound::Breached(breach) => {
+                around.with(|world| self.machine.breached(now, breach, world));
+            }
+            Inbound::Cut(how) => around.with(|world| self.machine.broken(now, how, world)),
+        }
+        Action::None
+    }
+}
+
+fn cut(session: impl Session, style: DisconnectStyle) {
+    match style {
+        // Half-open sessions are not closed: see `bury`.
+        DisconnectStyle::HalfOpen => {}
+        DisconnectStyle::Reset => session.reset(),
+        DisconnectStyle::Close { code } => {
+            tokio::task::spawn_local(close(session, Goodbye::Code(code)));
+        }
+    }
+}
+
+/// Keeps a half-open session, so that the target hears nothing: it has to find out by itself.
+async fn bury(session: impl Session) {
+    tokio::time::sleep(BURIED_FOR).await;
+    // The goodbye may not be heard now either.
+    session.reset();
+}
+
+async fn close(session: impl Session, goodbye: Goodbye) {
+    // Bounded: whoever does not answer the goodbye is left.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, session.close(goodbye)).await;
+}
