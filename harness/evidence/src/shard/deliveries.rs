@@ -8,7 +8,8 @@ use khala_wire::TopicKind;
 use super::client::Client;
 use super::findings::Seen;
 use super::flight::Story;
-use super::{Shard, Times, never_recovered};
+use super::{Flow, Shard, Times, never_recovered};
+use crate::context::Context;
 use crate::oracle::ledger::Manner;
 use crate::oracle::starved_topic::{Fresh, Origin};
 use crate::oracle::state_late::{Arrival, Jump};
@@ -19,56 +20,33 @@ use crate::oracle::{
 };
 use crate::record::{Delivery, Micros, Source};
 
+/// What a delivery is on its client's track.
+struct Placed {
+    step: Step,
+    /// Whether it shows that something is missing before it.
+    skipped: bool,
+    /// From when on what is published is sent to the client live.
+    live_from: Micros,
+}
+
 impl Shard {
     pub(super) fn delivered(&mut self, delivery: &Delivery) {
-        let Delivery { client, topic, seq, at, source, .. } = *delivery;
+        let Delivery { client, topic, at, source, .. } = *delivery;
         self.flow.totals.deliveries += 1;
         self.flow.totals.foreign += u64::from(source == Source::Foreign);
         self.flow.series.at(at).deliveries += 1;
         command_accepted::on_delivery(delivery, &mut self.flow.tally);
-        if !self.authorised(delivery) {
-            self.flow.ledger.deliver(delivery);
-            return;
-        }
+        let authorised = self.authorised(delivery);
         let life = self.clients.entry(client).or_default();
-        let Some(track) = life.tracks.get_mut(&topic) else {
-            // No subscribe ever named it: it has no order, is not applied, and nothing is owed.
+        let placed = authorised.then(|| place(&self.context, &mut self.flow, life, delivery));
+        let Some(Placed { step, skipped, live_from }) = placed.flatten() else {
             self.flow.ledger.deliver(delivery);
             return;
         };
-        let tally = &mut self.flow.tally;
-        if tail_before_snapshot::on_delivery(delivery, track, tally)
-            || after_unsubscribe::on_delivery(delivery, track, tally)
-        {
-            self.flow.ledger.deliver(delivery);
-            return;
-        }
-        let missing_before = track.missing();
-        let dense = self.context.is_dense(topic);
-        let (step, overflow) = track.deliver(dense, seq, at);
-        if track.missing() > missing_before && life.suspicion.is_none() {
-            let flight = life.flight.clone();
-            life.suspicion = Some(Box::new(Story { at_us: at, flight }));
-        }
-        let epoch = track.epoch;
-        nonmonotonic::on_step(step, delivery, track, tally);
-        let on_stream = topic.kind() == TopicKind::Stream;
-        tally.judged(Rule::Gap, u64::from(dense));
-        self.flow.lost.add(client, topic, epoch, overflow.as_slice());
-        match step {
-            Step::Repeat => self.flow.totals.repeats += 1,
-            Step::Redelivered => self.flow.totals.redelivered += 1,
-            Step::Overlap => {
-                self.flow.totals.redelivered += 1;
-                self.flow.findings.add(overlap(delivery, track.floor.unwrap_or_default()));
-            }
-            Step::Fresh | Step::OutOfOrder | Step::Undecided => {}
-        }
         let (intended, begun) = match source {
             Source::Event { intended, begun, .. } => (intended, begun),
             _ => (None, None),
         };
-        let live_from = track.live_from.unwrap_or_default();
         let reads = !life.slow.ever() && !self.context.is_slow_by_plan(client);
         let live = step == Step::Fresh
             && reads
@@ -80,28 +58,20 @@ impl Shard {
         if let Some(intended) = intended {
             life.slow.delivered(at, intended);
         }
-        if track.missing() > missing_before || !overflow.as_slice().is_empty() {
+        if skipped {
             life.slow.skipped(at);
         }
+        let on_stream = topic.kind() == TopicKind::Stream;
         if let (Some(begun), true, Step::Fresh) = (begun, on_stream, step) {
             life.slow.found(at, begun);
         }
         let since = life.live_since.filter(|_| reads).map(|since| since.max(live_from));
         let settle_within = self.context.bounds().settle_within;
-        drained(life, delivery, since.filter(|_| step == Step::Fresh), settle_within, tally);
+        let since_fresh = since.filter(|_| step == Step::Fresh);
+        drained(life, delivery, since_fresh, settle_within, &mut self.flow.tally);
         if let Source::State { worker, version } = source {
-            if let (Step::Fresh, Some(&known)) = (step, life.versions.get(&(topic, worker))) {
-                state_regress::on_fresh(delivery, worker, version, known, tally);
-            }
-            let had = life.versions.get(&(topic, worker)).copied().unwrap_or_default();
-            if let (Step::Fresh, Some(since), true) = (step, since, version > had) {
-                let jump = Jump { topic, seq, worker, owed: had + 1, to: version };
-                self.flow.jumps.add(jump, Arrival { at, client, since });
-            }
-            // Delivered is delivered, whatever the client makes of it: what came out of order is
-            // not missing as well.
-            let known = life.versions.entry((topic, worker)).or_default();
-            *known = version.max(*known);
+            let fresh = step == Step::Fresh;
+            versioned(&mut self.flow, life, delivery, (worker, version), fresh.then_some(since));
         }
         if on_stream && step == Step::Fresh {
             life.together.on_fresh(delivery, live, settle_within);
@@ -160,6 +130,73 @@ impl Shard {
         let key = self.client_key(MetricId::Unrecovered, client, cut.intended);
         self.flow.metrics.count(key, client, cut.intended, 0, 1);
     }
+}
+
+/// Puts a delivery in its place on its client's track of the topic; `None` where it has none: no subscribe ever
+/// named the topic, or what may come of it now is none of this. It has no order then, is not applied, and
+/// nothing is owed.
+fn place(
+    context: &Context,
+    flow: &mut Flow,
+    life: &mut Client,
+    delivery: &Delivery,
+) -> Option<Placed> {
+    let Delivery { client, topic, seq, at, .. } = *delivery;
+    let track = life.tracks.get_mut(&topic)?;
+    let tally = &mut flow.tally;
+    if tail_before_snapshot::on_delivery(delivery, track, tally)
+        || after_unsubscribe::on_delivery(delivery, track, tally)
+    {
+        return None;
+    }
+    let missing_before = track.missing();
+    let dense = context.is_dense(topic);
+    let (step, overflow) = track.deliver(dense, seq, at);
+    let missing = track.missing() > missing_before;
+    if missing && life.suspicion.is_none() {
+        let flight = life.flight.clone();
+        life.suspicion = Some(Box::new(Story { at_us: at, flight }));
+    }
+    nonmonotonic::on_step(step, delivery, track, tally);
+    tally.judged(Rule::Gap, u64::from(dense));
+    flow.lost.add(client, topic, track.epoch, overflow.as_slice());
+    match step {
+        Step::Repeat => flow.totals.repeats += 1,
+        Step::Redelivered => flow.totals.redelivered += 1,
+        Step::Overlap => {
+            flow.totals.redelivered += 1;
+            flow.findings.add(overlap(delivery, track.floor.unwrap_or_default()));
+        }
+        Step::Fresh | Step::OutOfOrder | Step::Undecided => {}
+    }
+    let skipped = missing || !overflow.as_slice().is_empty();
+    Some(Placed { step, skipped, live_from: track.live_from.unwrap_or_default() })
+}
+
+/// Enters a version of a worker's document. `fresh`: if it is fresh to the client, from when on that was sent the
+/// topic live, if it was.
+fn versioned(
+    flow: &mut Flow,
+    life: &mut Client,
+    delivery: &Delivery,
+    (worker, version): (u16, u64),
+    fresh: Option<Option<Micros>>,
+) {
+    let Delivery { client, topic, seq, at, .. } = *delivery;
+    let known = life.versions.get(&(topic, worker)).copied();
+    let had = known.unwrap_or_default();
+    if let Some(since) = fresh {
+        if let Some(known) = known {
+            state_regress::on_fresh(delivery, worker, version, known, &mut flow.tally);
+        }
+        if let Some(since) = since.filter(|_| version > had) {
+            let jump = Jump { topic, seq, worker, owed: had + 1, to: version };
+            flow.jumps.add(jump, Arrival { at, client, since });
+        }
+    }
+    // Delivered is delivered, whatever the client makes of it: what came out of order is not missing
+    // as well.
+    life.versions.insert((topic, worker), version.max(had));
 }
 
 /// What the client had by the cursor that it sent came again: allowed, and worth knowing of a target that

@@ -60,7 +60,7 @@ use crate::oracle::future_cursor::Stay;
 use crate::oracle::windows::{Sight, Window};
 use crate::oracle::wrongful_eviction::Notice;
 use crate::oracle::{Rule, Tally, malformed_message, misaddressed, ws_protocol};
-use crate::record::{Micros, Outcome, Record, Resource, Sink};
+use crate::record::{Addressee, Micros, Outcome, Record, Resource, Sink};
 
 /// What one worker thread knows.
 #[derive(Clone, Debug)]
@@ -281,16 +281,11 @@ impl Sink for Shard {
 
 impl Shard {
     fn enter(&mut self, record: Record) {
+        judge_at_once(&record, &mut self.flow.tally);
         match record {
             Record::Op(op) => self.op(op),
             Record::ConnectBegun { client, at, attempt: _ } => self.connect_begun(client, at),
-            Record::Connected { client, at } => {
-                self.flow.series.at(at).connected += 1;
-                let life = self.clients.entry(client).or_default();
-                life.unconverged_since.get_or_insert(at);
-                life.answered.clear();
-                self.opened(client, at);
-            }
+            Record::Connected { client, at } => self.connected(client, at),
             Record::Rejoining { client, at } => self.rejoining(client, at),
             Record::SubscribeSent { client, epoch, at, topics } => {
                 self.subscribe_sent(client, epoch, at, &topics);
@@ -306,10 +301,6 @@ impl Shard {
                 self.snapshot_taken(Taken { client, topic, start, done, outcome, head, documents });
             }
             Record::Unsubscribed { client, at, topics } => self.unsubscribed(client, at, &topics),
-            Record::PushesCompared { client, at, topic, seq, agree } => {
-                let compared = Compared { client, at, topic, seq, agree };
-                frame_mismatch::judge(compared, &mut self.flow.tally);
-            }
             Record::SlowConsumer { client, at, disconnect, queue_depth, queue_limit } => {
                 let notice = Notice { client, at, disconnect, queue_depth, queue_limit };
                 self.slow_consumer(notice);
@@ -321,25 +312,15 @@ impl Shard {
             Record::Evictions { at: _, count } => self.flow.totals.evictions += count,
             Record::Window { asked, answered, topic, oldest, head, budget } => {
                 let floor = Window::floor(oldest, head);
-                let window = Window { asked, answered, floor, head, budget };
-                self.flow.windows.add(topic, window);
+                self.flow.windows.add(topic, Window { asked, answered, floor, head, budget });
             }
             Record::Offline { client, at, cause } => self.offline(client, at, cause),
-            Record::Retired { client, at, connected } => {
-                self.flow.series.at(at).disconnected += u64::from(connected);
-                if connected {
-                    self.flow.stability.left(at);
-                }
-                self.clients.entry(client).or_default().retired_at = Some(at);
-            }
+            Record::Retired { client, at, connected } => self.retired(client, at, connected),
             Record::Word { client, at, place, word } => self.word(client, at, place, &word),
             Record::TokenTried { client, start: _, at, kind, answer } => {
                 self.token_tried(Tried { client, at, kind, answer });
             }
             Record::Revoked { client, at, connected } => self.revoked(client, at, connected),
-            Record::CommandSent { client, at, answer } => {
-                command_accepted::on_answer(client, at, answer, &mut self.flow.tally);
-            }
             Record::Published(published) => self.published(&published),
             Record::Answered(answered) => self.answered(&answered),
             Record::Silence { heard, from, to, over, asked, clients } => {
@@ -350,38 +331,16 @@ impl Shard {
                 self.flow.stability.renewed(before, at, sign);
             }
             Record::Withheld { publish: _, intended, at } => self.withheld(intended, at),
-            Record::SchedulerLag { thread, at, lag_us } => {
-                let phase = self.context.phase_at(at);
-                self.flow.metrics.scheduler_lag(phase, thread, lag_us);
-                self.flow.probes.lag(at, lag_us);
-            }
+            Record::SchedulerLag { thread, at, lag_us } => self.scheduler_lag(thread, at, lag_us),
             Record::OwnQueue { thread: _, at, waited_us } => self.flow.probes.queue(at, waited_us),
             Record::Stall { thread, from, to } => {
                 self.stalls.add(Stall { to, from, thread });
             }
             Record::Frame { client, at, sent, bytes, excerpt } => {
-                if !sent {
-                    for rule in Rule::OF_FRAMES {
-                        self.flow.tally.judged(rule, 1);
-                    }
-                }
-                let frame = Frame { at_us: at, sent, bytes, excerpt };
-                self.clients.entry(client).or_default().flight.frame(frame);
+                self.frame(client, Frame { at_us: at, sent, bytes, excerpt });
             }
-            Record::Breached { client, at, breach } => {
-                ws_protocol::on_breach(client, at, breach, &mut self.flow.tally);
-            }
-            Record::JoinedAs { client, at, session } => {
-                authz_leak::on_joined_as(client, at, &session, &mut self.flow.tally);
-            }
-            // What a client that reads slowly takes late may have been in time on the wire.
-            Record::Misaddressed { client, at, to: crate::record::Addressee::OldJoin, .. }
-                if self.is_slow(client, at) => {}
             Record::Misaddressed { client, at, to, event } => {
-                misaddressed::on_misaddressed(client, at, to, &event, &mut self.flow.tally);
-            }
-            Record::Malformed { client, at, why } => {
-                malformed_message::on_malformed(client, at, &why, &mut self.flow.tally);
+                self.misaddressed(client, at, to, &event);
             }
             Record::Unasked { client, at, topic, seq } => self.unasked(client, at, &topic, seq),
             Record::Probe(probe) => self.flow.probes.add(&probe),
@@ -398,7 +357,73 @@ impl Shard {
                 self.flow.beyond_head.insert(stay);
             }
             Record::Dropped { count } => self.flow.totals.dropped += count,
+            // Judged already.
+            Record::PushesCompared { .. }
+            | Record::CommandSent { .. }
+            | Record::Breached { .. }
+            | Record::JoinedAs { .. }
+            | Record::Malformed { .. } => {}
         }
+    }
+
+    fn connected(&mut self, client: u32, at: Micros) {
+        self.flow.series.at(at).connected += 1;
+        let life = self.clients.entry(client).or_default();
+        life.unconverged_since.get_or_insert(at);
+        life.answered.clear();
+        self.opened(client, at);
+    }
+
+    fn retired(&mut self, client: u32, at: Micros, connected: bool) {
+        self.flow.series.at(at).disconnected += u64::from(connected);
+        if connected {
+            self.flow.stability.left(at);
+        }
+        self.clients.entry(client).or_default().retired_at = Some(at);
+    }
+
+    fn frame(&mut self, client: u32, frame: Frame) {
+        if !frame.sent {
+            for rule in Rule::OF_FRAMES {
+                self.flow.tally.judged(rule, 1);
+            }
+        }
+        self.clients.entry(client).or_default().flight.frame(frame);
+    }
+
+    fn scheduler_lag(&mut self, thread: u16, at: Micros, lag_us: Micros) {
+        let phase = self.context.phase_at(at);
+        self.flow.metrics.scheduler_lag(phase, thread, lag_us);
+        self.flow.probes.lag(at, lag_us);
+    }
+
+    fn misaddressed(&mut self, client: u32, at: Micros, to: Addressee, event: &str) {
+        // What a client that reads slowly takes late may have been in time on the wire.
+        if to != Addressee::OldJoin || !self.is_slow(client, at) {
+            misaddressed::on_misaddressed(client, at, to, event, &mut self.flow.tally);
+        }
+    }
+}
+
+/// Rules for which one record is the whole case, whatever came before it.
+fn judge_at_once(record: &Record, tally: &mut Tally) {
+    match record {
+        &Record::PushesCompared { client, at, topic, seq, agree } => {
+            frame_mismatch::judge(Compared { client, at, topic, seq, agree }, tally);
+        }
+        &Record::CommandSent { client, at, answer } => {
+            command_accepted::on_answer(client, at, answer, tally);
+        }
+        &Record::Breached { client, at, breach } => {
+            ws_protocol::on_breach(client, at, breach, tally);
+        }
+        Record::JoinedAs { client, at, session } => {
+            authz_leak::on_joined_as(*client, *at, session, tally);
+        }
+        Record::Malformed { client, at, why } => {
+            malformed_message::on_malformed(*client, *at, why, tally);
+        }
+        _ => {}
     }
 }
 

@@ -1,0 +1,21 @@
+use super::*;
+
+/// Recordings and journals of earlier builds are read, so their words stay whatever the names are.
+#[test]
+fn what_has_another_name_than_in_recordings_is_written_and_read_by_the_old_word() {
+    let over_session = PublishId::OverSession { client: 3 };
+    for (value, word) in [
+        (serde_json::to_value(Request::Connect), serde_json::json!("upgrade")),
+        (serde_json::to_value(Request::TriedConnect), serde_json::json!("tried_upgrade")),
+        (serde_json::to_value(Place::Connect), serde_json::json!("upgrade")),
+        (serde_json::to_value(Step::Connect), serde_json::json!("upgrade")),
+        (serde_json::to_value(Heard::NoSession), serde_json::json!("no_socket")),
+        (serde_json::to_value(over_session), serde_json::json!({"over_socket": {"client": 3}})),
+    ] {
+        assert_eq!(value.expect("it is written"), word);
+    }
+    let told = r#"{"record":"slow_ended","client":1,"at":2,"same_socket":true}"#;
+    let record: Record = serde_json::from_str(told).expect("it is read");
+    assert_eq!(record, Record::SlowEnded { client: 1, at: 2, same_session: true });
+    assert_eq!(serde_json::to_string(&record).expect("it is written"), told);
+}

@@ -1,0 +1,349 @@
+//! Puts a report together from what was settled, learnt and judged.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use khala_plan::metric::{MetricId, MetricKind};
+use khala_plan::schedule::Schedule;
+use khala_plan::stability::Incident;
+use khala_wire::topic::TopicId;
+
+use super::{
+    Cause, Fleet, IncidentLine, Load, MetricLine, Oracle, Percentiles, Phase, RequestLine,
+    RunReport, Scenario, Second, Shared, Target, Tool,
+};
+use crate::facts::{RunFacts, TargetFacts};
+use crate::judge::{Case, RunVerdict, stability};
+use crate::oracle::tally::CauseTally;
+use crate::oracle::{Rule, RuleTally};
+use crate::record::Micros;
+use crate::shard::absence::Manner;
+use crate::shard::stability::Blame;
+
+impl RunReport {
+    /// Puts the report together.
+    #[must_use]
+    pub fn of(case: &Case<'_>, verdict: RunVerdict, tool_version: &str) -> Self {
+        let Case { plan, schedule, facts, settled } = *case;
+        let RunFacts { run_id, started_at, ended_at, duration_us, interrupted, .. } = facts.clone();
+        let series = series(case);
+        Self {
+            format_version: Self::FORMAT_VERSION,
+            tool: Tool { name: "khala-harness".to_owned(), version: tool_version.to_owned() },
+            run_id,
+            started_at,
+            ended_at,
+            duration_s: Duration::from_micros(duration_us).as_secs_f64(),
+            interrupted,
+            finished: facts.unfinished.is_none(),
+            scenario: Scenario {
+                name: plan.name.clone(),
+                description: plan.description.clone(),
+                profile: plan.profile.clone(),
+                seed: plan.seed,
+            },
+            decision: verdict.decision,
+            verdict: verdict.verdict,
+            reasons: verdict.reasons,
+            of_the_run: verdict.of_the_run,
+            gates: verdict.gates,
+            oracle: Oracle::of(case),
+            fleet: Fleet::of(case, &series),
+            load: Load {
+                planned: schedule.publishes.len() as u64,
+                acknowledged: settled.acknowledged,
+                refused: settled.refused,
+            },
+            phases: phases(schedule),
+            faults: facts.faults.clone(),
+            exposures: settled.exposures.clone(),
+            findings: settled.findings.iter().chain(&facts.findings).cloned().collect(),
+            generator: facts.generator.clone().with(settled, schedule.phases.len()),
+            target: Target::of(case),
+            requests: request_lines(case),
+            unplanned_ends: incident_lines(case, Blame::Target),
+            own_ends: incident_lines(case, Blame::Ours),
+            planned_ends: match has_hook(schedule) {
+                true => incident_lines(case, Blame::Plan),
+                false => Vec::new(),
+            },
+            metrics: metric_lines(case),
+            series,
+            stories: settled.stories.clone(),
+            provenance: None,
+        }
+    }
+}
+
+impl Target {
+    fn of(case: &Case<'_>) -> Self {
+        let TargetFacts { url, kind, defects, build, way, .. } = case.facts.target.clone();
+        let absences = stability::absences(case);
+        let of = |manner| absences.iter().filter(move |absence| absence.manner == manner);
+        Self {
+            lost: of(Manner::Lost).next().map(stability::sentence),
+            restarts: of(Manner::Restarted).cloned().collect(),
+            url,
+            kind,
+            defects,
+            build,
+            way,
+            absences,
+        }
+    }
+}
+
+impl Oracle {
+    fn of(case: &Case<'_>) -> Self {
+        let Case { facts, settled, .. } = *case;
+        let by_rule = |count: fn(&RuleTally) -> u64| -> BTreeMap<String, u64> {
+            let named = |&rule: &Rule| (rule.name().to_owned(), count(&settled.tally.rule(rule)));
+            let exercised = Rule::ALL.iter().filter(|&&rule| settled.tally.exercised(rule));
+            exercised.map(named).collect()
+        };
+        let applied = settled.applied.iter();
+        Self {
+            deliveries: settled.totals.deliveries,
+            replies: settled.replies,
+            repeats: settled.totals.repeats,
+            redelivered: settled.totals.redelivered,
+            foreign: settled.totals.foreign,
+            applied: applied.map(|(topic, &count)| (topic.name().to_owned(), count)).collect(),
+            not_exercised: settled.tally.not_exercised(),
+            judged: by_rule(|tally| tally.judged),
+            violations: by_rule(|tally| tally.violations),
+            consequences: by_rule(|tally| tally.consequences),
+            undecided: by_rule(|tally| tally.undecided),
+            causes: causes(case),
+            shared: shared(case),
+            kept: settled.tally.kept(),
+            drained: facts.drained,
+            dry: facts.drained && settled.behind.is_nobody(),
+            behind: settled.behind.clone(),
+        }
+    }
+}
+
+impl Fleet {
+    fn of(case: &Case<'_>, series: &[Second]) -> Self {
+        let mut clients = BTreeMap::new();
+        for cohort in &case.plan.fleet.cohorts {
+            *clients.entry(cohort.surface).or_insert(0) += u64::from(cohort.clients);
+        }
+        let connects = series.iter().map(|second| second.counts.connects);
+        Self {
+            clients,
+            clients_peak: case.settled.series.peak_open(),
+            clients_live_at_end: case.settled.clients_live_at_end,
+            connects: case.settled.totals.connects,
+            connects_peak_per_s: connects.max().unwrap_or(0),
+        }
+    }
+}
+
+impl Percentiles {
+    fn of(hist: &crate::hist::Hist) -> Self {
+        Self {
+            p50: hist.median(),
+            p90: hist.percentile(90.0),
+            p99: hist.percentile(99.0),
+            p99_9: hist.percentile(99.9),
+            max: hist.max(),
+            mean: hist.mean(),
+        }
+    }
+}
+
+fn phases(schedule: &Schedule) -> Vec<Phase> {
+    let windows = schedule.phases.iter();
+    let phases = windows.map(|window| Phase {
+        name: window.name.clone(),
+        start_us: window.start_us,
+        end_us: window.end_us,
+        measure: window.measure,
+    });
+    phases.collect()
+}
+
+/// The causes of all rules, in the order of the rules; of one rule the largest first. What a rule has beyond
+/// those that it told apart is its last.
+fn causes(case: &Case<'_>) -> Vec<Cause> {
+    let of_rule = |&rule: &Rule| {
+        let tally = case.settled.tally.rule(rule);
+        let told: u64 = tally.causes.values().map(|cause| cause.violations).sum();
+        let one = |((topic, kind), cause): ((Option<TopicId>, Box<str>), CauseTally)| Cause {
+            rule,
+            topic,
+            kind: kind.into(),
+            violations: cause.violations,
+            clients: cause.clients.len() as u64,
+            first: cause.first,
+        };
+        let mut causes: Vec<_> = tally.causes.into_iter().map(one).collect();
+        causes.sort_by_key(|cause| (std::cmp::Reverse(cause.violations), cause.first.at_us));
+        let beyond = tally.violations.saturating_sub(told);
+        if let Some(first) = tally.kept.first().filter(|_| beyond > 0) {
+            let (topic, kind, first) = (None, String::new(), first.clone());
+            let clients = if told == 0 { tally.clients.len() as u64 } else { 0 };
+            causes.push(Cause { rule, topic, kind, violations: beyond, clients, first });
+        }
+        causes
+    };
+    Rule::ALL.iter().flat_map(of_rule).collect()
+}
+
+fn shared(case: &Case<'_>) -> Vec<Shared> {
+    let tally = &case.settled.tally;
+    let kept = tally.kept();
+    let kept = kept.iter().enumerate();
+    kept.filter_map(|(kept, one)| Some(Shared { kept, clients: tally.shared(one)?.clone() }))
+        .collect()
+}
+
+fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {
+    let requests = case.settled.stability.requests().iter();
+    let lines = requests.flat_map(|(request, statuses)| {
+        statuses.iter().map(|(status, told)| {
+            let phase = case.schedule.phase_at(told.first);
+            let text = |text: &Option<(Micros, Box<str>)>| {
+                text.as_ref().map(|(_, text)| text.clone().into_string())
+            };
+            RequestLine {
+                request: request.name().to_owned(),
+                status: status.to_owned(),
+                count: told.count,
+                ok: told.ok,
+                ours: told.ours,
+                first_at_us: told.first,
+                first_phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
+                last_at_us: told.last,
+                example: text(&told.example),
+                retry_after: text(&told.retry_after),
+            }
+        })
+    });
+    lines.collect()
+}
+
+/// Whether a command of the plan's own does something to the target.
+fn has_hook(schedule: &Schedule) -> bool {
+    schedule.faults.iter().any(|fault| !fault.kind.commands().is_empty())
+}
+
+fn incident_lines(case: &Case<'_>, blame: Blame) -> Vec<IncidentLine> {
+    let told = Incident::ALL
+        .iter()
+        .filter_map(|&kind| Some((kind, case.settled.stability.told(kind, blame)?)));
+    let lines = told.flat_map(|(kind, told)| {
+        told.codes.iter().map(move |(code, seen)| IncidentLine {
+            kind,
+            code: code.to_owned(),
+            count: seen.count,
+            clients: told.clients.len() as u64,
+            first_at_us: seen.first,
+            last_at_us: seen.last,
+        })
+    });
+    lines.collect()
+}
+
+fn phase_name(case: &Case<'_>, phase: u16) -> String {
+    case.schedule.phases.get(usize::from(phase)).map_or_else(String::new, |w| w.name.clone())
+}
+
+fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
+    let metrics = &case.settled.metrics;
+    let mut lines: Vec<_> = metrics
+        .distributions()
+        .iter()
+        .map(|(key, sample)| MetricLine {
+            metric: key.metric,
+            unit: if key.metric.kind() == MetricKind::Latency { "us" } else { "count" }.to_owned(),
+            phase: phase_name(case, key.phase),
+            surface: key.surface,
+            n: sample.len(),
+            censored: sample.censored(),
+            apart: sample.apart,
+            hits: None,
+            response: Some(Percentiles::of(&sample.response)),
+            service: Some(Percentiles::of(&sample.service)),
+            own_queue_us: own_queue(case, key.metric, key.phase),
+            samples: Some(sample.clone()),
+        })
+        .collect();
+    lines.extend(metrics.counts().iter().map(|(key, count)| MetricLine {
+        metric: key.metric,
+        unit: "of n".to_owned(),
+        phase: phase_name(case, key.phase),
+        surface: key.surface,
+        n: count.all,
+        censored: 0,
+        apart: 0,
+        hits: Some(count.hits),
+        response: None,
+        service: None,
+        own_queue_us: None,
+        samples: None,
+    }));
+    lines
+}
+
+/// What of a latency in a phase may be the generator's own queue.
+fn own_queue(case: &Case<'_>, metric: MetricId, phase: u16) -> Option<u64> {
+    if metric.kind() != MetricKind::Latency {
+        return None;
+    }
+    let publisher = case.plan.generator.publisher_thread();
+    let of_commands = metric == MetricId::Publish;
+    let lags = case.settled.metrics.lag(&[phase]);
+    let mine = lags.iter().filter(|(thread, _)| (**thread == publisher) == of_commands);
+    let late = mine.map(|(_, lag)| lag.percentile(99.0).unwrap_or_else(|| lag.max())).max()?;
+    if of_commands {
+        return Some(late);
+    }
+    let within = |second| case.reaches_into(&[phase], second);
+    Some(late + case.settled.probes.usual_queue_us(within))
+}
+
+fn series(case: &Case<'_>) -> Vec<Second> {
+    let all: Vec<u16> = (0_u16..).take(case.schedule.phases.len()).collect();
+    let delivery = case.settled.metrics.distribution(MetricId::Delivery, &all, None);
+    let rows: Vec<_> = case.settled.series.rows().collect();
+    let last = rows.last().map_or(0, |(second, ..)| *second);
+    let rows = rows.into_iter();
+    rows.map(|(second, counts, open)| {
+        let until = if second == last { u32::MAX } else { second };
+        let latency = delivery.clusters.get(&second);
+        let phase = case.schedule.phase_at(u64::from(second) * 1_000_000);
+        Second {
+            second,
+            phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
+            open,
+            violations: case.settled.tally.within(second..=until),
+            counts,
+            delivery_p50_us: latency.and_then(|sparse| nearest_rank(sparse, 500)),
+            delivery_p90_us: latency.and_then(|sparse| percentile(sparse, 900)),
+            delivery_p99_us: latency.and_then(|sparse| percentile(sparse, 990)),
+            delivery_p99_9_us: latency.and_then(|sparse| percentile(sparse, 999)),
+            delivery_max_us: latency.and_then(|sparse| sparse.iter().last().map(|(v, _)| v)),
+            generator: case.settled.probes.at(second),
+        }
+    })
+    .collect()
+}
+
+/// A quantile in thousandths, where at least 10 samples lie beyond it.
+fn percentile(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let beyond = sparse.len() * (1_000 - thousandths) / 1_000;
+    if beyond < 10 { None } else { nearest_rank(sparse, thousandths) }
+}
+
+/// The smallest value that so many thousandths of the samples do not exceed.
+fn nearest_rank(sparse: &crate::hist::Sparse, thousandths: u64) -> Option<u64> {
+    let rank = (sparse.len() * thousandths).div_ceil(1_000);
+    let mut seen = 0;
+    sparse.iter().find_map(|(value, count)| {
+        seen += u64::from(count);
+        (seen >= rank).then_some(value)
+    })
+}
