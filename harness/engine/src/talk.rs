@@ -254,7 +254,75 @@ fn batch(frame: &Frame<'_>) -> Option<(String, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::{WebSocketStream, accept_async};
+
     use super::*;
+    use crate::handshake::Interim;
+    use crate::reach::{Outgoing, Reach};
+    use crate::target::extras::Extras;
+    use crate::transport::{self, Dial};
+
+    /// Longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(20);
+    /// A close frame without a code, masked.
+    const GOODBYE: [u8; 2] = [0x88, 0x80];
+
+    /// Both ends of a socket that counts as joined.
+    async fn pair() -> (Talk, WebSocketStream<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let dial = Dial {
+            reach: Reach::here(&format!("http://{address}")).expect("is here"),
+            from: Outgoing::default(),
+            timeout: LONG,
+            user_agent: "test".to_owned(),
+            extras: Extras::default(),
+            backlog: None,
+            interim: Interim::default(),
+            message_max: 1 << 20,
+        };
+        let accepted = async {
+            let (stream, _) = listener.accept().await.expect("accepts");
+            accept_async(stream).await.expect("upgrades")
+        };
+        let (socket, peer) = tokio::join!(transport::dial(&dial, "/"), accepted);
+        (Talk::joined(socket.expect("connects"), LONG), peer)
+    }
+
+    /// What the target's side reads to the end, and how that ends.
+    async fn read(peer: &mut WebSocketStream<TcpStream>) -> (Vec<u8>, std::io::Result<usize>) {
+        let mut bytes = Vec::new();
+        let ended = peer.get_mut().read_to_end(&mut bytes).await;
+        (bytes, ended)
+    }
+
+    #[tokio::test]
+    async fn who_leaves_says_goodbye_and_whoever_is_dropped_resets() {
+        let (talk, mut peer) = pair().await;
+        talk.leave(LONG).await;
+        let (bytes, ended) = read(&mut peer).await;
+        assert_eq!(bytes[..2], GOODBYE);
+        assert!(ended.is_ok(), "{ended:?}");
+
+        let (talk, mut peer) = pair().await;
+        drop(talk);
+        let (bytes, ended) = read(&mut peer).await;
+        assert!(bytes.is_empty(), "{bytes:?}");
+        assert_eq!(ended.expect_err("is reset").kind(), std::io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn a_target_that_takes_no_goodbye_is_left_all_the_same() {
+        let (mut talk, _peer) = pair().await;
+        // Until the target, which reads nothing, takes nothing more.
+        let full = Message::text("x".repeat(1 << 20));
+        let wait = Duration::from_millis(200);
+        while tokio::time::timeout(wait, talk.socket.send(full.clone())).await.is_ok() {}
+        let left = tokio::time::timeout(LONG, talk.leave(Duration::from_millis(10))).await;
+        assert!(left.is_ok(), "it is waited for without end");
+    }
 
     fn batch_of(text: &str) -> Option<(String, u64)> {
         batch(&Frame::parse(Vsn::V2, text).expect("a frame"))

@@ -306,9 +306,8 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
-    use khala_plan::{Options, Sources};
-
     use super::*;
+    use crate::testing;
 
     const TEXT: &str = r#"
 version = 1
@@ -348,23 +347,9 @@ metric = "violations"
 require = "count == 0"
 "#;
 
-    fn plan(text: &str) -> Plan {
-        let loader = |path: &str| Err(format!("{path} is not there"));
-        let sources = Sources { path: "slow.toml", text, loader: &loader };
-        let options = Options {
-            profile: None,
-            set: vec![],
-            defects: vec![],
-            seed: None,
-            target: None,
-            env: &|_| None,
-        };
-        khala_plan::load(&sources, &options).expect("loads").plan
-    }
-
     #[test]
     fn an_eviction_is_due_after_the_load_of_twice_the_time_that_check_prints() {
-        let plan = plan(TEXT);
+        let plan = testing::plan(TEXT);
         let schedule = Schedule::of(&plan);
         let strike = third_strike(&plan, &schedule, &schedule.faults[0]).expect("is struck");
         let needs = Context::of(&plan, &schedule).eviction_needs();

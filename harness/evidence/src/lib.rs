@@ -22,6 +22,8 @@ pub mod render;
 pub mod report;
 pub mod shard;
 pub mod stats;
+#[cfg(test)]
+mod testing;
 pub mod unfinished;
 
 pub use context::Context;

@@ -6,7 +6,6 @@ mod objectives;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use khala_plan::{Options, Sources};
 use khala_wire::topic::{self, TopicId};
 
 use super::*;
@@ -14,6 +13,7 @@ use crate::facts::{FaultOutcome, Generator, TargetFacts};
 use crate::oracle::{End, Rule};
 use crate::record::{Cut, Delivery, OfflineCause, PublishId, Record, Sink, Source};
 use crate::report::RunReport;
+use crate::testing;
 use crate::{Context, Shard};
 
 const TEXT: &str = r#"
@@ -57,21 +57,7 @@ require = "count == 0"
 const S: u64 = 1_000_000;
 
 fn plan() -> Plan {
-    plan_of(TEXT)
-}
-
-fn plan_of(text: &str) -> Plan {
-    let loader = |path: &str| Err(format!("{path} is not there"));
-    let sources = Sources { path: "judged.toml", text, loader: &loader };
-    let options = Options {
-        profile: None,
-        set: Vec::new(),
-        defects: Vec::new(),
-        seed: None,
-        target: None,
-        env: &|_| None,
-    };
-    khala_plan::load(&sources, &options).expect("a sound scenario").plan
+    testing::plan(TEXT)
 }
 
 fn facts() -> RunFacts {
@@ -220,7 +206,7 @@ fn slow_text() -> String {
 #[test]
 fn what_the_plan_cannot_exercise_is_not_applicable_and_counts_as_nothing() {
     let text = TEXT.replacen("rule = \"frame_mismatch\"", "rule = \"no_eviction\"", 1);
-    let (verdict, report) = judged(&plan_of(&text), &delivered(1, |_| 500));
+    let (verdict, report) = judged(&testing::plan(&text), &delivered(1, |_| 500));
     assert_eq!(rules(&verdict, "named"), [("rule=no_eviction".to_owned(), Verdict::NotApplicable)]);
     let gate = verdict.gates.iter().find(|gate| gate.name == "named").expect("the gate");
     assert_eq!(gate.verdict, Some(Verdict::NotApplicable));
@@ -232,7 +218,7 @@ fn what_the_plan_cannot_exercise_is_not_applicable_and_counts_as_nothing() {
     assert!(said.contains(line), "{said}");
 
     let must = text.replacen("seed = 7", "seed = 7\nmust_apply = [\"no_eviction\"]", 1);
-    let (verdict, _) = judged(&plan_of(&must), &delivered(1, |_| 500));
+    let (verdict, _) = judged(&testing::plan(&must), &delivered(1, |_| 500));
     assert_eq!(rules(&verdict, "named"), [("rule=no_eviction".to_owned(), Verdict::Inconclusive)]);
     assert!(verdict.reasons.iter().any(|why| why.contains("it must apply, and cannot")));
 }
@@ -241,7 +227,7 @@ fn what_the_plan_cannot_exercise_is_not_applicable_and_counts_as_nothing() {
 fn where_nothing_applies_nothing_was_asked() {
     let text = TEXT.replacen("rule = \"frame_mismatch\"", "rule = \"no_eviction\"", 1);
     let each = text.rfind("[[gate]]").expect("the other gate");
-    let (verdict, _) = judged(&plan_of(&text[..each]), &delivered(1, |_| 500));
+    let (verdict, _) = judged(&testing::plan(&text[..each]), &delivered(1, |_| 500));
     assert_eq!(verdict.decision, Decision::Hold);
     assert!(verdict.reasons.iter().any(|why| why == NOTHING_ASKED), "{:?}", verdict.reasons);
 }
@@ -249,17 +235,17 @@ fn where_nothing_applies_nothing_was_asked() {
 #[test]
 fn where_every_gate_is_advisory_nothing_was_asked() {
     let text = TEXT.replace("[[gate]]\n", "[[gate]]\nadvisory = true\n");
-    let (verdict, _) = judged(&plan_of(&text), &delivered(1, |_| 500));
+    let (verdict, _) = judged(&testing::plan(&text), &delivered(1, |_| 500));
     assert_eq!(verdict.decision, Decision::Hold);
     assert!(verdict.reasons.iter().any(|why| why == NOTHING_ASKED), "{:?}", verdict.reasons);
     let one = TEXT.replacen("[[gate]]\n", "[[gate]]\nadvisory = true\n", 1);
-    let (verdict, _) = judged(&plan_of(&one), &delivered(1, |_| 500));
+    let (verdict, _) = judged(&testing::plan(&one), &delivered(1, |_| 500));
     assert!(!verdict.reasons.iter().any(|why| why == NOTHING_ASKED), "{:?}", verdict.reasons);
 }
 
 #[test]
 fn of_the_rules_only_those_that_assume_its_effect_fall_with_a_fault_that_did_not_bite() {
-    let plan = plan_of(&slow_text());
+    let plan = testing::plan(&slow_text());
     let schedule = Schedule::of(&plan);
     let judged_with = |effective| {
         let mut facts = facts();
@@ -293,7 +279,7 @@ fn evictions_that_nobody_could_see_are_left_open_with_what_would_decide_them() {
         records.push(Record::SlowBegan { client, at: 61 * S });
         records.push(Record::Offline { client, at: 62 * S, cause });
         records.push(Record::SlowEnded { client, at: 63 * S, same_session });
-        let (verdict, mut report) = judged(&plan_of(&slow_text()), &records);
+        let (verdict, mut report) = judged(&testing::plan(&slow_text()), &records);
         // Of a run that was complete otherwise.
         report.fleet.clients_live_at_end = report.fleet.clients.values().sum();
         report.reasons.clear();
@@ -334,7 +320,7 @@ fn violation(rule: Rule) -> crate::oracle::Violation {
 fn cases_that_are_all_open_do_not_pass() {
     let mut records = delivered(1, |_| 500);
     records.push(Record::SlowBegan { client: 1, at: 5 * S });
-    let (verdict, _) = judged(&plan_of(&slow_text()), &records);
+    let (verdict, _) = judged(&testing::plan(&slow_text()), &records);
     let open = rules(&verdict, ORACLE_GATE);
     assert!(open.contains(&("rule=no_eviction".to_owned(), Verdict::Inconclusive)), "{open:?}");
 }

@@ -64,7 +64,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use khala_plan::{Options, Schedule, Sources};
+    use khala_plan::Schedule;
 
     use super::*;
     use crate::oracle::End;
@@ -73,6 +73,7 @@ mod tests {
         TokenAnswer,
     };
     use crate::shard::Settled;
+    use crate::testing;
 
     const TEXT: &str = r#"
 version = 1
@@ -111,12 +112,7 @@ settle_within = "1s"
     /// What comes of records on a target with these findings as rules.
     fn settled(rules: &str, records: Vec<Record>) -> Settled {
         let text = TEXT.replace("rules = []", &format!("rules = [{rules}]"));
-        let loader = |path: &str| Err(format!("{path} is not there"));
-        let sources = Sources { path: "silent.toml", text: &text, loader: &loader };
-        let (set, defects) = (Vec::new(), Vec::new());
-        let options =
-            Options { profile: None, set, defects, seed: None, target: None, env: &|_| None };
-        let plan = khala_plan::load(&sources, &options).expect("a sound scenario").plan;
+        let plan = testing::plan(&text);
         let mut shard = Shard::new(Arc::new(Context::of(&plan, &Schedule::of(&plan))));
         records.into_iter().for_each(|record| shard.record(record));
         shard.settle(&BTreeSet::new(), End { at: 60 * S, drained: true })

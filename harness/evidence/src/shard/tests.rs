@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use khala_plan::Schedule;
 use khala_plan::metric::MetricId;
-use khala_plan::{Options, Schedule, Sources};
 use khala_wire::topic::{self, TopicId};
 
 use super::{Settled, Shard};
@@ -14,6 +14,7 @@ use crate::record::{
     Addressee, Cut, Delivery, Held, Micros, NO_CONTENT, OfflineCause, Op, OpKind, Outcome,
     PublishId, Published, Record, Sink, Source, StaleReason, StaleTopic, SubscribedTopic,
 };
+use crate::testing;
 
 const TEXT: &str = r#"
 version = 1
@@ -50,17 +51,7 @@ settle_within = "200ms"
 const S: Micros = 1_000_000;
 
 fn context() -> Arc<Context> {
-    let loader = |path: &str| Err(format!("{path} is not there"));
-    let sources = Sources { path: "shard.toml", text: TEXT, loader: &loader };
-    let options = Options {
-        profile: None,
-        set: Vec::new(),
-        defects: Vec::new(),
-        seed: None,
-        target: None,
-        env: &|_| None,
-    };
-    let plan = khala_plan::load(&sources, &options).expect("a sound scenario").plan;
+    let plan = testing::plan(TEXT);
     Arc::new(Context::of(&plan, &Schedule::of(&plan)))
 }
 

@@ -211,7 +211,7 @@ fn stormed(before: u64, back: bool) -> crate::judge::ObjectiveVerdict {
         "metric = \"unrecovered_clients\"\nduring = [\"during\"]",
         1,
     );
-    let plan = plan_of(&text);
+    let plan = testing::plan(&text);
     let schedule = Schedule::of(&plan);
     let mut facts = facts();
     let mut fault = crate::facts::FaultOutcome::not_applied(&schedule, &schedule.faults[0], "");

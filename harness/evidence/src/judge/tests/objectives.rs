@@ -7,7 +7,7 @@ use crate::record::{Cut, OfflineCause, Op, OpKind, Outcome};
 fn run(text: &str, records: &[Record], facts: &RunFacts) -> RunVerdict {
     let named = TEXT.find("metric = \"violations\"").expect("the first objective");
     let end = TEXT[named..].find("[[gate]]").expect("the second gate") + named;
-    let plan = plan_of(&format!("{}{text}\n{}", &TEXT[..named], &TEXT[end..]));
+    let plan = testing::plan(&format!("{}{text}\n{}", &TEXT[..named], &TEXT[end..]));
     in_court(&plan, records, facts, judge)
 }
 
@@ -112,7 +112,7 @@ fn a_proportion_of_nothing_has_no_estimate() {
 #[test]
 fn the_seed_of_the_bootstrap_follows_from_that_of_the_plan() {
     let of = |seed: &str| {
-        let plan = plan_of(&TEXT.replace("seed = 7", &format!("seed = {seed}")));
+        let plan = testing::plan(&TEXT.replace("seed = 7", &format!("seed = {seed}")));
         in_court(&plan, &[], &facts(), ratio::seed)
     };
     assert_eq!(of("7"), of("7"));
