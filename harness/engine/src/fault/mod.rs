@@ -15,13 +15,14 @@ mod offline;
 mod pause;
 mod publish_burst;
 mod restart;
-pub(crate) mod retention_trim;
+mod retention_trim;
 mod revoke_sessions;
 mod slow_reader;
 mod token;
 mod unsubscribe;
 
 pub use self::hook::Hooks;
+pub(crate) use self::retention_trim::{TRIM_PATH, keeps_all};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -11,7 +11,7 @@ use khala_plan::model::FirstSubscribe;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::command::{REVOKE_PATH, Revoke};
 
-use crate::fault::retention_trim::{TRIM_PATH, keeps_all};
+use crate::fault::{TRIM_PATH, keeps_all};
 use crate::http::{Http, HttpError};
 use crate::target::window::windows;
 use crate::target::{Target, keys};
