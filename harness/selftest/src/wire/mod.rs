@@ -2,8 +2,8 @@
 //!
 //! None of the reference's own defects can make what real servers, proxies and libraries make on the
 //! wire. Here a proxy stands between the harness and a runtime that keeps the contract, and deviates in
-//! one way a row; about half of the rows are valid, and must stay GO. A deviation is one function, beside
-//! those of its family in `deviations/`, and one line of the family's rows.
+//! one way a row; about half of the rows are valid, and must stay GO. A deviation is one small file in
+//! its family's folder in `deviations/`, and its name among the family's rows.
 
 mod deviation;
 mod deviations;

@@ -22,9 +22,11 @@ pub enum Expected {
 /// A row.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// Its name.
+    /// Its name, which is its file's; given where it is listed.
     pub name: &'static str,
-    /// The deviation.
+    /// Its file, whose doc tells its source; given where it is listed.
+    pub text: &'static str,
+    /// What is done.
     pub deviation: Deviation,
     /// Name of the scenario.
     pub scenario: &'static str,
@@ -47,33 +49,29 @@ const RESUME: &str = "wire-resume";
 const BUDGET: &[&str] = &["--replay-budget", "runtime.codex_worker_summaries=10"];
 
 impl Row {
-    const fn new(name: &'static str, deviation: Deviation, expected: Expected) -> Self {
-        Self { name, deviation, scenario: WIRE, set: &[], runtime: &[], expected }
+    const fn new(deviation: Deviation, expected: Expected) -> Self {
+        let (name, text) = ("", "");
+        Self { name, text, deviation, scenario: WIRE, set: &[], runtime: &[], expected }
     }
 
     /// Must be GO.
-    pub const fn go(name: &'static str, deviation: Deviation) -> Self {
-        Self::new(name, deviation, Expected::Go(None))
+    pub const fn go(deviation: Deviation) -> Self {
+        Self::new(deviation, Expected::Go(None))
     }
 
     /// Must be GO, and told all the same.
-    pub const fn told(name: &'static str, deviation: Deviation, says: &'static str) -> Self {
-        Self::new(name, deviation, Expected::Go(Some(says)))
+    pub const fn told(deviation: Deviation, says: &'static str) -> Self {
+        Self::new(deviation, Expected::Go(Some(says)))
     }
 
     /// Must be NO-GO.
-    pub const fn no_go(
-        name: &'static str,
-        deviation: Deviation,
-        by: &'static str,
-        says: &'static str,
-    ) -> Self {
-        Self::new(name, deviation, Expected::NoGo { by, says })
+    pub const fn no_go(deviation: Deviation, by: &'static str, says: &'static str) -> Self {
+        Self::new(deviation, Expected::NoGo { by, says })
     }
 
     /// Must not begin.
-    pub const fn no_run(name: &'static str, deviation: Deviation, says: &'static str) -> Self {
-        Self::new(name, deviation, Expected::NoRun(says))
+    pub const fn no_run(deviation: Deviation, says: &'static str) -> Self {
+        Self::new(deviation, Expected::NoRun(says))
     }
 
     /// The same with tokens of the control service.

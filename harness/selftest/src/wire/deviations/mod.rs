@@ -1,5 +1,22 @@
-//! The deviations, by family. A row is a function here, with where its like was seen, and one line in its
-//! family's list.
+//! The deviations, by family. One is a small file of its row's name in its family's folder, whose doc says
+//! what it is and where its like was seen, and its name in the `rows!` of the family.
+
+use super::row::Row;
+
+/// Declares the rows of a family, each a file of its name beside the family's `mod.rs`, and lists them in
+/// the order of the page. Rustfmt follows no module that a macro declares: `scripts/check` hands it these
+/// files by name.
+macro_rules! rows {
+    ($($name:ident),* $(,)?) => {
+        $(mod $name;)*
+
+        pub const ROWS: &[crate::wire::row::Row] = &[$(crate::wire::row::Row {
+            name: stringify!($name),
+            text: include_str!(concat!(stringify!($name), ".rs")),
+            ..$name::ROW
+        }),*];
+    };
+}
 
 mod answers;
 mod balancer;
@@ -22,15 +39,13 @@ mod segments;
 mod seqs;
 mod upgrades;
 
-use super::row::Row;
-
 /// Rows of a kind.
 pub struct Family {
-    /// Name of its file.
+    /// Name of its folder.
     pub name: &'static str,
     /// The rows.
     pub rows: &'static [Row],
-    /// Its file, in which each row's source is told.
+    /// Its `mod.rs`, whose doc says what its rows have in common.
     pub text: &'static str,
 }
 
@@ -39,7 +54,7 @@ macro_rules! families {
         &[$(Family {
             name: stringify!($name),
             rows: $name::ROWS,
-            text: include_str!(concat!(stringify!($name), ".rs")),
+            text: include_str!(concat!(stringify!($name), "/mod.rs")),
         }),*]
     };
 }

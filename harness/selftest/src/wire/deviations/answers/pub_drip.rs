@@ -1,0 +1,12 @@
+//! Publishes are answered a few bytes at a time.
+
+use super::slowly;
+use crate::wire::deviation::{Deviation, Step};
+use crate::wire::http::{Answer, Purpose, Request};
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::go(Deviation::answer(pub_drip));
+
+fn pub_drip(request: &Request, answer: Answer) -> Option<Vec<Step>> {
+    (request.purpose == Purpose::Publish).then(|| slowly(&answer))
+}

@@ -1,0 +1,13 @@
+//! A private code with a reason of the greatest length, full of what breaks terminals, tables and HTML.
+
+use super::{WRONG, closes};
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::Frame;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::no_go(Deviation::frame(closereason), WRONG, "`4001`");
+
+fn closereason(socket: &mut Socket, _: &Frame) -> Option<Vec<Step>> {
+    let reason = ["\u{1b}[31m|\n<b>&\u{fffe}", &"r".repeat(109)].concat();
+    closes(socket, Frame::close(4001, reason.as_bytes()))
+}

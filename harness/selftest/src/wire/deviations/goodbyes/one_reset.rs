@@ -1,0 +1,12 @@
+//! One client's connection is reset, once: a NAT that forgot it, or a balancer whose instance died.
+
+use super::one;
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::frame::Frame;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::go(Deviation::frame(one_reset));
+
+fn one_reset(socket: &mut Socket, _: &Frame) -> Option<Vec<Step>> {
+    one(socket).then(|| vec![Step::Reset])
+}

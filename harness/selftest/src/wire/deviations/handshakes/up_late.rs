@@ -1,0 +1,13 @@
+//! The answer after 800 ms: a back end that is only just being started.
+
+use std::time::Duration;
+
+use crate::wire::deviation::{Deviation, Step};
+use crate::wire::http::Head;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::go(Deviation::accepted(up_late));
+
+fn up_late(head: Head) -> Vec<Step> {
+    vec![Step::Wait(Duration::from_millis(800)), Step::Send(head.bytes())]
+}

@@ -1,0 +1,17 @@
+//! No heartbeat is answered, neither the channel's nor the socket's.
+
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
+
+const STABLE: &str = "gate:stability";
+const BEATS: &str = "heartbeat_timeouts";
+
+pub(super) const ROW: Row = Row::no_go(Deviation::message(heartbeats_unanswered), STABLE, BEATS)
+    .set(&["phase.steady.duration=8s"]);
+
+fn heartbeats_unanswered(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    let beat = message.channel == "phoenix"
+        || message.is_reply() && message.payload["response"].get("watermarks").is_some();
+    beat.then(Vec::new)
+}

@@ -1,0 +1,12 @@
+//! Replies without `status`, as a server answers that sends the response alone.
+
+use super::{MALFORMED, lacks};
+use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::message::Message;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::no_go(Deviation::message(reply_lacks_status), MALFORMED, "status");
+
+fn reply_lacks_status(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
+    lacks(socket, message, "phx_reply", "status")
+}

@@ -1,0 +1,8 @@
+//! The first answer for every publish, which then never reaches the runtime: a cache of POSTs.
+
+use crate::wire::deviation::Deviation;
+use crate::wire::http::Purpose;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row =
+    Row::no_go(Deviation::cached(Purpose::Publish), "lost_publish", "reached no client");

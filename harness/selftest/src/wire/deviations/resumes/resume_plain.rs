@@ -1,0 +1,6 @@
+//! Nothing: what these clients do is of their scenario's making.
+
+use crate::wire::deviation::Deviation;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::go(Deviation::none()).resume();

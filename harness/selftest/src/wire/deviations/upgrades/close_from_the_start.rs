@@ -1,0 +1,8 @@
+//! The end of the connection in place of an answer.
+
+use super::up_no_answer;
+use crate::wire::deviation::Deviation;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row =
+    Row::no_run(Deviation::upgrade(up_no_answer).also_preflight(), "closed");

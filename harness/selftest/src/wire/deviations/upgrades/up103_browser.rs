@@ -1,0 +1,9 @@
+//! 103 before the 101 (RFC 8297): browsers and URLSession pass over it, tokio-tungstenite takes the first
+//! answer for the last.
+
+use super::up103;
+use crate::wire::deviation::Deviation;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row =
+    Row::go(Deviation::accepted(up103)).set(&["fleet.surface.desktop.name=ios"]);

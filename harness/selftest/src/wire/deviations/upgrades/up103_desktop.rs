@@ -1,0 +1,8 @@
+//! 103 before the 101 (RFC 8297): browsers and URLSession pass over it, tokio-tungstenite takes the first
+//! answer for the last.
+
+use super::{STABILITY, up103};
+use crate::wire::deviation::Deviation;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::no_go(Deviation::accepted(up103), STABILITY, "103");

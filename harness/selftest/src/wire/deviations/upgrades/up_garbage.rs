@@ -1,0 +1,7 @@
+//! No HTTP, as a port that something else listens on.
+
+use super::{REFUSED, STABILITY, up_garbage};
+use crate::wire::deviation::Deviation;
+use crate::wire::row::Row;
+
+pub(super) const ROW: Row = Row::no_go(Deviation::upgrade(up_garbage), STABILITY, REFUSED);
