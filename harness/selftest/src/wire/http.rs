@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Error, ErrorKind};
 
+use serde_json::Value;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 /// Longest head that is read, in bytes.
@@ -179,6 +180,13 @@ impl Answer {
     #[must_use]
     pub fn saying(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }
+    }
+
+    /// The same with a body of JSON changed; nothing when its body is none.
+    pub fn edited(self, change: impl FnOnce(&mut Value)) -> Option<Self> {
+        let mut document = serde_json::from_slice(&self.body).ok()?;
+        change(&mut document);
+        Some(self.saying(document.to_string()))
     }
 
     /// As it stands on the wire, with its length, as the last one of its connection.

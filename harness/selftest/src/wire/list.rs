@@ -50,6 +50,7 @@ fn doc(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::super::row;
@@ -57,9 +58,61 @@ mod tests {
 
     #[test]
     fn a_doc_is_its_first_paragraph_in_one_line() {
-        let doc_of = |text| doc(text);
-        assert_eq!(doc_of("//! Seen\n//! by all.\n//!\n//! More.\n\nuse x;\n"), "Seen by all.");
-        assert_eq!(doc_of("/// Of an item.\nfn b() {}\n"), "");
+        assert_eq!(doc("//! Seen\n//! by all.\n//!\n//! More.\n\nuse x;\n"), "Seen by all.");
+        assert_eq!(doc("/// Of an item.\nfn b() {}\n"), "");
+    }
+
+    /// Whose paragraphs, pages and habits the deviations have; who is not among them yet comes here.
+    const SOURCES: &[&str] = &[
+        "RFC ",
+        "ontract, section ",
+        "ontract, before section 1",
+        "IANA",
+        "Fetch",
+        "microservices.io",
+        "listen(2)",
+        "Phoenix",
+        "phoenix.js",
+        "nginx",
+        "Envoy",
+        "AWS",
+        "Azure",
+        "PostgreSQL",
+        "libpq",
+        "Prometheus",
+        "protobuf",
+        "tungstenite",
+        "Chromium",
+        "`ws`",
+        "serde",
+        "Go's `encoding/json`",
+        "Python's `http.server`",
+        "Django",
+    ];
+
+    #[test]
+    fn every_deviation_names_its_source() {
+        for row in row::rows() {
+            let told = doc(row.text);
+            let named = SOURCES.iter().any(|source| told.contains(source));
+            assert!(named && told.split(' ').count() > 3, "{}: `{told}`", row.name);
+        }
+    }
+
+    /// A file that its family does not list is not even compiled.
+    #[test]
+    fn every_deviation_that_is_written_is_listed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/wire/deviations");
+        for family in FAMILIES {
+            let entries = std::fs::read_dir(folder.join(family.name)).expect("a folder");
+            let stem = |entry: std::io::Result<std::fs::DirEntry>| {
+                let path = entry.expect("an entry").path();
+                path.file_stem().expect("a name").to_string_lossy().into_owned()
+            };
+            let files: BTreeSet<String> = entries.map(stem).filter(|name| name != "mod").collect();
+            let rows = family.rows.iter().map(|row| row.name.to_owned()).collect();
+            assert_eq!(files, rows, "{}", family.name);
+        }
     }
 
     #[test]

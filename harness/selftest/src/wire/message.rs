@@ -52,6 +52,11 @@ impl Message {
             && self.payload["response"].get("current_watermarks").is_some()
             && !self.is_join_reply()
     }
+
+    /// Whether it is the reply to a heartbeat of the channel.
+    pub fn is_heartbeat_reply(&self) -> bool {
+        self.is_reply() && self.payload["response"].get("watermarks").is_some()
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +75,9 @@ mod tests {
         assert!(join.is_join_reply() && !join.is_subscribe_reply());
         let subscribe = reply(r#"{"current_watermarks":[],"subscription_id":"s","topics":[]}"#);
         assert!(subscribe.is_subscribe_reply() && !subscribe.is_join_reply());
+        let heartbeat = reply(r#"{"subscription_id":"s","watermarks":[]}"#);
+        assert!(heartbeat.is_heartbeat_reply() && !heartbeat.is_subscribe_reply());
+        assert!(!join.is_heartbeat_reply() && !subscribe.is_heartbeat_reply());
         assert_eq!(Message::parse(b"{}"), None);
         assert_eq!(Message::parse(join.text().as_bytes()), Some(join));
     }

@@ -1,6 +1,8 @@
 //! The deviations, by family. One is a small file of its row's name in its family's folder, whose doc says
 //! what it is and where its like was seen, and its name in the `rows!` of the family.
 
+use std::time::Duration;
+
 use super::row::Row;
 
 /// Declares the rows of a family, each a file of its name beside the family's `mod.rs`, and lists them in
@@ -68,3 +70,6 @@ pub const FAMILIES: &[Family] = families![
 /// Number of the frame at which a deviation acts that acts once a socket: by then a client has joined,
 /// subscribed and got its first events.
 const LATER: u32 = 20;
+
+/// Longer than any run here waits.
+const FOR_EVER: Duration = Duration::from_secs(120);

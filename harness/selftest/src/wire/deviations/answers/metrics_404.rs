@@ -1,4 +1,4 @@
-//! There are none: some runtimes have not that path.
+//! There are none: some runtimes have no fan-out metrics (contract, before section 1).
 
 use super::{METRICS, each};
 use crate::wire::deviation::{Deviation, Step};

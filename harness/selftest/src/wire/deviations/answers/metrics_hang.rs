@@ -1,7 +1,9 @@
-//! The fan-out metrics never answer, as an operators' view behind a locked store.
+//! The fan-out metrics never answer, as an operators' view behind a locked table: PostgreSQL's
+//! `lock_timeout` is off by default.
 
-use super::{FOR_EVER, METRICS};
+use super::METRICS;
 use crate::wire::deviation::{Deviation, Step};
+use crate::wire::deviations::FOR_EVER;
 use crate::wire::http::{Purpose, Request};
 use crate::wire::row::Row;
 

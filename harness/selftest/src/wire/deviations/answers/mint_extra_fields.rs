@@ -1,4 +1,5 @@
-//! Tokens come with more fields than the contract has.
+//! Tokens come with more fields than the contract has: a client ignores what it does not know in
+//! such an answer (RFC 6749, section 5.1).
 
 use super::with_a_field;
 use crate::wire::deviation::{Deviation, Step};

@@ -1,7 +1,9 @@
-//! Every second token request is never answered.
+//! Every second token request is never answered, as a back end that is stuck: nginx gives one 60 s
+//! by default (`proxy_read_timeout`), which is longer than any client here waits.
 
-use super::{FOR_EVER, MINTS, STABILITY};
+use super::{MINTS, STABILITY};
 use crate::wire::deviation::{Deviation, Step};
+use crate::wire::deviations::FOR_EVER;
 use crate::wire::http::{Purpose, Request};
 use crate::wire::row::Row;
 

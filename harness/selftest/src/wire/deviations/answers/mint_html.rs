@@ -1,4 +1,5 @@
-//! Every second token request gets a page, with status 200.
+//! Every second token request gets a page, with status 200: a single-page application's catch-all
+//! (nginx's `try_files $uri $uri/ /index.html`, as Vue Router's guide gives it).
 
 use super::{HTML, MINTS, STABILITY, half};
 use crate::wire::deviation::{Deviation, Step};

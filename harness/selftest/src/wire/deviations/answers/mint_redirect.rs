@@ -1,4 +1,5 @@
-//! Every second token request is redirected, as to a log-in page.
+//! Every second token request is redirected, as to a log-in page: Django's `login_required` answers
+//! so whoever has no session.
 
 use super::{ELSEWHERE, MINTS, STABILITY, half};
 use crate::wire::deviation::{Deviation, Step};

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::wire::deviation::{Step, drip};
 use crate::wire::http::{Answer, Purpose, Request};
 
@@ -29,8 +27,6 @@ rows![
     mint_redirect,
 ];
 
-/// Longer than any run here waits.
-const FOR_EVER: Duration = Duration::from_secs(120);
 const STABILITY: &str = "gate:stability";
 const METRICS: &str = "metrics";
 const PUBLISHES: &str = "publish_errors";
@@ -51,10 +47,11 @@ fn each(request: &Request, purpose: Purpose, answer: &Answer) -> Option<Vec<Step
 
 /// The same document with a field that nobody knows.
 fn with_a_field(answer: Answer) -> Option<Vec<Step>> {
-    let mut document: Value = serde_json::from_slice(&answer.body).ok()?;
-    document["trace"] = "4bf92f".into();
-    document["data"]["region"] = "eu".into();
-    Some(vec![Step::Send(answer.saying(document.to_string()).bytes())])
+    let answer = answer.edited(|document| {
+        document["trace"] = "4bf92f".into();
+        document["data"]["region"] = "eu".into();
+    });
+    Some(vec![Step::Send(answer?.bytes())])
 }
 
 /// An answer a few bytes at a time, over some 100 ms.

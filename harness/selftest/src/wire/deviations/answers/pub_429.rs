@@ -1,4 +1,5 @@
-//! Every fourth publish is refused by a rate limit that stands behind the write: it happens all the same.
+//! Every fourth publish is refused by a rate limit that stands behind the write (the answer is the
+//! one of contract, section 4): it happens all the same.
 
 use crate::wire::deviation::{Deviation, Step};
 use crate::wire::http::{Answer, Purpose, Request};

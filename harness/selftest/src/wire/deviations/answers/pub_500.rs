@@ -1,4 +1,5 @@
-//! Every second publish ends in a 500 behind the write: it happens all the same.
+//! Every second publish ends in a 500 behind the write: it happens all the same, which is why RFC
+//! 9110, section 9.2.2, has no client repeat a POST on its own.
 
 use super::{PUBLISHES, STABILITY, half};
 use crate::wire::deviation::{Deviation, Step};

@@ -1,4 +1,5 @@
-//! Every second publish is turned away with a 503 and a Retry-After, and does not happen.
+//! Every second publish is turned away with a 503 and a Retry-After (RFC 9110, section 15.6.4), and
+//! does not happen.
 
 use super::{PUBLISHES, STABILITY, half};
 use crate::wire::deviation::{Deviation, Step};

@@ -1,4 +1,5 @@
-//! Publishes are answered a few bytes at a time.
+//! Publishes are answered a few bytes at a time: TCP keeps no boundaries of writes (RFC 9293,
+//! section 3.7).
 
 use super::slowly;
 use crate::wire::deviation::{Deviation, Step};

@@ -1,4 +1,5 @@
-//! Publishes are answered with more fields than the contract has.
+//! Publishes are answered with more fields than the contract has: where a target's shape is
+//! another, the target is the fact (contract, before section 1).
 
 use super::with_a_field;
 use crate::wire::deviation::{Deviation, Step};

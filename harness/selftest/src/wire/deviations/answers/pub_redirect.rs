@@ -1,4 +1,4 @@
-//! Every second publish is redirected.
+//! Every second publish is redirected with 307 (RFC 9110, section 15.4.8), to where nobody listens.
 
 use super::{ELSEWHERE, PUBLISHES, STABILITY, half};
 use crate::wire::deviation::{Deviation, Step};

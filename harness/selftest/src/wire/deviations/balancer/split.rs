@@ -1,5 +1,5 @@
-//! Half of the sockets go to a runtime that is not of the cluster: an older build that nobody took out
-//! of the pool.
+//! Half of the sockets go to a runtime that is not of the cluster, an older build that nobody took
+//! out of the pool: `Phoenix.PubSub` reaches nodes that are connected, and no others.
 
 use crate::wire::deviation::Deviation;
 use crate::wire::row::Row;

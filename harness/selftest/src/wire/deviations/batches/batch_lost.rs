@@ -1,4 +1,4 @@
-//! One batch of the stream never comes, neither push.
+//! One batch of the stream never comes, neither push (contract, section 1, rule 5: no gap).
 
 use super::of_stream;
 use crate::wire::deviation::{Deviation, Socket, Step};

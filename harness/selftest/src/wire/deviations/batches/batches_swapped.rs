@@ -1,4 +1,5 @@
-//! Two batches of the stream in the wrong order.
+//! Two batches of the stream in the wrong order (contract, section 1, rule 5: within a subscription
+//! it is the order of seq).
 
 use super::of_stream;
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -1,4 +1,4 @@
-//! One batch's frame is missing.
+//! One batch's frame is missing (contract, section 3, delivery: each batch is pushed twice).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

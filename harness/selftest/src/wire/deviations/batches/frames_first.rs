@@ -1,5 +1,5 @@
-//! Each batch's frame before its legacy push, in the same bytes: the contract has them the other way round,
-//! and a client takes one of the two.
+//! Each batch's frame before its legacy push, in the same bytes: the contract has them the other
+//! way round (contract, section 3, delivery), and a client takes one of the two.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

@@ -1,4 +1,5 @@
-//! The client's goodbye is answered with the end of the connection alone, as many servers do.
+//! The client's goodbye is answered with the end of the connection alone, where a close frame is
+//! due (RFC 6455, section 5.5.1); clients read that as 1006 (section 7.1.5).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::frame::{CLOSE, Frame};

@@ -1,4 +1,5 @@
-//! A close frame without a body, as load balancers send when they drain.
+//! A close frame without a body, as load balancers send when they drain: the body is optional (RFC
+//! 6455, section 5.5.1), and clients read it as 1005 (section 7.1.5).
 
 use super::{WRONG, closes};
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -1,4 +1,5 @@
-//! A private code with a reason of the greatest length, full of what breaks terminals, tables and HTML.
+//! A private code (RFC 6455, section 7.4.2) with a reason of the greatest length, full of what
+//! breaks terminals, tables and HTML: it is "not necessarily human readable" (section 5.5.1).
 
 use super::{WRONG, closes};
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -1,4 +1,5 @@
-//! Every connection ends once without a close frame: a proxy that is restarted.
+//! Every connection ends once without a close frame, as when a proxy is restarted: a kill has none
+//! (contract, section 3, closes).
 
 use super::{ENDS, STABILITY, cut};
 use crate::wire::deviation::Deviation;

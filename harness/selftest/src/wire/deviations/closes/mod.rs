@@ -35,14 +35,12 @@ const STABILITY: &str = "gate:stability";
 const ENDS: &str = "socket_ends";
 const MALFORMED: &str = "a malformed close frame";
 
-/// Every socket once with a code. The contract has 1000, 1002, 1011 and 1012 (a draining reload, for
-/// one), which nobody planned here; 1001, 1008, 1013 and 3000 it has not; 1005 and 1006 stand for what is
-/// not on the wire, and 999 and 5000 are no codes (RFC 6455, section 7.4).
+/// Every socket is closed once, with this code.
 fn coded<const CODE: u16>(socket: &mut Socket, _: &Frame) -> Option<Vec<Step>> {
     closes(socket, Frame::close(CODE, b""))
 }
 
-/// Every connection ends once without a close frame: a proxy that is restarted.
+/// Every connection ends once without a close frame.
 fn cut(socket: &mut Socket, _: &Frame) -> Option<Vec<Step>> {
     (socket.frames == LATER).then(|| vec![Step::Finish])
 }

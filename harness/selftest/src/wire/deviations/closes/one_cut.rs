@@ -1,4 +1,5 @@
-//! One client's connection ends without a close frame, once.
+//! One client's connection ends without a close frame, once, as a kill ends it (contract, section
+//! 3, closes): one of twelve, within any limit.
 
 use super::cut;
 use crate::wire::deviation::{Deviation, Socket, Step};

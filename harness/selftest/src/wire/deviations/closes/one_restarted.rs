@@ -1,4 +1,5 @@
-//! One client's socket is closed with 1012, once: one of twelve, within any limit.
+//! One client's socket is closed with 1012, once, as a graceful stop closes it (contract, section
+//! 3, closes): one of twelve, within any limit.
 
 use super::coded;
 use crate::wire::deviation::{Deviation, Socket, Step};

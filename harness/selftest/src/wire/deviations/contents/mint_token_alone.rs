@@ -1,6 +1,7 @@
-//! The token and nothing beside it: nobody needs the rest to connect.
+//! The token and nothing beside it (contract, section 2, has more): nobody needs the rest to
+//! connect.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::wire::deviation::{Deviation, Step};
 use crate::wire::http::{Answer, Purpose, Request};
@@ -10,7 +11,8 @@ pub(super) const ROW: Row = Row::go(Deviation::answer(mint_token_alone)).control
 
 fn mint_token_alone(request: &Request, answer: Answer) -> Option<Vec<Step>> {
     (request.purpose == Purpose::Mint).then_some(())?;
-    let document: Value = serde_json::from_slice(&answer.body).ok()?;
-    let alone = json!({ "data": { "token": document["data"]["token"] } });
-    Some(vec![Step::Send(answer.saying(alone.to_string()).bytes())])
+    let answer = answer.edited(|document| {
+        *document = json!({ "data": { "token": document["data"]["token"] } });
+    });
+    Some(vec![Step::Send(answer?.bytes())])
 }

@@ -4,7 +4,7 @@ use khala_wire::canonical;
 use serde_json::Value;
 
 use crate::wire::deviation::{Socket, Step};
-use crate::wire::deviations::deliveries::{STATE, begun, edit};
+use crate::wire::deviations::batch::{STATE, begun, edit};
 use crate::wire::message::Message;
 
 rows![

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;
-use crate::wire::deviations::deliveries::{STATE, edit, topic, updates};
+use crate::wire::deviations::batch::{STATE, edit, topic, updates};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

@@ -2,7 +2,7 @@
 //! pushed twice, legacy first (contract, section 3, delivery), and nothing says that its two are neighbours.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
-use crate::wire::deviations::deliveries::{STATE, topic};
+use crate::wire::deviations::batch::{STATE, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

@@ -1,7 +1,7 @@
 //! A batch with an update of another topic (contract, section 3, delivery: each batch is of one topic).
 
-use super::{STATE, begun, both, rewrite, topic};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, begun, both, rewrite, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 
@@ -15,6 +15,6 @@ fn batch_of_two_topics(socket: &mut Socket, message: Message) -> Option<Vec<Step
         let mut other = updates[0].clone();
         other["topic"] = STATE.into();
         updates.insert(0, other);
-        both(&message.join, &updates, true)
+        both(&message.join, &updates, true).into()
     })
 }

@@ -1,8 +1,9 @@
 //! Two batches of a topic as one: live events coalesce (contract, section 3, delivery). What answers a
 //! question is not kept back behind it.
 
-use super::{BEATS, both, steps, topic, updates};
+use super::BEATS;
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{both, steps, topic, updates};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 
@@ -17,9 +18,9 @@ fn batches_merged(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
                 Some(steps(&both(&message.join, &all, true)))
             }
             held => {
-                let before = held.map(|held| both(&held.join, &updates(&held), true));
+                let before = held.map(|held| steps(&both(&held.join, &updates(&held), true)));
                 socket.held = Some(message);
-                Some(steps(&before.unwrap_or_default()))
+                Some(before.unwrap_or_default())
             }
         },
         _ => {

@@ -1,7 +1,7 @@
 //! Every update as a batch of its own (contract, section 3, delivery: up to 200 make a batch, and one does).
 
-use super::{both, rewrite};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{both, rewrite};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

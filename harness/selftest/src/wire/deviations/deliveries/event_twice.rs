@@ -1,10 +1,11 @@
-//! An event of the stream under a seq of its own, and once more under the next one, which is then not the
-//! next event's: an outbox that was read twice.
+//! An event of the stream under a seq of its own, and once more under the next one, which is then
+//! not the next event's: an outbox that was read twice, of which the pattern's page warns
+//! (microservices.io, "Transactional outbox").
 
 use serde_json::Value;
 
-use super::{STATE, begun, both, rewrite, topic};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, begun, both, rewrite, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

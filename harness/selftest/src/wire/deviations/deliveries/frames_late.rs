@@ -1,4 +1,5 @@
-//! A batch's frame 5 ms behind its legacy push: two encoders of one server.
+//! A batch's frame 5 ms behind its legacy push, as from two encoders of one server: the order is
+//! set, and no time (contract, section 3, delivery).
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! The hash of another payload, in both pushes, for one client.
+//! The hash of another payload, in both pushes, for one client (contract, section 3, delivery:
+//! `payload_hash` is the payload's).
 
-use super::{begun, edit};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{begun, edit};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

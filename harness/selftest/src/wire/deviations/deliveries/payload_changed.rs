@@ -1,7 +1,8 @@
-//! Payloads with one more field and the hash that fits, for one client: it sees other events than the rest.
+//! Payloads with one more field and the hash that fits, for one client: it sees other events than
+//! the rest (contract, section 3, commands: an event has the command's payload).
 
-use super::{STATE, begun, edit, topic};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, begun, edit, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

@@ -1,8 +1,8 @@
 //! Of two topics' batches first both legacy pushes and then both frames: across topics there is no order
 //! (contract, section 1, rule 5), and each batch's own two keep theirs.
 
-use super::{STATE, topic};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

@@ -1,7 +1,8 @@
-//! Each state comes with the version before last, once: a cache of one node that is behind.
+//! Each state comes with the version before last, once: one node reads from a copy that is behind,
+//! as PostgreSQL's hot standby may be.
 
-use super::{STATE, begun, edit, topic};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, begun, edit, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

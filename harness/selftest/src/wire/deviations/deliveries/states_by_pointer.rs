@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::{STATE, edit, topic};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, edit, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-use super::{BEATS, STATE, steps, topic, updates};
+use super::BEATS;
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, steps, topic, updates};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

@@ -1,8 +1,9 @@
-//! The state's batches wait until something else than data passes, while the stream's go on: a process
-//! for each topic, and no order between them.
+//! The state's batches wait until something else than data passes, while the stream's go on: a
+//! process for each topic, and no order between them (contract, section 1, rule 5).
 
-use super::{BEATS, STATE, steps, topic};
+use super::BEATS;
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::batch::{STATE, steps, topic};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 

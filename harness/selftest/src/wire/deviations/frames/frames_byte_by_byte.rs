@@ -1,4 +1,5 @@
-//! Frames in segments of a byte each, as a proxy without a buffer writes them.
+//! Frames in segments of a byte each, as a proxy without a buffer writes them: TCP keeps no
+//! boundaries of writes (RFC 9293, section 3.7).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

@@ -1,4 +1,5 @@
-//! A frame's header some time before its payload: two segments on a slow link.
+//! A frame's header some time before its payload: two writes, as `ws` makes them
+//! (`Sender.sendFrame`, which corks the socket lest they go apart).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Many pings before every tenth frame, as a keep-alive whose timer runs wild.
+//! Many pings before every tenth frame, as a keep-alive whose timer runs wild: they may come at any
+//! time (RFC 6455, section 5.5.2).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::frame::{Frame, PING};

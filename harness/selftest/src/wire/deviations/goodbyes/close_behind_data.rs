@@ -1,4 +1,5 @@
-//! A message and the close frame behind it in one segment: what came before the close counts.
+//! A message and the close frame behind it in one segment: what came before the close counts (RFC
+//! 6455, section 5.5.1, forbids data only behind it).
 
 use super::one;
 use crate::wire::deviation::{Deviation, Socket, Step};

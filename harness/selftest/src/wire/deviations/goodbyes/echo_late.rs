@@ -1,4 +1,5 @@
-//! The client's goodbye is answered half a second late.
+//! The client's goodbye is answered half a second late: an echo is due "as soon as practical" (RFC
+//! 6455, section 5.5.1).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The echo, and a reset in place of an orderly end: a server that closes with bytes unread.
+//! The echo, and a reset in place of an orderly end: a server that closes with bytes unread (RFC
+//! 1122, section 4.2.2.13: it should send a reset).
 
 use super::echoes;
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -1,4 +1,5 @@
-//! Nothing more on any socket, which all stay open: a NAT that dropped the flow, or a process that hangs.
+//! Nothing more on any socket, which all stay open: Azure's load balancer drops idle flows without
+//! a word by default, and a process that hangs looks the same.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

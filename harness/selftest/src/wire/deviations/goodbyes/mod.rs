@@ -24,6 +24,7 @@ fn one(socket: &Socket) -> bool {
     socket.number == 0 && socket.frames == LATER
 }
 
+/// Whether the frame in hand answers the client's goodbye.
 fn echoes(socket: &Socket, frame: &Frame) -> bool {
     socket.closing && frame.opcode() == CLOSE
 }

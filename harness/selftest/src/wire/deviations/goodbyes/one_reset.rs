@@ -1,4 +1,5 @@
-//! One client's connection is reset, once: a NAT that forgot it, or a balancer whose instance died.
+//! One client's connection is reset, once: a NAT that forgot it, as AWS's NAT gateway answers what
+//! it has timed out with a reset.
 
 use super::one;
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -1,4 +1,5 @@
-//! Every connection is reset once.
+//! Every connection is reset once, as by a peer that has started anew and knows it no more (RFC
+//! 9293, section 3.5.2).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

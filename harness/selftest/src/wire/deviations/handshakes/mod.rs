@@ -19,6 +19,7 @@ rows![
     up_body_behind,
 ];
 
+/// The answer, changed as it is.
 fn send(head: &Head) -> Vec<Step> {
     vec![Step::Send(head.bytes())]
 }

@@ -1,5 +1,5 @@
-//! A body behind the 101, as a framework that ends every answer with a page: its first byte is read as a
-//! frame.
+//! A body behind the 101, as a framework that ends every answer with a page: a 1xx answer has none
+//! (RFC 9112, section 6.3), and its first byte is read as a frame.
 
 use crate::wire::deviation::{Deviation, Step};
 use crate::wire::http::Head;

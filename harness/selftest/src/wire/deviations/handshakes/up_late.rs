@@ -1,4 +1,5 @@
-//! The answer after 800 ms: a back end that is only just being started.
+//! The answer after 800 ms, from a back end that is only just being started: RFC 6455, section 4.1,
+//! sets no time.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A header of 16 KiB, such as a policy of content security.
+//! A header of 16 KiB, such as a policy of content security: HTTP sets no limit to one (RFC 9110,
+//! section 5.4).
 
 use super::send;
 use crate::wire::deviation::{Deviation, Step};

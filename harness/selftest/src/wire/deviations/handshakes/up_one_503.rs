@@ -1,5 +1,5 @@
-//! One client's first upgrade is turned away with 503, as a balancer does whose back end is not ready; it
-//! tries again. One of twelve is within any limit.
+//! One client's first upgrade is turned away with 503 and "no healthy upstream", as Envoy does
+//! while no back end is ready; it tries again. One of twelve is within any limit.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::http::Answer;

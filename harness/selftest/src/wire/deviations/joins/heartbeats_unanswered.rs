@@ -1,4 +1,5 @@
-//! No heartbeat is answered, neither the channel's nor the socket's.
+//! No heartbeat is answered, neither the channel's nor the socket's (contract, section 3, framing
+//! and heartbeats: both get an ok reply).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;
@@ -11,7 +12,5 @@ pub(super) const ROW: Row = Row::no_go(Deviation::message(heartbeats_unanswered)
     .set(&["phase.steady.duration=8s"]);
 
 fn heartbeats_unanswered(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
-    let beat = message.channel == "phoenix"
-        || message.is_reply() && message.payload["response"].get("watermarks").is_some();
-    beat.then(Vec::new)
+    (message.channel == "phoenix" || message.is_heartbeat_reply()).then(Vec::new)
 }

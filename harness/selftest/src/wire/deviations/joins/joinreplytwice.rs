@@ -1,4 +1,5 @@
-//! Every reply twice, as a transport that resends: the second answers nothing any more.
+//! Every reply twice, as a transport that resends: phoenix.js takes the first one's handler away
+//! (`cancelRefEvent`), and the second answers nothing any more.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

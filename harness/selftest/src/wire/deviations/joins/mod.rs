@@ -17,6 +17,7 @@ rows![
     heartbeats_unanswered,
 ];
 
+/// The end of a channel by a crash, with its join_ref as both refs (contract, section 3, framing).
 fn phx_error(join: Value) -> Message {
     let reference = join.clone();
     Message { reference, ..Message::push(join, "phx_error", json!({})) }

@@ -1,4 +1,5 @@
-//! Every client's channel crashes once.
+//! Every client's channel crashes once: `phx_error`, and the socket stays open (contract, section
+//! 3, framing).
 
 use super::crash;
 use crate::wire::deviation::{Deviation, Socket, Step};

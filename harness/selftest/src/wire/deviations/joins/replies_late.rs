@@ -1,4 +1,5 @@
-//! Joins and subscribes answered a second late.
+//! Joins and subscribes answered a second late: phoenix.js waits 10 s for a reply
+//! (`DEFAULT_TIMEOUT`).
 
 use std::time::Duration;
 

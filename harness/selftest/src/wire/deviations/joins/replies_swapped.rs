@@ -8,8 +8,7 @@ use crate::wire::row::Row;
 pub(super) const ROW: Row = Row::go(Deviation::message(replies_swapped));
 
 fn replies_swapped(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
-    let beat = message.is_reply() && message.payload["response"].get("watermarks").is_some();
-    if beat {
+    if message.is_heartbeat_reply() {
         socket.held = Some(message);
         return Some(Vec::new());
     }

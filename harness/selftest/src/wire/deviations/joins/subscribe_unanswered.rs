@@ -1,4 +1,5 @@
-//! No subscribe is ever answered.
+//! No subscribe is ever answered (contract, section 3, subscribe: replay is complete when the reply
+//! arrives).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

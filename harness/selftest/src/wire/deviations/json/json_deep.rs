@@ -1,4 +1,5 @@
-//! Arrays in arrays, sixty deep, in a field that nobody knows.
+//! Arrays in arrays, sixty deep, in a field that nobody knows: a parser may set a limit (RFC 8259,
+//! section 9), and serde_json's is 128.
 
 use super::heartbeat_with;
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -1,4 +1,5 @@
-//! Two documents in one message, one a line: a server that takes the socket for a stream.
+//! Two documents in one message, one a line, where a JSON text is one value (RFC 8259, section 2):
+//! a server that takes the socket for a stream.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

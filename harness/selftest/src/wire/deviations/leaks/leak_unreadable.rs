@@ -1,4 +1,5 @@
-//! A batch of an unknown topic whose content cannot be read: authority comes before content.
+//! A batch of an unknown topic whose content cannot be read: authority (contract, section 1, rule
+//! 8) comes before content.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A batch of a known topic that was not granted.
+//! A batch of a known topic that was not granted (contract, section 1, rule 8).
 
 use super::leaks;
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -1,4 +1,5 @@
-//! A batch of a topic that the contract does not know, as a wildcard subscription at a broker passes on.
+//! A batch of a topic that the contract does not know, and so no scope (contract, section 1, rule
+//! 8), as a wildcard subscription at a broker passes on.
 
 use super::{UNKNOWN, leaks};
 use crate::wire::deviation::{Deviation, Socket, Step};

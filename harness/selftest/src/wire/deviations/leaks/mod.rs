@@ -8,6 +8,7 @@ rows![leakunknown, leakknown, leak_unreadable, push_before_subscribe,];
 
 const UNKNOWN: &str = "org:77:billing";
 
+/// A batch of a topic behind the message in hand, once a socket.
 fn leaks(socket: &Socket, message: &Message, topic: &str) -> Option<Vec<Step>> {
     (socket.frames == LATER).then(|| {
         let [batch, frame] = batch::pushes(&message.join, topic, 5);

@@ -1,4 +1,5 @@
-//! A batch of a granted topic before the join is answered, so that no subscribe can have been sent.
+//! A batch of a granted topic before the join is answered, so that no subscribe can have been sent
+//! (contract, section 3: subscribe, then replay).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::batch;
@@ -11,7 +12,7 @@ pub(super) const ROW: Row = Row::no_go(Deviation::message(push_before_subscribe)
 
 fn push_before_subscribe(_: &mut Socket, message: Message) -> Option<Vec<Step>> {
     message.is_join_reply().then(|| {
-        let [batch, frame] = batch::pushes(&message.join, "runtime.codex_worker_events", 1);
+        let [batch, frame] = batch::pushes(&message.join, batch::STREAM, 1);
         vec![(&batch).into(), (&frame).into(), (&message).into()]
     })
 }

@@ -1,4 +1,5 @@
-//! Half a message, as a sender that cuts at a buffer's end.
+//! Half a message, as a sender that cuts at a buffer's end (contract, section 3, framing: an array
+//! of five).
 
 use super::MALFORMED;
 use crate::wire::deviation::{Deviation, Socket, Step};

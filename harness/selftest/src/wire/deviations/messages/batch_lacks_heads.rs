@@ -1,4 +1,5 @@
-//! Batches without `head_watermarks`: an encoder that leaves out what is empty.
+//! Batches without `head_watermarks`: an encoder that leaves out what is empty, as Go's
+//! `encoding/json` with `omitempty`.
 
 use super::{MALFORMED, lacks};
 use crate::wire::deviation::{Deviation, Socket, Step};

@@ -26,6 +26,7 @@ rows![
 const TO_NOBODY: &str = "a join_ref that this socket never used";
 const MALFORMED: &str = "malformed_message";
 
+/// The same, addressed to a join that the socket never made.
 fn to_nobody(message: Message) -> Step {
     (&Message { join: json!("999"), ..message }).into()
 }

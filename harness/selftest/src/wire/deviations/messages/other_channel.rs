@@ -1,4 +1,4 @@
-//! Data on a channel that the client never joined.
+//! Data on a channel that the client never joined (contract, section 3, framing: there is one).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

@@ -1,4 +1,5 @@
-//! Refs as numbers: a serializer that reads `"1"` into an integer and writes that.
+//! Refs as numbers: a serializer that reads `"1"` into an integer and writes that. Numbers are refs
+//! as well (contract, section 3, framing).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

@@ -1,4 +1,5 @@
-//! Replies without `status`, as a server answers that sends the response alone.
+//! Replies without `status`, which is half of a reply (contract, section 3, framing), as a server
+//! answers that sends the response alone.
 
 use super::{MALFORMED, lacks};
 use crate::wire::deviation::{Deviation, Socket, Step};

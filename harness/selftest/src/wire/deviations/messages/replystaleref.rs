@@ -1,4 +1,5 @@
-//! The same of replies: nothing that the client asks is ever answered.
+//! Replies addressed to a join that the socket never made, which phoenix.js (`isMember`) drops:
+//! nothing that the client asks is ever answered.
 
 use super::{TO_NOBODY, to_nobody};
 use crate::wire::deviation::{Deviation, Socket, Step};

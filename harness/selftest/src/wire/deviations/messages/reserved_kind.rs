@@ -1,4 +1,4 @@
-//! A frame of a kind that the contract reserves: a newer runtime may use it.
+//! A frame of a kind that is reserved (contract, section 3, delivery): a newer runtime may use it.
 
 use super::join_of;
 use crate::wire::deviation::{Deviation, Socket, Step};
@@ -11,8 +11,7 @@ pub(super) const ROW: Row = Row::go(Deviation::message(reserved_kind));
 fn reserved_kind(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
     (socket.frames == LATER).then(|| {
         let join = join_of(&message);
-        let topic = "runtime.codex_worker_events";
-        let frame = batch::frame(&join, topic, 0, "KHALA_FRAME_KIND_HEARTBEAT", "{}");
+        let frame = batch::frame(&join, batch::STREAM, 0, "KHALA_FRAME_KIND_HEARTBEAT", "{}");
         vec![(&message).into(), (&frame).into()]
     })
 }

@@ -1,4 +1,5 @@
-//! One more field in a reply: clients read what they know.
+//! One more field in a reply: clients read what they know, as serde does by default
+//! (`deny_unknown_fields` is an option).
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

@@ -1,4 +1,4 @@
-//! Objects of the serializer V1 to a client that asked for V2.
+//! Objects of the serializer V1 to a client that asked for V2 (contract, section 3, framing).
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! The join is answered with another session's subscription: a proxy or a cache that mixes two clients up.
+//! The join is answered with another session's subscription (contract, section 3, join:
+//! `sub_sync_session:{session}`): a proxy or a cache that mixes two clients up.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

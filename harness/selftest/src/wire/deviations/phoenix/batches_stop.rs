@@ -1,4 +1,5 @@
-//! One client gets frames and no batches any more: half of an old push that was switched off too early.
+//! One client gets frames and no batches any more, where each batch is pushed twice (contract,
+//! section 3, delivery): half of an old push that was switched off too early.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

@@ -1,4 +1,5 @@
-//! The push that answers a heartbeat behind the reply to it: one process broadcasts, another replies.
+//! The push that answers a heartbeat behind the reply to it, where the contract has it before
+//! (contract, section 3, heartbeats): one process broadcasts, another replies.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

@@ -1,4 +1,5 @@
-//! The channel says nothing any more, and the socket answers its heartbeats: a channel process that hangs.
+//! The channel says nothing any more, and the socket answers its heartbeats: each Phoenix channel
+//! is a process of its own, and this one hangs.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

@@ -1,4 +1,5 @@
-//! One client gets no more data, and all else: a subscription that was lost in a hand-over between nodes.
+//! One client gets no more data, and all else (contract, section 1, rule 5: no gap): a subscription
+//! that was lost in a hand-over between nodes.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::LATER;

@@ -1,5 +1,5 @@
-//! More fields in the responses of joins, subscribes and heartbeats: a newer server; clients read what
-//! they know.
+//! More fields in the responses of joins, subscribes and heartbeats, from a newer server: clients
+//! read what they know, as serde does by default.
 
 use serde_json::json;
 

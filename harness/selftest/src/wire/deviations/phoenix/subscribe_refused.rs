@@ -1,4 +1,5 @@
-//! Every second client's subscribe is refused with a code of the contract that does not apply.
+//! Every second client's subscribe is refused with a code of the contract that does not apply
+//! (contract, section 3, subscribe: `bad_subscription`).
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! More figures, and a window of a topic that the contract does not know: a newer build.
+//! More figures, and a window of a topic that the contract does not know, from a newer build: where
+//! a target's shape is another, the target is the fact (contract, before section 1).
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! The fan-out metrics after 700 ms: an operators' view that is computed when it is asked for.
+//! The fan-out metrics after 700 ms: an operators' view that is computed when it is asked for, as
+//! Prometheus wants it of exporters.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Tokens after 700 ms: a key that is fetched from elsewhere.
+//! Tokens after 700 ms: a key that is fetched from elsewhere first, such as a JWK set (RFC 7517,
+//! section 5).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Publishes are answered 400 ms late, when what they made has reached everybody: nothing orders the two.
+//! Publishes are answered 400 ms late, when what they made has reached everybody: nothing orders
+//! the two (contract, section 3, commands).
 
 use std::time::Duration;
 

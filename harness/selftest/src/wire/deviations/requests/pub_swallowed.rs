@@ -1,4 +1,5 @@
-//! Publishes are acknowledged by a middle box that never passes them on.
+//! Publishes are acknowledged by a middle box that never passes them on: a 202 says that a request
+//! was accepted, not that it is done (RFC 9110, section 15.3.3).
 
 use crate::wire::deviation::{Deviation, Step};
 use crate::wire::http::{Answer, Purpose, Request};

@@ -1,8 +1,9 @@
 //! Clients that come back: what is replayed to them, when it is said to be complete, and snapshots.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::wire::deviation::Step;
+use crate::wire::deviations::batch::STREAM;
 use crate::wire::http::{Answer, Purpose, Request};
 use crate::wire::message::Message;
 
@@ -35,16 +36,16 @@ fn with_cursors(mut message: Message, change: fn(u64) -> u64) -> Option<Vec<Mess
 
 /// The stream alone: a state's cursor is moved by nobody here.
 fn of_stream(message: &Message) -> bool {
-    message.payload["topics"] == serde_json::json!(["runtime.codex_worker_events"])
+    message.payload["topics"] == json!([STREAM])
 }
 
+/// Nothing for what is no request for a snapshot.
 fn snapshot(request: &Request) -> Option<()> {
     (request.purpose == Purpose::Snapshot).then_some(())
 }
 
+/// A snapshot with another document.
 fn edited(request: &Request, answer: Answer, change: fn(&mut Value)) -> Option<Vec<Step>> {
     snapshot(request)?;
-    let mut document: Value = serde_json::from_slice(&answer.body).ok()?;
-    change(&mut document);
-    Some(vec![Step::Send(answer.saying(document.to_string()).bytes())])
+    Some(vec![Step::Send(answer.edited(change)?.bytes())])
 }

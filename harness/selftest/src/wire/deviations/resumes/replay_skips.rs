@@ -1,4 +1,5 @@
-//! Replay begins three events behind the cursor: an off-by-one, three times over.
+//! Replay begins three events behind the cursor (contract, section 1, rule 5: everything after it):
+//! an off-by-one, three times over.
 
 use super::{of_stream, with_cursors};
 use crate::wire::deviation::{Deviation, Socket};

@@ -1,4 +1,5 @@
-//! The cursors of a subscribe as a list, which the contract has as well: a client's library of another age.
+//! The cursors of a subscribe as a list, which is the other form of `resume_after` (contract,
+//! section 3, subscribe): a client's library of another age.
 
 use crate::wire::deviation::{Deviation, Socket};
 use crate::wire::message::Message;

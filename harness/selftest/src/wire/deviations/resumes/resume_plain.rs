@@ -1,4 +1,5 @@
-//! Nothing: what these clients do is of their scenario's making.
+//! Nothing, as a tunnel does (RFC 9110, section 3.7): what these clients do is of their scenario's
+//! making.
 
 use crate::wire::deviation::Deviation;
 use crate::wire::row::Row;

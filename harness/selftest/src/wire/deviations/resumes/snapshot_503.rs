@@ -1,4 +1,5 @@
-//! No snapshot is to be had: 503 with a Retry-After. Clients subscribe without a cursor.
+//! No snapshot is to be had: 503 with a Retry-After (RFC 9110, section 15.6.4). Clients subscribe
+//! without a cursor.
 
 use super::snapshot;
 use crate::wire::deviation::{Deviation, Step};

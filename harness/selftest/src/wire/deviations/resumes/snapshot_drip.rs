@@ -1,4 +1,4 @@
-//! Snapshots a few bytes at a time.
+//! Snapshots a few bytes at a time: TCP keeps no boundaries of writes (RFC 9293, section 3.7).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Snapshots with more fields than the contract has: clients read what they know.
+//! Snapshots with more fields than the contract has (contract, section 5b): clients read what they
+//! know.
 
 use super::edited;
 use crate::wire::deviation::{Deviation, Step};

@@ -1,4 +1,5 @@
-//! A snapshot that claims to be of later: who resumes there misses what lies between.
+//! A snapshot that claims to be of later (contract, section 5b: it is the state at its watermark):
+//! who resumes there misses what lies between.
 
 use super::edited;
 use crate::wire::deviation::{Deviation, Step};

@@ -1,4 +1,5 @@
-//! A page in place of a snapshot, with status 200: a single-page application's catch-all.
+//! A page in place of a snapshot, with status 200: a single-page application's catch-all (nginx's
+//! `try_files $uri $uri/ /index.html`, as Vue Router's guide gives it).
 
 use super::snapshot;
 use crate::wire::deviation::{Deviation, Step};

@@ -1,5 +1,6 @@
-//! `stale_cursor` as a push and a reply, without the error frame: a runtime that writes the legacy shape
-//! only for errors. Clients go by the reply.
+//! `stale_cursor` as a push and a reply, without the error frame that is due as well (contract,
+//! section 3, stale cursor): a runtime that writes the legacy shape only for errors. Clients go by
+//! the reply.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::message::Message;

@@ -1,4 +1,5 @@
-//! Each frame some milliseconds late, by turns: the jitter of a mobile link.
+//! Each frame some milliseconds late, by turns: the jitter of a mobile link (delay variation, RFC
+//! 3393).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Each frame in two segments, cut in the middle: a path with a small MTU.
+//! Each frame in two segments, cut in the middle: a path with a small MTU (RFC 9293, section
+//! 3.7.1).
 
 use std::time::Duration;
 

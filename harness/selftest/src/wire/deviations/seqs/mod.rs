@@ -35,6 +35,7 @@ fn renumber(value: &mut Value, names: &[&str], map: fn(u64) -> u64) {
     }
 }
 
+/// A message with the seqs that clients shall see.
 fn seen(mut message: Message, map: fn(u64) -> u64) -> Option<Vec<Step>> {
     renumber(&mut message.payload, &["watermark", "seq"], map);
     if message.event == "sync:frame" {
@@ -46,11 +47,12 @@ fn seen(mut message: Message, map: fn(u64) -> u64) -> Option<Vec<Step>> {
     Some(vec![(&message).into()])
 }
 
+/// The metrics with the same seqs.
 fn metrics(request: &Request, answer: Answer, map: fn(u64) -> u64) -> Option<Vec<Step>> {
     (request.purpose == Purpose::Metrics).then_some(())?;
-    let mut document: Value = serde_json::from_slice(&answer.body).ok()?;
-    renumber(&mut document, &["oldest_sequence", "head_sequence"], map);
-    Some(vec![Step::Send(answer.saying(document.to_string()).bytes())])
+    let names = ["oldest_sequence", "head_sequence"];
+    let answer = answer.edited(|document| renumber(document, &names, map));
+    Some(vec![Step::Send(answer?.bytes())])
 }
 
 #[cfg(test)]

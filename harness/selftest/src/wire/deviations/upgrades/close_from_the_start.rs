@@ -1,4 +1,5 @@
-//! The end of the connection in place of an answer.
+//! The end of the connection in place of an answer, as nginx gives it for `return 444`, from the
+//! first one on.
 
 use super::up_no_answer;
 use crate::wire::deviation::Deviation;

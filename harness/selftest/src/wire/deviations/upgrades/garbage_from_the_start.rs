@@ -1,4 +1,5 @@
-//! No HTTP, as a port that something else listens on.
+//! No HTTP, from the first connection on: a port that something else listens on, which speaks first
+//! (SSH: RFC 4253, section 4.2).
 
 use super::up_garbage;
 use crate::wire::deviation::Deviation;

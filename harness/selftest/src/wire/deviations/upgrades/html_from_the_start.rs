@@ -1,4 +1,5 @@
-//! A page, as a captive portal or a single-page application's catch-all sends it.
+//! A page, from the first upgrade on: a single-page application's catch-all (nginx's `try_files
+//! $uri $uri/ /index.html`, as Vue Router's guide gives it).
 
 use super::up200_html;
 use crate::wire::deviation::Deviation;

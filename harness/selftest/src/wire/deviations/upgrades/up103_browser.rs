@@ -1,5 +1,4 @@
-//! 103 before the 101 (RFC 8297): browsers and URLSession pass over it, tokio-tungstenite takes the first
-//! answer for the last.
+//! 103 before the 101 (RFC 8297): browsers and URLSession pass over it.
 
 use super::up103;
 use crate::wire::deviation::Deviation;

@@ -1,5 +1,5 @@
-//! 103 before the 101 (RFC 8297): browsers and URLSession pass over it, tokio-tungstenite takes the first
-//! answer for the last.
+//! 103 before the 101 (RFC 8297): tokio-tungstenite, and with it the desktop client, takes the
+//! first answer for the last.
 
 use super::{STABILITY, up103};
 use crate::wire::deviation::Deviation;

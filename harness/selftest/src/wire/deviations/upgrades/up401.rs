@@ -1,4 +1,4 @@
-//! A 401: the clients stop for good, as on a 403.
+//! A 401: the clients stop for good, as on a 403 (contract, section 6).
 
 use super::{STABILITY, half};
 use crate::wire::deviation::{Deviation, Socket, Step};

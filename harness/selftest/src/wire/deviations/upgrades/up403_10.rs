@@ -1,4 +1,4 @@
-//! A 403 over HTTP/1.0, as older proxies refuse.
+//! A 403 over HTTP/1.0, as Python's `http.server` answers by default (`protocol_version`).
 
 use super::half;
 use crate::wire::deviation::{Deviation, Socket, Step};

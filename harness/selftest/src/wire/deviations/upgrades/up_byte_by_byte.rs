@@ -1,4 +1,5 @@
-//! The answer a byte at a time, as a slow link or a proxy without a buffer passes it.
+//! The answer a byte at a time, as a slow link or a proxy without a buffer passes it: TCP keeps no
+//! boundaries of writes (RFC 9293, section 3.7).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! No HTTP, as a port that something else listens on.
+//! No HTTP: a port that something else listens on, which speaks first (SSH: RFC 4253, section 4.2).
 
 use super::{REFUSED, STABILITY, up_garbage};
 use crate::wire::deviation::Deviation;

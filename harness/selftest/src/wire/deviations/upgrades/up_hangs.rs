@@ -1,13 +1,10 @@
-//! No answer at all, as a backend that accepts and is stuck.
-
-use std::time::Duration;
+//! No answer at all, as a back end that is stuck: Linux completes connections before anybody
+//! accepts them (listen(2)).
 
 use super::{REFUSED, STABILITY};
 use crate::wire::deviation::{Deviation, Socket, Step};
+use crate::wire::deviations::FOR_EVER;
 use crate::wire::row::Row;
-
-/// Longer than any run here waits.
-const FOR_EVER: Duration = Duration::from_secs(120);
 
 pub(super) const ROW: Row = Row::no_go(Deviation::upgrade(up_hangs), STABILITY, REFUSED)
     .set(&["target.connect_timeout=1s"]);

@@ -1,4 +1,5 @@
-//! Two hundred more headers, some 12 KiB of them, as gateways add for tracing and security.
+//! Two hundred more headers, some 12 KiB of them, as gateways add for tracing and security: HTTP
+//! sets no limit (RFC 9110, section 5.4).
 
 use crate::wire::deviation::{Deviation, Step};
 use crate::wire::http::Head;

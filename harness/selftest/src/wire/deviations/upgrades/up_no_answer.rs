@@ -1,4 +1,4 @@
-//! The end of the connection in place of an answer.
+//! The end of the connection in place of an answer, as nginx gives it for `return 444`.
 
 use super::{REFUSED, STABILITY, up_no_answer};
 use crate::wire::deviation::Deviation;
