@@ -2,20 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-use khala_bundle::utc_now;
 
 use super::case::{self, How};
 use super::child::{Ended, Order};
 use super::clean_result::{Clean, Line, Status};
+use super::folder::Folder;
 use super::pool::Job;
-use super::{Folder, bundle, clean_page, discard, judging, run_jobs, select, texts};
+use super::runner::{self, Trial};
+use super::{bundle, clean_page, judging, select, texts};
+use crate::Args;
 use crate::exit::{Exit, Failure};
-use crate::{Args, output};
 
 /// Something to run.
 struct Planned {
+    /// Its place among those that are run, from 1.
+    number: usize,
     how: How,
     seed: u32,
 }
@@ -45,52 +46,39 @@ fn all() -> Vec<How> {
 
 /// Runs all of it.
 pub fn run(selftest: &Args, seeds: u32) -> Result<Exit, Failure> {
-    let all: Vec<Planned> = (1..=seeds)
-        .flat_map(|seed| all().into_iter().map(move |how| Planned { how, seed }))
-        .collect();
-    let planned = select::select(selftest, all, "scenario", |planned| planned.how.scenario)?;
-    let (started_at, began) = (utc_now(), Instant::now());
-    let folder = Folder::make(selftest, "clean", &started_at)?;
-    let folder_of =
-        |index: usize| folder.of_run(&format!("{:03}-{}", index + 1, planned[index].how.scenario));
-    let jobs = (0..planned.len()).map(|index| job(&planned[index], &folder, folder_of(index)));
-    let jobs = jobs.collect();
-    let mut lines: Vec<Option<Line>> = planned.iter().map(|_| None).collect();
-    let mut finished = 0;
-    let interrupted = run_jobs(jobs, selftest.jobs.into(), |index, ended| {
-        let Some(line) = line(&planned[index], ended) else { return };
-        finished += 1;
-        output::say(&clean_page::progress(&line, finished, planned.len(), began.elapsed()));
-        let settled = line.status == Status::Clean && !folder.keep;
-        if settled {
-            discard(&folder_of(index));
-        }
-        lines[index] = Some(Line { run_dir: line.run_dir.filter(|_| !settled), ..line });
-    })?;
-    let lines: Vec<Line> = lines.into_iter().flatten().collect();
-    let mut clean = Clean::of(lines, planned.len(), interrupted);
-    clean.started_at = started_at;
-    clean.whole = super::is_whole(selftest);
-    clean.build = super::build();
-    clean.elapsed_s = began.elapsed().as_secs_f64();
-    folder.conclude("clean", &clean_page::page(&clean), &clean)?;
+    let all = (1..=seeds).flat_map(|seed| all().into_iter().map(move |how| (how, seed)));
+    let selected = select::select(selftest, all.collect(), "scenario", |(how, _)| how.scenario)?;
+    let numbered = (1..).zip(selected);
+    let planned: Vec<_> =
+        numbered.map(|(number, (how, seed))| Planned { number, how, seed }).collect();
+    let folder = Folder::make(selftest, "clean")?;
+    let (sitting, runs) = runner::sit(selftest, &folder, &planned)?;
+    let clean = Clean::of(sitting, runs, planned.len());
+    folder.conclude(&clean_page::page(&clean), &clean)?;
     Ok(clean.exit())
 }
 
-fn job(planned: &Planned, folder: &Folder, of_run: PathBuf) -> Job<Order> {
-    let order = folder.order(&planned.how, of_run);
-    let order = Order { seed: Some(planned.seed.into()), ..order };
-    Job { work: order, alone: planned.how.alone }
-}
+impl Trial for Planned {
+    type Work = Order;
+    type Line = Line;
 
-/// What came of a run; nothing when it was ended before its time.
-fn line(planned: &Planned, ended: Ended) -> Option<Line> {
-    match ended {
-        Ended::Interrupted => None,
-        Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(planned, why)),
-        Ended::Judged(dir) => {
-            let line = judged(planned, &dir);
-            Some(line.unwrap_or_else(|error| without_a_run(planned, format!("{error:#}"))))
+    fn folder(&self) -> String {
+        format!("{:03}-{}", self.number, self.how.scenario)
+    }
+
+    fn job(&self, folder: &Folder, of_run: PathBuf) -> Job<Order> {
+        let order = Order { seed: Some(self.seed.into()), ..folder.order(&self.how, of_run) };
+        Job { work: order, alone: self.how.alone }
+    }
+
+    fn line(&self, ended: Ended) -> Option<Line> {
+        match ended {
+            Ended::Interrupted => None,
+            Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(self, why)),
+            Ended::Judged(dir) => {
+                let line = judged(self, &dir);
+                Some(line.unwrap_or_else(|error| without_a_run(self, format!("{error:#}"))))
+            }
         }
     }
 }
@@ -146,7 +134,8 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let all: Vec<_> = all().into_iter().map(|how| Planned { how, seed: 1 }).collect();
+        let all: Vec<_> =
+            all().into_iter().map(|how| Planned { number: 1, how, seed: 1 }).collect();
         let names: BTreeSet<_> = all.iter().map(Planned::name).collect();
         assert_eq!(names.len(), all.len());
     }

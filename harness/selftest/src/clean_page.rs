@@ -1,30 +1,9 @@
 //! The clean runs as a page of Markdown, which is also what is printed.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use super::clean_result::{Clean, Line, Status, Totals};
-
-/// One line a run, as it finishes.
-pub fn progress(line: &Line, finished: usize, runs: usize, elapsed: Duration) -> String {
-    let reason = line.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    format!(
-        "{finished}/{runs} {:>4} s  {:<11} {} under seed {}{reason}",
-        elapsed.as_secs(),
-        name(line.status),
-        line.name,
-        line.seed
-    )
-}
-
-fn name(status: Status) -> &'static str {
-    match status {
-        Status::Clean => "clean",
-        Status::FalseAlarm => "FALSE ALARM",
-        Status::Hold => "HOLD",
-        Status::Error => "ERROR",
-    }
-}
+use super::clean_result::{Clean, Totals};
+use super::runner;
 
 /// The page.
 pub fn page(clean: &Clean) -> String {
@@ -34,8 +13,8 @@ pub fn page(clean: &Clean) -> String {
         "# A runtime that keeps the contract\n\n{runs} of {asked} runs in {:.0} s: {deliveries} \
          deliveries judged, {violations} violations, {false_no_gos} false NO-GOs, {holds} HOLDs, \
          {errors} errors.{}\n\n",
-        clean.elapsed_s,
-        if clean.interrupted { " Interrupted." } else { "" }
+        clean.sitting.elapsed_s,
+        clean.sitting.told()
     );
     page.push_str(&bounds(&clean.totals));
     page.push_str("\n| run | seed | decision | deliveries | violations | failed gates |\n");
@@ -50,20 +29,7 @@ pub fn page(clean: &Clean) -> String {
             line.name, line.seed, line.deliveries, line.violations
         );
     }
-    let told: Vec<_> = clean.runs.iter().filter(|line| line.status != Status::Clean).collect();
-    if !told.is_empty() {
-        page.push('\n');
-    }
-    for line in told {
-        let reason = line.reason.as_deref().unwrap_or("it gives no reason");
-        let _ = writeln!(
-            page,
-            "- {} under seed {} ({}): {reason}",
-            line.name,
-            line.seed,
-            name(line.status)
-        );
-    }
+    page.push_str(&runner::unsettled(&clean.runs));
     page
 }
 
@@ -89,6 +55,7 @@ fn bounds(totals: &Totals) -> String {
 mod tests {
     use khala_evidence::judge::Decision;
 
+    use super::super::clean_result::Line;
     use super::super::clean_result::tests::{clean, line};
     use super::*;
 
@@ -114,7 +81,7 @@ mod tests {
         | quiet (smoke) | 1 | GO | 2000 | 0 | none |
         | quiet (smoke) | 1 | HOLD | 1000 | 0 | none |
 
-        - quiet (smoke) under seed 1 (HOLD): the generator was unfit
+        - `quiet (smoke) under seed 1` (HOLD): the generator was unfit
         ");
     }
 

@@ -3,10 +3,8 @@
 use khala_evidence::judge::Decision;
 use serde::Serialize;
 
+use super::runner::{self, Sitting};
 use crate::exit::Exit;
-
-/// Version of `clean.json`.
-const VERSION: u32 = 1;
 
 /// Nothing in n trials bounds the rate below this over n, with 95 % confidence: the rule of three
 /// (Hanley and Lippman-Hand, JAMA 249:1743, 1983).
@@ -15,18 +13,9 @@ const THREE: f64 = 3.0;
 /// `clean.json`.
 #[derive(Debug, Serialize)]
 pub struct Clean {
-    version: u32,
-    tool: &'static str,
-    /// Of the program that ran it: the first digits of its file's SHA-256.
-    pub build: Option<String>,
-    /// UTC, RFC 3339.
-    pub started_at: String,
-    /// Whether these are all runs that there are.
-    pub whole: bool,
-    /// Wall time, in seconds.
-    pub elapsed_s: f64,
-    /// Whether a signal ended it; runs that were not finished then are not listed.
-    pub interrupted: bool,
+    /// How it went.
+    #[serde(flatten)]
+    pub sitting: Sitting,
     /// Over all runs.
     pub totals: Totals,
     /// The runs.
@@ -95,6 +84,16 @@ pub struct Line {
 }
 
 impl Status {
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::FalseAlarm => "FALSE ALARM",
+            Self::Hold => "HOLD",
+            Self::Error => "ERROR",
+        }
+    }
+
     /// A violation is a false alarm whatever the run came to.
     pub fn of(decision: Decision, violations: u64, gates: &[String]) -> Self {
         match decision {
@@ -120,6 +119,30 @@ impl Line {
             run_dir: None,
             reason: Some(why),
         }
+    }
+}
+
+impl runner::Line for Line {
+    const WORD_MAX: usize = 11;
+
+    fn title(&self) -> String {
+        format!("{} under seed {}", self.name, self.seed)
+    }
+
+    fn word(&self) -> &'static str {
+        self.status.name()
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.status == Status::Clean
+    }
+
+    fn run_dir(&mut self) -> &mut Option<String> {
+        &mut self.run_dir
     }
 }
 
@@ -152,39 +175,24 @@ impl Totals {
 
 impl Clean {
     /// What so many runs, of those that were asked for, came to.
-    pub fn of(runs: Vec<Line>, asked: usize, interrupted: bool) -> Self {
-        Self {
-            version: VERSION,
-            tool: env!("CARGO_PKG_VERSION"),
-            build: None,
-            started_at: String::new(),
-            whole: false,
-            elapsed_s: 0.0,
-            interrupted,
-            totals: Totals::of(&runs, asked),
-            runs,
-        }
+    pub fn of(sitting: Sitting, runs: Vec<Line>, asked: usize) -> Self {
+        Self { sitting, totals: Totals::of(&runs, asked), runs }
     }
 
-    /// A false alarm is proof whatever else could not be run.
+    /// A false alarm stands against the harness; nothing follows from a HOLD.
     pub fn exit(&self) -> Exit {
         let any = |status| self.runs.iter().any(|line| line.status == status);
-        if self.interrupted {
-            Exit::Interrupted
-        } else if any(Status::FalseAlarm) {
-            Exit::NoGo
-        } else if any(Status::Error) || self.runs.len() < self.totals.asked {
-            Exit::Setup
-        } else if any(Status::Hold) {
-            Exit::Hold
-        } else {
-            Exit::Go
+        let missing = any(Status::Error) || self.runs.len() < self.totals.asked;
+        match self.sitting.exit(any(Status::FalseAlarm), missing) {
+            Exit::Go if any(Status::Hold) => Exit::Hold,
+            exit => exit,
         }
     }
 }
 
 #[cfg(test)]
 pub mod tests {
+    use super::super::runner::tests::sitting;
     use super::*;
 
     /// A run that came to this.
@@ -197,7 +205,7 @@ pub mod tests {
     /// These runs, in a minute.
     pub fn clean(runs: Vec<Line>) -> Clean {
         let asked = runs.len();
-        Clean { elapsed_s: 61.2, ..Clean::of(runs, asked, false) }
+        Clean::of(sitting(), runs, asked)
     }
 
     #[test]

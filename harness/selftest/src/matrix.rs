@@ -1,39 +1,27 @@
 //! `selftest --matrix`: every defect, and who caught it.
 
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
-use khala_bundle::utc_now;
 use khala_evidence::judge::Decision;
 use serde::Serialize;
 
 use super::bundle::{self, By};
 use super::case::{self, Row};
 use super::child::{Ended, Order};
+use super::folder::Folder;
 use super::judging::{self, Expected, Judged, Shown, Status};
 use super::pool::Job;
-use super::{Folder, discard, matrix_page, run_jobs, select};
+use super::runner::{self, Sitting, Trial};
+use super::{matrix_page, select};
+use crate::Args;
 use crate::exit::{Exit, Failure};
-use crate::{Args, output};
-
-/// Version of `matrix.json`.
-const VERSION: u32 = 1;
 
 /// `matrix.json`.
 #[derive(Debug, Serialize)]
 pub struct Matrix {
-    version: u32,
-    tool: &'static str,
-    /// Of the program that ran it: the first digits of its file's SHA-256.
-    build: Option<String>,
-    started_at: String,
-    /// Whether these are all rows that there are.
-    whole: bool,
-    /// Seed of the runs that want none of their own; the scenarios' where there is none.
-    seed: Option<u64>,
-    /// Wall time, in seconds.
-    pub elapsed_s: f64,
-    /// Whether a signal ended it; rows that were not finished then are not listed.
-    pub interrupted: bool,
+    /// How it went.
+    #[serde(flatten)]
+    pub sitting: Sitting,
     /// How many of each.
     pub totals: Totals,
     /// The rows.
@@ -104,55 +92,59 @@ impl Line {
 /// Runs the matrix.
 pub fn run(selftest: &Args) -> Result<Exit, Failure> {
     let rows = select::select(selftest, case::rows(), "defect", |row| row.defect.name)?;
-    let (started_at, began) = (utc_now(), Instant::now());
-    let folder = Folder::make(selftest, "matrix", &started_at)?;
-    let jobs = rows.iter().map(|row| job(row, &folder)).collect();
-    let mut lines: Vec<Option<Line>> = rows.iter().map(|_| None).collect();
-    let mut finished = 0;
-    let interrupted = run_jobs(jobs, selftest.jobs.into(), |index, ended| {
-        let row = &rows[index];
-        let Some(line) = line(row, ended) else { return };
-        finished += 1;
-        output::say(&matrix_page::progress(&line, finished, rows.len(), began.elapsed()));
-        let settled = line.status == Status::Caught && !folder.keep;
-        if settled {
-            discard(&folder.of_run(&row.name));
-        }
-        lines[index] = Some(Line { run_dir: line.run_dir.filter(|_| !settled), ..line });
-    })?;
-    let asked = lines.len();
-    let lines: Vec<Line> = lines.into_iter().flatten().collect();
-    let matrix = Matrix {
-        version: VERSION,
-        tool: env!("CARGO_PKG_VERSION"),
-        build: super::build(),
-        started_at,
-        whole: super::is_whole(selftest),
-        seed: selftest.seed,
-        elapsed_s: began.elapsed().as_secs_f64(),
-        interrupted,
-        totals: Totals::of(&lines, asked),
-        defects: lines,
-    };
-    folder.conclude("matrix", &matrix_page::page(&matrix), &matrix)?;
+    let folder = Folder::make(selftest, "matrix")?;
+    let (sitting, defects) = runner::sit(selftest, &folder, &rows)?;
+    let matrix = Matrix { sitting, totals: Totals::of(&defects, rows.len()), defects };
+    folder.conclude(&matrix_page::page(&matrix), &matrix)?;
     Ok(matrix.exit())
 }
 
-fn job(row: &Row, folder: &Folder) -> Job<Order> {
-    let order = folder.order(&row.how, folder.of_run(&row.name));
-    let order = Order { defect: Some(row.spec()), ..order };
-    Job { work: order, alone: row.how.alone }
+impl Trial for Row {
+    type Work = Order;
+    type Line = Line;
+
+    fn folder(&self) -> String {
+        self.name.clone()
+    }
+
+    fn job(&self, folder: &Folder, of_run: PathBuf) -> Job<Order> {
+        let order = Order { defect: Some(self.spec()), ..folder.order(&self.how, of_run) };
+        Job { work: order, alone: self.how.alone }
+    }
+
+    fn line(&self, ended: Ended) -> Option<Line> {
+        match ended {
+            Ended::Interrupted => None,
+            Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(self, why)),
+            Ended::Judged(dir) => {
+                let line = judged(self, &dir);
+                Some(line.unwrap_or_else(|error| without_a_run(self, format!("{error:#}"))))
+            }
+        }
+    }
 }
 
-/// What a run says of its row; nothing when it was ended before its time.
-fn line(row: &Row, ended: Ended) -> Option<Line> {
-    match ended {
-        Ended::Interrupted => None,
-        Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(row, why)),
-        Ended::Judged(dir) => {
-            let line = judged(row, &dir);
-            Some(line.unwrap_or_else(|error| without_a_run(row, format!("{error:#}"))))
-        }
+impl runner::Line for Line {
+    const WORD_MAX: usize = 10;
+
+    fn title(&self) -> String {
+        self.name.clone()
+    }
+
+    fn word(&self) -> &'static str {
+        self.status.name()
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.status == Status::Caught
+    }
+
+    fn run_dir(&mut self) -> &mut Option<String> {
+        &mut self.run_dir
     }
 }
 
@@ -177,7 +169,7 @@ fn without_a_run(row: &Row, why: String) -> Line {
     }
 }
 
-fn judged(row: &Row, dir: &std::path::Path) -> anyhow::Result<Line> {
+fn judged(row: &Row, dir: &Path) -> anyhow::Result<Line> {
     let report = bundle::report(dir)?;
     let acting = bundle::acting(dir, row.defect.name, report.duration_s)?;
     let acted = acting.map(|acting| acting.times);
@@ -229,23 +221,15 @@ impl Totals {
 }
 
 impl Matrix {
-    /// An interrupt says nothing of what was not run; a row that fails is proof whatever else could not
-    /// be run.
     fn exit(&self) -> Exit {
-        if self.interrupted {
-            Exit::Interrupted
-        } else if self.defects.iter().any(Line::fails) {
-            Exit::NoGo
-        } else if self.totals.error > 0 || self.totals.not_run > 0 {
-            Exit::Setup
-        } else {
-            Exit::Go
-        }
+        let missing = self.totals.error > 0 || self.totals.not_run > 0;
+        self.sitting.exit(self.defects.iter().any(Line::fails), missing)
     }
 }
 
 #[cfg(test)]
 pub mod tests {
+    use super::super::runner::tests::sitting;
     use super::*;
 
     /// A row of this name as it would stand without a run, with another status.
@@ -256,18 +240,7 @@ pub mod tests {
 
     /// A matrix of these rows.
     pub fn matrix(defects: Vec<Line>, asked: usize) -> Matrix {
-        Matrix {
-            version: VERSION,
-            tool: "0.0.0",
-            build: None,
-            started_at: "2026-01-02T03:04:05Z".to_owned(),
-            whole: false,
-            seed: None,
-            elapsed_s: 61.2,
-            interrupted: false,
-            totals: Totals::of(&defects, asked),
-            defects,
-        }
+        Matrix { sitting: sitting(), totals: Totals::of(&defects, asked), defects }
     }
 
     fn exit(rows: &[(&str, Status)]) -> Exit {
@@ -302,7 +275,8 @@ pub mod tests {
     #[test]
     fn an_interrupted_matrix_says_so_whatever_it_found() {
         let lines = vec![line("swap_two", Status::Missed)];
-        let matrix = Matrix { interrupted: true, ..matrix(lines, 3) };
+        let mut matrix = matrix(lines, 3);
+        matrix.sitting.interrupted = true;
         assert_eq!(matrix.exit(), Exit::Interrupted);
         assert_eq!(matrix.totals.not_run, 2);
     }

@@ -1,22 +1,11 @@
 //! The kill matrix as a page of Markdown, which is also what is printed.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::bundle::By;
 use super::judging::Status;
 use super::matrix::{Line, Matrix, Totals};
-
-/// One line a row, as it finishes.
-pub fn progress(line: &Line, finished: usize, rows: usize, elapsed: Duration) -> String {
-    let reason = line.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    format!(
-        "{finished}/{rows} {:>4} s  {:<10} {}{reason}",
-        elapsed.as_secs(),
-        line.status.name(),
-        line.name
-    )
-}
+use super::runner;
 
 /// The page.
 pub fn page(matrix: &Matrix) -> String {
@@ -24,19 +13,11 @@ pub fn page(matrix: &Matrix) -> String {
     let mut page = format!(
         "# Kill matrix\n\n{caught} of {rows} rows caught, {missed} missed, {undeclared} undeclared, \
          {not_acted} not acted, {error} errors, {not_run} not run, in {:.0} s.{}\n\n{EXPLAINED}\n\n",
-        matrix.elapsed_s,
-        if matrix.interrupted { " Interrupted." } else { "" }
+        matrix.sitting.elapsed_s,
+        matrix.sitting.told()
     );
     page.push_str(&table(&matrix.defects));
-    let told: Vec<_> = matrix.defects.iter().filter(|line| line.reason.is_some()).collect();
-    if !told.is_empty() {
-        page.push('\n');
-    }
-    for line in told {
-        let reason = line.reason.as_deref().unwrap_or_default();
-        // Writing to a string cannot fail.
-        let _ = writeln!(page, "- `{}` ({}): {reason}", line.name, line.status.name());
-    }
+    page.push_str(&runner::unsettled(&matrix.defects));
     page
 }
 
@@ -101,6 +82,7 @@ fn cells(line: &Line) -> [String; 8] {
 #[cfg(test)]
 mod tests {
     use super::super::matrix::tests::{line, matrix};
+    use super::super::runner::tests::third_of_51;
     use super::*;
 
     #[test]
@@ -146,7 +128,6 @@ mod tests {
     #[test]
     fn progress_is_one_line_a_row() {
         let line = Line { reason: Some("why".to_owned()), ..line("swap_two", Status::Missed) };
-        let text = progress(&line, 3, 51, Duration::from_secs(75));
-        assert_eq!(text, "3/51   75 s  MISSED     swap_two: why");
+        assert_eq!(third_of_51(&line), "3/51   75 s  MISSED     swap_two: why");
     }
 }

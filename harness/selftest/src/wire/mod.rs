@@ -17,10 +17,9 @@ mod proxy;
 mod row;
 mod stage;
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use khala_bundle::utc_now;
 use serde::Serialize;
 
 use self::judging::{Came, Status};
@@ -28,33 +27,22 @@ use self::row::Row;
 use self::stage::Staged;
 use super::case::How;
 use super::child::{Ended, Order};
+use super::folder::Folder;
 use super::pool::Job;
-use super::{Folder, bundle, discard, run_jobs, select};
+use super::runner::{self, Sitting, Trial};
+use super::{bundle, select};
 use crate::exit::{Exit, Failure};
 use crate::{Args, output};
 
 /// How long a run of some eight seconds may take, whatever the target does.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Version of `wire.json`.
-const VERSION: u32 = 1;
-
 /// `wire.json`.
 #[derive(Debug, Serialize)]
 pub struct Wire {
-    version: u32,
-    tool: &'static str,
-    /// Of the program that ran it: the first digits of its file's SHA-256.
-    build: Option<String>,
-    started_at: String,
-    /// Whether these are all rows that there are.
-    whole: bool,
-    /// Seed of all runs; the scenarios' own where there is none.
-    seed: Option<u64>,
-    /// Wall time, in seconds.
-    pub elapsed_s: f64,
-    /// Whether a signal ended it; rows that were not finished then are not listed.
-    pub interrupted: bool,
+    /// How it went.
+    #[serde(flatten)]
+    pub sitting: Sitting,
     /// How many of each.
     pub totals: Totals,
     /// The rows.
@@ -99,62 +87,69 @@ pub fn run(selftest: &Args) -> Result<Exit, Failure> {
         output::verdict(list::page(&rows).as_bytes());
         return Ok(Exit::Go);
     }
-    let (started_at, began) = (utc_now(), Instant::now());
-    let folder = Folder::make(selftest, "wire", &started_at)?;
-    let jobs = rows.iter().map(|row| job(row, &folder)).collect();
-    let mut lines: Vec<Option<Line>> = rows.iter().map(|_| None).collect();
-    let mut finished = 0;
-    let interrupted = run_jobs(jobs, selftest.jobs.into(), |index, ended| {
-        let row = &rows[index];
-        let Some(line) = line(row, ended) else { return };
-        finished += 1;
-        output::say(&page::progress(&line, finished, rows.len(), began.elapsed()));
-        let settled = line.status == Status::Right && !folder.keep;
-        if settled {
-            discard(&folder.of_run(row.name));
-        }
-        lines[index] = Some(Line { run_dir: line.run_dir.filter(|_| !settled), ..line });
-    })?;
-    let asked = lines.len();
-    let lines: Vec<Line> = lines.into_iter().flatten().collect();
-    let wire = Wire {
-        version: VERSION,
-        tool: env!("CARGO_PKG_VERSION"),
-        build: super::build(),
-        started_at,
-        whole: super::is_whole(selftest),
-        seed: selftest.seed,
-        elapsed_s: began.elapsed().as_secs_f64(),
-        interrupted,
-        totals: Totals::of(&lines, asked),
-        deviations: lines,
-    };
-    folder.conclude("wire", &page::page(&wire), &wire)?;
+    let folder = Folder::make(selftest, "wire")?;
+    let (sitting, deviations) = runner::sit(selftest, &folder, &rows)?;
+    let wire = Wire { sitting, totals: Totals::of(&deviations, rows.len()), deviations };
+    folder.conclude(&page::page(&wire), &wire)?;
     Ok(wire.exit())
 }
 
-fn job(row: &Row, folder: &Folder) -> Job<Staged> {
-    let how = How::whole(row.scenario).set(row.set);
-    let order = folder.order(&how, folder.of_run(row.name));
-    let order = Order { patience: PATIENCE, ..order };
-    Job { work: Staged { deviation: row.deviation, runtime: row.runtime, order }, alone: false }
+impl Trial for Row {
+    type Work = Staged;
+    type Line = Line;
+
+    fn folder(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn job(&self, folder: &Folder, of_run: PathBuf) -> Job<Staged> {
+        let order = folder.order(&How::whole(self.scenario).set(self.set), of_run);
+        let order = Order { patience: PATIENCE, ..order };
+        let work = Staged { deviation: self.deviation, runtime: self.runtime, order };
+        Job { work, alone: false }
+    }
+
+    fn line(&self, ended: Ended) -> Option<Line> {
+        let (came, dir) = match ended {
+            Ended::Interrupted => return None,
+            Ended::Failed { code, why } if code == Some(Exit::Setup.code().into()) => {
+                (Came::NoRun(why), None)
+            }
+            Ended::Overdue(why) | Ended::Failed { code: Some(_), why } => {
+                (Came::Nothing(why), None)
+            }
+            Ended::Failed { why, .. } => return Some(without_a_run(self, why)),
+            Ended::Judged(dir) => match bundle::report(&dir) {
+                Ok(report) => (Came::of(&report), Some(dir)),
+                Err(error) => return Some(without_a_run(self, format!("{error:#}"))),
+            },
+        };
+        Some(judged(self, came, dir.as_deref()))
+    }
 }
 
-/// What a run says of its row; nothing when it was ended before its time.
-fn line(row: &Row, ended: Ended) -> Option<Line> {
-    let (came, dir) = match ended {
-        Ended::Interrupted => return None,
-        Ended::Failed { code, why } if code == Some(Exit::Setup.code().into()) => {
-            (Came::NoRun(why), None)
-        }
-        Ended::Overdue(why) | Ended::Failed { code: Some(_), why } => (Came::Nothing(why), None),
-        Ended::Failed { why, .. } => return Some(without_a_run(row, why)),
-        Ended::Judged(dir) => match bundle::report(&dir) {
-            Ok(report) => (Came::of(&report), Some(dir)),
-            Err(error) => return Some(without_a_run(row, format!("{error:#}"))),
-        },
-    };
-    Some(judged(row, came, dir.as_deref()))
+impl runner::Line for Line {
+    const WORD_MAX: usize = 5;
+
+    fn title(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn word(&self) -> &'static str {
+        self.status.name()
+    }
+
+    fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.status == Status::Right
+    }
+
+    fn run_dir(&mut self) -> &mut Option<String> {
+        &mut self.run_dir
+    }
 }
 
 fn judged(row: &Row, came: Came, dir: Option<&Path>) -> Line {
@@ -202,18 +197,9 @@ impl Totals {
 }
 
 impl Wire {
-    /// An interrupt says nothing of what was not run; a wrong row is proof whatever else could not be
-    /// run.
     fn exit(&self) -> Exit {
-        if self.interrupted {
-            Exit::Interrupted
-        } else if self.totals.wrong > 0 {
-            Exit::NoGo
-        } else if self.totals.error > 0 || self.totals.not_run > 0 {
-            Exit::Setup
-        } else {
-            Exit::Go
-        }
+        let missing = self.totals.error > 0 || self.totals.not_run > 0;
+        self.sitting.exit(self.totals.wrong > 0, missing)
     }
 }
 
@@ -221,6 +207,7 @@ impl Wire {
 mod tests {
     use khala_evidence::judge::Decision;
 
+    use super::super::runner::tests::sitting;
     use super::row::Expected;
     use super::*;
 
@@ -232,18 +219,7 @@ mod tests {
 
     /// A matrix of these rows.
     pub fn wire(deviations: Vec<Line>, asked: usize) -> Wire {
-        Wire {
-            version: VERSION,
-            tool: "0.0.0",
-            build: None,
-            started_at: "2026-01-02T03:04:05Z".to_owned(),
-            whole: false,
-            seed: None,
-            elapsed_s: 61.2,
-            interrupted: false,
-            totals: Totals::of(&deviations, asked),
-            deviations,
-        }
+        Wire { sitting: sitting(), totals: Totals::of(&deviations, asked), deviations }
     }
 
     /// Whatever a row wants, any other answer makes the exam end with 99.
@@ -293,7 +269,8 @@ mod tests {
         assert_eq!(exit(&[Status::Right, Status::Wrong, Status::Error], 4), Exit::NoGo);
         assert_eq!(exit(&[Status::Right, Status::Error], 2), Exit::Setup);
         assert_eq!(exit(&[Status::Right], 2), Exit::Setup);
-        let interrupted = Wire { interrupted: true, ..wire(Vec::new(), 2) };
+        let mut interrupted = wire(Vec::new(), 2);
+        interrupted.sitting.interrupted = true;
         assert_eq!(interrupted.exit(), Exit::Interrupted);
     }
 }

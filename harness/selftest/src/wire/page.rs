@@ -1,22 +1,10 @@
 //! The wire matrix as a page of Markdown, which is also what is printed.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use super::judging::Status;
 use super::row::Expected;
-use super::{Line, Totals, Wire};
-
-/// One line a row, as it finishes.
-pub fn progress(line: &Line, finished: usize, rows: usize, elapsed: Duration) -> String {
-    let reason = line.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    format!(
-        "{finished}/{rows} {:>4} s  {:<5} {}{reason}",
-        elapsed.as_secs(),
-        line.status.name(),
-        line.name
-    )
-}
+use super::{Totals, Wire};
+use crate::runner::{self, Line as _};
 
 /// What must come, in words.
 pub fn wanted(expected: Expected) -> String {
@@ -34,8 +22,8 @@ pub fn page(wire: &Wire) -> String {
     let mut page = format!(
         "# Wire matrix\n\n{right} of {rows} rows right, {wrong} wrong, {error} errors, {not_run} not \
          run, in {:.0} s.{}\n\n{EXPLAINED}\n\n",
-        wire.elapsed_s,
-        if wire.interrupted { " Interrupted." } else { "" }
+        wire.sitting.elapsed_s,
+        wire.sitting.told()
     );
     page.push_str("| deviation | must come | came | raised | verdict |\n");
     page.push_str("| --- | --- | --- | --- | --- |\n");
@@ -48,17 +36,10 @@ pub fn page(wire: &Wire) -> String {
             "| {} | {} | {came} | {raised} | {} |",
             line.name,
             line.wanted,
-            line.status.name()
+            line.word()
         );
     }
-    let told: Vec<_> = wire.deviations.iter().filter(|line| line.status != Status::Right).collect();
-    if !told.is_empty() {
-        page.push('\n');
-    }
-    for line in told {
-        let reason = line.reason.as_deref().unwrap_or("it gives no reason");
-        let _ = writeln!(page, "- `{}` ({}): {reason}", line.name, line.status.name());
-    }
+    page.push_str(&runner::unsettled(&wire.deviations));
     page
 }
 
@@ -68,8 +49,11 @@ valid, and what every real client takes, must be GO.";
 
 #[cfg(test)]
 mod tests {
+    use super::super::Line;
+    use super::super::judging::Status;
     use super::super::tests::{line, wire};
     use super::*;
+    use crate::runner::tests::third_of_51;
 
     #[test]
     fn the_page_says_what_came_and_why_that_is_wrong() {
@@ -104,7 +88,6 @@ mod tests {
     #[test]
     fn progress_is_one_line_a_row() {
         let line = Line { reason: Some("why".to_owned()), ..line("plain", Status::Wrong) };
-        let text = progress(&line, 3, 51, Duration::from_secs(75));
-        assert_eq!(text, "3/51   75 s  WRONG plain: why");
+        assert_eq!(third_of_51(&line), "3/51   75 s  WRONG plain: why");
     }
 }
