@@ -84,11 +84,15 @@ impl Incident {
     }
 }
 
-/// What may follow from a fault: an incident of a kind, or that the target answers nobody for a while.
+/// What may follow from a fault: an incident of a kind, sockets that end in one way, or that the target
+/// answers nobody for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
     /// The target is away for longer than the bound.
     Absence,
+    /// Sockets end, each by a close frame of a graceful stop: 1012, or 1000 before the join (contract,
+    /// section 3, closes). Any other end of theirs is none of its doing.
+    SocketCloses,
     /// An incident of this kind.
     Incident(Incident),
 }
@@ -96,7 +100,8 @@ pub enum Consequence {
 impl Consequence {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> + Clone {
-        std::iter::once(Self::Absence).chain(Incident::ALL.iter().copied().map(Self::Incident))
+        let incidents = Incident::ALL.iter().copied().map(Self::Incident);
+        [Self::Absence, Self::SocketCloses].into_iter().chain(incidents)
     }
 
     /// The name that scenarios use.
@@ -104,6 +109,7 @@ impl Consequence {
     pub fn name(self) -> &'static str {
         match self {
             Self::Absence => "absence",
+            Self::SocketCloses => "socket_closes",
             Self::Incident(incident) => incident.name(),
         }
     }

@@ -56,6 +56,7 @@ pub const ELSEWHERE: &[Text] = shipped![
     "backend-leaves.toml",
     "database-restart.toml",
     "database-stall.toml",
+    "graceful-restart.toml",
     "pruned-log.toml"
 ];
 

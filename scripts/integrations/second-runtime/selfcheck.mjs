@@ -11,7 +11,7 @@ import { refusals } from './selfcheck/refusals.mjs';
 import { revocation } from './selfcheck/revocation.mjs';
 import { slowReader } from './selfcheck/slow-reader.mjs';
 import { startServer } from './selfcheck/server.mjs';
-import { gracefulStop } from './selfcheck/graceful-stop.mjs';
+import { gracefulRestart, gracefulStop } from './selfcheck/graceful-stop.mjs';
 import { timeouts } from './selfcheck/timeouts.mjs';
 
 const args = process.argv.slice(2);
@@ -38,6 +38,7 @@ try {
   await revocation(long.url, expect);
   await slowReader(long.url, expect);
   await waiting;
+  await gracefulRestart(retained, expect);
   await gracefulStop(retained, expect);
 } finally {
   await Promise.all([retained.stop(), long.stop()]);

@@ -245,7 +245,8 @@ pub(super) fn stability() -> String {
          else none for the embedded runtime and for any other 0.1 % of the clients an hour. Of a target that\n\
          is not the embedded one a single incident is within any limit that nobody gave. What a fault does to\n\
          the clients that it hits, until they are live again or the bound of convergence is over since they\n\
-         came back, is the fault's; so is what a hook says that it `causes`, while it may. What follows from\n\
+         came back, is the fault's; so is what a hook says that it `causes`, while it may: of `socket_closes`\n\
+         ends of sockets with the codes of a graceful stop (1012, 1000), and no others. What follows from\n\
          the harness's own stalls (of 500 ms and more), from what it lacked, and from heartbeats that it owed\n\
          for a minute is INCONCLUSIVE, and so are time-outs of a run whose generator was starved: a target on\n\
          the same machine was starved with it. A publish limit that\n\

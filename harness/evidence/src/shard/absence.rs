@@ -23,6 +23,8 @@ const APART_US: Micros = 2_000_000;
 /// One in so many clients must have asked over its socket before their silence says that the target was
 /// away: who did not ask is owed nothing in a phase without load.
 const ASKED_SHARE: u64 = 4;
+/// Sockets end, in any way.
+const ENDS: Consequence = Consequence::Incident(Incident::SocketEnds);
 /// Close code of a target that stops in order (contract, section 3).
 const STOPPED: &str = "close 1012";
 
@@ -126,13 +128,17 @@ fn absence(group: &[Sign], ticks: &[(u64, &Tick)], context: &Context) -> Absence
     if refused > 0 && !any(|kind| matches!(kind, Kind::Refused)) {
         noticed.push(format!("{refused} connects failed meanwhile"));
     }
-    // A target that is another one afterwards, or has cut off everybody, was more than away.
-    let ends = Consequence::Incident(Incident::SocketEnds);
-    let causes: &[_] = match manner {
-        Manner::Restarted | Manner::CutOff => &[Consequence::Absence, ends],
-        Manner::Lost | Manner::Absent => &[Consequence::Absence],
+    // A target that is another one afterwards, or has cut off everybody, was more than away. Ends that are
+    // among the signs are none that a fault answers for which has sockets closed in order.
+    let ends: &[_] = match manner {
+        Manner::Restarted | Manner::CutOff if cut_off => &[ENDS],
+        Manner::Restarted | Manner::CutOff => &[ENDS, Consequence::SocketCloses],
+        Manner::Lost | Manner::Absent => &[],
     };
-    let befalls = |at| causes.iter().all(|&cause| context.is_befalling(cause, at, at));
+    let befalls = |at| {
+        let may = |cause| context.is_befalling(cause, at, at);
+        may(Consequence::Absence) && (ends.is_empty() || ends.iter().copied().any(may))
+    };
     let planned = befalls(from_us) && until_us.is_some_and(befalls);
     let clients = group.iter().map(|sign| sign.clients).max().unwrap_or_default();
     let arrived = context.arrived(from_us);

@@ -3,7 +3,8 @@
 //!
 //! A planned fault answers for what befalls the clients that it hit until they are live again, or until
 //! the bound of convergence has passed since they came back; a restart also for what befalls everybody
-//! while it may take, a hook for what it says that it causes. A refusal is an answer: whose socket was merely
+//! while it may take, a hook for what it says that it causes, sockets that must be closed in order among
+//! that. A refusal is an answer: whose socket was merely
 //! cut off, the target has to let in, so that a cut answers for none. The harness answers for what follows from its own stalls, from what it lacked, and
 //! from heartbeats that it owed. Everything else is the target's. What the contract says of a healthy
 //! target is no incident: a publish limit that is kept, a stale cursor, a topic without a snapshot.
@@ -204,13 +205,16 @@ impl Shard {
         let end = End::of(cause);
         let (what, since) = (end.incident.unwrap_or(Incident::SocketEnds), end.since.unwrap_or(at));
         let overdue = end.for_silence && self.owed_a_heartbeat(client, at);
-        let blame = match (cause, overdue) {
-            (OfflineCause::Fault { .. }, _) => Blame::Plan,
-            (_, true) if !self.is_planned(what, client, at, at) => Blame::Ours,
+        // Who was cut off by a fault on the target has to come back as from any other cut.
+        let befell = self.context.is_befalling(Consequence::Incident(what), since, at)
+            || is_in_order(cause)
+                && self.context.is_befalling(Consequence::SocketCloses, since, at);
+        let blame = match cause {
+            OfflineCause::Fault { .. } => Blame::Plan,
+            _ if befell => Blame::Plan,
+            _ if overdue && !self.is_planned(what, client, at, at) => Blame::Ours,
             _ => self.blame(what, client, since, at),
         };
-        // Who was cut off by a fault on the target has to come back as from any other cut.
-        let befell = self.context.is_befalling(Consequence::Incident(what), since, at);
         let life = self.clients.entry(client).or_default();
         let opened_at = life.opened_at.take();
         let heard_at = life.flight.heard_at().filter(|heard| Some(*heard) >= opened_at);
@@ -244,6 +248,11 @@ impl Shard {
             stability.left(at);
         }
     }
+}
+
+/// Whether a socket ended as a graceful stop ends it (contract, section 3, closes).
+fn is_in_order(cause: OfflineCause) -> bool {
+    matches!(cause, OfflineCause::ClosedByTarget { code: Some(1000 | 1012) })
 }
 
 /// How the end of a socket is told.

@@ -548,6 +548,39 @@ fn who_is_cut_off_by_a_hook_comes_back_as_from_any_cut_and_by_any_other_is_unpla
     assert_eq!(of(", causes = [\"absence\"]", 91 * S), (Blame::Target, Blame::Target));
 }
 
+/// A graceful stop closes with 1012, or with 1000 before the join; whoever merely breaks off does not.
+#[test]
+fn a_hook_that_has_sockets_closed_answers_for_no_others_ends() {
+    let causes = ", causes = [\"absence\", \"socket_closes\", \"connect_errors\"]";
+    let of = |at: Micros, cause| {
+        let mut list = fleet(12);
+        list.extend(ends(0..12, at, cause));
+        list.extend([upgrade(3, at + S, REFUSED), upgrade(3, at + 3 * S, REFUSED)]);
+        list.extend((0..12).flat_map(|client| live(client, at + 4 * S)));
+        trial(&hooked("", causes), list)
+    };
+    let verdict = |at, cause| kind(&of(at, cause).judge(), Incident::SocketEnds);
+    for code in [1000, 1012] {
+        let in_order = of(90 * S, closed(code));
+        assert_eq!(blamed(&in_order.settle(), Incident::SocketEnds), Blame::Plan, "{code}");
+        assert_eq!(in_order.settle().absences, [], "{code}");
+        assert_eq!(verdict(97 * S, closed(code)).map(|it| it.0), Some(Verdict::Fail), "it is over");
+    }
+    for (cause, said) in [
+        (OfflineCause::Broken { how: Cut::Reset }, "was reset"),
+        (OfflineCause::Broken { how: Cut::Eof }, "ended without a close frame"),
+        (closed(1011), "close 1011"),
+    ] {
+        let abrupt = of(90 * S, cause);
+        assert_eq!(
+            told(&abrupt.settle(), Incident::SocketEnds, Blame::Target),
+            [(said.to_owned(), 12)]
+        );
+        assert_eq!(verdict(90 * S, cause).map(|it| it.0), Some(Verdict::Fail), "{said}");
+        assert!(!one(&abrupt.settle().absences).planned, "{said}");
+    }
+}
+
 #[test]
 fn an_absence_is_a_hooks_if_it_says_so_and_a_restart_only_if_it_also_ends_sockets() {
     let silence = Record::Silence {
@@ -566,11 +599,13 @@ fn an_absence_is_a_hooks_if_it_says_so_and_a_restart_only_if_it_also_ends_socket
         one(&absences).planned
     };
     let (away, cuts) = (", causes = [\"absence\"]", ", causes = [\"absence\", \"socket_ends\"]");
+    let closes = ", causes = [\"absence\", \"socket_closes\"]";
     for (causes, silent, restarted) in [
         ("", false, false),
         (", causes = [\"socket_ends\"]", false, false),
         (away, true, false),
         (cuts, true, true),
+        (closes, true, true),
     ] {
         assert_eq!(planned(causes, &silence), silent, "{causes}");
         assert_eq!(planned(causes, &renewed), restarted, "{causes}");

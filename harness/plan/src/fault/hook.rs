@@ -70,7 +70,9 @@ const CAUSES: Key<Raw> = Key::new(
     }),
     "causes = [\"absence\", \"rejoins\"]",
     "What may follow from it, to anybody, from its start until `effects_for` after its planned \
-     end: incidents by kind, and `absence` of the target. All else stays unplanned.",
+     end: incidents by kind, `socket_closes` (in place of `socket_ends`: ends of sockets by a close \
+     frame of a graceful stop, 1012 or 1000, and no others), and `absence` of the target. All else \
+     stays unplanned.",
 );
 const EFFECTS_FOR: KeyOr<Within<Duration>> = Key::new(
     "effects_for",

@@ -28,6 +28,9 @@ export async function startServer(options) {
   });
   return {
     url,
+    restart() {
+      child.kill('SIGUSR2');
+    },
     stop() {
       child.kill('SIGTERM');
       return ended;

@@ -20,6 +20,7 @@ const children = new Set();
 let guard = null;
 let store = null;
 let stopping = false;
+let restarting = false;
 
 function track(child) {
   children.add(child);
@@ -88,6 +89,8 @@ async function stopProcesses() {
     await inStep('drain');
     await inStep('close');
   }
+  // Whoever is stopped is replaced by whoever stopped it, if at all.
+  for (const worker of workers) worker.isServing = false;
   await Promise.all(workers.map((worker) => new Promise((resolve) => {
     worker.on('exit', resolve);
     worker.process.kill('SIGKILL');
@@ -104,6 +107,22 @@ function sweepAfterGuard() {
     // No such process: the guard has done its work.
   }
   rmSync(store.socketDirectory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+}
+
+async function startProcesses(config) {
+  // The first process settles the port when it is to be chosen by the kernel.
+  const port = await startProcess(config);
+  for (let n = 1; n < config.processes && !stopping; n += 1) await startProcess(config);
+  return port;
+}
+
+// Other processes on the same port and cluster, as a deployment does it.
+async function restart(config) {
+  if (stopping || restarting) return;
+  restarting = true;
+  await stopProcesses();
+  if (!stopping) await startProcesses(config);
+  restarting = false;
 }
 
 async function stop(code) {
@@ -139,10 +158,9 @@ async function start() {
   const { prepareStore } = await import('./store/prepare.mjs');
   await prepareStore(store, config.pastEvents);
   cluster.setupPrimary({ exec: path('./runtime.mjs'), args: [] });
-  // The first process settles the port when it is to be chosen by the kernel.
   if (stopping) return;
-  const port = await startProcess(config);
-  for (let n = 1; n < config.processes && !stopping; n += 1) await startProcess(config);
+  const port = await startProcesses(config);
+  process.on('SIGUSR2', () => restart({ ...config, port }).catch(() => stop(1)));
   if (!stopping) process.stdout.write(`listening on http://127.0.0.1:${port}\n`);
 }
 

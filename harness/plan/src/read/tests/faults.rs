@@ -214,7 +214,7 @@ fn a_hook_says_what_runs_what_ends_it_and_what_it_may_do() {
     "#);
     assert_snapshot!(hook("command = [\"a\"], causes = [\"socket_end\", \"harm\"]"), @r#"
     39:43 `socket_end` is nothing that a hook may cause -> did you mean `socket_ends`?
-    39:57 `harm` is nothing that a hook may cause -> there is `absence`, `socket_ends`, `channel_ends`, `heartbeat_timeouts`, `rejoins`, `connect_errors`, `auth_errors`, `mint_errors`, `join_errors`, `subscribe_errors`, `snapshot_errors` and `publish_errors`
+    39:57 `harm` is nothing that a hook may cause -> there is `absence`, `socket_closes`, `socket_ends`, `channel_ends`, `heartbeat_timeouts`, `rejoins`, `connect_errors`, `auth_errors`, `mint_errors`, `join_errors`, `subscribe_errors`, `snapshot_errors` and `publish_errors`
     "#);
     let text = with("hook", "attributes = { command = [\"a\", \"-p${MY_PASSWORD}\"] }");
     let load = Load { env: &[("MY_PASSWORD", "hunter2")], ..Load::of(&text) };
