@@ -9,12 +9,15 @@ use khala_reference::defect::{CATALOGUE, DefectSpec, ParseDefectError};
 use khala_selftest::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
 
+/// What `--version` says: the version, and the commit that was built.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("KHALA_COMMIT"), ")");
+
 /// Load and chaos harness for Khala, a WebSocket sync runtime.
 ///
 /// Drives thousands of simulated clients from a scenario file, makes reconnect storms on purpose,
 /// and turns what the clients saw into GO, NO-GO or HOLD, with evidence.
 #[derive(Debug, Parser)]
-#[command(name = "khala-harness", version, after_help = EXIT_CODES)]
+#[command(name = "khala-harness", version = VERSION, after_help = EXIT_CODES)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
