@@ -13,7 +13,7 @@ use khala_plan::{Options, Plan, Schedule, Sources};
 
 use crate::evidence::{Evidence, Leftover, Reading};
 use crate::manifest::{self, Manifest};
-use crate::names::{EVENTS, JOURNAL, SCENARIO, SCHEDULE};
+use crate::names::{EVENTS, JOURNAL, MANIFEST, RUN_JSON, SCENARIO, SCHEDULE};
 use crate::{Error, recording};
 
 /// A run's folder, opened: it has a journal that this build reads, and says which run it is.
@@ -27,15 +27,15 @@ impl Bundle {
     /// Opens the bundle `dir`. Nothing in it is changed, by this or by what is read from it.
     ///
     /// # Errors
-    /// [`Error::NotABundle`] when it has no journal that can be read.
+    /// [`Error::NotABundle`], and [`Error::Incomplete`] when it has no journal that can be read.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         manifest::refuse_later(dir)?;
         let begin = match entries(dir)?.next() {
             Some(Ok(Entry::Begin(begin))) => begin,
             Some(Err(error)) => {
-                return Err(Error::not_a_bundle(dir, format!("{JOURNAL}: {error}")));
+                return Err(Error::incomplete(dir, format!("{JOURNAL}: {error}")));
             }
-            _ => return Err(Error::not_a_bundle(dir, format!("{JOURNAL} says nothing"))),
+            _ => return Err(Error::incomplete(dir, format!("{JOURNAL} says nothing"))),
         };
         Ok(Self { dir: dir.to_owned(), begin })
     }
@@ -83,13 +83,13 @@ impl Bundle {
         let text = self.scenario()?;
         let (plan, schedule) = load(&self.dir.join(SCENARIO), &text, self.profile())?;
         let written = fs::read_to_string(self.dir.join(SCHEDULE))
-            .map_err(|error| Error::not_a_bundle(&self.dir, format!("{SCHEDULE}: {error}")))?;
+            .map_err(|error| Error::incomplete(&self.dir, format!("{SCHEDULE}: {error}")))?;
         if schedule.to_ndjson(&plan) != written {
             let why = format!(
                 "{SCHEDULE} is not the schedule of {SCENARIO}: another version of khala-harness \
                  made them, or one of them was changed"
             );
-            return Err(Error::not_a_bundle(&self.dir, why));
+            return Err(Error::incomplete(&self.dir, why));
         }
         Ok((plan, schedule))
     }
@@ -156,7 +156,7 @@ impl Bundle {
 
     fn scenario(&self) -> Result<String, Error> {
         fs::read_to_string(self.dir.join(SCENARIO))
-            .map_err(|error| Error::not_a_bundle(&self.dir, format!("{SCENARIO}: {error}")))
+            .map_err(|error| Error::incomplete(&self.dir, format!("{SCENARIO}: {error}")))
     }
 }
 
@@ -170,7 +170,12 @@ pub fn is_bundle(dir: &Path) -> Result<(), Error> {
 
 fn entries(dir: &Path) -> Result<Entries<BufReader<File>>, Error> {
     let path = dir.join(JOURNAL);
-    let missing = |why: String| Error::not_a_bundle(dir, format!("it has no {JOURNAL}: {why}"));
+    // What else a run leaves says that this is its folder.
+    let of_a_run = [MANIFEST, RUN_JSON, SCENARIO].iter().any(|name| dir.join(name).is_file());
+    let missing = |why: String| {
+        let why = format!("it has no {JOURNAL}: {why}");
+        if of_a_run { Error::incomplete(dir, why) } else { Error::not_a_bundle(dir, why) }
+    };
     // To open something else, such as a named pipe, may take for ever.
     let kind = fs::metadata(&path).map_err(|error| missing(error.to_string()))?;
     if !kind.is_file() {
@@ -181,7 +186,7 @@ fn entries(dir: &Path) -> Result<Entries<BufReader<File>>, Error> {
         FrameError::OtherVersion { found, known } => {
             Error::Version { dir: dir.to_owned(), file: JOURNAL, found, known }
         }
-        error => Error::not_a_bundle(dir, format!("{JOURNAL}: {error}")),
+        error => Error::incomplete(dir, format!("{JOURNAL}: {error}")),
     })
 }
 

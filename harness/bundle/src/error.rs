@@ -14,6 +14,17 @@ pub enum Error {
         /// Why not, in a clause.
         why: String,
     },
+    /// The folder is a bundle, and something in it is missing or cannot be read.
+    #[error(
+        "{}: {why}; the folder is that of a run, and not whole any more: take a copy of it from where it \
+         was kept", dir.display()
+    )]
+    Incomplete {
+        /// The folder.
+        dir: PathBuf,
+        /// What, and why, in a clause that begins with the file.
+        why: String,
+    },
     /// The bundle is of a version of the format that this build does not read.
     #[error(
         "{}: {file} is of version {found} of the format, and this build of khala-harness reads version \
@@ -119,6 +130,25 @@ pub enum Error {
 impl Error {
     pub(crate) fn not_a_bundle(dir: &Path, why: impl std::fmt::Display) -> Self {
         Self::NotABundle { dir: dir.to_owned(), why: why.to_string() }
+    }
+
+    pub(crate) fn incomplete(dir: &Path, why: impl std::fmt::Display) -> Self {
+        Self::Incomplete { dir: dir.to_owned(), why: why.to_string() }
+    }
+
+    /// What is wrong with a bundle, for a reader who knows which one it is of: without its folder.
+    pub(crate) fn of_the_bundle(self) -> String {
+        match self {
+            Self::NotABundle { why, .. }
+            | Self::Incomplete { why, .. }
+            | Self::Recording { why, .. } => why,
+            Self::Manifest { why, .. } => format!("manifest.json {why}"),
+            Self::Version { ref dir, .. } => {
+                let said = self.to_string();
+                said.strip_prefix(&format!("{}: ", dir.display())).unwrap_or(&said).to_owned()
+            }
+            other => other.to_string(),
+        }
     }
 
     pub(crate) fn make(path: &Path) -> impl FnOnce(io::Error) -> Self {

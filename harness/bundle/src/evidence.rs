@@ -19,7 +19,7 @@ use khala_plan::{Plan, Schedule};
 
 use crate::hlog_file::HlogFile;
 use crate::manifest::{self, Before, Maker};
-use crate::names::SCENARIO;
+use crate::names::{JOURNAL, SCENARIO};
 use crate::{Bundle, Error, files};
 
 /// A bundle, read.
@@ -63,6 +63,8 @@ pub struct Derived {
     pub report: RunReport,
     /// What could not be written: why, with the file.
     pub unwritten: Vec<String>,
+    /// What was missing, or was something else, and is made anew: a sentence each.
+    pub remade: Vec<String>,
 }
 
 /// What to do with a bundle's sources beside reading them.
@@ -83,7 +85,7 @@ impl Evidence {
         let doubts = doubts(&before, &left.why);
         let (plan, schedule) = bundle.plan()?;
         let scenario_sha256 = manifest::sha256(&dir.join(SCENARIO))
-            .map_err(|error| Error::not_a_bundle(dir, format!("{SCENARIO}: {error}")))?;
+            .map_err(|error| Error::incomplete(dir, format!("{SCENARIO}: {error}")))?;
         let context = Arc::new(Context::of(&plan, &schedule));
         let mut shard = Shard::new(context);
         let mut log = reading.hlog.then(|| HlogFile::begin(dir, &begin, &schedule));
@@ -102,7 +104,9 @@ impl Evidence {
                 }
                 Ok(Entry::Clients { clients }) => shard.put_clients(clients),
                 Ok(Entry::End(facts)) => end = Some(*facts),
-                Err(error @ FrameError::Io(_)) => return Err(Error::not_a_bundle(dir, error)),
+                Err(error @ FrameError::Io(_)) => {
+                    return Err(Error::incomplete(dir, format!("{JOURNAL}: {error}")));
+                }
                 Err(error) => {
                     // What was whole until then is used; whether more was lost, nobody knows.
                     why = format!("its journal ends early: {error}");
@@ -180,9 +184,14 @@ impl Evidence {
             let written = files::write(&self.dir, renderer.file_name(), &content);
             unwritten.extend(written.err().map(|error| error.to_string()));
         }
-        let written = manifest::write(&self.dir, &self.begin, &report, &self.before, maker);
-        unwritten.extend(written.err().map(|error| error.to_string()));
-        Ok(Derived { report, unwritten })
+        let remade = match manifest::write(&self.dir, &self.begin, &report, &self.before, maker) {
+            Ok(remade) => remade,
+            Err(error) => {
+                unwritten.push(error.to_string());
+                Vec::new()
+            }
+        };
+        Ok(Derived { report, unwritten, remade })
     }
 }
 

@@ -80,6 +80,9 @@ pub struct Remade {
     pub tool_version: String,
     /// The files that were not what is made now: sources that were changed, renderings that are others.
     pub differed: Vec<String>,
+    /// Renderings that the manifest had and that were no longer there: they are made anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vanished: Vec<String>,
     /// What the bundle said before.
     pub decision_before: Option<String>,
     /// What it says now.
@@ -127,6 +130,48 @@ impl Before {
             sources.map(|(path, entry)| (path.clone(), entry.clone())).collect()
         };
         differing(&sources(&manifest.files), &sources(&self.files))
+    }
+
+    /// The renderings that the manifest has and that are no longer there.
+    pub fn vanished(&self) -> Vec<String> {
+        let known = self.manifest.iter().flat_map(|manifest| manifest.files.keys());
+        let gone = known.filter(|path| is_derived(path) && !self.files.contains_key(*path));
+        gone.cloned().collect()
+    }
+
+    /// What making a report again changes in the bundle beside the manifest, a sentence each: what had
+    /// vanished, what was something else. `now` is what lies there when it is done.
+    pub fn told(&self, now: &BTreeMap<String, Entry>, finished: bool) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.manifest.is_none() && finished {
+            told.push(format!(
+                "{MANIFEST} was missing or could not be read: one is made of what is there now, and says so"
+            ));
+        }
+        let vanished = match &self.manifest {
+            Some(_) => self.vanished(),
+            // A run that was killed has made none of them yet.
+            None if !finished => Vec::new(),
+            None => now
+                .keys()
+                .filter(|it| is_derived(it) && !self.files.contains_key(*it))
+                .cloned()
+                .collect(),
+        };
+        if !vanished.is_empty() {
+            let (was, it) =
+                if vanished.len() == 1 { ("was", "it is") } else { ("were", "they are") };
+            told.push(format!("{} {was} missing: {it} made anew", vanished.join(", ")));
+        }
+        let others = self.files.iter().filter(|(path, _)| is_derived(path));
+        let others = others.filter(|(path, was)| now.get(*path).is_some_and(|is| is != *was));
+        let others: Vec<_> = others.map(|(path, _)| path.as_str()).collect();
+        if !others.is_empty() {
+            let (was, it) = if others.len() == 1 { ("was", "it is") } else { ("were", "they are") };
+            let others = others.join(", ");
+            told.push(format!("{others} {was} not what the sources give: {it} made anew"));
+        }
+        told
     }
 
     /// What the bundle said when its report was first made.
@@ -187,7 +232,8 @@ struct Version {
     format_version: u64,
 }
 
-/// Writes the manifest of a bundle in which everything else is written.
+/// Writes the manifest of a bundle in which everything else is written; gives what is worth telling of what
+/// was made anew, a sentence each.
 ///
 /// # Errors
 /// When a file cannot be read, or the manifest not written.
@@ -197,8 +243,12 @@ pub(crate) fn write(
     report: &RunReport,
     before: &Before,
     maker: Maker,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let now = found(dir)?.files;
+    let told = match maker {
+        Maker::Run => Vec::new(),
+        Maker::Report => before.told(&now, report.finished),
+    };
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
         tool_version: begin.tool_version.clone(),
@@ -234,7 +284,8 @@ pub(crate) fn write(
     let mut json = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| Error::write(&dir.join(MANIFEST))(error.into()))?;
     json.push(b'\n');
-    files::write(dir, MANIFEST, &json)
+    files::write(dir, MANIFEST, &json)?;
+    Ok(told)
 }
 
 impl Before {
@@ -244,16 +295,18 @@ impl Before {
         let derived = self.files.iter().filter(|(path, _)| is_derived(path));
         let others = derived.filter(|(path, was)| now.get(*path).is_some_and(|is| is != *was));
         differed.extend(others.map(|(path, _)| path.clone()));
+        let vanished = self.vanished();
         let same = self.decision.as_ref().is_none_or(|decision| *decision == manifest.decision);
         // What was changed then, and was said already, is not said again.
         let known = manifest.remade.iter().any(|one| one.differed.starts_with(&differed));
-        if same && (differed.is_empty() || known) {
+        if same && vanished.is_empty() && (differed.is_empty() || known) {
             return None;
         }
         Some(Remade {
             at: utc_now(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             differed,
+            vanished,
             decision_before: self.decision.clone(),
             decision: manifest.decision.clone(),
         })
@@ -267,6 +320,19 @@ pub(crate) struct Found {
     pub files: BTreeMap<String, Entry>,
     /// What is neither file nor folder, by path in the bundle, and what it is.
     pub odd: BTreeMap<String, String>,
+    /// What cannot be read, by path in the bundle, and why; of a folder with all that is in it.
+    pub unread: BTreeMap<String, io::Error>,
+}
+
+impl Found {
+    /// Whether a path lies in what cannot be read.
+    pub fn hides(&self, path: &str) -> bool {
+        let within = |unread: &String| {
+            path.strip_prefix(unread.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.unread.keys().any(within)
+    }
 }
 
 /// Every file of a bundle but the manifest itself and hidden ones, with what it holds now. Links are not
@@ -275,28 +341,43 @@ pub(crate) struct Found {
 /// # Errors
 /// When one cannot be read.
 pub(crate) fn found(dir: &Path) -> Result<Found, Error> {
-    let mut found = Found::default();
-    walk(dir, "", &mut found)?;
-    Ok(found)
+    let mut found = look(dir);
+    match found.unread.pop_first() {
+        Some((path, why)) => Err(Error::read(&dir.join(path))(why)),
+        None => Ok(found),
+    }
 }
 
-fn walk(dir: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> {
-    let cannot = || Error::read(dir);
-    for entry in fs::read_dir(dir).map_err(cannot())? {
-        let entry = entry.map_err(cannot())?;
+/// The same, with what cannot be read beside the rest.
+pub(crate) fn look(dir: &Path) -> Found {
+    let mut found = Found::default();
+    if let Err(error) = walk(dir, "", &mut found) {
+        found.unread.insert(".".to_owned(), error);
+    }
+    found
+}
+
+/// Walks a folder; fails where it cannot be listed itself.
+fn walk(dir: &Path, prefix: &str, found: &mut Found) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
-        let kind = entry.file_type().map_err(cannot())?;
+        let kind = entry.file_type()?;
         if kind.is_symlink() {
             let to = fs::read_link(entry.path()).unwrap_or_default();
             found.odd.insert(path, format!("a symbolic link to {}", to.display()));
         } else if name.starts_with('.') || path == MANIFEST {
             continue;
         } else if kind.is_dir() {
-            walk(&entry.path(), &format!("{path}/"), found)?;
+            if let Err(error) = walk(&entry.path(), &format!("{path}/"), found) {
+                found.unread.insert(path, error);
+            }
         } else if kind.is_file() {
-            let content = content(&entry.path()).map_err(Error::read(&entry.path()))?;
-            found.files.insert(path, content);
+            match content(&entry.path()) {
+                Ok(content) => drop(found.files.insert(path, content)),
+                Err(error) => drop(found.unread.insert(path, error)),
+            }
         } else {
             found.odd.insert(path, "neither a file nor a folder".to_owned());
         }

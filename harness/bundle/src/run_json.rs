@@ -14,17 +14,17 @@ use crate::names::RUN_JSON;
 ///
 /// # Errors
 /// [`Error::File`] when there is none, [`Error::Version`] when it is of a later version of the format, and
-/// [`Error::NotABundle`] when it is no report.
+/// [`Error::Incomplete`] when it is no report.
 pub fn summary(dir: &Path) -> Result<RunReport, Error> {
     let report = serde_json::from_value(written(dir)?);
-    report.map_err(|error| Error::not_a_bundle(dir, format!("{RUN_JSON}: {error}")))
+    report.map_err(|error| Error::incomplete(dir, format!("{RUN_JSON}: {error}")))
 }
 
 fn written(dir: &Path) -> Result<Value, Error> {
     let path = dir.join(RUN_JSON);
     let text = fs::read(&path).map_err(Error::read(&path))?;
     let written: Value = serde_json::from_slice(&text)
-        .map_err(|error| Error::not_a_bundle(dir, format!("{RUN_JSON}: {error}")))?;
+        .map_err(|error| Error::incomplete(dir, format!("{RUN_JSON}: {error}")))?;
     let (found, known) = (version(&written), u64::from(RunReport::FORMAT_VERSION));
     if found > known {
         return Err(Error::Version { dir: dir.to_owned(), file: RUN_JSON, found, known });
@@ -45,7 +45,7 @@ pub(crate) fn otherwise(dir: &Path, report: &RunReport) -> Option<String> {
         Err(Error::File { source, .. }) => {
             return Some(format!("{RUN_JSON} cannot be read: {source}"));
         }
-        Err(Error::NotABundle { why, .. }) => return Some(format!("{why}: it cannot be read")),
+        Err(Error::Incomplete { why, .. }) => return Some(format!("{why}: it cannot be read")),
         Err(error) => return Some(error.to_string()),
     };
     let given = match as_of(version(&written), report) {

@@ -7,9 +7,9 @@ use khala_evidence::report::RunReport;
 use serde::Serialize;
 
 use crate::Error;
-use crate::bundle::{Bundle, is_bundle};
+use crate::bundle::Bundle;
 use crate::manifest::{self, Manifest, Remade};
-use crate::names::{MANIFEST, RUN_JSON};
+use crate::names::MANIFEST;
 use crate::run_json::otherwise;
 
 /// What was found.
@@ -26,23 +26,17 @@ pub struct Verified {
     pub decision: Option<String>,
 }
 
-/// Verifies the bundle `dir`. Whatever is wrong with one is a problem of it; only what is no bundle at all
-/// is no answer.
+/// Verifies the bundle `dir`. Whatever is wrong with it is a problem of it, an empty folder too; only where
+/// no folder is, or none that can be read, there is no answer.
 ///
 /// # Errors
-/// [`Error::NotABundle`], and [`Error::File`] when what is there cannot be read.
+/// [`Error::NotABundle`] when the folder itself cannot be read.
 pub fn verify(dir: &Path) -> Result<Verified, Error> {
-    let is_there = |name: &str| fs::exists(dir.join(name)).unwrap_or(false);
-    if let Err(no_bundle) = is_bundle(dir)
-        && !is_there(MANIFEST)
-        && !is_there(RUN_JSON)
-    {
-        return Err(no_bundle);
-    }
+    fs::read_dir(dir).map_err(|error| Error::not_a_bundle(dir, error))?;
     let mut found = Verified::default();
     let manifest = manifest::read(dir);
     match &manifest {
-        Ok(manifest) => digests(dir, manifest, &mut found)?,
+        Ok(manifest) => digests(dir, manifest, &mut found),
         Err(why) => found.problems.push(format!("{MANIFEST} {why}")),
     }
     match Bundle::open(dir).and_then(|bundle| bundle.settle()) {
@@ -54,18 +48,20 @@ pub fn verify(dir: &Path) -> Result<Verified, Error> {
             found.decision = Some(report.decision.to_string());
             found.problems.extend(otherwise(dir, &report));
         }
-        Err(error) => found.problems.push(error.to_string()),
+        Err(error) => {
+            found.problems.push(format!("nothing can be judged: {}", error.of_the_bundle()))
+        }
     }
     Ok(found)
 }
 
-fn digests(dir: &Path, manifest: &Manifest, found: &mut Verified) -> Result<(), Error> {
-    let there = manifest::found(dir)?;
+fn digests(dir: &Path, manifest: &Manifest, found: &mut Verified) {
+    let there = manifest::look(dir);
     for (path, written) in &manifest.files {
         match there.files.get(path) {
             Some(now) if now == written => found.unchanged += 1,
             Some(_) => found.problems.push(format!("{path} is not what was written")),
-            None if there.odd.contains_key(path) => {}
+            None if there.odd.contains_key(path) || there.hides(path) => {}
             None => found.problems.push(format!("{path} is missing")),
         }
     }
@@ -73,7 +69,8 @@ fn digests(dir: &Path, manifest: &Manifest, found: &mut Verified) -> Result<(), 
     found.problems.extend(new.map(|path| format!("{path} was not there when the run ended")));
     let odd = there.odd.iter().map(|(path, what)| format!("{path} is {what}, which no run writes"));
     found.problems.extend(odd);
-    Ok(())
+    let unread = there.unread.iter().map(|(path, why)| format!("{path} cannot be read: {why}"));
+    found.problems.extend(unread);
 }
 
 /// What became of the manifest since the run.
@@ -85,12 +82,16 @@ fn remakings(manifest: &Manifest, report: &RunReport, found: &mut Verified) {
         // A run that was killed has left none; one that came to its end has.
         if report.finished { &mut found.problems } else { &mut found.notes }.push(what);
     }
-    for Remade { at, differed, decision_before, decision, .. } in &manifest.remade {
+    for Remade { at, differed, vanished, decision_before, decision, .. } in &manifest.remade {
         let differed = match differed.len() {
             0 => "nothing".to_owned(),
             _ => differed.join(", "),
         };
-        let what = format!("`report` made it again at {at}: {differed} differed");
+        let vanished = match vanished.len() {
+            0 => String::new(),
+            _ => format!(", {} had vanished", vanished.join(", ")),
+        };
+        let what = format!("`report` made it again at {at}: {differed} differed{vanished}");
         match decision_before {
             Some(before) if before != decision => {
                 found.problems.push(format!("{what}, and what was {before} became {decision}"));

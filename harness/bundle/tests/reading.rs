@@ -111,6 +111,46 @@ fn what_is_no_bundle_is_named_with_what_is_missing() {
     fs::remove_file(bundle.join(names::SCHEDULE)).expect("can be removed");
     let error = Bundle::open(&bundle).expect("has a journal").settle().err().expect("no schedule");
     assert!(error.to_string().contains("schedule.ndjson: No such file"), "{error}");
+    assert!(!error.to_string().contains("name the folder of a run"), "it is one: {error}");
+}
+
+#[test]
+fn whatever_a_folder_is_it_is_verified_and_only_what_is_none_is_refused() {
+    let (dir, bundle) = copy();
+    fs::remove_file(bundle.join(names::SCHEDULE)).expect("can be removed");
+    let found = verify(&bundle).expect("a folder");
+    let shown = bundle.display().to_string();
+    let said = |what: &str| found.problems.iter().filter(|it| it.contains(what)).count();
+    assert_eq!((said("schedule.ndjson is missing"), said(&shown)), (1, 0), "{found:?}");
+    assert_eq!(said("nothing can be judged: schedule.ndjson: No such file"), 1, "{found:?}");
+
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).expect("can be made");
+    let found = verify(&empty).expect("a folder");
+    assert_eq!((found.unchanged, found.problems.len(), found.decision), (0, 2, None));
+
+    for none in [dir.path().join("nowhere"), bundle.join(names::MANIFEST)] {
+        let error = verify(&none).expect_err("no folder");
+        assert!(matches!(error, Error::NotABundle { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_in_a_bundle_that_cannot_be_read_is_a_problem_of_it() {
+    use rustix::fs::{Mode, OFlags, mkdirat, openat};
+    let (_dir, bundle) = copy();
+    // Nobody, root included, can name a folder that lies so deep.
+    let mut at = fs::File::open(&bundle).expect("opens").into();
+    for _ in 0..40 {
+        let name = "d".repeat(200);
+        mkdirat(&at, &name, Mode::RWXU).expect("can be made");
+        at = openat(&at, &name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).expect("opens");
+    }
+    let found = verify(&bundle).expect("a folder");
+    let unread: Vec<_> =
+        found.problems.iter().filter(|it| it.contains(" cannot be read: ")).collect();
+    assert!(unread.iter().any(|it| it.starts_with("ddd")), "{found:?}");
+    assert!(found.unchanged > 5, "all else is verified: {found:?}");
 }
 
 #[test]
@@ -125,6 +165,23 @@ fn a_bundle_is_made_again_and_says_what_differed() {
     assert!(differed.iter().any(|name| name == "summary.md"), "{differed:?}");
     let found = verify(&bundle).expect("a bundle");
     assert_eq!(found.problems, [""; 0]);
+    let forged = "summary.md were not what the sources give: they are made anew";
+    assert!(derived.remade.iter().any(|told| told.ends_with(forged)), "{:?}", derived.remade);
+
+    let again = |gone: &[&str]| {
+        gone.iter().for_each(|name| fs::remove_file(bundle.join(name)).expect("can be removed"));
+        let evidence = Bundle::open(&bundle).expect("a bundle").settle().expect("settles");
+        evidence.derive(Maker::Report).expect("renders").remade
+    };
+    assert_eq!(again(&[]), [""; 0], "nothing is made otherwise a second time");
+    let told = again(&["summary.md", "junit.xml"]);
+    assert_eq!(told, ["junit.xml, summary.md were missing: they are made anew"]);
+    let found = verify(&bundle).expect("a bundle");
+    let noted = |what: &str| found.notes.iter().any(|note| note.ends_with(what));
+    assert!(noted("nothing differed, junit.xml, summary.md had vanished"), "{found:?}");
+    let told = again(&[names::MANIFEST, "summary.md"]);
+    assert!(told[0].starts_with("manifest.json was missing"), "{told:?}");
+    assert_eq!(told[1], "summary.md was missing: it is made anew");
 }
 
 #[test]

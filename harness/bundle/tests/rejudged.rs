@@ -92,7 +92,10 @@ fn the_records_of_an_earlier_build_come_to_what_it_said() {
         // Frames are not recorded, and nothing else is missing.
         let mut gathered = bundle.settle().expect("it is read").settled;
         gathered.stories.clone_from(&recorded.settled.stories);
-        assert!(gathered == recorded.settled, "{name}: journal and recording are one run");
+        // Of what this build gathers beyond, the journal of an earlier one has nothing.
+        let json = |settled| serde_json::to_value(settled).expect("JSON");
+        let (was, is) = (json(&gathered), json(&recorded.settled));
+        assert_within(&was, &is, &format!("{name}: journal and recording are one run"));
     }
     let killed = Bundle::open(&data("killed")).expect("a bundle").settle_recording();
     let error = killed.err().expect("it is not whole");

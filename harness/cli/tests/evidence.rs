@@ -99,9 +99,12 @@ fn a_damaged_journal_is_a_hold_that_says_where() {
 #[test]
 fn what_is_no_bundle_is_said_in_a_sentence_and_not_touched() {
     let dir = TempDir::new().expect("a folder");
+    let lacks = "it has no journal/run.journal";
+    let ended = with_dir("report", dir.path()).ended_plain().exits(exit::SETUP);
+    assert!(ended.stderr.contains(lacks), "{}", ended.stderr);
+    let ended = with_dir("verify", dir.path()).ended_plain().exits(exit::HOLD);
+    assert!(ended.stdout.contains(lacks), "{}", ended.stdout);
     for command in ["report", "verify"] {
-        let ended = with_dir(command, dir.path()).ended_plain().exits(exit::SETUP);
-        assert!(ended.stderr.contains("it has no journal/run.journal"), "{}", ended.stderr);
         let missing = dir.path().join("missing");
         with_dir(command, &missing).ended_plain().exits(exit::SETUP);
         assert!(!missing.exists());

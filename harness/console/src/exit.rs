@@ -82,6 +82,7 @@ impl From<khala_bundle::Error> for Failure {
             Error::Plan(mistakes) => Self { exit: Exit::InvalidScenario, message: mistakes },
             Error::Gates { .. } => Self::new(Exit::InvalidScenario, error),
             Error::NotABundle { .. }
+            | Error::Incomplete { .. }
             | Error::Version { .. }
             | Error::StillWritten(_)
             | Error::Manifest { .. }

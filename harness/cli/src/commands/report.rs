@@ -14,6 +14,7 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
     let _lock = Lock::take(dir)?;
     let reading = Reading { hlog: true, ..Reading::default() };
     let derived = bundle.settle_with(reading, Leftover::default())?.derive(Maker::Report)?;
+    derived.remade.iter().for_each(|what| output::say(&format!("note: {what}")));
     complain(&derived, dir);
     let made = derived.report;
     let path = dir.display().to_string();
