@@ -240,7 +240,12 @@ pub struct Explain {
     /// Folder of the run; nothing in it is changed.
     pub dir: PathBuf,
     /// Number of the client, as violations name it.
-    pub client: u32,
+    #[arg(required_unless_present = "violation")]
+    pub client: Option<u32>,
+    /// Tell of this violation alone, by its number in `violations.ndjson`; without a client, of the first that
+    /// it befell.
+    #[arg(long, value_name = "N")]
+    pub violation: Option<usize>,
     /// Print the story as JSON.
     #[arg(long)]
     pub json: bool,

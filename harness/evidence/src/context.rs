@@ -44,6 +44,8 @@ pub struct Context {
     befalling: Vec<Befalling>,
     /// When clients arrive, in order.
     arrivals: Vec<Micros>,
+    /// When which fault is due that is aimed at a client, in order of time.
+    aimed: Vec<Vec<(Micros, u16)>>,
     absence: Micros,
 }
 
@@ -96,6 +98,22 @@ fn slow(schedule: &Schedule, how: impl Fn(Slowness) -> bool) -> BTreeSet<u32> {
     faults.flat_map(|fault| fault.targets.iter().copied()).collect()
 }
 
+/// The faults that are aimed at each client, at the instant at which they come to it.
+fn aimed(plan: &Plan, schedule: &Schedule) -> Vec<Vec<(Micros, u16)>> {
+    let mut aimed = vec![Vec::new(); plan.fleet.clients as usize];
+    for fault in &schedule.faults {
+        let all = fault.targets.len().max(1) as u64;
+        for (nth, &client) in (0_u64..).zip(&fault.targets) {
+            let after = fault.spread_us.unwrap_or(0).saturating_mul(nth) / all;
+            if let Some(of_client) = aimed.get_mut(client as usize) {
+                of_client.push((fault.at_us.saturating_add(after), fault.id));
+            }
+        }
+    }
+    aimed.iter_mut().for_each(|faults| faults.sort_unstable());
+    aimed
+}
+
 impl Context {
     /// The context of a plan and its schedule.
     #[must_use]
@@ -143,6 +161,7 @@ impl Context {
                 arrivals.sort_unstable();
                 arrivals
             },
+            aimed: aimed(plan, schedule),
             absence: u64::try_from(plan.stability.absence.as_micros()).unwrap_or(Micros::MAX),
         }
     }
@@ -165,6 +184,12 @@ impl Context {
     #[must_use]
     pub fn arrived(&self, by: Micros) -> u64 {
         self.arrivals.partition_point(|at| *at <= by) as u64
+    }
+
+    /// When which fault is due that is aimed at a client, in order of time.
+    #[must_use]
+    pub fn aimed_at(&self, client: u32) -> &[(Micros, u16)] {
+        self.aimed.get(client as usize).map_or(&[], Vec::as_slice)
     }
 
     /// For how long the target may answer nobody although it is asked.

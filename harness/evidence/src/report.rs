@@ -28,6 +28,7 @@ use crate::shard::exposure::Exposure;
 use crate::shard::flight::Stories;
 use crate::shard::metrics::Distribution;
 use crate::shard::probes::ProbeSecond;
+use crate::shard::whereabouts::Whereabouts;
 
 /// One run, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +75,9 @@ pub struct RunReport {
     pub faults: Vec<FaultOutcome>,
     /// Deliveries around each fault, by fault id.
     pub exposures: BTreeMap<u16, Exposure>,
+    /// Where the clients were that each fault is aimed at, when it was due, by fault id.
+    #[serde(default)]
+    pub whereabouts: BTreeMap<u16, Whereabouts>,
     /// What fails nothing but is worth knowing.
     pub findings: Vec<Finding>,
     /// The generator itself.
@@ -175,6 +179,10 @@ pub struct RequestLine {
     pub ok: u64,
     /// Of them, those that the harness itself ended or had no means for.
     pub ours: u64,
+    /// Of them, those that the plan itself makes fail: bad tokens that a fault tries, and what befalls the
+    /// clients and the target that a fault hit.
+    #[serde(default)]
+    pub planned: u64,
     /// When the first one ended.
     pub first_at_us: Micros,
     /// The phase in which that was.
@@ -263,8 +271,20 @@ pub struct Cause {
     pub violations: u64,
     /// Clients that they befell; 0 where no client is concerned.
     pub clients: u64,
+    /// The same by what the clients are.
+    #[serde(default)]
+    pub surfaces: BTreeMap<Surface, u64>,
     /// The earliest.
     pub first: Violation,
+    /// When the last was noticed; earlier than the earliest where that is not known.
+    #[serde(default)]
+    pub last_us: Micros,
+    /// Updates that never came, over all clients, by breaches by which something is missing; else 0.
+    #[serde(default)]
+    pub missing_updates: u64,
+    /// Of these, different events; 0 where that is not counted.
+    #[serde(default)]
+    pub missing_events: u64,
 }
 
 /// A violation that stands for several clients.

@@ -20,7 +20,7 @@ pub fn facts(
     begin: &Begin,
     events: &[Event],
     until: Micros,
-    why: String,
+    mut why: String,
 ) -> RunFacts {
     let (kind, defects) = match &plan.target.kind {
         TargetKind::Reference { defects, .. } => ("reference", defects.clone()),
@@ -34,12 +34,22 @@ pub fn facts(
         EventKind::TargetLost { why } => Some((event.at_us, why.clone())),
         _ => None,
     });
+    // Of a run that came to its end, and whose journal was cut afterwards, the events know when that was.
+    let ended = events.iter().find(|event| event.kind == EventKind::Retired);
+    let until = ended.map_or(until, |end| until.min(end.at_us));
+    if let Some(end) = ended {
+        let at = std::time::Duration::from_micros(end.at_us).as_secs_f64();
+        why += &format!(
+            "; the run itself came to its end at {at:.1} s, so that it was cut afterwards"
+        );
+    }
+    let seen = if ended.is_some() { until } else { until.max(last_event(events)) };
     RunFacts {
         run_id: begin.run_id.clone(),
         started_at: begin.started_at.clone(),
         // Nobody was there to look at a clock.
         ended_at: String::new(),
-        duration_us: until.max(events.last().map_or(0, |event| event.at_us)),
+        duration_us: seen,
         interrupted: false,
         drained: false,
         target: TargetFacts {
@@ -61,6 +71,10 @@ pub fn facts(
         events_dropped: 0,
         unfinished: Some(why),
     }
+}
+
+fn last_event(events: &[Event]) -> Micros {
+    events.last().map_or(0, |event| event.at_us)
 }
 
 /// What the events say of a fault.

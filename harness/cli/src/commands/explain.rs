@@ -2,28 +2,44 @@
 
 use anyhow::Context as _;
 use khala_bundle::{Bundle, Evidence, Leftover, Reading};
-use khala_evidence::render::story::ClientStory;
+use khala_evidence::render::story::{self, ClientStory};
+use khala_evidence::report::RunReport;
 
 use crate::exit::{Exit, Failure};
 use crate::show::quoted;
 use crate::{args, output};
 
-/// Tells the story of a client.
+/// Tells the story of a client, or of one violation.
 pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
-    let (dir, client) = (&explain.dir, explain.client);
+    let dir = &explain.dir;
+    let bundle = Bundle::open(dir)?;
+    let client = match (explain.client, explain.violation) {
+        (Some(client), _) => client,
+        (None, Some(number)) => {
+            let report = bundle.settle()?.report();
+            match story::client_of(&report, number) {
+                Some(client) => client,
+                None => return no_client(&report, number, explain.json),
+            }
+        }
+        (None, None) => return Err(Failure::new(Exit::Setup, "name a client or a violation")),
+    };
     let reading = Reading { client: Some(client), ..Reading::default() };
-    let evidence = Bundle::open(dir)?.settle_with(reading, Leftover::default())?;
+    let evidence = bundle.settle_with(reading, Leftover::default())?;
     let report = evidence.report();
     let Evidence { plan, schedule, .. } = &evidence;
     let at_end = evidence.client.as_ref();
     let bundle = quoted(&dir.display().to_string());
-    let story =
-        ClientStory::of(plan, schedule, &report, at_end, (client, &bundle)).ok_or_else(|| {
+    let mut story = ClientStory::of(plan, schedule, &report, at_end, (client, &bundle))
+        .ok_or_else(|| {
             let clients = schedule.arrivals.len();
             let known =
                 format!("the run had {clients} clients, 0 to {}", clients.saturating_sub(1));
             Failure::new(Exit::Setup, format!("there is no client {client}: {known}"))
         })?;
+    if let Some(number) = explain.violation {
+        story = story.with_only(number).ok_or_else(|| no_such(&report, number, Some(client)))?;
+    }
     let text = if explain.json {
         serde_json::to_string(&story).context("cannot print the story")? + "\n"
     } else {
@@ -31,4 +47,26 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Go)
+}
+
+/// Tells of a violation that concerns no client.
+fn no_client(report: &RunReport, number: usize, json: bool) -> Result<Exit, Failure> {
+    let (Some(one), Some(text)) = (story::numbered(report, number), story::alone(report, number))
+    else {
+        return Err(no_such(report, number, None));
+    };
+    let text = if json {
+        serde_json::to_string(&one).context("cannot print the violation")? + "\n"
+    } else {
+        text
+    };
+    output::print(text.as_bytes())?;
+    Ok(Exit::Go)
+}
+
+fn no_such(report: &RunReport, number: usize, client: Option<u32>) -> Failure {
+    let kept = report.oracle.kept.len();
+    let whose = client.map(|client| format!(" of client {client}")).unwrap_or_default();
+    let known = format!("violations.ndjson has {kept}, numbered from 1");
+    Failure::new(Exit::Setup, format!("there is no violation {number}{whose}: {known}"))
 }

@@ -77,10 +77,15 @@ pub fn settle(
     };
     let unseen = Unseen::of(of_topic, topic, ledger);
     let shares = Shares::of(unseen, claims, may_be);
+    // Ranges of different clients overlap; they come in order of their first seqs.
+    let (mut events, mut next) = (0_u64, 0);
     for (&(first, last), missed) in of_topic.ranges() {
         if shares.are_holes((first, last)) {
             continue;
         }
+        let end = last.saturating_add(1);
+        events += end.saturating_sub(first.max(next));
+        next = end.max(next);
         let what = if first == last {
             format!("seq {first} was never delivered")
         } else {
@@ -96,8 +101,9 @@ pub fn settle(
             epoch: Some(epoch),
             message: format!("{what}, although seq {} was", last.saturating_add(1)),
         };
-        tally.violate_for(violation, missed.times - 1, missed.clients());
+        tally.violate_for(violation, missed.times - 1, missed.clients(), missed.last);
     }
+    tally.missing(Rule::Gap, topic, events);
     let (holes, first_hole) = (shares.holes, shares.first_hole());
     Found { claimed: shares.explained, holes, first_hole, failed }
 }
@@ -219,6 +225,9 @@ mod tests {
         let one = (95, "seq 14 was never delivered, although seq 15 was");
         let more = (131, "seqs 12 to 13 were never delivered, although seq 14 was");
         assert_eq!((told, tally.count(Rule::Gap)), (vec![one, more], 71));
+        // Seqs 12 and 13 to 70 clients, 14 to one of them.
+        let cause = &tally.rule(Rule::Gap).causes[&(Some(TOPIC), "".into())];
+        assert_eq!((cause.updates, cause.events, cause.last_us), (141, 3, 200));
         let whose = (kept[0].client, kept[0].topic, kept[0].epoch, kept[0].seqs);
         assert_eq!(whose, (Some(3), Some(TOPIC), Some(7), Some((14, 14))));
     }

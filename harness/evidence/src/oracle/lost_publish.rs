@@ -176,7 +176,7 @@ pub fn settle(
         let drained = end.drained && !watching.is_empty();
         let nothing = Owed::default();
         let owed = owed.get(&topic).unwrap_or(&nothing);
-        never_seen(ledger, topic, owed, (drained, !watching.is_empty()), tally);
+        let unseen = never_seen(ledger, topic, owed, (drained, !watching.is_empty()), tally);
         let head = ledger
             .acknowledged()
             .keys()
@@ -185,21 +185,28 @@ pub fn settle(
             .copied()
             .unwrap_or_default();
         let publishes = ledger.acknowledged().len() as u64;
+        let mut tail = 0;
         for (client, track) in watching {
+            if end.drained {
+                tail = head.saturating_sub(track.highest.unwrap_or_default()).max(tail);
+            }
             let decided = end.drained || track.highest.unwrap_or_default() >= head;
             tally.judged(Rule::LostPublish, if decided { publishes } else { 0 });
             tail_lost(client, topic, track, head, end, tally);
         }
+        tally.missing(Rule::LostPublish, topic, unseen + tail);
     }
 }
 
+/// Judges the publishes that nobody saw; gives how many of them are violations.
 fn never_seen(
     ledger: &Ledger,
     topic: TopicId,
     owed: &Owed,
     (drained, watched): (bool, bool),
     tally: &mut Tally,
-) {
+) -> u64 {
+    let mut unseen = 0;
     let Unseen { lost, open } = unseen_events(ledger, topic, owed.from, drained);
     tally.undecided_cases(Rule::LostPublish, if watched { open } else { 0 });
     for publish in &lost {
@@ -231,7 +238,9 @@ fn never_seen(
             message,
         };
         tally.violate(violation, 0);
+        unseen += 1;
     }
+    unseen
 }
 
 fn tail_lost(client: u32, topic: TopicId, track: &Track, head: u64, end: End, tally: &mut Tally) {

@@ -29,13 +29,21 @@ pub struct Missed {
     pub times: u64,
     /// The earliest: when a later seq was seen, by which client, in which epoch.
     pub first: (Micros, u32, u32),
+    /// When a later seq was seen by the last of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last: Micros,
     /// Client numbers by 64, and which of these.
     clients: BTreeMap<u32, u64>,
+}
+
+fn is_zero(at: &Micros) -> bool {
+    *at == 0
 }
 
 impl Missed {
     fn merge(&mut self, other: Self) {
         self.times += other.times;
+        self.last = self.last.max(other.last);
         self.first = self.first.min(other.first);
         for (block, bits) in other.clients {
             *self.clients.entry(block).or_default() |= bits;
@@ -94,7 +102,8 @@ impl Lost {
     pub fn add(&mut self, client: u32, topic: TopicId, epoch: u32, missing: &[Missing]) {
         for &Missing { first, last, noticed_at } in missing {
             let clients = BTreeMap::from([(client / 64, 1 << (client % 64))]);
-            let missed = Missed { times: 1, first: (noticed_at, client, epoch), clients };
+            let earliest = (noticed_at, client, epoch);
+            let missed = Missed { times: 1, first: earliest, last: noticed_at, clients };
             self.topics.entry(topic).or_default().add((first, last), missed);
         }
     }

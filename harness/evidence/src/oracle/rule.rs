@@ -167,6 +167,24 @@ impl Rule {
         }
     }
 
+    /// The rules whose violations are breaches of this one's sentence as well and are told by them alone: where
+    /// one of them is broken, it is not said of this one that it was kept.
+    #[must_use]
+    pub fn told_by(self) -> &'static [Self] {
+        match self {
+            Self::AfterUnsubscribe => &[Self::AuthzLeak],
+            Self::DivergentValue => &[Self::FrameMismatch, Self::BadDuplicate],
+            Self::Phantom => &[Self::DivergentValue, Self::BadDuplicate],
+            Self::Gap => &[Self::StaleNotSignalled, Self::LostPublish],
+            Self::StateStale => &[Self::StateRegress, Self::StarvedTopic],
+            Self::LatePublish => &[Self::StarvedTopic],
+            Self::LostPublish => &[Self::Gap, Self::StaleNotSignalled],
+            Self::FalseReplayComplete => &[Self::Gap, Self::StaleNotSignalled],
+            Self::NoConvergence => &[Self::StuckChannel],
+            _ => &[],
+        }
+    }
+
     /// The rule of this name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {

@@ -74,10 +74,26 @@ pub struct CauseTally {
     pub clients: BTreeSet<u32>,
     /// The earliest.
     pub first: Violation,
+    /// When the last was noticed, if later than the earliest.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_us: Micros,
+    /// Of breaches by which something is missing, updates that never came, over all clients.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub updates: u64,
+    /// Of these, different events; 0 where that is not counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl CauseTally {
     fn merge(&mut self, other: Self) {
+        self.last_us = self.last_us.max(other.last_us);
+        self.updates += other.updates;
+        self.events += other.events;
         self.violations += other.violations;
         self.clients.extend(other.clients);
         if other.first < self.first {
@@ -225,10 +241,23 @@ impl Tally {
     /// Counts a violation, and `extra` more that it stands for; keeps it if it is early enough.
     pub fn violate(&mut self, violation: Violation, extra: u64) {
         let clients = violation.client.into_iter().collect();
-        self.enter("", violation, extra, clients);
+        let last_us = violation.at_us;
+        self.enter("", violation, extra, clients, last_us);
     }
 
-    fn enter(&mut self, kind: &str, violation: Violation, extra: u64, clients: BTreeSet<u32>) {
+    fn enter(
+        &mut self,
+        kind: &str,
+        violation: Violation,
+        extra: u64,
+        clients: BTreeSet<u32>,
+        last_us: Micros,
+    ) {
+        let missing = match (violation.rule, violation.seqs) {
+            (Rule::Gap | Rule::LostPublish, Some((first, last))) => last.saturating_sub(first) + 1,
+            _ => 0,
+        };
+        let updates = missing.saturating_mul(1 + extra);
         let kept_max = self.kept_max;
         self.calls.0 += 1;
         let second = u32::try_from(violation.at_us / 1_000_000).unwrap_or(u32::MAX);
@@ -237,23 +266,35 @@ impl Tally {
         tally.violations += 1 + extra;
         tally.clients.extend(&clients);
         let (cause, first) = ((violation.topic, kind.into()), violation.clone());
-        tally.of_cause(cause, CauseTally { violations: 1 + extra, clients, first });
+        let violations = 1 + extra;
+        let one = CauseTally { violations, clients, first, last_us, updates, events: 0 };
+        tally.of_cause(cause, one);
         tally.keep(violation, kept_max);
     }
 
-    /// Counts a violation, and `extra` more that it stands for, of these clients.
+    /// Says how many different events are missing of a topic by the breaches of a rule, where some are.
+    pub fn missing(&mut self, rule: Rule, topic: TopicId, events: u64) {
+        let cause = (Some(topic), Box::default());
+        if let Some(cause) = self.entry(rule).causes.get_mut(&cause) {
+            cause.events = events;
+        }
+    }
+
+    /// Counts a violation, and `extra` more that it stands for, of these clients, the last at `last_us`.
     pub fn violate_for(
         &mut self,
         violation: Violation,
         extra: u64,
         clients: impl Iterator<Item = u32>,
+        last_us: Micros,
     ) {
         let clients: BTreeSet<u32> = clients.chain(violation.client).collect();
         if clients.len() > 1 {
             let shared = clients.iter().copied().collect();
             self.entry(violation.rule).shared.insert(violation.clone(), shared);
         }
-        self.enter("", violation, extra, clients);
+        let last_us = last_us.max(violation.at_us);
+        self.enter("", violation, extra, clients, last_us);
     }
 
     /// Counts a violation of a kind.
@@ -273,7 +314,8 @@ impl Tally {
             clients: clients.clone(),
         };
         self.entry(violation.rule).of_kind(kind.into(), one);
-        self.enter(kind, violation, extra, clients);
+        let last_us = violation.at_us;
+        self.enter(kind, violation, extra, clients, last_us);
     }
 
     /// How often a rule was broken so far, to notice that it just was.
@@ -450,6 +492,7 @@ mod tests {
         let cause = &causes[&(stream, "".into())];
         assert_eq!((causes.len(), cause.violations, cause.clients.len()), (2, 6, 2));
         assert_eq!((cause.first.at_us, cause.first.client), (3, Some(2)), "kept or not");
+        assert_eq!(cause.last_us, 9);
         let many = |order: &mut dyn Iterator<Item = u32>| {
             let mut tally = Tally::new(1);
             order.for_each(|n| tally.violate_as(&format!("{n:04}"), breach(n, 1, None)));
@@ -462,7 +505,8 @@ mod tests {
     #[test]
     fn who_shares_a_breach_is_kept_as_long_as_the_breach() {
         let mut tally = Tally::new(1);
-        tally.violate_for(violation(5), 3, [7, 3, 2].into_iter());
+        tally.violate_for(violation(5), 3, [7, 3, 2].into_iter(), 8);
+        assert_eq!(tally.rule(Rule::Gap).causes[&(None, "".into())].last_us, 8);
         let shared = tally.shared(&violation(5)).cloned().expect("several share it");
         assert_eq!(shared.ranges(), [(1, 3), (7, 7)]);
         assert!(shared.contains(2) && !shared.contains(4));

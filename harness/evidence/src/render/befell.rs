@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::units::count;
+use super::units::{count, counted};
 use crate::judge::{Verdict, stability};
 use crate::report::{IncidentLine, RequestLine, RunReport};
 
@@ -74,7 +74,7 @@ fn incidents(lines: &[IncidentLine]) -> String {
             codes.map(|line| format!("{} ×{}", status(&line.code), count(line.count))).collect();
         let more = match lines.len().saturating_sub(STATUSES_SHOWN) {
             0 => String::new(),
-            more => format!(", {more} other codes"),
+            more => format!(", {}", counted(more as u64, "other code", "other codes")),
         };
         let clients = match lines.first().map_or(0, |line| line.clients) {
             0 => String::new(),
@@ -90,8 +90,13 @@ fn of<'a>(report: &'a RunReport, request: &'a str) -> impl Iterator<Item = &'a R
     report.requests.iter().filter(move |line| line.request == request)
 }
 
+/// Requests of a line that failed although neither the plan nor the harness made them.
+fn in_vain(line: &RequestLine) -> u64 {
+    line.count.saturating_sub(line.ok + line.ours + line.planned)
+}
+
 fn failed(report: &RunReport, request: &str) -> u64 {
-    of(report, request).map(|line| line.count - line.ok - line.ours).sum()
+    of(report, request).map(in_vain).sum()
 }
 
 /// What became of the load's commands: how many were acknowledged, and why the others were not.
@@ -99,7 +104,7 @@ pub fn published(report: &RunReport) -> String {
     let planned = report.load.planned;
     let ok: u64 = of(report, "publish").map(|line| line.ok).sum();
     let mut failures: Vec<_> = of(report, "publish")
-        .map(|line| (line.count - line.ok - line.ours, line.status.as_str()))
+        .map(|line| (in_vain(line), line.status.as_str()))
         .filter(|(failed, _)| *failed > 0)
         .collect();
     failures.sort_by_key(|(failed, status)| (std::cmp::Reverse(*failed), *status));
@@ -109,7 +114,7 @@ pub fn published(report: &RunReport) -> String {
         shown.map(|(failed, text)| format!("{} {}", count(*failed), status(text))).collect();
     let more = match failures.len().saturating_sub(STATUSES_SHOWN) {
         0 => String::new(),
-        more => format!(", {more} other ways"),
+        more => format!(", {}", counted(more as u64, "other way", "other ways")),
     };
     let mut notes = Vec::new();
     if all > 0 {
@@ -119,7 +124,11 @@ pub fn published(report: &RunReport) -> String {
     if ours > 0 {
         notes.push(format!("{} broken off by the harness or never tried", count(ours)));
     }
-    let open = planned.saturating_sub(ok + all + ours);
+    let asked: u64 = of(report, "publish").map(|line| line.planned).sum();
+    if asked > 0 {
+        notes.push(format!("{} failed as the plan makes them", count(asked)));
+    }
+    let open = planned.saturating_sub(ok + all + ours + asked);
     if open > 0 {
         notes.push(format!("{} never begun or without an end", count(open)));
     }
@@ -143,14 +152,15 @@ pub fn drain(report: &RunReport) -> String {
                 format!("client {} by {} on {}", lag.client, count(lag.by), lag.topic.name())
             })
             .collect();
-        let clients = count(behind.clients);
-        why.push(format!("{clients} live clients were behind ({})", named.join(", ")));
+        let clients = counted(behind.clients, "live client was", "live clients were");
+        why.push(format!("{clients} behind ({})", named.join(", ")));
     }
     if behind.not_live > 0 {
-        why.push(format!("{} clients were not live", count(behind.not_live)));
+        why.push(format!("{} not live", counted(behind.not_live, "client was", "clients were")));
     }
     if behind.unseen > 0 {
-        why.push(format!("nobody has seen {} acknowledged publishes", count(behind.unseen)));
+        let publishes = counted(behind.unseen, "acknowledged publish", "acknowledged publishes");
+        why.push(format!("nobody has seen {publishes}"));
     }
     if !oracle.drained {
         why.push("more may have been on its way".to_owned());
@@ -158,8 +168,8 @@ pub fn drain(report: &RunReport) -> String {
     format!("the topics did not run dry: {}", why.join("; "))
 }
 
-/// A request that did not get what it asked for, in a line.
-pub fn refusal(line: &RequestLine) -> String {
+/// So many requests of a line, in a line of their own.
+fn refusal(line: &RequestLine, n: u64) -> String {
     let at = std::time::Duration::from_micros(line.first_at_us).as_secs_f64();
     let retry = line.retry_after.as_ref().map(|after| format!("; Retry-After: {after}"));
     let example = line.example.as_ref().map(|text| format!("; it said: {text}"));
@@ -167,16 +177,24 @@ pub fn refusal(line: &RequestLine) -> String {
         "{} {} ×{}, first at {at:.2} s in {}{}{}",
         line.request,
         status(&line.status),
-        count(line.count - line.ok),
+        count(n),
         line.first_phase,
         retry.unwrap_or_default(),
         example.unwrap_or_default()
     )
 }
 
-/// The requests that did not get what they asked for.
-pub fn refusals(report: &RunReport) -> impl Iterator<Item = &RequestLine> {
-    report.requests.iter().filter(|line| line.ok < line.count)
+/// The requests that did not get what they asked for although the plan does not make them fail, a line each.
+pub fn refusals(report: &RunReport) -> Vec<String> {
+    let beyond = |line: &RequestLine| line.count.saturating_sub(line.ok + line.planned);
+    let lines = report.requests.iter().map(|line| (line, beyond(line)));
+    lines.filter(|(_, n)| *n > 0).map(|(line, n)| refusal(line, n)).collect()
+}
+
+/// The requests that failed because the plan makes them, a line each: no trouble.
+pub fn asked_for(report: &RunReport) -> Vec<String> {
+    let lines = report.requests.iter().filter(|line| line.planned > 0);
+    lines.map(|line| refusal(line, line.planned)).collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! What stands beside a figure that does not explain itself: a WARN that nothing breaks, a fault that was
 //! not due, one that hit nobody because the harness stood still.
 
-use super::units::{count, moment};
+use super::units::{count, counted, moment};
 use crate::facts::FaultOutcome;
 use crate::judge::{ObjectiveVerdict, Verdict};
 use crate::record::Micros;
 use crate::report::RunReport;
+use crate::shard::whereabouts::Whereabouts;
 
 /// How long before a fault the harness may have stood still, in microseconds, for that to be why it hit less
 /// than planned: orders reach clients within it.
@@ -31,20 +32,65 @@ pub fn objective(objective: &ObjectiveVerdict) -> Option<String> {
 }
 
 /// What a fault came to, in a word or a figure.
-pub fn effective(fault: &FaultOutcome) -> String {
+pub fn effective(report: &RunReport, fault: &FaultOutcome) -> String {
     match fault.effective {
-        _ if !fault.applied => "not due".to_owned(),
+        _ if why_not_reached(report, fault).is_some() => "not reached".to_owned(),
         Some(effective) => count(effective),
         None => "unproven".to_owned(),
     }
 }
 
-/// How a fault was counted, or why it came to nothing.
-pub fn fault(report: &RunReport, fault: &FaultOutcome) -> String {
+/// Why a fault never happened, if it did not: the run ended before it was due, or the target was away by then
+/// although nobody had planned that.
+pub fn why_not_reached(report: &RunReport, fault: &FaultOutcome) -> Option<String> {
     let at = moment(fault.at_us);
     if !fault.applied {
         let ended = format!("{:.1} s", report.duration_s);
-        return format!("the run ended at {ended}, before its time, {at}");
+        return Some(format!("the run ended at {ended}, before its time, {at}"));
+    }
+    if fault.effective.unwrap_or(0) > 0 {
+        return None;
+    }
+    let away = report.target.absences.iter().filter(|absence| !absence.planned);
+    let mut away = away.filter(|absence| {
+        absence.from_us <= fault.at_us && absence.until_us.is_none_or(|until| fault.at_us < until)
+    });
+    let from = moment(away.next()?.from_us);
+    Some(format!("the target was away from {from} on, when this was due, {at}"))
+}
+
+/// Where the clients were that a fault did not hit, as far as their records tell.
+pub fn elsewhere(report: &RunReport, fault: &FaultOutcome) -> Option<String> {
+    let here = report.whereabouts.get(&fault.id)?;
+    let short = fault.effective.is_some_and(|effective| effective < fault.planned);
+    let Whereabouts { connected, not_yet, cut_by, away, retired } = here;
+    if !short || *connected >= fault.planned {
+        return None;
+    }
+    let name = |id: u16| match report.faults.iter().find(|fault| fault.id == id) {
+        Some(FaultOutcome { kind, at_us, .. }) => {
+            format!("fault {id}, {kind} at {}", moment(*at_us))
+        }
+        None => format!("fault {id}"),
+    };
+    let mut told = vec![format!("{} connected", counted(*connected, "was", "were"))];
+    told.extend(cut_by.iter().map(|(id, n)| format!("{} not back from {}", count(*n), name(*id))));
+    for (n, how) in [
+        (not_yet, "not connected yet"),
+        (away, "without a connection for another reason"),
+        (retired, "out of the run"),
+    ] {
+        if *n > 0 {
+            told.push(format!("{} {how}", count(*n)));
+        }
+    }
+    Some(format!("of the clients that it was aimed at, when it was due, {}", told.join(", ")))
+}
+
+/// How a fault was counted, or why it came to nothing.
+pub fn fault(report: &RunReport, fault: &FaultOutcome) -> String {
+    if let Some(why) = why_not_reached(report, fault) {
+        return why;
     }
     let bitten = fault.why_it_did_not_bite().is_none();
     let around = fault.at_us.saturating_sub(BEFORE_US)..=fault.at_us.saturating_add(AFTER_US);
@@ -53,6 +99,7 @@ pub fn fault(report: &RunReport, fault: &FaultOutcome) -> String {
         .stalls
         .iter()
         .find(|stall| !bitten && stall.from <= *around.end() && stall.to >= *around.start());
+    let elsewhere = elsewhere(report, fault).map(|told| format!("; {told}")).unwrap_or_default();
     match stall {
         Some(stall) => format!(
             "{}; the harness itself stood still from {} to {}, when this was due: the figure says nothing of \
@@ -64,6 +111,6 @@ pub fn fault(report: &RunReport, fault: &FaultOutcome) -> String {
         None if fault.effective.is_none() => {
             format!("nothing on the target's side could tell: {}", fault.proof)
         }
-        None => fault.proof.clone(),
+        None => format!("{}{elsewhere}", fault.proof),
     }
 }

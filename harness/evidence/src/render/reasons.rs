@@ -3,7 +3,8 @@
 //! A rule that is broken is a cause, whichever gates name it; what holds for the run as a whole is said once
 //! for all the objectives that it leaves undecided.
 
-use super::units::count;
+use super::texts;
+use super::units::{count, counted};
 use crate::judge::{GateVerdict, ObjectiveVerdict, STABILITY_GATE, Verdict};
 use crate::oracle::Rule;
 use crate::report::{Cause, RunReport};
@@ -64,6 +65,15 @@ pub fn all(report: &RunReport) -> Vec<Reason> {
                 why: why.to_owned(),
                 of: vec![of],
             }),
+        }
+    }
+    // Beside a fault that fell short: where the others were, that it was to hit.
+    for fault in &report.faults {
+        let why = fault.why_it_did_not_bite();
+        let elsewhere = super::beside::elsewhere(report, fault);
+        let same = |reason: &&mut Reason| Some(&reason.why) == why.as_ref();
+        if let (Some(told), Some(reason)) = (elsewhere, reasons.iter_mut().find(same)) {
+            reason.why += &format!(": {told}");
         }
     }
     let rank = |reason: &Reason| match reason.verdict {
@@ -166,8 +176,41 @@ pub fn cause(report: &RunReport, cause: &Cause) -> String {
         0 => String::new(),
         some => format!(", {} of {} clients", count(some), count(all)),
     };
-    let first = std::time::Duration::from_micros(cause.first.at_us).as_secs_f64();
-    format!("{}{topic}{kind}: {times}{clients}, first at {first:.3} s", cause.rule)
+    let (missing, when) = (missing(cause), when(report, cause));
+    format!("{}{topic}{kind}: {times}{clients}{missing}, {when}", cause.rule)
+}
+
+/// When the violations of a cause were noticed: the first, and the last where there is a later one.
+pub fn when(report: &RunReport, cause: &Cause) -> String {
+    let first = cause.first.at_us;
+    let last = match cause.last_us > first {
+        true => format!(", last at {}", texts::at(report, cause.last_us)),
+        false => String::new(),
+    };
+    format!("first at {}{last}", texts::at(report, first))
+}
+
+/// How much never came, of a cause by which something is missing: over all clients, and how many different
+/// events that are.
+pub fn missing(cause: &Cause) -> String {
+    let updates = match cause.missing_updates {
+        0 => return String::new(),
+        some => counted(some, "update", "updates"),
+    };
+    match cause.missing_events {
+        0 => format!(", {updates} missing in all"),
+        events => format!(", {updates} missing in all, of {}", counted(events, "event", "events")),
+    }
+}
+
+/// The clients that a cause befell, by what they are, each with how many of them there were.
+pub fn surfaces(report: &RunReport, cause: &Cause) -> Option<String> {
+    let all = &report.fleet.clients;
+    let told = cause.surfaces.iter().map(|(surface, n)| {
+        let of = all.get(surface).copied().unwrap_or_default();
+        format!("{} of {} {}", count(*n), count(of), surface.name())
+    });
+    (!cause.surfaces.is_empty()).then(|| told.collect::<Vec<_>>().join(", "))
 }
 
 /// Its first violation, as an example.

@@ -11,6 +11,8 @@ pub struct ViolationsNdjson;
 
 #[derive(Serialize)]
 struct Line<'a> {
+    /// By which `explain` asks for it: the line's own, from 1.
+    number: usize,
     at_us: u64,
     rule: &'a str,
     client: Option<u32>,
@@ -34,6 +36,7 @@ impl Renderer for ViolationsNdjson {
         let mut bytes = Vec::new();
         for (kept, violation) in report.oracle.kept.iter().enumerate() {
             let line = Line {
+                number: kept + 1,
                 at_us: violation.at_us,
                 rule: violation.rule.name(),
                 client: violation.client,

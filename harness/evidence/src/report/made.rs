@@ -1,11 +1,12 @@
 //! Puts a report together from what was settled, learnt and judged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use khala_plan::metric::{MetricId, MetricKind};
 use khala_plan::schedule::Schedule;
 use khala_plan::stability::Incident;
+use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
 
 use super::{
@@ -57,6 +58,7 @@ impl RunReport {
             phases: phases(schedule),
             faults: facts.faults.clone(),
             exposures: settled.exposures.clone(),
+            whereabouts: settled.whereabouts.clone(),
             findings: settled.findings.iter().chain(&facts.findings).cloned().collect(),
             generator: facts.generator.clone().with(settled, schedule.phases.len()),
             target: Target::of(case),
@@ -177,7 +179,11 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
             kind: kind.into(),
             violations: cause.violations,
             clients: cause.clients.len() as u64,
+            surfaces: surfaces(case, &cause.clients),
             first: cause.first,
+            last_us: cause.last_us,
+            missing_updates: cause.updates,
+            missing_events: cause.events,
         };
         let mut causes: Vec<_> = tally.causes.into_iter().map(one).collect();
         causes.sort_by_key(|cause| (std::cmp::Reverse(cause.violations), cause.first.at_us));
@@ -185,11 +191,33 @@ fn causes(case: &Case<'_>) -> Vec<Cause> {
         if let Some(first) = tally.kept.first().filter(|_| beyond > 0) {
             let (topic, kind, first) = (None, String::new(), first.clone());
             let clients = if told == 0 { tally.clients.len() as u64 } else { 0 };
-            causes.push(Cause { rule, topic, kind, violations: beyond, clients, first });
+            causes.push(Cause {
+                rule,
+                topic,
+                kind,
+                violations: beyond,
+                clients,
+                surfaces: BTreeMap::new(),
+                first,
+                last_us: 0,
+                missing_updates: 0,
+                missing_events: 0,
+            });
         }
         causes
     };
     Rule::ALL.iter().flat_map(of_rule).collect()
+}
+
+/// So many of these clients are of each surface.
+fn surfaces(case: &Case<'_>, clients: &BTreeSet<u32>) -> BTreeMap<Surface, u64> {
+    let mut surfaces = BTreeMap::new();
+    for arrival in case.schedule.arrivals.iter().filter(|one| clients.contains(&one.client)) {
+        if let Some(cohort) = case.plan.fleet.cohorts.get(usize::from(arrival.cohort)) {
+            *surfaces.entry(cohort.surface).or_insert(0) += 1;
+        }
+    }
+    surfaces
 }
 
 fn shared(case: &Case<'_>) -> Vec<Shared> {
@@ -214,6 +242,7 @@ fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {
                 count: told.count,
                 ok: told.ok,
                 ours: told.ours,
+                planned: told.planned,
                 first_at_us: told.first,
                 first_phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
                 last_at_us: told.last,

@@ -46,6 +46,10 @@ pub struct Subscription {
     targets: BTreeMap<TopicId, u64>,
 }
 
+fn is_zero(count: &u16) -> bool {
+    *count == 0
+}
+
 /// One client's life.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Client {
@@ -80,6 +84,9 @@ pub struct Client {
     pub revoked: Option<Revoked>,
     /// Deliveries around faults.
     pub marks: Marks,
+    /// Of the faults that are aimed at it, those that were due so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub faults_due: u16,
     /// The subscription in force.
     pub subscription: Option<Subscription>,
     /// Intended start of the first connect since it was last converged.

@@ -16,6 +16,7 @@ use super::probes::Probes;
 use super::series::Series;
 use super::stability::Stability;
 use super::stalls::Stalls;
+use super::whereabouts::Whereabouts;
 use crate::oracle::Tally;
 use crate::oracle::bad_snapshot::content::Contents;
 use crate::oracle::false_replay_complete::Replies;
@@ -42,6 +43,8 @@ pub struct Flow {
     pub(super) metrics: Metrics,
     pub(super) series: Series,
     pub(super) exposures: BTreeMap<u16, Exposure>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) whereabouts: BTreeMap<u16, Whereabouts>,
     pub(super) totals: Totals,
     pub(super) findings: Findings,
     #[serde(default)]
@@ -69,6 +72,7 @@ impl Flow {
             metrics: Metrics::default(),
             series: Series::default(),
             exposures: BTreeMap::new(),
+            whereabouts: BTreeMap::new(),
             totals: Totals::default(),
             findings: Findings::default(),
             beyond_head: BTreeSet::new(),
@@ -93,6 +97,9 @@ impl Flow {
         self.series.merge(&other.series);
         for (fault, exposure) in other.exposures {
             self.exposures.entry(fault).or_default().merge(&exposure);
+        }
+        for (fault, whereabouts) in other.whereabouts {
+            self.whereabouts.entry(fault).or_default().merge(&whereabouts);
         }
         self.totals.merge(&other.totals);
         self.findings.merge(other.findings);

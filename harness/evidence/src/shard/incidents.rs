@@ -107,31 +107,40 @@ impl Shard {
 
     /// A request ended.
     pub(super) fn answered(&mut self, answered: &Answered) {
-        let stability = &mut self.flow.stability;
-        stability.answered(answered);
-        let Some((kind, others)) = incident(answered) else { return };
-        if answered.outcome == Outcome::Interrupted {
-            return;
-        }
-        stability.occasion(kind);
-        others.iter().for_each(|&other| stability.occasion(other));
-        if answered.outcome == Outcome::Ok || is_documented(answered) || self.is_asked_for(answered)
+        let asked_for = self.is_asked_for(answered) || is_tried_in_vain(answered);
+        let incident = incident(answered);
+        if let Some((kind, others)) = incident
+            && answered.outcome != Outcome::Interrupted
         {
-            return;
+            let stability = &mut self.flow.stability;
+            stability.occasion(kind);
+            others.iter().for_each(|&other| stability.occasion(other));
         }
+        let blamed = incident
+            .filter(|_| !matches!(answered.outcome, Outcome::Interrupted | Outcome::Ok))
+            .filter(|_| !asked_for && !is_documented(answered))
+            .map(|(kind, _)| (kind, self.blame_for_an_answer(kind, answered)));
+        let planned = asked_for || matches!(blamed, Some((_, Blame::Plan)));
+        self.flow.stability.answered(answered, planned);
+        let Some((kind, blame)) = blamed else { return };
+        let Answered { client, at, .. } = *answered;
+        let stability = &mut self.flow.stability;
+        stability.incident(kind, blame, &answered.status, at, client);
+        if answered.request == Request::Connect && blame == Blame::Target {
+            stability.refused(at, &answered.status);
+        }
+    }
+
+    /// Whose doing it is that a request did not get what it asked for.
+    fn blame_for_an_answer(&self, kind: Incident, answered: &Answered) -> Blame {
         let Answered { client, start, at, outcome, .. } = *answered;
-        let blame = match (outcome, client) {
+        match (outcome, client) {
             (Outcome::Exhausted(_), _) => Blame::Ours,
             (_, Some(client)) if is_refusal(outcome) => {
                 self.blame_for_a_refusal(kind, client, start, at)
             }
             (_, Some(client)) => self.blame(kind, client, start, at),
             (_, None) => self.blame_for_a_command(kind, start, at),
-        };
-        let stability = &mut self.flow.stability;
-        stability.incident(kind, blame, &answered.status, at, client);
-        if answered.request == Request::Connect && blame == Blame::Target {
-            stability.refused(at, &answered.status);
         }
     }
 
@@ -329,6 +338,24 @@ fn incident(answered: &Answered) -> Option<(Incident, &'static [Incident])> {
         | Request::TriedHeartbeat
         | Request::TriedCommand => return None,
     })
+}
+
+/// Whether what a fault tries was refused, as it is to be: with an answer or, on a socket that it had, by the
+/// socket's end. What is not answered, or cannot even be tried, is trouble.
+fn is_tried_in_vain(answered: &Answered) -> bool {
+    let on_a_socket = match answered.request {
+        Request::TriedMint | Request::TriedConnect => false,
+        Request::TriedJoin
+        | Request::TriedSubscribe
+        | Request::TriedHeartbeat
+        | Request::TriedCommand => true,
+        _ => return false,
+    };
+    match answered.outcome {
+        Outcome::Ok | Outcome::Timeout | Outcome::Interrupted | Outcome::Exhausted(_) => false,
+        Outcome::ConnectionFailed => on_a_socket,
+        _ => true,
+    }
 }
 
 /// Whether the contract has this answer of a target with which nothing is wrong, or the socket's end

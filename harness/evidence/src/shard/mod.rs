@@ -30,6 +30,7 @@ pub mod stalls;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+pub mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ use self::series::Series;
 use self::stability::{Silence, Stability};
 use self::stalls::{Stall, Stalls};
 use self::subscriptions::Taken;
+use self::whereabouts::Whereabouts;
 use crate::context::Context;
 use crate::facts::Finding;
 use crate::oracle::authz_leak::{self, Tried};
@@ -121,6 +123,9 @@ pub struct Settled {
     pub series: Series,
     /// Deliveries around each fault.
     pub exposures: BTreeMap<u16, Exposure>,
+    /// Where the clients were that each fault is aimed at.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub whereabouts: BTreeMap<u16, Whereabouts>,
     /// Plain counts.
     pub totals: Totals,
     /// Distinct (client, seq) applied, by topic.
@@ -267,6 +272,7 @@ impl Sink for Shard {
         let Some(client) = record.client() else { return self.enter(record) };
         let at_us = record.at();
         self.flow.totals.strangers += u64::from(self.context.surface(client).is_none());
+        self.note_where(client, at_us);
         self.clients.entry(client).or_default().flight.happened(&record);
         let broken_before = self.flow.tally.calls();
         self.enter(record);

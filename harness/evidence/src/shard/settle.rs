@@ -75,6 +75,7 @@ impl Shard {
             metrics: flow.metrics,
             series: flow.series,
             exposures: flow.exposures,
+            whereabouts: flow.whereabouts,
             totals: flow.totals,
             findings: flow.findings.into_list(),
             stalls,

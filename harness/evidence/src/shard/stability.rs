@@ -38,6 +38,10 @@ pub struct Status {
     pub ok: u64,
     /// Of them, those that the harness itself ended or had no means for.
     pub ours: u64,
+    /// Of them, those that the plan itself makes fail: bad tokens that a fault tries, and what befalls the
+    /// clients and the target that a fault hit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub planned: u64,
     /// When the first one ended.
     pub first: Micros,
     /// When the last one ended.
@@ -46,6 +50,10 @@ pub struct Status {
     pub example: Option<(Micros, Box<str>)>,
     /// The first `Retry-After`.
     pub retry_after: Option<(Micros, Box<str>)>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn earlier(mine: &mut Option<(Micros, Box<str>)>, other: Option<&(Micros, Box<str>)>) {
@@ -61,6 +69,7 @@ impl Sum for Status {
         self.count += other.count;
         self.ok += other.ok;
         self.ours += other.ours;
+        self.planned += other.planned;
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         earlier(&mut self.example, other.example.as_ref());
@@ -196,14 +205,15 @@ pub struct Stability {
 }
 
 impl Stability {
-    /// A request ended.
-    pub fn answered(&mut self, answered: &Answered) {
+    /// A request ended. `planned`: it failed because the plan wants it to.
+    pub fn answered(&mut self, answered: &Answered, planned: bool) {
         let at = answered.at;
         let text = |text: &Option<Box<str>>| text.clone().map(|text| (at, text));
         let status = Status {
             count: 1,
             ok: u64::from(answered.outcome == Outcome::Ok),
             ours: u64::from(answered.outcome.is_our_own_doing()),
+            planned: u64::from(planned),
             first: at,
             last: at,
             example: text(&answered.example),

@@ -7,6 +7,7 @@
 mod coverage;
 mod estimators;
 mod fair_drain;
+mod for_managers;
 mod for_people;
 mod green_and_void;
 mod one_edit;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::units::{count, duration_or_dash};
+use super::super::units::{count, counted, duration_or_dash, moment};
 use super::super::{befell, texts};
 use crate::report::RunReport;
 
@@ -58,18 +58,22 @@ fn requests(out: &mut String, report: &RunReport) -> std::fmt::Result {
         return Ok(());
     }
     writeln!(out, "\n## Requests\n")?;
-    writeln!(out, "| request | status | count | ok | first | Retry-After | it said |")?;
-    writeln!(out, "| --- | --- | ---: | ---: | --- | --- | --- |")?;
+    writeln!(
+        out,
+        "| request | status | count | ok | failed by plan | first | Retry-After | it said |"
+    )?;
+    writeln!(out, "| --- | --- | ---: | ---: | ---: | --- | --- | --- |")?;
     for line in &report.requests {
         let text = |text: &Option<String>| text.as_deref().map(super::quoted).unwrap_or_default();
         writeln!(
             out,
-            "| {} | {} | {} | {} | {} in {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} in {} | {} | {} |",
             line.request,
             super::cell(&line.status),
             count(line.count),
             count(line.ok),
-            super::super::units::duration(line.first_at_us),
+            count(line.planned),
+            moment(line.first_at_us),
             line.first_phase,
             text(&line.retry_after),
             text(&line.example),
@@ -82,10 +86,10 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let generator = &report.generator;
     writeln!(
         out,
-        "\n## Generator\n\n{} worker threads, {:.2} cores used, hottest thread {:.0} %, {} of {} \
-         descriptors, {} MiB resident at the peak. {} of {} planned publishes begun{}, {}; {} records \
+        "\n## Generator\n\n{}, {:.2} cores used, hottest thread {:.0} %, {} of {} \
+         descriptors, {} MiB resident at the peak. {} of {} planned publishes begun{}, {}; {} \
          dropped.\n\n{}.",
-        generator.worker_threads,
+        counted(generator.worker_threads.into(), "worker thread", "worker threads"),
         generator.cpu_cores,
         generator.hottest_thread * 100.0,
         count(generator.descriptors_peak),
@@ -95,7 +99,7 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
         count(generator.publishes_planned),
         texts::withheld(generator),
         befell::published(report),
-        count(generator.dropped_records),
+        counted(generator.dropped_records, "record", "records"),
         texts::fitness(generator),
     )?;
     for finding in &report.findings {

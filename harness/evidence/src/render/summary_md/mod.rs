@@ -12,7 +12,7 @@ use super::brief::Brief;
 use super::reasons::{self, Reason};
 use super::terminal::gates;
 use super::texts::{self, HERE};
-use super::units::count;
+use super::units::{count, counted};
 use super::{RenderError, Renderer};
 use crate::judge::Verdict;
 use crate::report::RunReport;
@@ -63,6 +63,7 @@ fn brief(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(out, "**{}**{how}\n", cell(&brief.headline))?;
     writeln!(out, "- **What was tried.** {}", cell(&brief.tried))?;
     writeln!(out, "- **What users would have seen.** {}", cell(&brief.users))?;
+    writeln!(out, "- **Whether the test is to blame.** {}", cell(&brief.own_fault))?;
     writeln!(out, "- **What to do next.** {}", cell(&brief.next))?;
     match brief.cautions.as_slice() {
         [] => Ok(()),
@@ -129,6 +130,9 @@ fn gates_table(out: &mut String, report: &RunReport) -> std::fmt::Result {
             writeln!(out, "| {} | {clean} | PASS | | | |", gate.name)?;
         }
     }
+    if let Some(reach) = texts::reach(report) {
+        writeln!(out, "\n*{}*{}.", &reach[..5], &reach[5..])?;
+    }
     Ok(())
 }
 
@@ -137,32 +141,36 @@ fn faults(out: &mut String, report: &RunReport) -> std::fmt::Result {
         return Ok(());
     }
     writeln!(out, "\n## Faults, planned against effective\n")?;
-    writeln!(out, "| fault | phase | at | planned | effective | counted by, or why not |")?;
-    writeln!(out, "| --- | --- | ---: | ---: | ---: | --- |")?;
+    writeln!(out, "| fault | phase | at | planned | effective |")?;
+    writeln!(out, "| --- | --- | ---: | ---: | ---: |")?;
+    for fault in &report.faults {
+        writeln!(
+            out,
+            "| {} {} | {} | {} | {} | {} |",
+            fault.id,
+            fault.kind,
+            fault.phase,
+            super::units::duration(fault.at_us),
+            count(fault.planned),
+            beside::effective(report, fault),
+        )?;
+    }
+    writeln!(out)?;
     for fault in &report.faults {
         let mut proof = beside::fault(report, fault);
         if let Some(exposure) = report.exposures.get(&fault.id) {
             let _ = write!(
                 proof,
-                "; each client had at least {} deliveries of each topic before it, and {} after",
-                exposure.before_min, exposure.after_min
+                "; each client had at least {} of each topic before it, and {} after",
+                counted(exposure.before_min, "delivery", "deliveries"),
+                count(exposure.after_min)
             );
         }
-        writeln!(
-            out,
-            "| {} | {} | {} | {} | {} | {} |",
-            fault.kind,
-            fault.phase,
-            super::units::duration(fault.at_us),
-            count(fault.planned),
-            beside::effective(fault),
-            cell(&proof),
-        )?;
+        writeln!(out, "- {} {}: {}", fault.id, fault.kind, cell(&proof))?;
     }
     let commands = report.faults.iter().flat_map(|fault| &fault.commands);
-    for (index, run) in commands.enumerate() {
-        let first = if index == 0 { "\n" } else { "" };
-        writeln!(out, "{first}- {}", cell(&run.told()))?;
+    for run in commands {
+        writeln!(out, "- {}", cell(&run.told()))?;
     }
     writeln!(
         out,
@@ -179,7 +187,7 @@ fn provenance(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let profile = report.scenario.profile.as_deref().map(|name| format!(", profile `{name}`"));
     writeln!(out, "\n## Provenance\n\n| what | |\n| --- | --- |")?;
     let mut row = |what: &str, value: &str| writeln!(out, "| {what} | {value} |");
-    row("run", &format!("`{}`, started {} UTC", report.run_id, report.started_at))?;
+    row("run", &format!("`{}`, started {} (UTC)", report.run_id, report.started_at))?;
     row(
         "scenario",
         &format!("{}{}", cell(&report.scenario.name), cell(&profile.unwrap_or_default())),

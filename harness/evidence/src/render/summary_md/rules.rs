@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::units::count;
+use super::super::units::{count, counted};
 use super::super::{befell, reasons, texts};
 use super::{HERE, cell};
 use crate::oracle::Rule;
@@ -13,28 +13,19 @@ const CAUSES_SHOWN: usize = 10;
 
 pub fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let oracle = &report.oracle;
+    let (own, foreign) = texts::deliveries(report);
     writeln!(
         out,
-        "\n## Rules\n\n{} deliveries and {} replay replies judged; {} repeats, {} redeliveries, {} \
-         foreign events. At the end {}.\n",
-        count(oracle.deliveries),
-        count(oracle.replies),
-        count(oracle.repeats),
-        count(oracle.redelivered),
-        count(oracle.foreign),
+        "\n## Rules\n\n{} and {} judged; {}, {}. Of others, held against no publish: {}. At the end {}.\n",
+        counted(own, "delivery", "deliveries"),
+        counted(oracle.replies, "replay reply", "replay replies"),
+        counted(oracle.repeats, "repeat", "repeats"),
+        counted(oracle.redelivered, "redelivery", "redeliveries"),
+        counted(foreign, "delivery", "deliveries"),
         cell(&befell::drain(report)),
     )?;
     let broken = reasons::broken(report);
-    let kept = oracle.violations.iter().filter(|(_, violations)| **violations == 0);
-    let kept: Vec<_> = kept
-        .map(|(rule, _)| {
-            let cases = oracle.judged.get(rule).copied().unwrap_or(0);
-            format!("`{rule}` ({})", count(cases))
-        })
-        .collect();
-    if !kept.is_empty() {
-        writeln!(out, "Kept, with the cases judged: {} rules: {}.", kept.len(), kept.join(", "))?;
-    }
+    kept(out, report)?;
     beside(out, "left undecided", &oracle.undecided)?;
     beside(out, "following from an earlier rule's violations", &oracle.consequences)?;
     if let Some(names) = texts::not_exercised(report) {
@@ -52,6 +43,49 @@ pub fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// The rules of which no violation was found, each with its cases: those that were kept, and apart from them
+/// those whose sentence does not hold by what an earlier rule found, which alone tells of it.
+fn kept(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    let oracle = &report.oracle;
+    let (mut kept, mut told_by_others) = (Vec::new(), Vec::new());
+    for (name, _) in oracle.violations.iter().filter(|(_, violations)| **violations == 0) {
+        let cases = count(oracle.judged.get(name).copied().unwrap_or(0));
+        let others = breached_by(report, name);
+        match others.as_slice() {
+            [] => kept.push(format!("`{name}` ({cases})")),
+            some => told_by_others.push(format!("`{name}` (see {})", some.join(", "))),
+        }
+    }
+    if !kept.is_empty() {
+        let rules = counted(kept.len() as u64, "rule", "rules");
+        writeln!(out, "Kept, with the cases judged: {rules}: {}.", kept.join(", "))?;
+    }
+    if !told_by_others.is_empty() {
+        let names = told_by_others.join(", ");
+        writeln!(
+            out,
+            "\nNot said to be kept, for what another rule found, and alone tells of, may break these as well: \
+             {names}."
+        )?;
+    }
+    Ok(())
+}
+
+/// The rules whose violations are breaches of this one's sentence as well.
+fn breached_by(report: &RunReport, name: &str) -> Vec<String> {
+    let Some(rule) = Rule::of(name) else { return Vec::new() };
+    let count = |of: &std::collections::BTreeMap<String, u64>, name: &str| {
+        of.get(name).copied().unwrap_or(0)
+    };
+    let broken = |rule: &&Rule| count(&report.oracle.violations, rule.name()) > 0;
+    let mut by: Vec<_> =
+        rule.told_by().iter().filter(broken).map(|rule| format!("`{rule}`")).collect();
+    if by.is_empty() && count(&report.oracle.consequences, name) > 0 {
+        by.push("an earlier one".to_owned());
+    }
+    by
 }
 
 fn beside(
@@ -85,31 +119,24 @@ fn of_rule(out: &mut String, report: &RunReport, rule: Rule) -> std::fmt::Result
     if let Some(why) = reasons::why_not_condemned(report, rule) {
         writeln!(out, "\nNot condemned: {}.", cell(why))?;
     }
-    writeln!(
-        out,
-        "\n| topic | what | times | clients | first at | such as | see it, from this folder |"
-    )?;
-    writeln!(out, "| --- | --- | ---: | ---: | ---: | --- | --- |")?;
+    writeln!(out)?;
     for cause in causes.iter().take(CAUSES_SHOWN) {
-        let first = std::time::Duration::from_micros(cause.first.at_us).as_secs_f64();
-        let clients = if cause.clients == 0 { String::new() } else { count(cause.clients) };
-        writeln!(
-            out,
-            "| {} | {} | {} | {clients} | {first:.3} s | {} | {} |",
-            cause.topic.map_or("", |topic| topic.name()),
-            cell(&cause.kind),
-            count(cause.violations),
-            cell(&reasons::example(cause)),
-            reasons::explain(cause, HERE).map(|it| format!("`{it}`")).unwrap_or_default(),
-        )?;
+        writeln!(out, "- {}", cell(&reasons::cause(report, cause)))?;
+        writeln!(out, "  - such as {}", cell(&reasons::example(cause)))?;
+        if let Some(surfaces) = reasons::surfaces(report, cause) {
+            writeln!(out, "  - befell {surfaces}")?;
+        }
+        if let Some(command) = reasons::explain(cause, HERE) {
+            writeln!(out, "  - see it, from this folder: `{command}`")?;
+        }
     }
     let hidden: u64 = causes.iter().skip(CAUSES_SHOWN).map(|cause| cause.violations).sum();
     if hidden > 0 {
         writeln!(
             out,
-            "\n… and {} more, other causes: {}.",
+            "\n… and {} more, of {}.",
             count(hidden),
-            causes.len() - CAUSES_SHOWN
+            counted((causes.len() - CAUSES_SHOWN) as u64, "other cause", "other causes")
         )?;
     }
     Ok(())

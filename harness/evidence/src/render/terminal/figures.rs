@@ -5,7 +5,7 @@ use khala_plan::metric::{MetricId, MetricKind};
 
 use super::super::page::{Page, chars};
 use super::super::texts::{self, withheld};
-use super::super::units::{count, duration, duration_or_dash};
+use super::super::units::{count, counted, duration, duration_or_dash};
 use super::super::{befell, beside};
 use crate::facts::FaultOutcome;
 use crate::report::{MetricLine, RunReport};
@@ -31,12 +31,13 @@ fn storms(page: &mut Page, report: &RunReport) {
     page.raw("Faults");
     for fault in &report.faults {
         let FaultOutcome { kind, phase, planned, .. } = fault;
-        let (planned, effective) = (count(*planned), beside::effective(fault));
+        let (planned, effective) = (count(*planned), beside::effective(report, fault));
         let proof = beside::fault(report, fault);
-        page.text(
-            2,
-            &format!("{kind} in {phase}: planned {planned}, effective {effective} ({proof})"),
-        );
+        let came_to = match beside::why_not_reached(report, fault) {
+            Some(_) => effective,
+            None => format!("effective {effective}"),
+        };
+        page.text(2, &format!("{kind} in {phase}: planned {planned}, {came_to}: {proof}"));
         for run in &fault.commands {
             page.text(4, &run.told());
         }
@@ -49,7 +50,6 @@ fn oracle(page: &mut Page, report: &RunReport) {
     let beside = [
         (oracle.repeats, "repeats"),
         (oracle.redelivered, "redeliveries"),
-        (oracle.foreign, "foreign"),
         (undecided, "undecided"),
     ];
     let beside: Vec<_> = beside
@@ -58,15 +58,23 @@ fn oracle(page: &mut Page, report: &RunReport) {
         .map(|(n, what)| format!("{} {what}", count(n)))
         .collect();
     let beside = if beside.is_empty() { String::new() } else { format!("; {}", beside.join(", ")) };
+    let (own, foreign) = texts::deliveries(report);
+    let foreign = match foreign {
+        0 => String::new(),
+        some => format!(
+            "; {} of others, held against no publish",
+            counted(some, "more was", "more were")
+        ),
+    };
     page.gap();
     page.raw("Oracle and generator");
     page.text(
         2,
         &format!(
-            "{} violations over {} deliveries and {} replay replies judged{beside}",
-            count(oracle.violations()),
-            count(oracle.deliveries),
-            count(oracle.replies),
+            "{} over {} and {} judged{foreign}{beside}",
+            counted(oracle.violations(), "violation", "violations"),
+            counted(own, "delivery", "deliveries"),
+            counted(oracle.replies, "replay reply", "replay replies"),
         ),
     );
 }
@@ -130,18 +138,21 @@ fn latencies(page: &mut Page, report: &RunReport) {
 }
 
 fn requests(page: &mut Page, report: &RunReport) {
-    let refusals: Vec<_> = befell::refusals(report).collect();
-    if refusals.is_empty() {
-        return;
-    }
-    page.gap();
-    page.raw("Requests that did not get what they asked for");
-    for refusal in refusals.iter().take(REFUSALS_SHOWN) {
-        page.text(2, &befell::refusal(refusal));
-    }
-    let hidden = refusals.len().saturating_sub(REFUSALS_SHOWN);
-    if hidden > 0 {
-        page.text(2, &format!("… and {hidden} more ways in summary.md"));
+    for (head, lines) in [
+        ("Requests that did not get what they asked for", befell::refusals(report)),
+        ("Requests that failed as the plan makes them", befell::asked_for(report)),
+    ] {
+        if lines.is_empty() {
+            continue;
+        }
+        page.gap();
+        page.raw(head);
+        lines.iter().take(REFUSALS_SHOWN).for_each(|line| page.text(2, line));
+        let hidden = lines.len().saturating_sub(REFUSALS_SHOWN) as u64;
+        if hidden > 0 {
+            let ways = counted(hidden, "more way", "more ways");
+            page.text(2, &format!("… and {ways} in summary.md"));
+        }
     }
 }
 
@@ -150,11 +161,11 @@ fn generator(page: &mut Page, report: &RunReport) {
     page.text(
         2,
         &format!(
-            "{} of {} planned publishes begun{}, {} records dropped; {}; {}",
+            "{} of {} planned publishes begun{}, {} dropped; {}; {}",
             count(generator.publishes_begun),
             count(generator.publishes_planned),
             withheld(generator),
-            generator.dropped_records,
+            counted(generator.dropped_records, "record", "records"),
             befell::published(report),
             befell::drain(report),
         ),

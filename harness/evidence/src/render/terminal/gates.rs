@@ -1,7 +1,7 @@
 //! The gates, a line for each objective that has something to say.
 
 use super::super::page::{Page, chars};
-use super::super::texts::estimate;
+use super::super::texts::{self, estimate};
 use super::super::units::count;
 use super::super::{beside, reasons};
 use super::Colour;
@@ -87,5 +87,8 @@ pub fn write(page: &mut Page, report: &RunReport, colour: Colour) {
             let width = chars(&clean);
             page.row(4, &[(Verdict::Pass.to_string(), widths[0]), (clean, width)]);
         }
+    }
+    if let Some(reach) = texts::reach(report) {
+        page.text(2, reach);
     }
 }

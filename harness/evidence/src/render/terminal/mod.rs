@@ -9,7 +9,7 @@ use super::brief::Brief;
 use super::page::{Page, chars};
 use super::reasons::{self, Reason};
 use super::texts::{self, HERE};
-use super::units::count;
+use super::units::{count, counted};
 use crate::judge::{Decision, Verdict};
 use crate::oracle::Rule;
 use crate::report::{Cause, RunReport};
@@ -130,6 +130,14 @@ fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
     page.text(2, &brief.headline);
     page.beside(2, "Tried", COLUMN, &brief.tried);
     page.beside(2, "Seen", COLUMN, &brief.users);
+    if report.decision != Decision::Go {
+        page.beside(
+            2,
+            "Blame",
+            COLUMN,
+            &format!("Is the test itself to blame? {}", brief.own_fault),
+        );
+    }
     page.beside(2, "Next", COLUMN, &brief.next);
     if !brief.cautions.is_empty() {
         page.beside(2, "Note", COLUMN, &brief.cautions.join(" "));
@@ -152,8 +160,8 @@ fn broken(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     }
     let hidden = rules.len().saturating_sub(RULES_SHOWN);
     if hidden > 0 {
-        let rules = if hidden == 1 { "rule" } else { "rules" };
-        page.text(2, &format!("… and {hidden} more {rules} in summary.md"));
+        let rules = counted(hidden as u64, "more rule", "more rules");
+        page.text(2, &format!("… and {rules} in summary.md"));
     }
     let first = report.oracle.kept.iter();
     let again = first.filter_map(|one| texts::again(report, one, reader.bundle)).next();
@@ -189,8 +197,8 @@ fn broken_rule(
     }
     let hidden: u64 = causes.iter().skip(CAUSES_SHOWN).map(|cause| cause.violations).sum();
     if hidden > 0 {
-        let causes = causes.len() - CAUSES_SHOWN;
-        page.text(4, &format!("… and {} more, other causes: {causes}", count(hidden)));
+        let causes = counted((causes.len() - CAUSES_SHOWN) as u64, "other cause", "other causes");
+        page.text(4, &format!("… and {} more, of {causes}", count(hidden)));
     }
 }
 
@@ -225,8 +233,8 @@ fn other_reasons(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     }
     let hidden = all.len().saturating_sub(REASONS_SHOWN);
     if hidden > 0 {
-        let reasons = if hidden == 1 { "reason" } else { "reasons" };
-        page.text(2, &format!("… and {hidden} more {reasons} in summary.md"));
+        let reasons = counted(hidden as u64, "more reason", "more reasons");
+        page.text(2, &format!("… and {reasons} in summary.md"));
     }
 }
 

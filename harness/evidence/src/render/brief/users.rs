@@ -1,0 +1,187 @@
+//! What users would have seen, in sentences without a word of the trade.
+
+use khala_plan::metric::MetricId;
+
+use super::super::units::{clients, count, counted, duration, moment, utc};
+use super::super::{reasons, texts};
+use super::{absences, clause, failed};
+use crate::judge::{Verdict, stability};
+use crate::report::{Cause, RunReport};
+use crate::shard::absence::{Absence, Manner};
+
+/// Sentences of a kind that are told; the rest is below.
+const TOLD_MAX: usize = 3;
+
+fn absence(absence: &Absence) -> String {
+    let what = match absence.manner {
+        Manner::Restarted => "The service restarted",
+        Manner::Lost | Manner::Absent => "The service was away",
+        Manner::CutOff => "Everybody who was connected was cut off",
+    };
+    let until = match absence.until_us {
+        Some(until) => format!(", and back at {}", moment(until)),
+        None => ", to the end".to_owned(),
+    };
+    let whose = stability::of_all(absence.clients, absence.arrived);
+    format!("{what} at {}{until}, for {whose}.", moment(absence.from_us))
+}
+
+/// What those who use the product notice when a claim on a metric fails, in a sentence.
+pub fn felt(metric: &str) -> &'static str {
+    match MetricId::of(metric) {
+        Some(MetricId::TokenMint) => "Signing in takes too long.",
+        Some(MetricId::Connect | MetricId::TlsHandshake | MetricId::Join | MetricId::Subscribe) => {
+            "Connecting takes too long."
+        }
+        Some(MetricId::ReplayBootstrap | MetricId::Snapshot) => {
+            "It takes too long until an app that was opened shows everything."
+        }
+        Some(MetricId::ResumeToLive | MetricId::TimeToRecovered | MetricId::ReplayLag) => {
+            "After an interruption it takes too long until an app is up to date again."
+        }
+        Some(MetricId::Delivery) => "Updates arrive too late.",
+        Some(MetricId::BystanderRatio) => "A few slow users make it slower for all others.",
+        Some(MetricId::UnplannedStale) => "Apps are made to load everything again for nothing.",
+        Some(MetricId::HeartbeatRtt | MetricId::HeartbeatTimeouts) => {
+            "Open connections are not answered in time."
+        }
+        Some(MetricId::Publish) => "Changes take too long to be accepted.",
+        Some(MetricId::PublishErrors) => "Too many changes are refused.",
+        Some(MetricId::ReconnectAttempts) => "Apps have to try too often to come back.",
+        Some(MetricId::AuthErrors | MetricId::MintErrors) => "Too many sign-ins are refused.",
+        Some(MetricId::ConnectErrors | MetricId::TopicErrors) => "Too many connects fail.",
+        Some(MetricId::Reconnects) => "Connections break too often.",
+        Some(MetricId::Unrecovered) => "Some apps never come back after an interruption.",
+        Some(MetricId::PeakConnects) => "Too many apps come back in the same second.",
+        Some(MetricId::Violations) => "What users see may be wrong.",
+        None => "Connections break, or requests fail, although nobody meant them to.",
+    }
+}
+
+/// What users would have seen.
+pub fn users(report: &RunReport) -> String {
+    let all: u64 = report.fleet.clients.values().sum();
+    let mut told: Vec<String> = absences(report).map(absence).collect();
+    for (rule, causes) in reasons::broken(report) {
+        let most = causes.iter().map(|cause| cause.clients).max().unwrap_or(0);
+        let first = causes.iter().map(|cause| cause.first.at_us).min().unwrap_or(0);
+        let whose = match most {
+            0 => String::new(),
+            some => format!("{} of {}, ", count(some), clients(all)),
+        };
+        let open = match reasons::verdict(report, rule) {
+            Some(Verdict::Inconclusive) => "perhaps: ",
+            _ => "",
+        };
+        let sentence = clause(reasons::felt(report, rule));
+        let clock = utc(&report.started_at, first).map(|utc| format!(", {utc} UTC"));
+        let first = format!("first at {}{}", moment(first), clock.unwrap_or_default());
+        told.push(format!("{open}{sentence} ({whose}{first}{}).", missing(&causes)));
+    }
+    let mut felt: Vec<_> =
+        failed(report, Verdict::Fail).map(|objective| felt(&objective.metric)).collect();
+    felt.dedup();
+    told.extend(felt.into_iter().map(str::to_owned));
+    let more = told.len().saturating_sub(TOLD_MAX);
+    told.truncate(TOLD_MAX);
+    if more > 0 {
+        told.push(format!("And {more} more."));
+    }
+    if !told.is_empty() {
+        return told.iter().map(|one| capital(one)).collect::<Vec<_>>().join(" ");
+    }
+    if report.oracle.deliveries == 0 {
+        return "Nothing at all: not one update arrived.".to_owned();
+    }
+    let (own, foreign) = texts::deliveries(report);
+    let checked = counted(own, "update was checked as it", "updates were checked as they");
+    let foreign = match foreign {
+        0 => String::new(),
+        some => format!(
+            " {} of somebody else, and held against nothing that was sent.",
+            counted(some, "more was", "more were")
+        ),
+    };
+    let until = if report.interrupted || !report.finished { " until then" } else { "" };
+    format!("Nothing wrong{until}: {checked} arrived.{foreign}{}", recovered(report))
+}
+
+/// How much never came by all causes of a rule, in a clause.
+fn missing(causes: &[&Cause]) -> String {
+    let updates: u64 = causes.iter().map(|cause| cause.missing_updates).sum();
+    let events: u64 = causes.iter().map(|cause| cause.missing_events).sum();
+    match (updates, events) {
+        (0, 0) => String::new(),
+        (0, events) => format!("; missing: {}", counted(events, "event", "events")),
+        (updates, 0) => format!("; missing: {}", counted(updates, "update", "updates")),
+        (updates, events) => format!(
+            "; missing: {} of {}",
+            counted(updates, "update", "updates"),
+            counted(events, "event", "events")
+        ),
+    }
+}
+
+fn capital(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}", first.unwrap_or_default(), letters.as_str())
+}
+
+/// How those who were cut off came back.
+fn recovered(report: &RunReport) -> String {
+    let lines = report.metrics.iter().filter(|line| line.metric == MetricId::TimeToRecovered);
+    let (mut longest, mut n, mut never) = (0, 0, 0);
+    for line in lines {
+        (n, never) = (n + line.n, never + line.censored);
+        longest = longest.max(line.response.map_or(0, |response| response.max));
+    }
+    match (n, never) {
+        (0, _) => String::new(),
+        (_, 0) => {
+            format!(
+                " After being cut off, the slowest client was up to date in {}.",
+                duration(longest)
+            )
+        }
+        // All were back at the end, so that these took longer than the phase in which they were cut off.
+        (n, late) if report.fleet.clients_live_at_end >= report.fleet.clients.values().sum() => {
+            format!(
+                " Of {} times that a client was cut off, it was up to date again {} times only after the \
+                 phase of that disturbance had ended.",
+                count(n),
+                count(late)
+            )
+        }
+        (n, away) if report.interrupted || !report.finished => format!(
+            " Of {} times that a client was cut off, it was not back {} times when it ended.",
+            count(n),
+            count(away)
+        ),
+        (n, never) => {
+            format!(
+                " After being cut off, {} of {} were not up to date again.",
+                count(never),
+                count(n)
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_sentence_that_everybody_knows() {
+        for metric in MetricId::ALL {
+            let sentence = felt(metric.name());
+            assert!(sentence.ends_with('.') && !sentence.contains(['_', '`']), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_clause_becomes_a_sentence() {
+        assert_eq!(capital("users miss events."), "Users miss events.");
+    }
+}

@@ -1,0 +1,408 @@
+//! What a manager asks of a run that he did not see: what failed, how badly, since when, who is hurt, what was
+//! tried, whether the test is to blame, and what to do. Nothing that is told may deny what is told elsewhere.
+
+use std::collections::BTreeMap;
+
+use khala_evidence::judge::{Decision, Reach, Resampled, Verdict};
+use khala_evidence::oracle::Rule;
+use khala_evidence::record::{Answered, Outcome, Record, Request};
+use khala_evidence::render::story::{self, ClientStory};
+use khala_evidence::render::terminal::{self, Colour, Reader};
+use khala_evidence::render::{self, Renderer};
+use khala_evidence::report::RunReport;
+use khala_evidence::shard::absence::{Absence, Manner};
+use khala_evidence::shard::whereabouts::Whereabouts;
+use khala_evidence::{event, journal, unfinished};
+
+use crate::support::plans::{Planned, SMALL};
+use crate::support::records;
+use crate::support::trial::Trial;
+
+const S: u64 = 1_000_000;
+
+fn summary(report: &RunReport) -> String {
+    let renderer: &dyn Renderer =
+        *render::ALL.iter().find(|it| it.file_name() == "summary.md").expect("such a rendering");
+    String::from_utf8(renderer.render(report).expect("renders")).expect("text")
+}
+
+/// The terminal, as one line.
+fn screen(report: &RunReport) -> String {
+    let reader = Reader {
+        colour: Colour::Never,
+        width: 100,
+        bundle: "runs/one",
+        last: "runs/one",
+        at_a_terminal: false,
+    };
+    let shown = terminal::render_for(report, &reader);
+    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn both(report: &RunReport) -> [String; 2] {
+    [summary(report), screen(report)]
+}
+
+fn sound() -> Trial {
+    Trial::played(Planned::with_profile(SMALL, Some("smoke")))
+}
+
+/// The run in which clients 3 and 5 never got seq 7, and client 5 not seq 9 either.
+fn with_gaps() -> Trial {
+    sound().without(|record| match record {
+        Record::Delivered(it) => {
+            it.seq == 7 && [3, 5].contains(&it.client) || it.seq == 9 && it.client == 5
+        }
+        _ => false,
+    })
+}
+
+/// A line that begins so.
+fn line<'a>(text: &'a str, start: &str) -> &'a str {
+    text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}: {text}"))
+}
+
+#[test]
+fn what_another_rule_found_is_not_denied_by_one_that_was_kept() {
+    let text = summary(&with_gaps().report());
+    assert!(!line(&text, "Kept, ").contains("`lost_publish`"), "{text}");
+    let apart = line(&text, "Not said to be kept, ");
+    assert!(apart.contains("`lost_publish` (see `gap`)"), "{apart}");
+    let text = summary(&sound().report());
+    assert!(line(&text, "Kept, ").contains("`lost_publish`"), "{text}");
+    assert!(!text.contains("Not said to be kept"), "{text}");
+    // Where the judge attributed cases, the rule is not kept either, whatever the table of rules says.
+    let mut report = sound().report();
+    report.oracle.consequences.insert("nonmonotonic".to_owned(), 2);
+    let apart = summary(&report);
+    let apart = line(&apart, "Not said to be kept, ");
+    assert!(apart.contains("`nonmonotonic` (see an earlier one)"), "{apart}");
+}
+
+#[test]
+fn a_rule_is_told_by_others_that_are_judged_and_never_by_itself() {
+    for &rule in Rule::ALL {
+        assert!(!rule.told_by().contains(&rule), "{rule}");
+    }
+    assert_eq!(Rule::LostPublish.told_by().first(), Some(&Rule::Gap));
+}
+
+#[test]
+fn it_is_told_how_much_is_missing_for_whom_and_since_when_on_the_clock() {
+    let report = with_gaps().report();
+    let cause = report.oracle.causes.first().expect("a cause");
+    assert_eq!((cause.violations, cause.missing_updates, cause.missing_events), (3, 3, 2));
+    assert!(cause.last_us > cause.first.at_us, "{cause:?}");
+    for text in both(&report) {
+        for told in [
+            "3 times, 2 of 8 clients, 3 updates missing in all, of 2 events, first at 2.500 s (03:04:07 UTC)",
+            ", last at 3.500 s (03:04:08 UTC)",
+            "2 of 8 clients, first at 2.5 s, 03:04:07 UTC; missing: 3 updates of 2 events",
+        ] {
+            assert!(text.contains(told), "no {told} in:\n{text}");
+        }
+    }
+    assert!(summary(&report).contains("  - befell 2 of 8 desktop\n"));
+    let mut one = report.clone();
+    let cause = &mut one.oracle.causes[0];
+    (cause.missing_updates, cause.missing_events, cause.last_us) = (1, 1, cause.first.at_us);
+    let text = summary(&one);
+    assert!(
+        text.contains(", 1 update missing in all, of 1 event, first at 2.500 s (03:04:07 UTC)\n")
+    );
+}
+
+fn away(from_us: u64, until_us: Option<u64>, planned: bool) -> Absence {
+    let noticed = vec!["nothing was heard".to_owned()];
+    Absence { manner: Manner::Lost, from_us, until_us, clients: 8, arrived: 8, noticed, planned }
+}
+
+#[test]
+fn a_fault_that_never_happened_is_not_listed_as_one_that_did() {
+    // The fault is due at 4 s.
+    let with = |absence: Absence, effective: Option<u64>| {
+        let mut trial = sound();
+        trial.facts.faults[0].effective = effective;
+        let mut report = trial.report();
+        report.target.absences = vec![absence];
+        report
+    };
+    let lost = with(away(3 * S, None, false), Some(0));
+    for text in both(&lost) {
+        assert!(
+            text.contains("8 clients are cut off (not reached: the target was away)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("the target was away from 3.0 s on, when this was due, 4.0 s"),
+            "{text}"
+        );
+    }
+    assert!(summary(&lost).contains("| 0 disconnect | storm | 4.00 s | 8 | not reached |"));
+    assert!(screen(&lost).contains("disconnect in storm: planned 8, not reached: the target"));
+    for (absence, effective) in [
+        (away(5 * S, None, false), Some(0)),
+        (away(3 * S, Some(4 * S), false), Some(0)),
+        (away(3 * S, None, true), Some(0)),
+        (away(3 * S, None, false), Some(8)),
+    ] {
+        let report = with(absence, effective);
+        both(&report).iter().for_each(|text| assert!(!text.contains("not reached"), "{text}"));
+    }
+    let mut trial = sound();
+    trial.facts.faults[0].applied = false;
+    trial.facts.faults[0].effective = None;
+    for text in both(&trial.report()) {
+        assert!(
+            text.contains("8 clients are cut off (not reached: the run ended before)"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_that_fell_short_says_where_the_others_were() {
+    let mut trial = sound();
+    trial.facts.faults[0].effective = Some(3);
+    let mut report = trial.report();
+    let others = Whereabouts {
+        connected: 3,
+        not_yet: 1,
+        cut_by: BTreeMap::from([(0, 2)]),
+        away: 1,
+        retired: 1,
+    };
+    report.whereabouts = BTreeMap::from([(0, others.clone())]);
+    let told = "of the clients that it was aimed at, when it was due, 3 were connected, 2 not back from fault 0, \
+                disconnect at 4.0 s, 1 not connected yet, 1 without a connection for another reason, 1 out of \
+                the run";
+    for text in both(&report) {
+        assert!(text.contains(&format!("hit 3 of 8 clients planned: {told}")), "{text}");
+        assert!(text.contains(&format!("disconnects counted by the target; {told}")), "{text}");
+        assert!(text.contains("8 clients are cut off (in fact 3)"), "{text}");
+        assert!(text.contains("Give the disturbances more time between them"), "{text}");
+    }
+    // Of those who were there it says nothing, and of a fault that hit all neither.
+    report.whereabouts.insert(0, Whereabouts { connected: 8, ..Whereabouts::default() });
+    both(&report).iter().for_each(|text| assert!(!text.contains("aimed at, when"), "{text}"));
+    (report.faults[0].effective, report.whereabouts) = (Some(8), BTreeMap::from([(0, others)]));
+    both(&report).iter().for_each(|text| assert!(!text.contains("aimed at, when"), "{text}"));
+}
+
+#[test]
+fn where_clients_were_when_a_fault_was_due_is_known_from_their_records() {
+    let text = SMALL.replace(
+        "type = \"disconnect\"\nat = \"1s\"\nmode = \"all\"\n",
+        "type = \"disconnect\"\nat = \"1s\"\nmode = \"all\"\n\n[[phase.fault]]\n\
+         type = \"disconnect\"\nat = \"1500ms\"\nmode = \"all\"\n",
+    );
+    assert_ne!(text, SMALL);
+    let mut all = Vec::new();
+    // Client 0 is cut and back, 1 is cut and away, 2 comes late, of 3 nothing is known.
+    for client in [0, 1] {
+        all.push(records::connect_begun(client, S, 1));
+        all.push(records::connected(client, S + 1));
+        all.push(records::cut(client, 4 * S + 10, 0, 4 * S));
+    }
+    all.push(records::connect_begun(0, 4 * S + 100, 2));
+    all.push(records::connected(0, 4 * S + 200));
+    all.push(records::connect_begun(2, 5 * S, 1));
+    all.push(records::connected(2, 5 * S + 1));
+    for client in 0..3 {
+        all.push(records::retired(client, 6 * S, true));
+    }
+    all.sort_by_key(Record::at);
+    let report = Trial::of(&text, all).report();
+    let first = Whereabouts { connected: 2, not_yet: 1, ..Whereabouts::default() };
+    let cut_by = BTreeMap::from([(0, 1)]);
+    let second = Whereabouts { connected: 1, not_yet: 1, cut_by, ..Whereabouts::default() };
+    assert_eq!(report.whereabouts, BTreeMap::from([(0, first), (1, second)]));
+}
+
+fn tried(request: Request, outcome: Outcome, status: &str) -> Record {
+    Record::Answered(Answered {
+        client: Some(1),
+        request,
+        start: 2 * S,
+        at: 2 * S + 50,
+        outcome,
+        status: status.into(),
+        example: None,
+        retry_after: None,
+    })
+}
+
+#[test]
+fn what_the_plan_makes_fail_is_told_apart_from_trouble() {
+    let mut trial = sound();
+    for (request, outcome, status) in [
+        (Request::TriedConnect, Outcome::RefusedAuth, "403"),
+        (Request::TriedConnect, Outcome::RefusedAuth, "403"),
+        (Request::TriedConnect, Outcome::ConnectionFailed, "connection refused"),
+        (Request::TriedJoin, Outcome::Timeout, "timeout"),
+        (Request::TriedCommand, Outcome::ConnectionFailed, "its socket ended"),
+        (Request::TriedHeartbeat, Outcome::Ok, "ok"),
+    ] {
+        trial.records.push(tried(request, outcome, status));
+    }
+    let report = trial.report();
+    let planned: u64 = report.requests.iter().map(|line| line.planned).sum();
+    assert_eq!(planned, 3, "{:?}", report.requests);
+    let shown = screen(&report);
+    let (trouble, asked) =
+        shown.split_once("Requests that failed as the plan makes them").expect("they stand apart");
+    let asked = asked.split_once("Oracle and generator").expect("then come the rules").0;
+    for told in ["tried_upgrade HTTP 403 ×2", "tried_command its socket ended ×1"] {
+        assert!(asked.contains(told) && !trouble.contains(told), "{told}: {shown}");
+    }
+    for told in ["tried_upgrade connection refused ×1", "tried_join timeout ×1"] {
+        assert!(trouble.contains(told) && !asked.contains(told), "{told}: {shown}");
+    }
+    let row = "| tried_upgrade | 403 | 2 | 0 | 2 | 2.0 s in steady |";
+    assert!(summary(&report).contains(row), "{}", summary(&report));
+}
+
+#[test]
+fn what_somebody_else_sent_is_not_counted_as_checked() {
+    let mut report = Trial::storm(&[]).report();
+    assert_eq!(report.decision, Decision::Go);
+    let own = report.oracle.deliveries;
+    for text in both(&report) {
+        assert!(text.contains(&format!("{own} updates were checked as they arrived.")), "{text}");
+        assert!(!text.contains("somebody else"), "{text}");
+    }
+    report.oracle.deliveries += 7;
+    report.oracle.foreign = 7;
+    for text in both(&report) {
+        let told = format!(
+            "{own} updates were checked as they arrived. 7 more were of somebody else, and held against nothing"
+        );
+        assert!(text.contains(&told), "{text}");
+    }
+    assert!(screen(&report).contains(&format!("0 violations over {own} deliveries and ")));
+    assert!(summary(&report).contains("Of others, held against no publish: 7 deliveries."));
+}
+
+#[test]
+fn the_reach_is_explained_where_it_is_shown_and_only_there() {
+    let mut report = sound().report();
+    let explained = "what the seconds that were measured say of other times";
+    both(&report).iter().for_each(|text| assert!(!text.contains(explained), "{text}"));
+    let objective = &mut report.gates[0].objectives[0];
+    let units = 30;
+    objective.resampled =
+        Some(Resampled { seconds: true, units, block_len: 1, resamples: 9, seed: 1 });
+    let share = 0.095;
+    objective.reach =
+        Some(Reach { seconds: units, worse: 0, share, asked: None, seconds_needed: None });
+    for text in both(&report) {
+        assert!(text.contains("; reach 9.5 %"), "{text}");
+        assert_eq!(text.matches(explained).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn whether_the_test_is_to_blame_is_answered() {
+    let blame = |report: &RunReport| line(&summary(report), "- **Whether the test").to_owned();
+    let mut report = with_gaps().report();
+    assert_eq!(report.decision, Decision::NoGo);
+    let told = blame(&report);
+    assert!(
+        told.contains(
+            " No: timers late by 50 µs at most; never stood still, and no slowness of it"
+        )
+    );
+    assert!(screen(&report).contains("Is the test itself to blame? No: timers late"));
+    // What a machine that is too busy leaves undecided is its own, and not a lack of samples.
+    let mut held = sound().report();
+    let objective = &mut held.gates[0].objectives[0];
+    objective.verdict = Verdict::Inconclusive;
+    objective.reason = "the generator was starved: it wanted a core".to_owned();
+    held.decision = Decision::Hold;
+    let text = summary(&held);
+    assert!(text.contains("the machine that ran the test was too busy to measure"), "{text}");
+    assert!(blame(&held).contains("In what is undecided, yes: the generator was starved"));
+    report.finished = false;
+    let told = blame(&report);
+    assert!(told.contains("Not known: the record breaks off. What is broken stands all the same"));
+    let go = Trial::storm(&[]).report();
+    assert!(!screen(&go).contains("to blame"), "nobody asks");
+}
+
+#[test]
+fn each_violation_of_a_group_can_be_asked_for_by_its_number() {
+    let trial = with_gaps();
+    let report = trial.report();
+    let Planned { plan, schedule, .. } = &trial.planned;
+    let told = |client| {
+        ClientStory::of(plan, schedule, &report, None, (client, ".")).expect("such a client")
+    };
+    let all = told(5).render();
+    for line in [
+        "began at 2026-01-02T03:04:05Z",
+        "  #1 gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although \
+         seq 8 was (03:04:07 UTC)",
+        "    and 1 other like it, the last at 3.500 s (03:04:08 UTC): #2\n",
+        "`--violation N` shows",
+    ] {
+        assert!(all.contains(line), "no {line} in:\n{all}");
+    }
+    let second = told(5).with_only(2).expect("it is this client's").render();
+    assert!(second.contains("#2 gap client 5") && !second.contains("#1 "), "{second}");
+    assert!(told(3).with_only(2).is_none(), "another client's");
+    let numbers = (story::client_of(&report, 2), story::client_of(&report, 0));
+    assert_eq!(numbers, (Some(5), None));
+    assert!(story::numbered(&report, 3).is_none());
+    let alone = story::alone(&report, 1).expect("it is kept");
+    assert!(alone.starts_with("#1 gap client 3"), "{alone}");
+    // Line by line, the file has the numbers.
+    let renderer = render::ALL.iter().find(|it| it.file_name() == "violations.ndjson");
+    let lines = renderer.expect("a rendering").render(&report).expect("renders");
+    let lines = String::from_utf8(lines).expect("text");
+    for (number, line) in (1..).zip(lines.lines()) {
+        assert!(line.starts_with(&format!("{{\"number\":{number},")), "{line}");
+    }
+}
+
+#[test]
+fn times_in_the_story_of_a_client_are_those_that_people_read() {
+    let trial = sound();
+    let report = trial.report();
+    let Planned { plan, schedule, .. } = &trial.planned;
+    let mut life = khala_evidence::shard::client::Client::default();
+    life.flight.happened(&records::cut(2, 4 * S + 10, 0, 4 * S));
+    let story = ClientStory::of(plan, schedule, &report, Some(&life), (2, ".")).expect("a client");
+    let told = story.render();
+    let line = "     4.000 s  03:04:09  offline: cut by fault 0, planned for 4.000 s\n";
+    assert!(told.contains(line), "{told}");
+}
+
+#[test]
+fn a_journal_that_was_cut_makes_no_run_longer() {
+    let Planned { plan, schedule, .. } = &Planned::of(SMALL);
+    let begin = journal::Begin {
+        tool_version: String::new(),
+        run_id: String::new(),
+        started_at: "2026-01-02T03:04:05Z".to_owned(),
+        profile: None,
+        host: journal::Host::default(),
+        command: Vec::new(),
+    };
+    let of = |events: &[event::Event], until| {
+        unfinished::facts(plan, schedule, &begin, events, until, "it ends early".to_owned())
+    };
+    let at = |at_us, kind| event::Event { at_us, kind };
+    let events =
+        [at(5 * S, event::EventKind::DrainBegan), at(6 * S + 100_000, event::EventKind::Retired)];
+    // The second that the last entry covers ends after the run did.
+    let whole = of(&events, 7 * S);
+    assert_eq!(whole.duration_us, 6 * S + 100_000);
+    let why = whole.unfinished.expect("it is not whole");
+    assert!(
+        why.ends_with("the run itself came to its end at 6.1 s, so that it was cut afterwards")
+    );
+    assert_eq!(of(&events, 3 * S).duration_us, 3 * S, "no more than is left");
+    let killed = of(&events[..1], 3 * S);
+    assert_eq!(killed.duration_us, 5 * S, "as far as anything is known of it");
+    assert_eq!(killed.unfinished.as_deref(), Some("it ends early"));
+}
