@@ -4,7 +4,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use support::{Harness, exit};
+use support::{Ended, Harness, exit};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -68,6 +68,7 @@ fn links_lead_somewhere() {
         "harness/CONTRACT.md",
         "harness/EXAMS.md",
         "harness/LANES.md",
+        "harness/READING.md",
         "harness/WIRE.md",
         "scenarios/REFERENCE.md",
     ] {
@@ -89,34 +90,78 @@ fn form(line: &str) -> String {
     words.map(|word| if is_figure(word) { "#" } else { word }).collect::<Vec<_>>().join(" ")
 }
 
-/// With `KHALA_UPDATE_README` in the environment the README gets the figures of this run.
-#[test]
-fn the_first_command_prints_what_it_is_said_to_print() {
-    let readme = page("README.md");
-    let command = "$ cargo run --release -- run scenarios/smoke.toml\n";
-    let (before, rest) = readme.split_once(command).expect("the first command");
-    let (block, after) = rest.split_once("```").expect("a block that ends");
-    // A machine that is busy with others makes a HOLD, which prints why.
-    let smoke = || Harness::run(root().join("scenarios/smoke.toml")).ended();
-    let mut runs = std::iter::repeat_with(smoke).take(3);
-    let run = runs.find(|run| run.code != Some(exit::HOLD)).expect("HOLD three times");
-    let run = run.exits(exit::GO);
+/// The lines up to the first empty one: what a reader decides by.
+fn head(printed: &str) -> Vec<&str> {
+    printed.lines().take_while(|line| !line.trim().is_empty()).collect()
+}
+
+/// The block of the README under a command: what stands before it, in it, and after it.
+fn block<'a>(readme: &'a str, command: &str) -> (&'a str, &'a str, &'a str) {
+    let begin = readme.find(command).expect("the command") + command.len();
+    let end = begin + readme[begin..].find("```").expect("a block that ends");
+    (&readme[..begin], &readme[begin..end], &readme[end..])
+}
+
+/// Shown lines as this run printed them; one that ends in `…` stays, and so do a path and what is typed.
+fn renewed<'a>(shown: impl Iterator<Item = &'a str>, stdout: &str) -> String {
     let mut renewed = String::new();
-    for line in block.lines() {
+    let mut typed = false;
+    for line in shown {
+        typed |= line.starts_with("$ ");
         let elided = line.trim_end().strip_suffix('…').map(form);
         let is_shown = |printed: &&str| match &elided {
             Some(start) => form(printed).starts_with(start.trim_end()),
             None => form(printed) == form(line),
         };
-        let is_path = line.starts_with("reports/runs/");
-        let printed = run.stdout.lines().find(is_shown);
-        assert!(is_path || printed.is_some(), "nothing like it is printed: {line}\n{}", run.stdout);
-        let kept = is_path || elided.is_some();
+        let stays = typed || line.contains("reports/runs/");
+        let printed = stdout.lines().find(is_shown);
+        assert!(stays || printed.is_some(), "nothing like it is printed: {line}\n{stdout}");
+        let kept = stays || elided.is_some();
         renewed += if kept { line } else { printed.unwrap_or(line) };
         renewed += "\n";
     }
+    renewed
+}
+
+/// With `KHALA_UPDATE_README` in the environment the README gets the lines of this run.
+fn renew(command: &str, lines: &str) {
     if std::env::var_os("KHALA_UPDATE_README").is_some() {
-        let text = format!("{before}{command}{renewed}```{after}");
+        let readme = page("README.md");
+        let (before, _, after) = block(&readme, command);
+        let text = format!("{before}{lines}{after}");
         std::fs::write(root().join("README.md"), text).expect("the README can be written");
     }
+}
+
+/// A run of the smoke scenario. A machine that is busy with others makes a HOLD, which prints why.
+fn smoke(more: &[&str]) -> Ended {
+    let one = || {
+        let run = Harness::run(root().join("scenarios/smoke.toml"));
+        more.iter().fold(run, |run, arg| run.arg(*arg)).ended()
+    };
+    let mut runs = std::iter::repeat_with(one).take(3);
+    runs.find(|run| run.code != Some(exit::HOLD)).expect("HOLD three times")
+}
+
+/// One test for both blocks, so that each has the README that the other has renewed. Of the first command the
+/// README has the head without a gap, line breaks apart; of all else what it does not leave out.
+#[test]
+fn the_first_commands_print_what_they_are_said_to_print() {
+    let command = "$ cargo run --release -- run scenarios/smoke.toml\n";
+    let run = smoke(&[]).exits(exit::GO);
+    let readme = page("README.md");
+    let (_, shown, _) = block(&readme, command);
+    let printed = head(&run.stdout);
+    let renews = std::env::var_os("KHALA_UPDATE_README").is_some();
+    let whole = |lines: &[&str]| form(&lines.join(" "));
+    let in_step = whole(&head(shown)) == whole(&printed);
+    assert!(renews || in_step, "{shown}\nand not\n{}", run.stdout);
+    let mut lines: String = printed.iter().map(|line| format!("{line}\n")).collect();
+    lines += &renewed(shown.lines().skip(head(shown).len()), &run.stdout);
+    renew(command, &lines);
+
+    let command = "$ cargo run --release -- run scenarios/smoke.toml --defect drop_on_reconnect\n";
+    let run = smoke(&["--defect", "drop_on_reconnect"]).exits(exit::NO_GO);
+    let (_, shown, _) = block(&readme, command);
+    renew(command, &renewed(shown.lines(), &run.stdout));
 }
