@@ -68,7 +68,7 @@ pub fn of_all(some: u64, arrived: u64) -> String {
 }
 
 /// What became of the target, in a sentence.
-pub fn sentence(absence: &Absence) -> String {
+pub fn what(absence: &Absence) -> String {
     let at = |us| format!("{:.1} s", Duration::from_micros(us).as_secs_f64());
     let from = at(absence.from_us);
     let until = absence.until_us.map(at);
@@ -99,7 +99,13 @@ pub fn sentence(absence: &Absence) -> String {
         }
     };
     let planned = if absence.planned { ", as planned" } else { "" };
-    format!("{what}{planned} ({})", absence.noticed.join("; "))
+    format!("{what}{planned}")
+}
+
+/// The same, and by what it was noticed.
+#[must_use]
+pub fn sentence(absence: &Absence) -> String {
+    format!("{} ({})", what(absence), absence.noticed.join("; "))
 }
 
 fn absence(case: &Case<'_>) -> ObjectiveVerdict {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::units::{count, counted};
+use super::units::{count, counted, utc};
 use crate::judge::{Verdict, stability};
 use crate::report::{IncidentLine, RequestLine, RunReport};
+use crate::shard::absence::Absence;
 
 /// Statuses named of failed requests; the report has all of them.
 const STATUSES_SHOWN: usize = 4;
@@ -19,7 +20,7 @@ pub fn status(text: &str) -> String {
 /// nothing befell.
 pub fn lines(report: &RunReport) -> Vec<String> {
     let unplanned = report.target.absences.iter().filter(|absence| !absence.planned);
-    let mut lines: Vec<_> = unplanned.map(stability::sentence).collect();
+    let mut lines: Vec<_> = unplanned.map(|absence| away(report, absence)).collect();
     if !report.unplanned_ends.is_empty() {
         lines.push(format!("unplanned: {}", incidents(&report.unplanned_ends)));
     }
@@ -34,6 +35,13 @@ pub fn lines(report: &RunReport) -> Vec<String> {
         lines.push(published);
     }
     lines
+}
+
+/// A time in which the target was away, with when that was on the clock, and by what it was noticed.
+fn away(report: &RunReport, absence: &Absence) -> String {
+    let what = stability::what(absence);
+    let clock = utc(&report.started_at, absence.from_us).map(|utc| format!(", from {utc} UTC on"));
+    format!("{what}{}: {}", clock.unwrap_or_default(), absence.noticed.join("; "))
 }
 
 /// What the plan could not exercise, in a line for each reason: it is neither kept nor broken.

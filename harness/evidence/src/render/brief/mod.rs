@@ -78,9 +78,7 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
             "Find out why the service went away at {} (its own log tells), and {again}.",
             moment(away.from_us)
         );
-        let told = stability::sentence(away);
-        let told = told.split(" (").next().unwrap_or_default();
-        return (format!("Do not go on: {told}."), next);
+        return (format!("Do not go on: {}.", stability::what(away)), next);
     }
     if let Some(rule) = condemned(report).next() {
         let cause = report.oracle.causes.iter().find(|cause| cause.rule == rule);

@@ -12,7 +12,7 @@ use crate::shard::absence::{Absence, Manner};
 /// Sentences of a kind that are told; the rest is below.
 const TOLD_MAX: usize = 3;
 
-fn absence(absence: &Absence) -> String {
+fn absence(report: &RunReport, absence: &Absence) -> String {
     let what = match absence.manner {
         Manner::Restarted => "The service restarted",
         Manner::Lost | Manner::Absent => "The service was away",
@@ -23,7 +23,9 @@ fn absence(absence: &Absence) -> String {
         None => ", to the end".to_owned(),
     };
     let whose = stability::of_all(absence.clients, absence.arrived);
-    format!("{what} at {}{until}, for {whose}.", moment(absence.from_us))
+    let clock = utc(&report.started_at, absence.from_us).map(|utc| format!(", {utc} UTC"));
+    let clock = clock.unwrap_or_default();
+    format!("{what} at {}{clock}{until}, for {whose}.", moment(absence.from_us))
 }
 
 /// What those who use the product notice when a claim on a metric fails, in a sentence.
@@ -61,7 +63,7 @@ pub fn felt(metric: &str) -> &'static str {
 /// What users would have seen.
 pub fn users(report: &RunReport) -> String {
     let all: u64 = report.fleet.clients.values().sum();
-    let mut told: Vec<String> = absences(report).map(absence).collect();
+    let mut told: Vec<String> = absences(report).map(|it| absence(report, it)).collect();
     for (rule, causes) in reasons::broken(report) {
         let most = causes.iter().map(|cause| cause.clients).max().unwrap_or(0);
         let first = causes.iter().map(|cause| cause.first.at_us).min().unwrap_or(0);
