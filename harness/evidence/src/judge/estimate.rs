@@ -208,6 +208,16 @@ mod tests {
     }
 
     #[test]
+    fn ten_bad_of_a_hundred_have_the_bounds_of_clopper_and_pearson() {
+        // By the sums of the binomial distribution, bisected.
+        for (bad, n, deff) in [(10, 100, 1.0), (25, 250, 2.5)] {
+            let found = share(bad, n, deff).expect("bounds");
+            assert!((found.lower - 0.055_263_237_7).abs() < 1e-9, "{found:?}");
+            assert!((found.upper - 0.163_717_623_3).abs() < 1e-9, "{found:?}");
+        }
+    }
+
+    #[test]
     fn the_next_bucket_is_the_first_that_the_histogram_tells_from_this_one() {
         for (value, next) in
             [(0, 1), (1_000, 1_001), (2_047, 2_048), (2_048, 2_050), (4_096, 4_100)]

@@ -61,11 +61,6 @@ impl Measured {
         }
     }
 
-    /// Whether the claim is about each sample, so that some of them break it.
-    fn of_samples(&self, claim: &Claim) -> bool {
-        self.n > 0 && matches!(claim.estimator, Estimator::Percentile(_) | Estimator::Max)
-    }
-
     fn deff(&self) -> Option<f64> {
         let percentile = self.percentile.as_ref();
         let of_interval = percentile.and_then(|it| it.interval.as_ref()).map(|it| it.deff);
@@ -100,7 +95,7 @@ fn judge_one(
     {
         verdict = Verdict::Warn;
         reason = format!("{reason}; but `{}` does not hold", warn.text);
-        warn_bad = stricter.of_samples(warn).then_some(stricter.bad);
+        warn_bad = is_of_samples(warn).then_some(stricter.bad);
     }
     let mut is_unfit = false;
     if let Some(few) = too_few(case, objective, &measured) {
@@ -138,6 +133,11 @@ fn judge_one(
         reason,
         ..ObjectiveVerdict::blank(objective.metric.name(), &objective.require.text)
     }
+}
+
+/// Whether a claim is about each sample, so that some of them break it.
+fn is_of_samples(claim: &Claim) -> bool {
+    matches!(claim.estimator, Estimator::Percentile(_) | Estimator::Max)
 }
 
 /// That the run says too little of other times.

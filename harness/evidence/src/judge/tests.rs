@@ -1,7 +1,10 @@
 //! What the run never put to the test is not passed, and bystanders are held against themselves.
 
+mod figures;
 mod fitness;
 mod objectives;
+mod storms;
+mod whole_run;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

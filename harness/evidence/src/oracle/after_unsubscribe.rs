@@ -257,6 +257,15 @@ mod tests {
     }
 
     #[test]
+    fn times_beyond_the_bound_are_no_cases() {
+        let (mut aways, mut tally) = (Vec::new(), Tally::new(5));
+        for _ in 0..=AWAYS_MAX {
+            on_subscribing(TOPIC, &left(), (8, 300), &mut aways, &mut tally);
+        }
+        assert_eq!((aways.len(), tally.rule(RULE).judged), (AWAYS_MAX, 0));
+    }
+
+    #[test]
     fn a_replay_of_what_the_client_had_counts_as_well() {
         let (mut track, mut tally) = (left(), Tally::new(5));
         assert!(on_delivery(&delivery(3, 101), &mut track, &mut tally));

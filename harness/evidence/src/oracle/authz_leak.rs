@@ -298,6 +298,35 @@ mod tests {
     }
 
     #[test]
+    fn what_a_token_that_was_good_once_comes_to_is_told_by_how_far_it_got() {
+        use TokenAnswer::{Accepted, Lives, None, Refused};
+        let (socket, device) = (BadToken::Expires, BadToken::RevokedDevice);
+        for (kind, answer, expected) in [
+            (socket, Lives, "yes"),
+            (socket, Refused { step: Step::Heartbeat }, "no"),
+            // It was good at the steps before.
+            (socket, Accepted, "open"),
+            (socket, Refused { step: Step::Subscribe }, "open"),
+            (socket, None { step: Step::Heartbeat }, "open"),
+            (device, Lives, "yes"),
+            (device, Refused { step: Step::Heartbeat }, "no"),
+            (device, Accepted, "yes"),
+            (device, Refused { step: Step::Subscribe }, "yes"),
+            (device, None { step: Step::Subscribe }, "yes"),
+            (device, Refused { step: Step::Join }, "no"),
+            (device, None { step: Step::Join }, "open"),
+            (device, None { step: Step::Connect }, "open"),
+        ] {
+            let came_to = match outlives(Tried { client: 0, at: 5, kind, answer }) {
+                Outlives::Yes(_) => "yes",
+                Outlives::No => "no",
+                Outlives::Open => "open",
+            };
+            assert_eq!(came_to, expected, "{kind:?} {answer:?}");
+        }
+    }
+
+    #[test]
     fn only_what_was_begun_after_the_grace_is_proof_against_a_revocation() {
         for (begun, expected) in [(3_000_000, (0, 0, 0)), (3_000_001, (1, 1, 0))] {
             let mut tally = Tally::new(5);

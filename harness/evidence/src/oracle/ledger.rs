@@ -327,6 +327,73 @@ mod tests {
         assert_eq!((content.deliveries, content.again, content.live), (4, 3, 2));
     }
 
+    /// What a command came to: its number, the HTTP status if it had one, and whether it was acknowledged, as
+    /// seq 5 of worker 2.
+    fn ended(id: u32, status: Option<u16>, outcome: Outcome) -> Published {
+        Published {
+            id: PublishId::Planned(id),
+            worker: 2,
+            intended: 10,
+            start: 10,
+            done: 20,
+            outcome,
+            status,
+            worker_seq: (outcome == Outcome::Ok).then_some(5),
+            payload: 0,
+        }
+    }
+
+    /// An event that shows which command it stems from, and its worker's seq.
+    fn event(publish: u32, topic: TopicId, seq: u64, own: u64) -> Delivery {
+        let publish = PublishId::Planned(publish);
+        let (intended, begun, worker_seq) = (None, None, Some(own));
+        let source = Source::Event { publish, intended, begun, payload: 0, worker_seq };
+        Delivery { topic, source, ..delivery(seq, own) }
+    }
+
+    #[test]
+    fn a_command_that_was_refused_and_came_out_is_told_once_wherever_it_did() {
+        let of = |statuses: &[Option<u16>], events: &[(u32, TopicId, u64)]| {
+            let mut ledger = Ledger::default();
+            for (&status, id) in statuses.iter().zip(0..) {
+                ledger.publish(&ended(id, status, Outcome::ProtocolError));
+            }
+            for &(publish, topic, seq) in events {
+                ledger.deliver(&event(publish, topic, seq, 1));
+            }
+            ledger.refused_and_seen()
+        };
+        let others = TopicId::WORKER_SUMMARIES;
+        // Neither an answer that says nothing of what became of the command, nor none.
+        let open = [Some(408), Some(399), Some(500), Some(503), None];
+        let all: Vec<_> = (0..5).map(|id| (id, TOPIC, 10 + u64::from(id))).collect();
+        assert_eq!(of(&open, &all), (0, None));
+        let refused = [Some(408), Some(400), Some(499), Some(429)];
+        assert_eq!(of(&refused, &[(0, TOPIC, 9)]), (0, None), "they came out nowhere");
+        let came_out = [(2, TOPIC, 7), (1, others, 4), (1, TOPIC, 8)];
+        let first = Some((
+            PublishId::Planned(1),
+            400,
+            TOPIC.min(others),
+            if TOPIC < others { 8 } else { 4 },
+        ));
+        assert_eq!(of(&refused, &came_out), (2, first));
+    }
+
+    #[test]
+    fn where_clients_were_shown_different_seqs_of_a_worker_that_of_most_counts() {
+        let mut ledger = Ledger::default();
+        ledger.publish(&ended(0, None, Outcome::Ok));
+        for own in [4, 6, 6] {
+            ledger.deliver(&event(0, TOPIC, 9, own));
+        }
+        let misnamed = ledger.reconcile();
+        assert_eq!(misnamed.len(), 1);
+        let Misnamed { topic, seq, worker, said, shown, .. } = misnamed[0];
+        assert_eq!((topic, seq, worker, said, shown), (TOPIC, 9, 2, 5, 6));
+        assert_eq!(ledger.acknowledged()[&PublishId::Planned(0)].worker_seq, 6);
+    }
+
     #[test]
     fn of_too_many_contents_the_lowest_are_told_apart_and_the_others_counted_together() {
         let most = u64::try_from(CONTENTS_MAX).expect("small");

@@ -326,6 +326,23 @@ mod tests {
     }
 
     #[test]
+    fn what_shards_miss_adds_up_to_what_all_do() {
+        let most = u64::try_from(RANGES_MAX).expect("small");
+        let of = |clients: &[u32]| {
+            let few = clients.iter().map(|&client| (client, u64::MAX, u64::MAX));
+            let all = |&client| (0..most + 3).map(move |n| (client, n * 2, n * 2));
+            lost(&clients.iter().flat_map(all).chain(few).collect::<Vec<_>>())
+        };
+        let mut merged = of(&[3]);
+        merged.merge(of(&[64]));
+        assert_eq!(merged, of(&[3, 64]));
+        assert_eq!(merged.topics[&TOPIC].beyond(), 8);
+        let mut from_nothing = Lost::default();
+        from_nothing.merge(of(&[3]));
+        assert_eq!(from_nothing, of(&[3]));
+    }
+
+    #[test]
     fn what_nobody_saw_is_counted_once_however_many_miss_it() {
         // 4 to 9 and 8 to 12, of which 6 and 10 were seen.
         let unseen = unseen(&[(0, 4, 9), (1, 8, 12), (2, 4, 9), (3, 5, 5)], &[3, 6, 10, 13]);
@@ -358,7 +375,9 @@ mod tests {
         assert_eq!(are, [&(7, 9), &(8, 8)]);
         let all = Shares::of(unseen.clone(), claims(&[(0, 99); 9]), 3);
         assert_eq!((all.claimed.len(), all.holes, all.first_hole()), (6, 0, None));
-        assert_eq!(Shares::of(unseen, Vec::new(), u64::MAX).holes, 6);
+        assert_eq!(Shares::of(unseen.clone(), Vec::new(), u64::MAX).holes, 6);
+        let nobodys = Shares::of(unseen, claims(&[(0, 99)]), 0);
+        assert_eq!((nobodys.holes, nobodys.first_hole()), (0, None), "none may be a hole");
     }
 
     fn claims(between: &[(u64, u64)]) -> Vec<Claim> {
@@ -378,6 +397,8 @@ mod tests {
             (&[(3, 12), (3, 5)], &[4, 5], &[0, 1]),
             (&[(7, 10), (6, 9), (6, 8)], &[7, 8, 9], &[0, 1, 2]),
             (&[(7, 9), (7, 9)], &[8], &[0]),
+            // The seq before it is another's, although it is next in turn.
+            (&[(3, 12), (5, 7)], &[4], &[0]),
         ] {
             let shares = Shares::of(unseen.clone(), claims(between), 9);
             let of: Vec<_> = explained.iter().copied().map(PublishId::Planned).collect();

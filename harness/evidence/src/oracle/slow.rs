@@ -368,6 +368,39 @@ mod tests {
     }
 
     #[test]
+    fn how_intervals_ended_adds_up_and_what_was_told_is_not_untold() {
+        let case =
+            Case { client: 1, until: 90, needed: 1_000, reads_on: false, published: &|_, _| 0 };
+        let reset = OfflineCause::Broken { how: Cut::Reset };
+        let mut twice = Slow::default();
+        for began in [10, 30] {
+            twice.began(began);
+            twice.told_off(began + 1);
+            twice.offline(began + 2, reset);
+            twice.ended(began + 3, false);
+        }
+        let told = twice.settle(&case, &mut Tally::new(1));
+        assert_eq!(told, Ends { told: 2, untold: 0, open: 0 });
+        let mut gone = Slow::default();
+        for began in [10, 30, 50] {
+            gone.began(began);
+            gone.offline(began + 2, reset);
+            gone.ended(began + 3, false);
+        }
+        let untold = gone.settle(&case, &mut Tally::new(1));
+        assert_eq!(untold, Ends { told: 0, untold: 3, open: 3 });
+        let mut kept = Slow::default();
+        kept.began(10);
+        kept.ended(20, true);
+        assert_eq!(kept.settle(&case, &mut Tally::new(1)), Ends::default());
+        let mut all = Ends::default();
+        for ends in [told, untold, told] {
+            all += ends;
+        }
+        assert_eq!(all, Ends { told: 4, untold: 3, open: 3 });
+    }
+
+    #[test]
     fn intervals_beyond_the_bound_are_undecided_and_touch_none_that_is_kept() {
         let mut slow = Slow::default();
         for n in 0..INTERVALS_MAX as u64 + 2 {

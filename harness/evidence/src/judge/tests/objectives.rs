@@ -12,7 +12,7 @@ fn run(text: &str, records: &[Record], facts: &RunFacts) -> RunVerdict {
 }
 
 /// Of it, that of the objective.
-fn objective(text: &str, records: &[Record], facts: &RunFacts) -> ObjectiveVerdict {
+pub(super) fn objective(text: &str, records: &[Record], facts: &RunFacts) -> ObjectiveVerdict {
     run(text, records, facts).gates[0].objectives[0].clone()
 }
 
