@@ -51,7 +51,7 @@ pub enum Command {
     Explain(Explain),
     /// Remove old runs, but for the latest and those that a stage report cites.
     Prune(Prune),
-    /// Check a scenario and print the resolved plan; nothing is sent.
+    /// Check a scenario and print the resolved plan; nothing is sent to the target.
     Check(Check),
     /// Start the reference runtime alone.
     #[command(after_help = REFERENCE_READS)]
@@ -280,7 +280,8 @@ pub struct Check {
     /// Print the plan as JSON, the warnings included; of an invalid scenario, what is wrong with it.
     #[arg(long)]
     pub json: bool,
-    /// End with 95 where a run would be HOLD, because some objective that counts cannot reach a verdict.
+    /// End with 95 where a run could say nothing of the target: an objective that counts cannot reach a verdict,
+    /// or has one whatever the target does.
     #[arg(long)]
     pub strict: bool,
 }

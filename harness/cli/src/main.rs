@@ -8,6 +8,7 @@ mod command_line;
 mod commands;
 mod live;
 mod scenario;
+mod setup;
 mod show;
 
 use std::process::ExitCode;

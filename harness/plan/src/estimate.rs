@@ -4,6 +4,7 @@
 //! sockets is found out by the engine, how many samples there were is counted by the evidence.
 
 mod applies;
+mod bounds;
 mod json;
 mod render;
 mod samples;
@@ -21,6 +22,7 @@ use crate::surface::Surface;
 use crate::units::micros;
 
 pub use applies::not_applicable;
+pub use bounds::{Foregone, Why};
 pub(crate) use samples::returned;
 pub use samples::{Expected, expected};
 pub use strike::{
@@ -184,6 +186,8 @@ pub struct ObjectiveEstimate {
     pub not_applicable: Vec<(Option<&'static str>, String)>,
     /// Whether the scenario says that it must apply.
     pub must_apply: bool,
+    /// What is known of verdicts among them already: their surface, if they have one, and what.
+    pub foregone: Vec<(Option<&'static str>, Foregone)>,
 }
 
 impl Estimate {
@@ -198,7 +202,24 @@ impl Estimate {
     }
 }
 
+impl Estimate {
+    /// Whether a run would say nothing of the target: some objective that counts has its verdict by the plan
+    /// alone, one way or the other.
+    #[must_use]
+    pub fn is_foregone(&self) -> bool {
+        let counts = |it: &&ObjectiveEstimate| it.judged && !it.advisory;
+        self.objectives.iter().filter(counts).any(|objective| !objective.foregone.is_empty())
+    }
+}
+
 impl ObjectiveEstimate {
+    /// What is known of the verdict of a surface already, if anything is.
+    #[must_use]
+    pub fn foregone(&self, surface: Option<&str>) -> Option<&Foregone> {
+        let found = self.foregone.iter().find(|(whose, _)| *whose == surface);
+        found.map(|(_, what)| what)
+    }
+
     /// The verdicts that cannot be reached with so little evidence: their surface, if they have
     /// one, and what is expected.
     pub fn unreachable(&self) -> impl Iterator<Item = &(Option<&'static str>, Expected)> {
@@ -398,18 +419,28 @@ fn frames_per_s(plan: &Plan) -> f64 {
 }
 
 fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
-    let estimate = |gate: &Gate, objective: &Objective| ObjectiveEstimate {
-        gate: gate.name.clone(),
-        judged: gate.judged,
-        advisory: gate.advisory,
-        metric: objective.metric.name(),
-        claim: objective.require.text.clone(),
-        expected: expected(plan, schedule, objective),
-        needs: power::needs(&objective.require),
-        seconds_needed: power::seconds(objective.metric, &objective.require, objective.reach),
-        min_samples: objective.min_samples,
-        not_applicable: not_applicable(plan, schedule, objective),
-        must_apply: plan.must_apply(gate, objective),
+    let foregone = |objective: &Objective, expected: &[(Option<&'static str>, Expected)]| {
+        let of = |&(surface, expected): &(Option<&'static str>, Expected)| {
+            Some((surface, bounds::foregone(plan, schedule, objective, surface, expected)?))
+        };
+        expected.iter().filter_map(of).collect()
+    };
+    let estimate = |gate: &Gate, objective: &Objective| {
+        let expected = expected(plan, schedule, objective);
+        ObjectiveEstimate {
+            foregone: foregone(objective, &expected),
+            gate: gate.name.clone(),
+            judged: gate.judged,
+            advisory: gate.advisory,
+            metric: objective.metric.name(),
+            claim: objective.require.text.clone(),
+            expected,
+            needs: power::needs(&objective.require),
+            seconds_needed: power::seconds(objective.metric, &objective.require, objective.reach),
+            min_samples: objective.min_samples,
+            not_applicable: not_applicable(plan, schedule, objective),
+            must_apply: plan.must_apply(gate, objective),
+        }
     };
     plan.gates
         .iter()

@@ -107,7 +107,7 @@ catalogue! {
     ResumeToLive "resume_to_live" Latency Clients
         "From the subscribe with a cursor to replay complete.";
     TimeToRecovered "time_to_recovered" Latency Clients
-        "From the fault that cut a client off to replay complete and at head on every topic.";
+        "From the fault that cut a client off to replay complete and at head on every topic; how long the fault keeps it away, and its back-off, are part of it.";
     Delivery "delivery" Latency Seconds
         "From a publish's intended time to its arrival at a live client that no slow_reader fault ever hits.";
     BystanderRatio "bystander_ratio" Ratio Seconds

@@ -194,6 +194,20 @@ pub fn format_duration(duration: Duration) -> String {
     out
 }
 
+/// A whole number with commas between thousands.
+#[must_use]
+pub fn format_count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// Serde: a duration as a scenario writes it.
 pub(crate) fn serialize_duration<S: serde::Serializer>(
     duration: &Duration,

@@ -1,7 +1,6 @@
 //! `check`: the resolved plan, with nothing sent, and whether this machine can carry it.
 
 use anyhow::Context as _;
-use khala_engine::preflight;
 use khala_engine::reach::guard::Guard;
 use khala_plan::estimate::Estimate;
 use khala_plan::model::Plan;
@@ -9,7 +8,7 @@ use khala_plan::{Diagnostics, Schedule};
 
 use crate::args;
 use crate::exit::{Exit, Failure};
-use crate::{output, scenario};
+use crate::{output, scenario, setup};
 
 /// Checks a scenario.
 pub fn run(check: &args::Check) -> Result<Exit, Failure> {
@@ -23,15 +22,27 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
     let text = if check.json {
         estimate.to_json(&loaded.plan, &loaded.warnings).context("a rendering failed")?
     } else {
-        estimate.render(&loaded.plan)
+        estimate.render(&loaded.plan) + &setup::section(&loaded.plan)
     };
     output::print(text.as_bytes())?;
     carried(&loaded.plan, &schedule, &estimate, &scenario::guard(&check.scenario)?)?;
-    if check.strict && estimate.is_undecidable() {
-        let what = "a run would be HOLD, whatever the target does: see what cannot reach a verdict";
-        return Err(Failure::new(Exit::Hold, what));
+    if check.strict {
+        strictly(&estimate)?;
     }
     Ok(Exit::Go)
+}
+
+/// Refuses a plan that could not tell a good target from a bad one.
+fn strictly(estimate: &Estimate) -> Result<(), Failure> {
+    let what = if estimate.is_undecidable() {
+        "a run would be HOLD, whatever the target does: see what cannot reach a verdict"
+    } else if estimate.is_foregone() {
+        "an objective has its verdict by the plan alone, whatever the target does: see which bound no target \
+         can keep or break"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Exit::Hold, what))
 }
 
 /// What keeps this machine from running it, as `run` would find out before it sends anything.
@@ -41,10 +52,7 @@ fn carried(
     estimate: &Estimate,
     guard: &Guard,
 ) -> Result<(), Failure> {
-    let refused = |error: khala_engine::SetupError| Failure::new(Exit::Setup, error);
-    preflight::descriptors(plan).map_err(refused)?;
-    preflight::sources(plan).map_err(refused)?;
-    preflight::reached(plan, schedule, guard).map_err(refused)?;
+    setup::refuse(plan, schedule, guard)?;
     if estimate.ports_needed > estimate.ports_available {
         let what = format!(
             "the plan needs about {} source ports and there are {}: add to generator.source_addresses, such \

@@ -17,7 +17,7 @@ use super::dry_run;
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::show::{complain, show};
-use crate::{args, command_line, output, scenario, signals};
+use crate::{args, command_line, output, scenario, setup, signals};
 
 /// How often is looked for the stop file.
 const LOOK_FOR_STOP_FILE: Duration = Duration::from_millis(200);
@@ -45,6 +45,8 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::Setup, what));
     }
+    setup::refuse(&plan, &schedule, &guard)?;
+    setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
     let (run_id, started_at) = (new_run_id(), utc_now());
     let writer = Writer::create(&run.out_dir, &started_at, &plan.name, &run_id);
     let mut writer = writer.map_err(no_evidence)?;

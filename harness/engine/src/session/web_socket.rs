@@ -1,6 +1,7 @@
 //! Sessions over a real WebSocket.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use khala_evidence::record::{Breach, Cut};

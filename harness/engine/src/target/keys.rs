@@ -2,7 +2,8 @@
 //! variables, under names that fit any target before those of a certain runtime.
 
 use khala_plan::Plan;
-use khala_plan::model::{Mint, Secret};
+use khala_plan::fault::Need;
+use khala_plan::model::{Extra, ExtraValue, Mint, Secret, TargetKind};
 use khala_wire::token::{DEFAULT_KID, Key};
 
 use super::child::env;
@@ -16,6 +17,12 @@ const COMMAND_SECRET: [&str; 3] =
     ["KHALA_TARGET_COMMAND_SECRET", "RUNTIME_SIGNATURE_SECRET", env::SIGNATURE_SECRET];
 /// Key that session access tokens are signed with.
 const SESSION_KEY: [&str; 2] = ["KHALA_TARGET_SESSION_KEY", env::SESSION_KEY];
+
+/// How messages call what a scenario's keys name.
+const TOKEN_KEY: &str = "the token key (auth.secret)";
+const TOKEN: &str = "the token (auth.token)";
+const COMMAND_SECRET_CALLED: &str = "the command secret (target.command_secret)";
+const ADMIN_TOKEN_CALLED: &str = "the admin token (target.admin_token)";
 
 /// What opens the plan's target, which is one by URL.
 ///
@@ -34,11 +41,11 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
     };
     match &plan.auth.mint {
         Mint::Hs256 { kid, secret, .. } => {
-            let key = resolve("the token key (auth.secret)", secret)?;
+            let key = resolve(TOKEN_KEY, secret)?;
             credentials.sync_key = Some(Key::new(kid.clone(), key));
         }
         Mint::Static { token } => {
-            credentials.static_token = Some(resolve("the token (auth.token)", token)?);
+            credentials.static_token = Some(resolve(TOKEN, token)?);
         }
         Mint::Control => {
             credentials.session_key =
@@ -47,12 +54,12 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
     }
     let target = &plan.target;
     credentials.signature_secret = match &target.command_secret {
-        Some(secret) => Some(resolve("the command secret (target.command_secret)", secret)?),
+        Some(secret) => Some(resolve(COMMAND_SECRET_CALLED, secret)?),
         None => first_of(&COMMAND_SECRET).map(|(_, secret)| secret),
     }
     .map(String::into_bytes);
     credentials.admin_token = match &target.admin_token {
-        Some(secret) => Some(resolve("the admin token (target.admin_token)", secret)?),
+        Some(secret) => Some(resolve(ADMIN_TOKEN_CALLED, secret)?),
         None => first_of(&ADMIN_TOKEN).map(|(_, token)| token),
     };
     Ok(credentials)
@@ -86,6 +93,59 @@ pub(super) fn place(secret: &Secret) -> String {
         Secret::File(path) => format!("file {path}"),
         Secret::Generated => "made for the run".to_owned(),
     }
+}
+
+/// Secrets that the plan names and that are not where it says: all of them, so that nobody has to ask again
+/// for each.
+#[must_use]
+pub fn missing(plan: &Plan) -> Vec<SetupError> {
+    let target = &plan.target;
+    let extras = target.headers.iter().map(|it| ("header", "headers", it));
+    let extras = extras.chain(target.query.iter().map(|it| ("parameter", "query", it)));
+    let of_extra = |(what, key, extra): (&str, &str, &Extra)| match &extra.value {
+        ExtraValue::Secret(secret) => {
+            resolve(&format!("the {what} {} (target.{key})", extra.name), secret).err()
+        }
+        ExtraValue::Text(_) => None,
+    };
+    let mut missing: Vec<_> = extras.filter_map(of_extra).collect();
+    if matches!(target.kind, TargetKind::Reference { .. }) {
+        return missing;
+    }
+    let mint = match &plan.auth.mint {
+        Mint::Hs256 { secret, .. } => Some((TOKEN_KEY, secret)),
+        Mint::Static { token } => Some((TOKEN, token)),
+        Mint::Control => None,
+    };
+    let command = target.command_secret.iter().map(|it| (COMMAND_SECRET_CALLED, it));
+    let admin = target.admin_token.iter().map(|it| (ADMIN_TOKEN_CALLED, it));
+    let named = mint.into_iter().chain(command).chain(admin);
+    missing.extend(named.filter_map(|(what, secret)| resolve(what, secret).err()));
+    missing
+}
+
+/// What opens a target by URL and is given nowhere, with what would give it: a target may do without.
+#[must_use]
+pub fn not_given(plan: &Plan) -> Vec<String> {
+    if matches!(plan.target.kind, TargetKind::Reference { .. }) {
+        return Vec::new();
+    }
+    let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);
+    let commands = !plan.loads.is_empty() || faults.any(|it| it.kind.needs(Need::Revocation));
+    let absent = |given: &Option<Secret>, names: &[&'static str]| {
+        given.is_none() && first_of(names).is_none()
+    };
+    let mut told = Vec::new();
+    if plan.auth.mint == Mint::Control && absent(&None, &SESSION_KEY) {
+        told.push(mend_token(plan));
+    }
+    if commands && absent(&plan.target.command_secret, &COMMAND_SECRET) {
+        told.push(mend_command(plan));
+    }
+    if absent(&plan.target.admin_token, &ADMIN_TOKEN) {
+        told.push(mend_admin(plan));
+    }
+    told
 }
 
 /// What to look at when the target lets nobody in.

@@ -512,7 +512,7 @@ mod tests {
         assert!(shared.contains(2) && !shared.contains(4));
         tally.violate(violation(4), 0);
         assert_eq!(tally.shared(&violation(4)), None, "one client alone");
-        tally.violate_for(violation(3), 3, [1].into_iter());
+        tally.violate_for(violation(3), 3, [1].into_iter(), 3);
         assert_eq!(tally.shared(&violation(3)), None, "one client alone, however often");
         assert_eq!(tally.rule(Rule::Gap).shared.len(), 0, "the later one is not kept");
         assert_eq!(tally.rule(Rule::Gap).clients.len(), 4);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Estimate, Expected, FaultInstant, ObjectiveEstimate, PhaseSpan, Slow};
+use super::{Estimate, Expected, FaultInstant, ObjectiveEstimate, PhaseSpan, Slow, Why};
 use crate::gate::power::Needs;
 use crate::model::{Plan, TargetKind};
 use crate::read::Diagnostics;
@@ -148,6 +148,16 @@ struct Verdict<'a> {
     decidable: bool,
     /// Why the plan cannot exercise it, if it cannot.
     not_applicable: Option<&'a str>,
+    /// What is known of it by the plan alone, if anything is.
+    foregone: Option<Foregone<'a>>,
+}
+
+#[derive(Serialize)]
+struct Foregone<'a> {
+    /// `never_passes`, `always_warns` or `never_fails`.
+    verdict: &'static str,
+    why: &'a str,
+    mend: &'a str,
 }
 
 #[derive(Serialize)]
@@ -268,6 +278,16 @@ fn stability(estimate: &Estimate, plan: &Plan) -> Stability {
     }
 }
 
+fn foregone(what: &super::Foregone) -> Foregone<'_> {
+    let verdict = match what {
+        super::Foregone::NeverPasses(_) => "never_passes",
+        super::Foregone::AlwaysWarns(_) => "always_warns",
+        super::Foregone::NeverFails(_) => "never_fails",
+    };
+    let Why { why, mend } = what.why();
+    Foregone { verdict, why, mend }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "numbers of samples are far below 2^52")]
 fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
     let needed = match estimate.needs {
@@ -291,6 +311,7 @@ fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
         },
         decidable: estimate.reaches(*expected),
         not_applicable: estimate.why_not_applicable(*surface),
+        foregone: estimate.foregone(*surface).map(foregone),
     });
     Objective {
         gate: &estimate.gate,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Estimate, Expected, LimitEstimate, ObjectiveEstimate, Slow, arrival_text};
 use crate::gate::power::Needs;
 use crate::model::{Plan, TargetKind};
-use crate::units::format_duration;
+use crate::units::{format_count, format_duration};
 
 /// Writing to a string does not fail; the result is dropped in one place.
 macro_rules! line {
@@ -157,6 +157,10 @@ fn objectives(out: &mut String, estimate: &Estimate) {
                 None => evidence(objective, *expected),
             };
             line!(out, "    {name:<28} {:<20} {evidence}", objective.claim);
+            if let Some(foregone) = objective.foregone(*whose) {
+                let said = foregone.says().to_uppercase();
+                line!(out, "    {:<28} {:<20} {said}: {}", "", "", foregone.why().why);
+            }
         }
     }
 }
@@ -181,7 +185,7 @@ fn stability(out: &mut String, estimate: &Estimate, plan: &Plan) {
     for LimitEstimate { incident, limit, count } in &estimate.limits {
         let told = limit.told(incident.occasions());
         let here = match count {
-            Some(count) if *count > 0 => format!("; here {}", super::render::count(*count)),
+            Some(count) if *count > 0 => format!("; here {}", format_count(*count)),
             _ => String::new(),
         };
         line!(out, "    {:<20} {told}{here}", incident.name());
@@ -212,15 +216,7 @@ fn evidence(objective: &ObjectiveEstimate, expected: Expected) -> String {
 
 /// A whole number with commas between thousands.
 pub(super) fn count(number: impl Into<u64>) -> String {
-    let digits = number.into().to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    format_count(number.into())
 }
 
 /// A figure with as many decimals as it deserves.

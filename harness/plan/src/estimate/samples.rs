@@ -259,7 +259,10 @@ fn is_stream(topic: &TopicId) -> bool {
 }
 
 /// The clients that a fault hits.
-fn hit<'a>(schedule: &'a Schedule, fault: &'a PlannedFault) -> Box<dyn Iterator<Item = u32> + 'a> {
+pub(super) fn hit<'a>(
+    schedule: &'a Schedule,
+    fault: &'a PlannedFault,
+) -> Box<dyn Iterator<Item = u32> + 'a> {
     if fault.kind.hits_everybody() {
         return Box::new(schedule.arrivals.iter().map(|arrival| arrival.client));
     }

@@ -218,6 +218,11 @@ pub trait Definition: Attributes {
         None
     }
 
+    /// Whether clients whose sockets it ends wait out their back-off before they come back.
+    fn backs_off(&self) -> bool {
+        true
+    }
+
     /// Whether a client's deliveries before it are compared with those after it.
     fn is_storm(&self) -> bool {
         self.away().is_some()

@@ -79,7 +79,8 @@ const OFFLINE_FOR: Key<Within<Duration>> = Key::new(
     "offline_for",
     Within(Duration::from_millis(1), Duration::from_secs(24 * 3600)),
     "offline_for = \"10s\"",
-    "How long they stay away; their back-off counts only from then on.",
+    "How long they stay away; their back-off counts only from then on. Both are part of \
+     `time_to_recovered`.",
 )
 .required();
 const RESUME: KeyOr<Words<Resume>> = Key::new(

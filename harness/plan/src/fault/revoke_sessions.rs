@@ -50,6 +50,11 @@ impl Definition for RevokeSessions {
         Some(self.revoked_for)
     }
 
+    fn backs_off(&self) -> bool {
+        // They stay away for as long as it says, and then come at once.
+        false
+    }
+
     fn is_storm(&self) -> bool {
         false
     }
@@ -82,7 +87,7 @@ const REVOKED_FOR: Key<Within<Duration>> = Key::new(
     Within(Duration::from_millis(1), Duration::from_secs(880)),
     "revoked_for = \"5s\"",
     "How long they stay away; meanwhile the revoked session is tried, at once and by \
-     the surface's back-off.",
+     the surface's back-off. It is part of `time_to_recovered`.",
 )
 .required();
 

@@ -58,6 +58,39 @@ pub fn seconds(metric: MetricId, claim: &Claim, reach: Option<f64>) -> Option<u6
     })
 }
 
+/// Samples of occasions, each of a client of its own and none like another, from which on the interval of a
+/// percentile has a lower end, so that a claim can fail: of fewer, all of them may lie above the percentile by
+/// chance. The judge's rule: with n groups deff is n / (n − 1) (t / z)², t and z Student's and the normal
+/// quantile of 97.5 %, and the bound of Clopper and Pearson from n/deff samples, 0.025^(deff/n), must exceed
+/// the share beyond the percentile.
+#[must_use]
+pub fn samples_to_fail(q: f64) -> u64 {
+    let beyond = 1.0 - q / 100.0;
+    let has_end = |n: &u64| {
+        let n = *n as f64;
+        let deff = n / (n - 1.0) * (student(n - 1.0) / NORMAL).powi(2);
+        0.025_f64.powf(deff / n) > beyond
+    };
+    (SMALLEST_SAMPLE..=LARGEST_SAMPLE).find(has_end).unwrap_or(LARGEST_SAMPLE)
+}
+
+/// Of fewer, Student's quantile is not to be had by its expansion, and no percentile is decided.
+const SMALLEST_SAMPLE: u64 = 5;
+/// Where the search ends: p(0.1) takes less.
+const LARGEST_SAMPLE: u64 = 100_000;
+/// Standard normal quantile of 97.5 %.
+const NORMAL: f64 = 1.959_963_984_540_054;
+
+/// Student's quantile of 97.5 % by Fisher's expansion (Abramowitz and Stegun, 26.7.5); within 0.3 % from 4
+/// degrees of freedom on.
+fn student(freedom: f64) -> f64 {
+    let z = NORMAL;
+    let first = (z.powi(3) + z) / 4.0;
+    let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
+    let third = (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0;
+    z + first / freedom + second / freedom.powi(2) + third / freedom.powi(3)
+}
+
 /// `min_samples` of an objective that names none: what could decide the claim, else 1.
 #[must_use]
 pub fn default_min_samples(claim: &Claim) -> u64 {
@@ -93,6 +126,19 @@ mod tests {
     fn percentiles_need_the_textbook_numbers() {
         for (q, n) in [(50.0, 5), (90.0, 29), (95.0, 59), (99.0, 299), (99.9, 2_995)] {
             assert_eq!(needs_of(Estimator::Percentile(q), 1.0), Needs::Samples(n), "p({q})");
+        }
+    }
+
+    #[test]
+    fn a_median_fails_from_nine_samples_on_and_a_high_percentile_before_it_can_pass() {
+        for (q, n) in [(50.0, 9), (60.0, 8), (25.0, 17)] {
+            assert_eq!(samples_to_fail(q), n, "p({q})");
+        }
+        for q in [70.0, 80.0, 90.0, 99.0, 99.9] {
+            let Needs::Samples(passes) = needs_of(Estimator::Percentile(q), 1.0) else {
+                panic!("samples")
+            };
+            assert!(samples_to_fail(q) <= passes, "p({q})");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::shard::exposure::Exposure;
 fn plan_of_storm() -> Plan {
     let fault = "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"offline\"\n\
                  at = \"1s\"\nspread = \"2s\"\nmode = \"all\"\nattributes = { offline_for = \"5s\" }\n";
-    plan_of(&TEXT.replacen("name = \"during\"\nduration = \"30s\"\n", fault, 1))
+    testing::plan(&TEXT.replacen("name = \"during\"\nduration = \"30s\"\n", fault, 1))
 }
 
 /// Asks of phases of a run in which the fault had this outcome and clients this exposure.

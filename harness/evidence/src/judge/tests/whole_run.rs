@@ -161,7 +161,7 @@ fn an_advisory_gate_decides_nothing_and_is_told_last() {
         };
         let (facts, mut records) = sound();
         records.push(Dropped { count: 1 });
-        in_court_with(&plan_of(&text), &records, &facts, broken, judge)
+        in_court_with(&testing::plan(&text), &records, &facts, broken, judge)
     };
     let verdict = of([false, true]);
     assert_eq!((verdict.verdict, verdict.decision), (Verdict::Fail, Decision::NoGo));
@@ -197,7 +197,7 @@ fn what_is_not_applicable_and_was_seen_all_the_same_counts_as_it_is() {
         };
         let text = text_of("no_eviction", [false; 2]);
         let verdict =
-            in_court_with(&plan_of(&text), &delivered(20, |_| 500), &facts(), change, judge);
+            in_court_with(&testing::plan(&text), &delivered(20, |_| 500), &facts(), change, judge);
         let one = &verdict.gates[0].objectives[0];
         (one.verdict, one.n)
     };
@@ -216,7 +216,7 @@ fn of_surfaces_that_are_judged_apart_only_the_one_without_an_occasion_is_not_app
         "metric = \"delivery\"\nwhere = { surface = \"*\" }\nrequire = \"p(50) < 1s\"",
         1,
     );
-    let verdict = in_court(&plan_of(&text), &[lag(5 * S, 1)], &facts(), judge);
+    let verdict = in_court(&testing::plan(&text), &[lag(5 * S, 1)], &facts(), judge);
     let of: Vec<_> = rules(&verdict, "named");
     assert_eq!(
         of,

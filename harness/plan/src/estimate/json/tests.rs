@@ -104,7 +104,8 @@ fn it_says_what_the_text_says() {
               },
               "seconds_expected": null,
               "decidable": true,
-              "not_applicable": null
+              "not_applicable": null,
+              "foregone": null
             },
             {
               "surface": "ios",
@@ -113,7 +114,8 @@ fn it_says_what_the_text_says() {
               },
               "seconds_expected": null,
               "decidable": true,
-              "not_applicable": null
+              "not_applicable": null,
+              "foregone": null
             }
           ]
         },
@@ -135,7 +137,8 @@ fn it_says_what_the_text_says() {
               },
               "seconds_expected": null,
               "decidable": true,
-              "not_applicable": null
+              "not_applicable": null,
+              "foregone": null
             }
           ]
         }

@@ -310,7 +310,10 @@ fn faults_that_will_not_bite() {
     assert_eq!(Load::of(&long).complaints(), "");
     assert_snapshot!(wrong("slow_reader", "duration = \"20s\"\nattributes = { pause = true }"), @"37:1 the slow reader will not be evicted -> lengthen the fault, publish more or larger events, or make the buffers smaller");
     assert_snapshot!(wrong("offline", "attributes = { offline_for = \"3s\", resume = \"at-floor\" }"), @"37:1 the clients come back while a load publishes, so their cursor is not exact -> end `offline_for` in a phase in which no load runs (`during`)");
-    assert_snapshot!(wrong("offline", "attributes = { offline_for = \"19s\" }"), @"37:1 the storm has too few deliveries around it to be judged -> raise the load's rate, or lengthen the phases");
+    assert_snapshot!(wrong("offline", "attributes = { offline_for = \"19s\" }"), @"
+    37:1 the storm has too few deliveries around it to be judged -> raise the load's rate, or lengthen the phases
+    48:11 no target can keep the bound of `time_to_recovered` for `desktop` -> bound it above 21s, by what connect and replay may take
+    ");
     let summaries =
         "attributes = { topics = [\"runtime.codex_worker_summaries\"], unsubscribed_for = \"3s\" }";
     assert_snapshot!(wrong("unsubscribe", summaries), @"37:1 none of the clients that it hits subscribes to such a topic -> name a topic of theirs, or aim at another cohort");

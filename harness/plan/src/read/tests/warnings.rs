@@ -11,9 +11,9 @@ fn the_sound_scenario_is_not_warned_about() {
 
 #[test]
 fn objectives_that_cannot_be_decided() {
-    assert_snapshot!(complaints(&[("p(90) < 20s", "p(99) < 20s"), ("p(90) < 15s", "p(99) < 15s")]), @"50:11 `time_to_recovered` cannot reach a verdict for `desktop` -> claim less (such as a lower percentile), or run more clients or longer");
+    assert_snapshot!(complaints(&[("p(90) < 20s", "p(99) < 20s"), ("p(90) < 15s", "p(99) < 15s")]), @"50:11 `time_to_recovered` cannot reach a verdict for `desktop` -> cut off more clients, or more often: each cut is a sample, and a longer phase adds none; or claim a lower percentile");
     assert_snapshot!(complaints(&[("during = [\"storm\"]", "during = [\"steady\"]")]), @"");
-    assert_snapshot!(complaints(&[("metric = \"violations\"\nrequire = \"count == 0\"", "metric = \"heartbeat_timeouts\"\nrequire = \"rate <= 0.05/s\"")]), @"58:11 `heartbeat_timeouts` cannot reach a verdict -> claim less (such as a lower percentile), or run more clients or longer");
+    assert_snapshot!(complaints(&[("metric = \"violations\"\nrequire = \"count == 0\"", "metric = \"heartbeat_timeouts\"\nrequire = \"rate <= 0.05/s\"")]), @"58:11 `heartbeat_timeouts` cannot reach a verdict -> lengthen its phases to 60 s in all, or allow a higher rate");
     // A gate that is not judged needs no evidence.
     let text =
         crate::testing::edited(&[("p(90) < 20s", "p(99) < 20s"), ("p(90) < 15s", "p(99) < 15s")]);

@@ -1,0 +1,126 @@
+//! What a plan needs of this machine and of whoever starts it, found before anything is sent to a target:
+//! `run` refuses to begin without it, and `check` says the same in the same words.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use khala_engine::error::SetupError;
+use khala_engine::preflight;
+use khala_engine::reach::guard::Guard;
+use khala_engine::target::{extras::Extras, keys};
+use khala_plan::Schedule;
+use khala_plan::model::{Plan, TargetKind};
+
+use crate::exit::{Exit, Failure};
+
+/// How long the name of a target may take to be looked up.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Refuses what this machine cannot carry, and a target that may not be spoken to. A name that may be is looked
+/// up; nothing is sent to where it leads.
+///
+/// # Errors
+/// With the words and the code of a run, 100.
+pub fn refuse(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Failure> {
+    let refused = |error: SetupError| Failure::new(Exit::Setup, error);
+    preflight::descriptors(plan).map_err(refused)?;
+    preflight::sources(plan).map_err(refused)?;
+    if let Some((runtime, control)) = preflight::reached(plan, schedule, guard).map_err(refused)? {
+        let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let threads = threads.context("cannot start a runtime")?;
+        let found = threads.block_on(async {
+            preflight::address(&runtime, LOOK_UP_WITHIN).await?;
+            preflight::address(&control, LOOK_UP_WITHIN).await
+        });
+        // A look-up that hangs is not waited for.
+        threads.shutdown_background();
+        found.map_err(refused)?;
+    }
+    match Extras::of(plan) {
+        // Whoever starts it has to give what it names: that is told with all else that is missing.
+        Ok(_) | Err(SetupError::Secret { .. }) => Ok(()),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// What is missing for a run, a sentence each.
+#[derive(Debug, Default)]
+pub struct Missing {
+    /// Without it nothing begins.
+    pub needed: Vec<String>,
+    /// A target may do without it.
+    pub perhaps: Vec<String>,
+}
+
+impl Missing {
+    /// What is missing; `allow_shared_writes` as the flag of `run`.
+    pub fn of(plan: &Plan, allow_shared_writes: bool) -> Self {
+        let mut needed: Vec<_> = keys::missing(plan).iter().map(ToString::to_string).collect();
+        if let TargetKind::Url { base_url } = &plan.target.kind
+            && !plan.loads.is_empty()
+            && !plan.target.exclusive
+            && !allow_shared_writes
+        {
+            needed.push(SetupError::SharedWrites { url: base_url.clone() }.to_string());
+        }
+        Self { needed, perhaps: keys::not_given(plan) }
+    }
+
+    /// All that is missing, one below the other.
+    fn lines(&self) -> Vec<String> {
+        let perhaps =
+            self.perhaps.iter().map(|what| format!("unless the target does without: {what}"));
+        self.needed.iter().cloned().chain(perhaps).collect()
+    }
+
+    /// Refuses to begin without what is needed, and tells all that is missing with it.
+    ///
+    /// # Errors
+    /// When something is needed.
+    pub fn refuse(&self) -> Result<(), Failure> {
+        let lines = self.lines();
+        let message = match (self.needed.as_slice(), lines.len()) {
+            ([], _) => return Ok(()),
+            ([only], 1) => only.clone(),
+            _ => format!("this is missing, and nothing was sent:\n  - {}", lines.join("\n  - ")),
+        };
+        Err(Failure::new(Exit::Setup, message))
+    }
+}
+
+/// What `run` would want beside the scenario: a section of what `check` prints; empty where it wants nothing.
+pub fn section(plan: &Plan) -> String {
+    let mut lines = Missing::of(plan, false).lines();
+    if plan.phases.iter().any(|phase| phase.faults.iter().any(|it| !it.kind.commands().is_empty()))
+    {
+        lines.insert(0, "--allow-hooks: it runs the commands of the time line".to_owned());
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\na run needs beside\n  - {}\n", lines.join("\n  - "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(needed: &[&str], perhaps: &[&str]) -> Missing {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Missing { needed: owned(needed), perhaps: owned(perhaps) }
+    }
+
+    #[test]
+    fn one_thing_is_told_in_a_sentence_and_several_at_once() {
+        let told = |missing: Missing| missing.refuse().err().map(|failure| failure.message);
+        assert_eq!(told(missing(&[], &["a token"])), None, "a run finds out whether it is missed");
+        assert_eq!(told(missing(&["a key"], &[])).as_deref(), Some("error: a key"));
+        assert_eq!(
+            told(missing(&["a key", "a flag"], &["a token"])).as_deref(),
+            Some(
+                "error: this is missing, and nothing was sent:\n  - a key\n  - a flag\n  - unless the \
+                 target does without: a token"
+            )
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! `check` refuses what `run` refuses, in the same words, and says what a run of the plan would want.
+
+mod support;
+
+use support::{Ended, Harness, exit, scenario};
+use tempfile::TempDir;
+
+/// The scenario by URL of these tests, with what it needs but the URL.
+fn elsewhere(command: &str, url: &str) -> Harness {
+    Harness::new(command)
+        .arg(scenario("elsewhere.toml").as_os_str())
+        .env("KHALA_TEST_URL", url)
+        .env("KHALA_TEST_KEY", "key")
+}
+
+/// What a command ends with, and its errors.
+fn refused(run: &Ended) -> (Option<i32>, String) {
+    let errors = run.stderr.lines().filter(|line| line.starts_with("error"));
+    (run.code, errors.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_target_that_run_refuses_is_refused_by_check_in_the_same_words() {
+    for url in [
+        // Addresses and a domain for documentation, and one that nobody resolves.
+        "http://192.0.2.1:4000",
+        "http://192.0.2.1",
+        "http://[2001:db8::1]:80",
+        "http://khala.invalid",
+        "http://khala.invalid:4000",
+        "http://[::1",
+        "http://127.0.0.1:0",
+        "http://127.0.0.1:99999",
+        "http://user@127.0.0.1",
+        "http://127.0.0.1/path",
+    ] {
+        let checked = elsewhere("check", url).ended_plain();
+        let ran = elsewhere("run", url).ended();
+        assert_eq!(refused(&checked), refused(&ran), "{url}");
+        assert!(matches!(checked.code, Some(exit::SETUP | exit::INVALID_SCENARIO)), "{url}");
+        assert!(ran.out_dir_is_empty, "{url}");
+    }
+}
+
+#[test]
+fn a_header_that_cannot_be_sent_is_refused_by_both() {
+    let with = |command: &str| {
+        elsewhere(command, "http://127.0.0.1:9")
+            .set("target.headers={ x-of = { env = \"KHALA_TEST_HEADER\" } }")
+            .env("KHALA_TEST_HEADER", "two\nlines")
+    };
+    let (checked, ran) = (with("check").ended_plain(), with("run").ended());
+    assert_eq!(refused(&checked), refused(&ran));
+    assert!(checked.exits(exit::SETUP).stderr.contains("cannot be sent"));
+}
+
+#[test]
+fn a_name_of_this_machine_is_a_target() {
+    elsewhere("check", "http://localhost:4000").ended_plain().exits(exit::GO);
+}
+
+#[test]
+fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
+    let with = |command: &str| {
+        Harness::new(command)
+            .arg(scenario("elsewhere.toml").as_os_str())
+            .env("KHALA_TEST_URL", "http://127.0.0.1:9")
+            .set("target.exclusive=false")
+            .set("target.command_secret={ file = \"/nowhere/secret\" }")
+            .set("target.headers={ x-of = { env = \"KHALA_TEST_HEADER\" } }")
+    };
+    let ran = with("run").ended().exits(exit::SETUP);
+    let checked = with("check").ended_plain().exits(exit::GO);
+    assert!(ran.stderr.contains("error: this is missing, and nothing was sent:"), "{}", ran.stderr);
+    for said in [
+        "(auth.secret) is read from environment variable KHALA_TEST_KEY, which is not there",
+        "(target.command_secret) is read from file /nowhere/secret, which is not there",
+        "(target.headers) is read from environment variable KHALA_TEST_HEADER, which is not there",
+        "--allow-shared-writes",
+        "unless the target does without: no admin token is given: set environment variable \
+         KHALA_TARGET_ADMIN_TOKEN, or target.admin_token",
+    ] {
+        assert!(ran.stderr.contains(said), "no {said} in: {}", ran.stderr);
+        assert!(checked.stdout.contains(said), "no {said} in: {}", checked.stdout);
+    }
+    assert!(checked.stdout.contains("\na run needs beside\n"), "{}", checked.stdout);
+    assert!(ran.out_dir_is_empty);
+    // Of what needs nothing, nothing is said.
+    let plain = Harness::check(scenario("tiny.toml")).ended_plain().exits(exit::GO);
+    assert!(!plain.stdout.contains("a run needs beside"), "{}", plain.stdout);
+}
+
+#[test]
+fn a_bound_that_no_target_can_keep_or_break_ends_a_strict_check() {
+    let gate = |metric: &str, require: &str| {
+        let objective =
+            format!("{{ metric = \"{metric}\", during = [\"storm\"], require = \"{require}\" }}");
+        let gate = format!("gate=[{{ name = \"g\", objective = [{objective}] }}]");
+        Harness::check(scenario("tiny.toml")).set(&gate)
+    };
+    // Half of the clients wait 300 ms before they come back.
+    let kept = || gate("time_to_recovered", "max < 300ms");
+    let run = kept().ended_plain().exits(exit::GO);
+    assert!(run.stdout.contains("NO TARGET CAN KEEP THE BOUND"), "{}", run.stdout);
+    assert!(run.stderr.contains("bound it above 300ms"), "{}", run.stderr);
+    let run = kept().arg("--strict").ended_plain().exits(exit::HOLD);
+    assert!(run.stderr.contains("has its verdict by the plan alone"), "{}", run.stderr);
+    let broken = || gate("unrecovered_clients", "count <= 24");
+    broken().ended_plain().exits(exit::GO);
+    broken().arg("--strict").ended_plain().exits(exit::HOLD);
+    gate("unrecovered_clients", "count <= 23").arg("--strict").ended_plain().exits(exit::GO);
+}
+
+/// A file of that text, as the last thing that goes.
+fn file(text: &str) -> (TempDir, std::path::PathBuf) {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("file.toml");
+    std::fs::write(&path, text).expect("is written");
+    (folder, path)
+}
+
+#[test]
+fn a_file_of_gates_is_no_scenario_and_that_is_what_is_said() {
+    let (_folder, gates) = file(
+        "[[gate]]\nname = \"g\"\n[[gate.objective]]\nmetric = \"violations\"\nrequire = \"count == 0\"\n",
+    );
+    let run = Harness::check(&gates).ended_plain().exits(exit::INVALID_SCENARIO);
+    let errors = run.stderr.matches("error").count();
+    assert_eq!(errors, 1, "one thing is wrong: {}", run.stderr);
+    for said in ["is a file of gates, and no scenario", "khala-harness score", "gates = ["] {
+        assert!(run.stderr.contains(said), "no {said} in: {}", run.stderr);
+    }
+}

@@ -1,0 +1,282 @@
+//! Claims whose verdict is known from the plan alone: no target keeps them, or none can break them.
+//!
+//! | metric | what the plan imposes |
+//! | --- | --- |
+//! | `time_to_recovered` | a client stays away as long as its fault says, and then waits out its first back-off |
+//! | `reconnect_attempts` | who is cut off needs one attempt |
+//! | `peak_connects_per_s` | connects that are due within a second: half of them at the least fall into one of the two seconds of the clock that it touches |
+//! | `unrecovered_clients`, `publish_errors` | no more than there are cuts, and publishes |
+//! | `heartbeat_timeouts` | no more than there are heartbeats |
+//! | percentiles of occasions | an interval without a lower end breaks no claim: see [`power::samples_to_fail`] |
+
+use std::time::Duration;
+
+use super::samples::{Expected, hit};
+use crate::gate::power;
+use crate::metric::{Clustering, MetricId};
+use crate::model::{Claim, Cohort, Comparison, Estimator, Objective, Plan};
+use crate::schedule::{PlannedFault, Schedule};
+use crate::surface::Surface;
+use crate::units::{format_count, format_duration, micros};
+
+/// What is known of a claim before anything is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foregone {
+    /// No target keeps it; why, and the least bound that one can.
+    NeverPasses(Why),
+    /// It is the claim of `warn` that no target keeps.
+    AlwaysWarns(Why),
+    /// No target breaks it; why, and what would make it one that says something.
+    NeverFails(Why),
+}
+
+/// Why, in a clause, and what mends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// Why.
+    pub why: String,
+    /// What to write or do instead.
+    pub mend: String,
+}
+
+impl Foregone {
+    /// What it comes to, of which claim.
+    #[must_use]
+    pub fn says(&self) -> &'static str {
+        match self {
+            Self::NeverPasses(_) => "no target can keep the bound",
+            Self::AlwaysWarns(_) => "no target can keep the bound of `warn`",
+            Self::NeverFails(_) => "no target can break the bound",
+        }
+    }
+
+    /// Why, and what mends it.
+    #[must_use]
+    pub fn why(&self) -> &Why {
+        match self {
+            Self::NeverPasses(why) | Self::AlwaysWarns(why) | Self::NeverFails(why) => why,
+        }
+    }
+}
+
+/// What is known of an objective on a surface, of which so much evidence is expected; without any, nothing.
+pub(super) fn foregone(
+    plan: &Plan,
+    schedule: &Schedule,
+    objective: &Objective,
+    surface: Option<&str>,
+    expected: Expected,
+) -> Option<Foregone> {
+    if expected.is_no_sample() {
+        return None;
+    }
+    let case = Case { plan, schedule, objective, surface: surface.and_then(Surface::of) };
+    let warns = || objective.warn.as_ref().and_then(|warn| case.never_kept(warn));
+    let required = case.never_kept(&objective.require).map(Foregone::NeverPasses);
+    required
+        .or_else(|| case.never_broken(&objective.require, expected).map(Foregone::NeverFails))
+        .or_else(|| warns().map(Foregone::AlwaysWarns))
+}
+
+/// One verdict of an objective.
+struct Case<'a> {
+    plan: &'a Plan,
+    schedule: &'a Schedule,
+    objective: &'a Objective,
+    surface: Option<Surface>,
+}
+
+/// The least time until a client can be back, and of what it is made.
+struct Floor<'a> {
+    us: u64,
+    fault: &'a PlannedFault,
+    back_off: Duration,
+}
+
+impl Case<'_> {
+    fn never_kept(&self, claim: &Claim) -> Option<Why> {
+        match self.objective.metric {
+            MetricId::TimeToRecovered => self.too_soon(claim),
+            MetricId::ReconnectAttempts if !holds_of(claim, 1.0) => Some(Why {
+                why: "who is cut off needs one attempt to come back".to_owned(),
+                mend: "the least bound that can be kept is `<= 1`".to_owned(),
+            }),
+            MetricId::PeakConnects => {
+                let planned = self.busiest_second();
+                let least = planned.div_ceil(2);
+                (!holds_of(claim, least as f64)).then(|| Why {
+                    why: format!(
+                        "by plan {} connects fall due within one second, so {} of them at least into one \
+                         second of the clock",
+                        format_count(planned),
+                        format_count(least)
+                    ),
+                    mend: format!(
+                        "allow {} or more, or spread the arrivals (`fleet.ramp`, a fault's `spread`)",
+                        format_count(planned)
+                    ),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn never_broken(&self, claim: &Claim, expected: Expected) -> Option<Why> {
+        if let Estimator::Percentile(q) = claim.estimator {
+            return self.no_lower_end(q, expected);
+        }
+        let whole_s = self.seconds();
+        let beats = |cohort: &Cohort| {
+            let each = (whole_s / cohort.heartbeat.as_secs_f64().max(1e-6)).floor() + 1.0;
+            each * f64::from(cohort.clients)
+        };
+        let (most, of) = match (self.objective.metric, expected) {
+            (MetricId::Unrecovered, Expected::Samples(cuts)) => (cuts, "cuts"),
+            (MetricId::PublishErrors, Expected::Samples(publishes)) => (publishes, "publishes"),
+            (MetricId::HeartbeatTimeouts, _) => (self.cohorts().map(beats).sum(), "heartbeats"),
+            _ => return None,
+        };
+        let (figure, unit) = match claim.estimator {
+            Estimator::Count => (most, ""),
+            Estimator::Rate if whole_s > 0.0 => (most / whole_s, " a second"),
+            _ => return None,
+        };
+        holds_of(claim, figure).then(|| Why {
+            why: format!(
+                "these phases have {} {of} at most{}",
+                format_count(most as u64),
+                if unit.is_empty() { String::new() } else { format!(", {figure:.2}{unit}") }
+            ),
+            mend: "lower the bound: as it is, the objective says nothing".to_owned(),
+        })
+    }
+
+    /// A bound below what the faults themselves take from a client until its first attempt.
+    fn too_soon(&self, claim: &Claim) -> Option<Why> {
+        let mut floors = self.floors();
+        floors.sort_by_key(|floor| floor.us);
+        let index = match claim.estimator {
+            // As the judge takes it: the least value that a share q/100 of them does not exceed.
+            Estimator::Percentile(q) => (q / 100.0 * floors.len() as f64 - 1e-9).ceil() as usize,
+            Estimator::Max => floors.len(),
+            _ => return None,
+        };
+        let floor = floors.get(index.max(1) - 1)?;
+        // Nobody connects in no time.
+        if claim.bound > floor.us as f64 {
+            return None;
+        }
+        let at = format_duration(Duration::from_micros(floor.fault.at_us));
+        let (name, away) = (floor.fault.kind.name(), floor.fault.kind.away().unwrap_or_default());
+        let back_off = whole_ms(floor.back_off);
+        let first = "until the first attempt to connect";
+        let parts = match (away.is_zero(), floor.back_off.is_zero()) {
+            (false, false) => {
+                format!("{} away, then {back_off} {first} (back-off)", format_duration(away))
+            }
+            (false, true) => format!("{} away", format_duration(away)),
+            (true, _) => format!("{back_off} {first} (back-off)"),
+        };
+        let least = whole_ms(Duration::from_micros(floor.us));
+        Some(Why {
+            why: format!(
+                "the time runs from the cut, and the plan itself takes {least} of it: `{name}` at {at} of the \
+                 run, {parts}"
+            ),
+            mend: format!("bound it above {least}, by what connect and replay may take"),
+        })
+    }
+
+    fn floors(&self) -> Vec<Floor<'_>> {
+        let mut cohort_of = vec![None; self.plan.fleet.clients as usize];
+        for arrival in &self.schedule.arrivals {
+            if let Some(slot) = cohort_of.get_mut(arrival.client as usize) {
+                *slot = self.plan.fleet.cohorts.get(usize::from(arrival.cohort));
+            }
+        }
+        let mut floors = Vec::new();
+        for fault in self.schedule.faults.iter().filter(|fault| self.is_during(fault.at_us)) {
+            let Some(away) = fault.kind.away() else { continue };
+            for client in hit(self.schedule, fault) {
+                let cohort = cohort_of.get(client as usize).copied().flatten();
+                let Some(cohort) = cohort.filter(|cohort| self.selects(cohort)) else { continue };
+                let back_off = match fault.kind.backs_off() {
+                    true => cohort.backoff.delay(self.plan.seed, client, 1),
+                    false => Duration::ZERO,
+                };
+                floors.push(Floor { us: micros(away + back_off), fault, back_off });
+            }
+        }
+        floors
+    }
+
+    /// The most connects that are due within any second: arrivals, and first attempts after planned cuts.
+    fn busiest_second(&self) -> u64 {
+        let arrivals = self.schedule.arrivals.iter();
+        let mut due: Vec<u64> = arrivals.map(|arrival| arrival.at_us).collect();
+        let returns = |floor: Floor<'_>| {
+            floor.fault.spread_us.is_none().then_some(floor.fault.at_us + floor.us)
+        };
+        due.extend(self.floors().into_iter().filter_map(returns));
+        due.retain(|at_us| self.is_during(*at_us) && self.is_during(at_us + 2_000_000));
+        due.sort_unstable();
+        let within = |(first, at_us): (usize, &u64)| {
+            due.partition_point(|other| *other < at_us + 1_000_000) - first
+        };
+        due.iter().enumerate().map(within).max().unwrap_or(0) as u64
+    }
+
+    /// A percentile of occasions, of which there are too few for any interval's lower end.
+    fn no_lower_end(&self, q: f64, expected: Expected) -> Option<Why> {
+        let Expected::Samples(samples) = expected else { return None };
+        if self.objective.metric.clustering() != Clustering::Clients {
+            return None;
+        }
+        let needed = power::samples_to_fail(q);
+        // Too few to pass, and that is said already.
+        let passes = samples >= self.objective.min_samples as f64;
+        (passes && samples < needed as f64).then(|| Why {
+            why: format!(
+                "the interval of p({q}) has no lower end with {samples:.0} samples, and a claim fails by \
+                 that end alone"
+            ),
+            mend: format!("{needed} samples are needed: more clients, or more cuts"),
+        })
+    }
+
+    fn seconds(&self) -> f64 {
+        let phases = self.schedule.phases.iter();
+        let during = phases.filter(|phase| self.objective.during.contains(&phase.name));
+        during.map(|phase| (phase.end_us - phase.start_us) as f64 / 1e6).sum()
+    }
+
+    fn is_during(&self, at_us: u64) -> bool {
+        let phase = &self.schedule.phases[self.schedule.phase_at(at_us)];
+        self.objective.during.contains(&phase.name)
+    }
+
+    fn cohorts(&self) -> impl Iterator<Item = &Cohort> {
+        self.plan.fleet.cohorts.iter().filter(|cohort| self.selects(cohort))
+    }
+
+    fn selects(&self, cohort: &Cohort) -> bool {
+        self.surface.is_none_or(|surface| cohort.surface == surface)
+    }
+}
+
+/// Whether a claim holds of a figure.
+fn holds_of(claim: &Claim, figure: f64) -> bool {
+    match claim.comparison {
+        Comparison::Less => figure < claim.bound,
+        Comparison::LessOrEqual => figure <= claim.bound,
+        Comparison::Equal => false,
+    }
+}
+
+/// A duration in whole milliseconds, upwards: jitter has microseconds.
+fn whole_ms(duration: Duration) -> String {
+    format_duration(Duration::from_millis(micros(duration).div_ceil(1_000)))
+}
+
+#[cfg(test)]
+mod tests;
