@@ -1,5 +1,7 @@
 //! The commit that is built, for `--version`: from git, where the sources are a checkout.
 
+#![expect(clippy::disallowed_macros, reason = "cargo reads what is printed")]
+
 use std::process::Command;
 
 fn git(arguments: &[&str]) -> Option<String> {

@@ -10,6 +10,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use khala_evidence::record::Micros;
+pub use khala_plan::units::micros;
 use tokio::time::Instant;
 
 /// Now, by the clock that a run waits by.
@@ -69,15 +70,15 @@ impl governor::clock::Clock for Clock {
     }
 }
 
+/// Now, in UTC.
+#[must_use]
+pub fn utc_now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// Seconds since 1970, for tokens.
 #[must_use]
 pub fn unix_seconds() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// A duration in microseconds.
-#[must_use]
-pub fn micros(duration: Duration) -> Micros {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -8,11 +8,11 @@ mod local;
 mod target;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use khala_plan::{Plan, Schedule};
 
 pub use self::lines::{Came, Line};
+use crate::clock;
 use crate::http::Http;
 use crate::preflight;
 use crate::reach::guard::Guard;
@@ -106,7 +106,7 @@ fn user_agent(options: &Options) -> String {
 }
 
 /// How long something took, to be read.
-fn took(since: Instant) -> String {
-    let ms = since.elapsed().as_secs_f64() * 1e3;
+fn took(since: tokio::time::Instant) -> String {
+    let ms = (clock::now() - since).as_secs_f64() * 1e3;
     if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }

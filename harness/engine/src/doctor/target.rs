@@ -1,6 +1,6 @@
 //! What the target answers: from its addresses to an event that comes back.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use khala_plan::{Plan, Schedule};
@@ -11,6 +11,7 @@ use khala_wire::topic::WORKER_EVENTS;
 
 use super::lines::Line;
 use super::{Options, http, took, user_agent};
+use crate::clock;
 use crate::http::{Http, HttpError};
 use crate::preflight::heads::{self, Learnt};
 use crate::preflight::{self, Stop, lacks};
@@ -76,7 +77,7 @@ async fn connects(
         }
     }
     let tried = format!("a connection to {}", reach.place().authority());
-    let began = Instant::now();
+    let began = clock::now();
     let link = match tokio::time::timeout(within, reach.connect(Outgoing::default())).await {
         Ok(Ok(link)) => link,
         Ok(Err(error)) => {
@@ -116,12 +117,12 @@ async fn connects(
 
 /// `GET /healthz`, and by its `Date` how far the clocks are apart.
 async fn health(http: &Http, told: &mut dyn FnMut(Line)) {
-    let began = (Instant::now(), SystemTime::now());
+    let (began, began_utc) = (clock::now(), clock::utc_now());
     let answer = http.header("/healthz", "date").await;
-    let trip = began.0.elapsed();
+    let trip = clock::now() - began;
     match &answer {
         Ok(_) => {
-            told(Line::good("health", "GET /healthz", format!("a success after {}", took(began.0))))
+            told(Line::good("health", "GET /healthz", format!("a success after {}", took(began))))
         }
         Err(error) => {
             told(Line::less("health", "GET /healthz", error, "a run does not ask for it"))
@@ -133,10 +134,10 @@ async fn health(http: &Http, told: &mut dyn FnMut(Line)) {
         told(Line::less("clock", "the Date of its answer", seen, ""));
         return;
     };
-    let ours = began.1.duration_since(UNIX_EPOCH).unwrap_or_default() + trip / 2;
+    let ours = began_utc.as_millisecond() as f64 / 1e3 + trip.as_secs_f64() / 2.0;
     // It counts whole seconds, cut off: half of one is added, and doubted.
     let theirs = said.timestamp().as_millisecond() as f64 / 1e3 + 0.5;
-    let (apart, doubt) = (theirs - ours.as_secs_f64(), 0.5 + trip.as_secs_f64() / 2.0);
+    let (apart, doubt) = (theirs - ours, 0.5 + trip.as_secs_f64() / 2.0);
     let seen = format!("its clock is {apart:+.1} s beside ours, give or take {doubt:.1} s");
     told(match apart.abs() - doubt <= CLOCK_ALIKE_S {
         true => Line::good("clock", "the Date of its answer", seen),
@@ -155,7 +156,7 @@ async fn enters(
     told: &mut dyn FnMut(Line),
 ) -> bool {
     let mut tried = Vec::new();
-    let began = Instant::now();
+    let began = clock::now();
     let entered =
         preflight::enter(plan, target, &user_agent(options), &scopes(plan, 0), &mut tried).await;
     let tried = tried.join("; ");
@@ -208,13 +209,13 @@ async fn metrics(plan: &Plan, target: &Target, http: &Http, told: &mut dyn FnMut
 /// A subscribe from the start: how much there is to replay, and where the topics stand.
 async fn past(plan: &Plan, target: &Target, options: &Options, told: &mut dyn FnMut(Line)) -> bool {
     let tried = "a subscribe without a cursor to all topics of the fleet";
-    let began = Instant::now();
+    let began = clock::now();
     match heads::learn(plan, target, &user_agent(options)).await {
         Ok(Learnt::Heads(heads)) => {
             let stand = heads.iter().map(|(topic, head)| format!("{} at {head}", topic.name()));
             let seen =
                 format!("replayed in {}; {}", took(began), stand.collect::<Vec<_>>().join(", "));
-            let far = began.elapsed() > Duration::from_secs(1);
+            let far = clock::now() - began > Duration::from_secs(1);
             told(match far {
                 false => Line::good("subscribe", tried, seen),
                 true => Line::less(
@@ -312,15 +313,15 @@ async fn returns(
         Err(_) => return Err(delivery("the subscribe was not answered")),
     }
     let user = plan.fleet.publisher_id();
-    let sent = Instant::now();
+    let sent = clock::now();
     let body = CreateWorker { worker_id: worker.to_owned(), workspace_ref: None };
     let headers = target.credentials.command_headers(&user, format!("create-{worker}"));
     let body = Bytes::from(serde_json::to_vec(&body).unwrap_or_default());
     http.post::<serde_json::Value>(khala_wire::command::WORKERS_PATH, &headers, body)
         .await
         .map_err(Fell::Command)?;
-    let until = tokio::time::Instant::now() + plan.target.request_timeout;
-    let came = talk.hears(worker, until).await.then(|| sent.elapsed());
+    let until = clock::now() + plan.target.request_timeout;
+    let came = talk.hears(worker, until).await.then(|| clock::now() - sent);
     talk.leave(plan.target.connect_timeout).await;
     let path = worker_stop_path(worker);
     let headers = target.credentials.command_headers(&user, format!("stop-{worker}"));

@@ -288,7 +288,7 @@ impl Permit {
     /// Whether it holds today, at this hour, for this port.
     fn holds_now(&self) -> Result<(), Refused> {
         let Some(entry) = &self.entry else { return Ok(()) };
-        let now = TimeZone::UTC.to_datetime(jiff::Timestamp::now());
+        let now = TimeZone::UTC.to_datetime(crate::clock::utc_now());
         entry.holds_at(now.date(), now.time())?;
         let port = self.place.port;
         match entry.ports.as_ref().is_none_or(|ports| ports.contains(&port)) {
