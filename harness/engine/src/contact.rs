@@ -48,6 +48,8 @@ pub struct Contact {
     http_unheard: AtomicU64,
     /// Upgrades that ended without being heard.
     sockets_unheard: AtomicU64,
+    /// Requests and upgrades that the harness could not make, for want of something of its own.
+    not_asked: AtomicU64,
     threads: Vec<Thread>,
 }
 
@@ -62,6 +64,7 @@ impl Contact {
             waiting: AtomicU64::new(0),
             http_unheard: AtomicU64::new(0),
             sockets_unheard: AtomicU64::new(0),
+            not_asked: AtomicU64::new(0),
             threads: (0..threads.max(1)).map(|_| Thread::default()).collect(),
         }
     }
@@ -74,6 +77,11 @@ impl Contact {
     /// An HTTP request ended, and nothing was heard of it.
     pub fn unheard(&self) {
         self.http_unheard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Something could not be asked, for want of something of the harness's own.
+    pub fn not_asked(&self) {
+        self.not_asked.fetch_add(1, Ordering::Relaxed);
     }
 
     /// An HTTP request is under way until what this returns is dropped.
@@ -99,12 +107,14 @@ impl Contact {
             waiting: sum(|thread| &thread.waiting),
             unheard: self.sockets_unheard.load(Ordering::Relaxed),
             clients: sum(|thread| &thread.present),
+            not_asked: self.not_asked.load(Ordering::Relaxed),
         };
         let all = Seen {
             heard_at: sockets.heard_at.max(self.http_heard_at.load(Ordering::Relaxed)),
             waiting: sockets.waiting + self.waiting.load(Ordering::Relaxed),
             unheard: sockets.unheard + self.http_unheard.load(Ordering::Relaxed),
             clients: sockets.clients,
+            not_asked: sockets.not_asked,
         };
         [(Heard::Nothing, all), (Heard::NoSession, sockets)]
     }
@@ -173,6 +183,11 @@ impl Ear {
         self.contact.sockets_unheard.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A socket could not be asked for.
+    pub fn not_asked(&self) {
+        self.contact.not_asked();
+    }
+
     /// What all threads know.
     #[must_use]
     pub fn contact(&self) -> &Arc<Contact> {
@@ -187,6 +202,7 @@ struct Seen {
     waiting: u64,
     unheard: u64,
     clients: u64,
+    not_asked: u64,
 }
 
 /// What was made of the looks so far.
@@ -221,7 +237,9 @@ impl Watch {
         let looked_at = std::mem::replace(&mut self.looked_at, now);
         let last = std::mem::replace(&mut self.last, seen);
         let heard = seen.heard_at > last.heard_at;
-        if heard || now.saturating_sub(looked_at) > micros(LATE) {
+        // Who could not ask cannot say that nobody answers.
+        let at_a_loss = seen.not_asked > last.not_asked && seen.unheard == last.unheard;
+        if heard || at_a_loss || now.saturating_sub(looked_at) > micros(LATE) {
             // Where the harness stood still, what is told ends with when somebody last asked in vain.
             let open = self.silence.take().filter(|open| open.told_at.is_some())?;
             return Some(open.record(self.heard, last, true));
@@ -271,7 +289,7 @@ mod tests {
     const BOUND: Micros = 3_000 * MS;
 
     fn seen(heard_at: Micros, waiting: u64, unheard: u64) -> Seen {
-        Seen { heard_at, waiting, unheard, clients: 12 }
+        Seen { heard_at, waiting, unheard, clients: 12, not_asked: 0 }
     }
 
     /// What a look each 100 ms tells; `at` says what is seen at a time, in milliseconds.
@@ -319,6 +337,19 @@ mod tests {
         let told = told(0..60, of);
         assert_eq!(told.first(), Some(&(1_400, 4_500, false, 7)));
         assert!(told.iter().all(|(from, _, over, _)| (*from, *over) == (1_400, false)));
+    }
+
+    #[test]
+    fn who_could_not_ask_tells_of_no_silence() {
+        // From 1 s on everybody is refused by the harness's own means, and some wait now and then.
+        let at_a_loss = |now: u64| Seen {
+            not_asked: now.saturating_sub(1_000) / 100,
+            ..seen(now.min(1_000) * MS, u64::from(now.is_multiple_of(300)), 0)
+        };
+        assert_eq!(told(0..100, at_a_loss), []);
+        // Whoever could ask, and was not heard, tells all the same.
+        let both = |now: u64| Seen { unheard: now / 100, ..at_a_loss(now) };
+        assert!(!told(0..100, both).is_empty());
     }
 
     #[test]

@@ -311,7 +311,10 @@ impl Http {
         let name = format!("{method} {url}");
         // Tokens are what a connect needs; all else that is posted changes something.
         if method == Method::POST && bodies == Bodies::Kept {
-            self.permit.write().map_err(|refused| no_way(name.clone(), &refused.into()))?;
+            self.permit.write().map_err(|refused| {
+                self.contact.iter().for_each(|contact| contact.not_asked());
+                no_way(name.clone(), &refused.into())
+            })?;
         }
         // What they are is in no error's name.
         let uri = self.extras.with_query(&url);
@@ -361,6 +364,7 @@ impl Http {
             Err(_) => Err(HttpError::Timeout(name, self.timeout)),
         };
         match (&result, &self.contact) {
+            (Err(HttpError::Exhausted(..)), Some(contact)) => contact.not_asked(),
             (Err(HttpError::Connection { status: NOT_HTTP, .. }), Some(contact)) => contact.heard(),
             (Err(HttpError::Timeout(..) | HttpError::Connection { .. }), Some(contact))
                 if self.asks =>

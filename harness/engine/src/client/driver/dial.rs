@@ -138,10 +138,10 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             }
             Err(error) => {
                 tracing::debug!(client = self.client, %error, "connect failed");
-                if error.was_heard() {
-                    around.ear.heard(done);
-                } else {
-                    around.ear.unheard();
+                match error.outcome() {
+                    Outcome::Exhausted(_) => around.ear.not_asked(),
+                    _ if error.was_heard() => around.ear.heard(done),
+                    _ => around.ear.unheard(),
                 }
                 if let DialError::Breached(breach) = error {
                     around.record(Record::Breached { client: self.client, at: done, breach });
