@@ -75,6 +75,18 @@ impl Ended {
     pub fn failed(why: String) -> Self {
         Self::Failed { code: None, why }
     }
+
+    /// What its bundle says by `judge`, or why it says nothing; `None` when it was told to end.
+    pub fn judged<T>(
+        self,
+        judge: impl FnOnce(&Path) -> anyhow::Result<T>,
+    ) -> Option<Result<T, String>> {
+        match self {
+            Self::Interrupted => None,
+            Self::Overdue(why) | Self::Failed { why, .. } => Some(Err(why)),
+            Self::Judged(dir) => Some(judge(&dir).map_err(|error| format!("{error:#}"))),
+        }
+    }
 }
 
 impl Work for Order {
@@ -181,5 +193,22 @@ async fn end(child: &mut Child) {
     }
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         let _ = child.kill().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_run_with_a_bundle_is_judged_and_one_that_was_interrupted_says_nothing() {
+        let of = |ended: Ended| ended.judged(|dir| Ok(dir.display().to_string()));
+        assert_eq!(of(Ended::Judged("a/b".into())), Some(Ok("a/b".to_owned())));
+        assert_eq!(of(Ended::Overdue("late".to_owned())), Some(Err("late".to_owned())));
+        assert_eq!(of(Ended::failed("no port".to_owned())), Some(Err("no port".to_owned())));
+        assert_eq!(of(Ended::Interrupted), None);
+        let torn = Ended::Judged("a/b".into())
+            .judged(|_| anyhow::Result::<()>::Err(anyhow::anyhow!("torn")));
+        assert_eq!(torn, Some(Err("torn".to_owned())));
     }
 }

@@ -72,14 +72,8 @@ impl Trial for Planned {
     }
 
     fn line(&self, ended: Ended) -> Option<Line> {
-        match ended {
-            Ended::Interrupted => None,
-            Ended::Overdue(why) | Ended::Failed { why, .. } => Some(without_a_run(self, why)),
-            Ended::Judged(dir) => {
-                let line = judged(self, &dir);
-                Some(line.unwrap_or_else(|error| without_a_run(self, format!("{error:#}"))))
-            }
-        }
+        let judged = ended.judged(|dir| judged(self, dir))?;
+        Some(judged.unwrap_or_else(|why| without_a_run(self, why)))
     }
 }
 
