@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::CommandRun;
 use crate::hist::Hist;
 use crate::record::{Micros, Resource};
+use crate::render::units::count;
 use crate::shard::Settled;
 use crate::shard::stalls::Stall;
 
@@ -259,8 +260,11 @@ impl Finding {
     /// How often and when: `7 times, first at 12.3 s (client 4), last at 30.1 s`.
     #[must_use]
     pub fn times(&self) -> String {
-        let often =
-            if self.count == 1 { "once".to_owned() } else { format!("{} times", self.count) };
+        let often = if self.count == 1 {
+            "once".to_owned()
+        } else {
+            format!("{} times", count(self.count))
+        };
         let whose = self.client.map_or_else(String::new, |client| format!(" (client {client})"));
         let at = |us| std::time::Duration::from_micros(us).as_secs_f64();
         match (self.first_us, self.last_us) {
