@@ -2,7 +2,7 @@
 
 use super::objectives::objective;
 use super::*;
-use crate::record::{Op, OpKind, Outcome};
+use crate::record::{OfflineCause, Op, OpKind, Outcome};
 
 fn joins(client: u32, bad: u64, all: u64) -> impl Iterator<Item = Record> {
     (0..all).map(move |n| {
@@ -15,7 +15,8 @@ fn joins(client: u32, bad: u64, all: u64) -> impl Iterator<Item = Record> {
 
 #[test]
 fn a_verdict_shows_the_bounds_that_its_reason_names_and_how_many_samples_count_as_one() {
-    let text = "metric = \"topic_errors\"\nduring = [\"before\"]\nrequire = \"proportion < 5%\"";
+    let text = "metric = \"topic_errors\"\nduring = [\"before\"]\nrequire = \"proportion < 5%\"\n\
+                min_samples = 1";
     // All of them of one client, which count as one.
     let records: Vec<_> = joins(0, 1, 2).chain([lag(5 * S, 1)]).collect();
     let half = objective(text, &records, &facts());
@@ -31,6 +32,7 @@ fn a_verdict_shows_the_bounds_that_its_reason_names_and_how_many_samples_count_a
     assert!((19_980.0..=20_020.0).contains(&lower), "{found:?}");
     assert!((lower..=20_020.0).contains(&upper), "{found:?}");
     assert!(found.deff.is_some_and(|deff| deff >= 1.0), "{found:?}");
+    assert_eq!(found.reach.map(|reach| reach.seconds), Some(30));
 
     let text = "metric = \"delivery\"\nduring = [\"before\"]\nrequire = \"max < 100ms\"";
     let exact = objective(text, &delivered(20, |_| 20_000), &facts());
@@ -88,4 +90,42 @@ fn what_would_decide_is_not_said_of_a_run_that_was_unfit() {
     assert!(open.reason.ends_with("would decide"), "{}", open.reason);
     assert!(!unfit.reason.contains("would decide"), "{}", unfit.reason);
     assert!(unfit.reason.contains("the generator was unfit"), "{}", unfit.reason);
+    // With a time-out, more time without one is no promise.
+    let silent = Record::Offline { client: 0, at: 9 * S, cause: OfflineCause::HeartbeatTimeout };
+    let once = objective(text, &[silent, lag(5 * S, 1)], &facts());
+    assert_eq!((once.verdict, once.bad), (Verdict::Inconclusive, 1), "{}", once.reason);
+    assert!(!once.reason.contains("would decide"), "{}", once.reason);
+}
+
+#[test]
+fn more_of_the_same_is_asked_for_where_samples_are_too_few_and_not_where_the_reach_is_too_short() {
+    let of = |more: &str| {
+        let text = format!(
+            "metric = \"delivery\"\nduring = [\"before\"]\nrequire = \"p(90) < 100ms\"\n{more}"
+        );
+        objective(&text, &delivered(20, |_| 20_000), &facts())
+    };
+    for min in [30, 600] {
+        let short = of(&format!("min_samples = {min}\nreach = \"1 %\"\n"));
+        assert_eq!(short.verdict, Verdict::Inconclusive);
+        assert!(!short.reason.contains("like these would decide"), "{}", short.reason);
+    }
+    assert_eq!(of("min_samples = 600\n").verdict, Verdict::Pass);
+    let few = of("min_samples = 900\n");
+    assert_eq!(few.verdict, Verdict::Inconclusive);
+    let said = "600 samples are fewer than the 900 asked for; about 15 more seconds like these would decide";
+    assert!(few.reason.starts_with(said), "{}", few.reason);
+}
+
+#[test]
+fn of_nothing_and_of_a_run_that_did_not_finish_no_claim_is_decided() {
+    let max = "metric = \"delivery\"\nduring = [\"before\"]\nrequire = \"max < 100ms\"";
+    let none = objective(max, &[lag(5 * S, 1)], &facts());
+    assert_eq!((none.verdict, none.n), (Verdict::Inconclusive, 0));
+    assert_eq!(none.reason, "there is not a single sample");
+    let mut killed = facts();
+    killed.unfinished = Some("it was killed".to_owned());
+    let cut = objective(max, &delivered(20, |_| 20_000), &killed);
+    assert_eq!((cut.verdict, cut.n), (Verdict::Inconclusive, 600));
+    assert_eq!(cut.reason, "the run did not finish");
 }
