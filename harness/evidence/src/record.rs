@@ -23,7 +23,9 @@ pub use self::content::{
     Delivery, Held, Limit, NO_CONTENT, PublishId, Published, Source, StaleReason, StaleTopic,
     SubscribedTopic,
 };
-pub use self::ending::{Addressee, Breach, CommandAnswer, Cut, OfflineCause, Place, TokenAnswer};
+pub use self::ending::{
+    Addressee, Breach, CommandAnswer, Cut, Flaw, OfflineCause, Place, TokenAnswer,
+};
 pub use self::seen::{Heard, Probe, RenewalSign};
 
 /// Microseconds from the start of the run.
@@ -286,12 +288,15 @@ pub enum Record {
         /// Its event.
         event: Box<str>,
     },
-    /// A message that is not one of the contract's: no JSON, another shape, a required field missing.
+    /// A message that is not one of the contract's.
     Malformed {
         /// The client.
         client: u32,
         /// When.
         at: Micros,
+        /// Of which kind that is.
+        #[serde(default, skip_serializing_if = "Flaw::is_shape")]
+        flaw: Flaw,
         /// What is wrong with it, in a few words.
         why: Box<str>,
     },

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 
-use khala_evidence::oracle::malformed_message::NOT_SO;
 use khala_wire::marker::marker_of;
 use khala_wire::payload::UpdateRef;
 use serde::Deserialize;
@@ -43,17 +42,12 @@ struct Document {
     status: Value,
 }
 
-/// What is wrong with an update of a worker of run `run_id`, as a kind of its own ([`NOT_SO`]); `None` of others,
-/// and of what agrees.
+/// What of an update of a worker of run `run_id` is not so; `None` of others, and of what agrees.
 pub fn contradiction(
     update: &UpdateRef<'_>,
     run_id: &str,
     workers: &HashMap<String, u16>,
 ) -> Option<String> {
-    not_so(update, run_id, workers).map(|what| format!("{NOT_SO}: {what}"))
-}
-
-fn not_so(update: &UpdateRef<'_>, run_id: &str, workers: &HashMap<String, u16>) -> Option<String> {
     let text = update.payload?.get();
     let key = &*update.doc_key;
     if let Some(worker) = key.strip_prefix(SUMMARY_KEY) {

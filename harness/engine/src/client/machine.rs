@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use beyond::{Beyond, Stay};
 use joins::Joins;
-use khala_evidence::record::{Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink};
+use khala_evidence::record::{
+    Flaw, Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink,
+};
 use khala_plan::backoff::Backoff;
 use khala_plan::model::{ChosenCursor, Push, SnapshotPath};
 use khala_wire::CHANNEL;
@@ -424,8 +426,8 @@ impl Machine {
     }
 
     fn malformed<S: Sink>(&self, at: Micros, why: String, world: &mut World<'_, S>) {
-        let (client, why) = (self.client, why.into());
-        world.sink.record(Record::Malformed { client, at, why });
+        let (client, flaw, why) = (self.client, Flaw::Shape, why.into());
+        world.sink.record(Record::Malformed { client, at, flaw, why });
     }
 
     fn take_ref(&mut self) -> u64 {

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use khala_evidence::record::{Held, Limit, NO_CONTENT, PublishId, Source};
+use khala_evidence::record::{Flaw, Held, Limit, NO_CONTENT, PublishId, Source};
 use khala_wire::SCHEMA_VERSION;
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
 use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
@@ -68,6 +68,8 @@ pub struct Batch {
     pub content: u64,
     /// Why it is no message of the contract, if it is none.
     pub malformed: Option<Rc<str>>,
+    /// Of which kind that is.
+    pub flaw: Flaw,
     /// What of it the contract does not say: a finding's name and message each.
     pub notes: Rc<[(&'static str, Box<str>)]>,
     /// What of it is over a documented limit.
@@ -216,8 +218,9 @@ impl Reader {
         let over = over(text, &batch).into();
         // What it carries can be read all the same.
         let against = |update| contradiction(update, &self.run_id, &self.workers);
-        let malformed = batch.updates.iter().find_map(against).map(Into::into);
-        Batch { topics: topics.into(), facts, content, malformed, notes: notes.into(), over }
+        let malformed: Option<Rc<str>> = batch.updates.iter().find_map(against).map(Into::into);
+        let flaw = if malformed.is_some() { Flaw::Content } else { Flaw::Shape };
+        Batch { topics: topics.into(), facts, content, malformed, flaw, notes: notes.into(), over }
     }
 
     fn fact(&self, update: &UpdateRef<'_>) -> Option<Fact> {
@@ -304,9 +307,9 @@ impl Spoken {
 
 impl Batch {
     fn malformed(content: u64, topics: Vec<Spoken>, why: String) -> Self {
-        let why = Some(why.into());
+        let (malformed, flaw) = (Some(why.into()), Flaw::Shape);
         let (facts, notes, over) = (Vec::new().into(), Vec::new().into(), Vec::new().into());
-        Self { topics: topics.into(), facts, content, malformed: why, notes, over }
+        Self { topics: topics.into(), facts, content, malformed, flaw, notes, over }
     }
 
     /// Holds a frame's own fields against the batch that it carries.
@@ -351,7 +354,8 @@ fn no_batch(kind: &str, topic: &str, payload: &str, content: u64) -> Batch {
         notes.push(("unknown_kind", format!("a sync:frame of kind `{kind}`").into()));
     }
     let (topics, facts, over) = (Vec::new().into(), Vec::new().into(), Vec::new().into());
-    Batch { topics, facts, content, malformed: None, notes: notes.into(), over }
+    let flaw = Flaw::Shape;
+    Batch { topics, facts, content, malformed: None, flaw, notes: notes.into(), over }
 }
 
 /// The JSON of a batch's updates, as it stands.

@@ -10,13 +10,18 @@
 
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
-use crate::record::Micros;
+use crate::record::{Flaw, Micros};
 
-/// What a reason begins with, up to its colon, of an update that can be read and says what is not so.
+/// The kind of updates that can be read and say what is not so, whatever that is; others are told apart by
+/// their reasons.
 pub const NOT_SO: &str = "what it says is not so";
 
 /// A client got a message that is none of the contract's.
-pub fn on_malformed(client: u32, at: Micros, why: &str, tally: &mut Tally) {
+pub fn on_malformed(client: u32, at: Micros, flaw: Flaw, why: &str, tally: &mut Tally) {
+    let (kind, what) = match flaw {
+        Flaw::Shape => (why, why.to_owned()),
+        Flaw::Content => (NOT_SO, format!("{NOT_SO}: {why}")),
+    };
     let violation = Violation {
         at_us: at,
         rule: Rule::MalformedMessage,
@@ -24,10 +29,9 @@ pub fn on_malformed(client: u32, at: Micros, why: &str, tally: &mut Tally) {
         topic: None,
         seqs: None,
         epoch: None,
-        message: format!("a message is not one of the contract's: {why}"),
+        message: format!("a message is not one of the contract's: {what}"),
     };
-    let not_so = why.strip_prefix(NOT_SO).is_some_and(|rest| rest.starts_with(": "));
-    tally.violate_as(if not_so { NOT_SO } else { why }, violation);
+    tally.violate_as(kind, violation);
 }
 
 #[cfg(test)]
@@ -38,24 +42,25 @@ mod tests {
     fn what_is_not_so_is_one_kind_whatever_it_says() {
         let mut tally = Tally::new(5);
         for (at, why) in [(7, "a"), (8, "b")] {
-            on_malformed(3, at, &format!("{NOT_SO}: {why}"), &mut tally);
+            on_malformed(3, at, Flaw::Content, why, &mut tally);
         }
-        on_malformed(3, 9, NOT_SO, &mut tally);
-        on_malformed(3, 9, "a batch lacks `topic`", &mut tally);
+        on_malformed(3, 9, Flaw::Shape, "a batch lacks `topic`", &mut tally);
         let kinds: Vec<_> = tally
             .rule(Rule::MalformedMessage)
             .kinds
             .iter()
             .map(|(kind, of)| (kind.to_string(), of.violations))
             .collect();
-        assert!(kinds.contains(&(NOT_SO.to_owned(), 3)), "{kinds:?}");
+        assert!(kinds.contains(&(NOT_SO.to_owned(), 2)), "{kinds:?}");
         assert_eq!(kinds.len(), 2);
+        let kept = tally.kept();
+        assert!(kept[0].message.ends_with(": what it says is not so: a"), "{kept:?}");
     }
 
     #[test]
     fn it_says_what_is_wrong() {
         let mut tally = Tally::new(5);
-        on_malformed(3, 7, "a batch lacks `topic`", &mut tally);
+        on_malformed(3, 7, Flaw::Shape, "a batch lacks `topic`", &mut tally);
         let kept = tally.kept();
         assert_eq!((kept[0].client, kept[0].at_us), (Some(3), 7));
         assert!(kept[0].message.ends_with("a batch lacks `topic`"), "{kept:?}");

@@ -176,6 +176,23 @@ impl std::fmt::Display for Place {
     }
 }
 
+/// What is wrong with a message that is not one of the contract's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flaw {
+    /// No JSON, another shape, a required field missing.
+    #[default]
+    Shape,
+    /// An update that can be read, and what it says is not so.
+    Content,
+}
+
+impl Flaw {
+    pub(super) fn is_shape(&self) -> bool {
+        *self == Self::Shape
+    }
+}
+
 /// To whom a message that the real clients drop was addressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

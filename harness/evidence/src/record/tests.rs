@@ -1,5 +1,18 @@
 use super::*;
 
+#[test]
+fn a_malformed_message_of_which_no_kind_is_told_has_no_shape() {
+    let told = r#"{"record":"malformed","client":1,"at":2,"why":"a batch lacks `topic`"}"#;
+    let record: Record = serde_json::from_str(told).expect("it is read");
+    let Record::Malformed { flaw, .. } = &record else { panic!("{record:?}") };
+    assert_eq!(*flaw, Flaw::Shape);
+    assert_eq!(serde_json::to_string(&record).expect("it is written"), told);
+    let told = r#"{"record":"malformed","client":1,"at":2,"flaw":"content","why":"it stopped"}"#;
+    let record: Record = serde_json::from_str(told).expect("it is read");
+    assert!(matches!(record, Record::Malformed { flaw: Flaw::Content, .. }), "{record:?}");
+    assert_eq!(serde_json::to_string(&record).expect("it is written"), told);
+}
+
 /// Recordings and journals of earlier builds are read, so their words stay whatever the names are.
 #[test]
 fn what_has_another_name_than_in_recordings_is_written_and_read_by_the_old_word() {

@@ -426,8 +426,8 @@ fn judge_at_once(record: &Record, tally: &mut Tally) {
         Record::JoinedAs { client, at, session } => {
             authz_leak::on_joined_as(*client, *at, session, tally);
         }
-        Record::Malformed { client, at, why } => {
-            malformed_message::on_malformed(*client, *at, why, tally);
+        Record::Malformed { client, at, flaw, why } => {
+            malformed_message::on_malformed(*client, *at, *flaw, why, tally);
         }
         _ => {}
     }

@@ -215,7 +215,8 @@ impl Machine {
             }
         }
         if let (true, Some(why)) = (all_named, &batch.malformed) {
-            self.malformed(read_at, why.to_string(), world);
+            let (client, why) = (self.client, Box::from(&**why));
+            world.sink.record(Record::Malformed { client, at: read_at, flaw: batch.flaw, why });
         }
         for (name, message) in batch.notes.iter() {
             self.finding(name, read_at, message.to_string(), world);

@@ -1,12 +1,13 @@
 //! What is not of the contract: recorded as malformed or as a finding, never a panic.
 
-use khala_evidence::record::{OfflineCause, OpKind, Outcome, Place, Record};
+use khala_evidence::record::{Flaw, OfflineCause, OpKind, Outcome, Place, Record};
 use khala_wire::payload::KIND_UPDATE_BATCH;
 use khala_wire::topic::WORKER_EVENTS;
 use serde_json::json;
 
 use super::rig::{Rig, beats, events, frame, push, reply, sent, update_batch};
 use crate::client::machine::{Action, Phase};
+use crate::client::reader::Reader;
 
 #[test]
 fn a_text_that_is_no_frame_is_malformed_and_the_client_goes_on() {
@@ -50,6 +51,24 @@ fn a_batch_that_lacks_a_field_is_malformed_and_moves_no_cursor() {
         assert_eq!(rig.malformed().len(), 1, "{text} {:?}", rig.records);
         assert_eq!(rig.machine.cursor(events()), None);
     }
+}
+
+#[test]
+fn what_has_the_shape_and_is_not_so_is_told_apart_from_what_has_none() {
+    let flaws = |lie: &str| {
+        let mut rig = Rig::live();
+        rig.reader = Reader::new("run".to_owned(), [("w".to_owned(), 0)].into());
+        let event = update_batch(WORKER_EVENTS, &[1]).replace(r#""k:1""#, lie);
+        rig.text(&event.replace(r#"{"seq":1}"#, r#"{"seq":1,"worker_id":"w"}"#));
+        let flaw = |record: &Record| match record {
+            Record::Malformed { flaw, .. } => Some(*flaw),
+            _ => None,
+        };
+        rig.records.iter().filter_map(flaw).collect::<Vec<_>>()
+    };
+    assert_eq!(flaws(r#""runtime/codex_worker_event:w:1""#), []);
+    assert_eq!(flaws(r#""runtime/codex_worker_event:w:2""#), [Flaw::Content]);
+    assert_eq!(flaws("[]"), [Flaw::Shape]);
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(in crate::client) fn settings(surface: Surface) -> Settings {
 pub(in crate::client) struct Rig {
     pub(in crate::client) machine: Machine,
     pub(in crate::client) records: Vec<Record>,
-    reader: Reader,
+    pub(in crate::client) reader: Reader,
     pub(in crate::client) heads: LocalHeads,
     pub(in crate::client) now: u64,
     /// The join_ref of the socket there is.

@@ -160,6 +160,15 @@ fn frames_without_a_batch_speak_of_no_topic() {
 }
 
 #[test]
+fn an_update_that_contradicts_itself_is_read_and_of_another_kind_than_what_has_no_shape() {
+    let mut reader = reader();
+    let lie = reader.batch(&batch(EVENT, 9).replace("event:w:2", "event:w:3"));
+    assert_eq!((lie.flaw, lie.facts.len()), (Flaw::Content, 1));
+    assert!(lie.malformed.as_ref().is_some_and(|why| why.contains("doc_key")), "{lie:?}");
+    assert_eq!(reader.batch("{}").flaw, Flaw::Shape);
+}
+
+#[test]
 fn a_frame_that_contradicts_its_batch_is_malformed_and_an_unknown_field_is_a_note() {
     let mut reader = reader();
     let text = batch(EVENT, 9);
