@@ -2,7 +2,7 @@
 //! those left that went as they should.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use khala_console::exit::{Exit, Failure};
@@ -14,6 +14,7 @@ use super::Args;
 use super::child::Ended;
 use super::folder::{Folder, discard};
 use super::pool::{self, Job, Work};
+use crate::clock;
 
 /// Version of the results of all exams: `matrix.json`, `wire.json` and `clean.json`.
 const VERSION: u32 = 1;
@@ -105,7 +106,7 @@ pub fn sit<T: Trial>(
     folder: &Folder,
     rows: &[T],
 ) -> Result<(Sitting, Vec<T::Line>), Failure> {
-    let began = Instant::now();
+    let began = clock::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -122,7 +123,7 @@ pub fn sit<T: Trial>(
         started_at: folder.started_at.clone(),
         whole: selftest.only.is_empty() && selftest.part.is_none(),
         seed: selftest.seed,
-        elapsed_s: began.elapsed().as_secs_f64(),
+        elapsed_s: (clock::now() - began).as_secs_f64(),
         interrupted,
     };
     Ok((sitting, lines))
@@ -134,7 +135,7 @@ async fn through<T: Trial>(
     at_once: usize,
     interrupt: &CancellationToken,
 ) -> Vec<T::Line> {
-    let began = Instant::now();
+    let began = clock::now();
     let of_run = |row: &T| folder.of_run(&row.folder());
     let jobs = rows.iter().map(|row| row.job(folder, of_run(row))).collect();
     let mut lines: Vec<Option<T::Line>> = rows.iter().map(|_| None).collect();
@@ -142,7 +143,7 @@ async fn through<T: Trial>(
     pool::run(jobs, at_once, interrupt, |index, ended| {
         let Some(mut line) = rows[index].line(ended) else { return };
         finished += 1;
-        output::say(&progress(&line, finished, rows.len(), began.elapsed()));
+        output::say(&progress(&line, finished, rows.len(), clock::now() - began));
         if line.is_settled() && !folder.keep {
             discard(&of_run(&rows[index]));
             line.run_dir().take();

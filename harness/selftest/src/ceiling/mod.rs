@@ -11,12 +11,13 @@ mod process;
 mod search;
 mod step;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use self::outcome::{Ceiling, End};
 use self::search::Search;
+use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::{Args, output, signals};
 
@@ -45,7 +46,7 @@ pub fn run(selftest: &Args) -> Result<Exit, Failure> {
 
 async fn search(selftest: &Args) -> Result<Ceiling, Failure> {
     let interrupted = signals::quiet_token().context("cannot handle signals")?;
-    let until = Instant::now() + selftest.max_time;
+    let until = clock::now() + selftest.max_time;
     let mut ceiling = Ceiling::new(khala_bundle::this_host(), selftest.max_time);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut search = Search::on(cores);
@@ -55,7 +56,7 @@ async fn search(selftest: &Args) -> Result<Ceiling, Failure> {
             return Ok(ceiling);
         };
         let size = step::Size::of(clients);
-        if Instant::now() + size.takes() > until {
+        if clock::now() + size.takes() > until {
             ceiling.end = End::Time;
             return Ok(ceiling);
         }
@@ -64,7 +65,7 @@ async fn search(selftest: &Args) -> Result<Ceiling, Failure> {
             size.clients,
             size.takes().as_secs_f64()
         ));
-        let left = until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(clock::now());
         let tried = tokio::select! {
             () = interrupted.cancelled() => {
                 ceiling.end = End::Interrupted;

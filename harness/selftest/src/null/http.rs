@@ -22,6 +22,7 @@ use super::lane::Lane;
 use super::log::NotTaken;
 use super::record::{RECORD_PATH, Record};
 use super::shared::Shared;
+use crate::clock;
 use khala_reference::speech::{Answer, Refused, read_body};
 use khala_reference::sync::write;
 
@@ -53,7 +54,7 @@ async fn create(State(shared): State<Arc<Shared>>, bytes: Bytes) -> Answer {
     let CreateWorker { worker_id, .. } = read_body(&bytes)?;
     let (latest_seq, idempotent_replay) = write(&shared.log).create(&worker_id);
     if !idempotent_replay {
-        append(&shared, &worker_id, "worker.started", &json!({}), Instant::now())?;
+        append(&shared, &worker_id, "worker.started", &json!({}), clock::now())?;
     }
     let status = "running".to_owned();
     Ok(accepted(WorkerCreated { idempotent_replay, latest_seq, status, worker_id }))
@@ -64,7 +65,7 @@ async fn publish(
     Path(worker_id): Path<String>,
     bytes: Bytes,
 ) -> Answer {
-    let taken = Instant::now();
+    let taken = clock::now();
     let PublishEvent::<Box<RawValue>> { event } = read_body(&bytes)?;
     let seq = append(&shared, &worker_id, &event.event_type, &event.payload, taken)?;
     let occurred_at = khala_reference::speech::rfc3339();
@@ -78,7 +79,7 @@ async fn stop(
     bytes: Bytes,
 ) -> Answer {
     let StopWorker { reason } = read_body(&bytes)?;
-    append(&shared, &worker_id, "worker.stopped", &json!({ "reason": reason }), Instant::now())?;
+    append(&shared, &worker_id, "worker.stopped", &json!({ "reason": reason }), clock::now())?;
     let status = "stopped".to_owned();
     Ok(accepted(WorkerStopped { idempotent_replay: false, status, worker_id }))
 }

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use super::log::Event;
 use super::record::Sample;
 use super::shared::Shared;
+use crate::clock;
 use khala_reference::sync::read;
 
 /// How long a peer may take nothing before it is given up.
@@ -73,7 +74,7 @@ impl Lane {
     }
 
     async fn serve(&mut self) -> Result<(), Gone> {
-        let mut said_at = Instant::now();
+        let mut said_at = clock::now();
         loop {
             self.head.mark_unchanged();
             self.plan();
@@ -87,12 +88,12 @@ impl Lane {
             };
             match wake {
                 Wake::Said(Some(Ok(Message::Text(text)))) => {
-                    said_at = Instant::now();
+                    said_at = clock::now();
                     self.answer(&text).await?;
                 }
                 Wake::Said(Some(Ok(Message::Close(_)) | Err(_)) | None) => return Err(Gone),
-                Wake::Said(Some(Ok(_))) => said_at = Instant::now(),
-                Wake::Look if Instant::now() >= idle => return Err(Gone),
+                Wake::Said(Some(Ok(_))) => said_at = clock::now(),
+                Wake::Look if clock::now() >= idle => return Err(Gone),
                 Wake::Look => {}
             }
         }
@@ -117,7 +118,7 @@ impl Lane {
 
     /// Hands over all that is due, in one write.
     async fn send_due(&mut self) -> Result<(), Gone> {
-        let now = Instant::now();
+        let now = clock::now();
         let count = self.waiting.iter().take_while(|(due, _)| *due <= now).count();
         if count == 0 {
             return Ok(());
@@ -126,7 +127,7 @@ impl Lane {
         let pushes = batch.iter().flat_map(|(_, event)| event.pushes(self.join_ref.as_deref()));
         let pushes: Vec<_> = pushes.map(Message::Text).collect();
         self.write(pushes).await?;
-        let handed = Instant::now();
+        let handed = clock::now();
         let sample = |(due, event): &(Instant, Arc<Event>)| Sample {
             seq: event.seq,
             handed,

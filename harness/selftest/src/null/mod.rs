@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::latency::Latency;
 pub use self::record::{Deliveries, Frozen, Lateness, Publishes, RECORD_PATH, Record};
 use self::shared::Shared;
+use crate::clock;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -144,11 +145,11 @@ async fn freeze(shared: Arc<Shared>, first: bool) {
     for window in &shared.config.freezes {
         let from = begun + window.after;
         tokio::time::sleep_until(from.into()).await;
-        let since = std::time::Instant::now();
+        let since = clock::now();
         // Blocks on purpose: no task of this thread goes on.
         std::thread::sleep((from + window.length).saturating_duration_since(since));
         if first {
-            shared.froze(since, std::time::Instant::now());
+            shared.froze(since, clock::now());
         }
     }
 }

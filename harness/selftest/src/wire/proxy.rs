@@ -18,6 +18,7 @@ use super::deviation::{Deviation, Socket, Step};
 use super::frame::{self, CLOSE, Frame};
 use super::http::{Answer, Head, Purpose, Request};
 use super::message::Message;
+use crate::clock;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -220,7 +221,7 @@ async fn serve_socket(
     if after != After::On || !accepted {
         return Ok(after);
     }
-    let link = Link { deviation, socket: Mutex::new(socket), passed: Mutex::new(Instant::now()) };
+    let link = Link { deviation, socket: Mutex::new(socket), passed: Mutex::new(clock::now()) };
     tokio::select! {
         up = link.up(reader, &mut to_target) => up,
         down = link.down(&mut from_target, writer) => down,
@@ -249,7 +250,7 @@ impl Link {
     {
         loop {
             let frame = frame::read(from).await?;
-            *lock(&self.passed) = Instant::now();
+            *lock(&self.passed) = clock::now();
             let changed = {
                 let mut socket = lock(&self.socket);
                 socket.closing |= frame.opcode() == CLOSE;
@@ -271,7 +272,7 @@ impl Link {
     {
         loop {
             let frame = frame::read(from).await?;
-            *lock(&self.passed) = Instant::now();
+            *lock(&self.passed) = clock::now();
             let changed = {
                 let mut socket = lock(&self.socket);
                 socket.frames += 1;
@@ -289,7 +290,7 @@ impl Link {
     async fn silence(&self) {
         let Some(idle) = self.deviation.idle else { return std::future::pending().await };
         loop {
-            let silent = lock(&self.passed).elapsed();
+            let silent = clock::now() - *lock(&self.passed);
             match idle.checked_sub(silent) {
                 None | Some(Duration::ZERO) => return,
                 Some(left) => tokio::time::sleep(left).await,
