@@ -36,22 +36,32 @@ Environment, each with the other side's key of a scenario by URL:
 const EXIT_CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 target or set-up · \
 104 invalid scenario · 105 interrupted, evidence written · 2 usage · 1 internal";
 
+const CHECK_CODES: &str = "Exit codes: 0 it can be run · 95 with --strict, a run would say nothing of the \
+target · 100 target or set-up · 104 invalid scenario · 2 usage · 1 internal";
+const VERIFY_CODES: &str = "Exit codes: 0 as it was written · 95 something is wrong with it · 100 no run there \
+· 2 usage · 1 internal";
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a scenario and judge it.
+    #[command(after_help = EXIT_CODES)]
     Run(Run),
     /// Make a run's report again from its sources; of a run that was killed, what it left.
+    #[command(after_help = EXIT_CODES)]
     Report(Report),
     /// Judge a run by other gates, without running it again.
+    #[command(after_help = EXIT_CODES)]
     Score(Score),
     /// Check a run's files against their digests, and its verdict against its sources.
+    #[command(after_help = VERIFY_CODES)]
     Verify(Verify),
     /// Tell what befell one client of a run, with its last frames.
     Explain(Explain),
-    /// Remove old runs, but for the latest and those that a stage report cites.
+    /// Remove old runs, but for the latest and those that a report of a rollout stage names.
     Prune(Prune),
     /// Check a scenario and print the resolved plan; nothing is sent to the target.
+    #[command(after_help = CHECK_CODES)]
     Check(Check),
     /// Start the reference runtime alone.
     #[command(after_help = REFERENCE_READS)]
@@ -70,7 +80,7 @@ pub enum Command {
     ///
     /// Exit code 0 when a run can begin, 100 when not.
     Doctor(Doctor),
-    /// List what there is to choose from, a line each.
+    /// List what there is to choose from, a line each, or tell all of one by its name.
     List(List),
     /// Print what a gate may claim, and how claims are judged (Markdown).
     Metrics,
@@ -93,7 +103,8 @@ pub struct Scenario {
     /// Apply a `[profile.NAME]` of the scenario.
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Override any key, as in `fleet.clients=200` or `phase.storm.duration=10s`.
+    /// Override any key, as in `fleet.clients=200` or `phase.storm.duration=10s`; may be given several times,
+    /// and goes before the profile. `khala-harness schema --reference` tells every key.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Target profile (TOML) to lay over the scenario; a name is `targets/NAME.toml` beside the scenario, and
@@ -103,19 +114,20 @@ pub struct Scenario {
     /// Allow file: which other hosts than this machine may be spoken to, and how much.
     #[arg(long, value_name = "FILE", env = "KHALA_HARNESS_ALLOW")]
     pub allow: Option<PathBuf>,
-    /// Root of all randomness, in place of the scenario's.
+    /// Seed of the run's random draws, in place of the scenario's: equal seeds give equal plans.
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs()))]
     pub seed: Option<u64>,
     /// Let only this client take part, as it would in the whole fleet; may be given several times.
     #[arg(long, value_name = "N")]
     pub only_client: Vec<u32>,
-    /// Start the embedded runtime with a defect: `NAME[,probability][,after=N]`.
+    /// Start the embedded runtime with a defect: `NAME[,probability][,after=N]`, the probability from 0 to 1,
+    /// N the occasions that it lets pass first; may be given several times. `list defects` names them.
     ///
     /// A defect shows where it has an occasion to act: harness/reference/DEFECTS.md names the scenario for
     /// each, and `khala-harness selftest --matrix --only NAME` runs it.
     #[arg(long, value_name = "DEFECT", value_parser = defect)]
     pub defect: Vec<DefectSpec>,
-    /// Threads that the clients are dealt out over, in place of `generator.worker_threads`.
+    /// Threads that the clients are dealt out over, in place of the scenario's `generator.worker_threads`.
     #[arg(long, value_name = "N")]
     pub worker_threads: Option<u32>,
 }
@@ -126,10 +138,11 @@ pub struct Run {
     /// The scenario.
     #[command(flatten)]
     pub scenario: Scenario,
-    /// Folder that gets the run's bundle of evidence.
+    /// Folder in which the run makes the folder of its evidence, the bundle.
     #[arg(long, value_name = "DIR", default_value = "reports/runs")]
     pub out_dir: PathBuf,
-    /// Publish to a target that is not declared exclusive: others will see the run's events.
+    /// Publish to a target by URL that others use (without `target.exclusive = true`): they will see the
+    /// run's events.
     #[arg(long)]
     pub allow_shared_writes: bool,
     /// Tell what would be sent where, and send nothing.
@@ -144,8 +157,8 @@ pub struct Run {
     /// Print run.json instead of the summary; the bundle's path goes to standard error.
     #[arg(long)]
     pub json: bool,
-    /// Size that the journal should stay below, as in 64MiB; near it, it is written less often.
-    /// At least 64KiB.
+    /// Size that the bundle's journal should stay below, in B, KiB or MiB, as in 64MiB; near it, it is written
+    /// less often. At least 64KiB.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bundle_max)]
     pub bundle_max: u64,
     /// Keep every record of the run in the bundle, for `scripts/second-opinion` to judge again.
@@ -204,7 +217,7 @@ pub const BUILT_IN: &str = "\0smoke";
 /// `report`
 #[derive(Debug, ClapArgs)]
 pub struct Report {
-    /// Folder of the run.
+    /// Folder of the run (its bundle); all in it but the sources is made again.
     pub dir: PathBuf,
     /// Print run.json instead of the summary.
     #[arg(long)]
@@ -214,7 +227,7 @@ pub struct Report {
 /// `score`
 #[derive(Debug, ClapArgs)]
 pub struct Score {
-    /// Folder of the run; nothing in it is changed.
+    /// Folder of the run (its bundle); nothing in it is changed.
     pub dir: PathBuf,
     /// File with `[[gate]]` tables, such as scenarios/gates/runbook.toml.
     #[arg(long, value_name = "FILE")]
@@ -227,7 +240,7 @@ pub struct Score {
 /// `verify`
 #[derive(Debug, ClapArgs)]
 pub struct Verify {
-    /// Folder of the run; nothing in it is changed.
+    /// Folder of the run (its bundle); nothing in it is changed.
     pub dir: PathBuf,
     /// Print what was found as JSON.
     #[arg(long)]
@@ -237,7 +250,7 @@ pub struct Verify {
 /// `explain`
 #[derive(Debug, ClapArgs)]
 pub struct Explain {
-    /// Folder of the run; nothing in it is changed.
+    /// Folder of the run (its bundle); nothing in it is changed.
     pub dir: PathBuf,
     /// Number of the client, as violations name it.
     #[arg(required_unless_present = "violation")]
@@ -254,16 +267,17 @@ pub struct Explain {
 /// `prune`
 #[derive(Debug, ClapArgs)]
 pub struct Prune {
-    /// Runs to keep, the latest.
+    /// How many runs to keep: the latest ones.
     #[arg(long, value_name = "N")]
     pub keep: usize,
-    /// Folder of the runs.
+    /// Folder of the runs' bundles, as `run --out-dir` wrote them.
     #[arg(long, value_name = "DIR", default_value = "reports/runs")]
     pub runs_dir: PathBuf,
-    /// Folder of the stage reports: the runs that they cite are kept.
+    /// Folder with reports of rollout stages, in which people name runs by their folders: those are kept. It need
+    /// not be there.
     #[arg(long, value_name = "DIR", default_value = "reports/stages")]
     pub stage_dir: PathBuf,
-    /// Only say what would be removed.
+    /// Only say what would be removed, and remove nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Print what was kept and removed as JSON.
@@ -300,8 +314,36 @@ pub struct Schema {
 /// `list`
 #[derive(Debug, ClapArgs)]
 pub struct List {
-    /// Of what.
+    /// Kind of things.
     pub what: Listed,
+    /// Tell all there is to say of this one: of a fault its attributes with type, range, default and example.
+    pub name: Option<String>,
+}
+
+impl Listed {
+    /// One of them, as messages call it.
+    pub fn called(self) -> &'static str {
+        match self {
+            Self::Surfaces => "surface",
+            Self::Faults => "fault",
+            Self::Metrics => "metric",
+            Self::Rules => "rule",
+            Self::Defects => "defect",
+            Self::Scenarios => "shipped scenario",
+        }
+    }
+
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Surfaces => "surfaces",
+            Self::Faults => "faults",
+            Self::Metrics => "metrics",
+            Self::Rules => "rules",
+            Self::Defects => "defects",
+            Self::Scenarios => "scenarios",
+        }
+    }
 }
 
 /// What can be listed.

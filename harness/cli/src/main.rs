@@ -8,6 +8,7 @@ mod command_line;
 mod commands;
 mod live;
 mod scenario;
+mod screen;
 mod setup;
 mod show;
 

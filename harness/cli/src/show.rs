@@ -60,6 +60,13 @@ fn width(at_a_terminal: bool) -> usize {
     asked.filter(|columns| *columns > 0).or_else(own).unwrap_or(otherwise)
 }
 
+/// Columns of the screen, where there is one or `COLUMNS` says so; what goes to a program stays as it is.
+pub fn screen_width() -> Option<usize> {
+    let at_a_terminal = std::io::stdout().is_terminal();
+    let asked = std::env::var_os("COLUMNS").is_some();
+    (at_a_terminal || asked).then(|| width(at_a_terminal))
+}
+
 /// A sentence in lines that fit the screen.
 pub fn wrapped(sentence: &str) -> String {
     terminal::wrapped(sentence, width(std::io::stdout().is_terminal()))

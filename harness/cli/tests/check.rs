@@ -93,22 +93,22 @@ fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
 #[test]
 fn a_bound_that_no_target_can_keep_or_break_ends_a_strict_check() {
     let gate = |metric: &str, require: &str| {
-        let objective =
-            format!("{{ metric = \"{metric}\", during = [\"storm\"], require = \"{require}\" }}");
+        let what = format!("metric = \"{metric}\", where = {{ surface = \"desktop\" }}");
+        let objective = format!("{{ {what}, during = [\"storm\"], require = \"{require}\" }}");
         let gate = format!("gate=[{{ name = \"g\", objective = [{objective}] }}]");
         Harness::check(scenario("tiny.toml")).set(&gate)
     };
-    // Half of the clients wait 300 ms before they come back.
+    // Each of the twelve waits 300 ms before it comes back.
     let kept = || gate("time_to_recovered", "max < 300ms");
     let run = kept().ended_plain().exits(exit::GO);
     assert!(run.stdout.contains("NO TARGET CAN KEEP THE BOUND"), "{}", run.stdout);
     assert!(run.stderr.contains("bound it above 300ms"), "{}", run.stderr);
     let run = kept().arg("--strict").ended_plain().exits(exit::HOLD);
     assert!(run.stderr.contains("has its verdict by the plan alone"), "{}", run.stderr);
-    let broken = || gate("unrecovered_clients", "count <= 24");
+    let broken = || gate("unrecovered_clients", "count <= 12");
     broken().ended_plain().exits(exit::GO);
     broken().arg("--strict").ended_plain().exits(exit::HOLD);
-    gate("unrecovered_clients", "count <= 23").arg("--strict").ended_plain().exits(exit::GO);
+    gate("unrecovered_clients", "count <= 11").arg("--strict").ended_plain().exits(exit::GO);
 }
 
 /// A file of that text, as the last thing that goes.
@@ -130,4 +130,26 @@ fn a_file_of_gates_is_no_scenario_and_that_is_what_is_said() {
     for said in ["is a file of gates, and no scenario", "khala-harness score", "gates = ["] {
         assert!(run.stderr.contains(said), "no {said} in: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_scenario_is_no_file_of_gates_and_that_is_what_is_said() {
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (_folder, bundle) = run.restored(|_| true);
+    let score = Harness::new("score").arg(&bundle).arg("--gates").arg(scenario("tiny.toml"));
+    let score = score.ended_plain().exits(exit::INVALID_SCENARIO);
+    assert_eq!(score.stderr.matches("error").count(), 1, "one thing is wrong: {}", score.stderr);
+    assert!(score.stderr.contains("is a scenario, and no gate file"), "{}", score.stderr);
+    assert_eq!(score.stdout, "");
+}
+
+#[test]
+fn what_is_printed_fits_the_screen_and_is_whole_for_a_program() {
+    let check = || Harness::check(scenario("tiny.toml"));
+    let plain = check().ended_plain().exits(exit::GO).stdout;
+    let fitted = check().env("COLUMNS", "60").ended_plain().exits(exit::GO).stdout;
+    let wide = |text: &str| text.lines().map(|line| line.chars().count()).max().expect("lines");
+    assert!(wide(&plain) > 100 && wide(&fitted) <= 60, "{fitted}");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&plain), words(&fitted));
 }

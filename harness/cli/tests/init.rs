@@ -36,6 +36,11 @@ fn it_says_what_it_wrote_and_what_to_try() {
         )
     );
     assert_eq!(run.stderr, "");
+    let first = std::fs::read_to_string(dir.join("scenarios/first.toml")).expect("it was written");
+    for command in ["check", "run"] {
+        let typed = format!("#   khala-harness {command} '{path}/scenarios/first.toml'  ");
+        assert!(first.contains(&typed), "no {typed} in:\n{first}");
+    }
     let schema = std::fs::read_to_string(dir.join("scenarios/scenario.schema.json"));
     let printed = Harness::new("schema").ended_plain().exits(exit::GO).stdout;
     assert_eq!(schema.expect("it was written"), printed);

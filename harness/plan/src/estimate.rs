@@ -136,6 +136,8 @@ pub struct PhaseSpan {
 /// A fault on the time line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultInstant {
+    /// Its number, from 0 over all phases, by which messages and reports call it.
+    pub id: u16,
     /// From the start of the run.
     pub at: Duration,
     /// How long it lasts, if it is no instant.
@@ -347,6 +349,7 @@ fn time_line(plan: &Plan, schedule: &Schedule) -> Vec<PhaseSpan> {
             .iter()
             .filter(|fault| usize::from(fault.phase) == index)
             .map(|fault| FaultInstant {
+                id: fault.id,
                 at: Duration::from_micros(fault.at_us),
                 duration: fault.duration_us.map(Duration::from_micros),
                 name: fault.kind.name(),

@@ -28,7 +28,7 @@ mod testing;
 pub mod units;
 
 pub use model::Plan;
-pub use read::reference::page as scenario_reference;
+pub use read::reference::{of_fault as fault_reference, page as scenario_reference};
 pub use read::schema::{gate_files as gate_file_schema, scenarios as scenario_schema};
 pub use read::suggest::closest;
 pub use read::{

@@ -26,7 +26,7 @@ pub struct Schedule {
     pub arrivals: Vec<ClientArrival>,
     /// All loads merged, sorted by `at_us`.
     pub publishes: Vec<PlannedPublish>,
-    /// In the order of their phases, then as the scenario lists them.
+    /// In the order of their phases, then of time, then as the scenario lists them.
     pub faults: Vec<PlannedFault>,
 }
 

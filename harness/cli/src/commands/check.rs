@@ -8,7 +8,7 @@ use khala_plan::{Diagnostics, Schedule};
 
 use crate::args;
 use crate::exit::{Exit, Failure};
-use crate::{output, scenario, setup};
+use crate::{output, scenario, screen, setup, show};
 
 /// Checks a scenario.
 pub fn run(check: &args::Check) -> Result<Exit, Failure> {
@@ -22,7 +22,8 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
     let text = if check.json {
         estimate.to_json(&loaded.plan, &loaded.warnings).context("a rendering failed")?
     } else {
-        estimate.render(&loaded.plan) + &setup::section(&loaded.plan)
+        let text = estimate.render(&loaded.plan) + &setup::section(&loaded.plan);
+        show::screen_width().map_or_else(|| text.clone(), |width| screen::fitted(&text, width))
     };
     output::print(text.as_bytes())?;
     carried(&loaded.plan, &schedule, &estimate, &scenario::guard(&check.scenario)?)?;

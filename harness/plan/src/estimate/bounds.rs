@@ -237,10 +237,10 @@ impl Case<'_> {
         let passes = samples >= self.objective.min_samples as f64;
         (passes && samples < needed as f64).then(|| Why {
             why: format!(
-                "the interval of p({q}) has no lower end with {samples:.0} samples, and a claim fails by \
-                 that end alone"
+                "the interval of p({q}) has no lower end with {samples:.0} samples ({needed} give it one), and a \
+                 claim fails by that end alone"
             ),
-            mend: format!("{needed} samples are needed: more clients, or more cuts"),
+            mend: format!("see to {needed} samples or more: more clients, or more cuts"),
         })
     }
 

@@ -54,6 +54,8 @@ struct Phase<'a> {
 
 #[derive(Serialize)]
 struct Fault {
+    /// From 0, over all phases, as in `run.json`.
+    id: u16,
     #[serde(rename = "type")]
     name: &'static str,
     /// From the start of the run.
@@ -249,6 +251,7 @@ fn fault(instant: &FaultInstant) -> Fault {
     };
     let causes = instant.causes.as_ref();
     Fault {
+        id: instant.id,
         name: instant.name,
         at_us: micros(instant.at),
         duration_us: instant.duration.map(micros),

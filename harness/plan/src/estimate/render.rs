@@ -81,7 +81,7 @@ fn time_line(out: &mut String, estimate: &Estimate) {
                 .duration
                 .map_or(String::new(), |duration| format!(" for {}", format_duration(duration)));
             let slow = fault.slow.map_or(String::new(), |slow| format!(": {}", expectation(slow)));
-            line!(out, "  {at:>8}    {} of {whose}{lasts}{slow}", fault.name);
+            line!(out, "  {at:>8}    fault {}: {} of {whose}{lasts}{slow}", fault.id, fault.name);
             for (part, words) in &fault.commands {
                 // Quoted as Rust does it, which leaves no control character as it is.
                 line!(out, "  {:>8}      {part} {words:?}", "");
@@ -174,21 +174,37 @@ fn standing(judged: bool, advisory: bool) -> &'static str {
     }
 }
 
-/// The limits of what nobody planned: judged in every run.
+/// The limits of what nobody planned: judged in every run. Those that are alike share a line.
 fn stability(out: &mut String, estimate: &Estimate, plan: &Plan) {
-    line!(out, "\nalways judged");
-    line!(out, "  oracle{}", standing(true, plan.oracle.advisory));
-    line!(out, "  stability{}", standing(true, plan.stability.advisory));
+    line!(out, "\nalways judged, whatever the gates say");
+    let standing = |advisory| standing(true, advisory);
+    line!(
+        out,
+        "  oracle{}: no message lost, out of order or wrong; `khala-harness list rules` names the rules",
+        standing(plan.oracle.advisory)
+    );
+    line!(
+        out,
+        "  stability{}: what breaks although no fault breaks it; `khala-harness metrics` tells each kind",
+        standing(plan.stability.advisory)
+    );
     let (absence, from) = estimate.absence;
     let absence = format!("no answer for {} although asked", format_duration(absence));
-    line!(out, "    {:<20} none; {absence} ({from})", "absence");
+    let mut lines = vec![(format!("none; {from}"), vec![format!("absence ({absence})")])];
     for LimitEstimate { incident, limit, count } in &estimate.limits {
-        let told = limit.told(incident.occasions());
         let here = match count {
             Some(count) if *count > 0 => format!("; here {}", format_count(*count)),
             _ => String::new(),
         };
-        line!(out, "    {:<20} {told}{here}", incident.name());
+        let told = format!("{}{here}", limit.told(incident.occasions()));
+        match lines.iter_mut().find(|(known, _)| *known == told) {
+            Some((_, incidents)) => incidents.push(incident.name().to_owned()),
+            None => lines.push((told, vec![incident.name().to_owned()])),
+        }
+    }
+    let width = lines.iter().map(|(told, _)| told.chars().count()).max().unwrap_or(0);
+    for (told, incidents) in lines {
+        line!(out, "    {told:<width$}  {}", incidents.join(", "));
     }
 }
 

@@ -43,7 +43,7 @@ fn it_reads_like_a_plan() {
             0s  ramp (2s)
             2s  steady (10s)
            12s  storm (20s)
-           14s    disconnect of 100 clients
+           14s    fault 0: disconnect of 100 clients
            32s  drain (10s)
            42s  end
 
@@ -59,21 +59,14 @@ fn it_reads_like_a_plan() {
       ux
         violations                   count == 0           12,000 samples expected, 1 needed
 
-    always judged
-      oracle
-      stability
-        absence              none; no answer for 3s although asked (an assumption)
-        socket_ends          none; an assumption
-        channel_ends         none; an assumption
-        heartbeat_timeouts   0.05/s; contract, section 7; here 2
-        rejoins              1.5/s; contract, section 7; here 63
-        connect_errors       none; an assumption
-        auth_errors          3% of the connects; contract, section 7
-        mint_errors          1% of the token requests; contract, section 7
-        join_errors          none; an assumption
-        subscribe_errors     none; an assumption
-        snapshot_errors      none; an assumption
-        publish_errors       none; an assumption
+    always judged, whatever the gates say
+      oracle: no message lost, out of order or wrong; `khala-harness list rules` names the rules
+      stability: what breaks although no fault breaks it; `khala-harness metrics` tells each kind
+        none; an assumption                            absence (no answer for 3s although asked), socket_ends, channel_ends, connect_errors, join_errors, subscribe_errors, snapshot_errors, publish_errors
+        0.05/s; contract, section 7; here 2            heartbeat_timeouts
+        1.5/s; contract, section 7; here 63            rejoins
+        3% of the connects; contract, section 7        auth_errors
+        1% of the token requests; contract, section 7  mint_errors
     ");
 }
 
@@ -104,7 +97,7 @@ fn what_cannot_be_is_said_loudly() {
             0s  ramp (2s)
             2s  steady (10s)
            12s  storm (20s)
-           14s    disconnect of 30,000 clients
+           14s    fault 0: disconnect of 30,000 clients
            32s  drain (10s)
            42s  end
 
@@ -120,21 +113,14 @@ fn what_cannot_be_is_said_loudly() {
       ux
         violations                   count == 0           810,000 samples expected, 1 needed
 
-    always judged
-      oracle
-      stability
-        absence              none; no answer for 3s although asked (an assumption)
-        socket_ends          none; an assumption
-        channel_ends         none; an assumption
-        heartbeat_timeouts   0.05/s; contract, section 7; here 2
-        rejoins              1.5/s; contract, section 7; here 63
-        connect_errors       none; an assumption
-        auth_errors          3% of the connects; contract, section 7
-        mint_errors          1% of the token requests; contract, section 7
-        join_errors          none; an assumption
-        subscribe_errors     none; an assumption
-        snapshot_errors      none; an assumption
-        publish_errors       none; an assumption
+    always judged, whatever the gates say
+      oracle: no message lost, out of order or wrong; `khala-harness list rules` names the rules
+      stability: what breaks although no fault breaks it; `khala-harness metrics` tells each kind
+        none; an assumption                            absence (no answer for 3s although asked), socket_ends, channel_ends, connect_errors, join_errors, subscribe_errors, snapshot_errors, publish_errors
+        0.05/s; contract, section 7; here 2            heartbeat_timeouts
+        1.5/s; contract, section 7; here 63            rejoins
+        3% of the connects; contract, section 7        auth_errors
+        1% of the token requests; contract, section 7  mint_errors
     ");
 }
 
@@ -299,7 +285,7 @@ fn returns_snapshots_and_bystanders_are_counted_where_they_happen() {
             0s  ramp (5s)
             5s  steady (20s)
            25s  slow (40s)
-           26s    slow_reader of 200 clients for 38s: third strike expected about 14.6 s after it begins
+           26s    fault 0: slow_reader of 200 clients for 38s: third strike expected about 14.6 s after it begins
            65s  after (15s)
            80s  drain (10s)
            90s  end
@@ -320,21 +306,14 @@ fn returns_snapshots_and_bystanders_are_counted_where_they_happen() {
       ux
         violations                   count == 0           825,000 samples expected, 1 needed
 
-    always judged
-      oracle
-      stability
-        absence              none; no answer for 3s although asked (an assumption)
-        socket_ends          none; an assumption
-        channel_ends         none; an assumption
-        heartbeat_timeouts   0.05/s; contract, section 7; here 4
-        rejoins              1.5/s; contract, section 7; here 135
-        connect_errors       none; an assumption
-        auth_errors          3% of the connects; contract, section 7
-        mint_errors          1% of the token requests; contract, section 7
-        join_errors          none; an assumption
-        subscribe_errors     none; an assumption
-        snapshot_errors      none; an assumption
-        publish_errors       none; an assumption
+    always judged, whatever the gates say
+      oracle: no message lost, out of order or wrong; `khala-harness list rules` names the rules
+      stability: what breaks although no fault breaks it; `khala-harness metrics` tells each kind
+        none; an assumption                            absence (no answer for 3s although asked), socket_ends, channel_ends, connect_errors, join_errors, subscribe_errors, snapshot_errors, publish_errors
+        0.05/s; contract, section 7; here 4            heartbeat_timeouts
+        1.5/s; contract, section 7; here 135           rejoins
+        3% of the connects; contract, section 7        auth_errors
+        1% of the token requests; contract, section 7  mint_errors
     ");
 }
 

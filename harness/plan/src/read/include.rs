@@ -86,6 +86,15 @@ impl Includes<'_> {
     }
 
     fn gates_of(&self, path: &str, text: &str) -> Set {
+        if looks_like_a_scenario(text) {
+            let source = self.cx.sources.borrow_mut().file(path, "");
+            let what = format!("`{path}` is a scenario, and no gate file");
+            let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml; the gates of a \
+                        scenario can be moved into such a file, and named in it by `gates = [\"…\"]`";
+            self.cx.report(Diagnostic::error(&Place::new(source, 0..0), what).help(help));
+            self.cx.partial.set(true);
+            return Set::default();
+        }
         if !looks_like_gates(text) {
             // Whatever it is, none of it is shown: it may be anything that can be read.
             let source = self.cx.sources.borrow_mut().file(path, "");
@@ -133,6 +142,22 @@ fn add(root: &mut Table, key: &'static str, items: Vec<Node>, node: &Node) {
             root.insert(key, node.place.clone(), array);
         }
     }
+}
+
+/// Whether a text has tables that every scenario has, and no gate file.
+fn looks_like_a_scenario(text: &str) -> bool {
+    let bare = |line: &str| line.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let tables = text.lines().map(bare).filter(|line| {
+        ["[fleet]", "[target]", "[[phase]]"].iter().any(|table| line.starts_with(table))
+    });
+    tables.count() > 1
+}
+
+/// Whether a scenario's tree is that of a gate file.
+pub(crate) fn is_gate_file(root: &Node) -> bool {
+    let Some(table) = root.as_table() else { return false };
+    let of_gates = |key: &str| [GATE.name, MUST_APPLY.name].contains(&key);
+    table.get(GATE.name).is_some() && table.iter().all(|(key, _, _)| of_gates(key))
 }
 
 /// Whether a text is one of gates, wrong as it may be; one that says nothing is.

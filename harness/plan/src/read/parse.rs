@@ -9,7 +9,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::Diagnostic;
-use super::source::{Lines, Place, SourceId};
+use super::source::{Lines, Place, SourceId, line_column};
 use super::tree::{Node, Table, Value};
 
 /// Syntax errors shown of one file: the tenth is a consequence of the first.
@@ -27,10 +27,45 @@ pub(crate) fn document(source: SourceId, text: &str) -> (Node, Vec<Diagnostic>) 
         place: Place::new(source, 0..0),
     };
     let diagnostics = errors.into_iter().map(|(span, message)| {
+        let first = first_of(text, table.get_ref(), &span).filter(|_| message == DUPLICATE);
         let diagnostic = Diagnostic::error(&Place::new(source, span), message);
-        diagnostic.help("see https://toml.io for how TOML is written")
+        match first {
+            Some(first) => {
+                let (line, column) = line_column(text, first);
+                let note = format!("the first one is at line {line}, column {column}");
+                diagnostic.label("given twice").note(note).help("remove one of them")
+            }
+            None => diagnostic.help("see https://toml.io for how TOML is written"),
+        }
     });
     (root, diagnostics.collect())
+}
+
+/// The parser's word for a key or a table that is given twice.
+const DUPLICATE: &str = "duplicate key";
+
+/// Where the key was given first that stands at `again` as well: the last of its name before it, in a table
+/// that is not closed by then.
+fn first_of(text: &str, table: &DeTable<'_>, again: &Range<usize>) -> Option<usize> {
+    // Of a table the header is underlined.
+    let name = text.get(again.clone())?.trim_matches(['"', '\'', '[', ']', ' ']);
+    let known = table.iter().flat_map(|(key, value)| {
+        let here =
+            (key.get_ref() == name && key.span().end <= again.start).then(|| key.span().start);
+        // What stands in brackets of its own is closed, unless the second one stands in it too.
+        let is_value = key.span().end <= value.span().start;
+        let is_open = !is_value || value.span().contains(&again.start);
+        let inside = match value.get_ref() {
+            DeValue::Table(inner) if is_open => first_of(text, inner, again),
+            DeValue::Array(items) if !is_value => {
+                let tables = items.iter().filter_map(|item| item.get_ref().as_table());
+                tables.filter_map(|inner| first_of(text, inner, again)).max()
+            }
+            _ => None,
+        };
+        here.into_iter().chain(inside)
+    });
+    known.max()
 }
 
 /// Reads the value of a flag, which stands at `offset` of the flag's text: as TOML when it is TOML,

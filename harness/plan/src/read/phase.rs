@@ -95,10 +95,13 @@ fn one(cx: &Cx, node: &Node, fleet: Option<&Fleet>, out: &mut Phases) -> Option<
     let measure = fields.or(&MEASURE);
     out.declared.extend(name.clone().map(|name| Declared { name, measure }));
     let nodes = fields.tables(&FAULT).unwrap_or_default();
-    out.fault_places.extend(nodes.iter().map(|node| node.place.clone()));
-    let faults: Vec<_> =
-        nodes.into_iter().map(|node| fault::read(cx, node, duration, fleet)).collect();
+    let read = |node: &Node| (fault::read(cx, node, duration, fleet), node.place.clone());
+    let mut faults: Vec<_> = nodes.into_iter().map(read).collect();
+    // In the order of time, so that they are numbered as they come; those of one instant as they are written.
+    faults.sort_by_key(|(fault, _)| fault.as_ref().map(|fault| fault.at));
     fields.finish();
+    let (faults, places): (Vec<_>, Vec<_>) = faults.into_iter().unzip();
+    out.fault_places.extend(places);
     let faults = faults.into_iter().collect::<Option<_>>();
     Some(Phase { name: name?.value, duration: duration?, measure, faults: faults? })
 }

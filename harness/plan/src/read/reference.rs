@@ -6,6 +6,8 @@
 use super::key::{Case, Declared, Table, inline};
 use super::schema::Shape;
 use super::{include, scenario, tables, target};
+use crate::fault::{Extent, FaultType};
+use crate::model::ActsOn;
 
 const HEAD: &str = "# Scenario reference
 
@@ -44,6 +46,97 @@ pub fn page() -> String {
         out.push_str(&format!("- [{heading}](#{})\n", anchor(&heading)));
     }
     tables.iter().for_each(|table| section(&mut out, table, &tables));
+    out
+}
+
+/// What a type of fault takes, as a terminal shows it; `None` where there is no such type.
+#[must_use]
+pub fn of_fault(name: &str) -> Option<String> {
+    let fault = crate::fault::of(name)?;
+    let table = fault.table();
+    let mut out = format!("{name}: {}\n", fault.summary);
+    let envelope: &[&str] = match (fault.acts_on, fault.extent) {
+        (ActsOn::Target, Extent::Interval) => &["at", "duration (needed)"],
+        (ActsOn::Target, Extent::InstantOrInterval) => &["at", "duration"],
+        (ActsOn::Target, _) => &["at"],
+        (ActsOn::Clients, Extent::Interval) => {
+            &["at", "duration (needed)", "mode", "value", "cohort"]
+        }
+        (ActsOn::Clients, Extent::InstantOrInterval) => {
+            &["at", "duration", "mode", "value", "cohort"]
+        }
+        (ActsOn::Clients, Extent::InstantOfEach) => &["at", "spread", "mode", "value", "cohort"],
+        (ActsOn::Clients, Extent::Instant) => &["at", "mode", "value", "cohort"],
+    };
+    let acts_on = match fault.acts_on {
+        ActsOn::Clients => "clients",
+        ActsOn::Target => "the target",
+    };
+    out.push_str(&format!(
+        "It acts on {acts_on}. Of the keys of every fault it takes {} (`khala-harness schema --reference`).\n",
+        envelope.join(", ")
+    ));
+    if table.keys.is_empty() {
+        out.push_str("\nIt has no attributes.\n");
+    } else {
+        out.push_str("\nattributes\n");
+    }
+    let width = table.keys.iter().map(|key| key.name().len()).max().unwrap_or(0);
+    for key in table.keys {
+        let type_and_unit = unlinked(&kind(*key, &[]));
+        let mut facts = vec![type_and_unit];
+        facts.extend(Some(allowed(&key.shape())).filter(|range| range != "–"));
+        facts.push(match default(*key).as_str() {
+            "**needed**" => "needed".to_owned(),
+            "*one of these*" => "one of these is needed".to_owned(),
+            "–" => "no default".to_owned(),
+            default => format!("default {default}"),
+        });
+        out.push_str(&format!("  {:width$}  {}\n", key.name(), facts.join("; ")));
+        for line in [key.doc(), format!("such as `{}`", key.example())] {
+            out.push_str(&format!("  {:width$}  {line}\n", ""));
+        }
+    }
+    out.push_str("\nexample\n");
+    example(fault).iter().for_each(|line| out.push_str(&format!("  {line}\n")));
+    Some(out)
+}
+
+/// A fault that can stand in a phase of ten seconds: what it needs, and the first of what it may have.
+fn example(fault: &FaultType) -> Vec<String> {
+    let mut lines = vec![
+        "[[phase.fault]]".to_owned(),
+        format!("type = \"{}\"", fault.name),
+        "at = \"5s\"".to_owned(),
+    ];
+    if fault.extent == Extent::Interval {
+        lines.push("duration = \"2s\"".to_owned());
+    }
+    if fault.acts_on == ActsOn::Clients {
+        lines.push("mode = \"all\"".to_owned());
+    }
+    let table = fault.table();
+    let needed: Vec<_> = table.keys.iter().filter(|key| key.is_required()).collect();
+    let one = table.keys.iter().find(|key| key.is_alternative()).or(table.keys.first());
+    let one = one.filter(|_| needed.is_empty());
+    let attributes: Vec<String> = needed.into_iter().chain(one).map(|key| key.example()).collect();
+    if !attributes.is_empty() {
+        lines.push(format!("attributes = {{ {} }}", attributes.join(", ")));
+    }
+    lines
+}
+
+/// The text of links alone.
+fn unlinked(text: &str) -> String {
+    let mut out = String::new();
+    for (index, part) in text.split('[').enumerate() {
+        match part.split_once("](").and_then(|(shown, rest)| Some((shown, rest.split_once(')')?.1)))
+        {
+            Some((shown, rest)) if index > 0 => out.push_str(&format!("{shown}{rest}")),
+            _ if index > 0 => out.push_str(&format!("[{part}")),
+            _ => out.push_str(part),
+        }
+    }
     out
 }
 
@@ -206,6 +299,28 @@ mod tests {
             "scenarios/REFERENCE.md is out of date; renew it with\n  \
              cargo build && target/debug/khala-harness schema --reference > scenarios/REFERENCE.md"
         );
+    }
+
+    #[test]
+    fn every_type_of_fault_tells_its_attributes_and_its_example_can_stand_in_a_scenario() {
+        use crate::testing::{Load, SOUND};
+        let reset = SOUND.find("[[phase.fault]]").expect("a fault");
+        let end = SOUND[reset..].find("[[gate]]").expect("a gate") + reset;
+        for fault in crate::fault::REGISTRY {
+            let told = of_fault(fault.name).expect("it is one");
+            for key in fault.attributes {
+                for said in [key.name(), &*key.example(), &*key.doc()] {
+                    assert!(told.contains(said), "{}: no {said} in:\n{told}", fault.name);
+                }
+            }
+            assert!(!told.contains("](#"), "a terminal has no links: {told}");
+            let (_, example) = told.split_once("\nexample\n").expect("an example");
+            let text = format!("{}{example}\n{}", &SOUND[..reset], &SOUND[end..]);
+            if let Err(wrong) = Load::of(&text).load() {
+                panic!("{}", wrong.render(false));
+            }
+        }
+        assert_eq!(of_fault("earthquake"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::fields::Cx;
-use super::include::Includes;
+use super::include::{self, Includes};
 use super::interpolate::{Environment, interpolate};
 use super::merge::{self, Override};
 use super::scalar::Placed;
@@ -22,6 +22,13 @@ pub(super) fn load(sources: &Sources<'_>, options: &Options<'_>) -> Result<Loade
     let cx = Cx::default();
     let source = cx.sources.borrow_mut().file(sources.path, sources.text);
     let (mut root, errors) = parse::document(source, sources.text);
+    if include::is_gate_file(&root) && options.set.is_empty() {
+        let what = format!("`{}` is a file of gates, and no scenario", sources.path);
+        let help = "`khala-harness score DIR --gates FILE` judges a run by it; a scenario takes it up by \
+                    `gates = [\"FILE\"]`";
+        let wrong = Diagnostic::error(&Place::new(source, 0..0), what).help(help);
+        return Err(Diagnostics::new(cx.sources.into_inner(), vec![wrong]));
+    }
     cx.partial.set(!errors.is_empty());
     errors.into_iter().for_each(|error| cx.report(error));
     let profiles = take_profiles(&cx, &mut root);

@@ -18,7 +18,7 @@ pub fn run(init: &args::Init) -> Result<Exit, Failure> {
     let folder = scenarios(&init.dir);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let first = folder.join("first.toml");
-    if !write_new(&first, FIRST)? {
+    if !write_new(&first, &named(&first))? {
         let message = format!(
             "{} is there already, and nothing was written: move it away, or name another folder, as \
              in `khala-harness init DIR`",
@@ -37,6 +37,16 @@ pub fn run(init: &args::Init) -> Result<Exit, Failure> {
     said.push_str(&format!("\nNext:\n  khala-harness check {path}\n  khala-harness run {path}\n"));
     output::print(said.as_bytes())?;
     Ok(Exit::Go)
+}
+
+/// The scenario, in whose comments its own path stands as one types it.
+fn named(first: &Path) -> String {
+    let path = quoted(&first.display().to_string());
+    // Anything else would end the comment.
+    if path.chars().any(char::is_control) {
+        return FIRST.to_owned();
+    }
+    FIRST.replace("scenarios/first.toml", &path)
 }
 
 /// The folder of scenarios in `dir`, as one would write it.

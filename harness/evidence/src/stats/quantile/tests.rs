@@ -104,3 +104,16 @@ fn student_is_the_textbooks() {
     }
     super::super::assert_close(student(1e6), NORMAL, 1e-5);
 }
+
+#[test]
+fn check_knows_from_how_many_samples_on_there_is_a_lower_end() {
+    for percent in [25.0, 50.0, 60.0] {
+        let lower = |n: u64| {
+            let sample = units((0..n).map(|client| vec![1_000 + 7 * client]));
+            interval(&sample, Units::Groups, percent / 100.0, 7).map(|found| found.lower)
+        };
+        let needed = khala_plan::gate::power::samples_to_fail(percent);
+        assert_eq!(lower(needed - 1), Some(0), "p({percent})");
+        assert!(lower(needed + 3) > Some(0), "p({percent})");
+    }
+}

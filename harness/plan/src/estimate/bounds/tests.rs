@@ -120,7 +120,7 @@ fn a_median_of_eight_clients_cannot_fail() {
             &[("clients = 100", clients)],
         )
     };
-    insta::assert_snapshot!(of("clients = 8").join("\n"), @"all: no target can break the bound: the interval of p(50) has no lower end with 8 samples, and a claim fails by that end alone -> 9 samples are needed: more clients, or more cuts");
+    insta::assert_snapshot!(of("clients = 8").join("\n"), @"all: no target can break the bound: the interval of p(50) has no lower end with 8 samples (9 give it one), and a claim fails by that end alone -> see to 9 samples or more: more clients, or more cuts");
     assert_eq!(of("clients = 9"), Vec::<String>::new());
 }
 

@@ -41,6 +41,7 @@ fn it_says_what_the_text_says() {
           "end_us": 32000000,
           "faults": [
             {
+              "id": 0,
               "type": "disconnect",
               "at_us": 14000000,
               "duration_us": null,

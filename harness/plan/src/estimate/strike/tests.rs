@@ -74,7 +74,7 @@ fn check_prints_it() {
     let plan = Load::of(&text).plan();
     let printed = crate::estimate::Estimate::of(&plan, &Schedule::of(&plan)).render(&plan);
     let line = printed.lines().find(|line| line.contains("slow_reader")).expect("the fault");
-    insta::assert_snapshot!(line.trim(), @"14s    slow_reader of 40 clients for 16s: third strike expected about 7.7 s after it begins");
+    insta::assert_snapshot!(line.trim(), @"14s    fault 0: slow_reader of 40 clients for 16s: third strike expected about 7.7 s after it begins");
     let spared = scenario("1/s", PAUSE, SMALL);
     let plan = Load::of(&spared).plan();
     let printed = crate::estimate::Estimate::of(&plan, &Schedule::of(&plan)).render(&plan);

@@ -18,7 +18,6 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
             fault.kind.advice(fault, plan, schedule),
             nothing_to_publish(plan, fault),
             before.map(|before| {
-                // It stands before it in the file; in time it may not.
                 let (name, at) = (before.kind.name(), Duration::from_micros(before.at_us));
                 let what = format!(
                     "it hits clients on which another fault acts at that time, the `{name}` that begins at \

@@ -303,6 +303,25 @@ fn faults_that_act_on_one_client_at_one_time() {
 }
 
 #[test]
+fn faults_are_numbered_as_they_come() {
+    let late =
+        "type = \"disconnect\"\nat = \"2s\"\nmode = \"all\"\nattributes = { style = \"reset\" }\n";
+    let two = format!(
+        "{late}\n[[phase.fault]]\ntype = \"offline\"\nat = \"1s\"\nattributes = {{ offline_for = \"1s\" }}\n"
+    );
+    let loaded = Load::of(&edited(&[(late, &two)])).sound();
+    let schedule = crate::Schedule::of(&loaded.plan);
+    let order: Vec<_> = schedule.faults.iter().map(|it| (it.id, it.kind.name())).collect();
+    assert_eq!(order, [(0, "offline"), (1, "disconnect")]);
+    let rendered = crate::estimate::Estimate::of(&loaded.plan, &schedule).render(&loaded.plan);
+    let (first, second) = (rendered.find("fault 0: offline"), rendered.find("fault 1: disconnect"));
+    assert!(first.is_some() && first < second, "{rendered}");
+    // What is said of the later one is said where it stands.
+    let warned = crate::testing::listed(&loaded.warnings);
+    assert!(warned.starts_with("37:1 it hits clients on which another fault acts"), "{warned}");
+}
+
+#[test]
 fn faults_that_will_not_bite() {
     assert_snapshot!(wrong("disconnect", "attributes = { style = \"half_open\" }"), @"37:1 the phase is too short for clients to notice a half-open socket -> lengthen the phase");
     let long = with("disconnect", "attributes = { style = \"half_open\" }")

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::testing::{Load, complaints};
+use crate::testing::{Load, SOUND, complaints, edited};
 
 const SURFACES: &str = "[[fleet.surface]]\nname = \"desktop\"\nshare = 0.6\n\n\
                         [[fleet.surface]]\nname = \"ios\"\nshare = 0.4\n";
@@ -32,7 +32,44 @@ fn syntax_errors_do_not_hide_what_else_is_wrong() {
     "#);
     // The rest of the file is inside the bracket: not a line of it is complained about.
     assert_snapshot!(complaints(&[("seed = 7", "seed = [1,")]), @"4:8 the bracket is never closed -> see https://toml.io for how TOML is written");
-    assert_snapshot!(complaints(&[("seed = 7", "seed = 7\nseed = 8")]), @"5:1 duplicate key -> see https://toml.io for how TOML is written");
+    assert_snapshot!(complaints(&[("seed = 7", "seed = 7\nseed = 8")]), @"5:1 duplicate key -> remove one of them");
+}
+
+#[test]
+fn of_a_key_that_is_given_twice_both_places_are_named() {
+    let notes = |edits: &[(&str, &str)]| {
+        let wrong = Load::of(&edited(edits)).load().expect_err("it is no TOML");
+        let rendered = wrong.render(false);
+        let first = rendered.lines().find(|line| line.contains("the first one")).expect("a note");
+        first.trim_start_matches([' ', '|', '=']).to_owned()
+    };
+    // Not the key of the same name in another table, nor in one that is closed.
+    for (edits, first) in [
+        (("seed = 7", "seed = 7\nseed = 8"), "note: the first one is at line 4, column 1"),
+        (
+            ("style = \"reset\"", "style = \"reset\", style = \"close\""),
+            "note: the first one is at line 41, column 16",
+        ),
+        (
+            ("[[phase]]\nname = \"storm\"", "[[phase]]\nname = \"storm\"\nname = \"x\""),
+            "note: the first one is at line 34, column 1",
+        ),
+        (
+            ("[[load]]", "[auth]\nmint = \"hs256\"\n\n[[load]]"),
+            "note: the first one is at line 9, column 2",
+        ),
+    ] {
+        assert_eq!(notes(&[edits]), first);
+    }
+}
+
+#[test]
+fn a_gate_file_is_no_scenario_and_a_scenario_no_gate_file() {
+    let gates = "[[gate]]\nname = \"g\"\n[[gate.objective]]\nmetric = \"violations\"\nrequire = \"count == 0\"\n";
+    assert_snapshot!(Load::of(gates).complaints(), @r#"1:1 `scenarios/s.toml` is a file of gates, and no scenario -> `khala-harness score DIR --gates FILE` judges a run by it; a scenario takes it up by `gates = ["FILE"]`"#);
+    let text = edited(&[("seed = 7", "seed = 7\ngates = [\"other.toml\"]")]);
+    let load = Load { files: &[("scenarios/other.toml", SOUND)], ..Load::of(&text) };
+    assert_snapshot!(load.complaints(), @r#"scenarios/other.toml:1:1 `scenarios/other.toml` is a scenario, and no gate file -> name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml; the gates of a scenario can be moved into such a file, and named in it by `gates = ["…"]`"#);
 }
 
 #[test]

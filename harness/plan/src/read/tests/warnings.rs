@@ -59,3 +59,42 @@ fn keys_without_effect() {
         ("mint = \"hs256\"", "mint = \"static\"\nttl = \"1m\"\ntoken = { env = \"T\" }"),
     ]), @"12:7 `ttl` has no effect on a token that was made elsewhere -> remove it");
 }
+
+/// The scenarios that ship, by their paths.
+fn shipped() -> Vec<std::path::PathBuf> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let files =
+        std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path());
+    let mut files: Vec<_> =
+        files.filter(|it| it.extension().is_some_and(|it| it == "toml")).collect();
+    files.sort();
+    assert!(files.len() > 10, "{files:?}");
+    files
+}
+
+#[test]
+fn of_no_shipped_scenario_the_plan_alone_decides_an_objective() {
+    for path in shipped() {
+        let text = std::fs::read_to_string(&path).expect("is read");
+        let path = path.to_str().expect("a path in UTF-8");
+        let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
+        for profile in [None, Some("smoke".to_owned())] {
+            let sources = crate::Sources { path, text: &text, loader: &loader };
+            let (set, defects) = (Vec::new(), Vec::new());
+            let options = crate::Options {
+                profile: profile.clone(),
+                set,
+                defects,
+                seed: None,
+                env: &|_| None,
+            };
+            // Not every one has the profile.
+            let Ok(loaded) = crate::load(&sources, &options) else { continue };
+            let estimate =
+                crate::estimate::Estimate::of(&loaded.plan, &crate::Schedule::of(&loaded.plan));
+            let foregone: Vec<_> =
+                estimate.objectives.iter().filter(|it| !it.foregone.is_empty()).collect();
+            assert!(foregone.is_empty(), "{path} {profile:?}: {foregone:?}");
+        }
+    }
+}
