@@ -28,7 +28,7 @@ fn a_fault_tells_its_attributes_as_the_page_of_all_keys_does() {
     let one = list("faults", "disconnect").ended_plain().exits(exit::GO).stdout;
     for said in [
         "  style       word; `close`, `reset`, `half_open`; default `\"close\"`",
-        "  close_code  integer; 1000 to 4999; default `1000`",
+        "  close_code  integer; from 1000 to 4999; default `1000`",
         "such as `close_code = 1001`",
         "[[phase.fault]]",
         "attributes = { style = \"reset\" }",
