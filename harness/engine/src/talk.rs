@@ -319,7 +319,7 @@ mod tests {
         // Until the target, which reads nothing, takes nothing more.
         let full = Message::text("x".repeat(1 << 20));
         let wait = Duration::from_millis(200);
-        while tokio::time::timeout(wait, talk.socket.send(full.clone())).await.is_ok() {}
+        while let Ok(Ok(())) = tokio::time::timeout(wait, talk.socket.send(full.clone())).await {}
         let left = tokio::time::timeout(LONG, talk.leave(Duration::from_millis(10))).await;
         assert!(left.is_ok(), "it is waited for without end");
     }

@@ -86,6 +86,7 @@ fn of_no_shipped_scenario_the_plan_alone_decides_an_objective() {
                 set,
                 defects,
                 seed: None,
+                target: None,
                 env: &|_| None,
             };
             // Not every one has the profile.
