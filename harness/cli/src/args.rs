@@ -40,6 +40,9 @@ const CHECK_CODES: &str = "Exit codes: 0 it can be run · 95 with --strict, a ru
 target · 100 target or set-up · 104 invalid scenario · 2 usage · 1 internal";
 const VERIFY_CODES: &str = "Exit codes: 0 as it was written · 95 something is wrong with it · 100 no run there \
 · 2 usage · 1 internal";
+const CONFORM_CODES: &str = "Exit codes: 0 no deviation · 99 a deviation that is not accepted, or an accepted one that is no \
+more · 95 nothing was decided, or a case could not be carried out · 100 no runtime there · 104 a setting or the list of \
+accepted deviations is invalid · 105 interrupted · 2 usage · 1 internal";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -63,6 +66,11 @@ pub enum Command {
     /// Check a scenario and print the resolved plan; nothing is sent to the target.
     #[command(after_help = CHECK_CODES)]
     Check(Check),
+    /// Ask a runtime for what the contract says of it, a sentence at a time.
+    ///
+    /// Keys and secrets are those of a scenario with `kind = "url"`: harness/TARGETS.md names them.
+    #[command(after_help = CONFORM_CODES)]
+    Conform(Conform),
     /// Start the reference runtime alone.
     #[command(after_help = REFERENCE_READS)]
     Reference(Reference),
@@ -361,6 +369,66 @@ pub enum Listed {
     Defects,
     /// Scenarios that ship.
     Scenarios,
+}
+
+/// `conform`
+#[derive(Debug, ClapArgs)]
+pub struct Conform {
+    /// Base URL of the runtime, on this machine, such as http://127.0.0.1:4000.
+    #[arg(long, value_name = "URL", required_unless_present = "list")]
+    pub target: Option<String>,
+    /// Set a key of a scenario's target, auth or fleet, as in `target.socket_path=/socket/websocket`.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// What cases may do to the runtime: any of reads, writes, revokes and abuses.
+    ///
+    /// Reads: open sockets and subscribe. Writes: create workers and publish events, which others see.
+    /// Revokes: revoke sessions that they made up. Abuses: publish some 20 MB, and do not read what comes.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "reads,writes")]
+    pub allow: Vec<Allowed>,
+    /// Deviations that are accepted, a line `case = "reason"` each (TOML); one that is no more ends with 99.
+    #[arg(long, value_name = "FILE")]
+    pub known: Option<PathBuf>,
+    /// Run only the cases whose name has this in it, or fits it where it has a `*`; may be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    pub only: Vec<String>,
+    /// List the cases (Markdown) and ask nobody.
+    #[arg(long)]
+    pub list: bool,
+    /// Leave out cases that wait longer than this for a time-out of the runtime's.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    pub max_wait: Duration,
+    /// At the end, stop the runtime whose process this is with SIGTERM, and judge how its sockets end.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(2..))]
+    pub stop_pid: Option<i32>,
+    /// Print the cases that pass too.
+    #[arg(long)]
+    pub all: bool,
+    /// Write the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the report as JUnit's XML.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the report as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Write the report as one static page.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// What cases may do to the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Allowed {
+    /// Open sockets and subscribe.
+    Reads,
+    /// Create workers and publish events.
+    Writes,
+    /// Revoke sessions that they made up.
+    Revokes,
+    /// Publish much, and do not read what comes.
+    Abuses,
 }
 
 /// `reference`

@@ -39,6 +39,7 @@ fn ended() -> Exit {
         args::Command::Explain(explain) => commands::explain::run(&explain),
         args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),
+        args::Command::Conform(conform) => commands::conform::run(&conform),
         args::Command::Reference(reference) => commands::reference::run(&reference),
         args::Command::Selftest(selftest) => khala_selftest::run(&selftest),
         args::Command::NullServer(server) => commands::null_server::run(&server),

@@ -1,7 +1,7 @@
 //! One file a command; each reads as its data flow.
-
 pub mod check;
 pub mod completions;
+pub mod conform;
 pub mod doctor;
 pub mod dry_run;
 pub mod explain;

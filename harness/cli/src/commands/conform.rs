@@ -1,0 +1,145 @@
+//! `conform`: a runtime asked for what the contract says of it, sentence by sentence.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use khala_bundle::utc_now;
+use khala_conform::case::{Does, Times};
+use khala_conform::known::Known;
+use khala_conform::report::{CaseResult, Decision, Report, Status};
+use khala_conform::world::{OpenError, Options, Stopper};
+use khala_conform::{page, render, select};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::args::{Allowed, Conform};
+use crate::exit::{Exit, Failure};
+use crate::{output, signals};
+
+/// Asks, tells and judges.
+pub fn run(conform: &Conform) -> Result<Exit, Failure> {
+    let cases = select::select(&conform.only).map_err(|why| Failure::new(Exit::Usage, why))?;
+    if conform.list {
+        output::print(page::page(&cases).as_bytes())?;
+        return Ok(Exit::Go);
+    }
+    let known = known(conform.known.as_deref())?;
+    let files = Files::open(conform)?;
+    let options = options(conform);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    let report = runtime.block_on(async {
+        let interrupt = signals::token().context("cannot handle signals")?;
+        let told = |result: &CaseResult| told(result);
+        let run = khala_conform::run(options, &cases, &known, utc_now(), &interrupt, &told);
+        run.await.map_err(|error| {
+            let exit = match error {
+                OpenError::Settings(_) => Exit::InvalidScenario,
+                OpenError::Setup(_) => Exit::Setup,
+            };
+            Failure::new(exit, error)
+        })
+    })?;
+    files.write(&report)?;
+    output::verdict(render::terminal::render(&report, conform.all).as_bytes());
+    Ok(match report.decision {
+        _ if report.interrupted => Exit::Interrupted,
+        Decision::Go => Exit::Go,
+        Decision::NoGo => Exit::NoGo,
+        Decision::Hold => Exit::Hold,
+    })
+}
+
+/// One line as each case ends that has something to tell.
+fn told(result: &CaseResult) {
+    if matches!(result.status, Status::Deviation | Status::Undecided) {
+        output::say(&format!("{}: {}", result.id, result.status.name()));
+    }
+}
+
+fn known(path: Option<&Path>) -> Result<Known, Failure> {
+    let Some(path) = path else { return Ok(Known::default()) };
+    let invalid = |why: String| {
+        Failure::new(Exit::InvalidScenario, format!("{}: {}", path.display(), why.trim_end()))
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
+    Known::read(&text).map_err(invalid)
+}
+
+fn options(conform: &Conform) -> Options {
+    let allow = |allowed: &Allowed| match allowed {
+        Allowed::Reads => Does::Reads,
+        Allowed::Writes => Does::Writes,
+        Allowed::Revokes => Does::Revokes,
+        Allowed::Abuses => Does::Abuses,
+    };
+    let mut allow: Vec<Does> = conform.allow.iter().map(allow).collect();
+    allow.sort_unstable();
+    allow.dedup();
+    Options {
+        url: conform.target.clone().unwrap_or_default(),
+        set: conform.set.clone(),
+        allow,
+        times: Times::default(),
+        wait_max: conform.max_wait,
+        stop: conform.stop_pid.and_then(stopper),
+        run_id: format!("{:08x}", rand::random::<u32>()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        session_key: None,
+    }
+}
+
+/// Asks a process to end.
+fn stopper(pid: i32) -> Option<Stopper> {
+    let pid = Pid::from_raw(pid)?;
+    Some(Box::new(move || {
+        let sent = kill_process(pid, Signal::TERM);
+        sent.map_err(|error| format!("SIGTERM could not be sent to the process of --stop-pid: {error}"))
+    }))
+}
+
+/// Files for the report, opened before anything is asked: what cannot be written is told at once.
+struct Files<'a> {
+    json: Option<(&'a Path, File)>,
+    junit: Option<(&'a Path, File)>,
+    markdown: Option<(&'a Path, File)>,
+    html: Option<(&'a Path, File)>,
+}
+
+impl<'a> Files<'a> {
+    fn open(conform: &'a Conform) -> Result<Self, Failure> {
+        let open = |path: &'a Option<std::path::PathBuf>| {
+            let Some(path) = path.as_deref() else { return Ok(None) };
+            let file = File::create(path);
+            file.map(|file| Some((path, file))).map_err(|error| {
+                Failure::new(Exit::Setup, format!("cannot write {}: {error}", path.display()))
+            })
+        };
+        Ok(Self {
+            json: open(&conform.json)?,
+            junit: open(&conform.junit)?,
+            markdown: open(&conform.markdown)?,
+            html: open(&conform.html)?,
+        })
+    }
+
+    fn write(self, report: &Report) -> Result<(), Failure> {
+        let junit = || render::junit::render(report).map_err(anyhow::Error::msg);
+        put(self.json, || Ok(render::json::render(report)))?;
+        put(self.junit, junit)?;
+        put(self.markdown, || Ok(render::markdown::render(report)))?;
+        put(self.html, || Ok(render::html::render(report)))
+    }
+}
+
+fn put(
+    file: Option<(&Path, File)>,
+    text: impl FnOnce() -> anyhow::Result<String>,
+) -> Result<(), Failure> {
+    let Some((path, mut file)) = file else { return Ok(()) };
+    let written = text().and_then(|text| Ok(file.write_all(text.as_bytes())?));
+    written.with_context(|| format!("cannot write {}", path.display())).map_err(Failure::from)
+}

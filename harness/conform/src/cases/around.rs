@@ -1,0 +1,177 @@
+//! What stands around the lane: snapshots over HTTP, and the operators' view.
+
+use khala_engine::http::{Header, HttpError};
+use khala_wire::message::event;
+use khala_wire::metrics::METRICS_PATH;
+use serde_json::{Value, json};
+
+use super::window;
+use crate::case::Area::Around;
+use crate::case::{Case, Catch, Level, Need};
+use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
+use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
+use crate::peer::{quote, word};
+
+const SNAPSHOT: &[Need] = &[Need::Snapshot, Need::Minting];
+
+pub const CASES: &[Case] = &[
+    Case::must("snapshot_resumable", Around, "a snapshot is of its topic, and a client can resume after it", |ctx| {
+        Box::pin(resumable(ctx))
+    })
+    .says("5b", "the state at watermark N; a client resumes after N.")
+    .needs(SNAPSHOT)
+    .alone()
+    .caught_by(&[
+        Catch::Defect("snapshot_ahead"),
+        Catch::Defect("snapshot_old"),
+        Catch::Defect("snapshot_wrong_topic"),
+    ]),
+    Case::must("snapshot_unsupported", Around, "a topic without a snapshot says so", |ctx| {
+        Box::pin(unsupported(ctx))
+    })
+    .says("5b", "404 `{\"error\":\"snapshot_unsupported\"}`")
+    .needs(SNAPSHOT)
+    .caught_by(&[Catch::Proxy("other_statuses")]),
+    Case::must("snapshot_needs_scope", Around, "a snapshot opens to its topic's scope alone", |ctx| {
+        Box::pin(scoped(ctx))
+    })
+    .says("5b", "(sync token with the topic's scope)")
+    .needs(SNAPSHOT)
+    .caught_by(&[Catch::Defect("scope_ignored")]),
+    Case::must("metrics_need_bearer", Around, "fan-out metrics open to operators alone", |ctx| {
+        Box::pin(bearer(ctx))
+    })
+    .says("5", "`GET /internal/v1/khala/fanout/metrics?topic_limit=20` (admin bearer)")
+    .needs(&[Need::AdminToken])
+    .caught_by(&[Catch::Proxy("open_metrics")]),
+    Case::must("metrics_fields", Around, "what fan-out metrics hold", |ctx| Box::pin(metrics(ctx)))
+        .level(Level::Should)
+        .says("5", "\"topic_windows\":[{\"topic\",\"topic_class\",\"qos_tier\",\"replay_budget_events\","),
+];
+
+fn path(topic: &str) -> String {
+    format!("/internal/v1/khala/topics/{topic}/snapshot")
+}
+
+async fn bearer_of(ctx: &Ctx, topics: &[&str]) -> Result<Vec<Header>, Stop> {
+    let token = ctx.token(&ctx.somebody(), topics).await?;
+    Ok(vec![(hyper::header::AUTHORIZATION, format!("Bearer {token}"))])
+}
+
+async fn resumable(ctx: &Ctx) -> Outcome {
+    let headers = bearer_of(ctx, &[SUMMARIES]).await?;
+    let did = format!("Took the snapshot of {SUMMARIES}, and resumed after it.");
+    let should = "It should have been of that topic, at a watermark between floor and head, and a subscribe from there \
+                  should have been served.";
+    let reply = match ctx.world.http.get::<Value>(&path(SUMMARIES), &headers).await {
+        Ok(reply) => reply.document,
+        Err(error @ HttpError::Status { .. }) => return broken(did, format!("{error}."), should),
+        Err(error) => return Err(undecided(error.to_string())),
+    };
+    let documents = reply["documents"].as_array().cloned().unwrap_or_default();
+    let of_topic = |it: &Value| {
+        let key = it["doc_key"].as_str().unwrap_or_default();
+        key.starts_with("runtime/codex_worker_summary:")
+    };
+    if reply["topic"] != SUMMARIES || !documents.iter().all(of_topic) {
+        return broken(did, "It holds documents of another topic.", should);
+    }
+    let Some(mark) = reply["head_watermark"].as_u64() else {
+        return broken(did, "It has no head_watermark.", should);
+    };
+    let head = window::of(ctx, SUMMARIES).await?.head;
+    if mark > head {
+        return broken(did, format!("Its watermark is {mark}, beyond the head {head}."), should);
+    }
+    let mut peer = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
+    let payload = subscribe(&[SUMMARIES], &[(SUMMARIES.to_owned(), mark)]);
+    let reply = peer.ask(event::SUBSCRIBE, payload, ctx.patience()).await?;
+    match reply.status() {
+        "ok" => kept(format!("taken at {mark}, and resumed after it")),
+        _ => broken(did, format!("Its watermark {mark} was refused: {}.", word(reply.code())), should),
+    }
+}
+
+async fn unsupported(ctx: &Ctx) -> Outcome {
+    let headers = bearer_of(ctx, &[EVENTS]).await?;
+    let asked = ctx.world.http.get::<Value>(&path(EVENTS), &headers).await;
+    let did = format!("Asked for a snapshot of {EVENTS}, which has none.");
+    let should = "It should have been HTTP 404 with `snapshot_unsupported`: such topics are begun anew by a subscribe.";
+    match asked {
+        Err(HttpError::Status { status: 404, code: Some(code), .. })
+            if &*code == "snapshot_unsupported" =>
+        {
+            kept("404, `snapshot_unsupported`")
+        }
+        Err(error @ HttpError::Status { .. }) => broken(did, format!("{error}."), should),
+        Err(error) => Err(undecided(error.to_string())),
+        Ok(_) => broken(did, "One came.", should),
+    }
+}
+
+async fn scoped(ctx: &Ctx) -> Outcome {
+    let headers = bearer_of(ctx, &[EVENTS]).await?;
+    match ctx.world.http.get::<Value>(&path(SUMMARIES), &headers).await {
+        Ok(_) => broken(
+            format!("Asked for the snapshot of {SUMMARIES} with a token for another topic."),
+            "It came.",
+            "It should have been refused with 403.",
+        ),
+        Err(error) => match error.status() {
+            Some(401 | 403) => kept("refused"),
+            _ => Err(undecided(error.to_string())),
+        },
+    }
+}
+
+async fn bearer(ctx: &Ctx) -> Outcome {
+    let with = ctx.world.target.metrics(&ctx.world.http).await;
+    if let Err(error) = with {
+        return Err(not_applicable(
+            format!("its fan-out metrics cannot be read ({error})"),
+            "a target that has them, and its own admin token",
+        ));
+    }
+    let asked = ctx.world.http.get::<Value>(&format!("{METRICS_PATH}?topic_limit=20"), &[]).await;
+    match asked {
+        Ok(_) => broken(
+            "Asked for fan-out metrics without a bearer.",
+            "They came.",
+            "They should have been refused: they tell what goes on inside.",
+        ),
+        Err(error) => match error.status() {
+            Some(401 | 403) => kept("refused without a bearer"),
+            _ => Err(undecided(error.to_string())),
+        },
+    }
+}
+
+async fn metrics(ctx: &Ctx) -> Outcome {
+    let headers = ctx.world.target.admin_headers();
+    let asked = ctx.world.http.get::<Value>(&format!("{METRICS_PATH}?topic_limit=20"), &headers).await;
+    let document = match asked {
+        Ok(reply) => reply.document,
+        Err(error) => {
+            return Err(match error.status() {
+                Some(401 | 403 | 404) => not_applicable(
+                    format!("its fan-out metrics cannot be read ({error})"),
+                    "a target that has them, and its own admin token",
+                ),
+                _ => undecided(error.to_string()),
+            });
+        }
+    };
+    let names = ["topic", "topic_class", "qos_tier", "replay_budget_events", "oldest_sequence", "head_sequence"];
+    let row = &document["topic_windows"][0];
+    let lacks: Vec<_> = names.iter().filter(|name| row.get(**name).is_none()).copied().collect();
+    let lives = document["delivery_metrics"].is_object() && document["driver"] != json!(null);
+    match (row.is_null(), lacks.is_empty() && lives) {
+        (true, _) => Err(not_applicable("no topic is listed in them", "a target with events")),
+        (false, true) => kept("driver, delivery_metrics and topic_windows are there"),
+        (false, false) => broken(
+            "Read the fan-out metrics.",
+            format!("A topic's window is {}.", quote(row)),
+            "They should have had driver, delivery_metrics, and of each topic its class, tier, budget, oldest and head.",
+        ),
+    }
+}

@@ -1,0 +1,274 @@
+//! Commands: over HTTP, and not over the socket.
+
+use khala_engine::http::{HttpError, Reply};
+use khala_wire::CHANNEL;
+use khala_wire::command::worker_snapshot_path;
+use khala_wire::message::event;
+use serde_json::{Value, json};
+
+use crate::case::Area::Commands;
+use crate::case::{Case, Catch, Does, Level, Need};
+use crate::ctx::{Ctx, EVENTS};
+use crate::outcome::{Outcome, broken, kept, undecided};
+use crate::peer::{JOIN_REF, quote};
+use crate::worker::payload;
+
+pub const CASES: &[Case] = &[
+    Case::must("command_over_socket", Commands, "a command over the socket changes nothing", |ctx| {
+        Box::pin(over_socket(ctx))
+    })
+    .says(
+        "1, rule 1",
+        "Commands and mutations travel over HTTP only. A command sent over the socket is refused and changes nothing.",
+    )
+    .does(Does::Writes)
+    .caught_by(&[Catch::Defect("command_obeyed")]),
+    Case::must("command_create_answer", Commands, "what creating a worker is answered", |ctx| {
+        Box::pin(created(ctx))
+    })
+    .says("3, commands", "→ 202 `{\"data\":{\"workerId\",\"status\",\"latestSeq\",\"idempotentReplay\"}}`;")
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("renamed_answers")]),
+    Case::must("command_create_twice", Commands, "a worker is created once", |ctx| {
+        Box::pin(created_twice(ctx))
+    })
+    .says("3, commands", "→ 202 `{\"data\":{\"workerId\",\"status\",\"latestSeq\",\"idempotentReplay\"}}`;")
+    .level(Level::Should)
+    .does(Does::Writes),
+    Case::must("command_event_answer", Commands, "what an event is answered", |ctx| {
+        Box::pin(accepted(ctx))
+    })
+    .says(
+        "3, commands",
+        "→ 202 `{\"data\":{\"seq\",\"event_type\",\"payload\",\"occurred_at\",\"worker_id\"}}`.",
+    )
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("renamed_answers")]),
+    Case::must("command_stop_answer", Commands, "what stopping a worker is answered", |ctx| {
+        Box::pin(stopped(ctx))
+    })
+    .says("3, commands", "→ 202 `{\"data\":{\"status\":\"stopped\",\"worker_id\",\"idempotent_replay\"}}`;")
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("renamed_answers")]),
+    Case::must("command_worker_document", Commands, "a worker's document over HTTP", |ctx| {
+        Box::pin(document(ctx))
+    })
+    .level(Level::Should)
+    .says("3, commands", "`GET …/codex/workers/{id}/snapshot` → the worker's document.")
+    .does(Does::Writes),
+    Case::must("command_unsigned", Commands, "a command that nobody signed", |ctx| {
+        Box::pin(unsigned(ctx, None))
+    })
+    .says(
+        "3, commands",
+        "header `x-oa-runtime-signature: v1.{base64url(json)}.{base64url(hmac-sha256)}` over a payload with `iat`, \
+         `exp`, `nonce`, `user_id`, and `x-oa-user-id`",
+    )
+    .does(Does::Writes)
+    .needs(&[Need::CommandSecret])
+    .caught_by(&[Catch::Proxy("unsigned_commands")]),
+    Case::must("command_badly_signed", Commands, "a command that is signed with another secret", |ctx| {
+        Box::pin(unsigned(ctx, Some(b"a secret that no verifier has")))
+    })
+    .says(
+        "3, commands",
+        "header `x-oa-runtime-signature: v1.{base64url(json)}.{base64url(hmac-sha256)}` over a payload with `iat`, \
+         `exp`, `nonce`, `user_id`, and `x-oa-user-id`",
+    )
+    .does(Does::Writes)
+    .needs(&[Need::CommandSecret])
+    .caught_by(&[Catch::Proxy("unsigned_commands")]),
+    Case::must("command_too_large", Commands, "a payload of 200 KiB", |ctx| Box::pin(large(ctx)))
+        .level(Level::Should)
+        .says("4", "payload limits 256/64/128/64 KiB (413 `khala_frame_payload_too_large`).")
+        .does(Does::Writes),
+];
+
+async fn over_socket(ctx: &Ctx) -> Outcome {
+    let mut peer = ctx.live(&[EVENTS]).await?;
+    let mut worker = ctx.worker().await?;
+    let from = peer.log.len();
+    let command = json!({
+        "worker_id": worker.id,
+        "event": { "event_type": "worker.progress", "payload": { "over": "the socket" } },
+    });
+    let msg_ref = json!("60");
+    peer.push(&json!(JOIN_REF), &msg_ref, CHANNEL, "codex:publish", &command).await;
+    let answered = |msg: &crate::peer::Msg| {
+        msg.msg_ref == msg_ref || msg.event == event::ERROR || msg.event == event::CLOSE
+    };
+    let answer = peer.first(from, ctx.patience(), answered).await;
+    let did = "Sent a command over the socket, as a message to the channel.";
+    let should = "It should have been refused, and nothing should have come of it.";
+    if let Some(msg) = &answer
+        && msg.status() == "ok"
+    {
+        return broken(did, format!("It was answered ok: {}.", quote(msg.response())), should);
+    }
+    worker.publish(ctx, 1).await?;
+    // `worker.started` is 1, so that the first publish is 2 unless something came before it.
+    match worker.last() {
+        2 => kept(match answer {
+            Some(msg) => format!("refused with {}, and nothing came of it", crate::peer::word(&msg.event)),
+            None => "not answered, and nothing came of it".to_owned(),
+        }),
+        seq => broken(did, format!("The worker's next event is {seq}, and not 2."), should),
+    }
+}
+
+/// Whether an answer is 202 and its `data` has these fields; what it lacks else.
+fn lacks(reply: &Reply<Value>, names: &[&str]) -> Option<String> {
+    let data = &reply.document["data"];
+    let missing: Vec<_> = names.iter().filter(|name| data.get(**name).is_none()).copied().collect();
+    if !missing.is_empty() {
+        return Some(format!("The answer's `data` lacks {}.", missing.join(", ")));
+    }
+    (reply.status != 202).then(|| format!("It was answered with HTTP {}.", reply.status))
+}
+
+async fn created(ctx: &Ctx) -> Outcome {
+    let worker = ctx.worker().await?;
+    let names = ["workerId", "status", "latestSeq", "idempotentReplay"];
+    match lacks(&worker.created, &names) {
+        None if worker.created.document["data"]["workerId"] == json!(worker.id) => {
+            kept("202, with all fields")
+        }
+        None => broken(
+            "Created a worker.",
+            "The answer is about another worker.",
+            "It should have named the worker that was created.",
+        ),
+        Some(came) => broken(
+            "Created a worker.",
+            came,
+            "It should have been HTTP 202 with workerId, status, latestSeq and idempotentReplay.",
+        ),
+    }
+}
+
+async fn created_twice(ctx: &Ctx) -> Outcome {
+    let worker = ctx.worker().await?;
+    let did = "Created the same worker twice.";
+    let should = "The second should have been answered as a replay of the first.";
+    match worker.create_again(ctx).await {
+        Ok(reply) if reply.document["data"]["idempotentReplay"] == true => kept("a replay, and said so"),
+        Ok(reply) => {
+            broken(did, format!("The second was answered {}.", quote(&reply.document["data"])), should)
+        }
+        Err(error @ HttpError::Status { .. }) => {
+            broken(did, format!("The second was refused: {error}."), should)
+        }
+        Err(error) => Err(undecided(error.to_string())),
+    }
+}
+
+async fn accepted(ctx: &Ctx) -> Outcome {
+    let mut worker = ctx.worker().await?;
+    let did = "Published two events of a worker, one after the other.";
+    let should = "Each should have been HTTP 202 with seq, event_type, payload, occurred_at and worker_id, the seqs 2 \
+                  and 3.";
+    let names = ["seq", "event_type", "payload", "occurred_at", "worker_id"];
+    for seq in [2, 3] {
+        let text = payload(ctx, seq);
+        let reply = worker.publish_text(ctx, &text).await?;
+        if let Some(came) = lacks(&reply, &names) {
+            return broken(did, came, should);
+        }
+        let data = &reply.document["data"];
+        let sent: Value = serde_json::from_str(&text).unwrap_or_default();
+        if data["seq"] != json!(seq) || data["payload"] != sent || data["worker_id"] != json!(worker.id) {
+            return broken(did, format!("One was answered {}.", quote(data)), should);
+        }
+    }
+    kept("202 with all fields, and the worker's next seq each time")
+}
+
+async fn stopped(ctx: &Ctx) -> Outcome {
+    let worker = ctx.worker().await?;
+    let did = "Stopped a worker.";
+    let should = "It should have been HTTP 202 with status `stopped`, worker_id and idempotent_replay.";
+    let reply = match worker.stop(ctx).await {
+        Ok(reply) => reply,
+        Err(error @ HttpError::Status { .. }) => {
+            return broken(did, format!("It was refused: {error}."), should);
+        }
+        Err(error) => return Err(undecided(error.to_string())),
+    };
+    let names = ["status", "worker_id", "idempotent_replay"];
+    match lacks(&reply, &names) {
+        None if reply.document["data"]["status"] == "stopped" => kept("202, and stopped"),
+        None => broken(did, format!("The answer is {}.", quote(&reply.document["data"])), should),
+        Some(came) => broken(did, came, should),
+    }
+}
+
+async fn document(ctx: &Ctx) -> Outcome {
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, 1).await?;
+    let headers = ctx.world.target.credentials.command_headers(&worker.user, ctx.fresh_name("nonce"));
+    let path = worker_snapshot_path(&worker.id);
+    let asked = ctx.world.http.get::<Value>(&path, &headers).await;
+    let did = "Asked for a worker's document over HTTP.";
+    let should = "It should have come, and hold the worker's latest seq.";
+    match asked {
+        Ok(reply) => {
+            let text = reply.document.to_string();
+            let has_seq = text.contains(&format!("\"latest_seq\":{}", worker.last()))
+                || text.contains(&format!("\"latestSeq\":{}", worker.last()));
+            match has_seq {
+                true => kept("it came, with the latest seq"),
+                false => broken(did, format!("It is {}.", quote(&reply.document)), should),
+            }
+        }
+        Err(error @ HttpError::Status { .. }) => broken(did, format!("{error}."), should),
+        Err(error) => Err(undecided(error.to_string())),
+    }
+}
+
+async fn unsigned(ctx: &Ctx, secret: Option<&[u8]>) -> Outcome {
+    let user = ctx.world.plan.fleet.publisher_id();
+    let mut credentials = ctx.world.target.credentials.clone();
+    credentials.signature_secret = secret.map(<[u8]>::to_vec);
+    let headers = credentials.command_headers(&user, ctx.fresh_name("nonce"));
+    let id = ctx.fresh_name("unsigned");
+    let body = json!({ "worker_id": id }).to_string();
+    let path = khala_wire::command::WORKERS_PATH;
+    let what = if secret.is_some() { "signed with another secret" } else { "without a signature" };
+    let posted = ctx.world.http.post::<Value>(path, &headers, body.into()).await;
+    match posted {
+        Ok(reply) => {
+            ctx.world.workers.borrow_mut().push((id, user));
+            broken(
+                format!("Created a worker by a command {what}."),
+                format!("It was answered with HTTP {}.", reply.status),
+                "It should have been refused with 401 or 403: anybody can write otherwise.",
+            )
+        }
+        Err(error) => match error.status() {
+            Some(401 | 403) => kept(format!("refused with HTTP {}", error.status().unwrap_or_default())),
+            Some(status @ 400..429) => broken(
+                format!("Created a worker by a command {what}."),
+                format!("It was refused with HTTP {status}."),
+                "It should have been refused with 401 or 403.",
+            ),
+            _ => Err(undecided(error.to_string())),
+        },
+    }
+}
+
+async fn large(ctx: &Ctx) -> Outcome {
+    let worker = ctx.worker().await?;
+    let text = format!("{{\"large\":\"{}\"}}", "x".repeat(200 << 10));
+    let posted = worker.try_publish(ctx, &text).await;
+    let did = "Published an event of 200 KiB.";
+    let should = "It should have been refused with HTTP 413: events of workers may have 128 KiB.";
+    match posted {
+        Ok(_) => broken(did, "It was taken.", should),
+        Err(error) => match error.status() {
+            Some(413) => kept("refused with HTTP 413"),
+            Some(_) => broken(did, format!("{error}."), should),
+            None => Err(undecided(error.to_string())),
+        },
+    }
+}
+

@@ -1,0 +1,312 @@
+//! Replay: everything after the cursor, in order, before the reply, and then the live tail without a gap.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future;
+use khala_wire::message::event;
+use serde_json::json;
+
+use crate::case::Area::Replay;
+use crate::case::{Case, Catch, Does, Level};
+use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
+use crate::delivery::{Delivered, ranges};
+use crate::outcome::{Outcome, Stop, broken, kept, undecided};
+use crate::peer::Peer;
+use crate::worker::Worker;
+
+const RULE_5: &str = "On subscribe with a cursor, the server replays everything after it, in order of seq, then \
+                      turns to live tail. No gap.";
+
+pub const CASES: &[Case] = &[
+    Case::must("replay_all_after", Replay, "everything after the cursor, and nothing before it", |ctx| {
+        Box::pin(all_after(ctx))
+    })
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Defect("drop_on_reconnect"), Catch::Defect("replay_skips_one")]),
+    Case::must("replay_before_reply", Replay, "the replay is complete when the reply comes", |ctx| {
+        Box::pin(before_reply(ctx))
+    })
+    .says("3, subscribe", "**Replay is complete when that reply arrives**")
+    .does(Does::Writes)
+    .caught_by(&[Catch::Defect("early_replay_complete")]),
+    Case::must("replay_in_order", Replay, "in order of seq", |ctx| Box::pin(in_order(ctx)))
+        .says("1, rule 5", "Within one subscription the order on the wire is the order of seq")
+        .does(Does::Writes)
+        .caught_by(&[Catch::Defect("tail_during_replay")]),
+    Case::must("replay_in_pages", Replay, "a replay of many small batches", |ctx| {
+        Box::pin(pages(ctx))
+    })
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Defect("drop_last_of_batch,1")]),
+    Case::must("replay_batch_size", Replay, "batches are no larger than asked for", |ctx| {
+        Box::pin(batch_size(ctx))
+    })
+    .level(Level::Should)
+    .says("3, subscribe", "\"replay_batch_size\":200}`")
+    .does(Does::Writes),
+    Case::must("replay_then_tail", Replay, "no gap between replay and live tail", |ctx| {
+        Box::pin(then_tail(ctx))
+    })
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Defect("tail_lost")]),
+    Case::must("replay_is_what_was_live", Replay, "a seq is the same, live and replayed", |ctx| {
+        Box::pin(same(ctx))
+    })
+    .says(
+        "1, rule 4",
+        "Delivery is at least once. Duplicates are allowed; a client applies a frame only if `seq > \
+         last_applied(topic)`",
+    )
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("alters_every_other_socket")]),
+    Case::must("replay_again", Replay, "a lower cursor on the same socket replays again", |ctx| {
+        Box::pin(again(ctx))
+    })
+    .says("3, subscribe", "Subscribing again with a lower cursor replays again.")
+    .does(Does::Writes)
+    .caught_by(&[Catch::Defect("replay_skips_one")]),
+    Case::must("replay_latest_state", Replay, "a state is replayed to its latest version", |ctx| {
+        Box::pin(state(ctx))
+    })
+    .says("3, commands", "payload the worker's latest state, not the event's payload; versions may be skipped")
+    .does(Does::Writes)
+    .caught_by(&[Catch::Defect("state_regress,1")]),
+];
+
+/// A worker whose events have come live, with where they stand: by the worker's seq, the topic's.
+pub async fn past(ctx: &Ctx, events: u64) -> Result<(Worker, BTreeMap<u64, Delivered>), Stop> {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, events).await?;
+    let missing = worker.arrives(ctx, &mut live, 0, 0).await;
+    if !missing.is_empty() {
+        return Err(undecided(format!("on the way, our events {} did not come live", ranges(&missing))));
+    }
+    let delivered = live.delivered(0);
+    let own = worker.of(&delivered).into_iter().map(|(seq, it)| (seq, it.clone())).collect();
+    Ok((worker, own))
+}
+
+fn at(own: &BTreeMap<u64, Delivered>, seq: u64) -> Result<u64, Stop> {
+    own.get(&seq).map(|it| it.seq).ok_or_else(|| undecided("on the way, an event did not come live"))
+}
+
+/// A new socket that has resumed there.
+async fn resumed(ctx: &Ctx, cursor: u64) -> Result<Peer, Stop> {
+    let mut peer = ctx.join(&ctx.somebody(), &[EVENTS]).await?;
+    ctx.subscribe(&mut peer, &[EVENTS], &[(EVENTS.to_owned(), cursor)]).await?;
+    Ok(peer)
+}
+
+async fn all_after(ctx: &Ctx) -> Outcome {
+    let (worker, own) = past(ctx, 9).await?;
+    let cursor = at(&own, 3)?;
+    let mut peer = resumed(ctx, cursor).await?;
+    let missing = worker.arrives(ctx, &mut peer, 0, 3).await;
+    let did = format!("Resumed {EVENTS} at {cursor}, with 7 of our events after it.");
+    let should = "All after the cursor should have come, and nothing at or before it.";
+    if !missing.is_empty() {
+        return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+    }
+    match peer.delivered(0).iter().find(|it| it.seq <= cursor) {
+        Some(early) => broken(did, format!("Seq {} came, which is not after it.", early.seq), should),
+        None => kept("all after the cursor came, and nothing else"),
+    }
+}
+
+async fn before_reply(ctx: &Ctx) -> Outcome {
+    let (worker, own) = past(ctx, 9).await?;
+    let cursor = at(&own, 2)?;
+    let peer = resumed(ctx, cursor).await?;
+    // Nothing was read after the reply.
+    let missing = worker.missing(&peer, 0, 2);
+    if missing.is_empty() {
+        return kept("all had come when the reply did");
+    }
+    broken(
+        format!("Resumed {EVENTS} at {cursor}, with 8 of our events after it."),
+        format!("The reply came, and our events {} had not.", ranges(&missing)),
+        "All that was there should have come before the reply: clients take it for the end of the replay.",
+    )
+}
+
+/// The first place at which seqs do not rise.
+pub fn disorder(delivered: &[Delivered]) -> Option<(u64, u64)> {
+    let pairs = delivered.iter().zip(delivered.iter().skip(1));
+    pairs.map(|(one, next)| (one.seq, next.seq)).find(|(one, next)| next <= one)
+}
+
+async fn in_order(ctx: &Ctx) -> Outcome {
+    let (worker, own) = past(ctx, 9).await?;
+    let cursor = at(&own, 2)?;
+    let mut peer = resumed(ctx, cursor).await?;
+    worker.arrives(ctx, &mut peer, 0, 2).await;
+    match disorder(&peer.delivered(0)) {
+        None => kept("seqs rise from the cursor on"),
+        Some((one, next)) => broken(
+            format!("Resumed {EVENTS} at {cursor}, with 8 of our events after it."),
+            format!("Seq {next} came after {one}."),
+            "Seqs should rise: clients drop what is not above what they have applied.",
+        ),
+    }
+}
+
+/// Resumes with a batch size.
+async fn paged(ctx: &Ctx, cursor: u64, size: u64) -> Result<Peer, Stop> {
+    let mut peer = ctx.join(&ctx.somebody(), &[EVENTS]).await?;
+    let mut payload = subscribe(&[EVENTS], &[(EVENTS.to_owned(), cursor)]);
+    payload["replay_batch_size"] = json!(size);
+    peer.ask_ok(event::SUBSCRIBE, payload, ctx.patience()).await?;
+    Ok(peer)
+}
+
+async fn pages(ctx: &Ctx) -> Outcome {
+    let (worker, own) = past(ctx, 22).await?;
+    let cursor = at(&own, 1)?;
+    let mut peer = paged(ctx, cursor, 5).await?;
+    let missing = worker.arrives(ctx, &mut peer, 0, 1).await;
+    let did = format!("Resumed {EVENTS} at {cursor}, with 22 of our events after it, in batches of 5.");
+    let should = "All should have come, in order, whatever stands at the edges of batches.";
+    if !missing.is_empty() {
+        return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+    }
+    match disorder(&peer.delivered(0)) {
+        None => kept("22 events came in order"),
+        Some((one, next)) => broken(did, format!("Seq {next} came after {one}."), should),
+    }
+}
+
+async fn batch_size(ctx: &Ctx) -> Outcome {
+    let (_, own) = past(ctx, 9).await?;
+    let cursor = at(&own, 1)?;
+    let peer = paged(ctx, cursor, 2).await?;
+    let sizes = peer.log.iter().map(|msg| crate::delivery::of_frame(msg).len());
+    match sizes.max() {
+        Some(most) if most > 2 => broken(
+            format!("Resumed {EVENTS} at {cursor} with replay_batch_size 2."),
+            format!("A batch of {most} updates came."),
+            "No batch of the replay should have had more than 2.",
+        ),
+        _ => kept("no batch had more than 2 updates"),
+    }
+}
+
+async fn then_tail(ctx: &Ctx) -> Outcome {
+    let (mut worker, own) = past(ctx, 4).await?;
+    let cursor = at(&own, 1)?;
+    let names: Vec<_> = (0..5).map(|_| ctx.somebody()).collect();
+    let publishing = async {
+        for _ in 0..30 {
+            worker.publish(ctx, 1).await?;
+            tokio::time::sleep(Duration::from_millis(8)).await;
+        }
+        Ok::<_, Stop>(())
+    };
+    let joining = async {
+        let mut peers = Vec::new();
+        for who in &names {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            let mut peer = ctx.join(who, &[EVENTS]).await?;
+            ctx.subscribe(&mut peer, &[EVENTS], &[(EVENTS.to_owned(), cursor)]).await?;
+            peers.push(peer);
+        }
+        Ok::<_, Stop>(peers)
+    };
+    let (published, peers) = future::join(publishing, joining).await;
+    published?;
+    for mut peer in peers? {
+        let missing = worker.arrives(ctx, &mut peer, 0, 1).await;
+        if !missing.is_empty() {
+            return broken(
+                format!("Resumed {EVENTS} at {cursor} while 30 events were published."),
+                format!("Our events {} of {} never came.", ranges(&missing), worker.last()),
+                "What is published during a replay should come either in it or right after it.",
+            );
+        }
+        if let Some((one, next)) = disorder(&peer.delivered(0)) {
+            return broken(
+                format!("Resumed {EVENTS} at {cursor} while 30 events were published."),
+                format!("Seq {next} came after {one}."),
+                "Seqs should rise, from the replay into the live tail.",
+            );
+        }
+    }
+    kept("five clients that resumed while 30 events were published got all of them, in order")
+}
+
+async fn same(ctx: &Ctx) -> Outcome {
+    let (worker, own) = past(ctx, 8).await?;
+    let cursor = at(&own, 1)?;
+    let mut peer = resumed(ctx, cursor).await?;
+    worker.arrives(ctx, &mut peer, 0, 1).await;
+    let delivered = peer.delivered(0);
+    for (seq, it) in worker.of(&delivered) {
+        let Some(live) = own.get(&seq) else { continue };
+        if (live.seq, &live.key, &live.payload) != (it.seq, &it.key, &it.payload) {
+            return broken(
+                format!("Compared our event {seq} as it came live with its replay."),
+                match live.seq == it.seq {
+                    true => format!("Seq {} holds something else each time.", it.seq),
+                    false => format!("It had seq {} live, and {} in the replay.", live.seq, it.seq),
+                },
+                "A redelivery should be the same: clients apply whichever they get first.",
+            );
+        }
+    }
+    if delivered.is_empty() {
+        return Err(undecided("on the way, nothing was replayed"));
+    }
+    kept("the replay is what came live")
+}
+
+async fn again(ctx: &Ctx) -> Outcome {
+    let (worker, own) = past(ctx, 5).await?;
+    let (first, last) = (at(&own, 1)?, at(&own, 6)?);
+    let mut peer = resumed(ctx, last).await?;
+    let (_, from) = ctx.subscribe(&mut peer, &[EVENTS], &[(EVENTS.to_owned(), first)]).await?;
+    let missing = worker.arrives(ctx, &mut peer, from, 1).await;
+    if missing.is_empty() {
+        return kept("the second subscribe replayed from its own cursor");
+    }
+    broken(
+        format!("Subscribed to {EVENTS} at {last}, and again on the same socket at {first}."),
+        format!("Our events {} did not come.", ranges(&missing)),
+        "The second subscribe should have replayed all after its own cursor.",
+    )
+}
+
+async fn state(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[SUMMARIES]).await?;
+    let mut worker = ctx.worker().await?;
+    let key = format!("runtime/codex_worker_summary:{}", worker.id);
+    let reached = |peer: &Peer, least: u64| {
+        peer.delivered(0).iter().any(|it| it.key == key && it.version >= least)
+    };
+    live.until(ctx.patience(), |peer| reached(peer, 1)).await;
+    let start = live.delivered(0).iter().filter(|it| it.key == key).map(|it| it.seq).min();
+    let Some(start) = start else {
+        return Err(undecided("on the way, the worker's first summary did not come"));
+    };
+    worker.publish(ctx, 6).await?;
+    let last = worker.last();
+    live.until(ctx.patience(), |peer| reached(peer, last)).await;
+    let mut peer = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
+    ctx.subscribe(&mut peer, &[SUMMARIES], &[(SUMMARIES.to_owned(), start - 1)]).await?;
+    peer.until(ctx.patience(), |peer| reached(peer, last)).await;
+    let versions: Vec<u64> =
+        peer.delivered(0).iter().filter(|it| it.key == key).map(|it| it.version).collect();
+    let did = format!("Resumed {SUMMARIES} from before a worker of ours, which has had {last} events.");
+    let should = "Its document should have come in rising versions, up to the last.";
+    if let Some(pair) = versions.windows(2).find(|pair| pair[1] < pair[0]) {
+        return broken(did, format!("Version {} came after {}.", pair[1], pair[0]), should);
+    }
+    match versions.last() {
+        Some(found) if *found >= last => kept("the document came up to its latest version"),
+        Some(found) => broken(did, format!("Its last version that came is {found}."), should),
+        None => broken(did, "Its document did not come.", should),
+    }
+}

@@ -1,0 +1,142 @@
+//! Subscribes: their reply, and requests that mean nothing.
+
+use khala_wire::message::event;
+use serde_json::{Value, json};
+
+use crate::case::Area::Subscribe;
+use crate::case::{Case, Catch, Does, Level};
+use crate::ctx::{Ctx, EVENTS, all_topics, subscribe};
+use crate::delivery::ranges;
+use crate::outcome::{Outcome, broken, kept};
+use crate::peer::{quote, word};
+
+const BAD: &str = "Errors: `bad_subscription`;";
+const CAUGHT: &[Catch] = &[Catch::Proxy("other_words")];
+
+pub const CASES: &[Case] = &[
+    Case::must("subscribe_reply", Subscribe, "what a subscribe is answered", |ctx| {
+        Box::pin(reply(ctx))
+    })
+    .says(
+        "3, subscribe",
+        "then ok `{\"subscription_id\",\"topics\",\"current_watermarks\":[{\"topic\",\"watermark\"}]}`.",
+    )
+    .caught_by(&[Catch::Defect("never_replay_complete")]),
+    Case::must("subscribe_no_topics", Subscribe, "an empty list", |ctx| {
+        Box::pin(bad(ctx, json!({ "topics": [] })))
+    })
+    .says("3, subscribe", BAD)
+    .caught_by(CAUGHT),
+    Case::must("subscribe_no_list", Subscribe, "no list", |ctx| {
+        Box::pin(bad(ctx, json!({ "topics": EVENTS })))
+    })
+    .says("3, subscribe", BAD)
+    .caught_by(CAUGHT),
+    Case::must("subscribe_empty_payload", Subscribe, "an empty payload", |ctx| {
+        Box::pin(bad(ctx, json!({})))
+    })
+    .says("3, subscribe", BAD)
+    .caught_by(CAUGHT),
+    Case::must("cursor_negative", Subscribe, "a negative cursor", |ctx| {
+        Box::pin(bad(ctx, json!({ "topics": [EVENTS], "resume_after": { EVENTS: -1 } })))
+    })
+    .level(Level::Should)
+    .says("3, subscribe", BAD)
+    .caught_by(CAUGHT),
+    Case::must("cursor_text", Subscribe, "a cursor that is a text", |ctx| {
+        Box::pin(bad(ctx, json!({ "topics": [EVENTS], "resume_after": { EVENTS: "5" } })))
+    })
+    .level(Level::Should)
+    .says("3, subscribe", BAD)
+    .caught_by(CAUGHT),
+    Case::must("cursor_fraction", Subscribe, "a cursor that is no whole number", |ctx| {
+        Box::pin(bad(ctx, json!({ "topics": [EVENTS], "resume_after": { EVENTS: 1.5 } })))
+    })
+    .level(Level::Should)
+    .says("3, subscribe", BAD)
+    .caught_by(CAUGHT),
+    Case::must("cursor_no_map", Subscribe, "cursors that are a number", |ctx| {
+        Box::pin(bad(ctx, json!({ "topics": [EVENTS], "resume_after": 5 })))
+    })
+    .level(Level::Should)
+    .says("3, subscribe", BAD)
+    .caught_by(CAUGHT),
+    Case::must("cursors_as_list", Subscribe, "cursors as a list", |ctx| Box::pin(as_list(ctx)))
+        .says("3, subscribe", "\"resume_after\":{topic:watermark} or [{\"topic\",\"watermark\"}]")
+        .does(Does::Writes)
+        .caught_by(&[Catch::Proxy("ignores_lists")]),
+];
+
+async fn reply(ctx: &Ctx) -> Outcome {
+    let topics = all_topics();
+    let mut peer = ctx.join(&ctx.somebody(), &topics).await?;
+    let did = "Subscribed to a topic.";
+    let should = "It should have been answered ok, with the topics and where the socket stands on each: real \
+                  clients take the replay for complete when that comes.";
+    let payload = subscribe(&[EVENTS], &ctx.from_now(&[EVENTS]));
+    let reply = match peer.try_ask(event::SUBSCRIBE, &payload, 2 * ctx.patience()).await {
+        Ok(reply) => reply,
+        Err(came) => return broken(did, format!("Then {came}."), should),
+    };
+    let response = reply.response();
+    let mark = crate::ctx::watermark(response, EVENTS);
+    let right = reply.status() == "ok"
+        && response["subscription_id"].is_string()
+        && response["topics"] == json!([EVENTS])
+        && mark.is_some();
+    if right {
+        return kept("answered ok, with id, topics and watermarks");
+    }
+    broken(did, format!("It answered {}.", quote(&reply.payload)), should)
+}
+
+async fn bad(ctx: &Ctx, payload: Value) -> Outcome {
+    let mut peer = ctx.join(&ctx.somebody(), &all_topics()).await?;
+    let did = format!("Subscribed with {}.", quote(&payload));
+    let should = "It should have been refused with code `bad_subscription`, and the channel should have gone on.";
+    match peer.try_ask(event::SUBSCRIBE, &payload, ctx.patience()).await {
+        Ok(msg) if msg.status() == "error" && msg.response()["code"] == "bad_subscription" => {}
+        Ok(msg) if msg.status() == "ok" => return broken(did, "It was subscribed.", should),
+        Ok(msg) => {
+            return broken(did, format!("It was refused with {}.", quote(msg.response())), should);
+        }
+        Err(came) => return broken(did, format!("Then {came}."), should),
+    }
+    match peer.try_ask(event::HEARTBEAT, &json!({}), ctx.patience()).await {
+        Ok(_) => kept("refused with `bad_subscription`, and the channel lives on"),
+        Err(came) => broken(did, format!("It was refused, and then {came}."), should),
+    }
+}
+
+async fn as_list(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, 4).await?;
+    let missing = worker.arrives(ctx, &mut live, 0, 0).await;
+    let delivered = live.delivered(0);
+    let own = worker.of(&delivered);
+    let Some((after, cursor)) = own.get(1).map(|(seq, it)| (*seq, it.seq)) else {
+        return Err(crate::outcome::undecided("on the way, the events did not come live"));
+    };
+    if !missing.is_empty() {
+        return Err(crate::outcome::undecided("on the way, events did not come live"));
+    }
+    let mut peer = ctx.join(&ctx.somebody(), &[EVENTS]).await?;
+    let list = json!([{ "topic": EVENTS, "watermark": cursor }]);
+    let did = format!("Resumed with the cursor {cursor} in a list, 3 events of ours behind.");
+    let should = "The list should have been read like the map: all after the cursor, and nothing before it.";
+    let payload = json!({ "topics": [EVENTS], "resume_after": list });
+    match peer.try_ask(event::SUBSCRIBE, &payload, ctx.patience()).await {
+        Ok(msg) if msg.status() == "ok" => {}
+        Ok(msg) => return broken(did, format!("It was refused: {}.", word(msg.code())), should),
+        Err(came) => return broken(did, format!("Then {came}."), should),
+    }
+    let missing = worker.arrives(ctx, &mut peer, 0, after).await;
+    if !missing.is_empty() {
+        return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+    }
+    match peer.delivered(0).iter().find(|it| it.topic == EVENTS && it.seq <= cursor) {
+        Some(early) => broken(did, format!("Seq {} came again.", early.seq), should),
+        None => kept("read like a map"),
+    }
+}

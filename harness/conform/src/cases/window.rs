@@ -1,0 +1,159 @@
+//! Where a topic's floor, head and budget are, as the target itself says.
+
+use khala_engine::target::window::windows;
+use khala_wire::message::event;
+use khala_wire::topic::KNOWN;
+use serde_json::Value;
+
+use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe, watermark};
+use crate::outcome::{Stop, not_applicable, undecided};
+use crate::peer::Msg;
+
+/// How often a bound is tried again, where somebody else's events moved it meanwhile.
+pub const TRIES: u32 = 5;
+
+/// A topic's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The topic.
+    pub topic: &'static str,
+    /// Lowest cursor that retention still serves.
+    pub floor: u64,
+    /// Its head.
+    pub head: u64,
+    /// Its replay budget; `None` where nobody says.
+    pub budget: Option<u64>,
+}
+
+impl Window {
+    /// The cursor that is exactly as far behind as the budget allows, where retention reaches so far.
+    #[must_use]
+    pub fn at_budget(&self) -> Option<u64> {
+        self.head.checked_sub(self.budget?).filter(|cursor| *cursor >= self.floor)
+    }
+
+    /// The cursor that is one further behind, where retention reaches so far.
+    #[must_use]
+    pub fn beyond_budget(&self) -> Option<u64> {
+        self.head.checked_sub(self.budget?.checked_add(1)?).filter(|cursor| *cursor >= self.floor)
+    }
+
+    /// The floor, where something was pruned and it is within the budget.
+    #[must_use]
+    pub fn at_floor(&self) -> Option<u64> {
+        let within = self.budget.is_none_or(|budget| self.head - self.floor < budget);
+        (self.floor > 0 && self.floor < self.head && within).then_some(self.floor)
+    }
+
+    /// Any cursor that is stale.
+    #[must_use]
+    pub fn stale(&self) -> Option<u64> {
+        self.floor.checked_sub(1).or_else(|| self.beyond_budget())
+    }
+}
+
+/// One topic of a refusal.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Its reason.
+    pub reason: String,
+    /// Floor, head, budget and lag as it says.
+    pub floor: u64,
+    /// See above.
+    pub head: u64,
+    /// See above.
+    pub budget: u64,
+    /// See above.
+    pub lag: u64,
+}
+
+/// What a refusal as stale says of a topic.
+#[must_use]
+pub fn refused(msg: &Msg, topic: &str) -> Option<Refused> {
+    let response = msg.response();
+    if msg.status() != "error" || response["code"] != "stale_cursor" {
+        return None;
+    }
+    let row = response["stale_topics"].as_array()?.iter().find(|row| row["topic"] == topic)?;
+    let number = |name: &str| row.get(name).and_then(Value::as_u64);
+    Some(Refused {
+        reason: row.get("reason")?.as_str()?.to_owned(),
+        floor: number("retention_floor")?,
+        head: number("head_watermark")?,
+        budget: number("replay_budget_events")?,
+        lag: number("replay_lag")?,
+    })
+}
+
+/// The window of a topic: by the target's metrics, else by what it answers to cursor 0.
+///
+/// # Errors
+/// Undecided, where it answers neither.
+pub async fn of(ctx: &Ctx, topic: &'static str) -> Result<Window, Stop> {
+    if let Ok(reply) = ctx.world.target.metrics(&ctx.world.http).await {
+        let found = windows(&reply.document).into_iter().find(|(id, _)| id.name() == topic);
+        if let Some((_, window)) = found {
+            let (floor, head) = (window.floor(), window.head);
+            return Ok(Window { topic, floor, head, budget: Some(window.budget) });
+        }
+    }
+    let mut peer = ctx.join(&ctx.somebody(), &[topic]).await?;
+    let payload = subscribe(&[topic], &[(topic.to_owned(), 0)]);
+    let reply = peer.ask(event::SUBSCRIBE, payload, 6 * ctx.patience()).await?;
+    if let Some(it) = refused(&reply, topic) {
+        return Ok(Window { topic, floor: it.floor, head: it.head, budget: Some(it.budget) });
+    }
+    let head = watermark(reply.response(), topic)
+        .ok_or_else(|| undecided("the answer to cursor 0 says nothing of the topic"))?;
+    Ok(Window { topic, floor: 0, head, budget: None })
+}
+
+/// The first topic whose window gives such a cursor, with it.
+///
+/// # Errors
+/// Not applicable, where there is none: `lacks` says what, `mend` what would help.
+pub async fn first(
+    ctx: &Ctx,
+    cursor: impl Fn(&Window) -> Option<u64>,
+    lacks: &str,
+    mend: &str,
+) -> Result<(Window, u64), Stop> {
+    let others = KNOWN.iter().map(|topic| topic.name).filter(|it| ![EVENTS, SUMMARIES].contains(it));
+    for topic in [EVENTS, SUMMARIES].into_iter().chain(others) {
+        let window = of(ctx, topic).await?;
+        if let Some(cursor) = cursor(&window) {
+            return Ok((window, cursor));
+        }
+    }
+    Err(not_applicable(lacks, mend))
+}
+
+/// What would give a topic a floor.
+pub const PRUNED: &str = "a target whose retention has pruned something, such as `khala-harness reference --retain \
+                          runtime.codex_worker_events=20` with some more events published";
+/// What would put a cursor beyond a budget.
+pub const OVER_BUDGET: &str = "a target that retains more than its replay budget, such as `khala-harness reference \
+                               --replay-budget runtime.codex_worker_summaries=10` with some more events published";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(floor: u64, head: u64, budget: Option<u64>) -> Window {
+        Window { topic: EVENTS, floor, head, budget }
+    }
+
+    #[test]
+    fn a_bound_is_there_only_where_retention_and_budget_leave_it() {
+        let pruned = window(40, 60, Some(3_000));
+        assert_eq!((pruned.at_floor(), pruned.at_budget(), pruned.stale()), (Some(40), None, Some(39)));
+        let deep = window(0, 60, Some(20));
+        assert_eq!((deep.at_floor(), deep.at_budget(), deep.beyond_budget()), (None, Some(40), Some(39)));
+        assert_eq!(deep.stale(), Some(39));
+        let both = window(10, 60, Some(20));
+        assert_eq!((both.at_floor(), both.at_budget()), (None, Some(40)));
+        let fresh = window(0, 60, None);
+        assert_eq!((fresh.at_floor(), fresh.at_budget(), fresh.stale()), (None, None, None));
+        assert_eq!(window(60, 60, Some(5)).at_floor(), None, "pruned empty");
+    }
+}

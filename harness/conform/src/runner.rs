@@ -1,0 +1,116 @@
+//! Runs cases: some at a time, each in a limited time, and gives their results in the registry's order.
+
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Instant;
+
+use futures_util::{StreamExt as _, future, stream};
+use tokio_util::sync::CancellationToken;
+
+use crate::case::{Case, Does, Takes};
+use crate::ctx::Ctx;
+use crate::outcome::{Outcome, Stop, undecided};
+use crate::report::CaseResult;
+use crate::world::World;
+
+/// Cases that run beside one another.
+const AT_ONCE: usize = 8;
+/// Cases that wait for a time-out beside one another: they hardly do anything.
+const WAITING_AT_ONCE: usize = 32;
+
+/// Runs the cases; `told` hears of each result as it comes.
+///
+/// Those that wait for a time-out of the target's wait beside all others. What must be alone is alone with
+/// them; what ends the target comes last.
+pub async fn run(
+    world: &Rc<World>,
+    cases: &[(usize, &'static Case)],
+    interrupt: &CancellationToken,
+    told: &dyn Fn(&CaseResult),
+) -> Vec<CaseResult> {
+    let waits = |case: &Case| case.takes != Takes::Moments && !case.alone;
+    let of = |fits: &dyn Fn(&Case) -> bool| -> Vec<(usize, &'static Case)> {
+        cases.iter().filter(|(_, case)| fits(case)).copied().collect()
+    };
+    let ends = |case: &Case| case.does == Does::Ends;
+    let one = |(index, case)| async move {
+        let result = ask(world, case, index, interrupt).await;
+        told(&result);
+        (index, result)
+    };
+    let group = |cases: Vec<(usize, &'static Case)>, at_once: usize| {
+        stream::iter(cases).map(one).buffer_unordered(at_once).collect::<Vec<_>>()
+    };
+    let waiting = group(of(&|case| waits(case) && !ends(case)), WAITING_AT_ONCE);
+    let others = async {
+        let beside = of(&|case| !case.alone && !waits(case) && !ends(case));
+        let mut results = group(beside, AT_ONCE).await;
+        results.extend(group(of(&|case| case.alone && !ends(case)), 1).await);
+        results
+    };
+    let (mut results, others) = future::join(waiting, others).await;
+    results.extend(others);
+    results.extend(group(of(&ends), 1).await);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+async fn ask(
+    world: &Rc<World>,
+    case: &'static Case,
+    index: usize,
+    interrupt: &CancellationToken,
+) -> CaseResult {
+    let start = Instant::now();
+    let outcome = match ruled_out(world, case) {
+        Some(stop) => Err(stop),
+        None => {
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            let ctx = Ctx::new(Rc::clone(world), case.id, number);
+            in_time(world, case, (case.ask)(&ctx), interrupt).await
+        }
+    };
+    CaseResult::new(case, outcome, start.elapsed().as_secs_f64())
+}
+
+async fn in_time(
+    world: &World,
+    case: &Case,
+    asking: impl Future<Output = Outcome>,
+    interrupt: &CancellationToken,
+) -> Outcome {
+    let limit = world.times.limit(case.takes);
+    let asked = tokio::time::timeout(limit, asking);
+    match interrupt.run_until_cancelled(asked).await {
+        None => Err(undecided("it was interrupted")),
+        Some(Err(_)) => Err(undecided(format!("it did not come to its end within {limit:?}"))),
+        Some(Ok(outcome)) => outcome,
+    }
+}
+
+/// Why a case cannot be asked here.
+fn ruled_out(world: &World, case: &Case) -> Option<Stop> {
+    let not = |why: String, mend: String| Some(Stop::NotApplicable { why, mend });
+    // What ends the target is allowed by saying how.
+    if case.does != Does::Ends && !world.allow.contains(&case.does) {
+        let name = case.does.name();
+        return not(format!("it {}, which is not allowed", told(case.does)), format!("--allow {name}"));
+    }
+    let waits = world.times.waits(case.takes);
+    if waits > world.wait_max {
+        let mend = format!("--max-wait {}s", waits.as_secs());
+        return not(format!("it waits {waits:?} for a time-out of the target's"), mend);
+    }
+    let (why, mend) = case.needs.iter().find_map(|&need| world.lacks(need))?;
+    not(why, mend)
+}
+
+fn told(does: Does) -> &'static str {
+    match does {
+        Does::Reads => "reads",
+        Does::Writes => "publishes events",
+        Does::Revokes => "revokes sessions that it made up",
+        Does::Abuses => "publishes much and does not read",
+        Does::Ends => "ends the target",
+    }
+}

@@ -1,0 +1,198 @@
+//! A worker of a case's own, and what was published as it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use khala_engine::http::{HttpError, Reply};
+use khala_engine::preflight;
+use khala_wire::command::{WORKERS_PATH, worker_events_path, worker_stop_path};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::ctx::Ctx;
+use crate::delivery::Delivered;
+use crate::outcome::{Stop, not_applicable, undecided};
+use crate::peer::Peer;
+
+/// Pause before a publish that came too fast is tried again, where the target names none.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// A worker.
+pub struct Worker {
+    /// Its id.
+    pub id: String,
+    /// The answer to its creation.
+    pub created: Reply<Value>,
+    /// What was acknowledged, by the worker's seq; `worker.started` is 1.
+    pub acked: Vec<(u64, Value)>,
+    /// Who it belongs to.
+    pub user: String,
+}
+
+impl Worker {
+    /// Creates it.
+    ///
+    /// # Errors
+    /// Not applicable, where the target takes no commands.
+    pub async fn create(ctx: &Ctx) -> Result<Self, Stop> {
+        let id = ctx.fresh_name("worker");
+        let user = ctx.world.plan.fleet.publisher_id();
+        let body = json!({ "worker_id": id });
+        let created = post(ctx, &user, WORKERS_PATH, &body).await.map_err(|error| {
+            match error.status() {
+                Some(401 | 403 | 404 | 400 | 422) => not_applicable(
+                    format!("no worker can be created: {error}"),
+                    format!(
+                        "a target that takes commands{}",
+                        preflight::mend_worker(&ctx.world.plan, error.status())
+                    ),
+                ),
+                _ => undecided(format!("on the way, no worker could be created: {error}")),
+            }
+        })?;
+        ctx.world.workers.borrow_mut().push((id.clone(), user.clone()));
+        Ok(Self { id, created, acked: vec![(1, Value::Null)], user })
+    }
+
+    /// Publishes so many events, one after the other.
+    ///
+    /// # Errors
+    /// Undecided, where one is not taken.
+    pub async fn publish(&mut self, ctx: &Ctx, count: u64) -> Result<(), Stop> {
+        for _ in 0..count {
+            let n = self.acked.len() as u64;
+            self.publish_text(ctx, &payload(ctx, n)).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes an event whose payload is this JSON; the answer.
+    ///
+    /// # Errors
+    /// Undecided, where it is not taken.
+    pub async fn publish_text(
+        &mut self,
+        ctx: &Ctx,
+        payload: &str,
+    ) -> Result<Reply<Value>, Stop> {
+        let until = Instant::now() + ctx.patience();
+        loop {
+            match publish_once(ctx, &self.user, &self.id, payload).await {
+                Ok(answer) => {
+                    let seq = answer.document["data"]["seq"].as_u64().ok_or_else(|| {
+                        undecided("on the way, the answer to a publish had no seq".to_owned())
+                    })?;
+                    let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
+                    self.acked.push((seq, payload));
+                    ctx.world.published.set(ctx.world.published.get() + 1);
+                    return Ok(answer);
+                }
+                // Other cases publish too, and the limit is one for all.
+                Err(HttpError::Status { status: 429, .. }) if Instant::now() < until => {
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                }
+                Err(error) => {
+                    return Err(undecided(format!("on the way, a publish was not taken: {error}")));
+                }
+            }
+        }
+    }
+
+    /// Publishes once, whatever comes.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub async fn try_publish(&self, ctx: &Ctx, payload: &str) -> Result<Reply<Value>, HttpError> {
+        publish_once(ctx, &self.user, &self.id, payload).await
+    }
+
+    /// Creates it once more; the answer.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub async fn create_again(&self, ctx: &Ctx) -> Result<Reply<Value>, HttpError> {
+        post(ctx, &self.user, WORKERS_PATH, &json!({ "worker_id": self.id })).await
+    }
+
+    /// Stops it; the answer.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub async fn stop(&self, ctx: &Ctx) -> Result<Reply<Value>, HttpError> {
+        let path = worker_stop_path(&self.id);
+        post(ctx, &self.user, &path, &json!({ "reason": "conform" })).await
+    }
+
+    /// Its events among what was delivered, by its own seq.
+    pub fn of<'d>(&self, delivered: &'d [Delivered]) -> Vec<(u64, &'d Delivered)> {
+        let own = delivered.iter().filter_map(|it| Some((it.event()?, it)));
+        own.filter(|((worker, _), _)| *worker == self.id).map(|((_, seq), it)| (seq, it)).collect()
+    }
+
+    /// Its acknowledged seqs that are not among what a socket was delivered from a place of its log on,
+    /// and above `after`.
+    #[must_use]
+    pub fn missing(&self, peer: &Peer, from: usize, after: u64) -> Vec<u64> {
+        let delivered = peer.delivered(from);
+        let own = self.of(&delivered);
+        let acked = self.acked.iter().map(|(seq, _)| *seq).filter(|seq| *seq > after);
+        let mut missing: Vec<u64> =
+            acked.filter(|seq| !own.iter().any(|(found, _)| found == seq)).collect();
+        missing.sort_unstable();
+        missing
+    }
+
+    /// Waits until a socket was delivered all of them; those that never came.
+    pub async fn arrives(&self, ctx: &Ctx, peer: &mut Peer, from: usize, after: u64) -> Vec<u64> {
+        peer.until(ctx.patience(), |peer| self.missing(peer, from, after).is_empty()).await;
+        self.missing(peer, from, after)
+    }
+
+    /// The highest seq that was acknowledged.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.acked.iter().map(|(seq, _)| *seq).max().unwrap_or_default()
+    }
+}
+
+/// The payload of an event: keys that are not in order, and letters that are not ASCII.
+#[must_use]
+pub fn payload(ctx: &Ctx, n: u64) -> String {
+    format!("{{\"z\":{n},\"conform\":\"{}\",\"a\":\"\u{e9}\u{4e16}\"}}", ctx.world.run_id)
+}
+
+async fn publish_once(
+    ctx: &Ctx,
+    user: &str,
+    worker: &str,
+    payload: &str,
+) -> Result<Reply<Value>, HttpError> {
+    let path = worker_events_path(worker);
+    let body =
+        format!("{{\"event\":{{\"event_type\":\"worker.progress\",\"payload\":{payload}}}}}");
+    post_text(ctx, user, &path, body).await
+}
+
+/// Sends a command of a user; the answer.
+///
+/// # Errors
+/// What the target said.
+pub async fn post(
+    ctx: &Ctx,
+    user: &str,
+    path: &str,
+    body: &Value,
+) -> Result<Reply<Value>, HttpError> {
+    post_text(ctx, user, path, body.to_string()).await
+}
+
+async fn post_text(
+    ctx: &Ctx,
+    user: &str,
+    path: &str,
+    body: String,
+) -> Result<Reply<Value>, HttpError> {
+    let nonce = ctx.fresh_name("nonce");
+    let headers = ctx.world.target.credentials.command_headers(user, nonce);
+    ctx.world.http.post::<Value>(path, &headers, Bytes::from(body)).await
+}

@@ -1,0 +1,232 @@
+//! The target, and what opens it: read from the same keys and variables as a scenario by URL.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use khala_engine::http::Http;
+use khala_engine::mint::Minter;
+use khala_engine::preflight::heads::{self, Learnt};
+use khala_engine::target::extras::Extras;
+use khala_engine::target::lock::{self, Lock};
+use khala_engine::target::{Target, keys};
+use khala_engine::{SetupError, preflight};
+use khala_plan::model::{Mint, SnapshotPath};
+use khala_plan::{Plan, Sources};
+use khala_wire::token::{DEFAULT_KID, Key};
+use khala_wire::topic::KNOWN;
+
+use crate::case::{Does, Need, Times};
+
+/// How long the name of a target may take to be looked up.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ends the target, gracefully.
+pub type Stopper = Box<dyn Fn() -> Result<(), String>>;
+
+/// What is asked of whom.
+pub struct Options {
+    /// Base URL of the target.
+    pub url: String,
+    /// Keys of a scenario, as `run --set` takes them.
+    pub set: Vec<String>,
+    /// What may be done to the target.
+    pub allow: Vec<Does>,
+    /// Its times.
+    pub times: Times,
+    /// Cases that wait longer than this for a time-out of the target's are left out.
+    pub wait_max: Duration,
+    /// Ends the target.
+    pub stop: Option<Stopper>,
+    /// A short id that no other run has.
+    pub run_id: String,
+    /// The tool's version.
+    pub version: String,
+    /// The key of session access tokens, in place of the environment's.
+    pub session_key: Option<String>,
+}
+
+/// Why nothing could be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A key or its value means nothing.
+    #[error("{0}")]
+    Settings(String),
+    /// The target is not there, is not Khala's, or lets nobody in.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+/// The target and all that cases share.
+pub struct World {
+    /// Of which only the target's and the tokens' keys matter.
+    pub plan: Plan,
+    /// Where it is, and what opens it.
+    pub target: Target,
+    /// Its commands.
+    pub http: Http,
+    /// Its tokens.
+    pub minter: Minter,
+    /// The key of session access tokens, whoever mints.
+    pub session_key: Option<Key>,
+    /// What may be done.
+    pub allow: Vec<Does>,
+    /// Its times.
+    pub times: Times,
+    /// See [`Options`].
+    pub wait_max: Duration,
+    /// See [`Options`].
+    pub stop: Option<Stopper>,
+    /// A short id that no other run has.
+    pub run_id: String,
+    /// `User-Agent`
+    pub user_agent: String,
+    /// Where topics stood when they were heard of last: what is subscribed from there has little to replay.
+    pub heads: RefCell<BTreeMap<String, u64>>,
+    /// Workers that were created, with who did: they are stopped at the end.
+    pub workers: RefCell<Vec<(String, String)>>,
+    /// Events that were published.
+    pub published: Cell<u64>,
+    _lock: Lock,
+}
+
+impl World {
+    /// Finds the target, and asks whether it speaks Khala.
+    ///
+    /// # Errors
+    /// As [`OpenError`] says; nothing was asked then but what the message names.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let plan = plan(&options.url, &options.set)?;
+        let (base_url, address) = preflight::address(&options.url, ADDRESS_TIMEOUT).await?;
+        let credentials = keys::credentials(&plan)?;
+        let extras = Extras::of(&plan)?;
+        let socket_path = plan.target.socket_path.clone();
+        let target = Target { base_url, address, socket_path, credentials, extras };
+        let lock = lock::take(address)?;
+        let user_agent =
+            format!("khala-harness/{} (conform {})", options.version, options.run_id);
+        preflight::speaks_khala(&plan, &target, &user_agent).await?;
+        let http = Http::new(&target.base_url, &user_agent, options.times.patience)
+            .carrying(target.extras.clone());
+        let given = options.session_key.as_deref().map(|key| Key::new(DEFAULT_KID, key));
+        let session_key = given
+            .or_else(|| target.credentials.session_key.clone())
+            .or_else(|| session_key(&options));
+        let world = Self {
+            minter: Minter::new(http.clone()),
+            http,
+            session_key,
+            allow: options.allow,
+            times: options.times,
+            wait_max: options.wait_max,
+            stop: options.stop,
+            run_id: options.run_id,
+            user_agent,
+            heads: RefCell::default(),
+            workers: RefCell::default(),
+            published: Cell::new(0),
+            plan,
+            target,
+            _lock: lock,
+        };
+        world.learn_heads().await;
+        Ok(world)
+    }
+
+    /// Where topics stand, so that no case has to replay a long past. A target that does not say it is
+    /// asked from the start, each time.
+    async fn learn_heads(&self) {
+        let asked = heads::learn(&self.plan, &self.target, &self.user_agent);
+        let asked = tokio::time::timeout(6 * self.times.patience, asked).await;
+        if let Ok(Ok(Learnt::Heads(heads))) = asked {
+            for (topic, head) in heads {
+                self.heard(topic.name(), head);
+            }
+        }
+    }
+
+    /// A topic has come so far.
+    pub fn heard(&self, topic: &str, seq: u64) {
+        let mut heads = self.heads.borrow_mut();
+        let head = heads.entry(topic.to_owned()).or_default();
+        *head = seq.max(*head);
+    }
+
+    /// What is missing of a need, and what would mend it.
+    #[must_use]
+    pub fn lacks(&self, need: Need) -> Option<(String, String)> {
+        let credentials = &self.target.credentials;
+        let lack = |why: &str, mend: &str| Some((why.to_owned(), mend.to_owned()));
+        match need {
+            Need::Minting if matches!(self.plan.auth.mint, Mint::Static { .. }) => lack(
+                "there is one token for all, made elsewhere",
+                "auth.mint = \"hs256\" with auth.secret, or auth.mint = \"control\"",
+            ),
+            Need::SigningKey if credentials.sync_key.is_none() => lack(
+                "the case makes bad tokens itself, and has no key",
+                "auth.mint = \"hs256\" with auth.secret",
+            ),
+            Need::SessionKey if self.session_key.is_none() => lack(
+                "no key of session access tokens is given, so that the control service cannot be asked",
+                "environment variable KHALA_TARGET_SESSION_KEY",
+            ),
+            Need::AdminToken if credentials.admin_token.is_none() => {
+                Some(("no token of operators is given".to_owned(), keys::mend_admin(&self.plan)))
+            }
+            Need::CommandSecret if credentials.signature_secret.is_none() => {
+                lack("commands are not signed here", &keys::mend_command(&self.plan))
+            }
+            Need::Snapshot if self.plan.target.snapshot != SnapshotPath::Http => lack(
+                "the target is not said to have snapshots over HTTP",
+                "target.snapshot = \"http\", if it has",
+            ),
+            Need::Stop if self.stop.is_none() => {
+                lack("it ends the target, which nobody asked for", "--stop-pid PID")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The plan of a scenario that has nothing but a target.
+fn plan(url: &str, set: &[String]) -> Result<Plan, OpenError> {
+    if url.contains(['"', '\\']) || url.chars().any(char::is_control) {
+        let why = "it has a character that no URL has".to_owned();
+        return Err(SetupError::BadUrl { url: url.escape_debug().to_string(), why }.into());
+    }
+    let sets_mint = set.iter().any(|set| set.trim_start().starts_with("auth.mint"));
+    let sets_secret = set.iter().any(|set| set.trim_start().starts_with("auth.secret"));
+    let auth = match sets_mint || sets_secret {
+        true => "",
+        false => "secret = { env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }",
+    };
+    let topics: Vec<_> = KNOWN.iter().map(|topic| format!("\"{}\"", topic.name)).collect();
+    let text = format!(
+        "version = 1\nname = \"conform\"\nseed = 1\n[target]\nkind = \"url\"\nurl = \"{url}\"\n[auth]\n{auth}\n\
+         [fleet]\nclients = 1\nusers = 1\nramp = \"1s\"\nname_prefix = \"khala-conform\"\n\
+         [[fleet.surface]]\nname = \"desktop\"\nshare = 1\ntopics = [{}]\n\
+         [[phase]]\nname = \"conform\"\nduration = \"1s\"\n",
+        topics.join(", ")
+    );
+    let loader = |path: &str| Err(format!("{path} is not read here"));
+    let environment = |name: &str| std::env::var(name).ok();
+    let options = khala_plan::Options {
+        profile: None,
+        set: set.to_vec(),
+        defects: Vec::new(),
+        seed: None,
+        env: &environment,
+    };
+    let sources = Sources { path: "(conform)", text: &text, loader: &loader };
+    let loaded = khala_plan::load(&sources, &options);
+    loaded.map(|loaded| loaded.plan).map_err(|wrong| OpenError::Settings(wrong.render(false)))
+}
+
+/// The key of session access tokens, where somebody else mints.
+fn session_key(options: &Options) -> Option<Key> {
+    let kept = options.set.iter().filter(|set| !set.trim_start().starts_with("auth."));
+    let mut set: Vec<String> = kept.cloned().collect();
+    set.push("auth.mint=control".to_owned());
+    let plan = plan(&options.url, &set).ok()?;
+    keys::credentials(&plan).ok()?.session_key
+}

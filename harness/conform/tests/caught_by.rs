@@ -1,0 +1,87 @@
+//! Each case catches what the registry says that it catches, and says so as what it is.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use khala_conform::case::{Case, Catch, Does, Level};
+use khala_conform::cases;
+use khala_conform::known::Known;
+use khala_conform::report::Status;
+use support::bent::Bent;
+use support::{Asked, Runtime, ask, bend, config, everything};
+
+/// Runs that go on beside one another: each waits most of its time.
+const AT_ONCE: usize = 8;
+
+/// What is wrong with a catch; nothing if it is one.
+fn tried(index: usize, case: &'static Case, catch: Catch) -> Option<String> {
+    let (defects, bent): (Vec<&str>, Option<&'static str>) = match catch {
+        Catch::Defect(spec) => (vec![spec], None),
+        Catch::Proxy(name) => (Vec::new(), Some(name)),
+    };
+    let mut config = config(&defects);
+    if bent == Some("unsigned_commands") {
+        config.signature_secret = None;
+    }
+    let runtime = Runtime::start(config);
+    let proxy = bent.map(|name| Bent::start(name, runtime.address));
+    let report = ask(Asked {
+        address: proxy.as_ref().map_or(runtime.address, |proxy| proxy.address),
+        cases: vec![(index, case)],
+        allow: everything(),
+        known: Known::default(),
+        stop: (case.does == Does::Ends).then(|| runtime.stop.clone()),
+    });
+    let result = &report.results[0];
+    let wanted = match case.level {
+        Level::Must => Status::Deviation,
+        Level::Should | Level::Silent => Status::Finding,
+    };
+    let wrong = result.status != wanted;
+    wrong.then(|| format!("{} / {catch:?}: {} ({})", case.id, result.status.name(), result.told()))
+}
+
+#[test]
+fn each_case_catches_what_it_is_said_to_catch() {
+    let only = std::env::var("KHALA_CONFORM_ONLY").unwrap_or_default();
+    let mut jobs: Vec<_> = cases::all()
+        .iter()
+        .enumerate()
+        .filter(|(_, case)| case.id.contains(&only))
+        .flat_map(|(index, &case)| case.caught_by.iter().map(move |&catch| (index, case, catch)))
+        .collect();
+    let count = jobs.len();
+    jobs.reverse();
+    let jobs = Mutex::new(jobs);
+    let wrong = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((index, case, catch)) = jobs.lock().expect("whole").pop() else { return };
+                    if let Some(what) = tried(index, case, catch) {
+                        wrong.lock().expect("whole").push(what);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().expect("whole");
+    assert!(wrong.is_empty(), "{} of {count}: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn every_deviation_of_the_proxy_is_some_cases() {
+    let used: BTreeSet<_> = cases::all()
+        .iter()
+        .flat_map(|case| case.caught_by)
+        .filter_map(|catch| match catch {
+            Catch::Proxy(name) => Some(*name),
+            Catch::Defect(_) => None,
+        })
+        .collect();
+    let there: BTreeSet<_> = bend::NAMES.into_iter().filter(|name| *name != "plain").collect();
+    assert_eq!(used, there);
+}

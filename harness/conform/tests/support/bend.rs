@@ -1,0 +1,279 @@
+//! What the proxy does, by the name of the deviation.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use khala_reference::config::DEVELOPMENT_SYNC_KEY;
+use khala_wire::token::{Claims, DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key};
+use khala_wire::topic::KNOWN;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+/// All deviations.
+pub const NAMES: [&str; 36] = [
+    "accept_key",
+    "takes_compression",
+    "takes_subprotocol",
+    "refusal_401",
+    "refusal_with_body",
+    "always_vsn_2",
+    "lets_all_in",
+    "strict_tokens",
+    "renamed_answers",
+    "other_statuses",
+    "refs_as_strings",
+    "replies_without_response",
+    "pushes_with_refs",
+    "renamed_fields",
+    "swallows_close",
+    "swallows_leave",
+    "other_words",
+    "serves_stale_refs",
+    "allows_more",
+    "other_compatibility_codes",
+    "retryable_refusals",
+    "ignores_lists",
+    "swallows_errors",
+    "alters_every_other_socket",
+    "drops_first_versions",
+    "mixes_topics",
+    "frames_ahead",
+    "other_hashes",
+    "alters_payloads",
+    "unsigned_commands",
+    "forgets_topics",
+    "swallows_heartbeats",
+    "drops_client_heartbeats",
+    "revokes_everybody",
+    "open_metrics",
+    // Nothing: the proxy itself must not show.
+    "plain",
+];
+
+fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
+    pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// The head of a request.
+pub fn request(name: &str, head: &str) -> String {
+    match name {
+        "always_vsn_2" if head.contains("vsn=") => {
+            replaced(head, &[("vsn=1.0.0", "vsn=2.0.0"), ("vsn=9.9.9", "vsn=2.0.0")])
+        }
+        "always_vsn_2" if head.contains("token=") => head.replacen("token=", "vsn=2.0.0&token=", 1),
+        "open_metrics" if head.contains("/fanout/metrics") && !head.contains("uthorization:") => {
+            let bearer = format!("\r\nAuthorization: Bearer {}\r\n", super::ADMIN);
+            head.replacen("\r\n", &bearer, 1)
+        }
+        _ => head.to_owned(),
+    }
+}
+
+/// A whole answer over HTTP; nothing becomes longer.
+pub fn answer(name: &str, answer: Vec<u8>) -> Vec<u8> {
+    let pairs: &[(&str, &str)] = match name {
+        "renamed_answers" => &[
+            ("\"granted_topics\"", "\"granted_nobody\""),
+            ("\"latestSeq\"", "\"latestOne\""),
+            ("\"occurred_at\"", "\"occurred_in\""),
+            ("\"idempotent_replay\"", "\"idempotent_answe\""),
+        ],
+        "other_statuses" => &[
+            ("HTTP/1.1 401", "HTTP/1.1 402"),
+            ("HTTP/1.1 403", "HTTP/1.1 402"),
+            ("HTTP/1.1 404", "HTTP/1.1 409"),
+            ("HTTP/1.1 422", "HTTP/1.1 409"),
+            ("HTTP/1.1 400", "HTTP/1.1 409"),
+        ],
+        _ => return answer,
+    };
+    let text = String::from_utf8(answer).expect("JSON");
+    for (from, to) in pairs {
+        assert!(from.len() >= to.len(), "{from}");
+    }
+    let padded: Vec<_> = pairs
+        .iter()
+        .map(|(from, to)| (*from, format!("{to}{}", " ".repeat(from.len() - to.len()))))
+        .collect();
+    padded.iter().fold(text, |text, (from, to)| text.replace(from, to)).into_bytes()
+}
+
+/// The claims of the token in an upgrade's head, unverified.
+fn claims(head: &str) -> Option<Value> {
+    let token = head.split_once("token=")?.1.split(['&', ' ']).next()?;
+    let token = token.replace("%2E", ".").replace("%2D", "-").replace("%5F", "_");
+    let part = token.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+fn now() -> i64 {
+    khala_engine::clock::unix_seconds()
+}
+
+/// Whether the proxy itself refuses an upgrade.
+pub fn refuses(name: &str, head: &str) -> bool {
+    let Some(claims) = claims(head).filter(|_| name == "strict_tokens") else { return false };
+    claims["nbf"].as_i64().is_some_and(|nbf| nbf > now()) || claims["oa_sync_scopes"].is_string()
+}
+
+/// The head of a second try, after such an answer to the first.
+pub fn again(name: &str, head: &str, answer: &str) -> Option<String> {
+    if name != "lets_all_in" || !answer.starts_with("HTTP/1.1 403") {
+        return None;
+    }
+    let claims = Claims {
+        aud: DEFAULT_AUDIENCE.to_owned(),
+        exp: now() + 900,
+        iat: now(),
+        iss: DEFAULT_ISSUER.to_owned(),
+        jti: "anybody".to_owned(),
+        nbf: now(),
+        oa_claims_version: khala_wire::token::CLAIMS_VERSION.to_owned(),
+        oa_client_build_id: None,
+        oa_client_surface: None,
+        oa_device_id: Some("anybody".to_owned()),
+        oa_org_id: None,
+        oa_protocol_version: None,
+        oa_schema_version: None,
+        oa_session_id: Some("anybody".to_owned()),
+        oa_sync_scopes: KNOWN.iter().map(|topic| topic.name.to_owned()).collect(),
+        oa_user_id: Some("anybody".to_owned()),
+        sub: "user:anybody".to_owned(),
+    };
+    let token = Key::new(DEFAULT_KID, DEVELOPMENT_SYNC_KEY).sign(&claims).expect("signs");
+    // Of a parameter that comes twice, the last counts.
+    Some(head.replacen(" HTTP/1.1", &format!("&token={token} HTTP/1.1"), 1))
+}
+
+/// The head of an upgrade's answer.
+pub fn upgraded(name: &str, head: &str) -> String {
+    let first = |more: &str| head.replacen("\r\n", &format!("\r\n{more}\r\n"), 1);
+    let accepted = head.starts_with("HTTP/1.1 101");
+    match name {
+        "accept_key" if accepted => {
+            replaced(head, &[("sec-websocket-accept: ", "sec-websocket-accept: x")])
+        }
+        "takes_compression" if accepted => first("sec-websocket-extensions: permessage-deflate"),
+        "takes_subprotocol" if accepted => first("sec-websocket-protocol: phoenix"),
+        "refusal_401" => replaced(head, &[("HTTP/1.1 403", "HTTP/1.1 401")]),
+        "refusal_with_body" if !accepted => {
+            replaced(head, &[("content-length: 0", "content-length: 2")]) + "no"
+        }
+        _ => head.to_owned(),
+    }
+}
+
+/// One socket's messages, both ways.
+pub struct Sides {
+    name: &'static str,
+    number: u32,
+    joined: Value,
+}
+
+impl Sides {
+    pub fn new(name: &'static str, number: u32) -> Self {
+        Self { name, number, joined: Value::Null }
+    }
+
+    /// What a client says; `None` is never forwarded.
+    pub fn up(&mut self, message: Message) -> Option<Message> {
+        let Message::Text(text) = &message else { return Some(message) };
+        let Ok(mut frame) = serde_json::from_str::<Value>(text.as_str()) else {
+            return Some(message);
+        };
+        let event = frame[3].as_str().unwrap_or_default().to_owned();
+        match self.name {
+            "swallows_leave" if event == "phx_leave" => return None,
+            "drops_client_heartbeats" if event == "sync:heartbeat" => return None,
+            "serves_stale_refs" if event == "phx_join" => self.joined = frame[0].clone(),
+            "serves_stale_refs" => frame[0] = self.joined.clone(),
+            "ignores_lists" if frame[4]["resume_after"].is_array() => {
+                frame[4]["resume_after"] = Value::Null;
+            }
+            _ => return Some(message),
+        }
+        Some(Message::text(frame.to_string()))
+    }
+
+    /// What the server says.
+    pub fn down(&mut self, message: Message) -> Option<Message> {
+        let Message::Text(text) = &message else { return Some(message) };
+        let Ok(frame) = serde_json::from_str::<Value>(text.as_str()) else { return Some(message) };
+        let event = frame[3].as_str().unwrap_or_default();
+        let swallowed = match self.name {
+            "swallows_close" => matches!(event, "phx_close" | "phx_error"),
+            "swallows_errors" => event == "sync:error",
+            "swallows_heartbeats" => event == "sync:heartbeat",
+            _ => false,
+        };
+        if swallowed {
+            return None;
+        }
+        let text = match self.name {
+            "refs_as_strings" if frame[1].is_number() => {
+                let mut frame = frame;
+                frame[1] = json!(frame[1].to_string());
+                frame.to_string()
+            }
+            "pushes_with_refs" if frame[1].is_null() && event.starts_with("sync:") => {
+                let mut frame = frame;
+                frame[1] = json!("9");
+                frame.to_string()
+            }
+            "frames_ahead" if event == "sync:frame" => {
+                let mut frame = frame;
+                frame[4]["seq"] = json!(frame[4]["seq"].as_u64().unwrap_or_default() + 1);
+                frame.to_string()
+            }
+            _ => self.reworded(text.as_str(), event)?,
+        };
+        Some(Message::text(text))
+    }
+
+    /// The text with other words in it, inside of frames too; `None` of what is dropped.
+    fn reworded(&self, text: &str, event: &str) -> Option<String> {
+        let mut frame: Value = serde_json::from_str(text).ok()?;
+        let inside = frame[4]["payload_bytes"].as_str().and_then(|it| STANDARD.decode(it).ok());
+        let inside = inside.and_then(|bytes| String::from_utf8(bytes).ok());
+        if let Some(inside) = inside.filter(|_| event == "sync:frame") {
+            let other = self.words(&inside, true)?;
+            frame[4]["payload_bytes"] = json!(STANDARD.encode(other));
+            return Some(frame.to_string());
+        }
+        self.words(text, false)
+    }
+
+    fn words(&self, text: &str, inside: bool) -> Option<String> {
+        let pairs: &[(&str, &str)] = match self.name {
+            "replies_without_response" => &[("\"response\":", "\"answer\":")],
+            "renamed_fields" => &[
+                ("\"subscription_id\":", "\"subscription\":"),
+                ("\"doc_version\":", "\"version\":"),
+                ("\"reason_codes\":", "\"reasons\":"),
+            ],
+            "other_words" => &[
+                ("\"unmatched topic\"", "\"no such topic\""),
+                ("\"forbidden_topic\"", "\"not_allowed\""),
+                ("\"bad_subscription\"", "\"bad_request\""),
+            ],
+            "allows_more" => {
+                &[("\"allowed_topics\":[", "\"allowed_topics\":[\"runtime.notifications\",")]
+            }
+            "other_compatibility_codes" => &[("\"code\":\"", "\"code\":\"x_")],
+            "retryable_refusals" => &[("\"retryable\":false", "\"retryable\":true")],
+            "alters_every_other_socket" if self.number % 2 == 1 => &[("\"z\":", "\"y\":")],
+            "alters_payloads" => &[("\"z\":", "\"y\":")],
+            "other_hashes" => &[("\"payload_hash\":\"", "\"payload_hash\":\"x")],
+            "mixes_topics" if inside => {
+                &[("\"runtime.codex_worker_events\"", "\"runtime.notifications\"")]
+            }
+            "forgets_topics" => &[("\"topics\":[\"runtime.codex_worker_summaries\"]", "\"topics\":[]")],
+            "drops_first_versions"
+                if text.contains("codex_worker_summary") && text.contains("\"doc_version\":1,") =>
+            {
+                return None;
+            }
+            _ => &[],
+        };
+        Some(replaced(text, pairs))
+    }
+}

@@ -1,0 +1,170 @@
+//! A reference runtime in this process, what may stand before it, and one call of the cases.
+
+pub mod bent;
+pub mod bend;
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use khala_conform::case::{Case, Does, Times};
+use khala_conform::known::Known;
+use khala_conform::report::Report;
+use khala_conform::world::Options;
+use khala_reference::config::{Compatibility, DEVELOPMENT_SESSION_KEY, DEVELOPMENT_SYNC_KEY};
+use khala_reference::{Config, Server};
+use khala_wire::payload::Update;
+use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES, TopicId, WORKER_EVENTS};
+use tempfile::TempDir;
+use tokio::runtime::Runtime as Tokio;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Where all servers of a test program run.
+static SERVERS: LazyLock<Tokio> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+});
+
+/// Bearer of operators.
+pub const ADMIN: &str = "operators-of-this-test";
+/// Secret of commands.
+const COMMANDS: &str = "commands-of-this-test";
+
+/// What the target waits for, and cases with it: none waits for a minute.
+pub fn times() -> Times {
+    Times {
+        beat: Duration::from_secs(1),
+        channel_idle: Duration::from_secs(3),
+        socket_idle: Duration::from_secs(3),
+        client_beat: Duration::from_secs(1),
+        patience: Duration::from_secs(8),
+        quiet: Duration::from_millis(500),
+        revoked_still: Duration::from_millis(2_500),
+    }
+}
+
+/// The configuration in which every case applies, with these defects.
+pub fn config(defects: &[&str]) -> Config {
+    let times = times();
+    let mut config = Config {
+        signature_secret: Some(COMMANDS.into()),
+        admin_token: Some(ADMIN.to_owned()),
+        heartbeat_push_every: times.beat,
+        channel_idle_timeout: times.channel_idle,
+        socket_idle_timeout: times.socket_idle,
+        compatibility: Some(Compatibility {
+            min_client_build_id: Some("20260101T000000Z".to_owned()),
+            max_client_build_id: Some("20291231T000000Z".to_owned()),
+            min_schema_version: 1,
+            max_schema_version: 1,
+        }),
+        defects: defects.iter().map(|spec| spec.parse().expect("a defect")).collect(),
+        ..Config::default()
+    };
+    config.defect_times.revocation_memory = Duration::from_secs(1);
+    config.buffers.kernel_send = Some(8 << 10);
+    let notifications = TopicId::of(NOTIFICATIONS).expect("known");
+    config.limits_mut(notifications).replay_budget_events = 10;
+    config
+}
+
+/// A runtime that runs until it is dropped, or told to stop.
+pub struct Runtime {
+    pub address: SocketAddr,
+    pub stop: CancellationToken,
+    _ends: DropGuard,
+}
+
+impl Runtime {
+    /// Starts it with a past: one topic that was pruned, one with more than its budget, one pruned empty.
+    pub fn start(config: Config) -> Self {
+        let stop = CancellationToken::new();
+        let address = SERVERS.block_on(async {
+            let listen = ([127, 0, 0, 1], 0).into();
+            let server = Server::bind(listen, config).await.expect("listens");
+            let handle = server.handle();
+            for topic in [WORKER_EVENTS, NOTIFICATIONS] {
+                handle.seed(topic, (1..=60).map(|seq| update(topic, seq)).collect()).expect("seeds");
+            }
+            handle.trim(WORKER_EVENTS, 20).expect("trims");
+            handle.start_at(RUN_SUMMARIES, 50).expect("starts");
+            let address = server.local_addr();
+            let stopped = stop.clone();
+            tokio::spawn(async move { server.run(stopped).await });
+            address
+        });
+        let ends = stop.clone().drop_guard();
+        Self { address, stop, _ends: ends }
+    }
+}
+
+fn update(topic: &str, seq: u64) -> Update {
+    let payload = serde_json::value::RawValue::from_string(format!("{{\"n\":{seq}}}"));
+    let payload = payload.expect("JSON");
+    Update {
+        doc_key: format!("past:{seq}"),
+        doc_version: seq,
+        hydration_required: false,
+        payload_hash: Some(khala_wire::canonical::payload_hash_of_canonical(payload.get())),
+        payload: Some(payload),
+        topic: topic.to_owned(),
+        watermark: seq,
+    }
+}
+
+/// How the cases are asked.
+pub struct Asked {
+    pub address: SocketAddr,
+    pub cases: Vec<(usize, &'static Case)>,
+    pub allow: Vec<Does>,
+    pub known: Known,
+    pub stop: Option<CancellationToken>,
+}
+
+/// Asks, with what opens the runtime of [`config`].
+pub fn ask(asked: Asked) -> Report {
+    let secrets = TempDir::new().expect("a folder");
+    let file = |name: &str, secret: &str| {
+        let path = secrets.path().join(name);
+        std::fs::write(&path, secret).expect("written");
+        format!("{{ file = \"{}\" }}", path.display())
+    };
+    let set = vec![
+        format!("auth.secret={}", file("sync", DEVELOPMENT_SYNC_KEY)),
+        format!("target.command_secret={}", file("commands", COMMANDS)),
+        format!("target.admin_token={}", file("admin", ADMIN)),
+        "target.client_build_id=20260301T000000Z".to_owned(),
+        "target.snapshot=http".to_owned(),
+        "target.slow_consumer.kernel_buffer=64KiB".to_owned(),
+    ];
+    let Asked { address, cases, allow, known, stop } = asked;
+    let options = Options {
+        url: format!("http://{address}"),
+        set,
+        allow,
+        times: times(),
+        wait_max: Duration::from_secs(60),
+        stop: stop.map(|token| -> khala_conform::world::Stopper {
+            Box::new(move || {
+                token.cancel();
+                Ok(())
+            })
+        }),
+        run_id: format!("{:04x}", address.port()),
+        version: "test".to_owned(),
+        session_key: Some(DEVELOPMENT_SESSION_KEY.to_owned()),
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let never = CancellationToken::new();
+    let run = khala_conform::run(options, &cases, &known, "then".to_owned(), &never, &|_| {});
+    runtime.block_on(run).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// All that may be done.
+pub fn everything() -> Vec<Does> {
+    Does::NAMED.to_vec()
+}
