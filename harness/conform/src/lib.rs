@@ -15,6 +15,7 @@ pub mod known;
 pub mod outcome;
 pub mod page;
 pub mod peer;
+pub mod reader;
 pub mod render;
 pub mod report;
 mod runner;
@@ -42,6 +43,19 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the target is not there, or a setting means nothing: no case has run then.
 pub async fn run(
+    options: Options,
+    cases: &[(usize, &'static Case)],
+    known: &Known,
+    started_at: String,
+    interrupt: &CancellationToken,
+    told: &dyn Fn(&CaseResult),
+) -> Result<Report, OpenError> {
+    // Sockets stay on this thread, each with a task of its own.
+    let local = tokio::task::LocalSet::new();
+    local.run_until(run_here(options, cases, known, started_at, interrupt, told)).await
+}
+
+async fn run_here(
     options: Options,
     cases: &[(usize, &'static Case)],
     known: &Known,

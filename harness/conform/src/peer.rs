@@ -3,23 +3,22 @@
 //! It judges nothing: it sends what it is told, keeps what came, and says how a wait ended. Texts of the
 //! target are made harmless where a case quotes them ([`Msg::told`], [`quote`]).
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use khala_engine::said;
 use khala_engine::throttle::Pace;
-use khala_engine::transport::{Socket, cut_by};
-use khala_evidence::record::Cut;
+use khala_engine::transport::Socket;
 use khala_wire::CHANNEL;
 use khala_wire::frame::{Frame, Vsn};
 use khala_wire::message::event;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::delivery::{self, Delivered};
 use crate::outcome::{Stop, undecided};
+use crate::reader::{Inbound, Order, Reader};
 
 /// The join's reference, and that of all that belongs to its channel.
 pub const JOIN_REF: &str = "1";
@@ -41,6 +40,8 @@ pub struct Msg {
     pub payload: Value,
     /// The payload as it came.
     pub raw: String,
+    /// What it delivers, of a canonical push of a batch.
+    pub delivers: Vec<Rc<Delivered>>,
 }
 
 impl Msg {
@@ -48,7 +49,7 @@ impl Msg {
         let value = |raw: Option<&serde_json::value::RawValue>| {
             raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(Value::Null)
         };
-        match Frame::parse(vsn, text) {
+        let mut msg = match Frame::parse(vsn, text) {
             Ok(frame) => Self {
                 text: text.to_owned(),
                 join_ref: value(frame.join_ref),
@@ -57,6 +58,7 @@ impl Msg {
                 event: frame.event.clone().into_owned(),
                 payload: value(Some(frame.payload)),
                 raw: frame.payload.get().to_owned(),
+                delivers: Vec::new(),
             },
             Err(_) => Self {
                 text: text.to_owned(),
@@ -66,8 +68,11 @@ impl Msg {
                 event: String::new(),
                 payload: Value::Null,
                 raw: String::new(),
+                delivers: Vec::new(),
             },
-        }
+        };
+        msg.delivers = delivery::of_frame(&msg).into_iter().map(Rc::new).collect();
+        msg
     }
 
     /// Whether a client that joined with [`JOIN_REF`] takes it.
@@ -151,14 +156,15 @@ pub enum Heard {
 }
 
 /// A socket and all that was heard over it. Dropped, it is reset.
+///
+/// Its [reader](crate::reader) reads on whatever the case does meanwhile: a client that is busy with another one
+/// is no slow consumer.
 pub struct Peer {
-    socket: Socket,
+    reader: Reader,
     vsn: Vsn,
     asked: u64,
-    /// All text messages, in order.
+    /// All text messages that the case has looked at, in order.
     pub log: Vec<Msg>,
-    /// Binary messages that came.
-    pub binaries: u32,
     /// Pongs that came.
     pub pongs: u32,
     ended: Option<Ended>,
@@ -166,19 +172,12 @@ pub struct Peer {
     pub session: String,
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // Where the option fails the close is a FIN.
-        let _ = self.socket.get_ref().abort_on_close();
-    }
-}
-
 impl Peer {
-    /// Over a socket that was just upgraded.
+    /// Over a socket that was just upgraded; within a [`tokio::task::LocalSet`].
     #[must_use]
     pub fn new(socket: Socket, vsn: Vsn, session: String) -> Self {
         let (log, ended) = (Vec::new(), None);
-        Self { socket, vsn, asked: 1, log, binaries: 0, pongs: 0, ended, session }
+        Self { reader: Reader::start(socket), vsn, asked: 1, log, pongs: 0, ended, session }
     }
 
     /// How it ended, if it has.
@@ -189,22 +188,22 @@ impl Peer {
 
     /// Sends a text as it stands; a socket that has ended says so to whoever listens.
     pub async fn send_text(&mut self, text: &str) {
-        let _ = self.socket.send(Message::text(text.to_owned())).await;
+        self.reader.order(Order::Send(Message::text(text.to_owned()))).await;
     }
 
     /// Sends a binary message.
     pub async fn send_binary(&mut self, bytes: Vec<u8>) {
-        let _ = self.socket.send(Message::binary(bytes)).await;
+        self.reader.order(Order::Send(Message::binary(bytes))).await;
     }
 
     /// Sends a ping.
     pub async fn ping(&mut self) {
-        let _ = self.socket.send(Message::Ping("khala".into())).await;
+        self.reader.order(Order::Send(Message::Ping("khala".into()))).await;
     }
 
     /// Begins the closing handshake.
     pub async fn goodbye(&mut self) {
-        let _ = self.socket.send(Message::Close(None)).await;
+        self.reader.order(Order::Send(Message::Close(None))).await;
     }
 
     /// Sends a message of Phoenix with these references.
@@ -219,7 +218,6 @@ impl Peer {
         let text = match self.vsn {
             Vsn::V2 => json!([join_ref, msg_ref, topic, event, payload]).to_string(),
             Vsn::V1 => {
-                let (topic, event) = (json!(topic), json!(event));
                 json!({ "topic": topic, "event": event, "payload": payload, "ref": msg_ref })
                     .to_string()
             }
@@ -239,49 +237,15 @@ impl Peer {
             if let Some(ended) = &self.ended {
                 return Heard::Ended(ended.clone());
             }
-            let message = match tokio::time::timeout_at(until, self.socket.next()).await {
+            match tokio::time::timeout_at(until, self.reader.next()).await {
                 Err(_) => return Heard::Nothing,
-                Ok(message) => message,
-            };
-            match message {
-                Some(Ok(Message::Text(text))) => {
-                    self.log.push(Msg::read(self.vsn, text.as_str()));
+                Ok(Inbound::Text(text)) => {
+                    self.log.push(Msg::read(self.vsn, &text));
                     return Heard::Msg(self.log.len() - 1);
                 }
-                Some(Ok(Message::Binary(_))) => self.binaries += 1,
-                Some(Ok(Message::Pong(_))) => self.pongs += 1,
-                Some(Ok(Message::Ping(_) | Message::Frame(_))) => {}
-                Some(Ok(Message::Close(_))) => {
-                    let tap = self.socket.get_ref().tap();
-                    let code = tap.and_then(|tap| tap.close()).and_then(|close| close.code);
-                    self.ended = Some(Ended::Closed(code));
-                    // The library's answer to it goes out with the next turn.
-                    let _ = tokio::time::timeout(BRIEF, self.socket.flush()).await;
-                }
-                Some(Err(error)) => self.ended = Some(self.end_of(&error)),
-                None => self.ended = Some(Ended::Cut("end of the stream".to_owned())),
+                Ok(Inbound::Pong) => self.pongs += 1,
+                Ok(Inbound::Ended(ended)) => self.ended = Some(ended),
             }
-        }
-    }
-
-    fn end_of(&self, error: &Error) -> Ended {
-        let tap = self.socket.get_ref().tap();
-        if let Some(breach) = tap.and_then(|tap| tap.breach()) {
-            return Ended::Breach(breach.to_string());
-        }
-        match error {
-            Error::Io(error) => Ended::Cut(match cut_by(error) {
-                Cut::Eof => "end of the stream".to_owned(),
-                Cut::Reset => "reset".to_owned(),
-                _ => error.kind().to_string(),
-            }),
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-                Ended::Cut("end of the stream".to_owned())
-            }
-            Error::ConnectionClosed | Error::AlreadyClosed => {
-                Ended::Cut("end of the stream".to_owned())
-            }
-            other => Ended::Breach(said::error(other)),
         }
     }
 
@@ -399,31 +363,23 @@ impl Peer {
 
     /// What was delivered by the canonical pushes from a place of the log on.
     #[must_use]
-    pub fn delivered(&self, from: usize) -> Vec<Delivered> {
-        self.log[from..].iter().filter(|msg| msg.is_ours()).flat_map(delivery::of_frame).collect()
+    pub fn delivered(&self, from: usize) -> Vec<Rc<Delivered>> {
+        let ours = self.log[from..].iter().filter(|msg| msg.is_ours());
+        ours.flat_map(|msg| msg.delivers.iter().map(Rc::clone)).collect()
     }
 
     /// Reads at this pace from now on.
-    pub fn pace(&mut self, pace: Pace) {
-        self.socket.get_ref().throttle().set(pace);
+    pub async fn pace(&mut self, pace: Pace) {
+        self.reader.order(Order::Pace(pace)).await;
     }
 
     /// Ends the sending half of the connection, and nothing else: no close frame.
     pub async fn half_close(&mut self) {
-        let _ = self.socket.get_mut().shutdown().await;
+        self.reader.order(Order::HalfClose).await;
     }
 
-    /// Resets the connection.
-    pub fn reset(self) {
-        drop(self);
-    }
-
-    /// Bytes that wait to be read, as far as the kernel says.
-    #[must_use]
-    pub fn unread(&self) -> u64 {
-        self.socket.get_ref().unread()
+    /// Resets the connection; it is done when this comes back.
+    pub async fn reset(self) {
+        self.reader.reset().await;
     }
 }
-
-/// How long a courtesy may take.
-const BRIEF: Duration = Duration::from_millis(200);

@@ -1,5 +1,7 @@
 //! A worker of a case's own, and what was published as it.
 
+use std::collections::HashSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +18,9 @@ use crate::peer::Peer;
 
 /// Pause before a publish that came too fast is tried again, where the target names none.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Pause between publishes that are to be told one by one.
+const SLOWLY: Duration = Duration::from_millis(80);
 
 /// A worker.
 pub struct Worker {
@@ -66,6 +71,18 @@ impl Worker {
         Ok(())
     }
 
+    /// The same, with a pause after each: so that a state is told in between.
+    ///
+    /// # Errors
+    /// Undecided, where one is not taken.
+    pub async fn publish_slowly(&mut self, ctx: &Ctx, count: u64) -> Result<(), Stop> {
+        for _ in 0..count {
+            self.publish(ctx, 1).await?;
+            tokio::time::sleep(SLOWLY).await;
+        }
+        Ok(())
+    }
+
     /// Publishes an event whose payload is this JSON; the answer.
     ///
     /// # Errors
@@ -75,7 +92,7 @@ impl Worker {
         ctx: &Ctx,
         payload: &str,
     ) -> Result<Reply<Value>, Stop> {
-        let until = Instant::now() + ctx.patience();
+        let until = Instant::now() + 3 * ctx.patience();
         loop {
             match publish_once(ctx, &self.user, &self.id, payload).await {
                 Ok(answer) => {
@@ -124,8 +141,8 @@ impl Worker {
     }
 
     /// Its events among what was delivered, by its own seq.
-    pub fn of<'d>(&self, delivered: &'d [Delivered]) -> Vec<(u64, &'d Delivered)> {
-        let own = delivered.iter().filter_map(|it| Some((it.event()?, it)));
+    pub fn of<'d>(&self, delivered: &'d [Rc<Delivered>]) -> Vec<(u64, &'d Delivered)> {
+        let own = delivered.iter().filter_map(|it| Some((it.event()?, &**it)));
         own.filter(|((worker, _), _)| *worker == self.id).map(|((_, seq), it)| (seq, it)).collect()
     }
 
@@ -135,9 +152,9 @@ impl Worker {
     pub fn missing(&self, peer: &Peer, from: usize, after: u64) -> Vec<u64> {
         let delivered = peer.delivered(from);
         let own = self.of(&delivered);
+        let found: HashSet<u64> = own.into_iter().map(|(seq, _)| seq).collect();
         let acked = self.acked.iter().map(|(seq, _)| *seq).filter(|seq| *seq > after);
-        let mut missing: Vec<u64> =
-            acked.filter(|seq| !own.iter().any(|(found, _)| found == seq)).collect();
+        let mut missing: Vec<u64> = acked.filter(|seq| !found.contains(seq)).collect();
         missing.sort_unstable();
         missing
     }

@@ -106,7 +106,8 @@ impl World {
         let user_agent =
             format!("khala-harness/{} (conform {})", options.version, options.run_id);
         preflight::speaks_khala(&plan, &target, &user_agent).await?;
-        let http = Http::new(&target.base_url, &user_agent, options.times.patience)
+        // A command is a step on the way: one that is slow is no case's matter.
+        let http = Http::new(&target.base_url, &user_agent, 3 * options.times.patience)
             .carrying(target.extras.clone());
         let given = options.session_key.as_deref().map(|key| Key::new(DEFAULT_KID, key));
         let session_key = given
@@ -170,11 +171,15 @@ impl World {
                 "no key of session access tokens is given, so that the control service cannot be asked",
                 "environment variable KHALA_TARGET_SESSION_KEY",
             ),
-            Need::AdminToken if credentials.admin_token.is_none() => {
-                Some(("no token of operators is given".to_owned(), keys::mend_admin(&self.plan)))
-            }
+            Need::AdminToken if credentials.admin_token.is_none() => lack(
+                "no token of operators is given",
+                "environment variable KHALA_TARGET_ADMIN_TOKEN, or target.admin_token",
+            ),
             Need::CommandSecret if credentials.signature_secret.is_none() => {
-                lack("commands are not signed here", &keys::mend_command(&self.plan))
+                lack(
+                    "commands are not signed here",
+                    "environment variable KHALA_TARGET_COMMAND_SECRET, or target.command_secret",
+                )
             }
             Need::Snapshot if self.plan.target.snapshot != SnapshotPath::Http => lack(
                 "the target is not said to have snapshots over HTTP",

@@ -29,7 +29,7 @@ pub const CASES: &[Case] = &[
     Case::must("batch_fields", Delivery, "what a batch holds", |ctx| Box::pin(batch(ctx)))
         .says(
             "3, delivery",
-            "`sync:update_batch` `{\"updates\":[{\"topic\",\"doc_key\",\"doc_version\",\"payload\",\"payload_hash\",\
+            "`sync:update_batch {\"updates\":[{\"topic\",\"doc_key\",\"doc_version\",\"payload\",\"payload_hash\",\
              \"watermark\",\"hydration_required\"}], \"replay_complete\":bool,\
              \"head_watermarks\":[{\"topic\",\"watermark\"}]}`",
         )

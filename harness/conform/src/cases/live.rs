@@ -175,13 +175,13 @@ async fn summary(ctx: &Ctx) -> Outcome {
     let mut peer = ctx.live(&[SUMMARIES]).await?;
     let mut worker = ctx.worker().await?;
     let key = format!("runtime/codex_worker_summary:{}", worker.id);
-    worker.publish(ctx, 12).await?;
+    worker.publish_slowly(ctx, 8).await?;
     let last = worker.last();
     let done = |peer: &Peer| peer.delivered(0).iter().any(|it| it.key == key && it.version >= last);
     peer.until(ctx.patience(), done).await;
     let delivered = peer.delivered(0);
     let own: Vec<_> = delivered.iter().filter(|it| it.key == key).collect();
-    let did = "Published 12 events of a worker.";
+    let did = "Published 8 events of a worker.";
     let should = "Its document should have come in rising versions, up to its last event, with latest_seq as its \
                   version.";
     if let Some(pair) = own.windows(2).find(|pair| pair[1].version < pair[0].version) {

@@ -1,6 +1,7 @@
 //! Replay: everything after the cursor, in order, before the reply, and then the live tail without a gap.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future;
@@ -77,22 +78,36 @@ pub const CASES: &[Case] = &[
     .caught_by(&[Catch::Defect("state_regress,1")]),
 ];
 
-/// A worker whose events have come live, with where they stand: by the worker's seq, the topic's.
+/// A worker that has published, with where its events stand: by the worker's seq, the topic's. They are taken
+/// from what came live and from a replay, so that one that lacks some does not hide them.
 pub async fn past(ctx: &Ctx, events: u64) -> Result<(Worker, BTreeMap<u64, Delivered>), Stop> {
+    let before = ctx.from_now(&[EVENTS]);
     let mut live = ctx.live(&[EVENTS]).await?;
     let mut worker = ctx.worker().await?;
     worker.publish(ctx, events).await?;
-    let missing = worker.arrives(ctx, &mut live, 0, 0).await;
-    if !missing.is_empty() {
-        return Err(undecided(format!("on the way, our events {} did not come live", ranges(&missing))));
+    let mut own = BTreeMap::new();
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        let mut replayed = ctx.join(&ctx.somebody(), &[EVENTS]).await?;
+        ctx.subscribe(&mut replayed, &[EVENTS], &before).await?;
+        worker.arrives(ctx, &mut replayed, 0, 0).await;
+        collect(&worker, &replayed, &mut own);
     }
-    let delivered = live.delivered(0);
-    let own = worker.of(&delivered).into_iter().map(|(seq, it)| (seq, it.clone())).collect();
+    collect(&worker, &live, &mut own);
+    if own.len() as u64 <= events / 2 {
+        return Err(undecided("on the way, most of our events came neither live nor in a replay"));
+    }
     Ok((worker, own))
 }
 
-fn at(own: &BTreeMap<u64, Delivered>, seq: u64) -> Result<u64, Stop> {
-    own.get(&seq).map(|it| it.seq).ok_or_else(|| undecided("on the way, an event did not come live"))
+fn collect(worker: &Worker, peer: &Peer, own: &mut BTreeMap<u64, Delivered>) {
+    let delivered = peer.delivered(0);
+    own.extend(worker.of(&delivered).into_iter().map(|(seq, it)| (seq, it.clone())));
+}
+
+/// The `nth` of them, from 0: the worker's seq and the topic's.
+fn nth(own: &BTreeMap<u64, Delivered>, nth: usize) -> Result<(u64, u64), Stop> {
+    let found = own.iter().nth(nth).map(|(seq, it)| (*seq, it.seq));
+    found.ok_or_else(|| undecided("on the way, too few of our events came"))
 }
 
 /// A new socket that has resumed there.
@@ -104,10 +119,11 @@ async fn resumed(ctx: &Ctx, cursor: u64) -> Result<Peer, Stop> {
 
 async fn all_after(ctx: &Ctx) -> Outcome {
     let (worker, own) = past(ctx, 9).await?;
-    let cursor = at(&own, 3)?;
+    let (after, cursor) = nth(&own, 2)?;
     let mut peer = resumed(ctx, cursor).await?;
-    let missing = worker.arrives(ctx, &mut peer, 0, 3).await;
-    let did = format!("Resumed {EVENTS} at {cursor}, with 7 of our events after it.");
+    let missing = worker.arrives(ctx, &mut peer, 0, after).await;
+    let behind = worker.last() - after;
+    let did = format!("Resumed {EVENTS} at {cursor}, with {behind} of our events after it.");
     let should = "All after the cursor should have come, and nothing at or before it.";
     if !missing.is_empty() {
         return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
@@ -120,35 +136,37 @@ async fn all_after(ctx: &Ctx) -> Outcome {
 
 async fn before_reply(ctx: &Ctx) -> Outcome {
     let (worker, own) = past(ctx, 9).await?;
-    let cursor = at(&own, 2)?;
+    let (after, cursor) = nth(&own, 1)?;
     let peer = resumed(ctx, cursor).await?;
-    // Nothing was read after the reply.
-    let missing = worker.missing(&peer, 0, 2);
+    // What came after the reply was not looked at yet.
+    let missing = worker.missing(&peer, 0, after);
+    let behind = worker.last() - after;
     if missing.is_empty() {
         return kept("all had come when the reply did");
     }
     broken(
-        format!("Resumed {EVENTS} at {cursor}, with 8 of our events after it."),
+        format!("Resumed {EVENTS} at {cursor}, with {behind} of our events after it."),
         format!("The reply came, and our events {} had not.", ranges(&missing)),
         "All that was there should have come before the reply: clients take it for the end of the replay.",
     )
 }
 
 /// The first place at which seqs do not rise.
-pub fn disorder(delivered: &[Delivered]) -> Option<(u64, u64)> {
+pub fn disorder(delivered: &[Rc<Delivered>]) -> Option<(u64, u64)> {
     let pairs = delivered.iter().zip(delivered.iter().skip(1));
     pairs.map(|(one, next)| (one.seq, next.seq)).find(|(one, next)| next <= one)
 }
 
 async fn in_order(ctx: &Ctx) -> Outcome {
     let (worker, own) = past(ctx, 9).await?;
-    let cursor = at(&own, 2)?;
+    let (after, cursor) = nth(&own, 1)?;
     let mut peer = resumed(ctx, cursor).await?;
-    worker.arrives(ctx, &mut peer, 0, 2).await;
+    worker.arrives(ctx, &mut peer, 0, after).await;
+    let behind = worker.last() - after;
     match disorder(&peer.delivered(0)) {
         None => kept("seqs rise from the cursor on"),
         Some((one, next)) => broken(
-            format!("Resumed {EVENTS} at {cursor}, with 8 of our events after it."),
+            format!("Resumed {EVENTS} at {cursor}, with {behind} of our events after it."),
             format!("Seq {next} came after {one}."),
             "Seqs should rise: clients drop what is not above what they have applied.",
         ),
@@ -166,25 +184,27 @@ async fn paged(ctx: &Ctx, cursor: u64, size: u64) -> Result<Peer, Stop> {
 
 async fn pages(ctx: &Ctx) -> Outcome {
     let (worker, own) = past(ctx, 22).await?;
-    let cursor = at(&own, 1)?;
+    let (after, cursor) = nth(&own, 0)?;
     let mut peer = paged(ctx, cursor, 5).await?;
-    let missing = worker.arrives(ctx, &mut peer, 0, 1).await;
-    let did = format!("Resumed {EVENTS} at {cursor}, with 22 of our events after it, in batches of 5.");
+    let missing = worker.arrives(ctx, &mut peer, 0, after).await;
+    let behind = worker.last() - after;
+    let did =
+        format!("Resumed {EVENTS} at {cursor}, with {behind} of our events after it, in batches of 5.");
     let should = "All should have come, in order, whatever stands at the edges of batches.";
     if !missing.is_empty() {
         return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
     }
     match disorder(&peer.delivered(0)) {
-        None => kept("22 events came in order"),
+        None => kept(format!("{behind} events came in order")),
         Some((one, next)) => broken(did, format!("Seq {next} came after {one}."), should),
     }
 }
 
 async fn batch_size(ctx: &Ctx) -> Outcome {
     let (_, own) = past(ctx, 9).await?;
-    let cursor = at(&own, 1)?;
+    let (_, cursor) = nth(&own, 0)?;
     let peer = paged(ctx, cursor, 2).await?;
-    let sizes = peer.log.iter().map(|msg| crate::delivery::of_frame(msg).len());
+    let sizes = peer.log.iter().map(|msg| msg.delivers.len());
     match sizes.max() {
         Some(most) if most > 2 => broken(
             format!("Resumed {EVENTS} at {cursor} with replay_batch_size 2."),
@@ -197,7 +217,7 @@ async fn batch_size(ctx: &Ctx) -> Outcome {
 
 async fn then_tail(ctx: &Ctx) -> Outcome {
     let (mut worker, own) = past(ctx, 4).await?;
-    let cursor = at(&own, 1)?;
+    let (after, cursor) = nth(&own, 0)?;
     let names: Vec<_> = (0..5).map(|_| ctx.somebody()).collect();
     let publishing = async {
         for _ in 0..30 {
@@ -219,7 +239,7 @@ async fn then_tail(ctx: &Ctx) -> Outcome {
     let (published, peers) = future::join(publishing, joining).await;
     published?;
     for mut peer in peers? {
-        let missing = worker.arrives(ctx, &mut peer, 0, 1).await;
+        let missing = worker.arrives(ctx, &mut peer, 0, after).await;
         if !missing.is_empty() {
             return broken(
                 format!("Resumed {EVENTS} at {cursor} while 30 events were published."),
@@ -240,9 +260,9 @@ async fn then_tail(ctx: &Ctx) -> Outcome {
 
 async fn same(ctx: &Ctx) -> Outcome {
     let (worker, own) = past(ctx, 8).await?;
-    let cursor = at(&own, 1)?;
+    let (after, cursor) = nth(&own, 0)?;
     let mut peer = resumed(ctx, cursor).await?;
-    worker.arrives(ctx, &mut peer, 0, 1).await;
+    worker.arrives(ctx, &mut peer, 0, after).await;
     let delivered = peer.delivered(0);
     for (seq, it) in worker.of(&delivered) {
         let Some(live) = own.get(&seq) else { continue };
@@ -265,10 +285,10 @@ async fn same(ctx: &Ctx) -> Outcome {
 
 async fn again(ctx: &Ctx) -> Outcome {
     let (worker, own) = past(ctx, 5).await?;
-    let (first, last) = (at(&own, 1)?, at(&own, 6)?);
+    let ((after, first), (_, last)) = (nth(&own, 0)?, nth(&own, own.len() - 1)?);
     let mut peer = resumed(ctx, last).await?;
     let (_, from) = ctx.subscribe(&mut peer, &[EVENTS], &[(EVENTS.to_owned(), first)]).await?;
-    let missing = worker.arrives(ctx, &mut peer, from, 1).await;
+    let missing = worker.arrives(ctx, &mut peer, from, after).await;
     if missing.is_empty() {
         return kept("the second subscribe replayed from its own cursor");
     }
@@ -283,30 +303,36 @@ async fn state(ctx: &Ctx) -> Outcome {
     let mut live = ctx.live(&[SUMMARIES]).await?;
     let mut worker = ctx.worker().await?;
     let key = format!("runtime/codex_worker_summary:{}", worker.id);
-    let reached = |peer: &Peer, least: u64| {
-        peer.delivered(0).iter().any(|it| it.key == key && it.version >= least)
-    };
-    live.until(ctx.patience(), |peer| reached(peer, 1)).await;
-    let start = live.delivered(0).iter().filter(|it| it.key == key).map(|it| it.seq).min();
-    let Some(start) = start else {
-        return Err(undecided("on the way, the worker's first summary did not come"));
-    };
-    worker.publish(ctx, 6).await?;
+    worker.publish_slowly(ctx, 8).await?;
     let last = worker.last();
-    live.until(ctx.patience(), |peer| reached(peer, last)).await;
+    let reached = |peer: &Peer| peer.delivered(0).iter().any(|it| it.key == key && it.version >= last);
+    live.until(ctx.patience(), reached).await;
+    let delivered = live.delivered(0);
+    let own: Vec<_> = delivered.iter().filter(|it| it.key == key).collect();
+    let Some(middle) = own.get(own.len() / 2).filter(|it| it.version < last) else {
+        return Err(undecided("on the way, too few versions of the worker's document came"));
+    };
+    let (cursor, had) = (middle.seq, middle.version);
     let mut peer = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
-    ctx.subscribe(&mut peer, &[SUMMARIES], &[(SUMMARIES.to_owned(), start - 1)]).await?;
-    peer.until(ctx.patience(), |peer| reached(peer, last)).await;
+    ctx.subscribe(&mut peer, &[SUMMARIES], &[(SUMMARIES.to_owned(), cursor)]).await?;
+    peer.until(ctx.patience(), reached).await;
+    let replayed = peer.delivered(0);
     let versions: Vec<u64> =
-        peer.delivered(0).iter().filter(|it| it.key == key).map(|it| it.version).collect();
-    let did = format!("Resumed {SUMMARIES} from before a worker of ours, which has had {last} events.");
-    let should = "Its document should have come in rising versions, up to the last.";
-    if let Some(pair) = versions.windows(2).find(|pair| pair[1] < pair[0]) {
-        return broken(did, format!("Version {} came after {}.", pair[1], pair[0]), should);
+        replayed.iter().filter(|it| it.key == key).map(|it| it.version).collect();
+    let did = format!(
+        "Resumed {SUMMARIES} at {cursor}, where a worker's document was at version {had}; it has had {last} events."
+    );
+    let should = "The document should have come in rising versions, up to the last.";
+    let mut before = had;
+    for version in &versions {
+        if *version < before {
+            return broken(did, format!("Version {version} came after {before}."), should);
+        }
+        before = *version;
     }
     match versions.last() {
         Some(found) if *found >= last => kept("the document came up to its latest version"),
         Some(found) => broken(did, format!("Its last version that came is {found}."), should),
-        None => broken(did, "Its document did not come.", should),
+        None => broken(did, "The document did not come.", should),
     }
 }

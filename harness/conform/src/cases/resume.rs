@@ -77,7 +77,7 @@ async fn cut(ctx: &Ctx, mut peer: Peer, how: Cut) -> Option<Peer> {
             None
         }
         Cut::Reset => {
-            peer.reset();
+            peer.reset().await;
             None
         }
         Cut::HalfClose => {
@@ -85,7 +85,7 @@ async fn cut(ctx: &Ctx, mut peer: Peer, how: Cut) -> Option<Peer> {
             Some(peer)
         }
         Cut::Dead => {
-            peer.pace(Pace::Dead);
+            peer.pace(Pace::Dead).await;
             Some(peer)
         }
     }
@@ -157,7 +157,7 @@ async fn many_times(ctx: &Ctx) -> Outcome {
     }
     for nth in 1..=8 {
         let (at, had) = (cursor(&peer)?, worker.last());
-        peer.reset();
+        peer.reset().await;
         worker.publish(ctx, 1).await?;
         peer = ctx.join(&who, &[EVENTS]).await?;
         ctx.subscribe(&mut peer, &[EVENTS], &[(EVENTS.to_owned(), at)]).await?;

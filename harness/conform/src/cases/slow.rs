@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future;
 use khala_engine::throttle::Pace;
+use khala_wire::CHANNEL;
 use khala_wire::message::event;
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::case::Area::Slow;
@@ -12,13 +14,17 @@ use crate::case::{Case, Catch, Does};
 use crate::ctx::{Connect, Ctx, EVENTS};
 use crate::delivery::ranges;
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
-use crate::peer::{Ended, Peer};
+use crate::peer::{Ended, JOIN_REF, Peer};
 use crate::worker::Worker;
 
 const RULE_7: &str = "A client that cannot keep up is told so and, after repeated strikes, evicted; it must not slow \
                       others down nor grow the server without bound.";
-/// Payload of an event, in bytes: within what commands may have.
-const PAYLOAD: usize = 96 << 10;
+/// Payload of the events that fill the kernel's buffers, in bytes: within what commands may have.
+const LARGE: usize = 96 << 10;
+/// Payload of the events that wait in the target's queue.
+const SMALL: usize = 24 << 10;
+/// Between two of them, so that no runtime puts them into one batch: some count batches.
+const SPACING: Duration = Duration::from_millis(25);
 /// Bytes on the wire for one byte of payload: as JSON, and as base64 of it.
 const ON_THE_WIRE: f64 = 2.3;
 /// Publishers at once.
@@ -49,11 +55,26 @@ struct Flood {
     events: u64,
 }
 
-/// Events that fill the kernel's buffers and twice the target's queue.
-fn events(ctx: &Ctx) -> u64 {
-    let limits = &ctx.world.plan.target.slow_consumer;
-    let each = ON_THE_WIRE * PAYLOAD as f64;
-    (limits.kernel_bytes() as f64 / each) as u64 + 2 * limits.queue_limit + 30
+/// Events that fill the kernel's buffers, and then some.
+fn large_events(ctx: &Ctx) -> u64 {
+    let kernel = ctx.world.plan.target.slow_consumer.kernel_bytes() as f64;
+    (1.25 * kernel / (ON_THE_WIRE * LARGE as f64)) as u64 + 2
+}
+
+/// Events that fill the target's queue twice.
+fn small_events(ctx: &Ctx) -> u64 {
+    2 * ctx.world.plan.target.slow_consumer.queue_limit + 20
+}
+
+fn filled(bytes: usize) -> String {
+    format!("{{\"fill\":\"{}\"}}", "x".repeat(bytes))
+}
+
+/// A client that does not read still beats: its socket is not idle.
+async fn beat(slow: &mut Peer) {
+    let msg_ref = json!(slow.fresh_ref());
+    let (join_ref, empty) = (json!(JOIN_REF), json!({}));
+    slow.push(&join_ref, &msg_ref, CHANNEL, event::HEARTBEAT, &empty).await;
 }
 
 async fn flood(ctx: &Ctx) -> Result<Flood, Stop> {
@@ -61,47 +82,58 @@ async fn flood(ctx: &Ctx) -> Result<Flood, Stop> {
     let token = ctx.token(&who, &[EVENTS]).await?;
     let small = Connect { receive_buffer: Some(4 << 10), ..Connect::default() };
     let mut slow = ctx.open_with(&who, &token, &small).await?;
-    slow.ask_ok(event::JOIN, serde_json::json!({}), ctx.patience()).await?;
+    slow.ask_ok(event::JOIN, json!({}), ctx.patience()).await?;
     ctx.subscribe(&mut slow, &[EVENTS], &ctx.from_now(&[EVENTS])).await?;
     let mut bystander = ctx.live(&[EVENTS]).await?;
     let mut workers = Vec::new();
     for _ in 0..PUBLISHERS {
         workers.push(ctx.worker().await?);
     }
-    slow.pace(Pace::Paused);
-    let events = events(ctx);
-    let text = format!("{{\"fill\":\"{}\"}}", "x".repeat(PAYLOAD));
-    let share = events / PUBLISHERS as u64 + 1;
-    let text = &text;
-    let publishing = workers.iter_mut().map(|worker| async move {
-        for _ in 0..share {
-            worker.publish_text(ctx, text).await?;
-        }
-        Ok::<_, Stop>(())
-    });
+    slow.pace(Pace::Paused).await;
+    let share = large_events(ctx) / PUBLISHERS as u64 + 1;
+    let (large, small) = (filled(LARGE), filled(SMALL));
     {
-        let publishing = future::try_join_all(publishing);
+        let publishing = async {
+            let large = &large;
+            let at_once = workers.iter_mut().map(|worker| async move {
+                for _ in 0..share {
+                    worker.publish_text(ctx, large).await?;
+                }
+                Ok::<_, Stop>(())
+            });
+            future::try_join_all(at_once).await?;
+            for nth in 0..small_events(ctx) {
+                if nth % 10 == 0 {
+                    beat(&mut slow).await;
+                }
+                workers[0].publish_text(ctx, &small).await?;
+                tokio::time::sleep(SPACING).await;
+            }
+            Ok::<_, Stop>(())
+        };
         // Until the publishes are done; the rest is read by who asks for it.
-        let reading = std::pin::pin!(bystander.listen(Duration::from_secs(3600)));
-        match future::select(publishing, reading).await {
-            future::Either::Left((published, _)) => drop(published?),
+        let reading = bystander.listen(Duration::from_secs(3600));
+        match future::select(std::pin::pin!(publishing), std::pin::pin!(reading)).await {
+            future::Either::Left((published, _)) => published?,
             future::Either::Right(_) => {
                 return Err(undecided("on the way, the client that reads lost its socket"));
             }
         }
     }
-    Ok(Flood { slow, bystander, workers, events: share * PUBLISHERS as u64 })
+    let events = share * PUBLISHERS as u64 + small_events(ctx);
+    Ok(Flood { slow, bystander, workers, events })
 }
 
 async fn evicted(ctx: &Ctx) -> Outcome {
     let Flood { mut slow, mut workers, events, mut bystander } = flood(ctx).await?;
     // Some runtimes strike as they publish.
     for _ in 0..12 {
+        beat(&mut slow).await;
         bystander.listen(Duration::from_millis(300)).await;
         workers[0].publish(ctx, 1).await?;
     }
     let from = slow.log.len();
-    slow.pace(Pace::Full);
+    slow.pace(Pace::Full).await;
     let until = Instant::now() + 2 * ctx.patience();
     let ends = |peer: &Peer| {
         peer.log[from..].iter().any(|msg| matches!(&*msg.event, event::ERROR | event::CLOSE))
@@ -116,7 +148,7 @@ async fn evicted(ctx: &Ctx) -> Outcome {
     };
     // What it was sent before it was thrown out comes first.
     slow.until(until - Instant::now(), ends).await;
-    let did = format!("Published {events} events of {} KiB to a client that did not read, then read on.", PAYLOAD >> 10);
+    let did = format!("Published {events} events, some MiB in all, to a client that did not read; then it read on.");
     let should = "It should have been struck, told slow_consumer, and thrown out after the third strike.";
     match (slow.ended(), ends(&slow), told(&slow)) {
         (_, true, true) => kept("told slow_consumer with `disconnect`, and its channel was ended"),
@@ -142,7 +174,7 @@ async fn bystander(ctx: &Ctx) -> Outcome {
         return kept(format!("all of {events} events came to the client that reads"));
     }
     broken(
-        format!("Published {events} events of {} KiB before a client that reads and one that does not.", PAYLOAD >> 10),
+        format!("Published {events} events, some MiB in all, before a client that reads and one that does not."),
         format!("{:?} after the last, {} events had not come to the one that reads ({}).", ctx.patience() / 2, missing.len(), ranges(&missing)),
         "It should have got everything in time: who does not read must not slow others down.",
     )

@@ -14,7 +14,7 @@ use khala_conform::world::Options;
 use khala_reference::config::{Compatibility, DEVELOPMENT_SESSION_KEY, DEVELOPMENT_SYNC_KEY};
 use khala_reference::{Config, Server};
 use khala_wire::payload::Update;
-use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES, TopicId, WORKER_EVENTS};
+use khala_wire::topic::{NOTIFICATIONS, RUN_SUMMARIES, TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 use tempfile::TempDir;
 use tokio::runtime::Runtime as Tokio;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -79,7 +79,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts it with a past: one topic that was pruned, one with more than its budget, one pruned empty.
+    /// Starts it with a past: two topics that were pruned, one with more than its budget, one pruned empty.
     pub fn start(config: Config) -> Self {
         let stop = CancellationToken::new();
         let address = SERVERS.block_on(async {
@@ -89,7 +89,11 @@ impl Runtime {
             for topic in [WORKER_EVENTS, NOTIFICATIONS] {
                 handle.seed(topic, (1..=60).map(|seq| update(topic, seq)).collect()).expect("seeds");
             }
-            handle.trim(WORKER_EVENTS, 20).expect("trims");
+            let old = (1..=30).map(|seq| update(WORKER_SUMMARIES, seq)).collect();
+            handle.seed(WORKER_SUMMARIES, old).expect("seeds");
+            for topic in [WORKER_EVENTS, WORKER_SUMMARIES] {
+                handle.trim(topic, 20).expect("trims");
+            }
             handle.start_at(RUN_SUMMARIES, 50).expect("starts");
             let address = server.local_addr();
             let stopped = stop.clone();
