@@ -26,6 +26,7 @@ fn a_target_that_run_refuses_is_refused_by_check_in_the_same_words() {
         "http://192.0.2.1:4000",
         "http://192.0.2.1",
         "http://[2001:db8::1]:80",
+        "http://khala.invalid:4000",
         "http://127.0.0.1:0",
         "http://127.0.0.1:99999",
         "http://user@127.0.0.1",
@@ -36,17 +37,6 @@ fn a_target_that_run_refuses_is_refused_by_check_in_the_same_words() {
         assert_eq!(refused(&checked), refused(&ran), "{url}");
         assert!(matches!(checked.code, Some(exit::SETUP | exit::INVALID_SCENARIO)), "{url}");
         assert!(ran.out_dir_is_empty, "{url}");
-    }
-}
-
-#[test]
-fn a_name_that_leads_nowhere_is_refused_by_both() {
-    // How a resolver says so, and when, is its own affair.
-    let url = "http://khala.invalid:4000";
-    for run in [elsewhere("check", url).ended_plain(), elsewhere("run", url).ended()] {
-        let run = run.exits(exit::SETUP);
-        let said = format!("error: target.url `{url}`: ");
-        assert!(run.stderr.contains(&said), "{}", run.stderr);
     }
 }
 
