@@ -374,9 +374,12 @@ pub enum Listed {
 /// `conform`
 #[derive(Debug, ClapArgs)]
 pub struct Conform {
-    /// Base URL of the runtime, on this machine, such as http://127.0.0.1:4000.
-    #[arg(long, value_name = "URL", required_unless_present = "list")]
+    /// The runtime: its base URL, such as http://127.0.0.1:4000, or a target profile (TOML).
+    #[arg(long, value_name = "NAME|FILE|URL", required_unless_present = "list")]
     pub target: Option<String>,
+    /// Allow file: which other hosts than this machine may be spoken to, and how much.
+    #[arg(long, value_name = "FILE", env = "KHALA_HARNESS_ALLOW")]
+    pub allow_file: Option<PathBuf>,
     /// Set a key of a scenario's target, auth or fleet, as in `target.socket_path=/socket/websocket`.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -416,6 +419,23 @@ pub struct Conform {
     /// Write the report as one static page.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+impl Conform {
+    /// What names the target, for those who read its profile and the allow file.
+    pub fn scenario(&self) -> Scenario {
+        Scenario {
+            file: PathBuf::from(BUILT_IN),
+            profile: None,
+            set: Vec::new(),
+            target: self.target.clone(),
+            allow: self.allow_file.clone(),
+            seed: None,
+            only_client: Vec::new(),
+            defect: Vec::new(),
+            worker_threads: None,
+        }
+    }
 }
 
 /// What cases may do to the runtime.

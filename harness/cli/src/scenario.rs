@@ -91,7 +91,10 @@ pub fn guard(scenario: &args::Scenario) -> Result<Guard, Failure> {
 }
 
 /// A target profile: its path, for messages, and its text. A plain name is one beside the scenario.
-fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String), Failure> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String), Failure> {
     let beside = |folder: &Path| folder.join("targets").join(format!("{named}.toml"));
     let path = match named.contains(['/', '.']) {
         true => PathBuf::from(named),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use khala_engine::handshake::Interim;
+use khala_engine::reach::Outgoing;
 use khala_engine::transport::{self, Dial, DialError};
 use khala_plan::schedule::Identity;
 use khala_wire::frame::Vsn;
@@ -155,9 +156,8 @@ impl Ctx {
     ) -> Result<Peer, DialError> {
         let World { target, plan, user_agent, times, .. } = &*self.world;
         let dial = Dial {
-            address: target.address,
-            source: None,
-            receive_buffer: connect.receive_buffer,
+            reach: target.reach.clone(),
+            from: Outgoing { source: None, receive_buffer: connect.receive_buffer },
             timeout: times.patience,
             user_agent: user_agent.clone(),
             extras: target.extras.clone(),

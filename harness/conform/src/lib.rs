@@ -23,8 +23,9 @@ pub mod select;
 pub mod worker;
 pub mod world;
 
+use khala_engine::clock;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khala_wire::command::worker_stop_path;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +64,7 @@ async fn run_here(
     interrupt: &CancellationToken,
     told: &dyn Fn(&CaseResult),
 ) -> Result<Report, OpenError> {
-    let start = Instant::now();
+    let start = clock::now();
     let tool = format!("khala-harness {}", options.version);
     let world = Rc::new(World::open(options).await?);
     let results = runner::run(&world, cases, interrupt, told).await;
@@ -72,7 +73,7 @@ async fn run_here(
         tool,
         url: world.target.base_url.clone(),
         started_at,
-        elapsed_s: start.elapsed().as_secs_f64(),
+        elapsed_s: clock::now().saturating_duration_since(start).as_secs_f64(),
         allowed: world.allow.iter().map(|does| does.name()).collect(),
         interrupted: interrupt.is_cancelled(),
         published: world.published.get(),
@@ -85,7 +86,7 @@ async fn run_here(
 async fn stop_workers(world: &Rc<World>) -> Vec<String> {
     let workers = world.workers.take();
     let ctx = Ctx::new(Rc::clone(world), "end", 0);
-    let until = tokio::time::Instant::now() + STOP_WITHIN;
+    let until = clock::now() + STOP_WITHIN;
     let mut remains = Vec::new();
     for (id, user) in workers {
         let body = serde_json::json!({ "reason": "conform ended" });

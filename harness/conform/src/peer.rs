@@ -3,6 +3,7 @@
 //! It judges nothing: it sends what it is told, keeps what came, and says how a wait ended. Texts of the
 //! target are made harmless where a case quotes them ([`Msg::told`], [`quote`]).
 
+use khala_engine::clock;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -252,14 +253,14 @@ impl Peer {
     /// Listens for so long, whatever comes; where the log stood before.
     pub async fn listen(&mut self, time: Duration) -> usize {
         let from = self.log.len();
-        let until = Instant::now() + time;
+        let until = clock::now() + time;
         while let Heard::Msg(_) = self.next(until).await {}
         from
     }
 
     /// Listens until the condition holds; whether it did in time.
     pub async fn until(&mut self, within: Duration, holds: impl Fn(&Self) -> bool) -> bool {
-        let until = Instant::now() + within;
+        let until = clock::now() + within;
         loop {
             if holds(self) {
                 return true;
@@ -287,7 +288,7 @@ impl Peer {
     }
 
     async fn listen_to_end(&mut self, within: Duration) {
-        let until = Instant::now() + within;
+        let until = clock::now() + within;
         while let Heard::Msg(_) = self.next(until).await {}
     }
 
@@ -321,9 +322,7 @@ impl Peer {
         let from = self.log.len();
         self.push(join_ref, msg_ref, topic, event, payload).await;
         let answers = |msg: &Msg| msg.event == event::REPLY && msg.msg_ref == *msg_ref;
-        let ends = |msg: &Msg| {
-            msg.is_ours() && matches!(&*msg.event, event::CLOSE | event::ERROR)
-        };
+        let ends = |msg: &Msg| msg.is_ours() && matches!(&*msg.event, event::CLOSE | event::ERROR);
         let heard = self.first(from, within, |msg| answers(msg) || ends(msg)).await;
         match heard {
             Some(msg) if answers(&msg) => Ok(msg),
@@ -339,7 +338,12 @@ impl Peer {
     ///
     /// # Errors
     /// Undecided, where none comes.
-    pub async fn ask(&mut self, event: &str, payload: Value, within: Duration) -> Result<Msg, Stop> {
+    pub async fn ask(
+        &mut self,
+        event: &str,
+        payload: Value,
+        within: Duration,
+    ) -> Result<Msg, Stop> {
         let reply = self.try_ask(event, &payload, within).await;
         reply.map_err(|came| undecided(format!("on the way, {came} (asked: `{event}`)")))
     }

@@ -90,11 +90,7 @@ impl Drop for Reset {
     }
 }
 
-async fn run(
-    mut socket: Reset,
-    mut told: mpsc::Receiver<Order>,
-    heard: mpsc::Sender<Inbound>,
-) {
+async fn run(mut socket: Reset, mut told: mpsc::Receiver<Order>, heard: mpsc::Sender<Inbound>) {
     let socket = &mut socket.0;
     loop {
         let inbound = tokio::select! {
@@ -135,10 +131,7 @@ async fn obey(socket: &mut Socket, order: Order) {
 }
 
 /// What a read came to; `None` of what is nobody's business.
-async fn read(
-    socket: &mut Socket,
-    message: Option<Result<Message, Error>>,
-) -> Option<Inbound> {
+async fn read(socket: &mut Socket, message: Option<Result<Message, Error>>) -> Option<Inbound> {
     Some(match message {
         Some(Ok(Message::Text(text))) => Inbound::Text(text.as_str().to_owned()),
         Some(Ok(Message::Pong(_))) => Inbound::Pong,

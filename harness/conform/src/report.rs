@@ -331,7 +331,9 @@ fn decide(totals: &Totals, stale: usize) -> (Decision, String) {
         let many = plural(stale, "accepted deviation is", "accepted deviations are");
         return (
             Decision::NoGo,
-            format!("{many} no more: take it out of the list, so that it is noticed if it comes back"),
+            format!(
+                "{many} no more: take it out of the list, so that it is noticed if it comes back"
+            ),
         );
     }
     if decided == 0 {

@@ -1,8 +1,8 @@
 //! Runs cases: some at a time, each in a limited time, and gives their results in the registry's order.
 
+use khala_engine::clock;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Instant;
 
 use futures_util::{StreamExt as _, future, stream};
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ async fn ask(
     index: usize,
     interrupt: &CancellationToken,
 ) -> CaseResult {
-    let start = Instant::now();
+    let start = clock::now();
     let outcome = match ruled_out(world, case) {
         Some(stop) => Err(stop),
         None => {
@@ -70,7 +70,7 @@ async fn ask(
             in_time(world, case, (case.ask)(&ctx), interrupt).await
         }
     };
-    CaseResult::new(case, outcome, start.elapsed().as_secs_f64())
+    CaseResult::new(case, outcome, clock::now().saturating_duration_since(start).as_secs_f64())
 }
 
 async fn in_time(
@@ -94,7 +94,10 @@ fn ruled_out(world: &World, case: &Case) -> Option<Stop> {
     // What ends the target is allowed by saying how.
     if case.does != Does::Ends && !world.allow.contains(&case.does) {
         let name = case.does.name();
-        return not(format!("it {}, which is not allowed", told(case.does)), format!("--allow {name}"));
+        return not(
+            format!("it {}, which is not allowed", told(case.does)),
+            format!("--allow {name}"),
+        );
     }
     let waits = world.times.waits(case.takes);
     if waits > world.wait_max {

@@ -1,5 +1,6 @@
 //! A worker of a case's own, and what was published as it.
 
+use khala_engine::clock;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use khala_engine::http::{HttpError, Reply};
 use khala_engine::preflight;
 use khala_wire::command::{WORKERS_PATH, worker_events_path, worker_stop_path};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::ctx::Ctx;
 use crate::delivery::Delivered;
@@ -43,8 +43,8 @@ impl Worker {
         let id = ctx.fresh_name("worker");
         let user = ctx.world.plan.fleet.publisher_id();
         let body = json!({ "worker_id": id });
-        let created = post(ctx, &user, WORKERS_PATH, &body).await.map_err(|error| {
-            match error.status() {
+        let created =
+            post(ctx, &user, WORKERS_PATH, &body).await.map_err(|error| match error.status() {
                 Some(401 | 403 | 404 | 400 | 422) => not_applicable(
                     format!("no worker can be created: {error}"),
                     format!(
@@ -53,8 +53,7 @@ impl Worker {
                     ),
                 ),
                 _ => undecided(format!("on the way, no worker could be created: {error}")),
-            }
-        })?;
+            })?;
         ctx.world.workers.borrow_mut().push((id.clone(), user.clone()));
         Ok(Self { id, created, acked: vec![(1, Value::Null)], user })
     }
@@ -87,12 +86,8 @@ impl Worker {
     ///
     /// # Errors
     /// Undecided, where it is not taken.
-    pub async fn publish_text(
-        &mut self,
-        ctx: &Ctx,
-        payload: &str,
-    ) -> Result<Reply<Value>, Stop> {
-        let until = Instant::now() + 3 * ctx.patience();
+    pub async fn publish_text(&mut self, ctx: &Ctx, payload: &str) -> Result<Reply<Value>, Stop> {
+        let until = clock::now() + 3 * ctx.patience();
         loop {
             match publish_once(ctx, &self.user, &self.id, payload).await {
                 Ok(answer) => {
@@ -105,7 +100,7 @@ impl Worker {
                     return Ok(answer);
                 }
                 // Other cases publish too, and the limit is one for all.
-                Err(HttpError::Status { status: 429, .. }) if Instant::now() < until => {
+                Err(HttpError::Status { status: 429, .. }) if clock::now() < until => {
                     tokio::time::sleep(AGAIN_AFTER).await;
                 }
                 Err(error) => {

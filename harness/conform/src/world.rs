@@ -7,12 +7,13 @@ use std::time::Duration;
 use khala_engine::http::Http;
 use khala_engine::mint::Minter;
 use khala_engine::preflight::heads::{self, Learnt};
+use khala_engine::reach::guard::Guard;
 use khala_engine::target::extras::Extras;
 use khala_engine::target::lock::{self, Lock};
 use khala_engine::target::{Target, keys};
 use khala_engine::{SetupError, preflight};
 use khala_plan::model::{Mint, SnapshotPath};
-use khala_plan::{Plan, Sources};
+use khala_plan::{Plan, Schedule, Sources};
 use khala_wire::token::{DEFAULT_KID, Key};
 use khala_wire::topic::KNOWN;
 
@@ -24,12 +25,22 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Ends the target, gracefully.
 pub type Stopper = Box<dyn Fn() -> Result<(), String>>;
 
+/// How a target is named.
+pub enum Named {
+    /// By its base URL.
+    Url(String),
+    /// By a target profile: its path, for messages, and its text.
+    Profile(String, String),
+}
+
 /// What is asked of whom.
 pub struct Options {
-    /// Base URL of the target.
-    pub url: String,
+    /// What is asked.
+    pub named: Named,
     /// Keys of a scenario, as `run --set` takes them.
     pub set: Vec<String>,
+    /// What may be spoken to.
+    pub guard: Guard,
     /// What may be done to the target.
     pub allow: Vec<Does>,
     /// Its times.
@@ -65,6 +76,8 @@ pub struct World {
     pub target: Target,
     /// Its commands.
     pub http: Http,
+    /// Its control service.
+    pub control: Http,
     /// Its tokens.
     pub minter: Minter,
     /// The key of session access tokens, whoever mints.
@@ -87,7 +100,7 @@ pub struct World {
     pub workers: RefCell<Vec<(String, String)>>,
     /// Events that were published.
     pub published: Cell<u64>,
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 impl World {
@@ -96,25 +109,35 @@ impl World {
     /// # Errors
     /// As [`OpenError`] says; nothing was asked then but what the message names.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let plan = plan(&options.url, &options.set)?;
-        let (base_url, address) = preflight::address(&options.url, ADDRESS_TIMEOUT).await?;
+        let plan = plan(&options.named, &options.set)?;
+        let ways = preflight::reached(&plan, &Schedule::of(&plan), &options.guard)?;
+        let Some((reach, control)) = ways else {
+            let why =
+                "the target profile names no URL: conform asks a runtime that is there already";
+            return Err(OpenError::Settings(format!("error: {why}")));
+        };
         let credentials = keys::credentials(&plan)?;
         let extras = Extras::of(&plan)?;
-        let socket_path = plan.target.socket_path.clone();
-        let target = Target { base_url, address, socket_path, credentials, extras };
-        let lock = lock::take(address)?;
-        let user_agent =
-            format!("khala-harness/{} (conform {})", options.version, options.run_id);
+        let lock = match preflight::address(&reach, ADDRESS_TIMEOUT).await? {
+            Some(address) => Some(lock::take(address)?),
+            None => None,
+        };
+        let (base_url, socket_path) = (reach.place().origin(), plan.target.socket_path.clone());
+        let target = Target { base_url, reach, control, socket_path, credentials, extras };
+        let user_agent = format!("khala-harness/{} (conform {})", options.version, options.run_id);
         preflight::speaks_khala(&plan, &target, &user_agent).await?;
         // A command is a step on the way: one that is slow is no case's matter.
-        let http = Http::new(&target.base_url, &user_agent, 3 * options.times.patience)
+        let http = Http::new(&target.reach, &user_agent, 3 * options.times.patience)
+            .carrying(target.extras.clone());
+        let control = Http::new(&target.control, &user_agent, 3 * options.times.patience)
             .carrying(target.extras.clone());
         let given = options.session_key.as_deref().map(|key| Key::new(DEFAULT_KID, key));
         let session_key = given
             .or_else(|| target.credentials.session_key.clone())
             .or_else(|| session_key(&options));
         let world = Self {
-            minter: Minter::new(http.clone()),
+            minter: Minter::new(control.clone()),
+            control,
             http,
             session_key,
             allow: options.allow,
@@ -175,12 +198,10 @@ impl World {
                 "no token of operators is given",
                 "environment variable KHALA_TARGET_ADMIN_TOKEN, or target.admin_token",
             ),
-            Need::CommandSecret if credentials.signature_secret.is_none() => {
-                lack(
-                    "commands are not signed here",
-                    "environment variable KHALA_TARGET_COMMAND_SECRET, or target.command_secret",
-                )
-            }
+            Need::CommandSecret if credentials.signature_secret.is_none() => lack(
+                "commands are not signed here",
+                "environment variable KHALA_TARGET_COMMAND_SECRET, or target.command_secret",
+            ),
             Need::Snapshot if self.plan.target.snapshot != SnapshotPath::Http => lack(
                 "the target is not said to have snapshots over HTTP",
                 "target.snapshot = \"http\", if it has",
@@ -194,14 +215,20 @@ impl World {
 }
 
 /// The plan of a scenario that has nothing but a target.
-fn plan(url: &str, set: &[String]) -> Result<Plan, OpenError> {
+fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
+    let url = match named {
+        Named::Url(url) => url.as_str(),
+        // The profile's goes before it.
+        Named::Profile(..) => "http://127.0.0.1:4000",
+    };
     if url.contains(['"', '\\']) || url.chars().any(char::is_control) {
         let why = "it has a character that no URL has".to_owned();
         return Err(SetupError::BadUrl { url: url.escape_debug().to_string(), why }.into());
     }
     let sets_mint = set.iter().any(|set| set.trim_start().starts_with("auth.mint"));
     let sets_secret = set.iter().any(|set| set.trim_start().starts_with("auth.secret"));
-    let auth = match sets_mint || sets_secret {
+    let profiled = matches!(named, Named::Profile(..));
+    let auth = match sets_mint || sets_secret || profiled {
         true => "",
         false => "secret = { env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }",
     };
@@ -220,6 +247,10 @@ fn plan(url: &str, set: &[String]) -> Result<Plan, OpenError> {
         set: set.to_vec(),
         defects: Vec::new(),
         seed: None,
+        target: match named {
+            Named::Url(_) => None,
+            Named::Profile(path, text) => Some((path.as_str(), text.as_str())),
+        },
         env: &environment,
     };
     let sources = Sources { path: "(conform)", text: &text, loader: &loader };
@@ -232,6 +263,6 @@ fn session_key(options: &Options) -> Option<Key> {
     let kept = options.set.iter().filter(|set| !set.trim_start().starts_with("auth."));
     let mut set: Vec<String> = kept.cloned().collect();
     set.push("auth.mint=control".to_owned());
-    let plan = plan(&options.url, &set).ok()?;
+    let plan = plan(&options.named, &set).ok()?;
     keys::credentials(&plan).ok()?.session_key
 }

@@ -60,7 +60,9 @@ fn each_case_catches_what_it_is_said_to_catch() {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 loop {
-                    let Some((index, case, catch)) = jobs.lock().expect("whole").pop() else { return };
+                    let Some((index, case, catch)) = jobs.lock().expect("whole").pop() else {
+                        return;
+                    };
                     if let Some(what) = tried(index, case, catch) {
                         wrong.lock().expect("whole").push(what);
                     }

@@ -9,13 +9,13 @@ use khala_bundle::utc_now;
 use khala_conform::case::{Does, Times};
 use khala_conform::known::Known;
 use khala_conform::report::{CaseResult, Decision, Report, Status};
-use khala_conform::world::{OpenError, Options, Stopper};
+use khala_conform::world::{Named, OpenError, Options, Stopper};
 use khala_conform::{page, render, select};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::{Allowed, Conform};
 use crate::exit::{Exit, Failure};
-use crate::{output, signals};
+use crate::{output, scenario, signals};
 
 /// Asks, tells and judges.
 pub fn run(conform: &Conform) -> Result<Exit, Failure> {
@@ -26,7 +26,7 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
     }
     let known = known(conform.known.as_deref())?;
     let files = Files::open(conform)?;
-    let options = options(conform);
+    let options = options(conform)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,7 +69,7 @@ fn known(path: Option<&Path>) -> Result<Known, Failure> {
     Known::read(&text).map_err(invalid)
 }
 
-fn options(conform: &Conform) -> Options {
+fn options(conform: &Conform) -> Result<Options, Failure> {
     let allow = |allowed: &Allowed| match allowed {
         Allowed::Reads => Does::Reads,
         Allowed::Writes => Does::Writes,
@@ -79,8 +79,18 @@ fn options(conform: &Conform) -> Options {
     let mut allow: Vec<Does> = conform.allow.iter().map(allow).collect();
     allow.sort_unstable();
     allow.dedup();
-    Options {
-        url: conform.target.clone().unwrap_or_default(),
+    let named = conform.target.clone().unwrap_or_default();
+    let scenario = conform.scenario();
+    let named = match named.contains("://") {
+        true => Named::Url(named),
+        false => {
+            let (path, text) = scenario::profile(&scenario, &named)?;
+            Named::Profile(path, text)
+        }
+    };
+    Ok(Options {
+        named,
+        guard: scenario::guard(&scenario)?,
         set: conform.set.clone(),
         allow,
         times: Times::default(),
@@ -89,7 +99,7 @@ fn options(conform: &Conform) -> Options {
         run_id: format!("{:08x}", rand::random::<u32>()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         session_key: None,
-    }
+    })
 }
 
 /// Asks a process to end.
@@ -97,7 +107,9 @@ fn stopper(pid: i32) -> Option<Stopper> {
     let pid = Pid::from_raw(pid)?;
     Some(Box::new(move || {
         let sent = kill_process(pid, Signal::TERM);
-        sent.map_err(|error| format!("SIGTERM could not be sent to the process of --stop-pid: {error}"))
+        sent.map_err(|error| {
+            format!("SIGTERM could not be sent to the process of --stop-pid: {error}")
+        })
     }))
 }
 

@@ -1,4 +1,5 @@
 //! One file a command; each reads as its data flow.
+
 pub mod check;
 pub mod completions;
 pub mod conform;

@@ -41,9 +41,12 @@ pub const CASES: &[Case] = &[
     .does(Does::Writes)
     .needs(MINTING)
     .caught_by(&[Catch::Defect("scope_ignored")]),
-    Case::must("scopes_of_each_token", Acl, "a user's wide token does not widen the narrow one", |ctx| {
-        Box::pin(each_token(ctx))
-    })
+    Case::must(
+        "scopes_of_each_token",
+        Acl,
+        "a user's wide token does not widen the narrow one",
+        |ctx| Box::pin(each_token(ctx)),
+    )
     .says("1, rule 8", SCOPED)
     .needs(MINTING)
     .caught_by(&[Catch::Defect("scope_ignored")]),
@@ -88,13 +91,7 @@ async fn forbidden(ctx: &Ctx, topic: &str) -> Outcome {
     refused(ctx, &mut peer, &[topic], topic, "for another topic alone").await
 }
 
-async fn refused(
-    ctx: &Ctx,
-    peer: &mut Peer,
-    list: &[&str],
-    topic: &str,
-    token: &str,
-) -> Outcome {
+async fn refused(ctx: &Ctx, peer: &mut Peer, list: &[&str], topic: &str, token: &str) -> Outcome {
     let did = format!("Subscribed to {} with a token {token}.", list.join(" and "));
     let should = format!(
         "It should have been refused with code `forbidden_topic` and {topic} among forbidden_topics."
@@ -115,7 +112,8 @@ async fn mixed(ctx: &Ctx) -> Outcome {
         "Subscribed to {SUMMARIES}, which the token opens, and {EVENTS}, which it does not, in one list; then \
          published an event."
     );
-    let should = "The list should have been refused as a whole, and nothing of either topic should follow.";
+    let should =
+        "The list should have been refused as a whole, and nothing of either topic should follow.";
     let list = subscribe(&[SUMMARIES, EVENTS], &[]);
     match peer.try_ask(event::SUBSCRIBE, &list, ctx.patience()).await {
         Ok(msg) if is_refusal(&msg, EVENTS) => {}
@@ -127,7 +125,8 @@ async fn mixed(ctx: &Ctx) -> Outcome {
     worker.publish(ctx, 1).await?;
     peer.listen(2 * ctx.times().quiet).await;
     if let Some(update) = peer.delivered(from).first() {
-        let came = format!("It was refused, and yet seq {} of {} came.", update.seq, word(&update.topic));
+        let came =
+            format!("It was refused, and yet seq {} of {} came.", update.seq, word(&update.topic));
         return broken(did, came, should);
     }
     let beat = peer.ask_ok(event::HEARTBEAT, json!({}), ctx.patience()).await?;
@@ -156,11 +155,16 @@ async fn each_token(ctx: &Ctx) -> Outcome {
     let again = khala_plan::schedule::Identity { session: format!("{}-b", other.session), ..other };
     let mut wide = ctx.join(&again, &[SUMMARIES, EVENTS]).await?;
     let cursors = ctx.from_now(&[EVENTS]);
-    let asked = wide.try_ask(event::SUBSCRIBE, &subscribe(&[EVENTS], &cursors), ctx.patience()).await;
+    let asked =
+        wide.try_ask(event::SUBSCRIBE, &subscribe(&[EVENTS], &cursors), ctx.patience()).await;
     match asked {
-        Ok(msg) if msg.status() == "ok" => kept("each token of a user opened what its own scopes say"),
+        Ok(msg) if msg.status() == "ok" => {
+            kept("each token of a user opened what its own scopes say")
+        }
         Ok(msg) => broken(
-            format!("Subscribed to {EVENTS} with a token that opens it, after one of the same user that did not."),
+            format!(
+                "Subscribed to {EVENTS} with a token that opens it, after one of the same user that did not."
+            ),
             format!("It was refused: {}.", word(msg.code())),
             "It should have been subscribed: each token has its own scopes.",
         ),
@@ -180,7 +184,9 @@ async fn leak(ctx: &Ctx) -> Outcome {
     peer.listen(ctx.times().quiet).await;
     match peer.delivered(0).iter().find(|it| it.topic != SUMMARIES) {
         Some(update) => broken(
-            format!("Subscribed to {SUMMARIES} alone, with a token for it alone, and published events."),
+            format!(
+                "Subscribed to {SUMMARIES} alone, with a token for it alone, and published events."
+            ),
             format!("Seq {} of {} came.", update.seq, word(&update.topic)),
             "Nothing of another topic should have come.",
         ),

@@ -15,9 +15,12 @@ use crate::peer::{quote, word};
 const SNAPSHOT: &[Need] = &[Need::Snapshot, Need::Minting];
 
 pub const CASES: &[Case] = &[
-    Case::must("snapshot_resumable", Around, "a snapshot is of its topic, and a client can resume after it", |ctx| {
-        Box::pin(resumable(ctx))
-    })
+    Case::must(
+        "snapshot_resumable",
+        Around,
+        "a snapshot is of its topic, and a client can resume after it",
+        |ctx| Box::pin(resumable(ctx)),
+    )
     .says("5b", "the state at watermark N; a client resumes after N.")
     .needs(SNAPSHOT)
     .alone()
@@ -32,9 +35,12 @@ pub const CASES: &[Case] = &[
     .says("5b", "404 `{\"error\":\"snapshot_unsupported\"}`")
     .needs(SNAPSHOT)
     .caught_by(&[Catch::Proxy("other_statuses")]),
-    Case::must("snapshot_needs_scope", Around, "a snapshot opens to its topic's scope alone", |ctx| {
-        Box::pin(scoped(ctx))
-    })
+    Case::must(
+        "snapshot_needs_scope",
+        Around,
+        "a snapshot opens to its topic's scope alone",
+        |ctx| Box::pin(scoped(ctx)),
+    )
     .says("5b", "(sync token with the topic's scope)")
     .needs(SNAPSHOT)
     .caught_by(&[Catch::Defect("scope_ignored")]),
@@ -46,7 +52,10 @@ pub const CASES: &[Case] = &[
     .caught_by(&[Catch::Proxy("open_metrics")]),
     Case::must("metrics_fields", Around, "what fan-out metrics hold", |ctx| Box::pin(metrics(ctx)))
         .level(Level::Should)
-        .says("5", "\"topic_windows\":[{\"topic\",\"topic_class\",\"qos_tier\",\"replay_budget_events\","),
+        .says(
+            "5",
+            "\"topic_windows\":[{\"topic\",\"topic_class\",\"qos_tier\",\"replay_budget_events\",",
+        ),
 ];
 
 fn path(topic: &str) -> String {
@@ -88,7 +97,11 @@ async fn resumable(ctx: &Ctx) -> Outcome {
     let reply = peer.ask(event::SUBSCRIBE, payload, ctx.patience()).await?;
     match reply.status() {
         "ok" => kept(format!("taken at {mark}, and resumed after it")),
-        _ => broken(did, format!("Its watermark {mark} was refused: {}.", word(reply.code())), should),
+        _ => broken(
+            did,
+            format!("Its watermark {mark} was refused: {}.", word(reply.code())),
+            should,
+        ),
     }
 }
 
@@ -148,7 +161,8 @@ async fn bearer(ctx: &Ctx) -> Outcome {
 
 async fn metrics(ctx: &Ctx) -> Outcome {
     let headers = ctx.world.target.admin_headers();
-    let asked = ctx.world.http.get::<Value>(&format!("{METRICS_PATH}?topic_limit=20"), &headers).await;
+    let asked =
+        ctx.world.http.get::<Value>(&format!("{METRICS_PATH}?topic_limit=20"), &headers).await;
     let document = match asked {
         Ok(reply) => reply.document,
         Err(error) => {
@@ -161,7 +175,14 @@ async fn metrics(ctx: &Ctx) -> Outcome {
             });
         }
     };
-    let names = ["topic", "topic_class", "qos_tier", "replay_budget_events", "oldest_sequence", "head_sequence"];
+    let names = [
+        "topic",
+        "topic_class",
+        "qos_tier",
+        "replay_budget_events",
+        "oldest_sequence",
+        "head_sequence",
+    ];
     let row = &document["topic_windows"][0];
     let lacks: Vec<_> = names.iter().filter(|name| row.get(**name).is_none()).copied().collect();
     let lives = document["delivery_metrics"].is_object() && document["driver"] != json!(null);

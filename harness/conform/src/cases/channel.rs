@@ -11,8 +11,7 @@ use crate::ctx::{Ctx, all_topics};
 use crate::outcome::{Outcome, broken, kept, undecided};
 use crate::peer::{JOIN_REF, quote, word};
 
-const UNMATCHED: &str =
-    "An unjoined or unknown topic answers error `{\"reason\":\"unmatched topic\"}` with a null join_ref";
+const UNMATCHED: &str = "An unjoined or unknown topic answers error `{\"reason\":\"unmatched topic\"}` with a null join_ref";
 
 pub const CASES: &[Case] = &[
     Case::must("join_reply", Channel, "what a join is answered", |ctx| Box::pin(join(ctx)))
@@ -73,7 +72,9 @@ async fn join(ctx: &Ctx) -> Outcome {
         && response["current_watermarks"] == json!([])
         && response["subscription_id"] == json!(id);
     if right {
-        return kept("the reply has allowed_topics, no watermarks, and the session's subscription_id");
+        return kept(
+            "the reply has allowed_topics, no watermarks, and the session's subscription_id",
+        );
     }
     broken(
         did,
@@ -94,7 +95,8 @@ async fn twice(ctx: &Ctx) -> Outcome {
     let did = "Joined with join_ref \"1\", and once more on the same socket with \"9\".";
     let should = "The second join should have been answered ok, and then the first channel closed: \
                   phx_close with \"1\" as join_ref and as ref.";
-    let answered = peer.log[from..].iter().position(|msg| msg.msg_ref == "9" && msg.status() == "ok");
+    let answered =
+        peer.log[from..].iter().position(|msg| msg.msg_ref == "9" && msg.status() == "ok");
     let closed = peer.log[from..].iter().position(closes);
     match (close, answered, closed) {
         (Some(close), Some(answered), Some(closed))
@@ -114,7 +116,8 @@ async fn leave(ctx: &Ctx) -> Outcome {
     peer.push(&join_ref, &json!("7"), CHANNEL, event::LEAVE, &json!({})).await;
     let reply = peer.first(from, ctx.patience(), |msg| msg.msg_ref == "7").await;
     let did = "Left with `phx_leave`, and joined again on the same socket.";
-    let should = "Leaving should have been answered ok, and the socket should have taken the new join.";
+    let should =
+        "Leaving should have been answered ok, and the socket should have taken the new join.";
     match reply {
         Some(msg) if msg.status() == "ok" => {}
         Some(msg) => return broken(did, format!("It answered {}.", msg.told()), should),
@@ -123,9 +126,8 @@ async fn leave(ctx: &Ctx) -> Outcome {
         }
     }
     let join = json!("8");
-    let joined = peer
-        .try_ask_as(&join, &join, CHANNEL, event::JOIN, &json!({}), ctx.patience())
-        .await;
+    let joined =
+        peer.try_ask_as(&join, &join, CHANNEL, event::JOIN, &json!({}), ctx.patience()).await;
     // The old channel's phx_close may stand between.
     let joined = match joined {
         Err(_) if peer.ended().is_none() => {
@@ -174,7 +176,8 @@ async fn stale(ctx: &Ctx) -> Outcome {
     peer.push(&json!("9"), &json!("51"), CHANNEL, event::HEARTBEAT, &json!({})).await;
     let current = peer.first(from, ctx.patience(), |msg| msg.msg_ref == "51").await;
     let did = "Joined twice, and sent a heartbeat with the first join_ref and one with the second.";
-    let should = "Only the second should have been answered: the first belongs to a channel that is gone.";
+    let should =
+        "Only the second should have been answered: the first belongs to a channel that is gone.";
     let answered = peer.log[from..].iter().find(|msg| msg.msg_ref == "50");
     match (answered, current) {
         (None, Some(_)) => kept("the stale one was dropped, the current one answered"),

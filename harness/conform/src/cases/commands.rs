@@ -109,7 +109,9 @@ async fn over_socket(ctx: &Ctx) -> Outcome {
     // `worker.started` is 1, so that the first publish is 2 unless something came before it.
     match worker.last() {
         2 => kept(match answer {
-            Some(msg) => format!("refused with {}, and nothing came of it", crate::peer::word(&msg.event)),
+            Some(msg) => {
+                format!("refused with {}, and nothing came of it", crate::peer::word(&msg.event))
+            }
             None => "not answered, and nothing came of it".to_owned(),
         }),
         seq => broken(did, format!("The worker's next event is {seq}, and not 2."), should),
@@ -151,10 +153,14 @@ async fn created_twice(ctx: &Ctx) -> Outcome {
     let did = "Created the same worker twice.";
     let should = "The second should have been answered as a replay of the first.";
     match worker.create_again(ctx).await {
-        Ok(reply) if reply.document["data"]["idempotentReplay"] == true => kept("a replay, and said so"),
-        Ok(reply) => {
-            broken(did, format!("The second was answered {}.", quote(&reply.document["data"])), should)
+        Ok(reply) if reply.document["data"]["idempotentReplay"] == true => {
+            kept("a replay, and said so")
         }
+        Ok(reply) => broken(
+            did,
+            format!("The second was answered {}.", quote(&reply.document["data"])),
+            should,
+        ),
         Err(error @ HttpError::Status { .. }) => {
             broken(did, format!("The second was refused: {error}."), should)
         }
@@ -176,7 +182,10 @@ async fn accepted(ctx: &Ctx) -> Outcome {
         }
         let data = &reply.document["data"];
         let sent: Value = serde_json::from_str(&text).unwrap_or_default();
-        if data["seq"] != json!(seq) || data["payload"] != sent || data["worker_id"] != json!(worker.id) {
+        if data["seq"] != json!(seq)
+            || data["payload"] != sent
+            || data["worker_id"] != json!(worker.id)
+        {
             return broken(did, format!("One was answered {}.", quote(data)), should);
         }
     }
@@ -186,7 +195,8 @@ async fn accepted(ctx: &Ctx) -> Outcome {
 async fn stopped(ctx: &Ctx) -> Outcome {
     let worker = ctx.worker().await?;
     let did = "Stopped a worker.";
-    let should = "It should have been HTTP 202 with status `stopped`, worker_id and idempotent_replay.";
+    let should =
+        "It should have been HTTP 202 with status `stopped`, worker_id and idempotent_replay.";
     let reply = match worker.stop(ctx).await {
         Ok(reply) => reply,
         Err(error @ HttpError::Status { .. }) => {
@@ -205,7 +215,8 @@ async fn stopped(ctx: &Ctx) -> Outcome {
 async fn document(ctx: &Ctx) -> Outcome {
     let mut worker = ctx.worker().await?;
     worker.publish(ctx, 1).await?;
-    let headers = ctx.world.target.credentials.command_headers(&worker.user, ctx.fresh_name("nonce"));
+    let headers =
+        ctx.world.target.credentials.command_headers(&worker.user, ctx.fresh_name("nonce"));
     let path = worker_snapshot_path(&worker.id);
     let asked = ctx.world.http.get::<Value>(&path, &headers).await;
     let did = "Asked for a worker's document over HTTP.";
@@ -245,7 +256,9 @@ async fn unsigned(ctx: &Ctx, secret: Option<&[u8]>) -> Outcome {
             )
         }
         Err(error) => match error.status() {
-            Some(401 | 403) => kept(format!("refused with HTTP {}", error.status().unwrap_or_default())),
+            Some(401 | 403) => {
+                kept(format!("refused with HTTP {}", error.status().unwrap_or_default()))
+            }
             Some(status @ 400..429) => broken(
                 format!("Created a worker by a command {what}."),
                 format!("It was refused with HTTP {status}."),
@@ -271,4 +284,3 @@ async fn large(ctx: &Ctx) -> Outcome {
         },
     }
 }
-

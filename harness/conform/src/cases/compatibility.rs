@@ -96,7 +96,8 @@ async fn fields(ctx: &Ctx) -> Outcome {
         ));
     };
     let response = reply.response();
-    let bounds = ["min_client_build_id", "max_client_build_id", "min_schema_version", "max_schema_version"];
+    let bounds =
+        ["min_client_build_id", "max_client_build_id", "min_schema_version", "max_schema_version"];
     let lacks: Vec<_> =
         bounds.iter().filter(|name| response.get(**name).is_none()).copied().collect();
     let right = response["message"].is_string()

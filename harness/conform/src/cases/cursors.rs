@@ -94,11 +94,19 @@ async fn at_head(ctx: &Ctx) -> Outcome {
         let did = format!("Resumed {topic} at its head, {head}.");
         let should = "It should have been answered ok, with nothing to replay and so no batch.";
         if reply.status() != "ok" {
-            return broken(did, format!("It was refused with {}.", quote(reply.response())), should);
+            return broken(
+                did,
+                format!("It was refused with {}.", quote(reply.response())),
+                should,
+            );
         }
         let delivered = peer.delivered(0);
         if let Some(old) = delivered.iter().find(|it| it.seq <= head) {
-            return broken(did, format!("Seq {} came, which is not after the cursor.", old.seq), should);
+            return broken(
+                did,
+                format!("Seq {} came, which is not after the cursor.", old.seq),
+                should,
+            );
         }
         if !delivered.is_empty() {
             continue; // somebody published meanwhile
@@ -147,7 +155,11 @@ async fn zero(ctx: &Ctx) -> Outcome {
     if floor == 0 && !over {
         let should = "Cursor 0 is fresh here: everything from seq 1 on should have been replayed.";
         if reply.status() != "ok" {
-            return broken(did, format!("It was refused with {}.", quote(reply.response())), should);
+            return broken(
+                did,
+                format!("It was refused with {}.", quote(reply.response())),
+                should,
+            );
         }
         let first = peer.delivered(0).iter().map(|it| it.seq).min();
         return match first {
@@ -192,7 +204,11 @@ async fn at_floor(ctx: &Ctx) -> Outcome {
             return broken(did, format!("It was refused because of {}.", word(&it.reason)), should);
         }
         if reply.status() != "ok" {
-            return broken(did, format!("It was refused with {}.", quote(reply.response())), should);
+            return broken(
+                did,
+                format!("It was refused with {}.", quote(reply.response())),
+                should,
+            );
         }
         return match peer.delivered(0).iter().map(|it| it.seq).min() {
             Some(first) if first <= cursor => {
@@ -206,7 +222,8 @@ async fn at_floor(ctx: &Ctx) -> Outcome {
 
 async fn below_floor(ctx: &Ctx) -> Outcome {
     let lacks = "no topic has pruned anything, so that no cursor is below a floor";
-    let below = |window: &Window| window.floor.checked_sub(1).filter(|_| window.floor < window.head);
+    let below =
+        |window: &Window| window.floor.checked_sub(1).filter(|_| window.floor < window.head);
     let (window, cursor) = window::first(ctx, below, lacks, PRUNED).await?;
     let (_, reply) = resume(ctx, window.topic, cursor).await?;
     let did = format!("Resumed {} at {cursor}, one below its floor.", window.topic);
@@ -219,14 +236,17 @@ async fn at_budget(ctx: &Ctx) -> Outcome {
         let (window, cursor) = window::first(ctx, Window::at_budget, lacks, OVER_BUDGET).await?;
         let (_, reply) = resume(ctx, window.topic, cursor).await?;
         let budget = window.budget.unwrap_or_default();
-        let did =
-            format!("Resumed {} exactly {budget} behind its head, as its budget allows.", window.topic);
+        let did = format!(
+            "Resumed {} exactly {budget} behind its head, as its budget allows.",
+            window.topic
+        );
         let should = "It should have been served.";
         if let Some(it) = window::refused(&reply, window.topic) {
             if it.lag > it.budget && it.head > window.head {
                 continue; // somebody published meanwhile
             }
-            let came = format!("It was refused because of {}, with lag {}.", word(&it.reason), it.lag);
+            let came =
+                format!("It was refused because of {}, with lag {}.", word(&it.reason), it.lag);
             return broken(did, came, should);
         }
         return match reply.status() {
@@ -241,19 +261,22 @@ async fn beyond_budget(ctx: &Ctx) -> Outcome {
     let lacks = "no topic retains more than its replay budget, so that no cursor is beyond it";
     let (window, cursor) = window::first(ctx, Window::beyond_budget, lacks, OVER_BUDGET).await?;
     let (_, reply) = resume(ctx, window.topic, cursor).await?;
-    let did = format!("Resumed {} one further behind its head than its budget allows.", window.topic);
+    let did =
+        format!("Resumed {} one further behind its head than its budget allows.", window.topic);
     stale(&reply, window.topic, BUDGET, &did)
 }
 
 async fn pruned(ctx: &Ctx) -> Outcome {
     let lacks = "no topic was pruned empty";
     let mend = "a target whose retention took all of a topic";
-    let empty = |window: &Window| {
-        (window.head > 0 && window.floor == window.head).then(|| window.head - 1)
-    };
+    let empty =
+        |window: &Window| (window.head > 0 && window.floor == window.head).then(|| window.head - 1);
     let (window, cursor) = window::first(ctx, empty, lacks, mend).await?;
     let (_, reply) = resume(ctx, window.topic, cursor).await?;
-    let did = format!("Resumed {} at {cursor}; it is pruned empty, its head is {}.", window.topic, window.head);
+    let did = format!(
+        "Resumed {} at {cursor}; it is pruned empty, its head is {}.",
+        window.topic, window.head
+    );
     stale(&reply, window.topic, FLOOR, &did)
 }
 

@@ -128,7 +128,11 @@ async fn twice(ctx: &Ctx) -> Outcome {
         };
         if text != legacy.raw {
             let seq = &canonical.payload["seq"];
-            return broken(DID, format!("At seq {} the two say different things.", quote(seq)), should);
+            return broken(
+                DID,
+                format!("At seq {} the two say different things.", quote(seq)),
+                should,
+            );
         }
     }
     kept(format!("{} batches came twice, with the same content", legacy.len()))
@@ -235,7 +239,9 @@ async fn document(ctx: &Ctx) -> Outcome {
                   spellings of each name.";
     for (seq, published) in worker.acked.iter().filter(|(_, payload)| !payload.is_null()) {
         let Some((_, it)) = own.iter().find(|(found, _)| found == seq) else {
-            return Err(undecided(format!("on the way, event {seq} did not come: other cases say more")));
+            return Err(undecided(format!(
+                "on the way, event {seq} did not come: other cases say more"
+            )));
         };
         let payload = &it.payload;
         let did = format!("Published event {seq} of a worker, and looked at what came of it.");
@@ -264,7 +270,10 @@ async fn limits(ctx: &Ctx) -> Outcome {
     let cursor = window.floor.max(window.head.saturating_sub(reach));
     if window.head - cursor <= BATCH_UPDATES_MAX as u64 {
         return Err(not_applicable(
-            format!("the topic retains no more than {} events, which fit in one batch", window.head - cursor),
+            format!(
+                "the topic retains no more than {} events, which fit in one batch",
+                window.head - cursor
+            ),
             "a target that retains more than 200 events",
         ));
     }
@@ -273,12 +282,16 @@ async fn limits(ctx: &Ctx) -> Outcome {
     payload["replay_batch_size"] = json!(100_000);
     peer.ask_ok(event::SUBSCRIBE, payload, 6 * ctx.patience()).await?;
     let did = format!("Replayed {} events of {EVENTS} in one go.", window.head - cursor);
-    let should = "Batches should have had at most 200 updates and 2 MiB, and updates at most 256 KiB.";
+    let should =
+        "Batches should have had at most 200 updates and 2 MiB, and updates at most 256 KiB.";
     for msg in frames(&peer) {
         let Some((_, text)) = inside(msg) else { continue };
         let updates = of_text(&text);
         let largest = updates.iter().map(|it| it.raw.len()).max().unwrap_or_default();
-        if updates.len() > BATCH_UPDATES_MAX || text.len() > BATCH_BYTES_MAX || largest > UPDATE_BYTES_MAX {
+        if updates.len() > BATCH_UPDATES_MAX
+            || text.len() > BATCH_BYTES_MAX
+            || largest > UPDATE_BYTES_MAX
+        {
             let came = format!(
                 "A batch of {} updates and {} bytes came, its largest update of {largest} bytes.",
                 updates.len(),
@@ -290,4 +303,3 @@ async fn limits(ctx: &Ctx) -> Outcome {
     let most = frames(&peer).filter_map(inside).map(|(_, text)| of_text(&text).len()).max();
     kept(format!("no batch had more than {} updates", most.unwrap_or_default()))
 }
-

@@ -1,11 +1,11 @@
 //! Heartbeats of both sides, and what ends without them.
 
+use khala_engine::clock;
 use std::time::Duration;
 
 use khala_wire::message::event;
 use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::upgrade::instead;
 use crate::case::Area::Heartbeat;
@@ -107,16 +107,19 @@ async fn server(ctx: &Ctx) -> Outcome {
 async fn idle_channel(ctx: &Ctx) -> Outcome {
     let times = *ctx.times();
     let mut peer = ctx.join(&ctx.somebody(), &all_topics()).await?;
-    let start = Instant::now();
+    let start = clock::now();
     let latest = times.channel_idle + times.beat + times.patience;
     let closed = |msg: &Msg| msg.topic == CHANNEL && msg.event == event::CLOSE;
     let from = peer.log.len();
     let mut close = None;
-    while close.is_none() && start.elapsed() < latest && peer.ended().is_none() {
+    while close.is_none()
+        && clock::now().saturating_duration_since(start) < latest
+        && peer.ended().is_none()
+    {
         phoenix_beat(&mut peer).await;
         close = peer.first(from, times.client_beat.min(times.socket_idle / 3), closed).await;
     }
-    let after = start.elapsed();
+    let after = clock::now().saturating_duration_since(start);
     let did = format!("Joined, sent Phoenix's heartbeats alone, and listened for {:.0?}.", after);
     let should = format!(
         "After {:?} without a `sync:heartbeat`, at the next tick, the channel should have been closed with phx_close, \
@@ -142,31 +145,34 @@ async fn idle_channel(ctx: &Ctx) -> Outcome {
 async fn kept_alive(ctx: &Ctx) -> Outcome {
     let times = *ctx.times();
     let mut peer = ctx.join(&ctx.somebody(), &all_topics()).await?;
-    let start = Instant::now();
+    let start = clock::now();
     let wanted = times.channel_idle + times.beat + times.beat / 3;
-    let ends = |msg: &Msg| {
-        msg.topic == CHANNEL && matches!(&*msg.event, event::CLOSE | event::ERROR)
-    };
+    let ends =
+        |msg: &Msg| msg.topic == CHANNEL && matches!(&*msg.event, event::CLOSE | event::ERROR);
     let did = format!("Joined, and sent a `sync:heartbeat` every {:?}.", times.client_beat);
     let should = "The channel should have lived: that is how often real clients beat.";
-    while start.elapsed() < wanted {
+    while clock::now().saturating_duration_since(start) < wanted {
         let msg_ref = json!(peer.fresh_ref());
         peer.push(&json!(JOIN_REF), &msg_ref, CHANNEL, event::HEARTBEAT, &json!({})).await;
         if peer.first(0, times.client_beat, ends).await.is_some() || peer.ended().is_some() {
-            let came = format!("After {:.1?} it was ended. {}.", start.elapsed(), instead(&peer));
+            let came = format!(
+                "After {:.1?} it was ended. {}.",
+                clock::now().saturating_duration_since(start),
+                instead(&peer)
+            );
             return broken(did, came, should);
         }
     }
-    kept(format!("the channel lived for {:.0?}", start.elapsed()))
+    kept(format!("the channel lived for {:.0?}", clock::now().saturating_duration_since(start)))
 }
 
 async fn idle_socket(ctx: &Ctx) -> Outcome {
     let times = *ctx.times();
     // Not joined, so that no heartbeat of the server's is traffic.
     let mut peer = ctx.open(&ctx.somebody(), &all_topics()).await?;
-    let start = Instant::now();
+    let start = clock::now();
     let ended = peer.end(times.socket_idle + times.beat + times.patience).await;
-    let after = start.elapsed();
+    let after = clock::now().saturating_duration_since(start);
     let did = "Opened a socket, did not join, and sent nothing.";
     let should = format!("After {:?} it should have been closed with 1002.", times.socket_idle);
     if !peer.log.is_empty() {

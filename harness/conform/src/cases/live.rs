@@ -33,45 +33,69 @@ pub const CASES: &[Case] = &[
     .says("1, rule 2", "The socket carries subscribe, replay and live tail only.")
     .does(Does::Writes)
     .caught_by(&[Catch::Defect("late_publish,1")]),
-    Case::must("live_start_event", Delivery, "a worker's creation and its stop are events", |ctx| {
-        Box::pin(start(ctx))
-    })
-    .says("3, commands", "Creating a worker emits `worker.started` as its seq 1, stopping it one more event")
+    Case::must(
+        "live_start_event",
+        Delivery,
+        "a worker's creation and its stop are events",
+        |ctx| Box::pin(start(ctx)),
+    )
+    .says(
+        "3, commands",
+        "Creating a worker emits `worker.started` as its seq 1, stopping it one more event",
+    )
     .does(Does::Writes)
     .caught_by(&[Catch::Defect("drop_nth,1")]),
-    Case::must("live_summary_of_start", Delivery, "a worker's document comes with its first event", |ctx| {
-        Box::pin(first_summary(ctx))
-    })
+    Case::must(
+        "live_summary_of_start",
+        Delivery,
+        "a worker's document comes with its first event",
+        |ctx| Box::pin(first_summary(ctx)),
+    )
     .says("0", "A worker's first summary that comes only with its second event is late")
     .does(Does::Writes)
     .caught_by(&[Catch::Proxy("drops_first_versions")]),
-    Case::must("live_summary", Delivery, "a worker's document follows its events, and never goes back", |ctx| {
-        Box::pin(summary(ctx))
-    })
+    Case::must(
+        "live_summary",
+        Delivery,
+        "a worker's document follows its events, and never goes back",
+        |ctx| Box::pin(summary(ctx)),
+    )
     .says("3, commands", "and updates the worker's document on `runtime.codex_worker_summaries`")
     .does(Does::Writes)
     .caught_by(&[Catch::Defect("state_regress,1")]),
-    Case::must("concurrent_once", Delivery, "concurrent publishers: each event has one seq", |ctx| {
-        Box::pin(once(ctx))
-    })
+    Case::must(
+        "concurrent_once",
+        Delivery,
+        "concurrent publishers: each event has one seq",
+        |ctx| Box::pin(once(ctx)),
+    )
     .says("1, rule 3", ONE_ORDER)
     .does(Does::Writes)
     .caught_by(&[Catch::Defect("duplicate_new_seq,0.3")]),
-    Case::must("concurrent_same_for_all", Delivery, "concurrent publishers: all clients see the same", |ctx| {
-        Box::pin(same(ctx))
-    })
+    Case::must(
+        "concurrent_same_for_all",
+        Delivery,
+        "concurrent publishers: all clients see the same",
+        |ctx| Box::pin(same(ctx)),
+    )
     .says("1, rule 3", ONE_ORDER)
     .does(Does::Writes)
     .caught_by(&[Catch::Defect("corrupt_payload,0.5"), Catch::Proxy("alters_every_other_socket")]),
-    Case::must("concurrent_nothing_else", Delivery, "concurrent publishers: nothing that nobody published", |ctx| {
-        Box::pin(nothing_else(ctx))
-    })
+    Case::must(
+        "concurrent_nothing_else",
+        Delivery,
+        "concurrent publishers: nothing that nobody published",
+        |ctx| Box::pin(nothing_else(ctx)),
+    )
     .says("3, commands", EACH)
     .does(Does::Writes)
     .caught_by(&[Catch::Defect("invented_event,0.3")]),
-    Case::must("concurrent_dense", Delivery, "concurrent publishers: no hole among the seqs", |ctx| {
-        Box::pin(dense(ctx))
-    })
+    Case::must(
+        "concurrent_dense",
+        Delivery,
+        "concurrent publishers: no hole among the seqs",
+        |ctx| Box::pin(dense(ctx)),
+    )
     .level(Level::Silent)
     .says("0", "allocate a seq before they insert, so that a failed insert leaves a hole")
     .does(Does::Writes)
@@ -134,7 +158,8 @@ async fn start(ctx: &Ctx) -> Outcome {
     let worker = ctx.worker().await?;
     let missing = worker.arrives(ctx, &mut peer, 0, 0).await;
     let did = "Created a worker, and stopped it.";
-    let should = "`worker.started` should have come as its event 1, and one more when it was stopped.";
+    let should =
+        "`worker.started` should have come as its event 1, and one more when it was stopped.";
     if !missing.is_empty() {
         return broken(did, "No event 1 of it came.", should);
     }
@@ -151,7 +176,10 @@ async fn start(ctx: &Ctx) -> Outcome {
     worker.stop(ctx).await.map_err(|error| undecided(format!("on the way, {error}")))?;
     peer.until(ctx.patience(), |peer| type_of(peer, 2).is_some()).await;
     match type_of(&peer, 2) {
-        Some(kind) => kept(format!("event 1 is `worker.started`, and {} came with the stop", crate::peer::word(&kind))),
+        Some(kind) => kept(format!(
+            "event 1 is `worker.started`, and {} came with the stop",
+            crate::peer::word(&kind)
+        )),
         None => broken(did, "No event came of the stop.", should),
     }
 }
@@ -289,7 +317,9 @@ async fn nothing_else(ctx: &Ctx) -> Outcome {
             if !published.is_null() && it.payload["payload"] != *published {
                 return broken(
                     DID,
-                    format!("Event {seq} of a worker came with a payload that was not published as it."),
+                    format!(
+                        "Event {seq} of a worker came with a payload that was not published as it."
+                    ),
                     "What comes should be what was published.",
                 );
             }
@@ -309,7 +339,8 @@ async fn dense(ctx: &Ctx) -> Outcome {
     let (Some(first), Some(last)) = (seqs.first(), seqs.last()) else {
         return Err(undecided("nothing came"));
     };
-    let missing: Vec<u64> = (*first..*last).filter(|seq| seqs.binary_search(seq).is_err()).collect();
+    let missing: Vec<u64> =
+        (*first..*last).filter(|seq| seqs.binary_search(seq).is_err()).collect();
     if missing.is_empty() {
         return kept(format!("seqs {first} to {last} all came"));
     }

@@ -93,7 +93,8 @@ async fn unknown(ctx: &Ctx) -> Outcome {
         return broken(did, format!("The phx_error is {}.", crash.told()), should);
     }
     let join = json!("71");
-    let joined = peer.try_ask_as(&join, &join, CHANNEL, event::JOIN, &json!({}), ctx.patience()).await;
+    let joined =
+        peer.try_ask_as(&join, &join, CHANNEL, event::JOIN, &json!({}), ctx.patience()).await;
     match joined {
         Ok(msg) if msg.status() == "ok" => kept("phx_error, and a new join was answered ok"),
         Ok(msg) => broken(did, format!("The new join was answered {}.", msg.told()), should),

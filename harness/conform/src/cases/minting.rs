@@ -82,7 +82,7 @@ fn session(ctx: &Ctx, who: &Identity) -> Vec<Header> {
 async fn ask(ctx: &Ctx, headers: &[Header], body: &Value) -> Result<Value, HttpError> {
     let body = Bytes::from(body.to_string());
     // Nothing of an answer is told: it may hold a token.
-    let reply = ctx.world.http.post_for_token::<Value>(TOKEN_PATH, headers, body).await;
+    let reply = ctx.world.control.post_for_token::<Value>(TOKEN_PATH, headers, body).await;
     reply.map(|reply| reply.document)
 }
 
@@ -114,7 +114,8 @@ async fn answer(ctx: &Ctx) -> Outcome {
         }
     };
     let data = &document["data"];
-    let missing: Vec<_> = FIELDS.iter().filter(|name| data.get(**name).is_none()).copied().collect();
+    let missing: Vec<_> =
+        FIELDS.iter().filter(|name| data.get(**name).is_none()).copied().collect();
     if !missing.is_empty() {
         return broken(
             did,

@@ -129,7 +129,9 @@ async fn all_after(ctx: &Ctx) -> Outcome {
         return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
     }
     match peer.delivered(0).iter().find(|it| it.seq <= cursor) {
-        Some(early) => broken(did, format!("Seq {} came, which is not after it.", early.seq), should),
+        Some(early) => {
+            broken(did, format!("Seq {} came, which is not after it.", early.seq), should)
+        }
         None => kept("all after the cursor came, and nothing else"),
     }
 }
@@ -188,8 +190,9 @@ async fn pages(ctx: &Ctx) -> Outcome {
     let mut peer = paged(ctx, cursor, 5).await?;
     let missing = worker.arrives(ctx, &mut peer, 0, after).await;
     let behind = worker.last() - after;
-    let did =
-        format!("Resumed {EVENTS} at {cursor}, with {behind} of our events after it, in batches of 5.");
+    let did = format!(
+        "Resumed {EVENTS} at {cursor}, with {behind} of our events after it, in batches of 5."
+    );
     let should = "All should have come, in order, whatever stands at the edges of batches.";
     if !missing.is_empty() {
         return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
@@ -305,7 +308,8 @@ async fn state(ctx: &Ctx) -> Outcome {
     let key = format!("runtime/codex_worker_summary:{}", worker.id);
     worker.publish_slowly(ctx, 8).await?;
     let last = worker.last();
-    let reached = |peer: &Peer| peer.delivered(0).iter().any(|it| it.key == key && it.version >= last);
+    let reached =
+        |peer: &Peer| peer.delivered(0).iter().any(|it| it.key == key && it.version >= last);
     live.until(ctx.patience(), reached).await;
     let delivered = live.delivered(0);
     let own: Vec<_> = delivered.iter().filter(|it| it.key == key).collect();

@@ -164,7 +164,9 @@ async fn many_times(ctx: &Ctx) -> Outcome {
         let missing = worker.arrives(ctx, &mut peer, 0, had).await;
         if !missing.is_empty() {
             return broken(
-                format!("A device came back {nth} times in a row, with its cursor each time and one event behind."),
+                format!(
+                    "A device came back {nth} times in a row, with its cursor each time and one event behind."
+                ),
                 format!("The {nth}. time, our event {} never came.", ranges(&missing)),
                 "It should have come, however often one comes back.",
             );

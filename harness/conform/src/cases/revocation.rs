@@ -83,8 +83,7 @@ async fn revoke(ctx: &Ctx, sessions: &[&str], devices: &[&str]) -> Result<(), St
     let credentials = &ctx.world.target.credentials;
     let mut headers = credentials.command_headers(&user, ctx.fresh_name("nonce"));
     headers.extend(ctx.world.target.admin_headers());
-    let posted =
-        ctx.world.http.post::<Value>(REVOKE_PATH, &headers, body.to_string().into()).await;
+    let posted = ctx.world.http.post::<Value>(REVOKE_PATH, &headers, body.to_string().into()).await;
     posted.map(drop).map_err(|error| match error {
         HttpError::Status { status: 401 | 403 | 404, .. } => not_applicable(
             format!("a revocation was refused: {error}"),
@@ -208,10 +207,16 @@ async fn expires(ctx: &Ctx) -> Outcome {
     let scopes: Vec<String> = all_topics().iter().map(|&topic| topic.to_owned()).collect();
     let minted = minter.mint_for(ttl, plan, target, &who, &scopes, ctx.fresh_name("jti")).await;
     let minted = minted.map_err(|answer| {
-        not_applicable(format!("no token of {ttl:?} could be had: {}", answer.status), "auth.mint = \"hs256\"")
+        not_applicable(
+            format!("no token of {ttl:?} could be had: {}", answer.status),
+            "auth.mint = \"hs256\"",
+        )
     })?;
     if minted.life.is_none_or(|life| life > 2 * ttl) {
-        return Err(not_applicable("the token that came lives longer than was asked for", "auth.mint = \"hs256\""));
+        return Err(not_applicable(
+            "the token that came lives longer than was asked for",
+            "auth.mint = \"hs256\"",
+        ));
     }
     let mut peer = ctx.open_with(&who, &minted.token, &Connect::default()).await?;
     peer.ask_ok(event::JOIN, json!({}), ctx.patience()).await?;

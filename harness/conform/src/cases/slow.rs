@@ -1,5 +1,6 @@
 //! A client that does not read: it is told and thrown out, and nobody else waits for it.
 
+use khala_engine::clock;
 use std::time::Duration;
 
 use futures_util::future;
@@ -7,7 +8,6 @@ use khala_engine::throttle::Pace;
 use khala_wire::CHANNEL;
 use khala_wire::message::event;
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::case::Area::Slow;
 use crate::case::{Case, Catch, Does};
@@ -134,7 +134,7 @@ async fn evicted(ctx: &Ctx) -> Outcome {
     }
     let from = slow.log.len();
     slow.pace(Pace::Full).await;
-    let until = Instant::now() + 2 * ctx.patience();
+    let until = clock::now() + 2 * ctx.patience();
     let ends = |peer: &Peer| {
         peer.log[from..].iter().any(|msg| matches!(&*msg.event, event::ERROR | event::CLOSE))
     };
@@ -147,15 +147,22 @@ async fn evicted(ctx: &Ctx) -> Outcome {
         peer.log[from..].iter().any(|msg| disconnects(&msg))
     };
     // What it was sent before it was thrown out comes first.
-    slow.until(until - Instant::now(), ends).await;
-    let did = format!("Published {events} events, some MiB in all, to a client that did not read; then it read on.");
-    let should = "It should have been struck, told slow_consumer, and thrown out after the third strike.";
+    slow.until(until - clock::now(), ends).await;
+    let did = format!(
+        "Published {events} events, some MiB in all, to a client that did not read; then it read on."
+    );
+    let should =
+        "It should have been struck, told slow_consumer, and thrown out after the third strike.";
     match (slow.ended(), ends(&slow), told(&slow)) {
         (_, true, true) => kept("told slow_consumer with `disconnect`, and its channel was ended"),
         (Some(Ended::Cut(how)), _, _) => kept(format!("its connection was ended ({how})")),
         (Some(Ended::Closed(code)), _, _) => kept(format!("its socket was closed (code {code:?})")),
-        (Some(ended @ Ended::Breach(_)), _, _) => broken(did, format!("Then {}.", ended.told()), should),
-        (None, true, false) => broken(did, "Its channel was ended without a word of slow_consumer.", should),
+        (Some(ended @ Ended::Breach(_)), _, _) => {
+            broken(did, format!("Then {}.", ended.told()), should)
+        }
+        (None, true, false) => {
+            broken(did, "Its channel was ended without a word of slow_consumer.", should)
+        }
         (None, false, _) => {
             let count = slow.delivered(from).len();
             broken(did, format!("It was not thrown out: {count} events waited for it."), should)
@@ -174,8 +181,15 @@ async fn bystander(ctx: &Ctx) -> Outcome {
         return kept(format!("all of {events} events came to the client that reads"));
     }
     broken(
-        format!("Published {events} events, some MiB in all, before a client that reads and one that does not."),
-        format!("{:?} after the last, {} events had not come to the one that reads ({}).", ctx.patience() / 2, missing.len(), ranges(&missing)),
+        format!(
+            "Published {events} events, some MiB in all, before a client that reads and one that does not."
+        ),
+        format!(
+            "{:?} after the last, {} events had not come to the one that reads ({}).",
+            ctx.patience() / 2,
+            missing.len(),
+            ranges(&missing)
+        ),
         "It should have got everything in time: who does not read must not slow others down.",
     )
 }

@@ -50,13 +50,16 @@ pub const CASES: &[Case] = &[
 
 /// A socket that was refused as stale, with the answer and what was done.
 async fn refused(ctx: &Ctx) -> Result<(Peer, Msg, &'static str, String), Stop> {
-    let lacks = "no cursor is stale: nothing is pruned, and no more is retained than the replay budget";
+    let lacks =
+        "no cursor is stale: nothing is pruned, and no more is retained than the replay budget";
     let (window, cursor) = window::first(ctx, Window::stale, lacks, PRUNED).await?;
     let mut peer = ctx.join(&ctx.somebody(), &[EVENTS, SUMMARIES, window.topic]).await?;
     let payload = subscribe(&[window.topic], &[(window.topic.to_owned(), cursor)]);
     let reply = peer.ask(event::SUBSCRIBE, payload, 6 * ctx.patience()).await?;
     if window::refused(&reply, window.topic).is_none() {
-        return Err(undecided("a cursor that is stale was not refused as stale: other cases say more"));
+        return Err(undecided(
+            "a cursor that is stale was not refused as stale: other cases say more",
+        ));
     }
     let did = format!("Resumed {} at {cursor}, which is stale.", window.topic);
     Ok((peer, reply, window.topic, did))
@@ -93,7 +96,14 @@ async fn pushes(ctx: &Ctx) -> Outcome {
 async fn fields(ctx: &Ctx) -> Outcome {
     let (_, reply, _, did) = refused(ctx).await?;
     let response = reply.response();
-    let top = ["code", "message", "full_resync_required", "reason_codes", "stale_topics", "snapshot_plan"];
+    let top = [
+        "code",
+        "message",
+        "full_resync_required",
+        "reason_codes",
+        "stale_topics",
+        "snapshot_plan",
+    ];
     let each = [
         "topic",
         "reason",
@@ -129,7 +139,8 @@ async fn fields(ctx: &Ctx) -> Outcome {
 }
 
 async fn list(ctx: &Ctx) -> Outcome {
-    let lacks = "no cursor is stale: nothing is pruned, and no more is retained than the replay budget";
+    let lacks =
+        "no cursor is stale: nothing is pruned, and no more is retained than the replay budget";
     let (window, cursor) = window::first(ctx, Window::stale, lacks, PRUNED).await?;
     let other = if window.topic == EVENTS { SUMMARIES } else { EVENTS };
     let head = window::of(ctx, other).await?.head;
@@ -177,7 +188,8 @@ async fn tail(ctx: &Ctx) -> Outcome {
     }
     let again = peer.ask(event::SUBSCRIBE, subscribe(&[EVENTS], &[]), 6 * ctx.patience()).await?;
     if again.status() != "ok" {
-        let came = format!("The subscribe without a cursor was refused with {}.", quote(again.response()));
+        let came =
+            format!("The subscribe without a cursor was refused with {}.", quote(again.response()));
         return broken(did, came, should);
     }
     let missing = worker.arrives(ctx, &mut peer, from, worker.last() - 1).await;

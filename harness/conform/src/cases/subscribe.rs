@@ -124,7 +124,8 @@ async fn as_list(ctx: &Ctx) -> Outcome {
     let mut peer = ctx.join(&ctx.somebody(), &[EVENTS]).await?;
     let list = json!([{ "topic": EVENTS, "watermark": cursor }]);
     let did = format!("Resumed with the cursor {cursor} in a list, 3 events of ours behind.");
-    let should = "The list should have been read like the map: all after the cursor, and nothing before it.";
+    let should =
+        "The list should have been read like the map: all after the cursor, and nothing before it.";
     let payload = json!({ "topics": [EVENTS], "resume_after": list });
     match peer.try_ask(event::SUBSCRIBE, &payload, ctx.patience()).await {
         Ok(msg) if msg.status() == "ok" => {}

@@ -15,8 +15,7 @@ use crate::ctx::{Connect, Ctx, EVENTS, SUMMARIES, all_topics};
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
 use crate::peer::quote;
 
-const REFUSED: &str =
-    "Upgrades without a valid token are refused with HTTP 403 and an empty body, whatever the reason.";
+const REFUSED: &str = "Upgrades without a valid token are refused with HTTP 403 and an empty body, whatever the reason.";
 const RING: &str = "The verifier has a key ring by `kid` (current + previous) and 30 s clock skew for \
                     `iat`/`nbf`, none for `exp`.";
 const SCOPED: &str =

@@ -23,9 +23,12 @@ pub const CASES: &[Case] = &[
     })
     .says("3, subscribe", SAYS)
     .caught_by(&[Catch::Proxy("forgets_topics")]),
-    Case::must("unsubscribe_under_load", Unsubscribe, "nothing follows the reply, while events are published", |ctx| {
-        Box::pin(under_load(ctx))
-    })
+    Case::must(
+        "unsubscribe_under_load",
+        Unsubscribe,
+        "nothing follows the reply, while events are published",
+        |ctx| Box::pin(under_load(ctx)),
+    )
     .says("3, subscribe", SAYS)
     .does(Does::Writes)
     .caught_by(&[Catch::Defect("after_unsubscribe")]),
@@ -72,9 +75,13 @@ async fn under_load(ctx: &Ctx) -> Outcome {
     published?;
     let late: Vec<u64> = after.into_iter().flatten().collect();
     match late.first() {
-        None => kept(format!("{CLIENTS} clients unsubscribed among 60 events, and nothing followed")),
+        None => {
+            kept(format!("{CLIENTS} clients unsubscribed among 60 events, and nothing followed"))
+        }
         Some(seq) => broken(
-            format!("{CLIENTS} clients unsubscribed from {EVENTS}, one after the other, while events were published."),
+            format!(
+                "{CLIENTS} clients unsubscribed from {EVENTS}, one after the other, while events were published."
+            ),
             format!("After the reply came seq {seq}, of {} clients.", late.len()),
             "Nothing of the topic should have followed the reply.",
         ),

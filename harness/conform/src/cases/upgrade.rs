@@ -1,11 +1,12 @@
 //! The upgrade: where it is, which serializers it serves, and how it is refused.
 
+use khala_engine::clock;
 use khala_engine::handshake::{self, Interim, Request};
+use khala_engine::reach::Outgoing;
 use khala_engine::transport::DialError;
 use khala_evidence::record::Breach;
 use khala_wire::message::event;
 use serde_json::json;
-use tokio::net::TcpStream;
 
 use crate::case::Area::Upgrade;
 use crate::case::{Case, Catch};
@@ -52,9 +53,9 @@ async fn opens(ctx: &Ctx) -> Outcome {
     let connect = Connect::default();
     match ctx.try_dial(&who, &ctx.path(Some(&token), &connect), &connect).await {
         Ok(_) => kept("a good token opened a socket"),
-        Err(error @ (DialError::Timeout(..) | DialError::Connection(..) | DialError::Unbound(..))) => {
-            Err(undecided(error.to_string()))
-        }
+        Err(
+            error @ (DialError::Timeout(..) | DialError::Connection(..) | DialError::Reach(..)),
+        ) => Err(undecided(error.to_string())),
         Err(error) => broken(
             format!("Asked for {} with a good token.", ctx.world.target.socket_path),
             format!("No socket came of it: {error}."),
@@ -68,12 +69,13 @@ async fn declines(ctx: &Ctx) -> Outcome {
     let token = ctx.token(&who, &all_topics()).await?;
     let target = &ctx.world.target;
     let connect = async {
-        let mut stream = TcpStream::connect(target.address).await.map_err(|it| it.to_string())?;
+        let link = target.reach.connect(Outgoing::default()).await;
+        let mut stream = link.map_err(|error| error.to_string())?.stream;
         let headers = format!(
             "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Protocol: phoenix\r\n{}",
             target.extras.head()
         );
-        let host = target.address.to_string();
+        let host = target.reach.place().authority();
         let path = ctx.path(Some(&token), &Connect::default());
         let request = Request {
             host: &host,
@@ -89,11 +91,13 @@ async fn declines(ctx: &Ctx) -> Outcome {
     let did = "Offered permessage-deflate and a subprotocol with the upgrade.";
     match answer.map_err(undecided)? {
         Ok(_) => kept("both were offered, and the socket opened without either"),
-        Err(handshake::Error::Breached(breach @ (Breach::Extension | Breach::Subprotocol))) => broken(
-            did,
-            format!("The answer has {breach}."),
-            "It should have left both out: real clients offer neither, and fail a connection that has one.",
-        ),
+        Err(handshake::Error::Breached(breach @ (Breach::Extension | Breach::Subprotocol))) => {
+            broken(
+                did,
+                format!("The answer has {breach}."),
+                "It should have left both out: real clients offer neither, and fail a connection that has one.",
+            )
+        }
         Err(handshake::Error::Refused(refusal)) => broken(
             did,
             format!("The upgrade was refused with {refusal}."),
@@ -178,7 +182,7 @@ async fn unknown_vsn(ctx: &Ctx) -> Outcome {
         Err(error) => Err(undecided(error.to_string())),
         Ok(mut peer) => {
             // Upgraded and closed at once is a refusal too, if a late one.
-            let until = tokio::time::Instant::now() + ctx.times().quiet;
+            let until = clock::now() + ctx.times().quiet;
             if let Heard::Ended(ended) = peer.next(until).await {
                 return kept(format!("vsn=9.9.9 was let in, and then {}", ended.told()));
             }

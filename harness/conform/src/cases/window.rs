@@ -118,7 +118,8 @@ pub async fn first(
     lacks: &str,
     mend: &str,
 ) -> Result<(Window, u64), Stop> {
-    let others = KNOWN.iter().map(|topic| topic.name).filter(|it| ![EVENTS, SUMMARIES].contains(it));
+    let others =
+        KNOWN.iter().map(|topic| topic.name).filter(|it| ![EVENTS, SUMMARIES].contains(it));
     for topic in [EVENTS, SUMMARIES].into_iter().chain(others) {
         let window = of(ctx, topic).await?;
         if let Some(cursor) = cursor(&window) {
@@ -146,9 +147,15 @@ mod tests {
     #[test]
     fn a_bound_is_there_only_where_retention_and_budget_leave_it() {
         let pruned = window(40, 60, Some(3_000));
-        assert_eq!((pruned.at_floor(), pruned.at_budget(), pruned.stale()), (Some(40), None, Some(39)));
+        assert_eq!(
+            (pruned.at_floor(), pruned.at_budget(), pruned.stale()),
+            (Some(40), None, Some(39))
+        );
         let deep = window(0, 60, Some(20));
-        assert_eq!((deep.at_floor(), deep.at_budget(), deep.beyond_budget()), (None, Some(40), Some(39)));
+        assert_eq!(
+            (deep.at_floor(), deep.at_budget(), deep.beyond_budget()),
+            (None, Some(40), Some(39))
+        );
         assert_eq!(deep.stale(), Some(39));
         let both = window(10, 60, Some(20));
         assert_eq!((both.at_floor(), both.at_budget()), (None, Some(40)));

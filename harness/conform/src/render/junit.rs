@@ -37,7 +37,8 @@ pub fn render(report: &Report) -> Result<String, String> {
 }
 
 fn case(result: &CaseResult) -> TestCase {
-    let why = format!("{} (contract, section {}: {})", result.told(), result.section, result.sentence);
+    let why =
+        format!("{} (contract, section {}: {})", result.told(), result.section, result.sentence);
     let status = match (&result.accepted, result.status) {
         (Some(reason), _) => skipped(&format!("accepted: {reason}. {}", result.told())),
         (None, Status::Pass | Status::Finding) => TestCaseStatus::success(),
@@ -68,8 +69,7 @@ fn not_passed(kind: NonSuccessKind, what: &str, why: &str) -> TestCaseStatus {
 
 /// Text that any XML 1.0 may hold (section 2.2).
 fn clean(text: &str) -> String {
-    let allowed = |c: char| {
-        matches!(c, '\n' | '\t') || !c.is_control() && u32::from(c) & 0xfffe != 0xfffe
-    };
+    let allowed =
+        |c: char| matches!(c, '\n' | '\t') || !c.is_control() && u32::from(c) & 0xfffe != 0xfffe;
     text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }

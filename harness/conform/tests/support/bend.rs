@@ -266,7 +266,9 @@ impl Sides {
             "mixes_topics" if inside => {
                 &[("\"runtime.codex_worker_events\"", "\"runtime.notifications\"")]
             }
-            "forgets_topics" => &[("\"topics\":[\"runtime.codex_worker_summaries\"]", "\"topics\":[]")],
+            "forgets_topics" => {
+                &[("\"topics\":[\"runtime.codex_worker_summaries\"]", "\"topics\":[]")]
+            }
             "drops_first_versions"
                 if text.contains("codex_worker_summary") && text.contains("\"doc_version\":1,") =>
             {

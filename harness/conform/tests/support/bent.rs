@@ -41,7 +41,8 @@ impl Bent {
             let (sockets, everybody) = (AtomicU32::new(0), token.child_token());
             let shared = Arc::new(Shared { name, target, sockets, everybody });
             tokio::spawn(async move {
-                while let Some(Ok((stream, _))) = token.run_until_cancelled(listener.accept()).await {
+                while let Some(Ok((stream, _))) = token.run_until_cancelled(listener.accept()).await
+                {
                     let (shared, token) = (Arc::clone(&shared), token.clone());
                     tokio::spawn(async move {
                         // Either side may be gone at any time.

@@ -1,7 +1,7 @@
 //! A reference runtime in this process, what may stand before it, and one call of the cases.
 
-pub mod bent;
 pub mod bend;
+pub mod bent;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use khala_conform::case::{Case, Does, Times};
 use khala_conform::known::Known;
 use khala_conform::report::Report;
-use khala_conform::world::Options;
+use khala_conform::world::{Named, Options};
+use khala_engine::reach::guard::Guard;
 use khala_reference::config::{Compatibility, DEVELOPMENT_SESSION_KEY, DEVELOPMENT_SYNC_KEY};
 use khala_reference::{Config, Server};
 use khala_wire::payload::Update;
@@ -87,7 +88,9 @@ impl Runtime {
             let server = Server::bind(listen, config).await.expect("listens");
             let handle = server.handle();
             for topic in [WORKER_EVENTS, NOTIFICATIONS] {
-                handle.seed(topic, (1..=60).map(|seq| update(topic, seq)).collect()).expect("seeds");
+                handle
+                    .seed(topic, (1..=60).map(|seq| update(topic, seq)).collect())
+                    .expect("seeds");
             }
             let old = (1..=30).map(|seq| update(WORKER_SUMMARIES, seq)).collect();
             handle.seed(WORKER_SUMMARIES, old).expect("seeds");
@@ -146,7 +149,8 @@ pub fn ask(asked: Asked) -> Report {
     ];
     let Asked { address, cases, allow, known, stop } = asked;
     let options = Options {
-        url: format!("http://{address}"),
+        named: Named::Url(format!("http://{address}")),
+        guard: Guard::default(),
         set,
         allow,
         times: times(),
