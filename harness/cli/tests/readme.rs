@@ -63,7 +63,8 @@ fn the_quote_of_the_exams_is_the_pages() {
 fn pages(folder: &Path, names: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("can be listed").flatten() {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        let foreign = ["target", "node_modules", "reports"].contains(&&*name) || name.starts_with('.');
+        let foreign =
+            ["target", "node_modules", "reports"].contains(&&*name) || name.starts_with('.');
         if path.is_dir() && !foreign {
             pages(&path, names);
         } else if name.ends_with(".md") {

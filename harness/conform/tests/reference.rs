@@ -16,6 +16,7 @@ fn all(runtime: &Runtime, address: std::net::SocketAddr) -> khala_conform::repor
         known: Known::default(),
         stop: Some(runtime.stop.clone()),
     })
+    .expect("the reference speaks Khala")
 }
 
 #[test]

@@ -14,15 +14,19 @@ use crate::case::{Case, Catch, Does};
 use crate::ctx::{Connect, Ctx, EVENTS};
 use crate::delivery::ranges;
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
-use crate::peer::{Ended, JOIN_REF, Peer};
+use crate::peer::{Ended, JOIN_REF, Msg, Peer};
 use crate::worker::Worker;
 
 const RULE_7: &str = "A client that cannot keep up is told so and, after repeated strikes, evicted; it must not slow \
                       others down nor grow the server without bound.";
-/// Payload of the events that fill the kernel's buffers, in bytes: within what commands may have.
-const LARGE: usize = 96 << 10;
-/// Payload of the events that wait in the target's queue.
-const SMALL: usize = 24 << 10;
+/// Largest payload of the events that fill the kernel's buffers, in bytes: within what commands may have.
+const LARGE: u64 = 96 << 10;
+/// Largest payload of the events that wait in the target's queue.
+const SMALL: u64 = 24 << 10;
+/// Parts of the kernel's buffers that such an event has, where they are small.
+const LARGE_PART: u64 = 8;
+/// See above.
+const SMALL_PART: u64 = 16;
 /// Between two of them, so that no runtime puts them into one batch: some count batches.
 const SPACING: Duration = Duration::from_millis(25);
 /// Bytes on the wire for one byte of payload: as JSON, and as base64 of it.
@@ -55,10 +59,15 @@ struct Flood {
     events: u64,
 }
 
+/// What the kernel may hold for a socket, in bytes.
+fn kernel(ctx: &Ctx) -> u64 {
+    ctx.world.plan.target.slow_consumer.kernel_bytes()
+}
+
 /// Events that fill the kernel's buffers, and then some.
 fn large_events(ctx: &Ctx) -> u64 {
-    let kernel = ctx.world.plan.target.slow_consumer.kernel_bytes() as f64;
-    (1.25 * kernel / (ON_THE_WIRE * LARGE as f64)) as u64 + 2
+    let large = LARGE.min(kernel(ctx) / LARGE_PART) as f64;
+    (1.25 * kernel(ctx) as f64 / (ON_THE_WIRE * large)) as u64 + 2
 }
 
 /// Events that fill the target's queue twice.
@@ -66,8 +75,8 @@ fn small_events(ctx: &Ctx) -> u64 {
     2 * ctx.world.plan.target.slow_consumer.queue_limit + 20
 }
 
-fn filled(bytes: usize) -> String {
-    format!("{{\"fill\":\"{}\"}}", "x".repeat(bytes))
+fn filled(bytes: u64) -> String {
+    format!("{{\"fill\":\"{}\"}}", "x".repeat(usize::try_from(bytes).unwrap_or_default()))
 }
 
 /// A client that does not read still beats: its socket is not idle.
@@ -91,7 +100,8 @@ async fn flood(ctx: &Ctx) -> Result<Flood, Stop> {
     }
     slow.pace(Pace::Paused).await;
     let share = large_events(ctx) / PUBLISHERS as u64 + 1;
-    let (large, small) = (filled(LARGE), filled(SMALL));
+    let large = filled(LARGE.min(kernel(ctx) / LARGE_PART));
+    let small = filled(SMALL.min(kernel(ctx) / SMALL_PART));
     {
         let publishing = async {
             let large = &large;
