@@ -136,7 +136,7 @@ async fn answer(ctx: &Ctx) -> Outcome {
     }
 }
 
-async fn status<'w>(
+async fn status(
     ctx: &Ctx,
     what: &str,
     wanted: &[u16],

@@ -14,7 +14,7 @@ use crate::case::{Case, Catch, Does};
 use crate::ctx::{Connect, Ctx, EVENTS};
 use crate::delivery::ranges;
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
-use crate::peer::{Ended, JOIN_REF, Msg, Peer};
+use crate::peer::{Ended, JOIN_REF, Peer};
 use crate::worker::Worker;
 
 const RULE_7: &str = "A client that cannot keep up is told so and, after repeated strikes, evicted; it must not slow \
