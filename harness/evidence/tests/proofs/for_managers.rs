@@ -1,6 +1,7 @@
 //! What a manager asks of a run that he did not see: what failed, how badly, since when, who is hurt, what was
 //! tried, whether the test is to blame, and what to do. Nothing that is told may deny what is told elsewhere.
 
+use khala_plan::units::format_count;
 use std::collections::BTreeMap;
 
 use khala_evidence::judge::{Decision, Reach, Resampled, Verdict};
@@ -266,7 +267,7 @@ fn what_the_plan_makes_fail_is_told_apart_from_trouble() {
 fn what_somebody_else_sent_is_not_counted_as_checked() {
     let mut report = Trial::storm(&[]).report();
     assert_eq!(report.decision, Decision::Go);
-    let own = report.oracle.deliveries;
+    let own = format_count(report.oracle.deliveries);
     for text in both(&report) {
         assert!(text.contains(&format!("{own} updates were checked as they arrived.")), "{text}");
         assert!(!text.contains("somebody else"), "{text}");
