@@ -112,10 +112,7 @@ async fn flood(ctx: &Ctx) -> Result<Flood, Stop> {
                 Ok::<_, Stop>(())
             });
             future::try_join_all(at_once).await?;
-            for nth in 0..small_events(ctx) {
-                if nth % 10 == 0 {
-                    beat(&mut slow).await;
-                }
+            for _ in 0..small_events(ctx) {
                 workers[0].publish_text(ctx, &small).await?;
                 tokio::time::sleep(SPACING).await;
             }
@@ -123,7 +120,14 @@ async fn flood(ctx: &Ctx) -> Result<Flood, Stop> {
         };
         // Until the publishes are done; the rest is read by who asks for it.
         let reading = bystander.listen(Duration::from_secs(3600));
-        match future::select(std::pin::pin!(publishing), std::pin::pin!(reading)).await {
+        let beating = async {
+            loop {
+                beat(&mut slow).await;
+                tokio::time::sleep(ctx.times().client_beat / 4).await;
+            }
+        };
+        let beside = future::select(std::pin::pin!(reading), std::pin::pin!(beating));
+        match future::select(std::pin::pin!(publishing), beside).await {
             future::Either::Left((published, _)) => published?,
             future::Either::Right(_) => {
                 return Err(undecided("on the way, the client that reads lost its socket"));
@@ -148,6 +152,7 @@ async fn evicted(ctx: &Ctx) -> Outcome {
     let ends = |peer: &Peer| {
         peer.log[from..].iter().any(|msg| matches!(&*msg.event, event::ERROR | event::CLOSE))
     };
+    let idle = |peer: &Peer| peer.log[from..].iter().any(|msg| msg.event == event::CLOSE);
     let told = |peer: &Peer| {
         let disconnects = |msg: &&crate::peer::Msg| {
             msg.event == event::SYNC_ERROR
@@ -163,6 +168,11 @@ async fn evicted(ctx: &Ctx) -> Outcome {
     );
     let should =
         "It should have been struck, told slow_consumer, and thrown out after the third strike.";
+    if idle(&slow) && !told(&slow) {
+        return Err(undecided(
+            "its channel was closed as idle before it was struck: this machine is too busy",
+        ));
+    }
     match (slow.ended(), ends(&slow), told(&slow)) {
         (_, true, true) => kept("told slow_consumer with `disconnect`, and its channel was ended"),
         (Some(Ended::Cut(how)), _, _) => kept(format!("its connection was ended ({how})")),
@@ -189,6 +199,10 @@ async fn bystander(ctx: &Ctx) -> Outcome {
         workers.iter().flat_map(|worker| worker.missing(&bystander, 0, 0)).collect();
     if missing.is_empty() {
         return kept(format!("all of {events} events came to the client that reads"));
+    }
+    if bystander.log.iter().any(|msg| msg.event == event::CLOSE) {
+        let why = "the channel of the client that reads was closed as idle: this machine is too busy to tell";
+        return Err(undecided(why));
     }
     broken(
         format!(

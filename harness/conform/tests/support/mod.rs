@@ -34,13 +34,14 @@ pub const ADMIN: &str = "operators-of-this-test";
 /// Secret of commands.
 const COMMANDS: &str = "commands-of-this-test";
 
-/// What the target waits for, and cases with it: none waits for a minute.
+/// What the target waits for, and cases with it: none waits for a minute. Most sockets of cases do not beat, so
+/// that idle is longer than any of them lives.
 pub fn times() -> Times {
     Times {
         beat: Duration::from_secs(1),
-        channel_idle: Duration::from_secs(3),
-        socket_idle: Duration::from_secs(3),
-        client_beat: Duration::from_secs(1),
+        channel_idle: Duration::from_secs(10),
+        socket_idle: Duration::from_secs(10),
+        client_beat: Duration::from_secs(3),
         patience: Duration::from_secs(8),
         quiet: Duration::from_millis(500),
         revoked_still: Duration::from_millis(2_500),
