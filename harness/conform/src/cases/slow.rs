@@ -126,7 +126,8 @@ async fn flood(ctx: &Ctx) -> Result<Flood, Stop> {
                 tokio::time::sleep(ctx.times().client_beat / 4).await;
             }
         };
-        let beside = future::select(std::pin::pin!(reading), std::pin::pin!(beating));
+        let (reading, beating) = (std::pin::pin!(reading), std::pin::pin!(beating));
+        let beside = future::select(reading, beating);
         match future::select(std::pin::pin!(publishing), beside).await {
             future::Either::Left((published, _)) => published?,
             future::Either::Right(_) => {
