@@ -14,7 +14,7 @@ use crate::peer::{JOIN_REF, quote};
 use crate::worker::payload;
 
 pub const CASES: &[Case] = &[
-    Case::must("command_over_socket", Commands, "a command over the socket changes nothing", |ctx| {
+    Case::must("socket_command_refused", Commands, "a command over the socket changes nothing", |ctx| {
         Box::pin(over_socket(ctx))
     })
     .says(

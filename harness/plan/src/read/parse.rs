@@ -27,7 +27,8 @@ pub(crate) fn document(source: SourceId, text: &str) -> (Node, Vec<Diagnostic>) 
         place: Place::new(source, 0..0),
     };
     let diagnostics = errors.into_iter().map(|(span, message)| {
-        let first = first_of(text, table.get_ref(), &span).filter(|_| message == DUPLICATE);
+        let first = first_header(text, &span).or_else(|| first_of(text, table.get_ref(), &span));
+        let first = first.filter(|_| message == DUPLICATE);
         let diagnostic = Diagnostic::error(&Place::new(source, span), message);
         match first {
             Some(first) => {
@@ -43,6 +44,19 @@ pub(crate) fn document(source: SourceId, text: &str) -> (Node, Vec<Diagnostic>) 
 
 /// The parser's word for a key or a table that is given twice.
 const DUPLICATE: &str = "duplicate key";
+
+/// Where the table was begun first whose header stands at `again` as well; of it the parser knows the second alone.
+fn first_header(text: &str, again: &Range<usize>) -> Option<usize> {
+    let begins = text.get(..again.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let header = text[begins..].lines().next()?.trim();
+    let mut at = 0;
+    let first = text[..begins].split_inclusive('\n').find_map(|line| {
+        let here = at;
+        at += line.len();
+        (line.trim() == header).then_some(here)
+    });
+    header.starts_with('[').then_some(first? + (again.start - begins))
+}
 
 /// Where the key was given first that stands at `again` as well: the last of its name before it, in a table
 /// that is not closed by then.
