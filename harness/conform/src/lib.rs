@@ -67,8 +67,7 @@ async fn run_here(
     let start = clock::now();
     let tool = format!("khala-harness {}", options.version);
     let world = Rc::new(World::open(options).await?);
-    let results = runner::run(&world, cases, interrupt, told).await;
-    let remains = stop_workers(&world).await;
+    let (results, remains) = runner::run(&world, cases, interrupt, told).await;
     let around = Around {
         tool,
         url: world.target.base_url.clone(),
@@ -83,7 +82,7 @@ async fn run_here(
 }
 
 /// Stops the workers that cases created; those that remain.
-async fn stop_workers(world: &Rc<World>) -> Vec<String> {
+pub(crate) async fn stop_workers(world: &Rc<World>) -> Vec<String> {
     let workers = world.workers.take();
     let ctx = Ctx::new(Rc::clone(world), "end", 0);
     let until = clock::now() + STOP_WITHIN;

@@ -11,6 +11,7 @@ use crate::case::{Case, Does, Takes};
 use crate::ctx::Ctx;
 use crate::outcome::{Outcome, Stop, undecided};
 use crate::report::CaseResult;
+use crate::stop_workers;
 use crate::world::World;
 
 /// Cases that run beside one another.
@@ -27,7 +28,7 @@ pub async fn run(
     cases: &[(usize, &'static Case)],
     interrupt: &CancellationToken,
     told: &dyn Fn(&CaseResult),
-) -> Vec<CaseResult> {
+) -> (Vec<CaseResult>, Vec<String>) {
     let waits = |case: &Case| case.takes != Takes::Moments && !case.alone;
     let of = |fits: &dyn Fn(&Case) -> bool| -> Vec<(usize, &'static Case)> {
         cases.iter().filter(|(_, case)| fits(case)).copied().collect()
@@ -50,9 +51,11 @@ pub async fn run(
     };
     let (mut results, others) = future::join(waiting, others).await;
     results.extend(others);
+    // While there is still somebody who stops them.
+    let remains = stop_workers(world).await;
     results.extend(group(of(&ends), 1).await);
     results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    (results.into_iter().map(|(_, result)| result).collect(), remains)
 }
 
 async fn ask(
