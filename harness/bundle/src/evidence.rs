@@ -167,6 +167,7 @@ impl Evidence {
             command: self.begin.command.clone(),
             scenario_sha256: self.scenario_sha256.clone(),
         });
+        report.altered = !self.before.changed_sources().is_empty();
         report.doubt(&self.doubts);
         report
     }

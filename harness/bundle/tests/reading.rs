@@ -210,3 +210,18 @@ fn a_bundle_that_is_still_written_is_not_pruned() {
     assert_eq!(pruned(0).removed, ["bundle"]);
     assert!(!bundle.exists() && !other.exists());
 }
+
+#[test]
+fn evidence_that_was_changed_is_not_told_as_what_the_run_found() {
+    let (_dir, bundle) = copy();
+    let events = bundle.join("events.ndjson");
+    let mut text = fs::read(&events).expect("can be read");
+    text.push(b'\n');
+    fs::write(&events, text).expect("can be written");
+    let evidence = Bundle::open(&bundle).expect("a bundle").settle().expect("settles");
+    let report = evidence.derive(Maker::Report).expect("renders").report;
+    assert!(report.altered, "{:?}", report.reasons);
+    let summary = fs::read_to_string(bundle.join("summary.md")).expect("can be read");
+    let first: Vec<_> = summary.lines().take(5).collect();
+    assert!(first.join(" ").contains("the evidence was changed after the run"), "{first:?}");
+}

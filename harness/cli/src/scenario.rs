@@ -98,6 +98,8 @@ pub fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String
     let beside = |folder: &Path| folder.join("targets").join(format!("{named}.toml"));
     let path = match named.contains(['/', '.']) {
         true => PathBuf::from(named),
+        // Those that are shipped, as from the folder of the sources.
+        false if scenario.file.as_os_str() == args::BUILT_IN => beside(Path::new("scenarios")),
         false => scenario.file.parent().map_or_else(|| beside(Path::new("")), beside),
     };
     let shown = path.display().to_string();

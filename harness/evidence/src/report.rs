@@ -61,6 +61,9 @@ pub struct RunReport {
     /// Those of them that no objective says: what the run as a whole is held against.
     #[serde(default)]
     pub of_the_run: Vec<RunReason>,
+    /// Whether its sources were changed after the run, so that nothing in it is what the run found.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub altered: bool,
     /// The gates; those that are always judged come last.
     pub gates: Vec<GateVerdict>,
     /// The oracle.

@@ -89,7 +89,11 @@ fn ready(
             Some(Target { base_url, reach, control, socket_path, credentials, extras })
         }
         Err(error) => {
-            told(Line::wrong("secrets", "the secrets that the scenario names", &error));
+            let advice = "give it there, or name another place by its key (auth.secret, target.admin_token, …)";
+            told(
+                Line::wrong("secrets", "the secrets that the scenario names", &error)
+                    .mended(advice),
+            );
             None
         }
     }

@@ -47,6 +47,7 @@ impl RunReport {
             verdict: verdict.verdict,
             reasons: verdict.reasons,
             of_the_run: verdict.of_the_run,
+            altered: false,
             gates: verdict.gates,
             oracle: Oracle::of(case),
             fleet: Fleet::of(case, &series),

@@ -34,6 +34,7 @@ impl Brief {
     /// reader who has the commands below.
     pub fn of(report: &RunReport, bundle: Option<&str>) -> Self {
         let (headline, next) = match report.decision {
+            _ if report.altered => altered(report),
             Decision::Go => (
                 "Go on: all that this run was asked to show holds.".to_owned(),
                 "Nothing has to be done.".to_owned(),
@@ -45,6 +46,21 @@ impl Brief {
         let (tried, own_fault) = (tried(report), own_fault(report));
         Self { headline, tried, users, own_fault, next, cautions: cautions(report) }
     }
+}
+
+/// What can be said of evidence that was changed: nothing of the target.
+fn altered(report: &RunReport) -> (String, String) {
+    let come_to = match report.decision {
+        Decision::Go => "would be a GO",
+        Decision::NoGo => "would be a NO-GO",
+        Decision::Hold => "would be a HOLD",
+    };
+    let headline = format!(
+        "Do not rely on this: the evidence was changed after the run, and what is left of it {come_to}."
+    );
+    let next = "Take the bundle from where nobody could change it, or run it again: under Why it says which \
+                files are not what the run wrote, and what the run itself came to.";
+    (headline, next.to_owned())
 }
 
 /// A sentence as a clause: its first letter small, without its full stop.
@@ -186,6 +202,9 @@ fn own_fault(report: &RunReport) -> String {
     } else {
         ""
     };
+    if report.altered {
+        return "Not known: the evidence was changed after the run.".to_owned();
+    }
     if !report.finished {
         return format!("Not known: the record breaks off.{stands}");
     }

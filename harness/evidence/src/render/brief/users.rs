@@ -160,11 +160,16 @@ fn recovered(report: &RunReport) -> String {
             count(n),
             count(away)
         ),
-        (n, never) => {
+        (n, late) => {
+            let all: u64 = report.fleet.clients.values().sum();
+            let away = all.saturating_sub(report.fleet.clients_live_at_end);
             format!(
-                " After being cut off, {} of {} were not up to date again.",
-                count(never),
-                count(n)
+                " Of {} times that a client was cut off, it was not up to date again {} times when the phase of \
+                 that disturbance ended; {} of {} were not when the run ended.",
+                count(n),
+                count(late),
+                count(away),
+                clients(all)
             )
         }
     }
