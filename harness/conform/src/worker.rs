@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use khala_engine::http::{HttpError, Reply};
 use khala_engine::preflight;
+use khala_engine::target::Credentials;
 use khala_wire::command::{WORKERS_PATH, worker_events_path, worker_stop_path};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use crate::delivery::Delivered;
 use crate::outcome::{Stop, not_applicable, undecided};
 use crate::peer::Peer;
 
-/// Pause before a publish that came too fast is tried again, where the target names none.
+/// Pause before a command that came too fast is sent again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Pause between publishes that are to be told one by one.
@@ -87,27 +88,16 @@ impl Worker {
     /// # Errors
     /// Undecided, where it is not taken.
     pub async fn publish_text(&mut self, ctx: &Ctx, payload: &str) -> Result<Reply<Value>, Stop> {
-        let until = clock::now() + 3 * ctx.patience();
-        loop {
-            match publish_once(ctx, &self.user, &self.id, payload).await {
-                Ok(answer) => {
-                    let seq = answer.document["data"]["seq"].as_u64().ok_or_else(|| {
-                        undecided("on the way, the answer to a publish had no seq".to_owned())
-                    })?;
-                    let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
-                    self.acked.push((seq, payload));
-                    ctx.world.published.set(ctx.world.published.get() + 1);
-                    return Ok(answer);
-                }
-                // Other cases publish too, and the limit is one for all.
-                Err(HttpError::Status { status: 429, .. }) if clock::now() < until => {
-                    tokio::time::sleep(AGAIN_AFTER).await;
-                }
-                Err(error) => {
-                    return Err(undecided(format!("on the way, a publish was not taken: {error}")));
-                }
-            }
-        }
+        let answer = publish_once(ctx, &self.user, &self.id, payload)
+            .await
+            .map_err(|error| undecided(format!("on the way, a publish was not taken: {error}")))?;
+        let seq = answer.document["data"]["seq"].as_u64().ok_or_else(|| {
+            undecided("on the way, the answer to a publish had no seq".to_owned())
+        })?;
+        let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
+        self.acked.push((seq, payload));
+        ctx.world.published.set(ctx.world.published.get() + 1);
+        Ok(answer)
     }
 
     /// Publishes once, whatever comes.
@@ -182,7 +172,7 @@ async fn publish_once(
     let path = worker_events_path(worker);
     let body =
         format!("{{\"event\":{{\"event_type\":\"worker.progress\",\"payload\":{payload}}}}}");
-    post_text(ctx, user, &path, body).await
+    post_as(ctx, &ctx.world.target.credentials, user, &path, body).await
 }
 
 /// Sends a command of a user; the answer.
@@ -195,16 +185,30 @@ pub async fn post(
     path: &str,
     body: &Value,
 ) -> Result<Reply<Value>, HttpError> {
-    post_text(ctx, user, path, body.to_string()).await
+    post_as(ctx, &ctx.world.target.credentials, user, path, body.to_string()).await
 }
 
-async fn post_text(
+/// Sends a command with these credentials; the answer. One that came too fast (429) is sent again: the publish limit is one for all cases.
+///
+/// # Errors
+/// What the target said.
+pub async fn post_as(
     ctx: &Ctx,
+    credentials: &Credentials,
     user: &str,
     path: &str,
     body: String,
 ) -> Result<Reply<Value>, HttpError> {
-    let nonce = ctx.fresh_name("nonce");
-    let headers = ctx.world.target.credentials.command_headers(user, nonce);
-    ctx.world.http.post::<Value>(path, &headers, Bytes::from(body)).await
+    let until = clock::now() + 3 * ctx.patience();
+    let body = Bytes::from(body);
+    loop {
+        let nonce = ctx.fresh_name("nonce");
+        let headers = credentials.command_headers(user, nonce);
+        match ctx.world.http.post::<Value>(path, &headers, body.clone()).await {
+            Err(HttpError::Status { status: 429, .. }) if clock::now() < until => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            answer => return answer,
+        }
+    }
 }

@@ -9,6 +9,7 @@ use khala_conform::known::Known;
 use khala_conform::report::{Decision, Report, Status};
 use khala_conform::select;
 use khala_reference::Config;
+use support::bend;
 use support::bent::Bent;
 use support::{Asked, Runtime, ask, config, everything};
 
@@ -67,7 +68,15 @@ fn every_case_is_put_to_the_reference_which_deviates_in_none() {
 fn the_proxy_of_the_tests_does_not_show() {
     // It holds more for who does not read than the runtime knows of: those cases are put to the runtime alone.
     let runtime = Runtime::start(config(&[]));
-    let proxy = Bent::start("plain", runtime.address);
+    let proxy = Bent::start(bend::PLAIN, runtime.address);
+    let reports = [put(&runtime, proxy.address, false)];
+    assert!(not_kept(&reports).is_empty(), "{:#?}", not_kept(&reports));
+}
+
+#[test]
+fn a_command_that_came_too_fast_is_sent_again() {
+    let runtime = Runtime::start(config(&[]));
+    let proxy = Bent::start(bend::LIMITS_COMMANDS, runtime.address);
     let reports = [put(&runtime, proxy.address, false)];
     assert!(not_kept(&reports).is_empty(), "{:#?}", not_kept(&reports));
 }

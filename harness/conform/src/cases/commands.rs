@@ -11,7 +11,7 @@ use crate::case::{Case, Catch, Does, Level, Need};
 use crate::ctx::{Ctx, EVENTS};
 use crate::outcome::{Outcome, broken, kept, undecided};
 use crate::peer::{JOIN_REF, quote};
-use crate::worker::payload;
+use crate::worker::{payload, post_as};
 
 pub const CASES: &[Case] = &[
     Case::must("socket_command_refused", Commands, "a command over the socket changes nothing", |ctx| {
@@ -240,12 +240,11 @@ async fn unsigned(ctx: &Ctx, secret: Option<&[u8]>) -> Outcome {
     let user = ctx.world.plan.fleet.publisher_id();
     let mut credentials = ctx.world.target.credentials.clone();
     credentials.signature_secret = secret.map(<[u8]>::to_vec);
-    let headers = credentials.command_headers(&user, ctx.fresh_name("nonce"));
     let id = ctx.fresh_name("unsigned");
     let body = json!({ "worker_id": id }).to_string();
     let path = khala_wire::command::WORKERS_PATH;
     let what = if secret.is_some() { "signed with another secret" } else { "without a signature" };
-    let posted = ctx.world.http.post::<Value>(path, &headers, body.into()).await;
+    let posted = post_as(ctx, &credentials, &user, path, body).await;
     match posted {
         Ok(reply) => {
             ctx.world.workers.borrow_mut().push((id, user));

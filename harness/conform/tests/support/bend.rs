@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 /// All deviations.
-pub const NAMES: [&str; 37] = [
+pub const NAMES: [&str; 38] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -46,9 +46,27 @@ pub const NAMES: [&str; 37] = [
     "drops_client_heartbeats",
     "revokes_everybody",
     "open_metrics",
-    // Nothing: the proxy itself must not show.
-    "plain",
+    // The proxy itself must not show, nor a limit that the contract knows.
+    PLAIN,
+    LIMITS_COMMANDS,
 ];
+
+/// Nothing.
+pub const PLAIN: &str = "plain";
+/// Every other command comes too fast for a limit that is all clients' together, and is answered with 429.
+pub const LIMITS_COMMANDS: &str = "limits_commands";
+
+/// What the proxy answers to its `number`th command itself.
+pub fn limited(name: &str, head: &str, number: u32) -> Option<&'static str> {
+    let command = head.starts_with("POST /internal/v1/codex/workers");
+    (name == LIMITS_COMMANDS && command && number % 2 == 0).then_some(TOO_FAST)
+}
+
+const TOO_FAST: &str = concat!(
+    "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n",
+    "content-length: 62\r\nconnection: close\r\n\r\n",
+    r#"{"error":"khala_publish_rate_limited","retry_after_ms":     5}"#,
+);
 
 fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
     pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))

@@ -26,6 +26,7 @@ struct Shared {
     name: &'static str,
     target: SocketAddr,
     sockets: AtomicU32,
+    commands: AtomicU32,
     /// Ends all sockets.
     everybody: CancellationToken,
 }
@@ -38,8 +39,9 @@ impl Bent {
         let address = super::SERVERS.block_on(async {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("listens");
             let address = listener.local_addr().expect("an address");
-            let (sockets, everybody) = (AtomicU32::new(0), token.child_token());
-            let shared = Arc::new(Shared { name, target, sockets, everybody });
+            let (sockets, commands) = (AtomicU32::new(0), AtomicU32::new(0));
+            let everybody = token.child_token();
+            let shared = Arc::new(Shared { name, target, sockets, commands, everybody });
             tokio::spawn(async move {
                 while let Some(Ok((stream, _))) = token.run_until_cancelled(listener.accept()).await
                 {
@@ -91,6 +93,11 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
             0 => break,
             count => body.extend_from_slice(&part[..count]),
         }
+    }
+    let number = shared.commands.fetch_add(1, Ordering::Relaxed);
+    if let Some(answer) = bend::limited(shared.name, &request, number) {
+        client.write_all(answer.as_bytes()).await?;
+        return client.shutdown().await;
     }
     let mut target = TcpStream::connect(shared.target).await?;
     let request = bend::request(shared.name, &request);
