@@ -197,6 +197,9 @@ pub struct Doctor {
     /// Try a round trip too: a worker, its first event, the worker's end.
     #[arg(long)]
     pub allow_writes: bool,
+    /// Let commands tell the secrets of which the profile says so.
+    #[arg(long)]
+    pub allow_hooks: bool,
     /// Write what the target is said to be as a target profile.
     #[arg(long, value_name = "FILE")]
     pub write_profile: Option<PathBuf>,
@@ -401,6 +404,9 @@ pub struct Conform {
     /// Leave out cases that wait longer than this for a time-out of the runtime's.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
     pub max_wait: Duration,
+    /// Let commands tell the secrets of which the profile says so.
+    #[arg(long)]
+    pub allow_hooks: bool,
     /// At the end, stop the runtime whose process this is with SIGTERM, and judge how its sockets end.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(2..))]
     pub stop_pid: Option<i32>,

@@ -7,6 +7,7 @@ use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use khala_wire::token::{CLAIMS_VERSION, DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key};
 use support::by_hand::{ADMIN, KEY, reference_by_hand, reference_with};
 use support::servers::{self, Server};
 use support::{Ended, Harness, exit, number, scenario};
@@ -174,6 +175,82 @@ fn a_wrong_key_is_no_missing_runtime() {
         run.stderr
     );
     assert!(!run.stderr.contains("no Khala runtime"), "{}", run.stderr);
+}
+
+#[test]
+fn a_command_tells_a_secret_only_when_hooks_may_run() {
+    let target = reference_by_hand();
+    let told =
+        || at(&target.url).set("auth.secret={ command = [\"printenv\", \"KHALA_TEST_KEY\"] }");
+    let run = told().ended().exits(exit::USAGE);
+    assert!(run.stderr.contains("auth.secret is told by [\"printenv\""), "{}", run.stderr);
+    assert!(run.out_dir_is_empty);
+    let run = told().arg("--allow-hooks").ended().exits(exit::GO);
+    let resolved = String::from_utf8_lossy(run.file("scenario.resolved.toml"));
+    assert!(
+        resolved.contains("secret = { command = [\"printenv\", \"KHALA_TEST_KEY\"] }"),
+        "{resolved}"
+    );
+    assert!(!resolved.contains(KEY));
+}
+
+/// A token that opens the reference, for somebody.
+fn token_of(user: &str) -> String {
+    let now = khala_engine::clock::unix_seconds();
+    let claims = serde_json::json!({
+        "aud": DEFAULT_AUDIENCE, "iss": DEFAULT_ISSUER, "iat": now, "nbf": now, "exp": now + 600,
+        "jti": format!("jti-{user}"), "oa_claims_version": CLAIMS_VERSION, "sub": format!("user:{user}"),
+        "oa_user_id": user, "oa_org_id": "o", "oa_session_id": format!("s-{user}"),
+        "oa_device_id": format!("d-{user}"), "oa_sync_scopes": ["runtime.codex_worker_events"],
+    });
+    Key::new(DEFAULT_KID, KEY).sign(&claims).expect("signs")
+}
+
+#[test]
+fn tokens_of_a_file_are_taken_in_turn() {
+    let target = reference_by_hand();
+    let dir = tempfile::TempDir::new().expect("a folder");
+    let tokens = dir.path().join("tokens");
+    let profile = dir.path().join("target.toml");
+    let text = format!(
+        "[target]\nkind = \"url\"\nurl = \"{}\"\nexclusive = true\n[auth]\nmint = \"static\"\ntoken = {{ file = {tokens:?} }}\n",
+        target.url
+    );
+    std::fs::write(&profile, text).expect("writes");
+    let run = || at(&target.url).arg("--target").arg(profile.clone());
+    std::fs::write(&tokens, "\n  \n").expect("writes");
+    let none = run().ended().exits(exit::SETUP);
+    assert!(none.stderr.contains("no line of it has a token"), "{}", none.stderr);
+    // One of three is none that the target takes: a third of the clients are refused, and no more.
+    let three = format!("{}\nno-token\n\n{}\n", token_of("a"), token_of("b"));
+    std::fs::write(&tokens, three).expect("writes");
+    let run = run().ended().exits(exit::NO_GO);
+    let report = run.report();
+    assert_eq!(
+        number(&report, "/fleet/clients_peak"),
+        11,
+        "of 16, those with numbers 1, 4, 7, 10 and 13 are not let in"
+    );
+    assert!(!run.said().contains(&token_of("a")[..40]));
+}
+
+#[test]
+fn a_session_that_others_began_mints_for_all() {
+    let target = reference_by_hand();
+    let claims = serde_json::json!({
+        "did": "their-device", "sid": "their-session", "sub": "theirs", "org": "o", "iss": "khala-control",
+        "exp": khala_engine::clock::unix_seconds() + 600, "scopes": ["runtime.codex_worker_events"],
+    });
+    let key = khala_reference::config::DEVELOPMENT_SESSION_KEY;
+    let token = Key::new(DEFAULT_KID, key).sign(&claims).expect("signs");
+    let run = at(&target.url)
+        .set("auth.mint=control")
+        .set("auth.session_token={ env = \"KHALA_TEST_SESSION\" }")
+        .env("KHALA_TEST_SESSION", &token)
+        .ended()
+        .exits(exit::GO);
+    assert_eq!(number(&run.report(), "/fleet/clients_peak"), 16);
+    assert!(!run.said().contains(&token));
 }
 
 #[test]

@@ -217,6 +217,10 @@ pub struct Times {
     pub client_beat: Duration,
     /// How long an answer, or an event on its way, may take before it is taken for missing.
     pub patience: Duration,
+    /// How long an event may take that comes by itself, while nothing else goes on.
+    pub settle: Duration,
+    /// How long a steady flow is published.
+    pub steady: Duration,
     /// How long is listened for what must not come.
     pub quiet: Duration,
     /// After this a revoked session is tried once more.
@@ -231,6 +235,8 @@ impl Default for Times {
             socket_idle: Duration::from_secs(60),
             client_beat: Duration::from_secs(20),
             patience: Duration::from_secs(10),
+            settle: Duration::from_secs(3),
+            steady: Duration::from_secs(5),
             quiet: Duration::from_millis(700),
             revoked_still: Duration::from_secs(6),
         }

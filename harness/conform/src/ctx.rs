@@ -10,6 +10,7 @@ use khala_engine::transport::{self, Dial, DialError};
 use khala_plan::schedule::Identity;
 use khala_wire::frame::Vsn;
 use khala_wire::message::event;
+use khala_wire::payload::CODE_STALE_CURSOR;
 use khala_wire::token::{Claims, Key};
 use khala_wire::topic::{KNOWN, WORKER_EVENTS, WORKER_SUMMARIES};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::case::Times;
 use crate::outcome::{Stop, undecided};
-use crate::peer::Peer;
+use crate::peer::{Msg, Peer};
 use crate::worker::Worker;
 use crate::world::World;
 
@@ -30,6 +31,7 @@ pub struct Ctx {
     pub world: Rc<World>,
     id: &'static str,
     number: u32,
+    again: bool,
     people: Cell<u32>,
     names: Cell<u32>,
 }
@@ -46,10 +48,10 @@ pub struct Connect {
 }
 
 impl Ctx {
-    /// The part of the case with this number.
+    /// The part of the case with this number; of one that is asked again, with other users and names.
     #[must_use]
-    pub fn new(world: Rc<World>, id: &'static str, number: u32) -> Self {
-        Self { world, id, number, people: Cell::new(0), names: Cell::new(0) }
+    pub fn new(world: Rc<World>, id: &'static str, number: u32, again: bool) -> Self {
+        Self { world, id, number, again, people: Cell::new(0), names: Cell::new(0) }
     }
 
     /// The target's times.
@@ -70,14 +72,21 @@ impl Ctx {
         // The first number is the publishers'.
         let user = self.world.plan.fleet.user_id(1 + self.number * USERS + nth);
         let name = |what: &str| format!("{}-{what}{nth}", self.name());
-        Identity { user, org: name("org"), session: name("session"), device: name("device") }
+        Identity {
+            number: 0,
+            user,
+            org: name("org"),
+            session: name("session"),
+            device: name("device"),
+        }
     }
 
     /// What all names of this case begin with.
     #[must_use]
     pub fn name(&self) -> String {
         let (prefix, run) = (&self.world.plan.fleet.name_prefix, &self.world.run_id);
-        format!("{prefix}-{run}-{}", self.id.replace('_', "-"))
+        let again = if self.again { "-again" } else { "" };
+        format!("{prefix}-{run}-{}{again}", self.id.replace('_', "-"))
     }
 
     /// A name that was not used before.
@@ -214,8 +223,39 @@ impl Ctx {
     pub async fn live(&self, topics: &[&str]) -> Result<Peer, Stop> {
         let who = self.somebody();
         let mut peer = self.join(&who, topics).await?;
-        self.subscribe(&mut peer, topics, &self.from_now(topics)).await?;
+        self.subscribe_from_now(&mut peer, topics).await?;
         Ok(peer)
+    }
+
+    /// Subscribes from about now on; where what was heard of the heads has become stale meanwhile, from the heads
+    /// that the refusal names.
+    ///
+    /// # Errors
+    /// Undecided, where it is refused.
+    pub async fn subscribe_from_now(&self, peer: &mut Peer, topics: &[&str]) -> Result<(), Stop> {
+        let payload = subscribe(topics, &self.from_now(topics));
+        let reply = peer.ask(event::SUBSCRIBE, payload, self.patience()).await?;
+        if reply.code() != CODE_STALE_CURSOR {
+            return self.subscribed(topics, &reply);
+        }
+        for topic in reply.response()["stale_topics"].as_array().into_iter().flatten() {
+            let head = topic["head_watermark"].as_u64();
+            if let (Some(name), Some(head)) = (topic["topic"].as_str(), head) {
+                self.world.heard(name, head);
+            }
+        }
+        self.subscribe(peer, topics, &self.from_now(topics)).await.map(drop)
+    }
+
+    /// Takes the heads from the reply to a subscribe.
+    fn subscribed(&self, topics: &[&str], reply: &Msg) -> Result<(), Stop> {
+        reply.is_ok_to(event::SUBSCRIBE)?;
+        for topic in topics {
+            if let Some(mark) = watermark(reply.response(), topic) {
+                self.world.heard(topic, mark);
+            }
+        }
+        Ok(())
     }
 
     /// Cursors at where the topics stood when they were heard of last.
@@ -223,6 +263,15 @@ impl Ctx {
     pub fn from_now(&self, topics: &[&str]) -> Vec<(String, u64)> {
         let heads = self.world.heads.borrow();
         topics.iter().filter_map(|&topic| Some((topic.to_owned(), *heads.get(topic)?))).collect()
+    }
+
+    /// Cursors at where the topics stand, as somebody new is told.
+    ///
+    /// # Errors
+    /// Undecided, where nobody is.
+    pub async fn now(&self, topics: &[&str]) -> Result<Vec<(String, u64)>, Stop> {
+        self.live(topics).await?;
+        Ok(self.from_now(topics))
     }
 
     /// Subscribes, and returns the reply with where the log stood before.
@@ -237,12 +286,8 @@ impl Ctx {
     ) -> Result<(serde_json::Map<String, Value>, usize), Stop> {
         let from = peer.log.len();
         let payload = subscribe(topics, cursors);
-        let reply = peer.ask_ok(event::SUBSCRIBE, payload, self.patience()).await?;
-        for topic in topics {
-            if let Some(mark) = watermark(reply.response(), topic) {
-                self.world.heard(topic, mark);
-            }
-        }
+        let reply = peer.ask(event::SUBSCRIBE, payload, self.patience()).await?;
+        self.subscribed(topics, &reply)?;
         Ok((reply.response().as_object().cloned().unwrap_or_default(), from))
     }
 

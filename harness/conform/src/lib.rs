@@ -84,7 +84,7 @@ async fn run_here(
 /// Stops the workers that cases created; those that remain.
 pub(crate) async fn stop_workers(world: &Rc<World>) -> Vec<String> {
     let workers = world.workers.take();
-    let ctx = Ctx::new(Rc::clone(world), "end", 0);
+    let ctx = Ctx::new(Rc::clone(world), "end", 0, false);
     let until = clock::now() + STOP_WITHIN;
     let mut remains = Vec::new();
     for (id, user) in workers {

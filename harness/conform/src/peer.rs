@@ -102,6 +102,19 @@ impl Msg {
         named.and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Whether it, a reply to this event, is ok.
+    ///
+    /// # Errors
+    /// Undecided, where it is not.
+    pub fn is_ok_to(&self, event: &str) -> Result<(), Stop> {
+        match self.status() {
+            "ok" => Ok(()),
+            _ => {
+                Err(undecided(format!("on the way, `{event}` was refused: {}", word(self.code()))))
+            }
+        }
+    }
+
     /// It, as a report may quote it.
     #[must_use]
     pub fn told(&self) -> String {
@@ -359,10 +372,8 @@ impl Peer {
         within: Duration,
     ) -> Result<Msg, Stop> {
         let reply = self.ask(event, payload, within).await?;
-        if reply.status() == "ok" {
-            return Ok(reply);
-        }
-        Err(undecided(format!("on the way, `{event}` was refused: {}", word(reply.code()))))
+        reply.is_ok_to(event)?;
+        Ok(reply)
     }
 
     /// What was delivered by the canonical pushes from a place of the log on.

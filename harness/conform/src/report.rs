@@ -119,6 +119,21 @@ impl CaseResult {
         result
     }
 
+    /// What became of it, in words; why, where a deviation is accepted.
+    #[must_use]
+    pub fn result(&self) -> String {
+        match &self.accepted {
+            Some(reason) => format!("accepted: {reason}"),
+            None => self.status.name().to_owned(),
+        }
+    }
+
+    /// Whether somebody has to look at it.
+    #[must_use]
+    pub fn is_amiss(&self) -> bool {
+        self.accepted.is_none() && matches!(self.status, Status::Deviation | Status::Undecided)
+    }
+
     fn is_broken(&mut self, broken: Broken) {
         let Broken { did, came, should } = broken;
         self.status = match self.level {

@@ -8,9 +8,10 @@ use futures_util::{StreamExt as _, future, stream};
 use tokio_util::sync::CancellationToken;
 
 use crate::case::{Case, Does, Takes};
+use crate::cases;
 use crate::ctx::Ctx;
 use crate::outcome::{Outcome, Stop, undecided};
-use crate::report::CaseResult;
+use crate::report::{CaseResult, Status};
 use crate::stop_workers;
 use crate::world::World;
 
@@ -22,7 +23,8 @@ const WAITING_AT_ONCE: usize = 32;
 /// Runs the cases; `told` hears of each result as it comes.
 ///
 /// Those that wait for a time-out of the target's wait beside all others. What must be alone is alone with
-/// them; what ends the target comes last.
+/// them, and so is what could not be carried out beside others (one more event, and a cursor is stale), the second
+/// time that it is asked; what ends the target comes last.
 pub async fn run(
     world: &Rc<World>,
     cases: &[(usize, &'static Case)],
@@ -34,8 +36,11 @@ pub async fn run(
         cases.iter().filter(|(_, case)| fits(case)).copied().collect()
     };
     let ends = |case: &Case| case.does == Does::Ends;
-    let one = |(index, case)| async move {
-        let result = ask(world, case, index, interrupt).await;
+    let ask = |(index, case), again| async move {
+        (index, ask(world, case, index, again, interrupt).await)
+    };
+    let one = |asked| async move {
+        let (index, result) = ask(asked, false).await;
         told(&result);
         (index, result)
     };
@@ -45,7 +50,20 @@ pub async fn run(
     let waiting = group(of(&|case| waits(case) && !ends(case)), WAITING_AT_ONCE);
     let others = async {
         let beside = of(&|case| !case.alone && !waits(case) && !ends(case));
-        let mut results = group(beside, AT_ONCE).await;
+        let first = |asked| ask(asked, false);
+        let first: Vec<_> =
+            stream::iter(beside).map(first).buffer_unordered(AT_ONCE).collect().await;
+        let mut results = Vec::with_capacity(first.len());
+        for (index, result) in first {
+            let undecided = result.status == Status::Undecided && !interrupt.is_cancelled();
+            let case = cases.iter().find(|(it, _)| undecided && *it == index);
+            let (index, result) = match case {
+                Some(&asked) => ask(asked, true).await,
+                None => (index, result),
+            };
+            told(&result);
+            results.push((index, result));
+        }
         results.extend(group(of(&|case| case.alone && !ends(case)), 1).await);
         results
     };
@@ -62,14 +80,16 @@ async fn ask(
     world: &Rc<World>,
     case: &'static Case,
     index: usize,
+    again: bool,
     interrupt: &CancellationToken,
 ) -> CaseResult {
     let start = clock::now();
     let outcome = match ruled_out(world, case) {
         Some(stop) => Err(stop),
         None => {
-            let number = u32::try_from(index).unwrap_or(u32::MAX);
-            let ctx = Ctx::new(Rc::clone(world), case.id, number);
+            let number = index + if again { cases::all().len() } else { 0 };
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let ctx = Ctx::new(Rc::clone(world), case.id, number, again);
             in_time(world, case, (case.ask)(&ctx), interrupt).await
         }
     };

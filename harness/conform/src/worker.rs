@@ -21,7 +21,7 @@ use crate::peer::Peer;
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Pause between publishes that are to be told one by one.
-const SLOWLY: Duration = Duration::from_millis(80);
+pub const SLOWLY: Duration = Duration::from_millis(80);
 
 /// A worker.
 pub struct Worker {
@@ -142,6 +142,11 @@ impl Worker {
         let mut missing: Vec<u64> = acked.filter(|seq| !found.contains(seq)).collect();
         missing.sort_unstable();
         missing
+    }
+
+    /// Whether a socket is delivered all of them in time.
+    pub async fn arrives_within(&self, within: Duration, peer: &mut Peer) -> bool {
+        peer.until(within, |peer| self.missing(peer, 0, 0).is_empty()).await
     }
 
     /// Waits until a socket was delivered all of them; those that never came.

@@ -53,6 +53,8 @@ pub struct Options {
     pub run_id: String,
     /// The tool's version.
     pub version: String,
+    /// Whether commands may tell the secrets of which the profile says so.
+    pub commands: bool,
     /// The key of session access tokens, in place of the environment's.
     pub session_key: Option<String>,
 }
@@ -116,6 +118,14 @@ impl World {
                 "the target profile names no URL: conform asks a runtime that is there already";
             return Err(OpenError::Settings(format!("error: {why}")));
         };
+        if let Some((key, words)) = plan.secret_commands().first()
+            && !options.commands
+        {
+            let why = format!(
+                "{key} is told by {words:?}; nothing was started: --allow-hooks lets it run"
+            );
+            return Err(OpenError::Settings(format!("error: {why}")));
+        }
         let credentials = keys::credentials(&plan)?;
         let extras = Extras::of(&plan)?;
         let lock = match preflight::address(&reach, ADDRESS_TIMEOUT).await? {

@@ -99,10 +99,12 @@ impl Minter {
                 Ok(Minted { token, status: None, life: Some(ttl) })
             }
             Mint::Static { .. } => {
-                let token = target.credentials.static_token.clone().ok_or_else(no_key)?;
+                let tokens = &target.credentials.static_tokens;
+                let in_turn = tokens.iter().cycle().nth(who.number as usize % tokens.len().max(1));
+                let token = in_turn.cloned().ok_or_else(no_key)?;
                 Ok(Minted { token, status: None, life: None })
             }
-            Mint::Control => self.ask(ttl, target, who, scopes).await,
+            Mint::Control { .. } => self.ask(ttl, target, who, scopes).await,
         }
     }
 
@@ -116,7 +118,8 @@ impl Minter {
         let interrupted = |_| Answer::of(Outcome::Interrupted, "interrupted");
         let _permit = self.permits.acquire().await.map_err(interrupted)?;
         let request = MintRequest {
-            device_id: Some(who.device.clone()),
+            // A session that others began has its own device.
+            device_id: target.credentials.session_token.is_none().then(|| who.device.clone()),
             scopes: Some(scopes.to_vec()),
             topics: None,
             ttl_seconds: Some(ttl.as_secs()),

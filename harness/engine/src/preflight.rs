@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use khala_plan::Plan;
-use khala_plan::model::UserIds;
+use khala_plan::model::{Mint, UserIds};
 use khala_plan::schedule::Schedule;
 use khala_wire::CHANNEL;
 use khala_wire::frame::{self, Frame, Vsn};
@@ -71,7 +71,11 @@ pub fn reached(
         Some(url) => Reach::of(url, &plan.target, guard)?,
         None => reach.clone(),
     };
-    reach.permit().covers(plan.fleet.clients, schedule.most_publishes_in_a_second())?;
+    let clients = plan.fleet.clients;
+    reach.permit().covers(clients, schedule.most_publishes_in_a_second())?;
+    if matches!(plan.auth.mint, Mint::Control { .. }) {
+        control.permit().covers(clients, 0)?;
+    }
     Ok(Some((reach, control)))
 }
 
@@ -167,7 +171,7 @@ pub(crate) async fn enter(
     tried: &mut Vec<String>,
 ) -> Result<Option<Talk>, Stop> {
     let http = Http::new(&target.control, user_agent, plan.target.request_timeout)
-        .carrying(target.extras.clone());
+        .carrying(target.extras_of_control());
     let minter = Minter::new(http);
     let mut who = Schedule::identity(plan, 0);
     who.session = format!("{}-preflight", who.session);

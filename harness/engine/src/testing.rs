@@ -35,7 +35,8 @@ pub fn frozen() -> (TcpListener, Arc<Target>) {
         issuer: String::new(),
         audience: String::new(),
         session_key: None,
-        static_token: None,
+        session_token: None,
+        static_tokens: Vec::new(),
         signature_secret: None,
         admin_token: None,
     };

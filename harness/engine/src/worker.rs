@@ -123,12 +123,13 @@ pub const THREAD_PREFIX: &str = "khala-worker-";
 
 async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
     let Setup { plan, target, clock, .. } = setup.clone();
-    let http = |reach| {
+    let http = |reach, extras| {
         Http::new(reach, &setup.user_agent, plan.target.request_timeout)
-            .carrying(target.extras.clone())
+            .carrying(extras)
             .heard_by(Arc::clone(&setup.contact))
     };
-    let (http, control) = (http(&target.reach), http(&target.control));
+    let control = http(&target.control, target.extras_of_control());
+    let http = http(&target.reach, target.extras.clone());
     let around = Rc::new(Surroundings {
         clock,
         watch: Watch::new(plan.generator.thread_of(setup.index), clock),

@@ -265,7 +265,7 @@ impl ObjectiveEstimate {
 pub fn planned_descriptors(plan: &Plan) -> u64 {
     let threads = u64::from(plan.generator.worker_threads);
     let mints = match plan.auth.mint {
-        Mint::Control => MINTS_PER_WORKER_THREAD * threads,
+        Mint::Control { .. } => MINTS_PER_WORKER_THREAD * threads,
         Mint::Hs256 { .. } | Mint::Static { .. } => 0,
     };
     let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);

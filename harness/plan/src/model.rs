@@ -31,6 +31,8 @@ pub enum Secret {
     Env(String),
     /// Read from this file when it is needed.
     File(String),
+    /// What this command, program and arguments, writes to standard output when it is needed.
+    Command(Vec<String>),
     /// Made for this run, for a target that the harness starts itself.
     Generated,
 }
@@ -40,6 +42,9 @@ impl std::fmt::Debug for Secret {
         match self {
             Self::Env(name) => write!(f, "Secret(env {name})"),
             Self::File(path) => write!(f, "Secret(file {path})"),
+            Self::Command(words) => {
+                write!(f, "Secret(command {})", words.first().map_or("", String::as_str))
+            }
             Self::Generated => f.write_str("Secret(generated)"),
         }
     }
@@ -79,6 +84,26 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Secrets that commands tell: the key, program and arguments.
+    #[must_use]
+    pub fn secret_commands(&self) -> Vec<(&'static str, &[String])> {
+        let opening = match &self.auth.mint {
+            Mint::Hs256 { secret, .. } => Some(("auth.secret", secret)),
+            Mint::Control { session_token } => {
+                session_token.as_ref().map(|it| ("auth.session_token", it))
+            }
+            Mint::Static { token } => Some(("auth.token", token)),
+        };
+        let admin = self.target.admin_token.iter().map(|it| ("target.admin_token", it));
+        let command = self.target.command_secret.iter().map(|it| ("target.command_secret", it));
+        let all = opening.into_iter().chain(admin).chain(command);
+        let commands = all.filter_map(|(key, secret)| match secret {
+            Secret::Command(words) => Some((key, words.as_slice())),
+            Secret::Env(_) | Secret::File(_) | Secret::Generated => None,
+        });
+        commands.collect()
+    }
+
     /// Whether an objective of a gate must be one that the plan can exercise.
     #[must_use]
     pub fn must_apply(&self, gate: &Gate, objective: &Objective) -> bool {
@@ -304,12 +329,24 @@ pub enum Mint {
         audience: String,
     },
     /// The control service, `POST /api/sync/token`, before every connect.
-    Control,
-    /// One token for all, made elsewhere.
+    Control {
+        /// The session access token that all clients show it; `None`, each has one of its own session, signed
+        /// with the key of the environment.
+        session_token: Option<Secret>,
+    },
+    /// Made elsewhere.
     Static {
-        /// The token.
+        /// The token, or several, one a line, which clients take in turn.
         token: Secret,
     },
+}
+
+impl Mint {
+    /// Whether tokens are of the users, sessions and devices that the plan gives its clients.
+    #[must_use]
+    pub fn is_of_planned_identities(&self) -> bool {
+        matches!(self, Self::Hs256 { .. } | Self::Control { session_token: None })
+    }
 }
 
 /// The clients.

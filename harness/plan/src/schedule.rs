@@ -102,6 +102,8 @@ impl PlannedFault {
 /// Who a client is. No run id in it: equal plans have equal identities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
+    /// Number of the client.
+    pub number: u32,
     /// `oa_user_id`; shared by clients when there are fewer users than clients.
     pub user: String,
     /// `oa_org_id`.
@@ -145,6 +147,7 @@ impl Schedule {
         let user = client % plan.fleet.users.max(1);
         let org = user % plan.fleet.orgs.max(1);
         Identity {
+            number: client,
             user: plan.fleet.user_id(user),
             org: format!("{prefix}-org-{org}"),
             session: format!("{prefix}-session-{client}"),

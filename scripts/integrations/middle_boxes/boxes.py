@@ -189,7 +189,7 @@ CASES = [
     Case("tls_made_by_another_box", "a second box makes the TLS that the first one ends",
          [TlsEnd(), Haproxy(server="ssl verify none alpn http/1.1")], 0),
     Case("tls_expired", "mistake: the box's certificate has expired", [TlsEnd(expired=True)], 100, tls=True,
-         says=["Expired"]),
+         says=["certificate expired"]),
     Case("tls_of_another_host", "mistake: the box's certificate is for another name",
          [TlsEnd(name="other.example.com")], 100, tls=True, says=["not valid for name"]),
     Case("tls_of_nobody_known", "mistake: nobody that is trusted has signed the box's certificate", [TlsEnd()], 100,

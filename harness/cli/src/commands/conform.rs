@@ -98,6 +98,7 @@ fn options(conform: &Conform) -> Result<Options, Failure> {
         stop: conform.stop_pid.and_then(stopper),
         run_id: format!("{:08x}", rand::random::<u32>()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        commands: conform.allow_hooks,
         session_key: None,
     })
 }

@@ -6,12 +6,16 @@ use anyhow::Context as _;
 use khala_engine::doctor::{self, Came, Line, Options};
 use khala_plan::{Schedule, resolved};
 
+use super::run::no_secret_commands;
 use crate::exit::{Exit, Failure};
 use crate::{args, output, scenario};
 
 /// Examines a target.
 pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     let plan = scenario::load(&doctor.scenario())?.plan;
+    if !doctor.allow_hooks {
+        no_secret_commands(&plan, "--allow-hooks lets it run")?;
+    }
     let guard = Arc::new(scenario::guard(&doctor.scenario())?);
     let schedule = Schedule::of(&plan);
     let options = Options {

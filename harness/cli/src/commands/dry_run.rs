@@ -49,7 +49,7 @@ fn text(plan: &Plan, schedule: &Schedule, ways: Option<&(Reach, Reach)>) -> Stri
         schedule.most_publishes_in_a_second()
     ));
     line(format!("    GET {METRICS_PATH} each second, where the target has it"));
-    if let (Mint::Control, Some((_, control))) = (&plan.auth.mint, ways) {
+    if let (Mint::Control { .. }, Some((_, control))) = (&plan.auth.mint, ways) {
         line(format!("  to {}", place(control)));
         line(format!("    POST {TOKEN_PATH} before every connect"));
     }

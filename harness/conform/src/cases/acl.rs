@@ -1,6 +1,7 @@
 //! Which topics a token opens.
 
 use khala_wire::message::event;
+use khala_wire::payload::CODE_STALE_CURSOR;
 use serde_json::{Value, json};
 
 use crate::case::Area::Acl;
@@ -154,10 +155,9 @@ async fn each_token(ctx: &Ctx) -> Outcome {
     let _narrow = ctx.join(&other, &[SUMMARIES]).await?;
     let again = khala_plan::schedule::Identity { session: format!("{}-b", other.session), ..other };
     let mut wide = ctx.join(&again, &[SUMMARIES, EVENTS]).await?;
-    let cursors = ctx.from_now(&[EVENTS]);
-    let asked =
-        wide.try_ask(event::SUBSCRIBE, &subscribe(&[EVENTS], &cursors), ctx.patience()).await;
-    match asked {
+    let list = subscribe(&[EVENTS], &ctx.now(&[EVENTS]).await?);
+    match wide.try_ask(event::SUBSCRIBE, &list, ctx.patience()).await {
+        Ok(msg) if msg.code() == CODE_STALE_CURSOR => Err(undecided("its cursor had become stale")),
         Ok(msg) if msg.status() == "ok" => {
             kept("each token of a user opened what its own scopes say")
         }
@@ -210,7 +210,7 @@ async fn onyx(ctx: &Ctx) -> Outcome {
         Err(error) => return Err(undecided(error.to_string())),
     };
     peer.ask(event::JOIN, json!({}), ctx.patience()).await?;
-    let list = subscribe(&[EVENTS], &ctx.from_now(&[EVENTS]));
+    let list = subscribe(&[EVENTS], &ctx.now(&[EVENTS]).await?);
     let reply = peer.ask(event::SUBSCRIBE, list, ctx.patience()).await?;
     if reply.status() == "error" {
         return kept(format!("refused: {}", word(reply.code())));

@@ -1,8 +1,9 @@
 //! The live tail: every event, once, in order, to everybody, and without waiting for the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future;
+use khala_engine::clock;
 use serde_json::Value;
 
 use super::replay::disorder;
@@ -12,7 +13,7 @@ use crate::ctx::{Ctx, EVENTS, SUMMARIES};
 use crate::delivery::ranges;
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
 use crate::peer::Peer;
-use crate::worker::Worker;
+use crate::worker::{SLOWLY, Worker};
 
 const EACH: &str = "Each event appears on `runtime.codex_worker_events`";
 const ONE_ORDER: &str =
@@ -32,7 +33,15 @@ pub const CASES: &[Case] = &[
     })
     .says("1, rule 2", "The socket carries subscribe, replay and live tail only.")
     .does(Does::Writes)
+    .alone()
     .caught_by(&[Catch::Defect("late_publish,1")]),
+    Case::must("live_steadily", Delivery, "a steady flow does not wait for a pause", |ctx| {
+        Box::pin(steadily(ctx))
+    })
+    .says("1, rule 2", "The socket carries subscribe, replay and live tail only.")
+    .does(Does::Writes)
+    .alone()
+    .caught_by(&[Catch::Defect("starved_topic")]),
     Case::must(
         "live_start_event",
         Delivery,
@@ -136,21 +145,81 @@ async fn in_order(ctx: &Ctx) -> Outcome {
     }
 }
 
+/// An event that comes late by itself waited for no successor, and one late event is no habit.
 async fn alone(ctx: &Ctx) -> Outcome {
+    const WORKERS: usize = 3;
+    let settle = ctx.times().settle;
     let mut peer = ctx.live(&[EVENTS]).await?;
-    let mut worker = ctx.worker().await?;
-    for _ in 0..3 {
-        worker.publish(ctx, 1).await?;
-        let missing = worker.arrives(ctx, &mut peer, 0, 0).await;
-        if !missing.is_empty() {
-            return broken(
-                "Published an event, and none after it.",
-                format!("It did not come within {:?}.", ctx.patience()),
-                "It should not have waited for a successor.",
-            );
+    let mut waited = 0;
+    for _ in 0..WORKERS {
+        // Its creation is an event as well.
+        let mut worker = ctx.worker().await?;
+        for publishes in [0, 1] {
+            worker.publish(ctx, publishes).await?;
+            if worker.arrives_within(settle, &mut peer).await {
+                // What still goes on of it is over then.
+                peer.listen(ctx.times().quiet).await;
+                continue;
+            }
+            worker.publish(ctx, 1).await?;
+            let missing = worker.arrives(ctx, &mut peer, 0, 0).await;
+            if !missing.is_empty() {
+                return broken(
+                    "Published an event, and another.",
+                    format!("Event {} did not come within {:?}.", missing[0], ctx.patience()),
+                    "Each should have come by itself.",
+                );
+            }
+            waited += 1;
         }
     }
-    kept("each of three events came before the next was published")
+    if waited >= WORKERS {
+        return broken(
+            format!("Published an event and none after it for {settle:?}, {} times.", 2 * WORKERS),
+            format!("{waited} times it came when the next one had been published."),
+            "It should not have waited for a successor.",
+        );
+    }
+    kept("events came before others were published")
+}
+
+/// What comes steadily is not to wait for a pause, on any of the topics.
+async fn steadily(ctx: &Ctx) -> Outcome {
+    let mut peer = ctx.live(&[EVENTS, SUMMARIES]).await?;
+    let mut worker = ctx.worker().await?;
+    worker.arrives(ctx, &mut peer, 0, 0).await;
+    let key = format!("runtime/codex_worker_summary:{}", worker.id);
+    let (first, began) = (worker.last() + 1, clock::now());
+    let mut old = first;
+    while clock::now() - began < ctx.times().steady {
+        worker.publish(ctx, 1).await?;
+        if clock::now() - began < ctx.times().steady - ctx.times().settle {
+            old = worker.last();
+        }
+        peer.listen(SLOWLY).await;
+    }
+    let delivered = peer.delivered(0);
+    let own: BTreeSet<u64> = worker.of(&delivered).into_iter().map(|(seq, _)| seq).collect();
+    let waits = (first..=old).filter(|seq| !own.contains(seq)).count();
+    let state = delivered.iter().any(|it| it.key == key && it.version >= old);
+    if waits == 0 && state {
+        return kept("events and the worker's document came while more were published");
+    }
+    let published = worker.last() - first + 1;
+    broken(
+        format!("Published {published} events in {:?}, one after the other.", ctx.times().steady),
+        match waits {
+            0 => "The worker's document was older than that meanwhile.".to_owned(),
+            _ => format!(
+                "{waits} of the first {} had not come when the last was published.",
+                old - first + 1
+            ),
+        },
+        format!(
+            "What was published {:?} before should have come, on each topic.",
+            ctx.times().settle
+        ),
+    )
 }
 
 async fn start(ctx: &Ctx) -> Outcome {

@@ -81,8 +81,8 @@ pub const CASES: &[Case] = &[
 /// A worker that has published, with where its events stand: by the worker's seq, the topic's. They are taken
 /// from what came live and from a replay, so that one that lacks some does not hide them.
 pub async fn past(ctx: &Ctx, events: u64) -> Result<(Worker, BTreeMap<u64, Delivered>), Stop> {
-    let before = ctx.from_now(&[EVENTS]);
     let mut live = ctx.live(&[EVENTS]).await?;
+    let before = ctx.from_now(&[EVENTS]);
     let mut worker = ctx.worker().await?;
     worker.publish(ctx, events).await?;
     let mut own = BTreeMap::new();

@@ -101,7 +101,7 @@ async fn comes_back(ctx: &Ctx, how: Cut) -> Outcome {
     let who = ctx.somebody();
     let mut worker = ctx.worker().await?;
     let mut peer = ctx.join(&who, &[EVENTS]).await?;
-    ctx.subscribe(&mut peer, &[EVENTS], &ctx.from_now(&[EVENTS])).await?;
+    ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
     worker.publish(ctx, 3).await?;
     let had = worker.last();
     if !worker.arrives(ctx, &mut peer, 0, 1).await.is_empty() {
@@ -150,7 +150,7 @@ async fn many_times(ctx: &Ctx) -> Outcome {
     let who = ctx.somebody();
     let mut worker = ctx.worker().await?;
     let mut peer = ctx.join(&who, &[EVENTS]).await?;
-    ctx.subscribe(&mut peer, &[EVENTS], &ctx.from_now(&[EVENTS])).await?;
+    ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
     worker.publish(ctx, 1).await?;
     if !worker.arrives(ctx, &mut peer, 0, 1).await.is_empty() {
         return Err(undecided("on the way, an event did not come live: other cases say more"));

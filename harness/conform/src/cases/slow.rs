@@ -92,7 +92,7 @@ async fn flood(ctx: &Ctx) -> Result<Flood, Stop> {
     let small = Connect { receive_buffer: Some(4 << 10), ..Connect::default() };
     let mut slow = ctx.open_with(&who, &token, &small).await?;
     slow.ask_ok(event::JOIN, json!({}), ctx.patience()).await?;
-    ctx.subscribe(&mut slow, &[EVENTS], &ctx.from_now(&[EVENTS])).await?;
+    ctx.subscribe_from_now(&mut slow, &[EVENTS]).await?;
     let mut bystander = ctx.live(&[EVENTS]).await?;
     let mut workers = Vec::new();
     for _ in 0..PUBLISHERS {

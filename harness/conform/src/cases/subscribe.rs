@@ -1,13 +1,14 @@
 //! Subscribes: their reply, and requests that mean nothing.
 
 use khala_wire::message::event;
+use khala_wire::payload::CODE_STALE_CURSOR;
 use serde_json::{Value, json};
 
 use crate::case::Area::Subscribe;
 use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, all_topics, subscribe};
 use crate::delivery::ranges;
-use crate::outcome::{Outcome, broken, kept};
+use crate::outcome::{Outcome, broken, kept, undecided};
 use crate::peer::{quote, word};
 
 const BAD: &str = "Errors: `bad_subscription`;";
@@ -73,11 +74,14 @@ async fn reply(ctx: &Ctx) -> Outcome {
     let did = "Subscribed to a topic.";
     let should = "It should have been answered ok, with the topics and where the socket stands on each: real \
                   clients take the replay for complete when that comes.";
-    let payload = subscribe(&[EVENTS], &ctx.from_now(&[EVENTS]));
+    let payload = subscribe(&[EVENTS], &ctx.now(&[EVENTS]).await?);
     let reply = match peer.try_ask(event::SUBSCRIBE, &payload, 2 * ctx.patience()).await {
         Ok(reply) => reply,
         Err(came) => return broken(did, format!("Then {came}."), should),
     };
+    if reply.code() == CODE_STALE_CURSOR {
+        return Err(undecided("its cursor had become stale"));
+    }
     let response = reply.response();
     let mark = crate::ctx::watermark(response, EVENTS);
     let right = reply.status() == "ok"

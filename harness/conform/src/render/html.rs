@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Report, Status};
+use crate::report::Report;
 
 /// Says the browser the same as a strict server would.
 const POLICY: &str = "default-src 'none'";
@@ -49,12 +49,9 @@ pub fn render(report: &Report) -> String {
          <th>contract</th><th>what</th></tr></thead>\n<tbody>\n",
     );
     for result in &report.results {
-        let status = match &result.accepted {
-            Some(reason) => format!("accepted: {}", text(reason)),
-            None if matches!(result.status, Status::Deviation | Status::Undecided) => {
-                format!("<strong>{}</strong>", result.status.name())
-            }
-            None => result.status.name().to_owned(),
+        let status = match (result.is_amiss(), result.result()) {
+            (true, name) => format!("<strong>{name}</strong>"),
+            (false, name) => text(&name),
         };
         let _ = writeln!(
             out,

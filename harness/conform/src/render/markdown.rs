@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Report, Status};
+use crate::report::Report;
 
 /// The text.
 #[must_use]
@@ -38,12 +38,9 @@ pub fn render(report: &Report) -> String {
     }
     out.push_str("\n| case | level | result | what |\n| --- | --- | --- | --- |\n");
     for result in &report.results {
-        let status = match &result.accepted {
-            Some(reason) => format!("accepted: {}", cell(reason)),
-            None if matches!(result.status, Status::Deviation | Status::Undecided) => {
-                format!("**{}**", result.status.name())
-            }
-            None => result.status.name().to_owned(),
+        let status = match (result.is_amiss(), result.result()) {
+            (true, name) => format!("**{name}**"),
+            (false, name) => cell(&name),
         };
         let _ = writeln!(
             out,

@@ -43,6 +43,8 @@ pub fn times() -> Times {
         socket_idle: Duration::from_secs(10),
         client_beat: Duration::from_secs(3),
         patience: Duration::from_secs(8),
+        settle: Duration::from_millis(1_500),
+        steady: Duration::from_secs(4),
         quiet: Duration::from_millis(500),
         revoked_still: Duration::from_millis(2_500),
     }
@@ -167,6 +169,7 @@ pub fn ask(asked: Asked) -> Result<Report, String> {
         }),
         run_id: format!("{:04x}", address.port()),
         version: "test".to_owned(),
+        commands: false,
         session_key: Some(DEVELOPMENT_SESSION_KEY.to_owned()),
     };
     let runtime =

@@ -69,12 +69,18 @@ mod tests {
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: DEFAULT_AUDIENCE.to_owned(),
             session_key: None,
-            static_token: None,
+            session_token: None,
+            static_tokens: Vec::new(),
             signature_secret: None,
             admin_token: None,
         };
-        let who =
-            Identity { user: "u".into(), org: "o".into(), session: "s".into(), device: "d".into() };
+        let who = Identity {
+            number: 0,
+            user: "u".into(),
+            org: "o".into(),
+            session: "s".into(),
+            device: "d".into(),
+        };
         let ring = KeyRing::new(vec![key], DEFAULT_ISSUER, DEFAULT_AUDIENCE);
         let ttl = Duration::from_secs(900);
         for (kind, deny) in [

@@ -162,6 +162,12 @@ impl<S: Sink> Asides<S> {
         let minted = match kind {
             // The one good token there is: to call it bad would condemn whoever accepts it.
             _ if matches!(plan.auth.mint, Mint::Static { .. }) => None,
+            // Nobody knows whose session it would be.
+            BadToken::Revoked | BadToken::RevokedDevice
+                if !plan.auth.mint.is_of_planned_identities() =>
+            {
+                None
+            }
             BadToken::Revoked | BadToken::WrongScope | BadToken::RevokedDevice => {
                 self.mint(who, identity, &scopes).await
             }
@@ -184,7 +190,7 @@ impl<S: Sink> Asides<S> {
         let minted = self.around.minter.mint(plan, target, identity, scopes, jti).await;
         let answer = match &minted {
             Ok(minted) => minted.status.map(Answer::ok),
-            Err(answer) => (plan.auth.mint == Mint::Control).then(|| answer.clone()),
+            Err(answer) => (matches!(plan.auth.mint, Mint::Control { .. })).then(|| answer.clone()),
         };
         if let Some(answer) = answer {
             self.answered(who, Request::TriedMint, start, answer);
@@ -275,8 +281,8 @@ impl<S: Sink> Asides<S> {
 
     /// Revokes the sessions of clients, and tries them until a time.
     async fn revoke(&self, fault: &PlannedFault, until: Micros, who: &[Rc<Who>]) {
-        if matches!(self.around.plan.auth.mint, Mint::Static { .. }) {
-            // Nobody knows whose session the one token is of.
+        if !self.around.plan.auth.mint.is_of_planned_identities() {
+            // Nobody knows whose session the tokens are of.
             return;
         }
         let mut revoked = Vec::with_capacity(who.len());

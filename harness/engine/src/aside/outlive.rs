@@ -48,7 +48,7 @@ impl<S: Sink> Asides<S> {
         let minted = minter.mint_for(EXPIRES_AFTER, plan, target, identity, &who.scopes, jti).await;
         let answer = match &minted {
             Ok(minted) => minted.status.map(Answer::ok),
-            Err(answer) => (plan.auth.mint == Mint::Control).then(|| answer.clone()),
+            Err(answer) => (matches!(plan.auth.mint, Mint::Control { .. })).then(|| answer.clone()),
         };
         let refused = minted.as_ref().err().map(|answer| answer.status.to_string());
         if let Some(answer) = answer {
@@ -86,7 +86,7 @@ impl<S: Sink> Asides<S> {
         mut identity: Identity,
         fault: u16,
     ) -> bool {
-        if matches!(self.around.plan.auth.mint, Mint::Static { .. }) {
+        if !self.around.plan.auth.mint.is_of_planned_identities() {
             return false;
         }
         identity.device = format!("{}-revoked-{fault}", identity.device);

@@ -239,7 +239,8 @@ impl Secrets {
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: DEFAULT_AUDIENCE.to_owned(),
             session_key: Some(Key::new(DEFAULT_KID, self.session.clone())),
-            static_token: None,
+            session_token: None,
+            static_tokens: Vec::new(),
             signature_secret: Some(self.signature.clone().into_bytes()),
             admin_token: Some(self.admin.clone()),
         }

@@ -7,6 +7,7 @@ use khala_plan::model::{Extra, ExtraValue, Mint, Secret, TargetKind};
 use khala_wire::token::{DEFAULT_KID, Key};
 
 use super::child::env;
+use super::told::told_by;
 use super::{Credentials, token_names};
 use crate::error::SetupError;
 
@@ -21,6 +22,7 @@ const SESSION_KEY: [&str; 2] = ["KHALA_TARGET_SESSION_KEY", env::SESSION_KEY];
 /// How messages call what a scenario's keys name.
 const TOKEN_KEY: &str = "the token key (auth.secret)";
 const TOKEN: &str = "the token (auth.token)";
+const SESSION_TOKEN: &str = "the session access token (auth.session_token)";
 const COMMAND_SECRET_CALLED: &str = "the command secret (target.command_secret)";
 const ADMIN_TOKEN_CALLED: &str = "the admin token (target.admin_token)";
 
@@ -35,7 +37,8 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
         issuer,
         audience,
         session_key: None,
-        static_token: None,
+        session_token: None,
+        static_tokens: Vec::new(),
         signature_secret: None,
         admin_token: None,
     };
@@ -45,9 +48,17 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
             credentials.sync_key = Some(Key::new(kid.clone(), key));
         }
         Mint::Static { token } => {
-            credentials.static_token = Some(resolve(TOKEN, token)?);
+            let lines = resolve(TOKEN, token)?;
+            let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+            credentials.static_tokens = lines.map(str::to_owned).collect();
+            if credentials.static_tokens.is_empty() {
+                return Err(missing_at(TOKEN, token, "no line of it has a token"));
+            }
         }
-        Mint::Control => {
+        Mint::Control { session_token: Some(token) } => {
+            credentials.session_token = Some(resolve(SESSION_TOKEN, token)?);
+        }
+        Mint::Control { session_token: None } => {
             credentials.session_key =
                 first_of(&SESSION_KEY).map(|(_, key)| Key::new(DEFAULT_KID, key));
         }
@@ -70,20 +81,23 @@ fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
 }
 
 pub(super) fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
-    let missing =
-        |from: String, why: String| SetupError::Secret { what: what.to_owned(), from, why };
-    match secret {
-        Secret::Env(name) => std::env::var(name)
-            .map_err(|error| missing(format!("environment variable {name}"), error.to_string())),
+    let resolved = match secret {
+        Secret::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
         Secret::File(path) => std::fs::read_to_string(path)
             .map(|text| text.trim_end().to_owned())
-            .map_err(|error| missing(format!("file {path}"), error.to_string())),
-        Secret::Generated => Err(missing(
-            "this run".to_owned(),
-            "a target by URL needs a secret of its own: { env = \"NAME\" } or { file = \"…\" }"
-                .to_owned(),
-        )),
-    }
+            .map_err(|error| error.to_string()),
+        Secret::Command(words) => told_by(words),
+        Secret::Generated => {
+            Err("a target by URL needs a secret of its own: { env = \"NAME\" } or \
+                                  { file = \"…\" }"
+                .to_owned())
+        }
+    };
+    resolved.map_err(|why| missing_at(what, secret, &why))
+}
+
+fn missing_at(what: &str, secret: &Secret, why: &str) -> SetupError {
+    SetupError::Secret { what: what.to_owned(), from: place(secret), why: why.to_owned() }
 }
 
 /// Where the scenario says that a secret is.
@@ -91,8 +105,25 @@ pub(super) fn place(secret: &Secret) -> String {
     match secret {
         Secret::Env(name) => format!("environment variable {name}"),
         Secret::File(path) => format!("file {path}"),
+        Secret::Command(words) => format!("command {words:?}"),
         Secret::Generated => "made for the run".to_owned(),
     }
+}
+
+/// The secrets of a target by URL that the scenario names, each as messages call it.
+fn named(plan: &Plan) -> Vec<(&'static str, &Secret)> {
+    let target = &plan.target;
+    if matches!(target.kind, TargetKind::Reference { .. }) {
+        return Vec::new();
+    }
+    let mint = match &plan.auth.mint {
+        Mint::Hs256 { secret, .. } => Some((TOKEN_KEY, secret)),
+        Mint::Static { token } => Some((TOKEN, token)),
+        Mint::Control { session_token } => session_token.as_ref().map(|it| (SESSION_TOKEN, it)),
+    };
+    let command = target.command_secret.iter().map(|it| (COMMAND_SECRET_CALLED, it));
+    let admin = target.admin_token.iter().map(|it| (ADMIN_TOKEN_CALLED, it));
+    mint.into_iter().chain(command).chain(admin).collect()
 }
 
 /// Secrets that the plan names and that are not where it says: all of them, so that nobody has to ask again
@@ -109,17 +140,8 @@ pub fn missing(plan: &Plan) -> Vec<SetupError> {
         ExtraValue::Text(_) => None,
     };
     let mut missing: Vec<_> = extras.filter_map(of_extra).collect();
-    if matches!(target.kind, TargetKind::Reference { .. }) {
-        return missing;
-    }
-    let mint = match &plan.auth.mint {
-        Mint::Hs256 { secret, .. } => Some((TOKEN_KEY, secret)),
-        Mint::Static { token } => Some((TOKEN, token)),
-        Mint::Control => None,
-    };
-    let command = target.command_secret.iter().map(|it| (COMMAND_SECRET_CALLED, it));
-    let admin = target.admin_token.iter().map(|it| (ADMIN_TOKEN_CALLED, it));
-    let named = mint.into_iter().chain(command).chain(admin);
+    // Commands are run by the run alone.
+    let named = named(plan).into_iter().filter(|(_, it)| !matches!(it, Secret::Command(_)));
     missing.extend(named.filter_map(|(what, secret)| resolve(what, secret).err()));
     missing
 }
@@ -136,7 +158,7 @@ pub fn not_given(plan: &Plan) -> Vec<String> {
         given.is_none() && first_of(names).is_none()
     };
     let mut told = Vec::new();
-    if plan.auth.mint == Mint::Control && absent(&None, &SESSION_KEY) {
+    if plan.auth.mint == (Mint::Control { session_token: None }) && absent(&None, &SESSION_KEY) {
         told.push(mend_token(plan));
     }
     if commands && absent(&plan.target.command_secret, &COMMAND_SECRET) {
@@ -160,9 +182,16 @@ pub fn mend_token(plan: &Plan) -> String {
         Mint::Static { token } => {
             format!("auth.token ({}) must be one that the target takes", place(token))
         }
-        Mint::Control => {
+        Mint::Control { session_token: Some(token) } => {
+            format!(
+                "auth.session_token ({}) must be one that the control service takes",
+                place(token)
+            )
+        }
+        Mint::Control { session_token: None } => {
             let missing = "session access tokens are not signed";
-            mend("the key of session access tokens", missing, None, None, &SESSION_KEY)
+            let key = Some("auth.session_token");
+            mend("the key of session access tokens", missing, None, key, &SESSION_KEY)
         }
     }
 }

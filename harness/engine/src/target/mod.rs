@@ -8,6 +8,7 @@ pub mod extras;
 pub mod keys;
 pub mod lock;
 pub mod renewal;
+mod told;
 pub mod window;
 
 use std::time::Duration;
@@ -62,8 +63,10 @@ pub struct Credentials {
     pub audience: String,
     /// Key that session access tokens are signed with, when the control service mints.
     pub session_key: Option<Key>,
-    /// One token for all, made elsewhere.
-    pub static_token: Option<String>,
+    /// The session access token of all clients; else each has one that `session_key` signs.
+    pub session_token: Option<String>,
+    /// Tokens that were made elsewhere: clients take them in turn.
+    pub static_tokens: Vec<String>,
     /// Secret of the command path's signature.
     pub signature_secret: Option<Vec<u8>>,
     /// Bearer of the operators' view.
@@ -96,7 +99,7 @@ impl Credentials {
     #[must_use]
     pub fn secrets(&self) -> Vec<Vec<u8>> {
         let keys = [&self.sync_key, &self.session_key].into_iter().flatten();
-        let texts = [&self.static_token, &self.admin_token].into_iter().flatten();
+        let texts = self.session_token.iter().chain(&self.admin_token).chain(&self.static_tokens);
         let keys = keys.map(|key| key.secret().to_vec());
         let texts = texts.map(|text| text.clone().into_bytes());
         keys.chain(texts).chain(self.signature_secret.clone()).collect()
@@ -133,9 +136,12 @@ impl Credentials {
         }
     }
 
-    /// Bearer header with a client's session access token.
+    /// Bearer header with the session access token that a client shows.
     #[must_use]
     pub fn session_header(&self, who: &Identity, scopes: &[String]) -> Option<Header> {
+        if let Some(token) = &self.session_token {
+            return Some((AUTHORIZATION, format!("Bearer {token}")));
+        }
         let claims = SessionClaims {
             did: &who.device,
             exp: unix_seconds() + 3_600,
@@ -166,6 +172,16 @@ impl Credentials {
 }
 
 impl Target {
+    /// What requests to the control service carry beside their own: what the runtime's own front wants is not
+    /// told to others.
+    #[must_use]
+    pub fn extras_of_control(&self) -> Extras {
+        match self.control.place().origin() == self.reach.place().origin() {
+            true => self.extras.clone(),
+            false => Extras::default(),
+        }
+    }
+
     /// The operators' view.
     ///
     /// # Errors
@@ -214,7 +230,7 @@ pub fn scopes(plan: &Plan, cohort: u16) -> Vec<String> {
 pub fn token_names(plan: &Plan) -> (String, String) {
     match &plan.auth.mint {
         Mint::Hs256 { issuer, audience, .. } => (issuer.clone(), audience.clone()),
-        Mint::Control | Mint::Static { .. } => (
+        Mint::Control { .. } | Mint::Static { .. } => (
             khala_wire::token::DEFAULT_ISSUER.to_owned(),
             khala_wire::token::DEFAULT_AUDIENCE.to_owned(),
         ),
@@ -231,7 +247,8 @@ mod tests {
             issuer: String::new(),
             audience: String::new(),
             session_key: None,
-            static_token: None,
+            session_token: None,
+            static_tokens: Vec::new(),
             signature_secret: None,
             admin_token: None,
         };

@@ -42,7 +42,7 @@ fn why(
     }
     let whose = surface.map_or_else(|| "a client".to_owned(), |surface| format!("a {surface}"));
     Some(match objective.metric {
-        MetricId::TokenMint | MetricId::MintErrors if plan.auth.mint != Mint::Control => {
+        MetricId::TokenMint | MetricId::MintErrors if !matches!(plan.auth.mint, Mint::Control { .. }) => {
             "nobody is asked for a token: only with auth.mint = \"control\" the target mints".to_owned()
         }
         MetricId::TlsHandshake if !plan.target.is_over_tls() => {

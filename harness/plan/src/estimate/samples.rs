@@ -162,7 +162,7 @@ impl<'a> Scope<'a> {
         let sum = |counts: &[u64]| cohorts.iter().map(|i| counts[*i]).sum::<u64>() as f64;
         let connects = sum(&self.arrivals) + sum(&self.returns);
         // A token that the harness signs itself asks nobody, and is no sample.
-        let minted = matches!(self.plan.auth.mint, Mint::Control);
+        let minted = matches!(self.plan.auth.mint, Mint::Control { .. });
         let mints = if minted { connects } else { 0.0 };
         let seconds = self.windows.iter().map(|w| (w.end_us - w.start_us) as f64 / 1e6).sum();
         match metric {

@@ -11,11 +11,11 @@ use super::{Advice, Befalls, Definition, Extent, FaultKind, FaultType};
 use crate::model::{ActsOn, Fault};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
-use crate::read::key::{Declared, Key, KeyOr, Raw, Within};
-use crate::read::mask::names_a_secret;
+use crate::read::key::{Key, KeyOr, Raw, Within};
 use crate::read::scalar::Placed;
 use crate::read::schema::Shape;
 use crate::read::suggest;
+use crate::read::words::words;
 use crate::stability::Consequence;
 use crate::units;
 
@@ -154,35 +154,6 @@ fn read(attributes: &mut Fields<'_>) -> Option<FaultKind> {
     let (command, causes) = (command??, causes?);
     let hook = Hook { command, undo: undo?, check: check?, timeout, causes, effects_for };
     Some(hook.into())
-}
-
-/// The words of a command, if it is there. `None` is a mistake.
-fn words(fields: &Fields<'_>, key: &dyn Declared) -> Option<Option<Vec<String>>> {
-    let Some(node) = fields.node(key) else { return (!fields.has(key)).then_some(None) };
-    let words: Vec<Placed<String>> = fields.get_as(key)?;
-    let key = key.name();
-    if words.first().is_none_or(|program| program.value.is_empty()) {
-        let what = format!("`{key}` is empty");
-        let help = "write program and arguments, such as `[\"sh\", \"-c\", \"…\"]`";
-        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
-        return None;
-    }
-    let secret = |word: &Placed<String>| {
-        let mut variables = word.place.variables.iter();
-        Some((word.place.clone(), variables.find(|name| names_a_secret(name))?.clone()))
-    };
-    if let Some((place, variable)) = words.iter().find_map(secret) {
-        let what = format!("the value of `{variable}` would be kept with the scenario");
-        let help = format!("let the command read it, in a shell's word `${variable}`");
-        fields.cx.report(Diagnostic::error(&place, what).help(help));
-        return None;
-    }
-    if let Some(word) = words.iter().find(|word| word.value.contains('\0')) {
-        let what = format!("`{key}` has a word with a NUL, which no command can be given");
-        fields.cx.report(Diagnostic::error(&word.place, what));
-        return None;
-    }
-    Some(Some(words.into_iter().map(|word| word.value).collect()))
 }
 
 fn causes(fields: &Fields<'_>) -> Option<Vec<Consequence>> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Advice, Definition, Extent, FaultKind, FaultType, HITS_NOBODY, Need, SIGN_OURSELVES};
-use crate::model::{ActsOn, Mint, Plan, TargetKind};
+use crate::model::{ActsOn, Plan, TargetKind};
 use crate::read::fields::Fields;
 use crate::read::key::{Key, Within};
 use crate::schedule::{PlannedFault, Schedule};
@@ -73,9 +73,9 @@ impl Definition for RevokeSessions {
 
     fn advice(&self, _fault: &PlannedFault, plan: &Plan, _schedule: &Schedule) -> Option<Advice> {
         let of_others = matches!(plan.target.kind, TargetKind::Url { .. });
-        (of_others && matches!(plan.auth.mint, Mint::Static { .. })).then(|| {
+        (of_others && !plan.auth.mint.is_of_planned_identities()).then(|| {
             let what =
-                "the harness does not know whose session the one token is of, so it cannot revoke it";
+                "the harness does not know whose session the clients' tokens are of, so it cannot revoke it";
             Advice::new(what, SIGN_OURSELVES).note(HITS_NOBODY)
         })
     }

@@ -49,7 +49,11 @@ impl Definition for Token {
         let of_others = matches!(plan.target.kind, TargetKind::Url { .. });
         let cannot = match plan.auth.mint {
             // What was good once the control service mints.
-            Mint::Control => self.kind.finding().is_none(),
+            Mint::Control { .. } => {
+                let of_somebody = matches!(self.kind, BadToken::RevokedDevice);
+                self.kind.finding().is_none()
+                    || (of_somebody && !plan.auth.mint.is_of_planned_identities())
+            }
             Mint::Static { .. } => true,
             Mint::Hs256 { .. } => false,
         };

@@ -11,6 +11,7 @@ use super::key::{Case, Declared, Key, KeyOr, Raw, Table, Text, Within, Words, Wr
 use super::scalar::Read;
 use super::schema::{Shape, pattern};
 use super::tree::{Node, Value};
+use super::words::words;
 use crate::model::{Auth, Mint, Secret};
 
 const MINT: KeyOr<Words<Minter>> = Key::new(
@@ -18,15 +19,15 @@ const MINT: KeyOr<Words<Minter>> = Key::new(
     Words(&[("hs256", Minter::Hs256), ("control", Minter::Control), ("static", Minter::Static)]),
     "mint = \"control\"",
     "Who makes tokens. `hs256`: the harness signs with a shared key. `control`: the \
-     control service, `POST /api/sync/token`, before every connect. `static`: one token \
-     for all, made elsewhere.",
+     control service, `POST /api/sync/token`, before every connect. `static`: made elsewhere \
+     (`token`).",
 )
 .or(Minter::Hs256);
 const KID: KeyOr<Text> =
     Key::new("kid", Text, "kid = \"2026-02\"", "Id of the key of `hs256`.").or(DEFAULT_KID);
 const KEY: Key<Raw> = Key::new(
     "secret",
-    Raw(secret_shape),
+    Raw(opening_shape),
     "secret = { env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }",
     "Where the key of `hs256` is, never the key itself. The embedded runtime needs none: \
      it is made for each run.",
@@ -39,9 +40,18 @@ const AUDIENCE: KeyOr<Text> =
         .or(DEFAULT_AUDIENCE);
 const TOKEN: Key<Raw> = Key::new(
     "token",
-    Raw(secret_shape),
+    Raw(opening_shape),
     "token = { env = \"KHALA_TOKEN\" }",
-    "Where the token of `static` is, never the token itself.",
+    "Where the token of `static` is, never the token itself. There may be several, one a line: clients take \
+     them in turn, and share them where there are fewer.",
+);
+const SESSION_TOKEN: Key<Raw> = Key::new(
+    "session_token",
+    Raw(opening_shape),
+    "session_token = { command = [\"pass\", \"khala/session\"] }",
+    "Where the session access token is that all clients show the control service, never the token itself. \
+     Default: each client has one of a session of its own, signed with the key in \
+     KHALA_TARGET_SESSION_KEY or KHALA_REFERENCE_SESSION_KEY.",
 );
 const TTL: KeyOr<Within<Duration>> = Key::new(
     "ttl",
@@ -56,7 +66,7 @@ pub(crate) const TABLE: Table = Table::new(
     "auth",
     "`[auth]`",
     "How clients come by tokens.",
-    &[&MINT, &TOKEN, &KID, &ISSUER, &AUDIENCE, &KEY, &TTL],
+    &[&MINT, &TOKEN, &SESSION_TOKEN, &KID, &ISSUER, &AUDIENCE, &KEY, &TTL],
 )
 .cases(|| vec![Case::when(&MINT, ["static"]).needs(&TOKEN)]);
 
@@ -79,9 +89,28 @@ pub(crate) const SECRET: Table = Table::new(
 )
 .replaced();
 
-/// What a key may be that says where a secret is.
-pub(crate) fn secret_shape() -> Shape {
-    Shape::Whole(SECRET.definition())
+const COMMAND: Key<Raw> = Key::new(
+    "command",
+    Raw(|| Shape::Command),
+    "command = [\"pass\", \"khala/token\"]",
+    "Program and arguments; what it writes to standard output within 30 s is the secret. It runs once, before \
+     the run, with `--allow-hooks` only.",
+)
+.alternative();
+
+/// Where a secret is that opens the target.
+pub(crate) const OPENING: Table = Table::new(
+    "opening",
+    "`opening`",
+    "Where a secret is that opens the target: `{ env = \"NAME\" }`, `{ file = \"path\" }` or \
+     `{ command = [\"program\", \"argument\"] }`.",
+    &[&ENV, &FILE, &COMMAND],
+)
+.replaced();
+
+/// What a key may be that says where a secret is that opens the target.
+pub(crate) fn opening_shape() -> Shape {
+    Shape::Whole(OPENING.definition())
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -98,7 +127,11 @@ pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Au
         Some(Minter::Hs256) => hs256(&fields, reference),
         Some(Minter::Control) => {
             no_effect(&fields, &[&KID, &KEY, &ISSUER, &AUDIENCE, &TOKEN], "control");
-            Some(Mint::Control)
+            match fields.node(&SESSION_TOKEN) {
+                None => Some(Mint::Control { session_token: None }),
+                Some(node) => opening(fields.cx, SESSION_TOKEN.name, node)
+                    .map(|secret| Mint::Control { session_token: Some(secret) }),
+            }
         }
         Some(Minter::Static) => static_token(&mut fields, reference),
         None => None,
@@ -121,12 +154,12 @@ fn no_effect(fields: &Fields<'_>, keys: &[&dyn Declared], mint: &str) {
 }
 
 fn hs256(fields: &Fields<'_>, reference: Option<bool>) -> Option<Mint> {
-    no_effect(fields, &[&TOKEN], "hs256");
+    no_effect(fields, &[&TOKEN, &SESSION_TOKEN], "hs256");
     let kid = fields.or(&KID);
     let issuer = fields.or(&ISSUER);
     let audience = fields.or(&AUDIENCE);
     let secret = match fields.node(&KEY) {
-        Some(node) => secret(fields.cx, KEY.name, node),
+        Some(node) => opening(fields.cx, KEY.name, node),
         None if reference == Some(false) && !fields.has(&KEY) => {
             let what = format!("{} lacks the `secret` that the target verifies with", fields.name);
             let help = format!("add `{}`", KEY.example());
@@ -139,18 +172,27 @@ fn hs256(fields: &Fields<'_>, reference: Option<bool>) -> Option<Mint> {
 }
 
 fn static_token(fields: &mut Fields<'_>, reference: Option<bool>) -> Option<Mint> {
-    no_effect(fields, &[&KID, &KEY, &ISSUER, &AUDIENCE], "static");
+    no_effect(fields, &[&KID, &KEY, &ISSUER, &AUDIENCE, &SESSION_TOKEN], "static");
     if reference == Some(true) {
         let what = "the reference runtime makes its key for each run, which no static token fits";
         let help = "use `mint = \"hs256\"`";
         fields.cx.report(Diagnostic::error(&fields.place, what).help(help));
     }
     let node = fields.need_node(&TOKEN)?;
-    Some(Mint::Static { token: secret(fields.cx, TOKEN.name, node)? })
+    Some(Mint::Static { token: opening(fields.cx, TOKEN.name, node)? })
 }
 
 /// `{ env = "NAME" }` or `{ file = "…" }`, and nothing else.
 pub(crate) fn secret(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
+    secret_of(cx, key, node, &SECRET)
+}
+
+/// The same, or `{ command = […] }`.
+pub(crate) fn opening(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
+    secret_of(cx, key, node, &OPENING)
+}
+
+fn secret_of(cx: &Cx, key: &str, node: &Node, table: &Table) -> Option<Secret> {
     if !matches!(node.value, Value::Table(_) | Value::Poison) {
         // What stands there may be the secret itself.
         cx.sources.borrow_mut().mask(&node.place);
@@ -159,12 +201,15 @@ pub(crate) fn secret(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
         cx.report(Diagnostic::error(&node.place, what).label("say where it is").help(help));
         return None;
     }
-    let fields = Fields::called(cx, node, format!("`{key}`"), SECRET.keys)?;
+    let fields = Fields::called(cx, node, format!("`{key}`"), table.keys)?;
     let (env, file) = (fields.node(&ENV), fields.node(&FILE));
+    let runs = table.keys.iter().any(|it| it.name() == COMMAND.name);
+    let command = runs && fields.has(&COMMAND);
+    let words = if command { words(&fields, &COMMAND) } else { Some(None) };
     let place = fields.place.clone();
     fields.finish();
-    match (env, file) {
-        (Some(env), None) => {
+    match (env, file, command) {
+        (Some(env), None, false) => {
             let name = String::read(cx, ENV.name, env)?;
             if is_variable(&name) {
                 return Some(Secret::Env(name));
@@ -175,10 +220,17 @@ pub(crate) fn secret(cx: &Cx, key: &str, node: &Node) -> Option<Secret> {
             cx.report(Diagnostic::error(&env.place, what).help(help));
             None
         }
-        (None, Some(file)) => String::read(cx, FILE.name, file).map(Secret::File),
+        (None, Some(file), false) => String::read(cx, FILE.name, file).map(Secret::File),
+        (None, None, true) => words?.map(Secret::Command),
         _ => {
             let what = format!("`{key}` is read from one place");
-            let help = "write either `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+            let help = match runs {
+                false => "write either `{ env = \"NAME\" }` or `{ file = \"path\" }`",
+                true => {
+                    "write one of `{ env = \"NAME\" }`, `{ file = \"path\" }` and \
+                     `{ command = [\"program\"] }`"
+                }
+            };
             cx.report(Diagnostic::error(&place, what).help(help));
             None
         }
@@ -196,7 +248,10 @@ pub(crate) fn write(out: &mut Writer, auth: &Auth) {
             out.key(&ISSUER, issuer);
             out.key(&AUDIENCE, audience);
         }
-        Mint::Control => out.key(&MINT, &Minter::Control),
+        Mint::Control { session_token } => {
+            out.key(&MINT, &Minter::Control);
+            session_token.iter().for_each(|it| write_secret(out, SESSION_TOKEN.name, it));
+        }
         Mint::Static { token } => {
             out.key(&MINT, &Minter::Static);
             write_secret(out, TOKEN.name, token);
@@ -209,11 +264,12 @@ pub(crate) fn write(out: &mut Writer, auth: &Auth) {
 
 /// Writes where a secret is.
 pub(crate) fn write_secret(out: &mut Writer, key: &str, secret: &Secret) {
-    let (place, name) = match secret {
-        Secret::Env(name) => (ENV.name, name),
-        Secret::File(path) => (FILE.name, path),
+    let (place, name): (_, toml::Value) = match secret {
+        Secret::Env(name) => (ENV.name, name.as_str().into()),
+        Secret::File(path) => (FILE.name, path.as_str().into()),
+        Secret::Command(words) => (COMMAND.name, words.clone().into()),
         Secret::Generated => return,
     };
-    let place = pairs(std::iter::once((place, &name.as_str().into())));
+    let place = pairs(std::iter::once((place, &name)));
     out.line(format_args!("{key} = {place}"));
 }

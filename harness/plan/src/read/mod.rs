@@ -47,6 +47,7 @@ pub(crate) mod topic;
 mod tree;
 mod tuning;
 mod variant;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

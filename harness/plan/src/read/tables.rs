@@ -15,6 +15,7 @@ pub(crate) fn all() -> Vec<Table> {
         retention::TABLE,
         auth::TABLE,
         auth::SECRET,
+        auth::OPENING,
         fleet::TABLE,
         surface::TABLE,
         backoff::TABLE,

@@ -88,7 +88,7 @@ pub(super) fn render(schedule: &Schedule, plan: &Plan) -> String {
         push(&mut out, &Line::Cohort { index, name, surface, clients });
     }
     for arrival in &schedule.arrivals {
-        let Identity { user, org, session, device } = Schedule::identity(plan, arrival.client);
+        let Identity { user, org, session, device, .. } = Schedule::identity(plan, arrival.client);
         push(
             &mut out,
             &Line::Arrival {

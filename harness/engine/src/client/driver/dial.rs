@@ -57,7 +57,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     /// carries out orders meanwhile.
     fn dialling(&mut self) -> impl Future<Output = Dialled<C::Session>> + use<S, C> {
         self.identity.session = self.control.session();
-        let knows = !matches!(self.around.plan.auth.mint, Mint::Static { .. });
+        let knows = self.around.plan.auth.mint.is_of_planned_identities();
         self.machine.speaks_for(knows.then(|| self.identity.session.as_str().into()));
         let (around, lane) = (Rc::clone(&self.around), Rc::clone(&self.lane));
         let control = Rc::clone(&self.control);
@@ -106,7 +106,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         }
         // A token that the harness signs itself is no operation of the target: it is no sample, or
         // a gate on mint errors would be green without having asked anybody.
-        let is_operation = around.plan.auth.mint == Mint::Control;
+        let is_operation = matches!(around.plan.auth.mint, Mint::Control { .. });
         let outcome = token.as_ref().map_or_else(|answer| answer.outcome, |_| Outcome::Ok);
         if is_operation {
             let answer = match &token {

@@ -6,7 +6,7 @@ use khala_wire::topic::KNOWN;
 
 use crate::metric::FINDINGS;
 use crate::model::{Lane, Push, SnapshotPath};
-use crate::read::auth::secret_shape;
+use crate::read::auth::opening_shape;
 use crate::read::key::{Bool, Case, Key, KeyOr, Raw, Table, Text, Within, Words};
 use crate::read::scalar::Bytes;
 use crate::read::schema::{Shape, pattern};
@@ -130,14 +130,14 @@ pub(super) const CLOSE_CODES: Key<Raw> = Key::new(
 );
 pub(super) const ADMIN_TOKEN: Key<Raw> = Key::new(
     "admin_token",
-    Raw(secret_shape),
+    Raw(opening_shape),
     "admin_token = { env = \"RUNTIME_ADMIN_TOKEN\" }",
     "Where the bearer of the operators' view of a target by URL is, never the token itself. \
      Default: the environment variables KHALA_TARGET_ADMIN_TOKEN, RUNTIME_ADMIN_TOKEN.",
 );
 pub(super) const COMMAND_SECRET: Key<Raw> = Key::new(
     "command_secret",
-    Raw(secret_shape),
+    Raw(opening_shape),
     "command_secret = { file = \"command.key\" }",
     "Where the secret is with which commands to a target by URL are signed, never the secret \
      itself. Default: the environment variables KHALA_TARGET_COMMAND_SECRET, \

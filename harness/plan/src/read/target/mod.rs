@@ -101,7 +101,7 @@ fn secret(
         return Some(None);
     }
     match fields.node(key) {
-        Some(node) => auth::secret(fields.cx, key.name(), node).map(Some),
+        Some(node) => auth::opening(fields.cx, key.name(), node).map(Some),
         None => (!fields.has(key)).then_some(None),
     }
 }

@@ -85,7 +85,7 @@ fn unknown_keys_are_refused_wherever_they_stand() {
     ]), @"
     4:1 unknown key `sede` in the scenario -> did you mean `seed`?
     7:1 unknown key `kin` in `[target]` -> did you mean `kind`?
-    10:1 unknown key `colour` in `[auth]` -> its keys are `mint`, `token`, `kid`, `issuer`, `audience`, `secret` and `ttl`
+    10:1 unknown key `colour` in `[auth]` -> its keys are `mint`, `token`, `session_token`, `kid`, `issuer`, `audience`, `secret` and `ttl`
     14:1 unknown key `Ramp` in `[fleet]` -> did you mean `ramp`?
     19:1 unknown key `noise` in `[[fleet.surface]]` -> its keys are `name`, `cohort`, `share`, `topics`, `backoff`, `heartbeat` and `replay_batch_size`
     28:1 unknown key `rates` in `[[load]]` -> did you mean `rate`?
@@ -235,14 +235,30 @@ fn only_the_reference_runtime_has_defects() {
 fn secrets_are_never_literal() {
     assert_snapshot!(complaints(&[("mint = \"hs256\"", "secret = \"hunter2\"")]), @r#"10:10 `secret` is a secret and must not stand in a scenario -> write `secret = { env = "NAME" }` or `{ file = "path" }`"#);
     assert_snapshot!(complaints(&[("mint = \"hs256\"", "secret = { env = \"hunter 2\" }")]), @"10:18 `env` is not the name of an environment variable -> write the variable's name here, not the secret");
-    assert_snapshot!(complaints(&[("mint = \"hs256\"", "secret = { }")]), @r#"10:10 `secret` is read from one place -> write either `{ env = "NAME" }` or `{ file = "path" }`"#);
+    assert_snapshot!(complaints(&[("mint = \"hs256\"", "secret = { }")]), @r#"10:10 `secret` is read from one place -> write one of `{ env = "NAME" }`, `{ file = "path" }` and `{ command = ["program"] }`"#);
     assert_snapshot!(
         complaints(&[("mint = \"hs256\"", "secret = { env = \"A\", file = \"b\", vault = \"c\" }")]),
         @r#"
-    10:10 `secret` is read from one place -> write either `{ env = "NAME" }` or `{ file = "path" }`
-    10:35 unknown key `vault` in `secret` -> its keys are `env` and `file`
+    10:10 `secret` is read from one place -> write one of `{ env = "NAME" }`, `{ file = "path" }` and `{ command = ["program"] }`
+    10:35 unknown key `vault` in `secret` -> its keys are `env`, `file` and `command`
     "#
     );
+}
+
+#[test]
+fn a_secret_is_told_by_one_of_three() {
+    let with = |secret: &str| {
+        complaints(&[(
+            "mint = \"hs256\"",
+            &format!("mint = \"control\"\nsession_token = {secret}"),
+        )])
+    };
+    assert_snapshot!(with("{ command = [] }"), @r#"11:29 `command` is empty -> write program and arguments, such as `["sh", "-c", "…"]`"#);
+    assert_snapshot!(with("{ command = [\"pass\"], env = \"A\" }"), @r#"11:17 `session_token` is read from one place -> write one of `{ env = "NAME" }`, `{ file = "path" }` and `{ command = ["program"] }`"#);
+    assert_snapshot!(complaints(&[("kind = \"reference\"", "kind = \"reference\"\nheaders = { x-token = { command = [\"pass\"] } }")]), @r#"
+    8:23 `x-token` is read from one place -> write either `{ env = "NAME" }` or `{ file = "path" }`
+    8:25 unknown key `command` in `x-token` -> its keys are `env` and `file`
+    "#);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn a_target_profile_is_laid_over_the_scenario_and_its_profile() {
         TargetKind::Url { base_url: "https://sync.staging.example.com".to_owned() }
     );
     assert!(plan.target.is_over_tls() && !plan.target.exclusive);
-    assert!(matches!(plan.auth.mint, Mint::Control));
+    assert!(matches!(plan.auth.mint, Mint::Control { .. }));
     assert_eq!(plan.fleet.first_subscribe, FirstSubscribe::FromNow);
     assert_eq!(plan.fleet.clients, 100, "the rest is the scenario's");
     let tls = TlsKeys { ca: Some(Path::new("staging-ca.pem").to_owned()), ..TlsKeys::default() };

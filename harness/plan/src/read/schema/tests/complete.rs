@@ -293,7 +293,7 @@ name = "complete-url"
 kind = "url"
 url = "${URL:-http://127.0.0.1:4000/}"
 admin_token = { env = "ADMIN" }
-command_secret = { file = "command" }
+command_secret = { command = ["pass", "command"] }
 build_command = ["cat", "BUILD"]
 headers = { x-route = "a" }
 query = { region = "eu" }
@@ -314,6 +314,29 @@ kernel_buffer = "256KiB"
 [auth]
 mint = "static"
 token = { file = "token" }
+
+[fleet]
+clients = 100
+surface = [{ name = "web-shell", share = 1 }]
+
+[[phase]]
+name = "steady"
+duration = "1m"
+"#;
+
+/// Where the control service makes the tokens, for a session that others began.
+pub(super) const CONTROL: &str = r#"
+version = 1
+name = "complete-control"
+
+[target]
+kind = "url"
+url = "http://127.0.0.1:4000"
+
+[auth]
+mint = "control"
+session_token = { command = ["pass", "session"] }
+ttl = "5m"
 
 [fleet]
 clients = 100

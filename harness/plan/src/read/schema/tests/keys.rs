@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::complete::{REFERENCE, URL};
+use super::complete::{CONTROL, REFERENCE, URL};
 use super::{json, problems_by, validator};
 use crate::read::key::{Keys, Table};
 use crate::read::schema::{self, table};
@@ -43,7 +43,7 @@ fn unused(table: &Table, texts: &[&str]) -> Vec<&'static str> {
 fn the_scenarios_with_every_key_have_every_key() {
     // What a profile may change is the scenario's.
     for table in tables::all().into_iter().chain([scenario::TABLE]) {
-        assert_eq!(unused(&table, &[REFERENCE, URL]), [""; 0], "{}", table.definition());
+        assert_eq!(unused(&table, &[REFERENCE, URL, CONTROL]), [""; 0], "{}", table.definition());
     }
 }
 
@@ -80,7 +80,7 @@ fn a_plan_that_is_written_has_every_key() {
     // Where the scenario has no word on stability, the target's stands.
     let (from, to) = (REFERENCE.find("\n[stability]"), REFERENCE.find("\n[oracle]"));
     let silent = format!("{}{}", &REFERENCE[..from.unwrap()], &REFERENCE[to.unwrap()..]);
-    let others = [REFERENCE, URL, &silent].map(|text| Load::of(text).plan());
+    let others = [REFERENCE, URL, CONTROL, &silent].map(|text| Load::of(text).plan());
     let plans = [smoke.plan()].into_iter().chain(others);
     let texts: Vec<String> = plans.map(|plan| resolved::to_toml(&plan)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
