@@ -51,4 +51,4 @@ pub use manifest::{Maker, Manifest, sha256};
 pub use prune::{Keep, Pruned, prune};
 pub use run_json::summary;
 pub use verify::{Verified, verify};
-pub use writer::Writer;
+pub use writer::{Writer, room_for};

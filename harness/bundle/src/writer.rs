@@ -193,6 +193,12 @@ impl Writer {
     }
 }
 
+/// Bytes that a plan's bundle takes at the least, and those that are free in a folder; none where nobody can say.
+#[must_use]
+pub fn room_for(plan: &Plan, schedule: &Schedule, dir: &Path) -> (u64, Option<u64>) {
+    (needed_bytes(plan, schedule, schedule.to_ndjson(plan).len()), files::room(dir))
+}
+
 /// What a bundle takes whatever happens, in bytes: the schedule and what the run says of it, by clients
 /// and by seconds. Violations, metrics and the rest come on top, so that this is the least.
 fn needed_bytes(plan: &Plan, schedule: &Schedule, written: usize) -> u64 {

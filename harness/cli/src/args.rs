@@ -147,7 +147,7 @@ pub struct Run {
     #[command(flatten)]
     pub scenario: Scenario,
     /// Folder in which the run makes the folder of its evidence, the bundle.
-    #[arg(long, value_name = "DIR", default_value = "reports/runs")]
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
     pub out_dir: PathBuf,
     /// Publish to a target by URL that others use (without `target.exclusive = true`): they will see the
     /// run's events.
@@ -197,6 +197,9 @@ pub struct Doctor {
     /// Try a round trip too: a worker, its first event, the worker's end.
     #[arg(long)]
     pub allow_writes: bool,
+    /// Wait for its time-outs too: heartbeats, idle channels, idle sockets (a minute and a half).
+    #[arg(long)]
+    pub time_outs: bool,
     /// Let commands tell the secrets of which the profile says so.
     #[arg(long)]
     pub allow_hooks: bool,
@@ -221,6 +224,9 @@ impl Doctor {
         }
     }
 }
+
+/// Where runs keep their evidence unless told otherwise.
+pub const RUNS: &str = "reports/runs";
 
 /// Stands for the smoke run where a file is named; no path has a NUL.
 pub const BUILT_IN: &str = "\0smoke";
@@ -282,7 +288,7 @@ pub struct Prune {
     #[arg(long, value_name = "N")]
     pub keep: usize,
     /// Folder of the runs' bundles, as `run --out-dir` wrote them.
-    #[arg(long, value_name = "DIR", default_value = "reports/runs")]
+    #[arg(long, value_name = "DIR", default_value = RUNS)]
     pub runs_dir: PathBuf,
     /// Folder with reports of rollout stages, in which people name runs by their folders: those are kept. It need
     /// not be there.

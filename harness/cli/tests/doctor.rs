@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::by_hand::{KEY, reference_by_hand};
+use support::by_hand::{ADMIN, KEY, reference_by_hand, reference_with};
 use support::servers::{self, Server};
 use support::{Ended, Harness, exit};
 
@@ -33,6 +33,14 @@ fn a_runtime_as_it_should_be_is_good_from_its_address_to_an_event_that_comes_bac
     assert!(line(&run, "round trip").contains("the event came"), "{}", run.stdout);
     assert!(line(&run, "clock").contains("its clock is"), "{}", run.stdout);
     assert!(!run.stdout.contains(KEY) && !run.stdout.contains("eyJ"), "{}", run.stdout);
+    assert!(
+        line(&run, "framing").contains("taken: 2.0.0, 1.0.0, none; refused: 9.9.9"),
+        "{}",
+        run.stdout
+    );
+    assert!(line(&run, "close codes").contains("closed with 1011"), "{}", run.stdout);
+    assert!(line(&run, "time-outs").contains("--time-outs"), "{}", run.stdout);
+    assert!(line(&run, "disk").contains("MiB free"), "{}", run.stdout);
     let reads = doctor(&reference.url).ended_plain().exits(exit::GO);
     assert!(line(&reads, "round trip").contains("--allow-writes"), "{}", reads.stdout);
 }
@@ -78,4 +86,18 @@ fn the_profile_that_it_writes_is_one() {
     doctor(&reference.url).arg("--write-profile").arg(&path).ended_plain().exits(exit::GO);
     let again = Harness::new("doctor").arg("--target").arg(&path).env("KHALA_TEST_KEY", KEY);
     again.ended_plain().exits(exit::GO);
+}
+
+#[test]
+fn what_differs_from_the_contract_is_said_beside_it() {
+    let arguments = ["--replay-budget", "runtime.codex_worker_events=7"].map(std::ffi::OsStr::new);
+    let reference = reference_with(&arguments);
+    let run =
+        doctor(&reference.url).env("RUNTIME_ADMIN_TOKEN", ADMIN).ended_plain().exits(exit::GO);
+    let limits = line(&run, "limits");
+    assert!(limits.contains("7 behind head may be replayed"), "{limits}");
+    assert!(
+        limits.contains("runtime.codex_worker_events may have 3000 behind head replayed there"),
+        "{limits}"
+    );
 }

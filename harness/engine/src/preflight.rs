@@ -170,21 +170,7 @@ pub(crate) async fn enter(
     scopes: &[String],
     tried: &mut Vec<String>,
 ) -> Result<Option<Talk>, Stop> {
-    let http = Http::new(&target.control, user_agent, plan.target.request_timeout)
-        .carrying(target.extras_of_control());
-    let minter = Minter::new(http);
-    let mut who = Schedule::identity(plan, 0);
-    who.session = format!("{}-preflight", who.session);
-    tried.push("a sync token".to_owned());
-    let mint = || minter.mint(plan, target, &who, scopes, "preflight".to_owned());
-    let token = persistently(mint, |answer| is_in_distress(status_of(&answer.status)))
-        .await
-        .map_err(|answer| match is_refusal(status_of(&answer.status)) {
-            true => Stop::Refused("the request for a sync token", answer.status.to_string()),
-            false => Stop::Nobody(format!("no sync token could be had ({})", answer.status)),
-        })?
-        .token;
-
+    let token = token(plan, target, user_agent, scopes, tried).await?;
     let Some(mut socket) = upgraded(plan, target, user_agent, &token, tried).await? else {
         return Ok(None);
     };
@@ -203,15 +189,45 @@ pub(crate) async fn enter(
     Ok(Some(Talk::joined(socket, plan.target.request_timeout)))
 }
 
-/// A socket whose upgrade was taken; `None` of one whose upgrade breaks RFC 6455.
-async fn upgraded(
+/// A sync token of the harness's own.
+pub(crate) async fn token(
     plan: &Plan,
     target: &Target,
     user_agent: &str,
-    token: &str,
+    scopes: &[String],
     tried: &mut Vec<String>,
-) -> Result<Option<Socket>, Stop> {
-    let dial = Dial {
+) -> Result<String, Stop> {
+    let http = Http::new(&target.control, user_agent, plan.target.request_timeout)
+        .carrying(target.extras_of_control());
+    let minter = Minter::new(http);
+    let mut who = Schedule::identity(plan, 0);
+    who.session = format!("{}-preflight", who.session);
+    tried.push("a sync token".to_owned());
+    let mint = || minter.mint(plan, target, &who, scopes, "preflight".to_owned());
+    let token = persistently(mint, |answer| is_in_distress(status_of(&answer.status)))
+        .await
+        .map_err(|answer| match is_refusal(status_of(&answer.status)) {
+            true => Stop::Refused("the request for a sync token", answer.status.to_string()),
+            false => Stop::Nobody(format!("no sync token could be had ({})", answer.status)),
+        });
+    Ok(token?.token)
+}
+
+/// An upgrade with this path and query.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) async fn dial(
+    plan: &Plan,
+    target: &Target,
+    user_agent: &str,
+    path_and_query: &str,
+) -> Result<Socket, DialError> {
+    transport::dial(&dial_of(plan, target, user_agent), path_and_query).await
+}
+
+fn dial_of(plan: &Plan, target: &Target, user_agent: &str) -> Dial {
+    Dial {
         reach: target.reach.clone(),
         from: Outgoing::default(),
         timeout: plan.target.connect_timeout,
@@ -220,7 +236,18 @@ async fn upgraded(
         backlog: None,
         interim: Interim::default(),
         message_max: plan.target.message_max,
-    };
+    }
+}
+
+/// A socket whose upgrade was taken; `None` of one whose upgrade breaks RFC 6455.
+pub(crate) async fn upgraded(
+    plan: &Plan,
+    target: &Target,
+    user_agent: &str,
+    token: &str,
+    tried: &mut Vec<String>,
+) -> Result<Option<Socket>, Stop> {
+    let dial = dial_of(plan, target, user_agent);
     tried.push(format!("GET {}{}", target.base_url, target.socket_path));
     let query = target.socket_query_as("preflight", token);
     let upgrade = || transport::dial(&dial, &query);
@@ -258,7 +285,7 @@ async fn upgraded(
 }
 
 /// Joins the channel.
-async fn join(socket: &mut Socket) -> Result<(), Stop> {
+pub(crate) async fn join(socket: &mut Socket) -> Result<(), Stop> {
     let reference = frame::string_ref(JOIN_REF);
     let both = Some(&*reference);
     let text = frame::encode(Vsn::V2, both, both, CHANNEL, event::JOIN, &Empty {});

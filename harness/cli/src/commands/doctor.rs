@@ -1,10 +1,11 @@
 //! `doctor`: what a target gives and lacks, before anything is run against it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use khala_engine::doctor::{self, Came, Line, Options};
-use khala_plan::{Schedule, resolved};
+use khala_plan::{Plan, Schedule, resolved};
 
 use super::run::no_secret_commands;
 use crate::exit::{Exit, Failure};
@@ -21,6 +22,7 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     let options = Options {
         guard,
         writes: doctor.allow_writes,
+        waits: doctor.time_outs,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         id: format!("{:08x}", rand::random::<u32>()),
     };
@@ -35,6 +37,7 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
         }
     }));
     printed?;
+    output::print(text(&disk(&plan, &schedule)).as_bytes())?;
     if let Some(path) = &doctor.write_profile {
         let text =
             resolved::target_profile(&plan).context("the profile cannot be written as TOML")?;
@@ -51,6 +54,29 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
         return Ok(Exit::Go);
     }
     Err(Failure::new(Exit::Setup, "no run can begin: see the lines that begin with FAIL"))
+}
+
+/// Whether there is room for a run's evidence where runs keep it by default.
+fn disk(plan: &Plan, schedule: &Schedule) -> Line {
+    const MIB: u64 = 1 << 20;
+    let dir = Path::new(args::RUNS);
+    let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
+    let (needed, room) = khala_bundle::room_for(plan, schedule, there);
+    let (came, seen, advice) = match room {
+        None => (Came::Less, "nobody says how much is free".to_owned(), ""),
+        Some(room) if room < needed => (
+            Came::Wrong,
+            format!("{} MiB free; a run may need {} MiB", room / MIB, needed.div_ceil(MIB)),
+            "make room, or keep the evidence elsewhere with --out-dir",
+        ),
+        Some(room) => (
+            Came::Good,
+            format!("{} MiB free; a run may need {} MiB", room / MIB, needed.div_ceil(MIB)),
+            "",
+        ),
+    };
+    let tried = format!("room for evidence in {}", args::RUNS);
+    Line { what: "disk", tried, came, seen, advice: advice.to_owned() }
 }
 
 /// A line, and below it what to do.

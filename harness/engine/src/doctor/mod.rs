@@ -3,6 +3,7 @@
 //!
 //! Reads are free. What writes (a worker, one event, the worker's end) is tried only where that may be.
 
+mod facts;
 mod lines;
 mod local;
 mod target;
@@ -25,6 +26,8 @@ pub struct Options {
     pub guard: Arc<Guard>,
     /// Whether the target may be written to.
     pub writes: bool,
+    /// Whether its time-outs are waited for: a minute and a half.
+    pub waits: bool,
     /// Version of the tool, for the `User-Agent`.
     pub version: String,
     /// A name that no other run has, for the worker.

@@ -9,6 +9,7 @@ use khala_wire::message::event;
 use khala_wire::payload::{Subscribe, error_code};
 use khala_wire::topic::WORKER_EVENTS;
 
+use super::facts;
 use super::lines::Line;
 use super::{Options, http, took, user_agent};
 use crate::clock;
@@ -46,6 +47,7 @@ pub(super) async fn examine(
         return;
     }
     metrics(plan, target, &http, told).await;
+    facts::examine(plan, target, options, told).await;
     let heads = past(plan, target, options, told).await;
     for what in lacks::of(plan, schedule, target, &http).await {
         told(Line::less("for this scenario", "what its faults ask of the target", what, ""));
@@ -191,19 +193,19 @@ async fn enters(
 /// The operators' view.
 async fn metrics(plan: &Plan, target: &Target, http: &Http, told: &mut dyn FnMut(Line)) {
     let tried = format!("GET {}", khala_wire::metrics::METRICS_PATH);
-    told(match target.metrics(http).await {
+    let error = match target.metrics(http).await {
         Ok(metrics) => {
             let topics = windows(&metrics.document).len();
-            Line::good("fan-out metrics", &tried, format!("they tell of {topics} topics"))
+            told(Line::good("fan-out metrics", &tried, format!("they tell of {topics} topics")));
+            return facts::limits(&metrics.document, told);
         }
-        Err(error) => {
-            let mend = match error.status() {
-                Some(401 | 403) => keys::mend_admin(plan),
-                _ => "without them faults are proven by answers and sockets".to_owned(),
-            };
-            Line::less("fan-out metrics", &tried, error, mend)
-        }
-    });
+        Err(error) => error,
+    };
+    let mend = match error.status() {
+        Some(401 | 403) => keys::mend_admin(plan),
+        _ => "without them faults are proven by answers and sockets".to_owned(),
+    };
+    told(Line::less("fan-out metrics", &tried, error, mend));
 }
 
 /// A subscribe from the start: how much there is to replay, and where the topics stand.

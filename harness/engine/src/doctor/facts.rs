@@ -1,0 +1,311 @@
+//! What a target does beside what the contract says: facts for the profile, and nothing that ends a run.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use khala_plan::Plan;
+use khala_wire::CHANNEL;
+use khala_wire::frame::{Frame, Vsn};
+use khala_wire::message::event;
+use khala_wire::metrics::{FanoutMetrics, TopicWindow};
+use khala_wire::topic::KNOWN;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::lines::Line;
+use super::{Options, user_agent};
+use crate::clock;
+use crate::preflight;
+use crate::target::{Target, scopes};
+use crate::transport::Socket;
+
+/// The contract's times: between two heartbeats of the server, and after which a channel or a socket is idle,
+/// seen at the next heartbeat.
+const BEAT: Duration = Duration::from_secs(15);
+const IDLE: Duration = Duration::from_secs(60);
+/// Longer than either takes, by the contract.
+const WAITS: Duration = Duration::from_secs(90);
+/// Two times that differ by no more are alike: what a timer and a busy machine take.
+const ALIKE: Duration = Duration::from_secs(2);
+
+/// Tells how it speaks, and with `options.waits` after which times it acts by itself.
+pub(super) async fn examine(
+    plan: &Plan,
+    target: &Target,
+    options: &Options,
+    told: &mut dyn FnMut(Line),
+) {
+    told(versions(plan, target, options).await);
+    told(close_code(plan, target, options).await);
+    if !options.waits {
+        let why = "it waits for a minute and a half: heartbeats, and when a channel and a socket are idle";
+        told(Line::skipped("time-outs", why, "--time-outs has them tried"));
+        return;
+    }
+    let (beat, channel, socket) = tokio::join!(
+        beats(plan, target, options),
+        channel_ends(plan, target, options),
+        socket_ends(plan, target, options)
+    );
+    [beat, channel, socket].into_iter().for_each(told);
+}
+
+/// Limits and the size of the past, by its metrics, beside the contract's.
+pub(super) fn limits(metrics: &FanoutMetrics, told: &mut dyn FnMut(Line)) {
+    let tried = "what its fan-out metrics say of its topics";
+    let rows: Vec<_> = metrics.topic_windows.iter().filter_map(limit).collect();
+    let differ: Vec<_> = rows.iter().filter_map(|(_, other)| other.clone()).collect();
+    let seen = rows.into_iter().map(|(seen, _)| seen).collect::<Vec<_>>().join("; ");
+    told(match differ.is_empty() {
+        true => Line::good("limits", tried, seen),
+        false => Line::less(
+            "limits",
+            tried,
+            seen,
+            format!(
+                "beside the contract: {}; scenarios for its bounds go by its own",
+                differ.join(", ")
+            ),
+        ),
+    });
+}
+
+/// A topic's limits, and what differs from the contract's.
+fn limit(row: &TopicWindow) -> Option<(String, Option<String>)> {
+    let known = KNOWN.iter().find(|topic| topic.name == row.topic)?;
+    let retained = match (row.oldest_sequence, row.head_sequence) {
+        (Some(oldest), Some(head)) => (head + 1).saturating_sub(oldest),
+        _ => 0,
+    };
+    let seen = format!(
+        "{}: {retained} events retained, {} behind head may be replayed, {} publishes a second of up to {} bytes",
+        known.name,
+        row.replay_budget_events,
+        row.publish_rate_limit_per_second,
+        row.max_payload_bytes
+    );
+    let other = (row.replay_budget_events != known.replay_budget_events).then(|| {
+        format!("{} may have {} behind head replayed there", known.name, known.replay_budget_events)
+    });
+    Some((seen, other))
+}
+
+/// A socket of the harness's own.
+async fn socket(plan: &Plan, target: &Target, options: &Options) -> Option<Socket> {
+    let (agent, tried) = (user_agent(options), &mut Vec::new());
+    let token = preflight::token(plan, target, &agent, &scopes(plan, 0), tried).await.ok()?;
+    preflight::upgraded(plan, target, &agent, &token, tried).await.ok().flatten()
+}
+
+async fn joined(plan: &Plan, target: &Target, options: &Options) -> Option<Socket> {
+    let mut socket = socket(plan, target, options).await?;
+    let join = tokio::time::timeout(plan.target.connect_timeout, preflight::join(&mut socket));
+    join.await.ok()?.ok()?;
+    Some(socket)
+}
+
+/// Which versions of the framing it takes.
+async fn versions(plan: &Plan, target: &Target, options: &Options) -> Line {
+    let tried = "upgrades with vsn 2.0.0, 1.0.0, 9.9.9, and without";
+    let mut came = Vec::new();
+    for vsn in ["vsn=2.0.0", "vsn=1.0.0", "vsn=9.9.9", ""] {
+        let (agent, asked) = (user_agent(options), &mut Vec::new());
+        let Ok(token) = preflight::token(plan, target, &agent, &scopes(plan, 0), asked).await
+        else {
+            return Line::less("framing", tried, "no token could be had", "");
+        };
+        let query = target.socket_query(&token).replace("vsn=2.0.0", vsn);
+        let taken = preflight::dial(plan, target, &agent, &query).await.is_ok();
+        came.push(taken);
+    }
+    let names = ["2.0.0", "1.0.0", "9.9.9", "none"];
+    let named = |is: bool| {
+        let fits = names.iter().zip(&came).filter(|(_, taken)| **taken == is);
+        fits.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    };
+    let seen = match named(false) {
+        refused if refused.is_empty() => format!("taken: {}; refused: no version", named(true)),
+        refused => format!("taken: {}; refused: {refused}", named(true)),
+    };
+    match came == [true, true, false, true] {
+        true => Line::good("framing", tried, seen),
+        false => Line::less(
+            "framing",
+            tried,
+            seen,
+            "the contract takes 2.0.0, 1.0.0 and none, and refuses all else; runs say 2.0.0",
+        ),
+    }
+}
+
+/// The code with which it closes a socket that spoke no JSON.
+async fn close_code(plan: &Plan, target: &Target, options: &Options) -> Line {
+    let tried = "a text that is no JSON, over a socket of its own";
+    let Some(mut socket) = socket(plan, target, options).await else {
+        return Line::less("close codes", tried, "no socket was let in", "");
+    };
+    let until = clock::now() + plan.target.request_timeout;
+    if socket.send(Message::text("{ no JSON")).await.is_err() {
+        return Line::less("close codes", tried, "the socket broke", "");
+    }
+    let (_, how) = ends(&mut socket, until).await;
+    match how {
+        Some(Ended::Code(1011)) => Line::good("close codes", tried, "it closed with 1011"),
+        how => Line::less(
+            "close codes",
+            tried,
+            told_of(how, plan.target.request_timeout),
+            "the contract closes with 1011; other codes of its own are target.close_codes",
+        ),
+    }
+}
+
+/// How a socket, or its channel, came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// A close frame with this code; 1005 of one without.
+    Code(u16),
+    /// The channel alone.
+    Channel,
+    /// Without a word.
+    Cut,
+}
+
+fn told_of(how: Option<Ended>, within: Duration) -> String {
+    match how {
+        None => format!("it did not end within {within:?}"),
+        Some(Ended::Code(code)) => format!("it closed with {code}"),
+        Some(Ended::Channel) => "the channel was ended, and the socket was not".to_owned(),
+        Some(Ended::Cut) => "it broke the connection off without a close frame".to_owned(),
+    }
+}
+
+/// Reads until the socket or its channel ends; when, and how.
+async fn ends(socket: &mut Socket, until: Instant) -> (Instant, Option<Ended>) {
+    let reading = async {
+        while let Some(message) = socket.next().await {
+            match message {
+                Ok(Message::Close(frame)) => {
+                    return Ended::Code(frame.map_or(1005, |frame| u16::from(frame.code)));
+                }
+                Ok(Message::Text(text)) if is(&text, &[event::CLOSE, event::ERROR]) => {
+                    return Ended::Channel;
+                }
+                Ok(_) => {}
+                Err(_) => return Ended::Cut,
+            }
+        }
+        Ended::Cut
+    };
+    let how = tokio::time::timeout_at(until, reading).await.ok();
+    (clock::now(), how)
+}
+
+/// Whether it is one of these events of the channel.
+fn is(text: &str, events: &[&str]) -> bool {
+    let Ok(frame) = Frame::parse(Vsn::V2, text) else { return false };
+    frame.channel == CHANNEL && events.contains(&&*frame.event)
+}
+
+/// A time that was seen beside the contract's.
+fn beside(what: &'static str, tried: &str, seen: Duration, contract: Duration, how: &str) -> Line {
+    let came = format!(
+        "{how} after {:.1} s; the contract says {} s",
+        seen.as_secs_f64(),
+        contract.as_secs()
+    );
+    let (least, most) = (contract.saturating_sub(ALIKE), contract + ALIKE);
+    // Idleness is looked for at each heartbeat.
+    let most = if contract == IDLE { most + BEAT } else { most };
+    match (least..=most).contains(&seen) {
+        true => Line::good(what, tried, came),
+        false => {
+            Line::less(what, tried, came, "clients that go by the contract's time may be surprised")
+        }
+    }
+}
+
+async fn beats(plan: &Plan, target: &Target, options: &Options) -> Line {
+    const WHAT: &str = "heartbeats";
+    let tried = "a joined socket that says nothing, until the server has pushed two";
+    let Some(mut socket) = joined(plan, target, options).await else {
+        return Line::less(WHAT, tried, "no socket was let in", "");
+    };
+    let mut first = None;
+    let reading = async {
+        while let Some(Ok(message)) = socket.next().await {
+            let Message::Text(text) = message else { continue };
+            if !is(&text, &[event::HEARTBEAT]) {
+                continue;
+            }
+            match first {
+                None => first = Some(clock::now()),
+                Some(since) => return Some(clock::now() - since),
+            }
+        }
+        None
+    };
+    match tokio::time::timeout(WAITS, reading).await.ok().flatten() {
+        Some(apart) => beside(WHAT, tried, apart, BEAT, "they came one"),
+        None => Line::less(
+            WHAT,
+            tried,
+            format!("two did not come within {WAITS:?}"),
+            "the contract's server pushes one each 15 s",
+        ),
+    }
+}
+
+async fn channel_ends(plan: &Plan, target: &Target, options: &Options) -> Line {
+    const WHAT: &str = "idle channel";
+    let tried = "a joined socket that says nothing";
+    let Some(mut socket) = joined(plan, target, options).await else {
+        return Line::less(WHAT, tried, "no socket was let in", "");
+    };
+    let began = clock::now();
+    let (at, how) = ends(&mut socket, began + WAITS).await;
+    match how {
+        Some(Ended::Channel) => beside(WHAT, tried, at - began, IDLE, "the channel was ended"),
+        how => {
+            Line::less(WHAT, tried, told_of(how, WAITS), "the contract ends the channel after 60 s")
+        }
+    }
+}
+
+async fn socket_ends(plan: &Plan, target: &Target, options: &Options) -> Line {
+    const WHAT: &str = "idle socket";
+    let tried = "a socket that does not join, and says nothing";
+    let Some(mut socket) = socket(plan, target, options).await else {
+        return Line::less(WHAT, tried, "no socket was let in", "");
+    };
+    let began = clock::now();
+    let (at, how) = ends(&mut socket, began + WAITS).await;
+    match how {
+        Some(Ended::Code(1002)) => beside(WHAT, tried, at - began, IDLE, "it was closed with 1002"),
+        how => Line::less(
+            WHAT,
+            tried,
+            told_of(how, WAITS),
+            "the contract closes it with 1002 after 60 s",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Came;
+
+    #[test]
+    fn a_time_is_beside_the_contracts_or_like_it() {
+        let came = |seconds, contract| {
+            beside("w", "t", Duration::from_secs(seconds), contract, "it came").came
+        };
+        assert_eq!(came(15, BEAT), Came::Good);
+        assert_eq!(came(20, BEAT), Came::Less);
+        // At the next heartbeat.
+        assert_eq!(came(74, IDLE), Came::Good);
+        assert_eq!(came(80, IDLE), Came::Less);
+        assert_eq!(came(30, IDLE), Came::Less);
+    }
+}
