@@ -35,7 +35,7 @@ name = "reconnect"
 [[gate.objective]]
 metric = "time_to_recovered"
 during = ["storm"]
-require = "p(50) < 200ms"
+require = "p(50) < 301ms"
 "#;
 
 #[test]

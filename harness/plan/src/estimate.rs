@@ -22,7 +22,7 @@ use crate::surface::Surface;
 use crate::units::micros;
 
 pub use applies::not_applicable;
-pub use bounds::{Foregone, Why};
+pub use bounds::{Foregone, NeverKept, Why, never_kept};
 pub(crate) use samples::returned;
 pub use samples::{Expected, expected};
 pub use strike::{
@@ -278,6 +278,15 @@ pub fn planned_descriptors(plan: &Plan) -> u64 {
     clients + mints + asides + fault_sockets(plan) + PUBLISHERS_AND_PROBES + FILES
 }
 
+/// Source ports that a plan has in use at once, those in TIME_WAIT included, and those that its source addresses
+/// have.
+#[must_use]
+pub fn source_ports(plan: &Plan, schedule: &Schedule) -> (u64, u64) {
+    let addresses = plan.generator.source_addresses.len() as u64;
+    let needed = planned_descriptors(plan) - FILES + lingering(schedule);
+    (needed, addresses * PORTS_PER_SOURCE_ADDRESS)
+}
+
 /// Sockets of faults on the target, all of them open at once.
 fn fault_sockets(plan: &Plan) -> u64 {
     let faults = plan.phases.iter().flat_map(|phase| &phase.faults);
@@ -291,7 +300,7 @@ impl Estimate {
         let clients = u64::from(plan.fleet.clients);
         let publishes = schedule.publishes.len() as u64;
         let reference = matches!(plan.target.kind, TargetKind::Reference { .. });
-        let addresses = plan.generator.source_addresses.len() as u64;
+        let (ports_needed, ports_available) = source_ports(plan, schedule);
         let last = schedule.phases.last().map_or(0, |phase| phase.end_us);
         Self {
             phases: time_line(plan, schedule),
@@ -305,8 +314,8 @@ impl Estimate {
                 .collect(),
             descriptors_harness: planned_descriptors(plan),
             descriptors_target: clients + fault_sockets(plan) + PUBLISHERS_AND_PROBES + FILES,
-            ports_needed: planned_descriptors(plan) - FILES + lingering(schedule),
-            ports_available: addresses * PORTS_PER_SOURCE_ADDRESS,
+            ports_needed,
+            ports_available,
             memory_harness_bytes: BASE_BYTES
                 + clients * HARNESS_BYTES_PER_CLIENT
                 + publishes * BYTES_PER_PUBLISH,

@@ -15,6 +15,7 @@ pub(crate) mod oracle;
 mod percentile;
 pub(crate) mod ratio;
 pub(crate) mod stability;
+mod unkept;
 
 use khala_plan::Plan;
 use khala_plan::estimate::not_applicable;
@@ -143,6 +144,9 @@ pub struct ObjectiveVerdict {
     pub n: u64,
     /// Samples that break the claim (or occurrences).
     pub bad: u64,
+    /// Of a maximum: samples that had not ended, so that it is more than `estimate`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub never: u64,
     /// Of a WARN on samples themselves (a percentile, a maximum): those that break the stricter claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warn_bad: Option<u64>,
@@ -172,6 +176,13 @@ pub struct ObjectiveVerdict {
     /// What would decide it, where it is undecided and that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub it_takes: Option<String>,
+    /// Why no target can keep the claim, whatever it does, where the verdict is INCONCLUSIVE for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never_kept: Option<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl ObjectiveVerdict {
@@ -186,6 +197,7 @@ impl ObjectiveVerdict {
             verdict: Verdict::Pass,
             n: 0,
             bad: 0,
+            never: 0,
             warn_bad: None,
             unit: Unit::Count,
             estimate: None,
@@ -197,6 +209,7 @@ impl ObjectiveVerdict {
             reason: String::new(),
             beyond: None,
             it_takes: None,
+            never_kept: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One objective: its samples, whether they may be judged, and the verdict of each selected label.
 
+use khala_plan::estimate::Why;
 use khala_plan::gate::power::{self, Needs};
 use khala_plan::metric::{MetricId, MetricKind};
 use khala_plan::model::{Claim, Comparison, Estimator, Objective};
@@ -7,7 +8,7 @@ use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
 use super::percentile::{self, Percentile};
-use super::{Case, ObjectiveVerdict, Unit, Verdict, fitness, ratio};
+use super::{Case, ObjectiveVerdict, Unit, Verdict, fitness, ratio, unkept};
 use crate::oracle::{Rule, RuleTally};
 use crate::shard::metrics::{CLIENT_GROUPS, Metrics};
 
@@ -38,6 +39,8 @@ pub fn judge(case: &Case<'_>, objective: &Objective) -> Vec<ObjectiveVerdict> {
 struct Measured {
     n: u64,
     bad: u64,
+    /// Of a maximum: samples that had not ended.
+    never: u64,
     estimate: Option<f64>,
     bounds: Option<Bounds>,
     verdict: Verdict,
@@ -98,7 +101,17 @@ fn judge_one(
         warn_bad = is_of_samples(warn).then_some(stricter.bad);
     }
     let mut is_unfit = false;
-    if let Some(few) = too_few(case, objective, &measured) {
+    // More samples would mend nothing.
+    let has_any = measured.n > 0 && case.facts.unfinished.is_none();
+    let unkept = unkept::why(case, objective, surface, verdict).filter(|_| has_any);
+    let (mut never_kept, mut it_takes) = (None, None);
+    if let Some(Why { why, mend }) = unkept {
+        verdict = Verdict::Inconclusive;
+        reason = format!(
+            "no client can keep this bound: {why}; mend the scenario: {mend}; measured: {reason}"
+        );
+        (never_kept, it_takes) = (Some(why), Some(mend));
+    } else if let Some(few) = too_few(case, objective, &measured) {
         verdict = Verdict::Inconclusive;
         reason = few;
     } else if let Some(unfit) = why_unfit(case, objective, &phases, verdict) {
@@ -107,6 +120,7 @@ fn judge_one(
     // Of a run that was unfit no more of the same would decide anything.
     if verdict == Verdict::Inconclusive
         && !is_unfit
+        && never_kept.is_none()
         && let Some(more) = more(case, objective, &phases, &measured)
     {
         reason = format!("{reason}; {more}");
@@ -122,6 +136,7 @@ fn judge_one(
         verdict,
         n: measured.n,
         bad: measured.bad,
+        never: measured.never,
         warn_bad: warn_bad.filter(|_| verdict == Verdict::Warn),
         unit,
         estimate: measured.estimate,
@@ -131,6 +146,8 @@ fn judge_one(
         resampled: measured.percentile.as_ref().and_then(Percentile::resampled),
         reach,
         reason,
+        it_takes,
+        never_kept,
         ..ObjectiveVerdict::blank(objective.metric.name(), &objective.require.text)
     }
 }
@@ -268,6 +285,7 @@ impl Read<'_> {
         Measured {
             n,
             bad,
+            never: 0,
             estimate,
             verdict: bounds.map_or(Verdict::Inconclusive, |b| b.verdict(self.claim.bound)),
             bounds,
@@ -283,6 +301,7 @@ impl Read<'_> {
         Measured {
             n: found.n,
             bad: found.bad,
+            never: 0,
             estimate: found.estimate.map(|value| value as f64),
             verdict: found.verdict,
             bounds: None,
@@ -304,7 +323,8 @@ impl Read<'_> {
         let bad = estimate::exceeding(&sample, self.claim.comparison, self.claim.bound);
         let estimate = Some(sample.response.max() as f64);
         let verdict = if bad == 0 { Verdict::Pass } else { Verdict::Fail };
-        Measured { verdict, ..self.by_bounds((bad, sample.len()), estimate, None) }
+        let never = sample.censored();
+        Measured { verdict, never, ..self.by_bounds((bad, sample.len()), estimate, None) }
     }
 
     fn proportion(&self) -> Measured {
@@ -398,7 +418,13 @@ fn describe(claim: &Claim, measured: &Measured, unit: Unit) -> String {
                 Unit::Micros => format!("{:.1} ms", max / 1e3),
                 _ => format!("{max}"),
             };
-            format!("{bad} of {n} samples break it; the largest is {max}")
+            match measured.never {
+                0 => format!("{bad} of {n} samples break it; the largest is {max}"),
+                never => format!(
+                    "{bad} of {n} samples break it, {never} of them by not ending in time; the largest is more \
+                     than {max}"
+                ),
+            }
         }
         _ => "there is not a single sample".to_owned(),
     }
@@ -461,8 +487,16 @@ mod tests {
             let claim =
                 Claim { text: String::new(), estimator, comparison: Comparison::Less, bound: 1.0 };
             let (n, bad, estimate) = (90, 4, Some(12_300.0));
-            let measured =
-                Measured { n, bad, estimate, bounds, verdict, note: None, percentile: None };
+            let measured = Measured {
+                n,
+                bad,
+                never: 0,
+                estimate,
+                bounds,
+                verdict,
+                note: None,
+                percentile: None,
+            };
             let count = describe(&claim, &measured, Unit::Count);
             assert_eq!(count.contains("largest"), estimator == Estimator::Max);
             assert!(!count.contains("ms"), "{count}");

@@ -4,9 +4,10 @@ mod figures;
 mod fitness;
 mod objectives;
 mod storms;
+mod unkept;
 mod whole_run;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use khala_wire::topic::{self, TopicId};

@@ -65,7 +65,8 @@ fn a_warning_says_which_claim_does_not_hold_and_is_none_when_both_do() {
         assert!(objective.reason.contains("`p(90) < 500ms` does not hold"), "{objective:?}");
     }
     // A required claim that does not hold is no warning.
-    let both = [("require = \"p(90) < 6s\"", "require = \"p(90) < 600ms\""), WARNS];
+    let soon = ("share = 0.5\ntopics", "share = 0.5\nbackoff = { fixed = \"300ms\" }\ntopics");
+    let both = [("require = \"p(90) < 6s\"", "require = \"p(90) < 600ms\""), WARNS, soon];
     let verdict = Trial::storm(&both).judge();
     for objective in of(&verdict, "reconnect", "time_to_recovered") {
         assert_eq!(objective.verdict, Verdict::Fail);

@@ -59,6 +59,37 @@ impl Foregone {
     }
 }
 
+/// A claim that no target keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeverKept {
+    /// Why, and the least bound that one can keep.
+    pub why: Why,
+    /// What a target that answers at once would be measured at: the client and the value of each planned cut,
+    /// in the metric's unit. Empty of a count of connects.
+    pub at_best: Vec<(u32, u64)>,
+}
+
+/// Why no target keeps what an objective requires of a surface (`None`: of all), if none does. A run may fall short of
+/// its plan: `missed` says how many of its clients a fault did not hit.
+#[must_use]
+pub fn never_kept(
+    plan: &Plan,
+    schedule: &Schedule,
+    objective: &Objective,
+    surface: Option<Surface>,
+    missed: &dyn Fn(&PlannedFault) -> u64,
+) -> Option<NeverKept> {
+    let case = Case { plan, schedule, objective, surface, missed };
+    let why = case.never_kept(&objective.require)?;
+    let floors = case.floors().into_iter();
+    let at_best = match objective.metric {
+        MetricId::TimeToRecovered => floors.map(|floor| (floor.client, floor.us)).collect(),
+        MetricId::ReconnectAttempts => floors.map(|floor| (floor.client, 1)).collect(),
+        _ => Vec::new(),
+    };
+    Some(NeverKept { why, at_best })
+}
+
 /// What is known of an objective on a surface, of which so much evidence is expected; without any, nothing.
 pub(super) fn foregone(
     plan: &Plan,
@@ -70,7 +101,8 @@ pub(super) fn foregone(
     if expected.is_no_sample() {
         return None;
     }
-    let case = Case { plan, schedule, objective, surface: surface.and_then(Surface::of) };
+    let surface = surface.and_then(Surface::of);
+    let case = Case { plan, schedule, objective, surface, missed: &|_| 0 };
     let warns = || objective.warn.as_ref().and_then(|warn| case.never_kept(warn));
     let required = case.never_kept(&objective.require).map(Foregone::NeverPasses);
     required
@@ -84,10 +116,13 @@ struct Case<'a> {
     schedule: &'a Schedule,
     objective: &'a Objective,
     surface: Option<Surface>,
+    /// How many of its clients a fault does not hit.
+    missed: &'a dyn Fn(&PlannedFault) -> u64,
 }
 
 /// The least time until a client can be back, and of what it is made.
 struct Floor<'a> {
+    client: u32,
     us: u64,
     fault: &'a PlannedFault,
     back_off: Duration,
@@ -97,10 +132,12 @@ impl Case<'_> {
     fn never_kept(&self, claim: &Claim) -> Option<Why> {
         match self.objective.metric {
             MetricId::TimeToRecovered => self.too_soon(claim),
-            MetricId::ReconnectAttempts if !holds_of(claim, 1.0) => Some(Why {
-                why: "who is cut off needs one attempt to come back".to_owned(),
-                mend: "the least bound that can be kept is `<= 1`".to_owned(),
-            }),
+            MetricId::ReconnectAttempts if !holds_of(claim, 1.0) && !self.floors().is_empty() => {
+                Some(Why {
+                    why: "who is cut off needs one attempt to come back".to_owned(),
+                    mend: "the least bound that can be kept is `<= 1`".to_owned(),
+                })
+            }
             MetricId::PeakConnects => {
                 let planned = self.busiest_second();
                 let least = planned.div_ceil(2);
@@ -197,6 +234,7 @@ impl Case<'_> {
         let mut floors = Vec::new();
         for fault in self.schedule.faults.iter().filter(|fault| self.is_during(fault.at_us)) {
             let Some(away) = fault.kind.away() else { continue };
+            let mut of_fault = Vec::new();
             for client in hit(self.schedule, fault) {
                 let cohort = cohort_of.get(client as usize).copied().flatten();
                 let Some(cohort) = cohort.filter(|cohort| self.selects(cohort)) else { continue };
@@ -204,8 +242,13 @@ impl Case<'_> {
                     true => cohort.backoff.delay(self.plan.seed, client, 1),
                     false => Duration::ZERO,
                 };
-                floors.push(Floor { us: micros(away + back_off), fault, back_off });
+                of_fault.push(Floor { client, us: micros(away + back_off), fault, back_off });
             }
+            // Whom it missed is not known: those who would have been away longest, at worst.
+            of_fault.sort_by_key(|floor| floor.us);
+            let missed = usize::try_from((self.missed)(fault)).unwrap_or(usize::MAX);
+            of_fault.truncate(of_fault.len().saturating_sub(missed));
+            floors.extend(of_fault);
         }
         floors
     }
@@ -223,7 +266,10 @@ impl Case<'_> {
         let within = |(first, at_us): (usize, &u64)| {
             due.partition_point(|other| *other < at_us + 1_000_000) - first
         };
-        due.iter().enumerate().map(within).max().unwrap_or(0) as u64
+        let most = due.iter().enumerate().map(within).max().unwrap_or(0) as u64;
+        let during = self.schedule.faults.iter().filter(|fault| self.is_during(fault.at_us));
+        let cuts = during.filter(|fault| fault.kind.away().is_some());
+        cuts.fold(most, |most, fault| most.saturating_sub((self.missed)(fault)))
     }
 
     /// A percentile of occasions, of which there are too few for any interval's lower end.

@@ -150,6 +150,14 @@ fn hold(report: &RunReport) -> (String, String) {
                 None => "See under Faults what became of it, and run it again.",
             },
         )
+    } else if let Some((unkept, mend)) = unkept(report) {
+        let why =
+            format!("no client can keep this bound: {} {}", reasons::name(unkept), unkept.require);
+        let next = format!(
+            "Mend the scenario and run it again: {mend}. `khala-harness check` tells all such bounds before a \
+             run."
+        );
+        return (format!("Do not decide by this run: {why}."), next);
     } else if away > 0 && !of_the_run.is_empty() {
         (
             format!("{} of {} were not connected at the end", count(away), clients(all)),
@@ -194,6 +202,13 @@ fn starved(report: &RunReport) -> Option<&str> {
     })
 }
 
+/// The first objective that decides and that no target can keep, with what mends it.
+fn unkept(report: &RunReport) -> Option<(&ObjectiveVerdict, &str)> {
+    let mut unkept = failed(report, Verdict::Inconclusive).filter(|one| one.never_kept.is_some());
+    let first = unkept.next()?;
+    Some((first, first.it_takes.as_deref().unwrap_or("ask for what can be kept")))
+}
+
 /// Whether what was seen may be the test's own doing, in a sentence or two.
 fn own_fault(report: &RunReport) -> String {
     let proven = condemned(report).any(|rule| rule.kind() == RuleKind::Proof);
@@ -210,6 +225,12 @@ fn own_fault(report: &RunReport) -> String {
     }
     if let Some(why) = starved(report) {
         return format!("In what is undecided, yes: {why}.{stands}");
+    }
+    let unkept = failed(report, Verdict::Inconclusive).find_map(|one| one.never_kept.as_deref());
+    if let Some(why) = unkept {
+        return format!(
+            "In what is undecided, yes: it asks for what no client can keep, for {why}.{stands}"
+        );
     }
     let own: u64 = report.own_ends.iter().map(|line| line.count).sum();
     if own > 0 {

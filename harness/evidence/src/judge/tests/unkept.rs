@@ -1,0 +1,155 @@
+//! A bound that no target can keep is the scenario's mistake, and one that the target broke all the same is its own.
+
+use khala_plan::metric::MetricId;
+use khala_plan::surface::Surface;
+
+use super::*;
+use crate::shard::exposure::Exposure;
+use crate::shard::metrics::Key;
+
+/// A run in which everybody is cut off at 33 s, judged by one objective: forty clients that wait two seconds before they
+/// come back, but for this share, which waits ten.
+fn plan(objective: &str, slow: f64) -> Plan {
+    let cut = "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\nat = \"2s\"\n\
+               mode = \"all\"\nattributes = { style = \"reset\" }\n";
+    let fleet = "clients = 4\nramp = \"1s\"\n[[fleet.surface]]\nname = \"desktop\"\nshare = 1.0\n";
+    let forty = format!(
+        "clients = 40\nramp = \"1s\"\n[[fleet.surface]]\nname = \"desktop\"\nshare = {}\n[[fleet.surface]]\n\
+         name = \"web-shell\"\nshare = {slow}\nbackoff = {{ fixed = \"10s\" }}\n",
+        1.0 - slow
+    );
+    let named = TEXT.find("metric = \"violations\"").expect("the first objective");
+    let end = TEXT[named..].find("[[gate]]").expect("the second gate") + named;
+    let text = format!("{}{objective}\n{}", &TEXT[..named], &TEXT[end..]);
+    testing::plan(&text.replacen(fleet, &forty, 1).replacen(
+        "name = \"during\"\nduration = \"30s\"\n",
+        cut,
+        1,
+    ))
+}
+
+/// The verdict on the objective where the fault hit so many, and clients of each kind took so long to be back.
+fn judged(objective: &str, hit: u64, took: (u64, u64)) -> (ObjectiveVerdict, RunReport) {
+    judged_with(0.25, objective, hit, took)
+}
+
+fn judged_with(
+    share: f64,
+    objective: &str,
+    hit: u64,
+    (quick, slow): (u64, u64),
+) -> (ObjectiveVerdict, RunReport) {
+    let plan = plan(objective, share);
+    let schedule = Schedule::of(&plan);
+    let mut fault = FaultOutcome::not_applied(&schedule, &schedule.faults[0], "");
+    (fault.applied, fault.effective) = (true, Some(hit));
+    let mut facts = facts();
+    facts.faults.push(fault);
+    let during = u16::try_from(schedule.phase_at(33 * S)).expect("small");
+    let took = |settled: &mut Settled| {
+        let exposure =
+            Exposure { pairs: 40, before_min: 100, after_min: 100, ..Exposure::default() };
+        settled.exposures = BTreeMap::from([(0, exposure)]);
+        for arrival in &schedule.arrivals {
+            let is_quick =
+                plan.fleet.cohorts[usize::from(arrival.cohort)].surface == Surface::Desktop;
+            let took = if is_quick { quick } else { slow };
+            for (metric, value) in
+                [(MetricId::TimeToRecovered, took), (MetricId::ReconnectAttempts, 1)]
+            {
+                let key = Key { metric, phase: during, surface: None };
+                settled.metrics.sample(key, arrival.client, 33 * S, value, value);
+            }
+        }
+    };
+    let records = [delivered(1, |_| 500), vec![lag(5 * S, 1), lag(35 * S, 1)]].concat();
+    in_court_with(&plan, &records, &facts, took, |case| {
+        let verdict = judge(case);
+        let objective = verdict.gates[0].objectives[0].clone();
+        (objective, RunReport::of(case, verdict, "0"))
+    })
+}
+
+fn recovered(claim: &str) -> String {
+    format!("metric = \"time_to_recovered\"\nduring = [\"during\"]\nrequire = \"{claim}\"")
+}
+
+const AT_ONCE: (u64, u64) = (2_010_000, 10_010_000);
+const LATE: (u64, u64) = (20 * S, 20 * S);
+
+#[test]
+fn what_no_target_can_keep_is_no_failure_of_one_and_says_what_mends_it() {
+    for took in [AT_ONCE, LATE] {
+        for claim in ["p(50) < 1s", "p(50) <= 1900ms", "max < 1s", "max < 9s"] {
+            let (objective, report) = judged(&recovered(claim), 40, took);
+            assert_eq!(objective.verdict, Verdict::Inconclusive, "{claim}: {}", objective.reason);
+            assert!(
+                objective
+                    .reason
+                    .starts_with("no client can keep this bound: the time runs from the cut")
+            );
+            assert!(objective.never_kept.is_some(), "{claim}");
+            let takes = objective.it_takes.as_deref().expect("it is known");
+            assert!(takes.starts_with("bound it above "), "{takes}");
+            assert!(
+                report.reasons.iter().any(|why| why.contains("mend the scenario: bound it above"))
+            );
+        }
+    }
+    let (attempts, _) = judged(
+        "metric = \"reconnect_attempts\"\nduring = [\"during\"]\nrequire = \"max < 1\"",
+        40,
+        AT_ONCE,
+    );
+    assert_eq!(attempts.verdict, Verdict::Inconclusive, "{}", attempts.reason);
+}
+
+#[test]
+fn what_some_target_could_keep_stays_a_failure() {
+    for claim in ["p(50) < 2100ms", "p(50) < 10s", "p(70) < 3s", "max < 11s"] {
+        let (objective, _) = judged(&recovered(claim), 40, LATE);
+        assert_eq!(objective.verdict, Verdict::Fail, "{claim}: {}", objective.reason);
+        assert_eq!((objective.never_kept, objective.it_takes), (None, None), "{claim}");
+    }
+}
+
+#[test]
+fn a_failure_that_a_target_would_not_get_which_answers_in_no_time_stays_one() {
+    // Ten of forty cannot be back within 5 s, so that it never passes; that fails nobody by itself.
+    let claim = recovered("p(80) < 5s");
+    let (best, _) = judged(&claim, 40, AT_ONCE);
+    assert_eq!(best.verdict, Verdict::Inconclusive, "{}", best.reason);
+    assert!(best.never_kept.is_some() && !best.reason.contains("would decide"), "{}", best.reason);
+    let few = format!("{claim}\nmin_samples = 1000");
+    let (few, _) = judged(&few, 40, AT_ONCE);
+    assert!(few.never_kept.is_some(), "more samples would not mend it: {}", few.reason);
+    let (late, _) = judged(&claim, 40, LATE);
+    assert_eq!((late.verdict, late.never_kept), (Verdict::Fail, None), "{}", late.reason);
+}
+
+#[test]
+fn whom_a_fault_did_not_hit_it_keeps_from_nothing() {
+    let of = |hit| judged_with(0.1, &recovered("max < 9s"), hit, LATE).0;
+    assert_eq!(of(40).verdict, Verdict::Inconclusive, "{}", of(40).reason);
+    // The four that it missed may be those who would have been away for ten seconds.
+    assert_eq!((of(36).verdict, of(36).bad), (Verdict::Fail, 40), "{}", of(36).reason);
+    let (objective, _) = judged(&recovered("max < 1s"), 36, LATE);
+    assert_eq!(objective.verdict, Verdict::Inconclusive, "{}", objective.reason);
+}
+
+#[test]
+fn whoever_decides_reads_first_that_the_scenario_is_to_be_mended() {
+    let (_, report) = judged(&recovered("p(50) < 1s"), 40, AT_ONCE);
+    assert_eq!(report.decision, Decision::Hold);
+    let mut files = crate::render::ALL.iter();
+    let summary = files.find(|one| one.file_name() == "summary.md").expect("it is made");
+    let shown = String::from_utf8(summary.render(&report).expect("renders")).expect("text");
+    let first: Vec<_> = shown.lines().take(8).collect();
+    for said in [
+        "**Do not decide by this run: no client can keep this bound: time_to_recovered p(50) < 1s.**",
+        "In what is undecided, yes: it asks for what no client can keep, for the time runs from the cut",
+        "Mend the scenario and run it again: bound it above 2s, by what connect and replay may take.",
+    ] {
+        assert!(first.iter().any(|line| line.contains(said)), "no `{said}` in {first:#?}");
+    }
+}
