@@ -12,6 +12,14 @@ use khala_wire::topic::{KNOWN, TopicId};
 /// What `--version` says: the version, and the commit that was built.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("KHALA_COMMIT"), ")");
 
+/// The commit that was built, where the build knew it.
+pub fn commit() -> Option<&'static str> {
+    Some(env!("KHALA_COMMIT")).filter(|commit| *commit != NOT_KNOWN)
+}
+
+/// What the build says where it does not know its commit.
+const NOT_KNOWN: &str = "not known";
+
 /// Load and chaos harness for Khala, a WebSocket sync runtime.
 ///
 /// Drives thousands of simulated clients from a scenario file, makes reconnect storms on purpose,
@@ -308,6 +316,10 @@ pub struct Check {
     /// The scenario.
     #[command(flatten)]
     pub scenario: Scenario,
+    /// File with `[[gate]]` tables in place of the scenario's own, as `score` judges by them, such as
+    /// scenarios/gates/runbook.toml.
+    #[arg(long, value_name = "FILE")]
+    pub gates: Option<PathBuf>,
     /// Print the plan as JSON, the warnings included; of an invalid scenario, what is wrong with it.
     #[arg(long)]
     pub json: bool,

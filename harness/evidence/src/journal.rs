@@ -46,6 +46,9 @@ pub enum Entry {
 pub struct Begin {
     /// Version of the tool that ran it.
     pub tool_version: String,
+    /// The commit that the tool was built from, where the build knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_commit: Option<String>,
     /// Id of the run.
     pub run_id: String,
     /// UTC, RFC 3339.
@@ -113,6 +116,7 @@ mod tests {
     fn begin(run_id: &str) -> Entry {
         Entry::Begin(Begin {
             tool_version: "0.0.0".to_owned(),
+            tool_commit: None,
             run_id: run_id.to_owned(),
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             profile: None,

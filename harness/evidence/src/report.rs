@@ -130,6 +130,9 @@ pub struct Tool {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The commit that it was built from, where the build knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// What was run.
@@ -152,6 +155,9 @@ pub struct Target {
     pub url: String,
     /// `reference` or `url`.
     pub kind: String,
+    /// Whether the run had it to itself, as the scenario says.
+    #[serde(default)]
+    pub exclusive: bool,
     /// Defects that it was started with.
     pub defects: Vec<String>,
     /// Its build, where it says so.
@@ -372,8 +378,12 @@ pub struct MetricLine {
     pub apart: u64,
     /// Occurrences, for counts and proportions.
     pub hits: Option<u64>,
-    /// From the intended start: what is gated.
+    /// From the intended start: what is gated. Samples that had not ended count by how long they had been waited
+    /// for; `ended` says which figures are therefore less than the truth.
     pub response: Option<Percentiles>,
+    /// Where samples had not ended: the percentiles of all samples by those that had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
     /// From the actual start: the uncorrected figure.
     pub service: Option<Percentiles>,
     /// How much of a latency may be the generator's own queue, in microseconds: the p99 of the lag of
@@ -384,6 +394,18 @@ pub struct MetricLine {
     /// The samples themselves; not in `run.json`.
     #[serde(default, skip_serializing)]
     pub samples: Option<Distribution>,
+}
+
+/// Percentiles of samples of which some had not ended: each is that of all samples, and absent where it is one that had
+/// not, or where `response` has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Median.
+    pub p50: Option<u64>,
+    /// 90th.
+    pub p90: Option<u64>,
+    /// 99th.
+    pub p99: Option<u64>,
 }
 
 /// What is printed of a histogram; a percentile with fewer than 10 samples beyond it is absent.

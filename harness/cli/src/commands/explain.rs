@@ -37,6 +37,7 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
                 format!("the run had {clients} clients, 0 to {}", clients.saturating_sub(1));
             Failure::new(Exit::Setup, format!("there is no client {client}: {known}"))
         })?;
+    story = story.with_not_kept(&evidence.settled.tally);
     if let Some(number) = explain.violation {
         story = story.with_only(number).ok_or_else(|| no_such(&report, number, Some(client)))?;
     }

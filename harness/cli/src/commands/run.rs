@@ -131,6 +131,7 @@ fn execute(
 ) -> Result<Leftover, Failure> {
     let begin = Begin {
         tool_version: VERSION.to_owned(),
+        tool_commit: args::commit().map(str::to_owned),
         run_id: run_id.clone(),
         started_at,
         profile: plan.profile.clone(),

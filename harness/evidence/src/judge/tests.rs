@@ -2,6 +2,7 @@
 
 mod figures;
 mod fitness;
+mod never;
 mod objectives;
 mod storms;
 mod unkept;

@@ -3,6 +3,7 @@
 use super::units::{count, counted, duration, duration_or_dash, utc};
 use crate::facts::Generator;
 use crate::judge::{ObjectiveVerdict, Unit};
+use crate::oracle::Rule;
 use crate::report::RunReport;
 
 /// The bundle's folder, for those who read in it.
@@ -11,7 +12,10 @@ pub const HERE: &str = ".";
 /// The point estimate with its unit, as the claim has it; of a percentile with its interval and reach.
 pub fn estimate(objective: &ObjectiveVerdict) -> String {
     let Some(value) = objective.estimate else { return "–".to_owned() };
-    let value = figure(objective, value);
+    let value = match objective.never {
+        0 => figure(objective, value),
+        _ => format!("> {}", figure(objective, value)),
+    };
     if objective.resampled.is_none() {
         return value;
     }
@@ -33,6 +37,20 @@ fn figure(objective: &ObjectiveVerdict, value: f64) -> String {
         Unit::Ratio => format!("{value:.2}"),
         Unit::PerSecond => format!("{value:.3}/s"),
         Unit::Count => format!("{value}"),
+    }
+}
+
+/// A figure of a metric as it can be told: where it is of a sample that had not ended, only what it exceeds. `told` has
+/// it with such samples by how long they had been waited for, `ended` without.
+pub fn beyond(
+    told: Option<u64>,
+    ended: Option<Option<u64>>,
+    words: impl Fn(Option<u64>) -> String,
+) -> String {
+    match (told, ended) {
+        (Some(_), Some(None)) => format!("> {}", words(told)),
+        (Some(_), Some(value)) => words(value),
+        _ => words(told),
     }
 }
 
@@ -58,6 +76,13 @@ pub fn at(report: &RunReport, us: u64) -> String {
 pub fn deliveries(report: &RunReport) -> (u64, u64) {
     let foreign = report.oracle.foreign;
     (report.oracle.deliveries.saturating_sub(foreign), foreign)
+}
+
+/// Whether deliveries that are not the run's own are the target's past: nobody else publishes there, and nothing came
+/// that nobody had published.
+pub fn is_past(report: &RunReport) -> bool {
+    let phantoms = report.oracle.violations.get(Rule::Phantom.name()).is_some_and(|it| *it > 0);
+    report.target.exclusive && report.oracle.foreign > 0 && !phantoms
 }
 
 /// The rules that the run never put to the test, in a line.

@@ -10,15 +10,17 @@ use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
 
 use super::{
-    Cause, Fleet, IncidentLine, Load, MetricLine, Oracle, Percentiles, Phase, RequestLine,
+    Cause, Ended, Fleet, IncidentLine, Load, MetricLine, Oracle, Percentiles, Phase, RequestLine,
     RunReport, Scenario, Second, Shared, Target, Tool,
 };
 use crate::facts::{RunFacts, TargetFacts};
+use crate::hist::Sparse;
 use crate::judge::{Case, RunVerdict, stability};
 use crate::oracle::tally::CauseTally;
 use crate::oracle::{Rule, RuleTally};
 use crate::record::Micros;
 use crate::shard::absence::Manner;
+use crate::shard::metrics::Distribution;
 use crate::shard::stability::Blame;
 
 impl RunReport {
@@ -30,7 +32,11 @@ impl RunReport {
         let series = series(case);
         Self {
             format_version: Self::FORMAT_VERSION,
-            tool: Tool { name: "khala-harness".to_owned(), version: tool_version.to_owned() },
+            tool: Tool {
+                name: "khala-harness".to_owned(),
+                version: tool_version.to_owned(),
+                commit: None,
+            },
             run_id,
             started_at,
             ended_at,
@@ -88,6 +94,7 @@ impl Target {
             restarts: of(Manner::Restarted).cloned().collect(),
             url,
             kind,
+            exclusive: case.plan.target.exclusive,
             defects,
             build,
             way,
@@ -281,6 +288,27 @@ fn phase_name(case: &Case<'_>, phase: u16) -> String {
     case.schedule.phases.get(usize::from(phase)).map_or_else(String::new, |w| w.name.clone())
 }
 
+/// The percentiles of a sample of which some had not ended: these are taken as longer than all others.
+fn ended(sample: &Distribution) -> Ended {
+    let mut values: BTreeMap<u64, u64> = BTreeMap::new();
+    for (value, count) in sample.clusters.values().flat_map(Sparse::iter) {
+        *values.entry(value).or_default() += u64::from(count);
+    }
+    let of = |q: u64| {
+        let mut left = (sample.len() * q).div_ceil(100);
+        values.iter().find_map(|(&value, &count)| {
+            left = left.saturating_sub(count);
+            (left == 0).then_some(value)
+        })
+    };
+    let printed = Percentiles::of(&sample.response);
+    Ended {
+        p50: printed.p50.and_then(|_| of(50)),
+        p90: printed.p90.and_then(|_| of(90)),
+        p99: printed.p99.and_then(|_| of(99)),
+    }
+}
+
 fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
     let metrics = &case.settled.metrics;
     let mut lines: Vec<_> = metrics
@@ -296,6 +324,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
             apart: sample.apart,
             hits: None,
             response: Some(Percentiles::of(&sample.response)),
+            ended: (sample.censored() > 0).then(|| ended(sample)),
             service: Some(Percentiles::of(&sample.service)),
             own_queue_us: own_queue(case, key.metric, key.phase),
             samples: Some(sample.clone()),
@@ -311,6 +340,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
         apart: 0,
         hits: Some(count.hits),
         response: None,
+        ended: None,
         service: None,
         own_queue_us: None,
         samples: None,

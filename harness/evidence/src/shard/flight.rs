@@ -61,6 +61,31 @@ pub struct Flight {
     pub updates: VecDeque<Update>,
     /// What last befell it, but for deliveries and heartbeats that were answered.
     pub happenings: VecDeque<Record>,
+    /// What came before these, and is not remembered.
+    #[serde(default, skip_serializing_if = "Forgotten::is_none")]
+    pub forgotten: Forgotten,
+}
+
+/// How much of each a recorder no longer holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Frames.
+    #[serde(default)]
+    pub frames: u64,
+    /// Updates.
+    #[serde(default)]
+    pub updates: u64,
+    /// Happenings.
+    #[serde(default)]
+    pub happenings: u64,
+}
+
+impl Forgotten {
+    /// Whether everything is there.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A client's recorder as it was when a rule was first broken for it.
@@ -76,9 +101,10 @@ pub struct Story {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stories(#[serde(with = "crate::pairs")] BTreeMap<u32, Story>);
 
-fn push<T>(ring: &mut VecDeque<T>, item: T, max: usize) {
+fn push<T>(ring: &mut VecDeque<T>, item: T, max: usize, forgotten: &mut u64) {
     if ring.len() >= max {
         ring.pop_front();
+        *forgotten += 1;
     }
     ring.push_back(item);
 }
@@ -86,7 +112,7 @@ fn push<T>(ring: &mut VecDeque<T>, item: T, max: usize) {
 impl Flight {
     /// Remembers a frame.
     pub fn frame(&mut self, frame: Frame) {
-        push(&mut self.frames, frame, FRAMES_MAX);
+        push(&mut self.frames, frame, FRAMES_MAX, &mut self.forgotten.frames);
     }
 
     /// When the last frame came from the target.
@@ -101,7 +127,7 @@ impl Flight {
             let Delivery { topic, seq, epoch, content, hash_fits, source, .. } = *delivery;
             let at_us = delivery.at;
             let update = Update { at_us, topic, seq, epoch, content, hash_fits, source };
-            return push(&mut self.updates, update, UPDATES_MAX);
+            return push(&mut self.updates, update, UPDATES_MAX, &mut self.forgotten.updates);
         }
         let tells = match record {
             Record::Op(op) => (op.kind, op.outcome) != (OpKind::Heartbeat, Outcome::Ok),
@@ -112,7 +138,8 @@ impl Flight {
             _ => true,
         };
         if tells {
-            push(&mut self.happenings, record.clone(), HAPPENINGS_MAX);
+            let forgotten = &mut self.forgotten.happenings;
+            push(&mut self.happenings, record.clone(), HAPPENINGS_MAX, forgotten);
         }
     }
 }
@@ -167,6 +194,7 @@ mod tests {
     fn the_last_frames_are_remembered() {
         let flight = flight(40);
         assert_eq!(flight.frames.len(), FRAMES_MAX);
+        assert_eq!(flight.forgotten, Forgotten { frames: 24, ..Forgotten::default() });
         assert_eq!(flight.frames.back().map(|frame| frame.at_us), Some(39));
     }
 

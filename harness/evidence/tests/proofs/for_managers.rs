@@ -5,7 +5,8 @@ use khala_plan::units::format_count;
 use std::collections::BTreeMap;
 
 use khala_evidence::judge::{Decision, Reach, Resampled, Verdict};
-use khala_evidence::oracle::Rule;
+use khala_evidence::oracle::tally::Tally;
+use khala_evidence::oracle::{Rule, Violation};
 use khala_evidence::record::{Answered, Outcome, Record, Request};
 use khala_evidence::render::story::{self, ClientStory};
 use khala_evidence::render::terminal::{self, Colour, Reader};
@@ -14,6 +15,7 @@ use khala_evidence::report::RunReport;
 use khala_evidence::shard::absence::{Absence, Manner};
 use khala_evidence::shard::whereabouts::Whereabouts;
 use khala_evidence::{event, journal, unfinished};
+use khala_wire::topic::{TopicId, WORKER_EVENTS};
 
 use crate::support::plans::{Planned, SMALL};
 use crate::support::records;
@@ -274,6 +276,18 @@ fn what_somebody_else_sent_is_not_counted_as_checked() {
     }
     report.oracle.deliveries += 7;
     report.oracle.foreign = 7;
+    // Nobody else publishes to a target that the run has to itself: what lay there is its past.
+    assert!(report.target.exclusive, "the embedded runtime is");
+    for text in both(&report) {
+        let told = format!(
+            "{own} updates were checked as they arrived. 7 more were of the service's past, from before the test, and"
+        );
+        assert!(text.contains(&told) && !text.contains("somebody else"), "{text}");
+    }
+    let past = "the target's past, from before the run, held against no publish";
+    assert!(screen(&report).contains(&format!("7 more were of {past}")));
+    assert!(summary(&report).contains(&format!("Of {past}: 7 deliveries.")));
+    report.target.exclusive = false;
     for text in both(&report) {
         let told = format!(
             "{own} updates were checked as they arrived. 7 more were of somebody else, and held against nothing"
@@ -366,6 +380,63 @@ fn each_violation_of_a_group_can_be_asked_for_by_its_number() {
 }
 
 #[test]
+fn whose_own_violations_were_not_kept_is_told_what_is_and_where_to_look() {
+    let trial = sound();
+    let report = trial.report();
+    let Planned { plan, schedule, .. } = &trial.planned;
+    let topic = TopicId::of(WORKER_EVENTS);
+    let gap = |client: u32| Violation {
+        at_us: u64::from(client) * S,
+        rule: Rule::Gap,
+        client: Some(client),
+        topic,
+        seqs: Some((7, 7)),
+        epoch: Some(1),
+        message: "seq 7 was never delivered, although seq 8 was".to_owned(),
+    };
+    // One of each rule is kept.
+    let mut tally = Tally::new(1);
+    (1..=3).for_each(|client| tally.violate(gap(client), 0));
+    let story = |client| {
+        let story = ClientStory::of(plan, schedule, &report, None, (client, "runs/one"));
+        story.expect("a client").with_not_kept(&tally)
+    };
+    let told = story(3).render();
+    for line in [
+        "  gap on runtime.codex_worker_events: broken for it as for 3 clients in all; of this rule the earliest 1 \
+         violation is kept, with seqs and moment, and none is its own\n",
+        "    the first is told by: khala-harness explain runs/one 1\n",
+        "\nIts frames of when a rule was first broken for it are not kept",
+    ] {
+        assert!(told.contains(line), "no {line} in:\n{told}");
+    }
+    assert!(!told.contains("Violations, each with its number\n  none"), "{told}");
+    assert!(story(4).render().contains("Violations, each with its number\n  none\n"));
+}
+
+#[test]
+fn what_a_story_leaves_out_is_counted() {
+    let trial = sound();
+    let report = trial.report();
+    let Planned { plan, schedule, .. } = &trial.planned;
+    let mut life = khala_evidence::shard::client::Client::default();
+    let story = |life: &khala_evidence::shard::client::Client| {
+        let story = ClientStory::of(plan, schedule, &report, Some(life), (2, "."));
+        story.expect("a client").render()
+    };
+    let delivered = trial.records.iter().filter(|record| matches!(record, Record::Delivered(_)));
+    let all: Vec<_> = delivered.take(19).cloned().collect();
+    all.iter().take(16).for_each(|record| life.flight.happened(record));
+    assert!(!story(&life).contains("left out"), "{}", story(&life));
+    all.iter().skip(16).for_each(|record| life.flight.happened(record));
+    let told = story(&life);
+    assert!(
+        told.contains("    (3 updates came before and are left out: the last 16 ones are kept)\n"),
+        "{told}"
+    );
+}
+
+#[test]
 fn times_in_the_story_of_a_client_are_those_that_people_read() {
     let trial = sound();
     let report = trial.report();
@@ -383,6 +454,7 @@ fn a_journal_that_was_cut_makes_no_run_longer() {
     let Planned { plan, schedule, .. } = &Planned::of(SMALL);
     let begin = journal::Begin {
         tool_version: String::new(),
+        tool_commit: None,
         run_id: String::new(),
         started_at: "2026-01-02T03:04:05Z".to_owned(),
         profile: None,

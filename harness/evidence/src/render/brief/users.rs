@@ -100,8 +100,12 @@ pub fn users(report: &RunReport) -> String {
     let foreign = match foreign {
         0 => String::new(),
         some => format!(
-            " {} of somebody else, and held against nothing that was sent.",
-            counted(some, "more was", "more were")
+            " {} of {}, and held against nothing that was sent.",
+            counted(some, "more was", "more were"),
+            match texts::is_past(report) {
+                true => "the service's past, from before the test",
+                false => "somebody else",
+            }
         ),
     };
     let until = if report.interrupted || !report.finished { " until then" } else { "" };

@@ -7,12 +7,14 @@ use std::fmt::Write as _;
 use khala_plan::Plan;
 use khala_plan::schedule::Schedule;
 use khala_wire::message::event;
+use khala_wire::topic::TopicId;
 use serde::Serialize;
 
 use self::words::{happening, update_line};
 use super::texts;
 use super::units::{count, counted, utc};
-use crate::oracle::Violation;
+use crate::oracle::tally::Tally;
+use crate::oracle::{Rule, Violation};
 use crate::record::Micros;
 use crate::report::RunReport;
 use crate::shard::client::Client;
@@ -53,6 +55,23 @@ pub fn alone(report: &RunReport, number: usize) -> Option<String> {
     ))
 }
 
+/// A rule that was broken for a client, and by no violation that was kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotKept {
+    /// The rule.
+    pub rule: Rule,
+    /// The topic, where one is concerned.
+    pub topic: Option<TopicId>,
+    /// What was broken of it; empty where the rule tells no kinds apart.
+    pub kind: Box<str>,
+    /// Clients for which the same was broken.
+    pub clients: u64,
+    /// Violations of the rule that were kept: the earliest.
+    pub kept: u64,
+    /// The first client for which the same was broken, whose story has it.
+    pub first: Option<u32>,
+}
+
 /// What is known of a client.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClientStory<'a> {
@@ -74,10 +93,15 @@ pub struct ClientStory<'a> {
     pub started_at: &'a str,
     /// Violations for it among those that were kept, or the one that was asked for.
     pub violations: Vec<Numbered<'a>>,
+    /// Rules that were broken for it, of which no violation of its own was kept.
+    pub not_kept: Vec<NotKept>,
     /// Its recorder when a rule was first broken for it.
     pub when_broken: Option<(Micros, &'a Flight)>,
     /// Its state when it left the run; `None` of a run that was killed.
     pub at_end: Option<&'a Client>,
+    /// The bundle's folder, for commands.
+    #[serde(skip)]
+    bundle: String,
 }
 
 impl<'a> ClientStory<'a> {
@@ -111,15 +135,47 @@ impl<'a> ClientStory<'a> {
             faults: aimed.map(|fault| (fault.at_us, fault.kind.name().to_owned())).collect(),
             started_at: &report.started_at,
             violations: kept.filter_map(befell).collect(),
+            not_kept: Vec::new(),
+            bundle: bundle.to_owned(),
             when_broken: report.stories.of(client).map(|story| (story.at_us, &story.flight)),
             at_end,
         })
+    }
+
+    /// The story with what was broken for the client and is not among the violations that were kept.
+    #[must_use]
+    pub fn with_not_kept(mut self, tally: &Tally) -> Self {
+        for &rule in Rule::ALL {
+            let of_rule = tally.rule(rule);
+            let told = |topic: &Option<TopicId>| {
+                self.violations.iter().any(|one| {
+                    let Violation { rule: its, topic: whose, .. } = one.violation;
+                    *its == rule && whose == topic
+                })
+            };
+            let causes = of_rule.causes.iter();
+            let befell = causes
+                .filter(|((topic, _), cause)| cause.clients.contains(&self.client) && !told(topic));
+            let more: Vec<_> = befell
+                .map(|((topic, kind), cause)| NotKept {
+                    rule,
+                    topic: *topic,
+                    kind: kind.clone(),
+                    clients: cause.clients.len() as u64,
+                    kept: of_rule.kept.len() as u64,
+                    first: cause.first.client,
+                })
+                .collect();
+            self.not_kept.extend(more);
+        }
+        self
     }
 
     /// The story with one violation alone; `None` if that is none of this client's.
     #[must_use]
     pub fn with_only(mut self, number: usize) -> Option<Self> {
         self.violations.retain(|one| one.number == number);
+        self.not_kept.clear();
         (!self.violations.is_empty()).then_some(self)
     }
 
@@ -146,18 +202,27 @@ impl<'a> ClientStory<'a> {
             writeln!(out, "  was the aim of {kind} at {}", self.at(*at_us))?;
         }
         writeln!(out, "\nViolations, each with its number")?;
-        if self.violations.is_empty() {
-            writeln!(out, "  none among those that were kept")?;
+        if self.violations.is_empty() && self.not_kept.is_empty() {
+            writeln!(out, "  none")?;
         }
         for group in by_cause(&self.violations) {
             self.write_group(out, &group)?;
         }
-        if !self.violations.is_empty() {
+        for one in &self.not_kept {
+            self.write_not_kept(out, one)?;
+        }
+        if !(self.violations.is_empty() && self.not_kept.is_empty()) {
             writeln!(out, "  again, with this client alone: {}", self.again)?;
         }
         if let Some((at_us, flight)) = &self.when_broken {
             writeln!(out, "\nWhen a rule was first broken for it, at {}", self.at(*at_us))?;
             self.write_flight(out, flight)?;
+        } else if !(self.violations.is_empty() && self.not_kept.is_empty()) {
+            writeln!(
+                out,
+                "\nIts frames of when a rule was first broken for it are not kept: those of the earliest such \
+                 clients are. What it last got follows, where the run came to its end"
+            )?;
         }
         let Some(life) = self.at_end else {
             return writeln!(out, "\nHow it ended is not known: the run was killed");
@@ -201,6 +266,27 @@ impl<'a> ClientStory<'a> {
         writeln!(out, "    (`--violation N` shows the one of that number)")
     }
 
+    /// A rule that was broken for it, of which nothing of its own was kept, and where the like is told.
+    fn write_not_kept(&self, out: &mut String, one: &NotKept) -> std::fmt::Result {
+        let NotKept { rule, topic, kind, clients, kept, first } = one;
+        let topic = topic.map(|topic| format!(" on {}", topic.name())).unwrap_or_default();
+        let kind = if kind.is_empty() { String::new() } else { format!(" ({kind})") };
+        let all = counted(*clients, "client", "clients");
+        let kept = counted(*kept, "violation is", "violations are");
+        writeln!(
+            out,
+            "  {rule}{topic}{kind}: broken for it as for {all} in all; of this rule the earliest {kept} kept, with \
+             seqs and moment, and none is its own"
+        )?;
+        match first {
+            Some(first) => {
+                let bundle = &self.bundle;
+                writeln!(out, "    the first is told by: khala-harness explain {bundle} {first}")
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Lines in order of time; what is said several times in a row is said once.
     fn write_lines(&self, out: &mut String, lines: Vec<(Micros, String)>) -> std::fmt::Result {
         let mut lines = lines.into_iter().peekable();
@@ -226,13 +312,34 @@ impl<'a> ClientStory<'a> {
 
     fn write_flight(&self, out: &mut String, flight: &Flight) -> std::fmt::Result {
         if !flight.happenings.is_empty() {
-            writeln!(out, "  what last befell it:")?;
+            let before = before(flight.forgotten.happenings, "more", "more");
+            writeln!(out, "  what last befell it{before}:")?;
         }
         self.write_lines(out, flight.happenings.iter().filter_map(happening).collect())?;
         if !flight.frames.is_empty() || !flight.updates.is_empty() {
-            writeln!(out, "  the last frames (-> sent, <- received), with the updates in them:")?;
+            let frames = before(flight.forgotten.frames, "frame", "frames");
+            writeln!(
+                out,
+                "  the last frames (-> sent, <- received){frames}, with the updates in them:"
+            )?;
+            if flight.forgotten.updates > 0 {
+                let updates = counted(flight.forgotten.updates, "update", "updates");
+                let last = counted(flight.updates.len() as u64, "one", "ones");
+                writeln!(
+                    out,
+                    "    ({updates} came before and are left out: the last {last} are kept)"
+                )?;
+            }
         }
         self.write_lines(out, frames(flight))
+    }
+}
+
+/// How many are left out, that came before.
+fn before(forgotten: u64, one: &str, many: &str) -> String {
+    match forgotten {
+        0 => String::new(),
+        some => format!(" ({} before these left out)", counted(some, one, many)),
     }
 }
 

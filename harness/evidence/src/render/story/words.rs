@@ -23,7 +23,7 @@ pub fn update_line(update: &Update) -> String {
         Source::State { worker, version } => {
             format!("version {version} of worker {worker}, watermark {seq}")
         }
-        Source::Foreign => format!("seq {seq}, of somebody else"),
+        Source::Foreign => format!("seq {seq}, of no publish of this run"),
     };
     let hash = if *hash_fits { "" } else { ", whose own hash does not fit" };
     format!("     {}: {what}, content {content:016x}{hash}, in subscribe {epoch}", topic.name())

@@ -20,6 +20,14 @@ fn figures(out: &mut String, report: &RunReport) -> std::fmt::Result {
          percentile with fewer than 10 samples beyond it is not printed. Own queue: how much of the \
          figures may be the harness's own, where that is above 1 ms or 1 % of the p99.\n"
     )?;
+    if report.metrics.iter().any(|line| line.censored > 0) {
+        writeln!(
+            out,
+            "Never: what had not ended by the end of the phase (a client that had not recovered by then, for one). \
+             A figure among these is at least what is printed: `> 5.00 s` is longer than that, by how much \
+             nobody knows.\n"
+        )?;
+    }
     writeln!(
         out,
         "| metric | phase | surface | n | never | p50 | p90 | p99 | max | service p99 | own queue |"
@@ -27,6 +35,8 @@ fn figures(out: &mut String, report: &RunReport) -> std::fmt::Result {
     writeln!(out, "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")?;
     for sample in &report.metrics {
         let (Some(response), Some(service)) = (sample.response, sample.service) else { continue };
+        let ended = sample.ended;
+        let none = ended.map(|_| None);
         let figure = |value: Option<u64>| {
             if sample.unit == "us" {
                 duration_or_dash(value)
@@ -42,11 +52,11 @@ fn figures(out: &mut String, report: &RunReport) -> std::fmt::Result {
             sample.surface.map_or("", |surface| surface.name()),
             count(sample.n),
             count(sample.censored),
-            figure(response.p50),
-            figure(response.p90),
-            figure(response.p99),
-            figure(Some(response.max)),
-            figure(service.p99),
+            texts::beyond(response.p50, ended.map(|it| it.p50), figure),
+            texts::beyond(response.p90, ended.map(|it| it.p90), figure),
+            texts::beyond(response.p99, ended.map(|it| it.p99), figure),
+            texts::beyond(Some(response.max), none, figure),
+            texts::beyond(service.p99, ended.filter(|it| it.p99.is_none()).and(none), figure),
             sample.telling_own_queue_us().map_or_else(String::new, |us| duration_or_dash(Some(us))),
         )?;
     }

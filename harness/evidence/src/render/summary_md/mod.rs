@@ -222,5 +222,7 @@ fn provenance(out: &mut String, report: &RunReport) -> std::fmt::Result {
         }
         row("scenario's SHA-256", &format!("`{}`", provenance.scenario_sha256))?;
     }
-    row("made by", &format!("{} {}", report.tool.name, report.tool.version))
+    let commit = report.tool.commit.as_deref().map(|commit| format!(" (commit {})", cell(commit)));
+    let commit = commit.unwrap_or_default();
+    row("made by", &format!("{} {}{commit}", report.tool.name, report.tool.version))
 }

@@ -16,11 +16,16 @@ pub fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let (own, foreign) = texts::deliveries(report);
     writeln!(
         out,
-        "\n## Rules\n\n{} and {} judged; {}, {}. Of others, held against no publish: {}. At the end {}.\n",
+        "\n## Rules\n\n{} and {} judged; {}, {}. {}, held against no publish: {}. At the end {}.\n",
         counted(own, "delivery", "deliveries"),
         counted(oracle.replies, "replay reply", "replay replies"),
         counted(oracle.repeats, "repeat", "repeats"),
         counted(oracle.redelivered, "redelivery", "redeliveries"),
+        if texts::is_past(report) {
+            "Of the target's past, from before the run"
+        } else {
+            "Of others"
+        },
         counted(foreign, "delivery", "deliveries"),
         cell(&befell::drain(report)),
     )?;

@@ -62,8 +62,13 @@ fn oracle(page: &mut Page, report: &RunReport) {
     let foreign = match foreign {
         0 => String::new(),
         some => format!(
-            "; {} of others, held against no publish",
-            counted(some, "more was", "more were")
+            "; {} of {}, held against no publish",
+            counted(some, "more was", "more were"),
+            if texts::is_past(report) {
+                "the target's past, from before the run"
+            } else {
+                "others"
+            }
         ),
     };
     page.gap();
@@ -91,17 +96,23 @@ fn cells(sample: &MetricLine) -> Option<[String; 5]> {
         sample.metric.name(),
         sample.surface.map(|s| format!(" [{}]", s.name())).unwrap_or_default()
     );
-    let never = match sample.censored {
-        0 => String::new(),
-        never => format!(", {} never", count(never)),
+    let never = match (sample.censored, sample.metric) {
+        (0, _) => String::new(),
+        (never, MetricId::TimeToRecovered) => format!(", {} not recovered", count(never)),
+        (never, _) => format!(", {} not ended", count(never)),
     };
+    let ended = sample.ended;
     Some([
         sample.phase.clone(),
         name,
-        format!("p50 {}", figure(response.p50)),
+        format!("p50 {}", texts::beyond(response.p50, ended.map(|it| it.p50), figure)),
         match response.p99 {
-            Some(p99) => format!("p99 {}", figure(Some(p99))),
-            None => format!("max {}", figure(Some(response.max))),
+            Some(_) => {
+                format!("p99 {}", texts::beyond(response.p99, ended.map(|it| it.p99), figure))
+            }
+            None => {
+                format!("max {}", texts::beyond(Some(response.max), ended.map(|_| None), figure))
+            }
         },
         format!("n={}{never}", count(sample.n)),
     ])
