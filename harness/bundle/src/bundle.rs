@@ -9,7 +9,7 @@ use khala_evidence::Context;
 use khala_evidence::event::Event;
 use khala_evidence::framing::FrameError;
 use khala_evidence::journal::{Begin, Entries, Entry};
-use khala_plan::{Options, Plan, Schedule, Sources};
+use khala_plan::{Loaded, Options, Plan, Schedule, Sources};
 
 use crate::evidence::{Evidence, Leftover, Reading};
 use crate::manifest::{self, Manifest};
@@ -99,18 +99,8 @@ impl Bundle {
     /// # Errors
     /// When it, or the file, cannot be read.
     pub fn plan_under(&self, gates: &Path) -> Result<Plan, Error> {
-        let refused = |file: &Path, why: String| Error::Gates { file: file.to_owned(), why };
-        // What is wrong with them is said of them, and not of the scenario that is to have them.
-        fs::read_to_string(gates).map_err(|error| {
-            let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml";
-            refused(gates, format!("{error}; {help}"))
-        })?;
-        let whole = std::path::absolute(gates).map_err(Error::file("find", gates))?;
-        let text =
-            khala_plan::resolved::with_gates(&self.scenario()?, &whole.display().to_string())
-                .map_err(|error| refused(&self.dir.join(SCENARIO), error.to_string()))?;
-        let (plan, _) = load(&Path::new("/").join(SCENARIO), &text, self.profile())?;
-        Ok(plan)
+        let shown = self.dir.join(SCENARIO);
+        Ok(under_gates(&self.scenario()?, &shown, gates, self.profile())?.plan)
     }
 
     /// Reads and settles everything.
@@ -160,6 +150,29 @@ impl Bundle {
     }
 }
 
+/// The plan of a resolved scenario, which messages call `shown`, with the `[[gate]]` tables of a file in place of its
+/// own: what `score` judges by.
+///
+/// # Errors
+/// [`Error::Gates`] when the file, or the scenario, cannot be read, [`Error::Plan`] when they are no plan together.
+pub fn under_gates(
+    scenario: &str,
+    shown: &Path,
+    gates: &Path,
+    profile: Option<&str>,
+) -> Result<Loaded, Error> {
+    let refused = |file: &Path, why: String| Error::Gates { file: file.to_owned(), why };
+    // What is wrong with them is said of them, and not of the scenario that is to have them.
+    fs::read_to_string(gates).map_err(|error| {
+        let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml";
+        refused(gates, format!("{error}; {help}"))
+    })?;
+    let whole = std::path::absolute(gates).map_err(Error::file("find", gates))?;
+    let text = khala_plan::resolved::with_gates(scenario, &whole.display().to_string())
+        .map_err(|error| refused(shown, error.to_string()))?;
+    loaded(&Path::new("/").join(SCENARIO), &text, profile)
+}
+
 /// Whether a folder is a bundle: it has a journal.
 ///
 /// # Errors
@@ -190,8 +203,14 @@ fn entries(dir: &Path) -> Result<Entries<BufReader<File>>, Error> {
     })
 }
 
-/// The plan of a scenario's text, which messages call `shown`.
+/// The plan of a scenario's text, which messages call `shown`, and the plan unrolled.
 fn load(shown: &Path, text: &str, profile: Option<&str>) -> Result<(Plan, Schedule), Error> {
+    let plan = loaded(shown, text, profile)?.plan;
+    let schedule = Schedule::of(&plan);
+    Ok((plan, schedule))
+}
+
+fn loaded(shown: &Path, text: &str, profile: Option<&str>) -> Result<Loaded, Error> {
     let loader = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
     let options = Options {
         profile: profile.map(str::to_owned),
@@ -203,9 +222,6 @@ fn load(shown: &Path, text: &str, profile: Option<&str>) -> Result<(Plan, Schedu
     };
     let shown = shown.display().to_string();
     let sources = Sources { path: &shown, text, loader: &loader };
-    let plan = khala_plan::load(&sources, &options)
-        .map_err(|diagnostics| Error::Plan(diagnostics.render(false)))?
-        .plan;
-    let schedule = Schedule::of(&plan);
-    Ok((plan, schedule))
+    khala_plan::load(&sources, &options)
+        .map_err(|diagnostics| Error::Plan(diagnostics.render(false)))
 }

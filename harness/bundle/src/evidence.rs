@@ -4,6 +4,7 @@
 //! `metrics/`. A run ends with this, and `report` does the same again: there is no other way to a
 //! report, so that what is judged is what is on disk.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,9 +18,9 @@ use khala_evidence::shard::client::Client;
 use khala_evidence::{Context, Settled, Shard, render, unfinished};
 use khala_plan::{Plan, Schedule};
 
-use crate::hlog_file::HlogFile;
+use crate::hlog_file::{self, HlogFile};
 use crate::manifest::{self, Before, Maker};
-use crate::names::{JOURNAL, SCENARIO};
+use crate::names::{ALTERED, JOURNAL, SCENARIO};
 use crate::{Bundle, Error, files};
 
 /// A bundle, read.
@@ -44,8 +45,8 @@ pub struct Evidence {
     before: Before,
     /// Why this evidence makes no GO, whatever it shows.
     doubts: Vec<String>,
-    /// What could not be written on the way: why, with the file.
-    unwritten: Vec<String>,
+    /// Whether `latency.hlog`, which was written on the way, could be; `None` where it was not asked for.
+    hlog: Option<hlog_file::Written>,
 }
 
 /// What a run could not write into its bundle.
@@ -63,7 +64,8 @@ pub struct Derived {
     pub report: RunReport,
     /// What could not be written: why, with the file.
     pub unwritten: Vec<String>,
-    /// What was missing, or was something else, and is made anew: a sentence each.
+    /// What was missing, or was something else, and is made anew: a sentence each. Where the sources are not
+    /// what the run wrote: that, and where the report was written instead.
     pub remade: Vec<String>,
 }
 
@@ -114,7 +116,7 @@ impl Evidence {
                 }
             }
         }
-        let unwritten = log.and_then(HlogFile::finish).into_iter().collect();
+        let hlog = log.map(HlogFile::finish);
         let facts = end.unwrap_or_else(|| {
             let until = (u64::from(last_second) + 1) * 1_000_000;
             unfinished::facts(&plan, &schedule, &begin, &bundle.events(), until, why)
@@ -133,7 +135,7 @@ impl Evidence {
             client,
             before,
             doubts,
-            unwritten,
+            hlog,
         })
     }
 
@@ -162,6 +164,7 @@ impl Evidence {
         let case =
             Case { plan, schedule: &self.schedule, facts: &self.facts, settled: &self.settled };
         let mut report = RunReport::of(&case, judge::judge(&case), &self.begin.tool_version);
+        report.tool.commit.clone_from(&self.begin.tool_commit);
         report.provenance = Some(Provenance {
             host: self.begin.host.clone(),
             command: self.begin.command.clone(),
@@ -173,17 +176,35 @@ impl Evidence {
     }
 
     /// Writes everything that is made from the sources; gives the report, and what could not be written: a
-    /// verdict stands without its renderings.
+    /// verdict stands without its renderings. What a run made of its own sources is not written over by what
+    /// others give: that goes into the folder [`ALTERED`] of the bundle.
     ///
     /// # Errors
-    /// When a rendering fails, which is a bug.
+    /// When a rendering fails, which is a bug, or [`ALTERED`] cannot be made.
     pub fn derive(&self, maker: Maker) -> Result<Derived, Error> {
         let report = self.report();
-        let mut unwritten = self.unwritten.clone();
+        let altered = self.before.altered(&report.decision.to_string());
+        let to = match altered {
+            Some(_) => self.dir.join(ALTERED),
+            None => self.dir.clone(),
+        };
+        fs::create_dir_all(&to).map_err(Error::make(&to))?;
+        let hlog = self.hlog.as_ref();
+        let mut unwritten: Vec<String> = hlog
+            .and_then(|written| hlog_file::place(&self.dir, written, &to))
+            .into_iter()
+            .collect();
         for renderer in render::ALL {
             let content = renderer.render(&report)?;
-            let written = files::write(&self.dir, renderer.file_name(), &content);
+            let written = files::write(&to, renderer.file_name(), &content);
             unwritten.extend(written.err().map(|error| error.to_string()));
+        }
+        if let Some(why) = altered {
+            let remade = vec![format!(
+                "{why}: what the run made of its own is left as it is, and what this gives is in {}",
+                to.display()
+            )];
+            return Ok(Derived { report, unwritten, remade });
         }
         let remade = match manifest::write(&self.dir, &self.begin, &report, &self.before, maker) {
             Ok(remade) => remade,

@@ -62,9 +62,14 @@ pub(crate) fn part(dir: &Path, name: &str) -> io::Result<File> {
 }
 
 /// Puts a file that was begun with [`part`] in its place.
-pub(crate) fn settle(dir: &Path, name: &str, file: &File) -> io::Result<()> {
+fn settle(dir: &Path, name: &str, file: &File) -> io::Result<()> {
     file.sync_all()?;
-    fs::rename(part_path(dir, name), dir.join(name))
+    settle_in(dir, name, dir)
+}
+
+/// Puts a file that was begun with [`part`] in `dir`, and is safe on disk, in its place in the folder `to`.
+pub(crate) fn settle_in(dir: &Path, name: &str, to: &Path) -> io::Result<()> {
+    fs::rename(part_path(dir, name), to.join(name))
 }
 
 /// Removes a file that was begun with [`part`] and cannot be ended: it takes room that others need.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use khala_evidence::hlog::Hlog;
 use khala_evidence::journal::Begin;
@@ -14,7 +14,6 @@ use crate::names::HLOG;
 
 /// The file, until it cannot be written: what it would have held is in the journal.
 pub(crate) struct HlogFile<'a> {
-    dir: PathBuf,
     log: io::Result<Hlog<'a, BufWriter<File>>>,
 }
 
@@ -24,7 +23,7 @@ impl<'a> HlogFile<'a> {
         let log = files::part(dir, HLOG).and_then(|file| {
             Hlog::begin(BufWriter::new(file), &begin.started_at, &schedule.phases)
         });
-        Self { dir: dir.to_owned(), log }
+        Self { log }
     }
 
     /// Takes what a thread gathered until the end of a second.
@@ -36,15 +35,25 @@ impl<'a> HlogFile<'a> {
         }
     }
 
-    /// Puts it in its place; why not, with the file, if it could not be written.
-    pub fn finish(self) -> Option<String> {
-        let dir = &self.dir;
-        let written = self.log.and_then(Hlog::finish).and_then(|mut out| {
+    /// Ends it, beside its place; [`place`] puts it there.
+    pub fn finish(self) -> Written {
+        self.log.and_then(Hlog::finish).and_then(|mut out| {
             out.flush()?;
-            files::settle(dir, HLOG, out.get_ref())
-        });
-        let error = written.err()?;
-        files::discard_part(dir, HLOG);
-        Some(format!("cannot write {}: {error}", dir.join(HLOG).display()))
+            out.get_ref().sync_all()
+        })
     }
+}
+
+/// Whether the file could be written.
+pub(crate) type Written = io::Result<()>;
+
+/// Puts the file that was written in the bundle `dir` in its place in the folder `to`; why not, with the file, if it
+/// could not be.
+pub(crate) fn place(dir: &Path, written: &Written, to: &Path) -> Option<String> {
+    let why = match written {
+        Ok(()) => files::settle_in(dir, HLOG, to).err()?.to_string(),
+        Err(error) => error.to_string(),
+    };
+    files::discard_part(dir, HLOG);
+    Some(format!("cannot write {}: {why}", to.join(HLOG).display()))
 }

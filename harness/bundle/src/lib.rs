@@ -40,7 +40,7 @@ mod run_json;
 mod verify;
 mod writer;
 
-pub use bundle::{Bundle, is_bundle};
+pub use bundle::{Bundle, is_bundle, under_gates};
 pub use clock::utc_now;
 pub use error::Error;
 pub use evidence::{Derived, Evidence, Leftover, Reading};

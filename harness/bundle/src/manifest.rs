@@ -13,7 +13,7 @@ use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::names::{MANIFEST, RUN_JSON, is_derived, is_source};
+use crate::names::{MANIFEST, RUN_JSON, is_derived, is_of_altered, is_source};
 use crate::{Error, files, utc_now};
 
 /// Version of the format of bundles. In version 1 `run.json` held samples, seconds and stories too, and
@@ -27,6 +27,9 @@ pub struct Manifest {
     pub format_version: u32,
     /// Version of the tool that ran the scenario.
     pub tool_version: String,
+    /// The commit that the tool was built from, where the build knew it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_commit: Option<String>,
     /// Id of the run.
     pub run_id: String,
     /// Name of the scenario.
@@ -127,9 +130,28 @@ impl Before {
         let Some(manifest) = &self.manifest else { return Vec::new() };
         let sources = |files: &BTreeMap<String, Entry>| -> BTreeMap<String, Entry> {
             let sources = files.iter().filter(|(path, _)| is_source(path));
-            sources.map(|(path, entry)| (path.clone(), entry.clone())).collect()
+            sources.map(owned).collect()
         };
         differing(&sources(&manifest.files), &sources(&self.files))
+    }
+
+    /// Why what there is must not be written over, if it must not: it was made of other sources than these,
+    /// which give the decision `now`.
+    pub fn altered(&self, now: &str) -> Option<String> {
+        let changed = self.changed_sources();
+        if !changed.is_empty() {
+            return Some(format!(
+                "the sources were changed after the run ({})",
+                changed.join(", ")
+            ));
+        }
+        let said = self.decision.as_ref().filter(|_| self.manifest.is_none())?;
+        (said != now).then(|| {
+            format!(
+                "{MANIFEST} is missing or cannot be read, and {RUN_JSON} says {said} where the sources give \
+                 {now}"
+            )
+        })
     }
 
     /// The renderings that the manifest has and that are no longer there.
@@ -252,6 +274,7 @@ pub(crate) fn write(
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
         tool_version: begin.tool_version.clone(),
+        tool_commit: begin.tool_commit.clone(),
         run_id: begin.run_id.clone(),
         scenario: report.scenario.name.clone(),
         seed: report.scenario.seed,
@@ -263,7 +286,7 @@ pub(crate) fn write(
             build: report.target.build.clone(),
         },
         decision: report.decision.to_string(),
-        files: now.clone(),
+        files: now.iter().filter(|(path, _)| !is_of_altered(path)).map(owned).collect(),
         made_afterwards: None,
         remade: Vec::new(),
     };
@@ -271,9 +294,9 @@ pub(crate) fn write(
         match &before.manifest {
             Some(first) => {
                 let kept = first.files.iter().filter(|(path, _)| !is_derived(path));
-                manifest.files = kept.map(|(path, entry)| (path.clone(), entry.clone())).collect();
+                manifest.files = kept.map(owned).collect();
                 let derived = now.iter().filter(|(path, _)| is_derived(path));
-                manifest.files.extend(derived.map(|(path, entry)| (path.clone(), entry.clone())));
+                manifest.files.extend(derived.map(owned));
                 manifest.made_afterwards.clone_from(&first.made_afterwards);
                 manifest.remade.clone_from(&first.remade);
             }
@@ -286,6 +309,10 @@ pub(crate) fn write(
     json.push(b'\n');
     files::write(dir, MANIFEST, &json)?;
     Ok(told)
+}
+
+fn owned((path, entry): (&String, &Entry)) -> (String, Entry) {
+    (path.clone(), entry.clone())
 }
 
 impl Before {

@@ -22,6 +22,14 @@ pub const HLOG: &str = "latency.hlog";
 pub const RUN_JSON: &str = "run.json";
 /// Every file with its digest; it does not list itself.
 pub const MANIFEST: &str = "manifest.json";
+/// The folder into which `report` writes what it makes of sources that are not what the run wrote.
+pub const ALTERED: &str = "altered";
+
+/// Whether a file is what `report` made of sources that are not what the run wrote: no part of the evidence.
+#[must_use]
+pub fn is_of_altered(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(folder, name)| folder == ALTERED && is_derived(name))
+}
 
 /// Whether a file is made from the others.
 #[must_use]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::bundle::Bundle;
 use crate::manifest::{self, Manifest, Remade};
-use crate::names::MANIFEST;
+use crate::names::{ALTERED, MANIFEST, is_of_altered};
 use crate::run_json::otherwise;
 
 /// What was found.
@@ -65,7 +65,13 @@ fn digests(dir: &Path, manifest: &Manifest, found: &mut Verified) {
             None => found.problems.push(format!("{path} is missing")),
         }
     }
-    let new = there.files.keys().filter(|path| !manifest.files.contains_key(*path));
+    if there.files.keys().any(|path| is_of_altered(path)) {
+        found.notes.push(format!(
+            "{ALTERED}/ holds what `report` made of sources that were changed: it is no part of the evidence"
+        ));
+    }
+    let known = |path: &String| manifest.files.contains_key(path) || is_of_altered(path);
+    let new = there.files.keys().filter(|path| !known(path));
     found.problems.extend(new.map(|path| format!("{path} was not there when the run ended")));
     let odd = there.odd.iter().map(|(path, what)| format!("{path} is {what}, which no run writes"));
     found.problems.extend(odd);

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use khala_bundle::{Bundle, Error, Keep, Lock, Maker, names, prune, summary, verify};
+use khala_bundle::{
+    Bundle, Error, Keep, Leftover, Lock, Maker, Reading, names, prune, summary, verify,
+};
 use tempfile::TempDir;
 
 /// A copy of the kept bundle `go`, to be damaged.
@@ -218,10 +220,49 @@ fn evidence_that_was_changed_is_not_told_as_what_the_run_found() {
     let mut text = fs::read(&events).expect("can be read");
     text.push(b'\n');
     fs::write(&events, text).expect("can be written");
-    let evidence = Bundle::open(&bundle).expect("a bundle").settle().expect("settles");
-    let report = evidence.derive(Maker::Report).expect("renders").report;
-    assert!(report.altered, "{:?}", report.reasons);
-    let summary = fs::read_to_string(bundle.join("summary.md")).expect("can be read");
+    let derived: Vec<_> = fs::read_dir(&bundle)
+        .expect("can be read")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| names::is_derived(name))
+        .collect();
+    assert!(derived.len() > 5, "{derived:?}");
+    let kept = || -> Vec<_> {
+        let files = derived.iter().map(String::as_str).chain([names::MANIFEST]);
+        files.map(|name| fs::read(bundle.join(name)).expect("can be read")).collect()
+    };
+    let before = kept();
+    let again = || {
+        let reading = Reading { hlog: true, ..Reading::default() };
+        let opened = Bundle::open(&bundle).expect("a bundle");
+        let evidence = opened.settle_with(reading, Leftover::default()).expect("settles");
+        evidence.derive(Maker::Report).expect("renders")
+    };
+    let made = again();
+    assert!(made.report.altered, "{:?}", made.report.reasons);
+    let altered = bundle.join(names::ALTERED);
+    let summary = fs::read_to_string(altered.join("summary.md")).expect("can be read");
     let first: Vec<_> = summary.lines().take(5).collect();
     assert!(first.join(" ").contains("the evidence was changed after the run"), "{first:?}");
+
+    // What the run itself made is not lost by it, and what is new is told where it is.
+    assert!(kept() == before, "a file of the run's own was written over");
+    assert!(altered.join(names::HLOG).is_file() && !bundle.join(".latency.hlog.part").exists());
+    let told = made.remade.join("\n");
+    assert!(told.starts_with("the sources were changed after the run (events.ndjson): "), "{told}");
+    assert!(told.contains(&altered.display().to_string()), "{told}");
+    let found = verify(&bundle).expect("a bundle");
+    assert_eq!(
+        found.problems,
+        ["events.ndjson is not what was written", "run.json says GO, the sources say HOLD"]
+    );
+    assert!(found.notes.iter().any(|note| note.starts_with("altered/ holds what `report` made")));
+
+    // Without the manifest nobody can say which sources were changed, but the verdict is another.
+    fs::remove_file(bundle.join(names::MANIFEST)).expect("can be removed");
+    edit(&bundle, names::RUN_JSON, replaced("\"decision\":\"GO\"", "\"decision\":\"NO-GO\""));
+    let forged = fs::read(bundle.join(names::RUN_JSON)).expect("can be read");
+    let told = again().remade.join("\n");
+    assert!(told.contains("run.json says NO-GO where the sources give HOLD"), "{told}");
+    assert!(fs::read(bundle.join(names::RUN_JSON)).expect("can be read") == forged);
+    assert!(!bundle.join(names::MANIFEST).exists(), "nothing vouches for it");
 }

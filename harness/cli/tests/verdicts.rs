@@ -38,6 +38,23 @@ fn a_correct_runtime_is_a_go_and_the_report_says_so() {
 }
 
 #[test]
+fn the_commit_that_was_built_stands_in_the_evidence() {
+    let version = Harness::new("--version").ended_plain().exits(exit::GO).stdout;
+    let (_, commit) = version.trim().split_once("(commit ").expect("it is printed");
+    let commit = commit.trim_end_matches(')');
+    let report = GO.report();
+    let manifest: Value = serde_json::from_slice(GO.file("manifest.json")).expect("JSON");
+    for said in [&report["tool"]["commit"], &manifest["tool_commit"]] {
+        match commit {
+            "not known" => assert!(said.is_null(), "{said}"),
+            known => assert_eq!(said, known),
+        }
+    }
+    let summary = String::from_utf8_lossy(GO.file("summary.md"));
+    assert!(commit == "not known" || summary.contains(&format!("(commit {commit})")), "{summary}");
+}
+
+#[test]
 fn every_gate_of_a_go_is_judged_passed_and_has_samples() {
     let report = GO.report();
     let names: Vec<_> =
