@@ -11,6 +11,8 @@ use crate::{args, output};
 
 /// The smoke run, for commands that need some scenario.
 const SMOKE: &str = include_str!("../../../scenarios/smoke.toml");
+/// Where a runtime has the key of sync tokens, by the contract.
+const SYNC_KEY: &str = "RUNTIME_SYNC_TOKEN_SIGNING_KEY";
 /// What stands for standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
 
@@ -24,6 +26,22 @@ pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
 /// # Errors
 /// Those of [`load`], and whatever keeps `told` from telling.
 pub fn load_telling(
+    scenario: &args::Scenario,
+    told: impl FnOnce(&Diagnostics) -> Result<(), Failure>,
+) -> Result<Loaded, Failure> {
+    let loaded = load_untold(scenario, told)?;
+    if !loaded.warnings.is_empty() {
+        let colour = output::colour_on(std::io::stderr().is_terminal());
+        output::say(&loaded.warnings.render(colour));
+    }
+    Ok(loaded)
+}
+
+/// The same, without its warnings.
+///
+/// # Errors
+/// Those of [`load_telling`].
+pub fn load_untold(
     scenario: &args::Scenario,
     told: impl FnOnce(&Diagnostics) -> Result<(), Failure>,
 ) -> Result<Loaded, Failure> {
@@ -45,9 +63,6 @@ pub fn load_telling(
                 shows.unwrap_or_default(),
             ));
         }
-    }
-    if !loaded.warnings.is_empty() {
-        output::say(&loaded.warnings.render(colour));
     }
     Ok(loaded)
 }
@@ -78,7 +93,30 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         env: &environment,
     };
     let sources = Sources { path: &path, text: &text, loader: &loader };
-    Ok(khala_plan::load(&sources, &options))
+    let loaded = khala_plan::load(&sources, &options);
+    match loaded {
+        Err(wrong) if is_bare_url(scenario) && environment(SYNC_KEY).is_some() => {
+            Ok(with_usual_key(&sources, options).ok_or(wrong))
+        }
+        loaded => Ok(loaded),
+    }
+}
+
+/// Whether the target is a URL and nothing else.
+fn is_bare_url(scenario: &args::Scenario) -> bool {
+    scenario.target.as_deref().is_some_and(|target| target.contains("://"))
+}
+
+/// The same scenario with the key of tokens where a runtime itself has it, if that is all that it lacks: a bare URL
+/// says nothing of keys.
+fn with_usual_key(sources: &Sources<'_>, mut options: Options<'_>) -> Option<Loaded> {
+    // What is set by hand comes after it.
+    options.set.insert(0, format!("auth.secret.env={SYNC_KEY}"));
+    let loaded = khala_plan::load(sources, &options).ok()?;
+    output::say(&format!(
+        "note: tokens are signed with the key in {SYNC_KEY}, which the target must verify with"
+    ));
+    Some(loaded)
 }
 
 /// What may be spoken to.

@@ -9,6 +9,7 @@ use khala_engine::preflight;
 use khala_engine::reach::guard::Guard;
 use khala_engine::target::{extras::Extras, keys};
 use khala_plan::Schedule;
+use khala_plan::estimate::source_ports;
 use khala_plan::model::{Plan, TargetKind};
 
 use crate::exit::{Exit, Failure};
@@ -25,6 +26,7 @@ pub fn refuse(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Fai
     let refused = |error: SetupError| Failure::new(Exit::Setup, error);
     preflight::descriptors(plan).map_err(refused)?;
     preflight::sources(plan).map_err(refused)?;
+    enough_ports(plan, schedule)?;
     if let Some((runtime, control)) = preflight::reached(plan, schedule, guard).map_err(refused)? {
         let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let threads = threads.context("cannot start a runtime")?;
@@ -41,6 +43,19 @@ pub fn refuse(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Fai
         Ok(_) | Err(SetupError::Secret { .. }) => Ok(()),
         Err(error) => Err(refused(error)),
     }
+}
+
+/// Refuses a plan for whose sockets there are too few source ports.
+fn enough_ports(plan: &Plan, schedule: &Schedule) -> Result<(), Failure> {
+    let (needed, available) = source_ports(plan, schedule);
+    if needed <= available {
+        return Ok(());
+    }
+    let what = format!(
+        "the plan needs about {needed} source ports and there are {available}: add to \
+         generator.source_addresses, such as `127.0.0.2`"
+    );
+    Err(Failure::new(Exit::Setup, what))
 }
 
 /// What is missing for a run, a sentence each.

@@ -89,6 +89,77 @@ fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
 }
 
 #[test]
+fn too_few_source_ports_are_refused_by_both() {
+    // Each close in order keeps its port for a minute: ten times three thousand.
+    let faults: Vec<_> = (1..=10)
+        .map(|second| {
+            format!(
+                "{{ type = \"disconnect\", at = \"{second}s\", mode = \"all\", attributes = {{ style = \"close\" }} }}"
+            )
+        })
+        .collect();
+    let with = |command: &str| {
+        Harness::new(command)
+            .arg(scenario("tiny.toml").as_os_str())
+            .set("fleet.clients=3000")
+            .set("phase.storm.duration=20s")
+            .set(&format!("phase.storm.fault=[{}]", faults.join(", ")))
+    };
+    let (checked, ran) = (with("check").ended_plain(), with("run").ended());
+    assert_eq!(refused(&checked), refused(&ran));
+    assert!(ran.out_dir_is_empty);
+    let said = checked.exits(exit::SETUP).stderr;
+    assert!(said.contains("source ports and there are 28232"), "{said}");
+}
+
+#[test]
+fn a_bare_url_has_its_key_where_a_runtime_has_it() {
+    let key = "RUNTIME_SYNC_TOKEN_SIGNING_KEY";
+    let at = || Harness::check(scenario("tiny.toml")).arg("--target").arg("http://127.0.0.1:9");
+    let without = at().ended_plain().exits(exit::INVALID_SCENARIO);
+    assert!(without.stderr.contains("lacks the `secret`"), "{}", without.stderr);
+    let note = format!("note: tokens are signed with the key in {key}");
+    let with = at().env(key, "secret").ended_plain().exits(exit::GO);
+    assert!(with.stderr.contains(&note), "{}", with.stderr);
+    assert!(!with.stdout.contains("(auth.secret)"), "{}", with.stdout);
+    // What is said by hand stands, and another mistake is told as it is.
+    let by_hand = at().env(key, "secret").set("auth.secret.env=KHALA_TEST_KEY").ended_plain();
+    assert!(!by_hand.stderr.contains(&note), "{}", by_hand.stderr);
+    let wrong = at().env(key, "secret").set("fleet.clients=0").ended_plain();
+    let wrong = wrong.exits(exit::INVALID_SCENARIO);
+    assert!(!wrong.stderr.contains(&note) && wrong.stderr.contains("clients"), "{}", wrong.stderr);
+}
+
+#[test]
+fn gates_of_a_file_are_checked_as_score_judges_by_them() {
+    let gates = |require: &str, phase: &str| {
+        format!(
+            "[[gate]]\nname = \"theirs\"\n[[gate.objective]]\nmetric = \"time_to_recovered\"\nduring = \
+             [\"{phase}\"]\nrequire = \"{require}\"\n"
+        )
+    };
+    let check = |path: &std::path::Path| {
+        Harness::check(scenario("tiny.toml")).arg("--gates").arg(path.as_os_str())
+    };
+    let (_folder, kept) = file(&gates("p(50) < 200ms", "storm"));
+    let run = check(&kept).ended_plain().exits(exit::GO);
+    assert!(run.stdout.contains("NO TARGET CAN KEEP THE BOUND"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("theirs") && !run.stdout.contains("error-budget"),
+        "{}",
+        run.stdout
+    );
+    check(&kept).arg("--strict").ended_plain().exits(exit::HOLD);
+    let (_folder, sound) = file(&gates("p(50) < 20s", "storm"));
+    check(&sound).arg("--strict").ended_plain().exits(exit::GO);
+    let (_folder, wrong) = file(&gates("p(50) < 20s", "strom"));
+    let refused = check(&wrong).ended_plain().exits(exit::INVALID_SCENARIO);
+    assert!(refused.stderr.contains(&wrong.display().to_string()), "{}", refused.stderr);
+    let none = check(std::path::Path::new("/nowhere/gates.toml")).ended_plain();
+    assert!(none.exits(exit::INVALID_SCENARIO).stderr.contains("/nowhere/gates.toml"));
+}
+
+#[test]
 fn a_bound_that_no_target_can_keep_or_break_ends_a_strict_check() {
     let gate = |metric: &str, require: &str| {
         let what = format!("metric = \"{metric}\", where = {{ surface = \"desktop\" }}");

@@ -1,10 +1,10 @@
 //! `check`: the resolved plan, with nothing sent, and whether this machine can carry it.
 
+use std::path::Path;
+
 use anyhow::Context as _;
-use khala_engine::reach::guard::Guard;
 use khala_plan::estimate::Estimate;
-use khala_plan::model::Plan;
-use khala_plan::{Diagnostics, Schedule};
+use khala_plan::{Diagnostics, Loaded, Plan, Schedule};
 
 use crate::args;
 use crate::exit::{Exit, Failure};
@@ -16,7 +16,10 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
         true => output::print(diagnostics.to_json().as_bytes()),
         false => Ok(()),
     };
-    let loaded = scenario::load_telling(&check.scenario, told)?;
+    let loaded = match &check.gates {
+        None => scenario::load_telling(&check.scenario, told)?,
+        Some(gates) => under_gates(&scenario::load_untold(&check.scenario, told)?.plan, gates)?,
+    };
     let schedule = Schedule::of(&loaded.plan);
     let estimate = Estimate::of(&loaded.plan, &schedule);
     let text = if check.json {
@@ -26,11 +29,18 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
         show::screen_width().map_or_else(|| text.clone(), |width| screen::fitted(&text, width))
     };
     output::print(text.as_bytes())?;
-    carried(&loaded.plan, &schedule, &estimate, &scenario::guard(&check.scenario)?)?;
+    setup::refuse(&loaded.plan, &schedule, &scenario::guard(&check.scenario)?)?;
     if check.strict {
         strictly(&estimate)?;
     }
     Ok(Exit::Go)
+}
+
+/// The plan with the gates of a file in place of its own.
+fn under_gates(plan: &Plan, gates: &Path) -> Result<Loaded, Failure> {
+    let text = khala_plan::resolved::to_toml(plan);
+    let shown = Path::new("the scenario");
+    Ok(khala_bundle::under_gates(&text, shown, gates, plan.profile.as_deref())?)
 }
 
 /// Refuses a plan that could not tell a good target from a bad one.
@@ -44,23 +54,4 @@ fn strictly(estimate: &Estimate) -> Result<(), Failure> {
         return Ok(());
     };
     Err(Failure::new(Exit::Hold, what))
-}
-
-/// What keeps this machine from running it, as `run` would find out before it sends anything.
-fn carried(
-    plan: &Plan,
-    schedule: &Schedule,
-    estimate: &Estimate,
-    guard: &Guard,
-) -> Result<(), Failure> {
-    setup::refuse(plan, schedule, guard)?;
-    if estimate.ports_needed > estimate.ports_available {
-        let what = format!(
-            "the plan needs about {} source ports and there are {}: add to generator.source_addresses, such \
-             as `127.0.0.2`",
-            estimate.ports_needed, estimate.ports_available
-        );
-        return Err(Failure::new(Exit::Setup, what));
-    }
-    Ok(())
 }

@@ -1,9 +1,10 @@
 //! `score`: a run judged by other gates, without running it again.
 
-use khala_bundle::Bundle;
+use khala_bundle::{Bundle, names};
+use khala_evidence::judge::Decision;
 
 use crate::exit::{Exit, Failure};
-use crate::show::{show, wrapped};
+use crate::show::{quoted, show, wrapped};
 use crate::{args, output};
 
 /// Judges a bundle by the gates of a file.
@@ -26,5 +27,12 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
     }
     let (dir, gates) = (score.dir.display(), score.gates.display());
     show(&report, score.json, &score.dir, &format!("{dir}, judged by {gates}"))?;
+    if report.decision == Decision::Hold {
+        let scenario = quoted(&score.dir.join(names::SCENARIO).display().to_string());
+        let gates = quoted(&gates.to_string());
+        output::say(&format!(
+            "note: `khala-harness check {scenario} --gates {gates}` says what these gates need of such a run"
+        ));
+    }
     Ok(report.decision.into())
 }
