@@ -4,6 +4,7 @@
 //! sees something new to it, so a delivery costs a thread-local comparison and no more.
 
 use std::cell::RefCell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use khala_wire::topic::{KNOWN, TopicId};
@@ -18,6 +19,8 @@ pub struct Heads {
     orders_dropped: Vec<AtomicU64>,
     stale: AtomicU64,
     versions: Vec<Version>,
+    /// Up to where clients are waited for at the end, where others write on.
+    due: OnceLock<[u64; KNOWN.len()]>,
 }
 
 /// The latest version of one worker's document.
@@ -38,6 +41,7 @@ impl Heads {
             orders_dropped: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             stale: AtomicU64::new(0),
             versions: Vec::new(),
+            due: OnceLock::new(),
         }
     }
 
@@ -77,6 +81,17 @@ impl Heads {
     #[must_use]
     pub fn seq(&self, topic: TopicId) -> u64 {
         self.seqs[topic.index()].load(Ordering::Relaxed)
+    }
+
+    /// What has been seen by now is what every client must get; what comes later is nobody's debt.
+    pub fn call_due(&self) {
+        let _ = self.due.set(std::array::from_fn(|n| self.seqs[n].load(Ordering::Relaxed)));
+    }
+
+    /// The seq of a topic that a client must have applied to be behind nobody.
+    #[must_use]
+    pub fn due(&self, topic: TopicId) -> u64 {
+        self.due.get().map_or_else(|| self.seq(topic), |due| due[topic.index()])
     }
 
     /// Whether any client has seen publish `n`.
@@ -179,6 +194,12 @@ impl LocalHeads {
         self.shared.seq(topic)
     }
 
+    /// The seq of a topic that a client must have applied to be behind nobody.
+    #[must_use]
+    pub fn due(&self, topic: TopicId) -> u64 {
+        self.shared.due(topic)
+    }
+
     /// A version of a worker's document came.
     pub fn saw_version(&self, worker: u16, version: u64) {
         self.shared.saw_version(worker, version);
@@ -215,5 +236,16 @@ mod tests {
         heads.acknowledged_version(9, 1);
         heads.saw_version(1, 1);
         assert!(heads.versions_are_seen(), "of a worker that there is not nothing is owed");
+    }
+
+    #[test]
+    fn what_is_seen_after_it_was_called_due_is_not_waited_for() {
+        let heads = Heads::new(0, 0);
+        let topic = TopicId::WORKER_EVENTS;
+        heads.saw_seq(topic, 7);
+        assert_eq!(heads.due(topic), 7);
+        heads.call_due();
+        heads.saw_seq(topic, 9);
+        assert_eq!((heads.due(topic), heads.seq(topic)), (7, 9));
     }
 }

@@ -33,6 +33,7 @@ pub mod target;
 mod testing;
 pub mod throttle;
 pub mod transport;
+pub mod turnstile;
 pub mod worker;
 
 pub use error::SetupError;

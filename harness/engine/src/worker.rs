@@ -41,6 +41,7 @@ use crate::stall::Watch;
 use crate::target::window::Windows;
 use crate::target::{Target, scopes};
 use crate::transport::{Backlog, Dial};
+use crate::turnstile::Turnstile;
 
 /// How often a thread shows its numbers.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
@@ -90,6 +91,8 @@ pub struct Setup {
     pub heads: Arc<Heads>,
     /// Whether the target is heard.
     pub contact: Arc<Contact>,
+    /// What holds connects down, where something does.
+    pub turnstile: Option<Arc<Turnstile>>,
     /// Id of the run.
     pub run_id: String,
     /// `User-Agent`.
@@ -141,6 +144,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         ear: Ear::new(Arc::clone(&setup.contact)),
         minter: Minter::new(control),
         windows: Windows::new(http.clone()),
+        turnstile: setup.turnstile.clone(),
         http,
     });
 
@@ -250,6 +254,7 @@ fn drivers<S: Sink>(
             bearer: None,
             slow: None,
             cut_by: None,
+            has_turn: false,
         };
         (arrival.cohort, driver)
     })

@@ -34,6 +34,7 @@ pub struct Context {
     paused_clients: BTreeSet<u32>,
     eviction_needs: u64,
     exclusive: bool,
+    passive: bool,
     generator: model::Generator,
     close_codes: Vec<u16>,
     dense_states: bool,
@@ -146,6 +147,7 @@ impl Context {
             paused_clients: slow(schedule, |how| how.rate_bytes_per_s.is_none()),
             eviction_needs: eviction_needs(plan, schedule),
             exclusive: plan.target.exclusive,
+            passive: plan.is_passive(),
             generator: plan.generator.clone(),
             close_codes: plan.target.close_codes.clone(),
             dense_states: plan.target.dense_states,
@@ -233,6 +235,23 @@ impl Context {
     #[must_use]
     pub fn is_exclusive(&self) -> bool {
         self.exclusive
+    }
+
+    /// Whether the harness writes nothing, so that events of others are all that is judged.
+    #[must_use]
+    pub fn is_passive(&self) -> bool {
+        self.passive
+    }
+
+    /// When the drain begins, by plan.
+    #[must_use]
+    pub fn drain_from(&self) -> Micros {
+        self.phases.last().map_or(Micros::MAX, |phase| phase.start_us)
+    }
+
+    /// The threads that carry clients.
+    pub fn client_threads(&self) -> impl Iterator<Item = u16> + use<> {
+        (0..self.generator.client_threads()).map(|thread| u16::try_from(thread).unwrap_or(u16::MAX))
     }
 
     /// Whether the plan makes a client slow at some time: its socket differs from the first connect

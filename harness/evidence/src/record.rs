@@ -132,6 +132,15 @@ pub enum Record {
         /// The topics.
         topics: Vec<TopicId>,
     },
+    /// The reply to a client's heartbeat said where its topics stand.
+    HeadsTold {
+        /// The client.
+        client: u32,
+        /// When it was read.
+        at: Micros,
+        /// The topics that the client is subscribed to, and their watermarks.
+        heads: Vec<(TopicId, u64)>,
+    },
     /// An update arrived.
     Delivered(Delivery),
     /// The two pushes of a batch were compared.
@@ -463,6 +472,7 @@ impl Record {
             | Self::SubscribeStale { client, .. }
             | Self::SnapshotTaken { client, .. }
             | Self::Unsubscribed { client, .. }
+            | Self::HeadsTold { client, .. }
             | Self::PushesCompared { client, .. }
             | Self::SlowConsumer { client, .. }
             | Self::SlowBegan { client, .. }
@@ -520,6 +530,7 @@ impl Record {
             | Self::SubscribeOk { at, .. }
             | Self::SubscribeStale { at, .. }
             | Self::Unsubscribed { at, .. }
+            | Self::HeadsTold { at, .. }
             | Self::PushesCompared { at, .. }
             | Self::SlowConsumer { at, .. }
             | Self::SlowBegan { at, .. }

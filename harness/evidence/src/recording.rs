@@ -90,6 +90,12 @@ pub struct Begin {
     /// Findings that break a rule on the target.
     #[serde(default)]
     pub findings_are_rules: Vec<String>,
+    /// Whether the run publishes nothing, so that what others were sent stands for what was acknowledged.
+    #[serde(default)]
+    pub passive: bool,
+    /// When the drain begins, by plan.
+    #[serde(default)]
+    pub drain_from: Micros,
 }
 
 /// A topic, as the contract and the plan have it.
@@ -197,6 +203,8 @@ impl Begin {
                 let names = plan.target.findings_are_rules.iter();
                 names.map(|&name| name.to_owned()).collect()
             },
+            passive: context.is_passive(),
+            drain_from: context.drain_from(),
         }
     }
 }

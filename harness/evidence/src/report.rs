@@ -158,6 +158,9 @@ pub struct Target {
     /// Whether the run had it to itself, as the scenario says.
     #[serde(default)]
     pub exclusive: bool,
+    /// Whether nothing was written to it: what was judged is the traffic of others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passive: bool,
     /// Defects that it was started with.
     pub defects: Vec<String>,
     /// Its build, where it says so.

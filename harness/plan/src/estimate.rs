@@ -21,7 +21,7 @@ use crate::stability::{Allowance, Consequence, Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 use crate::units::micros;
 
-pub use applies::not_applicable;
+pub use applies::{NEEDS_A_LEDGER, not_applicable};
 pub use bounds::{Foregone, NeverKept, Why, never_kept};
 pub(crate) use samples::returned;
 pub use samples::{Expected, expected};
@@ -249,6 +249,7 @@ impl ObjectiveEstimate {
                 expected >= needed.max(self.min_samples) as f64
                     && self.seconds_needed.is_none_or(|needed| seconds >= needed)
             }
+            (_, Expected::OfOthers) => true,
             // A count of something that is measured over time, or the other way round: any will do.
             (
                 _,

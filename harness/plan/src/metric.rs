@@ -110,6 +110,8 @@ catalogue! {
         "From the fault that cut a client off to replay complete and at head on every topic; how long the fault keeps it away, and its back-off, are part of it.";
     Delivery "delivery" Latency Seconds
         "From a publish's intended time to its arrival at a live client that no slow_reader fault ever hits.";
+    DeliverySpread "delivery_spread" Latency Seconds
+        "From the first arrival of an event of a stream at any client to its last arrival at a client that was live by then and that no slow_reader fault ever hits; one sample for each event and surface that two clients got, whoever published it.";
     BystanderRatio "bystander_ratio" Ratio Seconds
         "p99 of `delivery` during the objective's phases over that of the phases it is held `against`.";
     Snapshot "snapshot" Latency Clients
@@ -171,7 +173,7 @@ impl MetricId {
     /// Whether its samples are events of streams, so that a client without a stream has none.
     #[must_use]
     pub fn is_of_streams(self) -> bool {
-        matches!(self, Self::Delivery | Self::BystanderRatio)
+        matches!(self, Self::Delivery | Self::DeliverySpread | Self::BystanderRatio)
     }
 }
 

@@ -120,8 +120,25 @@ pub const RAMP: &str = "ramp";
 /// Name of the implicit phase after the last one, in which the topics run dry.
 pub const DRAIN: &str = "drain";
 
+impl Plan {
+    /// Whether the harness sends no command at all, and judges what others send.
+    #[must_use]
+    pub fn is_passive(&self) -> bool {
+        self.target.commands == CommandPath::None
+    }
+}
+
+/// On which way commands go to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandPath {
+    /// The contract's HTTP path of workers, signed.
+    CodexWorkers,
+    /// None: nothing is written, and the traffic is that of others.
+    None,
+}
+
 /// What is tested.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// Where it comes from.
     pub kind: TargetKind,
@@ -164,6 +181,12 @@ pub struct Target {
     pub findings_are_rules: Vec<&'static str>,
     /// How a target by URL is reached.
     pub way: Way,
+    /// On which way commands go to it.
+    pub commands: CommandPath,
+    /// Most clients that a run may have; `None` is as many as the scenario wants.
+    pub clients_max: Option<u32>,
+    /// Most connects begun in a second, over all clients, returns among them; `None` is no bound.
+    pub connect_rate_max: Option<f64>,
 }
 
 impl Target {

@@ -57,6 +57,7 @@ pub const ELSEWHERE: &[Text] = shipped![
     "database-restart.toml",
     "database-stall.toml",
     "graceful-restart.toml",
+    "passive.toml",
     "pruned-log.toml"
 ];
 

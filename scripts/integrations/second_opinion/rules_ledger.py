@@ -66,7 +66,10 @@ def watching(story, topic):
 def lost_publish(story):
     """When the run has drained, each acknowledged publish has reached each client that is live and
     subscribed to the end; and whenever one that was sent later has reached somebody. What is missing below
-    the highest that a client got is `gap`'s."""
+    the highest that a client got is `gap`'s. Without publishes of its own a run holds each client against what
+    anybody had been sent before the drain began."""
+    if story.is_passive and story.end["drained"]:
+        yield from tails_by_sight(story)
     for topic in story.streams.intersection(story.begin["published_on"]):
         clients = watching(story, topic)
         yield from reached_nobody(story, topic, story.end["drained"] and len(clients) > 0)
@@ -79,6 +82,19 @@ def lost_publish(story):
             if highest < head:
                 seqs = (highest + 1, head)
                 yield Violation("the tail is missing", story.end["at"], client.number, topic, seqs)
+
+
+def tails_by_sight(story):
+    heads = defaultdict(int)
+    for (topic, seq), at in story.first_seen.items():
+        if at < story.begin["drain_from"]:
+            heads[topic] = max(seq, heads[topic])
+    for topic, head in heads.items():
+        for client in watching(story, topic):
+            highest = client.current[topic].highest or 0
+            if highest < head:
+                seqs = (highest + 1, head)
+                yield Violation("others had more", story.end["at"], client.number, topic, seqs)
 
 
 def reached_nobody(story, topic, drained):
@@ -120,6 +136,9 @@ def early_for_streams(story):
     for (topic, publish), seq in story.seq_of.items():
         if publish in story.planned:
             acknowledged[topic].append((story.planned[publish]["done"], seq))
+    if story.is_passive:
+        for (topic, seq), at in story.first_seen.items():
+            acknowledged[topic].append((at, seq))
     known = {topic: Known(pairs) for topic, pairs in acknowledged.items()}
     decided = times_decided(story, acknowledged)
     for sub in story.subscriptions:

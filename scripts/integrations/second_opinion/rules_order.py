@@ -67,10 +67,11 @@ def state_regress(story):
     for client in story.clients.values():
         known = {}
         for delivery in client.deliveries:
-            if delivery.state is None or delivery.subscription is None:
+            said = delivery.state or delivery.document
+            if said is None or delivery.subscription is None:
                 continue
-            document = (delivery.topic, delivery.state["worker"])
-            version = delivery.state["version"]
+            document = (delivery.topic, "worker" in said, said.get("worker", said.get("key")))
+            version = said["version"]
             before = known.get(document, version)
             if delivery.fresh and version < before:
                 yield of_delivery(delivery, f"version {version} after {before}")

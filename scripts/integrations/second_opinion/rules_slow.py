@@ -98,10 +98,13 @@ def reads_on(client, interval, until):
     )
 
 
-@rule("no_convergence", "a wait of a client")
+@rule("no_convergence", "a wait of a client, or a watermark that it was told")
 def no_convergence(story):
     """From when it first has a socket a client is at head with its replay complete within the bound, the
-    times in which the generator stood still not counted."""
+    times in which the generator stood still not counted. A passive run, in which nothing else says what is
+    owed, holds a live client also against the watermarks of heartbeats."""
+    if story.is_passive:
+        yield from heads_not_reached(story)
     bound = story.begin["converge_us"]
     for client in story.clients.values():
         for wait in client.life.waits:
@@ -113,3 +116,16 @@ def no_convergence(story):
             until = story.ended_for(client)
             if until - since - story.client_stalled(client.number, since, until) > bound:
                 yield Violation("never at head", since + bound, client.number)
+
+
+def heads_not_reached(story):
+    """Of each topic the oldest watermark that a live client was told and had not reached, until it has or
+    begins anew."""
+    settle = story.begin["settle_us"]
+    for client in story.clients.values():
+        never = [(topic, told, story.ended_for(client)) for topic, told in client.open_heads.items()]
+        for topic, (since, head), until in client.head_waits + never:
+            waited = until - since - story.client_stalled(client.number, since, until)
+            if waited > settle:
+                seqs = (head, head)
+                yield Violation("below a head", since + settle, client.number, topic, seqs)

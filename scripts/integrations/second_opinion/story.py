@@ -69,6 +69,8 @@ class Delivery:
         source = record["source"]
         self.event = source["event"] if "event" in source else None
         self.state = source["state"] if "state" in source else None
+        # Of somebody else.
+        self.document = source["document"] if "document" in source else None
         self.publish = publish_key(self.event["publish"]) if self.event else None
         self.standing = "subscribed"
         self.subscription = None
@@ -111,6 +113,9 @@ class Client:
         # version that came with the snapshots from which it resumed.
         self.versions, self.bases, self.held = {}, Bases(), {}
         self.life = Life()
+        # By topic, when a heartbeat was answered with which watermark that the client had not reached; and those
+        # that it has reached since, with when that was.
+        self.open_heads, self.head_waits = {}, []
         # Topics of which a subscribe was answered on the socket that it has.
         self.answered_here = set()
 
@@ -129,7 +134,20 @@ class Client:
     def connected(self, _record):
         self.answered_here.clear()
 
+    def offline(self, _record):
+        self.open_heads.clear()
+
+    def heads_told(self, record):
+        if self.life.live_since is None or self.slow_by_plan:
+            return
+        for topic, head in record["heads"]:
+            sub = self.current.get(topic)
+            subscribed = sub is not None and self.standing.get(topic) == "subscribed"
+            if subscribed and not sub.reached(head):
+                self.open_heads.setdefault(topic, (record["at"], head))
+
     def subscribe_sent(self, record):
+        self.open_heads.clear()
         for topic, standing in self.standing.items():
             if standing == "stale":
                 self.standing[topic] = "out"
@@ -186,6 +204,7 @@ class Client:
             self.standing[sub.topic] = "stale" if sub.said else "out"
 
     def unsubscribed(self, record):
+        self.open_heads.clear()
         for topic in record["topics"]:
             self.standing[topic] = "left"
 
@@ -221,6 +240,9 @@ class Client:
         new.live_from = self.live_from(sub)
         new.live = new.fresh and None not in (new.live_from, new.intended)
         new.live = new.live and new.intended >= new.live_from
+        told = self.open_heads.get(new.topic)
+        if told is not None and sub.reached(told[1]):
+            self.head_waits.append((new.topic, self.open_heads.pop(new.topic), new.at))
 
     def live_from(self, sub):
         if self.life.live_since is None or self.slow_by_plan or self.life.ever_slow:
@@ -371,6 +393,20 @@ class Story:
             if sub.topic in self.dense:
                 found.extend((sub, first, last) for first, last in ranges(sub.missing()))
         return found
+
+    @cached_property
+    def first_seen(self):
+        """When each (topic, seq) was first sent to anybody."""
+        times = {}
+        for delivery in self.deliveries:
+            place = (delivery.topic, delivery.seq)
+            times[place] = min(delivery.at, times.get(place, delivery.at))
+        return times
+
+    @property
+    def is_passive(self):
+        """Whether nothing was published, so that what others were sent stands for what was acknowledged."""
+        return self.begin.get("passive", False)
 
     @cached_property
     def witnesses(self):

@@ -29,6 +29,7 @@ use crate::stall::Watch;
 use crate::target::Target;
 use crate::target::window::Windows;
 use crate::throttle::Pace;
+use crate::turnstile::Turnstile;
 
 /// Bytes remembered of a frame's beginning.
 const EXCERPT_HEAD: usize = 160;
@@ -59,6 +60,8 @@ pub struct Surroundings<S> {
     pub http: Http,
     /// The target's windows, as read for clients that come back with a chosen cursor.
     pub windows: Windows,
+    /// What holds connects down, where something does.
+    pub turnstile: Option<Arc<Turnstile>>,
 }
 
 impl<S: Sink> Surroundings<S> {
@@ -101,6 +104,8 @@ pub struct Driver<S, C> {
     pub slow: Option<Slowness>,
     /// The fault that has cut it off, until it has a session again.
     pub cut_by: Option<u16>,
+    /// Whether the connect that it waits for has its turn.
+    pub has_turn: bool,
 }
 
 /// How a fault wants a client to read.
@@ -212,13 +217,34 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         view.cursors.extend(self.machine.cursors());
     }
 
+    /// Whether a connect that is due has to wait: its turn comes later.
+    fn waits_its_turn(&mut self, now: Micros) -> bool {
+        let Some(turnstile) = &self.around.turnstile else { return false };
+        if std::mem::take(&mut self.has_turn) {
+            return false;
+        }
+        let turn = turnstile.turn(now);
+        if turn <= now {
+            return false;
+        }
+        self.has_turn = true;
+        let around = Rc::clone(&self.around);
+        around.with(|world| self.machine.stay_away(now, now, turn, world));
+        true
+    }
+
     async fn wait(&mut self, until: Micros) -> Option<Order> {
         let control = Rc::clone(&self.control);
         tokio::select! {
-            order = control.taken() => Some(order),
+            order = control.taken() => {
+                self.has_turn = false;
+                Some(order)
+            }
             () = tokio::time::sleep_until(self.around.clock.instant(until)) => {
                 let now = self.around.clock.now();
-                self.around.with(|world| self.machine.tick(now, world));
+                if !self.waits_its_turn(now) {
+                    self.around.with(|world| self.machine.tick(now, world));
+                }
                 None
             }
         }

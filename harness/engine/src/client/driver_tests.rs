@@ -124,6 +124,7 @@ async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
         ear: Ear::new(Arc::new(Contact::new(clock, 1))),
         minter: Minter::new(http.clone()),
         windows: Windows::new(http.clone()),
+        turnstile: None,
         http,
     });
     let of_desktop = settings(Surface::Desktop);
@@ -143,6 +144,7 @@ async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
         bearer: None,
         slow: None,
         cut_by: None,
+        has_turn: false,
     };
     let sides = Rc::new(Driven { around: Rc::clone(&around), control, dialled, _frozen: listener });
     LocalSet::new()

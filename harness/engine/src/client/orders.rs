@@ -176,10 +176,10 @@ pub struct View {
 }
 
 impl View {
-    /// Whether the client has applied all that any client has seen.
+    /// Whether the client has applied all that any client has seen, or what was called due of it.
     #[must_use]
     pub fn at_head(&self, heads: &LocalHeads) -> bool {
-        self.cursors.iter().all(|&(topic, cursor)| cursor.unwrap_or(0) >= heads.seq(topic))
+        self.cursors.iter().all(|&(topic, cursor)| cursor.unwrap_or(0) >= heads.due(topic))
     }
 }
 

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use khala_evidence::record::{Flaw, Held, Limit, NO_CONTENT, PublishId, Source};
-use khala_wire::SCHEMA_VERSION;
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
 use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
 use khala_wire::payload::{
@@ -19,6 +18,7 @@ use khala_wire::payload::{
 use khala_wire::shape::{self, Difference};
 use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
+use khala_wire::{SCHEMA_VERSION, TopicKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -236,7 +236,13 @@ impl Reader {
             (Some(hash), Some(raw)) => payload_hash_matches(raw.get(), &hash.0),
             _ => true,
         };
-        let source = self.source(update, payload);
+        let source = match self.source(update, payload) {
+            Source::Foreign if topic.kind() == TopicKind::State => Source::Document {
+                key: digest64(update.doc_key.as_bytes()),
+                version: update.doc_version,
+            },
+            source => source,
+        };
         Some(Fact { topic, seq: update.watermark, content, hash_fits, source })
     }
 

@@ -106,6 +106,10 @@ impl<S: Sink> Conductor<'_, S> {
 
     async fn runs_dry(&mut self, acknowledged: &[u32]) -> bool {
         let begun = self.clock.now();
+        if self.plan.is_passive() {
+            // Others write on: what came until now must reach everybody, and no more.
+            self.heads.call_due();
+        }
         let until = begun + micros(self.plan.oracle.drain_within);
         // A state that was acknowledged last may take as long to show.
         let settled_at = begun + micros(self.plan.oracle.settle_within);
@@ -147,7 +151,7 @@ impl<S: Sink> Conductor<'_, S> {
     }
 
     fn all_heads(&self) -> Vec<u64> {
-        TopicId::all().map(|topic| self.heads.seq(topic)).collect()
+        TopicId::all().map(|topic| self.heads.due(topic)).collect()
     }
 
     /// Waits for threads, which end within `within`; those that do not are lost. What comes back

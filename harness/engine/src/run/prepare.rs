@@ -91,6 +91,8 @@ pub(super) async fn prepare_target(
             let credentials = target::keys::credentials(plan)?;
             preflight::address(&control, ADDRESS_TIMEOUT).await?;
             let lock = match preflight::address(&reach, ADDRESS_TIMEOUT).await? {
+                // Beside whoever else is there, it only listens.
+                _ if plan.is_passive() => None,
                 Some(address) => Some(target::lock::take(address)?),
                 None => None,
             };

@@ -18,6 +18,7 @@ use crate::error::SetupError;
 use crate::heads::Heads;
 use crate::target::Target;
 use crate::transport::Backlog;
+use crate::turnstile::Turnstile;
 use crate::worker::{Numbers, Stage};
 use crate::{publisher, worker};
 
@@ -32,6 +33,7 @@ pub(super) struct Common {
     pub(super) target: Arc<Target>,
     pub(super) heads: Arc<Heads>,
     pub(super) contact: Arc<Contact>,
+    pub(super) turnstile: Option<Arc<Turnstile>>,
     pub(super) run_id: String,
     pub(super) user_agent: String,
 }
@@ -55,6 +57,7 @@ impl Common {
             target: Arc::clone(target),
             heads: Arc::new(heads.with_workers(prepared.workers.len())),
             contact: Arc::new(Contact::new(clock, plan.generator.client_threads())),
+            turnstile: Turnstile::of(plan).map(Arc::new),
             run_id,
             user_agent,
         }
@@ -111,6 +114,7 @@ impl<S: Sink + Send + 'static> Threads<S> {
                 target: Arc::clone(&common.target),
                 heads: Arc::clone(&common.heads),
                 contact: Arc::clone(&common.contact),
+                turnstile: common.turnstile.clone(),
                 run_id: common.run_id.clone(),
                 user_agent: common.user_agent.clone(),
                 workers: numbered.clone(),

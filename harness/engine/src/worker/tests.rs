@@ -25,6 +25,7 @@ async fn a_thread_whose_target_answers_nothing_tells_so_and_ends_when_it_is_told
         target,
         heads: Arc::new(Heads::new(0, schedule.faults.len())),
         contact: Arc::new(Contact::new(clock, 1)),
+        turnstile: None,
         run_id: "run".to_owned(),
         user_agent: "test".to_owned(),
         workers: HashMap::new(),

@@ -47,6 +47,10 @@ pub(super) fn note(metric: MetricId) -> Option<&'static str> {
         MetricId::Violations => {
             "Counted over the whole run, whatever `during` names; see the rules below."
         }
+        MetricId::DeliverySpread => {
+            "What a passive run has in place of `delivery`: it needs no time of the publisher's. A runtime that \
+             is late for everybody alike has no spread."
+        }
         MetricId::BystanderRatio => "The seconds of each side are resampled; see `ratio` below.",
         _ => return None,
     })

@@ -90,7 +90,7 @@ mod tests {
                 hash_fits: true,
                 source,
             };
-            ledger.deliver_as(&delivery, Manner { again, live: false });
+            ledger.deliver_as(&delivery, Manner { again, live: false, spread_to: None });
         }
         let mut tally = Tally::new(5);
         settle(&ledger, &mut tally);

@@ -27,7 +27,7 @@ fn fits(content: &Content, ledger: &Ledger) -> bool {
     };
     // Real runtimes carry rows of others whose hash was never right (six of the recording's): only
     // what we published must fit, or a correct runtime would be condemned for its history.
-    (content.hash_fits || content.source == Source::Foreign) && published
+    (content.hash_fits || content.source.is_foreign()) && published
 }
 
 /// The right one of the contents of a place; one without a payload only where there is no other.
@@ -53,7 +53,7 @@ pub fn settle(ledger: &Ledger, tally: &mut Tally) {
             if content.again == content.deliveries {
                 continue;
             }
-            let why = if !content.hash_fits && content.source != Source::Foreign {
+            let why = if !content.hash_fits && !content.source.is_foreign() {
                 "does not fit its payload_hash"
             } else if !fits(content, ledger) {
                 "is not what was published"
@@ -126,7 +126,9 @@ mod tests {
             payload: 7,
         });
         for &(delivery, times, again) in contents {
-            (0..times).for_each(|_| ledger.deliver_as(&delivery, Manner { again, live: true }));
+            (0..times).for_each(|_| {
+                ledger.deliver_as(&delivery, Manner { again, live: true, spread_to: None })
+            });
         }
         let mut tally = Tally::new(9);
         settle(&ledger, &mut tally);
@@ -160,7 +162,7 @@ mod tests {
         let kinds = |contents: &[(u64, bool, Source)]| {
             let mut ledger = Ledger::default();
             for &(content, hash_fits, source) in contents {
-                let manner = Manner { again: false, live: true };
+                let manner = Manner { again: false, live: true, spread_to: None };
                 (0..3)
                     .for_each(|_| ledger.deliver_as(&delivery(content, hash_fits, source), manner));
             }

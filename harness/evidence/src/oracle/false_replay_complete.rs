@@ -19,6 +19,9 @@
 //! Of a document of which a client was never sent anything, only what is surely owed is judged: a log
 //! may have been pruned before the client came.
 //!
+//! A passive run has nothing acknowledged: there a stream's reply is held against what others had been sent of it
+//! before the subscribe was sent, and documents of others against nothing.
+//!
 //! A reply leaves a few facts behind; the ledger is asked at the merge. The facts are bounded; beyond
 //! the bound replies are undecided. What never came at all is a `gap`, and the early reply then its
 //! consequence. Cases: replies, one for each stream and for each document of a state topic.
@@ -153,7 +156,7 @@ impl Replies {
         for _ in 0..self.beyond_bound {
             tally.undecided(Rule::FalseReplayComplete);
         }
-        let known = Known::of(against.ledger);
+        let known = Known::of(against.ledger, against.by_sight);
         let mut named: BTreeSet<(u32, TopicId, u32, u16)> = BTreeSet::new();
         for fact in &self.facts {
             match fact.had {
@@ -185,6 +188,8 @@ pub struct Against<'a> {
     pub timelines: &'a Timelines,
     /// How long a state may lag behind its event.
     pub settle_within: Duration,
+    /// Whether the harness published nothing, so that what others were sent stands for what was acknowledged.
+    pub by_sight: bool,
     /// A client's view of a topic at the end.
     pub track_of: &'a dyn Fn(u32, TopicId) -> Option<Track>,
 }
@@ -196,11 +201,11 @@ impl Against<'_> {
 }
 
 impl Fact {
-    fn violation(&self, had: u64, required: u64, worker: Option<u16>) -> Violation {
+    fn violation(&self, had: u64, required: u64, worker: Option<u16>, how: &str) -> Violation {
         let message = match worker {
             None => format!(
                 "the subscribe was answered when the client had seq {had}, but seq {required} had \
-                 been acknowledged before it was sent"
+                 been {how} before it was sent"
             ),
             Some(worker) => format!(
                 "the subscribe was answered when the client had version {had} of worker {worker}, \
@@ -232,13 +237,18 @@ struct Known {
 }
 
 impl Known {
-    fn of(ledger: &Ledger) -> Self {
+    fn of(ledger: &Ledger, by_sight: bool) -> Self {
         let mut seqs: BTreeMap<TopicId, Vec<(Micros, u64)>> = BTreeMap::new();
         let first_seen = |contents: &BTreeMap<u64, Content>| {
             contents.values().map(|content| content.first.0).min().unwrap_or(Micros::MAX)
         };
         let seen: BTreeMap<_, _> =
             ledger.seen().iter().map(|(&place, contents)| (place, first_seen(contents))).collect();
+        if by_sight {
+            for (&(topic, seq), &since) in &seen {
+                seqs.entry(topic).or_default().push((since, seq));
+            }
+        }
         let mut decided = seen.clone();
         for ((topic, publish), seq) in ledger.seqs() {
             let entry = ledger.acknowledged().get(&publish);
@@ -269,7 +279,8 @@ impl Known {
         if track.is_some_and(|track| track.all_lost(had + 1, required)) {
             tally.consequence(Rule::FalseReplayComplete);
         } else {
-            tally.violate(fact.violation(had, required, None), 0);
+            let how = if against.by_sight { "sent to others" } else { "acknowledged" };
+            tally.violate(fact.violation(had, required, None, how), 0);
         }
     }
 
@@ -317,7 +328,7 @@ impl Known {
             Has::Yes => tally.judged(Rule::FalseReplayComplete, u64::from(had > 0)),
             Has::No => {
                 tally.judged(Rule::FalseReplayComplete, 1);
-                tally.violate(fact.violation(had, required, Some(worker)), 0);
+                tally.violate(fact.violation(had, required, Some(worker), "acknowledged"), 0);
             }
             Has::Open if had > 0 => tally.undecided(Rule::FalseReplayComplete),
             Has::Open => {}
@@ -420,8 +431,8 @@ mod tests {
     fn settled(replies: &Replies, ledger: &Ledger, track: Option<&Track>) -> Tally {
         let track_of = |_: u32, _: TopicId| track.cloned();
         let timelines = Timelines::default();
-        let against =
-            Against { ledger, timelines: &timelines, settle_within: SETTLE, track_of: &track_of };
+        let (settle_within, timelines, by_sight) = (SETTLE, &timelines, false);
+        let against = Against { ledger, timelines, settle_within, by_sight, track_of: &track_of };
         let mut tally = Tally::new(5);
         replies.settle(&against, &mut tally);
         tally
@@ -460,8 +471,9 @@ mod tests {
             let timelines = windows.timelines();
             let track_of = |_: u32, _: TopicId| None;
             let (ledger, settle_within) = (&ledger, SETTLE);
+            let (timelines, by_sight) = (&timelines, false);
             let against =
-                Against { ledger, timelines: &timelines, settle_within, track_of: &track_of };
+                Against { ledger, timelines, settle_within, by_sight, track_of: &track_of };
             let mut tally = Tally::new(5);
             replies.settle(&against, &mut tally);
             tally.kept().first().map(|violation| violation.seqs.expect("seqs"))
@@ -564,5 +576,34 @@ mod tests {
         let mut replies = Replies::default();
         replies.other_states(reply(1, 3_000), None);
         assert!(replies.is_empty());
+    }
+
+    #[test]
+    fn what_others_had_been_sent_is_owed_where_nothing_was_published() {
+        // Seqs 5 and 6, which another client was sent at 5,000.
+        let mut ledger = Ledger::default();
+        for seq in [5, 6] {
+            let (at, source) = (5_000, Source::Foreign);
+            let (content, hash_fits) = (seq, true);
+            let client = 9;
+            let delivery =
+                Delivery { client, epoch: 1, topic: STREAM, seq, at, content, hash_fits, source };
+            ledger.deliver(&delivery);
+        }
+        let of = |sent_at: Micros, had: u64, by_sight: bool| {
+            let mut replies = Replies::default();
+            replies.stream(reply(1, sent_at), had);
+            let (timelines, track_of) = (Timelines::default(), |_: u32, _: TopicId| None);
+            let (ledger, timelines, settle_within) = (&ledger, &timelines, SETTLE);
+            let against =
+                Against { ledger, timelines, settle_within, by_sight, track_of: &track_of };
+            let mut tally = Tally::new(5);
+            replies.settle(&against, &mut tally);
+            tally.kept().first().map(|violation| violation.seqs.expect("seqs"))
+        };
+        assert_eq!(of(5_001, 5, true), Some((6, 6)));
+        assert_eq!(of(5_001, 6, true), None);
+        assert_eq!(of(5_000, 5, true), None, "nobody had it when the subscribe was sent");
+        assert_eq!(of(5_001, 5, false), None, "what others wrote is not owed by a ledger");
     }
 }

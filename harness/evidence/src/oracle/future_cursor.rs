@@ -82,7 +82,7 @@ fn came_of(ledger: &Ledger, topic: TopicId) -> Vec<Came> {
             let (entry, is_state) = match content.source {
                 Source::Event { publish, .. } => (ledger.acknowledged().get(&publish)?, false),
                 Source::State { worker, version } => (*versions.get(&(worker, version))?, true),
-                Source::Foreign => return None,
+                Source::Document { .. } | Source::Foreign => return None,
             };
             Some(Came { seq, begun: entry.begun, acknowledged: entry.at, is_state })
         })

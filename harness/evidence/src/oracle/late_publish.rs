@@ -220,7 +220,7 @@ mod tests {
                 hash_fits: true,
                 source,
             };
-            ledger.deliver_as(&delivery, Manner { again: false, live });
+            ledger.deliver_as(&delivery, Manner { again: false, live, spread_to: None });
             together.on_fresh(&delivery, live, SETTLE);
         }
         let mut tally = Tally::new(5);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,13 @@ pub struct Content {
     pub hash_fits: bool,
     /// What it stems from.
     pub source: Source,
+    /// When it last came to a client of each surface that was live by then and had not had it; 0 for never.
+    #[serde(default, skip_serializing_if = "is_nowhere")]
+    pub last_live: [Micros; Surface::ALL.len()],
+}
+
+fn is_nowhere(last: &[Micros; Surface::ALL.len()]) -> bool {
+    last.iter().all(|at| *at == 0)
 }
 
 /// An acknowledgement that named another seq than its event shows.
@@ -88,6 +96,8 @@ pub struct Manner {
     pub again: bool,
     /// It had been live, and reading, since before the publish was due.
     pub live: bool,
+    /// Its client's surface, where that had been live, and reading, when it came, and had not had it.
+    pub spread_to: Option<Surface>,
 }
 
 /// The ledger and what was seen of it.
@@ -107,6 +117,9 @@ impl Content {
         self.again += other.again;
         self.live += other.live;
         self.first = self.first.min(other.first);
+        for (mine, theirs) in self.last_live.iter_mut().zip(other.last_live) {
+            *mine = theirs.max(*mine);
+        }
     }
 }
 
@@ -180,6 +193,10 @@ impl Ledger {
     /// Enters a delivery, with what it was to its client.
     pub fn deliver_as(&mut self, delivery: &Delivery, manner: Manner) {
         let contents = self.seen.entry((delivery.topic, delivery.seq)).or_default();
+        let mut last_live = [0; Surface::ALL.len()];
+        if let Some(surface) = manner.spread_to {
+            last_live[surface as usize] = delivery.at;
+        }
         let content = Content {
             deliveries: 1,
             again: u64::from(manner.again),
@@ -187,6 +204,7 @@ impl Ledger {
             first: (delivery.at, delivery.client),
             hash_fits: delivery.hash_fits,
             source: delivery.source,
+            last_live,
         };
         enter(contents, identity(delivery), content);
     }
@@ -321,7 +339,7 @@ mod tests {
     fn deliveries_of_one_content_add_up() {
         let mut ledger = Ledger::default();
         for (again, live) in [(false, true), (true, true), (true, false), (true, false)] {
-            ledger.deliver_as(&delivery(5, 9), Manner { again, live });
+            ledger.deliver_as(&delivery(5, 9), Manner { again, live, spread_to: None });
         }
         let content = ledger.seen()[&(TOPIC, 5)].values().next().expect("the content");
         assert_eq!((content.deliveries, content.again, content.live), (4, 3, 2));

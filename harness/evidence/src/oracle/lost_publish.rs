@@ -8,8 +8,12 @@
 //! a hole that nothing can claim excuses no loss.) If the run did not drain, the tails are undecided. A
 //! topic that a client left, or was refused, owes it nothing; nor does one owe what was begun before
 //! anybody had subscribed to it, unless somebody did without a cursor, and not because the own one was stale.
+//!
+//! A passive run has no publish of its own: there what anybody was sent before the drain began has reached every
+//! such client when it is over, of streams and of states alike, for a later version has a higher seq.
 //! Cases: an acknowledged publish and a live client subscribed to its topic, each pair one; of a run
-//! that did not drain only those of clients without a missing tail.
+//! that did not drain only those of clients without a missing tail; of a passive one each seq that somebody had
+//! before the drain, and client.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -192,9 +196,43 @@ pub fn settle(
             }
             let decided = end.drained || track.highest.unwrap_or_default() >= head;
             tally.judged(Rule::LostPublish, if decided { publishes } else { 0 });
-            tail_lost(client, topic, track, head, end, tally);
+            tail_lost(client, topic, track, (head, "acknowledged"), end, tally);
         }
         tally.missing(Rule::LostPublish, topic, unseen + tail);
+    }
+}
+
+/// Judges clients against what others were sent before the drain began, at `due_by`: a passive run has no other
+/// ledger. `due_by` is the harness's own to choose, because others publish on.
+pub fn settle_by_sight(
+    ledger: &Ledger,
+    witnesses: &[Witness<'_>],
+    due_by: Micros,
+    end: End,
+    tally: &mut Tally,
+) {
+    let mut heads: BTreeMap<TopicId, (u64, u64)> = BTreeMap::new();
+    for (&(topic, seq), contents) in ledger.seen() {
+        let first = contents.values().map(|content| content.first.0).min();
+        if first.is_some_and(|first| first < due_by) {
+            let (head, seqs) = heads.entry(topic).or_default();
+            (*head, *seqs) = (seq.max(*head), *seqs + 1);
+        }
+    }
+    for (topic, (head, seqs)) in heads {
+        let mut most = 0;
+        for witness in witnesses.iter().filter(|witness| witness.live) {
+            let Some(track) = witness.tracks.get(&topic) else { continue };
+            if track.standing != Standing::Subscribed {
+                continue;
+            }
+            let behind = head.saturating_sub(track.highest.unwrap_or_default());
+            most = if end.drained { behind.max(most) } else { most };
+            tally.judged(Rule::LostPublish, if end.drained || behind == 0 { seqs } else { 0 });
+            let of = "others had had before the drain began";
+            tail_lost(witness.client, topic, track, (head, of), end, tally);
+        }
+        tally.missing(Rule::LostPublish, topic, most);
     }
 }
 
@@ -243,7 +281,15 @@ fn never_seen(
     unseen
 }
 
-fn tail_lost(client: u32, topic: TopicId, track: &Track, head: u64, end: End, tally: &mut Tally) {
+/// Judges the tail of a client. `of`: by what it is owed up to `head`.
+fn tail_lost(
+    client: u32,
+    topic: TopicId,
+    track: &Track,
+    (head, of): (u64, &str),
+    end: End,
+    tally: &mut Tally,
+) {
     let highest = track.highest.unwrap_or_default();
     if highest >= head {
         return;
@@ -260,7 +306,7 @@ fn tail_lost(client: u32, topic: TopicId, track: &Track, head: u64, end: End, ta
         seqs: Some((highest + 1, head)),
         epoch: Some(track.epoch),
         message: format!(
-            "the run has drained, and the client ends at seq {highest} of {head} acknowledged"
+            "the run has drained, and the client ends at seq {highest} of {head} {of}"
         ),
     };
     tally.violate(violation, 0);
@@ -472,9 +518,44 @@ mod tests {
         let mut track = Track::default();
         track.begin(1, Some(11));
         let mut tally = Tally::new(9);
-        tail_lost(1, TOPIC, &track, 14, END, &mut tally);
+        tail_lost(1, TOPIC, &track, (14, "acknowledged"), END, &mut tally);
         assert_eq!(tally.kept()[0].seqs, Some((12, 14)));
-        tail_lost(1, TOPIC, &track, 11, END, &mut tally);
+        tail_lost(1, TOPIC, &track, (11, "acknowledged"), END, &mut tally);
         assert_eq!(tally.count(RULE), 1);
+    }
+
+    #[test]
+    fn without_a_ledger_of_its_own_a_run_holds_clients_against_what_others_had_before_the_drain() {
+        const DUE: Micros = 6;
+        let mut ledger = Ledger::default();
+        (1..=3).for_each(|n| deliver(&mut ledger, n, 10 + u64::from(n)));
+        let late = |seq| Delivery {
+            client: 1,
+            epoch: 1,
+            topic: TOPIC,
+            seq,
+            at: DUE,
+            content: seq,
+            hash_fits: true,
+            source: Source::Foreign,
+        };
+        ledger.deliver(&late(14));
+        for (has, live, drained, [lost, judged, open]) in [
+            (13, true, true, [0, 3, 0]),
+            (12, true, true, [1, 3, 0]),
+            (12, true, false, [0, 0, 1]),
+            (13, true, false, [0, 3, 0]),
+            (12, false, true, [0, 0, 0]),
+        ] {
+            let mut track = Track::default();
+            track.begin(1, Some(has));
+            let tracks = BTreeMap::from([(TOPIC, track)]);
+            let witness = Witness { client: 1, live, tracks: &tracks };
+            let mut tally = Tally::new(9);
+            settle_by_sight(&ledger, &[witness], DUE, End { at: 9_000, drained }, &mut tally);
+            let found = tally.rule(RULE);
+            let found = [found.violations, found.judged, found.undecided];
+            assert_eq!(found, [lost, judged, open], "{has}, live: {live}, drained: {drained}");
+        }
     }
 }

@@ -18,6 +18,7 @@ pub mod false_stale;
 pub mod frame_mismatch;
 pub mod future_cursor;
 pub mod gap;
+pub mod heads_told;
 pub mod late_publish;
 pub mod ledger;
 pub mod lost_publish;

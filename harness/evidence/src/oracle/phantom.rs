@@ -102,7 +102,7 @@ enum Standing {
 
 fn standing(content: &Content, known: &Known<'_>) -> Standing {
     match content.source {
-        Source::Foreign => Standing::Foreign,
+        Source::Document { .. } | Source::Foreign => Standing::Foreign,
         Source::State { worker, version } => {
             let possible = known.last_possible(worker);
             if version <= possible {

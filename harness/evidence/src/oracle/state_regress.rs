@@ -2,15 +2,19 @@
 //!
 //! Looks at fresh deliveries only: above everything that the client had, so that what a resume from
 //! an older cursor brings again is not held against it. Versions may be skipped and may stay. Cases:
-//! fresh deliveries of a document of ours that the client had a version of. Nothing is undecided.
-//! Memory: one version for each topic and worker.
+//! fresh deliveries of a document that the client had a version of. Nothing is undecided.
+//! Memory: one version for each topic and worker, and of others' documents [`DOCUMENTS_MAX`] a client; further
+//! ones are not judged.
 
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use crate::record::Delivery;
 
+/// Documents of others followed at a client.
+pub const DOCUMENTS_MAX: usize = 16_384;
+
 /// Judges a fresh delivery of `version`, against the one that the client has.
-pub fn on_fresh(delivery: &Delivery, worker: u16, version: u64, known: u64, tally: &mut Tally) {
+pub fn on_fresh(delivery: &Delivery, whose: &str, version: u64, known: u64, tally: &mut Tally) {
     tally.judged(Rule::StateRegress, 1);
     if version >= known {
         return;
@@ -24,7 +28,7 @@ pub fn on_fresh(delivery: &Delivery, worker: u16, version: u64, known: u64, tall
         seqs: Some((seq, seq)),
         epoch: Some(epoch),
         message: format!(
-            "seq {seq} has version {version} of worker {worker}'s document; the client had {known}"
+            "seq {seq} has version {version} of {whose} document; the client had {known}"
         ),
     };
     tally.violate(violation, 0);
@@ -50,10 +54,10 @@ mod tests {
         };
         let mut tally = Tally::new(5);
         for known in [3, 4] {
-            on_fresh(&delivery, 1, 4, known, &mut tally);
+            on_fresh(&delivery, "its", 4, known, &mut tally);
         }
         assert_eq!(tally.total(), 0);
-        on_fresh(&delivery, 1, 4, 5, &mut tally);
+        on_fresh(&delivery, "its", 4, 5, &mut tally);
         assert_eq!(tally.count(Rule::StateRegress), 1);
         assert_eq!(tally.rule(Rule::StateRegress).judged, 3);
     }

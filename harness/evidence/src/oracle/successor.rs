@@ -70,7 +70,7 @@ fn came(ledger: &Ledger, topic: TopicId) -> Vec<Came> {
                 Source::State { worker, version } => {
                     versions.entry(worker).or_default().entry(version).or_insert(at)
                 }
-                Source::Foreign => continue,
+                Source::Document { .. } | Source::Foreign => continue,
             };
             *first = at.min(*first);
         }

@@ -111,8 +111,23 @@ pub enum Source {
         /// The document's version: the worker's seq of the event that it reflects.
         version: u64,
     },
+    /// The state of a document of somebody else's.
+    Document {
+        /// Digest of its key.
+        key: u64,
+        /// Its version.
+        version: u64,
+    },
     /// Somebody else's.
     Foreign,
+}
+
+impl Source {
+    /// Whether it is somebody else's.
+    #[must_use]
+    pub fn is_foreign(self) -> bool {
+        matches!(self, Self::Document { .. } | Self::Foreign)
+    }
 }
 
 /// Which publish of this run.

@@ -95,6 +95,7 @@ impl Target {
             url,
             kind,
             exclusive: case.plan.target.exclusive,
+            passive: case.plan.is_passive(),
             defects,
             build,
             way,

@@ -15,6 +15,7 @@ use crate::oracle::after_unsubscribe::Away;
 use crate::oracle::authz_leak::Revoked;
 use crate::oracle::baseline::Baseline;
 use crate::oracle::cursors::Cursors;
+use crate::oracle::heads_told::HeadsTold;
 use crate::oracle::late_publish::Together;
 use crate::oracle::slow::Slow;
 use crate::oracle::starved_topic::Drain;
@@ -58,6 +59,12 @@ pub struct Client {
     /// Versions it has of our documents, by state topic and worker.
     #[serde(with = "pairs")]
     pub versions: BTreeMap<(TopicId, u16), u64>,
+    /// Versions it has of documents of others, by state topic and key.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub documents: BTreeMap<(TopicId, u64), u64>,
+    /// Where the target said that its topics stand, and it was not yet.
+    #[serde(default, skip_serializing_if = "HeadsTold::is_empty")]
+    pub heads_told: HeadsTold,
     /// What the snapshot holds of our documents that a topic resumes from next.
     #[serde(default)]
     pub fetched: BTreeMap<TopicId, Vec<Held>>,

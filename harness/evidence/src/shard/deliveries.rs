@@ -10,6 +10,7 @@ use super::findings::Seen;
 use super::flight::Story;
 use super::{Flow, Shard, Times, never_recovered};
 use crate::context::Context;
+use crate::oracle::heads_told::Has;
 use crate::oracle::ledger::Manner;
 use crate::oracle::starved_topic::{Fresh, Origin};
 use crate::oracle::state_late::{Arrival, Jump};
@@ -33,7 +34,7 @@ impl Shard {
     pub(super) fn delivered(&mut self, delivery: &Delivery) {
         let Delivery { client, topic, at, source, .. } = *delivery;
         self.flow.totals.deliveries += 1;
-        self.flow.totals.foreign += u64::from(source == Source::Foreign);
+        self.flow.totals.foreign += u64::from(source.is_foreign());
         self.flow.series.at(at).deliveries += 1;
         command_accepted::on_delivery(delivery, &mut self.flow.tally);
         let authorised = self.authorised(delivery);
@@ -54,24 +55,35 @@ impl Shard {
                 .zip(life.live_since)
                 .is_some_and(|(intended, since)| intended >= since && intended >= live_from);
         let again = matches!(step, Step::Repeat | Step::Redelivered | Step::Overlap);
-        self.flow.ledger.deliver_as(delivery, Manner { again, live });
+        let since = life.live_since.filter(|_| reads).map(|since| since.max(live_from));
+        let fresh_live = step == Step::Fresh && since.is_some_and(|since| since <= at);
+        let on_stream = topic.kind() == TopicKind::Stream;
+        let spread_to = self.context.surface(client).filter(|_| fresh_live && on_stream);
+        self.flow.ledger.deliver_as(delivery, Manner { again, live, spread_to });
         if let Some(intended) = intended {
             life.slow.delivered(at, intended);
         }
         if skipped {
             life.slow.skipped(at);
         }
-        let on_stream = topic.kind() == TopicKind::Stream;
         if let (Some(begun), true, Step::Fresh) = (begun, on_stream, step) {
             life.slow.found(at, begun);
         }
-        let since = life.live_since.filter(|_| reads).map(|since| since.max(live_from));
         let settle_within = self.context.bounds().settle_within;
         let since_fresh = since.filter(|_| step == Step::Fresh);
         drained(life, delivery, since_fresh, settle_within, &mut self.flow.tally);
         if let Source::State { worker, version } = source {
             let fresh = step == Step::Fresh;
             versioned(&mut self.flow, life, delivery, (worker, version), fresh.then_some(since));
+        }
+        if !life.heads_told.is_empty() {
+            let seq = life.tracks.get(&topic).and_then(|track| track.highest);
+            let has = Has { client, topic, seq: seq.unwrap_or_default(), at };
+            let own = self.stalls.of(self.context.thread_of(client));
+            life.heads_told.came(has, own, settle_within, &mut self.flow.tally);
+        }
+        if let Source::Document { key, version } = source {
+            of_others(life, delivery, (key, version), step == Step::Fresh, &mut self.flow.tally);
         }
         if on_stream && step == Step::Fresh {
             life.together.on_fresh(delivery, live, settle_within);
@@ -187,7 +199,8 @@ fn versioned(
     let had = known.unwrap_or_default();
     if let Some(since) = fresh {
         if let Some(known) = known {
-            state_regress::on_fresh(delivery, worker, version, known, &mut flow.tally);
+            let whose = format!("worker {worker}'s");
+            state_regress::on_fresh(delivery, &whose, version, known, &mut flow.tally);
         }
         if let Some(since) = since.filter(|_| version > had) {
             let jump = Jump { topic, seq, worker, owed: had + 1, to: version };
@@ -197,6 +210,24 @@ fn versioned(
     // Delivered is delivered, whatever the client makes of it: what came out of order is not missing
     // as well.
     life.versions.insert((topic, worker), version.max(had));
+}
+
+/// Enters a version of a document of somebody else's.
+fn of_others(
+    life: &mut Client,
+    delivery: &Delivery,
+    (key, version): (u64, u64),
+    fresh: bool,
+    tally: &mut Tally,
+) {
+    let place = (delivery.topic, key);
+    let known = life.documents.get(&place).copied();
+    if let (Some(known), true) = (known, fresh) {
+        state_regress::on_fresh(delivery, "somebody else's", version, known, tally);
+    }
+    if known.is_some() || life.documents.len() < state_regress::DOCUMENTS_MAX {
+        life.documents.insert(place, version.max(known.unwrap_or_default()));
+    }
 }
 
 /// What the client had by the cursor that it sent came again: allowed, and worth knowing of a target that
@@ -233,7 +264,7 @@ fn drained(
             let owed = known.map(|known| Origin::Version { worker, version: known + 1 });
             Some((Origin::Version { worker, version }, owed))
         }
-        Source::Foreign => None,
+        Source::Document { .. } | Source::Foreign => None,
     };
     match (what, since.filter(|since| *since <= at)) {
         (Some((origin, owed)), Some(since)) => {

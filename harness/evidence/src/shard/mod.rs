@@ -25,6 +25,7 @@ mod publishes;
 pub mod series;
 mod settle;
 mod slowness;
+mod spread;
 pub mod stability;
 pub mod stalls;
 mod subscriptions;
@@ -299,6 +300,7 @@ impl Shard {
             Record::SubscribeOk { client, epoch, at, watermarks } => {
                 self.subscribe_ok(client, epoch, at, &watermarks);
             }
+            Record::HeadsTold { client, at, heads } => self.heads_told(client, at, &heads),
             Record::Delivered(delivery) => self.delivered(&delivery),
             Record::SubscribeStale { client, epoch: _, at, topics } => {
                 self.subscribe_stale(client, at, &topics);

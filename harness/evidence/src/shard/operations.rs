@@ -123,6 +123,7 @@ impl Shard {
         }
         life.slow.offline(at, cause);
         life.drain.offline();
+        life.heads_told.forget();
         match cause {
             OfflineCause::Fault { id, intended } => {
                 let back = life.cut.is_none();

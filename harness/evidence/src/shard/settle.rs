@@ -13,7 +13,7 @@ use super::findings::Seen;
 use super::flow::Flow;
 use super::found::Found;
 use super::stalls::Stalls;
-use super::{Settled, Shard, never_recovered};
+use super::{Settled, Shard, never_recovered, spread};
 use crate::context::Context;
 use crate::oracle::baseline::Versions;
 use crate::oracle::false_replay_complete::Against;
@@ -35,6 +35,7 @@ impl Shard {
     pub fn settle(self, published_on: &BTreeSet<TopicId>, end: End) -> Settled {
         let Self { context, clients, mut flow, stalls } = self;
         let lives = Lives::settle(clients, &context, &stalls, end, &mut flow);
+        spread::settle(&context, &stalls, &mut flow);
         ledger_alone(&context, &mut flow, published_on, end);
         silences(&context, &mut flow);
         let around =
@@ -118,6 +119,13 @@ impl Lives {
                     no_convergence::judge(id, since, at, false, bound, &mut flow.tally);
                 }
             }
+            let seq_of = |topic: TopicId| {
+                let track = client.tracks.get(&topic);
+                track.and_then(|track| track.highest).unwrap_or_default()
+            };
+            let own = stalls.of(context.thread_of(id));
+            let settle_within = bounds.settle_within;
+            client.heads_told.settle((id, at), seq_of, own, settle_within, &mut flow.tally);
             if let Some(cut) = client.cut {
                 never_recovered(context, &mut flow.metrics, id, cut, client.attempts);
             }
@@ -190,8 +198,9 @@ fn between_clients(
         life.cursors.settle(id, &timelines, &mut flow.tally);
     }
     let track_of = |client: u32, topic: TopicId| clients.get(&client)?.tracks.get(&topic).cloned();
+    let (ledger, by_sight) = (&flow.ledger, context.is_passive());
     let against =
-        Against { ledger: &flow.ledger, timelines: &timelines, settle_within, track_of: &track_of };
+        Against { ledger, timelines: &timelines, settle_within, by_sight, track_of: &track_of };
     flow.replies.settle(&against, &mut flow.tally);
     let witnesses: Vec<_> = clients
         .iter()
@@ -199,6 +208,10 @@ fn between_clients(
         .collect();
     let owed = missing(context, flow, published_on, clients, end);
     lost_publish::settle(&flow.ledger, published_on, &owed, &witnesses, end, &mut flow.tally);
+    if context.is_passive() {
+        let due_by = context.drain_from();
+        lost_publish::settle_by_sight(&flow.ledger, &witnesses, due_by, end, &mut flow.tally);
+    }
     let holders = clients.iter().filter(|(_, life)| life.is_witness());
     let holders = holders.map(|(&client, life)| Holder {
         client,

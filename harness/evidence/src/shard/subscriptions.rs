@@ -10,6 +10,7 @@ use super::{Shard, Times};
 use crate::oracle::bad_snapshot::content;
 use crate::oracle::baseline::Baseline;
 use crate::oracle::false_replay_complete::Reply;
+use crate::oracle::heads_told::Has;
 use crate::oracle::track::Standing;
 use crate::oracle::{after_unsubscribe, bad_snapshot, tail_before_snapshot};
 use crate::record::{Held, Micros, Outcome, StaleTopic, SubscribedTopic};
@@ -35,6 +36,7 @@ impl Shard {
         topics: &[SubscribedTopic],
     ) {
         let life = self.clients.entry(client).or_default();
+        life.heads_told.forget();
         life.subscribing(at, topics);
         life.slow.resubscribed();
         life.cursors.sent(epoch, at, topics);
@@ -177,8 +179,25 @@ impl Shard {
         }
     }
 
+    /// The reply to a heartbeat of a client. What a passive run is owed it learns from such words.
+    pub(super) fn heads_told(&mut self, client: u32, at: Micros, heads: &[(TopicId, u64)]) {
+        let slow = self.context.is_slow_by_plan(client);
+        let life = self.clients.entry(client).or_default();
+        if !self.context.is_passive() || slow || life.live_since.is_none() {
+            return;
+        }
+        for &(topic, head) in heads {
+            let track = life.tracks.get(&topic);
+            let track = track.filter(|track| track.standing == Standing::Subscribed);
+            let Some(track) = track else { continue };
+            let has = Has { client, topic, seq: track.highest.unwrap_or_default(), at };
+            life.heads_told.told(has, head, &mut self.flow.tally);
+        }
+    }
+
     pub(super) fn unsubscribed(&mut self, client: u32, at: Micros, topics: &[TopicId]) {
         let life = self.clients.entry(client).or_default();
+        life.heads_told.forget();
         for topic in topics {
             after_unsubscribe::on_unsubscribed(life.tracks.entry(*topic).or_default(), at);
         }

@@ -22,6 +22,12 @@ struct Document<'a> {
     profile: Option<&'a str>,
     seed: u64,
     target: Target<'a>,
+    /// Whether nothing is written.
+    passive: bool,
+    /// The most clients that the target may have; `null` for no bound.
+    clients_max: Option<u32>,
+    /// The most connects that may be begun in a second; `null` for no bound.
+    connect_rate_max: Option<f64>,
     total_us: u64,
     timeline: Vec<Phase<'a>>,
     clients_peak: u32,
@@ -167,6 +173,8 @@ struct Foregone<'a> {
 enum Evidence {
     Samples(f64),
     Seconds(f64),
+    /// As many as others make.
+    OfOthers,
 }
 
 #[derive(Serialize)]
@@ -192,6 +200,9 @@ pub(super) fn text(
         profile: plan.profile.as_deref(),
         seed: plan.seed,
         target: target(&plan.target.kind),
+        passive: plan.is_passive(),
+        clients_max: plan.target.clients_max,
+        connect_rate_max: plan.target.connect_rate_max,
         total_us: micros(estimate.total),
         timeline: estimate.phases.iter().map(phase).collect(),
         clients_peak: estimate.clients_peak,
@@ -307,10 +318,11 @@ fn objective(estimate: &ObjectiveEstimate) -> Objective<'_> {
                 Evidence::Samples(samples)
             }
             Expected::Seconds(seconds) => Evidence::Seconds(seconds),
+            Expected::OfOthers => Evidence::OfOthers,
         },
         seconds_expected: match *expected {
             Expected::SamplesOver(_, seconds) => Some(seconds),
-            Expected::Samples(_) | Expected::Seconds(_) => None,
+            Expected::Samples(_) | Expected::Seconds(_) | Expected::OfOthers => None,
         },
         decidable: estimate.reaches(*expected),
         not_applicable: estimate.why_not_applicable(*surface),

@@ -38,6 +38,7 @@ fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
         // Quoted as Rust does it, which leaves no control character as it is.
         line!(out, "  secret    {key} is told by {words:?}");
     }
+    passive(out, plan);
     let cohorts: Vec<String> = estimate
         .cohorts
         .iter()
@@ -62,6 +63,9 @@ fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
             }
         );
     }
+    if plan.is_passive() {
+        return;
+    }
     line!(
         out,
         "  traffic   {} commands ({}/s), about {} frames/s to the clients",
@@ -69,6 +73,26 @@ fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
         figure(estimate.commands_per_s),
         figure(estimate.frames_per_s)
     );
+}
+
+/// That nothing is written, and what holds connects down.
+fn passive(out: &mut String, plan: &Plan) {
+    if plan.is_passive() {
+        line!(
+            out,
+            "  passive   no command is sent, and nothing is written: what others write is judged"
+        );
+    }
+    let ceilings = [
+        plan.target.clients_max.map(|most| format!("{} clients (clients_max)", count(most))),
+        plan.target
+            .connect_rate_max
+            .map(|most| format!("{} connects/s, returns too (connect_rate_max)", figure(most))),
+    ];
+    let ceilings: Vec<_> = ceilings.into_iter().flatten().collect();
+    if !ceilings.is_empty() {
+        line!(out, "  ceilings  {}", ceilings.join(", "));
+    }
 }
 
 fn time_line(out: &mut String, estimate: &Estimate) {
@@ -219,6 +243,15 @@ fn evidence(objective: &ObjectiveEstimate, expected: Expected) -> String {
             (amount, format!("samples over {} s", count(seconds)))
         }
         Expected::Seconds(amount) => (amount, "seconds".to_owned()),
+        Expected::OfOthers => {
+            let needed = match objective.needs {
+                Needs::Samples(samples) => count(samples.max(objective.min_samples)),
+                Needs::Seconds(_) | Needs::Never => "some".to_owned(),
+            };
+            let seconds = objective.seconds_needed;
+            let seconds = seconds.map_or(String::new(), |it| format!(" over {} s", count(it)));
+            return format!("as many samples as others make, {needed} needed{seconds}");
+        }
     };
     let needed = match objective.needs {
         Needs::Samples(samples) => count(samples.max(objective.min_samples)),

@@ -9,13 +9,15 @@
 //! | `snapshot` | each return with a cursor that is stale by plan, and topic with a snapshot |
 //! | `delivery` | each publish, and subscriber of the stream that it feeds |
 //! | `violations` | each publish, subscriber and topic that it feeds; states may skip versions, so theirs is the most there can be |
-//! | `bystander_ratio` | the same, for clients that no slow reader fault hits: the fewer of those during and against |
+//! | `delivery_spread` | each publish of which two clients get the event, and surface with subscribers among them |
+//! | `bystander_ratio` | the same as `delivery`, for clients that no slow reader fault hits: the fewer of those during and against |
 //! | `heartbeat_rtt` | each heartbeat interval of each client |
 //! | `publish`, `publish_errors` | each publish |
 //! | `heartbeat_timeouts`, `reconnects`, `peak_connects_per_s`, `unplanned_stale_cursors` | (each second of the phases) |
 //!
 //! A cut counts in the phase in which it is planned, a return and its connects in the phase in which
-//! the client's absence ends. Retries, which only a failing target causes, are not counted.
+//! the client's absence ends. Retries, which only a failing target causes, are not counted. What comes of the
+//! events of others nobody can count: all that a passive run has to expect of events.
 
 use std::collections::BTreeSet;
 
@@ -38,6 +40,8 @@ pub enum Expected {
     SamplesOver(f64, u64),
     /// Seconds during which occurrences are counted.
     Seconds(f64),
+    /// As many as others make: nobody can say beforehand.
+    OfOthers,
 }
 
 /// The evidence for each verdict of an objective: one, or with `surface = "*"` one a surface.
@@ -181,8 +185,17 @@ impl<'a> Scope<'a> {
             }
             MetricId::ResumeToLive | MetricId::ReplayLag => Expected::Samples(sum(&self.returns)),
             MetricId::Snapshot => Expected::Samples(sum(&self.snapshots)),
+            MetricId::Violations
+            | MetricId::Delivery
+            | MetricId::DeliverySpread
+            | MetricId::BystanderRatio
+                if self.plan.is_passive() && self.of_others(metric, &cohorts) =>
+            {
+                Expected::OfOthers
+            }
             MetricId::Violations => Expected::Samples(self.deliveries(&cohorts, |_| true, |_| 0)),
             MetricId::Delivery => Expected::Samples(self.deliveries(&cohorts, is_stream, |_| 0)),
+            MetricId::DeliverySpread => Expected::Samples(self.spreads(&cohorts)),
             MetricId::BystanderRatio => {
                 let slow = |cohort: usize| self.slow[cohort];
                 Expected::Samples(self.deliveries(&cohorts, is_stream, slow))
@@ -212,7 +225,7 @@ impl<'a> Scope<'a> {
             seconds.collect::<BTreeSet<_>>().len() as u64
         };
         match metric {
-            MetricId::Delivery => publishing(&feeds),
+            MetricId::Delivery | MetricId::DeliverySpread => publishing(&feeds),
             MetricId::Publish => publishing(&|_| true),
             _ => {
                 let us: u64 = self.windows.iter().map(|w| w.end_us - w.start_us).sum();
@@ -240,6 +253,34 @@ impl<'a> Scope<'a> {
             }
         }
         deliveries
+    }
+
+    /// Whether what others write gives these cohorts samples: it does not say when it was published.
+    fn of_others(&self, metric: MetricId, cohorts: &[usize]) -> bool {
+        let streams = |index: &usize| self.plan.fleet.cohorts[*index].topics.iter().any(is_stream);
+        match metric {
+            MetricId::Violations => true,
+            MetricId::DeliverySpread => cohorts.iter().any(streams),
+            _ => false,
+        }
+    }
+
+    /// Events that at least two clients get, for each surface of theirs among these cohorts.
+    fn spreads(&self, cohorts: &[usize]) -> f64 {
+        let mut spreads = 0;
+        for (load, publishes) in self.plan.loads.iter().zip(&self.publishes) {
+            let fed = load.command.topics();
+            let subscribes = |cohort: &&Cohort| {
+                cohort.topics.iter().any(|topic| fed.contains(topic) && is_stream(topic))
+            };
+            let all = self.plan.fleet.cohorts.iter().filter(subscribes);
+            let clients: u64 = all.map(|cohort| u64::from(cohort.clients)).sum();
+            let chosen = cohorts.iter().map(|index| &self.plan.fleet.cohorts[*index]);
+            let surfaces: BTreeSet<_> =
+                chosen.filter(subscribes).map(|cohort| cohort.surface).collect();
+            spreads += if clients > 1 { *publishes * surfaces.len() as u64 } else { 0 };
+        }
+        spreads as f64
     }
 
     fn heartbeats(&self, cohorts: &[usize]) -> f64 {

@@ -285,6 +285,19 @@ pub trait Definition: Attributes {
         self.befalls().is_some()
     }
 
+    /// Why it has no place in a passive run, beside real traffic, if it has none: it writes to the target, or
+    /// opens sockets that no ceiling of connects holds.
+    fn disturbs(&self) -> Option<&'static str> {
+        let writes = [Need::OwnProcess, Need::Revocation, Need::RetentionHook, Need::Load]
+            .map(|it| self.needs(it));
+        if writes.contains(&true) || self.burst().is_some() {
+            return Some("it changes something on the target");
+        }
+        (self.opens_asides() || self.sockets() > 0).then_some(
+            "it opens sockets beside the clients' own, which no ceiling of connects holds",
+        )
+    }
+
     /// The commands of the user's that it runs: what each is for, and its words.
     fn commands(&self) -> Vec<(&'static str, &[String])> {
         Vec::new()

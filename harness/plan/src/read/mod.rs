@@ -30,6 +30,7 @@ mod merge;
 mod name;
 mod objective;
 mod parse;
+mod passive;
 mod phase;
 pub(crate) mod reference;
 mod retention;

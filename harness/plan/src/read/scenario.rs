@@ -13,7 +13,7 @@ use super::scalar::Placed;
 use super::schema::Shape;
 use super::source::Place;
 use super::tree::Node;
-use super::{auth, fit, fleet, limits, load, stability, target, tuning};
+use super::{auth, fit, fleet, limits, load, passive, stability, target, tuning};
 use crate::model::{Fleet, Load, ORACLE_GATE, Plan, STABILITY_GATE, TargetKind};
 
 /// Version of the scenario format that is read.
@@ -208,6 +208,16 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     limits::check(cx, loads.as_deref(), &load_places, clients, &phases);
     fit::check(cx, target.as_ref(), &phases);
     fit::check_sources(cx, target.as_ref(), fields.node(&GENERATOR));
+    passive::check(
+        &fields,
+        &passive::Asked {
+            target: target.as_ref(),
+            fleet: fleet.as_ref(),
+            fleet_place: &fleet_place,
+            load_places: &load_places,
+            phases: &phases,
+        },
+    );
     fields.finish();
 
     let plan = Plan {

@@ -8,8 +8,8 @@ use crate::fault::publish_burst::PublishBurst;
 use crate::fault::retention_trim::RetentionTrim;
 use crate::fault::slow_reader::SlowReader;
 use crate::model::{
-    Arrival, Auth, Cohort, Command, DisconnectStyle, Fault, FaultMode, FirstSubscribe, Fleet,
-    Generator, Lane, Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits,
+    Arrival, Auth, Cohort, Command, CommandPath, DisconnectStyle, Fault, FaultMode, FirstSubscribe,
+    Fleet, Generator, Lane, Load, Mint, OracleBounds, Phase, Push, Secret, SlowConsumerLimits,
     SnapshotPath, Stability, Target, TargetKind, UserIds, Way,
 };
 use crate::stability::LimitFrom;
@@ -73,6 +73,9 @@ fn plan() -> Plan {
             query: Vec::new(),
             dense_states: false,
             way: Way::default(),
+            commands: CommandPath::CodexWorkers,
+            clients_max: None,
+            connect_rate_max: None,
             findings_are_rules: Vec::new(),
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },

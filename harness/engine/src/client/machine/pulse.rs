@@ -8,12 +8,14 @@
 //! that does not answer is taken for dead, as ever: the real clients' libraries ask it by itself, whatever
 //! its channels answer.
 
-use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Sink};
+use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Record, Sink};
 use khala_wire::PHOENIX_CHANNEL;
 use khala_wire::frame::{self, Vsn};
 use khala_wire::message::event;
-use khala_wire::payload::{Empty, ReplyRef, Status};
+use khala_wire::payload::{Empty, ReplyRef, Status, WatermarkSeen};
 use khala_wire::shape;
+use khala_wire::topic::TopicId;
+use serde::Deserialize;
 
 use super::{Action, Machine, State, World};
 use crate::clock::micros;
@@ -115,6 +117,7 @@ impl Machine {
                 Status::Ok => {
                     let what = "the reply to a sync:heartbeat";
                     self.shaped(&shape::BEATEN, what, reply.response, read_at, world);
+                    self.heads_told(reply, read_at, world);
                     Outcome::Ok
                 }
                 Status::Error => Outcome::ProtocolError,
@@ -137,6 +140,28 @@ impl Machine {
             _ => None,
         }
     }
+}
+
+impl Machine {
+    /// Records where the reply to a heartbeat says that the topics of the subscription stand.
+    fn heads_told<S: Sink>(&self, reply: &ReplyRef<'_>, read_at: Micros, world: &mut World<'_, S>) {
+        let Ok(Beaten { watermarks }) = serde_json::from_str(reply.response.get()) else { return };
+        let known = watermarks.iter().filter_map(|told| {
+            let topic = TopicId::of(&told.topic).filter(|topic| self.named.contains(topic))?;
+            Some((topic, told.watermark))
+        });
+        let heads: Vec<_> = known.collect();
+        if !heads.is_empty() {
+            world.sink.record(Record::HeadsTold { client: self.client, at: read_at, heads });
+        }
+    }
+}
+
+/// Of the response to a heartbeat what says where the topics stand.
+#[derive(Deserialize)]
+struct Beaten {
+    #[serde(default)]
+    watermarks: Vec<WatermarkSeen>,
 }
 
 fn socket_heartbeat(reference: u64) -> String {

@@ -265,6 +265,7 @@ fn cautions(report: &RunReport) -> Vec<String> {
             "The target was started with a defect, on purpose: {defects}. This is no judgement of a real one."
         ));
     }
+    cautions.extend(passive(report));
     let not_judged: Vec<_> =
         report.gates.iter().filter(|gate| !gate.judged).map(|gate| gate.name.as_str()).collect();
     if !not_judged.is_empty() {
@@ -278,6 +279,17 @@ fn cautions(report: &RunReport) -> Vec<String> {
         ));
     }
     cautions
+}
+
+/// What a run that writes nothing does not say.
+pub fn passive(report: &RunReport) -> Option<String> {
+    report.target.passive.then(|| {
+        let rules = khala_plan::estimate::NEEDS_A_LEDGER.join(", ");
+        format!(
+            "Passive: nothing was written, and what others write was judged. Not applicable, for they are about what a run itself has published: {rules}. What is lost or late \
+             for everybody alike, nobody saw."
+        )
+    })
 }
 
 #[cfg(test)]

@@ -41,6 +41,9 @@ pub fn tried(report: &RunReport) -> String {
         surfaces.join(", "),
         report.duration_s
     );
+    if report.target.passive {
+        text += ". It was passive: nothing was written, and what others write was judged";
+    }
     let mut faults: Vec<_> = report.faults.iter().collect();
     faults.sort_by_key(|fault| fault.at_us);
     let told = faults.iter().take(FAULTS_MAX).map(|fault| {

@@ -42,6 +42,7 @@ pub fn felt(metric: &str) -> &'static str {
             "After an interruption it takes too long until an app is up to date again."
         }
         Some(MetricId::Delivery) => "Updates arrive too late.",
+        Some(MetricId::DeliverySpread) => "Some see an update much later than others.",
         Some(MetricId::BystanderRatio) => "A few slow users make it slower for all others.",
         Some(MetricId::UnplannedStale) => "Apps are made to load everything again for nothing.",
         Some(MetricId::HeartbeatRtt | MetricId::HeartbeatTimeouts) => {

@@ -23,6 +23,9 @@ pub fn update_line(update: &Update) -> String {
         Source::State { worker, version } => {
             format!("version {version} of worker {worker}, watermark {seq}")
         }
+        Source::Document { version, .. } => {
+            format!("version {version} of somebody else's document, watermark {seq}")
+        }
         Source::Foreign => format!("seq {seq}, of no publish of this run"),
     };
     let hash = if *hash_fits { "" } else { ", whose own hash does not fit" };

@@ -5,7 +5,7 @@ mod figures;
 pub(super) mod gates;
 
 use super::befell;
-use super::brief::Brief;
+use super::brief::{self, Brief};
 use super::page::{Page, chars};
 use super::reasons::{self, Reason};
 use super::texts::{self, HERE};
@@ -126,6 +126,9 @@ fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
     ));
     for befell in befell::lines(report) {
         page.text(2, &befell);
+    }
+    if let Some(passive) = brief::passive(report) {
+        page.text(2, &passive);
     }
     page.text(2, &brief.headline);
     page.beside(2, "Tried", COLUMN, &brief.tried);

@@ -42,6 +42,8 @@ fn undecidable(objective: &ObjectiveEstimate, place: &Place) -> Option<Diagnosti
             )
         }
         Expected::Seconds(seconds) => format!("it is observed for {} s", count(seconds)),
+        // As many as are needed may come.
+        Expected::OfOthers => return None,
     };
     let needed = match objective.needs {
         Needs::Samples(samples) => {
@@ -92,6 +94,7 @@ fn mend(objective: &ObjectiveEstimate, expected: Expected) -> String {
     };
     let (samples, seconds_lack) = match expected {
         Expected::Samples(samples) | Expected::Seconds(samples) => (samples, None),
+        Expected::OfOthers => return String::new(),
         Expected::SamplesOver(samples, seconds) => {
             (samples, objective.seconds_needed.filter(|needed| *needed > seconds))
         }
@@ -144,9 +147,10 @@ fn source(metric: MetricId) -> &'static str {
         MetricId::Snapshot => {
             "bring back more clients with a stale cursor: each fetches a snapshot"
         }
-        MetricId::Delivery | MetricId::BystanderRatio | MetricId::Violations => {
-            "raise the load's rate, run more clients, or lengthen its phases"
-        }
+        MetricId::Delivery
+        | MetricId::DeliverySpread
+        | MetricId::BystanderRatio
+        | MetricId::Violations => "raise the load's rate, run more clients, or lengthen its phases",
         MetricId::HeartbeatRtt => "run more clients, or lengthen its phases",
         MetricId::Publish | MetricId::PublishErrors => {
             "raise the load's rate, or lengthen its phases: clients do not publish"

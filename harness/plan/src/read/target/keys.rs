@@ -5,10 +5,10 @@ use std::time::Duration;
 use khala_wire::topic::KNOWN;
 
 use crate::metric::FINDINGS;
-use crate::model::{Lane, Push, SnapshotPath};
+use crate::model::{CommandPath, Lane, Push, SnapshotPath};
 use crate::read::auth::opening_shape;
 use crate::read::key::{Bool, Case, Key, KeyOr, Raw, Table, Text, Within, Words};
-use crate::read::scalar::Bytes;
+use crate::read::scalar::{Bytes, Rate};
 use crate::read::schema::{Shape, pattern};
 
 use super::SocketPath;
@@ -183,6 +183,35 @@ pub(super) const FINDINGS_ARE_RULES: Key<Raw> = Key::new(
     "findings_are_rules = [\"holes\"]",
     "Findings that break a rule on this target; the contract is silent on them.",
 );
+/// Also read where the rest of the scenario is held against it.
+pub(in crate::read) const COMMANDS: KeyOr<Words<CommandPath>> = Key::new(
+    "commands",
+    Words(&[("codex-workers", CommandPath::CodexWorkers), ("none", CommandPath::None)]),
+    "commands = \"none\"",
+    "On which way commands go to it. `codex-workers`: the contract's HTTP path of workers, signed. `none`: \
+     the run is passive. It sends no command, makes no worker, and judges the traffic of others; what writes \
+     is refused.",
+)
+.or(CommandPath::CodexWorkers);
+/// As many clients as one may have beside real ones without asking anybody. An assumption.
+pub(super) const PASSIVE_CLIENTS_MAX: u32 = 100;
+/// As many connects a second as hardly show beside those of real clients. An assumption.
+pub(super) const PASSIVE_CONNECT_RATE_MAX: f64 = 5.0;
+pub(in crate::read) const CLIENTS_MAX: Key<Within<u32>> = Key::new(
+    "clients_max",
+    Within(1, 1_000_000),
+    "clients_max = 500",
+    "Most clients that a run against it may have. Default: 100 with `commands = \"none\"`, else as many as \
+     the scenario wants.",
+)
+.unit("clients");
+pub(in crate::read) const CONNECT_RATE_MAX: Key<Within<Rate>> = Key::new(
+    "connect_rate_max",
+    Within(Rate(0.01), Rate(100_000.0)),
+    "connect_rate_max = \"20/s\"",
+    "Most connects that are begun in a second, over all clients: arrivals must keep it, and returns wait \
+     their turn. Default: `5/s` with `commands = \"none\"`, else no bound.",
+);
 pub(super) const STABILITY: Key<Raw> = Key::new(
     "stability",
     Raw(|| Shape::Table("stability")),
@@ -214,7 +243,10 @@ pub(crate) const TABLE: Table = Table::new(
         &BUILD_COMMAND,
         &CLOSE_CODES,
         &ADMIN_TOKEN,
+        &COMMANDS,
         &COMMAND_SECRET,
+        &CLIENTS_MAX,
+        &CONNECT_RATE_MAX,
         &HEADERS,
         &QUERY,
         &MESSAGE_MAX,

@@ -1,6 +1,6 @@
 //! `[target]`: what is tested.
 
-mod keys;
+pub(in crate::read) mod keys;
 pub(crate) mod profile;
 mod way;
 
@@ -10,7 +10,7 @@ use super::extras;
 use super::fields::{Cx, Fields};
 use super::key::{Declared, Kind, Shaped, Writer, array};
 use super::retention;
-use super::scalar::{Bytes, Placed, Read};
+use super::scalar::{Bytes, Placed, Rate, Read};
 use super::schema::{Shape, pattern};
 use super::slowness;
 use super::source::Place;
@@ -18,7 +18,7 @@ use super::stability::{self, Given};
 use super::suggest;
 use super::tree::Node;
 use crate::metric::FINDINGS;
-use crate::model::{BuildSource, Lane, Secret, SnapshotPath, Target, TargetKind};
+use crate::model::{BuildSource, CommandPath, Lane, Secret, SnapshotPath, Target, TargetKind};
 use crate::units::format_bytes;
 
 pub(crate) use keys::TABLE;
@@ -66,6 +66,12 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let dense_states = fields.or(&keys::DENSE_STATES);
     let findings_are_rules = findings_are_rules(fields);
     let way = way::read(fields, reference.unwrap_or(true));
+    let commands = fields.right(&keys::COMMANDS);
+    let passive = commands == Some(CommandPath::None);
+    let clients_max =
+        fields.get(&keys::CLIENTS_MAX).or(passive.then_some(keys::PASSIVE_CLIENTS_MAX));
+    let connect_rate_max = fields.get(&keys::CONNECT_RATE_MAX).map(|Rate(per_s)| per_s);
+    let connect_rate_max = connect_rate_max.or(passive.then_some(keys::PASSIVE_CONNECT_RATE_MAX));
     Some(Target {
         kind: kind?,
         lane: lane?,
@@ -87,6 +93,9 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         dense_states,
         findings_are_rules: findings_are_rules?,
         way: way?,
+        commands: commands?,
+        clients_max,
+        connect_rate_max,
     })
 }
 
@@ -282,6 +291,11 @@ pub(crate) fn write(out: &mut Writer, target: &Target) {
     out.key(&keys::LANE, &target.lane);
     out.key(&keys::SOCKET_PATH, &target.socket_path);
     out.some(&keys::CLIENT_BUILD_ID, target.client_build_id.as_ref());
+    if target.commands != keys::COMMANDS.default_value() {
+        out.key(&keys::COMMANDS, &target.commands);
+    }
+    out.some(&keys::CLIENTS_MAX, target.clients_max.as_ref());
+    out.some(&keys::CONNECT_RATE_MAX, target.connect_rate_max.map(Rate).as_ref());
     out.key(&keys::CONNECT_TIMEOUT, &target.connect_timeout);
     out.key(&keys::REQUEST_TIMEOUT, &target.request_timeout);
     out.key(&keys::EXCLUSIVE, &target.exclusive);

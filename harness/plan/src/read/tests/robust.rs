@@ -6,11 +6,12 @@ use crate::estimate::Estimate;
 use crate::schedule::Schedule;
 use crate::testing::Load;
 
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 9] = [
     ("smoke", include_str!("../../../../../scenarios/smoke.toml")),
     ("reconnect-storm", include_str!("../../../../../scenarios/reconnect-storm.toml")),
     ("stale-cursor", include_str!("../../../../../scenarios/stale-cursor.toml")),
     ("slow-consumer", include_str!("../../../../../scenarios/slow-consumer.toml")),
+    ("passive", include_str!("../../../../../scenarios/passive.toml")),
     ("quiet", include_str!("../../../../../scenarios/quiet.toml")),
     ("deep-replay", include_str!("../../../../../scenarios/deep-replay.toml")),
     ("cursor-bounds", include_str!("../../../../../scenarios/cursor-bounds.toml")),
@@ -50,6 +51,8 @@ fn smoke_runs_take_seconds() {
             "slow-consumer" | "stale-cursor" => 30,
             // Two heartbeats of real clients, whatever the profile.
             "half-open" => 80,
+            // It has to listen for as long as others take to write enough.
+            "passive" => 120,
             _ => 25,
         };
         assert!(seconds <= limit, "{name}: {seconds} s");

@@ -293,6 +293,9 @@ name = "complete-url"
 kind = "url"
 url = "${URL:-http://127.0.0.1:4000/}"
 admin_token = { env = "ADMIN" }
+commands = "none"
+clients_max = 200
+connect_rate_max = "20/s"
 command_secret = { command = ["pass", "command"] }
 build_command = ["cat", "BUILD"]
 headers = { x-route = "a" }
