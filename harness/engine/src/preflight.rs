@@ -71,7 +71,7 @@ pub fn reached(
         Some(url) => Reach::of(url, &plan.target, guard)?,
         None => reach.clone(),
     };
-    let clients = plan.fleet.clients;
+    let clients = plan.fleet.clients_peak();
     reach.permit().covers(clients, schedule.most_publishes_in_a_second())?;
     if matches!(plan.auth.mint, Mint::Control { .. }) {
         control.permit().covers(clients, 0)?;

@@ -169,6 +169,12 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         chores.spawn_local(inject(clock, planned.clone(), targets, Rc::clone(&asides)));
     }
     drop((people, asides));
+    for arrival in setup.schedule.arrivals.iter() {
+        if let (Some(leaves_us), Some(control)) = (arrival.leaves_us, controls.get(&arrival.client))
+        {
+            chores.spawn_local(depart(clock, leaves_us, Rc::clone(control)));
+        }
+    }
     chores.spawn_local(tick(Rc::clone(&around)));
     if setup.index == 0 {
         chores.spawn_local(listen(Rc::clone(&around)));
@@ -331,6 +337,12 @@ async fn inject<S: Sink>(
         tokio::time::sleep_until(clock.instant(planned.at_us + duration_us)).await;
     }
     drop(undo);
+}
+
+/// Has a client leave in good order, as the stages of the fleet want it.
+async fn depart(clock: Clock, leaves_us: u64, control: Rc<Control>) {
+    tokio::time::sleep_until(clock.instant(leaves_us)).await;
+    control.give(Order::Retire);
 }
 
 async fn tick<S: Sink>(around: Rc<Surroundings<S>>) {

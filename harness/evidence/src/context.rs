@@ -45,6 +45,9 @@ pub struct Context {
     befalling: Vec<Befalling>,
     /// When clients arrive, in order.
     arrivals: Vec<Micros>,
+    /// When clients leave that do not stay to the end, in order; and which they are.
+    departures: Vec<Micros>,
+    leaving: BTreeSet<u32>,
     /// When which fault is due that is aimed at a client, in order of time.
     aimed: Vec<Vec<(Micros, u16)>>,
     absence: Micros,
@@ -163,6 +166,18 @@ impl Context {
                 arrivals.sort_unstable();
                 arrivals
             },
+            departures: {
+                let leaves = schedule.arrivals.iter().filter_map(|one| one.leaves_us);
+                let mut leaves: Vec<_> = leaves.collect();
+                leaves.sort_unstable();
+                leaves
+            },
+            leaving: schedule
+                .arrivals
+                .iter()
+                .filter(|one| one.leaves_us.is_some())
+                .map(|one| one.client)
+                .collect(),
             aimed: aimed(plan, schedule),
             absence: u64::try_from(plan.stability.absence.as_micros()).unwrap_or(Micros::MAX),
         }
@@ -182,10 +197,17 @@ impl Context {
         self.refusing.contains(&fault)
     }
 
-    /// Clients that had arrived by then.
+    /// Clients that had arrived by then, and had not left.
     #[must_use]
     pub fn arrived(&self, by: Micros) -> u64 {
-        self.arrivals.partition_point(|at| *at <= by) as u64
+        let before = |times: &[Micros]| times.partition_point(|at| *at <= by) as u64;
+        before(&self.arrivals).saturating_sub(before(&self.departures))
+    }
+
+    /// Whether a client leaves before the end, by plan: it is no witness of what came to those who stayed.
+    #[must_use]
+    pub fn leaves(&self, client: u32) -> bool {
+        self.leaving.contains(&client)
     }
 
     /// When which fault is due that is aimed at a client, in order of time.

@@ -96,6 +96,9 @@ pub struct Begin {
     /// When the drain begins, by plan.
     #[serde(default)]
     pub drain_from: Micros,
+    /// Clients that leave before the end, by plan.
+    #[serde(default)]
+    pub leaving: Vec<u32>,
 }
 
 /// A topic, as the contract and the plan have it.
@@ -205,6 +208,7 @@ impl Begin {
             },
             passive: context.is_passive(),
             drain_from: context.drain_from(),
+            leaving: (0..clients).filter(|&client| context.leaves(client)).collect(),
         }
     }
 }

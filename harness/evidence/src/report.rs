@@ -123,6 +123,19 @@ pub struct Provenance {
     pub scenario_sha256: String,
 }
 
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Fleet {
+    /// Clients that were to be there at the end, and were not live then.
+    #[must_use]
+    pub fn away_at_end(&self) -> u64 {
+        let staying = self.clients.values().sum::<u64>().saturating_sub(self.left_by_plan);
+        staying.saturating_sub(self.clients_live_at_end)
+    }
+}
+
 /// What made the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
@@ -330,6 +343,9 @@ pub struct Fleet {
     pub clients: BTreeMap<Surface, u64>,
     /// Most sockets open at once.
     pub clients_peak: u64,
+    /// Of the clients, those that left before the end, by plan.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub left_by_plan: u64,
     /// Clients live when the run ended.
     pub clients_live_at_end: u64,
     /// Connects begun.

@@ -80,6 +80,8 @@ pub struct Estimate {
     pub total: Duration,
     /// Clients that are connected at once.
     pub clients_peak: u32,
+    /// Clients over the whole run, whoever is there at once.
+    pub clients_in_all: u32,
     /// The cohorts: name, surface, clients.
     pub cohorts: Vec<(String, Surface, u32)>,
     /// Descriptors that the harness plans for.
@@ -275,7 +277,7 @@ pub fn planned_descriptors(plan: &Plan) -> u64 {
     } else {
         0
     };
-    let clients = u64::from(plan.fleet.clients);
+    let clients = u64::from(plan.fleet.clients_peak());
     clients + mints + asides + fault_sockets(plan) + PUBLISHERS_AND_PROBES + FILES
 }
 
@@ -298,7 +300,7 @@ impl Estimate {
     /// The estimate of a plan and its schedule.
     #[must_use]
     pub fn of(plan: &Plan, schedule: &Schedule) -> Self {
-        let clients = u64::from(plan.fleet.clients);
+        let clients = u64::from(plan.fleet.clients_peak());
         let publishes = schedule.publishes.len() as u64;
         let reference = matches!(plan.target.kind, TargetKind::Reference { .. });
         let (ports_needed, ports_available) = source_ports(plan, schedule);
@@ -306,7 +308,8 @@ impl Estimate {
         Self {
             phases: time_line(plan, schedule),
             total: Duration::from_micros(last),
-            clients_peak: u32::try_from(schedule.arrivals.len()).unwrap_or(u32::MAX),
+            clients_peak: u32::try_from(schedule.clients_peak()).unwrap_or(u32::MAX),
+            clients_in_all: u32::try_from(schedule.arrivals.len()).unwrap_or(u32::MAX),
             cohorts: plan
                 .fleet
                 .cohorts
@@ -399,19 +402,25 @@ fn busiest(plan: &Plan, of_load: impl Fn(&Load) -> f64) -> f64 {
 /// Ports of connections that the harness closed itself and that wait out TIME_WAIT at the worst
 /// moment.
 fn lingering(schedule: &Schedule) -> u64 {
-    let closes: Vec<(u64, u64)> = schedule
+    let by_fault = schedule
         .faults
         .iter()
-        .map(|fault| (fault.at_us, fault.kind.closes_in_order() * fault.targets.len() as u64))
-        .filter(|(_, count)| *count > 0)
-        .collect();
+        .map(|fault| (fault.at_us, fault.kind.closes_in_order() * fault.targets.len() as u64));
+    let closes: Vec<(u64, u64)> = by_fault.filter(|(_, count)| *count > 0).collect();
+    // Sorted, so that those of a minute are counted at once.
+    let mut left: Vec<u64> =
+        schedule.arrivals.iter().filter_map(|arrival| arrival.leaves_us).collect();
+    left.sort_unstable();
+    let until = |from: usize| left[from].saturating_add(micros(TIME_WAIT));
+    let in_a_minute = |from| left[from..].partition_point(|at| *at < until(from)) as u64;
+    let departed = (0..left.len()).map(in_a_minute).max().unwrap_or(0);
     let at = |now: u64| {
         let waiting = closes
             .iter()
             .filter(|(at, _)| (*at..at.saturating_add(micros(TIME_WAIT))).contains(&now));
         waiting.map(|(_, count)| count).sum()
     };
-    closes.iter().map(|(now, _)| at(*now)).max().unwrap_or(0)
+    departed + closes.iter().map(|(now, _)| at(*now)).max().unwrap_or(0)
 }
 
 fn frames_per_s(plan: &Plan) -> f64 {
@@ -428,7 +437,8 @@ fn frames_per_s(plan: &Plan) -> f64 {
             .sum();
         load.rate_per_s * subscriptions as f64
     };
-    busiest(plan, of_load) * PUSHES_PER_UPDATE
+    let there = f64::from(plan.fleet.clients_peak()) / f64::from(plan.fleet.clients.max(1));
+    busiest(plan, of_load) * PUSHES_PER_UPDATE * there
 }
 
 fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
@@ -462,7 +472,7 @@ fn objectives(plan: &Plan, schedule: &Schedule) -> Vec<ObjectiveEstimate> {
 }
 
 fn limits(plan: &Plan, schedule: &Schedule, over: Duration) -> Vec<LimitEstimate> {
-    let clients = schedule.arrivals.len() as u64;
+    let clients = schedule.clients_peak();
     let limit = |(&incident, &limit): (&Incident, &Limit)| {
         let countable = !matches!(limit.allowance, Allowance::Share(_));
         let count = countable.then(|| limit.count(0, clients, over));

@@ -22,6 +22,7 @@ mod read;
 pub mod resolved;
 pub mod schedule;
 pub mod stability;
+pub mod stages;
 pub mod surface;
 #[cfg(test)]
 mod testing;

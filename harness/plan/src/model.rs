@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
 use crate::stability::{Incident, Limit, LimitFrom};
+use crate::stages::{self, Stage};
 use crate::surface::Surface;
 
 pub use act::{ChosenCursor, DisconnectStyle, Garbage, RestartSignal, Resume};
@@ -375,10 +376,14 @@ impl Mint {
 /// The clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fleet {
-    /// How many, over all surfaces.
+    /// How many there are in the whole run, over all surfaces: those that stages bring among them.
     pub clients: u32,
+    /// How many arrive in the ramp.
+    pub at_first: u32,
     /// Over how long they arrive.
     pub ramp: Duration,
+    /// How their number goes up and down after that.
+    pub stages: Vec<Stage>,
     /// Prefix of every synthetic name.
     pub name_prefix: String,
     /// How many users the clients are; a client has a session and a device of its own.
@@ -418,6 +423,12 @@ pub enum UserIds {
 }
 
 impl Fleet {
+    /// The most clients that there are at once.
+    #[must_use]
+    pub fn clients_peak(&self) -> u32 {
+        stages::peak(self.at_first, &self.stages)
+    }
+
     /// Id of a user by its number, from 0.
     #[must_use]
     pub fn user_id(&self, user: u32) -> String {

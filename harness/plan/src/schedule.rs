@@ -15,6 +15,7 @@ use rand::Rng;
 use crate::draw::{self, Purpose};
 use crate::fault::FaultKind;
 use crate::model::{DRAIN, Plan, RAMP};
+use crate::stages;
 use crate::units::micros;
 
 /// Everything that is known before the first socket opens.
@@ -52,6 +53,16 @@ pub struct ClientArrival {
     pub cohort: u16,
     /// Intended start.
     pub at_us: u64,
+    /// When it leaves in good order; `None` of one that stays to the end.
+    pub leaves_us: Option<u64>,
+}
+
+impl ClientArrival {
+    /// Whether it is there at an instant, by plan.
+    #[must_use]
+    pub fn is_there(&self, at_us: u64) -> bool {
+        self.at_us <= at_us && self.leaves_us.is_none_or(|leaves_us| at_us < leaves_us)
+    }
 }
 
 /// One command that is due.
@@ -120,7 +131,7 @@ impl Schedule {
     pub fn of(plan: &Plan) -> Self {
         let phases = phases(plan);
         let mut arrivals = arrivals(plan);
-        let mut faults = targets::faults(plan, &phases);
+        let mut faults = targets::faults(plan, &phases, &arrivals);
         let publishes = publishes::of(plan, &phases, &faults);
         // Left out at the end, so that who takes part changes nothing for those who do.
         arrivals.retain(|arrival| plan.fleet.takes_part(arrival.client));
@@ -128,6 +139,27 @@ impl Schedule {
             fault.targets.retain(|&client| plan.fleet.takes_part(client));
         }
         Self { phases, arrivals, publishes, faults }
+    }
+
+    /// How many clients stay to the end.
+    #[must_use]
+    pub fn staying(&self) -> u64 {
+        self.arrivals.iter().filter(|arrival| arrival.leaves_us.is_none()).count() as u64
+    }
+
+    /// The most clients that are there at once.
+    #[must_use]
+    pub fn clients_peak(&self) -> u64 {
+        let comes = self.arrivals.iter().map(|arrival| (arrival.at_us, 1_i64));
+        let leaves = self.arrivals.iter().filter_map(|arrival| Some((arrival.leaves_us?, -1)));
+        let mut changes: Vec<_> = comes.chain(leaves).collect();
+        changes.sort_unstable();
+        let mut there = 0;
+        let levels = changes.into_iter().map(|(_, change)| {
+            there += change;
+            there
+        });
+        levels.max().map_or(0, i64::unsigned_abs)
     }
 
     /// Index of the phase that an intended start belongs to; what comes after the end belongs to
@@ -187,8 +219,26 @@ fn phases(plan: &Plan) -> Vec<PhaseWindow> {
         .collect()
 }
 
+/// Puts clients, who come in this order, so that whoever is there is of the cohorts in their shares, whatever the
+/// number: a stage must not empty a surface by chance.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn evenly(drawn: &mut [(u64, u32, u16)], plan: &Plan) {
+    let mut ranks = vec![0_u32; plan.fleet.cohorts.len()];
+    let mut placed: Vec<(f64, (u64, u32, u16))> = Vec::with_capacity(drawn.len());
+    for &one in drawn.iter() {
+        let cohort = usize::from(one.2);
+        let of = f64::from(plan.fleet.cohorts[cohort].clients.max(1));
+        placed.push(((f64::from(ranks[cohort]) + 0.5) / of, one));
+        ranks[cohort] += 1;
+    }
+    placed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    for (slot, (_, one)) in drawn.iter_mut().zip(placed) {
+        *slot = one;
+    }
+}
+
 /// Arrivals at equal gaps over the ramp (so that the peak connect rate is the planned one), in an
-/// order drawn by seed (so that no cohort comes first).
+/// order drawn by seed (so that no cohort comes first), and after it as the stages say.
 fn arrivals(plan: &Plan) -> Vec<ClientArrival> {
     let cohorts = plan.fleet.cohorts.iter().zip(0_u16..);
     let mut drawn: Vec<(u64, u32, u16)> = cohorts
@@ -200,14 +250,32 @@ fn arrivals(plan: &Plan) -> Vec<ClientArrival> {
         })
         .collect();
     drawn.sort_unstable();
-    let ramp_us = u128::from(micros(plan.fleet.ramp));
-    let count = drawn.len() as u128;
+    if !plan.fleet.stages.is_empty() {
+        evenly(&mut drawn, plan);
+    }
+    let ramp = micros(plan.fleet.ramp);
+    let at_first = match plan.fleet.stages.is_empty() {
+        true => drawn.len() as u128,
+        false => u128::from(plan.fleet.at_first),
+    };
+    let (ramp_us, count) = (u128::from(ramp), at_first.max(1));
+    let in_ramp = |rank: u128| u64::try_from(ramp_us * rank / count).unwrap_or(u64::MAX);
+    let mut comes: Vec<u64> = (0..at_first).map(in_ramp).collect();
+    let mut leaves = Vec::new();
+    for change in stages::changes(plan.fleet.at_first, &plan.fleet.stages) {
+        let whose = if change.comes { &mut comes } else { &mut leaves };
+        whose.push(ramp.saturating_add(change.at_us));
+    }
+    // Who came first leaves first.
+    let leaves = leaves.into_iter().map(Some).chain(std::iter::repeat(None));
     let mut arrivals: Vec<_> = drawn
         .into_iter()
-        .zip(0_u128..)
-        .map(|((_, client, cohort), rank)| {
-            let at_us = u64::try_from(ramp_us * rank / count).unwrap_or(u64::MAX);
-            ClientArrival { client, cohort, at_us }
+        .zip(comes.into_iter().zip(leaves))
+        .map(|((_, client, cohort), (at_us, leaves_us))| ClientArrival {
+            client,
+            cohort,
+            at_us,
+            leaves_us,
         })
         .collect();
     // Only a ramp shorter than a microsecond a client leaves ties.

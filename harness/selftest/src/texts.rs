@@ -38,6 +38,7 @@ macro_rules! own {
 /// Every scenario that ships.
 pub const SHIPPED: &[Text] = shipped![
     "access-control.toml",
+    "breathing.toml",
     "cursor-bounds.toml",
     "deep-replay.toml",
     "frozen-target.toml",

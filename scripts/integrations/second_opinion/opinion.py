@@ -132,7 +132,8 @@ def figures_of(story, names, report):
     yield "refused", report["load"]["refused"], refused
     begun = sum(record["record"] == "connect_begun" for record in records)
     yield "connects", report["fleet"]["connects"], begun
-    live = sum(c.life.live_since is not None for c in story.clients.values())
+    stay = [c for c in story.clients.values() if c.number not in story.leaving]
+    live = sum(c.life.live_since is not None for c in stay)
     yield "live at the end", report["fleet"]["clients_live_at_end"], live
     for topic, name in names.items():
         applied = sum(d.fresh for d in story.deliveries if d.topic == topic)

@@ -265,6 +265,7 @@ class Story:
         self.clients, self.stalls = {}, {}
         self.windows, self.published = {}, []
         slow = set(self.begin["slow_clients"])
+        self.leaving = set(self.begin.get("leaving", []))
         for records in recording.threads.values():
             for record in records:
                 self.sort_in(record, slow)
@@ -410,8 +411,9 @@ class Story:
 
     @cached_property
     def witnesses(self):
-        """Clients that must have got everything by the end: live, and not kept from reading."""
-        return [c for c in self.clients.values() if c.life.live_since is not None and not c.life.slow]
+        """Clients that must have got everything by the end: live, not kept from reading, and there to the end."""
+        stay = [c for c in self.clients.values() if c.number not in self.leaving]
+        return [c for c in stay if c.life.live_since is not None and not c.life.slow]
 
 
 def ranges(seqs):

@@ -35,7 +35,8 @@ fn text(plan: &Plan, schedule: &Schedule, ways: Option<&(Reach, Reach)>) -> Stri
     line(format!("  to {runtime}"));
     line(format!(
         "    {} clients, a connect each and one more for each time that a fault or the target ends it ({})",
-        plan.fleet.clients, plan.target.socket_path
+        schedule.arrivals.len(),
+        plan.target.socket_path
     ));
     for load in &plan.loads {
         line(format!(

@@ -134,6 +134,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 Some(Order::Retire) => {
                     let now = self.around.clock.now();
                     self.around.with(|world| self.machine.retire(now, world));
+                    self.show();
                     self.control.view.borrow_mut().retired = true;
                     return;
                 }

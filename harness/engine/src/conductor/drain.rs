@@ -51,7 +51,7 @@ impl<S: Sink> Conductor<'_, S> {
         let ended = self.join_publisher(publisher, stage).await;
         let Some((sink, acknowledged)) = ended else { return (false, None) };
         let drained = !cut_short && self.runs_dry(&acknowledged).await;
-        let clients = self.schedule.arrivals.len() as u64;
+        let clients = self.schedule.staying();
         self.say(EventKind::DrainEnded {
             drained,
             behind: self.sum(|numbers| &numbers.behind),

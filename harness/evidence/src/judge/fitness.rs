@@ -48,7 +48,7 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
     }
     let unproven = facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite);
     reasons.extend(unproven.map(RunReason::other));
-    let planned = case.schedule.arrivals.len() as u64;
+    let planned = case.schedule.staying();
     let live = case.settled.clients_live_at_end;
     if !facts.interrupted && live < planned {
         let away = planned - live;

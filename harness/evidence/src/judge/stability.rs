@@ -48,8 +48,8 @@ pub fn absences(case: &Case<'_>) -> Vec<Absence> {
             manner: Manner::Lost,
             from_us: case.facts.target.lost_at_us.unwrap_or(case.facts.duration_us),
             until_us: None,
-            clients: case.schedule.arrivals.len() as u64,
-            arrived: case.schedule.arrivals.len() as u64,
+            clients: case.schedule.staying(),
+            arrived: case.schedule.staying(),
             noticed: vec![why.clone()],
             planned: false,
         }),
@@ -153,7 +153,7 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
         return None;
     }
     let limit = case.plan.stability.limits.get(&incident)?;
-    let clients = case.schedule.arrivals.len() as u64;
+    let clients = case.schedule.clients_peak();
     let over = Duration::from_micros(case.facts.duration_us);
     let allowed = limit.count(occasions, clients, over);
     let bad = theirs.map_or(0, |told| told.count());

@@ -145,6 +145,7 @@ impl Fleet {
         Self {
             clients,
             clients_peak: case.settled.series.peak_open(),
+            left_by_plan: case.schedule.arrivals.len() as u64 - case.schedule.staying(),
             clients_live_at_end: case.settled.clients_live_at_end,
             connects: case.settled.totals.connects,
             connects_peak_per_s: connects.max().unwrap_or(0),

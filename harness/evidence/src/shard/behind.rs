@@ -35,15 +35,21 @@ pub struct Behind {
 }
 
 impl Behind {
-    /// What the clients left, and so many acknowledged publishes that nobody has seen.
-    pub(super) fn of(clients: &BTreeMap<u32, Client>, unseen: u64) -> Self {
+    /// What the clients left that stay to the end, and so many acknowledged publishes that nobody has seen.
+    pub(super) fn of(
+        clients: &BTreeMap<u32, Client>,
+        stays: impl Fn(u32) -> bool,
+        unseen: u64,
+    ) -> Self {
         let mut heads: BTreeMap<TopicId, u64> = BTreeMap::new();
         for (&topic, track) in clients.values().flat_map(|life| &life.tracks) {
             let head = heads.entry(topic).or_default();
             *head = track.last_applied.unwrap_or_default().max(*head);
         }
         let mut behind = Self { unseen, ..Self::default() };
-        for (&client, life) in clients.iter().filter(|(_, life)| !life.slow.is_slow()) {
+        for (&client, life) in
+            clients.iter().filter(|(id, life)| stays(**id) && !life.slow.is_slow())
+        {
             if life.live_since.is_none() {
                 behind.not_live += 1;
                 continue;

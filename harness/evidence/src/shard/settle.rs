@@ -63,7 +63,7 @@ impl Shard {
         let unseen = unseen(&flow.ledger, published_on, &lives.clients);
         Settled {
             absences,
-            behind: Behind::of(&lives.clients, unseen),
+            behind: Behind::of(&lives.clients, |client| !context.leaves(client), unseen),
             sight: flow.windows.sight(),
             stability: flow.stability,
             clients: lives.clients.len() as u64,
@@ -107,7 +107,8 @@ impl Lives {
         let bounds = context.bounds();
         let mut lives = Self { clients: BTreeMap::new(), live_at_end: 0, applied: BTreeMap::new() };
         for (id, mut client) in clients {
-            lives.live_at_end += u64::from(client.live_since.is_some());
+            let leaves = context.leaves(id);
+            lives.live_at_end += u64::from(client.live_since.is_some() && !leaves);
             let at = client.retired_at.unwrap_or(end.at);
             if let (None, Some(since)) = (client.live_since, client.unconverged_since) {
                 if client.slow.is_slow() {
@@ -126,11 +127,14 @@ impl Lives {
             let own = stalls.of(context.thread_of(id));
             let settle_within = bounds.settle_within;
             client.heads_told.settle((id, at), seq_of, own, settle_within, &mut flow.tally);
-            if let Some(cut) = client.cut {
+            // Who left by plan had not the time that others had.
+            if let Some(cut) = client.cut.filter(|_| !leaves) {
                 never_recovered(context, &mut flow.metrics, id, cut, client.attempts);
             }
             let back = client.cut.is_none();
-            client.marks.settle(back, bounds.storm_min_deliveries, &mut flow.exposures);
+            if !leaves {
+                client.marks.settle(back, bounds.storm_min_deliveries, &mut flow.exposures);
+            }
             for (&topic, track) in &mut client.tracks {
                 let lost = track.settle();
                 flow.lost.add(id, topic, track.epoch, &lost);
@@ -204,7 +208,10 @@ fn between_clients(
     flow.replies.settle(&against, &mut flow.tally);
     let witnesses: Vec<_> = clients
         .iter()
-        .map(|(&client, life)| Witness { client, live: life.is_witness(), tracks: &life.tracks })
+        .map(|(&client, life)| {
+            let live = life.is_witness() && !context.leaves(client);
+            Witness { client, live, tracks: &life.tracks }
+        })
         .collect();
     let owed = missing(context, flow, published_on, clients, end);
     lost_publish::settle(&flow.ledger, published_on, &owed, &witnesses, end, &mut flow.tally);
@@ -212,7 +219,8 @@ fn between_clients(
         let due_by = context.drain_from();
         lost_publish::settle_by_sight(&flow.ledger, &witnesses, due_by, end, &mut flow.tally);
     }
-    let holders = clients.iter().filter(|(_, life)| life.is_witness());
+    let holders =
+        clients.iter().filter(|(client, life)| life.is_witness() && !context.leaves(**client));
     let holders = holders.map(|(&client, life)| Holder {
         client,
         tracks: &life.tracks,

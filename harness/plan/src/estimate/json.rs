@@ -31,6 +31,8 @@ struct Document<'a> {
     total_us: u64,
     timeline: Vec<Phase<'a>>,
     clients_peak: u32,
+    /// Whoever is there at once.
+    clients_in_all: u32,
     cohorts: Vec<Cohort<'a>>,
     publishes: u64,
     commands_per_s: f64,
@@ -206,6 +208,7 @@ pub(super) fn text(
         total_us: micros(estimate.total),
         timeline: estimate.phases.iter().map(phase).collect(),
         clients_peak: estimate.clients_peak,
+        clients_in_all: estimate.clients_in_all,
         cohorts: cohorts
             .map(|(name, surface, clients)| Cohort {
                 name,

@@ -47,7 +47,13 @@ fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
             surface => format!("{name} {} ({surface})", count(*n)),
         })
         .collect();
-    line!(out, "  clients   {} at peak: {}", count(estimate.clients_peak), cohorts.join(", "));
+    let in_all = match estimate.clients_in_all > estimate.clients_peak {
+        true => format!(", {} in all", count(estimate.clients_in_all)),
+        false => String::new(),
+    };
+    let peak = count(estimate.clients_peak);
+    line!(out, "  clients   {peak} at peak{in_all}: {}", cohorts.join(", "));
+    stages(out, plan);
     for load in &plan.loads {
         line!(
             out,
@@ -73,6 +79,27 @@ fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
         figure(estimate.commands_per_s),
         figure(estimate.frames_per_s)
     );
+}
+
+/// How the number of clients goes up and down.
+fn stages(out: &mut String, plan: &Plan) {
+    let mut level = plan.fleet.at_first;
+    let mut from = plan.fleet.ramp;
+    for stage in &plan.fleet.stages {
+        let churn = match stage.churn_per_s > 0.0 {
+            true => format!(", {}/min come and go", figure(stage.churn_per_s * 60.0)),
+            false => String::new(),
+        };
+        line!(
+            out,
+            "  stage     from {} for {}: {} to {} clients{churn}",
+            format_duration(from),
+            format_duration(stage.duration),
+            count(level),
+            count(stage.target)
+        );
+        (level, from) = (stage.target, from + stage.duration);
+    }
 }
 
 /// That nothing is written, and what holds connects down.

@@ -107,6 +107,9 @@ struct Scope<'a> {
     snapshots: Vec<u64>,
     /// Per cohort: clients that a slow reader fault hits.
     slow: Vec<u64>,
+    /// Per cohort: what share of its clients is there in the mean, over the phases and at publishes in them. All
+    /// of them are, without stages.
+    there: Vec<f64>,
     /// Per load: publishes within the phases.
     publishes: Vec<u64>,
     /// Per load: the seconds of the run in which they are.
@@ -156,8 +159,20 @@ impl<'a> Scope<'a> {
             publishes[usize::from(publish.load)] += 1;
             publish_seconds[usize::from(publish.load)].insert(publish.at_us / 1_000_000);
         }
-        let windows = schedule.phases.iter().filter(|p| phases.contains(&p.name)).collect();
-        Self { plan, windows, arrivals, cuts, returns, snapshots, slow, publishes, publish_seconds }
+        let windows: Vec<_> = schedule.phases.iter().filter(|p| phases.contains(&p.name)).collect();
+        let there = there(plan, schedule, &windows);
+        Self {
+            plan,
+            windows,
+            arrivals,
+            cuts,
+            returns,
+            snapshots,
+            slow,
+            there,
+            publishes,
+            publish_seconds,
+        }
     }
 
     fn expected(&self, metric: MetricId, selects: impl Fn(&Cohort) -> bool) -> Expected {
@@ -249,7 +264,7 @@ impl<'a> Scope<'a> {
                 let topics = cohort.topics.iter().filter(|topic| fed.contains(topic) && of(topic));
                 let topics = topics.count();
                 let clients = u64::from(cohort.clients).saturating_sub(without(*index));
-                deliveries += (*publishes * clients * topics as u64) as f64;
+                deliveries += (*publishes * clients * topics as u64) as f64 * self.there[*index];
             }
         }
         deliveries
@@ -284,14 +299,34 @@ impl<'a> Scope<'a> {
     }
 
     fn heartbeats(&self, cohorts: &[usize]) -> f64 {
-        let of_cohort = |cohort: &Cohort| {
+        let of_cohort = |index: usize| {
+            let cohort = &self.plan.fleet.cohorts[index];
             let interval_us = micros(cohort.heartbeat).max(1);
             let each: u64 =
                 self.windows.iter().map(|w| (w.end_us - w.start_us) / interval_us).sum();
-            each as f64 * f64::from(cohort.clients)
+            each as f64 * f64::from(cohort.clients) * self.there[index]
         };
-        cohorts.iter().map(|index| of_cohort(&self.plan.fleet.cohorts[*index])).sum()
+        cohorts.iter().map(|index| of_cohort(*index)).sum()
     }
+}
+
+/// Per cohort, the share of its clients that is there in the mean over some phases.
+fn there(plan: &Plan, schedule: &Schedule, windows: &[&PhaseWindow]) -> Vec<f64> {
+    let all_us: u64 = windows.iter().map(|window| window.end_us - window.start_us).sum();
+    if plan.fleet.stages.is_empty() || all_us == 0 {
+        return vec![1.0; plan.fleet.cohorts.len()];
+    }
+    let mut there_us = vec![0.0; plan.fleet.cohorts.len()];
+    for arrival in &schedule.arrivals {
+        let leaves_us = arrival.leaves_us.unwrap_or(u64::MAX);
+        let within = windows.iter().map(|window| {
+            let (from, to) = (arrival.at_us.max(window.start_us), leaves_us.min(window.end_us));
+            to.saturating_sub(from)
+        });
+        there_us[usize::from(arrival.cohort)] += within.sum::<u64>() as f64;
+    }
+    let clients = plan.fleet.cohorts.iter().map(|cohort| f64::from(cohort.clients.max(1)));
+    there_us.into_iter().zip(clients).map(|(us, clients)| us / clients / all_us as f64).collect()
 }
 
 /// Only an event of a stream says when it was published; of a state, versions may be skipped.
@@ -305,7 +340,8 @@ pub(super) fn hit<'a>(
     fault: &'a PlannedFault,
 ) -> Box<dyn Iterator<Item = u32> + 'a> {
     if fault.kind.hits_everybody() {
-        return Box::new(schedule.arrivals.iter().map(|arrival| arrival.client));
+        let there = schedule.arrivals.iter().filter(|arrival| arrival.is_there(fault.at_us));
+        return Box::new(there.map(|arrival| arrival.client));
     }
     Box::new(fault.targets.iter().copied())
 }

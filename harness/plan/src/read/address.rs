@@ -13,6 +13,8 @@ pub(crate) fn naming_keys(array: &str) -> Option<&'static [&'static str]> {
     Some(match array {
         "phase" | "gate" => &["name"],
         "surface" => &["cohort", "name"],
+        // By their index alone.
+        "stage" => &[],
         "load" => &["command"],
         "objective" => &["metric"],
         "fault" => &["type"],

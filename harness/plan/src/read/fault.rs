@@ -274,8 +274,8 @@ struct Crowd {
 
 fn aim(fields: &mut Fields<'_>, fleet: Option<&Fleet>) -> Option<Aim> {
     let Some(node) = fields.node(&COHORT) else {
-        let crowd =
-            fleet.map(|fleet| Crowd { name: "the fleet".to_owned(), clients: fleet.clients });
+        let crowd = fleet
+            .map(|fleet| Crowd { name: "the fleet".to_owned(), clients: fleet.clients_peak() });
         let mode = mode(fields, crowd.filter(|_| !fields.has(&COHORT)));
         return Some((mode?, None)).filter(|_| !fields.has(&COHORT));
     };

@@ -1,11 +1,15 @@
 //! What parts of a scenario need of one another.
 
+use std::time::Duration;
+
 use super::diagnostic::Diagnostic;
 use super::fields::Cx;
 use super::phase::Phases;
+use super::source::Place;
 use super::tree::Node;
 use crate::fault::{Advice, Need};
-use crate::model::{Target, TargetKind};
+use crate::model::{Fleet, Target, TargetKind};
+use crate::units::format_duration;
 
 /// Reports source addresses from which the target cannot be reached.
 pub(crate) fn check_sources(cx: &Cx, target: Option<&Target>, generator: Option<&Node>) {
@@ -15,6 +19,19 @@ pub(crate) fn check_sources(cx: &Cx, target: Option<&Target>, generator: Option<
         let what = "the target has an IPv6 address, and IPv4 addresses reach none";
         let help = "leave `source_addresses` out, or give the target's IPv4 address";
         cx.report(Diagnostic::error(&sources.place, what).help(help));
+    }
+}
+
+/// Reports stages of the fleet that go on when the phases are over.
+pub(crate) fn check_stages(cx: &Cx, fleet: Option<&Fleet>, place: &Place, phases: &Phases) {
+    let (Some(fleet), Some(phases)) = (fleet, &phases.phases) else { return };
+    let stages: Duration = fleet.stages.iter().map(|stage| stage.duration).sum();
+    let lasts: Duration = phases.iter().map(|phase| phase.duration).sum();
+    if stages > lasts {
+        let (stages, lasts) = (format_duration(stages), format_duration(lasts));
+        let what = format!("the stages of the fleet take {stages}, and the phases {lasts}");
+        let help = "lengthen the phases, or shorten the stages";
+        cx.report(Diagnostic::error(place, what).help(help));
     }
 }
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
-use super::fields::Fields;
+use super::fields::{Cx, Fields};
 use super::key::{Declared, Key, KeyOr, Name, Raw, Table, Within, Words, Writer};
-use super::scalar::{Placed, Read};
+use super::scalar::{Placed, Rate, Read};
 use super::schema::Shape;
 use super::surface::{self, Population};
+use super::tree::Node;
 use crate::apportion;
 use crate::model::{Cohort, FirstSubscribe, Fleet, UserIds};
+use crate::stages::{self, Stage};
 
 /// Far beyond what one host can open: more is a slip of the pen.
 const CLIENTS_MAX: u32 = 1_000_000;
@@ -20,7 +22,8 @@ const CLIENTS: Key<Within<u32>> = Key::new(
     "clients",
     Within(1, CLIENTS_MAX),
     "clients = 100",
-    "How many clients, over all surfaces. `check` says what they take.",
+    "How many clients, over all surfaces; with stages, those that arrive in the ramp. `check` says what they \
+     take.",
 )
 .unit("clients")
 .required();
@@ -74,6 +77,43 @@ const FIRST_SUBSCRIBE: KeyOr<Words<FirstSubscribe>> = Key::new(
      up, which one client learns.",
 )
 .or(FirstSubscribe::FromStart);
+const STAGE: Key<Raw> = Key::new(
+    "stage",
+    Raw(|| Shape::Tables("stage", 0)),
+    "[[fleet.stage]]",
+    "How the number of clients goes up and down after the ramp, a stage after the other; after the last one it \
+     stays. Without any it stays as it is.",
+);
+const STAGE_DURATION: Key<Within<Duration>> = Key::new(
+    "duration",
+    Within(Duration::ZERO, Duration::from_secs(30 * 24 * 3600)),
+    "duration = \"10m\"",
+    "How long it is: the first begins with the first phase.",
+)
+.required();
+const STAGE_TARGET: Key<Within<u32>> = Key::new(
+    "target",
+    Within(0, CLIENTS_MAX),
+    "target = 200",
+    "How many clients there are at its end; until then the number goes there in a straight line. Who has been \
+     there longest leaves first, in good order.",
+)
+.unit("clients")
+.required();
+const STAGE_CHURN: Key<Within<Rate>> = Key::new(
+    "churn",
+    Within(Rate(0.0001), Rate(10_000.0)),
+    "churn = \"30/min\"",
+    "So many clients leave, at equal gaps, and as many others come in their place. Default: none.",
+);
+
+/// `[[fleet.stage]]`
+pub(crate) const STAGES: Table = Table::new(
+    "stage",
+    "`[[fleet.stage]]`",
+    "A time in which the number of clients goes up or down, or clients come and go.",
+    &[&STAGE_DURATION, &STAGE_TARGET, &STAGE_CHURN],
+);
 const SURFACE: Key<Raw> = Key::new(
     "surface",
     Raw(|| Shape::Tables("surface", 1)),
@@ -98,6 +138,7 @@ pub(crate) const TABLE: Table = Table::new(
     &[
         &CLIENTS,
         &RAMP,
+        &STAGE,
         &NAME_PREFIX,
         &USERS,
         &ORGS,
@@ -111,7 +152,9 @@ pub(crate) const TABLE: Table = Table::new(
 
 /// Reads `[fleet]`.
 pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
-    let clients = fields.need(&CLIENTS);
+    let at_first = fields.need(&CLIENTS);
+    let stages = stages(&fields);
+    let clients = roster(&fields, at_first, stages.as_deref());
     let ramp = fields.or(&RAMP);
     let name_prefix = fields.right(&NAME_PREFIX);
     // Without a count of clients there is nothing to compare with.
@@ -127,7 +170,9 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
     let (clients, name_prefix, cohorts) = (clients?, name_prefix?, cohorts?);
     Some(Fleet {
         clients,
+        at_first: at_first?,
         ramp,
+        stages: stages?,
         name_prefix,
         users,
         orgs,
@@ -136,6 +181,36 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Option<Fleet> {
         cohorts,
         only_clients: only_clients?,
     })
+}
+
+/// The stages, each read; `None` where one is wrong.
+fn stages(fields: &Fields<'_>) -> Option<Vec<Stage>> {
+    let nodes = fields.tables(&STAGE).unwrap_or_default();
+    let read: Vec<Option<Stage>> = nodes.into_iter().map(|node| stage(fields.cx, node)).collect();
+    read.into_iter().collect()
+}
+
+fn stage(cx: &Cx, node: &Node) -> Option<Stage> {
+    let mut fields = Fields::of(cx, node, &STAGES)?;
+    let duration = fields.need(&STAGE_DURATION);
+    let target = fields.need(&STAGE_TARGET);
+    let churn = fields.get(&STAGE_CHURN).map_or(0.0, |Rate(per_s)| per_s);
+    fields.finish();
+    Some(Stage { duration: duration?, target: target?, churn_per_s: churn })
+}
+
+/// How many clients there are in the whole run.
+fn roster(fields: &Fields<'_>, at_first: Option<u32>, stages: Option<&[Stage]>) -> Option<u32> {
+    let (at_first, stages) = (at_first?, stages?);
+    let all = stages::roster(at_first, stages);
+    if all > f64::from(CLIENTS_MAX) {
+        let what = format!("the stages bring {all:.0} clients in all; {CLIENTS_MAX} are the most");
+        let help = "lower `churn`, or shorten the stages";
+        fields.cx.report(Diagnostic::error(&fields.place, what).help(help));
+        return None;
+    }
+    let came = stages::changes(at_first, stages).iter().filter(|change| change.comes).count();
+    Some(at_first.saturating_add(u32::try_from(came).unwrap_or(u32::MAX)))
 }
 
 /// What the users' ids look like.
@@ -231,7 +306,7 @@ fn rounded(sum: f64) -> f64 {
 /// Writes a fleet.
 pub(crate) fn write(out: &mut Writer, fleet: &Fleet) {
     out.table("[fleet]");
-    out.key(&CLIENTS, &fleet.clients);
+    out.key(&CLIENTS, &fleet.at_first);
     out.key(&RAMP, &fleet.ramp);
     out.key(&NAME_PREFIX, &fleet.name_prefix);
     out.key(&USERS, &fleet.users);
@@ -246,6 +321,14 @@ pub(crate) fn write(out: &mut Writer, fleet: &Fleet) {
     if !fleet.only_clients.is_empty() {
         let only = fleet.only_clients.iter().map(|client| toml::Value::from(*client));
         out.raw(&ONLY_CLIENTS, only.collect::<Vec<_>>());
+    }
+    for stage in &fleet.stages {
+        out.table("[[fleet.stage]]");
+        out.key(&STAGE_DURATION, &stage.duration);
+        out.key(&STAGE_TARGET, &stage.target);
+        if stage.churn_per_s > 0.0 {
+            out.key(&STAGE_CHURN, &Rate(stage.churn_per_s));
+        }
     }
     fleet.cohorts.iter().for_each(|cohort| surface::write(out, cohort, fleet.clients));
 }

@@ -1,6 +1,8 @@
 //! What a passive run may not have, and what any run may not be more than: both are said of the target, and
 //! asked of the rest of the scenario.
 
+use std::time::Duration;
+
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::phase::Phases;
@@ -71,28 +73,41 @@ fn writes(cx: &Cx, target: &Target, said: &str, asked: &Asked<'_>) {
 
 fn ceilings(cx: &Cx, scenario: &Fields<'_>, target: &Target, asked: &Asked<'_>) {
     let Some(fleet) = asked.fleet else { return };
-    if let Some(most) = target.clients_max.filter(|most| fleet.clients > *most) {
-        let what =
-            format!("the fleet has {} clients; the target's ceiling is {most}", fleet.clients);
+    let fail = |what: String, note: String, help: String| {
+        cx.report(Diagnostic::error(asked.fleet_place, what).note(note).help(help));
+    };
+    let peak = fleet.clients_peak();
+    if let Some(most) = target.clients_max.filter(|most| peak > *most) {
+        let what = format!("the fleet has {peak} clients; the target's ceiling is {most}");
         let note = said(scenario, CLIENTS_MAX.name, &most.to_string());
         let help = format!("lower `fleet.clients`, or raise `target.{}`", CLIENTS_MAX.name);
-        cx.report(Diagnostic::error(asked.fleet_place, what).note(note).help(help));
+        fail(what, note, help);
     }
     let Some(most) = target.connect_rate_max else { return };
-    let needs_s = f64::from(fleet.clients) / most;
+    let note = || said(scenario, CONNECT_RATE_MAX.name, &format!("{most}/s"));
+    let raise = format!("raise `target.{}`", CONNECT_RATE_MAX.name);
+    let needs_s = f64::from(fleet.at_first) / most;
     // One client needs no time at all.
-    if fleet.clients > 1 && fleet.ramp.as_secs_f64() < needs_s {
+    if fleet.at_first > 1 && fleet.ramp.as_secs_f64() < needs_s {
         let what = format!(
             "{} clients arrive within {}; the target's ceiling is {most} connects a second",
-            fleet.clients,
+            fleet.at_first,
             format_duration(fleet.ramp)
         );
-        let note = said(scenario, CONNECT_RATE_MAX.name, &format!("{most}/s"));
-        let least = format_duration(std::time::Duration::from_secs_f64(needs_s.ceil()));
-        let help = format!(
-            "write `ramp = \"{least}\"` or more, or raise `target.{}`",
-            CONNECT_RATE_MAX.name
-        );
-        cx.report(Diagnostic::error(asked.fleet_place, what).note(note).help(help));
+        let least = format_duration(Duration::from_secs_f64(needs_s.ceil()));
+        fail(what, note(), format!("write `ramp = \"{least}\"` or more, or {raise}"));
+    }
+    let mut level = fleet.at_first;
+    for stage in &fleet.stages {
+        let up = f64::from(stage.target.saturating_sub(level));
+        level = stage.target;
+        let up_per_s = if up > 1.0 { up / stage.duration.as_secs_f64() } else { 0.0 };
+        if up_per_s + stage.churn_per_s > most {
+            let what = format!(
+                "a stage of {} brings more than {most} clients a second, the target's ceiling of connects",
+                format_duration(stage.duration)
+            );
+            fail(what, note(), format!("lengthen the stage, or {raise}"));
+        }
     }
 }

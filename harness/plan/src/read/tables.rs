@@ -17,6 +17,7 @@ pub(crate) fn all() -> Vec<Table> {
         auth::SECRET,
         auth::OPENING,
         fleet::TABLE,
+        fleet::STAGES,
         surface::TABLE,
         backoff::TABLE,
         load::TABLE,

@@ -36,6 +36,8 @@ enum Line<'a> {
     Arrival {
         client: u32,
         at_us: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        leaves_us: Option<u64>,
         cohort: u16,
         surface: &'a str,
         user: &'a str,
@@ -94,6 +96,7 @@ pub(super) fn render(schedule: &Schedule, plan: &Plan) -> String {
             &Line::Arrival {
                 client: arrival.client,
                 at_us: arrival.at_us,
+                leaves_us: arrival.leaves_us,
                 cohort: arrival.cohort,
                 surface: plan.fleet.cohorts[usize::from(arrival.cohort)].surface.name(),
                 user: &user,

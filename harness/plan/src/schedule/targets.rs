@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rand::{Rng, RngExt};
 
-use super::{PhaseWindow, PlannedFault};
+use super::{ClientArrival, PhaseWindow, PlannedFault};
 use crate::draw::{self, Purpose};
 use crate::model::{ActsOn, Fault, FaultMode, Fleet, Plan};
 use crate::units::micros;
@@ -12,8 +12,13 @@ use crate::units::micros;
 /// Key of a fault's own draws, which no client id reaches.
 const NO_CLIENT: u64 = u64::MAX;
 
-/// The faults of all phases; `windows` are those of the schedule.
-pub(super) fn faults(plan: &Plan, windows: &[PhaseWindow]) -> Vec<PlannedFault> {
+/// The faults of all phases; `windows` and `arrivals` are those of the schedule.
+pub(super) fn faults(
+    plan: &Plan,
+    windows: &[PhaseWindow],
+    arrivals: &[ClientArrival],
+) -> Vec<PlannedFault> {
+    let is_there = Presence::of(plan, arrivals);
     // The ramp is window 0 and declares no faults.
     let declared = plan.phases.iter().zip(windows.iter().zip(0_u16..).skip(1));
     declared
@@ -27,7 +32,12 @@ pub(super) fn faults(plan: &Plan, windows: &[PhaseWindow]) -> Vec<PlannedFault> 
             spread_us: fault.spread.map(micros),
             kind: fault.kind.clone(),
             targets: match fault.kind.acts_on() {
-                ActsOn::Clients => targets(plan.seed, id, fault.mode, crowd(&plan.fleet, fault)),
+                ActsOn::Clients => {
+                    let at_us = window.start_us + micros(fault.at);
+                    let crowd = crowd(&plan.fleet, fault);
+                    let there = crowd.filter(|client| is_there.at(*client, at_us)).collect();
+                    targets(plan.seed, id, fault.mode, there)
+                }
                 ActsOn::Target => Vec::new(),
             },
         })
@@ -65,7 +75,28 @@ pub(crate) fn targets_max(mode: FaultMode, clients: u32) -> u32 {
     }
 }
 
-fn targets(seed: u64, fault: u16, mode: FaultMode, crowd: Range<u32>) -> Vec<u32> {
+/// Who is there when, by plan. Without stages everybody is, from the first phase on.
+struct Presence<'a>(Option<Vec<Option<&'a ClientArrival>>>);
+
+impl<'a> Presence<'a> {
+    fn of(plan: &Plan, arrivals: &'a [ClientArrival]) -> Self {
+        if plan.fleet.stages.is_empty() {
+            return Self(None);
+        }
+        let mut clients = vec![None; plan.fleet.clients as usize];
+        for arrival in arrivals {
+            clients[arrival.client as usize] = Some(arrival);
+        }
+        Self(Some(clients))
+    }
+
+    fn at(&self, client: u32, at_us: u64) -> bool {
+        let Some(clients) = &self.0 else { return true };
+        clients[client as usize].is_some_and(|arrival| arrival.is_there(at_us))
+    }
+}
+
+fn targets(seed: u64, fault: u16, mode: FaultMode, crowd: Vec<u32>) -> Vec<u32> {
     let mode = match mode {
         FaultMode::RandomMaxPercent(max) => {
             let drawn = draw::rng(seed, Purpose::FaultTargets, NO_CLIENT, fault.into())
@@ -74,8 +105,10 @@ fn targets(seed: u64, fault: u16, mode: FaultMode, crowd: Range<u32>) -> Vec<u32
         }
         settled => settled,
     };
-    let count = targets_max(mode, crowd.end - crowd.start) as usize;
+    let there = u32::try_from(crowd.len()).unwrap_or(u32::MAX);
+    let count = targets_max(mode, there) as usize;
     let mut drawn: Vec<(u64, u32)> = crowd
+        .into_iter()
         .map(|client| {
             let mut rng = draw::rng(seed, Purpose::FaultTargets, client.into(), u64::from(fault));
             (rng.next_u64(), client)

@@ -13,6 +13,7 @@ use crate::model::{
     SnapshotPath, Stability, Target, TargetKind, UserIds, Way,
 };
 use crate::stability::LimitFrom;
+use crate::stages::{self, Stage};
 use crate::surface::Surface;
 
 fn cohort(surface: Surface, clients: u32) -> Cohort {
@@ -81,6 +82,8 @@ fn plan() -> Plan {
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
         fleet: Fleet {
             clients: 100,
+            at_first: 100,
+            stages: Vec::new(),
             ramp: s(10),
             name_prefix: "kh".to_owned(),
             users: 7,
@@ -465,4 +468,86 @@ fn a_spread_fault_comes_to_its_targets_one_after_the_other_from_its_instant_on()
     };
     assert_eq!([own(spread, 0), own(spread, 1), own(spread, 99)], [0, 50_000, 4_950_000]);
     assert_eq!([own(at_once, 0), own(at_once, 99)], [0, 0]);
+}
+
+/// The plan with stages: 100 at first, and as many clients in all as they bring.
+fn staged(stages: &[Stage]) -> Plan {
+    let mut plan = plan();
+    let came = stages::changes(100, stages).iter().filter(|change| change.comes).count();
+    let all = 100 + u32::try_from(came).expect("few");
+    plan.fleet.stages = stages.to_vec();
+    plan.fleet.clients = all;
+    let shares: Vec<_> =
+        plan.fleet.cohorts.iter().map(|cohort| f64::from(cohort.clients) / 100.0).collect();
+    let counts = crate::apportion::largest_remainder(all, &shares);
+    for (cohort, clients) in plan.fleet.cohorts.iter_mut().zip(counts) {
+        cohort.clients = clients;
+    }
+    plan
+}
+
+fn there(schedule: &Schedule, at_us: u64) -> usize {
+    schedule.arrivals.iter().filter(|arrival| arrival.is_there(at_us)).count()
+}
+
+const UP_AND_DOWN: [Stage; 3] = [
+    Stage { duration: Duration::from_secs(4), target: 180, churn_per_s: 0.0 },
+    Stage { duration: Duration::from_secs(2), target: 180, churn_per_s: 5.0 },
+    Stage { duration: Duration::from_secs(4), target: 40, churn_per_s: 2.0 },
+];
+
+#[test]
+fn stages_go_up_and_down_and_who_came_first_leaves_first() {
+    let plan = staged(&UP_AND_DOWN);
+    let schedule = Schedule::of(&plan);
+    let ramp = micros(plan.fleet.ramp);
+    let level = |secs: u64| there(&schedule, ramp + secs * 1_000_000);
+    assert_eq!([0, 2, 4, 5, 6, 8, 10, 99].map(level), [100, 140, 180, 180, 180, 110, 40, 40]);
+    assert_eq!((schedule.clients_peak(), schedule.staying()), (180, 40));
+    let mut last = 0;
+    for leaves_us in schedule.arrivals.iter().map(|arrival| arrival.leaves_us) {
+        let leaves_us = leaves_us.unwrap_or(u64::MAX);
+        assert!(leaves_us >= last, "who came earlier leaves later");
+        last = leaves_us;
+    }
+    assert_eq!(Schedule::of(&plan), schedule);
+    let other = Plan { seed: 43, ..plan };
+    assert_ne!(Schedule::of(&other).arrivals, schedule.arrivals);
+    assert_eq!(there(&Schedule::of(&other), ramp + 8_000_000), 110, "the numbers are the plan's");
+}
+
+#[test]
+fn whoever_is_there_is_of_the_cohorts_in_their_shares() {
+    let plan = staged(&UP_AND_DOWN);
+    let schedule = Schedule::of(&plan);
+    let ramp = micros(plan.fleet.ramp);
+    for secs in 0..=10 {
+        let at_us = ramp + secs * 1_000_000;
+        let all = there(&schedule, at_us) as f64;
+        for (index, cohort) in (0_u16..).zip(&plan.fleet.cohorts) {
+            let of = |it: &&ClientArrival| it.cohort == index && it.is_there(at_us);
+            let of_cohort = schedule.arrivals.iter().filter(of).count() as f64;
+            let share = f64::from(cohort.clients) / f64::from(plan.fleet.clients);
+            assert!((of_cohort - share * all).abs() <= 2.0, "{of_cohort} of {all} at {secs} s");
+        }
+    }
+}
+
+#[test]
+fn a_fault_counts_who_is_there_at_its_instant() {
+    let mut plan = staged(&UP_AND_DOWN);
+    let half = |ms: u64| {
+        let at = Duration::from_millis(ms);
+        Fault { at, ..cut(FaultMode::FixedPercent(50.0)) }
+    };
+    plan.phases[0].faults = vec![half(2_000), half(8_000)];
+    plan.phases[0].duration = Duration::from_secs(20);
+    let schedule = Schedule::of(&plan);
+    assert_eq!((schedule.faults[0].targets.len(), schedule.faults[1].targets.len()), (70, 55));
+    for fault in &schedule.faults {
+        for client in &fault.targets {
+            let arrival = schedule.arrivals.iter().find(|arrival| arrival.client == *client);
+            assert!(arrival.is_some_and(|arrival| arrival.is_there(fault.at_us)));
+        }
+    }
 }

@@ -119,7 +119,7 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
 fn hold(report: &RunReport) -> (String, String) {
     let of_the_run = &report.of_the_run;
     let all: u64 = report.fleet.clients.values().sum();
-    let away = all.saturating_sub(report.fleet.clients_live_at_end);
+    let away = report.fleet.away_at_end();
     let (why, next) = if !report.finished {
         (
             "the record of the test breaks off before its end".to_owned(),

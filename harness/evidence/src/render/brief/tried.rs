@@ -41,6 +41,13 @@ pub fn tried(report: &RunReport) -> String {
         surfaces.join(", "),
         report.duration_s
     );
+    if report.fleet.left_by_plan > 0 {
+        text += &format!(
+            ", at most {} at once, of which {} left on the way by plan",
+            count(report.fleet.clients_peak),
+            count(report.fleet.left_by_plan)
+        );
+    }
     if report.target.passive {
         text += ". It was passive: nothing was written, and what others write was judged";
     }

@@ -152,7 +152,7 @@ fn recovered(report: &RunReport) -> String {
             )
         }
         // All were back at the end, so that these took longer than the phase in which they were cut off.
-        (n, late) if report.fleet.clients_live_at_end >= report.fleet.clients.values().sum() => {
+        (n, late) if report.fleet.away_at_end() == 0 => {
             format!(
                 " Of {} times that a client was cut off, it was up to date again {} times only after the \
                  phase of that disturbance had ended.",
@@ -167,7 +167,7 @@ fn recovered(report: &RunReport) -> String {
         ),
         (n, late) => {
             let all: u64 = report.fleet.clients.values().sum();
-            let away = all.saturating_sub(report.fleet.clients_live_at_end);
+            let away = report.fleet.away_at_end();
             format!(
                 " Of {} times that a client was cut off, it was not up to date again {} times when the phase of \
                  that disturbance ended; {} of {} were not when the run ended.",

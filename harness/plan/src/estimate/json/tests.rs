@@ -21,6 +21,9 @@ fn it_says_what_the_text_says() {
         "url": null,
         "defects": []
       },
+      "passive": false,
+      "clients_max": null,
+      "connect_rate_max": null,
       "total_us": 42000000,
       "timeline": [
         {
@@ -59,6 +62,7 @@ fn it_says_what_the_text_says() {
         }
       ],
       "clients_peak": 100,
+      "clients_in_all": 100,
       "cohorts": [
         {
           "name": "desktop",

@@ -133,7 +133,7 @@ fn flags_that_address_nothing_are_refused() {
     --set gate.uxx.name=ux the scenario has no `gate` called `uxx` -> did you mean `ux`?
     --set phase.7.duration=1s the scenario has no `phase` called `7` -> there is `steady` and `storm`
     --set seed.x=3 `seed` is an integer and has nothing inside -> address `seed` itself
-    --set fleet.size=3 unknown key `size` in `[fleet]` -> its keys are `clients`, `ramp`, `name_prefix`, `users`, `orgs`, `user_ids`, `first_user_id`, `first_subscribe`, `surface` and `only_clients`
+    --set fleet.size=3 unknown key `size` in `[fleet]` -> its keys are `clients`, `ramp`, `stage`, `name_prefix`, `users`, `orgs`, `user_ids`, `first_user_id`, `first_subscribe`, `surface` and `only_clients`
     --set load.codex.rate=1/s the scenario has no `load` called `codex` -> there is `codex-worker-events`
     --set fleet.surface.desktop=3 `[[fleet.surface]]` must be a table, not an integer
     ");

@@ -6,11 +6,12 @@ use crate::estimate::Estimate;
 use crate::schedule::Schedule;
 use crate::testing::Load;
 
-const SHIPPED: [(&str, &str); 9] = [
+const SHIPPED: [(&str, &str); 10] = [
     ("smoke", include_str!("../../../../../scenarios/smoke.toml")),
     ("reconnect-storm", include_str!("../../../../../scenarios/reconnect-storm.toml")),
     ("stale-cursor", include_str!("../../../../../scenarios/stale-cursor.toml")),
     ("slow-consumer", include_str!("../../../../../scenarios/slow-consumer.toml")),
+    ("breathing", include_str!("../../../../../scenarios/breathing.toml")),
     ("passive", include_str!("../../../../../scenarios/passive.toml")),
     ("quiet", include_str!("../../../../../scenarios/quiet.toml")),
     ("deep-replay", include_str!("../../../../../scenarios/deep-replay.toml")),

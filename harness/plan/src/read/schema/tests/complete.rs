@@ -69,6 +69,11 @@ first_subscribe = "from-now"
 first_user_id = 7
 only_clients = [1, 2]
 
+[[fleet.stage]]
+duration = "40s"
+target = 1020
+churn = "30/min"
+
 [[fleet.surface]]
 name = "desktop"
 cohort = "far"
