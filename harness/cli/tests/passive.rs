@@ -1,12 +1,19 @@
 //! A run that writes nothing, beside somebody who does: GO on a correct runtime, NO-GO by the fitting rule on one
 //! with a defect, a HOLD where nothing comes; and nothing of it in what the target was asked to do.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test's own proxy measures by the clock of its machine"
+)]
+
 mod support;
 
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::by_hand::{ADMIN, ByHand, KEY, reference_by_hand, reference_with};
@@ -45,27 +52,29 @@ fn beside_traffic(target: &ByHand) -> Ended {
     run
 }
 
-/// Passes everything on to a server, and keeps the first line of each request that opens a connection.
-struct Counting {
+/// Passes everything on to a server, and keeps the first line of each request that opens a connection. What
+/// comes back over every third connection it passes on so much later.
+struct Between {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-impl Counting {
-    fn before(target: &ByHand) -> Self {
+impl Between {
+    fn with_lag(target: &ByHand, lag: Duration) -> Self {
         let to = target.url.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
         let url = format!("http://{}", listener.local_addr().expect("has an address"));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&asked);
         std::thread::spawn(move || {
-            for near in listener.incoming().flatten() {
+            for (number, near) in listener.incoming().flatten().enumerate() {
                 let far = TcpStream::connect(&to).expect("the target is there");
                 let (near_too, far_too) = (near.try_clone(), far.try_clone());
                 let (near_too, far_too) = (near_too.expect("a handle"), far_too.expect("a handle"));
                 let kept = Arc::clone(&kept);
-                std::thread::spawn(move || pass(near, far, |part| keep(&kept, part)));
-                std::thread::spawn(move || pass(far_too, near_too, |_| {}));
+                let lag = if number % 3 == 0 { lag } else { Duration::ZERO };
+                std::thread::spawn(move || pass(near, far, Duration::ZERO, |it| keep(&kept, it)));
+                std::thread::spawn(move || pass(far_too, near_too, lag, |_| {}));
             }
         });
         Self { url, asked }
@@ -77,15 +86,27 @@ impl Counting {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, heard: impl Fn(&[u8])) {
+/// Passes on what it hears, each part `lag` after it came.
+fn pass(mut from: TcpStream, mut to: TcpStream, lag: Duration, heard: impl Fn(&[u8])) {
+    let (parts, due) = channel::<(Instant, Vec<u8>)>();
+    let writer = std::thread::spawn(move || {
+        for (at, part) in due {
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            if to.write_all(&part).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    });
     let mut part = [0; 64 << 10];
     while let Ok(count @ 1..) = from.read(&mut part) {
         heard(&part[..count]);
-        if to.write_all(&part[..count]).is_err() {
+        if parts.send((Instant::now() + lag, part[..count].to_vec())).is_err() {
             break;
         }
     }
-    let _ = to.shutdown(Shutdown::Write);
+    drop(parts);
+    let _ = writer.join();
 }
 
 /// What of a part begins a request, its query left out. Frames of a client are masked, and begin none.
@@ -102,7 +123,7 @@ fn keep(asked: &Mutex<Vec<String>>, part: &[u8]) {
 #[test]
 fn beside_real_traffic_it_is_a_go_and_nothing_of_it_is_a_write() {
     let target = reference_by_hand();
-    let between = Counting::before(&target);
+    let between = Between::with_lag(&target, Duration::ZERO);
     let traffic = traffic(&target.url);
     let run = passive(&between.url).ended().exits(exit::GO);
     drop(traffic);
@@ -178,18 +199,13 @@ fn a_reply_before_what_others_had_is_found() {
 
 #[test]
 fn clients_that_get_events_later_than_others_show_in_the_spread() {
-    // The last topic of a connection waits until the others have been quiet for five seconds: those who have
-    // two get the event so much later than those who have one.
-    let target = reference_with(&["--defect", "starved_topic"].map(OsStr::new));
-    let traffic = traffic_at(&target.url, "8/min");
-    let topics = r#"["runtime.codex_worker_summaries", "runtime.codex_worker_events"]"#;
-    let run = passive(&target.url)
-        .set(&format!("fleet.surface.desktop.topics={topics}"))
-        .set("phase.listen.duration=20s")
-        .set("phase.return.fault=[]")
-        .set("gate.ux.objective.delivery_spread.require=max < 2s")
-        .set("oracle.settle_within=60s")
-        .set("oracle.drain_within=30s")
+    let target = reference_by_hand();
+    let between = Between::with_lag(&target, Duration::from_secs(1));
+    let traffic = traffic_at(&target.url, "4/s");
+    let run = passive(&between.url)
+        .set("gate.ux.objective.delivery_spread.require=max < 500ms")
+        .set("oracle.settle_within=10s")
+        .set("oracle.drain_within=20s")
         .ended()
         .exits(exit::NO_GO);
     drop(traffic);
