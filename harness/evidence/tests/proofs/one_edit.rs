@@ -238,7 +238,7 @@ fn foreign_after_ours(records: &[Record]) -> u64 {
         })
         .collect();
     let is_ours = |source: &Source| match *source {
-        Source::Foreign => false,
+        Source::Document { .. } | Source::Foreign => false,
         Source::Event { .. } => true,
         Source::State { worker, version } => late.contains(&(worker, version)),
     };
@@ -246,7 +246,7 @@ fn foreign_after_ours(records: &[Record]) -> u64 {
         let mine = places.iter().filter(|((topic, _), source)| *topic == of && is_ours(source));
         mine.map(|((_, seq), _)| *seq).min().unwrap_or(u64::MAX)
     };
-    let foreign = places.iter().filter(|(_, source)| **source == Source::Foreign);
+    let foreign = places.iter().filter(|(_, source)| source.is_foreign());
     foreign.filter(|((topic, seq), _)| *seq > first_of_ours(*topic)).count() as u64
 }
 

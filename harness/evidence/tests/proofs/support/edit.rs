@@ -85,7 +85,7 @@ pub fn missing_for_everybody(records: &[Record]) -> Vec<(Change, bool)> {
         for (_, delivery) in epoch.firsts(stream()) {
             let known = match delivery.source {
                 Source::Event { publish, .. } => acknowledged.contains_key(&publish),
-                Source::State { .. } | Source::Foreign => false,
+                Source::State { .. } | Source::Document { .. } | Source::Foreign => false,
             };
             owed.extend(known.then_some(delivery.seq));
             let can_be_told = missable.contains(&delivery.seq);
@@ -224,7 +224,7 @@ pub fn another_content(records: &[Record], manner: Manner) -> Vec<Change> {
 /// Deliveries of ours that do not fit their hash. `content`: whether the content is another one too.
 pub fn another_hash(records: &[Record], manner: Manner, content: bool) -> Vec<Change> {
     let all = deliveries(records, manner).into_iter();
-    let ours = all.filter(|(_, d, _)| d.source != Source::Foreign);
+    let ours = all.filter(|(_, d, _)| !d.source.is_foreign());
     let other = |d: &Delivery| {
         with(d, |d| {
             d.hash_fits = false;
