@@ -112,6 +112,11 @@ impl World {
     /// As [`OpenError`] says; nothing was asked then but what the message names.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let plan = plan(&options.named, &options.set)?;
+        if plan.is_passive() && options.allow.iter().any(|does| *does != Does::Reads) {
+            let why = "the target profile says `commands = \"none\"`: nothing may be written to it, so ask it with \
+                       `--allow reads` alone";
+            return Err(OpenError::Settings(format!("error: {why}")));
+        }
         let ways = preflight::reached(&plan, &Schedule::of(&plan), &options.guard)?;
         let Some((reach, control)) = ways else {
             let why =

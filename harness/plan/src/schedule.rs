@@ -221,7 +221,6 @@ fn phases(plan: &Plan) -> Vec<PhaseWindow> {
 
 /// Puts clients, who come in this order, so that whoever is there is of the cohorts in their shares, whatever the
 /// number: a stage must not empty a surface by chance.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn evenly(drawn: &mut [(u64, u32, u16)], plan: &Plan) {
     let mut ranks = vec![0_u32; plan.fleet.cohorts.len()];
     let mut placed: Vec<(f64, (u64, u32, u16))> = Vec::with_capacity(drawn.len());

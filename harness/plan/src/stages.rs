@@ -103,7 +103,6 @@ fn slope(level: u32, target: u32, lasts_us: u64) -> Vec<Own> {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
     reason = "microseconds of a run that was read, in whole clients"
 )]
 fn churn(stage: &Stage, lasts_us: u64) -> Vec<Own> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use crate::model::{FirstSubscribe, Mint, TargetKind, TlsKeys, Way};
-use crate::testing::{Load, SOUND, edited};
+use crate::testing::{Load, SOUND, complaints, edited};
 
 const STAGING: &str = include_str!("../../../../../scenarios/targets/staging.toml");
 const LOCAL: &str = include_str!("../../../../../scenarios/targets/local.toml");
@@ -99,4 +99,64 @@ fn a_plan_tells_its_target_as_a_profile() {
         assert_eq!((&again.target, &again.auth), (&plan.target, &plan.auth), "{profile}");
         assert_eq!(again.fleet.first_subscribe, plan.fleet.first_subscribe);
     }
+}
+
+const LOAD: &str =
+    "[[load]]\ncommand = \"codex-worker-events\"\nrate = \"4/s\"\narrival = \"constant\"\n";
+
+/// What is said of the sound scenario as a passive one without a load, with some more of it replaced.
+fn passive(edits: &[(&str, &str)]) -> String {
+    let by_url = "kind = \"url\"\nurl = \"http://127.0.0.1:1\"\ncommands = \"none\"";
+    let mut all = vec![
+        ("kind = \"reference\"", by_url),
+        ("mint = \"hs256\"", "mint = \"hs256\"\nsecret = { env = \"KEY\" }"),
+        ("ramp = \"2s\"", "ramp = \"20s\""),
+        (LOAD, ""),
+    ];
+    all.extend_from_slice(edits);
+    Load::of(&edited(&all)).complaints()
+}
+
+#[test]
+fn a_passive_run_has_no_place_for_what_writes() {
+    assert_eq!(passive(&[]), "");
+    let attributes = "attributes = { style = \"reset\" }";
+    let fault = |kind: &'static str, given: &'static str| {
+        passive(&[("type = \"disconnect\"", kind), (attributes, given)])
+    };
+    let revoked = fault("type = \"revoke_sessions\"", "attributes = { revoked_for = \"1s\" }");
+    assert!(revoked.contains("it changes something on the target"), "{revoked}");
+    let token = fault("type = \"token\"", "attributes = { kind = \"expired\" }");
+    assert!(token.contains("it opens sockets beside the clients' own"), "{token}");
+    let load = passive(&[(
+        "[[gate]]",
+        "[[load]]\ncommand = \"codex-worker-events\"\nrate = \"1/s\"\n[[gate]]",
+    )]);
+    assert!(load.contains("a passive run publishes nothing"), "{load}");
+    let exclusive = passive(&[("commands = \"none\"", "commands = \"none\"\nexclusive = true")]);
+    assert!(exclusive.contains("`exclusive = true` says that nobody else writes"), "{exclusive}");
+    let embedded = complaints(&[("kind = \"reference\"", "commands = \"none\"")]);
+    assert!(embedded.contains("nobody writes to the embedded runtime"), "{embedded}");
+}
+
+#[test]
+fn connects_are_held_under_the_targets_ceilings() {
+    let many = passive(&[("clients = 100", "clients = 101")]);
+    assert!(many.contains("the fleet has 101 clients; the target's ceiling is 100"), "{many}");
+    let fast = passive(&[("ramp = \"20s\"", "ramp = \"19s\"")]);
+    assert!(fast.contains("write `ramp = \"20s\"` or more"), "{fast}");
+    let stage =
+        "[[fleet.stage]]\nduration = \"2s\"\ntarget = 90\nchurn = \"6/s\"\n[[fleet.surface]]";
+    let churning = passive(&[("[[fleet.surface]]", stage)]);
+    assert!(churning.contains("a stage of 2s brings more than 5 clients a second"), "{churning}");
+    let raised = (
+        "commands = \"none\"",
+        "commands = \"none\"\nclients_max = 500\nconnect_rate_max = \"9/s\"",
+    );
+    assert_eq!(
+        passive(&[raised, ("[[fleet.surface]]", stage), ("clients = 100", "clients = 110")]),
+        ""
+    );
+    let any = complaints(&[("kind = \"reference\"", "clients_max = 99")]);
+    assert!(any.contains("the target's ceiling is 99"), "whoever writes: {any}");
 }
