@@ -94,7 +94,8 @@ pub enum Record {
         /// Where the server says the session stands.
         watermarks: Vec<(TopicId, u64)>,
     },
-    /// A subscribe was refused with `stale_cursor`: nothing is subscribed.
+    /// A subscribe was refused with `stale_cursor`: nothing is subscribed. Where none is under way, the
+    /// subscription in force has ended on these topics, and the others go on.
     SubscribeStale {
         /// The client.
         client: u32,
@@ -102,7 +103,7 @@ pub enum Record {
         epoch: u32,
         /// When.
         at: Micros,
-        /// The stale topics, as the refusal describes them.
+        /// The stale topics, as the target describes them.
         topics: Vec<StaleTopic>,
     },
     /// A client took a snapshot of a topic, and will resume after it.

@@ -41,8 +41,8 @@ class Life:
             self.offline(record)
         elif what == "subscribe_ok":
             self.answered = self.targets is not None
-        elif what == "subscribe_stale":
-            self.targets, self.answered = None, False
+        elif what == "subscribe_stale" and not self.answered:
+            self.targets = None
         elif what == "slow_began" and not self.slow:
             self.slow = self.ever_slow = True
             self.intervals.append(Interval(record["at"]))
@@ -70,6 +70,12 @@ class Life:
         self.live_since, self.targets, self.answered = None, None, False
         if "fault" in record["cause"]:
             self.waiting_since = None
+
+    def ended_stale(self, at):
+        """The subscription has ended in its middle: it is live when another has brought it to head."""
+        self.live_since, self.targets, self.answered = None, None, False
+        if self.waiting_since is None:
+            self.waiting_since = at
 
     def slow_ended(self, record):
         self.slow = False

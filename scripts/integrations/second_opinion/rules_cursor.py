@@ -49,8 +49,10 @@ def bounds_of(story, sub):
 
 
 def answered(story, *answers):
-    """Subscriptions with a cursor that were answered so, each with its bounds."""
-    for sub in story.subscriptions:
+    """Subscriptions with a cursor that were answered so, each with its bounds. One that ended as stale in its
+    middle is answered so once more, for the cursor that the target names."""
+    ended = [ending for client in story.clients.values() for ending in client.endings]
+    for sub in [*story.subscriptions, *ended]:
         if sub.cursor is not None and sub.answer in answers:
             yield sub, bounds_of(story, sub)
 
@@ -59,11 +61,20 @@ def breach(sub, why):
     return Violation(why, sub.answered_at, sub.client, sub.topic, (sub.cursor, sub.cursor))
 
 
-def own_reason(cursor, said):
-    """The reason that applies by a refusal's own figures; None if by them the cursor is fresh."""
-    if cursor < said["floor"]:
-        return "retention_floor"
-    return "replay_budget" if said["head"] - cursor > said["budget"] else None
+# Both reasons of the contract, in the order in which they are looked at.
+REASONS = ("retention_floor", "replay_budget")
+
+
+def own_reasons(cursor, said):
+    """The reasons that may apply by a refusal's own figures, of which any may be absent; none if by them the
+    cursor is fresh."""
+    floor, budget = said.get("floor"), said.get("budget")
+    behind = said.get("lag") if said.get("head") is None else said["head"] - cursor
+    below = None if floor is None else cursor < floor
+    beyond = None if None in (behind, budget) else behind > budget
+    if below:
+        return REASONS[:1]
+    return tuple(reason for reason, holds in zip(REASONS, (below, beyond)) if holds is not False)
 
 
 @rule("stale_not_signalled", "a cursor that was accepted")
@@ -77,9 +88,9 @@ def stale_not_signalled(story):
 @rule("false_stale", "a topic of a refusal")
 def false_stale(story):
     """A cursor that was fresh until after the reply, or is so by the refusal's own figures, is not
-    refused; nor is a topic for which no cursor was sent."""
+    refused; nor is a topic for which no cursor was sent, or that is not subscribed to when it ends."""
     for sub, bounds in answered(story, "stale"):
-        if own_reason(sub.cursor, sub.said) is None:
+        if not own_reasons(sub.cursor, sub.said):
             yield breach(sub, "refused, although fresh by the refusal's own figures")
         elif bounds and bounds.surely_fresh(sub.cursor):
             yield breach(sub, "refused, although fresh after the reply")
@@ -87,9 +98,14 @@ def false_stale(story):
         for record in client.records:
             if record["record"] == "subscribe_stale":
                 yield from without_cursor(client, record)
+        for record, said in client.never_had:
+            place = (record["at"], client.number, said["topic"], (said["cursor"], said["cursor"]))
+            yield Violation("called stale without being subscribed to", *place)
 
 
 def without_cursor(client, record):
+    if not client.is_refusal(record):
+        return
     sent = {sub.topic: sub for sub in client.subscriptions if sub.epoch == record["epoch"]}
     for said in record["topics"]:
         topic, cursor = said["topic"], said["cursor"]
@@ -104,8 +120,8 @@ def wrong_reason(story):
     applies: the floor is looked at first, then the budget."""
     for sub, bounds in answered(story, "stale"):
         why = by_figures(sub.cursor, sub.said)
-        own = own_reason(sub.cursor, sub.said)
-        if why is None and own is not None and bounds and not bounds.surely_fresh(sub.cursor):
+        own = own_reasons(sub.cursor, sub.said)
+        if why is None and own and bounds and not bounds.surely_fresh(sub.cursor):
             why = by_windows(sub.cursor, sub.said["reason"], bounds)
         if why:
             yield breach(sub, why)
@@ -114,13 +130,14 @@ def wrong_reason(story):
 def by_figures(cursor, said):
     if said["cursor"] != cursor:
         return "another cursor is named"
-    if said["lag"] != max(said["head"] - cursor, 0):
+    lag, head = said.get("lag"), said.get("head")
+    if None not in (lag, head) and lag != max(head - cursor, 0):
         return "the lag is not head less cursor"
-    own = own_reason(cursor, said)
-    if own is None:
-        # Fresh by its own figures is `false_stale`'s; a reason that is none of the contract's is not.
-        return "the reason is none of the contract's" if said["reason"] == "other" else None
-    return None if said["reason"] == own else f"the reason is not {own}"
+    if said["reason"] == "other":
+        return "the reason is none of the contract's"
+    own = own_reasons(cursor, said)
+    # Fresh by its own figures is `false_stale`'s; a lane may give no reason.
+    return None if not own or said["reason"] in (*own, "unsaid") else f"the reason is not {own[0]}"
 
 
 def by_windows(cursor, reason, bounds):
@@ -147,8 +164,9 @@ def bad_snapshot(story):
         for record in client.records:
             if record["record"] == "subscribe_stale":
                 for topic in record["topics"]:
-                    highest = said.setdefault(topic["topic"], dict.fromkeys(SAID, 0))
-                    highest.update({figure: max(highest[figure], topic[figure]) for figure in SAID})
+                    highest = said.setdefault(topic["topic"], dict.fromkeys(SAID))
+                    told = {figure: topic[figure] for figure in SAID if topic.get(figure) is not None}
+                    highest.update({figure: max(highest[figure] or 0, told[figure]) for figure in told})
             elif record["record"] == "snapshot_taken" and record["outcome"] == "ok":
                 place = (record["done"], client.number, record["topic"])
                 why = judge_snapshot(story, record, said.get(record["topic"]))
@@ -198,8 +216,8 @@ def judge_snapshot(story, record, said):
     bounds = Bounds(story.windows.get(record["topic"], []), record["start"], record["done"])
     floor_low, head_low, budgets = bounds.floor_low, bounds.head_low, bounds.budgets
     if said:
-        floor_low, head_low = max(floor_low, said["floor"]), max(head_low, said["head"])
-        budgets = [*budgets, said["budget"]]
+        floor_low, head_low = max(floor_low, said["floor"] or 0), max(head_low, said["head"] or 0)
+        budgets = [*budgets, said["budget"]] if said["budget"] is not None else budgets
     if head < floor_low:
         return "below the floor"
     if budgets and head_low - head > max(budgets):

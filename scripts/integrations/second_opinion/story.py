@@ -59,6 +59,16 @@ class Subscription:
         return [seq for seq in range(self.floor + 1, self.highest) if seq not in self.seen]
 
 
+class Ending:
+    """The end of a subscription as stale in its middle: to the rules about cursors one more that was refused,
+    whose cursor is the one that the target names, since nobody sent one."""
+
+    def __init__(self, sub, said, at):
+        self.client, self.topic, self.epoch = sub.client, sub.topic, sub.epoch
+        self.sent_at, self.answered_at = sub.sent_at, at
+        self.cursor, self.said, self.answer = said["cursor"], said, "stale"
+
+
 class Delivery:
     """One update at one client, and what it was to the client when it came."""
 
@@ -107,6 +117,8 @@ class Client:
         self.number, self.granted, self.slow_by_plan = number, granted, slow_by_plan
         self.records = []
         self.deliveries, self.subscriptions = [], []
+        # Subscriptions that ended as stale in their middle, and what was called stale and not subscribed to.
+        self.endings, self.never_had = [], []
         # By topic.
         self.current, self.standing, self.last_applied = {}, {}, {}
         # Of states: the version delivered of each (topic, worker), and by topic what is known besides; the
@@ -195,13 +207,31 @@ class Client:
     def snapshot_taken(self, record):
         self.bases.snapshot_taken(record)
 
+    def is_refusal(self, record):
+        """Whether a cursor that is called stale is that of a subscribe: it has had no other answer."""
+        subs = [sub for sub in self.subscriptions if sub.epoch == record["epoch"]]
+        return any(sub.answer in ("stale", "for_another") for sub in subs)
+
     def subscribe_stale(self, record):
         said = {topic["topic"]: topic for topic in record["topics"]}
+        if not self.pending(record):
+            self.ended_stale(record, said)
+            return
         self.bases.refused.update(said)
         for sub in self.pending(record):
             sub.said, sub.answered_at = said.get(sub.topic), record["at"]
             sub.answer = "stale" if sub.said else "for_another"
             self.standing[sub.topic] = "stale" if sub.said else "out"
+
+    def ended_stale(self, record, said):
+        subscribed = [topic for topic in said if self.standing.get(topic) == "subscribed"]
+        for topic in subscribed:
+            self.endings.append(Ending(self.current[topic], said[topic], record["at"]))
+            self.standing[topic] = "stale"
+        self.never_had += [(record, said[topic]) for topic in said if topic not in subscribed]
+        self.bases.refused.update(subscribed)
+        if subscribed:
+            self.life.ended_stale(record["at"])
 
     def unsubscribed(self, record):
         self.open_heads.clear()

@@ -47,10 +47,7 @@ fn why(snapshot: &Snapshot, timelines: &Timelines) -> Option<String> {
     let bounds = timelines.bounds(topic, start, done).unwrap_or_default();
     let floor = bounds.floor_lo.max(said.floor);
     let least_head = bounds.head_lo.max(said.head);
-    let budget = match (bounds.budget_hi, said.head) {
-        (None, 0) => u64::MAX,
-        (budget, _) => budget.unwrap_or(0).max(said.budget),
-    };
+    let budget = bounds.budget_hi.max(said.budget).unwrap_or(u64::MAX);
     let lag = least_head.saturating_sub(head);
     if head < floor {
         return Some(format!("below the floor, {floor} or above when it was asked for"));
@@ -119,6 +116,17 @@ mod tests {
         let again = || Did::Refused(8, vec![figures(8, RetentionFloor, 10, 99, 1_000)]);
         let tally = judged(&stale_then(8, again()), &Default::default());
         assert_eq!((tally.total(), tally.count(RULE)), (1, 1));
+    }
+
+    #[test]
+    fn a_refusal_that_names_no_budget_bounds_no_lag() {
+        let mut said = figures(8, RetentionFloor, 10, 10_000, 1);
+        said.budget = None;
+        let tally = judged(&[Did::Refused(8, vec![said]), Did::Snapshot(12)], &Default::default());
+        assert_eq!(tally.total(), 0);
+        said.budget = Some(1);
+        let tally = judged(&[Did::Refused(8, vec![said]), Did::Snapshot(12)], &Default::default());
+        assert_eq!(tally.count(RULE), 1);
     }
 
     #[test]

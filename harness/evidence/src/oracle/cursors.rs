@@ -43,6 +43,17 @@ pub enum Answer {
     RefusedForAnother,
 }
 
+impl Answer {
+    /// A refusal, judged by its own figures.
+    fn refused(case: &Case<'_>, said: &StaleTopic, tally: &mut Tally) -> Self {
+        Self::Refused {
+            reason: said.reason,
+            false_by_figures: false_stale::judge_figures(case, said, tally),
+            wrong_by_figures: wrong_reason::judge_figures(case, said, tally),
+        }
+    }
+}
+
 /// A cursor that was sent, and what became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
@@ -86,8 +97,16 @@ pub struct Said {
     pub floor: u64,
     /// Highest head.
     pub head: u64,
-    /// Largest budget.
-    pub budget: u64,
+    /// Largest budget, where one was named.
+    pub budget: Option<u64>,
+}
+
+impl Said {
+    fn add(&mut self, said: &StaleTopic) {
+        self.floor = self.floor.max(said.floor.unwrap_or_default());
+        self.head = self.head.max(said.head.unwrap_or_default());
+        self.budget = self.budget.max(said.budget);
+    }
 }
 
 /// A subscribe without an answer yet.
@@ -185,12 +204,7 @@ impl Cursors {
             let answer =
                 listed.zip(topic.cursor).map_or(Answer::RefusedForAnother, |(said, sent)| {
                     let case = self.case(topic.topic, at, sent);
-                    let case = Case { client, fact: &case };
-                    Answer::Refused {
-                        reason: said.reason,
-                        false_by_figures: false_stale::judge_figures(&case, said, tally),
-                        wrong_by_figures: wrong_reason::judge_figures(&case, said, tally),
-                    }
+                    Answer::refused(&Case { client, fact: &case }, said, tally)
                 });
             self.keep(topic, at, answer, snapshot);
         }
@@ -200,10 +214,40 @@ impl Cursors {
                 let case = self.case(said.topic, at, said.cursor);
                 false_stale::without_a_cursor(&Case { client, fact: &case }, tally);
             }
-            let known = self.said.entry(said.topic).or_default();
-            known.floor = known.floor.max(said.floor);
-            known.head = known.head.max(said.head);
-            known.budget = known.budget.max(said.budget);
+            self.said.entry(said.topic).or_default().add(said);
+        }
+    }
+
+    /// Whether a subscribe has no answer yet.
+    #[must_use]
+    pub fn is_subscribing(&self) -> bool {
+        !self.pending.topics.is_empty()
+    }
+
+    /// A subscription in force ended as stale on some of its topics; `subscribed`: whether it had them. What was
+    /// stale then is the cursor that the target names: nobody sent one with which it could be compared. Since
+    /// floors only rise, windows before the subscribe are lower bounds here too.
+    pub fn ended(
+        &mut self,
+        client: u32,
+        at: Micros,
+        stale: &[StaleTopic],
+        subscribed: impl Fn(TopicId) -> bool,
+        tally: &mut Tally,
+    ) {
+        for said in stale {
+            let case = self.case(said.topic, at, said.cursor);
+            let case = Case { client, fact: &case };
+            if !subscribed(said.topic) {
+                false_stale::not_subscribed(&case, tally);
+                continue;
+            }
+            let answer = Answer::refused(&case, said, tally);
+            let cursor = Some(said.cursor);
+            let topic =
+                SubscribedTopic { topic: said.topic, cursor, head_seen: 0, by_fault: false };
+            self.keep(&topic, at, answer, None);
+            self.said.entry(said.topic).or_default().add(said);
         }
     }
 

@@ -2,7 +2,8 @@
 //! refused; nor is a topic without a cursor.
 //!
 //! Bounds: floor and head only rise, so the first windows asked after the reply prove a cursor fresh.
-//! A refusal whose own floor, head and budget say fresh needs no windows. Cases: cursors that were
+//! A refusal whose own floor, head and budget say fresh needs no windows; one that lacks any of them says
+//! nothing. Cases: cursors that were
 //! fresh for sure, and refusals that contradict themselves. Undecided: refusals that the windows
 //! leave open, but not those of a snapshot's watermark, which are `bad_snapshot`'s. Without any
 //! window of the topic only the refusal's own figures are judged. Memory: the facts of
@@ -12,23 +13,33 @@ use super::cursors::{Answer, Case};
 use super::rule::Rule;
 use super::tally::Tally;
 use super::windows::Bounds;
-use super::wrong_reason;
 use crate::record::StaleTopic;
 
 /// Judges a refusal by its own figures; says whether they break the rule.
 pub fn judge_figures(case: &Case<'_>, said: &StaleTopic, tally: &mut Tally) -> bool {
     let cursor = case.fact.cursor;
-    if wrong_reason::expected(cursor, said).is_some() {
+    let says_stale = [said.is_below_floor(cursor), said.is_beyond_budget(cursor)];
+    if says_stale != [Some(false); 2] {
         return false;
     }
-    let StaleTopic { floor, head, budget, .. } = *said;
+    let StaleTopic { floor, head, budget, lag, .. } = *said;
+    let head = head.or(lag.map(|lag| cursor.saturating_add(lag))).unwrap_or_default();
     let message = format!(
         "cursor {cursor} was refused as stale, although by the refusal's own figures it is not \
-         below the floor {floor} and within the budget {budget} of head {head}"
+         below the floor {} and within the budget {} of head {head}",
+        floor.unwrap_or_default(),
+        budget.unwrap_or_default()
     );
     tally.judged(Rule::FalseStale, 1);
     tally.violate(case.violation(Rule::FalseStale, message), 0);
     true
+}
+
+/// A subscription is told that it has ended as stale on a topic that it does not have.
+pub fn not_subscribed(case: &Case<'_>, tally: &mut Tally) {
+    let message = "the topic was called stale, although it was not subscribed to".to_owned();
+    tally.judged(Rule::FalseStale, 1);
+    tally.violate(case.violation(Rule::FalseStale, message), 0);
 }
 
 /// A refusal names a topic for which no cursor was sent.

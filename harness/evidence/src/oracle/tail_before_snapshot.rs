@@ -1,5 +1,5 @@
 //! Rule `tail_before_snapshot`: after `stale_cursor` nothing of the topics that it lists comes to the
-//! client before its next subscribe.
+//! client before its next subscribe, whether it refuses a subscribe or ends a subscription.
 //!
 //! Such deliveries are not applied, so they make no holes. Cases: topics listed in refusals. Nothing
 //! is undecided. Memory: the [`Track`]'s standing.
@@ -9,7 +9,7 @@ use super::tally::{Tally, Violation};
 use super::track::{Standing, Track};
 use crate::record::Delivery;
 
-/// A topic was refused as stale.
+/// A topic was refused as stale, or its subscription has ended so.
 pub fn on_refused(track: &mut Track, tally: &mut Tally) {
     track.standing = Standing::Stale;
     tally.judged(Rule::TailBeforeSnapshot, 1);
@@ -28,7 +28,9 @@ pub fn on_delivery(delivery: &Delivery, track: &Track, tally: &mut Tally) -> boo
         topic: Some(topic),
         seqs: Some((seq, seq)),
         epoch: Some(epoch),
-        message: format!("seq {seq} came after the subscribe was refused as stale, before another"),
+        message: format!(
+            "seq {seq} came after its topic was called stale, before another subscribe"
+        ),
     };
     tally.violate(violation, 0);
     true

@@ -52,7 +52,7 @@ pub enum Standing {
     /// A subscribe named it and was not refused.
     #[default]
     Subscribed,
-    /// The last subscribe was refused because this topic's cursor is stale.
+    /// The last subscribe was refused, or has ended since, because this topic's cursor is stale.
     Stale,
     /// Its unsubscribe was acknowledged.
     Left {

@@ -3,7 +3,8 @@
 //!
 //! By the refusal's own figures: below the floor is `retention_floor_breach` (looked at first), else
 //! beyond the budget is `replay_budget_exceeded`; the lag is head less cursor; the cursor is the one
-//! that was sent. Figures that say fresh are `false_stale`'s. Where windows prove that the reason
+//! that was sent. Of figures that are not there nothing is said: a reason is wrong then if those that are
+//! rule it out. Figures that say fresh are `false_stale`'s. Where windows prove that the reason
 //! cannot apply, whatever the figures say, that is a breach as well. Cases: refused cursors. Nothing
 //! is undecided: what neither figures nor windows refute is taken at the target's word. Memory: the
 //! facts of [`cursors`](super::cursors).
@@ -14,40 +15,43 @@ use super::tally::Tally;
 use super::windows::Bounds;
 use crate::record::{StaleReason, StaleTopic};
 
-/// The reason that applies to a cursor by a refusal's own figures; `None` when it is fresh.
-#[must_use]
-pub fn expected(cursor: u64, said: &StaleTopic) -> Option<StaleReason> {
-    if cursor < said.floor {
-        Some(StaleReason::RetentionFloor)
-    } else if said.head.saturating_sub(cursor) > said.budget {
-        Some(StaleReason::ReplayBudget)
-    } else {
-        None
-    }
+/// Why a reason does not apply to a cursor by a refusal's own figures, as far as it has any.
+fn misnamed(cursor: u64, said: &StaleTopic) -> Option<String> {
+    let reason = said.reason;
+    let (below, beyond) = (said.is_below_floor(cursor), said.is_beyond_budget(cursor));
+    let expected = match (below, beyond) {
+        _ if reason == StaleReason::Unsaid => return None,
+        (Some(true), _) => StaleReason::RetentionFloor,
+        (Some(false), Some(true)) => StaleReason::ReplayBudget,
+        (Some(false), None) if reason == StaleReason::RetentionFloor => StaleReason::ReplayBudget,
+        (None, Some(false)) if reason == StaleReason::ReplayBudget => StaleReason::RetentionFloor,
+        // Fresh, or it may be either.
+        _ => {
+            let other = reason == StaleReason::Other;
+            return other.then(|| "the reason is none of the contract's".to_owned());
+        }
+    };
+    let figures = said.figures();
+    (expected != reason)
+        .then(|| format!("the reason is {reason:?} and not {expected:?} ({figures})"))
 }
 
 /// Judges a refusal by its own figures; says whether they break the rule.
 pub fn judge_figures(case: &Case<'_>, said: &StaleTopic, tally: &mut Tally) -> bool {
     let cursor = case.fact.cursor;
-    let StaleTopic { reason, floor, head, budget, lag, .. } = *said;
-    tally.judged(Rule::WrongReason, 1);
+    let StaleTopic { reason, head, lag, .. } = *said;
+    let says_something = reason != StaleReason::Unsaid || head.is_some() && lag.is_some();
+    tally.judged(Rule::WrongReason, says_something.into());
     let mut wrong = Vec::new();
     if said.cursor != cursor {
         wrong.push(format!("the cursor named is {}", said.cursor));
     }
-    if lag != head.saturating_sub(cursor) {
+    if let (Some(lag), Some(head)) = (lag, head)
+        && lag != head.saturating_sub(cursor)
+    {
         wrong.push(format!("the lag named is {lag} at head {head}"));
     }
-    match expected(cursor, said) {
-        Some(expected) if expected != reason => wrong.push(format!(
-            "the reason is {reason:?} and not {expected:?} (floor {floor}, head {head}, budget \
-             {budget})"
-        )),
-        None if reason == StaleReason::Other => {
-            wrong.push("the reason is none of the contract's".to_owned());
-        }
-        _ => {}
-    }
+    wrong.extend(misnamed(cursor, said));
     if wrong.is_empty() {
         return false;
     }
@@ -84,7 +88,7 @@ pub fn judge(case: &Case<'_>, bounds: &Bounds, tally: &mut Tally) {
 mod tests {
     use super::super::cursors::tests::{Did, figures, judged, refused, windows};
     use super::*;
-    use crate::record::StaleReason::{Other, ReplayBudget, RetentionFloor};
+    use crate::record::StaleReason::{Other, ReplayBudget, RetentionFloor, Unsaid};
 
     const RULE: Rule = Rule::WrongReason;
 
@@ -110,7 +114,7 @@ mod tests {
     #[test]
     fn figures_that_do_not_agree_are_a_violation() {
         let right = figures(9, RetentionFloor, 10, 100, 500);
-        for said in [StaleTopic { lag: 90, ..right }, StaleTopic { cursor: 8, ..right }] {
+        for said in [StaleTopic { lag: Some(90), ..right }, StaleTopic { cursor: 8, ..right }] {
             assert_eq!(alone(said).count(RULE), 1);
         }
     }
@@ -121,6 +125,42 @@ mod tests {
             let tally = alone(figures(9, reason, 9, 50, 500));
             assert_eq!((tally.count(RULE), tally.rule(RULE).judged), (wrong, 1), "{reason:?}");
         }
+    }
+
+    #[test]
+    fn figures_that_are_not_there_are_held_against_nothing_and_those_that_are_may_rule_a_reason_out()
+     {
+        let whole = |reason| figures(9, reason, 9, 100, 50);
+        let judged_and_wrong = |said| {
+            let tally = alone(said);
+            assert_eq!(tally.count(Rule::FalseStale), 0, "{said:?}");
+            (tally.rule(RULE).judged, tally.count(RULE))
+        };
+        // At the floor, and nobody knows the budget; within the budget, and nobody knows the floor.
+        let no_budget = |reason| StaleTopic { budget: None, ..whole(reason) };
+        let no_floor = |reason| StaleTopic { floor: None, budget: Some(91), ..whole(reason) };
+        // Beyond the budget: the floor is looked at first.
+        let far = |reason| StaleTopic { floor: None, ..whole(reason) };
+        let none = |reason| StaleTopic { head: None, lag: None, floor: None, ..no_budget(reason) };
+        for (said, wrong) in [
+            (no_budget(RetentionFloor), 1),
+            (no_budget(ReplayBudget), 0),
+            (no_floor(RetentionFloor), 0),
+            (no_floor(ReplayBudget), 1),
+            (far(RetentionFloor), 0),
+            (far(ReplayBudget), 0),
+            (far(Other), 1),
+            (none(RetentionFloor), 0),
+            (none(ReplayBudget), 0),
+            (none(Other), 1),
+            // The lag alone says how far behind it is.
+            (StaleTopic { head: None, lag: Some(51), ..whole(RetentionFloor) }, 1),
+            (StaleTopic { head: None, lag: Some(51), ..whole(ReplayBudget) }, 0),
+        ] {
+            assert_eq!(judged_and_wrong(said), (1, wrong), "{said:?}");
+        }
+        assert_eq!(judged_and_wrong(none(Unsaid)), (0, 0));
+        assert_eq!(judged_and_wrong(StaleTopic { lag: Some(1), ..whole(Unsaid) }), (1, 1));
     }
 
     #[test]

@@ -19,23 +19,48 @@ pub struct SubscribedTopic {
     pub by_fault: bool,
 }
 
-/// A stale topic, as a refusal describes it.
+/// A stale topic, as the target describes it; a figure is `None` where it gives none, as a lane may that only
+/// says that all must be fetched again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaleTopic {
     /// The topic.
     pub topic: TopicId,
     /// The reason given.
     pub reason: StaleReason,
-    /// The cursor that was refused, as the target read it.
+    /// The cursor that was refused, as the target read it; where it names none, the client's own.
     pub cursor: u64,
     /// Lowest cursor that retention still serves.
-    pub floor: u64,
+    pub floor: Option<u64>,
     /// Head.
-    pub head: u64,
-    /// Replay budget.
-    pub budget: u64,
+    pub head: Option<u64>,
+    /// Replay budget, in events.
+    pub budget: Option<u64>,
     /// Head minus cursor.
-    pub lag: u64,
+    pub lag: Option<u64>,
+}
+
+impl StaleTopic {
+    /// Whether a cursor is below the floor, by these figures.
+    #[must_use]
+    pub fn is_below_floor(&self, cursor: u64) -> Option<bool> {
+        self.floor.map(|floor| cursor < floor)
+    }
+
+    /// Whether a cursor is further behind head than the budget, by these figures.
+    #[must_use]
+    pub fn is_beyond_budget(&self, cursor: u64) -> Option<bool> {
+        let behind = self.head.map(|head| head.saturating_sub(cursor)).or(self.lag);
+        behind.zip(self.budget).map(|(behind, budget)| behind > budget)
+    }
+
+    /// The figures of the log, as far as there are any: floor, head, budget.
+    #[must_use]
+    pub fn figures(&self) -> String {
+        let figures = [("floor", self.floor), ("head", self.head), ("budget", self.budget)];
+        let there =
+            figures.iter().filter_map(|(name, figure)| Some(format!("{name} {}", (*figure)?)));
+        there.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Why a cursor is stale, as the target says.
@@ -48,6 +73,8 @@ pub enum StaleReason {
     ReplayBudget,
     /// A reason that the contract does not name.
     Other,
+    /// None was given, on a lane that gives none.
+    Unsaid,
 }
 
 /// Stands for the digest of an update without a payload (pointer mode): what it says is not known, so

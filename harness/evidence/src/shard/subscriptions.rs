@@ -133,6 +133,9 @@ impl Shard {
 
     pub(super) fn subscribe_stale(&mut self, client: u32, at: Micros, stale: &[StaleTopic]) {
         let life = self.clients.entry(client).or_default();
+        if !life.cursors.is_subscribing() {
+            return self.ended_stale(client, at, stale);
+        }
         life.subscription = None;
         let sent = life.cursors.pending.topics.clone();
         let sent_at = life.cursors.pending.sent_at;
@@ -152,6 +155,36 @@ impl Shard {
                 let key = self.client_key(MetricId::UnplannedStale, client, sent_at);
                 self.flow.metrics.count(key, client, sent_at, 1, 0);
             }
+        }
+    }
+
+    /// A subscription in force ended as stale on these topics: the client has to subscribe again, and is live
+    /// when that has brought it to head.
+    fn ended_stale(&mut self, client: u32, at: Micros, stale: &[StaleTopic]) {
+        let life = self.clients.entry(client).or_default();
+        let tracks = &life.tracks;
+        let subscribed = |topic| {
+            let track = tracks.get(&topic);
+            track.is_some_and(|track| track.epoch > 0 && track.standing == Standing::Subscribed)
+        };
+        let ended: Vec<TopicId> =
+            stale.iter().map(|said| said.topic).filter(|&topic| subscribed(topic)).collect();
+        life.cursors.ended(client, at, stale, subscribed, &mut self.flow.tally);
+        if ended.is_empty() {
+            return;
+        }
+        life.subscription = None;
+        life.live_since = None;
+        life.unconverged_since.get_or_insert(at);
+        life.drain.offline();
+        for topic in &ended {
+            let Some(track) = life.tracks.get_mut(topic) else { continue };
+            tail_before_snapshot::on_refused(track, &mut self.flow.tally);
+        }
+        if !self.was_slow(client) {
+            let key = self.client_key(MetricId::UnplannedStale, client, at);
+            let count = ended.len() as u64;
+            self.flow.metrics.count(key, client, at, count, count);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Rules that need several records to come together: snapshots, unsubscribes, slow clients.
 
+mod ended_stale;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -100,8 +102,9 @@ fn ok(epoch: u32, at: Micros, topic: TopicId, watermark: u64) -> Record {
 
 fn stale(epoch: u32, at: Micros, topic: TopicId, cursor: u64) -> Record {
     let reason = StaleReason::RetentionFloor;
-    let (floor, head) = (cursor + 5, cursor + 10);
-    let said = StaleTopic { topic, reason, cursor, floor, head, budget: 500, lag: 10 };
+    let (floor, head) = (Some(cursor + 5), Some(cursor + 10));
+    let (budget, lag) = (Some(500), Some(10));
+    let said = StaleTopic { topic, reason, cursor, floor, head, budget, lag };
     Record::SubscribeStale { client: 0, epoch, at, topics: vec![said] }
 }
 

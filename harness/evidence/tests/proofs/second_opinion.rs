@@ -29,7 +29,7 @@ const COUNT: u32 = 200;
 const SETTLE_US: u64 = 200_000;
 
 /// Kinds of edits.
-const KINDS: usize = 21;
+const KINDS: usize = 22;
 
 /// Every place for one kind of edit.
 fn changes(records: &[Record], kind: usize) -> Vec<Change> {
@@ -55,6 +55,7 @@ fn changes(records: &[Record], kind: usize) -> Vec<Change> {
         17 => authority::came_out(records),
         18 => authority::unheard_of(records),
         19 => edit::acknowledged_earlier(records, 2 * SETTLE_US),
+        20 => edit::ended_stale(records),
         _ => edit::no_reply(records).into_iter().map(|(change, _)| change).collect(),
     }
 }

@@ -237,9 +237,9 @@ fn stale_topic(stale: &StaleTopicSeen) -> Option<StaleTopic> {
             _ => StaleReason::Other,
         },
         cursor: stale.resume_after,
-        floor: stale.retention_floor,
-        head: stale.head_watermark,
-        budget: stale.replay_budget_events,
-        lag: stale.replay_lag,
+        floor: Some(stale.retention_floor),
+        head: Some(stale.head_watermark),
+        budget: Some(stale.replay_budget_events),
+        lag: Some(stale.replay_lag),
     })
 }

@@ -31,7 +31,8 @@ pub fn refused(cursor: u64, reason: StaleReason) -> Did {
 }
 
 pub fn figures(cursor: u64, reason: StaleReason, floor: u64, head: u64, budget: u64) -> StaleTopic {
-    let lag = head.saturating_sub(cursor);
+    let lag = Some(head.saturating_sub(cursor));
+    let (floor, head, budget) = (Some(floor), Some(head), Some(budget));
     StaleTopic { topic: TOPIC, reason, cursor, floor, head, budget, lag }
 }
 

@@ -97,10 +97,12 @@ pub fn happening(record: &Record) -> Option<(Micros, String)> {
                 .iter()
                 .map(|stale| {
                     let (name, reason) = (stale.topic.name(), word(&stale.reason));
-                    format!(
-                        "{name} cursor {} ({reason}, floor {}, head {})",
-                        stale.cursor, stale.floor, stale.head
-                    )
+                    let figures = [("floor", stale.floor), ("head", stale.head)];
+                    let figures: String = figures
+                        .iter()
+                        .filter_map(|(name, figure)| Some(format!(", {name} {}", (*figure)?)))
+                        .collect();
+                    format!("{name} cursor {} ({reason}{figures})", stale.cursor)
                 })
                 .collect();
             (*at, format!("subscribe {epoch} refused as stale: {}", topics.join(", ")))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::Record;
 use khala_evidence::record::{
-    Delivery, Micros, OfflineCause, OpKind, PublishId, Published, Source,
+    Delivery, Micros, OfflineCause, OpKind, PublishId, Published, Source, StaleReason, StaleTopic,
 };
 use khala_wire::topic::TopicId;
 
@@ -387,4 +387,48 @@ pub fn no_reply(records: &[Record]) -> Vec<(Change, u32)> {
     let last = epochs(records).into_iter().filter(|epoch| epoch.is_last);
     last.filter_map(|epoch| Some((Change::Remove(reply(records, &epoch)?.0), epoch.client)))
         .collect()
+}
+
+/// Subscriptions that end as stale in their middle, after each delivery that a live one brought: rightly, with
+/// figures that say otherwise, or with none.
+pub fn ended_stale(records: &[Record]) -> Vec<Change> {
+    let mut answered = BTreeSet::new();
+    let mut changes = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        match record {
+            Record::SubscribeOk { client, .. } => drop(answered.insert(*client)),
+            Record::SubscribeSent { client, .. } | Record::Offline { client, .. } => {
+                answered.remove(client);
+            }
+            Record::Delivered(delivery) if answered.contains(&delivery.client) => {
+                changes.push(Change::Insert(index + 1, stale_after(delivery)));
+            }
+            _ => {}
+        }
+    }
+    changes
+}
+
+fn stale_after(delivery: &Delivery) -> Record {
+    let Delivery { client, epoch, topic, seq, at, .. } = *delivery;
+    let cursor = seq;
+    let right = StaleTopic {
+        topic,
+        reason: StaleReason::RetentionFloor,
+        cursor,
+        floor: Some(cursor + 1),
+        head: Some(cursor + 9),
+        budget: Some(100),
+        lag: Some(9),
+    };
+    let none = StaleTopic { floor: None, head: None, budget: None, lag: None, ..right };
+    let said = match at % 6 {
+        0 => right,
+        1 => StaleTopic { floor: Some(cursor), ..right },
+        2 => StaleTopic { reason: StaleReason::ReplayBudget, ..right },
+        3 => StaleTopic { lag: Some(8), ..right },
+        4 => StaleTopic { reason: StaleReason::Unsaid, ..none },
+        _ => none,
+    };
+    Record::SubscribeStale { client, epoch, at, topics: vec![said] }
 }

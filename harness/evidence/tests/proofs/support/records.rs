@@ -73,7 +73,8 @@ pub fn subscribe_stale(
     [cursor, floor, head]: [u64; 3],
 ) -> Record {
     let reason = StaleReason::RetentionFloor;
-    let (budget, lag) = (3_000, head.saturating_sub(cursor));
+    let (budget, lag) = (Some(3_000), Some(head.saturating_sub(cursor)));
+    let (floor, head) = (Some(floor), Some(head));
     let stale = StaleTopic { topic, reason, cursor, floor, head, budget, lag };
     Record::SubscribeStale { client, epoch, at, topics: vec![stale] }
 }
