@@ -24,6 +24,7 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::aside::{Asides, Who};
+use crate::client::dialect::Dialect;
 use crate::client::driver::{Driver, Surroundings};
 use crate::client::machine::{Machine, Settings};
 use crate::client::orders::{Control, Order};
@@ -36,6 +37,7 @@ use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
 use crate::reach::Outgoing;
+use crate::session::Connector;
 use crate::session::web_socket::Lane;
 use crate::stall::Watch;
 use crate::target::window::Windows;
@@ -221,6 +223,7 @@ fn drivers<S: Sink>(
                 apply: plan.target.apply,
                 snapshot: plan.target.snapshot,
                 settle_within: plan.oracle.settle_within,
+                manners: <Lane as Connector>::Dialect::MANNERS,
             })
         })
         .collect();
@@ -251,6 +254,7 @@ fn drivers<S: Sink>(
         let driver = Driver {
             around: Rc::clone(around),
             machine,
+            dialect: Dialect::new(arrival.client, Rc::clone(cohort)),
             client: arrival.client,
             identity,
             scopes: scopes(plan, arrival.cohort),

@@ -15,9 +15,10 @@ use khala_plan::Plan;
 use khala_plan::model::Resume;
 use khala_plan::schedule::Identity;
 
-use super::machine::{Machine, Phase, World};
+use super::machine::{Machine, Phase};
 use super::orders::{Control, Order};
 use super::reader::Reader;
+use super::world::World;
 use crate::clock::Clock;
 use crate::contact::Ear;
 use crate::heads::LocalHeads;
@@ -81,11 +82,13 @@ impl<S: Sink> Surroundings<S> {
 }
 
 /// One client and all it needs.
-pub struct Driver<S, C> {
+pub struct Driver<S, C: Connector> {
     /// What the thread shares.
     pub around: Rc<Surroundings<S>>,
     /// The machine.
     pub machine: Machine,
+    /// What it speaks.
+    pub dialect: C::Dialect,
     /// The client's number.
     pub client: u32,
     /// Who it is.

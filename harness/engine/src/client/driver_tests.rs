@@ -18,6 +18,7 @@ use khala_wire::topic::WORKER_SUMMARIES;
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
+use super::dialect::Dialect;
 use super::driver::{Driver, Surroundings};
 use super::machine::{Machine, Settings};
 use super::machine_tests::rig::{Sent, reply, settings, stale, summaries};
@@ -132,9 +133,11 @@ async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
         Settings { topics: vec![summaries()], heartbeat: Duration::from_secs(2), ..of_desktop };
     let control = Rc::new(Control::new("s".to_owned(), heads));
     let dialled = Dialled::default();
+    let cohort = Rc::new(cohort);
     let driver = Driver {
         around: Rc::clone(&around),
-        machine: Machine::new(CLIENT, Rc::new(cohort), 0),
+        dialect: Dialect::new(CLIENT, Rc::clone(&cohort)),
+        machine: Machine::new(CLIENT, cohort, 0),
         client: CLIENT,
         identity: Schedule::identity(&plan, CLIENT),
         scopes: Vec::new(),

@@ -1,44 +1,38 @@
 //! One simulated client as a state machine without I/O.
 //!
-//! It is told what happened ([`Machine::tick`], [`Machine::text`], …) with the time it happened,
+//! It is told what happened ([`Machine::tick`], [`Machine::told`], …) with the time it happened,
 //! records what it saw, and answers with the one [`Action`] to take. It never waits, never reads a
-//! clock, and never judges: the oracle does, from the records.
+//! clock, and never judges: the oracle does, from the records. Nor does it know how what it says and is
+//! told ([`spoken`]) travels: that is the lane's [dialect](super::dialect).
 //!
 //! It behaves as the surface's real client: mints before every connect, obeys the surface's
 //! back-off, applies by `(topic, seq)`, resumes from what it applied, resets on `stale_cursor`,
 //! stops on 401/403 and on compatibility failures, and takes a heartbeat without an answer by the
-//! next one for a dead socket. It heartbeats on the channel and on the socket, to tell the two apart
-//! (`pulse.rs`).
+//! next one for a dead socket. Where the lane lets it, it asks the subscription and the session apart, to tell
+//! which of the two is dead (`pulse.rs`).
 
 mod beyond;
 mod cursor;
 mod faulted;
-mod inbound;
-mod joins;
 mod life;
 mod pulse;
+pub mod spoken;
 mod subscription;
+mod told;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use beyond::{Beyond, Stay};
-use joins::Joins;
-use khala_evidence::record::{
-    Flaw, Micros, OfflineCause, Op, OpKind, Outcome, Place, Record, Sink,
-};
+use khala_evidence::record::{Held, Micros, OfflineCause, Op, OpKind, Outcome, Record, Sink};
 use khala_plan::backoff::Backoff;
 use khala_plan::model::{ChosenCursor, Push, SnapshotPath};
-use khala_wire::CHANNEL;
-use khala_wire::frame::{self, Vsn};
 use khala_wire::topic::TopicId;
 use pulse::{Beat, Pulse};
-use serde::Serialize;
+use spoken::{Ask, Manners};
 
-use super::reader::Reader;
+use super::world::World;
 use crate::clock::micros;
-use crate::heads::LocalHeads;
-use crate::said;
 
 /// What all clients of a cohort have in common.
 #[derive(Clone, Debug)]
@@ -61,6 +55,8 @@ pub struct Settings {
     pub snapshot: SnapshotPath,
     /// For how long after a rejoin what is addressed to the join before may still come.
     pub settle_within: Duration,
+    /// How it behaves on its lane.
+    pub manners: Manners,
 }
 
 impl Settings {
@@ -70,14 +66,16 @@ impl Settings {
     }
 }
 
-/// What a client reads and writes beside its own state.
-pub struct World<'a, S> {
-    /// Takes the records.
-    pub sink: &'a mut S,
-    /// Reads batches.
-    pub reader: &'a mut Reader,
-    /// What other clients have seen.
-    pub heads: &'a LocalHeads,
+/// Where a target says that a client stands, by topic.
+pub(crate) type Watermarks = Vec<(TopicId, u64)>;
+
+/// A snapshot, as far as a client resumes from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Its watermark.
+    pub head: u64,
+    /// What it holds of our workers' documents.
+    pub documents: Vec<Held>,
 }
 
 /// What to do next.
@@ -87,10 +85,10 @@ pub enum Action {
     None,
     /// Mint a token and connect.
     Connect,
-    /// Send a text frame.
-    Send(String),
-    /// Send two, one after the other.
-    SendBoth([String; 2]),
+    /// Ask.
+    Ask(Ask),
+    /// Ask twice, one after the other.
+    AskBoth([Ask; 2]),
     /// Say goodbye in good order; the machine is offline already.
     Close,
     /// Take snapshots of these topics, then call [`Machine::bootstrapped`].
@@ -145,7 +143,6 @@ struct Chosen {
 /// A request without an answer yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pending {
-    reference: u64,
     sent_at: Micros,
 }
 
@@ -165,9 +162,6 @@ pub struct Machine {
     cursors: BTreeMap<TopicId, u64>,
     /// Number of the last subscribe.
     epoch: u32,
-    next_ref: u64,
-    /// The joins of the socket there is.
-    joins: Joins,
     /// Topics that a subscribe of the join in force has named.
     named: Vec<TopicId>,
     /// Whether the target has told the client off for good: it will end the channel.
@@ -178,11 +172,6 @@ pub struct Machine {
     /// What the socket's own heartbeats say.
     pulse: Pulse,
     retired: bool,
-    /// By topic the first push of a batch whose twin has not come, and its digest: between topics there is no
-    /// order (contract, section 1, rule 5).
-    unpaired: BTreeMap<TopicId, VecDeque<(Push, u64)>>,
-    /// The session that the token of the socket there is was minted for, where that is known.
-    session: Option<Box<str>>,
     /// Whether a fault chose the cursors of the next subscribe.
     resume_by_fault: bool,
     /// The cursor that a fault wants in the next subscribe.
@@ -214,7 +203,6 @@ struct Revocation {
 #[derive(Clone, Debug)]
 struct Unsubscribed {
     fault: u16,
-    reference: u64,
     topics: Vec<TopicId>,
     until: Micros,
 }
@@ -232,16 +220,12 @@ impl Machine {
             connect_due: arrival,
             cursors: BTreeMap::new(),
             epoch: 0,
-            next_ref: 1,
-            joins: Joins::default(),
             named: Vec::new(),
             told_off: false,
             heartbeat_due: Micros::MAX,
             heartbeat: None,
             pulse: Pulse::default(),
             retired: false,
-            unpaired: BTreeMap::new(),
-            session: None,
             resume_by_fault: false,
             chosen: None,
             beyond: Vec::new(),
@@ -257,11 +241,6 @@ impl Machine {
     pub fn begin_at(&mut self, heads: &[(TopicId, u64)]) {
         let own = heads.iter().filter(|(topic, _)| self.settings.topics.contains(topic));
         self.cursors.extend(own.copied());
-    }
-
-    /// For which session the token of the next connect is minted; nothing where nobody knows.
-    pub fn speaks_for(&mut self, session: Option<Box<str>>) {
-        self.session = session;
     }
 
     /// What the driver has to wait for.
@@ -315,7 +294,7 @@ impl Machine {
         let asked = match self.state {
             State::Joining(_) | State::Subscribing(_) | State::Probing(..) => true,
             State::Live | State::Bootstrapping => self.heartbeat.is_some(),
-            State::Beyond(stay) => stay.awaits().is_some() || self.heartbeat.is_some(),
+            State::Beyond(stay) => stay.awaits() || self.heartbeat.is_some(),
             State::Connecting
             | State::Waiting { .. }
             | State::Rejoining { .. }
@@ -395,18 +374,6 @@ impl Machine {
         pending.sent_at + micros(self.settings.request_timeout)
     }
 
-    /// A binary message came: the lane has none.
-    pub fn binary<S: Sink>(&mut self, now: Micros, bytes: usize, world: &mut World<'_, S>) {
-        if !self.dead_socket {
-            self.malformed(now, format!("a binary message of {bytes} bytes"), world);
-        }
-    }
-
-    fn word<S: Sink>(&self, at: Micros, place: Place, word: String, world: &mut World<'_, S>) {
-        let (client, word) = (self.client, said::word(&word));
-        world.sink.record(Record::Word { client, at, place, word });
-    }
-
     fn op<S: Sink>(
         &self,
         kind: OpKind,
@@ -418,27 +385,5 @@ impl Machine {
     ) {
         let client = self.client;
         world.sink.record(Record::Op(Op { client, kind, intended, start, done, outcome }));
-    }
-
-    fn finding<S: Sink>(&self, name: &str, at: Micros, message: String, world: &mut World<'_, S>) {
-        let (name, client) = (name.to_owned(), Some(self.client));
-        world.sink.record(Record::Finding { name, client, at, message });
-    }
-
-    fn malformed<S: Sink>(&self, at: Micros, why: String, world: &mut World<'_, S>) {
-        let (client, flaw, why) = (self.client, Flaw::Shape, why.into());
-        world.sink.record(Record::Malformed { client, at, flaw, why });
-    }
-
-    fn take_ref(&mut self) -> u64 {
-        let reference = self.next_ref;
-        self.next_ref += 1;
-        reference
-    }
-
-    fn message<P: Serialize>(&self, reference: u64, event: &str, payload: &P) -> String {
-        let join_ref = frame::string_ref(self.joins.current());
-        let msg_ref = frame::string_ref(reference);
-        frame::encode(Vsn::V2, Some(&join_ref), Some(&msg_ref), CHANNEL, event, payload)
     }
 }

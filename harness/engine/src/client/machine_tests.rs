@@ -1,4 +1,4 @@
-//! The machine driven by its inputs alone: no socket, no clock, no runtime.
+//! The machine driven by its inputs alone, through the dialect of today's lane: no socket, no clock, no runtime.
 //!
 //! Frames of the server are written by hand, as the contract shows them, and sent frames are read as
 //! plain JSON, so that a fault of the codec cannot hide a fault of the machine.
@@ -13,8 +13,10 @@ mod faults;
 mod filter;
 mod garbage;
 mod inputs;
+mod lanes;
 mod live;
 mod pushes;
 mod refusals;
 pub(super) mod rig;
+mod spoken;
 mod timeouts;

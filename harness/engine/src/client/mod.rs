@@ -1,6 +1,9 @@
-//! Simulated clients: the machine without I/O, the reader of batches, and the driver with sockets.
+//! Simulated clients: the machine without I/O, the dialect that it speaks on a lane, and the driver with its
+//! sessions.
 
+pub mod batch;
 mod contents;
+pub mod dialect;
 pub mod driver;
 #[cfg(test)]
 pub(crate) mod driver_tests;
@@ -9,4 +12,4 @@ pub mod machine;
 mod machine_tests;
 pub mod orders;
 pub mod reader;
-mod snapshot;
+pub mod world;

@@ -22,6 +22,7 @@ use khala_wire::{SCHEMA_VERSION, TopicKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::batch::{Batch, Fact, Over, Spoken};
 use super::contents::contradiction;
 
 /// What the key of a worker's document begins with.
@@ -30,64 +31,6 @@ pub(super) const SUMMARY_KEY: &str = "runtime/codex_worker_summary:";
 pub(super) const EVENT_KEY: &str = "runtime/codex_worker_event:";
 /// Batches remembered.
 const BATCHES_MAX: usize = 512;
-
-/// What one update says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fact {
-    /// The topic.
-    pub topic: TopicId,
-    /// The sequence number.
-    pub seq: u64,
-    /// Digest of the canonical content.
-    pub content: u64,
-    /// Whether the payload fits its hash.
-    pub hash_fits: bool,
-    /// What it stems from.
-    pub source: Source,
-}
-
-/// A topic that a push speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spoken {
-    /// Its name as it stands.
-    pub name: Box<str>,
-    /// The known topic of that name, if there is one.
-    pub id: Option<TopicId>,
-    /// The highest seq of it that the push claims, where that could be read.
-    pub seq: Option<u64>,
-}
-
-/// A push, read: first of which topics it is, then what it says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// The topics of a batch, each once; none of a push that carries no batch.
-    pub topics: Rc<[Spoken]>,
-    /// What its updates say.
-    pub facts: Rc<[Fact]>,
-    /// Digest of the batch's JSON, which both pushes of a batch carry byte for byte.
-    pub content: u64,
-    /// Why it is no message of the contract, if it is none.
-    pub malformed: Option<Rc<str>>,
-    /// Of which kind that is.
-    pub flaw: Flaw,
-    /// What of it the contract does not say: a finding's name and message each.
-    pub notes: Rc<[(&'static str, Box<str>)]>,
-    /// What of it is over a documented limit.
-    pub over: Rc<[Over]>,
-}
-
-/// Something over a documented limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Over {
-    /// Which.
-    pub limit: Limit,
-    /// How much it is.
-    pub size: u64,
-    /// The topic, if the contract knows it.
-    pub topic: Option<TopicId>,
-    /// First and last seq concerned.
-    pub seqs: Option<(u64, u64)>,
-}
 
 /// What is looked at of a batch before its content.
 #[derive(Deserialize)]
@@ -302,12 +245,6 @@ impl Reader {
                 worker_seq: None,
             },
         }
-    }
-}
-
-impl Spoken {
-    fn of(name: &str, seq: Option<u64>) -> Self {
-        Self { name: name.into(), id: TopicId::of(name), seq }
     }
 }
 

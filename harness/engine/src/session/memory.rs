@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 use khala_evidence::record::Cut;
+use khala_wire::topic::TopicId;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use super::{Connector, Goodbye, Inbound, Session};
+use crate::client::dialect::phoenix::Phoenix;
 use crate::clock;
 use crate::throttle::Pace;
 use crate::transport::DialError;
@@ -136,6 +138,7 @@ pub struct Dialled {
     answers: Rc<RefCell<VecDeque<Result<Memory, DialError>>>>,
     given: Rc<Notify>,
     begun: Rc<Cell<u32>>,
+    shown: Rc<RefCell<Vec<(TopicId, Option<u64>)>>>,
 }
 
 impl Dialled {
@@ -152,13 +155,27 @@ impl Dialled {
     }
 }
 
+impl Dialled {
+    /// The cursors that came with the last dial.
+    #[must_use]
+    pub fn shown(&self) -> Vec<(TopicId, Option<u64>)> {
+        self.shown.borrow().clone()
+    }
+}
+
 impl Connector for Dialled {
     type Session = Memory;
+    type Dialect = Phoenix;
 
     const TAKEN: u16 = 101;
 
-    async fn connect(&self, _token: &str) -> Result<Memory, DialError> {
+    async fn connect(
+        &self,
+        _token: &str,
+        cursors: &[(TopicId, Option<u64>)],
+    ) -> Result<Memory, DialError> {
         self.begun.set(self.begun.get() + 1);
+        *self.shown.borrow_mut() = cursors.to_vec();
         loop {
             if let Some(answer) = self.answers.borrow_mut().pop_front() {
                 return answer;

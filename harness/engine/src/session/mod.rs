@@ -15,8 +15,10 @@ use std::future::Future;
 use std::time::Instant;
 
 use khala_evidence::record::{Breach, Cut};
+use khala_wire::topic::TopicId;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::client::dialect::Dialect;
 use crate::throttle::Pace;
 use crate::transport::DialError;
 
@@ -93,12 +95,20 @@ pub trait Connector: 'static {
     /// What it makes.
     type Session: Session;
 
+    /// What is spoken over it.
+    type Dialect: Dialect;
+
     /// HTTP status of a connect that is taken.
     const TAKEN: u16;
 
-    /// Connects, and shows the token, which never reaches an error.
+    /// Connects, and shows the token, which never reaches an error. `cursors`: where the client will resume on
+    /// its topics, for lanes that say so already here.
     ///
     /// # Errors
     /// As [`DialError`] says.
-    fn connect(&self, token: &str) -> impl Future<Output = Result<Self::Session, DialError>>;
+    fn connect(
+        &self,
+        token: &str,
+        cursors: &[(TopicId, Option<u64>)],
+    ) -> impl Future<Output = Result<Self::Session, DialError>>;
 }

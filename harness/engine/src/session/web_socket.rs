@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use khala_evidence::record::{Breach, Cut};
+use khala_wire::topic::TopicId;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::{Close, Connector, Goodbye, Inbound, Session};
+use crate::client::dialect::phoenix::Phoenix;
 use crate::clock;
 use crate::target::Target;
 use crate::throttle::Pace;
@@ -38,11 +40,17 @@ pub struct WebSocket {
 
 impl Connector for Lane {
     type Session = WebSocket;
+    type Dialect = Phoenix;
 
     /// Switching Protocols.
     const TAKEN: u16 = 101;
 
-    async fn connect(&self, token: &str) -> Result<WebSocket, DialError> {
+    /// The cursors come with the subscribe.
+    async fn connect(
+        &self,
+        token: &str,
+        _cursors: &[(TopicId, Option<u64>)],
+    ) -> Result<WebSocket, DialError> {
         let path_and_query = self.target.socket_query(token);
         transport::dial(&self.dial, &path_and_query).await.map(WebSocket::new)
     }

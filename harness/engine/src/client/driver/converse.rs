@@ -13,10 +13,10 @@ use khala_wire::topic::TopicId;
 use tokio::time::Instant;
 
 use super::Driver;
-use crate::answer::Answer;
-use crate::client::machine::{Action, Phase};
+use crate::client::dialect::{Dialect, Page, Shelf, Taken};
+use crate::client::machine::spoken::{Ask, Came};
+use crate::client::machine::{Action, Brought, Phase};
 use crate::client::orders::{Control, Order};
-use crate::client::snapshot;
 use crate::clock::micros;
 use crate::said;
 use crate::session::{Close, Connector, Goodbye, Inbound, Session};
@@ -47,7 +47,7 @@ enum Waited {
     Order(Order),
     Inbound(Inbound),
     /// A snapshot was taken, or (`None`) all were.
-    Snapshot(Option<Taken>),
+    Snapshot(Option<(TopicId, Taken)>),
     Deadline,
 }
 
@@ -61,20 +61,11 @@ enum Ending {
     Retired,
 }
 
-/// A snapshot, or how the request for it ended.
-struct Taken {
-    topic: TopicId,
-    start: Micros,
-    done: Micros,
-    /// The answer's status and the snapshot, if it is one of the topic.
-    taken: Result<(u16, Option<Snapshot>), Answer>,
-}
-
-/// Snapshots that are being taken.
-type Snapshots = Pin<Box<dyn Stream<Item = Taken>>>;
+/// Snapshots that are being taken, each with its topic.
+type Snapshots = Pin<Box<dyn Stream<Item = (TopicId, Taken)>>>;
 
 /// The next of the snapshots; pends where none are taken.
-async fn next_of(snapshots: &mut Option<Snapshots>) -> Option<Taken> {
+async fn next_of(snapshots: &mut Option<Snapshots>) -> Option<(TopicId, Taken)> {
     match snapshots {
         Some(snapshots) => snapshots.next().await,
         None => std::future::pending().await,
@@ -150,8 +141,8 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                     self.show();
                     action
                 }
-                Waited::Snapshot(Some(taken)) => {
-                    self.took(taken);
+                Waited::Snapshot(Some((topic, taken))) => {
+                    self.took(topic, taken);
                     Action::None
                 }
                 Waited::Snapshot(None) => {
@@ -167,8 +158,8 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         match action {
             Action::None | Action::Connect | Action::Close | Action::Stop => {}
             Action::Bootstrap(topics) => talk.snapshots = Some(self.snapshots(topics)),
-            Action::Send(text) => self.send(&mut talk.session, [text]).await,
-            Action::SendBoth(texts) => self.send(&mut talk.session, texts).await,
+            Action::Ask(ask) => self.ask(&mut talk.session, [ask]).await,
+            Action::AskBoth(asks) => self.ask(&mut talk.session, asks).await,
         }
     }
 
@@ -265,9 +256,9 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         }
     }
 
-    async fn send<const N: usize>(&mut self, session: &mut C::Session, texts: [String; N]) {
+    async fn ask<const N: usize>(&mut self, session: &mut C::Session, asks: [Ask; N]) {
         let around = Rc::clone(&self.around);
-        for text in texts {
+        for text in asks.map(|ask| self.dialect.say(&ask)) {
             self.remember(around.clock.now(), true, &text);
             // Bounded: a target that does not read for this long is gone.
             let timeout = around.plan.target.request_timeout;
@@ -285,22 +276,29 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         Box::pin(stream::iter(topics).then(move |topic| {
             let (around, bearer) = (Rc::clone(&around), bearer.clone());
             async move {
-                let start = around.clock.now();
-                let taken = snapshot::take(&around.http, bearer.as_deref(), topic).await;
-                Taken { topic, start, done: around.clock.now(), taken }
+                let (http, token, clock) = (&around.http, bearer.as_deref(), around.clock);
+                (topic, C::Dialect::snapshot(Shelf { http, token, clock }, topic).await)
             }
         }))
     }
 
     /// A snapshot was taken, or the request for it has failed.
-    fn took(&mut self, Taken { topic, start, done, taken }: Taken) {
+    fn took(&mut self, topic: TopicId, Taken { pages, snapshot }: Taken) {
         let around = Rc::clone(&self.around);
-        let (answer, taken) = match taken {
-            Ok((status, snapshot)) => (Answer::ok(status), Ok(snapshot)),
-            Err(answer) => (answer.clone(), Err(answer.outcome)),
-        };
-        around.record(answer.record(Request::Snapshot, Some(self.client), start, done));
-        around.with(|world| self.machine.snapshot(topic, (start, done), &taken, world));
+        let now = around.clock.now();
+        let start = pages.first().map_or(now, |page| page.start);
+        let done = pages.last().map_or(now, |page| page.done);
+        for Page { start, done, answer } in pages {
+            around.record(answer.record(Request::Snapshot, Some(self.client), start, done));
+        }
+        around.with(|world| {
+            let brought = |snapshot: Snapshot| Brought {
+                head: snapshot.head_watermark,
+                documents: world.reader.held(&snapshot),
+            };
+            let brought = snapshot.map(|snapshot| snapshot.map(brought));
+            self.machine.snapshot(topic, (start, done), brought, world);
+        });
     }
 
     /// Tells the machine what came.
@@ -314,11 +312,12 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 self.remember(read_at, false, &text);
                 return around.with(|world| {
                     around.watch.took(read_at, now, world.sink);
-                    self.machine.text(read_at, now, &text, world)
+                    let came = Came { read_at, now };
+                    self.dialect.text(came, &text, &mut self.machine, world)
                 });
             }
             Inbound::Binary(bytes) => {
-                around.with(|world| self.machine.binary(now, bytes, world));
+                around.with(|world| self.dialect.binary(now, bytes, &self.machine, world));
             }
             Inbound::Closed(Close { code, reason }) => {
                 let code_text = code.map_or_else(|| "no code".to_owned(), |code| code.to_string());

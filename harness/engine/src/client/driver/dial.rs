@@ -10,6 +10,7 @@ use khala_wire::topic::TopicId;
 
 use super::{Driver, Surroundings};
 use crate::answer::Answer;
+use crate::client::dialect::Dialect;
 use crate::client::machine::Phase;
 use crate::client::orders::Order;
 use crate::mint::Minted;
@@ -48,6 +49,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         };
         let (session, start, done) = self.dialled(dialled)?;
         let around = Rc::clone(&self.around);
+        self.dialect.begin();
         let first = around.with(|world| self.machine.connected(start, done, world));
         self.show();
         self.converse(session, first).await
@@ -58,17 +60,19 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     fn dialling(&mut self) -> impl Future<Output = Dialled<C::Session>> + use<S, C> {
         self.identity.session = self.control.session();
         let knows = self.around.plan.auth.mint.is_of_planned_identities();
-        self.machine.speaks_for(knows.then(|| self.identity.session.as_str().into()));
+        self.dialect.speaks_for(knows.then(|| self.identity.session.as_str().into()));
         let (around, lane) = (Rc::clone(&self.around), Rc::clone(&self.lane));
         let control = Rc::clone(&self.control);
         let (identity, scopes) = (self.identity.clone(), self.scopes.clone());
-        let topics: Vec<_> = self.machine.cursors().map(|(topic, _)| topic).collect();
+        let mut cursors: Vec<_> = self.machine.cursors().collect();
         let (client, resume) = (self.client, self.resume);
         async move {
             let clock = around.clock;
             let chosen = match resume {
                 Some((fault, resume)) => {
-                    Some(choose(&around, client, &topics, fault, resume).await)
+                    let chosen = choose(&around, client, &cursors, fault, resume).await;
+                    overwrite(&mut cursors, &chosen);
+                    Some(chosen)
                 }
                 None => None,
             };
@@ -81,7 +85,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 Ok(token) => {
                     // From here on it is the session that is waited for; until then it was the token.
                     control.view.borrow_mut().waiting = true;
-                    let connected = lane.connect(&token.token).await;
+                    let connected = lane.connect(&token.token, &cursors).await;
                     Some((start, clock.now(), connected))
                 }
                 Err(_) => None,
@@ -162,11 +166,20 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     }
 }
 
+/// Puts the cursors that a fault has chosen in the place of the client's own.
+fn overwrite(cursors: &mut [(TopicId, Option<u64>)], chosen: &[(TopicId, u64)]) {
+    for &(topic, cursor) in chosen {
+        for own in cursors.iter_mut().filter(|(of, _)| *of == topic) {
+            own.1 = Some(cursor);
+        }
+    }
+}
+
 /// The cursors with which a fault wants a client to come back.
 async fn choose<S: Sink>(
     around: &Surroundings<S>,
     client: u32,
-    topics: &[TopicId],
+    cursors: &[(TopicId, Option<u64>)],
     fault: u16,
     resume: Resume,
 ) -> Vec<(TopicId, u64)> {
@@ -201,5 +214,5 @@ async fn choose<S: Sink>(
         }
         placed
     };
-    topics.iter().filter_map(place).collect()
+    cursors.iter().map(|(topic, _)| topic).filter_map(place).collect()
 }

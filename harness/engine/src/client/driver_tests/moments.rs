@@ -106,3 +106,27 @@ async fn who_is_retired_in_the_middle_of_a_bootstrap_leaves_at_once_whatever_is_
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_is_shown_where_the_client_will_resume() {
+    driven(async |client: Rc<Driven>| {
+        pass(500).await;
+        assert_eq!(client.dialled.shown(), [(summaries(), None)], "it has nothing yet");
+        let mut peer = client.answer();
+        let join = heard(&mut peer).await;
+        let joined = json!({"allowed_topics": [WORKER_SUMMARIES], "current_watermarks": [],
+            "subscription_id": "sub_sync_session:s"});
+        say(&peer, &reply(&join, "ok", &joined)).await;
+        let subscribe = heard(&mut peer).await;
+        let marks = json!([{"topic": WORKER_SUMMARIES, "watermark": 12}]);
+        let subscribed = json!({"current_watermarks": marks, "topics": [WORKER_SUMMARIES],
+            "subscription_id": "sub_sync_session:s"});
+        say(&peer, &reply(&subscribe, "ok", &subscribed)).await;
+        pass(10).await;
+        drop(peer);
+        pass(2_500).await;
+        assert_eq!(client.dialled.begun(), 2);
+        assert_eq!(client.dialled.shown(), [(summaries(), Some(12))]);
+    })
+    .await;
+}

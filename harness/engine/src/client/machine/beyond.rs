@@ -1,15 +1,14 @@
 //! After a cursor beyond head was accepted: the client stays subscribed for a while, to see what comes of
-//! the topics, and leaves when a heartbeat has been answered.
+//! the topics, and leaves when a last question has been answered.
 //!
 //! The answer stands after all that the target had sent by then, so that what is missing was not sent,
 //! however slowly the client reads. Nothing that comes meanwhile is applied: to the judge the client is
 //! offline from the acceptance on.
 
 use khala_evidence::record::{Micros, OfflineCause, Outcome, Record, Request, Sink};
-use khala_wire::message::event;
-use khala_wire::payload::{Empty, Status};
 use khala_wire::topic::TopicId;
 
+use super::spoken::{Ask, Came};
 use super::{Action, Chosen, Machine, Pending, State, World};
 use crate::answer::Answer;
 use crate::clock::micros;
@@ -20,16 +19,16 @@ pub(super) struct Stay {
     chosen: Chosen,
     /// When the ok reply to the subscribe came.
     from: Micros,
-    /// When the heartbeat is due.
+    /// When the last question is due.
     until: Micros,
-    /// The heartbeat, once it is sent.
+    /// It, once it is sent.
     asked: Option<Pending>,
 }
 
 impl Stay {
-    /// The heartbeat that awaits an answer.
-    pub(super) fn awaits(&self) -> Option<u64> {
-        self.asked.map(|asked| asked.reference)
+    /// Whether the last question awaits an answer.
+    pub(super) fn awaits(&self) -> bool {
+        self.asked.is_some()
     }
 }
 
@@ -82,35 +81,31 @@ impl Machine {
             // Nobody can say what was on its way.
             Some(asked) => self.leave_beyond(stay, asked, now, Outcome::Timeout, "timeout", world),
             None => {
-                let reference = self.take_ref();
-                let asked = Some(Pending { reference, sent_at: now });
+                let asked = Some(Pending { sent_at: now });
                 self.state = State::Beyond(Stay { asked, ..stay });
-                Action::Send(self.message(reference, event::HEARTBEAT, &Empty {}))
+                Action::Ask(Ask::Barrier)
             }
         }
     }
 
-    /// The heartbeat at the end of a stay was answered.
-    pub(super) fn answered_beyond<S: Sink>(
+    /// The question at the end of a stay was answered.
+    pub(super) fn passed<S: Sink>(
         &mut self,
-        stay: Stay,
-        status: Status,
-        at: Micros,
-        now: Micros,
+        ok: bool,
+        came: Came,
         world: &mut World<'_, S>,
     ) -> Action {
+        let State::Beyond(stay) = self.state else { return Action::None };
         let Some(asked) = stay.asked else { return Action::None };
-        let client = self.client;
+        let (client, at) = (self.client, came.read_at);
         for &Beyond { topic, cursor, first } in &self.beyond {
             let (from, asked) = (stay.from, asked.sent_at);
             let stayed = Record::BeyondHead { client, topic, cursor, from, asked, first, at };
             world.sink.record(stayed);
         }
-        let (outcome, status) = match status {
-            Status::Ok => (Outcome::Ok, "ok"),
-            Status::Error => (Outcome::RefusedTopic, "error"),
-        };
-        self.leave_beyond(stay, asked, now, outcome, status, world)
+        let (outcome, status) =
+            if ok { (Outcome::Ok, "ok") } else { (Outcome::RefusedTopic, "error") };
+        self.leave_beyond(stay, asked, came.now, outcome, status, world)
     }
 
     fn leave_beyond<S: Sink>(

@@ -6,21 +6,15 @@
 //! own cursors. Where the target had accepted it, it leaves that socket before, and of one beyond head only
 //! after it has waited for what comes (`beyond.rs`).
 
-use std::collections::BTreeMap;
-
 use khala_evidence::record::{Micros, OfflineCause, Outcome, Place, Request, Sink};
-use khala_plan::model::{ChosenCursor, Garbage};
-use khala_wire::message::event;
-use khala_wire::payload::{self, ReplyRef, StaleCursorSeen, Status, SubscribedSeen, error_code};
+use khala_plan::model::ChosenCursor;
 use khala_wire::topic::TopicId;
-use serde_json::{Value, json};
 
 use super::beyond::Beyond;
-use super::{Action, Chosen, Machine, Pending, State, World};
+use super::spoken::{Ask, Came, Refusal, Tried, Try, Why};
+use super::{Action, Chosen, Machine, Pending, State, Watermarks, World};
 use crate::answer::Answer;
 use crate::said;
-
-const BAD_SUBSCRIPTION: &str = "bad_subscription";
 
 impl Machine {
     /// A planned fault closes the socket, and chooses the cursor to come back with; whether there was
@@ -62,7 +56,7 @@ impl Machine {
                         chosen.fault
                     );
                     (0..kept).for_each(|_| {
-                        self.finding("cursor_not_placed", now, message.clone(), world)
+                        world.finding(self.client, "cursor_not_placed", now, message.clone());
                     });
                 }
                 if !older.is_empty() {
@@ -76,34 +70,21 @@ impl Machine {
     }
 
     fn probe<S: Sink>(&mut self, now: Micros, chosen: Chosen, world: &mut World<'_, S>) -> Action {
-        let reference = self.take_ref();
         self.named.clone_from(&self.settings.topics);
-        self.state = State::Probing(Pending { reference, sent_at: now }, chosen);
-        let of_each = |cursor: &dyn Fn(TopicId) -> Value| -> Value {
-            let topics = self.settings.topics.iter();
-            topics.map(|&topic| (topic.name().to_owned(), cursor(topic))).collect()
-        };
-        let resume_after = match chosen.cursor {
-            ChosenCursor::Garbage(Garbage::Negative) => of_each(&|_| json!(-1)),
-            ChosenCursor::Garbage(Garbage::Text) => of_each(&|_| json!("5")),
-            ChosenCursor::Garbage(Garbage::Number) => json!(5),
+        self.state = State::Probing(Pending { sent_at: now }, chosen);
+        let cursors = match chosen.cursor {
+            ChosenCursor::Garbage(garbage) => Tried::Garbage(garbage),
             ChosenCursor::FutureBy(events) | ChosenCursor::StaleBy(events) => {
                 let beyond = |&topic: &TopicId| {
                     let known = world.heads.seq(topic).max(self.cursor(topic).unwrap_or_default());
                     Beyond { topic, cursor: known.saturating_add(events), first: None }
                 };
                 self.beyond = self.settings.topics.iter().map(beyond).collect();
-                let topics = self.beyond.iter();
-                topics.map(|it| (it.topic.name().to_owned(), json!(it.cursor))).collect()
+                Tried::At(self.beyond.iter().map(|it| (it.topic, it.cursor)).collect())
             }
         };
-        let topics: Vec<_> = self.settings.topics.iter().map(|topic| topic.name()).collect();
-        let subscribe = json!({
-            "replay_batch_size": self.settings.replay_batch_size,
-            "resume_after": resume_after,
-            "topics": topics,
-        });
-        Action::Send(self.message(reference, event::SUBSCRIBE, &subscribe))
+        let (topics, batch_size) = (self.settings.topics.clone(), self.settings.replay_batch_size);
+        Action::Ask(Ask::Try(Try { topics, cursors, batch_size }))
     }
 
     /// A try of the harness is counted among the requests, and is no sample of a subscribe.
@@ -120,80 +101,80 @@ impl Machine {
         world.sink.record(answer.record(Request::TriedSubscribe, client, pending.sent_at, done));
     }
 
-    /// The answer to what was tried.
-    pub(super) fn probed<S: Sink>(
+    /// What was tried was taken.
+    pub(super) fn tried_and_taken<S: Sink>(
         &mut self,
         pending: Pending,
         chosen: Chosen,
-        read_at: Micros,
-        now: Micros,
-        reply: &ReplyRef<'_>,
+        watermarks: Option<Watermarks>,
+        came: Came,
         world: &mut World<'_, S>,
     ) -> Action {
         world.heads.count_answered(chosen.fault);
-        let code = error_code(reply.response);
-        let status = match reply.status {
-            Status::Ok => "ok".into(),
-            Status::Error if code.is_empty() => "error".into(),
-            Status::Error => said::word(&code),
-        };
-        self.tried(pending, read_at, Outcome::Ok, &status, world);
-        if reply.status == Status::Ok {
-            self.accepted(read_at, chosen, reply, world);
-            if let ChosenCursor::FutureBy(_) = chosen.cursor {
-                return self.stay_beyond(chosen, read_at, now, world);
-            }
-            // What it is subscribed to now begins where the client never was.
-            let cause = OfflineCause::Fault { id: chosen.fault, intended: chosen.intended };
-            self.go_offline(now, cause, world);
-            return Action::Close;
+        self.tried(pending, came.read_at, Outcome::Ok, "ok", world);
+        self.accepted(came.read_at, chosen, &watermarks.unwrap_or_default(), world);
+        if let ChosenCursor::FutureBy(_) = chosen.cursor {
+            return self.stay_beyond(chosen, came.read_at, came.now, world);
         }
-        if code == payload::CODE_STALE_CURSOR
-            && let Ok(stale) = serde_json::from_str::<StaleCursorSeen>(reply.response.get())
-        {
-            let known = stale.stale_topics.iter().filter(|it| TopicId::of(&it.topic).is_some());
-            world.heads.count_stale(known.count() as u64);
+        // What it is subscribed to now begins where the client never was.
+        let cause = OfflineCause::Fault { id: chosen.fault, intended: chosen.intended };
+        self.go_offline(came.now, cause, world);
+        Action::Close
+    }
+
+    /// What was tried was refused.
+    pub(super) fn tried_in_vain<S: Sink>(
+        &mut self,
+        pending: Pending,
+        chosen: Chosen,
+        refusal: &Refusal,
+        came: Came,
+        world: &mut World<'_, S>,
+    ) -> Action {
+        let (client, read_at) = (self.client, came.read_at);
+        world.heads.count_answered(chosen.fault);
+        let word = said::word(&refusal.word);
+        let status = if word.is_empty() { "error" } else { &*word };
+        self.tried(pending, read_at, Outcome::Ok, status, world);
+        if let Why::Stale(Ok(stale)) = &refusal.why {
+            world.heads.count_stale(stale.topics.len() as u64);
         }
-        self.word(read_at, Place::Subscribe, code.clone(), world);
+        world.word(client, read_at, Place::Subscribe, &refusal.word);
+        let right = self.settings.manners.no_cursor;
         match chosen.cursor {
-            ChosenCursor::Garbage(_) if code == BAD_SUBSCRIPTION => {}
+            ChosenCursor::Garbage(_) if refusal.word == right => {}
             ChosenCursor::Garbage(_) => {
                 let message = format!(
-                    "what is no cursor was refused with `{}`; the contract has `{BAD_SUBSCRIPTION}`",
-                    said::word(&code)
+                    "what is no cursor was refused with `{word}`; the contract has `{right}`"
                 );
-                self.finding("garbage_cursor_misnamed", read_at, message, world);
+                world.finding(client, "garbage_cursor_misnamed", read_at, message);
             }
             _ => {
-                let code = said::word(&code);
-                let message = format!("a cursor beyond head was refused with `{code}`");
-                self.finding("future_cursor_refused", read_at, message, world);
+                let message = format!("a cursor beyond head was refused with `{word}`");
+                world.finding(client, "future_cursor_refused", read_at, message);
             }
         }
         // Nothing is subscribed.
-        self.subscribe(now, self.settings.topics.clone(), world)
+        self.subscribe(came.now, self.settings.topics.clone(), world)
     }
 
     fn accepted<S: Sink>(
         &self,
         read_at: Micros,
         chosen: Chosen,
-        reply: &ReplyRef<'_>,
+        marks: &[(TopicId, u64)],
         world: &mut World<'_, S>,
     ) {
+        let client = self.client;
         if let ChosenCursor::Garbage(_) = chosen.cursor {
-            let message = "what is no cursor was accepted; the contract has `bad_subscription`";
-            return self.finding("garbage_cursor_accepted", read_at, message.to_owned(), world);
+            let right = self.settings.manners.no_cursor;
+            let message = format!("what is no cursor was accepted; the contract has `{right}`");
+            return world.finding(client, "garbage_cursor_accepted", read_at, message);
         }
-        let marks: BTreeMap<String, u64> =
-            serde_json::from_str::<SubscribedSeen>(reply.response.get())
-                .map(|answer| answer.current_watermarks)
-                .unwrap_or_default()
-                .into_iter()
-                .map(|mark| (mark.topic, mark.watermark))
-                .collect();
         let beyond = |topic: &TopicId| {
-            marks.get(topic.name()).is_some_and(|mark| *mark > world.heads.seq(*topic))
+            // What is said last of a topic counts.
+            let mark = marks.iter().rev().find(|(of, _)| of == topic);
+            mark.is_some_and(|(_, mark)| *mark > world.heads.seq(*topic))
         };
         let stands = if self.settings.topics.iter().all(beyond) {
             "the socket stands beyond head"
@@ -201,7 +182,7 @@ impl Machine {
             "the socket does not stand beyond head"
         };
         let message = format!("a cursor beyond head was accepted; by the answer, {stands}");
-        self.finding("future_cursor_accepted", read_at, message, world);
+        world.finding(client, "future_cursor_accepted", read_at, message);
     }
 
     /// What was tried was not answered in time.
@@ -213,7 +194,7 @@ impl Machine {
     ) -> Action {
         self.tried(pending, now, Outcome::Timeout, "timeout", world);
         let message = "a subscribe with a cursor that a fault chose was not answered".to_owned();
-        self.finding("cursor_unanswered", now, message, world);
+        world.finding(self.client, "cursor_unanswered", now, message);
         self.go_offline(now, OfflineCause::GaveUp, world);
         Action::Close
     }

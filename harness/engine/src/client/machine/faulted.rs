@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Record, Sink};
-use khala_wire::message::event;
-use khala_wire::payload::Unsubscribe;
 use khala_wire::topic::TopicId;
 
 use crate::clock::micros;
 
+use super::spoken::Ask;
 use super::{Action, Machine, Phase, Revocation, State, Unsubscribed, World};
 
 /// How long after a restart was due the end of a socket is its doing: an end in order takes a while.
@@ -28,10 +27,8 @@ impl Machine {
         if self.state != State::Live || self.unsubscribed.is_some() || topics.is_empty() {
             return Action::None;
         }
-        let reference = self.take_ref();
-        let names = topics.iter().map(|topic| topic.name().to_owned()).collect();
-        self.unsubscribed = Some(Unsubscribed { fault, reference, topics, until });
-        Action::Send(self.message(reference, event::UNSUBSCRIBE, &Unsubscribe { topics: names }))
+        self.unsubscribed = Some(Unsubscribed { fault, topics: topics.clone(), until });
+        Action::Ask(Ask::Unsubscribe(topics))
     }
 
     /// A planned fault is about to revoke the session of the socket there is.

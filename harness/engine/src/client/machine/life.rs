@@ -3,11 +3,9 @@
 use khala_evidence::record::{
     Breach, Cut, Micros, OfflineCause, OpKind, Outcome, Place, Record, Request, Sink,
 };
-use khala_wire::message::event;
-use khala_wire::payload::Empty;
 
-use super::joins::Joins;
 use super::pulse::Pulse;
+use super::spoken::{Ask, Came};
 use super::{Action, Machine, Pending, Phase, State, World};
 use crate::answer::Answer;
 use crate::clock::micros;
@@ -57,24 +55,33 @@ impl Machine {
         world.sink.record(Record::Connected { client: self.client, at: done });
         // A restart that was due before has not this socket to end.
         self.restart = self.restart.filter(|(_, intended)| done <= *intended);
-        self.joins = Joins::default();
-        self.join(done)
+        self.join(done, world)
     }
 
-    /// Joins the channel, for the first time on the socket or again.
-    pub(super) fn join(&mut self, now: Micros) -> Action {
-        self.heartbeat_due = now + micros(self.settings.heartbeat);
+    /// Joins, for the first time on the session or again; subscribes where nobody has to join.
+    pub(super) fn join<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
+        let manners = self.settings.manners;
+        self.heartbeat_due =
+            if manners.heartbeats { now + micros(self.settings.heartbeat) } else { Micros::MAX };
         (self.heartbeat, self.pulse) = (None, Pulse::default());
-        let reference = self.take_ref();
-        self.joins.begin(reference);
-        self.state = State::Joining(Pending { reference, sent_at: now });
-        Action::Send(self.message(reference, event::JOIN, &Empty {}))
+        if !manners.joins {
+            return self.subscribe_first(now, world);
+        }
+        self.state = State::Joining(Pending { sent_at: now });
+        Action::Ask(Ask::Join)
     }
 
-    /// The channel crashed: a Phoenix client keeps the socket and joins again.
-    pub(super) fn crashed<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
-        let stays = !self.told_off && self.revocation.is_none() && self.restart.is_none();
-        self.lost(now, OfflineCause::ChannelClosed, world);
+    /// What the client was subscribed on has ended. Where it may, it keeps the session and joins again.
+    pub(super) fn ended<S: Sink>(
+        &mut self,
+        cause: OfflineCause,
+        may_rejoin: bool,
+        came: Came,
+        world: &mut World<'_, S>,
+    ) -> Action {
+        let stays =
+            may_rejoin && !self.told_off && self.revocation.is_none() && self.restart.is_none();
+        self.lost(came.now, cause, world);
         match self.state {
             // The delay is the surface's, as after a lost socket.
             State::Waiting { until } if stays => {
@@ -94,14 +101,14 @@ impl Machine {
     pub(super) fn rejoin<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
         self.attempts += 1;
         world.sink.record(Record::Rejoining { client: self.client, at: now });
-        self.join(now)
+        self.join(now, world)
     }
 
     /// The session was closed by the target, with a code or without.
     pub fn closed<S: Sink>(&mut self, now: Micros, code: Option<u16>, world: &mut World<'_, S>) {
         if let (Phase::Online, false) = (self.phase(), self.dead_socket) {
             let word = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-            self.word(now, Place::Close, word, world);
+            world.word(self.client, now, Place::Close, &word);
         }
         self.lost(now, OfflineCause::ClosedByTarget { code }, world);
     }
@@ -192,10 +199,8 @@ impl Machine {
         if !told {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
-        self.joins.end();
         self.named.clear();
         self.told_off = false;
-        self.unpaired.clear();
         self.proving = None;
         self.unsubscribed = None;
         self.heartbeat = None;

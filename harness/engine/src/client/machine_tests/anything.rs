@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::inputs::{Answer, Input, inputs};
 use super::rig::{
-    Rig, Sent, beats, events, refused, reply, sent, settings, snapshot_at, socket_beat, stale,
-    subscribed, summaries,
+    Action, Rig, Sent, beats, events, refused, reply, sent, settings, snapshot_at, socket_beat,
+    stale, subscribed, summaries,
 };
-use crate::client::machine::{Action, Phase, Settings};
+use crate::client::machine::{Phase, Settings};
 
 fn text_of(answer: &Answer, to: &Sent) -> String {
     match answer {

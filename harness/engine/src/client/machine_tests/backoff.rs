@@ -6,8 +6,8 @@ use khala_plan::surface::Surface;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::rig::{Rig, SECOND, push, settings};
-use crate::client::machine::{Action, Settings};
+use super::rig::{Action, Rig, SECOND, push, settings};
+use crate::client::machine::Settings;
 
 /// Delays before the first reconnects of a client that was live, none of which succeeds.
 fn delays_after_live(surface: Surface, count: usize) -> Vec<u64> {

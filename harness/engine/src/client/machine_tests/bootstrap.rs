@@ -7,9 +7,10 @@ use khala_wire::topic::{WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::{Value, json};
 
 use super::rig::{
-    Rig, SECOND, Sent, events, frame, sent, settings, snapshot_at, stale, subscribed, summaries,
+    Action, Rig, SECOND, Sent, events, frame, sent, settings, snapshot_at, stale, subscribed,
+    summaries,
 };
-use crate::client::machine::{Action, Phase, Settings};
+use crate::client::machine::{Phase, Settings};
 
 fn desktop(snapshot: SnapshotPath) -> Settings {
     Settings { topics: vec![events(), summaries()], snapshot, ..settings(Surface::Desktop) }

@@ -6,9 +6,9 @@ use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS};
 use serde_json::{Value, json};
 
 use super::rig::{
-    REQUEST_TIMEOUT, Rig, SECOND, Sent, frame, refused, reply, sent, stale, subscribed,
+    Action, REQUEST_TIMEOUT, Rig, SECOND, Sent, frame, refused, reply, sent, stale, subscribed,
 };
-use crate::client::machine::{Action, Phase};
+use crate::client::machine::Phase;
 
 const FAULT: u16 = 1;
 

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::rig::{
-    CLIENT, Rig, events, frame, notifications, refused, sent, settings, stale, subscribed,
+    Action, CLIENT, Rig, events, frame, notifications, refused, sent, settings, stale, subscribed,
     update_batch,
 };
-use crate::client::machine::{Action, Settings};
+use crate::client::machine::Settings;
 
 #[test]
 fn of_the_two_pushes_of_a_batch_only_the_configured_one_is_applied() {

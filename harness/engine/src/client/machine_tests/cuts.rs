@@ -3,8 +3,7 @@
 use khala_evidence::record::{OfflineCause, OpKind, Outcome, Record};
 use serde_json::json;
 
-use super::rig::{ARRIVAL, CLIENT, Rig, SECOND, is_stopped_for_ever, push};
-use crate::client::machine::Action;
+use super::rig::{ARRIVAL, Action, CLIENT, Rig, SECOND, is_stopped_for_ever, push};
 
 #[test]
 fn the_close_of_our_channel_is_the_end_of_the_socket() {

@@ -5,10 +5,10 @@ use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS};
 use serde_json::json;
 
 use super::rig::{
-    HEARTBEAT, Rig, SECOND, Sent, events, frame, notifications, refused, reply, sent, subscribed,
-    summaries,
+    Action, HEARTBEAT, Rig, SECOND, Sent, events, frame, notifications, refused, reply, sent,
+    subscribed, summaries,
 };
-use crate::client::machine::{Action, Phase};
+use crate::client::machine::Phase;
 
 fn cut_silently(rig: &mut Rig) -> bool {
     rig.with(|machine, now, world| machine.cut_silently(now, 1, now, world))

@@ -4,8 +4,8 @@ use khala_evidence::record::{Addressee, OfflineCause, Record};
 use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::json;
 
-use super::rig::{Rig, SECOND, batch_of, events, frame, push, sent, update_batch};
-use crate::client::machine::{Action, Phase};
+use super::rig::{Action, Rig, SECOND, batch_of, events, frame, push, sent, update_batch};
+use crate::client::machine::Phase;
 
 fn wrong(rig: &Rig) -> Vec<Addressee> {
     let to = |record: &Record| match record {

@@ -5,8 +5,8 @@ use khala_wire::payload::KIND_UPDATE_BATCH;
 use khala_wire::topic::WORKER_EVENTS;
 use serde_json::json;
 
-use super::rig::{Rig, beats, events, frame, push, reply, sent, update_batch};
-use crate::client::machine::{Action, Phase};
+use super::rig::{Action, Rig, beats, events, frame, push, reply, sent, update_batch};
+use crate::client::machine::Phase;
 use crate::client::reader::Reader;
 
 #[test]

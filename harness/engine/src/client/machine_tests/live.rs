@@ -5,9 +5,10 @@ use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS};
 use serde_json::json;
 
 use super::rig::{
-    ARRIVAL, CLIENT, Rig, SECOND, events, frame, notifications, refused, reply, sent, subscribed,
+    ARRIVAL, Action, CLIENT, Rig, SECOND, events, frame, notifications, refused, reply, sent,
+    subscribed,
 };
-use crate::client::machine::{Action, Phase};
+use crate::client::machine::Phase;
 
 #[test]
 fn a_client_connects_when_it_is_due_joins_subscribes_and_is_live_at_the_ok_reply() {

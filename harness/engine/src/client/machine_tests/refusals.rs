@@ -2,8 +2,8 @@
 
 use khala_evidence::record::{OfflineCause, OpKind, Outcome};
 
-use super::rig::{ARRIVAL, Rig, SECOND, is_stopped_for_ever, refused};
-use crate::client::machine::{Action, Phase};
+use super::rig::{ARRIVAL, Action, Rig, SECOND, is_stopped_for_ever, refused};
+use crate::client::machine::Phase;
 
 #[test]
 fn a_forbidden_upgrade_stops_the_client_for_ever() {

@@ -11,8 +11,12 @@ use khala_wire::snapshot::{Document, Snapshot};
 use khala_wire::topic::{NOTIFICATIONS, TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::{Value, json};
 
-use crate::client::machine::{Action, Machine, Phase, Settings, World};
+pub(in crate::client) use super::spoken::{Action, Speaker};
+use crate::client::dialect::Dialect;
+use crate::client::dialect::phoenix::Phoenix;
+use crate::client::machine::{Phase, Settings};
 use crate::client::reader::Reader;
+use crate::client::world::World;
 use crate::heads::{Heads, LocalHeads};
 
 pub(in crate::client) const SECOND: u64 = 1_000_000;
@@ -45,12 +49,13 @@ pub(in crate::client) fn settings(surface: Surface) -> Settings {
         apply: Push::Frame,
         snapshot: SnapshotPath::Http,
         settle_within: std::time::Duration::from_secs(2),
+        manners: Phoenix::MANNERS,
     }
 }
 
 /// A machine, and what it reads and writes.
 pub(in crate::client) struct Rig {
-    pub(in crate::client) machine: Machine,
+    pub(in crate::client) machine: Speaker,
     pub(in crate::client) records: Vec<Record>,
     pub(in crate::client) reader: Reader,
     pub(in crate::client) heads: LocalHeads,
@@ -62,7 +67,7 @@ pub(in crate::client) struct Rig {
 impl Rig {
     pub(in crate::client) fn of(settings: Settings) -> Self {
         Self {
-            machine: Machine::new(CLIENT, Rc::new(settings), ARRIVAL),
+            machine: Speaker::new(CLIENT, Rc::new(settings), ARRIVAL),
             records: Vec::new(),
             reader: Reader::new("run".to_owned(), std::collections::HashMap::new()),
             heads: LocalHeads::new(Arc::new(Heads::new(8, 4))),
@@ -77,7 +82,7 @@ impl Rig {
 
     pub(in crate::client) fn with<R>(
         &mut self,
-        act: impl FnOnce(&mut Machine, u64, &mut World<'_, Vec<Record>>) -> R,
+        act: impl FnOnce(&mut Speaker, u64, &mut World<'_, Vec<Record>>) -> R,
     ) -> R {
         let mut world =
             World { sink: &mut self.records, reader: &mut self.reader, heads: &self.heads };

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::rig::{
-    HEARTBEAT, REQUEST_TIMEOUT, Rig, SECOND, Sent, beats, push, reply, sent, settings, socket_beat,
-    subscribed,
+    Action, HEARTBEAT, REQUEST_TIMEOUT, Rig, SECOND, Sent, beats, push, reply, sent, settings,
+    socket_beat, subscribed,
 };
-use crate::client::machine::{Action, Phase, Settings};
+use crate::client::machine::{Phase, Settings};
 
 #[test]
 fn a_subscribe_without_an_answer_times_out_at_the_time_out_value() {

@@ -1,0 +1,224 @@
+//! Phoenix Channels, serializer V2, with the contract's events on one channel (section 3).
+//!
+//! One filter first, as the Phoenix clients have it: nothing that a real client drops is told to the machine; that
+//! it came is recorded. Then pushes are compared with their twins, and replies are matched with what was asked.
+
+mod asks;
+mod joins;
+mod pushes;
+mod replies;
+mod snapshot;
+mod twins;
+
+use std::rc::Rc;
+
+use khala_evidence::record::{Addressee, Micros, OfflineCause, Record, Sink};
+use khala_wire::frame::{Frame, Vsn};
+use khala_wire::message::event;
+use khala_wire::payload::CODE_BAD_SUBSCRIPTION;
+use khala_wire::shape::{self, Shape};
+use khala_wire::topic::TopicId;
+use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
+use serde_json::value::RawValue;
+
+use self::asks::Asked;
+use self::joins::{Address, Joins};
+use self::twins::Twins;
+use super::{Dialect, Shelf, Taken};
+use crate::client::machine::spoken::{Ask, Came, Event, Manners};
+use crate::client::machine::{Action, Machine, Settings};
+use crate::client::world::World;
+use crate::clock::micros;
+use crate::said;
+
+/// What one client speaks over its sockets.
+#[derive(Debug)]
+pub struct Phoenix {
+    client: u32,
+    settings: Rc<Settings>,
+    next_ref: u64,
+    /// The joins of the socket there is.
+    joins: Joins,
+    /// Refs of what has no answer yet.
+    asked: Asked,
+    twins: Twins,
+    /// The session that the token of the socket there is was minted for, where that is known.
+    session: Option<Box<str>>,
+}
+
+impl Dialect for Phoenix {
+    const MANNERS: Manners =
+        Manners { joins: true, heartbeats: true, pings: true, no_cursor: CODE_BAD_SUBSCRIPTION };
+
+    fn new(client: u32, settings: Rc<Settings>) -> Self {
+        Self {
+            client,
+            settings,
+            next_ref: 1,
+            joins: Joins::default(),
+            asked: Asked::default(),
+            twins: Twins::default(),
+            session: None,
+        }
+    }
+
+    fn speaks_for(&mut self, session: Option<Box<str>>) {
+        self.session = session;
+    }
+
+    fn begin(&mut self) {
+        self.joins = Joins::default();
+        self.asked = Asked::default();
+        self.twins.clear();
+    }
+
+    fn say(&mut self, ask: &Ask) -> String {
+        self.encode(ask)
+    }
+
+    fn text<S: Sink>(
+        &mut self,
+        came: Came,
+        text: &str,
+        machine: &mut Machine,
+        world: &mut World<'_, S>,
+    ) -> Action {
+        if !machine.hears() {
+            return Action::None;
+        }
+        let frame = match Frame::parse(Vsn::V2, text) {
+            Ok(frame) => frame,
+            Err(error) => {
+                world.malformed(self.client, came.read_at, said::error(&error));
+                return Action::None;
+            }
+        };
+        if !self.takes(&frame, came.read_at, world) {
+            return Action::None;
+        }
+        match &*frame.event {
+            event::FRAME | event::UPDATE_BATCH => self.push(&frame, came, machine, world),
+            event::REPLY => self.reply(&frame, came, machine, world),
+            event::CLOSE | event::ERROR => {
+                self.end();
+                let may_rejoin = &*frame.event == event::ERROR;
+                let cause = OfflineCause::ChannelClosed;
+                machine.told(Event::Ended { cause, may_rejoin }, came, world)
+            }
+            event::SYNC_ERROR => self.sync_error(frame.payload.get(), came, machine, world),
+            event::HEARTBEAT => {
+                let what = "a sync:heartbeat";
+                self.shaped(&shape::HEARTBEAT, what, frame.payload, came.read_at, world);
+                Action::None
+            }
+            other => {
+                let message = format!("event `{}` on channel `{CHANNEL}`", said::word(other));
+                world.finding(self.client, "unknown_event", came.read_at, message);
+                Action::None
+            }
+        }
+    }
+
+    fn binary<S: Sink>(
+        &mut self,
+        now: Micros,
+        bytes: usize,
+        machine: &Machine,
+        world: &mut World<'_, S>,
+    ) {
+        if machine.hears() {
+            world.malformed(self.client, now, format!("a binary message of {bytes} bytes"));
+        }
+    }
+
+    async fn snapshot(shelf: Shelf<'_>, topic: TopicId) -> Taken {
+        snapshot::take(shelf, topic).await
+    }
+}
+
+impl Phoenix {
+    /// The channel has ended, and the socket stays.
+    fn end(&mut self) {
+        self.joins.end();
+        self.asked.end();
+        self.twins.clear();
+    }
+
+    /// Whether a real client takes a message; records it if it should not have come.
+    fn takes<S: Sink>(
+        &mut self,
+        frame: &Frame<'_>,
+        read_at: Micros,
+        world: &mut World<'_, S>,
+    ) -> bool {
+        let mine = frame.channel == CHANNEL;
+        if frame.channel == PHOENIX_CHANNEL {
+            let reference = frame.ref_number();
+            match &*frame.event {
+                event::REPLY if self.asked.asked_the_socket(reference) => return true,
+                // To another request a real client hears nothing on this channel, whatever its ref.
+                event::REPLY if !self.asked.asked_the_channel(reference) => return false,
+                event::REPLY
+                | event::FRAME
+                | event::UPDATE_BATCH
+                | event::SYNC_ERROR
+                | event::HEARTBEAT => {}
+                other => {
+                    let other = said::word(other);
+                    let message = format!("event `{other}` on channel `{PHOENIX_CHANNEL}`");
+                    world.finding(self.client, "unknown_event", read_at, message);
+                    return false;
+                }
+            }
+        }
+        let data = !matches!(&*frame.event, event::REPLY | event::CLOSE | event::ERROR);
+        let settle_us = micros(self.settings.settle_within);
+        let address = if !mine {
+            Address::Wrong(Addressee::Channel)
+        } else if frame.join_ref.is_some() && frame.join_ref_number().is_none() {
+            Address::Wrong(Addressee::UnknownJoin)
+        } else {
+            self.joins.address(frame.join_ref_number(), data, read_at, settle_us)
+        };
+        match address {
+            Address::Ours => true,
+            Address::Dropped => {
+                if let (event::CLOSE | event::ERROR, Some(join)) =
+                    (&*frame.event, frame.join_ref_number())
+                {
+                    self.joins.closed(join);
+                }
+                false
+            }
+            Address::Wrong(to) => {
+                let (client, event) = (self.client, said::word(&frame.event));
+                world.sink.record(Record::Misaddressed { client, at: read_at, to, event });
+                false
+            }
+        }
+    }
+
+    /// Records how a payload differs from its shape; whether it has what it must have.
+    fn shaped<S: Sink>(
+        &self,
+        shape: &Shape,
+        what: &str,
+        payload: &RawValue,
+        read_at: Micros,
+        world: &mut World<'_, S>,
+    ) -> bool {
+        let Some(difference) = shape.difference(payload.get()) else {
+            world.malformed(self.client, read_at, format!("{what} is no object"));
+            return false;
+        };
+        for name in &difference.unknown {
+            let message = format!("field `{}` in {what}", said::word(name));
+            world.finding(self.client, "unknown_field", read_at, message);
+        }
+        if let Some(missing) = difference.missing.first() {
+            world.malformed(self.client, read_at, format!("{what} lacks `{missing}`"));
+            return false;
+        }
+        true
+    }
+}
