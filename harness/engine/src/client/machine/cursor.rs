@@ -140,10 +140,10 @@ impl Machine {
             world.heads.count_stale(stale.topics.len() as u64);
         }
         world.word(client, read_at, Place::Subscribe, &refusal.word);
-        let right = self.settings.manners.no_cursor;
-        match chosen.cursor {
-            ChosenCursor::Garbage(_) if refusal.word == right => {}
-            ChosenCursor::Garbage(_) => {
+        match (chosen.cursor, self.settings.manners.no_cursor) {
+            (ChosenCursor::Garbage(_), None) => {}
+            (ChosenCursor::Garbage(_), Some(right)) if refusal.word == right => {}
+            (ChosenCursor::Garbage(_), Some(right)) => {
                 let message = format!(
                     "what is no cursor was refused with `{word}`; the contract has `{right}`"
                 );
@@ -168,7 +168,8 @@ impl Machine {
         let client = self.client;
         if let ChosenCursor::Garbage(_) = chosen.cursor {
             let right = self.settings.manners.no_cursor;
-            let message = format!("what is no cursor was accepted; the contract has `{right}`");
+            let right = right.map(|word| format!("; the contract has `{word}`"));
+            let message = format!("what is no cursor was accepted{}", right.unwrap_or_default());
             return world.finding(client, "garbage_cursor_accepted", read_at, message);
         }
         let beyond = |topic: &TopicId| {

@@ -170,6 +170,6 @@ pub struct Manners {
     pub heartbeats: bool,
     /// Whether it pings the session with each heartbeat, to tell one that is dead from a subscription that is stuck.
     pub pings: bool,
-    /// The contract's word for what is no cursor.
-    pub no_cursor: &'static str,
+    /// The contract's word for what is no cursor, where it has one.
+    pub no_cursor: Option<&'static str>,
 }

@@ -16,8 +16,7 @@ use crate::client::world::World;
 use crate::heads::{Heads, LocalHeads};
 
 /// HTTP polling: nobody joins, and a poll that is answered is all the heartbeat there is.
-const POLLING: Manners =
-    Manners { joins: false, heartbeats: false, pings: false, no_cursor: "invalid_cursor" };
+const POLLING: Manners = Manners { joins: false, heartbeats: false, pings: false, no_cursor: None };
 /// A socket a scope, whose own ping is the heartbeat.
 const SCOPES: Manners = Manners { heartbeats: true, ..POLLING };
 

@@ -4,6 +4,7 @@
 //! it came is recorded. Then pushes are compared with their twins, and replies are matched with what was asked.
 
 mod asks;
+mod batches;
 mod joins;
 mod pushes;
 mod replies;
@@ -47,8 +48,12 @@ pub struct Phoenix {
 }
 
 impl Dialect for Phoenix {
-    const MANNERS: Manners =
-        Manners { joins: true, heartbeats: true, pings: true, no_cursor: CODE_BAD_SUBSCRIPTION };
+    const MANNERS: Manners = Manners {
+        joins: true,
+        heartbeats: true,
+        pings: true,
+        no_cursor: Some(CODE_BAD_SUBSCRIPTION),
+    };
 
     fn new(client: u32, settings: Rc<Settings>) -> Self {
         Self {

@@ -1,5 +1,6 @@
+use khala_evidence::record::{Held, NO_CONTENT, PublishId, Source};
 use khala_wire::payload::SyncFrame;
-use khala_wire::snapshot::Document;
+use khala_wire::snapshot::{Document, Snapshot};
 
 use super::*;
 
