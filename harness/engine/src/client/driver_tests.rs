@@ -1,6 +1,7 @@
 //! The driver over sessions in memory, under a paused clock: what it goes on doing while it waits.
 
 mod moments;
+mod paged;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
 use crate::session::memory::{Dialled, Ended, Peer, pair};
-use crate::session::{Goodbye, Inbound};
+use crate::session::{Connector, Goodbye, Inbound};
 use crate::stall::Watch;
 use crate::target::window::Windows;
 use crate::testing::{frozen, plan};
@@ -109,6 +110,14 @@ impl Driven {
 
 /// Drives a client, that heartbeats every 2 s, while `test` goes on.
 async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
+    driven_over(|dialled| dialled, test).await;
+}
+
+/// The same over a lane of the test's own, whose dials the test answers.
+async fn driven_over<C: Connector, F: Future<Output = ()>>(
+    lane: impl FnOnce(Dialled) -> C,
+    test: impl FnOnce(Rc<Driven>) -> F,
+) {
     let plan = Arc::new(plan(TEXT));
     let (listener, target) = frozen();
     let http = Http::new(&target.reach, "test", plan.target.request_timeout);
@@ -134,14 +143,14 @@ async fn driven<F: Future<Output = ()>>(test: impl FnOnce(Rc<Driven>) -> F) {
     let control = Rc::new(Control::new("s".to_owned(), heads));
     let dialled = Dialled::default();
     let cohort = Rc::new(cohort);
-    let driver = Driver {
+    let driver: Driver<_, C> = Driver {
         around: Rc::clone(&around),
         dialect: Dialect::new(CLIENT, Rc::clone(&cohort)),
         machine: Machine::new(CLIENT, cohort, 0),
         client: CLIENT,
         identity: Schedule::identity(&plan, CLIENT),
         scopes: Vec::new(),
-        lane: Rc::new(dialled.clone()),
+        lane: Rc::new(lane(dialled.clone())),
         control: Rc::clone(&control),
         resume: None,
         bearer: None,
