@@ -132,13 +132,16 @@ impl Session for Memory {
     }
 }
 
+/// Cursors that come with a dial.
+type Cursors = Vec<(TopicId, Option<u64>)>;
+
 /// A dialler whose every dial waits until the test answers it.
 #[derive(Clone, Debug, Default)]
 pub struct Dialled {
     answers: Rc<RefCell<VecDeque<Result<Memory, DialError>>>>,
     given: Rc<Notify>,
     begun: Rc<Cell<u32>>,
-    shown: Rc<RefCell<Vec<(TopicId, Option<u64>)>>>,
+    shown: Rc<RefCell<Cursors>>,
 }
 
 impl Dialled {
@@ -158,7 +161,7 @@ impl Dialled {
 impl Dialled {
     /// The cursors that came with the last dial.
     #[must_use]
-    pub fn shown(&self) -> Vec<(TopicId, Option<u64>)> {
+    pub fn shown(&self) -> Cursors {
         self.shown.borrow().clone()
     }
 }
