@@ -187,3 +187,27 @@ fn an_answer_that_nobody_awaits_changes_nothing() {
     assert!(lane.machine.is_live());
     assert_eq!(lane.machine.cursor(summaries()), Some(7));
 }
+
+#[test]
+fn the_machine_knows_no_word_of_a_lane() {
+    let client = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/client");
+    let mut files = vec![client.join("machine.rs")];
+    for entry in std::fs::read_dir(client.join("machine")).expect("it is there") {
+        files.push(entry.expect("a file").path());
+    }
+    assert!(files.len() > 5, "{files:?}");
+    let words = [
+        "phx_",
+        "sync:",
+        "join_ref",
+        "serde_json",
+        "wire::frame",
+        "wire::message",
+        "wire::payload",
+    ];
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("text");
+        let found: Vec<_> = words.iter().filter(|word| text.contains(**word)).collect();
+        assert!(found.is_empty(), "{} speaks a lane's language: {found:?}", file.display());
+    }
+}
