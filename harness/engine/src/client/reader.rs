@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 
 use khala_evidence::record::{Held, NO_CONTENT, PublishId, Source};
+use khala_wire::TopicKind;
 use khala_wire::canonical::{canonical_json, digest64, payload_hash_matches};
 use khala_wire::marker::{OVER_SOCKET, WorkerEvent, marker_of};
 use khala_wire::payload::UpdateRef;
 use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
-use khala_wire::TopicKind;
 
 use super::batch::{Batch, Fact};
 use super::contents::contradiction;
