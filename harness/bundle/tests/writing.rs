@@ -64,7 +64,9 @@ fn a_bundle_that_is_written_says_what_its_records_come_to() {
     assert!(is.oracle.violations() > 0);
     assert_eq!((&is.oracle.kept, &is.oracle.causes), (&was.oracle.kept, &was.oracle.causes));
     assert_eq!((&is.fleet, &is.load), (&was.fleet, &was.load));
-    assert!(is.metrics == was.metrics && is.series == was.series, "every figure");
+    // A journal of that build lacks what a metric is settled from that came later; its records do not.
+    let once = kept().settle_recording().expect("a recording").report();
+    assert!(is.metrics == once.metrics && is.series == once.series, "every figure");
     let recorded = bundle.settle_recording().expect("a recording").report();
     assert!(recorded == derived.report, "and once more");
     let found = verify(&dir).expect("a bundle");

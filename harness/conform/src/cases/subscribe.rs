@@ -74,7 +74,7 @@ async fn reply(ctx: &Ctx) -> Outcome {
     let did = "Subscribed to a topic.";
     let should = "It should have been answered ok, with the topics and where the socket stands on each: real \
                   clients take the replay for complete when that comes.";
-    let payload = subscribe(&[EVENTS], &ctx.now(&[EVENTS]).await?);
+    let payload = subscribe(&[EVENTS], &ctx.from_now(&[EVENTS]));
     let reply = match peer.try_ask(event::SUBSCRIBE, &payload, 2 * ctx.patience()).await {
         Ok(reply) => reply,
         Err(came) => return broken(did, format!("Then {came}."), should),
