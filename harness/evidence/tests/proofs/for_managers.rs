@@ -406,7 +406,7 @@ fn whose_own_violations_were_not_kept_is_told_what_is_and_where_to_look() {
         "  gap on runtime.codex_worker_events: broken for it as for 3 clients in all; of this rule the earliest 1 \
          violation is kept, with seqs and moment, and none is its own\n",
         "    the first is told by: khala-harness explain runs/one 1\n",
-        "\nIts frames of when a rule was first broken for it are not kept",
+        "\nIts frames of when a rule was first broken for it were not kept",
     ] {
         assert!(told.contains(line), "no {line} in:\n{told}");
     }

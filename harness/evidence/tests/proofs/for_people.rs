@@ -125,6 +125,9 @@ fn every_client_that_missed_an_event_is_told_of_it() {
         assert!(story(client).contains("seq 7 was never delivered"), "{client}");
     }
     assert!(!story(4).contains("seq 7 was never delivered"));
+    // What was kept of it is of the client that it names.
+    let look = "those of client 3: khala-harness explain . 3)";
+    assert!(story(5).contains(look) && !story(3).contains("stands for several clients"));
 }
 
 #[test]

@@ -220,8 +220,8 @@ impl<'a> ClientStory<'a> {
         } else if !(self.violations.is_empty() && self.not_kept.is_empty()) {
             writeln!(
                 out,
-                "\nIts frames of when a rule was first broken for it are not kept: those of the earliest such \
-                 clients are. What it last got follows, where the run came to its end"
+                "\nIts frames of when a rule was first broken for it were not kept; what it last got follows, \
+                 where the run came to its end"
             )?;
         }
         let Some(life) = self.at_end else {
@@ -254,6 +254,14 @@ impl<'a> ClientStory<'a> {
         let Numbered { number, violation } = first;
         let utc = clock(self.started_at, violation.at_us);
         writeln!(out, "  #{number} {}{utc}", texts::violation(violation))?;
+        if let Some(named) = violation.client.filter(|named| *named != self.client) {
+            writeln!(
+                out,
+                "    (it stands for several clients, this one among them; the moment, and the frames that were kept, \
+                 are those of client {named}: khala-harness explain {} {named})",
+                self.bundle
+            )?;
+        }
         let Some(last) = others.last() else { return Ok(()) };
         let shown = others.iter().take(NUMBERS_SHOWN).map(|one| format!("#{}", one.number));
         let hidden = match others.len().saturating_sub(NUMBERS_SHOWN) {
