@@ -35,8 +35,8 @@ pub trait Dialect: Sized + 'static {
     /// A connect was taken: nothing that was said before counts.
     fn begin(&mut self);
 
-    /// What is to be sent for what the machine asks.
-    fn say(&mut self, ask: &Ask) -> String;
+    /// What is to be sent for what the machine asks; nothing where the lane has said it already, or never says it.
+    fn say(&mut self, ask: &Ask) -> Option<String>;
 
     /// A text came: tells the machine what it means. What the machine wants done.
     fn text<S: Sink>(

@@ -258,7 +258,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
 
     async fn ask<const N: usize>(&mut self, session: &mut C::Session, asks: [Ask; N]) {
         let around = Rc::clone(&self.around);
-        for text in asks.map(|ask| self.dialect.say(&ask)) {
+        for text in asks.map(|ask| self.dialect.say(&ask)).into_iter().flatten() {
             self.remember(around.clock.now(), true, &text);
             // Bounded: a target that does not read for this long is gone.
             let timeout = around.plan.target.request_timeout;

@@ -1,4 +1,4 @@
-//! A lane whose snapshots have several pages: each is a request, and all are one snapshot.
+//! A lane whose snapshots have several pages, each a request and all of them one snapshot, and that has no ping.
 
 use khala_evidence::record::{Micros, Request, Sink};
 use khala_wire::snapshot::Snapshot;
@@ -15,7 +15,7 @@ use crate::answer::Answer;
 use crate::session::memory::Memory;
 use crate::transport::DialError;
 
-/// Phoenix, but for its snapshots.
+/// Phoenix, but for its snapshots and without its socket's heartbeat.
 struct Paged(Phoenix);
 
 impl Dialect for Paged {
@@ -33,8 +33,8 @@ impl Dialect for Paged {
         self.0.begin();
     }
 
-    fn say(&mut self, ask: &Ask) -> String {
-        self.0.say(ask)
+    fn say(&mut self, ask: &Ask) -> Option<String> {
+        self.0.say(ask).filter(|_| *ask != Ask::Ping)
     }
 
     fn text<S: Sink>(
@@ -107,6 +107,21 @@ async fn each_page_of_a_snapshot_is_a_request_and_all_are_one_snapshot() {
         let taken: Vec<_> = records.iter().filter_map(taken).collect();
         let [(took, Some(60))] = taken[..] else { panic!("{taken:?}") };
         assert!((2_000_000..2_100_000).contains(&took), "{took}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_lane_does_not_say_is_not_sent() {
+    driven_over(Lane, async |client: Rc<Driven>| {
+        pass(10).await;
+        let mut peer = client.answer();
+        assert_eq!(heard(&mut peer).await.event, "phx_join");
+        assert_eq!(heard(&mut peer).await.event, "sync:heartbeat");
+        pass(500).await;
+        assert!(peer.heard.try_recv().is_err(), "no ping follows");
+        let sent = |record: &&Record| matches!(record, Record::Frame { sent: true, .. });
+        assert_eq!(client.records().iter().filter(sent).count(), 2);
     })
     .await;
 }

@@ -10,7 +10,7 @@ use khala_wire::topic::TopicId;
 
 use crate::client::dialect::Dialect;
 use crate::client::dialect::phoenix::Phoenix;
-use crate::client::machine::spoken::Came;
+use crate::client::machine::spoken::{Ask, Came};
 use crate::client::machine::{self, Brought, Machine, Settings};
 use crate::client::world::World;
 
@@ -50,14 +50,16 @@ impl Speaker {
         Self { machine: Machine::new(client, settings, arrival), dialect }
     }
 
+    fn say(&mut self, ask: &Ask) -> String {
+        self.dialect.say(ask).expect("Phoenix says all that is asked")
+    }
+
     fn said(&mut self, action: machine::Action) -> Action {
         match action {
             machine::Action::None => Action::None,
             machine::Action::Connect => Action::Connect,
-            machine::Action::Ask(ask) => Action::Send(self.dialect.say(&ask)),
-            machine::Action::AskBoth(asks) => {
-                Action::SendBoth(asks.map(|ask| self.dialect.say(&ask)))
-            }
+            machine::Action::Ask(ask) => Action::Send(self.say(&ask)),
+            machine::Action::AskBoth(asks) => Action::SendBoth(asks.map(|ask| self.say(&ask))),
             machine::Action::Close => Action::Close,
             machine::Action::Bootstrap(topics) => Action::Bootstrap(topics),
             machine::Action::Stop => Action::Stop,

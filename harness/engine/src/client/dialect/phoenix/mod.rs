@@ -77,8 +77,8 @@ impl Dialect for Phoenix {
         self.twins.clear();
     }
 
-    fn say(&mut self, ask: &Ask) -> String {
-        self.encode(ask)
+    fn say(&mut self, ask: &Ask) -> Option<String> {
+        Some(self.encode(ask))
     }
 
     fn text<S: Sink>(
