@@ -44,7 +44,10 @@ impl Brief {
         };
         let users = users(report);
         let (tried, own_fault) = (tried(report), own_fault(report));
-        Self { headline, tried, users, own_fault, next, cautions: cautions(report) }
+        // On a terminal it stands at the head.
+        let passive = bundle.and_then(|_| passive(report));
+        let cautions = passive.into_iter().chain(cautions(report)).collect();
+        Self { headline, tried, users, own_fault, next, cautions }
     }
 }
 
@@ -265,7 +268,6 @@ fn cautions(report: &RunReport) -> Vec<String> {
             "The target was started with a defect, on purpose: {defects}. This is no judgement of a real one."
         ));
     }
-    cautions.extend(passive(report));
     let not_judged: Vec<_> =
         report.gates.iter().filter(|gate| !gate.judged).map(|gate| gate.name.as_str()).collect();
     if !not_judged.is_empty() {
