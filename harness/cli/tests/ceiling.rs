@@ -29,7 +29,10 @@ fn each_step_is_a_run_whose_deliveries_are_those_of_the_null_server() {
     );
     for step in steps {
         assert!(number(step, "/deliveries") > 0);
-        assert_eq!(step["deliveries"], step["deliveries_true"], "{step}");
+        let (seen, sent) = (number(step, "/deliveries"), number(step, "/deliveries_true"));
+        // One that did not keep up may have left some unread.
+        let all = step["unfit"] != serde_json::json!([]) || seen == sent;
+        assert!(all && seen <= sent, "{step}");
         assert!(step["lag_us"].is_u64() && step["cpu_cores"].as_f64() > Some(0.0), "{step}");
         let bundle = step["bundle"].as_str().expect("a folder");
         assert!(std::path::Path::new(bundle).join("run.json").is_file());
