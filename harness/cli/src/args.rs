@@ -167,7 +167,7 @@ pub struct Run {
     /// End, with the evidence written, as soon as this file is there.
     #[arg(long, value_name = "FILE")]
     pub stop_file: Option<PathBuf>,
-    /// Run the commands of the scenario's hooks: read what `check` prints first.
+    /// Run the scenario's commands, its hooks and those that tell secrets: read what `check` prints first.
     #[arg(long)]
     pub allow_hooks: bool,
     /// Print run.json instead of the summary; the bundle's path goes to standard error.

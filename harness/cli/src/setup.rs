@@ -71,14 +71,20 @@ impl Missing {
     /// What is missing; `allow_shared_writes` as the flag of `run`.
     pub fn of(plan: &Plan, allow_shared_writes: bool) -> Self {
         let mut needed: Vec<_> = keys::missing(plan).iter().map(ToString::to_string).collect();
-        if let TargetKind::Url { base_url } = &plan.target.kind
-            && !plan.loads.is_empty()
-            && !plan.target.exclusive
-            && !allow_shared_writes
-        {
-            needed.push(SetupError::SharedWrites { url: base_url.clone() }.to_string());
-        }
+        needed.extend(shared_writes(plan).into_iter().filter(|_| !allow_shared_writes));
         Self { needed, perhaps: keys::not_given(plan) }
+    }
+
+    /// Flags that a run wants, with why.
+    pub fn flags(plan: &Plan) -> Vec<String> {
+        let mut phases = plan.phases.iter().flat_map(|phase| &phase.faults);
+        let hooks = phases
+            .any(|fault| !fault.kind.commands().is_empty())
+            .then(|| "--allow-hooks: it runs the commands of the time line".to_owned());
+        let secrets = plan.secret_commands();
+        let secrets = (!secrets.is_empty())
+            .then(|| "--allow-hooks: a command tells a secret of the target".to_owned());
+        hooks.or(secrets).into_iter().chain(shared_writes(plan)).collect()
     }
 
     /// All that is missing, one below the other.
@@ -103,13 +109,17 @@ impl Missing {
     }
 }
 
+/// That a target which others use is written to only when that is said.
+fn shared_writes(plan: &Plan) -> Option<String> {
+    let TargetKind::Url { base_url } = &plan.target.kind else { return None };
+    plan.writes_beside_others()
+        .then(|| SetupError::SharedWrites { url: base_url.clone() }.to_string())
+}
+
 /// What `run` would want beside the scenario: a section of what `check` prints; empty where it wants nothing.
 pub fn section(plan: &Plan) -> String {
-    let mut lines = Missing::of(plan, false).lines();
-    if plan.phases.iter().any(|phase| phase.faults.iter().any(|it| !it.kind.commands().is_empty()))
-    {
-        lines.insert(0, "--allow-hooks: it runs the commands of the time line".to_owned());
-    }
+    let mut lines = Missing::flags(plan);
+    lines.extend(Missing::of(plan, true).lines());
     if lines.is_empty() {
         return String::new();
     }

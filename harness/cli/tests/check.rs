@@ -71,9 +71,9 @@ fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
     let checked = with("check").ended_plain().exits(exit::GO);
     assert!(ran.stderr.contains("error: this is missing, and nothing was sent:"), "{}", ran.stderr);
     for said in [
-        "(auth.secret) is read from environment variable KHALA_TEST_KEY, which is not there",
-        "(target.command_secret) is read from file /nowhere/secret, which is not there",
-        "(target.headers) is read from environment variable KHALA_TEST_HEADER, which is not there",
+        "(auth.secret) could not be had from environment variable KHALA_TEST_KEY",
+        "(target.command_secret) could not be had from file /nowhere/secret",
+        "(target.headers) could not be had from environment variable KHALA_TEST_HEADER",
         "--allow-shared-writes",
         "unless the target does without: no admin token is given: set environment variable \
          KHALA_TARGET_ADMIN_TOKEN, or target.admin_token",

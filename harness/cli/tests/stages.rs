@@ -37,7 +37,7 @@ fn a_fleet_that_breathes_is_a_go_and_who_left_is_no_unplanned_end() {
         (number(&report, "/faults/1/planned"), number(&report, "/faults/1/effective")),
         (45, 45)
     );
-    let unplanned = report["unplanned_ends"].as_array().map_or(0, Vec::len);
+    let unplanned = report["unplanned_ends"].as_array().expect("a list").len();
     assert_eq!(unplanned, 0, "{}", report["unplanned_ends"]);
     let bootstrap = &objectives(&report, "replay")[0];
     assert!(bootstrap["n"].as_u64() >= Some(80), "who comes on the way is measured: {bootstrap}");

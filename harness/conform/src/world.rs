@@ -12,7 +12,7 @@ use khala_engine::target::extras::Extras;
 use khala_engine::target::lock::{self, Lock};
 use khala_engine::target::{Target, keys};
 use khala_engine::{SetupError, preflight};
-use khala_plan::model::{Mint, SnapshotPath};
+use khala_plan::model::SnapshotPath;
 use khala_plan::{Plan, Schedule, Sources};
 use khala_wire::token::{DEFAULT_KID, Key};
 use khala_wire::topic::KNOWN;
@@ -145,11 +145,10 @@ impl World {
         let http = Http::new(&target.reach, &user_agent, 3 * options.times.patience)
             .carrying(target.extras.clone());
         let control = Http::new(&target.control, &user_agent, 3 * options.times.patience)
-            .carrying(target.extras.clone());
+            .carrying(target.extras_of_control());
         let given = options.session_key.as_deref().map(|key| Key::new(DEFAULT_KID, key));
-        let session_key = given
-            .or_else(|| target.credentials.session_key.clone())
-            .or_else(|| session_key(&options));
+        let session_key =
+            given.or_else(|| target.credentials.session_key.clone()).or_else(keys::session_key);
         let world = Self {
             minter: Minter::new(control.clone()),
             control,
@@ -197,8 +196,8 @@ impl World {
         let credentials = &self.target.credentials;
         let lack = |why: &str, mend: &str| Some((why.to_owned(), mend.to_owned()));
         match need {
-            Need::Minting if matches!(self.plan.auth.mint, Mint::Static { .. }) => lack(
-                "there is one token for all, made elsewhere",
+            Need::Minting if !self.plan.auth.mint.is_of_planned_identities() => lack(
+                "tokens are of users and sessions that others made up",
                 "auth.mint = \"hs256\" with auth.secret, or auth.mint = \"control\"",
             ),
             Need::SigningKey if credentials.sync_key.is_none() => lack(
@@ -271,13 +270,4 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
     let sources = Sources { path: "(conform)", text: &text, loader: &loader };
     let loaded = khala_plan::load(&sources, &options);
     loaded.map(|loaded| loaded.plan).map_err(|wrong| OpenError::Settings(wrong.render(false)))
-}
-
-/// The key of session access tokens, where somebody else mints.
-fn session_key(options: &Options) -> Option<Key> {
-    let kept = options.set.iter().filter(|set| !set.trim_start().starts_with("auth."));
-    let mut set: Vec<String> = kept.cloned().collect();
-    set.push("auth.mint=control".to_owned());
-    let plan = plan(&options.named, &set).ok()?;
-    keys::credentials(&plan).ok()?.session_key
 }

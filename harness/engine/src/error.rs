@@ -144,7 +144,7 @@ pub enum SetupError {
         url: String,
     },
     /// A secret is not there.
-    #[error("{what} is read from {from}, which is not there: {why}")]
+    #[error("{what} could not be had from {from}: {why}")]
     Secret {
         /// What it is for.
         what: String,

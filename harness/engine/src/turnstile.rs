@@ -1,5 +1,6 @@
-//! The ceiling of connects (`target.connect_rate_max`): every connect of the run takes its turn, first ones and
-//! returns, over all threads. A connect is due when its turn comes, so that what it waits for is nobody's latency.
+//! The ceiling of connects (`target.connect_rate_max`): every connect of a client takes its turn, first ones and
+//! returns, over all threads. A connect is due when its turn comes, so that what it waits for is none of `connect`;
+//! `time_to_recovered`, which runs from the cut, has it in it, as it has the back-off.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -45,9 +45,9 @@ pub struct Context {
     befalling: Vec<Befalling>,
     /// When clients arrive, in order.
     arrivals: Vec<Micros>,
-    /// When clients leave that do not stay to the end, in order; and which they are.
+    /// When clients leave that do not stay to the end, in order; and which they are, with when.
     departures: Vec<Micros>,
-    leaving: BTreeSet<u32>,
+    leaving: BTreeMap<u32, Micros>,
     /// When which fault is due that is aimed at a client, in order of time.
     aimed: Vec<Vec<(Micros, u16)>>,
     absence: Micros,
@@ -175,8 +175,7 @@ impl Context {
             leaving: schedule
                 .arrivals
                 .iter()
-                .filter(|one| one.leaves_us.is_some())
-                .map(|one| one.client)
+                .filter_map(|one| Some((one.client, one.leaves_us?)))
                 .collect(),
             aimed: aimed(plan, schedule),
             absence: u64::try_from(plan.stability.absence.as_micros()).unwrap_or(Micros::MAX),
@@ -207,7 +206,13 @@ impl Context {
     /// Whether a client leaves before the end, by plan: it is no witness of what came to those who stayed.
     #[must_use]
     pub fn leaves(&self, client: u32) -> bool {
-        self.leaving.contains(&client)
+        self.leaving.contains_key(&client)
+    }
+
+    /// Whether a client leaves by plan before the phase of a fault ends: it has not the time that others have.
+    #[must_use]
+    pub fn leaves_within(&self, client: u32, fault: u16) -> bool {
+        self.leaving.get(&client).is_some_and(|&at| at < self.fault_phase_end(fault))
     }
 
     /// When which fault is due that is aimed at a client, in order of time.

@@ -85,6 +85,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it writes to a target to which others write.
+    #[must_use]
+    pub fn writes_beside_others(&self) -> bool {
+        let of_others = matches!(self.target.kind, TargetKind::Url { .. });
+        of_others && !self.loads.is_empty() && !self.target.exclusive
+    }
+
     /// Secrets that commands tell: the key, program and arguments.
     #[must_use]
     pub fn secret_commands(&self) -> Vec<(&'static str, &[String])> {

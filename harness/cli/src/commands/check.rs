@@ -46,7 +46,7 @@ fn under_gates(plan: &Plan, gates: &Path) -> Result<Loaded, Failure> {
 /// Refuses a plan that could not tell a good target from a bad one.
 fn strictly(estimate: &Estimate) -> Result<(), Failure> {
     let what = if estimate.is_undecidable() {
-        "a run would be HOLD, whatever the target does: see what cannot reach a verdict"
+        "a run in which nothing breaks would be HOLD: see what cannot reach a verdict"
     } else if estimate.is_foregone() {
         "an objective has its verdict by the plan alone, whatever the target does: see which bound no target \
          can keep or break"

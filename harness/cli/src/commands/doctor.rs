@@ -9,7 +9,7 @@ use khala_plan::{Plan, Schedule, resolved};
 
 use super::run::no_secret_commands;
 use crate::exit::{Exit, Failure};
-use crate::{args, output, scenario};
+use crate::{args, output, scenario, setup};
 
 /// Examines a target.
 pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
@@ -37,6 +37,9 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
         }
     }));
     printed?;
+    for line in wanted(&plan) {
+        output::print(text(&line).as_bytes())?;
+    }
     output::print(text(&disk(&plan, &schedule)).as_bytes())?;
     if let Some(path) = &doctor.write_profile {
         let text =
@@ -54,6 +57,18 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
         return Ok(Exit::Go);
     }
     Err(Failure::new(Exit::Setup, "no run can begin: see the lines that begin with FAIL"))
+}
+
+/// What a run wants beside the scenario, of what no key of the target is.
+fn wanted(plan: &Plan) -> Vec<Line> {
+    let wanted = setup::Missing::flags(plan).into_iter().map(|seen| Line {
+        what: "for this scenario",
+        tried: "what a run wants beside it".to_owned(),
+        came: Came::Less,
+        seen,
+        advice: String::new(),
+    });
+    wanted.collect()
 }
 
 /// Whether there is room for a run's evidence where runs keep it by default.

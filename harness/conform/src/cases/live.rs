@@ -180,7 +180,14 @@ async fn alone(ctx: &Ctx) -> Outcome {
             "It should not have waited for a successor.",
         );
     }
-    kept("events came before others were published")
+    match waited {
+        0 => kept("events came before others were published"),
+        // A target, or a machine, that is slow now and then.
+        some => Err(undecided(format!(
+            "{some} of {} events had not come within {settle:?}, and came when the next one had been published",
+            2 * WORKERS
+        ))),
+    }
 }
 
 /// What comes steadily is not to wait for a pause, on any of the topics.

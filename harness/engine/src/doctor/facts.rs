@@ -35,6 +35,11 @@ pub(super) async fn examine(
     options: &Options,
     told: &mut dyn FnMut(Line),
 ) {
+    if plan.is_passive() {
+        let why = "the target is only listened to (target.commands = \"none\")";
+        told(Line::skipped("facts", why, "a profile that may be written to has them tried"));
+        return;
+    }
     told(versions(plan, target, options).await);
     told(close_code(plan, target, options).await);
     if !options.waits {
@@ -74,7 +79,7 @@ pub(super) fn limits(metrics: &FanoutMetrics, told: &mut dyn FnMut(Line)) {
 fn limit(row: &TopicWindow) -> Option<(String, Option<String>)> {
     let known = KNOWN.iter().find(|topic| topic.name == row.topic)?;
     let retained = match (row.oldest_sequence, row.head_sequence) {
-        (Some(oldest), Some(head)) => (head + 1).saturating_sub(oldest),
+        (Some(oldest), Some(head)) => head.saturating_add(1).saturating_sub(oldest),
         _ => 0,
     };
     let seen = format!(

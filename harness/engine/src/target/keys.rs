@@ -59,8 +59,7 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
             credentials.session_token = Some(resolve(SESSION_TOKEN, token)?);
         }
         Mint::Control { session_token: None } => {
-            credentials.session_key =
-                first_of(&SESSION_KEY).map(|(_, key)| Key::new(DEFAULT_KID, key));
+            credentials.session_key = session_key();
         }
     }
     let target = &plan.target;
@@ -74,6 +73,12 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
         None => first_of(&ADMIN_TOKEN).map(|(_, token)| token),
     };
     Ok(credentials)
+}
+
+/// The key of session access tokens that the environment has.
+#[must_use]
+pub fn session_key() -> Option<Key> {
+    first_of(&SESSION_KEY).map(|(_, key)| Key::new(DEFAULT_KID, key))
 }
 
 fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
@@ -191,7 +196,8 @@ pub fn mend_token(plan: &Plan) -> String {
         Mint::Control { session_token: None } => {
             let missing = "session access tokens are not signed";
             let key = Some("auth.session_token");
-            mend("the key of session access tokens", missing, None, key, &SESSION_KEY)
+            let mend = mend("the key of session access tokens", missing, None, key, &SESSION_KEY);
+            format!("{mend}; who has the key of sync tokens signs them with auth.mint = \"hs256\"")
         }
     }
 }

@@ -15,6 +15,10 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// Bytes that a secret may have: a file of tokens has some thousand lines.
 const SECRET_MAX: u64 = 16 << 20;
 
+/// Bytes that are read of what it complains, and for how long they may be awaited when it has ended.
+const COMPLAINT_MAX: u64 = 4096;
+const COMPLAINS_WITHIN: Duration = Duration::from_secs(2);
+
 /// What a command writes to standard output, without the white space at its end.
 ///
 /// # Errors
@@ -34,14 +38,17 @@ fn told_within(words: &[String], within: Duration) -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("it cannot be started: {error}"))?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let (ended, end) = mpsc::channel();
-    let complaint = child.stderr.take();
-    let complains = std::thread::spawn(move || {
+    let (ended, end) = mpsc::sync_channel(1);
+    let stderr = child.stderr.take();
+    let (complains, complaint) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
         let mut text = Vec::new();
-        if let Some(stderr) = complaint {
-            let _ = stderr.take(4096).read_to_end(&mut text);
+        if let Some(mut stderr) = stderr {
+            let _ = (&mut stderr).take(COMPLAINT_MAX).read_to_end(&mut text);
+            // Whoever writes more is not to break by it.
+            let _ = std::io::copy(&mut stderr, &mut std::io::sink());
         }
-        said::word(&String::from_utf8_lossy(&text)).to_string()
+        let _ = complains.send(said::word(String::from_utf8_lossy(&text).trim()).to_string());
     });
     std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -56,7 +63,9 @@ fn told_within(words: &[String], within: Duration) -> Result<String, String> {
     read.map_err(|error| format!("it cannot be read: {error}"))?;
     let status = status.map_err(|error| format!("it cannot be waited for: {error}"))?;
     if !status.success() {
-        let complaint = complains.join().unwrap_or_default();
+        // What it left behind may hold the pipe for ever.
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+        let complaint = complaint.recv_timeout(COMPLAINS_WITHIN).unwrap_or_default();
         let said = if complaint.is_empty() { complaint } else { format!(": {complaint}") };
         return Err(format!("it ended with {status}{said}"));
     }
@@ -89,7 +98,29 @@ mod tests {
 
     #[test]
     fn a_command_that_does_not_end_is_ended() {
-        let late = told("sleep 600 & wait", Duration::from_millis(200)).expect_err("too late");
-        assert_eq!(late, "it did not end within 200ms");
+        let dir = tempfile::TempDir::new().expect("a folder");
+        let pid = dir.path().join("pid");
+        let script = format!("sleep 600 & echo $! > {}; wait", pid.display());
+        let late = told(&script, Duration::from_millis(700)).expect_err("too late");
+        assert_eq!(late, "it did not end within 700ms");
+        let sleeper = std::fs::read_to_string(pid).expect("it was begun");
+        let stat = format!("/proc/{}/stat", sleeper.trim());
+        // Its group was ended; nobody may have gathered it yet.
+        let ended = || std::fs::read_to_string(&stat).is_ok_and(|it| !it.contains(") Z "));
+        for _ in 0..100 {
+            if !ended() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("it sleeps on");
+    }
+
+    #[test]
+    fn who_complains_much_tells_its_secret_all_the_same_and_who_is_left_behind_holds_nobody() {
+        let long = Duration::from_secs(60);
+        assert_eq!(told("head -c 200000 /dev/zero >&2; echo s", long), Ok("s".to_owned()));
+        let failed = told("sleep 600 >/dev/null & exit 1", long).expect_err("it failed");
+        assert!(failed.contains("exit status: 1"), "{failed}");
     }
 }

@@ -103,7 +103,7 @@ fn judge_one(
     let mut is_unfit = false;
     // More samples would mend nothing.
     let has_any = measured.n > 0 && case.facts.unfinished.is_none();
-    let unkept = unkept::why(case, objective, surface, verdict).filter(|_| has_any);
+    let unkept = unkept::why(case, objective, surface, (verdict, measured.bad)).filter(|_| has_any);
     let (mut never_kept, mut it_takes) = (None, None);
     if let Some(Why { why, mend }) = unkept {
         verdict = Verdict::Inconclusive;

@@ -1,8 +1,8 @@
 //! Claims that no target can keep: that they are not kept is the scenario's doing.
 //!
 //! A FAIL is taken back only where a target that answers in no time would have got it as well, by the same
-//! samples of the same clients. A claim that is beyond reach for some of the clients, and that the target broke
-//! for the others too, stays a FAIL.
+//! samples of the same clients. A claim on all of them (`max`) that is beyond reach for some of the clients, and that
+//! the target broke for the others too, stays a FAIL.
 
 use khala_plan::estimate::{NeverKept, Why, never_kept};
 use khala_plan::metric::MetricId;
@@ -19,14 +19,15 @@ pub fn why(
     case: &Case<'_>,
     objective: &Objective,
     surface: Option<Surface>,
-    verdict: Verdict,
+    (verdict, bad): (Verdict, u64),
 ) -> Option<Why> {
     if !matches!(verdict, Verdict::Fail | Verdict::Inconclusive) {
         return None;
     }
     let missed = |fault: &PlannedFault| missed(case, fault);
     let never = never_kept(case.plan, case.schedule, objective, surface, &missed)?;
-    let foregone = verdict == Verdict::Inconclusive || at_best(objective, &never) == Verdict::Fail;
+    let foregone =
+        verdict == Verdict::Inconclusive || at_best(objective, &never, bad) == Verdict::Fail;
     foregone.then_some(never.why)
 }
 
@@ -41,8 +42,8 @@ fn missed(case: &Case<'_>, fault: &PlannedFault) -> u64 {
     }
 }
 
-/// The verdict that a target would get which answers in no time.
-fn at_best(objective: &Objective, never: &NeverKept) -> Verdict {
+/// The verdict that a target would get which answers in no time, where the run's has `bad` samples beyond the claim.
+fn at_best(objective: &Objective, never: &NeverKept, bad: u64) -> Verdict {
     let (metric, claim) = (objective.metric, &objective.require);
     if metric == MetricId::PeakConnects {
         return Verdict::Fail;
@@ -50,7 +51,10 @@ fn at_best(objective: &Objective, never: &NeverKept) -> Verdict {
     let sample = sample(metric, &never.at_best);
     match claim.estimator {
         Estimator::Percentile(q) => percentile::measure(&sample, metric, q, claim, None, 0).verdict,
-        Estimator::Max if estimate::exceeding(&sample, claim.comparison, claim.bound) > 0 => {
+        Estimator::Max
+            if estimate::exceeding(&sample, claim.comparison, claim.bound)
+                >= bad.clamp(1, never.at_best.len().max(1) as u64) =>
+        {
             Verdict::Fail
         }
         _ => Verdict::Inconclusive,

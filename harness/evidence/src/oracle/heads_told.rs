@@ -23,11 +23,18 @@ struct Told {
     head: u64,
 }
 
-/// What one client was told and has not reached: of each topic the oldest.
+/// What one client was told and has not reached: of each topic the oldest, and the newest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HeadsTold {
-    open: BTreeMap<TopicId, Told>,
+    open: BTreeMap<TopicId, Open>,
+}
+
+/// Watermarks of a topic that were not reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Open {
+    oldest: Told,
+    newest: Told,
 }
 
 /// What a client has of a topic at an instant.
@@ -55,16 +62,25 @@ impl HeadsTold {
         if has.seq >= head {
             tally.judged(Rule::NoConvergence, 1);
         } else {
-            self.open.entry(has.topic).or_insert(Told { at: has.at, head });
+            let told = Told { at: has.at, head };
+            let open = self.open.entry(has.topic).or_insert(Open { oldest: told, newest: told });
+            // One that is no higher is reached with it.
+            if head > open.newest.head {
+                open.newest = told;
+            }
         }
     }
 
     /// The client has something new.
     pub fn came(&mut self, has: Has, own: &Own, bound: Duration, tally: &mut Tally) {
-        let Some(told) = self.open.get(&has.topic).copied() else { return };
-        if has.seq >= told.head {
-            self.open.remove(&has.topic);
-            judge(has, told, own, bound, tally);
+        let Some(Open { oldest, newest }) = self.open.get(&has.topic).copied() else { return };
+        if has.seq < oldest.head {
+            return;
+        }
+        self.open.remove(&has.topic);
+        judge(has, oldest, own, bound, tally);
+        if newest.head > has.seq {
+            self.open.insert(has.topic, Open { oldest: newest, newest });
         }
     }
 
@@ -82,8 +98,8 @@ impl HeadsTold {
         bound: Duration,
         tally: &mut Tally,
     ) {
-        for (&topic, &told) in &self.open {
-            judge(Has { client, topic, seq: seq_of(topic), at }, told, own, bound, tally);
+        for (&topic, &Open { oldest, .. }) in &self.open {
+            judge(Has { client, topic, seq: seq_of(topic), at }, oldest, own, bound, tally);
         }
     }
 }

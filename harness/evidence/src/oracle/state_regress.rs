@@ -2,16 +2,15 @@
 //!
 //! Looks at fresh deliveries only: above everything that the client had, so that what a resume from
 //! an older cursor brings again is not held against it. Versions may be skipped and may stay. Cases:
-//! fresh deliveries of a document that the client had a version of. Nothing is undecided.
-//! Memory: one version for each topic and worker, and of others' documents [`DOCUMENTS_MAX`] a client; further
-//! ones are not judged.
+//! fresh deliveries of a document that the client had a version of. Undecided: of documents of others
+//! beyond [`DOCUMENTS_MAX`] a client. Memory: one version for each topic and worker, and for each of those.
 
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use crate::record::Delivery;
 
 /// Documents of others followed at a client.
-pub const DOCUMENTS_MAX: usize = 16_384;
+pub const DOCUMENTS_MAX: usize = 2_048;
 
 /// Judges a fresh delivery of `version`, against the one that the client has.
 pub fn on_fresh(delivery: &Delivery, whose: &str, version: u64, known: u64, tally: &mut Tally) {

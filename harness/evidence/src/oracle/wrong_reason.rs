@@ -41,7 +41,6 @@ pub fn judge_figures(case: &Case<'_>, said: &StaleTopic, tally: &mut Tally) -> b
     let cursor = case.fact.cursor;
     let StaleTopic { reason, head, lag, .. } = *said;
     let says_something = reason != StaleReason::Unsaid || head.is_some() && lag.is_some();
-    tally.judged(Rule::WrongReason, says_something.into());
     let mut wrong = Vec::new();
     if said.cursor != cursor {
         wrong.push(format!("the cursor named is {}", said.cursor));
@@ -52,6 +51,7 @@ pub fn judge_figures(case: &Case<'_>, said: &StaleTopic, tally: &mut Tally) -> b
         wrong.push(format!("the lag named is {lag} at head {head}"));
     }
     wrong.extend(misnamed(cursor, said));
+    tally.judged(Rule::WrongReason, u64::from(says_something || !wrong.is_empty()));
     if wrong.is_empty() {
         return false;
     }

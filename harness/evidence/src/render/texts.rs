@@ -101,16 +101,22 @@ pub fn again(
     violation: &crate::oracle::Violation,
     bundle: &str,
 ) -> Option<String> {
-    Some(once_more(report.scenario.seed, violation.client?, bundle))
+    let target = &report.target;
+    let shared = target.kind == "url" && !target.exclusive && !target.passive;
+    Some(once_more(report.scenario.seed, violation.client?, bundle, shared))
 }
 
-/// The command that runs a bundle's scenario once more with one client alone.
-pub fn once_more(seed: u64, client: u32, bundle: &str) -> String {
+/// The command that runs a bundle's scenario once more with one client alone; `shared` of a target to which others
+/// write.
+pub fn once_more(seed: u64, client: u32, bundle: &str, shared: bool) -> String {
     let (scenario, beside) = match bundle {
         HERE => ("scenario.resolved.toml".to_owned(), "..".to_owned()),
         _ => (format!("{bundle}/scenario.resolved.toml"), format!("{bundle}/..")),
     };
-    format!("khala-harness run {scenario} --seed {seed} --only-client {client} --out-dir {beside}")
+    let flag = if shared { " --allow-shared-writes" } else { "" };
+    format!(
+        "khala-harness run {scenario} --seed {seed} --only-client {client}{flag} --out-dir {beside}"
+    )
 }
 
 /// One violation in a line.

@@ -227,6 +227,8 @@ fn of_others(
     }
     if known.is_some() || life.documents.len() < state_regress::DOCUMENTS_MAX {
         life.documents.insert(place, version.max(known.unwrap_or_default()));
+    } else if fresh {
+        tally.undecided(Rule::StateRegress);
     }
 }
 

@@ -134,7 +134,7 @@ impl Flight {
             // What it got for it is told by the operation.
             Record::Answered(answered) => answered.outcome != Outcome::Ok,
             Record::PushesCompared { agree, .. } => !agree,
-            Record::Frame { .. } => false,
+            Record::Frame { .. } | Record::HeadsTold { .. } => false,
             _ => true,
         };
         if tells {

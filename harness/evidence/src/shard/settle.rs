@@ -127,8 +127,8 @@ impl Lives {
             let own = stalls.of(context.thread_of(id));
             let settle_within = bounds.settle_within;
             client.heads_told.settle((id, at), seq_of, own, settle_within, &mut flow.tally);
-            // Who left by plan had not the time that others had.
-            if let Some(cut) = client.cut.filter(|_| !leaves) {
+            // Who left by plan within the phase had not the time that others had.
+            if let Some(cut) = client.cut.filter(|cut| !context.leaves_within(id, cut.fault)) {
                 never_recovered(context, &mut flow.metrics, id, cut, client.attempts);
             }
             let back = client.cut.is_none();

@@ -177,6 +177,7 @@ impl Shard {
         life.live_since = None;
         life.unconverged_since.get_or_insert(at);
         life.drain.offline();
+        life.heads_told.forget();
         for topic in &ended {
             let Some(track) = life.tracks.get_mut(topic) else { continue };
             tail_before_snapshot::on_refused(track, &mut self.flow.tally);

@@ -207,7 +207,9 @@ impl Case<'_> {
         let (name, away) = (floor.fault.kind.name(), floor.fault.kind.away().unwrap_or_default());
         let back_off = whole_ms(floor.back_off);
         let first = "until the first attempt to connect";
+        let held = floor.us > micros(away + floor.back_off);
         let parts = match (away.is_zero(), floor.back_off.is_zero()) {
+            _ if held => "connects held down by target.connect_rate_max".to_owned(),
             (false, false) => {
                 format!("{} away, then {back_off} {first} (back-off)", format_duration(away))
             }
@@ -246,6 +248,14 @@ impl Case<'_> {
             }
             // Whom it missed is not known: those who would have been away longest, at worst.
             of_fault.sort_by_key(|floor| floor.us);
+            // The run's own ceiling lets them connect one after another.
+            if let Some(per_s) = self.plan.target.connect_rate_max {
+                let mut turn = 0.0;
+                for floor in &mut of_fault {
+                    floor.us = floor.us.max((turn / per_s * 1e6) as u64);
+                    turn += 1.0;
+                }
+            }
             let missed = usize::try_from((self.missed)(fault)).unwrap_or(usize::MAX);
             of_fault.truncate(of_fault.len().saturating_sub(missed));
             floors.extend(of_fault);
@@ -267,6 +277,8 @@ impl Case<'_> {
             due.partition_point(|other| *other < at_us + 1_000_000) - first
         };
         let most = due.iter().enumerate().map(within).max().unwrap_or(0) as u64;
+        // No more than the run's own ceiling lets connect.
+        let most = self.plan.target.connect_rate_max.map_or(most, |per_s| most.min(per_s as u64));
         let during = self.schedule.faults.iter().filter(|fault| self.is_during(fault.at_us));
         let cuts = during.filter(|fault| fault.kind.away().is_some());
         cuts.fold(most, |most, fault| most.saturating_sub((self.missed)(fault)))

@@ -162,7 +162,11 @@ fn hs256(fields: &Fields<'_>, reference: Option<bool>) -> Option<Mint> {
         Some(node) => opening(fields.cx, KEY.name, node),
         None if reference == Some(false) && !fields.has(&KEY) => {
             let what = format!("{} lacks the `secret` that the target verifies with", fields.name);
-            let help = format!("add `{}`", KEY.example());
+            let help = format!(
+                "set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add \
+                 `{}`",
+                KEY.example()
+            );
             fields.cx.report_missing(Diagnostic::error(&fields.place, what).help(help));
             None
         }

@@ -35,7 +35,12 @@ pub(super) fn faults(
                 ActsOn::Clients => {
                     let at_us = window.start_us + micros(fault.at);
                     let crowd = crowd(&plan.fleet, fault);
-                    let there = crowd.filter(|client| is_there.at(*client, at_us)).collect();
+                    // Whoever goes before their own instant would not be hit.
+                    let until_us = at_us + fault.spread.map_or(0, micros);
+                    let stays = |client: &u32| {
+                        is_there.at(*client, at_us) && is_there.at(*client, until_us)
+                    };
+                    let there = crowd.filter(stays).collect();
                     targets(plan.seed, id, fault.mode, there)
                 }
                 ActsOn::Target => Vec::new(),

@@ -96,7 +96,11 @@ pub fn users(report: &RunReport) -> String {
     if report.oracle.deliveries == 0 {
         return "Nothing at all: not one update arrived.".to_owned();
     }
-    let (own, foreign) = texts::deliveries(report);
+    let (own, foreign) = match (texts::deliveries(report), report.target.passive) {
+        ((own, foreign), false) => (own, foreign),
+        // They are all that there is to check: against one another.
+        ((own, foreign), true) => (own + foreign, 0),
+    };
     let checked = counted(own, "update was checked as it", "updates were checked as they");
     let foreign = match foreign {
         0 => String::new(),
@@ -110,7 +114,8 @@ pub fn users(report: &RunReport) -> String {
         ),
     };
     let until = if report.interrupted || !report.finished { " until then" } else { "" };
-    format!("Nothing wrong{until}: {checked} arrived.{foreign}{}", recovered(report))
+    let by = if report.target.passive { ", one client's against another's" } else { "" };
+    format!("Nothing wrong{until}: {checked} arrived{by}.{foreign}{}", recovered(report))
 }
 
 /// How much never came by all causes of a rule, in a clause.

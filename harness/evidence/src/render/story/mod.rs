@@ -127,7 +127,7 @@ impl<'a> ClientStory<'a> {
         };
         Some(Self {
             client,
-            again: texts::once_more(plan.seed, client, bundle),
+            again: texts::once_more(plan.seed, client, bundle, plan.writes_beside_others()),
             surface: cohort.surface.name(),
             cohort: &cohort.name,
             session: Schedule::identity(plan, client).session,

@@ -287,7 +287,7 @@ fn tokens_come_from_somewhere() {
     9:1 `[auth]` lacks `token` -> add `token = { env = "KHALA_TOKEN" }`
     "#);
     let url = ("kind = \"reference\"", "kind = \"url\"\nurl = \"http://h\"");
-    assert_snapshot!(complaints(&[url]), @r#"10:1 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`"#);
+    assert_snapshot!(complaints(&[url]), @r#"10:1 `[auth]` lacks the `secret` that the target verifies with -> set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`"#);
 }
 
 #[test]

@@ -42,11 +42,11 @@ fn a_target_profile_is_laid_over_the_scenario_and_its_profile() {
 fn a_target_profile_holds_what_a_target_is_and_nothing_else() {
     assert_snapshot!(with("[phase]\n").complaints(), @"targets/t.toml:1:1 `targets/t.toml` is no target profile: it has no `[target]` table -> name a file with `[target]`, such as scenarios/targets/local.toml");
     assert_snapshot!(with("[target]\nurl = \"http://h\"\n[[phase]]\nname = \"x\"\n").complaints(), @r#"
-    9:1 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
+    9:1 `[auth]` lacks the `secret` that the target verifies with -> set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
     targets/t.toml:3:3 unknown key `phase` in the target profile -> its keys are `target`, `auth` and `fleet`
     "#);
     assert_snapshot!(with("[target]\nurl = \"http://h\"\nurls = 1\n").complaints(), @r#"
-    9:1 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
+    9:1 `[auth]` lacks the `secret` that the target verifies with -> set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
     targets/t.toml:3:1 unknown key `urls` in `[target]` -> did you mean `url`?
     "#);
 }
