@@ -59,7 +59,7 @@ pub const LIMITS_COMMANDS: &str = "limits_commands";
 /// What the proxy answers to its `number`th command itself.
 pub fn limited(name: &str, head: &str, number: u32) -> Option<&'static str> {
     let command = head.starts_with("POST /internal/v1/codex/workers");
-    (name == LIMITS_COMMANDS && command && number % 2 == 0).then_some(TOO_FAST)
+    (name == LIMITS_COMMANDS && command && number.is_multiple_of(2)).then_some(TOO_FAST)
 }
 
 const TOO_FAST: &str = concat!(
