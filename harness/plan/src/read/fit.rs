@@ -22,9 +22,34 @@ pub(crate) fn check_sources(cx: &Cx, target: Option<&Target>, generator: Option<
     }
 }
 
-/// Reports stages of the fleet that go on when the phases are over.
-pub(crate) fn check_stages(cx: &Cx, fleet: Option<&Fleet>, place: &Place, phases: &Phases) {
+/// Reports stages of the fleet that go on when the phases are over, and those in which clients leave before the
+/// oracle could say of one that it never got up to date: a target that answers nobody would break no rule.
+pub(crate) fn check_stages(
+    cx: &Cx,
+    fleet: Option<&Fleet>,
+    place: &Place,
+    phases: &Phases,
+    converge_within: Duration,
+) {
     let (Some(fleet), Some(phases)) = (fleet, &phases.phases) else { return };
+    let mut before = fleet.at_first;
+    for stage in &fleet.stages {
+        let there = f64::from(before).midpoint(f64::from(stage.target));
+        before = stage.target;
+        // Whoever came first leaves first: in a stage that is shorter, those who were there before.
+        let stay_s = there / stage.churn_per_s;
+        let least = converge_within.min(stage.duration).as_secs_f64();
+        if stage.churn_per_s > 0.0 && stay_s < least {
+            let within = format_duration(converge_within);
+            let what = format!(
+                "clients stay for {stay_s:.1} s in a stage of {}, and only after {within} is one that is not up to \
+                 date held against the target (`oracle.converge_within`)",
+                format_duration(stage.duration)
+            );
+            let help = "lower `churn`, or `converge_within`";
+            cx.report(Diagnostic::error(place, what).help(help));
+        }
+    }
     let stages: Duration = fleet.stages.iter().map(|stage| stage.duration).sum();
     let lasts: Duration = phases.iter().map(|phase| phase.duration).sum();
     if stages > lasts {

@@ -207,7 +207,7 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
     let generator = tuning::generator(fields.inner(&GENERATOR, &tuning::GENERATOR));
     limits::check(cx, loads.as_deref(), &load_places, clients, &phases);
     fit::check(cx, target.as_ref(), &phases);
-    fit::check_stages(cx, fleet.as_ref(), &fleet_place, &phases);
+    fit::check_stages(cx, fleet.as_ref(), &fleet_place, &phases, oracle.converge_within);
     fit::check_sources(cx, target.as_ref(), fields.node(&GENERATOR));
     passive::check(
         &fields,

@@ -262,6 +262,24 @@ fn a_secret_is_told_by_one_of_three() {
 }
 
 #[test]
+fn who_leaves_before_the_oracle_could_speak_is_no_witness() {
+    let with = |churn: &str, within: &str| {
+        let stage = format!(
+            "[[fleet.stage]]\nduration = \"2s\"\ntarget = 4\nchurn = \"{churn}\"\n[[fleet.surface]]"
+        );
+        let oracle = format!("[oracle]\nconverge_within = \"{within}\"\n[profile.smoke]");
+        let text = edited(&[("[profile.smoke]", &oracle)]).replacen("[[fleet.surface]]", &stage, 1);
+        Load::of(&text).complaints()
+    };
+    let quick = with("100/s", "1m");
+    let said = "and only after 1m is one that is not up to date held against";
+    assert!(quick.contains(said), "{quick}");
+    // Whoever comes in so short a stage does not leave in it.
+    assert!(!with("60/min", "1m").contains("held against"), "{}", with("60/min", "1m"));
+    assert!(!with("100/s", "100ms").contains("held against"), "{}", with("100/s", "100ms"));
+}
+
+#[test]
 fn misspelt_secrets_are_masked_too() {
     let text = crate::testing::edited(&[("mint = \"hs256\"", "secrt = \"hunter2\"")]);
     let shown = Load::of(&text).load().expect_err("an unknown key").render(false);
