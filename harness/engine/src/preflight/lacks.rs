@@ -10,10 +10,11 @@ use khala_plan::fault::Need;
 use khala_plan::model::FirstSubscribe;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::command::{REVOKE_PATH, Revoke};
+use khala_wire::topic::TopicId;
 
 use crate::fault::{TRIM_PATH, keeps_all};
 use crate::http::{Http, HttpError};
-use crate::target::window::windows;
+use crate::target::window::{Window, windows};
 use crate::target::{Target, keys};
 
 /// Events of the past from which on it is told what a first subscribe replays.
@@ -23,7 +24,11 @@ const PAST_MIN: u64 = 1_000;
 pub async fn of(plan: &Plan, schedule: &Schedule, target: &Target, http: &Http) -> Vec<String> {
     let mut lacks = Vec::new();
     match target.metrics(http).await {
-        Ok(metrics) => lacks.extend(past(plan, &windows(&metrics.document))),
+        Ok(metrics) => {
+            let windows = windows(&metrics.document);
+            lacks.extend(past(plan, &windows));
+            lacks.extend(no_place(schedule, &windows));
+        }
         Err(error) => lacks.push(no_metrics(plan, schedule, &error)),
     }
     let revoked = faults(schedule, Need::Revocation);
@@ -88,11 +93,26 @@ fn no_metrics(plan: &Plan, schedule: &Schedule, error: &HttpError) -> String {
     )
 }
 
+/// That no cursor can be put below a floor or beyond a budget, where by the target's windows and the plan's
+/// publishes none can: each publish makes an event on either topic of the workers.
+fn no_place(schedule: &Schedule, windows: &[(TopicId, Window)]) -> Option<String> {
+    let cursors = faults(schedule, Need::Windows);
+    let more = schedule.publishes.len() as u64;
+    let whole = |(_, window): &(TopicId, Window)| {
+        window.floor() == 0 && window.head.saturating_add(more) <= window.budget
+    };
+    (!cursors.is_empty() && windows.iter().all(whole)).then(|| {
+        format!(
+            "nothing of the target's topics is pruned, and with this run's {more} events none has more than its \
+             replay budget: unless it prunes meanwhile no cursor can be put below the floor or beyond the budget, \
+             {} will not reach it, and this run cannot be a GO",
+            told(&cursors)
+        )
+    })
+}
+
 /// What every first subscribe without a cursor replays, where that is much.
-fn past(
-    plan: &Plan,
-    windows: &[(khala_wire::topic::TopicId, crate::target::window::Window)],
-) -> Option<String> {
+fn past(plan: &Plan, windows: &[(TopicId, Window)]) -> Option<String> {
     if plan.fleet.first_subscribe == FirstSubscribe::FromNow {
         return None;
     }
@@ -125,4 +145,25 @@ fn told(faults: &[&PlannedFault]) -> String {
     let each = faults.iter().map(|fault| format!("{} ({})", fault.id, fault.kind.name()));
     let all = each.collect::<Vec<_>>().join(", ");
     if faults.len() == 1 { format!("fault {all}") } else { format!("faults {all}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_cursor_has_a_place_is_told_before_the_load() {
+        let plan = crate::testing::plan(include_str!("../../../../scenarios/cursor-bounds.toml"));
+        let schedule = Schedule::of(&plan);
+        let more = schedule.publishes.len() as u64;
+        let of = |oldest, head, budget| {
+            no_place(&schedule, &[(TopicId::WORKER_EVENTS, Window { oldest, head, budget })])
+        };
+        let told = of(None, 0, more).expect("nothing is pruned, and all is within the budget");
+        assert!(told.contains("this run cannot be a GO"), "{told}");
+        assert_eq!(of(Some(4), 9, more + 9), None, "it has a floor");
+        assert_eq!(of(Some(1), 9, more + 8), None, "the run goes beyond the budget");
+        let smoke = crate::testing::plan(include_str!("../../../../scenarios/smoke.toml"));
+        assert_eq!(no_place(&Schedule::of(&smoke), &[]), None, "it wants no cursor of its own");
+    }
 }
