@@ -183,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn a_newer_one_stays_open_when_the_oldest_is_reached() {
+        let (mut heads, mut tally) = (HeadsTold::default(), Tally::new(5));
+        heads.told(has(7, 5_000), 8, &mut tally);
+        heads.told(has(7, 5_500), 12, &mut tally);
+        heads.came(has(9, 5_800), &Own::default(), BOUND, &mut tally);
+        assert_eq!((counted(&tally), heads.is_empty()), ((0, 1, 0), false));
+        heads.settle((3, 6_501), |_| 9, &Own::default(), BOUND, &mut tally);
+        assert_eq!(counted(&tally), (1, 2, 0), "by its own time");
+    }
+
+    #[test]
     fn a_client_that_begins_anew_is_owed_nothing_by_what_it_was_told() {
         let (mut heads, mut tally) = (HeadsTold::default(), Tally::new(5));
         heads.told(has(7, 5_000), 8, &mut tally);
