@@ -207,7 +207,9 @@ pub fn not_yet_back(case: &Case<'_>, phases: &[u16]) -> Option<String> {
     let faults = case.schedule.faults.iter().filter(|fault| phases.contains(&fault.phase));
     faults.filter(|fault| fault.kind.is_storm()).find_map(|fault| {
         let lost = case.settled.exposures.get(&fault.id)?.lost;
-        let away = fault.kind.away().unwrap_or_default() + bound;
+        let cohorts = case.plan.fleet.cohorts.iter();
+        let noticed = cohorts.map(|cohort| fault.kind.noticed_after(cohort.heartbeat).1).max();
+        let away = fault.kind.away().unwrap_or_default() + noticed.unwrap_or_default() + bound;
         let away_us = u64::try_from(away.as_micros()).unwrap_or(u64::MAX);
         let due_us = fault.at_us.saturating_add(fault.spread_us.unwrap_or(0)).saturating_add(away_us);
         (lost > 0 && case.facts.duration_us < due_us).then(|| {

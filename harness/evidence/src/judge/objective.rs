@@ -1,6 +1,6 @@
 //! One objective: its samples, whether they may be judged, and the verdict of each selected label.
 
-use khala_plan::estimate::Why;
+use khala_plan::estimate::{NeverKept, Why};
 use khala_plan::gate::power::{self, Needs};
 use khala_plan::metric::{MetricId, MetricKind};
 use khala_plan::model::{Claim, Comparison, Estimator, Objective};
@@ -105,10 +105,11 @@ fn judge_one(
     let has_any = measured.n > 0 && case.facts.unfinished.is_none();
     let unkept = unkept::why(case, objective, surface, (verdict, measured.bad)).filter(|_| has_any);
     let (mut never_kept, mut it_takes) = (None, None);
-    if let Some(Why { why, mend }) = unkept {
+    if let Some(NeverKept { why: Why { why, mend }, for_sure, .. }) = unkept {
         verdict = Verdict::Inconclusive;
+        let can = if for_sure { "can keep" } else { "can be sure to keep" };
         reason = format!(
-            "no client can keep this bound: {why}; mend the scenario: {mend}; measured: {reason}"
+            "no client {can} this bound: {why}; mend the scenario: {mend}; measured: {reason}"
         );
         (never_kept, it_takes) = (Some(why), Some(mend));
     } else if let Some(few) = too_few(case, objective, &measured) {

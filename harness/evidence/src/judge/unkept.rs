@@ -1,10 +1,10 @@
-//! Claims that no target can keep: that they are not kept is the scenario's doing.
+//! Claims that no target can keep, or be sure to keep: that they are not kept is the scenario's doing.
 //!
 //! A FAIL is taken back only where a target that answers in no time would have got it as well, by the same
 //! samples of the same clients. A claim on all of them (`max`) that is beyond reach for some of the clients, and that
 //! the target broke for the others too, stays a FAIL.
 
-use khala_plan::estimate::{NeverKept, Why, never_kept};
+use khala_plan::estimate::{NeverKept, never_kept};
 use khala_plan::metric::MetricId;
 use khala_plan::model::{ActsOn, Estimator, Objective};
 use khala_plan::schedule::PlannedFault;
@@ -13,22 +13,22 @@ use khala_plan::surface::Surface;
 use super::{Case, Verdict, estimate, percentile};
 use crate::shard::metrics::{Distribution, Key, Metrics};
 
-/// Why the verdict on an objective says nothing of the target, if it does not: no target keeps the claim, and
-/// `verdict` is undecided, or one that any target would get.
+/// What says that the verdict on an objective says nothing of the target, if it does not: no target keeps the claim,
+/// or none is sure to, and `verdict` is undecided, or one that a target may get that answers in no time.
 pub fn why(
     case: &Case<'_>,
     objective: &Objective,
     surface: Option<Surface>,
     (verdict, bad): (Verdict, u64),
-) -> Option<Why> {
+) -> Option<NeverKept> {
     if !matches!(verdict, Verdict::Fail | Verdict::Inconclusive) {
         return None;
     }
     let missed = |fault: &PlannedFault| missed(case, fault);
     let never = never_kept(case.plan, case.schedule, objective, surface, &missed)?;
-    let foregone =
-        verdict == Verdict::Inconclusive || at_best(objective, &never, bad) == Verdict::Fail;
-    foregone.then_some(never.why)
+    // What some targets keep may be undecided for want of samples.
+    let undecided = verdict == Verdict::Inconclusive && never.for_sure;
+    (undecided || at_best(objective, &never, bad) == Verdict::Fail).then_some(never)
 }
 
 /// How many of its clients a fault did not hit; all of them, where nobody knows.

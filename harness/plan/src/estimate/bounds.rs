@@ -2,7 +2,7 @@
 //!
 //! | metric | what the plan imposes |
 //! | --- | --- |
-//! | `time_to_recovered` | a client stays away as long as its fault says, and then waits out its first back-off |
+//! | `time_to_recovered` | a client stays away as long as its fault says, and then waits out its first back-off; of a half-open cut it knows at its second heartbeat after it, and a target that stands still by plan answers nobody |
 //! | `reconnect_attempts` | who is cut off needs one attempt |
 //! | `peak_connects_per_s` | connects that are due within a second: half of them at the least fall into one of the two seconds of the clock that it touches |
 //! | `unrecovered_clients`, `publish_errors` | no more than there are cuts, and publishes |
@@ -24,6 +24,9 @@ use crate::units::{format_count, format_duration, micros};
 pub enum Foregone {
     /// No target keeps it; why, and the least bound that one can.
     NeverPasses(Why),
+    /// A target that answers in no time may keep it or not: how the clients' heartbeats fall decides. Why, and
+    /// the least bound that every such target keeps.
+    MayNotPass(Why),
     /// It is the claim of `warn` that no target keeps.
     AlwaysWarns(Why),
     /// No target breaks it; why, and what would make it one that says something.
@@ -45,6 +48,7 @@ impl Foregone {
     pub fn says(&self) -> &'static str {
         match self {
             Self::NeverPasses(_) => "no target can keep the bound",
+            Self::MayNotPass(_) => "no target can be sure to keep the bound",
             Self::AlwaysWarns(_) => "no target can keep the bound of `warn`",
             Self::NeverFails(_) => "no target can break the bound",
         }
@@ -54,22 +58,27 @@ impl Foregone {
     #[must_use]
     pub fn why(&self) -> &Why {
         match self {
-            Self::NeverPasses(why) | Self::AlwaysWarns(why) | Self::NeverFails(why) => why,
+            Self::NeverPasses(why)
+            | Self::MayNotPass(why)
+            | Self::AlwaysWarns(why)
+            | Self::NeverFails(why) => why,
         }
     }
 }
 
-/// A claim that no target keeps.
+/// A claim that no target keeps, or that none is sure to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NeverKept {
     /// Why, and the least bound that one can keep.
     pub why: Why,
+    /// Whether none keeps it, however the clients' heartbeats fall.
+    pub for_sure: bool,
     /// What a target that answers at once would be measured at: the client and the value of each planned cut,
     /// in the metric's unit. Empty of a count of connects.
     pub at_best: Vec<(u32, u64)>,
 }
 
-/// Why no target keeps what an objective requires of a surface (`None`: of all), if none does. A run may fall short of
+/// Why no target keeps, or is sure to keep, what an objective requires of a surface (`None`: of all). A run may fall short of
 /// its plan: `missed` says how many of its clients a fault did not hit.
 #[must_use]
 pub fn never_kept(
@@ -79,15 +88,20 @@ pub fn never_kept(
     surface: Option<Surface>,
     missed: &dyn Fn(&PlannedFault) -> u64,
 ) -> Option<NeverKept> {
-    let case = Case { plan, schedule, objective, surface, missed };
-    let why = case.never_kept(&objective.require)?;
+    let case = Case { plan, schedule, objective, surface, missed, noticed: Noticed::Soonest };
+    let late = Case { noticed: Noticed::Latest, ..case };
+    let of = |case: &Case<'_>| case.never_kept(&objective.require);
+    let (why, case) = match of(&case) {
+        Some(why) => (why, case),
+        None => (of(&late)?, late),
+    };
     let floors = case.floors().into_iter();
     let at_best = match objective.metric {
         MetricId::TimeToRecovered => floors.map(|floor| (floor.client, floor.us)).collect(),
         MetricId::ReconnectAttempts => floors.map(|floor| (floor.client, 1)).collect(),
         _ => Vec::new(),
     };
-    Some(NeverKept { why, at_best })
+    Some(NeverKept { why, for_sure: case.noticed == Noticed::Soonest, at_best })
 }
 
 /// What is known of an objective on a surface, of which so much evidence is expected; without any, nothing.
@@ -102,15 +116,28 @@ pub(super) fn foregone(
         return None;
     }
     let surface = surface.and_then(Surface::of);
-    let case = Case { plan, schedule, objective, surface, missed: &|_| 0 };
+    let noticed = Noticed::Soonest;
+    let case = Case { plan, schedule, objective, surface, missed: &|_| 0, noticed };
+    let late = Case { noticed: Noticed::Latest, ..case };
     let warns = || objective.warn.as_ref().and_then(|warn| case.never_kept(warn));
     let required = case.never_kept(&objective.require).map(Foregone::NeverPasses);
     required
+        .or_else(|| late.never_kept(&objective.require).map(Foregone::MayNotPass))
         .or_else(|| case.never_broken(&objective.require, expected).map(Foregone::NeverFails))
         .or_else(|| warns().map(Foregone::AlwaysWarns))
 }
 
+/// When clients are taken to know of a cut that nobody tells them of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noticed {
+    /// As soon as it can be.
+    Soonest,
+    /// As late as it can be.
+    Latest,
+}
+
 /// One verdict of an objective.
+#[derive(Clone, Copy)]
 struct Case<'a> {
     plan: &'a Plan,
     schedule: &'a Schedule,
@@ -118,6 +145,8 @@ struct Case<'a> {
     surface: Option<Surface>,
     /// How many of its clients a fault does not hit.
     missed: &'a dyn Fn(&PlannedFault) -> u64,
+    /// When clients know of a cut.
+    noticed: Noticed,
 }
 
 /// The least time until a client can be back, and of what it is made.
@@ -125,7 +154,11 @@ struct Floor<'a> {
     client: u32,
     us: u64,
     fault: &'a PlannedFault,
+    /// Until it knows that it was cut off.
+    notices: Duration,
     back_off: Duration,
+    /// The fault by which the target answers nobody when the client comes.
+    silence: Option<&'a PlannedFault>,
 }
 
 impl Case<'_> {
@@ -204,26 +237,40 @@ impl Case<'_> {
             return None;
         }
         let at = format_duration(Duration::from_micros(floor.fault.at_us));
-        let (name, away) = (floor.fault.kind.name(), floor.fault.kind.away().unwrap_or_default());
-        let back_off = whole_ms(floor.back_off);
-        let first = "until the first attempt to connect";
-        let held = floor.us > micros(away + floor.back_off);
-        let parts = match (away.is_zero(), floor.back_off.is_zero()) {
-            _ if held => "connects held down by target.connect_rate_max".to_owned(),
-            (false, false) => {
-                format!("{} away, then {back_off} {first} (back-off)", format_duration(away))
-            }
-            (false, true) => format!("{} away", format_duration(away)),
-            (true, _) => format!("{back_off} {first} (back-off)"),
-        };
         let least = whole_ms(Duration::from_micros(floor.us));
         Some(Why {
             why: format!(
-                "the time runs from the cut, and the plan itself takes {least} of it: `{name}` at {at} of the \
-                 run, {parts}"
+                "the time runs from the cut, and the plan itself {} {least} of it: `{}` at {at} of the run, {}",
+                if self.noticed == Noticed::Latest { "may take" } else { "takes" },
+                floor.fault.kind.name(),
+                self.parts(floor)
             ),
             mend: format!("bound it above {least}, by what connect and replay may take"),
         })
+    }
+
+    /// Of what the least time until a client is back is made.
+    fn parts(&self, floor: &Floor<'_>) -> String {
+        let away = floor.fault.kind.away().unwrap_or_default();
+        if let Some(silence) = floor.silence {
+            let to = Duration::from_micros(silence.at_us + silence.duration_us.unwrap_or_default());
+            return format!("and `{}` until {}", silence.kind.name(), format_duration(to));
+        }
+        if floor.us > micros(away + floor.notices + floor.back_off) {
+            return "connects held down by target.connect_rate_max".to_owned();
+        }
+        let beat = match self.noticed {
+            Noticed::Soonest => "an interval of heartbeats at the least",
+            Noticed::Latest => "two intervals of heartbeats at the most",
+        };
+        let (notices, back_off) = (format_duration(floor.notices), whole_ms(floor.back_off));
+        let parts = [
+            (floor.notices, format!("{notices} until clients notice ({beat})")),
+            (away, format!("{} away", format_duration(away))),
+            (floor.back_off, format!("{back_off} until the first attempt to connect (back-off)")),
+        ];
+        let parts = parts.into_iter().filter(|(time, _)| !time.is_zero()).map(|(_, told)| told);
+        parts.collect::<Vec<_>>().join(", then ")
     }
 
     fn floors(&self) -> Vec<Floor<'_>> {
@@ -244,7 +291,13 @@ impl Case<'_> {
                     true => cohort.backoff.delay(self.plan.seed, client, 1),
                     false => Duration::ZERO,
                 };
-                of_fault.push(Floor { client, us: micros(away + back_off), fault, back_off });
+                let (soonest, latest) = fault.kind.noticed_after(cohort.heartbeat);
+                let notices = match self.noticed {
+                    Noticed::Soonest => soonest,
+                    Noticed::Latest => latest,
+                };
+                let us = micros(notices + away + back_off);
+                of_fault.push(Floor { client, us, fault, notices, back_off, silence: None });
             }
             // Whom it missed is not known: those who would have been away longest, at worst.
             of_fault.sort_by_key(|floor| floor.us);
@@ -256,6 +309,8 @@ impl Case<'_> {
                     turn += 1.0;
                 }
             }
+            of_fault.iter_mut().for_each(|floor| self.silence(floor));
+            of_fault.sort_by_key(|floor| floor.us);
             let missed = usize::try_from((self.missed)(fault)).unwrap_or(usize::MAX);
             of_fault.truncate(of_fault.len().saturating_sub(missed));
             floors.extend(of_fault);
@@ -263,12 +318,31 @@ impl Case<'_> {
         floors
     }
 
+    /// Who comes while the target answers nobody by plan is not back before that is over.
+    fn silence<'f>(&'f self, floor: &mut Floor<'f>) {
+        let comes_us = floor.fault.at_us + floor.us;
+        let silences = self
+            .schedule
+            .faults
+            .iter()
+            .filter(|other| other.kind.silences_the_target() && (self.missed)(other) == 0);
+        for silence in silences {
+            let ends_us = silence.at_us + silence.duration_us.unwrap_or_default();
+            if (silence.at_us..ends_us).contains(&comes_us) {
+                floor.us = ends_us - floor.fault.at_us;
+                floor.silence = Some(silence);
+            }
+        }
+    }
+
     /// The most connects that are due within any second: arrivals, and first attempts after planned cuts.
     fn busiest_second(&self) -> u64 {
         let arrivals = self.schedule.arrivals.iter();
         let mut due: Vec<u64> = arrivals.map(|arrival| arrival.at_us).collect();
         let returns = |floor: Floor<'_>| {
-            floor.fault.spread_us.is_none().then_some(floor.fault.at_us + floor.us)
+            let exact = floor.notices.is_zero() && floor.silence.is_none();
+            let exact = exact && floor.fault.spread_us.is_none();
+            exact.then_some(floor.fault.at_us + floor.us)
         };
         due.extend(self.floors().into_iter().filter_map(returns));
         due.retain(|at_us| self.is_during(*at_us) && self.is_during(at_us + 2_000_000));

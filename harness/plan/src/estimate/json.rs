@@ -164,7 +164,7 @@ struct Verdict<'a> {
 
 #[derive(Serialize)]
 struct Foregone<'a> {
-    /// `never_passes`, `always_warns` or `never_fails`.
+    /// `never_passes`, `may_not_pass`, `always_warns` or `never_fails`.
     verdict: &'static str,
     why: &'a str,
     mend: &'a str,
@@ -298,6 +298,7 @@ fn stability(estimate: &Estimate, plan: &Plan) -> Stability {
 fn foregone(what: &super::Foregone) -> Foregone<'_> {
     let verdict = match what {
         super::Foregone::NeverPasses(_) => "never_passes",
+        super::Foregone::MayNotPass(_) => "may_not_pass",
         super::Foregone::AlwaysWarns(_) => "always_warns",
         super::Foregone::NeverFails(_) => "never_fails",
     };

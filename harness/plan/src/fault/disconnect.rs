@@ -24,8 +24,9 @@ pub const TYPE: FaultType = FaultType {
     read,
 };
 
-/// A client heartbeats every 20 s and misses the answer at the next: twice that, and some to spare.
-const HALF_OPEN_PHASE_MIN: Duration = Duration::from_secs(60);
+/// Intervals of heartbeats until clients are back from a half-open cut: the answer to the next is missed at the one
+/// after it, and some to spare.
+const TO_NOTICE: u32 = 3;
 
 /// Cuts sockets, at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,19 +45,30 @@ impl Definition for Disconnect {
         Some(Duration::ZERO)
     }
 
+    /// Nobody tells the client of a half-open cut. Its next heartbeat is due within an interval and gets no
+    /// answer, and the one after that finds it missing.
+    fn noticed_after(&self, heartbeat: Duration) -> (Duration, Duration) {
+        match self.style {
+            DisconnectStyle::HalfOpen => (heartbeat, 2 * heartbeat),
+            _ => (Duration::ZERO, Duration::ZERO),
+        }
+    }
+
     fn closes_in_order(&self) -> u64 {
         u64::from(matches!(self.style, DisconnectStyle::Close { .. }))
     }
 
-    fn advice(&self, fault: &PlannedFault, _plan: &Plan, schedule: &Schedule) -> Option<Advice> {
+    fn advice(&self, fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
         let phase = &schedule.phases[usize::from(fault.phase)];
-        let length = Duration::from_micros(phase.end_us - phase.start_us);
-        (self.style == DisconnectStyle::HalfOpen && length < HALF_OPEN_PHASE_MIN).then(|| {
+        let left = Duration::from_micros(phase.end_us.saturating_sub(fault.at_us));
+        let heartbeats = plan.fleet.cohorts.iter().map(|cohort| cohort.heartbeat);
+        let needed = TO_NOTICE * heartbeats.max().unwrap_or_default();
+        (self.style == DisconnectStyle::HalfOpen && left < needed).then(|| {
             let what = "the phase is too short for clients to notice a half-open socket";
             let note = format!(
-                "it is {} long; they notice at a heartbeat that goes unanswered, and {} are needed",
-                format_duration(length),
-                format_duration(HALF_OPEN_PHASE_MIN)
+                "{} of it are left; they notice at a heartbeat that goes unanswered by the next, and {} are needed",
+                format_duration(left),
+                format_duration(needed)
             );
             Advice::new(what, "lengthen the phase").note(note)
         })

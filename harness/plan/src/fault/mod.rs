@@ -218,6 +218,17 @@ pub trait Definition: Attributes {
         None
     }
 
+    /// How soon and how late after its instant a client that heartbeats so often knows that its socket has
+    /// ended; at once, where the socket tells it.
+    fn noticed_after(&self, _heartbeat: Duration) -> (Duration, Duration) {
+        (Duration::ZERO, Duration::ZERO)
+    }
+
+    /// Whether the target answers nobody while it lasts, although it takes connections.
+    fn silences_the_target(&self) -> bool {
+        false
+    }
+
     /// Whether clients whose sockets it ends wait out their back-off before they come back.
     fn backs_off(&self) -> bool {
         true

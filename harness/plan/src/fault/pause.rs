@@ -42,6 +42,10 @@ impl Definition for Pause {
         what == Need::OwnProcess
     }
 
+    fn silences_the_target(&self) -> bool {
+        true
+    }
+
     /// That it does not answer, and what follows from that. A channel that crashes does not.
     fn befalls(&self) -> Option<Befalls> {
         let follows = [

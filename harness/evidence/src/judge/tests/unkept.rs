@@ -9,9 +9,11 @@ use crate::shard::metrics::Key;
 
 /// A run in which everybody is cut off at 33 s, judged by one objective: forty clients that wait two seconds before they
 /// come back, but for this share, which waits ten.
-fn plan(objective: &str, slow: f64) -> Plan {
-    let cut = "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\nat = \"2s\"\n\
-               mode = \"all\"\nattributes = { style = \"reset\" }\n";
+fn plan(style: &str, objective: &str, slow: f64) -> Plan {
+    let cut = format!(
+        "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\nat = \"2s\"\n\
+         mode = \"all\"\nattributes = {{ style = \"{style}\" }}\n"
+    );
     let fleet = "clients = 4\nramp = \"1s\"\n[[fleet.surface]]\nname = \"desktop\"\nshare = 1.0\n";
     let forty = format!(
         "clients = 40\nramp = \"1s\"\n[[fleet.surface]]\nname = \"desktop\"\nshare = {}\n[[fleet.surface]]\n\
@@ -23,7 +25,7 @@ fn plan(objective: &str, slow: f64) -> Plan {
     let text = format!("{}{objective}\n{}", &TEXT[..named], &TEXT[end..]);
     testing::plan(&text.replacen(fleet, &forty, 1).replacen(
         "name = \"during\"\nduration = \"30s\"\n",
-        cut,
+        &cut,
         1,
     ))
 }
@@ -37,9 +39,19 @@ fn judged_with(
     share: f64,
     objective: &str,
     hit: u64,
+    took: (u64, u64),
+) -> (ObjectiveVerdict, RunReport) {
+    judged_as("reset", share, objective, hit, took)
+}
+
+fn judged_as(
+    style: &str,
+    share: f64,
+    objective: &str,
+    hit: u64,
     (quick, slow): (u64, u64),
 ) -> (ObjectiveVerdict, RunReport) {
-    let plan = plan(objective, share);
+    let plan = plan(style, objective, share);
     let schedule = Schedule::of(&plan);
     let mut fault = FaultOutcome::not_applied(&schedule, &schedule.faults[0], "");
     (fault.applied, fault.effective) = (true, Some(hit));
@@ -139,6 +151,21 @@ fn whom_a_fault_did_not_hit_it_keeps_from_nothing() {
     assert_eq!((of(36, LATE).verdict, of(36, LATE).bad), (Verdict::Fail, 40));
     let (objective, _) = judged(&recovered("max < 1s"), 36, LATE);
     assert_eq!(objective.verdict, Verdict::Inconclusive, "{}", objective.reason);
+}
+
+#[test]
+fn a_bound_that_how_heartbeats_fall_decides_is_no_failure_of_the_target() {
+    // A half-open cut is noticed 20 to 40 s after it, and the desktop comes 2 s later.
+    let of = |claim: &str, took| judged_as("half_open", 0.25, &recovered(claim), 40, took).0;
+    let took = (38 * S, 38 * S);
+    for (claim, can) in [("p(50) < 20s", "can keep"), ("p(50) < 30s", "can be sure to keep")] {
+        let objective = of(claim, took);
+        assert_eq!(objective.verdict, Verdict::Inconclusive, "{}", objective.reason);
+        let began = format!("no client {can} this bound: the time runs from the cut");
+        assert!(objective.reason.starts_with(&began), "{}", objective.reason);
+    }
+    assert_eq!(of("p(50) < 43s", (60 * S, 60 * S)).verdict, Verdict::Fail);
+    assert_eq!(of("p(50) < 30s", (25 * S, 25 * S)).verdict, Verdict::Pass, "it may be kept");
 }
 
 #[test]

@@ -64,6 +64,39 @@ fn so_is_the_time_that_a_fault_keeps_clients_away() {
 }
 
 #[test]
+fn so_is_the_time_until_a_half_open_cut_is_noticed() {
+    let half_open = |require: &str| {
+        let fault = "type = \"disconnect\"\nat = \"2s\"\nmode = \"all\"\nattributes = { style = \"half_open\" }";
+        told(&recovered(require), &[(RESET, fault)])
+    };
+    insta::assert_snapshot!(half_open("p(90) < 21500ms").join("\n"), @"
+    desktop: no target can keep the bound: the time runs from the cut, and the plan itself takes 22s of it: `disconnect` at 14s of the run, 20s until clients notice (an interval of heartbeats at the least), then 2s until the first attempt to connect (back-off) -> bound it above 22s, by what connect and replay may take
+    web-shell: no target can be sure to keep the bound: the time runs from the cut, and the plan itself may take 41s of it: `disconnect` at 14s of the run, 40s until clients notice (two intervals of heartbeats at the most), then 1s until the first attempt to connect (back-off) -> bound it above 41s, by what connect and replay may take
+    ");
+    // Two intervals of 20 s and the back-off: every target that answers at once keeps a little more.
+    assert_eq!(half_open("p(90) < 42001ms"), Vec::<String>::new());
+    assert_eq!(half_open("max <= 42s").len(), 1, "of the desktop alone");
+}
+
+#[test]
+fn so_is_the_time_in_which_the_target_answers_nobody() {
+    let paused = |require: &str, at: &str| {
+        let pause = format!(
+            "{RESET}\n[[phase.fault]]\ntype = \"pause\"\nat = \"{at}\"\nduration = \"3500ms\""
+        );
+        told(&recovered(require), &[(RESET, &pause)])
+    };
+    // After the cut the web-shell comes at 15 s, and the desktop at 16 s.
+    insta::assert_snapshot!(paused("p(90) < 2500ms", "1s").join("\n"), @"
+    desktop: no target can keep the bound: the time runs from the cut, and the plan itself takes 2.5s of it: `disconnect` at 14s of the run, and `pause` until 16.5s -> bound it above 2.5s, by what connect and replay may take
+    web-shell: no target can keep the bound: the time runs from the cut, and the plan itself takes 2.5s of it: `disconnect` at 14s of the run, and `pause` until 16.5s -> bound it above 2.5s, by what connect and replay may take
+    ");
+    assert_eq!(paused("p(90) < 2500ms", "3500ms").len(), 1, "of the desktop alone");
+    assert_eq!(paused("p(90) < 4001ms", "2500ms"), Vec::<String>::new());
+    assert_eq!(paused("p(90) < 2500ms", "4500ms"), Vec::<String>::new(), "all had come");
+}
+
+#[test]
 fn a_percentile_is_held_against_that_share_of_the_clients() {
     // 60 of 100 clients take two seconds, the others one.
     let of_all = |require: &str| {

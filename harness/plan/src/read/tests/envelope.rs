@@ -64,7 +64,10 @@ fn modes_hit_somebody_and_not_more_than_there_are() {
 #[test]
 fn disconnects_have_a_style() {
     let attributes = |attributes: &str| complaints(&[("{ style = \"reset\" }", attributes)]);
-    assert_snapshot!(attributes("{ style = \"half_open\" }"), @"37:1 the phase is too short for clients to notice a half-open socket -> lengthen the phase");
+    assert_snapshot!(attributes("{ style = \"half_open\" }"), @"
+    37:1 the phase is too short for clients to notice a half-open socket -> lengthen the phase
+    50:11 no target can keep the bound of `time_to_recovered` for `desktop` and `ios` -> `desktop`: bound it above 22s, by what connect and replay may take; `ios`: bound it above 20.366s, by what connect and replay may take
+    ");
     assert_snapshot!(attributes("{ style = \"rest\", codes = 1 }"), @"
     41:24 `rest` is not a value of `style` -> did you mean `reset`?
     41:32 unknown key `codes` in `attributes` -> its keys are `style` and `close_code`
