@@ -74,7 +74,8 @@ pub struct Plan {
     pub phases: Vec<Phase>,
     /// The gates, judged or not.
     pub gates: Vec<Gate>,
-    /// Gates, metrics and rules whose objectives this run must be able to exercise.
+    /// Gates, metrics and rules whose objectives this run must be able to exercise, and topics on which something
+    /// must come.
     pub must_apply: Vec<String>,
     /// Bounds that the oracle judges with.
     pub oracle: OracleBounds,

@@ -11,6 +11,8 @@
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
 
+use khala_wire::topic::TopicId;
+
 use super::{Against, Case, RunReason, open, oracle};
 use crate::facts::FaultOutcome;
 use crate::shard::metrics::Metrics;
@@ -46,6 +48,8 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
         let why = format!("{strangers} records are of clients that the plan does not have");
         reasons.push(RunReason::other(why));
     }
+    reasons.extend(returns_unseen(case).map(RunReason::other));
+    reasons.extend(silent_although_named(case).map(RunReason::other));
     let unproven = facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite);
     reasons.extend(unproven.map(RunReason::other));
     let planned = case.schedule.staying();
@@ -57,6 +61,45 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
     }
     reasons.extend(generator_fell_short(case));
     reasons
+}
+
+/// Topics on which nothing new came to any client of a storm after its return, in a run that publishes nothing
+/// itself: that they came back shows nothing of what they are sent since. A topic on which nothing came at all is
+/// named in the report's first lines.
+fn returns_unseen(case: &Case<'_>) -> Option<String> {
+    if !case.plan.is_passive() {
+        return None;
+    }
+    let had_any = |topic| case.settled.applied.get(topic).is_some_and(|applied| *applied > 0);
+    let storms = case.schedule.faults.iter().filter(|fault| fault.kind.is_storm());
+    storms.filter_map(|fault| Some((fault, case.settled.exposures.get(&fault.id)?))).find_map(
+        |(fault, exposure)| {
+            let unseen = exposure.after.iter().filter(|(topic, came)| {
+                came.back > 0 && came.reached == 0 && had_any(topic)
+            });
+            let topics: Vec<_> = unseen.map(|(topic, _)| topic.name()).collect();
+            let phase = &case.schedule.phases[usize::from(fault.phase)].name;
+            (!topics.is_empty()).then(|| {
+                format!(
+                    "nothing new came on {} to any client that was back from fault {} ({}), so that their return \
+                     shows nothing of what they are sent since: run it while others publish there, or give the \
+                     phase `{phase}` more time",
+                    topics.join(", "),
+                    fault.id,
+                    fault.kind.name()
+                )
+            })
+        },
+    )
+}
+
+/// A topic on which nothing came, although the scenario says that it must apply.
+fn silent_although_named(case: &Case<'_>) -> Option<String> {
+    let named = case.plan.must_apply.iter().filter_map(|name| TopicId::of(name));
+    let came = |topic: &TopicId| case.settled.applied.get(topic).copied().unwrap_or_default();
+    named.filter(|topic| came(topic) == 0).map(TopicId::name).next().map(|topic| {
+        format!("nothing came on {topic}, which must apply: run it while somebody publishes there")
+    })
 }
 
 /// What the generator left undone, or lost, whatever the time.

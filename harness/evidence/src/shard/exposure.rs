@@ -6,7 +6,7 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 /// What the clients that a fault cut off had received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exposure {
     /// (client, topic) pairs cut off.
     pub pairs: u64,
@@ -19,22 +19,39 @@ pub struct Exposure {
     /// Pairs whose client was never live again: that nothing came to it is no lack of load.
     #[serde(default)]
     pub lost: u64,
+    /// What came to those that were live again, by topic.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub after: BTreeMap<TopicId, After>,
+}
+
+/// What came on a topic to clients that were live again after a fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// Clients that were live again.
+    pub back: u64,
+    /// Of these, clients to which something new came.
+    pub reached: u64,
 }
 
 impl Default for Exposure {
     fn default() -> Self {
-        Self { pairs: 0, before_min: u64::MAX, after_min: u64::MAX, short: 0, lost: 0 }
+        let (before_min, after_min) = (u64::MAX, u64::MAX);
+        Self { pairs: 0, before_min, after_min, short: 0, lost: 0, after: BTreeMap::new() }
     }
 }
 
 impl Exposure {
     /// Enters a pair. `back`: whether its client was live again.
-    pub fn enter(&mut self, before: u64, after: u64, back: bool, needed: u32) {
+    fn enter(&mut self, topic: TopicId, mark: Mark, back: bool, needed: u32) {
+        let Mark { before, now: after } = mark;
         self.pairs += 1;
         self.before_min = self.before_min.min(before);
         self.lost += u64::from(!back);
         let fewest = if back {
             self.after_min = self.after_min.min(after);
+            let came = self.after.entry(topic).or_default();
+            came.back += 1;
+            came.reached += u64::from(after > 0);
             before.min(after)
         } else {
             before
@@ -49,6 +66,11 @@ impl Exposure {
         self.after_min = self.after_min.min(other.after_min);
         self.short += other.short;
         self.lost += other.lost;
+        for (&topic, theirs) in &other.after {
+            let ours = self.after.entry(topic).or_default();
+            ours.back += theirs.back;
+            ours.reached += theirs.reached;
+        }
     }
 }
 
@@ -99,8 +121,8 @@ impl Marks {
     pub fn settle(&self, back: bool, needed: u32, exposures: &mut BTreeMap<u16, Exposure>) {
         let Some(fault) = self.fault else { return };
         let exposure = exposures.entry(fault).or_default();
-        for mark in self.topics.values() {
-            exposure.enter(mark.before, mark.now, back, needed);
+        for (&topic, &mark) in &self.topics {
+            exposure.enter(topic, mark, back, needed);
         }
     }
 }
@@ -118,7 +140,7 @@ mod tests {
         marks.cut(4, true, 3, &mut exposures);
         (0..after).for_each(|_| marks.delivered(topic));
         marks.settle(back, 3, &mut exposures);
-        exposures[&4]
+        exposures[&4].clone()
     }
 
     #[test]
@@ -127,6 +149,10 @@ mod tests {
             let exposure = of(before, after, true);
             assert_eq!((exposure.pairs, exposure.short, exposure.lost), (1, short, 0));
             assert_eq!((exposure.before_min, exposure.after_min), (before, after));
+            let mut twice = exposure.clone();
+            twice.merge(&exposure);
+            let came = twice.after[&TopicId::WORKER_EVENTS];
+            assert_eq!(came, After { back: 2, reached: 2 });
         }
     }
 
@@ -136,6 +162,13 @@ mod tests {
             let exposure = of(before, 0, false);
             assert_eq!((exposure.pairs, exposure.short, exposure.lost), (1, short, 1));
             assert_eq!(exposure.after_min, u64::MAX);
+            assert_eq!(exposure.after, BTreeMap::new());
         }
+    }
+
+    #[test]
+    fn to_whom_nothing_came_after_its_return_is_back_and_not_reached() {
+        let came = of(3, 0, true).after[&TopicId::WORKER_EVENTS];
+        assert_eq!(came, After { back: 1, reached: 0 });
     }
 }

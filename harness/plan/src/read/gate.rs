@@ -1,5 +1,7 @@
 //! `[[gate]]`: named sets of objectives.
 
+use khala_wire::topic::TopicId;
+
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::key::{Bool, Case, Key, KeyOr, Name, Raw, Table, Writer};
@@ -96,14 +98,15 @@ pub(crate) fn read_all(root: &Fields<'_>, scope: &Scope<'_>, judge: Option<&Node
     Gates { gates, places, advisory, must_apply }
 }
 
-/// What must apply: each is the name of a gate, or of a metric or rule that a gate has an objective on.
+/// What must apply: each is the name of a gate, of a metric or rule that a gate has an objective on, or of a topic.
 fn must_apply(root: &Fields<'_>, gates: Option<&[Gate]>) -> Vec<String> {
     let names = root.get_as::<Vec<Placed<String>>>(&scenario::MUST_APPLY).unwrap_or_default();
     // What is missing in gates that could not be read is not missed a second time.
     for name in gates.map_or(&[][..], |_| &names[..]) {
         let known = gates.into_iter().flatten().flat_map(names_of).collect::<Vec<_>>();
-        if !known.contains(&name.value.as_str()) {
-            let what = format!("no gate, and no objective of one, is called `{}`", name.value);
+        if !known.contains(&name.value.as_str()) && TopicId::of(&name.value).is_none() {
+            let what =
+                format!("no gate, no objective of one and no topic is called `{}`", name.value);
             let help = suggest::did_you_mean(&name.value, known);
             root.cx.report_missing(Diagnostic::error(&name.place, what).help(help));
         }

@@ -74,7 +74,8 @@ pub(crate) const MUST_APPLY: Key<Raw> = Key::new(
     "must_apply = [\"reconnect\"]",
     "What this run must be able to exercise: names of gates, of metrics and of rules that \
      a gate has an objective on. Where the plan cannot, the objective is not \
-     applicable, and with its name here INCONCLUSIVE. A gate file may say it too.",
+     applicable, and with its name here INCONCLUSIVE. The name of a topic: a run in which \
+     nothing came on it is a HOLD. A gate file may say it too.",
 );
 const ORACLE: Key<Raw> = Key::new(
     "oracle",

@@ -77,11 +77,12 @@ fn what_must_apply_has_a_name_that_there_is() {
         let must = format!("name = \"quiet\"\nmust_apply = [{must}]");
         format!("{TEXT}{}", objective(SPARED)).replacen("name = \"quiet\"", &must, 1)
     };
-    let plan = Load::of(&scenario("\"g\", \"violations\", \"no_eviction\"")).plan();
+    let names = "\"g\", \"violations\", \"no_eviction\", \"runtime.codex_worker_events\"";
+    let plan = Load::of(&scenario(names)).plan();
     assert!(plan.must_apply(&plan.gates[0], &plan.gates[0].objectives[0]));
     let wrong = Load::of(&scenario("\"no_evictions\"")).complaints();
     assert!(
-        wrong.contains("no gate, and no objective of one, is called `no_evictions`"),
+        wrong.contains("no gate, no objective of one and no topic is called `no_evictions`"),
         "{wrong}"
     );
 }
