@@ -225,6 +225,31 @@ fn where_nobody_writes_nothing_is_judged() {
 }
 
 #[test]
+fn a_return_after_which_nobody_writes_shows_nothing() {
+    let target = reference_by_hand();
+    let traffic = traffic(&target.url);
+    // Nobody writes summaries of runs, and one client in three listens there.
+    let topics =
+        "fleet.surface.ios.topics=[\"runtime.codex_worker_events\", \"runtime.run_summaries\"]";
+    let mut run =
+        passive(&target.url).set(topics).set("phase.return.fault.disconnect.at=2s").start();
+    run.wait_for_phase("return");
+    drop(traffic);
+    let run = run.ended().exits(exit::HOLD);
+    let report = run.report();
+    let why = "to any client that was back from fault 0 (disconnect)";
+    assert!(reasons(&report).contains(why), "{}", reasons(&report));
+    assert_eq!(violated(&report), Vec::<String>::new());
+    let silent =
+        "Nothing at all came on runtime.run_summaries: nothing is said of what is published there.";
+    let summary = String::from_utf8_lossy(run.file("summary.md")).into_owned();
+    for told in [run.said(), summary] {
+        assert!(told.contains(silent), "{told}");
+    }
+    assert!(!reasons(&report).contains("run_summaries"), "{}", reasons(&report));
+}
+
+#[test]
 fn connects_are_held_down_returns_among_them() {
     let target = reference_by_hand();
     let traffic = traffic(&target.url);

@@ -252,6 +252,10 @@ pub struct Oracle {
     pub foreign: u64,
     /// Distinct (client, seq) applied, by topic.
     pub applied: BTreeMap<String, u64>,
+    /// Of a passive run: clients that subscribed to a topic and got nothing of it, by topic, as ranges of their
+    /// numbers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreached: BTreeMap<String, Clients>,
     /// Rules that the run never put to the test; they appear nowhere else in the report.
     #[serde(default)]
     pub not_exercised: Vec<String>,

@@ -112,7 +112,7 @@ impl Oracle {
             let exercised = Rule::ALL.iter().filter(|&&rule| settled.tally.exercised(rule));
             exercised.map(named).collect()
         };
-        let applied = settled.applied.iter();
+        let (applied, unreached) = (settled.applied.iter(), settled.unreached.iter());
         Self {
             deliveries: settled.totals.deliveries,
             replies: settled.replies,
@@ -120,6 +120,9 @@ impl Oracle {
             redelivered: settled.totals.redelivered,
             foreign: settled.totals.foreign,
             applied: applied.map(|(topic, &count)| (topic.name().to_owned(), count)).collect(),
+            unreached: unreached
+                .map(|(topic, who)| (topic.name().to_owned(), who.clone()))
+                .collect(),
             not_exercised: settled.tally.not_exercised(),
             judged: by_rule(|tally| tally.judged),
             violations: by_rule(|tally| tally.violations),

@@ -60,6 +60,7 @@ use crate::oracle::authz_leak::{self, Tried};
 use crate::oracle::command_accepted;
 use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::future_cursor::Stay;
+use crate::oracle::tally::Clients;
 use crate::oracle::windows::{Sight, Window};
 use crate::oracle::wrongful_eviction::Notice;
 use crate::oracle::{Rule, Tally, malformed_message, misaddressed, ws_protocol};
@@ -131,6 +132,9 @@ pub struct Settled {
     pub totals: Totals,
     /// Distinct (client, seq) applied, by topic.
     pub applied: BTreeMap<TopicId, u64>,
+    /// Of a passive run: clients that subscribed to a topic and got nothing of it, by topic.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unreached: BTreeMap<TopicId, Clients>,
     /// Publishes acknowledged.
     pub acknowledged: u64,
     /// Publishes refused or not answered.

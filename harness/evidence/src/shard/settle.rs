@@ -69,6 +69,11 @@ impl Shard {
             clients: lives.clients.len() as u64,
             clients_live_at_end: lives.live_at_end,
             applied: lives.applied,
+            unreached: lives
+                .unreached
+                .into_iter()
+                .map(|(topic, who)| (topic, who.into_iter().collect()))
+                .collect(),
             acknowledged: flow.ledger.acknowledged().len() as u64,
             refused: flow.ledger.unanswered().len() as u64,
             replies: flow.replies.len() as u64,
@@ -93,6 +98,8 @@ struct Lives {
     live_at_end: u64,
     /// Updates applied, by topic, over all clients.
     applied: BTreeMap<TopicId, u64>,
+    /// Of a passive run: clients that subscribed to a topic and applied nothing of it.
+    unreached: BTreeMap<TopicId, BTreeSet<u32>>,
 }
 
 impl Lives {
@@ -105,7 +112,12 @@ impl Lives {
         flow: &mut Flow,
     ) -> Self {
         let bounds = context.bounds();
-        let mut lives = Self { clients: BTreeMap::new(), live_at_end: 0, applied: BTreeMap::new() };
+        let mut lives = Self {
+            clients: BTreeMap::new(),
+            live_at_end: 0,
+            applied: BTreeMap::new(),
+            unreached: BTreeMap::new(),
+        };
         for (id, mut client) in clients {
             let leaves = context.leaves(id);
             lives.live_at_end += u64::from(client.live_since.is_some() && !leaves);
@@ -139,6 +151,9 @@ impl Lives {
                 let lost = track.settle();
                 flow.lost.add(id, topic, track.epoch, &lost);
                 *lives.applied.entry(topic).or_default() += track.applied;
+                if track.applied == 0 && context.is_passive() {
+                    lives.unreached.entry(topic).or_default().insert(id);
+                }
             }
             lives.clients.insert(id, client);
         }

@@ -3,11 +3,14 @@
 mod tried;
 mod users;
 
+use std::collections::BTreeMap;
+
 use self::tried::tried;
 use self::users::{felt, users};
 use super::units::{clients, count, counted, moment};
 use super::{beside, reasons, texts};
 use crate::judge::{Against, Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, open, stability};
+use crate::oracle::tally::Clients;
 use crate::oracle::{Rule, RuleKind};
 use crate::report::RunReport;
 use crate::shard::absence::Absence;
@@ -289,14 +292,63 @@ pub fn passive(report: &RunReport) -> Option<String> {
         let rules = khala_plan::estimate::NEEDS_A_LEDGER.join(", ");
         format!(
             "Passive: nothing was written, and what others write was judged. Not applicable, for they are about what a run itself has published: {rules}. What is lost or late \
-             for everybody alike, nobody saw."
+             for everybody alike, nobody saw.{}",
+            silent(&report.oracle.applied, &report.oracle.unreached)
         )
     })
+}
+
+/// Client ranges that a sentence names.
+const RANGES_MAX: usize = 4;
+
+/// Topics on which nothing came, and clients to which nothing came on a topic on which others got something, each a
+/// sentence behind a space.
+fn silent(applied: &BTreeMap<String, u64>, unreached: &BTreeMap<String, Clients>) -> String {
+    let nothing = applied.iter().filter(|(_, applied)| **applied == 0);
+    let nothing: Vec<_> = nothing.map(|(topic, _)| topic.as_str()).collect();
+    let mut text = match nothing.as_slice() {
+        [] => String::new(),
+        topics => format!(
+            " Nothing at all came on {}: nothing is said of what is published there.",
+            topics.join(", ")
+        ),
+    };
+    for (topic, clients) in unreached {
+        if nothing.contains(&topic.as_str()) {
+            continue;
+        }
+        let ranges = clients.ranges();
+        let told = ranges.iter().take(RANGES_MAX).map(|&(first, last)| match first == last {
+            true => first.to_string(),
+            false => format!("{first} to {last}"),
+        });
+        let told = told.collect::<Vec<_>>().join(", ");
+        let more = if ranges.len() > RANGES_MAX { ", …" } else { "" };
+        let count: u64 = ranges.iter().map(|&(first, last)| u64::from(last - first) + 1).sum();
+        let clients = counted(count, "client", "clients");
+        text +=
+            &format!(" On {topic} nothing came to {clients} ({told}{more}), and to others it did.");
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_passive_run_names_the_topics_and_clients_to_which_nothing_came() {
+        let applied = [("a", 0), ("b", 7)].map(|(topic, n)| (topic.to_owned(), n)).into();
+        let of = |clients: &[u32]| clients.iter().copied().collect::<Clients>();
+        let unreached = [("a", of(&[0, 1])), ("b", of(&[2, 5, 6, 9, 11, 13]))];
+        let unreached = unreached.map(|(topic, who)| (topic.to_owned(), who)).into();
+        assert_eq!(
+            silent(&applied, &unreached),
+            " Nothing at all came on a: nothing is said of what is published there. On b nothing came to \
+             6 clients (2, 5 to 6, 9, 11, …), and to others it did."
+        );
+        assert_eq!(silent(&[("b".to_owned(), 7)].into(), &BTreeMap::new()), "");
+    }
 
     #[test]
     fn a_sentence_becomes_a_clause() {
