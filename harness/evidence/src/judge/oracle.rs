@@ -2,7 +2,7 @@
 //!
 //! A rule that the run never put to the test is left out and named in the report; a scenario that
 //! names it has asked for a test that did not happen, which is INCONCLUSIVE. So is a rule of which
-//! every case was left open.
+//! every case, or most of them, was left open.
 
 use khala_plan::model::{Comparison, Objective};
 use khala_plan::stability::Incident;
@@ -133,6 +133,15 @@ fn judge_rule(
     } else if verdict == Verdict::Pass && too_many_undecided(tally.undecided, deliveries) {
         verdict = Verdict::Inconclusive;
         reason = format!("{} cases are undecided, {deliveries} deliveries judged", tally.undecided);
+    } else if verdict == Verdict::Pass && tally.undecided > n {
+        // What few of its cases show is not what the rule says of all of them.
+        verdict = Verdict::Inconclusive;
+        let cases = n + tally.undecided;
+        reason = format!("{} of its {cases} cases are undecided, and {n} held", tally.undecided);
+        if let Some((why, takes)) = what_would_decide(case, rule) {
+            reason = format!("{reason}: {why}; it takes {takes}");
+            it_takes = Some(takes);
+        }
     }
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let upper = (tally.violations == 0).then(|| stats::poisson::rule_of_three(n as f64)).flatten();

@@ -277,7 +277,8 @@ pub(super) fn rules() -> String {
          *lateness* is INCONCLUSIVE when the harness was late itself. A rule that a run never put to the\n\
          test is named in the report; an objective that asks for it is INCONCLUSIVE, or not\n\
          applicable where the plan has no fault that it needs. INCONCLUSIVE is a rule\n\
-         whose undecided cases are above {share} of all deliveries (of `lost_publish`, a single one). A\n\
+         whose undecided cases are above {share} of all deliveries (of `lost_publish`, a single one), or\n\
+         more than those that were judged. A\n\
          run in which those of all rules together are above {share} of all deliveries is INCONCLUSIVE.\n",
         share = format_args!("{} %", UNDECIDED_SHARE_MAX * 100.0),
     )

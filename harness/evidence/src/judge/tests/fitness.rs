@@ -195,6 +195,17 @@ fn a_rule_that_left_too_much_open_does_not_pass_and_one_that_is_broken_stays_so(
     let (verdict, reason) = gap_of(&records, 2);
     assert_eq!(verdict, Verdict::Inconclusive);
     assert_eq!(reason, "2 cases are undecided, 1200 deliveries judged");
+    // However many deliveries there were, most of a rule's own cases must be decided.
+    let snapshots = |judged, open| {
+        ruled(&delivered(40, |_| 500), Rule::BadSnapshot, |settled| {
+            settled.tally.judged(Rule::BadSnapshot, judged);
+            settled.tally.undecided_cases(Rule::BadSnapshot, open);
+        })
+    };
+    assert_eq!(snapshots(2, 2).0, Verdict::Pass);
+    let (verdict, reason) = snapshots(1, 2);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert_eq!(reason, "2 of its 3 cases are undecided, and 1 held");
     let third = records.iter().position(|r| matches!(r, Record::Delivered(d) if d.seq == 3));
     records.remove(third.expect("delivered"));
     assert_eq!(gap_of(&records, 2).0, Verdict::Fail);
