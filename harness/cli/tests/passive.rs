@@ -177,6 +177,11 @@ fn a_duplicate_with_another_content_is_found() {
 }
 
 #[test]
+fn an_event_of_others_that_comes_out_under_two_seqs_is_found() {
+    condemned("duplicate_new_seq,0.3", "bad_duplicate", &["divergent_value"]);
+}
+
+#[test]
 fn clients_that_are_told_different_things_are_found() {
     condemned("corrupt_payload,0.5", "divergent_value", &["bad_duplicate", "state_regress"]);
 }

@@ -289,6 +289,8 @@ class Story:
     def __init__(self, recording):
         self.begin, self.end = recording.begin, recording.end
         self.streams = {t["id"] for t in self.begin["topics"] if t["kind"] == "stream"}
+        named = {t["name"]: t["id"] for t in self.begin["topics"]}
+        self.worker_events = {named.get("runtime.codex_worker_events")}
         self.states = {t["id"] for t in self.begin["topics"] if t["kind"] == "state"}
         # Where no seq is left out: on streams, and on states that the target's keys say it of.
         self.dense = {t["id"] for t in self.begin["topics"] if t.get("dense", t["kind"] == "stream")}

@@ -3,8 +3,9 @@
 //!
 //! Settled at the merge, from the ledger. A content that is not the right one of its seq and only
 //! ever came as a repeat or redelivery is a bad duplicate; one that somebody also got fresh is
-//! `divergent_value`'s. Of a publish seen under two seqs the lower is the right one. Cases: repeats
-//! and redeliveries. Nothing is undecided.
+//! `divergent_value`'s. Of a publish seen under two seqs the lower is the right one; an event of others is
+//! known by its content, which names worker and number (contract, section 3: of a worker's events alone).
+//! Cases: repeats and redeliveries. Nothing is undecided.
 
 use std::collections::BTreeMap;
 
@@ -29,9 +30,28 @@ fn violation(topic: TopicId, seq: u64, content: &Content, message: String) -> Vi
     }
 }
 
+/// By what a publish is known again.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Identity {
+    Publish(PublishId),
+    Content(u64),
+}
+
+impl Identity {
+    fn of(topic: TopicId, digest: u64, content: &Content) -> Option<Self> {
+        match content.source {
+            Source::Event { publish, .. } => Some(Self::Publish(publish)),
+            Source::Foreign if topic == TopicId::WORKER_EVENTS && digest != NO_CONTENT => {
+                Some(Self::Content(digest))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Judges all that was seen.
 pub fn settle(ledger: &Ledger, tally: &mut Tally) {
-    let mut first_seq: BTreeMap<(TopicId, PublishId), u64> = BTreeMap::new();
+    let mut first_seq: BTreeMap<(TopicId, Identity), u64> = BTreeMap::new();
     for (&(topic, seq), contents) in ledger.seen() {
         let told = || contents.iter().filter(|(digest, _)| **digest != NO_CONTENT);
         tally.judged(Rule::BadDuplicate, told().map(|(_, content)| content.again).sum());
@@ -46,11 +66,12 @@ pub fn settle(ledger: &Ledger, tally: &mut Tally) {
                 tally.violate(violation(topic, seq, content, message), extra);
             }
         }
-        let Some(content) = right.and_then(|right| contents.get(&right)) else { continue };
-        let Source::Event { publish, .. } = content.source else { continue };
         if topic.kind() != TopicKind::Stream {
             continue;
         }
+        let right = right.and_then(|right| Some((right, contents.get(&right)?)));
+        let Some((digest, content)) = right else { continue };
+        let Some(publish) = Identity::of(topic, digest, content) else { continue };
         // Seqs come in order, so the first is the lowest.
         let first = *first_seq.entry((topic, publish)).or_insert(seq);
         if first != seq {
@@ -112,6 +133,29 @@ mod tests {
         let tally = judged(&[&list[..], &[(5, 1, 78, true), (5, 1, 78, false)]].concat());
         assert_eq!(tally.count(Rule::BadDuplicate), 0);
         assert_eq!(tally.count(Rule::DivergentValue), 2);
+    }
+
+    #[test]
+    fn an_event_of_others_under_two_seqs_is_known_by_its_content() {
+        let broken = |topic, content| {
+            let mut ledger = Ledger::default();
+            for seq in [5, 6, 7] {
+                let content = if seq == 6 { 78 } else { content };
+                let source = Source::Foreign;
+                let (client, epoch, at, hash_fits) = (0, 1, seq, true);
+                let delivery =
+                    Delivery { client, epoch, topic, seq, at, content, hash_fits, source };
+                let manner = Manner { again: false, live: false, spread_to: None };
+                ledger.deliver_as(&delivery, manner);
+            }
+            let mut tally = Tally::new(5);
+            settle(&ledger, &mut tally);
+            let seqs = tally.kept().first().and_then(|kept| kept.seqs);
+            (tally.count(Rule::BadDuplicate), seqs)
+        };
+        assert_eq!(broken(TOPIC, 77), (1, Some((7, 7))));
+        assert_eq!(broken(TOPIC, NO_CONTENT), (0, None), "a pointer says nothing");
+        assert_eq!(broken(TopicId::NOTIFICATIONS, 77), (0, None), "these may be alike");
     }
 
     #[test]
