@@ -87,6 +87,14 @@ pub enum Error {
         /// The other bundle.
         other: PathBuf,
     },
+    /// A link stands where a bundle is written to.
+    #[error("{} is a symbolic link to {}, and nothing is written through one: remove it", path.display(), to.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        to: PathBuf,
+    },
     /// The file system is too full for what a run writes at the least.
     #[error(
         "{} has room for {} KiB, and the evidence of this run needs at least {} KiB",

@@ -4,7 +4,6 @@
 //! `metrics/`. A run ends with this, and `report` does the same again: there is no other way to a
 //! report, so that what is judged is what is on disk.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +19,7 @@ use khala_plan::{Plan, Schedule};
 
 use crate::hlog_file::{self, HlogFile};
 use crate::manifest::{self, Before, Maker};
-use crate::names::{ALTERED, JOURNAL, SCENARIO};
+use crate::names::{ALTERED, HLOG, JOURNAL, SCENARIO};
 use crate::{Bundle, Error, files};
 
 /// A bundle, read.
@@ -185,10 +184,10 @@ impl Evidence {
         let report = self.report();
         let altered = self.before.altered(&report.decision.to_string());
         let to = match altered {
-            Some(_) => self.dir.join(ALTERED),
+            Some(_) => files::folder(&self.dir, ALTERED)
+                .inspect_err(|_| files::discard_part(&self.dir, HLOG))?,
             None => self.dir.clone(),
         };
-        fs::create_dir_all(&to).map_err(Error::make(&to))?;
         let hlog = self.hlog.as_ref();
         let mut unwritten: Vec<String> = hlog
             .and_then(|written| hlog_file::place(&self.dir, written, &to))

@@ -1,8 +1,11 @@
 //! Files of a bundle: how one is put in its place whole, and the lock of who writes.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::Error;
 
@@ -20,11 +23,17 @@ impl Lock {
     /// Takes the lock of the bundle `dir`.
     ///
     /// # Errors
-    /// [`Error::StillWritten`] when another process holds it, [`Error::File`] when it cannot be made.
+    /// [`Error::StillWritten`] when another process holds it, [`Error::Link`] when it would lie elsewhere,
+    /// [`Error::File`] when it cannot be made.
     pub fn take(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(LOCK);
         let cannot = || Error::file("write to", dir);
-        let file = File::create(&path).map_err(cannot())?;
+        refuse_link(&path)?;
+        // One that a killed run left is taken as it is; what a link leads to is not.
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false).custom_flags(flags);
+        let file = options.open(&path).map_err(cannot())?;
         match file.try_lock() {
             Ok(()) => Ok(Self { path, _file: file }),
             Err(fs::TryLockError::WouldBlock) => Err(Error::StillWritten(dir.to_owned())),
@@ -56,9 +65,37 @@ pub fn write(dir: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
     written.map_err(Error::write(&dir.join(name)))
 }
 
-/// Begins a file that [`settle`] puts in its place.
+/// Begins a file that [`settle`] puts in its place. What stands there already, of a run that was killed or a link,
+/// is removed, and not written to.
 pub(crate) fn part(dir: &Path, name: &str) -> io::Result<File> {
-    File::create(part_path(dir, name))
+    let path = part_path(dir, name);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Makes the folder `name` in a bundle, where it is not there yet.
+///
+/// # Errors
+/// [`Error::Link`] where it would lie elsewhere, [`Error::File`] where it cannot be made.
+pub(crate) fn folder(dir: &Path, name: &str) -> Result<PathBuf, Error> {
+    let path = dir.join(name);
+    refuse_link(&path)?;
+    fs::create_dir_all(&path).map_err(Error::make(&path))?;
+    Ok(path)
+}
+
+/// Nothing where `path` is no symbolic link, or not there.
+fn refuse_link(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Ok(about) if about.is_symlink() => {
+            let to = fs::read_link(path).unwrap_or_default();
+            Err(Error::Link { path: path.to_owned(), to })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Puts a file that was begun with [`part`] in its place.

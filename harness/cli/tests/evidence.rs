@@ -260,6 +260,38 @@ fn the_first_manifest_is_final_for_the_sources() {
 }
 
 #[test]
+fn nothing_is_written_through_a_link_in_a_bundle() {
+    use std::os::unix::fs::symlink;
+    let run = Harness::tiny().ended().exits(exit::GO);
+    let (dir, bundle) = run.restored(|_| true);
+    let elsewhere = dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("a folder");
+    let (folder, precious) = (elsewhere.join("altered"), elsewhere.join("precious"));
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(&precious, "somebody's").expect("can be written");
+    let kept = || fs::read_to_string(&precious).expect("can be read");
+
+    // A file that is begun takes the place of a link; the lock does not.
+    symlink(&precious, bundle.join(".summary.md.part")).expect("can be linked");
+    with_dir("report", &bundle).ended_plain().exits(exit::GO);
+    assert_eq!(kept(), "somebody's");
+    symlink(&precious, bundle.join(".writing")).expect("can be linked");
+    let refused = with_dir("report", &bundle).ended_plain().exits(exit::SETUP).stderr;
+    assert!(refused.contains(".writing is a symbolic link to "), "{refused}");
+    assert_eq!(kept(), "somebody's");
+    fs::remove_file(bundle.join(".writing")).expect("can be removed");
+
+    let events = bundle.join("events.ndjson");
+    let text = fs::read_to_string(&events).expect("can be read");
+    fs::write(&events, text + "\n").expect("can be written");
+    symlink(&folder, bundle.join("altered")).expect("can be linked");
+    let refused = with_dir("report", &bundle).ended_plain().exits(exit::SETUP).stderr;
+    assert!(refused.contains("altered is a symbolic link to "), "{refused}");
+    assert!(refused.contains("nothing is written through one: remove it"), "{refused}");
+    assert!(fs::read_dir(&folder).expect("a folder").next().is_none(), "it is empty");
+}
+
+#[test]
 fn a_truncated_journal_does_not_hide_a_no_go() {
     let run = no_go();
     let (_dir, bundle) = run.restored(|_| true);

@@ -87,6 +87,7 @@ impl From<khala_bundle::Error> for Failure {
             | Error::StillWritten(_)
             | Error::Manifest { .. }
             | Error::Recording { .. }
+            | Error::Link { .. }
             | Error::NoRuns { .. } => Self::new(Exit::Setup, error),
             _ => Self::new(Exit::Internal, error),
         }
@@ -121,6 +122,12 @@ mod tests {
                 Error::StillWritten(dir.clone()),
                 Exit::Setup,
                 "error: runs/one: the run is still going on; wait for its end",
+            ),
+            (
+                Error::Link { path: dir.join("altered"), to: "elsewhere".into() },
+                Exit::Setup,
+                "error: runs/one/altered is a symbolic link to elsewhere, and nothing is written \
+                 through one: remove it",
             ),
             (
                 Error::Plan("error: two\n  lines".to_owned()),
