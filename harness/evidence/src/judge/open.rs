@@ -25,9 +25,13 @@ fn want(rule: Rule) -> Option<&'static str> {
             Some("nobody else was sent the documents that the snapshot must hold, to compare")
         }
         Rule::LostPublish | Rule::Phantom => Some("the run did not drain"),
-        Rule::NoEviction | Rule::UnboundedBuffer | Rule::NoConvergence => {
+        Rule::NoEviction | Rule::UnboundedBuffer => {
             Some("the clients concerned were slow on purpose, and too little came to their end")
         }
+        Rule::NoConvergence => Some(
+            "the clients concerned were slow on purpose, or left by plan or with the run before \
+             `oracle.converge_within` was over",
+        ),
         Rule::AuthzLeak => Some("the tokens were not tried far enough to say"),
         _ => None,
     }
@@ -47,6 +51,10 @@ pub fn remedy(rule: Rule) -> &'static str {
         }
         Rule::LostPublish | Rule::Phantom => {
             "See below what the topics did not run dry of, and run it again with a longer `drain_within`."
+        }
+        Rule::NoConvergence => {
+            "See that clients stay for longer than `oracle.converge_within` after each connect (phases, stages, \
+             the end of the run), and run it again."
         }
         Rule::AuthzLeak => {
             "See under Faults what became of the bad tokens, and run it again when they can be tried."
