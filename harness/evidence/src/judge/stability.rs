@@ -42,6 +42,7 @@ pub fn absences(case: &Case<'_>) -> Vec<Absence> {
         Some(absence) => {
             absence.manner = Manner::Lost;
             absence.noticed.insert(0, why.clone());
+            absence.only_sockets = false;
             absence.planned = false;
         }
         None => absences.push(Absence {
@@ -51,6 +52,7 @@ pub fn absences(case: &Case<'_>) -> Vec<Absence> {
             clients: case.schedule.staying(),
             arrived: case.schedule.staying(),
             noticed: vec![why.clone()],
+            only_sockets: false,
             planned: false,
         }),
     }
@@ -79,6 +81,13 @@ pub fn what(absence: &Absence) -> String {
         }
         (Manner::Restarted, None) => {
             format!("the target restarted at {from}, {clients}, and nobody was back at the end")
+        }
+        (Manner::Lost | Manner::Absent, until) if absence.only_sockets => {
+            let to = until.as_deref().unwrap_or("the end");
+            format!(
+                "nothing came over any socket from {from} to {to}, {clients}, while the target answered other \
+                 requests"
+            )
         }
         (Manner::Lost, _) => format!("the target was lost at {from}, {clients}, to the end"),
         (Manner::Absent, Some(until)) => {

@@ -6,6 +6,7 @@ use crate::facts::FaultOutcome;
 use crate::judge::{ObjectiveVerdict, Verdict};
 use crate::record::Micros;
 use crate::report::RunReport;
+use crate::shard::absence::Absence;
 use crate::shard::whereabouts::Whereabouts;
 
 /// How long before a fault the harness may have stood still, in microseconds, for that to be why it hit less
@@ -51,12 +52,26 @@ pub fn why_not_reached(report: &RunReport, fault: &FaultOutcome) -> Option<Strin
     if fault.effective.unwrap_or(0) > 0 {
         return None;
     }
-    let away = report.target.absences.iter().filter(|absence| !absence.planned);
-    let mut away = away.filter(|absence| {
-        absence.from_us <= fault.at_us && absence.until_us.is_none_or(|until| fault.at_us < until)
-    });
-    let from = moment(away.next()?.from_us);
-    Some(format!("the target was away from {from} on, when this was due, {at}"))
+    let away = away_when_due(report, fault)?;
+    let (what, from) = (what_of_away(away), moment(away.from_us));
+    Some(format!("{what} from {from} on, when this was due, {at}"))
+}
+
+/// The unplanned absence of the target in which a fault fell due.
+pub fn away_when_due<'a>(report: &'a RunReport, fault: &FaultOutcome) -> Option<&'a Absence> {
+    report.target.absences.iter().find(|absence| {
+        !absence.planned
+            && absence.from_us <= fault.at_us
+            && absence.until_us.is_none_or(|until| fault.at_us < until)
+    })
+}
+
+/// What an absence is called in a clause.
+pub fn what_of_away(absence: &Absence) -> &'static str {
+    match absence.only_sockets {
+        true => "nothing came over any socket",
+        false => "the target was away",
+    }
 }
 
 /// Where the clients were that a fault did not hit, as far as their records tell.

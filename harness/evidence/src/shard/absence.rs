@@ -58,12 +58,18 @@ pub struct Absence {
     pub arrived: u64,
     /// By what it was noticed, in clauses.
     pub noticed: Vec<String>,
+    /// Whether only sockets were silent: the target answered other requests meanwhile, so that it was there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_sockets: bool,
     /// Whether a planned fault did it.
     pub planned: bool,
 }
 
 enum Kind {
-    Silence,
+    /// `sockets`: whether nothing came over sockets alone.
+    Silence {
+        sockets: bool,
+    },
     CutOff {
         stopped: bool,
     },
@@ -114,9 +120,11 @@ fn absence(group: &[Sign], ticks: &[(u64, &Tick)], context: &Context) -> Absence
     let until_us = group.iter().filter_map(|sign| sign.until).max().filter(|_| over);
     let refused = refused_between(ticks, from_us, until_us.unwrap_or(Micros::MAX));
     let any = |is: fn(&Kind) -> bool| group.iter().any(|sign| is(&sign.kind));
-    let gone = any(|kind| matches!(kind, Kind::Silence | Kind::Refused)) || refused > 0;
+    let gone = any(|kind| matches!(kind, Kind::Silence { .. } | Kind::Refused)) || refused > 0;
     let cut_off = any(|kind| matches!(kind, Kind::CutOff { .. }));
     let stopped = any(|kind| matches!(kind, Kind::CutOff { stopped: true }));
+    let is_of_sockets =
+        |kind: &Kind| matches!(kind, Kind::Silence { sockets: true } | Kind::CutOff { .. });
     let manner = match until_us {
         None if gone => Manner::Lost,
         _ if any(|kind| matches!(kind, Kind::Renewed { .. })) || stopped => Manner::Restarted,
@@ -124,6 +132,9 @@ fn absence(group: &[Sign], ticks: &[(u64, &Tick)], context: &Context) -> Absence
         _ if gone => Manner::Absent,
         _ => Manner::CutOff,
     };
+    let only_sockets = matches!(manner, Manner::Lost | Manner::Absent)
+        && refused == 0
+        && group.iter().all(|sign| is_of_sockets(&sign.kind));
     let mut noticed: Vec<_> = group.iter().map(|sign| sign.noticed.clone()).collect();
     if refused > 0 && !any(|kind| matches!(kind, Kind::Refused)) {
         noticed.push(format!("{refused} connects failed meanwhile"));
@@ -142,7 +153,7 @@ fn absence(group: &[Sign], ticks: &[(u64, &Tick)], context: &Context) -> Absence
     let planned = befalls(from_us) && until_us.is_some_and(befalls);
     let clients = group.iter().map(|sign| sign.clients).max().unwrap_or_default();
     let arrived = context.arrived(from_us);
-    Absence { manner, from_us, until_us, clients, arrived, noticed, planned }
+    Absence { manner, from_us, until_us, clients, arrived, noticed, only_sockets, planned }
 }
 
 fn refused_between(ticks: &[(u64, &Tick)], from: Micros, until: Micros) -> u64 {
@@ -179,7 +190,7 @@ fn silences(stability: &Stability, stalls: &Stalls, context: &Context) -> Vec<Si
         whole.iter().any(|(began, _, longer)| *began <= silence.to && longer.to >= from)
     };
     let sign = |(from, heard, silence): (Micros, Heard, Silence)| Sign {
-        kind: Kind::Silence,
+        kind: Kind::Silence { sockets: heard == Heard::NoSession },
         from,
         until: silence.over.then_some(silence.to),
         clients: silence.clients,

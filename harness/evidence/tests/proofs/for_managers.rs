@@ -117,7 +117,16 @@ fn it_is_told_how_much_is_missing_for_whom_and_since_when_on_the_clock() {
 
 fn away(from_us: u64, until_us: Option<u64>, planned: bool) -> Absence {
     let noticed = vec!["nothing was heard".to_owned()];
-    Absence { manner: Manner::Lost, from_us, until_us, clients: 8, arrived: 8, noticed, planned }
+    Absence {
+        manner: Manner::Lost,
+        from_us,
+        until_us,
+        clients: 8,
+        arrived: 8,
+        noticed,
+        only_sockets: false,
+        planned,
+    }
 }
 
 #[test]

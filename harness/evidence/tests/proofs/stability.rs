@@ -833,6 +833,15 @@ fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
           were waiting or failed"
         ]
     );
+    let said = |list| absence(&of(list).judge()).1;
+    assert!(
+        said(vec![sockets(60 * S)]).starts_with(
+            "nothing came over any socket from 60.0 s to 65.0 s, 12 of 1000 clients, while the target answered \
+             other requests (nothing was heard over any client's socket"
+        ),
+        "{}",
+        said(vec![sockets(60 * S)])
+    );
     let few = |asked| {
         let mut few = sockets(60 * S);
         if let Record::Silence { asked: of, .. } = &mut few {

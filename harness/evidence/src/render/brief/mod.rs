@@ -96,8 +96,12 @@ fn condemned(report: &RunReport) -> impl Iterator<Item = Rule> {
 fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
     let again = "run the same again when it is mended";
     if let Some(away) = absences(report).next() {
+        let what = match away.only_sockets {
+            true => "nothing came over sockets from",
+            false => "the service went away at",
+        };
         let next = format!(
-            "Find out why the service went away at {} (its own log tells), and {again}.",
+            "Find out why {what} {} (its own log tells), and {again}.",
             moment(away.from_us)
         );
         return (format!("Do not go on: {}.", stability::what(away)), next);

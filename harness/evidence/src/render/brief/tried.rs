@@ -56,7 +56,10 @@ pub fn tried(report: &RunReport) -> String {
     let told = faults.iter().take(FAULTS_MAX).map(|fault| {
         let at = moment(fault.at_us);
         let came_to = match (beside::why_not_reached(report, fault), fault.effective) {
-            (Some(_), _) if fault.applied => " (not reached: the target was away)".to_owned(),
+            (Some(_), _) if fault.applied => {
+                let away = beside::away_when_due(report, fault).map(beside::what_of_away);
+                format!(" (not reached: {})", away.unwrap_or("the target was away"))
+            }
             (Some(_), _) => " (not reached: the run ended before)".to_owned(),
             (None, Some(hit)) if hit < fault.planned => format!(" (in fact {})", count(hit)),
             (None, _) => String::new(),
