@@ -225,10 +225,10 @@ impl Percentile {
         let Self { n, bad, q, units, .. } = self;
         let figure = match self.estimate {
             None if *n == 0 => return "there is not a single sample".to_owned(),
-            None => format!("nothing, for {} never ended", self.never),
-            Some(estimate) => self.figure(estimate),
+            None => format!("has no value: {}", self.not_ended()),
+            Some(estimate) => format!("is {}", self.figure(estimate)),
         };
-        let first = format!("{bad} of {n} samples break it; p({q}) is {figure}");
+        let first = format!("{bad} of {n} samples break it; p({q}) {figure}");
         let whose = if self.reach.is_some() { "seconds" } else { "groups of clients" };
         let Some(interval) = &self.interval else {
             return format!("{first}; {units} {whose} are too few to draw an interval from");
@@ -236,7 +236,7 @@ impl Percentile {
         let upper = interval.upper.map_or_else(
             || match self.never {
                 0 => "no upper bound from so few samples".to_owned(),
-                never => format!("no upper bound, for {never} never ended"),
+                _ => format!("no upper bound ({})", self.not_ended()),
             },
             |upper| self.figure(upper),
         );
@@ -248,6 +248,18 @@ impl Percentile {
             "{first}, 95 % interval {} to {upper}, from {units} {whose}{blocks}",
             self.figure(interval.lower)
         )
+    }
+
+    /// Whose samples had no end when they had to, and how many those are.
+    fn not_ended(&self) -> String {
+        let Self { never, n, .. } = self;
+        match self.metric {
+            MetricId::TimeToRecovered | MetricId::ReconnectAttempts => format!(
+                "in {never} of {n} cases a client was not up to date again when the phase of its disturbance ended"
+            ),
+            MetricId::Publish => format!("{never} of {n} commands had no answer in time"),
+            _ => format!("{never} of {n} had not ended when they had to"),
+        }
     }
 
     fn figure(&self, value: u64) -> String {

@@ -170,7 +170,10 @@ fn an_end_that_rests_on_what_never_ended_is_no_figure() {
     assert_eq!((some.verdict, interval.upper), (Verdict::Inconclusive, None), "{some:?}");
     assert!(interval.lower < 1_000 * MS);
     assert!(
-        some.describe().contains("to no upper bound, for 3 never ended"),
+        some.describe().contains(
+            "to no upper bound (in 3 of 40 cases a client was not up to date again when the phase of its \
+             disturbance ended"
+        ),
         "{}",
         some.describe()
     );
@@ -178,7 +181,10 @@ fn an_end_that_rests_on_what_never_ended_is_no_figure() {
     let most = of(30, 8_000);
     assert_eq!(most.estimate, None, "{most:?}");
     assert!(
-        most.describe().contains("p(90) is nothing, for 30 never ended"),
+        most.describe().contains(
+            "p(90) has no value: in 30 of 40 cases a client was not up to date again when the phase of its \
+             disturbance ended"
+        ),
         "{}",
         most.describe()
     );

@@ -19,12 +19,19 @@ fn absence(report: &RunReport, absence: &Absence) -> String {
         Manner::CutOff => "Everybody who was connected was cut off",
     };
     let until = match absence.until_us {
+        Some(until) if absence.only_sockets => format!(" to {}", moment(until)),
         Some(until) => format!(", and back at {}", moment(until)),
         None => ", to the end".to_owned(),
     };
     let whose = stability::of_all(absence.clients, absence.arrived);
     let clock = utc(&report.started_at, absence.from_us).map(|utc| format!(", {utc} UTC"));
     let clock = clock.unwrap_or_default();
+    if absence.only_sockets {
+        return format!(
+            "Open connections were silent from {}{clock}{until}, for {whose}, although the service was there.",
+            moment(absence.from_us)
+        );
+    }
     format!("{what} at {}{clock}{until}, for {whose}.", moment(absence.from_us))
 }
 
@@ -54,7 +61,7 @@ pub fn felt(metric: &str) -> &'static str {
         Some(MetricId::AuthErrors | MetricId::MintErrors) => "Too many sign-ins are refused.",
         Some(MetricId::ConnectErrors | MetricId::TopicErrors) => "Too many connects fail.",
         Some(MetricId::Reconnects) => "Connections break too often.",
-        Some(MetricId::Unrecovered) => "Some apps never come back after an interruption.",
+        Some(MetricId::Unrecovered) => "Some apps are not back in time after an interruption.",
         Some(MetricId::PeakConnects) => "Too many apps come back in the same second.",
         Some(MetricId::Violations) => "What users see may be wrong.",
         None => "Connections break, or requests fail, although nobody meant them to.",
