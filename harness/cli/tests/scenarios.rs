@@ -233,6 +233,32 @@ fn check_prints_json_for_machines() {
     assert!(read(&run)["scenario"].is_null(), "what is wrong is no plan");
 }
 
+/// Numbers that a profile changes; `one` and `half` hold under any.
+const NUMBERS: [&str; 14] = [
+    "two", "three", "four", "five", "ten", "twelve", "twenty", "thirty", "forty", "fifty", "sixty",
+    "hundred", "thousand", "dozen",
+];
+
+#[test]
+fn what_a_shipped_scenario_says_of_itself_holds_under_its_profiles_too() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let mut count = 0;
+    for entry in std::fs::read_dir(shipped).expect("there are scenarios").flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let lines = text.lines();
+        let Some(told) = lines.filter_map(|line| line.strip_prefix("description = ")).next() else {
+            continue;
+        };
+        count += 1;
+        let told = told.to_lowercase();
+        let words: Vec<_> = told.split(|c: char| !c.is_alphanumeric()).collect();
+        let numbers =
+            |word: &&str| NUMBERS.contains(word) || word.contains(|c: char| c.is_ascii_digit());
+        assert_eq!(words.into_iter().find(numbers), None, "{told}");
+    }
+    assert!(count >= 2, "smoke and reconnect-storm at least");
+}
+
 #[test]
 fn every_shipped_scenario_and_its_smoke_profile_are_right() {
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");

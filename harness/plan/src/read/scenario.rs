@@ -33,7 +33,8 @@ const DESCRIPTION: Key<Text> = Key::new(
     "description",
     Text,
     "description = \"Half of the clients are cut off at once.\"",
-    "What the scenario asks, in a sentence or two.",
+    "What the scenario asks, in a sentence or two. It is told under any profile and override: reports add the \
+     figures of the run themselves.",
 );
 const SEED: KeyOr<Within<u64>> = Key::new(
     "seed",
