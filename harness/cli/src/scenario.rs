@@ -95,8 +95,8 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
     let sources = Sources { path: &path, text: &text, loader: &loader };
     let loaded = khala_plan::load(&sources, &options);
     match loaded {
-        Err(wrong) if is_bare_url(scenario) && environment(SYNC_KEY).is_some() => {
-            Ok(with_usual_key(&sources, options).ok_or(wrong))
+        Err(_) if is_bare_url(scenario) && environment(SYNC_KEY).is_some() => {
+            Ok(with_usual_key(&sources, options))
         }
         loaded => Ok(loaded),
     }
@@ -107,16 +107,16 @@ fn is_bare_url(scenario: &args::Scenario) -> bool {
     scenario.target.as_deref().is_some_and(|target| target.contains("://"))
 }
 
-/// The same scenario with the key of tokens where a runtime itself has it, if that is all that it lacks: a bare URL
-/// says nothing of keys.
-fn with_usual_key(sources: &Sources<'_>, mut options: Options<'_>) -> Option<Loaded> {
+/// The same scenario with the key of tokens where a runtime itself has it: a bare URL says nothing of keys. What it
+/// lacks beside is what is wrong with it.
+fn with_usual_key(sources: &Sources<'_>, mut options: Options<'_>) -> Result<Loaded, Diagnostics> {
     // What is set by hand comes after it.
     options.set.insert(0, format!("auth.secret.env={SYNC_KEY}"));
-    let loaded = khala_plan::load(sources, &options).ok()?;
+    let loaded = khala_plan::load(sources, &options)?;
     output::say(&format!(
         "note: tokens are signed with the key in {SYNC_KEY}, which the target must verify with"
     ));
-    Some(loaded)
+    Ok(loaded)
 }
 
 /// What may be spoken to.

@@ -138,7 +138,7 @@ pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Au
     };
     let ttl = match minter {
         Some(Minter::Static) => {
-            fields.no_effect(&TTL, "on a token that was made elsewhere");
+            fields.no_effect_by(&TTL, fields.node(&MINT), "on a token that was made elsewhere");
             TTL.default_value()
         }
         _ => fields.or(&TTL),
@@ -149,7 +149,7 @@ pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Au
 
 fn no_effect(fields: &Fields<'_>, keys: &[&dyn Declared], mint: &str) {
     for key in keys {
-        fields.no_effect(*key, &format!("with `mint = \"{mint}\"`"));
+        fields.no_effect_by(*key, fields.node(&MINT), &format!("with `mint = \"{mint}\"`"));
     }
 }
 

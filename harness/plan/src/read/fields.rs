@@ -207,6 +207,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The same of a key that is without effect by what another one says; nothing where the two stand in different
+    /// sources: whoever names another target or other tokens beside a scenario leaves it the keys of its own.
+    pub fn no_effect_by(&self, key: &dyn Declared, by: Option<&Node>, why: &str) {
+        let sources = self.node(key).zip(by);
+        if sources.is_none_or(|(node, by)| node.place.source == by.place.source) {
+            self.no_effect(key, why);
+        }
+    }
+
     /// Reports every key that there is not, and every key that is missing.
     pub fn finish(mut self) {
         let keys = self.keys;

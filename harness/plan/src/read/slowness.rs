@@ -3,6 +3,7 @@
 use super::fields::Fields;
 use super::key::{Declared, Key, KeyOr, Table, Within, Writer};
 use super::scalar::Bytes;
+use super::tree::Node;
 use crate::model::SlowConsumerLimits;
 
 // The defaults of limit and strikes are the contract's, section 3, "Slow consumer".
@@ -49,19 +50,26 @@ pub(crate) const TABLE: Table = Table::new(
 );
 
 /// Reads `[target.slow_consumer]`, if there is one. Nobody but itself sets the send buffer of a target by
-/// URL: what may wait there is what its author says, else what the kernel's default allows.
-pub(crate) fn read(target: &Fields<'_>, key: &dyn Declared, reference: bool) -> SlowConsumerLimits {
+/// URL: what may wait there is what its author says, else what the kernel's default allows. `kind` is where it is said
+/// which of them it is.
+pub(crate) fn read(
+    target: &Fields<'_>,
+    key: &dyn Declared,
+    reference: bool,
+    kind: Option<&Node>,
+) -> SlowConsumerLimits {
     let fields = target.inner(key, &TABLE);
     let (queue_limit, max_strikes) = (fields.or(&QUEUE_LIMIT), fields.or(&MAX_STRIKES));
     let mut send_buffer_bytes = None;
     let Bytes(mut kernel_buffer_bytes) = KERNEL_BUFFER.default_value();
     if reference {
         send_buffer_bytes = fields.get(&SEND_BUFFER).map(|Bytes(bytes)| bytes);
-        fields.no_effect(&KERNEL_BUFFER, "with `kind = \"reference\"`: `send_buffer` sets it");
+        let why = "with `kind = \"reference\"`: `send_buffer` sets it";
+        fields.no_effect_by(&KERNEL_BUFFER, kind, why);
     } else {
         let why =
             "with `kind = \"url\"`: the harness cannot set it; `kernel_buffer` says what it is";
-        fields.no_effect(&SEND_BUFFER, why);
+        fields.no_effect_by(&SEND_BUFFER, kind, why);
         Bytes(kernel_buffer_bytes) = fields.or(&KERNEL_BUFFER);
     }
     fields.finish();

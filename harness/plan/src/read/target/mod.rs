@@ -55,7 +55,12 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     // Only the reference runtime is known to serve snapshots (contract, section 5b).
     let snapshot = if reference == Some(false) { SnapshotPath::Reset } else { SnapshotPath::Http };
     let snapshot = fields.right_or(&keys::SNAPSHOT, || snapshot);
-    let slow_consumer = slowness::read(fields, &keys::SLOW_CONSUMER, reference.unwrap_or(true));
+    let slow_consumer = slowness::read(
+        fields,
+        &keys::SLOW_CONSUMER,
+        reference.unwrap_or(true),
+        fields.node(&keys::KIND),
+    );
     let build = build(fields);
     let close_codes = close_codes(fields);
     let admin_token = secret(fields, &keys::ADMIN_TOKEN, reference);
@@ -106,7 +111,8 @@ fn secret(
     reference: Option<bool>,
 ) -> Option<Option<Secret>> {
     if reference != Some(false) {
-        fields.no_effect(key, "with `kind = \"reference\"`: it is made for each run");
+        let why = "with `kind = \"reference\"`: it is made for each run";
+        fields.no_effect_by(key, fields.node(&keys::KIND), why);
         return Some(None);
     }
     match fields.node(key) {
@@ -196,7 +202,7 @@ fn reference_kind(
     flag_defects: &[Placed<String>],
 ) -> Option<TargetKind> {
     if kind_given {
-        fields.no_effect(&keys::URL, "with `kind = \"reference\"`");
+        fields.no_effect_by(&keys::URL, fields.node(&keys::KIND), "with `kind = \"reference\"`");
     } else if let Some(url) = fields.node(&keys::URL) {
         // The default would quietly test something else than what the author named.
         let what = "`url` without a `kind`: the embedded reference runtime would be tested";
@@ -213,7 +219,9 @@ fn reference_kind(
 }
 
 fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<TargetKind> {
-    let help = "only the reference runtime has defects: use `kind = \"reference\"`";
+    let help = "a run gives defects to the embedded runtime alone (`kind = \"reference\"`): leave `--target` and \
+                `defects` out of it, or start `khala-harness reference --defect NAME` by hand and name its address \
+                by `--target`";
     let given = fields.node(&keys::DEFECTS).map(|node| node.place.clone());
     for place in given.iter().chain(flag_defects.iter().map(|defect| &defect.place)) {
         let what = "a target of kind `url` cannot be given defects";
@@ -221,7 +229,7 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
     }
     // A warning, so that a scenario for the reference can be aimed at another runtime by `--set`.
     let why = "with `kind = \"url\"`: what such a target retains is its own affair";
-    fields.no_effect(&keys::TOPICS, why);
+    fields.no_effect_by(&keys::TOPICS, fields.node(&keys::KIND), why);
     let node = fields.need_node(&keys::URL)?;
     let base_url = way::base_url(fields, keys::URL.name, node, &["http://", "https://"])?;
     Some(TargetKind::Url { base_url })

@@ -85,7 +85,7 @@ pub(super) fn read(target: &Fields<'_>, reference: bool) -> Option<Way> {
     if reference {
         let why = "with `kind = \"reference\"`: it is this machine's own";
         for key in [&CONTROL_URL as &dyn crate::read::key::Declared, &PROXY, &CLEAR_TEXT, &TLS] {
-            target.no_effect(key, why);
+            target.no_effect_by(key, target.node(&super::keys::KIND), why);
         }
         return Some(Way::default());
     }

@@ -226,8 +226,8 @@ fn only_the_reference_runtime_has_defects() {
     let mut load = Load::of(&text);
     load.defects = &["gap,0.1"];
     assert_snapshot!(load.complaints(), @r#"
-    9:11 a target of kind `url` cannot be given defects -> only the reference runtime has defects: use `kind = "reference"`
-    --defect gap,0.1 a target of kind `url` cannot be given defects -> only the reference runtime has defects: use `kind = "reference"`
+    9:11 a target of kind `url` cannot be given defects -> a run gives defects to the embedded runtime alone (`kind = "reference"`): leave `--target` and `defects` out of it, or start `khala-harness reference --defect NAME` by hand and name its address by `--target`
+    --defect gap,0.1 a target of kind `url` cannot be given defects -> a run gives defects to the embedded runtime alone (`kind = "reference"`): leave `--target` and `defects` out of it, or start `khala-harness reference --defect NAME` by hand and name its address by `--target`
     "#);
 }
 

@@ -99,3 +99,24 @@ fn of_no_shipped_scenario_the_plan_alone_decides_an_objective() {
         }
     }
 }
+
+#[test]
+fn a_target_named_beside_a_scenario_leaves_it_its_own_keys() {
+    let text = crate::testing::edited(&[(
+        "kind = \"reference\"",
+        "kind = \"reference\"\n[target.slow_consumer]\nsend_buffer = \"8KiB\"\n\
+         [target.topics.\"runtime.codex_worker_events\"]\nretain_events = 50",
+    )]);
+    let mut load = Load::of(&text);
+    load.set = &["target.kind=url", "target.url=http://127.0.0.1:4000", "auth.mint=control"];
+    let complaints = load.complaints();
+    assert!(!complaints.contains("has no effect"), "{complaints}");
+    let told =
+        complaints_of(&text.replace("kind = \"reference\"", "kind = \"url\"\nurl = \"http://h\""));
+    assert!(told.contains("`send_buffer` has no effect"), "{told}");
+    assert!(told.contains("`topics` has no effect"), "{told}");
+}
+
+fn complaints_of(text: &str) -> String {
+    Load::of(text).complaints()
+}
