@@ -49,8 +49,8 @@ pub(super) async fn examine(
     }
     let (beat, channel, socket) = tokio::join!(
         beats(plan, target, options),
-        channel_ends(plan, target, options),
-        socket_ends(plan, target, options)
+        SILENT_CHANNEL.line(plan, target, options),
+        SILENT_SOCKET.line(plan, target, options)
     );
     [beat, channel, socket].into_iter().for_each(told);
 }
@@ -261,38 +261,50 @@ async fn beats(plan: &Plan, target: &Target, options: &Options) -> Line {
     }
 }
 
-async fn channel_ends(plan: &Plan, target: &Target, options: &Options) -> Line {
-    const WHAT: &str = "idle channel";
-    let tried = "a joined socket that says nothing";
-    let Some(mut socket) = joined(plan, target, options).await else {
-        return Line::less(WHAT, tried, "no socket was let in", "");
-    };
-    let began = clock::now();
-    let (at, how) = ends(&mut socket, began + WAITS).await;
-    match how {
-        Some(Ended::Channel) => beside(WHAT, tried, at - began, IDLE, "the channel was ended"),
-        how => {
-            Line::less(WHAT, tried, told_of(how, WAITS), "the contract ends the channel after 60 s")
-        }
-    }
+/// What ends by itself when nothing is said over it.
+struct Silent {
+    what: &'static str,
+    tried: &'static str,
+    /// Whether it joins first.
+    joins: bool,
+    /// How it ends by the contract, and in words.
+    ends: Ended,
+    ended: &'static str,
+    contract: &'static str,
 }
 
-async fn socket_ends(plan: &Plan, target: &Target, options: &Options) -> Line {
-    const WHAT: &str = "idle socket";
-    let tried = "a socket that does not join, and says nothing";
-    let Some(mut socket) = socket(plan, target, options).await else {
-        return Line::less(WHAT, tried, "no socket was let in", "");
-    };
-    let began = clock::now();
-    let (at, how) = ends(&mut socket, began + WAITS).await;
-    match how {
-        Some(Ended::Code(1002)) => beside(WHAT, tried, at - began, IDLE, "it was closed with 1002"),
-        how => Line::less(
-            WHAT,
-            tried,
-            told_of(how, WAITS),
-            "the contract closes it with 1002 after 60 s",
-        ),
+const SILENT_CHANNEL: Silent = Silent {
+    what: "idle channel",
+    tried: "a joined socket that says nothing",
+    joins: true,
+    ends: Ended::Channel,
+    ended: "the channel was ended",
+    contract: "the contract ends the channel after 60 s",
+};
+const SILENT_SOCKET: Silent = Silent {
+    what: "idle socket",
+    tried: "a socket that does not join, and says nothing",
+    joins: false,
+    ends: Ended::Code(1002),
+    ended: "it was closed with 1002",
+    contract: "the contract closes it with 1002 after 60 s",
+};
+
+impl Silent {
+    async fn line(&self, plan: &Plan, target: &Target, options: &Options) -> Line {
+        let opened = match self.joins {
+            true => joined(plan, target, options).await,
+            false => socket(plan, target, options).await,
+        };
+        let Some(mut socket) = opened else {
+            return Line::less(self.what, self.tried, "no socket was let in", "");
+        };
+        let began = clock::now();
+        let (at, how) = ends(&mut socket, began + WAITS).await;
+        if how == Some(self.ends) {
+            return beside(self.what, self.tried, at - began, IDLE, self.ended);
+        }
+        Line::less(self.what, self.tried, told_of(how, WAITS), self.contract)
     }
 }
 
