@@ -98,27 +98,30 @@ impl Phoenix {
             self.asked.barrier = None;
             return Some(Event::Passed(ok));
         }
-        if is(self.asked.join) {
+        let subscribing = self.asked.subscribe.filter(|it| is(Some(it.reference)));
+        let joining = is(self.asked.join);
+        if joining {
             self.asked.join = None;
-            return Some(self.joined(reply, read_at, world));
+        } else {
+            subscribing?;
+            self.asked.subscribe = None;
         }
-        let subscribing = self.asked.subscribe.filter(|it| is(Some(it.reference)))?;
-        self.asked.subscribe = None;
-        Some(self.subscribed(subscribing, reply, read_at, world))
+        Some(match subscribing.filter(|_| !joining) {
+            _ if reply.status == Status::Error => Event::Refused(refusal(reply)),
+            None => self.joined(reply.response, read_at, world),
+            Some(subscribing) => self.subscribed(subscribing, reply.response, read_at, world),
+        })
     }
 
     fn joined<S: Sink>(
         &mut self,
-        reply: &ReplyRef<'_>,
+        response: &RawValue,
         read_at: Micros,
         world: &mut World<'_, S>,
     ) -> Event<'static> {
-        if reply.status == Status::Error {
-            return Event::Refused(refusal(reply));
-        }
         self.joins.answered(read_at);
-        self.shaped(&shape::JOINED, "the reply to a join", reply.response, read_at, world);
-        self.joined_as(reply.response, read_at, world);
+        self.shaped(&shape::JOINED, "the reply to a join", response, read_at, world);
+        self.joined_as(response, read_at, world);
         Event::Joined
     }
 
@@ -138,18 +141,15 @@ impl Phoenix {
     fn subscribed<S: Sink>(
         &self,
         subscribing: Subscribing,
-        reply: &ReplyRef<'_>,
+        response: &RawValue,
         read_at: Micros,
         world: &mut World<'_, S>,
     ) -> Event<'static> {
-        if reply.status == Status::Error {
-            return Event::Refused(refusal(reply));
-        }
         let what = "the reply to a subscribe";
         // What a fault tried is no business of the contract's.
-        let shaped = subscribing.tried
-            || self.shaped(&shape::SUBSCRIBED, what, reply.response, read_at, world);
-        match serde_json::from_str::<SubscribedSeen>(reply.response.get()) {
+        let shaped =
+            subscribing.tried || self.shaped(&shape::SUBSCRIBED, what, response, read_at, world);
+        match serde_json::from_str::<SubscribedSeen>(response.get()) {
             Ok(seen) => {
                 let marks = seen.current_watermarks.iter();
                 let known =
