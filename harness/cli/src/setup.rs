@@ -45,6 +45,14 @@ pub fn refuse(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Fai
     }
 }
 
+/// Refuses a plan whose secrets a command tells, with what to do.
+///
+/// # Errors
+/// When there is one.
+pub fn no_secret_commands(plan: &Plan, advice: &str) -> Result<(), Failure> {
+    plan.secret_told_by_command(advice).map_or(Ok(()), |what| Err(Failure::new(Exit::Usage, what)))
+}
+
 /// Refuses a plan for whose sockets there are too few source ports.
 fn enough_ports(plan: &Plan, schedule: &Schedule) -> Result<(), Failure> {
     let (needed, available) = source_ports(plan, schedule);

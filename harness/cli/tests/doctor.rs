@@ -2,9 +2,10 @@
 
 mod support;
 
+use rustix::process::Signal;
 use support::by_hand::{ADMIN, KEY, reference_by_hand, reference_with};
 use support::servers::{self, Server};
-use support::{Ended, Harness, exit};
+use support::{Ended, Harness, eventually, exit};
 
 fn doctor(url: &str) -> Harness {
     Harness::new("doctor")
@@ -100,4 +101,14 @@ fn what_differs_from_the_contract_is_said_beside_it() {
         limits.contains("runtime.codex_worker_events may have 3000 behind head replayed there"),
         "{limits}"
     );
+}
+
+#[test]
+fn a_signal_ends_it_at_once_whatever_it_waits_for() {
+    let silent = Server::silent();
+    let running = doctor(&silent.url).set("target.request_timeout=60s").start_plain();
+    eventually("a request that is not answered", || (silent.accepted() > 0).then_some(()));
+    running.signal(Signal::INT);
+    let ended = running.ended().exits(exit::INTERRUPTED);
+    assert!(ended.stderr.contains("interrupted: nothing more is tried"), "{}", ended.stderr);
 }

@@ -123,12 +123,8 @@ impl World {
                 "the target profile names no URL: conform asks a runtime that is there already";
             return Err(OpenError::Settings(format!("error: {why}")));
         };
-        if let Some((key, words)) = plan.secret_commands().first()
-            && !options.commands
-        {
-            let why = format!(
-                "{key} is told by {words:?}; nothing was started: --allow-hooks lets it run"
-            );
+        let told_by_command = plan.secret_told_by_command("--allow-hooks lets it run");
+        if let Some(why) = told_by_command.filter(|_| !options.commands) {
             return Err(OpenError::Settings(format!("error: {why}")));
         }
         let credentials = keys::credentials(&plan)?;

@@ -113,6 +113,13 @@ impl Plan {
         commands.collect()
     }
 
+    /// That a secret is told by a command, where one is and nobody allowed it, and what to do.
+    #[must_use]
+    pub fn secret_told_by_command(&self, advice: &str) -> Option<String> {
+        let (key, words) = self.secret_commands().into_iter().next()?;
+        Some(format!("{key} is told by {words:?}; nothing was started: {advice}"))
+    }
+
     /// Whether an objective of a gate must be one that the plan can exercise.
     #[must_use]
     pub fn must_apply(&self, gate: &Gate, objective: &Objective) -> bool {

@@ -7,15 +7,14 @@ use anyhow::Context as _;
 use khala_engine::doctor::{self, Came, Line, Options};
 use khala_plan::{Plan, Schedule, resolved};
 
-use super::run::no_secret_commands;
 use crate::exit::{Exit, Failure};
-use crate::{args, output, scenario, setup};
+use crate::{args, output, scenario, setup, signals};
 
 /// Examines a target.
 pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     let plan = scenario::load(&doctor.scenario())?.plan;
     if !doctor.allow_hooks {
-        no_secret_commands(&plan, "--allow-hooks lets it run")?;
+        setup::no_secret_commands(&plan, "--allow-hooks lets it run")?;
     }
     let guard = Arc::new(scenario::guard(&doctor.scenario())?);
     let schedule = Schedule::of(&plan);
@@ -31,11 +30,22 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
         .build()
         .context("cannot start a runtime")?;
     let mut printed = Ok(());
-    let sound = runtime.block_on(doctor::examine(&plan, &schedule, &options, &mut |line| {
-        if printed.is_ok() {
-            printed = output::print(text(&line).as_bytes());
-        }
-    }));
+    let sound = runtime.block_on(async {
+        let stopped = signals::quiet_token().context("cannot handle signals")?;
+        let mut told = |line| {
+            if printed.is_ok() {
+                printed = output::print(text(&line).as_bytes());
+            }
+        };
+        let examined = doctor::examine(&plan, &schedule, &options, &mut told);
+        anyhow::Ok(stopped.run_until_cancelled(examined).await)
+    });
+    // A look-up that hangs is not waited for.
+    runtime.shutdown_background();
+    let Some(sound) = sound? else {
+        output::say("interrupted: nothing more is tried");
+        return Ok(Exit::Interrupted);
+    };
     printed?;
     for line in wanted(&plan) {
         output::print(text(&line).as_bytes())?;

@@ -75,7 +75,10 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
 
 /// A scenario may come from elsewhere: its commands run only if somebody says so.
 fn no_hooks(plan: &Plan) -> Result<(), Failure> {
-    no_secret_commands(plan, "read what `khala-harness check` prints, then add --allow-hooks")?;
+    setup::no_secret_commands(
+        plan,
+        "read what `khala-harness check` prints, then add --allow-hooks",
+    )?;
     let mut hooks = plan.phases.iter().flat_map(|phase| {
         let commands = phase.faults.iter().flat_map(|fault| fault.kind.commands());
         commands.map(move |(_, words)| (&phase.name, words))
@@ -90,16 +93,6 @@ fn no_hooks(plan: &Plan) -> Result<(), Failure> {
          `khala-harness check` prints, then add --allow-hooks",
         plan.name
     );
-    Err(Failure::new(Exit::Usage, what))
-}
-
-/// Refuses a plan whose secrets a command tells, with what to do.
-///
-/// # Errors
-/// When there is one.
-pub fn no_secret_commands(plan: &Plan, advice: &str) -> Result<(), Failure> {
-    let Some((key, words)) = plan.secret_commands().into_iter().next() else { return Ok(()) };
-    let what = format!("{key} is told by {words:?}; nothing was started: {advice}");
     Err(Failure::new(Exit::Usage, what))
 }
 
