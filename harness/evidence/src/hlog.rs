@@ -3,8 +3,8 @@
 //! Format 1.3 of the interval log, V2 deflate, values in microseconds, times in seconds from the start
 //! of the run. A tag names metric, phase and surface, `:service` stands behind those that run from the
 //! actual start. Adding up the intervals of a tag gives the very histogram of `histograms.ndjson`. Made from the
-//! journal, entry by entry: a histogram of every second is too much to hold. `delivery_spread` is not in it: it is
-//! settled when all threads' records have come together.
+//! journal, entry by entry: a histogram of every second is too much to hold. What is settled when all threads' records
+//! have come together is not in it ([`MetricId::is_settled_at_end`](khala_plan::metric::MetricId::is_settled_at_end)).
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -64,6 +64,12 @@ pub struct RunReport {
     /// Whether its sources were changed after the run, so that nothing in it is what the run found.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub altered: bool,
+    /// Whether nothing says what the run wrote: its manifest was gone when this was made, and there was a report.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unvouched: bool,
+    /// The gate file by which it was judged in place of the run's own gates; only of what `score` prints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged_by: Option<String>,
     /// The gates; those that are always judged come last.
     pub gates: Vec<GateVerdict>,
     /// The oracle.
@@ -389,6 +395,9 @@ pub struct MetricLine {
     pub metric: MetricId,
     /// `us`, `count`, or `of n`.
     pub unit: String,
+    /// Whether it was settled at the end, so that it is of no second: `latency.hlog` has nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub settled_at_end: bool,
     /// The phase of the intended start.
     pub phase: String,
     /// The surface, where clients are concerned.

@@ -21,7 +21,7 @@ use crate::stability::{Allowance, Consequence, Incident, Limit, LimitFrom};
 use crate::surface::Surface;
 use crate::units::micros;
 
-pub use applies::{NEEDS_A_LEDGER, not_applicable};
+pub use applies::not_applicable;
 pub use bounds::{Foregone, NeverKept, Why, never_kept};
 pub(crate) use samples::returned;
 pub use samples::{Expected, expected};

@@ -178,6 +178,14 @@ impl MetricId {
 }
 
 impl MetricId {
+    /// Whether it is settled when all threads' records have come together, so that it is of no second.
+    #[must_use]
+    pub fn is_settled_at_end(self) -> bool {
+        matches!(self, Self::DeliverySpread)
+    }
+}
+
+impl MetricId {
     /// Whether one occurrence is wrong whenever it happens: where an objective names no phase, the
     /// ramp and the drain count too.
     #[must_use]
@@ -260,39 +268,57 @@ pub fn finding(name: &str) -> Option<&'static FindingRule> {
     FINDINGS.iter().find(|finding| finding.name == name)
 }
 
-/// Rules of the oracle that `where.rule` of `violations` may name: those that are judged now, so
-/// that no gate passes on a rule that nobody looks at.
-pub const RULES: &[&str] = &[
-    "divergent_value",
-    "nonmonotonic",
-    "gap",
-    "lost_publish",
-    "late_publish",
-    "starved_topic",
-    "bad_duplicate",
-    "phantom",
-    "state_regress",
-    "state_stale",
-    "false_replay_complete",
-    "stale_not_signalled",
-    "false_stale",
-    "wrong_reason",
-    "tail_before_snapshot",
-    "bad_snapshot",
-    "no_convergence",
-    "stuck_channel",
-    "no_eviction",
-    "unbounded_buffer",
-    "wrongful_eviction",
-    "after_unsubscribe",
-    "frame_mismatch",
-    "authz_leak",
-    "command_accepted",
-    "wrong_close_or_error",
-    "ws_protocol",
-    "malformed_message",
-    "misaddressed",
-];
+macro_rules! rules {
+    ($($name:literal $($of:ident)?;)*) => {
+        /// Rules of the oracle that `where.rule` of `violations` may name: those that are judged now, so
+        /// that no gate passes on a rule that nobody looks at.
+        pub const RULES: &[&str] = &[$($name,)*];
+
+        /// Whether the rule of this name holds what came against what the run itself has published
+        /// (`of_published`), and so says nothing of events of others.
+        #[must_use]
+        pub fn is_of_published(rule: &str) -> bool {
+            match rule {
+                $($name => rules!(@is $($of)?),)*
+                _ => false,
+            }
+        }
+    };
+    (@is of_published) => { true };
+    (@is) => { false };
+}
+
+rules! {
+    "divergent_value";
+    "nonmonotonic";
+    "gap";
+    "lost_publish";
+    "late_publish" of_published;
+    "starved_topic" of_published;
+    "bad_duplicate";
+    "phantom" of_published;
+    "state_regress";
+    "state_stale" of_published;
+    "false_replay_complete";
+    "stale_not_signalled";
+    "false_stale";
+    "wrong_reason";
+    "tail_before_snapshot";
+    "bad_snapshot";
+    "no_convergence";
+    "stuck_channel";
+    "no_eviction" of_published;
+    "unbounded_buffer" of_published;
+    "wrongful_eviction";
+    "after_unsubscribe";
+    "frame_mismatch";
+    "authz_leak";
+    "command_accepted" of_published;
+    "wrong_close_or_error";
+    "ws_protocol";
+    "malformed_message";
+    "misaddressed";
+}
 
 #[cfg(test)]
 mod tests {

@@ -53,8 +53,8 @@ def main():
     logged, intervals = sums(bundle / "latency.hlog")
     compared, problems = 0, []
     for line in report["metrics"]:
-        # The spread is known when all threads' records have come together, and of no second.
-        if line["unit"] != "us" or line["metric"] == "delivery_spread":
+        # What is settled when all threads' records have come together is of no second.
+        if line["unit"] != "us" or line.get("settled_at_end"):
             continue
         for figure, suffix in (("response", ""), ("service", ":service")):
             tag = tag_of(line) + suffix

@@ -12,7 +12,8 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
     let bundle = Bundle::open(&score.dir)?;
     let evidence = bundle.settle()?;
     let plan = bundle.plan_under(&score.gates)?;
-    let report = evidence.report_under(&plan);
+    let mut report = evidence.report_under(&plan);
+    report.judged_by = Some(score.gates.display().to_string());
     let own: Vec<_> = evidence.plan.gates.iter().map(|gate| gate.name.as_str()).collect();
     let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };
     let head = format!(

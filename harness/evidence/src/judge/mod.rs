@@ -32,7 +32,7 @@ use crate::shard::Settled;
 /// Confidence of every one-sided bound.
 pub const CONFIDENCE: f64 = 0.95;
 /// Why a run is a HOLD of which nothing was claimed.
-const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
+pub(crate) const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
                              this run judges";
 
 /// Verdict of an objective, a gate or a run. The order is that of severity.
@@ -75,6 +75,17 @@ pub enum Decision {
     /// Do not advance: nothing follows from this run.
     #[serde(rename = "HOLD")]
     Hold,
+}
+
+impl From<Verdict> for Decision {
+    /// What follows from the verdict on a run.
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Fail => Self::NoGo,
+            Verdict::Inconclusive | Verdict::Warn => Self::Hold,
+            Verdict::Pass | Verdict::NotApplicable => Self::Go,
+        }
+    }
 }
 
 impl std::fmt::Display for Decision {
@@ -368,11 +379,7 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
     let mut reasons = sentences(failed);
     reasons.extend(of_the_run.iter().map(|reason| reason.why.clone()));
     reasons.extend(sentences(others));
-    let decision = match verdict {
-        Verdict::Fail => Decision::NoGo,
-        Verdict::Inconclusive | Verdict::Warn => Decision::Hold,
-        Verdict::Pass | Verdict::NotApplicable => Decision::Go,
-    };
+    let decision = Decision::from(verdict);
     RunVerdict { verdict, decision, reasons, of_the_run, gates }
 }
 

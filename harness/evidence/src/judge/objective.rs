@@ -109,7 +109,7 @@ fn judge_one(
         verdict = Verdict::Inconclusive;
         let can = if for_sure { "can keep" } else { "can be sure to keep" };
         reason = format!(
-            "no client {can} this bound: {why}; mend the scenario: {mend}; measured: {reason}"
+            "no client {can} this bound: {why}; what mends it: {mend}; measured: {reason}"
         );
         (never_kept, it_takes) = (Some(why), Some(mend));
     } else if let Some(few) = too_few(case, objective, &measured) {

@@ -218,8 +218,7 @@ fn what_the_plan_cannot_exercise_is_not_applicable_and_counts_as_nothing() {
     assert!(!verdict.reasons.iter().any(|why| why.contains("named")), "{:?}", verdict.reasons);
     let said = crate::render::terminal::render(&report, crate::render::terminal::Colour::Never);
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line =
-        "not applicable: named/violations [rule=no_eviction]: the plan has no fault `slow_reader`";
+    let line = "Untested named/violations [rule=no_eviction]: the plan has no fault `slow_reader`";
     assert!(said.contains(line), "{said}");
 
     let must = text.replacen("seed = 7", "seed = 7\nmust_apply = [\"no_eviction\"]", 1);

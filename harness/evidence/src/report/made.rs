@@ -54,6 +54,8 @@ impl RunReport {
             reasons: verdict.reasons,
             of_the_run: verdict.of_the_run,
             altered: false,
+            unvouched: false,
+            judged_by: None,
             gates: verdict.gates,
             oracle: Oracle::of(case),
             fleet: Fleet::of(case, &series),
@@ -322,6 +324,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
         .map(|(key, sample)| MetricLine {
             metric: key.metric,
             unit: if key.metric.kind() == MetricKind::Latency { "us" } else { "count" }.to_owned(),
+            settled_at_end: key.metric.is_settled_at_end(),
             phase: phase_name(case, key.phase),
             surface: key.surface,
             n: sample.len(),
@@ -338,6 +341,7 @@ fn metric_lines(case: &Case<'_>) -> Vec<MetricLine> {
     lines.extend(metrics.counts().iter().map(|(key, count)| MetricLine {
         metric: key.metric,
         unit: "of n".to_owned(),
+        settled_at_end: false,
         phase: phase_name(case, key.phase),
         surface: key.surface,
         n: count.all,

@@ -4,14 +4,14 @@
 use khala_plan::units::format_count;
 use std::collections::BTreeMap;
 
-use khala_evidence::judge::{Decision, Reach, Resampled, Verdict};
+use khala_evidence::judge::{Against, Decision, Reach, Resampled, RunReason, Verdict};
 use khala_evidence::oracle::tally::Tally;
 use khala_evidence::oracle::{Rule, Violation};
 use khala_evidence::record::{Answered, Outcome, Record, Request};
 use khala_evidence::render::story::{self, ClientStory};
 use khala_evidence::render::terminal::{self, Colour, Reader};
 use khala_evidence::render::{self, Renderer};
-use khala_evidence::report::RunReport;
+use khala_evidence::report::{RequestLine, RunReport};
 use khala_evidence::shard::absence::{Absence, Manner};
 use khala_evidence::shard::whereabouts::Whereabouts;
 use khala_evidence::{event, journal, unfinished};
@@ -480,11 +480,116 @@ fn a_journal_that_was_cut_makes_no_run_longer() {
     let whole = of(&events, 7 * S);
     assert_eq!(whole.duration_us, 6 * S + 100_000);
     let why = whole.unfinished.expect("it is not whole");
-    assert!(
-        why.ends_with("the run itself came to its end at 6.1 s, so that it was cut afterwards")
-    );
+    assert!(why.ends_with(
+        "the run itself came to its end at 6.1 s, so that it was cut or changed afterwards"
+    ));
     assert_eq!(of(&events, 3 * S).duration_us, 3 * S, "no more than is left");
     let killed = of(&events[..1], 3 * S);
     assert_eq!(killed.duration_us, 5 * S, "as far as anything is known of it");
     assert_eq!(killed.unfinished.as_deref(), Some("it ends early"));
+}
+
+/// A request of operators that was refused for want of their token.
+fn refused(request: &str) -> RequestLine {
+    RequestLine {
+        request: request.to_owned(),
+        status: "401".to_owned(),
+        count: 3,
+        ok: 0,
+        ours: 0,
+        planned: 0,
+        first_at_us: S,
+        first_phase: "steady".to_owned(),
+        last_at_us: S,
+        example: None,
+        retry_after: None,
+    }
+}
+
+#[test]
+fn a_fault_that_fell_short_is_told_with_what_mends_it() {
+    let with = |requests: &[&str], kind: &str| {
+        let mut trial = sound();
+        trial.facts.faults[0].effective = Some(0);
+        "new upgrades by clients that had such a cursor"
+            .clone_into(&mut trial.facts.faults[0].proof);
+        let mut report = trial.report();
+        report.requests.extend(requests.iter().copied().map(refused));
+        kind.clone_into(&mut report.target.kind);
+        assert_eq!(report.decision, Decision::Hold);
+        summary(&report)
+    };
+    let token = with(&["metrics", "trim"], "url");
+    let next = line(&token, "- **What to do next.** ");
+    assert!(next.contains("KHALA_TARGET_ADMIN_TOKEN, or target.admin_token"), "{next}");
+    let blame = line(&token, "- **Whether the test is to blame.** ");
+    assert!(blame.contains("yes: it was not given the operators' token"), "{blame}");
+    let window = with(&[], "url");
+    let next = line(&window, "- **What to do next.** ");
+    assert!(next.contains("--retain TOPIC=EVENTS") && !next.contains("ADMIN_TOKEN"), "{next}");
+    let embedded = with(&[], "reference");
+    let next = line(&embedded, "- **What to do next.** ");
+    assert!(!next.contains("--retain"), "{next}");
+}
+
+#[test]
+fn each_distinct_reason_of_a_hold_is_told_once_and_worst_first() {
+    let mut trial = sound();
+    trial.facts.faults[0].effective = Some(0);
+    let mut report = trial.report();
+    for why in ["records are missing", "records are missing", "something else is"] {
+        report.of_the_run.push(RunReason::other(why));
+    }
+    let late = "its timers were late";
+    report.of_the_run.push(RunReason { against: Against::Generator, why: late.to_owned() });
+    let text = summary(&report);
+    let headline = line(&text, "**Do not decide");
+    assert!(headline.contains("too busy to measure anything but itself, and for "), "{headline}");
+    let next = line(&text, "- **What to do next.** ");
+    let at = |what: &str| next.find(what).unwrap_or_else(|| panic!("{what}: {next}"));
+    let order = [at("(1) As the machine"), at("(2) As a disturbance"), at("records are missing")];
+    assert!(order.is_sorted(), "{next}");
+    assert_eq!(next.matches("records are missing").count(), 1, "{next}");
+    // What the same mends is told together.
+    assert!(next.contains("As records are missing, and something else is: Mend what"), "{next}");
+}
+
+#[test]
+fn what_was_not_tested_stands_under_the_headline_of_a_go() {
+    let mut report = sound().report();
+    report.decision = Decision::Go;
+    assert!(summary(&report).contains("all that this run was asked to show holds"));
+    let one = &mut report.gates[0].objectives[0];
+    (one.verdict, one.reason) = (Verdict::NotApplicable, "nobody is slow".to_owned());
+    ("violations".clone_into(&mut one.metric), "rule=no_eviction".clone_into(&mut one.selector));
+    let text = summary(&report);
+    let first: Vec<_> = text.lines().take(6).collect();
+    assert!(first[2].contains("Not tested: no_eviction."), "{first:?}");
+    assert!(first[4].starts_with("- **What was not tested.** "), "{first:?}");
+    assert!(first[4].contains("[rule=no_eviction]: nobody is slow"), "{first:?}");
+    assert_eq!(
+        text.matches("nobody is slow").count(),
+        2,
+        "beside its gate, and nowhere else: {text}"
+    );
+    let screen = screen(&report);
+    let untested = screen.find("Untested").expect("it is told");
+    assert!(screen.find("Not tested: no_eviction.").is_some_and(|headline| headline < untested));
+    assert!(screen.find("Tried").is_some_and(|tried| untested < tried), "{screen}");
+}
+
+#[test]
+fn what_a_gate_file_asks_in_vain_is_mended_there_and_not_by_another_run() {
+    let mut report = sound().report();
+    report.decision = Decision::Hold;
+    let one = &mut report.gates[0].objectives[0];
+    one.verdict = Verdict::Inconclusive;
+    one.never_kept = Some("a back-off of 2 s".to_owned());
+    one.it_takes = Some("ask for p(80) < 6s".to_owned());
+    assert!(summary(&report).contains("Mend the scenario and run it again: ask for p(80) < 6s"));
+    report.judged_by = Some("my gates.toml".to_owned());
+    let text = summary(&report);
+    let next = line(&text, "- **What to do next.** ");
+    assert!(next.contains("Mend my gates.toml and judge by it again, no run is needed"), "{next}");
+    assert!(!next.contains("run it again"), "{next}");
 }

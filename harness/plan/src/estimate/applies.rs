@@ -2,7 +2,7 @@
 //! before and after the run, and is neither kept nor broken, unless samples come all the same.
 
 use crate::fault::{Exercise, exercising};
-use crate::metric::MetricId;
+use crate::metric::{MetricId, is_of_published};
 use crate::model::{Mint, Objective, Plan};
 use crate::read::suggest;
 use crate::schedule::{PlannedFault, Schedule};
@@ -92,7 +92,12 @@ fn by_strike(plan: &Plan, schedule: &Schedule, rule: &str) -> Option<String> {
     let holds = format_bytes(plan.target.slow_consumer.kernel_bytes());
     let needs = schedule.faults.iter().filter_map(|fault| load_for_strike(plan, fault));
     let load = needs.reduce(f64::max).map_or_else(String::new, |bytes_per_s| {
-        format!("; a load of about {} a second for each slow client would", kib(bytes_per_s))
+        format!(
+            "; a load of about {} a second for each slow client would: raise `rate` or `payload_bytes` of its \
+             [[load]] with fewer clients, as `--profile kernel-buffers` of scenarios/slow-consumer.toml does, or say \
+             by target.slow_consumer.kernel_buffer that less may wait there",
+            kib(bytes_per_s)
+        )
     });
     Some(format!(
         "what is published while clients are slow does not get one evicted: {holds} may wait in the \
@@ -105,21 +110,9 @@ fn kib(bytes: f64) -> String {
     format_bytes(((bytes / 1024.0).ceil() as u64) * 1024)
 }
 
-/// Rules that hold what came against what the harness itself has published, and so say nothing of events of
-/// others.
-pub const NEEDS_A_LEDGER: [&str; 7] = [
-    "late_publish",
-    "starved_topic",
-    "phantom",
-    "state_stale",
-    "no_eviction",
-    "unbounded_buffer",
-    "command_accepted",
-];
-
 /// Why the rule of the oracle has no case in the plan.
 fn by_rule(plan: &Plan, rule: &str) -> Option<String> {
-    if plan.is_passive() && NEEDS_A_LEDGER.contains(&rule) {
+    if plan.is_passive() && is_of_published(rule) {
         return Some(format!(
             "a passive run publishes nothing, and `{rule}` is about what was published"
         ));

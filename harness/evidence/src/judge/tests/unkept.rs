@@ -105,9 +105,7 @@ fn what_no_target_can_keep_is_no_failure_of_one_and_says_what_mends_it() {
             assert!(objective.never_kept.is_some(), "{claim}");
             let takes = objective.it_takes.as_deref().expect("it is known");
             assert!(takes.starts_with("bound it above "), "{takes}");
-            assert!(
-                report.reasons.iter().any(|why| why.contains("mend the scenario: bound it above"))
-            );
+            assert!(report.reasons.iter().any(|why| why.contains("what mends it: bound it above")));
         }
     }
     let (attempts, _) = judged(
@@ -177,7 +175,7 @@ fn whoever_decides_reads_first_that_the_scenario_is_to_be_mended() {
     let shown = String::from_utf8(summary.render(&report).expect("renders")).expect("text");
     let first: Vec<_> = shown.lines().take(8).collect();
     for said in [
-        "**Do not decide by this run: no client can keep this bound: time_to_recovered p(50) < 1s.**",
+        "**Do not decide by this run: no client can keep this bound: time_to_recovered p(50) < 1s",
         "In what is undecided, yes: it asks for what no client can keep, for the time runs from the cut",
         "Mend the scenario and run it again: bound it above 2s, by what connect and replay may take.",
     ] {

@@ -1,15 +1,21 @@
 //! The run in a few sentences, for somebody who decides and knows neither rules nor metrics.
 
+mod hold;
 mod tried;
+mod untested;
 mod users;
 
 use std::collections::BTreeMap;
 
+use khala_plan::metric::{RULES, is_of_published};
+
+use self::hold::hold;
 use self::tried::tried;
+pub use self::untested::untested;
 use self::users::{felt, users};
-use super::units::{clients, count, counted, moment};
-use super::{beside, reasons, texts};
-use crate::judge::{Against, Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, open, stability};
+use super::units::{counted, moment};
+use super::{reasons, texts};
+use crate::judge::{Against, Decision, ObjectiveVerdict, STABILITY_GATE, Verdict, stability};
 use crate::oracle::tally::Clients;
 use crate::oracle::{Rule, RuleKind};
 use crate::report::RunReport;
@@ -38,10 +44,7 @@ impl Brief {
     pub fn of(report: &RunReport, bundle: Option<&str>) -> Self {
         let (headline, next) = match report.decision {
             _ if report.altered => altered(report),
-            Decision::Go => (
-                "Go on: all that this run was asked to show holds.".to_owned(),
-                "Nothing has to be done.".to_owned(),
-            ),
+            Decision::Go => untested::go(report),
             Decision::NoGo => no_go(report, bundle),
             Decision::Hold => hold(report),
         };
@@ -56,13 +59,17 @@ impl Brief {
 
 /// What can be said of evidence that was changed: nothing of the target.
 fn altered(report: &RunReport) -> (String, String) {
-    let come_to = match report.decision {
+    let come_to = match Decision::from(report.verdict) {
         Decision::Go => "would be a GO",
         Decision::NoGo => "would be a NO-GO",
         Decision::Hold => "would be a HOLD",
     };
+    let stands = match report.decision == Decision::NoGo && report.verdict != Verdict::Fail {
+        true => "; the run itself came to NO-GO, and that stands",
+        false => "",
+    };
     let headline = format!(
-        "Do not rely on this: the evidence was changed after the run, and what is left of it {come_to}."
+        "Do not rely on this: the evidence was changed after the run, and what is left of it {come_to}{stands}."
     );
     let next = "Take the bundle from where nobody could change it, or run it again: under Why it says which \
                 files are not what the run wrote, and what the run itself came to.";
@@ -93,112 +100,75 @@ fn condemned(report: &RunReport) -> impl Iterator<Item = Rule> {
     broken.filter(|rule| reasons::verdict(report, *rule) == Some(Verdict::Fail))
 }
 
+/// Rules whose first client is named in what to do; the rest stands below.
+const SHOWN_MAX: usize = 3;
+
+/// The worst thing as the headline; what to do about each: when the service was away, and the rules and claims that
+/// it broke.
 fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
-    let again = "run the same again when it is mended";
-    if let Some(away) = absences(report).next() {
-        let what = match away.only_sockets {
+    let mut todo = Vec::new();
+    let mut worst = None;
+    let mut away = absences(report);
+    if let Some(first) = away.next() {
+        worst = Some(stability::what(first));
+        let what = match first.only_sockets {
             true => "nothing came over sockets from",
             false => "the service went away at",
         };
-        let next = format!(
-            "Find out why {what} {} (its own log tells), and {again}.",
-            moment(away.from_us)
-        );
-        return (format!("Do not go on: {}.", stability::what(away)), next);
+        let more = match away.count() {
+            0 => String::new(),
+            more => format!(" and {}", counted(more as u64, "time more", "times more")),
+        };
+        todo.push(format!(
+            "find out why {what} {}{more} (its own log tells)",
+            moment(first.from_us)
+        ));
     }
-    if let Some(rule) = condemned(report).next() {
-        let cause = report.oracle.causes.iter().find(|cause| cause.rule == rule);
-        let command = cause.zip(bundle).and_then(|(cause, bundle)| reasons::explain(cause, bundle));
-        let shown = match command {
-            Some(command) => format!("`{command}` shows what the first client concerned got"),
+    let rules: Vec<_> = condemned(report).collect();
+    let claims = failed(report, Verdict::Fail).next();
+    if let Some(&rule) = rules.first() {
+        worst.get_or_insert_with(|| clause(reasons::felt(report, rule)));
+        let shown = match shown(report, &rules, bundle) {
+            Some(shown) => shown,
             None => "the first example stands below".to_owned(),
         };
-        let next =
-            format!("Give the evidence to those who build the service ({shown}), and {again}.");
-        return (format!("Do not go on: {}.", clause(reasons::felt(report, rule))), next);
+        let more = match claims {
+            Some(_) => "; what else failed, and by how much, stands below",
+            None => "",
+        };
+        todo.push(format!("give the evidence to those who build the service ({shown}{more})"));
+    } else if claims.is_some() || worst.is_none() {
+        let felt = claims.map_or_else(|| felt(""), |objective| felt(&objective.metric));
+        worst.get_or_insert_with(|| clause(felt));
+        todo.push(
+            "give the evidence to those who build the service (what failed, and by how much, stands below)"
+                .to_owned(),
+        );
     }
-    let next = format!(
-        "Give the evidence to those who build the service (what failed, and by how much, stands below), \
-         and {again}."
-    );
-    let worst = failed(report, Verdict::Fail).next();
-    let felt = worst.map_or_else(|| felt(""), |objective| felt(&objective.metric));
-    (format!("Do not go on: {}.", clause(felt)), next)
+    let next = format!("{}, and run the same again when it is mended.", todo.join("; "));
+    (format!("Do not go on: {}.", worst.unwrap_or_default()), users::capital(&next))
 }
 
-fn hold(report: &RunReport) -> (String, String) {
-    let of_the_run = &report.of_the_run;
-    let all: u64 = report.fleet.clients.values().sum();
-    let away = report.fleet.away_at_end();
-    let (why, next) = if !report.finished {
-        (
-            "the record of the test breaks off before its end".to_owned(),
-            "Run it again, to its end, or judge the evidence as the run wrote it.",
-        )
-    } else if report.interrupted {
-        ("the test was stopped before its end".to_owned(), "Run it again, to its end.")
-    } else if starved(report).is_some() {
-        (
-            "the machine that ran the test was too busy to measure anything but itself".to_owned(),
-            "Run it again on a machine that does nothing else, or with fewer clients.",
-        )
-    } else if report.oracle.deliveries == 0 {
-        (
-            "not one update arrived, so that nothing was tested".to_owned(),
-            "See below whether clients could connect at all, and run it again.",
-        )
-    } else if let Some(fault) =
-        report.faults.iter().find(|fault| fault.why_it_did_not_bite().is_some())
-    {
-        (
-            "a disturbance that belongs to the test did not happen as planned".to_owned(),
-            match beside::elsewhere(report, fault) {
-                Some(_) => {
-                    "Give the disturbances more time between them, or aim them at clients that are connected \
-                     by then (under Faults it says where the others were), and run it again."
-                }
-                None => "See under Faults what became of it, and run it again.",
-            },
-        )
-    } else if let Some((unkept, mend)) = unkept(report) {
-        let why =
-            format!("no client can keep this bound: {} {}", reasons::name(unkept), unkept.require);
-        let next = format!(
-            "Mend the scenario and run it again: {mend}. `khala-harness check` tells all such bounds before a \
-             run."
-        );
-        return (format!("Do not decide by this run: {why}."), next);
-    } else if away > 0 && !of_the_run.is_empty() {
-        (
-            format!("{} of {} were not connected at the end", count(away), clients(all)),
-            "Find out what kept them away, and run it again.",
-        )
-    } else if let Some(first) = of_the_run.first().filter(|first| first.against == Against::Open) {
-        let undecided = report.oracle.undecided.iter();
-        let rules = undecided.filter_map(|(rule, open)| Some((Rule::of(rule)?, *open)));
-        let next = open::foremost(rules).map_or("Run it again.", open::remedy);
-        (first.why.clone(), next)
-    } else if let Some(first) = of_the_run.first() {
-        (first.why.clone(), "Mend what the reason names, and run it again.")
-    } else if let Some(open) = failed(report, Verdict::Inconclusive).next() {
-        (
-            format!("too little was seen to rule out that {}", clause(felt(&open.metric))),
-            "Run it again for longer or with more clients: `khala-harness check` says how many it takes.",
-        )
-    } else if report.verdict == Verdict::Warn {
-        (
-            "all holds, with less to spare than was asked for".to_owned(),
-            "Decide whether the smaller margin will do: what warns stands below, with what would have to come.",
-        )
-    } else {
-        let why = "too little was seen to be sure that nothing was broken".to_owned();
-        if let Some(how) = it_takes(report) {
-            let next = format!("Run it again with what would decide it: {how}.");
-            return (format!("Do not decide by this run: {why}."), next);
-        }
-        (why, "See the reasons below, and run it again.")
+/// The commands that show the first client of each of these rules, where there are commands.
+fn shown(report: &RunReport, rules: &[Rule], bundle: Option<&str>) -> Option<String> {
+    let bundle = bundle?;
+    let command = |rule: &Rule| {
+        let cause = report.oracle.causes.iter().find(|cause| cause.rule == *rule)?;
+        reasons::explain(cause, bundle).map(|command| (*rule, command))
     };
-    (format!("Do not decide by this run: {why}."), next.to_owned())
+    let mut commands: Vec<(Rule, String)> = rules.iter().filter_map(command).collect();
+    commands.dedup_by(|one, other| one.1 == other.1);
+    let told = match commands.as_slice() {
+        [] => return None,
+        [(_, only)] => format!("`{only}` shows what the first client concerned got"),
+        several => {
+            let several = several.iter().take(SHOWN_MAX);
+            let each: Vec<_> =
+                several.map(|(rule, command)| format!("`{command}` for {rule}")).collect();
+            format!("what the first client concerned got shows {}", each.join(", "))
+        }
+    };
+    Some(told)
 }
 
 /// Why the machine that ran the test could not measure all that it was to, if it could not: of the run, or of
@@ -210,13 +180,6 @@ fn starved(report: &RunReport) -> Option<&str> {
     of_the_run.map(|reason| reason.why.as_str()).or_else(|| {
         undecided().map(|it| it.reason.as_str()).filter(|why| why.starts_with("the generator "))
     })
-}
-
-/// The first objective that decides and that no target can keep, with what mends it.
-fn unkept(report: &RunReport) -> Option<(&ObjectiveVerdict, &str)> {
-    let mut unkept = failed(report, Verdict::Inconclusive).filter(|one| one.never_kept.is_some());
-    let first = unkept.next()?;
-    Some((first, first.it_takes.as_deref().unwrap_or("ask for what can be kept")))
 }
 
 /// Whether what was seen may be the test's own doing, in a sentence or two.
@@ -233,32 +196,20 @@ fn own_fault(report: &RunReport) -> String {
     if !report.finished {
         return format!("Not known: the record breaks off.{stands}");
     }
-    if let Some(why) = starved(report) {
-        return format!("In what is undecided, yes: {why}.{stands}");
-    }
-    let unkept = failed(report, Verdict::Inconclusive).find_map(|one| one.never_kept.as_deref());
-    if let Some(why) = unkept {
-        return format!(
-            "In what is undecided, yes: it asks for what no client can keep, for {why}.{stands}"
-        );
-    }
+    let undecided = hold::own_faults(report);
     let own: u64 = report.own_ends.iter().map(|line| line.count).sum();
-    if own > 0 {
+    let incidents = (own > 0).then(|| {
         let incidents = counted(own, "incident follows", "incidents follow");
-        return format!(
-            "In part: {incidents} from its own pauses, and nobody is blamed for them.{stands}"
-        );
+        format!("In part: {incidents} from its own pauses, and nobody is blamed for them.")
+    });
+    let undecided = (!undecided.is_empty())
+        .then(|| format!("In what is undecided, yes: {}.", undecided.join("; ")));
+    let told: Vec<_> = undecided.into_iter().chain(incidents).collect();
+    if !told.is_empty() {
+        return format!("{}{stands}", told.join(" "));
     }
     let proven = if proven { ", and no slowness of it could make what is broken" } else { "" };
     format!("No: {}{proven}.", texts::brief_fitness(&report.generator))
-}
-
-/// What would decide the first rule that is left undecided, where its reason says so.
-fn it_takes(report: &RunReport) -> Option<&str> {
-    let objectives =
-        report.gates.iter().filter(|gate| gate.judged).flat_map(|gate| &gate.objectives);
-    let open = objectives.filter(|objective| objective.verdict == Verdict::Inconclusive);
-    open.filter_map(|objective| objective.it_takes.as_deref()).next()
 }
 
 fn cautions(report: &RunReport) -> Vec<String> {
@@ -274,6 +225,13 @@ fn cautions(report: &RunReport) -> Vec<String> {
         cautions.push(format!(
             "The target was started with a defect, on purpose: {defects}. This is no judgement of a real one."
         ));
+    }
+    if report.unvouched {
+        cautions.push(
+            "The run's own manifest.json was gone when this report was made: nothing says that the sources are \
+             those that the run wrote."
+                .to_owned(),
+        );
     }
     let not_judged: Vec<_> =
         report.gates.iter().filter(|gate| !gate.judged).map(|gate| gate.name.as_str()).collect();
@@ -293,7 +251,8 @@ fn cautions(report: &RunReport) -> Vec<String> {
 /// What a run that writes nothing does not say.
 pub fn passive(report: &RunReport) -> Option<String> {
     report.target.passive.then(|| {
-        let rules = khala_plan::estimate::NEEDS_A_LEDGER.join(", ");
+        let rules = RULES.iter().copied().filter(|rule| is_of_published(rule));
+        let rules = rules.collect::<Vec<_>>().join(", ");
         format!(
             "Passive: nothing was written, and what others write was judged. Not applicable, for they are about what a run itself has published: {rules}. What is lost or late \
              for everybody alike, nobody saw.{}",

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::befell;
 use super::beside;
-use super::brief::Brief;
+use super::brief::{self, Brief};
 use super::reasons::{self, Reason};
 use super::terminal::gates;
 use super::texts::{self, HERE};
@@ -61,6 +61,9 @@ fn brief(out: &mut String, report: &RunReport) -> std::fmt::Result {
     };
     writeln!(out, "# {}: {}\n", report.decision, report.scenario.name)?;
     writeln!(out, "**{}**{how}\n", cell(&brief.headline))?;
+    for untested in brief::untested(report) {
+        writeln!(out, "- **What was not tested.** {}", cell(&untested))?;
+    }
     writeln!(out, "- **What was tried.** {}", cell(&brief.tried))?;
     writeln!(out, "- **What users would have seen.** {}", cell(&brief.users))?;
     writeln!(out, "- **Whether the test is to blame.** {}", cell(&brief.own_fault))?;
@@ -74,7 +77,10 @@ fn brief(out: &mut String, report: &RunReport) -> std::fmt::Result {
 /// What befell the run, what it did not judge, and each reason once but for the rules that are broken.
 fn why(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let befell = befell::lines(report);
-    let skipped = befell::not_applicable(report);
+    let mut skipped = befell::not_applicable(report);
+    if !brief::untested(report).is_empty() {
+        skipped.clear();
+    }
     let reasons = reasons::all(report);
     if !(befell.is_empty() && skipped.is_empty() && reasons.is_empty()) {
         writeln!(out, "\n## What befell it, and why\n")?;

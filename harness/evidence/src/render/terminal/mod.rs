@@ -71,6 +71,8 @@ const REASONS_SHOWN: usize = 6;
 const NAMES_SHOWN: usize = 4;
 /// Column at which what stands beside a word begins.
 const COLUMN: usize = 9;
+/// The same beside `Untested`.
+const UNTESTED_COLUMN: usize = 12;
 
 /// The summary of a run, for those who read it in the bundle's folder.
 #[must_use]
@@ -131,6 +133,10 @@ fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
         page.text(2, &passive);
     }
     page.text(2, &brief.headline);
+    let untested = brief::untested(report);
+    for untested in &untested {
+        page.beside(2, "Untested", UNTESTED_COLUMN, untested);
+    }
     page.beside(2, "Tried", COLUMN, &brief.tried);
     page.beside(2, "Seen", COLUMN, &brief.users);
     if report.decision != Decision::Go {
@@ -145,8 +151,10 @@ fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
     if !brief.cautions.is_empty() {
         page.beside(2, "Note", COLUMN, &brief.cautions.join(" "));
     }
-    for skipped in befell::not_applicable(report) {
-        page.beside(2, "Note", COLUMN, &skipped);
+    if untested.is_empty() {
+        for skipped in befell::not_applicable(report) {
+            page.beside(2, "Note", COLUMN, &skipped);
+        }
     }
 }
 

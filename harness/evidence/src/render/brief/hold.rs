@@ -1,0 +1,296 @@
+//! Why a run is a HOLD, each distinct reason once and worst first, and what to do about it.
+
+use super::super::units::{clients, count};
+use super::super::{beside, reasons};
+use super::{clause, failed, felt};
+use crate::facts::FaultOutcome;
+use crate::judge::{Against, ObjectiveVerdict, Verdict, open};
+use crate::oracle::Rule;
+use crate::report::RunReport;
+
+/// Reasons told with what to do; the rest stands below.
+const TOLD_MAX: usize = 4;
+/// Requests for which a target wants the operators' token.
+const OF_OPERATORS: [&str; 3] = ["metrics", "trim", "revoke"];
+/// What the proof of a fault says that was to place a cursor.
+const OF_CURSORS: &str = "such a cursor";
+
+/// A reason, in a clause, and what to do about it, in a sentence.
+struct Held {
+    why: String,
+    next: String,
+}
+
+impl Held {
+    fn new(why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { why: why.into(), next: next.into() }
+    }
+}
+
+/// The headline and what to do next.
+pub fn hold(report: &RunReport) -> (String, String) {
+    let held = held(report);
+    let Some(first) = held.first() else { return (String::new(), String::new()) };
+    let more = match held.len() - 1 {
+        0 => String::new(),
+        1 => ", and for another reason".to_owned(),
+        more => format!(", and for {more} other reasons"),
+    };
+    (format!("Do not decide by this run: {}{more}.", first.why), next(&held))
+}
+
+/// What to do about each reason; about several that want the same, once.
+fn next(held: &[Held]) -> String {
+    let mut todo: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Held { why, next } in held {
+        match todo.iter_mut().find(|(known, _)| *known == next.as_str()) {
+            Some((_, whys)) => whys.push(why),
+            None => todo.push((next, vec![why])),
+        }
+    }
+    if let [(next, _)] = todo.as_slice() {
+        return (*next).to_owned();
+    }
+    let more = match todo.len().saturating_sub(TOLD_MAX) {
+        0 => String::new(),
+        more => format!(" {more} more stand below."),
+    };
+    let each = todo.iter().take(TOLD_MAX).enumerate();
+    let each =
+        each.map(|(n, (next, whys))| format!("({}) As {}: {next}", n + 1, whys.join(", and ")));
+    format!("{}{more}", each.collect::<Vec<_>>().join(" "))
+}
+
+/// The reasons, worst first: what leaves nothing to be said, what was not measured, what did not happen, what was
+/// left open.
+fn held(report: &RunReport) -> Vec<Held> {
+    if let Some(whole) = nothing_to_say(report) {
+        return vec![whole];
+    }
+    let mut held = Vec::new();
+    if super::starved(report).is_some() {
+        held.push(Held::new(
+            "the machine that ran the test was too busy to measure anything but itself",
+            "Run it again on a machine that does nothing else, or with fewer clients.",
+        ));
+    }
+    held.extend(disturbances(report));
+    held.extend(unkept(report).map(|(objective, mend)| out_of_reach(report, objective, mend)));
+    held.extend(of_the_run(report));
+    held.extend(too_little(report));
+    if held.is_empty() {
+        held.push(last(report));
+    }
+    let mut told: Vec<Held> = Vec::new();
+    for one in held {
+        if !told.iter().any(|known| known.why == one.why) {
+            told.push(one);
+        }
+    }
+    told
+}
+
+/// What leaves all that follows unsaid.
+fn nothing_to_say(report: &RunReport) -> Option<Held> {
+    if !report.finished {
+        return Some(Held::new(
+            "the record of the test breaks off before its end",
+            "Run it again, to its end, or judge the evidence as the run wrote it.",
+        ));
+    }
+    if report.interrupted {
+        let why = "the test was stopped before its end";
+        return Some(Held::new(why, "Run it again, to its end."));
+    }
+    (report.oracle.deliveries == 0 && super::starved(report).is_none()).then(|| {
+        Held::new(
+            "not one update arrived, so that nothing was tested",
+            "See below whether clients could connect at all, and run it again.",
+        )
+    })
+}
+
+/// The faults that fell short, those that want the same remedy together.
+fn disturbances(report: &RunReport) -> Vec<Held> {
+    const WHY: &str = "a disturbance that belongs to the test did not happen as planned";
+    let short = report.faults.iter().filter(|fault| fault.why_it_did_not_bite().is_some());
+    let mut remedies: Vec<String> = short.map(|fault| remedy(report, fault)).collect();
+    let mut seen = Vec::new();
+    remedies.retain(|remedy| {
+        let is_new = !seen.contains(remedy);
+        seen.push(remedy.clone());
+        is_new
+    });
+    // Without the token nobody knows where the target's cursors stand: the rest may follow from it.
+    remedies.sort_by_key(|remedy| *remedy != give_token());
+    if remedies.is_empty() {
+        return Vec::new();
+    }
+    vec![Held::new(WHY, remedies.join(" "))]
+}
+
+fn give_token() -> String {
+    "Give the run the operators' token, which the target asked for (environment variable KHALA_TARGET_ADMIN_TOKEN, \
+     or target.admin_token), and run it again."
+        .to_owned()
+}
+
+/// Whether the target refused what operators may for want of their token.
+fn lacks_token(report: &RunReport) -> bool {
+    report.requests.iter().any(|line| {
+        OF_OPERATORS.contains(&line.request.as_str())
+            && (line.status.starts_with("401") || line.status.starts_with("403"))
+            && line.count > line.ok + line.planned
+    })
+}
+
+/// What mends a fault that fell short.
+fn remedy(report: &RunReport, fault: &FaultOutcome) -> String {
+    let of_cursors = fault.proof.contains(OF_CURSORS);
+    if lacks_token(report)
+        && (of_cursors || fault.kind == "retention_trim" || fault.kind == "revoke_sessions")
+    {
+        return give_token();
+    }
+    if beside::elsewhere(report, fault).is_some() {
+        return "Give the disturbances more time between them, or aim them at clients that are connected by then \
+                (under Faults it says where the others were), and run it again."
+            .to_owned();
+    }
+    if of_cursors && report.target.kind == "url" {
+        return "Have the target prune its topics, or publish more before than it replays (longer phases, a higher \
+                `rate`): by its own window no cursor had a place there. What it retains and replays is its own \
+                setting, of the reference runtime `--retain TOPIC=EVENTS` and `--replay-budget TOPIC=EVENTS`; where \
+                it prunes nothing, scenarios/cursor-bounds.toml with `--profile budget` tries the budget alone."
+            .to_owned();
+    }
+    "See under Faults what became of it, and run it again.".to_owned()
+}
+
+/// The objectives that decide and that no target can keep, each with what mends it.
+fn unkept(report: &RunReport) -> impl Iterator<Item = (&ObjectiveVerdict, &str)> {
+    failed(report, Verdict::Inconclusive)
+        .filter(|one| one.never_kept.is_some())
+        .map(|one| (one, one.it_takes.as_deref().unwrap_or("ask for what can be kept")))
+}
+
+fn out_of_reach(report: &RunReport, unkept: &ObjectiveVerdict, mend: &str) -> Held {
+    let why =
+        format!("no client can keep this bound: {} {}", reasons::name(unkept), unkept.require);
+    let next = match &report.judged_by {
+        Some(gates) => format!(
+            "Mend {gates} and judge by it again, no run is needed: {mend}. `khala-harness check` with `--gates` \
+             tells all such bounds."
+        ),
+        None => format!(
+            "Mend the scenario and run it again: {mend}. `khala-harness check` tells all such bounds before a \
+             run."
+        ),
+    };
+    Held::new(why, next)
+}
+
+/// What the run as a whole is held against, but for what is told by faults and by the machine.
+fn of_the_run(report: &RunReport) -> Vec<Held> {
+    let all: u64 = report.fleet.clients.values().sum();
+    let away = report.fleet.away_at_end();
+    let of_faults: Vec<_> =
+        report.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite).collect();
+    let mut held = Vec::new();
+    if away > 0 && !report.of_the_run.is_empty() {
+        held.push(Held::new(
+            format!("{} of {} were not connected at the end", count(away), clients(all)),
+            "Find out what kept them away, and run it again.",
+        ));
+    }
+    for reason in &report.of_the_run {
+        let told = of_faults.contains(&reason.why)
+            || reason.against == Against::Generator
+            || away > 0 && reason.why.ends_with("clients were not live at the end");
+        if told {
+            continue;
+        }
+        held.push(match reason.against {
+            Against::Open => {
+                let undecided = report.oracle.undecided.iter();
+                let rules = undecided.filter_map(|(rule, open)| Some((Rule::of(rule)?, *open)));
+                let remedy = open::foremost(rules).map_or("Run it again.", open::remedy);
+                Held::new(&*reason.why, remedy)
+            }
+            _ => match &report.judged_by {
+                Some(gates) if reason.why == crate::judge::NOTHING_ASKED => Held::new(
+                    &*reason.why,
+                    format!("Mend {gates} and judge by it again, no run is needed."),
+                ),
+                _ => Held::new(&*reason.why, "Mend what the reason names, and run it again."),
+            },
+        });
+    }
+    held
+}
+
+/// The claims that so little was seen of, those that users notice alike together; what the run as a whole or a fault
+/// leaves undecided is told with these.
+fn too_little(report: &RunReport) -> Vec<Held> {
+    let told_before = |one: &&ObjectiveVerdict| {
+        let of_faults = report.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite);
+        one.never_kept.is_some()
+            || one.reason.starts_with("the generator ")
+            || of_faults.into_iter().any(|why| why == one.reason)
+    };
+    let open = failed(report, Verdict::Inconclusive).filter(|one| !told_before(one));
+    let mut held: Vec<Held> = Vec::new();
+    for open in open {
+        let why = format!("too little was seen to rule out that {}", clause(felt(&open.metric)));
+        if held.iter().any(|held| held.why == why) {
+            continue;
+        }
+        held.push(Held::new(
+            why,
+            match &report.judged_by {
+                Some(gates) => format!(
+                    "Ask in {gates} for what a run like this can decide, which needs no other run, or run it again \
+                     for longer or with more clients: `khala-harness check` with `--gates` says how many it takes."
+                ),
+                None => "Run it again for longer or with more clients: `khala-harness check` says how many it \
+                         takes."
+                    .to_owned(),
+            },
+        ));
+    }
+    held
+}
+
+/// What is left where nothing else is said.
+fn last(report: &RunReport) -> Held {
+    if report.verdict == Verdict::Warn {
+        return Held::new(
+            "all holds, with less to spare than was asked for",
+            "Decide whether the smaller margin will do: what warns stands below, with what would have to come.",
+        );
+    }
+    let why = "too little was seen to be sure that nothing was broken";
+    let objectives =
+        report.gates.iter().filter(|gate| gate.judged).flat_map(|gate| &gate.objectives);
+    let mut open = objectives.filter(|objective| objective.verdict == Verdict::Inconclusive);
+    match open.find_map(|objective| objective.it_takes.as_deref()) {
+        Some(how) => Held::new(why, format!("Run it again with what would decide it: {how}.")),
+        None => Held::new(why, "See the reasons below, and run it again."),
+    }
+}
+
+/// What in the test itself leaves something undecided: each reason once.
+pub(super) fn own_faults(report: &RunReport) -> Vec<String> {
+    let mut told: Vec<String> = super::starved(report).map(str::to_owned).into_iter().collect();
+    for why in failed(report, Verdict::Inconclusive).filter_map(|one| one.never_kept.as_deref()) {
+        let why = format!("it asks for what no client can keep, for {why}");
+        if !told.contains(&why) {
+            told.push(why);
+        }
+    }
+    let short = report.faults.iter().any(|fault| fault.why_it_did_not_bite().is_some());
+    if short && lacks_token(report) {
+        told.push("it was not given the operators' token, which the target asked for".to_owned());
+    }
+    told
+}
