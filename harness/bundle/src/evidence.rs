@@ -10,7 +10,7 @@ use std::sync::Arc;
 use khala_evidence::facts::RunFacts;
 use khala_evidence::framing::FrameError;
 use khala_evidence::journal::{Begin, Entry};
-use khala_evidence::judge::{self, Case};
+use khala_evidence::judge::{self, Case, Decision};
 use khala_evidence::oracle::{End, Rule};
 use khala_evidence::report::{Provenance, RunReport};
 use khala_evidence::shard::client::Client;
@@ -42,6 +42,8 @@ pub struct Evidence {
     pub client: Option<Client>,
     /// What the bundle said before.
     before: Before,
+    /// The sources that are not what the run wrote.
+    changed: Vec<String>,
     /// Why this evidence makes no GO, whatever it shows.
     doubts: Vec<String>,
     /// Whether `latency.hlog`, which was written on the way, could be; `None` where it was not asked for.
@@ -83,7 +85,6 @@ impl Evidence {
         let dir = bundle.dir();
         let begin = bundle.begin().clone();
         let before = Before::read(dir)?;
-        let doubts = doubts(&before, &left.why);
         let (plan, schedule) = bundle.plan()?;
         let scenario_sha256 = manifest::sha256(&dir.join(SCENARIO))
             .map_err(|error| Error::incomplete(dir, format!("{SCENARIO}: {error}")))?;
@@ -110,15 +111,21 @@ impl Evidence {
                 }
                 Err(error) => {
                     // What was whole until then is used; whether more was lost, nobody knows.
-                    why = format!("its journal ends early: {error}");
+                    why = format!("its journal, {JOURNAL}, ends early: {error}");
                     end = None;
                 }
             }
         }
         let hlog = log.map(HlogFile::finish);
+        let mut changed = before.changed_sources();
+        let events = bundle.events();
+        if end.is_none() && before.is_report_alone() && unfinished::ended(&events).is_some() {
+            changed.push(JOURNAL.to_owned());
+        }
+        let doubts = doubts(&before, &changed, &left.why);
         let facts = end.unwrap_or_else(|| {
             let until = (u64::from(last_second) + 1) * 1_000_000;
-            unfinished::facts(&plan, &schedule, &begin, &bundle.events(), until, why)
+            unfinished::facts(&plan, &schedule, &begin, &events, until, why)
         });
         let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
         let settled = settle(&plan, &facts, shard);
@@ -133,20 +140,39 @@ impl Evidence {
             settled,
             client,
             before,
+            changed,
             doubts,
             hlog,
         })
     }
 
-    /// The report.
+    /// The report. Of evidence that was changed after the run a NO-GO of the run's own stands: what is left of it
+    /// may show less.
     pub fn report(&self) -> RunReport {
+        let mut report = self.judged();
+        let was_no_go = self.before.first_decision() == Some(&*Decision::NoGo.to_string());
+        if report.altered && was_no_go {
+            report.decision = Decision::NoGo;
+        }
+        report
+    }
+
+    /// The report by what the sources give.
+    pub(crate) fn judged(&self) -> RunReport {
         let mut report = self.report_under(&self.plan);
         let first =
             self.before.first_decision().filter(|first| *first != report.decision.to_string());
         if let Some(first) = first.filter(|_| self.doubts.is_empty()) {
+            report.altered |= self.before.is_report_alone();
             report.doubt(&[format!("it was {first} when its report was first made")]);
         }
+        report.unvouched = report.finished && !report.altered && self.before.is_unvouched();
         report
+    }
+
+    /// Why the journal of a run that came to its end cannot be read to its own, with the file.
+    pub(crate) fn unread(&self) -> Option<&str> {
+        self.facts.unfinished.as_deref().filter(|_| !self.changed.is_empty())
     }
 
     /// Puts what the shard of a recording settles to in place of what was.
@@ -169,7 +195,7 @@ impl Evidence {
             command: self.begin.command.clone(),
             scenario_sha256: self.scenario_sha256.clone(),
         });
-        report.altered = !self.before.changed_sources().is_empty();
+        report.altered = !self.changed.is_empty();
         report.doubt(&self.doubts);
         report
     }
@@ -182,7 +208,8 @@ impl Evidence {
     /// When a rendering fails, which is a bug, or [`ALTERED`] cannot be made.
     pub fn derive(&self, maker: Maker) -> Result<Derived, Error> {
         let report = self.report();
-        let altered = self.before.altered(&report.decision.to_string());
+        let altered =
+            report.altered.then(|| self.before.altered(&self.changed, report.verdict.into()));
         let to = match altered {
             Some(_) => files::folder(&self.dir, ALTERED)
                 .inspect_err(|_| files::discard_part(&self.dir, HLOG))?,
@@ -223,12 +250,11 @@ fn settle(plan: &Plan, facts: &RunFacts, shard: Shard) -> Settled {
 }
 
 /// Why evidence that is not what the run wrote, or not all of it, makes no GO.
-fn doubts(before: &Before, unwritten: &[String]) -> Vec<String> {
+fn doubts(before: &Before, changed: &[String], unwritten: &[String]) -> Vec<String> {
     if !unwritten.is_empty() {
         let why = unwritten.join("; ");
         return vec![format!("what is judged here could not all be kept as evidence: {why}")];
     }
-    let changed = before.changed_sources();
     if changed.is_empty() {
         return Vec::new();
     }

@@ -9,11 +9,12 @@ use std::io;
 use std::path::Path;
 
 use khala_evidence::journal::{Begin, Host};
+use khala_evidence::judge::Decision;
 use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::names::{MANIFEST, RUN_JSON, is_derived, is_of_altered, is_source};
+use crate::names::{MANIFEST, RUN_JSON, SCENARIO, is_derived, is_of_altered, is_source};
 use crate::{Error, files, utc_now};
 
 /// Version of the format of bundles. In version 1 `run.json` held samples, seconds and stories too, and
@@ -49,6 +50,9 @@ pub struct Manifest {
     /// When `report` made the manifest, UTC, RFC 3339: the run itself left none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_afterwards: Option<String>,
+    /// Whether it was made so beside a report that was there already: the run had left one, and it was gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
     /// Each time that something was made otherwise than it was before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remade: Vec<Remade>,
@@ -106,6 +110,8 @@ pub enum Maker {
 pub(crate) struct Before {
     manifest: Option<Manifest>,
     decision: Option<String>,
+    /// Of a bundle without a manifest: SHA-256 of the plan that its report is of.
+    scenario_sha256: Option<String>,
     files: BTreeMap<String, Entry>,
 }
 
@@ -118,16 +124,23 @@ impl Before {
         let Ok(manifest) = read(dir) else {
             let said = fs::read(dir.join(RUN_JSON)).ok();
             let said = said.and_then(|text| serde_json::from_slice::<Said>(&text).ok());
-            let decision = said.map(|said| said.decision);
-            return Ok(Self { manifest: None, decision, files: found(dir)?.files });
+            let (decision, of) = said.map(|said| (said.decision, said.provenance)).unzip();
+            let scenario_sha256 = of.flatten().map(|of| of.scenario_sha256);
+            let files = found(dir)?.files;
+            return Ok(Self { manifest: None, decision, scenario_sha256, files });
         };
-        let decision = Some(manifest.decision.clone());
-        Ok(Self { manifest: Some(manifest), decision, files: found(dir)?.files })
+        let (decision, files) = (Some(manifest.decision.clone()), found(dir)?.files);
+        Ok(Self { manifest: Some(manifest), decision, scenario_sha256: None, files })
     }
 
-    /// The sources that are not what the first manifest says, and what the bundle said before.
+    /// The sources that are not what the first manifest says; without one, the plan if the report is of another.
     pub fn changed_sources(&self) -> Vec<String> {
-        let Some(manifest) = &self.manifest else { return Vec::new() };
+        let Some(manifest) = &self.manifest else {
+            let now = self.files.get(SCENARIO).map(|entry| &entry.sha256);
+            let was = self.scenario_sha256.as_ref();
+            let changed = was.is_some_and(|was| now.is_some_and(|now| was != now));
+            return changed.then(|| SCENARIO.to_owned()).into_iter().collect();
+        };
         let sources = |files: &BTreeMap<String, Entry>| -> BTreeMap<String, Entry> {
             let sources = files.iter().filter(|(path, _)| is_source(path));
             sources.map(owned).collect()
@@ -135,23 +148,29 @@ impl Before {
         differing(&sources(&manifest.files), &sources(&self.files))
     }
 
-    /// Why what there is must not be written over, if it must not: it was made of other sources than these,
-    /// which give the decision `now`.
-    pub fn altered(&self, now: &str) -> Option<String> {
-        let changed = self.changed_sources();
-        if !changed.is_empty() {
-            return Some(format!(
-                "the sources were changed after the run ({})",
-                changed.join(", ")
-            ));
+    /// Whether nothing says what the run wrote, although there is a report of it.
+    pub fn is_unvouched(&self) -> bool {
+        match &self.manifest {
+            Some(manifest) => manifest.replaced,
+            None => self.files.contains_key(RUN_JSON),
         }
-        let said = self.decision.as_ref().filter(|_| self.manifest.is_none())?;
-        (said != now).then(|| {
-            format!(
-                "{MANIFEST} is missing or cannot be read, and {RUN_JSON} says {said} where the sources give \
-                 {now}"
-            )
-        })
+    }
+
+    /// Whether there is a report and no manifest.
+    pub fn is_report_alone(&self) -> bool {
+        self.manifest.is_none() && self.decision.is_some()
+    }
+
+    /// Why what there is must not be written over where it was made of other sources than these: those named were
+    /// changed, or these give the verdict `now`.
+    pub fn altered(&self, changed: &[String], now: Decision) -> String {
+        if !changed.is_empty() {
+            return format!("the sources were changed after the run ({})", changed.join(", "));
+        }
+        let said = self.decision.as_deref().unwrap_or("nothing");
+        format!(
+            "{MANIFEST} is missing or cannot be read, and {RUN_JSON} says {said} where the sources give {now}"
+        )
     }
 
     /// The renderings that the manifest has and that are no longer there.
@@ -208,6 +227,13 @@ impl Before {
 #[derive(Deserialize)]
 struct Said {
     decision: String,
+    #[serde(default)]
+    provenance: Option<SaidOf>,
+}
+
+#[derive(Deserialize)]
+struct SaidOf {
+    scenario_sha256: String,
 }
 
 /// Paths that only one of the two has, or that are not the same in both.
@@ -288,6 +314,7 @@ pub(crate) fn write(
         decision: report.decision.to_string(),
         files: now.iter().filter(|(path, _)| !is_of_altered(path)).map(owned).collect(),
         made_afterwards: None,
+        replaced: false,
         remade: Vec::new(),
     };
     if maker == Maker::Report {
@@ -298,9 +325,13 @@ pub(crate) fn write(
                 let derived = now.iter().filter(|(path, _)| is_derived(path));
                 manifest.files.extend(derived.map(owned));
                 manifest.made_afterwards.clone_from(&first.made_afterwards);
+                manifest.replaced = first.replaced;
                 manifest.remade.clone_from(&first.remade);
             }
-            None => manifest.made_afterwards = Some(utc_now()),
+            None => {
+                manifest.made_afterwards = Some(utc_now());
+                manifest.replaced = before.is_unvouched();
+            }
         }
         manifest.remade.extend(before.remade(&now, &manifest));
     }

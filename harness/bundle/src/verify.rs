@@ -41,11 +41,12 @@ pub fn verify(dir: &Path) -> Result<Verified, Error> {
     }
     match Bundle::open(dir).and_then(|bundle| bundle.settle()) {
         Ok(evidence) => {
-            let report = evidence.report();
+            let report = evidence.judged();
             if let Ok(manifest) = &manifest {
                 remakings(manifest, &report, &mut found);
             }
             found.decision = Some(report.decision.to_string());
+            found.problems.extend(evidence.unread().map(str::to_owned));
             found.problems.extend(otherwise(dir, &report));
         }
         Err(error) => {

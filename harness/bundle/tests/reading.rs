@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use khala_bundle::{
     Bundle, Error, Keep, Leftover, Lock, Maker, Reading, names, prune, summary, verify,
 };
+use khala_evidence::judge::Decision;
 use tempfile::TempDir;
 
 /// A copy of the kept bundle `go`, to be damaged.
@@ -263,6 +264,55 @@ fn evidence_that_was_changed_is_not_told_as_what_the_run_found() {
     let forged = fs::read(bundle.join(names::RUN_JSON)).expect("can be read");
     let told = again().remade.join("\n");
     assert!(told.contains("run.json says NO-GO where the sources give HOLD"), "{told}");
+    let report = again().report;
+    assert_eq!((report.altered, report.decision), (true, Decision::NoGo), "a NO-GO stands");
+    assert!(fs::read_to_string(altered.join("summary.md")).expect("read").contains("that stands"));
     assert!(fs::read(bundle.join(names::RUN_JSON)).expect("can be read") == forged);
     assert!(!bundle.join(names::MANIFEST).exists(), "nothing vouches for it");
+}
+
+/// The journal with a bit of the length of one of its entries flipped.
+fn with_another_length(mut journal: Vec<u8>, entry: usize, byte: usize) -> Vec<u8> {
+    let mut at = journal.iter().position(|&byte| byte == b'\n').expect("a head") + 1;
+    for _ in 0..entry {
+        let length: [u8; 4] = journal[at..at + 4].try_into().expect("a length");
+        at += 12 + usize::try_from(u32::from_le_bytes(length)).expect("fits");
+    }
+    journal[at + byte] ^= 0x20;
+    journal
+}
+
+#[test]
+fn a_length_that_was_changed_in_a_journal_is_named_and_softens_no_verdict() {
+    // Before and after what broke the rule, read on and past the end.
+    for (entry, byte, manifest) in [(5, 2, true), (5, 0, true), (40, 3, true), (5, 2, false)] {
+        let dir = TempDir::new().expect("a folder");
+        let bundle = dir.path().join("bundle");
+        copy_all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/no-go"), &bundle);
+        edit(&bundle, names::JOURNAL, |journal| with_another_length(journal, entry, byte));
+        if !manifest {
+            fs::remove_file(bundle.join(names::MANIFEST)).expect("can be removed");
+        }
+        let found = verify(&bundle).expect("a bundle").problems.join("\n");
+        assert!(found.contains("its journal, journal/run.journal, ends early"), "{found}");
+        let report = Bundle::open(&bundle).expect("a bundle").settle().expect("settles").report();
+        assert_eq!((report.decision, report.altered), (Decision::NoGo, true), "{entry} {byte}");
+        assert!(report.reasons[0].contains("journal/run.journal"), "{:?}", report.reasons);
+    }
+}
+
+#[test]
+fn a_source_that_was_edited_is_told_in_the_report_though_the_manifest_is_gone() {
+    let (_dir, bundle) = copy();
+    fs::remove_file(bundle.join(names::MANIFEST)).expect("can be removed");
+    let report = || Bundle::open(&bundle).expect("opens").settle().expect("settles").report();
+    let made = report();
+    assert_eq!((made.unvouched, made.altered, made.decision), (true, false, Decision::Go));
+    edit(&bundle, names::SCENARIO, |mut text| {
+        text.push(b'\n');
+        text
+    });
+    let made = report();
+    assert_eq!((made.unvouched, made.altered, made.decision), (false, true, Decision::Hold));
+    assert!(made.reasons[0].contains("scenario.resolved.toml"), "{:?}", made.reasons);
 }

@@ -155,7 +155,7 @@ fn a_run_is_judged_by_other_gates_without_being_run_again() {
     let said = scored.said();
     for said_of_it in [
         "no client can keep this bound: time_to_recovered p(50) < 200ms",
-        "Mend the scenario and run it again: bound it above",
+        "gates.toml and judge by it again, no run is needed: bound it above",
     ] {
         assert!(said.contains(said_of_it), "no `{said_of_it}` in {said}");
     }
@@ -297,7 +297,7 @@ fn a_truncated_journal_does_not_hide_a_no_go() {
     let (_dir, bundle) = run.restored(|_| true);
     let journal = run.file("journal/run.journal");
     fs::write(bundle.join("journal/run.journal"), &journal[..journal.len() / 2]).expect("written");
-    let made = with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    let made = with_dir("report", &bundle).ended_plain().exits(exit::NO_GO);
     assert!(made.said().contains("and it said NO-GO of those"), "{}", made.stdout);
     let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
     assert!(found.contains("run.json says NO-GO, the sources say HOLD"), "{found}");
@@ -305,7 +305,7 @@ fn a_truncated_journal_does_not_hide_a_no_go() {
     // Not even where the manifest is gone, too.
     let (_dir, bundle) = run.restored(|name| name != "manifest.json");
     fs::write(bundle.join("journal/run.journal"), &journal[..journal.len() / 2]).expect("written");
-    with_dir("report", &bundle).ended_plain().exits(exit::HOLD);
+    with_dir("report", &bundle).ended_plain().exits(exit::NO_GO);
     let found = with_dir("verify", &bundle).ended_plain().exits(exit::HOLD).stdout;
     assert!(found.contains("run.json says NO-GO, the sources say HOLD"), "{found}");
 }

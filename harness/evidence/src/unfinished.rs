@@ -35,12 +35,12 @@ pub fn facts(
         _ => None,
     });
     // Of a run that came to its end, and whose journal was cut afterwards, the events know when that was.
-    let ended = events.iter().find(|event| event.kind == EventKind::Retired);
-    let until = ended.map_or(until, |end| until.min(end.at_us));
+    let ended = ended(events);
+    let until = ended.map_or(until, |end| until.min(end));
     if let Some(end) = ended {
-        let at = std::time::Duration::from_micros(end.at_us).as_secs_f64();
+        let at = std::time::Duration::from_micros(end).as_secs_f64();
         why += &format!(
-            "; the run itself came to its end at {at:.1} s, so that it was cut afterwards"
+            "; the run itself came to its end at {at:.1} s, so that it was cut or changed afterwards"
         );
     }
     let seen = if ended.is_some() { until } else { until.max(last_event(events)) };
@@ -71,6 +71,12 @@ pub fn facts(
         events_dropped: 0,
         unfinished: Some(why),
     }
+}
+
+/// When the run came to its own end, if the events say that it did.
+#[must_use]
+pub fn ended(events: &[Event]) -> Option<Micros> {
+    events.iter().find(|event| event.kind == EventKind::Retired).map(|event| event.at_us)
 }
 
 fn last_event(events: &[Event]) -> Micros {
