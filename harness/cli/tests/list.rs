@@ -49,7 +49,7 @@ fn an_unknown_name_is_answered_with_the_one_that_was_meant() {
             "there is no surface `mainframe`: `khala-harness list surfaces` names",
         ),
     ] {
-        let run = list(what, name).ended_plain().exits(exit::SETUP);
+        let run = list(what, name).ended_plain().exits(exit::USAGE);
         assert!(run.stderr.starts_with(&format!("error: {said}")), "{}", run.stderr);
         assert_eq!(run.stdout, "");
     }

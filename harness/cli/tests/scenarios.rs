@@ -233,6 +233,34 @@ fn check_prints_json_for_machines() {
     assert!(read(&run)["scenario"].is_null(), "what is wrong is no plan");
 }
 
+#[test]
+fn what_is_named_and_is_not_there_ends_with_the_code_of_what_it_belongs_to() {
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../bundle/tests/data/no-go");
+    let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/smoke.toml");
+    let cases: [(&[&str], i32); 11] = [
+        // It belongs to a scenario.
+        (&["check", "nowhere.toml"], exit::INVALID_SCENARIO),
+        (&["check", smoke, "--profile", "nobody"], exit::INVALID_SCENARIO),
+        (&["check", smoke, "--target", "nowhere"], exit::INVALID_SCENARIO),
+        (&["check", smoke, "--gates", "nowhere.toml"], exit::INVALID_SCENARIO),
+        // The command line names it.
+        (&["list", "faults", "nothing"], exit::USAGE),
+        (&["check", smoke, "--defect", "nothing"], exit::USAGE),
+        (&["explain", kept, "999"], exit::USAGE),
+        (&["explain", kept, "--violation", "999"], exit::USAGE),
+        // Any other file or folder.
+        (&["check", smoke, "--allow", "nowhere.toml"], exit::SETUP),
+        (&["explain", "nowhere", "1"], exit::SETUP),
+        (&["selftest", "--page", "nowhere"], exit::SETUP),
+    ];
+    for (words, code) in cases {
+        let harness = Harness::new(words[0]);
+        let run = words[1..].iter().fold(harness, |harness, word| harness.arg(*word)).ended_plain();
+        let run = run.exits(code);
+        assert!(run.stderr.starts_with("error: "), "{words:?}: {}", run.stderr);
+    }
+}
+
 /// Numbers that a profile changes; `one` and `half` hold under any.
 const NUMBERS: [&str; 14] = [
     "two", "three", "four", "five", "ten", "twelve", "twenty", "thirty", "forty", "fifty", "sixty",

@@ -13,13 +13,14 @@ pub enum Exit {
     NoGo,
     /// 95: HOLD, nothing follows from the run.
     Hold,
-    /// 100: no target, or the run could not be set up.
+    /// 100: no target, or the run could not be set up; a file or folder that is named, such as that of a run, is
+    /// not there.
     Setup,
-    /// 104: the scenario, a profile, a gate file or an override is invalid.
+    /// 104: the scenario, a profile, a gate file or an override is invalid, or not there.
     InvalidScenario,
     /// 105: interrupted; evidence was written.
     Interrupted,
-    /// 2: arguments that mean nothing.
+    /// 2: arguments that mean nothing, such as the name of a fault or the number of a client that there is not.
     Usage,
     /// 1: a bug, or a file that cannot be written.
     Internal,

@@ -22,7 +22,7 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
                 None => return no_client(&report, number, explain.json),
             }
         }
-        (None, None) => return Err(Failure::new(Exit::Setup, "name a client or a violation")),
+        (None, None) => return Err(Failure::new(Exit::Usage, "name a client or a violation")),
     };
     let reading = Reading { client: Some(client), ..Reading::default() };
     let evidence = bundle.settle_with(reading, Leftover::default())?;
@@ -35,7 +35,7 @@ pub fn run(explain: &args::Explain) -> Result<Exit, Failure> {
             let clients = schedule.arrivals.len();
             let known =
                 format!("the run had {clients} clients, 0 to {}", clients.saturating_sub(1));
-            Failure::new(Exit::Setup, format!("there is no client {client}: {known}"))
+            Failure::new(Exit::Usage, format!("there is no client {client}: {known}"))
         })?;
     story = story.with_not_kept(&evidence.settled.tally);
     if let Some(number) = explain.violation {
@@ -69,5 +69,5 @@ fn no_such(report: &RunReport, number: usize, client: Option<u32>) -> Failure {
     let kept = report.oracle.kept.len();
     let whose = client.map(|client| format!(" of client {client}")).unwrap_or_default();
     let known = format!("violations.ndjson has {kept}, numbered from 1");
-    Failure::new(Exit::Setup, format!("there is no violation {number}{whose}: {known}"))
+    Failure::new(Exit::Usage, format!("there is no violation {number}{whose}: {known}"))
 }

@@ -69,7 +69,7 @@ fn unknown(what: Listed, name: &str, lines: &[(String, String)]) -> Failure {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("`khala-harness list {}` names them all", what.word()),
     };
-    Failure::new(Exit::Setup, format!("there is no {kind} `{name}`: {help}"))
+    Failure::new(Exit::Usage, format!("there is no {kind} `{name}`: {help}"))
 }
 
 /// What there is to say of one; `None` where there is none of that name.

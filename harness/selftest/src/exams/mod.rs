@@ -15,6 +15,10 @@ use crate::output;
 /// Prints the page.
 pub fn run(paths: &[PathBuf]) -> Result<Exit, Failure> {
     let mut exams = Vec::new();
+    if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        let what = format!("{} is not there: name a result, or its folder", missing.display());
+        return Err(Failure::new(Exit::Setup, what));
+    }
     for path in paths {
         exams.extend(exams_in(path)?);
     }
