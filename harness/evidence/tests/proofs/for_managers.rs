@@ -561,7 +561,8 @@ fn what_was_not_tested_stands_under_the_headline_of_a_go() {
     assert!(summary(&report).contains("all that this run was asked to show holds"));
     let one = &mut report.gates[0].objectives[0];
     (one.verdict, one.reason) = (Verdict::NotApplicable, "nobody is slow".to_owned());
-    ("violations".clone_into(&mut one.metric), "rule=no_eviction".clone_into(&mut one.selector));
+    "violations".clone_into(&mut one.metric);
+    "rule=no_eviction".clone_into(&mut one.selector);
     let text = summary(&report);
     let first: Vec<_> = text.lines().take(6).collect();
     assert!(first[2].contains("Not tested: no_eviction."), "{first:?}");
