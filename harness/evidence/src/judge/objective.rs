@@ -108,9 +108,8 @@ fn judge_one(
     if let Some(NeverKept { why: Why { why, mend }, for_sure, .. }) = unkept {
         verdict = Verdict::Inconclusive;
         let can = if for_sure { "can keep" } else { "can be sure to keep" };
-        reason = format!(
-            "no client {can} this bound: {why}; what mends it: {mend}; measured: {reason}"
-        );
+        reason =
+            format!("no client {can} this bound: {why}; what mends it: {mend}; measured: {reason}");
         (never_kept, it_takes) = (Some(why), Some(mend));
     } else if let Some(few) = too_few(case, objective, &measured) {
         verdict = Verdict::Inconclusive;
