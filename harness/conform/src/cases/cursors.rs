@@ -9,7 +9,7 @@ use super::window::{self, OVER_BUDGET, PRUNED, TRIES, Window};
 use crate::case::Area::Cursors;
 use crate::case::{Case, Catch, Level};
 use crate::ctx::{Ctx, EVENTS, subscribe, watermark};
-use crate::outcome::{Outcome, Stop, broken, kept, undecided};
+use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::{Msg, Peer, quote, word};
 
 const BOUNDS: &str = "A cursor exactly at the floor, or a lag exactly at the budget, is fresh.";
@@ -37,6 +37,12 @@ pub const CASES: &[Case] = &[
         .says("3, stale cursor", BOUNDS)
         .alone()
         .caught_by(&[Catch::Defect("floor_too_strict")]),
+    Case::must("floor_is_the_oldest", Cursors, "what comes first from the floor on", |ctx| {
+        Box::pin(oldest(ctx))
+    })
+    .says("1, rule 6", "A cursor below the retention floor … gets `stale_cursor` … Never a silent skip.")
+    .alone()
+    .caught_by(&[Catch::Defect("replay_skips_one")]),
     Case::must("cursor_below_floor", Cursors, "a cursor one below the floor", |ctx| {
         Box::pin(below_floor(ctx))
     })
@@ -147,7 +153,7 @@ async fn zero(ctx: &Ctx) -> Outcome {
     let window = window::of(ctx, EVENTS).await?;
     let Window { topic, floor, head, budget } = window;
     if head == 0 {
-        return Err(crate::outcome::not_applicable("the topic has no event yet", "--allow writes"));
+        return Err(not_applicable("the topic has no event yet", "--allow writes"));
     }
     let (peer, reply) = resume(ctx, topic, 0).await?;
     let over = budget.is_some_and(|budget| head > budget);
@@ -216,6 +222,40 @@ async fn at_floor(ctx: &Ctx) -> Outcome {
             }
             _ => kept(format!("at the floor {cursor}, it was served")),
         };
+    }
+    Err(undecided("the floor moved on each time"))
+}
+
+/// The floor is `oldest − 1`: a later first event was pruned behind the floor, and whoever resumes there is
+/// not told. Versions of documents may be skipped, hence the stream.
+async fn oldest(ctx: &Ctx) -> Outcome {
+    for _ in 0..TRIES {
+        let window = window::of(ctx, EVENTS).await?;
+        let lacks = "the workers' events have no floor that is within the replay budget";
+        let floor = window.at_floor().ok_or_else(|| not_applicable(lacks, PRUNED))?;
+        let (peer, reply) = resume(ctx, EVENTS, floor).await?;
+        if reply.status() != "ok" {
+            return Err(undecided("a cursor at the floor was refused: `cursor_at_floor` says more"));
+        }
+        let first = peer.delivered(0).iter().map(|it| it.seq).min();
+        if first == Some(floor + 1) {
+            return kept(format!("from the floor {floor} on, seq {} came first", floor + 1));
+        }
+        if window::of(ctx, EVENTS).await?.floor != floor {
+            continue; // it has moved on
+        }
+        let came = first.map_or("Nothing was replayed.".to_owned(), |first| {
+            format!("Seq {first} came first; nothing came of the {} before it.", first - floor - 1)
+        });
+        return broken(
+            format!("Resumed {EVENTS} exactly at its floor, {floor}, below its head, {}.", window.head),
+            came,
+            format!(
+                "Seq {} should have come first: a floor is one below the oldest event that is retained. If it is \
+                 gone, the floor is told too low, and whoever resumes there skips events in silence.",
+                floor + 1
+            ),
+        );
     }
     Err(undecided("the floor moved on each time"))
 }
