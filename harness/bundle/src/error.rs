@@ -118,6 +118,14 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// A file could not be signed.
+    #[error("cannot sign {}: {why}", path.display())]
+    Unsigned {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// What the observer was told is still on its way to the disk.
     #[error("events.ndjson and the snapshots of metrics could not be written within {seconds} s")]
     Slow {

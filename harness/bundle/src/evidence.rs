@@ -19,7 +19,8 @@ use khala_plan::{Plan, Schedule};
 
 use crate::hlog_file::{self, HlogFile};
 use crate::manifest::{self, Before, Maker};
-use crate::names::{ALTERED, HLOG, JOURNAL, SCENARIO};
+use crate::names::{ALTERED, HLOG, JOURNAL, SCENARIO, STATEMENT};
+use crate::seal::Seal;
 use crate::{Bundle, Error, files};
 
 /// A bundle, read.
@@ -239,6 +240,11 @@ impl Evidence {
                 Vec::new()
             }
         };
+        // A statement that was asked for is of the manifest that there is.
+        if self.dir.join(STATEMENT).is_file() {
+            let renewed = Seal { statement: true, key: None }.write(&self.dir, &report);
+            unwritten.extend(renewed.err().map(|error| error.to_string()));
+        }
         Ok(Derived { report, unwritten, remade })
     }
 }

@@ -37,6 +37,9 @@ pub mod names;
 mod prune;
 pub mod recording;
 mod run_json;
+mod runs;
+pub mod seal;
+mod statement;
 mod verify;
 mod writer;
 
@@ -50,5 +53,6 @@ pub use logs::{LogSink, Logs, Wanted};
 pub use manifest::{Maker, Manifest, sha256};
 pub use prune::{Keep, Pruned, prune};
 pub use run_json::summary;
+pub use runs::{INDEX, INDEX_PAGE, LATEST, drop_dangling_latest, point_latest, write_index};
 pub use verify::{Verified, verify};
 pub use writer::{Writer, room_for};

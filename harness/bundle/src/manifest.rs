@@ -3,6 +3,8 @@
 //! The first manifest is final for the sources: making a report again changes what it says of the
 //! renderings alone. Where something was made otherwise than it was, the manifest says when, and what.
 
+mod own_digest;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -14,18 +16,22 @@ use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::names::{MANIFEST, RUN_JSON, SCENARIO, is_derived, is_of_altered, is_source};
+use crate::names::{MANIFEST, RUN_JSON, SCENARIO, SIGNATURE, is_derived, is_of_altered, is_seal, is_source};
 use crate::{Error, files, utc_now};
 
 /// Version of the format of bundles. In version 1 `run.json` held samples, seconds and stories too, and
-/// recordings were called histories; it is read all the same.
-const FORMAT_VERSION: u32 = 2;
+/// recordings were called histories; until version 2 the manifest had no digest of itself. They are read all
+/// the same.
+const FORMAT_VERSION: u32 = own_digest::SINCE;
 
 /// What a bundle holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of this format.
     pub format_version: u32,
+    /// SHA-256, in hex, of the manifest's text as it is with this value empty; absent before version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_sha256: Option<String>,
     /// Version of the tool that ran the scenario.
     pub tool_version: String,
     /// The commit that the tool was built from, where the build knew it.
@@ -245,11 +251,22 @@ fn differing(one: &BTreeMap<String, Entry>, other: &BTreeMap<String, Entry>) -> 
     paths.into_iter().cloned().collect()
 }
 
-/// Reads the manifest of a bundle.
+/// Reads the manifest of a bundle: one that is what was written.
 ///
 /// # Errors
 /// Why not, in a clause.
 pub(crate) fn read(dir: &Path) -> Result<Manifest, String> {
+    match read_any(dir)? {
+        (manifest, None) => Ok(manifest),
+        (_, Some(why)) => Err(why),
+    }
+}
+
+/// Reads the manifest of a bundle, and why it is not what was written, in a clause, if it is not.
+///
+/// # Errors
+/// Why it cannot be read, in a clause.
+pub(crate) fn read_any(dir: &Path) -> Result<(Manifest, Option<String>), String> {
     let text = fs::read(dir.join(MANIFEST)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             "is missing: `khala-harness report` makes one, but it vouches only for what is there by \
@@ -258,7 +275,10 @@ pub(crate) fn read(dir: &Path) -> Result<Manifest, String> {
         }
         _ => format!("cannot be read: {error}"),
     })?;
-    serde_json::from_slice(&text).map_err(|error| format!("cannot be read: {error}"))
+    let manifest = serde_json::from_slice(&text)
+        .map_err(|error| format!("is not what was written, for it cannot be read: {error}"))?;
+    let doubt = own_digest::doubt(&text, &manifest);
+    Ok((manifest, doubt))
 }
 
 /// Refuses a bundle whose manifest is of a later version of the format: what it says would be misread.
@@ -293,12 +313,13 @@ pub(crate) fn write(
     maker: Maker,
 ) -> Result<Vec<String>, Error> {
     let now = found(dir)?.files;
-    let told = match maker {
+    let mut told = match maker {
         Maker::Run => Vec::new(),
         Maker::Report => before.told(&now, report.finished),
     };
     let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
+        manifest_sha256: None,
         tool_version: begin.tool_version.clone(),
         tool_commit: begin.tool_commit.clone(),
         run_id: begin.run_id.clone(),
@@ -335,10 +356,15 @@ pub(crate) fn write(
         }
         manifest.remade.extend(before.remade(&now, &manifest));
     }
-    let mut json = serde_json::to_vec_pretty(&manifest)
+    let json = own_digest::sealed(&mut manifest)
         .map_err(|error| Error::write(&dir.join(MANIFEST))(error.into()))?;
-    json.push(b'\n');
+    let is_other = fs::read(dir.join(MANIFEST)).is_ok_and(|was| was != json);
     files::write(dir, MANIFEST, &json)?;
+    if is_other && dir.join(SIGNATURE).exists() {
+        told.push(format!(
+            "{SIGNATURE} is of {MANIFEST} as it was: `khala-harness seal` signs what is there now"
+        ));
+    }
     Ok(told)
 }
 
@@ -393,7 +419,7 @@ impl Found {
     }
 }
 
-/// Every file of a bundle but the manifest itself and hidden ones, with what it holds now. Links are not
+/// Every file of a bundle but the manifest, what seals it, and hidden ones, with what it holds now. Links are not
 /// followed: what they show is not in the bundle.
 ///
 /// # Errors
@@ -425,7 +451,7 @@ fn walk(dir: &Path, prefix: &str, found: &mut Found) -> io::Result<()> {
         if kind.is_symlink() {
             let to = fs::read_link(entry.path()).unwrap_or_default();
             found.odd.insert(path, format!("a symbolic link to {}", to.display()));
-        } else if name.starts_with('.') || path == MANIFEST {
+        } else if name.starts_with('.') || path == MANIFEST || is_seal(&path) {
             continue;
         } else if kind.is_dir() {
             if let Err(error) = walk(&entry.path(), &format!("{path}/"), found) {
@@ -455,8 +481,12 @@ fn content(path: &Path) -> io::Result<Entry> {
     let mut file = File::open(path)?;
     let mut hasher = Hasher { sha256: Sha256::new(), bytes: 0 };
     io::copy(&mut file, &mut hasher)?;
-    let hex = hasher.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Entry { bytes: hasher.bytes, sha256: hex })
+    Ok(Entry { bytes: hasher.bytes, sha256: hex(&hasher.sha256.finalize()) })
+}
+
+/// Bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Hasher {

@@ -20,8 +20,14 @@ pub const METRICS: &str = "metrics";
 pub const HLOG: &str = "latency.hlog";
 /// The report.
 pub const RUN_JSON: &str = "run.json";
-/// Every file with its digest; it does not list itself.
+/// Every file with its digest, and one of itself; it lists neither itself nor what seals it.
 pub const MANIFEST: &str = "manifest.json";
+/// The signature of the manifest, in minisign's format, where the run was given a key.
+pub const SIGNATURE: &str = "manifest.json.minisig";
+/// The run as an in-toto statement, where it was asked for.
+pub const STATEMENT: &str = "statement.json";
+/// The signature of the statement.
+pub const STATEMENT_SIGNATURE: &str = "statement.json.minisig";
 /// The folder into which `report` writes what it makes of sources that are not what the run wrote.
 pub const ALTERED: &str = "altered";
 
@@ -29,6 +35,12 @@ pub const ALTERED: &str = "altered";
 #[must_use]
 pub fn is_of_altered(path: &str) -> bool {
     path.split_once('/').is_some_and(|(folder, name)| folder == ALTERED && is_derived(name))
+}
+
+/// Whether a file vouches for the manifest, which therefore cannot list it.
+#[must_use]
+pub fn is_seal(path: &str) -> bool {
+    [SIGNATURE, STATEMENT, STATEMENT_SIGNATURE].contains(&path)
 }
 
 /// Whether a file is made from the others.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::bundle::is_bundle;
-use crate::{Error, Lock};
+use crate::{Error, Lock, runs};
 
 /// Which runs are to stay.
 #[derive(Clone, Copy, Debug)]
@@ -38,11 +38,11 @@ pub struct Pruned {
 /// [`Error::File`] when a folder cannot be read, a report that may cite a run cannot, or a run cannot be
 /// removed.
 pub fn prune(runs_dir: &Path, keep: Keep<'_>, dry_run: bool) -> Result<Pruned, Error> {
-    let runs = runs(runs_dir)?;
-    let cited = cited(keep.cited_in, &runs)?;
+    let names = names(runs_dir)?;
+    let cited = cited(keep.cited_in, &names)?;
     let mut pruned = Pruned::default();
-    let old = runs.len().saturating_sub(keep.latest);
-    for (index, name) in runs.into_iter().enumerate() {
+    let old = names.len().saturating_sub(keep.latest);
+    for (index, name) in names.into_iter().enumerate() {
         let dir = runs_dir.join(&name);
         if index >= old {
             pruned.kept.push(name);
@@ -65,11 +65,15 @@ pub fn prune(runs_dir: &Path, keep: Keep<'_>, dry_run: bool) -> Result<Pruned, E
             pruned.removed.push(name);
         }
     }
+    if !dry_run && !pruned.removed.is_empty() {
+        runs::drop_dangling_latest(runs_dir);
+        runs::write_index(runs_dir)?;
+    }
     Ok(pruned)
 }
 
 /// The runs of a folder, the oldest first: their names begin with the time.
-fn runs(dir: &Path) -> Result<Vec<String>, Error> {
+fn names(dir: &Path) -> Result<Vec<String>, Error> {
     let listed =
         fs::read_dir(dir).map_err(|error| Error::NoRuns { dir: dir.to_owned(), source: error })?;
     let mut names: Vec<String> = listed

@@ -9,8 +9,10 @@ use serde::Serialize;
 use crate::Error;
 use crate::bundle::Bundle;
 use crate::manifest::{self, Manifest, Remade};
-use crate::names::{ALTERED, MANIFEST, is_of_altered};
+use crate::names::{ALTERED, MANIFEST, STATEMENT, is_of_altered};
 use crate::run_json::otherwise;
+use crate::seal::{self, PublicKey};
+use crate::statement;
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]
@@ -27,23 +29,28 @@ pub struct Verified {
 }
 
 /// Verifies the bundle `dir`. Whatever is wrong with it is a problem of it, an empty folder too; only where
-/// no folder is, or none that can be read, there is no answer.
+/// no folder is, or none that can be read, there is no answer. With a key it must be signed by that one.
 ///
 /// # Errors
 /// [`Error::NotABundle`] when the folder itself cannot be read.
-pub fn verify(dir: &Path) -> Result<Verified, Error> {
+pub fn verify(dir: &Path, key: Option<&PublicKey>) -> Result<Verified, Error> {
     fs::read_dir(dir).map_err(|error| Error::not_a_bundle(dir, error))?;
     let mut found = Verified::default();
-    let manifest = manifest::read(dir);
+    let manifest = manifest::read_any(dir);
     match &manifest {
-        Ok(manifest) => digests(dir, manifest, &mut found),
+        Ok((manifest, doubt)) => {
+            found.problems.extend(doubt.as_ref().map(|why| format!("{MANIFEST} {why}")));
+            digests(dir, manifest, &mut found);
+        }
         Err(why) => found.problems.push(format!("{MANIFEST} {why}")),
     }
+    seal::check(dir, key, &mut found);
     match Bundle::open(dir).and_then(|bundle| bundle.settle()) {
         Ok(evidence) => {
             let report = evidence.judged();
-            if let Ok(manifest) = &manifest {
+            if let Ok((manifest, _)) = &manifest {
                 remakings(manifest, &report, &mut found);
+                stated(dir, manifest, &report, &mut found);
             }
             found.decision = Some(report.decision.to_string());
             found.problems.extend(evidence.unread().map(str::to_owned));
@@ -78,6 +85,23 @@ fn digests(dir: &Path, manifest: &Manifest, found: &mut Verified) {
     found.problems.extend(odd);
     let unread = there.unread.iter().map(|(path, why)| format!("{path} cannot be read: {why}"));
     found.problems.extend(unread);
+}
+
+/// Whether the statement, where there is one, is that of the manifest and of what the sources give.
+fn stated(dir: &Path, manifest: &Manifest, report: &RunReport, found: &mut Verified) {
+    let path = dir.join(STATEMENT);
+    if !path.exists() {
+        return;
+    }
+    match (fs::read(&path), statement::of(dir, manifest, report)) {
+        (Ok(written), Ok(given)) if written == given => found.unchanged += 1,
+        (Ok(_), Ok(_)) => {
+            let what = format!("{STATEMENT} is not what {MANIFEST} and the sources give");
+            found.problems.push(what);
+        }
+        (Err(error), _) => found.problems.push(format!("{STATEMENT} cannot be read: {error}")),
+        (_, Err(error)) => found.problems.push(format!("{STATEMENT} cannot be compared: {error}")),
+    }
 }
 
 /// What became of the manifest since the run.

@@ -50,7 +50,7 @@ fn a_bundle_of_a_later_version_is_refused_in_a_sentence_that_names_it() {
         let said = format!("{file} is of version {version} of the format");
         assert!(error.to_string().contains(&said), "{error}");
         assert_eq!(error.to_string().lines().count(), 1);
-        let found = verify(bundle).expect("something is there");
+        let found = verify(bundle, None).expect("something is there");
         assert!(found.problems.iter().any(|problem| problem.contains(&said)), "{found:?}");
     };
     let (_dir, bundle) = copy();
@@ -79,7 +79,7 @@ fn a_report_is_read_as_it_was_written_and_one_of_a_later_version_is_refused() {
     edit(&bundle, names::RUN_JSON, replaced("\"format_version\":2", "\"format_version\":3"));
     let error = summary(&bundle).expect_err("it is of a later version");
     assert!(error.to_string().contains("run.json is of version 3 of the format"), "{error}");
-    let found = verify(&bundle).expect("a bundle");
+    let found = verify(&bundle, None).expect("a bundle");
     let said = |what: &str| found.problems.iter().any(|problem| problem.contains(what));
     assert!(said("run.json is of version 3 of the format"), "{found:?}");
 }
@@ -97,7 +97,7 @@ fn a_forged_report_is_found_whatever_its_version() {
     ] {
         let (_dir, bundle) = copy();
         edit(&bundle, names::RUN_JSON, replaced(from, to));
-        let found = verify(&bundle).expect("a bundle");
+        let found = verify(&bundle, None).expect("a bundle");
         assert_eq!(found.problems, ["run.json is not what was written", problem]);
     }
 }
@@ -121,7 +121,7 @@ fn what_is_no_bundle_is_named_with_what_is_missing() {
 fn whatever_a_folder_is_it_is_verified_and_only_what_is_none_is_refused() {
     let (dir, bundle) = copy();
     fs::remove_file(bundle.join(names::SCHEDULE)).expect("can be removed");
-    let found = verify(&bundle).expect("a folder");
+    let found = verify(&bundle, None).expect("a folder");
     let shown = bundle.display().to_string();
     let said = |what: &str| found.problems.iter().filter(|it| it.contains(what)).count();
     assert_eq!((said("schedule.ndjson is missing"), said(&shown)), (1, 0), "{found:?}");
@@ -129,11 +129,11 @@ fn whatever_a_folder_is_it_is_verified_and_only_what_is_none_is_refused() {
 
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).expect("can be made");
-    let found = verify(&empty).expect("a folder");
+    let found = verify(&empty, None).expect("a folder");
     assert_eq!((found.unchanged, found.problems.len(), found.decision), (0, 2, None));
 
     for none in [dir.path().join("nowhere"), bundle.join(names::MANIFEST)] {
-        let error = verify(&none).expect_err("no folder");
+        let error = verify(&none, None).expect_err("no folder");
         assert!(matches!(error, Error::NotABundle { .. }), "{error}");
     }
 }
@@ -149,7 +149,7 @@ fn a_folder_in_a_bundle_that_cannot_be_read_is_a_problem_of_it() {
         mkdirat(&at, &name, Mode::RWXU).expect("can be made");
         at = openat(&at, &name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).expect("opens");
     }
-    let found = verify(&bundle).expect("a folder");
+    let found = verify(&bundle, None).expect("a folder");
     let unread: Vec<_> =
         found.problems.iter().filter(|it| it.contains(" cannot be read: ")).collect();
     assert!(unread.iter().any(|it| it.starts_with("ddd")), "{found:?}");
@@ -166,7 +166,7 @@ fn a_bundle_is_made_again_and_says_what_differed() {
     let manifest = Bundle::open(&bundle).expect("a bundle").manifest().expect("a manifest");
     let differed = &manifest.remade.first().expect("it was made again").differed;
     assert!(differed.iter().any(|name| name == "summary.md"), "{differed:?}");
-    let found = verify(&bundle).expect("a bundle");
+    let found = verify(&bundle, None).expect("a bundle");
     assert_eq!(found.problems, [""; 0]);
     let told = |told: &String| {
         told.contains("summary.md")
@@ -182,7 +182,7 @@ fn a_bundle_is_made_again_and_says_what_differed() {
     assert_eq!(again(&[]), [""; 0], "nothing is made otherwise a second time");
     let told = again(&["summary.md", "junit.xml"]);
     assert_eq!(told, ["junit.xml, summary.md were missing: they are made anew"]);
-    let found = verify(&bundle).expect("a bundle");
+    let found = verify(&bundle, None).expect("a bundle");
     let noted = |what: &str| found.notes.iter().any(|note| note.ends_with(what));
     assert!(noted("nothing differed, junit.xml, summary.md had vanished"), "{found:?}");
     let told = again(&[names::MANIFEST, "summary.md"]);
@@ -251,7 +251,7 @@ fn evidence_that_was_changed_is_not_told_as_what_the_run_found() {
     let told = made.remade.join("\n");
     assert!(told.starts_with("the sources were changed after the run (events.ndjson): "), "{told}");
     assert!(told.contains(&altered.display().to_string()), "{told}");
-    let found = verify(&bundle).expect("a bundle");
+    let found = verify(&bundle, None).expect("a bundle");
     assert_eq!(
         found.problems,
         ["events.ndjson is not what was written", "run.json says GO, the sources say HOLD"]

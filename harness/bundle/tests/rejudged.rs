@@ -110,7 +110,7 @@ fn the_records_of_an_earlier_build_come_to_what_it_said() {
 #[test]
 fn the_bundles_of_an_earlier_build_are_verified() {
     for (name, decision) in KEPT {
-        let found = verify(&data(name)).expect("a bundle");
+        let found = verify(&data(name), None).expect("a bundle");
         assert_eq!(found.problems, [""; 0], "{name}");
         assert_eq!(found.decision.as_deref(), Some(decision));
         assert!(found.unchanged > 10, "{name}: every file has its digest");
@@ -129,7 +129,7 @@ fn bundles_elsewhere_come_to_what_they_said() {
         let bundle = Bundle::open(&dir).expect("a bundle");
         let is = serde_json::to_value(bundle.settle().expect("settles").report()).expect("JSON");
         assert_told_again(&name, &was, &is);
-        assert_eq!(verify(&dir).expect("a bundle").problems, [""; 0], "{name}");
+        assert_eq!(verify(&dir, None).expect("a bundle").problems, [""; 0], "{name}");
         if was["finished"] == true && bundle.recording().expect("can be read").is_some() {
             let recorded = bundle.settle_recording().expect("it is whole").report();
             assert_told_again(&name, &was, &serde_json::to_value(recorded).expect("JSON"));

@@ -69,7 +69,7 @@ fn a_bundle_that_is_written_says_what_its_records_come_to() {
     assert!(is.metrics == once.metrics && is.series == once.series, "every figure");
     let recorded = bundle.settle_recording().expect("a recording").report();
     assert!(recorded == derived.report, "and once more");
-    let found = verify(&dir).expect("a bundle");
+    let found = verify(&dir, None).expect("a bundle");
     assert_eq!((found.problems, found.notes), (vec![], vec![]));
     for name in [names::RECORDING, names::EVENTS, names::HLOG, names::RUN_JSON] {
         assert!(dir.join(name).is_file(), "{name}");

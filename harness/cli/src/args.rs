@@ -1,5 +1,7 @@
 //! Arguments as they are typed. Help, completions and the man pages come from here alone.
 
+mod sealing;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use khala_reference::defect::{CATALOGUE, DefectSpec, ParseDefectError};
 use khala_selftest::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
+
+pub use sealing::{Seal, SealWith};
 
 /// What `--version` says: the version, and the commit that was built.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("KHALA_COMMIT"), ")");
@@ -67,6 +71,9 @@ pub enum Command {
     /// Check a run's files against their digests, and its verdict against its sources.
     #[command(after_help = VERIFY_CODES)]
     Verify(Verify),
+    /// Sign a bundle, or tell it as an in-toto statement, after the run.
+    #[command(after_help = VERIFY_CODES)]
+    Seal(Seal),
     /// Tell what befell one client of a run, with its last frames.
     Explain(Explain),
     /// Remove old runs, but for the latest and those that a report of a rollout stage names.
@@ -170,9 +177,27 @@ pub struct Run {
     /// Run the scenario's commands, its hooks and those that tell secrets: read what `check` prints first.
     #[arg(long)]
     pub allow_hooks: bool,
-    /// Print run.json instead of the summary; the bundle's path goes to standard error.
+    /// Print run.json instead of the summary; the bundle's path goes to standard error. With --repeat print what
+    /// differed as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Say nothing while the run goes on, and of its end the decision and the bundle's path alone.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Run it so many times, one after the other, and tell what differed; the worst decision is the exit code's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeat: Option<u32>,
+    /// End with 0 whatever the decision, which is in run.json; without a decision with the usual codes. For systems that
+    /// take any other code for a run that failed.
+    #[arg(long)]
+    pub exit_zero: bool,
+    /// POST the decision to this URL as JSON. Another host than this machine needs an entry of the allow file; what
+    /// becomes of it changes no exit code.
+    #[arg(long, value_name = "URL", env = "KHALA_HARNESS_WEBHOOK", hide_env_values = true)]
+    pub webhook: Option<String>,
+    /// What seals the bundle.
+    #[command(flatten)]
+    pub seal: SealWith,
     /// Size that the bundle's journal should stay below, in B, KiB or MiB, as in 64MiB; near it, it is written
     /// less often. At least 64KiB.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bundle_max)]
@@ -267,6 +292,9 @@ pub struct Score {
 pub struct Verify {
     /// Folder of the run (its bundle); nothing in it is changed.
     pub dir: PathBuf,
+    /// It must be signed by this key: a file in minisign's format, or the key itself.
+    #[arg(long, value_name = "FILE|KEY")]
+    pub public_key: Option<String>,
     /// Print what was found as JSON.
     #[arg(long)]
     pub json: bool,

@@ -18,7 +18,31 @@ pub fn this() -> Vec<String> {
 }
 
 fn told(arguments: impl Iterator<Item = String>) -> Vec<String> {
-    arguments.map(|argument| short(&without_login(&without_value(&argument)))).collect()
+    let mut of_webhook = false;
+    let one = |argument: String| {
+        let (flag, value) = match argument.split_once('=') {
+            Some((WEBHOOK, url)) => ("--webhook=", url),
+            _ if of_webhook => ("", argument.as_str()),
+            _ => {
+                of_webhook = argument == WEBHOOK;
+                return short(&without_login(&without_value(&argument)));
+            }
+        };
+        of_webhook = false;
+        short(&format!("{flag}{}", without_path(value)))
+    };
+    arguments.map(one).collect()
+}
+
+/// The flag whose URL's path is a secret, for it opens what it names.
+const WEBHOOK: &str = "--webhook";
+
+/// Scheme, host and port of a URL; nothing of what is none.
+fn without_path(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return LEFT_OUT.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}/{LEFT_OUT}")
 }
 
 /// `key=value` without the value, if the key's name says that it is a secret and the value does not only
@@ -102,6 +126,15 @@ mod tests {
         ] {
             assert_eq!(one(typed), told);
         }
+    }
+
+    #[test]
+    fn of_a_webhook_no_path_is_told() {
+        let typed = ["--webhook", "https://me:x@hooks.example.com/T0/hunter2?a=b", "--json", "a/b"];
+        let shown = told(typed.into_iter().map(str::to_owned));
+        assert_eq!(shown, ["--webhook", "https://hooks.example.com/…", "--json", "a/b"]);
+        assert_eq!(one("--webhook=http://127.0.0.1:9/hunter2"), "--webhook=http://127.0.0.1:9/…");
+        assert_eq!(one("--webhook=hunter2"), "--webhook=…");
     }
 
     #[test]

@@ -39,8 +39,11 @@ pub struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    /// A view that also feeds the bundle. Without a thread for it nothing is shown.
-    pub fn new(bundle: &'a mut Writer) -> Self {
+    /// A view that also feeds the bundle. Without a thread for it nothing is shown, and nothing to who wants quiet.
+    pub fn new(bundle: &'a mut Writer, quiet: bool) -> Self {
+        if quiet {
+            return Self { bundle, sender: None, screen: None };
+        }
         let (sender, receiver) = sync_channel(QUEUE);
         let screen = std::thread::Builder::new()
             .name("khala-live".to_owned())

@@ -36,6 +36,7 @@ fn ended() -> Exit {
         args::Command::Report(report) => commands::report::run(&report),
         args::Command::Score(score) => commands::score::run(&score),
         args::Command::Verify(verify) => commands::verify::run(&verify),
+        args::Command::Seal(seal) => commands::seal::run(&seal),
         args::Command::Explain(explain) => commands::explain::run(&explain),
         args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),

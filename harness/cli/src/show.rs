@@ -12,13 +12,24 @@ use khala_evidence::report::RunReport;
 use crate::exit::Failure;
 use crate::output;
 
+/// How much of a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The summary.
+    Whole,
+    /// Its first line.
+    Head,
+    /// `run.json` itself.
+    Json,
+}
+
 /// Prints a report on the bundle `dir`: the summary and `last`, or `run.json` itself. It decides nothing whether that can be
 /// printed.
 ///
 /// # Errors
 /// When it cannot be rendered, which is a bug.
-pub fn show(report: &RunReport, json: bool, dir: &Path, last: &str) -> Result<(), Failure> {
-    if json {
+pub fn show(report: &RunReport, how: Shown, dir: &Path, last: &str) -> Result<(), Failure> {
+    if how == Shown::Json {
         let run_json: &dyn Renderer = render::ALL[0];
         let bytes = run_json.render(report).context("a rendering failed")?;
         output::verdict(&bytes);
@@ -29,8 +40,22 @@ pub fn show(report: &RunReport, json: bool, dir: &Path, last: &str) -> Result<()
     let colour = if output::colour_on(at_a_terminal) { Colour::Always } else { Colour::Never };
     let reader =
         Reader { colour, width: width(at_a_terminal), bundle: &bundle, last, at_a_terminal };
-    output::verdict(terminal::render_for(report, &reader).as_bytes());
+    let text = terminal::render_for(report, &reader);
+    match how {
+        Shown::Head => {
+            let head = text.lines().next().unwrap_or_default();
+            output::verdict(format!("{head}\n{last}\n").as_bytes());
+        }
+        _ => output::verdict(text.as_bytes()),
+    }
     Ok(())
+}
+
+impl Shown {
+    /// Machines' form, or people's.
+    pub fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Whole }
+    }
 }
 
 /// Says what is missing of a report's files, and what to do.

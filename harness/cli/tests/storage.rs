@@ -63,8 +63,7 @@ impl Small {
 
     /// The one bundle in it.
     fn bundle(&self) -> PathBuf {
-        let runs = std::fs::read_dir(self.path().join("runs")).expect("there are runs");
-        runs.flatten().next().expect("there is one").path()
+        support::only_folder(&self.path().join("runs")).expect("there is a run")
     }
 }
 
@@ -78,8 +77,7 @@ impl Drop for Small {
 /// Waits until the run's events hold one of this kind.
 fn wait_for(small: &Small, event: &str) {
     support::eventually(event, || {
-        let runs = std::fs::read_dir(small.path().join("runs")).ok()?;
-        let events = runs.flatten().next()?.path().join("events.ndjson");
+        let events = support::only_folder(&small.path().join("runs"))?.join("events.ndjson");
         let text = std::fs::read_to_string(events).ok()?;
         text.contains(&format!(r#""event":"{event}""#)).then_some(())
     });

@@ -443,6 +443,16 @@ fn every_request_carries_the_headers_and_parameters_that_the_target_wants_and_no
     {
         assert_eq!(lower.matches(header).count(), requests.len(), "{header}");
     }
+    // The target's log can be joined: the run's id is in each, and of what a browser could send no other header is
+    // beside a client's.
+    let report = run.report();
+    let id = report["run_id"].as_str().expect("an id");
+    let agents = lower.matches("\nuser-agent: khala-harness/").count();
+    assert_eq!((agents, sent.matches(&format!("(run {id})")).count()), (requests.len(), agents));
+    let ids: std::collections::BTreeSet<_> =
+        lower.lines().filter_map(|line| line.strip_prefix("x-request-id: ")).collect();
+    assert!(ids.iter().all(|it| it.starts_with(&format!("{id}-"))), "{ids:?}");
+    assert_eq!(ids.len(), requests.len() - upgrades, "one each, and none of an upgrade");
     let texts = run.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
     let said = [("stdout", run.stdout.as_bytes()), ("stderr", run.stderr.as_bytes())];
     for (name, bytes) in texts.chain(said) {

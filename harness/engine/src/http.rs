@@ -3,6 +3,7 @@
 //! Every request is timed out; bodies are bounded. Secrets go into headers and never into errors.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -177,6 +178,17 @@ enum Bodies {
     Dropped,
 }
 
+/// What tells one request from another in a target's log: the run's id, as the `User-Agent` has it, and a number.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of the next request of whom a `User-Agent` names in its comment, such as `(run 1a2b3c4d)`.
+fn request_id(user_agent: &str) -> String {
+    /// Over all clients of HTTP of this process, for they share the run's id.
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let comment = user_agent.rsplit_once(' ').map_or(user_agent, |(_, last)| last);
+    format!("{}-{}", comment.trim_end_matches(')'), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// One header.
 pub type Header = (HeaderName, String);
 
@@ -266,6 +278,15 @@ impl Http {
         self.request(Method::POST, path, headers, body, Bodies::Dropped).await
     }
 
+    /// `POST` what is only told: whatever a success says is not read. Its status.
+    ///
+    /// # Errors
+    /// As [`HttpError`] says.
+    pub async fn tell(&self, path: &str, body: Bytes) -> Result<u16, HttpError> {
+        let (answer, _) = self.exchange(Method::POST, path, &[], body, Bodies::Kept).await?;
+        Ok(answer.status.as_u16())
+    }
+
     /// A header of the answer to a `GET`, if it has it.
     ///
     /// # Errors
@@ -323,6 +344,11 @@ impl Http {
             .uri(uri)
             .header(USER_AGENT, &self.user_agent)
             .header(CONTENT_TYPE, "application/json");
+        let theirs = headers.iter().map(|(name, _)| name);
+        let theirs = theirs.chain(self.extras.headers().iter().map(|(name, _)| name));
+        if !theirs.into_iter().any(|name| *name == REQUEST_ID) {
+            request = request.header(&REQUEST_ID, request_id(&self.user_agent));
+        }
         for (header, value) in headers {
             request = request.header(header, value);
         }

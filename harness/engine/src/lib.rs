@@ -34,6 +34,7 @@ mod testing;
 pub mod throttle;
 pub mod transport;
 pub mod turnstile;
+pub mod webhook;
 pub mod worker;
 
 pub use error::SetupError;

@@ -3,7 +3,7 @@
 use khala_bundle::{Bundle, Leftover, Lock, Maker, Reading};
 
 use crate::exit::{Exit, Failure};
-use crate::show::{complain, show};
+use crate::show::{Shown, complain, show};
 use crate::{args, output};
 
 /// Makes the report of a bundle again.
@@ -18,7 +18,7 @@ pub fn run(report: &args::Report) -> Result<Exit, Failure> {
     complain(&derived, dir);
     let made = derived.report;
     let path = dir.display().to_string();
-    show(&made, report.json, dir, &path)?;
+    show(&made, Shown::of(report.json), dir, &path)?;
     if report.json {
         output::say(&path);
     }

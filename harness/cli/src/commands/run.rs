@@ -9,14 +9,15 @@ use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, th
 use khala_engine::reach::guard::Guard;
 use khala_engine::{Options, Outcome};
 use khala_evidence::journal::Begin;
+use khala_evidence::report::RunReport;
 use khala_plan::{Plan, Schedule};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio_util::sync::CancellationToken;
 
-use super::dry_run;
+use super::{dry_run, repeat, seal, webhook};
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
-use crate::show::{complain, show};
+use crate::show::{Shown, complain, show};
 use crate::{args, command_line, output, scenario, setup, signals};
 
 /// How often is looked for the stop file.
@@ -45,32 +46,111 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::Setup, what));
     }
+    let seal = seal::With::of(&run.seal)?;
     setup::refuse(&plan, &schedule, &guard)?;
     setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
-    let (run_id, started_at) = (new_run_id(), utc_now());
-    let writer = Writer::create(&run.out_dir, &started_at, &plan.name, &run_id);
-    let mut writer = writer.map_err(no_evidence)?;
-    let dir = writer.dir().to_owned();
-    let left = match execute(run, &plan, &schedule, guard, run_id, started_at, &mut writer) {
-        Ok(left) => left,
-        Err(failure) => {
-            if failure.exit == Exit::Setup {
-                writer.abandon();
+    let interrupt = signals::token().context("cannot handle signals")?;
+    let job = Job { run, plan, schedule, guard, seal, interrupt };
+    let exit = match run.repeat {
+        Some(times) => repeat::run(&job, times)?,
+        None => {
+            let ran = job.once()?;
+            let path = ran.dir.display().to_string();
+            let how = if run.quiet { Shown::Head } else { Shown::Whole };
+            show(&ran.report, if run.json { Shown::Json } else { how }, &ran.dir, &path)?;
+            if run.json {
+                output::say(&path);
             }
-            return Err(failure);
+            ran.exit()
         }
     };
-    let reading = Reading { hlog: true, ..Reading::default() };
-    let derived = Bundle::open(&dir)?.settle_with(reading, left)?.derive(Maker::Run)?;
-    complain(&derived, &dir);
-    let report = derived.report;
-    drop(writer);
-    let path = dir.display().to_string();
-    show(&report, run.json, &dir, &path)?;
-    if run.json {
-        output::say(&path);
+    let decided = matches!(exit, Exit::Go | Exit::NoGo | Exit::Hold);
+    Ok(if run.exit_zero && decided { Exit::Go } else { exit })
+}
+
+/// What is to be run, all of it read and checked.
+pub struct Job<'a> {
+    /// As it was asked for.
+    pub run: &'a args::Run,
+    plan: Arc<Plan>,
+    schedule: Arc<Schedule>,
+    guard: Arc<Guard>,
+    seal: seal::With,
+    /// Cancelled by a signal.
+    interrupt: CancellationToken,
+}
+
+/// A run that came to a report.
+pub struct Ran {
+    /// Its report.
+    pub report: RunReport,
+    /// Its bundle.
+    pub dir: PathBuf,
+}
+
+impl Ran {
+    /// What a process that ran it ends with.
+    pub fn exit(&self) -> Exit {
+        match self.report.interrupted {
+            true => Exit::Interrupted,
+            false => self.report.decision.into(),
+        }
     }
-    Ok(if report.interrupted { Exit::Interrupted } else { report.decision.into() })
+}
+
+impl Job<'_> {
+    /// Runs it and writes the evidence.
+    ///
+    /// # Errors
+    /// When it cannot be set up, or the evidence not be written.
+    pub fn once(&self) -> Result<Ran, Failure> {
+        let (run_id, started_at) = (new_run_id(), utc_now());
+        let webhook = self.run.webhook.as_deref();
+        let webhook = webhook.map(|url| webhook::of(url, &self.guard, VERSION, &run_id));
+        let webhook = webhook.transpose()?;
+        let writer = Writer::create(&self.run.out_dir, &started_at, &self.plan.name, &run_id);
+        let mut writer = writer.map_err(no_evidence)?;
+        let dir = writer.dir().to_owned();
+        let left = match self.execute(run_id, started_at, &mut writer) {
+            Ok(left) => left,
+            Err(failure) => {
+                if failure.exit == Exit::Setup {
+                    writer.abandon();
+                    khala_bundle::drop_dangling_latest(&self.run.out_dir);
+                }
+                return Err(failure);
+            }
+        };
+        let reading = Reading { hlog: true, ..Reading::default() };
+        let derived = Bundle::open(&dir)?.settle_with(reading, left)?.derive(Maker::Run)?;
+        complain(&derived, &dir);
+        if let Err(error) = self.seal.seal(&dir, &derived.report) {
+            output::say(&format!(
+                "warning: the bundle is not sealed, and the verdict stands: {error}"
+            ));
+        }
+        drop(writer);
+        if self.is_listed() {
+            warn(khala_bundle::write_index(&self.run.out_dir));
+        }
+        let ran = Ran { report: derived.report, dir };
+        if let Some(webhook) = &webhook {
+            webhook::tell(webhook, &ran.report, ran.exit(), &ran.dir);
+        }
+        Ok(ran)
+    }
+
+    /// Whether it has a place in the index of its folder: a child's run is its parent's matter.
+    fn is_listed(&self) -> bool {
+        !self.run.with_parent
+    }
+}
+
+/// Says what could not be done beside the evidence.
+fn warn(done: Result<(), khala_bundle::Error>) {
+    if let Err(error) = done {
+        output::say(&format!("warning: {error}; the evidence is whole without it"));
+    }
 }
 
 /// A scenario may come from elsewhere: its commands run only if somebody says so.
@@ -112,66 +192,68 @@ fn no_evidence(error: khala_bundle::Error) -> Failure {
     Failure::new(Exit::Setup, what)
 }
 
-/// Carries the scenario out; what was seen is in the bundle's journal, but for what comes back.
-fn execute(
-    run: &args::Run,
-    plan: &Arc<Plan>,
-    schedule: &Arc<Schedule>,
-    guard: Arc<Guard>,
-    run_id: String,
-    started_at: String,
-    writer: &mut Writer,
-) -> Result<Leftover, Failure> {
-    let begin = Begin {
-        tool_version: VERSION.to_owned(),
-        tool_commit: args::commit().map(str::to_owned),
-        run_id: run_id.clone(),
-        started_at,
-        profile: plan.profile.clone(),
-        host: this_host(),
-        command: command_line::this(),
-    };
-    let wanted = Wanted { journal_max: run.bundle_max, recording: run.record };
-    let mut logs = writer.logs(plan, schedule, begin, wanted).map_err(no_evidence)?;
-    let outcome = engine(run, plan, schedule, guard, || logs.sink(), run_id, writer)?;
-    let Outcome { sinks, facts, .. } = outcome;
-    Ok(writer.finish(logs, sinks, facts)?)
-}
-
-fn engine(
-    run: &args::Run,
-    plan: &Arc<Plan>,
-    schedule: &Arc<Schedule>,
-    guard: Arc<Guard>,
-    make_sink: impl FnMut() -> LogSink,
-    run_id: String,
-    writer: &mut Writer,
-) -> Result<Outcome<LogSink>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start a runtime")?;
-    runtime.block_on(async {
-        let options = Options {
-            run_id,
-            version: VERSION.to_owned(),
-            reference_command: reference_command()?,
-            interrupt: interrupt(run.stop_file.clone())?,
-            utc_now,
-            allow_shared_writes: run.allow_shared_writes,
-            hooks_in: run.allow_hooks.then(|| folder_of(&run.scenario.file)),
-            guard,
+impl Job<'_> {
+    /// Carries the scenario out; what was seen is in the bundle's journal, but for what comes back.
+    fn execute(
+        &self,
+        run_id: String,
+        started_at: String,
+        writer: &mut Writer,
+    ) -> Result<Leftover, Failure> {
+        let begin = Begin {
+            tool_version: VERSION.to_owned(),
+            tool_commit: args::commit().map(str::to_owned),
+            run_id: run_id.clone(),
+            started_at,
+            profile: self.plan.profile.clone(),
+            host: this_host(),
+            command: command_line::this(),
         };
-        let mut live = Live::new(writer);
-        khala_engine::run(Arc::clone(plan), Arc::clone(schedule), options, make_sink, &mut live)
-            .await
-            .map_err(|error| Failure::new(Exit::Setup, error))
-    })
+        let wanted = Wanted { journal_max: self.run.bundle_max, recording: self.run.record };
+        let logs = writer.logs(&self.plan, &self.schedule, begin, wanted);
+        let mut logs = logs.map_err(no_evidence)?;
+        if self.is_listed() {
+            // Before anything is sent: nobody reads the decision of an earlier run as this one's.
+            warn(khala_bundle::point_latest(writer.dir()));
+        }
+        let outcome = self.engine(|| logs.sink(), run_id, writer)?;
+        let Outcome { sinks, facts, .. } = outcome;
+        Ok(writer.finish(logs, sinks, facts)?)
+    }
+
+    fn engine(
+        &self,
+        make_sink: impl FnMut() -> LogSink,
+        run_id: String,
+        writer: &mut Writer,
+    ) -> Result<Outcome<LogSink>, Failure> {
+        let Self { run, plan, schedule, guard, .. } = self;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start a runtime")?;
+        runtime.block_on(async {
+            let options = Options {
+                run_id,
+                version: VERSION.to_owned(),
+                reference_command: reference_command()?,
+                interrupt: interrupt(&self.interrupt, run.stop_file.clone()),
+                utc_now,
+                allow_shared_writes: run.allow_shared_writes,
+                hooks_in: run.allow_hooks.then(|| folder_of(&run.scenario.file)),
+                guard: Arc::clone(guard),
+            };
+            let mut live = Live::new(writer, run.quiet);
+            let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
+            khala_engine::run(plan, schedule, options, make_sink, &mut live)
+                .await
+                .map_err(|error| Failure::new(Exit::Setup, error))
+        })
+    }
 }
 
 /// What ends a run early: a signal, or the stop file.
-fn interrupt(stop_file: Option<PathBuf>) -> anyhow::Result<CancellationToken> {
-    let token = signals::token().context("cannot handle signals")?;
+fn interrupt(token: &CancellationToken, stop_file: Option<PathBuf>) -> CancellationToken {
     if let Some(file) = stop_file {
         let token = token.clone();
         tokio::spawn(async move {
@@ -182,7 +264,7 @@ fn interrupt(stop_file: Option<PathBuf>) -> anyhow::Result<CancellationToken> {
             token.cancel();
         });
     }
-    Ok(token)
+    token.clone()
 }
 
 /// This binary, as the reference runtime.

@@ -4,7 +4,7 @@ use khala_bundle::{Bundle, names};
 use khala_evidence::judge::Decision;
 
 use crate::exit::{Exit, Failure};
-use crate::show::{quoted, show, wrapped};
+use crate::show::{Shown, quoted, show, wrapped};
 use crate::{args, output};
 
 /// Judges a bundle by the gates of a file.
@@ -27,7 +27,8 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
         output::verdict(wrapped(&head).as_bytes());
     }
     let (dir, gates) = (score.dir.display(), score.gates.display());
-    show(&report, score.json, &score.dir, &format!("{dir}, judged by {gates}"))?;
+    let how = Shown::of(score.json);
+    show(&report, how, &score.dir, &format!("{dir}, judged by {gates}"))?;
     if report.decision == Decision::Hold {
         let scenario = quoted(&score.dir.join(names::SCENARIO).display().to_string());
         let gates = quoted(&gates.to_string());

@@ -2,13 +2,15 @@
 
 use anyhow::Context as _;
 use khala_bundle::Verified;
+use khala_bundle::seal::PublicKey;
 
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
 
 /// Verifies a bundle.
 pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
-    let found = khala_bundle::verify(&verify.dir)?;
+    let key = verify.public_key.as_deref().map(public_key).transpose()?;
+    let found = khala_bundle::verify(&verify.dir, key.as_ref())?;
     let text = if verify.json {
         serde_json::to_string(&found).context("cannot print what was found")? + "\n"
     } else {
@@ -16,6 +18,18 @@ pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
     };
     output::verdict(text.as_bytes());
     Ok(if found.problems.is_empty() { Exit::Go } else { Exit::Hold })
+}
+
+/// A public key: the name of a file of one, or the key itself.
+fn public_key(given: &str) -> Result<PublicKey, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Usage, format!("--public-key {given}: {why}"))
+    };
+    match std::fs::read_to_string(given) {
+        Ok(text) => PublicKey::parse(&text).map_err(|error| wrong(&error)),
+        Err(unread) => PublicKey::parse(given)
+            .map_err(|error| wrong(&format!("no file of that name ({unread}), and {error}"))),
+    }
 }
 
 fn rendered(found: &Verified) -> String {

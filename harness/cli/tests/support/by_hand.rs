@@ -28,20 +28,25 @@ pub fn reference_by_hand() -> ByHand {
 
 /// The same with more arguments.
 pub fn reference_with(arguments: &[&OsStr]) -> ByHand {
-    started("reference", arguments)
+    started("reference", arguments, KEY, ADMIN)
+}
+
+/// The reference runtime that these secrets open.
+pub fn reference_opened_by(key: &str, admin: &str) -> ByHand {
+    started("reference", &[], key, admin)
 }
 
 /// `khala-harness null-server`, with more arguments.
 pub fn null_server(arguments: &[&str]) -> ByHand {
-    started("null-server", &arguments.iter().map(OsStr::new).collect::<Vec<_>>())
+    started("null-server", &arguments.iter().map(OsStr::new).collect::<Vec<_>>(), KEY, ADMIN)
 }
 
-fn started(subcommand: &str, arguments: &[&OsStr]) -> ByHand {
+fn started(subcommand: &str, arguments: &[&OsStr], key: &str, admin: &str) -> ByHand {
     let mut child = Command::new(env!("CARGO_BIN_EXE_khala-harness"))
         .args([subcommand, "--listen", "127.0.0.1:0"])
         .args(arguments)
-        .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
-        .env("RUNTIME_ADMIN_TOKEN", ADMIN)
+        .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", key)
+        .env("RUNTIME_ADMIN_TOKEN", admin)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

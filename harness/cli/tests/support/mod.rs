@@ -81,7 +81,7 @@ impl Harness {
         command.arg(subcommand).stdin(Stdio::null());
         // The state of a reference runtime that was killed stays behind in the folder for temporary files.
         command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
-        for name in ["COLUMNS", "NO_COLOR", "KHALA_LOG", "RUST_LOG"] {
+        for name in ["COLUMNS", "NO_COLOR", "KHALA_LOG", "RUST_LOG", "KHALA_HARNESS_SIGN_KEY"] {
             command.env_remove(name);
         }
         Self { command, stdout: None, stderr: None }
@@ -269,9 +269,13 @@ impl Running {
     }
 }
 
-fn only_folder(dir: &Path) -> Option<PathBuf> {
+/// The one folder in another.
+pub fn only_folder(dir: &Path) -> Option<PathBuf> {
     let entries = std::fs::read_dir(dir).ok()?;
-    let folders: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    // Beside it lie the index, and `latest`, a link.
+    let is_folder = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let folders = entries.flatten().filter(is_folder);
+    let folders: Vec<_> = folders.map(|entry| entry.path()).collect();
     assert!(folders.len() <= 1, "one run, one bundle: {folders:?}");
     folders.into_iter().next()
 }

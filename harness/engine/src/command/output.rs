@@ -13,7 +13,7 @@ const SECRET_MIN: usize = 4;
 /// What stands in a secret's place.
 const REDACTED: &str = "[redacted]";
 /// What the names of variables have in them whose values are secrets.
-const SECRET_NAMES: [&str; 11] = [
+const SECRET_NAMES: [&str; 12] = [
     "API_KEY",
     "APIKEY",
     "AUTHORIZATION",
@@ -25,6 +25,7 @@ const SECRET_NAMES: [&str; 11] = [
     "SECRET",
     "SIGNATURE",
     "TOKEN",
+    "WEBHOOK",
 ];
 /// What the names of others end in.
 const SECRET_ENDS: [&str; 3] = ["_KEY", "_KEYS", "_PW"];

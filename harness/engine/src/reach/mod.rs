@@ -23,7 +23,7 @@ use hyper::Uri;
 use hyper_util::rt::TokioIo;
 use khala_evidence::facts::{Connects, Way};
 use khala_evidence::record::Resource;
-use khala_plan::model::{Target as Keys, TargetKind};
+use khala_plan::model::{self as keys, Target as Keys, TargetKind};
 use tokio::net::{TcpSocket, TcpStream};
 use tower_service::Service;
 
@@ -224,20 +224,32 @@ impl Reach {
     /// # Errors
     /// When it cannot or may not be gone.
     pub fn of(url: &str, keys: &Keys, guard: &Guard) -> Result<Self, SetupError> {
+        Self::to(url, &keys.way, guard)
+    }
+
+    /// The way to a place that is no target, such as who is told of a decision.
+    ///
+    /// # Errors
+    /// When it cannot or may not be gone.
+    pub fn elsewhere(url: &str, guard: &Guard) -> Result<Self, SetupError> {
+        Self::to(url, &keys::Way::default(), guard)
+    }
+
+    fn to(url: &str, way: &keys::Way, guard: &Guard) -> Result<Self, SetupError> {
         let place = Place::of(url)?;
         let permit = guard.permit(&place)?;
-        let proxy = match Proxy::to(&place, keys.way.proxy.as_deref())? {
+        let proxy = match Proxy::to(&place, way.proxy.as_deref())? {
             None => None,
             Some(proxy) => {
                 let (permit, names) = (guard.permit(&proxy.place)?, Names::of(&proxy.place));
                 Some((proxy, permit, names))
             }
         };
-        if !place.secure && !place.is_loopback() && !keys.way.clear_text {
+        if !place.secure && !place.is_loopback() && !way.clear_text {
             return Err(SetupError::ClearText { url: url.to_owned() });
         }
-        let tls = place.secure.then(|| Tls::of(&place, &keys.way.tls)).transpose()?;
-        let insecure = place.secure && keys.way.tls.insecure;
+        let tls = place.secure.then(|| Tls::of(&place, &way.tls)).transpose()?;
+        let insecure = place.secure && way.tls.insecure;
         Ok(Self { shared: Arc::new(Shared::new(place, permit, proxy, insecure)), tls })
     }
 

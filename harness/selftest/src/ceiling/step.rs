@@ -171,7 +171,9 @@ fn measured(evidence: &Evidence, report: &RunReport) -> Step {
 
 fn folders(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
+    // A link, `latest`, is none.
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,159 @@
+//! The folder that runs lie in, as a whole: which of them is the latest, and an index of all.
+//!
+//! `latest` is a link to the run that was *begun* last, made before its first connection. While that run goes on,
+//! and where it was killed, no `run.json` is at its end: whoever reads a decision there gets none, and never that
+//! of the run before.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::bundle::is_bundle;
+use crate::manifest::{self, Manifest};
+use crate::{Error, clock, files};
+
+/// The link to the run that was begun last.
+pub const LATEST: &str = "latest";
+/// The index, for programs.
+pub const INDEX: &str = "index.json";
+/// The index, for people.
+pub const INDEX_PAGE: &str = "index.md";
+/// Held by who writes the index.
+const LOCK: &str = ".index.lock";
+/// Version of the index.
+const FORMAT_VERSION: u32 = 1;
+/// How long another process may take to write the index.
+const LOCKED_AT_MOST: Duration = Duration::from_secs(5);
+/// Between two looks whether it has done so.
+const STEP: Duration = Duration::from_millis(10);
+
+#[derive(Serialize)]
+struct Index {
+    format_version: u32,
+    /// The latest first.
+    runs: Vec<Run>,
+}
+
+#[derive(Serialize)]
+struct Run {
+    /// Its folder, in the folder of runs.
+    dir: String,
+    /// What its manifest says; `None` where it has none that is as it was written: it goes on, was killed, or was
+    /// changed.
+    #[serde(flatten)]
+    told: Option<Told>,
+    /// `null` in the same case.
+    decision: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Told {
+    run_id: String,
+    scenario: String,
+    seed: u64,
+    /// UTC, RFC 3339.
+    started_at: String,
+    target: manifest::Target,
+    tool_version: String,
+}
+
+/// Points `latest` beside a bundle at it.
+///
+/// # Errors
+/// [`Error::File`] when the link cannot be made, or something else is in its place.
+pub fn point_latest(bundle: &Path) -> Result<(), Error> {
+    let (Some(folder), Some(name)) = (bundle.parent(), bundle.file_name()) else { return Ok(()) };
+    let link = folder.join(LATEST);
+    let is_other = fs::symlink_metadata(&link).is_ok_and(|there| !there.is_symlink());
+    if is_other {
+        let why = std::io::Error::other("it is no link");
+        return Err(Error::make(&link)(why));
+    }
+    // Beside it first: there is no moment at which it is another one's, or half of one.
+    let part = folder.join(format!(".{LATEST}.{}", name.to_string_lossy()));
+    let made = symlink(name, &part).and_then(|()| fs::rename(&part, &link));
+    if made.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    made.map_err(Error::make(&link))
+}
+
+/// Removes `latest` of a folder of runs where it leads to nothing.
+pub fn drop_dangling_latest(runs_dir: &Path) {
+    let link = runs_dir.join(LATEST);
+    if fs::symlink_metadata(&link).is_ok_and(|there| there.is_symlink()) && !link.exists() {
+        let _ = fs::remove_file(&link);
+    }
+}
+
+/// Writes the index of the folder `runs_dir`, of what lies in it now.
+///
+/// # Errors
+/// [`Error::NoRuns`] when the folder cannot be read, [`Error::File`] when the index cannot be written.
+pub fn write_index(runs_dir: &Path) -> Result<(), Error> {
+    // Whoever comes later has seen what came before; who waits in vain writes all the same.
+    let _lock = lock(runs_dir);
+    let index = Index { format_version: FORMAT_VERSION, runs: runs(runs_dir)? };
+    let json = serde_json::to_vec_pretty(&index)
+        .map_err(|error| Error::write(&runs_dir.join(INDEX))(error.into()))?;
+    files::write(runs_dir, INDEX, &[&json[..], b"\n"].concat())?;
+    files::write(runs_dir, INDEX_PAGE, page(&index).as_bytes())
+}
+
+/// The lock of the index; `None` where it cannot be had in time.
+fn lock(runs_dir: &Path) -> Option<File> {
+    let file = File::create(runs_dir.join(LOCK)).ok()?;
+    let until = clock::now() + LOCKED_AT_MOST;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(TryLockError::WouldBlock) if clock::now() < until => std::thread::sleep(STEP),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// The runs of a folder, the latest first: their names begin with the time.
+fn runs(dir: &Path) -> Result<Vec<Run>, Error> {
+    let listed =
+        fs::read_dir(dir).map_err(|source| Error::NoRuns { dir: dir.to_owned(), source })?;
+    let folders = listed.flatten().filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir()));
+    let mut runs: Vec<_> = folders
+        .filter(|entry| is_bundle(&entry.path()).is_ok())
+        .map(|entry| {
+            let manifest = manifest::read(&entry.path()).ok();
+            let decision = manifest.as_ref().map(|manifest| manifest.decision.clone());
+            let dir = entry.file_name().to_string_lossy().into_owned();
+            Run { dir, told: manifest.map(told), decision }
+        })
+        .collect();
+    runs.sort_unstable_by(|one, other| other.dir.cmp(&one.dir));
+    Ok(runs)
+}
+
+fn told(manifest: Manifest) -> Told {
+    let Manifest { run_id, scenario, seed, started_at, target, tool_version, .. } = manifest;
+    Told { run_id, scenario, seed, started_at, target, tool_version }
+}
+
+fn page(index: &Index) -> String {
+    let mut page = "# Runs\n\nThe latest first; made anew by each run, and by `prune`.\n\n\
+                    | run | decision | scenario | seed | target |\n| --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for Run { dir, told, decision } in &index.runs {
+        let decision = decision.as_deref().unwrap_or("none: not finished, or changed");
+        let (scenario, seed, target) = told.as_ref().map_or_else(Default::default, |told| {
+            (told.scenario.clone(), told.seed.to_string(), told.target.url.clone())
+        });
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            page,
+            "| [{dir}]({dir}/summary.md) | {decision} | {scenario} | {seed} | {target} |"
+        );
+    }
+    page
+}

@@ -1,0 +1,89 @@
+//! `seal`: a signature, or a statement, for a bundle that is what its run wrote. `run` seals by this too.
+
+use std::path::Path;
+
+use khala_bundle::seal::{KeyError, Seal, SigningKey};
+use khala_bundle::{Lock, summary};
+use khala_evidence::report::RunReport;
+
+use crate::args::SealWith;
+use crate::exit::{Exit, Failure};
+use crate::{args, output};
+
+/// Where the password of the key is, unless a file is named.
+const PASSWORD: &str = "KHALA_HARNESS_SIGN_PASSWORD";
+
+/// Seals a bundle.
+pub fn run(seal: &args::Seal) -> Result<Exit, Failure> {
+    let with = With::of(&seal.with)?;
+    if with.is_nothing() {
+        let what = "nothing to do: --sign-key FILE signs the bundle, --statement tells it as in-toto's statement";
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    // Whose signature lies there says nothing of what is to be signed now.
+    let found = khala_bundle::verify(&seal.dir, None)?;
+    if !found.problems.is_empty() {
+        let lines: String = found.problems.iter().map(|problem| format!("{problem}\n")).collect();
+        output::verdict(
+            format!("{lines}nothing was sealed: it is not what its run wrote\n").as_bytes(),
+        );
+        return Ok(Exit::Hold);
+    }
+    let _lock = Lock::take(&seal.dir)?;
+    let report = summary(&seal.dir)?;
+    with.seal(&seal.dir, &report)?;
+    let of =
+        format!("sealed: {}, run {}: {}\n", report.scenario.name, report.run_id, report.decision);
+    output::verdict(of.as_bytes());
+    Ok(Exit::Go)
+}
+
+/// What a bundle is sealed with, read before there is one.
+pub struct With {
+    key: Option<SigningKey>,
+    statement: bool,
+}
+
+impl With {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// When it cannot be used: nothing was run then.
+    pub fn of(with: &SealWith) -> Result<Self, Failure> {
+        let key = with.sign_key.as_deref().map(|file| key(file, with)).transpose()?;
+        Ok(Self { key, statement: with.statement })
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.key.is_none() && !self.statement
+    }
+
+    /// Seals a bundle, if anything is to seal it.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub fn seal(&self, dir: &Path, report: &RunReport) -> Result<(), khala_bundle::Error> {
+        if self.is_nothing() {
+            return Ok(());
+        }
+        Seal { statement: self.statement, key: self.key.as_ref() }.write(dir, report)
+    }
+}
+
+fn key(file: &Path, with: &SealWith) -> Result<SigningKey, Failure> {
+    let wrong = |file: &Path, why: &dyn std::fmt::Display| {
+        Failure::new(Exit::Setup, format!("{}: {why}", file.display()))
+    };
+    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| wrong(file, &error));
+    let password = match &with.sign_password_file {
+        Some(file) => Some(read(file)?.lines().next().unwrap_or_default().to_owned()),
+        None => std::env::var(PASSWORD).ok().filter(|password| !password.is_empty()),
+    };
+    SigningKey::parse(&read(file)?, password.as_deref()).map_err(|error| match error {
+        KeyError::Locked => {
+            let help = format!("{error}: {PASSWORD} or --sign-password-file gives it");
+            wrong(file, &help)
+        }
+        error => wrong(file, &error),
+    })
+}
