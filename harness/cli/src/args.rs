@@ -11,7 +11,7 @@ use khala_reference::defect::{CATALOGUE, DefectSpec, ParseDefectError};
 use khala_selftest::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
 
-pub use sealing::{Seal, SealWith};
+pub use sealing::{DocsGate, Seal, SealWith};
 
 /// What `--version` says: the version, and the commit that was built.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("KHALA_COMMIT"), ")");
@@ -52,6 +52,8 @@ const CHECK_CODES: &str = "Exit codes: 0 it can be run · 95 with --strict, a ru
 target · 100 target or set-up · 104 invalid scenario · 2 usage · 1 internal";
 const VERIFY_CODES: &str = "Exit codes: 0 as it was written · 95 something is wrong with it · 100 no run there \
 · 2 usage · 1 internal";
+const DOCS_CODES: &str = "Exit codes: 0 all is as it should be · 99 something is not · 100 no folder there · 2 usage · \
+1 internal";
 const CONFORM_CODES: &str = "Exit codes: 0 no deviation · 99 a deviation that is not accepted, or an accepted one that is no \
 more · 95 nothing was decided, or a case could not be carried out · 100 no runtime there · 104 a setting or the list of \
 accepted deviations is invalid · 105 interrupted · 2 usage · 1 internal";
@@ -74,6 +76,11 @@ pub enum Command {
     /// Sign a bundle, or tell it as an in-toto statement, after the run.
     #[command(after_help = VERIFY_CODES)]
     Seal(Seal),
+    /// Check a repository's docs: dead links, pages and examples out of date, the matrix of surfaces.
+    ///
+    /// Nothing is fetched: links to other hosts are not followed.
+    #[command(after_help = DOCS_CODES)]
+    DocsGate(DocsGate),
     /// Tell what befell one client of a run, with its last frames.
     Explain(Explain),
     /// Remove old runs, but for the latest and those that a report of a rollout stage names.
@@ -361,10 +368,16 @@ pub struct Check {
 #[derive(Debug, ClapArgs)]
 pub struct Schema {
     /// Print the schema of gate files.
-    #[arg(long, conflicts_with = "reference")]
+    #[arg(long, group = "what")]
     pub gates: bool,
+    /// Print the schema of `run.json`.
+    #[arg(long, group = "what")]
+    pub run: bool,
+    /// Print the schema of what `check --json` prints.
+    #[arg(long, group = "what")]
+    pub check: bool,
     /// Print every key with its type, unit, default, range and an example (Markdown).
-    #[arg(long)]
+    #[arg(long, group = "what")]
     pub reference: bool,
 }
 

@@ -37,6 +37,7 @@ fn ended() -> Exit {
         args::Command::Score(score) => commands::score::run(&score),
         args::Command::Verify(verify) => commands::verify::run(&verify),
         args::Command::Seal(seal) => commands::seal::run(&seal),
+        args::Command::DocsGate(gate) => commands::docs_gate::run(&gate),
         args::Command::Explain(explain) => commands::explain::run(&explain),
         args::Command::Prune(prune) => commands::prune::run(&prune),
         args::Command::Check(check) => commands::check::run(&check),

@@ -1,11 +1,12 @@
 //! Commands of the user's that a run carried out: what they were, how they ended, what they said.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Micros;
 
 /// How a command ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "how", rename_all = "snake_case")]
 pub enum CommandEnd {
     /// By itself.
@@ -42,7 +43,7 @@ impl std::fmt::Display for CommandEnd {
 }
 
 /// A command that was carried out, or could not be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRun {
     /// What it was for: `command`, `check` or `undo`.
     pub part: String,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use khala_plan::model::ActsOn;
 use khala_plan::schedule::{PlannedFault, Schedule};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::command::CommandRun;
@@ -14,7 +15,7 @@ use crate::shard::Settled;
 use crate::shard::stalls::Stall;
 
 /// One planned fault, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultOutcome {
     /// Id in the schedule.
     pub id: u16,
@@ -84,7 +85,7 @@ impl FaultOutcome {
 
 /// How the generator itself was. What is measured by second is filled in from the shards
 /// ([`Generator::with`]).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// Worker threads.
     pub worker_threads: u32,
@@ -183,7 +184,7 @@ pub struct TargetFacts {
 }
 
 /// How a target by URL was reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Way {
     /// Whether over TLS.
     pub tls: bool,
@@ -196,7 +197,7 @@ pub struct Way {
 }
 
 /// What came of the connects to one address, the harness's own requests among them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connects {
     /// The address, with its port.
     pub address: String,
@@ -230,7 +231,7 @@ impl std::fmt::Display for Way {
 }
 
 /// Something that the contract is silent on, or that a target does differently. Fails nothing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Short name.
     pub name: String,

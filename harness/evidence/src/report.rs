@@ -14,6 +14,7 @@ use khala_plan::metric::MetricId;
 use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{FaultOutcome, Finding, Generator, Way};
@@ -31,7 +32,7 @@ use crate::shard::probes::ProbeSecond;
 use crate::shard::whereabouts::Whereabouts;
 
 /// One run, whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunReport {
     /// [`RunReport::FORMAT_VERSION`].
     pub format_version: u32,
@@ -109,9 +110,11 @@ pub struct RunReport {
     pub metrics: Vec<MetricLine>,
     /// What happened in each second; not in `run.json`.
     #[serde(default, skip_serializing)]
+    #[schemars(skip)]
     pub series: Vec<Second>,
     /// The last frames of clients for which a rule was broken; not in `run.json`.
     #[serde(default, skip_serializing)]
+    #[schemars(skip)]
     pub stories: Stories,
     /// Where and how it was run; `None` of a report that was not made from a bundle.
     #[serde(default)]
@@ -119,7 +122,7 @@ pub struct RunReport {
 }
 
 /// Where and how a run was run, from what it wrote down at its start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// The machine.
     pub host: Host,
@@ -143,7 +146,7 @@ impl Fleet {
 }
 
 /// What made the report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// `khala-harness`
     pub name: String,
@@ -155,7 +158,7 @@ pub struct Tool {
 }
 
 /// What was run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scenario {
     /// Its name.
     pub name: String,
@@ -168,7 +171,7 @@ pub struct Scenario {
 }
 
 /// The target as the run met it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// Base URL.
     pub url: String,
@@ -198,7 +201,7 @@ pub struct Target {
 }
 
 /// Requests of one kind that ended in one way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestLine {
     /// What was asked.
     pub request: String,
@@ -227,7 +230,7 @@ pub struct RequestLine {
 }
 
 /// Incidents of one kind and code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentLine {
     /// The kind.
     pub kind: Incident,
@@ -244,7 +247,7 @@ pub struct IncidentLine {
 }
 
 /// The oracle's work.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Oracle {
     /// Deliveries judged.
     pub deliveries: u64,
@@ -294,7 +297,7 @@ pub struct Oracle {
 
 /// Violations of one rule that one thing may have caused: they are of one topic, and of one kind where the
 /// rule tells kinds apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// The rule.
     pub rule: Rule,
@@ -323,7 +326,7 @@ pub struct Cause {
 }
 
 /// A violation that stands for several clients.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shared {
     /// Which, in the order of [`Oracle::kept`], from 0.
     pub kept: usize,
@@ -347,7 +350,7 @@ impl Oracle {
 }
 
 /// The clients.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
     /// Planned, by surface.
     pub clients: BTreeMap<Surface, u64>,
@@ -365,7 +368,7 @@ pub struct Fleet {
 }
 
 /// The publishers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Planned.
     pub planned: u64,
@@ -376,7 +379,7 @@ pub struct Load {
 }
 
 /// A phase.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Phase {
     /// Its name.
     pub name: String,
@@ -389,7 +392,7 @@ pub struct Phase {
 }
 
 /// One line of figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricLine {
     /// The metric.
     pub metric: MetricId,
@@ -425,12 +428,13 @@ pub struct MetricLine {
     pub own_queue_us: Option<u64>,
     /// The samples themselves; not in `run.json`.
     #[serde(default, skip_serializing)]
+    #[schemars(skip)]
     pub samples: Option<Distribution>,
 }
 
 /// Percentiles of samples of which some had not ended: each is that of all samples, and absent where it is one that had
 /// not, or where `response` has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ended {
     /// Median.
     pub p50: Option<u64>,
@@ -441,7 +445,7 @@ pub struct Ended {
 }
 
 /// What is printed of a histogram; a percentile with fewer than 10 samples beyond it is absent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// Median.
     pub p50: Option<u64>,
@@ -487,6 +491,16 @@ pub struct Second {
     pub delivery_max_us: Option<u64>,
     /// The generator.
     pub generator: ProbeSecond,
+}
+
+/// The JSON Schema of `run.json` of this version: what it has, and leave for what later builds add.
+#[must_use]
+pub fn schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<RunReport>();
+    schema.insert("title".to_owned(), "run.json of khala-harness".into());
+    // A map of strings and numbers.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }
 
 impl RunReport {

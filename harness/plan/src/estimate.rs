@@ -12,6 +12,7 @@ mod strike;
 
 use std::time::Duration;
 
+pub use self::json::schema as check_schema;
 use crate::fault::Befalls;
 use crate::gate::power::{self, Needs};
 use crate::model::{ActsOn, Arrival, Gate, Load, Mint, Objective, Plan, TargetKind};

@@ -28,6 +28,7 @@ pub mod surface;
 mod testing;
 pub mod units;
 
+pub use estimate::check_schema;
 pub use model::Plan;
 pub use read::reference::{of_fault as fault_reference, page as scenario_reference};
 pub use read::schema::{gate_files as gate_file_schema, scenarios as scenario_schema};

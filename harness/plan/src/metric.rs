@@ -56,6 +56,7 @@ macro_rules! catalogue {
     ($($variant:ident $name:literal $kind:ident $clustering:ident $doc:literal;)*) => {
         /// A metric of the catalogue.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(schemars::JsonSchema)]
         pub enum MetricId {
             $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
         }

@@ -15,7 +15,7 @@ macro_rules! incidents {
     ($($variant:ident $name:literal $of:literal $contract:expr, $doc:literal;)*) => {
         /// A kind of single incident.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[derive(serde::Serialize, serde::Deserialize)]
+        #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         pub enum Incident {
             $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
         }

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use khala_wire::topic::{self, TopicId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
 
 /// Which real client a cohort behaves like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Surface {
     /// The web shell.

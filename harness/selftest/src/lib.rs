@@ -35,6 +35,12 @@ pub use texts::shipped;
 use khala_console::exit::{Exit, Failure};
 use khala_console::{exit, output, signals};
 
+/// What `--wire --list` prints of all deviations.
+#[must_use]
+pub fn wire_page() -> String {
+    wire::page_of_all()
+}
+
 /// Does what is asked; arguments that ask for nothing are refused before.
 pub fn run(selftest: &Args) -> Result<Exit, Failure> {
     match selftest.clean {

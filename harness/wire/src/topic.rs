@@ -3,6 +3,7 @@
 //! A table, not behaviour: retention and budgets are *defaults of the contract*; a target may run
 //! with others.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a topic's updates relate to one another (contract, section 3; design, section 3).
@@ -91,7 +92,9 @@ pub const KNOWN: [KnownTopic; 4] = [
 
 /// Index of a topic in [`KNOWN`], and always one: what the hot path carries instead of a name. As JSON it
 /// is the number, and a number that is no topic's is an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct TopicId(u8);
 

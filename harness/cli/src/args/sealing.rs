@@ -1,4 +1,4 @@
-//! What is sealed with what.
+//! What is sealed with what, and the docs' gate.
 
 use std::path::PathBuf;
 
@@ -27,4 +27,22 @@ pub struct Seal {
     /// What seals it.
     #[command(flatten)]
     pub with: SealWith,
+}
+
+/// `docs-gate`
+#[derive(Debug, ClapArgs)]
+pub struct DocsGate {
+    /// Folder of the repository.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Markdown file with the matrix of surfaces and their topics; left out, docs/sync/SURFACES.md or
+    /// harness/CONTRACT.md, where one of them is there.
+    #[arg(long, value_name = "FILE")]
+    pub surfaces: Option<PathBuf>,
+    /// Leave out what lies in folders of this name; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub skip: Vec<String>,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub json: bool,
 }

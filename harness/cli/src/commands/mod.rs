@@ -3,6 +3,7 @@
 pub mod check;
 pub mod completions;
 pub mod conform;
+pub mod docs_gate;
 pub mod doctor;
 pub mod dry_run;
 pub mod explain;

@@ -1,4 +1,4 @@
-//! `schema`: what a scenario may say, for editors and for people.
+//! `schema`: what a scenario may say, and what is printed and written for programs.
 
 use crate::args;
 use crate::exit::{Exit, Failure};
@@ -6,9 +6,11 @@ use crate::output;
 
 /// Prints a schema, or the reference page.
 pub fn run(asked: &args::Schema) -> Result<Exit, Failure> {
-    let text = match (asked.gates, asked.reference) {
-        (true, _) => khala_plan::gate_file_schema(),
-        (_, true) => khala_plan::scenario_reference(),
+    let text = match asked {
+        args::Schema { gates: true, .. } => khala_plan::gate_file_schema(),
+        args::Schema { reference: true, .. } => khala_plan::scenario_reference(),
+        args::Schema { run: true, .. } => khala_evidence::report::schema(),
+        args::Schema { check: true, .. } => khala_plan::check_schema(),
         _ => khala_plan::scenario_schema(),
     };
     output::print(text.as_bytes())?;

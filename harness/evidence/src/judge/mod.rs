@@ -24,6 +24,7 @@ use khala_plan::model::{Estimator, Gate, Objective};
 pub use khala_plan::model::{ORACLE_GATE, STABILITY_GATE};
 use khala_plan::schedule::Schedule;
 pub use percentile::{Reach, Resampled};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::RunFacts;
@@ -36,7 +37,9 @@ pub(crate) const NOTHING_ASKED: &str = "no objective of any gate was judged: nam
                              this run judges";
 
 /// Verdict of an objective, a gate or a run. The order is that of severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     /// The plan cannot exercise it, and nothing came of it: neither kept nor broken.
@@ -64,7 +67,7 @@ impl std::fmt::Display for Verdict {
 }
 
 /// What release engineers act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Decision {
     /// Advance.
     #[serde(rename = "GO")]
@@ -99,7 +102,7 @@ impl std::fmt::Display for Decision {
 }
 
 /// What a claim's figures are in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Unit {
     /// Microseconds.
     #[serde(rename = "us")]
@@ -137,7 +140,7 @@ impl Unit {
 }
 
 /// One objective's verdict, for one value of its selector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveVerdict {
     /// The metric.
     pub metric: String,
@@ -226,7 +229,7 @@ impl ObjectiveVerdict {
 }
 
 /// What kind of thing the run as a whole is held against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Against {
     /// The generator measured itself, and not the target.
@@ -238,7 +241,7 @@ pub enum Against {
 }
 
 /// Why a run as a whole is no GO, whatever its objectives say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunReason {
     /// Of what kind.
     pub against: Against,
@@ -259,7 +262,7 @@ impl RunReason {
 }
 
 /// A gate's verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateVerdict {
     /// The gate.
     pub name: String,

@@ -13,6 +13,7 @@ use khala_plan::gate::power::SECONDS_MIN;
 use khala_plan::metric::{Clustering, MetricId, MetricKind};
 use khala_plan::model::Claim;
 use khala_plan::units::format_share;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CONFIDENCE, Case, Verdict, estimate};
@@ -27,7 +28,7 @@ const USUAL_REACH: f64 = 0.01;
 const ADVISABLE: Duration = Duration::from_secs(86_400);
 
 /// What the measured seconds say of other times.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reach {
     /// Seconds with samples.
     pub seconds: u64,
@@ -42,7 +43,7 @@ pub struct Reach {
 }
 
 /// What an interval was drawn from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resampled {
     /// Whether the units are seconds; else they are groups of clients.
     pub seconds: bool,

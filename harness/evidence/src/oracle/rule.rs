@@ -21,6 +21,7 @@ macro_rules! rules {
         /// A rule of the oracle. The order is the order of attribution: of two rules that one fault
         /// of the target breaks, the earlier is the primary one.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(schemars::JsonSchema)]
         pub enum Rule {
             $(#[doc = $what] #[serde(rename = $name)] $variant,)*
         }

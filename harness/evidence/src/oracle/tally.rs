@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use khala_wire::topic::TopicId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Rule;
@@ -13,7 +14,7 @@ use crate::pairs;
 use crate::record::Micros;
 
 /// One breach of a rule. Ordered by time first, so that the earliest are kept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Violation {
     /// When it was noticed.
     pub at_us: Micros,
@@ -103,7 +104,7 @@ impl CauseTally {
 }
 
 /// Clients as ranges of their numbers, both ends included, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Clients(Vec<(u32, u32)>);
 

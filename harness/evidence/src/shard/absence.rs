@@ -6,6 +6,7 @@
 //! Nothing of the harness's own is among them: what its stalls and its faults do is entered apart.
 
 use khala_plan::stability::{Consequence, Incident};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::stability::{Silence, Stability, TICK_US, Tick};
@@ -29,7 +30,7 @@ const ENDS: Consequence = Consequence::Incident(Incident::SocketEnds);
 const STOPPED: &str = "close 1012";
 
 /// What kind of absence it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Manner {
     /// It was there again as another than before, or had told everybody that it stops.
@@ -43,7 +44,7 @@ pub enum Manner {
 }
 
 /// A time in which the target was away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Absence {
     /// What kind it was.
     pub manner: Manner,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use khala_wire::topic::TopicId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
@@ -11,7 +12,9 @@ use super::client::Client;
 const NAMED_MAX: usize = 5;
 
 /// A client that is behind on a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Lag {
     /// Seqs between what it has and what any client has seen.
     pub by: u64,
@@ -22,7 +25,7 @@ pub struct Lag {
 }
 
 /// Who had not got everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Behind {
     /// The furthest behind, the furthest first.
     pub lags: Vec<Lag>,

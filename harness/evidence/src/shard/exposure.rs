@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use khala_wire::topic::TopicId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the clients that a fault cut off had received.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exposure {
     /// (client, topic) pairs cut off.
     pub pairs: u64,
@@ -25,7 +26,7 @@ pub struct Exposure {
 }
 
 /// What came on a topic to clients that were live again after a fault.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct After {
     /// Clients that were live again.
     pub back: u64,

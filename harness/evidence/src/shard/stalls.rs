@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Micros;
@@ -18,7 +19,9 @@ use crate::record::Micros;
 const STALLS_MAX: usize = 1_024;
 
 /// A time in which a thread of the generator did nothing although it was due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Stall {
     /// When it was seen to be over.
     pub to: Micros,

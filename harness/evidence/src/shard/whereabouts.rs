@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shard;
@@ -9,7 +10,7 @@ use super::client::Client;
 use crate::record::Micros;
 
 /// Clients that a fault is aimed at, by where they were when it was due, as far as their records tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Whereabouts {
     /// They had a session.
     pub connected: u64,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Estimate, Expected, FaultInstant, ObjectiveEstimate, PhaseSpan, Slow, Why};
@@ -15,7 +16,7 @@ use crate::units::micros;
 const VERSION: u32 = 1;
 
 /// The document. Names end in their units.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Document<'a> {
     version: u32,
     scenario: &'a str,
@@ -45,14 +46,14 @@ struct Document<'a> {
     warnings: Vec<Warning<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Target<'a> {
     kind: &'static str,
     url: Option<&'a str>,
     defects: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Phase<'a> {
     phase: &'a str,
     start_us: u64,
@@ -60,7 +61,7 @@ struct Phase<'a> {
     faults: Vec<Fault>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Fault {
     /// From 0, over all phases, as in `run.json`.
     id: u16,
@@ -87,34 +88,34 @@ struct Fault {
     causes_until_us: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Cohort<'a> {
     name: &'a str,
     surface: &'static str,
     clients: u32,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Descriptors {
     harness: u64,
     target: u64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct SourcePorts {
     needed: u64,
     available: u64,
 }
 
 /// Rests on assumed figures.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct MemoryBytes {
     harness: u64,
     /// `null` for a target by URL.
     reference: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Objective<'a> {
     gate: &'a str,
     judged: bool,
@@ -128,7 +129,7 @@ struct Objective<'a> {
     verdicts: Vec<Verdict<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Stability {
     advisory: bool,
     absence_us: u64,
@@ -137,7 +138,7 @@ struct Stability {
     limits: Vec<Limit>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Limit {
     kind: &'static str,
     /// As a scenario would write it.
@@ -148,7 +149,7 @@ struct Limit {
     count: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Verdict<'a> {
     /// `null` when all surfaces are judged together.
     surface: Option<&'static str>,
@@ -162,7 +163,7 @@ struct Verdict<'a> {
     foregone: Option<Foregone<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Foregone<'a> {
     /// `never_passes`, `may_not_pass`, `always_warns` or `never_fails`.
     verdict: &'static str,
@@ -170,7 +171,7 @@ struct Foregone<'a> {
     mend: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Evidence {
     Samples(f64),
@@ -179,11 +180,50 @@ enum Evidence {
     OfOthers,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Warning<'a> {
     at: String,
     what: &'a str,
     help: Option<&'a str>,
+}
+
+/// Of a scenario that is none: what is wrong with it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "its schema is what it is for: `Diagnostics` writes it")]
+struct Mistakes {
+    version: u32,
+    errors: Vec<Mistake>,
+    warnings: Vec<Mistake>,
+}
+
+/// One of them.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "as above")]
+struct Mistake {
+    /// Where: file, line and column, or the flag.
+    at: String,
+    what: String,
+    help: Option<String>,
+    notes: Vec<String>,
+}
+
+/// Either.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "as above")]
+enum Printed<'a> {
+    Plan(Box<Document<'a>>),
+    Mistakes(Mistakes),
+}
+
+/// The JSON Schema of what `check --json` prints.
+#[must_use]
+pub fn schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<Printed<'_>>();
+    schema.insert("title".to_owned(), "khala-harness check --json".into());
+    // A map of strings and numbers.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }
 
 /// The document as text.

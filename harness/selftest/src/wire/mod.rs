@@ -80,6 +80,11 @@ pub struct Line {
     pub reason: Option<String>,
 }
 
+/// The page of all deviations.
+pub fn page_of_all() -> String {
+    list::page(&row::rows())
+}
+
 /// Runs the matrix.
 pub fn run(selftest: &Args) -> Result<Exit, Failure> {
     let rows = select::select(selftest, row::rows(), "deviation", |row| row.name)?;
