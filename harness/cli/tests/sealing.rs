@@ -4,6 +4,7 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use support::{Ended, Harness, exit};
@@ -25,9 +26,8 @@ impl Keys {
         Self { dir }
     }
 
-    fn secret(&self) -> &Path {
-        // Lives as long as the folder.
-        Box::leak(self.dir.path().join("key").into_boxed_path())
+    fn secret(&self) -> std::path::PathBuf {
+        self.dir.path().join("key")
     }
 
     fn public(&self) -> std::path::PathBuf {
@@ -39,16 +39,20 @@ fn verify(bundle: &Path, key: &Path) -> Harness {
     Harness::new("verify").arg(bundle).arg("--public-key").arg(key)
 }
 
-/// A run that is sealed with all there is.
-fn sealed(keys: &Keys) -> Ended {
-    let run = Harness::tiny().arg("--sign-key").arg(keys.secret()).arg("--statement").ended();
-    run.exits(exit::GO)
+/// A run that is sealed with all there is; one for all tests.
+fn sealed() -> &'static Ended {
+    static SEALED: OnceLock<Ended> = OnceLock::new();
+    SEALED.get_or_init(|| {
+        let keys = Keys::new();
+        let run = Harness::tiny().arg("--sign-key").arg(keys.secret()).arg("--statement").ended();
+        run.exits(exit::GO)
+    })
 }
 
 #[test]
 fn one_flipped_byte_in_any_file_is_named() {
     let keys = Keys::new();
-    let run = sealed(&keys);
+    let run = sealed();
     let seals = ["manifest.json.minisig", "statement.json", "statement.json.minisig"];
     assert!(seals.iter().all(|name| run.files.contains_key(*name)), "{:?}", run.names());
     let (_dir, bundle) = run.restored(|_| true);
@@ -73,7 +77,7 @@ fn one_flipped_byte_in_any_file_is_named() {
 
 #[test]
 fn without_a_key_a_flipped_manifest_is_named_too() {
-    let run = Harness::tiny().ended().exits(exit::GO);
+    let run = sealed();
     let (_dir, bundle) = run.restored(|_| true);
     let manifest = run.file("manifest.json");
     for at in (0..manifest.len()).step_by(manifest.len() / 12) {
@@ -140,7 +144,7 @@ fn the_stock_tool_verifies_what_was_signed() {
         return;
     }
     let keys = Keys::new();
-    let run = sealed(&keys);
+    let run = sealed();
     let (_dir, bundle) = run.restored(|_| true);
     for file in ["manifest.json", "statement.json"] {
         let mut minisign = Command::new("minisign");
@@ -165,15 +169,15 @@ fn sha256(run: &Ended, name: &str) -> String {
 
 #[test]
 fn a_go_is_passed_and_what_it_is_of_is_named() {
-    let run = Harness::tiny().arg("--statement").ended().exits(exit::GO);
-    let told = statement(&run);
+    let run = sealed();
+    let told = statement(run);
     assert_eq!(told["_type"], "https://in-toto.io/Statement/v1");
     assert_eq!(told["predicateType"], "https://in-toto.io/attestation/test-result/v0.1");
-    assert_eq!(told["subject"][0]["digest"], json!({ "sha256": sha256(&run, "manifest.json") }));
+    assert_eq!(told["subject"][0]["digest"], json!({ "sha256": sha256(run, "manifest.json") }));
     let predicate = &told["predicate"];
     let configuration = &predicate["configuration"][0];
     assert_eq!(configuration["name"], "scenario.resolved.toml");
-    let scenario = json!({ "sha256": sha256(&run, "scenario.resolved.toml") });
+    let scenario = json!({ "sha256": sha256(run, "scenario.resolved.toml") });
     assert_eq!(configuration["digest"], scenario);
     assert_eq!((&predicate["result"], &predicate["failedTests"]), (&"PASSED".into(), &json!([])));
     let passed = predicate["passedTests"].as_array().expect("a list");
