@@ -16,6 +16,7 @@ use std::time::Duration;
 use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::journal::{self, Begin, Entry};
 use khala_evidence::record::{Micros, Record, Sink};
+use khala_evidence::shard::Seen;
 use khala_evidence::{Context, Shard};
 
 use crate::Error;
@@ -37,6 +38,32 @@ const NEVER_S: u64 = 1_000_000;
 /// The same for a journal that takes no more.
 const FAILED_S: u64 = NEVER_S + 1;
 
+/// How much the journal of a run holds so far, for whoever watches the run. It is behind by about a second.
+#[derive(Debug, Default)]
+pub struct SoFar {
+    deliveries: AtomicU64,
+    connects: AtomicU64,
+    violations: AtomicU64,
+}
+
+impl SoFar {
+    fn add(&self, seen: Seen) {
+        self.deliveries.fetch_add(seen.deliveries, Ordering::Relaxed);
+        self.connects.fetch_add(seen.connects, Ordering::Relaxed);
+        self.violations.fetch_add(seen.violations, Ordering::Relaxed);
+    }
+
+    /// What was seen since the start of the run.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        Seen {
+            deliveries: self.deliveries.load(Ordering::Relaxed),
+            connects: self.connects.load(Ordering::Relaxed),
+            violations: self.violations.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// A journal being written.
 pub struct Journal {
     path: PathBuf,
@@ -45,6 +72,7 @@ pub struct Journal {
     /// Seconds between two entries of a shard.
     pace_s: Arc<AtomicU64>,
     writer: JoinHandle<Option<Unwritten>>,
+    so_far: Arc<SoFar>,
     sinks: u16,
 }
 
@@ -79,18 +107,25 @@ impl Journal {
         file.write_all(&head).and_then(|()| file.sync_data()).map_err(cannot())?;
         let (sender, receiver) = sync_channel(QUEUE);
         let pace_s = Arc::new(AtomicU64::new(1));
+        let so_far = Arc::new(SoFar::default());
         let writer = Writer {
             file,
             events,
             written: head.len() as u64,
             size_max,
             pace_s: Arc::clone(&pace_s),
+            so_far: Arc::clone(&so_far),
         };
         let writer = std::thread::Builder::new()
             .name("khala-journal".to_owned())
             .spawn(move || writer.run(&receiver))
             .map_err(Error::NoThread)?;
-        Ok(Self { path, context, sender, pace_s, writer, sinks: 0 })
+        Ok(Self { path, context, sender, pace_s, writer, so_far, sinks: 0 })
+    }
+
+    /// How much it holds, as long as it is written.
+    pub fn so_far(&self) -> Arc<SoFar> {
+        Arc::clone(&self.so_far)
     }
 
     /// A shard for one more thread.
@@ -203,6 +238,7 @@ struct Writer {
     written: u64,
     size_max: u64,
     pace_s: Arc<AtomicU64>,
+    so_far: Arc<SoFar>,
 }
 
 impl Writer {
@@ -252,6 +288,9 @@ impl Writer {
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        if let Entry::Flow { flow, .. } = entry {
+            self.so_far.add(flow.seen());
+        }
         let frame = journal::frame(entry)?;
         self.file.write_all(&frame)?;
         self.written += frame.len() as u64;

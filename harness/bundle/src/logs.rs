@@ -11,7 +11,7 @@ use khala_evidence::record::{Record, Sink};
 use khala_plan::{Plan, Schedule};
 
 use crate::Error;
-use crate::journal::{Journal, Journalled};
+use crate::journal::{Journal, Journalled, SoFar};
 use crate::recording::Begin as RecordingBegin;
 use crate::recording::write::{Recorder, RecordingWriter};
 
@@ -51,6 +51,12 @@ impl Logs {
     pub fn sink(&mut self) -> LogSink {
         let recorder = self.recording.as_mut().map(RecordingWriter::recorder);
         LogSink { shard: self.journal.sink(), recorder }
+    }
+
+    /// How much was recorded so far, for whoever watches the run.
+    #[must_use]
+    pub fn so_far(&self) -> Arc<SoFar> {
+        self.journal.so_far()
     }
 
     pub(crate) fn into_parts(self) -> (Journal, Option<RecordingWriter>) {

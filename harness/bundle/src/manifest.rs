@@ -16,7 +16,9 @@ use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::names::{MANIFEST, RUN_JSON, SCENARIO, SIGNATURE, is_derived, is_of_altered, is_seal, is_source};
+use crate::names::{
+    MANIFEST, RUN_JSON, SCENARIO, SIGNATURE, is_derived, is_of_altered, is_seal, is_source,
+};
 use crate::{Error, files, utc_now};
 
 /// Version of the format of bundles. In version 1 `run.json` held samples, seconds and stories too, and

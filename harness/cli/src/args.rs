@@ -205,6 +205,8 @@ pub struct Run {
     /// What seals the bundle.
     #[command(flatten)]
     pub seal: SealWith,
+    #[command(flatten)]
+    pub shown: SummaryFlag,
     /// Size that the bundle's journal should stay below, in B, KiB or MiB, as in 64MiB; near it, it is written
     /// less often. At least 64KiB.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = bundle_max)]
@@ -279,6 +281,15 @@ pub struct Report {
     /// Print run.json instead of the summary.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub shown: SummaryFlag,
+    /// Write the page of the run, report.html, to this file as well.
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
+    /// Folder of another run, whose recovery is drawn beside this one's into that page: with jitter and without, before
+    /// a change and after it.
+    #[arg(long, value_name = "DIR", requires = "page")]
+    pub beside: Option<PathBuf>,
 }
 
 /// `score`
@@ -292,6 +303,25 @@ pub struct Score {
     /// Print the report as JSON instead of the summary.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub shown: SummaryFlag,
+}
+
+/// How much is printed of a run.
+#[derive(Debug, ClapArgs)]
+pub struct SummaryFlag {
+    /// How much of the summary is printed: ten lines, or all of it.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "short", env = "KHALA_SUMMARY")]
+    pub summary: Summary,
+}
+
+/// How much of a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Summary {
+    /// Ten lines.
+    Short,
+    /// All of it.
+    Full,
 }
 
 /// `verify`

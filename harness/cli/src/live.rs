@@ -5,13 +5,15 @@
 //! holds up no run, and misses what there was no room for.
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use khala_bundle::Writer;
+use khala_bundle::{SoFar, Writer};
 use khala_engine::observe::{Event, EventKind, Observer, Progress};
+use khala_evidence::shard::Seen;
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::output;
@@ -28,28 +30,29 @@ const STEP: Duration = Duration::from_millis(2);
 
 enum Shown {
     Line(String),
-    Progress(Progress),
+    Progress(Progress, Seen),
 }
 
 /// Watches a run for the terminal and for the bundle.
 pub struct Live<'a> {
     bundle: &'a mut Writer,
+    so_far: Arc<SoFar>,
     sender: Option<SyncSender<Shown>>,
     screen: Option<JoinHandle<()>>,
 }
 
 impl<'a> Live<'a> {
     /// A view that also feeds the bundle. Without a thread for it nothing is shown, and nothing to who wants quiet.
-    pub fn new(bundle: &'a mut Writer, quiet: bool) -> Self {
+    pub fn new(bundle: &'a mut Writer, so_far: Arc<SoFar>, quiet: bool) -> Self {
         if quiet {
-            return Self { bundle, sender: None, screen: None };
+            return Self { bundle, so_far, sender: None, screen: None };
         }
         let (sender, receiver) = sync_channel(QUEUE);
         let screen = std::thread::Builder::new()
             .name("khala-live".to_owned())
             .spawn(move || Screen::new().show(&receiver))
             .ok();
-        Self { bundle, sender: Some(sender), screen }
+        Self { bundle, so_far, sender: Some(sender), screen }
     }
 
     fn show(&self, shown: Shown) {
@@ -123,7 +126,7 @@ impl Observer for Live<'_> {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        self.show(Shown::Progress(progress.clone()));
+        self.show(Shown::Progress(progress.clone(), self.so_far.seen()));
     }
 }
 
@@ -148,17 +151,20 @@ fn drain_end(drained: bool, behind: u64, not_live: u64, unseen: u64) -> String {
 struct Screen {
     bar: Option<ProgressBar>,
     last_plain_s: Option<u64>,
+    /// What was seen when a line was last shown, and when that was.
+    before: (u64, Seen),
 }
 
 impl Screen {
     fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            let style = ProgressStyle::with_template("{bar:24} {pos:>3}/{len} s  {msg}");
+            // What has no room on a narrow screen is cut at its end, where the least needed stands.
+            let style = ProgressStyle::with_template("{bar:12} {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, last_plain_s: None }
+        Self { bar, last_plain_s: None, before: (0, Seen::default()) }
     }
 
     fn show(mut self, all: &Receiver<Shown>) {
@@ -168,7 +174,7 @@ impl Screen {
                     Some(bar) => bar.println(text),
                     None => output::say(&text),
                 },
-                Shown::Progress(progress) => self.progress(&progress),
+                Shown::Progress(progress, seen) => self.progress(&progress, seen),
             }
         }
         if let Some(bar) = &self.bar {
@@ -176,23 +182,44 @@ impl Screen {
         }
     }
 
-    fn progress(&mut self, progress: &Progress) {
-        let Progress { elapsed_s, planned_s, phase, clients, online, live, published } = progress;
-        if let Some(bar) = &self.bar {
-            bar.set_length(*planned_s);
-            bar.set_position(*elapsed_s);
-            bar.set_message(format!("{phase}: {live} live, {online} of {clients} connected"));
+    fn progress(&mut self, progress: &Progress, seen: Seen) {
+        let Progress { elapsed_s, planned_s, .. } = progress;
+        let plain = self.bar.is_none();
+        if plain && self.last_plain_s.is_some_and(|last| elapsed_s - last < PLAIN_EVERY_S) {
             return;
         }
-        if self.last_plain_s.is_some_and(|last| elapsed_s - last < PLAIN_EVERY_S) {
-            return;
+        let (since, before) = std::mem::replace(&mut self.before, (*elapsed_s, seen));
+        let line = line(progress, seen, (elapsed_s.saturating_sub(since), before));
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(*planned_s);
+                bar.set_position(*elapsed_s);
+                bar.set_message(line);
+            }
+            None => {
+                self.last_plain_s = Some(*elapsed_s);
+                output::say(&format!("{elapsed_s:6} s  {line}"));
+            }
         }
-        self.last_plain_s = Some(*elapsed_s);
-        output::say(&format!(
-            "{elapsed_s:6} s  {phase}: {live} live, {online} of {clients} connected, {published} \
-             published"
-        ));
     }
+}
+
+/// How the run goes, in a line: what matters most first. `before` is what had been seen so many seconds ago.
+fn line(progress: &Progress, seen: Seen, (seconds, before): (u64, Seen)) -> String {
+    let Progress { elapsed_s, planned_s, phase, clients, online, live, published } = progress;
+    let left = planned_s.saturating_sub(*elapsed_s);
+    let violations = match seen.violations {
+        0 => String::new(),
+        1 => "1 VIOLATION, ".to_owned(),
+        some => format!("{some} VIOLATIONS, "),
+    };
+    let rate = |now: u64, then: u64| now.saturating_sub(then).checked_div(seconds).unwrap_or(0);
+    let updates = rate(seen.deliveries, before.deliveries);
+    let connects = rate(seen.connects, before.connects);
+    format!(
+        "{phase}: {violations}{left} s left, {live} live, {online} of {clients} connected, {updates} updates/s, \
+         {connects} connects/s, {published} published"
+    )
 }
 
 #[cfg(test)]
@@ -215,5 +242,25 @@ mod tests {
             let [behind, not_live, unseen] = missing;
             assert_eq!(drain_end(drained, behind, not_live, unseen), said);
         }
+    }
+
+    #[test]
+    fn a_line_says_what_matters_first_and_rates_by_what_was_seen_since() {
+        let progress = Progress {
+            elapsed_s: 30,
+            planned_s: 72,
+            phase: "storm".to_owned(),
+            clients: 60,
+            online: 59,
+            live: 58,
+            published: 7,
+        };
+        let seen = |deliveries, connects, violations| Seen { deliveries, connects, violations };
+        assert_eq!(
+            line(&progress, seen(1_500, 80, 0), (10, seen(500, 60, 0))),
+            "storm: 42 s left, 58 live, 59 of 60 connected, 100 updates/s, 2 connects/s, 7 published"
+        );
+        let broken = line(&progress, seen(0, 0, 2), (0, Seen::default()));
+        assert!(broken.starts_with("storm: 2 VIOLATIONS, 42 s left"), "{broken}");
     }
 }

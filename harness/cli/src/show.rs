@@ -9,14 +9,17 @@ use khala_evidence::render::terminal::{self, Colour, Reader};
 use khala_evidence::render::{self, Renderer};
 use khala_evidence::report::RunReport;
 
+use crate::args::Summary;
 use crate::exit::Failure;
 use crate::output;
 
 /// How much of a report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// The summary.
-    Whole,
+    /// Ten lines.
+    Short,
+    /// The summary, all of it.
+    Full,
     /// Its first line.
     Head,
     /// `run.json` itself.
@@ -40,21 +43,27 @@ pub fn show(report: &RunReport, how: Shown, dir: &Path, last: &str) -> Result<()
     let colour = if output::colour_on(at_a_terminal) { Colour::Always } else { Colour::Never };
     let reader =
         Reader { colour, width: width(at_a_terminal), bundle: &bundle, last, at_a_terminal };
-    let text = terminal::render_for(report, &reader);
-    match how {
+    let text = match how {
+        Shown::Full => terminal::render_for(report, &reader),
         Shown::Head => {
+            let text = terminal::render_short(report, &reader);
             let head = text.lines().next().unwrap_or_default();
-            output::verdict(format!("{head}\n{last}\n").as_bytes());
+            format!("{head}\n{last}\n")
         }
-        _ => output::verdict(text.as_bytes()),
-    }
+        _ => terminal::render_short(report, &reader),
+    };
+    output::verdict(text.as_bytes());
     Ok(())
 }
 
 impl Shown {
     /// Machines' form, or people's.
-    pub fn of(json: bool) -> Self {
-        if json { Self::Json } else { Self::Whole }
+    pub fn of(json: bool, summary: Summary) -> Self {
+        match (json, summary) {
+            (true, _) => Self::Json,
+            (false, Summary::Short) => Self::Short,
+            (false, Summary::Full) => Self::Full,
+        }
     }
 }
 

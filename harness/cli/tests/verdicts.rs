@@ -135,6 +135,7 @@ fn the_bundle_of_a_go_is_whole() {
     for name in [
         "run.json",
         "summary.md",
+        "report.html",
         "violations.ndjson",
         "events.ndjson",
         "timeseries.csv",

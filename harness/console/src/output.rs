@@ -15,7 +15,9 @@ use crate::exit::{Exit, Failure};
 /// Whether escapes may be written to a stream.
 #[must_use]
 pub fn colour_on(terminal: bool) -> bool {
-    terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let forced = set("FORCE_COLOR").is_some_and(|value| value != "0");
+    (terminal || forced) && set("NO_COLOR").is_none()
 }
 
 /// Prints a result that stands nowhere else. A reader that has seen enough (`| head`) is no failure.

@@ -83,6 +83,9 @@ pub struct RunReport {
     pub phases: Vec<Phase>,
     /// Planned against effective.
     pub faults: Vec<FaultOutcome>,
+    /// When each fault that lasts is over by plan, by fault id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fault_ends: BTreeMap<u16, Micros>,
     /// Deliveries around each fault, by fault id.
     pub exposures: BTreeMap<u16, Exposure>,
     /// Where the clients were that each fault is aimed at, when it was due, by fault id.
@@ -473,6 +476,9 @@ pub struct Second {
     /// Violations of it, whenever they were noticed; in the last second also those of later ones.
     #[serde(default)]
     pub violations: u64,
+    /// Sockets that the target ended in it although nobody planned that.
+    #[serde(default)]
+    pub unplanned_ends: u64,
     /// Its counts.
     #[serde(flatten)]
     pub counts: crate::shard::series::Second,

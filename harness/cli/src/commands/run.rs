@@ -56,8 +56,11 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         None => {
             let ran = job.once()?;
             let path = ran.dir.display().to_string();
-            let how = if run.quiet { Shown::Head } else { Shown::Whole };
-            show(&ran.report, if run.json { Shown::Json } else { how }, &ran.dir, &path)?;
+            let how = match run.quiet {
+                true if !run.json => Shown::Head,
+                _ => Shown::of(run.json, run.shown.summary),
+            };
+            show(&ran.report, how, &ran.dir, &path)?;
             if run.json {
                 output::say(&path);
             }
@@ -216,7 +219,8 @@ impl Job<'_> {
             // Before anything is sent: nobody reads the decision of an earlier run as this one's.
             warn(khala_bundle::point_latest(writer.dir()));
         }
-        let outcome = self.engine(|| logs.sink(), run_id, writer)?;
+        let live = Live::new(writer, logs.so_far(), self.run.quiet);
+        let outcome = self.engine(|| logs.sink(), run_id, live)?;
         let Outcome { sinks, facts, .. } = outcome;
         Ok(writer.finish(logs, sinks, facts)?)
     }
@@ -225,7 +229,7 @@ impl Job<'_> {
         &self,
         make_sink: impl FnMut() -> LogSink,
         run_id: String,
-        writer: &mut Writer,
+        mut live: Live<'_>,
     ) -> Result<Outcome<LogSink>, Failure> {
         let Self { run, plan, schedule, guard, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -243,7 +247,6 @@ impl Job<'_> {
                 hooks_in: run.allow_hooks.then(|| folder_of(&run.scenario.file)),
                 guard: Arc::clone(guard),
             };
-            let mut live = Live::new(writer, run.quiet);
             let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
             khala_engine::run(plan, schedule, options, make_sink, &mut live)
                 .await

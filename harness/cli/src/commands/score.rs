@@ -27,7 +27,7 @@ pub fn run(score: &args::Score) -> Result<Exit, Failure> {
         output::verdict(wrapped(&head).as_bytes());
     }
     let (dir, gates) = (score.dir.display(), score.gates.display());
-    let how = Shown::of(score.json);
+    let how = Shown::of(score.json, score.shown.summary);
     show(&report, how, &score.dir, &format!("{dir}, judged by {gates}"))?;
     if report.decision == Decision::Hold {
         let scenario = quoted(&score.dir.join(names::SCENARIO).display().to_string());

@@ -81,9 +81,18 @@ impl Harness {
         command.arg(subcommand).stdin(Stdio::null());
         // The state of a reference runtime that was killed stays behind in the folder for temporary files.
         command.env("TMPDIR", env!("CARGO_TARGET_TMPDIR"));
-        for name in ["COLUMNS", "NO_COLOR", "KHALA_LOG", "RUST_LOG", "KHALA_HARNESS_SIGN_KEY"] {
+        for name in [
+            "COLUMNS",
+            "NO_COLOR",
+            "FORCE_COLOR",
+            "KHALA_LOG",
+            "RUST_LOG",
+            "KHALA_HARNESS_SIGN_KEY",
+        ] {
             command.env_remove(name);
         }
+        // What tests read is all of it; what is printed otherwise has tests of its own.
+        command.env("KHALA_SUMMARY", "full");
         Self { command, stdout: None, stderr: None }
     }
 

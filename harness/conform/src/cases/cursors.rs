@@ -235,7 +235,9 @@ async fn oldest(ctx: &Ctx) -> Outcome {
         let floor = window.at_floor().ok_or_else(|| not_applicable(lacks, PRUNED))?;
         let (peer, reply) = resume(ctx, EVENTS, floor).await?;
         if reply.status() != "ok" {
-            return Err(undecided("a cursor at the floor was refused: `cursor_at_floor` says more"));
+            return Err(undecided(
+                "a cursor at the floor was refused: `cursor_at_floor` says more",
+            ));
         }
         let first = peer.delivered(0).iter().map(|it| it.seq).min();
         if first == Some(floor + 1) {
@@ -248,7 +250,10 @@ async fn oldest(ctx: &Ctx) -> Outcome {
             format!("Seq {first} came first; nothing came of the {} before it.", first - floor - 1)
         });
         return broken(
-            format!("Resumed {EVENTS} exactly at its floor, {floor}, below its head, {}.", window.head),
+            format!(
+                "Resumed {EVENTS} exactly at its floor, {floor}, below its head, {}.",
+                window.head
+            ),
             came,
             format!(
                 "Seq {} should have come first: a floor is one below the oldest event that is retained. If it is \

@@ -10,6 +10,7 @@ mod histograms_ndjson;
 mod junit_xml;
 mod page;
 mod reasons;
+pub mod report_html;
 mod run_json;
 mod stories_ndjson;
 pub mod story;
@@ -57,6 +58,7 @@ fn line(
 pub const ALL: &[&dyn Renderer] = &[
     &run_json::RunJson,
     &summary_md::SummaryMd,
+    &report_html::ReportHtml,
     &junit_xml::JunitXml,
     &timeseries_csv::TimeseriesCsv,
     &violations_ndjson::ViolationsNdjson,

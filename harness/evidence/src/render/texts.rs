@@ -25,7 +25,8 @@ pub fn estimate(objective: &ObjectiveVerdict) -> String {
     format!("{value} ({lower} to {upper}){}", reach.unwrap_or_default())
 }
 
-fn figure(objective: &ObjectiveVerdict, value: f64) -> String {
+/// A value in the unit of an objective's claim.
+pub fn figure(objective: &ObjectiveVerdict, value: f64) -> String {
     match objective.unit {
         #[expect(
             clippy::cast_possible_truncation,
@@ -70,6 +71,11 @@ pub fn at(report: &RunReport, us: u64) -> String {
         Some(utc) => format!("{seconds:.3} s ({utc} UTC)"),
         None => format!("{seconds:.3} s"),
     }
+}
+
+/// A time in seconds.
+pub fn seconds(us: u64) -> String {
+    format!("{:.2} s", std::time::Duration::from_micros(us).as_secs_f64())
 }
 
 /// Deliveries that are the run's own, and those of others, which are held against nothing that was published.

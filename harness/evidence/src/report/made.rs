@@ -21,7 +21,7 @@ use crate::oracle::{Rule, RuleTally};
 use crate::record::Micros;
 use crate::shard::absence::Manner;
 use crate::shard::metrics::Distribution;
-use crate::shard::stability::Blame;
+use crate::shard::stability::{Blame, TICK_US};
 
 impl RunReport {
     /// Puts the report together.
@@ -66,6 +66,7 @@ impl RunReport {
             },
             phases: phases(schedule),
             faults: facts.faults.clone(),
+            fault_ends: fault_ends(schedule),
             exposures: settled.exposures.clone(),
             whereabouts: settled.whereabouts.clone(),
             findings: settled.findings.iter().chain(&facts.findings).cloned().collect(),
@@ -169,6 +170,15 @@ impl Percentiles {
             mean: hist.mean(),
         }
     }
+}
+
+/// When each fault that lasts, or comes to its clients one by one, is over.
+fn fault_ends(schedule: &Schedule) -> BTreeMap<u16, Micros> {
+    let ends = schedule.faults.iter().filter_map(|fault| {
+        let lasts = fault.duration_us.into_iter().chain(fault.spread_us).max()?;
+        Some((fault.id, fault.at_us + lasts))
+    });
+    ends.collect()
 }
 
 fn phases(schedule: &Schedule) -> Vec<Phase> {
@@ -379,6 +389,11 @@ fn series(case: &Case<'_>) -> Vec<Second> {
     let delivery = case.settled.metrics.distribution(MetricId::Delivery, &all, None);
     let rows: Vec<_> = case.settled.series.rows().collect();
     let last = rows.last().map_or(0, |(second, ..)| *second);
+    let mut unplanned: BTreeMap<u64, u64> = BTreeMap::new();
+    for (tick, what) in case.settled.stability.ticks() {
+        let ended: u64 = what.ended.iter().map(|(_, n)| *n).sum();
+        *unplanned.entry(tick * TICK_US / 1_000_000).or_default() += ended;
+    }
     let rows = rows.into_iter();
     rows.map(|(second, counts, open)| {
         let until = if second == last { u32::MAX } else { second };
@@ -389,6 +404,7 @@ fn series(case: &Case<'_>) -> Vec<Second> {
             phase: phase_name(case, u16::try_from(phase).unwrap_or(u16::MAX)),
             open,
             violations: case.settled.tally.within(second..=until),
+            unplanned_ends: unplanned.get(&second.into()).copied().unwrap_or(0),
             counts,
             delivery_p50_us: latency.and_then(|sparse| nearest_rank(sparse, 500)),
             delivery_p90_us: latency.and_then(|sparse| percentile(sparse, 900)),

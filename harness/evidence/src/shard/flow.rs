@@ -58,6 +58,17 @@ pub struct Flow {
     pub(super) stories: Stories,
 }
 
+/// How much was seen in some time, for whoever watches the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Updates delivered.
+    pub deliveries: u64,
+    /// Connects begun.
+    pub connects: u64,
+    /// Violations noticed; what only shows when the clients' records are put together is not among them.
+    pub violations: u64,
+}
+
 impl Flow {
     /// Nothing yet, to keep up to `violations_kept` violations of each rule.
     pub(super) fn new(violations_kept: u32) -> Self {
@@ -110,6 +121,16 @@ impl Flow {
         self.stories.merge(other.stories);
         for (resource, times) in other.exhausted {
             *self.exhausted.entry(resource).or_default() += times;
+        }
+    }
+
+    /// How much was seen.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        Seen {
+            deliveries: self.totals.deliveries,
+            connects: self.totals.connects,
+            violations: self.tally.total(),
         }
     }
 

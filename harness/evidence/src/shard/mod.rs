@@ -45,7 +45,7 @@ use self::behind::Behind;
 use self::client::{Client, Cut};
 use self::exposure::Exposure;
 use self::flight::{Frame, Stories};
-pub use self::flow::Flow;
+pub use self::flow::{Flow, Seen};
 use self::found::Found;
 use self::metrics::{Key, Metrics};
 use self::probes::Probes;

@@ -28,6 +28,9 @@ impl Shard {
         if self.ended_by_us(outcome) {
             return;
         }
+        if kind == OpKind::Mint {
+            self.flow.series.at(start).mints += 1;
+        }
         self.heartbeat_authorised(&op);
         self.operated(&op);
         let metric = match kind {

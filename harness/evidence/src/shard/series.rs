@@ -15,6 +15,9 @@ pub struct Second {
     /// Of them, those of clients that had connected before.
     #[serde(default)]
     pub reconnects: u64,
+    /// Tokens asked for.
+    #[serde(default)]
+    pub mints: u64,
     /// Upgrades accepted.
     pub connected: u64,
     /// Sockets gone.
@@ -49,6 +52,7 @@ impl Series {
             let ours = self.seconds.entry(second).or_default();
             ours.connects += theirs.connects;
             ours.reconnects += theirs.reconnects;
+            ours.mints += theirs.mints;
             ours.connected += theirs.connected;
             ours.disconnected += theirs.disconnected;
             ours.converged += theirs.converged;

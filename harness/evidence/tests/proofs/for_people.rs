@@ -175,6 +175,37 @@ fn no_line_is_wider_than_the_screen() {
 }
 
 #[test]
+fn ten_lines_say_what_to_decide_why_and_what_to_do() {
+    for report in full() {
+        for width in [60, 80, 100, 120] {
+            for at_a_terminal in [true, false] {
+                let shown = terminal::render_short(&report, &reader(width, at_a_terminal));
+                let lines: Vec<_> = shown.lines().collect();
+                assert!(lines.len() <= 10, "{width}:\n{shown}");
+                assert!(
+                    lines.iter().all(|line| line.chars().count() <= width),
+                    "{width}:\n{shown}"
+                );
+                let decision = report.decision.to_string();
+                let last = if at_a_terminal { lines.len() - 1 } else { lines.len() - 2 };
+                assert!(lines[0].starts_with(&decision) && lines[last].starts_with(&decision));
+                assert_eq!(lines[2 * lines.len() - 3 - last], "runs/one", "{shown}");
+                for told in ["Next  ", "--summary full; gates: "] {
+                    assert!(shown.contains(told), "no {told} in {width}:\n{shown}");
+                }
+            }
+        }
+    }
+    let shown = terminal::render_short(&two_without_one_event().report(), &reader(100, false));
+    for told in ["users miss events", "2 times, 2 of 8 clients", "khala-harness explain runs/one 3"]
+    {
+        assert!(flat(&shown).contains(told), "no {told} in:\n{shown}");
+    }
+    let shown = terminal::render_short(&sound().report(), &reader(100, false));
+    assert!(shown.contains("Seen  Nothing wrong"), "{shown}");
+}
+
+#[test]
 fn a_go_fits_on_a_screen() {
     let report = Trial::storm(&[]).report();
     assert_eq!(report.decision, Decision::Go);

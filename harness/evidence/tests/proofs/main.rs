@@ -11,6 +11,7 @@ mod for_managers;
 mod for_people;
 mod green_and_void;
 mod one_edit;
+mod page;
 mod renderings;
 mod second_opinion;
 mod slow_clients;

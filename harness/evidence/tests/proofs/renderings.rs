@@ -417,7 +417,8 @@ fn assert_comes_back(report: &RunReport) {
     let back: RunReport = serde_json::from_slice(&written).expect("parses");
     assert!(back == report.summary(), "run.json does not bring the same summary back");
     // What holds samples, seconds and stories is made of more.
-    let more = ["timeseries.csv", "histograms.ndjson", "clusters.ndjson", "stories.ndjson"];
+    let more =
+        ["report.html", "timeseries.csv", "histograms.ndjson", "clusters.ndjson", "stories.ndjson"];
     for renderer in render::ALL.iter().filter(|renderer| !more.contains(&renderer.file_name())) {
         let again = renderer.render(&back).expect("renders");
         let first = renderer.render(report).expect("renders");

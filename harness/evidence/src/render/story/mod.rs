@@ -343,6 +343,20 @@ impl<'a> ClientStory<'a> {
     }
 }
 
+/// What a recorder holds in words, each line with its time.
+pub(super) struct Lines {
+    /// What last befell the client.
+    pub happenings: Vec<(Micros, String)>,
+    /// Its last frames, each with the updates that were read with it.
+    pub frames: Vec<(Micros, String)>,
+}
+
+/// What a recorder holds, in words.
+pub(super) fn lines(flight: &Flight) -> Lines {
+    let happenings = flight.happenings.iter().filter_map(happening).collect();
+    Lines { happenings, frames: frames(flight) }
+}
+
 /// How many are left out, that came before.
 fn before(forgotten: u64, one: &str, many: &str) -> String {
     match forgotten {

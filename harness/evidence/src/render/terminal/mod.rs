@@ -3,6 +3,7 @@
 
 mod figures;
 pub(super) mod gates;
+mod short;
 
 use super::befell;
 use super::brief::{self, Brief};
@@ -91,7 +92,16 @@ pub fn render_for(report: &RunReport, reader: &Reader<'_>) -> String {
     other_reasons(&mut page, report, reader);
     gates::write(&mut page, report, reader.colour);
     figures::write(&mut page, report);
+    page.gap();
     tail(&mut page, report, reader, &brief);
+    page.into_text()
+}
+
+/// The run in ten lines, for a reader.
+#[must_use]
+pub fn render_short(report: &RunReport, reader: &Reader<'_>) -> String {
+    let mut page = Page::new(reader.width);
+    short::write(&mut page, report, reader);
     page.into_text()
 }
 
@@ -112,7 +122,7 @@ fn decision(report: &RunReport, colour: Colour) -> String {
     colour.paint(code, &report.decision.to_string())
 }
 
-fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief) {
+fn head_line(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     let profile = report.scenario.profile.as_ref().map(|p| format!(" ({p})")).unwrap_or_default();
     page.raw(&format!(
         "{}  {}{profile}  seed {}  {:.1} s{}",
@@ -126,6 +136,10 @@ fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief)
             (true, false) => "",
         },
     ));
+}
+
+fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief) {
+    head_line(page, report, reader);
     for befell in befell::lines(report) {
         page.text(2, &befell);
     }
@@ -250,7 +264,6 @@ fn other_reasons(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
 }
 
 fn tail(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief) {
-    page.gap();
     if reader.at_a_terminal {
         page.raw(reader.last);
     }

@@ -1,0 +1,293 @@
+//! Every gate: what must hold, what was measured and with which bounds, and a picture of it to scale.
+
+use khala_plan::gate::grammar;
+use khala_plan::metric::MetricId;
+
+use super::super::terminal::gates as told;
+use super::super::units::count;
+use super::super::{beside, reasons, texts};
+use super::html::{Attrs, Html};
+use super::tables::{Head, cell, figure, table, verdict};
+use super::{part, tables};
+use crate::judge::{GateVerdict, ObjectiveVerdict, Verdict};
+use crate::report::RunReport;
+
+const HEADS: [Head; 7] = [
+    ("Verdict", false),
+    ("Objective", false),
+    ("Must hold", false),
+    ("Measured", true),
+    ("95 % bounds", true),
+    ("n", true),
+    ("To scale: the mark is the bound", false),
+];
+
+pub fn write(html: &mut Html, report: &RunReport) {
+    part(html, "gates", |html| {
+        table(html, "Every gate with what was measured", &HEADS, |html| {
+            // What is worst is read first.
+            let mut gates: Vec<_> = report.gates.iter().collect();
+            gates.sort_by_key(|gate| std::cmp::Reverse(gate.verdict));
+            for gate in gates {
+                of_gate(html, gate);
+            }
+        });
+        html.tag("p", &[("class", "note")], |html| {
+            html.text(
+                "In each picture what is shaded holds and the upright mark is the bound; the bar reaches from the \
+                 lower to the upper 95 % bound of what was measured, which is the dot. An arrow: it goes on beyond \
+                 the picture. ",
+            );
+            if let Some(reach) = texts::reach(report) {
+                html.text(reach);
+                html.text(".");
+            }
+        });
+    });
+}
+
+fn of_gate(html: &mut Html, gate: &GateVerdict) {
+    let clean = told::clean(gate).join("; ");
+    html.tag("tr", &[("class", "gate")], |html| {
+        html.tag("th", &[("scope", "rowgroup"), ("colspan", "7")], |html| {
+            match gate.verdict {
+                Some(word) => verdict(html, word),
+                None => html.leaf("strong", &[("class", "none")], "– not judged by this profile"),
+            }
+            html.text(&format!("  {}", gate.name));
+            if gate.advisory {
+                html.text(" (advisory: decides nothing)");
+            }
+            if !clean.is_empty() {
+                html.leaf("span", &[("class", "clean")], &format!(" {clean}"));
+            }
+        });
+    });
+    for objective in told::shown(gate).filter(|_| gate.judged) {
+        of_objective(html, objective);
+    }
+}
+
+fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
+    let ObjectiveVerdict { n, lower, upper, estimate, .. } = objective;
+    // What befell the run is counted as violations are.
+    let metric = MetricId::of(&objective.metric).unwrap_or(MetricId::Violations);
+    let claim = grammar::parse(metric, &objective.require).ok();
+    let bound = claim.map(|claim| claim.bound);
+    let is_na = objective.verdict == Verdict::NotApplicable;
+    html.tag("tr", &[("class", "objective")], |html| {
+        html.tag("td", &[], |html| verdict(html, objective.verdict));
+        html.tag("th", &[("scope", "row")], |html| {
+            html.text(&reasons::name(objective));
+            if !objective.during.is_empty() {
+                html.leaf(
+                    "span",
+                    &[("class", "during")],
+                    &format!(" in {}", objective.during.join(", ")),
+                );
+            }
+        });
+        html.tag("td", &[("class", "claim")], |html| match bound {
+            Some(bound) => html.datum(bound, &objective.require),
+            None => html.text(&objective.require),
+        });
+        let measured = match (is_na, estimate, objective.never) {
+            (true, ..) | (_, None, _) => "–".to_owned(),
+            (_, Some(value), 0) => texts::figure(objective, *value),
+            (_, Some(value), _) => format!("> {}", texts::figure(objective, *value)),
+        };
+        figure(html, estimate.filter(|_| !is_na), &measured);
+        html.tag("td", &[("class", "n")], |html| {
+            let end = |html: &mut Html, end: Option<f64>| match end {
+                Some(end) => html.datum(end, &texts::figure(objective, end)),
+                None => html.text("?"),
+            };
+            if lower.is_none() && upper.is_none() {
+                return html.text(if is_na { "–" } else { "exact" });
+            }
+            end(html, *lower);
+            html.text(" to ");
+            end(html, *upper);
+        });
+        figure(html, Some(n), &count(*n));
+        html.tag("td", &[("class", "scale")], |html| {
+            if let Some(bound) = bound.filter(|_| !is_na) {
+                Picture::of(objective, bound).write(html, objective);
+            }
+        });
+    });
+    why(html, objective);
+}
+
+/// What there is to say beyond the figures: of what does not pass.
+fn why(html: &mut Html, objective: &ObjectiveVerdict) {
+    if objective.verdict == Verdict::Pass {
+        return;
+    }
+    html.tag("tr", &[("class", "why")], |html| {
+        cell(html, "");
+        html.tag("td", &[("colspan", "6")], |html| {
+            let rule = objective.selector.strip_prefix("rule=");
+            match rule.filter(|_| reasons::is_of_a_broken_rule(objective)) {
+                Some(rule) => {
+                    html.leaf(
+                        "a",
+                        &[("href", &format!("#rule-{rule}"))],
+                        "What was broken, and for whom",
+                    );
+                }
+                None => {
+                    let note = beside::objective(objective);
+                    html.text(&note.unwrap_or_else(|| objective.reason.clone()));
+                }
+            }
+        });
+    });
+}
+const WIDTH: f64 = 230.0;
+const HEIGHT: f64 = 22.0;
+/// Where nothing stands.
+const LEFT: f64 = 7.0;
+const MIDDLE: f64 = HEIGHT / 2.0;
+/// Where the bound stands, as a share of the width, in every picture: what is near it is so at a glance.
+const BOUND_AT: f64 = 0.62;
+
+/// An objective to scale: from nothing to somewhat more than its bound.
+struct Picture {
+    /// What one unit takes.
+    per: f64,
+    /// Where the bound stands.
+    bound: f64,
+    estimate: Option<f64>,
+    lower: Option<f64>,
+    upper: Option<f64>,
+}
+
+impl Picture {
+    fn of(objective: &ObjectiveVerdict, bound: f64) -> Self {
+        let ObjectiveVerdict { estimate, lower, upper, .. } = *objective;
+        let most = [estimate, upper].into_iter().flatten().fold(0.0, f64::max);
+        // Nothing is allowed: the scale is that of what there was.
+        let per = match bound > 0.0 {
+            true => WIDTH * BOUND_AT / bound,
+            false => WIDTH * 0.7 / most.max(1.0),
+        };
+        Self { per, bound: LEFT + bound * per, estimate, lower, upper }
+    }
+
+    fn at(&self, value: f64) -> f64 {
+        (LEFT + value * self.per).min(WIDTH - 14.0)
+    }
+
+    fn is_beyond(&self, value: f64) -> bool {
+        LEFT + value * self.per > WIDTH - 14.0
+    }
+
+    fn write(&self, html: &mut Html, objective: &ObjectiveVerdict) {
+        let words = format!(
+            "{} measured, where {} must hold",
+            objective
+                .estimate
+                .map_or_else(|| "nothing".to_owned(), |value| texts::figure(objective, value)),
+            objective.require
+        );
+        let (_, class) = tables::sign(objective.verdict);
+        let size: Attrs<'_> = &[
+            ("width", "230"),
+            ("height", "22"),
+            ("viewBox", "0 0 230 22"),
+            ("role", "img"),
+            ("aria-label", &words),
+            ("class", class),
+        ];
+        html.tag("svg", size, |html| {
+            self.ground(html);
+            self.measured(html);
+        });
+    }
+
+    /// What holds, and the bound.
+    fn ground(&self, html: &mut Html) {
+        let (bound, shaded) = (px(self.bound), px(self.bound - LEFT));
+        html.void(
+            "rect",
+            &[
+                ("class", "holds"),
+                ("x", "7"),
+                ("y", "4"),
+                ("width", &shaded),
+                ("height", "14"),
+                ("fill", "#009E73"),
+                ("fill-opacity", "0.18"),
+            ],
+        );
+        html.void(
+            "line",
+            &[
+                ("x1", "7"),
+                ("x2", "230"),
+                ("y1", "18"),
+                ("y2", "18"),
+                ("stroke", "currentColor"),
+                ("stroke-opacity", "0.4"),
+            ],
+        );
+        html.void(
+            "line",
+            &[
+                ("class", "bound"),
+                ("x1", &bound),
+                ("x2", &bound),
+                ("y1", "1"),
+                ("y2", "21"),
+                ("stroke", "currentColor"),
+                ("stroke-width", "2.5"),
+            ],
+        );
+    }
+
+    /// The estimate between its bounds; what has no upper one goes on beyond the picture.
+    fn measured(&self, html: &mut Html) {
+        let lower = self.lower.or(self.estimate).unwrap_or(0.0);
+        let is_open = self.lower.is_some() && self.upper.is_none();
+        let upper = if is_open { Some(f64::MAX) } else { self.upper.or(self.estimate) };
+        if let Some(upper) = upper {
+            let (from, to) = (px(self.at(lower)), px(self.at(upper)));
+            html.void(
+                "line",
+                &[
+                    ("class", "interval"),
+                    ("x1", &from),
+                    ("x2", &to),
+                    ("y1", "11"),
+                    ("y2", "11"),
+                    ("stroke", "currentColor"),
+                    ("stroke-width", "4"),
+                    ("stroke-opacity", "0.55"),
+                ],
+            );
+        }
+        let beyond =
+            [self.estimate, upper].into_iter().flatten().any(|value| self.is_beyond(value));
+        if beyond {
+            html.void("polygon", &[("points", "221,4 229,11 221,18"), ("fill", "currentColor")]);
+        }
+        if let Some(estimate) = self.estimate {
+            let x = px(self.at(estimate));
+            html.void(
+                "circle",
+                &[
+                    ("class", "estimate"),
+                    ("cx", &x),
+                    ("cy", &px(MIDDLE)),
+                    ("r", "4.5"),
+                    ("fill", "currentColor"),
+                ],
+            );
+        }
+    }
+}
+
+fn px(at: f64) -> String {
+    format!("{at:.1}")
+}

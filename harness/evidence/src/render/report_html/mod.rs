@@ -1,0 +1,111 @@
+//! `report.html`: the run on one page that stands by itself. No request leaves it, all that is said in it is said without
+//! script and style, and what people ask first stands first: the verdict and the gates.
+//!
+//! Made from the report with its seconds, samples and stories. What a report made of `run.json` alone does not hold is
+//! said to be not recorded.
+
+mod axis;
+mod broken;
+mod client;
+mod faults;
+mod figures;
+mod gates;
+mod generator;
+mod html;
+mod latency;
+mod plot;
+mod provenance;
+mod recovery;
+mod script;
+mod strip;
+mod tables;
+mod thin;
+mod time_line;
+
+use self::html::Html;
+use self::script::Data;
+use super::{RenderError, Renderer};
+use crate::report::RunReport;
+
+const STYLE: &str = include_str!("assets/report.css");
+const SCRIPT: &str = include_str!("assets/report.js");
+const UPLOT: &str = include_str!("assets/uplot/uPlot.iife.min.js");
+const UPLOT_STYLE: &str = include_str!("assets/uplot/uPlot.min.css");
+
+/// `report.html`.
+pub struct ReportHtml;
+
+impl Renderer for ReportHtml {
+    fn file_name(&self) -> &'static str {
+        "report.html"
+    }
+
+    fn render(&self, report: &RunReport) -> Result<Vec<u8>, RenderError> {
+        Ok(page(report, None).into_bytes())
+    }
+}
+
+/// The page of a run; `beside` is another one, whose recovery is drawn into the same charts.
+#[must_use]
+pub fn page(report: &RunReport, beside: Option<&RunReport>) -> String {
+    let mut html = Html::document();
+    let mut data = Data::of(report);
+    html.tag("html", &[("lang", "en")], |html| {
+        head(html, report);
+        html.tag("body", &[], |html| {
+            strip::write(html, report);
+            html.tag("main", &[], |html| {
+                gates::write(html, report);
+                broken::write(html, report);
+                time_line::write(html, report, &mut data);
+                recovery::write(html, report, beside, &mut data);
+                latency::write(html, report, &mut data);
+                faults::write(html, report);
+                generator::write(html, report, &mut data);
+                figures::write(html, report);
+                provenance::write(html, report);
+            });
+            html.json("report-data", &data.into_json());
+            html.own("script", &[UPLOT, SCRIPT]);
+        });
+    });
+    html.into_text()
+}
+
+fn head(html: &mut Html, report: &RunReport) {
+    html.tag("head", &[], |html| {
+        html.void("meta", &[("charset", "utf-8")]);
+        html.void(
+            "meta",
+            &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")],
+        );
+        html.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
+        // Without one a browser asks the server for it.
+        html.void("link", &[("rel", "icon"), ("href", "data:,")]);
+        html.leaf("title", &[], &format!("{}: {}", report.decision, report.scenario.name));
+        html.own("style", &[UPLOT_STYLE, STYLE]);
+    });
+}
+
+/// The parts of the page, each with its name in it.
+const PARTS: [(&str, &str); 9] = [
+    ("gates", "Gates"),
+    ("rules", "Rules"),
+    ("time-line", "Time line"),
+    ("recovery", "Recovery"),
+    ("latency", "Latency"),
+    ("faults", "Faults"),
+    ("generator", "Generator"),
+    ("figures", "Figures"),
+    ("provenance", "Provenance"),
+];
+
+/// A part of the page.
+fn part(html: &mut Html, id: &'static str, inside: impl FnOnce(&mut Html)) {
+    let title = PARTS.iter().find(|(part, _)| *part == id).map_or(id, |(_, title)| title);
+    let heading = format!("{id}-heading");
+    html.tag("section", &[("id", id), ("aria-labelledby", &heading)], |html| {
+        html.leaf("h2", &[("id", &heading)], title);
+        inside(html);
+    });
+}

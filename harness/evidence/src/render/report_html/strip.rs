@@ -1,0 +1,130 @@
+//! The head of the page: the decision, and the answers for whoever has to take it.
+
+use super::super::brief::Brief;
+use super::super::texts::{self, HERE};
+use super::super::units::{count, is_unit, utc};
+use super::PARTS;
+use super::html::Html;
+use super::tables::sign_of;
+use crate::report::RunReport;
+
+pub fn write(html: &mut Html, report: &RunReport) {
+    let brief = Brief::of(report, Some(HERE));
+    let (sign, class) = sign_of(report.decision);
+    let strip = format!("strip {class}");
+    html.tag("header", &[], |html| {
+        html.tag("div", &[("class", &strip)], |html| {
+            html.leaf("p", &[("class", "sign"), ("aria-hidden", "true")], sign);
+            html.tag("div", &[], |html| {
+                html.tag("h1", &[], |html| {
+                    html.leaf("strong", &[], &report.decision.to_string());
+                    html.text(": ");
+                    html.text(&report.scenario.name);
+                    if let Some(profile) = &report.scenario.profile {
+                        html.text(&format!(" ({profile})"));
+                    }
+                });
+                html.leaf("p", &[("class", "headline")], &headline(report, &brief.headline));
+            });
+        });
+        facts(html, report);
+        html.tag("dl", &[("class", "brief")], |html| {
+            for (question, answer) in [
+                ("What was tried", &brief.tried),
+                ("What users would have seen", &brief.users),
+                ("Whether the test is to blame", &brief.own_fault),
+            ] {
+                html.leaf("dt", &[], question);
+                html.leaf("dd", &[], &together(answer));
+            }
+            html.leaf("dt", &[], "What to do next");
+            html.tag("dd", &[], |html| with_code(html, &together(&brief.next)));
+            if !brief.cautions.is_empty() {
+                html.leaf("dt", &[], "What to bear in mind");
+                html.leaf("dd", &[], &together(&brief.cautions.join(" ")));
+            }
+        });
+        contents(html);
+    });
+}
+
+fn headline(report: &RunReport, headline: &str) -> String {
+    match (report.finished, report.interrupted) {
+        (false, _) => format!("{headline} Unfinished: its record breaks off."),
+        (true, true) => format!("{headline} It was interrupted."),
+        (true, false) => headline.to_owned(),
+    }
+}
+
+/// A sentence in which figures stay with their units where it is broken into lines.
+fn together(sentence: &str) -> String {
+    let mut out = String::with_capacity(sentence.len());
+    let mut figure = false;
+    for (number, word) in sentence.split(' ').enumerate() {
+        let bare = word.trim_end_matches([',', ';', ':', '.', ')']);
+        if number > 0 {
+            out.push(if figure && is_unit(bare) { '\u{a0}' } else { ' ' });
+        }
+        out.push_str(word);
+        figure = word.ends_with(|c: char| c.is_ascii_digit());
+    }
+    out
+}
+
+/// A sentence of ours in which commands stand between backquotes.
+pub fn with_code(html: &mut Html, sentence: &str) {
+    for (number, part) in sentence.split('`').enumerate() {
+        match number % 2 {
+            0 => html.text(part),
+            _ => html.leaf("code", &[], part),
+        }
+    }
+}
+
+/// What the run was, in figures.
+fn facts(html: &mut Html, report: &RunReport) {
+    let clients: u64 = report.fleet.clients.values().sum();
+    let (own, foreign) = texts::deliveries(report);
+    let violations = report.oracle.violations();
+    let started = report.started_at.replace('T', " ").replace('Z', " UTC");
+    html.tag("dl", &[("class", "facts")], |html| {
+        let mut fact = |name: &str, value: Option<String>, shown: &str| {
+            html.tag("div", &[], |html| {
+                html.leaf("dt", &[], name);
+                html.tag("dd", &[], |html| match value {
+                    Some(value) => html.datum(value, shown),
+                    None => html.text(shown),
+                });
+            });
+        };
+        fact("Began", None, &started);
+        fact("Took", Some(report.duration_s.to_string()), &format!("{:.1} s", report.duration_s));
+        fact("Clients", Some(clients.to_string()), &count(clients));
+        fact("Updates checked", Some((own + foreign).to_string()), &count(own + foreign));
+        fact("Violations", Some(violations.to_string()), &count(violations));
+        if let Some((first, at)) = first_violation(report) {
+            fact("First noticed", Some(first.to_string()), &at);
+        }
+        fact("Seed", Some(report.scenario.seed.to_string()), &report.scenario.seed.to_string());
+    });
+}
+
+/// When the first violation was noticed, in microseconds of the run and for people.
+fn first_violation(report: &RunReport) -> Option<(u64, String)> {
+    let first = report.oracle.causes.iter().map(|cause| cause.first.at_us).min()?;
+    let seconds = std::time::Duration::from_micros(first).as_secs_f64();
+    let clock = utc(&report.started_at, first).map(|utc| format!(" ({utc} UTC)"));
+    Some((first, format!("{seconds:.1} s{}", clock.unwrap_or_default())))
+}
+
+fn contents(html: &mut Html) {
+    html.tag("nav", &[("aria-label", "Parts of this page")], |html| {
+        html.tag("ul", &[], |html| {
+            for (id, title) in PARTS {
+                html.tag("li", &[], |html| {
+                    html.leaf("a", &[("href", &format!("#{id}"))], title);
+                });
+            }
+        });
+    });
+}

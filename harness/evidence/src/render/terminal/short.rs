@@ -1,0 +1,84 @@
+//! The run in ten lines: what to decide, why, what to do next, and where the rest stands.
+
+use super::super::brief::Brief;
+use super::super::page::{Page, chars};
+use super::super::units::count;
+use super::super::{befell, reasons, texts};
+use super::{Reader, head_line, tail};
+use crate::judge::{Decision, Verdict};
+use crate::report::RunReport;
+
+/// Lines that a sentence may take.
+const LINES: usize = 2;
+
+/// The ten lines.
+pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
+    let brief = Brief::of(report, Some(reader.bundle));
+    head_line(page, report, reader);
+    said(page, "", &brief.headline);
+    match report.decision {
+        Decision::Go => said(page, "Seen  ", &brief.users),
+        Decision::NoGo | Decision::Hold => said(page, "Why   ", &worst(report)),
+    }
+    said(page, "Next  ", &brief.next.replace('`', ""));
+    said_in(page, "All   ", &format!("--summary full; gates: {}", gates(report)), 1);
+    tail(page, report, reader, &brief);
+}
+
+fn said(page: &mut Page, word: &str, text: &str) {
+    said_in(page, word, text, LINES);
+}
+
+/// A sentence after a word, in so many lines at most; what has no room is cut.
+fn said_in(page: &mut Page, word: &str, text: &str, lines_max: usize) {
+    let indent = 2 + chars(word);
+    let mut whole = Page::new(page.width());
+    whole.hung(indent, indent, text);
+    let whole = whole.into_text();
+    let lines: Vec<&str> = whole.lines().collect();
+    for (number, line) in lines.iter().take(lines_max).enumerate() {
+        let start = if number == 0 { format!("  {word}") } else { " ".repeat(indent) };
+        let rest = line.trim_start();
+        if number + 1 == lines_max && lines.len() > lines_max {
+            let room = page.width().saturating_sub(indent + 1);
+            let cut: String = rest.chars().take(room).collect();
+            page.raw(&format!("{start}{}…", cut.trim_end_matches([' ', ',', ';', '.'])));
+        } else {
+            page.raw(&format!("{start}{rest}"));
+        }
+    }
+}
+
+/// The worst that there is to say: what befell the run, the first rule that is broken, else the first reason.
+fn worst(report: &RunReport) -> String {
+    if let Some(befell) =
+        befell::lines(report).first().filter(|_| !report.target.absences.is_empty())
+    {
+        return befell.clone();
+    }
+    let broken = reasons::broken(report).into_iter();
+    let mut condemned =
+        broken.filter(|(rule, _)| reasons::verdict(report, *rule) == Some(Verdict::Fail));
+    if let Some(cause) = condemned.find_map(|(_, causes)| causes.first().copied()) {
+        return reasons::cause(report, cause);
+    }
+    match reasons::all(report).first() {
+        Some(reason) if reason.of.is_empty() => reason.why.clone(),
+        Some(reason) => format!("{}: {}", reason.of.join(", "), reason.why),
+        None => texts::fitness(&report.generator),
+    }
+}
+
+/// How many gates came to what.
+fn gates(report: &RunReport) -> String {
+    let of = |verdict| report.gates.iter().filter(|it| it.verdict == Some(verdict)).count();
+    let words = [
+        (Verdict::Fail, "failed"),
+        (Verdict::Inconclusive, "undecided"),
+        (Verdict::Warn, "with a warning"),
+        (Verdict::Pass, "passed"),
+    ];
+    let told = words.into_iter().map(|(verdict, word)| (of(verdict), word));
+    let told = told.filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", count(n as u64)));
+    told.collect::<Vec<_>>().join(", ")
+}
