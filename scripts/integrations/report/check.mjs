@@ -93,7 +93,7 @@ async function prints(browser) {
   expect(canvases === 0, "a chart that is live is printed in place of its picture");
   if (shots) await page.pdf({ path: `${shots}/print.pdf`, preferCSSPageSize: true, printBackground: true });
   await page.close();
-  tell("verdict and gates are on the first page of A4");
+  tell(`verdict and gates end ${Math.round(foot / 96 * 25.4)} mm below the top of the first page's 273 mm`);
 }
 
 /** As a CI system shows artefacts: script and style are forbidden, and so is everything else. */

@@ -11,5 +11,8 @@ await withBrowser(async (browser) => {
     await page.$eval(part, (it) => it.scrollIntoView());
     await new Promise((drawn) => setTimeout(drawn, 400));
   }
-  await page.screenshot({ path: out });
+  const whole = part && (await page.$(part));
+  const box = whole && (await whole.boundingBox());
+  if (box && box.height < 860) await whole.screenshot({ path: out });
+  else await page.screenshot({ path: out });
 });

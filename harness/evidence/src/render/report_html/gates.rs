@@ -9,7 +9,7 @@ use super::super::{beside, reasons, texts};
 use super::html::{Attrs, Html};
 use super::tables::{Head, cell, figure, table, verdict};
 use super::{part, tables};
-use crate::judge::{GateVerdict, ObjectiveVerdict, Verdict};
+use crate::judge::{GateVerdict, ObjectiveVerdict, Unit, Verdict};
 use crate::report::RunReport;
 
 const HEADS: [Head; 7] = [
@@ -93,13 +93,13 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
         });
         let measured = match (is_na, estimate, objective.never) {
             (true, ..) | (_, None, _) => "–".to_owned(),
-            (_, Some(value), 0) => texts::figure(objective, *value),
-            (_, Some(value), _) => format!("> {}", texts::figure(objective, *value)),
+            (_, Some(value), 0) => shown(objective, *value),
+            (_, Some(value), _) => format!("> {}", shown(objective, *value)),
         };
         figure(html, estimate.filter(|_| !is_na), &measured);
         html.tag("td", &[("class", "n")], |html| {
             let end = |html: &mut Html, end: Option<f64>| match end {
-                Some(end) => html.datum(end, &texts::figure(objective, end)),
+                Some(end) => html.datum(end, &shown(objective, end)),
                 None => html.text("?"),
             };
             if lower.is_none() && upper.is_none() {
@@ -117,6 +117,15 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
         });
     });
     why(html, objective);
+}
+
+/// A value in the unit of the claim.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole count")]
+fn shown(objective: &ObjectiveVerdict, value: f64) -> String {
+    match objective.unit {
+        Unit::Count if value >= 0.0 && value.fract() == 0.0 => count(value as u64),
+        _ => texts::figure(objective, value),
+    }
 }
 
 /// What there is to say beyond the figures: of what does not pass.
@@ -188,7 +197,7 @@ impl Picture {
             "{} measured, where {} must hold",
             objective
                 .estimate
-                .map_or_else(|| "nothing".to_owned(), |value| texts::figure(objective, value)),
+                .map_or_else(|| "nothing".to_owned(), |value| shown(objective, value)),
             objective.require
         );
         let (_, class) = tables::sign(objective.verdict);

@@ -94,7 +94,6 @@ fn of_surface(
     });
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds are below 2^52")]
 fn plot(id: &str, title: &str, samples: &[Sample]) -> Plot {
     let mut lines = Vec::new();
     for sample in samples {

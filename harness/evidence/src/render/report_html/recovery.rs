@@ -105,7 +105,6 @@ fn of_phase(
     });
 }
 
-#[expect(clippy::cast_precision_loss, reason = "microseconds and clients are below 2^52")]
 fn plot(
     report: &RunReport,
     beside: Option<&RunReport>,

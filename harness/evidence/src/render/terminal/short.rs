@@ -6,7 +6,7 @@ use super::super::units::count;
 use super::super::{befell, reasons, texts};
 use super::{Reader, head_line, tail};
 use crate::judge::{Decision, Verdict};
-use crate::report::RunReport;
+use crate::report::{Cause, RunReport};
 
 /// Lines that a sentence may take.
 const LINES: usize = 2;
@@ -20,7 +20,12 @@ pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
         Decision::Go => said(page, "Seen  ", &brief.users),
         Decision::NoGo | Decision::Hold => said(page, "Why   ", &worst(report)),
     }
-    said(page, "Next  ", &brief.next.replace('`', ""));
+    // A command stays whole, to be copied.
+    let shown = condemned(report).and_then(|cause| reasons::explain(cause, reader.bundle));
+    match shown.filter(|_| report.target.absences.is_empty() && !report.altered) {
+        Some(command) => page.raw(&format!("  Next  {command}")),
+        None => said(page, "Next  ", &brief.next.replace('`', "")),
+    }
     said_in(page, "All   ", &format!("--summary full; gates: {}", gates(report)), 1);
     tail(page, report, reader, &brief);
 }
@@ -56,10 +61,7 @@ fn worst(report: &RunReport) -> String {
     {
         return befell.clone();
     }
-    let broken = reasons::broken(report).into_iter();
-    let mut condemned =
-        broken.filter(|(rule, _)| reasons::verdict(report, *rule) == Some(Verdict::Fail));
-    if let Some(cause) = condemned.find_map(|(_, causes)| causes.first().copied()) {
+    if let Some(cause) = condemned(report) {
         return reasons::cause(report, cause);
     }
     match reasons::all(report).first() {
@@ -67,6 +69,13 @@ fn worst(report: &RunReport) -> String {
         Some(reason) => format!("{}: {}", reason.of.join(", "), reason.why),
         None => texts::fitness(&report.generator),
     }
+}
+
+/// The first cause of a rule that fails the run.
+fn condemned(report: &RunReport) -> Option<&Cause> {
+    let mut broken = reasons::broken(report).into_iter();
+    let fails = |rule| reasons::verdict(report, rule) == Some(Verdict::Fail);
+    broken.find(|(rule, _)| fails(*rule)).and_then(|(_, causes)| causes.first().copied())
 }
 
 /// How many gates came to what.

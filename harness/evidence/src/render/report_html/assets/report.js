@@ -17,6 +17,7 @@
     if (unit === "share") return `${(v * 100).toFixed(1).replace(/\.0$/, "")} %`;
     return group(v);
   }
+  const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600];
   const short = (unit, v) => shown(unit, v).replace(/\.0+(?= )/, "");
   function time(s, whole) {
     const n = Math.round(s);
@@ -124,7 +125,7 @@
         y: { distr: chart.log ? 3 : 1, range: chart.log ? undefined : (_u, _lo, hi) => (chart.unit === "share" ? [0, 1] : [0, Math.max(hi * 1.05, 1e-9)]) },
       },
       axes: [
-        { ...axis, label: chart.xTitle, labelSize: 20, size: 34, values: (_u, all) => all.map((v) => (v == null ? "" : chart.quantiles ? quantile(v) : time(v, whole))),
+        { ...axis, incrs: bySecond ? SECONDS : undefined, label: chart.xTitle, labelSize: 20, size: 34, values: (_u, all) => all.map((v) => (v == null ? "" : chart.quantiles ? quantile(v) : time(v, whole))),
           splits: chart.quantiles ? (u) => [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].map(beyond).filter((v) => v >= u.scales.x.min && v <= u.scales.x.max) : undefined },
         { ...axis, label: chart.yTitle, labelSize: 20, size: 64, splits: chart.log ? decades : undefined, filter: chart.log ? (_u, all) => all : undefined, values: (_u, all) => all.map((v) => (v == null ? "" : short(chart.unit, v))) },
       ],
