@@ -293,7 +293,7 @@ fn a_length_that_was_changed_in_a_journal_is_named_and_softens_no_verdict() {
         if !manifest {
             fs::remove_file(bundle.join(names::MANIFEST)).expect("can be removed");
         }
-        let found = verify(&bundle).expect("a bundle").problems.join("\n");
+        let found = verify(&bundle, None).expect("a bundle").problems.join("\n");
         assert!(found.contains("its journal, journal/run.journal, ends early"), "{found}");
         let report = Bundle::open(&bundle).expect("a bundle").settle().expect("settles").report();
         assert_eq!((report.decision, report.altered), (Decision::NoGo, true), "{entry} {byte}");
