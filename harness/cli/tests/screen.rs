@@ -78,3 +78,25 @@ fn where_and_how_it_ran_is_in_the_evidence_without_a_secret() {
         assert!(summary.contains(row), "no {row} in:\n{summary}");
     }
 }
+
+#[test]
+fn ten_lines_are_printed_unless_all_is_asked_for_and_a_page_goes_where_it_is_wanted() {
+    let run = condemned();
+    let (folder, bundle) = run.restored(|_| true);
+    let report = || Harness::new("report").arg(&bundle);
+    let short = report().arg("--summary").arg("short").ended_plain().exits(exit::NO_GO).stdout;
+    assert!(short.lines().count() <= 10 && short.starts_with("NO-GO  tiny"), "{short}");
+    assert_eq!(short.lines().last(), Some(&*bundle.display().to_string()));
+    let full = report().arg("--summary").arg("full").ended_plain().exits(exit::NO_GO).stdout;
+    assert!(full.contains("\nGates\n") && full.lines().count() > 10, "{full}");
+
+    let file = folder.path().join("page.html");
+    let page = report().arg("--page").arg(&file).arg("--beside").arg(&bundle);
+    page.ended_plain().exits(exit::NO_GO);
+    let written = std::fs::read_to_string(&file).expect("a page");
+    let own = String::from_utf8_lossy(run.file("report.html")).into_owned();
+    assert!(written.contains("drawn beside this one") && !own.contains("drawn beside this one"));
+    let inside = report().arg("--page").arg(bundle.join("page.html")).ended_plain();
+    inside.exits(exit::USAGE);
+    assert!(!bundle.join("page.html").exists(), "a bundle holds what its run wrote");
+}

@@ -34,6 +34,12 @@ pub fn write(html: &mut Html, report: &RunReport, beside: Option<&RunReport>, da
                 "Nobody was cut off in this run, so that nobody had to recover.",
             );
         }
+        if let Some(RunReport { run_id, scenario, decision, .. }) = beside {
+            let name = &scenario.name;
+            let said =
+                format!("Thin: the run {run_id} of {name}, {decision}, drawn beside this one.");
+            html.leaf("p", &[], &said);
+        }
         for phase in phases.iter().take(PHASES_MAX) {
             of_phase(html, report, beside, phase, data);
         }
