@@ -1,5 +1,5 @@
 //! What vouches for a manifest: a signature in [minisign's format](https://jedisct1.github.io/minisign/), and the
-//! run as an in-toto [statement](crate::statement).
+//! run as an in-toto statement.
 //!
 //! The manifest has the digest of every file, so that who signs it signs the bundle. Keys and signatures are
 //! those of the stock tools: `minisign -Vm manifest.json -p KEY.pub` verifies as well. Nobody is ever asked for a
