@@ -73,6 +73,7 @@ mod tests {
             files: [("run.json".to_owned(), entry)].into(),
             made_afterwards: None,
             remade: Vec::new(),
+            replaced: false,
         }
     }
 
