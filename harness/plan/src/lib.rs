@@ -20,6 +20,7 @@ pub mod metric;
 pub mod model;
 mod read;
 pub mod resolved;
+pub mod rollout;
 pub mod schedule;
 pub mod stability;
 pub mod stages;

@@ -34,6 +34,7 @@ mod passive;
 mod phase;
 pub(crate) mod reference;
 mod retention;
+pub(crate) mod rollout;
 pub(crate) mod scalar;
 pub(crate) mod scenario;
 pub(crate) mod schema;

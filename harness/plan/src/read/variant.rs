@@ -262,7 +262,7 @@ impl Scenario<'_> {
 
 /// A string with its variables filled in. Where `complain` is false, variables that are not set are
 /// passed over in silence.
-fn filled(
+pub(super) fn filled(
     cx: &Cx,
     environment: &Environment<'_>,
     text: &str,

@@ -1,0 +1,134 @@
+use std::time::Duration;
+
+use super::*;
+use crate::rollout::{Check, HoldLength};
+
+const WHOLE: &str = r#"
+version = 1
+name = "khala"
+fresh = "12h"
+fleet = 400
+
+[canary]
+target = "${URL:-}"
+header = "x-route: canary"
+build = "7"
+
+[[precondition]]
+name = "conform"
+check = "conform"
+only = ["token_*"]
+
+[[precondition]]
+name = "docs"
+check = "command"
+by_url = true
+command = ["true"]
+
+[[stage]]
+id = "0"
+name = "Preflight"
+clients = 20
+preconditions = ["conform"]
+must_apply = ["ux"]
+[[stage.scenario]]
+file = "smoke.toml"
+profile = "smoke"
+
+[[stage]]
+id = "1"
+name = "Canary"
+share = 0.05
+must_apply = ["ux"]
+[stage.canary]
+build = ""
+[stage.hold]
+from = "09:00"
+to = "17:30"
+tz = "Europe/Berlin"
+"#;
+
+fn read(text: &str) -> Result<Rollout, String> {
+    load("rollout.toml", text, &|_| None).map_err(|wrong| wrong.render(false))
+}
+
+fn wrong(from: &str, to: &str) -> String {
+    assert!(WHOLE.contains(from), "{from}");
+    read(&WHOLE.replacen(from, to, 1)).expect_err("it is wrong")
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let rollout = read(WHOLE).expect("it is right");
+    assert_eq!(
+        (rollout.fresh, rollout.grace),
+        (Duration::from_secs(43_200), Duration::from_secs(5))
+    );
+    let [preflight, canary] = &rollout.stages[..] else { panic!("two stages") };
+    assert_eq!((preflight.clients, canary.clients), (20, 20));
+    assert_eq!(preflight.canary.target, None, "an empty variable is none");
+    assert_eq!(preflight.canary.header, Some(("x-route".to_owned(), "canary".to_owned())));
+    assert_eq!(preflight.canary.build.as_deref(), Some("7"));
+    assert_eq!(canary.canary.build, None, "the stage's own word goes first");
+    assert_eq!(canary.preconditions, ["conform", "docs"]);
+    let day = HoldLength::BusinessDay { from: 540, to: 1_050, tz: "Europe/Berlin".to_owned() };
+    let hold = canary.hold.as_ref().expect("a hold");
+    assert_eq!(hold.length, day);
+    assert_eq!(hold.length.duration(), Duration::from_secs(30_600));
+    assert_eq!(rollout.before("1").map(|stage| stage.id.as_str()), Some("0"));
+    assert!(rollout.before("0").is_none() && rollout.before("9").is_none());
+    let docs = rollout.precondition("docs").expect("it is there");
+    assert_eq!(docs.check, Check::Command { words: vec!["true".to_owned()] });
+}
+
+#[test]
+fn mistakes_are_underlined_with_what_to_do() {
+    for (from, to, says) in [
+        ("fleet = 400", "flet = 400", "did you mean `fleet`?"),
+        ("\"conform\"]", "\"conforn\"]", "did you mean `conform`?"),
+        ("share = 0.05", "", "the stage does not say its load"),
+        ("share = 0.05", "share = 0.05\nclients = 2", "the stage has `clients` and `share`"),
+        ("fleet = 400\n", "", "a `share` of a fleet that nobody states"),
+        ("tz = \"Europe/Berlin\"", "", "the hold does not say how long it is"),
+        ("tz = \"Europe/Berlin\"", "duration = \"1h\"", "and not both"),
+        ("to = \"17:30\"", "to = \"7:30\"", "`7:30` is no time of day"),
+        ("to = \"17:30\"", "to = \"08:30\"", "ends before it begins"),
+        ("x-route: canary", "x route", "is no header"),
+        ("id = \"1\"", "id = \"0\"", "there is another stage `0`"),
+        ("must_apply = [\"ux\"]\n[[stage.sc", "[[stage.sc", "lacks `must_apply`"),
+        ("command = [\"true\"]", "command = []", "`command` names no program"),
+        ("version = 1", "version = 2", "must be from 1 to 1"),
+    ] {
+        let said = wrong(from, to);
+        assert!(said.contains(says), "{to}: {said}");
+        assert!(said.contains("rollout.toml:"), "{said}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = WHOLE.replace("fleet = 400", "flet = 400").replace("id = \"1\"", "id = \"a b\"");
+    let said = read(&text).expect_err("it is wrong");
+    assert!(
+        said.contains("unknown key `flet`") && said.contains("`a b` is not a plain name"),
+        "{said}"
+    );
+}
+
+#[test]
+fn waivers_are_as_strict() {
+    let whole = "[[waiver]]\ngate = \"ux\"\nowner = \"Ada\"\nreason = \"known\"\nexpires = \"2026-12-01\"\n";
+    let read = |text: &str| waivers("w.toml", text).map_err(|wrong| wrong.render(false));
+    let [waiver] = &read(whole).expect("it is right")[..] else { panic!("one waiver") };
+    assert_eq!((waiver.gate.as_str(), &waiver.metric), ("ux", &None));
+    for gone in [
+        "gate = \"ux\"\n",
+        "owner = \"Ada\"\n",
+        "reason = \"known\"\n",
+        "expires = \"2026-12-01\"\n",
+    ] {
+        let said = read(&whole.replace(gone, "")).expect_err("it is wrong");
+        assert!(said.contains("lacks"), "{said}");
+    }
+    assert!(read("").expect("none is right").is_empty());
+}
