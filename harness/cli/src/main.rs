@@ -40,6 +40,7 @@ fn ended() -> Exit {
         args::Command::DocsGate(gate) => commands::docs_gate::run(&gate),
         args::Command::Explain(explain) => commands::explain::run(&explain),
         args::Command::Prune(prune) => commands::prune::run(&prune),
+        args::Command::Stage(stage) => commands::stage::run(&stage),
         args::Command::Check(check) => commands::check::run(&check),
         args::Command::Conform(conform) => commands::conform::run(&conform),
         args::Command::Reference(reference) => commands::reference::run(&reference),

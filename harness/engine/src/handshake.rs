@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::target::builds::Builds;
+
 /// Longest head of an answer, in bytes: Chromium's limit.
 const HEAD_MAX: usize = 256 * 1024;
 /// Bytes asked for at once.
@@ -43,6 +45,8 @@ pub struct Request<'a> {
     pub user_agent: &'a str,
     /// Lines of further headers, each with its end; they may hold secrets.
     pub headers: &'a str,
+    /// Counts the builds that answers name.
+    pub builds: Option<&'a Builds>,
 }
 
 /// An answer with another status than 101.
@@ -85,7 +89,7 @@ pub async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
     interim: Interim,
 ) -> Result<Vec<u8>, Error> {
     let key = generate_key();
-    let Request { host, path_and_query, user_agent, headers } = request;
+    let Request { host, path_and_query, user_agent, headers, builds } = request;
     let text = format!(
         "GET {path_and_query} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nUser-Agent: {user_agent}\r\n\
@@ -109,6 +113,11 @@ pub async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         match answer.status {
             101 => {
                 answer.verify(&derive_accept_key(key.as_bytes())).map_err(Error::Breached)?;
+                if let Some(builds) = builds
+                    && let Some(build) = answer.first(builds.header())
+                {
+                    builds.saw(build);
+                }
                 return Ok(rest);
             }
             100..200 if interim == Interim::Skipped => read = rest,
@@ -272,8 +281,13 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let request =
-            Request { host: "h", path_and_query: "/p?token=secret", user_agent: "t", headers: "" };
+        let request = Request {
+            host: "h",
+            path_and_query: "/p?token=secret",
+            user_agent: "t",
+            headers: "",
+            builds: None,
+        };
         let (answered, ()) = tokio::join!(upgrade(&mut client, &request, interim), serving);
         answered
     }

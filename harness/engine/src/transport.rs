@@ -332,6 +332,7 @@ async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError>
         path_and_query,
         user_agent: &dial.user_agent,
         headers: dial.extras.head(),
+        builds: dial.extras.builds(),
     };
     let rest =
         handshake::upgrade(&mut stamped, &request, dial.interim).await.map_err(

@@ -13,7 +13,9 @@ pub struct Rollout {
     pub name: String,
     /// For how long a GO of a stage opens the next one.
     pub fresh: Duration,
-    /// How long a run goes on after something failed in it, so that the evidence shows what came of it.
+    /// Whether a run is ended early once something failed in it.
+    pub abort_on_fail: bool,
+    /// How long it goes on then, so that the evidence shows what came of it.
     pub grace: Duration,
     /// What can be asked before load is sent.
     pub preconditions: Vec<Precondition>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 /// What seals a bundle.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
 pub struct SealWith {
     /// Sign the bundle with this secret key, in minisign's format, as `minisign -G` makes one:
     /// manifest.json.minisig.

@@ -20,5 +20,6 @@ pub mod run;
 pub mod schema;
 pub mod score;
 pub mod seal;
+pub mod stage;
 pub mod verify;
 mod webhook;

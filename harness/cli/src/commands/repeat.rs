@@ -58,7 +58,7 @@ struct Spread {
 pub fn run(job: &Job<'_>, times: u32) -> Result<Exit, Failure> {
     let mut all: Vec<Ran> = Vec::new();
     for number in 1..=times {
-        let ran = job.once()?;
+        let ran = job.once(None)?;
         let told =
             format!("run {number} of {times}  {:<5}  {}", ran.report.decision, ran.dir.display());
         match job.run.json {

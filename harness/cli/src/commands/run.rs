@@ -30,31 +30,16 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
         set_parent_process_death_signal(Some(Signal::TERM))
             .context("cannot ask for a signal on the parent's death")?;
     }
-    let plan = Arc::new(scenario::load(&run.scenario)?.plan);
-    let guard = Arc::new(scenario::guard(&run.scenario)?);
-    let schedule = Arc::new(Schedule::of(&plan));
+    let loaded = Loaded::of(&run.scenario)?;
     if run.dry_run {
-        return dry_run::tell(&plan, &schedule, &guard);
+        return dry_run::tell(&loaded.plan, &loaded.schedule, &loaded.guard);
     }
-    if !run.allow_hooks {
-        no_hooks(&plan)?;
-    }
-    if let Some(file) = run.stop_file.as_ref().filter(|file| file.exists()) {
-        let what = format!(
-            "the stop file {} is there already: nothing was sent; remove it to run",
-            file.display()
-        );
-        return Err(Failure::new(Exit::Setup, what));
-    }
-    let seal = seal::With::of(&run.seal)?;
-    setup::refuse(&plan, &schedule, &guard)?;
-    setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
     let interrupt = signals::token().context("cannot handle signals")?;
-    let job = Job { run, plan, schedule, guard, seal, interrupt };
+    let job = Job::of(run, loaded, interrupt)?;
     let exit = match run.repeat {
         Some(times) => repeat::run(&job, times)?,
         None => {
-            let ran = job.once()?;
+            let ran = job.once(None)?;
             let path = ran.dir.display().to_string();
             let how = match run.quiet {
                 true if !run.json => Shown::Head,
@@ -71,6 +56,32 @@ pub fn run(run: &args::Run) -> Result<Exit, Failure> {
     Ok(if run.exit_zero && decided { Exit::Go } else { exit })
 }
 
+/// A scenario that can be run.
+pub struct Loaded {
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// The plan unrolled.
+    pub schedule: Arc<Schedule>,
+    /// What may be spoken to.
+    pub guard: Arc<Guard>,
+}
+
+impl Loaded {
+    /// The scenario that the command line names.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the allow file cannot.
+    pub fn of(scenario: &args::Scenario) -> Result<Self, Failure> {
+        let plan = Arc::new(scenario::load(scenario)?.plan);
+        let guard = Arc::new(scenario::guard(scenario)?);
+        let schedule = Arc::new(Schedule::of(&plan));
+        Ok(Self { plan, schedule, guard })
+    }
+}
+
+/// Is told where the evidence will be, before anything is sent.
+pub type Begun<'a> = &'a mut dyn FnMut(&Path) -> Result<(), Failure>;
+
 /// What is to be run, all of it read and checked.
 pub struct Job<'a> {
     /// As it was asked for.
@@ -79,7 +90,7 @@ pub struct Job<'a> {
     schedule: Arc<Schedule>,
     guard: Arc<Guard>,
     seal: seal::With,
-    /// Cancelled by a signal.
+    /// Ends it early.
     interrupt: CancellationToken,
 }
 
@@ -101,12 +112,38 @@ impl Ran {
     }
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// Checks what can be known before anything is sent.
+    ///
+    /// # Errors
+    /// When it cannot be run so.
+    pub fn of(
+        run: &'a args::Run,
+        loaded: Loaded,
+        interrupt: CancellationToken,
+    ) -> Result<Self, Failure> {
+        let Loaded { plan, schedule, guard } = loaded;
+        if !run.allow_hooks {
+            no_hooks(&plan)?;
+        }
+        if let Some(file) = run.stop_file.as_ref().filter(|file| file.exists()) {
+            let what = format!(
+                "the stop file {} is there already: nothing was sent; remove it to run",
+                file.display()
+            );
+            return Err(Failure::new(Exit::Setup, what));
+        }
+        let seal = seal::With::of(&run.seal)?;
+        setup::refuse(&plan, &schedule, &guard)?;
+        setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
+        Ok(Self { run, plan, schedule, guard, seal, interrupt })
+    }
+
     /// Runs it and writes the evidence.
     ///
     /// # Errors
-    /// When it cannot be set up, or the evidence not be written.
-    pub fn once(&self) -> Result<Ran, Failure> {
+    /// When it cannot be set up, or the evidence not be written; whatever `begun` refuses it for.
+    pub fn once(&self, begun: Option<Begun<'_>>) -> Result<Ran, Failure> {
         let (run_id, started_at) = (new_run_id(), utc_now());
         let webhook = self.run.webhook.as_deref();
         let webhook = webhook.map(|url| webhook::of(url, &self.guard, VERSION, &run_id));
@@ -114,6 +151,9 @@ impl Job<'_> {
         let writer = Writer::create(&self.run.out_dir, &started_at, &self.plan.name, &run_id);
         let mut writer = writer.map_err(no_evidence)?;
         let dir = writer.dir().to_owned();
+        if let Some(begun) = begun {
+            begun(&dir)?;
+        }
         let left = match self.execute(run_id, started_at, &mut writer) {
             Ok(left) => left,
             Err(failure) => {
@@ -180,7 +220,7 @@ fn no_hooks(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// The folder of a file.
-fn folder_of(file: &Path) -> PathBuf {
+pub fn folder_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),

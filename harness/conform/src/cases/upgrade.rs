@@ -82,6 +82,7 @@ async fn declines(ctx: &Ctx) -> Outcome {
             path_and_query: &path,
             user_agent: &ctx.world.user_agent,
             headers: &headers,
+            builds: None,
         };
         Ok(handshake::upgrade(&mut stream, &request, Interim::Skipped).await)
     };

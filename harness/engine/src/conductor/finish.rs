@@ -17,6 +17,12 @@ const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(130);
 const CUT_SHORT_WITHIN: Duration = Duration::from_secs(1);
 
 impl<S: Sink> Conductor<'_, S> {
+    /// The builds of the sockets, where they are not all of the build that the target said.
+    fn sockets_build(&self) -> Option<String> {
+        let said = self.build.as_ref().ok().and_then(Option::as_deref);
+        self.target.extras.builds()?.otherwise(said)
+    }
+
     /// What the target's metrics say against what the clients saw, what could not be learnt, and what
     /// came later than planned.
     fn findings(&self) -> Vec<Finding> {
@@ -26,6 +32,9 @@ impl<S: Sink> Conductor<'_, S> {
         };
         if let Err(why) = &self.build {
             find("target_build_unknown", why.clone(), 1);
+        }
+        if let Some(sockets) = self.sockets_build() {
+            find("sockets_of_another_build", sockets, 1);
         }
         if let Some((late, what)) = &self.state.latest {
             let message = format!(
@@ -85,6 +94,8 @@ impl<S: Sink> Conductor<'_, S> {
         self.prove(true);
         self.acts.stop().await;
         let findings = self.findings();
+        let build = self.sockets_build();
+        let build = build.or_else(|| self.build.as_ref().ok().cloned().flatten());
         let (kind, defects) = match &self.plan.target.kind {
             TargetKind::Reference { defects, .. } => ("reference", defects.clone()),
             TargetKind::Url { .. } => ("url", Vec::new()),
@@ -109,7 +120,7 @@ impl<S: Sink> Conductor<'_, S> {
                 url: self.target.base_url.clone(),
                 kind: kind.to_owned(),
                 defects,
-                build: self.build.ok().flatten(),
+                build,
                 lost: self.state.lost,
                 lost_at_us: self.state.lost_at,
             },

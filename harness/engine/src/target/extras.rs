@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use hyper::header::{HeaderName, HeaderValue};
 use khala_plan::Plan;
-use khala_plan::model::{Extra, ExtraValue};
+use khala_plan::model::{BuildSource, Extra, ExtraValue};
 use percent_encoding::utf8_percent_encode;
 
 use super::NOT_IN_QUERIES;
+use super::builds::Builds;
 use super::keys::resolve;
 use crate::error::SetupError;
 
@@ -28,6 +29,8 @@ struct Inner {
     /// The parameters, `&` between them.
     query: String,
     secrets: Vec<String>,
+    /// Counts the builds that answers to upgrades name.
+    builds: Option<Builds>,
 }
 
 impl std::fmt::Debug for Extras {
@@ -56,6 +59,9 @@ impl Extras {
             inner.headers.push((name, header));
         }
         let encoded = |text: &str| utf8_percent_encode(text, NOT_IN_QUERIES).to_string();
+        if let Some(BuildSource::Header(name)) = &plan.target.build {
+            inner.builds = Some(Builds::by(name));
+        }
         inner.client_build_id = plan.target.client_build_id.as_deref().map(encoded);
         for extra in &plan.target.query {
             let value =
@@ -93,6 +99,12 @@ impl Extras {
         }
         let between = if path.contains('?') { '&' } else { '?' };
         format!("{path}{between}{}", self.0.query)
+    }
+
+    /// The builds that answers to upgrades named, where one of their headers does.
+    #[must_use]
+    pub fn builds(&self) -> Option<&Builds> {
+        self.0.builds.as_ref()
     }
 
     /// Values that are secrets.

@@ -2,6 +2,7 @@
 
 pub mod asked;
 pub mod build;
+pub mod builds;
 pub mod child;
 pub mod evictions;
 pub mod extras;

@@ -139,4 +139,22 @@ impl Flow {
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
+
+    /// When the generator stood still, until the flow was taken.
+    #[must_use]
+    pub fn stalls(&self) -> &Stalls {
+        &self.stalls
+    }
+
+    /// Breaches of rules that were noticed.
+    #[must_use]
+    pub fn violations(&self) -> u64 {
+        self.tally.total()
+    }
+
+    /// Sockets of clients that were opened, and those that are gone.
+    #[must_use]
+    pub fn sockets(&self) -> (u64, u64) {
+        (self.series.total(|row| row.connected), self.series.total(|row| row.disconnected))
+    }
 }

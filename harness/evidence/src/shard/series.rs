@@ -73,6 +73,12 @@ impl Series {
         })
     }
 
+    /// A count over all seconds.
+    #[must_use]
+    pub fn total(&self, count: impl Fn(&Second) -> u64) -> u64 {
+        self.seconds.values().map(count).sum()
+    }
+
     /// Most sockets open at the end of a second.
     #[must_use]
     pub fn peak_open(&self) -> u64 {

@@ -35,11 +35,18 @@ const FRESH: KeyOr<Within<Duration>> = Key::new(
     "For how long a GO opens the next stage.",
 )
 .or(Duration::from_secs(24 * 3600));
+const ABORT_ON_FAIL: KeyOr<Bool> = Key::new(
+    "abort_on_fail",
+    Bool,
+    "abort_on_fail = false",
+    "Whether a run is ended early once something failed in it; it still heals, drains and writes its evidence.",
+)
+.or(true);
 const GRACE: KeyOr<Within<Duration>> = Key::new(
     "grace",
     Within(Duration::ZERO, Duration::from_secs(3600)),
     "grace = \"5s\"",
-    "How long a run goes on after something failed in it.",
+    "How long a run goes on after something failed in it, with `abort_on_fail`.",
 )
 .or(Duration::from_secs(5));
 const FLEET: Key<Within<u32>> = Key::new(
@@ -72,7 +79,7 @@ const TABLE: Table = Table::new(
     "rollout",
     "the rollout file",
     "The stages of a rollout.",
-    &[&VERSION, &NAME, &FRESH, &GRACE, &FLEET, &CANARY, &PRECONDITION, &STAGE],
+    &[&VERSION, &NAME, &FRESH, &ABORT_ON_FAIL, &GRACE, &FLEET, &CANARY, &PRECONDITION, &STAGE],
 );
 
 const TARGET: Key<Text> = Key::new(
@@ -153,6 +160,7 @@ fn read(cx: &Cx, root: &super::tree::Node) -> Option<Rollout> {
     let version = fields.need(&VERSION);
     let name = fields.need(&NAME);
     let (fresh, grace) = (fields.right(&FRESH), fields.right(&GRACE));
+    let abort_on_fail = fields.right(&ABORT_ON_FAIL);
     let fleet = fields.get(&FLEET);
     let canary = canary(fields.inner(&CANARY, &OF_CANARY), &Canary::by_default());
     let preconditions = precondition::read_all(&fields, &PRECONDITION);
@@ -168,6 +176,7 @@ fn read(cx: &Cx, root: &super::tree::Node) -> Option<Rollout> {
     Some(Rollout {
         name: name?,
         fresh: fresh?,
+        abort_on_fail: abort_on_fail?,
         grace: grace?,
         preconditions: preconditions?,
         stages: stages?,

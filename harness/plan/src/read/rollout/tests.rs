@@ -64,6 +64,7 @@ fn a_whole_file_is_read() {
         (rollout.fresh, rollout.grace),
         (Duration::from_secs(43_200), Duration::from_secs(5))
     );
+    assert!(rollout.abort_on_fail);
     let [preflight, canary] = &rollout.stages[..] else { panic!("two stages") };
     assert_eq!((preflight.clients, canary.clients), (20, 20));
     assert_eq!(preflight.canary.target, None, "an empty variable is none");

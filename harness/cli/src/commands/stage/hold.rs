@@ -1,0 +1,274 @@
+//! The hold: a steady run for as long as the stage is to be held, in as many parts as it takes.
+//!
+//! What was observed counts, in whichever part; what nobody saw (a kill, a reboot, the night of a business day) does
+//! not.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use khala_bundle::Bundle;
+use khala_evidence::judge::{Decision, Verdict};
+use khala_evidence::report::RunReport;
+use khala_plan::rollout::{Hold, HoldLength};
+use khala_plan::schedule::Schedule;
+use khala_stage::business::{self, Hours};
+use khala_stage::entry::{Entry, HoldResult, Segment, StepResult};
+use khala_stage::evidence::RunSummary;
+use khala_stage::history::Attempt;
+use khala_stage::series::{Second, Series};
+use khala_stage::steps::HOLD;
+use khala_stage::windows::{self, Settings, observed_s};
+use tokio_util::sync::CancellationToken;
+
+use super::clock;
+use super::order::Order;
+use super::runs::{self, DARK, Of};
+use super::store::Store;
+use super::target::Sampling;
+use super::watch::Wanted;
+use crate::commands::run::Loaded;
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// Name of the phase that is held.
+const PHASE: &str = "hold";
+/// The least that a part of a hold is worth running for, in seconds.
+const PART_MIN_S: u64 = 60;
+/// Parts that are tried before a hold is given up.
+const PARTS_MAX: u32 = 50;
+
+/// What was held until now.
+#[derive(Default)]
+struct Held {
+    seconds: Vec<Second>,
+    segments: Vec<Segment>,
+    last: Option<RunSummary>,
+    failed: bool,
+    builds: BTreeMap<String, u64>,
+    builds_unknown: u64,
+}
+
+impl Held {
+    fn observed_s(&self) -> f64 {
+        observed_s(&self.seconds)
+    }
+
+    /// Takes a part: what its run saw in its phase, and what it found.
+    fn take(&mut self, dir: &Path, report: &RunReport) -> Result<(), Failure> {
+        let bundle = Bundle::open(dir)?;
+        let mut series = Series::default();
+        for entry in bundle.entries()? {
+            let Ok(entry) = entry else { break };
+            series.take(&entry);
+        }
+        let phase = report.phases.iter().find(|phase| phase.name == PHASE);
+        let seconds = phase.map(|phase| series.between(phase.start_us, phase.end_us));
+        let seconds = seconds.unwrap_or_default();
+        self.failed |= report.decision == Decision::NoGo;
+        self.segments.push(Segment {
+            bundle: dir.display().to_string(),
+            manifest_sha256: runs::digest(dir),
+            began: report.started_at.clone(),
+            observed_s: observed_s(&seconds),
+            finished: report.finished && !report.interrupted,
+            decision: report.decision,
+        });
+        self.seconds.extend(seconds);
+        Ok(())
+    }
+}
+
+/// Carries the hold out; `None` when the stage was interrupted meanwhile.
+///
+/// # Errors
+/// When its scenario is none of a hold, or something cannot be written.
+pub fn hold(
+    order: &Order<'_>,
+    store: &mut Store,
+    attempt: u32,
+    hold: &Hold,
+    interrupt: &CancellationToken,
+) -> Result<Option<StepResult>, Failure> {
+    let mut held = earlier(store.attempt(attempt))?;
+    let settings = Settings::of(hold, order.hold_s);
+    loop {
+        let left_s = (order.hold_s as f64 - held.observed_s()).ceil().max(0.0) as u64;
+        // A part came to its end, and what the machine stood still meanwhile is not worth another.
+        let whole = held.observed_s() >= least_s(order, hold) && held.last.is_some();
+        let run = store.attempt(attempt).next_try(HOLD);
+        if whole || held.failed || run > PARTS_MAX {
+            return Ok(Some(concluded(order, hold, &settings, held)));
+        }
+        let Some(open_s) = wait_for_hours(order, hold, interrupt)? else { return Ok(None) };
+        let part_s = left_s.max(PART_MIN_S.min(order.hold_s)).min(open_s);
+        store.write(Entry::StepBegun { attempt, step: HOLD.to_owned(), run })?;
+        let of = Of { attempt, step: HOLD, run };
+        let scenario = order.scenario(&hold.scenario, &lengths(order, hold, part_s)?);
+        let mut wanted = |loaded: &Loaded| wanted(order, &settings, loaded);
+        let sampling = Sampling::start(order)?;
+        let ran = runs::run(order, store, &of, scenario, &mut wanted, interrupt);
+        let (builds, unknown) = sampling.ended();
+        for (build, count) in builds {
+            *held.builds.entry(build).or_insert(0) += count;
+        }
+        held.builds_unknown += unknown;
+        match ran? {
+            None => return Ok(None),
+            Some(Err(why)) => {
+                let what = format!("it could not begin: {why}");
+                return Ok(Some(
+                    StepResult::of(Verdict::Inconclusive, what)
+                        .next("mend what kept it from beginning, then run the stage again"),
+                ));
+            }
+            Some(Ok(ran)) => {
+                let before = held.observed_s();
+                held.take(Path::new(&ran.summary.bundle), &ran.report)?;
+                let early = ran.summary.ended_early.is_some();
+                held.last = Some(ran.summary);
+                // Who sees nothing now sees nothing the next time either.
+                if early || held.observed_s() - before < 1.0 || ran.report.decision != Decision::Go
+                {
+                    return Ok(Some(concluded(order, hold, &settings, held)));
+                }
+            }
+        }
+    }
+}
+
+/// What earlier tries observed that were interrupted.
+fn earlier(attempt: &Attempt) -> Result<Held, Failure> {
+    let mut held = Held::default();
+    for run in attempt.tries(HOLD) {
+        let Some(dir) = run.bundle.as_deref().map(Path::new) else { continue };
+        // One that was killed before it wrote anything, or never began, observed nothing.
+        let Ok(evidence) = Bundle::open(dir).and_then(|bundle| bundle.settle()) else { continue };
+        held.take(dir, &evidence.report())?;
+    }
+    Ok(held)
+}
+
+/// Waits until business hours, where the hold has some; how many seconds they last, or `None` when the stage was
+/// interrupted.
+fn wait_for_hours(
+    order: &Order<'_>,
+    hold: &Hold,
+    interrupt: &CancellationToken,
+) -> Result<Option<u64>, Failure> {
+    let HoldLength::BusinessDay { from, to, tz } = &hold.length else {
+        return Ok(Some(u64::MAX));
+    };
+    if order.hold_planned_s.is_some() {
+        return Ok(Some(u64::MAX));
+    }
+    let mut told = false;
+    loop {
+        let hours = business::hours(clock::now().unix_ms, *from, *to, tz)
+            .map_err(|why| Failure::new(Exit::InvalidScenario, why))?;
+        match hours {
+            Hours::OpenFor(seconds) => return Ok(Some(seconds.unsigned_abs().max(1))),
+            Hours::OpenIn(seconds) => {
+                if !told {
+                    let minutes = (seconds + 59) / 60;
+                    output::say(&format!(
+                        "the hold goes on with the business day ({tz}), in {minutes} min; interrupted, it is taken up \
+                         again with --resume"
+                    ));
+                    told = true;
+                }
+                if interrupt.is_cancelled() {
+                    return Ok(None);
+                }
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+/// Overrides that give the hold's scenario its length.
+fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String>, Failure> {
+    let loaded = Loaded::of(&order.scenario(&hold.scenario, &[]))?;
+    let plan = &loaded.plan;
+    let is_hold =
+        matches!(&plan.phases[..], [only] if only.name == PHASE && only.faults.is_empty());
+    if !is_hold {
+        let what = format!(
+            "{}: a hold has one phase, called `{PHASE}`, and no fault",
+            order.folder.join(&hold.scenario.file).display()
+        );
+        return Err(Failure::new(Exit::InvalidScenario, what));
+    }
+    let mut set = vec![format!("phase.{PHASE}.duration={part_s}s")];
+    if plan.fleet.stages.len() == 1 {
+        set.push(format!("fleet.stage.0.duration={part_s}s"));
+        set.push(format!("fleet.stage.0.target={}", order.stage().clients));
+    }
+    Ok(set)
+}
+
+/// What ends a part of the hold early.
+fn wanted(order: &Order<'_>, settings: &Settings, loaded: &Loaded) -> Result<Wanted, Failure> {
+    let schedule: &Schedule = &loaded.schedule;
+    let phase = schedule.phases.iter().find(|phase| phase.name == PHASE);
+    Ok(Wanted {
+        grace: order.grace(),
+        dark: Some(DARK),
+        hold: phase.map(|phase| (settings.clone(), phase.start_us, phase.end_us)),
+    })
+}
+
+/// How much must have been observed, in seconds.
+fn least_s(order: &Order<'_>, hold: &Hold) -> f64 {
+    hold.observed_min * order.hold_s as f64
+}
+
+/// What the hold comes to.
+fn concluded(order: &Order<'_>, hold: &Hold, settings: &Settings, held: Held) -> StepResult {
+    let windows = windows::judge(&held.seconds, settings);
+    let observed_s = held.observed_s();
+    let worst = windows.indicators.iter().map(|line| line.verdict).max();
+    let worst = worst.unwrap_or(Verdict::Inconclusive);
+    let run = held.last.as_ref().map_or(Verdict::Inconclusive, RunSummary::step_verdict);
+    let run = if held.failed { Verdict::Fail } else { run };
+    let seen = match observed_s + 1e-6 < least_s(order, hold) {
+        true => Verdict::Inconclusive,
+        false => Verdict::Pass,
+    };
+    let verdict = run.max(worst).max(seen).max(Verdict::Pass);
+    let mut said = Vec::new();
+    if let Some(why) = held.last.as_ref().and_then(|run| run.ended_early.as_ref()) {
+        said.push(format!("ended early: {why}"));
+    }
+    let open = windows.indicators.iter().filter(|line| line.verdict > Verdict::Pass);
+    said.extend(open.map(|line| format!("`{}`: {}", line.indicator.name(), line.reason)));
+    if run > Verdict::Pass {
+        let last = held
+            .last
+            .as_ref()
+            .map_or_else(|| "no part of it came to its end".to_owned(), RunSummary::told);
+        said.push(last);
+    }
+    said.push(format!(
+        "{observed_s:.0} s of {} s were observed{}",
+        order.hold_s,
+        if seen == Verdict::Pass { "" } else { ", which is too little" }
+    ));
+    let mut result = StepResult::of(verdict, said.join("; "));
+    result.next = match verdict {
+        Verdict::Fail => Some("roll back by the plan below, and file the blockers".to_owned()),
+        Verdict::Inconclusive | Verdict::Warn => {
+            Some("see the hold's table below: hold again once what is open is settled".to_owned())
+        }
+        Verdict::Pass | Verdict::NotApplicable => None,
+    };
+    result.run = held.last.map(Box::new);
+    (result.builds, result.builds_unknown) = (held.builds, held.builds_unknown);
+    result.hold = Some(Box::new(HoldResult {
+        wanted_s: order.hold_s,
+        observed_s,
+        segments: held.segments,
+        windows,
+    }));
+    result
+}

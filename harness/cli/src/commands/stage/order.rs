@@ -1,0 +1,176 @@
+//! What was asked for: the rollout file, the stage, and what the command line changes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use khala_plan::rollout::{Canary, Rollout, ScenarioRun, Stage, Waiver};
+use khala_stage::decide::expires_ms;
+use khala_stage::journal::sha256;
+
+use crate::commands::run::folder_of;
+use crate::exit::{Exit, Failure};
+use crate::{args, output};
+
+/// An order, resolved.
+pub struct Order<'a> {
+    /// As it was typed.
+    pub args: &'a args::Stage,
+    /// The rollout.
+    pub rollout: Rollout,
+    /// SHA-256 of its file.
+    pub sha256: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Id of the stage.
+    pub stage: String,
+    /// The target as `--target` takes it; `None` is the embedded runtime.
+    pub target: Option<String>,
+    /// The build that is to be there.
+    pub build: Option<String>,
+    /// Length of the hold, in seconds; 0 without one.
+    pub hold_s: u64,
+    /// What the rollout file says, where `--hold` made it another.
+    pub hold_planned_s: Option<u64>,
+    /// Waivers.
+    pub waivers: Vec<Waiver>,
+}
+
+impl<'a> Order<'a> {
+    /// Reads the files that the command line names.
+    ///
+    /// # Errors
+    /// With everything that is wrong with them.
+    pub fn of(args: &'a args::Stage) -> Result<Self, Failure> {
+        let colour = output::colour_on(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+        let text = read(&args.rollout, "name a rollout file, such as scenarios/rollout.toml")?;
+        let env = |name: &str| std::env::var(name).ok();
+        let shown = args.rollout.display().to_string();
+        let rollout = khala_plan::rollout::load(&shown, &text, &env).map_err(|wrong| Failure {
+            exit: Exit::InvalidScenario,
+            message: wrong.render(colour),
+        })?;
+        let Some(stage) = rollout.stage(&args.stage) else {
+            return Err(no_stage(&rollout, &args.stage));
+        };
+        let folder = folder_of(&args.rollout);
+        let target = match &args.target {
+            Some(named) => Some(resolved(named, &folder, Path::new(""))),
+            None => stage.canary.target.as_deref().map(|it| resolved(it, &folder, &folder)),
+        };
+        let embedded = || format!("khala-harness reference {}", env!("CARGO_PKG_VERSION"));
+        let build = args.build.clone().or_else(|| stage.canary.build.clone());
+        let build = build.or_else(|| target.is_none().then(embedded));
+        let planned_s = stage.hold.as_ref().map_or(0, |hold| hold.length.duration().as_secs());
+        let hold_s = match args.hold.filter(|_| planned_s > 0) {
+            Some(hold) => hold.as_secs(),
+            None => planned_s,
+        };
+        Ok(Self {
+            args,
+            sha256: sha256(text.as_bytes()),
+            folder,
+            stage: stage.id.clone(),
+            target,
+            build,
+            hold_s,
+            hold_planned_s: (hold_s != planned_s).then_some(planned_s),
+            waivers: waivers(args, colour)?,
+            rollout,
+        })
+    }
+
+    /// The stage.
+    pub fn stage(&self) -> &Stage {
+        // It was found when the order was read.
+        self.rollout.stage(&self.stage).unwrap_or(&self.rollout.stages[0])
+    }
+
+    /// How the canary is reached.
+    pub fn canary(&self) -> &Canary {
+        &self.stage().canary
+    }
+
+    /// What is tested, for people.
+    pub fn told_target(&self) -> String {
+        let header = self.canary().header.as_ref();
+        let header = header.map_or_else(String::new, |(name, _)| format!(", routed by `{name}`"));
+        match &self.target {
+            None => "the embedded runtime".to_owned(),
+            Some(target) => format!("{target}{header}"),
+        }
+    }
+
+    /// The scenario of a run, as `run` takes it; `more` goes after all other overrides.
+    pub fn scenario(&self, run: &ScenarioRun, more: &[String]) -> args::Scenario {
+        let mut set = Vec::new();
+        if self.target.is_some()
+            && let Some((name, value)) = &self.canary().header
+        {
+            set.push(format!("target.headers.{name}={value:?}"));
+        }
+        if run.stage_load {
+            set.push(format!("fleet.clients={}", self.stage().clients));
+        }
+        set.extend(run.set.iter().chain(&self.args.set).chain(more).cloned());
+        args::Scenario {
+            file: self.folder.join(&run.file),
+            profile: run.profile.clone(),
+            set,
+            target: self.target.clone(),
+            allow: self.args.allow.clone(),
+            seed: None,
+            only_client: Vec::new(),
+            defect: self.args.defect.clone(),
+            worker_threads: None,
+        }
+    }
+
+    /// How long a run goes on after something failed in it; `None` where nothing ends it early.
+    pub fn grace(&self) -> Option<Duration> {
+        self.rollout.abort_on_fail.then_some(self.rollout.grace)
+    }
+}
+
+/// A target as `run --target` takes it from anywhere: names are beside the rollout file, other relative paths
+/// under `base`.
+fn resolved(named: &str, folder: &Path, base: &Path) -> String {
+    if named.contains("://") {
+        return named.to_owned();
+    }
+    match named.contains(['/', '.']) {
+        true => base.join(named).display().to_string(),
+        false => folder.join("targets").join(format!("{named}.toml")).display().to_string(),
+    }
+}
+
+fn no_stage(rollout: &Rollout, asked: &str) -> Failure {
+    let ids: Vec<&str> = rollout.stages.iter().map(|stage| stage.id.as_str()).collect();
+    let steps: Vec<&str> =
+        ids.iter().copied().filter(|id| id.starts_with(&format!("{asked}-"))).collect();
+    let what = match (&steps[..], khala_plan::closest(asked, ids.iter().copied())) {
+        ([_, ..], _) => format!("stage `{asked}` has steps of its own: {}", steps.join(", ")),
+        (_, Some(meant)) => format!("there is no stage `{asked}`: did you mean `{meant}`?"),
+        (_, None) => format!("there is no stage `{asked}`; there are {}", ids.join(", ")),
+    };
+    Failure::new(Exit::Usage, what)
+}
+
+fn waivers(args: &args::Stage, colour: bool) -> Result<Vec<Waiver>, Failure> {
+    let Some(path) = &args.waivers else { return Ok(Vec::new()) };
+    let text = read(path, "name a file of `[[waiver]]` tables")?;
+    let shown = path.display().to_string();
+    let waivers = khala_plan::rollout::waivers(&shown, &text)
+        .map_err(|wrong| Failure { exit: Exit::InvalidScenario, message: wrong.render(colour) })?;
+    for waiver in &waivers {
+        expires_ms(&waiver.expires).map_err(|why| {
+            Failure::new(Exit::InvalidScenario, format!("{shown}: `expires`: {why}"))
+        })?;
+    }
+    Ok(waivers)
+}
+
+fn read(path: &Path, help: &str) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::new(Exit::InvalidScenario, format!("{}: {error}; {help}", path.display()))
+    })
+}

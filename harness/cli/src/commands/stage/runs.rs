@@ -1,0 +1,215 @@
+//! Scenarios of a stage: carried out as `run` does, watched, and summed up.
+
+use std::path::Path;
+use std::time::Duration;
+
+use khala_bundle::{Bundle, sha256};
+use khala_evidence::judge::Verdict;
+use khala_evidence::report::RunReport;
+use khala_plan::rollout::ScenarioRun;
+use khala_stage::entry::{Entry, StepResult};
+use khala_stage::evidence::RunSummary;
+use khala_stage::fanout::Fanout;
+use khala_wire::metrics::FanoutMetrics;
+use tokio_util::sync::CancellationToken;
+
+use super::order::Order;
+use super::store::Store;
+use super::watch::{Wanted, Watch};
+use crate::args::{self, SealWith, Summary, SummaryFlag};
+use crate::commands::run::{self, Job, Loaded};
+use crate::exit::{Exit, Failure};
+use crate::show::quoted;
+
+/// Size that the journal of a run stays below, in bytes: beyond it, it is written less often.
+const JOURNAL_MAX: u64 = 512 << 20;
+/// Names of a bundle's files.
+const MANIFEST: &str = "manifest.json";
+const METRICS: &str = "metrics";
+
+/// Where a run belongs.
+pub struct Of<'a> {
+    /// The attempt.
+    pub attempt: u32,
+    /// The step.
+    pub step: &'a str,
+    /// The how-manieth try.
+    pub run: u32,
+}
+
+/// A run, summed up.
+pub struct Ran {
+    /// Its report.
+    pub report: RunReport,
+    /// The same in short.
+    pub summary: RunSummary,
+}
+
+/// Runs a scenario; `more` goes after all other overrides, `wanted` says what ends it early. `None` when the stage was
+/// interrupted meanwhile.
+///
+/// # Errors
+/// When the scenario is invalid or something cannot be written. What keeps a run from beginning is the inner error.
+pub fn run(
+    order: &Order<'_>,
+    store: &mut Store,
+    of: &Of<'_>,
+    scenario: args::Scenario,
+    wanted: &mut dyn FnMut(&Loaded) -> Result<Wanted, Failure>,
+    interrupt: &CancellationToken,
+) -> Result<Option<Result<Ran, String>>, Failure> {
+    let command = command(&scenario, order.args);
+    let args = args::Run {
+        scenario,
+        out_dir: order.args.out_dir.clone(),
+        allow_shared_writes: order.args.allow_shared_writes,
+        dry_run: false,
+        stop_file: None,
+        allow_hooks: order.args.allow_hooks,
+        json: false,
+        bundle_max: JOURNAL_MAX,
+        record: false,
+        with_parent: false,
+        quiet: false,
+        repeat: None,
+        exit_zero: false,
+        webhook: None,
+        seal: SealWith::default(),
+        shown: SummaryFlag { summary: Summary::Short },
+    };
+    let loaded = Loaded::of(&args.scenario)?;
+    let wanted = wanted(&loaded)?;
+    let end = interrupt.child_token();
+    let mut watch = None;
+    let mut begun = |dir: &Path| {
+        let entry = Entry::StepBundle {
+            attempt: of.attempt,
+            step: of.step.to_owned(),
+            run: of.run,
+            bundle: dir.display().to_string(),
+        };
+        store.write(entry)?;
+        watch = Some(Watch::start(dir, end.clone(), wanted.clone()));
+        Ok(())
+    };
+    let judged = Job::of(&args, loaded, end.clone()).and_then(|job| job.once(Some(&mut begun)));
+    let early = watch.and_then(Watch::ended);
+    if interrupt.is_cancelled() {
+        return Ok(None);
+    }
+    match judged {
+        Ok(run::Ran { dir, report }) => {
+            let summary = summary(&report, &dir, early, command);
+            Ok(Some(Ok(Ran { report, summary })))
+        }
+        Err(failure) if failure.exit == Exit::Setup => Ok(Some(Err(failure.message))),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A report in short.
+pub fn summary(
+    report: &RunReport,
+    dir: &Path,
+    early: Option<String>,
+    command: String,
+) -> RunSummary {
+    let manifest = digest(dir);
+    let fanout = Fanout::of(&snapshots(dir), report);
+    RunSummary::of(report, dir.display().to_string(), manifest, early, fanout, command)
+}
+
+/// Digest of a bundle's manifest.
+pub fn digest(dir: &Path) -> Option<String> {
+    sha256(&dir.join(MANIFEST)).ok()
+}
+
+/// What is wrong with the evidence of a run that was here, by the digest of its manifest.
+pub fn check(bundle: &str, manifest: Option<&str>) -> Option<String> {
+    let dir = Path::new(bundle);
+    let Some(there) = digest(dir) else {
+        return Some(format!("its evidence, {bundle}, is no longer there"));
+    };
+    if manifest != Some(there.as_str()) {
+        return Some(format!("its evidence, {bundle}, is not what it was"));
+    }
+    let files = Bundle::open(dir).and_then(|bundle| bundle.manifest());
+    let files = match files {
+        Ok(manifest) => manifest.files,
+        Err(error) => return Some(error.to_string()),
+    };
+    let other = files.iter().find(|(name, entry)| {
+        sha256(&dir.join(name)).ok().as_deref() != Some(entry.sha256.as_str())
+    });
+    other.map(|(name, _)| format!("{name} of its evidence, {bundle}, is not what it was"))
+}
+
+/// Snapshots of the target's metrics, by their labels.
+fn snapshots(dir: &Path) -> Vec<(String, FanoutMetrics)> {
+    let Ok(listed) = std::fs::read_dir(dir.join(METRICS)) else { return Vec::new() };
+    let read = |path: std::path::PathBuf| {
+        let label = path.file_stem()?.to_str()?.to_owned();
+        Some((label, serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?))
+    };
+    let mut snapshots: Vec<_> = listed.flatten().filter_map(|entry| read(entry.path())).collect();
+    snapshots.sort_by(|(one, _), (other, _)| one.cmp(other));
+    snapshots
+}
+
+/// How to run the same again, by hand.
+fn command(scenario: &args::Scenario, stage: &args::Stage) -> String {
+    let mut words =
+        vec!["khala-harness run".to_owned(), quoted(&scenario.file.display().to_string())];
+    let mut flag = |name: &str, value: &str| words.push(format!("{name} {}", quoted(value)));
+    if let Some(profile) = &scenario.profile {
+        flag("--profile", profile);
+    }
+    if let Some(target) = &scenario.target {
+        flag("--target", target);
+    }
+    scenario.set.iter().for_each(|set| flag("--set", set));
+    scenario.defect.iter().for_each(|defect| flag("--defect", &defect.to_string()));
+    if stage.allow_hooks {
+        words.push("--allow-hooks".to_owned());
+    }
+    words.join(" ")
+}
+
+/// Carries out a scenario's step; `None` when the stage was interrupted meanwhile.
+///
+/// # Errors
+/// When the scenario is invalid or something cannot be written.
+pub fn scenario(
+    order: &Order<'_>,
+    store: &mut Store,
+    of: &Of<'_>,
+    one: &ScenarioRun,
+    interrupt: &CancellationToken,
+) -> Result<Option<StepResult>, Failure> {
+    let mut wanted = |_: &Loaded| Ok(Wanted { grace: order.grace(), dark: None, hold: None });
+    let ran = run(order, store, of, order.scenario(one, &[]), &mut wanted, interrupt)?;
+    Ok(ran.map(|ran| match ran {
+        Ok(ran) => of_run(ran.summary),
+        Err(why) => StepResult::of(Verdict::Inconclusive, format!("it could not begin: {why}"))
+            .next("mend what kept it from beginning, then run the stage again"),
+    }))
+}
+
+/// What a run means for its step.
+pub fn of_run(summary: RunSummary) -> StepResult {
+    let verdict = summary.step_verdict();
+    let mut result = StepResult::of(verdict, summary.told());
+    let dir = quoted(&summary.bundle);
+    result.next = match verdict {
+        Verdict::Fail => Some("roll back by the plan below, and file the blockers".to_owned()),
+        Verdict::Inconclusive | Verdict::Warn => {
+            Some(format!("read {dir}/summary.md: it says what would decide it"))
+        }
+        Verdict::Pass | Verdict::NotApplicable => None,
+    };
+    result.run = Some(Box::new(summary));
+    result
+}
+
+/// For how long nobody may have a socket before a steady run is ended.
+pub const DARK: Duration = Duration::from_secs(4);

@@ -1,0 +1,423 @@
+//! The target, asked beside the runs: which build it is, what the contract says, which topics it grants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use khala_conform::case::{Does, Times};
+use khala_conform::ctx::Ctx;
+use khala_conform::known::Known;
+use khala_conform::outcome::Stop;
+use khala_conform::report::{CaseResult, Decision, Report, Status};
+use khala_conform::select;
+use khala_conform::world::{Named, OpenError, Options, World};
+use khala_engine::clock;
+use khala_engine::http::Http;
+use khala_engine::preflight;
+use khala_engine::reach::Reach;
+use khala_engine::reach::guard::Guard;
+use khala_engine::target::build;
+use khala_engine::target::extras::Extras;
+use khala_evidence::judge::Verdict;
+use khala_plan::{Plan, Schedule};
+use khala_stage::builds::{self, Builds};
+use khala_stage::entry::StepResult;
+use khala_stage::surfaces::Matrix;
+use khala_wire::message::event;
+use tokio_util::sync::CancellationToken;
+
+use super::embedded::Embedded;
+use super::order::Order;
+use crate::exit::{Exit, Failure};
+use crate::{args, scenario};
+
+/// Lines kept of the cases that did not pass.
+const LINES_MAX: usize = 30;
+/// Between two requests for the build.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Between two of them while a stage is held.
+const EVERY: Duration = Duration::from_secs(30);
+/// Between two looks whether they are still wanted.
+const STEP: Duration = Duration::from_millis(100);
+
+/// Asks for the build as often as the canary says, each time over a connection of its own.
+///
+/// # Errors
+/// When the target's profile cannot be read.
+pub fn builds(order: &Order<'_>, interrupt: &CancellationToken) -> Result<StepResult, Failure> {
+    let mut result = StepResult::of(Verdict::Pass, "");
+    let samples = order.canary().build_samples;
+    if order.target.is_none() {
+        let own = format!("khala-harness reference {}", env!("CARGO_PKG_VERSION"));
+        result.builds.insert(own, 1);
+    } else {
+        let Some(asking) = Asking::of(order)? else {
+            return Ok(StepResult::of(Verdict::Inconclusive, "the target's profile names no URL")
+                .next("name its URL in the profile"));
+        };
+        let mut whys = BTreeSet::new();
+        run(async {
+            for _ in 0..samples {
+                if interrupt.is_cancelled() {
+                    break;
+                }
+                match asking.ask().await {
+                    Ok(Some(build)) => *result.builds.entry(build).or_insert(0) += 1,
+                    Ok(None) => result.builds_unknown += 1,
+                    Err(why) => {
+                        result.builds_unknown += 1;
+                        whys.insert(why);
+                    }
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        })?;
+        result.lines = whys.into_iter().take(3).collect();
+    }
+    let against = builds::against(order.build.as_deref(), &result.builds, result.builds_unknown);
+    (result.verdict, result.what) = match against {
+        Builds::AsExpected => {
+            (Verdict::Pass, builds::shares(&result.builds, result.builds_unknown))
+        }
+        Builds::Otherwise(why) => (Verdict::Inconclusive, why),
+    };
+    if result.verdict == Verdict::Inconclusive {
+        result.next = Some(
+            "give --build, and `build_header` or `build_command` in the target's profile; route all of the canary to \
+             one build"
+                .to_owned(),
+        );
+    }
+    Ok(result)
+}
+
+/// Asks for the build now and then while something else goes on, on a thread of its own.
+pub struct Sampling {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<(BTreeMap<String, u64>, u64)>>,
+}
+
+impl Sampling {
+    /// Begins to ask; asks nobody where the target is the embedded runtime.
+    ///
+    /// # Errors
+    /// When the target's profile cannot be read.
+    pub fn start(order: &Order<'_>) -> Result<Self, Failure> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let Some(asking) = Asking::of(order)? else { return Ok(Self { stop, thread: None }) };
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("khala-builds".to_owned())
+            .spawn(move || sample(&asking, &stopped))
+            .context("cannot start a thread")?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+
+    /// Ends asking; the builds that were told, and how often none was.
+    pub fn ended(mut self) -> (BTreeMap<String, u64>, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Sampling {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn sample(asking: &Asking, stop: &AtomicBool) -> (BTreeMap<String, u64>, u64) {
+    let (mut seen, mut unknown) = (BTreeMap::new(), 0);
+    let mut due = clock::system_now() + EVERY;
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(STEP);
+        if clock::system_now() < due {
+            continue;
+        }
+        due = clock::system_now() + EVERY;
+        match run(asking.ask()) {
+            Ok(Ok(Some(build))) => *seen.entry(build).or_insert(0) += 1,
+            // A target that is away for a moment is the run's to judge.
+            Ok(Err(_)) => {}
+            Ok(Ok(None)) | Err(_) => unknown += 1,
+        }
+    }
+    (seen, unknown)
+}
+
+/// What it takes to ask a target by URL for its build.
+struct Asking {
+    plan: Plan,
+    reach: Reach,
+    extras: Extras,
+}
+
+impl Asking {
+    /// `None` of the embedded runtime.
+    fn of(order: &Order<'_>) -> Result<Option<Self>, Failure> {
+        if order.target.is_none() {
+            return Ok(None);
+        }
+        let setup = |error| Failure::new(Exit::Setup, error);
+        let plan = scenario::load_untold(&asked(order), |_| Ok(()))?.plan;
+        let ways =
+            preflight::reached(&plan, &Schedule::of(&plan), &guard(order)?).map_err(setup)?;
+        let extras = Extras::of(&plan).map_err(setup)?;
+        Ok(ways.map(|(reach, _)| Self { plan, reach, extras }))
+    }
+
+    /// Asks once, over a connection of its own.
+    async fn ask(&self) -> Result<Option<String>, String> {
+        let version = env!("CARGO_PKG_VERSION");
+        let agent = format!("khala-harness/{version} (stage)");
+        let http = Http::new(&self.reach, &agent, self.plan.target.request_timeout);
+        build::learn(&self.plan, &http.carrying(self.extras.clone()), version).await
+    }
+}
+
+/// A scenario that has nothing but the target.
+fn asked(order: &Order<'_>) -> args::Scenario {
+    let smoke = khala_plan::rollout::ScenarioRun {
+        name: "target".to_owned(),
+        file: String::new(),
+        profile: None,
+        set: Vec::new(),
+        stage_load: false,
+    };
+    let mut scenario = order.scenario(&smoke, &[]);
+    scenario.file = args::BUILT_IN.into();
+    scenario.defect.clear();
+    // What is overridden of scenarios need not fit this one.
+    scenario.set.retain(|set| set.starts_with("target.") || set.starts_with("auth."));
+    scenario
+}
+
+fn guard(order: &Order<'_>) -> Result<Guard, Failure> {
+    scenario::guard(&asked(order))
+}
+
+/// Runs what waits for the target.
+fn run<T>(what: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start a runtime")?;
+    let done = runtime.block_on(what);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
+/// Who is asked: the target, or one of this program that is started for it.
+fn options(
+    order: &Order<'_>,
+    embedded: Option<&Embedded>,
+    writes: bool,
+    wait_max: Duration,
+) -> Result<Options, Failure> {
+    let mut set: Vec<String> = asked(order).set;
+    let named = match (&order.target, embedded) {
+        (Some(url), _) if url.contains("://") => Named::Url(url.clone()),
+        (Some(named), _) => {
+            let (path, text) = scenario::profile(&asked(order), named)?;
+            Named::Profile(path, text)
+        }
+        (None, Some(embedded)) => {
+            set.clear();
+            Named::Profile("(the embedded runtime)".to_owned(), embedded.profile.clone())
+        }
+        (None, None) => {
+            return Err(Failure::new(Exit::Internal, "the embedded runtime was not started"));
+        }
+    };
+    Ok(Options {
+        named,
+        set,
+        guard: guard(order)?,
+        allow: if writes { vec![Does::Reads, Does::Writes] } else { vec![Does::Reads] },
+        times: Times::default(),
+        wait_max,
+        stop: None,
+        run_id: format!("{:08x}", rand::random::<u32>()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        commands: order.args.allow_hooks,
+        session_key: embedded.map(|embedded| embedded.session_key.clone()),
+    })
+}
+
+fn started(order: &Order<'_>) -> Result<Option<Embedded>, Failure> {
+    let defects: Vec<String> = order.args.defect.iter().map(ToString::to_string).collect();
+    match order.target {
+        Some(_) => Ok(None),
+        None => Ok(Some(Embedded::start(&defects)?)),
+    }
+}
+
+/// What `conform` asks of the target.
+pub struct Asked<'a> {
+    /// Patterns of the cases; all without any.
+    pub only: &'a [String],
+    /// Whether cases may write.
+    pub writes: bool,
+    /// Text of the file of accepted deviations.
+    pub known: Option<String>,
+    /// The longest time-out of the runtime's that is waited for.
+    pub wait_max: Duration,
+    /// How long all of it may take.
+    pub within: Duration,
+}
+
+/// Asks for what the contract says.
+///
+/// # Errors
+/// When a pattern or a setting means nothing.
+pub fn conform(
+    order: &Order<'_>,
+    asked: &Asked<'_>,
+    interrupt: &CancellationToken,
+) -> Result<StepResult, Failure> {
+    Ok(match report(order, asked, interrupt)? {
+        Err(why) => StepResult::of(Verdict::Inconclusive, why).next("have the target answer"),
+        Ok(report) => of_report(&report),
+    })
+}
+
+/// The report of the cases, or why there is none.
+fn report(
+    order: &Order<'_>,
+    asked: &Asked<'_>,
+    interrupt: &CancellationToken,
+) -> Result<Result<Report, String>, Failure> {
+    let usage = |why: String| Failure::new(Exit::InvalidScenario, why);
+    let cases = select::select(asked.only).map_err(usage)?;
+    let known = match &asked.known {
+        Some(text) => Known::read(text).map_err(usage)?,
+        None => Known::default(),
+    };
+    let embedded = started(order)?;
+    let options = options(order, embedded.as_ref(), asked.writes, asked.wait_max)?;
+    let started_at = khala_bundle::utc_now();
+    run(async {
+        let run = khala_conform::run(options, &cases, &known, started_at, interrupt, &|_| {});
+        match tokio::time::timeout(asked.within, run).await {
+            Ok(Ok(report)) => Ok(report),
+            Ok(Err(OpenError::Settings(why))) => Err(why),
+            Ok(Err(OpenError::Setup(error))) => Err(error.to_string()),
+            Err(_) => Err(format!("it did not end within {:?}", asked.within)),
+        }
+    })
+}
+
+fn of_report(report: &Report) -> StepResult {
+    let verdict = match report.decision {
+        Decision::Go => Verdict::Pass,
+        Decision::NoGo => Verdict::Fail,
+        Decision::Hold => Verdict::Inconclusive,
+    };
+    let totals = report.totals;
+    let what = format!(
+        "{}: {} of {} cases pass, {} deviate, {} accepted, {} undecided, {} not applicable",
+        report.decision.name(),
+        totals.pass,
+        totals.cases,
+        totals.deviation,
+        totals.accepted,
+        totals.undecided,
+        totals.not_applicable
+    );
+    let mut result = StepResult::of(verdict, what);
+    let told = |one: &&CaseResult| !matches!(one.status, Status::Pass);
+    let line = |one: &CaseResult| format!("{}: {}: {}", one.id, one.result(), one.told());
+    // What matters first.
+    let mut amiss: Vec<_> = report.results.iter().filter(told).collect();
+    amiss.sort_by_key(|one| one.status);
+    result.lines = amiss.iter().take(LINES_MAX).map(|one| line(one)).collect();
+    if amiss.len() > LINES_MAX {
+        result.lines.push(format!("and {} more", amiss.len() - LINES_MAX));
+    }
+    if verdict != Verdict::Pass {
+        result.next = Some(
+            "`khala-harness conform --target …` shows each case; mend the runtime, or accept a deviation by `known`"
+                .to_owned(),
+        );
+    }
+    result
+}
+
+/// Asks the control service for a token that opens a socket.
+///
+/// # Errors
+/// When a setting means nothing.
+pub fn token(
+    order: &Order<'_>,
+    within: Duration,
+    interrupt: &CancellationToken,
+) -> Result<StepResult, Failure> {
+    let only = ["mint_answer".to_owned()];
+    let asked = Asked { only: &only, writes: false, known: None, wait_max: Duration::ZERO, within };
+    let report = match report(order, &asked, interrupt)? {
+        Ok(report) => report,
+        Err(why) => {
+            return Ok(StepResult::of(Verdict::Inconclusive, why).next("have the target answer"));
+        }
+    };
+    let Some(case) = report.results.first() else {
+        return Ok(StepResult::of(Verdict::Inconclusive, "the control service was not asked")
+            .next("run the stage again"));
+    };
+    Ok(match case.status {
+        Status::Pass => StepResult::of(Verdict::Pass, case.seen.clone()),
+        Status::Deviation | Status::Finding => StepResult::of(Verdict::Fail, case.told())
+            .next("mend the control service: clients get no token"),
+        Status::Undecided | Status::NotApplicable => {
+            let mend = case.mend.clone().unwrap_or_else(|| "have it answer".to_owned());
+            StepResult::of(Verdict::Inconclusive, case.seen.clone()).next(mend)
+        }
+    })
+}
+
+/// The topics that the runtime grants to each surface of a matrix: those that a join allows with a token for the
+/// surface's topics.
+///
+/// # Errors
+/// When a setting means nothing.
+pub fn granted(
+    order: &Order<'_>,
+    matrix: &Matrix,
+    within: Duration,
+) -> Result<Result<Matrix, String>, Failure> {
+    let embedded = started(order)?;
+    let options = options(order, embedded.as_ref(), false, Duration::ZERO)?;
+    run(async {
+        let local = tokio::task::LocalSet::new();
+        let asking = local.run_until(async {
+            let world = World::open(options).await.map_err(|error| error.to_string())?;
+            let ctx = Ctx::new(Rc::new(world), "surfaces", 1, false);
+            let mut granted = BTreeMap::new();
+            for (surface, topics) in matrix.iter().filter(|(_, topics)| !topics.is_empty()) {
+                let allowed = allowed(&ctx, topics).await;
+                let allowed = allowed.map_err(|why| format!("the surface `{surface}`: {why}"))?;
+                granted.insert(surface.clone(), allowed);
+            }
+            Ok(granted)
+        });
+        let asked = tokio::time::timeout(within, asking).await;
+        asked.unwrap_or_else(|_| Err(format!("it did not end within {within:?}")))
+    })
+}
+
+async fn allowed(ctx: &Ctx, topics: &BTreeSet<String>) -> Result<BTreeSet<String>, String> {
+    let why = |stop: Stop| match stop {
+        Stop::Undecided(why) | Stop::NotApplicable { why, .. } => why,
+        Stop::Broken(broken) => format!("{} {}", broken.did, broken.came),
+    };
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let mut peer = ctx.open(&ctx.somebody(), &topics).await.map_err(why)?;
+    let nothing = serde_json::json!({});
+    let joined = peer.ask_ok(event::JOIN, nothing, ctx.patience()).await.map_err(why)?;
+    let allowed = joined.response()["allowed_topics"].as_array();
+    let allowed = allowed.ok_or("the join's reply has no `allowed_topics`")?;
+    let texts = allowed.iter().filter_map(|topic| topic.as_str());
+    Ok(texts.map(|topic| khala_engine::said::text(topic).into_string()).collect())
+}

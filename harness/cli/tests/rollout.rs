@@ -1,0 +1,231 @@
+//! Stages of a rollout, end to end: decided, opened one by the other, killed and taken up again.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use support::{Ended, Harness, eventually, exit, scenario};
+use tempfile::TempDir;
+
+/// A rollout of three stages; each is held for as long as `--hold` says.
+struct Rollout(TempDir);
+
+impl Rollout {
+    fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same, with more keys of the canary.
+    fn with(canary: &str) -> Self {
+        let dir = TempDir::new().expect("a folder");
+        let held = scenario("held.toml").display().to_string();
+        let stage = |id: &str| {
+            format!(
+                "[[stage]]\nid = \"{id}\"\nname = \"Stage {id}\"\nclients = 8\nmust_apply = [\"ux\"]\n[[stage.scenario]]\n\
+                 file = {held:?}\n[stage.hold]\nscenario = {held:?}\nduration = \"60m\"\nmust_apply = \
+                 [\"reconnects\"]\n"
+            )
+        };
+        let text = format!(
+            "version = 1\nname = \"tests\"\n[canary]\n{canary}\n[[precondition]]\nname = \"says\"\ncheck = \
+             \"command\"\ncommand = [\"sh\", \"-c\", \"echo fine; test ! -e broken\"]\n{}{}{}",
+            stage("0"),
+            stage("1"),
+            stage("2")
+        );
+        std::fs::write(dir.path().join("rollout.toml"), text).expect("can be written");
+        Self(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `stage N`, rehearsed for three seconds.
+    fn stage(&self, id: &str) -> Harness {
+        let mut harness = Harness::new("stage").arg(id);
+        let dirs =
+            [("--rollout", "rollout.toml"), ("--stage-dir", "stages"), ("--out-dir", "runs")];
+        for (flag, name) in dirs {
+            harness = harness.arg(flag).arg(self.path(name).into_os_string());
+        }
+        harness.arg("--owner").arg("Ada").arg("--hold").arg("3s").arg("--allow-hooks").arg("--json")
+    }
+
+    fn journal(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("stages/journal.ndjson")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Entries of a kind in the journal.
+    fn entries(&self, kind: &str) -> Vec<Value> {
+        self.journal().iter().filter_map(|line| line["entry"].get(kind).cloned()).collect()
+    }
+
+    fn reports(&self) -> Vec<String> {
+        let listed = std::fs::read_dir(self.path("stages")).expect("a folder").flatten();
+        listed.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+}
+
+fn report(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| {
+        panic!("{error}\nstdout:\n{}\nstderr:\n{}", ended.stdout, ended.stderr)
+    })
+}
+
+fn reasons(report: &Value) -> String {
+    let reasons = report["reasons"].as_array().expect("reasons").iter();
+    reasons.filter_map(|reason| reason["why"].as_str()).collect::<Vec<_>>().join("\n")
+}
+
+fn ended(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+#[test]
+fn each_stage_needs_a_go_of_the_one_before_for_the_same_build() {
+    let rollout = Rollout::new();
+    let too_soon = rollout.stage("1").ended_plain().exits(exit::HOLD);
+    assert!(reasons(&report(&too_soon)).contains("stage 0 was never attempted"));
+    assert!(!rollout.path("runs").exists(), "nothing was sent");
+
+    let first = rollout.stage("0").ended_plain().exits(exit::GO);
+    let first = report(&first);
+    assert_eq!(first["hold"]["windows"]["clipped"], true);
+    assert!(first["hold"]["observed_s"].as_f64().is_some_and(|seconds| seconds >= 2.85), "{first}");
+    let second = rollout.stage("1").ended_plain().exits(exit::GO);
+    let second = report(&second);
+    assert_eq!((&second["number"], &second["of"]), (&2.into(), &2.into()));
+    assert_eq!(second["opened"]["by"]["stage"], "0");
+
+    let other = rollout.stage("1").arg("--build").arg("8").ended_plain().exits(exit::HOLD);
+    assert!(reasons(&report(&other)).contains("for other builds alone"));
+    let real = report(&second_without_hold(&rollout));
+    assert!(reasons(&real).contains("only rehearsed"), "{real}");
+
+    let name = |end: &str| {
+        let reports = rollout.reports();
+        reports.iter().filter(|name| name.contains("-stage-1") && name.ends_with(end)).count()
+    };
+    assert_eq!((name(".md"), name(".html"), name(".json")), (4, 4, 4));
+    let latest = ended(&rollout.path("stages/stage.json"));
+    assert!(latest.contains("only rehearsed"), "the latest by a name that stays");
+}
+
+/// Stage 2, not rehearsed, which is not opened by what was.
+fn second_without_hold(rollout: &Rollout) -> Ended {
+    let mut harness = Harness::new("stage").arg("1");
+    let dirs = [("--rollout", "rollout.toml"), ("--stage-dir", "stages"), ("--out-dir", "runs")];
+    for (flag, name) in dirs {
+        harness = harness.arg(flag).arg(rollout.path(name).into_os_string());
+    }
+    harness.arg("--owner").arg("Ada").arg("--json").ended_plain().exits(exit::HOLD)
+}
+
+#[test]
+fn a_defect_is_a_no_go_with_blockers_and_a_plan_and_takes_an_earlier_go_back() {
+    let rollout = Rollout::new();
+    let broken =
+        rollout.stage("0").arg("--defect").arg("drop_nth").ended_plain().exits(exit::NO_GO);
+    let broken = report(&broken);
+    let blockers = broken["blockers"].as_array().expect("blockers");
+    assert!(
+        blockers.iter().any(|it| it["metric"]
+            .as_str()
+            .is_some_and(|it| it.contains("violations") || it.contains("gap"))),
+        "{blockers:?}"
+    );
+    assert_eq!(broken["plan"].as_array().map(Vec::len), Some(4));
+    let steps = broken["steps"].as_array().expect("steps");
+    let hold = steps.iter().find(|step| step["step"] == "hold").expect("the hold");
+    assert_eq!(hold["tries"], 0, "no more load is sent");
+    let after = rollout.stage("1").ended_plain().exits(exit::HOLD);
+    assert!(reasons(&report(&after)).contains("is NO-GO"));
+}
+
+#[test]
+fn a_precondition_that_does_not_hold_keeps_load_away() {
+    let rollout = Rollout::new();
+    std::fs::write(rollout.path("broken"), "").expect("can be written");
+    let failed = report(&rollout.stage("0").ended_plain().exits(exit::NO_GO));
+    let steps = failed["steps"].as_array().expect("steps");
+    let command = steps[1]["command"].as_str().expect("the command is kept");
+    assert!(command.contains("exit code 1") && command.contains("stdout: fine"), "{command}");
+    assert!(!rollout.path("runs").exists(), "nothing was sent");
+}
+
+#[test]
+fn a_target_that_is_gone_or_says_no_build_is_a_hold() {
+    let rollout = Rollout::with("target = \"http://127.0.0.1:9\"\nbuild_samples = 2");
+    let key = |harness: Harness| harness.env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", "a key for tests");
+    let gone = report(&key(rollout.stage("0")).ended_plain().exits(exit::HOLD));
+    assert!(reasons(&gone).contains("nobody said which build"), "{gone}");
+    let gone = key(rollout.stage("0")).arg("--build").arg("7").ended_plain().exits(exit::HOLD);
+    assert!(reasons(&report(&gone)).contains("the build is to be `7`"), "{}", gone.stdout);
+}
+
+#[test]
+fn a_journal_that_was_cut_or_changed_is_a_hold_and_decides_nothing() {
+    let rollout = Rollout::new();
+    std::fs::write(rollout.path("broken"), "").expect("can be written");
+    rollout.stage("0").ended_plain().exits(exit::NO_GO);
+    let path = rollout.path("stages/journal.ndjson");
+    let whole = ended(&path);
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    for cut in [lines[..lines.len() - 1].concat(), lines[1..].concat(), String::new()] {
+        std::fs::write(&path, cut).expect("can be written");
+        let damaged = rollout.stage("1").ended_plain().exits(exit::HOLD);
+        assert!(damaged.stderr.contains("no stage is a GO by it"), "{}", damaged.stderr);
+    }
+    // A line that was being written when its process was killed is none.
+    std::fs::write(&path, format!("{whole}{{\"format\":1,")).expect("can be written");
+    let next = rollout.stage("1").ended_plain().exits(exit::HOLD);
+    assert!(reasons(&report(&next)).contains("is NO-GO"), "{}", next.stdout);
+}
+
+#[test]
+fn a_stage_that_was_killed_goes_on_where_it_was() {
+    let rollout = Rollout::new();
+    let killed = rollout.stage("0").start_plain();
+    eventually("the hold's run", || {
+        let bundles = rollout.entries("step_bundle");
+        bundles.into_iter().find(|entry| entry["step"] == "hold")
+    });
+    std::thread::sleep(Duration::from_millis(1_500));
+    killed.signal(Signal::KILL);
+    killed.ended();
+
+    let resumed = report(&rollout.stage("0").arg("--resume").ended_plain().exits(exit::GO));
+    let begun = rollout.entries("step_begun");
+    let of = |step: &str| begun.iter().filter(|entry| entry["step"] == step).count();
+    assert_eq!((of("builds before"), of("scenario held")), (1, 1));
+    let ended = rollout.entries("step_ended");
+    let steps = resumed["steps"].as_array().expect("steps").len();
+    assert_eq!(ended.len(), steps, "each step ends once");
+    assert_eq!(resumed["gaps_s"].as_array().map(Vec::len), Some(1));
+    let segments = resumed["hold"]["segments"].as_array().expect("segments");
+    assert!(segments.len() >= 2 && segments.len() == of("hold"), "{segments:?}");
+    let finished = |segment: Option<&Value>| segment.map(|it| it["finished"].clone());
+    assert_eq!(finished(segments.first()), Some(false.into()), "the one that was killed");
+    assert_eq!(finished(segments.last()), Some(true.into()));
+    let again = rollout.stage("0").arg("--resume").ended_plain().exits(exit::USAGE);
+    assert!(again.stderr.contains("was decided: GO"), "{}", again.stderr);
+}
+
+#[test]
+fn what_is_typed_wrong_is_told() {
+    let rollout = Rollout::new();
+    let typo = rollout.stage("7").ended_plain().exits(exit::USAGE);
+    assert!(typo.stderr.contains("there is no stage `7`"), "{}", typo.stderr);
+    let path = rollout.path("rollout.toml");
+    let text = ended(&path).replace("name = \"tests\"", "nane = \"tests\"");
+    std::fs::write(&path, text).expect("can be written");
+    let wrong = rollout.stage("0").ended_plain().exits(exit::INVALID_SCENARIO);
+    assert!(wrong.stderr.contains("did you mean `name`?"), "{}", wrong.stderr);
+    let nothing = Harness::new("stage").arg("0").ended_plain().exits(exit::USAGE);
+    assert!(nothing.stderr.contains("--owner"), "{}", nothing.stderr);
+}

@@ -1,0 +1,316 @@
+//! Whether to go on: from what was written down to GO, NO-GO or HOLD.
+//!
+//! Closed unless opened: whatever is missing, old, of another build, not observed or not asked makes a HOLD, and
+//! whatever failed a NO-GO. A GO is what is left.
+
+mod predecessor;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use khala_evidence::judge::{Decision, Verdict};
+use khala_plan::rollout::{Rollout, Stage};
+use serde::{Deserialize, Serialize};
+
+pub use predecessor::{Opened, predecessor};
+
+use crate::builds::{self, Builds};
+use crate::entry::{StepResult, Waived};
+use crate::evidence::RunSummary;
+use crate::history::{Attempt, History};
+use crate::stamp::Stamp;
+use crate::steps;
+
+/// What a decision is drawn from.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The rollout.
+    pub rollout: &'a Rollout,
+    /// The stage.
+    pub stage: &'a Stage,
+    /// Everything that was written down.
+    pub history: &'a History,
+    /// The attempt that is decided.
+    pub attempt: &'a Attempt,
+    /// Now.
+    pub now: &'a Stamp,
+    /// What is wrong with the evidence of a run, by its folder and the digest of its manifest; `None` where it is what
+    /// it was.
+    pub check: &'a dyn Fn(&str, Option<&str>) -> Option<String>,
+}
+
+/// Why it is not GO.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What follows from it: NO-GO or HOLD.
+    pub decision: Decision,
+    /// In a sentence.
+    pub why: String,
+    /// What to do.
+    pub next: String,
+}
+
+/// A decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// GO, NO-GO or HOLD.
+    pub decision: Decision,
+    /// Why, when it is not GO: what fails first.
+    pub reasons: Vec<Reason>,
+    /// Waivers by which a WARN was passed over.
+    pub used: Vec<String>,
+    /// Waivers that did not count, with why.
+    pub unused: Vec<String>,
+    /// How the stage before opened this one.
+    pub opened: Opened,
+}
+
+/// Draws the decision.
+#[must_use]
+pub fn decide(case: &Case<'_>) -> Decided {
+    let opened = predecessor(case.rollout, case.stage, case.history, case.attempt, case.now);
+    let mut reasons = Vec::new();
+    if let Opened::Not { why, next } = &opened {
+        reasons.push(hold(why, next));
+        if case.attempt.runs.is_empty() {
+            // Nothing was asked of the canary, so that nothing is missing.
+            let (used, unused) = (Vec::new(), Vec::new());
+            return Decided { decision: Decision::Hold, reasons, used, unused, opened };
+        }
+    }
+    let mut set_back = case.attempt.set_back.clone();
+    set_back.extend(case.now.since(&case.attempt.last).err());
+    reasons.extend(set_back.iter().map(|why| {
+        hold(
+            why,
+            "have the machine's time kept (NTP), then run the stage again: its times prove nothing",
+        )
+    }));
+    let waivers = Waivers::of(&case.attempt.begun.waivers, case.now);
+    let mut used = Vec::new();
+    let mut missing = Vec::new();
+    for step in steps::of(case.rollout, case.stage) {
+        let name = step.name();
+        match case.attempt.result(&name) {
+            None => missing.push(format!("`{name}`")),
+            Some(result) => of_step(case, &name, result, &waivers, &mut reasons, &mut used),
+        }
+    }
+    if !missing.is_empty() {
+        let next = match reasons.is_empty() {
+            true => "take the stage up again with --resume, or run it again",
+            false => "settle what was found before: no more load was sent for it",
+        };
+        reasons.push(hold(format!("not carried out to its end: {}", missing.join(", ")), next));
+    }
+    reasons.extend(builds(case));
+    reasons.extend(gates(case));
+    reasons.sort_by_key(|reason| reason.decision != Decision::NoGo);
+    let decision = match reasons.first() {
+        None => Decision::Go,
+        Some(first) => first.decision,
+    };
+    let mut unused = waivers.expired;
+    let idle = waivers.good.iter().filter(|waiver| !used.contains(&told(waiver)));
+    unused.extend(idle.map(|waiver| format!("{}: nothing warned that it covers", told(waiver))));
+    Decided { decision, reasons, used, unused, opened }
+}
+
+fn hold(why: impl Into<String>, next: impl Into<String>) -> Reason {
+    Reason { decision: Decision::Hold, why: why.into(), next: next.into() }
+}
+
+/// What follows from one step.
+fn of_step(
+    case: &Case<'_>,
+    name: &str,
+    result: &StepResult,
+    waivers: &Waivers,
+    reasons: &mut Vec<Reason>,
+    used: &mut Vec<String>,
+) {
+    let next = result.next.clone().unwrap_or_else(|| "see the step in the report".to_owned());
+    let why = || format!("{name}: {}", result.what);
+    match result.verdict {
+        Verdict::Fail => {
+            reasons.push(Reason { decision: Decision::NoGo, why: why(), next });
+        }
+        Verdict::Inconclusive => reasons.push(hold(why(), next)),
+        Verdict::Warn => {
+            let warnings = result.run.iter().flat_map(|run| run.objectives(Verdict::Warn));
+            let mut all = true;
+            let mut any = false;
+            for (gate, one) in warnings {
+                any = true;
+                match waivers.covering(&gate.name, &one.metric) {
+                    Some(waiver) if !used.contains(&told(waiver)) => used.push(told(waiver)),
+                    Some(_) => {}
+                    None => all = false,
+                }
+            }
+            if !(any && all) {
+                reasons.push(hold(
+                    why(),
+                    "mend it, or have somebody take it on: --waivers FILE with gate, owner, reason and expires",
+                ));
+            }
+        }
+        Verdict::Pass | Verdict::NotApplicable => {}
+    }
+    if let Some(run) = &result.run {
+        reasons.extend(of_run(case, name, run));
+    }
+    for segment in result.hold.iter().flat_map(|hold| &hold.segments) {
+        // A run that was killed has no manifest; what it counts for is the time that it observed.
+        if segment.finished
+            && let Some(why) = (case.check)(&segment.bundle, segment.manifest_sha256.as_deref())
+        {
+            reasons.push(hold(format!("{name}: {why}"), AGAIN));
+        }
+    }
+}
+
+const AGAIN: &str = "run the stage again: what it was decided by is no longer there as it was";
+
+/// What is wrong with the evidence of a run, whatever it says.
+fn of_run(case: &Case<'_>, name: &str, run: &RunSummary) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if !run.finished {
+        reasons
+            .push(hold(format!("{name}: its run did not come to its end"), "run the stage again"));
+    }
+    if run.manifest_sha256.is_none() {
+        reasons.push(hold(
+            format!("{name}: its evidence has no manifest, so that nothing vouches for it"),
+            AGAIN,
+        ));
+    } else if let Some(why) = (case.check)(&run.bundle, run.manifest_sha256.as_deref()) {
+        reasons.push(hold(format!("{name}: {why}"), AGAIN));
+    }
+    if run.deliveries == 0 && run.decision == Decision::Go {
+        reasons.push(hold(
+            format!("{name}: nothing was delivered"),
+            "give it a load that is delivered",
+        ));
+    }
+    match &run.fanout {
+        None if case.stage.canary.metrics => reasons.push(hold(
+            format!("{name}: the target showed no fan-out metrics"),
+            "give the admin token (KHALA_TARGET_ADMIN_TOKEN); of a target that has none, say `metrics = false`",
+        )),
+        _ => {}
+    }
+    let contradictions = run.fanout.iter().flat_map(|fanout| &fanout.contradictions);
+    reasons.extend(contradictions.map(|why| {
+        hold(
+            format!("{name}: target and clients contradict each other: {why}"),
+            "find out which of them is right before anything is decided by either",
+        )
+    }));
+    reasons
+}
+
+/// Every build that was told in the attempt, against the one that is to be there.
+fn builds(case: &Case<'_>) -> Option<Reason> {
+    let mut seen = std::collections::BTreeMap::new();
+    let mut unknown = 0;
+    let results = case.attempt.runs.iter().filter_map(|run| run.ended.as_ref());
+    for (result, _) in results {
+        for (build, count) in &result.builds {
+            *seen.entry(build.clone()).or_insert(0) += count;
+        }
+        unknown += result.builds_unknown;
+        if let Some(run) = &result.run {
+            match &run.build {
+                Some(build) => *seen.entry(build.clone()).or_insert(0) += 1,
+                None => unknown += 1,
+            }
+        }
+    }
+    match builds::against(case.attempt.begun.build.as_deref(), &seen, unknown) {
+        Builds::AsExpected => None,
+        Builds::Otherwise(why) => Some(hold(
+            why,
+            "route all of the canary to one build; a target tells its build by `build_header` or `build_command` of \
+             its profile, and --build says which one is to be there",
+        )),
+    }
+}
+
+/// Gates that must have been judged and passed somewhere in the stage.
+fn gates(case: &Case<'_>) -> Vec<Reason> {
+    let results = case.attempt.runs.iter().filter_map(|run| run.ended.as_ref());
+    let runs: Vec<&RunSummary> = results.filter_map(|(result, _)| result.run.as_deref()).collect();
+    let gates = || runs.iter().flat_map(|run| &run.gates).filter(|gate| !gate.advisory);
+    let judged = |name: &str| {
+        gates().any(|gate| {
+            gate.name == name && gate.verdict.is_some_and(|it| it != Verdict::NotApplicable)
+        })
+    };
+    let mut reasons = Vec::new();
+    if case.stage.must_apply.is_empty() {
+        reasons.push(hold(
+            "the stage names no gate that must apply",
+            "name the runbook's gates in `must_apply` of the stage",
+        ));
+    }
+    for name in case.stage.must_apply.iter().filter(|name| !judged(name)) {
+        reasons.push(hold(
+            format!("the gate `{name}` was judged in no run of the stage"),
+            "add a scenario that exercises it, or look why the one that should did not run",
+        ));
+    }
+    reasons
+}
+
+/// Waivers, by whether they count.
+struct Waivers {
+    good: Vec<Waived>,
+    expired: Vec<String>,
+}
+
+impl Waivers {
+    fn of(given: &[Waived], now: &Stamp) -> Self {
+        let mut waivers = Self { good: Vec::new(), expired: Vec::new() };
+        for waiver in given {
+            match expires_ms(&waiver.expires) {
+                Ok(until) if until > now.unix_ms => waivers.good.push(waiver.clone()),
+                Ok(_) => waivers.expired.push(format!("{}: it has expired", told(waiver))),
+                Err(why) => waivers.expired.push(format!("{}: {why}", told(waiver))),
+            }
+        }
+        waivers
+    }
+
+    fn covering(&self, gate: &str, metric: &str) -> Option<&Waived> {
+        self.good.iter().find(|waiver| {
+            waiver.gate == gate && waiver.metric.as_deref().is_none_or(|it| it == metric)
+        })
+    }
+}
+
+/// A waiver in a line.
+fn told(waiver: &Waived) -> String {
+    let metric = waiver.metric.as_ref().map_or_else(String::new, |metric| format!(" / {metric}"));
+    let Waived { gate, owner, reason, expires, .. } = waiver;
+    format!("{gate}{metric}, by {owner} until {expires}: {reason}")
+}
+
+/// When a waiver ends, in milliseconds since 1970: at a moment, or with a day (UTC).
+///
+/// # Errors
+/// When the text is neither.
+pub fn expires_ms(text: &str) -> Result<i64, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment.as_millisecond());
+    }
+    let day = Duration::from_secs(24 * 3600).as_millis();
+    let wrong = || format!("`{}` is neither a date nor a moment (RFC 3339)", text.escape_debug());
+    let date: Date = text.parse().map_err(|_| wrong())?;
+    let begins = date.to_zoned_datetime(TimeZone::UTC).map_err(|_| wrong())?;
+    Ok(begins.timestamp().as_millisecond() + i64::try_from(day).unwrap_or_default())
+}

@@ -1,0 +1,377 @@
+//! Each absence is a test: none of them is a GO.
+
+use std::cell::Cell;
+
+use super::*;
+use crate::entry::{Begun, Entry};
+use crate::evidence::RunSummary;
+use crate::testing::{Script, at, builds, held, of_run, passed, rollout, run, run_with};
+
+const WELL: fn(&str, StepResult) -> Option<StepResult> = |_, result| Some(result);
+
+fn decided_with(
+    script: &Script,
+    attempt: u32,
+    now: &Stamp,
+    check: &dyn Fn(&str, Option<&str>) -> Option<String>,
+) -> Decided {
+    let rollout = rollout();
+    let attempt = &script.history.attempts[attempt as usize - 1];
+    let stage = rollout.stage(&attempt.begun.stage).expect("a stage");
+    decide(&Case { rollout: &rollout, stage, history: &script.history, attempt, now, check })
+}
+
+fn decided(script: &Script, attempt: u32) -> Decided {
+    decided_with(script, attempt, &script.now(), &|_, _| None)
+}
+
+/// The decision on stage 0, whose steps come to what `spoil` makes of them.
+fn spoilt(spoil: impl Fn(&str, StepResult) -> Option<StepResult>) -> Decided {
+    let mut script = Script::new();
+    let attempt = script.attempt("0", |_| {}, spoil);
+    decided(&script, attempt)
+}
+
+fn on(step: &'static str, change: impl Fn(StepResult) -> Option<StepResult>) -> Decided {
+    spoilt(move |name, result| if name == step { change(result) } else { Some(result) })
+}
+
+fn on_run(change: impl Fn(&mut RunSummary)) -> Decided {
+    on("scenario smoke", |_| {
+        let mut run = run();
+        change(&mut run);
+        Some(of_run(run))
+    })
+}
+
+#[track_caller]
+fn holds(decided: &Decided, why: &str) {
+    assert_eq!(decided.decision, Decision::Hold, "{:?}", decided.reasons);
+    let told = decided.reasons.iter().any(|reason| reason.why.contains(why));
+    assert!(told, "{why}: {:?}", decided.reasons);
+    assert!(decided.reasons.iter().all(|reason| !reason.next.is_empty()));
+}
+
+/// A script in which stage 0 is a GO, then stage 1 is attempted.
+fn second(
+    between: impl FnOnce(&mut Script),
+    change: impl FnOnce(&mut Begun),
+    spoil: impl Fn(&str, StepResult) -> Option<StepResult>,
+) -> Decided {
+    let mut script = Script::new();
+    let first = script.attempt("0", |_| {}, WELL);
+    script.end(first, Decision::Go);
+    between(&mut script);
+    let attempt = script.attempt("1", change, spoil);
+    decided(&script, attempt)
+}
+
+#[test]
+fn what_went_well_is_a_go_and_opens_the_next_stage() {
+    let first = spoilt(WELL);
+    assert_eq!((first.decision, &first.opened), (Decision::Go, &Opened::First));
+    assert!(first.reasons.is_empty());
+    let next = second(|_| {}, |_| {}, WELL);
+    assert_eq!(next.decision, Decision::Go, "{:?}", next.reasons);
+    assert!(matches!(next.opened, Opened::By { .. }));
+}
+
+#[test]
+fn a_step_that_was_not_carried_out_is_a_hold() {
+    for step in ["builds before", "precondition conform", "scenario smoke", "builds after"] {
+        let without = spoilt(|name, result| (name != step).then_some(result));
+        holds(&without, "not carried out to its end");
+    }
+    holds(&spoilt(|_, _| None), "not carried out to its end");
+    let no_hold = second(|_| {}, |_| {}, |name, result| (name != "hold").then_some(result));
+    holds(&no_hold, "not carried out to its end: `hold`");
+}
+
+#[test]
+fn a_step_that_found_nothing_out_is_a_hold_and_one_that_failed_a_no_go() {
+    let open = on("precondition conform", |_| {
+        Some(StepResult::of(Verdict::Inconclusive, "the target is gone").next("start it"))
+    });
+    holds(&open, "the target is gone");
+    let failed = on("precondition conform", |_| Some(StepResult::of(Verdict::Fail, "broken")));
+    assert_eq!(failed.decision, Decision::NoGo);
+    let both = spoilt(|name, result| match name {
+        "precondition conform" => Some(StepResult::of(Verdict::Inconclusive, "open")),
+        "scenario smoke" => Some(of_run(run_with(Verdict::Fail, "auth_errors", ""))),
+        _ => Some(result),
+    });
+    assert_eq!(both.decision, Decision::NoGo, "what failed goes first");
+    assert_eq!(both.reasons[0].decision, Decision::NoGo);
+}
+
+#[test]
+fn a_run_without_samples_is_a_hold() {
+    let none = on_run(|run| (run.decision, run.verdict) = (Decision::Hold, Verdict::Inconclusive));
+    holds(&none, "scenario smoke: HOLD");
+    holds(&on_run(|run| run.deliveries = 0), "nothing was delivered");
+}
+
+#[test]
+fn a_run_that_was_cut_is_a_hold() {
+    holds(&on_run(|run| run.finished = false), "did not come to its end");
+    holds(&on_run(|run| run.manifest_sha256 = None), "has no manifest");
+}
+
+#[test]
+fn evidence_that_is_no_longer_what_it_was_is_a_hold() {
+    let mut script = Script::new();
+    let attempt = script.attempt("0", |_| {}, WELL);
+    let asked = Cell::new(0);
+    let gone = |bundle: &str, digest: Option<&str>| {
+        asked.set(asked.get() + 1);
+        assert_eq!((bundle, digest), ("runs/one", Some("ab")));
+        Some("runs/one is gone".to_owned())
+    };
+    holds(&decided_with(&script, attempt, &script.now(), &gone), "runs/one is gone");
+    assert!(asked.get() > 0);
+}
+
+#[test]
+fn evidence_of_another_build_or_of_none_is_a_hold() {
+    holds(&on_run(|run| run.build = Some("6".to_owned())), "the build is to be `7`");
+    holds(&on_run(|run| run.build = None), "not told");
+    let mix = on("builds after", |_| Some(builds(&[("6", 2), ("7", 2)])));
+    holds(&mix, "`6` 22 %");
+    let none = spoilt(|name, result| match name {
+        "builds before" | "builds after" => Some(passed()),
+        "scenario smoke" => Some(passed()),
+        _ => Some(result),
+    });
+    holds(&none, "nothing shows that the build is `7`");
+    let mut script = Script::new();
+    let attempt = script.attempt("0", |begun| begun.build = None, WELL);
+    holds(&decided(&script, attempt), "nobody said which build");
+}
+
+#[test]
+fn a_target_without_metrics_is_a_hold() {
+    holds(&on_run(|run| run.fanout = None), "showed no fan-out metrics");
+}
+
+#[test]
+fn target_and_clients_that_contradict_each_other_are_a_hold() {
+    let against = on_run(|run| {
+        let fanout = run.fanout.as_mut().expect("it has some");
+        fanout.contradictions.push("the head went back".to_owned());
+    });
+    holds(&against, "contradict");
+}
+
+#[test]
+fn an_empty_set_of_gates_is_a_hold() {
+    holds(&on_run(|run| run.gates.clear()), "the gate `ux` was judged in no run");
+    holds(&on_run(|run| run.gates[0].verdict = None), "was judged in no run");
+    holds(
+        &on_run(|run| run.gates[0].verdict = Some(Verdict::NotApplicable)),
+        "was judged in no run",
+    );
+    holds(&on_run(|run| run.gates[0].advisory = true), "was judged in no run");
+    let mut rollout = rollout();
+    rollout.stages[0].must_apply.clear();
+    let mut script = Script::new();
+    script.attempt("0", |_| {}, WELL);
+    let (history, now) = (&script.history, script.now());
+    let (stage, attempt) = (&rollout.stages[0], &history.attempts[0]);
+    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_, _| None };
+    holds(&decide(&case), "names no gate that must apply");
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_a_hold() {
+    let mut script = Script::new();
+    let attempt = script.attempt("0", |_| {}, WELL);
+    let mut earlier = script.now();
+    earlier.unix_ms -= 3_600_000;
+    holds(&decided_with(&script, attempt, &earlier, &|_, _| None), "the clock was set back");
+    let mut script = Script::new();
+    script.take(&Entry::Begun(Box::new(crate::testing::begun(1, "0"))));
+    let mut back = at(9);
+    back.unix_ms -= 60_000;
+    script.history.take(&back, &Entry::Resumed { attempt: 1 }).expect("it follows");
+    script.wait(20);
+    holds(&decided(&script, 1), "the clock was set back");
+}
+
+#[test]
+fn the_stage_before_opens_by_a_fresh_go_of_the_same_build_alone() {
+    for (why, made) in [
+        ("was never attempted", {
+            let mut script = Script::new();
+            let attempt = script.attempt("1", |_| {}, WELL);
+            decided(&script, attempt)
+        }),
+        ("hours old", second(|script| script.wait(25 * 3_600), |_| {}, WELL)),
+        (
+            "for other builds alone",
+            second(|_| {}, |begun| begun.build = Some("8".to_owned()), WELL),
+        ),
+        ("of another target", second(|_| {}, |begun| begun.embedded = true, WELL)),
+        (
+            "is HOLD",
+            second(
+                |script| {
+                    let again = script.attempt("0", |_| {}, WELL);
+                    script.end(again, Decision::Hold);
+                },
+                |_| {},
+                WELL,
+            ),
+        ),
+        (
+            "is NO-GO",
+            second(
+                |script| {
+                    let again = script.attempt("0", |_| {}, WELL);
+                    script.end(again, Decision::NoGo);
+                },
+                |_| {},
+                WELL,
+            ),
+        ),
+        (
+            "was never decided",
+            second(|script| drop(script.attempt("0", |_| {}, WELL)), |_| {}, WELL),
+        ),
+    ] {
+        assert!(matches!(made.opened, Opened::Not { .. }), "{why}");
+        if why == "for other builds alone" {
+            // Then the evidence is of another build, too.
+            assert_eq!(made.decision, Decision::Hold);
+        }
+        holds(&made, why);
+    }
+}
+
+#[test]
+fn a_rehearsal_opens_rehearsals_alone() {
+    let rehearsed = |begun: &mut Begun| begun.hold_planned_s = Some(3_600);
+    let of = |last: fn(&mut Begun)| {
+        let mut script = Script::new();
+        let first = script.attempt("0", rehearsed, WELL);
+        script.end(first, Decision::Go);
+        let attempt = script.attempt("1", last, WELL);
+        decided(&script, attempt)
+    };
+    holds(&of(|_| {}), "was only rehearsed");
+    assert_eq!(of(|begun| begun.hold_planned_s = Some(60)).decision, Decision::Go);
+    // One that is rehearsed again afterwards takes nothing back.
+    let after = second(
+        |script| {
+            let again = script.attempt("0", rehearsed, WELL);
+            script.end(again, Decision::NoGo);
+        },
+        |_| {},
+        WELL,
+    );
+    assert_eq!(after.decision, Decision::Go, "{:?}", after.reasons);
+}
+
+#[test]
+fn a_clock_set_back_since_the_stage_before_is_a_hold() {
+    let mut script = Script::new();
+    let first = script.attempt("0", |_| {}, WELL);
+    script.end(first, Decision::Go);
+    // The journal goes on after a reboot, with the clock an hour early.
+    let mut begun = crate::testing::begun(2, "1");
+    begun.attempt = 2;
+    let mut early = script.now();
+    (early.unix_ms, early.boot) = (early.unix_ms - 3_600_000, "c".to_owned());
+    script.history.take(&early, &Entry::Begun(Box::new(begun))).expect("it follows");
+    let decided = decided_with(&script, 2, &early, &|_, _| None);
+    holds(&decided, "the clock was set back");
+    assert!(matches!(decided.opened, Opened::Not { .. }));
+}
+
+#[test]
+fn a_word_goes_on_without_the_stage_before_and_stands_there() {
+    let mut script = Script::new();
+    let word = |begun: &mut Begun| begun.without_predecessor = Some("a hot fix".to_owned());
+    let attempt = script.attempt("1", word, WELL);
+    let decided = decided(&script, attempt);
+    assert_eq!(decided.decision, Decision::Go, "{:?}", decided.reasons);
+    let Opened::ByWord { reason, instead } = &decided.opened else {
+        panic!("{:?}", decided.opened)
+    };
+    assert_eq!((reason.as_str(), instead.as_str()), ("a hot fix", "stage 0 was never attempted"));
+}
+
+fn warned(waivers: Vec<Waived>) -> Decided {
+    let mut script = Script::new();
+    let attempt = script.attempt(
+        "0",
+        |begun| begun.waivers = waivers,
+        |name, result| match name {
+            "scenario smoke" => Some(of_run(run_with(Verdict::Warn, "auth_errors", ""))),
+            _ => Some(result),
+        },
+    );
+    decided(&script, attempt)
+}
+
+fn waiver(gate: &str, metric: Option<&str>, expires: &str) -> Waived {
+    let metric = metric.map(str::to_owned);
+    let (gate, expires) = (gate.to_owned(), expires.to_owned());
+    Waived { gate, metric, owner: "Ada".to_owned(), reason: "known".to_owned(), expires }
+}
+
+#[test]
+fn a_warning_takes_a_waiver_that_fits_and_has_not_expired() {
+    // Everything here happens on 2027-01-15.
+    holds(&warned(Vec::new()), "scenario smoke");
+    let covered = warned(vec![waiver("error-budget", None, "2027-01-15")]);
+    assert_eq!((covered.decision, covered.used.len()), (Decision::Go, 1), "{:?}", covered.reasons);
+    assert_eq!(
+        warned(vec![waiver("error-budget", Some("auth_errors"), "2028-01-01T00:00:00Z")]).decision,
+        Decision::Go
+    );
+    for (given, why) in [
+        (waiver("error-budget", None, "2027-01-14"), "it has expired"),
+        (waiver("error-budget", None, "2027-01-15T00:00:00Z"), "it has expired"),
+        (waiver("error-budget", None, "some day"), "neither a date nor a moment"),
+        (waiver("ux", None, "2028-01-01"), "nothing warned that it covers"),
+        (waiver("error-budget", Some("topic_errors"), "2028-01-01"), "nothing warned"),
+    ] {
+        let decided = warned(vec![given]);
+        holds(&decided, "scenario smoke");
+        assert!(decided.unused[0].contains(why), "{:?}", decided.unused);
+    }
+}
+
+#[test]
+fn a_waiver_covers_no_failure_and_nothing_that_is_open() {
+    for verdict in [Verdict::Fail, Verdict::Inconclusive] {
+        let mut script = Script::new();
+        let attempt = script.attempt(
+            "0",
+            |begun| begun.waivers = vec![waiver("error-budget", None, "2028-01-01")],
+            |name, result| match name {
+                "scenario smoke" => Some(of_run(run_with(verdict, "auth_errors", ""))),
+                _ => Some(result),
+            },
+        );
+        assert_ne!(decided(&script, attempt).decision, Decision::Go);
+    }
+}
+
+#[test]
+fn a_hold_that_was_not_observed_is_one() {
+    let unseen = second(
+        |_| {},
+        |_| {},
+        |name, result| match name {
+            "hold" => {
+                let mut hold = held();
+                hold.verdict = Verdict::Inconclusive;
+                hold.what = "56 s of 60 s were observed".to_owned();
+                Some(hold)
+            }
+            _ => Some(result),
+        },
+    );
+    holds(&unseen, "56 s of 60 s were observed");
+}

@@ -1,0 +1,228 @@
+//! What a stage writes down.
+
+use std::collections::BTreeMap;
+
+use khala_evidence::command::CommandRun;
+use khala_evidence::judge::{Decision, Verdict};
+use khala_plan::rollout::Waiver;
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::RunSummary;
+use crate::windows::Windows;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// An attempt of a stage began.
+    Begun(Box<Begun>),
+    /// One that had been interrupted is taken up again.
+    Resumed {
+        /// Which.
+        attempt: u32,
+    },
+    /// A step began.
+    StepBegun {
+        /// Of which attempt.
+        attempt: u32,
+        /// Its name.
+        step: String,
+        /// The how-manieth try of it, from 1.
+        run: u32,
+    },
+    /// A step's run writes its evidence here.
+    StepBundle {
+        /// Of which attempt.
+        attempt: u32,
+        /// Its name.
+        step: String,
+        /// The how-manieth try.
+        run: u32,
+        /// The folder.
+        bundle: String,
+    },
+    /// A step ended.
+    StepEnded {
+        /// Of which attempt.
+        attempt: u32,
+        /// Its name.
+        step: String,
+        /// The how-manieth try.
+        run: u32,
+        /// What came of it.
+        result: Box<StepResult>,
+    },
+    /// The attempt was decided.
+    Ended(Box<Ended>),
+}
+
+/// An attempt of a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Number of the attempt in the journal, from 1.
+    pub attempt: u32,
+    /// Id of the stage.
+    pub stage: String,
+    /// The build that was to be there; `None` where nobody said.
+    pub build: Option<String>,
+    /// Who decides.
+    pub owner: String,
+    /// Version of the tool.
+    pub tool_version: String,
+    /// The commit that the tool was built from.
+    pub tool_commit: Option<String>,
+    /// Name of the rollout.
+    pub rollout: String,
+    /// SHA-256 of the rollout file, in hex.
+    pub rollout_sha256: String,
+    /// What is tested: `the embedded runtime`, or the target as it was named.
+    pub target: String,
+    /// Whether that is the embedded runtime.
+    pub embedded: bool,
+    /// Defects that the embedded runtime was started with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<String>,
+    /// Length of the hold, in seconds; 0 without one.
+    pub hold_s: u64,
+    /// What the rollout file says that it is, where `--hold` made it another: then the attempt is a rehearsal.
+    pub hold_planned_s: Option<u64>,
+    /// Why the stage goes on without a GO of the one before, if somebody said so.
+    pub without_predecessor: Option<String>,
+    /// Waivers that were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Waived>,
+    /// The command line, without secrets.
+    pub command: Vec<String>,
+}
+
+impl Begun {
+    /// Whether it is no attempt of the stage as the rollout file has it.
+    #[must_use]
+    pub fn is_rehearsal(&self) -> bool {
+        self.hold_planned_s.is_some()
+    }
+}
+
+/// A waiver as it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waived {
+    /// The gate.
+    pub gate: String,
+    /// The metric; `None` is every one.
+    pub metric: Option<String>,
+    /// Who takes it on.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// Until when.
+    pub expires: String,
+}
+
+impl From<Waiver> for Waived {
+    fn from(waiver: Waiver) -> Self {
+        let Waiver { gate, metric, owner, reason, expires } = waiver;
+        Self { gate, metric, owner, reason, expires }
+    }
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepResult {
+    /// PASS, WARN, INCONCLUSIVE (the stage is a HOLD), FAIL (a NO-GO), or not applicable.
+    pub verdict: Verdict,
+    /// What was seen, in a sentence.
+    pub what: String,
+    /// What to do, where something has to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Further lines, for whoever looks closer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// The command that was run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandRun>,
+    /// The run that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Box<RunSummary>>,
+    /// Builds that the target said it is, and how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub builds: BTreeMap<String, u64>,
+    /// Requests for the build that were not answered.
+    #[serde(default)]
+    pub builds_unknown: u64,
+    /// Revisions to go back to: of the control service, of the runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revisions: Option<(String, String)>,
+    /// Of the hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Box<HoldResult>>,
+}
+
+impl StepResult {
+    /// A result of which there is only this to say.
+    #[must_use]
+    pub fn of(verdict: Verdict, what: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            what: what.into(),
+            next: None,
+            lines: Vec::new(),
+            command: None,
+            run: None,
+            builds: BTreeMap::new(),
+            builds_unknown: 0,
+            revisions: None,
+            hold: None,
+        }
+    }
+
+    /// The same, with what to do.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+}
+
+/// What a hold came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldResult {
+    /// How long it was to be, in seconds.
+    pub wanted_s: u64,
+    /// How long it was observed, in seconds.
+    pub observed_s: f64,
+    /// Its runs, in order: each after the first took up what was left.
+    pub segments: Vec<Segment>,
+    /// The rolling windows.
+    pub windows: Windows,
+}
+
+/// One run of a hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Folder of the run.
+    pub bundle: String,
+    /// SHA-256 of its manifest, in hex; `None` of a run that was killed.
+    pub manifest_sha256: Option<String>,
+    /// When it began, UTC.
+    pub began: String,
+    /// How long it was observed, in seconds.
+    pub observed_s: f64,
+    /// Whether it came to its end.
+    pub finished: bool,
+    /// What it found by itself.
+    pub decision: Decision,
+}
+
+/// The decision on an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which attempt.
+    pub attempt: u32,
+    /// GO, NO-GO or HOLD.
+    pub decision: Decision,
+    /// Why, when it is not GO.
+    pub reasons: Vec<String>,
+    /// Its report, without the end of the name.
+    pub report: String,
+}

@@ -1,0 +1,275 @@
+//! What is known of a rollout: a function of its journal.
+
+use khala_evidence::judge::Decision;
+
+use crate::entry::{Begun, Ended, Entry, StepResult};
+use crate::journal::{Damaged, Journal};
+use crate::stamp::Stamp;
+
+/// All attempts, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// By number, from 1.
+    pub attempts: Vec<Attempt>,
+}
+
+/// An attempt of a stage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// What it was to be.
+    pub begun: Begun,
+    /// When it began.
+    pub at: Stamp,
+    /// The last thing that was written of it.
+    pub last: Stamp,
+    /// Every try of every step, in order.
+    pub runs: Vec<StepRun>,
+    /// When it was taken up again, and after how long: in milliseconds.
+    pub resumed: Vec<(Stamp, i64)>,
+    /// Clocks that were set back in it.
+    pub set_back: Vec<String>,
+    /// How it was decided, and when.
+    pub ended: Option<(Ended, Stamp)>,
+}
+
+/// One try of a step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRun {
+    /// The step.
+    pub step: String,
+    /// The how-manieth try.
+    pub run: u32,
+    /// When it began.
+    pub at: Stamp,
+    /// Where its evidence is, if it makes a run.
+    pub bundle: Option<String>,
+    /// What came of it, and when; `None` of one that was interrupted.
+    pub ended: Option<(StepResult, Stamp)>,
+}
+
+impl Attempt {
+    /// What came of a step, of the try that ended.
+    #[must_use]
+    pub fn result(&self, step: &str) -> Option<&StepResult> {
+        let mut of_it = self.runs.iter().rev().filter(|run| run.step == step);
+        of_it.find_map(|run| run.ended.as_ref()).map(|(result, _)| result)
+    }
+
+    /// The tries of a step.
+    pub fn tries<'a>(&'a self, step: &'a str) -> impl Iterator<Item = &'a StepRun> {
+        self.runs.iter().filter(move |run| run.step == step)
+    }
+
+    /// Number of the next try of a step.
+    #[must_use]
+    pub fn next_try(&self, step: &str) -> u32 {
+        self.tries(step).map(|run| run.run).max().unwrap_or(0) + 1
+    }
+}
+
+impl History {
+    /// The history of a journal.
+    ///
+    /// # Errors
+    /// The first line that cannot follow those before it.
+    pub fn of(journal: &Journal) -> Result<Self, Damaged> {
+        let mut history = Self::default();
+        for line in &journal.lines {
+            history
+                .take(&line.stamp, &line.entry)
+                .map_err(|why| Damaged { line: line.seq, why: why.to_owned() })?;
+        }
+        Ok(history)
+    }
+
+    /// Takes one more entry.
+    ///
+    /// # Errors
+    /// When it cannot follow those before it.
+    pub fn take(&mut self, stamp: &Stamp, entry: &Entry) -> Result<(), &'static str> {
+        match entry {
+            Entry::Begun(begun) => return self.begin(stamp, begun),
+            Entry::Resumed { attempt } => {
+                let attempt = self.open(*attempt, stamp)?;
+                let gap = stamp.since(&attempt.last).unwrap_or(0);
+                attempt.resumed.push((stamp.clone(), gap));
+                attempt.last = stamp.clone();
+            }
+            Entry::StepBegun { attempt, step, run } => {
+                let attempt = self.open(*attempt, stamp)?;
+                if attempt.result(step).is_some() || attempt.next_try(step) != *run {
+                    return Err("begins a step that had ended, or out of order");
+                }
+                attempt.runs.push(StepRun {
+                    step: step.clone(),
+                    run: *run,
+                    at: stamp.clone(),
+                    bundle: None,
+                    ended: None,
+                });
+                attempt.last = stamp.clone();
+            }
+            Entry::StepBundle { attempt, step, run, bundle } => {
+                self.step(*attempt, step, *run, stamp)?.bundle = Some(bundle.clone());
+            }
+            Entry::StepEnded { attempt, step, run, result } => {
+                let ended = (StepResult::clone(result), stamp.clone());
+                self.step(*attempt, step, *run, stamp)?.ended = Some(ended);
+            }
+            Entry::Ended(ended) => {
+                let attempt = self.open(ended.attempt, stamp)?;
+                attempt.ended = Some((Ended::clone(ended), stamp.clone()));
+                attempt.last = stamp.clone();
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, stamp: &Stamp, begun: &Begun) -> Result<(), &'static str> {
+        if begun.attempt as usize != self.attempts.len() + 1 {
+            return Err("begins an attempt out of order");
+        }
+        self.attempts.push(Attempt {
+            begun: begun.clone(),
+            at: stamp.clone(),
+            last: stamp.clone(),
+            runs: Vec::new(),
+            resumed: Vec::new(),
+            set_back: Vec::new(),
+            ended: None,
+        });
+        Ok(())
+    }
+
+    /// An attempt that was not decided yet; a clock that was set back since its last line is noted.
+    fn open(&mut self, attempt: u32, stamp: &Stamp) -> Result<&mut Attempt, &'static str> {
+        let at = (attempt as usize).checked_sub(1).ok_or("is of no attempt")?;
+        let attempt = self.attempts.get_mut(at).ok_or("is of an attempt that never began")?;
+        if attempt.ended.is_some() {
+            return Err("is of an attempt that was decided before");
+        }
+        if let Err(why) = stamp.since(&attempt.last) {
+            attempt.set_back.push(why);
+        }
+        Ok(attempt)
+    }
+
+    fn step(
+        &mut self,
+        attempt: u32,
+        step: &str,
+        run: u32,
+        stamp: &Stamp,
+    ) -> Result<&mut StepRun, &'static str> {
+        let attempt = self.open(attempt, stamp)?;
+        attempt.last = stamp.clone();
+        let mut runs = attempt.runs.iter_mut().rev();
+        let found = runs.find(|one| one.step == step && one.run == run && one.ended.is_none());
+        found.ok_or("is of a step that was not under way")
+    }
+
+    /// Attempts of a stage for a build, in order.
+    pub fn of_stage<'a>(
+        &'a self,
+        stage: &'a str,
+        build: Option<&'a str>,
+    ) -> impl DoubleEndedIterator<Item = &'a Attempt> {
+        let of_it =
+            move |one: &&Attempt| one.begun.stage == stage && one.begun.build.as_deref() == build;
+        self.attempts.iter().filter(of_it)
+    }
+
+    /// Attempts that reports tell of and that the journal does not: (number, decision).
+    #[must_use]
+    pub fn lacks(&self, reported: &[(u32, Decision)]) -> Vec<u32> {
+        let known = |number: u32, decision: Decision| {
+            let attempt = (number as usize).checked_sub(1).and_then(|at| self.attempts.get(at));
+            let ended = attempt.and_then(|attempt| attempt.ended.as_ref());
+            ended.is_some_and(|(ended, _)| ended.decision == decision)
+        };
+        let lacking = reported.iter().filter(|(number, decision)| !known(*number, *decision));
+        lacking.map(|(number, _)| *number).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, begun, journal, passed};
+
+    fn entries() -> Vec<Entry> {
+        let step = "builds before".to_owned();
+        vec![
+            Entry::Begun(Box::new(begun(1, "0"))),
+            Entry::StepBegun { attempt: 1, step: step.clone(), run: 1 },
+            Entry::Resumed { attempt: 1 },
+            Entry::StepBegun { attempt: 1, step: step.clone(), run: 2 },
+            Entry::StepEnded { attempt: 1, step, run: 2, result: Box::new(passed()) },
+        ]
+    }
+
+    #[test]
+    fn a_step_that_was_interrupted_is_tried_again_and_counted() {
+        let history = History::of(&journal(entries())).expect("it holds together");
+        let attempt = &history.attempts[0];
+        assert_eq!(attempt.tries("builds before").count(), 2);
+        assert!(attempt.runs[0].ended.is_none() && attempt.result("builds before").is_some());
+        assert_eq!(attempt.resumed.len(), 1);
+        assert_eq!(attempt.resumed[0].1, 1_000, "the gap");
+        assert_eq!(attempt.next_try("builds before"), 3);
+    }
+
+    #[test]
+    fn no_step_is_done_twice_and_nothing_follows_a_decision() {
+        let again = |entry: Entry| {
+            let mut all = entries();
+            all.push(entry);
+            History::of(&journal(all)).expect_err("it cannot follow").why
+        };
+        let step = || "builds before".to_owned();
+        let twice = again(Entry::StepBegun { attempt: 1, step: step(), run: 3 });
+        assert!(twice.contains("had ended"), "{twice}");
+        let ended =
+            Entry::StepEnded { attempt: 1, step: step(), run: 2, result: Box::new(passed()) };
+        assert!(again(ended).contains("not under way"));
+        assert!(again(Entry::Resumed { attempt: 2 }).contains("never began"));
+        assert!(again(Entry::Begun(Box::new(begun(3, "0")))).contains("out of order"));
+        let mut decided = entries();
+        let end = Ended {
+            attempt: 1,
+            decision: Decision::Go,
+            reasons: Vec::new(),
+            report: String::new(),
+        };
+        decided.push(Entry::Ended(Box::new(end)));
+        assert!(History::of(&journal(decided.clone())).is_ok());
+        decided.push(Entry::Resumed { attempt: 1 });
+        assert!(History::of(&journal(decided)).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_noted() {
+        let mut history = History::default();
+        history.take(&at(100), &Entry::Begun(Box::new(begun(1, "0")))).expect("it begins");
+        let mut back = at(160);
+        back.unix_ms -= 600_000;
+        history.take(&back, &Entry::Resumed { attempt: 1 }).expect("it goes on");
+        assert_eq!(history.attempts[0].set_back.len(), 1);
+    }
+
+    #[test]
+    fn a_report_without_its_attempt_shows_that_lines_are_missing() {
+        let mut all = entries();
+        let end = Ended {
+            attempt: 1,
+            decision: Decision::Go,
+            reasons: Vec::new(),
+            report: String::new(),
+        };
+        all.push(Entry::Ended(Box::new(end)));
+        let history = History::of(&journal(all)).expect("it holds together");
+        assert!(history.lacks(&[(1, Decision::Go)]).is_empty());
+        assert_eq!(history.lacks(&[(1, Decision::NoGo), (2, Decision::NoGo)]), [1, 2]);
+        assert_eq!(History::default().lacks(&[(1, Decision::Go)]), [1]);
+    }
+}

@@ -1,0 +1,157 @@
+//! The journal of a rollout: a line of JSON for each thing that happened, only ever appended to.
+//!
+//! Each line has its number and the digest of the line before it, so that none can be taken out, changed or
+//! put in between unnoticed. What is missing at the end shows by the reports that are there
+//! ([`crate::history::History::lacks`]). The last line of a process that was killed may be torn: a line counts from its
+//! newline on.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::entry::Entry;
+use crate::stamp::Stamp;
+
+/// Version of the format.
+pub const FORMAT: u32 = 1;
+/// What the first line has in place of a digest.
+const FIRST: &str = "";
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// Its number, from 1.
+    pub seq: u64,
+    /// SHA-256 of the line before, in hex.
+    pub prev: String,
+    /// When.
+    pub stamp: Stamp,
+    /// What.
+    pub entry: Entry,
+}
+
+/// A journal that does not hold together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} {why}")]
+pub struct Damaged {
+    /// Which line, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A journal, read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Journal {
+    /// Its lines.
+    pub lines: Vec<Line>,
+    /// Bytes of its whole lines: what comes after them was never written to its end.
+    pub whole: usize,
+    last: String,
+}
+
+impl Journal {
+    /// Reads a journal.
+    ///
+    /// # Errors
+    /// The first line that is not what was written.
+    pub fn read(text: &str) -> Result<Self, Damaged> {
+        let mut journal = Self::default();
+        for (line, seq) in text.split_inclusive('\n').zip(1_u64..) {
+            let Some(whole) = line.strip_suffix('\n') else { break };
+            let damaged = |why: &str| Damaged { line: seq, why: why.to_owned() };
+            let read: Line = serde_json::from_str(whole)
+                .map_err(|error| damaged(&format!("cannot be read: {error}")))?;
+            if read.format != FORMAT {
+                let found = read.format;
+                return Err(damaged(&format!(
+                    "is of version {found} of the format, and this build reads version {FORMAT}"
+                )));
+            }
+            if read.seq != seq || read.prev != journal.last {
+                return Err(damaged(
+                    "does not follow the one before: lines were taken out or changed",
+                ));
+            }
+            journal.last = sha256(whole.as_bytes());
+            journal.whole += line.len();
+            journal.lines.push(read);
+        }
+        Ok(journal)
+    }
+
+    /// Appends an entry; gives the line to be written, with its newline.
+    ///
+    /// # Errors
+    /// When it cannot be serialised, which is a bug.
+    pub fn append(&mut self, stamp: Stamp, entry: Entry) -> serde_json::Result<String> {
+        let prev = if self.lines.is_empty() { FIRST.to_owned() } else { self.last.clone() };
+        let seq = self.lines.len() as u64 + 1;
+        let line = Line { format: FORMAT, seq, prev, stamp, entry };
+        let mut text = serde_json::to_string(&line)?;
+        self.last = sha256(text.as_bytes());
+        text.push('\n');
+        self.whole += text.len();
+        self.lines.push(line);
+        Ok(text)
+    }
+}
+
+/// SHA-256 in hex.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    fn journal() -> (String, Journal) {
+        let (mut text, mut journal) = (String::new(), Journal::default());
+        for attempt in 1..=3 {
+            let line = journal.append(at(attempt), Entry::Resumed { attempt: attempt as u32 });
+            text.push_str(&line.expect("serialises"));
+        }
+        (text, journal)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let (text, journal) = journal();
+        assert_eq!(Journal::read(&text), Ok(journal));
+        assert_eq!(Journal::read("").expect("nothing yet").lines, []);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_none() {
+        let (text, _) = journal();
+        let second = text.match_indices('\n').nth(1).expect("three lines").0 + 1;
+        for cut in [second, second + 1, text.len() - 1] {
+            let read = Journal::read(&text[..cut]).expect("what is whole stands");
+            assert_eq!((read.lines.len(), read.whole), (2, second), "cut at {cut}");
+        }
+        let mut read = Journal::read(&text[..text.len() - 1]).expect("what is whole stands");
+        let line = read.append(at(9), Entry::Resumed { attempt: 9 }).expect("serialises");
+        let mended = format!("{}{line}", &text[..second]);
+        assert_eq!(Journal::read(&mended).expect("it goes on").lines.len(), 3);
+    }
+
+    #[test]
+    fn no_line_is_taken_out_changed_or_put_between() {
+        let (text, _) = journal();
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        for (changed, line) in [
+            (lines[1..].concat(), 1),
+            ([lines[0], lines[2]].concat(), 2),
+            (text.replacen("\"attempt\":2", "\"attempt\":7", 1), 3),
+            ([lines[0], lines[1], lines[1], lines[2]].concat(), 3),
+            (text.replacen("\"format\":1", "\"format\":2", 1), 1),
+            ([lines[0], "nonsense\n"].concat(), 2),
+        ] {
+            assert_eq!(Journal::read(&changed).expect_err("it is damaged").line, line);
+        }
+    }
+}

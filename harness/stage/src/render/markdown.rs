@@ -1,0 +1,102 @@
+//! A document as Markdown: what is text stays text.
+
+use crate::doc::{Block, Line, Span};
+
+pub fn render(blocks: &[Block]) -> String {
+    let mut out = String::new();
+    for block in blocks {
+        match block {
+            Block::Heading(level, words) => {
+                out.push_str(&"#".repeat(usize::from(*level)));
+                out.push(' ');
+                out.push_str(&line(words));
+                out.push('\n');
+            }
+            Block::Para(words) => {
+                out.push_str(&line(words));
+                out.push('\n');
+            }
+            Block::List(numbered, items) => {
+                for (number, item) in (1..).zip(items) {
+                    let mark = if *numbered { format!("{number}.") } else { "-".to_owned() };
+                    out.push_str(&format!("{mark} {}\n", line(item)));
+                }
+            }
+            Block::Table(head, rows) => {
+                out.push_str(&format!(
+                    "| {} |\n|{}\n",
+                    head.join(" | "),
+                    " --- |".repeat(head.len())
+                ));
+                for row in rows {
+                    let cells: Vec<_> = row.iter().map(line).collect();
+                    out.push_str(&format!("| {} |\n", cells.join(" | ")));
+                }
+            }
+            Block::Verbatim(text) => {
+                let fence = "`".repeat(fence(text));
+                out.push_str(&format!("{fence}text\n{}\n{fence}\n", text.trim_end()));
+            }
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+/// A fence longer than any run of backticks in a text.
+fn fence(text: &str) -> usize {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    (longest + 1).max(3)
+}
+
+fn line(spans: &Line) -> String {
+    spans.iter().map(span).collect()
+}
+
+fn span(span: &Span) -> String {
+    match span {
+        Span::Text(text) => escaped(text),
+        // A bar would end the cell of a table even here.
+        Span::Code(text) if text.contains(['`', '|']) => escaped(text),
+        Span::Code(text) => format!("`{}`", text.replace('\n', " ")),
+        Span::Strong(text) => format!("**{}**", escaped(text)),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' | '\r' => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doc::{code, prose, strong};
+
+    #[test]
+    fn text_stays_text() {
+        let blocks = [
+            Block::Heading(1, prose("A `b_c` *d*")),
+            Block::Table(vec!["x", "y"], vec![vec![code("a|b"), strong("<i>")]]),
+            Block::List(true, vec![prose("one\ntwo")]),
+            Block::Verbatim("```\nx\n```".to_owned()),
+        ];
+        assert_eq!(
+            render(&blocks),
+            "# A `b_c` \\*d\\*\n\n| x | y |\n| --- | --- |\n| a\\|b | **\\<i\\>** |\n\n1. one two\n\n\
+             ````text\n```\nx\n```\n````\n"
+        );
+    }
+}

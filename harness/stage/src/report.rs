@@ -1,0 +1,294 @@
+//! The report of an attempt: what `<date>-stage-N.json` holds, and what people read is made of.
+
+use khala_evidence::judge::{Decision, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::builds;
+use crate::decide::{Case, Decided, Opened, Reason};
+use crate::entry::{Begun, HoldResult};
+use crate::evidence::RunSummary;
+use crate::history::Attempt;
+use crate::remedy::{self, Blocker, PlanStep};
+use crate::steps;
+
+/// One attempt of a stage, whole. Within a version fields are added, never renamed and never given another meaning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// [`StageReport::FORMAT_VERSION`].
+    pub format_version: u32,
+    /// GO, NO-GO or HOLD.
+    pub decision: Decision,
+    /// The go/no-go statement, with owner and UTC time.
+    pub statement: String,
+    /// When it was decided, UTC, RFC 3339.
+    pub decided_at: String,
+    /// Name of the stage.
+    pub stage_name: String,
+    /// The next stage, where there is one.
+    pub next_stage: Option<String>,
+    /// Which attempt of this stage and build it is, from 1.
+    pub number: u32,
+    /// Of how many until now.
+    pub of: u32,
+    /// What was to be done: stage, build, owner, target, rehearsal, waivers, command.
+    pub begun: Begun,
+    /// When it began, UTC, RFC 3339.
+    pub began_at: String,
+    /// Times in which nothing went on because it was interrupted, in seconds.
+    pub gaps_s: Vec<f64>,
+    /// Why it is not GO.
+    pub reasons: Vec<Reason>,
+    /// How the stage before opened this one.
+    pub opened: Opened,
+    /// Waivers by which a WARN was passed over.
+    pub waivers_used: Vec<String>,
+    /// Waivers that did not count.
+    pub waivers_unused: Vec<String>,
+    /// Builds that answered, with their shares.
+    pub builds: String,
+    /// The gates over all runs.
+    pub gates: Vec<GateRow>,
+    /// The steps.
+    pub steps: Vec<StepRow>,
+    /// The runs.
+    pub runs: Vec<RunSummary>,
+    /// The hold.
+    pub hold: Option<HoldResult>,
+    /// What failed.
+    pub blockers: Vec<Blocker>,
+    /// What to do about it, in the runbook's order; empty unless it is a NO-GO.
+    pub plan: Vec<PlanStep>,
+    /// Every attempt of this stage and build.
+    pub attempts: Vec<AttemptRow>,
+}
+
+/// A gate over all runs of the stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateRow {
+    /// The gate.
+    pub gate: String,
+    /// Whether the stage needs it.
+    pub must_apply: bool,
+    /// The worst of its verdicts; `None` where no run judged it.
+    pub verdict: Option<Verdict>,
+    /// The runs that judged it, with their verdicts.
+    pub by: Vec<String>,
+    /// The worst objective: claim, measure, bounds.
+    pub worst: String,
+}
+
+/// A step as it went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// Its name.
+    pub step: String,
+    /// How often it was tried: more than once after an interruption.
+    pub tries: u32,
+    /// Its verdict; `None` of one that was not carried out to its end.
+    pub verdict: Option<Verdict>,
+    /// How long it took, in seconds.
+    pub took_s: f64,
+    /// What was seen.
+    pub what: String,
+    /// What to do.
+    pub next: Option<String>,
+    /// Further lines.
+    pub lines: Vec<String>,
+    /// The command that made it, with how it ended and what it said.
+    pub command: Option<String>,
+    /// Folders of tries that were interrupted.
+    pub interrupted: Vec<String>,
+}
+
+/// An attempt in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Number in the journal.
+    pub attempt: u32,
+    /// When it began.
+    pub began_at: String,
+    /// Who decided.
+    pub owner: String,
+    /// What it came to.
+    pub decision: String,
+    /// Its report.
+    pub report: String,
+}
+
+impl StageReport {
+    /// Version of the format.
+    pub const FORMAT_VERSION: u32 = 1;
+
+    /// The report of a decision; `name` is what its files are called.
+    #[must_use]
+    pub fn of(case: &Case<'_>, decided: &Decided, name: &str) -> Self {
+        let Case { attempt, stage, rollout, .. } = *case;
+        let begun = &attempt.begun;
+        let all: Vec<&Attempt> =
+            case.history.of_stage(&begun.stage, begun.build.as_deref()).collect();
+        let number = all.iter().filter(|one| one.begun.attempt <= begun.attempt).count();
+        let results = || attempt.runs.iter().filter_map(|run| run.ended.as_ref()).map(|(it, _)| it);
+        let runs: Vec<RunSummary> = results().filter_map(|it| it.run.as_deref().cloned()).collect();
+        let blockers = match decided.decision {
+            Decision::NoGo => remedy::blockers(attempt),
+            Decision::Go | Decision::Hold => Vec::new(),
+        };
+        let plan = match decided.decision {
+            Decision::NoGo => remedy::plan(attempt, &blockers),
+            Decision::Go | Decision::Hold => Vec::new(),
+        };
+        let at = rollout.stages.iter().position(|one| one.id == stage.id);
+        let next = at.and_then(|at| rollout.stages.get(at + 1));
+        Self {
+            format_version: Self::FORMAT_VERSION,
+            decision: decided.decision,
+            statement: statement(case, decided.decision),
+            decided_at: case.now.at.clone(),
+            stage_name: stage.name.clone(),
+            next_stage: next.map(|stage| stage.id.clone()),
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            of: u32::try_from(all.len()).unwrap_or(u32::MAX),
+            begun: begun.clone(),
+            began_at: attempt.at.at.clone(),
+            gaps_s: attempt.resumed.iter().map(|(_, gap_ms)| *gap_ms as f64 / 1e3).collect(),
+            reasons: decided.reasons.clone(),
+            opened: decided.opened.clone(),
+            waivers_used: decided.used.clone(),
+            waivers_unused: decided.unused.clone(),
+            builds: builds_told(attempt),
+            gates: gates(case, &runs),
+            steps: steps::of(rollout, stage).iter().map(|it| step(attempt, &it.name())).collect(),
+            hold: results().filter_map(|it| it.hold.as_deref().cloned()).last(),
+            runs,
+            blockers,
+            plan,
+            attempts: all.iter().map(|one| row(one, attempt, decided, name)).collect(),
+        }
+    }
+
+    /// The decision in a line.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let rehearsal = if self.begun.is_rehearsal() { " (rehearsal)" } else { "" };
+        let build = self.begun.build.as_deref().unwrap_or("not stated");
+        format!(
+            "{}{rehearsal}: stage {}, {}, build {build}, attempt {} of {}",
+            self.decision, self.begun.stage, self.stage_name, self.number, self.of
+        )
+    }
+}
+
+fn statement(case: &Case<'_>, decision: Decision) -> String {
+    let Begun { stage, owner, build, .. } = &case.attempt.begun;
+    let build = build.as_deref().unwrap_or("that nobody stated");
+    let what = match (decision, case.attempt.begun.is_rehearsal()) {
+        (Decision::Go, false) => "the rollout may go on to the next stage",
+        (Decision::Go, true) => "the rehearsal went well; it opens rehearsals alone",
+        (Decision::NoGo, _) => {
+            "the rollout must not go on, and what was rolled out is to be taken back"
+        }
+        (Decision::Hold, _) => "the rollout must not go on until what is open is settled",
+    };
+    format!(
+        "{decision} for stage {stage}, build {build}: {what}. Owner: {owner}. Decided at {} (UTC).",
+        case.now.at
+    )
+}
+
+fn builds_told(attempt: &Attempt) -> String {
+    let (mut seen, mut unknown) = (std::collections::BTreeMap::new(), 0);
+    for (result, _) in attempt.runs.iter().filter_map(|run| run.ended.as_ref()) {
+        unknown += result.builds_unknown;
+        for (build, count) in &result.builds {
+            *seen.entry(build.clone()).or_insert(0_u64) += count;
+        }
+        if let Some(build) = result.run.as_ref().and_then(|run| run.build.as_ref()) {
+            *seen.entry(build.clone()).or_insert(0) += 1;
+        }
+    }
+    builds::shares(&seen, unknown)
+}
+
+fn gates(case: &Case<'_>, runs: &[RunSummary]) -> Vec<GateRow> {
+    let mut names: Vec<String> = case.stage.must_apply.clone();
+    for gate in runs.iter().flat_map(|run| &run.gates) {
+        if gate.verdict.is_some() && !names.contains(&gate.name) {
+            names.push(gate.name.clone());
+        }
+    }
+    let row = |gate: String| {
+        let judged = runs.iter().flat_map(|run| run.gates.iter().map(move |one| (run, one)));
+        let judged: Vec<_> = judged
+            .filter(|(_, one)| one.name == gate)
+            .filter_map(|(run, one)| Some((run, one, one.verdict?)))
+            .collect();
+        let worst = judged.iter().flat_map(|(_, one, _)| &one.open).max_by_key(|one| one.verdict);
+        GateRow {
+            must_apply: case.stage.must_apply.contains(&gate),
+            verdict: judged.iter().map(|(_, _, verdict)| *verdict).max(),
+            by: judged.iter().map(|(run, _, it)| format!("{}: {it}", run.scenario)).collect(),
+            worst: worst.map_or_else(String::new, |one| {
+                format!("`{}` {}: {} {}", one.metric, one.require, one.measured, one.selector)
+            }),
+            gate,
+        }
+    };
+    names.into_iter().map(row).collect()
+}
+
+fn step(attempt: &Attempt, name: &str) -> StepRow {
+    let tries: Vec<_> = attempt.tries(name).collect();
+    let ended = tries.iter().rev().find_map(|run| run.ended.as_ref().map(|it| (*run, it)));
+    let interrupted = tries.iter().filter(|run| run.ended.is_none());
+    let interrupted = interrupted
+        .map(|run| run.bundle.clone().unwrap_or_else(|| format!("try {}, no evidence", run.run)))
+        .collect();
+    let row = StepRow {
+        step: name.to_owned(),
+        tries: u32::try_from(tries.len()).unwrap_or(u32::MAX),
+        verdict: None,
+        took_s: 0.0,
+        what: "not carried out to its end".to_owned(),
+        next: None,
+        lines: Vec::new(),
+        command: None,
+        interrupted,
+    };
+    let Some((run, (result, at))) = ended else { return row };
+    StepRow {
+        verdict: Some(result.verdict),
+        took_s: at.since(&run.at).unwrap_or(0) as f64 / 1e3,
+        what: result.what.clone(),
+        next: result.next.clone(),
+        lines: result.lines.clone(),
+        command: result.command.as_ref().map(|run| {
+            let said = |name: &str, text: &str| match text {
+                "" => String::new(),
+                text => format!("\n{name}: {text}"),
+            };
+            let (out, err) = (said("stdout", &run.stdout), said("stderr", &run.stderr));
+            format!("$ {}\n{}{out}{err}", run.command.join(" "), run.end)
+        }),
+        ..row
+    }
+}
+
+fn row(one: &Attempt, this: &Attempt, decided: &Decided, name: &str) -> AttemptRow {
+    let is_this = one.begun.attempt == this.begun.attempt;
+    let rehearsal = if one.begun.is_rehearsal() { " (rehearsal)" } else { "" };
+    let (decision, report) = match &one.ended {
+        _ if is_this => (decided.decision.to_string(), name.to_owned()),
+        Some((ended, _)) => (ended.decision.to_string(), ended.report.clone()),
+        None => ("never decided".to_owned(), String::new()),
+    };
+    AttemptRow {
+        attempt: one.begun.attempt,
+        began_at: one.at.at.clone(),
+        owner: one.begun.owner.clone(),
+        decision: format!("{decision}{rehearsal}"),
+        report,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! When something was written down: by the clock on the wall, and by one that nobody can set.
+
+use serde::{Deserialize, Serialize};
+
+/// How much the clocks of one machine may drift apart before one of them was set: 5 s. An assumption; NTP
+/// slews by at most 0.5 ms a second, and steps what is more.
+const DRIFT_MAX_MS: i64 = 5_000;
+
+/// A moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// UTC, RFC 3339.
+    pub at: String,
+    /// The same in milliseconds since 1970.
+    pub unix_ms: i64,
+    /// Milliseconds since the machine was started, suspended ones included.
+    pub uptime_ms: i64,
+    /// Which start of the machine that was.
+    pub boot: String,
+}
+
+impl Stamp {
+    /// How long it was from an earlier moment to this one, in milliseconds. Within one boot nobody can set
+    /// the clock that says so.
+    ///
+    /// # Errors
+    /// That a clock was set back, in a sentence.
+    pub fn since(&self, earlier: &Self) -> Result<i64, String> {
+        let wall = self.unix_ms - earlier.unix_ms;
+        let back = |ms: i64| {
+            let seconds = -ms as f64 / 1e3;
+            format!(
+                "the clock was set back by {seconds:.1} s between {} and {}",
+                earlier.at, self.at
+            )
+        };
+        if self.boot != earlier.boot {
+            return if wall < 0 { Err(back(wall)) } else { Ok(wall) };
+        }
+        let passed = self.uptime_ms - earlier.uptime_ms;
+        if passed < 0 {
+            let (from, to) = (&earlier.at, &self.at);
+            return Err(format!("the machine's own clock ran back between {from} and {to}"));
+        }
+        if wall < passed - DRIFT_MAX_MS { Err(back(wall - passed)) } else { Ok(passed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(unix_ms: i64, uptime_ms: i64, boot: &str) -> Stamp {
+        Stamp { at: format!("t{unix_ms}"), unix_ms, uptime_ms, boot: boot.to_owned() }
+    }
+
+    #[test]
+    fn time_passes_by_the_clock_that_nobody_sets() {
+        let first = stamp(100_000, 50_000, "a");
+        assert_eq!(stamp(110_000, 60_000, "a").since(&first), Ok(10_000));
+        assert_eq!(stamp(900_000, 60_000, "a").since(&first), Ok(10_000), "set forward");
+        assert_eq!(stamp(130_000, 10, "b").since(&first), Ok(30_000), "another boot");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_told() {
+        let first = stamp(100_000, 50_000, "a");
+        let said = stamp(40_000, 60_000, "a").since(&first).expect_err("set back");
+        assert_eq!(said, "the clock was set back by 70.0 s between t100000 and t40000");
+        assert!(stamp(104_000, 60_000, "a").since(&first).is_err(), "by 6 s");
+        assert!(stamp(106_000, 60_000, "a").since(&first).is_ok(), "by no more than drift");
+        assert!(stamp(99_999, 10, "b").since(&first).is_err(), "over a reboot");
+        assert!(stamp(100_000, 49_999, "a").since(&first).is_err());
+    }
+}
