@@ -17,7 +17,8 @@ pub fn this() -> Vec<String> {
     std::iter::once("khala-harness".to_owned()).chain(told(arguments)).collect()
 }
 
-fn told(arguments: impl Iterator<Item = String>) -> Vec<String> {
+/// Arguments as they may be told: without secrets, cut, on one line.
+pub fn told(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut of_webhook = false;
     let one = |argument: String| {
         let (flag, value) = match argument.split_once('=') {

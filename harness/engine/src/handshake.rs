@@ -263,6 +263,15 @@ mod tests {
 
     /// What comes of an answer; `KEY` in it stands for the right accept key.
     async fn answered(answer: &str, interim: Interim, chunk: usize) -> Result<Vec<u8>, Error> {
+        counted(answer, interim, chunk, None).await
+    }
+
+    async fn counted(
+        answer: &str,
+        interim: Interim,
+        chunk: usize,
+        builds: Option<&Builds>,
+    ) -> Result<Vec<u8>, Error> {
         let (mut client, mut server) = tokio::io::duplex(1 << 20);
         let answer = answer.replace('\n', "\r\n");
         let serving = async move {
@@ -286,7 +295,7 @@ mod tests {
             path_and_query: "/p?token=secret",
             user_agent: "t",
             headers: "",
-            builds: None,
+            builds,
         };
         let (answered, ()) = tokio::join!(upgrade(&mut client, &request, interim), serving);
         answered
@@ -298,6 +307,23 @@ mod tests {
     }
 
     const GOOD: &str = "upgrade: WebSocket\nconnection: Upgrade\nsec-websocket-accept: KEY\n";
+
+    #[tokio::test]
+    async fn a_build_that_an_upgrade_names_is_counted_and_a_refusals_is_not() {
+        let builds = Builds::by("X-Build");
+        let ask = |answer: String| {
+            let builds = &builds;
+            async move { counted(&answer, Interim::Skipped, 4_096, Some(builds)).await }
+        };
+        ask(format!("HTTP/1.1 101 Switching Protocols\nx-build: 7\n{GOOD}\n"))
+            .await
+            .expect("upgraded");
+        ask(format!("HTTP/1.1 101 Switching Protocols\n{GOOD}\n")).await.expect("upgraded");
+        ask("HTTP/1.1 403 Forbidden\nx-build: 6\ncontent-length: 0\n\n".to_owned())
+            .await
+            .expect_err("refused");
+        assert_eq!(builds.seen(), [("7".into(), 1)]);
+    }
 
     #[tokio::test]
     async fn what_browsers_take_is_taken() {

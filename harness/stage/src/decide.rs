@@ -72,7 +72,7 @@ pub struct Decided {
 /// Draws the decision.
 #[must_use]
 pub fn decide(case: &Case<'_>) -> Decided {
-    let opened = predecessor(case.rollout, case.stage, case.history, case.attempt, case.now);
+    let opened = predecessor(case.rollout, case.stage, case.history, case.attempt);
     let mut reasons = Vec::new();
     if let Opened::Not { why, next } = &opened {
         reasons.push(hold(why, next));
@@ -100,7 +100,8 @@ pub fn decide(case: &Case<'_>) -> Decided {
             Some(result) => of_step(case, &name, result, &waivers, &mut reasons, &mut used),
         }
     }
-    if !missing.is_empty() {
+    let all_carried_out = missing.is_empty();
+    if !all_carried_out {
         let next = match reasons.is_empty() {
             true => "take the stage up again with --resume, or run it again",
             false => "settle what was found before: no more load was sent for it",
@@ -108,7 +109,10 @@ pub fn decide(case: &Case<'_>) -> Decided {
         reasons.push(hold(format!("not carried out to its end: {}", missing.join(", ")), next));
     }
     reasons.extend(builds(case));
-    reasons.extend(gates(case));
+    // What was left out could have judged them.
+    if all_carried_out {
+        reasons.extend(gates(case));
+    }
     reasons.sort_by_key(|reason| reason.decision != Decision::NoGo);
     let decision = match reasons.first() {
         None => Decision::Go,

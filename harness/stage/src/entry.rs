@@ -20,6 +20,8 @@ pub enum Entry {
     Resumed {
         /// Which.
         attempt: u32,
+        /// Who decides from here on.
+        owner: String,
     },
     /// A step began.
     StepBegun {

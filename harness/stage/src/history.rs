@@ -89,8 +89,9 @@ impl History {
     pub fn take(&mut self, stamp: &Stamp, entry: &Entry) -> Result<(), &'static str> {
         match entry {
             Entry::Begun(begun) => return self.begin(stamp, begun),
-            Entry::Resumed { attempt } => {
+            Entry::Resumed { attempt, owner } => {
                 let attempt = self.open(*attempt, stamp)?;
+                attempt.begun.owner.clone_from(owner);
                 let gap = stamp.since(&attempt.last).unwrap_or(0);
                 attempt.resumed.push((stamp.clone(), gap));
                 attempt.last = stamp.clone();
@@ -202,7 +203,7 @@ mod tests {
         vec![
             Entry::Begun(Box::new(begun(1, "0"))),
             Entry::StepBegun { attempt: 1, step: step.clone(), run: 1 },
-            Entry::Resumed { attempt: 1 },
+            Entry::Resumed { attempt: 1, owner: "Bob".to_owned() },
             Entry::StepBegun { attempt: 1, step: step.clone(), run: 2 },
             Entry::StepEnded { attempt: 1, step, run: 2, result: Box::new(passed()) },
         ]
@@ -217,6 +218,7 @@ mod tests {
         assert_eq!(attempt.resumed.len(), 1);
         assert_eq!(attempt.resumed[0].1, 1_000, "the gap");
         assert_eq!(attempt.next_try("builds before"), 3);
+        assert_eq!(attempt.begun.owner, "Bob", "who resumes decides");
     }
 
     #[test]
@@ -232,7 +234,9 @@ mod tests {
         let ended =
             Entry::StepEnded { attempt: 1, step: step(), run: 2, result: Box::new(passed()) };
         assert!(again(ended).contains("not under way"));
-        assert!(again(Entry::Resumed { attempt: 2 }).contains("never began"));
+        assert!(
+            again(Entry::Resumed { attempt: 2, owner: "Bob".to_owned() }).contains("never began")
+        );
         assert!(again(Entry::Begun(Box::new(begun(3, "0")))).contains("out of order"));
         let mut decided = entries();
         let end = Ended {
@@ -243,7 +247,7 @@ mod tests {
         };
         decided.push(Entry::Ended(Box::new(end)));
         assert!(History::of(&journal(decided.clone())).is_ok());
-        decided.push(Entry::Resumed { attempt: 1 });
+        decided.push(Entry::Resumed { attempt: 1, owner: "Bob".to_owned() });
         assert!(History::of(&journal(decided)).is_err());
     }
 
@@ -253,7 +257,9 @@ mod tests {
         history.take(&at(100), &Entry::Begun(Box::new(begun(1, "0")))).expect("it begins");
         let mut back = at(160);
         back.unix_ms -= 600_000;
-        history.take(&back, &Entry::Resumed { attempt: 1 }).expect("it goes on");
+        history
+            .take(&back, &Entry::Resumed { attempt: 1, owner: "Bob".to_owned() })
+            .expect("it goes on");
         assert_eq!(history.attempts[0].set_back.len(), 1);
     }
 

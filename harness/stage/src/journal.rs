@@ -109,10 +109,14 @@ mod tests {
     use super::*;
     use crate::testing::at;
 
+    fn resumed(attempt: u32) -> Entry {
+        Entry::Resumed { attempt, owner: "Ada".to_owned() }
+    }
+
     fn journal() -> (String, Journal) {
         let (mut text, mut journal) = (String::new(), Journal::default());
         for attempt in 1..=3 {
-            let line = journal.append(at(attempt), Entry::Resumed { attempt: attempt as u32 });
+            let line = journal.append(at(attempt), resumed(attempt as u32));
             text.push_str(&line.expect("serialises"));
         }
         (text, journal)
@@ -134,7 +138,7 @@ mod tests {
             assert_eq!((read.lines.len(), read.whole), (2, second), "cut at {cut}");
         }
         let mut read = Journal::read(&text[..text.len() - 1]).expect("what is whole stands");
-        let line = read.append(at(9), Entry::Resumed { attempt: 9 }).expect("serialises");
+        let line = read.append(at(9), resumed(9)).expect("serialises");
         let mended = format!("{}{line}", &text[..second]);
         assert_eq!(Journal::read(&mended).expect("it goes on").lines.len(), 3);
     }

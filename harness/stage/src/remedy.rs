@@ -152,7 +152,7 @@ const GUARDS: [(&[&str], &str); 5] = [
 #[must_use]
 pub fn plan(attempt: &Attempt, blockers: &[Blocker]) -> Vec<PlanStep> {
     let results = attempt.runs.iter().filter_map(|run| run.ended.as_ref());
-    let revisions = results.filter_map(|(result, _)| result.revisions.clone()).last();
+    let revisions = results.filter_map(|(result, _)| result.revisions.clone()).next_back();
     let guards: Vec<&str> = GUARDS
         .iter()
         .filter(|(words, _)| {

@@ -158,7 +158,7 @@ impl StageReport {
             builds: builds_told(attempt),
             gates: gates(case, &runs),
             steps: steps::of(rollout, stage).iter().map(|it| step(attempt, &it.name())).collect(),
-            hold: results().filter_map(|it| it.hold.as_deref().cloned()).last(),
+            hold: results().filter_map(|it| it.hold.as_deref().cloned()).next_back(),
             runs,
             blockers,
             plan,

@@ -38,19 +38,19 @@ pub enum Opened {
     },
 }
 
-/// Whether the last attempt of the stage before is a GO of the same build that is fresh enough. A later NO-GO or HOLD
-/// takes an earlier GO back; a rehearsal opens rehearsals alone.
+/// Whether the last attempt of the stage before is a GO of the same build that was fresh enough when this attempt
+/// began: a stage may be held for longer than that. A later NO-GO or HOLD takes an earlier GO back; a rehearsal opens
+/// rehearsals alone.
 #[must_use]
 pub fn predecessor(
     rollout: &Rollout,
     stage: &Stage,
     history: &History,
     attempt: &Attempt,
-    now: &Stamp,
 ) -> Opened {
     let Some(before) = rollout.before(&stage.id) else { return Opened::First };
     let why = match last_go(before, history, attempt) {
-        Ok((by, at)) => match at.until(rollout, now) {
+        Ok((by, at)) => match at.until(rollout, &attempt.at) {
             Ok(()) => return by,
             Err(why) => why,
         },
@@ -74,16 +74,16 @@ struct At<'a>(&'a Stamp, &'a str);
 
 impl At<'_> {
     /// Whether that is fresh enough.
-    fn until(&self, rollout: &Rollout, now: &Stamp) -> Result<(), String> {
+    fn until(&self, rollout: &Rollout, then: &Stamp) -> Result<(), String> {
         let Self(decided, stage) = self;
-        let age_ms = now.since(decided).map_err(|why| format!("stage {stage}: {why}"))?;
+        let age_ms = then.since(decided).map_err(|why| format!("stage {stage}: {why}"))?;
         let fresh_ms = i64::try_from(rollout.fresh.as_millis()).unwrap_or(i64::MAX);
         if age_ms <= fresh_ms {
             return Ok(());
         }
         let hours = |ms: i64| ms as f64 / 3.6e6;
         Err(format!(
-            "the GO of stage {stage} is {:.1} hours old, and no more than {:.1} are fresh",
+            "the GO of stage {stage} was {:.1} hours old, and no more than {:.1} are fresh",
             hours(age_ms),
             hours(fresh_ms)
         ))

@@ -192,7 +192,10 @@ fn a_clock_that_was_set_back_is_a_hold() {
     script.take(&Entry::Begun(Box::new(crate::testing::begun(1, "0"))));
     let mut back = at(9);
     back.unix_ms -= 60_000;
-    script.history.take(&back, &Entry::Resumed { attempt: 1 }).expect("it follows");
+    script
+        .history
+        .take(&back, &Entry::Resumed { attempt: 1, owner: "Ada".to_owned() })
+        .expect("it follows");
     script.wait(20);
     holds(&decided(&script, 1), "the clock was set back");
 }
@@ -235,7 +238,13 @@ fn the_stage_before_opens_by_a_fresh_go_of_the_same_build_alone() {
         ),
         (
             "was never decided",
-            second(|script| drop(script.attempt("0", |_| {}, WELL)), |_| {}, WELL),
+            second(
+                |script| {
+                    script.attempt("0", |_| {}, WELL);
+                },
+                |_| {},
+                WELL,
+            ),
         ),
     ] {
         assert!(matches!(made.opened, Opened::Not { .. }), "{why}");
@@ -285,6 +294,16 @@ fn a_clock_set_back_since_the_stage_before_is_a_hold() {
     let decided = decided_with(&script, 2, &early, &|_, _| None);
     holds(&decided, "the clock was set back");
     assert!(matches!(decided.opened, Opened::Not { .. }));
+}
+
+#[test]
+fn a_hold_may_be_longer_than_a_go_is_fresh() {
+    let mut script = Script::new();
+    let first = script.attempt("0", |_| {}, WELL);
+    script.end(first, Decision::Go);
+    let attempt = script.attempt("1", |_| {}, WELL);
+    script.wait(48 * 3_600);
+    assert_eq!(decided(&script, attempt).decision, Decision::Go, "it was fresh when it opened");
 }
 
 #[test]

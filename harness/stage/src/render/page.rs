@@ -237,7 +237,7 @@ fn hold(hold: &HoldResult) -> Vec<Block> {
 fn kpis(report: &StageReport) -> Vec<Block> {
     let mut blocks = vec![heading("KPI and SLO snapshots")];
     for run in &report.runs {
-        blocks.push(Block::Para(strong(&format!(
+        blocks.push(Block::Para(strong(format!(
             "{}: {}, {} clients, {} updates judged, {:.0} s",
             run.scenario, run.decision, run.clients_peak, run.deliveries, run.duration_s
         ))));

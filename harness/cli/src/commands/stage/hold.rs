@@ -21,11 +21,11 @@ use khala_stage::steps::HOLD;
 use khala_stage::windows::{self, Settings, observed_s};
 use tokio_util::sync::CancellationToken;
 
+use super::builds::Sampling;
 use super::clock;
 use super::order::Order;
 use super::runs::{self, DARK, Of};
 use super::store::Store;
-use super::target::Sampling;
 use super::watch::Wanted;
 use crate::commands::run::Loaded;
 use crate::exit::{Exit, Failure};

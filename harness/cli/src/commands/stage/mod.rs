@@ -3,6 +3,7 @@
 //! What happened is written down before it counts ([`store`]); what is to be done next, and the decision, follow from
 //! what is written, so that a stage that was killed goes on where it was.
 
+mod builds;
 mod clock;
 mod embedded;
 mod hold;
@@ -110,15 +111,14 @@ fn resume(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
         )));
     }
     let attempt = last.begun.attempt;
-    store.write(Entry::Resumed { attempt })?;
+    store.write(Entry::Resumed { attempt, owner: order.args.owner.clone() })?;
     Ok(attempt)
 }
 
 /// Whether the stage before opens this one.
 fn may_begin(order: &Order<'_>, store: &Store, attempt: u32) -> bool {
-    let (history, now) = (&store.history, clock::now());
     let attempt = store.attempt(attempt);
-    let opened = decide::predecessor(&order.rollout, order.stage(), history, attempt, &now);
+    let opened = decide::predecessor(&order.rollout, order.stage(), &store.history, attempt);
     match &opened {
         Opened::Not { why, .. } => {
             output::say(&format!("stage {}: not begun: {why}", order.stage));
@@ -188,7 +188,7 @@ fn one(
     interrupt: &CancellationToken,
 ) -> Result<Option<StepResult>, Failure> {
     match step {
-        Step::BuildsBefore | Step::BuildsAfter => target::builds(order, interrupt).map(Some),
+        Step::BuildsBefore | Step::BuildsAfter => builds::ask(order, interrupt).map(Some),
         Step::Precondition(one) => preconditions::ask(order, one, interrupt).map(Some),
         Step::Scenario(one) => {
             let name = step.name();

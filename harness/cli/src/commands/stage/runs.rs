@@ -17,6 +17,7 @@ use super::order::Order;
 use super::store::Store;
 use super::watch::{Wanted, Watch};
 use crate::args::{self, SealWith, Summary, SummaryFlag};
+use crate::command_line;
 use crate::commands::run::{self, Job, Loaded};
 use crate::exit::{Exit, Failure};
 use crate::show::quoted;
@@ -167,7 +168,7 @@ fn command(scenario: &args::Scenario, stage: &args::Stage) -> String {
     if let Some(target) = &scenario.target {
         flag("--target", target);
     }
-    scenario.set.iter().for_each(|set| flag("--set", set));
+    command_line::told(scenario.set.iter().cloned()).iter().for_each(|set| flag("--set", set));
     scenario.defect.iter().for_each(|defect| flag("--defect", &defect.to_string()));
     if stage.allow_hooks {
         words.push("--allow-hooks".to_owned());
