@@ -7,16 +7,16 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::journal::{self, Begin, Entry};
 use khala_evidence::record::{Micros, Record, Sink};
-use khala_evidence::shard::Seen;
+use khala_evidence::standing::Standing;
 use khala_evidence::{Context, Shard};
 
 use crate::Error;
@@ -38,32 +38,6 @@ const NEVER_S: u64 = 1_000_000;
 /// The same for a journal that takes no more.
 const FAILED_S: u64 = NEVER_S + 1;
 
-/// How much the journal of a run holds so far, for whoever watches the run. It is behind by about a second.
-#[derive(Debug, Default)]
-pub struct SoFar {
-    deliveries: AtomicU64,
-    connects: AtomicU64,
-    violations: AtomicU64,
-}
-
-impl SoFar {
-    fn add(&self, seen: Seen) {
-        self.deliveries.fetch_add(seen.deliveries, Ordering::Relaxed);
-        self.connects.fetch_add(seen.connects, Ordering::Relaxed);
-        self.violations.fetch_add(seen.violations, Ordering::Relaxed);
-    }
-
-    /// What was seen since the start of the run.
-    #[must_use]
-    pub fn seen(&self) -> Seen {
-        Seen {
-            deliveries: self.deliveries.load(Ordering::Relaxed),
-            connects: self.connects.load(Ordering::Relaxed),
-            violations: self.violations.load(Ordering::Relaxed),
-        }
-    }
-}
-
 /// A journal being written.
 pub struct Journal {
     path: PathBuf,
@@ -72,7 +46,7 @@ pub struct Journal {
     /// Seconds between two entries of a shard.
     pace_s: Arc<AtomicU64>,
     writer: JoinHandle<Option<Unwritten>>,
-    so_far: Arc<SoFar>,
+    standing: Arc<Mutex<Standing>>,
     sinks: u16,
 }
 
@@ -107,25 +81,25 @@ impl Journal {
         file.write_all(&head).and_then(|()| file.sync_data()).map_err(cannot())?;
         let (sender, receiver) = sync_channel(QUEUE);
         let pace_s = Arc::new(AtomicU64::new(1));
-        let so_far = Arc::new(SoFar::default());
+        let standing = Arc::<Mutex<Standing>>::default();
         let writer = Writer {
+            standing: Arc::clone(&standing),
             file,
             events,
             written: head.len() as u64,
             size_max,
             pace_s: Arc::clone(&pace_s),
-            so_far: Arc::clone(&so_far),
         };
         let writer = std::thread::Builder::new()
             .name("khala-journal".to_owned())
             .spawn(move || writer.run(&receiver))
             .map_err(Error::NoThread)?;
-        Ok(Self { path, context, sender, pace_s, writer, so_far, sinks: 0 })
+        Ok(Self { path, context, sender, pace_s, writer, standing, sinks: 0 })
     }
 
-    /// How much it holds, as long as it is written.
-    pub fn so_far(&self) -> Arc<SoFar> {
-        Arc::clone(&self.so_far)
+    /// What came so far, kept up to date by the writer.
+    pub fn standing(&self) -> Arc<Mutex<Standing>> {
+        Arc::clone(&self.standing)
     }
 
     /// A shard for one more thread.
@@ -233,12 +207,12 @@ impl Journalled {
 }
 
 struct Writer {
+    standing: Arc<Mutex<Standing>>,
     file: File,
     events: File,
     written: u64,
     size_max: u64,
     pace_s: Arc<AtomicU64>,
-    so_far: Arc<SoFar>,
 }
 
 impl Writer {
@@ -248,6 +222,10 @@ impl Writer {
         loop {
             match entries.recv_timeout(sync_due.saturating_duration_since(clock::now())) {
                 Ok(entry) => {
+                    if let Entry::Flow { flow, .. } = &entry {
+                        // Nothing that is done under the lock can panic.
+                        self.standing.lock().unwrap_or_else(PoisonError::into_inner).add(flow);
+                    }
                     // Nothing follows. A thread that is lost may hold on to its way here for ever.
                     let last = matches!(entry, Entry::End(_));
                     if let Err(error) = self.write(&entry) {
@@ -288,9 +266,6 @@ impl Writer {
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
-        if let Entry::Flow { flow, .. } = entry {
-            self.so_far.add(flow.seen());
-        }
         let frame = journal::frame(entry)?;
         self.file.write_all(&frame)?;
         self.written += frame.len() as u64;

@@ -49,7 +49,6 @@ pub use error::Error;
 pub use evidence::{Derived, Evidence, Leftover, Reading};
 pub use files::{Lock, write};
 pub use host::this as this_host;
-pub use journal::SoFar;
 pub use logs::{LogSink, Logs, Wanted};
 pub use manifest::{Maker, Manifest, sha256};
 pub use prune::{Keep, Pruned, prune};

@@ -3,15 +3,16 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use khala_evidence::Context;
 use khala_evidence::journal::Begin;
 use khala_evidence::record::{Record, Sink};
+use khala_evidence::standing::Standing;
 use khala_plan::{Plan, Schedule};
 
 use crate::Error;
-use crate::journal::{Journal, Journalled, SoFar};
+use crate::journal::{Journal, Journalled};
 use crate::recording::Begin as RecordingBegin;
 use crate::recording::write::{Recorder, RecordingWriter};
 
@@ -53,10 +54,11 @@ impl Logs {
         LogSink { shard: self.journal.sink(), recorder }
     }
 
-    /// How much was recorded so far, for whoever watches the run.
+    /// What the run comes to so far: of each second some tenths after it, later where the journal is near its
+    /// limit, and no more once it cannot be written.
     #[must_use]
-    pub fn so_far(&self) -> Arc<SoFar> {
-        self.journal.so_far()
+    pub fn standing(&self) -> Arc<Mutex<Standing>> {
+        self.journal.standing()
     }
 
     pub(crate) fn into_parts(self) -> (Journal, Option<RecordingWriter>) {

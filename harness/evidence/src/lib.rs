@@ -21,6 +21,7 @@ pub mod recording;
 pub mod render;
 pub mod report;
 pub mod shard;
+pub mod standing;
 pub mod stats;
 #[cfg(test)]
 mod testing;

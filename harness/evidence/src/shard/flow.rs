@@ -58,17 +58,6 @@ pub struct Flow {
     pub(super) stories: Stories,
 }
 
-/// How much was seen in some time, for whoever watches the run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// Updates delivered.
-    pub deliveries: u64,
-    /// Connects begun.
-    pub connects: u64,
-    /// Violations noticed; what only shows when the clients' records are put together is not among them.
-    pub violations: u64,
-}
-
 impl Flow {
     /// Nothing yet, to keep up to `violations_kept` violations of each rule.
     pub(super) fn new(violations_kept: u32) -> Self {
@@ -124,16 +113,6 @@ impl Flow {
         }
     }
 
-    /// How much was seen.
-    #[must_use]
-    pub fn seen(&self) -> Seen {
-        Seen {
-            deliveries: self.totals.deliveries,
-            connects: self.totals.connects,
-            violations: self.tally.total(),
-        }
-    }
-
     /// The figures.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -146,15 +125,27 @@ impl Flow {
         &self.stalls
     }
 
-    /// Breaches of rules that were noticed.
-    #[must_use]
-    pub fn violations(&self) -> u64 {
-        self.tally.total()
-    }
-
     /// Sockets of clients that were opened, and those that are gone.
     #[must_use]
     pub fn sockets(&self) -> (u64, u64) {
         (self.series.total(|row| row.connected), self.series.total(|row| row.disconnected))
+    }
+
+    /// What the rules found.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The plain counts.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// What befell the run.
+    #[must_use]
+    pub fn stability(&self) -> &Stability {
+        &self.stability
     }
 }

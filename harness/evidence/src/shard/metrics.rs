@@ -26,6 +26,15 @@ pub struct Key {
     pub surface: Option<Surface>,
 }
 
+impl Key {
+    /// Whether a cell belongs to a metric, one of some phases and, where one is named, a surface.
+    #[must_use]
+    pub fn is_of(&self, metric: MetricId, phases: &[u16], surface: Option<Surface>) -> bool {
+        let is_selected = surface.is_none() || self.surface == surface;
+        self.metric == metric && phases.contains(&self.phase) && is_selected
+    }
+}
+
 /// A latency or magnitude.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
@@ -198,7 +207,7 @@ impl Metrics {
     ) -> Distribution {
         let mut all = Distribution::default();
         for (key, cell) in &self.distributions {
-            if key.metric == metric && selected(key, phases, surface) {
+            if key.is_of(metric, phases, surface) {
                 all.merge(cell);
             }
         }
@@ -210,7 +219,7 @@ impl Metrics {
     pub fn count_of(&self, metric: MetricId, phases: &[u16], surface: Option<Surface>) -> Count {
         let mut all = Count::default();
         for (key, cell) in &self.counts {
-            if key.metric == metric && selected(key, phases, surface) {
+            if key.is_of(metric, phases, surface) {
                 all.merge(cell);
             }
         }
@@ -228,8 +237,4 @@ impl Metrics {
         }
         threads
     }
-}
-
-fn selected(key: &Key, phases: &[u16], surface: Option<Surface>) -> bool {
-    phases.contains(&key.phase) && (surface.is_none() || key.surface == surface)
 }

@@ -45,7 +45,7 @@ use self::behind::Behind;
 use self::client::{Client, Cut};
 use self::exposure::Exposure;
 use self::flight::{Frame, Stories};
-pub use self::flow::{Flow, Seen};
+pub use self::flow::Flow;
 use self::found::Found;
 use self::metrics::{Key, Metrics};
 use self::probes::Probes;
@@ -101,7 +101,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn merge(&mut self, other: &Self) {
+    /// Adds others.
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.deliveries += other.deliveries;
         self.repeats += other.repeats;
         self.redelivered += other.redelivered;
