@@ -222,6 +222,14 @@ pub struct Run {
     /// Keep every record of the run in the bundle, for `scripts/second-opinion` to judge again.
     #[arg(long, alias = "record-history")]
     pub record: bool,
+    /// Show the run while it goes on, as a page and as `/metrics`; its address, with a token, is printed. Port 0
+    /// takes a free one. `KHALA_HARNESS_DASHBOARD_TOKEN` gives the token, which is not printed then.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0")]
+    pub dashboard: Option<SocketAddr>,
+    /// Listen for `--dashboard` on an address that other machines can reach: there is no TLS, and whoever has the
+    /// token can end the run.
+    #[arg(long, requires = "dashboard")]
+    pub dashboard_allow_remote: bool,
     /// End, with the evidence written, when the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,

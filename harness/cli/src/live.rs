@@ -1,19 +1,19 @@
 //! What is shown while a run goes on, on standard error: a live line on a terminal, else one plain
-//! line every ten seconds and at each event that matters.
+//! line every ten seconds and at each event that matters. And who else watches: the bundle, the dashboard.
 //!
 //! It is shown by a thread of its own, to which nobody waits for: whoever stops reading standard error
 //! holds up no run, and misses what there was no room for.
 
 use std::io::IsTerminal as _;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use khala_bundle::{SoFar, Writer};
+use khala_bundle::Writer;
 use khala_engine::observe::{Event, EventKind, Observer, Progress};
-use khala_evidence::shard::Seen;
+use khala_live::gates::{self, State};
+use khala_live::{Dashboard, Frame, VIEWER, Watch, words};
 use khala_wire::metrics::FanoutMetrics;
 
 use crate::output;
@@ -29,30 +29,36 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 const STEP: Duration = Duration::from_millis(2);
 
 enum Shown {
-    Line(String),
-    Progress(Progress, Seen),
+    Event(Box<Event>),
+    Progress(Progress),
 }
 
-/// Watches a run for the terminal and for the bundle.
+/// Watches a run for the terminal, for the bundle and for the dashboard.
 pub struct Live<'a> {
     bundle: &'a mut Writer,
-    so_far: Arc<SoFar>,
+    dashboard: Option<&'a Dashboard>,
     sender: Option<SyncSender<Shown>>,
     screen: Option<JoinHandle<()>>,
 }
 
 impl<'a> Live<'a> {
-    /// A view that also feeds the bundle. Without a thread for it nothing is shown, and nothing to who wants quiet.
-    pub fn new(bundle: &'a mut Writer, so_far: Arc<SoFar>, quiet: bool) -> Self {
+    /// A view that also feeds the bundle and the dashboard. Without a thread for it nothing is shown, and nothing to
+    /// who wants quiet.
+    pub fn new(
+        bundle: &'a mut Writer,
+        watch: Watch,
+        dashboard: Option<&'a Dashboard>,
+        quiet: bool,
+    ) -> Self {
         if quiet {
-            return Self { bundle, so_far, sender: None, screen: None };
+            return Self { bundle, dashboard, sender: None, screen: None };
         }
         let (sender, receiver) = sync_channel(QUEUE);
         let screen = std::thread::Builder::new()
             .name("khala-live".to_owned())
-            .spawn(move || Screen::new().show(&receiver))
+            .spawn(move || Screen::new(watch).show(&receiver))
             .ok();
-        Self { bundle, so_far, sender: Some(sender), screen }
+        Self { bundle, dashboard, sender: Some(sender), screen }
     }
 
     fn show(&self, shown: Shown) {
@@ -76,49 +82,17 @@ impl Drop for Live<'_> {
 
 impl Observer for Live<'_> {
     fn event(&mut self, event: &Event) {
-        self.bundle.event(event);
-        let at_s = Duration::from_micros(event.at_us).as_secs_f64();
-        let text = match &event.kind {
-            EventKind::TargetReady { url } => format!("target ready at {url}"),
-            EventKind::TargetLacks { what } => format!("note: {what}"),
-            EventKind::PhaseBegan { phase, .. } => format!("{at_s:6.1} s  phase {phase}"),
-            EventKind::FaultDue { kind, planned, .. } => {
-                format!("{at_s:6.1} s  fault {kind}: {planned} planned")
-            }
-            EventKind::FaultActed { failed: Some(why), .. } => {
-                format!("{at_s:6.1} s  fault could not be carried out: {why}")
-            }
-            EventKind::CommandBegan { part, command, .. } => {
-                format!("{at_s:6.1} s  {part} {command:?}")
-            }
-            EventKind::CommandEnded { run, .. } => {
-                format!("{at_s:6.1} s  {}", run.told())
-            }
-            EventKind::FaultProven { effective: Some(effective), how, .. } => {
-                format!("{at_s:6.1} s  fault hit {effective} ({how})")
-            }
-            EventKind::FaultProven { effective: None, how, .. } => {
-                format!("{at_s:6.1} s  fault not proven ({how})")
-            }
-            EventKind::TargetLost { why } => format!("{at_s:6.1} s  target lost: {why}"),
-            EventKind::WorkerRemains { worker, why } => {
-                format!("{at_s:6.1} s  worker {worker} remains on the target: {why}")
-            }
-            EventKind::DrainBegan => format!("{at_s:6.1} s  draining"),
-            EventKind::DrainEnded { drained, behind, not_live, unseen } => {
-                let end = drain_end(*drained, *behind, *not_live, *unseen);
-                format!("{at_s:6.1} s  {end}")
-            }
-            EventKind::UndoDone { id, failed: Some(why) } => {
-                format!("{at_s:6.1} s  fault {id} was NOT TAKEN BACK: {why}")
-            }
-            EventKind::FaultActed { failed: None, .. }
-            | EventKind::UndoOwed { .. }
-            | EventKind::UndoDone { failed: None, .. }
-            | EventKind::Interrupted
-            | EventKind::Retired => return,
-        };
-        self.show(Shown::Line(text));
+        let mut event = event.clone();
+        if let EventKind::Interrupted { by } = &mut event.kind
+            && self.dashboard.is_some_and(Dashboard::aborted)
+        {
+            *by = Some(VIEWER.to_owned());
+        }
+        self.bundle.event(&event);
+        if let Some(dashboard) = self.dashboard {
+            dashboard.event(&event);
+        }
+        self.show(Shown::Event(Box::new(event)));
     }
 
     fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
@@ -126,37 +100,22 @@ impl Observer for Live<'_> {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        self.show(Shown::Progress(progress.clone(), self.so_far.seen()));
-    }
-}
-
-/// What became of the drain: that the topics ran dry is said only when they did.
-fn drain_end(drained: bool, behind: u64, not_live: u64, unseen: u64) -> String {
-    let missing = [
-        (behind, "live clients behind"),
-        (not_live, "clients not live"),
-        (unseen, "acknowledged publishes that nobody has seen"),
-    ];
-    let missing: Vec<_> =
-        missing.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    match (drained, missing.is_empty()) {
-        (true, true) => "the topics ran dry".to_owned(),
-        (true, false) => format!("nothing more comes: {}", missing.join(", ")),
-        (false, true) => "the drain ended before the topics were known to be dry".to_owned(),
-        (false, false) => format!("the topics did not run dry: {}", missing.join(", ")),
+        if let Some(dashboard) = self.dashboard {
+            dashboard.progress(progress);
+        }
+        self.show(Shown::Progress(progress.clone()));
     }
 }
 
 /// Standard error.
 struct Screen {
+    watch: Watch,
     bar: Option<ProgressBar>,
     last_plain_s: Option<u64>,
-    /// What was seen when a line was last shown, and when that was.
-    before: (u64, Seen),
 }
 
 impl Screen {
-    fn new() -> Self {
+    fn new(watch: Watch) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             // What has no room on a narrow screen is cut at its end, where the least needed stands.
@@ -164,17 +123,24 @@ impl Screen {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, last_plain_s: None, before: (0, Seen::default()) }
+        Self { watch, bar, last_plain_s: None }
     }
 
     fn show(mut self, all: &Receiver<Shown>) {
         while let Ok(shown) = all.recv() {
             match shown {
-                Shown::Line(text) => match &self.bar {
-                    Some(bar) => bar.println(text),
-                    None => output::say(&text),
-                },
-                Shown::Progress(progress, seen) => self.progress(&progress, seen),
+                Shown::Event(event) => {
+                    self.watch.event(&event);
+                    match (words::line(&event), &self.bar) {
+                        (Some(text), Some(bar)) => bar.println(text),
+                        (Some(text), None) => output::say(&text),
+                        (None, _) => {}
+                    }
+                }
+                Shown::Progress(progress) => {
+                    let frame = self.watch.progress(&progress);
+                    self.progress(&frame);
+                }
             }
         }
         if let Some(bar) = &self.bar {
@@ -182,85 +148,98 @@ impl Screen {
         }
     }
 
-    fn progress(&mut self, progress: &Progress, seen: Seen) {
-        let Progress { elapsed_s, planned_s, .. } = progress;
-        let plain = self.bar.is_none();
-        if plain && self.last_plain_s.is_some_and(|last| elapsed_s - last < PLAIN_EVERY_S) {
+    fn progress(&mut self, frame: &Frame) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(frame.planned_s);
+            bar.set_position(frame.elapsed_s);
+            bar.set_message(line(frame));
             return;
         }
-        let (since, before) = std::mem::replace(&mut self.before, (*elapsed_s, seen));
-        let line = line(progress, seen, (elapsed_s.saturating_sub(since), before));
-        match &self.bar {
-            Some(bar) => {
-                bar.set_length(*planned_s);
-                bar.set_position(*elapsed_s);
-                bar.set_message(line);
-            }
-            None => {
-                self.last_plain_s = Some(*elapsed_s);
-                output::say(&format!("{elapsed_s:6} s  {line}"));
-            }
+        if self.last_plain_s.is_some_and(|last| frame.elapsed_s - last < PLAIN_EVERY_S) {
+            return;
         }
+        self.last_plain_s = Some(frame.elapsed_s);
+        output::say(&format!("{:6} s  {}", frame.elapsed_s, line(frame)));
     }
 }
 
-/// How the run goes, in a line: what matters most first. `before` is what had been seen so many seconds ago.
-fn line(progress: &Progress, seen: Seen, (seconds, before): (u64, Seen)) -> String {
-    let Progress { elapsed_s, planned_s, phase, clients, online, live, published } = progress;
-    let left = planned_s.saturating_sub(*elapsed_s);
-    let violations = match seen.violations {
-        0 => String::new(),
-        1 => "1 VIOLATION, ".to_owned(),
-        some => format!("{some} VIOLATIONS, "),
+/// A moment in a line: phase, time left, clients, rates, violations, and the gate that wants a look.
+fn line(frame: &Frame) -> String {
+    let left = frame.planned_s.saturating_sub(frame.elapsed_s);
+    let left = if left > 0 { format!(" {left} s left,") } else { String::new() };
+    let clients = frame.clients;
+    let gate = match gates::worst(&frame.gates) {
+        Some((gate, claim)) if claim.state == State::Breaking => {
+            let selector = match claim.selector.as_str() {
+                "" => String::new(),
+                selector => format!(" [{selector}]"),
+            };
+            let advisory = if gate.advisory { ", which is advisory," } else { "" };
+            let (name, metric, require) = (&gate.name, &claim.metric, &claim.require);
+            format!("gate {name}{advisory} beyond its bound so far: {metric}{selector} {require}")
+        }
+        _ => "no gate beyond its bound so far".to_owned(),
     };
-    let rate = |now: u64, then: u64| now.saturating_sub(then).checked_div(seconds).unwrap_or(0);
-    let updates = rate(seen.deliveries, before.deliveries);
-    let connects = rate(seen.connects, before.connects);
+    let violations = match frame.violations {
+        0 => String::new(),
+        1 => " 1 VIOLATION,".to_owned(),
+        some => format!(" {some} VIOLATIONS,"),
+    };
     format!(
-        "{phase}: {violations}{left} s left, {live} live, {online} of {clients} connected, {updates} updates/s, \
-         {connects} connects/s, {published} published"
+        "{}:{violations}{left} {} live, {} of {} connected, {} published ({:.0}/s), {:.0} updates/s; {gate}",
+        frame.phase,
+        clients.live,
+        clients.online,
+        clients.planned,
+        frame.published,
+        frame.published_per_s,
+        frame.deliveries_per_s,
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use khala_evidence::judge::Unit;
+    use khala_live::frame::Clients;
+    use khala_live::gates::{ClaimSoFar, GateSoFar};
+
     use super::*;
 
     #[test]
-    fn that_the_topics_ran_dry_is_said_only_when_they_did() {
-        for (drained, missing, said) in [
-            (true, [0, 0, 0], "the topics ran dry"),
-            (true, [0, 60, 0], "nothing more comes: 60 clients not live"),
-            (false, [0, 0, 0], "the drain ended before the topics were known to be dry"),
-            (
-                false,
-                [2, 1, 7],
-                "the topics did not run dry: 2 live clients behind, 1 clients not live, \
-                 7 acknowledged publishes that nobody has seen",
-            ),
-        ] {
-            let [behind, not_live, unseen] = missing;
-            assert_eq!(drain_end(drained, behind, not_live, unseen), said);
-        }
-    }
-
-    #[test]
-    fn a_line_says_what_matters_first_and_rates_by_what_was_seen_since() {
-        let progress = Progress {
-            elapsed_s: 30,
-            planned_s: 72,
-            phase: "storm".to_owned(),
-            clients: 60,
-            online: 59,
-            live: 58,
-            published: 7,
+    fn a_line_has_the_time_left_the_rates_and_the_gate_that_wants_a_look() {
+        let gate = |name: &str, advisory, state| GateSoFar {
+            name: name.to_owned(),
+            advisory,
+            state,
+            claims: vec![ClaimSoFar {
+                metric: "connect".to_owned(),
+                selector: "surface=ios".to_owned(),
+                require: "p(50) < 1s".to_owned(),
+                state,
+                estimate: None,
+                unit: Unit::Micros,
+                n: 3,
+            }],
         };
-        let seen = |deliveries, connects, violations| Seen { deliveries, connects, violations };
-        assert_eq!(
-            line(&progress, seen(1_500, 80, 0), (10, seen(500, 60, 0))),
-            "storm: 42 s left, 58 live, 59 of 60 connected, 100 updates/s, 2 connects/s, 7 published"
-        );
-        let broken = line(&progress, seen(0, 0, 2), (0, Seen::default()));
-        assert!(broken.starts_with("storm: 2 VIOLATIONS, 42 s left"), "{broken}");
+        let mut frame = Frame {
+            phase: "storm".to_owned(),
+            elapsed_s: 8,
+            planned_s: 20,
+            clients: Clients { planned: 24, online: 20, live: 7 },
+            published: 160,
+            published_per_s: 20.4,
+            deliveries_per_s: 480.0,
+            gates: vec![gate("first", false, State::Holding), gate("aside", true, State::Breaking)],
+            ..Frame::default()
+        };
+        let load =
+            "12 s left, 7 live, 20 of 24 connected, 160 published (20/s), 480 updates/s";
+        assert_eq!(line(&frame), format!("storm: {load}; no gate beyond its bound so far"));
+        frame
+            .gates
+            .extend([gate("worst", false, State::Breaking), gate("later", false, State::Breaking)]);
+        frame.violations = 2;
+        let told = "gate worst beyond its bound so far: connect [surface=ios] p(50) < 1s";
+        assert_eq!(line(&frame), format!("storm: 2 VIOLATIONS, {load}; {told}"));
     }
 }

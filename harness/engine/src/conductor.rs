@@ -40,6 +40,7 @@ use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer, Progress};
 use crate::probe::Probe;
 use crate::stall::{TICK, Watch};
+use crate::switches::Switches;
 use crate::target::Target;
 use crate::target::child::Own;
 use crate::target::evictions::Evictions;
@@ -110,6 +111,8 @@ pub struct Setup<'a, S> {
     pub build: Result<Option<String>, String>,
     /// Descriptors that the process may open.
     pub descriptors_limit: u64,
+    /// The faults that wait for a hand.
+    pub switches: Arc<Switches>,
     /// Takes what the conductor sees of the target.
     pub sink: S,
 }
@@ -128,6 +131,7 @@ pub struct Conductor<'a, S> {
     observer: &'a mut dyn Observer,
     build: Result<Option<String>, String>,
     descriptors_limit: u64,
+    switches: Arc<Switches>,
     sink: S,
     watch: Watch,
     reads: Reads,
@@ -149,6 +153,8 @@ struct State {
     after: Option<FanoutMetrics>,
     metrics_due: Micros,
     metrics_kept_due: Micros,
+    /// The second of the run that was shown last.
+    second: Option<u64>,
     /// Phases and faults that began later than planned, and the latest.
     late: u64,
     latest: Option<(Micros, String)>,
@@ -172,6 +178,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             observer: setup.observer,
             build: setup.build,
             descriptors_limit: setup.descriptors_limit,
+            switches: setup.switches,
             sink: setup.sink,
             watch: Watch::new(plan.generator.conductor_thread(), clock),
             reads: Reads::new(Arc::clone(&target), http.clone(), clock),
@@ -229,7 +236,6 @@ impl<'a, S: Sink> Conductor<'a, S> {
     /// Goes through the phases.
     pub async fn phases(&mut self) {
         let mut phase = String::new();
-        let mut shown = u64::MAX;
         for (at, cue) in self.cues() {
             if !self.wait_until(at).await {
                 break;
@@ -247,9 +253,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
                 Cue::Fault(fault) => self.fault(fault),
                 Cue::Look => {
                     self.look();
-                    let second = self.clock.now() / 1_000_000;
-                    if second != shown {
-                        shown = second;
+                    if self.is_next_second() {
                         self.probing.begin();
                         self.show(&phase);
                     }
@@ -263,6 +267,10 @@ impl<'a, S: Sink> Conductor<'a, S> {
     }
 
     fn fault(&mut self, fault: &'a PlannedFault) {
+        if !self.switches.is_on(fault.id) {
+            let said = self.proofs.not_switched(fault);
+            return self.say(said);
+        }
         let planned = self.proofs.due(fault);
         let (id, kind) = (fault.id, fault.kind.name().to_owned());
         let what = format!("fault {id} ({kind})");
@@ -297,7 +305,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
         };
         let came = self.meanwhile(due).await;
         if !came && !std::mem::replace(&mut self.state.interrupted, true) {
-            self.say(EventKind::Interrupted);
+            self.say(EventKind::Interrupted { by: None });
         }
         came
     }
@@ -347,6 +355,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
         self.notice_loss();
         // So that what is owed is on disk before anything else happens.
         self.take_told();
+        self.switches.take().iter().for_each(|switched| self.observer.event(switched));
         if self.proofs.are_waited_for() {
             self.prove(false);
         }
@@ -371,6 +380,12 @@ impl<'a, S: Sink> Conductor<'a, S> {
 
     fn sum(&self, number: fn(&Numbers) -> &AtomicU64) -> u64 {
         self.numbers.iter().map(|shown| number(shown).load(Ordering::Relaxed)).sum()
+    }
+
+    /// Whether a second of the run has begun since this was asked last.
+    fn is_next_second(&mut self) -> bool {
+        let second = Some(self.clock.now() / 1_000_000);
+        std::mem::replace(&mut self.state.second, second) != second
     }
 
     fn show(&mut self, phase: &str) {

@@ -27,6 +27,7 @@ pub mod run;
 pub mod said;
 pub mod session;
 pub mod stall;
+pub mod switches;
 mod talk;
 pub mod target;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use khala_wire::metrics::FanoutMetrics;
 pub struct Progress {
     /// Seconds since the start.
     pub elapsed_s: u64,
-    /// Seconds of the whole plan.
+    /// Seconds of the declared phases, after which comes the drain.
     pub planned_s: u64,
     /// The phase.
     pub phase: String,

@@ -28,6 +28,7 @@ use crate::heads::Heads;
 use crate::observe::Observer;
 use crate::probe::Probe;
 use crate::reach::guard::Guard;
+use crate::switches::Switches;
 use crate::target::child::Own;
 use crate::worker::Stage;
 use crate::{preflight, worker};
@@ -51,6 +52,8 @@ pub struct Options {
     pub hooks_in: Option<PathBuf>,
     /// What may be spoken to.
     pub guard: Arc<Guard>,
+    /// The faults that wait for a hand.
+    pub switches: Arc<Switches>,
 }
 
 /// What a run leaves.
@@ -96,7 +99,8 @@ pub async fn run<S: Sink + Send + 'static>(
     };
 
     let run_id = options.run_id.clone();
-    let common = Common::new(&plan, &schedule, &target, run_id, user_agent, &prepared);
+    let switches = Arc::clone(&options.switches);
+    let common = Common::new(&plan, &schedule, &target, run_id, user_agent, &prepared, switches);
     let threads = Threads::start(&common, &prepared, &mut make_sink)?;
     let Prepared { http, workers, created, build, lacks, heads: _ } = prepared;
     let mut sink = make_sink();
@@ -117,6 +121,7 @@ pub async fn run<S: Sink + Send + 'static>(
         interrupt: options.interrupt.clone(),
         observer,
         probe: Probe::new(common.clock, Arc::clone(&threads.backlog)),
+        switches: Arc::clone(&common.switches),
         build,
         descriptors_limit,
         sink,

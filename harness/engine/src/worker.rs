@@ -40,6 +40,7 @@ use crate::reach::Outgoing;
 use crate::session::Connector;
 use crate::session::web_socket::Lane;
 use crate::stall::Watch;
+use crate::switches::Switches;
 use crate::target::window::Windows;
 use crate::target::{Target, scopes};
 use crate::transport::{Backlog, Dial};
@@ -109,6 +110,8 @@ pub struct Setup {
     pub backlog: Arc<Backlog>,
     /// Where first subscribes resume.
     pub first_cursors: Arc<Vec<(TopicId, u64)>>,
+    /// The faults that wait for a hand.
+    pub switches: Arc<Switches>,
 }
 
 /// Starts a thread; it ends after [`Stage::Retire`] and gives its sink back.
@@ -168,7 +171,9 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         } else {
             planned.targets.iter().filter_map(|id| people.get(id)).map(Rc::clone).collect()
         };
-        chores.spawn_local(inject(clock, planned.clone(), targets, Rc::clone(&asides)));
+        let switches = Arc::clone(&setup.switches);
+        let deed = inject(clock, planned.clone(), targets, Rc::clone(&asides), switches);
+        chores.spawn_local(deed);
     }
     drop((people, asides));
     for arrival in setup.schedule.arrivals.iter() {
@@ -315,10 +320,15 @@ async fn inject<S: Sink>(
     planned: PlannedFault,
     targets: Vec<Rc<Who>>,
     asides: Rc<Asides<S>>,
+    switches: Arc<Switches>,
 ) {
     let fault = fault::of(&planned.kind);
     let told_us = planned.at_us.saturating_sub(micros(fault.lead()));
     tokio::time::sleep_until(clock.instant(told_us)).await;
+    // Locked by now: every thread sees the same.
+    if !switches.is_on(planned.id) {
+        return;
+    }
     let controls: Vec<_> = targets.iter().map(|who| Rc::clone(&who.control)).collect();
     let undo = match planned.spread_us {
         None => fault.on_clients(&planned, &controls),

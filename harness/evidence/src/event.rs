@@ -48,6 +48,15 @@ pub enum EventKind {
         #[serde(default)]
         due_us: u64,
     },
+    /// Somebody switched a fault that waits for a hand.
+    FaultSwitched {
+        /// Its id.
+        id: u16,
+        /// Whether it is to happen at its time.
+        on: bool,
+        /// Who.
+        by: String,
+    },
     /// A fault on the target as a whole was carried out, or could not be.
     FaultActed {
         /// Its id.
@@ -99,8 +108,12 @@ pub enum EventKind {
         /// Why.
         why: String,
     },
-    /// A signal asked for the end.
-    Interrupted,
+    /// The end was asked for.
+    Interrupted {
+        /// By whom, where it was neither a signal nor the stop file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// Publishing is over, and the topics run dry.
     DrainBegan,
     /// The drain is over.

@@ -60,7 +60,7 @@ impl Series {
         // Seconds, from 1, up to which the thread has told everything.
         *told = (*told).max(second.saturating_add(1));
         self.stalls.extend(flow.stalls().all().iter().map(|stall| (stall.from, stall.to)));
-        self.violations += flow.violations();
+        self.violations += flow.tally().total();
         let (opened, gone) = flow.sockets();
         self.opened += opened;
         self.gone += gone;

@@ -10,7 +10,7 @@ use crate::signals;
 
 /// Serves until a signal comes, or the parent goes.
 pub fn run(server: &args::NullServer) -> Result<Exit, Failure> {
-    stays_here(server.listen, server.allow_remote)?;
+    stays_here("--listen", server.listen, server.allow_remote, "--allow-remote")?;
     if server.with_parent {
         die_with_parent()?;
     }

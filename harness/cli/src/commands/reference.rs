@@ -19,7 +19,7 @@ const THREADS: usize = 2;
 
 /// Serves until a signal comes, or the parent goes.
 pub fn run(reference: &args::Reference) -> Result<Exit, Failure> {
-    stays_here(reference.listen, reference.allow_remote)?;
+    stays_here("--listen", reference.listen, reference.allow_remote, "--allow-remote")?;
     if reference.with_parent {
         die_with_parent()?;
     }
@@ -93,14 +93,19 @@ pub fn say_where(address: SocketAddr) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When it would be.
-pub fn stays_here(listen: SocketAddr, allow_remote: bool) -> Result<(), Failure> {
+pub fn stays_here(
+    flag: &str,
+    listen: SocketAddr,
+    allow_remote: bool,
+    leave: &str,
+) -> Result<(), Failure> {
     if allow_remote || listen.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     let ip = listen.ip();
     let message = format!(
-        "--listen {listen}: other machines can reach {ip}, and whoever reaches this server can use it; \
-         listen on 127.0.0.1, or pass --allow-remote if they may"
+        "{flag} {listen}: other machines can reach {ip}, and whoever reaches this server can use it; \
+         listen on 127.0.0.1, or pass {leave} if they may"
     );
     Err(Failure::new(Exit::Usage, message))
 }

@@ -1,19 +1,27 @@
 //! `run`: scenario to plan, plan to records, records to a verdict, and the evidence of all of it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, this_host, utc_now};
+use khala_bundle::{
+    Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, names, this_host, utc_now,
+};
 use khala_engine::reach::guard::Guard;
+use khala_engine::switches::Switches;
 use khala_engine::{Options, Outcome};
 use khala_evidence::journal::Begin;
+use khala_evidence::render;
 use khala_evidence::report::RunReport;
+use khala_evidence::standing::Standing;
+use khala_live::{Dashboard, Watch};
 use khala_plan::{Plan, Schedule};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio_util::sync::CancellationToken;
 
+use super::reference::stays_here;
 use super::{dry_run, repeat, seal, webhook};
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
@@ -23,6 +31,8 @@ use crate::{args, command_line, output, scenario, setup, signals};
 /// How often is looked for the stop file.
 const LOOK_FOR_STOP_FILE: Duration = Duration::from_millis(200);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Names the variable that gives the dashboard's token.
+const DASHBOARD_TOKEN: &str = "KHALA_HARNESS_DASHBOARD_TOKEN";
 
 /// Runs a scenario and judges it.
 pub fn run(run: &args::Run) -> Result<Exit, Failure> {
@@ -133,6 +143,9 @@ impl<'a> Job<'a> {
             );
             return Err(Failure::new(Exit::Setup, what));
         }
+        if let Some(listen) = run.dashboard {
+            stays_here("--dashboard", listen, run.dashboard_allow_remote, "--dashboard-allow-remote")?;
+        }
         let seal = seal::With::of(&run.seal)?;
         setup::refuse(&plan, &schedule, &guard)?;
         setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
@@ -154,8 +167,8 @@ impl<'a> Job<'a> {
         if let Some(begun) = begun {
             begun(&dir)?;
         }
-        let left = match self.execute(run_id, started_at, &mut writer) {
-            Ok(left) => left,
+        let (left, dashboard) = match self.execute(run_id, started_at, &mut writer) {
+            Ok(ended) => ended,
             Err(failure) => {
                 if failure.exit == Exit::Setup {
                     writer.abandon();
@@ -177,6 +190,11 @@ impl<'a> Job<'a> {
             warn(khala_bundle::write_index(&self.run.out_dir));
         }
         let ran = Ran { report: derived.report, dir };
+        if let Some(dashboard) = dashboard {
+            let written = std::fs::read(ran.dir.join(names::RUN_JSON));
+            let run_json = written.or_else(|_| render::ALL[0].render(&ran.report));
+            dashboard.finish(run_json.context("a rendering failed")?);
+        }
         if let Some(webhook) = &webhook {
             webhook::tell(webhook, &ran.report, ran.exit(), &ran.dir);
         }
@@ -242,7 +260,7 @@ impl Job<'_> {
         run_id: String,
         started_at: String,
         writer: &mut Writer,
-    ) -> Result<Leftover, Failure> {
+    ) -> Result<(Leftover, Option<Dashboard>), Failure> {
         let begin = Begin {
             tool_version: VERSION.to_owned(),
             tool_commit: args::commit().map(str::to_owned),
@@ -259,17 +277,18 @@ impl Job<'_> {
             // Before anything is sent: nobody reads the decision of an earlier run as this one's.
             warn(khala_bundle::point_latest(writer.dir()));
         }
-        let live = Live::new(writer, logs.so_far(), self.run.quiet);
-        let outcome = self.engine(|| logs.sink(), run_id, live)?;
+        let mut watched = Watched { standing: logs.standing(), dashboard: None };
+        let outcome = self.engine(|| logs.sink(), run_id, writer, &mut watched)?;
         let Outcome { sinks, facts, .. } = outcome;
-        Ok(writer.finish(logs, sinks, facts)?)
+        Ok((writer.finish(logs, sinks, facts)?, watched.dashboard))
     }
 
     fn engine(
         &self,
         make_sink: impl FnMut() -> LogSink,
         run_id: String,
-        mut live: Live<'_>,
+        writer: &mut Writer,
+        watched: &mut Watched,
     ) -> Result<Outcome<LogSink>, Failure> {
         let Self { run, plan, schedule, guard, .. } = self;
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -286,13 +305,42 @@ impl Job<'_> {
                 allow_shared_writes: run.allow_shared_writes,
                 hooks_in: run.allow_hooks.then(|| folder_of(&run.scenario.file)),
                 guard: Arc::clone(guard),
+                switches: Arc::new(Switches::of(plan, schedule)),
             };
+            let watch = || {
+                let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
+                let standing = Arc::clone(&watched.standing);
+                Watch::new(plan, schedule, standing, options.run_id.clone())
+            };
+            let begun = run.dashboard.map(|listen| dashboard(listen, watch(), &options));
+            let screen = watch();
+            watched.dashboard = begun.transpose()?;
+            let mut live = Live::new(writer, screen, watched.dashboard.as_ref(), run.quiet);
             let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
             khala_engine::run(plan, schedule, options, make_sink, &mut live)
                 .await
                 .map_err(|error| Failure::new(Exit::Setup, error))
         })
     }
+
+}
+
+/// By what a run is watched while it goes on.
+struct Watched {
+    standing: Arc<Mutex<Standing>>,
+    /// There once the engine runs, where it is wanted.
+    dashboard: Option<Dashboard>,
+}
+
+/// Begins the live view, and says where it is.
+fn dashboard(listen: SocketAddr, watch: Watch, options: &Options) -> Result<Dashboard, Failure> {
+    let token = std::env::var(DASHBOARD_TOKEN).ok().filter(|token| !token.is_empty());
+    let settings = khala_live::Settings { listen, token, version: VERSION.to_owned() };
+    let dashboard =
+        Dashboard::begin(settings, watch, options.interrupt.clone(), Arc::clone(&options.switches))
+            .map_err(|error| Failure::new(Exit::Setup, error))?;
+    output::say(&format!("dashboard: {}", dashboard.url()));
+    Ok(dashboard)
 }
 
 /// What ends a run early: a signal, or the stop file.

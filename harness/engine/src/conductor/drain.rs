@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use khala_evidence::record::Sink;
 use khala_plan::Plan;
-use khala_plan::model::Cohort;
+use khala_plan::model::{Cohort, DRAIN};
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 use tokio::sync::watch;
@@ -125,6 +125,9 @@ impl<S: Sink> Conductor<'_, S> {
                 return false;
             }
             self.probing.begin();
+            if self.is_next_second() {
+                self.show(DRAIN);
+            }
             // Numbers shown before the last change say nothing about it.
             let fresh = self
                 .numbers

@@ -135,6 +135,16 @@ impl<'a> Proofs<'a> {
         outcome.planned
     }
 
+    /// A fault is due that waits for a hand, and nobody has switched it on: it hits nobody. Returns what there
+    /// is to say.
+    pub fn not_switched(&mut self, fault: &PlannedFault) -> EventKind {
+        let outcome = &mut self.outcomes[usize::from(fault.id)];
+        (outcome.applied, outcome.effective) = (true, Some(0));
+        outcome.proof = "nobody switched it on".to_owned();
+        let (id, effective, how) = (outcome.id, outcome.effective, outcome.proof.clone());
+        EventKind::FaultProven { id, effective, how }
+    }
+
     /// A fault on the target could not be carried out.
     pub fn refused(&mut self, fault: u16, why: String) {
         if let Some(outcome) = self.outcomes.get_mut(usize::from(fault)) {

@@ -148,6 +148,7 @@ impl Stand {
         seen: &'a mut Seen,
     ) -> Conductor<'a, Vec<Record>> {
         Conductor::new(Setup {
+            switches: Arc::default(),
             plan: &self.plan,
             schedule: &self.schedule,
             target: Arc::clone(&self.target),

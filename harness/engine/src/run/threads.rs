@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::contact::Contact;
 use crate::error::SetupError;
 use crate::heads::Heads;
+use crate::switches::Switches;
 use crate::target::Target;
 use crate::transport::Backlog;
 use crate::turnstile::Turnstile;
@@ -36,6 +37,7 @@ pub(super) struct Common {
     pub(super) turnstile: Option<Arc<Turnstile>>,
     pub(super) run_id: String,
     pub(super) user_agent: String,
+    pub(super) switches: Arc<Switches>,
 }
 
 impl Common {
@@ -47,8 +49,10 @@ impl Common {
         run_id: String,
         user_agent: String,
         prepared: &Prepared,
+        switches: Arc<Switches>,
     ) -> Self {
         let clock = Clock::starting_in(LEAD);
+        switches.begin(clock);
         let heads = Heads::new(schedule.publishes.len(), schedule.faults.len());
         Self {
             clock,
@@ -60,6 +64,7 @@ impl Common {
             turnstile: Turnstile::of(plan).map(Arc::new),
             run_id,
             user_agent,
+            switches,
         }
     }
 }
@@ -122,6 +127,7 @@ impl<S: Sink + Send + 'static> Threads<S> {
                 numbers: shown,
                 backlog: Arc::clone(&backlog),
                 first_cursors: Arc::clone(&first_cursors),
+                switches: Arc::clone(&common.switches),
             };
             clients.push(worker::spawn(setup, make_sink())?);
         }

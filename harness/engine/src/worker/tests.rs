@@ -19,6 +19,7 @@ async fn a_thread_whose_target_answers_nothing_tells_so_and_ends_when_it_is_told
     let (stage, seen) = watch::channel(Stage::Running);
     let schedule = Arc::new(Schedule::of(&plan));
     let setup = Setup {
+        switches: Arc::default(),
         index: 0,
         clock,
         schedule: Arc::clone(&schedule),

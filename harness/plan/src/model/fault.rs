@@ -19,6 +19,8 @@ pub struct Fault {
     pub mode: FaultMode,
     /// Cohort it is aimed at, by name; `None` is the whole fleet.
     pub cohort: Option<String>,
+    /// Whether it happens only if somebody switches it on before its time.
+    pub by_hand: bool,
 }
 
 /// What a fault acts on.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::key::{
-    Case, Declared, Key, KeyOr, Raw, Shaped as _, Table, Text, Within, Words, Writer,
+    Bool, Case, Declared, Key, KeyOr, Raw, Shaped as _, Table, Text, Within, Words, Writer,
 };
 use super::phase::DURATIONS;
 use super::scalar::Read;
 use super::schema::Shape;
 use super::suggest;
 use super::tree::Node;
-use crate::fault::{self, Extent, FaultType, REGISTRY};
+use crate::fault::{self, Extent, FaultKind, FaultType, REGISTRY};
 use crate::model::{ActsOn, Fault, FaultMode, Fleet};
 use crate::schedule::targets_max;
 use crate::units::{self, DURATION_MAX};
@@ -79,6 +79,15 @@ const COHORT: Key<Text> = Key::new(
     "cohort = \"far\"",
     "Cohort that it is aimed at. Default: the whole fleet. For faults that act on clients only.",
 );
+const BY_HAND: KeyOr<Bool> = Key::new(
+    "by_hand",
+    Bool,
+    "by_hand = true",
+    "Whether it happens only if a viewer of `run --dashboard` has switched it on, at the latest a second before \
+     its time. One that nobody switches on makes the run a HOLD: it hit none of those that it was planned for. \
+     A `publish_burst` cannot be switched.",
+)
+.or(false);
 const ATTRIBUTES: Key<Raw> = Key::new(
     "attributes",
     Raw(|| Shape::AnyWhole(attributes().map(|table| table.definition()).collect())),
@@ -91,7 +100,7 @@ pub(crate) const TABLE: Table = Table::new(
     "fault",
     "`[[phase.fault]]`",
     "Something that goes wrong.",
-    &[&TYPE, &AT, &COHORT, &MODE, &VALUE, &DURATION, &SPREAD, &ATTRIBUTES],
+    &[&TYPE, &AT, &COHORT, &MODE, &VALUE, &DURATION, &SPREAD, &BY_HAND, &ATTRIBUTES],
 )
 .cases(|| {
     let percent = Case::when(&MODE, ["fixed-percent", "random-max-percent"]);
@@ -166,9 +175,11 @@ pub(crate) fn read(
         attributes.finish();
         kind
     });
+    let by_hand = by_hand(&fields, kind.as_ref());
     fields.finish();
     let (mode, cohort) = aim?;
-    Some(Fault { kind: kind?, at: at?, duration: duration?, spread: spread?, mode, cohort })
+    let (kind, at, by_hand) = (kind?, at?, by_hand?);
+    Some(Fault { kind, at, duration: duration?, spread: spread?, mode, cohort, by_hand })
 }
 
 fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
@@ -232,6 +243,16 @@ fn spread(
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     }
     Some(Some(spread))
+}
+
+/// Whether somebody has to switch it on.
+fn by_hand(fields: &Fields<'_>, kind: Option<&FaultKind>) -> Option<bool> {
+    let by_hand = fields.right(&BY_HAND)?;
+    if let (true, Some(_), Some(node)) = (by_hand, kind?.burst(), fields.node(&BY_HAND)) {
+        let what = "this fault is part of the load, and cannot be switched by hand";
+        fields.cx.report(Diagnostic::error(&node.place, what).help("remove `by_hand`"));
+    }
+    Some(by_hand)
 }
 
 fn no_spread(fields: &Fields<'_>) -> Option<Option<Duration>> {
@@ -358,6 +379,9 @@ pub(crate) fn write(out: &mut Writer, fault: &Fault) {
     if fault.kind.acts_on() == ActsOn::Clients {
         out.some(&COHORT, fault.cohort.as_ref());
         write_mode(out, fault.mode);
+    }
+    if fault.by_hand {
+        out.key(&BY_HAND, &fault.by_hand);
     }
     if let Ok(attributes) = toml::Value::try_from(&fault.kind) {
         out.raw(&ATTRIBUTES, attributes);

@@ -34,7 +34,8 @@ fn phase(name: &str, seconds: u64, faults: Vec<Fault>) -> Phase {
 
 fn cut(mode: FaultMode) -> Fault {
     let kind = FaultKind::from(Disconnect { style: DisconnectStyle::Reset });
-    Fault { kind, at: Duration::from_secs(2), duration: None, spread: None, mode, cohort: None }
+    let (at, duration, spread, cohort) = (Duration::from_secs(2), None, None, None);
+    Fault { kind, at, duration, spread, mode, cohort, by_hand: false }
 }
 
 fn load(arrival: Arrival, rate_per_s: f64, workers: u32) -> Load {
@@ -422,6 +423,7 @@ fn a_burst_is_added_to_the_first_load_and_leaves_the_rest_alone() {
         duration: None,
         spread: None,
         mode,
+        by_hand: false,
         cohort: None,
     });
     let (quiet, loud) = (Schedule::of(&quiet), Schedule::of(&loud));

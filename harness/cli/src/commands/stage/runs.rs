@@ -74,6 +74,8 @@ pub fn run(
         quiet: false,
         repeat: None,
         exit_zero: false,
+        dashboard: None,
+        dashboard_allow_remote: false,
         webhook: None,
         seal: SealWith::default(),
         shown: SummaryFlag { summary: Summary::Short },

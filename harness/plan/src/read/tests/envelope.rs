@@ -43,7 +43,7 @@ fn a_fault_happens_within_its_phase_and_at_an_instant() {
     assert_snapshot!(complaints(&[("at = \"2s\"", "at = \"20s\"\nduration = \"1s\"\ncolour = \"x\"")]), @"
     39:6 the fault is due at 20s, after its phase, which is 20s long -> `at` counts from the start of the phase
     40:12 the fault happens at an instant and has no duration -> remove `duration`
-    41:1 unknown key `colour` in `[[phase.fault]]` -> its keys are `type`, `at`, `cohort`, `mode`, `value`, `duration`, `spread` and `attributes`
+    41:1 unknown key `colour` in `[[phase.fault]]` -> its keys are `type`, `at`, `cohort`, `mode`, `value`, `duration`, `spread`, `by_hand` and `attributes`
     ");
     assert_snapshot!(complaints(&[("at = \"2s\"", "spred = \"2s\"")]), @"39:1 unknown key `spred` in `[[phase.fault]]` -> did you mean `spread`?");
     // The profile makes the phase too short for it.

@@ -354,3 +354,12 @@ fn cuts_and_unsubscribes_may_be_spread_within_their_phase_and_nothing_else() {
     let burst = "spread = \"1s\"\nattributes = { events = 5, over = \"1s\" }";
     assert!(wrong("publish_burst", burst).contains("comes to all at once and has no spread"));
 }
+
+#[test]
+fn whatever_is_no_load_may_wait_for_a_hand() {
+    let by_hand = "by_hand = true\nattributes = { style = \"reset\" }";
+    assert!(fault("disconnect", by_hand).by_hand);
+    assert!(!fault("disconnect", "attributes = { style = \"reset\" }").by_hand);
+    let burst = "by_hand = true\nattributes = { events = 5, over = \"1s\" }";
+    assert!(wrong("publish_burst", burst).contains("part of the load, and cannot be switched"));
+}

@@ -139,6 +139,7 @@ attributes = { style = "close", close_code = 1001 }
 type = "offline"
 at = "20s"
 spread = "2s"
+by_hand = true
 attributes = { offline_for = "3s", resume = "kept" }
 
 [[phase.fault]]
