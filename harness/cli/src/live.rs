@@ -232,8 +232,7 @@ mod tests {
             gates: vec![gate("first", false, State::Holding), gate("aside", true, State::Breaking)],
             ..Frame::default()
         };
-        let load =
-            "12 s left, 7 live, 20 of 24 connected, 160 published (20/s), 480 updates/s";
+        let load = "12 s left, 7 live, 20 of 24 connected, 160 published (20/s), 480 updates/s";
         assert_eq!(line(&frame), format!("storm: {load}; no gate beyond its bound so far"));
         frame
             .gates

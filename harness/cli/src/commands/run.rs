@@ -144,7 +144,12 @@ impl<'a> Job<'a> {
             return Err(Failure::new(Exit::Setup, what));
         }
         if let Some(listen) = run.dashboard {
-            stays_here("--dashboard", listen, run.dashboard_allow_remote, "--dashboard-allow-remote")?;
+            stays_here(
+                "--dashboard",
+                listen,
+                run.dashboard_allow_remote,
+                "--dashboard-allow-remote",
+            )?;
         }
         let seal = seal::With::of(&run.seal)?;
         setup::refuse(&plan, &schedule, &guard)?;
@@ -322,7 +327,6 @@ impl Job<'_> {
                 .map_err(|error| Failure::new(Exit::Setup, error))
         })
     }
-
 }
 
 /// By what a run is watched while it goes on.

@@ -40,7 +40,7 @@ pub const CASES: &[Case] = &[
     Case::must("floor_is_the_oldest", Cursors, "what comes first from the floor on", |ctx| {
         Box::pin(oldest(ctx))
     })
-    .says("1, rule 6", "A cursor below the retention floor … gets `stale_cursor` … Never a silent skip.")
+    .says("3, stale cursor", REASONS)
     .alone()
     .caught_by(&[Catch::Defect("replay_skips_one")]),
     Case::must("cursor_below_floor", Cursors, "a cursor one below the floor", |ctx| {
