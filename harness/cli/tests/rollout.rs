@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
+use support::by_hand::{ADMIN, ByHand, KEY, reference_by_hand};
 use support::{Ended, Harness, eventually, exit, scenario};
 use tempfile::TempDir;
 
@@ -44,15 +45,39 @@ impl Rollout {
         self.0.path().join(name)
     }
 
+    /// One whose canary is a runtime that was started by hand, and that says its build by a command.
+    fn of(by_hand: &ByHand, build_command: &str) -> Self {
+        let rollout = Self::with("target = \"canary.toml\"\nbuild = \"7\"\nbuild_samples = 4");
+        let profile = format!(
+            "[target]\nkind = \"url\"\nurl = \"{}\"\nexclusive = true\nbuild_command = [\"sh\", \"-c\", \
+             {build_command:?}]\n[auth]\nmint = \"hs256\"\nsecret = {{ env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }}\n",
+            by_hand.url
+        );
+        std::fs::write(rollout.path("canary.toml"), profile).expect("can be written");
+        rollout
+    }
+
     /// `stage N`, rehearsed for three seconds.
     fn stage(&self, id: &str) -> Harness {
+        self.held_for(id, "3s")
+    }
+
+    fn held_for(&self, id: &str, hold: &str) -> Harness {
         let mut harness = Harness::new("stage").arg(id);
         let dirs =
             [("--rollout", "rollout.toml"), ("--stage-dir", "stages"), ("--out-dir", "runs")];
         for (flag, name) in dirs {
             harness = harness.arg(flag).arg(self.path(name).into_os_string());
         }
-        harness.arg("--owner").arg("Ada").arg("--hold").arg("3s").arg("--allow-hooks").arg("--json")
+        harness
+            .arg("--owner")
+            .arg("Ada")
+            .arg("--hold")
+            .arg(hold)
+            .arg("--allow-hooks")
+            .arg("--json")
+            .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
+            .env("RUNTIME_ADMIN_TOKEN", ADMIN)
     }
 
     fn journal(&self) -> Vec<Value> {
@@ -161,10 +186,9 @@ fn a_precondition_that_does_not_hold_keeps_load_away() {
 #[test]
 fn a_target_that_is_gone_or_says_no_build_is_a_hold() {
     let rollout = Rollout::with("target = \"http://127.0.0.1:9\"\nbuild_samples = 2");
-    let key = |harness: Harness| harness.env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", "a key for tests");
-    let gone = report(&key(rollout.stage("0")).ended_plain().exits(exit::HOLD));
+    let gone = report(&rollout.stage("0").ended_plain().exits(exit::HOLD));
     assert!(reasons(&gone).contains("nobody said which build"), "{gone}");
-    let gone = key(rollout.stage("0")).arg("--build").arg("7").ended_plain().exits(exit::HOLD);
+    let gone = rollout.stage("0").arg("--build").arg("7").ended_plain().exits(exit::HOLD);
     assert!(reasons(&report(&gone)).contains("the build is to be `7`"), "{}", gone.stdout);
 }
 
@@ -214,6 +238,47 @@ fn a_stage_that_was_killed_goes_on_where_it_was() {
     assert_eq!(finished(segments.last()), Some(true.into()));
     let again = rollout.stage("0").arg("--resume").ended_plain().exits(exit::USAGE);
     assert!(again.stderr.contains("was decided: GO"), "{}", again.stderr);
+}
+
+#[test]
+fn a_target_that_dies_in_a_hold_is_a_no_go_at_once() {
+    let by_hand = reference_by_hand();
+    let rollout = Rollout::of(&by_hand, "echo 7");
+    let held = rollout.held_for("0", "60s").start_plain();
+    let bundle = eventually("the hold's run", || {
+        let bundles = rollout.entries("step_bundle");
+        bundles.into_iter().find(|entry| entry["step"] == "hold")
+    });
+    let journal = Path::new(bundle["bundle"].as_str().expect("a folder")).join("events.ndjson");
+    eventually("the hold", || {
+        let events = std::fs::read_to_string(&journal).unwrap_or_default();
+        events.contains("\"phase\":\"hold\"").then_some(())
+    });
+    std::thread::sleep(Duration::from_secs(2));
+    drop(by_hand);
+    let dead = report(&held.ended().exits(exit::NO_GO));
+    let observed = dead["hold"]["observed_s"].as_f64().expect("a time");
+    assert!(observed < 45.0, "it was not held to its end: {observed}");
+    assert!(reasons(&dead).contains("nobody had a socket"), "{}", reasons(&dead));
+    let blockers = dead["blockers"].as_array().expect("blockers");
+    let objective = |blocker: &Value| blocker["objective"].as_str().map(str::to_owned);
+    assert!(
+        blockers.iter().filter_map(objective).any(|it| it == "stability / absence"),
+        "{blockers:?}"
+    );
+}
+
+#[test]
+fn a_canary_of_which_half_is_the_old_build_is_a_hold_with_the_shares() {
+    let by_hand = reference_by_hand();
+    let rollout = Rollout::of(
+        &by_hand,
+        "if rmdir turn 2>/dev/null; then echo 7; else mkdir turn; echo 6; fi",
+    );
+    let mixed = rollout.stage("0").in_folder(&rollout.path("")).ended_plain().exits(exit::HOLD);
+    let told = reasons(&report(&mixed));
+    assert!(told.contains("`6` 50 % (2 of 4), `7` 50 % (2 of 4)"), "{told}");
+    assert!(!rollout.path("runs").exists(), "nothing was sent");
 }
 
 #[test]

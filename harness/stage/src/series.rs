@@ -43,9 +43,15 @@ pub struct Series {
     opened: u64,
     gone: u64,
     finished: bool,
+    left_out: Option<Indicator>,
 }
 
 impl Series {
+    /// Leaves an indicator out: what is counted of it in this run is none of the target's doing.
+    pub fn leave_out(&mut self, indicator: Indicator) {
+        self.left_out = Some(indicator);
+    }
+
     /// Takes an entry of the journal.
     pub fn take(&mut self, entry: &Entry) {
         match entry {
@@ -83,23 +89,34 @@ impl Series {
         }
     }
 
-    /// Seconds from `from_us` to `until_us` of the run, whole ones, in order.
+    /// Seconds from `from_us` to `until_us` of the run, in order. Of the first and the last that part is observed which
+    /// lies between; what is counted in them is counted as a whole.
     #[must_use]
     pub fn between(&self, from_us: u64, until_us: u64) -> Vec<Second> {
         let told = self.told.values().copied().min().unwrap_or(0);
         let second = |us: u64| u32::try_from(us / 1_000_000).unwrap_or(u32::MAX);
-        let (from, until) = (second(from_us + 999_999), second(until_us));
+        let (from, until) = (second(from_us), second(until_us.saturating_add(999_999)));
+        let counts = |second: u32| {
+            let mut counts = self.seconds.get(&second).cloned().unwrap_or_default();
+            counts.retain(|indicator, _| Some(*indicator) != self.left_out);
+            counts
+        };
         (from..until)
             .map(|second| Second {
-                observed_ms: if second < told { 1_000 - self.stalled_ms(second) } else { 0 },
-                counts: self.seconds.get(&second).cloned().unwrap_or_default(),
+                observed_ms: if second < told {
+                    self.observed_ms(second, from_us, until_us)
+                } else {
+                    0
+                },
+                counts: counts(second),
             })
             .collect()
     }
 
-    /// How long any thread stood still in a second, overlaps counted once.
-    fn stalled_ms(&self, second: u32) -> u32 {
-        let (from, until) = (u64::from(second) * 1_000_000, u64::from(second + 1) * 1_000_000);
+    /// How much of a second lies between two moments and saw no thread stand still; overlaps are counted once.
+    fn observed_ms(&self, second: u32, from_us: u64, until_us: u64) -> u32 {
+        let from = (u64::from(second) * 1_000_000).max(from_us);
+        let until = (u64::from(second + 1) * 1_000_000).min(until_us);
         let (mut stalled, mut counted_to) = (0, from);
         for &(begins, ends) in &self.stalls {
             let (begins, ends) = (begins.max(counted_to), ends.min(until));
@@ -108,7 +125,7 @@ impl Series {
                 counted_to = ends;
             }
         }
-        u32::try_from(stalled / 1_000).unwrap_or(1_000).min(1_000)
+        u32::try_from(until.saturating_sub(from).saturating_sub(stalled) / 1_000).unwrap_or(0)
     }
 
     /// The last second of which everything was told, from 0; `None` before there is one.
@@ -167,9 +184,20 @@ mod tests {
     fn a_second_is_observed_when_every_thread_told_it() {
         let told = series(&[(0, 5), (1, 3)], &[]);
         assert_eq!(observed(&told, 0, 6_000_000), [1_000, 1_000, 1_000, 0, 0, 0]);
-        assert_eq!(observed(&told, 1_500_000, 3_999_999), [1_000], "whole seconds alone");
+        assert_eq!(observed(&told, 1_500_000, 2_700_000), [500, 700], "as far as they lie between");
         assert_eq!(told.last(), Some(2));
         assert_eq!(observed(&series(&[], &[]), 0, 2_000_000), [0, 0], "nobody told anything");
+    }
+
+    #[test]
+    fn what_is_left_out_is_in_no_second() {
+        let mut series = series(&[(0, 1)], &[]);
+        let counts = Counts { bad: 1, all: 2 };
+        let row = [(Indicator::ReplayLag, counts), (Indicator::Reconnects, counts)];
+        series.seconds.insert(0, row.into_iter().collect());
+        series.leave_out(Indicator::ReplayLag);
+        let [second] = &series.between(0, 1_000_000)[..] else { panic!("one second") };
+        assert_eq!(second.counts.keys().collect::<Vec<_>>(), [&Indicator::Reconnects]);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::time::Duration;
 use khala_bundle::Bundle;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::report::RunReport;
+use khala_plan::Plan;
+use khala_plan::model::FirstSubscribe;
 use khala_plan::rollout::{Hold, HoldLength};
 use khala_plan::schedule::Schedule;
 use khala_stage::business::{self, Hours};
@@ -18,7 +20,7 @@ use khala_stage::evidence::RunSummary;
 use khala_stage::history::Attempt;
 use khala_stage::series::{Second, Series};
 use khala_stage::steps::HOLD;
-use khala_stage::windows::{self, Settings, observed_s};
+use khala_stage::windows::{self, Indicator, Settings, observed_s};
 use tokio_util::sync::CancellationToken;
 
 use super::builds::Sampling;
@@ -47,6 +49,7 @@ struct Held {
     failed: bool,
     builds: BTreeMap<String, u64>,
     builds_unknown: u64,
+    left_out: Option<Indicator>,
 }
 
 impl Held {
@@ -58,6 +61,8 @@ impl Held {
     fn take(&mut self, dir: &Path, report: &RunReport) -> Result<(), Failure> {
         let bundle = Bundle::open(dir)?;
         let mut series = Series::default();
+        self.left_out = left_out(&bundle.plan()?.0);
+        self.left_out.into_iter().for_each(|indicator| series.leave_out(indicator));
         for entry in bundle.entries()? {
             let Ok(entry) = entry else { break };
             series.take(&entry);
@@ -207,6 +212,14 @@ fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String>, F
     Ok(set)
 }
 
+/// What of the windows is none of the target's doing: who comes later with the cursor that was learnt at the start
+/// lags by all that was published since.
+fn left_out(plan: &Plan) -> Option<Indicator> {
+    let late =
+        plan.fleet.first_subscribe == FirstSubscribe::FromNow && !plan.fleet.stages.is_empty();
+    late.then_some(Indicator::ReplayLag)
+}
+
 /// What ends a part of the hold early.
 fn wanted(order: &Order<'_>, settings: &Settings, loaded: &Loaded) -> Result<Wanted, Failure> {
     let schedule: &Schedule = &loaded.schedule;
@@ -215,6 +228,7 @@ fn wanted(order: &Order<'_>, settings: &Settings, loaded: &Loaded) -> Result<Wan
         grace: order.grace(),
         dark: Some(DARK),
         hold: phase.map(|phase| (settings.clone(), phase.start_us, phase.end_us)),
+        left_out: left_out(&loaded.plan),
     })
 }
 
@@ -264,6 +278,12 @@ fn concluded(order: &Order<'_>, hold: &Hold, settings: &Settings, held: Held) ->
     };
     result.run = held.last.map(Box::new);
     (result.builds, result.builds_unknown) = (held.builds, held.builds_unknown);
+    if let Some(indicator) = held.left_out {
+        result.lines.push(format!(
+            "`{}` is not judged: with `fleet.first_subscribe = \"from-now\"` who comes later begins where the run did",
+            indicator.name()
+        ));
+    }
     result.hold = Some(Box::new(HoldResult {
         wanted_s: order.hold_s,
         observed_s,

@@ -16,7 +16,7 @@ use khala_engine::clock;
 use khala_evidence::journal::{Entries, HEAD};
 use khala_evidence::judge::Verdict;
 use khala_stage::series::Series;
-use khala_stage::windows::{self, Settings};
+use khala_stage::windows::{self, Indicator, Settings};
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const JUDGE: Duration = Duration::from_secs(5);
 
 /// What to look for.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Wanted {
     /// How long a run goes on after something failed; `None` where nothing ends it early.
     pub grace: Option<Duration>,
@@ -33,6 +33,8 @@ pub struct Wanted {
     pub dark: Option<Duration>,
     /// The rolling windows of a hold, and when its phase begins and ends, in microseconds of the run.
     pub hold: Option<(Settings, u64, u64)>,
+    /// What of the windows is none of the target's doing.
+    pub left_out: Option<Indicator>,
 }
 
 /// A thread that watches; it ends when this is dropped.
@@ -46,10 +48,12 @@ impl Watch {
     /// Watches the run in the bundle `dir`, and cancels `end` once it failed.
     pub fn start(dir: &Path, end: CancellationToken, wanted: Wanted) -> Self {
         let (stop, why) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(None)));
+        let mut series = Series::default();
+        wanted.left_out.into_iter().for_each(|indicator| series.leave_out(indicator));
         let look = Looking {
             path: dir.join(JOURNAL),
             at: HEAD.len() as u64,
-            series: Series::default(),
+            series,
             wanted,
             dark_since: None,
             judged_at: None,
