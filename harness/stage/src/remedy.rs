@@ -231,14 +231,22 @@ fn surface(one: Option<&str>) -> PlanStep {
 }
 
 fn validation(attempt: &Attempt, blockers: &[Blocker]) -> PlanStep {
-    let mut actions: Vec<String> = Vec::new();
+    // What one command shows again is told once.
+    let mut shown: Vec<(&str, Vec<String>)> = Vec::new();
     for blocker in blockers.iter().filter(|blocker| !blocker.again.is_empty()) {
-        let line = format!("`{}` until `{}` passes", blocker.again, blocker.objective);
-        if !actions.contains(&line) {
-            actions.push(line);
+        let objective = format!("`{}`", blocker.objective);
+        match shown.iter_mut().find(|(again, _)| *again == blocker.again) {
+            Some((_, objectives)) => objectives.push(objective),
+            None => shown.push((&blocker.again, vec![objective])),
         }
     }
-    actions.truncate(8);
+    let mut actions: Vec<String> = shown
+        .iter()
+        .map(|(again, objectives)| {
+            let passes = if objectives.len() == 1 { "passes" } else { "pass" };
+            format!("`{again}` until {} {passes}", objectives.join(", "))
+        })
+        .collect();
     actions.push(format!(
         "then `khala-harness stage {}` again, as a new attempt",
         attempt.begun.stage

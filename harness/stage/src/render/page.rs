@@ -56,6 +56,10 @@ fn warnings(report: &StageReport) -> Vec<Block> {
             "It was interrupted, and taken up again after {gap:.0} s, which nobody observed and which are not held."
         ));
     }
+    for run in &report.runs {
+        let lines = run.told.iter();
+        told.extend(lines.map(|line| format!("Nobody planned, in `{}`: {line}.", run.scenario)));
+    }
     told.extend(report.waivers_used.iter().map(|it| format!("Passed over by a waiver: {it}")));
     told.extend(report.waivers_unused.iter().map(|it| format!("A waiver did not count: {it}")));
     if told.is_empty() {
@@ -253,10 +257,6 @@ fn kpis(report: &StageReport) -> Vec<Block> {
         });
         let head = vec!["metric", "phase", "surface", "n", "figure"];
         blocks.push(Block::Table(head, rows.collect()));
-        if !run.told.is_empty() {
-            blocks.push(Block::Para(prose("What befell it although nobody planned it:")));
-            blocks.push(Block::List(false, run.told.iter().map(|line| prose(line)).collect()));
-        }
     }
     blocks
 }

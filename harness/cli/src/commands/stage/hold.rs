@@ -31,7 +31,7 @@ use super::store::Store;
 use super::watch::Wanted;
 use crate::commands::run::Loaded;
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{output, scenario};
 
 /// Name of the phase that is held.
 const PHASE: &str = "hold";
@@ -105,8 +105,11 @@ pub fn hold(
         if whole || held.failed || run > PARTS_MAX {
             return Ok(Some(concluded(order, hold, &settings, held)));
         }
-        let Some(open_s) = wait_for_hours(order, hold, interrupt)? else { return Ok(None) };
-        let part_s = left_s.max(PART_MIN_S.min(order.hold_s)).min(open_s);
+        let part_s = left_s.max(PART_MIN_S.min(order.hold_s));
+        let Some(open_s) = wait_for_hours(order, hold, part_s.min(PART_MIN_S), interrupt)? else {
+            return Ok(None);
+        };
+        let part_s = part_s.min(open_s);
         store.write(Entry::StepBegun { attempt, step: HOLD.to_owned(), run })?;
         let of = Of { attempt, step: HOLD, run };
         let scenario = order.scenario(&hold.scenario, &lengths(order, hold, part_s)?);
@@ -154,11 +157,12 @@ fn earlier(attempt: &Attempt) -> Result<Held, Failure> {
     Ok(held)
 }
 
-/// Waits until business hours, where the hold has some; how many seconds they last, or `None` when the stage was
-/// interrupted.
+/// Waits until business hours that last for at least so long, where the hold has some; how many seconds they last, or
+/// `None` when the stage was interrupted.
 fn wait_for_hours(
     order: &Order<'_>,
     hold: &Hold,
+    least_s: u64,
     interrupt: &CancellationToken,
 ) -> Result<Option<u64>, Failure> {
     let HoldLength::BusinessDay { from, to, tz } = &hold.length else {
@@ -172,29 +176,43 @@ fn wait_for_hours(
         let hours = business::hours(clock::now().unix_ms, *from, *to, tz)
             .map_err(|why| Failure::new(Exit::InvalidScenario, why))?;
         match hours {
-            Hours::OpenFor(seconds) => return Ok(Some(seconds.unsigned_abs().max(1))),
-            Hours::OpenIn(seconds) => {
-                if !told {
-                    let minutes = (seconds + 59) / 60;
-                    output::say(&format!(
-                        "the hold goes on with the business day ({tz}), in {minutes} min; interrupted, it is taken up \
-                         again with --resume"
-                    ));
-                    told = true;
-                }
-                if interrupt.is_cancelled() {
-                    return Ok(None);
-                }
-                std::thread::sleep(Duration::from_secs(1));
+            Hours::OpenFor(seconds) if seconds.unsigned_abs() >= least_s => {
+                return Ok(Some(seconds.unsigned_abs()));
             }
+            // What is left of the day is too short to be worth a run.
+            Hours::OpenFor(_) => {}
+            Hours::OpenIn(seconds) if !told => {
+                let minutes = (seconds + 59) / 60;
+                output::say(&format!(
+                    "the hold goes on with the business day ({tz}), in {minutes} min; interrupted, it is taken up \
+                     again with --resume"
+                ));
+                told = true;
+            }
+            Hours::OpenIn(_) => {}
         }
+        if interrupt.is_cancelled() {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// Whether the hold can be carried out: found before anything is sent.
+///
+/// # Errors
+/// When its scenario is none of a hold, or its business day is none.
+pub fn check(order: &Order<'_>, hold: &Hold) -> Result<(), Failure> {
+    if let HoldLength::BusinessDay { from, to, tz } = &hold.length {
+        business::hours(clock::now().unix_ms, *from, *to, tz)
+            .map_err(|why| Failure::new(Exit::InvalidScenario, why))?;
+    }
+    lengths(order, hold, order.hold_s).map(drop)
 }
 
 /// Overrides that give the hold's scenario its length.
 fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String>, Failure> {
-    let loaded = Loaded::of(&order.scenario(&hold.scenario, &[]))?;
-    let plan = &loaded.plan;
+    let plan = scenario::load_untold(&order.scenario(&hold.scenario, &[]), |_| Ok(()))?.plan;
     let is_hold =
         matches!(&plan.phases[..], [only] if only.name == PHASE && only.faults.is_empty());
     if !is_hold {

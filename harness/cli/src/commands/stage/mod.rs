@@ -27,11 +27,12 @@ use self::order::Order;
 use self::runs::Of;
 use self::store::Store;
 use crate::exit::{Exit, Failure};
-use crate::{args, command_line, output, signals};
+use crate::{args, command_line, output, scenario, signals};
 
 /// Runs a stage, or takes it up again, and decides it.
 pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let order = Order::of(stage)?;
+    check(&order)?;
     let mut store = Store::open(&stage.stage_dir)?;
     publish_again(&order, &store)?;
     let interrupt = signals::token()
@@ -49,6 +50,14 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     }
     let (report, name) = end(&order, &mut store, attempt)?;
     tell(stage, &report, &name)
+}
+
+/// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent.
+fn check(order: &Order<'_>) -> Result<(), Failure> {
+    for one in &order.stage().scenarios {
+        scenario::load_untold(&order.scenario(one, &[]), |_| Ok(()))?;
+    }
+    order.stage().hold.iter().try_for_each(|hold| hold::check(order, hold))
 }
 
 /// Begins an attempt, or takes the last one up again.

@@ -182,14 +182,19 @@ fn of_report(report: &Report) -> StepResult {
         totals.not_applicable
     );
     let mut result = StepResult::of(verdict, what);
-    let told = |one: &&CaseResult| !matches!(one.status, Status::Pass);
-    let line = |one: &CaseResult| format!("{}: {}: {}", one.id, one.result(), one.told());
+    let told = |one: &&CaseResult| !matches!(one.status, Status::Pass | Status::NotApplicable);
+    let line = |one: &CaseResult| format!("`{}`: {}: {}", one.id, one.result(), one.told());
     // What matters first.
     let mut amiss: Vec<_> = report.results.iter().filter(told).collect();
     amiss.sort_by_key(|one| one.status);
     result.lines = amiss.iter().take(LINES_MAX).map(|one| line(one)).collect();
     if amiss.len() > LINES_MAX {
         result.lines.push(format!("and {} more", amiss.len() - LINES_MAX));
+    }
+    let others = report.results.iter().filter(|one| one.status == Status::NotApplicable);
+    let others: Vec<_> = others.map(|one| format!("`{}`", one.id)).collect();
+    if !others.is_empty() {
+        result.lines.push(format!("not applicable, or not allowed: {}", others.join(", ")));
     }
     if verdict != Verdict::Pass {
         result.next = Some(

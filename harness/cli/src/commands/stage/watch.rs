@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
-/// Between two judgements of the windows.
+/// Between two judgements of the windows, at the least; a four-hundredth of what was held more.
 const JUDGE: Duration = Duration::from_secs(5);
 
 /// What to look for.
@@ -168,11 +168,15 @@ impl Looking {
     fn windows(&mut self) -> Option<(String, bool)> {
         let (settings, from_us, until_us) = self.wanted.hold.as_ref()?;
         let now = clock::system_now();
-        if self.judged_at.is_some_and(|at| now - at < JUDGE) {
+        let last = self.series.last()?;
+        if self
+            .judged_at
+            .is_some_and(|at| now - at < JUDGE + Duration::from_secs(last.into()) / 400)
+        {
             return None;
         }
         self.judged_at = Some(now);
-        let told_us = (u64::from(self.series.last()?) + 1) * 1_000_000;
+        let told_us = (u64::from(last) + 1) * 1_000_000;
         let seconds = self.series.between(*from_us, told_us.min(*until_us));
         // A window that is not full yet says nothing of ten minutes.
         let full = settings.window_s.min(settings.hold_s);

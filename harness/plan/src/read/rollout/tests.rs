@@ -83,6 +83,25 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
+fn the_one_that_ships_has_the_runbooks_stages() {
+    let rollout = read(include_str!("../../../../../scenarios/rollout.toml")).expect("it is right");
+    let stages: Vec<_> =
+        rollout.stages.iter().map(|stage| (stage.id.as_str(), stage.clients)).collect();
+    let wanted = [("0", 60), ("1", 100), ("2", 100), ("3-25", 500), ("3-50", 1_000), ("4", 2_000)];
+    assert_eq!(stages, wanted);
+    let held: Vec<_> = rollout
+        .stages
+        .iter()
+        .map(|stage| stage.hold.as_ref().map_or(0, |hold| hold.length.duration().as_secs() / 3_600))
+        .collect();
+    assert_eq!(held, [0, 1, 8, 1, 1, 24], "hours");
+    assert!(
+        rollout.stages.iter().all(|stage| stage.canary.target.is_none()),
+        "the embedded runtime"
+    );
+}
+
+#[test]
 fn mistakes_are_underlined_with_what_to_do() {
     for (from, to, says) in [
         ("fleet = 400", "flet = 400", "did you mean `fleet`?"),

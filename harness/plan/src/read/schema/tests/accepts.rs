@@ -22,6 +22,8 @@ pub(super) fn scenarios_in(folder: &str) -> Vec<(String, String)> {
 #[test]
 fn shipped_scenarios_are_valid_and_name_the_schema() {
     let mut shipped = scenarios_in("scenarios");
+    // What is no scenario is read by its own reader's test.
+    shipped.retain(|(path, _)| !path.ends_with("rollout.toml"));
     shipped.extend(scenarios_in("harness/cli/src/commands/init"));
     assert!(shipped.len() >= 7, "{}", shipped.len());
     for (path, text) in shipped {
