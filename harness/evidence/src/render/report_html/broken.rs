@@ -2,7 +2,7 @@
 //! clients got.
 
 use super::super::units::{count, counted};
-use super::super::{befell, reasons, texts};
+use super::super::{befell, brief, reasons, texts};
 use super::client;
 use super::html::Html;
 use super::part;
@@ -37,8 +37,12 @@ pub fn write(html: &mut Html, report: &RunReport) {
 
 /// What befell the run, what it did not judge, and each reason but for the rules that are broken.
 fn why(html: &mut Html, report: &RunReport) {
-    let (befell, skipped, reasons) =
+    let (befell, mut skipped, reasons) =
         (befell::lines(report), befell::not_applicable(report), reasons::all(report));
+    // It stands in the page's head.
+    if !brief::untested(report).is_empty() {
+        skipped.clear();
+    }
     if befell.is_empty() && skipped.is_empty() && reasons.is_empty() {
         return;
     }

@@ -1,6 +1,6 @@
 //! The head of the page: the decision, and the answers for whoever has to take it.
 
-use super::super::brief::Brief;
+use super::super::brief::{self, Brief};
 use super::super::texts::{self, HERE};
 use super::super::units::{count, is_unit, utc};
 use super::PARTS;
@@ -29,6 +29,10 @@ pub fn write(html: &mut Html, report: &RunReport) {
         });
         facts(html, report);
         html.tag("dl", &[("class", "brief")], |html| {
+            for untested in brief::untested(report) {
+                html.leaf("dt", &[], "What was not tested");
+                html.leaf("dd", &[], &together(&untested));
+            }
             for (question, answer) in [
                 ("What was tried", &brief.tried),
                 ("What users would have seen", &brief.users),

@@ -15,7 +15,9 @@ const LINES: usize = 2;
 pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     let brief = Brief::of(report, Some(reader.bundle));
     head_line(page, report, reader);
-    said(page, "", &brief.headline);
+    // What a GO says nothing of stands in its headline, and is not cut.
+    let lines = if report.decision == Decision::Go { LINES + 1 } else { LINES };
+    said_in(page, "", &brief.headline, lines);
     match report.decision {
         Decision::Go => said(page, "Seen  ", &brief.users),
         Decision::NoGo | Decision::Hold => said(page, "Why   ", &worst(report)),
