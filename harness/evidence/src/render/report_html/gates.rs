@@ -103,7 +103,7 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
                 None => html.text("?"),
             };
             if lower.is_none() && upper.is_none() {
-                return html.text(if is_na { "–" } else { "exact" });
+                return html.text(if is_na || estimate.is_none() { "–" } else { "exact" });
             }
             end(html, *lower);
             html.text(" to ");

@@ -6,6 +6,7 @@ use super::super::units::{count, is_unit, utc};
 use super::PARTS;
 use super::html::Html;
 use super::tables::sign_of;
+use crate::judge::Decision;
 use crate::report::RunReport;
 
 pub fn write(html: &mut Html, report: &RunReport) {
@@ -54,6 +55,8 @@ pub fn write(html: &mut Html, report: &RunReport) {
 
 fn headline(report: &RunReport, headline: &str) -> String {
     match (report.finished, report.interrupted) {
+        // It says so itself.
+        _ if report.decision == Decision::Hold => headline.to_owned(),
         (false, _) => format!("{headline} Unfinished: its record breaks off."),
         (true, true) => format!("{headline} It was interrupted."),
         (true, false) => headline.to_owned(),
