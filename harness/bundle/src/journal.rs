@@ -97,7 +97,7 @@ impl Journal {
         Ok(Self { path, context, sender, pace_s, writer, standing, sinks: 0 })
     }
 
-    /// What came so far, kept up to date by the writer.
+    /// How the run stands, kept up to date by the writer.
     pub fn standing(&self) -> Arc<Mutex<Standing>> {
         Arc::clone(&self.standing)
     }
@@ -222,10 +222,6 @@ impl Writer {
         loop {
             match entries.recv_timeout(sync_due.saturating_duration_since(clock::now())) {
                 Ok(entry) => {
-                    if let Entry::Flow { flow, .. } = &entry {
-                        // Nothing that is done under the lock can panic.
-                        self.standing.lock().unwrap_or_else(PoisonError::into_inner).add(flow);
-                    }
                     // Nothing follows. A thread that is lost may hold on to its way here for ever.
                     let last = matches!(entry, Entry::End(_));
                     if let Err(error) = self.write(&entry) {
@@ -266,6 +262,10 @@ impl Writer {
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        if let Entry::Flow { flow, .. } = entry {
+            // Nothing that is done under the lock can panic.
+            self.standing.lock().unwrap_or_else(PoisonError::into_inner).add(flow);
+        }
         let frame = journal::frame(entry)?;
         self.file.write_all(&frame)?;
         self.written += frame.len() as u64;

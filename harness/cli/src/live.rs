@@ -42,17 +42,16 @@ pub struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    /// A view that also feeds the bundle and the dashboard. Without a thread for it nothing is shown, and nothing to
-    /// who wants quiet.
+    /// A view that also feeds the bundle and the dashboard. Without a watch or a thread for it nothing is shown on
+    /// standard error.
     pub fn new(
         bundle: &'a mut Writer,
-        watch: Watch,
+        watch: Option<Watch>,
         dashboard: Option<&'a Dashboard>,
-        quiet: bool,
     ) -> Self {
-        if quiet {
+        let Some(watch) = watch else {
             return Self { bundle, dashboard, sender: None, screen: None };
-        }
+        };
         let (sender, receiver) = sync_channel(QUEUE);
         let screen = std::thread::Builder::new()
             .name("khala-live".to_owned())
@@ -163,11 +162,13 @@ impl Screen {
     }
 }
 
-/// A moment in a line: phase, time left, clients, rates, violations, and the gate that wants a look.
+/// How the run goes, in a line: what matters most first.
 fn line(frame: &Frame) -> String {
-    let left = frame.planned_s.saturating_sub(frame.elapsed_s);
-    let left = if left > 0 { format!(" {left} s left,") } else { String::new() };
-    let clients = frame.clients;
+    let violations = match frame.violations {
+        0 => String::new(),
+        1 => "1 VIOLATION, ".to_owned(),
+        some => format!("{some} VIOLATIONS, "),
+    };
     let gate = match gates::worst(&frame.gates) {
         Some((gate, claim)) if claim.state == State::Breaking => {
             let selector = match claim.selector.as_str() {
@@ -180,20 +181,17 @@ fn line(frame: &Frame) -> String {
         }
         _ => "no gate beyond its bound so far".to_owned(),
     };
-    let violations = match frame.violations {
-        0 => String::new(),
-        1 => " 1 VIOLATION,".to_owned(),
-        some => format!(" {some} VIOLATIONS,"),
-    };
     format!(
-        "{}:{violations}{left} {} live, {} of {} connected, {} published ({:.0}/s), {:.0} updates/s; {gate}",
+        "{}: {violations}{} s left, {} live, {} of {} connected, {:.0} updates/s, {:.0} connects/s, \
+         {} published; {gate}",
         frame.phase,
-        clients.live,
-        clients.online,
-        clients.planned,
-        frame.published,
-        frame.published_per_s,
+        frame.planned_s.saturating_sub(frame.elapsed_s),
+        frame.clients.live,
+        frame.clients.online,
+        frame.clients.planned,
         frame.deliveries_per_s,
+        frame.connects_per_s,
+        frame.published,
     )
 }
 
@@ -227,12 +225,13 @@ mod tests {
             planned_s: 20,
             clients: Clients { planned: 24, online: 20, live: 7 },
             published: 160,
-            published_per_s: 20.4,
+            connects_per_s: 3.2,
             deliveries_per_s: 480.0,
             gates: vec![gate("first", false, State::Holding), gate("aside", true, State::Breaking)],
             ..Frame::default()
         };
-        let load = "12 s left, 7 live, 20 of 24 connected, 160 published (20/s), 480 updates/s";
+        let load =
+            "12 s left, 7 live, 20 of 24 connected, 480 updates/s, 3 connects/s, 160 published";
         assert_eq!(line(&frame), format!("storm: {load}; no gate beyond its bound so far"));
         frame
             .gates

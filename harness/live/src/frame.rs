@@ -54,6 +54,8 @@ pub struct Frame {
     pub connects: u64,
     /// Publishes begun a second, of late.
     pub published_per_s: f64,
+    /// Connects begun a second, of late.
+    pub connects_per_s: f64,
     /// Updates a second, of late.
     pub deliveries_per_s: f64,
     /// Violations of all rules.
@@ -186,8 +188,8 @@ pub struct Watch {
     progress: Progress,
     faults: Vec<FaultSoFar>,
     lines: VecDeque<String>,
-    /// (seconds, published, deliveries), the latest last.
-    recent: VecDeque<(u64, u64, u64)>,
+    /// Seconds, published, deliveries and connects, the latest last.
+    recent: VecDeque<[u64; 4]>,
     history: History,
 }
 
@@ -268,8 +270,13 @@ impl Watch {
     /// Once a second: the picture of now.
     pub fn progress(&mut self, progress: &Progress) -> Frame {
         self.progress = progress.clone();
-        let deliveries = self.standing().totals().deliveries;
-        self.recent.push_back((progress.elapsed_s, progress.published, deliveries));
+        let totals = *self.standing().totals();
+        self.recent.push_back([
+            progress.elapsed_s,
+            progress.published,
+            totals.deliveries,
+            totals.connects,
+        ]);
         if self.recent.len() > RATE_OVER + 1 {
             self.recent.pop_front();
         }
@@ -315,6 +322,7 @@ impl Watch {
         let totals = *standing.totals();
         let now = self.recent.back().copied().unwrap_or_default();
         let before = self.recent.front().copied().unwrap_or_default();
+        let rate = |of: usize| rate(now[of], before[of], now[0] - before[0]);
         let rules = standing
             .rules()
             .iter()
@@ -336,8 +344,9 @@ impl Watch {
             published,
             deliveries: totals.deliveries,
             connects: totals.connects,
-            published_per_s: rate(now.1, before.1, now.0 - before.0),
-            deliveries_per_s: rate(now.2, before.2, now.0 - before.0),
+            published_per_s: rate(1),
+            connects_per_s: rate(3),
+            deliveries_per_s: rate(2),
             violations: standing.violations(),
             rules: rules.collect(),
             gates: gates::so_far(&self.plan, &self.schedule, &standing, elapsed_s * 1_000_000),

@@ -144,12 +144,8 @@ impl<'a> Job<'a> {
             return Err(Failure::new(Exit::Setup, what));
         }
         if let Some(listen) = run.dashboard {
-            stays_here(
-                "--dashboard",
-                listen,
-                run.dashboard_allow_remote,
-                "--dashboard-allow-remote",
-            )?;
+            let leave = "--dashboard-allow-remote";
+            stays_here("--dashboard", listen, run.dashboard_allow_remote, leave)?;
         }
         let seal = seal::With::of(&run.seal)?;
         setup::refuse(&plan, &schedule, &guard)?;
@@ -196,9 +192,7 @@ impl<'a> Job<'a> {
         }
         let ran = Ran { report: derived.report, dir };
         if let Some(dashboard) = dashboard {
-            let written = std::fs::read(ran.dir.join(names::RUN_JSON));
-            let run_json = written.or_else(|_| render::ALL[0].render(&ran.report));
-            dashboard.finish(run_json.context("a rendering failed")?);
+            show_last(dashboard, &ran)?;
         }
         if let Some(webhook) = &webhook {
             webhook::tell(webhook, &ran.report, ran.exit(), &ran.dir);
@@ -258,6 +252,13 @@ fn no_evidence(error: khala_bundle::Error) -> Failure {
     Failure::new(Exit::Setup, what)
 }
 
+/// By what a run is watched while it goes on.
+struct Watched {
+    standing: Arc<Mutex<Standing>>,
+    /// There once the engine runs, where it is wanted.
+    dashboard: Option<Dashboard>,
+}
+
 impl Job<'_> {
     /// Carries the scenario out; what was seen is in the bundle's journal, but for what comes back.
     fn execute(
@@ -312,39 +313,21 @@ impl Job<'_> {
                 guard: Arc::clone(guard),
                 switches: Arc::new(Switches::of(plan, schedule)),
             };
+            let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
             let watch = || {
-                let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
+                let (plan, schedule) = (Arc::clone(&plan), Arc::clone(&schedule));
                 let standing = Arc::clone(&watched.standing);
                 Watch::new(plan, schedule, standing, options.run_id.clone())
             };
             let begun = run.dashboard.map(|listen| dashboard(listen, watch(), &options));
-            let screen = watch();
+            let screen = (!run.quiet).then(watch);
             watched.dashboard = begun.transpose()?;
-            let mut live = Live::new(writer, screen, watched.dashboard.as_ref(), run.quiet);
-            let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
+            let mut live = Live::new(writer, screen, watched.dashboard.as_ref());
             khala_engine::run(plan, schedule, options, make_sink, &mut live)
                 .await
                 .map_err(|error| Failure::new(Exit::Setup, error))
         })
     }
-}
-
-/// By what a run is watched while it goes on.
-struct Watched {
-    standing: Arc<Mutex<Standing>>,
-    /// There once the engine runs, where it is wanted.
-    dashboard: Option<Dashboard>,
-}
-
-/// Begins the live view, and says where it is.
-fn dashboard(listen: SocketAddr, watch: Watch, options: &Options) -> Result<Dashboard, Failure> {
-    let token = std::env::var(DASHBOARD_TOKEN).ok().filter(|token| !token.is_empty());
-    let settings = khala_live::Settings { listen, token, version: VERSION.to_owned() };
-    let dashboard =
-        Dashboard::begin(settings, watch, options.interrupt.clone(), Arc::clone(&options.switches))
-            .map_err(|error| Failure::new(Exit::Setup, error))?;
-    output::say(&format!("dashboard: {}", dashboard.url()));
-    Ok(dashboard)
 }
 
 /// What ends a run early: a signal, or the stop file.
@@ -360,6 +343,25 @@ fn interrupt(token: &CancellationToken, stop_file: Option<PathBuf>) -> Cancellat
         });
     }
     token.clone()
+}
+
+/// Begins the live view, and says where it is.
+fn dashboard(listen: SocketAddr, watch: Watch, options: &Options) -> Result<Dashboard, Failure> {
+    let token = std::env::var(DASHBOARD_TOKEN).ok().filter(|token| !token.is_empty());
+    let settings = khala_live::Settings { listen, token, version: VERSION.to_owned() };
+    let (interrupt, switches) = (options.interrupt.clone(), Arc::clone(&options.switches));
+    let dashboard = Dashboard::begin(settings, watch, interrupt, switches)
+        .map_err(|error| Failure::new(Exit::Setup, error))?;
+    output::say(&format!("dashboard: {}", dashboard.url()));
+    Ok(dashboard)
+}
+
+/// Shows the report as the last frame of the live view, as it is in the bundle.
+fn show_last(dashboard: Dashboard, ran: &Ran) -> Result<(), Failure> {
+    let written = std::fs::read(ran.dir.join(names::RUN_JSON));
+    let run_json = written.or_else(|_| render::ALL[0].render(&ran.report));
+    dashboard.finish(run_json.context("a rendering failed")?);
+    Ok(())
 }
 
 /// This binary, as the reference runtime.
