@@ -1,6 +1,7 @@
 //! Arguments as they are typed. Help, completions and the man pages come from here alone.
 
 mod sealing;
+mod stage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use khala_reference::defect::{CATALOGUE, DefectSpec, ParseDefectError};
 use khala_selftest::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
 
-pub use sealing::{DocsGate, Seal, SealWith};
+pub use self::sealing::{DocsGate, Seal, SealWith};
+pub use self::stage::Stage;
 
 /// What `--version` says: the version, and the commit that was built.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("KHALA_COMMIT"), ")");
@@ -48,8 +50,6 @@ Environment, each with the other side's key of a scenario by URL:
 const EXIT_CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 target or set-up · \
 104 invalid scenario · 105 interrupted, evidence written · 2 usage · 1 internal";
 
-const STAGE_CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 the stage could not begin · 104 the rollout file, a \
-scenario or a file of waivers is invalid · 105 interrupted, to be taken up with --resume · 2 usage · 1 internal";
 const CHECK_CODES: &str = "Exit codes: 0 it can be run · 95 with --strict, a run would say nothing of the \
 target · 100 target or set-up · 104 invalid scenario · 2 usage · 1 internal";
 const VERIFY_CODES: &str = "Exit codes: 0 as it was written · 95 something is wrong with it · 100 no run there \
@@ -91,7 +91,7 @@ pub enum Command {
     ///
     /// The stages are those of a rollout file; each needs a GO of the one before. Everything is written down in
     /// `journal.ndjson` of the stage folder before it counts.
-    #[command(after_help = STAGE_CODES)]
+    #[command(after_help = stage::CODES)]
     Stage(Stage),
     /// Check a scenario and print the resolved plan; nothing is sent to the target.
     #[command(after_help = CHECK_CODES)]
@@ -233,61 +233,6 @@ pub struct Run {
     /// End, with the evidence written, when the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,
-}
-
-/// `stage`
-#[derive(Debug, ClapArgs)]
-pub struct Stage {
-    /// Id of the stage in the rollout file, such as 1 or 3-25.
-    pub stage: String,
-    /// Who decides: the name stands in the go/no-go statement.
-    #[arg(long, value_name = "NAME", value_parser = owner)]
-    pub owner: String,
-    /// Rollout file (TOML).
-    #[arg(long, value_name = "FILE", default_value = "scenarios/rollout.toml")]
-    pub rollout: PathBuf,
-    /// Folder of the reports and the journal.
-    #[arg(long, value_name = "DIR", default_value = STAGES)]
-    pub stage_dir: PathBuf,
-    /// Folder in which runs make the folders of their evidence.
-    #[arg(long, value_name = "DIR", default_value = RUNS)]
-    pub out_dir: PathBuf,
-    /// Rehearse: hold for so long in place of what the rollout file says. A GO of a rehearsal opens rehearsals alone.
-    #[arg(long, value_name = "TIME", value_parser = hold)]
-    pub hold: Option<Duration>,
-    /// Target profile (TOML), a name beside the rollout file, or a URL, in place of the rollout file's.
-    #[arg(long, value_name = "NAME|FILE|URL")]
-    pub target: Option<String>,
-    /// The build that is rolled out, as the target says it, in place of the rollout file's.
-    #[arg(long, value_name = "BUILD")]
-    pub build: Option<String>,
-    /// Override a key of every scenario that is run, as `run --set` does.
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Allow file: which other hosts than this machine may be spoken to, and how much.
-    #[arg(long, value_name = "FILE", env = "KHALA_HARNESS_ALLOW")]
-    pub allow: Option<PathBuf>,
-    /// Publish to a target by URL that others use.
-    #[arg(long)]
-    pub allow_shared_writes: bool,
-    /// Run the commands of preconditions and scenarios: read the rollout file first.
-    #[arg(long)]
-    pub allow_hooks: bool,
-    /// File of waivers (TOML): who takes on which WARN, why, and until when.
-    #[arg(long, value_name = "FILE")]
-    pub waivers: Option<PathBuf>,
-    /// Go on without a GO of the stage before; the reason stands in the report.
-    #[arg(long, value_name = "REASON", value_parser = reason)]
-    pub without_predecessor: Option<String>,
-    /// Take the last attempt of this stage up again, which was interrupted.
-    #[arg(long)]
-    pub resume: bool,
-    /// Start the embedded runtime with a defect, as `run --defect` does.
-    #[arg(long, value_name = "DEFECT", value_parser = defect)]
-    pub defect: Vec<DefectSpec>,
-    /// Print the report as JSON; its path goes to standard error.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `doctor`
@@ -764,31 +709,6 @@ fn bundle_max(text: &str) -> Result<u64, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     khala_plan::units::duration(text).map_err(|error| error.to_string())
-}
-
-/// A name or a reason has to say something.
-fn telling(text: &str, what: &str) -> Result<String, String> {
-    let text = text.trim();
-    let plain = !text.is_empty() && !text.chars().any(char::is_control) && text.len() <= 500;
-    if plain {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("write {what} in a line of up to 500 bytes"))
-    }
-}
-
-fn owner(text: &str) -> Result<String, String> {
-    telling(text, "the owner's name")
-}
-
-fn reason(text: &str) -> Result<String, String> {
-    telling(text, "the reason")
-}
-
-/// A hold of whole seconds, at least one.
-fn hold(text: &str) -> Result<Duration, String> {
-    let hold = duration(text)?;
-    if hold.as_secs() == 0 { Err("a hold is at least 1s".to_owned()) } else { Ok(hold) }
 }
 
 fn latency(text: &str) -> Result<Latency, String> {
