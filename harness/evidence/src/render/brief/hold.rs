@@ -15,6 +15,9 @@ const OF_OPERATORS: [&str; 3] = ["metrics", "trim", "revoke"];
 /// What the proof of a fault says that was to place a cursor.
 const OF_CURSORS: &str = "such a cursor";
 
+/// What the proof of a fault says that was asked of the target: a trim, a revocation.
+const OF_REQUESTS: &str = "acknowledge";
+
 /// A reason, in a clause, and what to do about it, in a sentence.
 struct Held {
     why: String,
@@ -147,9 +150,7 @@ fn lacks_token(report: &RunReport) -> bool {
 /// What mends a fault that fell short.
 fn remedy(report: &RunReport, fault: &FaultOutcome) -> String {
     let of_cursors = fault.proof.contains(OF_CURSORS);
-    if lacks_token(report)
-        && (of_cursors || fault.kind == "retention_trim" || fault.kind == "revoke_sessions")
-    {
+    if lacks_token(report) && (of_cursors || fault.proof.contains(OF_REQUESTS)) {
         return give_token();
     }
     if beside::elsewhere(report, fault).is_some() {
