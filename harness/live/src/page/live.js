@@ -3,12 +3,22 @@
 const POINTS_MAX = 1200;
 const $ = (id) => document.getElementById(id);
 // The token is in the address's fragment, which no request carries; it is kept for a reload of this tab alone.
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
+const given = fragment(location.hash);
 if (given) {
   sessionStorage.setItem("token", given);
   history.replaceState(null, "", location.pathname);
 }
 const token = given || sessionStorage.getItem("token") || "";
+// The token of a fragment, which is no form: a `+` is one.
+function fragment(hash) {
+  const value = hash.startsWith("#token=") ? hash.slice("#token=".length) : "";
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
 let points = [];
 let every = 1;
 let seen = 0;

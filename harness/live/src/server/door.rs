@@ -8,11 +8,12 @@ use std::net::IpAddr;
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 
 /// What is compared, so that how long a comparison takes tells nothing of the token.
-pub fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
+pub fn digest(token: impl AsRef<[u8]>) -> [u8; 32] {
+    Sha256::digest(token).into()
 }
 
 /// Whether a request is from somewhere that may ask.
@@ -66,7 +67,8 @@ pub fn token(
     let query = pairs
         .find_map(|pair| pair.strip_prefix("token="))
         .filter(|_| bearer == Bearer::HeaderOrQuery);
-    match header.or(query).map(digest) {
+    let query = || query.map(|value| digest(percent_decode_str(value).collect::<Vec<_>>()));
+    match header.map(digest).or_else(query) {
         Some(given) if given == *wanted => Ok(()),
         _ => Err((StatusCode::UNAUTHORIZED, "the token is missing or wrong\n")),
     }
@@ -114,5 +116,20 @@ mod tests {
         let uri: Uri = "/events?x=1&token=0123456789abcdef".parse().expect("a URI");
         assert!(token(&HeaderMap::new(), &uri, Bearer::HeaderOrQuery, &wanted).is_ok());
         assert!(token(&HeaderMap::new(), &uri, Bearer::Header, &wanted).is_err());
+    }
+
+    #[test]
+    fn a_token_in_base64_is_the_same_in_the_query_and_in_the_header() {
+        let wanted = digest("ab+/cdefghijklmn==");
+        // As `encodeURIComponent` writes it, and as somebody does who copies it.
+        for query in ["ab%2B%2Fcdefghijklmn%3D%3D", "ab+/cdefghijklmn=="] {
+            let uri: Uri = format!("/events?token={query}").parse().expect("a URI");
+            let asks = token(&HeaderMap::new(), &uri, Bearer::HeaderOrQuery, &wanted);
+            assert_eq!(asks, Ok(()), "{query}");
+        }
+        let given = headers(&[(AUTHORIZATION, "Bearer ab+/cdefghijklmn==")]);
+        assert_eq!(token(&given, &Uri::from_static("/"), Bearer::Header, &wanted), Ok(()));
+        let encoded = headers(&[(AUTHORIZATION, "Bearer ab%2B%2Fcdefghijklmn%3D%3D")]);
+        assert!(token(&encoded, &Uri::from_static("/"), Bearer::Header, &wanted).is_err());
     }
 }
