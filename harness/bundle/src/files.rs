@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -11,6 +11,8 @@ use crate::Error;
 
 /// Held by the process that writes a bundle: nobody else may report on it or remove it.
 const LOCK: &str = ".writing";
+/// How often others may let it go between its opening and its locking before it counts as theirs.
+const TRIES: u32 = 100;
 
 /// A bundle that this process writes to; let go when dropped.
 #[derive(Debug)]
@@ -33,18 +35,33 @@ impl Lock {
         let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(false).custom_flags(flags);
-        let file = options.open(&path).map_err(cannot())?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { path, _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(Error::StillWritten(dir.to_owned())),
-            Err(fs::TryLockError::Error(error)) => Err(cannot()(error)),
+        for _ in 0..TRIES {
+            let file = options.open(&path).map_err(cannot())?;
+            match file.try_lock() {
+                // Whoever had it may have removed it since: then it locks nothing.
+                Ok(()) if !is_at(&file, &path).map_err(cannot())? => {}
+                Ok(()) => return Ok(Self { path, _file: file }),
+                Err(fs::TryLockError::WouldBlock) => break,
+                Err(fs::TryLockError::Error(error)) => return Err(cannot()(error)),
+            }
         }
+        Err(Error::StillWritten(dir.to_owned()))
+    }
+}
+
+/// Whether an open file is the one that is found at `path`.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A lock file that stays behind locks nothing.
+        // While it is still held: who has it open already sees that it is gone. One that stays behind locks nothing.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -122,4 +139,43 @@ fn part_path(dir: &Path, name: &str) -> PathBuf {
 pub(crate) fn room(dir: &Path) -> Option<u64> {
     let about = rustix::fs::statvfs(dir).ok()?;
     about.f_bavail.checked_mul(about.f_frsize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_since_is_not_the_one_at_its_path() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join(LOCK);
+        let file = File::create(&path).expect("is made");
+        assert!(is_at(&file, &path).expect("is there"));
+        fs::remove_file(&path).expect("is removed");
+        assert!(!is_at(&file, &path).expect("is known"));
+        File::create(&path).expect("is made");
+        assert!(!is_at(&file, &path).expect("is known"));
+    }
+
+    #[test]
+    fn of_many_who_take_and_drop_it_one_has_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let holders = AtomicU32::new(0);
+        let taken = || {
+            for _ in 0..2_000 {
+                if let Ok(_lock) = Lock::take(dir.path()) {
+                    assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two have it");
+                    holders.fetch_sub(1, Ordering::SeqCst);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(taken);
+            }
+        });
+        assert!(Lock::take(dir.path()).is_ok(), "nobody has it");
+    }
 }
