@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
@@ -70,7 +71,7 @@ pub fn point_latest(bundle: &Path) -> Result<(), Error> {
     let link = folder.join(LATEST);
     let is_other = fs::symlink_metadata(&link).is_ok_and(|there| !there.is_symlink());
     if is_other {
-        let why = std::io::Error::other("it is no link");
+        let why = io::Error::other("it is no link");
         return Err(Error::make(&link)(why));
     }
     // Beside it first: there is no moment at which it is another one's, or half of one.
@@ -93,10 +94,16 @@ pub fn drop_dangling_latest(runs_dir: &Path) {
 /// Writes the index of the folder `runs_dir`, of what lies in it now.
 ///
 /// # Errors
-/// [`Error::NoRuns`] when the folder cannot be read, [`Error::File`] when the index cannot be written.
+/// [`Error::NoRuns`] when the folder cannot be read, [`Error::File`] when the index cannot be written, such as while
+/// another process writes it for longer than five seconds.
 pub fn write_index(runs_dir: &Path) -> Result<(), Error> {
-    // Whoever comes later has seen what came before; who waits in vain writes all the same.
-    let _lock = lock(runs_dir);
+    write_within(runs_dir, LOCKED_AT_MOST)
+}
+
+/// The same, waiting no longer than that for whoever writes it.
+fn write_within(runs_dir: &Path, wait: Duration) -> Result<(), Error> {
+    // Whoever comes later has seen what came before; who waits in vain leaves it, for two would write one file.
+    let _lock = lock(runs_dir, wait).map_err(Error::write(&runs_dir.join(INDEX)))?;
     let index = Index { format_version: FORMAT_VERSION, runs: runs(runs_dir)? };
     let json = serde_json::to_vec_pretty(&index)
         .map_err(|error| Error::write(&runs_dir.join(INDEX))(error.into()))?;
@@ -104,15 +111,18 @@ pub fn write_index(runs_dir: &Path) -> Result<(), Error> {
     files::write(runs_dir, INDEX_PAGE, page(&index).as_bytes())
 }
 
-/// The lock of the index; `None` where it cannot be had in time.
-fn lock(runs_dir: &Path) -> Option<File> {
-    let file = File::create(runs_dir.join(LOCK)).ok()?;
-    let until = clock::now() + LOCKED_AT_MOST;
+/// The lock of the index, had in time.
+fn lock(runs_dir: &Path, wait: Duration) -> io::Result<File> {
+    let file = File::create(runs_dir.join(LOCK))?;
+    let until = clock::now() + wait;
     loop {
         match file.try_lock() {
-            Ok(()) => return Some(file),
+            Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if clock::now() < until => std::thread::sleep(STEP),
-            Err(_) => return None,
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::other("another process is writing it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
 }
@@ -156,4 +166,21 @@ fn page(index: &Index) -> String {
         );
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_that_another_process_writes_is_left_to_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let held = lock(dir.path(), Duration::ZERO).expect("nobody has it");
+        let error = write_within(dir.path(), Duration::ZERO).expect_err("it is held");
+        assert!(error.to_string().contains("another process is writing it"), "{error}");
+        assert!(!dir.path().join(INDEX).exists());
+        drop(held);
+        write_within(dir.path(), Duration::ZERO).expect("nobody has it");
+        assert!(dir.path().join(INDEX).exists());
+    }
 }
