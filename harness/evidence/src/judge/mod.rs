@@ -195,6 +195,18 @@ pub struct ObjectiveVerdict {
     pub never_kept: Option<String>,
 }
 
+/// With what the reason begins of a claim that some client may keep by luck.
+const NONE_IS_SURE: &str = "no client can be sure to keep";
+/// With what that of a claim begins that none keeps.
+const NONE_KEEPS: &str = "no client can keep";
+
+impl ObjectiveVerdict {
+    /// Where it has a `never_kept`, whether no client can keep it or none can be sure to, as its reason says.
+    pub(crate) fn who_keeps(&self) -> &'static str {
+        if self.reason.starts_with(NONE_IS_SURE) { NONE_IS_SURE } else { NONE_KEEPS }
+    }
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

@@ -8,7 +8,9 @@ use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
 use super::percentile::{self, Percentile};
-use super::{Case, ObjectiveVerdict, Unit, Verdict, fitness, ratio, unkept};
+use super::{
+    Case, NONE_IS_SURE, NONE_KEEPS, ObjectiveVerdict, Unit, Verdict, fitness, ratio, unkept,
+};
 use crate::oracle::{Rule, RuleTally};
 use crate::shard::metrics::{CLIENT_GROUPS, Metrics};
 
@@ -107,9 +109,8 @@ fn judge_one(
     let (mut never_kept, mut it_takes) = (None, None);
     if let Some(NeverKept { why: Why { why, mend }, for_sure, .. }) = unkept {
         verdict = Verdict::Inconclusive;
-        let can = if for_sure { "can keep" } else { "can be sure to keep" };
-        reason =
-            format!("no client {can} this bound: {why}; what mends it: {mend}; measured: {reason}");
+        let none = if for_sure { NONE_KEEPS } else { NONE_IS_SURE };
+        reason = format!("{none} this bound: {why}; what mends it: {mend}; measured: {reason}");
         (never_kept, it_takes) = (Some(why), Some(mend));
     } else if let Some(few) = too_few(case, objective, &measured) {
         verdict = Verdict::Inconclusive;

@@ -166,13 +166,32 @@ fn a_bound_that_how_heartbeats_fall_decides_is_no_failure_of_the_target() {
     assert_eq!(of("p(50) < 30s", (25 * S, 25 * S)).verdict, Verdict::Pass, "it may be kept");
 }
 
+/// The summary of a run.
+fn summary(report: &RunReport) -> String {
+    let mut files = crate::render::ALL.iter();
+    let summary = files.find(|one| one.file_name() == "summary.md").expect("it is made");
+    String::from_utf8(summary.render(report).expect("renders")).expect("text")
+}
+
+#[test]
+fn what_some_client_may_keep_is_nowhere_said_to_be_beyond_all() {
+    let claim = recovered("p(50) < 30s");
+    let (_, report) = judged_as("half_open", 0.25, &claim, 40, (38 * S, 38 * S));
+    let shown = summary(&report);
+    for said in [
+        "no client can be sure to keep this bound: time_to_recovered p(50) < 30s",
+        "it asks for what no client can be sure to keep, for the time runs from the cut",
+    ] {
+        assert!(shown.contains(said), "no `{said}` in {shown}");
+    }
+    assert!(!shown.contains("no client can keep"), "{shown}");
+}
+
 #[test]
 fn whoever_decides_reads_first_that_the_scenario_is_to_be_mended() {
     let (_, report) = judged(&recovered("p(50) < 1s"), 40, AT_ONCE);
     assert_eq!(report.decision, Decision::Hold);
-    let mut files = crate::render::ALL.iter();
-    let summary = files.find(|one| one.file_name() == "summary.md").expect("it is made");
-    let shown = String::from_utf8(summary.render(&report).expect("renders")).expect("text");
+    let shown = summary(&report);
     let first: Vec<_> = shown.lines().take(8).collect();
     for said in [
         "**Do not decide by this run: no client can keep this bound: time_to_recovered p(50) < 1s",

@@ -176,8 +176,8 @@ fn unkept(report: &RunReport) -> impl Iterator<Item = (&ObjectiveVerdict, &str)>
 }
 
 fn out_of_reach(report: &RunReport, unkept: &ObjectiveVerdict, mend: &str) -> Held {
-    let why =
-        format!("no client can keep this bound: {} {}", reasons::name(unkept), unkept.require);
+    let none = unkept.who_keeps();
+    let why = format!("{none} this bound: {} {}", reasons::name(unkept), unkept.require);
     let next = match &report.judged_by {
         Some(gates) => format!(
             "Mend {gates} and judge by it again, no run is needed: {mend}. `khala-harness check` with `--gates` \
@@ -283,8 +283,9 @@ fn last(report: &RunReport) -> Held {
 /// What in the test itself leaves something undecided: each reason once.
 pub(super) fn own_faults(report: &RunReport) -> Vec<String> {
     let mut told: Vec<String> = super::starved(report).map(str::to_owned).into_iter().collect();
-    for why in failed(report, Verdict::Inconclusive).filter_map(|one| one.never_kept.as_deref()) {
-        let why = format!("it asks for what no client can keep, for {why}");
+    for one in failed(report, Verdict::Inconclusive) {
+        let Some(why) = one.never_kept.as_deref() else { continue };
+        let why = format!("it asks for what {}, for {why}", one.who_keeps());
         if !told.contains(&why) {
             told.push(why);
         }
