@@ -59,7 +59,10 @@ fn of_gate(html: &mut Html, gate: &GateVerdict) {
                 html.text(" (advisory: decides nothing)");
             }
             if !clean.is_empty() {
-                html.leaf("span", &[("class", "clean")], &format!(" {clean}"));
+                // What is no PASS stands below, and is not among these.
+                let passes = matches!(gate.verdict, None | Some(Verdict::Pass));
+                let others = if passes { "" } else { "others: " };
+                html.leaf("span", &[("class", "clean")], &format!(" {others}{clean}"));
             }
         });
     });
