@@ -206,6 +206,28 @@ fn ten_lines_say_what_to_decide_why_and_what_to_do() {
 }
 
 #[test]
+fn an_advisory_gate_that_fails_is_counted_apart_and_stands_last() {
+    let mut report = Trial::storm(&[]).report();
+    assert_eq!(report.decision, Decision::Go);
+    report.gates[0].advisory = true;
+    report.gates[0].verdict = Some(Verdict::Fail);
+    let judged = report.gates.iter().filter(|gate| gate.verdict == Some(Verdict::Pass)).count();
+    let shown = terminal::render_short(&report, &reader(100, false));
+    assert!(shown.contains(&format!("gates: {judged} passed; advisory: 1 failed")), "{shown}");
+    let page = file("report.html", &report);
+    let heads: Vec<_> = page.split("scope=\"rowgroup\"").skip(1).collect();
+    assert!(heads.len() > 1, "{page}");
+    let is_advisory: Vec<_> =
+        heads.iter().map(|head| head.contains("(advisory: decides nothing)")).collect();
+    assert_eq!(is_advisory.iter().position(|it| *it), Some(heads.len() - 1), "{is_advisory:?}");
+    for gate in &mut report.gates {
+        gate.advisory = true;
+    }
+    let shown = terminal::render_short(&report, &reader(100, false));
+    assert!(shown.contains("gates: advisory: 1 failed, "), "{shown}");
+}
+
+#[test]
 fn a_go_fits_on_a_screen() {
     let report = Trial::storm(&[]).report();
     assert_eq!(report.decision, Decision::Go);

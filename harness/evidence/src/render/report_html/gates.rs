@@ -25,9 +25,9 @@ const HEADS: [Head; 7] = [
 pub fn write(html: &mut Html, report: &RunReport) {
     part(html, "gates", |html| {
         table(html, "Every gate with what was measured", &HEADS, |html| {
-            // What is worst is read first.
+            // What is worst is read first, and what decides nothing last.
             let mut gates: Vec<_> = report.gates.iter().collect();
-            gates.sort_by_key(|gate| std::cmp::Reverse(gate.verdict));
+            gates.sort_by_key(|gate| (gate.advisory, std::cmp::Reverse(gate.verdict)));
             for gate in gates {
                 of_gate(html, gate);
             }

@@ -80,9 +80,20 @@ fn condemned(report: &RunReport) -> Option<&Cause> {
     broken.find(|(rule, _)| fails(*rule)).and_then(|(_, causes)| causes.first().copied())
 }
 
-/// How many gates came to what.
+/// How many gates came to what; those that decide nothing apart.
 fn gates(report: &RunReport) -> String {
-    let of = |verdict| report.gates.iter().filter(|it| it.verdict == Some(verdict)).count();
+    let (deciding, advisory) = (counted(report, false), counted(report, true));
+    match (deciding.as_str(), advisory.as_str()) {
+        (_, "") => deciding,
+        ("", _) => format!("advisory: {advisory}"),
+        _ => format!("{deciding}; advisory: {advisory}"),
+    }
+}
+
+/// How many of the gates that are advisory, or of the others, came to what.
+fn counted(report: &RunReport, advisory: bool) -> String {
+    let gates = || report.gates.iter().filter(|gate| gate.advisory == advisory);
+    let of = |verdict| gates().filter(|it| it.verdict == Some(verdict)).count();
     let words = [
         (Verdict::Fail, "failed"),
         (Verdict::Inconclusive, "undecided"),
