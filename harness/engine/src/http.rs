@@ -181,11 +181,11 @@ enum Bodies {
 /// What tells one request from another in a target's log: the run's id, as the `User-Agent` has it, and a number.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of the next request of whom a `User-Agent` names in its comment, such as `(run 1a2b3c4d)`.
+/// The id of the next request of whom a `User-Agent` names in its comment, such as `(run 1a2b3c4d)` or `(stage)`.
 fn request_id(user_agent: &str) -> String {
     /// Over all clients of HTTP of this process, for they share the run's id.
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let comment = user_agent.rsplit_once(' ').map_or(user_agent, |(_, last)| last);
+    let comment = user_agent.rsplit_once([' ', '(']).map_or(user_agent, |(_, last)| last);
     format!("{}-{}", comment.trim_end_matches(')'), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 

@@ -40,6 +40,19 @@ async fn published(answer: String) -> Answer {
     answer_to(&http.post::<serde_json::Value>("/publish", &[], Bytes::new()).await)
 }
 
+#[test]
+fn a_request_is_named_by_whom_the_agents_comment_names() {
+    for (agent, by) in [
+        ("khala-harness/0.1.0 (run 1a2b3c4d)", "1a2b3c4d-"),
+        ("khala-harness/0.1.0 (stage)", "stage-"),
+        ("test", "test-"),
+    ] {
+        let id = request_id(agent);
+        let number = id.strip_prefix(by).map(str::parse::<u64>);
+        assert!(matches!(number, Some(Ok(_))), "{id} of {agent}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_keeps_its_status_its_code_its_retry_after_and_the_start_of_its_body() {
     let body = r#"{"error":"khala_publish_rate_limited","retry_after_ms":500}"#;
