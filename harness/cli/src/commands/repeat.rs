@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
-use khala_evidence::judge::{Decision, Unit};
+use khala_evidence::judge::{Decision, ObjectiveVerdict, Unit};
 use khala_evidence::report::RunReport;
 use serde::Serialize;
 
@@ -23,16 +23,19 @@ struct Repeated {
     version: u32,
     scenario: String,
     seed: u64,
-    /// The worst of the runs.
+    /// The worst of the runs; HOLD at least where one came to no report.
     decision: String,
     runs: Vec<One>,
+    /// Why the run after these came to no report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<String>,
     /// What was not the same in all runs, with what it was in each.
     differed: Vec<Difference>,
     /// Between which figures the claims of gates were decided, where they differed.
     spread: Vec<Spread>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct One {
     run_id: String,
     decision: String,
@@ -54,61 +57,110 @@ struct Spread {
     most: f64,
 }
 
-/// Runs it so many times, or until a signal ends one.
+/// What is kept of a run, to be compared.
+struct Kept {
+    one: One,
+    decision: Decision,
+    facts: Vec<(String, String)>,
+    estimates: Vec<Estimate>,
+}
+
+/// By what a claim was decided.
+struct Estimate {
+    what: String,
+    unit: Unit,
+    value: f64,
+}
+
+impl Kept {
+    fn of(ran: &Ran) -> Self {
+        let Ran { report, dir } = ran;
+        let one = One {
+            run_id: report.run_id.clone(),
+            decision: report.decision.to_string(),
+            interrupted: report.interrupted,
+            bundle: dir.display().to_string(),
+        };
+        let (facts, estimates) = (facts(report), estimates(report));
+        Self { one, decision: report.decision, facts, estimates }
+    }
+}
+
+/// Runs it so many times, or until a signal ends one or one comes to no report. What there is then is judged.
 pub fn run(job: &Job<'_>, times: u32) -> Result<Exit, Failure> {
-    let mut all: Vec<Ran> = Vec::new();
+    let mut all: Vec<Kept> = Vec::new();
+    let mut scenario = None;
+    let mut failure = None;
     for number in 1..=times {
-        let ran = job.once(None)?;
-        let told =
-            format!("run {number} of {times}  {:<5}  {}", ran.report.decision, ran.dir.display());
+        let ran = match job.once(None) {
+            Ok(ran) => ran,
+            // Nothing came before.
+            Err(failed) if all.is_empty() => return Err(failed),
+            Err(failed) => {
+                output::say(&failed.message);
+                failure = Some(failed);
+                break;
+            }
+        };
+        let kept = Kept::of(&ran);
+        scenario
+            .get_or_insert_with(|| (ran.report.scenario.name.clone(), ran.report.scenario.seed));
+        let told = format!("run {number} of {times}  {:<5}  {}", kept.decision, kept.one.bundle);
         match job.run.json {
             true => output::say(&told),
             false => output::verdict(format!("{told}\n").as_bytes()),
         }
-        let ended = ran.report.interrupted;
-        all.push(ran);
+        let ended = kept.one.interrupted;
+        all.push(kept);
         if ended {
             break;
         }
     }
-    let interrupted = all.iter().any(|ran| ran.report.interrupted);
-    let decision = worst(all.iter().map(|ran| ran.report.decision));
-    let repeated = compared(&all, decision);
+    let repeated = compared(&all, scenario.unwrap_or_default(), failure.as_ref());
     let text = match job.run.json {
         true => serde_json::to_string_pretty(&repeated).context("a rendering failed")? + "\n",
         false => rendered(&repeated, times),
     };
     output::verdict(text.as_bytes());
-    Ok(if interrupted { Exit::Interrupted } else { decision.into() })
+    Ok(exit(&all, failure.as_ref()))
+}
+
+/// What they end with: that a run came to no report, or was interrupted, does not unsay the NO-GO of one before.
+fn exit(all: &[Kept], failure: Option<&Failure>) -> Exit {
+    let ended = || all.iter().filter(|kept| !kept.one.interrupted);
+    if ended().any(|kept| kept.decision == Decision::NoGo) {
+        return Exit::NoGo;
+    }
+    match failure {
+        Some(failure) => failure.exit,
+        None if ended().count() < all.len() => Exit::Interrupted,
+        None => worst(all, failure).into(),
+    }
 }
 
 /// The decision that all of them come to.
-fn worst(decisions: impl Iterator<Item = Decision>) -> Decision {
+fn worst(all: &[Kept], failure: Option<&Failure>) -> Decision {
     let grave = |decision: &Decision| match decision {
         Decision::Go => 0,
         Decision::Hold => 1,
         Decision::NoGo => 2,
     };
+    let decisions = all.iter().map(|kept| kept.decision);
+    let decisions = decisions.chain(failure.map(|_| Decision::Hold));
     decisions.max_by_key(grave).unwrap_or(Decision::Hold)
 }
 
-fn compared(all: &[Ran], decision: Decision) -> Repeated {
-    let one = |ran: &Ran| One {
-        run_id: ran.report.run_id.clone(),
-        decision: ran.report.decision.to_string(),
-        interrupted: ran.report.interrupted,
-        bundle: ran.dir.display().to_string(),
-    };
-    let facts: Vec<_> = all.iter().map(|ran| facts(&ran.report)).collect();
-    let scenario = all.first().map(|ran| ran.report.scenario.clone());
+fn compared(all: &[Kept], (scenario, seed): (String, u64), failure: Option<&Failure>) -> Repeated {
+    let facts: Vec<_> = all.iter().map(|kept| kept.facts.as_slice()).collect();
     Repeated {
         version: VERSION,
-        scenario: scenario.as_ref().map_or_else(String::new, |scenario| scenario.name.clone()),
-        seed: scenario.map_or(0, |scenario| scenario.seed),
-        decision: decision.to_string(),
-        runs: all.iter().map(one).collect(),
+        scenario,
+        seed,
+        decision: worst(all, failure).to_string(),
+        runs: all.iter().map(|kept| kept.one.clone()).collect(),
+        failed: failure.map(|failure| failure.message.clone()),
         differed: differences(&facts),
-        spread: spread(all.iter().map(|ran| &ran.report)),
+        spread: spread(all.iter().flat_map(|kept| &kept.estimates)),
     }
 }
 
@@ -150,13 +202,13 @@ fn claim(gate: &str, metric: &str, selector: &str, require: &str) -> String {
 }
 
 /// What is not the same in all runs.
-fn differences(runs: &[Vec<(String, String)>]) -> Vec<Difference> {
+fn differences(runs: &[&[(String, String)]]) -> Vec<Difference> {
     let by_name: Vec<BTreeMap<&str, &str>> = runs
         .iter()
         .map(|facts| facts.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect())
         .collect();
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in runs.iter().flatten() {
+    for (name, _) in runs.iter().copied().flatten() {
         if !names.contains(&name.as_str()) {
             names.push(name);
         }
@@ -170,24 +222,29 @@ fn differences(runs: &[Vec<(String, String)>]) -> Vec<Difference> {
     names.into_iter().filter_map(difference).collect()
 }
 
+/// By what each claim of a run was decided.
+fn estimates(report: &RunReport) -> Vec<Estimate> {
+    let objectives = report
+        .gates
+        .iter()
+        .flat_map(|gate| gate.objectives.iter().map(|objective| (&gate.name, objective)));
+    let estimate = |(gate, objective): (&String, &ObjectiveVerdict)| {
+        let what = claim(gate, &objective.metric, &objective.selector, &objective.require);
+        Some(Estimate { what, unit: objective.unit, value: objective.estimate? })
+    };
+    objectives.filter_map(estimate).collect()
+}
+
 /// The least and the most of what each claim was decided by.
-fn spread<'a>(reports: impl Iterator<Item = &'a RunReport>) -> Vec<Spread> {
+fn spread<'a>(estimates: impl Iterator<Item = &'a Estimate>) -> Vec<Spread> {
     let mut spread: Vec<Spread> = Vec::new();
-    for gate in reports.flat_map(|report| &report.gates) {
-        for objective in &gate.objectives {
-            let Some(estimate) = objective.estimate else { continue };
-            let what =
-                claim(&gate.name, &objective.metric, &objective.selector, &objective.require);
-            match spread.iter_mut().find(|known| known.what == what) {
-                Some(known) => {
-                    known.least = known.least.min(estimate);
-                    known.most = known.most.max(estimate);
-                }
-                None => {
-                    let unit = objective.unit;
-                    spread.push(Spread { what, unit, least: estimate, most: estimate });
-                }
+    for &Estimate { ref what, unit, value } in estimates {
+        match spread.iter_mut().find(|known| known.what == *what) {
+            Some(known) => {
+                known.least = known.least.min(value);
+                known.most = known.most.max(value);
             }
+            None => spread.push(Spread { what: what.clone(), unit, least: value, most: value }),
         }
     }
     spread.retain(|known| known.least < known.most);
@@ -206,7 +263,7 @@ fn figure(unit: Unit, value: f64) -> String {
 }
 
 fn rendered(repeated: &Repeated, times: u32) -> String {
-    let Repeated { scenario, decision, runs, differed, spread, .. } = repeated;
+    let Repeated { scenario, decision, runs, failed, differed, spread, .. } = repeated;
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = match differed.is_empty() {
@@ -223,9 +280,13 @@ fn rendered(repeated: &Repeated, times: u32) -> String {
         let _ = writeln!(text, "  {what}: {} to {}", figure(*unit, *least), figure(*unit, *most));
     }
     let like = runs.iter().filter(|one| one.decision == *decision).count();
+    let none = match failed {
+        Some(_) => format!("; run {} came to no report", runs.len() + 1),
+        None => String::new(),
+    };
     let _ = writeln!(
         text,
-        "\n{decision} {scenario}: {like} of {} runs, of {times} asked for",
+        "\n{decision} {scenario}: {like} of {} runs, of {times} asked for{none}",
         runs.len()
     );
     text
@@ -246,11 +307,22 @@ mod tests {
             facts(&[("decision", "NO-GO"), ("gate a", "PASS"), ("gap", "3"), ("late", "1")]),
             facts(&[("decision", "GO"), ("gate a", "PASS"), ("gap", "0")]),
         ];
+        let runs: Vec<_> = runs.iter().map(Vec::as_slice).collect();
         let found = differences(&runs);
         let told: Vec<_> = found.iter().map(|it| (it.what.as_str(), it.values.join(" "))).collect();
         let expected = [("decision", "GO NO-GO GO"), ("gap", "0 3 0"), ("late", "none 1 none")];
         assert_eq!(told, expected.map(|(what, values)| (what, values.to_owned())));
         assert_eq!(differences(&runs[..1]), []);
+    }
+
+    fn kept(decision: Decision, interrupted: bool) -> Kept {
+        let one = One {
+            run_id: String::new(),
+            decision: decision.to_string(),
+            interrupted,
+            bundle: String::new(),
+        };
+        Kept { one, decision, facts: Vec::new(), estimates: Vec::new() }
     }
 
     #[test]
@@ -262,7 +334,31 @@ mod tests {
             (vec![NoGo, Hold, Go], NoGo),
             (vec![], Hold),
         ] {
-            assert_eq!(worst(decisions.into_iter()), is);
+            let all: Vec<_> = decisions.into_iter().map(|decision| kept(decision, false)).collect();
+            assert_eq!((worst(&all, None), exit(&all, None)), (is, is.into()));
         }
+    }
+
+    #[test]
+    fn a_run_without_a_report_unsays_no_verdict_before_it_and_is_no_go() {
+        use Decision::{Go, Hold, NoGo};
+        let failure = Failure::new(Exit::Setup, "nobody is there");
+        for (decision, comes_to, ends) in
+            [(Go, Hold, Exit::Setup), (Hold, Hold, Exit::Setup), (NoGo, NoGo, Exit::NoGo)]
+        {
+            let all = [kept(decision, false)];
+            assert_eq!(worst(&all, Some(&failure)), comes_to);
+            assert_eq!(exit(&all, Some(&failure)), ends);
+            let repeated = compared(&all, ("tiny".to_owned(), 7), Some(&failure));
+            assert_eq!(repeated.failed.as_deref(), Some("error: nobody is there"));
+            let text = rendered(&repeated, 3);
+            let last = text.lines().last().unwrap_or_default();
+            assert!(last.starts_with(&format!("{comes_to} tiny: ")), "{last}");
+            assert!(last.ends_with(" of 3 asked for; run 2 came to no report"), "{last}");
+        }
+        // One that was interrupted says nothing of itself, and takes nothing from those before.
+        assert_eq!(exit(&[kept(Go, false), kept(Hold, true)], None), Exit::Interrupted);
+        assert_eq!(exit(&[kept(NoGo, false), kept(Hold, true)], None), Exit::NoGo);
+        assert_eq!(exit(&[kept(NoGo, true)], None), Exit::Interrupted);
     }
 }
