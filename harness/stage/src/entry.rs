@@ -84,6 +84,12 @@ pub struct Begun {
     /// Defects that the embedded runtime was started with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub defects: Vec<String>,
+    /// Overrides of every scenario by the command line, without secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<String>,
+    /// Flags by which more was allowed than without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
     /// Length of the hold, in seconds; 0 without one.
     pub hold_s: u64,
     /// What the rollout file says that it is, where `--hold` made it another: then the attempt is a rehearsal.
@@ -101,7 +107,7 @@ impl Begun {
     /// Whether it is no attempt of the stage as the rollout file has it.
     #[must_use]
     pub fn is_rehearsal(&self) -> bool {
-        self.hold_planned_s.is_some()
+        self.hold_planned_s.is_some() || !self.set.is_empty() || !self.defects.is_empty()
     }
 }
 

@@ -36,6 +36,8 @@ pub fn begun(attempt: u32, stage: &str) -> Begun {
         target: "canary".to_owned(),
         embedded: false,
         defects: Vec::new(),
+        set: Vec::new(),
+        allowed: Vec::new(),
         hold_s: 60,
         hold_planned_s: None,
         without_predecessor: None,

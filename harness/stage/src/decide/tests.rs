@@ -281,6 +281,20 @@ fn a_rehearsal_opens_rehearsals_alone() {
 }
 
 #[test]
+fn what_overrides_scenarios_or_breaks_the_runtime_is_a_rehearsal() {
+    for spoil in [
+        (|begun| begun.set = vec!["fleet.clients=1".to_owned()]) as fn(&mut Begun),
+        |begun| begun.defects = vec!["drop_nth".to_owned()],
+    ] {
+        let mut script = Script::new();
+        let first = script.attempt("0", spoil, WELL);
+        script.end(first, Decision::Go);
+        let attempt = script.attempt("1", |_| {}, WELL);
+        holds(&decided(&script, attempt), "was only rehearsed");
+    }
+}
+
+#[test]
 fn a_clock_set_back_since_the_stage_before_is_a_hold() {
     let mut script = Script::new();
     let first = script.attempt("0", |_| {}, WELL);

@@ -35,12 +35,20 @@ fn heading(text: &str) -> Block {
 fn warnings(report: &StageReport) -> Vec<Block> {
     let begun = &report.begun;
     let mut told = Vec::new();
+    if begun.is_rehearsal() {
+        told.push("Rehearsal: a GO of it opens rehearsals alone.".to_owned());
+    }
     if let Some(planned) = begun.hold_planned_s {
         told.push(format!(
-            "Rehearsal: the hold was {}, in place of the {} that the stage asks for. A GO of a rehearsal opens \
-             rehearsals alone.",
+            "The hold was {}, in place of the {} that the stage asks for.",
             length(begun.hold_s),
             length(planned)
+        ));
+    }
+    if !begun.set.is_empty() {
+        told.push(format!(
+            "Every scenario was run with these overrides of the command line: {}.",
+            begun.set.join(", ")
         ));
     }
     if let Opened::ByWord { reason, instead } = &report.opened {

@@ -9,7 +9,7 @@ use khala_stage::journal::sha256;
 
 use crate::commands::run::folder_of;
 use crate::exit::{Exit, Failure};
-use crate::{args, output};
+use crate::{args, command_line, output};
 
 /// An order, resolved.
 pub struct Order<'a> {
@@ -98,6 +98,29 @@ impl<'a> Order<'a> {
             None => "the embedded runtime".to_owned(),
             Some(target) => format!("{target}{header}"),
         }
+    }
+
+    /// Defects of the embedded runtime, as they are typed.
+    pub fn defects(&self) -> Vec<String> {
+        self.args.defect.iter().map(ToString::to_string).collect()
+    }
+
+    /// Overrides of the command line, without secrets.
+    pub fn set(&self) -> Vec<String> {
+        command_line::told(self.args.set.iter().cloned())
+    }
+
+    /// Flags by which more is allowed than without them.
+    pub fn allowed(&self) -> Vec<String> {
+        let args = self.args;
+        let flag = |given: bool, flag: &str| given.then(|| flag.to_owned());
+        let file = args.allow.as_ref().map(|path| format!("--allow {}", path.display()));
+        let flags = [
+            flag(args.allow_hooks, "--allow-hooks"),
+            flag(args.allow_shared_writes, "--allow-shared-writes"),
+            file,
+        ];
+        flags.into_iter().flatten().collect()
     }
 
     /// The scenario of a run, as `run` takes it; `more` goes after all other overrides.
