@@ -108,12 +108,15 @@ fn resume(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
         );
         return Err(usage(what));
     }
-    let Begun { rollout_sha256, build, target, hold_s, .. } = &last.begun;
+    let Begun { rollout_sha256, build, target, hold_s, set, defects, allowed, .. } = &last.begun;
     let differs = [
         ("the rollout file", *rollout_sha256 != order.sha256),
         ("the build", *build != order.build),
         ("the target", *target != order.told_target()),
         ("the length of the hold", *hold_s != order.hold_s),
+        ("what --set overrides", *set != order.set()),
+        ("what --defect breaks", *defects != order.defects()),
+        ("what is allowed (--allow-hooks, --allow-shared-writes, --allow)", *allowed != order.allowed()),
     ];
     if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
         return Err(usage(format!(
