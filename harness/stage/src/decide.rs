@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use khala_evidence::judge::{Decision, Verdict};
-use khala_plan::rollout::{Rollout, Stage};
+use khala_plan::rollout::{HoldLength, Rollout, Stage};
 use serde::{Deserialize, Serialize};
 
 pub use predecessor::{Opened, predecessor};
@@ -21,7 +21,7 @@ pub use predecessor::{Opened, predecessor};
 use crate::builds::{self, Builds};
 use crate::entry::{StepResult, Waived};
 use crate::evidence::RunSummary;
-use crate::history::{Attempt, History};
+use crate::history::{Attempt, History, StepRun};
 use crate::stamp::Stamp;
 use crate::steps;
 
@@ -109,6 +109,7 @@ pub fn decide(case: &Case<'_>) -> Decided {
         reasons.push(hold(format!("not carried out to its end: {}", missing.join(", ")), next));
     }
     reasons.extend(builds(case));
+    reasons.extend(too_old(case.rollout, case.stage, case.attempt, case.now));
     // What was left out could have judged them.
     if all_carried_out {
         reasons.extend(gates(case));
@@ -122,6 +123,43 @@ pub fn decide(case: &Case<'_>) -> Decided {
     let idle = waivers.good.iter().filter(|waiver| !used.contains(&told(waiver)));
     unused.extend(idle.map(|waiver| format!("{}: nothing warned that it covers", told(waiver))));
     Decided { decision, reasons, used, unused, opened }
+}
+
+/// Business days do not follow each other over a weekend: by how much longer a hold over them may take.
+const BUSINESS_DAYS: Duration = Duration::from_secs(4 * 24 * 3600);
+
+/// Whether the first step that counts is older than a GO may be and the hold takes: then nobody knows whether it would
+/// still come to the same.
+#[must_use]
+pub fn too_old(
+    rollout: &Rollout,
+    stage: &Stage,
+    attempt: &Attempt,
+    now: &Stamp,
+) -> Option<Reason> {
+    let counts = |run: &&StepRun| run.ended.is_some() || run.step == steps::HOLD;
+    let first = attempt.runs.iter().find(counts)?;
+    // A clock that was set back is told by itself.
+    let age_ms = now.since(&first.at).ok()?;
+    let days = stage.hold.as_ref().is_some_and(|hold| {
+        matches!(hold.length, HoldLength::BusinessDay { .. })
+            && attempt.begun.hold_planned_s.is_none()
+    });
+    let more = if days { BUSINESS_DAYS } else { Duration::ZERO };
+    let most = rollout.fresh + Duration::from_secs(attempt.begun.hold_s) + more;
+    let most_ms = i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
+    (age_ms > most_ms).then(|| {
+        let hours = |ms: i64| ms as f64 / 3.6e6;
+        hold(
+            format!(
+                "`{}` is {:.1} hours old, and no more than {:.1} are fresh, the hold included",
+                first.step,
+                hours(age_ms),
+                hours(most_ms)
+            ),
+            "begin a new attempt, without --resume",
+        )
+    })
 }
 
 fn hold(why: impl Into<String>, next: impl Into<String>) -> Reason {

@@ -315,9 +315,11 @@ fn a_hold_may_be_longer_than_a_go_is_fresh() {
     let mut script = Script::new();
     let first = script.attempt("0", |_| {}, WELL);
     script.end(first, Decision::Go);
-    let attempt = script.attempt("1", |_| {}, WELL);
+    let attempt = script.attempt("1", |begun| begun.hold_s = 48 * 3_600, WELL);
     script.wait(48 * 3_600);
     assert_eq!(decided(&script, attempt).decision, Decision::Go, "it was fresh when it opened");
+    script.wait(25 * 3_600);
+    holds(&decided(&script, attempt), "`builds before` is 73.0 hours old");
 }
 
 #[test]

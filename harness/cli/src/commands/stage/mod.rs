@@ -124,6 +124,9 @@ fn resume(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
              without --resume"
         )));
     }
+    if let Some(reason) = decide::too_old(&order.rollout, order.stage(), last, &clock::now()) {
+        return Err(usage(format!("{}: {}", reason.why, reason.next)));
+    }
     let attempt = last.begun.attempt;
     store.write(Entry::Resumed { attempt, owner: order.args.owner.clone() })?;
     Ok(attempt)
