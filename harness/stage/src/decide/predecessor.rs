@@ -39,8 +39,8 @@ pub enum Opened {
 }
 
 /// Whether the last attempt of the stage before is a GO of the same build that was fresh enough when this attempt
-/// began: a stage may be held for longer than that. A later NO-GO or HOLD takes an earlier GO back; a rehearsal opens
-/// rehearsals alone.
+/// began: a stage may be held for longer than that. A later NO-GO or HOLD takes an earlier GO back, and so does a NO-GO
+/// of an earlier stage, or in rehearsal; a rehearsal opens rehearsals alone. A GO by another rollout file is none.
 #[must_use]
 pub fn predecessor(
     rollout: &Rollout,
@@ -49,7 +49,7 @@ pub fn predecessor(
     attempt: &Attempt,
 ) -> Opened {
     let Some(before) = rollout.before(&stage.id) else { return Opened::First };
-    let why = match last_go(before, history, attempt) {
+    let why = match last_go(rollout, before, history, attempt) {
         Ok((by, at)) => match at.until(rollout, &attempt.at) {
             Ok(()) => return by,
             Err(why) => why,
@@ -90,7 +90,38 @@ impl At<'_> {
     }
 }
 
+/// A NO-GO that this build came to after the GO, at that stage or one before it: what was found in rehearsal was
+/// found. What the embedded runtime did says nothing of a target.
+fn taken_back(
+    rollout: &Rollout,
+    before: &Stage,
+    history: &History,
+    attempt: &Attempt,
+    (go, decided): (&Attempt, &Stamp),
+) -> Option<String> {
+    let ids: Vec<&str> = rollout.stages.iter().map(|stage| stage.id.as_str()).collect();
+    let until = ids.iter().position(|id| *id == before.id)?;
+    let mut all = history.attempts.iter().rev();
+    all.find_map(|one| {
+        let (ended, at) = one.ended.as_ref()?;
+        let is_after =
+            one.begun.attempt > go.begun.attempt || at.since(decided).is_ok_and(|ms| ms > 0);
+        let is_of_it = one.begun.build == attempt.begun.build
+            && one.begun.embedded == attempt.begun.embedded
+            && one.begun.attempt < attempt.begun.attempt
+            && ids[..=until].contains(&one.begun.stage.as_str());
+        let rehearsal = if one.begun.is_rehearsal() { " (a rehearsal)" } else { "" };
+        (ended.decision == Decision::NoGo && is_after && is_of_it).then(|| {
+            format!(
+                "after the GO of stage {}, an attempt of stage {}, at {}{rehearsal}, is NO-GO",
+                before.id, one.begun.stage, at.at
+            )
+        })
+    })
+}
+
 fn last_go<'a>(
+    rollout: &Rollout,
     before: &'a Stage,
     history: &'a History,
     attempt: &'a Attempt,
@@ -115,8 +146,19 @@ fn last_go<'a>(
     if ended.decision != Decision::Go {
         return Err(format!("the last attempt of stage {id}, at {}, is {}", at.at, ended.decision));
     }
+    let sha256 = &last.begun.rollout_sha256;
+    if *sha256 != attempt.begun.rollout_sha256 || last.begun.rollout != attempt.begun.rollout {
+        return Err(format!(
+            "the GO of stage {id} is by another rollout file, `{}` (SHA-256 {}…), which may ask for less",
+            last.begun.rollout.escape_debug(),
+            sha256.get(..8).unwrap_or(sha256)
+        ));
+    }
     if last.begun.embedded != attempt.begun.embedded {
         return Err(format!("the GO of stage {id} is of another target, {}", last.begun.target));
+    }
+    if let Some(why) = taken_back(rollout, before, history, attempt, (*last, at)) {
+        return Err(why);
     }
     let by = Opened::By { stage: id.clone(), at: at.at.clone(), report: ended.report.clone() };
     Ok((by, At(at, id)))

@@ -213,6 +213,10 @@ fn the_stage_before_opens_by_a_fresh_go_of_the_same_build_alone() {
             "for other builds alone",
             second(|_| {}, |begun| begun.build = Some("8".to_owned()), WELL),
         ),
+        (
+            "by another rollout file",
+            second(|_| {}, |begun| begun.rollout_sha256 = "01".to_owned(), WELL),
+        ),
         ("of another target", second(|_| {}, |begun| begun.embedded = true, WELL)),
         (
             "is HOLD",
@@ -268,16 +272,50 @@ fn a_rehearsal_opens_rehearsals_alone() {
     };
     holds(&of(|_| {}), "was only rehearsed");
     assert_eq!(of(|begun| begun.hold_planned_s = Some(60)).decision, Decision::Go);
-    // One that is rehearsed again afterwards takes nothing back.
-    let after = second(
-        |script| {
-            let again = script.attempt("0", rehearsed, WELL);
-            script.end(again, Decision::NoGo);
-        },
-        |_| {},
-        WELL,
-    );
-    assert_eq!(after.decision, Decision::Go, "{:?}", after.reasons);
+    let after = |decision: Decision| {
+        second(
+            |script| {
+                let again = script.attempt("0", rehearsed, WELL);
+                script.end(again, decision);
+            },
+            |_| {},
+            WELL,
+        )
+    };
+    // One that found nothing takes nothing back; one that found something does.
+    assert_eq!(after(Decision::Hold).decision, Decision::Go);
+    holds(&after(Decision::NoGo), "(a rehearsal), is NO-GO");
+}
+
+#[test]
+fn a_no_go_of_any_earlier_stage_closes_until_the_stage_before_is_a_go_again() {
+    let mut rollout = rollout();
+    let mut third = rollout.stages[1].clone();
+    third.id = "2".to_owned();
+    rollout.stages.push(third);
+    let mut script = Script::new();
+    let go = |script: &mut Script, stage: &str, decision: Decision| {
+        let attempt = script.attempt(stage, |_| {}, WELL);
+        script.end(attempt, decision);
+    };
+    go(&mut script, "0", Decision::Go);
+    go(&mut script, "1", Decision::Go);
+    let opened = |script: &Script| {
+        let number = u32::try_from(script.history.attempts.len()).expect("few") + 1;
+        let mut history = script.history.clone();
+        let begun = crate::testing::begun(number, "2");
+        history.take(&script.now(), &Entry::Begun(Box::new(begun))).expect("it follows");
+        let attempt = history.attempts.last().expect("it began");
+        predecessor(&rollout, &rollout.stages[2], &history, attempt)
+    };
+    assert!(matches!(opened(&script), Opened::By { .. }));
+    go(&mut script, "0", Decision::NoGo);
+    let Opened::Not { why, .. } = opened(&script) else { panic!("it is closed") };
+    assert!(why.contains("an attempt of stage 0") && why.contains("is NO-GO"), "{why}");
+    go(&mut script, "0", Decision::Go);
+    assert!(matches!(opened(&script), Opened::Not { .. }), "stage 1 was a GO before it");
+    go(&mut script, "1", Decision::Go);
+    assert!(matches!(opened(&script), Opened::By { .. }));
 }
 
 #[test]
