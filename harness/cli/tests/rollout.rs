@@ -141,14 +141,17 @@ fn each_stage_needs_a_go_of_the_one_before_for_the_same_build() {
     assert!(latest.contains("only rehearsed"), "the latest by a name that stays");
 }
 
-/// Stage 2, not rehearsed, which is not opened by what was.
+/// Stage 1, not rehearsed, which is not opened by what was.
 fn second_without_hold(rollout: &Rollout) -> Ended {
     let mut harness = Harness::new("stage").arg("1");
     let dirs = [("--rollout", "rollout.toml"), ("--stage-dir", "stages"), ("--out-dir", "runs")];
     for (flag, name) in dirs {
         harness = harness.arg(flag).arg(rollout.path(name).into_os_string());
     }
-    harness.arg("--owner").arg("Ada").arg("--json").ended_plain().exits(exit::HOLD)
+    let build = concat!("khala-harness reference ", env!("CARGO_PKG_VERSION"));
+    let canary = ["--target", "http://127.0.0.1:9", "--build", build];
+    canary.into_iter().fold(harness, Harness::arg).arg("--owner").arg("Ada").arg("--json")
+        .ended_plain().exits(exit::HOLD)
 }
 
 #[test]

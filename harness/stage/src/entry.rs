@@ -104,10 +104,14 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// Whether it is no attempt of the stage as the rollout file has it.
+    /// Whether it is no attempt of the stage as the rollout file has it, on a canary: with another hold, overrides,
+    /// defects, or on the embedded runtime.
     #[must_use]
     pub fn is_rehearsal(&self) -> bool {
-        self.hold_planned_s.is_some() || !self.set.is_empty() || !self.defects.is_empty()
+        self.embedded
+            || self.hold_planned_s.is_some()
+            || !self.set.is_empty()
+            || !self.defects.is_empty()
     }
 }
 

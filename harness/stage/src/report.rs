@@ -169,7 +169,11 @@ impl StageReport {
     /// The decision in a line.
     #[must_use]
     pub fn headline(&self) -> String {
-        let rehearsal = if self.begun.is_rehearsal() { " (rehearsal)" } else { "" };
+        let rehearsal = match (self.begun.embedded, self.begun.is_rehearsal()) {
+            (true, _) => " (rehearsal, of the runtime that is built in)",
+            (false, true) => " (rehearsal)",
+            (false, false) => "",
+        };
         let build = self.begun.build.as_deref().unwrap_or("not stated");
         format!(
             "{}{rehearsal}: stage {}, {}, build {build}, attempt {} of {}",
@@ -184,13 +188,19 @@ fn statement(case: &Case<'_>, decision: Decision) -> String {
     let what = match (decision, case.attempt.begun.is_rehearsal()) {
         (Decision::Go, false) => "the rollout may go on to the next stage",
         (Decision::Go, true) => "the rehearsal went well; it opens rehearsals alone",
+        (Decision::NoGo, _) if case.attempt.begun.embedded => "the rehearsal failed",
         (Decision::NoGo, _) => {
             "the rollout must not go on, and what was rolled out is to be taken back"
         }
+        (Decision::Hold, _) if case.attempt.begun.embedded => "the rehearsal left something open",
         (Decision::Hold, _) => "the rollout must not go on until what is open is settled",
     };
+    let of = match case.attempt.begun.embedded {
+        true => " Of the runtime that is built in: it says nothing of a canary.",
+        false => "",
+    };
     format!(
-        "{decision} for stage {stage}, build {build}: {what}. Owner: {owner}. Decided at {} (UTC).",
+        "{decision} for stage {stage}, build {build}: {what}.{of} Owner: {owner}. Decided at {} (UTC).",
         case.now.at
     )
 }
