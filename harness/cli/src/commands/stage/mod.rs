@@ -15,7 +15,7 @@ mod target;
 mod watch;
 
 use khala_evidence::judge::{Decision, Verdict};
-use khala_stage::decide::{self, Case, Decided, Opened};
+use khala_stage::decide::{self, Case, Decided, Opened, Reason};
 use khala_stage::entry::{Begun, Ended, Entry, StepResult};
 use khala_stage::history::{Attempt, History};
 use khala_stage::render;
@@ -282,7 +282,16 @@ fn publish_again(order: &Order<'_>, store: &Store) -> Result<(), Failure> {
             let (history, attempt) = (&then, &then.attempts[number - 1]);
             let rollout = &order.rollout;
             let case = Case { rollout, stage, history, attempt, now: at, check: &|_, _| None };
-            Decided { decision: ended.decision, ..decide::decide(&case) }
+            let again = decide::decide(&case);
+            let reasons = ended.reasons.iter().map(|why| {
+                let known = again.reasons.iter().find(|reason| reason.why == *why).cloned();
+                known.unwrap_or_else(|| Reason {
+                    decision: ended.decision,
+                    why: why.clone(),
+                    next: "see the step in the report".to_owned(),
+                })
+            });
+            Decided { decision: ended.decision, reasons: reasons.collect(), ..again }
         };
         let report = report(order, &then, attempt.begun.attempt, at, &decided, &ended.report);
         store.publish(&report, &ended.report, false)?;
