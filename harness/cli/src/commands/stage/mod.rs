@@ -27,7 +27,7 @@ use self::order::Order;
 use self::runs::Of;
 use self::store::Store;
 use crate::exit::{Exit, Failure};
-use crate::{args, command_line, output, scenario, signals};
+use crate::{args, command_line, output, scenario, setup, signals};
 
 /// Runs a stage, or takes it up again, and decides it.
 pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
@@ -54,8 +54,17 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
 
 /// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent.
 fn check(order: &Order<'_>) -> Result<(), Failure> {
-    for one in &order.stage().scenarios {
-        scenario::load_untold(&order.scenario(one, &[]), |_| Ok(()))?;
+    let stage = order.stage();
+    let mut all: Vec<_> = stage.scenarios.iter().map(|one| order.scenario(one, &[])).collect();
+    all.extend(stage.hold.iter().map(|hold| order.scenario(&hold.scenario, &[])));
+    if order.target.is_some() {
+        all.push(target::asked(order));
+    }
+    for one in &all {
+        let plan = scenario::load_untold(one, |_| Ok(()))?.plan;
+        if !order.args.allow_hooks {
+            setup::no_secret_commands(&plan, "read the target's profile, then add --allow-hooks")?;
+        }
     }
     order.stage().hold.iter().try_for_each(|hold| hold::check(order, hold))
 }
