@@ -1,14 +1,20 @@
 //! The embedded runtime, for what asks a runtime by its URL: one of this program, with secrets of its own, for as
 //! long as this is held.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use khala_engine::target::child::env;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// For how long its first line is waited for, and how long that may be, in bytes.
+const START_MAX: Duration = Duration::from_secs(30);
+const LINE_MAX: u64 = 64 << 10;
 
 /// It, running.
 pub struct Embedded {
@@ -71,8 +77,20 @@ impl Embedded {
 /// Where it listens: the first line that it prints.
 fn listening(child: &mut Child) -> anyhow::Result<String> {
     let stdout = child.stdout.take().context("it has no standard output")?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).context("the embedded runtime did not start")?;
+    // The thread ends with the child, which whoever started it kills when nothing came.
+    let (tell, told) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("khala-embedded".to_owned())
+        .spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(stdout.take(LINE_MAX)).read_line(&mut line);
+            let _ = tell.send(read.map(|_| line));
+        })
+        .context("cannot start a thread")?;
+    let line = told
+        .recv_timeout(START_MAX)
+        .map_err(|_| anyhow!("the embedded runtime did not say within {START_MAX:?} where it listens"))?
+        .context("the embedded runtime did not start")?;
     let said: Value = serde_json::from_str(&line)
         .map_err(|_| anyhow!("the embedded runtime did not say where it listens"))?;
     let address = said["listening"].as_str().context("it did not say where it listens")?;
