@@ -150,8 +150,14 @@ fn second_without_hold(rollout: &Rollout) -> Ended {
     }
     let build = concat!("khala-harness reference ", env!("CARGO_PKG_VERSION"));
     let canary = ["--target", "http://127.0.0.1:9", "--build", build];
-    canary.into_iter().fold(harness, Harness::arg).arg("--owner").arg("Ada").arg("--json")
-        .ended_plain().exits(exit::HOLD)
+    canary
+        .into_iter()
+        .fold(harness, Harness::arg)
+        .arg("--owner")
+        .arg("Ada")
+        .arg("--json")
+        .ended_plain()
+        .exits(exit::HOLD)
 }
 
 #[test]

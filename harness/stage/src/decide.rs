@@ -131,12 +131,7 @@ const BUSINESS_DAYS: Duration = Duration::from_secs(4 * 24 * 3600);
 /// Whether the first step that counts is older than a GO may be and the hold takes: then nobody knows whether it would
 /// still come to the same.
 #[must_use]
-pub fn too_old(
-    rollout: &Rollout,
-    stage: &Stage,
-    attempt: &Attempt,
-    now: &Stamp,
-) -> Option<Reason> {
+pub fn too_old(rollout: &Rollout, stage: &Stage, attempt: &Attempt, now: &Stamp) -> Option<Reason> {
     let counts = |run: &&StepRun| run.ended.is_some() || run.step == steps::HOLD;
     let first = attempt.runs.iter().find(counts)?;
     // A clock that was set back is told by itself.
@@ -266,6 +261,10 @@ fn builds(case: &Case<'_>) -> Option<Reason> {
             *seen.entry(build.clone()).or_insert(0) += count;
         }
         unknown += result.builds_unknown;
+        let segments = result.hold.iter().flat_map(|hold| &hold.segments);
+        for build in segments.filter_map(|segment| segment.build.as_ref()) {
+            *seen.entry(build.clone()).or_insert(0) += 1;
+        }
         if let Some(run) = &result.run {
             match &run.build {
                 Some(build) => *seen.entry(build.clone()).or_insert(0) += 1,

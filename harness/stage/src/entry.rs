@@ -224,6 +224,12 @@ pub struct Segment {
     pub finished: bool,
     /// What it found by itself.
     pub decision: Decision,
+    /// The build that the target said it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// Whether it found something to warn of.
+    #[serde(default)]
+    pub warned: bool,
 }
 
 /// The decision on an attempt.

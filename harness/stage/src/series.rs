@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use khala_evidence::journal::Entry;
+use khala_evidence::oracle::{Rule, RuleKind};
 use khala_evidence::shard::Flow;
 use khala_plan::metric::MetricId;
 use serde::{Deserialize, Serialize};
@@ -37,19 +38,19 @@ pub struct Series {
     /// By thread: the seconds up to which it told everything, and which it told.
     told: BTreeMap<u16, u32>,
     stalls: BTreeSet<(u64, u64)>,
-    /// Breaches of rules until now.
+    /// Breaches until now of rules whose breach is proof.
     violations: u64,
     /// Sockets that were opened, and that are gone.
     opened: u64,
     gone: u64,
     finished: bool,
-    left_out: Option<Indicator>,
+    left_out: BTreeSet<Indicator>,
 }
 
 impl Series {
     /// Leaves an indicator out: what is counted of it in this run is none of the target's doing.
     pub fn leave_out(&mut self, indicator: Indicator) {
-        self.left_out = Some(indicator);
+        self.left_out.insert(indicator);
     }
 
     /// Takes an entry of the journal.
@@ -66,7 +67,8 @@ impl Series {
         // Seconds, from 1, up to which the thread has told everything.
         *told = (*told).max(second.saturating_add(1));
         self.stalls.extend(flow.stalls().all().iter().map(|stall| (stall.from, stall.to)));
-        self.violations += flow.tally().total();
+        let proofs = Rule::ALL.iter().filter(|rule| rule.kind() == RuleKind::Proof);
+        self.violations += proofs.map(|rule| flow.tally().count(*rule)).sum::<u64>();
         let (opened, gone) = flow.sockets();
         self.opened += opened;
         self.gone += gone;
@@ -98,7 +100,7 @@ impl Series {
         let (from, until) = (second(from_us), second(until_us.saturating_add(999_999)));
         let counts = |second: u32| {
             let mut counts = self.seconds.get(&second).cloned().unwrap_or_default();
-            counts.retain(|indicator, _| Some(*indicator) != self.left_out);
+            counts.retain(|indicator, _| !self.left_out.contains(indicator));
             counts
         };
         (from..until)
@@ -134,7 +136,8 @@ impl Series {
         self.told.values().copied().min()?.checked_sub(1)
     }
 
-    /// Breaches of rules that were noticed until now.
+    /// Breaches that were noticed until now, of rules whose breach is proof: lateness is the judge's, who knows how fit
+    /// the generator was.
     #[must_use]
     pub fn violations(&self) -> u64 {
         self.violations

@@ -219,6 +219,8 @@ pub fn held() -> StepResult {
             observed_s: 60.0,
             finished: true,
             decision: Decision::Go,
+            build: Some("7".to_owned()),
+            warned: false,
         }],
         windows: Windows { window_s: 60, clipped: true, ..Windows::default() },
     }));

@@ -137,6 +137,17 @@ fn evidence_of_another_build_or_of_none_is_a_hold() {
     holds(&on_run(|run| run.build = None), "not told");
     let mix = on("builds after", |_| Some(builds(&[("6", 2), ("7", 2)])));
     holds(&mix, "`6` 22 %");
+    let part = second(
+        |_| {},
+        |_| {},
+        |name, mut result| {
+            if let Some(hold) = result.hold.as_mut().filter(|_| name == "hold") {
+                hold.segments[0].build = Some("6".to_owned());
+            }
+            Some(result)
+        },
+    );
+    holds(&part, "`6` ");
     let none = spoilt(|name, result| match name {
         "builds before" | "builds after" => Some(passed()),
         "scenario smoke" => Some(passed()),
@@ -320,10 +331,11 @@ fn a_no_go_of_any_earlier_stage_closes_until_the_stage_before_is_a_go_again() {
 
 #[test]
 fn what_overrides_scenarios_or_breaks_the_runtime_is_a_rehearsal() {
-    for spoil in [
-        (|begun| begun.set = vec!["fleet.clients=1".to_owned()]) as fn(&mut Begun),
-        |begun| begun.defects = vec!["drop_nth".to_owned()],
-    ] {
+    for spoil in
+        [(|begun| begun.set = vec!["fleet.clients=1".to_owned()]) as fn(&mut Begun), |begun| {
+            begun.defects = vec!["drop_nth".to_owned()]
+        }]
+    {
         let mut script = Script::new();
         let first = script.attempt("0", spoil, WELL);
         script.end(first, Decision::Go);

@@ -89,7 +89,9 @@ fn listening(child: &mut Child) -> anyhow::Result<String> {
         .context("cannot start a thread")?;
     let line = told
         .recv_timeout(START_MAX)
-        .map_err(|_| anyhow!("the embedded runtime did not say within {START_MAX:?} where it listens"))?
+        .map_err(|_| {
+            anyhow!("the embedded runtime did not say within {START_MAX:?} where it listens")
+        })?
         .context("the embedded runtime did not start")?;
     let said: Value = serde_json::from_str(&line)
         .map_err(|_| anyhow!("the embedded runtime did not say where it listens"))?;

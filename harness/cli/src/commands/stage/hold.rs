@@ -49,7 +49,7 @@ struct Held {
     failed: bool,
     builds: BTreeMap<String, u64>,
     builds_unknown: u64,
-    left_out: Option<Indicator>,
+    left_out: &'static [Indicator],
 }
 
 impl Held {
@@ -62,7 +62,7 @@ impl Held {
         let bundle = Bundle::open(dir)?;
         let mut series = Series::default();
         self.left_out = left_out(&bundle.plan()?.0);
-        self.left_out.into_iter().for_each(|indicator| series.leave_out(indicator));
+        self.left_out.iter().for_each(|indicator| series.leave_out(*indicator));
         for entry in bundle.entries()? {
             let Ok(entry) = entry else { break };
             series.take(&entry);
@@ -78,6 +78,8 @@ impl Held {
             observed_s: observed_s(&seconds),
             finished: report.finished && !report.interrupted,
             decision: report.decision,
+            build: report.target.build.clone(),
+            warned: report.verdict == Verdict::Warn,
         });
         self.seconds.extend(seconds);
         Ok(())
@@ -231,11 +233,11 @@ fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String>, F
 }
 
 /// What of the windows is none of the target's doing: who comes later with the cursor that was learnt at the start
-/// lags by all that was published since.
-fn left_out(plan: &Plan) -> Option<Indicator> {
+/// lags by all that was published since, and is refused once the target has dropped what follows it.
+fn left_out(plan: &Plan) -> &'static [Indicator] {
     let late =
         plan.fleet.first_subscribe == FirstSubscribe::FromNow && !plan.fleet.stages.is_empty();
-    late.then_some(Indicator::ReplayLag)
+    if late { &[Indicator::ReplayLag, Indicator::UnplannedStale] } else { &[] }
 }
 
 /// What ends a part of the hold early.
@@ -246,6 +248,7 @@ fn wanted(order: &Order<'_>, settings: &Settings, loaded: &Loaded) -> Result<Wan
         grace: order.grace(),
         dark: Some(DARK),
         hold: phase.map(|phase| (settings.clone(), phase.start_us, phase.end_us)),
+        oracle_is_advisory: loaded.plan.oracle.advisory,
         left_out: left_out(&loaded.plan),
     })
 }
@@ -262,6 +265,8 @@ fn concluded(order: &Order<'_>, hold: &Hold, settings: &Settings, held: Held) ->
     let worst = windows.indicators.iter().map(|line| line.verdict).max();
     let worst = worst.unwrap_or(Verdict::Inconclusive);
     let run = held.last.as_ref().map_or(Verdict::Inconclusive, RunSummary::step_verdict);
+    let warned = held.segments.iter().any(|segment| segment.warned);
+    let run = if warned { run.max(Verdict::Warn) } else { run };
     let run = if held.failed { Verdict::Fail } else { run };
     let seen = match observed_s + 1e-6 < least_s(order, hold) {
         true => Verdict::Inconclusive,
@@ -296,7 +301,7 @@ fn concluded(order: &Order<'_>, hold: &Hold, settings: &Settings, held: Held) ->
     };
     result.run = held.last.map(Box::new);
     (result.builds, result.builds_unknown) = (held.builds, held.builds_unknown);
-    if let Some(indicator) = held.left_out {
+    for indicator in held.left_out {
         result.lines.push(format!(
             "`{}` is not judged: with `fleet.first_subscribe = \"from-now\"` who comes later begins where the run did",
             indicator.name()

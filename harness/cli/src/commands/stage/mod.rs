@@ -125,7 +125,10 @@ fn resume(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
         ("the length of the hold", *hold_s != order.hold_s),
         ("what --set overrides", *set != order.set()),
         ("what --defect breaks", *defects != order.defects()),
-        ("what is allowed (--allow-hooks, --allow-shared-writes, --allow)", *allowed != order.allowed()),
+        (
+            "what is allowed (--allow-hooks, --allow-shared-writes, --allow)",
+            *allowed != order.allowed(),
+        ),
     ];
     if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
         return Err(usage(format!(

@@ -189,7 +189,10 @@ pub fn scenario(
     one: &ScenarioRun,
     interrupt: &CancellationToken,
 ) -> Result<Option<StepResult>, Failure> {
-    let mut wanted = |_: &Loaded| Ok(Wanted { grace: order.grace(), ..Wanted::default() });
+    let mut wanted = |loaded: &Loaded| {
+        let oracle_is_advisory = loaded.plan.oracle.advisory;
+        Ok(Wanted { grace: order.grace(), oracle_is_advisory, ..Wanted::default() })
+    };
     let ran = run(order, store, of, order.scenario(one, &[]), &mut wanted, interrupt)?;
     Ok(ran.map(|ran| match ran {
         Ok(ran) => of_run(ran.summary),
