@@ -148,16 +148,14 @@ fn second_without_hold(rollout: &Rollout) -> Ended {
     for (flag, name) in dirs {
         harness = harness.arg(flag).arg(rollout.path(name).into_os_string());
     }
+    let profile = "[target]\nkind = \"url\"\nurl = \"http://127.0.0.1:9\"\nexclusive = true\n[auth]\nmint = \"hs256\"\n\
+                   secret = { env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }\n";
+    let canary = rollout.path("canary.toml");
+    std::fs::write(&canary, profile).expect("can be written");
     let build = concat!("khala-harness reference ", env!("CARGO_PKG_VERSION"));
-    let canary = ["--target", "http://127.0.0.1:9", "--build", build];
-    canary
-        .into_iter()
-        .fold(harness, Harness::arg)
-        .arg("--owner")
-        .arg("Ada")
-        .arg("--json")
-        .ended_plain()
-        .exits(exit::HOLD)
+    let harness = harness.arg("--target").arg(canary.into_os_string()).arg("--build").arg(build);
+    let harness = harness.env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY);
+    harness.arg("--owner").arg("Ada").arg("--json").ended_plain().exits(exit::HOLD)
 }
 
 #[test]
