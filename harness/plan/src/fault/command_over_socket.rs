@@ -16,6 +16,7 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, _| format!("{clients} send commands where none are allowed"),
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
+    by_hand: true,
     exercises: &[Exercise::Commands],
     attributes: &[],
     read,

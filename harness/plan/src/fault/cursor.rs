@@ -23,6 +23,7 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, _| format!("{clients} come back to another place than they left"),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    by_hand: true,
     exercises: &[Exercise::StaleCursor],
     attributes: &[&STALE_BY, &FUTURE_BY, &GARBAGE],
     read,

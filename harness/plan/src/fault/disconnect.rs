@@ -19,6 +19,7 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, n| format!("{clients} {} cut off", if n == 1 { "is" } else { "are" }),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    by_hand: true,
     exercises: &[],
     attributes: &[&STYLE, &CLOSE_CODE],
     read,

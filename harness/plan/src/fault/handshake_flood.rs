@@ -17,6 +17,7 @@ pub const TYPE: FaultType = FaultType {
     told: |_, _| "the service is flooded with half-begun connections".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::Interval,
+    by_hand: true,
     exercises: &[],
     attributes: &[&SOCKETS],
     read,

@@ -27,6 +27,7 @@ pub const TYPE: FaultType = FaultType {
     told: |_, _| "a command of the scenario's own is run".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::InstantOrInterval,
+    by_hand: true,
     exercises: &[],
     attributes: &[&COMMAND, &UNDO, &CHECK, &TIMEOUT, &CAUSES, &EFFECTS_FOR],
     read,

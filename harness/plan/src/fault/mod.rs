@@ -65,6 +65,8 @@ pub struct FaultType {
     pub acts_on: ActsOn,
     /// Whether it has a `duration`.
     pub extent: Extent,
+    /// Whether a switch may say that it happens; the schedule holds what a burst publishes.
+    pub by_hand: bool,
     /// What it may give the rules of the oracle a case of.
     pub exercises: &'static [Exercise],
     /// The keys of `attributes`.

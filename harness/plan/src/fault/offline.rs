@@ -19,6 +19,7 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, _| format!("{clients} go away and come back"),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    by_hand: true,
     exercises: &[Exercise::StaleCursor],
     attributes: &[&OFFLINE_FOR, &RESUME],
     read,

@@ -21,6 +21,7 @@ pub const TYPE: FaultType = FaultType {
     told: |_, _| "the service stands still for a while".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::Interval,
+    by_hand: true,
     exercises: &[],
     attributes: &[],
     read,

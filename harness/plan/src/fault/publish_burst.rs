@@ -21,6 +21,7 @@ pub const TYPE: FaultType = FaultType {
     told: |_, _| "a burst of events is published".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
+    by_hand: false,
     exercises: &[],
     attributes: &[&EVENTS, &OVER],
     read,

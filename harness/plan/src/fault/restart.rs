@@ -19,6 +19,7 @@ pub const TYPE: FaultType = FaultType {
     told: |_, _| "the service is restarted".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
+    by_hand: true,
     exercises: &[],
     attributes: &[&SIGNAL],
     read,

@@ -16,6 +16,7 @@ pub const TYPE: FaultType = FaultType {
     told: |_, _| "old events are removed".to_owned(),
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
+    by_hand: true,
     exercises: &[Exercise::StaleCursor],
     attributes: &[&TOPIC, &KEEP],
     read,

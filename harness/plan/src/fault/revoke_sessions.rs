@@ -23,6 +23,7 @@ pub const TYPE: FaultType = FaultType {
     },
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
+    by_hand: true,
     exercises: &[],
     attributes: &[&REVOKED_FOR],
     read,

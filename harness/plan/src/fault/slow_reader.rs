@@ -24,6 +24,7 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, _| format!("{clients} stop reading"),
     acts_on: ActsOn::Clients,
     extent: Extent::Interval,
+    by_hand: true,
     exercises: &[Exercise::SlowReading],
     attributes: &[&RATE, &PAUSE, &RCVBUF],
     read,

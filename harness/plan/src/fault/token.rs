@@ -18,6 +18,7 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, _| format!("{clients} try to come in with bad tokens"),
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
+    by_hand: true,
     exercises: &[],
     attributes: &[&KIND],
     read,

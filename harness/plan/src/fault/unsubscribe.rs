@@ -19,6 +19,7 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, _| format!("{clients} give topics up for a while"),
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
+    by_hand: true,
     exercises: &[Exercise::Unsubscribing],
     attributes: &[&TOPICS, &UNSUBSCRIBED_FOR],
     read,

@@ -6,7 +6,7 @@
 use super::key::{Case, Declared, Table, inline};
 use super::schema::Shape;
 use super::{include, scenario, tables, target};
-use crate::fault::{Extent, FaultType, publish_burst};
+use crate::fault::{Extent, FaultType};
 use crate::model::ActsOn;
 
 const HEAD: &str = "# Scenario reference
@@ -69,7 +69,7 @@ pub fn of_fault(name: &str) -> Option<String> {
         (ActsOn::Clients, Extent::Instant) => &["at", "mode", "value", "cohort"],
     };
     let mut envelope = envelope.to_vec();
-    if fault.name != publish_burst::TYPE.name {
+    if fault.by_hand {
         envelope.push("by_hand");
     }
     let acts_on = match fault.acts_on {
