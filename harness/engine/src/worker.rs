@@ -228,6 +228,7 @@ fn drivers<S: Sink>(
                 apply: plan.target.apply,
                 snapshot: plan.target.snapshot,
                 settle_within: plan.oracle.settle_within,
+                token_ttl: plan.auth.ttl,
                 manners: <Lane as Connector>::Dialect::MANNERS,
             })
         })

@@ -24,7 +24,7 @@ pub use self::content::{
     SubscribedTopic,
 };
 pub use self::ending::{
-    Addressee, Breach, CommandAnswer, Cut, Flaw, OfflineCause, Place, TokenAnswer,
+    Addressee, Breach, CommandAnswer, Cut, Flaw, OfflineCause, Place, Telling, TokenAnswer,
 };
 pub use self::seen::{Heard, Probe, RenewalSign};
 
@@ -278,7 +278,7 @@ pub enum Record {
         /// What it broke.
         breach: Breach,
     },
-    /// A client's join was answered for a session that is not its own.
+    /// A client's join, or another request, was answered for a session that is not its own.
     JoinedAs {
         /// The client.
         client: u32,
@@ -286,6 +286,20 @@ pub enum Record {
         at: Micros,
         /// The session, as the answer names it.
         session: Box<str>,
+        /// Which answer.
+        #[serde(default, skip_serializing_if = "Telling::is_joined")]
+        by: Telling,
+    },
+    /// Something that is no batch named a topic which is none of those that the client subscribes to.
+    Named {
+        /// The client.
+        client: u32,
+        /// When.
+        at: Micros,
+        /// The topic's name, as it stands there.
+        topic: Box<str>,
+        /// Where.
+        by: Telling,
     },
     /// A well-formed message that the real clients drop, because it is addressed to nobody who is there.
     Misaddressed {
@@ -486,6 +500,7 @@ impl Record {
             | Self::CommandSent { client, .. }
             | Self::Breached { client, .. }
             | Self::JoinedAs { client, .. }
+            | Self::Named { client, .. }
             | Self::Misaddressed { client, .. }
             | Self::Malformed { client, .. }
             | Self::Unasked { client, .. }
@@ -546,6 +561,7 @@ impl Record {
             | Self::Misaddressed { at, .. }
             | Self::Malformed { at, .. }
             | Self::JoinedAs { at, .. }
+            | Self::Named { at, .. }
             | Self::Unasked { at, .. }
             | Self::Frame { at, .. }
             | Self::Withheld { at, .. }

@@ -48,6 +48,8 @@ pub const JOINED: Shape =
 pub const SUBSCRIBED: Shape =
     Shape { required: &["current_watermarks", "subscription_id", "topics"], optional: &[] };
 
+/// The response to an unsubscribe.
+pub const UNSUBSCRIBED: Shape = Shape { required: &["subscription_id", "topics"], optional: &[] };
 /// The response to a `sync:heartbeat` of the client.
 pub const BEATEN: Shape = Shape { required: &["subscription_id", "watermarks"], optional: &[] };
 

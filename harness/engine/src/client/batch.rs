@@ -36,10 +36,14 @@ pub struct Spoken {
 pub struct Batch {
     /// The topics of a batch, each once; none of a push that carries no batch.
     pub topics: Rc<[Spoken]>,
+    /// Names of other topics of which it says where they stand.
+    pub heads: Rc<[Box<str>]>,
     /// What its updates say.
     pub facts: Rc<[Fact]>,
     /// Digest of the batch's JSON, which both pushes of a batch carry byte for byte.
     pub content: u64,
+    /// The JSON of the error that it carries in a batch's place.
+    pub error: Option<Rc<str>>,
     /// Why it is no message of the contract, if it is none.
     pub malformed: Option<Rc<str>>,
     /// Of which kind that is.

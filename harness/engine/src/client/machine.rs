@@ -24,7 +24,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use beyond::{Beyond, Stay};
-use khala_evidence::record::{Held, Micros, OfflineCause, Op, OpKind, Outcome, Record, Sink};
+use khala_evidence::record::{
+    Held, Micros, OfflineCause, Op, OpKind, Outcome, Record, Sink, Telling,
+};
 use khala_plan::backoff::Backoff;
 use khala_plan::model::{ChosenCursor, Push, SnapshotPath};
 use khala_wire::topic::TopicId;
@@ -33,6 +35,7 @@ use spoken::{Ask, Manners};
 
 use super::world::World;
 use crate::clock::micros;
+use crate::said;
 
 /// What all clients of a cohort have in common.
 #[derive(Clone, Debug)]
@@ -55,11 +58,28 @@ pub struct Settings {
     pub snapshot: SnapshotPath,
     /// For how long after a rejoin what is addressed to the join before may still come.
     pub settle_within: Duration,
+    /// For how long a token of its own is good.
+    pub token_ttl: Duration,
     /// How it behaves on its lane.
     pub manners: Manners,
 }
 
 impl Settings {
+    /// Something that is no batch named a topic, perhaps one of somebody else.
+    pub(super) fn named<S: Sink>(
+        &self,
+        client: u32,
+        at: Micros,
+        name: &str,
+        by: Telling,
+        world: &mut World<'_, S>,
+    ) {
+        if !TopicId::of(name).is_some_and(|topic| self.topics.contains(&topic)) {
+            let topic = said::word(name);
+            world.sink.record(Record::Named { client, at, topic, by });
+        }
+    }
+
     /// How long a client stays subscribed whose cursor beyond head was accepted.
     fn future_stay(&self) -> Duration {
         khala_plan::estimate::future_stay(self.settle_within)
@@ -186,6 +206,8 @@ pub struct Machine {
     unsubscribed: Option<Unsubscribed>,
     /// The revocation of the session of the socket there is.
     revocation: Option<Revocation>,
+    /// Whether the session of the socket there is was to be revoked, whatever came of it.
+    revocation_tried: bool,
     /// A restart of the target that the socket there is will not outlive: the fault, and when the plan
     /// wants it.
     restart: Option<(u16, Micros)>,
@@ -233,6 +255,7 @@ impl Machine {
             dead_socket: false,
             unsubscribed: None,
             revocation: None,
+            revocation_tried: false,
             restart: None,
         }
     }
@@ -280,6 +303,14 @@ impl Machine {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.state == State::Live
+    }
+
+    /// Whether the target has a reason to say that the session is no longer good: a revocation, or the token's
+    /// end.
+    #[must_use]
+    pub fn may_be_let_go(&self, at: Micros) -> bool {
+        let ends = self.connect_due.saturating_add(micros(self.settings.token_ttl));
+        self.revocation_tried || at >= ends
     }
 
     /// Whether it has begun its first connect, and may connect again.

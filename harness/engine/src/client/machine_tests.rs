@@ -3,6 +3,7 @@
 //! Frames of the server are written by hand, as the contract shows them, and sent frames are read as
 //! plain JSON, so that a fault of the codec cannot hide a fault of the machine.
 
+mod answers;
 mod anything;
 mod backoff;
 mod bootstrap;

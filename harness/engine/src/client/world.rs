@@ -29,6 +29,12 @@ impl<S: Sink> World<'_, S> {
         self.sink.record(Record::Finding { name, client, at, message });
     }
 
+    /// A message that can be read, and what it says is not so.
+    pub fn not_so(&mut self, client: u32, at: Micros, why: String) {
+        let (flaw, why) = (Flaw::Content, why.into());
+        self.sink.record(Record::Malformed { client, at, flaw, why });
+    }
+
     /// A message that does not have the contract's shape.
     pub fn malformed(&mut self, client: u32, at: Micros, why: impl Into<Box<str>>) {
         let (flaw, why) = (Flaw::Shape, why.into());

@@ -1,5 +1,5 @@
-//! Rule `authz_leak`: nothing comes from a topic that was not granted, no bad token is accepted, and
-//! nothing comes over the socket of a revoked session; and a client is joined as itself.
+//! Rule `authz_leak`: nothing comes from a topic that was not granted, and none is named; no bad token is
+//! accepted, and nothing comes over the socket of a revoked session; and a client is answered as itself.
 //!
 //! A bad token must be refused at the step that the contract names for it, or before
 //! ([`BadToken::refused_at`]). After a revocation was acknowledged, what is already under way may still
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::ledger::Ledger;
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
-use crate::record::{BadToken, Delivery, Micros, Source, Step, TokenAnswer};
+use crate::record::{BadToken, Delivery, Micros, Source, Step, Telling, TokenAnswer};
 
 /// A revocation of the session whose socket a client still has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,12 +77,19 @@ pub fn on_ungranted_batch(
     tally.violate(Violation { topic, seqs, ..violation(client, at, message) }, 0);
 }
 
-/// A join was answered for a session that is not the client's: whoever gave it the token, or the answer,
+/// A request was answered for a session that is not the client's: whoever gave it the token, or the answer,
 /// took it for somebody else (contract, section 3, join: `sub_sync_session:{session}`).
-pub fn on_joined_as(client: u32, at: Micros, session: &str, tally: &mut Tally) {
-    let message =
-        format!("the join was answered for session `{session}`, which is another client's");
+pub fn on_joined_as(client: u32, at: Micros, session: &str, by: Telling, tally: &mut Tally) {
+    let message = format!("{by} is for session `{session}`, which is another client's");
     tally.violate(violation(client, at, message), 0);
+}
+
+/// A topic that the client's token does not open was named to it: that there is such a topic, and where it
+/// stands, is nobody else's business.
+pub fn on_named(client: u32, at: Micros, topic: &str, by: Telling, tally: &mut Tally) {
+    let message = format!("{by} names topic `{topic}`, which the client's token does not open");
+    let topic = TopicId::of(topic);
+    tally.violate(Violation { topic, ..violation(client, at, message) }, 0);
 }
 
 /// Whether a token that was good once still opens something after its end: the contract is silent on it.
@@ -252,7 +259,7 @@ mod tests {
     #[test]
     fn a_join_for_another_session_is_a_leak_that_names_it() {
         let mut tally = Tally::new(9);
-        on_joined_as(3, 5, "s-9", &mut tally);
+        on_joined_as(3, 5, "s-9", Telling::Heartbeat, &mut tally);
         assert_eq!(tally.count(RULE), 1);
         assert!(
             tally

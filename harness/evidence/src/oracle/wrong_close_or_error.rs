@@ -5,7 +5,9 @@
 //! frame of the target carries 1000, 1002, 1011 or 1012, and 1011 where the session was revoked, as it
 //! stands on the wire and not as a library rewrites it; one without a code (`none`) is not among them.
 //! No close frame at all is allowed (a kill). The target's own list (`target.close_codes`) adds to the
-//! contract's. A bad token's upgrade is refused with HTTP 403. Whether a
+//! contract's. A bad token's upgrade is refused with HTTP 403. A live client's heartbeat, and its unsubscribe of
+//! what it has, are answered with ok. `reauth_required` is said to whom the harness has revoked, or whose token
+//! has run out. Whether another
 //! word was due at all is for other rules (`false_stale`, `wrongful_eviction`) and for gates to say.
 //!
 //! Cases: words heard. Nothing is undecided. No memory.
@@ -28,6 +30,9 @@ const JOINS: &[&str] = &[
 ];
 const SUBSCRIBES: &[&str] =
     &["bad_subscription", "forbidden_topic", "stale_cursor", "unmatched topic"];
+/// That the session, or its token, is no longer good may be said at any time.
+const HEARTBEATS: &[&str] = &["reauth_required"];
+const NONE: &[&str] = &[];
 const ERRORS: &[&str] = &["stale_cursor", "slow_consumer", "reauth_required"];
 
 /// The word of a close frame without a code, and the number by which a target's own list allows it
@@ -57,7 +62,10 @@ fn allowed(place: Place, revoked: bool) -> &'static [&'static str] {
         Place::Connect => UPGRADES,
         Place::Join => JOINS,
         Place::Subscribe => SUBSCRIBES,
+        Place::Heartbeat => HEARTBEATS,
         Place::Error => ERRORS,
+        // What is asked in good order is not refused, and what nobody gave a reason for is not said.
+        Place::Unsubscribe | Place::Unprovoked => NONE,
     }
 }
 
@@ -75,8 +83,8 @@ pub fn judge(said: &Word<'_>, close_codes: &[u16], tally: &mut Tally) {
         return;
     }
     let of = if said.revoked { " of a revoked session" } else { "" };
-    let message =
-        format!("{}{of} said `{}`; the contract has {}", said.place, said.word, allowed.join(", "));
+    let has = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
+    let message = format!("{}{of} said `{}`; the contract has {has}", said.place, said.word);
     let violation = Violation {
         at_us: said.at,
         rule: Rule::WrongCloseOrError,
@@ -112,6 +120,16 @@ mod tests {
         assert_eq!(violations(Place::Subscribe, "", false), 1);
         assert_eq!(violations(Place::Error, "slow_consumer", false), 0);
         assert_eq!(violations(Place::Error, "bad_topic", false), 1);
+    }
+
+    #[test]
+    fn what_is_asked_in_good_order_is_not_refused() {
+        for word in ["unmatched topic", "bad_subscription", "", "reauth_required"] {
+            assert_eq!(violations(Place::Unsubscribe, word, false), 1, "{word}");
+            assert_eq!(violations(Place::Unprovoked, word, false), 1, "{word}");
+        }
+        assert_eq!(violations(Place::Heartbeat, "unmatched topic", false), 1);
+        assert_eq!(violations(Place::Heartbeat, "reauth_required", false), 0);
     }
 
     #[test]

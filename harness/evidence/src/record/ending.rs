@@ -160,8 +160,49 @@ pub enum Place {
     Join,
     /// The error reply to a subscribe.
     Subscribe,
-    /// A `sync:error`.
+    /// The error reply to an unsubscribe of topics that the client had subscribed to.
+    Unsubscribe,
+    /// The error reply to a heartbeat of a client that is live, the subscription's or the session's.
+    Heartbeat,
+    /// A `sync:error`, or an error frame.
     Error,
+    /// The same, of an error for which nothing that the client or the harness did can be the reason.
+    Unprovoked,
+}
+
+/// Where a topic is named, beside batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Telling {
+    /// The reply to a join.
+    #[default]
+    Joined,
+    /// The reply to a subscribe.
+    Subscribed,
+    /// The reply to an unsubscribe.
+    Unsubscribed,
+    /// A heartbeat, or the reply to one.
+    Heartbeat,
+    /// The head watermarks of a batch.
+    Heads,
+}
+
+impl Telling {
+    pub(super) fn is_joined(&self) -> bool {
+        *self == Self::Joined
+    }
+}
+
+impl std::fmt::Display for Telling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Joined => "the reply to a join",
+            Self::Subscribed => "the reply to a subscribe",
+            Self::Unsubscribed => "the reply to an unsubscribe",
+            Self::Heartbeat => "a heartbeat",
+            Self::Heads => "the heads of a batch",
+        })
+    }
 }
 
 impl std::fmt::Display for Place {
@@ -171,7 +212,10 @@ impl std::fmt::Display for Place {
             Self::Connect => "a refused upgrade",
             Self::Join => "a refused join",
             Self::Subscribe => "a refused subscribe",
+            Self::Unsubscribe => "a refused unsubscribe",
+            Self::Heartbeat => "a refused heartbeat",
             Self::Error => "a sync:error",
+            Self::Unprovoked => "an error for which there was no reason",
         })
     }
 }
@@ -183,7 +227,7 @@ pub enum Flaw {
     /// No JSON, another shape, a required field missing.
     #[default]
     Shape,
-    /// An update that can be read, and what it says is not so.
+    /// It can be read, and what it says is not so.
     Content,
 }
 

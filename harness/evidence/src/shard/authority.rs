@@ -8,7 +8,7 @@ use super::found::Found;
 use crate::oracle::after_unsubscribe;
 use crate::oracle::authz_leak::{self, Outlives, Tried};
 use crate::oracle::wrong_close_or_error::{self, Word};
-use crate::record::{Delivery, Micros, Op, OpKind, Outcome, Place};
+use crate::record::{Delivery, Micros, Op, OpKind, Outcome, Place, Telling};
 
 impl Shard {
     pub(super) fn word(&mut self, client: u32, at: Micros, place: Place, word: &str) {
@@ -24,6 +24,14 @@ impl Shard {
         match TopicId::of(topic).filter(|topic| granted.contains(topic)) {
             Some(topic) => after_unsubscribe::on_never_subscribed(client, topic, seq, at, tally),
             None => authz_leak::on_ungranted_batch(client, at, topic, seq, tally),
+        }
+    }
+
+    /// A topic that the client does not subscribe to was named to it: it may be one that its token opens.
+    pub(super) fn named(&mut self, client: u32, at: Micros, topic: &str, by: Telling) {
+        let granted = self.context.granted(client);
+        if !TopicId::of(topic).is_some_and(|topic| granted.contains(&topic)) {
+            authz_leak::on_named(client, at, topic, by, &mut self.flow.tally);
         }
     }
 

@@ -356,6 +356,7 @@ impl Shard {
                 self.misaddressed(client, at, to, &event);
             }
             Record::Unasked { client, at, topic, seq } => self.unasked(client, at, &topic, seq),
+            Record::Named { client, at, topic, by } => self.named(client, at, &topic, by),
             Record::Probe(probe) => self.flow.probes.add(&probe),
             Record::Finding { name, client, at, message } => {
                 self.found(Found { name: &name, client, at, topic: None, seqs: None, message });
@@ -430,8 +431,8 @@ fn judge_at_once(record: &Record, tally: &mut Tally) {
         &Record::Breached { client, at, breach } => {
             ws_protocol::on_breach(client, at, breach, tally);
         }
-        Record::JoinedAs { client, at, session } => {
-            authz_leak::on_joined_as(*client, *at, session, tally);
+        Record::JoinedAs { client, at, session, by } => {
+            authz_leak::on_joined_as(*client, *at, session, *by, tally);
         }
         Record::Malformed { client, at, flaw, why } => {
             malformed_message::on_malformed(*client, *at, *flaw, why, tally);

@@ -35,6 +35,7 @@ impl Machine {
     pub fn revoking(&mut self, fault: u16, intended: Micros, until: Micros) {
         if self.phase() == Phase::Online && !self.dead_socket && !self.is_told_offline() {
             self.revocation = Some(Revocation { fault, intended, until });
+            self.revocation_tried = true;
         }
     }
 

@@ -200,6 +200,7 @@ impl Machine {
             world.sink.record(Record::Offline { client: self.client, at: now, cause });
         }
         self.named.clear();
+        self.revocation_tried = false;
         self.told_off = false;
         self.proving = None;
         self.unsubscribed = None;

@@ -2,7 +2,7 @@
 //!
 //! Which topics a batch is of is looked at before what it says.
 
-use khala_evidence::record::{Delivery, Outcome, PublishId, Record, Sink, Source};
+use khala_evidence::record::{Delivery, Outcome, PublishId, Record, Sink, Source, Telling};
 
 use super::super::batch::{Fact, Over};
 use super::spoken::{Came, Event, Heard, Refusal, ToldOff};
@@ -149,6 +149,9 @@ impl Machine {
         if let (true, Some(why)) = (all_named, &batch.malformed) {
             let why = Box::from(&**why);
             world.sink.record(Record::Malformed { client, at, flaw: batch.flaw, why });
+        }
+        for name in batch.heads.iter().filter(|_| !again) {
+            self.settings.named(client, at, name, Telling::Heads, world);
         }
         for (name, message) in batch.notes.iter() {
             world.finding(client, name, at, message.to_string());

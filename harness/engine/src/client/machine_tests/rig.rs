@@ -49,6 +49,7 @@ pub(in crate::client) fn settings(surface: Surface) -> Settings {
         apply: Push::Frame,
         snapshot: SnapshotPath::Http,
         settle_within: std::time::Duration::from_secs(2),
+        token_ttl: std::time::Duration::from_secs(3_600),
         manners: Phoenix::MANNERS,
     }
 }

@@ -123,6 +123,10 @@ pub fn happening(record: &Record) -> Option<(Micros, String)> {
         Record::SlowEnded { at, .. } => (*at, "reads at full speed again".to_owned()),
         Record::Offline { at, cause, .. } => (*at, format!("offline: {}", why_offline(cause))),
         Record::Word { at, place, word, .. } => (*at, format!("{place} said `{word}`")),
+        Record::Named { at, topic, by, .. } => (*at, format!("{by} names topic `{topic}`")),
+        Record::JoinedAs { at, session, by, .. } => {
+            (*at, format!("{by} is for session `{session}`"))
+        }
         Record::TokenTried { at, kind, answer, .. } => {
             (*at, format!("a bad token ({}) was tried: {}", kind.name(), word(answer)))
         }

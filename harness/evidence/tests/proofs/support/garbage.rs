@@ -150,7 +150,14 @@ fn authority() -> impl Strategy<Value = Record> {
         CommandAnswer::None,
     ]);
     let word = prop::sample::select(vec!["1000", "1008", "403", "reauth_required", ""]);
-    let place = prop::sample::select(vec![Place::Close, Place::Connect, Place::Join]);
+    let place = prop::sample::select(vec![
+        Place::Close,
+        Place::Connect,
+        Place::Join,
+        Place::Unsubscribe,
+        Place::Heartbeat,
+        Place::Unprovoked,
+    ]);
     prop_oneof![
         (client(), at(), kind, answer).prop_map(|(client, at, kind, answer)| {
             Record::TokenTried { client, start: at, at, kind, answer }

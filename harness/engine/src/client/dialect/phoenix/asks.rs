@@ -1,6 +1,7 @@
 //! What the machine asks, as frames; and the refs by which answers find what they answer.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use khala_plan::model::Garbage;
 use khala_wire::cursor::ResumeAfter;
@@ -16,12 +17,12 @@ use super::Phoenix;
 use crate::client::machine::spoken::{Ask, Subscribe, Tried, Try};
 
 /// Refs of what has no answer yet: of each kind the last.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Asked {
     pub(super) join: Option<u64>,
     pub(super) subscribe: Option<Subscribing>,
     /// Kept when it is answered, until the next subscribe.
-    pub(super) unsubscribe: Option<u64>,
+    pub(super) unsubscribe: Option<Leaving>,
     pub(super) heartbeat: Option<u64>,
     pub(super) barrier: Option<u64>,
     /// The socket's own heartbeat.
@@ -29,11 +30,18 @@ pub(super) struct Asked {
 }
 
 /// A subscribe without an answer yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Subscribing {
     pub(super) reference: u64,
-    /// Whether it is not the client's own.
-    pub(super) tried: bool,
+    /// What it asked for; `None` if it is not the client's own.
+    pub(super) own: Option<Rc<Subscribe>>,
+}
+
+/// An unsubscribe.
+#[derive(Clone, Debug)]
+pub(super) struct Leaving {
+    pub(super) reference: u64,
+    pub(super) topics: Rc<[TopicId]>,
 }
 
 impl Asked {
@@ -44,8 +52,9 @@ impl Asked {
 
     /// Whether a ref is that of a request of the channel which awaits an answer.
     pub(super) fn asked_the_channel(&self, reference: Option<u64>) -> bool {
-        let subscribe = self.subscribe.map(|subscribe| subscribe.reference);
-        let refs = [self.join, subscribe, self.unsubscribe, self.heartbeat, self.barrier];
+        let subscribe = self.subscribe.as_ref().map(|subscribe| subscribe.reference);
+        let unsubscribe = self.unsubscribe.as_ref().map(|leaving| leaving.reference);
+        let refs = [self.join, subscribe, unsubscribe, self.heartbeat, self.barrier];
         reference.is_some() && refs.contains(&reference)
     }
 
@@ -67,15 +76,17 @@ impl Phoenix {
             }
             Ask::Subscribe(subscribe) => {
                 self.asked.unsubscribe = None;
-                self.asked.subscribe = Some(Subscribing { reference, tried: false });
+                let asked = Some(Rc::new(subscribe.clone()));
+                self.asked.subscribe = Some(Subscribing { reference, own: asked });
                 self.message(reference, event::SUBSCRIBE, &own(subscribe))
             }
             Ask::Try(tried) => {
-                self.asked.subscribe = Some(Subscribing { reference, tried: true });
+                self.asked.subscribe = Some(Subscribing { reference, own: None });
                 self.message(reference, event::SUBSCRIBE, &not_its_own(tried))
             }
             Ask::Unsubscribe(topics) => {
-                self.asked.unsubscribe = Some(reference);
+                self.asked.unsubscribe =
+                    Some(Leaving { reference, topics: topics.as_slice().into() });
                 let payload = Unsubscribe { topics: names(topics) };
                 self.message(reference, event::UNSUBSCRIBE, &payload)
             }

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::client::batch::{Batch, Over, Spoken};
 use crate::client::reader::Reader;
+use crate::said;
 
 /// What is looked at of a batch before its content.
 #[derive(Deserialize)]
@@ -76,7 +77,7 @@ impl Reader {
         };
         let (kind, topic) = (&*kind.0, &*topic.0);
         if kind != KIND_UPDATE_BATCH || topic == AUTH_TOPIC {
-            return no_batch(kind, topic, payload, key);
+            return self.no_batch(kind, topic, payload, key);
         }
         let spoken = vec![Spoken::of(topic, seq.as_u64())];
         let frame: SyncFrameRef<'_> = match serde_json::from_str(payload) {
@@ -117,23 +118,92 @@ impl Reader {
         // Of a topic that nobody knows there is nothing to say but that it came.
         let facts = batch.updates.iter().filter_map(|update| self.fact(update)).collect();
         let mut notes = unknown(&difference, "a batch");
+        let (heads, short) = heads(&batch);
         if batch.updates.is_empty() {
             notes.push(("empty_batch", "a batch came without an update".into()));
         }
         let over = over(text, &batch).into();
         // What it carries can be read all the same.
         let against = |update| self.contradiction(update);
-        let malformed: Option<Rc<str>> = batch.updates.iter().find_map(against).map(Into::into);
+        let contradicts = batch.updates.iter().find_map(against).or(short);
+        let malformed: Option<Rc<str>> = contradicts.map(Into::into);
         let flaw = if malformed.is_some() { Flaw::Content } else { Flaw::Shape };
-        Batch { topics: topics.into(), facts, content, malformed, flaw, notes: notes.into(), over }
+        let (topics, notes) = (topics.into(), notes.into());
+        Batch { topics, heads, facts, content, error: None, malformed, flaw, notes, over }
     }
+
+    /// A frame that carries no batch: an error, a kind that is reserved, or one that nobody knows.
+    fn no_batch(&mut self, kind: &str, topic: &str, payload: &str, content: u64) -> Batch {
+        let difference = shape::SYNC_FRAME.difference(payload).unwrap_or_default();
+        if let Some(missing) = difference.missing.first() {
+            return Batch::malformed(
+                content,
+                Vec::new(),
+                format!("a sync:frame lacks `{missing}`"),
+            );
+        }
+        let mut notes = unknown(&difference, "a sync:frame");
+        if kind == KIND_UPDATE_BATCH {
+            notes.push(("batch_of_auth", format!("a batch came on topic `{topic}`").into()));
+        } else if kind != KIND_ERROR && !KINDS_RESERVED.contains(&kind) {
+            notes.push(("unknown_kind", format!("a sync:frame of kind `{kind}`").into()));
+        }
+        let error = match (kind == KIND_ERROR).then(|| self.error_in(payload)).transpose() {
+            Ok(error) => error,
+            Err(why) => return Batch::malformed(content, Vec::new(), why),
+        };
+        let (topics, heads, facts) = (Rc::default(), Rc::default(), Rc::default());
+        let (flaw, over) = (Flaw::Shape, Rc::default());
+        let notes = notes.into();
+        Batch { topics, heads, facts, content, error, malformed: None, flaw, notes, over }
+    }
+
+    /// The JSON of an error, from the frame that carries it.
+    fn error_in(&mut self, payload: &str) -> Result<Rc<str>, String> {
+        let frame: SyncFrameRef<'_> = serde_json::from_str(payload)
+            .map_err(|error| format!("a sync:frame: {}", said::error(&error)))?;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let error =
+            frame.decode_into(&mut scratch).map(Rc::from).map_err(|error| error.to_string());
+        self.scratch = scratch;
+        error
+    }
+}
+
+/// Topics that a batch's heads name beside its own; and what is not so, if a head is below what the batch carries.
+fn heads(batch: &UpdateBatchRef<'_>) -> (Rc<[Box<str>]>, Option<String>) {
+    let (mut others, mut short) = (Vec::new(), None);
+    for head in &batch.head_watermarks {
+        let own = batch.updates.iter().filter(|update| update.topic == head.topic);
+        match own.map(|update| update.watermark).max() {
+            None => others.push(Box::from(&*head.topic)),
+            Some(carried) if carried > head.watermark => {
+                let (topic, stands) = (said::word(&head.topic), head.watermark);
+                short = Some(format!(
+                    "a batch says that {topic} stands at {stands}, and carries seq {carried} of it"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    (others.into(), short)
 }
 
 impl Batch {
     fn malformed(content: u64, topics: Vec<Spoken>, why: String) -> Self {
         let (malformed, flaw) = (Some(why.into()), Flaw::Shape);
-        let (facts, notes, over) = (Vec::new().into(), Vec::new().into(), Vec::new().into());
-        Self { topics: topics.into(), facts, content, malformed, flaw, notes, over }
+        let (heads, facts, notes, over) = Default::default();
+        Self {
+            topics: topics.into(),
+            heads,
+            facts,
+            content,
+            error: None,
+            malformed,
+            flaw,
+            notes,
+            over,
+        }
     }
 
     /// Holds a frame's own fields against the batch that it carries.
@@ -162,24 +232,6 @@ impl Batch {
             self.notes = self.notes.iter().cloned().chain(more).collect();
         }
     }
-}
-
-/// A frame that carries no batch: an error, a kind that is reserved, or one that nobody knows.
-fn no_batch(kind: &str, topic: &str, payload: &str, content: u64) -> Batch {
-    let difference = shape::SYNC_FRAME.difference(payload).unwrap_or_default();
-    if let Some(missing) = difference.missing.first() {
-        return Batch::malformed(content, Vec::new(), format!("a sync:frame lacks `{missing}`"));
-    }
-    let mut notes = unknown(&difference, "a sync:frame");
-    let known = kind == KIND_ERROR || KINDS_RESERVED.contains(&kind);
-    if kind == KIND_UPDATE_BATCH {
-        notes.push(("batch_of_auth", format!("a batch came on topic `{topic}`").into()));
-    } else if !known {
-        notes.push(("unknown_kind", format!("a sync:frame of kind `{kind}`").into()));
-    }
-    let (topics, facts, over) = (Vec::new().into(), Vec::new().into(), Vec::new().into());
-    let flaw = Flaw::Shape;
-    Batch { topics, facts, content, malformed: None, flaw, notes: notes.into(), over }
 }
 
 /// The JSON of a batch's updates, as it stands.

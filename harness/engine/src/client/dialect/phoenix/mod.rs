@@ -13,7 +13,8 @@ mod twins;
 
 use std::rc::Rc;
 
-use khala_evidence::record::{Addressee, Micros, OfflineCause, Record, Sink};
+use khala_evidence::record::{Addressee, Micros, OfflineCause, Record, Sink, Telling};
+use khala_plan::model::Push;
 use khala_wire::frame::{Frame, Vsn};
 use khala_wire::message::event;
 use khala_wire::payload::CODE_BAD_SUBSCRIPTION;
@@ -24,7 +25,7 @@ use serde_json::value::RawValue;
 
 use self::asks::Asked;
 use self::joins::{Address, Joins};
-use self::twins::Twins;
+use self::twins::{Errors, Twins};
 use super::{Dialect, Shelf, Taken};
 use crate::client::machine::spoken::{Ask, Came, Event, Manners};
 use crate::client::machine::{Action, Machine, Settings};
@@ -43,6 +44,7 @@ pub struct Phoenix {
     /// Refs of what has no answer yet.
     asked: Asked,
     twins: Twins,
+    errors: Errors,
     /// The session that the token of the socket there is was minted for, where that is known.
     session: Option<Box<str>>,
 }
@@ -63,6 +65,7 @@ impl Dialect for Phoenix {
             joins: Joins::default(),
             asked: Asked::default(),
             twins: Twins::default(),
+            errors: Errors::default(),
             session: None,
         }
     }
@@ -75,6 +78,7 @@ impl Dialect for Phoenix {
         self.joins = Joins::default();
         self.asked = Asked::default();
         self.twins.clear();
+        self.errors.clear();
     }
 
     fn say(&mut self, ask: &Ask) -> Option<String> {
@@ -110,10 +114,15 @@ impl Dialect for Phoenix {
                 let cause = OfflineCause::ChannelClosed;
                 machine.told(Event::Ended { cause, may_rejoin }, came, world)
             }
-            event::SYNC_ERROR => self.sync_error(frame.payload.get(), came, machine, world),
+            event::SYNC_ERROR => {
+                self.error_came(Push::UpdateBatch, frame.payload.get(), came, machine, world)
+            }
             event::HEARTBEAT => {
                 let what = "a sync:heartbeat";
-                self.shaped(&shape::HEARTBEAT, what, frame.payload, came.read_at, world);
+                let (by, at) = (Telling::Heartbeat, came.read_at);
+                if self.shaped(&shape::HEARTBEAT, what, frame.payload, at, world) {
+                    self.told(by, what, frame.payload, at, world);
+                }
                 Action::None
             }
             other => {
@@ -147,6 +156,7 @@ impl Phoenix {
         self.joins.end();
         self.asked.end();
         self.twins.clear();
+        self.errors.clear();
     }
 
     /// Whether a real client takes a message; records it if it should not have come.

@@ -1,6 +1,6 @@
 //! Pushes: the two of a batch, compared, and errors.
 
-use khala_evidence::record::{Place, Record, Sink};
+use khala_evidence::record::{Micros, Place, Record, Sink};
 use khala_plan::model::Push;
 use khala_wire::frame::Frame;
 use khala_wire::message::event;
@@ -9,6 +9,7 @@ use khala_wire::shape;
 use serde_json::value::RawValue;
 
 use super::Phoenix;
+use super::replies::stale;
 use super::twins::Paired;
 use crate::client::batch::Batch;
 use crate::client::machine::spoken::{Came, Event, Heard, ToldOff};
@@ -29,6 +30,9 @@ impl Phoenix {
         } else {
             (Push::UpdateBatch, world.reader.batch(frame.payload.get()))
         };
+        if let Some(error) = batch.error.clone() {
+            return self.error_came(Push::Frame, &error, came, machine, world);
+        }
         let applied = push == self.settings.apply;
         let again = self.twins.told(push, batch.content);
         machine.told(Event::Heard(Heard { batch: &batch, again, applied }), came, world);
@@ -49,7 +53,7 @@ impl Phoenix {
         came: Came,
         world: &mut World<'_, S>,
     ) {
-        // A frame without facts carries an error, and its twin is a `sync:error`.
+        // A frame of a reserved kind, or a batch without updates, has nothing to compare.
         let Some(last) = batch.facts.last() else { return };
         let Paired { torn, agree } = self.twins.pair(last.topic, push, batch.content);
         let (client, at, topic, seq) = (self.client, came.read_at, last.topic, last.seq);
@@ -62,33 +66,71 @@ impl Phoenix {
         }
     }
 
-    pub(super) fn sync_error<S: Sink>(
+    /// An error, of which two copies come: a `sync:error`, and a frame that carries it.
+    pub(super) fn error_came<S: Sink>(
         &mut self,
+        push: Push,
         text: &str,
         came: Came,
         machine: &mut Machine,
         world: &mut World<'_, S>,
     ) -> Action {
         let at = came.read_at;
-        if let Ok(error) = serde_json::from_str::<&RawValue>(text) {
-            let code = payload::error_code(error);
-            if code.is_empty() {
-                world.malformed(self.client, at, "a sync:error lacks `code`");
-                return Action::None;
-            }
-            if code == payload::CODE_SLOW_CONSUMER {
-                self.shaped(&shape::SLOW_CONSUMER, "a slow_consumer", error, at, world);
-            }
-            world.word(self.client, at, Place::Error, &code);
+        let what = if push == Push::Frame { "an error frame" } else { "a sync:error" };
+        let Ok(error) = serde_json::from_str::<&RawValue>(text) else {
+            world.malformed(self.client, at, format!("{what} carries no JSON"));
+            return Action::None;
+        };
+        let code = payload::error_code(error);
+        if code.is_empty() {
+            world.malformed(self.client, at, format!("{what} lacks `code`"));
+            return Action::None;
         }
-        // Other errors come again as the reply to what they answer.
-        match serde_json::from_str::<SlowConsumerSeen>(text) {
-            Ok(slow) if slow.code == payload::CODE_SLOW_CONSUMER => {
+        let slow = serde_json::from_str::<SlowConsumerSeen>(text).ok();
+        let slow = slow.filter(|slow| slow.code == payload::CODE_SLOW_CONSUMER);
+        let action = slow.as_ref().map(|slow| &*slow.action);
+        if !self.errors.first_copy(push, &code, action.unwrap_or_default()) {
+            return Action::None;
+        }
+        if code == payload::CODE_SLOW_CONSUMER {
+            self.shaped(&shape::SLOW_CONSUMER, "a slow_consumer", error, at, world);
+        }
+        world.word(self.client, at, self.place_of(&code, Place::Error, at, machine), &code);
+        match (&*code, slow) {
+            (_, Some(slow)) => {
                 let (depth, limit) = (slow.queue_depth, slow.queue_limit);
                 let told = ToldOff { last: slow.action == "disconnect", depth, limit };
                 machine.told(Event::ToldOff(told), came, world)
             }
+            // Of a subscribe that has no answer yet it comes again as the reply; now it is about what is subscribed.
+            (payload::CODE_STALE_CURSOR, None) if machine.is_live() => match stale(error) {
+                Ok(stale) if stale.topics.is_empty() => {
+                    world.not_so(self.client, at, format!("{what} calls no topic stale"));
+                    Action::None
+                }
+                Ok(stale) => machine.told(Event::Stale(stale), came, world),
+                Err(why) => {
+                    world.malformed(self.client, at, why);
+                    Action::None
+                }
+            },
+            // Others come again as the reply to what they answer.
             _ => Action::None,
         }
+    }
+
+    /// Where a word counts as said: that the session is no longer good needs a reason.
+    pub(super) fn place_of(
+        &self,
+        code: &str,
+        place: Place,
+        at: Micros,
+        machine: &Machine,
+    ) -> Place {
+        // Of a session that others may share nobody knows who has ended it.
+        let unprovoked = code == payload::CODE_REAUTH_REQUIRED
+            && self.session.is_some()
+            && !machine.may_be_let_go(at);
+        if unprovoked { Place::Unprovoked } else { place }
     }
 }

@@ -1,6 +1,6 @@
 //! Replies: to what they answer, and what they say.
 
-use khala_evidence::record::{Micros, Record, Sink, StaleReason, StaleTopic};
+use khala_evidence::record::{Micros, Place, Record, Sink, StaleReason, StaleTopic, Telling};
 use khala_wire::frame::Frame;
 use khala_wire::payload::{
     self, ReplyRef, StaleCursorSeen, StaleTopicSeen, Status, SubscribedSeen, WatermarkSeen,
@@ -21,23 +21,33 @@ use crate::said;
 /// Before the session in a subscription's id (contract, section 3, join).
 const SUBSCRIPTION_OF: &str = "sub_sync_session:";
 
-/// Of the response to a heartbeat what says where the topics stand.
-#[derive(Deserialize)]
-struct Beaten {
+/// What an answer or a heartbeat says of its session, and of topics; fields that it does not have are empty.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Told {
     #[serde(default)]
-    watermarks: Vec<WatermarkSeen>,
+    subscription_id: Option<String>,
+    #[serde(default)]
+    allowed_topics: Vec<String>,
+    #[serde(default)]
+    topics: Vec<String>,
+    #[serde(default, alias = "watermarks")]
+    current_watermarks: Vec<WatermarkSeen>,
 }
 
-fn heads_told(response: &RawValue) -> Vec<(TopicId, u64)> {
-    let Ok(Beaten { watermarks }) = serde_json::from_str(response.get()) else { return Vec::new() };
-    let known = watermarks.iter();
-    known.filter_map(|told| Some((TopicId::of(&told.topic)?, told.watermark))).collect()
+impl Told {
+    fn marks(&self) -> Vec<(TopicId, u64)> {
+        known(&self.current_watermarks)
+    }
+
+    fn has(&self, topic: TopicId) -> bool {
+        self.topics.iter().any(|name| name == topic.name())
+    }
 }
 
-/// Of the response to a join what says for whom it is.
-#[derive(Deserialize)]
-struct JoinedFor {
-    subscription_id: String,
+/// Where topics stand, of those that the contract knows.
+fn known(marks: &[WatermarkSeen]) -> Vec<(TopicId, u64)> {
+    let known = marks.iter();
+    known.filter_map(|mark| Some((TopicId::of(&mark.topic)?, mark.watermark))).collect()
 }
 
 impl Phoenix {
@@ -61,7 +71,7 @@ impl Phoenix {
             }
         };
         // What has none answers a request that has timed out, or one of an older socket.
-        match self.answered(frame.ref_number(), &reply, read_at, world) {
+        match self.answered(frame.ref_number(), &reply, read_at, machine, world) {
             Some(event) => machine.told(event, came, world),
             None => Action::None,
         }
@@ -73,6 +83,7 @@ impl Phoenix {
         reference: Option<u64>,
         reply: &ReplyRef<'_>,
         read_at: Micros,
+        machine: &Machine,
         world: &mut World<'_, S>,
     ) -> Option<Event<'static>> {
         let is = |asked: Option<u64>| reference.is_some() && asked == reference;
@@ -82,35 +93,92 @@ impl Phoenix {
             let mut heads = Vec::new();
             if ok {
                 let what = "the reply to a sync:heartbeat";
-                self.shaped(&shape::BEATEN, what, reply.response, read_at, world);
-                heads = heads_told(reply.response);
+                if self.shaped(&shape::BEATEN, what, reply.response, read_at, world) {
+                    let told = self.told(Telling::Heartbeat, what, reply.response, read_at, world);
+                    heads = told.unwrap_or_default().marks();
+                }
+            } else if machine.is_live() {
+                self.refused(Place::Heartbeat, reply, read_at, machine, world);
             }
             return Some(Event::Beaten { ok, heads });
         }
         if is(self.asked.ping) {
             self.asked.ping = None;
+            if !ok {
+                self.refused(Place::Heartbeat, reply, read_at, machine, world);
+            }
             return Some(Event::Pinged);
         }
-        if is(self.asked.unsubscribe) {
+        if let Some(leaving) = self.asked.unsubscribe.clone().filter(|it| is(Some(it.reference))) {
+            if ok {
+                self.left(&leaving.topics, reply.response, read_at, world);
+            } else {
+                self.refused(Place::Unsubscribe, reply, read_at, machine, world);
+            }
             return Some(Event::Unsubscribed(ok));
         }
         if is(self.asked.barrier) {
             self.asked.barrier = None;
             return Some(Event::Passed(ok));
         }
-        let subscribing = self.asked.subscribe.filter(|it| is(Some(it.reference)));
         let joining = is(self.asked.join);
-        if joining {
+        let subscribing = if joining {
             self.asked.join = None;
+            None
         } else {
-            subscribing?;
-            self.asked.subscribe = None;
-        }
-        Some(match subscribing.filter(|_| !joining) {
+            Some(self.asked.subscribe.take_if(|it| is(Some(it.reference)))?)
+        };
+        Some(match subscribing {
             _ if reply.status == Status::Error => Event::Refused(refusal(reply)),
             None => self.joined(reply.response, read_at, world),
-            Some(subscribing) => self.subscribed(subscribing, reply.response, read_at, world),
+            Some(subscribing) => self.subscribed(&subscribing, reply.response, read_at, world),
         })
+    }
+
+    /// What was asked in good order was answered with an error.
+    fn refused<S: Sink>(
+        &self,
+        place: Place,
+        reply: &ReplyRef<'_>,
+        read_at: Micros,
+        machine: &Machine,
+        world: &mut World<'_, S>,
+    ) {
+        let word = error_code(reply.response);
+        world.word(self.client, read_at, self.place_of(&word, place, read_at, machine), &word);
+    }
+
+    /// What an answer or a heartbeat says, and whether it speaks of anything that is not the client's; `None` of
+    /// what cannot be read.
+    pub(super) fn told<S: Sink>(
+        &self,
+        by: Telling,
+        what: &str,
+        response: &RawValue,
+        at: Micros,
+        world: &mut World<'_, S>,
+    ) -> Option<Told> {
+        let client = self.client;
+        let told = match serde_json::from_str::<Told>(response.get()) {
+            Ok(told) => told,
+            Err(error) => {
+                world.malformed(client, at, format!("{what}: {}", said::error(&error)));
+                return None;
+            }
+        };
+        let session = told.subscription_id.as_deref();
+        let session = session.and_then(|id| id.strip_prefix(SUBSCRIPTION_OF));
+        if let (Some(own), Some(session)) = (&self.session, session)
+            && **own != *session
+        {
+            let session = said::word(session);
+            world.sink.record(Record::JoinedAs { client, at, session, by });
+        }
+        let marked = told.current_watermarks.iter().map(|mark| &mark.topic);
+        for name in told.allowed_topics.iter().chain(&told.topics).chain(marked) {
+            self.settings.named(client, at, name, by, world);
+        }
+        Some(told)
     }
 
     fn joined<S: Sink>(
@@ -120,48 +188,74 @@ impl Phoenix {
         world: &mut World<'_, S>,
     ) -> Event<'static> {
         self.joins.answered(read_at);
-        self.shaped(&shape::JOINED, "the reply to a join", response, read_at, world);
-        self.joined_as(response, read_at, world);
-        Event::Joined
-    }
-
-    /// Records it if a join is answered for a session that is not the client's own.
-    fn joined_as<S: Sink>(&self, response: &RawValue, read_at: Micros, world: &mut World<'_, S>) {
-        let told = serde_json::from_str::<JoinedFor>(response.get());
-        let told = told.ok().map(|told| told.subscription_id);
-        let told = told.as_deref().and_then(|id| id.strip_prefix(SUBSCRIPTION_OF));
-        if let (Some(own), Some(told)) = (&self.session, told)
-            && **own != *told
-        {
-            let session = said::word(told);
-            world.sink.record(Record::JoinedAs { client: self.client, at: read_at, session });
+        let what = "the reply to a join";
+        if self.shaped(&shape::JOINED, what, response, read_at, world) {
+            self.told(Telling::Joined, what, response, read_at, world);
         }
+        Event::Joined
     }
 
     fn subscribed<S: Sink>(
         &self,
-        subscribing: Subscribing,
+        subscribing: &Subscribing,
         response: &RawValue,
         read_at: Micros,
         world: &mut World<'_, S>,
     ) -> Event<'static> {
-        let what = "the reply to a subscribe";
-        // What a fault tried is no business of the contract's.
-        let shaped =
-            subscribing.tried || self.shaped(&shape::SUBSCRIBED, what, response, read_at, world);
-        match serde_json::from_str::<SubscribedSeen>(response.get()) {
-            Ok(seen) => {
-                let marks = seen.current_watermarks.iter();
-                let known =
-                    marks.filter_map(|mark| Some((TopicId::of(&mark.topic)?, mark.watermark)));
-                Event::Subscribed(Some(known.collect()))
+        let (what, by) = ("the reply to a subscribe", Telling::Subscribed);
+        let shaped = subscribing.own.as_ref().filter(|_| {
+            // What a fault tried is no business of the contract's.
+            self.shaped(&shape::SUBSCRIBED, what, response, read_at, world)
+        });
+        let Some(own) = shaped else {
+            // A real client takes what it can read.
+            let seen = serde_json::from_str::<SubscribedSeen>(response.get()).ok();
+            return Event::Subscribed(seen.map(|seen| known(&seen.current_watermarks)));
+        };
+        let Some(told) = self.told(by, what, response, read_at, world) else {
+            return Event::Subscribed(None);
+        };
+        let marks = told.marks();
+        for &topic in &own.topics {
+            let mark = marks.iter().find(|(of, _)| *of == topic).map(|(_, mark)| *mark);
+            let cursor = own.cursors.iter().find(|(of, _)| *of == topic).map(|(_, cursor)| *cursor);
+            let name = topic.name();
+            let lacks = if !told.has(topic) {
+                Some(format!("does not name {name}, which was asked for"))
+            } else if let Some(mark) = mark {
+                let below = cursor.filter(|cursor| mark < *cursor);
+                below.map(|cursor| {
+                    format!("says that {name} stands at {mark}, below cursor {cursor}")
+                })
+            } else {
+                Some(format!("does not say where {name} stands"))
+            };
+            if let Some(lacks) = lacks {
+                world.not_so(self.client, read_at, format!("{what} {lacks}"));
             }
-            Err(error) => {
-                if shaped && !subscribing.tried {
-                    let why = format!("{what}: {}", said::error(&error));
-                    world.malformed(self.client, read_at, why);
-                }
-                Event::Subscribed(None)
+        }
+        Event::Subscribed(Some(marks))
+    }
+
+    /// The unsubscribe was answered with ok: what remains is told.
+    fn left<S: Sink>(
+        &self,
+        gone: &[TopicId],
+        response: &RawValue,
+        read_at: Micros,
+        world: &mut World<'_, S>,
+    ) {
+        let (what, by) = ("the reply to an unsubscribe", Telling::Unsubscribed);
+        if !self.shaped(&shape::UNSUBSCRIBED, what, response, read_at, world) {
+            return;
+        }
+        let Some(told) = self.told(by, what, response, read_at, world) else { return };
+        for &topic in &self.settings.topics {
+            let (name, remains) = (topic.name(), !gone.contains(&topic));
+            if told.has(topic) != remains {
+                let says = if remains { "does not name" } else { "still names" };
+                let why = if remains { "remains" } else { "was given up" };
+                world.not_so(self.client, read_at, format!("{what} {says} {name}, which {why}"));
             }
         }
     }
@@ -182,7 +276,7 @@ fn refusal(reply: &ReplyRef<'_>) -> Refusal {
     Refusal { word, why }
 }
 
-fn stale(response: &RawValue) -> Result<Stale, String> {
+pub(super) fn stale(response: &RawValue) -> Result<Stale, String> {
     let seen: StaleCursorSeen = serde_json::from_str(response.get())
         .map_err(|error| format!("a stale_cursor: {}", said::error(&error)))?;
     let planned = seen.snapshot_plan.topics.iter();

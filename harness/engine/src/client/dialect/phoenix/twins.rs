@@ -1,4 +1,4 @@
-//! The two pushes of a batch, each of which carries the same JSON, put together.
+//! The two pushes of a batch or of an error, put together.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,6 +7,8 @@ use khala_wire::topic::TopicId;
 
 /// Pushes of a topic that may wait for their twins: one more, and the first one's is missing.
 const UNPAIRED_MAX: usize = 4;
+/// Kinds of errors that are put together: the contract has four.
+const ERRORS_MAX: usize = 16;
 
 /// By topic the first push of a batch whose twin has not come, and its digest: between topics there is no
 /// order (contract, section 1, rule 5).
@@ -19,6 +21,34 @@ pub(super) struct Paired {
     pub(super) torn: usize,
     /// Whether it and its twin say the same; `None` of the first of a pair.
     pub(super) agree: Option<bool>,
+}
+
+/// Of errors, by code and action: how many came as one kind of push more than as the other.
+#[derive(Debug, Default)]
+pub(super) struct Errors(Vec<(String, i32)>);
+
+impl Errors {
+    /// Whether no other copy of this error came before. Which comes first is nobody's rule, nor that both come.
+    pub(super) fn first_copy(&mut self, push: Push, code: &str, action: &str) -> bool {
+        let (key, step) = (format!("{code} {action}"), if push == Push::Frame { -1 } else { 1 });
+        match self.0.iter_mut().find(|(of, _)| *of == key) {
+            Some((_, more)) => {
+                *more += step;
+                *more * step > 0
+            }
+            None => {
+                if self.0.len() < ERRORS_MAX {
+                    self.0.push((key, step));
+                }
+                true
+            }
+        }
+    }
+
+    /// What waits for its other copy will never have it.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
 }
 
 impl Twins {

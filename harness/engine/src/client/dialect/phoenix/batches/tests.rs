@@ -149,15 +149,43 @@ fn topics_are_read_even_where_the_content_cannot_be() {
 #[test]
 fn frames_without_a_batch_speak_of_no_topic() {
     let mut reader = reader();
-    for kind in ["ERROR", "SUBSCRIBED", "HEARTBEAT"] {
+    for kind in ["SUBSCRIBED", "HEARTBEAT"] {
         let batch = reader.frame(&FRAME.replace("UPDATE_BATCH", kind));
         assert!(batch.topics.is_empty() && batch.malformed.is_none(), "{batch:?}");
         assert!(batch.notes.is_empty(), "{batch:?}");
     }
+    let error = FRAME.replace("UPDATE_BATCH", "ERROR");
+    let broken = reader.frame(&error);
+    assert!(broken.topics.is_empty() && broken.malformed.is_some(), "{broken:?}");
+    let payload = r#""payload_bytes":""#;
+    let (before, after) = error.split_once(payload).expect("a payload");
+    let after = after.split_once('"').expect("its end").1;
+    let told = reader.frame(&format!(r#"{before}{payload}eyJjb2RlIjoieCJ9"{after}"#));
+    assert_eq!(told.error.as_deref(), Some(r#"{"code":"x"}"#), "{told:?}");
+    assert!(told.topics.is_empty() && told.malformed.is_none(), "{told:?}");
     let odd = reader.frame(&FRAME.replace("UPDATE_BATCH", "SURPRISE"));
     assert_eq!(odd.notes[0].0, "unknown_kind");
     let auth = reader.frame(&FRAME.replace(r#""t""#, r#""sync.auth""#));
     assert!(auth.topics.is_empty() && auth.notes[0].0 == "batch_of_auth", "{auth:?}");
+}
+
+#[test]
+fn a_head_below_what_the_batch_carries_is_not_so_and_other_topics_are_named() {
+    let mut reader = reader();
+    let with = |heads: &str| batch(EVENT, 9).replace(r#""head_watermarks":[]"#, heads);
+    let text = with(r#""head_watermarks":[]"#);
+    let updates: serde_json::Value = serde_json::from_str(&text).expect("json");
+    let topic = updates["updates"][0]["topic"].as_str().expect("a topic").to_owned();
+    let heads = |own: u64| {
+        with(&format!(
+            r#""head_watermarks":[{{"topic":"{topic}","watermark":{own}}},{{"topic":"org:77:billing","watermark":3}}]"#
+        ))
+    };
+    let right = reader.batch(&heads(9));
+    assert_eq!((right.malformed.as_deref(), &*right.heads), (None, &["org:77:billing".into()][..]));
+    let short = reader.batch(&heads(8));
+    assert_eq!(short.flaw, Flaw::Content);
+    assert!(short.malformed.as_deref().is_some_and(|why| why.contains("stands at 8")), "{short:?}");
 }
 
 #[test]

@@ -1,0 +1,256 @@
+//! What answers and errors say: of whom, of which topics, and whether it can be so.
+
+use khala_evidence::record::{Flaw, Place, Record, Telling};
+use khala_wire::payload::{KIND_ERROR, SyncFrame};
+use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS};
+use serde_json::{Value, json};
+
+use super::rig::{
+    Action, Rig, SECOND, Sent, batch_of, beats, events, frame, push, reply, sent, stale, subscribed,
+};
+
+fn words(rig: &Rig) -> Vec<(Place, String)> {
+    let of = rig.records.iter().filter_map(|record| match record {
+        Record::Word { place, word, .. } => Some((*place, word.to_string())),
+        _ => None,
+    });
+    of.collect()
+}
+
+fn named(rig: &Rig) -> Vec<(Telling, String)> {
+    let of = rig.records.iter().filter_map(|record| match record {
+        Record::Named { topic, by, .. } => Some((*by, topic.to_string())),
+        _ => None,
+    });
+    of.collect()
+}
+
+fn not_so(rig: &Rig) -> Vec<String> {
+    let of = rig.records.iter().filter_map(|record| match record {
+        Record::Malformed { flaw: Flaw::Content, why, .. } => Some(why.to_string()),
+        _ => None,
+    });
+    of.collect()
+}
+
+fn strikes(rig: &Rig) -> usize {
+    rig.records.iter().filter(|record| matches!(record, Record::SlowConsumer { .. })).count()
+}
+
+fn error_push(error: &Value) -> String {
+    push("1", "sync:error", error)
+}
+
+fn error_frame(error: &Value) -> String {
+    let frame = SyncFrame::wrap(KIND_ERROR, WORKER_EVENTS, 0, &error.to_string());
+    push("1", "sync:frame", &serde_json::to_value(frame).expect("serialises"))
+}
+
+fn slow(action: &str) -> Value {
+    json!({"code": "slow_consumer", "action": action, "queue_depth": 70, "queue_limit": 64,
+        "topic": WORKER_EVENTS})
+}
+
+#[test]
+fn an_error_counts_once_whichever_of_its_two_copies_come() {
+    for copies in [
+        vec![error_push(&slow("throttle"))],
+        vec![error_frame(&slow("throttle"))],
+        vec![error_push(&slow("throttle")), error_frame(&slow("throttle"))],
+        vec![error_frame(&slow("throttle")), error_push(&slow("throttle"))],
+    ] {
+        let mut rig = Rig::live();
+        for round in 1..=3 {
+            copies.iter().for_each(|copy| _ = rig.text(copy));
+            assert_eq!(strikes(&rig), round, "{copies:?}");
+        }
+    }
+}
+
+#[test]
+fn copies_that_come_in_a_row_are_put_together_and_others_told_apart() {
+    let mut rig = Rig::live();
+    for text in [
+        error_push(&slow("throttle")),
+        error_push(&slow("throttle")),
+        error_frame(&slow("throttle")),
+        error_push(&slow("disconnect")),
+        error_frame(&slow("throttle")),
+    ] {
+        rig.text(&text);
+    }
+    assert_eq!(strikes(&rig), 3);
+}
+
+#[test]
+fn a_word_that_the_contract_does_not_have_is_heard_in_an_error_frame_too() {
+    let mut rig = Rig::live();
+    rig.text(&error_frame(&json!({"code": "surprise"})));
+    rig.text(&error_frame(&json!({"message": "nothing else"})));
+    assert_eq!(words(&rig), [(Place::Error, "surprise".to_owned())]);
+    assert_eq!(rig.malformed(), ["an error frame lacks `code`"]);
+}
+
+#[test]
+fn that_the_session_is_no_longer_good_needs_a_reason() {
+    let reauth = json!({"code": "reauth_required", "message": "sign in", "reauth_required": true});
+    let told = |own: Option<&str>, before: &dyn Fn(&mut Rig)| {
+        let mut rig = Rig::new();
+        rig.machine.speaks_for(own.map(Into::into));
+        rig.go_live(&json!([]));
+        rig.records.clear();
+        before(&mut rig);
+        rig.text(&error_push(&reauth));
+        words(&rig)[0].0
+    };
+    assert_eq!(told(Some("s"), &|_| {}), Place::Unprovoked);
+    assert_eq!(told(None, &|_| {}), Place::Error, "others may share the session");
+    let revoke = |rig: &mut Rig| {
+        let now = rig.now;
+        rig.machine.revoking(1, now, now + SECOND);
+    };
+    assert_eq!(told(Some("s"), &revoke), Place::Error);
+    let unanswered = |rig: &mut Rig| {
+        revoke(rig);
+        rig.with(|machine, _, world| machine.revoked(None, world));
+    };
+    assert_eq!(told(Some("s"), &unanswered), Place::Error, "it may have been revoked all the same");
+    assert_eq!(told(Some("s"), &|rig| rig.now += 3_601 * SECOND), Place::Error, "the token's end");
+}
+
+#[test]
+fn a_stale_cursor_that_answers_nothing_ends_what_is_subscribed() {
+    let asked = Rig::new().join();
+    let stale: Value = serde_json::from_str(&stale(&asked, &[WORKER_EVENTS])).expect("json");
+    let error = &stale[4]["response"];
+    for copy in [error_push(error), error_frame(error)] {
+        let mut rig = Rig::live();
+        let action = rig.text(&copy);
+        assert_eq!(sent(action).event, "sync:subscribe");
+        let ended = |record: &Record| matches!(record, Record::SubscribeStale { topics, .. } if topics.len() == 1);
+        assert!(rig.records.iter().any(ended), "{:?}", rig.records);
+    }
+    // Before the reply to a subscribe it says what that will say.
+    let mut rig = Rig::new();
+    rig.join();
+    rig.records.clear();
+    assert_eq!(rig.text(&error_push(error)), Action::None);
+    assert_eq!(rig.text(&error_frame(error)), Action::None);
+    assert_eq!(words(&rig), [(Place::Error, "stale_cursor".to_owned())]);
+    assert_eq!(rig.records.len(), 1);
+}
+
+#[test]
+fn a_live_clients_heartbeats_are_answered_with_ok() {
+    let mut rig = Rig::live();
+    rig.now = rig.machine.deadline();
+    let (channel, socket) = beats(rig.tick());
+    let error = json!({"reason": "unmatched topic"});
+    rig.text(&reply(&channel, "error", &error));
+    rig.text(&reply(&socket, "error", &error));
+    assert_eq!(words(&rig), vec![(Place::Heartbeat, "unmatched topic".to_owned()); 2]);
+}
+
+#[test]
+fn topics_that_are_not_the_clients_are_recorded_wherever_they_are_named() {
+    let other = "org:77:billing";
+    let marks = json!([{"topic": other, "watermark": 7}]);
+    let mut rig = Rig::new();
+    let join = rig.connect();
+    let subscribe = sent(rig.text(&reply(
+        &join,
+        "ok",
+        &json!({"allowed_topics": [WORKER_EVENTS, other], "current_watermarks": [],
+            "subscription_id": "sub_sync_session:s"}),
+    )));
+    rig.text(&subscribed(&subscribe, &marks));
+    rig.text(&push("1", "sync:heartbeat", &json!({"watermarks": marks})));
+    rig.now = rig.machine.deadline();
+    let (beat, socket) = beats(rig.tick());
+    let answer = json!({"subscription_id": "sub_sync_session:s", "watermarks": marks});
+    rig.text(&reply(&beat, "ok", &answer));
+    rig.text(&reply(&socket, "ok", &json!({})));
+    let batch = batch_of(WORKER_EVENTS, &[1]);
+    let mut batch: Value = serde_json::from_str(&batch).expect("json");
+    batch["head_watermarks"] = marks;
+    rig.text(&push("1", "sync:update_batch", &batch));
+    let by = [
+        Telling::Joined,
+        Telling::Subscribed,
+        Telling::Heartbeat,
+        Telling::Heartbeat,
+        Telling::Heads,
+    ];
+    assert_eq!(named(&rig), by.map(|by| (by, other.to_owned())));
+}
+
+#[test]
+fn every_answer_is_for_the_clients_own_session() {
+    let mut rig = Rig::new();
+    rig.machine.speaks_for(Some("s".into()));
+    rig.go_live(&json!([]));
+    rig.now = rig.machine.deadline();
+    let (beat, socket) = beats(rig.tick());
+    let answer = json!({"subscription_id": "sub_sync_session:t", "watermarks": []});
+    rig.text(&reply(&beat, "ok", &answer));
+    rig.text(&reply(&socket, "ok", &json!({})));
+    let asked = unsubscribe(&mut rig);
+    let answer = json!({"subscription_id": "sub_sync_session:t", "topics": [NOTIFICATIONS]});
+    rig.text(&reply(&asked, "ok", &answer));
+    let others = rig.records.iter().filter_map(|record| match record {
+        Record::JoinedAs { session, by, .. } => Some((*by, session.to_string())),
+        _ => None,
+    });
+    let by = [Telling::Heartbeat, Telling::Unsubscribed].map(|by| (by, "t".to_owned()));
+    assert_eq!(others.collect::<Vec<_>>(), by);
+}
+
+fn unsubscribe(rig: &mut Rig) -> Sent {
+    let until = rig.now + SECOND;
+    sent(rig.machine.unsubscribe(1, &[events()], until))
+}
+
+#[test]
+fn the_answer_to_a_subscribe_names_what_was_asked_for_and_where_it_stands() {
+    let told = |topics: Value, marks: Value| {
+        let mut rig = Rig::live();
+        rig.text(&frame(WORKER_EVENTS, &[50]));
+        rig.broken();
+        let subscribe = rig.join();
+        rig.records.clear();
+        let answer = json!({"subscription_id": "sub_sync_session:s", "topics": topics,
+            "current_watermarks": marks});
+        rig.text(&reply(&subscribe, "ok", &answer));
+        assert!(rig.machine.is_live());
+        not_so(&rig)
+    };
+    let both = || json!([WORKER_EVENTS, NOTIFICATIONS]);
+    let marks = |events: u64| {
+        json!([{"topic": WORKER_EVENTS, "watermark": events},
+            {"topic": NOTIFICATIONS, "watermark": 0}])
+    };
+    assert_eq!(told(both(), marks(50)), Vec::<String>::new());
+    assert_eq!(told(both(), marks(51)), Vec::<String>::new());
+    let below = told(both(), marks(49));
+    assert!(below.len() == 1 && below[0].contains("stands at 49, below cursor 50"), "{below:?}");
+    let without = told(both(), json!([{"topic": WORKER_EVENTS, "watermark": 50}]));
+    assert!(without.len() == 1 && without[0].contains("does not say where"), "{without:?}");
+    let fewer = told(json!([NOTIFICATIONS]), marks(50));
+    assert!(fewer.len() == 1 && fewer[0].contains("which was asked for"), "{fewer:?}");
+}
+
+#[test]
+fn the_answer_to_an_unsubscribe_names_what_remains_and_nothing_else() {
+    for (topics, wrong) in [
+        (json!([NOTIFICATIONS]), 0),
+        (json!([WORKER_EVENTS, NOTIFICATIONS]), 1),
+        (json!([]), 1),
+        (json!([WORKER_EVENTS]), 2),
+    ] {
+        let mut rig = Rig::live();
+        let asked = unsubscribe(&mut rig);
+        let answer = json!({"subscription_id": "sub_sync_session:s", "topics": topics});
+        rig.text(&reply(&asked, "ok", &answer));
+        assert_eq!(not_so(&rig).len(), wrong, "{topics}");
+    }
+}
