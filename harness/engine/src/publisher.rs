@@ -33,8 +33,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use self::pace::Pace;
-use self::workers::first_worker;
-pub use self::workers::{create_workers, stop_workers, worker_names};
+pub use self::workers::{addressed, create_workers, stop_workers, worker_names};
 use crate::answer::{Answer, answer_to};
 use crate::clock::Clock;
 use crate::contact::Contact;
@@ -213,8 +212,7 @@ where
 {
     async fn publish(&self, planned: PlannedPublish) -> (Published, Answer) {
         let Setup { clock, plan, target, workers, run_id, .. } = &self.setup;
-        let number = first_worker(plan, planned.load) + u32::from(planned.worker);
-        let worker = u16::try_from(number).unwrap_or(u16::MAX);
+        let worker = addressed(plan, &planned);
         let size = plan.loads[usize::from(planned.load)].payload_bytes;
         let start = clock.now();
         let marker =

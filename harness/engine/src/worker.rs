@@ -24,6 +24,7 @@ use tokio::task::LocalSet;
 use tokio::time::MissedTickBehavior;
 
 use crate::aside::{Asides, Who};
+use crate::client::contents::Known;
 use crate::client::dialect::Dialect;
 use crate::client::driver::{Driver, Surroundings};
 use crate::client::machine::{Machine, Settings};
@@ -36,6 +37,7 @@ use crate::handshake::Interim;
 use crate::heads::{Heads, LocalHeads};
 use crate::http::Http;
 use crate::mint::Minter;
+use crate::publisher::addressed;
 use crate::reach::Outgoing;
 use crate::session::Connector;
 use crate::session::web_socket::Lane;
@@ -144,7 +146,7 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         plan: Arc::clone(&plan),
         target,
         sink: std::cell::RefCell::new(sink),
-        reader: std::cell::RefCell::new(Reader::new(setup.run_id.clone(), setup.workers.clone())),
+        reader: std::cell::RefCell::new(Reader::new(known(&setup))),
         heads: LocalHeads::new(Arc::clone(&setup.heads)),
         ear: Ear::new(Arc::clone(&setup.contact)),
         minter: Minter::new(control),
@@ -204,6 +206,16 @@ async fn work<S: Sink + 'static>(setup: Setup, sink: S) -> S {
         Ok(around) => around.sink.into_inner(),
         // Only tasks hold the other ends, and all have been joined or aborted.
         Err(_) => unreachable!("a task outlived its JoinSet"),
+    }
+}
+
+/// What is known of the run to whoever reads what comes.
+fn known(setup: &Setup) -> Known {
+    let publishes = setup.schedule.publishes.iter();
+    Known {
+        run_id: setup.run_id.clone(),
+        workers: setup.workers.clone(),
+        addressed: publishes.map(|planned| addressed(&setup.plan, planned)).collect(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whether an update of one of our workers agrees with itself and with what was asked for (contract, section
 //! 3: the event's `doc_key` is `…:{worker}:{seq}`, its type the command's; the document's `doc_version` and
-//! `latest_seq` are the event's seq).
+//! `latest_seq` are the event's seq), and whether it has the content that it says it has.
 //!
-//! Fields that are not there are nobody's lie, and what a document says beyond these cannot be known.
+//! Fields that are not there are nobody's lie, unless nothing of a worker is there at all; and what a document says
+//! beyond these cannot be known.
 
 use std::collections::HashMap;
 
@@ -24,6 +25,8 @@ struct Event<'a> {
     event_type_camel: Value,
     #[serde(default)]
     worker_id: Value,
+    #[serde(default, rename = "workerId")]
+    worker_id_camel: Value,
     #[serde(default)]
     seq: Value,
     #[serde(borrow, default)]
@@ -42,14 +45,27 @@ struct Document {
     status: Value,
 }
 
-/// What of an update of a worker of run `run_id` is not so; `None` of others, and of what agrees.
-pub fn contradiction(
-    update: &UpdateRef<'_>,
-    run_id: &str,
-    workers: &HashMap<String, u16>,
-) -> Option<String> {
-    let text = update.payload?.get();
+/// What is known of a run before anything comes: whose updates are whose.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Its id.
+    pub run_id: String,
+    /// Its workers, name to number.
+    pub workers: HashMap<String, u16>,
+    /// The worker that each planned publish is sent to, by the publish's number.
+    pub addressed: Vec<u16>,
+}
+
+/// What of an update is not so; `None` of what agrees, and of what others wrote.
+pub fn contradiction(update: &UpdateRef<'_>, known: &Known) -> Option<String> {
+    let Known { run_id, workers, addressed } = known;
     let key = &*update.doc_key;
+    let Some(payload) = update.payload.filter(|payload| payload.get() != "null") else {
+        return (!update.hydration_required).then(|| {
+            "an update has no payload, and does not say that it must be fetched".to_owned()
+        });
+    };
+    let text = payload.get();
     if let Some(worker) = key.strip_prefix(SUMMARY_KEY) {
         workers.get(worker)?;
         return document(&serde_json::from_str(text).ok()?, worker, update);
@@ -63,7 +79,18 @@ pub fn contradiction(
         let key = said::word(key);
         return Some(format!("an update's doc_key is `{key}`, and its event is {seq} of {worker}"));
     }
-    let ours = marker_of(event.payload?.get()).is_some_and(|marker| marker.run == run_id);
+    if let Some(other) = event.worker_id_camel.as_str().filter(|other| *other != worker) {
+        let other = said::word(other);
+        return Some(format!("an event of worker {worker} says that it is worker {other}'s"));
+    }
+    let marker = marker_of(event.payload?.get()).filter(|marker| marker.run == *run_id);
+    let sent_to = marker.as_ref().and_then(|marker| addressed.get(marker.n as usize));
+    if let Some(sent_to) = sent_to.filter(|sent_to| **sent_to != workers[worker]) {
+        let names = workers.iter().find(|(_, number)| *number == sent_to);
+        let sent_to = names.map_or("another one", |(name, _)| &**name);
+        return Some(format!("an event that was sent to worker {sent_to} is worker {worker}'s"));
+    }
+    let ours = marker.is_some();
     let types = [&event.event_type, &event.event_type_camel];
     let other = types.into_iter().filter_map(Value::as_str).find(|it| *it != EVENT_TYPE);
     other.filter(|_| ours).map(|other| {
@@ -74,6 +101,9 @@ pub fn contradiction(
 
 fn document(document: &Document, worker: &str, update: &UpdateRef<'_>) -> Option<String> {
     let Document { worker_id, document_id, latest_seq, status } = document;
+    if [worker_id, document_id, latest_seq, status].into_iter().all(Value::is_null) {
+        return Some(format!("the document of worker {worker} says nothing of a worker"));
+    }
     if let Some(other) = worker_id.as_str().filter(|other| *other != worker) {
         let other = said::word(other);
         return Some(format!("the document of worker {worker} says that it is worker {other}'s"));
@@ -107,7 +137,8 @@ mod tests {
         );
         let batch: UpdateBatchRef<'_> = serde_json::from_str(&text).expect("a batch");
         let workers = HashMap::from([("w".to_owned(), 4), ("v".to_owned(), 5)]);
-        contradiction(&batch.updates[0], "r", &workers)
+        let known = Known { run_id: "r".to_owned(), workers, addressed: vec![4, 4, 5, 4] };
+        contradiction(&batch.updates[0], &known)
     }
 
     fn of_document(payload: &str) -> Option<String> {
@@ -119,7 +150,9 @@ mod tests {
         let right = r#"{"worker_id":"w","document_id":"runtime/codex_worker_summary:w",
             "latest_seq":7,"status":"running"}"#;
         assert_eq!(of_document(right), None);
-        assert_eq!(of_document("{}"), None, "what is not there is no lie");
+        assert_eq!(of_document(r#"{"status":"running"}"#), None, "what is not there is no lie");
+        let empty = of_document("{}").expect("no document of a worker");
+        assert!(empty.contains("says nothing of a worker"), "{empty}");
         let wrong = [
             (r#""worker_id":"w""#, r#""worker_id":"v""#, "worker v's"),
             ("summary:w", "summary:v", "says that it is `runtime/codex_worker_summary:v`"),
@@ -140,6 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_payload_says_that_it_must_be_fetched() {
+        let pointer = |payload: &str, hydrate: bool| {
+            let text = format!(
+                r#"{{"updates":[{{"topic":"t","doc_key":"k","doc_version":1,"payload":{payload},
+                    "payload_hash":null,"watermark":7,"hydration_required":{hydrate}}}],
+                    "replay_complete":true,"head_watermarks":[]}}"#
+            );
+            let batch: UpdateBatchRef<'_> = serde_json::from_str(&text).expect("a batch");
+            contradiction(&batch.updates[0], &Known::default()).is_some()
+        };
+        assert!(pointer("null", false));
+        assert!(!pointer("null", true) && !pointer("{}", false));
+    }
+
+    #[test]
     fn an_event_is_what_was_published_under_its_own_key() {
         let marker = khala_wire::marker::Marker { run: "r".into(), n: 3, at_us: 1, begun_us: 1 };
         let inner = serde_json::to_string(&serde_json::json!({ "khala_harness": marker }));
@@ -157,6 +205,11 @@ mod tests {
             let said = of(key, &other).expect("a contradiction");
             assert!(said.contains("is of type `other.type`"), "{said}");
         }
+        let other = of(key, &right.replace(r#""workerId":"w""#, r#""workerId":"v""#));
+        assert!(other.is_some_and(|said| said.contains("says that it is worker v's")));
+        let crossed = of(key, &right.replace(r#""n":3"#, r#""n":2"#)).expect("another worker's");
+        assert!(crossed.contains("sent to worker v is worker w's"), "{crossed}");
+        assert_eq!(of(key, &right.replace(r#""n":3"#, r#""n":99"#)), None, "nobody planned it");
         for key in ["runtime/codex_worker_event:w:3", "runtime/codex_worker_event:v:2"] {
             assert!(of(key, &right).is_some_and(|said| said.contains("doc_key")), "{key}");
         }

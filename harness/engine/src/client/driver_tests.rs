@@ -4,7 +4,6 @@ mod moments;
 mod paged;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -19,6 +18,7 @@ use khala_wire::topic::WORKER_SUMMARIES;
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
+use super::contents::Known;
 use super::dialect::Dialect;
 use super::driver::{Driver, Surroundings};
 use super::machine::{Machine, Settings};
@@ -129,7 +129,7 @@ async fn driven_over<C: Connector, F: Future<Output = ()>>(
         plan: Arc::clone(&plan),
         target,
         sink: RefCell::new(Vec::new()),
-        reader: RefCell::new(Reader::new("run".to_owned(), HashMap::new())),
+        reader: RefCell::new(Reader::new(Known { run_id: "run".to_owned(), ..Known::default() })),
         heads: LocalHeads::new(Arc::clone(&heads)),
         ear: Ear::new(Arc::new(Contact::new(clock, 1))),
         minter: Minter::new(http.clone()),

@@ -2,7 +2,7 @@
 //! sessions.
 
 pub mod batch;
-mod contents;
+pub mod contents;
 pub mod dialect;
 pub mod driver;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
 
 use super::batch::{Batch, Fact};
-use super::contents::contradiction;
+use super::contents::{Known, contradiction};
 
 /// What the key of a worker's document begins with.
 pub(super) const SUMMARY_KEY: &str = "runtime/codex_worker_summary:";
@@ -27,22 +27,21 @@ const BATCHES_MAX: usize = 512;
 /// Reads batches for all clients of a thread.
 #[derive(Debug)]
 pub struct Reader {
-    run_id: String,
-    workers: HashMap<String, u16>,
+    known: Known,
     batches: HashMap<u64, Batch>,
     /// Room for what is decoded.
     pub(super) scratch: Vec<u8>,
 }
 
 impl Reader {
-    /// A reader that knows the run's marker and workers (name to number).
+    /// A reader that knows the run.
     #[must_use]
-    pub fn new(run_id: String, workers: HashMap<String, u16>) -> Self {
-        Self { run_id, workers, batches: HashMap::new(), scratch: Vec::new() }
+    pub fn new(known: Known) -> Self {
+        Self { known, batches: HashMap::new(), scratch: Vec::new() }
     }
 
     /// A batch that was read before.
-    pub(super) fn known(&self, key: u64) -> Option<Batch> {
+    pub(super) fn read_before(&self, key: u64) -> Option<Batch> {
         self.batches.get(&key).cloned()
     }
 
@@ -55,9 +54,9 @@ impl Reader {
         batch
     }
 
-    /// What of an update is not so, of one of our workers.
+    /// What of an update is not so.
     pub(super) fn contradiction(&self, update: &UpdateRef<'_>) -> Option<String> {
-        contradiction(update, &self.run_id, &self.workers)
+        contradiction(update, &self.known)
     }
 
     /// What an update says; `None` of a topic that nobody knows.
@@ -87,7 +86,7 @@ impl Reader {
     /// What a snapshot holds of our workers' documents, in its order.
     pub fn held(&self, snapshot: &Snapshot) -> Vec<Held> {
         let ours = snapshot.documents.iter().filter_map(|document| {
-            let &worker = self.workers.get(document.doc_key.strip_prefix(SUMMARY_KEY)?)?;
+            let &worker = self.known.workers.get(document.doc_key.strip_prefix(SUMMARY_KEY)?)?;
             let hash_fits = payload_hash_matches(document.payload.get(), &document.payload_hash);
             Some(Held { worker, version: document.doc_version, hash_fits })
         });
@@ -98,13 +97,13 @@ impl Reader {
     fn pointed_at(&self, key: &str) -> Option<Source> {
         let (name, seq) = key.strip_prefix(EVENT_KEY)?.rsplit_once(':')?;
         let publish =
-            PublishId::Lifecycle { worker: *self.workers.get(name)?, seq: seq.parse().ok()? };
+            PublishId::Lifecycle { worker: *self.known.workers.get(name)?, seq: seq.parse().ok()? };
         Some(Source::Event { publish, intended: None, begun: None, payload: 0, worker_seq: None })
     }
 
     fn source(&self, update: &UpdateRef<'_>, payload: &str) -> Source {
         if let Some(name) = update.doc_key.strip_prefix(SUMMARY_KEY) {
-            return match self.workers.get(name) {
+            return match self.known.workers.get(name) {
                 Some(&worker) => Source::State { worker, version: update.doc_version },
                 None => Source::Foreign,
             };
@@ -115,17 +114,21 @@ impl Reader {
         let Ok(event) = serde_json::from_str::<WorkerEvent<'_>>(payload) else {
             return Source::Foreign;
         };
-        let Some(&worker) = self.workers.get(&*event.worker_id) else { return Source::Foreign };
+        let Some(&worker) = self.known.workers.get(&*event.worker_id) else {
+            return Source::Foreign;
+        };
         match marker_of(event.payload.get()) {
             // Nobody waits for it, so that its times say nothing.
-            Some(marker) if marker.run == self.run_id && marker.n >= OVER_SOCKET => Source::Event {
-                publish: PublishId::OverSession { client: marker.n - OVER_SOCKET },
-                intended: None,
-                begun: None,
-                payload: 0,
-                worker_seq: None,
-            },
-            Some(marker) if marker.run == self.run_id => Source::Event {
+            Some(marker) if marker.run == self.known.run_id && marker.n >= OVER_SOCKET => {
+                Source::Event {
+                    publish: PublishId::OverSession { client: marker.n - OVER_SOCKET },
+                    intended: None,
+                    begun: None,
+                    payload: 0,
+                    worker_seq: None,
+                }
+            }
+            Some(marker) if marker.run == self.known.run_id => Source::Event {
                 publish: PublishId::Planned(marker.n),
                 intended: Some(marker.at_us),
                 begun: Some(marker.begun_us),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use khala_evidence::record::{Outcome, Record, Request};
 use khala_plan::Plan;
+use khala_plan::schedule::PlannedPublish;
 use khala_wire::command::{
     CreateWorker, Data, StopWorker, WORKERS_PATH, WorkerCreated, WorkerStopped, worker_stop_path,
 };
@@ -33,9 +34,11 @@ pub fn worker_names(plan: &Plan, run_id: &str) -> Vec<String> {
         .collect()
 }
 
-/// Number of a load's first worker.
-pub(super) fn first_worker(plan: &Plan, load: u16) -> u32 {
-    plan.loads.iter().take(usize::from(load)).map(|spec| spec.workers).sum()
+/// Number of the worker that a publish is sent to.
+#[must_use]
+pub fn addressed(plan: &Plan, planned: &PlannedPublish) -> u16 {
+    let before = plan.loads.iter().take(usize::from(planned.load)).map(|spec| spec.workers);
+    u16::try_from(before.sum::<u32>() + u32::from(planned.worker)).unwrap_or(u16::MAX)
 }
 
 /// Creates the workers; gives how each request ended, those too that were tried again.

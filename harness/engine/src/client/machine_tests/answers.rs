@@ -240,6 +240,21 @@ fn the_answer_to_a_subscribe_names_what_was_asked_for_and_where_it_stands() {
 }
 
 #[test]
+fn what_the_join_does_not_allow_is_not_granted() {
+    for (allowed, wrong) in [(json!([WORKER_EVENTS, NOTIFICATIONS]), 0), (json!([]), 2)] {
+        let mut rig = Rig::new();
+        let join = rig.connect();
+        let answer = json!({"allowed_topics": allowed, "current_watermarks": [],
+            "subscription_id": "sub_sync_session:s"});
+        let subscribe = sent(rig.text(&reply(&join, "ok", &answer)));
+        let marks = json!([{"topic": WORKER_EVENTS, "watermark": 0},
+            {"topic": NOTIFICATIONS, "watermark": 0}]);
+        rig.text(&subscribed(&subscribe, &marks));
+        assert_eq!(not_so(&rig).len(), wrong, "{allowed}");
+    }
+}
+
+#[test]
 fn the_answer_to_an_unsubscribe_names_what_remains_and_nothing_else() {
     for (topics, wrong) in [
         (json!([NOTIFICATIONS]), 0),

@@ -9,6 +9,7 @@ use khala_plan::surface::Surface;
 use khala_wire::topic::TopicId;
 
 use super::rig::{ARRIVAL, CLIENT, HEARTBEAT, SECOND, settings, summaries};
+use crate::client::contents::Known;
 use crate::client::machine::spoken::{Ask, Came, Event, Manners, Refusal, Stale, Subscribe, Why};
 use crate::client::machine::{Action, Machine, Phase, Settings};
 use crate::client::reader::Reader;
@@ -35,7 +36,7 @@ impl Lane {
         Self {
             machine: Machine::new(CLIENT, Rc::new(settings), ARRIVAL),
             records: Vec::new(),
-            reader: Reader::new("run".to_owned(), std::collections::HashMap::new()),
+            reader: Reader::new(Known { run_id: "run".to_owned(), ..Known::default() }),
             heads: LocalHeads::new(Arc::new(Heads::new(8, 4))),
             now: ARRIVAL,
         }

@@ -12,6 +12,7 @@ use khala_wire::topic::{NOTIFICATIONS, TopicId, WORKER_EVENTS, WORKER_SUMMARIES}
 use serde_json::{Value, json};
 
 pub(in crate::client) use super::spoken::{Action, Speaker};
+use crate::client::contents::Known;
 use crate::client::dialect::Dialect;
 use crate::client::dialect::phoenix::Phoenix;
 use crate::client::machine::{Phase, Settings};
@@ -70,7 +71,7 @@ impl Rig {
         Self {
             machine: Speaker::new(CLIENT, Rc::new(settings), ARRIVAL),
             records: Vec::new(),
-            reader: Reader::new("run".to_owned(), std::collections::HashMap::new()),
+            reader: Reader::new(Known { run_id: "run".to_owned(), ..Known::default() }),
             heads: LocalHeads::new(Arc::new(Heads::new(8, 4))),
             now: ARRIVAL,
             join_ref: String::new(),
@@ -144,7 +145,7 @@ impl Rig {
         let text = reply(
             &join,
             "ok",
-            &json!({"allowed_topics": [WORKER_EVENTS],
+            &json!({"allowed_topics": [WORKER_EVENTS, NOTIFICATIONS],
             "current_watermarks": [], "subscription_id": "sub_sync_session:s"}),
         );
         sent(self.text(&text))

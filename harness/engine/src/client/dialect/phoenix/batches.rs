@@ -54,7 +54,7 @@ impl Reader {
     /// Reads a `sync:update_batch`.
     pub fn batch(&mut self, payload: &str) -> Batch {
         let key = digest64(payload.as_bytes());
-        if let Some(batch) = self.known(key) {
+        if let Some(batch) = self.read_before(key) {
             return batch;
         }
         let batch = self.read(payload, key);
@@ -64,7 +64,7 @@ impl Reader {
     /// Reads a `sync:frame`.
     pub fn frame(&mut self, payload: &str) -> Batch {
         let key = digest64(payload.as_bytes());
-        if let Some(batch) = self.known(key) {
+        if let Some(batch) = self.read_before(key) {
             return batch;
         }
         let batch = self.read_frame(payload, key);
@@ -119,6 +119,7 @@ impl Reader {
         let facts = batch.updates.iter().filter_map(|update| self.fact(update)).collect();
         let mut notes = unknown(&difference, "a batch");
         let (heads, short) = heads(&batch);
+        notes.extend(odd_payloads(&batch));
         if batch.updates.is_empty() {
             notes.push(("empty_batch", "a batch came without an update".into()));
         }
@@ -168,6 +169,20 @@ impl Reader {
         self.scratch = scratch;
         error
     }
+}
+
+/// What of a batch's payloads the contract does not say.
+fn odd_payloads(batch: &UpdateBatchRef<'_>) -> Vec<(&'static str, Box<str>)> {
+    let whole = || batch.updates.iter().filter(|update| update.payload.is_some());
+    let to_fetch = whole().find(|update| update.hydration_required).map(|update| {
+        let said = format!("update {} has its payload, and must be fetched", update.watermark);
+        ("hydration_of_payload", said.into())
+    });
+    let unhashed = whole().find(|update| update.payload_hash.is_none()).map(|update| {
+        let said = format!("update {} has a payload, and no payload_hash", update.watermark);
+        ("payload_without_hash", said.into())
+    });
+    to_fetch.into_iter().chain(unhashed).collect()
 }
 
 /// Topics that a batch's heads name beside its own; and what is not so, if a head is below what the batch carries.

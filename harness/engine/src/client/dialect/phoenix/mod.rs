@@ -45,6 +45,8 @@ pub struct Phoenix {
     asked: Asked,
     twins: Twins,
     errors: Errors,
+    /// Topics of the client's that the reply to the join in force does not allow.
+    barred: Vec<TopicId>,
     /// The session that the token of the socket there is was minted for, where that is known.
     session: Option<Box<str>>,
 }
@@ -66,6 +68,7 @@ impl Dialect for Phoenix {
             asked: Asked::default(),
             twins: Twins::default(),
             errors: Errors::default(),
+            barred: Vec::new(),
             session: None,
         }
     }

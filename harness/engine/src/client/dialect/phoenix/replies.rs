@@ -190,7 +190,10 @@ impl Phoenix {
         self.joins.answered(read_at);
         let what = "the reply to a join";
         if self.shaped(&shape::JOINED, what, response, read_at, world) {
-            self.told(Telling::Joined, what, response, read_at, world);
+            let told = self.told(Telling::Joined, what, response, read_at, world);
+            let allowed = told.unwrap_or_default().allowed_topics;
+            let barred = |topic: &TopicId| !allowed.iter().any(|name| name == topic.name());
+            self.barred = self.settings.topics.iter().copied().filter(barred).collect();
         }
         Event::Joined
     }
@@ -220,7 +223,9 @@ impl Phoenix {
             let mark = marks.iter().find(|(of, _)| *of == topic).map(|(_, mark)| *mark);
             let cursor = own.cursors.iter().find(|(of, _)| *of == topic).map(|(_, cursor)| *cursor);
             let name = topic.name();
-            let lacks = if !told.has(topic) {
+            let lacks = if self.barred.contains(&topic) {
+                Some(format!("grants {name}, which the reply to the join does not allow"))
+            } else if !told.has(topic) {
                 Some(format!("does not name {name}, which was asked for"))
             } else if let Some(mark) = mark {
                 let below = cursor.filter(|cursor| mark < *cursor);

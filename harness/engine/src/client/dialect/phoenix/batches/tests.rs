@@ -3,6 +3,7 @@ use khala_wire::payload::SyncFrame;
 use khala_wire::snapshot::{Document, Snapshot};
 
 use super::*;
+use crate::client::contents::Known;
 
 const EVENT: &str = r#"{"payload":{"khala_harness":{"at_us":5,"begun_us":6,"n":3,"run":"r"}},"seq":2,"worker_id":"w"}"#;
 
@@ -14,7 +15,11 @@ fn batch(payload: &str, seq: u64) -> String {
 }
 
 fn reader() -> Reader {
-    Reader::new("r".into(), [("w".to_owned(), 4)].into_iter().collect())
+    Reader::new(Known {
+        run_id: "r".into(),
+        workers: [("w".to_owned(), 4)].into(),
+        addressed: Vec::new(),
+    })
 }
 
 #[test]
