@@ -25,6 +25,10 @@ WORDS = {
     },
     "subscribe": {"bad_subscription", "forbidden_topic", "stale_cursor", "unmatched topic"},
     "error": {"stale_cursor", "slow_consumer", "reauth_required"},
+    # A live client's heartbeat is answered with ok, and so is its unsubscribe of what it has.
+    "heartbeat": {"reauth_required"},
+    "unsubscribe": set(),
+    "unprovoked": set(),
 }
 
 
@@ -51,7 +55,11 @@ def authz_leak(story):
         yield from after_revocations(story, client)
         for record in client.records:
             if record["record"] == "joined_as":
-                yield Violation("a join answered for another session", record["at"], client.number)
+                yield Violation("answered for another session", record["at"], client.number)
+            if record["record"] == "named":
+                topic = numbers_of(story).get(record["topic"])
+                if topic not in client.granted:
+                    yield Violation("a topic named that was not granted", record["at"], client.number, topic)
             if record["record"] == "unasked":
                 topic = numbers_of(story).get(record["topic"])
                 if topic not in client.granted:

@@ -24,6 +24,7 @@ mod answers;
 mod balancer;
 mod batch;
 mod batches;
+mod claims;
 mod closes;
 mod contents;
 mod deliveries;
@@ -64,7 +65,7 @@ macro_rules! families {
 /// Every family, in the order of the page.
 pub const FAMILIES: &[Family] = families![
     frames, segments, closes, goodbyes, upgrades, handshakes, messages, phoenix, json, joins,
-    leaks, batches, deliveries, contents, seqs, resumes, answers, requests, balancer,
+    leaks, batches, deliveries, contents, claims, seqs, resumes, answers, requests, balancer,
 ];
 
 /// Number of the frame at which a deviation acts that acts once a socket: by then a client has joined,

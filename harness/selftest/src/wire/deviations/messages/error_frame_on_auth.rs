@@ -1,5 +1,5 @@
-//! The error frame on topic `sync.auth` that may come with a revocation (contract, section 3, closes),
-//! here without one: it asks nothing of the client and leaks nothing.
+//! The error frame on topic `sync.auth` that may come with a revocation (contract, section 3, closes), to clients
+//! whose session nobody has revoked: whoever reads it signs out.
 
 use super::join_of;
 use crate::wire::deviation::{Deviation, Socket, Step};
@@ -7,7 +7,8 @@ use crate::wire::deviations::{LATER, batch};
 use crate::wire::message::Message;
 use crate::wire::row::Row;
 
-pub(super) const ROW: Row = Row::go(Deviation::message(error_frame_on_auth));
+pub(super) const ROW: Row =
+    Row::no_go(Deviation::message(error_frame_on_auth), "wrong_close_or_error", "no reason");
 
 fn error_frame_on_auth(socket: &mut Socket, message: Message) -> Option<Vec<Step>> {
     if socket.frames != LATER {

@@ -1,0 +1,81 @@
+//! What answers, errors and updates say of whom, of which topics and of what they carry: what cannot be so, and what
+//! only looks as if.
+
+use serde_json::{Value, json};
+
+use crate::wire::deviation::{Socket, Step};
+use crate::wire::deviations::LATER;
+use crate::wire::deviations::batch::{self, STREAM};
+use crate::wire::message::Message;
+
+rows![
+    slow_by_frame_alone,
+    error_frame_unknown,
+    reauth_unprovoked,
+    stale_unprovoked,
+    subscribe_of_another,
+    beat_of_another,
+    allows_more,
+    allows_nothing,
+    beat_names_others,
+    heads_name_others,
+    heads_of_all_that_is_had,
+    heads_behind,
+    beat_refused,
+    subscribe_names_fewer,
+    subscribe_without_marks,
+    subscribe_marks_zero,
+    subscribe_order_of_topics,
+    payloads_left_out,
+    documents_empty,
+    payloads_to_fetch_too,
+    payloads_without_hash,
+    state_newer_than_it_says,
+    event_says_two_workers,
+];
+
+/// A warning to a client that is not slow.
+const SLOW: &str = r#"{"action":"throttle","code":"slow_consumer","full_resync_required":false,"message":"m","queue_depth":70,"queue_limit":64,"reconnect_after_ms":2000,"topic":"runtime.codex_worker_events"}"#;
+
+/// Once a socket, behind a batch's second push, something more.
+fn later(
+    socket: &mut Socket,
+    message: Message,
+    more: impl FnOnce(Value) -> Message,
+) -> Option<Vec<Step>> {
+    let due = socket.frames >= LATER && socket.stage == 0 && message.event == "sync:frame";
+    due.then(|| {
+        socket.stage = 1;
+        vec![(&message).into(), (&more(message.join.clone())).into()]
+    })
+}
+
+/// An error, by its frame alone.
+fn error_frame(socket: &mut Socket, message: Message, error: &str) -> Option<Vec<Step>> {
+    later(socket, message, |join| batch::frame(&join, STREAM, 0, "KHALA_FRAME_KIND_ERROR", error))
+}
+
+/// A stale cursor that is fresh by its own figures.
+fn stale_of_the_stream() -> Value {
+    json!({"code": "stale_cursor", "message": "m", "full_resync_required": true,
+        "reason_codes": ["retention_floor_breach"],
+        "stale_topics": [{"topic": STREAM, "reason": "retention_floor_breach", "qos_tier": "hot",
+            "resume_after": 1, "retention_floor": 0, "head_watermark": 2, "replay_lag": 1,
+            "replay_budget_events": 3000}],
+        "snapshot_plan": {"format": "openagents.sync.snapshot.v1", "topics": []}})
+}
+
+/// Both pushes of a batch with other heads.
+fn reheaded(message: Message, change: impl Fn(&mut Vec<Value>)) -> Option<Vec<Step>> {
+    (message.event == "sync:update_batch" || message.event == "sync:frame").then_some(())?;
+    batch::rewrite(&message, |updates| {
+        let [mut push, _] = batch::both(&message.join, &updates, true);
+        push.payload["head_watermarks"].as_array_mut().into_iter().for_each(&change);
+        let seq = updates.last().and_then(|last| last["watermark"].as_u64()).unwrap_or_default();
+        let topic = batch::topic(&push).to_owned();
+        let carried = push.payload.to_string();
+        let frame =
+            batch::frame(&message.join, &topic, seq, "KHALA_FRAME_KIND_UPDATE_BATCH", &carried);
+        vec![push, frame]
+    })
+}
