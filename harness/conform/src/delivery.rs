@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::peer::Msg;
 
 /// One update.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Delivered {
     /// The topic.
     pub topic: String,

@@ -1,6 +1,6 @@
 //! Replay: everything after the cursor, in order, before the reply, and then the live tail without a gap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -153,10 +153,12 @@ async fn before_reply(ctx: &Ctx) -> Outcome {
     )
 }
 
-/// The first place at which seqs do not rise.
+/// The first place at which seqs do not rise; what comes again is a duplicate, which rule 4 allows.
 pub fn disorder(delivered: &[Rc<Delivered>]) -> Option<(u64, u64)> {
-    let pairs = delivered.iter().zip(delivered.iter().skip(1));
-    pairs.map(|(one, next)| (one.seq, next.seq)).find(|(one, next)| next <= one)
+    let mut had = BTreeSet::new();
+    let fresh: Vec<u64> =
+        delivered.iter().map(|it| it.seq).filter(|seq| had.insert(*seq)).collect();
+    fresh.windows(2).map(|pair| (pair[0], pair[1])).find(|(one, next)| next < one)
 }
 
 async fn in_order(ctx: &Ctx) -> Outcome {
@@ -338,5 +340,22 @@ async fn state(ctx: &Ctx) -> Outcome {
         Some(found) if *found >= last => kept("the document came up to its latest version"),
         Some(found) => broken(did, format!("Its last version that came is {found}."), should),
         None => broken(did, "The document did not come.", should),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_again_is_no_disorder_and_what_comes_late_is() {
+        let at = |seqs: &[u64]| -> Vec<Rc<Delivered>> {
+            let one = |seq: &u64| Rc::new(Delivered { seq: *seq, ..Delivered::default() });
+            seqs.iter().map(one).collect()
+        };
+        for seqs in [&[1, 2, 3][..], &[1, 2, 2, 3], &[1, 2, 3, 2, 3, 4], &[]] {
+            assert_eq!(disorder(&at(seqs)), None, "{seqs:?}");
+        }
+        assert_eq!(disorder(&at(&[1, 3, 3, 2])), Some((3, 2)));
     }
 }

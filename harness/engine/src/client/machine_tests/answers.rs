@@ -141,6 +141,28 @@ fn a_stale_cursor_that_answers_nothing_ends_what_is_subscribed() {
 }
 
 #[test]
+fn a_stale_cursor_says_that_all_must_be_fetched_again_and_why() {
+    let told = |change: &dyn Fn(&mut Value)| {
+        let mut rig = Rig::new();
+        let asked = rig.join();
+        let mut refusal: Value =
+            serde_json::from_str(&stale(&asked, &[WORKER_EVENTS])).expect("json");
+        change(&mut refusal[4]["response"]);
+        rig.text(&refusal.to_string());
+        not_so(&rig)
+    };
+    assert_eq!(told(&|_| {}), Vec::<String>::new());
+    for value in [json!(false), Value::Null] {
+        let said = told(&|response| response["full_resync_required"] = value.clone());
+        assert!(said.len() == 1 && said[0].contains("full resync"), "{said:?}");
+    }
+    let said = told(&|response| response["reason_codes"] = json!(["replay_budget_exceeded"]));
+    assert!(said.len() == 1 && said[0].contains("`retention_floor_breach`"), "{said:?}");
+    let said = told(&|response| response["reason_codes"] = json!("retention_floor_breach"));
+    assert!(said.len() == 1 && said[0].contains("other types"), "{said:?}");
+}
+
+#[test]
 fn a_live_clients_heartbeats_are_answered_with_ok() {
     let mut rig = Rig::live();
     rig.now = rig.machine.deadline();

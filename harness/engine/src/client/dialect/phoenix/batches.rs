@@ -47,6 +47,8 @@ struct FrameOnly<'a> {
 
 /// Topic of frames that are about the session and of no stream (contract, section 3, "Closes").
 const AUTH_TOPIC: &str = "sync.auth";
+/// The highest number up to which a browser's JSON numbers are exact (ECMA-262, `Number.MAX_SAFE_INTEGER`).
+const EXACT_MAX: u64 = (1 << 53) - 1;
 /// Kinds that the contract reserves.
 const KINDS_RESERVED: [&str; 2] = ["KHALA_FRAME_KIND_SUBSCRIBED", "KHALA_FRAME_KIND_HEARTBEAT"];
 
@@ -119,7 +121,7 @@ impl Reader {
         let facts = batch.updates.iter().filter_map(|update| self.fact(update)).collect();
         let mut notes = unknown(&difference, "a batch");
         let (heads, short) = heads(&batch);
-        notes.extend(odd_payloads(&batch));
+        notes.extend(odd_updates(&batch));
         if batch.updates.is_empty() {
             notes.push(("empty_batch", "a batch came without an update".into()));
         }
@@ -171,8 +173,8 @@ impl Reader {
     }
 }
 
-/// What of a batch's payloads the contract does not say.
-fn odd_payloads(batch: &UpdateBatchRef<'_>) -> Vec<(&'static str, Box<str>)> {
+/// What of a batch's updates the contract does not say.
+fn odd_updates(batch: &UpdateBatchRef<'_>) -> Vec<(&'static str, Box<str>)> {
     let whole = || batch.updates.iter().filter(|update| update.payload.is_some());
     let to_fetch = whole().find(|update| update.hydration_required).map(|update| {
         let said = format!("update {} has its payload, and must be fetched", update.watermark);
@@ -182,7 +184,12 @@ fn odd_payloads(batch: &UpdateBatchRef<'_>) -> Vec<(&'static str, Box<str>)> {
         let said = format!("update {} has a payload, and no payload_hash", update.watermark);
         ("payload_without_hash", said.into())
     });
-    to_fetch.into_iter().chain(unhashed).collect()
+    let seqs = batch.updates.iter().map(|update| update.watermark);
+    let inexact = seqs.max().filter(|seq| *seq > EXACT_MAX).map(|seq| {
+        let said = format!("seq {seq} is beyond what JSON numbers of browsers hold exactly");
+        ("seq_beyond_53_bits", said.into())
+    });
+    to_fetch.into_iter().chain(unhashed).chain(inexact).collect()
 }
 
 /// Topics that a batch's heads name beside its own; and what is not so, if a head is below what the batch carries.
@@ -223,6 +230,7 @@ impl Batch {
 
     /// Holds a frame's own fields against the batch that it carries.
     fn judge_frame(&mut self, frame: &SyncFrameRef<'_>, spoken: &Spoken, difference: &Difference) {
+        let empty = self.malformed.is_none() && self.topics.is_empty();
         if !self.topics.iter().any(|inside| inside.name == spoken.name) {
             self.topics = self.topics.iter().cloned().chain([spoken.clone()]).collect();
         }
@@ -231,11 +239,10 @@ impl Batch {
             Some(format!("a sync:frame lacks `{missing}`"))
         } else if self.topics.len() > 1 {
             Some("a sync:frame and its batch name different topics".to_owned())
-        } else if highest.is_some_and(|highest| highest != frame.seq) {
+        } else if highest.map_or(empty && frame.seq != 0, |highest| highest != frame.seq) {
             Some("the seq of a sync:frame is not the highest in its batch".to_owned())
-        } else if let Some(version) = frame.schema_version.as_f64()
-            && version != f64::from(SCHEMA_VERSION)
-        {
+        } else if frame.schema_version.as_f64() != Some(f64::from(SCHEMA_VERSION)) {
+            let version = said::word(&frame.schema_version.to_string());
             Some(format!("a sync:frame is of schema version {version}, not {SCHEMA_VERSION}"))
         } else {
             None

@@ -129,7 +129,13 @@ impl Phoenix {
             Some(self.asked.subscribe.take_if(|it| is(Some(it.reference)))?)
         };
         Some(match subscribing {
-            _ if reply.status == Status::Error => Event::Refused(refusal(reply)),
+            _ if reply.status == Status::Error => {
+                let refusal = refusal(reply);
+                if let Some(lacks) = lacks_of_stale(&refusal, reply.response) {
+                    world.not_so(self.client, read_at, lacks);
+                }
+                Event::Refused(refusal)
+            }
             None => self.joined(reply.response, read_at, world),
             Some(subscribing) => self.subscribed(&subscribing, reply.response, read_at, world),
         })
@@ -279,6 +285,32 @@ fn refusal(reply: &ReplyRef<'_>) -> Refusal {
         _ => Why::Other,
     };
     Refusal { word, why }
+}
+
+/// What of a stale cursor a client acts on beside its topics.
+#[derive(Deserialize)]
+struct StaleSaid {
+    #[serde(default)]
+    full_resync_required: Option<bool>,
+    #[serde(default)]
+    reason_codes: Vec<String>,
+    stale_topics: Vec<StaleTopicSeen>,
+}
+
+/// What a refusal for stale cursors lacks: that all must be fetched again, or the reasons that its topics have.
+fn lacks_of_stale(refusal: &Refusal, response: &RawValue) -> Option<String> {
+    let Why::Stale(Ok(_)) = &refusal.why else { return None };
+    let Ok(said) = serde_json::from_str::<StaleSaid>(response.get()) else {
+        return Some("a stale_cursor has fields of other types".to_owned());
+    };
+    if said.full_resync_required != Some(true) {
+        return Some("a stale_cursor does not say that a full resync is required".to_owned());
+    }
+    let untold = |topic: &&StaleTopicSeen| !said.reason_codes.contains(&topic.reason);
+    said.stale_topics.iter().find(untold).map(|topic| {
+        let reason = said::word(&topic.reason);
+        format!("a stale_cursor's reason_codes lack `{reason}`, which a topic of it has")
+    })
 }
 
 pub(super) fn stale(response: &RawValue) -> Result<Stale, String> {

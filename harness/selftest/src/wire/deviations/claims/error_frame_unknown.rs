@@ -1,4 +1,5 @@
-//! An error frame whose code nobody knows: clients act on the contract's words, and on no others.
+//! An error frame whose code nobody knows (contract, section 3: its list of codes is closed): clients act on
+//! these words, and on no others.
 
 use super::error_frame;
 use crate::wire::deviation::{Deviation, Socket, Step};

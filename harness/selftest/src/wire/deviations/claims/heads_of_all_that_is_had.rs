@@ -1,5 +1,5 @@
-//! The heads of every batch have all topics that the client has, and not the batch's alone: more than the
-//! runtime tells, and nothing that is not the client's.
+//! The heads of every batch have all topics that the client has, and not the batch's alone (contract, section
+//! 3, delivery: a list): more than the runtime tells, and nothing that is not the client's.
 
 use super::reheaded;
 use crate::wire::deviations::batch::{STATE, STREAM};

@@ -1,5 +1,5 @@
-//! Events say that their payload must be fetched, and have it: a server that never clears the flag. A client
-//! fetches once too often, and shows what is right.
+//! Events say that their payload must be fetched, and have it (contract, section 3, delivery: the flag goes
+//! with pointer mode): a client fetches once too often, and shows what is right.
 
 use crate::wire::deviation::{Deviation, Socket, Step};
 use crate::wire::deviations::batch::{STREAM, edit, topic};

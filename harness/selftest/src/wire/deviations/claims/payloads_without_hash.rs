@@ -1,5 +1,5 @@
-//! Events without a `payload_hash`, as rows that were inserted before there was one: `golden/` has such, in
-//! case `resume_list_form`.
+//! Events without a `payload_hash` (contract, section 3, delivery: `golden/` has such updates, which were
+//! inserted without one).
 
 use serde_json::Value;
 

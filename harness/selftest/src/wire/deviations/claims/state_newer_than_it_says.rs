@@ -1,5 +1,5 @@
-//! Documents whose `latest_seq` is beyond their version: the row was read a moment later than the batch was
-//! made. A client has what is newer, and nothing is lost.
+//! Documents whose `latest_seq` is beyond their version (contract, section 3, commands: both are the event's
+//! seq): the row was read a moment later than the batch was made, and a client has what is newer.
 
 use khala_wire::canonical;
 

@@ -194,6 +194,35 @@ fn a_head_below_what_the_batch_carries_is_not_so_and_other_topics_are_named() {
 }
 
 #[test]
+fn a_frame_of_an_empty_batch_has_no_seq_and_every_frame_its_schema() {
+    let mut reader = reader();
+    let empty = r#"{"head_watermarks":[],"replay_complete":true,"updates":[]}"#;
+    let framed = |seq: u64, schema: serde_json::Value| {
+        let frame = khala_wire::payload::SyncFrame::wrap(KIND_UPDATE_BATCH, "t", seq, empty);
+        let mut frame = serde_json::to_value(frame).expect("serialises");
+        frame["schema_version"] = schema;
+        frame.to_string()
+    };
+    assert_eq!(reader.frame(&framed(0, 1.into())).malformed, None);
+    for (seq, schema, why) in [
+        (1_000_000, 1.into(), "the seq of a sync:frame"),
+        (0, "1".into(), "is of schema version"),
+        (0, serde_json::Value::Null, "is of schema version null"),
+    ] {
+        let batch = reader.frame(&framed(seq, schema));
+        assert!(batch.malformed.as_deref().is_some_and(|said| said.contains(why)), "{batch:?}");
+    }
+}
+
+#[test]
+fn a_seq_that_a_browser_cannot_hold_is_a_note() {
+    let mut reader = reader();
+    let notes = |reader: &mut Reader, seq| reader.batch(&batch(EVENT, seq)).notes.len();
+    assert_eq!(notes(&mut reader, (1 << 53) - 1), 0);
+    assert_eq!(notes(&mut reader, 1 << 53), 1);
+}
+
+#[test]
 fn an_update_that_contradicts_itself_is_read_and_of_another_kind_than_what_has_no_shape() {
     let mut reader = reader();
     let lie = reader.batch(&batch(EVENT, 9).replace("event:w:2", "event:w:3"));
