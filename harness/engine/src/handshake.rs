@@ -113,10 +113,8 @@ pub async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
         match answer.status {
             101 => {
                 answer.verify(&derive_accept_key(key.as_bytes())).map_err(Error::Breached)?;
-                if let Some(builds) = builds
-                    && let Some(build) = answer.first(builds.header())
-                {
-                    builds.saw(build);
+                if let Some(builds) = builds {
+                    builds.saw(answer.first(builds.header()));
                 }
                 return Ok(rest);
             }
@@ -309,7 +307,7 @@ mod tests {
     const GOOD: &str = "upgrade: WebSocket\nconnection: Upgrade\nsec-websocket-accept: KEY\n";
 
     #[tokio::test]
-    async fn a_build_that_an_upgrade_names_is_counted_and_a_refusals_is_not() {
+    async fn an_upgrade_counts_with_its_build_or_without_one_and_a_refusal_does_not() {
         let builds = Builds::by("X-Build");
         let ask = |answer: String| {
             let builds = &builds;
@@ -322,7 +320,8 @@ mod tests {
         ask("HTTP/1.1 403 Forbidden\nx-build: 6\ncontent-length: 0\n\n".to_owned())
             .await
             .expect_err("refused");
-        assert_eq!(builds.seen(), [("7".into(), 1)]);
+        let sockets = builds.sockets(None);
+        assert_eq!(sockets.told(), "`7` 50 % (1 of 2), no header 50 % (1 of 2)");
     }
 
     #[tokio::test]

@@ -8,6 +8,8 @@
 const TEXT_MAX: usize = 160;
 /// Longest word kept (a status, a code), in characters.
 const WORD_MAX: usize = 60;
+/// Longest build kept, in characters.
+const BUILD_MAX: usize = 200;
 /// Characters in a row, letters and digits among them, that are taken for a secret.
 const SECRET_MIN: usize = 32;
 /// What stands in a secret's place.
@@ -29,6 +31,13 @@ pub fn text(text: &str) -> Box<str> {
 #[must_use]
 pub fn word(text: &str) -> Box<str> {
     harmless(text, WORD_MAX)
+}
+
+/// A build, as whoever names a header or a command for it wants to see it: its first line. A commit's digest looks
+/// like a key, and is none.
+#[must_use]
+pub fn build(text: &str) -> Box<str> {
+    cut(text.lines().next().unwrap_or_default().trim(), BUILD_MAX)
 }
 
 /// A text of the target that is to be seen as it stood, such as a frame: only what would change what
@@ -74,10 +83,14 @@ pub fn body(bytes: &[u8]) -> Option<Box<str>> {
 }
 
 fn harmless(text: &str, max: usize) -> Box<str> {
-    let clean = without_secrets(text);
+    cut(&without_secrets(text), max)
+}
+
+/// A text, escaped, as far as it goes into so many characters.
+fn cut(text: &str, max: usize) -> Box<str> {
     let mut out = String::new();
     let mut shown = 0;
-    for c in clean.chars() {
+    for c in text.chars() {
         let escaped = escape(c);
         let width = escaped.as_ref().map_or(1, |text| text.chars().count());
         if shown + width > max {
@@ -190,6 +203,15 @@ mod tests {
         ] {
             assert_eq!(&*text(said), shown);
         }
+    }
+
+    #[test]
+    fn a_build_stays_whole_and_cannot_change_what_stands_around_it() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(&*build(&format!(" {commit}\nsecond line")), commit);
+        assert_eq!(&*build("7\u{202e}`\u{1b}[1A"), "7\\u{202e}\\u{60}\\u{1b}[1A");
+        assert_eq!(build(&"7".repeat(300)).chars().count(), BUILD_MAX + 1);
+        assert_eq!(&*build("\n7"), "");
     }
 
     #[test]

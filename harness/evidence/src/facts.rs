@@ -7,6 +7,7 @@ use khala_plan::schedule::{PlannedFault, Schedule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::builds::SocketBuilds;
 use crate::command::CommandRun;
 use crate::hist::Hist;
 use crate::record::{Micros, Resource};
@@ -173,6 +174,9 @@ pub struct TargetFacts {
     /// Its build, where it says so.
     #[serde(default)]
     pub build: Option<String>,
+    /// The builds of its sockets; `None` where nobody said that its answers to upgrades name them.
+    #[serde(default)]
+    pub sockets: Option<SocketBuilds>,
     /// Why it is gone although nobody asked it to go, if it is.
     pub lost: Option<String>,
     /// When that was noticed.

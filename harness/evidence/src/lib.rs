@@ -3,6 +3,7 @@
 //! Pure: this crate opens no socket, reads no clock and writes no file. The engine hands it
 //! [`record::Record`]s; the command line writes what it renders.
 
+pub mod builds;
 mod by_text;
 pub mod command;
 pub mod context;

@@ -17,6 +17,7 @@ use khala_wire::topic::TopicId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::builds::SocketBuilds;
 use crate::facts::{FaultOutcome, Finding, Generator, Way};
 use crate::journal::Host;
 use crate::judge::{Decision, GateVerdict, RunReason, Verdict};
@@ -190,6 +191,9 @@ pub struct Target {
     pub defects: Vec<String>,
     /// Its build, where it says so.
     pub build: Option<String>,
+    /// The builds of its sockets; absent where nobody said that its answers to upgrades name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<SocketBuilds>,
     /// How it was lost, in a sentence, if it was not there again by the end of the run.
     pub lost: Option<String>,
     /// How it was reached; `None` of the embedded runtime.

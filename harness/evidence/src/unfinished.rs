@@ -58,6 +58,7 @@ pub fn facts(
             kind: kind.to_owned(),
             defects,
             build: None,
+            sockets: None,
             lost_at_us: lost.as_ref().map(|(at_us, _)| *at_us),
             lost: lost.map(|(_, why)| why),
         },

@@ -10,6 +10,7 @@ use khala_plan::model::TargetKind;
 use khala_wire::metrics::FanoutMetrics;
 
 use super::Conductor;
+use crate::target::builds::Builds;
 
 /// How long what is taken back is waited for: a command that is being ended, and an undo's longest time.
 const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(130);
@@ -17,10 +18,14 @@ const TAKEN_BACK_WITHIN: Duration = Duration::from_secs(130);
 const CUT_SHORT_WITHIN: Duration = Duration::from_secs(1);
 
 impl<S: Sink> Conductor<'_, S> {
-    /// The builds of the sockets, where they are not all of the build that the target said.
+    /// What the target said of its build when it was asked.
+    fn asked_build(&self) -> Option<&str> {
+        self.build.as_ref().ok().and_then(Option::as_deref)
+    }
+
+    /// The builds of the sockets, where some are of another build than the target said.
     fn sockets_build(&self) -> Option<String> {
-        let said = self.build.as_ref().ok().and_then(Option::as_deref);
-        self.target.extras.builds()?.otherwise(said)
+        self.target.extras.builds()?.otherwise(self.asked_build())
     }
 
     /// What the target's metrics say against what the clients saw, what could not be learnt, and what
@@ -35,6 +40,9 @@ impl<S: Sink> Conductor<'_, S> {
         }
         if let Some(sockets) = self.sockets_build() {
             find("sockets_of_another_build", sockets, 1);
+        }
+        if let Some((what, unnamed)) = self.target.extras.builds().and_then(Builds::unnamed) {
+            find("sockets_without_build", what, unnamed);
         }
         if let Some((late, what)) = &self.state.latest {
             let message = format!(
@@ -94,8 +102,9 @@ impl<S: Sink> Conductor<'_, S> {
         self.prove(true);
         self.acts.stop().await;
         let findings = self.findings();
-        let build = self.sockets_build();
-        let build = build.or_else(|| self.build.as_ref().ok().cloned().flatten());
+        let asked = self.asked_build().map(str::to_owned);
+        let sockets = self.target.extras.builds().map(|builds| builds.sockets(asked.as_deref()));
+        let build = self.sockets_build().or(asked);
         let (kind, defects) = match &self.plan.target.kind {
             TargetKind::Reference { defects, .. } => ("reference", defects.clone()),
             TargetKind::Url { .. } => ("url", Vec::new()),
@@ -121,6 +130,7 @@ impl<S: Sink> Conductor<'_, S> {
                 kind: kind.to_owned(),
                 defects,
                 build,
+                sockets,
                 lost: self.state.lost,
                 lost_at_us: self.state.lost_at,
             },

@@ -9,9 +9,7 @@ use khala_plan::model::{BuildSource, TargetKind};
 use tokio::process::Command;
 
 use crate::http::Http;
-
-/// Longest build that is kept, in characters.
-const LENGTH_MAX: usize = 200;
+use crate::said;
 
 /// The target's build.
 ///
@@ -30,7 +28,14 @@ pub async fn learn(plan: &Plan, http: &Http, version: &str) -> Result<Option<Str
             .ok_or_else(|| format!("the answer to GET /healthz has no header `{name}`"))?,
         Some(BuildSource::Command(command)) => ask(plan, command).await?,
     };
-    Ok(Some(said.lines().next().unwrap_or_default().trim().chars().take(LENGTH_MAX).collect()))
+    match said::build(&said) {
+        build if build.is_empty() => Err(match &plan.target.build {
+            Some(BuildSource::Command(command)) => format!("`{}` wrote nothing", command.join(" ")),
+            _ => "the header of the answer to GET /healthz that is to say the build is empty"
+                .to_owned(),
+        }),
+        build => Ok(Some(build.into())),
+    }
 }
 
 async fn ask(plan: &Plan, command: &[String]) -> Result<String, String> {

@@ -4,7 +4,9 @@
 //! HTTP does not see it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use khala_evidence::builds::SocketBuilds;
 
 use crate::said;
 
@@ -18,7 +20,14 @@ const FURTHER: &str = "others";
 pub struct Builds {
     /// In lower case.
     header: String,
-    seen: Mutex<BTreeMap<Box<str>, u64>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    named: BTreeMap<Box<str>, u64>,
+    /// Upgrades that named none.
+    unnamed: u64,
 }
 
 impl Builds {
@@ -34,34 +43,58 @@ impl Builds {
         &self.header
     }
 
-    /// An upgrade was granted, by this build.
-    pub fn saw(&self, build: &str) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let build = said::text(build);
-        let known = seen.len() < BUILDS_MAX || seen.contains_key(&build);
-        *seen.entry(if known { build } else { FURTHER.into() }).or_insert(0) += 1;
+    /// An upgrade was granted, by this build; `None` where its answer has no such header, or an empty one.
+    pub fn saw(&self, build: Option<&str>) {
+        let mut seen = self.lock();
+        let Some(build) = build.map(said::build).filter(|build| !build.is_empty()) else {
+            seen.unnamed += 1;
+            return;
+        };
+        let known = seen.named.len() < BUILDS_MAX || seen.named.contains_key(&build);
+        *seen.named.entry(if known { build } else { FURTHER.into() }).or_insert(0) += 1;
     }
 
-    /// The builds with how many sockets were theirs, the most first.
+    /// The builds of the sockets, where the target said `asked` when a request asked for it.
     #[must_use]
-    pub fn seen(&self) -> Vec<(Box<str>, u64)> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut seen: Vec<_> = seen.iter().map(|(build, count)| (build.clone(), *count)).collect();
-        seen.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        seen
+    pub fn sockets(&self, asked: Option<&str>) -> SocketBuilds {
+        let seen = self.lock();
+        SocketBuilds {
+            asked: asked.map(str::to_owned),
+            named: seen.named.iter().map(|(build, count)| (build.to_string(), *count)).collect(),
+            unnamed: seen.unnamed,
+        }
     }
 
-    /// The sockets in words, where they are not all of the build that was asked for by other means.
+    /// The sockets in words, where some are of another build than the one that was asked for by other means.
     #[must_use]
     pub fn otherwise(&self, build: Option<&str>) -> Option<String> {
-        let seen = self.seen();
-        if seen.iter().all(|(socket, _)| Some(&**socket) == build) {
+        let SocketBuilds { named, unnamed, .. } = self.sockets(build);
+        if named.keys().all(|socket| Some(&**socket) == build) {
             return None;
         }
-        let all: u64 = seen.iter().map(|(_, count)| count).sum();
+        let all = named.values().sum::<u64>() + unnamed;
+        let mut seen: Vec<_> = named.iter().collect();
+        seen.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let parts =
             seen.iter().map(|(build, count)| format!("{build} on {count} of {all} sockets"));
-        Some(parts.collect::<Vec<_>>().join(", "))
+        let none = (unnamed > 0).then(|| self.unnamed_of(unnamed, all));
+        Some(parts.chain(none).collect::<Vec<_>>().join(", "))
+    }
+
+    /// How many upgrades named no build, in words and as a number, where there were any.
+    #[must_use]
+    pub fn unnamed(&self) -> Option<(String, u64)> {
+        let sockets = self.sockets(None);
+        let (unnamed, all) = (sockets.unnamed, sockets.all());
+        (unnamed > 0).then(|| (self.unnamed_of(unnamed, all), unnamed))
+    }
+
+    fn unnamed_of(&self, unnamed: u64, all: u64) -> String {
+        format!("no header `{}` on {unnamed} of {all} sockets", self.header)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,14 +106,41 @@ mod tests {
     fn sockets_of_another_build_are_told_with_their_share() {
         let builds = Builds::by("X-Build");
         assert_eq!((builds.header(), builds.otherwise(Some("2"))), ("x-build", None));
-        builds.saw("2");
+        builds.saw(Some("2"));
         assert_eq!(builds.otherwise(Some("2")), None);
         assert_eq!(builds.otherwise(None).as_deref(), Some("2 on 1 of 1 sockets"));
-        builds.saw("1");
-        builds.saw("1");
+        builds.saw(Some("1"));
+        builds.saw(Some("1"));
         let told = "1 on 2 of 3 sockets, 2 on 1 of 3 sockets";
         assert_eq!(builds.otherwise(Some("2")).as_deref(), Some(told));
-        (0..40).for_each(|number| builds.saw(&format!("b{number}")));
-        assert_eq!(builds.seen().len(), BUILDS_MAX + 1);
+        (0..40).for_each(|number| builds.saw(Some(&format!("b{number}"))));
+        assert_eq!(builds.sockets(None).named.len(), BUILDS_MAX + 1);
+    }
+
+    #[test]
+    fn a_commit_is_the_same_build_on_a_socket_as_on_a_request() {
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        let builds = Builds::by("x-build");
+        builds.saw(Some(commit));
+        assert_eq!(builds.otherwise(Some(&said::build(commit))), None);
+    }
+
+    #[test]
+    fn sockets_without_a_build_have_their_share() {
+        let builds = Builds::by("X-Build");
+        builds.saw(Some("2"));
+        assert_eq!(builds.unnamed(), None);
+        builds.saw(None);
+        builds.saw(Some(" "));
+        let told = "no header `x-build` on 2 of 3 sockets";
+        assert_eq!(builds.unnamed(), Some((told.to_owned(), 2)));
+        assert_eq!(builds.otherwise(Some("2")), None, "they are of no other build that is known");
+        assert_eq!(
+            builds.otherwise(Some("3")),
+            Some(format!("2 on 1 of 3 sockets, {told}")),
+            "of all sockets, and not of those with a build"
+        );
+        let sockets = builds.sockets(Some("2"));
+        assert_eq!((sockets.named["2"], sockets.unnamed, sockets.all()), (1, 2, 3));
     }
 }

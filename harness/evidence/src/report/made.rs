@@ -89,7 +89,7 @@ impl RunReport {
 
 impl Target {
     fn of(case: &Case<'_>) -> Self {
-        let TargetFacts { url, kind, defects, build, way, .. } = case.facts.target.clone();
+        let TargetFacts { url, kind, defects, build, sockets, way, .. } = case.facts.target.clone();
         let absences = stability::absences(case);
         let of = |manner| absences.iter().filter(move |absence| absence.manner == manner);
         Self {
@@ -101,6 +101,7 @@ impl Target {
             passive: case.plan.is_passive(),
             defects,
             build,
+            sockets,
             way,
             absences,
         }

@@ -45,6 +45,9 @@ fn rows(report: &RunReport) -> Vec<(&'static str, String)> {
         row("Reached", way.to_string());
     }
     row("Target's build", target.build.clone().unwrap_or_else(|| "not known".to_owned()));
+    if let Some(sockets) = &target.sockets {
+        row("Builds of its sockets", sockets.told());
+    }
     row(
         "Defect in force",
         match target.defects.as_slice() {

@@ -205,6 +205,9 @@ fn provenance(out: &mut String, report: &RunReport) -> std::fmt::Result {
     }
     let build = target.build.as_deref().map_or_else(|| "not known".to_owned(), quoted);
     row("target's build", &build)?;
+    if let Some(sockets) = &target.sockets {
+        row("builds of its sockets", &cell(&sockets.told()))?;
+    }
     let defects = match target.defects.as_slice() {
         [] if target.kind == "url" => "not known".to_owned(),
         [] => "none".to_owned(),

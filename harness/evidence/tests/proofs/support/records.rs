@@ -218,6 +218,7 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
             kind: "reference".to_owned(),
             defects: Vec::new(),
             build: None,
+            sockets: None,
             lost: None,
             lost_at_us: None,
         },

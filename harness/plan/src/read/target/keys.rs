@@ -110,8 +110,8 @@ pub(super) const BUILD_HEADER: Key<Raw> = Key::new(
     "build_header",
     Raw(|| Shape::Matching(pattern::whole("[A-Za-z0-9_-]+"))),
     "build_header = \"x-build\"",
-    "Header that says the target's build, of the answer to `GET /healthz` and, where they have it, of those to \
-     upgrades: sockets of another build are told with their share.",
+    "Header that says the target's build, of the answer to `GET /healthz` and of those to upgrades: sockets of \
+     another build, or of none, are told with their share, and make a stage a HOLD.",
 );
 pub(super) const BUILD_COMMAND: Key<Raw> = Key::new(
     "build_command",
