@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use predecessor::{Opened, predecessor};
 
-use crate::builds::{self, Builds};
+use crate::builds::Shown;
 use crate::entry::{StepResult, Waived};
 use crate::evidence::RunSummary;
 use crate::history::{Attempt, History, StepRun};
@@ -157,8 +157,16 @@ pub fn too_old(rollout: &Rollout, stage: &Stage, attempt: &Attempt, now: &Stamp)
     })
 }
 
+impl Reason {
+    /// One by which it is a HOLD.
+    #[must_use]
+    pub fn hold(why: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { decision: Decision::Hold, why: why.into(), next: next.into() }
+    }
+}
+
 fn hold(why: impl Into<String>, next: impl Into<String>) -> Reason {
-    Reason { decision: Decision::Hold, why: why.into(), next: next.into() }
+    Reason::hold(why, next)
 }
 
 /// What follows from one step.
@@ -251,35 +259,10 @@ fn of_run(case: &Case<'_>, name: &str, run: &RunSummary) -> Vec<Reason> {
     reasons
 }
 
-/// Every build that was told in the attempt, against the one that is to be there.
-fn builds(case: &Case<'_>) -> Option<Reason> {
-    let mut seen = std::collections::BTreeMap::new();
-    let mut unknown = 0;
-    let results = case.attempt.runs.iter().filter_map(|run| run.ended.as_ref());
-    for (result, _) in results {
-        for (build, count) in &result.builds {
-            *seen.entry(build.clone()).or_insert(0) += count;
-        }
-        unknown += result.builds_unknown;
-        let segments = result.hold.iter().flat_map(|hold| &hold.segments);
-        for build in segments.filter_map(|segment| segment.build.as_ref()) {
-            *seen.entry(build.clone()).or_insert(0) += 1;
-        }
-        if let Some(run) = &result.run {
-            match &run.build {
-                Some(build) => *seen.entry(build.clone()).or_insert(0) += 1,
-                None => unknown += 1,
-            }
-        }
-    }
-    match builds::against(case.attempt.begun.build.as_deref(), &seen, unknown) {
-        Builds::AsExpected => None,
-        Builds::Otherwise(why) => Some(hold(
-            why,
-            "route all of the canary to one build; a target tells its build by `build_header` or `build_command` of \
-             its profile, and --build says which one is to be there",
-        )),
-    }
+/// Every build that was seen in the attempt, against the one that is to be there.
+fn builds(case: &Case<'_>) -> Vec<Reason> {
+    let observed_min = case.stage.hold.as_ref().map_or(1.0, |hold| hold.observed_min);
+    Shown::of(case.attempt).open(case.attempt.begun.build.as_deref(), observed_min)
 }
 
 /// Gates that must have been judged and passed somewhere in the stage.

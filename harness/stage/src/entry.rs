@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use khala_evidence::builds::SocketBuilds;
 use khala_evidence::command::CommandRun;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_plan::rollout::Waiver;
 use serde::{Deserialize, Serialize};
 
+use crate::builds::Seen;
 use crate::evidence::RunSummary;
 use crate::windows::Windows;
 
@@ -159,9 +161,12 @@ pub struct StepResult {
     /// Builds that the target said it is, and how often.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub builds: BTreeMap<String, u64>,
-    /// Requests for the build that were not answered.
+    /// Requests for the build whose answer told none.
     #[serde(default)]
     pub builds_unknown: u64,
+    /// Requests for the build that failed, by why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub builds_failed: BTreeMap<String, u64>,
     /// Revisions to go back to: of the control service, of the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revisions: Option<(String, String)>,
@@ -183,9 +188,28 @@ impl StepResult {
             run: None,
             builds: BTreeMap::new(),
             builds_unknown: 0,
+            builds_failed: BTreeMap::new(),
             revisions: None,
             hold: None,
         }
+    }
+
+    /// What came of asking for the build.
+    #[must_use]
+    pub fn seen_builds(&self) -> Seen {
+        Seen {
+            told: self.builds.clone(),
+            untold: self.builds_unknown,
+            failed: self.builds_failed.clone(),
+        }
+    }
+
+    /// The same, with what came of asking for the build.
+    #[must_use]
+    pub fn with_builds(mut self, seen: Seen) -> Self {
+        let Seen { told, untold, failed } = seen;
+        (self.builds, self.builds_unknown, self.builds_failed) = (told, untold, failed);
+        self
     }
 
     /// The same, with what to do.
@@ -227,6 +251,9 @@ pub struct Segment {
     /// The build that the target said it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
+    /// The builds of its sockets; absent where nobody said that answers to upgrades name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<SocketBuilds>,
     /// Whether it found something to warn of.
     #[serde(default)]
     pub warned: bool,

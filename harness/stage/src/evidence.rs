@@ -1,5 +1,6 @@
 //! What a stage keeps of a run: enough to decide by and to report, and where the rest is.
 
+use khala_evidence::builds::SocketBuilds;
 use khala_evidence::judge::{Decision, GateVerdict, ObjectiveVerdict, Unit, Verdict};
 use khala_evidence::report::{MetricLine, RunReport};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct RunSummary {
     pub ended_early: Option<String>,
     /// What the target said of its build.
     pub build: Option<String>,
+    /// The builds of its sockets; absent where nobody said that answers to upgrades name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<SocketBuilds>,
     /// Most sockets at once.
     pub clients_peak: u64,
     /// Updates judged.
@@ -136,6 +140,7 @@ impl RunSummary {
             finished: report.finished && !report.altered,
             ended_early,
             build: report.target.build.clone(),
+            sockets: report.target.sockets.clone(),
             clients_peak: report.fleet.clients_peak,
             deliveries: report.oracle.deliveries,
             acknowledged: report.load.acknowledged,

@@ -3,7 +3,7 @@
 use khala_evidence::judge::{Decision, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::builds;
+use crate::builds::Shown;
 use crate::decide::{Case, Decided, Opened, Reason};
 use crate::entry::{Begun, HoldResult};
 use crate::evidence::RunSummary;
@@ -155,7 +155,7 @@ impl StageReport {
             opened: decided.opened.clone(),
             waivers_used: decided.used.clone(),
             waivers_unused: decided.unused.clone(),
-            builds: builds_told(attempt),
+            builds: Shown::of(attempt).told(),
             gates: gates(case, &runs),
             steps: steps::of(rollout, stage).iter().map(|it| step(attempt, &it.name())).collect(),
             hold: results().filter_map(|it| it.hold.as_deref().cloned()).next_back(),
@@ -203,20 +203,6 @@ fn statement(case: &Case<'_>, decision: Decision) -> String {
         "{decision} for stage {stage}, build {build}: {what}.{of} Owner: {owner}. Decided at {} (UTC).",
         case.now.at
     )
-}
-
-fn builds_told(attempt: &Attempt) -> String {
-    let (mut seen, mut unknown) = (std::collections::BTreeMap::new(), 0);
-    for (result, _) in attempt.runs.iter().filter_map(|run| run.ended.as_ref()) {
-        unknown += result.builds_unknown;
-        for (build, count) in &result.builds {
-            *seen.entry(build.clone()).or_insert(0_u64) += count;
-        }
-        if let Some(build) = result.run.as_ref().and_then(|run| run.build.as_ref()) {
-            *seen.entry(build.clone()).or_insert(0) += 1;
-        }
-    }
-    builds::shares(&seen, unknown)
 }
 
 fn gates(case: &Case<'_>, runs: &[RunSummary]) -> Vec<GateRow> {

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use khala_evidence::builds::SocketBuilds;
+
 use super::*;
 use crate::entry::{Begun, Entry};
 use crate::evidence::RunSummary;
@@ -137,6 +139,23 @@ fn evidence_of_another_build_or_of_none_is_a_hold() {
     holds(&on_run(|run| run.build = None), "not told");
     let mix = on("builds after", |_| Some(builds(&[("6", 2), ("7", 2)])));
     holds(&mix, "`6` 22 %");
+    let unnamed = |run: &mut RunSummary| {
+        let named = [("7".to_owned(), 10)].into();
+        run.sockets = Some(SocketBuilds { asked: Some("7".to_owned()), named, unnamed: 10 });
+    };
+    holds(&on_run(unnamed), "`7` 50 % (10 of 20), no header 50 % (10 of 20)");
+    let silent = second(
+        |_| {},
+        |_| {},
+        |name, mut result| {
+            if name == "hold" {
+                (result.builds, result.builds_failed) =
+                    ([("7".to_owned(), 10)].into(), [("it timed out".to_owned(), 10)].into());
+            }
+            Some(result)
+        },
+    );
+    holds(&silent, "`7` 50 % (10 of 20), not answered (it timed out) 50 % (10 of 20)");
     let part = second(
         |_| {},
         |_| {},

@@ -1,6 +1,8 @@
 //! Which build the target says it is, asked before and after the runs and while a stage is held.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -15,8 +17,9 @@ use khala_engine::target::build;
 use khala_engine::target::extras::Extras;
 use khala_evidence::judge::Verdict;
 use khala_plan::{Plan, Schedule};
-use khala_stage::builds::{self, Builds};
+use khala_stage::builds::{self, Builds, Seen};
 use khala_stage::entry::StepResult;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::order::Order;
@@ -26,8 +29,10 @@ use crate::scenario;
 
 /// Between two requests for the build.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Between two of them while a stage is held.
-const EVERY: Duration = Duration::from_secs(30);
+/// Between two of them while a stage is held, at the least and at the most.
+const EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Requests that a hold is worth at the least: so that one that fails leaves no more of it unobserved than may be.
+const SAMPLES_MIN: u32 = 20;
 /// Between two looks whether they are still wanted.
 const STEP: Duration = Duration::from_millis(100);
 
@@ -36,78 +41,74 @@ const STEP: Duration = Duration::from_millis(100);
 /// # Errors
 /// When the target's profile cannot be read.
 pub fn ask(order: &Order<'_>, interrupt: &CancellationToken) -> Result<StepResult, Failure> {
-    let mut result = StepResult::of(Verdict::Pass, "");
+    let mut seen = Seen::default();
     let samples = order.canary().build_samples;
     if order.target.is_none() {
         let own = format!("khala-harness reference {}", env!("CARGO_PKG_VERSION"));
-        result.builds.insert(own, 1);
+        seen.take(Ok(Some(own)), 1);
     } else {
         let Some(asking) = Asking::of(order)? else {
             return Ok(StepResult::of(Verdict::Inconclusive, "the target's profile names no URL")
                 .next("name its URL in the profile"));
         };
-        let mut whys = BTreeSet::new();
         run(async {
             for _ in 0..samples {
                 if interrupt.is_cancelled() {
                     break;
                 }
-                match asking.ask().await {
-                    Ok(Some(build)) => *result.builds.entry(build).or_insert(0) += 1,
-                    Ok(None) => result.builds_unknown += 1,
-                    Err(why) => {
-                        result.builds_unknown += 1;
-                        whys.insert(why);
-                    }
-                }
+                seen.take(asking.ask().await, 1);
                 tokio::time::sleep(PAUSE).await;
             }
         })?;
-        result.lines = whys.into_iter().take(3).collect();
     }
-    let against = builds::against(order.build.as_deref(), &result.builds, result.builds_unknown);
-    (result.verdict, result.what) = match against {
-        Builds::AsExpected => {
-            (Verdict::Pass, builds::shares(&result.builds, result.builds_unknown))
-        }
-        Builds::Otherwise(why) => (Verdict::Inconclusive, why),
-    };
-    if result.verdict == Verdict::Inconclusive {
-        result.next = Some(
+    let mut result = match builds::against(order.build.as_deref(), &seen) {
+        Builds::AsExpected => StepResult::of(Verdict::Pass, seen.shares()),
+        Builds::Otherwise(why) => StepResult::of(Verdict::Inconclusive, why).next(
             "give --build, and `build_header` or `build_command` in the target's profile; route all of the canary to \
-             one build"
-                .to_owned(),
-        );
-    }
-    Ok(result)
+             one build",
+        ),
+    };
+    result.lines = seen.failed.keys().take(3).cloned().collect();
+    Ok(result.with_builds(seen))
 }
 
-/// Asks for the build now and then while something else goes on, on a thread of its own.
+/// Asks for the build now and then while something else goes on, on a thread of its own, and writes down what came of
+/// it: what was seen until the harness was killed was seen.
 pub struct Sampling {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<(BTreeMap<String, u64>, u64)>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Sampling {
-    /// Begins to ask; asks nobody where the target is the embedded runtime.
+    /// Begins to ask, and to append to the file at `path`, or to write it anew; asks nobody where the target is the embedded runtime.
     ///
     /// # Errors
-    /// When the target's profile cannot be read.
-    pub fn start(order: &Order<'_>) -> Result<Self, Failure> {
+    /// When the target's profile cannot be read, or the file not be written.
+    pub fn start(order: &Order<'_>, path: &Path, anew: bool) -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
         let Some(asking) = Asking::of(order)? else { return Ok(Self { stop, thread: None }) };
-        let stopped = Arc::clone(&stop);
+        // One that is there although nothing was asked yet is of a journal that is gone.
+        if anew {
+            let _ = std::fs::remove_file(path);
+        }
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        // What a process that was killed did not write to its end ends here.
+        let file = file.and_then(|mut file| file.write_all(b"\n").map(|()| file));
+        let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        let (every, stopped) = (every(order.hold_s), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
             .name("khala-builds".to_owned())
-            .spawn(move || sample(&asking, &stopped))
+            .spawn(move || sample(&asking, every, &mut file, &stopped))
             .context("cannot start a thread")?;
         Ok(Self { stop, thread: Some(thread) })
     }
 
-    /// Ends asking; the builds that were told, and how often none was.
-    pub fn ended(mut self) -> (BTreeMap<String, u64>, u64) {
+    /// Ends asking.
+    pub fn ended(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -117,23 +118,88 @@ impl Drop for Sampling {
     }
 }
 
-fn sample(asking: &Asking, stop: &AtomicBool) -> (BTreeMap<String, u64>, u64) {
-    let (mut seen, mut unknown) = (BTreeMap::new(), 0);
-    let mut due = clock::system_now() + EVERY;
+/// Between two requests in a hold of so many seconds.
+fn every(hold_s: u64) -> Duration {
+    (Duration::from_secs(hold_s) / SAMPLES_MIN).clamp(EVERY.0, EVERY.1)
+}
+
+/// Builds that were told while so much of a hold was observed, as they were written down. What should have been asked
+/// and was not counts as a failure: who was killed while it waited for an answer, or whose file is gone, saw nothing.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn held(order: &Order<'_>, path: &Path, observed_s: f64) -> Result<Seen, Failure> {
+    let mut seen = Seen::default();
+    if order.target.is_none() {
+        return Ok(seen);
+    }
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => {
+            let what = format!("cannot read {}: {error}", path.display());
+            return Err(Failure::new(Exit::Setup, what));
+        }
+    };
+    // What a process that was killed did not write to its end is no line.
+    for line in text.lines() {
+        let Ok(Sample { times, answer }) = serde_json::from_str(line) else { continue };
+        match answer {
+            Answer::Build(build) => seen.take(Ok(Some(build)), times),
+            Answer::Untold => seen.take(Ok(None), times),
+            Answer::Failed(why) => seen.take(Err(why), times),
+        }
+    }
+    let wanted = (observed_s / every(order.hold_s).as_secs_f64()).floor() as u64;
+    match wanted.saturating_sub(seen.all()) {
+        0 => {}
+        missing => seen.take(Err("not asked in time".to_owned()), missing),
+    }
+    Ok(seen)
+}
+
+/// One request, as it is written down.
+#[derive(Debug, Serialize, Deserialize)]
+struct Sample {
+    /// For how many it stands: more than one where the answer took longer than the time between two.
+    times: u64,
+    /// What came of it.
+    answer: Answer,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    /// The build.
+    Build(String),
+    /// One without a build.
+    Untold,
+    /// None, and why.
+    Failed(String),
+}
+
+fn sample(asking: &Asking, every: Duration, file: &mut File, stop: &AtomicBool) {
+    let mut due = clock::system_now() + every;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(STEP);
         if clock::system_now() < due {
             continue;
         }
-        due = clock::system_now() + EVERY;
-        match run(asking.ask()) {
-            Ok(Ok(Some(build))) => *seen.entry(build).or_insert(0) += 1,
-            // A target that is away for a moment is the run's to judge.
-            Ok(Err(_)) => {}
-            Ok(Ok(None)) | Err(_) => unknown += 1,
+        let answer = match run(asking.ask()) {
+            Ok(Ok(Some(build))) => Answer::Build(build),
+            Ok(Ok(None)) => Answer::Untold,
+            Ok(Err(why)) => Answer::Failed(why),
+            Err(failure) => Answer::Failed(failure.message),
+        };
+        let mut times = 0;
+        while due <= clock::system_now() {
+            due += every;
+            times += 1;
         }
+        // What cannot be written is missing, and so counts as not seen.
+        let Ok(line) = serde_json::to_string(&Sample { times, answer }) else { continue };
+        let _ = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data());
     }
-    (seen, unknown)
 }
 
 /// What it takes to ask a target by URL for its build.

@@ -3,7 +3,6 @@
 //! What was observed counts, in whichever part; what nobody saw (a kill, a reboot, the night of a business day) does
 //! not.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use khala_stage::steps::HOLD;
 use khala_stage::windows::{self, Indicator, Settings, observed_s};
 use tokio_util::sync::CancellationToken;
 
-use super::builds::Sampling;
+use super::builds::{self, Sampling};
 use super::clock;
 use super::order::Order;
 use super::runs::{self, DARK, Of};
@@ -47,8 +46,6 @@ struct Held {
     segments: Vec<Segment>,
     last: Option<RunSummary>,
     failed: bool,
-    builds: BTreeMap<String, u64>,
-    builds_unknown: u64,
     left_out: &'static [Indicator],
 }
 
@@ -79,6 +76,7 @@ impl Held {
             finished: report.finished && !report.interrupted,
             decision: report.decision,
             build: report.target.build.clone(),
+            sockets: report.target.sockets.clone(),
             warned: report.verdict == Verdict::Warn,
         });
         self.seconds.extend(seconds);
@@ -99,13 +97,14 @@ pub fn hold(
 ) -> Result<Option<StepResult>, Failure> {
     let mut held = earlier(store.attempt(attempt))?;
     let settings = Settings::of(hold, order.hold_s);
+    let samples = store.builds(attempt);
     loop {
         let left_s = (order.hold_s as f64 - held.observed_s()).ceil().max(0.0) as u64;
         // A part came to its end, and what the machine stood still meanwhile is not worth another.
         let whole = held.observed_s() >= least_s(order, hold) && held.last.is_some();
         let run = store.attempt(attempt).next_try(HOLD);
         if whole || held.failed || run > PARTS_MAX {
-            return Ok(Some(concluded(order, hold, &settings, held)));
+            break;
         }
         let part_s = left_s.max(PART_MIN_S.min(order.hold_s));
         let Some(open_s) = wait_for_hours(order, hold, part_s.min(PART_MIN_S), interrupt)? else {
@@ -116,13 +115,9 @@ pub fn hold(
         let of = Of { attempt, step: HOLD, run };
         let scenario = order.scenario(&hold.scenario, &lengths(order, hold, part_s)?);
         let mut wanted = |loaded: &Loaded| wanted(order, &settings, loaded);
-        let sampling = Sampling::start(order)?;
+        let sampling = Sampling::start(order, &samples, run == 1)?;
         let ran = runs::run(order, store, &of, scenario, &mut wanted, interrupt);
-        let (builds, unknown) = sampling.ended();
-        for (build, count) in builds {
-            *held.builds.entry(build).or_insert(0) += count;
-        }
-        held.builds_unknown += unknown;
+        sampling.ended();
         match ran? {
             None => return Ok(None),
             Some(Err(why)) => {
@@ -140,11 +135,13 @@ pub fn hold(
                 // Who sees nothing now sees nothing the next time either.
                 if early || held.observed_s() - before < 1.0 || ran.report.decision != Decision::Go
                 {
-                    return Ok(Some(concluded(order, hold, &settings, held)));
+                    break;
                 }
             }
         }
     }
+    let seen = builds::held(order, &samples, held.observed_s())?;
+    Ok(Some(concluded(order, hold, &settings, held).with_builds(seen)))
 }
 
 /// What earlier tries observed that were interrupted.
@@ -300,7 +297,6 @@ fn concluded(order: &Order<'_>, hold: &Hold, settings: &Settings, held: Held) ->
         Verdict::Pass | Verdict::NotApplicable => None,
     };
     result.run = held.last.map(Box::new);
-    (result.builds, result.builds_unknown) = (held.builds, held.builds_unknown);
     for indicator in held.left_out {
         result.lines.push(format!(
             "`{}` is not judged: with `fleet.first_subscribe = \"from-now\"` who comes later begins where the run did",

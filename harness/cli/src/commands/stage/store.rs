@@ -115,6 +115,11 @@ impl Store {
         &self.history.attempts[number as usize - 1]
     }
 
+    /// Where the builds that an attempt's target tells while it is held are written down.
+    pub fn builds(&self, attempt: u32) -> PathBuf {
+        self.dir.join(format!("builds-{attempt}.ndjson"))
+    }
+
     /// A name for the report of an attempt that ends now, which no other has: `<date>-stage-N`.
     pub fn name(&self, stage: &str, now: &Stamp) -> String {
         let date = now.at.get(..10).unwrap_or(&now.at);
