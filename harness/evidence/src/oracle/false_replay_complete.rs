@@ -19,6 +19,9 @@
 //! Of a document of which a client was never sent anything, only what is surely owed is judged: a log
 //! may have been pruned before the client came.
 //!
+//! Nor does the reply say that a stream stands where it does not: what is published after it has a higher seq than the
+//! watermark that it told, unless a fault had chosen the cursor.
+//!
 //! A passive run has nothing acknowledged: there a stream's reply is held against what others had been sent of it
 //! before the subscribe was sent, and documents of others against nothing.
 //!
@@ -53,6 +56,9 @@ pub struct Fact {
     epoch: u32,
     sent_at: Micros,
     had: Had,
+    /// Where the reply says that the stream stands, unless a fault had chosen the cursor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stands: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,9 +101,10 @@ pub struct Reply {
 }
 
 impl Replies {
-    /// Enters an ok reply for a stream.
-    pub fn stream(&mut self, reply: Reply, highest: u64) {
-        self.push(reply, Had::Seq(highest));
+    /// Enters an ok reply for a stream; `stands`: where it says that the stream stands, if that is the target's
+    /// own word.
+    pub fn stream(&mut self, reply: Reply, highest: u64, stands: Option<u64>) {
+        self.enter(reply, Had::Seq(highest), stands);
     }
 
     /// Enters an ok reply for a stream without a cursor, the first on its socket, which brought what is above
@@ -118,9 +125,13 @@ impl Replies {
     }
 
     fn push(&mut self, reply: Reply, had: Had) {
+        self.enter(reply, had, None);
+    }
+
+    fn enter(&mut self, reply: Reply, had: Had, stands: Option<u64>) {
         let Reply { client, topic, epoch, sent_at, at } = reply;
         if self.facts.len() < FACTS_MAX {
-            self.facts.push(Fact { at, client, topic, epoch, sent_at, had });
+            self.facts.push(Fact { at, client, topic, epoch, sent_at, had, stands });
         } else {
             self.beyond_bound += 1;
         }
@@ -160,7 +171,10 @@ impl Replies {
         let mut named: BTreeSet<(u32, TopicId, u32, u16)> = BTreeSet::new();
         for fact in &self.facts {
             match fact.had {
-                Had::Seq(highest) => known.stream(fact, highest, against, tally),
+                Had::Seq(highest) => {
+                    known.stream(fact, highest, against, tally);
+                    known.told_ahead(fact, tally);
+                }
                 Had::Version { worker, version, baseline } => {
                     named.insert((fact.client, fact.topic, fact.epoch, worker));
                     known.state(fact, (worker, version), baseline, against, tally);
@@ -227,6 +241,8 @@ impl Fact {
 /// What was acknowledged by when: running maxima over time. Planned publishes only: a worker's
 /// creation is acknowledged before its event exists.
 struct Known {
+    /// By when a publish was begun, the lowest seq of all that were begun then or later.
+    later: BTreeMap<TopicId, Vec<(Micros, u64)>>,
     seqs: BTreeMap<TopicId, Vec<(Micros, u64)>>,
     /// When each seq was first seen by anybody.
     seen: BTreeMap<(TopicId, u64), Micros>,
@@ -250,7 +266,10 @@ impl Known {
             }
         }
         let mut decided = seen.clone();
+        let mut later: BTreeMap<TopicId, Vec<(Micros, u64)>> = BTreeMap::new();
         for ((topic, publish), seq) in ledger.seqs() {
+            let begun = matches!(publish, PublishId::Planned(_)).then(|| ledger.begun(publish));
+            later.entry(topic).or_default().extend(begun.flatten().map(|begun| (begun, seq)));
             let entry = ledger.acknowledged().get(&publish);
             if let (PublishId::Planned(_), Some(entry)) = (publish, entry) {
                 seqs.entry(topic).or_default().push((entry.at, seq));
@@ -265,7 +284,15 @@ impl Known {
             }
         }
         seqs.values_mut().chain(versions.values_mut()).for_each(running_maximum);
-        Self { seqs, seen, decided, versions_before: versions, versions: Versions::of(ledger) }
+        later.values_mut().for_each(minimum_of_the_rest);
+        Self {
+            later,
+            seqs,
+            seen,
+            decided,
+            versions_before: versions,
+            versions: Versions::of(ledger),
+        }
     }
 
     fn stream(&self, fact: &Fact, had: u64, against: &Against<'_>, tally: &mut Tally) {
@@ -282,6 +309,27 @@ impl Known {
             let how = if against.by_sight { "sent to others" } else { "acknowledged" };
             tally.violate(fact.violation(had, required, None, how), 0);
         }
+    }
+
+    /// Judges where the reply says that the stream stands: what is published after it has a higher seq.
+    fn told_ahead(&self, fact: &Fact, tally: &mut Tally) {
+        let Some((stands, list)) = fact.stands.zip(self.later.get(&fact.topic)) else { return };
+        let after = list.partition_point(|&(begun, _)| begun <= fact.at);
+        let Some(&(_, lowest)) = list.get(after).filter(|(_, lowest)| *lowest <= stands) else {
+            return;
+        };
+        let violation = Violation {
+            at_us: fact.at,
+            rule: Rule::FalseReplayComplete,
+            client: Some(fact.client),
+            topic: Some(fact.topic),
+            seqs: Some((lowest, stands)),
+            epoch: Some(fact.epoch),
+            message: format!(
+                "the subscribe was answered with watermark {stands}, and seq {lowest} was published after that:                  a client that comes back after {stands} never gets it"
+            ),
+        };
+        tally.violate(violation, 0);
     }
 
     /// Judges what a replay without a cursor began with.
@@ -372,6 +420,15 @@ fn running_maximum(list: &mut Vec<(Micros, u64)>) {
     }
 }
 
+fn minimum_of_the_rest(list: &mut Vec<(Micros, u64)>) {
+    list.sort_unstable();
+    let mut min = u64::MAX;
+    for (_, value) in list.iter_mut().rev() {
+        min = min.min(*value);
+        *value = min;
+    }
+}
+
 fn value_before(list: &[(Micros, u64)], at: Micros) -> u64 {
     let index = list.partition_point(|&(acknowledged, _)| acknowledged < at);
     index.checked_sub(1).map_or(0, |index| list[index].1)
@@ -440,7 +497,7 @@ mod tests {
 
     fn stream(publishes: &[(Micros, u64)], sent_at: Micros, had: u64) -> Option<(u64, u64)> {
         let mut replies = Replies::default();
-        replies.stream(reply(1, sent_at), had);
+        replies.stream(reply(1, sent_at), had, None);
         let tally = settled(&replies, &ledger(publishes), None);
         assert_eq!(tally.rule(RULE).judged, 1);
         tally.kept().first().map(|violation| violation.seqs.expect("seqs"))
@@ -453,6 +510,55 @@ mod tests {
         assert_eq!(stream(&publishes, 2_001, 3), Some((4, 6)));
         assert_eq!(stream(&publishes, 2_000, 5), None, "acknowledged in that very moment");
         assert_eq!(stream(&publishes, 2_001, 6), None);
+    }
+
+    #[test]
+    fn what_is_published_after_a_reply_stands_above_the_watermark_that_it_told() {
+        let mut ledger = Ledger::default();
+        for (n, start, seq) in [(0, 2_000, 7), (1, 4_000, 8)] {
+            let id = PublishId::Planned(n);
+            let source = Source::Event {
+                publish: id,
+                intended: Some(start),
+                begun: Some(start),
+                payload: 0,
+                worker_seq: None,
+            };
+            ledger.publish(&Published {
+                id,
+                worker: 4,
+                intended: start,
+                start,
+                done: start + 100,
+                outcome: Outcome::Ok,
+                status: None,
+                worker_seq: Some(seq),
+                payload: 0,
+            });
+            ledger.deliver(&Delivery {
+                client: 1,
+                epoch: 1,
+                topic: STREAM,
+                seq,
+                at: start + 50,
+                content: seq,
+                hash_fits: true,
+                source,
+            });
+        }
+        let of = |sent_at: Micros, stands: Option<u64>| {
+            let mut replies = Replies::default();
+            replies.stream(reply(1, sent_at), 100, stands);
+            let tally = settled(&replies, &ledger, None);
+            tally.kept().first().map(|violation| violation.seqs.expect("seqs"))
+        };
+        assert_eq!(of(1_000, Some(6)), None);
+        assert_eq!(of(1_000, Some(7)), Some((7, 7)));
+        assert_eq!(of(1_000, Some(1_000)), Some((7, 1_000)));
+        assert_eq!(of(2_500, Some(7)), None, "that was begun before");
+        assert_eq!(of(2_500, Some(9)), Some((8, 9)));
+        assert_eq!(of(4_500, Some(99)), None, "nothing was published after it");
+        assert_eq!(of(1_000, None), None, "a fault had chosen the cursor");
     }
 
     #[test]
@@ -530,7 +636,7 @@ mod tests {
                 track.deliver(true, seq, 4_000);
             }
             let mut replies = Replies::default();
-            replies.stream(reply(1, 3_000), 4);
+            replies.stream(reply(1, 3_000), 4, None);
             assert_eq!(settled(&replies, &publishes, Some(&track)).count(RULE), late, "{came:?}");
         }
     }
@@ -561,9 +667,9 @@ mod tests {
         let most = u32::try_from(FACTS_MAX).expect("small");
         let (mut ours, mut theirs) = (Replies::default(), Replies::default());
         assert!(ours.is_empty());
-        (0..most + 2).for_each(|n| ours.stream(reply(n, 3_000), 1));
+        (0..most + 2).for_each(|n| ours.stream(reply(n, 3_000), 1, None));
         assert_eq!((ours.len(), ours.beyond_bound, ours.is_empty()), (FACTS_MAX, 2, false));
-        (0..most + 3).for_each(|n| theirs.stream(reply(n, 2_000), 1));
+        (0..most + 3).for_each(|n| theirs.stream(reply(n, 2_000), 1, None));
         ours.merge(theirs);
         assert_eq!((ours.len(), ours.beyond_bound), (FACTS_MAX, u64::from(most) + 5));
         assert!(ours.facts.iter().all(|fact| fact.sent_at == 2_000));
@@ -592,7 +698,7 @@ mod tests {
         }
         let of = |sent_at: Micros, had: u64, by_sight: bool| {
             let mut replies = Replies::default();
-            replies.stream(reply(1, sent_at), had);
+            replies.stream(reply(1, sent_at), had, None);
             let (timelines, track_of) = (Timelines::default(), |_: u32, _: TopicId| None);
             let (ledger, timelines, settle_within) = (&ledger, &timelines, SETTLE);
             let against =

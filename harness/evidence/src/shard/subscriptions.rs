@@ -83,8 +83,9 @@ impl Shard {
         marks: &[(TopicId, u64)],
     ) {
         let life = self.clients.entry(client).or_default();
-        let mut from_floor = BTreeSet::new();
+        let (mut from_floor, mut chosen) = (BTreeSet::new(), BTreeSet::new());
         for topic in &life.cursors.pending.topics {
+            chosen.extend(topic.by_fault.then_some(topic.topic));
             if let Some(track) = life.tracks.get_mut(&topic.topic) {
                 track.live_from = track.live_from.map(|_| at);
                 track.accepted(at);
@@ -104,7 +105,8 @@ impl Shard {
             let reply = Reply { client, topic, epoch, sent_at, at };
             match topic.kind() {
                 TopicKind::Stream => {
-                    self.flow.replies.stream(reply, track.highest.unwrap_or_default());
+                    let stands = Some(watermark).filter(|_| !chosen.contains(&topic));
+                    self.flow.replies.stream(reply, track.highest.unwrap_or_default(), stands);
                     if let Some(floor) = track.floor.filter(|_| from_floor.contains(&topic)) {
                         self.flow.replies.from_floor(reply, floor);
                     }

@@ -25,6 +25,7 @@ rows![
     subscribe_names_fewer,
     subscribe_without_marks,
     subscribe_marks_zero,
+    subscribe_marks_ahead,
     subscribe_order_of_topics,
     payloads_left_out,
     documents_empty,
