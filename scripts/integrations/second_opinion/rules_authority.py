@@ -28,6 +28,7 @@ WORDS = {
     # A live client's heartbeat is answered with ok, and so is its unsubscribe of what it has.
     "heartbeat": {"reauth_required"},
     "unsubscribe": set(),
+    "close_revoked": {"1011"},
     "unprovoked": set(),
 }
 
@@ -133,8 +134,8 @@ def wrong_close_or_error(story):
                 continue
             place, word = record["place"], record["word"]
             wrong = word not in WORDS[place]
-            if place == "close":
-                if revoked_at is not None:
+            if place in ("close", "close_revoked"):
+                if place == "close" and revoked_at is not None:
                     wrong = word != "1011"
                 # A close frame without a code counts as 1005 (RFC 6455, section 7.1.5).
                 code = "1005" if word == "none" else word

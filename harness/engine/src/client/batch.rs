@@ -44,6 +44,8 @@ pub struct Batch {
     pub content: u64,
     /// The JSON of the error that it carries in a batch's place.
     pub error: Option<Rc<str>>,
+    /// The topic of a frame that carries no batch.
+    pub named: Option<Rc<str>>,
     /// Why it is no message of the contract, if it is none.
     pub malformed: Option<Rc<str>>,
     /// Of which kind that is.

@@ -5,10 +5,11 @@
 //! Fields that are not there are nobody's lie, unless nothing of a worker is there at all; and what a document says
 //! beyond these cannot be known.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use khala_wire::marker::marker_of;
 use khala_wire::payload::UpdateRef;
+use khala_wire::snapshot::Snapshot;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -34,7 +35,7 @@ struct Event<'a> {
 }
 
 #[derive(Deserialize)]
-struct Document {
+struct State {
     #[serde(default)]
     worker_id: Value,
     #[serde(default)]
@@ -68,13 +69,14 @@ pub fn contradiction(update: &UpdateRef<'_>, known: &Known) -> Option<String> {
     let text = payload.get();
     if let Some(worker) = key.strip_prefix(SUMMARY_KEY) {
         workers.get(worker)?;
-        return document(&serde_json::from_str(text).ok()?, worker, update);
+        let document = serde_json::from_str(text).ok()?;
+        return of_document(&document, worker, key, update.doc_version);
     }
     let event: Event<'_> = serde_json::from_str(text).ok()?;
     let worker = event.worker_id.as_str().filter(|name| workers.contains_key(*name))?;
     let keyed = key.strip_prefix(EVENT_KEY).and_then(|rest| rest.rsplit_once(':'));
-    if let (Some((name, number)), Some(seq)) = (keyed, event.seq.as_u64())
-        && (name != worker || number.parse() != Ok(seq))
+    if let Some(seq) = event.seq.as_u64()
+        && !keyed.is_some_and(|(name, number)| name == worker && number.parse() == Ok(seq))
     {
         let key = said::word(key);
         return Some(format!("an update's doc_key is `{key}`, and its event is {seq} of {worker}"));
@@ -99,8 +101,22 @@ pub fn contradiction(update: &UpdateRef<'_>, known: &Known) -> Option<String> {
     })
 }
 
-fn document(document: &Document, worker: &str, update: &UpdateRef<'_>) -> Option<String> {
-    let Document { worker_id, document_id, latest_seq, status } = document;
+/// What of a snapshot's documents is not so: of each of our workers there is one, and it is that worker's.
+pub fn contradiction_in(snapshot: &Snapshot, known: &Known) -> Option<String> {
+    let mut had = BTreeSet::new();
+    snapshot.documents.iter().find_map(|held| {
+        let worker = held.doc_key.strip_prefix(SUMMARY_KEY)?;
+        known.workers.get(worker)?;
+        if !had.insert(worker) {
+            return Some(format!("a snapshot has the document of worker {worker} twice"));
+        }
+        let document = serde_json::from_str(held.payload.get()).ok()?;
+        of_document(&document, worker, &held.doc_key, held.doc_version)
+    })
+}
+
+fn of_document(document: &State, worker: &str, key: &str, version: u64) -> Option<String> {
+    let State { worker_id, document_id, latest_seq, status } = document;
     if [worker_id, document_id, latest_seq, status].into_iter().all(Value::is_null) {
         return Some(format!("the document of worker {worker} says nothing of a worker"));
     }
@@ -108,11 +124,10 @@ fn document(document: &Document, worker: &str, update: &UpdateRef<'_>) -> Option
         let other = said::word(other);
         return Some(format!("the document of worker {worker} says that it is worker {other}'s"));
     }
-    if let Some(other) = document_id.as_str().filter(|other| *other != update.doc_key) {
+    if let Some(other) = document_id.as_str().filter(|other| *other != key) {
         let other = said::word(other);
         return Some(format!("the document of worker {worker} says that it is `{other}`"));
     }
-    let version = update.doc_version;
     if let Some(latest) = latest_seq.as_u64().filter(|latest| *latest < version) {
         return Some(format!(
             "version {version} of a document says that its latest seq is {latest}"
@@ -126,6 +141,7 @@ fn document(document: &Document, worker: &str, update: &UpdateRef<'_>) -> Option
 #[cfg(test)]
 mod tests {
     use khala_wire::payload::UpdateBatchRef;
+    use khala_wire::snapshot::Document;
 
     use super::*;
 
@@ -170,6 +186,36 @@ mod tests {
         );
         let theirs = right.replace(r#""worker_id":"w""#, r#""worker_id":"v""#);
         assert_eq!(found("runtime/codex_worker_summary:x", 7, &theirs), None, "of foreign workers");
+    }
+
+    #[test]
+    fn a_snapshot_has_each_workers_document_once_and_it_is_that_workers() {
+        let document = |version: u64, payload: &str| Document {
+            doc_key: "runtime/codex_worker_summary:w".to_owned(),
+            doc_version: version,
+            payload: serde_json::value::RawValue::from_string(payload.to_owned()).expect("JSON"),
+            payload_hash: String::new(),
+        };
+        let found = |documents: Vec<Document>| {
+            let snapshot = Snapshot {
+                documents,
+                format: String::new(),
+                head_watermark: 9,
+                schema_version: 1,
+                topic: "t".to_owned(),
+            };
+            let known = Known { workers: HashMap::from([("w".to_owned(), 4)]), ..Known::default() };
+            contradiction_in(&snapshot, &known)
+        };
+        let right = r#"{"worker_id":"w","latest_seq":7,"status":"running"}"#;
+        assert_eq!(found(vec![document(7, right)]), None);
+        for (documents, why) in [
+            (vec![document(7, right), document(1, right)], "twice"),
+            (vec![document(8, right)], "latest seq is 7"),
+            (vec![document(7, &right.replace("running", "stopped"))], "nobody stopped it"),
+        ] {
+            assert!(found(documents).is_some_and(|said| said.contains(why)), "{why}");
+        }
     }
 
     #[test]

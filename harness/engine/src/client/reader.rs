@@ -15,7 +15,7 @@ use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
 
 use super::batch::{Batch, Fact};
-use super::contents::{Known, contradiction};
+use super::contents::{Known, contradiction, contradiction_in};
 
 /// What the key of a worker's document begins with.
 pub(super) const SUMMARY_KEY: &str = "runtime/codex_worker_summary:";
@@ -81,6 +81,11 @@ impl Reader {
             source => source,
         };
         Some(Fact { topic, seq: update.watermark, content, hash_fits, source })
+    }
+
+    /// What of a snapshot's documents is not so.
+    pub(super) fn contradiction_in(&self, snapshot: &Snapshot) -> Option<String> {
+        contradiction_in(snapshot, &self.known)
     }
 
     /// What a snapshot holds of our workers' documents, in its order.

@@ -574,7 +574,7 @@ mod tests {
                 let window = Window { asked, answered, floor, head: 6, budget: 100 };
                 windows.add(STREAM, window);
             }
-            let timelines = windows.timelines();
+            let timelines = windows.timelines(0);
             let track_of = |_: u32, _: TopicId| None;
             let (ledger, settle_within) = (&ledger, SETTLE);
             let (timelines, by_sight) = (&timelines, false);

@@ -3,6 +3,8 @@
 //! A window shows some instant between its question and its answer. Floors and heads never go down,
 //! so every window answered before an instant bounds it from below, and every one asked after it
 //! from above. Windows that contradict one another (a target that lost its log) bound nothing.
+//! One that shows a lower head than somebody had been sent before it was asked for is old: a cached view. Then every
+//! window may be as old as the oldest of them ([`Windows::age`]).
 //! Memory: [`WINDOWS_MAX`] a topic; later ones are not kept, and what they would have bounded is
 //! left open.
 
@@ -79,10 +81,40 @@ impl Windows {
         }
     }
 
-    /// What they say about every instant.
+    /// How old they may be, by what clients had been sent (each topic's seqs with when somebody had them first):
+    /// zero where none shows it. A window whose head lags shows some instant after its head had come to be, which
+    /// was a settle bound before somebody had it, at the most.
     #[must_use]
-    pub fn timelines(&self) -> Timelines {
-        let topics = self.topics.iter().map(|(&topic, windows)| (topic, Timeline::of(windows)));
+    pub fn age(&self, seen: &BTreeMap<TopicId, Vec<(Micros, u64)>>, settle_us: Micros) -> Micros {
+        let mut age = 0;
+        for (topic, windows) in &self.topics {
+            let Some(seen) = seen.get(topic) else { continue };
+            let mut heads = seen.clone();
+            heads.sort_unstable();
+            let mut highest = 0;
+            heads.retain(|&(_, seq)| {
+                let rises = seq > highest;
+                highest = highest.max(seq);
+                rises
+            });
+            for window in windows {
+                let before = heads.partition_point(|&(at, _)| at < window.asked);
+                let lags = before > 0 && heads[before - 1].1 > window.head;
+                if lags {
+                    let shown = heads.partition_point(|&(_, seq)| seq <= window.head);
+                    let since = shown.checked_sub(1).map_or(0, |index| heads[index].0);
+                    age = age.max(window.asked - since.saturating_sub(settle_us).min(window.asked));
+                }
+            }
+        }
+        age
+    }
+
+    /// What they say about every instant, if they may be so old.
+    #[must_use]
+    pub fn timelines(&self, age: Micros) -> Timelines {
+        let topics =
+            self.topics.iter().map(|(&topic, windows)| (topic, Timeline::of(windows, age)));
         Timelines { topics: topics.collect() }
     }
 }
@@ -111,15 +143,16 @@ struct Timeline {
 }
 
 impl Timeline {
-    fn of(windows: &BTreeSet<Window>) -> Self {
-        let mut below: Vec<_> = windows.iter().copied().collect();
+    fn of(windows: &BTreeSet<Window>, age: Micros) -> Self {
+        let taken = |window: &Window| Window { asked: window.asked.saturating_sub(age), ..*window };
+        let mut below: Vec<_> = windows.iter().map(taken).collect();
         below.sort_by_key(|window| (window.answered, *window));
         let (mut floor, mut head) = (0, 0);
         for window in &mut below {
             (floor, head) = (window.floor.max(floor), window.head.max(head));
             (window.floor, window.head) = (floor, head);
         }
-        let mut above: Vec<_> = windows.iter().copied().collect();
+        let mut above: Vec<_> = windows.iter().map(taken).collect();
         let (mut floor, mut head) = (u64::MAX, u64::MAX);
         for window in above.iter_mut().rev() {
             (floor, head) = (window.floor.min(floor), window.head.min(head));
@@ -200,6 +233,30 @@ impl Timelines {
 mod tests {
     use super::*;
 
+    #[test]
+    fn windows_that_lag_behind_what_was_sent_are_as_old_as_their_head() {
+        const TOPIC: TopicId = TopicId::WORKER_EVENTS;
+        let with = |windows: &[(Micros, u64)]| {
+            let mut all = Windows::default();
+            for &(asked, head) in windows {
+                all.add(TOPIC, Window { asked, answered: asked + 5, floor: 0, head, budget: 9 });
+            }
+            all
+        };
+        let seen = BTreeMap::from([(TOPIC, vec![(1_000, 1), (2_000, 2), (3_000, 3), (2_500, 1)])]);
+        let age = |windows: &[(Micros, u64)]| with(windows).age(&seen, 100);
+        assert_eq!(age(&[(500, 0), (1_500, 1), (2_500, 2), (3_500, 3)]), 0, "each as it was");
+        assert_eq!(age(&[(1_500, 7)]), 0, "ahead of what anybody got");
+        assert_eq!(age(&[(3_000, 2)]), 0, "sent in that very moment");
+        assert_eq!(age(&[(3_500, 2)]), 1_600, "2 came to be at 1,900 at the earliest");
+        assert_eq!(age(&[(3_500, 0), (3_600, 3)]), 3_500, "frozen since before the first");
+        assert_eq!(age(&[(3_500, 2), (3_600, 1)]), 2_700);
+        // What an old window shows is of before its question.
+        let frozen = with(&[(3_500, 2)]).timelines(1_600);
+        let head = |until| frozen.bounds(TOPIC, 0, until).expect("a window").head_hi;
+        assert_eq!((head(1_900), head(1_901)), (Some(2), None));
+    }
+
     const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
 
     fn windows(list: &[(Micros, u64, u64)]) -> Timelines {
@@ -208,7 +265,7 @@ mod tests {
             let window = Window { asked: at, answered: at + 10, floor, head, budget: 50 };
             windows.add(TOPIC, window);
         }
-        windows.timelines()
+        windows.timelines(0)
     }
 
     #[test]

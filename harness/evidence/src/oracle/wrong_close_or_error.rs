@@ -58,6 +58,7 @@ pub struct Word<'a> {
 fn allowed(place: Place, revoked: bool) -> &'static [&'static str] {
     match place {
         Place::Close if revoked => CLOSES_OF_REVOKED,
+        Place::CloseRevoked => CLOSES_OF_REVOKED,
         Place::Close => CLOSES,
         Place::Connect => UPGRADES,
         Place::Join => JOINS,
@@ -72,7 +73,8 @@ fn allowed(place: Place, revoked: bool) -> &'static [&'static str] {
 /// Whether the target's own list of close codes has a word.
 fn own(said: &Word<'_>, close_codes: &[u16]) -> bool {
     let code = if said.word == NO_CODE.0 { Some(NO_CODE.1) } else { said.word.parse().ok() };
-    said.place == Place::Close && code.is_some_and(|code| close_codes.contains(&code))
+    let closes = matches!(said.place, Place::Close | Place::CloseRevoked);
+    closes && code.is_some_and(|code| close_codes.contains(&code))
 }
 
 /// Judges a word; `close_codes` are those that the target may send beside the contract's.
@@ -151,6 +153,8 @@ mod tests {
     fn a_revoked_session_is_closed_with_1011() {
         assert_eq!(violations(Place::Close, "1011", true), 0);
         assert_eq!(violations(Place::Close, "1000", true), 1);
+        assert_eq!(violations(Place::CloseRevoked, "1011", false), 0);
+        assert_eq!(violations(Place::CloseRevoked, "1000", false), 1, "before the answer came");
         assert_eq!(violations(Place::Error, "reauth_required", true), 0);
     }
 }

@@ -153,6 +153,8 @@ impl std::fmt::Display for Breach {
 pub enum Place {
     /// The close frame that it sends first.
     Close,
+    /// The same, of a session whose revocation has been asked for.
+    CloseRevoked,
     /// The HTTP status with which it refuses the connect of a bad token.
     #[serde(rename = "upgrade")]
     Connect,
@@ -185,6 +187,8 @@ pub enum Telling {
     Heartbeat,
     /// The head watermarks of a batch.
     Heads,
+    /// A frame that carries no batch.
+    Frame,
 }
 
 impl Telling {
@@ -201,6 +205,7 @@ impl std::fmt::Display for Telling {
             Self::Unsubscribed => "the reply to an unsubscribe",
             Self::Heartbeat => "a heartbeat",
             Self::Heads => "the heads of a batch",
+            Self::Frame => "a frame that carries no batch",
         })
     }
 }
@@ -209,6 +214,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Close => "a close frame",
+            Self::CloseRevoked => "a close frame of a session that was being revoked",
             Self::Connect => "a refused upgrade",
             Self::Join => "a refused join",
             Self::Subscribe => "a refused subscribe",

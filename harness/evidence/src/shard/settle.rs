@@ -1,6 +1,7 @@
 //! What waits for the whole run: the ledger, agreement between clients, the target's windows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use khala_plan::units::micros;
 use khala_wire::TopicKind;
@@ -22,6 +23,7 @@ use crate::oracle::ledger::Ledger;
 use crate::oracle::lost_publish::{Owed, Witness};
 use crate::oracle::starved_topic::Commands;
 use crate::oracle::state_stale::Holder;
+use crate::oracle::windows::Timelines;
 use crate::oracle::{
     End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, future_cursor,
     gap, late_publish, lost_publish, no_convergence, phantom, slow, state_stale, successor,
@@ -212,7 +214,7 @@ fn between_clients(
     end: End,
 ) {
     let settle_within = context.bounds().settle_within;
-    let timelines = flow.windows.timelines();
+    let timelines = timelines(settle_within, flow);
     for (&id, life) in clients {
         life.cursors.settle(id, &timelines, &mut flow.tally);
     }
@@ -249,6 +251,27 @@ fn between_clients(
     flow.snapshots.settle(&flow.ledger, &versions, settle_within, &mut flow.tally);
     let known = (&versions, &timelines);
     state_stale::settle(&flow.ledger, known, published_on, holders, end, &mut flow.tally);
+}
+
+/// What the target's windows say, as far as they are not older than they seem.
+fn timelines(settle_within: Duration, flow: &mut Flow) -> Timelines {
+    let mut seen: BTreeMap<TopicId, Vec<(Micros, u64)>> = BTreeMap::new();
+    for (&(topic, seq), contents) in flow.ledger.seen() {
+        if let Some(first) = contents.values().map(|content| content.first.0).min() {
+            seen.entry(topic).or_default().push((first, seq));
+        }
+    }
+    let settle_us = Micros::try_from(settle_within.as_micros()).unwrap_or(Micros::MAX);
+    let age = flow.windows.age(&seen, settle_us);
+    if age > 0 {
+        let message = format!(
+            "the fan-out metrics were up to {:.1} s old when they were answered: they showed heads below what clients \
+             had been sent before. What they bound is taken to be as old",
+            Duration::from_micros(age).as_secs_f64()
+        );
+        flow.findings.add(at_end("old_metrics", message, 1));
+    }
+    flow.windows.timelines(age)
 }
 
 /// Found in the whole of the run, at no time of it.

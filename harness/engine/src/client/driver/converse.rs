@@ -292,6 +292,13 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
             around.record(answer.record(Request::Snapshot, Some(self.client), start, done));
         }
         around.with(|world| {
+            let lies = match &snapshot {
+                Ok(Some(snapshot)) => world.reader.contradiction_in(snapshot),
+                _ => None,
+            };
+            if let Some(why) = lies {
+                world.not_so(self.client, done, why);
+            }
             let brought = |snapshot: Snapshot| Brought {
                 head: snapshot.head_watermark,
                 documents: world.reader.held(&snapshot),

@@ -108,7 +108,10 @@ impl Machine {
     pub fn closed<S: Sink>(&mut self, now: Micros, code: Option<u16>, world: &mut World<'_, S>) {
         if let (Phase::Online, false) = (self.phase(), self.dead_socket) {
             let word = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-            world.word(self.client, now, Place::Close, &word);
+            // A stop of the target has its own codes, whoever was being revoked.
+            let revoked = self.revocation.is_some() && self.restart.is_none();
+            let place = if revoked { Place::CloseRevoked } else { Place::Close };
+            world.word(self.client, now, place, &word);
         }
         self.lost(now, OfflineCause::ClosedByTarget { code }, world);
     }

@@ -153,6 +153,9 @@ impl Machine {
         for name in batch.heads.iter().filter(|_| !again) {
             self.settings.named(client, at, name, Telling::Heads, world);
         }
+        if let Some(name) = batch.named.as_ref().filter(|_| !again) {
+            self.settings.named(client, at, name, Telling::Frame, world);
+        }
         for (name, message) in batch.notes.iter() {
             world.finding(client, name, at, message.to_string());
         }

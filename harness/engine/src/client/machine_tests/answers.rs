@@ -291,3 +291,46 @@ fn the_answer_to_an_unsubscribe_names_what_remains_and_nothing_else() {
         assert_eq!(not_so(&rig).len(), wrong, "{topics}");
     }
 }
+
+#[test]
+fn frames_without_a_batch_name_topics_too() {
+    let other = "org:77:billing";
+    let inside = batch_of(other, &[5]);
+    let framed = |kind: &str, topic: &str| {
+        let frame = SyncFrame::wrap(kind, topic, 5, &inside);
+        push("1", "sync:frame", &serde_json::to_value(frame).expect("serialises"))
+    };
+    for kind in [KIND_ERROR, "KHALA_FRAME_KIND_SUBSCRIBED"] {
+        let mut rig = Rig::live();
+        rig.text(&framed(kind, other));
+        assert_eq!(named(&rig), [(Telling::Frame, other.to_owned())], "{kind}");
+    }
+    // A batch that hides behind the topic of sessions.
+    let mut rig = Rig::live();
+    rig.text(&framed("KHALA_FRAME_KIND_UPDATE_BATCH", "sync.auth"));
+    let unasked =
+        |record: &Record| matches!(record, Record::Unasked { topic, .. } if **topic == *other);
+    assert!(rig.records.iter().any(unasked), "{:?}", rig.records);
+}
+
+#[test]
+fn a_session_that_is_being_revoked_is_closed_as_one_before_the_answer_comes() {
+    let closed = |before: &dyn Fn(&mut Rig)| {
+        let mut rig = Rig::live();
+        before(&mut rig);
+        rig.with(|machine, now, world| machine.closed(now, Some(1000), world));
+        words(&rig)[0].0
+    };
+    let revoke = |rig: &mut Rig| {
+        let now = rig.now;
+        rig.machine.revoking(1, now, now + SECOND);
+    };
+    assert_eq!(closed(&|_| {}), Place::Close);
+    assert_eq!(closed(&revoke), Place::CloseRevoked);
+    let with_a_restart = |rig: &mut Rig| {
+        revoke(rig);
+        let now = rig.now;
+        rig.machine.restarting(2, now);
+    };
+    assert_eq!(closed(&with_a_restart), Place::Close);
+}

@@ -312,7 +312,7 @@ fn what_was_left_open_is_named_with_why_and_what_to_do() {
         let of_open = |why: &&String| why.starts_with("the oracle left");
         verdict.reasons.iter().find(of_open).expect("it is said").clone()
     };
-    let said = of(&[(5 * S, 3)]);
+    let said = of(&[(5 * S, 9_000)]);
     let began = "the oracle left 14 cases undecided, more than 0.1 % of the 1200 deliveries judged (9 of \
                  stale_not_signalled: whether a cursor was stale is told by floor and head in the target's \
                  metrics, and they do not say it; they were last read at 5.0 s; 4 of gap; and of 1 more";

@@ -75,7 +75,7 @@ pub fn judged(did: &[Did], windows: &Windows) -> Tally {
             Did::Snapshot(head) => cursors.took_snapshot(TOPIC, at, at + 5, *head),
         }
     }
-    cursors.settle(7, &windows.timelines(), &mut tally);
+    cursors.settle(7, &windows.timelines(0), &mut tally);
     tally
 }
 

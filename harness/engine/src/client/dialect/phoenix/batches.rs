@@ -132,7 +132,8 @@ impl Reader {
         let malformed: Option<Rc<str>> = contradicts.map(Into::into);
         let flaw = if malformed.is_some() { Flaw::Content } else { Flaw::Shape };
         let (topics, notes) = (topics.into(), notes.into());
-        Batch { topics, heads, facts, content, error: None, malformed, flaw, notes, over }
+        let (error, named) = (None, None);
+        Batch { topics, heads, facts, content, error, named, malformed, flaw, notes, over }
     }
 
     /// A frame that carries no batch: an error, a kind that is reserved, or one that nobody knows.
@@ -155,10 +156,29 @@ impl Reader {
             Ok(error) => error,
             Err(why) => return Batch::malformed(content, Vec::new(), why),
         };
-        let (topics, heads, facts) = (Rc::default(), Rc::default(), Rc::default());
-        let (flaw, over) = (Flaw::Shape, Rc::default());
-        let notes = notes.into();
-        Batch { topics, heads, facts, content, error, malformed: None, flaw, notes, over }
+        let mut batch = Batch { error, notes: notes.into(), ..Batch::nothing(content) };
+        if topic != AUTH_TOPIC {
+            batch.named = Some(topic.into());
+        } else if kind == KIND_UPDATE_BATCH {
+            // Whose updates they are is looked at all the same.
+            batch.topics = self.topics_in(payload);
+        }
+        batch
+    }
+
+    /// The topics of the updates that a frame carries, as far as they can be read.
+    fn topics_in(&mut self, payload: &str) -> Rc<[Spoken]> {
+        let Ok(frame) = serde_json::from_str::<SyncFrameRef<'_>>(payload) else {
+            return Rc::default();
+        };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let text = frame.decode_into(&mut scratch).ok();
+        let inside = text.and_then(|text| serde_json::from_str::<TopicsOnly<'_>>(text).ok());
+        let updates = inside.map(|inside| inside.updates).unwrap_or_default();
+        let topics = updates.iter().map(|one| Spoken::of(&one.topic.0, one.watermark.as_u64()));
+        let topics = topics.collect();
+        self.scratch = scratch;
+        topics
     }
 
     /// The JSON of an error, from the frame that carries it.
@@ -213,19 +233,14 @@ fn heads(batch: &UpdateBatchRef<'_>) -> (Rc<[Box<str>]>, Option<String>) {
 
 impl Batch {
     fn malformed(content: u64, topics: Vec<Spoken>, why: String) -> Self {
-        let (malformed, flaw) = (Some(why.into()), Flaw::Shape);
-        let (heads, facts, notes, over) = Default::default();
-        Self {
-            topics: topics.into(),
-            heads,
-            facts,
-            content,
-            error: None,
-            malformed,
-            flaw,
-            notes,
-            over,
-        }
+        Self { malformed: Some(why.into()), topics: topics.into(), ..Self::nothing(content) }
+    }
+
+    /// Nothing was said.
+    fn nothing(content: u64) -> Self {
+        let (topics, heads, facts, notes, over) = Default::default();
+        let (malformed, error, named, flaw) = (None, None, None, Flaw::Shape);
+        Self { topics, heads, facts, content, error, named, malformed, flaw, notes, over }
     }
 
     /// Holds a frame's own fields against the batch that it carries.

@@ -30,12 +30,12 @@ impl Phoenix {
         } else {
             (Push::UpdateBatch, world.reader.batch(frame.payload.get()))
         };
-        if let Some(error) = batch.error.clone() {
-            return self.error_came(Push::Frame, &error, came, machine, world);
-        }
         let applied = push == self.settings.apply;
         let again = self.twins.told(push, batch.content);
         machine.told(Event::Heard(Heard { batch: &batch, again, applied }), came, world);
+        if let Some(error) = &batch.error {
+            return self.error_came(Push::Frame, error, came, machine, world);
+        }
         if !machine.applies() {
             return Action::None;
         }

@@ -1,6 +1,7 @@
 //! Takes a topic's snapshot over HTTP, where the target serves one: one page.
 
 use hyper::header::AUTHORIZATION;
+use khala_wire::SCHEMA_VERSION;
 use khala_wire::payload::SNAPSHOT_FORMAT;
 use khala_wire::snapshot::{Snapshot, snapshot_path};
 use khala_wire::topic::TopicId;
@@ -34,6 +35,7 @@ async fn fetch(shelf: Shelf<'_>, topic: TopicId) -> Result<(u16, Option<Snapshot
         }
         Err(error) => return Err(error.answer()),
     };
-    let fits = snapshot.topic == topic.name() && snapshot.format == SNAPSHOT_FORMAT;
+    let schema = snapshot.schema_version == SCHEMA_VERSION;
+    let fits = snapshot.topic == topic.name() && snapshot.format == SNAPSHOT_FORMAT && schema;
     Ok((status, fits.then_some(snapshot)))
 }
