@@ -127,7 +127,7 @@ impl World {
         if let Some(why) = told_by_command.filter(|_| !options.commands) {
             return Err(OpenError::Settings(format!("error: {why}")));
         }
-        let credentials = keys::credentials(&plan)?;
+        let credentials = keys::credentials(&plan).await?;
         let extras = Extras::of(&plan)?;
         let lock = match preflight::address(&reach, ADDRESS_TIMEOUT).await? {
             Some(address) => Some(lock::take(address)?),

@@ -1,8 +1,11 @@
-//! Commands of the user's: run in a process group of their own, timed, and bounded in what is kept of
-//! what they say.
+//! Commands of the user's, all of them: hooks, preconditions of a stage, what tells a secret or the target's build.
+//! Each is run in a process group of its own, timed, and bounded in what is kept of what it says.
 //!
 //! A command that ends by itself may leave others behind (a server that it started): they are left alone.
 //! One whose time is over is ended with its whole group.
+//!
+//! [`run`] keeps what may be shown of both streams, without secrets; [`told`] is for what the harness itself wants to
+//! know, and has standard output whole.
 
 mod output;
 
@@ -28,6 +31,8 @@ pub const GRACE: Duration = Duration::from_secs(2);
 const READ_GRACE: Duration = Duration::from_millis(200);
 /// Bytes read at once.
 const READ: usize = 8 * 1024;
+/// Bytes that a command may tell: a file of tokens has some thousand lines.
+const TOLD_MAX: usize = 16 << 20;
 
 /// Where commands run, and with what.
 #[derive(Clone, Debug)]
@@ -41,6 +46,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Where the harness itself runs.
+    #[must_use]
+    pub fn here(within: Duration) -> Self {
+        Self { folder: PathBuf::from("."), variables: Vec::new(), within }
+    }
+
     /// Starts a command and waits for nothing; what it says is nobody's to hear.
     pub fn begin(&self, words: &[String]) {
         let Some(mut command) = self.command(words) else { return };
@@ -100,43 +111,108 @@ pub async fn run(
     clock: Clock,
 ) -> CommandRun {
     let began_us = clock.now();
-    let ran = |end, stdout, stderr| CommandRun {
+    let (mut out, mut err) = (Captured::new(redactor), Captured::new(redactor));
+    let (end, _) = carry_out(words, place, ending, (&mut out, &mut err), READ_GRACE).await;
+    CommandRun {
         part: part.to_owned(),
         command: words.iter().map(|word| redactor.word(word)).collect(),
         began_us,
         took_us: clock.now().saturating_sub(began_us),
         end,
         tries: 1,
-        stdout,
-        stderr,
-    };
+        stdout: out.text(redactor),
+        stderr: err.text(redactor),
+    }
+}
+
+/// What a command writes to standard output, whole but for the white space at its end. It may be a secret.
+///
+/// # Errors
+/// Why there is none, in a clause that has nothing of its standard output, and of what it complains no secret.
+pub async fn told(words: &[String], place: &Place, redactor: &Redactor) -> Result<String, String> {
+    let (mut out, mut err) = (Whole::default(), Captured::new(redactor));
+    let (end, is_whole) = carry_out(words, place, None, (&mut out, &mut err), GRACE).await;
+    match end {
+        CommandEnd::Exited { code: 0 } => {}
+        CommandEnd::NotRun { why } => return Err(format!("it cannot be run: {why}")),
+        CommandEnd::TimedOut => return Err(format!("it did not end within {:?}", place.within)),
+        ended => {
+            let complaint = err.text(redactor);
+            let last = complaint.lines().next_back().map(|line| format!(": {line}"));
+            let verb =
+                if matches!(ended, CommandEnd::Exited { .. }) { "ended with" } else { "was" };
+            return Err(format!("it {verb} {ended}{}", last.unwrap_or_default()));
+        }
+    }
+    if !is_whole {
+        return Err("it left somebody behind who holds its standard output open".to_owned());
+    }
+    if out.is_cut {
+        return Err(format!("it wrote more than {} MiB", TOLD_MAX >> 20));
+    }
+    let text = String::from_utf8(out.bytes).map_err(|_| "it wrote what is no UTF-8".to_owned())?;
+    match text.trim_end() {
+        "" => Err("it wrote nothing".to_owned()),
+        told => Ok(told.to_owned()),
+    }
+}
+
+/// Hears what a command writes.
+trait Ear {
+    fn hear(&mut self, bytes: &[u8]);
+}
+
+impl Ear for Captured {
+    fn hear(&mut self, bytes: &[u8]) {
+        self.push(bytes);
+    }
+}
+
+/// All that a command writes, up to [`TOLD_MAX`].
+#[derive(Default)]
+struct Whole {
+    bytes: Vec<u8>,
+    is_cut: bool,
+}
+
+impl Ear for Whole {
+    fn hear(&mut self, bytes: &[u8]) {
+        let room = TOLD_MAX - self.bytes.len();
+        self.is_cut |= bytes.len() > room;
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+/// Runs a command and listens to its two streams, to standard output for `out_grace` after its end. How it ended,
+/// and whether standard output was heard to its own end: whoever was left behind may hold it open.
+async fn carry_out(
+    words: &[String],
+    place: &Place,
+    ending: Option<&CancellationToken>,
+    (out, err): (&mut impl Ear, &mut impl Ear),
+    out_grace: Duration,
+) -> (CommandEnd, bool) {
     let mut child = match start(words, place) {
         Ok(child) => child,
-        Err(why) => return ran(CommandEnd::NotRun { why }, String::new(), String::new()),
+        Err(why) => return (CommandEnd::NotRun { why }, true),
     };
     let mut group = Group::of(child.id());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (mut out, mut err) = (Captured::new(redactor), Captured::new(redactor));
-    let end = {
-        let reading = async { tokio::join!(read(stdout, &mut out), read(stderr, &mut err)) };
-        let mut reading = std::pin::pin!(reading);
-        let mut all_read = false;
-        let ended = async {
-            let mut waiting = std::pin::pin!(wait(&mut child, &mut group, place.within, ending));
-            loop {
-                tokio::select! {
-                    end = &mut waiting => return end,
-                    _ = &mut reading, if !all_read => all_read = true,
-                }
-            }
-        };
-        let end = ended.await;
-        if !all_read {
-            let _ = tokio::time::timeout(READ_GRACE, &mut reading).await;
+    let mut reading_out = std::pin::pin!(read(child.stdout.take(), out));
+    let mut reading_err = std::pin::pin!(read(child.stderr.take(), err));
+    let (mut out_read, mut err_read) = (false, false);
+    let mut waiting = std::pin::pin!(wait(&mut child, &mut group, place.within, ending));
+    let end = loop {
+        tokio::select! {
+            end = &mut waiting => break end,
+            () = &mut reading_out, if !out_read => out_read = true,
+            () = &mut reading_err, if !err_read => err_read = true,
         }
-        end
     };
-    ran(end, out.text(redactor), err.text(redactor))
+    let (out_read, _) = tokio::join!(
+        async { out_read || tokio::time::timeout(out_grace, reading_out).await.is_ok() },
+        async { err_read || tokio::time::timeout(READ_GRACE, reading_err).await.is_ok() },
+    );
+    (end, out_read)
 }
 
 fn start(words: &[String], place: &Place) -> Result<Child, String> {
@@ -186,11 +262,11 @@ fn how(ended: std::io::Result<ExitStatus>) -> CommandEnd {
     }
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>, into: &mut Captured) {
+async fn read(pipe: Option<impl AsyncRead + Unpin>, into: &mut impl Ear) {
     let Some(mut pipe) = pipe else { return };
     let mut part = [0; READ];
     while let Ok(count @ 1..) = pipe.read(&mut part).await {
-        into.push(&part[..count]);
+        into.hear(&part[..count]);
     }
 }
 

@@ -119,3 +119,55 @@ async fn a_dropped_command_leaves_nothing() {
     let pid = std::fs::read_to_string(&said).expect("is there");
     assert!(gone(pid.trim()), "{pid}");
 }
+
+async fn told_by(script: &str, within: Duration) -> Result<String, String> {
+    told(&sh(script), &Place::here(within), &Redactor::default()).await
+}
+
+#[tokio::test]
+async fn a_command_tells_what_is_wanted_of_it_or_why_not() {
+    assert_eq!(told_by("printf 'one\\ntwo\\n\\n'", LONG).await, Ok("one\ntwo".to_owned()));
+    assert_eq!(told_by("true", LONG).await, Err("it wrote nothing".to_owned()));
+    assert_eq!(told_by("printf '\\377'", LONG).await, Err("it wrote what is no UTF-8".to_owned()));
+    let refused = told_by("echo secret; echo it is; echo locked >&2; exit 3", LONG).await;
+    assert_eq!(refused, Err("it ended with exit code 3: locked".to_owned()));
+    let nowhere = told(&["/nowhere/at/all".to_owned()], &Place::here(LONG), &Redactor::default());
+    let nowhere = nowhere.await.expect_err("not there");
+    assert!(nowhere.starts_with("it cannot be run: No such file"), "{nowhere}");
+    let killed = told_by("kill -9 $$", LONG).await;
+    assert_eq!(killed, Err("it was ended by signal 9".to_owned()));
+}
+
+#[tokio::test]
+async fn what_a_command_tells_is_whole_or_nothing() {
+    let long =
+        told_by("head -c 3000000 /dev/zero | tr '\\0' s; head -c 200000 /dev/zero >&2", LONG).await;
+    assert_eq!(long.map(|told| told.len()), Ok(3_000_000));
+    let much = told_by("head -c 17000000 /dev/zero | tr '\\0' s", LONG).await;
+    assert_eq!(much, Err("it wrote more than 16 MiB".to_owned()));
+    // What the sleeper might add nobody waits for.
+    let left = told_by("echo half; sleep 60 &", LONG).await;
+    let why = "it left somebody behind who holds its standard output open";
+    assert_eq!(left, Err(why.to_owned()));
+    let daemon = told_by("sleep 60 > /dev/null & echo whole", LONG).await;
+    assert_eq!(daemon, Ok("whole".to_owned()));
+}
+
+#[tokio::test]
+async fn who_does_not_tell_in_time_is_ended_with_its_group() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pid = folder.path().join("pid");
+    let script = format!("sleep 600 & echo $! > {}; wait", pid.display());
+    let late = told_by(&script, Duration::from_millis(700)).await;
+    assert_eq!(late, Err("it did not end within 700ms".to_owned()));
+    let pid = std::fs::read_to_string(pid).expect("it was begun");
+    assert!(gone(pid.trim()), "{pid}");
+}
+
+#[tokio::test]
+async fn a_complaint_tells_no_secret() {
+    let redactor = Redactor::new([b"hunter22".to_vec()], []);
+    let script = sh("echo hunter22 is wrong >&2; exit 1");
+    let refused = told(&script, &Place::here(LONG), &redactor).await;
+    assert_eq!(refused, Err("it ended with exit code 1: [redacted] is wrong".to_owned()));
+}

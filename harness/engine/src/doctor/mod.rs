@@ -47,7 +47,7 @@ pub async fn examine(
         sound &= line.came != Came::Wrong;
         told(line);
     };
-    if let Some(target) = ready(plan, schedule, options, &mut told) {
+    if let Some(target) = ready(plan, schedule, options, &mut told).await {
         target::examine(plan, schedule, &target, options, &mut told).await;
     }
     local::examine(plan, schedule, &mut told);
@@ -55,7 +55,7 @@ pub async fn examine(
 }
 
 /// The target by what the plan says of it; nobody is asked.
-fn ready(
+async fn ready(
     plan: &Plan,
     schedule: &Schedule,
     options: &Options,
@@ -85,7 +85,10 @@ fn ready(
         "what the scenario and the allow file say of it",
         format!("{}, {by}", reach.place().origin()),
     ));
-    let opened = Extras::of(plan).and_then(|extras| Ok((extras, keys::credentials(plan)?)));
+    let opened = match Extras::of(plan) {
+        Ok(extras) => keys::credentials(plan).await.map(|credentials| (extras, credentials)),
+        Err(error) => Err(error),
+    };
     match opened {
         Ok((extras, credentials)) => {
             let (base_url, socket_path) = (reach.place().origin(), plan.target.socket_path.clone());

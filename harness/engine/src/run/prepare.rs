@@ -34,10 +34,7 @@ pub(super) fn hooks(plan: &Plan, target: &Target, options: &Options) -> Option<A
     let folder = options.hooks_in.clone()?;
     let secrets = target.credentials.secrets().into_iter();
     let secrets = secrets.chain(target.extras.secrets().map(|secret| secret.as_bytes().to_vec()));
-    let environment = std::env::vars_os();
-    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-    let redactor =
-        Redactor::new(secrets, environment.map(|(name, value)| (text(name), text(value))));
+    let redactor = Redactor::of_environment(secrets);
     let declared = plan.phases.iter().map(|phase| phase.name.clone());
     let phases = std::iter::once(RAMP.to_owned()).chain(declared).collect();
     let run_id = options.run_id.clone();
@@ -88,7 +85,7 @@ pub(super) async fn prepare_target(
                 return Err(SetupError::SharedWrites { url: base_url });
             }
             let socket_path = plan.target.socket_path.clone();
-            let credentials = target::keys::credentials(plan)?;
+            let credentials = target::keys::credentials(plan).await?;
             preflight::address(&control, ADDRESS_TIMEOUT).await?;
             let lock = match preflight::address(&reach, ADDRESS_TIMEOUT).await? {
                 // Beside whoever else is there, it only listens.

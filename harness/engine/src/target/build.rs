@@ -2,12 +2,10 @@
 //!
 //! Nothing depends on it but the reader's trust: that it cannot be learnt is a finding, and no more.
 
-use std::process::Stdio;
-
 use khala_plan::Plan;
 use khala_plan::model::{BuildSource, TargetKind};
-use tokio::process::Command;
 
+use crate::command::{self, Place, Redactor};
 use crate::http::Http;
 use crate::said;
 
@@ -38,17 +36,8 @@ pub async fn learn(plan: &Plan, http: &Http, version: &str) -> Result<Option<Str
     }
 }
 
-async fn ask(plan: &Plan, command: &[String]) -> Result<String, String> {
-    let shown = command.join(" ");
-    let (program, arguments) = command.split_first().ok_or("the command is empty")?;
-    let output =
-        Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(plan.target.request_timeout, output)
-        .await
-        .map_err(|_| format!("`{shown}` did not end within {:?}", plan.target.request_timeout))?
-        .map_err(|error| format!("`{shown}` cannot be run: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("`{shown}` ended with {}", output.status));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+async fn ask(plan: &Plan, words: &[String]) -> Result<String, String> {
+    let redactor = Redactor::of_environment([]);
+    let told = command::told(words, &Place::here(plan.target.request_timeout), &redactor).await;
+    told.map_err(|why| format!("`{}`: {why}", redactor.word(&words.join(" "))))
 }

@@ -1,14 +1,16 @@
 //! What opens a target by URL, and where it is read from: the scenario's keys first, else environment
 //! variables, under names that fit any target before those of a certain runtime.
 
+use std::time::Duration;
+
 use khala_plan::Plan;
 use khala_plan::fault::Need;
 use khala_plan::model::{Extra, ExtraValue, Mint, Secret, TargetKind};
 use khala_wire::token::{DEFAULT_KID, Key};
 
 use super::child::env;
-use super::told::told_by;
 use super::{Credentials, token_names};
+use crate::command::{self, Place, Redactor};
 use crate::error::SetupError;
 
 /// Bearer of the operators' view: fan-out metrics, and what only operators may do.
@@ -26,11 +28,14 @@ const SESSION_TOKEN: &str = "the session access token (auth.session_token)";
 const COMMAND_SECRET_CALLED: &str = "the command secret (target.command_secret)";
 const ADMIN_TOKEN_CALLED: &str = "the admin token (target.admin_token)";
 
+/// How long a command may take that tells a secret: a person may have to touch a key.
+const COMMAND_WITHIN: Duration = Duration::from_secs(30);
+
 /// What opens the plan's target, which is one by URL.
 ///
 /// # Errors
 /// When a secret is not where the scenario says.
-pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
+pub async fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
     let (issuer, audience) = token_names(plan);
     let mut credentials = Credentials {
         sync_key: None,
@@ -44,11 +49,11 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
     };
     match &plan.auth.mint {
         Mint::Hs256 { kid, secret, .. } => {
-            let key = resolve(TOKEN_KEY, secret)?;
+            let key = opened(TOKEN_KEY, secret).await?;
             credentials.sync_key = Some(Key::new(kid.clone(), key));
         }
         Mint::Static { token } => {
-            let lines = resolve(TOKEN, token)?;
+            let lines = opened(TOKEN, token).await?;
             let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
             credentials.static_tokens = lines.map(str::to_owned).collect();
             if credentials.static_tokens.is_empty() {
@@ -56,7 +61,7 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
             }
         }
         Mint::Control { session_token: Some(token) } => {
-            credentials.session_token = Some(resolve(SESSION_TOKEN, token)?);
+            credentials.session_token = Some(opened(SESSION_TOKEN, token).await?);
         }
         Mint::Control { session_token: None } => {
             credentials.session_key = session_key();
@@ -64,12 +69,12 @@ pub fn credentials(plan: &Plan) -> Result<Credentials, SetupError> {
     }
     let target = &plan.target;
     credentials.signature_secret = match &target.command_secret {
-        Some(secret) => Some(resolve(COMMAND_SECRET_CALLED, secret)?),
+        Some(secret) => Some(opened(COMMAND_SECRET_CALLED, secret).await?),
         None => first_of(&COMMAND_SECRET).map(|(_, secret)| secret),
     }
     .map(String::into_bytes);
     credentials.admin_token = match &target.admin_token {
-        Some(secret) => Some(resolve(ADMIN_TOKEN_CALLED, secret)?),
+        Some(secret) => Some(opened(ADMIN_TOKEN_CALLED, secret).await?),
         None => first_of(&ADMIN_TOKEN).map(|(_, token)| token),
     };
     Ok(credentials)
@@ -85,13 +90,22 @@ fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
     names.iter().find_map(|name| Some((*name, std::env::var(name).ok()?)))
 }
 
+/// What opens the target, wherever the scenario says that it is.
+async fn opened(what: &str, secret: &Secret) -> Result<String, SetupError> {
+    let Secret::Command(words) = secret else { return resolve(what, secret) };
+    let place = Place::here(COMMAND_WITHIN);
+    let told = command::told(words, &place, &Redactor::of_environment([])).await;
+    told.map_err(|why| missing_at(what, secret, &why))
+}
+
+/// What an environment variable or a file holds.
 pub(super) fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
     let resolved = match secret {
         Secret::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
         Secret::File(path) => std::fs::read_to_string(path)
             .map(|text| text.trim_end().to_owned())
             .map_err(|error| error.to_string()),
-        Secret::Command(words) => told_by(words),
+        Secret::Command(_) => Err("a command tells it to a run alone".to_owned()),
         Secret::Generated => {
             Err("a target by URL needs a secret of its own: { env = \"NAME\" } or \
                                   { file = \"…\" }"

@@ -9,7 +9,6 @@ pub mod extras;
 pub mod keys;
 pub mod lock;
 pub mod renewal;
-mod told;
 pub mod window;
 
 use std::time::Duration;

@@ -129,7 +129,7 @@ fn command(
     }
     let folder = std::path::absolute(&order.folder).unwrap_or_else(|_| PathBuf::from("."));
     let place = Place { folder, variables: Vec::new(), within };
-    let redactor = Redactor::new([], std::env::vars());
+    let redactor = Redactor::of_environment([]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start a runtime")?;
     let run = runtime.block_on(async {
