@@ -184,7 +184,7 @@ impl<'a, S: Sink> Conductor<'a, S> {
             reads: Reads::new(Arc::clone(&target), http.clone(), clock),
             interrupt: setup.interrupt,
             probing: Probing::new(setup.probe),
-            proofs: Proofs::new(schedule),
+            proofs: Proofs::new(plan, schedule),
             target,
             http,
             state: State::default(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use khala_evidence::command::CommandRun;
 use khala_evidence::facts::FaultOutcome;
 use khala_evidence::record::Micros;
+use khala_plan::Plan;
+use khala_plan::model::Cohort;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::metrics::FanoutMetrics;
 
@@ -54,6 +56,7 @@ pub(super) struct Now<'a> {
 
 /// The faults of a run.
 pub(super) struct Proofs<'a> {
+    plan: &'a Plan,
     schedule: &'a Schedule,
     outcomes: Vec<FaultOutcome>,
     baselines: BTreeMap<Micros, Baseline>,
@@ -62,10 +65,11 @@ pub(super) struct Proofs<'a> {
 }
 
 impl<'a> Proofs<'a> {
-    pub fn new(schedule: &'a Schedule) -> Self {
+    pub fn new(plan: &'a Plan, schedule: &'a Schedule) -> Self {
         let why = "the run did not come so far";
         let not_applied = |fault| FaultOutcome::not_applied(schedule, fault, why);
         Self {
+            plan,
             schedule,
             outcomes: schedule.faults.iter().map(not_applied).collect(),
             baselines: BTreeMap::new(),
@@ -174,9 +178,10 @@ impl<'a> Proofs<'a> {
             other.at_us == fault.at_us && alike
         };
         let same_instant = self.schedule.faults.iter().filter(together);
+        let hit = self.cohorts(fault);
         let lasts = fault
             .duration_us
-            .unwrap_or_else(|| fault.spread_us.unwrap_or(0) + micros(acting.metrics_within()));
+            .unwrap_or_else(|| fault.spread_us.unwrap_or(0) + micros(acting.metrics_within(&hit)));
         Proving {
             fault,
             looks: before.is_ok() && acting.shown_by().contains(&ShownBy::Metrics),
@@ -187,6 +192,16 @@ impl<'a> Proofs<'a> {
             most: None,
             first_seen: None,
         }
+    }
+
+    /// The cohorts of which clients are hit.
+    fn cohorts(&self, fault: &PlannedFault) -> Vec<&'a Cohort> {
+        let aimed_at = |of: u16| {
+            let mut arrivals = self.schedule.arrivals.iter().filter(|it| it.cohort == of);
+            arrivals.any(|it| fault.targets.binary_search(&it.client).is_ok())
+        };
+        let cohorts = (0..).zip(&self.plan.fleet.cohorts);
+        cohorts.filter(|(of, _)| aimed_at(*of)).map(|(_, cohort)| cohort).collect()
     }
 
     /// Asks what became of the faults; stops asking when all of one is seen by the best side that can

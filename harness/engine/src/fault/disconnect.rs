@@ -7,8 +7,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use khala_plan::fault::Definition as _;
 use khala_plan::fault::disconnect::Disconnect;
-use khala_plan::model::DisconnectStyle;
+use khala_plan::model::{Cohort, DisconnectStyle};
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
@@ -17,8 +18,12 @@ use crate::client::orders::{Control, Order};
 
 /// What the target answered to clients whose sockets were cut.
 pub(super) const RETURNED: &str = "new upgrades by clients whose sockets had been cut";
-/// Until clients notice at a heartbeat (the next after one that was not answered) and are back.
-const HALF_OPEN_PROOF: Duration = Duration::from_secs(58);
+/// How long a client that has waited out its back-off may take to be counted: a token, an upgrade, a subscribe, and
+/// the next look at the metrics.
+const COUNTED_WITHIN: Duration = Duration::from_secs(10);
+/// How long after the cut the target may still count what is dead. By the contract it ends a channel "after 60 s
+/// without (seen at the next 15 s tick)" a heartbeat.
+const COUNTED_DEAD: Duration = Duration::from_secs(60 + 15);
 
 impl Fault for Disconnect {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
@@ -53,11 +58,16 @@ impl Fault for Disconnect {
         Proof::of(answered, RETURNED)
     }
 
-    fn metrics_within(&self) -> Duration {
-        match self.style {
-            DisconnectStyle::HalfOpen => HALF_OPEN_PROOF,
-            _ => Duration::from_secs(5),
+    /// Of a half-open cut until its clients have noticed and are back, and no longer than the dead are counted
+    /// beside them.
+    fn metrics_within(&self, cohorts: &[&Cohort]) -> Duration {
+        if self.style != DisconnectStyle::HalfOpen {
+            return Duration::from_secs(5);
         }
+        let back = cohorts.iter().map(|cohort| {
+            self.noticed_after(cohort.heartbeat).1 + cohort.backoff.longest() + COUNTED_WITHIN
+        });
+        back.max().unwrap_or(COUNTED_DEAD).min(COUNTED_DEAD)
     }
 }
 
@@ -70,6 +80,7 @@ pub(super) fn cut_sockets(planned: u64, sides: &Sides<'_>) -> Option<Proof> {
 
 #[cfg(test)]
 mod tests {
+    use khala_plan::surface::Surface;
     use khala_wire::metrics::DeliveryMetrics;
 
     use super::*;
@@ -104,6 +115,33 @@ mod tests {
         assert_eq!(effective(reset, metrics(Some(5), 9), metrics(Some(7), 9)), Some(2));
         assert_eq!(effective(reset, metrics(Some(5), 9), metrics(Some(50), 9)), Some(3));
         assert_eq!(effective(reset, metrics(None, 9), metrics(None, 8)), None);
+    }
+
+    #[test]
+    fn a_half_open_cut_is_looked_for_until_its_clients_are_back_or_its_dead_are_let_go() {
+        let cohort = |surface: Surface, heartbeat| Cohort {
+            name: surface.name().to_owned(),
+            surface,
+            clients: 1,
+            topics: surface.default_topics(),
+            backoff: surface.default_backoff(),
+            heartbeat: Duration::from_secs(heartbeat),
+            replay_batch_size: 200,
+        };
+        let within = |style, cohorts: &[Cohort]| {
+            let cohorts: Vec<_> = cohorts.iter().collect();
+            Disconnect { style }.metrics_within(&cohorts).as_secs()
+        };
+        let desktop = |heartbeat| cohort(Surface::Desktop, heartbeat);
+        let half_open = |cohorts: &[Cohort]| within(DisconnectStyle::HalfOpen, cohorts);
+        // Noticed at the second heartbeat, back 2 s later.
+        assert_eq!(half_open(&[desktop(20)]), 2 * 20 + 2 + 10);
+        assert_eq!(half_open(&[desktop(2)]), 2 * 2 + 2 + 10);
+        // The last to come back, with all the jitter that there may be, has its time too.
+        assert_eq!(half_open(&[desktop(20), cohort(Surface::Ios, 20)]), 2 * 20 + 12 + 10);
+        // Who notices later than this comes back when nothing is left to be counted beside it.
+        assert_eq!(half_open(&[desktop(50)]), 75);
+        assert_eq!(within(DisconnectStyle::Reset, &[desktop(50)]), 5);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use khala_plan::fault::{self as plan, Definition, FaultKind};
+use khala_plan::model::Cohort;
 use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 use tokio_util::sync::CancellationToken;
@@ -198,9 +199,9 @@ pub trait Fault {
         None
     }
 
-    /// How long the metrics may take to show it, from when it is due; of an interval, it lasts as long as
-    /// the interval.
-    fn metrics_within(&self) -> Duration {
+    /// How long the metrics may take to show it, from when it is due, where it hits clients of these cohorts; of
+    /// an interval, it lasts as long as the interval.
+    fn metrics_within(&self, _cohorts: &[&Cohort]) -> Duration {
         Duration::from_secs(5)
     }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use khala_plan::fault::restart::Restart;
+use khala_plan::model::Cohort;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Grip, OnTarget, Proof, ShownBy, Sides, Undo};
@@ -50,7 +51,7 @@ impl Fault for Restart {
         Some(Proof::of(u64::from(before != after), how))
     }
 
-    fn metrics_within(&self) -> Duration {
+    fn metrics_within(&self, _cohorts: &[&Cohort]) -> Duration {
         WITHIN
     }
 
