@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use khala_plan::fault::{FaultKind, Need};
 use khala_plan::model::ActsOn;
 use khala_plan::schedule::{PlannedFault, Schedule};
 use schemars::JsonSchema;
@@ -37,6 +38,29 @@ pub struct FaultOutcome {
     /// Commands of the user's that it ran.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<CommandRun>,
+    /// What of the target it cannot do without, by plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_on: Option<RestsOn>,
+}
+
+/// What of the target a fault cannot do without; the operators' token opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RestsOn {
+    /// The windows of its topics, by which cursors are placed.
+    Windows,
+    /// A request that operators make: a trim, a revocation.
+    Request,
+}
+
+impl RestsOn {
+    fn of(fault: &FaultKind) -> Option<Self> {
+        if fault.needs(Need::Windows) {
+            return Some(Self::Windows);
+        }
+        let asks = fault.needs(Need::RetentionHook) || fault.needs(Need::Revocation);
+        asks.then_some(Self::Request)
+    }
 }
 
 impl FaultOutcome {
@@ -60,7 +84,15 @@ impl FaultOutcome {
             proof: why.to_owned(),
             applied: false,
             commands: Vec::new(),
+            rests_on: None,
         }
+        .planned_as(fault)
+    }
+
+    /// With what the plan alone says of it, whoever wrote the rest, and when.
+    #[must_use]
+    pub fn planned_as(self, fault: &PlannedFault) -> Self {
+        Self { rests_on: RestsOn::of(&fault.kind), ..self }
     }
 
     /// Why the fault cannot carry a verdict, if it cannot.

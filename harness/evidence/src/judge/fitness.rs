@@ -30,7 +30,7 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
         return reasons;
     }
     // First, because it explains what follows.
-    reasons.extend(unfit_over_all(case).map(RunReason::generator));
+    reasons.extend(unfit_over_all(case));
     if facts.interrupted {
         reasons.push(RunReason::other("the run was interrupted before its end"));
     }
@@ -41,7 +41,7 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
     if acknowledged == 0 && !case.schedule.publishes.is_empty() {
         reasons.push(RunReason::other("not one publish was acknowledged, so none could be lost"));
     }
-    reasons.extend(undecided_over_all(case).map(|why| RunReason { against: Against::Open, why }));
+    reasons.extend(undecided_over_all(case).map(|why| RunReason::new(Against::Open, why)));
     reasons.extend(withheld(case).map(RunReason::other));
     let strangers = case.settled.totals.strangers;
     if strangers > 0 {
@@ -51,13 +51,13 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
     reasons.extend(returns_unseen(case).map(RunReason::other));
     reasons.extend(silent_although_named(case).map(RunReason::other));
     let unproven = facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite);
-    reasons.extend(unproven.map(RunReason::other));
+    reasons.extend(unproven.map(|why| RunReason::new(Against::Fault, why)));
     let planned = case.schedule.staying();
     let live = case.settled.clients_live_at_end;
     if !facts.interrupted && live < planned {
         let away = planned - live;
         let why = format!("{away} of {planned} clients were not live at the end");
-        reasons.push(RunReason::other(why));
+        reasons.push(RunReason::new(Against::Away, why));
     }
     reasons.extend(generator_fell_short(case));
     reasons
@@ -119,10 +119,11 @@ pub fn generator_fell_short(case: &Case<'_>) -> Vec<RunReason> {
     }
     let accounted = generator.publishes_begun + case.settled.totals.withheld;
     if !case.facts.interrupted && accounted < generator.publishes_planned {
-        reasons.push(RunReason::generator(format!(
+        let why = format!(
             "the generator began {} of {} planned publishes",
             generator.publishes_begun, generator.publishes_planned
-        )));
+        );
+        reasons.push(RunReason::new(Against::Generator, why));
     }
     reasons
 }
@@ -164,39 +165,41 @@ fn lag_us(metrics: &Metrics, phases: &[u16]) -> Option<u64> {
 
 /// Why the generator was unfit to judge a threshold of `threshold_us` over these phases: it ran out of
 /// something of its own, had no core when it wanted one, or was late.
-pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Option<String> {
+pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Option<RunReason> {
     let share_max = case.plan.generator.lag_share_max;
+    let its_own = |why: String| RunReason::new(Against::Generator, why);
     if let Some(why) = exhausted(case) {
-        return Some(why);
+        return Some(its_own(why));
     }
     let waited = waited_share(case, phases);
     if waited > WAITED_SHARE_MAX {
-        return Some(format!(
+        return Some(its_own(format!(
             "the generator was starved: a thread of it wanted a core and had none for {:.0} % of \
              the time, {:.0} % are allowed",
             waited * 100.0,
             WAITED_SHARE_MAX * 100.0
-        ));
+        )));
     }
     let Some(lag) = lag_us(&case.settled.metrics, phases) else {
-        return Some("the generator's scheduler lag was never measured in these phases".to_owned());
+        let why = "the generator's scheduler lag was never measured in these phases";
+        return Some(RunReason::other(why));
     };
     #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
     let lag_us = lag as f64;
     (lag_us > share_max * threshold_us).then(|| {
-        format!(
+        its_own(format!(
             "the generator was unfit: its scheduler lag of {:.1} ms is more than {:.0} % of the \
              threshold, {:.1} ms",
             lag_us / 1e3,
             share_max * 100.0,
             threshold_us / 1e3
-        )
+        ))
     })
 }
 
 /// Why the generator was unfit over the run as a whole, if it was: the bound of convergence is what its
 /// lag is held against.
-pub fn unfit_over_all(case: &Case<'_>) -> Option<String> {
+pub fn unfit_over_all(case: &Case<'_>) -> Option<RunReason> {
     let all = case.all_phases();
     let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
     // A lag that was never measured is said by the objectives that need it.
@@ -222,19 +225,20 @@ fn waited_share(case: &Case<'_>, phases: &[u16]) -> f64 {
 }
 
 /// Why faults in these phases cannot carry a verdict.
-pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<String> {
+pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<RunReason> {
     for fault in &case.schedule.faults {
         if !phases.contains(&fault.phase) {
             continue;
         }
         let Some(outcome) = case.facts.faults.iter().find(|outcome| outcome.id == fault.id) else {
-            return Some(format!("fault {} left no trace", fault.id));
+            return Some(RunReason::other(format!("fault {} left no trace", fault.id)));
         };
-        if let Some(reason) = outcome.why_it_did_not_bite() {
-            return Some(reason);
+        if let Some(why) = outcome.why_it_did_not_bite() {
+            return Some(RunReason::new(Against::Fault, why));
         }
         if fault.kind.is_storm() && !case.settled.exposures.contains_key(&fault.id) {
-            return Some(format!("no client recorded being cut off by fault {}", fault.id));
+            let why = format!("no client recorded being cut off by fault {}", fault.id);
+            return Some(RunReason::other(why));
         }
     }
     None

@@ -33,7 +33,7 @@ use crate::shard::Settled;
 /// Confidence of every one-sided bound.
 pub const CONFIDENCE: f64 = 0.95;
 /// Why a run is a HOLD of which nothing was claimed.
-pub(crate) const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
+const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
                              this run judges";
 
 /// Verdict of an objective, a gate or a run. The order is that of severity.
@@ -193,18 +193,12 @@ pub struct ObjectiveVerdict {
     /// Why no target can keep the claim, whatever it does, where the verdict is INCONCLUSIVE for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub never_kept: Option<String>,
-}
-
-/// With what the reason begins of a claim that some client may keep by luck.
-const NONE_IS_SURE: &str = "no client can be sure to keep";
-/// With what that of a claim begins that none keeps.
-const NONE_KEEPS: &str = "no client can keep";
-
-impl ObjectiveVerdict {
-    /// Where it has a `never_kept`, whether no client can keep it or none can be sure to, as its reason says.
-    pub(crate) fn who_keeps(&self) -> &'static str {
-        if self.reason.starts_with(NONE_IS_SURE) { NONE_IS_SURE } else { NONE_KEEPS }
-    }
+    /// Of a `never_kept`: whether a client may keep the claim all the same, by luck, so that none can be sure to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept_by_luck: bool,
+    /// What of the run, and not of its own samples, leaves it undecided, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -212,6 +206,11 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl ObjectiveVerdict {
+    /// Where it has a `never_kept`, whether no client can keep it or none can be sure to.
+    pub(crate) fn who_keeps(&self) -> &'static str {
+        who_keeps(self.kept_by_luck)
+    }
+
     /// That a claim holds, of no sample: what a verdict begins as.
     fn blank(metric: &str, require: &str) -> Self {
         Self {
@@ -236,11 +235,18 @@ impl ObjectiveVerdict {
             beyond: None,
             it_takes: None,
             never_kept: None,
+            kept_by_luck: false,
+            against: None,
         }
     }
 }
 
-/// What kind of thing the run as a whole is held against.
+/// A clause about a claim that no client can keep, but for luck.
+const fn who_keeps(by_luck: bool) -> &'static str {
+    if by_luck { "no client can be sure to keep" } else { "no client can keep" }
+}
+
+/// What kind of thing the run as a whole is held against, or leaves an objective undecided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Against {
@@ -248,6 +254,12 @@ pub enum Against {
     Generator,
     /// The oracle left too much open.
     Open,
+    /// A fault did not happen as planned.
+    Fault,
+    /// Clients were not connected at its end.
+    Away,
+    /// No gate asked anything of it.
+    NothingAsked,
     /// Anything else.
     Other,
 }
@@ -264,12 +276,12 @@ pub struct RunReason {
 impl RunReason {
     /// One of no kind of its own.
     pub fn other(why: impl Into<String>) -> Self {
-        Self { against: Against::Other, why: why.into() }
+        Self::new(Against::Other, why)
     }
 
-    /// One that is the generator's.
-    pub(crate) fn generator(why: impl Into<String>) -> Self {
-        Self { against: Against::Generator, why: why.into() }
+    /// One of a kind.
+    pub fn new(against: Against, why: impl Into<String>) -> Self {
+        Self { against, why: why.into() }
     }
 }
 
@@ -374,8 +386,10 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
     let mut verdict =
         deciding().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
     // That no rule was broken is not what anybody asked.
-    let mut of_the_run: Vec<_> =
-        nothing_asked.then(|| RunReason::other(NOTHING_ASKED)).into_iter().collect();
+    let mut of_the_run: Vec<_> = nothing_asked
+        .then(|| RunReason::new(Against::NothingAsked, NOTHING_ASKED))
+        .into_iter()
+        .collect();
     of_the_run.extend(fitness::run_reasons(case));
     if !of_the_run.is_empty() {
         verdict = verdict.max(Verdict::Inconclusive);
@@ -426,8 +440,8 @@ fn judge_objective(case: &Case<'_>, gate: &Gate, objective: &Objective) -> Vec<O
 pub fn generator_unfit(case: &Case<'_>, phase: &str, threshold_us: f64) -> Vec<String> {
     let phases = case.phases(&[phase.to_owned()]);
     let unfit = fitness::generator_unfit(case, &phases, threshold_us);
-    let short = fitness::generator_fell_short(case).into_iter().map(|reason| reason.why);
-    unfit.into_iter().chain(short).collect()
+    let short = fitness::generator_fell_short(case);
+    unfit.into_iter().chain(short).map(|reason| reason.why).collect()
 }
 
 fn worst(objectives: &[ObjectiveVerdict]) -> Verdict {

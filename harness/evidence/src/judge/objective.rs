@@ -8,9 +8,7 @@ use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
 use super::percentile::{self, Percentile};
-use super::{
-    Case, NONE_IS_SURE, NONE_KEEPS, ObjectiveVerdict, Unit, Verdict, fitness, ratio, unkept,
-};
+use super::{Case, ObjectiveVerdict, RunReason, Unit, Verdict, fitness, ratio, unkept, who_keeps};
 use crate::oracle::{Rule, RuleTally};
 use crate::shard::metrics::{CLIENT_GROUPS, Metrics};
 
@@ -102,25 +100,26 @@ fn judge_one(
         reason = format!("{reason}; but `{}` does not hold", warn.text);
         warn_bad = is_of_samples(warn).then_some(stricter.bad);
     }
-    let mut is_unfit = false;
+    let mut against = None;
     // More samples would mend nothing.
     let has_any = measured.n > 0 && case.facts.unfinished.is_none();
     let unkept = unkept::why(case, objective, surface, (verdict, measured.bad)).filter(|_| has_any);
-    let (mut never_kept, mut it_takes) = (None, None);
+    let (mut never_kept, mut kept_by_luck, mut it_takes) = (None, false, None);
     if let Some(NeverKept { why: Why { why, mend }, for_sure, .. }) = unkept {
         verdict = Verdict::Inconclusive;
-        let none = if for_sure { NONE_KEEPS } else { NONE_IS_SURE };
+        kept_by_luck = !for_sure;
+        let none = who_keeps(kept_by_luck);
         reason = format!("{none} this bound: {why}; what mends it: {mend}; measured: {reason}");
         (never_kept, it_takes) = (Some(why), Some(mend));
     } else if let Some(few) = too_few(case, objective, &measured) {
         verdict = Verdict::Inconclusive;
         reason = few;
     } else if let Some(unfit) = why_unfit(case, objective, &phases, verdict) {
-        (verdict, reason, is_unfit) = (Verdict::Inconclusive, unfit, true);
+        (verdict, reason, against) = (Verdict::Inconclusive, unfit.why, Some(unfit.against));
     }
     // Of a run that was unfit no more of the same would decide anything.
     if verdict == Verdict::Inconclusive
-        && !is_unfit
+        && against.is_none()
         && never_kept.is_none()
         && let Some(more) = more(case, objective, &phases, &measured)
     {
@@ -149,6 +148,8 @@ fn judge_one(
         reason,
         it_takes,
         never_kept,
+        kept_by_luck,
+        against,
         ..ObjectiveVerdict::blank(objective.metric.name(), &objective.require.text)
     }
 }
@@ -223,17 +224,17 @@ fn why_unfit(
     objective: &Objective,
     phases: &[u16],
     verdict: Verdict,
-) -> Option<String> {
+) -> Option<RunReason> {
     if let Some(reason) = fitness::faults_unfit(case, phases) {
         return Some(reason);
     }
-    if let Some(reason) = fitness::not_yet_back(case, phases) {
-        return Some(reason);
+    if let Some(why) = fitness::not_yet_back(case, phases) {
+        return Some(RunReason::other(why));
     }
     if verdict != Verdict::Fail
-        && let Some(reason) = fitness::exposure_short(case, phases)
+        && let Some(why) = fitness::exposure_short(case, phases)
     {
-        return Some(reason);
+        return Some(RunReason::other(why));
     }
     let threshold_us = match objective.metric.kind() {
         MetricKind::Latency => objective.require.bound,

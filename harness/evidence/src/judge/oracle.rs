@@ -9,7 +9,7 @@ use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
 use khala_plan::units::format_duration;
 
-use super::{Case, ObjectiveVerdict, Verdict, fitness, objective};
+use super::{Against, Case, ObjectiveVerdict, RunReason, Verdict, fitness, objective};
 use crate::facts::FaultOutcome;
 use crate::oracle::{Rule, RuleKind};
 use crate::shard::stability::Blame;
@@ -94,11 +94,13 @@ fn judge_rule(
     let tally = case.settled.tally.rule(rule);
     let n = tally.judged;
     let (mut verdict, mut reason) = objective::violations(case, rule, comparison, bound);
-    let (mut beyond, mut it_takes) = (None, None);
+    let (mut beyond, mut it_takes, mut against) = (None, None, None);
     let unfinished = case.facts.unfinished.is_some();
     let unfit = match rule.kind() {
         // What was broken until then is broken; the rest was never decided.
-        _ if unfinished && tally.violations == 0 => Some("the run did not finish".to_owned()),
+        _ if unfinished && tally.violations == 0 => {
+            Some(RunReason::other("the run did not finish"))
+        }
         RuleKind::Proof => None,
         RuleKind::Lateness => unfit_for_lateness(case).or_else(|| unproven_effect(case, rule)),
     };
@@ -123,8 +125,8 @@ fn judge_rule(
         reason = why_not_exercised(case);
     } else if let Some(unfit) = unfit {
         verdict = Verdict::Inconclusive;
-        reason = format!("{reason}; {unfit}");
-        beyond = Some(unfit);
+        reason = format!("{reason}; {}", unfit.why);
+        (beyond, against) = (Some(unfit.why), Some(unfit.against));
     } else if verdict == Verdict::Pass && rule == Rule::LostPublish && tally.undecided > 0 {
         // No share of losses is harmless: they are decided by a run that drains.
         verdict = Verdict::Inconclusive;
@@ -156,6 +158,7 @@ fn judge_rule(
         reason,
         beyond,
         it_takes,
+        against,
         ..blank(claim)
     }
 }
@@ -186,14 +189,14 @@ fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<(&'static str, Strin
 }
 
 /// Lateness is judged over the whole run, so the generator must have been fit over all of it.
-fn unfit_for_lateness(case: &Case<'_>) -> Option<String> {
+fn unfit_for_lateness(case: &Case<'_>) -> Option<RunReason> {
     let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
     fitness::generator_unfit(case, &case.all_phases(), bound_us)
 }
 
 /// Why a rule cannot be judged whose bound assumes that clients were slow. Every other rule stands by
 /// itself: what was seen was seen, whatever a fault did.
-fn unproven_effect(case: &Case<'_>, rule: Rule) -> Option<String> {
+fn unproven_effect(case: &Case<'_>, rule: Rule) -> Option<RunReason> {
     if !matches!(rule, Rule::NoEviction | Rule::UnboundedBuffer) {
         return None;
     }
@@ -202,7 +205,8 @@ fn unproven_effect(case: &Case<'_>, rule: Rule) -> Option<String> {
         fault.is_some_and(|fault| fault.kind.slowness().is_some())
     };
     let faults = case.facts.faults.iter().filter(|outcome| slow(outcome.id));
-    faults.filter_map(FaultOutcome::why_it_did_not_bite).next()
+    let why = faults.filter_map(FaultOutcome::why_it_did_not_bite).next();
+    why.map(|why| RunReason::new(Against::Fault, why))
 }
 
 #[cfg(test)]

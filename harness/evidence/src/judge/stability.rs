@@ -169,9 +169,11 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
     let allowed_by = limit.told(incident.occasions());
     let late = theirs.map_or(0, |told| timeouts(incident, told));
     let starved = fitness::unfit_over_all(case).filter(|_| bad > allowed && bad - late <= allowed);
-    let mut beyond = None;
-    let (verdict, reason) = if let (Some(told), Some(why)) = (theirs, starved) {
+    let (mut beyond, mut against) = (None, None);
+    let (verdict, reason) = if let (Some(told), Some(starved)) = (theirs, starved) {
         let what = describe(&told.codes, told.clients.len());
+        against = Some(starved.against);
+        let why = starved.why;
         (
             Verdict::Inconclusive,
             format!("{what}; {why}, and what shares its machine is late with it"),
@@ -210,6 +212,7 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
         estimate: Some(amount(bad)),
         reason,
         beyond,
+        against,
         ..ObjectiveVerdict::blank("unplanned_ends", &require)
     })
 }

@@ -13,7 +13,7 @@ use super::{
     Cause, Ended, Fleet, IncidentLine, Load, MetricLine, Oracle, Percentiles, Phase, RequestLine,
     RunReport, Scenario, Second, Shared, Target, Tool,
 };
-use crate::facts::{RunFacts, TargetFacts};
+use crate::facts::{FaultOutcome, RunFacts, TargetFacts};
 use crate::hist::Sparse;
 use crate::judge::{Case, RunVerdict, stability};
 use crate::oracle::tally::CauseTally;
@@ -65,7 +65,7 @@ impl RunReport {
                 refused: settled.refused,
             },
             phases: phases(schedule),
-            faults: facts.faults.clone(),
+            faults: faults(case),
             fault_ends: fault_ends(schedule),
             exposures: settled.exposures.clone(),
             whereabouts: settled.whereabouts.clone(),
@@ -85,6 +85,16 @@ impl RunReport {
             provenance: None,
         }
     }
+}
+
+/// What came of the faults, with what the plan says of them: runs of old tell less of it themselves.
+fn faults(case: &Case<'_>) -> Vec<FaultOutcome> {
+    let planned = |outcome: &FaultOutcome| case.schedule.faults.get(usize::from(outcome.id));
+    let with = |outcome: &FaultOutcome| match planned(outcome) {
+        Some(fault) => outcome.clone().planned_as(fault),
+        None => outcome.clone(),
+    };
+    case.facts.faults.iter().map(with).collect()
 }
 
 impl Target {

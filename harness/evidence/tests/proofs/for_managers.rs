@@ -4,6 +4,7 @@
 use khala_plan::units::format_count;
 use std::collections::BTreeMap;
 
+use khala_evidence::facts::RestsOn;
 use khala_evidence::judge::{Against, Decision, Reach, Resampled, RunReason, Verdict};
 use khala_evidence::oracle::tally::Tally;
 use khala_evidence::oracle::{Rule, Violation};
@@ -511,9 +512,8 @@ fn a_fault_that_fell_short_is_told_with_what_mends_it() {
     let with = |requests: &[&str], kind: &str| {
         let mut trial = sound();
         trial.facts.faults[0].effective = Some(0);
-        "new upgrades by clients that had such a cursor"
-            .clone_into(&mut trial.facts.faults[0].proof);
         let mut report = trial.report();
+        report.faults[0].rests_on = Some(RestsOn::Windows);
         report.requests.extend(requests.iter().copied().map(refused));
         kind.clone_into(&mut report.target.kind);
         assert_eq!(report.decision, Decision::Hold);
@@ -530,6 +530,46 @@ fn a_fault_that_fell_short_is_told_with_what_mends_it() {
     let embedded = with(&[], "reference");
     let next = line(&embedded, "- **What to do next.** ");
     assert!(!next.contains("--retain"), "{next}");
+}
+
+/// The disconnect of the storm's run, in another fault's place.
+const CUT: &str = "type = \"disconnect\"\nat = \"2s\"\nmode = \"all\"";
+
+#[test]
+fn what_a_fault_rests_on_is_the_plans_to_say_and_no_words_of_its_proof() {
+    let short = |fault: &str, proof: &str| {
+        let mut trial = Trial::storm(&[(CUT, fault)]);
+        (trial.facts.faults[0].planned, trial.facts.faults[0].effective) = (1, Some(0));
+        proof.clone_into(&mut trial.facts.faults[0].proof);
+        let mut report = trial.report();
+        report.requests.push(refused("trim"));
+        (report.faults[0].rests_on, summary(&report))
+    };
+    let away = |resume| {
+        format!(
+            "type = \"offline\"\nat = \"1s\"\nattributes = {{ offline_for = \"1s\", resume = \"{resume}\" }}"
+        )
+    };
+    let trim = "type = \"retention_trim\"\nat = \"1s\"\nattributes = { topic = \
+                \"runtime.codex_worker_events\", keep_events = 1 }";
+    let burst = "type = \"publish_burst\"\nat = \"1s\"\nattributes = { events = 5, over = \"1s\" }";
+    for (fault, rests_on) in [
+        (away("below-floor").as_str(), Some(RestsOn::Windows)),
+        (trim, Some(RestsOn::Request)),
+        (away("kept").as_str(), None),
+        (burst, None),
+    ] {
+        for proof in ["3 of 5 publishes acknowledged", "such a cursor", ""] {
+            let (told, text) = short(fault, proof);
+            assert_eq!(told, rests_on, "{fault}");
+            let next = line(&text, "- **What to do next.** ");
+            assert_eq!(
+                next.contains("ADMIN_TOKEN"),
+                rests_on.is_some(),
+                "{fault}, {proof}: {next}"
+            );
+        }
+    }
 }
 
 #[test]

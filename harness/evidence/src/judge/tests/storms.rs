@@ -37,7 +37,8 @@ fn exposure(lost: u64) -> Option<Exposure> {
 #[test]
 fn a_fault_that_is_not_proven_carries_no_verdict_of_its_own_phases_and_one_of_others() {
     let of = |had, change: fn(&mut RunFacts), phase: &str| {
-        asked(had, change, |case| faults_unfit(case, &case.phases(&[phase.to_owned()])))
+        let unfit = |case: &Case<'_>| faults_unfit(case, &case.phases(&[phase.to_owned()]));
+        asked(had, change, unfit).map(|unfit| unfit.why)
     };
     let bit = (Some(4), exposure(0));
     assert_eq!(of(bit.clone(), |_| (), "during"), None);

@@ -176,7 +176,9 @@ fn summary(report: &RunReport) -> String {
 #[test]
 fn what_some_client_may_keep_is_nowhere_said_to_be_beyond_all() {
     let claim = recovered("p(50) < 30s");
-    let (_, report) = judged_as("half_open", 0.25, &claim, 40, (38 * S, 38 * S));
+    let (_, mut report) = judged_as("half_open", 0.25, &claim, 40, (38 * S, 38 * S));
+    // However the judge puts it: who shows it reads no sentence.
+    "put in other words".clone_into(&mut report.gates[0].objectives[0].reason);
     let shown = summary(&report);
     for said in [
         "no client can be sure to keep this bound: time_to_recovered p(50) < 30s",

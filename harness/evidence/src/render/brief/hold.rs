@@ -3,7 +3,7 @@
 use super::super::units::{clients, count};
 use super::super::{beside, reasons};
 use super::{clause, failed, felt};
-use crate::facts::FaultOutcome;
+use crate::facts::{FaultOutcome, RestsOn};
 use crate::judge::{Against, ObjectiveVerdict, Verdict, open};
 use crate::oracle::Rule;
 use crate::report::RunReport;
@@ -12,12 +12,6 @@ use crate::report::RunReport;
 const TOLD_MAX: usize = 4;
 /// Requests for which a target wants the operators' token.
 const OF_OPERATORS: [&str; 3] = ["metrics", "trim", "revoke"];
-/// What the proof of a fault says that was to place a cursor.
-const OF_CURSORS: &str = "such a cursor";
-
-/// What the proof of a fault says that was asked of the target: a trim, a revocation.
-const OF_REQUESTS: &str = "acknowledge";
-
 /// A reason, in a clause, and what to do about it, in a sentence.
 struct Held {
     why: String,
@@ -149,8 +143,8 @@ fn lacks_token(report: &RunReport) -> bool {
 
 /// What mends a fault that fell short.
 fn remedy(report: &RunReport, fault: &FaultOutcome) -> String {
-    let of_cursors = fault.proof.contains(OF_CURSORS);
-    if lacks_token(report) && (of_cursors || fault.proof.contains(OF_REQUESTS)) {
+    let rests_on = fault.rests_on.filter(|_| fault.applied);
+    if lacks_token(report) && rests_on.is_some() {
         return give_token();
     }
     if beside::elsewhere(report, fault).is_some() {
@@ -158,7 +152,7 @@ fn remedy(report: &RunReport, fault: &FaultOutcome) -> String {
                 (under Faults it says where the others were), and run it again."
             .to_owned();
     }
-    if of_cursors && report.target.kind == "url" {
+    if rests_on == Some(RestsOn::Windows) && report.target.kind == "url" {
         return "Have the target prune its topics, or publish more before than it replays (longer phases, a higher \
                 `rate`): by its own window no cursor had a place there. What it retains and replays is its own \
                 setting, of the reference runtime `--retain TOPIC=EVENTS` and `--replay-budget TOPIC=EVENTS`; where \
@@ -195,8 +189,6 @@ fn out_of_reach(report: &RunReport, unkept: &ObjectiveVerdict, mend: &str) -> He
 fn of_the_run(report: &RunReport) -> Vec<Held> {
     let all: u64 = report.fleet.clients.values().sum();
     let away = report.fleet.away_at_end();
-    let of_faults: Vec<_> =
-        report.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite).collect();
     let mut held = Vec::new();
     if away > 0 && !report.of_the_run.is_empty() {
         held.push(Held::new(
@@ -205,21 +197,18 @@ fn of_the_run(report: &RunReport) -> Vec<Held> {
         ));
     }
     for reason in &report.of_the_run {
-        let told = of_faults.contains(&reason.why)
-            || reason.against == Against::Generator
-            || away > 0 && reason.why.ends_with("clients were not live at the end");
-        if told {
-            continue;
-        }
         held.push(match reason.against {
+            // Told with the faults, the machine, the clients that were away.
+            Against::Fault | Against::Generator => continue,
+            Against::Away if away > 0 => continue,
             Against::Open => {
                 let undecided = report.oracle.undecided.iter();
                 let rules = undecided.filter_map(|(rule, open)| Some((Rule::of(rule)?, *open)));
                 let remedy = open::foremost(rules).map_or("Run it again.", open::remedy);
                 Held::new(&*reason.why, remedy)
             }
-            _ => match &report.judged_by {
-                Some(gates) if reason.why == crate::judge::NOTHING_ASKED => Held::new(
+            against => match &report.judged_by {
+                Some(gates) if against == Against::NothingAsked => Held::new(
                     &*reason.why,
                     format!("Mend {gates} and judge by it again, no run is needed."),
                 ),
@@ -234,10 +223,7 @@ fn of_the_run(report: &RunReport) -> Vec<Held> {
 /// leaves undecided is told with these.
 fn too_little(report: &RunReport) -> Vec<Held> {
     let told_before = |one: &&ObjectiveVerdict| {
-        let of_faults = report.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite);
-        one.never_kept.is_some()
-            || one.reason.starts_with("the generator ")
-            || of_faults.into_iter().any(|why| why == one.reason)
+        one.never_kept.is_some() || matches!(one.against, Some(Against::Generator | Against::Fault))
     };
     let open = failed(report, Verdict::Inconclusive).filter(|one| !told_before(one));
     let mut held: Vec<Held> = Vec::new();

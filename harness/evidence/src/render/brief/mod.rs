@@ -176,9 +176,10 @@ fn shown(report: &RunReport, rules: &[Rule], bundle: Option<&str>) -> Option<Str
 fn starved(report: &RunReport) -> Option<&str> {
     let mut of_the_run = report.of_the_run.iter();
     let of_the_run = of_the_run.find(|reason| reason.against == Against::Generator);
-    let undecided = || failed(report, Verdict::Inconclusive).next();
+    let mut undecided = failed(report, Verdict::Inconclusive);
     of_the_run.map(|reason| reason.why.as_str()).or_else(|| {
-        undecided().map(|it| it.reason.as_str()).filter(|why| why.starts_with("the generator "))
+        let starved = undecided.find(|it| it.against == Some(Against::Generator))?;
+        Some(starved.beyond.as_deref().unwrap_or(&starved.reason))
     })
 }
 

@@ -203,6 +203,7 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
             proof: "disconnects counted by the target".to_owned(),
             applied: true,
             commands: Vec::new(),
+            rests_on: None,
         })
         .collect();
     RunFacts {
