@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Exercise;
+
 /// What kind of figure a metric is; decides which estimators it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -269,24 +271,34 @@ pub fn finding(name: &str) -> Option<&'static FindingRule> {
     FINDINGS.iter().find(|finding| finding.name == name)
 }
 
+/// What a plan needs so that a rule of the oracle has a case.
+#[derive(Clone, Copy, Debug)]
+struct RuleLine {
+    name: &'static str,
+    /// It holds what came against what the run itself has published.
+    of_published: bool,
+    /// Something that a fault of the plan does.
+    needs: Option<Exercise>,
+    /// Slow clients for whom so much is published that they are evicted.
+    by_eviction: bool,
+}
+
+impl RuleLine {
+    /// A rule that every run gives a case.
+    const fn of(name: &'static str) -> Self {
+        Self { name, of_published: false, needs: None, by_eviction: false }
+    }
+}
+
 macro_rules! rules {
-    ($($name:literal $($of:ident)?;)*) => {
+    ($($name:literal $({ $($key:ident: $value:expr),* })?;)*) => {
         /// Rules of the oracle that `where.rule` of `violations` may name: those that are judged now, so
         /// that no gate passes on a rule that nobody looks at.
         pub const RULES: &[&str] = &[$($name,)*];
 
-        /// Whether the rule of this name holds what came against what the run itself has published
-        /// (`of_published`), and so says nothing of events of others.
-        #[must_use]
-        pub fn is_of_published(rule: &str) -> bool {
-            match rule {
-                $($name => rules!(@is $($of)?),)*
-                _ => false,
-            }
-        }
+        const LINES: &[RuleLine] =
+            &[$(RuleLine { $($($key: $value,)*)? ..RuleLine::of($name) },)*];
     };
-    (@is of_published) => { true };
-    (@is) => { false };
 }
 
 rules! {
@@ -294,31 +306,52 @@ rules! {
     "nonmonotonic";
     "gap";
     "lost_publish";
-    "late_publish" of_published;
-    "starved_topic" of_published;
+    "late_publish" { of_published: true };
+    "starved_topic" { of_published: true };
     "bad_duplicate";
-    "phantom" of_published;
+    "phantom" { of_published: true };
     "state_regress";
-    "state_stale" of_published;
+    "state_stale" { of_published: true };
     "false_replay_complete";
     "stale_not_signalled";
     "false_stale";
-    "wrong_reason";
-    "tail_before_snapshot";
-    "bad_snapshot";
+    "wrong_reason" { needs: Some(Exercise::StaleCursor) };
+    "tail_before_snapshot" { needs: Some(Exercise::StaleCursor) };
+    "bad_snapshot" { needs: Some(Exercise::StaleCursor) };
     "no_convergence";
     "stuck_channel";
-    "no_eviction" of_published;
-    "unbounded_buffer" of_published;
-    "wrongful_eviction";
-    "after_unsubscribe";
+    "no_eviction" { of_published: true, needs: Some(Exercise::SlowReading), by_eviction: true };
+    "unbounded_buffer" { of_published: true, needs: Some(Exercise::SlowReading), by_eviction: true };
+    "wrongful_eviction" { needs: Some(Exercise::SlowReading) };
+    "after_unsubscribe" { needs: Some(Exercise::Unsubscribing) };
     "frame_mismatch";
     "authz_leak";
-    "command_accepted" of_published;
+    "command_accepted" { of_published: true, needs: Some(Exercise::Commands) };
     "wrong_close_or_error";
     "ws_protocol";
     "malformed_message";
     "misaddressed";
+}
+
+fn line(rule: &str) -> Option<&'static RuleLine> {
+    LINES.iter().find(|line| line.name == rule)
+}
+
+/// Whether the rule of this name holds what came against what the run itself has published, and so says
+/// nothing of events of others.
+#[must_use]
+pub fn is_of_published(rule: &str) -> bool {
+    line(rule).is_some_and(|line| line.of_published)
+}
+
+/// What the rule of this name has no case without.
+pub(crate) fn needs(rule: &str) -> Option<Exercise> {
+    line(rule)?.needs
+}
+
+/// Whether the rule of this name has no case unless so much is published for slow clients that they are evicted.
+pub(crate) fn is_by_eviction(rule: &str) -> bool {
+    line(rule).is_some_and(|line| line.by_eviction)
 }
 
 #[cfg(test)]

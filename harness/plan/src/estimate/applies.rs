@@ -1,8 +1,8 @@
 //! Whether a plan can exercise an objective at all. One that it cannot is *not applicable*: it is said
 //! before and after the run, and is neither kept nor broken, unless samples come all the same.
 
-use crate::fault::{Exercise, exercising};
-use crate::metric::{MetricId, is_of_published};
+use crate::fault::exercising;
+use crate::metric::{self, MetricId, is_of_published};
 use crate::model::{Mint, Objective, Plan};
 use crate::read::suggest;
 use crate::schedule::{PlannedFault, Schedule};
@@ -81,7 +81,7 @@ fn why(
 
 /// Why nobody can be struck by what is published while clients are slow, and what would do it.
 fn by_strike(plan: &Plan, schedule: &Schedule, rule: &str) -> Option<String> {
-    if !matches!(rule, "no_eviction" | "unbounded_buffer") {
+    if !metric::is_by_eviction(rule) {
         return None;
     }
     let slow = |fault: &&PlannedFault| fault.kind.slowness().is_some();
@@ -117,13 +117,7 @@ fn by_rule(plan: &Plan, rule: &str) -> Option<String> {
             "a passive run publishes nothing, and `{rule}` is about what was published"
         ));
     }
-    let exercise = match rule {
-        "no_eviction" | "wrongful_eviction" | "unbounded_buffer" => Exercise::SlowReading,
-        "command_accepted" => Exercise::Commands,
-        "after_unsubscribe" => Exercise::Unsubscribing,
-        "tail_before_snapshot" | "bad_snapshot" | "wrong_reason" => Exercise::StaleCursor,
-        _ => return None,
-    };
+    let exercise = metric::needs(rule)?;
     let mut faults = plan.phases.iter().flat_map(|phase| &phase.faults);
     (!faults.any(|fault| fault.kind.exercises(exercise))).then(|| {
         let needed = suggest::any_of(exercising(exercise));
