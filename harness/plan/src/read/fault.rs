@@ -12,7 +12,7 @@ use super::scalar::Read;
 use super::schema::Shape;
 use super::suggest;
 use super::tree::Node;
-use crate::fault::{self, Extent, FaultKind, FaultType, REGISTRY};
+use crate::fault::{self, Extent, FaultType, REGISTRY};
 use crate::model::{ActsOn, Fault, FaultMode, Fleet};
 use crate::schedule::targets_max;
 use crate::units::{self, DURATION_MAX};
@@ -175,7 +175,7 @@ pub(crate) fn read(
         attributes.finish();
         kind
     });
-    let by_hand = by_hand(&fields, kind.as_ref());
+    let by_hand = by_hand(&fields, fault_type);
     fields.finish();
     let (mode, cohort) = aim?;
     let (kind, at, by_hand) = (kind?, at?, by_hand?);
@@ -246,9 +246,9 @@ fn spread(
 }
 
 /// Whether somebody has to switch it on.
-fn by_hand(fields: &Fields<'_>, kind: Option<&FaultKind>) -> Option<bool> {
+fn by_hand(fields: &Fields<'_>, fault_type: Option<&FaultType>) -> Option<bool> {
     let by_hand = fields.right(&BY_HAND)?;
-    if let (true, Some(_), Some(node)) = (by_hand, kind?.burst(), fields.node(&BY_HAND)) {
+    if let (true, false, Some(node)) = (by_hand, fault_type?.by_hand, fields.node(&BY_HAND)) {
         let what = "this fault is part of the load, and cannot be switched by hand";
         fields.cx.report(Diagnostic::error(&node.place, what).help("remove `by_hand`"));
     }
