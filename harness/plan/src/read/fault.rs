@@ -354,7 +354,7 @@ fn mode(fields: &mut Fields<'_>, crowd: Option<Crowd>) -> Option<FaultMode> {
 }
 
 fn no_value(fields: &Fields<'_>, mode: &str) -> Option<()> {
-    fields.no_effect(&VALUE, &format!("with `mode = \"{mode}\"`"));
+    fields.no_effect_by(&VALUE, fields.node(&MODE), &format!("with `mode = \"{mode}\"`"));
     Some(())
 }
 

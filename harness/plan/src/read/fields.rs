@@ -207,11 +207,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The same of a key that is without effect by what another one says; nothing where the two stand in different
-    /// sources: whoever names another target or other tokens beside a scenario leaves it the keys of its own.
+    /// The same of a key that is without effect by what another one says; nothing where that one was laid over a
+    /// scenario in which the key means something: whoever names another target or other tokens beside it, or in one
+    /// of its profiles, leaves it the keys of its own.
     pub fn no_effect_by(&self, key: &dyn Declared, by: Option<&Node>, why: &str) {
-        let sources = self.node(key).zip(by);
-        if sources.is_none_or(|(node, by)| node.place.source == by.place.source) {
+        let laid_over = |(node, by): (&Node, &Node)| {
+            node.place.source != by.place.source || by.place.in_profile && !node.place.in_profile
+        };
+        if !self.node(key).zip(by).is_some_and(laid_over) {
             self.no_effect(key, why);
         }
     }

@@ -217,7 +217,8 @@ fn roster(fields: &Fields<'_>, at_first: Option<u32>, stages: Option<&[Stage]>) 
 fn user_ids(fields: &Fields<'_>) -> Option<UserIds> {
     let numeric = fields.right(&USER_IDS);
     if numeric == Some(false) {
-        fields.no_effect(&FIRST_USER_ID, "with `user_ids = \"named\"`");
+        let why = "with `user_ids = \"named\"`";
+        fields.no_effect_by(&FIRST_USER_ID, fields.node(&USER_IDS), why);
         return Some(UserIds::Named);
     }
     let first = fields.or(&FIRST_USER_ID);

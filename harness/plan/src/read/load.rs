@@ -102,8 +102,8 @@ pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
         Some(Spacing::Bursts) => bursts(&mut fields),
         Some(even) => {
             let why = "unless `arrival = \"bursts\"`";
-            fields.no_effect(&BURST_SIZE, why);
-            fields.no_effect(&BURST_GAP, why);
+            fields.no_effect_by(&BURST_SIZE, fields.node(&ARRIVAL), why);
+            fields.no_effect_by(&BURST_GAP, fields.node(&ARRIVAL), why);
             let arrival =
                 if even == Spacing::Poisson { Arrival::Poisson } else { Arrival::Constant };
             let rate = fields.need(&RATE);

@@ -31,12 +31,14 @@ pub(crate) struct Place {
     pub variables: Vec<String>,
     /// Whether any part of the value was filled in, by a variable or its default.
     pub filled: bool,
+    /// Whether it is part of a profile.
+    pub in_profile: bool,
 }
 
 impl Place {
     /// A place that no environment variable is part of.
     pub fn new(source: SourceId, span: Range<usize>) -> Self {
-        Self { source, span, variables: Vec::new(), filled: false }
+        Self { source, span, variables: Vec::new(), filled: false, in_profile: false }
     }
 }
 

@@ -52,6 +52,21 @@ impl Node {
         matches!(self.value, Value::Poison)
     }
 
+    /// Says of everything in it that it is part of a profile.
+    pub fn mark_profile(&mut self) {
+        self.place.in_profile = true;
+        match &mut self.value {
+            Value::Array(items) => items.iter_mut().for_each(Self::mark_profile),
+            Value::Table(table) => {
+                for (key, node) in table.entries.values_mut() {
+                    key.in_profile = true;
+                    node.mark_profile();
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Applies `change` to every string of the tree; `None` poisons it.
     pub fn map_strings(&mut self, change: &mut impl FnMut(&str, &mut Place) -> Option<String>) {
         match &mut self.value {

@@ -107,6 +107,7 @@ fn take_profiles(cx: &Cx, root: &mut Node) -> Vec<Profile> {
     let mut out = Vec::new();
     for (name, place, node) in profiles.iter() {
         let mut over = node.clone();
+        over.mark_profile();
         let Value::Table(table) = &mut over.value else {
             not_a_table(node);
             continue;

@@ -117,6 +117,28 @@ fn a_target_named_beside_a_scenario_leaves_it_its_own_keys() {
     assert!(told.contains("`topics` has no effect"), "{told}");
 }
 
+#[test]
+fn a_profile_that_chooses_otherwise_leaves_the_scenario_the_keys_of_its_own_choice() {
+    let text = crate::testing::edited(&[(
+        "kind = \"reference\"",
+        "kind = \"reference\"\n[target.slow_consumer]\nsend_buffer = \"8KiB\"\n\
+         [target.topics.\"runtime.codex_worker_events\"]\nretain_events = 50",
+    )]);
+    let over = "\n[profile.there]\ntarget = { kind = \"url\", url = \"http://127.0.0.1:4000\" }\n\
+                auth = { mint = \"control\" }\nfleet = { user_ids = \"named\" }\n";
+    let text = text.replacen("[fleet]", "[fleet]\nuser_ids = \"numeric\"\nfirst_user_id = 7", 1);
+    let complaints = complaints_of(&format!("{text}{over}"));
+    assert!(!complaints.contains("has no effect"), "{complaints}");
+    // What the profile itself brings is its own to take back.
+    let own = over.replace("mint = \"control\"", "mint = \"control\", kid = \"k\"");
+    let complaints = complaints_of(&format!("{text}{own}"));
+    assert!(complaints.contains("`kid` has no effect with `mint = \"control\"`"), "{complaints}");
+    // Nor has the scenario a use for what a profile adds to its choice.
+    let more = "\n[profile.more]\nauth = { session_token = { env = \"TOKEN\" } }\n";
+    let complaints = complaints_of(&format!("{text}{more}"));
+    assert!(complaints.contains("`session_token` has no effect"), "{complaints}");
+}
+
 fn complaints_of(text: &str) -> String {
     Load::of(text).complaints()
 }
