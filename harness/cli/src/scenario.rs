@@ -95,9 +95,7 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
     let sources = Sources { path: &path, text: &text, loader: &loader };
     let loaded = khala_plan::load(&sources, &options);
     match loaded {
-        Err(_) if is_bare_url(scenario) && environment(SYNC_KEY).is_some() => {
-            Ok(with_usual_key(&sources, options))
-        }
+        Err(_) if is_bare_url(scenario) => Ok(with_usual_key(&sources, options)),
         loaded => Ok(loaded),
     }
 }
@@ -108,14 +106,16 @@ fn is_bare_url(scenario: &args::Scenario) -> bool {
 }
 
 /// The same scenario with the key of tokens where a runtime itself has it: a bare URL says nothing of keys. What it
-/// lacks beside is what is wrong with it.
+/// lacks beside is what is wrong with it; that there is no key in that place is told with all else that a run misses.
 fn with_usual_key(sources: &Sources<'_>, mut options: Options<'_>) -> Result<Loaded, Diagnostics> {
     // What is set by hand comes after it.
     options.set.insert(0, format!("auth.secret.env={SYNC_KEY}"));
     let loaded = khala_plan::load(sources, &options)?;
-    output::say(&format!(
-        "note: tokens are signed with the key in {SYNC_KEY}, which the target must verify with"
-    ));
+    if std::env::var_os(SYNC_KEY).is_some() {
+        output::say(&format!(
+            "note: tokens are signed with the key in {SYNC_KEY}, which the target must verify with"
+        ));
+    }
     Ok(loaded)
 }
 

@@ -116,9 +116,12 @@ fn too_few_source_ports_are_refused_by_both() {
 fn a_bare_url_has_its_key_where_a_runtime_has_it() {
     let key = "RUNTIME_SYNC_TOKEN_SIGNING_KEY";
     let at = || Harness::check(scenario("tiny.toml")).arg("--target").arg("http://127.0.0.1:9");
-    let without = at().ended_plain().exits(exit::INVALID_SCENARIO);
-    assert!(without.stderr.contains("lacks the `secret`"), "{}", without.stderr);
     let note = format!("note: tokens are signed with the key in {key}");
+    let without = at().ended_plain().exits(exit::GO);
+    assert!(
+        without.stdout.contains(&format!("(auth.secret), read from environment variable {key}"))
+    );
+    assert!(!without.stderr.contains(&note), "{}", without.stderr);
     let with = at().env(key, "secret").ended_plain().exits(exit::GO);
     assert!(with.stderr.contains(&note), "{}", with.stderr);
     assert!(!with.stdout.contains("(auth.secret)"), "{}", with.stdout);

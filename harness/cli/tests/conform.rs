@@ -32,6 +32,40 @@ fn the_list_is_the_committed_page() {
     assert_eq!(run.stdout, std::fs::read_to_string(page).expect("it is committed"));
 }
 
+/// Each command that opens a target by what is looked for at one place.
+fn openers(url: &str) -> [Harness; 3] {
+    ["conform", "doctor", "run"].map(|command| {
+        let asked = Harness::new(command).arg("--target").arg(url);
+        if command == "run" { asked.set("target.exclusive=true") } else { asked }
+    })
+}
+
+#[test]
+fn what_opens_the_target_and_is_not_there_is_a_matter_of_setting_up_whoever_asks() {
+    let target = reference_by_hand();
+    for asked in openers(&target.url) {
+        let without = asked.ended_plain().exits(exit::SETUP);
+        let said = without.stdout + &without.stderr;
+        assert!(said.contains("environment variable RUNTIME_SYNC_TOKEN_SIGNING_KEY"), "{said}");
+    }
+    for asked in openers(&target.url) {
+        let named = asked.set("auth.mint=static").set("auth.token.env=KHALA_TEST_NOT_SET");
+        let without = named.ended_plain().exits(exit::SETUP);
+        let said = without.stdout + &without.stderr;
+        assert!(said.contains("environment variable KHALA_TEST_NOT_SET"), "{said}");
+    }
+    for asked in openers(&target.url) {
+        let nowhere = asked.set("auth.mint=static").ended_plain().exits(exit::INVALID_SCENARIO);
+        assert!(nowhere.stderr.contains("token"), "{}", nowhere.stderr);
+        assert!(!nowhere.stderr.contains("error: error:"), "{}", nowhere.stderr);
+    }
+    for asked in openers(&target.url) {
+        let told = asked.set("auth.secret={ command = [\"true\"] }").ended_plain();
+        let told = told.exits(exit::USAGE);
+        assert!(told.stderr.contains("--allow-hooks"), "{}", told.stderr);
+    }
+}
+
 #[test]
 fn a_runtime_that_keeps_the_contract_ends_with_0_and_the_report_in_each_form() {
     let (target, dir) = (reference_by_hand(), TempDir::new().expect("a folder"));

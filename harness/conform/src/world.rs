@@ -62,9 +62,12 @@ pub struct Options {
 /// Why nothing could be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A key or its value means nothing.
+    /// A key or its value means nothing: as a scenario's mistakes are told.
     #[error("{0}")]
     Settings(String),
+    /// What the command line asks for does not go with the target's profile, or needs a word more.
+    #[error("{0}")]
+    Usage(String),
     /// The target is not there, is not Khala's, or lets nobody in.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -115,7 +118,7 @@ impl World {
         if plan.is_passive() && options.allow.iter().any(|does| *does != Does::Reads) {
             let why = "the target profile says `commands = \"none\"`: nothing may be written to it, so ask it with \
                        `--allow reads` alone";
-            return Err(OpenError::Settings(format!("error: {why}")));
+            return Err(OpenError::Usage(why.to_owned()));
         }
         let ways = preflight::reached(&plan, &Schedule::of(&plan), &options.guard)?;
         let Some((reach, control)) = ways else {
@@ -125,7 +128,7 @@ impl World {
         };
         let told_by_command = plan.secret_told_by_command("--allow-hooks lets it run");
         if let Some(why) = told_by_command.filter(|_| !options.commands) {
-            return Err(OpenError::Settings(format!("error: {why}")));
+            return Err(OpenError::Usage(why));
         }
         let credentials = keys::credentials(&plan).await?;
         let extras = Extras::of(&plan)?;

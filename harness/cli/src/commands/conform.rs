@@ -35,12 +35,10 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
         let interrupt = signals::token().context("cannot handle signals")?;
         let told = |result: &CaseResult| told(result);
         let run = khala_conform::run(options, &cases, &known, utc_now(), &interrupt, &told);
-        run.await.map_err(|error| {
-            let exit = match error {
-                OpenError::Settings(_) => Exit::InvalidScenario,
-                OpenError::Setup(_) => Exit::Setup,
-            };
-            Failure::new(exit, error)
+        run.await.map_err(|error| match error {
+            OpenError::Settings(message) => Failure { exit: Exit::InvalidScenario, message },
+            OpenError::Usage(_) => Failure::new(Exit::Usage, error),
+            OpenError::Setup(_) => Failure::new(Exit::Setup, error),
         })
     })?;
     files.write(&report)?;

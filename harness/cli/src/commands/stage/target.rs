@@ -158,7 +158,7 @@ fn report(
         match tokio::time::timeout(asked.within, run).await {
             Ok(Ok(report)) => Ok(report),
             Ok(Err(OpenError::Settings(why))) => Err(why),
-            Ok(Err(OpenError::Setup(error))) => Err(error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("it did not end within {:?}", asked.within)),
         }
     })
