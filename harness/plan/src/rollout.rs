@@ -58,6 +58,16 @@ pub struct Canary {
     pub build_samples: u32,
     /// Whether the target must show its fan-out metrics.
     pub metrics: bool,
+    /// Whether a variable of the environment is part of the target, and of the header.
+    pub by_variable: (bool, bool),
+}
+
+impl Canary {
+    /// Whether the rollout file itself says how it is reached: no variable does.
+    #[must_use]
+    pub fn is_stated(&self) -> bool {
+        self.by_variable == (false, false)
+    }
 }
 
 /// Something that must hold before load is sent.

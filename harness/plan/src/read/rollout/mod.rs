@@ -186,7 +186,7 @@ fn read(cx: &Cx, root: &super::tree::Node) -> Option<Rollout> {
 impl Canary {
     fn by_default() -> Self {
         let build_samples = BUILD_SAMPLES_DEFAULT;
-        Self { target: None, header: None, build: None, build_samples, metrics: true }
+        Self { build_samples, metrics: true, ..Self::default() }
     }
 }
 
@@ -201,7 +201,12 @@ fn canary(fields: Fields<'_>, over: &Canary) -> Option<Canary> {
             None => None,
         },
     };
+    let filled =
+        |key: &dyn Declared, over: bool| fields.node(key).map_or(over, |node| node.place.filled);
+    let (target, routed) = over.by_variable;
+    let by_variable = (filled(&TARGET, target), filled(&HEADER, routed));
     let canary = Canary {
+        by_variable,
         target: if fields.has(&TARGET) { said(fields.get(&TARGET)) } else { over.target.clone() },
         header: header.clone().flatten(),
         build: if fields.has(&BUILD) { said(fields.get(&BUILD)) } else { over.build.clone() },

@@ -152,3 +152,17 @@ fn waivers_are_as_strict() {
     }
     assert!(read("").expect("none is right").is_empty());
 }
+
+#[test]
+fn a_canary_is_stated_where_no_variable_is_part_of_how_it_is_reached() {
+    let stated = |text: &str| {
+        let stages = read(text).expect("it is right").stages;
+        stages.iter().map(|stage| stage.canary.is_stated()).collect::<Vec<_>>()
+    };
+    assert_eq!(stated(WHOLE), [false, false], "even one that is not set");
+    let own = |keys: &str| WHOLE.replacen("[stage.canary]", &format!("[stage.canary]\n{keys}"), 1);
+    assert_eq!(stated(&own("target = \"canary\"")), [false, true]);
+    assert_eq!(stated(&own("target = \"canary\"\nheader = \"${H:-a: b}\"")), [false, false]);
+    assert_eq!(stated(&WHOLE.replacen("${URL:-}", "http://127.0.0.1:9", 1)), [true, true]);
+    assert_eq!(stated(&own("header = \"x-route: other\"")), [false, false]);
+}
