@@ -131,8 +131,9 @@ async fn a_command_tells_what_is_wanted_of_it_or_why_not() {
     assert_eq!(told_by("printf '\\377'", LONG).await, Err("it wrote what is no UTF-8".to_owned()));
     let refused = told_by("echo secret; echo it is; echo locked >&2; exit 3", LONG).await;
     assert_eq!(refused, Err("it ended with exit code 3: locked".to_owned()));
-    let nowhere = told(&["/nowhere/at/all".to_owned()], &Place::here(LONG), &Redactor::default());
-    let nowhere = nowhere.await.expect_err("not there");
+    let nowhere = ["/nowhere/at/all".to_owned()];
+    let nowhere = told(&nowhere, &Place::here(LONG), &Redactor::default()).await;
+    let nowhere = nowhere.expect_err("not there");
     assert!(nowhere.starts_with("it cannot be run: No such file"), "{nowhere}");
     let killed = told_by("kill -9 $$", LONG).await;
     assert_eq!(killed, Err("it was ended by signal 9".to_owned()));
