@@ -337,6 +337,57 @@ def decided(harness, folder):
     check("run --exit-zero: no answer", end(["--target", "http://127.0.0.1:9", "--set", "auth.secret.env=KEY"]), 100)
 
 
+# --- Prometheus and Grafana
+
+def promtool(*arguments, text=None):
+    """What promtool says of something that is wrong; nothing of what is right."""
+    done = subprocess.run([os.environ["PROMTOOL"], *map(str, arguments)], input=text, capture_output=True, text=True,
+                          timeout=RUN_S, check=False)
+    return "" if done.returncode == 0 else (done.stdout + done.stderr).strip()
+
+
+def scraped(harness, folder):
+    """`/metrics` of a run that goes on."""
+    token = "a token of this check"
+    command = [str(harness), "run", str(SCENARIO), "--dashboard", "--out-dir", str(folder / "scraped")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          env=os.environ | {"KHALA_HARNESS_DASHBOARD_TOKEN": token}) as run:
+        text = ""
+        for line in run.stderr:
+            if line.startswith("dashboard: "):
+                url = line.removeprefix("dashboard: ").strip()
+            # By then every part of it has something to tell.
+            if " fault hit " in line:
+                request = urllib.request.Request(f"{url}metrics", headers={"Authorization": f"Bearer {token}"})
+                text = urllib.request.urlopen(request, timeout=30).read().decode()
+    return text
+
+
+def prometheus(harness, folder):
+    """promtool takes what is scraped, the settings, the rules, and every query of the dashboard."""
+    if "PROMTOOL" not in os.environ:
+        return print("note: no promtool here: metrics, rules and queries are not held against it")
+    text = scraped(harness, folder)
+    check("/metrics has something", "khala_harness_deliveries_total" in text, True)
+    check("/metrics by promtool", promtool("check", "metrics", text=text), "")
+    rules = HERE / "prometheus/khala-harness-alerts.yml"
+    check("alerts by promtool", promtool("check", "rules", rules), "")
+    check("alerts fire when they must", promtool("test", "rules", HERE / "prometheus/khala-harness-alerts.test.yml"), "")
+    (folder / rules.name).write_text(rules.read_text())
+    (folder / "token").write_text("a token of this check")
+    settings = (HERE / "prometheus/scrape.yml").read_text()
+    settings = settings.replace("/etc/prometheus/khala-harness-token", str(folder / "token"))
+    (folder / "scrape.yml").write_text(settings)
+    check("scrape.yml by promtool", promtool("check", "config", folder / "scrape.yml"), "")
+    board = json.loads((HERE / "grafana/khala-harness.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    records = [{"record": f"query:{n}", "expr": query} for n, query in enumerate(queries)]
+    (folder / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "board", "rules": records}]}))
+    check("Grafana has queries", len(queries) > 10, True)
+    check("Grafana's queries by promtool", promtool("check", "rules", folder / "queries.yml"), "")
+    return None
+
+
 def main():
     harness = pathlib.Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as name:
@@ -346,6 +397,7 @@ def main():
         cron_job(harness)
         argo(harness, folder)
         decided(harness, folder)
+        prometheus(harness, folder)
     print(f"{len(PROBLEMS)} problems" if PROBLEMS else "every integration decides as it must")
     sys.exit(1 if PROBLEMS else 0)
 
