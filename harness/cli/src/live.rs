@@ -212,9 +212,11 @@ mod tests {
             claims: vec![ClaimSoFar {
                 metric: "connect".to_owned(),
                 selector: "surface=ios".to_owned(),
+                during: Vec::new(),
                 require: "p(50) < 1s".to_owned(),
                 state,
                 estimate: None,
+                bounds: (None, None),
                 unit: Unit::Micros,
                 n: 3,
             }],

@@ -122,6 +122,17 @@ fn a_run_is_seen_by_who_knows_its_token_and_ends_whoever_reads() {
     let (status, page) = watched.ask("GET /", &[]);
     assert_eq!(status, 200);
     assert!(!page.contains(&token), "the page knows no token");
+    assert!(page.contains("<noscript>") && page.contains("report.html"), "{page}");
+    for (file, has) in [
+        ("report.js", "khalaCharts"),
+        ("report.css", "--pass"),
+        ("live.js", "khalaCharts"),
+        ("live.css", ".phases"),
+    ] {
+        assert!(page.contains(&format!("\"{file}\"")), "{page}");
+        let (status, answer) = watched.ask(&format!("GET /{file}"), &[]);
+        assert!(status == 200 && answer.contains(has), "{file}");
+    }
     let head = page.split("\r\n\r\n").next().expect("a head").to_lowercase();
     assert!(
         head.contains("content-security-policy: default-src 'none'; script-src 'self'"),
@@ -137,7 +148,8 @@ fn a_run_is_seen_by_who_knows_its_token_and_ends_whoever_reads() {
     let Watched { run, .. } = watched;
     let ended = run.ended().exits(exit::GO);
     let events = viewer.join().expect("a viewer who reads");
-    assert_eq!(of_kind(&events, "history").len(), 1);
+    let history: Value = serde_json::from_str(of_kind(&events, "history")[0]).expect("JSON");
+    assert!(history["charts"]["chart-delivery"]["log"] == true, "{history}");
     let frames: Vec<Value> = of_kind(&events, "frame")
         .iter()
         .map(|frame| serde_json::from_str(frame).expect("JSON"))
@@ -160,15 +172,65 @@ fn a_run_is_seen_by_who_knows_its_token_and_ends_whoever_reads() {
         .collect();
     assert_eq!(gates, ["error-budget", "oracle", "reconnect", "replay", "stability"].into());
     assert!(frames.iter().any(|frame| frame["phase"] == "storm"));
-    // The last frame is the report, byte for byte.
-    let (name, data) = events.last().expect("events");
-    assert_eq!(name, "report");
-    assert_eq!(data.as_bytes(), ended.file("run.json"));
+    ends_as_its_report(&events, ended.file("report.html"));
+    is_a_part_of(last, &serde_json::from_str(&events.last().expect("events").1).expect("JSON"));
     assert!(
         ended.files.values().all(|file| !contains(file, token.as_bytes())),
         "no token in a file"
     );
     drop(silent);
+}
+
+/// What is shown at the end is `report.html`, and the last frame is the data in it, both byte for byte.
+fn ends_as_its_report(events: &[(String, String)], page: &[u8]) {
+    let page = str::from_utf8(page).expect("text");
+    assert!(of_kind(events, "page") == [page], "the page is not report.html");
+    let (_, rest) =
+        page.split_once("<script type=\"application/json\" id=\"report-data\">").expect("data");
+    let (data, _) = rest.split_once("</script>").expect("an end");
+    let (name, last) = events.last().expect("events");
+    assert_eq!((name.as_str(), last.as_str()), ("report", data));
+}
+
+/// A frame's data have the shape of the report's, and its gates have rows that say no verdict.
+fn is_a_part_of(frame: &Value, report: &Value) {
+    let keys = |value: &Value| {
+        let keys: BTreeSet<String> =
+            value.as_object().expect("an object").keys().cloned().collect();
+        keys
+    };
+    let part = &frame["data"];
+    assert_eq!(keys(part), keys(report));
+    assert_eq!(part["started"], report["started"]);
+    let seconds = part["seconds"].as_array().expect("seconds");
+    assert!(!seconds.is_empty(), "{part}");
+    for (id, chart) in part["charts"].as_object().expect("charts") {
+        let told = &report["charts"][id];
+        // What never was has no chart in the report.
+        if told.is_null() {
+            continue;
+        }
+        assert_eq!(keys(chart), keys(told), "{id}");
+        assert_eq!(chart["unit"], told["unit"], "{id}");
+        let lines = chart["lines"].as_array().expect("lines");
+        for line in told["lines"].as_array().expect("lines") {
+            let same = lines.iter().find(|it| it["name"] == line["name"]).expect("a line so far");
+            assert_eq!((keys(same), &same["pen"]), (keys(line), &line["pen"]), "{id}");
+            assert_eq!(same["y"].as_array().map(Vec::len), Some(seconds.len()), "{id}");
+        }
+    }
+    let most = |it: &Value| {
+        it["charts"]["chart-clients"]["lines"][0]["y"]
+            .as_array()
+            .and_then(|y| y.iter().filter_map(Value::as_u64).max())
+    };
+    assert_eq!((most(part), most(report)), (Some(24), Some(24)));
+    let rows = frame["gate_rows"].as_str().expect("rows");
+    for gate in frame["gates"].as_array().expect("gates") {
+        assert!(rows.contains(gate["name"].as_str().expect("a name")), "{rows}");
+    }
+    assert!(rows.contains("<svg") && rows.contains(" holds"), "{rows}");
+    assert!(!rows.contains("PASS") && !rows.contains("FAIL"), "{rows}");
 }
 
 fn contains(file: &[u8], what: &[u8]) -> bool {
@@ -222,7 +284,7 @@ fn the_button_ends_a_run_with_its_evidence() {
     assert_eq!(interrupted.expect("it is evidence")["by"], "a viewer of the dashboard");
     assert_eq!(ended.report()["decision"], "HOLD");
     let shown = viewer.join().expect("read to the end");
-    assert_eq!(shown.last().expect("events").1.as_bytes(), ended.file("run.json"));
+    ends_as_its_report(&shown, ended.file("report.html"));
 }
 
 #[test]

@@ -469,7 +469,7 @@ pub struct Percentiles {
 }
 
 /// One second.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Second {
     /// From the start of the run.
     pub second: u32,

@@ -1,7 +1,10 @@
 //! What a run comes to so far, for those who watch it: the flows of its shards added up, coarsely.
 //!
-//! It decides nothing: no interval is drawn, and what needs the whole run is not in it. Its size is
+//! It decides nothing: bounds are rough, and what needs the whole run is not in it. Its size is
 //! bounded by the plan (metrics, phases, surfaces, rules) and not by the run's length.
+
+mod blocks;
+pub mod seconds;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +12,9 @@ use khala_plan::metric::MetricId;
 use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
 
+pub use self::blocks::Bounds;
+use self::blocks::{Blocks, Spread, Sum};
+use self::seconds::Seconds;
 use crate::hist::Sparse;
 use crate::oracle::Rule;
 use crate::shard::metrics::Key;
@@ -54,20 +60,26 @@ pub struct Coarse {
 }
 
 impl Coarse {
-    fn add(&mut self, cluster: &Sparse) {
+    /// Adds a cluster's samples, and tells how they are spread.
+    fn add(&mut self, cluster: &Sparse) -> Spread {
+        let mut spread = Spread::default();
         for (value, count) in cluster.iter() {
             let count = u64::from(count);
             let dropped = (u64::BITS - value.leading_zeros()).saturating_sub(BITS);
             *self.values.entry(value >> dropped << dropped).or_default() += count;
-            if let Some(bucket) = self.bounds.get_mut(BOUNDS.partition_point(|it| *it < value)) {
+            let at = BOUNDS.partition_point(|it| *it < value);
+            if let Some(bucket) = self.bounds.get_mut(at) {
                 *bucket += count;
             }
+            spread[at] += u32::try_from(count).unwrap_or(u32::MAX);
             self.sum = self.sum.saturating_add(value.saturating_mul(count));
             self.max = self.max.max(value);
             self.len += count;
         }
         self.len += cluster.censored();
         self.censored += cluster.censored();
+        spread[BOUNDS.len()] += u32::try_from(cluster.censored()).unwrap_or(u32::MAX);
+        spread
     }
 
     /// Adds another.
@@ -129,7 +141,11 @@ impl Coarse {
     )]
     pub fn percentile(&self, q: f64) -> Option<u64> {
         // As the histograms of a report: 99.9 % of 1,000 samples are exactly 999.
-        let rank = ((q / 100.0 - 1e-12) * self.len as f64).ceil().max(1.0) as u64;
+        self.ranked(((q / 100.0 - 1e-12) * self.len as f64).ceil().max(1.0) as u64)
+    }
+
+    /// The sample of a rank, from 1 for the smallest: `None` where it had not ended, or is none.
+    fn ranked(&self, rank: u64) -> Option<u64> {
         let mut below = 0;
         let found = self.values.iter().find(|(_, count)| {
             below += **count;
@@ -146,14 +162,18 @@ pub struct Standing {
     rules: BTreeMap<Rule, u64>,
     distributions: BTreeMap<Key, Coarse>,
     counts: BTreeMap<Key, (u64, u64)>,
+    spreads: BTreeMap<Key, Blocks<Spread>>,
+    shares: BTreeMap<Key, Blocks<(u64, u64)>>,
     /// The target's incidents and the occasions for them.
     incidents: BTreeMap<Incident, (u64, u64)>,
+    seconds: Seconds,
 }
 
 impl Standing {
     /// Adds what a shard gathered.
     pub fn add(&mut self, flow: &Flow) {
         self.totals.merge(flow.totals());
+        self.seconds.add(flow);
         for &rule in Rule::ALL {
             let count = flow.tally().count(rule);
             if count > 0 {
@@ -162,12 +182,17 @@ impl Standing {
         }
         for (&key, cell) in flow.metrics().distributions() {
             let coarse = self.distributions.entry(key).or_default();
-            cell.clusters.values().for_each(|cluster| coarse.add(cluster));
+            let blocks = self.spreads.entry(key).or_default();
+            for (&id, cluster) in &cell.clusters {
+                blocks.add(id, &coarse.add(cluster));
+            }
         }
         for (&key, cell) in flow.metrics().counts() {
             let ours = self.counts.entry(key).or_default();
             ours.0 += cell.hits;
             ours.1 += cell.all;
+            let blocks = self.shares.entry(key).or_default();
+            cell.clusters.iter().for_each(|(&id, sum)| blocks.add(id, sum));
         }
         for &incident in Incident::ALL {
             let theirs = flow.stability().told(incident, Blame::Target);
@@ -185,6 +210,12 @@ impl Standing {
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// The seconds so far.
+    #[must_use]
+    pub fn seconds(&self) -> &Seconds {
+        &self.seconds
     }
 
     /// Violations of each rule that has any.
@@ -244,6 +275,57 @@ impl Standing {
         let cells = self.counts.iter().filter(|(key, _)| key.is_of(metric, phases, surface));
         cells.fold((0, 0), |sum, (_, cell)| (sum.0 + cell.0, sum.1 + cell.1))
     }
+}
+
+impl Standing {
+    /// The bounds of a percentile, q in percent, over some phases and, where one is named, of one surface.
+    #[must_use]
+    pub fn percentile_bounds(
+        &self,
+        metric: MetricId,
+        phases: &[u16],
+        surface: Option<Surface>,
+        q: f64,
+    ) -> Bounds {
+        let sample = self.distribution(metric, phases, surface);
+        together(&self.spreads, metric, phases, surface).percentile(&sample, q)
+    }
+
+    /// The same of a share.
+    #[must_use]
+    pub fn share_bounds(
+        &self,
+        metric: MetricId,
+        phases: &[u16],
+        surface: Option<Surface>,
+    ) -> Bounds {
+        together(&self.shares, metric, phases, surface).share()
+    }
+
+    /// The same of what happened in a second, over so many seconds.
+    #[must_use]
+    pub fn rate_bounds(
+        &self,
+        metric: MetricId,
+        phases: &[u16],
+        surface: Option<Surface>,
+        seconds: f64,
+    ) -> Bounds {
+        together(&self.shares, metric, phases, surface).rate(seconds)
+    }
+}
+
+fn together<T: Sum>(
+    cells: &BTreeMap<Key, Blocks<T>>,
+    metric: MetricId,
+    phases: &[u16],
+    surface: Option<Surface>,
+) -> Blocks<T> {
+    let mut all = Blocks::default();
+    for (_, cell) in cells.iter().filter(|(key, _)| key.is_of(metric, phases, surface)) {
+        all.merge(cell);
+    }
+    all
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use khala_engine::observe::{Event, EventKind, Progress};
 use khala_evidence::judge::Unit;
+use khala_evidence::render::report_html::so_far::{self, Stretch};
 use khala_evidence::standing::{Coarse, Standing};
 use khala_plan::Plan;
 use khala_plan::metric::{MetricId, MetricKind};
@@ -24,16 +25,18 @@ const LINE_MAX: usize = 400;
 const FAULTS_MAX: usize = 60;
 /// Over how many seconds rates are told.
 const RATE_OVER: usize = 5;
-/// Points of the history that a viewer gets who comes late.
-const POINTS_MAX: usize = 600;
 
 /// A picture of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Frame {
     /// The scenario.
     pub scenario: String,
+    /// The profile, if any.
+    pub profile: Option<String>,
     /// Id of the run.
     pub run_id: String,
+    /// Where its evidence will be.
+    pub evidence: String,
     /// Seconds since the start.
     pub elapsed_s: u64,
     /// Seconds of the declared phases; the drain comes after.
@@ -178,19 +181,41 @@ pub struct Figure {
     pub n: u64,
 }
 
+/// A frame as the page draws it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Picture {
+    /// The frame.
+    #[serde(flatten)]
+    pub frame: Frame,
+    /// Part of the data that the report will hold, and in its shape.
+    pub data: serde_json::Value,
+    /// The rows of the gates, as the report's table has them.
+    pub gate_rows: String,
+}
+
+/// Which run it is.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// When it began: UTC, RFC 3339.
+    pub started_at: String,
+    /// Where its evidence will be.
+    pub evidence: String,
+}
+
 /// Takes what an observer is told, and makes frames of it.
 #[derive(Debug)]
 pub struct Watch {
     plan: Arc<Plan>,
     schedule: Arc<Schedule>,
     standing: Arc<Mutex<Standing>>,
-    run_id: String,
+    run: Run,
     progress: Progress,
     faults: Vec<FaultSoFar>,
     lines: VecDeque<String>,
     /// Seconds, published, deliveries and connects, the latest last.
     recent: VecDeque<[u64; 4]>,
-    history: History,
 }
 
 impl Watch {
@@ -200,7 +225,7 @@ impl Watch {
         plan: Arc<Plan>,
         schedule: Arc<Schedule>,
         standing: Arc<Mutex<Standing>>,
-        run_id: String,
+        run: Run,
     ) -> Self {
         // In the order of the schedule's ids.
         let by_hand = plan.phases.iter().flat_map(|phase| &phase.faults).map(|fault| fault.by_hand);
@@ -221,10 +246,9 @@ impl Watch {
             plan,
             schedule,
             standing,
-            run_id,
+            run,
             lines: VecDeque::new(),
             recent: VecDeque::new(),
-            history: History::default(),
         }
     }
 
@@ -270,7 +294,7 @@ impl Watch {
     /// Once a second: the picture of now.
     pub fn progress(&mut self, progress: &Progress) -> Frame {
         self.progress = progress.clone();
-        let totals = *self.standing().totals();
+        let totals = self.look(|standing| *standing.totals());
         self.recent.push_back([
             progress.elapsed_s,
             progress.published,
@@ -280,16 +304,7 @@ impl Watch {
         if self.recent.len() > RATE_OVER + 1 {
             self.recent.pop_front();
         }
-        let frame = self.frame();
-        self.history.add([
-            frame.elapsed_s,
-            frame.clients.online,
-            frame.clients.live,
-            frame.published,
-            frame.deliveries,
-            frame.violations,
-        ]);
-        frame
+        self.frame()
     }
 
     /// The picture of now, between two seconds.
@@ -301,13 +316,49 @@ impl Watch {
     /// What it comes to so far.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.look(Standing::clone)
     }
 
-    /// What was before, for who comes late.
+    /// Who adds to it waits meanwhile.
+    fn look<T>(&self, look: impl FnOnce(&Standing) -> T) -> T {
+        look(&self.standing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the page draws beside a frame.
     #[must_use]
-    pub fn history(&self) -> &History {
-        &self.history
+    pub fn picture(&self, frame: Frame) -> Picture {
+        let rows: Vec<_> = frame.gates.iter().map(GateSoFar::row).collect();
+        Picture { gate_rows: so_far::gate_rows(&rows), data: self.data(false), frame }
+    }
+
+    /// Part of the data that the report will hold: of the seconds that may still change, or of all. The last second
+    /// is not over, and what is of the one before is still on its way.
+    #[must_use]
+    pub fn data(&self, all: bool) -> serde_json::Value {
+        let until = u32::try_from(self.progress.elapsed_s.saturating_sub(1)).unwrap_or(u32::MAX);
+        let seconds = self.look(|standing| standing.seconds().before(until, all));
+        so_far::data(&self.run.started_at, &seconds, &self.stretches())
+    }
+
+    /// Phases, and the latest of the faults that were carried out.
+    fn stretches(&self) -> Vec<Stretch> {
+        let s = |us| Duration::from_micros(us).as_secs_f64();
+        let phases = self.schedule.phases.iter().map(|phase| Stretch {
+            name: phase.name.clone(),
+            from_s: s(phase.start_us),
+            to_s: s(phase.end_us),
+            fault: false,
+        });
+        let planned = self.schedule.faults.iter().zip(&self.faults);
+        let there = [FaultState::Due, FaultState::Proven];
+        let due: Vec<_> = planned.filter(|(_, so_far)| there.contains(&so_far.state)).collect();
+        let faults = due.iter().rev().take(FAULTS_MAX).rev().map(|(fault, _)| Stretch {
+            name: format!("#{} {}", fault.id, fault.kind.name()),
+            from_s: s(fault.at_us),
+            to_s: s(fault.at_us + fault.lasts_us().unwrap_or(0)),
+            fault: true,
+        });
+        phases.chain(faults).collect()
     }
 
     /// The whole plan's faults.
@@ -334,7 +385,9 @@ impl Watch {
         });
         Frame {
             scenario: self.plan.name.clone(),
-            run_id: self.run_id.clone(),
+            profile: self.plan.profile.clone(),
+            run_id: self.run.id.clone(),
+            evidence: self.run.evidence.clone(),
             elapsed_s,
             planned_s,
             drain_s: self.plan.oracle.drain_within.as_secs(),
@@ -396,57 +449,4 @@ fn figures(standing: &Standing, phases: usize) -> Vec<Figure> {
 
 fn unit(metric: MetricId) -> Unit {
     if metric.kind() == MetricKind::Latency { Unit::Micros } else { Unit::Count }
-}
-
-/// Points of the past, thinned so that there are never more than some hundred: every point at first, every
-/// second one once there are too many, then every fourth.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct History {
-    /// Seconds between two points, as far as there was one each second.
-    every: u64,
-    #[serde(skip)]
-    seen: u64,
-    /// Second, clients online, clients live, published, deliveries, violations.
-    points: Vec<[u64; 6]>,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self { every: 1, seen: 0, points: Vec::new() }
-    }
-}
-
-impl History {
-    fn add(&mut self, point: [u64; 6]) {
-        if self.seen.is_multiple_of(self.every) {
-            self.points.push(point);
-        }
-        self.seen += 1;
-        if self.points.len() >= POINTS_MAX {
-            let mut nth = 0;
-            self.points.retain(|_| {
-                nth += 1;
-                nth % 2 == 1
-            });
-            self.every *= 2;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_days_history_stays_small_and_keeps_both_ends() {
-        let mut history = History::default();
-        (0..86_400).for_each(|second| history.add([second, 0, 0, 0, 0, 0]));
-        assert!(history.points.len() < POINTS_MAX, "{}", history.points.len());
-        assert_eq!(history.points[0][0], 0);
-        let gaps = history.points.windows(2).map(|two| two[1][0] - two[0][0]);
-        assert!(gaps.into_iter().all(|gap| gap == history.every), "evenly");
-        let last = history.points.last().expect("some")[0];
-        assert!(86_400 - last <= history.every, "{last}");
-        assert!(serde_json::to_string(&history).expect("JSON").len() < 64 * 1024);
-    }
 }

@@ -1,4 +1,4 @@
-//! How each gate stands so far: its figures held against its claims as they are, without an interval.
+//! How each gate stands so far: its figures held against its claims as they are, whatever their bounds.
 //!
 //! A state is no verdict. What needs the whole run is open until its end.
 
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use khala_evidence::judge::{ORACLE_GATE, STABILITY_GATE, Unit};
 use khala_evidence::oracle::Rule;
-use khala_evidence::standing::Standing;
+use khala_evidence::render::report_html::so_far::{self, Stands};
+use khala_evidence::standing::{Bounds, Standing};
 use khala_plan::Plan;
 use khala_plan::metric::MetricId;
 use khala_plan::model::{Claim, Comparison, Estimator, Objective};
@@ -62,12 +63,16 @@ pub struct ClaimSoFar {
     pub metric: String,
     /// The selected label, such as `surface=ios`; empty when nothing is selected.
     pub selector: String,
+    /// Phases whose samples count; none where all measured ones do.
+    pub during: Vec<String>,
     /// The claim as written.
     pub require: String,
     /// How it stands.
     pub state: State,
     /// Its figure, in `unit`; none where there is none, or where it had not ended.
     pub estimate: Option<f64>,
+    /// The 95 % bounds of the figure, in `unit`, roughly; none where there are none yet, and of what is counted.
+    pub bounds: Bounds,
     /// What the figure is in.
     pub unit: Unit,
     /// Samples.
@@ -92,9 +97,11 @@ pub fn so_far(
     let all = ClaimSoFar {
         metric: MetricId::Violations.name().to_owned(),
         selector: String::new(),
+        during: Vec::new(),
         require: "count == 0".to_owned(),
         state: if violations > 0 { State::Breaking } else { State::Holding },
         estimate: Some(amount(violations)),
+        bounds: (None, None),
         unit: Unit::Count,
         n: standing.totals().deliveries,
     };
@@ -110,10 +117,47 @@ pub fn worst(gates: &[GateSoFar]) -> Option<(&GateSoFar, &ClaimSoFar)> {
     claims.rev().max_by_key(|(gate, claim)| (!gate.advisory, claim.state))
 }
 
+impl State {
+    fn stands(self) -> Stands {
+        match self {
+            Self::Holding => Stands::Holds,
+            Self::Open => Stands::Open,
+            Self::Breaking => Stands::Beyond,
+        }
+    }
+}
+
 impl GateSoFar {
+    /// As the page's table has it.
+    #[must_use]
+    pub fn row(&self) -> so_far::Gate {
+        so_far::Gate {
+            name: self.name.clone(),
+            advisory: self.advisory,
+            stands: self.state.stands(),
+            claims: self.claims.iter().map(ClaimSoFar::row).collect(),
+        }
+    }
+
     fn of(name: &str, advisory: bool, claims: Vec<ClaimSoFar>) -> Self {
         let state = claims.iter().map(|claim| claim.state).max().unwrap_or(State::Open);
         Self { name: name.to_owned(), advisory, state, claims }
+    }
+}
+
+impl ClaimSoFar {
+    fn row(&self) -> so_far::Claim {
+        so_far::Claim {
+            metric: self.metric.clone(),
+            selector: self.selector.clone(),
+            during: self.during.clone(),
+            require: self.require.clone(),
+            stands: self.state.stands(),
+            unit: self.unit,
+            estimate: self.estimate,
+            bounds: self.bounds,
+            n: self.n,
+        }
     }
 }
 
@@ -141,8 +185,9 @@ impl Case<'_> {
     fn claim(&self, objective: &Objective, surface: Option<Surface>) -> ClaimSoFar {
         let (metric, claim) = (objective.metric, &objective.require);
         let phases = self.phases(&objective.during);
-        let (n, estimate, state) = match claim.estimator {
-            _ if is_of_the_end(metric) => (0, None, State::Open),
+        let none = (None, None);
+        let (n, estimate, bounds, state) = match claim.estimator {
+            _ if is_of_the_end(metric) => (0, None, none, State::Open),
             Estimator::Percentile(_) | Estimator::Max => {
                 let sample = self.standing.distribution(metric, &phases, surface);
                 let figure = match claim.estimator {
@@ -155,30 +200,46 @@ impl Case<'_> {
                     None => State::Breaking,
                     Some(figure) => held(claim, amount(figure)),
                 };
-                (sample.len(), figure.map(amount), state)
+                let bounds = match claim.estimator {
+                    Estimator::Percentile(q) => {
+                        self.standing.percentile_bounds(metric, &phases, surface, q)
+                    }
+                    _ => none,
+                };
+                (sample.len(), figure.map(amount), bounds, state)
             }
             Estimator::Proportion | Estimator::Ratio => {
                 let (hits, all) = self.standing.count_of(metric, &phases, surface);
                 let share = (all > 0).then(|| amount(hits) / amount(all));
-                (all, share, share.map_or(State::Open, |share| held(claim, share)))
+                let bounds = match claim.estimator {
+                    Estimator::Proportion => self.standing.share_bounds(metric, &phases, surface),
+                    _ => none,
+                };
+                (all, share, bounds, share.map_or(State::Open, |share| held(claim, share)))
             }
             Estimator::Rate => {
                 let (hits, all) = self.standing.count_of(metric, &phases, surface);
                 let seconds = self.seconds_of(&phases);
                 let rate = (seconds > 0.0).then(|| amount(hits) / seconds);
-                (all, rate, rate.map_or(State::Open, |rate| held(claim, rate)))
+                let bounds = match rate {
+                    Some(_) => self.standing.rate_bounds(metric, &phases, surface, seconds),
+                    None => none,
+                };
+                (all, rate, bounds, rate.map_or(State::Open, |rate| held(claim, rate)))
             }
             Estimator::Count => {
                 let (hits, all) = self.standing.count_of(metric, &phases, surface);
-                (all.max(hits), Some(amount(hits)), held(claim, amount(hits)))
+                (all.max(hits), Some(amount(hits)), none, held(claim, amount(hits)))
             }
         };
         ClaimSoFar {
             metric: metric.name().to_owned(),
             selector: surface.map(|it| format!("surface={}", it.name())).unwrap_or_default(),
+            during: objective.during.clone(),
             require: claim.text.clone(),
             state,
             estimate,
+            bounds,
             unit: Unit::of(metric, claim.estimator),
             n,
         }
@@ -194,9 +255,11 @@ impl Case<'_> {
         ClaimSoFar {
             metric: objective.metric.name().to_owned(),
             selector: named.map(|name| format!("rule={name}")).unwrap_or_default(),
+            during: Vec::new(),
             require: objective.require.text.clone(),
             state: held(&objective.require, violations),
             estimate: Some(violations),
+            bounds: (None, None),
             unit: Unit::Count,
             n: self.standing.totals().deliveries,
         }
@@ -217,9 +280,11 @@ impl Case<'_> {
             (bad > 0 || occasions > 0).then(|| ClaimSoFar {
                 metric: "unplanned_ends".to_owned(),
                 selector: format!("kind={}", incident.name()),
+                during: Vec::new(),
                 require: format!("count <= {allowed}"),
                 state: if bad > allowed { State::Breaking } else { State::Holding },
                 estimate: Some(amount(bad)),
+                bounds: (None, None),
                 unit: Unit::Count,
                 n: occasions,
             })

@@ -10,5 +10,5 @@ pub mod gates;
 pub mod server;
 pub mod words;
 
-pub use frame::{Frame, Watch};
+pub use frame::{Frame, Run, Watch};
 pub use server::{Dashboard, Settings, VIEWER};

@@ -100,6 +100,12 @@ pub struct PlannedFault {
 }
 
 impl PlannedFault {
+    /// How long it goes on, or comes to its clients one by one; `None` of a moment.
+    #[must_use]
+    pub fn lasts_us(&self) -> Option<u64> {
+        self.duration_us.into_iter().chain(self.spread_us).max()
+    }
+
     /// The same as it is for one of its targets alone, at that one's own instant.
     #[must_use]
     pub fn of(&self, client: u32) -> Self {

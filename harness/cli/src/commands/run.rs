@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use khala_bundle::{
-    Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, names, this_host, utc_now,
-};
+use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, this_host, utc_now};
 use khala_engine::reach::guard::Guard;
 use khala_engine::switches::Switches;
 use khala_engine::{Options, Outcome};
 use khala_evidence::journal::Begin;
-use khala_evidence::render;
+use khala_evidence::render::Renderer as _;
+use khala_evidence::render::report_html::ReportHtml;
 use khala_evidence::report::RunReport;
 use khala_evidence::standing::Standing;
 use khala_live::{Dashboard, Watch};
@@ -255,6 +254,7 @@ fn no_evidence(error: khala_bundle::Error) -> Failure {
 /// By what a run is watched while it goes on.
 struct Watched {
     standing: Arc<Mutex<Standing>>,
+    of: khala_live::Run,
     /// There once the engine runs, where it is wanted.
     dashboard: Option<Dashboard>,
 }
@@ -267,6 +267,11 @@ impl Job<'_> {
         started_at: String,
         writer: &mut Writer,
     ) -> Result<(Leftover, Option<Dashboard>), Failure> {
+        let of = khala_live::Run {
+            id: run_id.clone(),
+            started_at: started_at.clone(),
+            evidence: writer.dir().display().to_string(),
+        };
         let begin = Begin {
             tool_version: VERSION.to_owned(),
             tool_commit: args::commit().map(str::to_owned),
@@ -283,7 +288,7 @@ impl Job<'_> {
             // Before anything is sent: nobody reads the decision of an earlier run as this one's.
             warn(khala_bundle::point_latest(writer.dir()));
         }
-        let mut watched = Watched { standing: logs.standing(), dashboard: None };
+        let mut watched = Watched { standing: logs.standing(), of, dashboard: None };
         let outcome = self.engine(|| logs.sink(), run_id, writer, &mut watched)?;
         let Outcome { sinks, facts, .. } = outcome;
         Ok((writer.finish(logs, sinks, facts)?, watched.dashboard))
@@ -317,7 +322,7 @@ impl Job<'_> {
             let watch = || {
                 let (plan, schedule) = (Arc::clone(&plan), Arc::clone(&schedule));
                 let standing = Arc::clone(&watched.standing);
-                Watch::new(plan, schedule, standing, options.run_id.clone())
+                Watch::new(plan, schedule, standing, watched.of.clone())
             };
             let begun = run.dashboard.map(|listen| dashboard(listen, watch(), &options));
             let screen = (!run.quiet).then(watch);
@@ -356,11 +361,11 @@ fn dashboard(listen: SocketAddr, watch: Watch, options: &Options) -> Result<Dash
     Ok(dashboard)
 }
 
-/// Shows the report as the last frame of the live view, as it is in the bundle.
+/// Shows the report as the last of the live view, as it is in the bundle.
 fn show_last(dashboard: Dashboard, ran: &Ran) -> Result<(), Failure> {
-    let written = std::fs::read(ran.dir.join(names::RUN_JSON));
-    let run_json = written.or_else(|_| render::ALL[0].render(&ran.report));
-    dashboard.finish(run_json.context("a rendering failed")?);
+    let written = std::fs::read(ran.dir.join(ReportHtml.file_name()));
+    let page = written.or_else(|_| ReportHtml.render(&ran.report));
+    dashboard.finish(page.context("a rendering failed")?);
     Ok(())
 }
 

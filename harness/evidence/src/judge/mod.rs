@@ -212,7 +212,7 @@ impl ObjectiveVerdict {
     }
 
     /// That a claim holds, of no sample: what a verdict begins as.
-    fn blank(metric: &str, require: &str) -> Self {
+    pub(crate) fn blank(metric: &str, require: &str) -> Self {
         Self {
             metric: metric.to_owned(),
             selector: String::new(),

@@ -393,6 +393,11 @@ impl Tally {
         self.seconds.range(seconds).map(|(_, breaches)| breaches).sum()
     }
 
+    /// Violations of all rules, by the second of the run that they are of.
+    pub(crate) fn seconds(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.seconds.iter().map(|(&second, &breaches)| (second, breaches))
+    }
+
     /// Violations of all rules.
     #[must_use]
     pub fn total(&self) -> u64 {

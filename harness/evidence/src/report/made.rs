@@ -185,10 +185,10 @@ impl Percentiles {
 
 /// When each fault that lasts, or comes to its clients one by one, is over.
 fn fault_ends(schedule: &Schedule) -> BTreeMap<u16, Micros> {
-    let ends = schedule.faults.iter().filter_map(|fault| {
-        let lasts = fault.duration_us.into_iter().chain(fault.spread_us).max()?;
-        Some((fault.id, fault.at_us + lasts))
-    });
+    let ends = schedule
+        .faults
+        .iter()
+        .filter_map(|fault| Some((fault.id, fault.at_us + fault.lasts_us()?)));
     ends.collect()
 }
 
@@ -417,15 +417,25 @@ fn series(case: &Case<'_>) -> Vec<Second> {
             violations: case.settled.tally.within(second..=until),
             unplanned_ends: unplanned.get(&second.into()).copied().unwrap_or(0),
             counts,
-            delivery_p50_us: latency.and_then(|sparse| nearest_rank(sparse, 500)),
-            delivery_p90_us: latency.and_then(|sparse| percentile(sparse, 900)),
-            delivery_p99_us: latency.and_then(|sparse| percentile(sparse, 990)),
-            delivery_p99_9_us: latency.and_then(|sparse| percentile(sparse, 999)),
-            delivery_max_us: latency.and_then(|sparse| sparse.iter().last().map(|(v, _)| v)),
             generator: case.settled.probes.at(second),
+            ..latency.map_or_else(Second::default, Second::of_delivery)
         }
     })
     .collect()
+}
+
+impl Second {
+    /// A second of which only the delivery latencies are known.
+    pub(crate) fn of_delivery(sparse: &Sparse) -> Self {
+        Self {
+            delivery_p50_us: nearest_rank(sparse, 500),
+            delivery_p90_us: percentile(sparse, 900),
+            delivery_p99_us: percentile(sparse, 990),
+            delivery_p99_9_us: percentile(sparse, 999),
+            delivery_max_us: sparse.iter().last().map(|(value, _)| value),
+            ..Self::default()
+        }
+    }
 }
 
 /// A quantile in thousandths, where at least 10 samples lie beyond it.

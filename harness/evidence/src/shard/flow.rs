@@ -39,9 +39,9 @@ pub struct Flow {
     pub(super) windows: Windows,
     #[serde(default)]
     pub(super) snapshots: Contents,
-    pub(super) tally: Tally,
-    pub(super) metrics: Metrics,
-    pub(super) series: Series,
+    pub(crate) tally: Tally,
+    pub(crate) metrics: Metrics,
+    pub(crate) series: Series,
     pub(super) exposures: BTreeMap<u16, Exposure>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) whereabouts: BTreeMap<u16, Whereabouts>,
@@ -54,13 +54,13 @@ pub struct Flow {
     #[serde(with = "crate::pairs")]
     pub(super) exhausted: BTreeMap<Resource, u64>,
     #[serde(default)]
-    pub(super) stability: Stability,
+    pub(crate) stability: Stability,
     pub(super) stories: Stories,
 }
 
 impl Flow {
     /// Nothing yet, to keep up to `violations_kept` violations of each rule.
-    pub(super) fn new(violations_kept: u32) -> Self {
+    pub(crate) fn new(violations_kept: u32) -> Self {
         Self {
             ledger: Ledger::default(),
             lost: Lost::default(),

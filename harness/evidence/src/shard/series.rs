@@ -39,6 +39,21 @@ pub struct Series {
     seconds: BTreeMap<u32, Second>,
 }
 
+impl Second {
+    /// Adds the counts of another.
+    pub fn add(&mut self, theirs: &Self) {
+        self.connects += theirs.connects;
+        self.reconnects += theirs.reconnects;
+        self.mints += theirs.mints;
+        self.connected += theirs.connected;
+        self.disconnected += theirs.disconnected;
+        self.converged += theirs.converged;
+        self.deliveries += theirs.deliveries;
+        self.published += theirs.published;
+        self.errors += theirs.errors;
+    }
+}
+
 impl Series {
     /// The second in which `at` lies.
     pub fn at(&mut self, at: Micros) -> &mut Second {
@@ -49,17 +64,13 @@ impl Series {
     /// Adds another shard's.
     pub fn merge(&mut self, other: &Self) {
         for (&second, theirs) in &other.seconds {
-            let ours = self.seconds.entry(second).or_default();
-            ours.connects += theirs.connects;
-            ours.reconnects += theirs.reconnects;
-            ours.mints += theirs.mints;
-            ours.connected += theirs.connected;
-            ours.disconnected += theirs.disconnected;
-            ours.converged += theirs.converged;
-            ours.deliveries += theirs.deliveries;
-            ours.published += theirs.published;
-            ours.errors += theirs.errors;
+            self.seconds.entry(second).or_default().add(theirs);
         }
+    }
+
+    /// The seconds in which something happened.
+    pub fn seconds(&self) -> impl Iterator<Item = (u32, &Second)> + '_ {
+        self.seconds.iter().map(|(&second, counts)| (second, counts))
     }
 
     /// Every second from the first of the run to the last, with the sockets open at its end.

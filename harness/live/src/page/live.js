@@ -1,257 +1,289 @@
 "use strict";
-// The live view. Text is only ever set as text; what is kept is bounded, however long the run is.
-const POINTS_MAX = 1200;
-const $ = (id) => document.getElementById(id);
-// The token is in the address's fragment, which no request carries; it is kept for a reload of this tab alone.
-const given = fragment(location.hash);
-if (given) {
-  sessionStorage.setItem("token", given);
-  history.replaceState(null, "", location.pathname);
-}
-const token = given || sessionStorage.getItem("token") || "";
-// The token of a fragment, which is no form: a `+` is one.
-function fragment(hash) {
-  const value = hash.startsWith("#token=") ? hash.slice("#token=".length) : "";
-  try {
-    return decodeURIComponent(value);
-  } catch {
-    return value;
+// The live view. What it draws comes in frames, whose data are a part of the report's; its charts are those of the
+// report's own script. Text is only ever set as text, but for the rows of the gates, which the harness writes for the
+// report too. What is kept is bounded, however long the run is.
+(() => {
+  // Points of the charts: beyond them the server's, which are thinned, are asked for again.
+  const POINTS_MAX = 6000;
+  const $ = (id) => document.getElementById(id);
+  // The token is in the address's fragment, which no request carries; it is kept for a reload of this tab alone.
+  const given = fragment(location.hash);
+  if (given) {
+    sessionStorage.setItem("token", given);
+    history.replaceState(null, "", location.pathname);
   }
-}
-
-let points = [];
-let every = 1;
-let seen = 0;
-let over = false;
-let reportUrl = null;
-
-// Text nodes are kept and changed: a day of new ones is a lot of garbage.
-function put(node, text, cls) {
-  const value = String(text);
-  const old = node.firstChild;
-  if (!old || old.nodeType !== Node.TEXT_NODE) node.textContent = value;
-  else if (old.data !== value) old.data = value;
-  if (cls !== undefined) node.className = cls;
-}
-
-// Rows are used again, so that a day of frames leaves no more than one page's nodes.
-function rows(id, all) {
-  const body = $(id).tBodies[0];
-  while (body.rows.length > all.length) body.deleteRow(-1);
-  all.forEach((cells, at) => {
-    const row = body.rows[at] || body.insertRow();
-    while (row.cells.length < cells.length) row.insertCell();
-    cells.forEach((cell, n) => {
-      const [text, cls] = Array.isArray(cell) ? cell : [cell, ""];
-      // A cell with a button is its button's.
-      if (!row.cells[n].firstElementChild) put(row.cells[n], text, cls);
-    });
-  });
-}
-
-function seconds(s) {
-  const m = Math.floor(s / 60);
-  const h = Math.floor(m / 60);
-  if (h) return `${h} h ${m % 60} min`;
-  return m ? `${m} min ${s % 60} s` : `${s} s`;
-}
-
-function figure(value, unit) {
-  if (value === null || value === undefined) return "–";
-  if (unit === "us") return value >= 1e6 ? `${(value / 1e6).toPrecision(3)} s` : `${(value / 1e3).toPrecision(3)} ms`;
-  if (unit === "share") return `${(100 * value).toPrecision(3)} %`;
-  if (unit === "per_s") return `${value.toPrecision(3)}/s`;
-  return Number.isInteger(value) ? value.toLocaleString("en") : value.toPrecision(3);
-}
-
-// Every point at first; every second one once there are too many, then every fourth.
-function keep(point) {
-  // The history may have this second already.
-  if (points.length && points[points.length - 1][0] >= point[0]) return;
-  if (seen % every === 0) points.push(point);
-  seen += 1;
-  if (points.length >= POINTS_MAX) {
-    points = points.filter((_, n) => n % 2 === 0);
-    every *= 2;
-  }
-}
-
-function slopes(column) {
-  return points.map((point, n) => {
-    if (!n) return 0;
-    const before = points[n - 1];
-    return Math.max(0, point[column] - before[column]) / Math.max(1, point[0] - before[0]);
-  });
-}
-
-function draw(id, series) {
-  const canvas = $(id);
-  const context = canvas.getContext("2d");
-  const { width, height } = canvas;
-  context.clearRect(0, 0, width, height);
-  const most = Math.max(1, ...series.map((values) => values.reduce((a, b) => Math.max(a, b), 0)));
-  const first = points.length ? points[0][0] : 0;
-  const span = Math.max(1, points.length ? points[points.length - 1][0] - first : 1);
-  const ink = getComputedStyle(document.body).color;
-  series.forEach((values, n) => {
-    context.strokeStyle = ink;
-    context.setLineDash(n ? [4, 4] : []);
-    context.lineWidth = 1.5;
-    context.beginPath();
-    values.forEach((value, at) => {
-      const x = ((points[at][0] - first) / span) * (width - 4) + 2;
-      const y = height - 2 - (value / most) * (height - 18);
-      if (at) context.lineTo(x, y); else context.moveTo(x, y);
-    });
-    context.stroke();
-  });
-  context.fillStyle = ink;
-  context.fillText(most >= 10 ? Math.round(most).toLocaleString("en") : most.toPrecision(2), 4, 10);
-}
-
-function charts() {
-  draw("chart-clients", [points.map((p) => p[1]), points.map((p) => p[2])]);
-  draw("chart-rates", [slopes(4), slopes(3)]);
-  draw("chart-violations", [points.map((p) => p[5])]);
-}
-
-function numbers(all) {
-  const list = $("numbers");
-  all.forEach(([name, value, cls], n) => {
-    let pair = list.children[n];
-    if (!pair) {
-      pair = document.createElement("div");
-      pair.append(document.createElement("dt"), document.createElement("dd"));
-      list.append(pair);
+  const token = given || sessionStorage.getItem("token") || "";
+  // The token of a fragment, which is no form: a `+` is one.
+  function fragment(hash) {
+    const value = hash.startsWith("#token=") ? hash.slice("#token=".length) : "";
+    try {
+      return decodeURIComponent(value);
+    } catch {
+      return value;
     }
-    put(pair.children[0], name);
-    put(pair.children[1], value, cls || "");
-  });
-}
+  }
 
-function show(frame) {
-  put($("scenario"), frame.scenario);
-  put($("run"), frame.run_id);
-  document.title = `${frame.phase} · ${frame.scenario}`;
-  const left = frame.planned_s - frame.elapsed_s;
-  put($("state"), left > 0
-    ? `phase ${frame.phase}: ${seconds(left)} left, then a drain of at most ${seconds(frame.drain_s)}`
-    : `${frame.phase}: at most ${seconds(Math.max(0, left + frame.drain_s))} left`);
-  $("progress").max = Math.max(1, frame.planned_s);
-  $("progress").value = Math.min(frame.elapsed_s, frame.planned_s);
-  const phases = $("phases");
-  while (phases.children.length > frame.phases.length) phases.lastChild.remove();
-  frame.phases.forEach((phase, n) => {
-    const span = phases.children[n] || phases.appendChild(document.createElement("span"));
-    put(span, phase.name, phase.name === frame.phase ? "now" : "");
-  });
-  const { planned, online, live } = frame.clients;
-  numbers([
-    ["clients connected", `${online} of ${planned}`], ["clients live", live],
-    ["publishes", frame.published.toLocaleString("en")], ["publishes a second", figure(frame.published_per_s)],
-    ["updates", frame.deliveries.toLocaleString("en")], ["updates a second", figure(frame.deliveries_per_s)],
-    ["connects", frame.connects.toLocaleString("en")],
-    ["violations", frame.violations.toLocaleString("en"), frame.violations ? "bad" : ""],
-  ]);
-  rows("gates", frame.gates.flatMap((gate) => gate.claims.map((claim) => [
-    gate.name + (gate.advisory ? " (advisory)" : ""),
-    `${claim.metric} ${claim.selector} ${claim.require}`, figure(claim.estimate, claim.unit),
-    claim.n.toLocaleString("en"), [claim.state, claim.state],
-  ])));
-  rows("faults", frame.faults.map((fault) => [
-    `${fault.at_s.toFixed(1)} s`, fault.kind, fault.planned, fault.effective === null ? "–" : fault.effective,
-    [fault.owed ? `${fault.state}; to be taken back: ${fault.owed}` : fault.state, fault.state], "",
-  ]));
-  frame.faults.forEach((fault, n) => hand($("faults").tBodies[0].rows[n].cells[5], fault));
-  rows("rules", frame.rules.map((rule) => [rule.rule, [rule.violations.toLocaleString("en"), "bad"]]));
-  rows("figures", frame.figures.map((row) => [
-    row.metric, row.surface || "", figure(row.p50, row.unit), figure(row.p95, row.unit),
-    figure(row.p99, row.unit), figure(row.max, row.unit), row.n.toLocaleString("en"),
-  ]));
-  const lines = $("lines");
-  while (lines.children.length > frame.lines.length) lines.lastChild.remove();
-  frame.lines.slice().reverse().forEach((line, n) => {
-    put(lines.children[n] || lines.appendChild(document.createElement("li")), line);
-  });
-  charts();
-}
+  let charts = null;
+  let source = null;
+  let over = false;
+  let reportPage = "";
 
-// A frame is painted when the browser paints: what came meanwhile is the latest, and a tab that nobody sees paints none.
-let latest = null;
-function take(frame) {
-  keep([
-    frame.elapsed_s, frame.clients.online, frame.clients.live, frame.published, frame.deliveries, frame.violations,
-  ]);
-  if (!latest) {
-    requestAnimationFrame(() => {
-      const now = latest;
-      latest = null;
-      if (!over) show(now);
+  // Text nodes are kept and changed: a day of new ones is a lot of garbage.
+  function put(node, text, cls) {
+    const value = String(text);
+    const old = node.firstChild;
+    if (!old || old.nodeType !== Node.TEXT_NODE) node.textContent = value;
+    else if (old.data !== value) old.data = value;
+    if (cls !== undefined && node.className !== cls) node.className = cls;
+  }
+
+  // So many elements, used again from frame to frame.
+  function fit(parent, count, make) {
+    while (parent.children.length > count) parent.lastElementChild.remove();
+    while (parent.children.length < count) parent.append(make());
+    return [...parent.children];
+  }
+  const element = (name) => () => document.createElement(name);
+
+  // Rows of a table; a row's first cell is its name, and a cell is a text, or one with a class, or with a switch.
+  function rows(id, all) {
+    const table = document.querySelector(`#${id} table`);
+    table.closest(".table").hidden = all.length === 0;
+    const figures = [...table.tHead.rows[0].cells].map((head) => head.className === "n");
+    fit(table.tBodies[0], all.length, element("tr")).forEach((row, at) => {
+      all[at].forEach((cell, n) => {
+        const [text, cls, fault] = Array.isArray(cell) ? cell : [cell, ""];
+        const there = row.cells[n] || row.appendChild(Object.assign(document.createElement(n ? "td" : "th"), n ? {} : { scope: "row" }));
+        if (fault) hand(there, fault);
+        else put(there, text, `${figures[n] ? "n " : ""}${cls}`.trim());
+      });
     });
   }
-  latest = frame;
-}
 
-// A fault that waits for a hand has a switch until it is due; what it shows is what the run has taken.
-function hand(cell, fault) {
-  let button = cell.querySelector("button");
-  if (fault.switch === null || fault.state !== "planned") {
-    if (button) button.remove();
-    return;
+  // Makes one tree of nodes like another, and touches only what differs: whoever reads in it stays where they are.
+  function become(old, fresh) {
+    const had = [...old.childNodes];
+    const wanted = [...fresh.childNodes];
+    wanted.forEach((node, n) => {
+      const there = had[n];
+      if (!there) old.append(node);
+      else if (there.nodeName !== node.nodeName) there.replaceWith(node);
+      else if (node.nodeType === Node.TEXT_NODE) {
+        if (there.data !== node.data) there.data = node.data;
+      } else {
+        for (const { name } of [...there.attributes]) if (!node.hasAttribute(name)) there.removeAttribute(name);
+        for (const { name, value } of node.attributes) if (there.getAttribute(name) !== value) there.setAttribute(name, value);
+        become(there, node);
+      }
+    });
+    had.slice(wanted.length).forEach((node) => node.remove());
   }
-  if (!button) {
-    button = cell.appendChild(document.createElement("button"));
-    button.type = "button";
-    button.addEventListener("click", async () => {
-      const way = button.dataset.on === "true" ? "off" : "on";
-      const headers = { Authorization: `Bearer ${token}` };
-      const answer = await fetch(`faults/${button.dataset.id}/${way}`, { method: "POST", headers }).catch(() => null);
-      put($("abort-said"), answer ? await answer.text() : "it could not be switched from here");
+  const template = document.createElement("template");
+  let gatesShown = "";
+  function gates(html) {
+    if (html === gatesShown) return;
+    gatesShown = html;
+    template.innerHTML = html;
+    become(document.querySelector("#gates tbody"), template.content);
+    template.innerHTML = "";
+  }
+
+  function time(s) {
+    const m = Math.floor(s / 60);
+    const h = Math.floor(m / 60);
+    if (h) return `${h} h ${m % 60} min`;
+    return m ? `${m} min ${s % 60} s` : `${s} s`;
+  }
+  const count = (n) => Math.round(n).toLocaleString("en-US");
+  const many = (n, one, more) => `${count(n)} ${n === 1 ? one : more}`;
+  const rate = (n) => `${n >= 10 ? count(n) : n.toFixed(1)}/s`;
+  function figure(value, unit) {
+    if (value === null || value === undefined) return "–";
+    if (unit !== "us") return count(value);
+    if (value < 1e3) return `${Math.round(value)} µs`;
+    return value < 1e6 ? `${(value / 1e3).toFixed(value < 1e5 ? 1 : 0)} ms` : `${(value / 1e6).toFixed(2)} s`;
+  }
+
+  // What is read aloud: a phase that begins, and that something is wrong that was not.
+  let saidPhase = "";
+  let saidWrong = 0;
+  function headline(frame) {
+    const left = frame.planned_s - frame.elapsed_s;
+    const beyond = frame.gates.filter((gate) => gate.state === "breaking" && !gate.advisory).length;
+    const wrong = [];
+    if (frame.violations) wrong.push(`${many(frame.violations, "violation", "violations")} so far`);
+    if (beyond) wrong.push(`${beyond} of ${many(frame.gates.length, "gate is", "gates are")} beyond a bound so far`);
+    const when = left > 0
+      ? `Phase ${frame.phase}: ${time(left)} left, then a drain of at most ${time(frame.drain_s)}.`
+      : `${frame.phase}: at most ${time(Math.max(0, left + frame.drain_s))} left.`;
+    put($("state"), `${when} ${wrong.length ? wrong.join("; ") : "No gate is beyond its bound so far"}.`);
+    const [cls, sign] = frame.violations ? ["broken", "✗"] : beyond ? ["beyond", "!"] : ["running", "▶"];
+    $("strip").className = `strip ${cls}`;
+    put($("sign"), sign);
+    document.title = `${frame.phase} · ${frame.scenario}`;
+    if (frame.phase !== saidPhase || wrong.length > saidWrong) put($("told"), `Phase ${frame.phase}. ${wrong.join("; ")}`);
+    saidPhase = frame.phase;
+    saidWrong = wrong.length;
+  }
+
+  function phases(frame) {
+    const { elapsed_s: now, planned_s: planned, drain_s: drain } = frame;
+    const all = frame.phases.some(({ start_s: start }) => start >= planned)
+      ? frame.phases : [...frame.phases, { name: "drain", start_s: planned, end_s: planned + drain }];
+    fit($("phases"), all.length, element("li")).forEach((item, n) => {
+      const { name, start_s: start, end_s: end } = all[n];
+      put(item, name);
+      // A drain may be long and mostly is not.
+      const wide = start >= planned ? Math.min(end - start, planned * 0.1) : end - start;
+      item.style.flexGrow = String(Math.max(wide, planned * 0.02));
+      item.style.setProperty("--done", `${Math.max(0, Math.min(1, (now - start) / Math.max(1e-9, end - start))) * 100}%`);
+      if (now >= start && (now < end || n === all.length - 1)) item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
     });
   }
-  button.dataset.id = fault.id;
-  button.dataset.on = fault.switch;
-  put(button, fault.switch ? "on: switch off" : "off: switch on");
-}
 
-function report(text) {
-  over = true;
-  source.close();
-  $("abort").disabled = true;
-  const run = JSON.parse(text);
-  put($("state"), "the run is over");
-  $("progress").value = $("progress").max;
-  $("decision").hidden = false;
-  put($("decision-word"), run.decision, run.decision === "GO" ? "holding" : run.decision === "HOLD" ? "open" : "breaking");
-  put($("decision-why"), (run.reasons || []).slice(0, 5).join(" · "));
-  rows("gates", (run.gates || []).flatMap((gate) => (gate.objectives || []).map((one) => [
-    gate.name, `${one.metric} ${one.selector} ${one.require}`, figure(one.estimate, one.unit), one.n,
-    [one.verdict, one.verdict === "PASS" ? "holding" : one.verdict === "FAIL" ? "breaking" : "open"],
-  ])));
-  if (reportUrl) URL.revokeObjectURL(reportUrl);
-  reportUrl = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  $("report").href = reportUrl;
-}
+  function facts(frame) {
+    const { planned, online, live } = frame.clients;
+    const all = [
+      ["Has taken", `${time(frame.elapsed_s)} of ${time(frame.planned_s)}`],
+      ["Clients connected", `${count(online)} of ${count(planned)}`],
+      ["Clients live", count(live)],
+      ["Updates checked", `${count(frame.deliveries)} (${rate(frame.deliveries_per_s)})`],
+      ["Publishes", `${count(frame.published)} (${rate(frame.published_per_s)})`],
+      ["Connects", `${count(frame.connects)} (${rate(frame.connects_per_s)})`],
+      ["Violations", count(frame.violations), frame.violations ? "fail" : ""],
+    ];
+    fit($("facts"), all.length, () => {
+      const pair = document.createElement("div");
+      pair.append(document.createElement("dt"), document.createElement("dd"));
+      return pair;
+    }).forEach((pair, n) => {
+      put(pair.children[0], all[n][0]);
+      put(pair.children[1], all[n][1], all[n][2] || "");
+    });
+  }
 
-const source = new EventSource(`events?token=${encodeURIComponent(token)}`);
-source.addEventListener("open", () => { $("abort").disabled = false; });
-source.addEventListener("history", (event) => {
-  const past = JSON.parse(event.data);
-  points = past.points;
-  every = past.every;
-  seen = 0;
-});
-source.addEventListener("frame", (event) => take(JSON.parse(event.data)));
-source.addEventListener("report", (event) => report(event.data));
-source.addEventListener("error", () => {
-  if (over) return;
-  $("abort").disabled = true;
-  put($("state"), token ? "the connection is lost: the run may be over" : "open the address that the run has printed, with its token");
-});
+  const STATES = { planned: ["not due yet", "none"], due: ["due", "warn"], proven: ["✓ proven", "pass"], failed: ["? not proven", "warn"] };
+  function show(frame) {
+    put($("scenario"), frame.profile ? `${frame.scenario} (${frame.profile})` : frame.scenario);
+    headline(frame);
+    phases(frame);
+    facts(frame);
+    const began = frame.data.started.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
+    put($("where"), `Began ${began}. The report will be ${frame.evidence}/report.html.`);
+    gates(frame.gate_rows);
+    $("no-rule").hidden = frame.rules.length > 0;
+    rows("broken", frame.rules.map((rule) => [rule.rule, [count(rule.violations), "fail"]]));
+    $("no-fault").hidden = frame.faults.length > 0;
+    const far = frame.faults_planned - frame.faults.length;
+    put($("more-faults"), far > 0 ? `${many(far, "more fault is", "more faults are")} planned or over.` : "");
+    rows("disturbed", frame.faults.map((fault) => {
+      const [word, cls] = STATES[fault.state];
+      return [
+        `#${fault.id} ${fault.kind}`, `${fault.at_s.toFixed(1)} s`, count(fault.planned), figure(fault.effective),
+        [fault.owed ? `${word}; to be taken back: ${fault.owed}` : word, cls], ["", "", fault],
+      ];
+    }));
+    rows("measured", frame.figures.map((row) => [
+      row.metric, row.surface || "", count(row.n), figure(row.p50, row.unit), figure(row.p95, row.unit),
+      figure(row.p99, row.unit), figure(row.max, row.unit),
+    ]));
+    fit($("lines"), frame.lines.length, element("li")).forEach((line, n) => put(line, frame.lines[frame.lines.length - 1 - n]));
+    charts?.draw();
+  }
 
-$("abort").addEventListener("click", async () => {
-  if (!confirm("End the run now? Its evidence is written; it ends as interrupted.")) return;
-  $("abort").disabled = true;
-  const answer = await fetch("abort", { method: "POST", headers: { Authorization: `Bearer ${token}` } }).catch(() => null);
-  put($("abort-said"), answer && answer.ok ? "the run ends; its evidence is written" : "it could not be aborted from here");
-});
+  // A frame is painted when the browser paints: what came meanwhile is the latest, and a tab that nobody sees paints none.
+  let latest = null;
+  function take(frame) {
+    const { points, last } = charts ? charts.held() : { points: 0, last: -1 };
+    const [first] = frame.data.seconds;
+    // What is missing between, or has become too much, the server has.
+    if (charts && (points > POINTS_MAX || (last >= 0 && first > last + 1))) {
+      open();
+      return;
+    }
+    charts?.take(frame.data);
+    if (!latest) {
+      requestAnimationFrame(() => {
+        const now = latest;
+        latest = null;
+        if (!over) show(now);
+      });
+    }
+    latest = frame;
+  }
+
+  async function post(path, failed) {
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await fetch(path, { method: "POST", headers }).catch(() => null);
+    put($("said"), answer ? (await answer.text()).trim() : failed);
+  }
+
+  // A fault that waits for a hand has a switch until it is due; what it shows is what the run has taken.
+  function hand(cell, fault) {
+    let button = cell.querySelector("button");
+    if (fault.switch === null || fault.state !== "planned") {
+      put(cell, fault.switch === null ? "" : fault.switch ? "on" : "off");
+      return;
+    }
+    if (!button) {
+      cell.replaceChildren(document.createElement("button"));
+      button = cell.firstElementChild;
+      button.type = "button";
+      button.addEventListener("click", () => {
+        post(`faults/${button.dataset.id}/${button.getAttribute("aria-pressed") === "true" ? "off" : "on"}`, "it could not be switched from here");
+      });
+    }
+    button.dataset.id = fault.id;
+    button.setAttribute("aria-pressed", String(fault.switch));
+    put(button, fault.switch ? `#${fault.id} is on: switch off` : `#${fault.id} is off: switch on`);
+  }
+
+  // The run is over: the page is its report from here on.
+  function report(data) {
+    over = true;
+    source.close();
+    charts?.end();
+    // Its style is here already, and this page's policy takes none that stands in a page.
+    const page = new DOMParser().parseFromString(reportPage.replace(/<style>[^]*?<\/style>/, ""), "text/html");
+    document.title = page.title;
+    document.body.replaceChildren(...page.body.childNodes);
+    document.querySelector('link[href="live.css"]').remove();
+    scrollTo(0, 0);
+    globalThis.khalaCharts(JSON.parse(data));
+  }
+
+  function lost(text) {
+    $("abort").disabled = true;
+    $("strip").className = "strip lost";
+    put($("sign"), "?");
+    put($("state"), text);
+    put($("told"), text);
+  }
+
+  function open() {
+    source?.close();
+    const own = new EventSource(`events?token=${encodeURIComponent(token)}`);
+    source = own;
+    own.addEventListener("open", () => { $("abort").disabled = false; });
+    own.addEventListener("history", (event) => {
+      const data = JSON.parse(event.data);
+      if (charts) charts.again(data);
+      else charts = globalThis.khalaCharts(data);
+    });
+    own.addEventListener("frame", (event) => take(JSON.parse(event.data)));
+    own.addEventListener("page", (event) => { reportPage = event.data; });
+    own.addEventListener("report", (event) => report(event.data));
+    own.addEventListener("error", () => {
+      if (over || own !== source) return;
+      lost(token ? "The connection is lost: the run may be over, or its process gone. Its report lies where the command says." : "Open the address that the run has printed, with its token.");
+    });
+  }
+
+  $("abort").addEventListener("click", async () => {
+    if (!confirm("End the run now? Its evidence is written; it ends as interrupted.")) return;
+    $("abort").disabled = true;
+    await post("abort", "it could not be ended from here");
+  });
+  open();
+})();

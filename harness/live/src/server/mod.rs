@@ -22,6 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use khala_engine::clock;
 use khala_engine::observe::{Event, Progress};
 use khala_engine::switches::Switches;
+use khala_evidence::render::report_html;
 use socket2::SockRef;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -90,8 +91,8 @@ pub(crate) enum Shown {
     Nothing,
     /// A frame, as JSON.
     Frame(Bytes),
-    /// The last: `run.json`.
-    Report(Bytes),
+    /// The last: the page of the report, and its data.
+    Report(Bytes, Bytes),
 }
 
 /// What the handlers have in common.
@@ -222,10 +223,11 @@ impl Dashboard {
         self.aborted.load(Ordering::Relaxed)
     }
 
-    /// Shows the report as the last frame, and closes. Who does not read is waited for two seconds at the most.
-    pub fn finish(mut self, run_json: Vec<u8>) {
+    /// Shows the report, a page as `report.html` is one, with its data as the last frame, and closes. Who does not
+    /// read is waited for two seconds at the most.
+    pub fn finish(mut self, page: Vec<u8>) {
         if let Some(report) = self.report.take() {
-            let _ = report.send(run_json.into());
+            let _ = report.send(page.into());
         }
     }
 }
@@ -253,8 +255,8 @@ async fn show_all(
         let told = tokio::select! {
             biased;
             report = &mut report => {
-                if let Ok(report) = report {
-                    show.send_replace(Shown::Report(report));
+                if let Ok(page) = report {
+                    show.send_replace(last(page));
                 }
                 return;
             }
@@ -263,15 +265,26 @@ async fn show_all(
         match told {
             Some(Told::Event(event)) => shared.watch().event(&event),
             Some(Told::Progress(progress)) => {
-                let frame = shared.watch().progress(&progress);
-                // A frame is made of strings and numbers.
-                if let Ok(json) = serde_json::to_vec(&frame) {
+                let picture = {
+                    let mut watch = shared.watch();
+                    let frame = watch.progress(&progress);
+                    watch.picture(frame)
+                };
+                // A picture is made of strings and numbers.
+                if let Ok(json) = serde_json::to_vec(&picture) {
                     show.send_replace(Shown::Frame(json.into()));
                 }
             }
             None => return,
         }
     }
+}
+
+/// The report for viewers: its page, and the data in it.
+fn last(page: Bytes) -> Shown {
+    let data = std::str::from_utf8(&page).ok().and_then(report_html::data_of);
+    let data = data.map(|data| page.slice_ref(data.as_bytes()));
+    Shown::Report(page, data.unwrap_or_default())
 }
 
 /// Takes connections until the run is over, then lets those that are there end.

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::stream;
+use khala_evidence::render::report_html::so_far;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::door::{self, Bearer};
@@ -29,13 +30,20 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// All that can be asked for.
 pub fn of(shared: Arc<Shared>) -> Router {
     // The page itself knows nothing: its token is in the address's fragment, which no request carries.
-    let open = Router::new()
-        .route(
-            "/",
-            get(async || typed("text/html; charset=utf-8", include_str!("../page/index.html"))),
-        )
-        .route("/live.js", get(async || typed("text/javascript", include_str!("../page/live.js"))))
-        .route("/live.css", get(async || typed("text/css", include_str!("../page/live.css"))));
+    let page = so_far::page(&["report.css", "live.css"], &["report.js", "live.js"]);
+    let (html, css, js) =
+        ("text/html; charset=utf-8", "text/css", "text/javascript; charset=utf-8");
+    let files = [
+        ("/", html, page),
+        ("/report.css", css, so_far::STYLES.join("\n")),
+        ("/report.js", js, so_far::SCRIPTS.join("\n")),
+        ("/live.css", css, include_str!("../page/live.css").to_owned()),
+        ("/live.js", js, include_str!("../page/live.js").to_owned()),
+    ];
+    let open = files.into_iter().fold(Router::new(), |router, (path, kind, text)| {
+        let text = Bytes::from(text);
+        router.route(path, get(move || async move { ([(CONTENT_TYPE, kind)], text) }))
+    });
     let reads = Router::new()
         .route("/events", get(events))
         .route("/metrics", get(metrics))
@@ -45,10 +53,6 @@ pub fn of(shared: Arc<Shared>) -> Router {
         .route("/faults/{id}/{way}", post(switch))
         .layer(from_fn_with_state((Arc::clone(&shared), Bearer::Header), known));
     open.merge(reads).merge(acts).with_state(shared).layer(from_fn(guarded))
-}
-
-fn typed(kind: &'static str, text: &'static str) -> Response {
-    ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// Turns away who speaks from elsewhere, and tells browsers what an answer may do.
@@ -117,13 +121,14 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// Server-sent events: `history` once, `frame` each second, `report` as the last.
+/// Server-sent events: `history` once, `frame` each second, at the end `page`, which is `report.html`, and as the last
+/// `report`, which is the data in it.
 async fn events(State(shared): State<Arc<Shared>>) -> Response {
     let Ok(permit) = Arc::clone(&shared.viewers).try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many viewers\n").into_response();
     };
-    // A history is made of numbers.
-    let history = serde_json::to_vec(shared.watch().history()).unwrap_or_default();
+    // Data are made of strings and numbers.
+    let history = serde_json::to_vec(&shared.watch().data(true)).unwrap_or_default();
     let mut shown = shared.shown.clone();
     shown.mark_changed();
     let viewer = Viewer { history: Some(event("history", &history)), shown, over: false, permit };
@@ -153,9 +158,9 @@ async fn next(mut viewer: Viewer) -> Option<(Result<Bytes, Infallible>, Viewer)>
         let bytes = match &*viewer.shown.borrow_and_update() {
             Shown::Nothing => continue,
             Shown::Frame(json) => event("frame", json),
-            Shown::Report(json) => {
+            Shown::Report(page, data) => {
                 viewer.over = true;
-                event("report", json)
+                [event("page", page), event("report", data)].concat().into()
             }
         };
         return Some((Ok(bytes), viewer));

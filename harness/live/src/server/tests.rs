@@ -40,7 +40,7 @@ fn who_never_reads_holds_up_neither_the_run_nor_who_reads() {
     let plan = Arc::new(plan());
     let schedule = Arc::new(Schedule::of(&plan));
     let standing = Arc::<Mutex<Standing>>::default();
-    let watch = Watch::new(plan, schedule, standing, "test".to_owned());
+    let watch = Watch::new(plan, schedule, standing, crate::Run::default());
     let settings = Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         token: Some(TOKEN.to_owned()),
@@ -68,11 +68,14 @@ fn who_never_reads_holds_up_neither_the_run_nor_who_reads() {
             std::thread::sleep(STEP);
         }
     }
-    let report = b"{\n  \"decision\": \"GO\"\n}\n".to_vec();
-    dashboard.finish(report);
+    let page = "<p>\n<script id=\"report-data\">{\"charts\":{}}</script>\n";
+    dashboard.finish(page.as_bytes().to_vec());
     let text = reading.join().expect("it read");
     assert!(
-        text.ends_with("event: report\ndata: {\ndata:   \"decision\": \"GO\"\ndata: }\ndata: \n\n"),
+        text.ends_with(
+            "event: page\ndata: <p>\ndata: <script id=\"report-data\">{\"charts\":{}}</script>\ndata: \n\n\
+             event: report\ndata: {\"charts\":{}}\n\n"
+        ),
         "{}",
         &text[text.len().saturating_sub(200)..]
     );

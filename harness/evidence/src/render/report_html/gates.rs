@@ -7,37 +7,57 @@ use super::super::terminal::gates as told;
 use super::super::units::count;
 use super::super::{beside, reasons, texts};
 use super::html::{Attrs, Html};
-use super::tables::{Head, cell, figure, table, verdict};
+use super::tables::{Head, cell, figure, table};
 use super::{part, tables};
 use crate::judge::{GateVerdict, ObjectiveVerdict, Unit, Verdict};
 use crate::report::RunReport;
 
-const HEADS: [Head; 7] = [
-    ("Verdict", false),
-    ("Objective", false),
-    ("Must hold", false),
-    ("Measured", true),
-    ("95 % bounds", true),
-    ("n", true),
-    ("To scale: the mark is the bound", false),
-];
+/// What the table tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    /// Verdicts.
+    Verdicts,
+    /// How it stands while the run goes on, which is no verdict.
+    SoFar,
+}
+
+impl Tells {
+    fn heads(self) -> [Head<'static>; 7] {
+        let first = match self {
+            Self::Verdicts => "Verdict",
+            Self::SoFar => "So far",
+        };
+        [
+            (first, false),
+            ("Objective", false),
+            ("Must hold", false),
+            ("Measured", true),
+            ("95 % bounds", true),
+            ("n", true),
+            ("To scale: the mark is the bound", false),
+        ]
+    }
+
+    fn word(self, html: &mut Html, verdict: Verdict) {
+        match self {
+            Self::Verdicts => tables::verdict(html, verdict),
+            Self::SoFar => tables::so_far(html, verdict),
+        }
+    }
+}
+
+const PICTURES: &str = "In each picture what is shaded holds and the upright mark is the bound; the bar reaches from the \
+                        lower to the upper 95 % bound of what was measured, which is the dot. An arrow: it goes on \
+                        beyond the picture. ";
 
 pub fn write(html: &mut Html, report: &RunReport) {
     part(html, "gates", |html| {
-        table(html, "Every gate with what was measured", &HEADS, |html| {
-            // What is worst is read first, and what decides nothing last.
-            let mut gates: Vec<_> = report.gates.iter().collect();
-            gates.sort_by_key(|gate| (gate.advisory, std::cmp::Reverse(gate.verdict)));
-            for gate in gates {
-                of_gate(html, gate);
-            }
+        let heads = Tells::Verdicts.heads();
+        table(html, "Every gate with what was measured", &heads, |html| {
+            rows(html, &report.gates, Tells::Verdicts);
         });
         html.tag("p", &[("class", "note")], |html| {
-            html.text(
-                "In each picture what is shaded holds and the upright mark is the bound; the bar reaches from the \
-                 lower to the upper 95 % bound of what was measured, which is the dot. An arrow: it goes on beyond \
-                 the picture. ",
-            );
+            html.text(PICTURES);
             if let Some(reach) = texts::reach(report) {
                 html.text(reach);
                 html.text(".");
@@ -46,12 +66,46 @@ pub fn write(html: &mut Html, report: &RunReport) {
     });
 }
 
-fn of_gate(html: &mut Html, gate: &GateVerdict) {
-    let clean = told::clean(gate).join("; ");
+/// The part without its rows, which [`so_far`] makes.
+pub fn empty(html: &mut Html) {
+    part(html, "gates", |html| {
+        html.leaf(
+            "p",
+            &[("class", "note")],
+            "Figures against bounds as they stand, to within 2 %: none of it is a verdict, which the end of the run gives.",
+        );
+        table(html, "Every gate as it stands so far", &Tells::SoFar.heads(), |_| ());
+        html.leaf("p", &[("class", "note")], PICTURES);
+    });
+}
+
+/// The rows of gates of a run that goes on. Their verdicts are none: they are shown as what holds so far, what is
+/// beyond its bound and what is open.
+pub fn so_far(gates: &[GateVerdict]) -> String {
+    let mut html = Html::default();
+    rows(&mut html, gates, Tells::SoFar);
+    html.into_text()
+}
+
+fn rows(html: &mut Html, gates: &[GateVerdict], tells: Tells) {
+    // What is worst is read first, and what decides nothing last.
+    let mut gates: Vec<_> = gates.iter().collect();
+    gates.sort_by_key(|gate| (gate.advisory, std::cmp::Reverse(gate.verdict)));
+    for gate in gates {
+        of_gate(html, gate, tells);
+    }
+}
+
+fn of_gate(html: &mut Html, gate: &GateVerdict, tells: Tells) {
+    // While a run goes on every claim has its row.
+    let (shown, clean): (Vec<_>, _) = match tells {
+        Tells::Verdicts => (told::shown(gate).collect(), told::clean(gate).join("; ")),
+        Tells::SoFar => (gate.objectives.iter().collect(), String::new()),
+    };
     html.tag("tr", &[("class", "gate")], |html| {
         html.tag("th", &[("scope", "rowgroup"), ("colspan", "7")], |html| {
             match gate.verdict {
-                Some(word) => verdict(html, word),
+                Some(word) => tells.word(html, word),
                 None => html.leaf("strong", &[("class", "none")], "– not judged by this profile"),
             }
             html.text(&format!("  {}", gate.name));
@@ -66,12 +120,15 @@ fn of_gate(html: &mut Html, gate: &GateVerdict) {
             }
         });
     });
-    for objective in told::shown(gate).filter(|_| gate.judged) {
-        of_objective(html, objective);
+    for objective in shown.into_iter().filter(|_| gate.judged) {
+        of_objective(html, objective, tells);
+        if tells == Tells::Verdicts {
+            why(html, objective);
+        }
     }
 }
 
-fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
+fn of_objective(html: &mut Html, objective: &ObjectiveVerdict, tells: Tells) {
     let ObjectiveVerdict { n, lower, upper, estimate, .. } = objective;
     // What befell the run is counted as violations are.
     let metric = MetricId::of(&objective.metric).unwrap_or(MetricId::Violations);
@@ -79,7 +136,7 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
     let bound = claim.map(|claim| claim.bound);
     let is_na = objective.verdict == Verdict::NotApplicable;
     html.tag("tr", &[("class", "objective")], |html| {
-        html.tag("td", &[], |html| verdict(html, objective.verdict));
+        html.tag("td", &[], |html| tells.word(html, objective.verdict));
         html.tag("th", &[("scope", "row")], |html| {
             html.text(&reasons::name(objective));
             if !objective.during.is_empty() {
@@ -106,7 +163,10 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
                 None => html.text("?"),
             };
             if lower.is_none() && upper.is_none() {
-                return html.text(if is_na || estimate.is_none() { "–" } else { "exact" });
+                // While a run goes on what is not counted may have no bounds yet.
+                let is_exact = tells == Tells::Verdicts || objective.unit == Unit::Count;
+                let exact = is_exact && !is_na && estimate.is_some();
+                return html.text(if exact { "exact" } else { "–" });
             }
             end(html, *lower);
             html.text(" to ");
@@ -119,7 +179,6 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict) {
             }
         });
     });
-    why(html, objective);
 }
 
 /// A value in the unit of the claim.

@@ -42,7 +42,7 @@ fn capital(sentence: &str) -> String {
 fn charts(report: &RunReport) -> Vec<ByTime> {
     let line = |name, value: &dyn Fn(&Second) -> Option<u64>| Series {
         name,
-        values: time_line::of(report, value),
+        values: time_line::of(&report.series, value),
     };
     vec![
         ByTime {

@@ -17,9 +17,10 @@ mod plot;
 mod provenance;
 mod recovery;
 mod script;
+pub mod so_far;
 mod strip;
 mod tables;
-mod thin;
+pub(crate) mod thin;
 mod time_line;
 
 use self::html::Html;
@@ -31,6 +32,9 @@ const STYLE: &str = include_str!("assets/report.css");
 const SCRIPT: &str = include_str!("assets/report.js");
 const UPLOT: &str = include_str!("assets/uplot/uPlot.iife.min.js");
 const UPLOT_STYLE: &str = include_str!("assets/uplot/uPlot.min.css");
+
+/// The element that holds the page's data.
+const DATA: &str = "report-data";
 
 /// `report.html`.
 pub struct ReportHtml;
@@ -65,14 +69,27 @@ pub fn page(report: &RunReport, beside: Option<&RunReport>) -> String {
                 figures::write(html, report);
                 provenance::write(html, report);
             });
-            html.json("report-data", &data.into_json());
+            html.json(DATA, &data.into_json());
             html.own("script", &[UPLOT, SCRIPT]);
         });
     });
     html.into_text()
 }
 
+/// The data of a page, as it stands there: what its charts are drawn from.
+#[must_use]
+pub fn data_of(page: &str) -> Option<&str> {
+    let (_, rest) = page.split_once(&format!("id=\"{DATA}\">"))?;
+    // No `<` stands in it.
+    rest.split_once('<').map(|(data, _)| data)
+}
+
 fn head(html: &mut Html, report: &RunReport) {
+    let title = format!("{}: {}", report.decision, report.scenario.name);
+    head_of(html, &title, |html| html.own("style", &[UPLOT_STYLE, STYLE]));
+}
+
+fn head_of(html: &mut Html, title: &str, own: impl FnOnce(&mut Html)) {
     html.tag("head", &[], |html| {
         html.void("meta", &[("charset", "utf-8")]);
         html.void(
@@ -82,8 +99,8 @@ fn head(html: &mut Html, report: &RunReport) {
         html.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
         // Without one a browser asks the server for it.
         html.void("link", &[("rel", "icon"), ("href", "data:,")]);
-        html.leaf("title", &[], &format!("{}: {}", report.decision, report.scenario.name));
-        html.own("style", &[UPLOT_STYLE, STYLE]);
+        html.leaf("title", &[], title);
+        own(html);
     });
 }
 
@@ -102,7 +119,8 @@ const PARTS: [(&str, &str); 9] = [
 
 /// A part of the page.
 fn part(html: &mut Html, id: &'static str, inside: impl FnOnce(&mut Html)) {
-    let title = PARTS.iter().find(|(part, _)| *part == id).map_or(id, |(_, title)| title);
+    let mut titles = PARTS.iter().chain(&so_far::PARTS);
+    let title = titles.find(|(part, _)| *part == id).map_or(id, |(_, title)| title);
     let heading = format!("{id}-heading");
     html.tag("section", &[("id", id), ("aria-labelledby", &heading)], |html| {
         html.leaf("h2", &[("id", &heading)], title);

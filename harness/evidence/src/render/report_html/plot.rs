@@ -113,6 +113,15 @@ impl Plot {
 
     /// The chart with its legend, in a box that can be reached by the keyboard.
     pub fn write(&self, html: &mut Html) {
+        self.held(html, |html| self.svg(html));
+    }
+
+    /// The legend, and the box without a picture: where a script draws one.
+    pub fn empty(&self, html: &mut Html) {
+        self.held(html, |_| ());
+    }
+
+    fn held(&self, html: &mut Html, inside: impl FnOnce(&mut Html)) {
         self.legend(html);
         let label = format!("Chart: {}", self.title);
         let holder = [
@@ -122,7 +131,7 @@ impl Plot {
             ("role", "group"),
             ("aria-label", &*label),
         ];
-        html.tag("div", &holder, |html| self.svg(html));
+        html.tag("div", &holder, inside);
     }
 
     fn svg(&self, html: &mut Html) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::axis::Kind;
 use super::plot::{self, Band, Line, Plot};
 use super::thin::{self, Values};
-use crate::report::RunReport;
+use crate::report::{RunReport, Second};
 
 /// Columns that the seconds of a run are thinned to for zooming.
 const COLUMNS: usize = 4_000;
@@ -15,7 +15,7 @@ const COLUMNS: usize = 4_000;
 pub struct Data {
     charts: serde_json::Map<String, Value>,
     step: usize,
-    seconds: usize,
+    seconds: Vec<f64>,
     started: String,
 }
 
@@ -25,7 +25,15 @@ impl Data {
         let seconds = report.series.len();
         let step = if seconds <= 2 * COLUMNS { 1 } else { thin::step(seconds, COLUMNS) };
         let charts = serde_json::Map::new();
+        let seconds = thin::seconds(seconds, step);
         Self { charts, step, seconds, started: report.started_at.clone() }
+    }
+
+    /// None yet, of some seconds of a run that goes on.
+    pub fn so_far(started: &str, seconds: &[Second]) -> Self {
+        let charts = serde_json::Map::new();
+        let seconds = seconds.iter().map(|second| f64::from(second.second)).collect();
+        Self { charts, step: 1, seconds, started: started.to_owned() }
     }
 
     /// A chart over the seconds of the run.
@@ -86,7 +94,6 @@ impl Data {
 
     /// All of it, as the script reads it.
     pub fn into_json(self) -> Value {
-        let seconds = thin::seconds(self.seconds, self.step);
-        json!({ "started": self.started, "seconds": seconds, "step": self.step, "charts": self.charts })
+        json!({ "started": self.started, "seconds": self.seconds, "step": self.step, "charts": self.charts })
     }
 }

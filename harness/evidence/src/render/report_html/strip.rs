@@ -49,7 +49,7 @@ pub fn write(html: &mut Html, report: &RunReport) {
                 html.leaf("dd", &[], &together(&brief.cautions.join(" ")));
             }
         });
-        contents(html);
+        contents(html, &PARTS);
     });
 }
 
@@ -124,10 +124,11 @@ fn first_violation(report: &RunReport) -> Option<(u64, String)> {
     Some((first, format!("{seconds:.1} s{}", clock.unwrap_or_default())))
 }
 
-fn contents(html: &mut Html) {
+/// Links to the parts of the page.
+pub fn contents(html: &mut Html, parts: &[(&str, &str)]) {
     html.tag("nav", &[("aria-label", "Parts of this page")], |html| {
         html.tag("ul", &[], |html| {
-            for (id, title) in PARTS {
+            for (id, title) in parts {
                 html.tag("li", &[], |html| {
                     html.leaf("a", &[("href", &format!("#{id}"))], title);
                 });

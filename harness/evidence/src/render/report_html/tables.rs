@@ -4,10 +4,10 @@ use super::html::Html;
 use crate::judge::{Decision, Verdict};
 
 /// A column's head, and whether figures stand in it.
-pub type Head = (&'static str, bool);
+pub type Head<'a> = (&'a str, bool);
 
 /// A table in a box that scrolls by itself where the screen is narrow, and can be reached by the keyboard.
-pub fn table(html: &mut Html, caption: &str, heads: &[Head], rows: impl FnOnce(&mut Html)) {
+pub fn table(html: &mut Html, caption: &str, heads: &[Head<'_>], rows: impl FnOnce(&mut Html)) {
     let holder =
         [("class", "table"), ("tabindex", "0"), ("role", "group"), ("aria-label", caption)];
     html.tag("div", &holder, |html| {
@@ -70,6 +70,20 @@ pub fn verdict(html: &mut Html, verdict: Verdict) {
     let word = match verdict {
         Verdict::NotApplicable => "not applicable".to_owned(),
         other => other.to_string(),
+    };
+    html.tag("strong", &[("class", class)], |html| {
+        html.leaf("span", &[("aria-hidden", "true")], sign);
+        html.text(&format!(" {word}"));
+    });
+}
+
+/// What a verdict would be if the run ended now, in words that are none.
+pub fn so_far(html: &mut Html, verdict: Verdict) {
+    let (sign, class) = sign(verdict);
+    let word = match verdict {
+        Verdict::Pass => "holds",
+        Verdict::Fail | Verdict::Warn => "beyond",
+        Verdict::Inconclusive | Verdict::NotApplicable => "open",
     };
     html.tag("strong", &[("class", class)], |html| {
         html.leaf("span", &[("aria-hidden", "true")], sign);

@@ -33,11 +33,15 @@ pub fn aligned(values: &[Option<u64>], step: usize) -> Values {
     if step <= 1 {
         return values.to_vec();
     }
-    let pair = |chunk: &[Option<u64>]| match ends(chunk) {
+    values.chunks(step).flat_map(pair).collect()
+}
+
+/// The smallest and the largest of some values in a row, the earlier first.
+pub fn pair(values: &[Option<u64>]) -> [Option<u64>; 2] {
+    match ends(values) {
         None => [None, None],
         Some(((_, one), (_, other))) => [Some(one), Some(other)],
-    };
-    values.chunks(step).flat_map(pair).collect()
+    }
 }
 
 /// The seconds of values that were [`aligned`].

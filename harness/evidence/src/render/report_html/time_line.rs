@@ -36,9 +36,23 @@ pub struct ByTime {
 /// A line that is drawn, with its pen: that of its place among all of its chart.
 type Drawn<'a> = (usize, &'a Series);
 
+/// What the charts over the seconds of a run have in common.
+pub struct Whole {
+    /// Seconds of the run.
+    pub seconds: usize,
+    /// Its phases and faults.
+    pub bands: Vec<Band>,
+}
+
+impl Whole {
+    fn of(report: &RunReport) -> Self {
+        Self { seconds: report.series.len(), bands: bands(report) }
+    }
+}
+
 /// The values of a figure of each second.
-pub fn of(report: &RunReport, value: impl Fn(&Second) -> Option<u64>) -> Values {
-    report.series.iter().map(value).collect()
+pub fn of(series: &[Second], value: impl Fn(&Second) -> Option<u64>) -> Values {
+    series.iter().map(value).collect()
 }
 
 pub fn write(html: &mut Html, report: &RunReport, data: &mut Data) {
@@ -57,7 +71,7 @@ pub fn write(html: &mut Html, report: &RunReport, data: &mut Data) {
              numbered as under Faults. Where several seconds fall on one column the smallest and the largest of them are \
              drawn.",
         );
-        for chart in charts(report) {
+        for chart in charts(&report.series, !mints_are_unknown(report)) {
             chart.write(html, report, data);
             if chart.id == "connects" && mints_are_unknown(report) {
                 html.leaf("p", &[("class", "note")], "Mints by second are not recorded.");
@@ -73,11 +87,12 @@ fn mints_are_unknown(report: &RunReport) -> bool {
         && report.series.iter().all(|second| second.counts.mints == 0)
 }
 
-fn charts(report: &RunReport) -> Vec<ByTime> {
+/// The charts of some seconds.
+pub fn charts(series: &[Second], with_mints: bool) -> Vec<ByTime> {
     let line =
-        |name, value: &dyn Fn(&Second) -> Option<u64>| Series { name, values: of(report, value) };
+        |name, value: &dyn Fn(&Second) -> Option<u64>| Series { name, values: of(series, value) };
     let mut connects = vec![line("connects", &|it| Some(it.counts.connects))];
-    if !mints_are_unknown(report) {
+    if with_mints {
         connects.push(line("mints", &|it| Some(it.counts.mints)));
     }
     vec![
@@ -156,7 +171,7 @@ impl ByTime {
                 None if none.is_empty() => html.leaf("p", &[], "No second of the run has one."),
                 None => {}
                 Some(most) => {
-                    let plot = self.plot(report, &series, most);
+                    let plot = self.plot(&Whole::of(report), &series, most);
                     plot.write(html);
                     let values: Vec<_> = series.iter().map(|(_, it)| &it.values).collect();
                     data.by_second(&plot, &values);
@@ -171,9 +186,16 @@ impl ByTime {
         });
     }
 
+    /// The chart of a run that goes on, with every line that it may come to have.
+    pub fn so_far(&self, whole: &Whole) -> Plot {
+        let all: Vec<_> = self.series.iter().enumerate().collect();
+        let most = self.series.iter().flat_map(|it| it.values.iter().flatten()).max();
+        self.plot(whole, &all, most.copied().unwrap_or(1))
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "seconds and figures of a run are below 2^52")]
-    fn plot(&self, report: &RunReport, series: &[Drawn<'_>], most: u64) -> Plot {
-        let seconds = report.series.len();
+    fn plot(&self, whole: &Whole, series: &[Drawn<'_>], most: u64) -> Plot {
+        let seconds = whole.seconds;
         let x = Axis::linear(Kind::Seconds, seconds as f64, 10);
         let least = series.iter().flat_map(|(_, it)| it.values.iter().flatten()).min();
         let y = match self.log {
@@ -202,7 +224,7 @@ impl ByTime {
             y,
             steps: false,
             lines: series.iter().map(line).collect(),
-            bands: bands(report),
+            bands: whole.bands.clone(),
             claims: Vec::new(),
         }
     }

@@ -1,8 +1,7 @@
 "use strict";
 // Makes the page's pictures live: zoom, a cursor that reads values, lines that can be hidden. The pictures stay, for
-// print and for whoever has no script.
-(() => {
-  const data = JSON.parse(document.getElementById("report-data").textContent);
+// print and for whoever has no script. The page of a run that goes on gives it the same data bit by bit.
+globalThis.khalaCharts = (data) => {
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const started = Date.parse(data.started);
@@ -108,7 +107,6 @@
     const pen = (n) => style(`--c${n % 6}`);
     const grid = { stroke: style("--line"), width: 1 };
     const axis = { stroke: style("--soft"), grid, ticks: grid, font: "12px system-ui, sans-serif", labelFont: "12px system-ui, sans-serif" };
-    const whole = x[x.length - 1] ?? 0;
     const bySecond = chart.x === null;
     return {
       width: Math.max(300, holder.clientWidth),
@@ -122,12 +120,12 @@
       },
       scales: {
         x: { time: false },
-        y: { distr: chart.log ? 3 : 1, range: chart.log ? undefined : (_u, _lo, hi) => (chart.unit === "share" ? [0, 1] : [0, Math.max(hi * 1.05, 1e-9)]) },
+        y: { distr: chart.log ? 3 : 1, range: chart.log ? undefined : (_u, _lo, hi) => (chart.unit === "share" ? [0, 1] : [0, Math.max(hi * 1.05, chart.unit === "count" ? 1 : 1e-9)]) },
       },
       axes: [
-        { ...axis, incrs: bySecond ? SECONDS : undefined, label: chart.xTitle, labelSize: 20, size: 34, values: (_u, all) => all.map((v) => (v == null ? "" : chart.quantiles ? quantile(v) : time(v, whole))),
+        { ...axis, incrs: bySecond ? SECONDS : undefined, label: chart.xTitle, labelSize: 20, size: 34, values: (u, all) => all.map((v) => (v == null ? "" : chart.quantiles ? quantile(v) : time(v, u.data[0].at(-1) ?? 0))),
           splits: chart.quantiles ? (u) => [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].map(beyond).filter((v) => v >= u.scales.x.min && v <= u.scales.x.max) : undefined },
-        { ...axis, label: chart.yTitle, labelSize: 20, size: 64, splits: chart.log ? decades : undefined, filter: chart.log ? (_u, all) => all : undefined, values: (_u, all) => all.map((v) => (v == null ? "" : short(chart.unit, v))) },
+        { ...axis, label: chart.yTitle, labelSize: 20, size: 64, splits: chart.log ? decades : undefined, filter: chart.log ? (_u, all) => all : undefined, values: (_u, all) => all.map((v) => (v == null || (chart.unit === "count" && v % 1) ? "" : short(chart.unit, v))) },
       ],
       series: [{}, ...chart.lines.map((line) => ({
         label: line.name,
@@ -170,7 +168,7 @@
     if (!it) return;
     const { min, max } = u.scales.x;
     const x = u.data[0];
-    it.reset.hidden = min <= x[0] && max >= x[x.length - 1];
+    it.reset.hidden = !x.length || (min <= x[0] && max >= x[x.length - 1]);
     if (it.chart.x !== null || zooming) return;
     zooming = true;
     for (const other of live.values()) {
@@ -269,12 +267,50 @@
     }
   }, { rootMargin: "200px" });
   holders.forEach((holder) => seen.observe(holder));
+  const ending = new AbortController();
+  const { signal } = ending;
   const again = () => { for (const it of live.values()) build(it.holder); };
-  dark.addEventListener("change", again);
+  dark.addEventListener("change", again, { signal });
   let later;
   addEventListener("resize", () => {
     clearTimeout(later);
     later = setTimeout(() => { for (const it of live.values()) it.plot.setSize({ width: Math.max(300, it.holder.clientWidth), height: it.plot.height }); }, 120);
-  });
+  }, { signal });
   document.documentElement.dataset.live = "yes";
-})();
+
+  return {
+    // Takes the latest seconds in place of those that it has from there on.
+    take(part) {
+      const from = part.seconds[0] ?? Infinity;
+      let keep = data.seconds.length;
+      while (keep > 0 && data.seconds[keep - 1] >= from) keep -= 1;
+      const onto = (values, more) => { values.length = Math.min(values.length, keep); for (const value of more) values.push(value); };
+      onto(data.seconds, part.seconds);
+      for (const [id, { bands, lines }] of Object.entries(part.charts)) {
+        data.charts[id].bands = bands;
+        lines.forEach((line, n) => onto(data.charts[id].lines[n].y, line.y));
+      }
+    },
+    // Begins again with what another one would be made of.
+    again(fresh) {
+      data.seconds.length = 0;
+      for (const { lines } of Object.values(data.charts)) for (const line of lines) line.y.length = 0;
+      this.take(fresh);
+    },
+    // Draws what it has; who has zoomed in stays where they are.
+    draw() {
+      for (const { plot, chart, reset } of live.values()) plot.setData([data.seconds, ...chart.lines.map((line) => line.y)], reset.hidden);
+    },
+    // Points that it has, and the last second of them.
+    held: () => ({ points: data.seconds.length, last: data.seconds.at(-1) ?? -1 }),
+    end() {
+      ending.abort();
+      seen.disconnect();
+      for (const { plot } of live.values()) plot.destroy();
+    },
+  };
+};
+{
+  const held = document.getElementById("report-data");
+  if (held) globalThis.khalaCharts(JSON.parse(held.textContent));
+}
