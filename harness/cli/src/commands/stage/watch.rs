@@ -152,7 +152,8 @@ impl Looking {
                 false,
             ));
         }
-        if let Some(dark) = self.wanted.dark {
+        // Behind the hold the clients are taken out, and what was found is written.
+        if let Some(dark) = self.wanted.dark.filter(|_| !self.is_over()) {
             let now = clock::system_now();
             match self.series.open() {
                 Some(0) => {
@@ -165,6 +166,13 @@ impl Looking {
             }
         }
         self.windows()
+    }
+
+    /// Whether the seconds of the hold have all been told.
+    fn is_over(&self) -> bool {
+        let told = self.series.last().map(|last| (u64::from(last) + 1) * 1_000_000);
+        let until = self.wanted.hold.as_ref().map(|(_, _, until)| *until);
+        told.zip(until).is_some_and(|(told, until)| told >= until)
     }
 
     fn windows(&mut self) -> Option<(String, bool)> {
