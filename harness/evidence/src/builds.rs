@@ -40,11 +40,16 @@ pub fn shares(named: &BTreeMap<String, u64>, untold: &[(&str, u64)]) -> String {
     };
     let mut builds: Vec<_> = named.iter().collect();
     builds.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
-    let quoted = |build: &str| format!("`{}`", build.replace('`', "'"));
     let told =
         builds.into_iter().map(|(build, &count)| format!("{} {}", quoted(build), share(count)));
     let untold = untold.map(|(why, count)| format!("{why} {}", share(*count)));
     told.chain(untold).collect::<Vec<_>>().join(", ")
+}
+
+/// A build as it stands in a sentence.
+#[must_use]
+pub fn quoted(build: &str) -> String {
+    format!("`{}`", build.replace('`', "'"))
 }
 
 /// A share in percent: what is neither none nor all never reads as such.

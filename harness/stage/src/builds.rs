@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use khala_evidence::builds::{SocketBuilds, shares};
+use khala_evidence::builds::{SocketBuilds, quoted, shares};
 use serde::{Deserialize, Serialize};
 
 use crate::decide::Reason;
@@ -99,11 +99,15 @@ pub fn against(expected: Option<&str>, seen: &Seen) -> Builds {
         return Builds::Otherwise("nobody said which build is to be there".to_owned());
     };
     match (seen.all(), seen.told.get(expected)) {
-        (0, _) => Builds::Otherwise(format!("nothing shows that the build is `{expected}`")),
-        (all, Some(&count)) if count == all => Builds::AsExpected,
-        _ => {
-            Builds::Otherwise(format!("the build is to be `{expected}`, and was {}", seen.shares()))
+        (0, _) => {
+            Builds::Otherwise(format!("nothing shows that the build is {}", quoted(expected)))
         }
+        (all, Some(&count)) if count == all => Builds::AsExpected,
+        _ => Builds::Otherwise(format!(
+            "the build is to be {}, and was {}",
+            quoted(expected),
+            seen.shares()
+        )),
     }
 }
 
@@ -172,8 +176,11 @@ impl Shown {
         let Some(expected) = expected else { return open };
         let sockets = &self.sockets;
         if sockets.named.get(expected).copied().unwrap_or(0) != sockets.all() {
-            let why =
-                format!("the sockets are to be of build `{expected}`, and were {}", sockets.told());
+            let why = format!(
+                "the sockets are to be of build {}, and were {}",
+                quoted(expected),
+                sockets.told()
+            );
             open.push(Reason::hold(why, if sockets.unnamed > 0 { NAME } else { ROUTE }));
         }
         if self.held.failures() > failures_max(self.held.all(), observed_min) {

@@ -39,6 +39,11 @@ pub fn prose(text: &str) -> Line {
     spans.collect()
 }
 
+/// Words of others, in which a backtick is no more than that.
+pub fn text(text: impl Into<String>) -> Line {
+    vec![Span::Text(text.into())]
+}
+
 /// A name, a command, a path.
 pub fn code(text: impl Into<String>) -> Line {
     vec![Span::Code(text.into())]

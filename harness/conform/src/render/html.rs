@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use khala_evidence::render::escape;
+
 use crate::report::Report;
 
 /// Says the browser the same as a strict server would.
@@ -70,16 +72,7 @@ pub fn render(report: &Report) -> String {
 /// Text that is text alone.
 fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
+    escape::html(&mut out, text);
     out
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use khala_evidence::render::escape;
+
 use crate::report::Report;
 
 /// The text.
@@ -62,8 +64,9 @@ fn cell(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            '\n' | '\r' => out.push(' '),
-            _ => out.push(c),
+            '\n' | '\r' | '\t' => out.push(' '),
+            c if escape::is_unseen(c) => out.push_str(&escape::number(c)),
+            c => out.push(c),
         }
     }
     out
@@ -76,5 +79,6 @@ mod tests {
     #[test]
     fn no_text_leaves_its_cell() {
         assert_eq!(cell("a|b\n<i>*x*"), "a\\|b \\<i>\\*x\\*");
+        assert_eq!(cell("a\u{202e}\u{1b}[1A"), "a\\u{202e}\\u{1b}\\[1A");
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod befell;
 mod beside;
 mod brief;
 mod clusters_ndjson;
+pub mod escape;
 mod histograms_ndjson;
 mod junit_xml;
 mod page;

@@ -1,5 +1,7 @@
 //! A document as one static page: no script, nothing from elsewhere, every text escaped.
 
+use khala_evidence::render::escape;
+
 use crate::doc::{Block, Line, Span};
 
 /// Says the browser the same as a strict server would.
@@ -62,16 +64,7 @@ fn line(spans: &Line) -> String {
 /// Text that is text alone.
 fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
+    escape::html(&mut out, text);
     out
 }
 

@@ -1,5 +1,7 @@
 //! A document as Markdown: what is text stays text.
 
+use khala_evidence::render::escape;
+
 use crate::doc::{Block, Line, Span};
 
 pub fn render(blocks: &[Block]) -> String {
@@ -35,7 +37,8 @@ pub fn render(blocks: &[Block]) -> String {
             }
             Block::Verbatim(text) => {
                 let fence = "`".repeat(fence(text));
-                out.push_str(&format!("{fence}text\n{}\n{fence}\n", text.trim_end()));
+                let text = escape::terminal(text.trim_end());
+                out.push_str(&format!("{fence}text\n{text}\n{fence}\n"));
             }
         }
         out.push('\n');
@@ -57,27 +60,10 @@ fn line(spans: &Line) -> String {
 
 fn span(span: &Span) -> String {
     match span {
-        Span::Text(text) => escaped(text),
-        // A bar would end the cell of a table even here.
-        Span::Code(text) if text.contains(['`', '|']) => escaped(text),
-        Span::Code(text) => format!("`{}`", text.replace('\n', " ")),
-        Span::Strong(text) => format!("**{}**", escaped(text)),
+        Span::Text(text) => escape::markdown(text),
+        Span::Code(text) => escape::markdown_code(text),
+        Span::Strong(text) => format!("**{}**", escape::markdown(text)),
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\n' | '\r' => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

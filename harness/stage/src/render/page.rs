@@ -3,7 +3,7 @@
 use khala_evidence::judge::{Decision, Verdict};
 
 use crate::decide::Opened;
-use crate::doc::{Block, Line, code, prose, strong};
+use crate::doc::{Block, Line, code, prose, strong, text};
 use crate::entry::HoldResult;
 use crate::evidence::RunSummary;
 use crate::remedy::Blocker;
@@ -11,7 +11,7 @@ use crate::report::{StageReport, StepRow};
 
 /// The document of a report.
 pub fn of(report: &StageReport) -> Vec<Block> {
-    let mut blocks = vec![Block::Heading(1, prose(&report.headline()))];
+    let mut blocks = vec![Block::Heading(1, text(report.headline()))];
     blocks.push(Block::Para(strong(&report.statement)));
     blocks.extend(warnings(report));
     blocks.extend(next(report));
@@ -34,46 +34,47 @@ fn heading(text: &str) -> Block {
 /// What a reader must know before anything else.
 fn warnings(report: &StageReport) -> Vec<Block> {
     let begun = &report.begun;
-    let mut told = Vec::new();
+    let mut told: Vec<Line> = Vec::new();
     if begun.is_rehearsal() {
-        told.push("Rehearsal: a GO of it opens rehearsals alone.".to_owned());
+        told.push(prose("Rehearsal: a GO of it opens rehearsals alone."));
     }
     if let Some(planned) = begun.hold_planned_s {
-        told.push(format!(
+        told.push(prose(&format!(
             "The hold was {}, in place of the {} that the stage asks for.",
             length(begun.hold_s),
             length(planned)
-        ));
+        )));
     }
     if !begun.set.is_empty() {
-        told.push(format!(
-            "Every scenario was run with these overrides of the command line: {}.",
-            begun.set.join(", ")
-        ));
+        let what = "Every scenario was run with these overrides of the command line: ";
+        told.push(text(format!("{what}{}.", begun.set.join(", "))));
     }
     if let Opened::ByWord { reason, instead } = &report.opened {
-        told.push(format!(
-            "Without a GO of the stage before ({instead}), by the owner's word: {reason}"
-        ));
+        let what = prose(&format!("Without a GO of the stage before ({instead})"));
+        told.push([what, text(format!(", by the owner's word: {reason}"))].concat());
     }
     if !begun.defects.is_empty() {
-        told.push(format!("The runtime was started with defects: {}.", begun.defects.join(", ")));
+        let defects = begun.defects.join(", ");
+        told.push(text(format!("The runtime was started with defects: {defects}.")));
     }
     for gap in &report.gaps_s {
-        told.push(format!(
+        told.push(prose(&format!(
             "It was interrupted, and taken up again after {gap:.0} s, which nobody observed and which are not held."
-        ));
+        )));
     }
     for run in &report.runs {
-        let lines = run.told.iter();
-        told.extend(lines.map(|line| format!("Nobody planned, in `{}`: {line}.", run.scenario)));
+        let of_it = || [text("Nobody planned, in "), code(&run.scenario), text(": ")].concat();
+        told.extend(run.told.iter().map(|line| [of_it(), prose(&format!("{line}."))].concat()));
     }
-    told.extend(report.waivers_used.iter().map(|it| format!("Passed over by a waiver: {it}")));
-    told.extend(report.waivers_unused.iter().map(|it| format!("A waiver did not count: {it}")));
+    let waivers = |what: &'static str, waivers: &[String]| {
+        waivers.iter().map(|it| text(format!("{what}: {it}"))).collect::<Vec<_>>()
+    };
+    told.extend(waivers("Passed over by a waiver", &report.waivers_used));
+    told.extend(waivers("A waiver did not count", &report.waivers_unused));
     if told.is_empty() {
         return Vec::new();
     }
-    vec![Block::List(false, told.iter().map(|line| prose(line)).collect())]
+    vec![Block::List(false, told)]
 }
 
 fn next(report: &StageReport) -> Vec<Block> {
@@ -388,23 +389,32 @@ fn around(report: &StageReport) -> Vec<Block> {
         Opened::Not { why, .. } => format!("Not opened: {why}."),
     };
     let commit = begun.tool_commit.as_deref().unwrap_or("not known");
-    let lines = [
-        format!("Target: {}. Builds that answered: {}.", begun.target, report.builds),
-        opened,
-        format!("Began at {}, decided at {} (UTC).", report.began_at, report.decided_at),
-        format!("Rollout `{}`, file of SHA-256 `{}`.", begun.rollout, begun.rollout_sha256),
-        format!(
-            "khala-harness {} (commit {commit}): `{}`",
-            begun.tool_version,
-            begun.command.join(" ")
-        ),
+    let lines = vec![
+        [
+            text(format!("Target: {}. ", begun.target)),
+            prose(&format!("Builds that answered: {}.", report.builds)),
+        ]
+        .concat(),
+        prose(&opened),
+        prose(&format!("Began at {}, decided at {} (UTC).", report.began_at, report.decided_at)),
+        [
+            text("Rollout "),
+            code(&begun.rollout),
+            prose(&format!(", file of SHA-256 `{}`.", begun.rollout_sha256)),
+        ]
+        .concat(),
+        [
+            text(format!("khala-harness {} (commit {commit}): ", begun.tool_version)),
+            code(begun.command.join(" ")),
+        ]
+        .concat(),
     ];
     let row = |one: &crate::report::AttemptRow| {
         let is_this = one.attempt == begun.attempt;
         vec![
             prose(&format!("{}{}", one.attempt, if is_this { " (this)" } else { "" })),
             prose(&one.began_at),
-            prose(&one.owner),
+            text(&one.owner),
             strong(&one.decision),
             code(&one.report),
         ]
@@ -415,7 +425,7 @@ fn around(report: &StageReport) -> Vec<Block> {
         Block::Para(prose("The last one counts: a later NO-GO or HOLD takes an earlier GO back.")),
         Block::Table(head, report.attempts.iter().map(row).collect()),
         heading("How it was run"),
-        Block::List(false, lines.iter().map(|line| prose(line)).collect()),
+        Block::List(false, lines),
     ]
 }
 

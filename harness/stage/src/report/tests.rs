@@ -1,5 +1,6 @@
 use super::*;
 use crate::decide::decide;
+use crate::entry::Waived;
 use crate::render;
 use crate::testing::{Script, failed_objective, rollout};
 
@@ -61,4 +62,64 @@ fn what_is_written_is_read_again() {
     let report = report(|_, result| Some(result));
     let text = render::json(&report).expect("serialises");
     assert_eq!(serde_json::from_str::<StageReport>(&text).expect("reads"), report);
+}
+
+/// A report on which whoever started the stage wrote this wherever they may.
+fn written(words: &str) -> StageReport {
+    let own = || words.to_owned();
+    let mut script = Script::new();
+    let change = |begun: &mut Begun| {
+        (begun.owner, begun.build, begun.target) = (own(), Some(own()), own());
+        (begun.set, begun.command) = (vec![own()], vec![own()]);
+        let expires = "2099-01-01".to_owned();
+        begun.waivers =
+            vec![Waived { gate: own(), metric: Some(own()), owner: own(), reason: own(), expires }];
+    };
+    let attempt = script.attempt("0", change, |name, result| match name {
+        "scenario smoke" => Some(failed_objective("auth_errors", "")),
+        _ => Some(result),
+    });
+    let rollout = rollout();
+    let (history, now) = (&script.history, script.now());
+    let attempt = &history.attempts[attempt as usize - 1];
+    let stage = &rollout.stages[0];
+    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_, _| None };
+    let mut report = StageReport::of(&case, &decide(&case), "a");
+    report.opened = Opened::ByWord { reason: own(), instead: "none".to_owned() };
+    report
+}
+
+/// What Markdown makes of a text, but for its words.
+fn structure(text: &str) -> Vec<String> {
+    use pulldown_cmark::{Event, Options, Parser};
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
+    let events = Parser::new_ext(text, options);
+    let markup = events.filter(|event| !matches!(event, Event::Text(_) | Event::Code(_)));
+    markup.map(|event| format!("{event:?}")).collect()
+}
+
+#[test]
+fn what_somebody_wrote_is_inert_wherever_it_is_read() {
+    let plain = written("x");
+    for evil in [
+        "a`b",
+        "| <b>x</b> |",
+        "\u{202e}x\u{200b}\u{1b}[1A",
+        "one\n# two\n\n- three",
+        "[x](http://x) ![y](z) &#x202e; **s** ~~t~~ _u_ <!-- ``` \\",
+    ] {
+        let report = written(evil);
+        let (markdown, html) = (render::markdown(&report), render::html(&report));
+        assert_eq!(
+            structure(&markdown),
+            structure(&render::markdown(&plain)),
+            "{evil:?}: {markdown}"
+        );
+        let tags = |page: &str| page.matches('<').count() - page.matches("code>").count();
+        assert_eq!(tags(&html), tags(&render::html(&plain)), "{evil:?}: {html}");
+        for shown in [markdown, html] {
+            assert!(!shown.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{evil:?}: {shown}");
+        }
+    }
 }

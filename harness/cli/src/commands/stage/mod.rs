@@ -15,6 +15,7 @@ mod target;
 mod watch;
 
 use khala_evidence::judge::{Decision, Verdict};
+use khala_evidence::render::escape;
 use khala_stage::decide::{self, Case, Decided, Opened, Reason};
 use khala_stage::entry::{Begun, Ended, Entry, StepResult};
 use khala_stage::history::{Attempt, History};
@@ -330,7 +331,8 @@ fn tell(stage: &args::Stage, report: &StageReport, name: &str) -> Result<Exit, F
             text.push_str(&format!("  {}  {}\n    {}\n", reason.decision, reason.why, reason.next));
         }
         text.push_str(&format!("{path}\n"));
-        output::verdict(text.as_bytes());
+        // Names and reasons are whoever's gave them.
+        output::verdict(escape::terminal(&text).as_bytes());
     }
     Ok(match report.decision {
         Decision::Go => Exit::Go,

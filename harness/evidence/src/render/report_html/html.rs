@@ -3,6 +3,8 @@
 //! Names of elements and attributes are the program's own (`&'static str`); whatever else goes into the page is
 //! escaped on its way. Nothing but what this build carries is written as it stands.
 
+use crate::render::escape;
+
 /// Attributes of an element.
 pub type Attrs<'a> = &'a [(&'static str, &'a str)];
 
@@ -40,7 +42,7 @@ impl Html {
             self.out.push(' ');
             self.out.push_str(attr);
             self.out.push_str("=\"");
-            escape(&mut self.out, value);
+            escape::html(&mut self.out, value);
             self.out.push('"');
         }
     }
@@ -68,7 +70,7 @@ impl Html {
 
     /// Text.
     pub fn text(&mut self, text: &str) {
-        escape(&mut self.out, text);
+        escape::html(&mut self.out, text);
     }
 
     /// A figure for people, with the number that it stands for. The number is that of `run.json`.
@@ -93,38 +95,17 @@ impl Html {
         self.tag("script", attrs, |html| {
             for c in text.chars() {
                 match c {
-                    '<' | '>' | '&' => html.out.push_str(&format!("\\u{:04x}", u32::from(c))),
+                    '\n' | '\t' => html.out.push(c),
                     // In JSON they stand in strings alone.
-                    c if is_unseen(c) => html.out.push_str(&format!("\\u{:04x}", u32::from(c))),
+                    c if matches!(c, '<' | '>' | '&') || escape::is_unseen(c) => {
+                        for unit in c.encode_utf16(&mut [0; 2]) {
+                            html.out.push_str(&format!("\\u{unit:04x}"));
+                        }
+                    }
                     c => html.out.push(c),
                 }
             }
         });
-    }
-}
-
-/// Whether a character is not seen itself, and changes how others are: it is told by its number.
-fn is_unseen(c: char) -> bool {
-    match c {
-        '\n' | '\t' => false,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' => true,
-        '\u{180b}'..='\u{180f}' | '\u{e0000}'..='\u{e0fff}' => true,
-        '\u{061c}' | '\u{feff}' | '\u{fff9}'..='\u{ffff}' => true,
-        c => c.is_control(),
-    }
-}
-
-fn escape(out: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if is_unseen(c) => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => out.push(c),
-        }
     }
 }
 
@@ -152,7 +133,7 @@ mod tests {
 
     #[test]
     fn nothing_in_data_ends_its_element_and_all_of_it_comes_back() {
-        let data = serde_json::json!({ "a</script><!--": "\u{202e}\u{2028} & <b>" });
+        let data = serde_json::json!({ "a</script><!--": "\u{202e}\u{2028}\u{e0041} & <b>" });
         let text = written(|html| html.json("data", &data));
         let inside = text.trim().strip_prefix("<script type=\"application/json\" id=\"data\">");
         let inside = inside.and_then(|text| text.strip_suffix("</script>")).expect("one element");
