@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use support::by_hand::{ADMIN, ByHand, KEY, reference_by_hand};
+use support::servers::Server;
 use support::{Ended, Harness, eventually, exit, scenario};
 use tempfile::TempDir;
 
@@ -47,11 +51,16 @@ impl Rollout {
 
     /// One whose canary is a runtime that was started by hand, and that says its build by a command.
     fn of(by_hand: &ByHand, build_command: &str) -> Self {
+        let build = format!("build_command = [\"sh\", \"-c\", {build_command:?}]");
+        Self::by_url(&by_hand.url, &build)
+    }
+
+    /// One whose canary is at a URL, and says its build as this key of its profile has it.
+    fn by_url(url: &str, build: &str) -> Self {
         let rollout = Self::with("target = \"canary.toml\"\nbuild = \"7\"\nbuild_samples = 4");
         let profile = format!(
-            "[target]\nkind = \"url\"\nurl = \"{}\"\nexclusive = true\nbuild_command = [\"sh\", \"-c\", \
-             {build_command:?}]\n[auth]\nmint = \"hs256\"\nsecret = {{ env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }}\n",
-            by_hand.url
+            "[target]\nkind = \"url\"\nurl = \"{url}\"\nexclusive = true\n{build}\n[auth]\nmint = \"hs256\"\n\
+             secret = {{ env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }}\n"
         );
         std::fs::write(rollout.path("canary.toml"), profile).expect("can be written");
         rollout
@@ -286,6 +295,64 @@ fn a_canary_of_which_half_is_the_old_build_is_a_hold_with_the_shares() {
     let told = reasons(&report(&mixed));
     assert!(told.contains("`6` 50 % (2 of 4), `7` 50 % (2 of 4)"), "{told}");
     assert!(!rollout.path("runs").exists(), "nothing was sent");
+}
+
+/// A balancer before a runtime: answers to requests name the build, and one of so many of those to upgrades does.
+fn balancer(by_hand: &ByHand, one_of: usize) -> Server {
+    let to = by_hand.url.trim_start_matches("http://").to_owned();
+    let upgrades = AtomicUsize::new(0);
+    Server::start(move |mut near| {
+        let mut far = TcpStream::connect(&to).expect("the runtime is there");
+        let (mut asked, mut passed) =
+            (near.try_clone().expect("a handle"), far.try_clone().expect("a handle"));
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut asked, &mut passed);
+            let _ = passed.shutdown(Shutdown::Write);
+        });
+        let mut part = [0; 64 << 10];
+        while let Ok(count @ 1..) = far.read(&mut part) {
+            let mut answer = part[..count].to_vec();
+            let is_named = match &answer[..] {
+                [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1', b' ', b'1', b'0', b'1', ..] => {
+                    upgrades.fetch_add(1, Ordering::SeqCst).is_multiple_of(one_of)
+                }
+                head => head.starts_with(b"HTTP/1.1 "),
+            };
+            if is_named && let Some(at) = answer.iter().position(|&byte| byte == b'\n') {
+                answer.splice(at + 1..at + 1, *b"x-build: 7\r\n");
+            }
+            if near.write_all(&answer).is_err() {
+                break;
+            }
+        }
+        let _ = near.shutdown(Shutdown::Write);
+    })
+}
+
+#[test]
+fn a_canary_of_which_half_of_the_sockets_name_no_build_is_a_hold_with_the_shares() {
+    let by_hand = reference_by_hand();
+    for (one_of, is_mixed) in [(1, false), (2, true)] {
+        let balancer = balancer(&by_hand, one_of);
+        let rollout = Rollout::by_url(&balancer.url, "build_header = \"x-build\"");
+        let stage = report(&rollout.stage("0").ended_plain());
+        let told = reasons(&stage);
+        let mixed = told.lines().find(|line| line.contains("the sockets are to be of build `7`"));
+        assert_eq!(mixed.is_some(), is_mixed, "{told}");
+        assert!(mixed.is_none_or(|line| line.contains("no header")), "{told}");
+        let runs = stage["runs"].as_array().expect("runs");
+        assert!(runs.len() >= 2, "a scenario and the hold: {told}");
+        for run in runs {
+            let sockets = &run["sockets"];
+            assert_eq!((&sockets["asked"], &run["build"]), (&"7".into(), &"7".into()), "{run}");
+            assert!(sockets["named"]["7"].as_u64() > Some(0), "{run}");
+            assert_eq!(sockets["unnamed"].as_u64() > Some(0), is_mixed, "{run}");
+        }
+        assert!(
+            stage["builds"].as_str().is_some_and(|it| it.contains("to upgrades `7`")),
+            "{stage}"
+        );
+    }
 }
 
 #[test]
