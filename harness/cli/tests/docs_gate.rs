@@ -81,7 +81,7 @@ fn another_repository_is_told_what_is_wrong_with_its_docs() {
         "docs/README.md:5: sync/SURFACES.md#none names a heading that docs/sync/SURFACES.md has not",
         "docs/README.md:5: ../../out.md leads out of the repository",
         "load/scenario.schema.json: it is out of date: khala-harness schema > load/scenario.schema.json",
-        "docs/sync/SURFACES.md: web-shell subscribes to runtime.codex_worker_events there",
+        "docs/sync/SURFACES.md: web-shell subscribes to `runtime.codex_worker_events` there",
         "5 problems",
     ] {
         assert!(told.contains(said), "no `{said}` in {told}");

@@ -106,7 +106,7 @@ pub enum Check {
         /// Of the runtime; empty where nobody says.
         runtime: String,
     },
-    /// The surfaces' topics in a Markdown table are those that the runtime grants.
+    /// The surfaces' topics are those of a Markdown table, and those that the runtime grants.
     Surfaces {
         /// The Markdown file.
         matrix: String,

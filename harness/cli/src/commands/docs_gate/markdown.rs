@@ -1,4 +1,4 @@
-//! What the gate reads of a page of Markdown: its links, its anchors, its tables.
+//! What the gate reads of a page of Markdown: its links and its anchors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,15 +11,12 @@ pub struct Page {
     pub links: Vec<(usize, String)>,
     /// What a link's `#` may name in it.
     pub anchors: BTreeSet<String>,
-    /// Its tables, as rows of cells; the first row is the head.
-    pub tables: Vec<Vec<Vec<String>>>,
 }
 
 impl Page {
-    /// Reads a page. Cells keep the backquotes of what stands in them as code.
+    /// Reads a page.
     pub fn of(text: &str) -> Self {
-        let mut reader =
-            Reader { page: Self::default(), slugs: BTreeMap::new(), heading: None, cell: None };
+        let mut reader = Reader { page: Self::default(), slugs: BTreeMap::new(), heading: None };
         let options = Options::ENABLE_TABLES | Options::ENABLE_HEADING_ATTRIBUTES;
         for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
             let line = || text[..range.start].matches('\n').count() + 1;
@@ -34,7 +31,6 @@ struct Reader {
     /// How often each slug was given: the second of the same gets a number.
     slugs: BTreeMap<String, usize>,
     heading: Option<String>,
-    cell: Option<String>,
 }
 
 impl Reader {
@@ -53,32 +49,13 @@ impl Reader {
                     self.page.anchors.insert(anchor);
                 }
             }
-            Event::Start(Tag::Table(_)) => self.page.tables.push(Vec::new()),
-            Event::Start(Tag::TableHead | Tag::TableRow) => {
-                if let Some(table) = self.page.tables.last_mut() {
-                    table.push(Vec::new());
+            Event::Text(text) | Event::Code(text) => {
+                if let Some(heading) = &mut self.heading {
+                    heading.push_str(&text);
                 }
             }
-            Event::Start(Tag::TableCell) => self.cell = Some(String::new()),
-            Event::End(TagEnd::TableCell) => {
-                let row = self.page.tables.last_mut().and_then(|table| table.last_mut());
-                if let (Some(row), Some(cell)) = (row, self.cell.take()) {
-                    row.push(cell);
-                }
-            }
-            Event::Text(text) => self.say(&text, ""),
-            Event::Code(text) => self.say(&text, "`"),
             Event::Html(html) | Event::InlineHtml(html) => self.page.anchors.extend(ids(&html)),
             _ => {}
-        }
-    }
-
-    fn say(&mut self, text: &str, quote: &str) {
-        if let Some(heading) = &mut self.heading {
-            heading.push_str(text);
-        }
-        if let Some(cell) = &mut self.cell {
-            cell.push_str(&format!("{quote}{text}{quote}"));
         }
     }
 
@@ -111,16 +88,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_anchors_and_tables_are_read() {
+    fn links_and_anchors_are_read() {
         let page = Page::of(
             "# What it *is*\n\nSee [a](b.md#c), ![d](e.png)\nand [f][g], not `[x](y)`.\n\n[g]: h.md\n\n\
              ## The `run` command: 1st\n## Same\n## Same\n<a id=\"here\"></a>\n\n\
-             ```\n[no](link.md)\n```\n\n| a | b |\n| --- | --- |\n| `c` | d, `e` |\n",
+             ```\n[no](link.md)\n```\n\n| a | b |\n| --- | --- |\n| `c` | d, [h](i.md) |\n",
         );
         let links: Vec<_> = page.links.iter().map(|(line, to)| (*line, to.as_str())).collect();
-        assert_eq!(links, [(3, "b.md#c"), (3, "e.png"), (4, "h.md")]);
+        assert_eq!(links, [(3, "b.md#c"), (3, "e.png"), (4, "h.md"), (17, "i.md")]);
         let anchors: Vec<_> = page.anchors.iter().map(String::as_str).collect();
         assert_eq!(anchors, ["here", "same", "same-1", "the-run-command-1st", "what-it-is"]);
-        assert_eq!(page.tables, [[["a", "b"], ["`c`", "d, `e`"]]]);
     }
 }

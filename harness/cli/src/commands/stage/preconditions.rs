@@ -1,5 +1,6 @@
 //! What must hold before load is sent.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,13 +9,16 @@ use khala_engine::clock::Clock;
 use khala_engine::command::{self, Place, Redactor};
 use khala_evidence::judge::Verdict;
 use khala_plan::rollout::{Check, Precondition};
+use khala_plan::surface::Surface;
 use khala_stage::entry::StepResult;
-use khala_stage::surfaces;
+use khala_stage::surfaces::{Asked, Differences, Matrix, list};
+use khala_wire::topic::TopicId;
 use tokio_util::sync::CancellationToken;
 
 use super::order::Order;
-use super::target::{self, Asked};
+use super::target;
 use crate::exit::Failure;
+use crate::scenario;
 
 /// Asks one.
 ///
@@ -43,7 +47,11 @@ pub fn ask(
                 None => None,
             };
             let (writes, wait_max, within) = (*writes, *wait_max, one.within);
-            target::conform(order, &Asked { only, writes, known, wait_max, within }, interrupt)
+            target::conform(
+                order,
+                &target::Asked { only, writes, known, wait_max, within },
+                interrupt,
+            )
         }
         Check::Token => target::token(order, one.within, interrupt),
         Check::Rollback { control, runtime } => Ok(rollback(order, control, runtime)),
@@ -76,37 +84,74 @@ fn rollback(order: &Order<'_>, control: &str, runtime: &str) -> StepResult {
     result
 }
 
+/// The surfaces, with the topics that their clients subscribe to as they are built in and in the stage's scenarios.
+fn known(order: &Order<'_>) -> Result<BTreeMap<String, Asked>, Failure> {
+    let named = |topics: Vec<TopicId>| topics.into_iter().map(|topic| topic.name().to_owned());
+    let mut known = BTreeMap::new();
+    for surface in Surface::ALL {
+        let built_in = named(surface.default_topics()).collect();
+        known.insert(surface.name().to_owned(), Asked { built_in, ..Asked::default() });
+    }
+    let stage = order.stage();
+    for one in stage.scenarios.iter().chain(stage.hold.iter().map(|hold| &hold.scenario)) {
+        let plan = scenario::load_untold(&order.scenario(one, &[]), |_| Ok(()))?.plan;
+        for cohort in plan.fleet.cohorts {
+            let surface: &mut Asked = known.entry(cohort.surface.name().to_owned()).or_default();
+            surface.scenarios.extend(named(cohort.topics));
+        }
+    }
+    Ok(known)
+}
+
 fn surfaces(order: &Order<'_>, file: &Path, within: Duration) -> Result<StepResult, Failure> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
-    let matrix = match text.and_then(|text| surfaces::read(&text)) {
+    let matrix = match text.and_then(|text| Matrix::read(&text)) {
         Ok(matrix) => matrix,
         Err(why) => {
             return Ok(StepResult::of(Verdict::Inconclusive, format!("the matrix {shown}: {why}"))
                 .next("name a Markdown file with a table of surfaces and their topics"));
         }
     };
-    let granted = match target::granted(order, &matrix, within)? {
+    let mut surfaces = known(order)?;
+    let asked = surfaces.iter().map(|(name, Asked { built_in, scenarios, .. })| {
+        // What the matrix says is asked for, too: that it is granted is the runtime's word.
+        let of_matrix = matrix.topics_of(name).ok().flatten().unwrap_or_default().all();
+        (name.clone(), &(built_in | scenarios) | &of_matrix)
+    });
+    let granted = match target::granted(order, &asked.collect(), within)? {
         Ok(granted) => granted,
         Err(why) => {
             return Ok(StepResult::of(Verdict::Inconclusive, why).next("have the target answer"));
         }
     };
-    // A surface that has no topic is granted none: no token can be asked for it.
-    let mut wanted = matrix.clone();
-    wanted.retain(|_, topics| !topics.is_empty());
-    let differences = surfaces::differences(&wanted, &granted);
-    let lines = granted.iter().map(|(surface, topics)| {
-        let topics: Vec<_> = topics.iter().map(|topic| format!("`{topic}`")).collect();
-        format!("`{surface}`: {}", topics.join(", "))
-    });
-    let lines: Vec<_> = lines.collect();
-    if differences.is_empty() {
-        let what = format!("{shown} and the runtime agree on {} surfaces", granted.len());
-        return Ok(StepResult { lines, ..StepResult::of(Verdict::Pass, what) });
+    let lines = granted.iter().map(|(name, topics)| format!("`{name}`: {}", list(topics)));
+    let mut lines: Vec<_> = lines.collect();
+    for (name, topics) in granted {
+        surfaces.entry(name).or_default().granted = topics;
     }
-    let mut result = StepResult::of(Verdict::Fail, differences.join("; "))
-        .next("mend the scopes of the deployed builds, or the matrix: whichever is wrong");
+    let Differences { granted, unasked, left_out } = matrix.differences(&surfaces);
+    lines.extend(left_out);
+    let verdict = match (granted.is_empty(), unasked.is_empty()) {
+        (false, _) => Verdict::Fail,
+        (true, false) => Verdict::Inconclusive,
+        (true, true) => Verdict::Pass,
+    };
+    let mut result = StepResult::of(verdict, [granted, unasked].concat().join("; "));
+    if verdict == Verdict::Pass {
+        let others = match lines.len() - surfaces.len() {
+            0 => String::new(),
+            others => format!(", and {others} more of its rows were not asked for"),
+        };
+        result.what =
+            format!("{shown} and the runtime agree on {} surfaces{others}", surfaces.len());
+    } else {
+        result.next = Some(
+            "mend the scopes of the deployed builds, or the matrix: whichever is wrong; a topic that a surface may \
+             subscribe to stands behind `optionally`"
+                .to_owned(),
+        );
+    }
     result.lines = lines;
     Ok(result)
 }

@@ -15,7 +15,6 @@ use khala_conform::world::{Named, OpenError, Options, World};
 use khala_engine::reach::guard::Guard;
 use khala_evidence::judge::Verdict;
 use khala_stage::entry::StepResult;
-use khala_stage::surfaces::Matrix;
 use khala_wire::message::event;
 use tokio_util::sync::CancellationToken;
 
@@ -172,14 +171,15 @@ fn of_report(report: &Report) -> StepResult {
     };
     let totals = report.totals;
     let what = format!(
-        "{}: {} of {} cases pass, {} deviate, {} accepted, {} undecided, {} not applicable",
+        "{}: {} of {} cases pass, {} deviate, {} accepted, {} undecided, {} not applicable, {}",
         report.decision.name(),
         totals.pass,
         totals.cases,
         totals.deviation,
         totals.accepted,
         totals.undecided,
-        totals.not_applicable
+        totals.not_applicable,
+        findings(report)
     );
     let mut result = StepResult::of(verdict, what);
     let told = |one: &&CaseResult| !matches!(one.status, Status::Pass | Status::NotApplicable);
@@ -203,6 +203,14 @@ fn of_report(report: &Report) -> StepResult {
         );
     }
     result
+}
+
+/// How many findings there are, and which: nothing fails by them, and whoever decides knows of them.
+fn findings(report: &Report) -> String {
+    let ids = report.of(Status::Finding).map(|one| format!("`{}`", one.id)).collect::<Vec<_>>();
+    let name = if ids.len() == 1 { "finding" } else { "findings" };
+    let which = if ids.is_empty() { String::new() } else { format!(" ({})", ids.join(", ")) };
+    format!("{} {name}{which}", ids.len())
 }
 
 /// Asks the control service for a token that opens a socket.
@@ -237,16 +245,15 @@ pub fn token(
     })
 }
 
-/// The topics that the runtime grants to each surface of a matrix: those that a join allows with a token for the
-/// surface's topics.
+/// The topics that the runtime grants to each surface: those that a join allows with a token for the surface's topics.
 ///
 /// # Errors
 /// When a setting means nothing.
 pub fn granted(
     order: &Order<'_>,
-    matrix: &Matrix,
+    surfaces: &BTreeMap<String, BTreeSet<String>>,
     within: Duration,
-) -> Result<Result<Matrix, String>, Failure> {
+) -> Result<Result<BTreeMap<String, BTreeSet<String>>, String>, Failure> {
     let embedded = started(order)?;
     let options = options(order, embedded.as_ref(), false, Duration::ZERO)?;
     run(async {
@@ -255,7 +262,7 @@ pub fn granted(
             let world = World::open(options).await.map_err(|error| error.to_string())?;
             let ctx = Ctx::new(Rc::new(world), "surfaces", 1, false);
             let mut granted = BTreeMap::new();
-            for (surface, topics) in matrix.iter().filter(|(_, topics)| !topics.is_empty()) {
+            for (surface, topics) in surfaces {
                 let allowed = allowed(&ctx, topics).await;
                 let allowed = allowed.map_err(|why| format!("the surface `{surface}`: {why}"))?;
                 granted.insert(surface.clone(), allowed);
@@ -280,4 +287,59 @@ async fn allowed(ctx: &Ctx, topics: &BTreeSet<String>) -> Result<BTreeSet<String
     let allowed = allowed.ok_or("the join's reply has no `allowed_topics`")?;
     let texts = allowed.iter().filter_map(|topic| topic.as_str());
     Ok(texts.map(|topic| khala_engine::said::text(topic).into_string()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use khala_conform::case::{Area, Level};
+    use khala_conform::report::Around;
+
+    use super::*;
+
+    fn case(id: &'static str, status: Status) -> CaseResult {
+        CaseResult {
+            id,
+            area: Area::Upgrade,
+            title: "it",
+            level: Level::Should,
+            section: "1",
+            sentence: "It does.",
+            does: Does::Reads,
+            status,
+            seen: "seen".to_owned(),
+            broken: None,
+            mend: None,
+            accepted: None,
+            took_s: 0.0,
+        }
+    }
+
+    fn of(results: Vec<CaseResult>) -> StepResult {
+        let around = Around {
+            tool: String::new(),
+            url: String::new(),
+            started_at: String::new(),
+            elapsed_s: 0.0,
+            allowed: Vec::new(),
+            interrupted: false,
+            published: 0,
+            remains: Vec::new(),
+        };
+        of_report(&Report::new(around, results, &Known::default()))
+    }
+
+    #[test]
+    fn findings_of_a_runtime_that_passes_are_named() {
+        let plain = of(vec![case("one", Status::Pass)]);
+        assert_eq!(plain.verdict, Verdict::Pass);
+        assert!(plain.what.ends_with(", 0 findings"), "{}", plain.what);
+        let found = of(vec![
+            case("one", Status::Pass),
+            case("two", Status::Finding),
+            case("six", Status::Finding),
+        ]);
+        assert_eq!(found.verdict, Verdict::Pass, "nothing fails by them");
+        assert!(found.what.ends_with(", 2 findings (`two`, `six`)"), "{}", found.what);
+        assert_eq!(found.lines.len(), 2, "and each says what was seen");
+    }
 }

@@ -35,8 +35,9 @@ const CHECK: Key<Words<Kind>> = Key::new(
     ]),
     "check = \"conform\"",
     "What is asked. `conform`: the contract, sentence by sentence. `token`: the control service mints a token \
-     that opens a socket. `rollback`: the revisions to go back to are known. `surfaces`: the topics of every \
-     surface in a Markdown table are those that the runtime grants. `command`: a command ends with 0.",
+     that opens a socket. `rollback`: the revisions to go back to are known. `surfaces`: the topics of every surface \
+     that is built in or in the stage's scenarios are those of a Markdown table, and those that the runtime grants. \
+     `command`: a command ends with 0.",
 )
 .required();
 const BY_URL: KeyOr<Bool> = Key::new(
