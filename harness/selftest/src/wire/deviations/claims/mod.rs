@@ -33,6 +33,10 @@ rows![
     payloads_without_hash,
     state_newer_than_it_says,
     event_says_two_workers,
+    error_frame_of_others,
+    reserved_frame_of_others,
+    batch_behind_auth,
+    event_keys_all_one,
 ];
 
 /// A warning to a client that is not slow.
