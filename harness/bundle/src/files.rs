@@ -32,9 +32,8 @@ impl Lock {
         let cannot = || Error::file("write to", dir);
         refuse_link(&path)?;
         // One that a killed run left is taken as it is; what a link leads to is not.
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
         let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(false).custom_flags(flags);
+        let options = options.write(true).create(true).truncate(false).custom_flags(no_link());
         for _ in 0..TRIES {
             let file = options.open(&path).map_err(cannot())?;
             match file.try_lock() {
@@ -47,6 +46,28 @@ impl Lock {
         }
         Err(Error::StillWritten(dir.to_owned()))
     }
+}
+
+/// Has the opening of a link fail.
+fn no_link() -> i32 {
+    OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+/// Opens the file `name` of the folder `dir`, to be read and written on; makes it where it is not there.
+///
+/// # Errors
+/// [`Error::Link`] where it would lie elsewhere, [`Error::File`] where it is no file or cannot be opened.
+pub fn open_to_write_on(dir: &Path, name: &str) -> Result<File, Error> {
+    let path = dir.join(name);
+    refuse_link(&path)?;
+    // To open something else, such as a named pipe, may take for ever.
+    let other = fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file());
+    if other {
+        return Err(Error::file("write to", &path)(io::Error::other("it is no file")));
+    }
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false);
+    options.custom_flags(no_link()).open(&path).map_err(Error::file("write to", &path))
 }
 
 /// Whether an open file is the one that is found at `path`.
@@ -157,6 +178,25 @@ mod tests {
         assert!(!is_at(&file, &path).expect("is known"));
         File::create(&path).expect("is made");
         assert!(!is_at(&file, &path).expect("is known"));
+    }
+
+    #[test]
+    fn a_file_is_written_on_where_it_lies_and_not_through_a_link() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let precious = dir.path().join("precious");
+        fs::write(&precious, "mine").expect("is written");
+        std::os::unix::fs::symlink(&precious, dir.path().join("journal")).expect("is linked");
+        let refused = open_to_write_on(dir.path(), "journal").expect_err("it is a link");
+        assert!(matches!(refused, Error::Link { .. }), "{refused}");
+        fs::create_dir(dir.path().join("folder")).expect("is made");
+        assert!(open_to_write_on(dir.path(), "folder").is_err());
+        for text in ["one", "two"] {
+            let mut file = open_to_write_on(dir.path(), "plain").expect("opens");
+            io::Seek::seek(&mut file, io::SeekFrom::End(0)).expect("has an end");
+            file.write_all(text.as_bytes()).expect("is written");
+        }
+        assert_eq!(fs::read_to_string(dir.path().join("plain")).expect("is there"), "onetwo");
+        assert_eq!(fs::read_to_string(&precious).expect("is there"), "mine");
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Loaded {
     }
 }
 
-/// Is told where the evidence will be, before anything is sent.
+/// Is told where the evidence will be, before anything is sent: the bundle can be read by then.
 pub type Begun<'a> = &'a mut dyn FnMut(&Path) -> Result<(), Failure>;
 
 /// What is to be run, all of it read and checked.
@@ -164,10 +164,7 @@ impl<'a> Job<'a> {
         let writer = Writer::create(&self.run.out_dir, &started_at, &self.plan.name, &run_id);
         let mut writer = writer.map_err(no_evidence)?;
         let dir = writer.dir().to_owned();
-        if let Some(begun) = begun {
-            begun(&dir)?;
-        }
-        let (left, dashboard) = match self.execute(run_id, started_at, &mut writer) {
+        let (left, dashboard) = match self.execute(run_id, started_at, &mut writer, begun) {
             Ok(ended) => ended,
             Err(failure) => {
                 if failure.exit == Exit::Setup {
@@ -266,6 +263,7 @@ impl Job<'_> {
         run_id: String,
         started_at: String,
         writer: &mut Writer,
+        begun: Option<Begun<'_>>,
     ) -> Result<(Leftover, Option<Dashboard>), Failure> {
         let of = khala_live::Run {
             id: run_id.clone(),
@@ -284,6 +282,9 @@ impl Job<'_> {
         let wanted = Wanted { journal_max: self.run.bundle_max, recording: self.run.record };
         let logs = writer.logs(&self.plan, &self.schedule, begin, wanted);
         let mut logs = logs.map_err(no_evidence)?;
+        if let Some(begun) = begun {
+            begun(writer.dir())?;
+        }
         if self.is_listed() {
             // Before anything is sent: nobody reads the decision of an earlier run as this one's.
             warn(khala_bundle::point_latest(writer.dir()));
