@@ -67,6 +67,29 @@ pub fn load_untold(
     Ok(loaded)
 }
 
+/// The files that a scenario is read from, what it includes among them, with what they hold; not the target's profile.
+/// One that cannot be read is left out.
+pub fn files(scenario: &args::Scenario) -> Vec<(PathBuf, String)> {
+    let Ok((path, text)) = text(scenario) else { return Vec::new() };
+    let read = std::cell::RefCell::new(vec![(PathBuf::from(&path), text.clone())]);
+    let loader = |path: &str| -> Result<String, String> {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        read.borrow_mut().push((PathBuf::from(path), text.clone()));
+        Ok(text)
+    };
+    let options = Options {
+        profile: scenario.profile.clone(),
+        set: scenario.set.clone(),
+        defects: Vec::new(),
+        seed: None,
+        target: None,
+        env: &|name: &str| std::env::var(name).ok(),
+    };
+    // What is wrong with it is told by whoever runs it.
+    drop(khala_plan::load(&Sources { path: &path, text: &text, loader: &loader }, &options));
+    read.into_inner()
+}
+
 /// Reads, resolves and checks a scenario; the inner error is what is wrong with its text.
 fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failure> {
     let (path, text) = text(scenario)?;

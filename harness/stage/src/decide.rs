@@ -3,6 +3,7 @@
 //! Closed unless opened: whatever is missing, old, of another build, not observed or not asked makes a HOLD, and
 //! whatever failed a NO-GO. A GO is what is left.
 
+mod facts;
 mod predecessor;
 #[cfg(test)]
 mod tests;
@@ -38,9 +39,29 @@ pub struct Case<'a> {
     pub attempt: &'a Attempt,
     /// Now.
     pub now: &'a Stamp,
-    /// What is wrong with the evidence of a run, by its folder and the digest of its manifest; `None` where it is what
-    /// it was.
-    pub check: &'a dyn Fn(&str, Option<&str>) -> Option<String>,
+    /// What is wrong with something on disk that the journal names; `None` where it is what the journal says.
+    pub check: &'a dyn Fn(Named<'_>) -> Option<String>,
+}
+
+/// Something on disk that the journal names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'a> {
+    /// The evidence of a run.
+    Run {
+        /// Its folder.
+        bundle: &'a str,
+        /// SHA-256 of its manifest, in hex; `None` of a run that was killed.
+        manifest_sha256: Option<&'a str>,
+        /// What it found.
+        decision: Decision,
+    },
+    /// The report of an attempt.
+    Report {
+        /// Without the end of its name.
+        name: &'a str,
+        /// SHA-256 of its JSON, in hex.
+        sha256: &'a str,
+    },
 }
 
 /// Why it is not GO.
@@ -72,7 +93,11 @@ pub struct Decided {
 /// Draws the decision.
 #[must_use]
 pub fn decide(case: &Case<'_>) -> Decided {
-    let opened = predecessor(case.rollout, case.stage, case.history, case.attempt);
+    decide_opened(case, predecessor(case))
+}
+
+/// Draws the decision on an attempt that the stage before opened so.
+fn decide_opened(case: &Case<'_>, opened: Opened) -> Decided {
     let mut reasons = Vec::new();
     if let Opened::Not { why, next } = &opened {
         reasons.push(hold(why, next));
@@ -90,7 +115,9 @@ pub fn decide(case: &Case<'_>) -> Decided {
             "have the machine's time kept (NTP), then run the stage again: its times prove nothing",
         )
     }));
-    let waivers = Waivers::of(&case.attempt.begun.waivers, case.now);
+    // A clock that was set back makes no waiver good again.
+    let now_ms = case.now.unix_ms.max(case.history.latest_ms());
+    let waivers = Waivers::of(&case.attempt.begun.waivers, now_ms);
     let mut used = Vec::new();
     let mut missing = Vec::new();
     for step in steps::of(case.rollout, case.stage) {
@@ -186,18 +213,13 @@ fn of_step(
         }
         Verdict::Inconclusive => reasons.push(hold(why(), next)),
         Verdict::Warn => {
-            let warnings = result.run.iter().flat_map(|run| run.objectives(Verdict::Warn));
-            let mut all = true;
-            let mut any = false;
-            for (gate, one) in warnings {
-                any = true;
-                match waivers.covering(&gate.name, &one.metric) {
-                    Some(waiver) if !used.contains(&told(waiver)) => used.push(told(waiver)),
-                    Some(_) => {}
-                    None => all = false,
+            let covering = waivers.covering_all(result.runs());
+            for waiver in covering.iter().flatten() {
+                if !used.contains(&told(waiver)) {
+                    used.push(told(waiver));
                 }
             }
-            if !(any && all) {
+            if covering.is_none() {
                 reasons.push(hold(
                     why(),
                     "mend it, or have somebody take it on: --waivers FILE with gate, owner, reason and expires",
@@ -209,14 +231,17 @@ fn of_step(
     if let Some(run) = &result.run {
         reasons.extend(of_run(case, name, run));
     }
-    for segment in result.hold.iter().flat_map(|hold| &hold.segments) {
-        // A run that was killed has no manifest; what it counts for is the time that it observed.
-        if segment.finished
-            && let Some(why) = (case.check)(&segment.bundle, segment.manifest_sha256.as_deref())
-        {
-            reasons.push(hold(format!("{name}: {why}"), AGAIN));
+    let segments = result.hold.iter().flat_map(|hold| &hold.segments).map(facts::segment);
+    let mut looked_at: Vec<Named<'_>> = result.run.iter().map(|run| facts::run(run)).collect();
+    for evidence in result.others.iter().map(facts::run).chain(segments) {
+        if looked_at.contains(&evidence) {
+            continue;
         }
+        looked_at.push(evidence);
+        let why = (case.check)(evidence);
+        reasons.extend(why.map(|why| hold(format!("{name}: {why}"), AGAIN)));
     }
+    reasons.extend(facts::against(case, name, result));
 }
 
 const AGAIN: &str = "run the stage again: what it was decided by is no longer there as it was";
@@ -233,7 +258,7 @@ fn of_run(case: &Case<'_>, name: &str, run: &RunSummary) -> Vec<Reason> {
             format!("{name}: its evidence has no manifest, so that nothing vouches for it"),
             AGAIN,
         ));
-    } else if let Some(why) = (case.check)(&run.bundle, run.manifest_sha256.as_deref()) {
+    } else if let Some(why) = (case.check)(facts::run(run)) {
         reasons.push(hold(format!("{name}: {why}"), AGAIN));
     }
     if run.deliveries == 0 && run.decision == Decision::Go {
@@ -268,7 +293,12 @@ fn builds(case: &Case<'_>) -> Vec<Reason> {
 /// Gates that must have been judged and passed somewhere in the stage.
 fn gates(case: &Case<'_>) -> Vec<Reason> {
     let results = case.attempt.runs.iter().filter_map(|run| run.ended.as_ref());
-    let runs: Vec<&RunSummary> = results.filter_map(|(result, _)| result.run.as_deref()).collect();
+    let mut runs: Vec<&RunSummary> = Vec::new();
+    for (result, _) in results {
+        // One that was cut need not have come to what a gate asks.
+        runs.extend(result.others.iter().filter(|run| run.verdict <= Verdict::Warn));
+        runs.extend(result.run.as_deref());
+    }
     let gates = || runs.iter().flat_map(|run| &run.gates).filter(|gate| !gate.advisory);
     let judged = |name: &str| {
         gates().any(|gate| {
@@ -298,11 +328,11 @@ struct Waivers {
 }
 
 impl Waivers {
-    fn of(given: &[Waived], now: &Stamp) -> Self {
+    fn of(given: &[Waived], now_ms: i64) -> Self {
         let mut waivers = Self { good: Vec::new(), expired: Vec::new() };
         for waiver in given {
             match expires_ms(&waiver.expires) {
-                Ok(until) if until > now.unix_ms => waivers.good.push(waiver.clone()),
+                Ok(until) if until > now_ms => waivers.good.push(waiver.clone()),
                 Ok(_) => waivers.expired.push(format!("{}: it has expired", told(waiver))),
                 Err(why) => waivers.expired.push(format!("{}: {why}", told(waiver))),
             }
@@ -315,6 +345,20 @@ impl Waivers {
             waiver.gate == gate && waiver.metric.as_deref().is_none_or(|it| it == metric)
         })
     }
+
+    /// The waivers that cover everything that some runs warn of; `None` where they do not, or nothing says what it is.
+    fn covering_all<'a>(&self, runs: impl Iterator<Item = &'a RunSummary>) -> Option<Vec<&Waived>> {
+        let warnings = runs.flat_map(|run| run.objectives(Verdict::Warn));
+        let covering = warnings.map(|(gate, one)| self.covering(&gate.name, &one.metric));
+        let all: Vec<_> = covering.collect::<Option<_>>()?;
+        (!all.is_empty()).then_some(all)
+    }
+}
+
+/// Whether waivers that have not expired cover everything that a run warns of.
+#[must_use]
+pub fn is_waived(given: &[Waived], now: &Stamp, run: &RunSummary) -> bool {
+    Waivers::of(given, now.unix_ms).covering_all(std::iter::once(run)).is_some()
 }
 
 /// A waiver in a line.

@@ -9,7 +9,8 @@ use khala_plan::rollout::Waiver;
 use serde::{Deserialize, Serialize};
 
 use crate::builds::Seen;
-use crate::evidence::RunSummary;
+use crate::decide::Decided;
+use crate::evidence::{RunSummary, Whole};
 use crate::windows::Windows;
 
 /// One thing that happened.
@@ -83,6 +84,21 @@ pub struct Begun {
     pub target: String,
     /// Whether that is the embedded runtime.
     pub embedded: bool,
+    /// SHA-256 of how the target is reached, in hex: its URL, control service, path of the socket, proxy, headers and
+    /// parameters. Two attempts on one target have the same.
+    #[serde(default)]
+    pub target_sha256: String,
+    /// SHA-256 of all that is asked, in hex: the rollout as it was read, with its variables filled in, every scenario
+    /// as it was resolved, and the files that say what is allowed and accepted. An attempt is resumed with the same.
+    #[serde(default)]
+    pub asks_sha256: String,
+    /// The files that say what the stage asks (scenarios, what they include, accepted deviations, the matrix), named
+    /// from beside the rollout file, with their SHA-256 in hex.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// What the stage before would be if it were begun now; `None` of the first stage.
+    #[serde(default)]
+    pub before: Option<Before>,
     /// Defects that the embedded runtime was started with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub defects: Vec<String>,
@@ -115,6 +131,16 @@ impl Begun {
             || !self.set.is_empty()
             || !self.defects.is_empty()
     }
+}
+
+/// What the stage before would be if it were begun together with an attempt: its GO counts as far as it was the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// SHA-256 of how its target is reached, in hex, where the rollout file itself says so of both stages and no
+    /// `--target` was given: then they may be reached differently.
+    pub target_sha256: Option<String>,
+    /// The files that say what it asks, with their SHA-256 in hex.
+    pub files: BTreeMap<String, String>,
 }
 
 /// A waiver as it was given.
@@ -158,6 +184,9 @@ pub struct StepResult {
     /// The run that was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Box<RunSummary>>,
+    /// Other runs of the step: the other parts of a hold, tries of a scenario that were interrupted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<RunSummary>,
     /// Builds that the target said it is, and how often.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub builds: BTreeMap<String, u64>,
@@ -186,6 +215,7 @@ impl StepResult {
             lines: Vec::new(),
             command: None,
             run: None,
+            others: Vec::new(),
             builds: BTreeMap::new(),
             builds_unknown: 0,
             builds_failed: BTreeMap::new(),
@@ -212,6 +242,11 @@ impl StepResult {
         self
     }
 
+    /// Every run of the step, in order but for the one that decides, which is last.
+    pub fn runs(&self) -> impl Iterator<Item = &RunSummary> {
+        self.others.iter().chain(self.run.as_deref())
+    }
+
     /// The same, with what to do.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
@@ -231,6 +266,9 @@ pub struct HoldResult {
     pub segments: Vec<Segment>,
     /// The rolling windows.
     pub windows: Windows,
+    /// What its runs come to together.
+    #[serde(default)]
+    pub whole: Whole,
 }
 
 /// One run of a hold.
@@ -264,10 +302,10 @@ pub struct Segment {
 pub struct Ended {
     /// Which attempt.
     pub attempt: u32,
-    /// GO, NO-GO or HOLD.
-    pub decision: Decision,
-    /// Why, when it is not GO.
-    pub reasons: Vec<String>,
+    /// The decision, with everything that the report says of it.
+    pub decided: Decided,
     /// Its report, without the end of the name.
     pub report: String,
+    /// SHA-256 of the report's JSON, in hex.
+    pub report_sha256: String,
 }

@@ -1,6 +1,7 @@
 //! What a stage keeps of a run: enough to decide by and to report, and where the rest is.
 
 use khala_evidence::builds::SocketBuilds;
+use khala_evidence::hist::Hist;
 use khala_evidence::judge::{Decision, GateVerdict, ObjectiveVerdict, Unit, Verdict};
 use khala_evidence::report::{MetricLine, RunReport};
 use serde::{Deserialize, Serialize};
@@ -262,30 +263,109 @@ fn told(report: &RunReport) -> Vec<String> {
 fn kpi(line: &MetricLine) -> Option<Kpi> {
     let figure = match (line.response, line.hits) {
         (Some(of), _) if line.n > 0 => {
-            let one = |name: &str, value: Option<u64>| {
-                let value = value? as f64;
-                let value = if line.unit == "us" { micros(value) } else { format!("{value:.0}") };
-                Some(format!("{name} {value}"))
-            };
-            let parts = [
-                one("p50", of.p50),
-                one("p90", of.p90),
-                one("p99", of.p99),
-                one("max", Some(of.max)),
-            ];
-            parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+            percentiles(&line.unit, [of.p50, of.p90, of.p99, Some(of.max)])
         }
-        (None, Some(hits)) => match line.n {
-            0 => hits.to_string(),
-            n => format!("{hits} of {n} ({:.3} %)", 100.0 * hits as f64 / n as f64),
-        },
+        (None, Some(hits)) => share(hits, line.n),
         _ => return None,
     };
-    Some(Kpi {
+    Some(told_as(line, line.n, figure))
+}
+
+/// Median, 90th, 99th and largest, as people read them.
+fn percentiles(unit: &str, values: [Option<u64>; 4]) -> String {
+    let told = |(name, value): (&str, Option<u64>)| {
+        let value = value? as f64;
+        let value = if unit == "us" { micros(value) } else { format!("{value:.0}") };
+        Some(format!("{name} {value}"))
+    };
+    let told = ["p50", "p90", "p99", "max"].into_iter().zip(values).filter_map(told);
+    told.collect::<Vec<_>>().join(", ")
+}
+
+fn share(hits: u64, n: u64) -> String {
+    match n {
+        0 => hits.to_string(),
+        n => format!("{hits} of {n} ({:.3} %)", 100.0 * hits as f64 / n as f64),
+    }
+}
+
+fn told_as(line: &MetricLine, n: u64, figure: String) -> Kpi {
+    Kpi {
         metric: line.metric.name().to_owned(),
         phase: line.phase.clone(),
         surface: line.surface.map_or_else(String::new, |surface| surface.name().to_owned()),
-        n: line.n,
+        n,
         figure,
-    })
+    }
+}
+
+/// What several runs of one scenario come to together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Whole {
+    /// Seconds, of all of them.
+    pub duration_s: f64,
+    /// Most sockets at once.
+    pub clients_peak: u64,
+    /// Updates judged.
+    pub deliveries: u64,
+    /// Commands acknowledged.
+    pub acknowledged: u64,
+    /// Violations of rules.
+    pub violations: u64,
+    /// The figures, of the samples of all of them.
+    pub kpis: Vec<Kpi>,
+}
+
+/// Adds runs of one scenario up, as if they had been one.
+#[derive(Debug, Default)]
+pub struct Figures {
+    whole: Whole,
+    /// A line of figures, and what it is drawn from: in the order in which they came.
+    lines: Vec<(MetricLine, Hist)>,
+}
+
+impl Figures {
+    /// Adds a run; its samples must still be with it.
+    pub fn add(&mut self, report: &RunReport) {
+        let whole = &mut self.whole;
+        whole.duration_s += report.duration_s;
+        whole.clients_peak = whole.clients_peak.max(report.fleet.clients_peak);
+        whole.deliveries += report.oracle.deliveries;
+        whole.acknowledged += report.load.acknowledged;
+        whole.violations += report.oracle.violations();
+        for line in &report.metrics {
+            let is_of_it = |(ours, _): &&mut (MetricLine, Hist)| {
+                (ours.metric, &ours.phase, ours.surface) == (line.metric, &line.phase, line.surface)
+            };
+            let samples = line.samples.as_ref().map(|samples| &samples.response);
+            match self.lines.iter_mut().find(is_of_it) {
+                Some((ours, hist)) => {
+                    ours.n += line.n;
+                    ours.hits = ours.hits.zip(line.hits).map(|(ours, theirs)| ours + theirs);
+                    samples.into_iter().for_each(|samples| hist.merge(samples));
+                }
+                None => {
+                    let line = MetricLine { samples: None, ..line.clone() };
+                    self.lines.push((line, samples.cloned().unwrap_or_default()));
+                }
+            }
+        }
+    }
+
+    /// What they come to.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        let told = self.lines.iter().filter_map(|(line, hist)| {
+            let figure = match (line.response, line.hits) {
+                (Some(_), _) if line.n > 0 => {
+                    let [p90, p99] = [90.0, 99.0].map(|of| hist.percentile(of));
+                    percentiles(&line.unit, [hist.median(), p90, p99, Some(hist.max())])
+                }
+                (None, Some(hits)) => share(hits, line.n),
+                _ => return None,
+            };
+            Some(told_as(line, line.n, figure))
+        });
+        Whole { kpis: told.take(KPIS_MAX).collect(), ..self.whole.clone() }
+    }
 }

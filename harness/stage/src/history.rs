@@ -1,7 +1,5 @@
 //! What is known of a rollout: a function of its journal.
 
-use khala_evidence::judge::Decision;
-
 use crate::entry::{Begun, Ended, Entry, StepResult};
 use crate::journal::{Damaged, Journal};
 use crate::stamp::Stamp;
@@ -180,21 +178,32 @@ impl History {
         self.attempts.iter().filter(of_it)
     }
 
-    /// Attempts that reports tell of and that the journal does not: (number, decision).
+    /// What was known when an attempt was decided: it and those before it, without its decision.
     #[must_use]
-    pub fn lacks(&self, reported: &[(u32, Decision)]) -> Vec<u32> {
-        let known = |number: u32, decision: Decision| {
-            let attempt = (number as usize).checked_sub(1).and_then(|at| self.attempts.get(at));
-            let ended = attempt.and_then(|attempt| attempt.ended.as_ref());
-            ended.is_some_and(|(ended, _)| ended.decision == decision)
-        };
-        let lacking = reported.iter().filter(|(number, decision)| !known(*number, *decision));
-        lacking.map(|(number, _)| *number).collect()
+    pub fn until(&self, attempt: u32) -> Self {
+        let attempts = self.attempts.iter().take(attempt as usize);
+        let mut until = Self { attempts: attempts.cloned().collect() };
+        until.attempts.iter_mut().next_back().into_iter().for_each(|last| last.ended = None);
+        until
+    }
+
+    /// The attempts that were decided, in order: how, and when.
+    pub fn decided(&self) -> impl DoubleEndedIterator<Item = &(Ended, Stamp)> {
+        self.attempts.iter().filter_map(|attempt| attempt.ended.as_ref())
+    }
+
+    /// The latest moment of which anything was written, in milliseconds since 1970: the clock says no less unless it
+    /// was set back.
+    #[must_use]
+    pub fn latest_ms(&self) -> i64 {
+        self.attempts.iter().map(|attempt| attempt.last.unix_ms).max().unwrap_or(i64::MIN)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use khala_evidence::judge::Decision;
+
     use super::*;
     use crate::testing::{at, begun, journal, passed};
 
@@ -239,13 +248,7 @@ mod tests {
         );
         assert!(again(Entry::Begun(Box::new(begun(3, "0")))).contains("out of order"));
         let mut decided = entries();
-        let end = Ended {
-            attempt: 1,
-            decision: Decision::Go,
-            reasons: Vec::new(),
-            report: String::new(),
-        };
-        decided.push(Entry::Ended(Box::new(end)));
+        decided.push(Entry::Ended(Box::new(crate::testing::ended(1, Decision::Go))));
         assert!(History::of(&journal(decided.clone())).is_ok());
         decided.push(Entry::Resumed { attempt: 1, owner: "Bob".to_owned() });
         assert!(History::of(&journal(decided)).is_err());
@@ -261,21 +264,5 @@ mod tests {
             .take(&back, &Entry::Resumed { attempt: 1, owner: "Bob".to_owned() })
             .expect("it goes on");
         assert_eq!(history.attempts[0].set_back.len(), 1);
-    }
-
-    #[test]
-    fn a_report_without_its_attempt_shows_that_lines_are_missing() {
-        let mut all = entries();
-        let end = Ended {
-            attempt: 1,
-            decision: Decision::Go,
-            reasons: Vec::new(),
-            report: String::new(),
-        };
-        all.push(Entry::Ended(Box::new(end)));
-        let history = History::of(&journal(all)).expect("it holds together");
-        assert!(history.lacks(&[(1, Decision::Go)]).is_empty());
-        assert_eq!(history.lacks(&[(1, Decision::NoGo), (2, Decision::NoGo)]), [1, 2]);
-        assert_eq!(History::default().lacks(&[(1, Decision::Go)]), [1]);
     }
 }

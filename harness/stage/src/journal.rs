@@ -1,8 +1,8 @@
 //! The journal of a rollout: a line of JSON for each thing that happened, only ever appended to.
 //!
 //! Each line has its number and the digest of the line before it, so that none can be taken out, changed or
-//! put in between unnoticed. What is missing at the end shows by the reports that are there
-//! ([`crate::history::History::lacks`]). The last line of a process that was killed may be torn: a line counts from its
+//! put in between unnoticed. What is missing at the end shows by the [`Head`] that lies beside it, and by the reports
+//! that are there ([`crate::folder`]). The last line of a process that was killed may be torn: a line counts from its
 //! newline on.
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,15 @@ pub struct Line {
     pub stamp: Stamp,
     /// What.
     pub entry: Entry,
+}
+
+/// Up to where a journal was written, kept in a file of its own: it is written after each line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// How many lines.
+    pub lines: u64,
+    /// SHA-256 of the last of them, in hex.
+    pub sha256: String,
 }
 
 /// A journal that does not hold together.
@@ -81,6 +90,41 @@ impl Journal {
         Ok(journal)
     }
 
+    /// Up to where it was written.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head { lines: self.lines.len() as u64, sha256: self.last.clone() }
+    }
+
+    /// Whether it is the journal of which a head was kept. A process that was killed may have written one line more.
+    ///
+    /// # Errors
+    /// What is missing, or was put there, in a clause.
+    pub fn follows(&self, head: Option<&Head>) -> Result<(), String> {
+        let now = self.lines.len() as u64;
+        let Some(head) = head else {
+            return match now {
+                0 | 1 => Ok(()),
+                _ => {
+                    Err("has lines, and nothing beside it says up to where it was written"
+                        .to_owned())
+                }
+            };
+        };
+        // The digest of a line is what the next one begins with.
+        let digest = match usize::try_from(head.lines).ok().and_then(|at| self.lines.get(at)) {
+            Some(next) => &next.prev,
+            None => &self.last,
+        };
+        if now < head.lines {
+            return Err(format!("has {now} lines, and {} were written", head.lines));
+        }
+        if now > head.lines + 1 || *digest != head.sha256 {
+            return Err(format!("is not what was written up to line {}", head.lines));
+        }
+        Ok(())
+    }
+
     /// Appends an entry; gives the line to be written, with its newline.
     ///
     /// # Errors
@@ -127,6 +171,32 @@ mod tests {
         let (text, journal) = journal();
         assert_eq!(Journal::read(&text), Ok(journal));
         assert_eq!(Journal::read("").expect("nothing yet").lines, []);
+    }
+
+    #[test]
+    fn a_head_tells_of_lines_that_are_missing_changed_or_added() {
+        let (text, whole) = journal();
+        let head = whole.head();
+        assert_eq!(head.lines, 3);
+        let of = |lines: usize| {
+            let text: String = text.split_inclusive('\n').take(lines).collect();
+            Journal::read(&text).expect("it holds together")
+        };
+        assert_eq!(whole.follows(Some(&head)), Ok(()));
+        assert_eq!(
+            whole.follows(Some(&of(2).head())),
+            Ok(()),
+            "killed before the head was written"
+        );
+        assert_eq!(of(1).follows(None), Ok(()), "killed at the first line");
+        assert_eq!(of(0).follows(None), Ok(()), "nothing yet");
+        assert!(of(2).follows(Some(&head)).expect_err("cut").contains("has 2 lines, and 3 were"));
+        assert!(of(0).follows(Some(&head)).expect_err("emptied").contains("has 0 lines"));
+        assert!(whole.follows(Some(&of(1).head())).is_err(), "lines were added");
+        assert!(whole.follows(None).is_err(), "the head is gone");
+        let mut other = of(2);
+        other.append(at(3), resumed(7)).expect("serialises");
+        assert!(other.follows(Some(&head)).is_err(), "the last line is another");
     }
 
     #[test]

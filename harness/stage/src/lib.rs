@@ -14,6 +14,7 @@ mod doc;
 pub mod entry;
 pub mod evidence;
 pub mod fanout;
+pub mod folder;
 pub mod history;
 pub mod journal;
 pub mod remedy;

@@ -60,7 +60,7 @@ pub fn blockers(attempt: &Attempt) -> Vec<Blocker> {
     let mut blockers = Vec::new();
     for (run, result) in failed {
         let before = blockers.len();
-        if let Some(summary) = &result.run {
+        for summary in result.runs() {
             blockers.extend(summary.objectives(Verdict::Fail).map(|(gate, one)| {
                 let selector = match one.selector.as_str() {
                     "" => String::new(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::builds::Shown;
 use crate::decide::{Case, Decided, Opened, Reason};
-use crate::entry::{Begun, HoldResult};
+use crate::entry::{Begun, HoldResult, StepResult};
 use crate::evidence::RunSummary;
 use crate::history::Attempt;
 use crate::remedy::{self, Blocker, PlanStep};
@@ -128,7 +128,7 @@ impl StageReport {
             case.history.of_stage(&begun.stage, begun.build.as_deref()).collect();
         let number = all.iter().filter(|one| one.begun.attempt <= begun.attempt).count();
         let results = || attempt.runs.iter().filter_map(|run| run.ended.as_ref()).map(|(it, _)| it);
-        let runs: Vec<RunSummary> = results().filter_map(|it| it.run.as_deref().cloned()).collect();
+        let runs: Vec<RunSummary> = results().flat_map(StepResult::runs).cloned().collect();
         let blockers = match decided.decision {
             Decision::NoGo => remedy::blockers(attempt),
             Decision::Go | Decision::Hold => Vec::new(),
@@ -274,7 +274,7 @@ fn row(one: &Attempt, this: &Attempt, decided: &Decided, name: &str) -> AttemptR
     let rehearsal = if one.begun.is_rehearsal() { " (rehearsal)" } else { "" };
     let (decision, report) = match &one.ended {
         _ if is_this => (decided.decision.to_string(), name.to_owned()),
-        Some((ended, _)) => (ended.decision.to_string(), ended.report.clone()),
+        Some((ended, _)) => (ended.decided.decision.to_string(), ended.report.clone()),
         None => ("never decided".to_owned(), String::new()),
     };
     AttemptRow {

@@ -34,7 +34,8 @@ impl Stamp {
                 earlier.at, self.at
             )
         };
-        if self.boot != earlier.boot {
+        // Where nobody says which start of the machine it was, it may be another.
+        if self.boot != earlier.boot || self.boot.is_empty() {
             return if wall < 0 { Err(back(wall)) } else { Ok(wall) };
         }
         let passed = self.uptime_ms - earlier.uptime_ms;
@@ -60,6 +61,13 @@ mod tests {
         assert_eq!(stamp(110_000, 60_000, "a").since(&first), Ok(10_000));
         assert_eq!(stamp(900_000, 60_000, "a").since(&first), Ok(10_000), "set forward");
         assert_eq!(stamp(130_000, 10, "b").since(&first), Ok(30_000), "another boot");
+    }
+
+    #[test]
+    fn without_a_word_on_the_boot_the_wall_clock_tells() {
+        let first = stamp(100_000, 50_000, "");
+        assert_eq!(stamp(900_000, 50_001, "").since(&first), Ok(800_000));
+        assert!(stamp(90_000, 60_000, "").since(&first).is_err());
     }
 
     #[test]

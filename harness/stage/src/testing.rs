@@ -8,8 +8,9 @@ use khala_plan::rollout::{
     Canary, Check, Hold, HoldLength, Precondition, Rollout, ScenarioRun, Stage,
 };
 
-use crate::entry::{Begun, Ended, Entry, HoldResult, Segment, StepResult};
-use crate::evidence::{GateLine, ObjectiveLine, RunSummary};
+use crate::decide::{Decided, Opened};
+use crate::entry::{Before, Begun, Ended, Entry, HoldResult, Segment, StepResult};
+use crate::evidence::{GateLine, ObjectiveLine, RunSummary, Whole};
 use crate::fanout::Fanout;
 use crate::history::{Attempt, History, StepRun};
 use crate::journal::Journal;
@@ -35,6 +36,10 @@ pub fn begun(attempt: u32, stage: &str) -> Begun {
         rollout_sha256: "00".to_owned(),
         target: "canary".to_owned(),
         embedded: false,
+        target_sha256: "at".to_owned(),
+        asks_sha256: "asks".to_owned(),
+        files: BTreeMap::new(),
+        before: Some(Before::default()),
         defects: Vec::new(),
         set: Vec::new(),
         allowed: Vec::new(),
@@ -140,6 +145,8 @@ pub fn attempt(at: Stamp, results: impl IntoIterator<Item = StepResult>) -> Atte
         run: 1,
         at: at.clone(),
         bundle: None,
+        builds: BTreeMap::new(),
+        builds_unknown: 0,
         ended: Some((result, at.clone())),
     });
     Attempt {
@@ -225,6 +232,7 @@ pub fn held() -> StepResult {
             warned: false,
         }],
         windows: Windows { window_s: 60, clipped: true, ..Windows::default() },
+        whole: Whole::default(),
     }));
     result
 }
@@ -290,12 +298,19 @@ impl Script {
     }
 
     pub fn end(&mut self, attempt: u32, decision: Decision) {
-        let report = format!("stage-{attempt}");
-        self.take(&Entry::Ended(Box::new(Ended {
-            attempt,
-            decision,
-            reasons: Vec::new(),
-            report,
-        })));
+        self.take(&Entry::Ended(Box::new(ended(attempt, decision))));
     }
+}
+
+/// The end of an attempt that was decided so.
+pub fn ended(attempt: u32, decision: Decision) -> Ended {
+    let decided = Decided {
+        decision,
+        reasons: Vec::new(),
+        used: Vec::new(),
+        unused: Vec::new(),
+        opened: Opened::First,
+    };
+    let (report, report_sha256) = (format!("stage-{attempt}"), format!("sha-{attempt}"));
+    Ended { attempt, decided, report, report_sha256 }
 }

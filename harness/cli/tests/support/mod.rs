@@ -9,6 +9,7 @@
 pub mod by_hand;
 pub mod processes;
 pub mod pty;
+pub mod rollout;
 pub mod servers;
 
 use std::collections::BTreeMap;

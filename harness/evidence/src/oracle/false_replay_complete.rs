@@ -284,7 +284,7 @@ impl Known {
             }
         }
         seqs.values_mut().chain(versions.values_mut()).for_each(running_maximum);
-        later.values_mut().for_each(minimum_of_the_rest);
+        later.values_mut().for_each(|list| minimum_of_the_rest(list));
         Self {
             later,
             seqs,
@@ -420,7 +420,7 @@ fn running_maximum(list: &mut Vec<(Micros, u64)>) {
     }
 }
 
-fn minimum_of_the_rest(list: &mut Vec<(Micros, u64)>) {
+fn minimum_of_the_rest(list: &mut [(Micros, u64)]) {
     list.sort_unstable();
     let mut min = u64::MAX;
     for (_, value) in list.iter_mut().rev() {

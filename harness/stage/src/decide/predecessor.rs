@@ -1,9 +1,11 @@
 //! Whether the stage before opens this one.
 
-use khala_evidence::judge::Decision;
+use khala_evidence::judge::{Decision, Verdict};
 use khala_plan::rollout::{Rollout, Stage};
 use serde::{Deserialize, Serialize};
 
+use super::{Case, Named, decide_opened};
+use crate::entry::Ended;
 use crate::history::{Attempt, History};
 use crate::stamp::Stamp;
 
@@ -38,18 +40,16 @@ pub enum Opened {
     },
 }
 
-/// Whether the last attempt of the stage before is a GO of the same build that was fresh enough when this attempt
-/// began: a stage may be held for longer than that. A later NO-GO or HOLD takes an earlier GO back, and so does a NO-GO
-/// of an earlier stage, or in rehearsal; a rehearsal opens rehearsals alone. A GO by another rollout file is none.
+/// Whether the last attempt of the stage before is a GO of the same build, on the same target, that was fresh enough when
+/// this attempt began: a stage may be held for longer than that. A later NO-GO or HOLD takes an earlier GO back, and so
+/// does a NO-GO of an earlier stage, or in rehearsal; a rehearsal opens rehearsals alone. A GO by another rollout file,
+/// or by scenarios that were changed since, is none. It is not believed either: what its attempt wrote down has to come
+/// to a GO again, and its evidence has to be what it was.
 #[must_use]
-pub fn predecessor(
-    rollout: &Rollout,
-    stage: &Stage,
-    history: &History,
-    attempt: &Attempt,
-) -> Opened {
+pub fn predecessor(case: &Case<'_>) -> Opened {
+    let Case { rollout, stage, attempt, .. } = *case;
     let Some(before) = rollout.before(&stage.id) else { return Opened::First };
-    let why = match last_go(rollout, before, history, attempt) {
+    let why = match last_go(case, before) {
         Ok((by, at)) => match at.until(rollout, &attempt.at) {
             Ok(()) => return by,
             Err(why) => why,
@@ -61,8 +61,8 @@ pub fn predecessor(
         None => Opened::Not {
             why,
             next: format!(
-                "run `stage {}` for this build first; --without-predecessor REASON goes on without it, and the \
-                 reason stands in the report",
+                "run `stage {}` for this build on this target first; --without-predecessor REASON goes on without it, \
+                 and the reason stands in the report",
                 before.id
             ),
         },
@@ -90,8 +90,9 @@ impl At<'_> {
     }
 }
 
-/// A NO-GO that this build came to after the GO, at that stage or one before it: what was found in rehearsal was
-/// found. What the embedded runtime did says nothing of a target.
+/// A NO-GO that this build came to after the GO, at that stage or one before it, whether this attempt was under way by
+/// then or not: what was found in rehearsal was found, and so was what failed in an attempt that nobody decided. What the
+/// embedded runtime did says nothing of a target.
 fn taken_back(
     rollout: &Rollout,
     before: &Stage,
@@ -103,34 +104,46 @@ fn taken_back(
     let until = ids.iter().position(|id| *id == before.id)?;
     let mut all = history.attempts.iter().rev();
     all.find_map(|one| {
-        let (ended, at) = one.ended.as_ref()?;
+        let (at, what) = no_go(one)?;
         let is_after =
             one.begun.attempt > go.begun.attempt || at.since(decided).is_ok_and(|ms| ms > 0);
         let is_of_it = one.begun.build == attempt.begun.build
             && one.begun.embedded == attempt.begun.embedded
-            && one.begun.attempt < attempt.begun.attempt
+            && one.begun.attempt != attempt.begun.attempt
             && ids[..=until].contains(&one.begun.stage.as_str());
         let rehearsal = if one.begun.is_rehearsal() { " (a rehearsal)" } else { "" };
-        (ended.decision == Decision::NoGo && is_after && is_of_it).then(|| {
+        (is_after && is_of_it).then(|| {
             format!(
-                "after the GO of stage {}, an attempt of stage {}, at {}{rehearsal}, is NO-GO",
+                "after the GO of stage {}, an attempt of stage {}, at {}{rehearsal}, {what}",
                 before.id, one.begun.stage, at.at
             )
         })
     })
 }
 
-fn last_go<'a>(
-    rollout: &Rollout,
-    before: &'a Stage,
-    history: &'a History,
-    attempt: &'a Attempt,
-) -> Result<(Opened, At<'a>), String> {
+/// When an attempt turned out to be a NO-GO, if it did.
+fn no_go(attempt: &Attempt) -> Option<(&Stamp, &'static str)> {
+    match &attempt.ended {
+        Some((ended, at)) => (ended.decided.decision == Decision::NoGo).then_some((at, "is NO-GO")),
+        None => {
+            let mut results = attempt.runs.iter().filter_map(|run| run.ended.as_ref());
+            let failed = results.find(|(result, _)| result.verdict == Verdict::Fail);
+            failed.map(|(_, at)| (at, "failed, and was never decided"))
+        }
+    }
+}
+
+fn last_go<'a>(case: &Case<'a>, before: &'a Stage) -> Result<(Opened, At<'a>), String> {
+    let Case { rollout, history, attempt, .. } = *case;
     let id = &before.id;
     let build = attempt.begun.build.as_deref();
-    // What came after this attempt began opens it no more than what is still under way.
-    let earlier = |one: &&Attempt| one.begun.attempt < attempt.begun.attempt;
-    let of_it: Vec<_> = history.of_stage(id, build).filter(earlier).collect();
+    // What came after this attempt began opens it no more than what is still under way, but may close it.
+    let closes = |one: &&Attempt| {
+        let decided = one.ended.as_ref().map(|(ended, _)| ended.decided.decision);
+        decided.is_some_and(|decision| decision != Decision::Go)
+    };
+    let counts = |one: &&Attempt| one.begun.attempt < attempt.begun.attempt || closes(one);
+    let of_it: Vec<_> = history.of_stage(id, build).filter(counts).collect();
     let rehearses = attempt.begun.is_rehearsal();
     let Some(last) = of_it.iter().rfind(|one| rehearses || !one.begun.is_rehearsal()) else {
         let others = history.attempts.iter().filter(|one| one.begun.stage == *id);
@@ -143,8 +156,9 @@ fn last_go<'a>(
     let Some((ended, at)) = &last.ended else {
         return Err(format!("the last attempt of stage {id} was never decided"));
     };
-    if ended.decision != Decision::Go {
-        return Err(format!("the last attempt of stage {id}, at {}, is {}", at.at, ended.decision));
+    if ended.decided.decision != Decision::Go {
+        let decision = ended.decided.decision;
+        return Err(format!("the last attempt of stage {id}, at {}, is {decision}", at.at));
     }
     let sha256 = &last.begun.rollout_sha256;
     if *sha256 != attempt.begun.rollout_sha256 || last.begun.rollout != attempt.begun.rollout {
@@ -157,9 +171,67 @@ fn last_go<'a>(
     if last.begun.embedded != attempt.begun.embedded {
         return Err(format!("the GO of stage {id} is of another target, {}", last.begun.target));
     }
+    if let Some(why) = otherwise(id, last, attempt) {
+        return Err(why);
+    }
     if let Some(why) = taken_back(rollout, before, history, attempt, (*last, at)) {
         return Err(why);
     }
+    carried(case, before, last, (ended, at))?;
     let by = Opened::By { stage: id.clone(), at: at.at.clone(), report: ended.report.clone() };
     Ok((by, At(at, id)))
+}
+
+/// What of the stage before is not as it would be now: where its target was, or what it asked.
+fn otherwise(id: &str, last: &Attempt, attempt: &Attempt) -> Option<String> {
+    let (then, now) = (&last.begun, &attempt.begun);
+    let before = now.before.clone().unwrap_or_default();
+    let is_same = !then.target_sha256.is_empty() && then.target_sha256 == now.target_sha256;
+    let is_stated = before.target_sha256.as_ref() == Some(&then.target_sha256);
+    if !is_same && !is_stated {
+        let reached = match then.target == now.target {
+            true => "reached in another way (URL, path, headers or parameters)".to_owned(),
+            false => format!("and this is {}", now.target),
+        };
+        return Some(format!(
+            "the GO of stage {id} is of another target, {}, {reached}, and the rollout file does not itself say where \
+             each of the stages is",
+            then.target
+        ));
+    }
+    let changed = then.files.iter().find(|(name, sha256)| before.files.get(*name) != Some(*sha256));
+    changed.map(|(name, _)| {
+        format!(
+            "the GO of stage {id} is by another `{name}` than is there now, which may ask for less"
+        )
+    })
+}
+
+/// Whether a GO is carried by what its attempt wrote down and by what lies on disk of it. Of the stages before that one
+/// the journal alone is asked: their evidence was there when it began.
+fn carried(
+    case: &Case<'_>,
+    before: &Stage,
+    last: &Attempt,
+    (ended, at): (&Ended, &Stamp),
+) -> Result<(), String> {
+    let id = &before.id;
+    let report = Named::Report { name: &ended.report, sha256: &ended.report_sha256 };
+    if let Some(why) = (case.check)(report) {
+        return Err(format!("the GO of stage {id} is not vouched for: {why}"));
+    }
+    let history = case.history.until(last.begun.attempt);
+    let Some(attempt) = history.attempts.last() else {
+        return Err(format!("the GO of stage {id} is of no attempt"));
+    };
+    let then = Case { stage: before, history: &history, attempt, now: at, ..*case };
+    let opened = predecessor(&Case { check: &|_| None, ..then });
+    let again = decide_opened(&then, opened);
+    match again.reasons.first() {
+        None => Ok(()),
+        Some(first) => Err(format!(
+            "the GO of stage {id} does not follow from what is there of it, which makes it {}: {}",
+            again.decision, first.why
+        )),
+    }
 }

@@ -5,7 +5,7 @@ use khala_evidence::judge::{Decision, Verdict};
 use crate::decide::Opened;
 use crate::doc::{Block, Line, code, prose, strong, text};
 use crate::entry::HoldResult;
-use crate::evidence::RunSummary;
+use crate::evidence::{Kpi, RunSummary, Whole};
 use crate::remedy::Blocker;
 use crate::report::{StageReport, StepRow};
 
@@ -249,25 +249,47 @@ fn hold(hold: &HoldResult) -> Vec<Block> {
 
 fn kpis(report: &StageReport) -> Vec<Block> {
     let mut blocks = vec![heading("KPI and SLO snapshots")];
-    for run in &report.runs {
+    // Of a hold in several runs the figures are those of all of them.
+    let several = report.hold.as_ref().filter(|hold| hold.segments.len() > 1);
+    let is_part = |run: &RunSummary| {
+        let mut segments = several.iter().flat_map(|hold| &hold.segments);
+        segments.any(|segment| segment.bundle == run.bundle)
+    };
+    for run in report.runs.iter().filter(|run| !is_part(run)) {
         blocks.push(Block::Para(strong(format!(
             "{}: {}, {} clients, {} updates judged, {:.0} s",
             run.scenario, run.decision, run.clients_peak, run.deliveries, run.duration_s
         ))));
         blocks.push(Block::Para([prose("Made by "), code(&run.command)].concat()));
-        let rows = run.kpis.iter().map(|kpi| {
-            vec![
-                code(&kpi.metric),
-                prose(&kpi.phase),
-                prose(&kpi.surface),
-                prose(&kpi.n.to_string()),
-                prose(&kpi.figure),
-            ]
-        });
-        let head = vec!["metric", "phase", "surface", "n", "figure"];
-        blocks.push(Block::Table(head, rows.collect()));
+        blocks.push(figures(&run.kpis));
+    }
+    if let Some(hold) = several {
+        let Whole { duration_s, clients_peak, deliveries, .. } = hold.whole;
+        blocks.push(Block::Para(strong(format!(
+            "the whole hold, {} runs: {clients_peak} clients, {deliveries} updates judged, {duration_s:.0} s",
+            hold.segments.len()
+        ))));
+        if let Some(last) = report.runs.iter().rfind(|run| is_part(run)) {
+            blocks.push(Block::Para(
+                [prose("The last of them made by "), code(&last.command)].concat(),
+            ));
+        }
+        blocks.push(figures(&hold.whole.kpis));
     }
     blocks
+}
+
+fn figures(kpis: &[Kpi]) -> Block {
+    let rows = kpis.iter().map(|kpi| {
+        vec![
+            code(&kpi.metric),
+            prose(&kpi.phase),
+            prose(&kpi.surface),
+            prose(&kpi.n.to_string()),
+            prose(&kpi.figure),
+        ]
+    });
+    Block::Table(vec!["metric", "phase", "surface", "n", "figure"], rows.collect())
 }
 
 fn fanout(report: &StageReport) -> Vec<Block> {

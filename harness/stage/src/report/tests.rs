@@ -15,7 +15,7 @@ fn report(
     let (history, now) = (&script.history, script.now());
     let attempt = &history.attempts[attempt as usize - 1];
     let stage = &rollout.stages[0];
-    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_, _| None };
+    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_| None };
     StageReport::of(&case, &decide(&case), "2027-01-15-stage-0-attempt-2")
 }
 
@@ -122,4 +122,41 @@ fn what_somebody_wrote_is_inert_wherever_it_is_read() {
             assert!(!shown.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{evil:?}: {shown}");
         }
     }
+}
+
+#[test]
+fn the_figures_of_a_hold_in_parts_are_those_of_the_whole() {
+    let mut script = Script::new();
+    let first = script.attempt("0", |_| {}, |_, result| Some(result));
+    script.end(first, Decision::Go);
+    let kpi = |figure: &str| crate::evidence::Kpi {
+        metric: "delivery".to_owned(),
+        phase: "hold".to_owned(),
+        surface: String::new(),
+        n: 9,
+        figure: figure.to_owned(),
+    };
+    let attempt = script.attempt(
+        "1",
+        |_| {},
+        |_, mut result| {
+            if let (Some(hold), Some(run)) = (&mut result.hold, &mut result.run) {
+                let mut earlier = hold.segments[0].clone();
+                earlier.bundle = "runs/earlier".to_owned();
+                hold.segments.insert(0, earlier);
+                (hold.whole.deliveries, hold.whole.kpis) = (1_234, vec![kpi("of the whole")]);
+                run.bundle = "runs/last".to_owned();
+                hold.segments[1].bundle.clone_from(&run.bundle);
+                run.kpis = vec![kpi("of the last part")];
+            }
+            Some(result)
+        },
+    );
+    let rollout = rollout();
+    let (history, now) = (&script.history, script.now());
+    let (stage, attempt) = (&rollout.stages[1], &history.attempts[attempt as usize - 1]);
+    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_| None };
+    let text = render::markdown(&StageReport::of(&case, &decide(&case), "it"));
+    assert!(text.contains("the whole hold, 2 runs: 0 clients, 1234 updates judged"), "{text}");
+    assert!(text.contains("of the whole |") && !text.contains("of the last part"), "{text}");
 }

@@ -3,27 +3,21 @@
 //! What was observed counts, in whichever part; what nobody saw (a kill, a reboot, the night of a business day) does
 //! not.
 
-use std::path::Path;
 use std::time::Duration;
 
-use khala_bundle::Bundle;
-use khala_evidence::judge::{Decision, Verdict};
-use khala_evidence::report::RunReport;
 use khala_plan::Plan;
 use khala_plan::model::FirstSubscribe;
 use khala_plan::rollout::{Hold, HoldLength};
 use khala_plan::schedule::Schedule;
 use khala_stage::business::{self, Hours};
-use khala_stage::entry::{Entry, HoldResult, Segment, StepResult};
-use khala_stage::evidence::RunSummary;
-use khala_stage::history::Attempt;
-use khala_stage::series::{Second, Series};
+use khala_stage::entry::{Entry, StepResult};
 use khala_stage::steps::HOLD;
-use khala_stage::windows::{self, Indicator, Settings, observed_s};
+use khala_stage::windows::{Indicator, Settings};
 use tokio_util::sync::CancellationToken;
 
 use super::builds::{self, Sampling};
 use super::clock;
+use super::held::Held;
 use super::order::Order;
 use super::runs::{self, DARK, Of};
 use super::store::Store;
@@ -33,56 +27,11 @@ use crate::exit::{Exit, Failure};
 use crate::{output, scenario};
 
 /// Name of the phase that is held.
-const PHASE: &str = "hold";
+pub const PHASE: &str = "hold";
 /// The least that a part of a hold is worth running for, in seconds.
 const PART_MIN_S: u64 = 60;
 /// Parts that are tried before a hold is given up.
 const PARTS_MAX: u32 = 50;
-
-/// What was held until now.
-#[derive(Default)]
-struct Held {
-    seconds: Vec<Second>,
-    segments: Vec<Segment>,
-    last: Option<RunSummary>,
-    failed: bool,
-    left_out: &'static [Indicator],
-}
-
-impl Held {
-    fn observed_s(&self) -> f64 {
-        observed_s(&self.seconds)
-    }
-
-    /// Takes a part: what its run saw in its phase, and what it found.
-    fn take(&mut self, dir: &Path, report: &RunReport) -> Result<(), Failure> {
-        let bundle = Bundle::open(dir)?;
-        let mut series = Series::default();
-        self.left_out = left_out(&bundle.plan()?.0);
-        self.left_out.iter().for_each(|indicator| series.leave_out(*indicator));
-        for entry in bundle.entries()? {
-            let Ok(entry) = entry else { break };
-            series.take(&entry);
-        }
-        let phase = report.phases.iter().find(|phase| phase.name == PHASE);
-        let seconds = phase.map(|phase| series.between(phase.start_us, phase.end_us));
-        let seconds = seconds.unwrap_or_default();
-        self.failed |= report.decision == Decision::NoGo;
-        self.segments.push(Segment {
-            bundle: dir.display().to_string(),
-            manifest_sha256: runs::digest(dir),
-            began: report.started_at.clone(),
-            observed_s: observed_s(&seconds),
-            finished: report.finished && !report.interrupted,
-            decision: report.decision,
-            build: report.target.build.clone(),
-            sockets: report.target.sockets.clone(),
-            warned: report.verdict == Verdict::Warn,
-        });
-        self.seconds.extend(seconds);
-        Ok(())
-    }
-}
 
 /// Carries the hold out; `None` when the stage was interrupted meanwhile.
 ///
@@ -95,15 +44,16 @@ pub fn hold(
     hold: &Hold,
     interrupt: &CancellationToken,
 ) -> Result<Option<StepResult>, Failure> {
-    let mut held = earlier(store.attempt(attempt))?;
+    let mut held = Held::earlier(order, hold, store.attempt(attempt))?;
     let settings = Settings::of(hold, order.hold_s);
     let samples = store.builds(attempt);
     loop {
         let left_s = (order.hold_s as f64 - held.observed_s()).ceil().max(0.0) as u64;
         // A part came to its end, and what the machine stood still meanwhile is not worth another.
-        let whole = held.observed_s() >= least_s(order, hold) && held.last.is_some();
+        let whole = held.observed_s() >= least_s(order, hold) && held.has_an_end();
+        let waivers = &store.attempt(attempt).begun.waivers;
         let run = store.attempt(attempt).next_try(HOLD);
-        if whole || held.failed || run > PARTS_MAX {
+        if whole || held.is_decided(waivers, &clock::now()) || run > PARTS_MAX {
             break;
         }
         let part_s = left_s.max(PART_MIN_S.min(order.hold_s));
@@ -118,42 +68,23 @@ pub fn hold(
         let sampling = Sampling::start(order, &samples, run == 1)?;
         let ran = runs::run(order, store, &of, scenario, &mut wanted, interrupt);
         sampling.ended();
+        let before = held.observed_s();
         match ran? {
             None => return Ok(None),
-            Some(Err(why)) => {
-                let what = format!("it could not begin: {why}");
-                return Ok(Some(
-                    StepResult::of(Verdict::Inconclusive, what)
-                        .next("mend what kept it from beginning, then run the stage again"),
-                ));
-            }
-            Some(Ok(ran)) => {
-                let before = held.observed_s();
-                held.take(Path::new(&ran.summary.bundle), &ran.report)?;
-                let early = ran.summary.ended_early.is_some();
-                held.last = Some(ran.summary);
-                // Who sees nothing now sees nothing the next time either.
-                if early || held.observed_s() - before < 1.0 || ran.report.decision != Decision::Go
-                {
-                    break;
-                }
-            }
+            Some(Err(why)) => held.cannot_begin(&why),
+            Some(Ok(ran)) => held.take(&ran.report, ran.summary)?,
+        }
+        // What was proven by then stands; the rest is taken up again.
+        if interrupt.is_cancelled() && !held.has_failed() {
+            return Ok(None);
+        }
+        // Who sees nothing now sees nothing the next time either.
+        if held.ended_early() || held.observed_s() - before < 1.0 {
+            break;
         }
     }
     let seen = builds::held(order, &samples, held.observed_s())?;
-    Ok(Some(concluded(order, hold, &settings, held).with_builds(seen)))
-}
-
-/// What earlier tries observed that were interrupted.
-fn earlier(attempt: &Attempt) -> Result<Held, Failure> {
-    let mut held = Held::default();
-    for run in attempt.tries(HOLD) {
-        let Some(dir) = run.bundle.as_deref().map(Path::new) else { continue };
-        // One that was killed before it wrote anything, or never began, observed nothing.
-        let Ok(evidence) = Bundle::open(dir).and_then(|bundle| bundle.settle()) else { continue };
-        held.take(dir, &evidence.report())?;
-    }
-    Ok(held)
+    Ok(Some(held.concluded(order, hold, &settings).with_builds(seen)))
 }
 
 /// Waits until business hours that last for at least so long, where the hold has some; how many seconds they last, or
@@ -210,7 +141,7 @@ pub fn check(order: &Order<'_>, hold: &Hold) -> Result<(), Failure> {
 }
 
 /// Overrides that give the hold's scenario its length.
-fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String>, Failure> {
+pub fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String>, Failure> {
     let plan = scenario::load_untold(&order.scenario(&hold.scenario, &[]), |_| Ok(()))?.plan;
     let is_hold =
         matches!(&plan.phases[..], [only] if only.name == PHASE && only.faults.is_empty());
@@ -231,7 +162,7 @@ fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String>, F
 
 /// What of the windows is none of the target's doing: who comes later with the cursor that was learnt at the start
 /// lags by all that was published since, and is refused once the target has dropped what follows it.
-fn left_out(plan: &Plan) -> &'static [Indicator] {
+pub fn left_out(plan: &Plan) -> &'static [Indicator] {
     let late =
         plan.fleet.first_subscribe == FirstSubscribe::FromNow && !plan.fleet.stages.is_empty();
     if late { &[Indicator::ReplayLag, Indicator::UnplannedStale] } else { &[] }
@@ -251,63 +182,6 @@ fn wanted(order: &Order<'_>, settings: &Settings, loaded: &Loaded) -> Result<Wan
 }
 
 /// How much must have been observed, in seconds.
-fn least_s(order: &Order<'_>, hold: &Hold) -> f64 {
+pub fn least_s(order: &Order<'_>, hold: &Hold) -> f64 {
     hold.observed_min * order.hold_s as f64
-}
-
-/// What the hold comes to.
-fn concluded(order: &Order<'_>, hold: &Hold, settings: &Settings, held: Held) -> StepResult {
-    let windows = windows::judge(&held.seconds, settings);
-    let observed_s = held.observed_s();
-    let worst = windows.indicators.iter().map(|line| line.verdict).max();
-    let worst = worst.unwrap_or(Verdict::Inconclusive);
-    let run = held.last.as_ref().map_or(Verdict::Inconclusive, RunSummary::step_verdict);
-    let warned = held.segments.iter().any(|segment| segment.warned);
-    let run = if warned { run.max(Verdict::Warn) } else { run };
-    let run = if held.failed { Verdict::Fail } else { run };
-    let seen = match observed_s + 1e-6 < least_s(order, hold) {
-        true => Verdict::Inconclusive,
-        false => Verdict::Pass,
-    };
-    let verdict = run.max(worst).max(seen).max(Verdict::Pass);
-    let mut said = Vec::new();
-    if let Some(why) = held.last.as_ref().and_then(|run| run.ended_early.as_ref()) {
-        said.push(format!("ended early: {why}"));
-    }
-    let open = windows.indicators.iter().filter(|line| line.verdict > Verdict::Pass);
-    said.extend(open.map(|line| format!("`{}`: {}", line.indicator.name(), line.reason)));
-    if run > Verdict::Pass {
-        let last = held
-            .last
-            .as_ref()
-            .map_or_else(|| "no part of it came to its end".to_owned(), RunSummary::told);
-        said.push(last);
-    }
-    said.push(format!(
-        "{observed_s:.0} s of {} s were observed{}",
-        order.hold_s,
-        if seen == Verdict::Pass { "" } else { ", which is too little" }
-    ));
-    let mut result = StepResult::of(verdict, said.join("; "));
-    result.next = match verdict {
-        Verdict::Fail => Some("roll back by the plan below, and file the blockers".to_owned()),
-        Verdict::Inconclusive | Verdict::Warn => {
-            Some("see the hold's table below: hold again once what is open is settled".to_owned())
-        }
-        Verdict::Pass | Verdict::NotApplicable => None,
-    };
-    result.run = held.last.map(Box::new);
-    for indicator in held.left_out {
-        result.lines.push(format!(
-            "`{}` is not judged: with `fleet.first_subscribe = \"from-now\"` who comes later begins where the run did",
-            indicator.name()
-        ));
-    }
-    result.hold = Some(Box::new(HoldResult {
-        wanted_s: order.hold_s,
-        observed_s,
-        segments: held.segments,
-        windows,
-    }));
-    result
 }

@@ -3,27 +3,35 @@
 //! What happened is written down before it counts ([`store`]); what is to be done next, and the decision, follow from
 //! what is written, so that a stage that was killed goes on where it was.
 
+mod asked;
 mod builds;
 mod clock;
 mod embedded;
+mod held;
 mod hold;
 mod order;
 mod preconditions;
 mod runs;
 mod store;
 mod target;
+mod tries;
 mod watch;
 
+use anyhow::Context as _;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::render::escape;
-use khala_stage::decide::{self, Case, Decided, Opened, Reason};
-use khala_stage::entry::{Begun, Ended, Entry, StepResult};
-use khala_stage::history::{Attempt, History};
+use khala_stage::decide::{self, Case, Decided, Named, Opened};
+use khala_stage::entry::{Begun, Ended, Entry, StepResult, Waived};
+use khala_stage::evidence::RunSummary;
+use khala_stage::history::Attempt;
+use khala_stage::journal::sha256;
 use khala_stage::render;
 use khala_stage::report::StageReport;
+use khala_stage::stamp::Stamp;
 use khala_stage::steps::{self, Step};
 use tokio_util::sync::CancellationToken;
 
+use self::asked::Asked;
 use self::order::Order;
 use self::runs::Of;
 use self::store::Store;
@@ -33,12 +41,12 @@ use crate::{args, command_line, output, scenario, setup, signals};
 /// Runs a stage, or takes it up again, and decides it.
 pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let order = Order::of(stage)?;
-    check(&order)?;
+    let asked = check(&order)?;
     let mut store = Store::open(&stage.stage_dir)?;
     publish_again(&order, &store)?;
     let interrupt = signals::token()
         .map_err(|error| Failure::new(Exit::Internal, format!("cannot handle signals: {error}")))?;
-    let attempt = begin(&order, &mut store)?;
+    let attempt = begin(&order, asked, &mut store)?;
     if may_begin(&order, &store, attempt) {
         carry_out(&order, &mut store, attempt, &interrupt)?;
     }
@@ -53,28 +61,31 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     tell(stage, &report, &name)
 }
 
-/// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent.
-fn check(order: &Order<'_>) -> Result<(), Failure> {
+/// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent. What is asked.
+fn check(order: &Order<'_>) -> Result<Asked, Failure> {
     let stage = order.stage();
     let mut all: Vec<_> = stage.scenarios.iter().map(|one| order.scenario(one, &[])).collect();
     all.extend(stage.hold.iter().map(|hold| order.scenario(&hold.scenario, &[])));
     if order.target.is_some() {
         all.push(target::asked(order));
     }
+    let mut plans = Vec::new();
     for one in &all {
         let plan = scenario::load_untold(one, |_| Ok(()))?.plan;
         if !order.args.allow_hooks {
             setup::no_secret_commands(&plan, "read the target's profile, then add --allow-hooks")?;
         }
+        plans.push(plan);
     }
-    order.stage().hold.iter().try_for_each(|hold| hold::check(order, hold))
+    order.stage().hold.iter().try_for_each(|hold| hold::check(order, hold))?;
+    Asked::of(order, &plans)
 }
 
 /// Begins an attempt, or takes the last one up again.
-fn begin(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
+fn begin(order: &Order<'_>, asked: Asked, store: &mut Store) -> Result<u32, Failure> {
     let args = order.args;
     if args.resume {
-        return resume(order, store);
+        return resume(order, &asked, store);
     }
     let attempt = u32::try_from(store.history.attempts.len()).unwrap_or(u32::MAX - 1) + 1;
     let begun = Begun {
@@ -88,6 +99,10 @@ fn begin(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
         rollout_sha256: order.sha256.clone(),
         target: order.told_target(),
         embedded: order.target.is_none(),
+        target_sha256: asked.target_sha256,
+        asks_sha256: asked.asks_sha256,
+        files: asked.files,
+        before: asked.before,
         defects: order.defects(),
         set: order.set(),
         allowed: order.allowed(),
@@ -102,7 +117,7 @@ fn begin(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
 }
 
 /// Takes the last attempt of the stage up again, if it was interrupted and asked for the same.
-fn resume(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
+fn resume(order: &Order<'_>, asked: &Asked, store: &mut Store) -> Result<u32, Failure> {
     let usage = |what: String| Failure::new(Exit::Usage, what);
     let mut of_it = store.history.attempts.iter().rev();
     let Some(last) = of_it.find(|one| one.begun.stage == order.stage) else {
@@ -114,24 +129,11 @@ fn resume(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
     if let Some((ended, _)) = &last.ended {
         let what = format!(
             "the last attempt of stage {} was decided: {}; without --resume a new one begins",
-            order.stage, ended.decision
+            order.stage, ended.decided.decision
         );
         return Err(usage(what));
     }
-    let Begun { rollout_sha256, build, target, hold_s, set, defects, allowed, .. } = &last.begun;
-    let differs = [
-        ("the rollout file", *rollout_sha256 != order.sha256),
-        ("the build", *build != order.build),
-        ("the target", *target != order.told_target()),
-        ("the length of the hold", *hold_s != order.hold_s),
-        ("what --set overrides", *set != order.set()),
-        ("what --defect breaks", *defects != order.defects()),
-        (
-            "what is allowed (--allow-hooks, --allow-shared-writes, --allow)",
-            *allowed != order.allowed(),
-        ),
-    ];
-    if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {
+    if let Some(what) = differs(order, asked, &last.begun) {
         return Err(usage(format!(
             "{what} is another than when the attempt began: resume it with the same command, or begin a new attempt \
              without --resume"
@@ -140,21 +142,73 @@ fn resume(order: &Order<'_>, store: &mut Store) -> Result<u32, Failure> {
     if let Some(reason) = decide::too_old(&order.rollout, order.stage(), last, &clock::now()) {
         return Err(usage(format!("{}: {}", reason.why, reason.next)));
     }
+    // Nothing is decided by that: what is put back counts.
+    if let Some(why) = tries::missing(last) {
+        return Err(Failure::new(Exit::Hold, format!("HOLD: {why}")));
+    }
     let attempt = last.begun.attempt;
     store.write(Entry::Resumed { attempt, owner: order.args.owner.clone() })?;
     Ok(attempt)
 }
 
+/// What an attempt was begun with and is not to be resumed with.
+fn differs(order: &Order<'_>, asked: &Asked, begun: &Begun) -> Option<&'static str> {
+    let waivers: Vec<Waived> = order.waivers.iter().cloned().map(Into::into).collect();
+    let tool = (env!("CARGO_PKG_VERSION"), args::commit());
+    let differs = [
+        ("the rollout file", begun.rollout_sha256 != order.sha256),
+        ("the build", begun.build != order.build),
+        (
+            "the target",
+            begun.target != order.told_target() || begun.target_sha256 != asked.target_sha256,
+        ),
+        ("the length of the hold", begun.hold_s != order.hold_s),
+        ("what --set overrides", begun.set != order.set()),
+        ("what --defect breaks", begun.defects != order.defects()),
+        (
+            "what is allowed (--allow-hooks, --allow-shared-writes, --allow)",
+            begun.allowed != order.allowed(),
+        ),
+        ("what --waivers has", begun.waivers != waivers),
+        (
+            "the reason of --without-predecessor",
+            begun.without_predecessor != order.args.without_predecessor,
+        ),
+        (
+            "the build of khala-harness",
+            (begun.tool_version.as_str(), begun.tool_commit.as_deref()) != tool,
+        ),
+        (
+            "what is asked (a scenario, the target's profile, a file that says what is allowed or accepted, or a variable \
+             that one of them reads)",
+            begun.asks_sha256 != asked.asks_sha256,
+        ),
+    ];
+    differs.into_iter().find_map(|(what, differs)| differs.then_some(what))
+}
+
 /// Whether the stage before opens this one.
 fn may_begin(order: &Order<'_>, store: &Store, attempt: u32) -> bool {
     let attempt = store.attempt(attempt);
-    let opened = decide::predecessor(&order.rollout, order.stage(), &store.history, attempt);
-    match &opened {
+    let (rollout, stage, history) = (&order.rollout, order.stage(), &store.history);
+    let check = |named: Named<'_>| look(store, named);
+    let case = Case { rollout, stage, history, attempt, now: &clock::now(), check: &check };
+    match decide::predecessor(&case) {
         Opened::Not { why, .. } => {
             output::say(&format!("stage {}: not begun: {why}", order.stage));
             false
         }
         _ => true,
+    }
+}
+
+/// What is wrong with something on disk that the journal names.
+fn look(store: &Store, named: Named<'_>) -> Option<String> {
+    match named {
+        Named::Run { bundle, manifest_sha256, decision } => {
+            runs::check(bundle, manifest_sha256, decision)
+        }
+        Named::Report { name, sha256 } => store.check_report(name, sha256),
     }
 }
 
@@ -170,6 +224,13 @@ fn carry_out(
         if store.attempt(attempt).result(&name).is_some() {
             continue;
         }
+        // What a try came to that was interrupted is read before anything else is done.
+        let left = tries::left(order, store.attempt(attempt), &step)?;
+        if let Some((run, result)) = left.ended {
+            told(order, &name, &result);
+            store.write(Entry::StepEnded { attempt, step: name, run, result: Box::new(result) })?;
+            continue;
+        }
         if interrupt.is_cancelled() || (step.sends_load() && found(store.attempt(attempt), &step)) {
             continue;
         }
@@ -179,11 +240,10 @@ fn carry_out(
             let run = store.attempt(attempt).next_try(&name);
             store.write(Entry::StepBegun { attempt, step: name.clone(), run })?;
         }
-        let Some(result) = one(order, store, attempt, &step, interrupt)? else { return Ok(()) };
-        if interrupt.is_cancelled() && !of_hold {
+        let Some(result) = one(order, store, attempt, (&step, left.runs), interrupt)? else {
             return Ok(());
-        }
-        output::say(&format!("stage {}: {name}: {} {}", order.stage, result.verdict, result.what));
+        };
+        told(order, &name, &result);
         let run = match store.attempt(attempt).next_try(&name) - 1 {
             // A hold that ended before it began.
             0 => {
@@ -195,6 +255,10 @@ fn carry_out(
         store.write(Entry::StepEnded { attempt, step: name, run, result: Box::new(result) })?;
     }
     Ok(())
+}
+
+fn told(order: &Order<'_>, step: &str, result: &StepResult) {
+    output::say(&format!("stage {}: {step}: {} {}", order.stage, result.verdict, result.what));
 }
 
 /// Whether something was found for which no more load is sent: a precondition that does not hold, a failure, and, for
@@ -209,21 +273,29 @@ fn found(attempt: &Attempt, next: &Step<'_>) -> bool {
     })
 }
 
-/// Carries out one step; `None` when the stage was interrupted meanwhile.
+/// Carries out one step, of which other tries left runs; `None` when the stage was interrupted meanwhile, and nothing was
+/// found that stands all the same.
 fn one(
     order: &Order<'_>,
     store: &mut Store,
     attempt: u32,
-    step: &Step<'_>,
+    (step, others): (&Step<'_>, Vec<RunSummary>),
     interrupt: &CancellationToken,
 ) -> Result<Option<StepResult>, Failure> {
+    // What was asked until then only may say anything.
+    let unless_interrupted = |result| (!interrupt.is_cancelled()).then_some(result);
     match step {
-        Step::BuildsBefore | Step::BuildsAfter => builds::ask(order, interrupt).map(Some),
-        Step::Precondition(one) => preconditions::ask(order, one, interrupt).map(Some),
+        Step::BuildsBefore | Step::BuildsAfter => {
+            builds::ask(order, interrupt).map(unless_interrupted)
+        }
+        Step::Precondition(one) => {
+            preconditions::ask(order, one, interrupt).map(unless_interrupted)
+        }
         Step::Scenario(one) => {
             let name = step.name();
             let run = store.attempt(attempt).next_try(&name) - 1;
-            runs::scenario(order, store, &Of { attempt, step: &name, run }, one, interrupt)
+            let of = Of { attempt, step: &name, run };
+            runs::scenario(order, store, &of, (one, others), interrupt)
         }
         Step::Hold(_) => match order.stage().hold.clone() {
             Some(hold) => hold::hold(order, store, attempt, &hold, interrupt),
@@ -241,77 +313,59 @@ fn end(
     let now = clock::now();
     let name = store.name(&order.stage, &now);
     let decided = {
-        let case = Case {
-            rollout: &order.rollout,
-            stage: order.stage(),
-            history: &store.history,
-            attempt: store.attempt(attempt),
-            now: &now,
-            check: &runs::check,
-        };
-        decide::decide(&case)
+        let check = |named: Named<'_>| look(store, named);
+        let (rollout, stage, history) = (&order.rollout, order.stage(), &store.history);
+        let attempt = store.attempt(attempt);
+        decide::decide(&Case { rollout, stage, history, attempt, now: &now, check: &check })
     };
-    let Decided { decision, reasons, .. } = &decided;
-    let reasons = reasons.iter().map(|reason| reason.why.clone()).collect();
-    let ended = Ended { attempt, decision: *decision, reasons, report: name.clone() };
-    let report = report(order, &store.history, attempt, &now, &decided, &name);
+    let (report, json) = report(order, store, attempt, &now, (&decided, &name))?;
+    let report_sha256 = sha256(json.as_bytes());
+    let ended = Ended { attempt, decided, report: name.clone(), report_sha256 };
     // The decision counts from here on; a report that is missing is written again the next time.
-    store.write_at(now, Entry::Ended(Box::new(ended)))?;
-    store.publish(&report, &name, true)?;
+    store.write_at(now, Entry::Ended(Box::new(ended.clone())))?;
+    store.publish(&report, &ended, &json)?;
     Ok((report, name))
 }
 
+/// The report of an attempt that is, or was, decided so, and as JSON: of what was known by then alone.
 fn report(
     order: &Order<'_>,
-    history: &History,
+    store: &Store,
     attempt: u32,
-    now: &khala_stage::stamp::Stamp,
-    decided: &Decided,
-    name: &str,
-) -> StageReport {
+    at: &Stamp,
+    (decided, name): (&Decided, &str),
+) -> Result<(StageReport, String), Failure> {
+    let history = store.history.until(attempt);
     let attempt = &history.attempts[attempt as usize - 1];
     // The stage of the report, which need not be the one that is run now.
     let stage = order.rollout.stage(&attempt.begun.stage).unwrap_or(order.stage());
-    let rollout = &order.rollout;
-    let case = Case { rollout, stage, history, attempt, now, check: &|_, _| None };
-    StageReport::of(&case, decided, name)
+    let (rollout, history) = (&order.rollout, &history);
+    let case = Case { rollout, stage, history, attempt, now: at, check: &|_| None };
+    let report = StageReport::of(&case, decided, name);
+    let json = render::json(&report).context("a rendering failed")?;
+    Ok((report, json))
 }
 
 /// Writes reports that are missing although their attempts were decided: somebody was killed in between.
 fn publish_again(order: &Order<'_>, store: &Store) -> Result<(), Failure> {
     for attempt in &store.history.attempts {
         let Some((ended, at)) = &attempt.ended else { continue };
-        let same = attempt.begun.rollout_sha256 == order.sha256;
-        if store.has(&ended.report) || !same {
+        if store.has(ended) || attempt.begun.rollout_sha256 != order.sha256 {
             continue;
         }
-        let number = attempt.begun.attempt as usize;
-        let mut then = History { attempts: store.history.attempts[..number].to_vec() };
-        if let Some(last) = then.attempts.last_mut() {
-            last.ended = None;
+        let (name, decided) = (&ended.report, &ended.decided);
+        let (report, json) = report(order, store, attempt.begun.attempt, at, (decided, name))?;
+        // Another build, or another environment, may make another report of the same lines: that would be none.
+        if sha256(json.as_bytes()) != ended.report_sha256 {
+            output::say(&format!(
+                "warning: the report {name} is missing, and cannot be written again as it was: put its files back, or run \
+                 stage {} again",
+                attempt.begun.stage
+            ));
+            continue;
         }
-        let Some(stage) = order.rollout.stage(&attempt.begun.stage) else { continue };
-        let decided = {
-            let (history, attempt) = (&then, &then.attempts[number - 1]);
-            let rollout = &order.rollout;
-            let case = Case { rollout, stage, history, attempt, now: at, check: &|_, _| None };
-            let again = decide::decide(&case);
-            let reasons = ended.reasons.iter().map(|why| {
-                let known = again.reasons.iter().find(|reason| reason.why == *why).cloned();
-                known.unwrap_or_else(|| Reason {
-                    decision: ended.decision,
-                    why: why.clone(),
-                    next: "see the step in the report".to_owned(),
-                })
-            });
-            Decided { decision: ended.decision, reasons: reasons.collect(), ..again }
-        };
-        let report = report(order, &then, attempt.begun.attempt, at, &decided, &ended.report);
-        store.publish(&report, &ended.report, false)?;
-        output::say(&format!(
-            "note: the report {} was missing, and is written again",
-            ended.report
-        ));
+        store.publish(&report, ended, &json)?;
+        output::say(&format!("note: the report {name} was missing, and is written again"));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::{args, command_line, output};
 
 /// An order, resolved.
+#[derive(Clone)]
 pub struct Order<'a> {
     /// As it was typed.
     pub args: &'a args::Stage,
@@ -53,10 +54,7 @@ impl<'a> Order<'a> {
             return Err(no_stage(&rollout, &args.stage));
         };
         let folder = folder_of(&args.rollout);
-        let target = match &args.target {
-            Some(named) => Some(resolved(named, &folder, Path::new(""))),
-            None => stage.canary.target.as_deref().map(|it| resolved(it, &folder, &folder)),
-        };
+        let target = target(args, stage, &folder);
         let embedded = || format!("khala-harness reference {}", env!("CARGO_PKG_VERSION"));
         let build = args.build.clone().or_else(|| stage.canary.build.clone());
         let build = build.or_else(|| target.is_none().then(embedded));
@@ -83,6 +81,16 @@ impl<'a> Order<'a> {
     pub fn stage(&self) -> &Stage {
         // It was found when the order was read.
         self.rollout.stage(&self.stage).unwrap_or(&self.rollout.stages[0])
+    }
+
+    /// The same order of the stage before, where there is one.
+    pub fn before(&self) -> Option<Self> {
+        let before = self.rollout.before(&self.stage)?;
+        Some(Self {
+            stage: before.id.clone(),
+            target: target(self.args, before, &self.folder),
+            ..self.clone()
+        })
     }
 
     /// How the canary is reached.
@@ -151,6 +159,14 @@ impl<'a> Order<'a> {
     /// How long a run goes on after something failed in it; `None` where nothing ends it early.
     pub fn grace(&self) -> Option<Duration> {
         self.rollout.abort_on_fail.then_some(self.rollout.grace)
+    }
+}
+
+/// The target of a stage: the command line's, else the rollout file's.
+fn target(args: &args::Stage, stage: &Stage, folder: &Path) -> Option<String> {
+    match &args.target {
+        Some(named) => Some(resolved(named, folder, Path::new(""))),
+        None => stage.canary.target.as_deref().map(|it| resolved(it, folder, folder)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use khala_bundle::{Bundle, sha256};
-use khala_evidence::judge::Verdict;
+use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::report::RunReport;
 use khala_plan::rollout::ScenarioRun;
 use khala_stage::entry::{Entry, StepResult};
@@ -46,8 +46,8 @@ pub struct Ran {
     pub summary: RunSummary,
 }
 
-/// Runs a scenario; `more` goes after all other overrides, `wanted` says what ends it early. `None` when the stage was
-/// interrupted meanwhile.
+/// Runs a scenario; `wanted` says what ends it early. `None` when the stage was interrupted before it began; of one that
+/// was interrupted there is a report, too.
 ///
 /// # Errors
 /// When the scenario is invalid or something cannot be written. What keeps a run from beginning is the inner error.
@@ -97,14 +97,12 @@ pub fn run(
     };
     let judged = Job::of(&args, loaded, end.clone()).and_then(|job| job.once(Some(&mut begun)));
     let early = watch.and_then(Watch::ended);
-    if interrupt.is_cancelled() {
-        return Ok(None);
-    }
     match judged {
         Ok(run::Ran { dir, report }) => {
             let summary = summary(&report, &dir, early, command);
             Ok(Some(Ok(Ran { report, summary })))
         }
+        Err(_) if interrupt.is_cancelled() => Ok(None),
         Err(failure) if failure.exit == Exit::Setup => Ok(Some(Err(failure.message))),
         Err(failure) => Err(failure),
     }
@@ -127,9 +125,13 @@ pub fn digest(dir: &Path) -> Option<String> {
     sha256(&dir.join(MANIFEST)).ok()
 }
 
-/// What is wrong with the evidence of a run that was here, by the digest of its manifest.
-pub fn check(bundle: &str, manifest: Option<&str>) -> Option<String> {
+/// What is wrong with the evidence of a run that was here, by the digest of its manifest and by what it found.
+pub fn check(bundle: &str, manifest: Option<&str>, decision: Decision) -> Option<String> {
     let dir = Path::new(bundle);
+    if manifest.is_none() {
+        // One that was killed has none: that it can be read is all that can be known.
+        return Bundle::open(dir).err().map(|error| format!("its evidence: {error}"));
+    }
     let Some(there) = digest(dir) else {
         return Some(format!("its evidence, {bundle}, is no longer there"));
     };
@@ -144,7 +146,17 @@ pub fn check(bundle: &str, manifest: Option<&str>) -> Option<String> {
     let other = files.iter().find(|(name, entry)| {
         sha256(&dir.join(name)).ok().as_deref() != Some(entry.sha256.as_str())
     });
-    other.map(|(name, _)| format!("{name} of its evidence, {bundle}, is not what it was"))
+    if let Some((name, _)) = other {
+        return Some(format!("{name} of its evidence, {bundle}, is not what it was"));
+    }
+    match khala_bundle::summary(dir) {
+        Err(error) => Some(format!("its evidence: {error}")),
+        Ok(report) if report.decision != decision => Some(format!(
+            "its evidence, {bundle}, is {}, and the journal says {decision}",
+            report.decision
+        )),
+        Ok(_) => None,
+    }
 }
 
 /// Snapshots of the target's metrics, by their labels.
@@ -160,7 +172,7 @@ fn snapshots(dir: &Path) -> Vec<(String, FanoutMetrics)> {
 }
 
 /// How to run the same again, by hand.
-fn command(scenario: &args::Scenario, stage: &args::Stage) -> String {
+pub fn command(scenario: &args::Scenario, stage: &args::Stage) -> String {
     let mut words =
         vec!["khala-harness run".to_owned(), quoted(&scenario.file.display().to_string())];
     let mut flag = |name: &str, value: &str| words.push(format!("{name} {}", quoted(value)));
@@ -178,7 +190,8 @@ fn command(scenario: &args::Scenario, stage: &args::Stage) -> String {
     words.join(" ")
 }
 
-/// Carries out a scenario's step; `None` when the stage was interrupted meanwhile.
+/// Carries out a scenario's step, of which tries that were interrupted left runs; `None` when the stage was interrupted
+/// meanwhile, and the run had not failed by then.
 ///
 /// # Errors
 /// When the scenario is invalid or something cannot be written.
@@ -186,7 +199,7 @@ pub fn scenario(
     order: &Order<'_>,
     store: &mut Store,
     of: &Of<'_>,
-    one: &ScenarioRun,
+    (one, others): (&ScenarioRun, Vec<RunSummary>),
     interrupt: &CancellationToken,
 ) -> Result<Option<StepResult>, Failure> {
     let mut wanted = |loaded: &Loaded| {
@@ -194,16 +207,23 @@ pub fn scenario(
         Ok(Wanted { grace: order.grace(), oracle_is_advisory, ..Wanted::default() })
     };
     let ran = run(order, store, of, order.scenario(one, &[]), &mut wanted, interrupt)?;
-    Ok(ran.map(|ran| match ran {
-        Ok(ran) => of_run(ran.summary),
-        Err(why) => StepResult::of(Verdict::Inconclusive, format!("it could not begin: {why}"))
-            .next("mend what kept it from beginning, then run the stage again"),
-    }))
+    let result = ran.map(|ran| match ran {
+        Ok(ran) => of_run(ran.summary, others),
+        Err(why) => {
+            let what = format!("it could not begin: {why}");
+            let result = StepResult::of(Verdict::Inconclusive, what)
+                .next("mend what kept it from beginning, then run the stage again");
+            StepResult { others, ..result }
+        }
+    });
+    // What was proven by then stands; the rest of it is tried again.
+    Ok(result.filter(|it| !interrupt.is_cancelled() || it.verdict == Verdict::Fail))
 }
 
-/// What a run means for its step.
-pub fn of_run(summary: RunSummary) -> StepResult {
-    let verdict = summary.step_verdict();
+/// What a run means for its step; `others` are those of tries that were interrupted, whose warnings count.
+pub fn of_run(summary: RunSummary, others: Vec<RunSummary>) -> StepResult {
+    let warned = others.iter().any(|run| run.objectives(Verdict::Warn).next().is_some());
+    let verdict = summary.step_verdict().max(if warned { Verdict::Warn } else { Verdict::Pass });
     let mut result = StepResult::of(verdict, summary.told());
     let dir = quoted(&summary.bundle);
     result.next = match verdict {
@@ -213,7 +233,10 @@ pub fn of_run(summary: RunSummary) -> StepResult {
         }
         Verdict::Pass | Verdict::NotApplicable => None,
     };
-    result.run = Some(Box::new(summary));
+    if warned && summary.step_verdict() <= Verdict::Pass {
+        result.what.push_str("; a try that was interrupted had warned");
+    }
+    (result.run, result.others) = (Some(Box::new(summary)), others);
     result
 }
 

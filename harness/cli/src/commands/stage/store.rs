@@ -1,27 +1,26 @@
 //! The stage folder: the journal, appended to and made safe before anything counts, and the reports.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use khala_bundle::Lock;
-use khala_evidence::judge::Decision;
-use khala_stage::entry::Entry;
+use khala_stage::entry::{Ended, Entry};
+use khala_stage::folder::{self, ENDS, Found, LATEST};
 use khala_stage::history::{Attempt, History};
-use khala_stage::journal::Journal;
+use khala_stage::journal::{Head, Journal, sha256};
 use khala_stage::render;
 use khala_stage::report::StageReport;
 use khala_stage::stamp::Stamp;
 
 use super::clock;
 use crate::exit::{Exit, Failure};
-use crate::output;
 
 /// Name of the journal in the stage folder.
 const JOURNAL: &str = "journal.ndjson";
-/// The latest report, by a name that stays.
-const LATEST: &str = "stage.json";
+/// Name of what says up to where it was written.
+const HEAD: &str = "journal.head";
 
 /// The folder, held until this is dropped.
 pub struct Store {
@@ -37,8 +36,8 @@ impl Store {
     /// Opens the folder, and makes it where it is not there.
     ///
     /// # Errors
-    /// HOLD where its journal does not hold together or lacks what a report tells of; else when it cannot be read or
-    /// written, or another stage is under way in it.
+    /// HOLD where its journal does not hold together, or lacks what lies beside it tells of; else when it cannot be read
+    /// or written, or another stage is under way in it.
     pub fn open(dir: &Path) -> Result<Self, Failure> {
         let setup = |what: String| Failure::new(Exit::Setup, what);
         let shown = dir.display();
@@ -51,35 +50,29 @@ impl Store {
             }
             error => setup(error.to_string()),
         })?;
+        let mut file = khala_bundle::open_to_write_on(dir, JOURNAL)
+            .map_err(|error| setup(error.to_string()))?;
         let path = dir.join(JOURNAL);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| setup(format!("cannot write {}: {error}", path.display())))?;
-        let text = std::fs::read_to_string(&path)
+        let mut text = String::new();
+        file.read_to_string(&mut text)
             .map_err(|error| setup(format!("cannot read {}: {error}", path.display())))?;
         let damaged = |why: String| {
             Failure::new(
                 Exit::Hold,
                 format!(
-                    "HOLD: {} {why}; no stage is a GO by it: find out what became of it, or begin a rollout anew with \
-                     another --stage-dir",
+                    "HOLD: {} {why}; no stage is a GO by it: put it back as it was, or begin a rollout anew with another \
+                     --stage-dir",
                     path.display()
                 ),
             )
         };
         let journal =
             Journal::read(&text).map_err(|error| damaged(format!("is damaged: {error}")))?;
+        journal.follows(head(dir).map_err(&damaged)?.as_ref()).map_err(&damaged)?;
         let history =
             History::of(&journal).map_err(|error| damaged(format!("is damaged: {error}")))?;
-        let lacks = history.lacks(&reported(dir)?);
-        if let Some(first) = lacks.first() {
-            let why =
-                format!("lacks the end of attempt {first}, of which a report beside it tells");
-            return Err(damaged(why));
+        if let Some(why) = folder::unaccounted(&history, &found(dir)?) {
+            return Err(Failure::new(Exit::Hold, format!("HOLD: {shown}: {why}")));
         }
         // What a process that was killed did not write to its end.
         file.set_len(journal.whole as u64)
@@ -101,12 +94,21 @@ impl Store {
     /// # Errors
     /// When it cannot be written.
     pub fn write_at(&mut self, stamp: Stamp, entry: Entry) -> Result<Stamp, Failure> {
+        // What is known is what will be read again: of a number with a fraction that need not be the same to the last bit,
+        // and a report has to be.
+        let again = serde_json::to_string(&entry).and_then(|text| serde_json::from_str(&text));
+        let again: Entry = again.context("the journal of the stage")?;
         self.history
-            .take(&stamp, &entry)
+            .take(&stamp, &again)
             .map_err(|why| anyhow::anyhow!("the journal of the stage {why}"))?;
         let line = self.journal.append(stamp.clone(), entry).context("the journal of the stage")?;
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         written.with_context(|| format!("cannot write {}", self.dir.join(JOURNAL).display()))?;
+        let head = serde_json::to_vec(&self.journal.head()).context("the head of the journal")?;
+        khala_bundle::write(&self.dir, HEAD, &head)?;
+        // Else a machine that goes down may forget the head, and remember the lines.
+        let safe = File::open(&self.dir).and_then(|dir| dir.sync_all());
+        safe.with_context(|| format!("cannot write {}", self.dir.join(HEAD).display()))?;
         Ok(stamp)
     }
 
@@ -120,59 +122,84 @@ impl Store {
         self.dir.join(format!("builds-{attempt}.ndjson"))
     }
 
-    /// A name for the report of an attempt that ends now, which no other has: `<date>-stage-N`.
+    /// A name for the report of an attempt that ends now, which no other has and no file: `<date>-stage-N`.
     pub fn name(&self, stage: &str, now: &Stamp) -> String {
         let date = now.at.get(..10).unwrap_or(&now.at);
         let plain = format!("{date}-stage-{stage}");
         let taken = |name: &str| {
-            let mut ended = self.history.attempts.iter().filter_map(|one| one.ended.as_ref());
-            ended.any(|(ended, _)| ended.report == name)
+            let mut ended = self.history.decided();
+            let there = |end: &&str| self.file_of(name, end).symlink_metadata().is_ok();
+            ended.any(|(ended, _)| ended.report == name) || ENDS.iter().any(there)
         };
         let others = (2..).map(|number| format!("{plain}-{number}"));
         std::iter::once(plain.clone()).chain(others).find(|name| !taken(name)).unwrap_or(plain)
     }
 
-    /// Whether the files of a report are there.
-    pub fn has(&self, name: &str) -> bool {
-        let there = |end: &str| self.dir.join(format!("{name}.{end}")).is_file();
-        ["md", "html", "json"].into_iter().all(there)
+    /// Whether the files of a report are there, and, of the last one, the copy of the name that stays.
+    pub fn has(&self, ended: &Ended) -> bool {
+        let last = self.history.decided().next_back();
+        let is_last = last.is_some_and(|(last, _)| last.attempt == ended.attempt);
+        let latest = || {
+            std::fs::read(self.dir.join(LATEST)).is_ok_and(|it| sha256(&it) == ended.report_sha256)
+        };
+        ENDS.iter().all(|end| self.file_of(&ended.report, end).is_file()) && (!is_last || latest())
     }
 
-    /// Writes a report in each of its forms.
+    fn file_of(&self, name: &str, end: &str) -> PathBuf {
+        self.dir.join(format!("{name}.{end}"))
+    }
+
+    /// What is wrong with the report of an attempt that was decided.
+    pub fn check_report(&self, name: &str, written: &str) -> Option<String> {
+        let path = self.file_of(name, "json");
+        match std::fs::read(&path) {
+            Ok(there) if sha256(&there) == written => None,
+            Ok(_) => Some(format!("{} is not what was written", path.display())),
+            Err(error) => Some(format!("{}, its report: {error}", path.display())),
+        }
+    }
+
+    /// Writes a report in each of its forms; `json` is its last.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn publish(&self, report: &StageReport, name: &str, latest: bool) -> Result<(), Failure> {
-        let json = render::json(report).context("a rendering failed")?;
+    pub fn publish(&self, report: &StageReport, ended: &Ended, json: &str) -> Result<(), Failure> {
         let put = |name: &str, text: &str| khala_bundle::write(&self.dir, name, text.as_bytes());
+        let name = &ended.report;
         put(&format!("{name}.md"), &render::markdown(report))?;
         put(&format!("{name}.html"), &render::html(report))?;
         // Last: that it is there says that an attempt was decided.
-        put(&format!("{name}.json"), &json)?;
-        if latest {
-            put(LATEST, &json)?;
+        put(&format!("{name}.json"), json)?;
+        let last = self.history.decided().next_back();
+        if last.is_some_and(|(last, _)| last.attempt == ended.attempt) {
+            put(LATEST, json)?;
         }
         Ok(())
     }
 }
 
-/// Attempts that the reports of a folder tell of, with what they came to.
-fn reported(dir: &Path) -> Result<Vec<(u32, Decision)>, Failure> {
+/// Up to where the journal was written; `None` where nothing says so.
+fn head(dir: &Path) -> Result<Option<Head>, String> {
+    match std::fs::read(dir.join(HEAD)) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| format!("has a {HEAD} beside it that cannot be read: {error}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("has a {HEAD} beside it that cannot be read: {error}")),
+    }
+}
+
+/// The files of a folder that may tell of an attempt.
+fn found(dir: &Path) -> Result<Vec<Found>, Failure> {
     let listed =
         std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
-    let mut reported = Vec::new();
-    for path in listed.flatten().map(|entry| entry.path()) {
-        let is_report = path.extension().is_some_and(|end| end == "json");
-        if !is_report || path.file_name().is_some_and(|name| name == LATEST) {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap_or_default();
-        match serde_json::from_str::<StageReport>(&text) {
-            Ok(report) => reported.push((report.begun.attempt, report.decision)),
-            Err(error) => {
-                output::say(&format!("note: {} is no report of a stage: {error}", path.display()));
-            }
-        }
-    }
-    Ok(reported)
+    let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| Found::may_tell(name)).collect();
+    names.sort_unstable();
+    let found = names.into_iter().map(|name| {
+        // One that cannot be read is there all the same.
+        let content = std::fs::read(dir.join(&name)).unwrap_or_default();
+        Found::of(name, &content)
+    });
+    Ok(found.collect())
 }

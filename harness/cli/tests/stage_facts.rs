@@ -1,0 +1,255 @@
+//! Stages fail closed: whatever a decision would rest on and is missing, was changed or lies elsewhere makes a HOLD, with
+//! what to do, and what was seen once is not forgotten.
+
+mod support;
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use support::by_hand::{reference_by_hand, reference_with};
+use support::rollout::{Rollout, ended, reasons, report};
+use support::{Running, eventually, exit};
+
+/// The folder of the evidence of a step's run, once it has one.
+fn bundle(rollout: &Rollout, step: &str) -> PathBuf {
+    let bundle = eventually("the run's folder", || {
+        let bundles = rollout.entries("step_bundle");
+        bundles.into_iter().find(|entry| entry["step"] == step)
+    });
+    PathBuf::from(bundle["bundle"].as_str().expect("a folder"))
+}
+
+/// Waits until a run is in its phase.
+fn in_phase(bundle: &Path) {
+    eventually("the phase", || {
+        let events = std::fs::read_to_string(bundle.join("events.ndjson")).unwrap_or_default();
+        events.contains("\"phase\":\"hold\"").then_some(())
+    });
+}
+
+/// Stage 0, killed while it is held.
+fn killed_in_its_hold(rollout: &Rollout) -> PathBuf {
+    let killed: Running = rollout.held_for("0", "60s").start_plain();
+    let bundle = bundle(rollout, "hold");
+    in_phase(&bundle);
+    std::thread::sleep(Duration::from_secs(2));
+    killed.signal(Signal::KILL);
+    killed.ended();
+    bundle
+}
+
+fn change(file: &Path) -> String {
+    let was = ended(file);
+    std::fs::write(file, format!("{was}\n")).expect("can be written");
+    was
+}
+
+#[test]
+fn what_failed_before_an_interruption_is_a_no_go_whatever_is_there_afterwards() {
+    let by_hand = reference_with(&["--defect".as_ref(), "drop_nth".as_ref()]);
+    let rollout = Rollout::of(&by_hand, "echo 7");
+    let stage = rollout.stage("0").start_plain();
+    in_phase(&bundle(&rollout, "scenario held"));
+    std::thread::sleep(Duration::from_secs(1));
+    stage.signal(Signal::INT);
+    stage.ended().exits(exit::INTERRUPTED);
+    drop(by_hand);
+    let resumed = report(&rollout.stage("0").arg("--resume").ended_plain().exits(exit::NO_GO));
+    assert_eq!(rollout.entries("step_bundle").len(), 1, "it was not run again");
+    let blockers = resumed["blockers"].as_array().expect("blockers");
+    assert!(blockers.iter().any(|blocker| blocker["step"] == "scenario held"), "{blockers:?}");
+}
+
+#[test]
+fn a_part_of_a_hold_whose_evidence_is_gone_is_a_hold_until_it_is_put_back() {
+    let rollout = Rollout::new();
+    let part = killed_in_its_hold(&rollout);
+    let away = part.with_extension("away");
+    std::fs::rename(&part, &away).expect("can be moved");
+    let lines = rollout.journal().len();
+    let resume = || rollout.held_for("0", "60s").arg("--resume");
+    let gone = resume().ended_plain().exits(exit::HOLD);
+    for says in [
+        "hold: the evidence of a run that was interrupted is missing",
+        "put it back",
+        "without --resume",
+    ] {
+        assert!(gone.stderr.contains(says), "{says}: {}", gone.stderr);
+    }
+    assert_eq!(rollout.journal().len(), lines, "nothing is decided");
+    // What is left of it is not what it was: that is decided, and no other part is run in its place.
+    std::fs::rename(&away, &part).expect("can be moved");
+    std::fs::write(part.join("schedule.ndjson"), "").expect("can be written");
+    let told = report(&resume().ended_plain().exits(exit::HOLD));
+    assert!(reasons(&told).contains("is missing"), "{}", reasons(&told));
+    let next = told["reasons"][0]["next"].as_str().expect("what to do");
+    assert!(next.contains("begin a new attempt"), "{next}");
+    let of_hold = rollout.entries("step_bundle").iter().filter(|it| it["step"] == "hold").count();
+    assert_eq!(of_hold, 1, "no other part was run");
+}
+
+#[test]
+fn an_attempt_is_resumed_with_what_it_was_begun_with_alone() {
+    let rollout = Rollout::new();
+    killed_in_its_hold(&rollout);
+    let refused = |stage: support::Harness, says: &str| {
+        let refused = stage.arg("--resume").ended_plain().exits(exit::USAGE);
+        assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+    };
+    let waivers = rollout.path("waivers.toml");
+    let text = "[[waiver]]\ngate = \"ux\"\nowner = \"Ada\"\nreason = \"known\"\nexpires = \"2999-01-01\"\n";
+    std::fs::write(&waivers, text).expect("can be written");
+    let stage = || rollout.held_for("0", "60s");
+    refused(stage().arg("--waivers").arg(waivers.into_os_string()), "what --waivers has");
+    refused(
+        stage().arg("--without-predecessor").arg("a word"),
+        "the reason of --without-predecessor",
+    );
+    refused(rollout.held_for("0", "50s"), "the length of the hold");
+    let held = rollout.path("held.toml");
+    let lax = ended(&held).replace("count == 0", "count <= 1000");
+    std::fs::write(&held, lax).expect("can be written");
+    refused(stage(), "what is asked");
+}
+
+#[test]
+fn a_go_opens_the_next_stage_on_the_same_target_with_its_evidence_as_it_was() {
+    let (by_hand, other) = (reference_by_hand(), reference_by_hand());
+    let rollout = Rollout::of(&by_hand, "echo 7");
+    rollout.stage("0").ended_plain().exits(exit::GO);
+    let first = bundle(&rollout, "scenario held");
+
+    let held = |what: &str| {
+        let told = report(&rollout.stage("1").ended_plain().exits(exit::HOLD));
+        assert!(reasons(&told).contains(what), "{what}: {}", reasons(&told));
+        assert!(told["opened"]["not"].is_object(), "{}", told["opened"]);
+    };
+    // What a file of the evidence says.
+    let summary = first.join("summary.md");
+    let was = change(&summary);
+    held("summary.md of its evidence");
+    std::fs::write(&summary, was).expect("can be written");
+    let away = first.with_extension("away");
+    std::fs::rename(&first, &away).expect("can be moved");
+    held("is no longer there");
+    std::fs::rename(&away, &first).expect("can be moved");
+    // What the scenario asked.
+    let scenario = rollout.path("held.toml");
+    let was = change(&scenario);
+    held("is by another `held.toml`");
+    std::fs::write(&scenario, was).expect("can be written");
+    // Where the target is: the profile has its name, and another URL.
+    let profile = rollout.path("canary.toml");
+    let was = ended(&profile);
+    std::fs::write(&profile, was.replace(&by_hand.url, &other.url)).expect("can be written");
+    held("is of another target");
+    let word = rollout.stage("1").arg("--without-predecessor").arg("the canary moved");
+    let word = report(&word.ended_plain().exits(exit::GO));
+    let by_word = &word["opened"]["by_word"];
+    assert_eq!(by_word["reason"], "the canary moved");
+    assert!(by_word["instead"].as_str().is_some_and(|it| it.contains("another target")));
+    std::fs::write(&profile, was).expect("can be written");
+    let opened = report(&rollout.stage("1").ended_plain().exits(exit::GO));
+    assert_eq!(opened["opened"]["by"]["stage"], "0");
+}
+
+/// A rollout with one attempt, a NO-GO that nothing was sent for; the name of its report.
+fn one_no_go() -> (Rollout, String) {
+    let rollout = Rollout::new();
+    std::fs::write(rollout.path("broken"), "").expect("can be written");
+    rollout.stage("0").ended_plain().exits(exit::NO_GO);
+    std::fs::remove_file(rollout.path("broken")).expect("can be removed");
+    let mut reports = rollout.reports();
+    reports.retain(|name| name.ends_with("-stage-0.json"));
+    let [report] = &reports[..] else { panic!("one report: {reports:?}") };
+    let report = report.clone();
+    (rollout, report)
+}
+
+/// Stage 0 is refused, with these words and what to do, and nothing of the folder is changed.
+fn refused(rollout: &Rollout, says: &str) {
+    let files = || {
+        let mut files: Vec<_> =
+            rollout.reports().into_iter().filter(|it| it != ".writing").collect();
+        files.sort_unstable();
+        let read = |name: &String| std::fs::read(rollout.path("stages").join(name)).ok();
+        files.iter().map(|name| (name.clone(), read(name))).collect::<Vec<_>>()
+    };
+    let before = files();
+    let refused = rollout.stage("0").ended_plain().exits(exit::HOLD);
+    assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+    assert!(
+        refused.stderr.contains("put it back") || refused.stderr.contains("put the journal back")
+    );
+    assert_eq!(files(), before, "{says}");
+    assert!(!rollout.path("runs").exists(), "nothing was sent");
+}
+
+#[test]
+fn a_journal_that_was_emptied_or_cut_begins_nothing_anew() {
+    let (rollout, name) = one_no_go();
+    let path = |name: &str| rollout.path("stages").join(name);
+    let whole = ended(&path("journal.ndjson"));
+    let cut = |lines: usize| whole.split_inclusive('\n').take(lines).collect::<String>();
+    for lines in [0, 2] {
+        std::fs::write(path("journal.ndjson"), cut(lines)).expect("can be written");
+        refused(&rollout, "were written");
+    }
+    // Nor where what says up to where it was written is gone as well, and the report is broken.
+    std::fs::remove_file(path("journal.head")).expect("can be removed");
+    std::fs::write(path(&name), "{").expect("can be written");
+    std::fs::write(path("journal.ndjson"), "").expect("can be written");
+    let stem = name.trim_end_matches(".json");
+    refused(&rollout, stem);
+    std::fs::remove_file(path("journal.ndjson")).expect("can be removed");
+    let told = rollout.stage("0").ended_plain().exits(exit::HOLD);
+    assert!(told.stderr.contains(stem), "{}", told.stderr);
+    for end in ["md", "html", "json"] {
+        std::fs::remove_file(path(&name).with_extension(end)).expect("can be removed");
+    }
+    refused(&rollout, "stage.json is of no attempt");
+}
+
+#[test]
+fn a_report_that_was_edited_is_told_and_one_that_is_missing_is_written_again_as_it_was() {
+    let (rollout, name) = one_no_go();
+    let path = |name: &str| rollout.path("stages").join(name);
+    let was = ended(&path(&name));
+    for file in [name.as_str(), "stage.json"] {
+        change(&path(file));
+        refused(&rollout, file);
+        std::fs::write(path(file), &was).expect("can be written");
+    }
+    for file in [name.as_str(), "stage.json"] {
+        std::fs::remove_file(path(file)).expect("can be removed");
+        std::fs::write(rollout.path("broken"), "").expect("can be written");
+        let again = rollout.stage("0").ended_plain().exits(exit::NO_GO);
+        assert!(again.stderr.contains("is written again"), "{}", again.stderr);
+        assert_eq!(ended(&path(&name)), was);
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link_of_the_stage_folder() {
+    for name in ["journal.ndjson", ".writing"] {
+        let rollout = Rollout::new();
+        std::fs::create_dir(rollout.path("stages")).expect("is made");
+        let precious = rollout.path("precious");
+        std::fs::write(&precious, "").expect("can be written");
+        symlink(&precious, rollout.path("stages").join(name)).expect("is linked");
+        let refused = rollout.stage("0").ended_plain().exits(exit::SETUP);
+        assert!(refused.stderr.contains("is a symbolic link"), "{}", refused.stderr);
+        assert_eq!(ended(&precious), "", "{name}");
+    }
+    // What stands in its place whole takes the place of a link.
+    let rollout = Rollout::new();
+    std::fs::write(rollout.path("broken"), "").expect("can be written");
+    std::fs::create_dir(rollout.path("stages")).expect("is made");
+    let precious = rollout.path("precious");
+    std::fs::write(&precious, "mine").expect("can be written");
+    symlink(&precious, rollout.path("stages/.journal.head.part")).expect("is linked");
+    rollout.stage("0").ended_plain().exits(exit::NO_GO);
+    assert_eq!(ended(&precious), "mine");
+}
