@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::html::{Attrs, Html};
 use super::plot::Band;
 use super::script::Data;
-use super::strip::contents;
+use super::strip::{contents, with_code};
 use super::tables::{self, Head};
 use super::time_line::{self, Whole};
 use super::{SCRIPT, STYLE, UPLOT, UPLOT_STYLE, gates, head_of, part};
@@ -197,13 +197,14 @@ fn header(html: &mut Html) {
         });
     });
     html.tag("noscript", &[], |html| {
-        html.leaf(
-            "p",
-            &[],
-            "This page needs script to show a run while it goes on, and shows nothing without. What the run comes to will \
-             be in report.html in the run's folder, which needs no script: in the folder that --out-dir names \
-             (reports/runs where it does not), `latest` leads to it.",
-        );
+        html.tag("p", &[], |html| {
+            with_code(
+                html,
+                "This page needs script to show a run while it goes on, and shows nothing without. What the run comes to will \
+                 be in `report.html`, which needs none: in the folder that `--out-dir` names (`reports/runs` where it does \
+                 not), `latest` leads to it.",
+            );
+        });
     });
     // What is said once, such as that a phase has begun: the second by second is not read aloud.
     html.leaf("p", &[("class", "unseen"), ("id", "told"), ("role", "status")], "");
