@@ -35,6 +35,10 @@ struct Recent {
 pub struct Seconds {
     /// The older ones. Shared, because whoever looks takes a copy of all that stands.
     older: Arc<Vec<Second>>,
+    /// Seconds that two of the older points stand for, as a power of two; 0 while each has a point of its own.
+    doubled: u32,
+    /// Seconds that are too few for two points yet.
+    bucket: Vec<Second>,
     /// The first of the recent seconds.
     first: u32,
     recent: VecDeque<Recent>,
@@ -102,10 +106,16 @@ impl Seconds {
             self.closed += gone.counts.disconnected;
         }
         self.first += 1;
+        self.bucket.push(second);
+        if self.bucket.len() < 1 << self.doubled {
+            return;
+        }
         let older = Arc::make_mut(&mut self.older);
-        older.push(second);
+        older.extend(ends(&std::mem::take(&mut self.bucket)));
         if older.len() >= POINTS_MAX {
             *older = older.chunks(4).flat_map(ends).collect();
+            // Four seconds on two points at first, then twice as many each time.
+            self.doubled = if self.doubled == 0 { 2 } else { self.doubled + 1 };
         }
     }
 
@@ -130,7 +140,7 @@ impl Seconds {
     #[must_use]
     pub fn before(&self, until: u32, all: bool) -> Vec<Second> {
         let most = usize::try_from(until.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let older = self.older.iter().filter(|_| all).cloned();
+        let older = self.older.iter().chain(&self.bucket).filter(|_| all).cloned();
         older.chain(self.recent(most)).collect()
     }
 }
@@ -197,11 +207,13 @@ mod tests {
             seconds.add(&flow(second, if second == 51_234 { 9_000 } else { 3 }));
         });
         let all = seconds.before(86_400, true);
-        assert!(all.len() < POINTS_MAX + RECENT && all.len() > POINTS_MAX / 4, "{}", all.len());
+        assert!(all.len() < POINTS_MAX + 4 * RECENT && all.len() > POINTS_MAX / 4, "{}", all.len());
         assert!(all.windows(2).all(|two| two[0].second < two[1].second), "in order");
         assert_eq!(all.iter().filter(|it| it.counts.connects == 9_000).count(), 1);
         assert_eq!((all[0].second, all.last().map(|it| it.second)), (0, Some(86_399)));
         assert_eq!(all.last().map(|it| it.open), Some(86_400));
+        let gap = all.windows(2).map(|two| two[1].second - two[0].second).max();
+        assert_eq!(gap, Some(64), "what is older is not coarser");
         let spike = all.iter().find(|it| it.counts.connects == 9_000).expect("some");
         assert!(spike.second.abs_diff(51_234) < 256, "{}", spike.second);
     }
