@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use khala_engine::environment;
 use khala_reference::defect::{CATALOGUE, DefectSpec, ParseDefectError};
 use khala_selftest::null::{Freeze, Latency};
 use khala_wire::topic::{KNOWN, TopicId};
@@ -36,6 +37,27 @@ pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// The arguments of this process.
+    ///
+    /// # Errors
+    /// When they are wrong, or ask for help.
+    pub fn of_command_line() -> Result<Self, clap::Error> {
+        let mut command = without_empty_variables(Self::command());
+        let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// A command whose arguments are given by no variable that is empty; clap would take that for an empty value.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let heeded = |argument: clap::Arg| match argument.get_env() {
+        Some(name) if !environment::is_set(name) => argument.env(None::<&'static str>),
+        _ => argument,
+    };
+    command.mut_args(heeded).mut_subcommands(without_empty_variables)
 }
 
 /// What `reference` reads of its environment.

@@ -14,9 +14,10 @@ mod show;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use khala_console::exit::Exit;
 use khala_console::{exit, output, signals};
+use khala_engine::environment;
+use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(output::bug));
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
 
 /// Does what the arguments ask, and says what kept it from that.
 fn ended() -> Exit {
-    let args = match args::Args::try_parse() {
+    let args = match args::Args::of_command_line() {
         Ok(args) => args,
         Err(error) => return output::arguments(&error),
     };
@@ -62,7 +63,8 @@ fn ended() -> Exit {
 
 /// `KHALA_LOG` chooses what is logged, as in `khala_engine=debug`; warnings by default.
 fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("KHALA_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let filter = environment::variable("KHALA_LOG")
+        .and_then(|filter| EnvFilter::try_new(filter).ok())
+        .unwrap_or_else(|| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| output::Log).init();
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use khala_engine::environment;
 use khala_engine::reach::guard::Guard;
 use khala_plan::{Diagnostics, Loaded, Options, Sources};
 
@@ -94,7 +95,6 @@ pub fn files(scenario: &args::Scenario) -> Vec<(PathBuf, String)> {
 fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failure> {
     let (path, text) = text(scenario)?;
     let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
-    let environment = |name: &str| std::env::var(name).ok();
     let (target, mut set) = match &scenario.target {
         None => (None, Vec::new()),
         Some(url) if url.contains("://") => {
@@ -113,7 +113,7 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         defects: scenario.defect.iter().map(ToString::to_string).collect(),
         seed: scenario.seed,
         target: target.as_ref().map(|(path, text)| (path.as_str(), text.as_str())),
-        env: &environment,
+        env: &environment::variable,
     };
     let sources = Sources { path: &path, text: &text, loader: &loader };
     let loaded = khala_plan::load(&sources, &options);

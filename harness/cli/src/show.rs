@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use khala_bundle::Derived;
+use khala_engine::environment;
 use khala_evidence::render::terminal::{self, Colour, Reader};
 use khala_evidence::render::{self, Renderer};
 use khala_evidence::report::RunReport;
@@ -87,7 +88,7 @@ const TERMINAL_WIDTH: usize = 80;
 /// Columns for what is printed: `COLUMNS` if it is set, else the terminal's own; where there is none, as many
 /// as a log or a mail shows.
 fn width(at_a_terminal: bool) -> usize {
-    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = environment::variable("COLUMNS").and_then(|columns| columns.parse().ok());
     let own = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
     let own = || own().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
     let otherwise = if at_a_terminal { TERMINAL_WIDTH } else { terminal::WIDTH };
@@ -97,7 +98,7 @@ fn width(at_a_terminal: bool) -> usize {
 /// Columns of the screen, where there is one or `COLUMNS` says so; what goes to a program stays as it is.
 pub fn screen_width() -> Option<usize> {
     let at_a_terminal = std::io::stdout().is_terminal();
-    let asked = std::env::var_os("COLUMNS").is_some();
+    let asked = environment::is_set("COLUMNS");
     (at_a_terminal || asked).then(|| width(at_a_terminal))
 }
 

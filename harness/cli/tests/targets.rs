@@ -220,7 +220,7 @@ fn tokens_of_a_file_are_taken_in_turn() {
     let run = || at(&target.url).arg("--target").arg(profile.clone());
     std::fs::write(&tokens, "\n  \n").expect("writes");
     let none = run().ended().exits(exit::SETUP);
-    assert!(none.stderr.contains("no line of it has a token"), "{}", none.stderr);
+    assert!(none.stderr.contains("it is empty"), "{}", none.stderr);
     // One of three is none that the target takes: a third of the clients are refused, and no more.
     let three = format!("{}\nno-token\n\n{}\n", token_of("a"), token_of("b"));
     std::fs::write(&tokens, three).expect("writes");

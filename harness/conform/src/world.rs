@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use khala_engine::environment;
 use khala_engine::http::Http;
 use khala_engine::mint::Minter;
 use khala_engine::preflight::heads::{self, Learnt};
@@ -254,7 +255,6 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
         topics.join(", ")
     );
     let loader = |path: &str| Err(format!("{path} is not read here"));
-    let environment = |name: &str| std::env::var(name).ok();
     let options = khala_plan::Options {
         profile: None,
         set: set.to_vec(),
@@ -264,7 +264,7 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
             Named::Url(_) => None,
             Named::Profile(path, text) => Some((path.as_str(), text.as_str())),
         },
-        env: &environment,
+        env: &environment::variable,
     };
     let sources = Sources { path: "(conform)", text: &text, loader: &loader };
     let loaded = khala_plan::load(&sources, &options);

@@ -9,15 +9,15 @@ use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+use khala_engine::environment;
 
 use crate::exit::{Exit, Failure};
 
 /// Whether escapes may be written to a stream.
 #[must_use]
 pub fn colour_on(terminal: bool) -> bool {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let forced = set("FORCE_COLOR").is_some_and(|value| value != "0");
-    (terminal || forced) && set("NO_COLOR").is_none()
+    let forced = environment::variable("FORCE_COLOR").is_some_and(|value| value != "0");
+    (terminal || forced) && !environment::is_set("NO_COLOR")
 }
 
 /// Prints a result that stands nowhere else. A reader that has seen enough (`| head`) is no failure.

@@ -11,6 +11,7 @@ pub mod command;
 mod conductor;
 pub mod contact;
 pub mod doctor;
+pub mod environment;
 pub mod error;
 pub mod fault;
 pub mod handshake;

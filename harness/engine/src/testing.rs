@@ -1,6 +1,7 @@
-//! What the engine's unit tests share: plans from text, and a target that answers nothing.
+//! What the engine's unit tests share: plans from text, a target that answers nothing, and what the code mentions.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 
 use khala_plan::{Options, Plan, Sources};
@@ -44,4 +45,24 @@ pub fn frozen() -> (TcpListener, Arc<Target>) {
     let (reach, extras) = (Reach::here(&base_url).expect("on this machine"), Extras::default());
     let control = reach.clone();
     (listener, Arc::new(Target { base_url, reach, control, socket_path, credentials, extras }))
+}
+
+/// Where the code under `folder`, that of tests apart, has one of these words: the file and the word.
+pub fn mentions(folder: &Path, words: &[&str], but: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("can be listed").flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if but.contains(&name.as_str()) || name.contains("tests") {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(mentions(&path, words, but));
+        } else if name.ends_with(".rs") {
+            let text = std::fs::read_to_string(&path).expect("can be read");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let has = words.iter().filter(|word| code.contains(**word));
+            found.extend(has.map(|word| format!("{name}: {word}")));
+        }
+    }
+    found
 }

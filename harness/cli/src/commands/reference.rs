@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
+use khala_engine::environment::variable;
 use khala_engine::target::child::env;
 use khala_reference::{Config, Server};
 use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key, KeyRing};
@@ -47,18 +48,17 @@ async fn serve(reference: &args::Reference) -> Result<Exit, Failure> {
 
 fn config(reference: &args::Reference) -> Config {
     let mut config = Config::default();
-    let from_env = |name: &str| std::env::var(name).ok();
-    if let Some(key) = from_env(env::SYNC_KEY) {
-        let issuer = from_env("RUNTIME_SYNC_TOKEN_ISSUER").unwrap_or(DEFAULT_ISSUER.to_owned());
+    if let Some(key) = variable(env::SYNC_KEY) {
+        let issuer = variable("RUNTIME_SYNC_TOKEN_ISSUER").unwrap_or(DEFAULT_ISSUER.to_owned());
         let audience =
-            from_env("RUNTIME_SYNC_TOKEN_AUDIENCE").unwrap_or(DEFAULT_AUDIENCE.to_owned());
+            variable("RUNTIME_SYNC_TOKEN_AUDIENCE").unwrap_or(DEFAULT_AUDIENCE.to_owned());
         config.sync_keys = KeyRing::new(vec![Key::new(DEFAULT_KID, key)], issuer, audience);
     }
-    if let Some(key) = from_env(env::SESSION_KEY) {
+    if let Some(key) = variable(env::SESSION_KEY) {
         config.session_key = Some(key.into_bytes());
     }
-    config.signature_secret = from_env(env::SIGNATURE_SECRET).map(String::into_bytes);
-    config.admin_token = from_env(env::ADMIN_TOKEN);
+    config.signature_secret = variable(env::SIGNATURE_SECRET).map(String::into_bytes);
+    config.admin_token = variable(env::ADMIN_TOKEN);
     config.defects = reference.defect.clone();
     config.seed = reference.seed;
     for &(topic, events) in &reference.retain {

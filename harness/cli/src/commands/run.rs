@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, this_host, utc_now};
+use khala_engine::environment;
 use khala_engine::reach::guard::Guard;
 use khala_engine::switches::Switches;
 use khala_engine::{Options, Outcome};
@@ -353,7 +354,7 @@ fn interrupt(token: &CancellationToken, stop_file: Option<PathBuf>) -> Cancellat
 
 /// Begins the live view, and says where it is.
 fn dashboard(listen: SocketAddr, watch: Watch, options: &Options) -> Result<Dashboard, Failure> {
-    let token = std::env::var(DASHBOARD_TOKEN).ok().filter(|token| !token.is_empty());
+    let token = environment::variable(DASHBOARD_TOKEN);
     let settings = khala_live::Settings { listen, token, version: VERSION.to_owned() };
     let (interrupt, switches) = (options.interrupt.clone(), Arc::clone(&options.switches));
     let dashboard = Dashboard::begin(settings, watch, interrupt, switches)

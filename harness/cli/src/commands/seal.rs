@@ -4,6 +4,7 @@ use std::path::Path;
 
 use khala_bundle::seal::{KeyError, Seal, SigningKey};
 use khala_bundle::{Lock, summary};
+use khala_engine::environment;
 use khala_evidence::report::RunReport;
 
 use crate::args::SealWith;
@@ -77,7 +78,7 @@ fn key(file: &Path, with: &SealWith) -> Result<SigningKey, Failure> {
     let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| wrong(file, &error));
     let password = match &with.sign_password_file {
         Some(file) => Some(read(file)?.lines().next().unwrap_or_default().to_owned()),
-        None => std::env::var(PASSWORD).ok().filter(|password| !password.is_empty()),
+        None => environment::variable(PASSWORD),
     };
     SigningKey::parse(&read(file)?, password.as_deref()).map_err(|error| match error {
         KeyError::Locked => {

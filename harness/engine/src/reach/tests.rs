@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::testing::mentions;
 
 /// An authority with a folder for its files.
 struct Authority {
@@ -284,30 +285,8 @@ async fn a_name_that_stands_for_another_address_is_refused_at_the_connect() {
 /// What the guard promises holds of what is opened here alone.
 #[test]
 fn nothing_else_in_the_engine_connects() {
-    fn look(folder: &std::path::Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).expect("can be listed").flatten() {
-            let path = entry.path();
-            let name =
-                path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-            if path.is_dir() && name != "reach" {
-                look(&path, found);
-            } else if name.ends_with(".rs") && !name.contains("tests") {
-                let text = std::fs::read_to_string(&path).expect("can be read");
-                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-                let opens = [
-                    "TcpSocket",
-                    "TcpStream::connect",
-                    "connect_async",
-                    "HttpConnector",
-                    "UdpSocket",
-                ];
-                found.extend(
-                    opens.iter().filter(|it| code.contains(**it)).map(|it| format!("{name}: {it}")),
-                );
-            }
-        }
-    }
-    let mut found = Vec::new();
-    look(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    let opens = ["TcpSocket", "TcpStream::connect", "connect_async", "HttpConnector", "UdpSocket"];
+    let engine = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let found = mentions(&engine, &opens, &["reach"]);
     assert_eq!(found, [""; 0], "open it by `Reach::connect`");
 }

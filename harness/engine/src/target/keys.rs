@@ -11,6 +11,7 @@ use khala_wire::token::{DEFAULT_KID, Key};
 use super::child::env;
 use super::{Credentials, token_names};
 use crate::command::{self, Place, Redactor};
+use crate::environment;
 use crate::error::SetupError;
 
 /// Bearer of the operators' view: fan-out metrics, and what only operators may do.
@@ -87,7 +88,7 @@ pub fn session_key() -> Option<Key> {
 }
 
 fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
-    names.iter().find_map(|name| Some((*name, std::env::var(name).ok()?)))
+    names.iter().find_map(|name| Some((*name, environment::variable(name)?)))
 }
 
 /// What opens the target, wherever the scenario says that it is.
@@ -101,10 +102,13 @@ async fn opened(what: &str, secret: &Secret) -> Result<String, SetupError> {
 /// What an environment variable or a file holds.
 pub(super) fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
     let resolved = match secret {
-        Secret::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
+        Secret::Env(name) => environment::read(name),
         Secret::File(path) => std::fs::read_to_string(path)
-            .map(|text| text.trim_end().to_owned())
-            .map_err(|error| error.to_string()),
+            .map_err(|error| error.to_string())
+            .and_then(|text| match text.trim_end() {
+                "" => Err("it is empty".to_owned()),
+                secret => Ok(secret.to_owned()),
+            }),
         Secret::Command(_) => Err("a command tells it to a run alone".to_owned()),
         Secret::Generated => {
             Err("a target by URL needs a secret of its own: { env = \"NAME\" } or \

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Looks a variable of the environment up.
+/// Looks a variable of the environment up; one that is empty counts as not set, and is `None`.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// A string with its variables filled in.
@@ -24,7 +24,7 @@ pub(crate) struct InterpolationError {
     pub unset: bool,
 }
 
-/// Fills `text` in. As in a shell, a default also stands in for an empty variable.
+/// Fills `text` in.
 pub(crate) fn interpolate(
     text: &str,
     environment: &Environment<'_>,
@@ -64,18 +64,14 @@ pub(crate) fn interpolate(
             });
         }
         match (environment(name), default) {
-            (Some(value), None) => {
+            (Some(value), _) => {
                 out.variables.push(name.to_owned());
                 out.text.push_str(&value);
             }
-            (Some(value), Some(_)) if !value.is_empty() => {
-                out.variables.push(name.to_owned());
-                out.text.push_str(&value);
-            }
-            (_, Some(default)) => out.text.push_str(default),
+            (None, Some(default)) => out.text.push_str(default),
             (None, None) => {
                 return Err(InterpolationError {
-                    what: format!("the environment variable `{name}` is not set"),
+                    what: format!("the environment variable `{name}` is not set, or is empty"),
                     help: format!("set it, or give a default: `${{{name}:-…}}`"),
                     span: start..end,
                     unset: true,
@@ -104,7 +100,6 @@ mod tests {
     fn environment(name: &str) -> Option<String> {
         match name {
             "HOST" => Some("example".to_owned()),
-            "EMPTY" => Some(String::new()),
             _ => None,
         }
     }
@@ -120,8 +115,6 @@ mod tests {
             ("http://${HOST}:1/", "http://example:1/"),
             ("${HOST}${HOST}", "exampleexample"),
             ("${NONE:-here}", "here"),
-            ("${EMPTY:-here}", "here"),
-            ("${EMPTY}", ""),
             ("${NONE:-}", ""),
             ("$HOST costs $5", "$HOST costs $5"),
             ("$${HOST}", "${HOST}"),
@@ -139,7 +132,12 @@ mod tests {
     #[test]
     fn mistakes_are_pointed_at() {
         for (text, what, at, unset) in [
-            ("a${NONE}b", "the environment variable `NONE` is not set", "${NONE}", true),
+            (
+                "a${NONE}b",
+                "the environment variable `NONE` is not set, or is empty",
+                "${NONE}",
+                true,
+            ),
             ("a${NONE", "`${` is not closed", "${NONE", false),
             ("${}", "`` is not the name of an environment variable", "${}", false),
             ("${1X}", "`1X` is not the name of an environment variable", "${1X}", false),

@@ -82,7 +82,7 @@ pub struct Options<'a> {
     pub seed: Option<u64>,
     /// `--target`: path and text of a target profile.
     pub target: Option<(&'a str, &'a str)>,
-    /// Looks a variable of the environment up.
+    /// Looks a variable of the environment up; one that is empty counts as not set.
     pub env: &'a Environment<'a>,
 }
 

@@ -16,9 +16,9 @@ from the declarations that the reader itself goes by; a test tells when it is ou
 the same from `scenario.schema.json` and `gates.schema.json` beside it.
 
 A scenario is TOML. A key that is not here is refused. Strings may read the environment, `${NAME}` or
-`${NAME:-default}`; what they give may also be a number or a boolean. `--set KEY=VALUE` overrides any
-key: `--set fleet.clients=200`, `--set phase.storm.duration=10s`. What metrics mean, and how claims
-are judged, is in [METRICS.md](../harness/evidence/METRICS.md).
+`${NAME:-default}`; what they give may also be a number or a boolean. A variable that is empty counts as
+one that is not set, here and for every flag. `--set KEY=VALUE` overrides any key: `--set
+fleet.clients=200`, `--set phase.storm.duration=10s`. What metrics mean, and how claims are judged, is in [METRICS.md](../harness/evidence/METRICS.md).
 
 | type | is written as |
 | --- | --- |

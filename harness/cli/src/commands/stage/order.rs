@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use khala_engine::environment;
+use khala_engine::webhook::Webhook;
 use khala_plan::rollout::{Canary, Rollout, ScenarioRun, Stage, Waiver};
 use khala_stage::decide::expires_ms;
 use khala_stage::journal::sha256;
@@ -46,10 +48,10 @@ impl<'a> Order<'a> {
         let text = read(&args.rollout, "name a rollout file, such as scenarios/rollout.toml")?;
         let env = |name: &str| std::env::var(name).ok();
         let shown = args.rollout.display().to_string();
-        let rollout = khala_plan::rollout::load(&shown, &text, &env).map_err(|wrong| Failure {
-            exit: Exit::InvalidScenario,
-            message: wrong.render(colour),
-        })?;
+        let rollout =
+            khala_plan::rollout::load(&shown, &text, &environment::variable).map_err(|wrong| {
+                Failure { exit: Exit::InvalidScenario, message: wrong.render(colour) }
+            })?;
         let Some(stage) = rollout.stage(&args.stage) else {
             return Err(no_stage(&rollout, &args.stage));
         };

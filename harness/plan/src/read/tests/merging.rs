@@ -240,7 +240,7 @@ fn the_environment_fills_strings_in_after_everything_was_merged() {
     // What is overridden needs no variable.
     let load = Load { set: &["target.url=http://h:1"], ..Load::of(&text) };
     assert_eq!(load.plan().target.kind, url("http://h:1"));
-    assert_snapshot!(Load::of(&text).complaints(), @"8:34 the environment variable `PORT` is not set -> set it, or give a default: `${PORT:-…}`");
+    assert_snapshot!(Load::of(&text).complaints(), @"8:34 the environment variable `PORT` is not set, or is empty -> set it, or give a default: `${PORT:-…}`");
     let broken = edited(&[("ramp = \"2s\"", "ramp = \"${\"\nname_prefix = \"${a b}\"")]);
     assert_snapshot!(Load::of(&broken).complaints(), @"
     14:9 `${` is not closed -> write `${NAME}` or `${NAME:-default}`; `$${` stands for a plain `${`
@@ -255,7 +255,7 @@ fn a_variable_that_only_another_profile_needs_is_not_missed() {
     );
     Load::of(&text).plan();
     let load = Load { profile: Some("staging"), ..Load::of(&text) };
-    assert_snapshot!(load.complaints(), @"67:8 the environment variable `STAGING` is not set -> set it, or give a default: `${STAGING:-…}`");
+    assert_snapshot!(load.complaints(), @"67:8 the environment variable `STAGING` is not set, or is empty -> set it, or give a default: `${STAGING:-…}`");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn environment_variables_are_named() {
        |
        = note: the value comes from the environment variable `RAMP`
 
-    error: the environment variable `STEADY` is not set
+    error: the environment variable `STEADY` is not set, or is empty
       --> scenarios/s.toml:31:13
        |
     31 | duration = "${STEADY}s"
