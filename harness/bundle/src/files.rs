@@ -10,7 +10,9 @@ use rustix::fs::OFlags;
 use crate::Error;
 
 /// Held by the process that writes a bundle: nobody else may report on it or remove it.
-const LOCK: &str = ".writing";
+pub(crate) const LOCK: &str = ".writing";
+/// What the name of a file ends with that is begun and not yet in its place; it begins with a dot.
+pub(crate) const PART: &str = ".part";
 /// How often others may let it go between its opening and its locking before it counts as theirs.
 const TRIES: u32 = 100;
 
@@ -30,12 +32,9 @@ impl Lock {
     pub fn take(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(LOCK);
         let cannot = || Error::file("write to", dir);
-        refuse_link(&path)?;
-        // One that a killed run left is taken as it is; what a link leads to is not.
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(false).custom_flags(no_link());
         for _ in 0..TRIES {
-            let file = options.open(&path).map_err(cannot())?;
+            // One that a killed run left is taken as it is.
+            let file = open_own(&path)?;
             match file.try_lock() {
                 // Whoever had it may have removed it since: then it locks nothing.
                 Ok(()) if !is_at(&file, &path).map_err(cannot())? => {}
@@ -48,26 +47,30 @@ impl Lock {
     }
 }
 
-/// Has the opening of a link fail.
-fn no_link() -> i32 {
-    OFlags::NOFOLLOW.bits().cast_signed()
-}
-
-/// Opens the file `name` of the folder `dir`, to be read and written on; makes it where it is not there.
+/// Opens a file of ours to read and write it, which is made where it is not there. What a link leads to is not
+/// opened, and what is no file is not waited for.
 ///
 /// # Errors
-/// [`Error::Link`] where it would lie elsewhere, [`Error::File`] where it is no file or cannot be opened.
-pub fn open_to_write_on(dir: &Path, name: &str) -> Result<File, Error> {
-    let path = dir.join(name);
-    refuse_link(&path)?;
-    // To open something else, such as a named pipe, may take for ever.
-    let other = fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file());
-    if other {
-        return Err(Error::file("write to", &path)(io::Error::other("it is no file")));
-    }
+/// [`Error::Link`] where a link is in its place, [`Error::File`] where it cannot be opened.
+pub fn open_own(path: &Path) -> Result<File, Error> {
+    refuse_link(path)?;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(false);
-    options.custom_flags(no_link()).open(&path).map_err(Error::file("write to", &path))
+    let options = options.read(true).write(true).create(true).truncate(false).custom_flags(flags);
+    let file = options.open(path).map_err(Error::file("write to", path))?;
+    match file.metadata() {
+        Ok(about) if about.is_file() => Ok(file),
+        Ok(_) => Err(Error::file("write to", path)(io::Error::other("it is no file"))),
+        Err(error) => Err(Error::file("write to", path)(error)),
+    }
+}
+
+/// Writes a file of ours as it is, at once; not what a link leads to.
+pub(crate) fn put(path: &Path, content: &[u8]) -> io::Result<()> {
+    let flags = OFlags::NOFOLLOW.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).custom_flags(flags);
+    options.open(path)?.write_all(content)
 }
 
 /// Whether an open file is the one that is found at `path`.
@@ -153,7 +156,7 @@ pub(crate) fn discard_part(dir: &Path, name: &str) {
 }
 
 fn part_path(dir: &Path, name: &str) -> PathBuf {
-    dir.join(format!(".{name}.part"))
+    dir.join(format!(".{name}{PART}"))
 }
 
 /// Bytes that can still be written into a folder; none where nobody can say.

@@ -3,7 +3,6 @@
 //!
 //! The way to the thread is bounded and nobody waits on it: what does not fit is dropped and counted.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,9 +11,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::Error;
-use crate::clock;
 use crate::names::{EVENTS, METRICS};
+use crate::{Error, clock, files};
 
 /// Lines and snapshots on their way to the thread.
 const QUEUE: usize = 1_024;
@@ -104,7 +102,7 @@ fn keep(dir: &Path, mut events: impl Write, items: &Receiver<Item>) -> Kept {
             }
             Item::Snapshot { name, json } => {
                 let path = dir.join(METRICS).join(name);
-                let written = fs::write(&path, json);
+                let written = files::put(&path, &json);
                 (path, written)
             }
         };

@@ -47,7 +47,7 @@ pub use bundle::{Bundle, is_bundle, under_gates};
 pub use clock::utc_now;
 pub use error::Error;
 pub use evidence::{Derived, Evidence, Leftover, Reading};
-pub use files::{Lock, open_to_write_on, write};
+pub use files::{Lock, open_own, write};
 pub use host::this as this_host;
 pub use logs::{LogSink, Logs, Wanted};
 pub use manifest::{Maker, Manifest, sha256};

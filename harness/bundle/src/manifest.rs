@@ -16,8 +16,9 @@ use khala_evidence::report::RunReport;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::files::{LOCK, PART};
 use crate::names::{
-    MANIFEST, RUN_JSON, SCENARIO, SIGNATURE, is_derived, is_of_altered, is_seal, is_source,
+    FOLDERS, MANIFEST, RUN_JSON, SCENARIO, SIGNATURE, is_derived, is_of_altered, is_seal, is_source,
 };
 use crate::{Error, files, utc_now};
 
@@ -404,7 +405,8 @@ impl Before {
 pub(crate) struct Found {
     /// The files, by path in the bundle.
     pub files: BTreeMap<String, Entry>,
-    /// What is neither file nor folder, by path in the bundle, and what it is.
+    /// What no manifest names and no run leaves, by path in the bundle, and what it is: what is neither file nor
+    /// folder, what is hidden, a folder with nothing in it.
     pub odd: BTreeMap<String, String>,
     /// What cannot be read, by path in the bundle, and why; of a folder with all that is in it.
     pub unread: BTreeMap<String, io::Error>,
@@ -421,8 +423,8 @@ impl Found {
     }
 }
 
-/// Every file of a bundle but the manifest, what seals it, and hidden ones, with what it holds now. Links are not
-/// followed: what they show is not in the bundle.
+/// Every file of a bundle but the manifest, what seals it, and hidden ones, with what it holds now: who writes it
+/// has the lock in it, and files that it began. Links are not followed: what they show is not in the bundle.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -445,15 +447,19 @@ pub(crate) fn look(dir: &Path) -> Found {
 
 /// Walks a folder; fails where it cannot be listed itself.
 fn walk(dir: &Path, prefix: &str, found: &mut Found) -> io::Result<()> {
+    let mut is_empty = true;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
+        is_empty = false;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
         if kind.is_symlink() {
             let to = fs::read_link(entry.path()).unwrap_or_default();
             found.odd.insert(path, format!("a symbolic link to {}", to.display()));
-        } else if name.starts_with('.') || path == MANIFEST || is_seal(&path) {
+        } else if let Some(what) = hidden(&path, &name) {
+            found.odd.insert(path, what.to_owned());
+        } else if kind.is_file() && (path == MANIFEST || is_seal(&path)) {
             continue;
         } else if kind.is_dir() {
             if let Err(error) = walk(&entry.path(), &format!("{path}/"), found) {
@@ -468,7 +474,25 @@ fn walk(dir: &Path, prefix: &str, found: &mut Found) -> io::Result<()> {
             found.odd.insert(path, "neither a file nor a folder".to_owned());
         }
     }
+    let folder = prefix.trim_end_matches('/');
+    if is_empty && !folder.is_empty() && !FOLDERS.contains(&folder) {
+        found.odd.insert(folder.to_owned(), "an empty folder".to_owned());
+    }
     Ok(())
+}
+
+/// What is hidden by its name, and what that is.
+fn hidden(path: &str, name: &str) -> Option<&'static str> {
+    if path == LOCK {
+        return Some("the lock of a process that writes, or was killed while it did");
+    }
+    let is_hidden = name.starts_with('.');
+    let is_part = name.ends_with(PART);
+    is_hidden.then_some(if is_part {
+        "a file that was begun, and never put in its place"
+    } else {
+        "hidden"
+    })
 }
 
 /// SHA-256 of a file, in hex.

@@ -16,6 +16,8 @@ pub const SCHEDULE: &str = "schedule.ndjson";
 pub const EVENTS: &str = "events.ndjson";
 /// The folder of the snapshots of the target's metrics.
 pub const METRICS: &str = "metrics";
+/// The folders that each run makes, whether or not anything comes to lie in them.
+pub const FOLDERS: [&str; 2] = [METRICS, "journal"];
 /// The histograms by second.
 pub const HLOG: &str = "latency.hlog";
 /// The report.

@@ -103,7 +103,7 @@ pub fn write_index(runs_dir: &Path) -> Result<(), Error> {
 /// The same, waiting no longer than that for whoever writes it.
 fn write_within(runs_dir: &Path, wait: Duration) -> Result<(), Error> {
     // Whoever comes later has seen what came before; who waits in vain leaves it, for two would write one file.
-    let _lock = lock(runs_dir, wait).map_err(Error::write(&runs_dir.join(INDEX)))?;
+    let _lock = lock(runs_dir, wait)?;
     let index = Index { format_version: FORMAT_VERSION, runs: runs(runs_dir)? };
     let json = serde_json::to_vec_pretty(&index)
         .map_err(|error| Error::write(&runs_dir.join(INDEX))(error.into()))?;
@@ -112,17 +112,19 @@ fn write_within(runs_dir: &Path, wait: Duration) -> Result<(), Error> {
 }
 
 /// The lock of the index, had in time.
-fn lock(runs_dir: &Path, wait: Duration) -> io::Result<File> {
-    let file = File::create(runs_dir.join(LOCK))?;
+fn lock(runs_dir: &Path, wait: Duration) -> Result<File, Error> {
+    let file = files::open_own(&runs_dir.join(LOCK))?;
+    let index = runs_dir.join(INDEX);
+    let cannot = |error| Error::write(&index)(error);
     let until = clock::now() + wait;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if clock::now() < until => std::thread::sleep(STEP),
             Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::other("another process is writing it"));
+                return Err(cannot(io::Error::other("another process is writing it")));
             }
-            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
         }
     }
 }
@@ -182,5 +184,34 @@ mod tests {
         drop(held);
         write_within(dir.path(), Duration::ZERO).expect("nobody has it");
         assert!(dir.path().join(INDEX).exists());
+    }
+
+    #[test]
+    fn nothing_is_opened_through_a_link_in_a_folder_of_runs() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let runs = dir.path().join("runs");
+        fs::create_dir(&runs).expect("is made");
+        let theirs = dir.path().join("theirs");
+        fs::write(&theirs, "theirs").expect("is written");
+        let written = |name: &str| {
+            let link = runs.join(name);
+            let _ = fs::remove_file(&link);
+            symlink(&theirs, &link).expect("is linked");
+            let written = write_within(&runs, Duration::ZERO);
+            assert_eq!(fs::read_to_string(&theirs).expect("is there"), "theirs", "{name}");
+            written
+        };
+        let error = written(LOCK).expect_err("it would lie elsewhere").to_string();
+        assert!(error.contains(".index.lock is a symbolic link to "), "{error}");
+        // A file that is put in its place takes that of a link.
+        for name in [INDEX, INDEX_PAGE, ".index.json.part", ".index.md.part"] {
+            written(name).expect("is written");
+        }
+        // What nobody reads would be waited for.
+        let pipe = runs.join(LOCK);
+        fs::remove_file(&pipe).expect("is there");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("it runs");
+        assert!(made.success());
+        assert!(write_within(&runs, Duration::ZERO).is_err(), "it is no file");
     }
 }

@@ -167,12 +167,14 @@ fn sign(
 /// Holds the signatures of a bundle, and its statement, against the manifest; with a key, against that too.
 pub(crate) fn check(dir: &Path, key: Option<&PublicKey>, found: &mut Verified) {
     for (file, signature) in [(MANIFEST, SIGNATURE), (STATEMENT, STATEMENT_SIGNATURE)] {
-        let there = dir.join(signature).is_file();
-        let wanted = key.is_some() && dir.join(file).is_file();
+        let (there, signed) = (dir.join(signature).is_file(), dir.join(file).is_file());
+        let wanted = key.is_some() && signed;
         if !there && wanted {
             found.problems.push(format!("{signature} is missing: nobody signed {file}"));
         }
-        if there {
+        if there && !signed {
+            found.problems.push(format!("{signature} is of {file}, which is missing"));
+        } else if there {
             match checked(dir, file, signature, key) {
                 Ok(()) => found.unchanged += usize::from(key.is_some()),
                 Err(why) => found.problems.push(format!("{signature} {why}")),
@@ -208,7 +210,8 @@ fn checked(dir: &Path, file: &str, signature: &str, key: Option<&PublicKey>) -> 
         return Err(format!("is by another key, {by}, and not by the one that was given, {not}"));
     }
     let content = fs::read(dir.join(file)).map_err(|error| format!("is of {file}: {error}"))?;
-    minisign::verify(public, &signed, Cursor::new(content), true, false, false)
+    // One of the stock tool's `-l` too, which is of the file itself and not of its hash.
+    minisign::verify(public, &signed, Cursor::new(content), true, false, true)
         .map_err(|_| format!("does not fit {file}: one of the two is not what was signed"))
 }
 

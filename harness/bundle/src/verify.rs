@@ -81,7 +81,7 @@ fn digests(dir: &Path, manifest: &Manifest, found: &mut Verified) {
     let known = |path: &String| manifest.files.contains_key(path) || is_of_altered(path);
     let new = there.files.keys().filter(|path| !known(path));
     found.problems.extend(new.map(|path| format!("{path} was not there when the run ended")));
-    let odd = there.odd.iter().map(|(path, what)| format!("{path} is {what}, which no run writes"));
+    let odd = there.odd.iter().map(|(path, what)| format!("{path} is {what}, which no run leaves"));
     found.problems.extend(odd);
     let unread = there.unread.iter().map(|(path, why)| format!("{path} cannot be read: {why}"));
     found.problems.extend(unread);

@@ -16,7 +16,7 @@ use crate::files::{self, Lock};
 use crate::journal::Unwritten;
 use crate::keeper::Keeper;
 use crate::logs::{LogSink, Logs, Wanted};
-use crate::names::{EVENTS, JOURNAL, METRICS, SCENARIO, SCHEDULE};
+use crate::names::{EVENTS, FOLDERS, JOURNAL, SCENARIO, SCHEDULE};
 use crate::recording::write;
 
 /// Lines that `events.ndjson` may hold; what comes after is counted.
@@ -60,12 +60,12 @@ impl Writer {
     }
 
     fn begin(dir: PathBuf) -> Result<Self, Error> {
-        for folder in [METRICS, "journal"] {
+        for folder in FOLDERS {
             fs::create_dir(dir.join(folder)).map_err(Error::make(&dir))?;
         }
         let lock = Lock::take(&dir)?;
         let path = dir.join(EVENTS);
-        let events = File::create(&path).map_err(Error::make(&path))?;
+        let events = File::create_new(&path).map_err(Error::make(&path))?;
         let kept = events.try_clone().map_err(Error::make(&path))?;
         let keeper = Some(Keeper::begin(&dir, BufWriter::new(kept))?);
         Ok(Self {

@@ -123,6 +123,19 @@ fn a_journal_that_was_cut_or_changed_is_a_hold_and_decides_nothing() {
 }
 
 #[test]
+fn a_journal_that_is_a_link_is_not_opened() {
+    let rollout = Rollout::new();
+    std::fs::create_dir(rollout.path("stages")).expect("is made");
+    let theirs = rollout.path("theirs");
+    std::fs::write(&theirs, "{\"theirs\":1").expect("can be written");
+    let link = rollout.path("stages/journal.ndjson");
+    std::os::unix::fs::symlink(&theirs, link).expect("can be linked");
+    let refused = rollout.stage("0").ended_plain().exits(exit::SETUP).stderr;
+    assert!(refused.contains("journal.ndjson is a symbolic link to "), "{refused}");
+    assert_eq!(ended(&theirs), "{\"theirs\":1", "it was neither written nor cut");
+}
+
+#[test]
 fn a_stage_that_was_killed_goes_on_where_it_was() {
     let rollout = Rollout::new();
     let killed = rollout.stage("0").start_plain();

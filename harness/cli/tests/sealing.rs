@@ -70,9 +70,75 @@ fn one_flipped_byte_in_any_file_is_named() {
             let named = found.stdout.lines().any(|line| line.starts_with(name.as_str()));
             assert!(named, "{name}, byte {at}: {}", found.stdout);
         }
+        // Whose a signature should be is what the key says; all else is found without one.
+        if !name.ends_with(".minisig") {
+            let found = Harness::new("verify").arg(&bundle).ended_plain().exits(exit::HOLD);
+            let named = found.stdout.lines().any(|line| line.starts_with(name.as_str()));
+            assert!(named, "{name}, without a key: {}", found.stdout);
+        }
         std::fs::write(bundle.join(name), bytes).expect("is written");
     }
     verify(&bundle, &keys.public()).ended_plain().exits(exit::GO);
+}
+
+/// Makes something at a path.
+type Make<'a> = &'a dyn Fn(&Path);
+
+#[test]
+fn whatever_no_manifest_names_is_told_whatever_its_name() {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    let keys = Keys::new();
+    let plain = Harness::tiny().ended().exits(exit::GO);
+    let (_dir, bundle) = plain.restored(|_| true);
+    let file = |path: &Path| fs::write(path, "mine").expect("is written");
+    let folder = |path: &Path| fs::create_dir_all(path).expect("is made");
+    let full = |path: &Path| {
+        folder(path);
+        file(&path.join("inner"));
+    };
+    let link = |path: &Path| symlink("/etc/hostname", path).expect("is linked");
+    let dangling = |path: &Path| symlink("nowhere", path).expect("is linked");
+    let made: [(&str, Make<'_>, &str); 15] = [
+        (".hidden", &file, "is hidden"),
+        ("metrics/.hidden", &file, "is hidden"),
+        (".folder", &full, "is hidden"),
+        (".empty", &folder, "is hidden"),
+        ("empty", &folder, "is an empty folder"),
+        ("metrics/empty", &folder, "is an empty folder"),
+        ("nested/empty", &folder, "is an empty folder"),
+        (".writing", &file, "is the lock of a process"),
+        (".run.json.part", &file, "is a file that was begun"),
+        (".link", &link, "is a symbolic link to /etc/hostname"),
+        ("metrics/.dangling", &dangling, "is a symbolic link to nowhere"),
+        ("statement.json.minisig", &folder, "is an empty folder"),
+        ("new", &file, "was not there when the run ended"),
+        ("altered/new", &file, "was not there when the run ended"),
+        ("altered/.hidden", &file, "is hidden"),
+    ];
+    let verify = |keyed: bool| {
+        let verify = Harness::new("verify").arg(&bundle);
+        if keyed { verify.arg("--public-key").arg(keys.public()) } else { verify }.ended_plain()
+    };
+    for keyed in [false, true] {
+        if keyed {
+            let seal = Harness::new("seal").arg(&bundle).arg("--sign-key").arg(keys.secret());
+            seal.ended_plain().exits(exit::GO);
+        }
+        for (path, make, what) in made {
+            let at = bundle.join(path);
+            fs::create_dir_all(at.parent().expect("has one")).expect("is made");
+            make(&at);
+            let found = verify(keyed).exits(exit::HOLD).stdout;
+            assert!(found.contains(&format!("{path} {what}")), "{path}: {found}");
+            let removed = if at.is_dir() { fs::remove_dir_all(&at) } else { fs::remove_file(&at) };
+            removed.expect("is removed");
+            for parent in ["nested", "altered"] {
+                let _ = fs::remove_dir(bundle.join(parent));
+            }
+        }
+        verify(keyed).exits(exit::GO);
+    }
 }
 
 #[test]

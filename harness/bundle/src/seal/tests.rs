@@ -7,7 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// What `minisign` 0.11 made: a key without a password, its public key, and the signature of `hello\n`.
+/// What `minisign` 0.11 made: a key without a password, its public key, and two signatures of `hello\n`, one as it
+/// makes them and a legacy one (`-S -l`).
 const STOCK: &str = include_str!("stock.txt");
 
 fn part(number: usize) -> String {
@@ -30,16 +31,45 @@ fn problems(dir: &Path, key: Option<&PublicKey>) -> Vec<String> {
 }
 
 #[test]
-fn what_the_stock_tool_signed_is_verified() {
+fn what_the_stock_tool_signed_is_verified_in_its_legacy_form_too() {
+    let key = PublicKey::parse(&part(1)).expect("its public key");
+    for signature in [part(2), part(3)] {
+        let (_dir, dir) = signed(b"hello\n", &signature);
+        assert_eq!(problems(&dir, Some(&key)), [""; 0]);
+        fs::write(dir.join(MANIFEST), "hullo\n").expect("is written");
+        let found = problems(&dir, Some(&key));
+        assert!(found[0].contains("does not fit manifest.json"), "{found:?}");
+        fs::write(dir.join(MANIFEST), "hello\n").expect("is written");
+        // The form stands in the second byte of the signature, which is not signed itself.
+        let other =
+            ["RUSS", "RWSS"].map(|form| signature.replacen(&signature_form(&signature), form, 1));
+        for other in other.iter().filter(|other| **other != signature) {
+            fs::write(dir.join(SIGNATURE), other).expect("is written");
+            assert_eq!(problems(&dir, Some(&key)).len(), 1, "{other}");
+        }
+    }
+}
+
+/// The first characters of a signature: its form, and of its key's number.
+fn signature_form(signature: &str) -> String {
+    signature.lines().nth(1).expect("a signature").chars().take(4).collect()
+}
+
+#[test]
+fn a_key_is_its_file_or_its_line() {
     let (_dir, dir) = signed(b"hello\n", &part(2));
     let key = PublicKey::parse(&part(1)).expect("its public key");
-    assert_eq!(problems(&dir, Some(&key)), [""; 0]);
     let second_line = part(1).lines().nth(1).expect("two lines").to_owned();
     let bare = PublicKey::parse(&second_line).expect("a line of it is enough");
     assert_eq!((problems(&dir, Some(&bare)), bare.id()), (Vec::new(), key.id()));
-    fs::write(dir.join(MANIFEST), "hullo\n").expect("is written");
-    let found = problems(&dir, Some(&key));
-    assert!(found[0].contains("does not fit manifest.json"), "{found:?}");
+}
+
+#[test]
+fn a_signature_of_what_is_not_there_is_told() {
+    let (_dir, dir) = signed(b"hello\n", &part(2));
+    fs::copy(dir.join(SIGNATURE), dir.join(STATEMENT_SIGNATURE)).expect("is written");
+    let found = problems(&dir, None);
+    assert_eq!(found, ["statement.json.minisig is of statement.json, which is missing"]);
 }
 
 #[test]

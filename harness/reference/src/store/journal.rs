@@ -95,7 +95,12 @@ impl Journal {
         records: impl FnOnce(&mut Write<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let rewritten = dir.join(REWRITTEN);
-        let mut out = BufWriter::new(File::create(&rewritten)?);
+        // What stands there, half of one or a link, is not written to.
+        match fs::remove_file(&rewritten) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut out = BufWriter::new(File::create_new(&rewritten)?);
         records(&mut |record| out.write_all(&line(record)?))?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         fs::rename(&rewritten, dir.join(FILE))?;

@@ -252,6 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_rewritten_takes_the_place_of_a_link_and_is_not_written_through_it() {
+        let (dir, theirs) = (Dir::new("link"), Dir::new("theirs"));
+        fs::create_dir_all(&dir.0).expect("made");
+        fs::write(&theirs.0, "theirs").expect("written");
+        std::os::unix::fs::symlink(&theirs.0, dir.0.join("journal.ndjson.new")).expect("linked");
+        open(&dir).create_worker("w", None, None).expect("created");
+        assert_eq!(fs::read_to_string(&theirs.0).expect("there"), "theirs");
+        assert!(open(&dir).worker_document("w").is_some());
+        fs::remove_file(&theirs.0).expect("removed");
+    }
+
+    #[test]
     fn an_event_whose_workers_record_was_lost_still_counts() {
         let dir = Dir::new("reconcile");
         let store = open(&dir);

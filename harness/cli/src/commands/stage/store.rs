@@ -50,9 +50,8 @@ impl Store {
             }
             error => setup(error.to_string()),
         })?;
-        let mut file = khala_bundle::open_to_write_on(dir, JOURNAL)
-            .map_err(|error| setup(error.to_string()))?;
         let path = dir.join(JOURNAL);
+        let mut file = khala_bundle::open_own(&path).map_err(|error| setup(error.to_string()))?;
         let mut text = String::new();
         file.read_to_string(&mut text)
             .map_err(|error| setup(format!("cannot read {}: {error}", path.display())))?;
