@@ -189,12 +189,12 @@ mod tests {
         let precious = dir.path().join("precious");
         fs::write(&precious, "mine").expect("is written");
         std::os::unix::fs::symlink(&precious, dir.path().join("journal")).expect("is linked");
-        let refused = open_to_write_on(dir.path(), "journal").expect_err("it is a link");
+        let refused = open_own(&dir.path().join("journal")).expect_err("it is a link");
         assert!(matches!(refused, Error::Link { .. }), "{refused}");
         fs::create_dir(dir.path().join("folder")).expect("is made");
-        assert!(open_to_write_on(dir.path(), "folder").is_err());
+        assert!(open_own(&dir.path().join("folder")).is_err());
         for text in ["one", "two"] {
-            let mut file = open_to_write_on(dir.path(), "plain").expect("opens");
+            let mut file = open_own(&dir.path().join("plain")).expect("opens");
             io::Seek::seek(&mut file, io::SeekFrom::End(0)).expect("has an end");
             file.write_all(text.as_bytes()).expect("is written");
         }

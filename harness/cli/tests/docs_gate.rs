@@ -99,6 +99,48 @@ fn a_matrix_that_is_named_must_be_there_and_a_folder_too() {
     gate(&dir.path().join("none")).ended_plain().exits(exit::SETUP);
 }
 
+#[test]
+fn a_folder_with_nothing_to_check_is_a_hold() {
+    let dir = repository(&[("src/main.rs", "fn main() {}\n"), ("target/README.md", "# It\n")]);
+    let empty = TempDir::new().expect("a folder");
+    for dir in [&dir, &empty] {
+        let told = gate(dir.path()).ended_plain().exits(exit::HOLD).stdout;
+        assert!(
+            told.contains("nothing was checked") && !told.contains("nothing is wrong"),
+            "{told}"
+        );
+    }
+    let skipped = repository(&[("docs/README.md", "# It\n")]);
+    gate(skipped.path()).ended_plain().exits(exit::GO);
+    let told = gate(skipped.path()).arg("--skip").arg("docs").arg("--json").ended_plain();
+    let told = told.exits(exit::HOLD);
+    let found: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert_eq!((&found["pages"], &found["links"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn a_dead_link_is_told_in_whichever_form_it_is_written() {
+    let sound = "# It\n\n<a href=\"b.md#here\">b</a> <img src='c.png'> [b][1] [1][] ![c][2]\n\n\
+                 <p><a href=\"https://example.com\">e</a></p>\n\n[1]: b.md\n[2]: c.png\n";
+    let here = ("b.md", "<h2 id=\"here\">Here</h2>\n");
+    let dir = repository(&[("a.md", sound), here, ("c.png", "")]);
+    gate(dir.path()).ended_plain().exits(exit::GO);
+    for (from, to, said) in [
+        ("b.md#here", "none.md", "a.md:3: none.md is not there"),
+        ("#here", "#none", "a.md:3: b.md#none names a heading that b.md has not"),
+        ("'c.png'", "'none.png'", "a.md:3: none.png is not there"),
+        ("https://example.com", "none/", "a.md:5: none/ is not there"),
+        ("[1]: b.md", "[1]: none.md", "a.md:3: none.md is not there"),
+        ("[2]: c.png", "[2]: none.png", "a.md:3: none.png is not there"),
+        ("[1]: b.md", "[3]: b.md", "a.md:3: nothing defines the link [1]"),
+        ("[2]: c.png", "", "a.md:3: nothing defines the link [2]"),
+    ] {
+        let dir = repository(&[("a.md", &sound.replacen(from, to, 1)), here, ("c.png", "")]);
+        let told = gate(dir.path()).ended_plain().exits(exit::NO_GO).stdout;
+        assert!(told.contains(said), "no `{said}` in {told}");
+    }
+}
+
 fn validator(path: &str) -> Validator {
     let text = std::fs::read_to_string(root().join(path)).expect("it is committed");
     let schema = serde_json::from_str(&text).expect("JSON");

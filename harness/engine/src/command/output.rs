@@ -70,8 +70,7 @@ impl Redactor {
     /// Knows these, and the secrets of the harness's own environment.
     #[must_use]
     pub fn of_environment(known: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        Self::new(known, std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+        Self::new(known, environment::all())
     }
 
     /// A word of a command, as it may be shown.

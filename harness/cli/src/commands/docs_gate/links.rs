@@ -21,6 +21,11 @@ pub fn check(repository: &Repository, pages: &[(PathBuf, Page)], found: &mut Fou
                 found.problems.push(format!("{}:{line}: {link} {why}", path.display()));
             }
         }
+        for (line, label) in &page.undefined {
+            found.links += 1;
+            let what = format!("{}:{line}: nothing defines the link [{label}]", path.display());
+            found.problems.push(what);
+        }
     }
 }
 

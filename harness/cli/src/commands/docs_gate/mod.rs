@@ -5,6 +5,7 @@
 //! Reads files of one folder, and nothing else: what lies on other hosts is not looked at.
 
 mod bundles;
+mod html;
 mod links;
 mod markdown;
 mod pages;
@@ -32,6 +33,8 @@ const PAGE_MAX: u64 = 8 * 1024 * 1024;
 #[derive(Debug, Default, Serialize)]
 struct Found {
     version: u32,
+    /// Pages of Markdown that were read.
+    pages: usize,
     /// Links that were followed.
     links: usize,
     /// Pages that this program prints.
@@ -67,20 +70,36 @@ pub fn run(gate: &DocsGate) -> Result<Exit, Failure> {
         false => rendered(&found),
     };
     output::verdict(text.as_bytes());
-    Ok(if found.problems.is_empty() { Exit::Go } else { Exit::NoGo })
+    Ok(match (found.problems.is_empty(), found.is_nothing()) {
+        (false, _) => Exit::NoGo,
+        // What was not looked at is not found to be right.
+        (true, true) => Exit::Hold,
+        (true, false) => Exit::Go,
+    })
+}
+
+impl Found {
+    /// Whether there was nothing to look at.
+    fn is_nothing(&self) -> bool {
+        self.pages + self.generated + self.bundles + self.surfaces == 0
+    }
 }
 
 fn rendered(found: &Found) -> String {
-    let Found { links, generated, bundles, surfaces, problems, notes, .. } = found;
+    let Found { pages, links, generated, bundles, surfaces, problems, notes, .. } = found;
     let lines = problems.iter().cloned().chain(notes.iter().map(|note| format!("note: {note}")));
     let lines: String = lines.map(|line| line + "\n").collect();
     let ending = match problems.len() {
+        0 if found.is_nothing() => {
+            "nothing was checked, for there is no page in it: name the folder of a repository"
+                .to_owned()
+        }
         0 => "nothing is wrong".to_owned(),
         1 => "1 problem".to_owned(),
         some => format!("{some} problems"),
     };
     format!(
-        "{lines}{links} links, {generated} pages of ours, {bundles} bundles, {surfaces} surfaces: {ending}\n"
+        "{lines}{pages} pages, {links} links, {generated} pages of ours, {bundles} bundles, {surfaces} surfaces: {ending}\n"
     )
 }
 
@@ -124,7 +143,10 @@ impl Repository {
         let mut pages = Vec::new();
         for path in self.files.iter().filter(is_page) {
             match self.text(path) {
-                Ok(text) => pages.push((path.clone(), markdown::Page::of(&text))),
+                Ok(text) => {
+                    found.pages += 1;
+                    pages.push((path.clone(), markdown::Page::of(&text)));
+                }
                 Err(why) => found.problems.push(format!("{}: {why}", path.display())),
             }
         }
