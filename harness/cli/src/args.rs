@@ -447,6 +447,12 @@ pub struct Schema {
     /// Print the schema of what `check --json` prints.
     #[arg(long, group = "what")]
     pub check: bool,
+    /// Print the schema of rollout files.
+    #[arg(long, group = "what")]
+    pub rollout: bool,
+    /// Print the schema of `stage.json`, the report of a rollout stage.
+    #[arg(long, group = "what")]
+    pub stage: bool,
     /// Print every key with its type, unit, default, range and an example (Markdown).
     #[arg(long, group = "what")]
     pub reference: bool,

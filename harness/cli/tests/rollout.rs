@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::by_hand::{ByHand, KEY, reference_by_hand};
-use support::rollout::{Rollout, ended, reasons, report};
+use support::rollout::{Rollout, assert_published, ended, reasons, report};
 use support::servers::Server;
 use support::{Ended, Harness, eventually, exit};
 
@@ -43,6 +43,7 @@ fn each_stage_needs_a_go_of_the_one_before_for_the_same_build() {
     assert_eq!((name(".md"), name(".html"), name(".json")), (4, 4, 4));
     let latest = ended(&rollout.path("stages/stage.json"));
     assert!(latest.contains("only rehearsed"), "the latest by a name that stays");
+    assert_published(&serde_json::from_str(&latest).expect("JSON"));
 }
 
 /// Stage 1, not rehearsed, which is not opened by what was.

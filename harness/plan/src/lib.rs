@@ -32,7 +32,9 @@ pub mod units;
 pub use estimate::check_schema;
 pub use model::Plan;
 pub use read::reference::{of_fault as fault_reference, page as scenario_reference};
-pub use read::schema::{gate_files as gate_file_schema, scenarios as scenario_schema};
+pub use read::schema::{
+    gate_files as gate_file_schema, rollouts as rollout_schema, scenarios as scenario_schema,
+};
 pub use read::suggest::closest;
 pub use read::{
     Diagnostic, Diagnostics, Environment, Loaded, Loader, Options, Severity, Sources, load,

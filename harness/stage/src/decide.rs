@@ -15,6 +15,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_plan::rollout::{HoldLength, Rollout, Stage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use predecessor::{Opened, predecessor};
@@ -65,7 +66,7 @@ pub enum Named<'a> {
 }
 
 /// Why it is not GO.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// What follows from it: NO-GO or HOLD.
     pub decision: Decision,

@@ -6,6 +6,7 @@ use khala_evidence::builds::SocketBuilds;
 use khala_evidence::command::CommandRun;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_plan::rollout::Waiver;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::builds::Seen;
@@ -62,7 +63,7 @@ pub enum Entry {
 }
 
 /// An attempt of a stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Begun {
     /// Number of the attempt in the journal, from 1.
     pub attempt: u32,
@@ -134,7 +135,7 @@ impl Begun {
 }
 
 /// What the stage before would be if it were begun together with an attempt: its GO counts as far as it was the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Before {
     /// SHA-256 of how its target is reached, in hex, where the rollout file itself says so of both stages and no
     /// `--target` was given: then they may be reached differently.
@@ -144,7 +145,7 @@ pub struct Before {
 }
 
 /// A waiver as it was given.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waived {
     /// The gate.
     pub gate: String,
@@ -256,7 +257,7 @@ impl StepResult {
 }
 
 /// What a hold came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldResult {
     /// How long it was to be, in seconds.
     pub wanted_s: u64,
@@ -272,7 +273,7 @@ pub struct HoldResult {
 }
 
 /// One run of a hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Segment {
     /// Folder of the run.
     pub bundle: String,

@@ -4,6 +4,7 @@ use khala_evidence::builds::SocketBuilds;
 use khala_evidence::hist::Hist;
 use khala_evidence::judge::{Decision, GateVerdict, ObjectiveVerdict, Unit, Verdict};
 use khala_evidence::report::{MetricLine, RunReport};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fanout::Fanout;
@@ -12,7 +13,7 @@ use crate::fanout::Fanout;
 const KPIS_MAX: usize = 40;
 
 /// A run, in short.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// Folder of its evidence.
     pub bundle: String,
@@ -64,7 +65,7 @@ pub struct RunSummary {
 }
 
 /// A gate's verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateLine {
     /// The gate.
     pub name: String,
@@ -79,7 +80,7 @@ pub struct GateLine {
 }
 
 /// An objective that is no PASS.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveLine {
     /// The metric.
     pub metric: String,
@@ -102,7 +103,7 @@ pub struct ObjectiveLine {
 }
 
 /// A figure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Kpi {
     /// The metric.
     pub metric: String,
@@ -300,7 +301,7 @@ fn told_as(line: &MetricLine, n: u64, figure: String) -> Kpi {
 }
 
 /// What several runs of one scenario come to together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Whole {
     /// Seconds, of all of them.
     pub duration_s: f64,

@@ -2,10 +2,11 @@
 
 use khala_evidence::report::RunReport;
 use khala_wire::metrics::FanoutMetrics;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the target's metrics say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fanout {
     /// How many snapshots there are.
     pub snapshots: u64,
@@ -16,7 +17,7 @@ pub struct Fanout {
 }
 
 /// One number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     /// What is counted.
     pub name: String,

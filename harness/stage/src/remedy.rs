@@ -2,12 +2,13 @@
 //! rollbacks (traffic, runtime guard, surface, validation), drawn from what failed.
 
 use khala_evidence::judge::Verdict;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Attempt;
 
 /// Something that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocker {
     /// The step in which it did.
     pub step: String,
@@ -40,7 +41,7 @@ impl Blocker {
 }
 
 /// A step of the plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanStep {
     /// What it is called in the runbook.
     pub name: String,

@@ -1,6 +1,7 @@
 //! The report of an attempt: what `<date>-stage-N.json` holds, and what people read is made of.
 
 use khala_evidence::judge::{Decision, Verdict};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::builds::Shown;
@@ -12,7 +13,7 @@ use crate::remedy::{self, Blocker, PlanStep};
 use crate::steps;
 
 /// One attempt of a stage, whole. Within a version fields are added, never renamed and never given another meaning.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageReport {
     /// [`StageReport::FORMAT_VERSION`].
     pub format_version: u32,
@@ -63,7 +64,7 @@ pub struct StageReport {
 }
 
 /// A gate over all runs of the stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateRow {
     /// The gate.
     pub gate: String,
@@ -78,7 +79,7 @@ pub struct GateRow {
 }
 
 /// A step as it went.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRow {
     /// Its name.
     pub step: String,
@@ -101,7 +102,7 @@ pub struct StepRow {
 }
 
 /// An attempt in the list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptRow {
     /// Number in the journal.
     pub attempt: u32,
@@ -113,6 +114,17 @@ pub struct AttemptRow {
     pub decision: String,
     /// Its report.
     pub report: String,
+}
+
+/// The JSON Schema of `stage.json`, and of each report by its own name, of this version: what it has, and leave for
+/// what later builds add.
+#[must_use]
+pub fn schema() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<StageReport>();
+    schema.insert("title".to_owned(), "stage.json of khala-harness".into());
+    // A map of strings and numbers.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }
 
 impl StageReport {

@@ -9,12 +9,13 @@ use khala_evidence::journal::Entry;
 use khala_evidence::oracle::{Rule, RuleKind};
 use khala_evidence::shard::Flow;
 use khala_plan::metric::MetricId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::windows::{Indicator, LAG_MAX_EVENTS};
 
 /// Occurrences, out of so many chances (0 where only occurrences are counted).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Bad ones.
     pub bad: u64,

@@ -145,8 +145,6 @@ pub fn attempt(at: Stamp, results: impl IntoIterator<Item = StepResult>) -> Atte
         run: 1,
         at: at.clone(),
         bundle: None,
-        builds: BTreeMap::new(),
-        builds_unknown: 0,
         ended: Some((result, at.clone())),
     });
     Attempt {

@@ -1,7 +1,9 @@
 //! A rollout of its own for a test, in a folder of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
+use jsonschema::Validator;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -100,10 +102,24 @@ impl Rollout {
     }
 }
 
+/// The report that was printed, which is one by the published schema.
 pub fn report(ended: &Ended) -> Value {
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|error| {
+    let report = serde_json::from_str(&ended.stdout).unwrap_or_else(|error| {
         panic!("{error}\nstdout:\n{}\nstderr:\n{}", ended.stdout, ended.stderr)
-    })
+    });
+    assert_published(&report);
+    report
+}
+
+#[track_caller]
+pub fn assert_published(report: &Value) {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+        let text = include_str!("../../../../reports/stage.schema.json");
+        let schema = serde_json::from_str(text).expect("JSON");
+        jsonschema::draft202012::new(&schema).expect("a schema")
+    });
+    let wrong = SCHEMA.iter_errors(report).map(|it| format!("{}: {it}", it.instance_path()));
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
 }
 
 pub fn reasons(report: &Value) -> String {

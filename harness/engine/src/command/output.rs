@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::said;
+use crate::{environment, said};
 
 /// Bytes kept of the start of a stream, and as many of its end.
 const KEPT: usize = 4 * 1024;

@@ -14,7 +14,6 @@ use khala_wire::topic::TopicId;
 use super::Options;
 use crate::answer::Answer;
 use crate::command::Redactor;
-use crate::environment;
 use crate::error::SetupError;
 use crate::fault::Hooks;
 use crate::http::Http;

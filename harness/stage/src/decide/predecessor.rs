@@ -2,6 +2,7 @@
 
 use khala_evidence::judge::{Decision, Verdict};
 use khala_plan::rollout::{Rollout, Stage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Case, Named, decide_opened};
@@ -10,7 +11,7 @@ use crate::history::{Attempt, History};
 use crate::stamp::Stamp;
 
 /// How a stage was opened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Opened {
     /// It is the first.

@@ -83,7 +83,7 @@ fn written(words: &str) -> StageReport {
     let (history, now) = (&script.history, script.now());
     let attempt = &history.attempts[attempt as usize - 1];
     let stage = &rollout.stages[0];
-    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_, _| None };
+    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_| None };
     let mut report = StageReport::of(&case, &decide(&case), "a");
     report.opened = Opened::ByWord { reason: own(), instead: "none".to_owned() };
     report
@@ -159,4 +159,46 @@ fn the_figures_of_a_hold_in_parts_are_those_of_the_whole() {
     let text = render::markdown(&StageReport::of(&case, &decide(&case), "it"));
     assert!(text.contains("the whole hold, 2 runs: 0 clients, 1234 updates judged"), "{text}");
     assert!(text.contains("of the whole |") && !text.contains("of the last part"), "{text}");
+}
+
+#[test]
+fn the_schema_fits_what_is_written_and_nothing_that_lacks_what_readers_act_on() {
+    let published = serde_json::from_str(&schema()).expect("JSON");
+    let schema = jsonschema::draft202012::new(&published).expect("a schema");
+    let wrong = |report: &serde_json::Value| -> Vec<String> {
+        schema.iter_errors(report).map(|it| format!("{}: {it}", it.instance_path())).collect()
+    };
+    let reports = [
+        report(|_, result| Some(result)),
+        report(|name, result| (name != "scenario smoke").then_some(result)),
+        report(|name, result| match name {
+            "scenario smoke" => Some(failed_objective("auth_errors", "")),
+            _ => Some(result),
+        }),
+    ];
+    let decisions = reports.each_ref().map(|report| report.decision);
+    assert_eq!(decisions, [Decision::Go, Decision::Hold, Decision::NoGo]);
+    for report in reports {
+        let whole = serde_json::to_value(&report).expect("serialises");
+        assert_eq!(wrong(&whole), [""; 0]);
+        for key in ["decision", "format_version", "statement", "begun", "gates", "steps", "runs"] {
+            let mut less = whole.clone();
+            less.as_object_mut().expect("an object").remove(key);
+            assert_ne!(wrong(&less), [""; 0], "without {key}");
+        }
+        for (pointer, other) in [
+            ("/decision", "MAYBE".into()),
+            ("/number", (-1).into()),
+            ("/begun/owner", serde_json::Value::Null),
+            ("/opened", "last".into()),
+            ("/steps/0/verdict", "GO".into()),
+        ] {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(pointer).expect("it is there") = other;
+            assert_ne!(wrong(&changed), [""; 0], "{pointer}");
+        }
+        let mut more = whole;
+        more["of_a_later_build"] = 1.into();
+        assert_eq!(wrong(&more), [""; 0], "fields are added");
+    }
 }

@@ -1,13 +1,14 @@
 //! Incidents of auth failures: open over 3 % in ten minutes, closed again below 2 % for fifteen (contract,
 //! section 7).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::judge::Sums;
 use super::{CLOSE_SHARE, Indicator, Limit, Settings};
 
 /// A time of too many auth failures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
     /// Second of observed time at which the share went over 3 %.
     pub opened_s: u64,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use khala_evidence::judge::Verdict;
 use khala_plan::rollout::Hold;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use incidents::Incident;
@@ -25,7 +26,9 @@ use crate::series::{Counts, Second};
 pub const LAG_MAX_EVENTS: u64 = 250;
 
 /// What is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Indicator {
     /// Connects and mints refused for the token, over all attempts.
@@ -155,7 +158,7 @@ impl Settings {
 }
 
 /// What the rolling windows of a hold came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Windows {
     /// Length of the windows as they were drawn, in seconds.
     pub window_s: u64,
@@ -174,7 +177,7 @@ pub struct Windows {
 }
 
 /// An indicator over the whole hold.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
     /// Which.
     pub indicator: Indicator,
@@ -197,7 +200,7 @@ pub struct Line {
 }
 
 /// A block of observed time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Block {
     /// First second of observed time in it.
     pub from_s: u64,
@@ -208,7 +211,7 @@ pub struct Block {
 }
 
 /// Windows of one indicator that failed, one after the other, or lie over one another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
     /// Which.
     pub indicator: Indicator,

@@ -20,12 +20,8 @@ pub struct Page {
 impl Page {
     /// Reads a page.
     pub fn of(text: &str) -> Self {
-        let mut reader = Reader {
-            page: Self::default(),
-            slugs: BTreeMap::new(),
-            heading: None,
-            html: None,
-        };
+        let mut reader =
+            Reader { page: Self::default(), slugs: BTreeMap::new(), heading: None, html: None };
         let line = |at: usize| text[..at].matches('\n').count() + 1;
         let mut undefined = Vec::new();
         let broken = |link: BrokenLink<'_>| {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use khala_engine::environment;
-use khala_engine::webhook::Webhook;
 use khala_plan::rollout::{Canary, Rollout, ScenarioRun, Stage, Waiver};
 use khala_stage::decide::expires_ms;
 use khala_stage::journal::sha256;
@@ -46,7 +45,6 @@ impl<'a> Order<'a> {
     pub fn of(args: &'a args::Stage) -> Result<Self, Failure> {
         let colour = output::colour_on(std::io::IsTerminal::is_terminal(&std::io::stderr()));
         let text = read(&args.rollout, "name a rollout file, such as scenarios/rollout.toml")?;
-        let env = |name: &str| std::env::var(name).ok();
         let shown = args.rollout.display().to_string();
         let rollout =
             khala_plan::rollout::load(&shown, &text, &environment::variable).map_err(|wrong| {

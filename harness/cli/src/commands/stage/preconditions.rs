@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use khala_engine::clock::Clock;
 use khala_engine::command::{self, Place, Redactor};
-use khala_engine::environment;
 use khala_evidence::judge::Verdict;
 use khala_plan::rollout::{Check, Precondition};
 use khala_plan::surface::Surface;

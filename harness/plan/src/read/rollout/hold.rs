@@ -26,20 +26,25 @@ const DURATION: Key<Within<Duration>> = Key::new(
     Within(Duration::from_secs(1), DURATION_MAX),
     "duration = \"60m\"",
     "How long, at any time of day. Either this, or `from`, `to` and `tz`.",
-);
+)
+.alternative();
 const FROM: Key<Text> = Key::new(
     "from",
     Text,
     "from = \"09:00\"",
     "Of a hold of one business day (Monday to Friday): when it begins.",
-);
-const TO: Key<Text> = Key::new("to", Text, "to = \"17:00\"", "When the business day ends.");
+)
+.alternative()
+.beside("to");
+const TO: Key<Text> =
+    Key::new("to", Text, "to = \"17:00\"", "When the business day ends.").beside("tz");
 const TZ: Key<Text> = Key::new(
     "tz",
     Text,
     "tz = \"Europe/Berlin\"",
     "Time zone of the business day, by its IANA name.",
-);
+)
+.beside("from");
 const BURN_LONG: KeyOr<Within<Duration>> = Key::new(
     "burn_long",
     Within(Duration::from_secs(1), DURATION_MAX),

@@ -75,7 +75,7 @@ const STAGE: Key<Raw> = Key::new(
     "The stages, in order; each needs a GO of the one before.",
 )
 .required();
-const TABLE: Table = Table::new(
+pub(super) const TABLE: Table = Table::new(
     "rollout",
     "the rollout file",
     "The stages of a rollout.",
@@ -122,6 +122,11 @@ const OF_CANARY: Table = Table::new(
     "How the canary is reached, and which build it is to be.",
     &[&TARGET, &HEADER, &BUILD, &BUILD_SAMPLES, &METRICS],
 );
+
+/// Every table of a rollout file but the file itself.
+pub(super) const TABLES: [Table; 5] =
+    [OF_CANARY, precondition::TABLE, stage::TABLE, stage::OF_SCENARIO, hold::TABLE];
+
 /// Requests for the build, unless the file says otherwise.
 const BUILD_SAMPLES_DEFAULT: u32 = 20;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::texts;
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::{Cx, Fields};
-use crate::read::key::{Bool, Declared, Key, KeyOr, Name, Raw, Table, Text, Within, Words};
+use crate::read::key::{Bool, Case, Declared, Key, KeyOr, Name, Raw, Table, Text, Within, Words};
 use crate::read::name;
 use crate::read::scalar::Placed;
 use crate::read::schema::Shape;
@@ -104,7 +104,7 @@ const COMMAND: Key<Raw> = Key::new(
     "command = [\"./scripts/local-ci.sh\", \"docs\"]",
     "Of `command`: program and arguments; no shell is asked. It runs in the rollout file's folder.",
 );
-const TABLE: Table = Table::new(
+pub(super) const TABLE: Table = Table::new(
     "precondition",
     "`[[precondition]]`",
     "Something that must hold before load is sent.",
@@ -112,7 +112,8 @@ const TABLE: Table = Table::new(
         &NAME, &CHECK, &BY_URL, &WITHIN, &ONLY, &WRITES, &KNOWN, &WAIT_MAX, &CONTROL, &RUNTIME,
         &MATRIX, &COMMAND,
     ],
-);
+)
+.cases(cases);
 
 /// Keys that only one kind has.
 const OWN: [(&dyn Declared, Kind); 8] = [
@@ -125,6 +126,25 @@ const OWN: [(&dyn Declared, Kind); 8] = [
     (&MATRIX, Kind::Surfaces),
     (&COMMAND, Kind::Command),
 ];
+
+/// Keys that one kind cannot do without.
+const NEEDED: [(&dyn Declared, Kind); 4] = [
+    (&CONTROL, Kind::Rollback),
+    (&RUNTIME, Kind::Rollback),
+    (&MATRIX, Kind::Surfaces),
+    (&COMMAND, Kind::Command),
+];
+
+/// What each kind needs, and what has no effect with it.
+fn cases() -> Vec<Case> {
+    let of = |&(word, kind): &(&'static str, Kind)| {
+        let others = OWN.into_iter().filter(|(_, own)| *own != kind);
+        let case =
+            others.fold(Case::when(&CHECK, [word]), |it, (key, _)| it.then(key, Shape::Never));
+        NEEDED.into_iter().filter(|(_, own)| *own == kind).fold(case, |it, (key, _)| it.needs(key))
+    };
+    CHECK.kind.0.iter().map(of).collect()
+}
 
 pub(super) fn read_all(rollout: &Fields<'_>, key: &dyn Declared) -> Option<Vec<Precondition>> {
     let nodes = rollout.tables(key)?;

@@ -25,13 +25,15 @@ const CLIENTS: Key<Within<u32>> = Key::new(
     "clients = 200",
     "Clients of its hold, and of scenarios with `stage_load`. Either this or `share`.",
 )
-.unit("clients");
+.unit("clients")
+.alternative();
 const SHARE: Key<Within<f64>> = Key::new(
     "share",
     Within(0.000_001, 1.0),
     "share = 0.05",
     "The same as a share of the rollout's `fleet`.",
-);
+)
+.alternative();
 const PRECONDITIONS: Key<Raw> = Key::new(
     "preconditions",
     Raw(|| Shape::names(0)),
@@ -53,7 +55,7 @@ const MUST_APPLY: Key<Raw> = Key::new(
 .required();
 const HOLD: Key<Raw> =
     Key::new("hold", Raw(|| Shape::Table("hold")), "[stage.hold]", "The hold at its end.");
-const TABLE: Table = Table::new(
+pub(super) const TABLE: Table = Table::new(
     "stage",
     "`[[stage]]`",
     "A stage of the rollout: one decision.",
@@ -88,7 +90,7 @@ const STAGE_LOAD: KeyOr<Bool> = Key::new(
     "Whether it runs with the stage's clients, and not with its own.",
 )
 .or(false);
-const OF_SCENARIO: Table = Table::new(
+pub(super) const OF_SCENARIO: Table = Table::new(
     "stage_scenario",
     "`[[stage.scenario]]`",
     "A scenario that a stage runs.",

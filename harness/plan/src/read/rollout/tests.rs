@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::read::schema::tests::{assert_valid_rollout, rollout_problems};
 use crate::rollout::{Check, HoldLength};
 
 const WHOLE: &str = r#"
@@ -49,7 +50,11 @@ tz = "Europe/Berlin"
 "#;
 
 fn read(text: &str) -> Result<Rollout, String> {
-    load("rollout.toml", text, &|_| None).map_err(|wrong| wrong.render(false))
+    let read = load("rollout.toml", text, &|_| None).map_err(|wrong| wrong.render(false));
+    if read.is_ok() {
+        assert_valid_rollout(text);
+    }
+    read
 }
 
 fn wrong(from: &str, to: &str) -> String {
@@ -122,6 +127,71 @@ fn mistakes_are_underlined_with_what_to_do() {
         let said = wrong(from, to);
         assert!(said.contains(says), "{to}: {said}");
         assert!(said.contains("rollout.toml:"), "{said}");
+    }
+}
+
+#[test]
+fn what_the_reader_refuses_is_not_valid_but_where_one_key_refers_to_another() {
+    assert_eq!(rollout_problems(WHOLE), [""; 0]);
+    for (from, to) in [
+        ("fleet = 400", "flet = 400"),
+        ("fleet = 400", "fleet = 0"),
+        ("fleet = 400", "fleet = \"400\""),
+        ("fresh = \"12h\"", "fresh = 12"),
+        ("version = 1", "version = 2"),
+        ("name = \"khala\"\n", ""),
+        ("build = \"7\"", "build = 7"),
+        ("build = \"7\"", "biuld = \"7\""),
+        ("check = \"conform\"", "check = \"conforn\""),
+        ("only = [\"token_*\"]", "only = \"token_*\""),
+        ("only = [\"token_*\"]", "command = [\"true\"]"),
+        ("command = [\"true\"]", "command = []"),
+        ("command = [\"true\"]", ""),
+        ("command = [\"true\"]", "only = [\"token_*\"]\ncommand = [\"true\"]"),
+        ("check = \"conform\"", "check = \"rollback\""),
+        ("share = 0.05", ""),
+        ("share = 0.05", "share = 1.5"),
+        ("share = 0.05", "share = 0.05\nclients = 2"),
+        ("must_apply = [\"ux\"]", "must_apply = []"),
+        ("must_apply = [\"ux\"]\n[[stage.sc", "[[stage.sc"),
+        ("file = \"smoke.toml\"\n", ""),
+        ("profile = \"smoke\"", "stage_load = \"yes\""),
+        ("tz = \"Europe/Berlin\"", ""),
+        ("tz = \"Europe/Berlin\"", "tz = \"Europe/Berlin\"\nduration = \"1h\""),
+        ("tz = \"Europe/Berlin\"", "duration = \"1h\""),
+        ("from = \"09:00\"\n", "duration = \"1h\"\n"),
+        ("tz = \"Europe/Berlin\"", "tz = \"Europe/Berlin\"\nobserved_min = 2"),
+    ] {
+        assert!(WHOLE.contains(from), "{from}");
+        let text = WHOLE.replacen(from, to, 1);
+        assert_ne!(rollout_problems(&text), [""; 0], "{from} -> {to}");
+    }
+    let none = &WHOLE[..WHOLE.find("[[stage]]").unwrap()];
+    assert_ne!(rollout_problems(none), [""; 0], "a rollout has a stage");
+}
+
+#[test]
+fn every_key_may_be_there() {
+    let text = WHOLE
+        .replace("fresh =", "abort_on_fail = false\ngrace = \"1s\"\nfresh =")
+        .replace("build = \"7\"", "build = \"7\"\nbuild_samples = 3\nmetrics = false")
+        .replace("only =", "writes = false\nknown = \"k.toml\"\nwait_max = \"1s\"\nwithin = \"1m\"\nonly =")
+        .replace("[[stage]]\nid = \"0\"", "[[precondition]]\nname = \"t\"\ncheck = \"token\"\n\
+                  [[precondition]]\nname = \"r\"\ncheck = \"rollback\"\ncontrol = \"a\"\nruntime = \"b\"\n\
+                  [[precondition]]\nname = \"s\"\ncheck = \"surfaces\"\nmatrix = \"m.md\"\n\
+                  [[stage]]\nowner = \"me\"\nid = \"0\"")
+        .replace("profile = \"smoke\"", "profile = \"smoke\"\nname = \"n\"\nset = [\"seed=2\"]\nstage_load = true")
+        .replace("tz =", "scenario = \"h.toml\"\nburn_long = \"2h\"\nburn_short = \"1m\"\nburn_rate_max = 2\n\
+                 observed_min = 0.9\nmust_apply = [\"reconnects\"]\ntz =");
+    let rollout = read(&text).expect("it is right");
+    assert_eq!(rollout.preconditions.len(), 5);
+    for table in TABLES.into_iter().chain([TABLE]) {
+        for key in table.keys.iter().filter(|key| key.name() != "duration") {
+            let line = format!("\n{} =", key.name());
+            let header = [format!("[{}", key.name()), format!(".{}]", key.name())];
+            let there = text.contains(&line) || header.iter().any(|it| text.contains(it));
+            assert!(there, "{} of {}", key.name(), table.definition());
+        }
     }
 }
 

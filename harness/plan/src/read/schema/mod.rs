@@ -1,4 +1,4 @@
-//! The JSON Schemas of scenarios and of gate files, for editors and for those who write scenarios by program.
+//! The JSON Schemas of scenarios, of gate files and of rollout files, for editors and for those who write scenarios by program.
 //!
 //! Made of the keys as they are declared beside their readers. A schema is the looser of the two:
 //! what the reader takes without a warning is valid, and the reader refuses more, such as names that
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use shape::Shape;
 
 use super::key::Table;
-use super::{gate, include, objective, scenario, tables};
+use super::{gate, include, objective, rollout, scenario, tables};
 
 /// The draft that the schema is written in.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -32,6 +32,12 @@ pub fn gate_files() -> String {
     format!("{:#}\n", of_gate_files())
 }
 
+/// The schema of rollout files as text: `scenarios/rollout.schema.json`.
+#[must_use]
+pub fn rollouts() -> String {
+    format!("{:#}\n", of_rollouts())
+}
+
 fn of_scenarios() -> Value {
     let tables = tables::all();
     let mut definitions: Map<String, Value> = tables.iter().flat_map(table::definitions).collect();
@@ -44,6 +50,11 @@ fn of_gate_files() -> Value {
     let tables = [gate::TABLE, objective::TABLE, objective::LABELS];
     let definitions = tables.iter().map(|table| (table.definition(), table::whole(table)));
     document(&include::TABLE, "khala-harness gate file", definitions.collect())
+}
+
+fn of_rollouts() -> Value {
+    let definitions = rollout::TABLES.iter().map(|table| (table.definition(), table::whole(table)));
+    document(&rollout::TABLE, "khala-harness rollout", definitions.collect())
 }
 
 fn document(root: &Table, title: &str, definitions: Map<String, Value>) -> Value {

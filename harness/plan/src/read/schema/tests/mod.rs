@@ -4,16 +4,18 @@ mod accepts;
 mod complete;
 mod keys;
 mod mistakes;
+mod rollouts;
 
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{gate_files, of_gate_files, of_scenarios, scenarios};
+use super::{gate_files, of_gate_files, of_rollouts, of_scenarios, rollouts, scenarios};
 
 static SCENARIOS: LazyLock<Validator> = LazyLock::new(|| validator(&of_scenarios()));
 static GATE_FILES: LazyLock<Validator> = LazyLock::new(|| validator(&of_gate_files()));
+static ROLLOUTS: LazyLock<Validator> = LazyLock::new(|| validator(&of_rollouts()));
 
 fn validator(schema: &Value) -> Validator {
     jsonschema::draft202012::new(schema).expect("the schema is one, and all it refers to is there")
@@ -46,6 +48,17 @@ pub(crate) fn assert_valid_gates(text: &str) {
     insist(problems_by(&GATE_FILES, &json(text)), text);
 }
 
+/// The same of a rollout file.
+#[track_caller]
+pub(crate) fn assert_valid_rollout(text: &str) {
+    insist(rollout_problems(text), text);
+}
+
+/// What the schema says against a rollout file, one line for each.
+pub(crate) fn rollout_problems(text: &str) -> Vec<String> {
+    problems_by(&ROLLOUTS, &json(text))
+}
+
 #[track_caller]
 fn insist(problems: Vec<String>, text: &str) {
     let problems = problems.join("\n");
@@ -65,6 +78,12 @@ fn the_committed_schemas_are_those_of_this_code() {
         committed == gate_files(),
         "scenarios/gates.schema.json is out of date; renew it with\n  \
          cargo build && target/debug/khala-harness schema --gates > scenarios/gates.schema.json"
+    );
+    let committed = include_str!("../../../../../../scenarios/rollout.schema.json");
+    assert!(
+        committed == rollouts(),
+        "scenarios/rollout.schema.json is out of date; renew it with\n  \
+         cargo build && target/debug/khala-harness schema --rollout > scenarios/rollout.schema.json"
     );
 }
 
