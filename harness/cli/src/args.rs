@@ -54,7 +54,7 @@ impl Args {
 /// A command whose arguments are given by no variable that is empty; clap would take that for an empty value.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let heeded = |argument: clap::Arg| match argument.get_env() {
-        Some(name) if !environment::is_set(name) => argument.env(None::<&'static str>),
+        Some(name) if environment::is_empty(name) => argument.env(None::<&'static str>),
         _ => argument,
     };
     command.mut_args(heeded).mut_subcommands(without_empty_variables)

@@ -84,7 +84,7 @@ pub fn files(scenario: &args::Scenario) -> Vec<(PathBuf, String)> {
         defects: Vec::new(),
         seed: None,
         target: None,
-        env: &|name: &str| std::env::var(name).ok(),
+        env: &environment::variable,
     };
     // What is wrong with it is told by whoever runs it.
     drop(khala_plan::load(&Sources { path: &path, text: &text, loader: &loader }, &options));
@@ -134,7 +134,7 @@ fn with_usual_key(sources: &Sources<'_>, mut options: Options<'_>) -> Result<Loa
     // What is set by hand comes after it.
     options.set.insert(0, format!("auth.secret.env={SYNC_KEY}"));
     let loaded = khala_plan::load(sources, &options)?;
-    if std::env::var_os(SYNC_KEY).is_some() {
+    if environment::is_set(SYNC_KEY) {
         output::say(&format!(
             "note: tokens are signed with the key in {SYNC_KEY}, which the target must verify with"
         ));

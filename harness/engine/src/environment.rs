@@ -29,6 +29,12 @@ pub fn is_set(name: impl AsRef<OsStr>) -> bool {
     raw(name.as_ref()).is_some()
 }
 
+/// Whether a variable is set, and says nothing.
+#[must_use]
+pub fn is_empty(name: impl AsRef<OsStr>) -> bool {
+    std::env::var_os(name.as_ref()).is_some_and(|value| !says_something(&value))
+}
+
 /// Every variable that says something; what is no text has a mark where it is none.
 pub fn all() -> impl Iterator<Item = (String, String)> {
     let text = |text: OsString| text.to_string_lossy().into_owned();

@@ -187,6 +187,7 @@ mod tests {
         let (mut heads, mut tally) = (HeadsTold::default(), Tally::new(5));
         heads.told(has(7, 5_000), 8, &mut tally);
         heads.told(has(7, 5_500), 12, &mut tally);
+        heads.told(has(7, 5_700), 12, &mut tally);
         heads.came(has(9, 5_800), &Own::default(), BOUND, &mut tally);
         assert_eq!((counted(&tally), heads.is_empty()), ((0, 1, 0), false));
         heads.settle((3, 6_501), |_| 9, &Own::default(), BOUND, &mut tally);

@@ -1,6 +1,7 @@
 //! Rules that need several records to come together: snapshots, unsubscribes, slow clients.
 
 mod ended_stale;
+mod passive;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

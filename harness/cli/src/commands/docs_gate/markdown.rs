@@ -133,7 +133,7 @@ mod tests {
              ```\n[no](link.md)\n```\n\n| a | b |\n| --- | --- |\n| `c` | d, [h](i.md) |\n",
         );
         let links: Vec<_> = page.links.iter().map(|(line, to)| (*line, to.as_str())).collect();
-        assert_eq!(links, [(3, "b.md#c"), (3, "e.png"), (4, "h.md"), (17, "i.md")]);
+        assert_eq!(links, [(3, "b.md#c"), (3, "e.png"), (4, "h.md"), (19, "i.md")]);
         let anchors: Vec<_> = page.anchors.iter().map(String::as_str).collect();
         assert_eq!(anchors, ["here", "same", "same-1", "the-run-command-1st", "what-it-is"]);
     }

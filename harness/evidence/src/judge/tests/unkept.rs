@@ -8,11 +8,11 @@ use crate::shard::exposure::Exposure;
 use crate::shard::metrics::Key;
 
 /// A run in which everybody is cut off at 33 s, judged by one objective: forty clients that wait two seconds before they
-/// come back, but for this share, which waits ten.
-fn plan(style: &str, objective: &str, slow: f64) -> Plan {
+/// come back, but for this share, which waits ten. `more`: faults after that one.
+fn plan_with(more: &str, style: &str, objective: &str, slow: f64) -> Plan {
     let cut = format!(
         "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\nat = \"2s\"\n\
-         mode = \"all\"\nattributes = {{ style = \"{style}\" }}\n"
+         mode = \"all\"\nattributes = {{ style = \"{style}\" }}\n{more}"
     );
     let fleet = "clients = 4\nramp = \"1s\"\n[[fleet.surface]]\nname = \"desktop\"\nshare = 1.0\n";
     let forty = format!(
@@ -49,14 +49,26 @@ fn judged_as(
     share: f64,
     objective: &str,
     hit: u64,
-    (quick, slow): (u64, u64),
+    took: (u64, u64),
 ) -> (ObjectiveVerdict, RunReport) {
-    let plan = plan(style, objective, share);
-    let schedule = Schedule::of(&plan);
-    let mut fault = FaultOutcome::not_applied(&schedule, &schedule.faults[0], "");
-    (fault.applied, fault.effective) = (true, Some(hit));
+    judged_of(&plan_with("", style, objective, share), &[Some(hit)], took, |_| ())
+}
+
+/// The verdict on the objective of a plan of whose faults this is known. `change`: what else was seen.
+fn judged_of(
+    plan: &Plan,
+    effective: &[Option<u64>],
+    (quick, slow): (u64, u64),
+    change: impl FnOnce(&mut Settled),
+) -> (ObjectiveVerdict, RunReport) {
+    let schedule = Schedule::of(plan);
+    assert_eq!(schedule.faults.len(), effective.len());
     let mut facts = facts();
-    facts.faults.push(fault);
+    for (planned, effective) in schedule.faults.iter().zip(effective) {
+        let mut fault = FaultOutcome::not_applied(&schedule, planned, "");
+        (fault.applied, fault.effective) = (true, *effective);
+        facts.faults.push(fault);
+    }
     let during = u16::try_from(schedule.phase_at(33 * S)).expect("small");
     let took = |settled: &mut Settled| {
         let exposure =
@@ -73,9 +85,10 @@ fn judged_as(
                 settled.metrics.sample(key, arrival.client, 33 * S, value, value);
             }
         }
+        change(settled);
     };
     let records = [delivered(1, |_| 500), vec![lag(5 * S, 1), lag(35 * S, 1)]].concat();
-    in_court_with(&plan, &records, &facts, took, |case| {
+    in_court_with(plan, &records, &facts, took, |case| {
         let verdict = judge(case);
         let objective = verdict.gates[0].objectives[0].clone();
         (objective, RunReport::of(case, verdict, "0"))
@@ -164,6 +177,45 @@ fn a_bound_that_how_heartbeats_fall_decides_is_no_failure_of_the_target() {
     }
     assert_eq!(of("p(50) < 43s", (60 * S, 60 * S)).verdict, Verdict::Fail);
     assert_eq!(of("p(50) < 30s", (25 * S, 25 * S)).verdict, Verdict::Pass, "it may be kept");
+}
+
+#[test]
+fn a_target_that_stands_still_by_plan_answers_nobody_and_one_that_did_not_might_have() {
+    // Everybody is cut off at 33 s, and from 34 s to 54 s the target stands still.
+    let pause = "[[phase.fault]]\ntype = \"pause\"\nat = \"3s\"\nduration = \"20s\"\n";
+    let plan = plan_with(pause, "reset", &recovered("p(50) < 10s"), 0.25);
+    let of = |effective| judged_of(&plan, &[Some(40), effective], (22 * S, 22 * S), |_| ()).0;
+    let stood = of(Some(1));
+    assert!(stood.never_kept.is_some(), "{}", stood.reason);
+    assert!(stood.reason.contains("and `pause` until 54s"), "{}", stood.reason);
+    for might_have in [Some(0), None] {
+        assert_eq!(of(might_have).never_kept, None, "{}", of(might_have).reason);
+    }
+}
+
+#[test]
+fn connects_that_fall_due_together_are_no_failure_of_the_target() {
+    let claim = |bound| {
+        format!(
+            "metric = \"peak_connects_per_s\"\nduring = [\"during\"]\nrequire = \"count < {bound}\""
+        )
+    };
+    // Thirty are due two seconds after the cut: fifteen of them at the least within one second of the clock.
+    let of = |bound, effective| {
+        let connects = |settled: &mut Settled| {
+            settled.series.at(35 * S).connects = 30;
+            settled.totals.connects = 80;
+        };
+        let plan = plan_with("", "reset", &claim(bound), 0.25);
+        judged_of(&plan, &[effective], AT_ONCE, connects).0
+    };
+    let due = of(15, Some(40));
+    assert_eq!(due.verdict, Verdict::Inconclusive, "{}", due.reason);
+    assert!(due.reason.starts_with("no client can keep this bound: by plan 30 connects fall due"));
+    assert_eq!(of(16, Some(40)).verdict, Verdict::Fail, "fifteen keep it");
+    // Whom the fault did not hit had no connect due; of how many that is so where nobody knows, all.
+    assert_eq!(of(15, Some(38)).verdict, Verdict::Fail);
+    assert_eq!(of(15, None).never_kept, None);
 }
 
 /// The summary of a run.
