@@ -146,6 +146,10 @@ impl Shown {
                 self.run(segment.build.as_ref(), segment.sockets.as_ref());
             }
         }
+        // Those of a hold are its segments.
+        for other in result.others.iter().filter(|_| result.hold.is_none()) {
+            self.run(other.build.as_ref(), other.sockets.as_ref());
+        }
         // The last part of a hold is its run, too.
         let run = result.run.as_ref();
         if let Some(run) = run.filter(|run| segments().all(|one| one.bundle != run.bundle)) {

@@ -127,15 +127,20 @@ fn a_profile_that_chooses_otherwise_leaves_the_scenario_the_keys_of_its_own_choi
     let over = "\n[profile.there]\ntarget = { kind = \"url\", url = \"http://127.0.0.1:4000\" }\n\
                 auth = { mint = \"control\" }\nfleet = { user_ids = \"named\" }\n";
     let text = text.replacen("[fleet]", "[fleet]\nuser_ids = \"numeric\"\nfirst_user_id = 7", 1);
-    let complaints = complaints_of(&format!("{text}{over}"));
+    let chosen = |text: &str, profile| {
+        let mut load = Load::of(text);
+        load.profile = Some(profile);
+        load.complaints()
+    };
+    let complaints = chosen(&format!("{text}{over}"), "there");
     assert!(!complaints.contains("has no effect"), "{complaints}");
     // What the profile itself brings is its own to take back.
     let own = over.replace("mint = \"control\"", "mint = \"control\", kid = \"k\"");
-    let complaints = complaints_of(&format!("{text}{own}"));
+    let complaints = chosen(&format!("{text}{own}"), "there");
     assert!(complaints.contains("`kid` has no effect with `mint = \"control\"`"), "{complaints}");
     // Nor has the scenario a use for what a profile adds to its choice.
     let more = "\n[profile.more]\nauth = { session_token = { env = \"TOKEN\" } }\n";
-    let complaints = complaints_of(&format!("{text}{more}"));
+    let complaints = chosen(&format!("{text}{more}"), "more");
     assert!(complaints.contains("`session_token` has no effect"), "{complaints}");
 }
 
