@@ -343,6 +343,7 @@ fn whether_the_test_is_to_blame_is_answered() {
     let objective = &mut held.gates[0].objectives[0];
     objective.verdict = Verdict::Inconclusive;
     objective.reason = "the generator was starved: it wanted a core".to_owned();
+    objective.against = Some(Against::Generator);
     held.decision = Decision::Hold;
     let text = summary(&held);
     assert!(text.contains("the machine that ran the test was too busy to measure"), "{text}");
@@ -551,7 +552,7 @@ fn what_a_fault_rests_on_is_the_plans_to_say_and_no_words_of_its_proof() {
         )
     };
     let trim = "type = \"retention_trim\"\nat = \"1s\"\nattributes = { topic = \
-                \"runtime.codex_worker_events\", keep_events = 1 }";
+                \"runtime.codex_worker_events\", keep = 1 }";
     let burst = "type = \"publish_burst\"\nat = \"1s\"\nattributes = { events = 5, over = \"1s\" }";
     for (fault, rests_on) in [
         (away("below-floor").as_str(), Some(RestsOn::Windows)),

@@ -128,6 +128,7 @@ pub(super) const DEFECTS: &[Defect] = &[
         primary: "bad_duplicate",
         consequences: &[
             "divergent_value",
+            "false_replay_complete",
             "gap",
             "lost_publish",
             "no_convergence",
