@@ -119,7 +119,11 @@ fn a_bare_url_has_its_key_where_a_runtime_has_it() {
     let note = format!("note: tokens are signed with the key in {key}");
     let without = at().ended_plain().exits(exit::GO);
     assert!(
-        without.stdout.contains(&format!("(auth.secret), read from environment variable {key}"))
+        without
+            .stdout
+            .contains(&format!("(auth.secret) could not be had from environment variable {key}")),
+        "{}",
+        without.stdout
     );
     assert!(!without.stderr.contains(&note), "{}", without.stderr);
     let with = at().env(key, "secret").ended_plain().exits(exit::GO);

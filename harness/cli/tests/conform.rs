@@ -7,7 +7,7 @@ use std::path::Path;
 
 use support::by_hand::{ByHand, KEY, reference_by_hand, reference_with};
 use support::servers::{self, Server};
-use support::{Ended, Harness, exit};
+use support::{Ended, Harness, exit, scenario};
 use tempfile::TempDir;
 
 /// `conform` at a URL, for the cases whose names have this in them.
@@ -36,7 +36,11 @@ fn the_list_is_the_committed_page() {
 fn openers(url: &str) -> [Harness; 3] {
     ["conform", "doctor", "run"].map(|command| {
         let asked = Harness::new(command).arg("--target").arg(url);
-        if command == "run" { asked.set("target.exclusive=true") } else { asked }
+        if command == "run" {
+            asked.arg(scenario("tiny.toml").as_os_str()).set("target.exclusive=true")
+        } else {
+            asked
+        }
     })
 }
 
