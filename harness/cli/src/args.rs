@@ -450,6 +450,9 @@ pub struct Schema {
     /// Print the schema of rollout files.
     #[arg(long, group = "what")]
     pub rollout: bool,
+    /// Print the schema of files of waivers, as `stage --waivers` takes them.
+    #[arg(long, group = "what")]
+    pub waivers: bool,
     /// Print the schema of `stage.json`, the report of a rollout stage.
     #[arg(long, group = "what")]
     pub stage: bool,

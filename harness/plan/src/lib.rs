@@ -34,6 +34,7 @@ pub use model::Plan;
 pub use read::reference::{of_fault as fault_reference, page as scenario_reference};
 pub use read::schema::{
     gate_files as gate_file_schema, rollouts as rollout_schema, scenarios as scenario_schema,
+    waivers as waiver_schema,
 };
 pub use read::suggest::closest;
 pub use read::{

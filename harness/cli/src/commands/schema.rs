@@ -12,6 +12,7 @@ pub fn run(asked: &args::Schema) -> Result<Exit, Failure> {
         args::Schema { run: true, .. } => khala_evidence::report::schema(),
         args::Schema { check: true, .. } => khala_plan::check_schema(),
         args::Schema { rollout: true, .. } => khala_plan::rollout_schema(),
+        args::Schema { waivers: true, .. } => khala_plan::waiver_schema(),
         args::Schema { stage: true, .. } => khala_stage::report::schema(),
         _ => khala_plan::scenario_schema(),
     };

@@ -31,6 +31,11 @@ const PAGES: &[Printed] = &[
         renew: "schema --rollout",
     },
     Printed {
+        path: "scenarios/waivers.schema.json",
+        print: khala_plan::waiver_schema,
+        renew: "schema --waivers",
+    },
+    Printed {
         path: "scenarios/check.schema.json",
         print: khala_plan::check_schema,
         renew: "schema --check",

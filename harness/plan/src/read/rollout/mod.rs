@@ -3,7 +3,7 @@
 mod hold;
 mod precondition;
 mod stage;
-mod waiver;
+pub(super) mod waiver;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ const WAIVER: Key<Raw> = Key::new(
     "[[waiver]]",
     "Leave to go on in spite of a WARN.",
 );
-const FILE: Table =
+pub(in crate::read) const FILE: Table =
     Table::new("waivers", "the file of waivers", "Waivers of a rollout.", &[&WAIVER]);
 const GATE: Key<Name> =
     Key::new("gate", Name, "gate = \"error-budget\"", "The gate that warns.").required();
@@ -34,7 +34,7 @@ const EXPIRES: Key<Text> = Key::new(
     "Until when it counts: RFC 3339, or a date, the whole of which counts (UTC).",
 )
 .required();
-const TABLE: Table = Table::new(
+pub(in crate::read) const TABLE: Table = Table::new(
     "waiver",
     "`[[waiver]]`",
     "Leave to go on in spite of a WARN.",

@@ -1,4 +1,4 @@
-//! The JSON Schemas of scenarios, of gate files and of rollout files, for editors and for those who write scenarios by program.
+//! The JSON Schemas of scenarios, of gate files, of rollout files and of waivers, for editors and for those who write scenarios by program.
 //!
 //! Made of the keys as they are declared beside their readers. A schema is the looser of the two:
 //! what the reader takes without a warning is valid, and the reader refuses more, such as names that
@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use shape::Shape;
 
 use super::key::Table;
+use super::rollout::waiver;
 use super::{gate, include, objective, rollout, scenario, tables};
 
 /// The draft that the schema is written in.
@@ -38,6 +39,12 @@ pub fn rollouts() -> String {
     format!("{:#}\n", of_rollouts())
 }
 
+/// The schema of files of waivers as text: `scenarios/waivers.schema.json`.
+#[must_use]
+pub fn waivers() -> String {
+    format!("{:#}\n", of_waivers())
+}
+
 fn of_scenarios() -> Value {
     let tables = tables::all();
     let mut definitions: Map<String, Value> = tables.iter().flat_map(table::definitions).collect();
@@ -55,6 +62,12 @@ fn of_gate_files() -> Value {
 fn of_rollouts() -> Value {
     let definitions = rollout::TABLES.iter().map(|table| (table.definition(), table::whole(table)));
     document(&rollout::TABLE, "khala-harness rollout", definitions.collect())
+}
+
+fn of_waivers() -> Value {
+    let tables = [waiver::TABLE];
+    let definitions = tables.iter().map(|table| (table.definition(), table::whole(table)));
+    document(&waiver::FILE, "khala-harness waivers", definitions.collect())
 }
 
 fn document(root: &Table, title: &str, definitions: Map<String, Value>) -> Value {

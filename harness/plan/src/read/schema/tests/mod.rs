@@ -5,17 +5,22 @@ mod complete;
 mod keys;
 mod mistakes;
 mod rollouts;
+mod waivers;
 
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{gate_files, of_gate_files, of_rollouts, of_scenarios, rollouts, scenarios};
+use super::{
+    gate_files, of_gate_files, of_rollouts, of_scenarios, of_waivers, rollouts, scenarios,
+    waivers as waiver_files,
+};
 
 static SCENARIOS: LazyLock<Validator> = LazyLock::new(|| validator(&of_scenarios()));
 static GATE_FILES: LazyLock<Validator> = LazyLock::new(|| validator(&of_gate_files()));
 static ROLLOUTS: LazyLock<Validator> = LazyLock::new(|| validator(&of_rollouts()));
+static WAIVERS: LazyLock<Validator> = LazyLock::new(|| validator(&of_waivers()));
 
 fn validator(schema: &Value) -> Validator {
     jsonschema::draft202012::new(schema).expect("the schema is one, and all it refers to is there")
@@ -59,6 +64,11 @@ pub(crate) fn rollout_problems(text: &str) -> Vec<String> {
     problems_by(&ROLLOUTS, &json(text))
 }
 
+/// What the schema says against a file of waivers, one line for each.
+pub(crate) fn waiver_problems(text: &str) -> Vec<String> {
+    problems_by(&WAIVERS, &json(text))
+}
+
 #[track_caller]
 fn insist(problems: Vec<String>, text: &str) {
     let problems = problems.join("\n");
@@ -84,6 +94,12 @@ fn the_committed_schemas_are_those_of_this_code() {
         committed == rollouts(),
         "scenarios/rollout.schema.json is out of date; renew it with\n  \
          cargo build && target/debug/khala-harness schema --rollout > scenarios/rollout.schema.json"
+    );
+    let committed = include_str!("../../../../../../scenarios/waivers.schema.json");
+    assert!(
+        committed == waiver_files(),
+        "scenarios/waivers.schema.json is out of date; renew it with\n  \
+         cargo build && target/debug/khala-harness schema --waivers > scenarios/waivers.schema.json"
     );
 }
 
