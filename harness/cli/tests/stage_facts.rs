@@ -155,6 +155,100 @@ fn a_go_opens_the_next_stage_on_the_same_target_with_its_evidence_as_it_was() {
     assert_eq!(opened["opened"]["by"]["stage"], "0");
 }
 
+/// What was made of a file of samples.
+type Made<'a> = (&'a str, String, Option<String>);
+
+/// The samples and their head in each way in which a sample can be gone or another.
+fn tampered(text: &str, head: &str) -> Vec<Made<'static>> {
+    let lines: Vec<_> = text.split_inclusive('\n').collect();
+    assert!(lines.len() >= 2, "too few samples: {text}");
+    let but_last = lines[..lines.len() - 1].concat();
+    let head = || Some(head.to_owned());
+    let edited = text.replacen("\"build\":\"7\"", "\"build\":\"8\"", 1);
+    assert_ne!(edited, text);
+    vec![
+        ("edited", edited, head()),
+        ("the first was taken out", lines[1..].concat(), head()),
+        ("cut", but_last.clone(), head()),
+        ("cut in its last line", text[..text.len() - 2].to_owned(), head()),
+        ("emptied", String::new(), head()),
+        ("cut, and its head is gone", but_last, None),
+    ]
+}
+
+#[test]
+fn a_sample_of_the_build_that_was_edited_or_cut_off_is_missed_when_the_stage_is_resumed() {
+    let by_hand = reference_by_hand();
+    let rollout = Rollout::of(&by_hand, "echo 7");
+    let (samples, head) =
+        (rollout.path("stages/builds-1.ndjson"), rollout.path("stages/builds-1.head"));
+    let killed = rollout.held_for("0", "60s").start_plain();
+    in_phase(&bundle(&rollout, "hold"));
+    // One in three seconds of a minute.
+    eventually("samples", || {
+        let text = std::fs::read_to_string(&samples).unwrap_or_default();
+        (text.lines().count() >= 3).then_some(())
+    });
+    killed.signal(Signal::KILL);
+    killed.ended();
+    let head_was = ended(&head);
+    // What was under way when it was killed may be in the file, and not yet in its head.
+    let written =
+        serde_json::from_str::<serde_json::Value>(&head_was).expect("JSON")["lines"].clone();
+    let written = usize::try_from(written.as_u64().expect("a number")).expect("few");
+    let was: String = ended(&samples).split_inclusive('\n').take(written).collect();
+    let journal = rollout.journal().len();
+    let resume = || rollout.held_for("0", "60s").arg("--resume");
+    for (what, text, head_text) in tampered(&was, &head_was) {
+        std::fs::write(&samples, &text).expect("can be written");
+        match &head_text {
+            Some(text) => std::fs::write(&head, text).expect("can be written"),
+            None => std::fs::remove_file(&head).expect("can be removed"),
+        }
+        let refused = resume().ended_plain().exits(exit::HOLD);
+        for says in ["builds-1.ndjson", "put it back", "without --resume"] {
+            assert!(refused.stderr.contains(says), "{what}: {says}: {}", refused.stderr);
+        }
+        assert_eq!(rollout.journal().len(), journal, "{what}: nothing is decided");
+        assert_eq!(ended(&samples), text, "{what}: nothing is written");
+        std::fs::write(&head, &head_was).expect("can be written");
+    }
+    std::fs::remove_file(&samples).expect("can be removed");
+    let gone = resume().ended_plain().exits(exit::HOLD);
+    assert!(gone.stderr.contains("builds-1.ndjson is gone"), "{}", gone.stderr);
+}
+
+#[test]
+fn a_sample_of_the_build_that_was_edited_or_cut_off_afterwards_opens_no_stage() {
+    let by_hand = reference_by_hand();
+    let rollout = Rollout::of(&by_hand, "echo 7");
+    let first = report(&rollout.stage("0").ended_plain().exits(exit::GO));
+    let samples = rollout.path("stages/builds-1.ndjson");
+    let head = rollout.path("stages/builds-1.head");
+    let (was, head_was) = (ended(&samples), ended(&head));
+    assert_eq!(first["hold"]["samples"]["lines"], was.lines().count(), "{}", first["hold"]);
+    for (what, text, head_text) in tampered(&was, &head_was) {
+        std::fs::write(&samples, &text).expect("can be written");
+        if head_text.is_none() {
+            std::fs::remove_file(&head).expect("can be removed");
+        }
+        let told = report(&rollout.stage("1").ended_plain().exits(exit::HOLD));
+        assert!(reasons(&told).contains("builds-1.ndjson"), "{what}: {}", reasons(&told));
+        assert!(told["opened"]["not"].is_object(), "{what}: {}", told["opened"]);
+        std::fs::write(&head, &head_was).expect("can be written");
+    }
+    // Whoever makes the chain and its head anew is found by the journal.
+    std::fs::write(&samples, "").expect("can be written");
+    let none = format!("{{\"lines\":0,\"sha256\":\"{}\"}}", "0".repeat(64));
+    std::fs::write(&head, none).expect("can be written");
+    let told = report(&rollout.stage("1").ended_plain().exits(exit::HOLD));
+    assert!(reasons(&told).contains("builds-1.ndjson"), "{}", reasons(&told));
+    std::fs::write(&samples, was).expect("can be written");
+    std::fs::write(&head, head_was).expect("can be written");
+    let opened = report(&rollout.stage("1").ended_plain().exits(exit::GO));
+    assert_eq!(opened["opened"]["by"]["stage"], "0");
+}
+
 /// A rollout with one attempt, a NO-GO that nothing was sent for; the name of its report.
 fn one_no_go() -> (Rollout, String) {
     let rollout = Rollout::new();

@@ -24,6 +24,7 @@ use crate::builds::Shown;
 use crate::entry::{StepResult, Waived};
 use crate::evidence::RunSummary;
 use crate::history::{Attempt, History, StepRun};
+use crate::journal::Head;
 use crate::stamp::Stamp;
 use crate::steps;
 
@@ -55,6 +56,13 @@ pub enum Named<'a> {
         manifest_sha256: Option<&'a str>,
         /// What it found.
         decision: Decision,
+    },
+    /// The samples of the build that an attempt's hold was told.
+    Samples {
+        /// The attempt.
+        attempt: u32,
+        /// Up to where they were written.
+        head: &'a Head,
     },
     /// The report of an attempt.
     Report {
@@ -240,6 +248,11 @@ fn of_step(
         }
         looked_at.push(evidence);
         let why = (case.check)(evidence);
+        reasons.extend(why.map(|why| hold(format!("{name}: {why}"), AGAIN)));
+    }
+    if let Some(head) = result.hold.as_ref().and_then(|hold| hold.samples.as_ref()) {
+        let samples = Named::Samples { attempt: case.attempt.begun.attempt, head };
+        let why = (case.check)(samples);
         reasons.extend(why.map(|why| hold(format!("{name}: {why}"), AGAIN)));
     }
     reasons.extend(facts::against(case, name, result));

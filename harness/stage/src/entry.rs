@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::builds::Seen;
 use crate::decide::Decided;
 use crate::evidence::{RunSummary, Whole};
+use crate::journal::Head;
 use crate::windows::Windows;
 
 /// One thing that happened.
@@ -270,6 +271,10 @@ pub struct HoldResult {
     /// What its runs come to together.
     #[serde(default)]
     pub whole: Whole,
+    /// Up to where the samples of the build were written (`builds-N.ndjson`), and the digest of the last of them; absent
+    /// of the embedded runtime, which nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<Head>,
 }
 
 /// One run of a hold.

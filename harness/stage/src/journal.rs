@@ -4,7 +4,11 @@
 //! put in between unnoticed. What is missing at the end shows by the [`Head`] that lies beside it, and by the reports
 //! that are there ([`crate::folder`]). The last line of a process that was killed may be torn: a line counts from its
 //! newline on.
+//!
+//! What a hold is told of the target's build is such a chain too ([`crate::samples`]).
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +22,7 @@ const FIRST: &str = "";
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub struct Line<E = Entry> {
     /// [`FORMAT`]
     pub format: u32,
     /// Its number, from 1.
@@ -28,11 +32,11 @@ pub struct Line {
     /// When.
     pub stamp: Stamp,
     /// What.
-    pub entry: Entry,
+    pub entry: E,
 }
 
 /// Up to where a journal was written, kept in a file of its own: it is written after each line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
     /// How many lines.
     pub lines: u64,
@@ -50,27 +54,52 @@ pub struct Damaged {
     pub why: String,
 }
 
-/// A journal, read.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Journal {
+/// The journal of a rollout, read.
+pub type Journal = Chain<Entry>;
+
+/// Lines of which each has the digest of the one before, read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain<E> {
     /// Its lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<Line<E>>,
     /// Bytes of its whole lines: what comes after them was never written to its end.
     pub whole: usize,
     last: String,
 }
 
-impl Journal {
+impl<E> Default for Chain<E> {
+    fn default() -> Self {
+        Self::after(FIRST)
+    }
+}
+
+impl<E> Chain<E> {
+    /// One without lines, whose first will have `first` in place of a digest.
+    #[must_use]
+    pub fn after(first: &str) -> Self {
+        Self { lines: Vec::new(), whole: 0, last: first.to_owned() }
+    }
+}
+
+impl<E: Serialize + DeserializeOwned> Chain<E> {
     /// Reads a journal.
     ///
     /// # Errors
     /// The first line that is not what was written.
     pub fn read(text: &str) -> Result<Self, Damaged> {
-        let mut journal = Self::default();
+        Self::read_after(FIRST, text)
+    }
+
+    /// Reads lines of which the first has `first` in place of a digest.
+    ///
+    /// # Errors
+    /// The first line that is not what was written.
+    pub fn read_after(first: &str, text: &str) -> Result<Self, Damaged> {
+        let mut journal = Self::after(first);
         for (line, seq) in text.split_inclusive('\n').zip(1_u64..) {
             let Some(whole) = line.strip_suffix('\n') else { break };
             let damaged = |why: &str| Damaged { line: seq, why: why.to_owned() };
-            let read: Line = serde_json::from_str(whole)
+            let read: Line<E> = serde_json::from_str(whole)
                 .map_err(|error| damaged(&format!("cannot be read: {error}")))?;
             if read.format != FORMAT {
                 let found = read.format;
@@ -129,8 +158,8 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be serialised, which is a bug.
-    pub fn append(&mut self, stamp: Stamp, entry: Entry) -> serde_json::Result<String> {
-        let prev = if self.lines.is_empty() { FIRST.to_owned() } else { self.last.clone() };
+    pub fn append(&mut self, stamp: Stamp, entry: E) -> serde_json::Result<String> {
+        let prev = self.last.clone();
         let seq = self.lines.len() as u64 + 1;
         let line = Line { format: FORMAT, seq, prev, stamp, entry };
         let mut text = serde_json::to_string(&line)?;

@@ -21,6 +21,7 @@ pub mod remedy;
 pub mod render;
 pub mod report;
 pub mod series;
+pub mod samples;
 pub mod stamp;
 pub mod steps;
 pub mod surfaces;

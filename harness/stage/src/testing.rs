@@ -231,6 +231,7 @@ pub fn held() -> StepResult {
         }],
         windows: Windows { window_s: 60, clipped: true, ..Windows::default() },
         whole: Whole::default(),
+        samples: None,
     }));
     result
 }

@@ -136,6 +136,28 @@ fn evidence_that_is_no_longer_what_it_was_is_a_hold() {
 }
 
 #[test]
+fn samples_of_a_hold_that_are_no_longer_what_they_were_are_a_hold_and_open_nothing() {
+    let written = Head { lines: 3, sha256: "ab".to_owned() };
+    let with = |name: &str, mut result: StepResult| {
+        if let Some(hold) = result.hold.as_mut().filter(|_| name == "hold") {
+            hold.samples = Some(Head { lines: 3, sha256: "ab".to_owned() });
+        }
+        Some(result)
+    };
+    let mut script = Script::new();
+    let first = script.attempt("0", |_| {}, WELL);
+    script.end(first, Decision::Go);
+    let attempt = script.attempt("1", |_| {}, with);
+    let edited = |named: Named<'_>| {
+        let is_it = named == Named::Samples { attempt, head: &written };
+        is_it.then(|| "builds-2.ndjson was edited".to_owned())
+    };
+    holds(&decided_with(&script, attempt, &script.now(), &edited), "builds-2.ndjson was edited");
+    let well = decided_with(&script, attempt, &script.now(), &|_| None);
+    assert_eq!(well.decision, Decision::Go, "{:?}", well.reasons);
+}
+
+#[test]
 fn evidence_of_another_build_or_of_none_is_a_hold() {
     holds(&on_run(|run| run.build = Some("6".to_owned())), "the build is to be `7`");
     holds(&on_run(|run| run.build = None), "not told");

@@ -1,8 +1,5 @@
 //! Which build the target says it is, asked before and after the runs and while a stage is held.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -19,9 +16,11 @@ use khala_evidence::judge::Verdict;
 use khala_plan::{Plan, Schedule};
 use khala_stage::builds::{self, Builds, Seen};
 use khala_stage::entry::StepResult;
-use serde::{Deserialize, Serialize};
+use khala_stage::journal::Head;
+use khala_stage::samples::{self, Answer, Sample};
 use tokio_util::sync::CancellationToken;
 
+use super::kept::{Kept, Writing};
 use super::order::Order;
 use super::target::{asked, guard, run};
 use crate::exit::{Exit, Failure};
@@ -80,25 +79,22 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// Begins to ask, and to append to the file at `path`, or to write it anew; asks nobody where the target is the embedded runtime.
+    /// Begins to ask, and to append to what is kept; asks nobody where the target is the embedded runtime.
     ///
     /// # Errors
-    /// When the target's profile cannot be read, or the file not be written.
-    pub fn start(order: &Order<'_>, path: &Path, anew: bool) -> Result<Self, Failure> {
+    /// When the target's profile cannot be read, or the samples not be written.
+    pub fn start(order: &Order<'_>, kept: &Kept) -> Result<Self, Failure> {
         let stop = Arc::new(AtomicBool::new(false));
-        let Some(asking) = Asking::of(order)? else { return Ok(Self { stop, thread: None }) };
-        // One that is there although nothing was asked yet is of a journal that is gone.
-        if anew {
-            let _ = std::fs::remove_file(path);
+        if order.target.is_none() {
+            return Ok(Self { stop, thread: None });
         }
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        // What a process that was killed did not write to its end ends here.
-        let file = file.and_then(|mut file| file.write_all(b"\n").map(|()| file));
-        let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        // Before the run has a folder: from then on they are missed.
+        let mut into = kept.write()?;
+        let Some(asking) = Asking::of(order)? else { return Ok(Self { stop, thread: None }) };
         let (every, stopped) = (every(order.hold_s), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
             .name("khala-builds".to_owned())
-            .spawn(move || sample(&asking, every, &mut file, &stopped))
+            .spawn(move || sample(&asking, every, &mut into, &stopped))
             .context("cannot start a thread")?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -123,62 +119,30 @@ fn every(hold_s: u64) -> Duration {
     (Duration::from_secs(hold_s) / SAMPLES_MIN).clamp(EVERY.0, EVERY.1)
 }
 
-/// Builds that were told while so much of a hold was observed, as they were written down. What should have been asked
-/// and was not counts as a failure: who was killed while it waited for an answer, or whose file is gone, saw nothing.
+/// Builds that were told while so much of a hold was observed, as they were written down, and up to where. What should
+/// have been asked and was not counts as a failure: who was killed while it waited for an answer saw nothing.
 ///
 /// # Errors
-/// When the file is there and cannot be read.
-pub fn held(order: &Order<'_>, path: &Path, observed_s: f64) -> Result<Seen, Failure> {
-    let mut seen = Seen::default();
+/// HOLD where they are not what was written, or not there.
+pub fn held(
+    order: &Order<'_>,
+    kept: &Kept,
+    observed_s: f64,
+) -> Result<(Seen, Option<Head>), Failure> {
     if order.target.is_none() {
-        return Ok(seen);
+        return Ok((Seen::default(), None));
     }
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => {
-            let what = format!("cannot read {}: {error}", path.display());
-            return Err(Failure::new(Exit::Setup, what));
-        }
-    };
-    // What a process that was killed did not write to its end is no line.
-    for line in text.lines() {
-        let Ok(Sample { times, answer }) = serde_json::from_str(line) else { continue };
-        match answer {
-            Answer::Build(build) => seen.take(Ok(Some(build)), times),
-            Answer::Untold => seen.take(Ok(None), times),
-            Answer::Failed(why) => seen.take(Err(why), times),
-        }
-    }
+    let told = kept.read().map_err(|why| Failure::new(Exit::Hold, format!("HOLD: {why}")))?;
+    let mut seen = samples::seen(&told);
     let wanted = (observed_s / every(order.hold_s).as_secs_f64()).floor() as u64;
     match wanted.saturating_sub(seen.all()) {
         0 => {}
         missing => seen.take(Err("not asked in time".to_owned()), missing),
     }
-    Ok(seen)
+    Ok((seen, Some(told.head())))
 }
 
-/// One request, as it is written down.
-#[derive(Debug, Serialize, Deserialize)]
-struct Sample {
-    /// For how many it stands: more than one where the answer took longer than the time between two.
-    times: u64,
-    /// What came of it.
-    answer: Answer,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Answer {
-    /// The build.
-    Build(String),
-    /// One without a build.
-    Untold,
-    /// None, and why.
-    Failed(String),
-}
-
-fn sample(asking: &Asking, every: Duration, file: &mut File, stop: &AtomicBool) {
+fn sample(asking: &Asking, every: Duration, into: &mut Writing, stop: &AtomicBool) {
     let mut due = clock::system_now() + every;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(STEP);
@@ -196,9 +160,10 @@ fn sample(asking: &Asking, every: Duration, file: &mut File, stop: &AtomicBool) 
             due += every;
             times += 1;
         }
-        // What cannot be written is missing, and so counts as not seen.
-        let Ok(line) = serde_json::to_string(&Sample { times, answer }) else { continue };
-        let _ = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data());
+        // What cannot be written is missing, and so counts as not seen; nothing could follow it.
+        if into.write(Sample { times, answer }).is_err() {
+            return;
+        }
     }
 }
 

@@ -193,7 +193,14 @@ impl Held {
         result.run = decisive.map(|at| Box::new(runs.remove(at)));
         result.others = runs;
         let wanted_s = order.hold_s;
-        result.hold = Some(Box::new(HoldResult { wanted_s, observed_s, segments, windows, whole }));
+        result.hold = Some(Box::new(HoldResult {
+            wanted_s,
+            observed_s,
+            segments,
+            windows,
+            whole,
+            samples: None,
+        }));
         result
     }
 

@@ -46,7 +46,6 @@ pub fn hold(
 ) -> Result<Option<StepResult>, Failure> {
     let mut held = Held::earlier(order, hold, store.attempt(attempt))?;
     let settings = Settings::of(hold, order.hold_s);
-    let samples = store.builds(attempt);
     loop {
         let left_s = (order.hold_s as f64 - held.observed_s()).ceil().max(0.0) as u64;
         // A part came to its end, and what the machine stood still meanwhile is not worth another.
@@ -65,7 +64,7 @@ pub fn hold(
         let of = Of { attempt, step: HOLD, run };
         let scenario = order.scenario(&hold.scenario, &lengths(order, hold, part_s)?);
         let mut wanted = |loaded: &Loaded| wanted(order, &settings, loaded);
-        let sampling = Sampling::start(order, &samples, run == 1)?;
+        let sampling = Sampling::start(order, &store.kept(attempt))?;
         let ran = runs::run(order, store, &of, scenario, &mut wanted, interrupt);
         sampling.ended();
         let before = held.observed_s();
@@ -83,8 +82,12 @@ pub fn hold(
             break;
         }
     }
-    let seen = builds::held(order, &samples, held.observed_s())?;
-    Ok(Some(held.concluded(order, hold, &settings).with_builds(seen)))
+    let (seen, samples) = builds::held(order, &store.kept(attempt), held.observed_s())?;
+    let mut result = held.concluded(order, hold, &settings).with_builds(seen);
+    if let Some(hold) = result.hold.as_mut() {
+        hold.samples = samples;
+    }
+    Ok(Some(result))
 }
 
 /// Waits until business hours that last for at least so long, where the hold has some; how many seconds they last, or

@@ -9,6 +9,7 @@ mod clock;
 mod embedded;
 mod held;
 mod hold;
+mod kept;
 mod order;
 mod preconditions;
 mod runs;
@@ -143,7 +144,7 @@ fn resume(order: &Order<'_>, asked: &Asked, store: &mut Store) -> Result<u32, Fa
         return Err(usage(format!("{}: {}", reason.why, reason.next)));
     }
     // Nothing is decided by that: what is put back counts.
-    if let Some(why) = tries::missing(last) {
+    if let Some(why) = tries::missing(last).or_else(|| store.kept(last.begun.attempt).amiss()) {
         return Err(Failure::new(Exit::Hold, format!("HOLD: {why}")));
     }
     let attempt = last.begun.attempt;
@@ -232,6 +233,7 @@ fn carry_out(
             continue;
         }
         if interrupt.is_cancelled() || (step.sends_load() && found(store.attempt(attempt), &step)) {
+        Named::Samples { attempt, head } => store.kept(attempt).check(head),
             continue;
         }
         output::say(&format!("stage {}: {name}", order.stage));

@@ -15,6 +15,7 @@ use khala_stage::report::StageReport;
 use khala_stage::stamp::Stamp;
 
 use super::clock;
+use super::kept::Kept;
 use crate::exit::{Exit, Failure};
 
 /// Name of the journal in the stage folder.
@@ -116,9 +117,9 @@ impl Store {
         &self.history.attempts[number as usize - 1]
     }
 
-    /// Where the builds that an attempt's target tells while it is held are written down.
-    pub fn builds(&self, attempt: u32) -> PathBuf {
-        self.dir.join(format!("builds-{attempt}.ndjson"))
+    /// The samples of the build that an attempt's hold is told.
+    pub fn kept(&self, attempt: u32) -> Kept {
+        Kept::of(&self.dir, self.attempt(attempt))
     }
 
     /// A name for the report of an attempt that ends now, which no other has and no file: `<date>-stage-N`.
