@@ -148,7 +148,10 @@ impl Shown {
         }
         // Those of a hold are its segments.
         for other in result.others.iter().filter(|_| result.hold.is_none()) {
-            self.run(other.build.as_ref(), other.sockets.as_ref());
+            // Nor had a try of a scenario that was killed: the try after it says it.
+            if other.finished || other.build.is_some() || other.sockets.is_some() {
+                self.run(other.build.as_ref(), other.sockets.as_ref());
+            }
         }
         // The last part of a hold is its run, too.
         let run = result.run.as_ref();
@@ -239,6 +242,7 @@ const ANSWER: &str = "see why what tells the build did not answer, then hold aga
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::RunSummary;
     use crate::testing::{at, attempt, held, of_run, run};
 
     fn counts(builds: &[(&str, u64)]) -> BTreeMap<String, u64> {
@@ -291,6 +295,19 @@ mod tests {
         ] {
             assert_eq!(against(expected, &seen), Builds::Otherwise(why.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_try_of_a_scenario_that_was_killed_before_it_could_say_its_build_says_nothing_of_it() {
+        let with = |finished: bool, build: Option<&str>| {
+            let mut result = of_run(run());
+            let build = build.map(str::to_owned);
+            result.others.push(RunSummary { finished, build, ..run() });
+            whys(&shown(result))
+        };
+        assert_eq!(with(false, None), [""; 0]);
+        assert_eq!(with(false, Some("6")).len(), 1, "it was told another");
+        assert_eq!(with(true, None).len(), 1, "it came to its end, and was told none");
     }
 
     #[test]
