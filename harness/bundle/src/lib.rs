@@ -39,7 +39,7 @@ pub mod recording;
 mod run_json;
 mod runs;
 pub mod seal;
-mod statement;
+pub mod statement;
 mod verify;
 mod writer;
 

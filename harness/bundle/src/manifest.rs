@@ -5,6 +5,8 @@
 
 mod own_digest;
 
+pub use own_digest::fits as has_own_digest;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;

@@ -150,12 +150,27 @@ fn sign(
     file: &str,
     signature: &str,
     manifest: &Manifest,
+    key: &SigningKey,
+) -> Result<(), Error> {
+    let Manifest { run_id, scenario, started_at, decision, .. } = manifest;
+    let of = format!("run {run_id} ({scenario}, {started_at}): {decision}");
+    sign_file(dir, file, signature, &of, key)
+}
+
+/// Signs the file `file` of a folder, into `signature` beside it; `of` says in its signed comment what it is of.
+///
+/// # Errors
+/// [`Error::Unsigned`] and [`Error::File`].
+pub fn sign_file(
+    dir: &Path,
+    file: &str,
+    signature: &str,
+    of: &str,
     SigningKey(key): &SigningKey,
 ) -> Result<(), Error> {
     let path = dir.join(file);
     let text = fs::read(&path).map_err(Error::read(&path))?;
-    let Manifest { run_id, scenario, started_at, decision, .. } = manifest;
-    let trusted = format!("{TRUSTED}{file} of run {run_id} ({scenario}, {started_at}): {decision}");
+    let trusted = format!("{TRUSTED}{file} of {of}");
     let unsigned = |error: minisign::PError| Error::Unsigned { path, why: error.to_string() };
     let public = minisign::PublicKey::from_secret_key(key);
     let signed = public.and_then(|public| {
@@ -167,24 +182,34 @@ fn sign(
 /// Holds the signatures of a bundle, and its statement, against the manifest; with a key, against that too.
 pub(crate) fn check(dir: &Path, key: Option<&PublicKey>, found: &mut Verified) {
     for (file, signature) in [(MANIFEST, SIGNATURE), (STATEMENT, STATEMENT_SIGNATURE)] {
-        let (there, signed) = (dir.join(signature).is_file(), dir.join(file).is_file());
-        let wanted = key.is_some() && signed;
-        if !there && wanted {
-            found.problems.push(format!("{signature} is missing: nobody signed {file}"));
+        check_file(dir, (file, signature), key, found);
+    }
+}
+
+/// Holds the signature of a file of a folder against the file; with a key, against that too, and it has to be there.
+pub fn check_file(
+    dir: &Path,
+    (file, signature): (&str, &str),
+    key: Option<&PublicKey>,
+    found: &mut Verified,
+) {
+    let (there, signed) = (dir.join(signature).is_file(), dir.join(file).is_file());
+    let wanted = key.is_some() && signed;
+    if !there && wanted {
+        found.problems.push(format!("{signature} is missing: nobody signed {file}"));
+    }
+    if there && !signed {
+        found.problems.push(format!("{signature} is of {file}, which is missing"));
+    } else if there {
+        match checked(dir, file, signature, key) {
+            Ok(()) => found.unchanged += usize::from(key.is_some()),
+            Err(why) => found.problems.push(format!("{signature} {why}")),
         }
-        if there && !signed {
-            found.problems.push(format!("{signature} is of {file}, which is missing"));
-        } else if there {
-            match checked(dir, file, signature, key) {
-                Ok(()) => found.unchanged += usize::from(key.is_some()),
-                Err(why) => found.problems.push(format!("{signature} {why}")),
-            }
-            if key.is_none() {
-                let told = format!(
-                    "{signature} is held against nothing: --public-key names whose it should be"
-                );
-                found.notes.push(told);
-            }
+        if key.is_none() {
+            let told = format!(
+                "{signature} is held against nothing: --public-key names whose it should be"
+            );
+            found.notes.push(told);
         }
     }
 }

@@ -6,6 +6,8 @@
 //! so is each reason that concerns the run as a whole. Of an advisory gate, which decides nothing, an objective
 //! that did not pass is a warned test.
 //!
+//! A stage of a rollout is stated in the same form, by its steps ([`Statement::of`]).
+//!
 //! What was tested are the subjects: the evidence by its manifest, and the target's build where that is a digest.
 
 use std::collections::BTreeMap;
@@ -24,9 +26,10 @@ const TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The type of what it states.
 const PREDICATE: &str = "https://in-toto.io/attestation/test-result/v0.1";
 
+/// A statement of a decision.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Statement<'a> {
+pub struct Statement<'a> {
     #[serde(rename = "_type")]
     kind: &'static str,
     subject: Vec<Resource<'a>>,
@@ -36,11 +39,14 @@ struct Statement<'a> {
 
 /// A ResourceDescriptor.
 #[derive(Serialize)]
-struct Resource<'a> {
-    name: String,
-    digest: BTreeMap<&'static str, &'a str>,
+pub struct Resource<'a> {
+    /// What it is.
+    pub name: String,
+    /// Its digest, by the name of the algorithm.
+    pub digest: BTreeMap<&'static str, &'a str>,
+    /// What else is to be known of it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<&'static str, &'a str>,
+    pub annotations: BTreeMap<&'static str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -48,9 +54,46 @@ struct Resource<'a> {
 struct Predicate<'a> {
     result: Outcome,
     configuration: Vec<Resource<'a>>,
-    passed_tests: Vec<String>,
-    warned_tests: Vec<String>,
-    failed_tests: Vec<String>,
+    #[serde(flatten)]
+    tests: Tests,
+}
+
+/// Tests, by what came of them.
+#[derive(Default, Serialize)]
+pub struct Tests {
+    /// Those that passed.
+    #[serde(rename = "passedTests")]
+    pub passed: Vec<String>,
+    /// Those that decide nothing and did not pass.
+    #[serde(rename = "warnedTests")]
+    pub warned: Vec<String>,
+    /// Those that did not pass.
+    #[serde(rename = "failedTests")]
+    pub failed: Vec<String>,
+}
+
+impl<'a> Statement<'a> {
+    /// What is stated of its subjects by a decision.
+    #[must_use]
+    pub fn of(
+        decision: Decision,
+        subject: Vec<Resource<'a>>,
+        configuration: Vec<Resource<'a>>,
+        tests: Tests,
+    ) -> Self {
+        let predicate = Predicate { result: decision.into(), configuration, tests };
+        Self { kind: TYPE, subject, predicate_type: PREDICATE, predicate }
+    }
+
+    /// As its file has it.
+    ///
+    /// # Errors
+    /// When it cannot be serialised, which is a bug.
+    pub fn text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        Ok(json)
+    }
 }
 
 /// There is no WARNED: see above.
@@ -77,11 +120,8 @@ impl From<Decision> for Outcome {
 pub(crate) fn of(dir: &Path, manifest: &Manifest, report: &RunReport) -> Result<Vec<u8>, Error> {
     let path = dir.join(MANIFEST);
     let sha256 = manifest::sha256(&path).map_err(Error::read(&path))?;
-    let statement = statement(&sha256, manifest, report);
-    let mut json =
-        serde_json::to_vec_pretty(&statement).map_err(|error| Error::write(&path)(error.into()))?;
-    json.push(b'\n');
-    Ok(json)
+    let text = statement(&sha256, manifest, report).text();
+    text.map_err(|error| Error::write(&path)(error.into()))
 }
 
 fn statement<'a>(sha256: &'a str, manifest: &'a Manifest, report: &'a RunReport) -> Statement<'a> {
@@ -101,27 +141,21 @@ fn statement<'a>(sha256: &'a str, manifest: &'a Manifest, report: &'a RunReport)
         ]),
     };
     let mut subject = vec![evidence];
-    subject.extend(built(manifest));
+    subject.extend(built(manifest.target.build.as_deref()));
     let scenario = manifest.files.get(SCENARIO).map(|entry| entry.sha256.as_str());
     let configuration = scenario.map(|sha256| Resource {
         name: SCENARIO.to_owned(),
         digest: BTreeMap::from([("sha256", sha256)]),
         annotations: BTreeMap::new(),
     });
-    let mut predicate = Predicate {
-        result: report.decision.into(),
-        configuration: configuration.into_iter().collect(),
-        passed_tests: Vec::new(),
-        warned_tests: Vec::new(),
-        failed_tests: Vec::new(),
-    };
-    predicate.fill(report);
-    Statement { kind: TYPE, subject, predicate_type: PREDICATE, predicate }
+    let configuration = configuration.into_iter().collect();
+    Statement::of(report.decision, subject, configuration, Tests::of(report))
 }
 
 /// The target's build as a subject, where it says a digest of an image or of a commit.
-fn built(manifest: &Manifest) -> Option<Resource<'_>> {
-    let build = manifest.target.build.as_deref()?;
+#[must_use]
+pub fn built(build: Option<&str>) -> Option<Resource<'_>> {
+    let build = build?;
     let is_hex = |text: &str, len: usize| {
         text.len() == len && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
@@ -137,23 +171,25 @@ fn built(manifest: &Manifest) -> Option<Resource<'_>> {
     })
 }
 
-impl Predicate<'_> {
-    fn fill(&mut self, report: &RunReport) {
+impl Tests {
+    fn of(report: &RunReport) -> Self {
+        let mut tests = Self::default();
         for gate in report.gates.iter().filter(|gate| gate.judged) {
             for objective in &gate.objectives {
                 let name = name(gate, objective);
                 match (objective.verdict, gate.advisory) {
                     (Verdict::NotApplicable, _) => {}
-                    (Verdict::Pass, _) => self.passed_tests.push(name),
-                    (_, true) => self.warned_tests.push(name),
-                    (_, false) => self.failed_tests.push(name),
+                    (Verdict::Pass, _) => tests.passed.push(name),
+                    (_, true) => tests.warned.push(name),
+                    (_, false) => tests.failed.push(name),
                 }
             }
         }
         if report.decision != Decision::Go {
             let whole = report.of_the_run.iter().map(|reason| format!("run: {}", reason.why));
-            self.failed_tests.extend(whole);
+            tests.failed.extend(whole);
         }
+        tests
     }
 }
 
@@ -173,9 +209,6 @@ mod tests {
 
     #[test]
     fn a_build_is_a_subject_where_it_is_a_digest() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/go");
-        let text = std::fs::read(dir.join(MANIFEST)).expect("is there");
-        let mut manifest: Manifest = serde_json::from_slice(&text).expect("a manifest");
         let digest = "0123456789abcdef".repeat(4);
         for (build, is) in [
             (format!("registry/runtime@sha256:{digest}"), Some(("sha256", digest.as_str()))),
@@ -184,8 +217,7 @@ mod tests {
             (digest[..7].to_owned(), None),
             ("runtime 1.2.3".to_owned(), None),
         ] {
-            manifest.target.build = Some(build.clone());
-            let subject = built(&manifest);
+            let subject = built(Some(&build));
             let found = subject.as_ref().and_then(|subject| subject.digest.first_key_value());
             assert_eq!(found.map(|(key, value)| (*key, *value)), is, "{build}");
         }

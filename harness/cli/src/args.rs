@@ -368,9 +368,9 @@ pub enum Summary {
 /// `verify`
 #[derive(Debug, ClapArgs)]
 pub struct Verify {
-    /// Folder of the run (its bundle); nothing in it is changed.
+    /// Folder of the run (its bundle), or of the stages, or the manifest of one attempt in it; nothing in it is changed.
     pub dir: PathBuf,
-    /// It must be signed by this key: a file in minisign's format, or the key itself.
+    /// It, and of stages every attempt, must be signed by this key: a file in minisign's format, or the key itself.
     #[arg(long, value_name = "FILE|KEY")]
     pub public_key: Option<String>,
     /// Print what was found as JSON.

@@ -3,12 +3,10 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use support::servers::Server;
+use support::servers::{Server, told};
 use support::{Harness, eventually, exit, scenario};
 use tempfile::TempDir;
 
@@ -114,34 +112,6 @@ fn a_quiet_run_says_its_decision_and_where_it_lies() {
     assert_eq!((lines.len(), run.stderr.as_str()), (2, ""), "{}", run.stdout);
     assert!(lines[0].starts_with("GO  tiny  seed 7"), "{}", lines[0]);
     assert_eq!(Some(Path::new(lines[1])), run.bundle.as_deref());
-}
-
-/// A server that keeps what it is sent and answers so.
-fn told(status: &'static str) -> (Server, Arc<Mutex<Vec<String>>>) {
-    let kept = Arc::new(Mutex::new(Vec::new()));
-    let keeps = Arc::clone(&kept);
-    let server = Server::start(move |mut stream| {
-        let (mut request, mut part) = (Vec::new(), [0; 4096]);
-        loop {
-            let text = String::from_utf8_lossy(&request).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.to_ascii_lowercase();
-                let length = length.split("content-length: ").nth(1).expect("a length");
-                let length: usize = length.lines().next().expect("a line").parse().expect("one");
-                if body.len() >= length {
-                    keeps.lock().expect("nobody panics").push(text);
-                    break;
-                }
-            }
-            match stream.read(&mut part) {
-                Ok(count @ 1..) => request.extend_from_slice(&part[..count]),
-                _ => return,
-            }
-        }
-        let _ =
-            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
-    });
-    (server, kept)
 }
 
 #[test]

@@ -7,33 +7,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use support::keys::{KEYS, Keys};
 use support::{Ended, Harness, exit};
-use tempfile::TempDir;
-
-/// A key pair without a password, as the stock tool makes one.
-const KEYS: &str = include_str!("../../bundle/src/seal/stock.txt");
-
-struct Keys {
-    dir: TempDir,
-}
-
-impl Keys {
-    fn new() -> Self {
-        let dir = TempDir::new().expect("a folder");
-        for (name, part) in ["key", "pub"].iter().zip(KEYS.split("--\n")) {
-            std::fs::write(dir.path().join(name), part).expect("is written");
-        }
-        Self { dir }
-    }
-
-    fn secret(&self) -> std::path::PathBuf {
-        self.dir.path().join("key")
-    }
-
-    fn public(&self) -> std::path::PathBuf {
-        self.dir.path().join("pub")
-    }
-}
 
 fn verify(bundle: &Path, key: &Path) -> Harness {
     Harness::new("verify").arg(bundle).arg("--public-key").arg(key)
@@ -193,10 +168,9 @@ fn a_missing_or_other_signature_is_a_hold() {
 #[test]
 fn a_key_that_cannot_be_used_is_said_before_anything_is_sent() {
     let keys = Keys::new();
-    for (key, why) in [
-        (keys.public(), "no secret key in minisign's format"),
-        (keys.dir.path().join("none"), "No such file"),
-    ] {
+    for (key, why) in
+        [(keys.public(), "no secret key in minisign's format"), (keys.none(), "No such file")]
+    {
         let run = Harness::tiny().arg("--sign-key").arg(&key).ended().exits(exit::SETUP);
         assert!(run.stderr.contains(why) && run.out_dir_is_empty, "{}", run.stderr);
     }

@@ -10,6 +10,9 @@ pub const LATEST: &str = "stage.json";
 /// Ends of the names of a report's files.
 pub const ENDS: [&str; 3] = ["md", "html", "json"];
 
+/// Ends of the names of what seals an attempt: its manifest, and the statement of it.
+pub const SEALS: [&str; 2] = ["manifest.json", "statement.json"];
+
 /// A file of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -58,7 +61,11 @@ pub fn unaccounted(history: &History, found: &[Found]) -> Option<String> {
 
 fn one(history: &History, file: &Found) -> Option<String> {
     let Found { name, sha256, attempt } = file;
-    let (stem, end) = name.rsplit_once('.').unwrap_or((name.as_str(), ""));
+    let (stem, end) = SEALS
+        .iter()
+        .find_map(|end| Some((name.strip_suffix(end)?.strip_suffix('.')?, "sealed")))
+        .or_else(|| name.rsplit_once('.'))
+        .unwrap_or((name.as_str(), ""));
     let known = history.decided().find(|(ended, _)| ended.report == stem);
     let is_copy = history.decided().any(|(ended, _)| ended.report_sha256 == *sha256);
     match known {
@@ -70,7 +77,7 @@ fn one(history: &History, file: &Found) -> Option<String> {
                 short(&ended.report_sha256)
             )
         }),
-        // What people read is made of the JSON.
+        // What people read is made of the JSON; what seals it is held against its signature.
         Some(_) => None,
         None if is_copy => None,
         None if name == LATEST => Some(format!(
@@ -116,6 +123,8 @@ mod tests {
         let known = [
             file("2027-01-15-stage-0.json", "sha-1"),
             file("2027-01-15-stage-0.md", "any"),
+            file("2027-01-15-stage-0.manifest.json", "any"),
+            file("2027-01-15-stage-0.statement.json", "any"),
             file(LATEST, "sha-1"),
             file("a-copy.json", "sha-1"),
             file("notes.json", "any"),
@@ -137,9 +146,13 @@ mod tests {
         assert!(changed.contains("is not what was written") && changed.contains("remove it"));
         assert!(told(&history, file(LATEST, "other")).contains("of no attempt"));
         // One that is broken, and one that is there without any journal.
-        for name in
-            ["2027-01-16-stage-0.json", "2027-01-16-stage-0.md", "2027-01-15-stage-0-2.html"]
-        {
+        for name in [
+            "2027-01-16-stage-0.json",
+            "2027-01-16-stage-0.md",
+            "2027-01-15-stage-0-2.html",
+            "2027-01-16-stage-0.manifest.json",
+            "2027-01-15-stage-0.manifest.manifest.json",
+        ] {
             let unknown = told(&history, file(name, "other"));
             assert!(unknown.contains(name) && unknown.contains("--stage-dir"), "{unknown}");
         }

@@ -30,10 +30,15 @@ pub(super) fn doubt(text: &[u8], manifest: &Manifest) -> Option<String> {
         let lacks = "is not what was written, for it has no digest of itself (manifest_sha256)";
         return (manifest.format_version >= SINCE).then(|| lacks.to_owned());
     };
-    let fits = emptied(text, digest).is_some_and(|is| is == *digest);
-    (!fits).then(|| {
+    (!fits(text, digest)).then(|| {
         "is not what was written, for its digest of itself (manifest_sha256) is another".to_owned()
     })
+}
+
+/// Whether a text in which its own digest stands as `manifest_sha256` has this one.
+#[must_use]
+pub fn fits(text: &[u8], digest: &str) -> bool {
+    emptied(text, digest).is_some_and(|is| is == *digest)
 }
 
 /// The digest of a text in which this value of the digest is left out; `None` where it does not stand there.

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-/// What seals a bundle.
-#[derive(Debug, Default, ClapArgs)]
+/// What seals a bundle, or the attempt of a stage.
+#[derive(Clone, Debug, Default, ClapArgs)]
 pub struct SealWith {
-    /// Sign the bundle with this secret key, in minisign's format, as `minisign -G` makes one:
-    /// manifest.json.minisig.
+    /// Sign the manifest of the run's bundle, or of the stage's attempt and the bundles of its runs, with this secret
+    /// key, in minisign's format, as `minisign -G` makes one: beside it, with .minisig.
     #[arg(long, value_name = "FILE", env = "KHALA_HARNESS_SIGN_KEY")]
     pub sign_key: Option<PathBuf>,
     /// File whose first line is the password of that key; left out, KHALA_HARNESS_SIGN_PASSWORD holds it.
     #[arg(long, value_name = "FILE", requires = "sign_key")]
     pub sign_password_file: Option<PathBuf>,
-    /// Tell the run as an in-toto statement too: statement.json, PASSED for GO and FAILED for NO-GO and HOLD.
+    /// Tell the decision as an in-toto statement too: statement.json, PASSED for GO and FAILED for NO-GO and HOLD.
     #[arg(long)]
     pub statement: bool,
 }
@@ -22,7 +22,7 @@ pub struct SealWith {
 /// `seal`
 #[derive(Debug, ClapArgs)]
 pub struct Seal {
-    /// Folder of the run (its bundle); it must verify.
+    /// Folder of the run (its bundle), or of the stages; it must verify.
     pub dir: PathBuf,
     /// What seals it.
     #[command(flatten)]

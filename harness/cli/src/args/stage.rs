@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use khala_reference::defect::DefectSpec;
 
-use super::{RUNS, STAGES, defect, duration};
+use super::{RUNS, STAGES, SealWith, defect, duration};
 
 /// What its exit codes mean.
 pub(super) const CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 the stage could not begin · 104 the rollout file, a \
@@ -62,6 +62,13 @@ pub struct Stage {
     /// Start the embedded runtime with a defect, as `run --defect` does.
     #[arg(long, value_name = "DEFECT", value_parser = defect)]
     pub defect: Vec<DefectSpec>,
+    /// POST the decision to this URL as JSON. Another host than this machine needs an entry of the allow file; what
+    /// becomes of it changes no exit code.
+    #[arg(long, value_name = "URL", env = "KHALA_HARNESS_WEBHOOK", hide_env_values = true)]
+    pub webhook: Option<String>,
+    /// What seals the attempt.
+    #[command(flatten)]
+    pub seal: SealWith,
     /// Print the report as JSON; its path goes to standard error.
     #[arg(long)]
     pub json: bool,

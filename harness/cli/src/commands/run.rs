@@ -160,7 +160,8 @@ impl<'a> Job<'a> {
     pub fn once(&self, begun: Option<Begun<'_>>) -> Result<Ran, Failure> {
         let (run_id, started_at) = (new_run_id(), utc_now());
         let webhook = self.run.webhook.as_deref();
-        let webhook = webhook.map(|url| webhook::of(url, &self.guard, VERSION, &run_id));
+        let webhook =
+            webhook.map(|url| webhook::of(url, &self.guard, VERSION, &format!("run {run_id}")));
         let webhook = webhook.transpose()?;
         let writer = Writer::create(&self.run.out_dir, &started_at, &self.plan.name, &run_id);
         let mut writer = writer.map_err(no_evidence)?;

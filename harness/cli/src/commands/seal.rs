@@ -7,6 +7,7 @@ use khala_bundle::{Lock, summary};
 use khala_engine::environment;
 use khala_evidence::report::RunReport;
 
+use super::stage;
 use crate::args::SealWith;
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
@@ -21,14 +22,13 @@ pub fn run(seal: &args::Seal) -> Result<Exit, Failure> {
         let what = "nothing to do: --sign-key FILE signs the bundle, --statement tells it as in-toto's statement";
         return Err(Failure::new(Exit::Usage, what));
     }
+    if stage::is_folder(&seal.dir) {
+        return stage::seal_all(&seal.dir, &with);
+    }
     // Whose signature lies there says nothing of what is to be signed now.
     let found = khala_bundle::verify(&seal.dir, None)?;
     if !found.problems.is_empty() {
-        let lines: String = found.problems.iter().map(|problem| format!("{problem}\n")).collect();
-        output::verdict(
-            format!("{lines}nothing was sealed: it is not what its run wrote\n").as_bytes(),
-        );
-        return Ok(Exit::Hold);
+        return Ok(refused(&found.problems, "its run"));
     }
     let _lock = Lock::take(&seal.dir)?;
     let report = summary(&seal.dir)?;
@@ -39,7 +39,15 @@ pub fn run(seal: &args::Seal) -> Result<Exit, Failure> {
     Ok(Exit::Go)
 }
 
-/// What a bundle is sealed with, read before there is one.
+/// Says why nothing was sealed.
+pub fn refused(problems: &[String], who: &str) -> Exit {
+    let lines: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    let told = format!("{lines}nothing was sealed: it is not what {who} wrote\n");
+    output::verdict(told.as_bytes());
+    Exit::Hold
+}
+
+/// What a bundle, or the attempt of a stage, is sealed with, read before there is one.
 pub struct With {
     key: Option<SigningKey>,
     statement: bool,
@@ -55,8 +63,19 @@ impl With {
         Ok(Self { key, statement: with.statement })
     }
 
-    fn is_nothing(&self) -> bool {
+    /// Whether nothing is to be sealed.
+    pub fn is_nothing(&self) -> bool {
         self.key.is_none() && !self.statement
+    }
+
+    /// The key that signs.
+    pub fn key(&self) -> Option<&SigningKey> {
+        self.key.as_ref()
+    }
+
+    /// Whether a statement is wanted.
+    pub fn states(&self) -> bool {
+        self.statement
     }
 
     /// Seals a bundle, if anything is to seal it.

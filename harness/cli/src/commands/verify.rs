@@ -1,20 +1,26 @@
-//! `verify`: whether a bundle is still what the run wrote, and whether its verdict follows from it.
+//! `verify`: whether a bundle is still what the run wrote, and whether its verdict follows from it; whether a folder of
+//! stages is still what they wrote.
 
 use anyhow::Context as _;
 use khala_bundle::Verified;
 use khala_bundle::seal::PublicKey;
 
+use super::stage;
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
 
 /// Verifies a bundle.
 pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
     let key = verify.public_key.as_deref().map(public_key).transpose()?;
-    let found = khala_bundle::verify(&verify.dir, key.as_ref())?;
+    let of_stages = stage::is_folder(&verify.dir) || stage::is_manifest(&verify.dir);
+    let (found, what) = match of_stages {
+        true => (stage::verify(&verify.dir, key.as_ref())?, OF_STAGES),
+        false => (khala_bundle::verify(&verify.dir, key.as_ref())?, OF_A_RUN),
+    };
     let text = if verify.json {
         serde_json::to_string(&found).context("cannot print what was found")? + "\n"
     } else {
-        rendered(&found)
+        rendered(&found, what)
     };
     output::verdict(text.as_bytes());
     Ok(if found.problems.is_empty() { Exit::Go } else { Exit::Hold })
@@ -32,13 +38,18 @@ fn public_key(given: &str) -> Result<PublicKey, Failure> {
     }
 }
 
-fn rendered(found: &Verified) -> String {
+/// What is verified, and what is said of its decision.
+type What = (&'static str, &'static str);
+const OF_A_RUN: What = ("bundle", "the verdict follows from the sources");
+const OF_STAGES: What = ("folder", "the last decision, as the journal has it");
+
+fn rendered(found: &Verified, (what, of_decision): What) -> String {
     let Verified { unchanged, problems, notes, decision } = found;
     let decision = decision.as_deref().unwrap_or("none");
     let ending = match problems.len() {
-        0 => format!("the verdict follows from the sources: {decision}"),
-        1 => "1 problem: do not rely on this bundle".to_owned(),
-        some => format!("{some} problems: do not rely on this bundle"),
+        0 => format!("{of_decision}: {decision}"),
+        1 => format!("1 problem: do not rely on this {what}"),
+        some => format!("{some} problems: do not rely on this {what}"),
     };
     let lines: String = problems.iter().chain(notes).map(|line| format!("{line}\n")).collect();
     format!("{lines}{unchanged} files are as they were written; {ending}\n")

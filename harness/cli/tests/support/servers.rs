@@ -2,8 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
@@ -108,6 +108,34 @@ impl Server {
             );
         })
     }
+}
+
+/// A server that keeps what it is sent and answers so.
+pub fn told(status: &'static str) -> (Server, Arc<Mutex<Vec<String>>>) {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keeps = Arc::clone(&kept);
+    let server = Server::start(move |mut stream| {
+        let (mut request, mut part) = (Vec::new(), [0; 4096]);
+        loop {
+            let text = String::from_utf8_lossy(&request).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.to_ascii_lowercase();
+                let length = length.split("content-length: ").nth(1).expect("a length");
+                let length: usize = length.lines().next().expect("a line").parse().expect("one");
+                if body.len() >= length {
+                    keeps.lock().expect("nobody panics").push(text);
+                    break;
+                }
+            }
+            match stream.read(&mut part) {
+                Ok(count @ 1..) => request.extend_from_slice(&part[..count]),
+                _ => return,
+            }
+        }
+        let _ =
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+    });
+    (server, kept)
 }
 
 /// The URL of a port at which nobody listens.

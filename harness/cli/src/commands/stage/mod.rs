@@ -13,12 +13,15 @@ mod kept;
 mod order;
 mod preconditions;
 mod runs;
+mod sealed;
 mod store;
 mod target;
 mod tries;
+mod verified;
 mod watch;
 
 use anyhow::Context as _;
+use khala_engine::webhook::Webhook;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::render::escape;
 use khala_stage::decide::{self, Case, Decided, Named, Opened};
@@ -32,10 +35,14 @@ use khala_stage::stamp::Stamp;
 use khala_stage::steps::{self, Step};
 use tokio_util::sync::CancellationToken;
 
+pub use self::sealed::all as seal_all;
+pub use self::verified::{is_folder, is_manifest, verify};
+
 use self::asked::Asked;
 use self::order::Order;
 use self::runs::Of;
 use self::store::Store;
+use super::{seal, webhook};
 use crate::exit::{Exit, Failure};
 use crate::{args, command_line, output, scenario, setup, signals};
 
@@ -43,6 +50,8 @@ use crate::{args, command_line, output, scenario, setup, signals};
 pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let order = Order::of(stage)?;
     let asked = check(&order)?;
+    let with = seal::With::of(&stage.seal)?;
+    let webhook = webhook(&order)?;
     let mut store = Store::open(&stage.stage_dir)?;
     publish_again(&order, &store)?;
     let interrupt = signals::token()
@@ -59,7 +68,22 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
         return Ok(Exit::Interrupted);
     }
     let (report, name) = end(&order, &mut store, attempt)?;
-    tell(stage, &report, &name)
+    if let Err(failure) = sealed::one(&store, attempt, &with) {
+        let why = failure.message;
+        output::say(&format!("warning: the attempt is not sealed, and the decision stands: {why}"));
+    }
+    let exit = tell(stage, &report, &name)?;
+    if let Some(webhook) = &webhook {
+        webhook::tell_of_stage(webhook, &report, exit, (&stage.stage_dir, &name));
+    }
+    Ok(exit)
+}
+
+/// Who is to be told of the decision: whether it may be is known before anything is sent.
+fn webhook(order: &Order<'_>) -> Result<Option<Webhook>, Failure> {
+    let Some(url) = &order.args.webhook else { return Ok(None) };
+    let who = format!("stage {}", order.stage);
+    webhook::of(url, &target::guard(order)?, env!("CARGO_PKG_VERSION"), &who).map(Some)
 }
 
 /// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent. What is asked.
@@ -209,6 +233,7 @@ fn look(store: &Store, named: Named<'_>) -> Option<String> {
         Named::Run { bundle, manifest_sha256, decision } => {
             runs::check(bundle, manifest_sha256, decision)
         }
+        Named::Samples { attempt, head } => store.kept(attempt).check(head),
         Named::Report { name, sha256 } => store.check_report(name, sha256),
     }
 }
@@ -233,7 +258,6 @@ fn carry_out(
             continue;
         }
         if interrupt.is_cancelled() || (step.sends_load() && found(store.attempt(attempt), &step)) {
-        Named::Samples { attempt, head } => store.kept(attempt).check(head),
             continue;
         }
         output::say(&format!("stage {}: {name}", order.stage));

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::order::Order;
 use super::store::Store;
 use super::watch::{Wanted, Watch};
-use crate::args::{self, SealWith, Summary, SummaryFlag};
+use crate::args::{self, Summary, SummaryFlag};
 use crate::command_line;
 use crate::commands::run::{self, Job, Loaded};
 use crate::exit::{Exit, Failure};
@@ -77,7 +77,7 @@ pub fn run(
         dashboard: None,
         dashboard_allow_remote: false,
         webhook: None,
-        seal: SealWith::default(),
+        seal: order.args.seal.clone(),
         shown: SummaryFlag { summary: Summary::Short },
     };
     let loaded = Loaded::of(&args.scenario)?;

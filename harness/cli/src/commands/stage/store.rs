@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use khala_bundle::Lock;
 use khala_stage::entry::{Ended, Entry};
-use khala_stage::folder::{self, ENDS, Found, LATEST};
+use khala_stage::folder::{self, ENDS, Found, LATEST, SEALS};
 use khala_stage::history::{Attempt, History};
 use khala_stage::journal::{Head, Journal, sha256};
 use khala_stage::render;
@@ -19,9 +19,9 @@ use super::kept::Kept;
 use crate::exit::{Exit, Failure};
 
 /// Name of the journal in the stage folder.
-const JOURNAL: &str = "journal.ndjson";
+pub const JOURNAL: &str = "journal.ndjson";
 /// Name of what says up to where it was written.
-const HEAD: &str = "journal.head";
+pub const HEAD: &str = "journal.head";
 
 /// The folder, held until this is dropped.
 pub struct Store {
@@ -112,6 +112,16 @@ impl Store {
         Ok(stamp)
     }
 
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// An attempt.
     pub fn attempt(&self, number: u32) -> &Attempt {
         &self.history.attempts[number as usize - 1]
@@ -129,7 +139,7 @@ impl Store {
         let taken = |name: &str| {
             let mut ended = self.history.decided();
             let there = |end: &&str| self.file_of(name, end).symlink_metadata().is_ok();
-            ended.any(|(ended, _)| ended.report == name) || ENDS.iter().any(there)
+            ended.any(|(ended, _)| ended.report == name) || ENDS.iter().chain(&SEALS).any(there)
         };
         let others = (2..).map(|number| format!("{plain}-{number}"));
         std::iter::once(plain.clone()).chain(others).find(|name| !taken(name)).unwrap_or(plain)
@@ -190,7 +200,7 @@ fn head(dir: &Path) -> Result<Option<Head>, String> {
 }
 
 /// The files of a folder that may tell of an attempt.
-fn found(dir: &Path) -> Result<Vec<Found>, Failure> {
+pub fn found(dir: &Path) -> Result<Vec<Found>, Failure> {
     let listed =
         std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
     let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
