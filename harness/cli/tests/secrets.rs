@@ -1,23 +1,30 @@
-//! A secret is planted wherever one may be met, and looked for in everything that is written and said.
+//! A secret is planted wherever one may be met, and looked for in everything that is written and said: as it is,
+//! percent-encoded, in base64, as the text of a JSON string.
 
 mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use khala_wire::token::{DEFAULT_KID, Key};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use support::by_hand::reference_opened_by;
+use support::keys::Keys;
+use support::rollout::Rollout;
 use support::servers::Server;
-use support::{Ended, Harness, exit, read_folder, scenario};
+use support::{Ended, Harness, eventually, exit, read_folder, scenario};
 use tempfile::TempDir;
 
 /// What every planted secret has in it.
 const CANARY: &str = "canary-7f3a";
 const KEY: &str = "canary-7f3a-key-0123456789abcdef0123";
+const DASHBOARD: &str = "canary-7f3a-dashboard-0123456789";
 const ADMIN: &str = "canary-7f3a-admin-bearer";
+/// One that looks otherwise in each encoding, and needs quoting in all of them.
+const AWKWARD: &str = "canary-7f3a/+\"q\\&=?é\"-awkward~";
 /// The beginning of every token, whoever signed it.
 const TOKEN: &str = "eyJ";
 
@@ -126,27 +133,97 @@ impl Search {
     }
 
     fn in_bytes(&mut self, what: &str, bytes: &[u8]) {
+        static FORMS: LazyLock<Vec<String>> = LazyLock::new(forms);
         let text = String::from_utf8_lossy(bytes);
-        for secret in [CANARY, TOKEN] {
+        for secret in FORMS.iter() {
             let around = |at: usize| {
                 let from = text[..at].char_indices().rev().nth(60).map_or(0, |(at, _)| at);
                 text[from..].chars().take(160).collect::<String>()
             };
-            let found = text.find(secret).map(around);
+            let found = text.find(secret.as_str()).map(around);
             assert!(found.is_none(), "{what} has {secret}: …{}…", found.unwrap_or_default());
         }
         self.0 += 1;
     }
 }
 
+/// What of a planted secret is looked for, in each form in which it may stand.
+fn forms() -> Vec<String> {
+    let mut forms = vec![CANARY.to_owned(), TOKEN.to_owned()];
+    // With what is plain encoded as well, and with what need not be left as it is.
+    forms.push(percent(CANARY.as_bytes(), NON_ALPHANUMERIC));
+    forms.push(forms[2].to_ascii_lowercase());
+    forms.extend(in_base64(CANARY));
+    forms.extend(in_base64(TOKEN));
+    // Of a secret with quotes, what stands behind the first of them, too.
+    let json = serde_json::to_string(AWKWARD).expect("a string");
+    forms.push(json.trim_matches('"').rsplit_once("\\\"").expect("a quote").1.to_owned());
+    forms.push(AWKWARD.rsplit_once('"').expect("a quote").1.to_owned());
+    forms
+}
+
+fn percent(bytes: &[u8], set: &'static AsciiSet) -> String {
+    percent_encode(bytes, set).to_string()
+}
+
+/// What of a text is the same in base64 wherever it begins.
+fn in_base64(text: &str) -> Vec<String> {
+    let one = |before: usize| {
+        let encoded = base64(format!("{}{text}", "x".repeat(before)).as_bytes());
+        let (from, until) = ((before * 8).div_ceil(6), (before + text.len()) * 8 / 6);
+        encoded[from..until].to_owned()
+    };
+    (0..3).map(one).collect()
+}
+
+/// Base64 as RFC 4648 has it, without padding.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let groups = bytes.chunks(3).flat_map(|chunk| {
+        let number =
+            (0..3).fold(0_u32, |all, at| all << 8 | u32::from(*chunk.get(at).unwrap_or(&0)));
+        (0..=chunk.len()).map(move |at| DIGITS[(number >> (18 - 6 * at) & 63) as usize])
+    });
+    groups.map(char::from).collect()
+}
+
+/// What a shell does that tells all it knows, to both of its streams.
+const TELLS_ALL: &str = "env; env >&2";
+
+/// Secrets in each form, under names that tell nothing.
+fn encoded() -> Vec<(String, String)> {
+    const HOOK: &str = "canary-7f3a-hook";
+    let of = |secret: &str| {
+        let all = percent(secret.as_bytes(), NON_ALPHANUMERIC);
+        let one = |before: &str| base64(format!("{before}{secret}").as_bytes());
+        let json = serde_json::to_string(secret).expect("a string");
+        let small = all.to_ascii_lowercase();
+        [
+            all,
+            small,
+            one(""),
+            one("").replace('+', "-").replace('/', "_"),
+            one("u:"),
+            one("me:"),
+            json,
+        ]
+    };
+    let all = [HOOK, AWKWARD].into_iter().flat_map(of);
+    all.zip(1..).map(|(form, number)| (format!("FORM_{number}"), form)).collect()
+}
+
 /// A command that has every secret in its environment, and tells all that it does.
 fn opened(command: Harness, session: &str) -> Harness {
-    command
+    let forms = encoded().into_iter();
+    forms
+        .fold(command, |command, (name, form)| command.env(&name, &form))
         .env("KHALA_TEST_KEY", KEY)
         .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
         .env("RUNTIME_ADMIN_TOKEN", ADMIN)
         .env("KHALA_TEST_SESSION", session)
         .env("MY_TOKEN", "canary-7f3a-hook")
+        .env("AWKWARD_TOKEN", AWKWARD)
+        .env("KHALA_HARNESS_DASHBOARD_TOKEN", DASHBOARD)
         .env("KHALA_HARNESS_SIGN_PASSWORD", "canary-7f3a-password")
         .env("KHALA_LOG", "trace")
         .env("RUST_BACKTRACE", "full")
@@ -167,8 +244,10 @@ fn no_secret_is_in_a_file_a_line_or_a_page() {
     let (runtime, control) =
         (edge(&target.url, indiscreet_runtime), edge(&target.url, indiscreet_control));
     let session = session_token();
-    let hook =
-        "[\"sh\", \"-c\", 'echo said $MY_TOKEN; echo said $MY_TOKEN >&2; env; env >&2; exit 1']";
+    let hook = format!(
+        "[\"sh\", \"-c\", 'echo said $MY_TOKEN; echo said $MY_TOKEN >&2; {}; exit 1']",
+        TELLS_ALL
+    );
     let faults = format!(
         "phase.storm.fault=[{{ type = \"disconnect\", at = \"500ms\", mode = \"all\", attributes = {{ style = \
          \"close\" }} }}, {{ type = \"hook\", at = \"600ms\", attributes = {{ command = {hook} }} }}]"
@@ -257,6 +336,229 @@ fn no_secret_is_in_a_report_on_conformance() {
     assert_eq!(files.len(), 4, "{}", ended.stderr);
     for (name, bytes) in files {
         search.in_bytes(&format!("conform: {name}"), &bytes);
+    }
+}
+
+/// A rollout file that reads secrets into its commands, with a precondition that tells all it knows and goes well or ill.
+fn indiscreet_rollout(url: &str, exit: u8) -> Rollout {
+    // Where the script is no string of TOML's, the shell has to read it from a file.
+    let rollout =
+        Rollout::by_url(url, "build_command = [\"sh\", \"-c\", \"sh tells >&2; echo 7\"]");
+    std::fs::write(rollout.path("tells"), format!("{TELLS_ALL}\n")).expect("can be written");
+    let path = rollout.path("rollout.toml");
+    let text = std::fs::read_to_string(&path).expect("is there").replace(
+        "command = [\"sh\", \"-c\", \"echo fine; test ! -e broken\"]",
+        &format!(
+            "command = [\"sh\", \"-c\", \"echo $0 $1 said; sh tells; exit {exit}\", \"${{AWKWARD_TOKEN}}\", \
+             \"--key=${{MY_TOKEN}}\"]"
+        ),
+    );
+    assert!(text.contains("AWKWARD_TOKEN"), "{text}");
+    std::fs::write(path, text).expect("can be written");
+    rollout
+}
+
+/// A webhook that answers with what it was told and more, and whose own URL is a secret.
+fn indiscreet_webhook() -> (Server, String) {
+    let server = Server::start(|mut client| {
+        let _ = whole_request(&mut client);
+        let _ = client.write_all(answer("302 Found", LOCATION, BODY).as_bytes());
+    });
+    let path = percent(AWKWARD.as_bytes(), NON_ALPHANUMERIC);
+    let in_base64 = base64(AWKWARD.as_bytes()).replace('+', "-").replace('/', "_");
+    let url = format!("{}/canary-7f3a/{path}?key={in_base64}", server.url);
+    (server, url)
+}
+
+#[test]
+fn no_secret_is_in_the_journal_the_reports_or_the_seal_of_a_stage() {
+    let target = reference_opened_by(KEY, ADMIN);
+    let keys = Keys::new();
+    let (_server, webhook) = indiscreet_webhook();
+    let mut search = Search(0);
+    for (code, allowed) in [(0, true), (1, true), (0, false)] {
+        let rollout = indiscreet_rollout(&target.url, code);
+        let stage =
+            Harness::new("stage").arg("0").arg("--owner").arg("Ada").arg("--hold").arg("2s");
+        let dirs =
+            [("--rollout", "rollout.toml"), ("--stage-dir", "stages"), ("--out-dir", "runs")];
+        let stage = dirs.iter().fold(stage, |stage, (flag, name)| {
+            stage.arg(*flag).arg(rollout.path(name).into_os_string())
+        });
+        let stage = opened(stage, "").arg("--sign-key").arg(keys.secret()).arg("--statement");
+        let stage = if allowed { stage.arg("--allow-hooks") } else { stage };
+        let stage = stage.in_folder(&rollout.path("")).env("KHALA_HARNESS_WEBHOOK", &webhook);
+        let ended = stage.ended_plain();
+        search.of(&format!("stage, {code}"), &ended);
+        if !allowed {
+            assert_ne!(ended.code, Some(exit::GO), "{}", ended.stderr);
+            continue;
+        }
+        assert_eq!(
+            ended.code,
+            Some(if code == 0 { exit::GO } else { exit::NO_GO }),
+            "{}",
+            ended.stderr
+        );
+        let files = read_folder(&rollout.path("stages"));
+        for end in
+            ["journal.ndjson", ".md", ".html", "stage.json", ".manifest.json", ".statement.json"]
+        {
+            assert!(files.keys().any(|name| name.ends_with(end)), "no {end}: {:?}", files.keys());
+        }
+        let journal = String::from_utf8_lossy(&files["journal.ndjson"]);
+        assert!(
+            journal.contains("[redacted]") && journal.contains("--key=[redacted]"),
+            "{journal}"
+        );
+        assert!(ended.stderr.contains("the webhook at http://127.0.0.1"), "{}", ended.stderr);
+        for (name, bytes) in files {
+            search.in_bytes(&format!("stage: {name}"), &bytes);
+        }
+        if rollout.path("runs").exists() {
+            for (name, bytes) in read_folder(&rollout.path("runs")) {
+                search.in_bytes(&format!("runs: {name}"), &bytes);
+            }
+        }
+        let verify =
+            Harness::new("verify").arg(rollout.path("stages").into_os_string()).arg("--json");
+        search.of("verify", &opened(verify, "").ended_plain().exits(exit::GO));
+    }
+    // A rollout file's commands, without the leave of commands, and a command without a word.
+    for words in ["\"${AWKWARD_TOKEN}\", \"${MY_TOKEN}\"", "\"${AWKWARD_TOKEN}\", \"\""] {
+        let rollout = Rollout::new();
+        let path = rollout.path("rollout.toml");
+        let text = std::fs::read_to_string(&path).expect("is there");
+        let text = text.replace("\"sh\", \"-c\", \"echo fine; test ! -e broken\"", words);
+        std::fs::write(path, text).expect("can be written");
+        let stage = Harness::new("stage").arg("0").arg("--owner").arg("Ada");
+        let stage = stage.arg("--rollout").arg(rollout.path("rollout.toml").into_os_string());
+        let stage = stage.arg("--stage-dir").arg(rollout.path("stages").into_os_string());
+        let ended = opened(stage, "").ended_plain().exits(exit::HOLD);
+        assert!(ended.stderr.contains("[redacted]"), "{}", ended.stderr);
+        search.of("a stage that runs no command", &ended);
+        for (name, bytes) in read_folder(&rollout.path("stages")) {
+            search.in_bytes(&format!("a stage that runs no command: {name}"), &bytes);
+        }
+    }
+    assert!(search.0 > 50, "{} texts were looked at", search.0);
+}
+
+#[test]
+fn no_secret_is_on_the_page_in_the_stream_or_in_the_metrics_of_a_run() {
+    let target = reference_opened_by(KEY, ADMIN);
+    let (runtime, control) =
+        (edge(&target.url, indiscreet_runtime), edge(&target.url, indiscreet_control));
+    let session = session_token();
+    let (_server, webhook) = indiscreet_webhook();
+    let said = tempfile::NamedTempFile::new().expect("a file");
+    let stderr = std::fs::File::options().append(true).open(said.path()).expect("opens");
+    let hook = format!("[\"sh\", \"-c\", '{TELLS_ALL}; exit 1']");
+    let faults = format!(
+        "phase.storm.fault=[{{ type = \"hook\", at = \"600ms\", attributes = {{ command = {hook} }} }}]"
+    );
+    let run = opened(Harness::run(scenario("elsewhere.toml")), &session)
+        .env("KHALA_TEST_URL", &runtime.url)
+        .set(&format!("target.control_url=\"{}\"", control.url))
+        .set("auth.mint=control")
+        .set("auth.session_token={ env = \"KHALA_TEST_SESSION\" }")
+        .set(&faults)
+        .arg("--allow-hooks")
+        .arg("--dashboard")
+        .env("KHALA_HARNESS_WEBHOOK", &webhook)
+        .stderr(stderr)
+        .start();
+    let address = eventually("the dashboard's address", || {
+        let text = std::fs::read_to_string(said.path()).expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix("dashboard: http://"));
+        line.filter(|_| text.contains('\n')).map(str::to_owned)
+    });
+    let address = address.split('/').next().expect("host and port").to_owned();
+    let ask = |line: &str| {
+        let mut stream = TcpStream::connect(&address).ok()?;
+        let bearer = format!("Authorization: Bearer {DASHBOARD}");
+        write!(stream, "{line} HTTP/1.0\r\nHost: {address}\r\n{bearer}\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok().map(|_| answer)
+    };
+    // The stream is read to its end, beside which the metrics are asked for as they go.
+    let mut metrics = Vec::new();
+    let events = std::thread::scope(|scope| {
+        let events = scope.spawn(|| ask("GET /events").expect("the stream"));
+        metrics.push(ask("GET /").expect("the page"));
+        while !events.is_finished() {
+            metrics.extend(ask("GET /metrics"));
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        events.join().expect("nobody panics")
+    });
+    let ended = run.ended();
+    let mut search = Search(0);
+    search.of("run", &ended);
+    search.in_texts("dashboard", [("events", events.as_str())]);
+    for (number, answer) in metrics.iter().enumerate() {
+        search.in_texts("dashboard", [(format!("answer {number}").as_str(), answer.as_str())]);
+    }
+    let said = std::fs::read_to_string(said.path()).expect("text");
+    search.in_texts("run", [("stderr", said.as_str())]);
+    // All of it was met.
+    assert!(events.contains("event: "), "{events}");
+    assert!(metrics.iter().any(|it| it.contains("khala_harness_")), "{metrics:?}");
+    assert!(said.contains("the webhook at http://127.0.0.1"), "{said}");
+    let hook = ended.report()["faults"][0]["commands"][0]["stdout"].as_str().map(str::to_owned);
+    assert!(hook.as_ref().is_some_and(|hook| hook.contains("[redacted]")), "{hook:?}");
+}
+
+#[test]
+fn no_secret_is_in_what_doctor_and_conform_say_of_commands_that_tell_too_much() {
+    let target = reference_opened_by(KEY, ADMIN);
+    let dir = TempDir::new().expect("a folder");
+    std::fs::write(dir.path().join("tells"), format!("{TELLS_ALL}\nexit 1\n")).expect("is written");
+    let profile = dir.path().join("target.toml");
+    let text = format!(
+        "[target]\nkind = \"url\"\nurl = \"{}\"\nexclusive = true\nbuild_command = [\"sh\", \"tells\", \
+         \"${{AWKWARD_TOKEN}}\"]\n[auth]\nmint = \"hs256\"\nsecret = {{ command = [\"sh\", \"tells\", \
+         \"${{AWKWARD_TOKEN}}\"] }}\n",
+        target.url
+    );
+    std::fs::write(&profile, text).expect("is written");
+    let mut search = Search(0);
+    for allowed in [true, false] {
+        let asked = |command: &str| {
+            let command = opened(Harness::new(command), "").in_folder(dir.path());
+            if allowed { command.arg("--allow-hooks") } else { command }
+        };
+        let conform = asked("conform").arg("--target").arg(&profile).arg("--json");
+        let conform = conform.arg(dir.path().join("report.json")).ended_plain();
+        search.of("conform", &conform);
+        let doctor = asked("doctor").arg(scenario("tiny.toml").as_os_str()).arg("--target");
+        let doctor = doctor.arg(&profile).ended_plain();
+        search.of("doctor", &doctor);
+        for ended in [conform, doctor] {
+            assert_ne!(ended.code, Some(exit::GO), "{}", ended.said());
+        }
+        for (name, bytes) in read_folder(dir.path()) {
+            if name == "report.json" {
+                search.in_bytes("conform: report.json", &bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_would_be_found_in_each_form() {
+    let forms = [
+        percent(AWKWARD.as_bytes(), NON_ALPHANUMERIC),
+        percent(AWKWARD.as_bytes(), NON_ALPHANUMERIC).to_ascii_lowercase(),
+        base64(AWKWARD.as_bytes()),
+        base64(format!("u:{AWKWARD}").as_bytes()),
+        base64(format!("me:{AWKWARD}").as_bytes()),
+        serde_json::to_string(AWKWARD).expect("a string"),
+        AWKWARD.to_owned(),
+    ];
+    for form in forms {
+        let found = std::panic::catch_unwind(|| Search(0).in_bytes("a text", form.as_bytes()));
+        assert!(found.is_err(), "{form} is not found");
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, this_host, utc_now};
+use khala_engine::command::Redactor;
 use khala_engine::environment;
 use khala_engine::reach::guard::Guard;
 use khala_engine::switches::Switches;
@@ -227,9 +228,10 @@ fn no_hooks(plan: &Plan) -> Result<(), Failure> {
         more => format!(" (and {more} more)"),
     };
     let what = format!(
-        "the scenario `{}` runs {words:?}{more} in its phase `{phase}`; nothing was started: read what \
+        "the scenario `{}` runs {}{more} in its phase `{phase}`; nothing was started: read what \
          `khala-harness check` prints, then add --allow-hooks",
-        plan.name
+        plan.name,
+        Redactor::of_environment([]).words(words)
     );
     Err(Failure::new(Exit::Usage, what))
 }

@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
+
 use crate::{environment, said};
 
 /// Bytes kept of the start of a stream, and as many of its end.
@@ -10,6 +14,23 @@ const KEPT: usize = 4 * 1024;
 const SECRET_MAX: usize = 4 * 1024;
 /// Values shorter than this are taken for no secret: they would blank out plain words.
 const SECRET_MIN: usize = 4;
+/// The shortest part of an encoding that is looked for, in characters: shorter ones may be plain words.
+const ENCODED_MIN: usize = 6;
+/// What RFC 3986 leaves as it is in a component, so that `encodeURIComponent` and its like do, too.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is not ASCII, a control or what a URL has a meaning for: as those encode a path or a query who leave the rest.
+const URL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'+')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'`');
 /// What stands in a secret's place.
 const REDACTED: &str = "[redacted]";
 /// What the names of variables have in them whose values are secrets.
@@ -60,8 +81,10 @@ impl Redactor {
                 secrets.push(value.into_bytes());
             }
         }
-        secrets.iter_mut().for_each(|secret| secret.truncate(SECRET_MAX));
         secrets.retain(|secret| secret.trim_ascii().len() >= SECRET_MIN);
+        let encoded: Vec<_> = secrets.iter().flat_map(|secret| encodings(secret)).collect();
+        secrets.extend(encoded);
+        secrets.iter_mut().for_each(|secret| secret.truncate(SECRET_MAX));
         secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         secrets.dedup();
         Self { secrets }
@@ -78,6 +101,12 @@ impl Redactor {
     pub fn word(&self, word: &str) -> String {
         let clean = self.clean(word.as_bytes(), 0..word.len());
         String::from_utf8_lossy(&clean).into_owned()
+    }
+
+    /// The words of a command, as they may be shown: quoted, with commas between them.
+    #[must_use]
+    pub fn words(&self, words: &[String]) -> String {
+        format!("{:?}", words.iter().map(|word| self.word(word)).collect::<Vec<_>>())
     }
 
     /// Those bytes of a range that belong to no secret; the secrets may reach beyond it.
@@ -103,6 +132,44 @@ impl Redactor {
         }
         out
     }
+}
+
+/// What a secret looks like where somebody encoded it: for a URL, in base64 wherever it begins there, as the text of a
+/// JSON string.
+fn encodings(secret: &[u8]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for set in [NON_ALPHANUMERIC, COMPONENT, URL] {
+        let encoded = percent_encode(secret, set).to_string();
+        all.extend([with_small_digits(&encoded), encoded]);
+    }
+    for skipped in 0..3_usize {
+        let text = BASE64.encode([&[0; 2][..skipped], secret].concat());
+        // Characters that have bits of what stands before it or after it are others there.
+        let (from, until) = ((skipped * 8).div_ceil(6), (skipped + secret.len()) * 8 / 6);
+        let part = text.get(from..until).unwrap_or_default();
+        all.extend([part.replace('+', "-").replace('/', "_"), part.to_owned()]);
+    }
+    if let Ok(text) = std::str::from_utf8(secret)
+        && let Ok(json) = serde_json::to_string(text)
+    {
+        let inner = json[1..json.len() - 1].to_owned();
+        all.extend([inner.replace('/', "\\/"), inner]);
+    }
+    all.retain(|it| it.len() >= ENCODED_MIN && it.as_bytes() != secret);
+    all.into_iter().map(String::into_bytes).collect()
+}
+
+/// Percent-encoded text with its hex digits in small letters, as some write them.
+fn with_small_digits(encoded: &str) -> String {
+    let mut out = String::with_capacity(encoded.len());
+    // No other `%` stands there than those of the encoding.
+    for (number, part) in encoded.split('%').enumerate() {
+        let (digits, rest) = part.split_at(if number == 0 { 0 } else { part.len().min(2) });
+        out.push_str(if number == 0 { "" } else { "%" });
+        out.push_str(&digits.to_ascii_lowercase());
+        out.push_str(rest);
+    }
+    out
 }
 
 fn is_secret(name: &str) -> bool {
@@ -197,6 +264,38 @@ mod tests {
         );
         assert_eq!(redactor.word("--key=hunter22"), "--key=[redacted]");
         assert_eq!(format!("{redactor:?}"), "Redactor(…)");
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_however_it_is_encoded() {
+        let secret = "hunter\"22/+\\é&=?";
+        let redactor = redactor(&[secret]);
+        let quoted = serde_json::to_string(secret).expect("a string");
+        let json = quoted.trim_matches('"');
+        let small = |text: String| with_small_digits(&text);
+        let base64 = |before: &str| BASE64.encode(format!("{before}{secret}"));
+        let forms = [
+            percent_encode(secret.as_bytes(), NON_ALPHANUMERIC).to_string(),
+            small(percent_encode(secret.as_bytes(), NON_ALPHANUMERIC).to_string()),
+            percent_encode(secret.as_bytes(), COMPONENT).to_string(),
+            json[..json.len()].to_owned(),
+            json.replace('/', "\\/"),
+            base64(""),
+            base64("").replace('+', "-").replace('/', "_"),
+            base64("u:"),
+            base64("me:"),
+            base64("you:"),
+        ];
+        for form in forms {
+            let told = said(&redactor, &[format!("told {form} end").as_bytes()]);
+            assert!(told.starts_with("told ") && told.contains("[redacted]"), "{form}: {told}");
+            // What is left of it is what has bits of its neighbours.
+            assert!(told.len() <= "told [redacted] end".len() + 7, "{form}: {told}");
+        }
+        assert_eq!(
+            redactor.words(&["--key".to_owned(), secret.to_owned()]),
+            "[\"--key\", \"[redacted]\"]"
+        );
     }
 
     #[test]

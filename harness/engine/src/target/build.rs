@@ -28,7 +28,10 @@ pub async fn learn(plan: &Plan, http: &Http, version: &str) -> Result<Option<Str
     };
     match said::build(&said) {
         build if build.is_empty() => Err(match &plan.target.build {
-            Some(BuildSource::Command(command)) => format!("`{}` wrote nothing", command.join(" ")),
+            Some(BuildSource::Command(command)) => {
+                let command = Redactor::of_environment([]).word(&command.join(" "));
+                format!("`{command}` wrote nothing")
+            }
             _ => "the header of the answer to GET /healthz that is to say the build is empty"
                 .to_owned(),
         }),

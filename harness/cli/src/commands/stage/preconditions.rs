@@ -162,19 +162,20 @@ fn command(
     within: Duration,
     interrupt: &CancellationToken,
 ) -> Result<StepResult, Failure> {
+    // A word may be what a variable has that holds a secret.
+    let redactor = Redactor::of_environment([]);
     if words.iter().any(|word| word.trim().is_empty()) {
-        let what = format!("the command {words:?} lacks a word");
+        let what = format!("the command {} lacks a word", redactor.words(words));
         return Ok(StepResult::of(Verdict::Inconclusive, what)
             .next("set the variable that the rollout file reads for it"));
     }
     if !order.args.allow_hooks {
-        let what = format!("it runs {words:?}, and commands are not allowed");
+        let what = format!("it runs {}, and commands are not allowed", redactor.words(words));
         return Ok(StepResult::of(Verdict::Inconclusive, what)
             .next("read the rollout file, then add --allow-hooks"));
     }
     let folder = std::path::absolute(&order.folder).unwrap_or_else(|_| PathBuf::from("."));
     let place = Place { folder, variables: Vec::new(), within };
-    let redactor = Redactor::of_environment([]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("cannot start a runtime")?;
     let run = runtime.block_on(async {
