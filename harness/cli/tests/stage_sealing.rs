@@ -206,6 +206,34 @@ fn an_attempt_that_nobody_signed_is_named_until_it_is_sealed() {
 }
 
 #[test]
+fn what_lies_in_a_folder_of_stages_and_is_of_none_is_told() {
+    let rollout = Rollout::new();
+    std::fs::write(rollout.path("broken"), "").expect("can be written");
+    rollout.stage("0").ended_plain().exits(exit::NO_GO);
+    let dir = rollout.path("stages");
+    for (name, code) in [
+        ("notes.txt", exit::GO),
+        (".gitkeep", exit::GO),
+        (".hidden", exit::HOLD),
+        ("builds-9.ndjson", exit::HOLD),
+        ("2026-11-30-stage-9.json.minisig", exit::HOLD),
+        ("2026-11-30-stage-9.md", exit::HOLD),
+        ("2026-11-30-stage-9.manifest.json", exit::HOLD),
+    ] {
+        std::fs::write(dir.join(name), "mine").expect("can be written");
+        let found = verify(&dir, None).exits(code);
+        assert_eq!(names(&found, name), name != ".gitkeep", "{name}: {}", found.stdout);
+        std::fs::remove_file(dir.join(name)).expect("can be removed");
+    }
+    std::os::unix::fs::symlink("/etc/hostname", dir.join("link")).expect("is linked");
+    assert!(names(&verify(&dir, None).exits(exit::HOLD), "link is a symbolic link"));
+    // What is left where the journal is gone is still a folder of stages.
+    std::fs::remove_file(dir.join("link")).expect("can be removed");
+    std::fs::remove_file(dir.join("journal.ndjson")).expect("can be removed");
+    assert!(names(&verify(&dir, None).exits(exit::HOLD), "journal.ndjson is missing"));
+}
+
+#[test]
 fn a_key_that_cannot_be_used_begins_no_stage() {
     let keys = Keys::new();
     for (key, why) in

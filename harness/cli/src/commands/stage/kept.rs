@@ -82,10 +82,10 @@ impl Kept {
         if self.attempt.begun.embedded || self.attempt.tries(HOLD).next().is_none() {
             return None;
         }
-        let ended = self.attempt.result(HOLD).and_then(|result| result.hold.as_ref());
-        match ended.and_then(|hold| hold.samples.as_ref()) {
-            Some(written) => self.check(written),
+        match self.attempt.result(HOLD).and_then(|result| result.hold.as_ref()) {
             None => self.read().err(),
+            // A build that kept no chain of them wrote down nothing to hold them against.
+            Some(hold) => hold.samples.as_ref().and_then(|written| self.check(written)),
         }
     }
 

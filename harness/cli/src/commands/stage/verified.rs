@@ -20,6 +20,8 @@ use crate::exit::Failure;
 
 /// The lock of a stage that is under way, or that was killed.
 const LOCK: &str = ".writing";
+/// What keeps the folder in a repository.
+const OF_GIT: [&str; 3] = [".gitkeep", ".gitignore", ".gitattributes"];
 /// End of the name of an attempt's manifest.
 const MANIFEST: &str = ".manifest.json";
 
@@ -315,7 +317,8 @@ impl<'a> Looking<'a> {
             let ours = name.ends_with(".minisig") || name.starts_with("builds-");
             if is_link {
                 self.problem(format!("{name} is a symbolic link, which no stage leaves"));
-            } else if self.known.contains(&name) || name == LOCK {
+            } else if self.known.contains(&name) || name == LOCK || OF_GIT.contains(&name.as_str())
+            {
                 continue;
             } else if name.starts_with('.') {
                 self.problem(format!("{name} is hidden, which nothing is that a stage leaves"));
