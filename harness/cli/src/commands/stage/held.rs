@@ -27,6 +27,12 @@ struct Part {
 }
 
 impl Part {
+    /// Whether it came to its end, and something vouches for it: one that was killed as its evidence was written has no
+    /// manifest, and counts as one that was cut.
+    fn has_an_end(&self) -> bool {
+        self.segment.finished && self.segment.manifest_sha256.is_some()
+    }
+
     /// What it means for the hold. What a part that was cut did not come to says nothing; what it warned of was seen.
     fn verdict(&self) -> Verdict {
         let warned = || self.run.objectives(Verdict::Warn).next().is_some();
@@ -117,9 +123,9 @@ impl Held {
         observed_s(&self.seconds)
     }
 
-    /// Whether a part came to its end.
+    /// Whether a part came to its end with its evidence.
     pub fn has_an_end(&self) -> bool {
-        self.parts.iter().any(|part| part.segment.finished)
+        self.parts.iter().any(Part::has_an_end)
     }
 
     /// Whether the last part was ended early.
@@ -145,7 +151,7 @@ impl Held {
     /// The part that speaks for all: the worst that failed, else the last that came to its end.
     fn decisive(&self) -> Option<usize> {
         let failed = self.parts.iter().rposition(|part| part.verdict() == Verdict::Fail);
-        let ended = || self.parts.iter().rposition(|part| part.segment.finished);
+        let ended = || self.parts.iter().rposition(Part::has_an_end);
         failed.or_else(ended).or_else(|| self.parts.len().checked_sub(1))
     }
 

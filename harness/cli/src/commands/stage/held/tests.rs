@@ -105,6 +105,22 @@ fn the_part_that_failed_speaks_for_all_else_the_last_that_came_to_its_end() {
 }
 
 #[test]
+fn a_part_that_was_killed_as_it_wrote_its_evidence_is_no_end_and_speaks_for_none() {
+    let unvouched = || {
+        let mut one = part(Verdict::Pass, true);
+        (one.segment.manifest_sha256, one.run.manifest_sha256) = (None, None);
+        one
+    };
+    let alone = held(vec![unvouched()]);
+    assert!(!alone.has_an_end(), "another part has to be run");
+    assert!(!alone.is_decided(&[], &now()));
+    let after = held(vec![part(Verdict::Pass, true), unvouched()]);
+    assert!(after.has_an_end());
+    assert_eq!(after.decisive(), Some(0));
+    assert_eq!(held(vec![unvouched(), part(Verdict::Pass, true)]).decisive(), Some(1));
+}
+
+#[test]
 fn the_figures_of_a_hold_are_those_of_all_of_its_parts() {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../bundle/tests/data/go");
     let report = Bundle::open(&dir).and_then(|bundle| bundle.settle()).expect("a bundle").report();
