@@ -4,6 +4,8 @@
 //! character, no mark that changes the direction or the look of what stands around it, nothing that a
 //! table would take for its own. What looks like a token or a key is not kept at all.
 
+use khala_wire::unseen::{is_unseen, number};
+
 /// Longest text kept of an answer, in characters.
 const TEXT_MAX: usize = 160;
 /// Longest word kept (a status, a code), in characters.
@@ -108,21 +110,14 @@ fn cut(text: &str, max: usize) -> Box<str> {
 
 /// How a character is written that must not stand for itself.
 fn escape(c: char) -> Option<String> {
-    let point = u32::from(c);
-    let invisible = matches!(
-        point,
-        0xAD | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
-            | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
-            | 0xFFF0..=0xFFFB | 0xE000..=0xF8FF | 0xE0000..=0x10FFFF
-    ) || point & 0xFFFE == 0xFFFE;
     match c {
         '\n' => Some("\\n".to_owned()),
         '\r' => Some("\\r".to_owned()),
         '\t' => Some("\\t".to_owned()),
         '\\' => Some("\\\\".to_owned()),
-        '|' | '`' => Some(format!("\\u{{{point:x}}}")),
-        _ if c.is_control() || invisible => Some(format!("\\u{{{point:x}}}")),
-        _ => None,
+        // A table would take them for its own.
+        '|' | '`' => Some(number(c)),
+        c => is_unseen(c).then(|| number(c)),
     }
 }
 
@@ -199,6 +194,8 @@ mod tests {
             ("two\r\nlines\t.", "two\\r\\nlines\\t."),
             ("\u{202e}evil\u{200b}", "\\u{202e}evil\\u{200b}"),
             ("\u{ffff}\u{feff}\u{e000}\0", "\\u{ffff}\\u{feff}\\u{e000}\\u{0}"),
+            // The object replacement character stands for what is not there.
+            ("a\u{fffc}b", "a\\u{fffc}b"),
             ("back\\slash", "back\\\\slash"),
         ] {
             assert_eq!(&*text(said), shown);

@@ -21,6 +21,7 @@ pub mod signature;
 pub mod snapshot;
 pub mod token;
 pub mod topic;
+pub mod unseen;
 
 pub use frame::{Frame, Vsn};
 pub use topic::{KnownTopic, TopicKind};

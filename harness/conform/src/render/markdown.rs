@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use khala_evidence::render::escape;
+use khala_wire::unseen::{is_unseen, number};
 
 use crate::report::Report;
 
@@ -65,7 +65,7 @@ fn cell(text: &str) -> String {
                 out.push(c);
             }
             '\n' | '\r' | '\t' => out.push(' '),
-            c if escape::is_unseen(c) => out.push_str(&escape::number(c)),
+            c if is_unseen(c) => out.push_str(&number(c)),
             c => out.push(c),
         }
     }

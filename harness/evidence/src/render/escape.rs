@@ -1,25 +1,7 @@
 //! Texts of others on their way into what people read: nothing in them is markup, and nothing in them changes how what
 //! stands around them looks.
 
-/// Whether a character is not seen itself, or changes how others are: controls, marks of direction and width, what has
-/// no shape of its own. It is told by its number.
-#[must_use]
-pub fn is_unseen(c: char) -> bool {
-    let point = u32::from(c);
-    let invisible = matches!(
-        point,
-        0xAD | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
-            | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0
-            | 0xFFF0..=0xFFFC | 0xE000..=0xF8FF | 0xE0000..=0x10FFFF
-    ) || point & 0xFFFE == 0xFFFE;
-    c.is_control() || invisible
-}
-
-/// A character that is not seen, by its number.
-#[must_use]
-pub fn number(c: char) -> String {
-    format!("\\u{{{:x}}}", u32::from(c))
-}
+use khala_wire::unseen::{is_unseen, number};
 
 /// A text for a terminal: its lines stay, and nothing in it is obeyed.
 #[must_use]
@@ -53,6 +35,21 @@ pub fn markdown(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
+            '\n' | '\r' | '\t' => out.push(' '),
+            c => seen(&mut out, c),
+        }
+    }
+    out
+}
+
+/// A line of Markdown of our own, in which what we mark stays marked: it breaks neither its line nor the cell of a table.
+/// Texts of others in it have been made harmless where they entered.
+#[must_use]
+pub fn markdown_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' => out.push_str("\\|"),
             '\n' | '\r' | '\t' => out.push(' '),
             c => seen(&mut out, c),
         }
@@ -100,6 +97,7 @@ mod tests {
         html(&mut page, "<a href='x'>&\"\u{202e}\u{0}\n");
         assert_eq!(page, "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\\u{202e}\\u{0}\n");
         assert_eq!(markdown("a\nb|`c`"), "a b\\|\\`c\\`");
+        assert_eq!(markdown_line("a\r\nb|`c`\u{202e}\u{fffc}"), "a  b\\|`c`\\u{202e}\\u{fffc}");
         assert_eq!(markdown_code("a\u{202e}"), "`a\\u{202e}`");
         assert_eq!((markdown_code("a`b").as_str(), markdown_code("").as_str()), ("a\\`b", ""));
     }
@@ -148,7 +146,8 @@ mod tests {
             let mut page = String::new();
             html(&mut page, &text);
             prop_assert!(!page.contains(['<', '>', '"', '\'']));
-            for shown in [page, terminal(&text), markdown(&text), markdown_code(&text)] {
+            let line = markdown_line(&text);
+            for shown in [page, terminal(&text), markdown(&text), markdown_code(&text), line] {
                 prop_assert!(!shown.chars().any(|c| is_unseen(c) && !matches!(c, '\n' | '\t')), "{:?}", shown);
             }
         }

@@ -3,6 +3,8 @@
 //! Names of elements and attributes are the program's own (`&'static str`); whatever else goes into the page is
 //! escaped on its way. Nothing but what this build carries is written as it stands.
 
+use khala_wire::unseen::is_unseen;
+
 use crate::render::escape;
 
 /// Attributes of an element.
@@ -97,7 +99,7 @@ impl Html {
                 match c {
                     '\n' | '\t' => html.out.push(c),
                     // In JSON they stand in strings alone.
-                    c if matches!(c, '<' | '>' | '&') || escape::is_unseen(c) => {
+                    c if matches!(c, '<' | '>' | '&') || is_unseen(c) => {
                         for unit in c.encode_utf16(&mut [0; 2]) {
                             html.out.push_str(&format!("\\u{unit:04x}"));
                         }

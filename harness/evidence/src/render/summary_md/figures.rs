@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::escape::markdown_line as cell;
 use super::super::units::{count, counted, duration_or_dash, moment};
 use super::super::{befell, texts};
 use crate::report::RunReport;
@@ -79,7 +80,7 @@ fn requests(out: &mut String, report: &RunReport) -> std::fmt::Result {
             out,
             "| {} | {} | {} | {} | {} | {} in {} | {} | {} |",
             line.request,
-            super::cell(&line.status),
+            cell(&line.status),
             count(line.count),
             count(line.ok),
             count(line.planned),
@@ -118,7 +119,7 @@ fn generator(out: &mut String, report: &RunReport) -> std::fmt::Result {
             "\nFinding `{}` ({}): {}",
             finding.name,
             finding.times(),
-            super::cell(&finding.message)
+            cell(&finding.message)
         )?;
     }
     Ok(())

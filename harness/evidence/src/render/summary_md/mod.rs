@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use super::befell;
 use super::beside;
 use super::brief::{self, Brief};
+use super::escape::{markdown_code as quoted, markdown_line as cell};
 use super::reasons::{self, Reason};
 use super::terminal::gates;
 use super::texts::{self, HERE};
@@ -30,16 +31,6 @@ impl Renderer for SummaryMd {
             .map_err(|error| RenderError { file: self.file_name(), why: error.to_string() })?;
         Ok(out.into_bytes())
     }
-}
-
-/// What would break a table's cell.
-fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
-}
-
-/// A text of the target, so that nothing in it is read as Markdown or HTML.
-fn quoted(text: &str) -> String {
-    format!("`{}`", cell(&text.replace('`', "'")))
 }
 
 fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
