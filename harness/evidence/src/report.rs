@@ -218,6 +218,9 @@ pub struct RequestLine {
     pub count: u64,
     /// Of them, those that got what they asked for.
     pub ok: u64,
+    /// Of them, those that were refused for who asked: the token, the session, the operators' token.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub denied: u64,
     /// Of them, those that the harness itself ended or had no means for.
     pub ours: u64,
     /// Of them, those that the plan itself makes fail: bad tokens that a fault tries, and what befalls the

@@ -277,6 +277,7 @@ fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {
                 status: status.to_owned(),
                 count: told.count,
                 ok: told.ok,
+                denied: told.denied,
                 ours: told.ours,
                 planned: told.planned,
                 first_at_us: told.first,

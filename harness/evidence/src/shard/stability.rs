@@ -36,6 +36,9 @@ pub struct Status {
     pub count: u64,
     /// Of them, those that got what they asked for.
     pub ok: u64,
+    /// Of them, those that were refused for who asked: the token, the session, the operators' token.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub denied: u64,
     /// Of them, those that the harness itself ended or had no means for.
     pub ours: u64,
     /// Of them, those that the plan itself makes fail: bad tokens that a fault tries, and what befalls the
@@ -68,6 +71,7 @@ impl Sum for Status {
     fn add(&mut self, other: &Self) {
         self.count += other.count;
         self.ok += other.ok;
+        self.denied += other.denied;
         self.ours += other.ours;
         self.planned += other.planned;
         self.first = self.first.min(other.first);
@@ -212,6 +216,7 @@ impl Stability {
         let status = Status {
             count: 1,
             ok: u64::from(answered.outcome == Outcome::Ok),
+            denied: u64::from(answered.outcome == Outcome::RefusedAuth),
             ours: u64::from(answered.outcome.is_our_own_doing()),
             planned: u64::from(planned),
             first: at,

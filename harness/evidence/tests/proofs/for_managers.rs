@@ -498,6 +498,7 @@ fn refused(request: &str) -> RequestLine {
         status: "401".to_owned(),
         count: 3,
         ok: 0,
+        denied: 3,
         ours: 0,
         planned: 0,
         first_at_us: S,
@@ -531,6 +532,30 @@ fn a_fault_that_fell_short_is_told_with_what_mends_it() {
     let embedded = with(&[], "reference");
     let next = line(&embedded, "- **What to do next.** ");
     assert!(!next.contains("--retain"), "{next}");
+}
+
+#[test]
+fn that_the_operators_token_is_missing_is_known_by_how_requests_counted_and_not_by_words() {
+    let next = |denied: u64, planned: u64| {
+        let mut trial = sound();
+        trial.facts.faults[0].effective = Some(0);
+        let mut report = trial.report();
+        report.faults[0].rests_on = Some(RestsOn::Request);
+        let told = RequestLine { denied, planned, status: "said no".to_owned(), ..refused("trim") };
+        report.requests.push(told);
+        line(&summary(&report), "- **What to do next.** ").to_owned()
+    };
+    assert!(next(3, 0).contains("ADMIN_TOKEN"), "{}", next(3, 0));
+    for (denied, planned) in [(0, 0), (3, 3)] {
+        assert!(!next(denied, planned).contains("ADMIN_TOKEN"), "{denied}, {planned}");
+    }
+    // The judge counts them from the answers themselves.
+    let mut trial = sound();
+    trial.records.push(tried(Request::Trim, Outcome::RefusedAuth, "401"));
+    trial.records.push(tried(Request::Trim, Outcome::ProtocolError, "403 of a proxy"));
+    let report = trial.report();
+    let denied = report.requests.iter().filter(|line| line.request == "trim");
+    assert_eq!(denied.map(|line| line.denied).collect::<Vec<_>>(), [1, 0]);
 }
 
 /// The disconnect of the storm's run, in another fault's place.

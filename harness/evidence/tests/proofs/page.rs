@@ -378,6 +378,7 @@ fn with_text(text: &str) -> RunReport {
         status: own(),
         count: 3,
         ok: 0,
+        denied: 0,
         ours: 0,
         planned: 1,
         first_at_us: 1,

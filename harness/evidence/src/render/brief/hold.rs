@@ -6,12 +6,13 @@ use super::{clause, failed, felt};
 use crate::facts::{FaultOutcome, RestsOn};
 use crate::judge::{Against, ObjectiveVerdict, Verdict, open};
 use crate::oracle::Rule;
+use crate::record::Request;
 use crate::report::RunReport;
 
 /// Reasons told with what to do; the rest stands below.
 const TOLD_MAX: usize = 4;
 /// Requests for which a target wants the operators' token.
-const OF_OPERATORS: [&str; 3] = ["metrics", "trim", "revoke"];
+const OF_OPERATORS: [Request; 3] = [Request::Metrics, Request::Trim, Request::Revoke];
 /// A reason, in a clause, and what to do about it, in a sentence.
 struct Held {
     why: String,
@@ -135,9 +136,7 @@ fn give_token() -> String {
 /// Whether the target refused what operators may for want of their token.
 fn lacks_token(report: &RunReport) -> bool {
     report.requests.iter().any(|line| {
-        OF_OPERATORS.contains(&line.request.as_str())
-            && (line.status.starts_with("401") || line.status.starts_with("403"))
-            && line.count > line.ok + line.planned
+        OF_OPERATORS.iter().any(|of| of.name() == line.request) && line.denied > line.planned
     })
 }
 
