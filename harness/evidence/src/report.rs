@@ -8,6 +8,8 @@
 
 mod made;
 
+pub(crate) use made::request_lines;
+
 use std::collections::BTreeMap;
 
 use khala_plan::metric::MetricId;
@@ -110,6 +112,9 @@ pub struct RunReport {
     /// The same of what a hook or another fault may cause, in runs with a hook: what it did to the clients.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planned_ends: Vec<IncidentLine>,
+    /// Where all sockets that nobody planned to end had been silent for about as long: an idle time-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ends: Option<IdleEnds>,
     /// Figures, a line for each metric, phase and surface.
     pub metrics: Vec<MetricLine>,
     /// What happened in each second; not in `run.json`.
@@ -254,6 +259,19 @@ pub struct IncidentLine {
     pub first_at_us: Micros,
     /// When it happened last.
     pub last_at_us: Micros,
+}
+
+/// Sockets that something ended when nothing had come over them for about as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdleEnds {
+    /// How many.
+    pub count: u64,
+    /// The clients whose they were.
+    pub clients: u64,
+    /// The shortest silence.
+    pub least_us: Micros,
+    /// The longest.
+    pub most_us: Micros,
 }
 
 /// The oracle's work.

@@ -15,7 +15,8 @@ use super::{Case, ObjectiveVerdict, Verdict, fitness};
 use crate::by_text::ByText;
 use crate::render::befell::status;
 use crate::shard::absence::{Absence, Manner};
-use crate::shard::stability::{Blame, Seen, Told};
+use crate::report::IdleEnds;
+use crate::shard::stability::{Blame, Seen, Stability, Told};
 
 /// Ends of sockets that must be alike to be called one thing's doing.
 const ALIKE: u64 = 3;
@@ -219,17 +220,32 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
 
 /// Sockets that all ended after the same silence were ended by an idle time-out, mostly of something between
 /// client and runtime.
-fn idle_time_out(told: &Told) -> Option<String> {
+pub fn idle(stability: &Stability) -> Option<IdleEnds> {
+    idle_ends(stability.told(Incident::SocketEnds, Blame::Target)?)
+}
+
+fn idle_ends(told: &Told) -> Option<IdleEnds> {
     let silent =
         told.silent.filter(|silent| silent.count >= ALIKE && silent.count == told.count())?;
     let alike = silent.most <= silent.least + silent.least / 5 + JITTER_US;
-    (alike && silent.least >= IDLE_US).then(|| {
+    let (count, clients) = (silent.count, told.clients.len() as u64);
+    (alike && silent.least >= IDLE_US).then_some(IdleEnds {
+        count,
+        clients,
+        least_us: silent.least,
+        most_us: silent.most,
+    })
+}
+
+/// The same in a clause.
+fn idle_time_out(told: &Told) -> Option<String> {
+    idle_ends(told).map(|idle| {
         let seconds = |at| Duration::from_micros(at).as_secs_f64();
         format!(
             "each when nothing had come over it for {:.1} to {:.1} s: an idle time-out, of the target or of a proxy before it, that is \
              shorter than the heartbeat",
-            seconds(silent.least),
-            seconds(silent.most)
+            seconds(idle.least_us),
+            seconds(idle.most_us)
         )
     })
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{divergent_value, malformed_message};
+use super::{divergent_value, malformed_message, ws_protocol};
 
 /// Whether a breach is proof against the target, or only lateness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +161,7 @@ impl Rule {
             (Self::MalformedMessage, malformed_message::NOT_SO) => {
                 Some("Apps show something else than what was done, or show it in the wrong place.")
             }
+            (Self::WsProtocol, _) => ws_protocol::what_users_see_of(kind),
             (Self::DivergentValue, divergent_value::ACKNOWLEDGEMENT) => {
                 Some("Whoever changes something is told a number that is not that of the change.")
             }
@@ -204,6 +205,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::record::Breach;
 
     #[test]
     fn scenarios_may_name_exactly_the_rules_that_are_judged() {
@@ -222,6 +224,9 @@ mod tests {
         }
         all.extend(Rule::MalformedMessage.what_users_see_of(malformed_message::NOT_SO));
         assert_eq!(all.len(), Rule::ALL.len() + 3);
+        let breaches = Breach::ALL.iter().map(ToString::to_string);
+        all.extend(breaches.filter_map(|kind| Rule::WsProtocol.what_users_see_of(&kind)));
+        assert_eq!(all.len(), Rule::ALL.len() + 6);
         for sentence in all {
             let words = ["seq", "cursor", "epoch", "topic", "replay", "`", "_", "frame", "channel"];
             assert!(!words.iter().any(|word| sentence.contains(word)), "{sentence}");

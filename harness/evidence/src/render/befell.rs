@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use khala_plan::metric::MetricId;
+
 use super::units::{count, counted, utc};
 use crate::judge::{Verdict, stability};
+use crate::record::Request;
 use crate::report::{IncidentLine, RequestLine, RunReport};
 use crate::shard::absence::Absence;
 
@@ -107,26 +110,51 @@ fn failed(report: &RunReport, request: &str) -> u64 {
     of(report, request).map(in_vain).sum()
 }
 
+/// How many requests failed in each way although neither the plan nor the harness made them, most first.
+fn ways<'a>(lines: impl Iterator<Item = &'a RequestLine>) -> Vec<(u64, &'a str)> {
+    let mut ways: Vec<_> = lines
+        .map(|line| (in_vain(line), line.status.as_str()))
+        .filter(|(failed, _)| *failed > 0)
+        .collect();
+    ways.sort_by_key(|(failed, status)| (std::cmp::Reverse(*failed), *status));
+    ways
+}
+
+/// The most frequent of them, each with how often.
+fn told(ways: &[(u64, &str)]) -> String {
+    let shown = ways.iter().take(STATUSES_SHOWN);
+    let shown: Vec<_> =
+        shown.map(|(failed, text)| format!("{} {}", count(*failed), status(text))).collect();
+    let more = match ways.len().saturating_sub(STATUSES_SHOWN) {
+        0 => String::new(),
+        more => format!(", {}", counted(more as u64, "other way", "other ways")),
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// Of a metric that counts requests which failed: what came instead of what was asked for, over the whole run.
+pub fn instead(requests: &[RequestLine], metric: MetricId) -> Option<String> {
+    let (request, denied) = match metric {
+        MetricId::PublishErrors => (Request::Publish, None),
+        MetricId::MintErrors => (Request::Mint, None),
+        MetricId::AuthErrors => (Request::Connect, Some(true)),
+        MetricId::ConnectErrors => (Request::Connect, Some(false)),
+        _ => return None,
+    };
+    let lines = requests.iter().filter(|line| line.request == request.name());
+    let ways = ways(lines.filter(|line| denied.is_none_or(|denied| (line.denied > 0) == denied)));
+    (!ways.is_empty()).then(|| told(&ways))
+}
+
 /// What became of the load's commands: how many were acknowledged, and why the others were not.
 pub fn published(report: &RunReport) -> String {
     let planned = report.load.planned;
     let ok: u64 = of(report, "publish").map(|line| line.ok).sum();
-    let mut failures: Vec<_> = of(report, "publish")
-        .map(|line| (in_vain(line), line.status.as_str()))
-        .filter(|(failed, _)| *failed > 0)
-        .collect();
-    failures.sort_by_key(|(failed, status)| (std::cmp::Reverse(*failed), *status));
+    let failures = ways(of(report, "publish"));
     let all: u64 = failures.iter().map(|(failed, _)| failed).sum();
-    let shown = failures.iter().take(STATUSES_SHOWN);
-    let shown: Vec<_> =
-        shown.map(|(failed, text)| format!("{} {}", count(*failed), status(text))).collect();
-    let more = match failures.len().saturating_sub(STATUSES_SHOWN) {
-        0 => String::new(),
-        more => format!(", {}", counted(more as u64, "other way", "other ways")),
-    };
     let mut notes = Vec::new();
     if all > 0 {
-        notes.push(format!("{} failed: {}{more}", count(all), shown.join(", ")));
+        notes.push(format!("{} failed: {}", count(all), told(&failures)));
     }
     let ours: u64 = of(report, "publish").map(|line| line.ours).sum();
     if ours > 0 {

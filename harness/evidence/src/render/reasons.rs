@@ -137,12 +137,12 @@ pub fn broken(report: &RunReport) -> Vec<(Rule, Vec<&Cause>)> {
     rules
 }
 
-/// What a breach of a rule means for those who use the product: that of its kind, where all are of one.
+/// What a breach of a rule means for those who use the product: that of its kinds, where it is one for all of them.
 pub fn felt(report: &RunReport, rule: Rule) -> &'static str {
-    let mut kinds = report.oracle.causes.iter().filter(|it| it.rule == rule).map(|it| &*it.kind);
-    let first = kinds.next().unwrap_or_default();
-    let of_kind = kinds.all(|kind| kind == first).then(|| rule.what_users_see_of(first)).flatten();
-    of_kind.unwrap_or_else(|| rule.what_users_see())
+    let mut causes = report.oracle.causes.iter().filter(|it| it.rule == rule);
+    let of = |cause: &Cause| rule.what_users_see_of(&cause.kind);
+    let first = causes.next().and_then(of);
+    first.filter(|_| causes.all(|cause| of(cause) == first)).unwrap_or_else(|| rule.what_users_see())
 }
 
 /// The verdict on a rule in a word, and by which gates.

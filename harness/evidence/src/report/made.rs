@@ -79,6 +79,7 @@ impl RunReport {
                 true => incident_lines(case, Blame::Plan),
                 false => Vec::new(),
             },
+            idle_ends: stability::idle(&settled.stability),
             metrics: metric_lines(case),
             series,
             stories: settled.stories.clone(),
@@ -264,7 +265,8 @@ fn shared(case: &Case<'_>) -> Vec<Shared> {
         .collect()
 }
 
-fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {
+/// Every request of the run, by kind and status.
+pub(crate) fn request_lines(case: &Case<'_>) -> Vec<RequestLine> {
     let requests = case.settled.stability.requests().iter();
     let lines = requests.flat_map(|(request, statuses)| {
         statuses.iter().map(|(status, told)| {

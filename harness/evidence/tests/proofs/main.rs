@@ -10,6 +10,7 @@ mod fair_drain;
 mod for_managers;
 mod for_people;
 mod green_and_void;
+mod headlines;
 mod one_edit;
 mod page;
 mod renderings;

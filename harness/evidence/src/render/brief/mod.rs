@@ -1,5 +1,6 @@
 //! The run in a few sentences, for somebody who decides and knows neither rules nor metrics.
 
+mod happened;
 mod hold;
 mod tried;
 mod untested;
@@ -103,12 +104,12 @@ fn condemned(report: &RunReport) -> impl Iterator<Item = Rule> {
 /// Rules whose first client is named in what to do; the rest stands below.
 const SHOWN_MAX: usize = 3;
 
-/// The worst thing as the headline; what to do about each: when the service was away, and the rules and claims that
-/// it broke.
+/// The worst thing as the headline; what to do about each: when the service was away, what closed idle connections, the
+/// rules that it broke, what befell the run, and the claims that failed.
 fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
     let mut todo = Vec::new();
     let mut worst = None;
-    let mut away = absences(report);
+    let mut away = absences(report).filter(|it| !happened::is_explained(report, it));
     if let Some(first) = away.next() {
         worst = Some(stability::what(first));
         let what = match first.only_sockets {
@@ -127,7 +128,7 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
     let rules: Vec<_> = condemned(report).collect();
     let claims = failed(report, Verdict::Fail).next();
     if let Some(&rule) = rules.first() {
-        worst.get_or_insert_with(|| clause(reasons::felt(report, rule)));
+        worst.get_or_insert_with(|| happened::of_rule(report, rule));
         let shown = match shown(report, &rules, bundle) {
             Some(shown) => shown,
             None => "the first example stands below".to_owned(),
@@ -137,9 +138,21 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
             None => "",
         };
         todo.push(format!("give the evidence to those who build the service ({shown}{more})"));
-    } else if claims.is_some() || worst.is_none() {
-        let felt = claims.map_or_else(|| felt(""), |objective| felt(&objective.metric));
-        worst.get_or_insert_with(|| clause(felt));
+    }
+    let incident = happened::incident(report);
+    if let (Some(idle), Some(_)) = (&report.idle_ends, incident) {
+        worst.get_or_insert_with(|| happened::of_idle(report, idle));
+        todo.push(happened::MEND_IDLE.to_owned());
+    } else if let (Some(incident), None) = (incident, &worst) {
+        worst = Some(happened::of_incident(report, incident));
+        todo.push(
+            "give the evidence to those who run the service and what stands before it (what happened, when and to \
+             whom, stands below)"
+                .to_owned(),
+        );
+    } else if rules.is_empty() && (claims.is_some() || worst.is_none()) {
+        let felt = || claims.map_or_else(|| clause(felt("")), |it| happened::of_claim(report, it));
+        worst.get_or_insert_with(felt);
         todo.push(
             "give the evidence to those who build the service (what failed, and by how much, stands below)"
                 .to_owned(),

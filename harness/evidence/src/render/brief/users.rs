@@ -1,10 +1,11 @@
 //! What users would have seen, in sentences without a word of the trade.
 
 use khala_plan::metric::MetricId;
+use khala_plan::stability::Incident;
 
 use super::super::units::{clients, count, counted, duration, moment, utc};
 use super::super::{reasons, texts};
-use super::{absences, clause, failed};
+use super::{absences, clause, failed, happened};
 use crate::judge::{Verdict, stability};
 use crate::report::{Cause, RunReport};
 use crate::shard::absence::{Absence, Manner};
@@ -56,15 +57,36 @@ pub fn felt(metric: &str) -> &'static str {
             "Open connections are not answered in time."
         }
         Some(MetricId::Publish) => "Changes take too long to be accepted.",
-        Some(MetricId::PublishErrors) => "Too many changes are refused.",
+        Some(MetricId::PublishErrors) => "Too many changes are not accepted.",
         Some(MetricId::ReconnectAttempts) => "Apps have to try too often to come back.",
-        Some(MetricId::AuthErrors | MetricId::MintErrors) => "Too many sign-ins are refused.",
+        Some(MetricId::AuthErrors) => "Too many sign-ins are refused.",
+        Some(MetricId::MintErrors) => "Too many sign-ins are refused or not answered.",
         Some(MetricId::ConnectErrors | MetricId::TopicErrors) => "Too many connects fail.",
         Some(MetricId::Reconnects) => "Connections break too often.",
         Some(MetricId::Unrecovered) => "Some apps are not back in time after an interruption.",
         Some(MetricId::PeakConnects) => "Too many apps come back in the same second.",
         Some(MetricId::Violations) => "What users see may be wrong.",
         None => "Connections break, or requests fail, although nobody meant them to.",
+    }
+}
+
+/// What those who use the product notice of incidents beyond their limit, in a sentence.
+pub fn felt_by(incident: Incident) -> &'static str {
+    match incident {
+        Incident::SocketEnds => "Connections break although nobody meant them to.",
+        Incident::ChannelEnds => {
+            "Open connections stop carrying updates, because the service ends what it sent over them."
+        }
+        Incident::HeartbeatTimeouts => "Open connections are not answered in time.",
+        Incident::Rejoins => "Apps have to begin again too often.",
+        Incident::ConnectErrors => "Apps cannot connect.",
+        Incident::AuthErrors => "Apps are turned away, although nothing is wrong with their sign-in.",
+        Incident::MintErrors => "Sign-ins are refused or not answered.",
+        Incident::JoinErrors | Incident::SubscribeErrors => {
+            "Apps connect, and what they ask for then is refused or not answered."
+        }
+        Incident::SnapshotErrors => "Apps that have to load everything again cannot.",
+        Incident::PublishErrors => "Changes are not accepted.",
     }
 }
 
@@ -90,6 +112,10 @@ pub fn users(report: &RunReport) -> String {
     }
     let mut felt: Vec<_> =
         failed(report, Verdict::Fail).map(|objective| felt(&objective.metric)).collect();
+    // What broke their connections stands for itself where nothing else is said.
+    if told.is_empty() && let Some(incident) = happened::incident(report) {
+        felt.insert(0, felt_by(incident));
+    }
     felt.dedup();
     told.extend(felt.into_iter().map(str::to_owned));
     let more = told.len().saturating_sub(TOLD_MAX);
@@ -201,6 +227,16 @@ mod tests {
         for metric in MetricId::ALL {
             let sentence = felt(metric.name());
             assert!(sentence.ends_with('.') && !sentence.contains(['_', '`']), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_incident_has_a_sentence_that_everybody_knows() {
+        for &incident in Incident::ALL {
+            let sentence = felt_by(incident);
+            let words = ["socket", "channel", "join", "publish", "mint", "`", "_"];
+            assert!(sentence.ends_with('.'), "{sentence}");
+            assert!(!words.iter().any(|word| sentence.contains(word)), "{sentence}");
         }
     }
 

@@ -1,0 +1,199 @@
+//! What a headline says of a run that is no GO: what happened, in words that somebody who decides and somebody who mends
+//! it can both act on.
+
+use khala_evidence::judge::Decision;
+use khala_evidence::record::{
+    Answered, Breach, Cut, Flaw, Micros, OfflineCause, OpKind, Outcome, Record, Request,
+};
+use khala_evidence::render::terminal::{self, Colour, Reader};
+use khala_evidence::report::RunReport;
+
+use crate::support::plans::edited;
+use crate::support::records::{self, stream};
+use crate::support::trial::Trial;
+
+const S: Micros = 1_000_000;
+
+/// Twelve clients for ten minutes.
+const TWELVE: &str = r#"
+version = 1
+name = "twelve"
+seed = 3
+
+[target]
+kind = "reference"
+
+[auth]
+mint = "control"
+
+[fleet]
+clients = 12
+ramp = "10s"
+
+[[fleet.surface]]
+name = "desktop"
+share = 1.0
+topics = ["runtime.codex_worker_events"]
+
+[[load]]
+command = "codex-worker-events"
+rate = "2/s"
+arrival = "constant"
+
+[[phase]]
+name = "steady"
+duration = "600s"
+
+[[gate]]
+name = "ux"
+
+[[gate.objective]]
+metric = "violations"
+where = { rule = "gap" }
+require = "count == 0"
+
+[oracle]
+converge_within = "30s"
+settle_within = "1s"
+"#;
+
+/// A client that is live on one socket from 20 s on.
+fn live(client: u32) -> Vec<Record> {
+    let at = 20 * S;
+    vec![
+        records::connect_begun(client, at, 1),
+        records::connected(client, at + 1),
+        records::op(client, OpKind::Join, at + 1, at + 2, Outcome::Ok),
+        records::subscribe_sent(client, 1, at + 2, &[(stream(), None, 0)]),
+        records::subscribe_ok(client, 1, at + 3, &[(stream(), 0)]),
+    ]
+}
+
+fn report_of(text: &str, more: Vec<Record>) -> RunReport {
+    let mut list: Vec<_> = (0..12).flat_map(live).collect();
+    list.extend(more);
+    list.sort_by_key(Record::at);
+    Trial::of(text, list).report()
+}
+
+/// The ten lines, as one.
+fn ten_lines(report: &RunReport) -> String {
+    let reader = Reader {
+        colour: Colour::Never,
+        width: 100,
+        bundle: "runs/one",
+        last: "runs/one",
+        at_a_terminal: false,
+    };
+    let shown = terminal::render_short(report, &reader);
+    assert!(shown.lines().count() <= 10, "{shown}");
+    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn no_go(report: &RunReport, headline: &str) -> String {
+    assert_eq!(report.decision, Decision::NoGo, "{:?}", report.reasons);
+    let told = ten_lines(report);
+    assert!(told.contains(&format!("Do not go on: {headline}")), "no {headline} in: {told}");
+    told
+}
+
+fn breached(clients: std::ops::Range<u32>, at: Micros, breach: Breach) -> Vec<Record> {
+    let of = |client| {
+        let at = at + u64::from(client) * 5_000;
+        [
+            Record::Breached { client, at, breach },
+            records::offline(client, at, OfflineCause::ProtocolBroken { breach }),
+        ]
+    };
+    clients.flat_map(of).collect()
+}
+
+#[test]
+fn a_breach_of_the_protocol_is_named_and_not_called_a_time_in_which_the_target_was_away() {
+    for (breach, headline) in [
+        (
+            Breach::Masked,
+            "browsers drop the connection, because what comes over it is no valid WebSocket traffic: a masked frame \
+             (12 of 12 clients).",
+        ),
+        (
+            Breach::TooLong,
+            "apps drop the connection, because more is sent at once than they take: a message beyond the size that \
+             the client takes (12 of 12 clients).",
+        ),
+    ] {
+        // All at once: it looks as if everybody were cut off, and they hung up themselves.
+        let report = report_of(TWELVE, breached(0..12, 300 * S, breach));
+        assert!(!report.target.absences.is_empty(), "{breach}");
+        let told = no_go(&report, headline);
+        assert!(told.contains("Next khala-harness explain runs/one 0"), "{told}");
+    }
+    // One after another: the headline is the same.
+    let some: Vec<_> = (0..3).flat_map(|n| breached(n..n + 1, 300 * S + u64::from(n) * 9 * S, Breach::Length));
+    let headline = "browsers drop the connection, because what comes over it is no valid WebSocket traffic: a length \
+                    in more bytes than it needs (3 of 12 clients).";
+    no_go(&report_of(TWELVE, some), headline);
+    // Who was cut off before anything was breached was cut off.
+    let mut cut: Vec<_> = (0..12)
+        .map(|client| records::offline(client, 200 * S, OfflineCause::Broken { how: Cut::Eof }))
+        .collect();
+    cut.push(Record::Breached { client: 1, at: 400 * S, breach: Breach::Masked });
+    no_go(&report_of(TWELVE, cut), "everybody who was connected was cut off at 200.0 s");
+}
+
+#[test]
+fn a_message_that_is_none_of_the_contracts_is_named() {
+    let malformed = |client, at, why: &str| {
+        let (flaw, why) = (Flaw::Shape, why.into());
+        Record::Malformed { client, at, flaw, why }
+    };
+    let mut list: Vec<_> =
+        (0..4).map(|client| malformed(client, 300 * S, "a batch lacks `topic`")).collect();
+    let headline = |more: &str| {
+        format!(
+            "apps cannot read what they are sent, and drop it or fail: a batch lacks topic (4 of 12 clients{more})."
+        )
+        .replace("lacks topic", "lacks `topic`")
+    };
+    no_go(&report_of(TWELVE, list.clone()), &headline(""));
+    list.push(malformed(7, 310 * S, "a binary message"));
+    no_go(&report_of(TWELVE, list), &headline(", and another kind"));
+}
+
+#[test]
+fn what_closed_idle_connections_is_named_with_what_mends_it() {
+    let idle = |apart: Micros| -> Vec<Record> {
+        let of = |client: u32| {
+            let heard = 300 * S + u64::from(client) * apart;
+            let (sent, bytes, excerpt) = (false, 2, "[]".into());
+            [
+                Record::Frame { client, at: heard, sent, bytes, excerpt },
+                records::op(client, OpKind::Heartbeat, heard, heard + 10, Outcome::Ok),
+                records::offline(client, heard + 25 * S, OfflineCause::Broken { how: Cut::Eof }),
+            ]
+        };
+        (0..12).flat_map(of).collect()
+    };
+    // All at once, or each in its time.
+    for (apart, absences) in [(1_000, 1), (2 * S, 0)] {
+        let report = report_of(TWELVE, idle(apart));
+        assert_eq!(report.target.absences.len(), absences);
+        let told = no_go(
+            &report,
+            "connections over which nothing comes for 25.0 s are closed, by the service or by something before it \
+             (12 of 12 clients): an idle time-out that is shorter than the heartbeat.",
+        );
+        assert!(told.contains("Raise the idle time-out of the service, or of the proxy"), "{told}");
+    }
+}
+
+#[test]
+fn what_befell_the_run_is_named_by_its_kind_and_how_it_showed() {
+    let how = OfflineCause::Broken { how: Cut::Reset };
+    let resets = (0..6).map(|n| records::offline(n, (300 + 7 * u64::from(n)) * S, how)).collect();
+    let told = no_go(
+        &report_of(TWELVE, resets),
+        "connections break although nobody meant them to (socket ends: was reset ×6; 6 of 12 clients).",
+    );
+    assert!(!told.contains("Nothing wrong"), "{told}");
+}
