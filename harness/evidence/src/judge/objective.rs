@@ -10,6 +10,8 @@ use super::estimate::{self, Bounds};
 use super::percentile::{self, Percentile};
 use super::{Case, ObjectiveVerdict, RunReason, Unit, Verdict, fitness, ratio, unkept, who_keeps};
 use crate::oracle::{Rule, RuleTally};
+use crate::render::befell;
+use crate::report::request_lines;
 use crate::shard::metrics::{CLIENT_GROUPS, Metrics};
 
 /// One verdict for each value that the objective selects.
@@ -83,6 +85,10 @@ fn judge_one(
     let mut verdict = measured.verdict;
     let unit = Unit::of(objective.metric, objective.require.estimator);
     let mut reason = describe(&objective.require, &measured, unit);
+    // What has no status has an end all the same.
+    if let Some(instead) = (measured.bad > 0).then(|| instead(case, objective.metric)).flatten() {
+        reason = format!("{reason}; over the whole run: {instead}");
+    }
     let reach = measured.percentile.as_ref().and_then(|percentile| percentile.reach);
     if verdict == Verdict::Pass
         && let Some(reach) = reach.filter(|reach| !reach.suffices())
@@ -152,6 +158,11 @@ fn judge_one(
         against,
         ..ObjectiveVerdict::blank(objective.metric.name(), &objective.require.text)
     }
+}
+
+/// Of a claim on requests that fail: what came instead of what was asked for.
+fn instead(case: &Case<'_>, metric: MetricId) -> Option<String> {
+    befell::instead(&request_lines(case), metric)
 }
 
 /// Whether a claim is about each sample, so that some of them break it.

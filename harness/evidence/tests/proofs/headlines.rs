@@ -197,3 +197,68 @@ fn what_befell_the_run_is_named_by_its_kind_and_how_it_showed() {
     );
     assert!(!told.contains("Nothing wrong"), "{told}");
 }
+
+/// A command of the load that came to this.
+fn published(n: u32, outcome: Outcome, status: &str) -> Vec<Record> {
+    let (start, at) = (100 * S + u64::from(n), 101 * S + u64::from(n));
+    let status_of_http = (outcome == Outcome::ProtocolError).then_some(503);
+    let answered = Answered {
+        client: None,
+        request: Request::Publish,
+        start,
+        at,
+        outcome,
+        status: status.into(),
+        example: None,
+        retry_after: None,
+    };
+    vec![
+        Record::Answered(answered),
+        Record::Published(khala_evidence::record::Published {
+            id: khala_evidence::record::PublishId::Planned(n),
+            worker: 0,
+            intended: start,
+            start,
+            done: at,
+            outcome,
+            status: status_of_http,
+            worker_seq: None,
+            payload: 1,
+        }),
+    ]
+}
+
+#[test]
+fn commands_without_an_http_status_are_told_by_what_came_instead() {
+    let list = || {
+        let mut list = Vec::new();
+        let mut n = 0;
+        for (times, outcome, status) in [
+            (60, Outcome::ConnectionFailed, "connection refused"),
+            (30, Outcome::Timeout, "timeout"),
+            (20, Outcome::ConnectionFailed, "connection reset"),
+            (10, Outcome::ProtocolError, "503"),
+        ] {
+            for _ in 0..times {
+                list.extend(published(n, outcome, status));
+                n += 1;
+            }
+        }
+        list
+    };
+    let told = "60 connection refused, 30 timeout, 20 connection reset, 10 HTTP 503";
+    // As what befell the run.
+    no_go(
+        &report_of(TWELVE, list()),
+        "changes are not accepted (publish errors: connection refused ×60, timeout ×30, …).",
+    );
+    // As a claim of a gate, where stability decides nothing.
+    let claim = "[[gate.objective]]\nmetric = \"publish_errors\"\nrequire = \"proportion <= 1%\"\n\n[[gate]]\n\
+                 name = \"stability\"\nadvisory = true\n\n[oracle]";
+    let report = report_of(&edited(TWELVE, &[("[oracle]", claim)]), list());
+    no_go(&report, &format!("too many changes are not accepted ({told})."));
+    let objective = report.gates.iter().flat_map(|gate| &gate.objectives);
+    let mut objective = objective.filter(|one| one.metric == "publish_errors");
+    let reason = &objective.next().expect("it is judged").reason;
+    assert!(reason.contains(&format!("; over the whole run: {told}")), "{reason}");
+}
