@@ -109,7 +109,8 @@ pub struct RunReport {
     /// The same of what follows from the harness's own stalls, wants and heartbeats.
     #[serde(default)]
     pub own_ends: Vec<IncidentLine>,
-    /// The same of what a hook or another fault may cause, in runs with a hook: what it did to the clients.
+    /// The same of what a hook or another fault may cause, in runs with a hook and in those at whose end clients were
+    /// away: what it did to the clients, and what they met on their way back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planned_ends: Vec<IncidentLine>,
     /// Where all sockets that nobody planned to end had been silent for about as long: an idle time-out.

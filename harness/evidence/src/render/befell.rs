@@ -31,7 +31,9 @@ pub fn lines(report: &RunReport) -> Vec<String> {
         lines.push(format!("by the harness's own doing: {}", incidents(&report.own_ends)));
     }
     if !report.planned_ends.is_empty() {
-        lines.push(format!("as planned: {}", incidents(&report.planned_ends)));
+        let away = report.fleet.away_at_end() > 0;
+        let whose = if away { "of clients that a fault had hit" } else { "as planned" };
+        lines.push(format!("{whose}: {}", incidents(&report.planned_ends)));
     }
     let published = published(report);
     if failed(report, "publish") > 0 {
@@ -144,6 +146,19 @@ pub fn instead(requests: &[RequestLine], metric: MetricId) -> Option<String> {
     let lines = requests.iter().filter(|line| line.request == request.name());
     let ways = ways(lines.filter(|line| denied.is_none_or(|denied| (line.denied > 0) == denied)));
     (!ways.is_empty()).then(|| told(&ways))
+}
+
+/// What clients that were not there at the end met most often in place of a connection.
+pub fn kept_away(report: &RunReport) -> Option<String> {
+    const WAY_IN: [Request; 4] =
+        [Request::Mint, Request::Connect, Request::Join, Request::Subscribe];
+    let lines = report.requests.iter().filter(|line| {
+        WAY_IN.iter().any(|request| request.name() == line.request)
+    });
+    let failed = |line: &RequestLine| line.count.saturating_sub(line.ok + line.ours);
+    let most = lines.max_by_key(|line| (failed(line), std::cmp::Reverse(line.first_at_us)))?;
+    let n = failed(most);
+    (n > 0).then(|| format!("{}: {} ×{}", most.request, status(&most.status), count(n)))
 }
 
 /// What became of the load's commands: how many were acknowledged, and why the others were not.

@@ -110,6 +110,9 @@ pub struct Client {
     pub opened_at: Option<Micros>,
     /// When it last did what keeps its channel alive, as far as it was answered.
     pub kept_alive_at: Option<Micros>,
+    /// Whether the target has taken it in on the session that it has.
+    #[serde(default)]
+    pub taken_in: bool,
     /// Whether it has joined before.
     pub joined: bool,
     /// Whose doing the last end of its socket or channel was, if there was one.

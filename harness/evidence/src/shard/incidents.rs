@@ -23,6 +23,8 @@ const STALL_MIN_US: Micros = 500_000;
 const STALL_SHOWS_US: Micros = 3_000_000;
 /// Without a heartbeat of the client for this long its channel is closed (contract, section 3).
 const KEPT_ALIVE_FOR_US: Micros = 60_000_000;
+/// How the end of a socket is told on which the target had not yet answered the join.
+const BEFORE_THE_JOIN: &str = ", before its join was answered";
 /// A socket that was open for less is not one of those that were open before.
 const OPEN_FOR_US: Micros = 1_000_000;
 
@@ -172,8 +174,10 @@ impl Shard {
                 life.kept_alive_at = life.kept_alive_at.max(Some(start));
                 self.flow.stability.occasion(Incident::HeartbeatTimeouts);
             }
+            (OpKind::Subscribe, Outcome::Ok) => life.taken_in = true,
             (OpKind::Join, Outcome::Ok) => {
                 life.kept_alive_at = life.kept_alive_at.max(Some(start));
+                life.taken_in = true;
                 let again = std::mem::replace(&mut life.joined, true);
                 let blame = life.ended_by;
                 self.flow.stability.occasion(Incident::ChannelEnds);
@@ -205,6 +209,7 @@ impl Shard {
         let life = self.clients.entry(client).or_default();
         life.opened_at = Some(at);
         life.kept_alive_at = Some(at);
+        life.taken_in = false;
         self.flow.stability.opened(at);
         self.flow.stability.occasion(Incident::SocketEnds);
     }
@@ -225,6 +230,8 @@ impl Shard {
             _ => self.blame(what, client, since, at),
         };
         let life = self.clients.entry(client).or_default();
+        // A connect that is taken and then dropped is another thing than a connection that breaks.
+        let early = life.opened_at.is_some() && !life.taken_in && end.is_of_the_target;
         let opened_at = life.opened_at.take();
         let heard_at = life.flight.heard_at().filter(|heard| Some(*heard) >= opened_at);
         life.ended_by = Some(blame);
@@ -242,7 +249,9 @@ impl Shard {
             if incident == Incident::HeartbeatTimeouts {
                 stability.occasion(incident);
             }
-            stability.incident(incident, blame, &end.code, at, Some(client));
+            let before = if early { BEFORE_THE_JOIN } else { "" };
+            let code = format!("{}{before}", end.code);
+            stability.incident(incident, blame, &code, at, Some(client));
             if let (Incident::SocketEnds, Some(heard)) = (incident, heard_at) {
                 stability.was_silent(incident, blame, at.saturating_sub(heard));
             }
@@ -272,6 +281,8 @@ struct End {
     for_silence: bool,
     /// Since when something was amiss, if that is known.
     since: Option<Micros>,
+    /// Whether the target, or what lies between, ended it, in whatever way.
+    is_of_the_target: bool,
 }
 
 impl End {
@@ -281,6 +292,10 @@ impl End {
             code: code.to_owned(),
             for_silence: false,
             since: None,
+            is_of_the_target: matches!(
+                cause,
+                OfflineCause::ClosedByTarget { .. } | OfflineCause::Broken { .. }
+            ),
         };
         match cause {
             OfflineCause::ClosedByTarget { code: Some(code) } => Self {

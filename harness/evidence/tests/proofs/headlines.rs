@@ -262,3 +262,62 @@ fn commands_without_an_http_status_are_told_by_what_came_instead() {
     let reason = &objective.next().expect("it is judged").reason;
     assert!(reason.contains(&format!("; over the whole run: {told}")), "{reason}");
 }
+
+/// A reconnect storm in which each connect is taken and reset before the join has its answer.
+fn reset_behind_the_upgrade() -> Vec<Record> {
+    let of = |client: u32| {
+        let mut list = vec![records::cut(client, 90 * S, 0, 90 * S)];
+        for attempt in 1..=5 {
+            let at = 90 * S + u64::from(attempt) * 4 * S + u64::from(client);
+            let answered = |request, outcome, status: &str| {
+                Record::Answered(Answered {
+                    client: Some(client),
+                    request,
+                    start: at,
+                    at: at + 20,
+                    outcome,
+                    status: status.into(),
+                    example: None,
+                    retry_after: None,
+                })
+            };
+            list.push(records::connect_begun(client, at, attempt));
+            list.push(answered(Request::Connect, Outcome::Ok, "101"));
+            list.push(records::connected(client, at + 20));
+            list.push(answered(Request::Join, Outcome::ConnectionFailed, "its socket was reset"));
+            let how = OfflineCause::Broken { how: Cut::Reset };
+            list.push(records::offline(client, at + 20, how));
+        }
+        list.push(records::retired(client, 600 * S, false));
+        list
+    };
+    (0..12).flat_map(of).collect()
+}
+
+#[test]
+fn a_reset_just_behind_the_upgrade_is_named_where_it_keeps_clients_away() {
+    let fault = "duration = \"600s\"\n\n[[phase.fault]]\ntype = \"disconnect\"\nat = \"80s\"\nmode = \"all\"\n";
+    let storm = edited(TWELVE, &[("duration = \"600s\"\n", fault)]);
+    let report = report_of(&storm, reset_behind_the_upgrade());
+    assert_eq!(report.decision, Decision::Hold, "{:?}", report.reasons);
+    let told = ten_lines(&report);
+    for what in [
+        "12 of 12 clients were not connected at the end (most often they met join: its socket was reset ×60)",
+    ] {
+        assert!(told.contains(what), "no {what} in: {told}");
+    }
+    // It is no connect that broke later, and the plan did not ask for it.
+    let whole = terminal::render(&report, Colour::Never);
+    let whole = whole.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = "of clients that a fault had hit: socket_ends 60 (was reset, before its join was answered ×60), clients: 12";
+    assert!(whole.contains(line), "no {line} in: {whole}");
+    assert!(!whole.contains("as planned: socket_ends"), "{whole}");
+    // Without a fault it is the target's doing, in the same words.
+    let list: Vec<_> = reset_behind_the_upgrade();
+    let list: Vec<_> = list
+        .into_iter()
+        .filter(|record| !matches!(record, Record::Offline { cause: OfflineCause::Fault { .. }, .. }))
+        .collect();
+    let told = ten_lines(&report_of(TWELVE, list));
+    assert!(told.contains("was reset, before its join was answered"), "{told}");
+}

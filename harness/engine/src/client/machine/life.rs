@@ -138,7 +138,7 @@ impl Machine {
         if let State::Joining(pending) | State::Subscribing(pending) = self.state {
             let planned = self.restarted_by(now).is_some();
             let outcome = if planned { Outcome::Interrupted } else { Outcome::ConnectionFailed };
-            self.answered(pending, now, outcome, "its socket or channel ended", world);
+            self.answered(pending, now, outcome, &how_it_ended(cause), world);
         }
         if self.phase() == Phase::Online {
             self.go_offline(now, cause, world);
@@ -219,5 +219,24 @@ impl Machine {
         let reconnect = (self.attempts + u32::from(self.was_live)).max(1);
         let delay = self.settings.backoff.delay(self.settings.seed, self.client, reconnect);
         self.state = State::Waiting { until: now + micros(delay) };
+    }
+}
+
+/// What is told of a request whose socket or channel ended before it was answered.
+fn how_it_ended(cause: OfflineCause) -> String {
+    match cause {
+        OfflineCause::Broken { how } => format!("its socket {how}"),
+        OfflineCause::ClosedByTarget { code: Some(code) } => {
+            format!("its socket was closed with {code}")
+        }
+        OfflineCause::ClosedByTarget { code: None } => {
+            "its socket was closed without a code".to_owned()
+        }
+        OfflineCause::ProtocolBroken { breach } => format!("its socket was given up for {breach}"),
+        OfflineCause::HeartbeatTimeout => "its socket was silent".to_owned(),
+        OfflineCause::ChannelClosed => "its channel was closed or crashed".to_owned(),
+        OfflineCause::ChannelSilent { .. }
+        | OfflineCause::GaveUp
+        | OfflineCause::Fault { .. } => "its socket or channel ended".to_owned(),
     }
 }

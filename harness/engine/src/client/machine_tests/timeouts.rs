@@ -1,6 +1,6 @@
 //! Requests without an answer, and heartbeats.
 
-use khala_evidence::record::{OfflineCause, OpKind, Outcome, Record};
+use khala_evidence::record::{Breach, Cut, OfflineCause, OpKind, Outcome, Record, Request};
 use khala_plan::surface::Surface;
 use proptest::prelude::*;
 use serde_json::json;
@@ -238,4 +238,35 @@ proptest! {
         }
         prop_assert!(rig.machine.is_live());
     }
+}
+
+#[test]
+fn a_join_whose_socket_ends_is_told_with_how_it_ended() {
+    let of = |end: fn(&mut Rig)| {
+        let mut rig = Rig::new();
+        rig.connect();
+        end(&mut rig);
+        let status = |record: &Record| match record {
+            Record::Answered(it) if it.request == Request::Join => Some(it.status.to_string()),
+            _ => None,
+        };
+        rig.records.iter().find_map(status).expect("the join has an end")
+    };
+    assert_eq!(
+        of(|rig| rig.with(|machine, now, world| machine.broken(now, Cut::Reset, world))),
+        "its socket was reset"
+    );
+    assert_eq!(of(Rig::broken), "its socket ended without a close frame");
+    assert_eq!(
+        of(|rig| rig.with(|machine, now, world| machine.closed(now, Some(1013), world))),
+        "its socket was closed with 1013"
+    );
+    assert_eq!(
+        of(|rig| rig.with(|machine, now, world| machine.closed(now, None, world))),
+        "its socket was closed without a code"
+    );
+    assert_eq!(
+        of(|rig| rig.with(|machine, now, world| machine.breached(now, Breach::Masked, world))),
+        "its socket was given up for a masked frame"
+    );
 }

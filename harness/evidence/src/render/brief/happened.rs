@@ -124,7 +124,15 @@ fn name(incident: Incident) -> String {
 pub fn of_claim(report: &RunReport, objective: &ObjectiveVerdict) -> String {
     let felt = clause(felt(&objective.metric));
     let metric = MetricId::of(&objective.metric);
-    match metric.and_then(|metric| befell::instead(&report.requests, metric)) {
+    let instead = match metric {
+        // What those who come back meet is why they are late.
+        Some(MetricId::TimeToRecovered | MetricId::Unrecovered | MetricId::ReconnectAttempts) => {
+            befell::kept_away(report).map(|met| format!("what failed most often on the way in: {met}"))
+        }
+        Some(metric) => befell::instead(&report.requests, metric),
+        None => None,
+    };
+    match instead {
         Some(instead) => format!("{felt} ({instead})"),
         None => felt,
     }

@@ -1,7 +1,7 @@
 //! Why a run is a HOLD, each distinct reason once and worst first, and what to do about it.
 
 use super::super::units::{clients, count};
-use super::super::{beside, reasons};
+use super::super::{befell, beside, reasons};
 use super::{clause, failed, felt};
 use crate::facts::{FaultOutcome, RestsOn};
 use crate::judge::{Against, ObjectiveVerdict, Verdict, open};
@@ -190,10 +190,18 @@ fn of_the_run(report: &RunReport) -> Vec<Held> {
     let away = report.fleet.away_at_end();
     let mut held = Vec::new();
     if away > 0 && !report.of_the_run.is_empty() {
-        held.push(Held::new(
-            format!("{} of {} were not connected at the end", count(away), clients(all)),
-            "Find out what kept them away, and run it again.",
-        ));
+        let met = befell::kept_away(report);
+        let why = format!("{} of {} were not connected at the end", count(away), clients(all));
+        held.push(match met {
+            Some(met) => Held::new(
+                format!("{why} (most often they met {met})"),
+                "Find out why (under Requests it says what they were answered, and how often), and run it again.",
+            ),
+            None => Held::new(
+                why,
+                "Give them the time to come back (a longer last phase, a longer `drain_within`), and run it again.",
+            ),
+        });
     }
     for reason in &report.of_the_run {
         held.push(match reason.against {

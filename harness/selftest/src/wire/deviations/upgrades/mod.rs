@@ -25,6 +25,7 @@ rows![
     up200_html,
     up_garbage,
     up_no_answer,
+    up_then_reset,
     up_hangs,
     garbage_from_the_start,
     html_from_the_start,
