@@ -69,7 +69,7 @@ incidents! {
     JoinErrors "join_errors" "joins" None,
         "Joins that were refused otherwise than for the session, or not answered.";
     SubscribeErrors "subscribe_errors" "subscribes" None,
-        "Subscribes that were refused otherwise than as stale, or not answered.";
+        "Subscribes that were refused otherwise than as stale, or not answered, and unsubscribes that were not answered.";
     SnapshotErrors "snapshot_errors" "snapshots" None,
         "Snapshots that were refused or not answered.";
     PublishErrors "publish_errors" "commands" None,

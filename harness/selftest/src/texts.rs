@@ -79,7 +79,7 @@ pub const OWN: &[Text] = own![
 ];
 
 /// Scenarios whose target is a proxy that `--wire` starts: nobody else can run them.
-const WIRE: &[Text] = own!["wire.toml", "wire-control.toml", "wire-resume.toml"];
+const WIRE: &[Text] = own!["wire.toml", "wire-control.toml", "wire-resume.toml", "wire-leave.toml"];
 
 /// The scenarios that ship, by their names, and what each says of itself.
 pub fn shipped() -> Vec<(String, String)> {

@@ -227,6 +227,8 @@ struct Unsubscribed {
     fault: u16,
     topics: Vec<TopicId>,
     until: Micros,
+    /// When that was asked, while it has no answer.
+    asked: Option<Micros>,
 }
 
 impl Machine {
@@ -292,7 +294,7 @@ impl Machine {
                 self.times_out_at(pending).min(self.heartbeat_due)
             }
             State::Beyond(stay) => self.stay_deadline(stay).min(self.heartbeat_due),
-            State::Live => self.heartbeat_due.min(self.resubscribe_at()),
+            State::Live => self.heartbeat_due.min(self.resubscribe_at()).min(self.unanswered_at()),
             State::Bootstrapping => self.heartbeat_due,
             State::Rejoining { until } => until,
             State::Connecting | State::Stopped => Micros::MAX,
@@ -387,6 +389,10 @@ impl Machine {
             {
                 self.heartbeat(now, world)
             }
+            State::Live if now >= self.unanswered_at() => {
+                self.left_in_vain(world);
+                Action::None
+            }
             State::Live if now >= self.resubscribe_at() => {
                 let topics = self.unsubscribed.take().map(|gone| gone.topics).unwrap_or_default();
                 self.subscribe(now, topics, world)
@@ -398,7 +404,18 @@ impl Machine {
     fn resubscribe_at(&self) -> Micros {
         // Over a dead socket nothing is asked: the reconnect takes up all topics.
         let gone = self.unsubscribed.as_ref().filter(|_| !self.dead_socket);
-        gone.map_or(Micros::MAX, |gone| gone.until)
+        // Whether topics were given up is to be known before they are taken up again.
+        gone.map_or(Micros::MAX, |gone| gone.until.max(self.unanswered_at_of(gone).unwrap_or(0)))
+    }
+
+    fn unanswered_at_of(&self, gone: &Unsubscribed) -> Option<Micros> {
+        Some(self.times_out_at(Pending { sent_at: gone.asked? }))
+    }
+
+    /// When an unsubscribe without an answer has waited for long enough.
+    fn unanswered_at(&self) -> Micros {
+        let gone = self.unsubscribed.as_ref().filter(|_| !self.dead_socket);
+        gone.and_then(|gone| self.unanswered_at_of(gone)).unwrap_or(Micros::MAX)
     }
 
     fn times_out_at(&self, pending: Pending) -> Micros {

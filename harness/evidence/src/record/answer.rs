@@ -18,6 +18,8 @@ pub enum Request {
     Join,
     /// A client's subscribe; over WebSocket, `sync:subscribe`.
     Subscribe,
+    /// A client's unsubscribe; over WebSocket, `sync:unsubscribe`.
+    Unsubscribe,
     /// A client's snapshot of a topic.
     Snapshot,
     /// A command of the load.
@@ -56,6 +58,7 @@ impl Request {
             Self::Connect => "upgrade",
             Self::Join => "join",
             Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
             Self::Snapshot => "snapshot",
             Self::Publish => "publish",
             Self::CreateWorker => "create_worker",

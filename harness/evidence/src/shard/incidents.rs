@@ -9,6 +9,8 @@
 //! from heartbeats that it owed. Everything else is the target's. What the contract says of a healthy
 //! target is no incident: a publish limit that is kept, a stale cursor, a topic without a snapshot.
 
+use std::borrow::Cow;
+
 use khala_plan::stability::{Consequence, Incident};
 use khala_plan::units::micros;
 use serde::{Deserialize, Serialize};
@@ -127,7 +129,12 @@ impl Shard {
         let Some((kind, blame)) = blamed else { return };
         let Answered { client, at, .. } = *answered;
         let stability = &mut self.flow.stability;
-        stability.incident(kind, blame, &answered.status, at, client);
+        // It counts among another request's failures, and is told apart.
+        let code = match answered.request {
+            Request::Unsubscribe => Cow::Owned(format!("unsubscribe: {}", answered.status)),
+            _ => Cow::Borrowed(&*answered.status),
+        };
+        stability.incident(kind, blame, &code, at, client);
         if answered.request == Request::Connect && blame == Blame::Target {
             stability.refused(at, &answered.status);
         }
@@ -338,7 +345,7 @@ fn incident(answered: &Answered) -> Option<(Incident, &'static [Incident])> {
         Request::Connect => (Incident::ConnectErrors, &[Incident::AuthErrors]),
         Request::Join if auth => (Incident::AuthErrors, &[]),
         Request::Join => (Incident::JoinErrors, &[]),
-        Request::Subscribe => (Incident::SubscribeErrors, &[]),
+        Request::Subscribe | Request::Unsubscribe => (Incident::SubscribeErrors, &[]),
         Request::Snapshot => (Incident::SnapshotErrors, &[]),
         Request::Publish => (Incident::PublishErrors, &[]),
         Request::CreateWorker
@@ -379,6 +386,8 @@ fn is_documented(answered: &Answered) -> bool {
     match (answered.request, answered.outcome) {
         (Request::Subscribe, Outcome::StaleCursor) => true,
         (Request::Join | Request::Subscribe, Outcome::ConnectionFailed) => true,
+        // That it was refused is a rule's to tell.
+        (Request::Unsubscribe, outcome) => outcome != Outcome::Timeout,
         (Request::Publish, _) => {
             let (limit, size) =
                 ("429 khala_publish_rate_limited", "413 khala_frame_payload_too_large");

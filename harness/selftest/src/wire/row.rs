@@ -45,6 +45,8 @@ const CONTROL: &str = "wire-control";
 /// Everybody goes away and comes back: half with cursors that are fresh, half with stale ones, who take a
 /// snapshot.
 const RESUME: &str = "wire-resume";
+/// Everybody gives up a topic for a while.
+const LEAVE: &str = "wire-leave";
 /// Fewer events than those of [`RESUME`] miss.
 const BUDGET: &[&str] = &["--replay-budget", "runtime.codex_worker_summaries=10"];
 
@@ -82,6 +84,11 @@ impl Row {
     /// The same with clients that come back.
     pub const fn resume(self) -> Self {
         Self { scenario: RESUME, runtime: BUDGET, ..self }
+    }
+
+    /// The same with clients that give up a topic.
+    pub const fn leave(self) -> Self {
+        Self { scenario: LEAVE, ..self }
     }
 
     /// The same with overrides.

@@ -208,7 +208,7 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
                 talk.session.set_pace(Pace::Full);
             }
             Order::Unsubscribe { fault, topics, until } => {
-                let action = self.machine.unsubscribe(fault, &topics.list(), until);
+                let action = self.machine.unsubscribe(now, fault, &topics.list(), until);
                 return ControlFlow::Continue(action);
             }
             Order::Revoke { fault, intended, until } => {

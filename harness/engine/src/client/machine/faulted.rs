@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Record, Sink};
+use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Record, Request, Sink};
 use khala_wire::topic::TopicId;
 
+use crate::answer::Answer;
 use crate::clock::micros;
 
 use super::spoken::Ask;
@@ -21,14 +22,41 @@ impl Machine {
     }
 
     /// Gives up topics until a time; whether there was a live subscription to give up.
-    pub fn unsubscribe(&mut self, fault: u16, topics: &[TopicId], until: Micros) -> Action {
+    pub fn unsubscribe(
+        &mut self,
+        now: Micros,
+        fault: u16,
+        topics: &[TopicId],
+        until: Micros,
+    ) -> Action {
         let topics: Vec<TopicId> =
             topics.iter().copied().filter(|topic| self.settings.topics.contains(topic)).collect();
         if self.state != State::Live || self.unsubscribed.is_some() || topics.is_empty() {
             return Action::None;
         }
-        self.unsubscribed = Some(Unsubscribed { fault, topics: topics.clone(), until });
+        let asked = Some(now);
+        self.unsubscribed = Some(Unsubscribed { fault, topics: topics.clone(), until, asked });
         Action::Ask(Ask::Unsubscribe(topics))
+    }
+
+    /// The unsubscribe had no answer in time. The real clients wait no longer, and stay.
+    pub(super) fn left_in_vain<S: Sink>(&mut self, world: &mut World<'_, S>) {
+        let at = self.unanswered_at();
+        self.left(at, Outcome::Timeout, "timeout", world);
+    }
+
+    /// The unsubscribe has come to its end, unless it had before.
+    pub(super) fn left<S: Sink>(
+        &mut self,
+        at: Micros,
+        outcome: Outcome,
+        status: &str,
+        world: &mut World<'_, S>,
+    ) {
+        let asked = self.unsubscribed.as_mut().and_then(|gone| gone.asked.take());
+        let Some(asked) = asked else { return };
+        let answer = Answer::of(outcome, status);
+        world.sink.record(answer.record(Request::Unsubscribe, Some(self.client), asked, at));
     }
 
     /// A planned fault is about to revoke the session of the socket there is.

@@ -235,8 +235,8 @@ fn how_it_ended(cause: OfflineCause) -> String {
         OfflineCause::ProtocolBroken { breach } => format!("its socket was given up for {breach}"),
         OfflineCause::HeartbeatTimeout => "its socket was silent".to_owned(),
         OfflineCause::ChannelClosed => "its channel was closed or crashed".to_owned(),
-        OfflineCause::ChannelSilent { .. }
-        | OfflineCause::GaveUp
-        | OfflineCause::Fault { .. } => "its socket or channel ended".to_owned(),
+        OfflineCause::ChannelSilent { .. } | OfflineCause::GaveUp | OfflineCause::Fault { .. } => {
+            "its socket or channel ended".to_owned()
+        }
     }
 }

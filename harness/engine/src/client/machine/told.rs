@@ -128,6 +128,11 @@ impl Machine {
             let (client, topics) = (self.client, gone.topics.clone());
             world.sink.record(Record::Unsubscribed { client, at: came.read_at, topics });
         }
+        let (outcome, status) = match ok {
+            true => (Outcome::Ok, "ok"),
+            false => (Outcome::RefusedTopic, "refused"),
+        };
+        self.left(came.read_at, outcome, status, world);
     }
 
     /// A copy of a batch: authority before content.

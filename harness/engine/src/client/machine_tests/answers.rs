@@ -229,7 +229,7 @@ fn every_answer_is_for_the_clients_own_session() {
 
 fn unsubscribe(rig: &mut Rig) -> Sent {
     let until = rig.now + SECOND;
-    sent(rig.machine.unsubscribe(1, &[events()], until))
+    sent(rig.machine.unsubscribe(rig.now, 1, &[events()], until))
 }
 
 #[test]

@@ -99,7 +99,9 @@ impl Rig {
                 self.with(|machine, now, world| machine.cut_until(now, 0, now, until, world));
                 Action::None
             }
-            Input::Unsubscribe(time) => self.machine.unsubscribe(0, &[events()], self.now + time),
+            Input::Unsubscribe(time) => {
+                self.machine.unsubscribe(self.now, 0, &[events()], self.now + time)
+            }
             Input::Bootstrapped(head) => self.with(|machine, now, world| {
                 let taken = (*head).map(|head| head.map(|head| snapshot_at(head, vec![])));
                 machine.snapshot(summaries(), (now, now), &taken, world);

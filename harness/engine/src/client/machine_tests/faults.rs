@@ -1,12 +1,12 @@
 //! What faults do to a client beside cutting it: silence, absence, old cursors, topics given up.
 
-use khala_evidence::record::{Cut, OfflineCause, OpKind, Outcome, Place, Record};
+use khala_evidence::record::{Cut, OfflineCause, OpKind, Outcome, Place, Record, Request};
 use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS};
 use serde_json::json;
 
 use super::rig::{
-    Action, HEARTBEAT, Rig, SECOND, Sent, events, frame, notifications, refused, reply, sent,
-    subscribed, summaries,
+    Action, HEARTBEAT, REQUEST_TIMEOUT, Rig, SECOND, Sent, events, frame, notifications, refused,
+    reply, sent, subscribed, summaries,
 };
 use crate::client::machine::Phase;
 
@@ -15,7 +15,7 @@ fn cut_silently(rig: &mut Rig) -> bool {
 }
 
 fn unsubscribe_for(rig: &mut Rig, time: u64) -> Sent {
-    let asked = sent(rig.machine.unsubscribe(0, &[events()], rig.now + time));
+    let asked = sent(rig.machine.unsubscribe(rig.now, 0, &[events()], rig.now + time));
     assert_eq!(asked.event, "sync:unsubscribe");
     assert_eq!(asked.payload, json!({"topics": [WORKER_EVENTS]}));
     asked
@@ -99,7 +99,9 @@ fn topics_given_up_are_taken_up_again_when_it_is_time() {
     let at = rig.now;
     assert!(matches!(
         &rig.records[..],
-        [Record::Unsubscribed { at: told, topics, .. }] if *told == at && topics[..] == [events()]
+        [Record::Unsubscribed { at: told, topics, .. }, Record::Answered(answered)]
+            if *told == at && topics[..] == [events()]
+                && (answered.request, answered.outcome) == (Request::Unsubscribe, Outcome::Ok)
     ));
     assert!(rig.machine.is_live());
     assert_eq!(rig.machine.deadline(), until);
@@ -120,22 +122,64 @@ fn a_refused_unsubscribe_is_not_recorded_as_one() {
     assert_eq!(rig.text(&refused(&asked, "bad_subscription")), Action::None);
     // That it was refused is for the judge.
     let word = |record: &Record| matches!(record, Record::Word { place: Place::Unsubscribe, .. });
-    assert!(rig.records.len() == 1 && word(&rig.records[0]), "{:?}", rig.records);
+    let of = |record: &Record| match record {
+        Record::Answered(it) => Some((it.request, it.outcome)),
+        _ => None,
+    };
+    assert!(rig.records.len() == 2 && word(&rig.records[0]), "{:?}", rig.records);
+    assert_eq!(of(&rig.records[1]), Some((Request::Unsubscribe, Outcome::RefusedTopic)));
     assert!(rig.machine.is_live());
+}
+
+#[test]
+fn an_unsubscribe_that_is_never_answered_is_told_and_its_topics_are_taken_up_again() {
+    let mut rig = Rig::live();
+    rig.records.clear();
+    let asked_at = rig.now;
+    let asked = unsubscribe_for(&mut rig, SECOND);
+    // Whether they were given up is not known yet when it is time to take them up again.
+    rig.now = asked_at + SECOND;
+    assert_eq!(rig.tick(), Action::None);
+    assert!(rig.records.is_empty(), "{:?}", rig.records);
+    let due = asked_at + REQUEST_TIMEOUT;
+    assert_eq!(rig.machine.deadline(), due);
+    // However late the tick comes, the target is charged with the time-out and no more.
+    rig.now = due + 3 * SECOND;
+    assert_eq!(rig.tick(), Action::None);
+    let [Record::Answered(told)] = &rig.records[..] else { panic!("{:?}", rig.records) };
+    assert_eq!(
+        (told.request, told.outcome, &*told.status, told.start, told.at),
+        (Request::Unsubscribe, Outcome::Timeout, "timeout", asked_at, due)
+    );
+    assert!(rig.machine.is_live(), "the real clients stay");
+    assert_eq!(sent(rig.tick()).event, "sync:subscribe");
+    // What comes now answers nothing that is still asked.
+    let before = rig.records.len();
+    rig.text(&reply(&asked, "ok", &json!({"subscription_id": "s", "topics": [NOTIFICATIONS]})));
+    let told = |record: &Record| matches!(record, Record::Unsubscribed { .. });
+    assert!(!rig.records[before..].iter().any(told), "{:?}", rig.records);
 }
 
 #[test]
 fn only_a_live_client_gives_up_topics_and_only_its_own() {
     let mut rig = Rig::new();
     let until = rig.now + 60 * SECOND;
-    assert_eq!(rig.machine.unsubscribe(0, &[events()], until), Action::None);
+    assert_eq!(rig.machine.unsubscribe(rig.now, 0, &[events()], until), Action::None);
     rig.join();
-    assert_eq!(rig.machine.unsubscribe(0, &[events()], until), Action::None, "not yet live");
+    assert_eq!(
+        rig.machine.unsubscribe(rig.now, 0, &[events()], until),
+        Action::None,
+        "not yet live"
+    );
     let mut rig = Rig::live();
-    assert_eq!(rig.machine.unsubscribe(0, &[summaries()], until), Action::None, "not its own");
+    assert_eq!(
+        rig.machine.unsubscribe(rig.now, 0, &[summaries()], until),
+        Action::None,
+        "not its own"
+    );
     unsubscribe_for(&mut rig, 60 * SECOND);
     assert_eq!(
-        rig.machine.unsubscribe(0, &[notifications()], until),
+        rig.machine.unsubscribe(rig.now, 0, &[notifications()], until),
         Action::None,
         "one at a time"
     );

@@ -125,11 +125,12 @@ impl Speaker {
 
     pub(in crate::client) fn unsubscribe(
         &mut self,
+        now: Micros,
         fault: u16,
         topics: &[TopicId],
         until: Micros,
     ) -> Action {
-        let action = self.machine.unsubscribe(fault, topics, until);
+        let action = self.machine.unsubscribe(now, fault, topics, until);
         self.said(action)
     }
 

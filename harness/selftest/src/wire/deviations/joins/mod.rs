@@ -15,7 +15,16 @@ rows![
     replies_swapped,
     subscribe_unanswered,
     heartbeats_unanswered,
+    unsubscribe_late,
+    unsubscribe_unanswered,
 ];
+
+/// Whether it is the reply to an unsubscribe: it says what remains, and where nothing stands.
+fn is_unsubscribe_reply(message: &Message) -> bool {
+    let response = &message.payload["response"];
+    let has = |name: &str| response.get(name).is_some();
+    message.is_reply() && has("topics") && !has("current_watermarks")
+}
 
 /// The end of a channel by a crash, with its join_ref as both refs (contract, section 3, framing).
 fn phx_error(join: Value) -> Message {
