@@ -28,12 +28,16 @@ pub fn on_breach(client: u32, at: Micros, breach: Breach, tally: &mut Tally) {
 pub fn what_users_see_of(kind: &str) -> Option<&'static str> {
     match Breach::ALL.into_iter().find(|breach| breach.to_string() == kind)? {
         Breach::Extension | Breach::Subprotocol | Breach::AcceptKey | Breach::UpgradeHeaders => {
-            Some("Browsers cannot connect, because what answers them keeps to no WebSocket handshake.")
+            Some(
+                "Browsers cannot connect, because what answers them keeps to no WebSocket handshake.",
+            )
         }
-        Breach::TooLong => Some("Apps drop the connection, because more is sent at once than they take."),
-        Breach::CloseFrame => {
-            Some("Apps take the end of a connection for a failure, because its goodbye is malformed.")
+        Breach::TooLong => {
+            Some("Apps drop the connection, because more is sent at once than they take.")
         }
+        Breach::CloseFrame => Some(
+            "Apps take the end of a connection for a failure, because its goodbye is malformed.",
+        ),
         _ => None,
     }
 }

@@ -152,9 +152,10 @@ pub fn instead(requests: &[RequestLine], metric: MetricId) -> Option<String> {
 pub fn kept_away(report: &RunReport) -> Option<String> {
     const WAY_IN: [Request; 4] =
         [Request::Mint, Request::Connect, Request::Join, Request::Subscribe];
-    let lines = report.requests.iter().filter(|line| {
-        WAY_IN.iter().any(|request| request.name() == line.request)
-    });
+    let lines = report
+        .requests
+        .iter()
+        .filter(|line| WAY_IN.iter().any(|request| request.name() == line.request));
     let failed = |line: &RequestLine| line.count.saturating_sub(line.ok + line.ours);
     let most = lines.max_by_key(|line| (failed(line), std::cmp::Reverse(line.first_at_us)))?;
     let n = failed(most);

@@ -142,7 +142,9 @@ pub fn felt(report: &RunReport, rule: Rule) -> &'static str {
     let mut causes = report.oracle.causes.iter().filter(|it| it.rule == rule);
     let of = |cause: &Cause| rule.what_users_see_of(&cause.kind);
     let first = causes.next().and_then(of);
-    first.filter(|_| causes.all(|cause| of(cause) == first)).unwrap_or_else(|| rule.what_users_see())
+    first
+        .filter(|_| causes.all(|cause| of(cause) == first))
+        .unwrap_or_else(|| rule.what_users_see())
 }
 
 /// The verdict on a rule in a word, and by which gates.

@@ -75,7 +75,9 @@ impl RunReport {
             requests: request_lines(case),
             unplanned_ends: incident_lines(case, Blame::Target),
             own_ends: incident_lines(case, Blame::Ours),
-            planned_ends: match has_hook(schedule) || settled.clients_live_at_end < schedule.staying() {
+            planned_ends: match has_hook(schedule)
+                || settled.clients_live_at_end < schedule.staying()
+            {
                 true => incident_lines(case, Blame::Plan),
                 false => Vec::new(),
             },

@@ -7,8 +7,8 @@ use khala_plan::stability::Incident;
 use super::super::befell::{self, status};
 use super::super::reasons;
 use super::super::units::{clients, count, moment};
-use super::users::{felt, felt_by};
 use super::clause;
+use super::users::{felt, felt_by};
 use crate::judge::{ObjectiveVerdict, STABILITY_GATE, Verdict};
 use crate::oracle::{Rule, malformed_message};
 use crate::report::{IdleEnds, RunReport};
@@ -63,8 +63,12 @@ fn is_of_a_breach(report: &RunReport, absence: &Absence) -> bool {
 
 /// Whether another thing that is known is why an absence came: it is told in its stead.
 pub fn is_explained(report: &RunReport, absence: &Absence) -> bool {
-    let idle = report.idle_ends.is_some() && absence.manner == Manner::CutOff;
-    idle || is_of_a_breach(report, absence) && condemned(report, Rule::WsProtocol)
+    let cut_off = absence.manner == Manner::CutOff;
+    // Heartbeats without an answer: the clients hung up, and nothing else ended a socket.
+    let of_kind = |kind| report.unplanned_ends.iter().any(|line| line.kind == kind);
+    let silent = of_kind(Incident::HeartbeatTimeouts) && !of_kind(Incident::SocketEnds);
+    let befell = cut_off && (report.idle_ends.is_some() || silent) && incident(report).is_some();
+    befell || is_of_a_breach(report, absence) && condemned(report, Rule::WsProtocol)
 }
 
 fn condemned(report: &RunReport, rule: Rule) -> bool {
@@ -127,7 +131,8 @@ pub fn of_claim(report: &RunReport, objective: &ObjectiveVerdict) -> String {
     let instead = match metric {
         // What those who come back meet is why they are late.
         Some(MetricId::TimeToRecovered | MetricId::Unrecovered | MetricId::ReconnectAttempts) => {
-            befell::kept_away(report).map(|met| format!("what failed most often on the way in: {met}"))
+            befell::kept_away(report)
+                .map(|met| format!("what failed most often on the way in: {met}"))
         }
         Some(metric) => befell::instead(&report.requests, metric),
         None => None,

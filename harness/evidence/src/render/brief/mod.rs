@@ -91,9 +91,15 @@ fn failed(report: &RunReport, verdict: Verdict) -> impl Iterator<Item = &Objecti
     objectives.filter(move |one| one.verdict == verdict && one.metric != reasons::VIOLATIONS)
 }
 
-/// The times in which the target was away although nobody planned it.
+/// The times in which the target was away although nobody planned it, and for no other reason that is known.
 fn absences(report: &RunReport) -> impl Iterator<Item = &Absence> {
-    report.target.absences.iter().filter(|absence| !absence.planned)
+    let away = report.target.absences.iter().filter(|absence| !absence.planned);
+    away.filter(|absence| !happened::is_explained(report, absence))
+}
+
+/// Whether the target was away although nobody planned it, and for no other reason that is known.
+pub fn was_away(report: &RunReport) -> bool {
+    absences(report).next().is_some()
 }
 
 fn condemned(report: &RunReport) -> impl Iterator<Item = Rule> {
@@ -109,7 +115,7 @@ const SHOWN_MAX: usize = 3;
 fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
     let mut todo = Vec::new();
     let mut worst = None;
-    let mut away = absences(report).filter(|it| !happened::is_explained(report, it));
+    let mut away = absences(report);
     if let Some(first) = away.next() {
         worst = Some(stability::what(first));
         let what = match first.only_sockets {

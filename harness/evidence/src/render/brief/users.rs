@@ -80,7 +80,9 @@ pub fn felt_by(incident: Incident) -> &'static str {
         Incident::HeartbeatTimeouts => "Open connections are not answered in time.",
         Incident::Rejoins => "Apps have to begin again too often.",
         Incident::ConnectErrors => "Apps cannot connect.",
-        Incident::AuthErrors => "Apps are turned away, although nothing is wrong with their sign-in.",
+        Incident::AuthErrors => {
+            "Apps are turned away, although nothing is wrong with their sign-in."
+        }
         Incident::MintErrors => "Sign-ins are refused or not answered.",
         Incident::JoinErrors | Incident::SubscribeErrors => {
             "Apps connect, and what they ask for then is refused or not answered."
@@ -94,6 +96,9 @@ pub fn felt_by(incident: Incident) -> &'static str {
 pub fn users(report: &RunReport) -> String {
     let all: u64 = report.fleet.clients.values().sum();
     let mut told: Vec<String> = absences(report).map(|it| absence(report, it)).collect();
+    if let (Some(idle), Some(_)) = (&report.idle_ends, happened::incident(report)) {
+        told.push(format!("{}.", happened::of_idle(report, idle)));
+    }
     for (rule, causes) in reasons::broken(report) {
         let most = causes.iter().map(|cause| cause.clients).max().unwrap_or(0);
         let first = causes.iter().map(|cause| cause.first.at_us).min().unwrap_or(0);
@@ -113,7 +118,9 @@ pub fn users(report: &RunReport) -> String {
     let mut felt: Vec<_> =
         failed(report, Verdict::Fail).map(|objective| felt(&objective.metric)).collect();
     // What broke their connections stands for itself where nothing else is said.
-    if told.is_empty() && let Some(incident) = happened::incident(report) {
+    if told.is_empty()
+        && let Some(incident) = happened::incident(report)
+    {
         felt.insert(0, felt_by(incident));
     }
     felt.dedup();

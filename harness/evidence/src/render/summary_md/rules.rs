@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::super::escape::markdown_line as cell;
 use super::super::units::{count, counted};
 use super::super::{befell, reasons, texts};
-use super::super::escape::markdown_line as cell;
 use super::HERE;
 use crate::oracle::Rule;
 use crate::report::RunReport;

@@ -1,6 +1,6 @@
 //! The run in ten lines: what to decide, why, what to do next, and where the rest stands.
 
-use super::super::brief::Brief;
+use super::super::brief::{self, Brief};
 use super::super::page::{Page, chars};
 use super::super::units::count;
 use super::super::{befell, reasons, texts};
@@ -24,7 +24,7 @@ pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     }
     // A command stays whole, to be copied.
     let shown = condemned(report).and_then(|cause| reasons::explain(cause, reader.bundle));
-    match shown.filter(|_| report.target.absences.is_empty() && !report.altered) {
+    match shown.filter(|_| !brief::was_away(report) && !report.altered) {
         Some(command) => page.raw(&format!("  Next  {command}")),
         None => said(page, "Next  ", &brief.next.replace('`', "")),
     }
@@ -58,9 +58,7 @@ fn said_in(page: &mut Page, word: &str, text: &str, lines_max: usize) {
 
 /// The worst that there is to say: what befell the run, the first rule that is broken, else the first reason.
 fn worst(report: &RunReport) -> String {
-    if let Some(befell) =
-        befell::lines(report).first().filter(|_| !report.target.absences.is_empty())
-    {
+    if let Some(befell) = befell::lines(report).first().filter(|_| brief::was_away(report)) {
         return befell.clone();
     }
     if let Some(cause) = condemned(report) {
