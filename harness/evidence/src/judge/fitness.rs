@@ -11,10 +11,13 @@
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
 
+use khala_plan::metric::MetricId;
 use khala_wire::topic::TopicId;
 
 use super::{Against, Case, RunReason, open, oracle};
 use crate::facts::FaultOutcome;
+use crate::render::befell;
+use crate::report::request_lines;
 use crate::shard::metrics::Metrics;
 
 /// Share of the time that a thread of the generator may want a core and have none. One that waits for
@@ -32,24 +35,35 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
     // First, because it explains what follows.
     reasons.extend(unfit_over_all(case));
     if facts.interrupted {
-        reasons.push(RunReason::other("the run was interrupted before its end"));
+        let why = "the run was interrupted before its end";
+        reasons.push(RunReason::other(why).taking("a run to its end"));
     }
     if case.settled.totals.deliveries == 0 {
-        reasons.push(RunReason::other("nothing was delivered, so nothing of it was judged"));
+        let why = "nothing was delivered, so nothing of it was judged";
+        let takes = "clients that connect, and what is published on topics of theirs";
+        reasons.push(RunReason::other(why).taking(takes));
     }
-    let acknowledged: u64 = case.settled.series.rows().map(|(_, row, _)| row.published).sum();
-    if acknowledged == 0 && !case.schedule.publishes.is_empty() {
-        reasons.push(RunReason::other("not one publish was acknowledged, so none could be lost"));
-    }
+    reasons.extend(none_acknowledged(case));
     reasons.extend(undecided_over_all(case).map(|why| RunReason::new(Against::Open, why)));
-    reasons.extend(withheld(case).map(RunReason::other));
+    reasons.extend(withheld(case).map(|why| {
+        let takes = "a target that answers its commands in time, or a lower `rate` of the [[load]]";
+        RunReason::other(why).taking(takes)
+    }));
     let strangers = case.settled.totals.strangers;
     if strangers > 0 {
         let why = format!("{strangers} records are of clients that the plan does not have");
-        reasons.push(RunReason::other(why));
+        let takes = "a bundle as its run wrote it, without records of another";
+        reasons.push(RunReason::other(why).taking(takes));
     }
-    reasons.extend(returns_unseen(case).map(RunReason::other));
-    reasons.extend(silent_although_named(case).map(RunReason::other));
+    reasons.extend(returns_unseen(case).map(|why| {
+        let takes =
+            "somebody who publishes there once the clients are back, or more time for that phase";
+        RunReason::other(why).taking(takes)
+    }));
+    reasons.extend(
+        silent_although_named(case)
+            .map(|why| RunReason::other(why).taking("somebody who publishes there while it runs")),
+    );
     let unproven = facts.faults.iter().filter_map(FaultOutcome::why_it_did_not_bite);
     reasons.extend(unproven.map(|why| RunReason::new(Against::Fault, why)));
     let planned = case.schedule.staying();
@@ -61,6 +75,18 @@ pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
     }
     reasons.extend(generator_fell_short(case));
     reasons
+}
+
+/// That no publish of the load came to anything, and what came instead.
+fn none_acknowledged(case: &Case<'_>) -> Option<RunReason> {
+    let acknowledged: u64 = case.settled.series.rows().map(|(_, row, _)| row.published).sum();
+    let planned = case.schedule.publishes.len();
+    (acknowledged == 0 && planned > 0).then(|| {
+        let instead = befell::instead(&request_lines(case), MetricId::PublishErrors);
+        let instead = instead.map_or_else(|| format!(" of {planned}"), |it| format!(" ({it})"));
+        let why = format!("not one publish was acknowledged, so none could be lost{instead}");
+        RunReason::other(why).taking("a target that takes what is published")
+    })
 }
 
 /// Topics on which nothing new came to any client of a storm after its return, in a run that publishes nothing
@@ -107,15 +133,18 @@ pub fn generator_fell_short(case: &Case<'_>) -> Vec<RunReason> {
     let mut reasons = Vec::new();
     let generator = &case.facts.generator;
     if generator.lost_threads > 0 {
-        reasons.push(RunReason::other(format!(
+        let why = format!(
             "{} threads of the generator ended with a bug, and their clients' evidence is missing",
             generator.lost_threads
-        )));
+        );
+        let takes = "a khala-harness without that bug: whoever makes it needs this bundle";
+        reasons.push(RunReason::other(why).taking(takes));
     }
     let dropped = case.settled.totals.dropped;
     if dropped > 0 {
         let why = format!("{dropped} records were dropped by full recorders");
-        reasons.push(RunReason::other(why));
+        let takes = "fewer clients or a lower `rate` for this machine";
+        reasons.push(RunReason::other(why).taking(takes));
     }
     let accounted = generator.publishes_begun + case.settled.totals.withheld;
     if !case.facts.interrupted && accounted < generator.publishes_planned {
@@ -182,7 +211,7 @@ pub fn generator_unfit(case: &Case<'_>, phases: &[u16], threshold_us: f64) -> Op
     }
     let Some(lag) = lag_us(&case.settled.metrics, phases) else {
         let why = "the generator's scheduler lag was never measured in these phases";
-        return Some(RunReason::other(why));
+        return Some(RunReason::other(why).taking("phases of a second at least"));
     };
     #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
     let lag_us = lag as f64;
@@ -231,14 +260,16 @@ pub fn faults_unfit(case: &Case<'_>, phases: &[u16]) -> Option<RunReason> {
             continue;
         }
         let Some(outcome) = case.facts.faults.iter().find(|outcome| outcome.id == fault.id) else {
-            return Some(RunReason::other(format!("fault {} left no trace", fault.id)));
+            let why = format!("fault {} left no trace", fault.id);
+            return Some(RunReason::other(why).taking("a bundle as its run wrote it"));
         };
         if let Some(why) = outcome.why_it_did_not_bite() {
             return Some(RunReason::new(Against::Fault, why));
         }
         if fault.kind.is_storm() && !case.settled.exposures.contains_key(&fault.id) {
             let why = format!("no client recorded being cut off by fault {}", fault.id);
-            return Some(RunReason::other(why));
+            let takes = "clients that are connected when the fault is due";
+            return Some(RunReason::other(why).taking(takes));
         }
     }
     None

@@ -36,6 +36,9 @@ pub const CONFIDENCE: f64 = 0.95;
 const NOTHING_ASKED: &str = "no objective of any gate was judged: name at least one in a [[gate]] that \
                              this run judges";
 
+/// What it takes.
+const AN_OBJECTIVE: &str = "an objective in a [[gate]] that this run judges";
+
 /// Verdict of an objective, a gate or a run. The order is that of severity.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -271,6 +274,9 @@ pub struct RunReason {
     pub against: Against,
     /// In a sentence.
     pub why: String,
+    /// What would take it away, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub it_takes: Option<String>,
 }
 
 impl RunReason {
@@ -281,7 +287,13 @@ impl RunReason {
 
     /// One of a kind.
     pub fn new(against: Against, why: impl Into<String>) -> Self {
-        Self { against, why: why.into() }
+        Self { against, why: why.into(), it_takes: None }
+    }
+
+    /// The same, with what would take it away.
+    #[must_use]
+    pub fn taking(self, takes: impl Into<String>) -> Self {
+        Self { it_takes: Some(takes.into()), ..self }
     }
 }
 
@@ -387,7 +399,7 @@ pub fn judge(case: &Case<'_>) -> RunVerdict {
         deciding().filter_map(|gate| gate.verdict).max().unwrap_or(Verdict::Inconclusive);
     // That no rule was broken is not what anybody asked.
     let mut of_the_run: Vec<_> = nothing_asked
-        .then(|| RunReason::new(Against::NothingAsked, NOTHING_ASKED))
+        .then(|| RunReason::new(Against::NothingAsked, NOTHING_ASKED).taking(AN_OBJECTIVE))
         .into_iter()
         .collect();
     of_the_run.extend(fitness::run_reasons(case));
@@ -425,10 +437,15 @@ fn judge_objective(case: &Case<'_>, gate: &Gate, objective: &Objective) -> Vec<O
             one.verdict == Verdict::Inconclusive && one.n == 0 && one.bad == 0
         };
         for verdict in verdicts.iter_mut().filter(here).filter(untouched) {
-            (verdict.verdict, verdict.reason) = match case.plan.must_apply(gate, objective) {
+            let must = case.plan.must_apply(gate, objective);
+            (verdict.verdict, verdict.reason) = match must {
                 true => (Verdict::Inconclusive, format!("it must apply, and cannot: {why}")),
                 false => (Verdict::NotApplicable, why.clone()),
             };
+            verdict.it_takes = must.then(|| {
+                "a scenario in which that is not so, or a `must_apply` that does not name it"
+                    .to_owned()
+            });
         }
     }
     verdicts

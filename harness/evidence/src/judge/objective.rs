@@ -85,6 +85,7 @@ fn judge_one(
     let mut verdict = measured.verdict;
     let unit = Unit::of(objective.metric, objective.require.estimator);
     let mut reason = describe(&objective.require, &measured, unit);
+    let mut it_takes = None;
     // What has no status has an end all the same.
     if let Some(instead) = (measured.bad > 0).then(|| instead(case, objective.metric)).flatten() {
         reason = format!("{reason}; over the whole run: {instead}");
@@ -95,6 +96,7 @@ fn judge_one(
     {
         verdict = Verdict::Inconclusive;
         reason = format!("{}: {reason}", too_short(&reach));
+        it_takes = more_seconds(&reach);
     }
     let mut warn_bad = None;
     if verdict == Verdict::Pass
@@ -110,7 +112,7 @@ fn judge_one(
     // More samples would mend nothing.
     let has_any = measured.n > 0 && case.facts.unfinished.is_none();
     let unkept = unkept::why(case, objective, surface, (verdict, measured.bad)).filter(|_| has_any);
-    let (mut never_kept, mut kept_by_luck, mut it_takes) = (None, false, None);
+    let (mut never_kept, mut kept_by_luck) = (None, false);
     if let Some(NeverKept { why: Why { why, mend }, for_sure, .. }) = unkept {
         verdict = Verdict::Inconclusive;
         kept_by_luck = !for_sure;
@@ -120,8 +122,10 @@ fn judge_one(
     } else if let Some(few) = too_few(case, objective, &measured) {
         verdict = Verdict::Inconclusive;
         reason = few;
+        it_takes = some_more(case, objective, &measured);
     } else if let Some(unfit) = why_unfit(case, objective, &phases, verdict) {
         (verdict, reason, against) = (Verdict::Inconclusive, unfit.why, Some(unfit.against));
+        it_takes = unfit.it_takes;
     }
     // Of a run that was unfit no more of the same would decide anything.
     if verdict == Verdict::Inconclusive
@@ -130,6 +134,7 @@ fn judge_one(
         && let Some(more) = more(case, objective, &phases, &measured)
     {
         reason = format!("{reason}; {more}");
+        it_takes.get_or_insert(more);
     }
     if let Some(reach) = reach {
         reason = format!("{reason}; {reach}");
@@ -177,6 +182,22 @@ fn too_short(reach: &percentile::Reach) -> String {
     let more =
         more.map_or_else(String::new, |more| format!(", for which {more} more seconds are needed"));
     format!("it holds of what was measured, but the reach asked for is {asked}{more}")
+}
+
+/// How much longer it takes to say enough of them.
+fn more_seconds(reach: &percentile::Reach) -> Option<String> {
+    let more = reach.seconds_needed?.saturating_sub(reach.seconds);
+    Some(format!("{more} more seconds in its phases"))
+}
+
+/// What it takes where there are too few samples.
+fn some_more(case: &Case<'_>, objective: &Objective, measured: &Measured) -> Option<String> {
+    if case.facts.unfinished.is_some() {
+        return Some("a run to its end".to_owned());
+    }
+    let needed = objective.min_samples.max(1).checked_sub(measured.n).filter(|more| *more > 0)?;
+    let samples = if needed == 1 { "sample" } else { "samples" };
+    Some(format!("{needed} more {samples} of {}", objective.metric.name()))
 }
 
 /// How much more would decide an objective that is undecided by its figures.
@@ -240,12 +261,13 @@ fn why_unfit(
         return Some(reason);
     }
     if let Some(why) = fitness::not_yet_back(case, phases) {
-        return Some(RunReason::other(why));
+        return Some(RunReason::other(why).taking("a run to its end"));
     }
     if verdict != Verdict::Fail
         && let Some(why) = fitness::exposure_short(case, phases)
     {
-        return Some(RunReason::other(why));
+        let takes = "more that is delivered before the fault and after it: a higher `rate`, or longer phases";
+        return Some(RunReason::other(why).taking(takes));
     }
     let threshold_us = match objective.metric.kind() {
         MetricKind::Latency => objective.require.bound,

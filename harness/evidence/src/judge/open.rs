@@ -33,6 +33,10 @@ fn want(rule: Rule) -> Option<&'static str> {
              `oracle.converge_within` was over",
         ),
         Rule::AuthzLeak => Some("the tokens were not tried far enough to say"),
+        Rule::CommandAccepted => Some("commands over the socket had no answer"),
+        Rule::Nonmonotonic | Rule::StateRegress => {
+            Some("it was older, or of more documents, than is remembered of each client")
+        }
         _ => None,
     }
 }
@@ -59,7 +63,21 @@ pub fn remedy(rule: Rule) -> &'static str {
         Rule::AuthzLeak => {
             "See under Faults what became of the bad tokens, and run it again when they can be tried."
         }
-        _ => "See in `summary.md` which cases were left open, and run it again.",
+        Rule::CommandAccepted => {
+            "Have the service answer commands over the socket (a refusal, or the end of the channel or the \
+             socket), and run it again."
+        }
+        Rule::NoEviction | Rule::UnboundedBuffer => {
+            "Let the clients be slow for longer (the `duration` of the slow_reader), with more published \
+             meanwhile, and run it again."
+        }
+        Rule::Nonmonotonic | Rule::StateRegress => {
+            "Run it again for a shorter time, or against a target with fewer documents: what came was older, or \
+             of more documents, than is remembered of each client."
+        }
+        _ => {
+            "See in `summary.md` under Rules which cases were left open, and run it again with more clients."
+        }
     }
 }
 

@@ -68,9 +68,15 @@ fn exercised(
         selector: "rule=*".to_owned(),
         verdict: Verdict::Inconclusive,
         reason: why_not_exercised(case),
+        it_takes: Some(DELIVERIES.to_owned()),
         ..blank(claim)
     }]
 }
+
+/// What it takes where nothing was judged.
+const DELIVERIES: &str = "clients that connect, and what is published on topics of theirs";
+/// What it takes where a rule had no case.
+const A_CASE: &str = "an occasion for the rule (METRICS.md says what its cases are), or a gate that does not name it";
 
 fn why_not_exercised(case: &Case<'_>) -> String {
     if case.settled.totals.deliveries == 0 {
@@ -108,7 +114,11 @@ fn judge_rule(
     if n == 0 && tally.violations == 0 {
         verdict = Verdict::Inconclusive;
         reason = match tally.undecided {
-            0 => why_not_exercised(case),
+            0 => {
+                let takes = if deliveries == 0 { DELIVERIES } else { A_CASE };
+                it_takes = Some(takes.to_owned());
+                why_not_exercised(case)
+            }
             undecided => {
                 let open = format!("{undecided} cases, and every one is undecided");
                 match what_would_decide(case, rule) {
@@ -123,6 +133,7 @@ fn judge_rule(
     } else if deliveries == 0 && tally.violations == 0 {
         verdict = Verdict::Inconclusive;
         reason = why_not_exercised(case);
+        it_takes = Some(DELIVERIES.to_owned());
     } else if let Some(unfit) = unfit {
         verdict = Verdict::Inconclusive;
         reason = format!("{reason}; {}", unfit.why);
@@ -163,9 +174,16 @@ fn judge_rule(
     }
 }
 
-/// Why evictions were left undecided, and what would decide them; `None` of other rules, and where no
-/// such reason is known.
+/// Why evictions or commands over the socket were left undecided, and what would decide them; `None` of other rules,
+/// and where no such reason is known.
 fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<(&'static str, String)> {
+    if rule == Rule::CommandAccepted {
+        let why = "neither a refusal nor ok, nor the end of the channel or the socket, came within the time-out, and \
+                   nothing of them came out";
+        let takes = "an answer of the target's to a command over the socket: the contract wants it refused, and one \
+                     that is dropped without a word cannot be told from one that was taken";
+        return Some((why, takes.to_owned()));
+    }
     if !matches!(rule, Rule::NoEviction | Rule::UnboundedBuffer) {
         return None;
     }

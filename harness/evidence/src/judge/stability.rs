@@ -14,8 +14,8 @@ use khala_plan::stability::Incident;
 use super::{Case, ObjectiveVerdict, Verdict, fitness};
 use crate::by_text::ByText;
 use crate::render::befell::status;
-use crate::shard::absence::{Absence, Manner};
 use crate::report::IdleEnds;
+use crate::shard::absence::{Absence, Manner};
 use crate::shard::stability::{Blame, Seen, Stability, Told};
 
 /// Ends of sockets that must be alike to be called one thing's doing.
@@ -139,8 +139,10 @@ fn absence(case: &Case<'_>) -> ObjectiveVerdict {
         let from = case.plan.stability.absence_from;
         (Verdict::Pass, format!("it was never away for longer than {bound} ({from})"))
     };
+    let never = (!asked).then(|| "clients that come so far as to ask the target".to_owned());
     ObjectiveVerdict {
         verdict,
+        it_takes: never.filter(|_| verdict == Verdict::Inconclusive),
         n: if asked { seconds } else { 0 },
         bad: unplanned.len() as u64,
         estimate: Some(amount(unplanned.len() as u64)),

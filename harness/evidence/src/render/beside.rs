@@ -7,6 +7,7 @@ use crate::judge::{ObjectiveVerdict, Verdict};
 use crate::record::Micros;
 use crate::report::RunReport;
 use crate::shard::absence::Absence;
+use crate::shard::stalls::Stall;
 use crate::shard::whereabouts::Whereabouts;
 
 /// How long before a fault the harness may have stood still, in microseconds, for that to be why it hit less
@@ -102,20 +103,21 @@ pub fn elsewhere(report: &RunReport, fault: &FaultOutcome) -> Option<String> {
     Some(format!("of the clients that it was aimed at, when it was due, {}", told.join(", ")))
 }
 
+/// When the harness itself stood still as a fault fell short.
+pub fn stood_still<'a>(report: &'a RunReport, fault: &FaultOutcome) -> Option<&'a Stall> {
+    let bitten = fault.why_it_did_not_bite().is_none();
+    let around = fault.at_us.saturating_sub(BEFORE_US)..=fault.at_us.saturating_add(AFTER_US);
+    let mut stalls = report.generator.stalls.iter();
+    stalls.find(|stall| !bitten && stall.from <= *around.end() && stall.to >= *around.start())
+}
+
 /// How a fault was counted, or why it came to nothing.
 pub fn fault(report: &RunReport, fault: &FaultOutcome) -> String {
     if let Some(why) = why_not_reached(report, fault) {
         return why;
     }
-    let bitten = fault.why_it_did_not_bite().is_none();
-    let around = fault.at_us.saturating_sub(BEFORE_US)..=fault.at_us.saturating_add(AFTER_US);
-    let stall = report
-        .generator
-        .stalls
-        .iter()
-        .find(|stall| !bitten && stall.from <= *around.end() && stall.to >= *around.start());
     let elsewhere = elsewhere(report, fault).map(|told| format!("; {told}")).unwrap_or_default();
-    match stall {
+    match stood_still(report, fault) {
         Some(stall) => format!(
             "{}; the harness itself stood still from {} to {}, when this was due: the figure says nothing of \
              the target, run it again on a machine that does nothing else",

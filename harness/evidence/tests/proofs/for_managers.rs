@@ -607,7 +607,7 @@ fn each_distinct_reason_of_a_hold_is_told_once_and_worst_first() {
         report.of_the_run.push(RunReason::other(why));
     }
     let late = "its timers were late";
-    report.of_the_run.push(RunReason { against: Against::Generator, why: late.to_owned() });
+    report.of_the_run.push(RunReason::new(Against::Generator, late));
     let text = summary(&report);
     let headline = line(&text, "**Do not decide");
     assert!(headline.contains("too busy to measure anything but itself, and for "), "{headline}");

@@ -76,6 +76,12 @@ fn report_of(text: &str, more: Vec<Record>) -> RunReport {
     Trial::of(text, list).report()
 }
 
+/// A report of a run in which updates came.
+fn with_updates(mut report: RunReport) -> RunReport {
+    report.oracle.deliveries = 12;
+    report
+}
+
 /// The ten lines, as one.
 fn ten_lines(report: &RunReport) -> String {
     let reader = Reader {
@@ -129,7 +135,8 @@ fn a_breach_of_the_protocol_is_named_and_not_called_a_time_in_which_the_target_w
         assert!(told.contains("Next khala-harness explain runs/one 0"), "{told}");
     }
     // One after another: the headline is the same.
-    let some: Vec<_> = (0..3).flat_map(|n| breached(n..n + 1, 300 * S + u64::from(n) * 9 * S, Breach::Length));
+    let one = |n: u32| breached(n..n + 1, 300 * S + u64::from(n) * 9 * S, Breach::Length);
+    let some: Vec<_> = (0..3).flat_map(one).collect();
     let headline = "browsers drop the connection, because what comes over it is no valid WebSocket traffic: a length \
                     in more bytes than it needs (3 of 12 clients).";
     no_go(&report_of(TWELVE, some), headline);
@@ -234,10 +241,10 @@ fn commands_without_an_http_status_are_told_by_what_came_instead() {
         let mut list = Vec::new();
         let mut n = 0;
         for (times, outcome, status) in [
-            (60, Outcome::ConnectionFailed, "connection refused"),
-            (30, Outcome::Timeout, "timeout"),
-            (20, Outcome::ConnectionFailed, "connection reset"),
-            (10, Outcome::ProtocolError, "503"),
+            (180, Outcome::ConnectionFailed, "connection refused"),
+            (90, Outcome::Timeout, "timeout"),
+            (60, Outcome::ConnectionFailed, "connection reset"),
+            (30, Outcome::ProtocolError, "503"),
         ] {
             for _ in 0..times {
                 list.extend(published(n, outcome, status));
@@ -246,11 +253,11 @@ fn commands_without_an_http_status_are_told_by_what_came_instead() {
         }
         list
     };
-    let told = "60 connection refused, 30 timeout, 20 connection reset, 10 HTTP 503";
+    let told = "180 connection refused, 90 timeout, 60 connection reset, 30 HTTP 503";
     // As what befell the run.
     no_go(
         &report_of(TWELVE, list()),
-        "changes are not accepted (publish errors: connection refused ×60, timeout ×30, …).",
+        "changes are not accepted (publish errors: connection refused ×180, timeout ×90, …).",
     );
     // As a claim of a gate, where stability decides nothing.
     let claim = "[[gate.objective]]\nmetric = \"publish_errors\"\nrequire = \"proportion <= 1%\"\n\n[[gate]]\n\
@@ -298,7 +305,7 @@ fn reset_behind_the_upgrade() -> Vec<Record> {
 fn a_reset_just_behind_the_upgrade_is_named_where_it_keeps_clients_away() {
     let fault = "duration = \"600s\"\n\n[[phase.fault]]\ntype = \"disconnect\"\nat = \"80s\"\nmode = \"all\"\n";
     let storm = edited(TWELVE, &[("duration = \"600s\"\n", fault)]);
-    let report = report_of(&storm, reset_behind_the_upgrade());
+    let report = with_updates(report_of(&storm, reset_behind_the_upgrade()));
     assert_eq!(report.decision, Decision::Hold, "{:?}", report.reasons);
     let told = ten_lines(&report);
     for what in [
@@ -316,8 +323,40 @@ fn a_reset_just_behind_the_upgrade_is_named_where_it_keeps_clients_away() {
     let list: Vec<_> = reset_behind_the_upgrade();
     let list: Vec<_> = list
         .into_iter()
-        .filter(|record| !matches!(record, Record::Offline { cause: OfflineCause::Fault { .. }, .. }))
+        .filter(|record| {
+            !matches!(record, Record::Offline { cause: OfflineCause::Fault { .. }, .. })
+        })
         .collect();
     let told = ten_lines(&report_of(TWELVE, list));
     assert!(told.contains("was reset, before its join was answered"), "{told}");
+}
+
+#[test]
+fn commands_that_the_target_never_answers_hold_with_what_did_not_come_and_how_often() {
+    let fault = "duration = \"600s\"\n\n[[phase.fault]]\ntype = \"command_over_socket\"\nat = \"80s\"\nmode = \"all\"\n";
+    let text = edited(TWELVE, &[("duration = \"600s\"\n", fault)]);
+    let mut list: Vec<_> = (0..12).flat_map(live).collect();
+    list.extend((0..12).map(|client| {
+        let answer = khala_evidence::record::CommandAnswer::None;
+        Record::CommandSent { client, at: 100 * S, answer }
+    }));
+    list.sort_by_key(Record::at);
+    let mut trial = Trial::of(&text, list);
+    trial.facts.faults[0].effective = Some(0);
+    let report = with_updates(trial.report());
+    assert_eq!(report.decision, Decision::Hold, "{:?}", report.reasons);
+    let told = ten_lines(&report);
+    let why = "a disturbance that belongs to the test did not happen as planned: fault 0 (command_over_socket in \
+               steady) hit 0 of 12 clients planned";
+    assert!(told.contains(why), "no {why} in: {told}");
+    let next = "Have the service answer a command over the socket as the contract wants it";
+    assert!(told.contains(next), "no {next} in: {told}");
+    let objectives = report.gates.iter().flat_map(|gate| &gate.objectives);
+    let mut rule = objectives.filter(|one| one.selector == "rule=command_accepted");
+    let rule = rule.next().expect("it was put to the test");
+    let reason = &rule.reason;
+    assert!(
+        reason.starts_with("12 cases, and every one is undecided: neither a refusal"),
+        "{reason}"
+    );
 }

@@ -11,6 +11,7 @@ mod for_managers;
 mod for_people;
 mod green_and_void;
 mod headlines;
+mod holds;
 mod one_edit;
 mod page;
 mod renderings;

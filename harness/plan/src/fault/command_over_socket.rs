@@ -14,6 +14,10 @@ pub const TYPE: FaultType = FaultType {
     name: "command_over_socket",
     summary: "Its targets send a command over a socket of their own beside the one they have.",
     told: |clients, _| format!("{clients} send commands where none are allowed"),
+    mend: "Have the service answer a command over the socket as the contract wants it: by an \
+           error reply, or by the end of the channel or the socket. One that is dropped without a \
+           word cannot be told from one that was taken. Where a request before it failed \
+           (`tried_upgrade`, `tried_join`, under Requests), mend that first.",
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
     by_hand: true,

@@ -21,6 +21,8 @@ pub const TYPE: FaultType = FaultType {
     name: "cursor",
     summary: "Closes the sockets of its targets, which come back with a cursor that is not theirs.",
     told: |clients, _| format!("{clients} come back to another place than they left"),
+    mend: "See under Requests how `subscribe` was answered: with such a cursor, too, an answer is \
+           due, ok or `stale_cursor`.",
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     by_hand: true,

@@ -17,6 +17,9 @@ pub const TYPE: FaultType = FaultType {
     name: "disconnect",
     summary: "Cuts the sockets of its targets at one instant.",
     told: |clients, n| format!("{clients} {} cut off", if n == 1 { "is" } else { "are" }),
+    mend: "Give its targets the time to connect before it, and to come back after it (longer \
+           phases, more time between faults); where they are refused, `upgrade` and `join` under \
+           Requests say how.",
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     by_hand: true,

@@ -15,6 +15,8 @@ pub const TYPE: FaultType = FaultType {
     name: "handshake_flood",
     summary: "Opens connections that begin an upgrade and never finish it, and holds them for a while.",
     told: |_, _| "the service is flooded with half-begun connections".to_owned(),
+    mend: "Hold fewer connections (`sockets`), or raise what the target, or this machine (`ulimit \
+           -n`), takes.",
     acts_on: ActsOn::Target,
     extent: Extent::Interval,
     by_hand: true,

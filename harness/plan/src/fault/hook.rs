@@ -25,6 +25,7 @@ pub const TYPE: FaultType = FaultType {
     summary: "Runs a command of one's own, with `--allow-hooks` only; and another that takes it back, \
               after its `duration` or at once.",
     told: |_, _| "a command of the scenario's own is run".to_owned(),
+    mend: "See under Faults how its commands ended, and mend what they say.",
     acts_on: ActsOn::Target,
     extent: Extent::InstantOrInterval,
     by_hand: true,

@@ -61,6 +61,8 @@ pub struct FaultType {
     /// What it does, for people who do not know its name: a clause about so many clients, who are already
     /// put into words, such as "60 clients".
     pub told: fn(&str, u64) -> String,
+    /// What to do where it hit less than planned, in a sentence or two, before the run is repeated.
+    pub mend: &'static str,
     /// What it acts on; on clients it has a `mode`, and may have a `cohort`.
     pub acts_on: ActsOn,
     /// Whether it has a `duration`.
@@ -407,6 +409,13 @@ mod tests {
     fn names_are_unique() {
         let names: BTreeSet<_> = REGISTRY.iter().map(|fault| fault.name).collect();
         assert_eq!(names.len(), REGISTRY.len());
+    }
+
+    #[test]
+    fn each_type_says_what_mends_it() {
+        for fault in REGISTRY {
+            assert!(fault.mend.ends_with('.') && fault.mend.len() > 40, "{}", fault.name);
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub const TYPE: FaultType = FaultType {
     name: "offline",
     summary: "Resets the sockets of its targets, which stay away and come back with an old cursor.",
     told: |clients, _| format!("{clients} go away and come back"),
+    mend: "Give its targets the time to connect before it, and to come back after it (longer \
+           phases, more time between faults); where they are refused, `upgrade` and `join` under \
+           Requests say how.",
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     by_hand: true,

@@ -19,6 +19,7 @@ pub const TYPE: FaultType = FaultType {
     name: "pause",
     summary: "Stops the target's process (SIGSTOP) for a while; its sockets stay open.",
     told: |_, _| "the service stands still for a while".to_owned(),
+    mend: "Let the harness start the target itself, so that it has a process to stop.",
     acts_on: ActsOn::Target,
     extent: Extent::Interval,
     by_hand: true,

@@ -19,6 +19,8 @@ pub const TYPE: FaultType = FaultType {
     name: "publish_burst",
     summary: "Publishes events on top of the scenario's first load, at equal gaps over a moment.",
     told: |_, _| "a burst of events is published".to_owned(),
+    mend: "See under Requests how `publish` was answered, and publish fewer events or over a \
+           longer time (`events`, `over`) where the target refuses them for their number.",
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
     by_hand: false,

@@ -17,6 +17,8 @@ pub const TYPE: FaultType = FaultType {
     name: "restart",
     summary: "Ends the target's process and starts it again on the same port, with its state.",
     told: |_, _| "the service is restarted".to_owned(),
+    mend: "See under Faults why the target did not come back as another process, and start it by \
+           a command that does.",
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
     by_hand: true,

@@ -14,6 +14,8 @@ pub const TYPE: FaultType = FaultType {
     name: "retention_trim",
     summary: "Prunes a topic of the target, as if time had passed.",
     told: |_, _| "old events are removed".to_owned(),
+    mend: "See under Requests how `trim` was answered: the target must have that request, and the \
+           run the operators' token.",
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
     by_hand: true,

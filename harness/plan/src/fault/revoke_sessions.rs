@@ -21,6 +21,8 @@ pub const TYPE: FaultType = FaultType {
     told: |clients, n| {
         format!("{clients} {} their sessions revoked", if n == 1 { "has" } else { "have" })
     },
+    mend: "See under Requests how `revoke` was answered: the target must have that request, and \
+           the run the operators' token.",
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
     by_hand: true,

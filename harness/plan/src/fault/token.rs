@@ -16,6 +16,9 @@ pub const TYPE: FaultType = FaultType {
     name: "token",
     summary: "Its targets try a bad token on a socket of their own beside the one they have.",
     told: |clients, _| format!("{clients} try to come in with bad tokens"),
+    mend: "See under Requests how far the bad tokens came (`tried_upgrade`, `tried_join`, \
+           `tried_subscribe`): to each an answer is due, a refusal of the upgrade or an error \
+           reply.",
     acts_on: ActsOn::Clients,
     extent: Extent::Instant,
     by_hand: true,

@@ -17,6 +17,9 @@ pub const TYPE: FaultType = FaultType {
     name: "unsubscribe",
     summary: "Unsubscribes its targets from topics, and subscribes them again with the cursor kept.",
     told: |clients, _| format!("{clients} give topics up for a while"),
+    mend: "Have the service answer `sync:unsubscribe`, as the contract wants it; where \
+           `unsubscribe` under Requests lacks no answer, its targets were not live when it was \
+           due: give them more time before it.",
     acts_on: ActsOn::Clients,
     extent: Extent::InstantOfEach,
     by_hand: true,

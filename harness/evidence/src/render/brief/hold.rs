@@ -1,10 +1,12 @@
 //! Why a run is a HOLD, each distinct reason once and worst first, and what to do about it.
 
-use super::super::units::{clients, count};
+use khala_plan::metric::MetricId;
+
+use super::super::units::{clients, count, counted};
 use super::super::{befell, beside, reasons};
 use super::{clause, failed, felt};
 use crate::facts::{FaultOutcome, RestsOn};
-use crate::judge::{Against, ObjectiveVerdict, Verdict, open};
+use crate::judge::{Against, GateVerdict, ObjectiveVerdict, STABILITY_GATE, Verdict, open};
 use crate::oracle::Rule;
 use crate::record::Request;
 use crate::report::RunReport;
@@ -76,6 +78,8 @@ fn held(report: &RunReport) -> Vec<Held> {
     held.extend(unkept(report).map(|(objective, mend)| out_of_reach(report, objective, mend)));
     held.extend(of_the_run(report));
     held.extend(too_little(report));
+    held.extend(rules(report));
+    held.extend(incidents(report));
     if held.is_empty() {
         held.push(last(report));
     }
@@ -100,19 +104,44 @@ fn nothing_to_say(report: &RunReport) -> Option<Held> {
         let why = "the test was stopped before its end";
         return Some(Held::new(why, "Run it again, to its end."));
     }
-    (report.oracle.deliveries == 0 && super::starved(report).is_none()).then(|| {
-        Held::new(
-            "not one update arrived, so that nothing was tested",
-            "See below whether clients could connect at all, and run it again.",
-        )
-    })
+    (report.oracle.deliveries == 0 && super::starved(report).is_none())
+        .then(|| nothing_came(report))
 }
 
-/// The faults that fell short, those that want the same remedy together.
+/// That not one update arrived: how far it came, and where to look.
+fn nothing_came(report: &RunReport) -> Held {
+    let (connects, load) = (report.fleet.connects, &report.load);
+    let why = format!(
+        "not one update arrived, so that nothing was tested: {}, {} of {} accepted",
+        counted(connects, "connect was taken", "connects were taken"),
+        count(load.acknowledged),
+        counted(load.planned, "change", "changes"),
+    );
+    let instead = befell::instead(&report.requests, MetricId::PublishErrors);
+    let next = match (befell::kept_away(report), instead) {
+        (Some(met), _) if connects == 0 || report.fleet.clients_live_at_end == 0 => format!(
+            "Find out why clients cannot come in (most often they met {met}; the rest stands under Requests), and \
+             run it again."
+        ),
+        (_, Some(instead)) if load.acknowledged == 0 => format!(
+            "Find out why nothing that is published is accepted ({instead}), and run it again."
+        ),
+        _ if report.target.passive => {
+            "Run it again while somebody publishes on the topics that the clients subscribe to.".to_owned()
+        }
+        _ => "See that what is published comes out on topics that the clients subscribe to (`topics` of \
+              [[fleet.surface]]), and run it again."
+            .to_owned(),
+    };
+    Held::new(why, next)
+}
+
+/// The faults that fell short, those that want the same remedy together: the first of them by how much.
 fn disturbances(report: &RunReport) -> Vec<Held> {
     const WHY: &str = "a disturbance that belongs to the test did not happen as planned";
-    let short = report.faults.iter().filter(|fault| fault.why_it_did_not_bite().is_some());
-    let mut remedies: Vec<String> = short.map(|fault| remedy(report, fault)).collect();
+    let short: Vec<_> =
+        report.faults.iter().filter_map(|it| Some((it, it.why_it_did_not_bite()?))).collect();
+    let mut remedies: Vec<String> = short.iter().map(|(fault, _)| remedy(report, fault)).collect();
     let mut seen = Vec::new();
     remedies.retain(|remedy| {
         let is_new = !seen.contains(remedy);
@@ -121,15 +150,21 @@ fn disturbances(report: &RunReport) -> Vec<Held> {
     });
     // Without the token nobody knows where the target's cursors stand: the rest may follow from it.
     remedies.sort_by_key(|remedy| *remedy != give_token());
-    if remedies.is_empty() {
-        return Vec::new();
-    }
-    vec![Held::new(WHY, remedies.join(" "))]
+    let Some((_, first)) = short.first() else { return Vec::new() };
+    let more = match short.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let told = remedies.iter().take(TOLD_MAX).map(String::as_str).collect::<Vec<_>>();
+    vec![Held::new(
+        format!("{WHY}: {first}{more}"),
+        format!("{} Then run it again.", told.join(" ")),
+    )]
 }
 
 fn give_token() -> String {
     "Give the run the operators' token, which the target asked for (environment variable KHALA_TARGET_ADMIN_TOKEN, \
-     or target.admin_token), and run it again."
+     or target.admin_token)."
         .to_owned()
 }
 
@@ -142,23 +177,30 @@ fn lacks_token(report: &RunReport) -> bool {
 
 /// What mends a fault that fell short.
 fn remedy(report: &RunReport, fault: &FaultOutcome) -> String {
-    let rests_on = fault.rests_on.filter(|_| fault.applied);
-    if lacks_token(report) && rests_on.is_some() {
+    if !fault.applied {
+        return "Let the run go on until all that it plans was due.".to_owned();
+    }
+    if beside::stood_still(report, fault).is_some() {
+        return "Take a machine that does nothing else: the harness itself stood still just then."
+            .to_owned();
+    }
+    if lacks_token(report) && fault.rests_on.is_some() {
         return give_token();
     }
     if beside::elsewhere(report, fault).is_some() {
         return "Give the disturbances more time between them, or aim them at clients that are connected by then \
-                (under Faults it says where the others were), and run it again."
+                (under Faults it says where the others were)."
             .to_owned();
     }
-    if rests_on == Some(RestsOn::Windows) && report.target.kind == "url" {
+    if fault.rests_on == Some(RestsOn::Windows) && report.target.kind == "url" {
         return "Have the target prune its topics, or publish more before than it replays (longer phases, a higher \
                 `rate`): by its own window no cursor had a place there. What it retains and replays is its own \
                 setting, of the reference runtime `--retain TOPIC=EVENTS` and `--replay-budget TOPIC=EVENTS`; where \
                 it prunes nothing, scenarios/cursor-bounds.toml with `--profile budget` tries the budget alone."
             .to_owned();
     }
-    "See under Faults what became of it, and run it again.".to_owned()
+    let kind = khala_plan::fault::of(&fault.kind);
+    kind.map_or("See under Faults what became of it.", |kind| kind.mend).to_owned()
 }
 
 /// The objectives that decide and that no target can keep, each with what mends it.
@@ -209,17 +251,18 @@ fn of_the_run(report: &RunReport) -> Vec<Held> {
             Against::Fault | Against::Generator => continue,
             Against::Away if away > 0 => continue,
             Against::Open => {
-                let undecided = report.oracle.undecided.iter();
-                let rules = undecided.filter_map(|(rule, open)| Some((Rule::of(rule)?, *open)));
-                let remedy = open::foremost(rules).map_or("Run it again.", open::remedy);
+                let remedy = foremost(report).map_or("Run it again.", open::remedy);
                 Held::new(&*reason.why, remedy)
             }
-            against => match &report.judged_by {
-                Some(gates) if against == Against::NothingAsked => Held::new(
+            against => match (&report.judged_by, &reason.it_takes) {
+                (Some(gates), _) if against == Against::NothingAsked => Held::new(
                     &*reason.why,
                     format!("Mend {gates} and judge by it again, no run is needed."),
                 ),
-                _ => Held::new(&*reason.why, "Mend what the reason names, and run it again."),
+                (_, Some(takes)) => Held::new(&*reason.why, taking(takes)),
+                (_, None) => {
+                    Held::new(&*reason.why, "Mend what the reason names, and run it again.")
+                }
             },
         });
     }
@@ -234,25 +277,97 @@ fn too_little(report: &RunReport) -> Vec<Held> {
     };
     let open = failed(report, Verdict::Inconclusive).filter(|one| !told_before(one));
     let mut held: Vec<Held> = Vec::new();
+    let mut known = Vec::new();
     for open in open {
-        let why = format!("too little was seen to rule out that {}", clause(felt(&open.metric)));
-        if held.iter().any(|held| held.why == why) {
+        let felt = felt(&open.metric);
+        if known.contains(&felt) {
             continue;
         }
-        held.push(Held::new(
-            why,
-            match &report.judged_by {
-                Some(gates) => format!(
-                    "Ask in {gates} for what a run like this can decide, which needs no other run, or run it again \
-                     for longer or with more clients: `khala-harness check` with `--gates` says how many it takes."
-                ),
-                None => "Run it again for longer or with more clients: `khala-harness check` says how many it \
-                         takes."
-                    .to_owned(),
-            },
-        ));
+        known.push(felt);
+        let why = format!(
+            "too little was seen to rule out that {} ({} {}: {})",
+            clause(felt),
+            reasons::name(open),
+            open.require,
+            open.beyond.as_deref().unwrap_or(&open.reason)
+        );
+        let next = match (&open.it_takes, &report.judged_by) {
+            (Some(takes), None) => taking(takes),
+            (takes, Some(gates)) => format!(
+                "Ask in {gates} for what a run like this can decide, which needs no other run, or run it again \
+                 {}: `khala-harness check` with `--gates` says how many it takes.",
+                takes.as_ref().map_or_else(
+                    || "for longer or with more clients".to_owned(),
+                    |takes| format!("with what it takes ({takes})")
+                )
+            ),
+            (None, None) => "Run it again for longer or with more clients: `khala-harness check` says how many it \
+                             takes."
+                .to_owned(),
+        };
+        held.push(Held::new(why, next));
     }
     held
+}
+
+/// To run it again with what it takes.
+fn taking(takes: &str) -> String {
+    format!("Run it again with what it takes: {takes}.")
+}
+
+/// The undecided objectives of gates that decide, but for those that the run as a whole, the machine or a fault leaves
+/// so.
+fn undecided(report: &RunReport) -> impl Iterator<Item = (&GateVerdict, &ObjectiveVerdict)> {
+    let gates = report.gates.iter().filter(|gate| gate.judged && !gate.advisory);
+    let all = gates.flat_map(|gate| gate.objectives.iter().map(move |one| (gate, one)));
+    all.filter(|(_, one)| {
+        let told = matches!(one.against, Some(Against::Generator | Against::Fault));
+        one.verdict == Verdict::Inconclusive && !told
+    })
+}
+
+/// The rule that left the most open.
+fn foremost(report: &RunReport) -> Option<Rule> {
+    let undecided = report.oracle.undecided.iter();
+    open::foremost(undecided.filter_map(|(rule, open)| Some((Rule::of(rule)?, *open))))
+}
+
+/// The rules that are undecided, each once, with how much is open; the one that left most open is told with the run,
+/// where that has left too much so.
+fn rules(report: &RunReport) -> Vec<Held> {
+    let open = report.of_the_run.iter().any(|reason| reason.against == Against::Open);
+    let foremost = foremost(report).filter(|_| open).map(Rule::name);
+    let of_rules = undecided(report).filter(|(_, one)| {
+        let rule = one.selector.strip_prefix("rule=");
+        one.metric == reasons::VIOLATIONS && (rule.is_none() || rule != foremost)
+    });
+    let told = of_rules.map(|(_, one)| {
+        let rule = one.selector.strip_prefix("rule=").unwrap_or_default();
+        let next = match (&one.it_takes, Rule::of(rule)) {
+            (Some(takes), _) => taking(takes),
+            (None, Some(rule)) => open::remedy(rule).to_owned(),
+            (None, None) => taking("what its reason names"),
+        };
+        Held::new(format!("the rule {rule} is undecided ({})", one.reason), next)
+    });
+    told.collect()
+}
+
+/// What befell the run, and nobody knows by whose doing.
+fn incidents(report: &RunReport) -> Vec<Held> {
+    let of_stability = undecided(report).filter(|(gate, _)| gate.name == STABILITY_GATE);
+    let told = of_stability.map(|(_, one)| {
+        let kind = one.selector.strip_prefix("kind=").unwrap_or(&one.metric).replace('_', " ");
+        let why = format!("{kind} are undecided ({})", one.reason);
+        match one.it_takes.as_deref() {
+            Some(takes) => Held::new(why, taking(takes)),
+            None => Held::new(
+                why,
+                "Run it again on a machine that does nothing else, or with fewer clients.",
+            ),
+        }
+    });
+    told.collect()
 }
 
 /// What is left where nothing else is said.
