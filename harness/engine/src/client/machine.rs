@@ -391,14 +391,20 @@ impl Machine {
             }
             State::Live if now >= self.unanswered_at() => {
                 self.left_in_vain(world);
-                Action::None
+                self.resubscribe(now, world)
             }
-            State::Live if now >= self.resubscribe_at() => {
-                let topics = self.unsubscribed.take().map(|gone| gone.topics).unwrap_or_default();
-                self.subscribe(now, topics, world)
-            }
+            State::Live => self.resubscribe(now, world),
             _ => Action::None,
         }
+    }
+
+    /// Takes up what was given up, if it is time.
+    fn resubscribe<S: Sink>(&mut self, now: Micros, world: &mut World<'_, S>) -> Action {
+        if now < self.resubscribe_at() {
+            return Action::None;
+        }
+        let topics = self.unsubscribed.take().map(|gone| gone.topics).unwrap_or_default();
+        self.subscribe(now, topics, world)
     }
 
     fn resubscribe_at(&self) -> Micros {

@@ -20,8 +20,8 @@ use crate::shard::stability::{Blame, Seen, Stability, Told};
 
 /// Ends of sockets that must be alike to be called one thing's doing.
 const ALIKE: u64 = 3;
-/// A silence that is no coincidence.
-const IDLE_US: u64 = 1_000_000;
+/// A silence that is no coincidence: a second, less what an end is heard of earlier than what was last said.
+const IDLE_US: u64 = 900_000;
 /// How much silences may differ that one time-out ends, beside a fifth: looks are taken now and then.
 const JITTER_US: u64 = 500_000;
 /// Codes named in a reason; the report has all of them.

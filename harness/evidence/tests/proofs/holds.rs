@@ -84,7 +84,7 @@ fn ways() -> Vec<Way> {
                 matches!(record, Record::Op(op) if matches!(op.kind, OpKind::Connect | OpKind::Mint))
             }),
             "auth_errors proportion <= 5%: there is not a single sample",
-            "1 more sample of auth_errors",
+            "59 more samples of auth_errors",
         ),
         (
             Trial::storm(&[("require = \"max < 5s\"", "require = \"max < 5s\"\nmin_samples = 1000000")]),
@@ -201,6 +201,7 @@ fn incidents_of_the_harnesss_own_are_told_with_how_many_and_what_mends_them() {
     .report();
     let (headline, todo) = told(&report);
     let told = format!("{headline} {todo}");
+    assert!(told.contains("socket ends are undecided"), "{told}");
     let why = "socket ends are undecided (what follows from the harness's own stalls, wants or heartbeats: 1 (was \
                reset ×1)";
     assert!(told.contains(why), "{told}");

@@ -44,8 +44,8 @@ fn next(held: &[Held]) -> String {
     let mut todo: Vec<(&str, Vec<&str>)> = Vec::new();
     for Held { why, next } in held {
         match todo.iter_mut().find(|(known, _)| *known == next.as_str()) {
-            Some((_, whys)) => whys.push(why),
-            None => todo.push((next, vec![why])),
+            Some((_, whys)) => whys.push(in_short(why)),
+            None => todo.push((next, vec![in_short(why)])),
         }
     }
     if let [(next, _)] = todo.as_slice() {
@@ -59,6 +59,12 @@ fn next(held: &[Held]) -> String {
     let each =
         each.map(|(n, (next, whys))| format!("({}) As {}: {next}", n + 1, whys.join(", and ")));
     format!("{}{more}", each.collect::<Vec<_>>().join(" "))
+}
+
+/// A reason without its figures: the headline has those of the first, and all stand under what befell the run.
+fn in_short(why: &str) -> &str {
+    let ends = [why.find(": "), why.find(" (")];
+    ends.into_iter().flatten().min().map_or(why, |end| &why[..end])
 }
 
 /// The reasons, worst first: what leaves nothing to be said, what was not measured, what did not happen, what was
@@ -383,7 +389,7 @@ fn last(report: &RunReport) -> Held {
         report.gates.iter().filter(|gate| gate.judged).flat_map(|gate| &gate.objectives);
     let mut open = objectives.filter(|objective| objective.verdict == Verdict::Inconclusive);
     match open.find_map(|objective| objective.it_takes.as_deref()) {
-        Some(how) => Held::new(why, format!("Run it again with what would decide it: {how}.")),
+        Some(how) => Held::new(why, taking(how)),
         None => Held::new(why, "See the reasons below, and run it again."),
     }
 }

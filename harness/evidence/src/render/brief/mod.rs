@@ -133,8 +133,15 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
     }
     let rules: Vec<_> = condemned(report).collect();
     let claims = failed(report, Verdict::Fail).next();
+    let incident = happened::incident(report);
     if let Some(&rule) = rules.first() {
-        worst.get_or_insert_with(|| happened::of_rule(report, rule));
+        // Who cannot get in, or is thrown out, is not late for another reason.
+        let why = incident.filter(|_| rule == Rule::NoConvergence);
+        worst.get_or_insert_with(|| match (why, &report.idle_ends) {
+            (Some(_), Some(idle)) => happened::of_idle(report, idle),
+            (Some(incident), None) => happened::of_incident(report, incident),
+            (None, _) => happened::of_rule(report, rule),
+        });
         let shown = match shown(report, &rules, bundle) {
             Some(shown) => shown,
             None => "the first example stands below".to_owned(),
@@ -145,7 +152,6 @@ fn no_go(report: &RunReport, bundle: Option<&str>) -> (String, String) {
         };
         todo.push(format!("give the evidence to those who build the service ({shown}{more})"));
     }
-    let incident = happened::incident(report);
     if let (Some(idle), Some(_)) = (&report.idle_ends, incident) {
         worst.get_or_insert_with(|| happened::of_idle(report, idle));
         todo.push(happened::MEND_IDLE.to_owned());

@@ -1,5 +1,5 @@
-//! The reply to an unsubscribe comes 600 ms late: the contract (section 3, subscribe) sets no time for it, and what was
-//! pushed before stands before it.
+//! The reply to an unsubscribe comes 600 ms late, as behind a retransmission (RFC 6298 has a second at first): no time is
+//! set for it (contract, section 3, subscribe), and what was pushed before stands before it.
 
 use std::time::Duration;
 
