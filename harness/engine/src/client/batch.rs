@@ -36,6 +36,8 @@ pub struct Spoken {
 pub struct Batch {
     /// The topics of a batch, each once; none of a push that carries no batch.
     pub topics: Rc<[Spoken]>,
+    /// Topics of which it carries data where none belongs.
+    pub beside: Rc<[Spoken]>,
     /// Names of other topics of which it says where they stand.
     pub heads: Rc<[Box<str>]>,
     /// What its updates say.

@@ -7,7 +7,7 @@ use khala_evidence::record::{Micros, OfflineCause, StaleTopic};
 use khala_plan::model::Garbage;
 use khala_wire::topic::TopicId;
 
-use super::super::batch::{Batch, Fact};
+use super::super::batch::{Batch, Fact, Spoken};
 
 /// What the machine asks of the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub enum Event<'a> {
     Passed(bool),
     /// A copy of a batch came: whose it is, and what it is like.
     Heard(Heard<'a>),
+    /// Data of these topics came where none belongs.
+    Overheard(&'a [Spoken]),
     /// What a batch carries, of which a client applies one copy.
     Delivered(&'a [Fact]),
     /// The client cannot keep up.

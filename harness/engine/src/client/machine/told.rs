@@ -4,7 +4,7 @@
 
 use khala_evidence::record::{Delivery, Outcome, PublishId, Record, Sink, Source, Telling};
 
-use super::super::batch::{Fact, Over};
+use super::super::batch::{Fact, Over, Spoken};
 use super::spoken::{Came, Event, Heard, Refusal, ToldOff};
 use super::{Action, Machine, State, World};
 use crate::said;
@@ -38,6 +38,12 @@ impl Machine {
             }
             Event::Heard(heard) => {
                 self.heard(heard, came, world);
+                Action::None
+            }
+            Event::Overheard(topics) => {
+                for spoken in topics.iter().filter(|spoken| !self.is_asked_for(spoken)) {
+                    self.unasked(spoken, came, world);
+                }
                 Action::None
             }
             Event::Delivered(facts) => {
@@ -140,15 +146,13 @@ impl Machine {
         let Heard { batch, again, applied } = heard;
         let (client, at) = (self.client, came.read_at);
         let mut all_named = true;
-        for spoken in batch.topics.iter() {
-            if !spoken.id.is_some_and(|id| self.named.contains(&id)) {
+        for spoken in batch.topics.iter().chain(batch.beside.iter()) {
+            if !self.is_asked_for(spoken) {
                 all_named = false;
-                if again {
-                    // Another copy, just before it, said the same.
-                    continue;
+                // Another copy, just before it, may have said the same.
+                if !again {
+                    self.unasked(spoken, came, world);
                 }
-                let (topic, seq) = (said::word(&spoken.name), spoken.seq);
-                world.sink.record(Record::Unasked { client, at, topic, seq });
             }
         }
         if let (true, Some(why)) = (all_named, &batch.malformed) {
@@ -172,6 +176,17 @@ impl Machine {
         if let State::Beyond(_) = self.state {
             batch.facts.iter().for_each(|fact| self.came_beyond(fact.topic, fact.seq));
         }
+    }
+
+    /// Whether a subscribe on this session named a topic.
+    fn is_asked_for(&self, spoken: &Spoken) -> bool {
+        spoken.id.is_some_and(|id| self.named.contains(&id))
+    }
+
+    fn unasked<S: Sink>(&self, spoken: &Spoken, came: Came, world: &mut World<'_, S>) {
+        let (client, at, seq) = (self.client, came.read_at, spoken.seq);
+        let topic = said::word(&spoken.name);
+        world.sink.record(Record::Unasked { client, at, topic, seq });
     }
 
     fn deliver<S: Sink>(&mut self, facts: &[Fact], came: Came, world: &mut World<'_, S>) {

@@ -1,6 +1,7 @@
 //! What a client takes and what it drops, as the Phoenix clients do; and which topics it takes.
 
 use khala_evidence::record::{Addressee, OfflineCause, Record};
+use khala_wire::payload::{KIND_UPDATE_BATCH, SyncFrame};
 use khala_wire::topic::{NOTIFICATIONS, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::json;
 
@@ -220,5 +221,68 @@ fn a_join_that_is_answered_for_another_session_is_recorded() {
         rig.go_live(&json!([]));
         // The answers to the join and to the subscribe.
         assert_eq!(joined_as(&rig), [seen, seen].concat(), "{own:?}");
+    }
+}
+
+#[test]
+fn data_where_none_belongs_is_told_if_its_topic_was_not_asked_for() {
+    let update = |topic: &str| {
+        json!({"doc_key": "k", "doc_version": 1, "hydration_required": false, "payload": {"a": 1},
+            "payload_hash": null, "topic": topic, "watermark": 5})
+    };
+    let batch = |topic: &str| json!({"updates": [update(topic)], "replay_complete": true, "head_watermarks": []});
+    let beats = |rig: &mut Rig| {
+        rig.now += 30 * SECOND;
+        let sent = sent(rig.tick());
+        sent.msg_ref
+    };
+    let of_others = |how: &str, topic: &str| {
+        let mut rig = Rig::live();
+        rig.records.clear();
+        match how {
+            "event" => rig.text(&push("1", "sync:delta", &batch(topic))),
+            "heartbeat" => {
+                let pushed = json!({"watermarks": [], "updates": [update(topic)]});
+                rig.text(&push("1", "sync:heartbeat", &pushed))
+            }
+            "reply" => {
+                let asked = beats(&mut rig);
+                let response =
+                    json!({"subscription_id": "s", "watermarks": [], "more": batch(topic)});
+                let ok = json!({"response": response, "status": "ok"});
+                let own = rig.join_ref.clone();
+                rig.text(&json!([own, asked, "sync:v1", "phx_reply", ok]).to_string())
+            }
+            "socket" => {
+                rig.text_as_it_is(&json!([null, null, "phoenix", "hint", batch(topic)]).to_string())
+            }
+            "field" => {
+                let mut own = batch(WORKER_EVENTS);
+                own["more"] = batch(topic);
+                rig.text(&push("1", "sync:update_batch", &own))
+            }
+            "frame" => {
+                let text = batch(WORKER_EVENTS).to_string();
+                let frame = SyncFrame::wrap(KIND_UPDATE_BATCH, WORKER_EVENTS, 5, &text);
+                let mut frame = serde_json::to_value(frame).expect("serialises");
+                frame["more"] = batch(topic);
+                rig.text(&push("1", "sync:frame", &frame))
+            }
+            reserved => {
+                let text = batch(topic).to_string();
+                let frame = SyncFrame::wrap(reserved, WORKER_EVENTS, 5, &text);
+                let frame = serde_json::to_value(frame).expect("serialises");
+                rig.text(&push("1", "sync:frame", &frame))
+            }
+        };
+        unasked(&rig)
+    };
+    let reserved = "KHALA_FRAME_KIND_HEARTBEAT";
+    for how in ["event", "heartbeat", "reply", "socket", "field", "frame", reserved] {
+        // One that the contract does not have, and one that nobody subscribed to.
+        for topic in ["org:77:billing", WORKER_SUMMARIES] {
+            assert_eq!(of_others(how, topic), [(topic.to_owned(), Some(5))], "{how}");
+        }
+        assert_eq!(of_others(how, WORKER_EVENTS), [], "{how}: its own");
     }
 }

@@ -14,6 +14,7 @@ use khala_wire::topic::TopicId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::beside::carried;
 use crate::client::batch::{Batch, Over, Spoken};
 use crate::client::reader::Reader;
 use crate::said;
@@ -93,6 +94,11 @@ impl Reader {
         };
         self.scratch = scratch;
         let difference = shape::SYNC_FRAME.difference(payload).unwrap_or_default();
+        if !difference.unknown.is_empty() {
+            let own = &spoken[0].name;
+            let more = carried(payload).into_iter().filter(|it| it.name != *own);
+            batch.beside = batch.beside.iter().cloned().chain(more).collect();
+        }
         batch.judge_frame(&frame, &spoken[0], &difference);
         batch
     }
@@ -126,6 +132,10 @@ impl Reader {
             notes.push(("empty_batch", "a batch came without an update".into()));
         }
         let over = over(text, &batch).into();
+        // Its updates are looked at by themselves.
+        let beside = if difference.unknown.is_empty() { Vec::new() } else { carried(text) };
+        let is_update = |it: &Spoken| topics.iter().any(|spoken| spoken.name == it.name);
+        let beside = beside.into_iter().filter(|it| !is_update(it)).collect();
         // What it carries can be read all the same.
         let against = |update| self.contradiction(update);
         let contradicts = batch.updates.iter().find_map(against).or(short);
@@ -133,7 +143,7 @@ impl Reader {
         let flaw = if malformed.is_some() { Flaw::Content } else { Flaw::Shape };
         let (topics, notes) = (topics.into(), notes.into());
         let (error, named) = (None, None);
-        Batch { topics, heads, facts, content, error, named, malformed, flaw, notes, over }
+        Batch { topics, beside, heads, facts, content, error, named, malformed, flaw, notes, over }
     }
 
     /// A frame that carries no batch: an error, a kind that is reserved, or one that nobody knows.
@@ -159,26 +169,21 @@ impl Reader {
         let mut batch = Batch { error, notes: notes.into(), ..Batch::nothing(content) };
         if topic != AUTH_TOPIC {
             batch.named = Some(topic.into());
-        } else if kind == KIND_UPDATE_BATCH {
-            // Whose updates they are is looked at all the same.
-            batch.topics = self.topics_in(payload);
         }
+        // Whose updates it carries is looked at all the same.
+        batch.beside = self.topics_in(payload);
         batch
     }
 
-    /// The topics of the updates that a frame carries, as far as they can be read.
+    /// The topics of which a frame that is no batch carries data, as far as that can be read.
     fn topics_in(&mut self, payload: &str) -> Rc<[Spoken]> {
         let Ok(frame) = serde_json::from_str::<SyncFrameRef<'_>>(payload) else {
             return Rc::default();
         };
         let mut scratch = std::mem::take(&mut self.scratch);
-        let text = frame.decode_into(&mut scratch).ok();
-        let inside = text.and_then(|text| serde_json::from_str::<TopicsOnly<'_>>(text).ok());
-        let updates = inside.map(|inside| inside.updates).unwrap_or_default();
-        let topics = updates.iter().map(|one| Spoken::of(&one.topic.0, one.watermark.as_u64()));
-        let topics = topics.collect();
+        let topics = frame.decode_into(&mut scratch).map(carried).unwrap_or_default();
         self.scratch = scratch;
-        topics
+        topics.into()
     }
 
     /// The JSON of an error, from the frame that carries it.
@@ -238,9 +243,9 @@ impl Batch {
 
     /// Nothing was said.
     fn nothing(content: u64) -> Self {
-        let (topics, heads, facts, notes, over) = Default::default();
+        let (topics, beside, heads, facts, notes, over) = Default::default();
         let (malformed, error, named, flaw) = (None, None, None, Flaw::Shape);
-        Self { topics, heads, facts, content, error, named, malformed, flaw, notes, over }
+        Self { topics, beside, heads, facts, content, error, named, malformed, flaw, notes, over }
     }
 
     /// Holds a frame's own fields against the batch that it carries.

@@ -5,6 +5,7 @@
 
 mod asks;
 mod batches;
+mod beside;
 mod joins;
 mod pushes;
 mod replies;
@@ -105,6 +106,11 @@ impl Dialect for Phoenix {
                 return Action::None;
             }
         };
+        if !matches!(&*frame.event, event::FRAME | event::UPDATE_BATCH) {
+            // Authority before all else, and whether the client takes it or not.
+            let beside = beside::carried(frame.payload.get());
+            machine.told(Event::Overheard(&beside), came, world);
+        }
         if !self.takes(&frame, came.read_at, world) {
             return Action::None;
         }

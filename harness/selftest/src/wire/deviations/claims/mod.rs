@@ -36,6 +36,10 @@ rows![
     error_frame_of_others,
     reserved_frame_of_others,
     batch_behind_auth,
+    event_of_others,
+    event_of_ones_own,
+    event_with_a_subject,
+    beat_reply_of_others,
     event_keys_all_one,
 ];
 
