@@ -5,6 +5,7 @@
 //! making up for lost time with a burst; what waits for either is late, and its latency says so,
 //! because it runs from the intended start. Whose lateness it is `pace` tells.
 
+mod acknowledged;
 #[cfg(test)]
 mod frozen_tests;
 mod pace;
@@ -28,13 +29,13 @@ use khala_wire::canonical::digest64;
 use khala_wire::command::{Data, worker_events_path};
 use khala_wire::marker::Marker;
 use rand::RngExt;
-use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use self::pace::Pace;
-pub use self::workers::{addressed, create_workers, stop_workers, worker_names};
-use crate::answer::{Answer, answer_to};
+use self::acknowledged::Acknowledgement;
+use self::pace::{Command, Pace};
+pub use self::workers::{Created, addressed, create_workers, stop_workers, worker_names};
+use crate::answer::answer_to;
 use crate::clock::Clock;
 use crate::contact::Contact;
 use crate::heads::Heads;
@@ -199,18 +200,12 @@ fn cap(plan: &Plan) -> Quota {
     Quota::per_second(number(per_s)).allow_burst(number(per_s.max(at_once)))
 }
 
-/// What is read of an acknowledgement: its payload is ours and known.
-#[derive(Deserialize)]
-struct Acknowledgement {
-    seq: u64,
-}
-
 impl<P, F> Publisher<P>
 where
     P: Fn(String, Vec<Header>, Bytes) -> F,
     F: Future<Output = Acknowledged>,
 {
-    async fn publish(&self, planned: PlannedPublish) -> (Published, Answer) {
+    async fn publish(&self, planned: PlannedPublish) -> Command {
         let Setup { clock, plan, target, workers, run_id, .. } = &self.setup;
         let worker = addressed(plan, &planned);
         let size = plan.loads[usize::from(planned.load)].payload_bytes;
@@ -222,7 +217,8 @@ where
         let body = format!(r#"{{"event":{{"event_type":"{EVENT_TYPE}","payload":{sent}}}}}"#);
         let nonce = format!("{run_id}-{}", planned.n);
         let headers = target.credentials.command_headers(&plan.fleet.publisher_id(), nonce);
-        let path = worker_events_path(&workers[usize::from(worker)]);
+        let name = &workers[usize::from(worker)];
+        let path = worker_events_path(name);
         let reply = (self.post)(path, headers, Bytes::from(body)).await;
         let done = clock.now();
         let answer = answer_to(&reply);
@@ -230,10 +226,15 @@ where
             Ok(reply) => Some(reply.status),
             Err(error) => error.status(),
         };
+        let mut otherwise = None;
         let (outcome, worker_seq) = match reply {
             Ok(reply) => {
+                let acknowledgement = &reply.document.data;
+                otherwise = acknowledgement.otherwise(name, &marker).map(|why| {
+                    acknowledged::record(done, worker, format!("publish {}", planned.n), why)
+                });
                 planned.fault.iter().for_each(|&fault| self.setup.heads.count_answered(fault, 1));
-                let version = reply.document.data.seq;
+                let version = acknowledgement.seq;
                 self.setup.heads.acknowledged_version(worker, version);
                 (Outcome::Ok, Some(version))
             }
@@ -253,7 +254,7 @@ where
             worker_seq,
             payload: digest64(payload.canonical.as_bytes()),
         };
-        (published, answer)
+        Command { published, answer, otherwise }
     }
 }
 

@@ -104,9 +104,10 @@ pub async fn run<S: Sink + Send + 'static>(
     let threads = Threads::start(&common, &prepared, &mut make_sink)?;
     let Prepared { http, workers, created, build, lacks, heads: _ } = prepared;
     let mut sink = make_sink();
-    for answer in created {
+    for answer in created.answers {
         sink.record(answer.record(Request::CreateWorker, None, 0, 0));
     }
+    created.otherwise.into_iter().for_each(|record| sink.record(record));
     let conductor = Conductor::new(conductor::Setup {
         plan: &plan,
         schedule: &schedule,

@@ -384,6 +384,17 @@ pub enum Record {
     },
     /// A command ended, one way or another.
     Published(Published),
+    /// A command was acknowledged as something else than was asked for.
+    Misacknowledged {
+        /// When the acknowledgement came.
+        at: Micros,
+        /// Our number of the worker that it was sent to.
+        worker: u16,
+        /// Which command.
+        command: Box<str>,
+        /// As what it was acknowledged, in a few words.
+        why: Box<str>,
+    },
     /// A request of the harness ended, one way or another.
     Answered(Answered),
     /// The target was asked, and nothing was heard from it for longer than the plan's bound. Told again
@@ -513,6 +524,7 @@ impl Record {
             | Self::Evictions { .. }
             | Self::Window { .. }
             | Self::Published(_)
+            | Self::Misacknowledged { .. }
             | Self::Withheld { .. }
             | Self::SchedulerLag { .. }
             | Self::OwnQueue { .. }
@@ -564,6 +576,7 @@ impl Record {
             | Self::Named { at, .. }
             | Self::Unasked { at, .. }
             | Self::Frame { at, .. }
+            | Self::Misacknowledged { at, .. }
             | Self::Withheld { at, .. }
             | Self::OwnQueue { at, .. }
             | Self::Finding { at, .. }

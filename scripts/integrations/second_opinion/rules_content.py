@@ -59,6 +59,8 @@ def divergent_value(story):
         topic, seq = min((topic, seq) for (topic, publish), seq in story.seq_of.items() if publish == key)
         why = f"{key} was acknowledged as event {record['worker_seq']}, which it is not"
         yield Violation(why, record["done"], None, topic, (seq, seq))
+    for record in story.misacknowledged:
+        yield Violation(f"{record['command']} was acknowledged as {record['why']}", record["at"])
 
 
 @rule("bad_duplicate", "a delivery of a wrong content; or a seq on which a publish came out again")

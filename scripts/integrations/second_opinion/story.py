@@ -295,7 +295,7 @@ class Story:
         # Where no seq is left out: on streams, and on states that the target's keys say it of.
         self.dense = {t["id"] for t in self.begin["topics"] if t.get("dense", t["kind"] == "stream")}
         self.clients, self.stalls = {}, {}
-        self.windows, self.published = {}, []
+        self.windows, self.published, self.misacknowledged = {}, [], []
         slow = set(self.begin["slow_clients"])
         self.leaving = set(self.begin.get("leaving", []))
         for records in recording.threads.values():
@@ -342,6 +342,8 @@ class Story:
             self.windows.setdefault(record["topic"], []).append(record)
         elif record["record"] == "published":
             self.published.append(record)
+        elif record["record"] == "misacknowledged":
+            self.misacknowledged.append(record)
         elif record["record"] == "stall":
             self.stalls.setdefault(record["thread"], []).append((record["from"], record["to"]))
 

@@ -79,7 +79,8 @@ impl Freezing {
         match answered {
             Ok(()) => {
                 let seq = self.taken.borrow().len() as u64;
-                Ok(Reply { status: 202, document: Data { data: Acknowledgement { seq } } })
+                let data = Acknowledgement::of_seq(seq);
+                Ok(Reply { status: 202, document: Data { data } })
             }
             Err(_) => Err(HttpError::Timeout("POST".to_owned(), within)),
         }

@@ -56,10 +56,20 @@ enum Turn {
     Over,
 }
 
+/// A command that ended.
+#[derive(Debug)]
+pub(super) struct Command {
+    /// What it was.
+    pub published: Published,
+    /// How its request ended.
+    pub answer: Answer,
+    /// What its acknowledgement says of another one.
+    pub otherwise: Option<Record>,
+}
+
 /// A command that ended, and how much of its lateness was the target's.
 struct Ended {
-    published: Published,
-    answer: Answer,
+    command: Command,
     held_us: Micros,
 }
 
@@ -72,7 +82,7 @@ impl<S: Sink> Pace<'_, S> {
         begin: impl Fn(PlannedPublish) -> F,
     ) -> Vec<u32>
     where
-        F: Future<Output = (Published, Answer)> + 'static,
+        F: Future<Output = Command> + 'static,
     {
         let cap = RateLimiter::direct_with_clock(self.cap, self.clock);
         let room = Arc::new(Semaphore::new(self.in_flight_max));
@@ -85,9 +95,9 @@ impl<S: Sink> Pace<'_, S> {
                     self.begun.fetch_add(1, Ordering::Relaxed);
                     let command = begin(*planned);
                     under_way.spawn_local(async move {
-                        let (published, answer) = command.await;
+                        let command = command.await;
                         drop(permit);
-                        Ended { published, answer, held_us }
+                        Ended { command, held_us }
                     });
                 }
                 Turn::Withheld => {
@@ -175,7 +185,7 @@ impl<S: Sink> Pace<'_, S> {
     }
 
     fn enter(&self, ended: Result<Ended, tokio::task::JoinError>, acknowledged: &mut Vec<u32>) {
-        let Ended { published, answer, held_us } = match ended {
+        let Ended { command: Command { published, answer, otherwise }, held_us } = match ended {
             Ok(ended) => ended,
             // A bug of ours ends the thread, so that the run says that evidence is missing.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -191,6 +201,9 @@ impl<S: Sink> Pace<'_, S> {
         let (start, at) = (published.start, published.done);
         sink.record(Record::Published(published));
         sink.record(answer.record(Request::Publish, None, start, at));
+        if let Some(otherwise) = otherwise {
+            sink.record(otherwise);
+        }
     }
 }
 
@@ -284,7 +297,8 @@ mod tests {
                 worker_seq: None,
                 payload: 0,
             };
-            (published, Answer::of(Outcome::Timeout, "timeout"))
+            let answer = Answer::of(Outcome::Timeout, "timeout");
+            Command { published, answer, otherwise: None }
         };
         let staged = async {
             for &(at, next) in stages {

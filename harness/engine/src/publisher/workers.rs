@@ -13,6 +13,7 @@ use khala_wire::command::{
     CreateWorker, Data, StopWorker, WORKERS_PATH, WorkerCreated, WorkerStopped, worker_stop_path,
 };
 
+use super::acknowledged::{self, of_another_worker};
 use crate::answer::{Answer, CLOSED_EARLY, answer_to};
 use crate::clock::{self, Clock};
 use crate::http::{Http, HttpError};
@@ -41,7 +42,16 @@ pub fn addressed(plan: &Plan, planned: &PlannedPublish) -> u16 {
     u16::try_from(before.sum::<u32>() + u32::from(planned.worker)).unwrap_or(u16::MAX)
 }
 
-/// Creates the workers; gives how each request ended, those too that were tried again.
+/// What the creation of the workers came to.
+#[derive(Debug, Default)]
+pub struct Created {
+    /// How each request ended, those too that were tried again.
+    pub answers: Vec<Answer>,
+    /// What their answers say of other workers.
+    pub otherwise: Vec<Record>,
+}
+
+/// Creates the workers.
 ///
 /// # Errors
 /// What the target said to the first that it did not create.
@@ -50,10 +60,11 @@ pub async fn create_workers(
     target: &Target,
     http: &Http,
     names: &[String],
-) -> Result<Vec<Answer>, HttpError> {
+) -> Result<Created, HttpError> {
     let user = plan.fleet.publisher_id();
     let answers = Mutex::new(Vec::with_capacity(names.len()));
-    for name in names {
+    let mut otherwise = Vec::new();
+    for (number, name) in (0_u16..).zip(names) {
         let body = CreateWorker { worker_id: name.clone(), workspace_ref: None };
         let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
         let headers = target.credentials.command_headers(&user, format!("create-{name}"));
@@ -69,9 +80,13 @@ pub async fn create_workers(
             let closed = matches!(error, HttpError::Connection { status: CLOSED_EARLY, .. });
             closed || is_in_distress(error.status())
         };
-        persistently(ask, again).await?;
+        let created = persistently(ask, again).await?;
+        otherwise.extend(of_another_worker(&created.document.data.worker_id, name).map(|why| {
+            acknowledged::record(0, number, format!("the creation of worker `{name}`"), why)
+        }));
     }
-    Ok(answers.into_inner().expect("nobody panics while it is held"))
+    let answers = answers.into_inner().expect("nobody panics while it is held");
+    Ok(Created { answers, otherwise })
 }
 
 /// Stops the workers, some at a time; returns those that remain, with the reason, and how the requests
@@ -86,7 +101,7 @@ pub async fn stop_workers(
 ) -> (Vec<(String, String)>, Vec<Record>) {
     let user = plan.fleet.publisher_id();
     let until = clock::now() + within;
-    let stop = |name: &String| {
+    let stop = |(number, name): (u16, &String)| {
         let name = name.clone();
         let body = StopWorker { reason: "run ended".to_owned() };
         let body = Bytes::from(serde_json::to_vec(&body).expect("strings serialise"));
@@ -95,25 +110,35 @@ pub async fn stop_workers(
         async move {
             // Not asked for, it remains as far as anybody knows.
             if clock::now() >= until {
-                return (name, Some(format!("{within:?} were over before it was asked for")), None);
+                let why = format!("{within:?} were over before it was asked for");
+                return (name, Some(why), Vec::new());
             }
             let start = clock.now();
             let path = worker_stop_path(&name);
             let stopped = http.post::<Data<WorkerStopped>>(&path, &headers, body);
+            let mut otherwise = None;
             let (answer, why) = match tokio::time::timeout_at(until, stopped).await {
-                Ok(stopped) => (answer_to(&stopped), stopped.err().map(|error| error.to_string())),
+                Ok(stopped) => {
+                    let said = stopped.as_ref().ok().map(|reply| &reply.document.data.worker_id);
+                    otherwise = said.and_then(|said| of_another_worker(said, &name));
+                    (answer_to(&stopped), stopped.err().map(|error| error.to_string()))
+                }
                 Err(_) => {
                     let why = format!("it was not stopped within {within:?}");
                     (Answer::of(Outcome::Timeout, "timeout"), Some(why))
                 }
             };
-            let record = answer.record(Request::StopWorker, None, start, clock.now());
-            (name, why, Some(record))
+            let at = clock.now();
+            let command = || format!("the stop of worker `{name}`");
+            let otherwise = otherwise.map(|why| acknowledged::record(at, number, command(), why));
+            let record = answer.record(Request::StopWorker, None, start, at);
+            (name, why, [record].into_iter().chain(otherwise).collect())
         }
     };
     let mut remaining = BTreeMap::new();
     let mut told = Vec::with_capacity(names.len());
-    let mut answers = stream::iter(names.iter().map(stop)).buffer_unordered(STOPPED_AT_ONCE);
+    let mut answers =
+        stream::iter((0_u16..).zip(names).map(stop)).buffer_unordered(STOPPED_AT_ONCE);
     while let Some((name, why, record)) = answers.next().await {
         told.extend(record);
         remaining.extend(why.map(|why| (name, why)));
@@ -169,8 +194,31 @@ duration = "4s"
         let http = Http::new(&target.reach, "test", Duration::from_secs(5));
         let plan = crate::testing::plan(SCENARIO);
         let told = create_workers(&plan, &target, &http, &["w".to_owned()]).await.expect("created");
-        let statuses: Vec<&str> = told.iter().map(|answer| &*answer.status).collect();
-        assert_eq!(statuses, ["503", "201"]);
+        let statuses: Vec<&str> = told.answers.iter().map(|answer| &*answer.status).collect();
+        assert_eq!((statuses, told.otherwise), (vec!["503", "201"], Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn workers_that_are_made_or_stopped_as_others_are_told() {
+        let (listener, target) = crate::testing::frozen();
+        let created = r#"{"data":{"idempotentReplay":false,"latestSeq":0,"status":"running","workerId":"v"}}"#;
+        let stopped = r#"{"data":{"idempotent_replay":false,"status":"stopped","worker_id":"v"}}"#;
+        answering(listener, vec![answer("202 Made", created), answer("202 Stopped", stopped)]);
+        let http = Http::new(&target.reach, "test", Duration::from_secs(5));
+        let (plan, names) = (crate::testing::plan(SCENARIO), ["w".to_owned()]);
+        let made = create_workers(&plan, &target, &http, &names).await.expect("created");
+        let (clock, within) = (Clock::starting_in(Duration::ZERO), Duration::from_secs(5));
+        let (remaining, told) = stop_workers(&plan, &target, &http, clock, &names, within).await;
+        assert_eq!(remaining, []);
+        let said = |record: &Record| match record {
+            Record::Misacknowledged { worker: 0, command, why, .. } => {
+                assert_eq!(&**why, "worker `v`'s, and was sent to worker `w`");
+                command.to_string()
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(&made.otherwise[0]), "the creation of worker `w`");
+        assert_eq!(said(&told[1]), "the stop of worker `w`");
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,13 +12,13 @@ use khala_plan::schedule::Schedule;
 use khala_wire::topic::TopicId;
 
 use super::Options;
-use crate::answer::Answer;
 use crate::command::Redactor;
 use crate::error::SetupError;
 use crate::fault::Hooks;
 use crate::http::Http;
 use crate::observe::{Event, EventKind, Observer};
 use crate::preflight::heads::Learnt;
+use crate::publisher::Created;
 use crate::reach::Reach;
 use crate::target::Target;
 use crate::target::child::{Recipe, Reference};
@@ -109,8 +109,8 @@ fn needs_a_process(plan: &Plan) -> bool {
 pub(super) struct Prepared {
     pub(super) http: Http,
     pub(super) workers: Vec<String>,
-    /// How the requests ended that created the workers.
-    pub(super) created: Vec<Answer>,
+    /// What the creation of the workers came to.
+    pub(super) created: Created,
     pub(super) build: Result<Option<String>, String>,
     /// What the target does not give.
     pub(super) lacks: Vec<String>,

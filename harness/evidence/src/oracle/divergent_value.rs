@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 use super::ledger::{Content, Ledger, Misnamed};
 use super::rule::Rule;
 use super::tally::{Tally, Violation};
-use crate::record::{NO_CONTENT, PublishId, Source};
+use crate::record::{Micros, NO_CONTENT, PublishId, Source};
 
 /// Kind of breach: the payload is not what its hash says, and otherwise what everybody got.
 pub const HASH: &str = "hash";
-/// Kind of breach: the acknowledgement names another event.
+/// Kind of breach: the acknowledgement is of another event.
 pub const ACKNOWLEDGEMENT: &str = "acknowledgement";
 
 fn fits(content: &Content, ledger: &Ledger) -> bool {
@@ -97,6 +97,15 @@ pub fn misnamed(misnamed: &Misnamed, tally: &mut Tally) {
     tally.violate_as(ACKNOWLEDGEMENT, violation);
 }
 
+/// A command was acknowledged as another one, or as another worker's.
+pub fn misacknowledged(at_us: Micros, command: &str, why: &str, tally: &mut Tally) {
+    let message = format!("{command} was acknowledged as {why}");
+    tally.judged(Rule::DivergentValue, 1);
+    let (rule, client, topic, seqs) = (Rule::DivergentValue, None, None, None);
+    let violation = Violation { at_us, rule, client, topic, seqs, epoch: None, message };
+    tally.violate_as(ACKNOWLEDGEMENT, violation);
+}
+
 #[cfg(test)]
 mod tests {
     use khala_wire::topic::TopicId;
@@ -109,6 +118,19 @@ mod tests {
 
     fn delivery(content: u64, hash_fits: bool, source: Source) -> Delivery {
         Delivery { client: 3, epoch: 1, topic: TOPIC, seq: 5, at: 9, content, hash_fits, source }
+    }
+
+    #[test]
+    fn a_command_that_is_acknowledged_as_another_one_is_no_content_of_anybodys() {
+        let mut tally = Tally::new(5);
+        misacknowledged(9, "publish 7", "publish 8", &mut tally);
+        let of = tally.rule(Rule::DivergentValue);
+        assert_eq!((of.violations, of.judged), (1, 1));
+        let kinds: Vec<_> = of.kinds.keys().map(ToString::to_string).collect();
+        assert_eq!(kinds, [ACKNOWLEDGEMENT]);
+        let kept = &tally.kept()[0];
+        assert_eq!((kept.at_us, kept.client), (9, None));
+        assert_eq!(kept.message, "publish 7 was acknowledged as publish 8");
     }
 
     /// The messages about contents of one seq, each as often as it says, new or again.

@@ -162,9 +162,9 @@ impl Rule {
                 Some("Apps show something else than what was done, or show it in the wrong place.")
             }
             (Self::WsProtocol, _) => ws_protocol::what_users_see_of(kind),
-            (Self::DivergentValue, divergent_value::ACKNOWLEDGEMENT) => {
-                Some("Whoever changes something is told a number that is not that of the change.")
-            }
+            (Self::DivergentValue, divergent_value::ACKNOWLEDGEMENT) => Some(
+                "Whoever changes something is told of another change, or a number that is not its own.",
+            ),
             _ => None,
         }
     }

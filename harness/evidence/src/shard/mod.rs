@@ -58,6 +58,7 @@ use crate::context::Context;
 use crate::facts::Finding;
 use crate::oracle::authz_leak::{self, Tried};
 use crate::oracle::command_accepted;
+use crate::oracle::divergent_value;
 use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::future_cursor::Stay;
 use crate::oracle::tally::Clients;
@@ -376,7 +377,8 @@ impl Shard {
             | Record::CommandSent { .. }
             | Record::Breached { .. }
             | Record::JoinedAs { .. }
-            | Record::Malformed { .. } => {}
+            | Record::Malformed { .. }
+            | Record::Misacknowledged { .. } => {}
         }
     }
 
@@ -436,6 +438,9 @@ fn judge_at_once(record: &Record, tally: &mut Tally) {
         }
         Record::Malformed { client, at, flaw, why } => {
             malformed_message::on_malformed(*client, *at, *flaw, why, tally);
+        }
+        Record::Misacknowledged { at, worker: _, command, why } => {
+            divergent_value::misacknowledged(*at, command, why, tally);
         }
         _ => {}
     }

@@ -40,6 +40,8 @@ rows![
     event_of_ones_own,
     event_with_a_subject,
     beat_reply_of_others,
+    pub_of_another_worker,
+    pub_says_the_seq_alone,
     event_keys_all_one,
 ];
 
