@@ -142,6 +142,30 @@ pub enum Record {
         /// The topics that the client is subscribed to, and their watermarks.
         heads: Vec<(TopicId, u64)>,
     },
+    /// The target said that a topic stands beyond all that the client had been sent of it, or had named as its cursor.
+    StandsAt {
+        /// The client.
+        client: u32,
+        /// When it was read.
+        at: Micros,
+        /// Where it was said.
+        by: Telling,
+        /// The topic.
+        topic: TopicId,
+        /// Where it stands.
+        head: u64,
+    },
+    /// A document of one of our workers said that it reflects a later event than its version.
+    LatestTold {
+        /// The client.
+        client: u32,
+        /// When it was read.
+        at: Micros,
+        /// Our number of the worker.
+        worker: u16,
+        /// The worker's seq of that event.
+        latest: u64,
+    },
     /// An update arrived.
     Delivered(Delivery),
     /// The two pushes of a batch were compared.
@@ -499,6 +523,8 @@ impl Record {
             | Self::SnapshotTaken { client, .. }
             | Self::Unsubscribed { client, .. }
             | Self::HeadsTold { client, .. }
+            | Self::StandsAt { client, .. }
+            | Self::LatestTold { client, .. }
             | Self::PushesCompared { client, .. }
             | Self::SlowConsumer { client, .. }
             | Self::SlowBegan { client, .. }
@@ -559,6 +585,8 @@ impl Record {
             | Self::SubscribeStale { at, .. }
             | Self::Unsubscribed { at, .. }
             | Self::HeadsTold { at, .. }
+            | Self::StandsAt { at, .. }
+            | Self::LatestTold { at, .. }
             | Self::PushesCompared { at, .. }
             | Self::SlowConsumer { at, .. }
             | Self::SlowBegan { at, .. }

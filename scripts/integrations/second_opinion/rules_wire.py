@@ -2,6 +2,7 @@
 
 from findings import breaches
 from registry import Violation, rule
+from story import publish_key
 
 
 def each(story, what, why):
@@ -22,6 +23,40 @@ def malformed_message(story):
     """A message is text, of the serializer's shape, and has what the contract gives its event."""
     yield from each(story, "malformed", lambda record: record["why"])
     yield from breaches(story, "malformed_message")
+    yield from beyond_the_log(story)
+
+
+def beyond_the_log(story):
+    """Heads of topics, and latest seqs of workers, that were told before something was published that is not
+    above them. A head counts once, for whoever was told it first."""
+    settle = story.begin["settle_us"]
+    planned = {(r["worker"], r["worker_seq"]): max(r["start"] - settle, 0) for r in story.planned.values()}
+    begun = {("worker", *place): at for place, at in planned.items()}
+    published = {publish_key(record["id"]): record["start"] for record in story.published}
+    for (topic, key), seq in story.seq_of.items():
+        if topic in story.streams and key[0] == "planned" and key in published:
+            begun["topic", topic, seq] = published[key]
+    for (topic, seq), contents in story.contents.items():
+        (first, *_), *others = contents.values()
+        place = topic in story.states and not others and first.state
+        if place and (place["worker"], place["version"]) in planned:
+            begun["topic", topic, seq] = planned[place["worker"], place["version"]]
+    told = {}
+    for client in story.clients.values():
+        for record in client.records:
+            if record["record"] == "stands_at":
+                said = ("topic", record["topic"], record["head"])
+            elif record["record"] == "latest_told":
+                said = ("worker", record["worker"], record["latest"])
+            else:
+                continue
+            told[said] = min((record["at"], client.number), told.get(said, (record["at"], client.number)))
+    for (kind, which, most), (at, client) in told.items():
+        after = [s for (k, w, s), since in begun.items() if (k, w) == (kind, which) and s <= most and since > at]
+        if after:
+            seqs = (min(after), most) if kind == "topic" else None
+            topic = which if kind == "topic" else None
+            yield Violation(f"{kind} {which} was said to stand at {most}", at, client, topic, seqs)
 
 
 @rule("misaddressed", "a message to nobody")

@@ -32,7 +32,7 @@ pub struct Spoken {
 }
 
 /// A push, read: first of which topics it is, then what it says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The topics of a batch, each once; none of a push that carries no batch.
     pub topics: Rc<[Spoken]>,
@@ -40,8 +40,12 @@ pub struct Batch {
     pub beside: Rc<[Spoken]>,
     /// Names of other topics of which it says where they stand.
     pub heads: Rc<[Box<str>]>,
+    /// Where it says that topics stand, of those that the contract knows.
+    pub stands: Rc<[(TopicId, u64)]>,
     /// What its updates say.
     pub facts: Rc<[Fact]>,
+    /// Of our workers' documents that say so: whose is further than its version, and how far.
+    pub latest: Rc<[(u16, u64)]>,
     /// Digest of the batch's JSON, which both pushes of a batch carry byte for byte.
     pub content: u64,
     /// The JSON of the error that it carries in a batch's place.

@@ -101,6 +101,14 @@ pub fn contradiction(update: &UpdateRef<'_>, known: &Known) -> Option<String> {
     })
 }
 
+/// How far one of our workers is by its document, if that is further than the document's version.
+pub fn latest(update: &UpdateRef<'_>, known: &Known) -> Option<(u16, u64)> {
+    let worker = *known.workers.get(update.doc_key.strip_prefix(SUMMARY_KEY)?)?;
+    let document: State = serde_json::from_str(update.payload?.get()).ok()?;
+    let latest = document.latest_seq.as_u64().filter(|latest| *latest > update.doc_version)?;
+    Some((worker, latest))
+}
+
 /// What of a snapshot's documents is not so: of each of our workers there is one, and it is that worker's.
 pub fn contradiction_in(snapshot: &Snapshot, known: &Known) -> Option<String> {
     let mut had = BTreeSet::new();
@@ -186,6 +194,27 @@ mod tests {
         );
         let theirs = right.replace(r#""worker_id":"w""#, r#""worker_id":"v""#);
         assert_eq!(found("runtime/codex_worker_summary:x", 7, &theirs), None, "of foreign workers");
+    }
+
+    #[test]
+    fn a_document_may_be_further_than_its_version_and_says_how_far() {
+        let of = |key: &str, version: u64, payload: &str| {
+            let text = format!(
+                r#"{{"updates":[{{"topic":"t","doc_key":"{key}","doc_version":{version},"payload":{payload},
+                    "payload_hash":null,"watermark":7,"hydration_required":false}}],
+                    "replay_complete":true,"head_watermarks":[]}}"#
+            );
+            let batch: UpdateBatchRef<'_> = serde_json::from_str(&text).expect("a batch");
+            let known = Known { workers: HashMap::from([("w".to_owned(), 4)]), ..Known::default() };
+            latest(&batch.updates[0], &known)
+        };
+        let key = "runtime/codex_worker_summary:w";
+        assert_eq!(of(key, 7, r#"{"latest_seq":9}"#), Some((4, 9)));
+        assert_eq!(of(key, 7, r#"{"latest_seq":7}"#), None);
+        assert_eq!(of(key, 7, r#"{"latest_seq":"9"}"#), None);
+        assert_eq!(of("runtime/codex_worker_summary:x", 7, r#"{"latest_seq":9}"#), None);
+        assert_eq!(of("runtime/codex_worker_event:w:9", 7, r#"{"latest_seq":9}"#), None);
+        assert_eq!(of(key, 7, "null"), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
 
 use super::batch::{Batch, Fact};
-use super::contents::{Known, contradiction, contradiction_in};
+use super::contents::{Known, contradiction, contradiction_in, latest};
 
 /// What the key of a worker's document begins with.
 pub(super) const SUMMARY_KEY: &str = "runtime/codex_worker_summary:";
@@ -57,6 +57,11 @@ impl Reader {
     /// What of an update is not so.
     pub(super) fn contradiction(&self, update: &UpdateRef<'_>) -> Option<String> {
         contradiction(update, &self.known)
+    }
+
+    /// How far one of our workers is by its document, if that is further than the document's version.
+    pub(super) fn latest(&self, update: &UpdateRef<'_>) -> Option<(u16, u64)> {
+        latest(update, &self.known)
     }
 
     /// What an update says; `None` of a topic that nobody knows.

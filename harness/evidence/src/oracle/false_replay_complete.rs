@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use super::baseline::{Baseline, Has, Versions};
 use super::ledger::{Content, Ledger};
 use super::rule::Rule;
+use super::stands::Later;
 use super::tally::{Tally, Violation};
 use super::track::Track;
 use super::windows::Timelines;
@@ -173,7 +174,7 @@ impl Replies {
             match fact.had {
                 Had::Seq(highest) => {
                     known.stream(fact, highest, against, tally);
-                    known.told_ahead(fact, tally);
+                    Known::told_ahead(fact, against.later, tally);
                 }
                 Had::Version { worker, version, baseline } => {
                     named.insert((fact.client, fact.topic, fact.epoch, worker));
@@ -198,6 +199,8 @@ impl Replies {
 pub struct Against<'a> {
     /// What was published and seen.
     pub ledger: &'a Ledger,
+    /// What was published after an instant.
+    pub later: &'a Later,
     /// What the target's windows say.
     pub timelines: &'a Timelines,
     /// How long a state may lag behind its event.
@@ -241,8 +244,6 @@ impl Fact {
 /// What was acknowledged by when: running maxima over time. Planned publishes only: a worker's
 /// creation is acknowledged before its event exists.
 struct Known {
-    /// By when a publish was begun, the lowest seq of all that were begun then or later.
-    later: BTreeMap<TopicId, Vec<(Micros, u64)>>,
     seqs: BTreeMap<TopicId, Vec<(Micros, u64)>>,
     /// When each seq was first seen by anybody.
     seen: BTreeMap<(TopicId, u64), Micros>,
@@ -266,10 +267,7 @@ impl Known {
             }
         }
         let mut decided = seen.clone();
-        let mut later: BTreeMap<TopicId, Vec<(Micros, u64)>> = BTreeMap::new();
         for ((topic, publish), seq) in ledger.seqs() {
-            let begun = matches!(publish, PublishId::Planned(_)).then(|| ledger.begun(publish));
-            later.entry(topic).or_default().extend(begun.flatten().map(|begun| (begun, seq)));
             let entry = ledger.acknowledged().get(&publish);
             if let (PublishId::Planned(_), Some(entry)) = (publish, entry) {
                 seqs.entry(topic).or_default().push((entry.at, seq));
@@ -284,15 +282,7 @@ impl Known {
             }
         }
         seqs.values_mut().chain(versions.values_mut()).for_each(running_maximum);
-        later.values_mut().for_each(|list| minimum_of_the_rest(list));
-        Self {
-            later,
-            seqs,
-            seen,
-            decided,
-            versions_before: versions,
-            versions: Versions::of(ledger),
-        }
+        Self { seqs, seen, decided, versions_before: versions, versions: Versions::of(ledger) }
     }
 
     fn stream(&self, fact: &Fact, had: u64, against: &Against<'_>, tally: &mut Tally) {
@@ -312,12 +302,9 @@ impl Known {
     }
 
     /// Judges where the reply says that the stream stands: what is published after it has a higher seq.
-    fn told_ahead(&self, fact: &Fact, tally: &mut Tally) {
-        let Some((stands, list)) = fact.stands.zip(self.later.get(&fact.topic)) else { return };
-        let after = list.partition_point(|&(begun, _)| begun <= fact.at);
-        let Some(&(_, lowest)) = list.get(after).filter(|(_, lowest)| *lowest <= stands) else {
-            return;
-        };
+    fn told_ahead(fact: &Fact, later: &Later, tally: &mut Tally) {
+        let Some(stands) = fact.stands else { return };
+        let Some(lowest) = later.seq_after(fact.topic, fact.at, stands) else { return };
         let violation = Violation {
             at_us: fact.at,
             rule: Rule::FalseReplayComplete,
@@ -326,7 +313,8 @@ impl Known {
             seqs: Some((lowest, stands)),
             epoch: Some(fact.epoch),
             message: format!(
-                "the subscribe was answered with watermark {stands}, and seq {lowest} was published after that:                  a client that comes back after {stands} never gets it"
+                "the subscribe was answered with watermark {stands}, and seq {lowest} was published after that: \
+                 a client that comes back after {stands} never gets it"
             ),
         };
         tally.violate(violation, 0);
@@ -420,15 +408,6 @@ fn running_maximum(list: &mut Vec<(Micros, u64)>) {
     }
 }
 
-fn minimum_of_the_rest(list: &mut [(Micros, u64)]) {
-    list.sort_unstable();
-    let mut min = u64::MAX;
-    for (_, value) in list.iter_mut().rev() {
-        min = min.min(*value);
-        *value = min;
-    }
-}
-
 fn value_before(list: &[(Micros, u64)], at: Micros) -> u64 {
     let index = list.partition_point(|&(acknowledged, _)| acknowledged < at);
     index.checked_sub(1).map_or(0, |index| list[index].1)
@@ -488,8 +467,10 @@ mod tests {
     fn settled(replies: &Replies, ledger: &Ledger, track: Option<&Track>) -> Tally {
         let track_of = |_: u32, _: TopicId| track.cloned();
         let timelines = Timelines::default();
+        let later = &Later::of(ledger, SETTLE);
         let (settle_within, timelines, by_sight) = (SETTLE, &timelines, false);
-        let against = Against { ledger, timelines, settle_within, by_sight, track_of: &track_of };
+        let against =
+            Against { ledger, later, timelines, settle_within, by_sight, track_of: &track_of };
         let mut tally = Tally::new(5);
         replies.settle(&against, &mut tally);
         tally
@@ -577,9 +558,10 @@ mod tests {
             let timelines = windows.timelines(0);
             let track_of = |_: u32, _: TopicId| None;
             let (ledger, settle_within) = (&ledger, SETTLE);
+            let later = &Later::of(ledger, SETTLE);
             let (timelines, by_sight) = (&timelines, false);
             let against =
-                Against { ledger, timelines, settle_within, by_sight, track_of: &track_of };
+                Against { ledger, later, timelines, settle_within, by_sight, track_of: &track_of };
             let mut tally = Tally::new(5);
             replies.settle(&against, &mut tally);
             tally.kept().first().map(|violation| violation.seqs.expect("seqs"))
@@ -701,8 +683,9 @@ mod tests {
             replies.stream(reply(1, sent_at), had, None);
             let (timelines, track_of) = (Timelines::default(), |_: u32, _: TopicId| None);
             let (ledger, timelines, settle_within) = (&ledger, &timelines, SETTLE);
+            let later = &Later::of(ledger, SETTLE);
             let against =
-                Against { ledger, timelines, settle_within, by_sight, track_of: &track_of };
+                Against { ledger, later, timelines, settle_within, by_sight, track_of: &track_of };
             let mut tally = Tally::new(5);
             replies.settle(&against, &mut tally);
             tally.kept().first().map(|violation| violation.seqs.expect("seqs"))

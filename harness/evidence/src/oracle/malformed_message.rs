@@ -4,7 +4,8 @@
 //! A real client throws such a message away, or falls over it. What is well-formed and not known (an
 //! event, a field) is a finding and breaks nothing.
 //!
-//! An update that contradicts itself or what was published has the shape, and is read: it is a kind of its own.
+//! An update that contradicts itself or what was published has the shape, and is read: it is a kind of its own. So is
+//! a word on where a topic stands that what comes later refutes ([`stands`](super::stands)).
 //!
 //! Cases: messages that came. Nothing is undecided. No memory.
 
@@ -16,11 +17,20 @@ use crate::record::{Flaw, Micros};
 /// their reasons.
 pub const NOT_SO: &str = "what it says is not so";
 
+fn message(what: &str) -> String {
+    format!("a message is not one of the contract's: {what}")
+}
+
+/// How it is told that a message can be read, and what it says is not so.
+pub(super) fn not_so(why: &str) -> String {
+    message(&format!("{NOT_SO}: {why}"))
+}
+
 /// A client got a message that is none of the contract's.
 pub fn on_malformed(client: u32, at: Micros, flaw: Flaw, why: &str, tally: &mut Tally) {
-    let (kind, what) = match flaw {
-        Flaw::Shape => (why, why.to_owned()),
-        Flaw::Content => (NOT_SO, format!("{NOT_SO}: {why}")),
+    let (kind, message) = match flaw {
+        Flaw::Shape => (why, message(why)),
+        Flaw::Content => (NOT_SO, not_so(why)),
     };
     let violation = Violation {
         at_us: at,
@@ -29,7 +39,7 @@ pub fn on_malformed(client: u32, at: Micros, flaw: Flaw, why: &str, tally: &mut 
         topic: None,
         seqs: None,
         epoch: None,
-        message: format!("a message is not one of the contract's: {what}"),
+        message,
     };
     tally.violate_as(kind, violation);
 }

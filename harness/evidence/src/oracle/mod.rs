@@ -32,6 +32,7 @@ pub mod phantom;
 pub mod rule;
 pub mod slow;
 pub mod stale_not_signalled;
+pub mod stands;
 pub mod starved_topic;
 pub mod state_late;
 pub mod state_regress;

@@ -62,6 +62,15 @@ impl Windows {
         for (topic, windows) in other.topics {
             windows.into_iter().for_each(|window| self.add(topic, window));
         }
+        for (topic, tiers) in other.tiers {
+            self.tiers.entry(topic).or_default().extend(tiers);
+        }
+    }
+
+    /// Every window, with its topic.
+    pub fn all(&self) -> impl Iterator<Item = (TopicId, &Window)> {
+        let topics = self.topics.iter();
+        topics.flat_map(|(&topic, windows)| windows.iter().map(move |window| (topic, window)))
     }
 
     /// How far they were there to be seen.

@@ -189,6 +189,8 @@ pub enum Telling {
     Heads,
     /// A frame that carries no batch.
     Frame,
+    /// A document.
+    Document,
 }
 
 impl Telling {
@@ -206,6 +208,7 @@ impl std::fmt::Display for Telling {
             Self::Heartbeat => "a heartbeat",
             Self::Heads => "the heads of a batch",
             Self::Frame => "a frame that carries no batch",
+            Self::Document => "a document",
         })
     }
 }

@@ -134,7 +134,10 @@ impl Flight {
             // What it got for it is told by the operation.
             Record::Answered(answered) => answered.outcome != Outcome::Ok,
             Record::PushesCompared { agree, .. } => !agree,
-            Record::Frame { .. } | Record::HeadsTold { .. } => false,
+            Record::Frame { .. }
+            | Record::HeadsTold { .. }
+            | Record::StandsAt { .. }
+            | Record::LatestTold { .. } => false,
             _ => true,
         };
         if tells {

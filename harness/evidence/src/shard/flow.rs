@@ -23,6 +23,7 @@ use crate::oracle::false_replay_complete::Replies;
 use crate::oracle::future_cursor::Stay;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::missing::Lost;
+use crate::oracle::stands::Stands;
 use crate::oracle::state_late::Jumps;
 use crate::oracle::windows::Windows;
 use crate::record::Resource;
@@ -36,6 +37,8 @@ pub struct Flow {
     #[serde(default)]
     pub(super) jumps: Jumps,
     pub(super) replies: Replies,
+    #[serde(default)]
+    pub(super) stands: Stands,
     pub(super) windows: Windows,
     #[serde(default)]
     pub(super) snapshots: Contents,
@@ -66,6 +69,7 @@ impl Flow {
             lost: Lost::default(),
             jumps: Jumps::default(),
             replies: Replies::default(),
+            stands: Stands::default(),
             windows: Windows::default(),
             snapshots: Contents::default(),
             tally: Tally::new(violations_kept),
@@ -90,6 +94,7 @@ impl Flow {
         self.lost.merge(other.lost);
         self.jumps.merge(other.jumps);
         self.replies.merge(other.replies);
+        self.stands.merge(other.stands);
         self.windows.merge(other.windows);
         self.snapshots.merge(other.snapshots);
         self.tally.merge(other.tally);

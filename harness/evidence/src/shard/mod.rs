@@ -61,11 +61,12 @@ use crate::oracle::command_accepted;
 use crate::oracle::divergent_value;
 use crate::oracle::frame_mismatch::{self, Compared};
 use crate::oracle::future_cursor::Stay;
+use crate::oracle::stands::First;
 use crate::oracle::tally::Clients;
 use crate::oracle::windows::{Sight, Window};
 use crate::oracle::wrongful_eviction::Notice;
 use crate::oracle::{Rule, Tally, malformed_message, misaddressed, ws_protocol};
-use crate::record::{Addressee, Micros, Outcome, Record, Resource, Sink};
+use crate::record::{Addressee, Micros, Outcome, Record, Resource, Sink, Telling};
 
 /// What one worker thread knows.
 #[derive(Clone, Debug)]
@@ -307,6 +308,13 @@ impl Shard {
                 self.subscribe_ok(client, epoch, at, &watermarks);
             }
             Record::HeadsTold { client, at, heads } => self.heads_told(client, at, &heads),
+            Record::StandsAt { client, at, by, topic, head } => {
+                self.flow.stands.topic(topic, head, First { at, client, by });
+            }
+            Record::LatestTold { client, at, worker, latest } => {
+                let by = Telling::Document;
+                self.flow.stands.worker(worker, latest, First { at, client, by });
+            }
             Record::Delivered(delivery) => self.delivered(&delivery),
             Record::SubscribeStale { client, epoch: _, at, topics } => {
                 self.subscribe_stale(client, at, &topics);

@@ -21,6 +21,7 @@ use crate::oracle::false_replay_complete::Against;
 use crate::oracle::late_publish::Stood;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::lost_publish::{Owed, Witness};
+use crate::oracle::stands::Later;
 use crate::oracle::starved_topic::Commands;
 use crate::oracle::state_stale::Holder;
 use crate::oracle::windows::Timelines;
@@ -220,8 +221,10 @@ fn between_clients(
     }
     let track_of = |client: u32, topic: TopicId| clients.get(&client)?.tracks.get(&topic).cloned();
     let (ledger, by_sight) = (&flow.ledger, context.is_passive());
+    let later = &Later::of(ledger, settle_within);
+    let (timelines_of, track_of) = (&timelines, &track_of);
     let against =
-        Against { ledger, timelines: &timelines, settle_within, by_sight, track_of: &track_of };
+        Against { ledger, later, timelines: timelines_of, settle_within, by_sight, track_of };
     flow.replies.settle(&against, &mut flow.tally);
     let witnesses: Vec<_> = clients
         .iter()

@@ -334,3 +334,48 @@ fn a_session_that_is_being_revoked_is_closed_as_one_before_the_answer_comes() {
     };
     assert_eq!(closed(&with_a_restart), Place::Close);
 }
+
+/// Where topics were said to stand, of what was news.
+fn stands(rig: &Rig) -> Vec<(Telling, u64)> {
+    let of = rig.records.iter().filter_map(|record| match record {
+        Record::StandsAt { by, topic, head, .. } if *topic == events() => Some((*by, *head)),
+        _ => None,
+    });
+    of.collect()
+}
+
+#[test]
+fn where_a_topic_stands_is_told_when_it_is_above_all_that_the_client_knows() {
+    let beat = |head: u64| {
+        let watermarks = json!([{"topic": WORKER_EVENTS, "watermark": head}]);
+        push("1", "sync:heartbeat", &json!({"watermarks": watermarks}))
+    };
+    let batch = |seq: u64, head: u64| {
+        let mut batch: Value =
+            serde_json::from_str(&batch_of(WORKER_EVENTS, &[seq])).expect("JSON");
+        batch["head_watermarks"] = json!([{"topic": WORKER_EVENTS, "watermark": head}]);
+        push("1", "sync:update_batch", &batch)
+    };
+    let mut rig = Rig::live();
+    rig.records.clear();
+    for text in [beat(9), beat(9), beat(7), batch(10, 10), batch(11, 14), batch(12, 14), beat(15)] {
+        rig.text(&text);
+    }
+    let wanted = [(Telling::Heartbeat, 9), (Telling::Heads, 14), (Telling::Heartbeat, 15)];
+    assert_eq!(stands(&rig), wanted);
+    rig.now += 30 * SECOND;
+    let asked = sent(rig.tick());
+    let watermarks = json!([{"topic": WORKER_EVENTS, "watermark": 16}]);
+    rig.text(&reply(&asked, "ok", &json!({"subscription_id": "s", "watermarks": watermarks})));
+    assert_eq!(stands(&rig).last(), Some(&(Telling::Heartbeat, 16)), "a reply as well");
+}
+
+#[test]
+fn a_cursor_is_the_clients_own_word_and_the_reply_to_a_subscribe_is_judged_by_itself() {
+    let mut rig = Rig::new();
+    rig.go_live(&json!([{"topic": WORKER_EVENTS, "watermark": 40}]));
+    assert_eq!(stands(&rig), []);
+    let watermarks = json!([{"topic": WORKER_EVENTS, "watermark": 40}]);
+    rig.text(&push("1", "sync:heartbeat", &json!({"watermarks": watermarks})));
+    assert_eq!(stands(&rig), []);
+}

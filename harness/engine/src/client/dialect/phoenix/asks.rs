@@ -76,11 +76,15 @@ impl Phoenix {
             }
             Ask::Subscribe(subscribe) => {
                 self.asked.unsubscribe = None;
+                self.name(&subscribe.cursors);
                 let asked = Some(Rc::new(subscribe.clone()));
                 self.asked.subscribe = Some(Subscribing { reference, own: asked });
                 self.message(reference, event::SUBSCRIBE, &own(subscribe))
             }
             Ask::Try(tried) => {
+                if let Tried::At(cursors) = &tried.cursors {
+                    self.name(cursors);
+                }
                 self.asked.subscribe = Some(Subscribing { reference, own: None });
                 self.message(reference, event::SUBSCRIBE, &not_its_own(tried))
             }
@@ -105,6 +109,13 @@ impl Phoenix {
                 let event = event::PHOENIX_HEARTBEAT;
                 frame::encode(Vsn::V2, None, Some(&msg_ref), PHOENIX_CHANNEL, event, &Empty {})
             }
+        }
+    }
+
+    /// The client names cursors: that a topic stands there is its own word.
+    fn name(&mut self, cursors: &[(TopicId, u64)]) {
+        for &(topic, cursor) in cursors {
+            self.stands.rises(topic, cursor);
         }
     }
 

@@ -127,6 +127,10 @@ impl Reader {
         let facts = batch.updates.iter().filter_map(|update| self.fact(update)).collect();
         let mut notes = unknown(&difference, "a batch");
         let (heads, short) = heads(&batch);
+        let stands = batch.head_watermarks.iter();
+        let stands = stands.filter_map(|head| Some((TopicId::of(&head.topic)?, head.watermark)));
+        let stands = stands.collect();
+        let latest = batch.updates.iter().filter_map(|update| self.latest(update)).collect();
         notes.extend(odd_updates(&batch));
         if batch.updates.is_empty() {
             notes.push(("empty_batch", "a batch came without an update".into()));
@@ -143,7 +147,21 @@ impl Reader {
         let flaw = if malformed.is_some() { Flaw::Content } else { Flaw::Shape };
         let (topics, notes) = (topics.into(), notes.into());
         let (error, named) = (None, None);
-        Batch { topics, beside, heads, facts, content, error, named, malformed, flaw, notes, over }
+        Batch {
+            topics,
+            beside,
+            heads,
+            stands,
+            facts,
+            latest,
+            content,
+            error,
+            named,
+            malformed,
+            flaw,
+            notes,
+            over,
+        }
     }
 
     /// A frame that carries no batch: an error, a kind that is reserved, or one that nobody knows.
@@ -243,9 +261,7 @@ impl Batch {
 
     /// Nothing was said.
     fn nothing(content: u64) -> Self {
-        let (topics, beside, heads, facts, notes, over) = Default::default();
-        let (malformed, error, named, flaw) = (None, None, None, Flaw::Shape);
-        Self { topics, beside, heads, facts, content, error, named, malformed, flaw, notes, over }
+        Self { content, ..Self::default() }
     }
 
     /// Holds a frame's own fields against the batch that it carries.

@@ -10,6 +10,7 @@ mod joins;
 mod pushes;
 mod replies;
 mod snapshot;
+mod stands;
 mod twins;
 
 use std::rc::Rc;
@@ -26,6 +27,7 @@ use serde_json::value::RawValue;
 
 use self::asks::Asked;
 use self::joins::{Address, Joins};
+use self::stands::Stands;
 use self::twins::{Errors, Twins};
 use super::{Dialect, Shelf, Taken};
 use crate::client::machine::spoken::{Ask, Came, Event, Manners};
@@ -46,6 +48,7 @@ pub struct Phoenix {
     asked: Asked,
     twins: Twins,
     errors: Errors,
+    stands: Stands,
     /// Topics of the client's that the reply to the join in force does not allow.
     barred: Vec<TopicId>,
     /// The session that the token of the socket there is was minted for, where that is known.
@@ -69,6 +72,7 @@ impl Dialect for Phoenix {
             asked: Asked::default(),
             twins: Twins::default(),
             errors: Errors::default(),
+            stands: Stands::default(),
             barred: Vec::new(),
             session: None,
         }
@@ -130,7 +134,8 @@ impl Dialect for Phoenix {
                 let what = "a sync:heartbeat";
                 let (by, at) = (Telling::Heartbeat, came.read_at);
                 if self.shaped(&shape::HEARTBEAT, what, frame.payload, at, world) {
-                    self.told(by, what, frame.payload, at, world);
+                    let told = self.told(by, what, frame.payload, at, world);
+                    self.stand(by, &told.unwrap_or_default().marks(), at, world);
                 }
                 Action::None
             }
@@ -218,6 +223,22 @@ impl Phoenix {
                 let (client, event) = (self.client, said::word(&frame.event));
                 world.sink.record(Record::Misaddressed { client, at: read_at, to, event });
                 false
+            }
+        }
+    }
+
+    /// Records where topics are said to stand, as far as that is news.
+    fn stand<S: Sink>(
+        &mut self,
+        by: Telling,
+        heads: &[(TopicId, u64)],
+        at: Micros,
+        world: &mut World<'_, S>,
+    ) {
+        for &(topic, head) in heads {
+            if self.stands.rises(topic, head) {
+                let client = self.client;
+                world.sink.record(Record::StandsAt { client, at, by, topic, head });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Pushes: the two of a batch, compared, and errors.
 
-use khala_evidence::record::{Micros, Place, Record, Sink};
+use khala_evidence::record::{Micros, Place, Record, Sink, Telling};
 use khala_plan::model::Push;
 use khala_wire::frame::Frame;
 use khala_wire::message::event;
@@ -32,6 +32,16 @@ impl Phoenix {
         };
         let applied = push == self.settings.apply;
         let again = self.twins.told(push, batch.content);
+        for fact in batch.facts.iter() {
+            self.stands.rises(fact.topic, fact.seq);
+        }
+        self.stand(Telling::Heads, &batch.stands, came.read_at, world);
+        if applied {
+            let (client, at) = (self.client, came.read_at);
+            for &(worker, latest) in batch.latest.iter() {
+                world.sink.record(Record::LatestTold { client, at, worker, latest });
+            }
+        }
         machine.told(Event::Heard(Heard { batch: &batch, again, applied }), came, world);
         if let Some(error) = &batch.error {
             return self.error_came(Push::Frame, error, came, machine, world);

@@ -6,8 +6,8 @@ use khala_wire::payload::{
     self, ReplyRef, StaleCursorSeen, StaleTopicSeen, Status, SubscribedSeen, WatermarkSeen,
     error_code,
 };
-use khala_wire::shape;
 use khala_wire::topic::TopicId;
+use khala_wire::{TopicKind, shape};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -35,7 +35,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn marks(&self) -> Vec<(TopicId, u64)> {
+    pub(super) fn marks(&self) -> Vec<(TopicId, u64)> {
         known(&self.current_watermarks)
     }
 
@@ -96,6 +96,7 @@ impl Phoenix {
                 if self.shaped(&shape::BEATEN, what, reply.response, read_at, world) {
                     let told = self.told(Telling::Heartbeat, what, reply.response, read_at, world);
                     heads = told.unwrap_or_default().marks();
+                    self.stand(Telling::Heartbeat, &heads, read_at, world);
                 }
             } else if machine.is_live() {
                 self.refused(Place::Heartbeat, reply, read_at, machine, world);
@@ -205,7 +206,7 @@ impl Phoenix {
     }
 
     fn subscribed<S: Sink>(
-        &self,
+        &mut self,
         subscribing: &Subscribing,
         response: &RawValue,
         read_at: Micros,
@@ -245,6 +246,13 @@ impl Phoenix {
                 world.not_so(self.client, read_at, format!("{what} {lacks}"));
             }
         }
+        for &(topic, mark) in &marks {
+            // Where a stream stands by it is judged with the reply itself.
+            if topic.kind() == TopicKind::Stream {
+                self.stands.rises(topic, mark);
+            }
+        }
+        self.stand(by, &marks, read_at, world);
         Event::Subscribed(Some(marks))
     }
 

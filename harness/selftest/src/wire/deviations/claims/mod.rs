@@ -42,6 +42,10 @@ rows![
     beat_reply_of_others,
     pub_of_another_worker,
     pub_says_the_seq_alone,
+    heads_far_ahead,
+    heads_of_what_follows,
+    beats_far_ahead,
+    state_far_ahead,
     event_keys_all_one,
 ];
 
