@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::answer::{Answered, Op, OpKind, Outcome, Request, Resource};
 pub use self::content::{
     Delivery, Held, Limit, NO_CONTENT, PublishId, Published, Source, StaleReason, StaleTopic,
-    SubscribedTopic,
+    SubscribedTopic, Tier,
 };
 pub use self::ending::{
     Addressee, Breach, CommandAnswer, Cut, Flaw, OfflineCause, Place, Telling, TokenAnswer,
@@ -232,6 +232,9 @@ pub enum Record {
         head: u64,
         /// Replay budget.
         budget: u64,
+        /// The topic's tier of service.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<Tier>,
     },
     /// A client's session is gone, or its channel and with it the subscription.
     Offline {

@@ -430,6 +430,15 @@ pub struct StaleTopicSeen {
     pub retention_floor: u64,
     /// The topic's name.
     pub topic: String,
+    /// Its QoS tier; empty where none is named, or what is named is none.
+    #[serde(default, deserialize_with = "text_or_nothing")]
+    pub qos_tier: String,
+}
+
+/// A text, and nothing of whatever else there is.
+fn text_or_nothing<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(value.as_str().unwrap_or_default().to_owned())
 }
 
 /// What a client reads of a [`SlowConsumer`].

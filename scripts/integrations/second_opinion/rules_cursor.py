@@ -123,6 +123,7 @@ def wrong_reason(story):
         own = own_reasons(sub.cursor, sub.said)
         if why is None and own and bounds and not bounds.surely_fresh(sub.cursor):
             why = by_windows(sub.cursor, sub.said["reason"], bounds)
+            why = why or other_figures(story, sub)
         if why:
             yield breach(sub, why)
 
@@ -145,6 +146,25 @@ def by_windows(cursor, reason, bounds):
         return "the floor was not above the cursor"
     if reason == "replay_budget" and cursor < bounds.floor_low:
         return "the floor was above the cursor, and is looked at first"
+    return None
+
+
+def other_figures(story, sub):
+    """What a refusal says otherwise than the metrics. It may be as old as the settle bound."""
+    windows = story.windows.get(sub.topic, [])
+    shown = Bounds(windows, max(sub.sent_at - story.begin["settle_us"], 0), sub.answered_at)
+    limits = {"floor": (shown.floor_low, shown.floor_high), "head": (shown.head_low, shown.head_high)}
+    for figure, (low, high) in limits.items():
+        said = sub.said.get(figure)
+        if said is not None and (said < low or high is not None and said > high):
+            return f"{figure} {said} is named, and was from {low} to {high}"
+    # One before and one after, and both the same.
+    if len(shown.budgets) == 2 and len(set(shown.budgets)) == 1:
+        if sub.said.get("budget") not in (None, shown.budgets[0]):
+            return "another budget than before and after"
+    tiers = {window["tier"] for window in windows if window.get("tier")}
+    if len(tiers) == 1 and sub.said.get("tier") not in (None, *tiers):
+        return "another tier than the metrics show"
     return None
 
 

@@ -11,7 +11,7 @@ use super::proofs::Now;
 use super::reads::{Purpose, Read};
 use crate::clock::micros;
 use crate::observe::EventKind;
-use crate::target::window::windows;
+use crate::target::window::{Window, windows};
 
 /// How often a snapshot of them is kept.
 const METRICS_KEPT_EVERY: Duration = Duration::from_secs(10);
@@ -32,8 +32,9 @@ impl<S: Sink> Conductor<'_, S> {
                 self.sink.record(counted);
             }
             for (topic, window) in windows(&metrics) {
-                let (oldest, head, budget) = (window.oldest, window.head, window.budget);
-                self.sink.record(Record::Window { asked, answered, topic, oldest, head, budget });
+                let Window { oldest, head, budget, tier } = window;
+                let window = Record::Window { asked, answered, topic, oldest, head, budget, tier };
+                self.sink.record(window);
             }
             self.keep(purpose, asked, answered, metrics);
         }

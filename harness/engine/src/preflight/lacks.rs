@@ -157,7 +157,8 @@ mod tests {
         let schedule = Schedule::of(&plan);
         let more = schedule.publishes.len() as u64;
         let of = |oldest, head, budget| {
-            no_place(&schedule, &[(TopicId::WORKER_EVENTS, Window { oldest, head, budget })])
+            let window = Window { oldest, head, budget, tier: None };
+            no_place(&schedule, &[(TopicId::WORKER_EVENTS, window)])
         };
         let told = of(None, 0, more).expect("nothing is pruned, and all is within the budget");
         assert!(told.contains("this run cannot be a GO"), "{told}");

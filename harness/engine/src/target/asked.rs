@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use khala_evidence::record::Tier;
 use khala_plan::Plan;
 use khala_wire::cursor::ResumeAfter;
 use khala_wire::message::event;
@@ -64,7 +65,8 @@ fn read(topic: TopicId, reply: &Reply) -> Option<Window> {
             let seen: SubscribedSeen = serde_json::from_str(response.get()).ok()?;
             let mark = seen.current_watermarks.iter().find(|mark| mark.topic == topic.name())?;
             // No cursor of this topic is further behind than the budget, whatever that is.
-            Some(Window { oldest: Some(1), head: mark.watermark, budget: u64::MAX })
+            let (oldest, head, budget) = (Some(1), mark.watermark, u64::MAX);
+            Some(Window { oldest, head, budget, tier: None })
         }
         Reply::Error(response) => {
             let seen: StaleCursorSeen = serde_json::from_str(response.get()).ok()?;
@@ -73,6 +75,7 @@ fn read(topic: TopicId, reply: &Reply) -> Option<Window> {
                 oldest: Some(said.retention_floor.saturating_add(1)),
                 head: said.head_watermark,
                 budget: said.replay_budget_events,
+                tier: Tier::of(&said.qos_tier),
             })
         }
     }
@@ -97,7 +100,7 @@ mod tests {
             {"topic":"runtime.codex_worker_events","reason":"retention_floor_breach","qos_tier":"hot",
              "resume_after":0,"retention_floor":100,"head_watermark":500,"replay_lag":500,
              "replay_budget_events":300}],"snapshot_plan":{"format":"f","topics":[]}}"#;
-        let window = Window { oldest: Some(101), head: 500, budget: 300 };
+        let window = Window { oldest: Some(101), head: 500, budget: 300, tier: Some(Tier::Hot) };
         assert_eq!(read_of(Reply::Error, refusal), Some(window));
         assert_eq!(window.cursor(Resume::AtFloor), Some(100));
     }

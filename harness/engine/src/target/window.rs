@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
-use khala_evidence::record::{Outcome, Record, Request};
+use khala_evidence::record::{Outcome, Record, Request, Tier};
 use khala_plan::Plan;
 use khala_plan::model::Resume;
 use khala_wire::metrics::FanoutMetrics;
@@ -29,6 +29,8 @@ pub struct Window {
     pub head: u64,
     /// Replay budget.
     pub budget: u64,
+    /// Tier of service.
+    pub tier: Option<Tier>,
 }
 
 impl Window {
@@ -58,7 +60,12 @@ pub fn windows(metrics: &FanoutMetrics) -> Vec<(TopicId, Window)> {
         let (oldest, budget) = (row.oldest_sequence, row.replay_budget_events);
         Some((
             TopicId::of(&row.topic)?,
-            Window { oldest, head: row.head_sequence.unwrap_or(0), budget },
+            Window {
+                oldest,
+                head: row.head_sequence.unwrap_or(0),
+                budget,
+                tier: Tier::of(&row.qos_tier),
+            },
         ))
     };
     metrics.topic_windows.iter().filter_map(window).collect()
@@ -138,7 +145,7 @@ mod tests {
 
     #[test]
     fn chosen_cursors_lie_on_either_side_of_floor_and_budget() {
-        let window = Window { oldest: Some(101), head: 500, budget: 300 };
+        let window = Window { oldest: Some(101), head: 500, budget: 300, tier: None };
         let cursor = |resume| window.cursor(resume);
         assert_eq!((cursor(Resume::BelowFloor), cursor(Resume::AtFloor)), (Some(99), Some(100)));
         assert_eq!(
@@ -150,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_floor_of_a_topic_pruned_empty_is_its_head() {
-        let window = Window { oldest: None, head: 500, budget: 300 };
+        let window = Window { oldest: None, head: 500, budget: 300, tier: None };
         assert_eq!(window.cursor(Resume::AtFloor), Some(500));
         assert_eq!(window.cursor(Resume::BelowFloor), Some(499));
     }

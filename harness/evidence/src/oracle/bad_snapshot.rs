@@ -113,8 +113,9 @@ mod tests {
     #[test]
     fn a_snapshot_below_the_floor_that_the_refusal_named_is_one_without_windows() {
         // The refusal said: floor 10, head 99.
-        let again = || Did::Refused(8, vec![figures(8, RetentionFloor, 10, 99, 1_000)]);
-        let tally = judged(&stale_then(8, again()), &Default::default());
+        let said =
+            |cursor| Did::Refused(cursor, vec![figures(cursor, RetentionFloor, 10, 99, 1_000)]);
+        let tally = judged(&[said(9), Did::Snapshot(8), said(8)], &Default::default());
         assert_eq!((tally.total(), tally.count(RULE)), (1, 1));
     }
 

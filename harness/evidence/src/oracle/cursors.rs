@@ -6,6 +6,7 @@
 //! [`SNAPSHOTS_MAX`] snapshots a client; those beyond are undecided.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::rule::Rule;
 use super::tally::{Tally, Violation};
 use super::windows::Timelines;
 use super::{bad_snapshot, false_stale, stale_not_signalled, wrong_reason};
-use crate::record::{Micros, StaleReason, StaleTopic, SubscribedTopic};
+use crate::record::{Micros, StaleReason, StaleTopic, SubscribedTopic, Tier};
 
 /// Cursors of a client that wait for the windows: some 8 KiB.
 pub const FACTS_MAX: usize = 128;
@@ -34,6 +35,9 @@ pub enum Answer {
     Refused {
         /// For this reason.
         reason: StaleReason,
+        /// With these figures.
+        #[serde(default)]
+        figures: Figures,
         /// The refusal's own figures already proved it wrong.
         false_by_figures: bool,
         /// The refusal's own figures already proved its reason wrong.
@@ -43,11 +47,32 @@ pub enum Answer {
     RefusedForAnother,
 }
 
+/// What a refusal says of its topic, and metrics say too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Floor.
+    pub floor: Option<u64>,
+    /// Head.
+    pub head: Option<u64>,
+    /// Replay budget, in events.
+    pub budget: Option<u64>,
+    /// Tier of service.
+    pub tier: Option<Tier>,
+}
+
+impl Figures {
+    fn of(said: &StaleTopic) -> Self {
+        let StaleTopic { floor, head, budget, tier, .. } = *said;
+        Self { floor, head, budget, tier }
+    }
+}
+
 impl Answer {
     /// A refusal, judged by its own figures.
     fn refused(case: &Case<'_>, said: &StaleTopic, tally: &mut Tally) -> Self {
         Self::Refused {
             reason: said.reason,
+            figures: Figures::of(said),
             false_by_figures: false_stale::judge_figures(case, said, tally),
             wrong_by_figures: wrong_reason::judge_figures(case, said, tally),
         }
@@ -308,8 +333,15 @@ impl Cursors {
         }
     }
 
-    /// Judges all facts, with every window of the run.
-    pub fn settle(&self, client: u32, timelines: &Timelines, tally: &mut Tally) {
+    /// Judges all facts, with every window of the run. What a refusal says may be as old as the settle bound.
+    pub fn settle(
+        &self,
+        client: u32,
+        timelines: &Timelines,
+        settle_within: Duration,
+        tally: &mut Tally,
+    ) {
+        let settle_us = Micros::try_from(settle_within.as_micros()).unwrap_or(Micros::MAX);
         for fact in &self.facts {
             let case = Case { client, fact };
             let bounds = timelines.bounds(fact.topic, fact.sent_at, fact.at);
@@ -318,7 +350,12 @@ impl Cursors {
                 stale_not_signalled::judge(&case, bounds, tally);
                 // A refusal of what a snapshot said is the snapshot's case, while it is open.
                 false_stale::judge(&case, bounds, snapshot.is_some(), tally);
-                wrong_reason::judge(&case, bounds, tally);
+                let since = fact.sent_at.saturating_sub(settle_us);
+                let shown = wrong_reason::Shown {
+                    bounds: timelines.bounds(fact.topic, since, fact.at).unwrap_or_default(),
+                    tier: timelines.tier(fact.topic),
+                };
+                wrong_reason::judge(&case, bounds, &shown, tally);
             }
             if let (Some(snapshot), Answer::Refused { false_by_figures, .. }) =
                 (snapshot, fact.answer)

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
-use crate::record::Micros;
+use crate::record::{Micros, Tier};
 
 /// Windows kept of a topic, the earliest: more than an hour at ten a second.
 pub const WINDOWS_MAX: usize = 65_536;
@@ -45,6 +45,9 @@ impl Window {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Windows {
     topics: BTreeMap<TopicId, BTreeSet<Window>>,
+    /// The tiers that were shown of each topic.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tiers: BTreeMap<TopicId, BTreeSet<Tier>>,
 }
 
 impl Windows {
@@ -55,6 +58,11 @@ impl Windows {
         if windows.len() > WINDOWS_MAX {
             windows.pop_last();
         }
+    }
+
+    /// Enters the tier that a window shows.
+    pub fn add_tier(&mut self, topic: TopicId, tier: Tier) {
+        self.tiers.entry(topic).or_default().insert(tier);
     }
 
     /// Adds another shard's.
@@ -124,7 +132,7 @@ impl Windows {
     pub fn timelines(&self, age: Micros) -> Timelines {
         let topics =
             self.topics.iter().map(|(&topic, windows)| (topic, Timeline::of(windows, age)));
-        Timelines { topics: topics.collect() }
+        Timelines { topics: topics.collect(), tiers: self.tiers.clone() }
     }
 }
 
@@ -141,6 +149,7 @@ pub struct Sight {
 #[derive(Clone, Debug, Default)]
 pub struct Timelines {
     topics: BTreeMap<TopicId, Timeline>,
+    tiers: BTreeMap<TopicId, BTreeSet<Tier>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -186,6 +195,8 @@ pub struct Bounds {
     pub budget_lo: Option<u64>,
     /// The budget was at most this.
     pub budget_hi: Option<u64>,
+    /// The budget was this before and after.
+    pub budget: Option<u64>,
 }
 
 impl Bounds {
@@ -214,6 +225,13 @@ impl Timelines {
         self.topics.is_empty()
     }
 
+    /// The tier that all windows of a topic show.
+    #[must_use]
+    pub fn tier(&self, topic: TopicId) -> Option<Tier> {
+        let tiers = self.tiers.get(&topic)?;
+        tiers.first().copied().filter(|_| tiers.len() == 1)
+    }
+
     /// Bounds on what held at some instant from `from` to `until`; `None` when the topic has no
     /// window at all, so that nothing can be judged.
     #[must_use]
@@ -231,6 +249,7 @@ impl Timelines {
             head_hi: after.map(|window| window.head),
             budget_lo: budgets().min(),
             budget_hi: budgets().max(),
+            budget: before.zip(after).filter(|(b, a)| b.budget == a.budget).map(|(b, _)| b.budget),
         };
         let contradictory = bounds.floor_hi.is_some_and(|floor| floor < bounds.floor_lo)
             || bounds.head_hi.is_some_and(|head| head < bounds.head_lo);

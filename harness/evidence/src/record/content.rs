@@ -37,6 +37,37 @@ pub struct StaleTopic {
     pub budget: Option<u64>,
     /// Head minus cursor.
     pub lag: Option<u64>,
+    /// The topic's tier of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+}
+
+/// A topic's tier of service (contract, section 3, known topics).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// `hot`
+    Hot,
+    /// `warm`
+    Warm,
+    /// `cold`
+    Cold,
+    /// One that the contract does not name.
+    Other,
+}
+
+impl Tier {
+    /// The tier of this name; `None` where nothing is said.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "" => None,
+            "hot" => Some(Self::Hot),
+            "warm" => Some(Self::Warm),
+            "cold" => Some(Self::Cold),
+            _ => Some(Self::Other),
+        }
+    }
 }
 
 impl StaleTopic {

@@ -332,8 +332,11 @@ impl Shard {
                 self.slow_ended(client, at, same_session);
             }
             Record::Evictions { at: _, count } => self.flow.totals.evictions += count,
-            Record::Window { asked, answered, topic, oldest, head, budget } => {
+            Record::Window { asked, answered, topic, oldest, head, budget, tier } => {
                 let floor = Window::floor(oldest, head);
+                if let Some(tier) = tier {
+                    self.flow.windows.add_tier(topic, tier);
+                }
                 self.flow.windows.add(topic, Window { asked, answered, floor, head, budget });
             }
             Record::Offline { client, at, cause } => self.offline(client, at, cause),

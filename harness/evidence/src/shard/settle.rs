@@ -217,7 +217,7 @@ fn between_clients(
     let settle_within = context.bounds().settle_within;
     let timelines = timelines(settle_within, flow);
     for (&id, life) in clients {
-        life.cursors.settle(id, &timelines, &mut flow.tally);
+        life.cursors.settle(id, &timelines, settle_within, &mut flow.tally);
     }
     let track_of = |client: u32, topic: TopicId| clients.get(&client)?.tracks.get(&topic).cloned();
     let (ledger, by_sight) = (&flow.ledger, context.is_passive());

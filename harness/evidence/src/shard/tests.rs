@@ -105,7 +105,7 @@ fn stale(epoch: u32, at: Micros, topic: TopicId, cursor: u64) -> Record {
     let reason = StaleReason::RetentionFloor;
     let (floor, head) = (Some(cursor + 5), Some(cursor + 10));
     let (budget, lag) = (Some(500), Some(10));
-    let said = StaleTopic { topic, reason, cursor, floor, head, budget, lag };
+    let said = StaleTopic { topic, reason, cursor, floor, head, budget, lag, tier: None };
     Record::SubscribeStale { client: 0, epoch, at, topics: vec![said] }
 }
 
@@ -392,6 +392,7 @@ fn a_document_that_a_first_replay_leaves_out_is_owed_unless_it_may_be_pruned() {
         oldest: Some(oldest),
         head: 10,
         budget: 500,
+        tier: None,
     };
     records.push(window(2));
     assert_eq!(broken(&settle(&records)), [], "seq 1 was pruned");
@@ -550,6 +551,7 @@ fn windows_of_another_shard_decide_cursors() {
         oldest: Some(50),
         head: 80,
         budget: 500,
+        tier: None,
     };
     let run = |cursor| {
         settle(&[

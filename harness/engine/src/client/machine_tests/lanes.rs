@@ -91,6 +91,7 @@ fn must_refetch(snapshots: Vec<TopicId>) -> Stale {
         head: None,
         budget: None,
         lag: None,
+        tier: None,
     };
     Stale { topics: vec![topic], snapshots }
 }

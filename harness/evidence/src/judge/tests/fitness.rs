@@ -302,6 +302,7 @@ fn what_was_left_open_is_named_with_why_and_what_to_do() {
             oldest: Some(1),
             head,
             budget: 100,
+            tier: None,
         }));
         let open = |settled: &mut Settled| {
             settled.tally.undecided_cases(Rule::Gap, 4);

@@ -6,6 +6,8 @@ use super::*;
 pub const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
 const OTHER: TopicId = TopicId::WORKER_EVENTS;
 pub const SENT: Micros = 1_000;
+/// The settle bound.
+pub const SETTLE: Micros = 500;
 pub const BEFORE: Micros = 100;
 pub const AFTER: Micros = 5_000;
 
@@ -20,20 +22,17 @@ pub fn accepted(cursor: u64, watermark: u64) -> Did {
     Did::Accepted(cursor, watermark)
 }
 
-/// Refused with figures that bear the reason out.
+/// Refused without figures, so that the reason is taken at its word.
 pub fn refused(cursor: u64, reason: StaleReason) -> Did {
-    let (floor, budget) = match reason {
-        StaleReason::RetentionFloor => (cursor + 1, 1_000),
-        _ => (0, 1),
-    };
-    let head = cursor + 90;
-    Did::Refused(cursor, vec![figures(cursor, reason, floor, head, budget)])
+    let said = figures(cursor, reason, 0, 0, 0);
+    let none = StaleTopic { floor: None, head: None, budget: None, lag: None, ..said };
+    Did::Refused(cursor, vec![none])
 }
 
 pub fn figures(cursor: u64, reason: StaleReason, floor: u64, head: u64, budget: u64) -> StaleTopic {
     let lag = Some(head.saturating_sub(cursor));
     let (floor, head, budget) = (Some(floor), Some(head), Some(budget));
-    StaleTopic { topic: TOPIC, reason, cursor, floor, head, budget, lag }
+    StaleTopic { topic: TOPIC, reason, cursor, floor, head, budget, lag, tier: None }
 }
 
 pub fn for_another(cursor: u64) -> Did {
@@ -75,7 +74,7 @@ pub fn judged(did: &[Did], windows: &Windows) -> Tally {
             Did::Snapshot(head) => cursors.took_snapshot(TOPIC, at, at + 5, *head),
         }
     }
-    cursors.settle(7, &windows.timelines(0), &mut tally);
+    cursors.settle(7, &windows.timelines(0), Duration::from_micros(SETTLE), &mut tally);
     tally
 }
 

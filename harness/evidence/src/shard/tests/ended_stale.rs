@@ -13,6 +13,7 @@ fn said() -> StaleTopic {
         head: Some(13),
         budget: Some(500),
         lag: Some(10),
+        tier: None,
     }
 }
 
@@ -80,6 +81,7 @@ fn windows_prove_the_cursor_fresh_or_bear_it_out() {
         oldest: Some(oldest),
         head,
         budget: 500,
+        tier: None,
     };
     let of = |oldest| {
         let mut more = back(10 * S + 10);
@@ -150,6 +152,7 @@ fn what_has_no_figures_is_held_against_nothing() {
         head: None,
         budget: None,
         lag: None,
+        tier: None,
         ..said()
     };
     let settled = told(ended(none), &back(10 * S + 10));

@@ -138,6 +138,7 @@ fn who_begins_anew_is_owed_by_its_next_subscribe() {
         head: None,
         budget: None,
         lag: None,
+        tier: None,
     };
     for (why, then, judged) in [
         ("it subscribes again", &again[..], 1),

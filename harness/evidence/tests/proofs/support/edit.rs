@@ -420,6 +420,7 @@ fn stale_after(delivery: &Delivery) -> Record {
         head: Some(cursor + 9),
         budget: Some(100),
         lag: Some(9),
+        tier: None,
     };
     let none = StaleTopic { floor: None, head: None, budget: None, lag: None, ..right };
     let said = match at % 6 {

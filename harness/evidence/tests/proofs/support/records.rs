@@ -75,7 +75,7 @@ pub fn subscribe_stale(
     let reason = StaleReason::RetentionFloor;
     let (budget, lag) = (Some(3_000), Some(head.saturating_sub(cursor)));
     let (floor, head) = (Some(floor), Some(head));
-    let stale = StaleTopic { topic, reason, cursor, floor, head, budget, lag };
+    let stale = StaleTopic { topic, reason, cursor, floor, head, budget, lag, tier: None };
     Record::SubscribeStale { client, epoch, at, topics: vec![stale] }
 }
 
@@ -108,7 +108,7 @@ pub fn slow_ended(client: u32, at: Micros, same_session: bool) -> Record {
 
 pub fn window(asked: Micros, topic: TopicId, oldest: Option<u64>, head: u64) -> Record {
     let (answered, budget) = (asked + 2_000, 3_000);
-    Record::Window { asked, answered, topic, oldest, head, budget }
+    Record::Window { asked, answered, topic, oldest, head, budget, tier: None }
 }
 
 pub fn delivered(client: u32, epoch: u32, at: Micros, entry: &Entry) -> Record {

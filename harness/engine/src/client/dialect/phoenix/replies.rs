@@ -1,6 +1,6 @@
 //! Replies: to what they answer, and what they say.
 
-use khala_evidence::record::{Micros, Place, Record, Sink, StaleReason, StaleTopic, Telling};
+use khala_evidence::record::{Micros, Place, Record, Sink, StaleReason, StaleTopic, Telling, Tier};
 use khala_wire::frame::Frame;
 use khala_wire::payload::{
     self, ReplyRef, StaleCursorSeen, StaleTopicSeen, Status, SubscribedSeen, WatermarkSeen,
@@ -344,5 +344,6 @@ fn stale_topic(stale: &StaleTopicSeen) -> Option<StaleTopic> {
         head: Some(stale.head_watermark),
         budget: Some(stale.replay_budget_events),
         lag: Some(stale.replay_lag),
+        tier: Tier::of(&stale.qos_tier),
     })
 }

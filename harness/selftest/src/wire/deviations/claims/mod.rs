@@ -46,6 +46,10 @@ rows![
     heads_of_what_follows,
     beats_far_ahead,
     state_far_ahead,
+    stale_head_ahead,
+    stale_budget_other,
+    stale_tier_other,
+    stale_without_tier,
     event_keys_all_one,
 ];
 
@@ -78,6 +82,19 @@ fn stale_of_the_stream() -> Value {
             "resume_after": 1, "retention_floor": 0, "head_watermark": 2, "replay_lag": 1,
             "replay_budget_events": 3000}],
         "snapshot_plan": {"format": "openagents.sync.snapshot.v1", "topics": []}})
+}
+
+/// The reply of a refusal as stale, and its push, with other figures of each topic.
+fn stale_figures(mut message: Message, change: impl Fn(&mut Value)) -> Option<Vec<Step>> {
+    let error = if message.is_reply() {
+        &mut message.payload["response"]
+    } else if message.event == "sync:error" {
+        &mut message.payload
+    } else {
+        return None;
+    };
+    error["stale_topics"].as_array_mut()?.iter_mut().for_each(change);
+    Some(vec![(&message).into()])
 }
 
 /// Both pushes of a batch with other heads.
