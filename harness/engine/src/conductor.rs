@@ -43,6 +43,7 @@ use crate::stall::{TICK, Watch};
 use crate::switches::Switches;
 use crate::target::Target;
 use crate::target::child::Own;
+use crate::target::counters::Counters;
 use crate::target::evictions::Evictions;
 use crate::target::renewal::Renewal;
 use crate::worker::Numbers;
@@ -160,6 +161,7 @@ struct State {
     latest: Option<(Micros, String)>,
     renewal: Renewal,
     evictions: Evictions,
+    counters: Counters,
 }
 
 impl<'a, S: Sink> Conductor<'a, S> {

@@ -18,6 +18,7 @@ pub struct Heads {
     answered: Vec<AtomicU64>,
     orders_dropped: Vec<AtomicU64>,
     stale: AtomicU64,
+    told_off: AtomicU64,
     versions: Vec<Version>,
     /// Up to where clients are waited for at the end, where others write on.
     due: OnceLock<[u64; KNOWN.len()]>,
@@ -40,6 +41,7 @@ impl Heads {
             answered: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             orders_dropped: (0..faults).map(|_| AtomicU64::new(0)).collect(),
             stale: AtomicU64::new(0),
+            told_off: AtomicU64::new(0),
             versions: Vec::new(),
             due: OnceLock::new(),
         }
@@ -113,6 +115,12 @@ impl Heads {
     #[must_use]
     pub fn stale(&self) -> u64 {
         self.stale.load(Ordering::Relaxed)
+    }
+
+    /// Clients that the target has told that they are evicted as too slow.
+    #[must_use]
+    pub fn told_off(&self) -> u64 {
+        self.told_off.load(Ordering::Relaxed)
     }
 
     /// The target answered to a fault so many times more, or a socket shows it.
@@ -208,6 +216,11 @@ impl LocalHeads {
     /// The target answered to what a fault did for one client, or the client's socket shows it.
     pub fn count_answered(&self, fault: u16) {
         self.shared.count_answered(fault, 1);
+    }
+
+    /// A client was told that it is evicted as too slow.
+    pub fn count_told_off(&self) {
+        self.shared.told_off.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A refusal named so many stale topics.

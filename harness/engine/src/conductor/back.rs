@@ -28,6 +28,7 @@ impl<S: Sink> Conductor<'_, S> {
             for renewed in self.state.renewal.see(asked, answered, &metrics) {
                 self.sink.record(renewed);
             }
+            self.state.counters.see(asked, answered, &metrics);
             if let Some(counted) = self.state.evictions.see(answered, &metrics) {
                 self.sink.record(counted);
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use khala_evidence::facts::{Finding, Generator, RunFacts, TargetFacts};
 use khala_evidence::oracle::End;
 use khala_evidence::record::Sink;
-use khala_plan::model::TargetKind;
+use khala_plan::model::{ActsOn, TargetKind};
 use khala_wire::metrics::FanoutMetrics;
 
 use super::Conductor;
@@ -57,6 +57,18 @@ impl<S: Sink> Conductor<'_, S> {
             // The counts of another process began anew.
             && first.process_id == after.process_id
         {
+            let evicted =
+                |metrics: &FanoutMetrics| metrics.delivery_metrics.slow_consumer_evictions;
+            let (counted, seen) =
+                (evicted(after).saturating_sub(evicted(first)), self.heads.told_off());
+            // A client that does not read may never have the word of its eviction.
+            let slow = self.schedule.faults.iter().any(|fault| fault.kind.slowness().is_some());
+            if seen > counted || counted > seen && !slow {
+                let message = format!(
+                    "the target counted {counted} evictions of slow clients, the clients were told of {seen}"
+                );
+                find("metrics_disagree", message, counted.abs_diff(seen));
+            }
             let refused = |metrics: &FanoutMetrics| -> u64 {
                 let rows = metrics.topic_windows.iter();
                 rows.map(|row| {
@@ -73,6 +85,9 @@ impl<S: Sink> Conductor<'_, S> {
                 find("metrics_disagree", message, counted.abs_diff(seen));
             }
         }
+        let faults = self.schedule.faults.iter();
+        let restarted = faults.map(|fault| fault.kind.acts_on()).any(|it| it == ActsOn::Target);
+        findings.extend(self.state.counters.finding(restarted));
         findings.extend(self.reads.finding());
         findings
     }

@@ -4,6 +4,7 @@ pub mod asked;
 pub mod build;
 pub mod builds;
 pub mod child;
+pub mod counters;
 pub mod evictions;
 pub mod extras;
 pub mod keys;

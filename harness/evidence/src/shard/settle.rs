@@ -27,7 +27,7 @@ use crate::oracle::state_stale::Holder;
 use crate::oracle::windows::Timelines;
 use crate::oracle::{
     End, Rule, Tally, after_unsubscribe, authz_leak, bad_duplicate, divergent_value, future_cursor,
-    gap, late_publish, lost_publish, no_convergence, phantom, slow, state_stale, successor,
+    gap, late_publish, lost_publish, no_convergence, phantom, slow, stands, state_stale, successor,
     wrongful_eviction,
 };
 use crate::record::{Micros, PublishId};
@@ -226,6 +226,10 @@ fn between_clients(
     let against =
         Against { ledger, later, timelines: timelines_of, settle_within, by_sight, track_of };
     flow.replies.settle(&against, &mut flow.tally);
+    flow.stands.settle(later, &mut flow.tally);
+    if let Some((message, count)) = stands::of_metrics(&flow.windows, later) {
+        flow.findings.add(at_end("metrics_disagree", message, count));
+    }
     let witnesses: Vec<_> = clients
         .iter()
         .map(|(&client, life)| {

@@ -52,6 +52,9 @@ impl Machine {
             }
             Event::ToldOff(ToldOff { last, depth, limit }) => {
                 self.told_off |= last;
+                if last {
+                    world.heads.count_told_off();
+                }
                 world.sink.record(Record::SlowConsumer {
                     client: self.client,
                     at: came.read_at,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::wire::deviation::{Socket, Step};
 use crate::wire::deviations::LATER;
 use crate::wire::deviations::batch::{self, STREAM};
+use crate::wire::http::{Answer, Purpose, Request};
 use crate::wire::message::Message;
 
 rows![
@@ -50,6 +51,9 @@ rows![
     stale_budget_other,
     stale_tier_other,
     stale_without_tier,
+    metrics_heads_ahead,
+    metrics_count_back,
+    metrics_evict_nobody,
     event_keys_all_one,
 ];
 
@@ -82,6 +86,16 @@ fn stale_of_the_stream() -> Value {
             "resume_after": 1, "retention_floor": 0, "head_watermark": 2, "replay_lag": 1,
             "replay_budget_events": 3000}],
         "snapshot_plan": {"format": "openagents.sync.snapshot.v1", "topics": []}})
+}
+
+/// The fan-out metrics, changed.
+fn metrics(
+    request: &Request,
+    answer: Answer,
+    change: impl FnOnce(&mut Value),
+) -> Option<Vec<Step>> {
+    (request.purpose == Purpose::Metrics).then_some(())?;
+    Some(vec![Step::Send(answer.edited(change)?.bytes())])
 }
 
 /// The reply of a refusal as stale, and its push, with other figures of each topic.
