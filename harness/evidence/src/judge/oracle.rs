@@ -137,7 +137,7 @@ fn judge_rule(
     } else if let Some(unfit) = unfit {
         verdict = Verdict::Inconclusive;
         reason = format!("{reason}; {}", unfit.why);
-        (beyond, against) = (Some(unfit.why), Some(unfit.against));
+        (beyond, against, it_takes) = (Some(unfit.why), Some(unfit.against), unfit.it_takes);
     } else if verdict == Verdict::Pass && rule == Rule::LostPublish && tally.undecided > 0 {
         // No share of losses is harmless: they are decided by a run that drains.
         verdict = Verdict::Inconclusive;
