@@ -310,11 +310,8 @@ fn a_reset_just_behind_the_upgrade_is_named_where_it_keeps_clients_away() {
     let report = with_updates(report_of(&storm, reset_behind_the_upgrade()));
     assert_eq!(report.decision, Decision::Hold, "{:?}", report.reasons);
     let told = ten_lines(&report);
-    for what in [
-        "12 of 12 clients were not connected at the end (most often they met join: its socket was reset ×60)",
-    ] {
-        assert!(told.contains(what), "no {what} in: {told}");
-    }
+    let what = "12 of 12 clients were not connected at the end (most often they met join: its socket was reset ×60)";
+    assert!(told.contains(what), "no {what} in: {told}");
     // It is no connect that broke later, and the plan did not ask for it.
     let whole = terminal::render(&report, Colour::Never);
     let whole = whole.split_whitespace().collect::<Vec<_>>().join(" ");
