@@ -33,14 +33,20 @@ def beyond_the_log(story):
     planned = {(r["worker"], r["worker_seq"]): max(r["start"] - settle, 0) for r in story.planned.values()}
     begun = {("worker", *place): at for place, at in planned.items()}
     published = {publish_key(record["id"]): record["start"] for record in story.published}
-    for (topic, key), seq in story.seq_of.items():
-        if topic in story.streams and key[0] == "planned" and key in published:
+    # What came under several seqs counts by the highest: of them it proves least.
+    events, states = {}, {}
+    for (topic, seq), contents in sorted(story.contents.items(), key=lambda item: item[0]):
+        for first, *_ in contents.values():
+            if first.publish is not None and first.publish[0] == "planned":
+                events[topic, first.publish] = seq
+            if first.state is not None and len(contents) == 1:
+                states[topic, first.state["worker"], first.state["version"]] = seq
+    for (topic, key), seq in events.items():
+        if key in published:
             begun["topic", topic, seq] = published[key]
-    for (topic, seq), contents in story.contents.items():
-        (first, *_), *others = contents.values()
-        place = topic in story.states and not others and first.state
-        if place and (place["worker"], place["version"]) in planned:
-            begun["topic", topic, seq] = planned[place["worker"], place["version"]]
+    for (topic, worker, version), seq in states.items():
+        if (worker, version) in planned:
+            begun["topic", topic, seq] = planned[worker, version]
     told = {}
     for client in story.clients.values():
         for record in client.records:

@@ -14,7 +14,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
@@ -156,11 +155,6 @@ impl Later {
     pub fn of(ledger: &Ledger, settle_within: Duration) -> Self {
         let settle_us = Micros::try_from(settle_within.as_micros()).unwrap_or(Micros::MAX);
         let mut later = Self::default();
-        for ((topic, publish), seq) in ledger.seqs() {
-            let begun = matches!(publish, PublishId::Planned(_)).then(|| ledger.begun(publish));
-            let list = later.seqs.entry(topic).or_default();
-            list.extend(begun.flatten().map(|begun| (begun, seq)));
-        }
         let mut versions: BTreeMap<(u16, u64), &Acknowledged> = BTreeMap::new();
         for (publish, entry) in ledger.acknowledged() {
             if matches!(publish, PublishId::Planned(_)) {
@@ -169,19 +163,30 @@ impl Later {
                 list.push((entry.begun.saturating_sub(settle_us), entry.worker_seq));
             }
         }
+        // What came under several seqs is another rule's, and of them the highest proves least.
+        let (mut events, mut states) = (BTreeMap::new(), BTreeMap::new());
         for (&(topic, seq), contents) in ledger.seen() {
-            if topic.kind() != TopicKind::State {
-                continue;
+            for content in contents.values() {
+                match content.source {
+                    Source::Event { publish: publish @ PublishId::Planned(_), .. } => {
+                        events.insert((topic, publish), seq);
+                    }
+                    // So are contents that differ: what one of them says may be of any time.
+                    Source::State { worker, version } if contents.len() == 1 => {
+                        states.insert((topic, worker, version), seq);
+                    }
+                    _ => {}
+                }
             }
-            // Contents that differ are another rule's: what one of them says may be of any time.
-            let mut contents = contents.values();
-            let (Some(content), None) = (contents.next(), contents.next()) else { continue };
-            if let Source::State { worker, version } = content.source
-                && let Some(entry) = versions.get(&(worker, version))
-            {
-                let begun = entry.begun.saturating_sub(settle_us);
-                later.seqs.entry(topic).or_default().push((begun, seq));
-            }
+        }
+        for ((topic, publish), seq) in events {
+            let begun = ledger.begun(publish).map(|begun| (begun, seq));
+            later.seqs.entry(topic).or_default().extend(begun);
+        }
+        for ((topic, worker, version), seq) in states {
+            let entry = versions.get(&(worker, version));
+            let begun = entry.map(|entry| (entry.begun.saturating_sub(settle_us), seq));
+            later.seqs.entry(topic).or_default().extend(begun);
         }
         later.seqs.values_mut().for_each(|list| minimum_of_the_rest(list));
         later.versions.values_mut().for_each(|list| minimum_of_the_rest(list));
@@ -289,6 +294,34 @@ mod tests {
         assert!(found(STREAM, 1_000, 1_500).is_some_and(|said| said.contains("and seq 12")));
         assert_eq!(found(STREAM, 1_000, 4_000), None, "nothing was published after it");
         assert_eq!(found(TopicId::NOTIFICATIONS, 1_000, 0), None, "nothing at all");
+    }
+
+    #[test]
+    fn what_came_under_several_seqs_counts_by_the_highest() {
+        let mut ledger = Ledger::default();
+        let (publish, worker_seq) = (PublishId::Planned(1), Some(1));
+        ledger.publish(&Published {
+            id: publish,
+            worker: 4,
+            intended: 1_000,
+            start: 1_000,
+            done: 1_010,
+            outcome: Outcome::Ok,
+            status: None,
+            worker_seq,
+            payload: 0,
+        });
+        let begun = Some(1_000);
+        let source = Source::Event { publish, intended: begun, begun, payload: 0, worker_seq };
+        for seq in [3, 15] {
+            let (client, epoch, topic, at, content) = (1, 1, STREAM, 1_020, 7);
+            let hash_fits = true;
+            let delivery = Delivery { client, epoch, topic, seq, at, content, hash_fits, source };
+            ledger.deliver(&delivery);
+        }
+        let later = Later::of(&ledger, Duration::from_micros(SETTLE));
+        assert_eq!(later.seq_after(STREAM, 500, 14), None);
+        assert_eq!(later.seq_after(STREAM, 500, 15), Some(15));
     }
 
     #[test]
