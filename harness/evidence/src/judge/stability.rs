@@ -3,9 +3,9 @@
 //! Two tiers. An *absence* (the target restarted, was lost, or answered or took nobody for longer than
 //! the bound although it was asked) is FAIL, once. *Single incidents* are FAIL beyond their limit, which
 //! the plan has from the scenario, the target, the contract or an assumption. What follows from the
-//! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL; so are time-outs, which are
-//! lateness, of a run whose generator was starved all along. A kind for which the
-//! run had no occasion is left out.
+//! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL; so are time-outs and beginning
+//! again after them, which are lateness, of a run whose generator was starved all along. A kind for which the run had
+//! no occasion is left out.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::by_text::ByText;
 use crate::render::befell::status;
 use crate::report::IdleEnds;
 use crate::shard::absence::{Absence, Manner};
+use crate::shard::incidents::REJOIN_OF_THE_LATE;
 use crate::shard::stability::{Blame, Seen, Stability, Told};
 
 /// Ends of sockets that must be alike to be called one thing's doing.
@@ -257,7 +258,9 @@ fn timeouts(incident: Incident, told: &Told) -> u64 {
     if incident == Incident::HeartbeatTimeouts {
         return told.count();
     }
-    told.codes.iter().filter(|(code, _)| *code == "timeout").map(|(_, seen)| seen.count).sum()
+    let of_the_late = ["timeout", "unsubscribe: timeout", REJOIN_OF_THE_LATE];
+    let late = told.codes.iter().filter(|(code, _)| of_the_late.contains(code));
+    late.map(|(_, seen)| seen.count).sum()
 }
 
 /// Incidents in a clause: how many, what, to how many clients, since when.

@@ -25,6 +25,8 @@ const STALL_MIN_US: Micros = 500_000;
 const STALL_SHOWS_US: Micros = 3_000_000;
 /// Without a heartbeat of the client for this long its channel is closed (contract, section 3).
 const KEPT_ALIVE_FOR_US: Micros = 60_000_000;
+/// How one is told that began again because something was not answered in time.
+pub const REJOIN_OF_THE_LATE: &str = "rejoin after a time-out";
 /// How the end of a socket is told on which the target had not yet answered the join.
 const BEFORE_THE_JOIN: &str = ", before its join was answered";
 /// A socket that was open for less is not one of those that were open before.
@@ -111,6 +113,12 @@ impl Shard {
 
     /// A request ended.
     pub(super) fn answered(&mut self, answered: &Answered) {
+        if let Some(client) = answered.client
+            && answered.outcome != Outcome::Interrupted
+        {
+            let life = self.clients.entry(client).or_default();
+            life.timed_out = answered.outcome == Outcome::Timeout;
+        }
         let asked_for = self.is_asked_for(answered) || is_tried_in_vain(answered);
         let incident = incident(answered);
         if let Some((kind, others)) = incident
@@ -187,11 +195,12 @@ impl Shard {
                 life.taken_in = true;
                 let again = std::mem::replace(&mut life.joined, true);
                 let blame = life.ended_by;
+                let code = if life.ended_late { REJOIN_OF_THE_LATE } else { "rejoin" };
                 self.flow.stability.occasion(Incident::ChannelEnds);
                 self.flow.stability.occasion(Incident::Rejoins);
                 if let (true, Some(blame)) = (again, blame) {
                     let client = Some(client);
-                    self.flow.stability.incident(Incident::Rejoins, blame, "rejoin", done, client);
+                    self.flow.stability.incident(Incident::Rejoins, blame, code, done, client);
                 }
             }
             _ => {}
@@ -242,6 +251,11 @@ impl Shard {
         let opened_at = life.opened_at.take();
         let heard_at = life.flight.heard_at().filter(|heard| Some(*heard) >= opened_at);
         life.ended_by = Some(blame);
+        life.ended_late = match cause {
+            OfflineCause::HeartbeatTimeout | OfflineCause::ChannelSilent { .. } => true,
+            OfflineCause::GaveUp => life.timed_out,
+            _ => false,
+        };
         let of_the_plan =
             matches!(cause, OfflineCause::Fault { .. }) || befell || life.slow.counts_as_slow(at);
         if of_the_plan {

@@ -374,6 +374,36 @@ fn time_outs_of_a_starved_machine_decide_nothing_and_refusals_do() {
 }
 
 #[test]
+fn beginning_again_after_time_outs_of_a_starved_machine_decides_nothing() {
+    let of = |cause, waited_us| {
+        let mut list = fleet(12);
+        list.push(Record::SchedulerLag { thread: 0, at: 190 * S, lag_us: 1 });
+        for second in 20..600 {
+            let probe = Probe { at: second * S, wall_us: S, waited_us, ..Probe::default() };
+            list.push(Record::Probe(probe));
+        }
+        // Three a second, of which the contract takes one and a half.
+        for nth in 0..1_200_u32 {
+            let (client, at) = (nth % 12, 150 * S + u64::from(nth) * S / 3);
+            list.push(beat(client, at));
+            let (request, late) = (Request::Subscribe, (Outcome::Timeout, "timeout"));
+            if cause == OfflineCause::GaveUp {
+                list.push(answered(request, Some(client), at, late));
+            }
+            list.push(records::offline(client, at, cause));
+            list.extend(live(client, at + 1_000));
+        }
+        list.sort_by_key(Record::at);
+        kind(&trial(&at_home(""), list).judge(), Incident::Rejoins).expect("judged")
+    };
+    let (verdict, why) = of(OfflineCause::GaveUp, 600_000);
+    assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+    assert!(why.contains("rejoin after a time-out ×1200"), "{why}");
+    assert_eq!(of(OfflineCause::GaveUp, 100_000).0, Verdict::Fail);
+    assert_eq!(of(OfflineCause::ChannelClosed, 600_000).0, Verdict::Fail);
+}
+
+#[test]
 fn an_advisory_gate_is_judged_and_shown_and_decides_nothing() {
     let mut list = fleet(12);
     list.extend([beat(0, 290 * S), records::offline(0, 300 * S, closed(1011))]);

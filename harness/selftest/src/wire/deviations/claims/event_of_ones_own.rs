@@ -1,5 +1,6 @@
 //! An event that the contract does not know, with a batch of a topic that the client subscribes to: a newer lane
-//! beside the old one. No client applies it, and nobody sees what he may not see.
+//! beside the old one. No client applies it, and nobody sees what he may not see: Phoenix clients hand events on by
+//! their names.
 
 use super::later;
 use crate::wire::deviation::{Deviation, Socket, Step};
