@@ -63,10 +63,10 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
 /// What `reference` reads of its environment.
 const REFERENCE_READS: &str = "\
 Environment, each with the other side's key of a scenario by URL:
-  RUNTIME_SYNC_TOKEN_SIGNING_KEY    key of sync tokens (auth.secret); a known one where it is not set
+  RUNTIME_SYNC_TOKEN_SIGNING_KEY    key of sync tokens (auth.secret); khala-reference-development-sync-key where it is not set
   RUNTIME_SYNC_TOKEN_ISSUER         their `iss` (auth.issuer)
   RUNTIME_SYNC_TOKEN_AUDIENCE       their `aud` (auth.audience)
-  KHALA_REFERENCE_SESSION_KEY       key of session access tokens, by the same name; a known one where it is not set
+  KHALA_REFERENCE_SESSION_KEY       key of session access tokens, by the same name; khala-reference-development-session-key where it is not set
   KHALA_REFERENCE_SIGNATURE_SECRET  secret of commands (target.command_secret); not set, they need no signature
   RUNTIME_ADMIN_TOKEN               bearer of operators (target.admin_token); not set, everybody is one";
 const EXIT_CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 target or set-up · \

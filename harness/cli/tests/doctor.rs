@@ -87,6 +87,11 @@ fn the_profile_that_it_writes_is_one() {
     doctor(&reference.url).arg("--write-profile").arg(&path).ended_plain().exits(exit::GO);
     let again = Harness::new("doctor").arg("--target").arg(&path).env("KHALA_TEST_KEY", KEY);
     again.ended_plain().exits(exit::GO);
+    // It may have been worked on since.
+    std::fs::write(&path, "# mine").expect("written");
+    let over = doctor(&reference.url).arg("--write-profile").arg(&path).ended_plain();
+    assert!(over.exits(exit::SETUP).stderr.contains("it is there already"));
+    assert_eq!(std::fs::read_to_string(&path).expect("kept"), "# mine");
 }
 
 #[test]

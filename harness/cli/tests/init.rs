@@ -85,7 +85,7 @@ fn with_its_profile_it_runs_against_a_url() {
         .arg("--profile")
         .arg("local")
         .arg("--allow-shared-writes")
-        .env("KHALA_URL", &target.url)
+        .env("KHALA_TARGET_URL", &target.url)
         .env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
         .env("RUNTIME_ADMIN_TOKEN", ADMIN)
         .ended()

@@ -1,5 +1,6 @@
 //! `doctor`: what a target gives and lacks, before anything is run against it.
 
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,8 +55,12 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     if let Some(path) = &doctor.write_profile {
         let text =
             resolved::target_profile(&plan).context("the profile cannot be written as TOML")?;
-        std::fs::write(path, text).map_err(|error| {
-            Failure::new(Exit::Setup, format!("cannot write {}: {error}", path.display()))
+        write_new(path, &text).map_err(|error| {
+            let why = match error.kind() {
+                ErrorKind::AlreadyExists => "it is there already: name another file, or remove it",
+                _ => &error.to_string(),
+            };
+            Failure::new(Exit::Setup, format!("cannot write {}: {why}", path.display()))
         })?;
         output::say(&format!(
             "the target profile is {}: --target {}",
@@ -69,6 +74,11 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     Err(Failure::new(Exit::Setup, "no run can begin: see the lines that begin with FAIL"))
 }
 
+/// Writes a file that is not there yet: a profile may have been worked on.
+fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::File::create_new(path)?.write_all(text.as_bytes())
+}
+
 /// What a run wants beside the scenario, of what no key of the target is.
 fn wanted(plan: &Plan) -> Vec<Line> {
     let wanted = setup::Missing::flags(plan).into_iter().map(|seen| Line {
@@ -76,7 +86,8 @@ fn wanted(plan: &Plan) -> Vec<Line> {
         tried: "what a run wants beside it".to_owned(),
         came: Came::Less,
         seen,
-        advice: String::new(),
+        advice: "give that to `khala-harness run`: without it no run of this scenario begins"
+            .to_owned(),
     });
     wanted.collect()
 }

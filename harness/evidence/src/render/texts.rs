@@ -60,7 +60,9 @@ pub fn reach(report: &RunReport) -> Option<&'static str> {
     let objectives = report.gates.iter().flat_map(|gate| &gate.objectives);
     let shown = |one: &ObjectiveVerdict| one.resampled.is_some() && one.reach.is_some();
     objectives.into_iter().any(shown).then_some(
-        "reach: what the seconds that were measured say of other times: up to this share of them may be worse          than the claim, with 95 % confidence. 30 clean seconds show no less than 9.5 %, 299 show 1 %; a gate          can ask for it (`reach = \"1 %\"`)",
+        "reach: what the seconds that were measured say of other times: up to this share of them may be worse \
+         than the claim, with 95 % confidence. 30 clean seconds show no less than 9.5 %, 299 show 1 %; a gate \
+         can ask for it (`reach = \"1 %\"`)",
     )
 }
 

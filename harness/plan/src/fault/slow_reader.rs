@@ -21,7 +21,7 @@ use crate::units;
 pub const TYPE: FaultType = FaultType {
     name: "slow_reader",
     summary: "Lets its targets read slowly, or not at all, for a while.",
-    told: |clients, _| format!("{clients} stop reading"),
+    told: |clients, _| format!("{clients} read slowly, or not at all"),
     mend: "Publish more while it lasts (`rate`, `payload_bytes`), or let it last longer: whom \
            nothing waits for is not slow.",
     acts_on: ActsOn::Clients,

@@ -57,7 +57,7 @@ pub(crate) fn interpolate(
         if !is_variable(name) {
             return Err(InterpolationError {
                 what: format!("`{name}` is not the name of an environment variable"),
-                help: "names are letters, digits and underscores, such as `${KHALA_URL}`"
+                help: "names are letters, digits and underscores, such as `${KHALA_TARGET_URL}`"
                     .to_owned(),
                 span: start..end,
                 unset: false,

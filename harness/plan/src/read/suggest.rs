@@ -1,8 +1,10 @@
 //! "Did you mean": the known name that is most like an unknown one, and lists of names for
 //! messages.
 
-/// Edits between two names beyond which they are not alike.
-const EDITS_MAX: usize = 3;
+/// Edits between two names beyond which they are not alike: three, or a quarter of a long name.
+fn edits_max(name: &str) -> usize {
+    (name.chars().count() / 4).max(3)
+}
 
 /// The candidate that `word` was probably meant to be.
 #[must_use]
@@ -15,7 +17,9 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             (strsim::damerau_levenshtein(&word, &plain), candidate)
         })
         // Half of a short name may not be replaced.
-        .filter(|(edits, name)| *edits <= EDITS_MAX && 2 * *edits < name.chars().count().max(3))
+        .filter(|(edits, name)| {
+            *edits <= edits_max(name) && 2 * *edits < name.chars().count().max(3)
+        })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }
@@ -63,6 +67,7 @@ mod tests {
         assert_eq!(closest("Ramp", known), Some("ramp"));
         assert_eq!(closest("duration", known), None);
         assert_eq!(closest("at", ["to"]), None);
+        assert_eq!(closest("drop_reconect", ["drop_on_reconnect"]), Some("drop_on_reconnect"));
     }
 
     #[test]

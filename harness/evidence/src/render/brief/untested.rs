@@ -26,8 +26,8 @@ pub fn go(report: &RunReport) -> (String, String) {
             "Go on: all that this run put to the test holds. Not tested: {}{more}.",
             names.join(", ")
         ),
-        "Where what was not tested matters, test it: above it says what that takes. `must_apply` in the \
-         scenario makes a run without it a HOLD."
+        "Where what was not tested matters, test it: summary.md says under its headline what that takes. \
+         `must_apply` in the scenario makes a run without it a HOLD."
             .to_owned(),
     )
 }

@@ -244,7 +244,7 @@ fn the_environment_fills_strings_in_after_everything_was_merged() {
     let broken = edited(&[("ramp = \"2s\"", "ramp = \"${\"\nname_prefix = \"${a b}\"")]);
     assert_snapshot!(Load::of(&broken).complaints(), @"
     14:9 `${` is not closed -> write `${NAME}` or `${NAME:-default}`; `$${` stands for a plain `${`
-    15:16 `a b` is not the name of an environment variable -> names are letters, digits and underscores, such as `${KHALA_URL}`
+    15:16 `a b` is not the name of an environment variable -> names are letters, digits and underscores, such as `${KHALA_TARGET_URL}`
     ");
 }
 
