@@ -297,6 +297,54 @@ mod tests {
     }
 
     #[test]
+    fn of_all_that_is_published_later_the_lowest_counts_and_contents_that_differ_do_not() {
+        let mut ledger = Ledger::default();
+        // Three publishes, in whose order the seqs are not.
+        for (n, begun, seq) in [(1, 1_000, 12), (2, 2_000, 11), (3, 3_000, 13)] {
+            let (id, worker_seq) = (PublishId::Planned(n), Some(u64::from(n)));
+            let (intended, start, done, worker) = (begun, begun, begun + 10, 4);
+            let (outcome, status, payload) = (Outcome::Ok, None, 0);
+            let published = Published {
+                id,
+                worker,
+                intended,
+                start,
+                done,
+                outcome,
+                status,
+                worker_seq,
+                payload,
+            };
+            ledger.publish(&published);
+            let source = Source::Event {
+                publish: id,
+                intended: Some(begun),
+                begun: Some(begun),
+                payload,
+                worker_seq,
+            };
+            let state = Source::State { worker, version: u64::from(n) };
+            // Of the second state two clients got another content.
+            let contents = if n == 2 { 2 } else { 1 };
+            let of = |topic, source, content| {
+                let (client, epoch, at, hash_fits) = (1, 1, begun + 20, true);
+                Delivery { client, epoch, topic, seq, at, content, hash_fits, source }
+            };
+            ledger.deliver(&of(STREAM, source, 7));
+            (0..contents).for_each(|content| ledger.deliver(&of(STATE, state, content)));
+        }
+        let later = Later::of(&ledger, Duration::from_micros(SETTLE));
+        assert_eq!(
+            later.seq_after(STREAM, 500, 100),
+            Some(11),
+            "not 12, which was begun before it"
+        );
+        assert_eq!(later.seq_after(STREAM, 1_500, 100), Some(11));
+        assert_eq!(later.seq_after(STREAM, 2_500, 100), Some(13));
+        assert_eq!(later.seq_after(STATE, 400, 100), Some(12), "nobody can say which state 11 is");
+    }
+
+    #[test]
     fn what_came_under_several_seqs_counts_by_the_highest() {
         let mut ledger = Ledger::default();
         let (publish, worker_seq) = (PublishId::Planned(1), Some(1));

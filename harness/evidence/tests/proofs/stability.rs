@@ -332,6 +332,17 @@ fn what_the_run_had_no_occasion_for_is_not_judged() {
     assert_eq!(kind(&verdict, Incident::MintErrors), None);
     assert_eq!(kind(&verdict, Incident::SocketEnds).expect("judged").0, Verdict::Pass);
     assert_eq!(absence(&trial(ELSEWHERE, Vec::new()).judge()).0, Verdict::Inconclusive);
+    // What it takes is told where something is wanting, and only there.
+    let wants = |verdict: &RunVerdict| {
+        let objectives = gate(verdict).objectives.iter();
+        let mut absences = objectives.filter(|one| one.metric == "absence");
+        absences.next().expect("it is always judged").it_takes.clone()
+    };
+    let never = wants(&trial(ELSEWHERE, Vec::new()).judge());
+    assert!(never.is_some_and(|takes| takes.contains("ask the target")));
+    assert_eq!(wants(&verdict), None);
+    let unasked = trial(ELSEWHERE, Vec::new()).judge();
+    assert!(unasked.of_the_run.iter().any(|reason| reason.it_takes.is_some()));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! An event that the contract does not know, about a subject which it calls its topic: a notice of maintenance, and
-//! data of no topic of this contract.
+//! data of no topic of this contract. Phoenix clients hand events on by their names.
 
 use serde_json::json;
 
