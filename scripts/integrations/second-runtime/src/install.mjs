@@ -1,6 +1,7 @@
 // Installing brings in what a fresh checkout or machine lacks: npm packages and PostgreSQL.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -29,4 +30,9 @@ export async function installMissing(run) {
     await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT });
   }
   if (postgresPrograms() === null) await installPostgres(run);
+}
+
+// Run by itself it only installs, for whoever starts several runtimes beside one another.
+if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await installMissing((program, words, options) => execFileSync(program, words, { stdio: 'inherit', ...options }));
 }
