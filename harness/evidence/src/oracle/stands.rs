@@ -9,7 +9,7 @@
 //! proves most. A publish that is begun afterwards cannot have come before, so that no slowness of ours makes a
 //! violation. A state may lag behind its event by the settle bound, and several events become one update: what is
 //! begun within the bound after the word is left open, and a document may be as much newer than its version.
-//! What nothing is published after is believed. Memory: of each topic and worker the [`HEADS_MAX`] highest.
+//! What nothing is published after is believed. Memory: of each topic and worker the `HEADS_MAX` highest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
