@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use khala_wire::unseen::{is_unseen, number};
+use khala_evidence::render::escape::{markdown as cell, markdown_code as quoted};
 
 use crate::report::Report;
 
@@ -35,7 +35,7 @@ pub fn render(report: &Report) -> String {
     if !report.stale_known.is_empty() {
         out.push_str("\n## Accepted, and no more\n\n");
         for stale in &report.stale_known {
-            let _ = writeln!(out, "- `{}` (accepted: {})", stale.id, cell(&stale.reason));
+            let _ = writeln!(out, "- {} (accepted: {})", quoted(&stale.id), cell(&stale.reason));
         }
     }
     out.push_str("\n| case | level | result | what |\n| --- | --- | --- | --- |\n");
@@ -55,30 +55,35 @@ pub fn render(report: &Report) -> String {
     out
 }
 
-/// Text that stays within its cell, and is no markup.
-fn cell(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '|' | '<' | '*' | '_' | '[' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\n' | '\r' | '\t' => out.push(' '),
-            c if is_unseen(c) => out.push_str(&number(c)),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases;
+    use crate::known::Known;
+    use crate::outcome::{Broken, Found};
+    use crate::report::{Around, CaseResult};
 
     #[test]
-    fn no_text_leaves_its_cell() {
-        assert_eq!(cell("a|b\n<i>*x*"), "a\\|b \\<i>\\*x\\*");
-        assert_eq!(cell("a\u{202e}\u{1b}[1A"), "a\\u{202e}\\u{1b}\\[1A");
+    fn no_text_leaves_its_cell_or_is_markup() {
+        let evil = || "a|b\n<i>`*x*`\u{202e}\u{1b}[1A".to_owned();
+        let case = &cases::all()[0];
+        let broken = Broken { did: evil(), came: evil(), should: evil() };
+        let around = Around {
+            tool: "t".into(),
+            url: evil(),
+            started_at: "s".into(),
+            elapsed_s: 1.0,
+            allowed: vec![],
+            interrupted: false,
+            published: 0,
+            remains: vec![],
+        };
+        let result = CaseResult::new(case, Ok(Found::Broken(broken)), 0.1);
+        let text = render(&Report::new(around, vec![result], &Known::default()));
+        let told = r"a\|b \<i\>\`\*x\*\`\u{202e}\u{1b}\[1A";
+        let row = format!("| `{}` | MUST | **deviation** | {told} {told} {told} |", case.id);
+        assert_eq!(text.lines().last(), Some(row.as_str()), "{text}");
+        assert_eq!(text.matches(told).count(), 4, "{text}");
+        assert!(!text.contains(['\u{202e}', '\u{1b}']) && !text.contains("<i>"), "{text}");
     }
 }
