@@ -6,59 +6,28 @@ use std::collections::BTreeMap;
 
 use khala_evidence::facts::RestsOn;
 use khala_evidence::judge::{Against, Decision, Reach, Resampled, RunReason, Verdict};
-use khala_evidence::oracle::tally::Tally;
-use khala_evidence::oracle::{Rule, Violation};
-use khala_evidence::record::{Answered, Outcome, Record, Request};
-use khala_evidence::render::story::{self, ClientStory};
-use khala_evidence::render::terminal::{self, Colour, Reader};
-use khala_evidence::render::{self, Renderer};
+use khala_evidence::oracle::Rule;
+use khala_evidence::record::{Outcome, Record, Request};
+use khala_evidence::render::terminal;
 use khala_evidence::report::{RequestLine, RunReport};
 use khala_evidence::shard::absence::{Absence, Manner};
 use khala_evidence::shard::whereabouts::Whereabouts;
 use khala_evidence::{event, journal, unfinished};
-use khala_wire::topic::{TopicId, WORKER_EVENTS};
 
 use crate::support::plans::{Planned, SMALL};
+use crate::support::reading::{flat, reader, summary};
 use crate::support::records;
 use crate::support::trial::Trial;
 
 const S: u64 = 1_000_000;
 
-fn summary(report: &RunReport) -> String {
-    let renderer: &dyn Renderer =
-        *render::ALL.iter().find(|it| it.file_name() == "summary.md").expect("such a rendering");
-    String::from_utf8(renderer.render(report).expect("renders")).expect("text")
-}
-
 /// The terminal, as one line.
 fn screen(report: &RunReport) -> String {
-    let reader = Reader {
-        colour: Colour::Never,
-        width: 100,
-        bundle: "runs/one",
-        last: "runs/one",
-        at_a_terminal: false,
-    };
-    let shown = terminal::render_for(report, &reader);
-    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    flat(&terminal::render_for(report, &reader(100, false)))
 }
 
 fn both(report: &RunReport) -> [String; 2] {
     [summary(report), screen(report)]
-}
-
-fn sound() -> Trial {
-    Trial::played(Planned::with_profile(SMALL, Some("smoke")))
-}
-
-/// The run in which clients 3 and 5 never got seq 7, and client 5 not seq 9 either.
-fn with_gaps() -> Trial {
-    sound().without(|record| match record {
-        Record::Delivered(it) => {
-            it.seq == 7 && [3, 5].contains(&it.client) || it.seq == 9 && it.client == 5
-        }
-        _ => false,
-    })
 }
 
 /// A line that begins so.
@@ -68,15 +37,15 @@ fn line<'a>(text: &'a str, start: &str) -> &'a str {
 
 #[test]
 fn what_another_rule_found_is_not_denied_by_one_that_was_kept() {
-    let text = summary(&with_gaps().report());
+    let text = summary(&Trial::with_gaps().report());
     assert!(!line(&text, "Kept, ").contains("`lost_publish`"), "{text}");
     let apart = line(&text, "Not said to be kept, ");
     assert!(apart.contains("`lost_publish` (see `gap`)"), "{apart}");
-    let text = summary(&sound().report());
+    let text = summary(&Trial::small().report());
     assert!(line(&text, "Kept, ").contains("`lost_publish`"), "{text}");
     assert!(!text.contains("Not said to be kept"), "{text}");
     // Where the judge attributed cases, the rule is not kept either, whatever the table of rules says.
-    let mut report = sound().report();
+    let mut report = Trial::small().report();
     report.oracle.consequences.insert("nonmonotonic".to_owned(), 2);
     let apart = summary(&report);
     let apart = line(&apart, "Not said to be kept, ");
@@ -93,7 +62,7 @@ fn a_rule_is_told_by_others_that_are_judged_and_never_by_itself() {
 
 #[test]
 fn it_is_told_how_much_is_missing_for_whom_and_since_when_on_the_clock() {
-    let report = with_gaps().report();
+    let report = Trial::with_gaps().report();
     let cause = report.oracle.causes.first().expect("a cause");
     assert_eq!((cause.violations, cause.missing_updates, cause.missing_events), (3, 3, 2));
     assert!(cause.last_us > cause.first.at_us, "{cause:?}");
@@ -134,7 +103,7 @@ fn away(from_us: u64, until_us: Option<u64>, planned: bool) -> Absence {
 fn a_fault_that_never_happened_is_not_listed_as_one_that_did() {
     // The fault is due at 4 s.
     let with = |absence: Absence, effective: Option<u64>| {
-        let mut trial = sound();
+        let mut trial = Trial::small();
         trial.facts.faults[0].effective = effective;
         let mut report = trial.report();
         report.target.absences = vec![absence];
@@ -162,7 +131,7 @@ fn a_fault_that_never_happened_is_not_listed_as_one_that_did() {
         let report = with(absence, effective);
         both(&report).iter().for_each(|text| assert!(!text.contains("not reached"), "{text}"));
     }
-    let mut trial = sound();
+    let mut trial = Trial::small();
     trial.facts.faults[0].applied = false;
     trial.facts.faults[0].effective = None;
     for text in both(&trial.report()) {
@@ -175,7 +144,7 @@ fn a_fault_that_never_happened_is_not_listed_as_one_that_did() {
 
 #[test]
 fn a_fault_that_fell_short_says_where_the_others_were() {
-    let mut trial = sound();
+    let mut trial = Trial::small();
     trial.facts.faults[0].effective = Some(3);
     let mut report = trial.report();
     let others = Whereabouts {
@@ -233,21 +202,12 @@ fn where_clients_were_when_a_fault_was_due_is_known_from_their_records() {
 }
 
 fn tried(request: Request, outcome: Outcome, status: &str) -> Record {
-    Record::Answered(Answered {
-        client: Some(1),
-        request,
-        start: 2 * S,
-        at: 2 * S + 50,
-        outcome,
-        status: status.into(),
-        example: None,
-        retry_after: None,
-    })
+    records::answered(request, Some(1), [2 * S, 2 * S + 50], (outcome, status))
 }
 
 #[test]
 fn what_the_plan_makes_fail_is_told_apart_from_trouble() {
-    let mut trial = sound();
+    let mut trial = Trial::small();
     for (request, outcome, status) in [
         (Request::TriedConnect, Outcome::RefusedAuth, "403"),
         (Request::TriedConnect, Outcome::RefusedAuth, "403"),
@@ -310,7 +270,7 @@ fn what_somebody_else_sent_is_not_counted_as_checked() {
 
 #[test]
 fn the_reach_is_explained_where_it_is_shown_and_only_there() {
-    let mut report = sound().report();
+    let mut report = Trial::small().report();
     let explained = "what the seconds that were measured say of other times";
     both(&report).iter().for_each(|text| assert!(!text.contains(explained), "{text}"));
     let objective = &mut report.gates[0].objectives[0];
@@ -329,7 +289,7 @@ fn the_reach_is_explained_where_it_is_shown_and_only_there() {
 #[test]
 fn whether_the_test_is_to_blame_is_answered() {
     let blame = |report: &RunReport| line(&summary(report), "- **Whether the test").to_owned();
-    let mut report = with_gaps().report();
+    let mut report = Trial::with_gaps().report();
     assert_eq!(report.decision, Decision::NoGo);
     let told = blame(&report);
     assert!(
@@ -339,7 +299,7 @@ fn whether_the_test_is_to_blame_is_answered() {
     );
     assert!(screen(&report).contains("Is the test itself to blame? No: timers late"));
     // What a machine that is too busy leaves undecided is its own, and not a lack of samples.
-    let mut held = sound().report();
+    let mut held = Trial::small().report();
     let objective = &mut held.gates[0].objectives[0];
     objective.verdict = Verdict::Inconclusive;
     objective.reason = "the generator was starved: it wanted a core".to_owned();
@@ -353,111 +313,6 @@ fn whether_the_test_is_to_blame_is_answered() {
     assert!(told.contains("Not known: the record breaks off. What is broken stands all the same"));
     let go = Trial::storm(&[]).report();
     assert!(!screen(&go).contains("to blame"), "nobody asks");
-}
-
-#[test]
-fn each_violation_of_a_group_can_be_asked_for_by_its_number() {
-    let trial = with_gaps();
-    let report = trial.report();
-    let Planned { plan, schedule, .. } = &trial.planned;
-    let told = |client| {
-        ClientStory::of(plan, schedule, &report, None, (client, ".")).expect("such a client")
-    };
-    let all = told(5).render();
-    for line in [
-        "began at 2026-01-02T03:04:05Z",
-        "  #1 gap client 3 runtime.codex_worker_events seq 7 at 2.500 s: seq 7 was never delivered, although \
-         seq 8 was (03:04:07 UTC)",
-        "    and 1 other like it, the last at 3.500 s (03:04:08 UTC): #2\n",
-        "`--violation N` shows",
-    ] {
-        assert!(all.contains(line), "no {line} in:\n{all}");
-    }
-    let second = told(5).with_only(2).expect("it is this client's").render();
-    assert!(second.contains("#2 gap client 5") && !second.contains("#1 "), "{second}");
-    assert!(told(3).with_only(2).is_none(), "another client's");
-    let numbers = (story::client_of(&report, 2), story::client_of(&report, 0));
-    assert_eq!(numbers, (Some(5), None));
-    assert!(story::numbered(&report, 3).is_none());
-    let alone = story::alone(&report, 1).expect("it is kept");
-    assert!(alone.starts_with("#1 gap client 3"), "{alone}");
-    // Line by line, the file has the numbers.
-    let renderer = render::ALL.iter().find(|it| it.file_name() == "violations.ndjson");
-    let lines = renderer.expect("a rendering").render(&report).expect("renders");
-    let lines = String::from_utf8(lines).expect("text");
-    for (number, line) in (1..).zip(lines.lines()) {
-        assert!(line.starts_with(&format!("{{\"number\":{number},")), "{line}");
-    }
-}
-
-#[test]
-fn whose_own_violations_were_not_kept_is_told_what_is_and_where_to_look() {
-    let trial = sound();
-    let report = trial.report();
-    let Planned { plan, schedule, .. } = &trial.planned;
-    let topic = TopicId::of(WORKER_EVENTS);
-    let gap = |client: u32| Violation {
-        at_us: u64::from(client) * S,
-        rule: Rule::Gap,
-        client: Some(client),
-        topic,
-        seqs: Some((7, 7)),
-        epoch: Some(1),
-        message: "seq 7 was never delivered, although seq 8 was".to_owned(),
-    };
-    // One of each rule is kept.
-    let mut tally = Tally::new(1);
-    (1..=3).for_each(|client| tally.violate(gap(client), 0));
-    let story = |client| {
-        let story = ClientStory::of(plan, schedule, &report, None, (client, "runs/one"));
-        story.expect("a client").with_not_kept(&tally)
-    };
-    let told = story(3).render();
-    for line in [
-        "  gap on runtime.codex_worker_events: broken for it as for 3 clients in all; of this rule the earliest 1 \
-         violation is kept, with seqs and moment, and none is its own\n",
-        "    the first is told by: khala-harness explain runs/one 1\n",
-        "\nIts frames of when a rule was first broken for it were not kept",
-    ] {
-        assert!(told.contains(line), "no {line} in:\n{told}");
-    }
-    assert!(!told.contains("Violations, each with its number\n  none"), "{told}");
-    assert!(story(4).render().contains("Violations, each with its number\n  none\n"));
-}
-
-#[test]
-fn what_a_story_leaves_out_is_counted() {
-    let trial = sound();
-    let report = trial.report();
-    let Planned { plan, schedule, .. } = &trial.planned;
-    let mut life = khala_evidence::shard::client::Client::default();
-    let story = |life: &khala_evidence::shard::client::Client| {
-        let story = ClientStory::of(plan, schedule, &report, Some(life), (2, "."));
-        story.expect("a client").render()
-    };
-    let delivered = trial.records.iter().filter(|record| matches!(record, Record::Delivered(_)));
-    let all: Vec<_> = delivered.take(19).cloned().collect();
-    all.iter().take(16).for_each(|record| life.flight.happened(record));
-    assert!(!story(&life).contains("left out"), "{}", story(&life));
-    all.iter().skip(16).for_each(|record| life.flight.happened(record));
-    let told = story(&life);
-    assert!(
-        told.contains("    (3 updates came before and are left out: the last 16 ones are kept)\n"),
-        "{told}"
-    );
-}
-
-#[test]
-fn times_in_the_story_of_a_client_are_those_that_people_read() {
-    let trial = sound();
-    let report = trial.report();
-    let Planned { plan, schedule, .. } = &trial.planned;
-    let mut life = khala_evidence::shard::client::Client::default();
-    life.flight.happened(&records::cut(2, 4 * S + 10, 0, 4 * S));
-    let story = ClientStory::of(plan, schedule, &report, Some(&life), (2, ".")).expect("a client");
-    let told = story.render();
-    let line = "     4.000 s  03:04:09  offline: cut by fault 0, planned for 4.000 s\n";
-    assert!(told.contains(line), "{told}");
 }
 
 #[test]
@@ -512,7 +367,7 @@ fn refused(request: &str) -> RequestLine {
 #[test]
 fn a_fault_that_fell_short_is_told_with_what_mends_it() {
     let with = |requests: &[&str], kind: &str| {
-        let mut trial = sound();
+        let mut trial = Trial::small();
         trial.facts.faults[0].effective = Some(0);
         let mut report = trial.report();
         report.faults[0].rests_on = Some(RestsOn::Windows);
@@ -537,7 +392,7 @@ fn a_fault_that_fell_short_is_told_with_what_mends_it() {
 #[test]
 fn that_the_operators_token_is_missing_is_known_by_how_requests_counted_and_not_by_words() {
     let next = |denied: u64, planned: u64| {
-        let mut trial = sound();
+        let mut trial = Trial::small();
         trial.facts.faults[0].effective = Some(0);
         let mut report = trial.report();
         report.faults[0].rests_on = Some(RestsOn::Request);
@@ -550,7 +405,7 @@ fn that_the_operators_token_is_missing_is_known_by_how_requests_counted_and_not_
         assert!(!next(denied, planned).contains("ADMIN_TOKEN"), "{denied}, {planned}");
     }
     // The judge counts them from the answers themselves.
-    let mut trial = sound();
+    let mut trial = Trial::small();
     trial.records.push(tried(Request::Trim, Outcome::RefusedAuth, "401"));
     trial.records.push(tried(Request::Trim, Outcome::ProtocolError, "403 of a proxy"));
     let report = trial.report();
@@ -600,7 +455,7 @@ fn what_a_fault_rests_on_is_the_plans_to_say_and_no_words_of_its_proof() {
 
 #[test]
 fn each_distinct_reason_of_a_hold_is_told_once_and_worst_first() {
-    let mut trial = sound();
+    let mut trial = Trial::small();
     trial.facts.faults[0].effective = Some(0);
     let mut report = trial.report();
     for why in ["records are missing", "records are missing", "something else is"] {
@@ -622,7 +477,7 @@ fn each_distinct_reason_of_a_hold_is_told_once_and_worst_first() {
 
 #[test]
 fn what_was_not_tested_stands_under_the_headline_of_a_go() {
-    let mut report = sound().report();
+    let mut report = Trial::small().report();
     report.decision = Decision::Go;
     assert!(summary(&report).contains("all that this run was asked to show holds"));
     let one = &mut report.gates[0].objectives[0];
@@ -647,7 +502,7 @@ fn what_was_not_tested_stands_under_the_headline_of_a_go() {
 
 #[test]
 fn what_a_gate_file_asks_in_vain_is_mended_there_and_not_by_another_run() {
-    let mut report = sound().report();
+    let mut report = Trial::small().report();
     report.decision = Decision::Hold;
     let one = &mut report.gates[0].objectives[0];
     one.verdict = Verdict::Inconclusive;

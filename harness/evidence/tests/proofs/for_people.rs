@@ -6,46 +6,23 @@ use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::oracle::Rule;
 use khala_evidence::record::{Probe, Record};
 use khala_evidence::render::story::ClientStory;
-use khala_evidence::render::terminal::{self, Colour, Reader};
-use khala_evidence::render::{self, Renderer};
+use khala_evidence::render::terminal;
 use khala_evidence::report::{Provenance, RunReport};
 use khala_evidence::shard::stalls::Stall;
 
 use crate::support::plans::{Planned, SMALL};
+use crate::support::reading::{file, flat, reader, summary};
 use crate::support::trial::Trial;
 
 const S: u64 = 1_000_000;
-
-fn file(name: &str, report: &RunReport) -> String {
-    let renderer: &dyn Renderer =
-        *render::ALL.iter().find(|it| it.file_name() == name).expect("such a rendering");
-    String::from_utf8(renderer.render(report).expect("renders")).expect("text")
-}
-
-fn summary(report: &RunReport) -> String {
-    file("summary.md", report)
-}
-
-fn reader(width: usize, at_a_terminal: bool) -> Reader<'static> {
-    Reader { colour: Colour::Never, width, bundle: "runs/one", last: "runs/one", at_a_terminal }
-}
 
 fn screen(report: &RunReport, width: usize) -> String {
     terminal::render_for(report, &reader(width, true))
 }
 
-/// One line of what was printed over several.
-fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn sound() -> Trial {
-    Trial::played(Planned::with_profile(SMALL, Some("smoke")))
-}
-
 /// The run in which clients 3 and 5 never got seq 7.
 fn two_without_one_event() -> Trial {
-    sound().without(|record| match record {
+    Trial::small().without(|record| match record {
         Record::Delivered(it) => it.seq == 7 && [3, 5].contains(&it.client),
         _ => false,
     })
@@ -97,7 +74,7 @@ fn each_reason_is_said_once_and_violations_of_one_cause_are_one() {
 
 #[test]
 fn what_holds_for_the_run_is_said_once_for_all_that_it_leaves_undecided() {
-    let mut trial = sound();
+    let mut trial = Trial::small();
     trial.facts.faults[0].applied = false;
     let report = trial.report();
     let why = "fault 0 (disconnect in storm) was not due: the run ended before its time, 4.0 s";
@@ -152,7 +129,7 @@ fn full() -> Vec<RunReport> {
     many.target.defects = vec!["drop_nth,0.5,after=3".to_owned(); 4];
     many.gates[0].objectives[0].require = "p(99.999) < 123456789ms".to_owned();
     many.gates[0].objectives[0].verdict = Verdict::Inconclusive;
-    vec![sound().report(), two_without_one_event().report(), many]
+    vec![Trial::small().report(), two_without_one_event().report(), many]
 }
 
 #[test]
@@ -248,7 +225,7 @@ fn a_warning_that_nothing_breaks_says_what_would_have_to_come() {
     for shown in [summary(&report), flat(&screen(&report, 80))] {
         assert!(shown.contains(note), "{shown}");
     }
-    let report = sound().report();
+    let report = Trial::small().report();
     let note = "the stricter `p(50) < 500ms` is not shown to: 8 of 8 samples break that one";
     assert!(summary(&report).contains(note), "{}", summary(&report));
 }
@@ -262,7 +239,7 @@ fn told_of(report: &RunReport) -> String {
 
 #[test]
 fn a_fault_that_was_not_due_is_not_called_unproven() {
-    let mut trial = sound();
+    let mut trial = Trial::small();
     let schedule = &trial.planned.schedule;
     trial.facts.faults = vec![FaultOutcome::not_applied(schedule, &schedule.faults[0], "")];
     let mut report = trial.report();
@@ -279,7 +256,7 @@ fn a_fault_that_was_not_due_is_not_called_unproven() {
 #[test]
 fn a_fault_that_hit_nobody_while_the_harness_stood_still_says_so() {
     let with = |from: u64, to: u64| {
-        let mut trial = sound();
+        let mut trial = Trial::small();
         trial.facts.faults[0].effective = Some(0);
         let mut report = trial.report();
         report.generator.stalls = vec![Stall { from, to, thread: 0 }];
@@ -295,7 +272,7 @@ fn a_fault_that_hit_nobody_while_the_harness_stood_still_says_so() {
 
 #[test]
 fn a_busy_machine_is_told_in_words_that_everybody_knows() {
-    let mut trial = sound();
+    let mut trial = Trial::small();
     trial.records.push(Record::Probe(Probe {
         at: 2 * S,
         wall_us: 6 * S,
@@ -313,8 +290,28 @@ fn a_busy_machine_is_told_in_words_that_everybody_knows() {
 }
 
 #[test]
+fn a_run_with_a_defect_says_so_at_its_head() {
+    let mut report = two_without_one_event().report();
+    let said = "The target was started with a defect, on purpose: drop_nth,0.5, slow_recovery. This is no judgement \
+                of a real one.";
+    let heads = |report: &RunReport| {
+        let lines = |text: &str| flat(&text.lines().take(10).collect::<Vec<_>>().join("\n"));
+        let page = file("report.html", report);
+        let head = page.split("<table").next().expect("its head").to_owned();
+        [lines(&summary(report)), flat(&screen(report, 100)), flat(&head)]
+    };
+    for head in heads(&report) {
+        assert!(!head.contains("with a defect"), "there is none: {head}");
+    }
+    report.target.defects = vec!["drop_nth,0.5".to_owned(), "slow_recovery".to_owned()];
+    for head in heads(&report) {
+        assert!(head.contains(said), "{head}");
+    }
+}
+
+#[test]
 fn where_and_how_it_was_run_is_in_the_summary() {
-    let mut report = sound().report();
+    let mut report = Trial::small().report();
     report.target.defects = vec!["drop_nth".to_owned()];
     report.target.build = Some("build `7`|x".to_owned());
     let host = khala_evidence::journal::Host {

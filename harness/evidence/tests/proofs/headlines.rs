@@ -3,97 +3,34 @@
 
 use khala_evidence::judge::Decision;
 use khala_evidence::record::{
-    Answered, Breach, Cut, Flaw, Micros, OfflineCause, OpKind, Outcome, Record, Request,
+    Breach, CommandAnswer, Cut, Flaw, Micros, OfflineCause, OpKind, Outcome, PublishId, Record,
+    Request,
 };
-use khala_evidence::render::terminal::{self, Colour, Reader};
+use khala_evidence::render::terminal::{self, Colour};
 use khala_evidence::report::RunReport;
 
+use crate::support::incidents::{S, at_home, fault, fleet};
 use crate::support::plans::edited;
-use crate::support::records::{self, stream};
+use crate::support::reading::{flat, ten_lines};
+use crate::support::records;
 use crate::support::trial::Trial;
 
-const S: Micros = 1_000_000;
-
-/// Twelve clients for ten minutes.
-const TWELVE: &str = r#"
-version = 1
-name = "twelve"
-seed = 3
-
-[target]
-kind = "reference"
-
-[auth]
-mint = "control"
-
-[fleet]
-clients = 12
-ramp = "10s"
-
-[[fleet.surface]]
-name = "desktop"
-share = 1.0
-topics = ["runtime.codex_worker_events"]
-
-[[load]]
-command = "codex-worker-events"
-rate = "2/s"
-arrival = "constant"
-
-[[phase]]
-name = "steady"
-duration = "600s"
-
-[[gate]]
-name = "ux"
-
-[[gate.objective]]
-metric = "violations"
-where = { rule = "gap" }
-require = "count == 0"
-
-[oracle]
-converge_within = "30s"
-settle_within = "1s"
-"#;
-
-/// A client that is live on one socket from 20 s on.
-fn live(client: u32) -> Vec<Record> {
-    let at = 20 * S;
-    vec![
-        records::connect_begun(client, at, 1),
-        records::connected(client, at + 1),
-        records::op(client, OpKind::Join, at + 1, at + 2, Outcome::Ok),
-        records::subscribe_sent(client, 1, at + 2, &[(stream(), None, 0)]),
-        records::subscribe_ok(client, 1, at + 3, &[(stream(), 0)]),
-    ]
+/// A run of twelve clients in which this happened too.
+fn trial_of(text: &str, more: Vec<Record>) -> Trial {
+    let mut list = fleet(12);
+    list.extend(more);
+    list.sort_by_key(Record::at);
+    Trial::of(text, list)
 }
 
 fn report_of(text: &str, more: Vec<Record>) -> RunReport {
-    let mut list: Vec<_> = (0..12).flat_map(live).collect();
-    list.extend(more);
-    list.sort_by_key(Record::at);
-    Trial::of(text, list).report()
+    trial_of(text, more).report()
 }
 
 /// A report of a run in which updates came.
 fn with_updates(mut report: RunReport) -> RunReport {
     report.oracle.deliveries = 12;
     report
-}
-
-/// The ten lines, as one.
-fn ten_lines(report: &RunReport) -> String {
-    let reader = Reader {
-        colour: Colour::Never,
-        width: 100,
-        bundle: "runs/one",
-        last: "runs/one",
-        at_a_terminal: false,
-    };
-    let shown = terminal::render_short(report, &reader);
-    assert!(shown.lines().count() <= 10, "{shown}");
-    shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn no_go(report: &RunReport, headline: &str) -> String {
@@ -129,7 +66,7 @@ fn a_breach_of_the_protocol_is_named_and_not_called_a_time_in_which_the_target_w
         ),
     ] {
         // All at once: it looks as if everybody were cut off, and they hung up themselves.
-        let report = report_of(TWELVE, breached(0..12, 300 * S, breach));
+        let report = report_of(&at_home(""), breached(0..12, 300 * S, breach));
         assert!(!report.target.absences.is_empty(), "{breach}");
         let told = no_go(&report, headline);
         assert!(told.contains("Next khala-harness explain runs/one 0"), "{told}");
@@ -139,13 +76,13 @@ fn a_breach_of_the_protocol_is_named_and_not_called_a_time_in_which_the_target_w
     let some: Vec<_> = (0..3).flat_map(one).collect();
     let headline = "browsers drop the connection, because what comes over it is no valid WebSocket traffic: a length \
                     in more bytes than it needs (3 of 12 clients).";
-    no_go(&report_of(TWELVE, some), headline);
+    no_go(&report_of(&at_home(""), some), headline);
     // Who was cut off before anything was breached was cut off.
     let mut cut: Vec<_> = (0..12)
         .map(|client| records::offline(client, 60 * S, OfflineCause::Broken { how: Cut::Eof }))
         .collect();
     cut.push(Record::Breached { client: 1, at: 400 * S, breach: Breach::Masked });
-    no_go(&report_of(TWELVE, cut), "everybody who was connected was cut off at 60.0 s");
+    no_go(&report_of(&at_home(""), cut), "everybody who was connected was cut off at 60.0 s");
 }
 
 #[test]
@@ -162,9 +99,9 @@ fn a_message_that_is_none_of_the_contracts_is_named() {
         )
         .replace("lacks topic", "lacks `topic`")
     };
-    no_go(&report_of(TWELVE, list.clone()), &headline(""));
+    no_go(&report_of(&at_home(""), list.clone()), &headline(""));
     list.push(malformed(7, 310 * S, "a binary message"));
-    no_go(&report_of(TWELVE, list), &headline(", and another kind"));
+    no_go(&report_of(&at_home(""), list), &headline(", and another kind"));
 }
 
 #[test]
@@ -183,7 +120,7 @@ fn what_closed_idle_connections_is_named_with_what_mends_it() {
     };
     // All at once, or each in its time.
     for (apart, absences) in [(1_000, 1), (2 * S, 0)] {
-        let report = report_of(TWELVE, idle(apart));
+        let report = report_of(&at_home(""), idle(apart));
         assert_eq!(report.target.absences.len(), absences);
         let told = no_go(
             &report,
@@ -199,7 +136,7 @@ fn what_befell_the_run_is_named_by_its_kind_and_how_it_showed() {
     let how = OfflineCause::Broken { how: Cut::Reset };
     let resets = (0..6).map(|n| records::offline(n, (300 + 7 * u64::from(n)) * S, how)).collect();
     let told = no_go(
-        &report_of(TWELVE, resets),
+        &report_of(&at_home(""), resets),
         "connections break although nobody meant them to (socket ends: was reset ×6; 6 of 12 clients).",
     );
     assert!(!told.contains("Nothing wrong"), "{told}");
@@ -209,29 +146,10 @@ fn what_befell_the_run_is_named_by_its_kind_and_how_it_showed() {
 fn published(n: u32, outcome: Outcome, status: &str) -> Vec<Record> {
     let (start, at) = (100 * S + u64::from(n), 101 * S + u64::from(n));
     let status_of_http = (outcome == Outcome::ProtocolError).then_some(503);
-    let answered = Answered {
-        client: None,
-        request: Request::Publish,
-        start,
-        at,
-        outcome,
-        status: status.into(),
-        example: None,
-        retry_after: None,
-    };
+    let id = PublishId::Planned(n);
     vec![
-        Record::Answered(answered),
-        Record::Published(khala_evidence::record::Published {
-            id: khala_evidence::record::PublishId::Planned(n),
-            worker: 0,
-            intended: start,
-            start,
-            done: at,
-            outcome,
-            status: status_of_http,
-            worker_seq: None,
-            payload: 1,
-        }),
+        records::answered(Request::Publish, None, [start, at], (outcome, status)),
+        records::not_published(id, start, at, outcome, status_of_http),
     ]
 }
 
@@ -256,7 +174,7 @@ fn commands_without_an_http_status_are_told_by_what_came_instead() {
     let told = "180 connection refused, 90 timeout, 60 connection reset, 30 HTTP 503";
     // As what befell the run.
     no_go(
-        &report_of(TWELVE, list()),
+        &report_of(&at_home(""), list()),
         "changes are not accepted (publish errors: connection refused ×180, timeout ×90, …).",
     );
     // As a claim of a gate, where stability decides nothing.
@@ -264,7 +182,7 @@ fn commands_without_an_http_status_are_told_by_what_came_instead() {
                  name = \"stability\"\nadvisory = true\n\n[oracle]";
     let mut records = list();
     records.extend([15, 300].map(|second| records::lag(second * S, 50)));
-    let report = report_of(&edited(TWELVE, &[("[oracle]", claim)]), records);
+    let report = report_of(&edited(&at_home(""), &[("[oracle]", claim)]), records);
     no_go(&report, &format!("too many changes are not accepted ({told})."));
     let objective = report.gates.iter().flat_map(|gate| &gate.objectives);
     let mut objective = objective.filter(|one| one.metric == "publish_errors");
@@ -279,16 +197,7 @@ fn reset_behind_the_upgrade() -> Vec<Record> {
         for attempt in 1..=5 {
             let at = 90 * S + u64::from(attempt) * 4 * S + u64::from(client);
             let answered = |request, outcome, status: &str| {
-                Record::Answered(Answered {
-                    client: Some(client),
-                    request,
-                    start: at,
-                    at: at + 20,
-                    outcome,
-                    status: status.into(),
-                    example: None,
-                    retry_after: None,
-                })
+                records::answered(request, Some(client), [at, at + 20], (outcome, status))
             };
             list.push(records::connect_begun(client, at, attempt));
             list.push(answered(Request::Connect, Outcome::Ok, "101"));
@@ -305,16 +214,14 @@ fn reset_behind_the_upgrade() -> Vec<Record> {
 
 #[test]
 fn a_reset_just_behind_the_upgrade_is_named_where_it_keeps_clients_away() {
-    let fault = "duration = \"600s\"\n\n[[phase.fault]]\ntype = \"disconnect\"\nat = \"80s\"\nmode = \"all\"\n";
-    let storm = edited(TWELVE, &[("duration = \"600s\"\n", fault)]);
+    let storm = at_home(&fault("disconnect", "mode = \"all\""));
     let report = with_updates(report_of(&storm, reset_behind_the_upgrade()));
     assert_eq!(report.decision, Decision::Hold, "{:?}", report.reasons);
     let told = ten_lines(&report);
     let what = "12 of 12 clients were not connected at the end (most often they met join: its socket was reset ×60)";
     assert!(told.contains(what), "no {what} in: {told}");
     // It is no connect that broke later, and the plan did not ask for it.
-    let whole = terminal::render(&report, Colour::Never);
-    let whole = whole.split_whitespace().collect::<Vec<_>>().join(" ");
+    let whole = flat(&terminal::render(&report, Colour::Never));
     let line = "of clients that a fault had hit: socket_ends 60 (was reset, before its join was answered ×60), clients: 12";
     assert!(whole.contains(line), "no {line} in: {whole}");
     assert!(!whole.contains("as planned: socket_ends"), "{whole}");
@@ -326,7 +233,7 @@ fn a_reset_just_behind_the_upgrade_is_named_where_it_keeps_clients_away() {
             !matches!(record, Record::Offline { cause: OfflineCause::Fault { .. }, .. })
         })
         .collect();
-    let report = report_of(TWELVE, list);
+    let report = report_of(&at_home(""), list);
     let late = report.oracle.violations.get("no_convergence");
     assert!(late.is_some_and(|late| *late > 0), "they are late for it: {late:?}");
     no_go(
@@ -338,15 +245,12 @@ fn a_reset_just_behind_the_upgrade_is_named_where_it_keeps_clients_away() {
 
 #[test]
 fn commands_that_the_target_never_answers_hold_with_what_did_not_come_and_how_often() {
-    let fault = "duration = \"600s\"\n\n[[phase.fault]]\ntype = \"command_over_socket\"\nat = \"80s\"\nmode = \"all\"\n";
-    let text = edited(TWELVE, &[("duration = \"600s\"\n", fault)]);
-    let mut list: Vec<_> = (0..12).flat_map(live).collect();
-    list.extend((0..12).map(|client| {
-        let answer = khala_evidence::record::CommandAnswer::None;
+    let sent = (0..12).map(|client| {
+        let answer = CommandAnswer::None;
         Record::CommandSent { client, at: 100 * S, answer }
-    }));
-    list.sort_by_key(Record::at);
-    let mut trial = Trial::of(&text, list);
+    });
+    let text = at_home(&fault("command_over_socket", "mode = \"all\""));
+    let mut trial = trial_of(&text, sent.collect());
     trial.facts.faults[0].effective = Some(0);
     let report = with_updates(trial.report());
     assert_eq!(report.decision, Decision::Hold, "{:?}", report.reasons);

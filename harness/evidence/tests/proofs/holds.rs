@@ -3,10 +3,10 @@
 
 use khala_evidence::Record;
 use khala_evidence::judge::Decision;
-use khala_evidence::record::{Answered, Cut, OfflineCause, OpKind, Outcome, PublishId, Request};
-use khala_evidence::render::{self, Renderer};
+use khala_evidence::record::{Cut, OfflineCause, OpKind, Outcome, PublishId, Request};
 use khala_evidence::report::RunReport;
 
+use crate::support::reading::summary;
 use crate::support::records;
 use crate::support::trial::Trial;
 
@@ -33,25 +33,14 @@ fn changed(change: impl FnOnce(&mut Trial)) -> Trial {
 }
 
 fn refused(request: Request, outcome: Outcome, status: &str, at: u64) -> Record {
-    Record::Answered(Answered {
-        client: None,
-        request,
-        start: at - 10,
-        at,
-        outcome,
-        status: status.into(),
-        example: None,
-        retry_after: None,
-    })
+    records::answered(request, None, [at - 10, at], (outcome, status))
 }
 
 /// Headline, and what to do next, of a report that must be a HOLD.
 #[track_caller]
 fn told(report: &RunReport) -> (String, String) {
     assert_eq!(report.decision, Decision::Hold, "{:#?}", report.reasons);
-    let renderer: &dyn Renderer =
-        *render::ALL.iter().find(|it| it.file_name() == "summary.md").expect("such a rendering");
-    let text = String::from_utf8(renderer.render(report).expect("renders")).expect("text");
+    let text = summary(report);
     let line =
         |start: &str| text.lines().find(|line| line.starts_with(start)).expect(start).to_owned();
     (line("**Do not decide by this run: "), line("- **What to do next.** "))

@@ -4,6 +4,8 @@
 //! Histories come from a small model of a correct runtime that shares no code with the oracle
 //! ([`support::world`]). Nothing here opens a socket, reads a clock or depends on the machine.
 
+mod absences;
+mod blame;
 mod coverage;
 mod estimators;
 mod fair_drain;
@@ -19,6 +21,7 @@ mod second_opinion;
 mod slow_clients;
 mod split_and_merge;
 mod stability;
+mod stories;
 mod support;
 mod vacuity;
 mod valid_histories;

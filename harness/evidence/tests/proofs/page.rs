@@ -2,7 +2,7 @@
 //! elsewhere, everything is said without script and style, and no text in it is anything but text.
 
 use khala_evidence::facts::Finding;
-use khala_evidence::render::{self, Renderer, report_html};
+use khala_evidence::render::report_html;
 use khala_evidence::report::{RequestLine, RunReport};
 use khala_evidence::shard::flight::{Flight, Frame, Story};
 use proptest::prelude::*;
@@ -11,18 +11,16 @@ use serde_json::Value;
 
 use crate::support::cases;
 use crate::support::edit::{apply, missing_mid_stream};
-use crate::support::plans::{Planned, SMALL};
+use crate::support::reading::file;
 use crate::support::trial::Trial;
 
 fn page(report: &RunReport) -> String {
-    let renderer: &dyn Renderer =
-        *render::ALL.iter().find(|it| it.file_name() == "report.html").expect("such a rendering");
-    String::from_utf8(renderer.render(report).expect("renders")).expect("text")
+    file("report.html", report)
 }
 
 /// A run with one update missing.
 fn broken() -> RunReport {
-    let mut trial = Trial::played(Planned::with_profile(SMALL, Some("smoke")));
+    let mut trial = Trial::small();
     trial.records = apply(&trial.records, &missing_mid_stream(&trial.records)[5]);
     trial.report()
 }

@@ -3,27 +3,18 @@
 
 use khala_evidence::hist::Hist;
 use khala_evidence::oracle::Rule;
+use khala_evidence::render;
 use khala_evidence::render::terminal::{self, Colour};
-use khala_evidence::render::{self, Renderer};
 use khala_evidence::report::{Oracle, RunReport};
 use khala_plan::metric::MetricId;
 use proptest::prelude::*;
 
 use crate::support::edit::{apply, missing_mid_stream};
 use crate::support::history::valid;
-use crate::support::plans::{HISTORY, Planned, SMALL, edited};
+use crate::support::plans::{HISTORY, Planned, edited};
+use crate::support::reading::file;
 use crate::support::trial::Trial;
 use crate::support::{cases, records};
-
-fn bytes(file_name: &str, report: &RunReport) -> Vec<u8> {
-    let renderer: &dyn Renderer =
-        *render::ALL.iter().find(|r| r.file_name() == file_name).expect("such a rendering");
-    renderer.render(report).expect("renders")
-}
-
-fn text(file_name: &str, report: &RunReport) -> String {
-    String::from_utf8(bytes(file_name, report)).expect("text")
-}
 
 /// Rules that are rendered here.
 const RULES: [Rule; 6] = [
@@ -41,7 +32,7 @@ const SHOWN: [MetricId; 4] =
 /// A run with one update missing, one finding and one warning. Rules and metrics that these proofs
 /// are not about are left out, so that a new one changes nothing here.
 fn small() -> RunReport {
-    let mut trial = Trial::played(Planned::with_profile(SMALL, Some("smoke")));
+    let mut trial = Trial::small();
     trial.records = apply(&trial.records, &missing_mid_stream(&trial.records)[5]);
     trial.records.push(records::finding("unknown_event", "event `x` | channel `y`"));
     let mut report = trial.report();
@@ -138,7 +129,7 @@ fn colour_changes_nothing_but_colours() {
 
 #[test]
 fn the_summary_reads_well() {
-    insta::assert_snapshot!(text("summary.md", &small()), @r#"
+    insta::assert_snapshot!(file("summary.md", &small()), @r#"
     # NO-GO: small
 
     **Do not go on: users miss events and are not told: what they see stays incomplete until they reload.**
@@ -230,7 +221,7 @@ fn the_summary_reads_well() {
 
 #[test]
 fn the_time_series_has_a_row_for_each_second() {
-    insta::assert_snapshot!(text("timeseries.csv", &small()), @r#"
+    insta::assert_snapshot!(file("timeseries.csv", &small()), @r#"
     second,time,phase,open,connects,reconnects,connected,disconnected,converged,deliveries,published,errors,violations,delivery_p50_us,delivery_p90_us,delivery_p99_us,delivery_p99_9_us,delivery_max_us,generator_cpu_us,generator_waited_us,generator_memory_kib,generator_descriptors,generator_lag_max_us,generator_queue_max_us,generator_wall_us,generator_hottest_us,generator_backlog_bytes
     0,2026-01-02T03:04:05Z,ramp,8,8,0,8,0,8,32,0,0,0,,,,,,0,0,0,0,50,0,0,0,0
     1,2026-01-02T03:04:06Z,steady,8,0,0,0,0,0,16,2,0,0,130,,,,210,250000,10000,65536,100,50,0,1000000,120000,0
@@ -243,7 +234,7 @@ fn the_time_series_has_a_row_for_each_second() {
 }
 
 fn lines(file_name: &str, report: &RunReport) -> Vec<serde_json::Value> {
-    let text = text(file_name, report);
+    let text = file(file_name, report);
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
@@ -290,21 +281,21 @@ fn the_summary_of_an_hour_is_no_longer_than_that_of_a_minute() {
     };
     let (minute, hour) = (run("duration = \"60s\""), run("duration = \"3600s\""));
     assert!(hour.series.len() > 3_600 && hour.oracle.deliveries > 100_000);
-    let size = |report| bytes("run.json", report).len();
+    let size = |report| file("run.json", report).len();
     let (of_minute, of_hour) = (size(&minute), size(&hour));
     assert!(of_hour < SUMMARY_MAX, "{of_hour} bytes");
     // Longer numbers alone.
     assert!(of_hour < of_minute + 2_048, "{of_hour} bytes of an hour, {of_minute} of a minute");
     assert!(lines("clusters.ndjson", &hour).len() > 3_600);
-    assert!(text("timeseries.csv", &hour).lines().count() > 3_600);
+    assert!(file("timeseries.csv", &hour).lines().count() > 3_600);
 }
 
 #[test]
 fn each_violation_is_a_line_of_json_with_rule_client_topic_and_seqs() {
     let report = small();
     let expected = r#"{"number":1,"at_us":2500130,"rule":"gap","client":3,"topic":"runtime.codex_worker_events","seqs":[7,7],"epoch":1,"message":"seq 7 was never delivered, although seq 8 was","again":"khala-harness run scenario.resolved.toml --seed 3 --only-client 3 --out-dir .."}"#;
-    assert_eq!(text("violations.ndjson", &report), format!("{expected}\n"));
-    for line in text("violations.ndjson", &report).lines() {
+    assert_eq!(file("violations.ndjson", &report), format!("{expected}\n"));
+    for line in file("violations.ndjson", &report).lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(line["rule"], "gap");
         assert_eq!(line["topic"], "runtime.codex_worker_events");
@@ -327,7 +318,7 @@ fn every_kept_violation_is_a_line_and_no_message_breaks_one() {
             }
         })
         .collect();
-    let text = text("violations.ndjson", &report);
+    let text = file("violations.ndjson", &report);
     assert_eq!(text.lines().count(), 100);
     for line in text.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
@@ -359,12 +350,12 @@ fn junit_xml_is_xml_whatever_any_text_is() {
     let scalars: Vec<char> = ('\0'..=char::MAX).collect();
     for chunk in scalars.chunks(64 * 1024) {
         let chunk: String = chunk.iter().collect();
-        let text = text("junit.xml", &with_text(&chunk));
+        let text = file("junit.xml", &with_text(&chunk));
         let parsed = roxmltree::Document::parse(&text);
         assert!(parsed.is_ok(), "{:?} with {:?}…", parsed.err(), chunk.chars().next());
     }
     for hostile in ["]]>", "<![CDATA[", "--><a>", "\"'&<>", "&#0;", "\u{1b}[31mred", "\r\n"] {
-        let text = text("junit.xml", &with_text(hostile));
+        let text = file("junit.xml", &with_text(hostile));
         let parsed = roxmltree::Document::parse(&text).expect("XML");
         let body = parsed.descendants().find(|node| node.has_tag_name("failure")).expect("one");
         let shown: String = hostile.chars().filter(|c| c.is_ascii_graphic()).collect();
@@ -378,7 +369,7 @@ fn junit_xml_is_xml_whatever_any_text_is() {
 #[test]
 fn junit_xml_says_each_failure_once_with_its_time_and_scenario() {
     let report = small();
-    let text = text("junit.xml", &report);
+    let text = file("junit.xml", &report);
     let junit = roxmltree::Document::parse(&text).expect("XML");
     let root = junit.root_element();
     assert_eq!(root.attribute("time"), Some("6.150"));
@@ -404,7 +395,7 @@ fn junit_xml_says_each_failure_once_with_its_time_and_scenario() {
     // What the run as a whole is held against stands in a case of its own.
     let mut held = small();
     held.doubt(&["the run was interrupted".to_owned()]);
-    let text = self::text("junit.xml", &held);
+    let text = file("junit.xml", &held);
     let junit = roxmltree::Document::parse(&text).expect("XML");
     let errors = junit.descendants().filter(|node| node.has_tag_name("error"));
     let bodies: Vec<_> = errors.filter_map(|node| node.text()).collect();
@@ -413,8 +404,8 @@ fn junit_xml_says_each_failure_once_with_its_time_and_scenario() {
 }
 
 fn assert_comes_back(report: &RunReport) {
-    let written = bytes("run.json", report);
-    let back: RunReport = serde_json::from_slice(&written).expect("parses");
+    let written = file("run.json", report);
+    let back: RunReport = serde_json::from_str(&written).expect("parses");
     assert!(back == report.summary(), "run.json does not bring the same summary back");
     // What holds samples, seconds and stories is made of more.
     let more =

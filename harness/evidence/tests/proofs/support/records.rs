@@ -2,8 +2,8 @@
 
 use khala_evidence::facts::{FaultOutcome, Generator, RunFacts, TargetFacts};
 use khala_evidence::record::{
-    Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record, Source,
-    StaleReason, StaleTopic, SubscribedTopic,
+    Answered, Delivery, Micros, OfflineCause, Op, OpKind, Outcome, PublishId, Published, Record,
+    Request, Source, StaleReason, StaleTopic, SubscribedTopic,
 };
 use khala_plan::Schedule;
 use khala_wire::topic::{self, TopicId};
@@ -154,6 +154,39 @@ pub fn own_queue(thread: u16, at: Micros, waited_us: Micros) -> Record {
 
 pub fn dropped(count: u64) -> Record {
     Record::Dropped { count }
+}
+
+/// A request that was begun and ended at these times, and how it ended.
+pub fn answered(
+    request: Request,
+    client: Option<u32>,
+    [start, at]: [Micros; 2],
+    (outcome, status): (Outcome, &str),
+) -> Record {
+    let (status, example, retry_after) = (status.into(), None, None);
+    Record::Answered(Answered { client, request, start, at, outcome, status, example, retry_after })
+}
+
+/// A command that was begun when it was due and came to nothing.
+pub fn not_published(
+    id: PublishId,
+    intended: Micros,
+    done: Micros,
+    outcome: Outcome,
+    status: Option<u16>,
+) -> Record {
+    let (worker, start, worker_seq, payload) = (0, intended, None, 1);
+    Record::Published(Published {
+        id,
+        worker,
+        intended,
+        start,
+        done,
+        outcome,
+        status,
+        worker_seq,
+        payload,
+    })
 }
 
 /// A command that was begun when it was due; acknowledged if it has a worker's seq.

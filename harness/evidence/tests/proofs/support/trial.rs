@@ -8,7 +8,7 @@ use khala_evidence::report::RunReport;
 use khala_evidence::{Record, Settled};
 use khala_plan::Schedule;
 
-use super::plans::{Planned, STORM, edited};
+use super::plans::{Planned, SMALL, STORM, edited};
 use super::records::{self, client_of};
 use super::shards;
 use super::world::{Fate, Resume, Stage, World};
@@ -40,6 +40,21 @@ impl Trial {
     /// The run of [`STORM`], changed as told, in which everything goes well.
     pub fn storm(edits: &[(&str, &str)]) -> Self {
         Self::played(Planned::of(&edited(STORM, edits)))
+    }
+
+    /// The run of [`SMALL`] and its smoke profile, in which everything goes well.
+    pub fn small() -> Self {
+        Self::played(Planned::with_profile(SMALL, Some("smoke")))
+    }
+
+    /// The same, in which clients 3 and 5 never got seq 7, and client 5 not seq 9 either.
+    pub fn with_gaps() -> Self {
+        Self::small().without(|record| match record {
+            Record::Delivered(it) => {
+                it.seq == 7 && [3, 5].contains(&it.client) || it.seq == 9 && it.client == 5
+            }
+            _ => false,
+        })
     }
 
     /// A plan as it is carried out when everything goes well.

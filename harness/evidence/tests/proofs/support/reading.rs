@@ -1,0 +1,34 @@
+//! What people read of a run, as the proofs look at it.
+
+use khala_evidence::render::terminal::{self, Colour, Reader};
+use khala_evidence::render::{self, Renderer};
+use khala_evidence::report::RunReport;
+
+/// Somebody without colours, whose bundle is `runs/one`.
+pub fn reader(width: usize, at_a_terminal: bool) -> Reader<'static> {
+    Reader { colour: Colour::Never, width, bundle: "runs/one", last: "runs/one", at_a_terminal }
+}
+
+/// One line of what was printed over several.
+pub fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The terminal's ten lines, as one.
+pub fn ten_lines(report: &RunReport) -> String {
+    let shown = terminal::render_short(report, &reader(100, false));
+    assert!(shown.lines().count() <= 10, "{shown}");
+    flat(&shown)
+}
+
+/// A file of the bundle.
+pub fn file(name: &str, report: &RunReport) -> String {
+    let renderer: &dyn Renderer =
+        *render::ALL.iter().find(|it| it.file_name() == name).expect("such a rendering");
+    String::from_utf8(renderer.render(report).expect("renders")).expect("text")
+}
+
+/// The page for whoever decides.
+pub fn summary(report: &RunReport) -> String {
+    file("summary.md", report)
+}
