@@ -157,7 +157,8 @@ pub fn settle(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Published, Source};
+    use crate::record::Source;
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const RULE: Rule = Rule::AfterUnsubscribe;
@@ -217,17 +218,12 @@ mod tests {
     fn published(commands: &[(Micros, Micros)]) -> Ledger {
         let mut ledger = Ledger::default();
         for (&(start, done), n) in commands.iter().zip(0..) {
-            ledger.publish(&Published {
-                id: PublishId::Planned(n),
-                worker: 0,
-                intended: start,
-                start,
-                done,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(n.into()),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(
+                PublishId::Planned(n),
+                0,
+                [start, done],
+                Some(n.into()),
+            ));
         }
         ledger
     }

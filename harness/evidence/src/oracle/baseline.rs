@@ -120,7 +120,8 @@ impl Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Delivery, Outcome, PublishId, Published};
+    use crate::record::{Delivery, PublishId};
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
 
@@ -139,17 +140,12 @@ mod tests {
             });
         }
         for (n, worker_seq) in [(0, 7), (1, 9)] {
-            ledger.publish(&Published {
-                id: PublishId::Planned(n),
-                worker: 4,
-                intended: 0,
-                start: worker_seq * 100,
-                done: worker_seq * 100 + 5,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(worker_seq),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(
+                PublishId::Planned(n),
+                4,
+                [worker_seq * 100, worker_seq * 100 + 5],
+                Some(worker_seq),
+            ));
         }
         Versions::of(&ledger)
     }

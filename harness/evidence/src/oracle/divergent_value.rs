@@ -112,7 +112,8 @@ mod tests {
 
     use super::*;
     use crate::oracle::ledger::Manner;
-    use crate::record::{Delivery, Outcome, PublishId, Published};
+    use crate::record::{Delivery, PublishId, Published};
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
 
@@ -137,15 +138,8 @@ mod tests {
     fn said(contents: &[(Delivery, u32, bool)]) -> Vec<String> {
         let mut ledger = Ledger::default();
         ledger.publish(&Published {
-            id: PublishId::Planned(1),
-            worker: 0,
-            intended: 1,
-            start: 1,
-            done: 2,
-            outcome: Outcome::Ok,
-            status: None,
-            worker_seq: Some(1),
             payload: 7,
+            ..testing::published(PublishId::Planned(1), 0, [1, 2], Some(1))
         });
         for &(delivery, times, again) in contents {
             (0..times).for_each(|_| {

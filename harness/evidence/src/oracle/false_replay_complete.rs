@@ -417,7 +417,8 @@ fn value_before(list: &[(Micros, u64)], at: Micros) -> u64 {
 mod tests {
     use super::*;
     use crate::oracle::windows::{Window, Windows};
-    use crate::record::{Delivery, Outcome, Published, Source};
+    use crate::record::{Delivery, Source};
+    use crate::testing;
 
     const RULE: Rule = Rule::FalseReplayComplete;
     const STREAM: TopicId = TopicId::WORKER_EVENTS;
@@ -428,17 +429,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for (&(done, seq), n) in publishes.iter().zip(0_u32..) {
             let id = PublishId::Planned(n);
-            ledger.publish(&Published {
-                id,
-                worker: 4,
-                intended: 1,
-                start: 1,
-                done,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(seq),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(id, 4, [1, done], Some(seq)));
             let source = Source::Event {
                 publish: id,
                 intended: Some(1),
@@ -505,17 +496,7 @@ mod tests {
                 payload: 0,
                 worker_seq: None,
             };
-            ledger.publish(&Published {
-                id,
-                worker: 4,
-                intended: start,
-                start,
-                done: start + 100,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(seq),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(id, 4, [start, start + 100], Some(seq)));
             ledger.deliver(&Delivery {
                 client: 1,
                 epoch: 1,

@@ -120,7 +120,8 @@ fn silence(stay: &Stay, came: &[Came], grace: Micros) -> Option<Silence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Delivery, Outcome, PublishId, Published};
+    use crate::record::{Delivery, PublishId};
+    use crate::testing;
 
     const STREAM: TopicId = TopicId::WORKER_EVENTS;
     const STATE: TopicId = TopicId::WORKER_SUMMARIES;
@@ -132,17 +133,12 @@ mod tests {
         for n in 1..=10_u32 {
             let (publish, number) = (PublishId::Planned(n), u64::from(n));
             let begun = number * SECOND;
-            ledger.publish(&Published {
-                id: publish,
-                worker: 0,
-                intended: begun,
-                start: begun,
-                done: begun + SECOND / 10,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(number),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(
+                publish,
+                0,
+                [begun, begun + SECOND / 10],
+                Some(number),
+            ));
             let event = Source::Event {
                 publish,
                 intended: None,

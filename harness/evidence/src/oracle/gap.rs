@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::oracle::track::Missing;
     use crate::record::{Delivery, Outcome, Published, Source};
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const ALONE: Seqs =
@@ -122,15 +123,13 @@ mod tests {
     fn publish(ledger: &mut Ledger, n: u32, outcome: Outcome) {
         let start = u64::from(n) * 10;
         ledger.publish(&Published {
-            id: PublishId::Planned(n),
-            worker: 0,
-            intended: start,
-            start,
-            done: start + 5,
             outcome,
-            status: None,
-            worker_seq: (outcome == Outcome::Ok).then_some(n.into()),
-            payload: 0,
+            ..testing::published(
+                PublishId::Planned(n),
+                0,
+                [start, start + 5],
+                (outcome == Outcome::Ok).then_some(n.into()),
+            )
         });
     }
 

@@ -166,8 +166,8 @@ pub fn count_cases(ledger: &Ledger, settle_within: Duration, tally: &mut Tally) 
 mod tests {
     use super::super::ledger::Manner;
     use super::*;
-    use crate::record::{Outcome, Published};
     use crate::shard::stalls::{Stall, Stalls};
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const SETTLE: Duration = Duration::from_millis(100);
@@ -192,17 +192,7 @@ mod tests {
         let (mut ledger, mut together) = (Ledger::default(), Together::default());
         for ((due, done, at), n) in events.into_iter().zip(0_u32..) {
             let (publish, number) = (PublishId::Planned(n), u64::from(n));
-            ledger.publish(&Published {
-                id: publish,
-                worker: 0,
-                intended: due,
-                start: due,
-                done,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(number),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(publish, 0, [due, done], Some(number)));
             let source = Source::Event {
                 publish,
                 intended: Some(due),

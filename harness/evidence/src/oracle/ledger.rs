@@ -326,6 +326,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
 
@@ -349,15 +350,14 @@ mod tests {
     /// seq 5 of worker 2.
     fn ended(id: u32, status: Option<u16>, outcome: Outcome) -> Published {
         Published {
-            id: PublishId::Planned(id),
-            worker: 2,
-            intended: 10,
-            start: 10,
-            done: 20,
             outcome,
             status,
-            worker_seq: (outcome == Outcome::Ok).then_some(5),
-            payload: 0,
+            ..testing::published(
+                PublishId::Planned(id),
+                2,
+                [10, 20],
+                (outcome == Outcome::Ok).then_some(5),
+            )
         }
     }
 

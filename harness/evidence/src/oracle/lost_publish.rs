@@ -315,24 +315,15 @@ fn tail_lost(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Delivery, Outcome, Published, Source};
+    use crate::record::{Delivery, Source};
+    use crate::testing;
 
     const RULE: Rule = Rule::LostPublish;
     const TOPIC: TopicId = TopicId::WORKER_EVENTS;
     const END: End = End { at: 9_000, drained: true };
 
     fn publish(ledger: &mut Ledger, n: u32) {
-        ledger.publish(&Published {
-            id: PublishId::Planned(n),
-            worker: 0,
-            intended: 1,
-            start: 1,
-            done: 2,
-            outcome: Outcome::Ok,
-            status: None,
-            worker_seq: Some(u64::from(n)),
-            payload: 0,
-        });
+        ledger.publish(&testing::published(PublishId::Planned(n), 0, [1, 2], Some(u64::from(n))));
     }
 
     fn deliver(ledger: &mut Ledger, n: u32, seq: u64) {
@@ -384,17 +375,7 @@ mod tests {
         // Of one that was under way at the same time nothing is known.
         let mut ledger = three(&[1, 3]);
         let wide = PublishId::Planned(4);
-        ledger.publish(&Published {
-            id: wide,
-            worker: 0,
-            intended: 15,
-            start: 15,
-            done: 30,
-            outcome: Outcome::Ok,
-            status: None,
-            worker_seq: Some(9),
-            payload: 0,
-        });
+        ledger.publish(&testing::published(wide, 0, [15, 30], Some(9)));
         let claims = claims(&ledger, TOPIC, &[wide]);
         assert_eq!(claims, [Claim { publish: wide, above: 0, below: u64::MAX }]);
     }
@@ -404,17 +385,12 @@ mod tests {
         let mut ledger = Ledger::default();
         for n in 1..=3 {
             let start = u64::from(n) * 10;
-            ledger.publish(&Published {
-                id: PublishId::Planned(n),
-                worker: 0,
-                intended: start,
-                start,
-                done: start + 5,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(u64::from(n)),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(
+                PublishId::Planned(n),
+                0,
+                [start, start + 5],
+                Some(u64::from(n)),
+            ));
         }
         seen.iter().for_each(|&n| deliver(&mut ledger, n, u64::from(n)));
         ledger
@@ -440,17 +416,7 @@ mod tests {
     #[test]
     fn one_that_was_sent_before_the_answer_says_nothing_of_it() {
         let mut ledger = three(&[3]);
-        let command = |id, start, done| Published {
-            id,
-            worker: 0,
-            intended: start,
-            start,
-            done,
-            outcome: Outcome::Ok,
-            status: None,
-            worker_seq: Some(9),
-            payload: 0,
-        };
+        let command = |id, start, done| testing::published(id, 0, [start, done], Some(9));
         let open = |ledger: &Ledger| unseen_events(ledger, TOPIC, 0, false).open;
         ledger.publish(&command(PublishId::Planned(4), 12, 30));
         assert_eq!(open(&ledger), 1, "its answer came when the other was sent");

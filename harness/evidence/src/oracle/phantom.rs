@@ -203,7 +203,8 @@ fn violation(topic: TopicId, seq: u64, content: &Content, why: &str) -> Violatio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Delivery, Outcome, Published};
+    use crate::record::Delivery;
+    use crate::testing;
 
     const STREAM: TopicId = TopicId::WORKER_EVENTS;
     const STATE: TopicId = TopicId::WORKER_SUMMARIES;
@@ -237,17 +238,7 @@ mod tests {
         let start = PublishId::Lifecycle { worker: 3, seq: 1 };
         let (one, two) = (PublishId::Planned(0), PublishId::Planned(1));
         for (id, start, seq) in [(start, 0, Some(1)), (one, 100, Some(2)), (two, 200, None)] {
-            ledger.publish(&Published {
-                id,
-                worker: 3,
-                intended: start,
-                start,
-                done: start + 50,
-                outcome: if seq.is_some() { Outcome::Ok } else { Outcome::Timeout },
-                status: None,
-                worker_seq: seq,
-                payload: 0,
-            });
+            ledger.publish(&testing::published(id, 3, [start, start + 50], seq));
         }
         deliveries.iter().for_each(|delivery| ledger.deliver(delivery));
         ledger

@@ -225,7 +225,7 @@ fn minimum_of_the_rest(list: &mut [(Micros, u64)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Delivery, Outcome, Published};
+    use crate::testing;
 
     const STREAM: TopicId = TopicId::WORKER_EVENTS;
     const STATE: TopicId = TopicId::WORKER_SUMMARIES;
@@ -236,36 +236,12 @@ mod tests {
         let mut ledger = Ledger::default();
         for n in 1..=4_u32 {
             let (begun, number) = (u64::from(n) * 1_000, 10 + u64::from(n));
-            ledger.publish(&Published {
-                id: PublishId::Planned(n),
-                worker: 4,
-                intended: begun,
-                start: begun,
-                done: begun + 10,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(number),
-                payload: 0,
-            });
             let publish = PublishId::Planned(n);
-            let (intended, worker_seq) = (Some(begun), Some(number));
-            let event =
-                Source::Event { publish, intended, begun: intended, payload: 0, worker_seq };
+            ledger.publish(&testing::published(publish, 4, [begun, begun + 10], Some(number)));
+            let event = testing::event(publish, begun, Some(number));
             let state = Source::State { worker: 4, version: number };
             for (topic, source) in [(STREAM, event), (STATE, state)] {
-                let (client, epoch, content, at) = (1, 1, number, begun + 20);
-                let hash_fits = true;
-                let (seq, at) = (number, at);
-                ledger.deliver(&Delivery {
-                    client,
-                    epoch,
-                    topic,
-                    seq,
-                    at,
-                    content,
-                    hash_fits,
-                    source,
-                });
+                ledger.deliver(&testing::delivered(topic, number, begun + 20, number, source));
             }
         }
         Later::of(&ledger, Duration::from_micros(SETTLE))
@@ -301,36 +277,15 @@ mod tests {
         let mut ledger = Ledger::default();
         // Three publishes, in whose order the seqs are not.
         for (n, begun, seq) in [(1, 1_000, 12), (2, 2_000, 11), (3, 3_000, 13)] {
-            let (id, worker_seq) = (PublishId::Planned(n), Some(u64::from(n)));
-            let (intended, start, done, worker) = (begun, begun, begun + 10, 4);
-            let (outcome, status, payload) = (Outcome::Ok, None, 0);
-            let published = Published {
-                id,
-                worker,
-                intended,
-                start,
-                done,
-                outcome,
-                status,
-                worker_seq,
-                payload,
-            };
-            ledger.publish(&published);
-            let source = Source::Event {
-                publish: id,
-                intended: Some(begun),
-                begun: Some(begun),
-                payload,
-                worker_seq,
-            };
-            let state = Source::State { worker, version: u64::from(n) };
+            let (id, version) = (PublishId::Planned(n), u64::from(n));
+            ledger.publish(&testing::published(id, 4, [begun, begun + 10], Some(version)));
             // Of the second state two clients got another content.
             let contents = if n == 2 { 2 } else { 1 };
             let of = |topic, source, content| {
-                let (client, epoch, at, hash_fits) = (1, 1, begun + 20, true);
-                Delivery { client, epoch, topic, seq, at, content, hash_fits, source }
+                testing::delivered(topic, seq, begun + 20, content, source)
             };
-            ledger.deliver(&of(STREAM, source, 7));
+            let state = Source::State { worker: 4, version };
+            ledger.deliver(&of(STREAM, testing::event(id, begun, Some(version)), 7));
             (0..contents).for_each(|content| ledger.deliver(&of(STATE, state, content)));
         }
         let later = Later::of(&ledger, Duration::from_micros(SETTLE));
@@ -348,24 +303,10 @@ mod tests {
     fn what_came_under_several_seqs_counts_by_the_highest() {
         let mut ledger = Ledger::default();
         let (publish, worker_seq) = (PublishId::Planned(1), Some(1));
-        ledger.publish(&Published {
-            id: publish,
-            worker: 4,
-            intended: 1_000,
-            start: 1_000,
-            done: 1_010,
-            outcome: Outcome::Ok,
-            status: None,
-            worker_seq,
-            payload: 0,
-        });
-        let begun = Some(1_000);
-        let source = Source::Event { publish, intended: begun, begun, payload: 0, worker_seq };
+        ledger.publish(&testing::published(publish, 4, [1_000, 1_010], worker_seq));
         for seq in [3, 15] {
-            let (client, epoch, topic, at, content) = (1, 1, STREAM, 1_020, 7);
-            let hash_fits = true;
-            let delivery = Delivery { client, epoch, topic, seq, at, content, hash_fits, source };
-            ledger.deliver(&delivery);
+            let event = testing::event(publish, 1_000, worker_seq);
+            ledger.deliver(&testing::delivered(STREAM, seq, 1_020, 7, event));
         }
         let later = Later::of(&ledger, Duration::from_micros(SETTLE));
         assert_eq!(later.seq_after(STREAM, 500, 14), None);

@@ -228,7 +228,7 @@ impl<'a> Commands<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Published};
+    use crate::testing;
 
     const RULE: Rule = Rule::StarvedTopic;
     const STATE: TopicId = TopicId::WORKER_SUMMARIES;
@@ -241,17 +241,12 @@ mod tests {
         let mut ledger = Ledger::default();
         for n in 0..40_u32 {
             let at = u64::from(n) * 200_000;
-            ledger.publish(&Published {
-                id: PublishId::Planned(n),
-                worker: 0,
-                intended: at,
-                start: at,
-                done: if n == 8 { 1_800_000 } else { at + 1_000 },
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(n.into()),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(
+                PublishId::Planned(n),
+                0,
+                [at, if n == 8 { 1_800_000 } else { at + 1_000 }],
+                Some(n.into()),
+            ));
         }
         ledger
     }

@@ -147,8 +147,8 @@ impl Jumps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Published};
     use crate::shard::stalls::{Stall, Stalls};
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
     const RULE: Rule = Rule::StateStale;
@@ -159,17 +159,12 @@ mod tests {
         let mut ledger = Ledger::default();
         for n in 2..=4_u32 {
             let start = u64::from(n) * 1_000;
-            ledger.publish(&Published {
-                id: PublishId::Planned(n),
-                worker: 0,
-                intended: start,
-                start,
-                done: start + 10,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(n.into()),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(
+                PublishId::Planned(n),
+                0,
+                [start, start + 10],
+                Some(n.into()),
+            ));
         }
         ledger
     }

@@ -92,7 +92,7 @@ pub fn settle<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Published};
+    use crate::testing;
 
     const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
     const RULE: Rule = Rule::StateStale;
@@ -106,17 +106,12 @@ mod tests {
     fn judged_with(had: u64, held: u64, baseline: Option<Baseline>, drained: bool) -> Tally {
         let mut ledger = Ledger::default();
         for worker_seq in [4, 5] {
-            ledger.publish(&Published {
-                id: PublishId::Planned(u32::try_from(worker_seq).expect("small")),
-                worker: 3,
-                intended: 0,
-                start: worker_seq * 100,
-                done: worker_seq * 100 + 1,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(worker_seq),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(
+                PublishId::Planned(u32::try_from(worker_seq).expect("small")),
+                3,
+                [worker_seq * 100, worker_seq * 100 + 1],
+                Some(worker_seq),
+            ));
         }
         let tracks = BTreeMap::from([(TOPIC, Track::default())]);
         let versions = BTreeMap::from([((TOPIC, 3), had)]);

@@ -134,7 +134,8 @@ fn one_for_one(pairs: &[(Micros, Micros)]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Delivery, Outcome, Published};
+    use crate::record::Delivery;
+    use crate::testing;
 
     const STREAM: TopicId = TopicId::WORKER_EVENTS;
     const STATE: TopicId = TopicId::WORKER_SUMMARIES;
@@ -150,17 +151,7 @@ mod tests {
         let (mut ledger, mut now) = (Ledger::default(), 1_000_000);
         for n in 0..count {
             let (publish, number) = (PublishId::Planned(n), u64::from(n));
-            ledger.publish(&Published {
-                id: publish,
-                worker: 0,
-                intended: now,
-                start: now,
-                done: now,
-                outcome: Outcome::Ok,
-                status: None,
-                worker_seq: Some(number),
-                payload: 0,
-            });
+            ledger.publish(&testing::published(publish, 0, [now, now], Some(number)));
             let source = if topic == STREAM {
                 Source::Event {
                     publish,

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::oracle::{End, Rule};
 use crate::record::{
     Addressee, Cut, Delivery, Held, Micros, NO_CONTENT, OfflineCause, Op, OpKind, Outcome,
-    PublishId, Published, Record, Sink, Source, StaleReason, StaleTopic, SubscribedTopic,
+    PublishId, Record, Sink, Source, StaleReason, StaleTopic, SubscribedTopic,
 };
 use crate::testing;
 
@@ -140,17 +140,12 @@ fn delivered(client: u32, at: Micros, topic: TopicId, seq: u64, source: Source) 
 }
 
 fn published(n: u64, at: Micros) -> Record {
-    Record::Published(Published {
-        id: PublishId::Planned(u32::try_from(n).expect("small")),
-        worker: 0,
-        intended: at,
-        start: at,
-        done: at + 1_000,
-        outcome: Outcome::Ok,
-        status: None,
-        worker_seq: Some(n),
-        payload: 0,
-    })
+    Record::Published(testing::published(
+        PublishId::Planned(u32::try_from(n).expect("small")),
+        0,
+        [at, at + 1_000],
+        Some(n),
+    ))
 }
 
 fn connected(at: Micros) -> Record {

@@ -1,5 +1,6 @@
 use super::*;
-use crate::record::{Delivery, Outcome, Published, Source};
+use crate::record::{Delivery, Source};
+use crate::testing;
 
 const TOPIC: TopicId = TopicId::WORKER_SUMMARIES;
 const RULE: Rule = Rule::BadSnapshot;
@@ -11,17 +12,12 @@ const SETTLE: Duration = Duration::from_micros(50);
 fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
     for (n, worker, worker_seq) in [(0, 0, 5), (1, 1, 2), (2, 2, 3)] {
-        ledger.publish(&Published {
-            id: PublishId::Planned(n),
+        ledger.publish(&testing::published(
+            PublishId::Planned(n),
             worker,
-            intended: 0,
-            start: worker_seq * 100,
-            done: worker_seq * 100 + 1,
-            outcome: Outcome::Ok,
-            status: None,
-            worker_seq: Some(worker_seq),
-            payload: 0,
-        });
+            [worker_seq * 100, worker_seq * 100 + 1],
+            Some(worker_seq),
+        ));
     }
     for (seq, worker, version) in [(10, 0, 3), (20, 0, 5), (15, 1, 2), (4, 7, 9)] {
         let source = Source::State { worker, version };
