@@ -5,6 +5,7 @@ mod fitness;
 mod never;
 mod objectives;
 mod storms;
+mod takes;
 mod unkept;
 mod whole_run;
 

@@ -270,6 +270,20 @@ mod tests {
     }
 
     #[test]
+    fn a_topic_that_is_named_is_told_as_far_as_it_is_known() {
+        for (name, topic) in [
+            ("runtime.codex_worker_events", Some(TopicId::WORKER_EVENTS)),
+            ("runtime.somebody_elses", None),
+        ] {
+            let mut tally = Tally::new(9);
+            on_named(3, 5, name, Telling::Heartbeat, &mut tally);
+            let kept = &tally.kept()[0];
+            assert_eq!((kept.client, kept.topic, kept.seqs), (Some(3), topic, None));
+            assert!(kept.message.contains(&format!("names topic `{name}`")), "{}", kept.message);
+        }
+    }
+
+    #[test]
     fn a_bad_token_may_get_as_far_as_the_contract_says_and_no_further() {
         use TokenAnswer::{Accepted, None, Refused};
         let cases = [

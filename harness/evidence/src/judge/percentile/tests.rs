@@ -1,5 +1,6 @@
 //! Percentiles over seconds and over clients: verdicts, reach, and what would decide.
 
+use khala_plan::gate::power;
 use khala_plan::model::{Comparison, Estimator};
 
 use super::*;
@@ -110,6 +111,19 @@ fn a_reach_suffices_from_the_seconds_on_that_it_takes() {
     };
     assert_eq!((suffices(298, 0.01), suffices(299, 0.01)), (false, true));
     assert_eq!((suffices(28, 0.1), suffices(29, 0.1), suffices(20, 1.0)), (false, true, true));
+}
+
+#[test]
+fn a_run_takes_as_many_seconds_as_check_says() {
+    for asked in [None, Some(1.0), Some(0.3), Some(0.1), Some(0.05), Some(0.01)] {
+        let p90 = claim(90.0, 20);
+        let passes = |count| {
+            let found = of(&seconds(count, 4, usual), &p90, asked);
+            found.verdict == Verdict::Pass && found.reach.expect("a reach").suffices()
+        };
+        let told = power::seconds(MetricId::Delivery, &p90, asked).expect("it is over time");
+        assert_eq!((passes(told - 1), passes(told)), (false, true), "{asked:?}: {told}");
+    }
 }
 
 #[test]
