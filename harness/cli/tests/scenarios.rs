@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::path::PathBuf;
+
 use support::pty::Terminal;
 use support::{Ended, Harness, exit, scenario};
 
@@ -172,6 +174,36 @@ fn a_misspelt_defect_is_answered_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn it_is_told_where_a_defect_shows_and_where_it_may_not() {
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for command in ["run", "check"] {
+        let help = Harness::new(command).arg("--help").ended_plain().exits(exit::GO);
+        let said = "A defect shows where it has an occasion to act: harness/reference/DEFECTS.md names the scenario \
+                    for each, and `khala-harness selftest --matrix --only NAME` runs it.";
+        assert!(flat(&help.stdout).contains(said), "{}", help.stdout);
+    }
+    let noted = |file: PathBuf, defect: &str| {
+        let run = Harness::check(file).defect(defect).ended_plain().exits(exit::GO);
+        flat(&run.stderr)
+    };
+    assert_eq!(
+        noted(scenario("tiny.toml"), "drop_nth"),
+        "note: the defect drop_nth may have no occasion to act here: the scenario `smoke` shows it, and \
+         `khala-harness selftest --matrix --only drop_nth` does"
+    );
+    // No shipped scenario shows it.
+    assert_eq!(
+        noted(scenario("tiny.toml"), "slow_recovery"),
+        "note: the defect slow_recovery may have no occasion to act here: `khala-harness selftest --matrix --only \
+         slow_recovery` does"
+    );
+    assert_eq!(noted(shipped().join("smoke.toml"), "drop_nth"), "");
+    let one = Harness::new("list").arg("defects").arg("drop_nth").ended_plain().exits(exit::GO);
+    let shows = "khala-harness run scenarios/smoke.toml --profile smoke --defect drop_nth";
+    assert!(one.stdout.contains(shows), "{}", one.stdout);
+}
+
+#[test]
 fn there_is_a_list_of_whatever_can_be_chosen() {
     for (what, one) in [
         ("surfaces", "web-shell "),
@@ -269,9 +301,8 @@ const NUMBERS: [&str; 14] = [
 
 #[test]
 fn what_a_shipped_scenario_says_of_itself_holds_under_its_profiles_too() {
-    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
     let mut count = 0;
-    for entry in std::fs::read_dir(shipped).expect("there are scenarios").flatten() {
+    for entry in std::fs::read_dir(shipped()).expect("there are scenarios").flatten() {
         let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
         let lines = text.lines();
         let Some(told) = lines.filter_map(|line| line.strip_prefix("description = ")).next() else {
@@ -287,11 +318,15 @@ fn what_a_shipped_scenario_says_of_itself_holds_under_its_profiles_too() {
     assert!(count >= 2, "smoke and reconnect-storm at least");
 }
 
+/// The folder of the scenarios that everybody gets.
+fn shipped() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
+}
+
 #[test]
 fn every_shipped_scenario_and_its_smoke_profile_are_right() {
-    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
     let mut count = 0;
-    for entry in std::fs::read_dir(shipped).expect("there are scenarios").flatten() {
+    for entry in std::fs::read_dir(shipped()).expect("there are scenarios").flatten() {
         let path = entry.path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
         if !name.ends_with(".toml") || name == "rollout.toml" {
