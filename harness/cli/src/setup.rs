@@ -71,7 +71,7 @@ fn enough_ports(plan: &Plan, schedule: &Schedule) -> Result<(), Failure> {
 pub struct Missing {
     /// Without it nothing begins.
     pub needed: Vec<String>,
-    /// A target may do without it.
+    /// Only a target that asks for it needs it.
     pub perhaps: Vec<String>,
 }
 
@@ -95,25 +95,32 @@ impl Missing {
         hooks.or(secrets).into_iter().chain(shared_writes(plan)).collect()
     }
 
-    /// All that is missing, one below the other.
-    fn lines(&self) -> Vec<String> {
-        let perhaps =
-            self.perhaps.iter().map(|what| format!("unless the target does without: {what}"));
-        self.needed.iter().cloned().chain(perhaps).collect()
-    }
-
-    /// Refuses to begin without what is needed, and tells all that is missing with it.
+    /// Refuses to begin without what is needed, and tells all that is missing with it: what a target may do without
+    /// apart, since it keeps no run from beginning.
     ///
     /// # Errors
     /// When something is needed.
     pub fn refuse(&self) -> Result<(), Failure> {
-        let lines = self.lines();
-        let message = match (self.needed.as_slice(), lines.len()) {
+        let message = match (self.needed.as_slice(), self.perhaps.as_slice()) {
             ([], _) => return Ok(()),
-            ([only], 1) => only.clone(),
-            _ => format!("this is missing, and nothing was sent:\n  - {}", lines.join("\n  - ")),
+            ([only], []) => only.clone(),
+            (needed, perhaps) => {
+                let missing = listed("this is missing, and nothing was sent:", needed);
+                missing + &listed(&format!("\n{IF_ASKED}:"), perhaps)
+            }
         };
         Err(Failure::new(Exit::Setup, message))
+    }
+}
+
+/// Above what a target may do without: whoever has no such thing has nothing to do.
+const IF_ASKED: &str = "also not given, to be left so unless this target asks for it";
+
+/// What is said below a heading, one below the other; nothing where nothing is.
+fn listed(heading: &str, what: &[String]) -> String {
+    match what {
+        [] => String::new(),
+        what => format!("{heading}\n  - {}", what.join("\n  - ")),
     }
 }
 
@@ -124,14 +131,13 @@ fn shared_writes(plan: &Plan) -> Option<String> {
         .then(|| SetupError::SharedWrites { url: base_url.clone() }.to_string())
 }
 
-/// What `run` would want beside the scenario: a section of what `check` prints; empty where it wants nothing.
+/// What `run` would want beside the scenario: sections of what `check` prints; empty where it wants nothing.
 pub fn section(plan: &Plan) -> String {
-    let mut lines = Missing::flags(plan);
-    lines.extend(Missing::of(plan, true).lines());
-    if lines.is_empty() {
-        return String::new();
-    }
-    format!("\na run needs beside\n  - {}\n", lines.join("\n  - "))
+    let missing = Missing::of(plan, true);
+    let needed: Vec<_> = Missing::flags(plan).into_iter().chain(missing.needed).collect();
+    let sections = [("\na run needs beside", needed), (&*format!("\n{IF_ASKED}"), missing.perhaps)]
+        .map(|(heading, what)| listed(heading, &what));
+    sections.into_iter().filter(|section| !section.is_empty()).map(|it| it + "\n").collect()
 }
 
 #[cfg(test)]
@@ -149,10 +155,15 @@ mod tests {
         assert_eq!(told(missing(&[], &["a token"])), None, "a run finds out whether it is missed");
         assert_eq!(told(missing(&["a key"], &[])).as_deref(), Some("error: a key"));
         assert_eq!(
-            told(missing(&["a key", "a flag"], &["a token"])).as_deref(),
+            told(missing(&["a key", "a flag"], &[])).as_deref(),
+            Some("error: this is missing, and nothing was sent:\n  - a key\n  - a flag")
+        );
+        // What a target may do without is no part of what keeps the run from beginning.
+        assert_eq!(
+            told(missing(&["a key"], &["a token"])).as_deref(),
             Some(
-                "error: this is missing, and nothing was sent:\n  - a key\n  - a flag\n  - unless the \
-                 target does without: a token"
+                "error: this is missing, and nothing was sent:\n  - a key\nalso not given, to be left so \
+                 unless this target asks for it:\n  - a token"
             )
         );
     }

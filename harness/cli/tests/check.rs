@@ -75,8 +75,8 @@ fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
         "(target.command_secret) could not be had from file /nowhere/secret",
         "(target.headers) could not be had from environment variable KHALA_TEST_HEADER",
         "--allow-shared-writes",
-        "unless the target does without: no admin token is given: set environment variable \
-         KHALA_TARGET_ADMIN_TOKEN, or target.admin_token",
+        "\nalso not given, to be left so unless this target asks for it",
+        "  - no admin token is given: set environment variable KHALA_TARGET_ADMIN_TOKEN, or target.admin_token",
     ] {
         assert!(ran.stderr.contains(said), "no {said} in: {}", ran.stderr);
         assert!(checked.stdout.contains(said), "no {said} in: {}", checked.stdout);
