@@ -1,5 +1,7 @@
 //! `conform`: a runtime asked for what the contract says of it, sentence by sentence.
 
+mod progress;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
@@ -8,11 +10,12 @@ use anyhow::Context as _;
 use khala_bundle::utc_now;
 use khala_conform::case::{Does, Times};
 use khala_conform::known::Known;
-use khala_conform::report::{CaseResult, Decision, Report, Status};
+use khala_conform::report::{CaseResult, Decision, Report};
 use khala_conform::world::{Named, OpenError, Options, Stopper};
 use khala_conform::{page, render, select};
 use rustix::process::{Pid, Signal, kill_process};
 
+use self::progress::Progress;
 use crate::args::{Allowed, Conform};
 use crate::exit::{Exit, Failure};
 use crate::{output, scenario, signals};
@@ -33,9 +36,12 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
         .context("cannot start a runtime")?;
     let report = runtime.block_on(async {
         let interrupt = signals::token().context("cannot handle signals")?;
-        let told = |result: &CaseResult| told(result);
+        let progress = Progress::of(&cases);
+        let told = |result: &CaseResult| {
+            progress.ended(result).iter().for_each(|line| output::say(line));
+        };
         let run = khala_conform::run(options, &cases, &known, utc_now(), &interrupt, &told);
-        run.await.map_err(|error| match error {
+        progress.beside(run, output::say).await.map_err(|error| match error {
             OpenError::Settings(message) => Failure { exit: Exit::InvalidScenario, message },
             OpenError::Usage(_) => Failure::new(Exit::Usage, error),
             OpenError::Setup(_) => Failure::new(Exit::Setup, error),
@@ -49,13 +55,6 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
         Decision::NoGo => Exit::NoGo,
         Decision::Hold => Exit::Hold,
     })
-}
-
-/// One line as each case ends that has something to tell.
-fn told(result: &CaseResult) {
-    if matches!(result.status, Status::Deviation | Status::Undecided) {
-        output::say(&format!("{}: {}", result.id, result.status.name()));
-    }
 }
 
 fn known(path: Option<&Path>) -> Result<Known, Failure> {
