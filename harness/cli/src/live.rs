@@ -164,11 +164,7 @@ impl Screen {
 
 /// How the run goes, in a line: what matters most first.
 fn line(frame: &Frame) -> String {
-    let violations = match frame.violations {
-        0 => String::new(),
-        1 => "1 VIOLATION, ".to_owned(),
-        some => format!("{some} VIOLATIONS, "),
-    };
+    let violations = violations(frame);
     let gate = match gates::worst(&frame.gates) {
         Some((gate, claim)) if claim.state == State::Breaking => {
             let selector = match claim.selector.as_str() {
@@ -178,6 +174,10 @@ fn line(frame: &Frame) -> String {
             let advisory = if gate.advisory { ", which is advisory," } else { "" };
             let (name, metric, require) = (&gate.name, &claim.metric, &claim.require);
             format!("gate {name}{advisory} beyond its bound so far: {metric}{selector} {require}")
+        }
+        // What is broken is told before, and nothing may deny it.
+        _ if frame.violations + frame.skips > 0 => {
+            "no other gate beyond its bound so far".to_owned()
         }
         _ => "no gate beyond its bound so far".to_owned(),
     };
@@ -195,10 +195,40 @@ fn line(frame: &Frame) -> String {
     )
 }
 
+/// Rules that are named beside the number of violations.
+const RULES_TOLD: usize = 2;
+
+/// How often rules were broken so far, and which most of all; empty of none. What never came is a violation only once
+/// all has come together: until then it is told as what was skipped.
+fn violations(frame: &Frame) -> String {
+    let skips = match frame.skips {
+        0 => String::new(),
+        1 => "UPDATES SKIPPED once (judged at the end), ".to_owned(),
+        some => format!("UPDATES SKIPPED {some} times (judged at the end), "),
+    };
+    broken(frame) + &skips
+}
+
+fn broken(frame: &Frame) -> String {
+    let count = match frame.violations {
+        0 => return String::new(),
+        1 => "1 VIOLATION".to_owned(),
+        some => format!("{some} VIOLATIONS"),
+    };
+    let mut rules: Vec<_> = frame.rules.iter().filter(|rule| rule.violations > 0).collect();
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.violations));
+    let mut named: Vec<_> = rules.iter().take(RULES_TOLD).map(|rule| &*rule.rule).collect();
+    named.extend((rules.len() > RULES_TOLD).then_some("…"));
+    match named.as_slice() {
+        [] => format!("{count}, "),
+        named => format!("{count} ({}), ", named.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use khala_evidence::judge::Unit;
-    use khala_live::frame::Clients;
+    use khala_live::frame::{Clients, RuleSoFar};
     use khala_live::gates::{ClaimSoFar, GateSoFar};
 
     use super::*;
@@ -229,17 +259,40 @@ mod tests {
             published: 160,
             connects_per_s: 3.2,
             deliveries_per_s: 480.0,
-            gates: vec![gate("first", false, State::Holding), gate("aside", true, State::Breaking)],
+            gates: vec![gate("first", false, State::Holding), gate("aside", true, State::Open)],
             ..Frame::default()
         };
         let load =
             "12 s left, 7 live, 20 of 24 connected, 480 updates/s, 3 connects/s, 160 published";
-        assert_eq!(line(&frame), format!("storm: {load}; no gate beyond its bound so far"));
+        let told = "no gate beyond its bound so far";
+        assert_eq!(line(&frame), format!("storm: {load}; {told}"));
+        // One that decides nothing is beyond its bound all the same.
+        frame.gates.push(gate("beside", true, State::Breaking));
+        let claim = "beyond its bound so far: connect [surface=ios] p(50) < 1s";
+        let told = format!("gate beside, which is advisory, {claim}");
+        assert_eq!(line(&frame), format!("storm: {load}; {told}"));
         frame
             .gates
             .extend([gate("worst", false, State::Breaking), gate("later", false, State::Breaking)]);
         frame.violations = 2;
-        let told = "gate worst beyond its bound so far: connect [surface=ios] p(50) < 1s";
+        let told = format!("gate worst {claim}");
         assert_eq!(line(&frame), format!("storm: 2 VIOLATIONS, {load}; {told}"));
+    }
+
+    #[test]
+    fn a_broken_rule_is_named_and_denied_by_nothing_else_in_the_line() {
+        let rule = |rule: &str, violations| RuleSoFar { rule: rule.to_owned(), violations };
+        let mut frame = Frame { violations: 3, ..Frame::default() };
+        frame.rules = vec![rule("gap", 1), rule("phantom", 2), rule("lost_publish", 0)];
+        let told = line(&frame);
+        assert!(told.starts_with(": 3 VIOLATIONS (phantom, gap), "), "{told}");
+        assert!(told.ends_with("; no other gate beyond its bound so far"), "{told}");
+        frame.rules.extend([rule("wrong_reason", 1)]);
+        let told = line(&frame);
+        assert!(told.contains("(phantom, gap, …), "), "{told}");
+        // What was skipped is judged when all is over.
+        let told = line(&Frame { skips: 4, ..Frame::default() });
+        assert!(told.starts_with(": UPDATES SKIPPED 4 times (judged at the end), "), "{told}");
+        assert!(told.ends_with("; no other gate beyond its bound so far"), "{told}");
     }
 }

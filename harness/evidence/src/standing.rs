@@ -167,6 +167,7 @@ pub struct Standing {
     /// The target's incidents and the occasions for them.
     incidents: BTreeMap<Incident, (u64, u64)>,
     seconds: Seconds,
+    skips: u64,
 }
 
 impl Standing {
@@ -174,6 +175,7 @@ impl Standing {
     pub fn add(&mut self, flow: &Flow) {
         self.totals.merge(flow.totals());
         self.seconds.add(flow);
+        self.skips += flow.skips;
         for &rule in Rule::ALL {
             let count = flow.tally().count(rule);
             if count > 0 {
@@ -222,6 +224,13 @@ impl Standing {
     #[must_use]
     pub fn rules(&self) -> &BTreeMap<Rule, u64> {
         &self.rules
+    }
+
+    /// Times that clients saw seqs skipped: losses, unless what is missing still comes or was never made. The
+    /// rules that judge them have no violation before the end.
+    #[must_use]
+    pub fn skips(&self) -> u64 {
+        self.skips
     }
 
     /// Violations of all rules.

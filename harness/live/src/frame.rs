@@ -65,6 +65,8 @@ pub struct Frame {
     pub violations: u64,
     /// Those of each rule that has any.
     pub rules: Vec<RuleSoFar>,
+    /// Times that clients saw seqs skipped, which is judged at the end.
+    pub skips: u64,
     /// How each gate stands.
     pub gates: Vec<GateSoFar>,
     /// Faults of the whole plan.
@@ -402,6 +404,7 @@ impl Watch {
             deliveries_per_s: rate(2),
             violations: standing.violations(),
             rules: rules.collect(),
+            skips: standing.skips(),
             gates: gates::so_far(&self.plan, &self.schedule, &standing, elapsed_s * 1_000_000),
             faults_planned: self.faults.len() as u64,
             faults: self.faults_around_now(),

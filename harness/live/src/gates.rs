@@ -109,12 +109,15 @@ pub fn so_far(
     declared.chain([stability, oracle]).collect()
 }
 
-/// The gate that wants to be looked at first, and its claim that does: the worst that decides something.
+/// The gate that wants to be looked at first, and its claim that does: what is beyond its bound, then what decides
+/// something.
 #[must_use]
 pub fn worst(gates: &[GateSoFar]) -> Option<(&GateSoFar, &ClaimSoFar)> {
     let claims = gates.iter().flat_map(|gate| gate.claims.iter().map(move |claim| (gate, claim)));
     // The first of the worst.
-    claims.rev().max_by_key(|(gate, claim)| (!gate.advisory, claim.state))
+    claims
+        .rev()
+        .max_by_key(|(gate, claim)| (claim.state == State::Breaking, !gate.advisory, claim.state))
 }
 
 impl State {

@@ -65,6 +65,7 @@ impl Shard {
         }
         if skipped {
             life.slow.skipped(at);
+            self.flow.skips += u64::from(reads);
         }
         if let (Some(begun), true, Step::Fresh) = (begun, on_stream, step) {
             life.slow.found(at, begun);

@@ -59,6 +59,14 @@ pub struct Flow {
     #[serde(default)]
     pub(crate) stability: Stability,
     pub(super) stories: Stories,
+    /// Times that clients which read saw seqs skipped. Whether what is missing is lost is judged at the end; those who
+    /// watch hear of it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) skips: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Flow {
@@ -85,6 +93,7 @@ impl Flow {
             exhausted: BTreeMap::new(),
             stability: Stability::default(),
             stories: Stories::default(),
+            skips: 0,
         }
     }
 
@@ -113,6 +122,7 @@ impl Flow {
         self.probes.merge(&other.probes);
         self.stability.merge(other.stability);
         self.stories.merge(other.stories);
+        self.skips += other.skips;
         for (resource, times) in other.exhausted {
             *self.exhausted.entry(resource).or_default() += times;
         }

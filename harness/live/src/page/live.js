@@ -112,12 +112,13 @@
     const beyond = frame.gates.filter((gate) => gate.state === "breaking" && !gate.advisory).length;
     const wrong = [];
     if (frame.violations) wrong.push(`${many(frame.violations, "violation", "violations")} so far`);
+    if (frame.skips) wrong.push(`updates were skipped ${many(frame.skips, "time", "times")}, which is judged at the end`);
     if (beyond) wrong.push(`${beyond} of ${many(frame.gates.length, "gate is", "gates are")} beyond a bound so far`);
     const when = left > 0
       ? `Phase ${frame.phase}: ${time(left)} left, then a drain of at most ${time(frame.drain_s)}.`
       : `${frame.phase}: at most ${time(Math.max(0, left + frame.drain_s))} left.`;
     put($("state"), `${when} ${wrong.length ? wrong.join("; ") : "No gate is beyond its bound so far"}.`);
-    const [cls, sign] = frame.violations ? ["broken", "✗"] : beyond ? ["beyond", "!"] : ["running", "▶"];
+    const [cls, sign] = frame.violations ? ["broken", "✗"] : beyond || frame.skips ? ["beyond", "!"] : ["running", "▶"];
     $("strip").className = `strip ${cls}`;
     put($("sign"), sign);
     document.title = `${frame.phase} · ${frame.scenario}`;
