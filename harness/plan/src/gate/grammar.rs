@@ -49,6 +49,17 @@ pub fn parse(metric: MetricId, text: &str) -> Result<Claim, ClaimError> {
     Ok(claim)
 }
 
+/// Why a text is no claim, whatever it may be about; nothing where some metric takes it.
+#[must_use]
+pub fn no_claim(text: &str) -> Option<ClaimError> {
+    let mut first = None;
+    for &metric in MetricId::ALL {
+        let error = parse(metric, text).err()?;
+        first.get_or_insert(error);
+    }
+    first
+}
+
 /// The estimators of a kind, as help texts list them.
 #[must_use]
 pub fn estimators(kind: MetricKind) -> &'static str {

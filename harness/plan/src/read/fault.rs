@@ -148,12 +148,12 @@ pub(crate) fn read(
     fleet: Option<&Fleet>,
 ) -> Option<Fault> {
     let mut fields = Fields::of(cx, node, &TABLE)?;
-    let fault_type = fault_type(&mut fields);
+    let (known, fault_type) = fault_type(&mut fields);
     let at = at(&fields, phase);
     let aim = match fault_type.map(|fault_type| fault_type.acts_on) {
         Some(ActsOn::Target) => no_aim(&fields),
         Some(ActsOn::Clients) => aim(&mut fields, fleet),
-        None => None,
+        None => unknown_aim(&fields, fleet),
     };
     let duration = match fault_type.map(|fault_type| fault_type.extent) {
         Some(Extent::Interval) => interval(&mut fields, at, phase).map(Some),
@@ -162,12 +162,12 @@ pub(crate) fn read(
         }
         Some(Extent::InstantOrInterval) => Some(None),
         Some(Extent::Instant | Extent::InstantOfEach) => no_duration(&fields),
-        None => fields.node(&DURATION).map(|_| None),
+        None => fields.get(&DURATION).map(Some),
     };
     let spread = match fault_type.map(|fault_type| fault_type.extent) {
         Some(Extent::InstantOfEach) => spread(&fields, at, phase),
         Some(Extent::Instant | Extent::Interval | Extent::InstantOrInterval) => no_spread(&fields),
-        None => fields.node(&SPREAD).map(|_| None),
+        None => fields.get(&SPREAD).map(Some),
     };
     let kind = fault_type.and_then(|fault_type| {
         let mut attributes = fields.inner(&ATTRIBUTES, &fault_type.table());
@@ -177,22 +177,31 @@ pub(crate) fn read(
     });
     let by_hand = by_hand(&fields, fault_type);
     fields.finish();
+    known?;
     let (mode, cohort) = aim?;
     let (kind, at, by_hand) = (kind?, at?, by_hand?);
     Some(Fault { kind, at, duration: duration?, spread: spread?, mode, cohort, by_hand })
 }
 
-fn fault_type(fields: &mut Fields<'_>) -> Option<&'static FaultType> {
-    let node = fields.need_node(&TYPE)?;
-    let name = String::read(fields.cx, TYPE.name, node)?;
+/// Its type; and as what the rest of it is read: where the name is nearly that of a type, as that one, so that all
+/// mistakes are told at once.
+fn fault_type(fields: &mut Fields<'_>) -> (Option<&'static FaultType>, Option<&'static FaultType>) {
+    let node = fields.need_node(&TYPE);
+    let Some((node, name)) =
+        node.and_then(|node| Some((node, String::read(fields.cx, TYPE.name, node)?)))
+    else {
+        return (None, None);
+    };
     let found = fault::of(&name);
-    if found.is_none() {
-        let served = fault::REGISTRY.iter().map(|fault| fault.name);
-        let diagnostic = Diagnostic::error(&node.place, format!("there is no fault `{name}`"))
-            .help(suggest::did_you_mean(&name, served));
-        fields.cx.report(diagnostic);
+    if found.is_some() {
+        return (found, found);
     }
-    found
+    let served = fault::REGISTRY.iter().map(|fault| fault.name);
+    let meant = suggest::closest(&name, served.clone()).and_then(fault::of);
+    let diagnostic = Diagnostic::error(&node.place, format!("there is no fault `{name}`"))
+        .help(suggest::did_you_mean(&name, served));
+    fields.cx.report(diagnostic);
+    (None, meant)
 }
 
 fn at(fields: &Fields<'_>, phase: Option<Duration>) -> Option<Duration> {
@@ -286,6 +295,12 @@ fn no_aim(fields: &Fields<'_>) -> Option<Aim> {
     Some((FaultMode::All, None))
 }
 
+/// What can be said of an aim that may not even be one: that there is no such cohort.
+fn unknown_aim(fields: &Fields<'_>, fleet: Option<&Fleet>) -> Option<Aim> {
+    let _ = crowd_of(fields, fields.node(&COHORT)?, &fields.get(&COHORT)?, fleet);
+    None
+}
+
 /// The clients among whom a mode chooses.
 struct Crowd {
     /// As messages call them.
@@ -301,19 +316,23 @@ fn aim(fields: &mut Fields<'_>, fleet: Option<&Fleet>) -> Option<Aim> {
         return Some((mode?, None)).filter(|_| !fields.has(&COHORT));
     };
     let name = fields.get(&COHORT);
-    let crowd = fleet.zip(name.as_ref()).and_then(|(fleet, name)| {
-        let cohort = fleet.cohorts.iter().find(|cohort| cohort.name == *name);
-        if cohort.is_none() {
-            let known: Vec<&str> = fleet.cohorts.iter().map(|c| c.name.as_str()).collect();
-            let what = format!("the fleet has no cohort `{name}`");
-            let help = suggest::did_you_mean(name, known);
-            fields.cx.report_missing(Diagnostic::error(&node.place, what).help(help));
-        }
-        let clients = cohort?.clients;
-        Some(Crowd { name: format!("the cohort `{name}`"), clients })
-    });
+    let crowd = name.as_ref().and_then(|name| crowd_of(fields, node, name, fleet));
     let mode = mode(fields, crowd);
     Some((mode?, Some(name?)))
+}
+
+/// The clients of a cohort; that there is no such one is reported.
+fn crowd_of(fields: &Fields<'_>, node: &Node, name: &str, fleet: Option<&Fleet>) -> Option<Crowd> {
+    let fleet = fleet?;
+    let cohort = fleet.cohorts.iter().find(|cohort| cohort.name == name);
+    if cohort.is_none() {
+        let known: Vec<&str> = fleet.cohorts.iter().map(|c| c.name.as_str()).collect();
+        let what = format!("the fleet has no cohort `{name}`");
+        let help = suggest::did_you_mean(name, known);
+        fields.cx.report_missing(Diagnostic::error(&node.place, what).help(help));
+    }
+    let clients = cohort?.clients;
+    Some(Crowd { name: format!("the cohort `{name}`"), clients })
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -109,7 +109,11 @@ pub(crate) fn read(cx: &Cx, node: &Node, phases: &[Declared]) -> Option<Load> {
             let rate = fields.need(&RATE);
             rate.map(|rate| (arrival, rate.0))
         }
-        None => None,
+        None => {
+            // Which of them it needs is not known; what is there is read, so that its mistakes are told.
+            let _ = (fields.get(&RATE), fields.get(&BURST_SIZE), fields.get(&BURST_GAP));
+            None
+        }
     };
     let payload_bytes = fields.or(&PAYLOAD_BYTES);
     let workers = fields.or(&WORKERS);

@@ -12,7 +12,8 @@ use super::scalar::{Placed, Read};
 use super::source::Place;
 use super::suggest;
 use super::tree::Node;
-use crate::gate::{grammar, power};
+use crate::gate::grammar::{self, ClaimError};
+use crate::gate::power;
 use crate::metric::{Clustering, FOR_STATES, MetricId, MetricKind, RULES};
 use crate::model::{Claim, DRAIN, Estimator, Objective, RAMP};
 use crate::surface::Surface;
@@ -32,7 +33,9 @@ pub(crate) struct Scope<'a> {
 /// Reads one objective, with the place of its claim.
 pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective, Place)> {
     let mut fields = Fields::of(cx, node, &TABLE)?;
-    let metric = metric(&mut fields);
+    let named = metric(&mut fields);
+    // The rest is read as what was meant: its mistakes are told at once.
+    let metric = named.map(Named::metric);
     let selector = match fields.node(&keys::WHERE) {
         Some(node) => selector(cx, node, metric, scope),
         None => Some(BTreeMap::new()),
@@ -59,8 +62,8 @@ pub(crate) fn read(cx: &Cx, node: &Node, scope: &Scope<'_>) -> Option<(Objective
         None => None,
     };
     let place = require_node.map_or_else(|| node.place.clone(), |node| node.place.clone());
-    let (metric, selector, during, against) = (metric?, selector?, during?, against?);
-    let reach = reach?;
+    let Named::As(metric) = named? else { return None };
+    let (selector, during, against, reach) = (selector?, during?, against?, reach?);
     let objective =
         Objective { metric, selector, during, against, require, warn, min_samples, reach };
     Some((objective, place))
@@ -142,17 +145,35 @@ fn streams(
     }
 }
 
-fn metric(fields: &mut Fields<'_>) -> Option<MetricId> {
+/// The metric of an objective.
+#[derive(Clone, Copy)]
+enum Named {
+    /// It is called so.
+    As(MetricId),
+    /// None is, and this one is probably meant; the mistake is reported.
+    Nearly(MetricId),
+}
+
+impl Named {
+    fn metric(self) -> MetricId {
+        match self {
+            Self::As(metric) | Self::Nearly(metric) => metric,
+        }
+    }
+}
+
+fn metric(fields: &mut Fields<'_>) -> Option<Named> {
     let node = fields.need_node(&keys::METRIC)?;
     let name = String::read(fields.cx, keys::METRIC.name, node)?;
-    let metric = MetricId::of(&name);
-    if metric.is_none() {
-        let known: Vec<&str> = MetricId::ALL.iter().map(|metric| metric.name()).collect();
-        let what = format!("there is no metric `{name}`");
-        let help = suggest::did_you_mean(&name, known);
-        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    if let Some(metric) = MetricId::of(&name) {
+        return Some(Named::As(metric));
     }
-    metric
+    let known: Vec<&str> = MetricId::ALL.iter().map(|metric| metric.name()).collect();
+    let meant = suggest::closest(&name, known.iter().copied()).and_then(MetricId::of);
+    let what = format!("there is no metric `{name}`");
+    let help = suggest::did_you_mean(&name, known);
+    fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    meant.map(Named::Nearly)
 }
 
 fn selector(
@@ -267,7 +288,7 @@ fn against(
             }
             return Some(Vec::new());
         }
-        None => return fields.node(&keys::AGAINST).map(|_| Vec::new()),
+        None => fields.node(&keys::AGAINST)?,
     };
     let names = measured(fields.cx, keys::AGAINST.name, node, scope)?;
     Some(names.into_iter().map(|name| name.value).collect())
@@ -300,14 +321,27 @@ fn measured(cx: &Cx, key: &str, node: &Node, scope: &Scope<'_>) -> Option<Vec<Pl
 
 fn claim(cx: &Cx, node: &Node, key: &str, metric: Option<MetricId>) -> Option<Claim> {
     let text = String::read(cx, key, node)?;
-    // Without a metric there is no saying what the claim may be about.
-    grammar::parse(metric?, &text)
+    let refuse = |error: ClaimError, help: String| {
+        let place = cx.sources.borrow().part(&node.place, &text, error.span);
+        cx.report(Diagnostic::error(&place, error.what).help(help));
+    };
+    let Some(metric) = metric else {
+        // What it may be about is not known: it is wrong for certain where it is no claim about anything.
+        if let Some(error) = grammar::no_claim(&text) {
+            refuse(error, NO_CLAIM.to_owned());
+        }
+        return None;
+    };
+    grammar::parse(metric, &text)
         .map_err(|error| {
-            let place = cx.sources.borrow().part(&node.place, &text, error.span);
-            cx.report(Diagnostic::error(&place, error.what).help(error.help));
+            let help = error.help.clone();
+            refuse(error, help);
         })
         .ok()
 }
+
+const NO_CLAIM: &str =
+    "write such as `p(99) < 20s`, `proportion <= 3%` or `count == 0`, as its metric has it";
 
 /// Reports a warning claim that cannot be broken before the required one is.
 fn tighter(cx: &Cx, node: &Node, require: &Claim, warn: &Claim) {

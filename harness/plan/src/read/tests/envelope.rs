@@ -23,16 +23,21 @@ fn phases_have_names_of_their_own() {
 
 #[test]
 fn fault_types_are_known() {
-    for other in [
-        "latency\"
-duration = \"1s\"
-cohort = \"x",
-        "meteor",
+    for (other, beside) in [
+        // What a fault of any type must not say is told with it, what only some have is not.
+        (
+            "latency\"\nduration = \"1s\"\ncohort = \"x",
+            ["40:10 the fleet has no cohort `x`"].as_slice(),
+        ),
+        ("meteor", &[]),
     ] {
         let wrong = complaints(&[("type = \"disconnect\"", &format!("type = \"{other}\""))]);
         let name = other.split('"').next().unwrap_or_default();
         let said = format!("38:8 there is no fault `{name}` -> there is `disconnect`, `offline`, ");
-        assert!(wrong.starts_with(&said) && wrong.lines().count() == 1, "{wrong}");
+        assert!(wrong.starts_with(&said), "{wrong}");
+        let others: Vec<_> = wrong.lines().skip(1).collect();
+        assert_eq!(others.len(), beside.len(), "{wrong}");
+        assert!(others.iter().zip(beside).all(|(it, said)| it.starts_with(said)), "{wrong}");
     }
     assert_snapshot!(complaints(&[("type = \"disconnect\"", "type = \"disconect\"")]), @"38:8 there is no fault `disconect` -> did you mean `disconnect`?");
     assert_snapshot!(complaints(&[("type = \"disconnect\"\n", "")]), @r#"37:1 `[[phase.fault]]` lacks `type` -> add `type = "disconnect"`"#);

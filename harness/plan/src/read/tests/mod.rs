@@ -1,6 +1,7 @@
 //! Scenarios that are right, that are wrong, and that are put together from parts.
 
 mod applies;
+mod beside;
 mod envelope;
 mod faults;
 mod merging;
