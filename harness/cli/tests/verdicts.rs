@@ -262,7 +262,7 @@ fn a_storm_that_hits_one_client_cannot_speak_for_the_others() {
         (1, 1)
     );
     assert_eq!(gates_with(&report, "INCONCLUSIVE"), ["reconnect"]);
-    assert!(reasons(&report).contains("fewer than the 5 asked for"), "{}", reasons(&report));
+    assert!(reasons(&report).contains("fewer than the 5 needed"), "{}", reasons(&report));
     let verdicts: Vec<_> =
         objectives(&report, "reconnect").iter().map(|it| it["verdict"].clone()).collect();
     assert!(verdicts.contains(&"NOT_APPLICABLE".into()), "{verdicts:?}");

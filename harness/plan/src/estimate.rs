@@ -6,6 +6,7 @@
 mod applies;
 mod bounds;
 mod json;
+mod presence;
 mod render;
 mod samples;
 mod strike;
@@ -68,6 +69,9 @@ pub const REFERENCE_BYTES_PER_CLIENT: u64 = 64 * 1024;
 pub const BYTES_PER_PUBLISH: u64 = 512;
 /// Assumed memory of a harness without clients, in bytes.
 pub const BASE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Share of the samples needed that a plan should make beyond them.
+const SPARE_SHARE: f64 = 0.01;
 
 /// Each update is pushed twice: `sync:update_batch` and `sync:frame` (contract, section 3).
 const PUSHES_PER_UPDATE: f64 = 2.0;
@@ -239,6 +243,20 @@ impl ObjectiveEstimate {
     pub fn why_not_applicable(&self, surface: Option<&str>) -> Option<&str> {
         let found = self.not_applicable.iter().find(|(whose, _)| *whose == surface);
         found.map(|(_, why)| why.as_str())
+    }
+
+    /// Whether the samples suffice by so little that a few which do not come leave it undecided: what the generator
+    /// could not measure for its own stalls is no sample, nor is what a client got that came back on its own.
+    fn has_none_to_spare(&self, expected: Expected) -> bool {
+        let (
+            Needs::Samples(needed),
+            Expected::Samples(samples) | Expected::SamplesOver(samples, _),
+        ) = (self.needs, expected)
+        else {
+            return false;
+        };
+        let needed = needed.max(self.min_samples);
+        needed > 1 && samples < needed as f64 * (1.0 + SPARE_SHARE)
     }
 
     fn reaches(&self, expected: Expected) -> bool {

@@ -11,6 +11,7 @@ use super::percentile::{self, Percentile};
 use super::{Case, ObjectiveVerdict, RunReason, Unit, Verdict, fitness, ratio, unkept, who_keeps};
 use crate::oracle::{Rule, RuleTally};
 use crate::render::befell;
+use crate::render::units::{count, counted};
 use crate::report::request_lines;
 use crate::shard::metrics::{CLIENT_GROUPS, Metrics};
 
@@ -190,14 +191,15 @@ fn more_seconds(reach: &percentile::Reach) -> Option<String> {
     Some(format!("{more} more seconds in its phases"))
 }
 
-/// What it takes where there are too few samples.
+/// What it takes where there are too few samples: the figure that `check` tells, too, and how many of them are missing.
 fn some_more(case: &Case<'_>, objective: &Objective, measured: &Measured) -> Option<String> {
     if case.facts.unfinished.is_some() {
         return Some("a run to its end".to_owned());
     }
-    let needed = objective.min_samples.max(1).checked_sub(measured.n).filter(|more| *more > 0)?;
-    let samples = if needed == 1 { "sample" } else { "samples" };
-    Some(format!("{needed} more {samples} of {}", objective.metric.name()))
+    let needed = objective.min_samples.max(1);
+    let more = needed.checked_sub(measured.n).filter(|more| *more > 0)?;
+    let (samples, metric) = (counted(needed, "sample", "samples"), objective.metric.name());
+    Some(format!("{samples} of {metric} ({} more than came)", count(more)))
 }
 
 /// How much more would decide an objective that is undecided by its figures.
@@ -238,10 +240,8 @@ fn too_few(case: &Case<'_>, objective: &Objective, measured: &Measured) -> Optio
         return Some("there is not a single sample".to_owned());
     }
     if measured.n < objective.min_samples {
-        return Some(format!(
-            "{} samples are fewer than the {} asked for",
-            measured.n, objective.min_samples
-        ));
+        let came = counted(measured.n, "sample is", "samples are");
+        return Some(format!("{came} fewer than the {} needed", count(objective.min_samples)));
     }
     if measured.estimate.is_some_and(|estimate| !estimate.is_finite()) {
         return Some("the estimate is not a number".to_owned());

@@ -311,8 +311,10 @@ impl Percentile {
         if !more.is_finite() || more > limit {
             return Some("it lies at the bound, and no longer run decides it".to_owned());
         }
-        let what = if seconds { "more seconds" } else { "more samples" };
-        Some(format!("about {} {what} like these would decide", units::count(more as u64)))
+        let (one, many) =
+            if seconds { ("more second", "more seconds") } else { ("more sample", "more samples") };
+        let more = units::counted(more as u64, one, many);
+        Some(format!("about {more} like these would decide"))
     }
 }
 

@@ -80,12 +80,12 @@ fn ways() -> Vec<Way> {
                 matches!(record, Record::Op(op) if matches!(op.kind, OpKind::Connect | OpKind::Mint))
             }),
             "auth_errors proportion <= 5%: there is not a single sample",
-            "59 more samples of auth_errors",
+            "59 samples of auth_errors (59 more than came)",
         ),
         (
             Trial::storm(&[("require = \"max < 5s\"", "require = \"max < 5s\"\nmin_samples = 1000000")]),
-            "samples are fewer than the 1000000 asked for",
-            "more samples of delivery",
+            "samples are fewer than the 1,000,000 needed",
+            "1,000,000 samples of delivery (",
         ),
         (
             Trial::storm(&[(

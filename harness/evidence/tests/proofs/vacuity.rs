@@ -141,7 +141,7 @@ fn a_metric_that_was_never_recorded_does_not_pass() {
 fn too_few_samples_for_the_objective_do_not_pass() {
     let asked = ("require = \"max < 5s\"", "require = \"max < 5s\"\nmin_samples = 1000000");
     let verdict = Trial::storm(&[asked]).judge();
-    assert_undecided(&verdict, "ux", "delivery", "fewer than the 1000000 asked for");
+    assert_undecided(&verdict, "ux", "delivery", "fewer than the 1,000,000 needed");
 }
 
 #[test]

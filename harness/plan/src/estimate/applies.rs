@@ -8,7 +8,7 @@ use crate::read::suggest;
 use crate::schedule::{PlannedFault, Schedule};
 use crate::units::format_bytes;
 
-use super::samples::{Expected, expected};
+use super::samples::{Expected, possible};
 use super::strike::{load_for_strike, third_strike};
 
 /// Why each verdict of an objective is not applicable: its surface, if it has one, and the reason. One
@@ -21,7 +21,7 @@ pub fn not_applicable(
 ) -> Vec<(Option<&'static str>, String)> {
     let why =
         |(surface, expected)| Some((surface, why(plan, schedule, objective, surface, expected)?));
-    expected(plan, schedule, objective).into_iter().filter_map(why).collect()
+    possible(plan, schedule, objective).into_iter().filter_map(why).collect()
 }
 
 fn why(

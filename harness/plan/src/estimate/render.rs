@@ -289,8 +289,13 @@ fn evidence(objective: &ObjectiveEstimate, expected: Expected) -> String {
         Some(seconds) => format!("{needed} over {} s", count(seconds)),
         None => needed,
     };
-    let reached = objective.reaches(expected);
-    let verdict = if reached { "" } else { ": CANNOT REACH A VERDICT" };
+    let verdict = match objective.reaches(expected) {
+        false => ": CANNOT REACH A VERDICT",
+        true if objective.has_none_to_spare(expected) => {
+            "; NONE TO SPARE: undecided if a few do not come"
+        }
+        true => "",
+    };
     format!("{} {unit} expected, {needed} needed{verdict}", figure(amount))
 }
 

@@ -7,23 +7,25 @@
 //! | `time_to_recovered`, `reconnect_attempts`, `unrecovered_clients` | each planned cut of a client |
 //! | `resume_to_live`, `replay_lag` | each return of a client that was cut |
 //! | `snapshot` | each return with a cursor that is stale by plan, and topic with a snapshot |
-//! | `delivery` | each publish, and subscriber of the stream that it feeds |
+//! | `delivery` | each publish, and subscriber of the stream that it feeds who is live by then: arrived, and not away by plan, a second before it at the latest; and whom no slow reader fault hits at any time |
 //! | `violations` | each publish, subscriber and topic that it feeds; states may skip versions, so theirs is the most there can be |
-//! | `delivery_spread` | each publish of which two clients get the event, and surface with subscribers among them |
-//! | `bystander_ratio` | the same as `delivery`, for clients that no slow reader fault hits: the fewer of those during and against |
+//! | `delivery_spread` | each publish of which two such subscribers get the event, and surface with any among them |
+//! | `bystander_ratio` | the same as `delivery`: the fewer of those during and against |
 //! | `heartbeat_rtt` | each heartbeat interval of each client |
 //! | `publish`, `publish_errors` | each publish |
 //! | `heartbeat_timeouts`, `reconnects`, `peak_connects_per_s`, `unplanned_stale_cursors` | (each second of the phases) |
 //!
 //! A cut counts in the phase in which it is planned, a return and its connects in the phase in which
 //! the client's absence ends. Retries, which only a failing target causes, are not counted. What comes of the
-//! events of others nobody can count: all that a passive run has to expect of events.
+//! events of others nobody can count: all that a passive run has to expect of events. Where so little is expected,
+//! more may come: whether there is any occasion at all is asked of [`possible`].
 
 use std::collections::BTreeSet;
 
 use khala_wire::TopicKind;
 use khala_wire::topic::TopicId;
 
+use super::presence::{self, Presence};
 use crate::gate::power;
 use crate::metric::MetricId;
 use crate::model::{Cohort, Estimator, Load, Mint, Objective, Plan, Resume, SnapshotPath};
@@ -44,14 +46,33 @@ pub enum Expected {
     OfOthers,
 }
 
-/// The evidence for each verdict of an objective: one, or with `surface = "*"` one a surface.
+/// The evidence for each verdict of an objective that can be counted on: one, or with `surface = "*"` one a surface.
 #[must_use]
 pub fn expected(
     plan: &Plan,
     schedule: &Schedule,
     objective: &Objective,
 ) -> Vec<(Option<&'static str>, Expected)> {
-    let scope = |phases: &[String]| Scope::new(plan, schedule, phases);
+    let live = objective.metric.is_of_streams().then(|| Presence::of_cohorts(plan, schedule));
+    counted(plan, schedule, objective, live.as_deref())
+}
+
+/// The same if every client were live all the time: an objective that has no sample even so has no occasion.
+pub(super) fn possible(
+    plan: &Plan,
+    schedule: &Schedule,
+    objective: &Objective,
+) -> Vec<(Option<&'static str>, Expected)> {
+    counted(plan, schedule, objective, None)
+}
+
+fn counted(
+    plan: &Plan,
+    schedule: &Schedule,
+    objective: &Objective,
+    live: Option<&[Presence]>,
+) -> Vec<(Option<&'static str>, Expected)> {
+    let scope = |phases: &[String]| Scope::new(plan, schedule, phases, live);
     let during = scope(&objective.during);
     let against =
         (objective.require.estimator == Estimator::Ratio).then(|| scope(&objective.against));
@@ -110,14 +131,23 @@ struct Scope<'a> {
     /// Per cohort: what share of its clients is there in the mean, over the phases and at publishes in them. All
     /// of them are, without stages.
     there: Vec<f64>,
+    /// Per cohort: when its clients are live, where that is asked for.
+    live: Option<&'a [Presence]>,
     /// Per load: publishes within the phases.
     publishes: Vec<u64>,
+    /// Per load: when they are, where it is asked who is live.
+    publishes_at: Vec<Vec<u64>>,
     /// Per load: the seconds of the run in which they are.
     publish_seconds: Vec<BTreeSet<u64>>,
 }
 
 impl<'a> Scope<'a> {
-    fn new(plan: &'a Plan, schedule: &'a Schedule, phases: &[String]) -> Self {
+    fn new(
+        plan: &'a Plan,
+        schedule: &'a Schedule,
+        phases: &[String],
+        live: Option<&'a [Presence]>,
+    ) -> Self {
         let within = |at_us| {
             let phase = &schedule.phases[schedule.phase_at(at_us)];
             phases.contains(&phase.name)
@@ -132,12 +162,8 @@ impl<'a> Scope<'a> {
             }
         }
         let (mut cuts, mut returns, mut snapshots) = (zeros(), zeros(), zeros());
-        let mut slow_clients = BTreeSet::new();
         for fault in &schedule.faults {
             let hit = || hit(schedule, fault).map(|client| cohort_of[client as usize]);
-            if fault.kind.slowness().is_some() {
-                slow_clients.extend(fault.targets.iter().copied());
-            }
             let Some(back_us) = back(fault) else { continue };
             if within(fault.at_us) {
                 hit().for_each(|cohort| cuts[cohort] += 1);
@@ -152,12 +178,16 @@ impl<'a> Scope<'a> {
             }
         }
         let mut slow = zeros();
-        slow_clients.into_iter().for_each(|client| slow[cohort_of[client as usize]] += 1);
+        let slow_clients = presence::slow(schedule).into_iter();
+        slow_clients.for_each(|client| slow[cohort_of[client as usize]] += 1);
         let mut publishes = vec![0; plan.loads.len()];
         let mut publish_seconds = vec![BTreeSet::new(); plan.loads.len()];
+        let mut publishes_at = vec![Vec::new(); plan.loads.len()];
         for publish in schedule.publishes.iter().filter(|publish| within(publish.at_us)) {
-            publishes[usize::from(publish.load)] += 1;
-            publish_seconds[usize::from(publish.load)].insert(publish.at_us / 1_000_000);
+            let load = usize::from(publish.load);
+            publishes[load] += 1;
+            publish_seconds[load].insert(publish.at_us / 1_000_000);
+            publishes_at[load].extend(live.is_some().then_some(publish.at_us));
         }
         let windows: Vec<_> = schedule.phases.iter().filter(|p| phases.contains(&p.name)).collect();
         let there = there(plan, schedule, &windows);
@@ -170,7 +200,9 @@ impl<'a> Scope<'a> {
             snapshots,
             slow,
             there,
+            live,
             publishes,
+            publishes_at,
             publish_seconds,
         }
     }
@@ -209,6 +241,12 @@ impl<'a> Scope<'a> {
                 Expected::OfOthers
             }
             MetricId::Violations => Expected::Samples(self.deliveries(&cohorts, |_| true, |_| 0)),
+            MetricId::Delivery | MetricId::BystanderRatio if self.live.is_some() => {
+                Expected::Samples(self.live_deliveries(&cohorts).map(|(_, n)| n).sum::<u64>() as f64)
+            }
+            MetricId::DeliverySpread if self.live.is_some() => {
+                Expected::Samples(self.live_spreads(&cohorts).map(|(_, n)| n).sum::<u64>() as f64)
+            }
             MetricId::Delivery => Expected::Samples(self.deliveries(&cohorts, is_stream, |_| 0)),
             MetricId::DeliverySpread => Expected::Samples(self.spreads(&cohorts)),
             MetricId::BystanderRatio => {
@@ -226,6 +264,52 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The cohorts, by their places, that subscribe to a stream which a load feeds: each with to how many of its
+    /// streams the load publishes.
+    fn fed(&self, load: &Load) -> Vec<(usize, u64)> {
+        let fed = load.command.topics();
+        let streams = |cohort: &Cohort| {
+            cohort.topics.iter().filter(|topic| fed.contains(topic) && is_stream(topic)).count()
+                as u64
+        };
+        let cohorts = self.plan.fleet.cohorts.iter().map(streams).enumerate();
+        cohorts.filter(|(_, streams)| *streams > 0).collect()
+    }
+
+    /// When each publish is, and how many clients of some cohorts get it live.
+    fn live_deliveries(&self, cohorts: &[usize]) -> impl Iterator<Item = (u64, u64)> {
+        self.live_publishes(move |at, fed, live| {
+            let chosen = fed.iter().filter(|(cohort, _)| cohorts.contains(cohort));
+            chosen.map(|(cohort, streams)| live[*cohort].at(at) * streams).sum()
+        })
+    }
+
+    /// When each publish is, and how many surfaces of some cohorts get it live, where two clients of the fleet do.
+    fn live_spreads(&self, cohorts: &[usize]) -> impl Iterator<Item = (u64, u64)> {
+        self.live_publishes(move |at, fed, live| {
+            let there: Vec<_> =
+                fed.iter().map(|(it, _)| (*it, live[*it].at(at))).filter(|(_, n)| *n > 0).collect();
+            let chosen = there.iter().filter(|(cohort, _)| cohorts.contains(cohort));
+            let surfaces: BTreeSet<_> =
+                chosen.map(|(it, _)| self.plan.fleet.cohorts[*it].surface).collect();
+            let clients: u64 = there.iter().map(|(_, n)| n).sum();
+            if clients > 1 { surfaces.len() as u64 } else { 0 }
+        })
+    }
+
+    /// When each publish is, and what `count` makes of it: it is told the cohorts that the load feeds.
+    fn live_publishes(
+        &self,
+        count: impl Fn(u64, &[(usize, u64)], &[Presence]) -> u64,
+    ) -> impl Iterator<Item = (u64, u64)> {
+        let live = self.live.unwrap_or_default();
+        let loads = self.plan.loads.iter().zip(&self.publishes_at);
+        loads.flat_map(move |(load, publishes)| {
+            let fed = self.fed(load);
+            publishes.iter().map(|&at| (at, count(at, &fed, live))).collect::<Vec<_>>()
+        })
+    }
+
     /// Seconds that have any of the expected samples.
     fn seconds(&self, metric: MetricId, selects: impl Fn(&Cohort) -> bool, samples: f64) -> u64 {
         let cohorts = || self.plan.fleet.cohorts.iter().filter(|cohort| selects(cohort));
@@ -239,7 +323,19 @@ impl<'a> Scope<'a> {
             let seconds = loads.filter(|(load, _)| counts(load)).flat_map(|(_, seconds)| seconds);
             seconds.collect::<BTreeSet<_>>().len() as u64
         };
+        let any = |counts: &mut dyn Iterator<Item = (u64, u64)>| {
+            let seconds = counts.filter(|(_, n)| *n > 0).map(|(at, _)| at / 1_000_000);
+            seconds.collect::<BTreeSet<_>>().len() as u64
+        };
+        let places = || {
+            let cohorts = self.plan.fleet.cohorts.iter().enumerate();
+            cohorts.filter(|(_, it)| selects(it)).map(|(place, _)| place).collect::<Vec<_>>()
+        };
         match metric {
+            MetricId::Delivery if self.live.is_some() => any(&mut self.live_deliveries(&places())),
+            MetricId::DeliverySpread if self.live.is_some() => {
+                any(&mut self.live_spreads(&places()))
+            }
             MetricId::Delivery | MetricId::DeliverySpread => publishing(&feeds),
             MetricId::Publish => publishing(&|_| true),
             _ => {

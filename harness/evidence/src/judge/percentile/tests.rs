@@ -58,7 +58,7 @@ fn what_is_clear_passes_and_fails_and_what_lies_at_the_bound_stays_open() {
 fn nineteen_seconds_decide_nothing_and_twenty_do() {
     let of = |count| of(&seconds(count, 40, usual), &claim(99.0, 20), None);
     assert_eq!((of(19).verdict, of(20).verdict), (Verdict::Inconclusive, Verdict::Pass));
-    assert_eq!(of(19).more(299).as_deref(), Some("about 1 more seconds like these would decide"));
+    assert_eq!(of(19).more(299).as_deref(), Some("about 1 more second like these would decide"));
     let slow = |count| super::tests::of(&seconds(count, 40, usual), &claim(99.0, 5), None);
     assert_eq!((slow(19).verdict, slow(20).verdict), (Verdict::Inconclusive, Verdict::Fail));
 }

@@ -113,7 +113,8 @@ fn more_of_the_same_is_asked_for_where_samples_are_too_few_and_not_where_the_rea
     assert_eq!(of("min_samples = 600\n").verdict, Verdict::Pass);
     let few = of("min_samples = 900\n");
     assert_eq!(few.verdict, Verdict::Inconclusive);
-    let said = "600 samples are fewer than the 900 asked for; about 15 more seconds like these would decide";
+    let said =
+        "600 samples are fewer than the 900 needed; about 15 more seconds like these would decide";
     assert!(few.reason.starts_with(said), "{}", few.reason);
 }
 
