@@ -6,6 +6,7 @@
 mod applies;
 mod bounds;
 mod json;
+mod places;
 mod presence;
 mod render;
 mod samples;
@@ -25,6 +26,8 @@ use crate::units::micros;
 
 pub use applies::not_applicable;
 pub use bounds::{Foregone, NeverKept, Why, never_kept};
+pub use places::{Span, chosen_cursors};
+pub(crate) use presence::LIVE_WITHIN;
 pub(crate) use samples::returned;
 pub use samples::{Expected, expected};
 pub use strike::{

@@ -6,8 +6,9 @@
 
 use bytes::Bytes;
 use khala_plan::Plan;
+use khala_plan::estimate::{Span, chosen_cursors};
 use khala_plan::fault::Need;
-use khala_plan::model::FirstSubscribe;
+use khala_plan::model::{FirstSubscribe, Resume};
 use khala_plan::schedule::{PlannedFault, Schedule};
 use khala_wire::command::{REVOKE_PATH, Revoke};
 use khala_wire::topic::TopicId;
@@ -27,7 +28,7 @@ pub async fn of(plan: &Plan, schedule: &Schedule, target: &Target, http: &Http) 
         Ok(metrics) => {
             let windows = windows(&metrics.document);
             lacks.extend(past(plan, &windows));
-            lacks.extend(no_place(schedule, &windows));
+            lacks.extend(no_place(plan, schedule, &windows));
         }
         Err(error) => lacks.push(no_metrics(plan, schedule, &error)),
     }
@@ -93,22 +94,34 @@ fn no_metrics(plan: &Plan, schedule: &Schedule, error: &HttpError) -> String {
     )
 }
 
-/// That no cursor can be put below a floor or beyond a budget, where by the target's windows and the plan's
-/// publishes none can: each publish makes an event on either topic of the workers.
-fn no_place(schedule: &Schedule, windows: &[(TopicId, Window)]) -> Option<String> {
-    let cursors = faults(schedule, Need::Windows);
-    let more = schedule.publishes.len() as u64;
-    let whole = |(_, window): &(TopicId, Window)| {
-        window.floor() == 0 && window.head.saturating_add(more) <= window.budget
+/// The faults whose cursors have no place, by the target's windows and what the run publishes until their clients are
+/// back. What a topic is like of which it shows none nobody knows.
+fn no_place(plan: &Plan, schedule: &Schedule, windows: &[(TopicId, Window)]) -> Option<String> {
+    let window = |topic: TopicId| windows.iter().find(|(known, _)| *known == topic);
+    let nowhere = |fault: &&PlannedFault| {
+        let Some((resume, topics)) = chosen_cursors(plan, schedule, fault) else { return false };
+        let mut topics = topics.iter();
+        topics.all(|(topic, more)| {
+            window(*topic).is_some_and(|(_, window)| !resume.has_place(span(window), *more))
+        })
     };
-    (!cursors.is_empty() && windows.iter().all(whole)).then(|| {
+    let found: Vec<_> = schedule.faults.iter().filter(nowhere).collect();
+    let mut wanted: Vec<_> =
+        found.iter().filter_map(|it| it.kind.resumes()).map(Resume::told).collect();
+    wanted.dedup();
+    (!found.is_empty()).then(|| {
         format!(
-            "nothing of the target's topics is pruned, and with this run's {more} events none has more than its \
-             replay budget: unless it prunes meanwhile no cursor can be put below the floor or beyond the budget, \
-             {} will not reach it, and this run cannot be a GO",
-            told(&cursors)
+            "by what the target retains and replays, and by what this run publishes, no cursor can be put {}: unless it \
+             prunes meanwhile {} will not reach it, and this run cannot be a GO. A reference runtime retains and \
+             replays less by `--retain TOPIC=EVENTS` and `--replay-budget TOPIC=EVENTS`",
+            wanted.join(" or "),
+            told(&found)
         )
     })
+}
+
+fn span(window: &Window) -> Span {
+    Span { floor: window.floor(), head: window.head, budget: window.budget }
 }
 
 /// What every first subscribe without a cursor replays, where that is much.
@@ -155,16 +168,40 @@ mod tests {
     fn where_no_cursor_has_a_place_is_told_before_the_load() {
         let plan = crate::testing::plan(include_str!("../../../../scenarios/cursor-bounds.toml"));
         let schedule = Schedule::of(&plan);
-        let more = schedule.publishes.len() as u64;
+        // Until the clients are back: `fill` publishes 160, and four workers begin.
+        let more = 164;
         let of = |oldest, head, budget| {
+            // One on which none of its clients is says nothing of the others.
+            let none = Window { oldest: Some(9), head: 999, budget: 1, tier: None };
             let window = Window { oldest, head, budget, tier: None };
-            no_place(&schedule, &[(TopicId::WORKER_EVENTS, window)])
+            let windows = [(TopicId::WORKER_EVENTS, window), (TopicId::NOTIFICATIONS, none)];
+            no_place(&plan, &schedule, &windows)
         };
-        let told = of(None, 0, more).expect("nothing is pruned, and all is within the budget");
-        assert!(told.contains("this run cannot be a GO"), "{told}");
-        assert_eq!(of(Some(4), 9, more + 9), None, "it has a floor");
-        assert_eq!(of(Some(1), 9, more + 8), None, "the run goes beyond the budget");
+        let told = |oldest, head, budget| of(oldest, head, budget).expect("some have no place");
+        let all = told(None, 0, more + 1);
+        assert!(all.contains("this run cannot be a GO"), "{all}");
+        let where_to =
+            "below the retention floor or beyond the replay budget or at the replay budget: ";
+        assert!(all.contains(where_to), "{all}");
+        assert!(all.contains("faults 1 (offline), 3 (offline), 4 (offline) will not"), "{all}");
+        // Each by itself: what has a floor, what goes beyond its budget, what just comes to it.
+        let beyond = told(Some(4), 9, more + 10);
+        assert!(!beyond.contains("below the") && beyond.contains("put beyond the "), "{beyond}");
+        let below = told(Some(1), 9, more + 8);
+        assert!(below.contains("put below the retention floor: unless"), "{below}");
+        let at = told(Some(4), 9, more + 9);
+        assert!(at.contains("put beyond the replay budget: unless"), "{at}");
+        assert_eq!(
+            of(Some(4), 9, more + 8),
+            None,
+            "it has a floor, and the run goes beyond the budget"
+        );
+        assert_eq!(no_place(&plan, &schedule, &[]), None, "nobody knows what it retains");
         let smoke = crate::testing::plan(include_str!("../../../../scenarios/smoke.toml"));
-        assert_eq!(no_place(&Schedule::of(&smoke), &[]), None, "it wants no cursor of its own");
+        assert_eq!(
+            no_place(&smoke, &Schedule::of(&smoke), &[]),
+            None,
+            "it wants no cursor of its own"
+        );
     }
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use khala_wire::topic::TopicId;
 use serde::Serialize;
 
-use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType, Need};
-use crate::estimate::returned;
-use crate::model::{ActsOn, Plan, Resume};
+use super::{Advice, Definition, Exercise, Extent, FaultKind, FaultType, HITS_NOBODY, Need};
+use crate::estimate::{LIVE_WITHIN, Span, chosen_cursors, returned};
+use crate::model::{ActsOn, Plan, Resume, TargetKind};
 use crate::read::fields::Fields;
 use crate::read::key::{Key, KeyOr, Within, Words};
 use crate::schedule::{PlannedFault, Schedule};
-use crate::units::micros;
+use crate::units::{format_count, micros};
 
 /// The registry's line.
 pub const TYPE: FaultType = FaultType {
@@ -27,9 +28,6 @@ pub const TYPE: FaultType = FaultType {
     attributes: &[&OFFLINE_FOR, &RESUME],
     read,
 };
-
-/// How long after its back-off a client may take to connect and to ask for the target's window.
-const RETURN_TAKES: Duration = Duration::from_secs(1);
 
 /// Resets sockets at an instant; the clients stay away and come back with an old cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,13 +60,25 @@ impl Definition for Offline {
         self.offline_for
     }
 
-    /// Cursors that are computed from the target's window while it moves.
     fn advice(&self, fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
         if self.resume == Resume::Kept {
             return None;
         }
+        no_place(fault, plan, schedule).or_else(|| self.while_it_moves(fault, plan, schedule))
+    }
+}
+
+impl Offline {
+    /// Cursors that are computed from the target's window while it moves.
+    fn while_it_moves(
+        &self,
+        fault: &PlannedFault,
+        plan: &Plan,
+        schedule: &Schedule,
+    ) -> Option<Advice> {
         let from = fault.at_us + micros(self.offline_for);
-        let to = returned(plan, fault)? + micros(RETURN_TAKES);
+        // Until it has connected and asked for the target's window.
+        let to = returned(plan, fault)? + micros(LIVE_WITHIN);
         let first = schedule.publishes.partition_point(|publish| publish.at_us < from);
         schedule.publishes.get(first).filter(|publish| publish.at_us < to).map(|_| {
             let what = "the clients come back while a load publishes, so their cursor is not exact";
@@ -78,6 +88,58 @@ impl Definition for Offline {
         })
     }
 }
+
+/// Events that a runtime retains of which nobody says how many. More may be pruned, and then nothing is said.
+const RETAINED: u64 = 10_000;
+
+/// Cursors for which no topic has a place: of the embedded runtime, which retains and replays what the scenario says;
+/// of another target, if it has the contract's limits and no past.
+fn no_place(fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
+    let (resume, topics) = chosen_cursors(plan, schedule, fault)?;
+    let window = |topic: TopicId, events: u64| {
+        let settings = match &plan.target.kind {
+            TargetKind::Reference { topics, .. } => topics.get(&topic),
+            TargetKind::Url { .. } => None,
+        };
+        let retained = settings.and_then(|it| it.retain_events).unwrap_or(RETAINED);
+        let budget = settings.and_then(|it| it.replay_budget_events);
+        let budget = budget.unwrap_or(topic.known().replay_budget_events);
+        Span { floor: events.saturating_sub(retained), head: 0, budget }
+    };
+    let has_one =
+        |(topic, events): &(TopicId, u64)| resume.has_place(window(*topic, *events), *events);
+    if topics.iter().any(has_one) {
+        return None;
+    }
+    let (topic, events) = topics.into_iter().max_by_key(|(_, events)| *events)?;
+    let (name, budget) = (topic.name(), format_count(window(topic, events).budget));
+    let made = format!("no more than {} events come to {name} until then", format_count(events));
+    let why = match resume {
+        Resume::BelowFloor => format!("{made}, and none of them is pruned"),
+        _ => format!("{made}, and {budget} are replayed"),
+    };
+    let told = resume.told();
+    Some(match plan.target.kind {
+        TargetKind::Reference { .. } => {
+            let help = "lower `retain_events` or `replay_budget_events` of `[target.topics]`, or publish more before";
+            Advice::new(format!("no cursor can be put {told}: {why}"), help).note(HITS_NOBODY)
+        }
+        TargetKind::Url { .. } => {
+            let what = format!(
+                "whether a cursor can be put {told} hangs on what the target retains and replays"
+            );
+            let note = format!(
+                "with the contract's limits and no past, {why}: the fault hits nobody there, and the run cannot be a GO"
+            );
+            Advice::new(what, RETAIN_LESS).note(note)
+        }
+    })
+}
+
+/// What lets a target by URL have a place for cursors.
+const RETAIN_LESS: &str = "have the target retain and replay what `[target.topics]` of the scenario says (a reference \
+    runtime by `--retain TOPIC=EVENTS` and `--replay-budget TOPIC=EVENTS`), or, where it prunes nothing, try the budget \
+    alone by scenarios/cursor-bounds.toml with `--profile budget`";
 
 const OFFLINE_FOR: Key<Within<Duration>> = Key::new(
     "offline_for",

@@ -147,3 +147,48 @@ fn a_profile_that_chooses_otherwise_leaves_the_scenario_the_keys_of_its_own_choi
 fn complaints_of(text: &str) -> String {
     Load::of(text).complaints()
 }
+
+#[test]
+fn a_cursor_without_a_place_is_told_before_a_run() {
+    let text = include_str!("../../../../../scenarios/stale-cursor.toml");
+    let told = |load: Load<'_>| {
+        let told = load.complaints();
+        told.lines()
+            .filter(|line| line.contains("a cursor can be put"))
+            .map(str::to_owned)
+            .collect()
+    };
+    let none: [String; 0] = [];
+    // What the scenario says of the embedded runtime leaves a place for each.
+    let embedded: Vec<String> = told(Load::of(text));
+    assert_eq!(embedded, none);
+    // Of a target by URL nobody knows it. One like the contract's prunes nothing, and replays 3,000 events.
+    let target = "[target]\nurl = \"http://127.0.0.1:4000\"\nexclusive = true\n\n[auth]\nmint = \"hs256\"\n\
+                  secret = { env = \"KEY\" }\n";
+    let of_url = |text| Load { target: Some(target), ..Load::of(text) };
+    for profile in [None, Some("smoke")] {
+        let found: Vec<String> = told(Load { profile, ..of_url(text) });
+        let places =
+            ["below the retention floor", "beyond the replay budget", "at the replay budget"];
+        assert_eq!(found.len(), places.len(), "{found:?}");
+        for (found, place) in found.iter().zip(places) {
+            assert!(
+                found.contains(&format!("whether a cursor can be put {place} hangs on")),
+                "{found}"
+            );
+            assert!(found.contains("--retain TOPIC=EVENTS"), "{found}");
+        }
+    }
+    let longer =
+        text.replace("name = \"fill\"\nduration = \"20s\"", "name = \"fill\"\nduration = \"200s\"");
+    assert_ne!(longer, text);
+    let found: Vec<String> = told(of_url(&longer));
+    assert!(found.len() == 1 && found[0].contains("below the retention floor"), "{found:?}");
+    // The embedded runtime retains what it is told.
+    let all = text.replace("retain_events = 200", "retain_events = 2000");
+    let found = Load::of(&all).complaints();
+    assert!(
+        found.contains("no cursor can be put below the retention floor: no more than 404 events"),
+        "{found}"
+    );
+}
