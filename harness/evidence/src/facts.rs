@@ -66,6 +66,8 @@ impl RestsOn {
 impl FaultOutcome {
     /// Share of the planned clients that a fault must have hit to count as having bitten.
     pub const BITE_SHARE: f64 = 0.9;
+    /// The proof of a fault that waited for a hand in vain.
+    pub const NOT_SWITCHED: &str = "nobody switched it on";
 
     /// A fault before its time; `why` nothing is proven yet.
     #[must_use]
@@ -109,7 +111,14 @@ impl FaultOutcome {
         match self.effective {
             None => Some(format!("{name} could not be proven from the target's side")),
             Some(effective) if (effective as f64) < Self::BITE_SHARE * self.planned as f64 => {
-                Some(format!("{name} hit {effective} of {} clients planned", self.planned))
+                let planned = self.planned;
+                Some(match self.rests_on {
+                    // That they went away and came back is not what was to be tried.
+                    Some(RestsOn::Windows) => format!(
+                        "{name} brought back {effective} of {planned} clients with the cursor that was to be tried"
+                    ),
+                    _ => format!("{name} hit {effective} of {planned} clients planned"),
+                })
             }
             Some(_) => None,
         }

@@ -144,7 +144,7 @@ impl<'a> Proofs<'a> {
     pub fn not_switched(&mut self, fault: &PlannedFault) -> EventKind {
         let outcome = &mut self.outcomes[usize::from(fault.id)];
         (outcome.applied, outcome.effective) = (true, Some(0));
-        outcome.proof = "nobody switched it on".to_owned();
+        outcome.proof = FaultOutcome::NOT_SWITCHED.to_owned();
         let (id, effective, how) = (outcome.id, outcome.effective, outcome.proof.clone());
         EventKind::FaultProven { id, effective, how }
     }

@@ -109,22 +109,71 @@ pub fn again(
     violation: &crate::oracle::Violation,
     bundle: &str,
 ) -> Option<String> {
-    let target = &report.target;
-    let shared = target.kind == "url" && !target.exclusive && !target.passive;
+    let shared = writes_beside_others(report);
     Some(once_more(report.scenario.seed, violation.client?, bundle, shared))
 }
 
 /// The command that runs a bundle's scenario once more with one client alone; `shared` of a target to which others
 /// write.
 pub fn once_more(seed: u64, client: u32, bundle: &str, shared: bool) -> String {
-    let (scenario, beside) = match bundle {
-        HERE => ("scenario.resolved.toml".to_owned(), "..".to_owned()),
-        _ => (format!("{bundle}/scenario.resolved.toml"), format!("{bundle}/..")),
-    };
-    let flag = if shared { " --allow-shared-writes" } else { "" };
+    let (scenario, beside) = resolved(bundle);
+    let flag = shared_flag(shared);
     format!(
         "khala-harness run {scenario} --seed {seed} --only-client {client}{flag} --out-dir {beside}"
     )
+}
+
+/// What a run of one client alone does not say of a violation, for a reader to whom the bundle's folder is `bundle`: it
+/// stands wherever the command for it does.
+pub fn alone_says(report: &RunReport, bundle: &str) -> String {
+    let drawn: Vec<_> =
+        report.target.defects.iter().filter(|defect| !strikes_always(defect)).cloned().collect();
+    if drawn.is_empty() {
+        return "It shows what that client does by itself. Where no rule breaks there, GO or HOLD, that says nothing of \
+                this violation: other clients, their load or chance may have had a part in it."
+            .to_owned();
+    }
+    format!(
+        "It shows what that client does by itself, and need not show this violation: the target's defect strikes by \
+         chance or by count ({}), and for one client alone the draw falls otherwise. Where no rule breaks there, GO or \
+         HOLD, that says nothing of it. The whole run draws among the same odds: `{}`",
+        drawn.join("; "),
+        whole(report, bundle)
+    )
+}
+
+/// Whether a defect strikes at each of its occasions from the first on: `NAME,1,after=1`. Of one that says less
+/// nobody here knows its odds.
+fn strikes_always(defect: &str) -> bool {
+    let mut parts = defect.split(',').skip(1).map(str::trim);
+    let always = parts.clone().any(|part| part.parse::<f64>().is_ok_and(|odds| odds >= 1.0));
+    always && parts.all(|part| part.strip_prefix("after=").is_none_or(|after| after == "1"))
+}
+
+/// The command that runs a bundle's scenario once more, whole.
+pub fn whole(report: &RunReport, bundle: &str) -> String {
+    let (scenario, beside) = resolved(bundle);
+    let flag = shared_flag(writes_beside_others(report));
+    let seed = report.scenario.seed;
+    format!("khala-harness run {scenario} --seed {seed}{flag} --out-dir {beside}")
+}
+
+/// Whether the run wrote to a target to which others write.
+fn writes_beside_others(report: &RunReport) -> bool {
+    let target = &report.target;
+    target.kind == "url" && !target.exclusive && !target.passive
+}
+
+fn shared_flag(shared: bool) -> &'static str {
+    if shared { " --allow-shared-writes" } else { "" }
+}
+
+/// The scenario of a bundle, and the folder beside the bundle, for a reader to whom its own is `bundle`.
+fn resolved(bundle: &str) -> (String, String) {
+    match bundle {
+        HERE => ("scenario.resolved.toml".to_owned(), "..".to_owned()),
+        _ => (format!("{bundle}/scenario.resolved.toml"), format!("{bundle}/..")),
+    }
 }
 
 /// One violation in a line.
@@ -204,4 +253,19 @@ pub fn command(words: &[String]) -> String {
         false => word.clone(),
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_strikes_always_where_its_odds_say_so_and_not_where_it_is_drawn_or_counted() {
+        for always in ["drop_on_reconnect,1,after=1", "swap_two, 1.0", "swap_two,after=1,1"] {
+            assert!(strikes_always(always), "{always}");
+        }
+        for drawn in ["drop_nth,0.02,after=1", "drop_nth", "late_publish,1,after=9", "x,after=2"] {
+            assert!(!strikes_always(drawn), "{drawn}");
+        }
+    }
 }

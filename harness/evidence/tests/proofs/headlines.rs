@@ -69,7 +69,7 @@ fn a_breach_of_the_protocol_is_named_and_not_called_a_time_in_which_the_target_w
         let report = report_of(&at_home(""), breached(0..12, 300 * S, breach));
         assert!(!report.target.absences.is_empty(), "{breach}");
         let told = no_go(&report, headline);
-        assert!(told.contains("Next khala-harness explain runs/one 0"), "{told}");
+        assert!(told.contains("build the service: khala-harness explain runs/one 0"), "{told}");
     }
     // One after another: the headline is the same.
     let one = |n: u32| breached(n..n + 1, 300 * S + u64::from(n) * 9 * S, Breach::Length);

@@ -26,3 +26,4 @@ mod support;
 mod vacuity;
 mod valid_histories;
 mod verdicts;
+mod what_befell;

@@ -76,6 +76,8 @@ fn the_terminal_says_the_verdict_first() {
           khala-harness explain . 3
       Again, with the first one's client alone:
         khala-harness run scenario.resolved.toml --seed 3 --only-client 3 --out-dir ..
+        It shows what that client does by itself. Where no rule breaks there, GO or HOLD, that says
+          nothing of this violation: other clients, their load or chance may have had a part in it.
 
     Why
       WARN  reconnect: time_to_recovered [desktop]: 0 of 8 samples break it; p(50) is 1.01 s, 95 %
@@ -172,7 +174,9 @@ fn the_summary_reads_well() {
       - befell 1 of 8 desktop
       - see it, from this folder: `khala-harness explain . 3`
 
-    Again, with the first one's client alone, from this folder: `khala-harness run scenario.resolved.toml --seed 3 --only-client 3 --out-dir ..`. Every violation that was kept is in `violations.ndjson`.
+    Again, with the first one's client alone, from this folder: `khala-harness run scenario.resolved.toml --seed 3 --only-client 3 --out-dir ..`. It shows what that client does by itself. Where no rule breaks there, GO or HOLD, that says nothing of this violation: other clients, their load or chance may have had a part in it.
+
+    Every violation that was kept is in `violations.ndjson`.
 
     ## Faults, planned against effective
 

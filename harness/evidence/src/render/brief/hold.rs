@@ -144,7 +144,6 @@ fn nothing_came(report: &RunReport) -> Held {
 
 /// The faults that fell short, those that want the same remedy together: the first of them by how much.
 fn disturbances(report: &RunReport) -> Vec<Held> {
-    const WHY: &str = "a disturbance that belongs to the test did not happen as planned";
     let short: Vec<_> =
         report.faults.iter().filter_map(|it| Some((it, it.why_it_did_not_bite()?))).collect();
     let mut remedies: Vec<String> = short.iter().map(|(fault, _)| remedy(report, fault)).collect();
@@ -157,15 +156,17 @@ fn disturbances(report: &RunReport) -> Vec<Held> {
     // Without the token nobody knows where the target's cursors stand: the rest may follow from it.
     remedies.sort_by_key(|remedy| *remedy != give_token());
     let Some((_, first)) = short.first() else { return Vec::new() };
-    let more = match short.len() - 1 {
-        0 => String::new(),
-        more => format!(", and {more} more"),
+    // How many comes first: what follows is cut where there is no room.
+    let why = match short.len() {
+        1 => "a disturbance that belongs to the test did not happen as planned".to_owned(),
+        several => format!(
+            "{} of the test's {} disturbances did not happen as planned",
+            count(several as u64),
+            count(report.faults.len() as u64)
+        ),
     };
     let told = remedies.iter().take(TOLD_MAX).map(String::as_str).collect::<Vec<_>>();
-    vec![Held::new(
-        format!("{WHY}: {first}{more}"),
-        format!("{} Then run it again.", told.join(" ")),
-    )]
+    vec![Held::new(format!("{why}: {first}"), format!("{} Then run it again.", told.join(" ")))]
 }
 
 fn give_token() -> String {
@@ -199,10 +200,10 @@ fn remedy(report: &RunReport, fault: &FaultOutcome) -> String {
             .to_owned();
     }
     if fault.rests_on == Some(RestsOn::Windows) && report.target.kind == "url" {
-        return "Have the target prune its topics, or publish more before than it replays (longer phases, a higher \
-                `rate`): by its own window no cursor had a place there. What it retains and replays is its own \
-                setting, of the reference runtime `--retain TOPIC=EVENTS` and `--replay-budget TOPIC=EVENTS`; where \
-                it prunes nothing, scenarios/cursor-bounds.toml with `--profile budget` tries the budget alone."
+        return "Have the target retain and replay less (of the reference runtime `--retain TOPIC=EVENTS` and \
+                `--replay-budget TOPIC=EVENTS`, as `[target.topics]` of the scenario has them), or publish more \
+                before (longer phases, a higher `rate`): by its own window no cursor had a place there. Where it \
+                prunes nothing, scenarios/cursor-bounds.toml with `--profile budget` tries the budget alone."
             .to_owned();
     }
     let kind = khala_plan::fault::of(&fault.kind);

@@ -198,7 +198,7 @@ fn shown(report: &RunReport, rules: &[Rule], bundle: Option<&str>) -> Option<Str
 
 /// Why the machine that ran the test could not measure all that it was to, if it could not: of the run, or of
 /// the first objective that is undecided for it.
-fn starved(report: &RunReport) -> Option<&str> {
+pub fn starved(report: &RunReport) -> Option<&str> {
     let mut of_the_run = report.of_the_run.iter();
     let of_the_run = of_the_run.find(|reason| reason.against == Against::Generator);
     let mut undecided = failed(report, Verdict::Inconclusive);
@@ -208,9 +208,14 @@ fn starved(report: &RunReport) -> Option<&str> {
     })
 }
 
+/// Whether a rule is broken that no slowness of the test can break.
+pub fn is_proven(report: &RunReport) -> bool {
+    condemned(report).any(|rule| rule.kind() == RuleKind::Proof)
+}
+
 /// Whether what was seen may be the test's own doing, in a sentence or two.
 fn own_fault(report: &RunReport) -> String {
-    let proven = condemned(report).any(|rule| rule.kind() == RuleKind::Proof);
+    let proven = is_proven(report);
     let stands = if proven {
         " What is broken stands all the same: no slowness of the test can make it."
     } else {

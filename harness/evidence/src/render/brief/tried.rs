@@ -1,7 +1,10 @@
 //! What was tried, for people who know no fault by its name.
 
+use khala_plan::model::ActsOn;
+
 use super::super::beside;
 use super::super::units::{clients, count, moment};
+use crate::facts::{FaultOutcome, RestsOn};
 use crate::report::RunReport;
 
 /// Faults that are told; the rest is below.
@@ -61,7 +64,9 @@ pub fn tried(report: &RunReport) -> String {
                 format!(" (not reached: {})", away.unwrap_or("the target was away"))
             }
             (Some(_), _) => " (not reached: the run ended before)".to_owned(),
-            (None, Some(hit)) if hit < fault.planned => format!(" (in fact {})", count(hit)),
+            (None, Some(hit)) if hit < fault.planned => {
+                format!(" ({})", fell_short(report, fault, hit))
+            }
             (None, _) => String::new(),
         };
         format!("at {at} {}{came_to}", disturbance(&fault.kind, fault.planned))
@@ -74,6 +79,34 @@ pub fn tried(report: &RunReport) -> String {
     match told.is_empty() {
         true => text + ". Nothing was disturbed on purpose.",
         false => format!("{text}. On purpose: {}{more}.", told.join("; ")),
+    }
+}
+
+/// What befell where less was hit than planned, in a clause: what is counted need not be what it is called by.
+fn fell_short(report: &RunReport, fault: &FaultOutcome, hit: u64) -> String {
+    if fault.proof == FaultOutcome::NOT_SWITCHED {
+        return "by hand, and nobody switched it on".to_owned();
+    }
+    let on_target =
+        khala_plan::fault::of(&fault.kind).is_some_and(|it| it.acts_on == ActsOn::Target);
+    if on_target && hit == 0 {
+        return "which did not happen".to_owned();
+    }
+    let were_there =
+        beside::elsewhere(report, fault).is_none() && beside::stood_still(report, fault).is_none();
+    match (fault.rests_on, hit) {
+        (Some(RestsOn::Windows), 0) if were_there => {
+            "with their own cursors: those that were to be tried had no place on the target"
+                .to_owned()
+        }
+        (Some(RestsOn::Windows), some) if were_there => format!(
+            "{} with the cursors that were to be tried, the others with their own: those had no place on the target",
+            count(some)
+        ),
+        (Some(RestsOn::Windows), some) => {
+            format!("with the cursors that were to be tried {}", count(some))
+        }
+        (_, some) => format!("in fact {}", count(some)),
     }
 }
 

@@ -22,6 +22,9 @@ pub fn write(html: &mut Html, report: &RunReport) {
             for (what, command) in commands(report) {
                 html.leaf("dt", &[], what);
                 html.tag("dd", &[], |html| html.leaf("code", &[], &command));
+                if what == ALONE {
+                    html.leaf("dd", &[], &texts::alone_says(report, texts::HERE).replace('`', ""));
+                }
             }
         });
     });
@@ -76,19 +79,16 @@ fn rows(report: &RunReport) -> Vec<(&'static str, String)> {
     rows
 }
 
+/// What the command is called that says less than a reader may think.
+const ALONE: &str = "With the first client alone for which a rule was broken";
+
 /// The commands, for a reader in the bundle's folder.
 fn commands(report: &RunReport) -> Vec<(&'static str, String)> {
-    let seed = report.scenario.seed;
-    let target = &report.target;
-    let shared = target.kind == "url" && !target.exclusive && !target.passive;
-    let flag = if shared { " --allow-shared-writes" } else { "" };
-    let mut commands = vec![(
-        "The same run, from this bundle's folder",
-        format!("khala-harness run scenario.resolved.toml --seed {seed}{flag} --out-dir .."),
-    )];
+    let mut commands =
+        vec![("The same run, from this bundle's folder", texts::whole(report, texts::HERE))];
     let first = report.oracle.kept.iter();
     if let Some(alone) = first.filter_map(|one| texts::again(report, one, texts::HERE)).next() {
-        commands.push(("With the first client alone for which a rule was broken", alone));
+        commands.push((ALONE, alone));
     }
     commands
         .push(("Whether this folder is what the run wrote", "khala-harness verify .".to_owned()));

@@ -79,6 +79,8 @@ pub struct ClientStory<'a> {
     pub client: u32,
     /// The command that runs it once more, alone.
     pub again: String,
+    /// What such a run does not say of its violations.
+    pub again_says: String,
     /// The surface that it behaves as.
     pub surface: &'static str,
     /// Its cohort.
@@ -128,6 +130,7 @@ impl<'a> ClientStory<'a> {
         Some(Self {
             client,
             again: texts::once_more(plan.seed, client, bundle, plan.writes_beside_others()),
+            again_says: texts::alone_says(report, bundle),
             surface: cohort.surface.name(),
             cohort: &cohort.name,
             session: Schedule::identity(plan, client).session,
@@ -213,6 +216,7 @@ impl<'a> ClientStory<'a> {
         }
         if !(self.violations.is_empty() && self.not_kept.is_empty()) {
             writeln!(out, "  again, with this client alone: {}", self.again)?;
+            writeln!(out, "    {}", self.again_says)?;
         }
         if let Some((at_us, flight)) = &self.when_broken {
             writeln!(out, "\nWhen a rule was first broken for it, at {}", self.at(*at_us))?;

@@ -44,8 +44,9 @@ pub fn write(out: &mut String, report: &RunReport) -> std::fmt::Result {
     if let Some(again) = first.filter_map(|one| texts::again(report, one, HERE)).next() {
         writeln!(
             out,
-            "\nAgain, with the first one's client alone, from this folder: `{again}`. Every violation that \
-             was kept is in `violations.ndjson`."
+            "\nAgain, with the first one's client alone, from this folder: `{again}`. {}\n\nEvery violation that \
+             was kept is in `violations.ndjson`.",
+            texts::alone_says(report, HERE)
         )?;
     }
     Ok(())

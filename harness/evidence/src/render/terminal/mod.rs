@@ -193,6 +193,7 @@ fn broken(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     if let Some(again) = again {
         page.text(2, "Again, with the first one's client alone:");
         page.command(4, &again);
+        page.text(4, &texts::alone_says(report, reader.bundle));
     }
 }
 

@@ -10,6 +10,8 @@ use crate::report::{Cause, RunReport};
 
 /// Lines that a sentence may take.
 const LINES: usize = 2;
+/// Whom the command is for that stands below it.
+const FOR_BUILDERS: &str = "Give this to those who build the service:";
 
 /// The ten lines.
 pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
@@ -18,17 +20,29 @@ pub fn write(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     // What a GO says nothing of stands in its headline, and is not cut.
     let lines = if report.decision == Decision::Go { LINES + 1 } else { LINES };
     said_in(page, "", &brief.headline, lines);
+    // The headline of a HOLD says it.
+    let starved = brief::starved(report).filter(|_| report.decision == Decision::NoGo);
     match report.decision {
         Decision::Go => said(page, "Seen  ", &brief.users),
-        Decision::NoGo | Decision::Hold => said(page, "Why   ", &worst(report)),
+        Decision::NoGo | Decision::Hold => {
+            // One that was starved has a line of its own.
+            let lines = LINES - usize::from(starved.is_some());
+            said_in(page, "Why   ", &worst(report), lines);
+        }
+    }
+    if let Some(why) = starved {
+        said_in(page, "Test  ", &format!("{}: {why}.", stands(report)), 1);
     }
     // A command stays whole, to be copied.
     let shown = condemned(report).and_then(|cause| reasons::explain(cause, reader.bundle));
     match shown.filter(|_| !brief::was_away(report) && !report.altered) {
-        Some(command) => page.raw(&format!("  Next  {command}")),
+        Some(command) => {
+            said_in(page, "Next  ", FOR_BUILDERS, 1);
+            page.raw(&format!("        {command}"));
+        }
         None => said(page, "Next  ", &brief.next.replace('`', "")),
     }
-    said_in(page, "All   ", &format!("--summary full; gates: {}", gates(report)), 1);
+    said_in(page, "All   ", &format!("with --summary full; gates: {}", gates(report)), 1);
     tail(page, report, reader, &brief);
 }
 
@@ -66,8 +80,20 @@ fn worst(report: &RunReport) -> String {
     }
     match reasons::all(report).first() {
         Some(reason) if reason.of.is_empty() => reason.why.clone(),
+        // What it leaves undecided says less than the reason does.
+        Some(reason) if report.decision == Decision::Hold => {
+            format!("{} (so undecided: {})", reason.why, reason.of.join(", "))
+        }
         Some(reason) => format!("{}: {}", reason.of.join(", "), reason.why),
         None => texts::fitness(&report.generator),
+    }
+}
+
+/// What a generator that had not what it needed leaves of a NO-GO.
+fn stands(report: &RunReport) -> &'static str {
+    match brief::is_proven(report) {
+        true => "To blame for what is undecided, but not for what is broken",
+        false => "It may be to blame itself",
     }
 }
 
