@@ -3,6 +3,8 @@
 //! A sound scenario has none in clear: where one belongs it takes `{ env = "NAME" }` or `{ file = "PATH" }`.
 //! What looks like one all the same is left out.
 
+use khala_engine::command::Redactor;
+
 /// What stands for what is left out.
 const LEFT_OUT: &str = "…";
 /// Names of keys and flags whose value is a secret, or may be.
@@ -19,6 +21,8 @@ pub fn this() -> Vec<String> {
 
 /// Arguments as they may be told: without secrets, cut, on one line.
 pub fn told(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    // A shell may have put the value of a variable where the name tells nothing of it.
+    let redactor = Redactor::of_environment([]);
     let mut of_webhook = false;
     let one = |argument: String| {
         let (flag, value) = match argument.split_once('=') {
@@ -26,7 +30,7 @@ pub fn told(arguments: impl Iterator<Item = String>) -> Vec<String> {
             _ if of_webhook => ("", argument.as_str()),
             _ => {
                 of_webhook = argument == WEBHOOK;
-                return short(&without_login(&without_value(&argument)));
+                return short(&redactor.word(&without_login(&without_value(&argument))));
             }
         };
         of_webhook = false;

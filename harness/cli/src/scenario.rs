@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use khala_engine::command::Redactor;
 use khala_engine::environment;
 use khala_engine::reach::guard::Guard;
 use khala_plan::{Diagnostics, Loaded, Options, Sources};
@@ -33,9 +34,15 @@ pub fn load_telling(
     let loaded = load_untold(scenario, told)?;
     if !loaded.warnings.is_empty() {
         let colour = output::colour_on(std::io::stderr().is_terminal());
-        output::say(&loaded.warnings.render(colour));
+        output::say(&clean(&loaded.warnings.render(colour)));
     }
     Ok(loaded)
+}
+
+/// What is said of a scenario, without the secrets of the environment: what a variable has that a text reads may stand in
+/// it.
+pub fn clean(said: &str) -> String {
+    Redactor::of_environment([]).word(said)
 }
 
 /// The same, without its warnings.
@@ -51,7 +58,8 @@ pub fn load_untold(
         Ok(loaded) => loaded,
         Err(wrong) => {
             told(&wrong)?;
-            return Err(Failure { exit: Exit::InvalidScenario, message: wrong.render(colour) });
+            let message = clean(&wrong.render(colour));
+            return Err(Failure { exit: Exit::InvalidScenario, message });
         }
     };
     for spec in &scenario.defect {

@@ -6,27 +6,22 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 
 use khala_wire::token::{DEFAULT_KID, Key};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::NON_ALPHANUMERIC;
 use support::by_hand::reference_opened_by;
 use support::keys::Keys;
 use support::rollout::Rollout;
+use support::search::{AWKWARD, Search, base64, percent};
 use support::servers::Server;
-use support::{Ended, Harness, eventually, exit, read_folder, scenario};
+use support::{Harness, eventually, exit, read_folder, scenario};
 use tempfile::TempDir;
 
-/// What every planted secret has in it.
-const CANARY: &str = "canary-7f3a";
 const KEY: &str = "canary-7f3a-key-0123456789abcdef0123";
 const DASHBOARD: &str = "canary-7f3a-dashboard-0123456789";
 const ADMIN: &str = "canary-7f3a-admin-bearer";
-/// One that looks otherwise in each encoding, and needs quoting in all of them.
-const AWKWARD: &str = "canary-7f3a/+\"q\\&=?é\"-awkward~";
-/// The beginning of every token, whoever signed it.
-const TOKEN: &str = "eyJ";
 
 /// A server before another, which answers some requests itself: `answer` has the request's first line, and how many
 /// of this path came before.
@@ -113,78 +108,6 @@ fn indiscreet_runtime(line: &str, number: usize) -> Option<String> {
     let is_upgrade = line.contains("/sync/socket");
     let every = if is_upgrade { 9 } else { 5 };
     (number > 6 && number.is_multiple_of(every)).then(|| answer("302 Found", LOCATION, "{}"))
-}
-
-/// Whoever looks for a secret in what a command wrote and said.
-struct Search(usize);
-
-impl Search {
-    fn of(&mut self, what: &str, ended: &Ended) {
-        self.in_texts(what, [("stdout", ended.stdout.as_str()), ("stderr", ended.stderr.as_str())]);
-        for (name, bytes) in &ended.files {
-            self.in_bytes(&format!("{what}: {name}"), bytes);
-        }
-    }
-
-    fn in_texts<'a>(&mut self, what: &str, texts: impl IntoIterator<Item = (&'a str, &'a str)>) {
-        for (name, text) in texts {
-            self.in_bytes(&format!("{what}: {name}"), text.as_bytes());
-        }
-    }
-
-    fn in_bytes(&mut self, what: &str, bytes: &[u8]) {
-        static FORMS: LazyLock<Vec<String>> = LazyLock::new(forms);
-        let text = String::from_utf8_lossy(bytes);
-        for secret in FORMS.iter() {
-            let around = |at: usize| {
-                let from = text[..at].char_indices().rev().nth(60).map_or(0, |(at, _)| at);
-                text[from..].chars().take(160).collect::<String>()
-            };
-            let found = text.find(secret.as_str()).map(around);
-            assert!(found.is_none(), "{what} has {secret}: …{}…", found.unwrap_or_default());
-        }
-        self.0 += 1;
-    }
-}
-
-/// What of a planted secret is looked for, in each form in which it may stand.
-fn forms() -> Vec<String> {
-    let mut forms = vec![CANARY.to_owned(), TOKEN.to_owned()];
-    // With what is plain encoded as well, and with what need not be left as it is.
-    forms.push(percent(CANARY.as_bytes(), NON_ALPHANUMERIC));
-    forms.push(forms[2].to_ascii_lowercase());
-    forms.extend(in_base64(CANARY));
-    forms.extend(in_base64(TOKEN));
-    // Of a secret with quotes, what stands behind the first of them, too.
-    let json = serde_json::to_string(AWKWARD).expect("a string");
-    forms.push(json.trim_matches('"').rsplit_once("\\\"").expect("a quote").1.to_owned());
-    forms.push(AWKWARD.rsplit_once('"').expect("a quote").1.to_owned());
-    forms
-}
-
-fn percent(bytes: &[u8], set: &'static AsciiSet) -> String {
-    percent_encode(bytes, set).to_string()
-}
-
-/// What of a text is the same in base64 wherever it begins.
-fn in_base64(text: &str) -> Vec<String> {
-    let one = |before: usize| {
-        let encoded = base64(format!("{}{text}", "x".repeat(before)).as_bytes());
-        let (from, until) = ((before * 8).div_ceil(6), (before + text.len()) * 8 / 6);
-        encoded[from..until].to_owned()
-    };
-    (0..3).map(one).collect()
-}
-
-/// Base64 as RFC 4648 has it, without padding.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let groups = bytes.chunks(3).flat_map(|chunk| {
-        let number =
-            (0..3).fold(0_u32, |all, at| all << 8 | u32::from(*chunk.get(at).unwrap_or(&0)));
-        (0..=chunk.len()).map(move |at| DIGITS[(number >> (18 - 6 * at) & 63) as usize])
-    });
-    groups.map(char::from).collect()
 }
 
 /// What a shell does that tells all it knows, to both of its streams.
@@ -542,6 +465,91 @@ fn no_secret_is_in_what_doctor_and_conform_say_of_commands_that_tell_too_much() 
                 search.in_bytes("conform: report.json", &bytes);
             }
         }
+    }
+}
+
+/// A scenario that has secrets where nothing but their values tells what they are: in the words of commands, by
+/// variables and as they are, in headers and parameters, in a text.
+fn indiscreet_scenario(command: Harness, folder: &Path) -> Harness {
+    const EDGE: &str = "canary-7f3a-edge";
+    let edge = folder.join("edge");
+    std::fs::write(&edge, format!("{EDGE}\n")).expect("is written");
+    // What is run is what was written: the words are as long as they should be.
+    let words = |script: &str| {
+        format!(
+            "[\"sh\", \"-c\", '{script}', \"${{INNOCENT}}\", \"--edge={EDGE}\", \"-u=${{DATABASE}}\"]"
+        )
+    };
+    let lengths = "test ${#0} = 16 && test ${#1} = 23 && test ${#2} = 46";
+    let (does, undoes) = (words(lengths), words("echo $0 $1 $2"));
+    let hook = format!(
+        "phase.storm.fault=[{{ type = \"hook\", at = \"600ms\", duration = \"500ms\", attributes = {{ command = {does}, \
+         check = {does}, undo = {undoes} }} }}]"
+    )
+    .replace("${#", "$${#");
+    command
+        .env("INNOCENT", "canary-7f3a-hook")
+        .env("DATABASE", "postgres://me:canary-7f3a-base@127.0.0.1/it")
+        .set(&hook)
+        .set("description=\"of ${INNOCENT}\"")
+        .set("target.headers={ x-way = \"${INNOCENT}\", x-plain = \"canary-7f3a-edge\" }")
+        .set(&format!("target.query={{ way = \"${{INNOCENT}}\", edge = {{ file = {edge:?} }} }}"))
+        .set("target.client_build_id=\"${INNOCENT}\"")
+        .set("target.build_command=[\"sh\", \"-c\", \"echo 7\", \"${INNOCENT}\"]")
+}
+
+#[test]
+fn no_secret_is_in_what_is_told_of_a_scenario_that_has_some_in_its_words() {
+    let target = reference_opened_by(KEY, ADMIN);
+    let folder = TempDir::new().expect("a folder");
+    let told = |command: Harness| {
+        let command = indiscreet_scenario(opened(command, ""), folder.path());
+        command.env("KHALA_TEST_URL", &target.url)
+    };
+    let mut search = Search(0);
+    let elsewhere = || scenario("elsewhere.toml");
+    for flag in ["--strict", "--json"] {
+        let check = told(Harness::check(elsewhere())).arg(flag).ended_plain();
+        assert!(check.stdout.contains("[redacted]"), "{flag}: {}", check.said());
+        search.of(&format!("check {flag}"), &check);
+    }
+    let dry = told(Harness::run(elsewhere())).arg("--allow-hooks").arg("--dry-run").ended();
+    assert!(dry.stdout.contains("--edge=[redacted]"), "{}", dry.said());
+    search.of("run --dry-run", &dry);
+    search.of("run without leave", &told(Harness::run(elsewhere())).ended().exits(exit::USAGE));
+    let profile = folder.path().join("profile.toml");
+    let doctor = told(Harness::new("doctor")).arg(elsewhere().as_os_str()).arg("--write-profile");
+    let doctor = doctor.arg(&profile).ended_plain();
+    assert!(
+        doctor.stderr.contains("would hold a secret") && !profile.exists(),
+        "{}",
+        doctor.said()
+    );
+    search.of("doctor", &doctor);
+    // What is wrong with a scenario is told with the value that is wrong.
+    let wrong = told(Harness::check(elsewhere())).set("auth.mint=\"${INNOCENT}\"").ended_plain();
+    assert!(wrong.stderr.contains("[redacted]"), "{}", wrong.said());
+    search.of("check of a wrong value", &wrong.exits(exit::INVALID_SCENARIO));
+
+    let run = told(Harness::run(elsewhere())).arg("--allow-hooks").ended();
+    search.of("run", &run);
+    let report = run.report();
+    let commands = report["faults"][0]["commands"].as_array().expect("commands");
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    for command in commands {
+        assert_eq!(command["end"]["code"], 0, "it was given what it should be: {command}");
+    }
+    let resolved = String::from_utf8_lossy(&run.files["scenario.resolved.toml"]);
+    assert!(resolved.matches("[redacted]").count() >= 10, "{resolved}");
+    // The evidence is whole: what is made from it again is the same.
+    let (dir, bundle) = run.restored(|_| true);
+    for command in ["report", "verify"] {
+        let again = opened(Harness::new(command), "").arg(&bundle).ended_plain();
+        assert_ne!(again.code, Some(exit::INVALID_SCENARIO), "{}", again.said());
+        search.of(command, &again);
+    }
+    for (name, bytes) in read_folder(dir.path()) {
+        search.in_bytes(&format!("report: {name}"), &bytes);
     }
 }
 

@@ -57,7 +57,8 @@ impl Place {
         let Some(mut command) = self.command(words) else { return };
         let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         if let Err(error) = started {
-            tracing::error!(%error, ?words, "not started");
+            let words = Redactor::of_environment([]).words(words);
+            tracing::error!(%error, words, "not started");
         }
     }
 

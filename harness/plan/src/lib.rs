@@ -27,6 +27,7 @@ pub mod stages;
 pub mod surface;
 #[cfg(test)]
 mod testing;
+mod told;
 pub mod units;
 
 pub use estimate::check_schema;
@@ -39,5 +40,6 @@ pub use read::schema::{
 pub use read::suggest::closest;
 pub use read::{
     Diagnostic, Diagnostics, Environment, Loaded, Loader, Options, Severity, Sources, load,
+    names_a_secret,
 };
 pub use schedule::Schedule;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use khala_engine::command::Redactor;
 use khala_plan::estimate::Estimate;
 use khala_plan::{Diagnostics, Loaded, Plan, Schedule};
 
@@ -13,19 +14,20 @@ use crate::{output, scenario, screen, setup, show};
 /// Checks a scenario.
 pub fn run(check: &args::Check) -> Result<Exit, Failure> {
     let told = |diagnostics: &Diagnostics| match check.json {
-        true => output::print(diagnostics.to_json().as_bytes()),
+        true => output::print(scenario::clean(&diagnostics.to_json()).as_bytes()),
         false => Ok(()),
     };
     let loaded = match &check.gates {
         None => scenario::load_telling(&check.scenario, told)?,
         Some(gates) => under_gates(&scenario::load_untold(&check.scenario, told)?.plan, gates)?,
     };
-    let schedule = Schedule::of(&loaded.plan);
-    let estimate = Estimate::of(&loaded.plan, &schedule);
+    let told = Redactor::of_plan(&loaded.plan).plan(&loaded.plan);
+    let schedule = Schedule::of(&told);
+    let estimate = Estimate::of(&told, &schedule);
     let text = if check.json {
-        estimate.to_json(&loaded.plan, &loaded.warnings).context("a rendering failed")?
+        estimate.to_json(&told, &loaded.warnings).context("a rendering failed")?
     } else {
-        let text = estimate.render(&loaded.plan) + &setup::section(&loaded.plan);
+        let text = estimate.render(&told) + &setup::section(&loaded.plan);
         show::screen_width().map_or_else(|| text.clone(), |width| screen::fitted(&text, width))
     };
     output::print(text.as_bytes())?;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use khala_engine::command::Redactor;
 use khala_engine::preflight;
 use khala_engine::reach::Reach;
 use khala_engine::reach::guard::Guard;
@@ -17,7 +18,8 @@ use crate::output;
 pub fn tell(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<Exit, Failure> {
     let ways = preflight::reached(plan, schedule, guard);
     let ways = ways.map_err(|error| Failure::new(Exit::Setup, error))?;
-    output::print(text(plan, schedule, ways.as_ref()).as_bytes())?;
+    let told = Redactor::of_plan(plan).plan(plan);
+    output::print(text(&told, schedule, ways.as_ref()).as_bytes())?;
     Ok(Exit::Go)
 }
 

@@ -18,7 +18,7 @@ use khala_evidence::render::report_html::ReportHtml;
 use khala_evidence::report::RunReport;
 use khala_evidence::standing::Standing;
 use khala_live::{Dashboard, Watch};
-use khala_plan::{Plan, Schedule};
+use khala_plan::{Plan, Schedule, resolved};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio_util::sync::CancellationToken;
 
@@ -99,6 +99,8 @@ pub struct Job<'a> {
     pub run: &'a args::Run,
     plan: Arc<Plan>,
     schedule: Arc<Schedule>,
+    /// Both as they may be told: that is what evidence and pages are made of.
+    told: (Arc<Plan>, Arc<Schedule>),
     guard: Arc<Guard>,
     seal: seal::With,
     /// Ends it early.
@@ -151,7 +153,8 @@ impl<'a> Job<'a> {
         let seal = seal::With::of(&run.seal)?;
         setup::refuse(&plan, &schedule, &guard)?;
         setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
-        Ok(Self { run, plan, schedule, guard, seal, interrupt })
+        let told = told(&plan, &schedule);
+        Ok(Self { run, plan, schedule, told, guard, seal, interrupt })
     }
 
     /// Runs it and writes the evidence.
@@ -210,6 +213,16 @@ fn warn(done: Result<(), khala_bundle::Error>) {
     if let Err(error) = done {
         output::say(&format!("warning: {error}; the evidence is whole without it"));
     }
+}
+
+/// A plan and its schedule without secrets; the same ones where there is none in them.
+fn told(plan: &Arc<Plan>, schedule: &Arc<Schedule>) -> (Arc<Plan>, Arc<Schedule>) {
+    let told = Redactor::of_plan(plan).plan(plan);
+    if resolved::to_toml(&told) == resolved::to_toml(plan) {
+        return (Arc::clone(plan), Arc::clone(schedule));
+    }
+    let schedule = Arc::new(Schedule::of(&told));
+    (Arc::new(told), schedule)
 }
 
 /// A scenario may come from elsewhere: its commands run only if somebody says so.
@@ -284,7 +297,8 @@ impl Job<'_> {
             command: command_line::this(),
         };
         let wanted = Wanted { journal_max: self.run.bundle_max, recording: self.run.record };
-        let logs = writer.logs(&self.plan, &self.schedule, begin, wanted);
+        let (plan, schedule) = &self.told;
+        let logs = writer.logs(plan, schedule, begin, wanted);
         let mut logs = logs.map_err(no_evidence)?;
         if let Some(begun) = begun {
             begun(writer.dir())?;
@@ -325,7 +339,7 @@ impl Job<'_> {
             };
             let (plan, schedule) = (Arc::clone(plan), Arc::clone(schedule));
             let watch = || {
-                let (plan, schedule) = (Arc::clone(&plan), Arc::clone(&schedule));
+                let (plan, schedule) = self.told.clone();
                 let standing = Arc::clone(&watched.standing);
                 Watch::new(plan, schedule, standing, watched.of.clone())
             };

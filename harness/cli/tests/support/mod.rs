@@ -11,6 +11,7 @@ pub mod keys;
 pub mod processes;
 pub mod pty;
 pub mod rollout;
+pub mod search;
 pub mod servers;
 
 use std::collections::BTreeMap;

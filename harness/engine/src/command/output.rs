@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use khala_plan::{Plan, names_a_secret};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 
+use crate::target::keys;
 use crate::{environment, said};
 
 /// Bytes kept of the start of a stream, and as many of its end.
@@ -33,23 +35,6 @@ const URL: &AsciiSet = &CONTROLS
     .add(b'`');
 /// What stands in a secret's place.
 const REDACTED: &str = "[redacted]";
-/// What the names of variables have in them whose values are secrets.
-const SECRET_NAMES: [&str; 12] = [
-    "API_KEY",
-    "APIKEY",
-    "AUTHORIZATION",
-    "COOKIE",
-    "CREDENTIAL",
-    "PASSPHRASE",
-    "PASSW",
-    "PRIVATE",
-    "SECRET",
-    "SIGNATURE",
-    "TOKEN",
-    "WEBHOOK",
-];
-/// What the names of others end in.
-const SECRET_ENDS: [&str; 3] = ["_KEY", "_KEYS", "_PW"];
 
 /// Knows secrets, and takes them out of texts. `Debug` shows none.
 #[derive(Clone, Default)]
@@ -74,7 +59,7 @@ impl Redactor {
         let mut secrets: Vec<Vec<u8>> = known.into_iter().collect();
         for (name, value) in environment {
             secrets.extend(password(&value).map(|password| password.as_bytes().to_vec()));
-            if is_secret(&name) {
+            if names_a_secret(&name) {
                 // What holds several of them is none that is printed as it stands.
                 let parts = value.split([',', ';', ' ']).filter(|part| *part != value);
                 secrets.extend(parts.map(|part| part.as_bytes().to_vec()));
@@ -96,7 +81,19 @@ impl Redactor {
         Self::new(known, environment::all())
     }
 
-    /// A word of a command, as it may be shown.
+    /// Knows the secrets that a plan names, as far as no command tells them, and those of the harness's own environment.
+    #[must_use]
+    pub fn of_plan(plan: &Plan) -> Self {
+        Self::of_environment(keys::known(plan).into_iter().map(String::into_bytes))
+    }
+
+    /// A plan as it may be told: on a screen, in evidence.
+    #[must_use]
+    pub fn plan(&self, plan: &Plan) -> Plan {
+        plan.told(&|text| self.word(text))
+    }
+
+    /// A word of a command, or another text of somebody's own, as it may be shown.
     #[must_use]
     pub fn word(&self, word: &str) -> String {
         let clean = self.clean(word.as_bytes(), 0..word.len());
@@ -170,12 +167,6 @@ fn with_small_digits(encoded: &str) -> String {
         out.push_str(rest);
     }
     out
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    SECRET_NAMES.iter().any(|word| name.contains(word))
-        || SECRET_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// The password in a URL, such as that of a database.

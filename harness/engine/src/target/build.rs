@@ -29,7 +29,7 @@ pub async fn learn(plan: &Plan, http: &Http, version: &str) -> Result<Option<Str
     match said::build(&said) {
         build if build.is_empty() => Err(match &plan.target.build {
             Some(BuildSource::Command(command)) => {
-                let command = Redactor::of_environment([]).word(&command.join(" "));
+                let command = Redactor::of_plan(plan).word(&command.join(" "));
                 format!("`{command}` wrote nothing")
             }
             _ => "the header of the answer to GET /healthz that is to say the build is empty"
@@ -40,7 +40,7 @@ pub async fn learn(plan: &Plan, http: &Http, version: &str) -> Result<Option<Str
 }
 
 async fn ask(plan: &Plan, words: &[String]) -> Result<String, String> {
-    let redactor = Redactor::of_environment([]);
+    let redactor = Redactor::of_plan(plan);
     let told = command::told(words, &Place::here(plan.target.request_timeout), &redactor).await;
     told.map_err(|why| format!("`{}`: {why}", redactor.word(&words.join(" "))))
 }

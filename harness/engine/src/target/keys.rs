@@ -128,7 +128,9 @@ pub(super) fn place(secret: &Secret) -> String {
     match secret {
         Secret::Env(name) => format!("environment variable {name}"),
         Secret::File(path) => format!("file {path}"),
-        Secret::Command(words) => format!("command {words:?}"),
+        Secret::Command(words) => {
+            format!("command {}", Redactor::of_environment([]).words(words))
+        }
         Secret::Generated => "made for the run".to_owned(),
     }
 }
@@ -149,20 +151,37 @@ fn named(plan: &Plan) -> Vec<(&'static str, &Secret)> {
     mint.into_iter().chain(command).chain(admin).collect()
 }
 
+/// The headers and parameters of a target, each with its kind and its key.
+fn extras(plan: &Plan) -> impl Iterator<Item = (&'static str, &'static str, &Extra)> {
+    let headers = plan.target.headers.iter().map(|it| ("header", "headers", it));
+    headers.chain(plan.target.query.iter().map(|it| ("parameter", "query", it)))
+}
+
+/// The secrets that the plan names, as far as they are there and no command tells them; of a file of several, each.
+#[must_use]
+pub fn known(plan: &Plan) -> Vec<String> {
+    let of_extras = extras(plan).filter_map(|(_, _, extra)| match &extra.value {
+        ExtraValue::Secret(secret) => Some(secret),
+        ExtraValue::Text(_) => None,
+    });
+    let all = named(plan).into_iter().map(|(_, secret)| secret).chain(of_extras);
+    let there = all.filter_map(|secret| resolve("a secret", secret).ok());
+    there
+        .flat_map(|text| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
+        .collect()
+}
+
 /// Secrets that the plan names and that are not where it says: all of them, so that nobody has to ask again
 /// for each.
 #[must_use]
 pub fn missing(plan: &Plan) -> Vec<SetupError> {
-    let target = &plan.target;
-    let extras = target.headers.iter().map(|it| ("header", "headers", it));
-    let extras = extras.chain(target.query.iter().map(|it| ("parameter", "query", it)));
     let of_extra = |(what, key, extra): (&str, &str, &Extra)| match &extra.value {
         ExtraValue::Secret(secret) => {
             resolve(&format!("the {what} {} (target.{key})", extra.name), secret).err()
         }
         ExtraValue::Text(_) => None,
     };
-    let mut missing: Vec<_> = extras.filter_map(of_extra).collect();
+    let mut missing: Vec<_> = extras(plan).filter_map(of_extra).collect();
     // Commands are run by the run alone.
     let named = named(plan).into_iter().filter(|(_, it)| !matches!(it, Secret::Command(_)));
     missing.extend(named.filter_map(|(what, secret)| resolve(what, secret).err()));

@@ -119,6 +119,17 @@ impl Definition for Hook {
         std::iter::once(("command", self.command.as_slice())).chain(others).collect()
     }
 
+    fn retold(&self, tell: &dyn Fn(&str) -> String) -> Option<FaultKind> {
+        let words = |words: &Vec<String>| words.iter().map(|word| tell(word)).collect();
+        let told = Self {
+            command: words(&self.command),
+            undo: self.undo.as_ref().map(words),
+            check: self.check.as_ref().map(words),
+            ..self.clone()
+        };
+        Some(told.into())
+    }
+
     /// Its end is the plan's: a command that takes longer excuses nothing more.
     fn befalls(&self) -> Option<Befalls> {
         Some(Befalls { after: self.effects_for?, causes: Some(self.causes.clone()) })

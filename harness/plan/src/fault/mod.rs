@@ -318,6 +318,11 @@ pub trait Definition: Attributes {
         Vec::new()
     }
 
+    /// The same with `tell` applied to the texts that are its author's own; `None` where it has none.
+    fn retold(&self, _tell: &dyn Fn(&str) -> String) -> Option<FaultKind> {
+        None
+    }
+
     /// What is wrong with it in a phase of this length.
     fn misfit(&self, _fault: &Fault, _phase: Duration) -> Option<Advice> {
         None
@@ -351,6 +356,12 @@ impl FaultKind {
     pub fn is_like(&self, other: &Self) -> bool {
         let (ours, theirs): (&dyn Any, &dyn Any) = (&*self.0, &*other.0);
         ours.type_id() == theirs.type_id()
+    }
+
+    /// The same as it may be told: `tell` is applied to the texts that are its author's own.
+    #[must_use]
+    pub fn told(&self, tell: &dyn Fn(&str) -> String) -> Self {
+        self.retold(tell).unwrap_or_else(|| self.clone())
     }
 
     /// Its attributes, if it is of this type.

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(crate) const SECRET_KEYS: [&str; 2] = ["secret", "token"];
 
 /// What the names of other secrets have in them: headers, environment variables.
-const SECRET_WORDS: [&str; 12] = [
+const SECRET_WORDS: [&str; 13] = [
     "api-key",
     "api_key",
     "apikey",
@@ -21,12 +21,18 @@ const SECRET_WORDS: [&str; 12] = [
     "secret",
     "signature",
     "token",
+    "webhook",
 ];
+/// What the names of others end in.
+const SECRET_ENDS: [&str; 4] = ["_key", "_keys", "_pass", "_pw"];
 
-/// Whether the value of a header, a parameter or a variable of this name is a secret.
-pub(crate) fn names_a_secret(name: &str) -> bool {
+/// Whether the value of a header, a parameter or a variable of this name is a secret: where a scenario is read, and where
+/// secrets are taken out of what commands say.
+#[must_use]
+pub fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRET_WORDS.iter().any(|word| name.contains(word)) || name.ends_with("_key")
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+        || SECRET_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Keys that say where a secret is, and are shown.

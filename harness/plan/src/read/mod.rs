@@ -57,6 +57,7 @@ mod tests;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use include::Loader;
 pub use interpolate::Environment;
+pub use mask::names_a_secret;
 
 use crate::model::Plan;
 

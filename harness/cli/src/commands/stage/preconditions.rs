@@ -162,8 +162,9 @@ fn command(
     within: Duration,
     interrupt: &CancellationToken,
 ) -> Result<StepResult, Failure> {
-    // A word may be what a variable has that holds a secret.
-    let redactor = Redactor::of_environment([]);
+    // A word may be what a variable has that holds a secret, and the command may know those of the target.
+    let plan = scenario::load_untold(&target::asked(order), |_| Ok(()))?.plan;
+    let redactor = Redactor::of_plan(&plan);
     if words.iter().any(|word| word.trim().is_empty()) {
         let what = format!("the command {} lacks a word", redactor.words(words));
         return Ok(StepResult::of(Verdict::Inconclusive, what)
