@@ -18,6 +18,7 @@ pub mod folder;
 pub mod history;
 pub mod journal;
 pub mod manifest;
+pub mod parts;
 pub mod remedy;
 pub mod render;
 pub mod report;

@@ -9,8 +9,9 @@ use khala_plan::Plan;
 use khala_plan::model::FirstSubscribe;
 use khala_plan::rollout::{Hold, HoldLength};
 use khala_plan::schedule::Schedule;
-use khala_stage::business::{self, Hours};
+use khala_stage::business;
 use khala_stage::entry::{Entry, StepResult};
+use khala_stage::parts::{After, Parts, World};
 use khala_stage::steps::HOLD;
 use khala_stage::windows::{Indicator, Settings};
 use tokio_util::sync::CancellationToken;
@@ -28,8 +29,6 @@ use crate::{output, scenario};
 
 /// Name of the phase that is held.
 pub const PHASE: &str = "hold";
-/// The least that a part of a hold is worth running for, in seconds.
-const PART_MIN_S: u64 = 60;
 /// Parts that are tried before a hold is given up.
 const PARTS_MAX: u32 = 50;
 
@@ -44,44 +43,16 @@ pub fn hold(
     hold: &Hold,
     interrupt: &CancellationToken,
 ) -> Result<Option<StepResult>, Failure> {
-    let mut held = Held::earlier(order, hold, store.attempt(attempt))?;
+    let held = Held::earlier(order, hold, store.attempt(attempt))?;
     let settings = Settings::of(hold, order.hold_s);
-    loop {
-        let left_s = (order.hold_s as f64 - held.observed_s()).ceil().max(0.0) as u64;
-        // A part came to its end, and what the machine stood still meanwhile is not worth another.
-        let whole = held.observed_s() >= least_s(order, hold) && held.has_an_end();
-        let waivers = &store.attempt(attempt).begun.waivers;
-        let run = store.attempt(attempt).next_try(HOLD);
-        if whole || held.is_decided(waivers, &clock::now()) || run > PARTS_MAX {
-            break;
-        }
-        let part_s = left_s.max(PART_MIN_S.min(order.hold_s));
-        let Some(open_s) = wait_for_hours(order, hold, part_s.min(PART_MIN_S), interrupt)? else {
-            return Ok(None);
-        };
-        let part_s = part_s.min(open_s);
-        store.write(Entry::StepBegun { attempt, step: HOLD.to_owned(), run })?;
-        let of = Of { attempt, step: HOLD, run };
-        let scenario = order.scenario(&hold.scenario, &lengths(order, hold, part_s)?);
-        let mut wanted = |loaded: &Loaded| wanted(order, &settings, loaded);
-        let sampling = Sampling::start(order, &store.kept(attempt))?;
-        let ran = runs::run(order, store, &of, scenario, &mut wanted, interrupt);
-        sampling.ended();
-        let before = held.observed_s();
-        match ran? {
-            None => return Ok(None),
-            Some(Err(why)) => held.cannot_begin(&why),
-            Some(Ok(ran)) => held.take(&ran.report, ran.summary)?,
-        }
-        // What was proven by then stands; the rest is taken up again.
-        if interrupt.is_cancelled() && !held.has_failed() {
-            return Ok(None);
-        }
-        // Who sees nothing now sees nothing the next time either.
-        if held.ended_early() || held.observed_s() - before < 1.0 {
-            break;
-        }
+    let mut holding = Holding { order, store, attempt, hold, settings, held, interrupt };
+    // A rehearsal is held at any time of day.
+    let any_time = HoldLength::Time(Duration::from_secs(order.hold_s));
+    let length = if order.hold_planned_s.is_some() { &any_time } else { &hold.length };
+    if !(Parts { hold_s: order.hold_s, length }).carry_out(&mut holding)? {
+        return Ok(None);
     }
+    let Holding { store, held, settings, .. } = holding;
     let (seen, samples) = builds::held(order, &store.kept(attempt), held.observed_s())?;
     let mut result = held.concluded(order, hold, &settings).with_builds(seen);
     if let Some(hold) = result.hold.as_mut() {
@@ -90,44 +61,78 @@ pub fn hold(
     Ok(Some(result))
 }
 
-/// Waits until business hours that last for at least so long, where the hold has some; how many seconds they last, or
-/// `None` when the stage was interrupted.
-fn wait_for_hours(
-    order: &Order<'_>,
-    hold: &Hold,
-    least_s: u64,
-    interrupt: &CancellationToken,
-) -> Result<Option<u64>, Failure> {
-    let HoldLength::BusinessDay { from, to, tz } = &hold.length else {
-        return Ok(Some(u64::MAX));
-    };
-    if order.hold_planned_s.is_some() {
-        return Ok(Some(u64::MAX));
+/// A hold that is being carried out.
+struct Holding<'a> {
+    order: &'a Order<'a>,
+    store: &'a mut Store,
+    attempt: u32,
+    hold: &'a Hold,
+    settings: Settings,
+    held: Held,
+    interrupt: &'a CancellationToken,
+}
+
+impl World for Holding<'_> {
+    type Error = Failure;
+
+    fn now_ms(&self) -> i64 {
+        clock::now().unix_ms
     }
-    let mut told = false;
-    loop {
-        let hours = business::hours(clock::now().unix_ms, *from, *to, tz)
-            .map_err(|why| Failure::new(Exit::InvalidScenario, why))?;
-        match hours {
-            Hours::OpenFor(seconds) if seconds.unsigned_abs() >= least_s => {
-                return Ok(Some(seconds.unsigned_abs()));
-            }
-            // What is left of the day is too short to be worth a run.
-            Hours::OpenFor(_) => {}
-            Hours::OpenIn(seconds) if !told => {
-                let minutes = (seconds + 59) / 60;
-                output::say(&format!(
-                    "the hold goes on with the business day ({tz}), in {minutes} min; interrupted, it is taken up \
-                     again with --resume"
-                ));
-                told = true;
-            }
-            Hours::OpenIn(_) => {}
-        }
-        if interrupt.is_cancelled() {
-            return Ok(None);
+
+    fn pause(&mut self) -> bool {
+        if self.interrupt.is_cancelled() {
+            return false;
         }
         std::thread::sleep(Duration::from_secs(1));
+        true
+    }
+
+    fn tell(&self, what: &str) {
+        output::say(what);
+    }
+
+    fn observed_s(&self) -> f64 {
+        self.held.observed_s()
+    }
+
+    fn is_settled(&self) -> bool {
+        let Self { order, store, attempt, hold, held, .. } = self;
+        // A part came to its end, and what the machine stood still meanwhile is not worth another.
+        let whole = held.observed_s() >= least_s(order, hold) && held.has_an_end();
+        let attempt = store.attempt(*attempt);
+        let waivers = &attempt.begun.waivers;
+        whole || held.is_decided(waivers, &clock::now()) || attempt.next_try(HOLD) > PARTS_MAX
+    }
+
+    fn part(&mut self, part_s: u64, closes_ms: Option<i64>) -> Result<After, Failure> {
+        let (order, attempt, interrupt) = (self.order, self.attempt, self.interrupt);
+        let run = self.store.attempt(attempt).next_try(HOLD);
+        self.store.write(Entry::StepBegun { attempt, step: HOLD.to_owned(), run })?;
+        let of = Of { attempt, step: HOLD, run };
+        let scenario = order.scenario(&self.hold.scenario, &lengths(order, self.hold, part_s)?);
+        let mut wanted =
+            |loaded: &Loaded| Ok(Wanted { closes_ms, ..wanted(order, &self.settings, loaded) });
+        let sampling = Sampling::start(order, &self.store.kept(attempt))?;
+        let ran = runs::run(order, self.store, &of, scenario, &mut wanted, interrupt);
+        sampling.ended();
+        let before = self.held.observed_s();
+        match ran? {
+            None => return Ok(After::Interrupted),
+            Some(Err(why)) => self.held.cannot_begin(&why),
+            Some(Ok(ran)) => self.held.take(&ran.report, ran.summary)?,
+        }
+        // What was proven by then stands; the rest is taken up again.
+        if interrupt.is_cancelled() && !self.held.has_failed() {
+            return Ok(After::Interrupted);
+        }
+        // Who sees nothing now sees nothing the next time either.
+        let closed = closes_ms.is_some_and(|closes_ms| self.now_ms() >= closes_ms);
+        let blind = self.held.observed_s() - before < 1.0 && !closed;
+        Ok(if self.held.ended_early() || blind { After::Nothing } else { After::Another })
+    }
+
+    fn no_such_day(why: String) -> Failure {
+        Failure::new(Exit::InvalidScenario, why)
     }
 }
 
@@ -172,16 +177,17 @@ pub fn left_out(plan: &Plan) -> &'static [Indicator] {
 }
 
 /// What ends a part of the hold early.
-fn wanted(order: &Order<'_>, settings: &Settings, loaded: &Loaded) -> Result<Wanted, Failure> {
+fn wanted(order: &Order<'_>, settings: &Settings, loaded: &Loaded) -> Wanted {
     let schedule: &Schedule = &loaded.schedule;
     let phase = schedule.phases.iter().find(|phase| phase.name == PHASE);
-    Ok(Wanted {
+    Wanted {
         grace: order.grace(),
         dark: Some(DARK),
         hold: phase.map(|phase| (settings.clone(), phase.start_us, phase.end_us)),
+        closes_ms: None,
         oracle_is_advisory: loaded.plan.oracle.advisory,
         left_out: left_out(&loaded.plan),
-    })
+    }
 }
 
 /// How much must have been observed, in seconds.

@@ -15,9 +15,12 @@ use khala_bundle::names::JOURNAL;
 use khala_engine::clock;
 use khala_evidence::journal::{Entries, HEAD};
 use khala_evidence::judge::Verdict;
+use khala_stage::parts;
 use khala_stage::series::Series;
 use khala_stage::windows::{self, Indicator, Settings};
 use tokio_util::sync::CancellationToken;
+
+use super::clock::now;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -33,6 +36,9 @@ pub struct Wanted {
     pub dark: Option<Duration>,
     /// The rolling windows of a hold, and when its phase begins and ends, in microseconds of the run.
     pub hold: Option<(Settings, u64, u64)>,
+    /// When the business day ends in which it is held, in milliseconds since 1970: it does not go on in the evening,
+    /// whatever became of the machine's clock meanwhile.
+    pub closes_ms: Option<i64>,
     /// Whether the oracle decides nothing: its gate is advisory.
     pub oracle_is_advisory: bool,
     /// What of the windows is none of the target's doing.
@@ -97,6 +103,11 @@ fn watch(
     let mut failed: Option<(String, Instant)> = None;
     while !stop.load(Ordering::Relaxed) && !end.is_cancelled() {
         look.read();
+        if look.is_after_hours(now().unix_ms) {
+            // Nothing failed: what was held until now counts, and the rest of it is held in another part.
+            end.cancel();
+            return;
+        }
         if failed.is_none()
             && let Some(grace) = look.wanted.grace
         {
@@ -141,6 +152,13 @@ impl Looking {
             whole = count.get();
         }
         self.at += whole;
+    }
+
+    /// Whether the business day is over, and the hold is not.
+    fn is_after_hours(&self, now_ms: i64) -> bool {
+        let lead_ms = self.wanted.hold.as_ref().map_or(0, |(_, from_us, _)| from_us / 1_000);
+        let closes_ms = self.wanted.closes_ms.filter(|_| !self.is_over());
+        closes_ms.is_some_and(|closes_ms| parts::is_over(now_ms, closes_ms, lead_ms))
     }
 
     /// What failed, and whether the run ends at once for it.

@@ -32,12 +32,17 @@ const FROM: Key<Text> = Key::new(
     "from",
     Text,
     "from = \"09:00\"",
-    "Of a hold of one business day (Monday to Friday): when it begins.",
+    "Of a hold of one business day (Monday to Friday; of holidays nothing is known): when it begins.",
 )
 .alternative()
 .beside("to");
-const TO: Key<Text> =
-    Key::new("to", Text, "to = \"17:00\"", "When the business day ends.").beside("tz");
+const TO: Key<Text> = Key::new(
+    "to",
+    Text,
+    "to = \"17:00\"",
+    "When the business day ends: what is left of the hold by then goes on the next one.",
+)
+.beside("tz");
 const TZ: Key<Text> = Key::new(
     "tz",
     Text,
