@@ -368,7 +368,8 @@ pub enum Summary {
 /// `verify`
 #[derive(Debug, ClapArgs)]
 pub struct Verify {
-    /// Folder of the run (its bundle), or of the stages, or the manifest of one attempt in it; nothing in it is changed.
+    /// Folder of the run (its bundle), or of the stages, or the manifest of one attempt in it; nothing in it is changed. Of
+    /// stages each decision is drawn again; run it from where the stages were run, so that their bundles are found.
     pub dir: PathBuf,
     /// It, and of stages every attempt, must be signed by this key: a file in minisign's format, or the key itself.
     #[arg(long, value_name = "FILE|KEY")]

@@ -4,6 +4,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
+use khala_stage::journal::sha256;
 use serde_json::{Value, json};
 use support::by_hand::reference_by_hand;
 use support::keys::Keys;
@@ -142,6 +143,131 @@ fn one_flipped_byte_in_any_file_of_a_stage_is_named() {
     for step in ["builds before", "scenario held", "hold", "builds after"] {
         assert!(passed.contains(&json!(step)), "{step}: {passed:?}");
     }
+}
+
+/// Writes the journal of a folder of stages anew, with its head, as whoever edits it would.
+fn rewritten(rollout: &Rollout, edit: impl Fn(&mut Value)) {
+    let (mut text, mut last, mut lines) = (String::new(), String::new(), 0_u64);
+    for mut line in rollout.journal() {
+        edit(&mut line["entry"]);
+        line["prev"] = last.into();
+        let line = line.to_string();
+        last = sha256(line.as_bytes());
+        text += &(line + "\n");
+        lines += 1;
+    }
+    let dir = rollout.path("stages");
+    std::fs::write(dir.join("journal.ndjson"), text).expect("is written");
+    let head = format!("{{\"lines\":{lines},\"sha256\":\"{last}\"}}");
+    std::fs::write(dir.join("journal.head"), head).expect("is written");
+}
+
+#[test]
+fn a_decision_that_was_edited_is_noticed_although_everything_around_it_was_made_anew() {
+    let rollout = Rollout::new();
+    std::fs::write(rollout.path("broken"), "").expect("can be written");
+    rollout.stage("0").arg("--statement").ended_plain().exits(exit::NO_GO);
+    let dir = rollout.path("stages");
+    verify(&dir, None).exits(exit::GO);
+    // The report, every copy of it, and the journal that has its digest say GO; there is no seal any more.
+    let mut report = json_of(&the(&rollout, "-stage-0.json"));
+    (report["decision"], report["reasons"]) = ("GO".into(), json!([]));
+    let report = serde_json::to_string_pretty(&report).expect("JSON") + "\n";
+    for file in [the(&rollout, "-stage-0.json"), dir.join("stage.json")] {
+        std::fs::write(file, &report).expect("is written");
+    }
+    for end in [".manifest.json", ".statement.json"] {
+        std::fs::remove_file(the(&rollout, end)).expect("is removed");
+    }
+    rewritten(&rollout, |entry| {
+        if entry["ended"].is_object() {
+            let decided = &mut entry["ended"]["decided"];
+            (decided["decision"], decided["reasons"]) = ("GO".into(), json!([]));
+            entry["ended"]["report_sha256"] = sha256(report.as_bytes()).into();
+        }
+    });
+    let found = verify(&dir, None).exits(exit::HOLD);
+    let told =
+        "attempt 1 (stage 0): it is GO, and what lies there makes it NO-GO: precondition says";
+    assert!(names(&found, told), "{}", found.stdout);
+    // Nor does anybody vouch for it.
+    let sealed = Harness::new("seal").arg(&dir).arg("--statement").ended_plain().exits(exit::HOLD);
+    assert!(sealed.stdout.contains("nothing was sealed"), "{}", sealed.stdout);
+    // What people read is what its lines give.
+    let html = the(&rollout, "-stage-0.html");
+    assert!(
+        names(
+            &found,
+            &format!("{} is not what was written", html.file_name().expect("a name").display())
+        ),
+        "{}",
+        found.stdout
+    );
+    // With its step to match, the step is held against the command that it ran; with the rollout file, against its digest.
+    rewritten(&rollout, |entry| {
+        if entry["step_ended"]["step"] == "precondition says" {
+            entry["step_ended"]["result"]["verdict"] = "PASS".into();
+        }
+        if entry["begun"].is_object() {
+            let text = entry["begun"]["asked_by"]["text"].as_str().expect("the rollout file");
+            entry["begun"]["asked_by"]["text"] = text.replace("must_apply", "# must_apply").into();
+        }
+    });
+    let found = verify(&dir, None).exits(exit::HOLD);
+    assert!(found.stdout.contains("not the one whose digest it has"), "{}", found.stdout);
+}
+
+#[test]
+fn what_a_journal_says_of_runs_is_held_against_their_evidence_as_far_as_it_is_there() {
+    let rollout = Rollout::new();
+    rollout.stage("0").ended_plain().exits(exit::GO);
+    let dir = rollout.path("stages");
+    let whole = verify(&dir, None).exits(exit::GO);
+    assert!(!whole.stdout.contains("drawn"), "all of it is: {}", whole.stdout);
+    let files = read_folder(&dir);
+    let edited = |step: &str, edit: &dyn Fn(&mut Value), told: &str| {
+        rewritten(&rollout, |entry| {
+            if entry["step_ended"]["step"] == step {
+                edit(&mut entry["step_ended"]["result"]);
+            }
+        });
+        let found = verify(&dir, None).exits(exit::HOLD);
+        assert!(found.stdout.contains(told), "{told}: {}", found.stdout);
+        for (name, bytes) in &files {
+            std::fs::write(dir.join(name), bytes).expect("is written");
+        }
+    };
+    let more = |result: &mut Value| result["run"]["deliveries"] = 1_000_000.into();
+    edited("scenario held", &more, "scenario held is told otherwise than");
+    let longer = |result: &mut Value| result["hold"]["observed_s"] = 60.0.into();
+    edited("hold", &longer, "is said to have been observed for 60.0 s");
+    let quieter = |result: &mut Value| {
+        let line = &mut result["hold"]["windows"]["indicators"][4];
+        assert_eq!(line["indicator"], "reconnects");
+        line["windows"] = 1_000_000.into();
+    };
+    edited("hold", &quieter, "the windows of its hold are told otherwise");
+    verify(&dir, None).exits(exit::GO);
+
+    // What was pruned is believed, and that is said.
+    let bundles = rollout.entries("step_bundle");
+    let bundle = PathBuf::from(bundles[0]["bundle"].as_str().expect("a folder"));
+    std::fs::remove_dir_all(&bundle).expect("can be removed");
+    let pruned = verify(&dir, None).exits(exit::GO);
+    let told = pruned.stdout.lines().find(|line| line.contains("no longer there"));
+    assert!(
+        told.is_some_and(|told| told.contains(&bundle.display().to_string())),
+        "{}",
+        pruned.stdout
+    );
+    // What an earlier build wrote has no rollout file.
+    rewritten(&rollout, |entry| {
+        if let Some(begun) = entry["begun"].as_object_mut() {
+            begun.remove("asked_by");
+        }
+    });
+    let unknown = verify(&dir, None).exits(exit::GO);
+    assert!(unknown.stdout.contains("its decision cannot be drawn again"), "{}", unknown.stdout);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Closed unless opened: whatever is missing, old, of another build, not observed or not asked makes a HOLD, and
 //! whatever failed a NO-GO. A GO is what is left.
 
+mod again;
 mod facts;
 mod predecessor;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use khala_plan::rollout::{HoldLength, Rollout, Stage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use again::{again, differences};
 pub use predecessor::{Opened, predecessor};
 
 use crate::builds::Shown;

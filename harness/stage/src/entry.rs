@@ -116,11 +116,25 @@ pub struct Begun {
     pub hold_planned_s: Option<u64>,
     /// Why the stage goes on without a GO of the one before, if somebody said so.
     pub without_predecessor: Option<String>,
+    /// The rollout file, by which the decision can be drawn again; it stands in the journal, and in no report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub asked_by: Option<RolloutFile>,
     /// Waivers that were given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waived>,
     /// The command line, without secrets.
     pub command: Vec<String>,
+}
+
+/// A rollout file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RolloutFile {
+    /// Its text.
+    pub text: String,
+    /// The variables of the environment that it reads and that were set, without secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Begun {

@@ -47,6 +47,7 @@ pub fn begun(attempt: u32, stage: &str) -> Begun {
         hold_planned_s: None,
         without_predecessor: None,
         waivers: Vec::new(),
+        asked_by: None,
         command: vec!["khala-harness".to_owned(), "stage".to_owned()],
     }
 }
@@ -247,12 +248,14 @@ pub fn builds(seen: &[(&str, u64)]) -> StepResult {
 /// Writes a whole attempt down, step by step; `spoil` changes what comes of a step, or leaves it out.
 pub struct Script {
     pub history: History,
+    /// The lines of its journal.
+    pub taken: Vec<(Stamp, Entry)>,
     now: i64,
 }
 
 impl Script {
     pub fn new() -> Self {
-        Self { history: History::default(), now: 0 }
+        Self { history: History::default(), taken: Vec::new(), now: 0 }
     }
 
     pub fn now(&self) -> Stamp {
@@ -265,7 +268,12 @@ impl Script {
 
     pub fn take(&mut self, entry: &Entry) {
         self.now += 1;
-        self.history.take(&at(self.now), entry).expect("it follows");
+        self.take_at(&at(self.now), entry);
+    }
+
+    pub fn take_at(&mut self, stamp: &Stamp, entry: &Entry) {
+        self.history.take(stamp, entry).expect("it follows");
+        self.taken.push((stamp.clone(), entry.clone()));
     }
 
     pub fn attempt(

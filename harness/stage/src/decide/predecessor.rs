@@ -208,6 +208,10 @@ fn otherwise(id: &str, last: &Attempt, attempt: &Attempt) -> Option<String> {
     })
 }
 
+/// What is said of a GO that what lies on disk of it does not carry.
+pub(super) const NOT_CARRIED: [&str; 2] =
+    ["is not vouched for", "does not follow from what is there of it"];
+
 /// Whether a GO is carried by what its attempt wrote down and by what lies on disk of it. Of the stages before that one
 /// the journal alone is asked: their evidence was there when it began.
 fn carried(
@@ -219,7 +223,8 @@ fn carried(
     let id = &before.id;
     let report = Named::Report { name: &ended.report, sha256: &ended.report_sha256 };
     if let Some(why) = (case.check)(report) {
-        return Err(format!("the GO of stage {id} is not vouched for: {why}"));
+        let [not_vouched_for, _] = NOT_CARRIED;
+        return Err(format!("the GO of stage {id} {not_vouched_for}: {why}"));
     }
     let history = case.history.until(last.begun.attempt);
     let Some(attempt) = history.attempts.last() else {
@@ -230,9 +235,12 @@ fn carried(
     let again = decide_opened(&then, opened);
     match again.reasons.first() {
         None => Ok(()),
-        Some(first) => Err(format!(
-            "the GO of stage {id} does not follow from what is there of it, which makes it {}: {}",
-            again.decision, first.why
-        )),
+        Some(first) => {
+            let [_, does_not_follow] = NOT_CARRIED;
+            Err(format!(
+                "the GO of stage {id} {does_not_follow}, which makes it {}: {}",
+                again.decision, first.why
+            ))
+        }
     }
 }

@@ -45,6 +45,27 @@ impl Part {
     }
 }
 
+/// What each second of a part showed, and what of it none of the target's doing is.
+///
+/// # Errors
+/// When its bundle cannot be read.
+pub fn seconds(
+    dir: &Path,
+    report: &RunReport,
+) -> Result<(Vec<Second>, &'static [Indicator]), khala_bundle::Error> {
+    let bundle = Bundle::open(dir)?;
+    let mut series = Series::default();
+    let left_out = left_out(&bundle.plan()?.0);
+    left_out.iter().for_each(|indicator| series.leave_out(*indicator));
+    for entry in bundle.entries()? {
+        let Ok(entry) = entry else { break };
+        series.take(&entry);
+    }
+    let phase = report.phases.iter().find(|phase| phase.name == PHASE);
+    let seconds = phase.map(|phase| series.between(phase.start_us, phase.end_us));
+    Ok((seconds.unwrap_or_default(), left_out))
+}
+
 /// What was held until now.
 #[derive(Default)]
 pub struct Held {
@@ -84,17 +105,8 @@ impl Held {
     /// # Errors
     /// When its bundle cannot be read.
     pub fn take(&mut self, report: &RunReport, run: RunSummary) -> Result<(), Failure> {
-        let bundle = Bundle::open(Path::new(&run.bundle))?;
-        let mut series = Series::default();
-        self.left_out = left_out(&bundle.plan()?.0);
-        self.left_out.iter().for_each(|indicator| series.leave_out(*indicator));
-        for entry in bundle.entries()? {
-            let Ok(entry) = entry else { break };
-            series.take(&entry);
-        }
-        let phase = report.phases.iter().find(|phase| phase.name == PHASE);
-        let seconds = phase.map(|phase| series.between(phase.start_us, phase.end_us));
-        let seconds = seconds.unwrap_or_default();
+        let (seconds, left_out) = seconds(Path::new(&run.bundle), report)?;
+        self.left_out = left_out;
         let segment = Segment {
             bundle: run.bundle.clone(),
             manifest_sha256: run.manifest_sha256.clone(),

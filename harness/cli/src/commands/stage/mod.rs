@@ -3,6 +3,7 @@
 //! What happened is written down before it counts ([`store`]); what is to be done next, and the decision, follow from
 //! what is written, so that a stage that was killed goes on where it was.
 
+mod again;
 mod asked;
 mod builds;
 mod clock;
@@ -20,6 +21,8 @@ mod tries;
 mod verified;
 mod watch;
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use khala_engine::webhook::Webhook;
 use khala_evidence::judge::{Decision, Verdict};
@@ -27,7 +30,7 @@ use khala_evidence::render::escape;
 use khala_stage::decide::{self, Case, Decided, Named, Opened};
 use khala_stage::entry::{Begun, Ended, Entry, StepResult, Waived};
 use khala_stage::evidence::RunSummary;
-use khala_stage::history::Attempt;
+use khala_stage::history::{Attempt, History};
 use khala_stage::journal::sha256;
 use khala_stage::render;
 use khala_stage::report::StageReport;
@@ -39,6 +42,7 @@ pub use self::sealed::all as seal_all;
 pub use self::verified::{is_folder, is_manifest, verify};
 
 use self::asked::Asked;
+use self::kept::Kept;
 use self::order::Order;
 use self::runs::Of;
 use self::store::Store;
@@ -135,6 +139,7 @@ fn begin(order: &Order<'_>, asked: Asked, store: &mut Store) -> Result<u32, Fail
         hold_planned_s: order.hold_planned_s,
         without_predecessor: args.without_predecessor.clone(),
         waivers: order.waivers.iter().cloned().map(Into::into).collect(),
+        asked_by: order.asked_by.clone(),
         command: command_line::this(),
     };
     store.write(Entry::Begun(Box::new(begun)))?;
@@ -216,7 +221,7 @@ fn differs(order: &Order<'_>, asked: &Asked, begun: &Begun) -> Option<&'static s
 fn may_begin(order: &Order<'_>, store: &Store, attempt: u32) -> bool {
     let attempt = store.attempt(attempt);
     let (rollout, stage, history) = (&order.rollout, order.stage(), &store.history);
-    let check = |named: Named<'_>| look(store, named);
+    let check = |named: Named<'_>| look(store.dir(), &store.history, named);
     let case = Case { rollout, stage, history, attempt, now: &clock::now(), check: &check };
     match decide::predecessor(&case) {
         Opened::Not { why, .. } => {
@@ -227,14 +232,16 @@ fn may_begin(order: &Order<'_>, store: &Store, attempt: u32) -> bool {
     }
 }
 
-/// What is wrong with something on disk that the journal names.
-fn look(store: &Store, named: Named<'_>) -> Option<String> {
+/// What is wrong with something on disk that the journal names; `dir` is the folder of stages.
+fn look(dir: &Path, history: &History, named: Named<'_>) -> Option<String> {
     match named {
         Named::Run { bundle, manifest_sha256, decision } => {
             runs::check(bundle, manifest_sha256, decision)
         }
-        Named::Samples { attempt, head } => store.kept(attempt).check(head),
-        Named::Report { name, sha256 } => store.check_report(name, sha256),
+        Named::Samples { attempt, head } => {
+            Kept::of(dir, &history.attempts[attempt as usize - 1]).check(head)
+        }
+        Named::Report { name, sha256 } => store::check_report(dir, name, sha256),
     }
 }
 
@@ -339,7 +346,7 @@ fn end(
     let now = clock::now();
     let name = store.name(&order.stage, &now);
     let decided = {
-        let check = |named: Named<'_>| look(store, named);
+        let check = |named: Named<'_>| look(store.dir(), &store.history, named);
         let (rollout, stage, history) = (&order.rollout, order.stage(), &store.history);
         let attempt = store.attempt(attempt);
         decide::decide(&Case { rollout, stage, history, attempt, now: &now, check: &check })

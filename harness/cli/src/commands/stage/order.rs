@@ -1,16 +1,20 @@
 //! What was asked for: the rollout file, the stage, and what the command line changes.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use khala_engine::command::Redactor;
 use khala_engine::environment;
 use khala_plan::rollout::{Canary, Rollout, ScenarioRun, Stage, Waiver};
 use khala_stage::decide::expires_ms;
+use khala_stage::entry::RolloutFile;
 use khala_stage::journal::sha256;
 
 use crate::commands::run::folder_of;
 use crate::exit::{Exit, Failure};
-use crate::{args, command_line, output};
+use crate::{args, command_line, output, scenario};
 
 /// An order, resolved.
 #[derive(Clone)]
@@ -21,6 +25,8 @@ pub struct Order<'a> {
     pub rollout: Rollout,
     /// SHA-256 of its file.
     pub sha256: String,
+    /// The file, as the journal keeps it; `None` where a secret stands in it.
+    pub asked_by: Option<RolloutFile>,
     /// Its folder.
     pub folder: PathBuf,
     /// Id of the stage.
@@ -46,10 +52,16 @@ impl<'a> Order<'a> {
         let colour = output::colour_on(std::io::IsTerminal::is_terminal(&std::io::stderr()));
         let text = read(&args.rollout, "name a rollout file, such as scenarios/rollout.toml")?;
         let shown = args.rollout.display().to_string();
-        let rollout =
-            khala_plan::rollout::load(&shown, &text, &environment::variable).map_err(|wrong| {
-                Failure { exit: Exit::InvalidScenario, message: wrong.render(colour) }
-            })?;
+        let variables = RefCell::new(BTreeMap::new());
+        let variable = |name: &str| {
+            let value = environment::variable(name)?;
+            variables.borrow_mut().insert(name.to_owned(), value.clone());
+            Some(value)
+        };
+        let rollout = khala_plan::rollout::load(&shown, &text, &variable).map_err(|wrong| {
+            let message = scenario::clean(&wrong.render(colour));
+            Failure { exit: Exit::InvalidScenario, message }
+        })?;
         let Some(stage) = rollout.stage(&args.stage) else {
             return Err(no_stage(&rollout, &args.stage));
         };
@@ -66,6 +78,7 @@ impl<'a> Order<'a> {
         Ok(Self {
             args,
             sha256: sha256(text.as_bytes()),
+            asked_by: kept(text, variables.into_inner()),
             folder,
             stage: stage.id.clone(),
             target,
@@ -160,6 +173,14 @@ impl<'a> Order<'a> {
     pub fn grace(&self) -> Option<Duration> {
         self.rollout.abort_on_fail.then_some(self.rollout.grace)
     }
+}
+
+/// A rollout file as it may be kept.
+fn kept(text: String, variables: BTreeMap<String, String>) -> Option<RolloutFile> {
+    let redactor = Redactor::of_environment([]);
+    let variables = variables.into_iter().map(|(name, value)| (name, redactor.word(&value)));
+    let variables = variables.collect();
+    (redactor.word(&text) == text).then_some(RolloutFile { text, variables })
 }
 
 /// The target of a stage: the command line's, else the rollout file's.

@@ -159,16 +159,6 @@ impl Store {
         self.dir.join(format!("{name}.{end}"))
     }
 
-    /// What is wrong with the report of an attempt that was decided.
-    pub fn check_report(&self, name: &str, written: &str) -> Option<String> {
-        let path = self.file_of(name, "json");
-        match std::fs::read(&path) {
-            Ok(there) if sha256(&there) == written => None,
-            Ok(_) => Some(format!("{} is not what was written", path.display())),
-            Err(error) => Some(format!("{}, its report: {error}", path.display())),
-        }
-    }
-
     /// Writes a report in each of its forms; `json` is its last.
     ///
     /// # Errors
@@ -185,6 +175,16 @@ impl Store {
             put(LATEST, json)?;
         }
         Ok(())
+    }
+}
+
+/// What is wrong with the report of an attempt that was decided.
+pub fn check_report(dir: &Path, name: &str, written: &str) -> Option<String> {
+    let path = dir.join(format!("{name}.json"));
+    match std::fs::read(&path) {
+        Ok(there) if sha256(&there) == written => None,
+        Ok(_) => Some(format!("{} is not what was written", path.display())),
+        Err(error) => Some(format!("{}, its report: {error}", path.display())),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether a folder of stages is still what they wrote. What follows from it is drawn again by the next stage alone.
+//! Whether a folder of stages is still what they wrote, and whether its decisions follow from it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,9 +13,9 @@ use khala_stage::journal::{Head, Journal, sha256};
 use khala_stage::manifest::Manifest;
 
 use super::kept::Kept;
-use super::runs;
 use super::sealed::{names, signature, statement};
 use super::store::{HEAD, JOURNAL, found};
+use super::{again, runs};
 use crate::exit::Failure;
 
 /// The lock of a stage that is under way, or that was killed.
@@ -48,7 +48,9 @@ pub fn verify(at: &Path, key: Option<&PublicKey>) -> Result<Verified, Failure> {
             let name = at.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let mut of = Looking::at(dir, key);
             let report = name.trim_end_matches(MANIFEST).to_owned();
-            of.found.decision = of.sealed(&report).map(|manifest| manifest.decision.to_string());
+            let manifest = of.sealed(&report);
+            of.found.decision = manifest.as_ref().map(|manifest| manifest.decision.to_string());
+            manifest.iter().for_each(|manifest| of.alone(manifest));
             of
         }
         None => {
@@ -100,7 +102,7 @@ impl<'a> Looking<'a> {
     }
 
     fn folder(&mut self) -> Result<(), Failure> {
-        let Some(history) = self.journal() else {
+        let Some((journal, history)) = self.journal() else {
             // What the journal knows is not known: what the manifests say of themselves is.
             for file in found(self.dir)? {
                 if let Some(report) = file.name.strip_suffix(MANIFEST) {
@@ -113,6 +115,7 @@ impl<'a> Looking<'a> {
             self.samples(attempt);
             if let Some((ended, _)) = &attempt.ended {
                 self.decided(ended);
+                self.drawn((&journal, &history), attempt);
             }
         }
         if let Some((last, _)) = history.decided().next_back() {
@@ -131,8 +134,25 @@ impl<'a> Looking<'a> {
         Ok(())
     }
 
+    /// What the attempt of a manifest comes to, drawn again, as far as the journal can be read.
+    fn alone(&mut self, manifest: &Manifest) {
+        let journal = std::str::from_utf8(&self.text).ok().and_then(|it| Journal::read(it).ok());
+        let history = journal.as_ref().and_then(|journal| History::of(journal).ok());
+        let Some((journal, history)) = journal.zip(history) else { return };
+        if let Some(attempt) = history.attempts.get((manifest.attempt as usize).wrapping_sub(1)) {
+            self.drawn((&journal, &history), attempt);
+        }
+    }
+
+    /// What an attempt comes to, drawn again.
+    fn drawn(&mut self, lines: (&Journal, &History), attempt: &Attempt) {
+        let found = again::drawn(self.dir, lines, attempt);
+        self.found.problems.extend(found.problems);
+        self.found.notes.extend(found.notes);
+    }
+
     /// Reads the journal, and its head.
-    fn journal(&mut self) -> Option<History> {
+    fn journal(&mut self) -> Option<(Journal, History)> {
         let is_there = self.dir.join(JOURNAL).exists();
         self.known.extend([JOURNAL, HEAD].map(str::to_owned));
         if !is_there {
@@ -164,7 +184,7 @@ impl<'a> Looking<'a> {
             },
         }
         match History::of(&journal) {
-            Ok(history) => Some(history),
+            Ok(history) => Some((journal, history)),
             Err(error) => {
                 self.problem(format!("{JOURNAL} is damaged: {error}"));
                 None
@@ -221,7 +241,7 @@ impl<'a> Looking<'a> {
             self.problem(format!("{manifest} is missing: nobody signed attempt {}", ended.attempt));
         } else {
             self.found.notes.push(format!(
-                "{name}.md and .html are held against nothing: attempt {} has no manifest, which `seal` makes",
+                "attempt {} has no manifest, which `seal` makes: nobody vouches for {name}",
                 ended.attempt
             ));
         }
