@@ -107,12 +107,4 @@ pub fn wrapped(sentence: &str) -> String {
     terminal::wrapped(sentence, width(std::io::stdout().is_terminal()))
 }
 
-/// A path as a shell takes it for one word.
-pub fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
-    }
-}
+pub use khala_stage::command::quoted;

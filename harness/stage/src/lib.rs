@@ -9,6 +9,7 @@
 
 pub mod builds;
 pub mod business;
+pub mod command;
 pub mod decide;
 mod doc;
 pub mod entry;

@@ -30,7 +30,16 @@ pub struct Blocker {
     pub evidence: String,
     /// What shows it again.
     pub again: String,
+    /// What was seen, a line each, where a figure does not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+    /// What to do, where the step knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
+
+/// Lines of a step that an issue has: the deviations that fail a conformance run, say.
+const DETAILS_MAX: usize = 12;
 
 impl Blocker {
     /// Title of an issue.
@@ -78,6 +87,8 @@ pub fn blockers(attempt: &Attempt) -> Vec<Blocker> {
                     reason: one.reason.clone(),
                     evidence: format!("{}/summary.md", summary.bundle),
                     again: summary.command.clone(),
+                    details: Vec::new(),
+                    next: None,
                 }
             }));
         }
@@ -96,6 +107,8 @@ pub fn blockers(attempt: &Attempt) -> Vec<Blocker> {
                     format!("{}/timeseries.csv", segment.bundle)
                 }),
                 again: result.run.as_ref().map_or_else(String::new, |run| run.command.clone()),
+                details: Vec::new(),
+                next: None,
             }));
         }
         if blockers.len() == before {
@@ -112,13 +125,31 @@ fn of_step(step: &str, result: &crate::entry::StepResult) -> Blocker {
         objective: step.to_owned(),
         metric: step.to_owned(),
         surface: None,
-        claim: "it holds".to_owned(),
+        claim: "it passes".to_owned(),
         measured: command.map_or_else(|| result.what.clone(), |run| run.end.to_string()),
         bound: String::new(),
         reason: result.what.clone(),
         evidence: "the step in this report".to_owned(),
-        again: command.map_or_else(String::new, |run| run.command.join(" ")),
+        again: command.map_or_else(String::new, |run| crate::command::line(&run.command)),
+        details: details(result),
+        next: result.next.clone(),
     }
+}
+
+/// What a step tells of what it saw, or what its command said last.
+fn details(result: &crate::entry::StepResult) -> Vec<String> {
+    let said = result.command.iter().flat_map(|run| {
+        let lines: Vec<&str> = run.stdout.lines().chain(run.stderr.lines()).collect();
+        let from = lines.len().saturating_sub(DETAILS_MAX);
+        lines[from..].iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()
+    });
+    let mut details: Vec<String> = result.lines.iter().cloned().chain(said).collect();
+    let more = details.len().saturating_sub(DETAILS_MAX);
+    if more > 0 {
+        details.truncate(DETAILS_MAX);
+        details.push(format!("and {more} more in the step of the report"));
+    }
+    details
 }
 
 /// Limits of the runtime that bear on a metric (contract, section 4).
@@ -249,8 +280,8 @@ fn validation(attempt: &Attempt, blockers: &[Blocker]) -> PlanStep {
         })
         .collect();
     actions.push(format!(
-        "then `khala-harness stage {}` again, as a new attempt",
-        attempt.begun.stage
+        "then a new attempt: `{}`",
+        crate::command::again(&attempt.begun, &attempt.begun.stage)
     ));
     PlanStep {
         name: "Validation".to_owned(),

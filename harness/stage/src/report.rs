@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::builds::Shown;
+use crate::command;
 use crate::decide::{Case, Decided, Opened, Reason};
 use crate::entry::{Begun, HoldResult, StepResult};
 use crate::evidence::RunSummary;
@@ -27,6 +28,9 @@ pub struct StageReport {
     pub stage_name: String,
     /// The next stage, where there is one.
     pub next_stage: Option<String>,
+    /// Until when a GO opens the next stage, UTC, RFC 3339; absent of what is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_until: Option<String>,
     /// Which attempt of this stage and build it is, from 1.
     pub number: u32,
     /// Of how many until now.
@@ -85,6 +89,9 @@ pub struct StepRow {
     pub step: String,
     /// How often it was tried: more than once after an interruption.
     pub tries: u32,
+    /// When the try began that ended, UTC, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<String>,
     /// Its verdict; `None` of one that was not carried out to its end.
     pub verdict: Option<Verdict>,
     /// How long it took, in seconds.
@@ -158,9 +165,10 @@ impl StageReport {
             decided_at: case.now.at.clone(),
             stage_name: stage.name.clone(),
             next_stage: next.map(|stage| stage.id.clone()),
+            fresh_until: fresh_until(case, decided.decision),
             number: u32::try_from(number).unwrap_or(u32::MAX),
             of: u32::try_from(all.len()).unwrap_or(u32::MAX),
-            begun: begun.clone(),
+            begun: Begun { asked_by: None, ..begun.clone() },
             began_at: attempt.at.at.clone(),
             gaps_s: attempt.resumed.iter().map(|(_, gap_ms)| *gap_ms as f64 / 1e3).collect(),
             reasons: decided.reasons.clone(),
@@ -192,6 +200,13 @@ impl StageReport {
             self.decision, self.begun.stage, self.stage_name, self.number, self.of
         )
     }
+}
+
+/// Until when a GO opens the next stage.
+fn fresh_until(case: &Case<'_>, decision: Decision) -> Option<String> {
+    let fresh_ms = i64::try_from(case.rollout.fresh.as_millis()).ok()?;
+    let until = jiff::Timestamp::from_millisecond(case.now.unix_ms.checked_add(fresh_ms)?).ok()?;
+    (decision == Decision::Go).then(|| until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn statement(case: &Case<'_>, decision: Decision) -> String {
@@ -254,6 +269,7 @@ fn step(attempt: &Attempt, name: &str) -> StepRow {
     let row = StepRow {
         step: name.to_owned(),
         tries: u32::try_from(tries.len()).unwrap_or(u32::MAX),
+        began_at: None,
         verdict: None,
         took_s: 0.0,
         what: "not carried out to its end".to_owned(),
@@ -264,6 +280,7 @@ fn step(attempt: &Attempt, name: &str) -> StepRow {
     };
     let Some((run, (result, at))) = ended else { return row };
     StepRow {
+        began_at: Some(run.at.at.clone()),
         verdict: Some(result.verdict),
         took_s: at.since(&run.at).unwrap_or(0) as f64 / 1e3,
         what: result.what.clone(),
@@ -275,7 +292,7 @@ fn step(attempt: &Attempt, name: &str) -> StepRow {
                 text => format!("\n{name}: {text}"),
             };
             let (out, err) = (said("stdout", &run.stdout), said("stderr", &run.stderr));
-            format!("$ {}\n{}{out}{err}", run.command.join(" "), run.end)
+            format!("$ {}\n{}{out}{err}", command::line(&run.command), run.end)
         }),
         ..row
     }

@@ -2,6 +2,7 @@
 
 use khala_evidence::judge::{Decision, Verdict};
 
+use crate::command;
 use crate::decide::Opened;
 use crate::doc::{Block, Line, code, prose, strong, text};
 use crate::entry::HoldResult;
@@ -82,12 +83,18 @@ fn next(report: &StageReport) -> Vec<Block> {
     let items: Vec<Line> = match report.decision {
         Decision::Go => {
             let rehearsal = if report.begun.is_rehearsal() { " (in rehearsal)" } else { "" };
-            vec![prose(&match &report.next_stage {
-                Some(next) => format!(
-                    "Go on to stage {next}{rehearsal}: `khala-harness stage {next} --owner NAME`, while this GO is fresh."
-                ),
-                None => "Nothing: this was the last stage.".to_owned(),
-            })]
+            vec![match &report.next_stage {
+                Some(next) => {
+                    let until = report.fresh_until.as_ref();
+                    let until = until.map_or_else(
+                        || "while this GO is fresh".to_owned(),
+                        |until| format!("by {until}, while this GO is fresh"),
+                    );
+                    let go_on = prose(&format!("Go on to stage {next}{rehearsal} {until}: "));
+                    [go_on, code(command::again(&report.begun, next)), text(".")].concat()
+                }
+                None => prose("Nothing: this was the last stage."),
+            }]
         }
         Decision::NoGo => {
             let needed = report.plan.iter().zip(1..).filter(|(step, _)| step.needed);
@@ -99,9 +106,15 @@ fn next(report: &StageReport) -> Vec<Block> {
             items.push(prose("File the blockers: their texts stand below, ready to be pasted."));
             items
         }
-        Decision::Hold => vec![prose(
-            "Do not go on and do not roll back for this alone: settle what stands below, then run the stage again.",
-        )],
+        Decision::Hold => vec![
+            prose("Do not go on and do not roll back for this alone: settle what stands below."),
+            [
+                prose("Then begin a new attempt: "),
+                code(command::again(&report.begun, &report.begun.stage)),
+                text("."),
+            ]
+            .concat(),
+        ],
     };
     blocks.push(Block::List(false, items));
     if !report.reasons.is_empty() {
@@ -116,6 +129,9 @@ fn next(report: &StageReport) -> Vec<Block> {
     blocks
 }
 
+/// What is said where there would be figures.
+const NO_RUN: &str = "No scenario was run";
+
 fn gates(report: &StageReport) -> Vec<Block> {
     let rows = report.gates.iter().map(|gate| {
         let verdict = gate.verdict.map_or_else(|| "not judged".to_owned(), |it| it.to_string());
@@ -125,7 +141,12 @@ fn gates(report: &StageReport) -> Vec<Block> {
     });
     let head =
         vec!["gate", "verdict", "must apply", "judged by", "worst objective that is no PASS"];
-    vec![heading("Gates"), Block::Table(head, rows.collect())]
+    let mut blocks = vec![heading("Gates")];
+    if report.runs.is_empty() {
+        blocks.push(Block::Para(prose(&format!("{NO_RUN}, so that no gate was judged."))));
+    }
+    blocks.push(Block::Table(head, rows.collect()));
+    blocks
 }
 
 fn plan(report: &StageReport) -> Vec<Block> {
@@ -162,6 +183,10 @@ fn issues(report: &StageReport) -> Vec<Block> {
 
 fn issue(report: &StageReport, blocker: &Blocker, build: &str) -> String {
     let Blocker { objective, claim, measured, bound, reason, evidence, again, .. } = blocker;
+    let why = if reason == measured { String::new() } else { format!("Why: {reason}\n") };
+    let seen: String = blocker.details.iter().map(|line| format!("- {line}\n")).collect();
+    let seen = if seen.is_empty() { seen } else { format!("Seen:\n{seen}") };
+    let next = blocker.next.as_ref().map_or_else(String::new, |it| format!("To do: {it}\n"));
     let bound = if bound.is_empty() { String::new() } else { format!("95 % bounds: {bound}\n") };
     let again = if again.is_empty() { String::new() } else { format!("Shown again by: {again}\n") };
     let digest = report.runs.iter().find(|run| evidence.starts_with(&run.bundle));
@@ -169,8 +194,8 @@ fn issue(report: &StageReport, blocker: &Blocker, build: &str) -> String {
     let digest = digest.map_or_else(String::new, |it| format!(" (manifest sha256 {it})"));
     format!(
         "{}\n\nBlocks stage {} ({}) for build {build} on {}.\n\nObjective: {objective}\nMust hold: {claim}\n\
-         Measured: {measured}\n{bound}Why: {reason}\nEvidence: {evidence}{digest}\n{again}Owner of the decision: {}, \
-         {}\n",
+         Measured: {measured}\n{bound}{why}{seen}{next}Evidence: {evidence}{digest}\n{again}Owner of the decision: \
+         {}, {}\n",
         blocker.title(&report.begun.stage, build),
         report.begun.stage,
         report.stage_name,
@@ -249,6 +274,9 @@ fn hold(hold: &HoldResult) -> Vec<Block> {
 
 fn kpis(report: &StageReport) -> Vec<Block> {
     let mut blocks = vec![heading("KPI and SLO snapshots")];
+    if report.runs.is_empty() {
+        blocks.push(Block::Para(prose(&format!("{NO_RUN}, so that there are no figures."))));
+    }
     // Of a hold in several runs the figures are those of all of them.
     let several = report.hold.as_ref().filter(|hold| hold.segments.len() > 1);
     let is_part = |run: &RunSummary| {
@@ -297,7 +325,10 @@ fn fanout(report: &StageReport) -> Vec<Block> {
         report.runs.iter().filter_map(|run| Some((run, run.fanout.as_ref()?))).collect();
     let mut blocks = vec![heading("Fan-out metrics")];
     if with.is_empty() {
-        blocks.push(Block::Para(prose("The target showed none.")));
+        blocks.push(Block::Para(prose(&match report.runs.is_empty() {
+            true => format!("{NO_RUN}, so that nobody asked for them."),
+            false => "The target showed none.".to_owned(),
+        })));
         return blocks;
     }
     blocks.push(Block::Para(prose(
@@ -343,12 +374,13 @@ fn steps(report: &StageReport) -> Vec<Block> {
         vec![
             prose(&step.step),
             strong(verdict),
+            prose(step.began_at.as_deref().unwrap_or("–")),
             prose(&tries),
             prose(&format!("{:.1} s", step.took_s)),
             prose(&step.what),
         ]
     };
-    let head = vec!["step", "verdict", "tries", "took", "what was seen"];
+    let head = vec!["step", "verdict", "began (UTC)", "tries", "took", "what was seen"];
     let mut blocks =
         vec![heading("Steps"), Block::Table(head, report.steps.iter().map(row).collect())];
     for step in &report.steps {
@@ -389,6 +421,12 @@ fn evidence(report: &StageReport) -> Vec<Block> {
         let manifest = digest(one.manifest_sha256.as_ref());
         vec![prose("part of the hold"), code(&one.bundle), manifest, prose(&what)]
     }));
+    if rows.is_empty() {
+        let why = format!(
+            "{NO_RUN}, so that there is no bundle: what was found stands with the steps, above."
+        );
+        return vec![heading("Evidence"), Block::Para(prose(&why))];
+    }
     let head = vec!["run", "bundle", "SHA-256 of its manifest", "it says"];
     vec![
         heading("Evidence"),
@@ -427,7 +465,7 @@ fn around(report: &StageReport) -> Vec<Block> {
         .concat(),
         [
             text(format!("khala-harness {} (commit {commit}): ", begun.tool_version)),
-            code(begun.command.join(" ")),
+            code(command::line(&begun.command)),
         ]
         .concat(),
     ];

@@ -2,7 +2,7 @@ use super::*;
 use crate::decide::decide;
 use crate::entry::Waived;
 use crate::render;
-use crate::testing::{Script, failed_objective, rollout};
+use crate::testing::{Script, at, failed_objective, rollout};
 
 fn report(
     spoil: impl Fn(&str, crate::entry::StepResult) -> Option<crate::entry::StepResult>,
@@ -55,6 +55,64 @@ fn a_no_go_has_issues_to_paste_and_the_plan_in_order() {
     let page = render::html(&report);
     assert!(page.starts_with("<!doctype html>") && !page.contains("<script"));
     assert!(page.contains("NO-GO: stage 0"));
+}
+
+/// Whoever was not there has to be able to act by the report alone.
+#[test]
+fn a_failed_precondition_is_an_issue_that_says_what_was_seen_and_nothing_is_made_up_where_nothing_was_run()
+ {
+    let report = report(|name, _| match name {
+        "precondition conform" => {
+            let mut result = StepResult::of(Verdict::Fail, "NO-GO: 1 of 9 cases deviates");
+            result.lines = (0..20).map(|number| format!("`case_{number}`: gone")).collect();
+            Some(result.next("`khala-harness conform --target canary.toml` shows each case"))
+        }
+        "builds before" => Some(crate::testing::builds(&[("7", 4)])),
+        _ => None,
+    });
+    let text = render::markdown(&report);
+    let issue =
+        text.split("```text\n").nth(1).and_then(|it| it.split("```").next()).expect("an issue");
+    for says in [
+        "Must hold: it passes\nMeasured: NO-GO: 1 of 9 cases deviates\nSeen:\n- `case_0`: gone\n",
+        "- `case_11`: gone\n- and 8 more in the step of the report\n",
+        "To do: `khala-harness conform --target canary.toml` shows each case\n",
+    ] {
+        assert!(issue.contains(says), "{says}: {issue}");
+    }
+    assert!(!issue.contains("Why:") && !issue.contains("case_12"), "{issue}");
+    for section in [
+        "No scenario was run, so that no gate was judged.",
+        "No scenario was run, so that there are no figures.",
+        "No scenario was run, so that nobody asked for them.",
+        "No scenario was run, so that there is no bundle",
+    ] {
+        assert!(text.contains(section), "{section}: {text}");
+    }
+    assert!(!text.contains("The target showed none"), "{text}");
+    // Since when, and what to type.
+    assert!(text.contains("| precondition conform | **FAIL** | t+"), "{text}");
+    assert!(text.contains("then a new attempt: `khala-harness stage 0 --owner NAME`"), "{text}");
+}
+
+#[test]
+fn a_go_says_until_when_it_counts_and_what_to_type_and_a_hold_what_to_type() {
+    let go = report(|_, result| Some(result));
+    let until = go.fresh_until.as_deref().expect("it opens the next stage");
+    let decided_ms = at(0).unix_ms + 24 * 3_600_000;
+    let until_ms = until.parse::<jiff::Timestamp>().expect("a moment").as_millisecond();
+    assert!((0..60_000).contains(&(until_ms - decided_ms)), "{until}");
+    let text = render::markdown(&go);
+    let says =
+        format!("Go on to stage 1 by {until}, while this GO is fresh: `khala-harness stage 1 ");
+    assert!(text.contains(&says), "{text}");
+    let hold = report(|name, result| (name != "scenario smoke").then_some(result));
+    assert_eq!((hold.decision, &hold.fresh_until), (Decision::Hold, &None));
+    let text = render::markdown(&hold);
+    assert!(
+        text.contains("Then begin a new attempt: `khala-harness stage 0 --owner NAME`"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ use khala_conform::select;
 use khala_conform::world::{Named, OpenError, Options, World};
 use khala_engine::reach::guard::Guard;
 use khala_evidence::judge::Verdict;
+use khala_stage::command;
 use khala_stage::entry::StepResult;
 use khala_wire::message::event;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::embedded::Embedded;
 use super::order::Order;
 use crate::exit::{Exit, Failure};
-use crate::{args, scenario};
+use crate::{args, command_line, scenario};
 
 /// Lines kept of the cases that did not pass.
 const LINES_MAX: usize = 30;
@@ -133,7 +134,7 @@ pub fn conform(
 ) -> Result<StepResult, Failure> {
     Ok(match report(order, asked, interrupt)? {
         Err(why) => StepResult::of(Verdict::Inconclusive, why).next("have the target answer"),
-        Ok(report) => of_report(&report),
+        Ok(report) => of_report(&report, &again(order, asked)),
     })
 }
 
@@ -163,7 +164,23 @@ fn report(
     })
 }
 
-fn of_report(report: &Report) -> StepResult {
+/// How to ask the same by hand.
+fn again(order: &Order<'_>, asked: &Asked<'_>) -> String {
+    let target = order.target.as_deref().unwrap_or("URL");
+    let mut words = ["khala-harness", "conform", "--target", target].map(str::to_owned).to_vec();
+    if !asked.writes {
+        words.extend(["--allow", "reads"].map(str::to_owned));
+    }
+    words.extend(asked.only.iter().flat_map(|only| ["--only".to_owned(), only.clone()]));
+    let set = command_line::told(self::asked(order).set.into_iter());
+    words.extend(set.into_iter().flat_map(|set| ["--set".to_owned(), set]));
+    let allow = order.args.allow.iter().map(|file| file.display().to_string());
+    words.extend(allow.flat_map(|file| ["--allow-file".to_owned(), file]));
+    words.extend(order.args.allow_hooks.then(|| "--allow-hooks".to_owned()));
+    command::line(&words)
+}
+
+fn of_report(report: &Report, again: &str) -> StepResult {
     let verdict = match report.decision {
         Decision::Go => Verdict::Pass,
         Decision::NoGo => Verdict::Fail,
@@ -197,10 +214,9 @@ fn of_report(report: &Report) -> StepResult {
         result.lines.push(format!("not applicable, or not allowed: {}", others.join(", ")));
     }
     if verdict != Verdict::Pass {
-        result.next = Some(
-            "`khala-harness conform --target …` shows each case; mend the runtime, or accept a deviation by `known`"
-                .to_owned(),
-        );
+        result.next = Some(format!(
+            "`{again}` shows each case; mend the runtime, or accept a deviation by `known`"
+        ));
     }
     result
 }
@@ -325,7 +341,7 @@ mod tests {
             published: 0,
             remains: Vec::new(),
         };
-        of_report(&Report::new(around, results, &Known::default()))
+        of_report(&Report::new(around, results, &Known::default()), "khala-harness conform")
     }
 
     #[test]
