@@ -12,17 +12,20 @@ const SECRETS: [&str; 5] = ["secret", "token", "password", "credential", "bearer
 /// The longest argument that is told whole, in characters.
 const LENGTH_MAX: usize = 500;
 
-/// The command line of this process.
-pub fn this() -> Vec<String> {
+/// The command line of this process, without the secrets that somebody knows.
+pub fn this(redactor: &Redactor) -> Vec<String> {
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
-    std::iter::once("khala-harness".to_owned()).chain(told(arguments)).collect()
+    std::iter::once("khala-harness".to_owned()).chain(without(redactor, arguments)).collect()
 }
 
 /// Arguments as they may be told: without secrets, cut, on one line.
 pub fn told(arguments: impl Iterator<Item = String>) -> Vec<String> {
-    // A shell may have put the value of a variable where the name tells nothing of it.
-    let redactor = Redactor::of_environment([]);
+    without(&Redactor::of_environment([]), arguments)
+}
+
+/// The same. A shell may have put the value of a variable, or a file's, where the name tells nothing of it.
+fn without(redactor: &Redactor, arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut of_webhook = false;
     let one = |argument: String| {
         let (flag, value) = match argument.split_once('=') {

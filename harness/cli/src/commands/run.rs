@@ -244,7 +244,7 @@ fn no_hooks(plan: &Plan) -> Result<(), Failure> {
         "the scenario `{}` runs {}{more} in its phase `{phase}`; nothing was started: read what \
          `khala-harness check` prints, then add --allow-hooks",
         plan.name,
-        Redactor::of_environment([]).words(words)
+        Redactor::of_plan(plan).words(words)
     );
     Err(Failure::new(Exit::Usage, what))
 }
@@ -294,7 +294,7 @@ impl Job<'_> {
             started_at,
             profile: self.plan.profile.clone(),
             host: this_host(),
-            command: command_line::this(),
+            command: command_line::this(&Redactor::of_plan(&self.plan)),
         };
         let wanted = Wanted { journal_max: self.run.bundle_max, recording: self.run.record };
         let (plan, schedule) = &self.told;

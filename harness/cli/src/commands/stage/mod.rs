@@ -24,6 +24,7 @@ mod watch;
 use std::path::Path;
 
 use anyhow::Context as _;
+use khala_engine::command::Redactor;
 use khala_engine::webhook::Webhook;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::render::escape;
@@ -140,7 +141,7 @@ fn begin(order: &Order<'_>, asked: Asked, store: &mut Store) -> Result<u32, Fail
         without_predecessor: args.without_predecessor.clone(),
         waivers: order.waivers.iter().cloned().map(Into::into).collect(),
         asked_by: order.asked_by.clone(),
-        command: command_line::this(),
+        command: command_line::this(&Redactor::of_environment([])),
     };
     store.write(Entry::Begun(Box::new(begun)))?;
     Ok(attempt)
