@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::upgrade::instead;
 use crate::case::Area::Channel;
-use crate::case::{Case, Catch, Need};
-use crate::ctx::{Ctx, all_topics};
+use crate::case::{Case, Catch, Does, Need};
+use crate::ctx::{Ctx, EVENTS, all_topics, subscribe};
 use crate::outcome::{Outcome, broken, kept, undecided};
-use crate::peer::{JOIN_REF, quote, word};
+use crate::peer::{JOIN_REF, Msg, quote, word};
 
 const UNMATCHED: &str = "An unjoined or unknown topic answers error `{\"reason\":\"unmatched topic\"}` with a null join_ref";
 
@@ -50,6 +50,18 @@ pub const CASES: &[Case] = &[
     })
     .says("3, framing", "a stale join_ref is dropped silently.")
     .caught_by(&[Catch::Proxy("serves_stale_refs")]),
+    Case::must("rejoin_delivers", Channel, "what comes after a second join is the new channel's", |ctx| {
+        Box::pin(rejoined(ctx))
+    })
+    .says("3, framing", "Pushes from the server carry the join_ref and a null ref.")
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("keeps_first_join_ref")]),
+    Case::must("leave_ends_the_tail", Channel, "nothing comes to a channel that was left", |ctx| {
+        Box::pin(left(ctx))
+    })
+    .says("3, framing", "`phx_join`, `phx_leave`, `phx_error`, `phx_close` as in Phoenix Channels.")
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("leaves_nothing")]),
 ];
 
 async fn join(ctx: &Ctx) -> Outcome {
@@ -140,6 +152,81 @@ async fn leave(ctx: &Ctx) -> Outcome {
         Ok(msg) if msg.status() == "ok" => kept("answered ok, and a new join too"),
         Ok(msg) => broken(did, format!("The new join was answered {}.", msg.told()), should),
         Err(came) => broken(did, format!("After leaving, {came}."), should),
+    }
+}
+
+async fn rejoined(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let mut peer = ctx.live(&[EVENTS]).await?;
+    let mut worker = ctx.worker().await?;
+    let from = peer.log.len();
+    let again = json!("9");
+    peer.push(&again, &again, CHANNEL, event::JOIN, &json!({})).await;
+    // Where it comes, it comes before anything is asked of the new channel.
+    peer.first(from, ctx.patience(), |msg| msg.event == event::CLOSE).await;
+    let payload = subscribe(&[EVENTS], &ctx.from_now(&[EVENTS]));
+    let subscribed = peer
+        .try_ask_as(&again, &json!("10"), CHANNEL, event::SUBSCRIBE, &payload, ctx.patience())
+        .await
+        .map_err(|came| undecided(format!("after a second join, {came}")))?;
+    subscribed.is_ok_to(event::SUBSCRIBE)?;
+    let from = peer.log.len();
+    worker.publish(ctx, 3).await?;
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        return Err(undecided("on the way, events did not come to one who joined once"));
+    }
+    let last = worker.last();
+    let has = |msg: &Msg| worker.of(&msg.delivers).iter().any(|(seq, _)| *seq == last);
+    peer.until(ctx.patience(), |peer| peer.log[from..].iter().any(has)).await;
+    // So that what is pushed twice has come twice.
+    peer.listen(ctx.patience() / 10).await;
+    let pushes = || {
+        let pushed = [event::UPDATE_BATCH, event::FRAME];
+        peer.log[from..].iter().filter(move |msg| pushed.contains(&&*msg.event))
+    };
+    let did = "Joined with join_ref \"1\", once more on the same socket with \"9\", subscribed there, and published \
+               3 events.";
+    let should = "All should have come, with \"9\" as their join_ref: real clients drop what carries another.";
+    match pushes().find(|msg| msg.join_ref != again) {
+        Some(other) => broken(did, format!("A push came as {}.", other.told()), should),
+        None if !pushes().any(has) => {
+            broken(did, format!("The last one did not come. {}.", instead(&peer)), should)
+        }
+        None => kept("all came with the new join_ref"),
+    }
+}
+
+async fn left(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let mut peer = ctx.live(&[EVENTS]).await?;
+    let mut worker = ctx.worker().await?;
+    peer.try_ask_as(
+        &json!(JOIN_REF),
+        &json!("7"),
+        CHANNEL,
+        event::LEAVE,
+        &json!({}),
+        ctx.patience(),
+    )
+    .await
+    .map_err(|came| undecided(format!("as it left, {came}")))?;
+    let answered = peer.log.iter().position(|msg| msg.msg_ref == "7").unwrap_or_default();
+    worker.publish(ctx, 3).await?;
+    let last = worker.last();
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        return Err(undecided("on the way, events did not come to one who stayed"));
+    }
+    peer.listen(ctx.patience() / 10).await;
+    match peer.log[answered..]
+        .iter()
+        .find(|msg| worker.of(&msg.delivers).iter().any(|(seq, _)| *seq == last))
+    {
+        None => kept("nothing came after the answer"),
+        Some(msg) => broken(
+            "Left with `phx_leave`, which was answered, and published 3 events.",
+            format!("The last one came: {}.", msg.told()),
+            "Nothing should have come to a channel that was left.",
+        ),
     }
 }
 

@@ -4,12 +4,14 @@ use khala_wire::message::event;
 use khala_wire::payload::CODE_STALE_CURSOR;
 use serde_json::{Value, json};
 
+use super::replay::RULE_5;
 use crate::case::Area::Subscribe;
 use crate::case::{Case, Catch, Does, Level};
-use crate::ctx::{Ctx, EVENTS, all_topics, subscribe};
+use crate::ctx::{Ctx, EVENTS, SUMMARIES, all_topics, subscribe};
 use crate::delivery::ranges;
-use crate::outcome::{Outcome, broken, kept, undecided};
+use crate::outcome::{Outcome, Stop, broken, kept, undecided};
 use crate::peer::{quote, word};
+use crate::worker::Worker;
 
 const BAD: &str = "Errors: `bad_subscription`;";
 const CAUGHT: &[Catch] = &[Catch::Proxy("other_words")];
@@ -65,7 +67,13 @@ pub const CASES: &[Case] = &[
     Case::must("cursors_as_list", Subscribe, "cursors as a list", |ctx| Box::pin(as_list(ctx)))
         .says("3, subscribe", "\"resume_after\":{topic:watermark} or [{\"topic\",\"watermark\"}]")
         .does(Does::Writes)
-        .caught_by(&[Catch::Proxy("ignores_lists")]),
+        .caught_by(&[Catch::Proxy("ignores_lists"), Catch::Proxy("last_of_a_list")]),
+    Case::must("subscribe_adds", Subscribe, "a second subscribe leaves the first one's topics", |ctx| {
+        Box::pin(adds(ctx))
+    })
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("replaces_subscriptions")]),
 ];
 
 async fn reply(ctx: &Ctx) -> Outcome {
@@ -112,36 +120,86 @@ async fn bad(ctx: &Ctx, payload: Value) -> Outcome {
     }
 }
 
-async fn as_list(ctx: &Ctx) -> Outcome {
+/// A past of ours, and the topics' cursors in it: of the events with some after it, of the summaries at its head. The two
+/// differ, so that one that is taken for the other shows.
+async fn two_cursors(ctx: &Ctx) -> Result<(Worker, u64, [(&'static str, u64); 2]), Stop> {
     let mut live = ctx.live(&[EVENTS]).await?;
     let mut worker = ctx.worker().await?;
     worker.publish(ctx, 4).await?;
-    let missing = worker.arrives(ctx, &mut live, 0, 0).await;
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        return Err(undecided("on the way, events did not come live"));
+    }
+    let head = ctx.now(&[SUMMARIES]).await?.into_iter().map(|(_, head)| head).next();
+    let head = head.ok_or_else(|| undecided("on the way, nobody told a head"))?;
     let delivered = live.delivered(0);
     let own = worker.of(&delivered);
-    let Some((after, cursor)) = own.get(1).map(|(seq, it)| (*seq, it.seq)) else {
-        return Err(crate::outcome::undecided("on the way, the events did not come live"));
-    };
-    if !missing.is_empty() {
-        return Err(crate::outcome::undecided("on the way, events did not come live"));
+    let found = own.iter().take(3).map(|(seq, it)| (*seq, it.seq)).find(|(_, it)| *it != head);
+    let (after, cursor) =
+        found.ok_or_else(|| undecided("on the way, too few of our events came"))?;
+    Ok((worker, after, [(EVENTS, cursor), (SUMMARIES, head)]))
+}
+
+async fn as_list(ctx: &Ctx) -> Outcome {
+    let (worker, after, cursors) = two_cursors(ctx).await?;
+    let [(_, cursor), _] = cursors;
+    let turned = [cursors[1], cursors[0]];
+    for order in [&cursors[..1], &cursors[..], &turned[..]] {
+        let topics: Vec<_> = order.iter().map(|(topic, _)| *topic).collect();
+        let told: Vec<_> = order.iter().map(|(topic, it)| format!("{topic} at {it}")).collect();
+        let list: Vec<_> =
+            order.iter().map(|(topic, it)| json!({ "topic": topic, "watermark": it })).collect();
+        let behind = worker.last() - after;
+        let did = format!(
+            "Resumed with a list of cursors, {}, {behind} events of ours behind.",
+            told.join(" and ")
+        );
+        let should = "The list should have been read like the map: all after each topic's own cursor, and nothing \
+                      before it.";
+        let mut peer = ctx.join(&ctx.somebody(), &topics).await?;
+        let payload = json!({ "topics": topics, "resume_after": list });
+        match peer.try_ask(event::SUBSCRIBE, &payload, ctx.patience()).await {
+            Ok(msg) if msg.status() == "ok" => {}
+            Ok(msg) => {
+                return broken(did, format!("It was refused: {}.", word(msg.code())), should);
+            }
+            Err(came) => return broken(did, format!("Then {came}."), should),
+        }
+        let missing = worker.arrives(ctx, &mut peer, 0, after).await;
+        if !missing.is_empty() {
+            return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+        }
+        if let Some(early) =
+            peer.delivered(0).iter().find(|it| it.topic == EVENTS && it.seq <= cursor)
+        {
+            return broken(did, format!("Seq {} came again.", early.seq), should);
+        }
     }
-    let mut peer = ctx.join(&ctx.somebody(), &[EVENTS]).await?;
-    let list = json!([{ "topic": EVENTS, "watermark": cursor }]);
-    let did = format!("Resumed with the cursor {cursor} in a list, 3 events of ours behind.");
-    let should =
-        "The list should have been read like the map: all after the cursor, and nothing before it.";
-    let payload = json!({ "topics": [EVENTS], "resume_after": list });
-    match peer.try_ask(event::SUBSCRIBE, &payload, ctx.patience()).await {
-        Ok(msg) if msg.status() == "ok" => {}
-        Ok(msg) => return broken(did, format!("It was refused: {}.", word(msg.code())), should),
-        Err(came) => return broken(did, format!("Then {came}."), should),
+    kept("read like a map")
+}
+
+async fn adds(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let head = ctx.now(&[SUMMARIES]).await?;
+    let mut worker = ctx.worker().await?;
+    let mut peer = ctx.join(&ctx.somebody(), &[EVENTS, SUMMARIES]).await?;
+    ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
+    ctx.subscribe(&mut peer, &[SUMMARIES], &head).await?;
+    worker.publish(ctx, 4).await?;
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        return Err(undecided("on the way, events did not come to one who subscribed once"));
     }
-    let missing = worker.arrives(ctx, &mut peer, 0, after).await;
-    if !missing.is_empty() {
-        return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+    let missing = worker.arrives(ctx, &mut peer, 0, 0).await;
+    if missing.is_empty() {
+        return kept("both topics came live");
     }
-    match peer.delivered(0).iter().find(|it| it.topic == EVENTS && it.seq <= cursor) {
-        Some(early) => broken(did, format!("Seq {} came again.", early.seq), should),
-        None => kept("read like a map"),
-    }
+    broken(
+        format!(
+            "Subscribed {EVENTS}, then {SUMMARIES} on the same channel, and published 4 events."
+        ),
+        format!(
+            "Our events {} did not come, as they did to one who subscribed once.",
+            ranges(&missing)
+        ),
+        "The first topic should have gone on as before.",
+    )
 }

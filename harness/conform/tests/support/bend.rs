@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 /// All deviations.
-pub const NAMES: [&str; 38] = [
+pub const NAMES: [&str; 44] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -32,6 +32,12 @@ pub const NAMES: [&str; 38] = [
     "other_compatibility_codes",
     "retryable_refusals",
     "ignores_lists",
+    "last_of_a_list",
+    "first_cursor_alone",
+    "drops_lone_last_pages",
+    "replaces_subscriptions",
+    "keeps_first_join_ref",
+    "leaves_nothing",
     "swallows_errors",
     "alters_every_other_socket",
     "drops_first_versions",
@@ -186,11 +192,15 @@ pub struct Sides {
     name: &'static str,
     number: u32,
     joined: Value,
+    /// The topics of the subscribe that was heard last.
+    topics: Value,
+    /// Pushes of batches since a subscribe was heard, as long as it is not answered.
+    replayed: Option<u32>,
 }
 
 impl Sides {
     pub fn new(name: &'static str, number: u32) -> Self {
-        Self { name, number, joined: Value::Null }
+        Self { name, number, joined: Value::Null, topics: Value::Null, replayed: None }
     }
 
     /// What a client says; `None` is never forwarded.
@@ -200,13 +210,33 @@ impl Sides {
             return Some(message);
         };
         let event = frame[3].as_str().unwrap_or_default().to_owned();
+        if event == "sync:subscribe" {
+            self.topics = frame[4]["topics"].clone();
+            self.replayed = Some(0);
+        }
         match self.name {
             "swallows_leave" if event == "phx_leave" => return None,
             "drops_client_heartbeats" if event == "sync:heartbeat" => return None,
             "serves_stale_refs" if event == "phx_join" => self.joined = frame[0].clone(),
             "serves_stale_refs" => frame[0] = self.joined.clone(),
+            "keeps_first_join_ref" if event == "phx_join" && self.joined.is_null() => {
+                self.joined = frame[0].clone();
+            }
+            "leaves_nothing" if event == "phx_leave" => frame[3] = json!("sync:heartbeat"),
             "ignores_lists" if frame[4]["resume_after"].is_array() => {
                 frame[4]["resume_after"] = Value::Null;
+            }
+            "last_of_a_list" => {
+                if let Some(cursors) = frame[4]["resume_after"].as_array_mut() {
+                    let last = cursors.last().map_or(Value::Null, |it| it["watermark"].clone());
+                    cursors.iter_mut().for_each(|it| it["watermark"] = last.clone());
+                }
+            }
+            "first_cursor_alone" => {
+                let first = frame[4]["topics"][0].as_str().unwrap_or_default().to_owned();
+                if let Some(cursors) = frame[4]["resume_after"].as_object_mut() {
+                    cursors.retain(|topic, _| *topic == first);
+                }
             }
             _ => return Some(message),
         }
@@ -222,6 +252,16 @@ impl Sides {
             "swallows_close" => matches!(event, "phx_close" | "phx_error"),
             "swallows_errors" => event == "sync:error",
             "swallows_heartbeats" => event == "sync:heartbeat",
+            "drops_lone_last_pages" => self.lone_last_page(&frame),
+            "replaces_subscriptions" => {
+                let of = match event {
+                    "sync:update_batch" => &frame[4]["updates"][0]["topic"],
+                    "sync:frame" => &frame[4]["topic"],
+                    _ => &Value::Null,
+                };
+                let subscribed = self.topics.as_array().is_some_and(|it| it.contains(of));
+                !of.is_null() && !subscribed
+            }
             _ => false,
         };
         if swallowed {
@@ -238,6 +278,11 @@ impl Sides {
                 frame[1] = json!("9");
                 frame.to_string()
             }
+            "keeps_first_join_ref" if event.starts_with("sync:") => {
+                let mut frame = frame;
+                frame[0] = self.joined.clone();
+                frame.to_string()
+            }
             "frames_ahead" if event == "sync:frame" => {
                 let mut frame = frame;
                 frame[4]["seq"] = json!(frame[4]["seq"].as_u64().unwrap_or_default() + 1);
@@ -246,6 +291,27 @@ impl Sides {
             _ => self.reworded(text.as_str(), event)?,
         };
         Some(Message::text(text))
+    }
+
+    /// Whether it is of a batch of one, in a replay that had others before it. Each batch is pushed twice.
+    fn lone_last_page(&mut self, frame: &Value) -> bool {
+        let updates = match frame[3].as_str() {
+            Some("phx_reply") => {
+                self.replayed = None;
+                return false;
+            }
+            Some("sync:update_batch") => frame[4]["updates"].as_array().map_or(0, Vec::len),
+            Some("sync:frame") => {
+                let bytes =
+                    frame[4]["payload_bytes"].as_str().and_then(|it| STANDARD.decode(it).ok());
+                let inside: Option<Value> = bytes.and_then(|it| serde_json::from_slice(&it).ok());
+                inside.map_or(0, |it| it["updates"].as_array().map_or(0, Vec::len))
+            }
+            _ => return false,
+        };
+        let Some(pushes) = self.replayed.as_mut() else { return false };
+        *pushes += 1;
+        *pushes > 2 && updates == 1
     }
 
     /// The text with other words in it, inside of frames too; `None` of what is dropped.

@@ -23,8 +23,14 @@ fn what_leaves_the_run_undecided_says_what_it_takes() {
 #[test]
 fn too_few_samples_and_seconds_say_how_many_more_it_takes() {
     let takes = |more: &str| of_deliveries(more, &facts()).it_takes;
-    assert_eq!(takes("min_samples = 900").as_deref(), Some("300 more samples of delivery"));
-    assert_eq!(takes("min_samples = 601").as_deref(), Some("1 more sample of delivery"));
+    assert_eq!(
+        takes("min_samples = 900").as_deref(),
+        Some("900 samples of delivery (300 more than came)")
+    );
+    assert_eq!(
+        takes("min_samples = 601").as_deref(),
+        Some("601 samples of delivery (1 more than came)")
+    );
     assert_eq!(takes("reach = \"1 %\"").as_deref(), Some("269 more seconds in its phases"));
     assert_eq!(takes("min_samples = 600"), None, "it passes");
     let mut killed = facts();
@@ -33,7 +39,7 @@ fn too_few_samples_and_seconds_say_how_many_more_it_takes() {
     assert_eq!(cut.it_takes.as_deref(), Some("a run to its end"));
     let max = "metric = \"delivery\"\nduring = [\"before\"]\nrequire = \"max < 100ms\"";
     let none = objective(max, &[lag(5 * S, 1)], &facts());
-    assert_eq!(none.it_takes.as_deref(), Some("1 more sample of delivery"));
+    assert_eq!(none.it_takes.as_deref(), Some("1 sample of delivery (1 more than came)"));
 }
 
 #[test]
