@@ -78,6 +78,7 @@ impl Ctx {
             org: name("org"),
             session: name("session"),
             device: name("device"),
+            surface: None,
         }
     }
 

@@ -253,6 +253,7 @@ fn drivers<S: Sink>(
         let mut identity = Schedule::identity(plan, arrival.client);
         // Two runs must not share a session: revocation and eviction go by it.
         identity.session = format!("{}-{}", identity.session, setup.run_id);
+        identity.surface = Some(plan.fleet.cohorts[usize::from(arrival.cohort)].surface);
         let control = Rc::new(Control::new(identity.session.clone(), Arc::clone(&setup.heads)));
         let mut machine = Machine::new(arrival.client, Rc::clone(cohort), arrival.at_us);
         machine.begin_at(&setup.first_cursors);

@@ -16,6 +16,7 @@ use crate::draw::{self, Purpose};
 use crate::fault::FaultKind;
 use crate::model::{DRAIN, Plan, RAMP};
 use crate::stages;
+use crate::surface::Surface;
 use crate::units::micros;
 
 /// Everything that is known before the first socket opens.
@@ -129,6 +130,8 @@ pub struct Identity {
     pub session: String,
     /// `oa_device_id`, the client's own.
     pub device: String,
+    /// `oa_client_surface`; `None` of somebody who is no client of the fleet.
+    pub surface: Option<Surface>,
 }
 
 impl Schedule {
@@ -176,7 +179,7 @@ impl Schedule {
         self.phases.partition_point(|phase| phase.start_us <= at_us).saturating_sub(1)
     }
 
-    /// Who client number `client` is.
+    /// Who client number `client` is, but for its surface, which its cohort has.
     ///
     /// Clients share users in turn, users share organisations in turn.
     #[must_use]
@@ -190,6 +193,7 @@ impl Schedule {
             org: format!("{prefix}-org-{org}"),
             session: format!("{prefix}-session-{client}"),
             device: format!("{prefix}-device-{client}"),
+            surface: None,
         }
     }
 

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::window;
 use crate::case::Area::Around;
-use crate::case::{Case, Catch, Level, Need};
+use crate::case::{Case, Catch, Does, Level, Need};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
 use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
-use crate::peer::{quote, word};
+use crate::peer::{Peer, quote, word};
 
 const SNAPSHOT: &[Need] = &[Need::Snapshot, Need::Minting];
 
@@ -29,6 +29,16 @@ pub const CASES: &[Case] = &[
         Catch::Defect("snapshot_old"),
         Catch::Defect("snapshot_wrong_topic"),
     ]),
+    Case::must(
+        "snapshot_is_current",
+        Around,
+        "a later snapshot holds what has come since the first",
+        |ctx| Box::pin(current(ctx)),
+    )
+    .says("5b", "the state at watermark N; a client resumes after N.")
+    .needs(SNAPSHOT)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("old_documents")]),
     Case::must("snapshot_unsupported", Around, "a topic without a snapshot says so", |ctx| {
         Box::pin(unsupported(ctx))
     })
@@ -103,6 +113,51 @@ async fn resumable(ctx: &Ctx) -> Outcome {
             should,
         ),
     }
+}
+
+/// What a client would miss that took it: it resumes after the watermark, and never hears of what is missing below.
+async fn current(ctx: &Ctx) -> Outcome {
+    let headers = bearer_of(ctx, &[SUMMARIES]).await?;
+    let taken = async || match ctx.world.http.get::<Value>(&path(SUMMARIES), &headers).await {
+        Ok(reply) => Ok(reply.document),
+        Err(error) => Err(undecided(format!("on the way, no snapshot: {error}"))),
+    };
+    taken().await?;
+    let mut live = ctx.live(&[SUMMARIES]).await?;
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, 3).await?;
+    let (key, last) = (format!("runtime/codex_worker_summary:{}", worker.id), worker.last());
+    let told = |peer: &Peer| {
+        let delivered = peer.delivered(0);
+        delivered.iter().find(|it| it.key == key && it.version >= last).map(|it| it.seq)
+    };
+    live.until(ctx.patience(), |peer| told(peer).is_some()).await;
+    let seq = told(&live)
+        .ok_or_else(|| undecided("on the way, the worker's document did not come live"))?;
+    let snapshot = taken().await?;
+    let mark = snapshot["head_watermark"].as_u64().unwrap_or_default();
+    if mark < seq {
+        return kept(format!("the later one is of {mark}, before what came since, at {seq}"));
+    }
+    let documents = snapshot["documents"].as_array().into_iter().flatten();
+    let version = documents
+        .filter(|it| it["doc_key"] == *key)
+        .filter_map(|it| it["doc_version"].as_u64())
+        .max();
+    if version.is_some_and(|version| version >= last) {
+        return kept(format!(
+            "the later one holds version {last} of a worker's document, which came since"
+        ));
+    }
+    let holds =
+        version.map_or_else(|| "does not hold it".to_owned(), |it| format!("holds version {it}"));
+    broken(
+        format!(
+            "Took a snapshot, published until a worker's document came live with version {last} at {seq}, and took another."
+        ),
+        format!("It is of the watermark {mark}, and {holds}."),
+        "It should have held that version: who resumes after its watermark is not told of it again.",
+    )
 }
 
 async fn unsupported(ctx: &Ctx) -> Outcome {

@@ -31,8 +31,14 @@ pub const CASES: &[Case] = &[
         Box::pin(server(ctx))
     })
     .says("3, heartbeats", "The server pushes `sync:heartbeat {\"watermarks\":[…]}` every 15 s.")
-    .takes(Takes::Beat)
+    .takes(Takes::Idle)
     .caught_by(&[Catch::Proxy("swallows_heartbeats")]),
+    Case::must("phoenix_heartbeats", Heartbeat, "one after the other is answered with its own ref", |ctx| {
+        Box::pin(phoenix(ctx))
+    })
+    .says("3, framing", "refs are strings or null, and are echoed as they came (numbers too).")
+    .takes(Takes::Idle)
+    .caught_by(&[Catch::Proxy("answers_beats_late")]),
     Case::must("channel_idle", Heartbeat, "a channel without heartbeats is closed, its socket is not", |ctx| {
         Box::pin(idle_channel(ctx))
     })
@@ -81,27 +87,57 @@ async fn client(ctx: &Ctx) -> Outcome {
     }
 }
 
-/// Keeps the socket alive, and not the channel.
-async fn phoenix_beat(peer: &mut Peer) {
-    let msg_ref = json!(peer.fresh_ref());
+/// Keeps the socket alive, and not the channel; its ref.
+async fn phoenix_beat(peer: &mut Peer) -> String {
+    let msg_ref = peer.fresh_ref();
     let (nothing, empty) = (json!(null), json!({}));
-    peer.push(&nothing, &msg_ref, PHOENIX_CHANNEL, event::PHOENIX_HEARTBEAT, &empty).await;
+    peer.push(&nothing, &json!(msg_ref), PHOENIX_CHANNEL, event::PHOENIX_HEARTBEAT, &empty).await;
+    msg_ref
 }
+
+/// How many times something that is to go on is waited for: once says nothing of it.
+const TIMES: u32 = 3;
 
 async fn server(ctx: &Ctx) -> Outcome {
     let mut peer = ctx.join(&ctx.somebody(), &all_topics()).await?;
-    let from = peer.log.len();
     let beat = ctx.times().beat;
     let within = beat + beat / 2 + Duration::from_secs(2);
     let fits = |msg: &Msg| msg.event == event::HEARTBEAT && msg.payload["watermarks"].is_array();
-    match peer.first(from, within, fits).await {
-        Some(_) => kept("it came"),
-        None => broken(
-            format!("Joined, and listened for {within:?}."),
-            format!("No heartbeat of the server's came. {}.", instead(&peer)),
-            format!("It should have come every {beat:?}."),
-        ),
+    for nth in 1..=TIMES {
+        let from = peer.log.len();
+        if peer.first(from, within, fits).await.is_none() {
+            return broken(
+                format!("Joined, and listened for {within:?} for each of {TIMES} heartbeats."),
+                format!("Number {nth} of the server's did not come. {}.", instead(&peer)),
+                format!("They should have come every {beat:?}."),
+            );
+        }
     }
+    kept(format!("{TIMES} came, one after the other"))
+}
+
+async fn phoenix(ctx: &Ctx) -> Outcome {
+    let mut peer = ctx.join(&ctx.somebody(), &all_topics()).await?;
+    let every = ctx.times().client_beat.min(ctx.times().socket_idle / 3);
+    for nth in 1..=TIMES {
+        let from = peer.log.len();
+        let asked = json!(phoenix_beat(&mut peer).await);
+        let answers = |msg: &Msg| msg.topic == PHOENIX_CHANNEL && msg.event == event::REPLY;
+        let reply = peer.first(from, ctx.patience(), answers).await;
+        if reply.as_ref().is_none_or(|msg| msg.msg_ref != asked) {
+            let came =
+                reply.map_or_else(|| instead(&peer), |msg| format!("It answered {}", msg.told()));
+            return broken(
+                format!(
+                    "Sent Phoenix's heartbeat every {every:.0?}; number {nth} with the ref {asked}."
+                ),
+                format!("{came}."),
+                "Each should have been answered with its own ref: a real client that waits in vain ends the socket.",
+            );
+        }
+        peer.listen(every).await;
+    }
+    kept(format!("{TIMES} were answered, each with its own ref"))
 }
 
 async fn idle_channel(ctx: &Ctx) -> Outcome {

@@ -74,6 +74,12 @@ pub const CASES: &[Case] = &[
     .says("1, rule 5", RULE_5)
     .does(Does::Writes)
     .caught_by(&[Catch::Proxy("replaces_subscriptions")]),
+    Case::must("subscribe_places", Subscribe, "each topic of a list is live, whatever its place", |ctx| {
+        Box::pin(places(ctx))
+    })
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("last_topic_not_live")]),
 ];
 
 async fn reply(ctx: &Ctx) -> Outcome {
@@ -202,4 +208,41 @@ async fn adds(ctx: &Ctx) -> Outcome {
         ),
         "The first topic should have gone on as before.",
     )
+}
+
+async fn places(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    // Learnt first, so that no past has to come before what is published; and not every runtime has every topic.
+    let all = match ctx.now(&all_topics()).await {
+        Ok(_) => all_topics(),
+        Err(_) => vec![EVENTS, SUMMARIES],
+    };
+    let others: Vec<_> = all.into_iter().filter(|topic| *topic != EVENTS).collect();
+    let mut lists = Vec::new();
+    for place in 0..=others.len() {
+        let mut topics = others.clone();
+        topics.insert(place, EVENTS);
+        lists.push((ctx.live(&topics).await?, topics));
+    }
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, 2).await?;
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        return Err(undecided(
+            "on the way, events did not come to one who subscribed their topic alone",
+        ));
+    }
+    for (mut peer, topics) in lists {
+        let missing = worker.arrives(ctx, &mut peer, 0, 0).await;
+        if !missing.is_empty() {
+            return broken(
+                format!("Subscribed {} in one list, and published 2 events.", topics.join(", ")),
+                format!(
+                    "Our events {} did not come, as they did to one with that topic alone.",
+                    ranges(&missing)
+                ),
+                "Each topic of the list should have been live.",
+            );
+        }
+    }
+    kept(format!("events came from each of {} places", others.len() + 1))
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 /// All deviations.
-pub const NAMES: [&str; 44] = [
+pub const NAMES: [&str; 47] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -38,6 +38,9 @@ pub const NAMES: [&str; 44] = [
     "replaces_subscriptions",
     "keeps_first_join_ref",
     "leaves_nothing",
+    "answers_beats_late",
+    "last_topic_not_live",
+    "old_documents",
     "swallows_errors",
     "alters_every_other_socket",
     "drops_first_versions",
@@ -102,6 +105,8 @@ pub fn answer(name: &str, answer: Vec<u8>) -> Vec<u8> {
             ("\"occurred_at\"", "\"occurred_in\""),
             ("\"idempotent_replay\"", "\"idempotent_answe\""),
         ],
+        // Of a worker with three events after its start.
+        "old_documents" => &[("\"doc_version\":4", "\"doc_version\":1")],
         "other_statuses" => &[
             ("HTTP/1.1 401", "HTTP/1.1 402"),
             ("HTTP/1.1 403", "HTTP/1.1 402"),
@@ -187,6 +192,15 @@ pub fn upgraded(name: &str, head: &str) -> String {
     }
 }
 
+/// The topic of a batch; null of anything else.
+fn topic_of(frame: &Value) -> &Value {
+    match frame[3].as_str() {
+        Some("sync:update_batch") => &frame[4]["updates"][0]["topic"],
+        Some("sync:frame") => &frame[4]["topic"],
+        _ => &Value::Null,
+    }
+}
+
 /// One socket's messages, both ways.
 pub struct Sides {
     name: &'static str,
@@ -254,13 +268,13 @@ impl Sides {
             "swallows_heartbeats" => event == "sync:heartbeat",
             "drops_lone_last_pages" => self.lone_last_page(&frame),
             "replaces_subscriptions" => {
-                let of = match event {
-                    "sync:update_batch" => &frame[4]["updates"][0]["topic"],
-                    "sync:frame" => &frame[4]["topic"],
-                    _ => &Value::Null,
-                };
-                let subscribed = self.topics.as_array().is_some_and(|it| it.contains(of));
-                !of.is_null() && !subscribed
+                let of = topic_of(&frame);
+                !of.is_null() && !self.topics.as_array().is_some_and(|it| it.contains(of))
+            }
+            "last_topic_not_live" => {
+                let last =
+                    self.topics.as_array().filter(|it| it.len() > 2).and_then(|it| it.last());
+                last.is_some_and(|last| last == topic_of(&frame))
             }
             _ => false,
         };
@@ -276,6 +290,13 @@ impl Sides {
             "pushes_with_refs" if frame[1].is_null() && event.starts_with("sync:") => {
                 let mut frame = frame;
                 frame[1] = json!("9");
+                frame.to_string()
+            }
+            // With the ref of the one before.
+            "answers_beats_late" if frame[2] == "phoenix" => {
+                let mut frame = frame;
+                let before = std::mem::replace(&mut self.joined, frame[1].clone());
+                frame[1] = if before.is_null() { frame[1].clone() } else { before };
                 frame.to_string()
             }
             "keeps_first_join_ref" if event.starts_with("sync:") => {

@@ -80,6 +80,7 @@ mod tests {
             org: "o".into(),
             session: "s".into(),
             device: "d".into(),
+            surface: None,
         };
         let ring = KeyRing::new(vec![key], DEFAULT_ISSUER, DEFAULT_AUDIENCE);
         let ttl = Duration::from_secs(900);

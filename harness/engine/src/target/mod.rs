@@ -125,7 +125,7 @@ impl Credentials {
             nbf: now,
             oa_claims_version: CLAIMS_VERSION.to_owned(),
             oa_client_build_id: None,
-            oa_client_surface: None,
+            oa_client_surface: who.surface.map(|surface| surface.name().to_owned()),
             oa_device_id: Some(who.device.clone()),
             oa_org_id: Some(who.org.clone()),
             oa_protocol_version: None,
