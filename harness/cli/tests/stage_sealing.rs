@@ -262,7 +262,7 @@ fn what_a_journal_says_of_runs_is_held_against_their_evidence_as_far_as_it_is_th
     );
     // What an earlier build wrote has no rollout file.
     rewritten(&rollout, |entry| {
-        if let Some(begun) = entry["begun"].as_object_mut() {
+        if let Some(begun) = entry.get_mut("begun").and_then(Value::as_object_mut) {
             begun.remove("asked_by");
         }
     });
