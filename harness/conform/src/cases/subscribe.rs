@@ -184,12 +184,13 @@ async fn as_list(ctx: &Ctx) -> Outcome {
 }
 
 async fn adds(ctx: &Ctx) -> Outcome {
-    let mut live = ctx.live(&[EVENTS]).await?;
     let head = ctx.now(&[SUMMARIES]).await?;
-    let mut worker = ctx.worker().await?;
+    let mut live = ctx.live(&[EVENTS]).await?;
     let mut peer = ctx.join(&ctx.somebody(), &[EVENTS, SUMMARIES]).await?;
     ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
     ctx.subscribe(&mut peer, &[SUMMARIES], &head).await?;
+    // After the subscribes: its first event is none of their past.
+    let mut worker = ctx.worker().await?;
     worker.publish(ctx, 4).await?;
     if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
         return Err(undecided("on the way, events did not come to one who subscribed once"));
