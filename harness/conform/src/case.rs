@@ -196,8 +196,6 @@ pub enum Need {
 pub enum Takes {
     /// No longer than answers take.
     Moments,
-    /// The time between two heartbeats of the server as well.
-    Beat,
     /// The time after which a channel or a socket is idle, and a beat.
     Idle,
     /// So many seconds of waiting as well.
@@ -249,7 +247,6 @@ impl Times {
     pub fn waits(&self, takes: Takes) -> Duration {
         match takes {
             Takes::Moments => Duration::ZERO,
-            Takes::Beat => self.beat,
             Takes::Idle => self.channel_idle.max(self.socket_idle) + self.beat,
             Takes::Seconds(seconds) => Duration::from_secs(seconds),
         }

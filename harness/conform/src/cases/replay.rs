@@ -192,7 +192,7 @@ async fn pages(ctx: &Ctx) -> Outcome {
     const PAGE: u64 = 5;
     let (worker, own) = past(ctx, 22).await?;
     // Far behind, and then each place within two batches of head: the last one is full, almost so, or has one event.
-    let near = own.len().saturating_sub(2 * usize::try_from(PAGE).unwrap_or(usize::MAX) + 2);
+    let near = own.len().saturating_sub(12);
     let places = std::iter::once(0).chain(near..own.len().saturating_sub(1));
     for place in places {
         let (after, cursor) = nth(&own, place)?;
