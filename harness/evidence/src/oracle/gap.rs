@@ -101,7 +101,8 @@ pub fn settle(
             epoch: Some(epoch),
             message: format!("{what}, although seq {} was", last.saturating_add(1)),
         };
-        tally.violate_for(violation, missed.times - 1, missed.clients(), missed.last);
+        let (more, last, seconds) = (missed.times - 1, missed.last, &missed.seconds);
+        tally.violate_for(violation, more, missed.clients(), last, seconds);
     }
     tally.missing(Rule::Gap, topic, events);
     let (holes, first_hole) = (shares.holes, shares.first_hole());

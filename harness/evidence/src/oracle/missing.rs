@@ -16,6 +16,7 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
+use super::tally::second_of;
 use super::track::Missing;
 use crate::record::{Micros, PublishId};
 
@@ -32,6 +33,9 @@ pub struct Missed {
     /// When a later seq was seen by the last of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub last: Micros,
+    /// How often in each second of the run; what journals of before do not tell is of the earliest's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seconds: BTreeMap<u32, u64>,
     /// Client numbers by 64, and which of these.
     clients: BTreeMap<u32, u64>,
 }
@@ -45,6 +49,9 @@ impl Missed {
         self.times += other.times;
         self.last = self.last.max(other.last);
         self.first = self.first.min(other.first);
+        for (second, times) in other.seconds {
+            *self.seconds.entry(second).or_default() += times;
+        }
         for (block, bits) in other.clients {
             *self.clients.entry(block).or_default() |= bits;
         }
@@ -103,7 +110,8 @@ impl Lost {
         for &Missing { first, last, noticed_at } in missing {
             let clients = BTreeMap::from([(client / 64, 1 << (client % 64))]);
             let earliest = (noticed_at, client, epoch);
-            let missed = Missed { times: 1, first: earliest, last: noticed_at, clients };
+            let seconds = BTreeMap::from([(second_of(noticed_at), 1)]);
+            let missed = Missed { times: 1, first: earliest, last: noticed_at, seconds, clients };
             self.topics.entry(topic).or_default().add((first, last), missed);
         }
     }
@@ -304,12 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn who_misses_the_same_range_in_another_second_counts_there() {
+        let mut missing = Lost::default();
+        for (client, noticed_at) in [(1, 900_000), (2, 2_100_000), (3, 2_900_000)] {
+            missing.add(client, TOPIC, 1, &[Missing { first: 4, last: 4, noticed_at }]);
+        }
+        let of = &missing.topics[&TOPIC];
+        assert_eq!(of.ranges()[&(4, 4)].seconds, BTreeMap::from([(0, 1), (2, 2)]));
+    }
+
+    #[test]
     fn those_who_miss_the_same_range_are_told_together() {
         let lost = lost(&[(3, 4, 4), (64, 4, 4), (3, 4, 4), (130, 6, 9)]);
         let of = &lost.topics[&TOPIC];
         let missed = &of.ranges()[&(4, 4)];
         assert_eq!((missed.times, missed.first), (3, (36, 64, 1)));
         assert_eq!(missed.clients().collect::<Vec<_>>(), [3, 64]);
+        assert_eq!(missed.seconds, BTreeMap::from([(0, 3)]));
         assert_eq!(of.ranges()[&(6, 9)].clients().collect::<Vec<_>>(), [130]);
     }
 

@@ -208,6 +208,11 @@ pub struct Tally {
     calls: Calls,
 }
 
+/// The second of the run that an instant is in.
+pub(super) fn second_of(at_us: Micros) -> u32 {
+    u32::try_from(at_us / 1_000_000).unwrap_or(u32::MAX)
+}
+
 /// A count that is no part of what a tally holds: two tallies with the same violations are equal.
 #[derive(Clone, Copy, Debug, Default)]
 struct Calls(u64);
@@ -243,7 +248,7 @@ impl Tally {
     pub fn violate(&mut self, violation: Violation, extra: u64) {
         let clients = violation.client.into_iter().collect();
         let last_us = violation.at_us;
-        self.enter("", violation, extra, clients, last_us);
+        self.enter("", violation, extra, clients, last_us, &BTreeMap::new());
     }
 
     fn enter(
@@ -253,6 +258,7 @@ impl Tally {
         extra: u64,
         clients: BTreeSet<u32>,
         last_us: Micros,
+        seconds: &BTreeMap<u32, u64>,
     ) {
         let missing = match (violation.rule, violation.seqs) {
             (Rule::Gap | Rule::LostPublish, Some((first, last))) => last.saturating_sub(first) + 1,
@@ -261,8 +267,15 @@ impl Tally {
         let updates = missing.saturating_mul(1 + extra);
         let kept_max = self.kept_max;
         self.calls.0 += 1;
-        let second = u32::try_from(violation.at_us / 1_000_000).unwrap_or(u32::MAX);
-        *self.seconds.entry(second).or_default() += 1 + extra;
+        let mut untold = 1 + extra;
+        for (&second, &times) in seconds {
+            let told = times.min(untold);
+            untold -= told;
+            *self.seconds.entry(second).or_default() += told;
+        }
+        if untold > 0 {
+            *self.seconds.entry(second_of(violation.at_us)).or_default() += untold;
+        }
         let tally = self.entry(violation.rule);
         tally.violations += 1 + extra;
         tally.clients.extend(&clients);
@@ -281,13 +294,15 @@ impl Tally {
         }
     }
 
-    /// Counts a violation, and `extra` more that it stands for, of these clients, the last at `last_us`.
+    /// Counts a violation, and `extra` more that it stands for, of these clients, the last at `last_us`, as many in
+    /// each second as `seconds` tells and the rest in the violation's own.
     pub fn violate_for(
         &mut self,
         violation: Violation,
         extra: u64,
         clients: impl Iterator<Item = u32>,
         last_us: Micros,
+        seconds: &BTreeMap<u32, u64>,
     ) {
         let clients: BTreeSet<u32> = clients.chain(violation.client).collect();
         if clients.len() > 1 {
@@ -295,7 +310,7 @@ impl Tally {
             self.entry(violation.rule).shared.insert(violation.clone(), shared);
         }
         let last_us = last_us.max(violation.at_us);
-        self.enter("", violation, extra, clients, last_us);
+        self.enter("", violation, extra, clients, last_us, seconds);
     }
 
     /// Counts a violation of a kind.
@@ -316,7 +331,7 @@ impl Tally {
         };
         self.entry(violation.rule).of_kind(kind.into(), one);
         let last_us = violation.at_us;
-        self.enter(kind, violation, extra, clients, last_us);
+        self.enter(kind, violation, extra, clients, last_us, &BTreeMap::new());
     }
 
     /// How often a rule was broken so far, to notice that it just was.
@@ -511,17 +526,26 @@ mod tests {
     #[test]
     fn who_shares_a_breach_is_kept_as_long_as_the_breach() {
         let mut tally = Tally::new(1);
-        tally.violate_for(violation(5), 3, [7, 3, 2].into_iter(), 8);
+        tally.violate_for(violation(5), 3, [7, 3, 2].into_iter(), 8, &BTreeMap::new());
         assert_eq!(tally.rule(Rule::Gap).causes[&(None, "".into())].last_us, 8);
         let shared = tally.shared(&violation(5)).cloned().expect("several share it");
         assert_eq!(shared.ranges(), [(1, 3), (7, 7)]);
         assert!(shared.contains(2) && !shared.contains(4));
         tally.violate(violation(4), 0);
         assert_eq!(tally.shared(&violation(4)), None, "one client alone");
-        tally.violate_for(violation(3), 3, [1].into_iter(), 3);
+        tally.violate_for(violation(3), 3, [1].into_iter(), 3, &BTreeMap::new());
         assert_eq!(tally.shared(&violation(3)), None, "one client alone, however often");
         assert_eq!(tally.rule(Rule::Gap).shared.len(), 0, "the later one is not kept");
         assert_eq!(tally.rule(Rule::Gap).clients.len(), 4);
+    }
+
+    #[test]
+    fn breaches_that_one_stands_for_count_in_their_own_seconds() {
+        let mut tally = Tally::new(1);
+        let seconds = BTreeMap::from([(0, 1), (2, 2)]);
+        tally.violate_for(violation(5), 3, [7, 3, 2].into_iter(), 2_000_000, &seconds);
+        let counted: Vec<_> = tally.seconds().collect();
+        assert_eq!(counted, [(0, 2), (2, 2)], "what no second is told of counts with the first");
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Contents {
                     let message = format!("the snapshot at watermark {head} {why}");
                     let violation = violation(client, *topic, at, message);
                     let clients = takers.clients.iter().copied();
-                    tally.violate_for(violation, takers.times - 1, clients, at);
+                    tally.violate_for(violation, takers.times - 1, clients, at, &BTreeMap::new());
                 }
             }
         }
