@@ -6,7 +6,8 @@
 //! The generator's thresholds. What a gate's phases are judged by: the p99 of the latest thread's
 //! timer lag is at most `generator.lag_share_max` (10 %) of the objective's own threshold; no thread
 //! waits for a core for more than [`WAITED_SHARE_MAX`] of the time; nothing of the generator's own runs
-//! out. What the whole run is judged by: every planned publish was begun, but
+//! out. What a ratio of two spans is judged by besides: the machine was not busier in the one that the verdict
+//! hangs on ([`one_side_was_busier`]). What the whole run is judged by: every planned publish was begun, but
 //! for those that the target left no room for, no record was dropped, no
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
@@ -14,7 +15,7 @@
 use khala_plan::metric::MetricId;
 use khala_wire::topic::TopicId;
 
-use super::{Against, Case, RunReason, open, oracle};
+use super::{Against, Case, RunReason, Verdict, open, oracle};
 use crate::facts::FaultOutcome;
 use crate::render::befell;
 use crate::report::request_lines;
@@ -23,6 +24,14 @@ use crate::shard::metrics::Metrics;
 /// Share of the time that a thread of the generator may want a core and have none. One that waits for
 /// half of all time does less than half of what it should: it measures the machine and not the target.
 pub const WAITED_SHARE_MAX: f64 = 0.5;
+
+/// Share of the time that a thread wants a core and has none from which on a machine is busy: as much as its
+/// timers may be late of what an objective allows.
+pub const BUSY_SHARE: f64 = 0.1;
+
+/// How many times as long as on the other side of a ratio a thread waits for a core on one that was busier. On
+/// machines that were busy all along, where the ratio held, the sides differed by a quarter at most.
+pub const BUSIER_TIMES: f64 = 1.5;
 
 /// Reasons that hold for the whole run.
 pub fn run_reasons(case: &Case<'_>) -> Vec<RunReason> {
@@ -251,6 +260,32 @@ fn exhausted(case: &Case<'_>) -> Option<String> {
 fn waited_share(case: &Case<'_>, phases: &[u16]) -> f64 {
     let seen = case.settled.probes.over(|second| case.reaches_into(phases, second));
     seen.share(seen.waited_us)
+}
+
+/// Why a ratio of two spans says nothing of the target: the machine, which it may share with the generator, was
+/// busier in the span that would explain the verdict. Slower during the fault counts only where the machine was as
+/// before, and as fast as before only where it was not busier before.
+pub fn one_side_was_busier(
+    case: &Case<'_>,
+    during: &[u16],
+    against: &[u16],
+    verdict: Verdict,
+) -> Option<RunReason> {
+    let (during, before) = (waited_share(case, during), waited_share(case, against));
+    let (busier, other, when) = match verdict {
+        Verdict::Fail => (during, before, "than before"),
+        Verdict::Pass | Verdict::Warn => (before, during, "before than meanwhile"),
+        Verdict::Inconclusive | Verdict::NotApplicable => return None,
+    };
+    (busier > BUSY_SHARE && busier > BUSIER_TIMES * other).then(|| {
+        let why = format!(
+            "the machine was busier {when}, which alone may make the difference: a thread of the generator wanted a \
+             core and had none for {:.0} % of the time, against {:.0} %",
+            busier * 100.0,
+            other * 100.0
+        );
+        RunReason::new(Against::Generator, why)
+    })
 }
 
 /// Why faults in these phases cannot carry a verdict.

@@ -273,7 +273,11 @@ fn why_unfit(
         MetricKind::Latency => objective.require.bound,
         _ => case.plan.oracle.converge_within.as_secs_f64() * 1e6,
     };
-    fitness::generator_unfit(case, phases, threshold_us)
+    fitness::generator_unfit(case, phases, threshold_us).or_else(|| {
+        let against = case.phases(&objective.against);
+        let ratio = objective.require.estimator == Estimator::Ratio;
+        ratio.then(|| fitness::one_side_was_busier(case, phases, &against, verdict)).flatten()
+    })
 }
 
 /// What of the run a claim reads.

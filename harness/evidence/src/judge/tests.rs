@@ -17,7 +17,7 @@ use khala_wire::topic::{self, TopicId};
 use super::*;
 use crate::facts::{FaultOutcome, Generator, TargetFacts};
 use crate::oracle::{End, Rule};
-use crate::record::{Cut, Delivery, OfflineCause, PublishId, Record, Sink, Source};
+use crate::record::{Cut, Delivery, OfflineCause, Probe, PublishId, Record, Sink, Source};
 use crate::report::RunReport;
 use crate::testing;
 use crate::{Context, Shard};
@@ -327,8 +327,8 @@ fn cases_that_are_all_open_do_not_pass() {
     assert!(open.contains(&("rule=no_eviction".to_owned(), Verdict::Inconclusive)), "{open:?}");
 }
 
-#[test]
-fn bystanders_that_are_hurt_fail_and_others_pass() {
+/// A plan whose one gate is a ratio of what bystanders got, during against before.
+fn of_bystanders() -> Plan {
     use khala_plan::metric::MetricId;
     use khala_plan::model::{Claim, Comparison, Estimator, Objective};
     let mut plan = plan();
@@ -347,11 +347,52 @@ fn bystanders_that_are_hurt_fail_and_others_pass() {
         min_samples: 0,
         reach: None,
     }];
+    plan
+}
+
+/// What came of that gate.
+fn bystanders(records: &[Record]) -> ObjectiveVerdict {
+    let (verdict, _) = judged(&of_bystanders(), records);
+    let gate = verdict.gates.into_iter().find(|gate| gate.name == "named").expect("the gate");
+    gate.objectives.into_iter().next().expect("an objective")
+}
+
+#[test]
+fn a_machine_that_was_busier_on_one_side_explains_a_ratio_and_one_that_was_busy_on_both_does_not() {
+    let with_waits = |later: u64, before: u64, during: u64| {
+        let took = move |second| if second < 31 { 1_000 } else { later };
+        let mut records = delivered(40, took);
+        for second in 1..61 {
+            let waited_us = if second < 31 { before } else { during };
+            let probe = Probe { at: second * S + S / 2, wall_us: S, waited_us, ..Probe::default() };
+            records.push(Record::Probe(probe));
+        }
+        bystanders(&records)
+    };
+    for (later, before, during, expected) in [
+        (2_000, 70_000, 170_000, Verdict::Inconclusive),
+        (2_000, 170_000, 170_000, Verdict::Fail),
+        (2_000, 170_000, 70_000, Verdict::Fail),
+        (2_000, 10_000, 90_000, Verdict::Fail),
+        (1_000, 170_000, 70_000, Verdict::Inconclusive),
+        (1_000, 70_000, 170_000, Verdict::Pass),
+        (1_000, 90_000, 10_000, Verdict::Pass),
+        (1_000, 200_000, 140_000, Verdict::Pass),
+    ] {
+        let of = with_waits(later, before, during);
+        assert_eq!(of.verdict, expected, "{later}, {before}, {during}: {}", of.reason);
+        if expected == Verdict::Inconclusive {
+            assert!(of.reason.contains("17 % of the time, against 7 %"), "{}", of.reason);
+            assert_eq!(of.against, Some(Against::Generator));
+        }
+    }
+}
+
+#[test]
+fn bystanders_that_are_hurt_fail_and_others_pass() {
     let verdict_of = |per_second, later: u64| {
         let took = move |second| if second < 31 { 1_000 } else { later };
-        let (verdict, _) = judged(&plan, &delivered(per_second, took));
-        let gate = verdict.gates.into_iter().find(|gate| gate.name == "named").expect("the gate");
-        gate.objectives.into_iter().next().expect("an objective")
+        bystanders(&delivered(per_second, took))
     };
     let unhurt = verdict_of(40, 1_100);
     assert_eq!(unhurt.verdict, Verdict::Pass, "{}", unhurt.reason);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::oracle::Violation;
-use crate::record::{Op, OpKind, Outcome, Probe, Resource};
+use crate::record::{Op, OpKind, Outcome, Resource};
 
 /// Why the generator was unfit in a phase, for a threshold of 10 ms.
 fn unfit(records: &[Record], phase: &str) -> Vec<String> {
