@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 
 use crate::answer::{Answer, answer_to};
 use crate::client::driver::Surroundings;
-use crate::client::orders::{Control, Order};
+use crate::client::orders::{Control, Expected, Order};
 use crate::clock::micros;
 use crate::said;
 use crate::talk::{Answer as Said, Talk};
@@ -291,7 +291,8 @@ impl<S: Sink> Asides<S> {
             for who in some {
                 who.control.renew_session(fault.id);
                 let (fault, intended) = (fault.id, fault.at_us);
-                who.control.give(Order::Revoke { fault, intended, until });
+                let end = Expected::Session { until };
+                who.control.give(Order::Expect { fault, intended, end });
             }
             let sessions = old.iter().map(|identity| identity.session.clone()).collect();
             let revoked_now = Revoked::Sessions(sessions);

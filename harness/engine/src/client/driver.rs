@@ -16,7 +16,7 @@ use khala_plan::model::Resume;
 use khala_plan::schedule::Identity;
 
 use super::machine::{Machine, Phase};
-use super::orders::{Control, Order};
+use super::orders::{Comeback, Control, Expected, Order};
 use super::reader::Reader;
 use super::world::World;
 use crate::clock::Clock;
@@ -154,23 +154,23 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         let now = around.clock.now();
         let since = dialling_since.unwrap_or(now);
         match order {
-            Order::Slow { fault, pace } => self.slow_down(fault, pace),
-            Order::Fast => self.speed_up(false),
+            Order::Read { pace: Pace::Full, .. } => self.speed_up(false),
+            Order::Read { fault, pace } => self.slow_down(fault, pace),
             Order::Revoked { at } => self.revoked(at),
-            Order::Restarting { fault, intended } => self.machine.restarting(fault, intended),
-            Order::Away { fault, until, resume, .. } => {
+            Order::Expect { fault, intended, end: Expected::Process } => {
+                self.machine.restarting(fault, intended);
+            }
+            Order::Cut { fault, comeback: Comeback::At { until, resume }, .. } => {
                 self.resume = Some((fault, resume));
                 around.with(|world| self.machine.stay_away(since, now, until, world));
             }
-            Order::Revoke { until, .. } => {
+            Order::Expect { end: Expected::Session { until }, .. } => {
                 around.with(|world| self.machine.stay_away(since, now, until, world));
             }
             // There is nothing to cut or to give up: the target's side will show that the fault missed
             // this client. Leaving is for whoever called.
-            Order::Cut { .. }
-            | Order::Cursor { .. }
-            | Order::Unsubscribe { .. }
-            | Order::Retire => {}
+            Order::Cut { .. } | Order::Sever { .. } | Order::Unsubscribe { .. } | Order::Retire => {
+            }
         }
     }
 

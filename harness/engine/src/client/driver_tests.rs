@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use khala_evidence::record::{Op, OpKind, Outcome, Record};
 use khala_plan::Schedule;
-use khala_plan::model::{ChosenCursor, DisconnectStyle, Resume};
+use khala_plan::model::{ChosenCursor, Resume};
 use khala_plan::surface::Surface;
 use khala_wire::topic::WORKER_SUMMARIES;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use super::dialect::Dialect;
 use super::driver::{Driver, Surroundings};
 use super::machine::{Machine, Settings};
 use super::machine_tests::rig::{Sent, reply, settings, stale, summaries};
-use super::orders::{Control, Order};
+use super::orders::{Comeback, Control, Expected, Order, Parting};
 use super::reader::Reader;
 use crate::clock::{self, Clock, micros};
 use crate::contact::{Contact, Ear};
@@ -208,8 +208,8 @@ async fn bootstrapping(peer: &mut Peer) {
     say(peer, &stale(&subscribe, &[WORKER_SUMMARIES])).await;
 }
 
-fn cut(style: DisconnectStyle) -> Order {
-    Order::Cut { fault: 0, intended: 0, style }
+fn cut(parting: Parting) -> Order {
+    Order::Cut { fault: 0, intended: 0, parting, comeback: Comeback::AsEver }
 }
 
 #[tokio::test(start_paused = true)]
@@ -217,15 +217,16 @@ async fn orders_that_keep_nobody_away_leave_a_dial_alone() {
     driven(async |client: Rc<Driven>| {
         pass(500).await;
         assert_eq!(client.dialled.begun(), 1);
-        let cursor = ChosenCursor::StaleBy(5);
+        let comeback = Comeback::With(ChosenCursor::StaleBy(5));
         client.give(&[
-            Order::Restarting { fault: 0, intended: 100_000_000 },
-            Order::Fast,
-            cut(DisconnectStyle::Reset),
-            Order::Cursor { fault: 0, intended: 0, cursor },
+            Order::Expect { fault: 0, intended: 100_000_000, end: Expected::Process },
+            Order::Read { fault: 0, pace: Pace::Full },
+            cut(Parting::Reset),
+            Order::Cut { fault: 0, intended: 0, parting: Parting::Reset, comeback },
+            Order::Sever { fault: 0, intended: 0 },
             Order::Unsubscribe { fault: 0, topics: [summaries()].into_iter().collect(), until: 9 },
             Order::Revoked { at: Some(5) },
-            Order::Slow { fault: 0, pace: Pace::Rate(1_000) },
+            Order::Read { fault: 0, pace: Pace::Rate(1_000) },
         ]);
         pass(2_000).await;
         assert_eq!((client.dialled.begun(), client.connects()), (1, vec![]));
@@ -245,7 +246,7 @@ async fn a_socket_that_a_restart_ends_is_the_faults_also_if_it_was_told_while_it
     driven(async |client: Rc<Driven>| {
         pass(500).await;
         let intended = client.now() + 1_000_000;
-        client.give(&[Order::Restarting { fault: 3, intended }]);
+        client.give(&[Order::Expect { fault: 3, intended, end: Expected::Process }]);
         pass(100).await;
         let mut peer = client.answer();
         heard(&mut peer).await;
@@ -263,9 +264,11 @@ async fn a_socket_that_a_restart_ends_is_the_faults_also_if_it_was_told_while_it
 
 #[tokio::test(start_paused = true)]
 async fn staying_away_and_a_revocation_end_a_dial_until_their_time() {
+    let until = 5_000_000;
+    let comeback = Comeback::At { until, resume: Resume::Kept };
     for order in [
-        Order::Away { fault: 1, intended: 0, until: 5_000_000, resume: Resume::Kept },
-        Order::Revoke { fault: 1, intended: 0, until: 5_000_000 },
+        Order::Cut { fault: 1, intended: 0, parting: Parting::Reset, comeback },
+        Order::Expect { fault: 1, intended: 0, end: Expected::Session { until } },
     ] {
         driven(async |client: Rc<Driven>| {
             pass(500).await;
@@ -335,8 +338,8 @@ async fn a_client_that_takes_a_snapshot_heartbeats_and_hears_what_comes() {
 #[tokio::test(start_paused = true)]
 async fn orders_end_a_snapshot() {
     for (order, ended) in [
-        (cut(DisconnectStyle::Reset), Ended::Reset),
-        (cut(DisconnectStyle::Close { code: 1001 }), Ended::Closed(Goodbye::Code(1001))),
+        (cut(Parting::Reset), Ended::Reset),
+        (cut(Parting::Goodbye(Goodbye::Code(1001))), Ended::Closed(Goodbye::Code(1001))),
         (Order::Retire, Ended::Closed(Goodbye::InOrder)),
     ] {
         driven(async |client: Rc<Driven>| {
@@ -402,7 +405,7 @@ async fn a_cut_shows_when_the_target_has_taken_the_client_back_and_not_before() 
         let answered = || sides.around.heads.shared().answered(0);
         let _peer = sides.answer();
         pass(10).await;
-        sides.give(&[cut(DisconnectStyle::Reset)]);
+        sides.give(&[cut(Parting::Reset)]);
         pass(20_000).await;
         assert_eq!(answered(), 0, "the client wants to come back, and nobody has answered");
         let _peer = sides.answer();
@@ -417,7 +420,8 @@ async fn an_absence_with_a_chosen_cursor_shows_nothing_where_there_was_no_such_c
     driven(|sides| async move {
         let away = |fault, resume| {
             let until = sides.now() + 1_000_000;
-            sides.give(&[Order::Away { fault, intended: sides.now(), until, resume }]);
+            let (parting, comeback) = (Parting::Reset, Comeback::At { until, resume });
+            sides.give(&[Order::Cut { fault, intended: sides.now(), parting, comeback }]);
         };
         let answered = |fault| sides.around.heads.shared().answered(fault);
         let _peer = sides.answer();
@@ -442,19 +446,20 @@ async fn an_absence_with_a_chosen_cursor_shows_nothing_where_there_was_no_such_c
 async fn slowness_shows_by_what_the_target_sent_and_the_client_left_unread() {
     driven(|sides| async move {
         let answered = |fault| sides.around.heads.shared().answered(fault);
-        let slow = |fault| sides.give(&[Order::Slow { fault, pace: Pace::Paused }]);
+        let slow = |fault| sides.give(&[Order::Read { fault, pace: Pace::Paused }]);
+        let fast = |fault| sides.give(&[Order::Read { fault, pace: Pace::Full }]);
         let mut peer = sides.answer();
         pass(10).await;
         slow(1);
         pass(500).await;
-        sides.give(&[Order::Fast]);
+        fast(1);
         pass(10).await;
         assert_eq!(answered(1), 0, "nothing was sent that it could have left");
         bootstrapping(&mut peer).await;
         slow(2);
         pass(10).await;
         say(&peer, "[null,null,\"sync:v1\",\"sync:heartbeat\",{\"watermarks\":[]}]").await;
-        sides.give(&[Order::Fast]);
+        fast(2);
         pass(10).await;
         assert_eq!(answered(2), 1);
     })

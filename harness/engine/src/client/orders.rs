@@ -9,54 +9,43 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use khala_evidence::record::Micros;
-use khala_plan::model::{ChosenCursor, DisconnectStyle, Resume};
+use khala_plan::model::{ChosenCursor, Resume};
 use khala_wire::topic::TopicId;
 use tokio::sync::Notify;
 
 use crate::heads::{Heads, LocalHeads};
+use crate::session::Goodbye;
 use crate::throttle::Pace;
 
-/// What a client is told from outside.
+/// What a client is told from outside: a few words, of which faults are composed. A fault that needs another
+/// word adds one that others can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Cut the socket.
+    /// End the socket there is, and come back.
     Cut {
         /// The fault.
         fault: u16,
         /// When the plan wanted it.
         intended: Micros,
         /// How it looks to the target.
-        style: DisconnectStyle,
+        parting: Parting,
+        /// When to come back, and with what.
+        comeback: Comeback,
     },
-    /// Cut the socket, stay away until a time, and come back with a cursor.
-    Away {
+    /// The socket there is dies without a word, and the client does not know.
+    Sever {
         /// The fault.
         fault: u16,
         /// When the plan wanted it.
         intended: Micros,
-        /// When to come back.
-        until: Micros,
-        /// With which cursor.
-        resume: Resume,
     },
-    /// Close the socket, and come back with a cursor that is not the client's.
-    Cursor {
+    /// Read at this pace from now on; [`Pace::Full`] takes another back.
+    Read {
         /// The fault.
         fault: u16,
-        /// When the plan wanted it.
-        intended: Micros,
-        /// With which cursor.
-        cursor: ChosenCursor,
-    },
-    /// Read slowly from now on.
-    Slow {
-        /// The fault.
-        fault: u16,
-        /// How.
+        /// How fast.
         pace: Pace,
     },
-    /// Read as fast as it comes again.
-    Fast,
     /// Give up topics until a time.
     Unsubscribe {
         /// The fault.
@@ -66,21 +55,14 @@ pub enum Order {
         /// When to subscribe again.
         until: Micros,
     },
-    /// The session is about to be revoked: once the socket is gone, stay away until a time.
-    Revoke {
-        /// The fault.
-        fault: u16,
-        /// When the plan wanted it.
-        intended: Micros,
-        /// When to come back, with the session that [`Control::session`] has then.
-        until: Micros,
-    },
-    /// The target is about to be restarted.
-    Restarting {
+    /// The target is about to end the socket, for this reason.
+    Expect {
         /// The fault.
         fault: u16,
         /// When the plan wants it.
         intended: Micros,
+        /// What ends.
+        end: Expected,
     },
     /// The revocation was acknowledged, or was not.
     Revoked {
@@ -91,21 +73,56 @@ pub enum Order {
     Retire,
 }
 
+/// How the end of a socket looks to the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// As when a load balancer dies.
+    Reset,
+    /// With a goodbye, for which nobody waits.
+    Goodbye(Goodbye),
+}
+
+/// When and with what a client comes back that was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comeback {
+    /// After its back-off, with what it has.
+    AsEver,
+    /// After its back-off, with a cursor that is not its own.
+    With(ChosenCursor),
+    /// At a time, with one of these cursors. A client without a socket stays away until then, too.
+    At {
+        /// The time.
+        until: Micros,
+        /// With which cursor.
+        resume: Resume,
+    },
+}
+
+/// What ends a socket on the target's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The target's process ends: the client comes back as ever.
+    Process,
+    /// The client's session is revoked: once the socket is gone, it stays away.
+    Session {
+        /// When it comes back, with the session that [`Control::session`] has then.
+        until: Micros,
+    },
+}
+
 impl Order {
     /// Whether nothing may keep it from its client: it takes a fault back, it ends something for good, or
     /// it belongs with one that does. Few: one waits, or one a fault.
     fn always_has_room(&self) -> bool {
         match self {
-            Self::Slow { .. }
-            | Self::Fast
-            | Self::Revoke { .. }
+            Self::Read { .. }
+            | Self::Expect { end: Expected::Session { .. }, .. }
             | Self::Revoked { .. }
             | Self::Retire => true,
             Self::Cut { .. }
-            | Self::Away { .. }
-            | Self::Cursor { .. }
+            | Self::Sever { .. }
             | Self::Unsubscribe { .. }
-            | Self::Restarting { .. } => false,
+            | Self::Expect { end: Expected::Process, .. } => false,
         }
     }
 
@@ -113,13 +130,11 @@ impl Order {
     fn fault(&self) -> Option<u16> {
         match *self {
             Self::Cut { fault, .. }
-            | Self::Away { fault, .. }
-            | Self::Cursor { fault, .. }
-            | Self::Slow { fault, .. }
+            | Self::Sever { fault, .. }
+            | Self::Read { fault, .. }
             | Self::Unsubscribe { fault, .. }
-            | Self::Revoke { fault, .. }
-            | Self::Restarting { fault, .. } => Some(fault),
-            Self::Fast | Self::Revoked { .. } | Self::Retire => None,
+            | Self::Expect { fault, .. } => Some(fault),
+            Self::Revoked { .. } | Self::Retire => None,
         }
     }
 }
@@ -210,16 +225,15 @@ impl Control {
     /// Gives an order.
     pub fn give(&self, order: Order) {
         let mut orders = self.orders.borrow_mut();
-        if matches!(order, Order::Slow { .. } | Order::Fast) {
+        if matches!(order, Order::Read { .. }) {
             // The last word on its pace is the one that holds. A slowness that is over before it began
             // was none.
-            orders.retain(|waiting| match *waiting {
-                Order::Slow { fault, .. } => {
+            orders.retain(|waiting| {
+                let Order::Read { fault, pace } = *waiting else { return true };
+                if pace != Pace::Full {
                     self.heads.count_dropped_order(fault);
-                    false
                 }
-                Order::Fast => false,
-                _ => true,
+                false
             });
         }
         if order == Order::Retire && orders.contains(&order) {
@@ -256,11 +270,16 @@ mod tests {
     }
 
     fn cut(fault: u16) -> Order {
-        Order::Cut { fault, intended: 5, style: DisconnectStyle::Reset }
+        let (parting, comeback) = (Parting::Reset, Comeback::AsEver);
+        Order::Cut { fault, intended: 5, parting, comeback }
     }
 
     fn slow(fault: u16) -> Order {
-        Order::Slow { fault, pace: Pace::Paused }
+        Order::Read { fault, pace: Pace::Paused }
+    }
+
+    fn fast(fault: u16) -> Order {
+        Order::Read { fault, pace: Pace::Full }
     }
 
     fn dropped(control: &Control) -> [u64; 3] {
@@ -286,9 +305,10 @@ mod tests {
     #[test]
     fn what_takes_a_fault_back_or_ends_something_always_has_room() {
         let control = control();
-        let revoke = Order::Revoke { fault: 1, intended: 5, until: 9 };
+        let end = Expected::Session { until: 9 };
+        let revoke = Order::Expect { fault: 1, intended: 5, end };
         (0..ORDERS_MAX).for_each(|_| control.give(cut(0)));
-        let kept = [revoke, Order::Revoked { at: Some(6) }, Order::Fast, Order::Retire];
+        let kept = [revoke, Order::Revoked { at: Some(6) }, fast(1), Order::Retire];
         kept.into_iter().for_each(|order| control.give(order));
         (0..100).for_each(|_| control.give(cut(2)));
         assert_eq!(waiting(&control)[ORDERS_MAX..], kept);
@@ -300,8 +320,8 @@ mod tests {
         let control = control();
         control.give(slow(1));
         control.give(cut(0));
-        control.give(Order::Fast);
-        assert_eq!(waiting(&control), [cut(0), Order::Fast]);
+        control.give(fast(1));
+        assert_eq!(waiting(&control), [cut(0), fast(1)]);
         assert_eq!(dropped(&control), [0, 1, 0]);
         control.give(slow(2));
         assert_eq!(waiting(&control), [cut(0), slow(2)]);

@@ -11,13 +11,16 @@ use khala_plan::fault::cursor::Cursor;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Proof, Undo};
-use crate::client::orders::{Control, Order};
+use crate::client::orders::{Comeback, Control, Order, Parting};
+use crate::session::Goodbye;
 
 impl Fault for Cursor {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
         for control in targets {
-            let (fault, intended, cursor) = (fault.id, fault.at_us, self.cursor);
-            control.give(Order::Cursor { fault, intended, cursor });
+            let (fault, intended) = (fault.id, fault.at_us);
+            let parting = Parting::Goodbye(Goodbye::InOrder);
+            let comeback = Comeback::With(self.cursor);
+            control.give(Order::Cut { fault, intended, parting, comeback });
         }
         Undo::nothing()
     }

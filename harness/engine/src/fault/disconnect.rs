@@ -14,7 +14,8 @@ use khala_plan::schedule::PlannedFault;
 use khala_wire::metrics::FanoutMetrics;
 
 use super::{Counted, Fault, Proof, ShownBy, Sides, Undo};
-use crate::client::orders::{Control, Order};
+use crate::client::orders::{Comeback, Control, Order, Parting};
+use crate::session::Goodbye;
 
 /// What the target answered to clients whose sockets were cut.
 pub(super) const RETURNED: &str = "new upgrades by clients whose sockets had been cut";
@@ -28,8 +29,13 @@ const COUNTED_DEAD: Duration = Duration::from_secs(60 + 15);
 impl Fault for Disconnect {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
         for control in targets {
-            let (fault, intended, style) = (fault.id, fault.at_us, self.style);
-            control.give(Order::Cut { fault, intended, style });
+            let (fault, intended) = (fault.id, fault.at_us);
+            let cut = |parting| Order::Cut { fault, intended, parting, comeback: Comeback::AsEver };
+            control.give(match self.style {
+                DisconnectStyle::Close { code } => cut(Parting::Goodbye(Goodbye::Code(code))),
+                DisconnectStyle::Reset => cut(Parting::Reset),
+                DisconnectStyle::HalfOpen => Order::Sever { fault, intended },
+            });
         }
         Undo::nothing()
     }

@@ -11,17 +11,18 @@ use khala_plan::model::Resume;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Counted, Fault, Proof, ShownBy, Sides, Undo, disconnect};
-use crate::client::orders::{Control, Order};
+use crate::client::orders::{Comeback, Control, Order, Parting};
 use crate::clock::micros;
 
 impl Fault for Offline {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
         for control in targets {
-            control.give(Order::Away {
+            let until = fault.at_us + micros(self.offline_for);
+            control.give(Order::Cut {
                 fault: fault.id,
                 intended: fault.at_us,
-                until: fault.at_us + micros(self.offline_for),
-                resume: self.resume,
+                parting: Parting::Reset,
+                comeback: Comeback::At { until, resume: self.resume },
             });
         }
         Undo::nothing()

@@ -13,7 +13,7 @@ use khala_plan::model::Cohort;
 use khala_plan::schedule::PlannedFault;
 
 use super::{Fault, Grip, OnTarget, Proof, ShownBy, Sides, Undo};
-use crate::client::orders::{Control, Order};
+use crate::client::orders::{Control, Expected, Order};
 
 /// More than a busy thread needs to pass it on.
 const LEAD: Duration = Duration::from_millis(300);
@@ -23,7 +23,8 @@ const WITHIN: Duration = Duration::from_secs(30);
 impl Fault for Restart {
     fn on_clients(&self, fault: &PlannedFault, all: &[Rc<Control>]) -> Undo {
         for control in all {
-            control.give(Order::Restarting { fault: fault.id, intended: fault.at_us });
+            let (fault, intended) = (fault.id, fault.at_us);
+            control.give(Order::Expect { fault, intended, end: Expected::Process });
         }
         Undo::nothing()
     }

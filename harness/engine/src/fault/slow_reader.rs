@@ -16,11 +16,12 @@ use crate::throttle::Pace;
 impl Fault for SlowReader {
     fn on_clients(&self, fault: &PlannedFault, targets: &[Rc<Control>]) -> Undo {
         let pace = self.rate_bytes_per_s.map_or(Pace::Paused, Pace::Rate);
-        for control in targets {
-            control.give(Order::Slow { fault: fault.id, pace });
-        }
-        let targets = targets.to_vec();
-        Undo::with(move || targets.iter().for_each(|control| control.give(Order::Fast)))
+        let (fault, targets) = (fault.id, targets.to_vec());
+        let tell = move |pace| {
+            targets.iter().for_each(|control| control.give(Order::Read { fault, pace }));
+        };
+        tell(pace);
+        Undo::with(move || tell(Pace::Full))
     }
 
     fn shown_by(&self) -> &'static [ShownBy] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use khala_evidence::record::{Cut, Micros, Request, Sink};
-use khala_plan::model::{DisconnectStyle, Resume};
+use khala_plan::model::Resume;
 use khala_wire::snapshot::Snapshot;
 use khala_wire::topic::TopicId;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::Driver;
 use crate::client::dialect::{Dialect, Page, Shelf, Taken};
 use crate::client::machine::spoken::{Ask, Came};
 use crate::client::machine::{Action, Brought, Phase};
-use crate::client::orders::{Control, Order};
+use crate::client::orders::{Comeback, Control, Expected, Order, Parting};
 use crate::clock::micros;
 use crate::said;
 use crate::session::{Close, Connector, Goodbye, Inbound, Session};
@@ -53,10 +53,8 @@ enum Waited {
 
 /// How an order ends a session.
 enum Ending {
-    /// Cut, in this style.
-    Cut(DisconnectStyle),
-    /// With a goodbye, for which nobody waits.
-    Goodbye,
+    /// Cut, as it shall look.
+    Cut(Parting),
     /// With a goodbye, and the client leaves the run.
     Retired,
 }
@@ -172,49 +170,35 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         let around = Rc::clone(&self.around);
         let now = around.clock.now();
         match order {
-            Order::Cut { fault, intended, style: DisconnectStyle::HalfOpen } => {
+            Order::Cut { fault, intended, parting, comeback } => {
+                self.cut(fault, intended, comeback);
+                return ControlFlow::Break(Ending::Cut(parting));
+            }
+            Order::Sever { fault, intended } => {
                 around.with(|world| self.machine.cut_silently(now, fault, intended, world));
                 talk.session.set_pace(Pace::Dead);
                 self.cut_by = Some(fault);
             }
-            Order::Cut { fault, intended, style } => {
-                if around.with(|world| self.machine.cut(now, fault, intended, world)) {
-                    self.cut_by = Some(fault);
-                }
-                return ControlFlow::Break(Ending::Cut(style));
-            }
-            Order::Away { fault, intended, until, resume } => {
-                let cut =
-                    around.with(|world| self.machine.cut_until(now, fault, intended, until, world));
-                if cut {
-                    self.resume = Some((fault, resume));
-                    self.cut_by = (resume == Resume::Kept).then_some(fault);
-                }
-                return ControlFlow::Break(Ending::Cut(DisconnectStyle::Reset));
-            }
-            Order::Cursor { fault, intended, cursor } => {
-                around
-                    .with(|world| self.machine.cut_for_cursor(now, fault, intended, cursor, world));
-                return ControlFlow::Break(Ending::Goodbye);
-            }
-            Order::Slow { fault, pace } => {
-                self.slow_down(fault, pace);
-                talk.session.set_pace(pace);
-                talk.slow_here = true;
-            }
-            Order::Fast => {
+            Order::Read { pace: Pace::Full, .. } => {
                 self.show_unread(&talk.session);
                 self.speed_up(talk.slow_here);
                 talk.session.set_pace(Pace::Full);
+            }
+            Order::Read { fault, pace } => {
+                self.slow_down(fault, pace);
+                talk.session.set_pace(pace);
+                talk.slow_here = true;
             }
             Order::Unsubscribe { fault, topics, until } => {
                 let action = self.machine.unsubscribe(now, fault, &topics.list(), until);
                 return ControlFlow::Continue(action);
             }
-            Order::Revoke { fault, intended, until } => {
+            Order::Expect { fault, intended, end: Expected::Session { until } } => {
                 self.machine.revoking(fault, intended, until);
             }
-            Order::Restarting { fault, intended } => self.machine.restarting(fault, intended),
+            Order::Expect { fault, intended, end: Expected::Process } => {
+                self.machine.restarting(fault, intended);
+            }
             Order::Revoked { at } => self.revoked(at),
             Order::Retire => {
                 around.with(|world| self.machine.retire(now, world));
@@ -224,17 +208,34 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
         ControlFlow::Continue(Action::None)
     }
 
+    /// Has the machine leave a socket that a fault cuts, if it has one.
+    fn cut(&mut self, fault: u16, intended: Micros, comeback: Comeback) {
+        let around = Rc::clone(&self.around);
+        let now = around.clock.now();
+        let machine = &mut self.machine;
+        let cut = around.with(|world| match comeback {
+            Comeback::AsEver => machine.cut(now, fault, intended, world),
+            Comeback::With(cursor) => machine.cut_for_cursor(now, fault, intended, cursor, world),
+            Comeback::At { until, .. } => machine.cut_until(now, fault, intended, until, world),
+        });
+        match comeback {
+            _ if !cut => {}
+            Comeback::AsEver => self.cut_by = Some(fault),
+            // The subscribe with the cursor shows it, not the socket.
+            Comeback::With(_) => {}
+            Comeback::At { resume, .. } => {
+                self.resume = Some((fault, resume));
+                self.cut_by = (resume == Resume::Kept).then_some(fault);
+            }
+        }
+    }
+
     /// Ends the session as an order wants it. Returns the order that is not yet carried out.
     async fn end(&mut self, session: C::Session, ending: Ending) -> Option<Order> {
         match ending {
-            Ending::Cut(style) => {
+            Ending::Cut(parting) => {
                 self.show();
-                cut(session, style);
-                None
-            }
-            Ending::Goodbye => {
-                self.show();
-                tokio::task::spawn_local(close(session, Goodbye::InOrder));
+                part(session, parting);
                 None
             }
             Ending::Retired => {
@@ -344,13 +345,11 @@ impl<S: Sink + 'static, C: Connector> Driver<S, C> {
     }
 }
 
-fn cut(session: impl Session, style: DisconnectStyle) {
-    match style {
-        // Half-open sessions are not closed: see `bury`.
-        DisconnectStyle::HalfOpen => {}
-        DisconnectStyle::Reset => session.reset(),
-        DisconnectStyle::Close { code } => {
-            tokio::task::spawn_local(close(session, Goodbye::Code(code)));
+fn part(session: impl Session, parting: Parting) {
+    match parting {
+        Parting::Reset => session.reset(),
+        Parting::Goodbye(goodbye) => {
+            tokio::task::spawn_local(close(session, goodbye));
         }
     }
 }

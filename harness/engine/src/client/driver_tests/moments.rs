@@ -22,25 +22,27 @@ fn offline(record: &Record) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_misses_a_client_that_dials_and_nothing_shows_it_as_one_that_bit() {
-    for style in
-        [DisconnectStyle::Reset, DisconnectStyle::Close { code: 1001 }, DisconnectStyle::HalfOpen]
-    {
+    for order in [
+        cut(Parting::Reset),
+        cut(Parting::Goodbye(Goodbye::Code(1001))),
+        Order::Sever { fault: 0, intended: 0 },
+    ] {
         driven(async |client: Rc<Driven>| {
             let answered = || client.around.heads.shared().answered(0);
             pass(500).await;
-            client.give(&[cut(style)]);
+            client.give(&[order]);
             pass(2_000).await;
-            assert_eq!((client.dialled.begun(), client.connects()), (1, vec![]), "{style:?}");
+            assert_eq!((client.dialled.begun(), client.connects()), (1, vec![]), "{order:?}");
             let mut peer = client.answer();
             comes_live(&mut peer).await;
-            assert!(client.control.view.borrow().live, "{style:?}");
+            assert!(client.control.view.borrow().live, "{order:?}");
             assert_eq!((client.dialled.begun(), client.connects()), (1, vec![Outcome::Ok]));
-            assert_eq!((answered(), peer.ended.get()), (0, None), "{style:?}");
-            assert!(!client.has(offline), "{style:?}");
+            assert_eq!((answered(), peer.ended.get()), (0, None), "{order:?}");
+            assert!(!client.has(offline), "{order:?}");
             // The next one finds it.
-            client.give(&[cut(style)]);
+            client.give(&[order]);
             pass(10).await;
-            assert!(client.has(offline), "{style:?}");
+            assert!(client.has(offline), "{order:?}");
         })
         .await;
     }
