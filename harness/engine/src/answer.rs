@@ -1,6 +1,6 @@
 //! How a request of the harness ended, as a report can tell it.
 
-use khala_evidence::record::{Answered, Micros, Outcome, Record, Request};
+use khala_evidence::record::{Answered, Micros, Outcome, Record, Request, TIMED_OUT};
 
 use crate::http::{HttpError, Reply};
 
@@ -75,7 +75,7 @@ pub fn connection_status(error: &std::io::Error) -> &'static str {
         ErrorKind::ConnectionAborted => "connection aborted",
         ErrorKind::BrokenPipe => "connection closed while it was asked",
         ErrorKind::UnexpectedEof => CLOSED_EARLY,
-        ErrorKind::TimedOut => "timeout",
+        ErrorKind::TimedOut => TIMED_OUT,
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "unreachable",
         ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => "no address or port to connect from",
         _ => "connection failed",

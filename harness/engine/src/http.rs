@@ -13,7 +13,7 @@ use hyper::http::response::Parts;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use khala_evidence::record::{Outcome, Resource};
+use khala_evidence::record::{Outcome, Resource, TIMED_OUT};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -107,7 +107,7 @@ impl HttpError {
     pub fn answer(&self) -> Answer {
         let outcome = self.outcome();
         match self {
-            Self::Timeout(..) => Answer::of(outcome, "timeout"),
+            Self::Timeout(..) => Answer::of(outcome, TIMED_OUT),
             Self::Connection { status, .. } => Answer::of(outcome, *status),
             Self::Exhausted(_, resource) => Answer::of(outcome, format!("out of {resource}")),
             Self::Status { status, code, body, retry_after, .. } => {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use khala_evidence::record::{Breach, Cut, Outcome, Resource};
+use khala_evidence::record::{Breach, Cut, Outcome, Resource, TIMED_OUT};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
@@ -234,7 +234,7 @@ impl DialError {
                 example: Some(said::text(&error.to_string())),
                 ..Answer::of(outcome, error.status())
             },
-            (Self::Timeout(..), _) => Answer::of(outcome, "timeout"),
+            (Self::Timeout(..), _) => Answer::of(outcome, TIMED_OUT),
             (Self::Connection(_, error), _) => Answer::of(outcome, connection_status(error)),
             (Self::Refused(refusal), _) => Answer {
                 example: said::body(refusal.body.as_bytes()),

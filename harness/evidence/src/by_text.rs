@@ -35,6 +35,17 @@ impl<T> Default for ByText<T> {
     }
 }
 
+impl<T> ByText<T> {
+    /// The same texts with other sums.
+    pub(crate) fn map<U>(self, other: impl Fn(&str, T) -> U) -> ByText<U> {
+        let all = self.0.into_iter().map(|(text, value)| {
+            let value = other(&text, value);
+            (text, value)
+        });
+        ByText(all.collect())
+    }
+}
+
 impl<T: Sum> ByText<T> {
     /// Adds to the sum of a text.
     pub fn add(&mut self, text: &str, value: T) {

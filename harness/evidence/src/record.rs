@@ -18,7 +18,7 @@ pub use khala_plan::model::{BadToken, Step};
 use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
-pub use self::answer::{Answered, Op, OpKind, Outcome, Request, Resource};
+pub use self::answer::{Answered, Op, OpKind, Outcome, Request, Resource, TIMED_OUT};
 pub use self::content::{
     Delivery, Held, Limit, NO_CONTENT, PublishId, Published, Source, StaleReason, StaleTopic,
     SubscribedTopic, Tier,

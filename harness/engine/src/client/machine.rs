@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use beyond::{Beyond, Stay};
 use khala_evidence::record::{
-    Held, Micros, OfflineCause, Op, OpKind, Outcome, Record, Sink, Telling,
+    Held, Micros, OfflineCause, Op, OpKind, Outcome, Record, Sink, TIMED_OUT, Telling,
 };
 use khala_plan::backoff::Backoff;
 use khala_plan::model::{ChosenCursor, Push, SnapshotPath};
@@ -368,7 +368,7 @@ impl Machine {
                 if now >= self.times_out_at(pending) =>
             {
                 let at = self.times_out_at(pending);
-                self.answered(pending, at, Outcome::Timeout, "timeout", world);
+                self.answered(pending, at, Outcome::Timeout, TIMED_OUT, world);
                 self.go_offline(now, OfflineCause::GaveUp, world);
                 Action::Close
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use khala_evidence::record::{Outcome, Record, Request};
+use khala_evidence::record::{Outcome, Record, Request, TIMED_OUT};
 use khala_plan::Plan;
 use khala_plan::schedule::PlannedPublish;
 use khala_wire::command::{
@@ -125,7 +125,7 @@ pub async fn stop_workers(
                 }
                 Err(_) => {
                     let why = format!("it was not stopped within {within:?}");
-                    (Answer::of(Outcome::Timeout, "timeout"), Some(why))
+                    (Answer::of(Outcome::Timeout, TIMED_OUT), Some(why))
                 }
             };
             let at = clock.now();

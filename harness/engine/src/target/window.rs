@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
-use khala_evidence::record::{Outcome, Record, Request, Tier};
+use khala_evidence::record::{Outcome, Record, Request, TIMED_OUT, Tier};
 use khala_plan::Plan;
 use khala_plan::model::Resume;
 use khala_wire::metrics::FanoutMetrics;
@@ -118,7 +118,7 @@ impl Windows {
             let read = tokio::time::timeout(READ_WITHIN, target.metrics(&self.http)).await;
             let answer = match &read {
                 Ok(read) => answer_to(read),
-                Err(_) => Answer::of(Outcome::Timeout, "timeout"),
+                Err(_) => Answer::of(Outcome::Timeout, TIMED_OUT),
             };
             record(answer.record(Request::Metrics, None, start, clock.now()));
             let windows = match read {

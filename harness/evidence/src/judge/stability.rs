@@ -16,7 +16,6 @@ use crate::by_text::ByText;
 use crate::render::befell::status;
 use crate::report::IdleEnds;
 use crate::shard::absence::{Absence, Manner};
-use crate::shard::incidents::REJOIN_OF_THE_LATE;
 use crate::shard::stability::{Blame, Seen, Stability, Told};
 
 /// Ends of sockets that must be alike to be called one thing's doing.
@@ -171,7 +170,7 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
     let allowed = limit.count(occasions, clients, over);
     let bad = theirs.map_or(0, |told| told.count());
     let allowed_by = limit.told(incident.occasions());
-    let late = theirs.map_or(0, |told| timeouts(incident, told));
+    let late = theirs.map_or(0, |told| late(incident, told));
     let starved = fitness::unfit_over_all(case).filter(|_| bad > allowed && bad - late <= allowed);
     let (mut beyond, mut against) = (None, None);
     let (verdict, reason) = if let (Some(told), Some(starved)) = (theirs, starved) {
@@ -253,14 +252,12 @@ fn idle_time_out(told: &Told) -> Option<String> {
     })
 }
 
-/// How many of these are lateness alone.
-fn timeouts(incident: Incident, told: &Told) -> u64 {
-    if incident == Incident::HeartbeatTimeouts {
-        return told.count();
+/// How many of these are lateness alone; heartbeats that were not answered in time are nothing else.
+fn late(incident: Incident, told: &Told) -> u64 {
+    match incident {
+        Incident::HeartbeatTimeouts => told.count(),
+        _ => told.late(),
     }
-    let of_the_late = ["timeout", "unsubscribe: timeout", REJOIN_OF_THE_LATE];
-    let late = told.codes.iter().filter(|(code, _)| of_the_late.contains(code));
-    late.map(|(_, seen)| seen.count).sum()
 }
 
 /// Incidents in a clause: how many, what, to how many clients, since when.

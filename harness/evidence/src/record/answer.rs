@@ -98,6 +98,19 @@ pub struct Answered {
     pub retry_after: Option<Box<str>>,
 }
 
+/// The status of what was not answered in time, by whoever had waited long enough: the harness, or the kernel
+/// beneath a connection.
+pub const TIMED_OUT: &str = "timeout";
+
+impl Answered {
+    /// Whether nothing is wrong with it but that it was not answered in time.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        let waited = matches!(self.outcome, Outcome::Timeout | Outcome::ConnectionFailed);
+        waited && &*self.status == TIMED_OUT
+    }
+}
+
 /// Which operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -26,7 +26,7 @@ const STALL_SHOWS_US: Micros = 3_000_000;
 /// Without a heartbeat of the client for this long its channel is closed (contract, section 3).
 const KEPT_ALIVE_FOR_US: Micros = 60_000_000;
 /// How one is told that began again because something was not answered in time.
-pub const REJOIN_OF_THE_LATE: &str = "rejoin after a time-out";
+pub(super) const REJOIN_OF_THE_LATE: &str = "rejoin after a time-out";
 /// How the end of a socket is told on which the target had not yet answered the join.
 const BEFORE_THE_JOIN: &str = ", before its join was answered";
 /// A socket that was open for less is not one of those that were open before.
@@ -142,7 +142,7 @@ impl Shard {
             Request::Unsubscribe => Cow::Owned(format!("unsubscribe: {}", answered.status)),
             _ => Cow::Borrowed(&*answered.status),
         };
-        stability.incident(kind, blame, &code, at, client);
+        stability.incident(kind, blame, (&code, answered.is_late()), at, client);
         if answered.request == Request::Connect && blame == Blame::Target {
             stability.refused(at, &answered.status);
         }
@@ -176,7 +176,7 @@ impl Shard {
         let stability = &mut self.flow.stability;
         stability.occasion(Incident::PublishErrors);
         let code = "never begun: too many were unanswered";
-        stability.incident(Incident::PublishErrors, blame, code, at, None);
+        stability.incident(Incident::PublishErrors, blame, (code, false), at, None);
     }
 
     /// A timed operation ended: what is no request of its own, and when the channel was last kept
@@ -195,12 +195,13 @@ impl Shard {
                 life.taken_in = true;
                 let again = std::mem::replace(&mut life.joined, true);
                 let blame = life.ended_by;
-                let code = if life.ended_late { REJOIN_OF_THE_LATE } else { "rejoin" };
+                let late = life.ended_late;
+                let told = (if late { REJOIN_OF_THE_LATE } else { "rejoin" }, late);
                 self.flow.stability.occasion(Incident::ChannelEnds);
                 self.flow.stability.occasion(Incident::Rejoins);
                 if let (true, Some(blame)) = (again, blame) {
                     let client = Some(client);
-                    self.flow.stability.incident(Incident::Rejoins, blame, code, done, client);
+                    self.flow.stability.incident(Incident::Rejoins, blame, told, done, client);
                 }
             }
             _ => {}
@@ -272,7 +273,8 @@ impl Shard {
             }
             let before = if early { BEFORE_THE_JOIN } else { "" };
             let code = format!("{}{before}", end.code);
-            stability.incident(incident, blame, &code, at, Some(client));
+            let late = incident == Incident::HeartbeatTimeouts;
+            stability.incident(incident, blame, (&code, late), at, Some(client));
             if let (Incident::SocketEnds, Some(heard)) = (incident, heard_at) {
                 stability.was_silent(incident, blame, at.saturating_sub(heard));
             }

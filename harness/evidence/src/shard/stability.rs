@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use khala_plan::stability::Incident;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::incidents::REJOIN_OF_THE_LATE;
 use crate::by_text::{ByText, Sum};
 use crate::pairs;
-use crate::record::{Answered, Heard, Micros, Outcome, RenewalSign, Request};
+use crate::record::{Answered, Heard, Micros, Outcome, RenewalSign, Request, TIMED_OUT};
 
 /// How finely it is told when sockets began and ended.
 pub const TICK_US: Micros = 100_000;
@@ -82,7 +83,7 @@ impl Sum for Status {
 }
 
 /// Incidents of one kind and code.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Seen {
     /// How many.
     pub count: u64,
@@ -90,11 +91,14 @@ pub struct Seen {
     pub first: Micros,
     /// When the last one was seen.
     pub last: Micros,
+    /// Of them, those that are lateness alone.
+    pub late: u64,
 }
 
 impl Sum for Seen {
     fn add(&mut self, other: &Self) {
         self.count += other.count;
+        self.late += other.late;
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
     }
@@ -122,12 +126,34 @@ impl Silent {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Told {
     /// By code.
+    #[serde(deserialize_with = "read_codes")]
     pub codes: ByText<Seen>,
     /// The clients that they befell, where they befell clients.
     pub clients: BTreeSet<u32>,
     /// Of ends of sockets, for how long nothing had come over them.
     #[serde(default)]
     pub silent: Option<Silent>,
+}
+
+/// The codes of lateness alone, in journals that have no figure of it.
+const LATE_BY_CODE: [&str; 3] = [TIMED_OUT, "unsubscribe: timeout", REJOIN_OF_THE_LATE];
+
+/// [`Seen`] as journals have it.
+#[derive(Deserialize)]
+struct Written {
+    count: u64,
+    first: Micros,
+    last: Micros,
+    late: Option<u64>,
+}
+
+/// Serde: incidents by code, also those of a journal that does not say how many are late.
+fn read_codes<'de, D: Deserializer<'de>>(from: D) -> Result<ByText<Seen>, D::Error> {
+    let codes = ByText::<Written>::deserialize(from)?;
+    Ok(codes.map(|code, Written { count, first, last, late }| {
+        let by_code = if LATE_BY_CODE.contains(&code) { count } else { 0 };
+        Seen { count, first, last, late: late.unwrap_or(by_code) }
+    }))
 }
 
 impl Told {
@@ -141,6 +167,12 @@ impl Told {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.codes.iter().map(|(_, seen)| seen.count).sum()
+    }
+
+    /// How many of them are lateness alone.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.codes.iter().map(|(_, seen)| seen.late).sum()
     }
 
     /// When the first one was seen.
@@ -232,17 +264,17 @@ impl Stability {
         *self.occasions.entry(incident).or_default() += 1;
     }
 
-    /// Something happened that nobody wanted.
+    /// Something happened that nobody wanted; `late`: it is lateness alone.
     pub fn incident(
         &mut self,
         incident: Incident,
         blame: Blame,
-        code: &str,
+        (code, late): (&str, bool),
         at: Micros,
         client: Option<u32>,
     ) {
         let told = self.incidents.entry((incident, blame)).or_default();
-        told.codes.add(code, Seen { count: 1, first: at, last: at });
+        told.codes.add(code, Seen { count: 1, first: at, last: at, late: late.into() });
         told.clients.extend(client);
     }
 
@@ -356,5 +388,37 @@ impl Stability {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty() && self.occasions.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(json: &str) -> Told {
+        serde_json::from_str(json).expect("is read")
+    }
+
+    #[test]
+    fn lateness_is_a_figure_of_its_own_and_in_older_journals_what_the_codes_say() {
+        let mut stability = Stability::default();
+        for (code, late) in [("timeout", true), ("timeout", false), ("503", false)] {
+            stability.incident(Incident::JoinErrors, Blame::Target, (code, late), 5, None);
+        }
+        let one = stability.told(Incident::JoinErrors, Blame::Target).expect("is told");
+        assert_eq!((one.count(), one.late()), (3, 1));
+        let again = told(&serde_json::to_string(one).expect("is written"));
+        assert_eq!(&again, one, "the figure holds, whatever the code");
+        let seen = r#"{"count":2,"first":1,"last":9}"#;
+        for (code, late) in [
+            ("timeout", 2),
+            ("unsubscribe: timeout", 2),
+            ("rejoin after a time-out", 2),
+            ("rejoin", 0),
+            ("503", 0),
+        ] {
+            let old = told(&format!(r#"{{"codes":{{"{code}":{seen}}},"clients":[]}}"#));
+            assert_eq!((old.count(), old.late()), (2, late), "{code}");
+        }
     }
 }

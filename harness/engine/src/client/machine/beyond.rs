@@ -5,7 +5,7 @@
 //! however slowly the client reads. Nothing that comes meanwhile is applied: to the judge the client is
 //! offline from the acceptance on.
 
-use khala_evidence::record::{Micros, OfflineCause, Outcome, Record, Request, Sink};
+use khala_evidence::record::{Micros, OfflineCause, Outcome, Record, Request, Sink, TIMED_OUT};
 use khala_wire::topic::TopicId;
 
 use super::spoken::{Ask, Came};
@@ -79,7 +79,7 @@ impl Machine {
     ) -> Action {
         match stay.asked {
             // Nobody can say what was on its way.
-            Some(asked) => self.leave_beyond(stay, asked, now, Outcome::Timeout, "timeout", world),
+            Some(asked) => self.leave_beyond(stay, asked, now, Outcome::Timeout, TIMED_OUT, world),
             None => {
                 let asked = Some(Pending { sent_at: now });
                 self.state = State::Beyond(Stay { asked, ..stay });

@@ -6,7 +6,7 @@
 //! own cursors. Where the target had accepted it, it leaves that socket before, and of one beyond head only
 //! after it has waited for what comes (`beyond.rs`).
 
-use khala_evidence::record::{Micros, OfflineCause, Outcome, Place, Request, Sink};
+use khala_evidence::record::{Micros, OfflineCause, Outcome, Place, Request, Sink, TIMED_OUT};
 use khala_plan::model::ChosenCursor;
 use khala_wire::topic::TopicId;
 
@@ -193,7 +193,7 @@ impl Machine {
         now: Micros,
         world: &mut World<'_, S>,
     ) -> Action {
-        self.tried(pending, now, Outcome::Timeout, "timeout", world);
+        self.tried(pending, now, Outcome::Timeout, TIMED_OUT, world);
         let message = "a subscribe with a cursor that a fault chose was not answered".to_owned();
         world.finding(self.client, "cursor_unanswered", now, message);
         self.go_offline(now, OfflineCause::GaveUp, world);

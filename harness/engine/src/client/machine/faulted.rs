@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use khala_evidence::record::{Micros, OfflineCause, OpKind, Outcome, Record, Request, Sink};
+use khala_evidence::record::{
+    Micros, OfflineCause, OpKind, Outcome, Record, Request, Sink, TIMED_OUT,
+};
 use khala_wire::topic::TopicId;
 
 use crate::answer::Answer;
@@ -42,7 +44,7 @@ impl Machine {
     /// The unsubscribe had no answer in time. The real clients wait no longer, and stay.
     pub(super) fn left_in_vain<S: Sink>(&mut self, world: &mut World<'_, S>) {
         let at = self.unanswered_at();
-        self.left(at, Outcome::Timeout, "timeout", world);
+        self.left(at, Outcome::Timeout, TIMED_OUT, world);
     }
 
     /// The unsubscribe has come to its end, unless it had before.
