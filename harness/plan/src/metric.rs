@@ -112,17 +112,17 @@ catalogue! {
     TimeToRecovered "time_to_recovered" Latency Clients
         "From the fault that cut a client off to replay complete and at head on every topic; how long the fault keeps it away, and its back-off, are part of it.";
     Delivery "delivery" Latency Seconds
-        "From a publish's intended time to its arrival at a live client that no slow_reader fault ever hits.";
+        "From a publish's intended time to its arrival at a live client that no fault ever makes slow.";
     DeliverySpread "delivery_spread" Latency Seconds
-        "From the first arrival of an event of a stream at any client to its last arrival at a client that was live by then and that no slow_reader fault ever hits; one sample for each event and surface that two clients got, whoever published it.";
+        "From the first arrival of an event of a stream at any client to its last arrival at a client that was live by then and that no fault ever makes slow; one sample for each event and surface that two clients got, whoever published it.";
     BystanderRatio "bystander_ratio" Ratio Seconds
         "p99 of `delivery` during the objective's phases over that of the phases it is held `against`.";
     Snapshot "snapshot" Latency Clients
         "From a snapshot's request to its whole answer.";
     ReplayLag "replay_lag" Magnitude Clients
-        "Events between the cursor of a resume and the highest seq that any client had seen, for each topic; resumes of clients that a slow_reader fault hit are left out.";
+        "Events between the cursor of a resume and the highest seq that any client had seen, for each topic; resumes of clients that a fault made slow are left out.";
     UnplannedStale "unplanned_stale_cursors" Count Clients
-        "Topics of resumes that were refused with stale_cursor although no fault planned it; clients that a slow_reader fault hit are left out.";
+        "Topics of resumes that were refused with stale_cursor although no fault planned it; clients that a fault made slow are left out.";
     HeartbeatRtt "heartbeat_rtt" Latency Seconds
         "From a heartbeat's intended time to its reply.";
     Publish "publish" Latency Seconds

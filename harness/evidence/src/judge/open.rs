@@ -68,8 +68,8 @@ pub fn remedy(rule: Rule) -> &'static str {
              socket), and run it again."
         }
         Rule::NoEviction | Rule::UnboundedBuffer => {
-            "Let the clients be slow for longer (the `duration` of the slow_reader), with more published \
-             meanwhile, and run it again."
+            "Let the clients be slow for longer (the `duration` of the fault that makes them so), with more \
+             published meanwhile, and run it again."
         }
         Rule::Nonmonotonic | Rule::StateRegress => {
             "Run it again for a shorter time, or against a target with fewer documents: what came was older, or \

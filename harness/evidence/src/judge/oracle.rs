@@ -194,14 +194,14 @@ fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<(&'static str, Strin
         let why = "clients that were kept from reading gave up by themselves, at a heartbeat without an \
                    answer, before they could read whether they are called slow";
         let takes = format!(
-            "a `duration` of the slow_reader that ends before their second heartbeat in it (within \
-             {patience} of its start), with as much published"
+            "a `duration` of the fault that makes them slow that ends before their second heartbeat in it \
+             (within {patience} of its start), with as much published"
         );
         return Some((why, takes));
     }
     by_plan(Incident::SocketEnds).then(|| {
-        let takes = "its own count of evictions (fan-out metrics, `target.admin_token`), or a slow_reader \
-                     that reads on, at a `rate`";
+        let takes = "its own count of evictions (fan-out metrics, `target.admin_token`), or clients made \
+                     slow that read on, at a `rate`";
         ("the target ended sockets of slow clients, and no notice of it reached them", takes.to_owned())
     })
 }
