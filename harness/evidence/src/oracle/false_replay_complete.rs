@@ -44,9 +44,8 @@ use super::track::Track;
 use super::windows::Timelines;
 use crate::record::{Micros, PublishId};
 
-/// Facts kept per shard: some 150 MiB at the most. Few in this crate's own tests, which come to the
-/// bound.
-const FACTS_MAX: usize = if cfg!(test) { 1_000 } else { 2_000_000 };
+/// Facts kept per shard: some 150 MiB at the most.
+const FACTS_MAX: usize = 2_000_000;
 
 /// What a client had when the ok reply came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,8 +130,13 @@ impl Replies {
 
     fn enter(&mut self, reply: Reply, had: Had, stands: Option<u64>) {
         let Reply { client, topic, epoch, sent_at, at } = reply;
-        if self.facts.len() < FACTS_MAX {
-            self.facts.push(Fact { at, client, topic, epoch, sent_at, had, stands });
+        self.keep(Fact { at, client, topic, epoch, sent_at, had, stands }, FACTS_MAX);
+    }
+
+    /// Keeps a fact, of so many at the most.
+    fn keep(&mut self, fact: Fact, most: usize) {
+        if self.facts.len() < most {
+            self.facts.push(fact);
         } else {
             self.beyond_bound += 1;
         }
@@ -140,13 +144,17 @@ impl Replies {
 
     /// Adds another shard's.
     pub fn merge(&mut self, other: Self) {
+        self.merge_within(other, FACTS_MAX);
+    }
+
+    fn merge_within(&mut self, other: Self, most: usize) {
         if !other.facts.is_empty() {
             self.facts.extend(other.facts);
             self.facts.sort_unstable();
         }
         // Of too many the earliest are kept, in whatever order they come together.
-        let excess = self.facts.len().saturating_sub(FACTS_MAX);
-        self.facts.truncate(FACTS_MAX);
+        let excess = self.facts.len().saturating_sub(most);
+        self.facts.truncate(most);
         self.beyond_bound += excess as u64 + other.beyond_bound;
     }
 
@@ -627,14 +635,19 @@ mod tests {
 
     #[test]
     fn of_too_many_replies_the_earliest_are_judged_and_the_others_open() {
-        let most = u32::try_from(FACTS_MAX).expect("small");
+        const MOST: u32 = 1_000;
+        let (most, within) = (MOST, MOST as usize);
+        let fact = |n, sent_at| {
+            let Reply { client, topic, epoch, sent_at, at } = reply(n, sent_at);
+            Fact { at, client, topic, epoch, sent_at, had: Had::Seq(1), stands: None }
+        };
         let (mut ours, mut theirs) = (Replies::default(), Replies::default());
         assert!(ours.is_empty());
-        (0..most + 2).for_each(|n| ours.stream(reply(n, 3_000), 1, None));
-        assert_eq!((ours.len(), ours.beyond_bound, ours.is_empty()), (FACTS_MAX, 2, false));
-        (0..most + 3).for_each(|n| theirs.stream(reply(n, 2_000), 1, None));
-        ours.merge(theirs);
-        assert_eq!((ours.len(), ours.beyond_bound), (FACTS_MAX, u64::from(most) + 5));
+        (0..most + 2).for_each(|n| ours.keep(fact(n, 3_000), within));
+        assert_eq!((ours.len(), ours.beyond_bound, ours.is_empty()), (within, 2, false));
+        (0..most + 3).for_each(|n| theirs.keep(fact(n, 2_000), within));
+        ours.merge_within(theirs, within);
+        assert_eq!((ours.len(), ours.beyond_bound), (within, u64::from(most) + 5));
         assert!(ours.facts.iter().all(|fact| fact.sent_at == 2_000));
         let tally = settled(&ours, &ledger(&[]), None);
         assert_eq!(tally.rule(RULE).undecided, u64::from(most) + 5);
