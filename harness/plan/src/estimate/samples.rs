@@ -53,8 +53,11 @@ pub fn expected(
     schedule: &Schedule,
     objective: &Objective,
 ) -> Vec<(Option<&'static str>, Expected)> {
-    let live = objective.metric.is_of_streams().then(|| Presence::of_cohorts(plan, schedule));
-    counted(plan, schedule, objective, live.as_deref())
+    if !objective.metric.is_of_streams() {
+        return counted(plan, schedule, objective, Live::Everybody);
+    }
+    let presences = Presence::of_cohorts(plan, schedule);
+    counted(plan, schedule, objective, Live::Present(&presences))
 }
 
 /// The same if every client were live all the time: an objective that has no sample even so has no occasion.
@@ -63,14 +66,38 @@ pub(super) fn possible(
     schedule: &Schedule,
     objective: &Objective,
 ) -> Vec<(Option<&'static str>, Expected)> {
-    counted(plan, schedule, objective, None)
+    counted(plan, schedule, objective, Live::Everybody)
+}
+
+/// Who gets a publish live.
+#[derive(Clone, Copy)]
+enum Live<'a> {
+    /// Every client of the plan, all the time.
+    Everybody,
+    /// Those of each cohort that can be counted on at that moment.
+    Present(&'a [Presence]),
+}
+
+impl<'a> Live<'a> {
+    /// Whether it is counted at each publish.
+    fn is_counted(self) -> bool {
+        matches!(self, Self::Present(_))
+    }
+
+    /// When the clients of each cohort are live, where that is counted.
+    fn presences(self) -> &'a [Presence] {
+        match self {
+            Self::Everybody => &[],
+            Self::Present(presences) => presences,
+        }
+    }
 }
 
 fn counted(
     plan: &Plan,
     schedule: &Schedule,
     objective: &Objective,
-    live: Option<&[Presence]>,
+    live: Live<'_>,
 ) -> Vec<(Option<&'static str>, Expected)> {
     let scope = |phases: &[String]| Scope::new(plan, schedule, phases, live);
     let during = scope(&objective.during);
@@ -131,8 +158,8 @@ struct Scope<'a> {
     /// Per cohort: what share of its clients is there in the mean, over the phases and at publishes in them. All
     /// of them are, without stages.
     there: Vec<f64>,
-    /// Per cohort: when its clients are live, where that is asked for.
-    live: Option<&'a [Presence]>,
+    /// Who gets a publish live.
+    live: Live<'a>,
     /// Per load: publishes within the phases.
     publishes: Vec<u64>,
     /// Per load: when they are, where it is asked who is live.
@@ -142,12 +169,7 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn new(
-        plan: &'a Plan,
-        schedule: &'a Schedule,
-        phases: &[String],
-        live: Option<&'a [Presence]>,
-    ) -> Self {
+    fn new(plan: &'a Plan, schedule: &'a Schedule, phases: &[String], live: Live<'a>) -> Self {
         let within = |at_us| {
             let phase = &schedule.phases[schedule.phase_at(at_us)];
             phases.contains(&phase.name)
@@ -187,7 +209,7 @@ impl<'a> Scope<'a> {
             let load = usize::from(publish.load);
             publishes[load] += 1;
             publish_seconds[load].insert(publish.at_us / 1_000_000);
-            publishes_at[load].extend(live.is_some().then_some(publish.at_us));
+            publishes_at[load].extend(live.is_counted().then_some(publish.at_us));
         }
         let windows: Vec<_> = schedule.phases.iter().filter(|p| phases.contains(&p.name)).collect();
         let there = there(plan, schedule, &windows);
@@ -241,10 +263,10 @@ impl<'a> Scope<'a> {
                 Expected::OfOthers
             }
             MetricId::Violations => Expected::Samples(self.deliveries(&cohorts, |_| true, |_| 0)),
-            MetricId::Delivery | MetricId::BystanderRatio if self.live.is_some() => {
+            MetricId::Delivery | MetricId::BystanderRatio if self.live.is_counted() => {
                 Expected::Samples(self.live_deliveries(&cohorts).map(|(_, n)| n).sum::<u64>() as f64)
             }
-            MetricId::DeliverySpread if self.live.is_some() => {
+            MetricId::DeliverySpread if self.live.is_counted() => {
                 Expected::Samples(self.live_spreads(&cohorts).map(|(_, n)| n).sum::<u64>() as f64)
             }
             MetricId::Delivery => Expected::Samples(self.deliveries(&cohorts, is_stream, |_| 0)),
@@ -302,7 +324,7 @@ impl<'a> Scope<'a> {
         &self,
         count: impl Fn(u64, &[(usize, u64)], &[Presence]) -> u64,
     ) -> impl Iterator<Item = (u64, u64)> {
-        let live = self.live.unwrap_or_default();
+        let live = self.live.presences();
         let loads = self.plan.loads.iter().zip(&self.publishes_at);
         loads.flat_map(move |(load, publishes)| {
             let fed = self.fed(load);
@@ -332,8 +354,10 @@ impl<'a> Scope<'a> {
             cohorts.filter(|(_, it)| selects(it)).map(|(place, _)| place).collect::<Vec<_>>()
         };
         match metric {
-            MetricId::Delivery if self.live.is_some() => any(&mut self.live_deliveries(&places())),
-            MetricId::DeliverySpread if self.live.is_some() => {
+            MetricId::Delivery if self.live.is_counted() => {
+                any(&mut self.live_deliveries(&places()))
+            }
+            MetricId::DeliverySpread if self.live.is_counted() => {
                 any(&mut self.live_spreads(&places()))
             }
             MetricId::Delivery | MetricId::DeliverySpread => publishing(&feeds),
