@@ -28,7 +28,7 @@ pub enum Error {
     /// The bundle is of a version of the format that this build does not read.
     #[error(
         "{}: {file} is of version {found} of the format, and this build of khala-harness reads version \
-         {known}: use the build that wrote it, or a later one", dir.display()
+         {known}: {}", dir.display(), use_instead(*found, *known)
     )]
     Version {
         /// The folder.
@@ -141,6 +141,14 @@ pub enum Error {
     /// A rendering failed.
     #[error("a rendering failed: {0}")]
     Render(#[from] khala_evidence::render::RenderError),
+}
+
+/// Which build reads it, with a verb: nobody reads what became of a format that is no more.
+fn use_instead(found: u64, known: u64) -> &'static str {
+    match found > known {
+        true => "use the build that wrote it, or a later one",
+        false => "use the build that wrote it",
+    }
 }
 
 impl Error {

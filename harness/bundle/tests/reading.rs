@@ -65,6 +65,17 @@ fn a_bundle_of_a_later_version_is_refused_in_a_sentence_that_names_it() {
 }
 
 #[test]
+fn of_an_earlier_version_that_is_no_more_read_no_later_build_is_said_to_read_it() {
+    let (_dir, bundle) = copy();
+    edit(&bundle, names::JOURNAL, |mut bytes| {
+        bytes[14] = b'0';
+        bytes
+    });
+    let error = Bundle::open(&bundle).expect_err("it is of an earlier version").to_string();
+    assert!(error.ends_with("reads version 1: use the build that wrote it"), "{error}");
+}
+
+#[test]
 fn a_report_is_read_as_it_was_written_and_one_of_a_later_version_is_refused() {
     let (_dir, bundle) = copy();
     let read = summary(&bundle).expect("of version 1");
