@@ -1,5 +1,7 @@
 //! The clocks by which stages are written down: the one on the wall, and one that nobody can set.
 
+#![expect(clippy::disallowed_methods, reason = "this is the module that reads them")]
+
 use khala_engine::clock;
 use khala_stage::stamp::Stamp;
 use rustix::time::{ClockId, clock_gettime};
