@@ -48,7 +48,12 @@ pub struct Args {
     pub jobs: u8,
     /// Seed of every run, in place of the scenarios' own; of the matrix's too, but for rows that want a
     /// certain one.
-    #[arg(long, value_name = "N", conflicts_with_all = ["ceiling", "clean"])]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs()),
+        conflicts_with_all = ["ceiling", "clean"]
+    )]
     pub seed: Option<u64>,
     /// Run nothing, and print what `--wire` would run: each deviation, what must come of it, and where its
     /// like was seen (Markdown).

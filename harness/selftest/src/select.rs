@@ -1,5 +1,7 @@
 //! Which entries of a list are run: `--only` and `--part`.
 
+use std::collections::HashSet;
+
 use crate::Args;
 use crate::exit::{Exit, Failure};
 
@@ -15,11 +17,7 @@ pub fn select<T>(
 ) -> Result<Vec<T>, Failure> {
     for name in &selftest.only {
         if !all.iter().any(|entry| of(entry) == name) {
-            let mut known: Vec<_> = all.iter().map(&of).collect();
-            known.dedup();
-            let message =
-                format!("there is no {what} `{name}` to run; known are {}", known.join(", "));
-            return Err(Failure::new(Exit::Usage, message));
+            return Err(Failure::new(Exit::Usage, unknown(what, name, all.iter().map(&of))));
         }
     }
     let wanted =
@@ -33,4 +31,26 @@ pub fn select<T>(
         return Err(Failure::new(Exit::Usage, message));
     }
     Ok(selected)
+}
+
+/// That there is none of a name, with the one that was probably meant, else with all, each once.
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    if let Some(meant) = khala_plan::closest(name, known.clone()) {
+        return format!("there is no {what} `{name}` to run: did you mean `{meant}`?");
+    }
+    let mut seen = HashSet::new();
+    let known: Vec<_> = known.filter(|name| seen.insert(*name)).collect();
+    format!("there is no {what} `{name}` to run; known are {}", known.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_one_that_was_meant_or_with_all_each_once() {
+        let told = |name| unknown("defect", name, ["gap", "phantom", "gap"].into_iter());
+        assert_eq!(told("phantm"), "there is no defect `phantm` to run: did you mean `phantom`?");
+        assert_eq!(told("other"), "there is no defect `other` to run; known are gap, phantom");
+    }
 }
