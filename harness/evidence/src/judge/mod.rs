@@ -209,6 +209,12 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl ObjectiveVerdict {
+    /// What is selected by this label: `ios` of `surface=ios`.
+    #[must_use]
+    pub fn selected(&self, label: &str) -> Option<&str> {
+        self.selector.split_once('=').filter(|(name, _)| *name == label).map(|(_, of)| of)
+    }
+
     /// Where it has a `never_kept`, whether no client can keep it or none can be sure to.
     pub(crate) fn who_keeps(&self) -> &'static str {
         who_keeps(self.kept_by_luck)

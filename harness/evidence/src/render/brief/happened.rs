@@ -94,7 +94,7 @@ pub const MEND_IDLE: &str = "raise the idle time-out of the service, or of the p
 pub fn incident(report: &RunReport) -> Option<Incident> {
     let gate = report.gates.iter().find(|gate| gate.name == STABILITY_GATE && !gate.advisory)?;
     let failed = gate.objectives.iter().filter(|it| it.verdict == Verdict::Fail);
-    let kinds = failed.filter_map(|it| Incident::of(it.selector.strip_prefix("kind=")?));
+    let kinds = failed.filter_map(|it| Incident::of(it.selected("kind")?));
     kinds.min()
 }
 

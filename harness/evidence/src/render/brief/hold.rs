@@ -345,11 +345,11 @@ fn rules(report: &RunReport) -> Vec<Held> {
     let open = report.of_the_run.iter().any(|reason| reason.against == Against::Open);
     let foremost = foremost(report).filter(|_| open).map(Rule::name);
     let of_rules = undecided(report).filter(|(_, one)| {
-        let rule = one.selector.strip_prefix("rule=");
+        let rule = one.selected("rule");
         one.metric == reasons::VIOLATIONS && (rule.is_none() || rule != foremost)
     });
     let told = of_rules.map(|(_, one)| {
-        let rule = one.selector.strip_prefix("rule=").unwrap_or_default();
+        let rule = one.selected("rule").unwrap_or_default();
         let next = match (&one.it_takes, Rule::of(rule)) {
             (Some(takes), _) => taking(takes),
             (None, Some(rule)) => open::remedy(rule).to_owned(),
@@ -364,7 +364,7 @@ fn rules(report: &RunReport) -> Vec<Held> {
 fn incidents(report: &RunReport) -> Vec<Held> {
     let of_stability = undecided(report).filter(|(gate, _)| gate.name == STABILITY_GATE);
     let told = of_stability.map(|(_, one)| {
-        let kind = one.selector.strip_prefix("kind=").unwrap_or(&one.metric).replace('_', " ");
+        let kind = one.selected("kind").unwrap_or(&one.metric).replace('_', " ");
         let why = format!("{kind} are undecided ({})", one.reason);
         match one.it_takes.as_deref() {
             Some(takes) => Held::new(why, taking(takes)),

@@ -51,7 +51,7 @@ fn names(report: &RunReport) -> Vec<String> {
 }
 
 fn name(objective: &ObjectiveVerdict) -> String {
-    match objective.selector.strip_prefix("rule=") {
+    match objective.selected("rule") {
         Some(rule) => rule.to_owned(),
         None => reasons::name(objective),
     }

@@ -198,7 +198,7 @@ fn why(html: &mut Html, objective: &ObjectiveVerdict) {
     html.tag("tr", &[("class", "why")], |html| {
         cell(html, "");
         html.tag("td", &[("colspan", "6")], |html| {
-            let rule = objective.selector.strip_prefix("rule=");
+            let rule = objective.selected("rule");
             match rule.filter(|_| reasons::is_of_a_broken_rule(objective)) {
                 Some(rule) => {
                     html.leaf(

@@ -19,11 +19,11 @@ pub fn write(html: &mut Html, report: &RunReport) {
         });
         html.leaf("h3", &[], "Again");
         html.tag("dl", &[("class", "again")], |html| {
-            for (what, command) in commands(report) {
+            for Again { what, command, says } in commands(report) {
                 html.leaf("dt", &[], what);
                 html.tag("dd", &[], |html| html.leaf("code", &[], &command));
-                if what == ALONE {
-                    html.leaf("dd", &[], &texts::alone_says(report, texts::HERE).replace('`', ""));
+                if let Some(says) = says {
+                    html.leaf("dd", &[], &says);
                 }
             }
         });
@@ -79,19 +79,32 @@ fn rows(report: &RunReport) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// What the command is called that says less than a reader may think.
-const ALONE: &str = "With the first client alone for which a rule was broken";
+/// A command that does something again.
+struct Again {
+    what: &'static str,
+    command: String,
+    /// What it says, where that is less than a reader may think.
+    says: Option<String>,
+}
 
 /// The commands, for a reader in the bundle's folder.
-fn commands(report: &RunReport) -> Vec<(&'static str, String)> {
-    let mut commands =
-        vec![("The same run, from this bundle's folder", texts::whole(report, texts::HERE))];
-    let first = report.oracle.kept.iter();
-    if let Some(alone) = first.filter_map(|one| texts::again(report, one, texts::HERE)).next() {
-        commands.push((ALONE, alone));
-    }
-    commands
-        .push(("Whether this folder is what the run wrote", "khala-harness verify .".to_owned()));
-    commands.push(("This page, made again from the sources", "khala-harness report .".to_owned()));
-    commands
+fn commands(report: &RunReport) -> Vec<Again> {
+    let plain = |what, command| Again { what, command, says: None };
+    let whole = texts::whole(report, texts::HERE);
+    let mut first = report.oracle.kept.iter();
+    let alone = first.find_map(|one| texts::again(report, one, texts::HERE)).map(|command| Again {
+        what: "With the first client alone for which a rule was broken",
+        command,
+        says: Some(texts::alone_says(report, texts::HERE).replace('`', "")),
+    });
+    let commands = [
+        Some(plain("The same run, from this bundle's folder", whole)),
+        alone,
+        Some(plain(
+            "Whether this folder is what the run wrote",
+            "khala-harness verify .".to_owned(),
+        )),
+        Some(plain("This page, made again from the sources", "khala-harness report .".to_owned())),
+    ];
+    commands.into_iter().flatten().collect()
 }

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::seconds;
-use crate::record::{Micros, OfflineCause, Outcome, PublishId, Record, Source, SubscribedTopic};
+use crate::record::{
+    Micros, OfflineCause, Outcome, PublishId, Record, Source, StaleTopic, SubscribedTopic,
+};
 use crate::render::units::duration;
 use crate::shard::flight::Update;
 
@@ -93,18 +95,7 @@ pub fn happening(record: &Record) -> Option<(Micros, String)> {
             (*at, format!("subscribe {epoch} answered: {}", marks.join(", ")))
         }
         Record::SubscribeStale { at, epoch, topics, .. } => {
-            let topics: Vec<_> = topics
-                .iter()
-                .map(|stale| {
-                    let (name, reason) = (stale.topic.name(), word(&stale.reason));
-                    let figures = [("floor", stale.floor), ("head", stale.head)];
-                    let figures: String = figures
-                        .iter()
-                        .filter_map(|(name, figure)| Some(format!(", {name} {}", (*figure)?)))
-                        .collect();
-                    format!("{name} cursor {} ({reason}{figures})", stale.cursor)
-                })
-                .collect();
+            let topics: Vec<_> = topics.iter().map(refused).collect();
             (*at, format!("subscribe {epoch} refused as stale: {}", topics.join(", ")))
         }
         Record::SnapshotTaken { done, topic, outcome, head, .. } => {
@@ -147,6 +138,15 @@ pub fn happening(record: &Record) -> Option<(Micros, String)> {
         Record::Retired { at, .. } => (*at, "taken out of the run".to_owned()),
         _ => return None,
     })
+}
+
+/// A topic that was refused as stale, with what was said of it.
+fn refused(stale: &StaleTopic) -> String {
+    let (name, reason) = (stale.topic.name(), word(&stale.reason));
+    let figures = [("floor", stale.floor), ("head", stale.head)].into_iter();
+    let figures: String =
+        figures.filter_map(|(name, figure)| Some(format!(", {name} {}", figure?))).collect();
+    format!("{name} cursor {} ({reason}{figures})", stale.cursor)
 }
 
 fn cursor(topic: &SubscribedTopic) -> String {
