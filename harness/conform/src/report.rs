@@ -244,6 +244,7 @@ pub struct Report {
 }
 
 /// What a report is made of, beside its results.
+#[derive(Clone, Debug, Default)]
 pub struct Around {
     /// The tool with its version.
     pub tool: String,
@@ -389,27 +390,17 @@ mod tests {
     fn what_is_accepted_keeps_nobody_back_and_what_is_kept_again_does() {
         let case = &crate::cases::all()[0];
         let broken = || Broken { did: "a".into(), came: "b".into(), should: "c".into() };
-        let around = || Around {
-            tool: "t".into(),
-            url: "u".into(),
-            started_at: "s".into(),
-            elapsed_s: 1.0,
-            allowed: vec![],
-            interrupted: false,
-            published: 0,
-            remains: vec![],
-        };
         let known = Known::read(&format!("{} = \"by design\"", case.id)).expect("reads");
         let deviates = CaseResult::new(case, Ok(Found::Broken(broken())), 0.1);
-        let accepted = Report::new(around(), vec![deviates.clone()], &known);
+        let accepted = Report::new(Around::default(), vec![deviates.clone()], &known);
         assert_eq!((accepted.decision, accepted.totals.accepted), (Decision::Go, 1));
-        let not = Report::new(around(), vec![deviates], &Known::default());
+        let not = Report::new(Around::default(), vec![deviates], &Known::default());
         assert_eq!(not.decision, Decision::NoGo);
         let kept = CaseResult::new(case, Ok(Found::Kept("x".into())), 0.1);
-        let stale = Report::new(around(), vec![kept], &known);
+        let stale = Report::new(Around::default(), vec![kept], &known);
         assert_eq!((stale.decision, stale.stale_known.len()), (Decision::NoGo, 1));
         let absent = CaseResult::new(case, Err(Stop::Undecided("gone".into())), 0.1);
-        let held = Report::new(around(), vec![absent], &known);
+        let held = Report::new(Around::default(), vec![absent], &known);
         assert_eq!((held.decision, held.stale_known.len()), (Decision::Hold, 0));
     }
 }

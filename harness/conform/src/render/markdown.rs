@@ -68,16 +68,7 @@ mod tests {
         let evil = || "a|b\n<i>`*x*`\u{202e}\u{1b}[1A".to_owned();
         let case = &cases::all()[0];
         let broken = Broken { did: evil(), came: evil(), should: evil() };
-        let around = Around {
-            tool: "t".into(),
-            url: evil(),
-            started_at: "s".into(),
-            elapsed_s: 1.0,
-            allowed: vec![],
-            interrupted: false,
-            published: 0,
-            remains: vec![],
-        };
+        let around = Around { url: evil(), ..Around::default() };
         let result = CaseResult::new(case, Ok(Found::Broken(broken)), 0.1);
         let text = render(&Report::new(around, vec![result], &Known::default()));
         let told = r"a\|b \<i\>\`\*x\*\`\u{202e}\u{1b}\[1A";
