@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use khala_engine::command::Redactor;
+use khala_engine::command;
 use khala_engine::error::SetupError;
 use khala_engine::preflight;
 use khala_engine::reach::guard::Guard;
@@ -51,7 +51,7 @@ pub fn refuse(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Fai
 /// # Errors
 /// When there is one.
 pub fn no_secret_commands(plan: &Plan, advice: &str) -> Result<(), Failure> {
-    let told = Redactor::of_plan(plan).plan(plan).secret_told_by_command(advice);
+    let told = command::told_plan(plan).secret_told_by_command(advice);
     told.map_or(Ok(()), |what| Err(Failure::new(Exit::Usage, what)))
 }
 

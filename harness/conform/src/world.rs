@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use khala_engine::command::Redactor;
+use khala_engine::command;
 use khala_engine::environment;
 use khala_engine::http::Http;
 use khala_engine::mint::Minter;
@@ -128,7 +128,7 @@ impl World {
                 "the target profile names no URL: conform asks a runtime that is there already";
             return Err(OpenError::Settings(format!("error: {why}")));
         };
-        let told = Redactor::of_plan(&plan).plan(&plan);
+        let told = command::told_plan(&plan);
         let told_by_command = told.secret_told_by_command("--allow-hooks lets it run");
         if let Some(why) = told_by_command.filter(|_| !options.commands) {
             return Err(OpenError::Usage(why));

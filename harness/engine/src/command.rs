@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use self::output::Captured;
-pub use self::output::Redactor;
+pub use self::output::{Redactor, told_plan};
 use crate::clock::Clock;
 
 /// How long a group may take to end when it is asked to.

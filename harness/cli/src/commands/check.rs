@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use khala_engine::command::Redactor;
+use khala_engine::command;
 use khala_plan::estimate::Estimate;
 use khala_plan::{Diagnostics, Loaded, Plan, Schedule};
 
@@ -21,7 +21,7 @@ pub fn run(check: &args::Check) -> Result<Exit, Failure> {
         None => scenario::load_telling(&check.scenario, told)?,
         Some(gates) => under_gates(&scenario::load_untold(&check.scenario, told)?.plan, gates)?,
     };
-    let told = Redactor::of_plan(&loaded.plan).plan(&loaded.plan);
+    let told = command::told_plan(&loaded.plan);
     let schedule = Schedule::of(&told);
     let estimate = Estimate::of(&told, &schedule);
     let text = if check.json {

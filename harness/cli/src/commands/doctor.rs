@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use khala_engine::command::Redactor;
+use khala_engine::command;
 use khala_engine::doctor::{self, Came, Line, Options};
 use khala_plan::{Plan, Schedule, resolved};
 
@@ -54,7 +54,7 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     }
     output::print(text(&disk(&plan, &schedule)).as_bytes())?;
     if let Some(path) = &doctor.write_profile {
-        if Redactor::of_plan(&plan).plan(&plan).target != plan.target {
+        if command::told_plan(&plan).target != plan.target {
             let what = format!(
                 "{} would hold a secret in clear: in a header or a parameter of the target write `{{ env = \"NAME\" }}`, and \
                  let a command read it itself",

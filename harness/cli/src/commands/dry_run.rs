@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use khala_engine::command::Redactor;
+use khala_engine::command;
 use khala_engine::preflight;
 use khala_engine::reach::Reach;
 use khala_engine::reach::guard::Guard;
@@ -18,7 +18,7 @@ use crate::output;
 pub fn tell(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<Exit, Failure> {
     let ways = preflight::reached(plan, schedule, guard);
     let ways = ways.map_err(|error| Failure::new(Exit::Setup, error))?;
-    let told = Redactor::of_plan(plan).plan(plan);
+    let told = command::told_plan(plan);
     output::print(text(&told, schedule, ways.as_ref()).as_bytes())?;
     Ok(Exit::Go)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, this_host, utc_now};
-use khala_engine::command::Redactor;
+use khala_engine::command::{self, Redactor};
 use khala_engine::environment;
 use khala_engine::reach::guard::Guard;
 use khala_engine::switches::Switches;
@@ -217,7 +217,7 @@ fn warn(done: Result<(), khala_bundle::Error>) {
 
 /// A plan and its schedule without secrets; the same ones where there is none in them.
 fn told(plan: &Arc<Plan>, schedule: &Arc<Schedule>) -> (Arc<Plan>, Arc<Schedule>) {
-    let told = Redactor::of_plan(plan).plan(plan);
+    let told = command::told_plan(plan);
     if resolved::to_toml(&told) == resolved::to_toml(plan) {
         return (Arc::clone(plan), Arc::clone(schedule));
     }

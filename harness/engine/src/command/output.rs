@@ -87,12 +87,6 @@ impl Redactor {
         Self::of_environment(keys::known(plan).into_iter().map(String::into_bytes))
     }
 
-    /// A plan as it may be told: on a screen, in evidence.
-    #[must_use]
-    pub fn plan(&self, plan: &Plan) -> Plan {
-        plan.told(&|text| self.word(text))
-    }
-
     /// A word of a command, or another text of somebody's own, as it may be shown.
     #[must_use]
     pub fn word(&self, word: &str) -> String {
@@ -129,6 +123,14 @@ impl Redactor {
         }
         out
     }
+}
+
+/// A plan as it may be told, on a screen or in evidence: without the secrets that it names and those of the
+/// harness's own environment.
+#[must_use]
+pub fn told_plan(plan: &Plan) -> Plan {
+    let redactor = Redactor::of_plan(plan);
+    plan.told(&|text| redactor.word(text))
 }
 
 /// What a secret looks like where somebody encoded it: for a URL, in base64 wherever it begins there, as the text of a
