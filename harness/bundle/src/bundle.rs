@@ -218,6 +218,7 @@ fn loaded(shown: &Path, text: &str, profile: Option<&str>) -> Result<Loaded, Err
         defects: Vec::new(),
         seed: None,
         target: None,
+        defect: &|_| Ok(()),
         env: &|_| None,
     };
     let shown = shown.display().to_string();

@@ -175,7 +175,7 @@ pub struct Scenario {
     #[arg(long, value_name = "FILE", env = "KHALA_HARNESS_ALLOW")]
     pub allow: Option<PathBuf>,
     /// Seed of the run's random draws, in place of the scenario's: equal seeds give equal plans.
-    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX.unsigned_abs()))]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     pub seed: Option<u64>,
     /// Let only this client take part, as it would in the whole fleet; may be given several times.
     #[arg(long, value_name = "N")]
@@ -611,7 +611,7 @@ pub struct Reference {
     #[arg(long, value_name = "DEFECT", value_parser = defect)]
     pub defect: Vec<DefectSpec>,
     /// Seed of the defects' own draws.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     pub seed: u64,
     /// Retain at most this many events of a topic.
     #[arg(long, value_name = "TOPIC=EVENTS", value_parser = topic_events)]
@@ -620,10 +620,10 @@ pub struct Reference {
     #[arg(long, value_name = "TOPIC=EVENTS", value_parser = topic_events)]
     pub replay_budget: Vec<(TopicId, u64)>,
     /// Events that may wait for a socket.
-    #[arg(long, value_name = "EVENTS")]
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub queue_limit: Option<u64>,
     /// Strikes at which a socket that does not keep up is disconnected.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub max_strikes: Option<u32>,
     /// `SO_SNDBUF` of accepted sockets, in bytes: small ones make slow readers show.
     #[arg(long, value_name = "BYTES")]
@@ -659,14 +659,14 @@ pub struct NullServer {
     #[arg(long, value_name = "LATENCY", default_value = "0ms", value_parser = latency)]
     pub latency: Latency,
     /// Seed of the draws.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     pub seed: u64,
     /// Stand still for a while, counted from the first event: `AFTER+LENGTH`, as in `5s+2s`. May be
     /// given several times, in order.
     #[arg(long, value_name = "AFTER+LENGTH", value_parser = freeze)]
     pub freeze: Vec<Freeze>,
     /// Threads.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
     /// End when standard input closes or the parent dies.
     #[arg(long, hide = true)]
@@ -696,8 +696,13 @@ pub struct Man {
     pub out_dir: Option<PathBuf>,
 }
 
+/// Largest seed, as in a scenario: TOML holds no larger integer.
+const SEED_MAX: u64 = i64::MAX.unsigned_abs();
+/// Most events of a topic, as in a scenario.
+const TOPIC_EVENTS_MAX: u64 = 10_000_000;
+
 /// A defect; one that is not known is answered with the one that was probably meant.
-fn defect(text: &str) -> Result<DefectSpec, String> {
+pub fn defect(text: &str) -> Result<DefectSpec, String> {
     text.parse().map_err(|error| match error {
         ParseDefectError::UnknownName { name } => {
             let known = CATALOGUE.iter().map(|defect| defect.name);
@@ -722,8 +727,9 @@ fn topic_events(text: &str) -> Result<(TopicId, u64), String> {
             }
         }
     })?;
-    let events = events.parse().map_err(|_| format!("`{events}` is not a number of events"))?;
-    Ok((topic, events))
+    let known = events.parse().ok().filter(|events| (1..=TOPIC_EVENTS_MAX).contains(events));
+    let wrong = || format!("`{events}` is not a number of events from 1 to {TOPIC_EVENTS_MAX}");
+    Ok((topic, known.ok_or_else(wrong)?))
 }
 
 /// Least limit of a journal, in bytes: with less, not even a small run's first seconds would be in it.

@@ -92,6 +92,7 @@ pub fn files(scenario: &args::Scenario) -> Vec<(PathBuf, String)> {
         defects: Vec::new(),
         seed: None,
         target: None,
+        defect: &known_defect,
         env: &environment::variable,
     };
     // What is wrong with it is told by whoever runs it.
@@ -121,6 +122,7 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         defects: scenario.defect.iter().map(ToString::to_string).collect(),
         seed: scenario.seed,
         target: target.as_ref().map(|(path, text)| (path.as_str(), text.as_str())),
+        defect: &known_defect,
         env: &environment::variable,
     };
     let sources = Sources { path: &path, text: &text, loader: &loader };
@@ -129,6 +131,11 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         Err(_) if is_bare_url(scenario) => Ok(with_usual_key(&sources, options)),
         loaded => Ok(loaded),
     }
+}
+
+/// Says what is wrong with a defect that a scenario names, with the one that was probably meant.
+fn known_defect(text: &str) -> Result<(), String> {
+    args::defect(text).map(drop)
 }
 
 /// Whether the target is a URL and nothing else.
@@ -173,10 +180,30 @@ pub fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String
     };
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        let help = "name a target profile, such as scenarios/targets/local.toml, or a URL";
+        let help = or_meant(
+            &path,
+            "name a target profile, such as scenarios/targets/local.toml, or a URL",
+        );
         Failure::new(Exit::InvalidScenario, format!("--target {named}: {shown}: {error}; {help}"))
     })?;
     Ok((shown, text))
+}
+
+/// The file that was probably meant by one that is not there, else this help.
+fn or_meant(file: &Path, help: &str) -> String {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let beside = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten();
+    let names: Vec<_> = beside
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".toml"))
+        .collect();
+    let named = file.file_name().unwrap_or_default().to_string_lossy();
+    match khala_plan::closest(&named, names.iter().map(String::as_str)) {
+        Some(meant) if *meant != *named => {
+            format!("did you mean {}?", file.with_file_name(meant).display())
+        }
+        _ => help.to_owned(),
+    }
 }
 
 /// The scenario's name for messages, and its text; what it includes is found from where it is.
@@ -192,7 +219,8 @@ fn text(scenario: &args::Scenario) -> Result<(String, String), Failure> {
     }
     let path = scenario.file.display().to_string();
     let text = std::fs::read_to_string(&scenario.file).map_err(|error| {
-        invalid(format!("{path}: {error}; name a scenario file, such as scenarios/smoke.toml"))
+        let help = or_meant(&scenario.file, "name a scenario file, such as scenarios/smoke.toml");
+        invalid(format!("{path}: {error}; {help}"))
     })?;
     Ok((path, text))
 }

@@ -263,6 +263,16 @@ fn check_prints_json_for_machines() {
     assert!(read(&run)["warnings"][0]["what"].is_string(), "{}", run.stdout);
     let run = tiny().set("fleet.clients=0").ended_plain().exits(exit::INVALID_SCENARIO);
     assert!(read(&run)["scenario"].is_null(), "what is wrong is no plan");
+    // What is refused otherwise is told there, too.
+    let first = |run: &Ended| read(run)["errors"][0]["what"].as_str().map(str::to_owned);
+    let run = tiny().set("fleet.clients=900000").ended_plain().exits(exit::SETUP);
+    assert!(first(&run).is_some_and(|what| what.contains("file descriptors")), "{}", run.stdout);
+    assert_eq!(read(&run)["clients_peak"], 900_000, "the plan is told all the same");
+    let run = tiny().set("fleet.clients=6").arg("--strict").ended_plain().exits(exit::HOLD);
+    assert!(first(&run).is_some_and(|what| what.contains("would be HOLD")), "{}", run.stdout);
+    let run = Harness::check(scenario("tinny.toml")).arg("--json").ended_plain();
+    let run = run.exits(exit::INVALID_SCENARIO);
+    assert!(first(&run).is_some_and(|what| what.contains("tiny.toml?")), "{}", run.stdout);
 }
 
 #[test]

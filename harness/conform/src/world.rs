@@ -266,6 +266,7 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
             Named::Url(_) => None,
             Named::Profile(path, text) => Some((path.as_str(), text.as_str())),
         },
+        defect: &|_| Ok(()),
         env: &environment::variable,
     };
     let sources = Sources { path: "(conform)", text: &text, loader: &loader };

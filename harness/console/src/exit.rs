@@ -72,6 +72,12 @@ impl Failure {
     pub fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
         Self { exit, message: format!("error: {error}") }
     }
+
+    /// The message without what marks it as an error's on a terminal.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        self.message.strip_prefix("error: ").unwrap_or(&self.message)
+    }
 }
 
 /// What is wrong with a bundle: with the folder that was named, with its plan or gates, or with the disk.

@@ -21,6 +21,7 @@ pub fn plan(text: &str) -> Plan {
         defects: vec![],
         seed: None,
         target: None,
+        defect: &|_| Ok(()),
         env: &|_| None,
     };
     khala_plan::load(&sources, &options).unwrap_or_else(|e| panic!("{}", e.render(false))).plan

@@ -45,6 +45,7 @@ pub(crate) fn plan(text: &str) -> Plan {
         defects: Vec::new(),
         seed: None,
         target: None,
+        defect: &|_| Ok(()),
         env: &|_| None,
     };
     match khala_plan::load(&sources, &options) {

@@ -14,7 +14,7 @@ mod strike;
 
 use std::time::Duration;
 
-pub use self::json::schema as check_schema;
+pub use self::json::{schema as check_schema, unread as check_unread};
 use crate::fault::Befalls;
 use crate::gate::power::{self, Needs};
 use crate::model::{ActsOn, Arrival, Gate, Load, Mint, Objective, Plan, TargetKind};
@@ -361,7 +361,8 @@ impl Estimate {
         render::text(self, plan)
     }
 
-    /// The estimate for machines, with the warnings of the load: `check --json`.
+    /// The estimate for machines, with the warnings of the load and why a run would be refused, of which file each:
+    /// `check --json`.
     ///
     /// # Errors
     /// When it cannot be serialised, which is a bug.
@@ -369,8 +370,9 @@ impl Estimate {
         &self,
         plan: &Plan,
         warnings: &Diagnostics,
+        errors: &[(String, String)],
     ) -> Result<String, serde_json::Error> {
-        json::text(self, plan, warnings)
+        json::text(self, plan, warnings, errors)
     }
 }
 

@@ -30,7 +30,7 @@ mod testing;
 mod told;
 pub mod units;
 
-pub use estimate::check_schema;
+pub use estimate::{check_schema, check_unread};
 pub use model::Plan;
 pub use read::reference::{of_fault as fault_reference, page as scenario_reference};
 pub use read::schema::{
@@ -39,7 +39,7 @@ pub use read::schema::{
 };
 pub use read::suggest::closest;
 pub use read::{
-    Diagnostic, Diagnostics, Environment, Loaded, Loader, Options, Severity, Sources, load,
-    names_a_secret,
+    Diagnostic, Diagnostics, Environment, KnownDefect, Loaded, Loader, Options, Severity, Sources,
+    load, names_a_secret,
 };
 pub use schedule::Schedule;

@@ -119,6 +119,10 @@ impl<'a> Load<'a> {
             defects: owned(self.defects),
             seed: self.seed,
             target: self.target.map(|text| ("targets/t.toml", text)),
+            defect: &|text| match text.starts_with("no_such") {
+                true => Err(format!("no defect is called `{text}`")),
+                false => Ok(()),
+            },
             env: &env,
         };
         let loaded = load(&sources, &options);

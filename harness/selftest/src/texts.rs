@@ -144,6 +144,7 @@ pub mod tests {
             defects: Vec::new(),
             seed: None,
             target: None,
+            defect: &|_| Ok(()),
             env: &|_| None,
         };
         let sources = Sources { path: text.path, text: text.text, loader: &loader };

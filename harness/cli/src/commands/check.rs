@@ -1,5 +1,6 @@
 //! `check`: the resolved plan, with nothing sent, and whether this machine can carry it.
 
+use std::cell::Cell;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -13,29 +14,58 @@ use crate::{output, scenario, screen, setup, show};
 
 /// Checks a scenario.
 pub fn run(check: &args::Check) -> Result<Exit, Failure> {
-    let told = |diagnostics: &Diagnostics| match check.json {
-        true => output::print(scenario::clean(&diagnostics.to_json()).as_bytes()),
-        false => Ok(()),
+    let printed = Cell::new(false);
+    let done = checked(check, &printed);
+    if let (Err(failure), true, false) = (&done, check.json, printed.get()) {
+        let text = khala_plan::check_unread(&told(check, failure)).context("a rendering failed")?;
+        output::print(text.as_bytes())?;
+    }
+    done
+}
+
+/// The same; `printed` becomes true with the document.
+fn checked(check: &args::Check, printed: &Cell<bool>) -> Result<Exit, Failure> {
+    let mistakes = |diagnostics: &Diagnostics| {
+        printed.set(true);
+        match check.json {
+            true => output::print(scenario::clean(&diagnostics.to_json()).as_bytes()),
+            false => Ok(()),
+        }
     };
     let loaded = match &check.gates {
-        None => scenario::load_telling(&check.scenario, told)?,
-        Some(gates) => under_gates(&scenario::load_untold(&check.scenario, told)?.plan, gates)?,
+        None => scenario::load_telling(&check.scenario, mistakes)?,
+        Some(gates) => under_gates(&scenario::load_untold(&check.scenario, mistakes)?.plan, gates)?,
     };
-    let told = command::told_plan(&loaded.plan);
-    let schedule = Schedule::of(&told);
-    let estimate = Estimate::of(&told, &schedule);
+    let plan = command::told_plan(&loaded.plan);
+    let schedule = Schedule::of(&plan);
+    let estimate = Estimate::of(&plan, &schedule);
+    let refused = fit(check, &loaded.plan, &schedule, &estimate).err();
     let text = if check.json {
-        estimate.to_json(&told, &loaded.warnings).context("a rendering failed")?
+        let errors: Vec<_> = refused.iter().map(|failure| told(check, failure)).collect();
+        estimate.to_json(&plan, &loaded.warnings, &errors).context("a rendering failed")?
     } else {
-        let text = estimate.render(&told) + &setup::section(&loaded.plan);
+        let text = estimate.render(&plan) + &setup::section(&loaded.plan);
         show::screen_width().map_or_else(|| text.clone(), |width| screen::fitted(&text, width))
     };
+    printed.set(true);
     output::print(text.as_bytes())?;
-    setup::refuse(&loaded.plan, &schedule, &scenario::guard(&check.scenario)?)?;
-    if check.strict {
-        strictly(&estimate)?;
-    }
-    Ok(Exit::Go)
+    refused.map_or(Ok(Exit::Go), Err)
+}
+
+/// What is wrong with the scenario as a whole, with its file.
+fn told(check: &args::Check, failure: &Failure) -> (String, String) {
+    (check.scenario.file.display().to_string(), scenario::clean(failure.what()))
+}
+
+/// Refuses what `run` refuses here, and with `--strict` what would say nothing.
+fn fit(
+    check: &args::Check,
+    plan: &Plan,
+    schedule: &Schedule,
+    estimate: &Estimate,
+) -> Result<(), Failure> {
+    setup::refuse(plan, schedule, &scenario::guard(&check.scenario)?)?;
+    if check.strict { strictly(estimate) } else { Ok(()) }
 }
 
 /// The plan with the gates of a file in place of its own.

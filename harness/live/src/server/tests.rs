@@ -22,6 +22,7 @@ fn plan() -> Plan {
         defects: Vec::new(),
         seed: None,
         target: None,
+        defect: &|_| Ok(()),
         env: &|_| None,
     };
     load(&sources, &options).expect("sound").plan

@@ -43,6 +43,8 @@ struct Document<'a> {
     memory_bytes: MemoryBytes,
     objectives: Vec<Objective<'a>>,
     stability: Stability,
+    /// Why a run would be refused here, or with `--strict` would tell nothing; the exit code says which.
+    errors: Vec<Mistake>,
     warnings: Vec<Warning<'a>>,
 }
 
@@ -188,8 +190,7 @@ struct Warning<'a> {
 }
 
 /// Of a scenario that is none: what is wrong with it.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "its schema is what it is for: `Diagnostics` writes it")]
+#[derive(JsonSchema, Serialize)]
 struct Mistakes {
     version: u32,
     errors: Vec<Mistake>,
@@ -197,10 +198,9 @@ struct Mistakes {
 }
 
 /// One of them.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "as above")]
+#[derive(JsonSchema, Serialize)]
 struct Mistake {
-    /// Where: file, line and column, or the flag.
+    /// Where: file, line and column, or the flag; the scenario's file where it is about the whole.
     at: String,
     what: String,
     help: Option<String>,
@@ -210,7 +210,7 @@ struct Mistake {
 /// Either.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "as above")]
+#[expect(dead_code, reason = "its schema is what it is for")]
 enum Printed<'a> {
     Plan(Box<Document<'a>>),
     Mistakes(Mistakes),
@@ -226,7 +226,22 @@ pub fn schema() -> String {
     serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }
 
-/// The document as text.
+/// Something about a scenario as a whole.
+fn whole((at, what): &(String, String)) -> Mistake {
+    Mistake { at: at.clone(), what: what.clone(), help: None, notes: Vec::new() }
+}
+
+/// What is printed of a scenario that could not even be read: why not, of which file.
+///
+/// # Errors
+/// When it cannot be serialised, which is a bug.
+pub fn unread(why: &(String, String)) -> Result<String, serde_json::Error> {
+    let (errors, warnings) = (vec![whole(why)], Vec::new());
+    let document = Mistakes { version: VERSION, errors, warnings };
+    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+}
+
+/// The document as text; `errors` are of whole files, each with its path.
 ///
 /// # Errors
 /// When it cannot be serialised, which is a bug.
@@ -234,6 +249,7 @@ pub(super) fn text(
     estimate: &Estimate,
     plan: &Plan,
     warnings: &Diagnostics,
+    errors: &[(String, String)],
 ) -> Result<String, serde_json::Error> {
     let cohorts = estimate.cohorts.iter();
     let document = Document {
@@ -273,6 +289,7 @@ pub(super) fn text(
         },
         objectives: estimate.objectives.iter().map(objective).collect(),
         stability: stability(estimate, plan),
+        errors: errors.iter().map(whole).collect(),
         warnings: warnings
             .iter()
             .map(|warning| Warning {

@@ -134,7 +134,14 @@ pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Au
             }
         }
         Some(Minter::Static) => static_token(&mut fields, reference),
-        None => None,
+        None => {
+            // Which of them it needs is not known; what is there is read, so that its mistakes are told.
+            for key in [&TOKEN, &KEY, &SESSION_TOKEN] {
+                let _ = fields.node(key).map(|node| opening(fields.cx, key.name, node));
+            }
+            [&KID, &ISSUER, &AUDIENCE].iter().for_each(|key| fields.examine(*key));
+            None
+        }
     };
     let ttl = match minter {
         Some(Minter::Static) => {

@@ -55,11 +55,12 @@ pub(crate) fn read(cx: &Cx, node: &Node) -> Option<Backoff> {
     let mut fields = Fields::of(cx, node, &TABLE)?;
     let fixed = fields.has(&FIXED);
     let delay = fields.get(&FIXED);
-    let mut beside = TABLE.keys.iter().filter(|key| key.name() != FIXED.name);
-    if fixed && beside.any(|key| fields.has(*key)) {
+    let beside = || TABLE.keys.iter().filter(|key| key.name() != FIXED.name);
+    if fixed && beside().any(|key| fields.has(*key)) {
         let what = "`backoff` is either fixed or exponential";
         let help = "write `{ fixed = \"2s\" }` or `{ base = \"250ms\", cap = \"8s\" }`";
         cx.report(Diagnostic::error(&node.place, what).help(help));
+        beside().for_each(|key| fields.examine(*key));
     }
     let exponential = if fixed { None } else { exponential(&mut fields) };
     fields.finish();

@@ -5,7 +5,7 @@ use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
 use super::source::{Place, SourceMap};
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The scenario cannot be run.
     Error,
@@ -76,14 +76,9 @@ impl Diagnostic {
         self.help.as_deref()
     }
 
-    /// Whether two of a severity are about the same text.
-    pub(crate) fn is_at(&self, other: &Self) -> bool {
-        self.severity == other.severity && self.place == other.place
-    }
-
-    /// Whether two say the same of the same text.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        self.is_at(other) && self.what == other.what
+    /// Which text it is about, and how severe it is.
+    pub(crate) fn at(&self) -> (Severity, Place) {
+        (self.severity, self.place.clone())
     }
 }
 

@@ -63,9 +63,11 @@ const MODE: KeyOr<Words<Mode>> = Key::new(
      percent. For faults that act on clients only.",
 )
 .or(Mode::All);
+/// Clients that a fault can name.
+const COUNT_MAX: f64 = u32::MAX as f64;
 const VALUE: Key<Raw> = Key::new(
     "value",
-    Raw(|| Shape::NumberAbove(0.0, f64::from(u32::MAX))),
+    Raw(|| Shape::NumberAbove(0.0, COUNT_MAX)),
     "value = 50",
     "Clients for `fixed`; a percentage, at most 100, for `fixed-percent` and \
      `random-max-percent`.",
@@ -79,15 +81,17 @@ const COHORT: Key<Text> = Key::new(
     "cohort = \"far\"",
     "Cohort that it is aimed at. Default: the whole fleet. For faults that act on clients only.",
 );
-const BY_HAND: KeyOr<Bool> = Key::new(
-    "by_hand",
-    Bool,
-    "by_hand = true",
-    "Whether it happens only if a viewer of `run --dashboard` has switched it on, at the latest a second before \
-     its time. One that nobody switches on makes the run a HOLD: it hit none of those that it was planned for. \
-     A `publish_burst` cannot be switched.",
-)
-.or(false);
+const BY_HAND: KeyOr<Bool> = Key::new("by_hand", Bool, "by_hand = true", "")
+    .told(|| {
+        let fixed = REGISTRY.iter().filter(|fault| !fault.by_hand).map(|fault| fault.name);
+        format!(
+            "Whether it happens only if a viewer of `run --dashboard` has switched it on, at the latest a second before \
+             its time. One that nobody switches on makes the run a HOLD: it hit none of those that it was planned for. \
+             Not of {}.",
+            suggest::any_of(fixed)
+        )
+    })
+    .or(false);
 const ATTRIBUTES: Key<Raw> = Key::new(
     "attributes",
     Raw(|| Shape::AnyWhole(attributes().map(|table| table.definition()).collect())),
@@ -351,7 +355,10 @@ fn mode(fields: &mut Fields<'_>, crowd: Option<Crowd>) -> Option<FaultMode> {
         Some(Mode::Fixed) => fields.need(&COUNT).map(FaultMode::Fixed),
         Some(Mode::FixedPercent) => percent(fields).map(FaultMode::FixedPercent),
         Some(Mode::RandomMaxPercent) => percent(fields).map(FaultMode::RandomMaxPercent),
-        None => None,
+        None => {
+            examine_value(fields);
+            None
+        }
     }?;
     if let (Some(Crowd { name, clients }), Some(node)) = (crowd, fields.node(&VALUE)) {
         let complain = |what: String, help: &str| {
@@ -374,7 +381,17 @@ fn mode(fields: &mut Fields<'_>, crowd: Option<Crowd>) -> Option<FaultMode> {
 
 fn no_value(fields: &Fields<'_>, mode: &str) -> Option<()> {
     fields.no_effect_by(&VALUE, fields.node(&MODE), &format!("with `mode = \"{mode}\"`"));
+    examine_value(fields);
     Some(())
+}
+
+/// Reports what is wrong with a `value` of which nobody knows what it counts.
+fn examine_value(fields: &Fields<'_>) {
+    let value = fields.get_as::<f64>(&VALUE).filter(|value| !(*value > 0.0 && *value <= COUNT_MAX));
+    if let (Some(value), Some(node)) = (value, fields.node(&VALUE)) {
+        let what = format!("`value` is {value}; it must be above 0 and at most {COUNT_MAX}");
+        fields.cx.report(Diagnostic::error(&node.place, what));
+    }
 }
 
 fn percent(fields: &mut Fields<'_>) -> Option<f64> {

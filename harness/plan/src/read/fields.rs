@@ -199,11 +199,13 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Warns when a key is there that has no effect; `why` completes "has no effect …".
+    /// Warns when a key is there that has no effect; `why` completes "has no effect …". What is wrong with its
+    /// value is reported all the same: one range holds for a key, whatever stands beside it.
     pub fn no_effect(&self, key: &dyn Declared, why: &str) {
         if let Some(node) = self.node(key) {
             let what = format!("`{}` has no effect {why}", key.name());
             self.cx.report(Diagnostic::warning(&node.place, what).help("remove it"));
+            key.examine(self.cx, node);
         }
     }
 
@@ -211,12 +213,23 @@ impl<'a> Fields<'a> {
     /// scenario in which the key means something: whoever names another target or other tokens beside it, or in one
     /// of its profiles, leaves it the keys of its own.
     pub fn no_effect_by(&self, key: &dyn Declared, by: Option<&Node>, why: &str) {
-        let laid_over = |(node, by): (&Node, &Node)| {
-            node.place.source != by.place.source || by.place.in_profile && !node.place.in_profile
-        };
-        if !self.node(key).zip(by).is_some_and(laid_over) {
-            self.no_effect(key, why);
+        match self.node(key).zip(by) {
+            Some((node, by)) if self.outranks(by, node) => key.examine(self.cx, node),
+            _ => self.no_effect(key, why),
         }
+    }
+
+    /// Reports what is wrong with the value of a key that nobody reads, if it is there.
+    pub fn examine(&self, key: &dyn Declared) {
+        if let Some(node) = self.node(key) {
+            key.examine(self.cx, node);
+        }
+    }
+
+    /// Whether a node was laid over the text in which another stands: by a profile, a target's file or a flag.
+    pub fn outranks(&self, node: &Node, other: &Node) -> bool {
+        let sources = self.cx.sources.borrow();
+        sources.layer(&node.place) > sources.layer(&other.place)
     }
 
     /// Reports every key that there is not, and every key that is missing.

@@ -71,6 +71,10 @@ pub struct Sources<'a> {
     pub loader: &'a Loader<'a>,
 }
 
+/// Whether a text names a defect of the embedded runtime; else what is wrong with it, in a sentence without a full
+/// stop.
+pub type KnownDefect<'a> = dyn Fn(&str) -> Result<(), String> + 'a;
+
 /// What the command line says.
 pub struct Options<'a> {
     /// `--profile`.
@@ -83,6 +87,8 @@ pub struct Options<'a> {
     pub seed: Option<u64>,
     /// `--target`: path and text of a target profile.
     pub target: Option<(&'a str, &'a str)>,
+    /// Says what is wrong with a defect of the embedded runtime's, which this crate does not know.
+    pub defect: &'a KnownDefect<'a>,
     /// Looks a variable of the environment up; one that is empty counts as not set.
     pub env: &'a Environment<'a>,
 }

@@ -21,7 +21,7 @@ pub(crate) struct Source {
 pub(crate) struct SourceId(usize);
 
 /// Where a value comes from: every diagnostic has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     /// The text.
     pub source: SourceId,
@@ -49,6 +49,15 @@ pub(crate) struct SourceMap {
 }
 
 impl SourceMap {
+    /// How late a place is laid over the scenario: its own text, a profile of it, another file, a flag.
+    pub fn layer(&self, place: &Place) -> u8 {
+        match self.sources.get(place.source.0) {
+            Some(Source { path: None, .. }) => 3,
+            _ if place.source.0 > 0 => 2,
+            _ => place.in_profile.into(),
+        }
+    }
+
     /// Adds a file.
     pub fn file(&mut self, path: &str, text: &str) -> SourceId {
         self.add(Some(path.to_owned()), text.to_owned())

@@ -5,7 +5,7 @@
 //! neither cause nor cure, and what is not for the environment to give.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::fields::Cx;
@@ -13,10 +13,11 @@ use super::include::{self, Includes};
 use super::interpolate::{Environment, interpolate};
 use super::merge::{self, Override};
 use super::scalar::Placed;
-use super::scenario::{self, GATES, Given, JUDGE, PROFILE, Placeable};
+use super::scenario::{self, GATES, Given, JUDGE, PROFILE, Placeable, TARGET};
 use super::source::{Place, SourceId};
+use super::target::DEFECTS;
 use super::tree::{Node, Table, Value};
-use super::{Loaded, Options, Sources, advice, parse, suggest, target};
+use super::{KnownDefect, Loaded, Options, Sources, advice, parse, suggest, target};
 
 pub(super) fn load(sources: &Sources<'_>, options: &Options<'_>) -> Result<Loaded, Diagnostics> {
     let cx = Cx::default();
@@ -39,12 +40,14 @@ pub(super) fn load(sources: &Sources<'_>, options: &Options<'_>) -> Result<Loade
         known: RefCell::new(BTreeMap::new()),
     };
     let target = options.target.and_then(|(path, text)| target::profile::read(&cx, path, text));
-    let scenario = Scenario { cx: &cx, root, includes, target };
+    let scenario = Scenario { cx: &cx, root, includes, target, defect: options.defect };
 
     let flags = Flags::of(&cx, options);
     let asked = profile(&cx, options, &profiles);
     let placeable = scenario.asked(asked, &flags, options);
     let mut found = cx.found.take();
+    // Another message about the same text is about the same mistake.
+    let mut places: HashSet<_> = found.iter().map(Diagnostic::at).collect();
     let mut others: Vec<Option<&Profile>> = vec![None];
     others.extend(profiles.iter().map(Some));
     for other in others {
@@ -57,8 +60,7 @@ pub(super) fn load(sources: &Sources<'_>, options: &Options<'_>) -> Result<Loade
             None => "this is so without a profile".to_owned(),
         };
         for diagnostic in wrong {
-            // Another message about the same text is about the same mistake.
-            if !found.iter().any(|known| known.is_at(&diagnostic)) {
+            if places.insert(diagnostic.at()) {
                 found.push(diagnostic.note(&when));
             }
         }
@@ -167,6 +169,8 @@ struct Scenario<'a> {
     includes: Includes<'a>,
     /// The target profile.
     target: Option<Node>,
+    /// Says what is wrong with a defect.
+    defect: &'a KnownDefect<'a>,
 }
 
 impl Scenario<'_> {
@@ -179,6 +183,7 @@ impl Scenario<'_> {
     ) -> Option<Placeable> {
         let mut root = self.merged(profile, &flags.set, options.env);
         root.map_strings(&mut |text, place| filled(self.cx, options.env, text, place, true));
+        self.report_defects(&root);
         let given = Given {
             profile: profile.map(|profile| profile.name.as_str()),
             seed: options.seed,
@@ -193,7 +198,9 @@ impl Scenario<'_> {
         let mut wrong = self.errors(profile, &[]);
         if !flags.set.is_empty() {
             let with_flags = self.errors(profile, &flags.set);
-            wrong.retain(|error| with_flags.iter().any(|other| other.same_as(error)));
+            let with_flags: HashSet<_> =
+                with_flags.iter().map(|error| (error.at(), error.what())).collect();
+            wrong.retain(|error| with_flags.contains(&(error.at(), error.what())));
         }
         wrong
     }
@@ -202,6 +209,7 @@ impl Scenario<'_> {
         let nothing: &Environment<'_> = &|_| None;
         let mut root = self.merged(profile, set, nothing);
         root.map_strings(&mut |text, place| filled(self.cx, nothing, text, place, false));
+        self.report_defects(&root);
         let given = Given {
             profile: None,
             seed: None,
@@ -212,6 +220,19 @@ impl Scenario<'_> {
         let mut found = self.cx.found.take();
         found.retain(|diagnostic| diagnostic.severity() == Severity::Error);
         found
+    }
+
+    /// Reports the defects that the embedded runtime does not have.
+    fn report_defects(&self, root: &Node) {
+        let target = root.as_table().and_then(|root| root.get(TARGET.name));
+        let named = target.and_then(Node::as_table).and_then(|target| target.get(DEFECTS.name));
+        let Some(Value::Array(named)) = named.map(|named| &named.value) else { return };
+        for node in named {
+            if let Some(Err(what)) = node.as_str().map(self.defect) {
+                let help = "`khala-harness list defects` names them";
+                self.cx.report(Diagnostic::error(&node.place, what).help(help));
+            }
+        }
     }
 
     /// The scenario with its included gates, the profile, the target profile and the overrides.

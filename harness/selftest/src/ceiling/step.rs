@@ -195,6 +195,7 @@ mod tests {
                 defects: Vec::new(),
                 seed: None,
                 target: None,
+                defect: &|_| Ok(()),
                 env: &|_| None,
             };
             let loaded = khala_plan::load(&sources, &options);

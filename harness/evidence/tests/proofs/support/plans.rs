@@ -72,6 +72,7 @@ fn read(text: &str, profile: Option<&str>) -> Plan {
         defects: Vec::new(),
         seed: None,
         target: None,
+        defect: &|_| Ok(()),
         env: &|_| None,
     };
     match load(&sources, &options) {

@@ -5,7 +5,7 @@ use crate::testing::{Load, SOUND, edited};
 fn json(text: &str) -> String {
     let loaded = Load::of(text).sound();
     let estimate = Estimate::of(&loaded.plan, &Schedule::of(&loaded.plan));
-    estimate.to_json(&loaded.plan, &loaded.warnings).unwrap()
+    estimate.to_json(&loaded.plan, &loaded.warnings, &[]).unwrap()
 }
 
 #[test]
@@ -232,6 +232,7 @@ fn it_says_what_the_text_says() {
           }
         ]
       },
+      "errors": [],
       "warnings": []
     }
     "#);

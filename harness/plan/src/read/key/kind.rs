@@ -14,6 +14,9 @@ use crate::read::tree::Node;
 /// A kind of which it is known what its values may be.
 pub(crate) trait Shaped: Copy + Sync + 'static {
     fn shape(&self) -> Shape;
+
+    /// Reports what is wrong with a value that nobody reads.
+    fn examine(&self, _cx: &Cx, _key: &str, _node: &Node) {}
 }
 
 /// A kind of which all is known.
@@ -51,6 +54,10 @@ impl Shaped for Text {
     fn shape(&self) -> Shape {
         Shape::Text
     }
+
+    fn examine(&self, cx: &Cx, key: &str, node: &Node) {
+        let _ = Kind::read(self, cx, key, node);
+    }
 }
 
 impl Kind for Text {
@@ -78,6 +85,10 @@ impl Shaped for Name {
     fn shape(&self) -> Shape {
         Shape::Name
     }
+
+    fn examine(&self, cx: &Cx, key: &str, node: &Node) {
+        let _ = Kind::read(self, cx, key, node);
+    }
 }
 
 impl Kind for Name {
@@ -104,6 +115,10 @@ pub(crate) struct Bool;
 impl Shaped for Bool {
     fn shape(&self) -> Shape {
         Shape::Bool
+    }
+
+    fn examine(&self, cx: &Cx, key: &str, node: &Node) {
+        let _ = Kind::read(self, cx, key, node);
     }
 }
 
@@ -140,6 +155,10 @@ impl<T: Copy + PartialEq + Sync> Shaped for Words<T> {
     fn shape(&self) -> Shape {
         Shape::Words(self.0.iter().map(|(word, _)| *word).collect())
     }
+
+    fn examine(&self, cx: &Cx, key: &str, node: &Node) {
+        let _ = Kind::read(self, cx, key, node);
+    }
 }
 
 impl<T: Copy + PartialEq + Sync> Kind for Words<T> {
@@ -175,6 +194,10 @@ pub(crate) trait Quantity: Read + Shown + PartialOrd + Copy + Sync + 'static {
 impl<T: Quantity> Shaped for Within<T> {
     fn shape(&self) -> Shape {
         T::shape(self.0, self.1)
+    }
+
+    fn examine(&self, cx: &Cx, key: &str, node: &Node) {
+        let _ = Kind::read(self, cx, key, node);
     }
 }
 

@@ -14,7 +14,9 @@ pub(crate) use kind::{Bool, Kind, Name, Quantity, Raw, Shaped, Text, Within, Wor
 pub(crate) use table::{Case, Table};
 pub(crate) use write::{Writer, array, inline, pairs};
 
+use super::fields::Cx;
 use super::schema::Shape;
+use super::tree::Node;
 
 /// The keys of a table, in the order in which messages and pages list them.
 pub(crate) type Keys = &'static [&'static dyn Declared];
@@ -32,6 +34,9 @@ pub(crate) trait Declared: Sync {
 
     /// What its value may be.
     fn shape(&self) -> Shape;
+
+    /// Reports what is wrong with a value that nobody reads.
+    fn examine(&self, _cx: &Cx, _node: &Node) {}
 
     /// What a number counts, where the value does not carry its unit.
     fn unit(&self) -> Option<&'static str> {
@@ -196,6 +201,10 @@ impl<K: Shaped, D: Default<K>> Declared for Key<K, D> {
 
     fn shape(&self) -> Shape {
         self.kind.shape()
+    }
+
+    fn examine(&self, cx: &Cx, node: &Node) {
+        self.kind.examine(cx, self.name, node);
     }
 
     fn unit(&self) -> Option<&'static str> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use khala_wire::topic::KNOWN;
+use khala_wire::{PUBLIC_SOCKET_PATH, RUNTIME_SOCKET_PATH};
 
 use crate::metric::FINDINGS;
 use crate::model::{CommandPath, Lane, Push, SnapshotPath};
@@ -30,10 +31,10 @@ pub(super) const URL: Key<Raw> = Key::new(
     "Base url of a target of kind `url`: scheme, host and port, such as \
      `http://127.0.0.1:4000`. Another host than this machine needs an entry in an allow file.",
 );
-pub(super) const DEFECTS: Key<Raw> = Key::new(
+pub(crate) const DEFECTS: Key<Raw> = Key::new(
     "defects",
     Raw(|| Shape::Texts),
-    "defects = [\"gap,0.1\"]",
+    "defects = [\"drop_nth,0.1\"]",
     "Defects of the embedded runtime, each `NAME[,probability][,after=N]`; a wrong name \
      with `--defect` lists them.",
 );
@@ -54,6 +55,8 @@ pub(super) const SOCKET_PATH: KeyOr<SocketPath> = Key::new(
 )
 // At the public edge (contract, section 3).
 .or("/sync/socket/websocket");
+/// Where the embedded runtime has its socket: at the public edge, and where a runtime itself has it.
+pub(super) const EMBEDDED_SOCKET_PATHS: [&str; 2] = [PUBLIC_SOCKET_PATH, RUNTIME_SOCKET_PATH];
 pub(super) const CLIENT_BUILD_ID: Key<Text> = Key::new(
     "client_build_id",
     Text,

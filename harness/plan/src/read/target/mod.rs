@@ -21,7 +21,7 @@ use crate::metric::FINDINGS;
 use crate::model::{BuildSource, CommandPath, Lane, Secret, SnapshotPath, Target, TargetKind};
 use crate::units::format_bytes;
 
-pub(crate) use keys::TABLE;
+pub(crate) use keys::{DEFECTS, TABLE};
 pub(crate) use way::TABLE as TLS;
 
 /// Reads `[target]`, and how stable it is known to be; `flag_defects` come from the command line.
@@ -43,10 +43,17 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let kind = match reference {
         Some(true) => reference_kind(fields, kind_given, flag_defects),
         Some(false) => url_kind(fields, flag_defects),
-        None => None,
+        None => {
+            // Whether it needs a url is not known; one that is there is read, so that its mistakes are told.
+            let _ = fields.node(&keys::URL).map(|node| base_url(fields, node));
+            None
+        }
     };
     let lane = lane(fields);
     let socket_path = fields.right(&keys::SOCKET_PATH);
+    if let (Some(true), Some(path)) = (reference, &socket_path) {
+        embedded_has_socket_at(fields, path);
+    }
     let client_build_id = fields.get(&keys::CLIENT_BUILD_ID);
     let connect_timeout = fields.or(&keys::CONNECT_TIMEOUT);
     let request_timeout = fields.or(&keys::REQUEST_TIMEOUT);
@@ -70,7 +77,7 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let Bytes(message_max) = fields.or(&keys::MESSAGE_MAX);
     let dense_states = fields.or(&keys::DENSE_STATES);
     let findings_are_rules = findings_are_rules(fields);
-    let way = way::read(fields, reference.unwrap_or(true));
+    let way = way::read(fields, kind.as_ref(), reference == Some(true));
     let commands = fields.right(&keys::COMMANDS);
     let passive = commands == Some(CommandPath::None);
     let clients_max =
@@ -201,12 +208,19 @@ fn reference_kind(
     kind_given: bool,
     flag_defects: &[Placed<String>],
 ) -> Option<TargetKind> {
-    if kind_given {
-        fields.no_effect_by(&keys::URL, fields.node(&keys::KIND), "with `kind = \"reference\"`");
-    } else if let Some(url) = fields.node(&keys::URL) {
-        // The default would quietly test something else than what the author named.
-        let what = "`url` without a `kind`: the embedded reference runtime would be tested";
-        fields.cx.report(Diagnostic::error(&url.place, what).help("add `kind = \"url\"`"));
+    // Something else than what is named must not be tested quietly.
+    let tested = "the embedded reference runtime would be tested";
+    match (fields.node(&keys::URL), fields.node(&keys::KIND)) {
+        (Some(url), _) if !kind_given => {
+            let what = format!("`url` without a `kind`: {tested}");
+            fields.cx.report(Diagnostic::error(&url.place, what).help("add `kind = \"url\"`"));
+        }
+        (Some(url), Some(kind)) if fields.outranks(url, kind) => {
+            let what = format!("`url` beside `kind = \"reference\"`: {tested}");
+            let help = "name the target by `--target URL`, or set `target.kind=url` too";
+            fields.cx.report(Diagnostic::error(&url.place, what).help(help));
+        }
+        (_, kind) => fields.no_effect_by(&keys::URL, kind, "with `kind = \"reference\"`"),
     }
     let mut defects: Vec<String> = fields
         .get_as::<Vec<Placed<String>>>(&keys::DEFECTS)
@@ -231,8 +245,23 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
     let why = "with `kind = \"url\"`: what such a target retains is its own affair";
     fields.no_effect_by(&keys::TOPICS, fields.node(&keys::KIND), why);
     let node = fields.need_node(&keys::URL)?;
-    let base_url = way::base_url(fields, keys::URL.name, node, &["http://", "https://"])?;
-    Some(TargetKind::Url { base_url })
+    Some(TargetKind::Url { base_url: base_url(fields, node)? })
+}
+
+/// Reports a path at which the embedded runtime has no socket.
+fn embedded_has_socket_at(fields: &Fields<'_>, path: &str) {
+    if let Some(node) = fields.node(&keys::SOCKET_PATH)
+        && !keys::EMBEDDED_SOCKET_PATHS.contains(&path)
+    {
+        let what = format!("the embedded runtime has no socket at `{path}`");
+        let help = format!("it has one at {}", suggest::any_of(keys::EMBEDDED_SOCKET_PATHS));
+        fields.cx.report(Diagnostic::error(&node.place, what).help(help));
+    }
+}
+
+/// The url of a target.
+fn base_url(fields: &Fields<'_>, node: &Node) -> Option<String> {
+    way::base_url(fields, keys::URL.name, node, &["http://", "https://"])
 }
 
 fn lane(fields: &Fields<'_>) -> Option<Lane> {

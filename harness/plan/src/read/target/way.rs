@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::model::{TlsKeys, Way};
+use crate::model::{TargetKind, TlsKeys, Way};
 use crate::read::diagnostic::Diagnostic;
 use crate::read::fields::Fields;
 use crate::read::key::{Bool, Key, KeyOr, Raw, Table, Text, Writer};
@@ -80,8 +80,8 @@ pub(crate) const TABLE: Table = Table::new(
     &[&CA, &CLIENT_CERTIFICATE, &CLIENT_KEY, &SERVER_NAME, &INSECURE],
 );
 
-/// Reads how a target is reached; `reference` is the embedded one, which is reached in one way.
-pub(super) fn read(target: &Fields<'_>, reference: bool) -> Option<Way> {
+/// Reads how a target of this kind is reached; `reference` is the embedded one, which is reached in one way.
+pub(super) fn read(target: &Fields<'_>, kind: Option<&TargetKind>, reference: bool) -> Option<Way> {
     if reference {
         let why = "with `kind = \"reference\"`: it is this machine's own";
         for key in [&CONTROL_URL as &dyn crate::read::key::Declared, &PROXY, &CLEAR_TEXT, &TLS] {
@@ -97,6 +97,16 @@ pub(super) fn read(target: &Fields<'_>, reference: bool) -> Option<Way> {
     let proxy = url(&PROXY, &["http://"]);
     let clear_text = target.or(&CLEAR_TEXT);
     let tls = tls(target);
+    let of_control = control_url.as_ref().and_then(Option::as_deref);
+    if let Some(TargetKind::Url { base_url }) = kind
+        && ![Some(base_url.as_str()), of_control]
+            .iter()
+            .flatten()
+            .any(|url| url.starts_with("https"))
+    {
+        let url = target.node(&super::keys::URL);
+        target.no_effect_by(&TLS, url, "with a url of `http`: nothing is encrypted");
+    }
     Some(Way { control_url: control_url?, proxy: proxy?, clear_text, tls: tls? })
 }
 
@@ -160,7 +170,8 @@ fn bad_port(authority: &str) -> Option<&str> {
     // Of an IPv6 address the colons are in brackets.
     let (_, after) = authority.rsplit_once(']').unwrap_or(("", authority));
     let (_, port) = after.rsplit_once(':')?;
-    (!port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(port)
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    (!(digits && port.parse::<u16>().is_ok_and(|port| port > 0))).then_some(port)
 }
 
 /// Writes the keys of `[target]` itself.

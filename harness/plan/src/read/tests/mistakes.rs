@@ -389,3 +389,34 @@ fn source_addresses_are_of_this_machine() {
     61:59 there is another source address `127.0.0.2` -> name each once
     ");
 }
+
+#[test]
+fn what_stands_beside_a_word_that_is_not_known_is_told_with_it() {
+    let said = complaints(&[
+        (
+            "kind = \"reference\"",
+            "kind = \"referense\"\nurl = \"http://127.0.0.1:99999\"\nproxy = \"h\"",
+        ),
+        ("mint = \"hs256\"", "mint = \"hs255\"\ntoken = { file = 3 }\nkid = 4"),
+        ("mode = \"all\"", "mode = \"al\"\nvalue = -1"),
+        (
+            "share = 0.6",
+            "share = 0.6\nbackoff = { fixed = \"1s\", cap = \"2y\", exponent_max = 99 }",
+        ),
+    ]);
+    for wrong in [
+        "`referense` is not a value of `kind`",
+        "`99999` is no port",
+        "`proxy` starts with",
+        "`hs255` is not a value of `mint`",
+        "`file` must be a string",
+        "`kid` must be a string",
+        "`al` is not a value of `mode`",
+        "`value` is -1",
+        "`backoff` is either fixed or exponential",
+        "bad duration for `cap`",
+        "`exponent_max` is 99",
+    ] {
+        assert!(said.contains(wrong), "{wrong}: {said}");
+    }
+}

@@ -96,6 +96,14 @@ fn a_scenario_of_many_phases_is_refused_and_soon() {
 }
 
 #[test]
+fn as_many_mistakes_as_there_may_be_are_told_and_soon() {
+    let many: String = (0..50_000).map(|n| format!("key{n} = {n}\n")).collect();
+    let text = SOUND.replacen("version = 1\n", &format!("version = 1\n{many}"), 1);
+    let wrong = Load::of(&text).load().expect_err("no such keys");
+    assert_eq!(wrong.iter().count(), 50_000, "each once, whatever the profiles");
+}
+
+#[test]
 fn a_target_may_close_with_codes_of_its_own_and_its_clients_take_messages_up_to_a_size() {
     let plain = target("");
     assert_eq!((plain.close_codes, plain.message_max), (vec![], 16 << 20));
@@ -431,4 +439,28 @@ fn a_claim_about_streams_is_refused_where_there_are_none() {
     );
     let said = Load::of(&nowhere).complaints();
     assert!(said.contains("`delivery` is of streams, and the fleet subscribes to none"), "{said}");
+}
+
+#[test]
+fn a_value_without_effect_keeps_its_range_all_the_same() {
+    let text = edited(&[]);
+    for (set, said) in [
+        ("phase.storm.fault.disconnect.attributes.close_code=99999999", "`close_code` is 99999999"),
+        (
+            "phase.storm.fault.disconnect.attributes.close_code=9223372036854775808",
+            "`close_code` is",
+        ),
+        ("phase.storm.fault.disconnect.value=-1", "`value` is -1"),
+        ("phase.storm.fault.disconnect.value=1e300", "it must be above 0 and at most 4294967295"),
+        ("load.codex-worker-events.burst_size=0", "`burst_size` is 0"),
+        ("load.codex-worker-events.burst_gap=soon", "bad duration for `burst_gap`"),
+        ("fleet.first_user_id=-5", "`first_user_id` is -5"),
+        ("target.slow_consumer.kernel_buffer=1B", "`kernel_buffer` is 1B"),
+        ("target.clear_text=1", "`clear_text` must be a boolean"),
+    ] {
+        let load = Load { set: &[set], ..Load::of(&text) };
+        let found = load.load().map(|_| "it was taken".to_owned());
+        let found = found.unwrap_or_else(|wrong| wrong.render(false));
+        assert!(found.contains(said), "{set}: {found}");
+    }
 }

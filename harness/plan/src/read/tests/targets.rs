@@ -160,3 +160,79 @@ fn connects_are_held_under_the_targets_ceilings() {
     let any = complaints(&[("kind = \"reference\"", "clients_max = 99")]);
     assert!(any.contains("the target's ceiling is 99"), "whoever writes: {any}");
 }
+
+#[test]
+fn keys_of_tls_do_nothing_where_nothing_is_encrypted() {
+    let way = |url: &str, keys: &str| {
+        let url = format!("kind = \"url\"\nurl = \"{url}\"\n{keys}tls = {{ insecure = true }}");
+        let mint = ("mint = \"hs256\"", "mint = \"control\"");
+        let text = edited(&[("kind = \"reference\"", &url), mint]);
+        let said = Load::of(&text).complaints();
+        said.lines().filter(|line| line.contains("`tls`")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        way("http://h", ""),
+        ["9:7 `tls` has no effect with a url of `http`: nothing is encrypted -> remove it"]
+    );
+    assert!(way("https://h", "").is_empty());
+    assert!(way("http://h", "control_url = \"https://c\"\n").is_empty(), "the control service is");
+}
+
+#[test]
+fn a_url_that_a_flag_lays_over_the_embedded_runtime_is_not_left_untested() {
+    let text = edited(&[]);
+    let url = "target.url=http://127.0.0.1:4000";
+    let said = |set: &[&str]| Load { set, ..Load::of(&text) }.complaints();
+    assert_snapshot!(said(&[url]), @"--set target.url=http://127.0.0.1:4000 `url` beside `kind = \"reference\"`: the embedded reference runtime would be tested -> name the target by `--target URL`, or set `target.kind=url` too");
+    assert!(!said(&[url, "target.kind=url", "auth.mint=control"]).contains("would be tested"));
+    // The other way round the flag says that nothing of the file's target is meant.
+    let file = edited(&[("kind = \"reference\"", "kind = \"url\"\nurl = \"http://h\"")]);
+    let back = Load { set: &["target.kind=reference"], ..Load::of(&file) }.complaints();
+    assert!(!back.contains("`url`"), "{back}");
+}
+
+#[test]
+fn a_key_that_a_flag_sets_in_vain_is_told_and_one_that_a_flag_makes_vain_is_not() {
+    let text = edited(&[]);
+    let said = |text: &str, set: &[&str]| Load { set, ..Load::of(text) }.complaints();
+    let proxy = said(&text, &["target.proxy=http://127.0.0.1:3128"]);
+    assert!(proxy.contains("`proxy` has no effect with `kind = \"reference\"`"), "{proxy}");
+    let file = edited(&[(
+        "kind = \"reference\"",
+        "kind = \"url\"\nurl = \"http://h\"\nproxy = \"http://p\"",
+    )]);
+    let laid_over = said(&file, &["target.kind=reference"]);
+    assert!(!laid_over.contains("`proxy`"), "{laid_over}");
+}
+
+#[test]
+fn a_defect_that_there_is_not_is_told_where_it_stands() {
+    const KIND: &str = "kind = \"reference\"";
+    let with = |defects: &str| edited(&[(KIND, &format!("{KIND}\ndefects = {defects}"))]);
+    assert_snapshot!(Load::of(&with("[\"gap\", \"no_such,0.1\"]")).complaints(), @"8:19 no defect is called `no_such,0.1` -> `khala-harness list defects` names them");
+    let text = edited(&[]);
+    let set = Load { set: &["target.defects=[\"no_such\"]"], ..Load::of(&text) }.complaints();
+    assert!(set.contains("no defect is called `no_such`"), "{set}");
+}
+
+#[test]
+fn a_port_is_written_in_digits() {
+    for port in ["+4000", "0", "65536", "-1", "4 000", "0x50", "18446744073709551617"] {
+        let url = format!("kind = \"url\"\nurl = \"http://127.0.0.1:{port}\"");
+        let said = Load::of(&edited(&[("kind = \"reference\"", &url)])).complaints();
+        let told = said.contains("is no port") || said.contains("is not a base url");
+        assert!(told, "{port}: {said}");
+    }
+}
+
+#[test]
+fn the_embedded_runtime_has_its_socket_where_it_has_it() {
+    let with = |path: &str| {
+        let kind = format!("kind = \"reference\"\nsocket_path = \"{path}\"");
+        Load::of(&edited(&[("kind = \"reference\"", &kind)])).complaints()
+    };
+    for path in ["/sync/socket/websocket", "/socket/websocket"] {
+        assert_eq!(with(path), "");
+    }
+    assert_snapshot!(with("/socket"), @"8:15 the embedded runtime has no socket at `/socket` -> it has one at `/sync/socket/websocket` or `/socket/websocket`");
+}

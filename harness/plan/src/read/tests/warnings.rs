@@ -87,6 +87,7 @@ fn of_no_shipped_scenario_the_plan_alone_decides_an_objective() {
                 defects,
                 seed: None,
                 target: None,
+                defect: &|_| Ok(()),
                 env: &|_| None,
             };
             // Not every one has the profile.

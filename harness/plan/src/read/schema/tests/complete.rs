@@ -11,7 +11,7 @@ must_apply = ["reconnect"]
 
 [target]
 kind = "reference"
-defects = ["gap,0.1"]
+defects = ["drop_nth,0.1"]
 lane = "ws"
 socket_path = "/sync/socket/websocket"
 client_build_id = "20260301T000000Z"
