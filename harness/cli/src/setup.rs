@@ -12,6 +12,7 @@ use khala_engine::target::{extras::Extras, keys};
 use khala_plan::Schedule;
 use khala_plan::estimate::source_ports;
 use khala_plan::model::{Plan, TargetKind};
+use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Exit, Failure};
 
@@ -53,6 +54,22 @@ pub fn refuse(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Fai
 pub fn no_secret_commands(plan: &Plan, advice: &str) -> Result<(), Failure> {
     let told = command::told_plan(plan).secret_told_by_command(advice);
     told.map_or(Ok(()), |what| Err(Failure::new(Exit::Usage, what)))
+}
+
+/// Asks the commands that tell the plan's secrets, before anything of the plan is told or kept. They may be run; what is
+/// interrupted is left to who needs them.
+///
+/// # Errors
+/// When one of them tells nothing.
+pub fn learn_secrets(plan: &Plan, interrupt: &CancellationToken) -> Result<(), Failure> {
+    if plan.secret_commands().is_empty() {
+        return Ok(());
+    }
+    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let threads = threads.context("cannot start a runtime")?;
+    let learnt = threads.block_on(interrupt.run_until_cancelled(keys::learn(plan)));
+    threads.shutdown_background();
+    learnt.unwrap_or(Ok(())).map_err(|error| Failure::new(Exit::Setup, error))
 }
 
 /// Refuses a plan for whose sockets there are too few source ports.

@@ -553,6 +553,97 @@ fn no_secret_is_in_what_is_told_of_a_scenario_that_has_some_in_its_words() {
     }
 }
 
+/// What a command tells is a secret as what a variable or a file holds: in each of the three ways the key stands where
+/// nothing but its value says what it is.
+#[test]
+fn no_secret_is_in_what_is_kept_of_a_run_whether_a_variable_a_file_or_a_command_tells_it() {
+    const OTHER: &str = "canary-7f3a-key-of-a-keyring-0123456789";
+    let folder = TempDir::new().expect("a folder");
+    let kept = folder.path().join("kept");
+    std::fs::write(&kept, format!("{OTHER}\n")).expect("is written");
+    let target = reference_opened_by(OTHER, ADMIN);
+    for source in [
+        "{ env = \"INNOCENT\" }".to_owned(),
+        format!("{{ file = {kept:?} }}"),
+        format!("{{ command = [\"cat\", {kept:?}] }}"),
+    ] {
+        let words = format!(
+            "[\"sh\", \"-c\", \"cat {}; echo $0; exit 1\", \"--key={OTHER}\"]",
+            kept.display()
+        );
+        let hook = format!(
+            "phase.storm.fault=[{{ type = \"hook\", at = \"600ms\", attributes = {{ command = {words} }} }}]"
+        );
+        let run = Harness::run(scenario("elsewhere.toml"))
+            .env("KHALA_TEST_URL", &target.url)
+            .env("KHALA_TEST_KEY", "of-no-use-0123456789abcdef0123456789")
+            .env("KHALA_LOG", "trace")
+            .set(&format!("auth.secret={source}"))
+            .set(&hook)
+            .set(&format!("description=\"of {OTHER}\""))
+            .set(&format!("target.headers={{ x-way = \"{OTHER}\" }}"))
+            .set(&format!("target.client_build_id=\"{OTHER}\""))
+            .set(&format!("target.build_command=[\"sh\", \"-c\", \"echo 7\", \"{OTHER}\"]"))
+            .arg("--allow-hooks");
+        let run = if source.contains("INNOCENT") { run.env("INNOCENT", OTHER) } else { run };
+        let run = run.ended();
+        assert!(run.files.contains_key("run.json"), "{source}: {}", run.stderr);
+        let told = run.report()["faults"][0]["commands"][0]["stdout"].to_string();
+        assert!(told.starts_with("\"[redacted]\\n--key=[redacted]"), "{source}: {told}");
+        let resolved = String::from_utf8_lossy(&run.files["scenario.resolved.toml"]);
+        assert!(resolved.matches("[redacted]").count() >= 5, "{source}: {resolved}");
+        let mut search = Search(0);
+        search.of(&source, &run);
+        assert!(search.0 > 10, "{source}: {} texts were looked at", search.0);
+    }
+}
+
+/// The key of a canary is what a command tells, and the rollout file's own command prints it before anything else of the
+/// stage has asked for it.
+#[test]
+fn no_secret_that_a_command_tells_is_in_what_is_kept_of_a_stage() {
+    const OTHER: &str = "canary-7f3a-key-of-a-keyring-0123456789";
+    let target = reference_opened_by(OTHER, ADMIN);
+    let rollout = Rollout::by_url(&target.url, "build_command = [\"sh\", \"-c\", \"echo 7\"]");
+    let kept = rollout.path("kept");
+    std::fs::write(&kept, format!("{OTHER}\n")).expect("is written");
+    let change = |name: &str, from: &str, to: &str| {
+        let path = rollout.path(name);
+        let text = std::fs::read_to_string(&path).expect("is there");
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(path, text.replace(from, to)).expect("is written");
+    };
+    change(
+        "canary.toml",
+        "{ env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }",
+        &format!("{{ command = [\"cat\", {kept:?}] }}"),
+    );
+    let words = format!("\"cat {}; echo $0\", \"--key={OTHER}\"", kept.display());
+    change("rollout.toml", "\"echo fine; test ! -e broken\"", &words);
+    let stage = Harness::new("stage").arg("0").arg("--owner").arg("Ada").arg("--hold").arg("2s");
+    let dirs = [("--rollout", "rollout.toml"), ("--stage-dir", "stages"), ("--out-dir", "runs")];
+    let stage = dirs.iter().fold(stage, |stage, (flag, name)| {
+        stage.arg(*flag).arg(rollout.path(name).into_os_string())
+    });
+    let (_server, webhook) = indiscreet_webhook();
+    let stage = stage.env("RUNTIME_ADMIN_TOKEN", ADMIN).env("KHALA_LOG", "trace");
+    let stage = stage.env("KHALA_HARNESS_WEBHOOK", &webhook);
+    let ended = stage.arg("--allow-hooks").in_folder(&rollout.path("")).ended_plain();
+    assert_eq!(ended.code, Some(exit::GO), "{}", ended.stderr);
+    let mut search = Search(0);
+    search.of("stage", &ended);
+    let files = read_folder(&rollout.path("stages"));
+    let journal = String::from_utf8_lossy(&files["journal.ndjson"]).into_owned();
+    assert!(journal.contains("[redacted]\\n--key=[redacted]"), "{journal}");
+    for (name, bytes) in files {
+        search.in_bytes(&format!("stage: {name}"), &bytes);
+    }
+    for (name, bytes) in read_folder(&rollout.path("runs")) {
+        search.in_bytes(&format!("runs: {name}"), &bytes);
+    }
+    assert!(search.0 > 20, "{} texts were looked at", search.0);
+}
+
 #[test]
 fn a_secret_would_be_found_in_each_form() {
     let forms = [

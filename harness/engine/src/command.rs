@@ -8,6 +8,7 @@
 //! know, and has standard output whole.
 
 mod output;
+pub(crate) mod secrets;
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;

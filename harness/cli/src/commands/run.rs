@@ -153,6 +153,9 @@ impl<'a> Job<'a> {
         let seal = seal::With::of(&run.seal)?;
         setup::refuse(&plan, &schedule, &guard)?;
         setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
+        if run.allow_hooks {
+            setup::learn_secrets(&plan, &interrupt)?;
+        }
         let told = told(&plan, &schedule);
         Ok(Self { run, plan, schedule, told, guard, seal, interrupt })
     }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use khala_plan::{Plan, names_a_secret};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 
+use super::secrets;
 use crate::target::keys;
 use crate::{environment, said};
 
@@ -75,13 +76,14 @@ impl Redactor {
         Self { secrets }
     }
 
-    /// Knows these, and the secrets of the harness's own environment.
+    /// Knows these, the secrets of the harness's own environment, and those that commands told it.
     #[must_use]
     pub fn of_environment(known: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        Self::new(known, environment::all())
+        Self::new(known.into_iter().chain(secrets::all()), environment::all())
     }
 
-    /// Knows the secrets that a plan names, as far as no command tells them, and those of the harness's own environment.
+    /// Knows the secrets that a plan names, those of a command once it told them ([`keys::learn`]), and those of the
+    /// harness's own environment.
     #[must_use]
     pub fn of_plan(plan: &Plan) -> Self {
         Self::of_environment(keys::known(plan).into_iter().map(String::into_bytes))

@@ -10,7 +10,7 @@ use khala_wire::token::{DEFAULT_KID, Key};
 
 use super::child::env;
 use super::{Credentials, token_names};
-use crate::command::{self, Place, Redactor};
+use crate::command::{self, Place, Redactor, secrets};
 use crate::environment;
 use crate::error::SetupError;
 
@@ -94,9 +94,36 @@ fn first_of(names: &[&'static str]) -> Option<(&'static str, String)> {
 /// What opens the target, wherever the scenario says that it is.
 async fn opened(what: &str, secret: &Secret) -> Result<String, SetupError> {
     let Secret::Command(words) = secret else { return resolve(what, secret) };
+    if let Some(kept) = secrets::take(words) {
+        return Ok(kept);
+    }
+    let told = told(what, secret, words).await?;
+    secrets::remember(&told);
+    Ok(told)
+}
+
+/// What a command tells now.
+async fn told(what: &str, secret: &Secret, words: &[String]) -> Result<String, SetupError> {
     let place = Place::here(COMMAND_WITHIN);
     let told = command::told(words, &place, &Redactor::of_environment([])).await;
     told.map_err(|why| missing_at(what, secret, &why))
+}
+
+/// Asks the commands that tell the plan's secrets, and keeps what they tell for [`credentials`]: before anything of the
+/// plan is told or kept, for until then nobody knows what of it is a secret. Whether commands may be run is the caller's
+/// to know.
+///
+/// # Errors
+/// When one of them tells nothing.
+pub async fn learn(plan: &Plan) -> Result<(), SetupError> {
+    for (what, secret) in named(plan) {
+        if let Secret::Command(words) = secret
+            && !secrets::is_kept(words)
+        {
+            secrets::keep(words, told(what, secret, words).await?);
+        }
+    }
+    Ok(())
 }
 
 /// What an environment variable or a file holds.

@@ -54,13 +54,13 @@ use crate::{args, command_line, output, scenario, setup, signals};
 /// Runs a stage, or takes it up again, and decides it.
 pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let order = Order::of(stage)?;
-    let asked = check(&order)?;
+    let interrupt = signals::token()
+        .map_err(|error| Failure::new(Exit::Internal, format!("cannot handle signals: {error}")))?;
+    let asked = check(&order, &interrupt)?;
     let with = seal::With::of(&stage.seal)?;
     let webhook = webhook(&order)?;
     let mut store = Store::open(&stage.stage_dir)?;
     publish_again(&order, &store)?;
-    let interrupt = signals::token()
-        .map_err(|error| Failure::new(Exit::Internal, format!("cannot handle signals: {error}")))?;
     let attempt = begin(&order, asked, &mut store)?;
     if may_begin(&order, &store, attempt) {
         carry_out(&order, &mut store, attempt, &interrupt)?;
@@ -92,7 +92,7 @@ fn webhook(order: &Order<'_>) -> Result<Option<Webhook>, Failure> {
 }
 
 /// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent. What is asked.
-fn check(order: &Order<'_>) -> Result<Asked, Failure> {
+fn check(order: &Order<'_>, interrupt: &CancellationToken) -> Result<Asked, Failure> {
     let stage = order.stage();
     let mut all: Vec<_> = stage.scenarios.iter().map(|one| order.scenario(one, &[])).collect();
     all.extend(stage.hold.iter().map(|hold| order.scenario(&hold.scenario, &[])));
@@ -108,7 +108,12 @@ fn check(order: &Order<'_>) -> Result<Asked, Failure> {
         plans.push(plan);
     }
     order.stage().hold.iter().try_for_each(|hold| hold::check(order, hold))?;
-    Asked::of(order, &plans)
+    let asked = Asked::of(order, &plans)?;
+    if order.args.allow_hooks {
+        // Before anything is written down. What tells nothing is a matter of the step that needs it.
+        let _ = plans.iter().try_for_each(|plan| setup::learn_secrets(plan, interrupt));
+    }
+    Ok(asked)
 }
 
 /// Begins an attempt, or takes the last one up again.
@@ -140,7 +145,7 @@ fn begin(order: &Order<'_>, asked: Asked, store: &mut Store) -> Result<u32, Fail
         hold_planned_s: order.hold_planned_s,
         without_predecessor: args.without_predecessor.clone(),
         waivers: order.waivers.iter().cloned().map(Into::into).collect(),
-        asked_by: order.asked_by.clone(),
+        asked_by: order.asked_by(),
         command: command_line::this(&Redactor::of_environment([])),
     };
     store.write(Entry::Begun(Box::new(begun)))?;

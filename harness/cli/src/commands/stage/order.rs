@@ -25,8 +25,8 @@ pub struct Order<'a> {
     pub rollout: Rollout,
     /// SHA-256 of its file.
     pub sha256: String,
-    /// The file, as the journal keeps it; `None` where a secret stands in it.
-    pub asked_by: Option<RolloutFile>,
+    /// The file, and the variables that it read.
+    asked_by: RolloutFile,
     /// Its folder.
     pub folder: PathBuf,
     /// Id of the stage.
@@ -78,7 +78,7 @@ impl<'a> Order<'a> {
         Ok(Self {
             args,
             sha256: sha256(text.as_bytes()),
-            asked_by: kept(text, variables.into_inner()),
+            asked_by: RolloutFile { text, variables: variables.into_inner() },
             folder,
             stage: stage.id.clone(),
             target,
@@ -109,6 +109,15 @@ impl<'a> Order<'a> {
     /// How the canary is reached.
     pub fn canary(&self) -> &Canary {
         &self.stage().canary
+    }
+
+    /// The rollout file as it may be kept; `None` where a secret is in it.
+    pub fn asked_by(&self) -> Option<RolloutFile> {
+        let RolloutFile { text, variables } = &self.asked_by;
+        let redactor = Redactor::of_environment([]);
+        let variables = variables.iter().map(|(name, value)| (name.clone(), redactor.word(value)));
+        let variables = variables.collect();
+        (redactor.word(text) == *text).then(|| RolloutFile { text: text.clone(), variables })
     }
 
     /// What is tested, for people.
@@ -173,14 +182,6 @@ impl<'a> Order<'a> {
     pub fn grace(&self) -> Option<Duration> {
         self.rollout.abort_on_fail.then_some(self.rollout.grace)
     }
-}
-
-/// A rollout file as it may be kept.
-fn kept(text: String, variables: BTreeMap<String, String>) -> Option<RolloutFile> {
-    let redactor = Redactor::of_environment([]);
-    let variables = variables.into_iter().map(|(name, value)| (name, redactor.word(&value)));
-    let variables = variables.collect();
-    (redactor.word(&text) == text).then_some(RolloutFile { text, variables })
 }
 
 /// The target of a stage: the command line's, else the rollout file's.
