@@ -173,7 +173,7 @@ pub fn too_old(rollout: &Rollout, stage: &Stage, attempt: &Attempt, now: &Stamp)
     let counts = |run: &&StepRun| run.ended.is_some() || run.step == steps::HOLD;
     let first = attempt.runs.iter().find(counts)?;
     // A clock that was set back is told by itself.
-    let age_ms = now.since(&first.at).ok()?;
+    let age_ms = now.age_of(&first.at).ok()?;
     let days = stage.hold.as_ref().is_some_and(|hold| {
         matches!(hold.length, HoldLength::BusinessDay { .. })
             && attempt.begun.hold_planned_s.is_none()

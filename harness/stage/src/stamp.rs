@@ -45,6 +45,15 @@ impl Stamp {
         }
         if wall < passed - DRIFT_MAX_MS { Err(back(wall - passed)) } else { Ok(passed) }
     }
+
+    /// How old an earlier moment is, in milliseconds, by the clock that says more: a machine that stood still as a whole
+    /// (a snapshot of it) finds the clock that nobody sets where it was.
+    ///
+    /// # Errors
+    /// That a clock was set back, in a sentence.
+    pub fn age_of(&self, earlier: &Self) -> Result<i64, String> {
+        Ok(self.since(earlier)?.max(self.unix_ms - earlier.unix_ms))
+    }
 }
 
 #[cfg(test)]
@@ -61,6 +70,15 @@ mod tests {
         assert_eq!(stamp(110_000, 60_000, "a").since(&first), Ok(10_000));
         assert_eq!(stamp(900_000, 60_000, "a").since(&first), Ok(10_000), "set forward");
         assert_eq!(stamp(130_000, 10, "b").since(&first), Ok(30_000), "another boot");
+    }
+
+    #[test]
+    fn what_is_told_to_be_fresh_is_as_old_as_the_clock_says_that_says_more() {
+        let first = stamp(100_000, 50_000, "a");
+        assert_eq!(stamp(900_000, 60_000, "a").age_of(&first), Ok(800_000), "set forward");
+        assert_eq!(stamp(108_000, 60_000, "a").age_of(&first), Ok(10_000), "slewed back");
+        assert_eq!(stamp(130_000, 10, "b").age_of(&first), Ok(30_000), "another boot");
+        assert!(stamp(40_000, 60_000, "a").age_of(&first).is_err(), "set back");
     }
 
     #[test]

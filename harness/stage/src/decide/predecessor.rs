@@ -77,7 +77,7 @@ impl At<'_> {
     /// Whether that is fresh enough.
     fn until(&self, rollout: &Rollout, then: &Stamp) -> Result<(), String> {
         let Self(decided, stage) = self;
-        let age_ms = then.since(decided).map_err(|why| format!("stage {stage}: {why}"))?;
+        let age_ms = then.age_of(decided).map_err(|why| format!("stage {stage}: {why}"))?;
         let fresh_ms = i64::try_from(rollout.fresh.as_millis()).unwrap_or(i64::MAX);
         if age_ms <= fresh_ms {
             return Ok(());

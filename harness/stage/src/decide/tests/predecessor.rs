@@ -158,6 +158,34 @@ fn a_clock_set_back_since_the_stage_before_is_a_hold() {
 }
 
 #[test]
+fn a_go_that_is_old_by_the_clock_on_the_wall_is_old_where_the_machine_stood_still_meanwhile() {
+    let mut script = Script::new();
+    let first = script.attempt("0", |_| {}, WELL);
+    script.end(first, Decision::Go);
+    let after = |hours: i64| {
+        let mut history = script.history.clone();
+        let mut later = script.now();
+        later.unix_ms += hours * 3_600_000;
+        let begun = crate::testing::begun(2, "1");
+        history.take(&later, &Entry::Begun(Box::new(begun))).expect("it follows");
+        let (rollout, attempt) = (rollout(), &history.attempts[1]);
+        let stage = &rollout.stages[1];
+        let case = Case {
+            rollout: &rollout,
+            stage,
+            history: &history,
+            attempt,
+            now: &later,
+            check: &|_| None,
+        };
+        predecessor(&case)
+    };
+    assert!(matches!(after(23), Opened::By { .. }));
+    let Opened::Not { why, .. } = after(25) else { panic!("it is closed") };
+    assert!(why.contains("was 25.0 hours old, and no more than 24.0 are fresh"), "{why}");
+}
+
+#[test]
 fn a_hold_may_be_longer_than_a_go_is_fresh() {
     let mut script = Script::new();
     let first = script.attempt("0", |_| {}, WELL);
