@@ -194,7 +194,7 @@ pub struct Hold {
 pub enum HoldLength {
     /// So long, at any time of day.
     Time(Duration),
-    /// From one time of day to another, Monday to Friday.
+    /// From one time of day to another, Monday to Friday but for holidays.
     BusinessDay {
         /// Minutes after midnight.
         from: u16,
@@ -202,6 +202,8 @@ pub enum HoldLength {
         to: u16,
         /// IANA time zone.
         tz: String,
+        /// Dates (ISO 8601) that are no business days.
+        holidays: Vec<String>,
     },
 }
 

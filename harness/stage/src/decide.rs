@@ -163,7 +163,8 @@ fn decide_opened(case: &Case<'_>, opened: Opened) -> Decided {
     Decided { decision, reasons, used, unused, opened }
 }
 
-/// Business days do not follow each other over a weekend: by how much longer a hold over them may take.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Business days do not follow each other over a weekend: by how much longer a hold over them may take, holidays apart.
 const BUSINESS_DAYS: Duration = Duration::from_secs(4 * 24 * 3600);
 
 /// Whether the first step that counts is older than a GO may be and the hold takes: then nobody knows whether it would
@@ -174,11 +175,13 @@ pub fn too_old(rollout: &Rollout, stage: &Stage, attempt: &Attempt, now: &Stamp)
     let first = attempt.runs.iter().find(counts)?;
     // A clock that was set back is told by itself.
     let age_ms = now.age_of(&first.at).ok()?;
-    let days = stage.hold.as_ref().is_some_and(|hold| {
-        matches!(hold.length, HoldLength::BusinessDay { .. })
-            && attempt.begun.hold_planned_s.is_none()
-    });
-    let more = if days { BUSINESS_DAYS } else { Duration::ZERO };
+    let planned = stage.hold.as_ref().filter(|_| attempt.begun.hold_planned_s.is_none());
+    let more = match planned.map(|hold| &hold.length) {
+        Some(HoldLength::BusinessDay { holidays, .. }) => {
+            BUSINESS_DAYS + DAY * u32::try_from(holidays.len()).unwrap_or(u32::MAX).min(366)
+        }
+        Some(HoldLength::Time(_)) | None => Duration::ZERO,
+    };
     let most = rollout.fresh + Duration::from_secs(attempt.begun.hold_s) + more;
     let most_ms = i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
     (age_ms > most_ms).then(|| {

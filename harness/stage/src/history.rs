@@ -26,6 +26,9 @@ pub struct Attempt {
     pub resumed: Vec<(Stamp, i64)>,
     /// Clocks that were set back in it.
     pub set_back: Vec<String>,
+    /// By how much the clock on the wall was set since the line before it, in milliseconds: forward where it is more
+    /// than 0.
+    pub set_ms: i64,
     /// How it was decided, and when.
     pub ended: Option<(Ended, Stamp)>,
 }
@@ -56,6 +59,12 @@ impl Attempt {
     /// The tries of a step.
     pub fn tries<'a>(&'a self, step: &'a str) -> impl Iterator<Item = &'a StepRun> {
         self.runs.iter().filter(move |run| run.step == step)
+    }
+
+    /// By how much the clock on the wall was set until a moment, since the line before the attempt, in milliseconds.
+    #[must_use]
+    pub fn set_until(&self, now: &Stamp) -> i64 {
+        self.set_ms + now.set_since(&self.last)
     }
 
     /// Number of the next try of a step.
@@ -128,6 +137,8 @@ impl History {
         if begun.attempt as usize != self.attempts.len() + 1 {
             return Err("begins an attempt out of order");
         }
+        let before = self.attempts.last().map(|before| &before.last);
+        let set_ms = before.map_or(0, |before| stamp.set_since(before));
         self.attempts.push(Attempt {
             begun: begun.clone(),
             at: stamp.clone(),
@@ -135,6 +146,7 @@ impl History {
             runs: Vec::new(),
             resumed: Vec::new(),
             set_back: Vec::new(),
+            set_ms,
             ended: None,
         });
         Ok(())
@@ -150,6 +162,7 @@ impl History {
         if let Err(why) = stamp.since(&attempt.last) {
             attempt.set_back.push(why);
         }
+        attempt.set_ms += stamp.set_since(&attempt.last);
         Ok(attempt)
     }
 
@@ -252,6 +265,29 @@ mod tests {
         assert!(History::of(&journal(decided.clone())).is_ok());
         decided.push(Entry::Resumed { attempt: 1, owner: "Bob".to_owned() });
         assert!(History::of(&journal(decided)).is_err());
+    }
+
+    #[test]
+    fn by_how_much_a_clock_was_set_is_known_from_the_line_before_the_attempt_on() {
+        let mut history = History::default();
+        let moved = |seconds: i64, by_s: i64| {
+            let mut stamp = at(seconds);
+            stamp.unix_ms += 1_000 * by_s;
+            stamp
+        };
+        let of = |attempt: u32| Entry::Resumed { attempt, owner: "Bob".to_owned() };
+        history
+            .take(&moved(100, 7_200), &Entry::Begun(Box::new(begun(1, "0"))))
+            .expect("it begins");
+        assert_eq!(history.attempts[0].set_ms, 0, "there is no line before it");
+        history.take(&moved(160, 10_800), &of(1)).expect("it follows");
+        assert_eq!(history.attempts[0].set_ms, 3_600_000);
+        assert_eq!(history.attempts[0].set_until(&moved(170, 10_800)), 3_600_000);
+        assert_eq!(history.attempts[0].set_until(&moved(170, 14_400)), 7_200_000);
+        history
+            .take(&moved(200, 14_400), &Entry::Begun(Box::new(begun(2, "1"))))
+            .expect("it begins");
+        assert_eq!(history.attempts[1].set_ms, 3_600_000, "since the line before it");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use khala_plan::rollout::HoldLength;
 
-use crate::business::{self, Hours};
+use crate::business::{Calendar, Hours};
 
 /// The least that a part of a hold is worth running for, in seconds.
 const PART_MIN_S: u64 = 60;
@@ -21,6 +21,8 @@ pub trait World {
 
     /// The clock on the wall, in milliseconds since 1970.
     fn now_ms(&self) -> i64;
+    /// By how much that clock was set since the stage began, in milliseconds: forward where it is more than 0.
+    fn set_ms(&self) -> i64;
     /// Waits for a second; whether the stage goes on.
     fn pause(&mut self) -> bool;
     /// Tells people something.
@@ -36,6 +38,8 @@ pub trait World {
     fn part(&mut self, part_s: u64, closes_ms: Option<i64>) -> Result<After, Self::Error>;
     /// Of a business day that is none.
     fn no_such_day(why: String) -> Self::Error;
+    /// Notes why nothing more is held.
+    fn give_up(&mut self, why: String);
 }
 
 /// What follows a part.
@@ -79,9 +83,13 @@ impl Parts<'_> {
             )]
             let left_s = (self.hold_s as f64 - world.observed_s()).ceil().max(0.0) as u64;
             let part_s = left_s.max(PART_MIN_S.min(self.hold_s));
-            let Some(open) = self.open(world, part_s.min(PART_MIN_S))? else { return Ok(false) };
-            let part_s = open.map_or(part_s, |(open_s, _)| part_s.min(open_s));
-            match world.part(part_s, open.map(|(_, closes_ms)| closes_ms))? {
+            let (part_s, closes_ms) = match self.open(world, part_s.min(PART_MIN_S))? {
+                Open::Always => (part_s, None),
+                Open::For { open_s, closes_ms } => (part_s.min(open_s), Some(closes_ms)),
+                Open::Never => break,
+                Open::Interrupted => return Ok(false),
+            };
+            match world.part(part_s, closes_ms)? {
                 After::Another => {}
                 After::Nothing => break,
                 After::Interrupted => return Ok(false),
@@ -90,40 +98,77 @@ impl Parts<'_> {
         Ok(true)
     }
 
-    /// Waits until a part can be held for so long; for how many seconds more the business day lasts, and until when,
-    /// where it is one. `None` when the stage was interrupted.
-    fn open<W: World>(
-        &self,
-        world: &mut W,
-        least_s: u64,
-    ) -> Result<Option<Option<(u64, i64)>>, W::Error> {
-        let HoldLength::BusinessDay { from, to, tz } = self.length else { return Ok(Some(None)) };
+    /// Waits until a part can be held for so long.
+    fn open<W: World>(&self, world: &mut W, least_s: u64) -> Result<Open, W::Error> {
+        let Some(calendar) = Calendar::of(self.length).map_err(W::no_such_day)? else {
+            return Ok(Open::Always);
+        };
         // Of a short day some is better than none.
         let least_s = least_s.min(self.length.duration().as_secs() / 2);
-        let mut told = false;
+        // Whether the clock was set is told, too.
+        let mut told = None;
         loop {
-            let now_ms = world.now_ms();
-            match business::hours(now_ms, *from, *to, tz).map_err(W::no_such_day)? {
+            // A clock that was set into business hours makes none of them: those count that are ones by it and by what it
+            // would say had nobody set it, whichever is right.
+            let (now_ms, set_ms) = (world.now_ms(), world.set_ms());
+            let hours = calendar.hours_by_both(now_ms, now_ms - set_ms).map_err(W::no_such_day)?;
+            let Some(hours) = hours else {
+                world.give_up(format!("{}, and no hour does", was_set(set_ms)));
+                return Ok(Open::Never);
+            };
+            match hours {
                 Hours::OpenFor(seconds) if seconds.unsigned_abs() >= least_s => {
-                    return Ok(Some(Some((seconds.unsigned_abs(), now_ms + seconds * 1_000))));
+                    let closes_ms = now_ms + seconds * 1_000;
+                    return Ok(Open::For { open_s: seconds.unsigned_abs(), closes_ms });
                 }
                 // What is left of the day is too short to be worth a run.
                 Hours::OpenFor(_) => {}
-                Hours::OpenIn(seconds) if !told => {
+                Hours::OpenIn(seconds) if told != Some(is_set(set_ms)) => {
                     let minutes = (seconds + 59) / 60;
+                    let tz = calendar.tz();
+                    let set = match is_set(set_ms) {
+                        true => format!("; {}", was_set(set_ms)),
+                        false => String::new(),
+                    };
                     world.tell(&format!(
                         "the hold goes on with the business day ({tz}), in {minutes} min; interrupted, it is taken \
-                         up again with --resume"
+                         up again with --resume{set}"
                     ));
-                    told = true;
+                    told = Some(is_set(set_ms));
                 }
                 Hours::OpenIn(_) => {}
             }
             if !world.pause() {
-                return Ok(None);
+                return Ok(Open::Interrupted);
             }
         }
     }
+}
+
+/// For how long a part may be held.
+enum Open {
+    /// At any time of day.
+    Always,
+    /// For so many seconds more, until a moment of the clock on the wall.
+    For { open_s: u64, closes_ms: i64 },
+    /// No business hour comes.
+    Never,
+    /// The stage was interrupted meanwhile.
+    Interrupted,
+}
+
+/// Whether the clock on the wall was set by more than a part may go on beyond its day.
+fn is_set(set_ms: i64) -> bool {
+    set_ms.unsigned_abs() > 1_000 * LATE_S
+}
+
+fn was_set(set_ms: i64) -> String {
+    let way = if set_ms < 0 { "back" } else { "forward" };
+    let hours = set_ms.unsigned_abs() as f64 / 3.6e6;
+    format!(
+        "the machine's clock was set {way} by {hours:.1} h, so that what is held has to lie in business hours with that \
+         and without"
+    )
 }
 
 #[cfg(test)]

@@ -54,6 +54,16 @@ impl Stamp {
     pub fn age_of(&self, earlier: &Self) -> Result<i64, String> {
         Ok(self.since(earlier)?.max(self.unix_ms - earlier.unix_ms))
     }
+
+    /// By how much the clock on the wall was set since an earlier moment, in milliseconds: forward where it is more than
+    /// 0. Over a reboot nobody knows: 0.
+    #[must_use]
+    pub fn set_since(&self, earlier: &Self) -> i64 {
+        if self.boot != earlier.boot || self.boot.is_empty() {
+            return 0;
+        }
+        (self.unix_ms - earlier.unix_ms) - (self.uptime_ms - earlier.uptime_ms)
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +89,16 @@ mod tests {
         assert_eq!(stamp(108_000, 60_000, "a").age_of(&first), Ok(10_000), "slewed back");
         assert_eq!(stamp(130_000, 10, "b").age_of(&first), Ok(30_000), "another boot");
         assert!(stamp(40_000, 60_000, "a").age_of(&first).is_err(), "set back");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_found_by_the_one_that_nobody_sets() {
+        let first = stamp(100_000, 50_000, "a");
+        assert_eq!(stamp(900_000, 60_000, "a").set_since(&first), 790_000);
+        assert_eq!(stamp(90_000, 60_000, "a").set_since(&first), -20_000);
+        assert_eq!(stamp(900_000, 60_000, "b").set_since(&first), 0, "another boot");
+        let unknown = stamp(100_000, 50_000, "");
+        assert_eq!(stamp(900_000, 60_000, "").set_since(&unknown), 0, "nobody says which boot");
     }
 
     #[test]

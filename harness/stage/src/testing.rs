@@ -154,6 +154,7 @@ pub fn attempt(at: Stamp, results: impl IntoIterator<Item = StepResult>) -> Atte
         runs: runs.collect(),
         resumed: Vec::new(),
         set_back: Vec::new(),
+        set_ms: 0,
         ended: None,
         last: at,
     }

@@ -25,6 +25,8 @@ enum Happens {
 /// A machine on which a second passes as soon as somebody waits for it.
 struct Machine {
     wall_s: i64,
+    /// By how much somebody moved that clock.
+    set_s: i64,
     happens: Vec<Happens>,
     ended: bool,
     seconds: Vec<Second>,
@@ -36,12 +38,15 @@ struct Machine {
     /// What a part takes before it holds: clients arrive.
     lead_s: u64,
     told: RefCell<Vec<String>>,
+    gave_up: Option<String>,
 }
 
 impl Machine {
     fn at(moment: &str, hold_s: u64) -> Self {
         Self {
             wall_s: seconds_of(moment),
+            set_s: 0,
+            gave_up: None,
             happens: Vec::new(),
             ended: false,
             seconds: Vec::new(),
@@ -61,11 +66,16 @@ impl Machine {
     /// One second of the clock that nobody sets.
     fn tick(&mut self) {
         self.wall_s += 1;
-        let wall_s = &mut self.wall_s;
+        let (wall_s, set_s) = (&mut self.wall_s, &mut self.set_s);
         let ended = &mut self.ended;
         self.happens.retain(|happens| match *happens {
-            Happens::Sleeps(at, by) | Happens::Moves(at, by) if *wall_s >= at => {
+            Happens::Sleeps(at, by) if *wall_s >= at => {
                 *wall_s += by;
+                false
+            }
+            Happens::Moves(at, by) if *wall_s >= at => {
+                *wall_s += by;
+                *set_s += by;
                 false
             }
             Happens::Ends(at) if *wall_s >= at => {
@@ -120,6 +130,10 @@ impl World for Machine {
         self.wall_s * 1_000
     }
 
+    fn set_ms(&self) -> i64 {
+        self.set_s * 1_000
+    }
+
     fn pause(&mut self) -> bool {
         self.tick();
         !self.ended
@@ -163,6 +177,10 @@ impl World for Machine {
     fn no_such_day(why: String) -> String {
         why
     }
+
+    fn give_up(&mut self, why: String) {
+        self.gave_up = Some(why);
+    }
 }
 
 fn seconds_of(moment: &str) -> i64 {
@@ -172,7 +190,8 @@ fn seconds_of(moment: &str) -> i64 {
 const BERLIN: &str = "Europe/Berlin";
 
 fn day(tz: &str, from: u16, to: u16) -> HoldLength {
-    HoldLength::BusinessDay { from: from * 60, to: to * 60, tz: tz.to_owned() }
+    let (from, to, tz) = (from * 60, to * 60, tz.to_owned());
+    HoldLength::BusinessDay { from, to, tz, holidays: Vec::new() }
 }
 
 fn nine_to_five() -> HoldLength {
@@ -223,7 +242,8 @@ fn a_part_whose_clients_take_their_time_to_arrive_is_not_cut_for_it() {
 
 #[test]
 fn a_day_of_a_minute_is_held_too() {
-    let length = HoldLength::BusinessDay { from: 540, to: 541, tz: BERLIN.to_owned() };
+    let (from, to, tz) = (540, 541, BERLIN.to_owned());
+    let length = HoldLength::BusinessDay { from, to, tz, holidays: Vec::new() };
     let mut machine = Machine::at("2026-12-01T05:00:00Z", 60);
     assert!(machine.carry_out(&length));
     assert_eq!(machine.parts, [(60, true)]);
@@ -289,6 +309,38 @@ fn a_clock_that_is_moved_while_it_is_held_neither_adds_to_it_nor_takes_from_it()
             machine.parts
         );
     }
+}
+
+#[test]
+fn a_clock_that_is_set_into_business_hours_makes_none() {
+    // In the evening: nine o'clock of the next day is eleven hours away, and is never one by both.
+    let into_the_morning = 11 * HOUR as i64;
+    let moves = Happens::Moves(seconds_of("2026-12-01T21:00:00Z"), into_the_morning);
+    let mut machine = Machine::at("2026-12-01T20:00:00Z", 8 * HOUR).with(moves);
+    assert!(machine.carry_out(&nine_to_five()));
+    assert_eq!((machine.observed(), machine.parts.len()), (0, 0));
+    let why = machine.gave_up.expect("it says why");
+    assert!(why.contains("set forward by 11.0 h"), "{why}");
+    // By so much that some hours are ones either way: those are held, and no other.
+    let moves = Happens::Moves(seconds_of("2026-12-01T05:00:00Z"), 3 * HOUR as i64);
+    let mut machine = Machine::at("2026-12-01T04:00:00Z", 8 * HOUR).with(moves);
+    assert!(machine.carry_out(&nine_to_five()));
+    assert_eq!(machine.observed(), 8 * HOUR);
+    assert_eq!(
+        machine.days(BERLIN),
+        [("Tue 01".to_owned(), 18_000), ("Wed 02".to_owned(), 10_800)]
+    );
+    assert!(machine.told.borrow()[1].contains("set forward by 3.0 h"), "{:?}", machine.told);
+    assert_eq!(machine.at[0], seconds_of("2026-12-01T11:00:00Z"), "nine by the other clock");
+}
+
+#[test]
+fn a_holiday_is_not_held() {
+    let (from, to, tz) = (9 * 60, 17 * 60, BERLIN.to_owned());
+    let length = HoldLength::BusinessDay { from, to, tz, holidays: vec!["2026-12-02".to_owned()] };
+    let mut machine = Machine::at("2026-12-01T14:00:00Z", 8 * HOUR);
+    assert!(machine.carry_out(&length));
+    assert_eq!(machine.days(BERLIN), [("Tue 01".to_owned(), 7_200), ("Thu 03".to_owned(), 21_600)]);
 }
 
 #[test]

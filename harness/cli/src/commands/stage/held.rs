@@ -130,6 +130,12 @@ impl Held {
         self.amiss.push((format!("a part of it could not begin: {why}"), next));
     }
 
+    /// Notes why no further part is held.
+    pub fn give_up(&mut self, why: String) {
+        let next = "have the machine's time kept (NTP), then run the stage again, without --resume";
+        self.amiss.push((why, next));
+    }
+
     /// How much was observed, in seconds.
     pub fn observed_s(&self) -> f64 {
         observed_s(&self.seconds)

@@ -9,7 +9,7 @@ use khala_plan::Plan;
 use khala_plan::model::FirstSubscribe;
 use khala_plan::rollout::{Hold, HoldLength};
 use khala_plan::schedule::Schedule;
-use khala_stage::business;
+use khala_stage::business::Calendar;
 use khala_stage::entry::{Entry, StepResult};
 use khala_stage::parts::{After, Parts, World};
 use khala_stage::steps::HOLD;
@@ -79,6 +79,10 @@ impl World for Holding<'_> {
         clock::now().unix_ms
     }
 
+    fn set_ms(&self) -> i64 {
+        self.store.attempt(self.attempt).set_until(&clock::now())
+    }
+
     fn pause(&mut self) -> bool {
         if self.interrupt.is_cancelled() {
             return false;
@@ -134,6 +138,10 @@ impl World for Holding<'_> {
     fn no_such_day(why: String) -> Failure {
         Failure::new(Exit::InvalidScenario, why)
     }
+
+    fn give_up(&mut self, why: String) {
+        self.held.give_up(why);
+    }
 }
 
 /// Whether the hold can be carried out: found before anything is sent.
@@ -141,9 +149,9 @@ impl World for Holding<'_> {
 /// # Errors
 /// When its scenario is none of a hold, or its business day is none.
 pub fn check(order: &Order<'_>, hold: &Hold) -> Result<(), Failure> {
-    if let HoldLength::BusinessDay { from, to, tz } = &hold.length {
-        business::hours(clock::now().unix_ms, *from, *to, tz)
-            .map_err(|why| Failure::new(Exit::InvalidScenario, why))?;
+    let invalid = |why| Failure::new(Exit::InvalidScenario, why);
+    if let Some(calendar) = Calendar::of(&hold.length).map_err(invalid)? {
+        calendar.hours(clock::now().unix_ms).map_err(invalid)?;
     }
     lengths(order, hold, order.hold_s).map(drop)
 }

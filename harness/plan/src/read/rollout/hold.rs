@@ -32,7 +32,7 @@ const FROM: Key<Text> = Key::new(
     "from",
     Text,
     "from = \"09:00\"",
-    "Of a hold of one business day (Monday to Friday; of holidays nothing is known): when it begins.",
+    "Of a hold of one business day (Monday to Friday, but for `holidays`): when it begins.",
 )
 .alternative()
 .beside("to");
@@ -50,6 +50,13 @@ const TZ: Key<Text> = Key::new(
     "Time zone of the business day, by its IANA name.",
 )
 .beside("from");
+const HOLIDAYS: Key<Raw> = Key::new(
+    "holidays",
+    Raw(|| Shape::names(0)),
+    "holidays = [\"2026-12-25\"]",
+    "Dates that are no business days where `tz` is. Others than these are not known.",
+)
+.beside("tz");
 const BURN_LONG: KeyOr<Within<Duration>> = Key::new(
     "burn_long",
     Within(Duration::from_secs(1), DURATION_MAX),
@@ -94,6 +101,7 @@ pub(super) const TABLE: Table = Table::new(
         &FROM,
         &TO,
         &TZ,
+        &HOLIDAYS,
         &BURN_LONG,
         &BURN_SHORT,
         &BURN_RATE_MAX,
@@ -139,8 +147,9 @@ pub(super) fn read(fields: Fields<'_>) -> Option<Hold> {
 fn length(fields: &Fields<'_>) -> Option<HoldLength> {
     let day = [&FROM, &TO, &TZ];
     let of_a_day = day.iter().filter(|key| fields.has(**key)).count();
+    let has_holidays = fields.has(&HOLIDAYS);
     if fields.has(&DURATION) {
-        if of_a_day > 0 {
+        if of_a_day > 0 || has_holidays {
             let what = "a hold has a `duration`, or `from`, `to` and `tz`, and not both";
             fields.cx.report(Diagnostic::error(&fields.place, what).help("remove one of them"));
             return None;
@@ -154,14 +163,14 @@ fn length(fields: &Fields<'_>) -> Option<HoldLength> {
         return None;
     }
     let (from, to) = (time_of_day(fields, &FROM), time_of_day(fields, &TO));
-    let (from, to, tz) = (from?, to?, fields.get(&TZ)?);
+    let (from, to, tz, holidays) = (from?, to?, fields.get(&TZ)?, texts(fields, &HOLIDAYS)?);
     if to <= from {
         let place = fields.node(&TO).map_or(&fields.place, |node| &node.place);
         let what = "the business day ends before it begins";
         fields.cx.report(Diagnostic::error(place, what).help("`to` comes after `from`"));
         return None;
     }
-    Some(HoldLength::BusinessDay { from, to, tz })
+    Some(HoldLength::BusinessDay { from, to, tz, holidays })
 }
 
 /// Minutes after midnight.

@@ -47,6 +47,7 @@ build = ""
 from = "09:00"
 to = "17:30"
 tz = "Europe/Berlin"
+holidays = ["2026-12-25"]
 "#;
 
 fn read(text: &str) -> Result<Rollout, String> {
@@ -77,7 +78,9 @@ fn a_whole_file_is_read() {
     assert_eq!(preflight.canary.build.as_deref(), Some("7"));
     assert_eq!(canary.canary.build, None, "the stage's own word goes first");
     assert_eq!(canary.preconditions, ["conform", "docs"]);
-    let day = HoldLength::BusinessDay { from: 540, to: 1_050, tz: "Europe/Berlin".to_owned() };
+    let (from, to, tz) = (540, 1_050, "Europe/Berlin".to_owned());
+    let holidays = vec!["2026-12-25".to_owned()];
+    let day = HoldLength::BusinessDay { from, to, tz, holidays };
     let hold = canary.hold.as_ref().expect("a hold");
     assert_eq!(hold.length, day);
     assert_eq!(hold.length.duration(), Duration::from_secs(30_600));
@@ -161,6 +164,8 @@ fn what_the_reader_refuses_is_not_valid_but_where_one_key_refers_to_another() {
         ("tz = \"Europe/Berlin\"", "duration = \"1h\""),
         ("from = \"09:00\"\n", "duration = \"1h\"\n"),
         ("tz = \"Europe/Berlin\"", "tz = \"Europe/Berlin\"\nobserved_min = 2"),
+        ("[\"2026-12-25\"]", "\"2026-12-25\""),
+        ("from = \"09:00\"\nto = \"17:30\"\ntz = \"Europe/Berlin\"", "duration = \"1h\""),
     ] {
         assert!(WHOLE.contains(from), "{from}");
         let text = WHOLE.replacen(from, to, 1);
