@@ -146,6 +146,13 @@ fn decide_opened(case: &Case<'_>, opened: Opened) -> Decided {
         };
         reasons.push(hold(format!("not carried out to its end: {}", missing.join(", ")), next));
     }
+    if case.stage.preconditions.is_empty() {
+        reasons.push(hold(
+            "the stage asks no precondition",
+            "name the runbook's preconditions (section 1) in `preconditions` of the stage, or leave the key out: then it \
+             asks all that the rollout file has",
+        ));
+    }
     reasons.extend(builds(case));
     reasons.extend(too_old(case.rollout, case.stage, case.attempt, case.now));
     // What was left out could have judged them.

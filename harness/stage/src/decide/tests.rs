@@ -206,6 +206,18 @@ fn an_empty_set_of_gates_is_a_hold() {
 }
 
 #[test]
+fn a_stage_that_asks_no_precondition_is_a_hold() {
+    let mut rollout = rollout();
+    rollout.stages[0].preconditions.clear();
+    let mut script = Script::new();
+    script.attempt("0", |_| {}, WELL);
+    let (history, now) = (&script.history, script.now());
+    let (stage, attempt) = (&rollout.stages[0], &history.attempts[0]);
+    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_| None };
+    holds(&decide(&case), "the stage asks no precondition");
+}
+
+#[test]
 fn a_clock_that_was_set_back_is_a_hold() {
     let mut script = Script::new();
     let attempt = script.attempt("0", |_| {}, WELL);

@@ -80,7 +80,7 @@ const BURN_RATE_MAX: KeyOr<Within<f64>> = Key::new(
 .or(1.0);
 const OBSERVED_MIN: KeyOr<Within<f64>> = Key::new(
     "observed_min",
-    Within(0.5, 1.0),
+    Within(0.95, 1.0),
     "observed_min = 0.95",
     "The least share of the hold that must have been observed.",
 )

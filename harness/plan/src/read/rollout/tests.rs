@@ -164,6 +164,7 @@ fn what_the_reader_refuses_is_not_valid_but_where_one_key_refers_to_another() {
         ("tz = \"Europe/Berlin\"", "duration = \"1h\""),
         ("from = \"09:00\"\n", "duration = \"1h\"\n"),
         ("tz = \"Europe/Berlin\"", "tz = \"Europe/Berlin\"\nobserved_min = 2"),
+        ("tz = \"Europe/Berlin\"", "tz = \"Europe/Berlin\"\nobserved_min = 0.94"),
         ("[\"2026-12-25\"]", "\"2026-12-25\""),
         ("from = \"09:00\"\nto = \"17:30\"\ntz = \"Europe/Berlin\"", "duration = \"1h\""),
     ] {
@@ -187,7 +188,7 @@ fn every_key_may_be_there() {
                   [[stage]]\nowner = \"me\"\nid = \"0\"")
         .replace("profile = \"smoke\"", "profile = \"smoke\"\nname = \"n\"\nset = [\"seed=2\"]\nstage_load = true")
         .replace("tz =", "scenario = \"h.toml\"\nburn_long = \"2h\"\nburn_short = \"1m\"\nburn_rate_max = 2\n\
-                 observed_min = 0.9\nmust_apply = [\"reconnects\"]\ntz =");
+                 observed_min = 0.99\nmust_apply = [\"reconnects\"]\ntz =");
     let rollout = read(&text).expect("it is right");
     assert_eq!(rollout.preconditions.len(), 5);
     for table in TABLES.into_iter().chain([TABLE]) {
