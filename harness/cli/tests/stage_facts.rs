@@ -134,7 +134,15 @@ fn a_go_opens_the_next_stage_on_the_same_target_with_its_evidence_as_it_was() {
     let away = first.with_extension("away");
     std::fs::rename(&first, &away).expect("can be moved");
     held("is no longer there");
+    // Or is reached by a link, as a whole or a file of it: what it leads to is as it was, today.
+    symlink(&away, &first).expect("can be linked");
+    held("is a link");
+    std::fs::remove_file(&first).expect("can be removed");
     std::fs::rename(&away, &first).expect("can be moved");
+    std::fs::rename(&summary, &away).expect("can be moved");
+    symlink(&away, &summary).expect("can be linked");
+    held("summary.md of its evidence");
+    std::fs::rename(&away, &summary).expect("can be moved");
     // What the scenario asked.
     let scenario = rollout.path("held.toml");
     let was = change(&scenario);

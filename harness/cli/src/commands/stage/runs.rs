@@ -128,6 +128,11 @@ pub fn digest(dir: &Path) -> Option<String> {
 /// What is wrong with the evidence of a run that was here, by the digest of its manifest and by what it found.
 pub fn check(bundle: &str, manifest: Option<&str>, decision: Decision) -> Option<String> {
     let dir = Path::new(bundle);
+    if is_link(dir) {
+        return Some(format!(
+            "its evidence, {bundle}, is a link, which may lead elsewhere by tomorrow"
+        ));
+    }
     if manifest.is_none() {
         // One that was killed has none: that it can be read is all that can be known.
         return Bundle::open(dir).err().map(|error| format!("its evidence: {error}"));
@@ -144,7 +149,9 @@ pub fn check(bundle: &str, manifest: Option<&str>, decision: Decision) -> Option
         Err(error) => return Some(error.to_string()),
     };
     let other = files.iter().find(|(name, entry)| {
+        let on_the_way = Path::new(name).ancestors().filter(|it| !it.as_os_str().is_empty());
         sha256(&dir.join(name)).ok().as_deref() != Some(entry.sha256.as_str())
+            || on_the_way.map(|it| dir.join(it)).any(|path| is_link(&path))
     });
     if let Some((name, _)) = other {
         return Some(format!("{name} of its evidence, {bundle}, is not what it was"));
@@ -157,6 +164,10 @@ pub fn check(bundle: &str, manifest: Option<&str>, decision: Decision) -> Option
         )),
         Ok(_) => None,
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|it| it.is_symlink())
 }
 
 /// Snapshots of the target's metrics, by their labels.
