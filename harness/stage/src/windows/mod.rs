@@ -231,5 +231,6 @@ pub const FAILED_MAX: usize = 16;
 /// How much of these seconds was observed, in seconds.
 #[must_use]
 pub fn observed_s(seconds: &[Second]) -> f64 {
-    seconds.iter().map(|second| f64::from(second.observed_ms)).sum::<f64>() / 1e3
+    // The sum of none is -0 otherwise.
+    seconds.iter().fold(0.0, |sum, second| sum + f64::from(second.observed_ms)) / 1e3
 }

@@ -176,3 +176,8 @@ fn windows_roll_over_observed_time() {
     assert_eq!(windows.blocks.last().map(|block| block.until_s), Some(1_000));
     assert!((observed_s(&gapped) - 1_000.0).abs() < 1e-9);
 }
+
+#[test]
+fn of_no_second_nothing_was_observed() {
+    assert_eq!(format!("{:.0}", observed_s(&[])), "0");
+}
