@@ -10,8 +10,8 @@ use super::Ended;
 const CANARY: &str = "canary-7f3a";
 /// One that looks otherwise in each encoding, and needs quoting in all of them.
 pub const AWKWARD: &str = "canary-7f3a/+\"q\\&=?é\"-awkward~";
-/// The beginning of every token, whoever signed it.
-const TOKEN: &str = "eyJ";
+/// The beginning of every token, whoever signed it: a header's first key. What is shorter stands in a histogram by chance.
+const TOKENS: [&str; 3] = ["eyJhbGciOi", "eyJ0eXAiOi", "eyJraWQiOi"];
 
 /// Whoever looks for a secret in what a command wrote and said.
 pub struct Search(pub usize);
@@ -51,12 +51,13 @@ impl Search {
 
 /// What of a planted secret is looked for, in each form in which it may stand.
 fn forms() -> Vec<String> {
-    let mut forms = vec![CANARY.to_owned(), TOKEN.to_owned()];
+    let mut forms = vec![CANARY.to_owned()];
     // With what is plain encoded as well, and with what need not be left as it is.
     forms.push(percent(CANARY.as_bytes(), NON_ALPHANUMERIC));
-    forms.push(forms[2].to_ascii_lowercase());
+    forms.push(forms[1].to_ascii_lowercase());
     forms.extend(in_base64(CANARY));
-    forms.extend(in_base64(TOKEN));
+    forms.extend(TOKENS.map(str::to_owned));
+    forms.extend(TOKENS.into_iter().flat_map(in_base64));
     // Of a secret with quotes, what stands behind the first of them, too.
     let json = serde_json::to_string(AWKWARD).expect("a string");
     forms.push(json.trim_matches('"').rsplit_once("\\\"").expect("a quote").1.to_owned());
