@@ -206,6 +206,29 @@ fn a_canary_of_which_half_is_the_old_build_is_a_hold_with_the_shares() {
     assert!(!rollout.path("runs").exists(), "nothing was sent");
 }
 
+#[test]
+fn a_scenario_that_is_run_elsewhere_than_on_the_canary_is_refused() {
+    let (by_hand, other) = (reference_by_hand(), reference_by_hand());
+    let url = other.url.as_str();
+    for set in
+        [format!("target.url=\\\"{url}\\\""), "target.headers.x-route=\\\"stable\\\"".to_owned()]
+    {
+        let rollout = Rollout::of(&by_hand, "echo 7");
+        let path = rollout.path("rollout.toml");
+        let text = std::fs::read_to_string(&path).expect("is there");
+        let line = "file = \"held.toml\"\n";
+        let text = text.replacen(line, &format!("{line}set = [\"{set}\"]\n"), 1);
+        std::fs::write(&path, text).expect("is written");
+        let refused = rollout.stage("0").ended_plain().exits(exit::INVALID_SCENARIO);
+        assert!(
+            refused.stderr.contains("is run elsewhere than on the stage's target"),
+            "{}",
+            refused.stderr
+        );
+        assert!(!rollout.path("stages").exists(), "nothing was begun");
+    }
+}
+
 /// A balancer before a runtime: answers to requests name the build, and one of so many of those to upgrades does.
 fn balancer(by_hand: &ByHand, one_of: usize) -> Server {
     let to = by_hand.url.trim_start_matches("http://").to_owned();

@@ -11,7 +11,7 @@ use khala_stage::journal::sha256;
 
 use super::order::Order;
 use super::target;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::scenario;
 
 /// What is tested where no target is named.
@@ -49,6 +49,34 @@ impl Asked {
             before: before(order),
         })
     }
+}
+
+/// Refuses scenarios that are carried out elsewhere than on the stage's target: what they find says nothing of the canary,
+/// whose build is asked. `plans` are those of the stage's runs, in order, and then, by URL, one of nothing but the target.
+///
+/// # Errors
+/// With the first of them, and what to do.
+pub fn on_one_target(order: &Order<'_>, plans: &[Plan]) -> Result<(), Failure> {
+    let canary = order.target.is_some().then(|| plans.last()).flatten();
+    let wanted = canary.map_or_else(|| EMBEDDED.to_owned(), |plan| reached(&plan.target));
+    let stage = order.stage();
+    let runs = stage.scenarios.iter().chain(stage.hold.iter().map(|hold| &hold.scenario));
+    for (run, plan) in runs.zip(plans) {
+        let there = match (&plan.target.kind, canary) {
+            (TargetKind::Reference { .. }, None) => EMBEDDED.to_owned(),
+            _ => reached(&plan.target),
+        };
+        if there != wanted {
+            let what = format!(
+                "the scenario `{}` of stage {} is run elsewhere than on the stage's target, or reached in another way \
+                 (URL, path, headers or parameters): nothing was sent; take `target.…` out of its `set` and its file, or \
+                 say it in [canary] or [stage.canary]",
+                run.name, order.stage
+            );
+            return Err(Failure::new(Exit::InvalidScenario, what));
+        }
+    }
+    Ok(())
 }
 
 fn before(order: &Order<'_>) -> Option<Before> {

@@ -108,6 +108,7 @@ fn check(order: &Order<'_>, interrupt: &CancellationToken) -> Result<Asked, Fail
         plans.push(plan);
     }
     order.stage().hold.iter().try_for_each(|hold| hold::check(order, hold))?;
+    asked::on_one_target(order, &plans)?;
     let asked = Asked::of(order, &plans)?;
     if order.args.allow_hooks {
         // Before anything is written down. What tells nothing is a matter of the step that needs it.
