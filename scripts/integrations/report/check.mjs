@@ -26,10 +26,12 @@ async function looks(browser, width, dark) {
   const paints = await page.evaluate(() => performance.getEntriesByType("paint").map((it) => [it.name, Math.round(it.startTime)]));
   const seen = await page.evaluate(() => ({
     wide: document.documentElement.scrollWidth,
+    proofs: Math.min(...[...document.querySelectorAll("#faults tbody td:last-child")].map((it) => it.getBoundingClientRect().width)),
     charts: document.querySelectorAll("[data-chart]").length,
     live: document.querySelectorAll("[data-chart].live canvas").length,
   }));
   expect(seen.wide <= width, `${how}: the page is ${seen.wide} px wide`);
+  expect(seen.proofs > 200, `${how}: the proof of a fault has a column of ${Math.round(seen.proofs)} px`);
   expect(seen.live === seen.charts && seen.charts > 3, `${how}: ${seen.live} of ${seen.charts} charts are live`);
   await page.evaluate(() => document.querySelectorAll("details").forEach((it) => { it.open = true; }));
   await page.addScriptTag({ content: readFileSync(AXE, "utf8") });
@@ -89,6 +91,13 @@ async function prints(browser) {
   // A4 with margins of 12 mm, at 96 pixels an inch.
   const foot = await page.$eval("#gates table", (it) => it.getBoundingClientRect().bottom + scrollY);
   expect(foot <= 273 / 25.4 * 96, `verdict and gates end ${Math.round(foot)} px below the top of the first page of A4`);
+  // Of no picture is a text cut off at its edge.
+  const cut = await page.evaluate(() => [...document.querySelectorAll(".plot > svg text")].filter((text) => {
+    const { x, y, width, height } = text.ownerSVGElement.getBoundingClientRect();
+    const own = text.getBoundingClientRect();
+    return own.left < x - 1 || own.right > x + width + 1 || own.top < y - 1 || own.bottom > y + height + 1;
+  }).map((text) => text.textContent));
+  expect(cut.length === 0, `printed, a picture cuts off ${cut.join(", ")}`);
   const canvases = await page.$$eval("canvas", (all) => all.filter((it) => it.offsetParent !== null).length);
   expect(canvases === 0, "a chart that is live is printed in place of its picture");
   if (shots) await page.pdf({ path: `${shots}/print.pdf`, preferCSSPageSize: true, printBackground: true });
