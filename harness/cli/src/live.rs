@@ -12,11 +12,12 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use khala_bundle::Writer;
 use khala_engine::observe::{Event, EventKind, Observer, Progress};
+use khala_evidence::render::terminal;
 use khala_live::gates::{self, State};
 use khala_live::{Dashboard, Frame, VIEWER, Watch, words};
 use khala_wire::metrics::FanoutMetrics;
 
-use crate::output;
+use crate::{output, screen, show};
 use khala_engine::clock;
 
 /// Seconds between plain lines.
@@ -117,8 +118,7 @@ impl Screen {
     fn new(watch: Watch) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
-            // What has no room on a narrow screen is cut at its end, where the least needed stands.
-            let style = ProgressStyle::with_template("{bar:12} {wide_msg}");
+            let style = ProgressStyle::with_template("{bar:12} {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
@@ -131,7 +131,10 @@ impl Screen {
                 Shown::Event(event) => {
                     self.watch.event(&event);
                     match (words::line(&event), &self.bar) {
-                        (Some(text), Some(bar)) => bar.println(text),
+                        (Some(text), Some(bar)) => {
+                            let text = screen::fitted(&text, show::columns_of_stderr());
+                            bar.println(text.trim_end());
+                        }
                         (Some(text), None) => output::say(&text),
                         (None, _) => {}
                     }
@@ -151,7 +154,7 @@ impl Screen {
         if let Some(bar) = &self.bar {
             bar.set_length(frame.planned_s);
             bar.set_position(frame.elapsed_s);
-            bar.set_message(line(frame));
+            bar.set_message(beside_the_bar(&line(frame), show::columns_of_stderr()));
             return;
         }
         if self.last_plain_s.is_some_and(|last| frame.elapsed_s - last < PLAIN_EVERY_S) {
@@ -160,6 +163,18 @@ impl Screen {
         self.last_plain_s = Some(frame.elapsed_s);
         output::say(&format!("{:6} s  {}", frame.elapsed_s, line(frame)));
     }
+}
+
+/// Columns of the bar.
+const BAR: usize = 12;
+
+/// A line for a screen of so many columns, its beginning beside the bar: what has no room there goes on below, so that
+/// nothing of it is cut.
+fn beside_the_bar(line: &str, columns: usize) -> String {
+    let bar = "#".repeat(BAR);
+    // The last column stays free: a terminal may move on to the next line once it is written.
+    let lines = terminal::wrapped(&format!("{bar} {line}"), columns.saturating_sub(1));
+    lines.trim_end().trim_start_matches(&bar).trim_start().to_owned()
 }
 
 /// How the run goes, in a line: what matters most first.
@@ -277,6 +292,29 @@ mod tests {
         frame.violations = 2;
         let told = format!("gate worst {claim}");
         assert_eq!(line(&frame), format!("storm: 2 VIOLATIONS, {load}; {told}"));
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_nothing_of_the_line_is_cut() {
+        let frame = Frame {
+            phase: "storm".to_owned(),
+            elapsed_s: 8,
+            planned_s: 20,
+            violations: 12_345,
+            skips: 678,
+            rules: vec![RuleSoFar { rule: "false_replay_complete".to_owned(), violations: 12_345 }],
+            ..Frame::default()
+        };
+        let whole = line(&frame);
+        for columns in [60, 80, 200] {
+            let told = beside_the_bar(&whole, columns);
+            let mut lines = told.lines();
+            let first = lines.next().expect("a line");
+            assert!(first.chars().count() + BAR + 1 < columns, "{columns}: {told}");
+            assert!(lines.all(|line| line.chars().count() < columns), "{columns}: {told}");
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&told), words(&whole), "{columns}");
+        }
     }
 
     #[test]

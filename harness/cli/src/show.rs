@@ -102,6 +102,13 @@ pub fn screen_width() -> Option<usize> {
     (at_a_terminal || asked).then(|| width(at_a_terminal))
 }
 
+/// Columns of the terminal that standard error goes to.
+pub fn columns_of_stderr() -> usize {
+    let own = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+    let own = own.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+    own.unwrap_or(TERMINAL_WIDTH)
+}
+
 /// A sentence in lines that fit the screen.
 pub fn wrapped(sentence: &str) -> String {
     terminal::wrapped(sentence, width(std::io::stdout().is_terminal()))
