@@ -325,7 +325,17 @@ fn a_fault_that_waits_for_a_hand_happens_only_if_somebody_switches_it_on() {
         (&fault["effective"], &fault["proof"]),
         (&0.into(), &"nobody switched it on".into())
     );
-    assert!(reasons(&report).contains("hit 0 of 24 clients planned"), "{}", reasons(&report));
+    let told = "hit 0 of 24 clients planned: nobody switched it on";
+    assert!(reasons(&report).contains(told), "{}", reasons(&report));
+    // What to do is told before and after, and the page draws no disturbance that there was not.
+    let warned =
+        "warning: the fault disconnect in `storm` waits for a hand, and without --dashboard";
+    assert!(ended.stderr.contains(warned), "{}", ended.stderr);
+    let next: Vec<_> = ended.stdout.split_whitespace().collect();
+    let next = next.join(" ");
+    assert!(next.contains("Run it with `--dashboard` and switch it on"), "{next}");
+    let page = str::from_utf8(ended.file("report.html")).expect("text");
+    assert!(!page.contains("class=\"fault-line\""), "a fault is drawn that did not happen");
 }
 
 #[test]

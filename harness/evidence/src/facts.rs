@@ -97,6 +97,12 @@ impl FaultOutcome {
         Self { rests_on: RestsOn::of(&fault.kind), ..self }
     }
 
+    /// Whether it waited for a hand in vain: nothing was disturbed.
+    #[must_use]
+    pub fn was_not_switched_on(&self) -> bool {
+        self.proof == Self::NOT_SWITCHED
+    }
+
     /// Why the fault cannot carry a verdict, if it cannot.
     #[must_use]
     pub fn why_it_did_not_bite(&self) -> Option<String> {
@@ -117,6 +123,9 @@ impl FaultOutcome {
                     Some(RestsOn::Windows) => format!(
                         "{name} brought back {effective} of {planned} clients with the cursor that was to be tried"
                     ),
+                    _ if self.was_not_switched_on() => {
+                        format!("{name} hit 0 of {planned} clients planned: {}", Self::NOT_SWITCHED)
+                    }
                     _ => format!("{name} hit {effective} of {planned} clients planned"),
                 })
             }

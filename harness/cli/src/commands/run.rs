@@ -156,6 +156,9 @@ impl<'a> Job<'a> {
         if run.allow_hooks {
             setup::learn_secrets(&plan, &interrupt)?;
         }
+        if run.dashboard.is_none() {
+            warn_of_hands(&plan);
+        }
         let told = told(&plan, &schedule);
         Ok(Self { run, plan, schedule, told, guard, seal, interrupt })
     }
@@ -215,6 +218,20 @@ impl<'a> Job<'a> {
 fn warn(done: Result<(), khala_bundle::Error>) {
     if let Err(error) = done {
         output::say(&format!("warning: {error}; the evidence is whole without it"));
+    }
+}
+
+/// Says that faults wait for a hand which nobody can lend them, so that the run will be a HOLD.
+fn warn_of_hands(plan: &Plan) {
+    let waiting = plan.phases.iter().flat_map(|phase| {
+        phase.faults.iter().filter(|fault| fault.by_hand).map(move |fault| (phase, fault))
+    });
+    for (phase, fault) in waiting {
+        output::say(&format!(
+            "warning: the fault {} in `{}` waits for a hand, and without --dashboard nobody can switch it on",
+            fault.kind.name(),
+            phase.name
+        ));
     }
 }
 

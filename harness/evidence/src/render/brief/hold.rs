@@ -187,6 +187,11 @@ fn remedy(report: &RunReport, fault: &FaultOutcome) -> String {
     if !fault.applied {
         return "Let the run go on until all that it plans was due.".to_owned();
     }
+    if fault.was_not_switched_on() {
+        return "Run it with `--dashboard` and switch it on at the page that this prints, a second before its time at \
+                the latest; or take `by_hand` out of the scenario."
+            .to_owned();
+    }
     if beside::stood_still(report, fault).is_some() {
         return "Take a machine that does nothing else: the harness itself stood still just then."
             .to_owned();

@@ -84,7 +84,7 @@ pub fn tried(report: &RunReport) -> String {
 
 /// What befell where less was hit than planned, in a clause: what is counted need not be what it is called by.
 fn fell_short(report: &RunReport, fault: &FaultOutcome, hit: u64) -> String {
-    if fault.proof == FaultOutcome::NOT_SWITCHED {
+    if fault.was_not_switched_on() {
         return "by hand, and nobody switched it on".to_owned();
     }
     let on_target =

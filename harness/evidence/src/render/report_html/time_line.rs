@@ -286,7 +286,8 @@ fn bands(report: &RunReport) -> Vec<Band> {
         name: phase.name.clone(),
         fault: false,
     });
-    let faults = report.faults.iter().filter(|fault| fault.applied).map(|fault| Band {
+    let there = report.faults.iter().filter(|fault| fault.applied && !fault.was_not_switched_on());
+    let faults = there.map(|fault| Band {
         from: s(fault.at_us),
         to: s(faults::end(report, fault)),
         name: format!("#{} {}", fault.id, fault.kind),
