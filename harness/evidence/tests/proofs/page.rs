@@ -2,6 +2,7 @@
 //! elsewhere, everything is said without script and style, and no text in it is anything but text.
 
 use khala_evidence::facts::Finding;
+use khala_evidence::oracle::Rule;
 use khala_evidence::render::report_html;
 use khala_evidence::report::{RequestLine, RunReport};
 use khala_evidence::shard::flight::{Flight, Frame, Story};
@@ -347,6 +348,44 @@ fn a_page_is_small_however_long_the_run_and_one_spike_in_a_day_is_seen() {
         let next = others.copied().fold(f64::MAX, f64::min);
         assert!(next - top > 50.0, "{seconds} s: {top} and {next}");
     }
+}
+
+/// A storm in which every rule is broken for other clients, each with as much to tell as is kept of one.
+fn all_broken(bytes: usize) -> RunReport {
+    let mut report = broken();
+    report.series = long(72).series;
+    let model = report.oracle.causes[0].clone();
+    let excerpt = "x".repeat(bytes);
+    let causes = Rule::ALL.iter().zip(0..).map(|(rule, client)| {
+        let mut flight = Flight::default();
+        for at_us in 0..16 {
+            let excerpt = excerpt.as_str().into();
+            flight.frame(Frame { at_us, sent: false, bytes: 1_000, excerpt });
+        }
+        report.stories.keep(client, Story { at_us: 20, flight });
+        let mut cause = model.clone();
+        cause.rule = *rule;
+        (cause.first.rule, cause.first.client) = (*rule, Some(client));
+        report.oracle.violations.insert(rule.name().to_owned(), 1);
+        cause
+    });
+    report.oracle.causes = causes.collect();
+    report
+}
+
+#[test]
+fn a_page_is_small_however_much_is_broken_and_the_worst_is_told_whole() {
+    let clients = |page: &str| page.matches("<details class=\"client\">").count();
+    let few = page(&all_broken(20));
+    assert!(few.len() < 400 << 10 && clients(&few) == 20, "{} bytes", few.len());
+    let many = page(&all_broken(1_500));
+    assert!(many.len() < 400 << 10, "{} bytes", many.len());
+    assert!((1..20).contains(&clients(&many)), "{} clients", clients(&many));
+    // Of whom nothing is shown it stands how to see it.
+    assert_eq!(
+        many.matches("khala-harness explain . ").count(),
+        few.matches("khala-harness explain . ").count()
+    );
 }
 
 /// Every text of a report that a target, an environment or a scenario may have a say in.

@@ -15,10 +15,9 @@ use crate::report::{Cause, RunReport};
 const CAUSES_SHOWN: usize = 10;
 /// Clients of a rule whose frames are shown; the rest are told by `explain`.
 const STORIES_SHOWN: usize = 3;
-/// Clients of all rules whose frames are shown.
-const STORIES_MAX: usize = 20;
 
-pub fn write(html: &mut Html, report: &RunReport) {
+/// `stories` are the clients of all rules whose frames are shown at the most.
+pub fn write(html: &mut Html, report: &RunReport, mut stories: usize) {
     part(html, "rules", |html| {
         why(html, report);
         let broken = reasons::broken(report);
@@ -27,7 +26,6 @@ pub fn write(html: &mut Html, report: &RunReport) {
             let kept = counted(kept, "rule was", "rules were");
             html.leaf("p", &[], &format!("{kept} put to the test, and none was broken."));
         }
-        let mut stories = STORIES_MAX;
         for (rule, causes) in &broken {
             of_rule(html, report, *rule, causes, &mut stories);
         }
@@ -90,7 +88,9 @@ fn of_rule(
             html.text(&format!(", {by}"));
         });
         html.leaf("p", &[], reasons::felt(report, rule));
-        html.leaf("p", &[("class", "note")], &format!("What must hold: {}", rule.what_must_hold()));
+        html.tag("p", &[("class", "note")], |html| {
+            with_code(html, &format!("What must hold: {}", rule.what_must_hold()));
+        });
         if let Some(why) = reasons::why_not_condemned(report, rule) {
             html.leaf("p", &[], &format!("Not condemned: {why}."));
         }
@@ -164,7 +164,8 @@ fn every_rule(html: &mut Html, report: &RunReport) {
                 };
                 html.tag("tr", &[], |html| {
                     name(html, rule);
-                    html.leaf("td", &[], Rule::of(rule).map_or("", Rule::what_must_hold));
+                    let what = Rule::of(rule).map_or("", Rule::what_must_hold);
+                    html.tag("td", &[], |html| with_code(html, what));
                     for n in [
                         of(&oracle.judged),
                         *violations,

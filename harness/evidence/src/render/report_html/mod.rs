@@ -49,9 +49,31 @@ impl Renderer for ReportHtml {
     }
 }
 
+/// Bytes of a page, by the seconds that its run may have taken: what a mail and a CI system take without thinking.
+const BYTES_MAX: [(usize, usize); 3] =
+    [(5 * 60, 400 << 10), (2 * 60 * 60, 1 << 20), (usize::MAX, 3 << 20)];
+
+/// Clients whose frames are shown, the most first: where a page would become too large, fewer are.
+const STORIES: [usize; 6] = [20, 12, 6, 3, 1, 0];
+
 /// The page of a run; `beside` is another one, whose recovery is drawn into the same charts.
 #[must_use]
 pub fn page(report: &RunReport, beside: Option<&RunReport>) -> String {
+    let seconds = report.series.len();
+    let max = BYTES_MAX.into_iter().find(|(within, _)| seconds <= *within);
+    let max = max.map_or(usize::MAX, |(_, bytes)| bytes);
+    let mut text = String::new();
+    for stories in STORIES {
+        text = written(report, beside, stories);
+        if text.len() <= max {
+            break;
+        }
+    }
+    text
+}
+
+/// The page with the frames of so many clients at the most.
+fn written(report: &RunReport, beside: Option<&RunReport>, stories: usize) -> String {
     let mut html = Html::document();
     let mut data = Data::of(report);
     html.tag("html", &[("lang", "en")], |html| {
@@ -60,7 +82,7 @@ pub fn page(report: &RunReport, beside: Option<&RunReport>) -> String {
             strip::write(html, report);
             html.tag("main", &[], |html| {
                 gates::write(html, report);
-                broken::write(html, report);
+                broken::write(html, report, stories);
                 time_line::write(html, report, &mut data);
                 recovery::write(html, report, beside, &mut data);
                 latency::write(html, report, &mut data);
