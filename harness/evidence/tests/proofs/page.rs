@@ -2,6 +2,7 @@
 //! elsewhere, everything is said without script and style, and no text in it is anything but text.
 
 use khala_evidence::facts::Finding;
+use khala_evidence::judge::Verdict;
 use khala_evidence::oracle::Rule;
 use khala_evidence::render::report_html;
 use khala_evidence::report::{RequestLine, RunReport};
@@ -262,6 +263,21 @@ fn the_page_is_the_same_whenever_it_is_made_and_says_what_it_does_not_know() {
     for told in ["seconds are not recorded", "samples are not recorded"] {
         assert!(text.contains(told), "no {told}");
     }
+}
+
+#[test]
+fn what_nothing_was_seen_of_is_nowhere_on_its_picture() {
+    let mut report = broken();
+    let told = |page: &str| {
+        let gates = page.split("id=\"rules\"").next().expect("gates");
+        (gates.matches("class=\"estimate\"").count(), gates.matches(">exact<").count())
+    };
+    let (dots, exact) = told(&page(&report));
+    let mut all = report.gates.iter_mut().flat_map(|gate| &mut gate.objectives);
+    let counted = all.find(|one| one.verdict == Verdict::Fail && one.lower.is_none());
+    let counted = counted.expect("a broken rule is counted");
+    (counted.n, counted.estimate, counted.verdict) = (0, Some(0.0), Verdict::Inconclusive);
+    assert_eq!(told(&page(&report)), (dots - 1, exact - 1));
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict, tells: Tells) {
             if lower.is_none() && upper.is_none() {
                 // While a run goes on what is not counted may have no bounds yet.
                 let is_exact = tells == Tells::Verdicts || objective.unit == Unit::Count;
-                let exact = is_exact && !is_na && estimate.is_some();
+                let exact = is_exact && !is_na && estimate.is_some() && !is_of_nothing(objective);
                 return html.text(if exact { "exact" } else { "–" });
             }
             end(html, *lower);
@@ -179,6 +179,12 @@ fn of_objective(html: &mut Html, objective: &ObjectiveVerdict, tells: Tells) {
             }
         });
     });
+}
+
+/// Whether a figure stands for no sample at all, and decides nothing: it is nowhere, and not at 0. A count or a rate of
+/// what never came is one that was looked for.
+fn is_of_nothing(objective: &ObjectiveVerdict) -> bool {
+    objective.n == 0 && objective.verdict == Verdict::Inconclusive
 }
 
 /// A value in the unit of the claim.
@@ -237,6 +243,7 @@ struct Picture {
 impl Picture {
     fn of(objective: &ObjectiveVerdict, bound: f64) -> Self {
         let ObjectiveVerdict { estimate, lower, upper, .. } = *objective;
+        let estimate = estimate.filter(|_| !is_of_nothing(objective));
         let most = [estimate, upper].into_iter().flatten().fold(0.0, f64::max);
         // Nothing is allowed: the scale is that of what there was.
         let per = match bound > 0.0 {
@@ -257,9 +264,7 @@ impl Picture {
     fn write(&self, html: &mut Html, objective: &ObjectiveVerdict) {
         let words = format!(
             "{} measured, where {} must hold",
-            objective
-                .estimate
-                .map_or_else(|| "nothing".to_owned(), |value| shown(objective, value)),
+            self.estimate.map_or_else(|| "nothing".to_owned(), |value| shown(objective, value)),
             objective.require
         );
         let (_, class) = tables::sign(objective.verdict);
