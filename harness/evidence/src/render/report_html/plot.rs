@@ -93,6 +93,25 @@ pub struct Plot {
     pub claims: Vec<Claim>,
 }
 
+/// What a text takes: about 7 units a letter.
+#[expect(clippy::cast_precision_loss, reason = "letters of a name")]
+fn length(text: &str) -> f64 {
+    text.chars().count() as f64 * 7.0
+}
+
+/// Where a fault's name stands, and how much of it: as far as the next fault's line and beyond `taken`. Where there is no
+/// room for all of it its number stands there alone, and names that would lie on one another are in the list of faults.
+fn place(name: &str, from: f64, next: f64, taken: f64) -> Option<(f64, &str)> {
+    let number = name.split(' ').next().unwrap_or(name);
+    [name, number].into_iter().find_map(|name| {
+        let wide = length(name) + 8.0;
+        let fits = from + wide <= next.min(WIDTH);
+        let beyond_the_end = next > WIDTH && from - wide >= taken;
+        let start = if fits { from + 4.0 } else { from - wide };
+        ((fits || beyond_the_end) && start >= taken).then_some((start, name))
+    })
+}
+
 fn px(at: f64) -> String {
     let text = format!("{at:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
@@ -180,10 +199,7 @@ impl Plot {
                     ("fill-opacity", shade),
                 ],
             );
-            // A name takes about 7 units a letter.
-            #[expect(clippy::cast_precision_loss, reason = "letters of a name")]
-            let fits = to - from > band.name.chars().count() as f64 * 7.0 + 6.0;
-            if fits {
+            if to - from > length(&band.name) + 6.0 {
                 let x = px(from + 4.0);
                 html.leaf("text", &[("x", &x), ("y", "13"), ("fill-opacity", "0.8")], &band.name);
             }
@@ -236,11 +252,13 @@ impl Plot {
                     ("stroke-opacity", "0.6"),
                 ],
             );
-            html.leaf(
-                "text",
-                &[("x", &x), ("y", &text), ("text-anchor", "middle")],
-                &self.x.label(*at),
-            );
+            let label = self.x.label(*at);
+            let ends_at = self.x_at(*at) + length(&label) / 2.0;
+            let (x, anchor) = match ends_at + 4.0 > WIDTH {
+                true => (px(WIDTH), "end"),
+                false => (x, "middle"),
+            };
+            html.leaf("text", &[("x", &x), ("y", &text), ("text-anchor", anchor)], &label);
         }
         let (middle, under) = (px((LEFT + WIDTH - RIGHT) / 2.0), px(bottom + 34.0));
         html.leaf(
@@ -267,7 +285,8 @@ impl Plot {
         let (top, height, foot) =
             (px(self.top() - 8.0), px(self.height + 8.0), px(self.top() + self.height));
         let mut taken = f64::NEG_INFINITY;
-        for band in self.bands.iter().filter(|band| band.fault) {
+        let faults: Vec<_> = self.bands.iter().filter(|band| band.fault).collect();
+        for (number, band) in faults.iter().enumerate() {
             let (from, to) = (self.x_at(band.from), self.x_at(band.to));
             let (x, width) = (px(from), px(to - from));
             if to - from > 0.5 {
@@ -297,17 +316,14 @@ impl Plot {
                     ("stroke-dasharray", "3 3"),
                 ],
             );
-            // Names that would lie on one another are in the list of faults.
-            #[expect(clippy::cast_precision_loss, reason = "letters of a name")]
-            let length = band.name.chars().count() as f64 * 7.0 + 8.0;
-            let start = if from + length > WIDTH { from - length } else { from + 4.0 };
-            if start >= taken {
+            let next = faults.get(number + 1).map_or(f64::MAX, |next| self.x_at(next.from));
+            if let Some((start, name)) = place(&band.name, from, next, taken) {
                 html.leaf(
                     "text",
                     &[("x", &px(start)), ("y", &px(self.top() - 9.0)), ("font-size", "12")],
-                    &band.name,
+                    name,
                 );
-                taken = start + length;
+                taken = start + length(name) + 4.0;
             }
         }
     }
@@ -431,4 +447,45 @@ pub fn dash(line: &Line) -> Vec<u32> {
     let (_, _, dash) = PENS[line.pen % PENS.len()];
     let dash = if line.thin && dash == "none" { "5 4" } else { dash };
     dash.split(' ').filter_map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_tick_of_an_axis_is_not_cut_off() {
+        let plot = Plot {
+            id: "chart".to_owned(),
+            title: String::new(),
+            about: String::new(),
+            height: 100.0,
+            x_title: String::new(),
+            x: Axis::quantiles(0.9985),
+            y_title: String::new(),
+            y: Axis::linear(super::super::axis::Kind::Count, 10.0, 4),
+            steps: false,
+            lines: Vec::new(),
+            bands: Vec::new(),
+            claims: Vec::new(),
+        };
+        let mut html = Html::default();
+        plot.svg(&mut html);
+        let text = html.into_text();
+        assert!(text.contains("x=\"960\" y=\"128\" text-anchor=\"end\">99.9 %<"), "{text}");
+        assert!(text.contains("text-anchor=\"middle\">90 %<"), "{text}");
+    }
+
+    #[test]
+    fn a_fault_has_its_name_where_there_is_room_and_else_its_number() {
+        let name = "#1 disconnect";
+        let none = f64::NEG_INFINITY;
+        assert_eq!(place(name, 100.0, f64::MAX, none), Some((104.0, name)));
+        assert_eq!(place(name, 100.0, 160.0, none), Some((104.0, "#1")));
+        assert_eq!(place(name, 100.0, 110.0, none), None, "not even that");
+        assert_eq!(place(name, 100.0, f64::MAX, 120.0), None, "another name lies there");
+        // At the right end it stands before its line.
+        let (start, told) = place(name, WIDTH - 20.0, f64::MAX, none).expect("a place");
+        assert!(told == name && start + length(told) < WIDTH - 20.0, "{start}");
+    }
 }

@@ -147,7 +147,7 @@ fn plot(
         title: title.to_owned(),
         about: format!("{}.", about.collect::<Vec<_>>().join("; ")),
         height: 220.0,
-        x_title: "seconds since the cut".to_owned(),
+        x_title: format!("time since the cut, {}", x.moments_are()),
         x,
         y_title: "share recovered".to_owned(),
         y: Axis::linear(Kind::Share, 1.0, 5),

@@ -18,11 +18,16 @@ globalThis.khalaCharts = (data) => {
   }
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600];
   const short = (unit, v) => shown(unit, v).replace(/\.0+(?= )/, "");
-  function time(s, whole) {
+  // What times are told in: those of a run that goes on grow, and whoever has zoomed in sees seconds.
+  function moments(whole, step) {
+    if (whole < 300) return "s";
+    if (whole < 7200) return "min:s";
+    return step < 60 ? "h:min:s" : "h:min";
+  }
+  function time(s, told) {
     const n = Math.round(s);
-    if (whole >= 7200) return `${Math.floor(n / 3600)}:${two(Math.floor((n % 3600) / 60))}`;
-    if (whole >= 300) return `${Math.floor(n / 60)}:${two(n % 60)}`;
-    return `${+s.toFixed(2)}`;
+    const [h, min] = [Math.floor(n / 3600), two(Math.floor((n % 3600) / 60))];
+    return { "h:min:s": `${h}:${min}:${two(n % 60)}`, "h:min": `${h}:${min}`, "min:s": `${Math.floor(n / 60)}:${two(n % 60)}` }[told] ?? `${+s.toFixed(2)}`;
   }
   const beyond = (q) => -Math.log10(1 - Math.min(q, 0.9999999));
   const quantile = (x) => `${+((1 - 10 ** -x) * 100).toFixed(4)} %`;
@@ -53,7 +58,11 @@ globalThis.khalaCharts = (data) => {
     ctx.textBaseline = "alphabetic";
     ctx.textAlign = "left";
     let taken = -Infinity;
+    // A fault's name as far as the next one's line; where there is no room for all of it, its number alone.
+    const faults = chart.bands.filter((band) => band[3]).map(([from]) => u.valToPos(from, "x", true));
+    let nth = 0;
     for (const [from, to, name, fault] of chart.bands) {
+      const next = fault ? faults[(nth += 1)] ?? Infinity : 0;
       const x = u.valToPos(from, "x", true);
       const end = u.valToPos(to, "x", true);
       if (end < left || x > left + width) continue;
@@ -74,11 +83,15 @@ globalThis.khalaCharts = (data) => {
       ctx.lineTo(x, top + height);
       ctx.stroke();
       ctx.fillStyle = style("--fg");
-      const long = ctx.measureText(name).width;
-      const at = x + long + 8 * px > left + width ? x - long - 4 * px : x + 4 * px;
-      if (at < taken) continue;
-      taken = at + long + 4 * px;
-      ctx.fillText(name, at, top - 6 * px);
+      for (const shown of [name, name.split(" ")[0]]) {
+        const long = ctx.measureText(shown).width;
+        const fits = x + long + 8 * px <= Math.min(next, left + width);
+        const at = fits ? x + 4 * px : x - long - 4 * px;
+        if ((!fits && next < left + width) || at < taken) continue;
+        taken = at + long + 4 * px;
+        ctx.fillText(shown, at, top - 6 * px);
+        break;
+      }
     }
     for (const [x, y, name] of chart.claims) {
       const [cx, cy, r] = [u.valToPos(x, "x", true), u.valToPos(y, "y", true), 6 * px];
@@ -111,7 +124,8 @@ globalThis.khalaCharts = (data) => {
     return {
       width: Math.max(300, holder.clientWidth),
       height: chart.height + (chart.bands.length ? 84 : 60),
-      padding: [chart.bands.length ? 34 : 10, 12, 0, 0],
+      // Half of the last time, which is longer in a long run, stands beyond the axis.
+      padding: [chart.bands.length ? 34 : 10, (u) => (bySecond && (u.data?.[0]?.at(-1) ?? 0) >= 7200 ? 32 : 12), 0, 0],
       legend: { show: false },
       cursor: {
         sync: bySecond ? { key: "seconds", setSeries: false } : undefined,
@@ -123,7 +137,8 @@ globalThis.khalaCharts = (data) => {
         y: { distr: chart.log ? 3 : 1, range: chart.log ? undefined : (_u, _lo, hi) => (chart.unit === "share" ? [0, 1] : [0, Math.max(hi * 1.05, chart.unit === "count" ? 1 : 1e-9)]) },
       },
       axes: [
-        { ...axis, incrs: bySecond ? SECONDS : undefined, label: chart.xTitle, labelSize: 20, size: 34, values: (u, all) => all.map((v) => (v == null ? "" : chart.quantiles ? quantile(v) : time(v, u.data[0].at(-1) ?? 0))),
+        { ...axis, incrs: bySecond ? SECONDS : undefined, label: bySecond ? (u, _axis, step) => `time of the run, ${moments(u.data[0].at(-1) ?? 0, step)}` : chart.xTitle, labelSize: 20, size: 34,
+          values: (u, all, _axis, _room, step) => all.map((v) => (v == null ? "" : chart.quantiles ? quantile(v) : time(v, moments(u.data[0].at(-1) ?? 0, step)))),
           splits: chart.quantiles ? (u) => [0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999].map(beyond).filter((v) => v >= u.scales.x.min && v <= u.scales.x.max) : undefined },
         { ...axis, label: chart.yTitle, labelSize: 20, size: 64, splits: chart.log ? decades : undefined, filter: chart.log ? (_u, all) => all : undefined, values: (_u, all) => all.map((v) => (v == null || (chart.unit === "count" && v % 1) ? "" : short(chart.unit, v))) },
       ],
