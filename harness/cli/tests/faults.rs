@@ -163,6 +163,24 @@ fn by_url(harness: Harness, target: &ByHand) -> Harness {
 }
 
 #[test]
+fn whom_one_run_has_revoked_is_nobody_of_the_next_run_at_the_same_target() {
+    let target = reference_with(&[]);
+    for _ in 0..2 {
+        let (harness, _folder) = run_with(
+            r#"
+[[phase.fault]]
+type = "token"
+cohort = "desktop"
+at = "100ms"
+attributes = { kind = "revoked_device" }
+"#,
+        );
+        let run = by_url(harness, &target).set("phase.storm.duration=10s").ended();
+        bites_and_breaks_nothing(&run.exits(exit::GO));
+    }
+}
+
+#[test]
 fn a_target_that_ends_sockets_with_their_tokens_gives_no_finding_and_breaks_no_rule() {
     let target = reference_with(&["--ends-expired".as_ref()]);
     let (harness, _folder) = run_with(OUTLIVE);

@@ -89,7 +89,8 @@ impl<S: Sink> Asides<S> {
         if !self.around.plan.auth.mint.is_of_planned_identities() {
             return false;
         }
-        identity.device = format!("{}-revoked-{fault}", identity.device);
+        // A target remembers for a quarter of an hour whom it has revoked: no other run has a device of that name.
+        identity.device = format!("{}-revoked-{fault}", identity.session);
         identity.session = format!("{}-device-{fault}", identity.session);
         let kind = BadToken::RevokedDevice;
         let on_live = async {
