@@ -526,12 +526,13 @@ pub struct Conform {
     /// Set a key of a scenario's target, auth or fleet, as in `target.socket_path=/socket/websocket`.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// What cases may do to the runtime: any of reads, writes, revokes and abuses.
+    /// What cases may do to the runtime: any of reads, writes, revokes and abuses, within what the target's profile
+    /// allows (`target.allows`). Left out, what the profile allows, else reads and writes.
     ///
     /// Reads: open sockets and subscribe. Writes: create workers and publish events, which others see.
     /// Revokes: revoke sessions that they made up. Abuses: publish some 20 MB, and do not read what comes.
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "reads,writes")]
-    pub allow: Vec<Allowed>,
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub allow: Option<Vec<Allowed>>,
     /// Deviations that are accepted, a line `case = "reason"` each (TOML); one that is no more ends with 99.
     #[arg(long, value_name = "FILE")]
     pub known: Option<PathBuf>,
@@ -547,6 +548,9 @@ pub struct Conform {
     /// Let commands tell the secrets of which the profile says so.
     #[arg(long)]
     pub allow_hooks: bool,
+    /// End, with what was decided by then, as soon as this file is there.
+    #[arg(long, value_name = "FILE")]
+    pub stop_file: Option<PathBuf>,
     /// At the end, stop the runtime whose process this is with SIGTERM, and judge how its sockets end.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(2..))]
     pub stop_pid: Option<i32>,

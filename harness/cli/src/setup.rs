@@ -108,10 +108,11 @@ impl Missing {
         let hooks = phases
             .any(|fault| !fault.kind.commands().is_empty())
             .then(|| "--allow-hooks: it runs the commands of the time line".to_owned());
-        let secrets = plan.secret_commands();
-        let secrets = (!secrets.is_empty())
+        let secrets = (!plan.secret_commands().is_empty())
             .then(|| "--allow-hooks: a command tells a secret of the target".to_owned());
-        hooks.or(secrets).into_iter().chain(shared_writes(plan)).collect()
+        let writes = (!plan.target.command.is_empty())
+            .then(|| "--allow-hooks: a command writes to the target".to_owned());
+        hooks.or(secrets).or(writes).into_iter().chain(shared_writes(plan)).collect()
     }
 
     /// Refuses to begin without what is needed, and tells all that is missing with it: what a target may do without

@@ -135,6 +135,27 @@ fn what_is_not_allowed_does_not_apply_and_where_nothing_does_it_is_no_go() {
 }
 
 #[test]
+fn the_targets_profile_says_what_may_be_done_to_it() {
+    let (target, dir) = (reference_by_hand(), TempDir::new().expect("a folder"));
+    let profile = dir.path().join("mine.toml");
+    let asked = |allows: &str| {
+        let text = format!(
+            "[target]\nurl = \"{}\"\nallows = {allows}\n[auth]\nmint = \"hs256\"\n\
+             secret = {{ env = \"RUNTIME_SYNC_TOKEN_SIGNING_KEY\" }}\n",
+            target.url
+        );
+        std::fs::write(&profile, text).expect("written");
+        let asked = Harness::new("conform").arg("--target").arg(&profile).arg("--only");
+        asked.arg("revoke_").env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY)
+    };
+    // By default cases do not revoke.
+    asked("[\"reads\", \"revokes\"]").ended_plain().exits(exit::GO);
+    let beyond = asked("[\"reads\"]").arg("--allow").arg("reads,revokes").ended_plain();
+    let beyond = beyond.exits(exit::USAGE);
+    assert!(beyond.stderr.contains("--allow revokes is beyond"), "{}", beyond.stderr);
+}
+
+#[test]
 fn a_target_that_is_none_ends_with_100_and_says_what_it_is() {
     let (nobody, http, echo) = (servers::nobody(), Server::http("404 Not Found"), Server::echo());
     for (url, why) in [
@@ -146,6 +167,51 @@ fn a_target_that_is_none_ends_with_100_and_says_what_it_is() {
         assert!(run.stderr.contains(why), "{}", run.stderr);
         assert_eq!(run.stdout, "", "nothing was judged");
     }
+}
+
+#[test]
+fn a_stop_file_ends_it_with_what_was_decided() {
+    let (target, dir) = (reference_by_hand(), TempDir::new().expect("a folder"));
+    let stop = dir.path().join("stop");
+    // It waits for more than a minute.
+    let asked = || at(&target, "idle").arg("--stop-file").arg(&stop);
+    let running = asked().start_plain();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::fs::write(&stop, "").expect("written");
+    let ended = running.ended().exits(exit::INTERRUPTED);
+    assert!(ended.stderr.contains("stop is there: ending"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("undecided"), "{}", ended.stdout);
+    let again = asked().ended_plain().exits(exit::SETUP);
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+}
+
+/// An allow file with an entry for a name that nobody has (RFC 6761, section 6.4).
+fn entry(dir: &TempDir, clients: u32, writes: u32) -> std::path::PathBuf {
+    let text = format!(
+        "[[host]]\nname = \"sync.invalid\"\naddresses = [\"192.0.2.0/24\"]\nclients = {clients}\n\
+         connects_per_second = 9\nmessages_per_second = {writes}\nowner = \"jo\"\nexpires = \"2999-12-31\"\n"
+    );
+    let path = dir.path().join("allow.toml");
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+#[test]
+fn an_entry_that_does_not_cover_it_refuses_it_before_anybody_is_asked() {
+    let dir = TempDir::new().expect("a folder");
+    for (clients, writes, why) in [
+        (3, 9, "grants 3"),
+        (500, 0, "grants 0 writes"),
+        // Nobody has the name.
+        (500, 9, "has no address"),
+    ] {
+        let asked = conform("https://sync.invalid", "").arg("--allow-file");
+        let run = asked.arg(entry(&dir, clients, writes)).ended_plain().exits(exit::SETUP);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+    let reads = conform("https://sync.invalid", "").arg("--allow").arg("reads").arg("--allow-file");
+    let run = reads.arg(entry(&dir, 500, 0)).ended_plain().exits(exit::SETUP);
+    assert!(run.stderr.contains("has no address"), "{}", run.stderr);
 }
 
 #[test]

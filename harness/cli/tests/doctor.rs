@@ -55,6 +55,7 @@ fn what_is_no_runtime_is_said_to_be_none_at_the_step_where_it_shows() {
     assert!(echo.stdout.contains("FAIL  join"), "{}", echo.stdout);
     let nobody = doctor(&servers::nobody()).ended_plain().exits(exit::SETUP);
     assert!(line(&nobody, "connect").contains("refused"), "{}", nobody.stdout);
+    assert!(line(&nobody, "connect").contains("do     nobody listens there"), "{}", nobody.stdout);
     for run in [http, echo, nobody] {
         assert!(
             run.stdout.contains("ok    descriptors"),
@@ -77,6 +78,44 @@ fn a_wrong_key_and_a_missing_one_are_told_with_what_mends_them() {
         doctor(&reference.url).set("auth.secret={ env = \"KHALA_NOBODY\" }").ended_plain();
     let missing = missing.exits(exit::SETUP);
     assert!(line(&missing, "secrets").contains("KHALA_NOBODY"), "{}", missing.stdout);
+}
+
+#[test]
+fn a_socket_at_the_contracts_other_path_is_found_and_the_key_named() {
+    let reference = reference_by_hand();
+    let run = doctor(&reference.url).set("target.socket_path=\"/elsewhere\"").ended_plain();
+    let run = run.exits(exit::SETUP);
+    assert!(line(&run, "join").contains("404"), "{}", run.stdout);
+    assert!(
+        line(&run, "join").contains("set target.socket_path = \"/sync/socket/websocket\""),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn minting_is_a_line_of_its_own() {
+    let reference = reference_by_hand();
+    let here = doctor(&reference.url).ended_plain().exits(exit::GO);
+    assert!(line(&here, "minting").contains("signed here"), "{}", here.stdout);
+    let control = Server::http("404 Not Found");
+    let nowhere = doctor(&reference.url)
+        .set("auth.mint=control")
+        .set(&format!("target.control_url=\"{}\"", control.url))
+        .ended_plain()
+        .exits(exit::SETUP);
+    assert!(nowhere.stdout.contains("FAIL  minting"), "{}", nowhere.stdout);
+    assert!(line(&nowhere, "minting").contains("/api/sync/token"), "{}", nowhere.stdout);
+    assert!(line(&nowhere, "minting").contains("target.control_url"), "{}", nowhere.stdout);
+}
+
+#[test]
+fn clear_text_to_a_server_that_breaks_off_is_told_that_it_may_be_one_of_tls() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let run = doctor(&url).ended_plain().exits(exit::SETUP);
+    assert!(line(&run, "join").contains("begins with https://"), "{}", run.stdout);
 }
 
 #[test]

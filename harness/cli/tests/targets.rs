@@ -194,6 +194,23 @@ fn a_command_tells_a_secret_only_when_hooks_may_run() {
     assert!(!resolved.contains(KEY));
 }
 
+#[test]
+fn a_program_of_ones_own_carries_commands_out_when_hooks_may_run() {
+    let target = reference_by_hand();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/hooks/publish");
+    let by = |command: &str| {
+        let asked = at(&target.url).set("target.commands=command");
+        asked.set(&format!("target.command={command}"))
+    };
+    let own = format!("[\"{script}\"]");
+    let run = by(&own).ended().exits(exit::USAGE);
+    assert!(run.stderr.contains("target.command runs [\""), "{}", run.stderr);
+    let run = by(&own).arg("--allow-hooks").ended().exits(exit::GO);
+    assert!(number(&run.report(), "/oracle/judged/lost_publish") > 0, "{}", run.stdout);
+    let run = by("[\"false\"]").arg("--allow-hooks").ended().exits(exit::SETUP);
+    assert!(run.stderr.contains("target.command: it ended with"), "{}", run.stderr);
+}
+
 /// A token that opens the reference, for somebody.
 fn token_of(user: &str) -> String {
     let now = khala_engine::clock::unix_seconds();

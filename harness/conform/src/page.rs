@@ -13,7 +13,7 @@ const HEAD: &str = "\
 case has users, sessions, devices and workers of its own. *Does* says what asking does to the target, which `--allow` permits:
 `reads` opens sockets and subscribes, `writes` creates workers and publishes events that others see, `revokes` revokes
 sessions that it made up, `abuses` publishes much and does not read, `ends` stops the target (`--stop-pid`). Without
-`--allow` it reads and writes.
+`--allow` it does what the target's profile allows (`target.allows`), else it reads and writes.
 
 A broken MUST is a *deviation* and ends with 99; a broken SHOULD, or what surprises where the contract is silent, is a *finding* and
 fails nothing. What cannot be asked is *not applicable*, with what would make it so; what could not be carried out is *undecided*, never

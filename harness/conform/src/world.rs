@@ -24,6 +24,9 @@ use crate::case::{Does, Need, Times};
 /// How long the name of a target may take to be looked up.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Most sockets that cases have open at once: 35 were counted, and how cases meet is no two times the same.
+pub const SOCKETS_MAX: u32 = 64;
+
 /// Ends the target, gracefully.
 pub type Stopper = Box<dyn Fn() -> Result<(), String>>;
 
@@ -43,8 +46,8 @@ pub struct Options {
     pub set: Vec<String>,
     /// What may be spoken to.
     pub guard: Guard,
-    /// What may be done to the target.
-    pub allow: Vec<Does>,
+    /// What may be done to the target; `None` leaves it to the target's profile, else it is read and written.
+    pub allow: Option<Vec<Does>>,
     /// Its times.
     pub times: Times,
     /// Cases that wait longer than this for a time-out of the target's are left out.
@@ -117,7 +120,8 @@ impl World {
     /// As [`OpenError`] says; nothing was asked then but what the message names.
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let plan = plan(&options.named, &options.set)?;
-        if plan.is_passive() && options.allow.iter().any(|does| *does != Does::Reads) {
+        let allow = allowed(&plan, options.allow)?;
+        if plan.is_passive() && allow.iter().any(|does| *does != Does::Reads) {
             let why = "the target profile says `commands = \"none\"`: nothing may be written to it, so ask it with \
                        `--allow reads` alone";
             return Err(OpenError::Usage(why.to_owned()));
@@ -128,6 +132,8 @@ impl World {
                 "the target profile names no URL: conform asks a runtime that is there already";
             return Err(OpenError::Settings(format!("error: {why}")));
         };
+        let writes = u32::from(allow.iter().any(|does| *does != Does::Reads));
+        reach.permit().covers(SOCKETS_MAX, writes).map_err(SetupError::from)?;
         let told = command::told_plan(&plan);
         let told_by_command = told.secret_told_by_command("--allow-hooks lets it run");
         if let Some(why) = told_by_command.filter(|_| !options.commands) {
@@ -156,7 +162,7 @@ impl World {
             control,
             http,
             session_key,
-            allow: options.allow,
+            allow,
             times: options.times,
             wait_max: options.wait_max,
             stop: options.stop,
@@ -214,6 +220,10 @@ impl World {
                 "no token of operators is given",
                 "environment variable KHALA_TARGET_ADMIN_TOKEN, or target.admin_token",
             ),
+            Need::CommandSecret if !self.plan.target.command.is_empty() => lack(
+                "a program carries commands out, and signs them if anybody does",
+                "target.commands = \"codex-workers\"",
+            ),
             Need::CommandSecret if credentials.signature_secret.is_none() => lack(
                 "commands are not signed here",
                 "environment variable KHALA_TARGET_COMMAND_SECRET, or target.command_secret",
@@ -227,6 +237,25 @@ impl World {
             }
             _ => None,
         }
+    }
+}
+
+/// What may be done to the target: what is asked, within what its profile allows.
+fn allowed(plan: &Plan, asked: Option<Vec<Does>>) -> Result<Vec<Does>, OpenError> {
+    let profile = plan.target.allows.as_ref().map(|names| {
+        let all = [Does::Reads, Does::Writes, Does::Revokes, Does::Abuses];
+        all.into_iter().filter(|does| names.contains(&does.name())).collect::<Vec<_>>()
+    });
+    let Some(asked) = asked else {
+        return Ok(profile.unwrap_or_else(|| vec![Does::Reads, Does::Writes]));
+    };
+    let beyond = |does: &&Does| profile.as_ref().is_some_and(|allows| !allows.contains(does));
+    match asked.iter().find(beyond) {
+        Some(does) => Err(OpenError::Usage(format!(
+            "--allow {} is beyond what the target's profile allows (target.allows)",
+            does.name()
+        ))),
+        None => Ok(asked),
     }
 }
 

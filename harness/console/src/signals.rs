@@ -4,6 +4,7 @@
 //! milliseconds and more than once. So what follows within a second of the first signal is that
 //! signal again. A SIGHUP that is ignored when the process starts (`nohup`) stays ignored.
 
+use std::path::Path;
 use std::time::Duration;
 
 use khala_engine::owed;
@@ -11,10 +12,12 @@ use procfs::process::Process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::output;
 use khala_engine::clock;
 
+/// How often is looked for a stop file.
+pub const LOOK_FOR_STOP_FILE: Duration = Duration::from_millis(200);
 /// For how long repeats of the first signal are the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,40 @@ pub fn token() -> std::io::Result<CancellationToken> {
         std::process::exit(Exit::Interrupted.code().into());
     })?;
     Ok(token)
+}
+
+/// Cancels the token as soon as the file is there, as a signal does; refuses one that is there already.
+///
+/// # Errors
+/// When it is there, or nobody can look for it.
+pub fn stop_file(token: &CancellationToken, file: &Path) -> Result<(), Failure> {
+    no_stop_file_yet(file)?;
+    let (token, file) = (token.clone(), file.to_owned());
+    let looking = std::thread::Builder::new().name("khala-stop-file".to_owned()).spawn(move || {
+        while !file.exists() {
+            std::thread::sleep(LOOK_FOR_STOP_FILE);
+        }
+        output::say(&format!("{} is there: ending", file.display()));
+        token.cancel();
+    });
+    let cannot =
+        |error| Failure::new(Exit::Internal, format!("cannot look for a stop file: {error}"));
+    looking.map(drop).map_err(cannot)
+}
+
+/// Refuses a stop file that is there before anything began.
+///
+/// # Errors
+/// When it is.
+pub fn no_stop_file_yet(file: &Path) -> Result<(), Failure> {
+    if !file.exists() {
+        return Ok(());
+    }
+    let what = format!(
+        "the stop file {} is there already: nothing was sent; remove it to run",
+        file.display()
+    );
+    Err(Failure::new(Exit::Setup, what))
 }
 
 /// A token that every signal cancels, without a word.

@@ -16,9 +16,10 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use bytes::Bytes;
 use khala_evidence::command::{CommandEnd, CommandRun};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -114,7 +115,8 @@ pub async fn run(
 ) -> CommandRun {
     let began_us = clock.now();
     let (mut out, mut err) = (Captured::new(redactor), Captured::new(redactor));
-    let (end, _) = carry_out(words, place, ending, (&mut out, &mut err), READ_GRACE).await;
+    let ears = (&mut out, &mut err);
+    let (end, _) = carry_out(words, place, Bytes::new(), ending, ears, READ_GRACE).await;
     CommandRun {
         part: part.to_owned(),
         command: words.iter().map(|word| redactor.word(word)).collect(),
@@ -132,8 +134,22 @@ pub async fn run(
 /// # Errors
 /// Why there is none, in a clause that has nothing of its standard output, and of what it complains no secret.
 pub async fn told(words: &[String], place: &Place, redactor: &Redactor) -> Result<String, String> {
+    answered(words, place, Bytes::new(), redactor).await
+}
+
+/// The same of a command that is given something on standard input.
+///
+/// # Errors
+/// As of [`told`].
+pub async fn answered(
+    words: &[String],
+    place: &Place,
+    input: Bytes,
+    redactor: &Redactor,
+) -> Result<String, String> {
     let (mut out, mut err) = (Whole::default(), Captured::new(redactor));
-    let (end, is_whole) = carry_out(words, place, None, (&mut out, &mut err), GRACE).await;
+    let ears = (&mut out, &mut err);
+    let (end, is_whole) = carry_out(words, place, input, None, ears, GRACE).await;
     match end {
         CommandEnd::Exited { code: 0 } => {}
         CommandEnd::NotRun { why } => return Err(format!("it cannot be run: {why}")),
@@ -190,24 +206,27 @@ impl Ear for Whole {
 async fn carry_out(
     words: &[String],
     place: &Place,
+    input: Bytes,
     ending: Option<&CancellationToken>,
     (out, err): (&mut impl Ear, &mut impl Ear),
     out_grace: Duration,
 ) -> (CommandEnd, bool) {
-    let mut child = match start(words, place) {
+    let mut child = match start(words, place, !input.is_empty()) {
         Ok(child) => child,
         Err(why) => return (CommandEnd::NotRun { why }, true),
     };
     let mut group = Group::of(child.id());
     let mut reading_out = std::pin::pin!(read(child.stdout.take(), out));
     let mut reading_err = std::pin::pin!(read(child.stderr.take(), err));
-    let (mut out_read, mut err_read) = (false, false);
+    let mut writing = std::pin::pin!(write(child.stdin.take(), input));
+    let (mut out_read, mut err_read, mut written) = (false, false, false);
     let mut waiting = std::pin::pin!(wait(&mut child, &mut group, place.within, ending));
     let end = loop {
         tokio::select! {
             end = &mut waiting => break end,
             () = &mut reading_out, if !out_read => out_read = true,
             () = &mut reading_err, if !err_read => err_read = true,
+            () = &mut writing, if !written => written = true,
         }
     };
     let (out_read, _) = tokio::join!(
@@ -217,9 +236,12 @@ async fn carry_out(
     (end, out_read)
 }
 
-fn start(words: &[String], place: &Place) -> Result<Child, String> {
+fn start(words: &[String], place: &Place, is_given: bool) -> Result<Child, String> {
     let mut command = Command::from(place.command(words).ok_or("the command is empty")?);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    if is_given {
+        command.stdin(Stdio::piped());
+    }
     command.spawn().map_err(|error| error.to_string())
 }
 
@@ -261,6 +283,13 @@ fn how(ended: std::io::Result<ExitStatus>) -> CommandEnd {
             (Some(code), _) => CommandEnd::Exited { code },
             (None, signal) => CommandEnd::Signalled { signal: signal.unwrap_or_default() },
         },
+    }
+}
+
+/// Writes it all and closes; who does not read it needs none of it.
+async fn write(pipe: Option<impl AsyncWrite + Unpin>, input: Bytes) {
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.write_all(&input).await;
     }
 }
 

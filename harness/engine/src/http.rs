@@ -14,10 +14,12 @@ use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use khala_evidence::record::{Outcome, Resource, TIMED_OUT};
+use khala_wire::command::{USER_ID_HEADER, WORKERS_PATH};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Answer, CLOSED_EARLY, connection_status};
+use crate::command::{self, Place, Redactor};
 use crate::contact::Contact;
 use crate::reach::guard::Permit;
 use crate::reach::{Connector, Reach, ReachError};
@@ -332,10 +334,16 @@ impl Http {
         let name = format!("{method} {url}");
         // Tokens are what a connect needs; all else that is posted changes something.
         if method == Method::POST && bodies == Bodies::Kept {
-            self.permit.write().map_err(|refused| {
+            self.permit.write().await.map_err(|refused| {
                 self.contact.iter().for_each(|contact| contact.not_asked());
                 no_way(name.clone(), &refused.into())
             })?;
+        }
+        if method == Method::POST
+            && path.starts_with(WORKERS_PATH)
+            && let Some(words) = self.extras.command()
+        {
+            return self.by_command(words, name, path, headers, body).await;
         }
         // What they are is in no error's name.
         let uri = self.extras.with_query(&url);
@@ -401,6 +409,40 @@ impl Http {
         }
         drop(asking);
         result
+    }
+}
+
+impl Http {
+    /// Has a command of the contract's carried out by a program of the user's; what that sends is its own.
+    async fn by_command(
+        &self,
+        words: &[String],
+        name: String,
+        path: &str,
+        headers: &[Header],
+        body: Bytes,
+    ) -> Result<(Parts, Bytes), HttpError> {
+        let user = headers.iter().find(|(name, _)| name == USER_ID_HEADER);
+        let user = user.map(|(_, user)| user.clone()).unwrap_or_default();
+        let mut place = Place::here(self.timeout);
+        place.variables = vec![
+            ("KHALA_COMMAND_PATH", path.into()),
+            ("KHALA_COMMAND_USER", user.into()),
+            ("KHALA_TARGET_URL", self.base_url.clone().into()),
+        ];
+        let redactor = Redactor::of_environment([]);
+        let answer = command::answered(words, &place, body, &redactor).await;
+        if let Some(contact) = self.contact.as_ref().filter(|_| answer.is_ok()) {
+            contact.heard();
+        }
+        let answer = answer.map_err(|why| HttpError::Connection {
+            name,
+            status: "the command failed",
+            why: format!("target.command: {why}"),
+        })?;
+        let mut taken = hyper::Response::new(()).into_parts().0;
+        taken.status = hyper::StatusCode::ACCEPTED;
+        Ok((taken, answer.into()))
     }
 }
 

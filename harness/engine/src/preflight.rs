@@ -23,7 +23,7 @@ use crate::handshake::Interim;
 use crate::http::Http;
 use crate::mint::Minter;
 use crate::reach::guard::Guard;
-use crate::reach::{self, Outgoing, Reach};
+use crate::reach::{self, Outgoing, Reach, ReachError};
 use crate::said;
 use crate::talk::{JOIN_REF, Talk};
 use crate::target::{Target, keys, scopes};
@@ -276,11 +276,27 @@ pub(crate) async fn upgraded(
             );
             Err(Stop::Nobody(why))
         }
-        Err(DialError::Reach(error)) => Err(match error.mend() {
-            Some(mend) => Stop::Unreachable(error.to_string(), mend),
-            None => Stop::Nobody(error.to_string()),
-        }),
-        Err(error) => Err(Stop::Nobody(error.to_string())),
+        Err(error) => Err(stopped(&error, target.reach.place().secure)),
+    }
+}
+
+/// Why there is no socket, and what to look at.
+fn stopped(error: &DialError, secure: bool) -> Stop {
+    let of_tls = matches!(error, DialError::Reach(ReachError::Tls(..) | ReachError::Proxy(..)));
+    match (error, error.mend()) {
+        // Somebody is on the way, who says what is wrong.
+        (DialError::Connection(..), Some(mend)) => Stop::Unreachable(error.to_string(), mend),
+        (_, Some(mend)) if of_tls => Stop::Unreachable(error.to_string(), mend),
+        (_, Some(mend)) => Stop::Nobody(format!("{error}: {mend}")),
+        (DialError::Connection(..) | DialError::Protocol(_), None) if !secure => {
+            Stop::Nobody(format!(
+                "{error}; a server of TLS does so when it is spoken to in clear text: then the url begins with https://"
+            ))
+        }
+        (DialError::Timeout(..), None) => Stop::Nobody(format!(
+            "{error}: no connection comes about (a firewall?), or what takes it says nothing"
+        )),
+        (_, None) => Stop::Nobody(error.to_string()),
     }
 }
 

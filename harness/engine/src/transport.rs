@@ -22,7 +22,7 @@ use crate::answer::{Answer, connection_status};
 use crate::clock;
 use crate::handshake::{self, Interim, Refusal};
 use crate::reach::stream::Stream;
-use crate::reach::{Link, Outgoing, Reach, ReachError};
+use crate::reach::{Link, Outgoing, Reach, ReachError, Turn, tls_mistake, tls_told};
 use crate::said;
 use crate::session::tap::Tap;
 use crate::target::extras::Extras;
@@ -210,7 +210,7 @@ pub enum DialError {
     #[error(transparent)]
     Reach(#[from] ReachError),
     /// The connection broke.
-    #[error("the connection to {0} broke: {1}")]
+    #[error("the connection to {0} broke: {why}", why = tls_told(.1))]
     Connection(String, io::Error),
     /// The upgrade was answered with another status than 101.
     #[error("the upgrade was refused with {0}")]
@@ -246,6 +246,17 @@ impl DialError {
                 example: Some(said::text(why)),
                 ..Answer::of(outcome, "no answer of HTTP")
             },
+        }
+    }
+
+    /// What to look at, in a clause, where that is known.
+    #[must_use]
+    pub fn mend(&self) -> Option<&'static str> {
+        match self {
+            Self::Reach(error) => error.mend(),
+            // A server of TLS 1.3 says what it thinks of a client's certificate after the handshake.
+            Self::Connection(_, error) => tls_mistake(error).map(|(_, mend)| mend),
+            _ => None,
         }
     }
 
@@ -307,16 +318,17 @@ pub fn exhausted(error: &io::Error) -> Option<Resource> {
 /// # Errors
 /// As [`DialError`] says.
 pub async fn dial(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError> {
-    match tokio::time::timeout(dial.timeout, upgrade(dial, path_and_query)).await {
+    let turn = dial.reach.turn().await?;
+    match tokio::time::timeout(dial.timeout, upgrade(dial, turn, path_and_query)).await {
         Ok(result) => result,
         Err(_) => Err(DialError::Timeout(dial.reach.place().authority(), dial.timeout)),
     }
 }
 
-async fn upgrade(dial: &Dial, path_and_query: &str) -> Result<Socket, DialError> {
+async fn upgrade(dial: &Dial, turn: Turn, path_and_query: &str) -> Result<Socket, DialError> {
     let host = dial.reach.place().authority();
     let connection = |error| DialError::Connection(host.clone(), error);
-    let Link { stream, tls } = dial.reach.connect(dial.from).await?;
+    let Link { stream, tls } = dial.reach.connect_in(turn, dial.from).await?;
     let mut stamped = Stamped {
         inner: stream,
         read_at: Cell::new(None),

@@ -93,6 +93,17 @@ impl Plan {
         of_others && !self.loads.is_empty() && !self.target.exclusive
     }
 
+    /// Commands of the target's keys that a run starts, with what each is for: those that tell a secret, and the one that
+    /// writes.
+    #[must_use]
+    pub fn target_commands(&self) -> Vec<(&'static str, &'static str, &[String])> {
+        let secrets = self.secret_commands().into_iter();
+        let secrets = secrets.map(|(key, words)| (key, "is told by", words));
+        let writes = (!self.target.command.is_empty())
+            .then(|| ("target.command", "runs", self.target.command.as_slice()));
+        secrets.chain(writes).collect()
+    }
+
     /// Secrets that commands tell: the key, program and arguments.
     #[must_use]
     pub fn secret_commands(&self) -> Vec<(&'static str, &[String])> {
@@ -113,11 +124,11 @@ impl Plan {
         commands.collect()
     }
 
-    /// That a secret is told by a command, where one is and nobody allowed it, and what to do.
+    /// That a key of the target starts a command, where one does and nobody allowed it, and what to do.
     #[must_use]
     pub fn secret_told_by_command(&self, advice: &str) -> Option<String> {
-        let (key, words) = self.secret_commands().into_iter().next()?;
-        Some(format!("{key} is told by {words:?}; nothing was started: {advice}"))
+        let (key, does, words) = self.target_commands().into_iter().next()?;
+        Some(format!("{key} {does} {words:?}; nothing was started: {advice}"))
     }
 
     /// Whether an objective of a gate must be one that the plan can exercise.
@@ -149,9 +160,14 @@ impl Plan {
 pub enum CommandPath {
     /// The contract's HTTP path of workers, signed.
     CodexWorkers,
+    /// A command of one's own, `target.command`, once for each.
+    Command,
     /// None: nothing is written, and the traffic is that of others.
     None,
 }
+
+/// What may be done to a target, mildest first.
+pub const ALLOWS: [&str; 4] = ["reads", "writes", "revokes", "abuses"];
 
 /// What is tested.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,10 +211,14 @@ pub struct Target {
     pub dense_states: bool,
     /// Findings that break a rule on it, of [`metric::FINDINGS`](crate::metric::FINDINGS).
     pub findings_are_rules: Vec<&'static str>,
+    /// What `conform` and `doctor` may do to it, of [`ALLOWS`]; `None` leaves it to who asks.
+    pub allows: Option<Vec<&'static str>>,
     /// How a target by URL is reached.
     pub way: Way,
     /// On which way commands go to it.
     pub commands: CommandPath,
+    /// Program and arguments that carry a command out, with [`CommandPath::Command`]; else empty.
+    pub command: Vec<String>,
     /// Most clients that a run may have; `None` is as many as the scenario wants.
     pub clients_max: Option<u32>,
     /// Most connects begun in a second, over all clients, returns among them; `None` is no bound.

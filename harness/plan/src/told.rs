@@ -27,6 +27,7 @@ impl Plan {
         if let Some(BuildSource::Command(command)) = &mut target.build {
             words(command);
         }
+        words(&mut target.command);
         target.admin_token.iter_mut().chain(&mut target.command_secret).for_each(secret);
         for Extra { value, .. } in target.headers.iter_mut().chain(&mut target.query) {
             match value {

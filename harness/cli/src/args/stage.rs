@@ -50,6 +50,9 @@ pub struct Stage {
     /// Run the commands of preconditions and scenarios: read the rollout file first.
     #[arg(long)]
     pub allow_hooks: bool,
+    /// End as soon as this file is there, with the evidence written and nothing decided; --resume takes the stage up again.
+    #[arg(long, value_name = "FILE")]
+    pub stop_file: Option<PathBuf>,
     /// File of waivers (TOML): who takes on which WARN, why, and until when.
     #[arg(long, value_name = "FILE")]
     pub waivers: Option<PathBuf>,

@@ -36,6 +36,7 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
         .context("cannot start a runtime")?;
     let report = runtime.block_on(async {
         let interrupt = signals::token().context("cannot handle signals")?;
+        conform.stop_file.as_deref().map_or(Ok(()), |file| signals::stop_file(&interrupt, file))?;
         let progress = Progress::of(&cases);
         let told = |result: &CaseResult| {
             progress.ended(result).iter().for_each(|line| output::say(line));
@@ -73,9 +74,12 @@ fn options(conform: &Conform) -> Result<Options, Failure> {
         Allowed::Revokes => Does::Revokes,
         Allowed::Abuses => Does::Abuses,
     };
-    let mut allow: Vec<Does> = conform.allow.iter().map(allow).collect();
-    allow.sort_unstable();
-    allow.dedup();
+    let allow = conform.allow.as_ref().map(|asked| {
+        let mut allow: Vec<Does> = asked.iter().map(allow).collect();
+        allow.sort_unstable();
+        allow.dedup();
+        allow
+    });
     let named = conform.target.clone().unwrap_or_default();
     let scenario = conform.scenario();
     let named = match named.contains("://") {
@@ -87,7 +91,7 @@ fn options(conform: &Conform) -> Result<Options, Failure> {
     };
     Ok(Options {
         named,
-        guard: scenario::guard(&scenario)?,
+        guard: scenario::guard(&scenario)?.waiting(),
         set: conform.set.clone(),
         allow,
         times: Times::default(),

@@ -18,7 +18,7 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     if !doctor.allow_hooks {
         setup::no_secret_commands(&plan, "--allow-hooks lets it run")?;
     }
-    let guard = Arc::new(scenario::guard(&doctor.scenario())?);
+    let guard = Arc::new(scenario::guard(&doctor.scenario())?.waiting());
     let schedule = Schedule::of(&plan);
     let options = Options {
         guard,

@@ -41,10 +41,13 @@ fn text(plan: &Plan, schedule: &Schedule, ways: Option<&(Reach, Reach)>) -> Stri
         plan.target.socket_path
     ));
     for load in &plan.loads {
-        line(format!(
-            "    POST {WORKERS_PATH}/…, {}/s over {} workers",
-            load.rate_per_s, load.workers
-        ));
+        let sent = match plan.target.command.as_slice() {
+            [] => format!("POST {WORKERS_PATH}/…"),
+            words => {
+                format!("whatever this command sends for each command, which is its own: {words:?}")
+            }
+        };
+        line(format!("    {sent}, {}/s over {} workers", load.rate_per_s, load.workers));
     }
     line(format!(
         "    {} commands in all, {} in the busiest second",

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use khala_bundle::{Bundle, Leftover, LogSink, Maker, Reading, Wanted, Writer, this_host, utc_now};
@@ -29,8 +28,6 @@ use crate::live::Live;
 use crate::show::{Shown, complain, show};
 use crate::{args, command_line, output, scenario, setup, signals};
 
-/// How often is looked for the stop file.
-const LOOK_FOR_STOP_FILE: Duration = Duration::from_millis(200);
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Names the variable that gives the dashboard's token.
 const DASHBOARD_TOKEN: &str = "KHALA_HARNESS_DASHBOARD_TOKEN";
@@ -139,13 +136,7 @@ impl<'a> Job<'a> {
         if !run.allow_hooks {
             no_hooks(&plan)?;
         }
-        if let Some(file) = run.stop_file.as_ref().filter(|file| file.exists()) {
-            let what = format!(
-                "the stop file {} is there already: nothing was sent; remove it to run",
-                file.display()
-            );
-            return Err(Failure::new(Exit::Setup, what));
-        }
+        run.stop_file.as_deref().map_or(Ok(()), signals::no_stop_file_yet)?;
         if let Some(listen) = run.dashboard {
             let leave = "--dashboard-allow-remote";
             stays_here("--dashboard", listen, run.dashboard_allow_remote, leave)?;
@@ -380,7 +371,7 @@ fn interrupt(token: &CancellationToken, stop_file: Option<PathBuf>) -> Cancellat
         let token = token.clone();
         tokio::spawn(async move {
             while !file.exists() {
-                tokio::time::sleep(LOOK_FOR_STOP_FILE).await;
+                tokio::time::sleep(signals::LOOK_FOR_STOP_FILE).await;
             }
             output::say(&format!("{} is there: writing the evidence", file.display()));
             token.cancel();

@@ -158,7 +158,7 @@ pub fn ask(asked: Asked) -> Result<Report, String> {
         named: Named::Url(format!("http://{address}")),
         guard: Guard::default(),
         set,
-        allow,
+        allow: Some(allow),
         times: times(),
         wait_max: Duration::from_secs(60),
         stop: stop.map(|token| -> khala_conform::world::Stopper {

@@ -19,6 +19,9 @@ use crate::preflight;
 use crate::target::{Target, scopes};
 use crate::transport::Socket;
 
+/// What to do where a first socket came in and a further one does not.
+const NO_SOCKET: &str = "the first one was let in: see how many the target, or what is before it, lets in for one user or address";
+
 /// The contract's times: between two heartbeats of the server, and after which a channel or a socket is idle,
 /// seen at the next heartbeat.
 const BEAT: Duration = Duration::from_secs(15);
@@ -117,7 +120,7 @@ async fn versions(plan: &Plan, target: &Target, options: &Options) -> Line {
         let (agent, asked) = (user_agent(options), &mut Vec::new());
         let Ok(token) = preflight::token(plan, target, &agent, &scopes(plan, 0), asked).await
         else {
-            return Line::less("framing", tried, "no token could be had", "");
+            return Line::less("framing", tried, "no token could be had", NO_SOCKET);
         };
         let query = target.socket_query(&token).replace("vsn=2.0.0", vsn);
         let taken = preflight::dial(plan, target, &agent, &query).await.is_ok();
@@ -147,11 +150,11 @@ async fn versions(plan: &Plan, target: &Target, options: &Options) -> Line {
 async fn close_code(plan: &Plan, target: &Target, options: &Options) -> Line {
     let tried = "a text that is no JSON, over a socket of its own";
     let Some(mut socket) = socket(plan, target, options).await else {
-        return Line::less("close codes", tried, "no socket was let in", "");
+        return Line::less("close codes", tried, "no socket was let in", NO_SOCKET);
     };
     let until = clock::now() + plan.target.request_timeout;
     if socket.send(Message::text("{ no JSON")).await.is_err() {
-        return Line::less("close codes", tried, "the socket broke", "");
+        return Line::less("close codes", tried, "the socket broke", NO_SOCKET);
     }
     let (_, how) = ends(&mut socket, until).await;
     match how {
@@ -234,7 +237,7 @@ async fn beats(plan: &Plan, target: &Target, options: &Options) -> Line {
     const WHAT: &str = "heartbeats";
     let tried = "a joined socket that says nothing, until the server has pushed two";
     let Some(mut socket) = joined(plan, target, options).await else {
-        return Line::less(WHAT, tried, "no socket was let in", "");
+        return Line::less(WHAT, tried, "no socket was let in", NO_SOCKET);
     };
     let mut first = None;
     let reading = async {
@@ -297,7 +300,7 @@ impl Silent {
             false => socket(plan, target, options).await,
         };
         let Some(mut socket) = opened else {
-            return Line::less(self.what, self.tried, "no socket was let in", "");
+            return Line::less(self.what, self.tried, "no socket was let in", NO_SOCKET);
         };
         let began = clock::now();
         let (at, how) = ends(&mut socket, began + WAITS).await;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use khala_plan::model::Mint;
 use khala_plan::{Plan, Schedule};
-use khala_wire::command::{CreateWorker, StopWorker, worker_stop_path};
+use khala_wire::command::{CreateWorker, StopWorker, TOKEN_PATH, worker_stop_path};
 use khala_wire::message::event;
 use khala_wire::payload::{Subscribe, error_code};
 use khala_wire::topic::WORKER_EVENTS;
@@ -22,6 +23,8 @@ use crate::talk::Reply;
 use crate::target::window::windows;
 use crate::target::{Target, keys, scopes};
 
+/// Where the runtime serves its socket, and where the public edge does (contract, section 3).
+const SOCKET_PATHS: [&str; 2] = ["/sync/socket/websocket", "/socket/websocket"];
 /// Clocks that differ by no more are alike: the `Date` of an answer counts whole seconds.
 const CLOCK_ALIKE_S: f64 = 2.0;
 
@@ -43,14 +46,15 @@ pub(super) async fn examine(
     }
     let http = http(plan, target, options);
     health(&http, told).await;
-    if !enters(plan, target, options, told).await {
+    if !mints(plan, target, options, told).await || !enters(plan, target, options, told).await {
         return;
     }
     metrics(plan, target, &http, told).await;
     facts::examine(plan, target, options, told).await;
     let heads = past(plan, target, options, told).await;
     for what in lacks::of(plan, schedule, target, &http).await {
-        told(Line::less("for this scenario", "what its faults ask of the target", what, ""));
+        let advice = "a run goes without it, and does not decide what hangs on it";
+        told(Line::less("for this scenario", "what its faults ask of the target", what, advice));
     }
     round_trip(plan, target, &http, options, heads, told).await;
 }
@@ -74,7 +78,10 @@ async fn connects(
             told(Line::good("addresses", "its host, looked up", seen));
         }
         Err(error) => {
-            told(Line::wrong("addresses", "its host, looked up", &error));
+            told(Line::wrong("addresses", "its host, looked up", &error).mended(
+                "see whether the name is written as it should be, which addresses this machine's name server has for it, \
+                 and which of them the allow file grants",
+            ));
             return false;
         }
     }
@@ -133,7 +140,9 @@ async fn health(http: &Http, told: &mut dyn FnMut(Line)) {
     let Some(said) = answer.ok().flatten() else { return };
     let Ok(said) = jiff::fmt::rfc2822::parse(&said) else {
         let seen = format!("`{}` is no date", said::word(&said));
-        told(Line::less("clock", "the Date of its answer", seen, ""));
+        let advice =
+            "see by hand that its clock is this machine's: tokens are good from and until a time";
+        told(Line::less("clock", "the Date of its answer", seen, advice));
         return;
     };
     let ours = began_utc.as_millisecond() as f64 / 1e3 + trip.as_secs_f64() / 2.0;
@@ -150,7 +159,48 @@ async fn health(http: &Http, told: &mut dyn FnMut(Line)) {
     });
 }
 
-/// A token, an upgrade, a join.
+/// A sync token, from where the plan has them.
+async fn mints(
+    plan: &Plan,
+    target: &Target,
+    options: &Options,
+    told: &mut dyn FnMut(Line),
+) -> bool {
+    const WHAT: &str = "minting";
+    let (tried, seen, elsewhere) = match &plan.auth.mint {
+        Mint::Hs256 { .. } => (
+            "a sync token, signed here with auth.secret".to_owned(),
+            "signed; whether the target takes it, the join shows",
+            "see auth.secret: HS256 wants a key",
+        ),
+        Mint::Control { .. } => (
+            format!("POST {}{TOKEN_PATH}", target.control.place().origin()),
+            "a token, as the control service makes it",
+            "see target.control_url: what answers there may be no control service; and auth.session_token",
+        ),
+        Mint::Static { .. } => (
+            "a sync token, made elsewhere (auth.token)".to_owned(),
+            "read; whether the target takes it, the join shows",
+            "see auth.token",
+        ),
+    };
+    let began = clock::now();
+    let (agent, scopes) = (user_agent(options), scopes(plan, 0));
+    let token = preflight::token(plan, target, &agent, &scopes, &mut Vec::new()).await;
+    let minted = token.is_ok();
+    told(match token {
+        Ok(_) => Line::good(WHAT, &tried, format!("{seen} ({})", took(began))),
+        Err(Stop::Nobody(why)) => Line::wrong(WHAT, &tried, why).mended(elsewhere),
+        Err(Stop::Unreachable(why, mend)) => Line::wrong(WHAT, &tried, why).mended(mend),
+        Err(Stop::Refused(what, why)) => {
+            let seen = format!("it refuses {what}: {why}");
+            Line::wrong(WHAT, &tried, seen).mended(keys::mend_token(plan))
+        }
+    });
+    minted
+}
+
+/// An upgrade with a token, and a join.
 async fn enters(
     plan: &Plan,
     target: &Target,
@@ -162,32 +212,50 @@ async fn enters(
     let entered =
         preflight::enter(plan, target, &user_agent(options), &scopes(plan, 0), &mut tried).await;
     let tried = tried.join("; ");
-    match entered {
+    let stop = match entered {
         Ok(Some(talk)) => {
             talk.leave(plan.target.connect_timeout).await;
             told(Line::good("join", &tried, format!("taken in after {}", took(began))));
-            true
+            return true;
         }
         Ok(None) => {
-            told(
-                Line::wrong("join", &tried, "its upgrade breaks RFC 6455")
-                    .mended("a run says in which way, by the rule ws_protocol"),
-            );
-            false
+            let line = Line::wrong("join", &tried, "its upgrade breaks RFC 6455");
+            told(line.mended("a run says in which way, by the rule ws_protocol"));
+            return false;
         }
-        Err(stop) => {
-            told(match stop {
-                Stop::Nobody(why) => Line::wrong("join", &tried, why).mended(
-                    "see target.url and target.socket_path; what answers there may be no Khala runtime",
-                ),
-                Stop::Unreachable(why, mend) => Line::wrong("join", &tried, why).mended(mend),
-                Stop::Refused(what, why) => {
-                    Line::wrong("join", &tried, format!("it refuses {what}: {why}")).mended(keys::mend_token(plan))
+        Err(stop) => stop,
+    };
+    told(match stop {
+        Stop::Nobody(why) => {
+            let mend = match other_path(plan, target, options).await {
+                Some(path) => {
+                    format!("a socket opens at {path}: set target.socket_path = \"{path}\"")
                 }
-            });
-            false
+                None => {
+                    "see target.url and target.socket_path: what is there may be no Khala runtime"
+                        .to_owned()
+                }
+            };
+            Line::wrong("join", &tried, why).mended(mend)
         }
-    }
+        Stop::Unreachable(why, mend) => Line::wrong("join", &tried, why).mended(mend),
+        Stop::Refused(what, why) => {
+            let seen = format!("it refuses {what}: {why}");
+            Line::wrong("join", &tried, seen).mended(keys::mend_token(plan))
+        }
+    });
+    false
+}
+
+/// The other of the contract's two paths of a socket, if one opens there.
+async fn other_path(plan: &Plan, target: &Target, options: &Options) -> Option<&'static str> {
+    let mut other = target.clone();
+    let path = SOCKET_PATHS.into_iter().find(|path| *path != target.socket_path)?;
+    path.clone_into(&mut other.socket_path);
+    let (agent, scopes) = (user_agent(options), scopes(plan, 0));
+    let entered = preflight::enter(plan, &other, &agent, &scopes, &mut Vec::new()).await;
+    entered.ok()??.leave(plan.target.connect_timeout).await;
+    Some(path)
 }
 
 /// The operators' view.
@@ -235,7 +303,9 @@ async fn past(plan: &Plan, target: &Target, options: &Options, told: &mut dyn Fn
             false
         }
         Err(error) => {
-            told(Line::wrong("subscribe", tried, &error));
+            told(Line::wrong("subscribe", tried, &error).mended(
+                "the join was taken and this is not: see in the target's log why, and which topics the token's scopes open",
+            ));
             false
         }
     }
@@ -253,6 +323,11 @@ async fn round_trip(
     const WHAT: &str = "round trip";
     if plan.is_passive() {
         let why = "it writes, and target.commands is none";
+        told(Line::skipped(WHAT, why, "nothing has it tried"));
+        return;
+    }
+    if plan.target.allows.as_ref().is_some_and(|allows| !allows.contains(&"writes")) {
+        let why = "it writes, and the target's profile does not allow that (target.allows)";
         told(Line::skipped(WHAT, why, "nothing has it tried"));
         return;
     }

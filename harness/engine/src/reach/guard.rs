@@ -15,22 +15,21 @@
 //!
 //! An entry is looked at before a name is looked up, and at every connect again: an address that a name did not
 //! have when the run began is refused like any other. What goes beyond the limits of an entry is not sent; the
-//! run then lacks it, as it would lack descriptors.
+//! run then lacks it, as it would lack descriptors. What has time (`doctor`, `conform`) waits for its turn.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use governor::clock::DefaultClock;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::place::Place;
+use super::place::{Host, Place};
+use super::rate::Rate;
 use crate::error::SetupError;
 
 /// Most clients that any entry may grant: what one process carries.
@@ -40,12 +39,12 @@ pub const CONNECTS_MAX: u32 = 2_000;
 /// Most writes a second that any entry may grant.
 pub const MESSAGES_MAX: u32 = 1_000;
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
-
 /// The entries of an allow file.
 #[derive(Debug, Default)]
 pub struct Guard {
     entries: Vec<Arc<Entry>>,
+    /// Whether what is beyond a rate waits for its turn.
+    waits: bool,
 }
 
 /// An allow file as it is written.
@@ -91,8 +90,8 @@ pub struct Entry {
     pub owner: String,
     /// Its last day.
     pub expires: Date,
-    connects: Limiter,
-    messages: Option<Limiter>,
+    connects: Rate,
+    messages: Rate,
 }
 
 /// Why something was not sent.
@@ -126,12 +125,13 @@ pub enum Refused {
     #[error("the entry for {0} in the allow file is for {1} UTC")]
     Hours(String, String),
     /// More clients than it grants.
-    #[error("the plan has {1} clients, and the entry for {0} in the allow file grants {2}")]
+    #[error(
+        "it takes up to {1} clients at once, and the entry for {0} in the allow file grants {2}"
+    )]
     Clients(String, u32, u32),
     /// More writes than it grants.
     #[error(
-        "the plan publishes up to {1} times a second, and the entry for {0} in the allow file grants {2} writes a \
-         second"
+        "it publishes up to {1} times a second, and the entry for {0} in the allow file grants {2} writes a second"
     )]
     Messages(String, u32, u32),
     /// No more connects in this second.
@@ -156,17 +156,30 @@ pub struct Permit {
     place: Place,
     /// `None`: this machine.
     entry: Option<Arc<Entry>>,
+    waits: bool,
 }
 
 impl Guard {
-    /// Reads an allow file.
+    /// Reads an allow file. However often one is read in a process: while its text is the same, its entries are, and so
+    /// what is left of their rates.
     ///
     /// # Errors
     /// When it cannot be read, or an entry cannot be granted.
     pub fn read(path: &Path) -> Result<Self, SetupError> {
+        static READ: Mutex<BTreeMap<(PathBuf, String), Vec<Arc<Entry>>>> =
+            Mutex::new(BTreeMap::new());
         let wrong = |why: String| SetupError::AllowFile { path: path.display().to_string(), why };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        Self::parse(&text).map_err(wrong)
+        let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = match read.entry((place, text)) {
+            std::collections::btree_map::Entry::Occupied(known) => known.get().clone(),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                let guard = Self::parse(&new.key().1).map_err(wrong)?;
+                new.insert(guard.entries).clone()
+            }
+        };
+        Ok(Self { entries, waits: false })
     }
 
     /// The entries of an allow file's text.
@@ -178,8 +191,14 @@ impl Guard {
         names.sort_unstable();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(format!("two entries for `{}`: which of them holds?", pair[0])),
-            None => Ok(Self { entries }),
+            None => Ok(Self { entries, waits: false }),
         }
+    }
+
+    /// The same for what has all the time that it needs: what is beyond a rate waits for its turn, and is not refused.
+    #[must_use]
+    pub fn waiting(self) -> Self {
+        Self { waits: true, ..self }
     }
 
     /// What may be sent to a place, by its name alone: nobody is asked.
@@ -195,7 +214,7 @@ impl Guard {
                 Some(Arc::clone(found.ok_or(Refused::NoEntry(name))?))
             }
         };
-        let permit = Permit { place: place.clone(), entry };
+        let permit = Permit { place: place.clone(), entry, waits: self.waits };
         permit.holds_now()?;
         Ok(permit)
     }
@@ -232,9 +251,17 @@ impl Entry {
         }
         let hours = written.hours.map(|text| hours(&text)).transpose();
         let hours = hours.map_err(|why| format!("`{name}`: hours: {why}"))?;
+        let host = match Host::of(name.trim()) {
+            Host::Name(host) if host.is_empty() || host.contains(OF_NO_NAME) => {
+                return Err(format!(
+                    "`{name}`: a name is one host's, as the url has it between its slashes, without scheme, port and path"
+                ));
+            }
+            host => host.to_string(),
+        };
         Ok(Self {
-            name: name.to_ascii_lowercase(),
-            addresses,
+            name: host,
+            addresses: addresses.into_iter().map(canonical).collect(),
             ports,
             through_proxy,
             clients,
@@ -243,9 +270,8 @@ impl Entry {
             hours,
             owner,
             expires,
-            connects: RateLimiter::direct(Quota::per_second(connects_per_second)),
-            messages: NonZeroU32::new(messages_per_second)
-                .map(|rate| RateLimiter::direct(Quota::per_second(rate))),
+            connects: Rate::new(connects_per_second.get()),
+            messages: Rate::new(messages_per_second),
         })
     }
 
@@ -266,6 +292,17 @@ impl Entry {
         });
         if within { Ok(()) } else { Err(Refused::Hours(self.name.clone(), self.hours_said())) }
     }
+}
+
+/// What no host's name has.
+const OF_NO_NAME: &[char] = &[':', '/', '?', '#', '@', '*', '[', ']', ' '];
+
+/// A range of IPv4 that is written in IPv6 (`::ffff:10.0.0.0/104`) as what it is: so are addresses compared.
+fn canonical(range: IpNet) -> IpNet {
+    let IpNet::V6(v6) = range else { return range };
+    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    let v4 = v4.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    v4.map_or(range, IpNet::V4)
 }
 
 /// `08:00-18:00`
@@ -328,48 +365,48 @@ impl Permit {
         }
     }
 
-    /// Whether an address may be connected to now. Counts as a connect.
+    /// Whether it may be connected to now. Counts as a connect.
     ///
     /// # Errors
     /// When not.
-    pub fn connect(&self, address: SocketAddr) -> Result<(), Refused> {
-        self.stands_for(address)?;
+    pub async fn connect(&self) -> Result<(), Refused> {
         let Some(entry) = &self.entry else { return Ok(()) };
+        let granted = match self.waits {
+            true => entry.connects.take_in_turn().await,
+            false => entry.connects.take(),
+        };
         self.holds_now()?;
-        self.count_connect(entry)
+        let refused = || Refused::ConnectRate(entry.name.clone(), entry.connects_per_second);
+        if granted { Ok(()) } else { Err(refused()) }
     }
 
-    /// Whether it may be connected to through a proxy, which looks the address up itself. Counts as a connect.
+    /// Whether it may be gone through a proxy, which looks the address up itself.
     ///
     /// # Errors
     /// When not.
-    pub fn connect_through_proxy(&self) -> Result<(), Refused> {
+    pub fn through_proxy(&self) -> Result<(), Refused> {
         let Some(entry) = &self.entry else { return Ok(()) };
-        self.holds_now()?;
-        let by_address = matches!(self.place.host, super::place::Host::Address(address)
-            if entry.addresses.iter().any(|range| range.contains(&address)));
-        if !entry.through_proxy && !by_address {
-            return Err(Refused::ThroughProxy(self.place.host.to_string()));
+        let by_address = matches!(self.place.host, Host::Address(address)
+            if entry.addresses.iter().any(|range| range.contains(&address.to_canonical())));
+        match entry.through_proxy || by_address {
+            true => Ok(()),
+            false => Err(Refused::ThroughProxy(self.place.host.to_string())),
         }
-        self.count_connect(entry)
-    }
-
-    fn count_connect(&self, entry: &Entry) -> Result<(), Refused> {
-        entry.connects.check().map_err(|_| {
-            Refused::ConnectRate(self.place.host.to_string(), entry.connects_per_second)
-        })
     }
 
     /// Whether something may be written now. Counts as written.
     ///
     /// # Errors
     /// When not.
-    pub fn write(&self) -> Result<(), Refused> {
+    pub async fn write(&self) -> Result<(), Refused> {
         let Some(entry) = &self.entry else { return Ok(()) };
+        let granted = match self.waits {
+            true => entry.messages.take_in_turn().await,
+            false => entry.messages.take(),
+        };
         self.holds_now()?;
-        let granted = entry.messages.as_ref().is_some_and(|messages| messages.check().is_ok());
-        let rate = entry.messages_per_second;
-        if granted { Ok(()) } else { Err(Refused::MessageRate(entry.name.clone(), rate)) }
+        let refused = || Refused::MessageRate(entry.name.clone(), entry.messages_per_second);
+        if granted { Ok(()) } else { Err(refused()) }
     }
 }
 
@@ -393,16 +430,22 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    #[test]
-    fn this_machine_is_free_and_must_be_this_machine() {
+    /// Whether an address may be connected to now.
+    async fn connect(permit: &Permit, to: &str) -> Result<(), Refused> {
+        permit.stands_for(address(to))?;
+        permit.connect().await
+    }
+
+    #[tokio::test]
+    async fn this_machine_is_free_and_must_be_this_machine() {
         let none = Guard::default();
         for url in ["http://127.0.0.1:4000", "http://localhost:4000", "https://[::1]:1"] {
             let permit = none.permit(&place(url)).expect("free");
             for _ in 0..10_000 {
-                assert_eq!(permit.connect(address("127.0.0.2:4000")), Ok(()), "{url}");
-                assert_eq!(permit.write(), Ok(()));
+                assert_eq!(connect(&permit, "127.0.0.2:4000").await, Ok(()), "{url}");
+                assert_eq!(permit.write().await, Ok(()));
             }
-            let elsewhere = permit.connect(address("10.0.0.1:4000"));
+            let elsewhere = connect(&permit, "10.0.0.1:4000").await;
             assert!(matches!(elsewhere, Err(Refused::NotLoopback(..))), "{url}");
             assert_eq!(permit.covers(u32::MAX, u32::MAX), Ok(()));
         }
@@ -418,26 +461,79 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_holds_for_its_addresses_at_every_connect() {
+    fn a_name_is_the_same_host_however_it_is_written() {
+        for (name, url) in [
+            ("2001:DB8:0::1", "https://[2001:db8::1]"),
+            ("[2001:db8::1]", "https://[2001:db8:0:0::1]:8443"),
+            ("sync.example.com.", "https://sync.example.com"),
+            ("10.20.0.1", "https://10.20.0.1."),
+        ] {
+            let guard = Guard::parse(&ENTRY.replace("Sync.example.com", name)).expect(name);
+            assert!(guard.permit(&place(url)).is_ok(), "{name}: {url}");
+        }
+        for wrong in
+            ["https://sync.example.com", "sync.example.com:443", "*.example.com", "", "a/b", "a@b"]
+        {
+            let error = Guard::parse(&ENTRY.replace("Sync.example.com", wrong)).expect_err(wrong);
+            assert!(error.contains("without scheme, port and path"), "{wrong}: {error}");
+        }
+        // An address in IPv6 is no other host's entry.
+        let four = Guard::parse(&ENTRY.replace("Sync.example.com", "10.20.0.1")).expect("it reads");
+        assert!(matches!(
+            four.permit(&place("https://[::ffff:10.20.0.1]")),
+            Err(Refused::NoEntry(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_range_of_ipv4_in_ipv6_is_one_of_ipv4() {
+        let mapped = ENTRY.replace("10.20.0.0/16", "::ffff:10.20.0.0/112");
+        let guard = Guard::parse(&mapped).expect("it reads");
+        let permit = guard.permit(&place("https://sync.example.com")).expect("an entry");
+        assert_eq!(connect(&permit, "10.20.3.4:443").await, Ok(()));
+        assert!(connect(&permit, "10.21.0.1:443").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_entry_holds_for_its_addresses_at_every_connect() {
         let permit = guard("").permit(&place("https://sync.example.com")).expect("an entry");
-        assert_eq!(permit.connect(address("10.20.3.4:443")), Ok(()));
-        assert_eq!(permit.connect(address("[2001:db8::1]:443")), Ok(()));
-        assert_eq!(permit.connect(address("[::ffff:10.20.0.1]:443")), Ok(()), "the same in IPv6");
+        assert_eq!(connect(&permit, "10.20.3.4:443").await, Ok(()));
+        assert_eq!(connect(&permit, "[2001:db8::1]:443").await, Ok(()));
+        assert_eq!(connect(&permit, "[::ffff:10.20.0.1]:443").await, Ok(()), "the same in IPv6");
         for other in ["10.21.0.1:443", "127.0.0.1:443", "[2001:db9::1]:443"] {
-            let refused = permit.connect(address(other));
+            let refused = connect(&permit, other).await;
             assert!(matches!(refused, Err(Refused::Address(..))), "{other}: {refused:?}");
         }
     }
 
-    #[test]
-    fn rates_and_counts_are_held() {
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_refused_nothing_for_now() {
+        let guard = guard("").waiting();
+        let permit = guard.permit(&place("https://sync.example.com")).expect("an entry");
+        let began = crate::clock::now();
+        for _ in 0..7 {
+            assert_eq!(connect(&permit, "10.20.3.4:443").await, Ok(()));
+            assert_eq!(permit.write().await, Ok(()));
+        }
+        assert_eq!((crate::clock::now() - began).as_secs(), 3, "2 writes a second");
+        let none =
+            Guard::parse(&ENTRY.replace("messages_per_second = 2", "messages_per_second = 0"));
+        let none = none.expect("it reads").waiting();
+        let permit = none.permit(&place("https://sync.example.com")).expect("an entry");
+        assert!(matches!(permit.write().await, Err(Refused::MessageRate(..))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rates_and_counts_are_held() {
         let permit = guard("").permit(&place("https://sync.example.com")).expect("an entry");
-        let connects = (0..50).filter(|_| permit.connect(address("10.20.3.4:443")).is_ok()).count();
-        let writes = (0..50).filter(|_| permit.write().is_ok()).count();
-        assert!((3..6).contains(&connects) && (2..5).contains(&writes), "{connects} {writes}");
-        assert!(
-            permit.connect(address("10.20.3.4:443")).is_err_and(|refused| refused.is_for_now())
-        );
+        let (mut connects, mut writes) = (0, 0);
+        for _ in 0..50 {
+            connects += usize::from(connect(&permit, "10.20.3.4:443").await.is_ok());
+            writes += usize::from(permit.write().await.is_ok());
+        }
+        assert_eq!((connects, writes), (3, 2));
+        let beyond = connect(&permit, "10.20.3.4:443").await;
+        assert!(beyond.is_err_and(|refused| refused.is_for_now()));
         assert_eq!(permit.covers(10, 2), Ok(()));
         assert!(matches!(permit.covers(11, 2), Err(Refused::Clients(_, 11, 10))));
         assert!(matches!(permit.covers(10, 3), Err(Refused::Messages(_, 3, 2))));
@@ -447,8 +543,31 @@ mod tests {
             same.permit(&place("https://sync.example.com")).expect("an entry"),
             same.permit(&place("https://sync.example.com")).expect("an entry"),
         );
-        let both = (0..50).filter(|n| [&one, &two][n % 2].write().is_ok()).count();
-        assert!((2..5).contains(&both), "{both}");
+        let mut both = 0;
+        for n in 0..50 {
+            both += usize::from([&one, &two][n % 2].write().await.is_ok());
+        }
+        assert_eq!(both, 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_reads_the_same_file_has_the_same_allowance() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("allow.toml");
+        std::fs::write(&path, ENTRY).expect("written");
+        let permit = || {
+            let guard = Guard::read(&path).unwrap_or_else(|error| panic!("{error}"));
+            guard.permit(&place("https://sync.example.com")).expect("an entry")
+        };
+        let mut writes = 0;
+        for _ in 0..9 {
+            writes += usize::from(permit().write().await.is_ok());
+        }
+        assert_eq!(writes, 2);
+        std::fs::write(&path, ENTRY.replace("messages_per_second = 2", "messages_per_second = 0"))
+            .expect("written");
+        tokio::time::advance(std::time::Duration::from_secs(9)).await;
+        assert!(permit().write().await.is_err(), "as the file is now");
     }
 
     #[test]
@@ -484,7 +603,7 @@ mod tests {
             guard(more)
                 .permit(&place("https://sync.example.com"))
                 .expect("an entry")
-                .connect_through_proxy()
+                .through_proxy()
         };
         assert!(matches!(reached(""), Err(Refused::ThroughProxy(_))));
         assert_eq!(reached("through_proxy = true\n"), Ok(()));

@@ -7,6 +7,7 @@ pub mod guard;
 pub mod names;
 pub mod place;
 pub mod proxy;
+mod rate;
 pub mod stream;
 pub mod tls;
 
@@ -90,6 +91,10 @@ pub struct Outgoing {
     pub receive_buffer: Option<u32>,
 }
 
+/// Leave to connect once.
+#[derive(Debug)]
+pub struct Turn(());
+
 /// A connection that is there.
 #[derive(Debug)]
 pub struct Link {
@@ -118,7 +123,7 @@ pub enum ReachError {
     #[error("no way through the proxy {0}: {1}")]
     Proxy(String, proxy::Error),
     /// TLS did not come about.
-    #[error("no TLS with {0}: {1}")]
+    #[error("no TLS with {0}: {why}", why = tls_told(.1))]
     Tls(String, io::Error),
 }
 
@@ -168,7 +173,23 @@ impl ReachError {
             Self::Proxy(..) => Some(
                 "target.proxy, or the variables HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, name it",
             ),
-            _ => None,
+            Self::Unknown(..) => Some(
+                "see whether the name is written as it should be, and whether this machine's name server knows it",
+            ),
+            Self::Connection(_, error) => Some(match error.kind() {
+                io::ErrorKind::ConnectionRefused => {
+                    "nobody listens there: see whether the server is up, and whether host and port are its own"
+                }
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    "there is no route from this machine: see its network, and whether the address is right"
+                }
+                io::ErrorKind::TimedOut => {
+                    "see whether host and port are right, and what a firewall lets through"
+                }
+                _ => return None,
+            }),
+            // What to do is in its words.
+            Self::Forbidden(_) | Self::Unbound(..) => None,
         }
     }
 
@@ -179,43 +200,88 @@ impl ReachError {
     }
 }
 
+/// What of TLS went wrong: in plain words, where it is one of the usual mistakes, and as the library says it.
+pub(crate) fn tls_told(error: &io::Error) -> String {
+    match tls_mistake(error) {
+        Some((what, _)) => format!("{} ({error})", what.trim_start_matches("TLS: ")),
+        None => error.to_string(),
+    }
+}
+
 /// What of TLS went wrong, as far as it is one of the usual mistakes, and what to look at.
-fn tls_mistake(error: &io::Error) -> Option<(&'static str, &'static str)> {
-    use rustls::{CertificateError, Error};
+pub(crate) fn tls_mistake(error: &io::Error) -> Option<(&'static str, &'static str)> {
+    use rustls::Error;
     Some(match error.get_ref()?.downcast_ref::<Error>()? {
-        Error::InvalidCertificate(why) => match why {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
-                "TLS: the certificate has expired",
-                "it has to be renewed where TLS ends; this machine's own clock may be wrong too",
-            ),
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                ("TLS: the certificate is not valid yet", "this machine's own clock may be wrong")
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                (
-                    "TLS: the certificate is for another name",
-                    "name the host that it is for in the url, or in target.tls.server_name",
-                )
-            }
-            CertificateError::UnknownIssuer => (
-                "TLS: nobody trusted has signed the certificate",
-                "target.tls.ca names a file with the authority that has",
-            ),
-            _ => (
-                "TLS: the certificate is not valid",
-                "see where TLS ends which certificate it shows",
-            ),
-        },
-        Error::AlertReceived(_) => (
-            "TLS: refused by an alert",
-            "a server that asks who is there wants target.tls.client_certificate and client_key",
-        ),
+        Error::InvalidCertificate(why) => certificate_mistake(why),
+        Error::AlertReceived(alert) => alert_mistake(*alert),
         Error::InvalidMessage(_) => (
             "TLS: what came is no TLS",
             "a url that begins with http:// is spoken to in clear text",
         ),
         _ => return None,
     })
+}
+
+fn certificate_mistake(why: &rustls::CertificateError) -> (&'static str, &'static str) {
+    use rustls::CertificateError;
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+            "TLS: the certificate has expired",
+            "it has to be renewed where TLS ends; this machine's own clock may be wrong too",
+        ),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            ("TLS: the certificate is not valid yet", "this machine's own clock may be wrong")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            "TLS: the certificate is for another name",
+            "name the host that it is for in the url, or in target.tls.server_name",
+        ),
+        CertificateError::UnknownIssuer => (
+            "TLS: nobody trusted has signed the certificate",
+            "name a file with the authority that has signed it as target.tls.ca",
+        ),
+        // Which is what `openssl req -x509` makes unless it is told otherwise.
+        CertificateError::Other(why) if why.to_string().contains("CaUsedAsEndEntity") => (
+            "TLS: the certificate is self-signed, an authority's own, which vouches for others and for no server",
+            "give the server a certificate that it has signed, and name it as target.tls.ca; or make a self-signed \
+             one with basicConstraints=CA:FALSE",
+        ),
+        _ => ("TLS: the certificate is not valid", "see where TLS ends which certificate it shows"),
+    }
+}
+
+fn alert_mistake(alert: rustls::AlertDescription) -> (&'static str, &'static str) {
+    use rustls::AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired | Alert::NoCertificate => (
+            "TLS: the server asks who is there, and no certificate was shown",
+            "a server that asks who is there wants target.tls.client_certificate and client_key",
+        ),
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied => (
+            "TLS: the server does not take the certificate that it was shown, or wants one",
+            "see target.tls.client_certificate and client_key: who signed it, and until when it is good",
+        ),
+        Alert::ProtocolVersion => (
+            "TLS: the server speaks none of 1.2 and 1.3",
+            "it has to be taught TLS 1.2 or 1.3, or spoken to where something before it does",
+        ),
+        Alert::UnrecognisedName => (
+            "TLS: the server knows no host of that name",
+            "name the host that it knows in the url, or in target.tls.server_name",
+        ),
+        Alert::HandshakeFailure => (
+            "TLS: refused by an alert",
+            "a server that asks who is there wants target.tls.client_certificate and client_key; else see which \
+             ciphers it takes",
+        ),
+        _ => ("TLS: refused by an alert", "the server's log says why"),
+    }
 }
 
 impl Reach {
@@ -317,29 +383,66 @@ impl Reach {
         self.shared.names.all().await.map_err(unknown)
     }
 
+    /// A turn to connect, which counts as a connect. Where who asks waits for it, that is none of the connect's own time.
+    ///
+    /// # Errors
+    /// When it may not be connected to now.
+    pub async fn turn(&self) -> Result<Turn, ReachError> {
+        let Shared { permit, proxy, .. } = &*self.shared;
+        if let Some((_, proxy, _)) = proxy {
+            permit.through_proxy()?;
+            proxy.connect().await?;
+        }
+        permit.connect().await?;
+        Ok(Turn(()))
+    }
+
     /// Connects. How long it may take is the caller's to say.
     ///
     /// # Errors
     /// As [`ReachError`] says.
     pub async fn connect(&self, from: Outgoing) -> Result<Link, ReachError> {
+        let turn = self.turn().await?;
+        self.connect_in(turn, from).await
+    }
+
+    /// The same, by a turn that was taken.
+    ///
+    /// # Errors
+    /// As [`ReachError`] says.
+    pub async fn connect_in(&self, _: Turn, from: Outgoing) -> Result<Link, ReachError> {
         let Shared { place, permit, names, proxy, .. } = &*self.shared;
         let (host, permit, names) = match proxy {
             None => (place, permit, names),
-            Some((proxy, proxy_permit, proxy_names)) => {
-                permit.connect_through_proxy()?;
-                (&proxy.place, proxy_permit, proxy_names)
-            }
+            Some((proxy, permit, names)) => (&proxy.place, permit, names),
         };
         let unknown = |error| ReachError::Unknown(host.host.to_string(), error);
-        let address = names.next().await.map_err(unknown)?;
-        permit.connect(address)?;
-        let link = self.connect_to(address, from).await;
+        let (address, others) = names.next().await.map_err(unknown)?;
+        let mut link = self.connect_to(address, permit, from).await;
+        for other in others {
+            if !matches!(link, Err(ReachError::Connection(..))) {
+                break;
+            }
+            link = self.connect_to(other, permit, from).await.or(link);
+        }
+        link
+    }
+
+    /// Connects to one address, if the host may stand for it, and counts what came of it.
+    async fn connect_to(
+        &self,
+        address: SocketAddr,
+        permit: &Permit,
+        from: Outgoing,
+    ) -> Result<Link, ReachError> {
+        permit.stands_for(address)?;
+        let link = self.open(address, from).await;
         self.shared.count(address, link.is_ok());
         link
     }
 
     /// Connects to one address, and over a proxy and TLS where they are on the way.
-    async fn connect_to(&self, address: SocketAddr, from: Outgoing) -> Result<Link, ReachError> {
+    async fn open(&self, address: SocketAddr, from: Outgoing) -> Result<Link, ReachError> {
         let place = &self.shared.place;
         let mut tcp = tcp(address, from).await?;
         if let Some((proxy, ..)) = &self.shared.proxy {

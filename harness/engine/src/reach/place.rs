@@ -29,6 +29,19 @@ pub enum Host {
     Name(String),
 }
 
+impl Host {
+    /// As it is written, an address of IPv6 with or without its brackets, a name with or without the root's dot.
+    #[must_use]
+    pub fn of(written: &str) -> Self {
+        let written = written.trim_end_matches('.');
+        let plain = written.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        match plain.unwrap_or(written).parse() {
+            Ok(address) => Self::Address(address),
+            Err(_) => Self::Name(written.to_ascii_lowercase()),
+        }
+    }
+}
+
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -57,11 +70,11 @@ impl Place {
         let secure = uri.scheme_str() == Some("https");
         let written =
             uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("it has no host"))?;
-        let plain = written.trim_start_matches('[').trim_end_matches(']');
-        let host = match plain.parse() {
-            Ok(address) => Host::Address(address),
-            Err(_) if written.starts_with('[') => return Err(bad("that is no address of IPv6")),
-            Err(_) => Host::Name(written.trim_end_matches('.').to_ascii_lowercase()),
+        let host = match Host::of(written) {
+            Host::Name(_) if written.starts_with('[') => {
+                return Err(bad("that is no address of IPv6"));
+            }
+            host => host,
         };
         let port_written = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
         let port = match uri.port_u16() {
@@ -91,18 +104,20 @@ impl Place {
         format!("{scheme}://{}", self.authority())
     }
 
-    /// Whether it is this machine by what is written, without asking anybody. `localhost` is looked up like any
-    /// other name, and must then be a loopback address.
+    /// Whether it is this machine by what is written, without asking anybody. What `localhost` stands for must then be
+    /// a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match &self.host {
             Host::Address(address) => address.to_canonical().is_loopback(),
-            Host::Name(name) => {
-                name == LOCALHOST
-                    || name.strip_suffix(LOCALHOST).is_some_and(|rest| rest.ends_with('.'))
-            }
+            Host::Name(name) => is_localhost(name),
         }
     }
+}
+
+/// Whether a name, in lower case, is `localhost` or under it.
+pub(super) fn is_localhost(name: &str) -> bool {
+    name == LOCALHOST || name.strip_suffix(LOCALHOST).is_some_and(|rest| rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -123,6 +138,7 @@ mod tests {
             ("http://[::1]:4000/", "http://[::1]:4000", 4000),
             ("http://[::1]", "http://[::1]", 80),
             ("http://localhost:80", "http://localhost", 80),
+            ("http://127.0.0.1.:4000", "http://127.0.0.1:4000", 4000),
         ] {
             let place = of(url);
             assert_eq!((place.origin().as_str(), place.port), (origin, port), "{url}");
@@ -161,6 +177,11 @@ mod tests {
             ("http://a.localhost", true),
             ("http://notlocalhost", false),
             ("http://localhost.example.com", false),
+            // Numbers that only some resolvers take for addresses are names here.
+            ("http://2130706433", false),
+            ("http://0177.0.0.1", false),
+            ("http://0x7f.1", false),
+            ("http://[::ffff:10.0.0.1]", false),
             ("http://10.0.0.1", false),
             ("http://0.0.0.0", false),
             ("http://[::]", false),

@@ -9,6 +9,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::place::Place;
+use crate::environment;
 use crate::error::SetupError;
 
 /// Longest head of a proxy's answer, in bytes.
@@ -52,18 +53,25 @@ impl Proxy {
         match written {
             Some(url) => Self::of(url).map(Some),
             None if place.is_loopback() => Ok(None),
-            None => Self::by_variables(place, &Matcher::from_env()),
+            None => match Self::by_variables(place, &Matcher::from_env())? {
+                None => unusable(place, &environment::variable).map_or(Ok(None), Err),
+                found => Ok(found),
+            },
         }
     }
 
     fn by_variables(place: &Place, matcher: &Matcher) -> Result<Option<Self>, SetupError> {
         let Ok(uri) = place.origin().parse::<Uri>() else { return Ok(None) };
         let Some(found) = matcher.intercept(&uri) else { return Ok(None) };
-        let place = Place::of(&format!(
-            "{}://{}",
-            found.uri().scheme_str().unwrap_or("http"),
-            found.uri().authority().map_or("", |authority| authority.as_str())
-        ))?;
+        let scheme = found.uri().scheme_str().unwrap_or("http");
+        let authority = found.uri().authority().map_or("", |authority| authority.as_str());
+        let url = format!("{scheme}://{}", authority.rsplit('@').next().unwrap_or_default());
+        if !matches!(scheme, "http" | "https") {
+            let why = "HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names it, and the way through a proxy is by CONNECT of HTTP: \
+                       http://host:port; NO_PROXY names hosts that are reached without one";
+            return Err(SetupError::Proxy { url, why: why.to_owned() });
+        }
+        let place = Place::of(&url)?;
         let authorization =
             found.basic_auth().and_then(|value| value.to_str().ok()).map(str::to_owned);
         plain(place, authorization).map(Some)
@@ -117,6 +125,22 @@ impl Proxy {
             None => Err(Error::NoHttp),
         }
     }
+}
+
+/// What is wrong with a variable that names a proxy for a place and does not lead through one: to go without what
+/// somebody has named would be to go another way than he thinks. Where NO_PROXY is given, it may be meant so.
+fn unusable(place: &Place, variable: &dyn Fn(&str) -> Option<String>) -> Option<SetupError> {
+    let of_scheme = match place.secure {
+        true => ["HTTPS_PROXY", "https_proxy"],
+        false => ["HTTP_PROXY", "http_proxy"],
+    };
+    let given = |name: &&str| variable(name).is_some_and(|value| !value.trim().is_empty());
+    if ["NO_PROXY", "no_proxy"].iter().any(given) {
+        return None;
+    }
+    let name = of_scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]).find(given)?;
+    let why = "what the variable says is no proxy: write it as http://host:port, or leave it empty";
+    Some(SetupError::Proxy { url: name.to_owned(), why: why.to_owned() })
 }
 
 fn plain(place: Place, authorization: Option<String>) -> Result<Proxy, SetupError> {
@@ -177,6 +201,32 @@ mod tests {
         assert!(outer.authorization.is_some());
         assert!(found("https://inner.example.com").is_none());
         assert!(Proxy::to(&place("http://127.0.0.1:4000"), None).expect("no mistake").is_none());
+    }
+
+    #[test]
+    fn a_variable_that_names_no_proxy_is_not_passed_over() {
+        let of = |set: &[(&str, &str)], url: &str| {
+            let variable = |name: &str| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            unusable(&place(url), &variable).map(|wrong| wrong.to_string())
+        };
+        let (junk, secure) = ("jo:secret@@:://", "https://sync.example.com");
+        let told = of(&[("https_proxy", junk)], secure).expect("it is told");
+        assert!(told.contains("https_proxy") && !told.contains("secret"), "{told}");
+        assert!(of(&[("ALL_PROXY", junk)], "http://sync.example.com").is_some());
+        assert_eq!(of(&[("HTTP_PROXY", junk), ("HTTPS_PROXY", " ")], secure), None);
+        assert_eq!(of(&[("HTTPS_PROXY", junk), ("NO_PROXY", "example.com")], secure), None);
+    }
+
+    #[test]
+    fn a_proxy_of_another_kind_is_said_to_be_none_without_what_opens_it() {
+        let matcher = Matcher::builder().all("socks5://jo:secret@10.0.0.9:1080").build();
+        let wrong = Proxy::by_variables(&place("https://sync.example.com"), &matcher);
+        let wrong = wrong.expect_err("no CONNECT").to_string();
+        assert!(wrong.contains("socks5://10.0.0.9:1080") && wrong.contains("ALL_PROXY"), "{wrong}");
+        assert!(!wrong.contains("secret"), "{wrong}");
     }
 
     #[test]

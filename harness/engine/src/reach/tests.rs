@@ -186,7 +186,41 @@ async fn a_server_that_asks_who_is_there_is_shown_a_certificate() {
         .connect(Outgoing::default())
         .await
         .expect("as far as it goes");
-    assert!(link.stream.read_u8().await.is_err());
+    let refused = link.stream.read_u8().await.expect_err("nobody was shown");
+    let (what, mend) = tls_mistake(&refused).expect("a usual mistake");
+    assert_eq!(what, "TLS: the server asks who is there, and no certificate was shown");
+    assert!(mend.contains("target.tls.client_certificate"), "{mend}");
+    let told = crate::transport::DialError::Connection("sync.example.com".to_owned(), refused);
+    assert_eq!(told.mend(), Some(mend));
+    assert!(told.to_string().contains("no certificate was shown"), "{told}");
+}
+
+#[tokio::test]
+async fn a_self_signed_authority_as_a_servers_certificate_is_told_as_one() {
+    let authority = Authority::new();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let own = params.self_signed(&key).expect("signed by itself");
+    std::fs::write(authority.file("own.pem"), own.pem()).expect("written");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![own.der().clone()],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )
+        .expect("a certificate");
+    let port = echo(server).await.port();
+    for ca in ["ca.pem", "own.pem"] {
+        let tls = TlsKeys { ca: Some(authority.file(ca)), ..TlsKeys::default() };
+        let reach = way(&format!("https://localhost:{port}"), tls);
+        let error = reach.connect(Outgoing::default()).await.expect_err("it vouches for no server");
+        assert!(error.to_string().contains("the certificate is self-signed"), "{error}");
+        assert!(error.mend().is_some_and(|mend| mend.contains("CA:FALSE")), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -227,6 +261,19 @@ async fn a_proxy_gives_a_way_to_tls() {
     assert_eq!(reach.proxy(), Some(proxy));
     speaks(&reach).await;
     assert!(reach.addresses().await.expect("nobody is asked").is_empty());
+}
+
+#[tokio::test]
+async fn localhost_is_whichever_of_its_addresses_somebody_listens_at() {
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+    let port = listener.local_addr().expect("an address").port();
+    let reach = way(&format!("http://by-six.localhost:{port}"), TlsKeys::default());
+    for _ in 0..3 {
+        reach.connect(Outgoing::default()).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+    drop(listener);
+    let nobody = reach.connect(Outgoing::default()).await.expect_err("nobody listens");
+    assert!(nobody.to_string().contains(&format!("127.0.0.1:{port}")), "{nobody}");
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ struct Inner {
     secrets: Vec<String>,
     /// Counts the builds that answers to upgrades name.
     builds: Option<Builds>,
+    /// What carries commands out in place of requests; else empty.
+    command: Vec<String>,
 }
 
 impl std::fmt::Debug for Extras {
@@ -62,6 +64,7 @@ impl Extras {
         if let Some(BuildSource::Header(name)) = &plan.target.build {
             inner.builds = Some(Builds::by(name));
         }
+        inner.command.clone_from(&plan.target.command);
         inner.client_build_id = plan.target.client_build_id.as_deref().map(encoded);
         for extra in &plan.target.query {
             let value =
@@ -105,6 +108,12 @@ impl Extras {
     #[must_use]
     pub fn builds(&self) -> Option<&Builds> {
         self.0.builds.as_ref()
+    }
+
+    /// Program and arguments that carry commands out, where no request does.
+    #[must_use]
+    pub fn command(&self) -> Option<&[String]> {
+        Some(self.0.command.as_slice()).filter(|words| !words.is_empty())
     }
 
     /// Values that are secrets.

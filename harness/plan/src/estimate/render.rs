@@ -34,9 +34,10 @@ fn head(out: &mut String, estimate: &Estimate, plan: &Plan) {
         }
         TargetKind::Url { base_url } => line!(out, "  target    {base_url}"),
     }
-    for (key, words) in plan.secret_commands() {
+    for (key, does, words) in plan.target_commands() {
         // Quoted as Rust does it, which leaves no control character as it is.
-        line!(out, "  secret    {key} is told by {words:?}");
+        let what = if does == "runs" { "writes" } else { "secret" };
+        line!(out, "  {what}    {key} {does} {words:?}");
     }
     passive(out, plan);
     let cohorts: Vec<String> = estimate

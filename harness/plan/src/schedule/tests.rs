@@ -79,6 +79,8 @@ fn plan() -> Plan {
             clients_max: None,
             connect_rate_max: None,
             findings_are_rules: Vec::new(),
+            command: Vec::new(),
+            allows: None,
         },
         auth: Auth { mint: Mint::Static { token: Secret::Generated }, ttl: s(900) },
         fleet: Fleet {

@@ -56,6 +56,7 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let order = Order::of(stage)?;
     let interrupt = signals::token()
         .map_err(|error| Failure::new(Exit::Internal, format!("cannot handle signals: {error}")))?;
+    stage.stop_file.as_deref().map_or(Ok(()), |file| signals::stop_file(&interrupt, file))?;
     let asked = check(&order, &interrupt)?;
     let with = seal::With::of(&stage.seal)?;
     let webhook = webhook(&order)?;

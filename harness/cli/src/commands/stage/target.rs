@@ -89,8 +89,8 @@ fn options(
     Ok(Options {
         named,
         set,
-        guard: guard(order)?,
-        allow: if writes { vec![Does::Reads, Does::Writes] } else { vec![Does::Reads] },
+        guard: guard(order)?.waiting(),
+        allow: Some(if writes { vec![Does::Reads, Does::Writes] } else { vec![Does::Reads] }),
         times: Times::default(),
         wait_max,
         stop: None,

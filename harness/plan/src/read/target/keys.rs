@@ -6,7 +6,7 @@ use khala_wire::topic::KNOWN;
 use khala_wire::{PUBLIC_SOCKET_PATH, RUNTIME_SOCKET_PATH};
 
 use crate::metric::FINDINGS;
-use crate::model::{CommandPath, Lane, Push, SnapshotPath};
+use crate::model::{ALLOWS, CommandPath, Lane, Push, SnapshotPath};
 use crate::read::auth::opening_shape;
 use crate::read::key::{Bool, Case, Key, KeyOr, Raw, Table, Text, Within, Words};
 use crate::read::scalar::{Bytes, Rate};
@@ -187,12 +187,32 @@ pub(super) const FINDINGS_ARE_RULES: Key<Raw> = Key::new(
     "findings_are_rules = [\"holes\"]",
     "Findings that break a rule on this target; the contract is silent on them.",
 );
+pub(super) const COMMAND: Key<Raw> = Key::new(
+    "command",
+    Raw(|| Shape::Command),
+    "command = [\"./publish\"]",
+    "Program and arguments that carry a command out, with `commands = \"command\"`, once for each: on standard input \
+     its body, in KHALA_COMMAND_PATH the contract's path, in KHALA_COMMAND_USER the user, in KHALA_TARGET_URL the \
+     target; on standard output the contract's answer, and exit code 0 where it was taken.",
+);
+pub(super) const MAY_BE_DONE: Key<Raw> = Key::new(
+    "allows",
+    Raw(|| Shape::List(Box::new(Shape::Words(ALLOWS.to_vec())), 1)),
+    "allows = [\"reads\", \"writes\"]",
+    "What `conform` and `doctor` may do to it, whoever asks: open sockets and subscribe, create workers and publish, \
+     revoke sessions that they made up, publish much and not read. Default: what `--allow` and `--allow-writes` say.",
+);
 /// Also read where the rest of the scenario is held against it.
 pub(in crate::read) const COMMANDS: KeyOr<Words<CommandPath>> = Key::new(
     "commands",
-    Words(&[("codex-workers", CommandPath::CodexWorkers), ("none", CommandPath::None)]),
+    Words(&[
+        ("codex-workers", CommandPath::CodexWorkers),
+        ("command", CommandPath::Command),
+        ("none", CommandPath::None),
+    ]),
     "commands = \"none\"",
-    "On which way commands go to it. `codex-workers`: the contract's HTTP path of workers, signed. `none`: \
+    "On which way commands go to it. `codex-workers`: the contract's HTTP path of workers, signed. `command`: \
+     a program of yours, `target.command`, with `--allow-hooks` alone. `none`: \
      the run is passive. It sends no command, makes no worker, and judges the traffic of others; what writes \
      is refused.",
 )
@@ -248,6 +268,7 @@ pub(crate) const TABLE: Table = Table::new(
         &CLOSE_CODES,
         &ADMIN_TOKEN,
         &COMMANDS,
+        &COMMAND,
         &COMMAND_SECRET,
         &CLIENTS_MAX,
         &CONNECT_RATE_MAX,
@@ -256,6 +277,7 @@ pub(crate) const TABLE: Table = Table::new(
         &MESSAGE_MAX,
         &DENSE_STATES,
         &FINDINGS_ARE_RULES,
+        &MAY_BE_DONE,
         &CONTROL_URL,
         &PROXY,
         &CLEAR_TEXT,

@@ -18,7 +18,9 @@ use super::stability::{self, Given};
 use super::suggest;
 use super::tree::Node;
 use crate::metric::FINDINGS;
-use crate::model::{BuildSource, CommandPath, Lane, Secret, SnapshotPath, Target, TargetKind};
+use crate::model::{
+    ALLOWS, BuildSource, CommandPath, Lane, Secret, SnapshotPath, Target, TargetKind,
+};
 use crate::units::format_bytes;
 
 pub(crate) use keys::{DEFECTS, TABLE};
@@ -77,8 +79,10 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let Bytes(message_max) = fields.or(&keys::MESSAGE_MAX);
     let dense_states = fields.or(&keys::DENSE_STATES);
     let findings_are_rules = findings_are_rules(fields);
+    let allows = allows(fields);
     let way = way::read(fields, kind.as_ref(), reference == Some(true));
     let commands = fields.right(&keys::COMMANDS);
+    let command = command(fields, commands);
     let passive = commands == Some(CommandPath::None);
     let clients_max =
         fields.get(&keys::CLIENTS_MAX).or(passive.then_some(keys::PASSIVE_CLIENTS_MAX));
@@ -104,8 +108,10 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
         query: query?,
         dense_states,
         findings_are_rules: findings_are_rules?,
+        allows: allows?,
         way: way?,
         commands: commands?,
+        command: command?,
         clients_max,
         connect_rate_max,
     })
@@ -148,21 +154,45 @@ fn close_codes(fields: &Fields<'_>) -> Option<Vec<u16>> {
 }
 
 fn findings_are_rules(fields: &Fields<'_>) -> Option<Vec<&'static str>> {
-    let Some(names) = fields.get_as::<Vec<Placed<String>>>(&keys::FINDINGS_ARE_RULES) else {
-        return (!fields.has(&keys::FINDINGS_ARE_RULES)).then(Vec::new);
+    let known: Vec<_> = FINDINGS.iter().map(|finding| finding.name).collect();
+    let what = "finding that can be a rule";
+    words(fields, &keys::FINDINGS_ARE_RULES, &known, what).map(Option::unwrap_or_default)
+}
+
+/// `None` is a mistake; an empty list allows nothing, which nobody means.
+fn allows(fields: &Fields<'_>) -> Option<Option<Vec<&'static str>>> {
+    let read = words(fields, &keys::MAY_BE_DONE, &ALLOWS, "thing that is done to a target")?;
+    if read.as_ref().is_some_and(Vec::is_empty)
+        && let Some(node) = fields.node(&keys::MAY_BE_DONE)
+    {
+        let help = "leave it out, or write such as [\"reads\"]";
+        fields.cx.report(Diagnostic::error(&node.place, "`allows` allows nothing").help(help));
+        return None;
+    }
+    Some(read)
+}
+
+/// A list of some of the words that there are; `Some(None)` where the key is left out, `None` of a mistake.
+fn words(
+    fields: &Fields<'_>,
+    key: &dyn Declared,
+    known: &[&'static str],
+    what: &str,
+) -> Option<Option<Vec<&'static str>>> {
+    let Some(names) = fields.get_as::<Vec<Placed<String>>>(key) else {
+        return (!fields.has(key)).then_some(None);
     };
-    let known = |name: &Placed<String>| {
-        let known = FINDINGS.iter().map(|finding| finding.name);
-        let found = known.clone().find(|known| *known == name.value);
+    let one = |name: &Placed<String>| {
+        let found = known.iter().copied().find(|known| *known == name.value);
         if found.is_none() {
-            let what = format!("`{}` is no finding that can be a rule", name.value);
-            let help = format!("there is {}", suggest::list(known));
+            let what = format!("`{}` is no {what}", name.value);
+            let help = format!("there is {}", suggest::list(known.iter().copied()));
             fields.cx.report(Diagnostic::error(&name.place, what).help(help));
         }
         found
     };
-    let read: Vec<_> = names.iter().filter_map(known).collect();
-    (read.len() == names.len()).then_some(read)
+    let read: Vec<_> = names.iter().filter_map(one).collect();
+    (read.len() == names.len()).then_some(Some(read))
 }
 
 fn build(fields: &Fields<'_>) -> Option<Option<BuildSource>> {
@@ -187,12 +217,7 @@ fn build(fields: &Fields<'_>) -> Option<Option<BuildSource>> {
             Some(Some(BuildSource::Header(name)))
         }
         (None, Some(node)) => {
-            let words = Vec::<Placed<String>>::read(fields.cx, keys::BUILD_COMMAND.name, node)?;
-            if words.first().is_none_or(|program| program.value.is_empty()) {
-                let help = "write program and arguments, such as `[\"cat\", \"BUILD\"]`";
-                return fail(&node.place, "the command is empty", help);
-            }
-            let command = words.into_iter().map(|word| word.value).collect();
+            let command = program(fields, keys::BUILD_COMMAND.name, node)?;
             Some(Some(BuildSource::Command(command)))
         }
         (Some(_), Some(node)) => fail(
@@ -200,6 +225,37 @@ fn build(fields: &Fields<'_>) -> Option<Option<BuildSource>> {
             "`build_command` beside `build_header`: which of them says the build?",
             "remove one of them",
         ),
+    }
+}
+
+/// Program and arguments, of which there is a program.
+fn program(fields: &Fields<'_>, key: &str, node: &Node) -> Option<Vec<String>> {
+    let words = Vec::<Placed<String>>::read(fields.cx, key, node)?;
+    if words.first().is_none_or(|program| program.value.is_empty()) {
+        let help = "write program and arguments, such as `[\"cat\", \"BUILD\"]`";
+        fields.cx.report(Diagnostic::error(&node.place, "the command is empty").help(help));
+        return None;
+    }
+    Some(words.into_iter().map(|word| word.value).collect())
+}
+
+/// What carries commands out, where that is a program's to do.
+fn command(fields: &Fields<'_>, commands: Option<CommandPath>) -> Option<Vec<String>> {
+    let by_command = commands == Some(CommandPath::Command);
+    match fields.node(&keys::COMMAND) {
+        Some(node) if by_command => program(fields, keys::COMMAND.name, node),
+        None if by_command && !fields.has(&keys::COMMAND) => {
+            let place = fields.node(&keys::COMMANDS).map(|node| &node.place)?;
+            let what = "`commands = \"command\"` without a `command`: nothing carries commands out";
+            let help = "name a program and its arguments, such as `command = [\"./publish\"]`";
+            fields.cx.report(Diagnostic::error(place, what).help(help));
+            None
+        }
+        Some(_) => {
+            fields.no_effect(&keys::COMMAND, "without `commands = \"command\"`");
+            Some(Vec::new())
+        }
+        None => (!fields.has(&keys::COMMAND)).then(Vec::new),
     }
 }
 
@@ -331,6 +387,9 @@ pub(crate) fn write(out: &mut Writer, target: &Target) {
     if target.commands != keys::COMMANDS.default_value() {
         out.key(&keys::COMMANDS, &target.commands);
     }
+    if !target.command.is_empty() {
+        out.raw(&keys::COMMAND, array(target.command.iter().map(String::as_str)));
+    }
     out.some(&keys::CLIENTS_MAX, target.clients_max.as_ref());
     out.some(&keys::CONNECT_RATE_MAX, target.connect_rate_max.map(Rate).as_ref());
     out.key(&keys::CONNECT_TIMEOUT, &target.connect_timeout);
@@ -353,6 +412,9 @@ pub(crate) fn write(out: &mut Writer, target: &Target) {
     out.key(&keys::DENSE_STATES, &target.dense_states);
     if !target.findings_are_rules.is_empty() {
         out.raw(&keys::FINDINGS_ARE_RULES, array(target.findings_are_rules.iter().copied()));
+    }
+    if let Some(allows) = &target.allows {
+        out.raw(&keys::MAY_BE_DONE, array(allows.iter().copied()));
     }
     let secrets = [
         (keys::ADMIN_TOKEN.name, &target.admin_token),

@@ -129,6 +129,20 @@ fn a_target_may_say_that_its_states_are_dense_and_which_findings_are_rules() {
 }
 
 #[test]
+fn a_target_may_say_what_may_be_done_to_it() {
+    assert_eq!(target("").allows, None);
+    assert_eq!(target("allows = [\"reads\", \"revokes\"]").allows, Some(vec!["reads", "revokes"]));
+    assert_snapshot!(
+        wrong_target("allows = [\"read\"]"),
+        @"8:11 `read` is no thing that is done to a target -> there is `reads`, `writes`, `revokes` and `abuses`"
+    );
+    assert_snapshot!(
+        wrong_target("allows = []"),
+        @r#"8:10 `allows` allows nothing -> leave it out, or write such as ["reads"]"#
+    );
+}
+
+#[test]
 fn a_targets_settings_are_strict() {
     assert_snapshot!(wrong_target("snapshot = \"ftp\"\nslow_consumer = { queue_limit = 0, strikes = 3, send_buffer = 8192 }"), @r#"
     8:12 `ftp` is not a value of `snapshot` -> there is `http` and `reset`

@@ -24,6 +24,7 @@ close_codes = [1001, 1005]
 message_max = "16MiB"
 dense_states = true
 findings_are_rules = ["holes"]
+allows = ["reads", "abuses"]
 build_header = "x-build"
 
 [target.slow_consumer]
@@ -339,6 +340,8 @@ version = 1
 name = "complete-control"
 
 [target]
+commands = "command"
+command = ["./publish"]
 kind = "url"
 url = "http://127.0.0.1:4000"
 
