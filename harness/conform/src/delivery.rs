@@ -114,9 +114,35 @@ pub fn ranges(seqs: &[u64]) -> String {
     text
 }
 
+/// Numbers of our own events, as the subject of a sentence: numbers, and not counts.
+#[must_use]
+pub fn ours(numbers: &[u64]) -> String {
+    format!("Of our events, no. {}", ranges(numbers))
+}
+
+/// First, second, third, and so on.
+#[must_use]
+pub fn ordinal(nth: u64) -> String {
+    let end = match (nth % 10, nth % 100) {
+        (1, rest) if rest != 11 => "st",
+        (2, rest) if rest != 12 => "nd",
+        (3, rest) if rest != 13 => "rd",
+        _ => "th",
+    };
+    format!("{nth}{end}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_events_do_not_read_as_counts() {
+        assert_eq!(ours(&[5]), "Of our events, no. 5");
+        assert_eq!(ours(&[1, 2, 3, 7]), "Of our events, no. 1-3, 7");
+        let ordinals = [1, 2, 3, 4, 11, 12, 13, 21].map(ordinal);
+        assert_eq!(ordinals, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st"]);
+    }
 
     #[test]
     fn seqs_are_told_in_ranges() {

@@ -10,7 +10,7 @@ use super::replay::disorder;
 use crate::case::Area::Delivery;
 use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES};
-use crate::delivery::ranges;
+use crate::delivery::{ours, ranges};
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
 use crate::peer::Peer;
 use crate::worker::{SLOWLY, Worker};
@@ -121,7 +121,7 @@ async fn all(ctx: &Ctx) -> Outcome {
     }
     broken(
         "Published 20 events of a worker, each of which was acknowledged.",
-        format!("Its events {} never came.", ranges(&missing)),
+        format!("{} never came.", ours(&missing)),
         "Each should have come to every client that was subscribed.",
     )
 }

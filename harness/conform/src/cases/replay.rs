@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::case::Area::Replay;
 use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
-use crate::delivery::{Delivered, ranges};
+use crate::delivery::{Delivered, ours};
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
 use crate::peer::Peer;
 use crate::worker::Worker;
@@ -128,7 +128,7 @@ async fn all_after(ctx: &Ctx) -> Outcome {
     let did = format!("Resumed {EVENTS} at {cursor}, with {behind} of our events after it.");
     let should = "All after the cursor should have come, and nothing at or before it.";
     if !missing.is_empty() {
-        return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+        return broken(did, format!("{} did not come.", ours(&missing)), should);
     }
     match peer.delivered(0).iter().find(|it| it.seq <= cursor) {
         Some(early) => {
@@ -150,7 +150,7 @@ async fn before_reply(ctx: &Ctx) -> Outcome {
     }
     broken(
         format!("Resumed {EVENTS} at {cursor}, with {behind} of our events after it."),
-        format!("The reply came, and our events {} had not.", ranges(&missing)),
+        format!("The reply came first. {} had not come.", ours(&missing)),
         "All that was there should have come before the reply: clients take it for the end of the replay.",
     )
 }
@@ -204,7 +204,7 @@ async fn pages(ctx: &Ctx) -> Outcome {
         );
         let should = "All should have come, in order, whatever stands at the edges of batches.";
         if !missing.is_empty() {
-            return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+            return broken(did, format!("{} did not come.", ours(&missing)), should);
         }
         if let Some((one, next)) = disorder(&peer.delivered(0)) {
             return broken(did, format!("Seq {next} came after {one}."), should);
@@ -256,7 +256,7 @@ async fn then_tail(ctx: &Ctx) -> Outcome {
         if !missing.is_empty() {
             return broken(
                 format!("Resumed {EVENTS} at {cursor} while 30 events were published."),
-                format!("Our events {} of {} never came.", ranges(&missing), worker.last()),
+                format!("{} (the last is no. {}) never came.", ours(&missing), worker.last()),
                 "What is published during a replay should come either in it or right after it.",
             );
         }
@@ -281,7 +281,7 @@ async fn same(ctx: &Ctx) -> Outcome {
         let Some(live) = own.get(&seq) else { continue };
         if (live.seq, &live.key, &live.payload) != (it.seq, &it.key, &it.payload) {
             return broken(
-                format!("Compared our event {seq} as it came live with its replay."),
+                format!("Compared our event no. {seq} as it came live with its replay."),
                 match live.seq == it.seq {
                     true => format!("Seq {} holds something else each time.", it.seq),
                     false => format!("It had seq {} live, and {} in the replay.", live.seq, it.seq),
@@ -307,7 +307,7 @@ async fn again(ctx: &Ctx) -> Outcome {
     }
     broken(
         format!("Subscribed to {EVENTS} at {last}, and again on the same socket at {first}."),
-        format!("Our events {} did not come.", ranges(&missing)),
+        format!("{} did not come.", ours(&missing)),
         "The second subscribe should have replayed all after its own cursor.",
     )
 }

@@ -6,7 +6,7 @@ use super::replay::disorder;
 use crate::case::Area::Resume;
 use crate::case::{Case, Catch, Does};
 use crate::ctx::{Ctx, EVENTS};
-use crate::delivery::ranges;
+use crate::delivery::{ordinal, ours};
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
 use crate::peer::Peer;
 use crate::worker::Worker;
@@ -132,7 +132,7 @@ async fn verdict(
     let should = "All that was published while it was away, and after, should have come, in order.";
     let missing = worker.arrives(ctx, back, 0, had).await;
     if !missing.is_empty() {
-        return broken(did, format!("Our events {} never came.", ranges(&missing)), should);
+        return broken(did, format!("{} never came.", ours(&missing)), should);
     }
     let delivered = back.delivered(0);
     if let Some((one, next)) = disorder(&delivered) {
@@ -155,7 +155,7 @@ async fn many_times(ctx: &Ctx) -> Outcome {
     if !worker.arrives(ctx, &mut peer, 0, 1).await.is_empty() {
         return Err(undecided("on the way, an event did not come live: other cases say more"));
     }
-    for nth in 1..=8 {
+    for nth in 1..=8_u64 {
         let (at, had) = (cursor(&peer)?, worker.last());
         peer.reset().await;
         worker.publish(ctx, 1).await?;
@@ -165,9 +165,10 @@ async fn many_times(ctx: &Ctx) -> Outcome {
         if !missing.is_empty() {
             return broken(
                 format!(
-                    "A device came back {nth} times in a row, with its cursor each time and one event behind."
+                    "A device came back for the {} time, with its cursor each time and one event behind.",
+                    ordinal(nth)
                 ),
-                format!("The {nth}. time, our event {} never came.", ranges(&missing)),
+                format!("{} never came.", ours(&missing)),
                 "It should have come, however often one comes back.",
             );
         }

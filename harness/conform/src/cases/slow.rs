@@ -210,7 +210,7 @@ async fn bystander(ctx: &Ctx) -> Outcome {
             "Published {events} events, some MiB in all, before a client that reads and one that does not."
         ),
         format!(
-            "{:?} after the last, {} events had not come to the one that reads ({}).",
+            "{:?} after the last, {} events had not come to the one that reads (no. {}).",
             ctx.patience() / 2,
             missing.len(),
             ranges(&missing)

@@ -8,7 +8,7 @@ use super::replay::RULE_5;
 use crate::case::Area::Subscribe;
 use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, all_topics, subscribe};
-use crate::delivery::ranges;
+use crate::delivery::ours;
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
 use crate::peer::{quote, word};
 use crate::worker::Worker;
@@ -172,7 +172,7 @@ async fn as_list(ctx: &Ctx) -> Outcome {
         }
         let missing = worker.arrives(ctx, &mut peer, 0, after).await;
         if !missing.is_empty() {
-            return broken(did, format!("Our events {} did not come.", ranges(&missing)), should);
+            return broken(did, format!("{} did not come.", ours(&missing)), should);
         }
         if let Some(early) =
             peer.delivered(0).iter().find(|it| it.topic == EVENTS && it.seq <= cursor)
@@ -203,10 +203,7 @@ async fn adds(ctx: &Ctx) -> Outcome {
         format!(
             "Subscribed {EVENTS}, then {SUMMARIES} on the same channel, and published 4 events."
         ),
-        format!(
-            "Our events {} did not come, as they did to one who subscribed once.",
-            ranges(&missing)
-        ),
+        format!("{} did not come, as they did to one who subscribed once.", ours(&missing)),
         "The first topic should have gone on as before.",
     )
 }
@@ -238,8 +235,8 @@ async fn places(ctx: &Ctx) -> Outcome {
             return broken(
                 format!("Subscribed {} in one list, and published 2 events.", topics.join(", ")),
                 format!(
-                    "Our events {} did not come, as they did to one with that topic alone.",
-                    ranges(&missing)
+                    "{} did not come, as they did to one with that topic alone.",
+                    ours(&missing)
                 ),
                 "Each topic of the list should have been live.",
             );
