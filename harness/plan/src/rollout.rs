@@ -17,6 +17,8 @@ pub struct Rollout {
     pub abort_on_fail: bool,
     /// How long it goes on then, so that the evidence shows what came of it.
     pub grace: Duration,
+    /// Whom to call, and where blockers are filed, in words.
+    pub escalation: Option<String>,
     /// What can be asked before load is sent.
     pub preconditions: Vec<Precondition>,
     /// The stages, in order: each needs a GO of the one before.
@@ -105,6 +107,8 @@ pub enum Check {
         control: String,
         /// Of the runtime; empty where nobody says.
         runtime: String,
+        /// How traffic is routed back to them, for reports to tell; nothing runs it.
+        how: Option<String>,
     },
     /// The surfaces' topics are those of a Markdown table, and those that the runtime grants.
     Surfaces {
@@ -115,8 +119,57 @@ pub enum Check {
     Command {
         /// Program and arguments.
         words: Vec<String>,
+        /// What of the runbook it shows: names of [`COVERED`].
+        covers: Vec<String>,
     },
 }
+
+/// What a runbook asks for that nothing but a command of its owner's can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// As rollout files write it.
+    pub name: &'static str,
+    /// Section of the runbook.
+    pub section: &'static str,
+    /// What is to be so.
+    pub what: &'static str,
+    /// What shows it.
+    pub by: &'static str,
+    /// Whether it is asked before the rollout alone, and not by every stage.
+    pub first_stage: bool,
+}
+
+/// All of it.
+pub const COVERED: [Covered; 4] = [
+    Covered {
+        name: "surface-builds",
+        section: "1.3",
+        what: "target surface builds are deployed with WS-only subscriptions enabled",
+        by: "a command that asks every surface's deployment for its build",
+        first_stage: false,
+    },
+    Covered {
+        name: "sync-tables",
+        section: "3, stage 0",
+        what: "the sync tables are healthy",
+        by: "a command that looks at the sync tables",
+        first_stage: true,
+    },
+    Covered {
+        name: "runtime-tests",
+        section: "5",
+        what: "the runtime's own tests of its WebSocket pass",
+        by: "`cargo test -p openagents-runtime-service server::tests::khala_topic_messages -- --nocapture`",
+        first_stage: false,
+    },
+    Covered {
+        name: "docs",
+        section: "5",
+        what: "the docs are consistent",
+        by: "`./scripts/local-ci.sh docs`",
+        first_stage: false,
+    },
+];
 
 impl Check {
     /// As rollout files write it.
@@ -149,7 +202,8 @@ pub struct Stage {
     pub preconditions: Vec<String>,
     /// What is run, in order.
     pub scenarios: Vec<ScenarioRun>,
-    /// Gates that must have been judged, and passed, in at least one run of the stage.
+    /// What must have been judged, and passed, in at least one run of the stage: a gate, which is every objective of it,
+    /// or the metric or rule of an objective.
     pub must_apply: Vec<String>,
     /// The hold, where there is one.
     pub hold: Option<Hold>,

@@ -204,6 +204,7 @@ pub fn rollout() -> Rollout {
         fresh: Duration::from_secs(24 * 3_600),
         abort_on_fail: true,
         grace: Duration::from_secs(5),
+        escalation: None,
         preconditions: vec![Precondition {
             name: "conform".to_owned(),
             check: Check::Token,

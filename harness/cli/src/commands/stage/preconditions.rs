@@ -54,9 +54,9 @@ pub fn ask(
             )
         }
         Check::Token => target::token(order, one.within, interrupt),
-        Check::Rollback { control, runtime } => Ok(rollback(order, control, runtime)),
+        Check::Rollback { control, runtime, .. } => Ok(rollback(order, control, runtime)),
         Check::Surfaces { matrix } => surfaces(order, &order.folder.join(matrix), one.within),
-        Check::Command { words } => command(order, words, one.within, interrupt),
+        Check::Command { words, .. } => command(order, words, one.within, interrupt),
     }
 }
 

@@ -49,6 +49,12 @@ const GRACE: KeyOr<Within<Duration>> = Key::new(
     "How long a run goes on after something failed in it, with `abort_on_fail`.",
 )
 .or(Duration::from_secs(5));
+const ESCALATION: Key<Text> = Key::new(
+    "escalation",
+    Text,
+    "escalation = \"page khala-oncall; blockers go to the tracker's queue KHALA\"",
+    "Whom to call on a NO-GO or a HOLD, and where blockers are filed; stands in reports as it is.",
+);
 const FLEET: Key<Within<u32>> = Key::new(
     "fleet",
     Within(1, 1_000_000),
@@ -79,7 +85,18 @@ pub(super) const TABLE: Table = Table::new(
     "rollout",
     "the rollout file",
     "The stages of a rollout.",
-    &[&VERSION, &NAME, &FRESH, &ABORT_ON_FAIL, &GRACE, &FLEET, &CANARY, &PRECONDITION, &STAGE],
+    &[
+        &VERSION,
+        &NAME,
+        &FRESH,
+        &ABORT_ON_FAIL,
+        &GRACE,
+        &ESCALATION,
+        &FLEET,
+        &CANARY,
+        &PRECONDITION,
+        &STAGE,
+    ],
 );
 
 const TARGET: Key<Text> = Key::new(
@@ -166,6 +183,7 @@ fn read(cx: &Cx, root: &super::tree::Node) -> Option<Rollout> {
     let name = fields.need(&NAME);
     let (fresh, grace) = (fields.right(&FRESH), fields.right(&GRACE));
     let abort_on_fail = fields.right(&ABORT_ON_FAIL);
+    let escalation = fields.get(&ESCALATION).filter(|text| !text.trim().is_empty());
     let fleet = fields.get(&FLEET);
     let canary = canary(fields.inner(&CANARY, &OF_CANARY), &Canary::by_default());
     let preconditions = precondition::read_all(&fields, &PRECONDITION);
@@ -183,6 +201,7 @@ fn read(cx: &Cx, root: &super::tree::Node) -> Option<Rollout> {
         fresh: fresh?,
         abort_on_fail: abort_on_fail?,
         grace: grace?,
+        escalation,
         preconditions: preconditions?,
         stages: stages?,
     })

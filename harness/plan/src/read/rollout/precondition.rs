@@ -9,8 +9,9 @@ use crate::read::key::{Bool, Case, Declared, Key, KeyOr, Name, Raw, Table, Text,
 use crate::read::name;
 use crate::read::scalar::Placed;
 use crate::read::schema::Shape;
+use crate::read::suggest;
 use crate::read::tree::Node;
-use crate::rollout::{Check, Precondition};
+use crate::rollout::{COVERED, Check, Precondition};
 
 /// The kinds of checks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,12 @@ const RUNTIME: Key<Text> = Key::new(
     "runtime = \"${KHALA_ROLLBACK_RUNTIME:-}\"",
     "Of `rollback`: the revision of the runtime to go back to.",
 );
+const HOW: Key<Text> = Key::new(
+    "how",
+    Text,
+    "how = \"kubectl argo rollouts undo khala-runtime --to-revision ${KHALA_ROLLBACK_RUNTIME:-}\"",
+    "Of `rollback`: the command that routes traffic back, which the plan of a NO-GO tells; nothing runs it.",
+);
 const MATRIX: Key<Text> = Key::new(
     "matrix",
     Text,
@@ -104,27 +111,36 @@ const COMMAND: Key<Raw> = Key::new(
     "command = [\"./scripts/local-ci.sh\", \"docs\"]",
     "Of `command`: program and arguments; no shell is asked. It runs in the rollout file's folder.",
 );
+const COVERS: Key<Raw> = Key::new(
+    "covers",
+    Raw(|| Shape::List(Box::new(Shape::Words(COVERED.map(|one| one.name).to_vec())), 1)),
+    "covers = [\"docs\"]",
+    "Of `command`: what of the runbook it shows; reports name what nothing showed. `surface-builds`: section 1.3. \
+     `sync-tables`: section 3, stage 0. `runtime-tests` and `docs`: section 5.",
+);
 pub(super) const TABLE: Table = Table::new(
     "precondition",
     "`[[precondition]]`",
     "Something that must hold before load is sent.",
     &[
         &NAME, &CHECK, &BY_URL, &WITHIN, &ONLY, &WRITES, &KNOWN, &WAIT_MAX, &CONTROL, &RUNTIME,
-        &MATRIX, &COMMAND,
+        &HOW, &MATRIX, &COMMAND, &COVERS,
     ],
 )
 .cases(cases);
 
 /// Keys that only one kind has.
-const OWN: [(&dyn Declared, Kind); 8] = [
+const OWN: [(&dyn Declared, Kind); 10] = [
     (&ONLY, Kind::Conform),
     (&WRITES, Kind::Conform),
     (&KNOWN, Kind::Conform),
     (&WAIT_MAX, Kind::Conform),
     (&CONTROL, Kind::Rollback),
     (&RUNTIME, Kind::Rollback),
+    (&HOW, Kind::Rollback),
     (&MATRIX, Kind::Surfaces),
     (&COMMAND, Kind::Command),
+    (&COVERS, Kind::Command),
 ];
 
 /// Keys that one kind cannot do without.
@@ -185,7 +201,8 @@ fn check(kind: Kind, fields: &mut Fields<'_>) -> Option<Check> {
         },
         Kind::Rollback => {
             let (control, runtime) = (fields.need(&CONTROL), fields.need(&RUNTIME));
-            Check::Rollback { control: control?, runtime: runtime? }
+            let how = fields.get(&HOW).filter(|how| !how.trim().is_empty());
+            Check::Rollback { control: control?, runtime: runtime?, how }
         }
         Kind::Surfaces => Check::Surfaces { matrix: fields.need(&MATRIX)? },
         Kind::Command => {
@@ -196,7 +213,23 @@ fn check(kind: Kind, fields: &mut Fields<'_>) -> Option<Check> {
                 fields.cx.report(Diagnostic::error(&node.place, what).help(COMMAND.example()));
                 return None;
             }
-            Check::Command { words }
+            Check::Command { words, covers: covers(fields)? }
         }
     })
+}
+
+fn covers(fields: &Fields<'_>) -> Option<Vec<String>> {
+    if !fields.has(&COVERS) {
+        return Some(Vec::new());
+    }
+    let names = fields.get_as::<Vec<Placed<String>>>(&COVERS)?;
+    let known = || COVERED.iter().map(|one| one.name);
+    let mut right = true;
+    for name in names.iter().filter(|name| !known().any(|known| known == name.value)) {
+        let what = format!("nothing of the runbook is called `{}`", name.value);
+        let help = suggest::did_you_mean(&name.value, known());
+        fields.cx.report(Diagnostic::error(&name.place, what).help(help));
+        right = false;
+    }
+    right.then(|| names.into_iter().map(|name| name.value).collect())
 }

@@ -50,7 +50,8 @@ const MUST_APPLY: Key<Raw> = Key::new(
     "must_apply",
     Raw(|| Shape::names(1)),
     "must_apply = [\"error-budget\", \"ux\"]",
-    "Gates that must have been judged, and passed, in at least one run of the stage.",
+    "What must have been judged, and passed, in at least one run of the stage: the name of a gate, which is every \
+     objective of it, or of a metric or rule that an objective of one is on. What was exercised nowhere is a HOLD.",
 )
 .required();
 const HOLD: Key<Raw> =

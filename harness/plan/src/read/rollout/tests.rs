@@ -9,6 +9,7 @@ version = 1
 name = "khala"
 fresh = "12h"
 fleet = 400
+escalation = "page khala"
 
 [canary]
 target = "${URL:-}"
@@ -25,6 +26,14 @@ name = "docs"
 check = "command"
 by_url = true
 command = ["true"]
+covers = ["docs"]
+
+[[precondition]]
+name = "rollback"
+check = "rollback"
+control = "5"
+runtime = "6"
+how = "undo --to 6"
 
 [[stage]]
 id = "0"
@@ -77,7 +86,7 @@ fn a_whole_file_is_read() {
     assert_eq!(preflight.canary.header, Some(("x-route".to_owned(), "canary".to_owned())));
     assert_eq!(preflight.canary.build.as_deref(), Some("7"));
     assert_eq!(canary.canary.build, None, "the stage's own word goes first");
-    assert_eq!(canary.preconditions, ["conform", "docs"]);
+    assert_eq!(canary.preconditions, ["conform", "docs", "rollback"]);
     let (from, to, tz) = (540, 1_050, "Europe/Berlin".to_owned());
     let holidays = vec!["2026-12-25".to_owned()];
     let day = HoldLength::BusinessDay { from, to, tz, holidays };
@@ -87,7 +96,13 @@ fn a_whole_file_is_read() {
     assert_eq!(rollout.before("1").map(|stage| stage.id.as_str()), Some("0"));
     assert!(rollout.before("0").is_none() && rollout.before("9").is_none());
     let docs = rollout.precondition("docs").expect("it is there");
-    assert_eq!(docs.check, Check::Command { words: vec!["true".to_owned()] });
+    let (words, covers) = (vec!["true".to_owned()], vec!["docs".to_owned()]);
+    assert_eq!(docs.check, Check::Command { words, covers });
+    let how = Some("undo --to 6".to_owned());
+    let (control, runtime) = ("5".to_owned(), "6".to_owned());
+    let back = rollout.precondition("rollback").expect("it is there");
+    assert_eq!(back.check, Check::Rollback { control, runtime, how });
+    assert_eq!(rollout.escalation.as_deref(), Some("page khala"));
 }
 
 #[test]
@@ -125,6 +140,7 @@ fn mistakes_are_underlined_with_what_to_do() {
         ("id = \"1\"", "id = \"0\"", "there is another stage `0`"),
         ("must_apply = [\"ux\"]\n[[stage.sc", "[[stage.sc", "lacks `must_apply`"),
         ("command = [\"true\"]", "command = []", "`command` names no program"),
+        ("covers = [\"docs\"]", "covers = [\"doc\"]", "did you mean `docs`?"),
         ("version = 1", "version = 2", "must be from 1 to 1"),
     ] {
         let said = wrong(from, to);
@@ -190,7 +206,7 @@ fn every_key_may_be_there() {
         .replace("tz =", "scenario = \"h.toml\"\nburn_long = \"2h\"\nburn_short = \"1m\"\nburn_rate_max = 2\n\
                  observed_min = 0.99\nmust_apply = [\"reconnects\"]\ntz =");
     let rollout = read(&text).expect("it is right");
-    assert_eq!(rollout.preconditions.len(), 5);
+    assert_eq!(rollout.preconditions.len(), 6);
     for table in TABLES.into_iter().chain([TABLE]) {
         for key in table.keys.iter().filter(|key| key.name() != "duration") {
             let line = format!("\n{} =", key.name());
