@@ -131,7 +131,7 @@ impl Writer {
     pub fn metrics(&mut self, label: &str, metrics: &FanoutMetrics) {
         let Some(keeper) = &mut self.keeper else { return };
         self.snapshots += 1;
-        if self.snapshots > SNAPSHOTS_MAX && label != "after" {
+        if self.snapshots > SNAPSHOTS_MAX && !["after", "left"].contains(&label) {
             return;
         }
         if let Ok(json) = serde_json::to_vec_pretty(metrics) {

@@ -28,6 +28,7 @@ pub trait Observer {
     fn event(&mut self, event: &Event);
     /// Once a second.
     fn progress(&mut self, progress: &Progress);
-    /// A snapshot of the target's metrics: `before`, `during-…`, `after`.
+    /// A snapshot of the target's metrics: `before`, `during-…`, `after` (the topics are dry, the clients still there or just going), `left` (all
+    /// clients have gone).
     fn metrics(&mut self, label: &str, metrics: &FanoutMetrics);
 }

@@ -50,7 +50,7 @@ pub fn acting(dir: &Path, defect: &str, duration_s: f64) -> anyhow::Result<Optio
 fn taken_at(stem: &str, duration_s: f64) -> Option<f64> {
     match stem {
         "before" => Some(0.0),
-        "after" => Some(duration_s),
+        "after" | "left" => Some(duration_s),
         during => during.strip_prefix("during-")?.parse().ok(),
     }
 }

@@ -20,6 +20,11 @@ impl<S: Sink> Conductor<'_, S> {
     /// Takes the target's metrics: enters its windows, proves faults.
     pub(super) fn read(&mut self, read: Read) {
         let Read { purpose, asked, answered, answer, metrics } = read;
+        if purpose == Purpose::Left {
+            // The run was over when it was asked for.
+            metrics.into_iter().for_each(|metrics| self.observer.metrics("left", &metrics));
+            return;
+        }
         self.sink.record(answer.record(Request::Metrics, None, asked, answered));
         if let Purpose::Baseline(due) = purpose {
             self.proofs.baseline(due, answered, metrics.clone());

@@ -10,6 +10,7 @@ use khala_plan::model::{ActsOn, TargetKind};
 use khala_wire::metrics::FanoutMetrics;
 
 use super::Conductor;
+use super::reads::Purpose;
 use crate::target::builds::Builds;
 
 /// How long what is taken back is waited for: a command that is being ended, and an undo's longest time.
@@ -101,6 +102,9 @@ impl<S: Sink> Conductor<'_, S> {
         end: End,
     ) -> (RunFacts, S) {
         self.probing.begin();
+        if !self.state.interrupted && self.state.lost.is_none() {
+            self.reads.begin(Purpose::Left);
+        }
         let within = match self.state.interrupted || self.state.lost.is_some() {
             true => CUT_SHORT_WITHIN,
             false => self.plan.target.request_timeout + CUT_SHORT_WITHIN,

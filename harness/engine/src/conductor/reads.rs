@@ -26,6 +26,8 @@ pub(super) enum Purpose {
     PhasesOver,
     /// What the run left.
     After,
+    /// What is there once every client has left: told, and nothing is judged by it.
+    Left,
 }
 
 /// A read that ended.
@@ -92,7 +94,7 @@ impl Reads {
             match self.under_way.join_next().await {
                 Some(Ok(read)) => {
                     self.looks -= usize::from(read.purpose == Purpose::Look);
-                    if let Err(why) = &read.metrics {
+                    if let (Err(why), true) = (&read.metrics, read.purpose != Purpose::Left) {
                         self.unread += 1;
                         self.first_unread.get_or_insert_with(|| (read.asked, why.clone()));
                     }
