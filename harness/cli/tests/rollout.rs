@@ -104,6 +104,38 @@ fn a_target_that_is_gone_or_says_no_build_is_a_hold() {
     assert!(reasons(&report(&gone)).contains("the build is to be `7`"), "{}", gone.stdout);
 }
 
+/// Somebody pasted the command without its variables.
+#[test]
+fn a_build_without_a_canary_is_a_hold_and_a_stage_without_either_is_told_as_a_rehearsal() {
+    let rollout = Rollout::with("target = \"${CANARY_OF_A_TEST:-}\"");
+    let lost = rollout.stage("0").arg("--build").arg("r-118").ended_plain().exits(exit::HOLD);
+    assert!(lost.stderr.contains("REHEARSAL: the rollout file names no target"), "{}", lost.stderr);
+    let told = report(&lost);
+    assert!(reasons(&told).contains("the build is to be `r-118`"), "{told}");
+    let next = told["reasons"][0]["next"].as_str().expect("what to do");
+    assert!(next.contains("no canary was named"), "{next}");
+    assert!(!rollout.path("runs").exists(), "no load was sent");
+}
+
+#[test]
+fn what_to_type_next_has_the_variables_that_the_rollout_file_reads() {
+    let rollout = Rollout::with("target = \"${CANARY_OF_A_TEST:-}\"\nbuild_samples = 2");
+    let stage = rollout.stage("0").env("CANARY_OF_A_TEST", "http://127.0.0.1:9");
+    let told = report(&stage.arg("--build").arg("7").ended_plain().exits(exit::HOLD));
+    assert_eq!(told["begun"]["variables"]["CANARY_OF_A_TEST"], "http://127.0.0.1:9");
+    let secrets = told["begun"]["secrets"].to_string();
+    assert!(secrets.contains("RUNTIME_ADMIN_TOKEN"), "{secrets}");
+    let page = rollout.reports().into_iter().find(|name| name.ends_with(".md")).expect("a report");
+    let page = ended(&rollout.path("stages").join(page));
+    assert!(
+        page.contains(
+            "CANARY_OF_A_TEST='http://127.0.0.1:9' khala-harness stage 0 --owner NAME --rollout "
+        ),
+        "{page}"
+    );
+    assert!(page.contains("set as they were (secrets, told nowhere)"), "{page}");
+}
+
 #[test]
 fn a_journal_that_was_cut_or_changed_is_a_hold_and_decides_nothing() {
     let rollout = Rollout::new();

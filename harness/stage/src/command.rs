@@ -52,13 +52,37 @@ pub fn again(begun: &Begun, stage: &str) -> String {
             kept.extend(of_it);
         }
     }
-    let short = format!("khala-harness stage {} --owner NAME", quoted(stage));
     // What would not stand in a line as it is, nobody is told to type.
-    let is_plain = |word: &String| !word.chars().any(|c| c == '`' || c == '…' || c.is_control());
-    if kept.is_empty() || !kept.iter().all(is_plain) {
-        return short;
+    let is_plain = |word: &str| !word.chars().any(|c| c == '`' || c == '…' || c.is_control());
+    if !kept.iter().all(|word| is_plain(word)) {
+        kept.clear();
     }
-    format!("{short} {}", line(&kept))
+    let is_named = kept.iter().any(|word| word == "--rollout" || word.starts_with("--rollout="));
+    if !is_named && !begun.rollout_file.is_empty() && is_plain(&begun.rollout_file) {
+        kept.splice(0..0, ["--rollout".to_owned(), begun.rollout_file.clone()]);
+    }
+    // Without its variables the rollout file asks something else, or somebody else.
+    let variables = begun.variables.iter().filter_map(|(name, value)| {
+        let value = value.as_ref().filter(|value| is_plain(value))?;
+        Some(format!("{name}={} ", quoted(value)))
+    });
+    let variables: String = variables.collect();
+    let words = line(&kept);
+    let space = if words.is_empty() { "" } else { " " };
+    format!("{variables}khala-harness stage {} --owner NAME{space}{words}", quoted(stage))
+}
+
+/// What has to be set for the command beside what stands in it, as the end of a sentence; empty where nothing has.
+#[must_use]
+pub fn secrets(begun: &Begun) -> String {
+    let untold = begun.variables.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name);
+    let mut names: Vec<_> = untold.chain(&begun.secrets).map(|name| format!("`{name}`")).collect();
+    names.sort();
+    names.dedup();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(", with {} set as they were (secrets, told nowhere)", names.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -92,13 +116,36 @@ mod tests {
         ];
         assert_eq!(
             of(&words),
-            "khala-harness stage 1 --owner NAME --stage-dir 'my stages' --out-dir=runs --set fleet.clients=9 \
-             --allow-hooks"
+            "khala-harness stage 1 --owner NAME --rollout rollout.toml --stage-dir 'my stages' --out-dir=runs --set \
+             fleet.clients=9 --allow-hooks"
         );
-        assert_eq!(of(&["khala-harness", "stage", "0"]), "khala-harness stage 1 --owner NAME");
-        assert_eq!(of(&["x"]), "khala-harness stage 1 --owner NAME");
+        let short = "khala-harness stage 1 --owner NAME --rollout rollout.toml";
+        assert_eq!(of(&["khala-harness", "stage", "0"]), short);
+        assert_eq!(of(&["x"]), short);
         let evil = of(&["khala-harness", "stage", "0", "--set", "a=`b`"]);
-        assert_eq!(evil, "khala-harness stage 1 --owner NAME");
+        assert_eq!(evil, short);
+        let named = of(&["khala-harness", "stage", "0", "--rollout", "other.toml"]);
+        assert_eq!(named, "khala-harness stage 1 --owner NAME --rollout other.toml");
+    }
+
+    #[test]
+    fn the_variables_that_the_rollout_file_reads_stand_before_it_and_secrets_by_name_alone() {
+        let mut begun = begun(1, "0");
+        begun.variables = [("CANARY", Some("https://c")), ("BUILD", Some("r 1")), ("KEY", None)]
+            .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
+            .into();
+        begun.secrets = vec!["SIGNING".to_owned()];
+        assert_eq!(
+            again(&begun, "1"),
+            "BUILD='r 1' CANARY='https://c' khala-harness stage 1 --owner NAME --rollout rollout.toml"
+        );
+        assert_eq!(
+            secrets(&begun),
+            ", with `KEY`, `SIGNING` set as they were (secrets, told nowhere)"
+        );
+        begun.variables.clear();
+        begun.secrets.clear();
+        assert_eq!(secrets(&begun), "");
     }
 
     #[test]

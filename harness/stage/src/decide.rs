@@ -24,11 +24,11 @@ pub use predecessor::{Opened, predecessor};
 
 use crate::builds::Shown;
 use crate::entry::{StepResult, Waived};
-use crate::evidence::RunSummary;
+use crate::evidence::{GateLine, ObjectiveLine, RunSummary};
 use crate::history::{Attempt, History, StepRun};
 use crate::journal::Head;
 use crate::stamp::Stamp;
-use crate::steps;
+use crate::{steps, untested};
 
 /// What a decision is drawn from.
 #[derive(Clone, Copy)]
@@ -131,6 +131,7 @@ fn decide_opened(case: &Case<'_>, opened: Opened) -> Decided {
     let waivers = Waivers::of(&case.attempt.begun.waivers, now_ms);
     let mut used = Vec::new();
     let mut missing = Vec::new();
+    let before_steps = reasons.len();
     for step in steps::of(case.rollout, case.stage) {
         let name = step.name();
         match case.attempt.result(&name) {
@@ -140,11 +141,11 @@ fn decide_opened(case: &Case<'_>, opened: Opened) -> Decided {
     }
     let all_carried_out = missing.is_empty();
     if !all_carried_out {
-        let next = match reasons.is_empty() {
-            true => "take the stage up again with --resume, or run it again",
-            false => "settle what was found before: no more load was sent for it",
-        };
-        reasons.push(hold(format!("not carried out to its end: {}", missing.join(", ")), next));
+        // What was left out for what was found before is no reason of its own: the report names it.
+        if reasons.len() == before_steps {
+            let next = "take the stage up again with --resume, or run it again";
+            reasons.push(hold(format!("not carried out to its end: {}", missing.join(", ")), next));
+        }
     }
     if case.stage.preconditions.is_empty() {
         reasons.push(hold(
@@ -227,7 +228,10 @@ fn of_step(
     used: &mut Vec<String>,
 ) {
     let next = result.next.clone().unwrap_or_else(|| "see the step in the report".to_owned());
-    let why = || format!("{name}: {}", result.what);
+    let why = || match &result.failed {
+        Some(failed) => format!("{name}: {}", failed.measured),
+        None => format!("{name}: {}", result.what),
+    };
     match result.verdict {
         Verdict::Fail => {
             reasons.push(Reason { decision: Decision::NoGo, why: why(), next });
@@ -338,13 +342,59 @@ fn gates(case: &Case<'_>) -> Vec<Reason> {
             "name the runbook's gates in `must_apply` of the stage",
         ));
     }
-    for name in case.stage.must_apply.iter().filter(|name| !judged(name)) {
-        reasons.push(hold(
-            format!("the gate `{name}` was judged in no run of the stage"),
-            "add a scenario that exercises it, or look why the one that should did not run",
-        ));
+    let is_gate = |name: &str| gates().any(|gate| gate.name == name);
+    let objectives =
+        || gates().filter(|gate| gate.verdict.is_some()).flat_map(|gate| gate.judged());
+    let untested = untested::objectives(&runs);
+    for name in &case.stage.must_apply {
+        // A gate's name is every objective of it, as in the `must_apply` of a scenario.
+        let of_it = untested.iter().filter(|(_, gate, one)| match is_gate(name) {
+            true => gate.name == *name,
+            false => one.is_called(name),
+        });
+        let before = reasons.len();
+        reasons.extend(of_it.map(|(run, gate, one)| must_apply(name, run, gate, one)));
+        let is_judged = match is_gate(name) {
+            true => judged(name),
+            false => objectives().any(|one| one.is_called(name)),
+        };
+        if !is_judged && reasons.len() == before {
+            let what = if is_gate(name) { "the gate" } else { "the gate, rule or metric" };
+            reasons.push(hold(
+                format!("{what} `{name}` was judged in no run of the stage"),
+                "add a scenario that exercises it, or look why the one that should did not run",
+            ));
+        }
     }
     reasons
+}
+
+/// Of an objective that must apply and that no run exercised.
+fn must_apply(name: &str, run: &RunSummary, gate: &GateLine, one: &ObjectiveLine) -> Reason {
+    let others: Vec<String> = gate
+        .judged()
+        .map(|one| one.selector.strip_prefix("rule=").unwrap_or(&one.metric))
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let narrower = match others.first() {
+        Some(first) if gate.name == name => format!(
+            "; or, if it need not be shown here, name in `must_apply` not the gate but what of it must be: {first}"
+        ),
+        _ => String::new(),
+    };
+    hold(
+        format!(
+            "`{name}` must apply, and `{} / {}` was exercised in no run of the stage: {}: {}",
+            gate.name,
+            one.name(),
+            run.scenario,
+            one.reason
+        ),
+        format!(
+            "run a scenario, or a profile of {}, that exercises it (`khala-harness check` says whether one does){narrower}",
+            run.scenario
+        ),
+    )
 }
 
 /// Waivers, by whether they count.

@@ -27,6 +27,8 @@ pub enum Block {
     Table(Vec<&'static str>, Vec<Vec<Line>>),
     /// Text as it stands, to be copied.
     Verbatim(String),
+    /// What few readers want: a line that tells what it is, and the rest, which opens on request.
+    Folded(String, Vec<Block>),
 }
 
 /// Words in which names stand in backticks.

@@ -13,6 +13,7 @@ use crate::builds::Seen;
 use crate::decide::Decided;
 use crate::evidence::{RunSummary, Whole};
 use crate::journal::Head;
+use crate::untested::Untested;
 use crate::windows::Windows;
 
 /// One thing that happened.
@@ -120,6 +121,18 @@ pub struct Begun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub asked_by: Option<RolloutFile>,
+    /// The rollout file, as it was named.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rollout_file: String,
+    /// The folder of reports and of the journal, as it was named.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stage_dir: String,
+    /// The variables of the environment that the rollout file reads and that were set; `None` in place of a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Option<String>>,
+    /// The variables that secrets of the target and of the scenarios are read from, where they were set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// Waivers that were given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Waived>,
@@ -194,6 +207,12 @@ pub struct StepResult {
     /// Further lines, for whoever looks closer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<String>,
+    /// What it did not test.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<Untested>,
+    /// Of a step that failed: what was to hold and did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Failed>,
     /// The command that was run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandRun>,
@@ -220,6 +239,17 @@ pub struct StepResult {
     pub hold: Option<Box<HoldResult>>,
 }
 
+/// What a step that failed was to show, in the words of an issue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Failed {
+    /// What failed, in a few words.
+    pub title: String,
+    /// What must hold, with the bound.
+    pub claim: String,
+    /// What was measured.
+    pub measured: String,
+}
+
 impl StepResult {
     /// A result of which there is only this to say.
     #[must_use]
@@ -229,6 +259,8 @@ impl StepResult {
             what: what.into(),
             next: None,
             lines: Vec::new(),
+            untested: Vec::new(),
+            failed: None,
             command: None,
             run: None,
             others: Vec::new(),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::fanout::Fanout;
 
 /// Figures kept of a run: those of the KPI table.
-const KPIS_MAX: usize = 40;
+pub const KPIS_MAX: usize = 80;
 
 /// A run, in short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,9 +77,15 @@ pub struct GateLine {
     pub open: Vec<ObjectiveLine>,
     /// Objectives that are.
     pub passed: u64,
+    /// Those, with what was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<ObjectiveLine>,
+    /// Objectives that the run did not exercise: neither kept nor broken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<ObjectiveLine>,
 }
 
-/// An objective that is no PASS.
+/// An objective.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectiveLine {
     /// The metric.
@@ -115,6 +121,32 @@ pub struct Kpi {
     pub n: u64,
     /// The figure, as people read it.
     pub figure: String,
+}
+
+impl ObjectiveLine {
+    /// The metric, with the selected label.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.selector.as_str() {
+            "" => self.metric.clone(),
+            selector => format!("{} [{selector}]", self.metric),
+        }
+    }
+
+    /// Whether somebody calls it so: by its metric, or by the rule that it is on.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.metric == name || self.selector.strip_prefix("rule=") == Some(name)
+    }
+}
+
+impl GateLine {
+    /// Its objectives that a verdict was drawn on, what fails first.
+    pub fn judged(&self) -> impl Iterator<Item = &ObjectiveLine> {
+        let mut open: Vec<_> = self.open.iter().collect();
+        open.sort_by_key(|one| std::cmp::Reverse(one.verdict));
+        open.into_iter().chain(&self.held)
+    }
 }
 
 impl RunSummary {
@@ -191,6 +223,10 @@ impl RunSummary {
 
 fn gate(gate: &GateVerdict) -> GateLine {
     let is_open = |one: &&ObjectiveVerdict| one.verdict > Verdict::Pass;
+    let of = |verdict: Verdict| {
+        let all = gate.objectives.iter().filter(|_| gate.judged);
+        all.filter(|one| one.verdict == verdict).map(objective).collect::<Vec<_>>()
+    };
     let passed = gate.objectives.iter().filter(|one| one.verdict == Verdict::Pass).count();
     GateLine {
         name: gate.name.clone(),
@@ -198,6 +234,8 @@ fn gate(gate: &GateVerdict) -> GateLine {
         advisory: gate.advisory,
         open: gate.objectives.iter().filter(is_open).map(objective).collect(),
         passed: passed as u64,
+        held: of(Verdict::Pass),
+        untested: of(Verdict::NotApplicable),
     }
 }
 
@@ -263,9 +301,7 @@ fn told(report: &RunReport) -> Vec<String> {
 
 fn kpi(line: &MetricLine) -> Option<Kpi> {
     let figure = match (line.response, line.hits) {
-        (Some(of), _) if line.n > 0 => {
-            percentiles(&line.unit, [of.p50, of.p90, of.p99, Some(of.max)])
-        }
+        (Some(of), _) if line.n > 0 => percentiles(line, [of.p50, of.p90, of.p99, Some(of.max)]),
         (None, Some(hits)) => share(hits, line.n),
         _ => return None,
     };
@@ -273,10 +309,16 @@ fn kpi(line: &MetricLine) -> Option<Kpi> {
 }
 
 /// Median, 90th, 99th and largest, as people read them.
-fn percentiles(unit: &str, values: [Option<u64>; 4]) -> String {
+fn percentiles(line: &MetricLine, values: [Option<u64>; 4]) -> String {
+    // The catalogue has what is counted in the metric's description alone.
+    let of = match line.metric.name() {
+        "replay_lag" => " events",
+        "reconnect_attempts" => " attempts",
+        _ => "",
+    };
     let told = |(name, value): (&str, Option<u64>)| {
         let value = value? as f64;
-        let value = if unit == "us" { micros(value) } else { format!("{value:.0}") };
+        let value = if line.unit == "us" { micros(value) } else { format!("{value:.0}{of}") };
         Some(format!("{name} {value}"))
     };
     let told = ["p50", "p90", "p99", "max"].into_iter().zip(values).filter_map(told);
@@ -360,7 +402,7 @@ impl Figures {
             let figure = match (line.response, line.hits) {
                 (Some(_), _) if line.n > 0 => {
                     let [p90, p99] = [90.0, 99.0].map(|of| hist.percentile(of));
-                    percentiles(&line.unit, [hist.median(), p90, p99, Some(hist.max())])
+                    percentiles(line, [hist.median(), p90, p99, Some(hist.max())])
                 }
                 (None, Some(hits)) => share(hits, line.n),
                 _ => return None,

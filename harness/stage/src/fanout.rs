@@ -25,8 +25,11 @@ pub struct Line {
     pub before: Option<u64>,
     /// The most while it went on.
     pub during: Option<u64>,
-    /// After it.
+    /// At its end, when the topics were dry: its clients were still there, or just going.
     pub after: Option<u64>,
+    /// Once every client had left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<u64>,
     /// What the clients saw of the same.
     pub clients: Option<u64>,
 }
@@ -53,7 +56,7 @@ const TOTALS: [(&str, Number); 4] = [
 ];
 
 impl Fanout {
-    /// The snapshots of a run by their labels (`before`, `during-…`, `after`), held against its report. `None`
+    /// The snapshots of a run by their labels (`before`, `during-…`, `after`, `left`), held against its report. `None`
     /// without any.
     #[must_use]
     pub fn of(snapshots: &[(String, FanoutMetrics)], report: &RunReport) -> Option<Self> {
@@ -63,12 +66,13 @@ impl Fanout {
         let labelled =
             |label: &str| snapshots.iter().find(|(it, _)| it == label).map(|(_, metrics)| metrics);
         let during = || snapshots.iter().filter(|(label, _)| label.starts_with("during"));
-        let (before, after) = (labelled("before"), labelled("after"));
+        let (before, after, left) = (labelled("before"), labelled("after"), labelled("left"));
         let line = |name: String, number: &dyn Fn(&FanoutMetrics) -> u64, clients| Line {
             name,
             before: before.map(number),
             during: during().map(|(_, metrics)| number(metrics)).max(),
             after: after.map(number),
+            left: left.map(number),
             clients,
         };
         let peak = Some(report.fleet.clients_peak);

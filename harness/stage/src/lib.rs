@@ -28,6 +28,7 @@ pub mod series;
 pub mod stamp;
 pub mod steps;
 pub mod surfaces;
+pub mod untested;
 pub mod windows;
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 //! rollbacks (traffic, runtime guard, surface, validation), drawn from what failed.
 
 use khala_evidence::judge::Verdict;
+use khala_plan::rollout::Check;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decide::Case;
 use crate::history::Attempt;
+use crate::report::is_preflight;
 
 /// Something that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +36,9 @@ pub struct Blocker {
     /// What was seen, a line each, where a figure does not say it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
+    /// What fails, in a few words, where the step knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// What to do, where the step knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -45,7 +51,13 @@ impl Blocker {
     /// Title of an issue.
     #[must_use]
     pub fn title(&self, stage: &str, build: &str) -> String {
-        format!("Stage {stage}, build {build}: {} fails ({})", self.objective, self.measured)
+        match &self.title {
+            Some(title) => format!("Stage {stage}, {build}: {title}"),
+            None => format!(
+                "Stage {stage}, {build}: {} fails: {}, must hold: {}",
+                self.objective, self.measured, self.claim
+            ),
+        }
     }
 }
 
@@ -62,9 +74,9 @@ pub struct PlanStep {
     pub actions: Vec<String>,
 }
 
-/// Everything that failed in an attempt, a blocker each.
+/// Everything that failed in an attempt, a blocker each; `name` is what its report is called.
 #[must_use]
-pub fn blockers(attempt: &Attempt) -> Vec<Blocker> {
+pub fn blockers(attempt: &Attempt, name: &str) -> Vec<Blocker> {
     let ended = attempt.runs.iter().filter_map(|run| Some((run, &run.ended.as_ref()?.0)));
     let failed = ended.filter(|(_, result)| result.verdict == Verdict::Fail);
     let mut blockers = Vec::new();
@@ -88,6 +100,7 @@ pub fn blockers(attempt: &Attempt) -> Vec<Blocker> {
                     evidence: format!("{}/summary.md", summary.bundle),
                     again: summary.command.clone(),
                     details: Vec::new(),
+                    title: None,
                     next: None,
                 }
             }));
@@ -108,30 +121,45 @@ pub fn blockers(attempt: &Attempt) -> Vec<Blocker> {
                 }),
                 again: result.run.as_ref().map_or_else(String::new, |run| run.command.clone()),
                 details: Vec::new(),
+                title: None,
                 next: None,
             }));
         }
         if blockers.len() == before {
-            blockers.push(of_step(&run.step, result));
+            let folder = attempt.begun.stage_dir.trim_end_matches('/');
+            let folder = if folder.is_empty() { ".".to_owned() } else { folder.to_owned() };
+            let evidence = format!(
+                "{folder}/{name}.md, step `{}` (the result itself: {folder}/journal.ndjson, attempt {})",
+                run.step, attempt.begun.attempt
+            );
+            blockers.push(of_step(&run.step, result, evidence));
         }
     }
     blockers
 }
 
-fn of_step(step: &str, result: &crate::entry::StepResult) -> Blocker {
+fn of_step(step: &str, result: &crate::entry::StepResult, evidence: String) -> Blocker {
     let command = result.command.as_ref();
+    let failed = result.failed.clone();
+    let (claim, measured) = match (&failed, command) {
+        (Some(failed), _) => (failed.claim.clone(), failed.measured.clone()),
+        (None, Some(run)) => ("the command ends with 0".to_owned(), run.end.to_string()),
+        (None, None) => ("it passes".to_owned(), result.what.clone()),
+    };
+    let reason = if failed.is_some() { measured.clone() } else { result.what.clone() };
     Blocker {
         step: step.to_owned(),
         objective: step.to_owned(),
         metric: step.to_owned(),
         surface: None,
-        claim: "it passes".to_owned(),
-        measured: command.map_or_else(|| result.what.clone(), |run| run.end.to_string()),
+        claim,
+        measured,
         bound: String::new(),
-        reason: result.what.clone(),
-        evidence: "the step in this report".to_owned(),
+        reason,
+        evidence,
         again: command.map_or_else(String::new, |run| crate::command::line(&run.command)),
         details: details(result),
+        title: failed.map(|failed| failed.title),
         next: result.next.clone(),
     }
 }
@@ -147,7 +175,7 @@ fn details(result: &crate::entry::StepResult) -> Vec<String> {
     let more = details.len().saturating_sub(DETAILS_MAX);
     if more > 0 {
         details.truncate(DETAILS_MAX);
-        details.push(format!("and {more} more in the step of the report"));
+        details.push(format!("and {more} more, with the step in the report"));
     }
     details
 }
@@ -182,7 +210,8 @@ const GUARDS: [(&[&str], &str); 5] = [
 
 /// The plan for what failed, in the runbook's order.
 #[must_use]
-pub fn plan(attempt: &Attempt, blockers: &[Blocker]) -> Vec<PlanStep> {
+pub fn plan(case: &Case<'_>, blockers: &[Blocker]) -> Vec<PlanStep> {
+    let attempt = case.attempt;
     let results = attempt.runs.iter().filter_map(|run| run.ended.as_ref());
     let revisions = results.filter_map(|(result, _)| result.revisions.clone()).next_back();
     let guards: Vec<&str> = GUARDS
@@ -204,19 +233,50 @@ pub fn plan(attempt: &Attempt, blockers: &[Blocker]) -> Vec<PlanStep> {
         _ => None,
     };
     vec![
-        traffic(revisions, &unguarded, one_surface),
+        match is_preflight(case) {
+            true => nothing_to_route(revisions),
+            false => traffic(case, revisions, &unguarded, one_surface),
+        },
         guard(&guards),
         surface(one_surface),
         validation(attempt, blockers),
     ]
 }
 
+/// Of a stage before which nothing is rolled out.
+fn nothing_to_route(revisions: Option<(String, String)>) -> PlanStep {
+    let actions = revisions.map(|(control, runtime)| {
+        format!("where traffic reaches the canary all the same: back to `{runtime}` (runtime) and `{control}` (control service)")
+    });
+    PlanStep {
+        name: TRAFFIC.to_owned(),
+        needed: false,
+        why: NOTHING_YET.to_owned(),
+        actions: actions.into_iter().collect(),
+    }
+}
+
+/// Why no traffic goes back from a stage before which nothing is rolled out.
+pub const NOTHING_YET: &str = "nothing is rolled out yet at this stage: leave traffic where it is";
+
+/// What the runbook calls its first rollback.
+const TRAFFIC: &str = "Traffic rollback";
+
+/// How traffic is routed back, where the rollout file says so.
+fn how(case: &Case<'_>) -> Option<String> {
+    case.rollout.preconditions.iter().find_map(|one| match &one.check {
+        Check::Rollback { how, .. } => how.clone(),
+        _ => None,
+    })
+}
+
 fn traffic(
+    case: &Case<'_>,
     revisions: Option<(String, String)>,
     unguarded: &[&Blocker],
     one_surface: Option<&str>,
 ) -> PlanStep {
-    let actions = match revisions {
+    let mut actions = match revisions {
         Some((control, runtime)) => vec![
             format!("route the runtime's traffic back to revision `{runtime}`"),
             format!("route the control service's traffic back to revision `{control}`"),
@@ -226,6 +286,12 @@ fn traffic(
                 .to_owned(),
         ],
     };
+    actions.push(match how(case) {
+        Some(how) => format!("by `{}`", how.replace('`', "'")),
+        None => "the rollout file has no command for it: by your platform's own (name it as `how` of its `rollback` \
+                 precondition, and it stands here)"
+            .to_owned(),
+    });
     let why = match (one_surface, unguarded) {
         (Some(surface), _) => format!(
             "everything that failed is of the surface `{surface}`: only if its own rollback (3) does not help"
@@ -236,7 +302,7 @@ fn traffic(
         }
     };
     let needed = one_surface.is_none() && !unguarded.is_empty();
-    PlanStep { name: "Traffic rollback".to_owned(), needed, why, actions }
+    PlanStep { name: TRAFFIC.to_owned(), needed, why, actions }
 }
 
 fn guard(guards: &[&str]) -> PlanStep {
@@ -262,6 +328,19 @@ fn surface(one: Option<&str>) -> PlanStep {
     PlanStep { name: "Surface rollback".to_owned(), needed, why, actions }
 }
 
+/// What shows by the runbook's own means that errors recovered and replay lag is stable (its sections 5 and 6; the bounds
+/// are those of the contract, section 7).
+const STABLE: [&str; 3] = [
+    "errors recovered: WebSocket authorisation failures below 2 % for 15 minutes, reconnects at most 1.5/s and heartbeat \
+     time-outs at most 0.05/s over 10 minutes",
+    "replay lag stable: p95 at most 250 events over 10 minutes; of two snapshots ten minutes apart by `curl -sS \
+     \"$RUNTIME_BASE_URL/internal/v1/khala/fanout/metrics?topic_limit=20\" -H \"Authorization: Bearer \
+     $RUNTIME_ADMIN_TOKEN\" | jq` the second has the same `slow_consumer_evictions`, at most 50 stale cursors more, and \
+     every topic's `head_sequence` no lower",
+    "the runtime that is back passes its own tests: `cargo test -p openagents-runtime-service \
+     server::tests::khala_topic_messages -- --nocapture`",
+];
+
 fn validation(attempt: &Attempt, blockers: &[Blocker]) -> PlanStep {
     // What one command shows again is told once.
     let mut shown: Vec<(&str, Vec<String>)> = Vec::new();
@@ -279,10 +358,12 @@ fn validation(attempt: &Attempt, blockers: &[Blocker]) -> PlanStep {
             format!("`{again}` until {} {passes}", objectives.join(", "))
         })
         .collect();
-    actions.push(format!(
-        "then a new attempt: `{}`",
-        crate::command::again(&attempt.begun, &attempt.begun.stage)
-    ));
+    if !attempt.begun.embedded {
+        actions.extend(STABLE.map(str::to_owned));
+    }
+    let again = crate::command::again(&attempt.begun, &attempt.begun.stage);
+    let secrets = crate::command::secrets(&attempt.begun);
+    actions.push(format!("then a new attempt: `{again}`{secrets}"));
     PlanStep {
         name: "Validation".to_owned(),
         needed: true,
@@ -295,15 +376,31 @@ fn validation(attempt: &Attempt, blockers: &[Blocker]) -> PlanStep {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{at, attempt, failed_objective};
+    use crate::history::History;
+    use crate::testing::{at, attempt, failed_objective, rollout};
 
+    /// What failed in stage 1, which holds what is rolled out.
     fn of(objectives: &[(&str, &str)]) -> (Vec<Blocker>, Vec<PlanStep>) {
-        let attempt = attempt(
-            at(0),
-            objectives.iter().map(|(metric, selector)| failed_objective(metric, selector)),
-        );
-        let blockers = blockers(&attempt);
-        let plan = plan(&attempt, &blockers);
+        let failed = objectives.iter().map(|(metric, selector)| failed_objective(metric, selector));
+        of_stage(1, failed.collect(), None)
+    }
+
+    fn of_stage(
+        at_stage: usize,
+        failed: Vec<crate::entry::StepResult>,
+        how: Option<&str>,
+    ) -> (Vec<Blocker>, Vec<PlanStep>) {
+        let attempt = attempt(at(0), failed);
+        let blockers = blockers(&attempt, "it");
+        let mut rollout = rollout();
+        let (control, runtime) = ("5".to_owned(), "6".to_owned());
+        rollout.preconditions[0].check =
+            Check::Rollback { control, runtime, how: how.map(str::to_owned) };
+        let (history, now) = (History::default(), at(9));
+        let stage = &rollout.stages[at_stage];
+        let (rollout, history, attempt, now) = (&rollout, &history, &attempt, &now);
+        let case = Case { rollout, stage, history, attempt, now, check: &|_| None };
+        let plan = plan(&case, &blockers);
         (blockers, plan)
     }
 
@@ -343,7 +440,33 @@ mod tests {
         let title = blocker.title("1", "7");
         assert_eq!(
             title,
-            "Stage 1, build 7: error-budget / auth_errors [surface=ios] fails (12.000 %)"
+            "Stage 1, 7: error-budget / auth_errors [surface=ios] fails: 12.000 %, must hold: proportion <= 3%"
         );
+    }
+
+    #[test]
+    fn traffic_goes_back_by_the_rollout_files_own_command_and_before_a_rollout_nowhere() {
+        let failed = || vec![failed_objective("violations", "")];
+        let (_, plan) = of_stage(1, failed(), Some("undo --to 6"));
+        assert!(plan[0].needed && plan[0].actions.contains(&"by `undo --to 6`".to_owned()));
+        let (_, plan) = of_stage(1, failed(), None);
+        assert!(plan[0].actions.iter().any(|it| it.contains("name it as `how`")), "{plan:?}");
+        let (_, plan) = of_stage(0, failed(), Some("undo --to 6"));
+        assert!(!plan[0].needed, "{plan:?}");
+        assert!(plan[0].why.starts_with("nothing is rolled out yet"), "{plan:?}");
+    }
+
+    #[test]
+    fn what_was_rolled_back_is_validated_by_commands_and_bounds() {
+        let (_, plan) = of(&[("violations", "")]);
+        let all = plan[3].actions.join("\n");
+        for says in [
+            "fanout/metrics?topic_limit=20",
+            "below 2 % for 15 minutes",
+            "250 events",
+            "cargo test -p",
+        ] {
+            assert!(all.contains(says), "{says}: {all}");
+        }
     }
 }

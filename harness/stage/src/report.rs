@@ -8,10 +8,11 @@ use crate::builds::Shown;
 use crate::command;
 use crate::decide::{Case, Decided, Opened, Reason};
 use crate::entry::{Begun, HoldResult, StepResult};
-use crate::evidence::RunSummary;
+use crate::evidence::{GateLine, ObjectiveLine, RunSummary};
 use crate::history::Attempt;
 use crate::remedy::{self, Blocker, PlanStep};
 use crate::steps;
+use crate::untested::{self, Untested};
 
 /// One attempt of a stage, whole. Within a version fields are added, never renamed and never given another meaning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +60,15 @@ pub struct StageReport {
     pub runs: Vec<RunSummary>,
     /// The hold.
     pub hold: Option<HoldResult>,
+    /// What was not tested, and what of the runbook nobody checked: whatever was decided says nothing of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<Untested>,
+    /// Whom to call, and where blockers are filed, as the rollout file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<String>,
+    /// Who decides, as the stage of the rollout file says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// What failed.
     pub blockers: Vec<Blocker>,
     /// What to do about it, in the runbook's order; empty unless it is a NO-GO.
@@ -67,7 +77,7 @@ pub struct StageReport {
     pub attempts: Vec<AttemptRow>,
 }
 
-/// A gate over all runs of the stage.
+/// A gate, or an objective that must apply, over all runs of the stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateRow {
     /// The gate.
@@ -80,6 +90,79 @@ pub struct GateRow {
     pub by: Vec<String>,
     /// The worst objective: claim, measure, bounds.
     pub worst: String,
+    /// Its objectives, with what was measured and the bounds; what fails first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<ObjectiveRow>,
+    /// How many of its objectives no run exercised.
+    #[serde(default)]
+    pub untested: u64,
+}
+
+/// Objectives of a run that have the same to say: those of one metric and one claim.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectiveRow {
+    /// The run.
+    pub run: String,
+    /// The metric.
+    pub metric: String,
+    /// The selected labels, such as `surface=ios`.
+    pub selectors: Vec<String>,
+    /// The claim.
+    pub require: String,
+    /// What was measured.
+    pub measured: String,
+    /// The 95 % bounds of it, where there are any.
+    pub bound: String,
+    /// Samples, of the objective that has the fewest.
+    pub n: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl ObjectiveRow {
+    /// Which objectives they are.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.selectors[..] {
+            [] => format!("`{}`", self.metric),
+            [one] if one.is_empty() => format!("`{}`", self.metric),
+            [one] => format!("`{} [{one}]`", self.metric),
+            [first, ..] => {
+                let label = first.split('=').next().unwrap_or("label");
+                format!("`{}`, each of {} {label}s", self.metric, self.selectors.len())
+            }
+        }
+    }
+
+    /// Adds an objective of a run to those that say the same.
+    fn add(rows: &mut Vec<Self>, run: &RunSummary, one: &ObjectiveLine) {
+        let same = |row: &&mut Self| {
+            (&row.run, &row.metric, &row.require, &row.measured, &row.bound, row.verdict)
+                == (
+                    &run.scenario,
+                    &one.metric,
+                    &one.require,
+                    &one.measured,
+                    &one.bound,
+                    one.verdict,
+                )
+        };
+        if let Some(row) = rows.iter_mut().find(same) {
+            row.selectors.push(one.selector.clone());
+            row.n = row.n.min(one.n);
+            return;
+        }
+        rows.push(Self {
+            run: run.scenario.clone(),
+            metric: one.metric.clone(),
+            selectors: vec![one.selector.clone()],
+            require: one.require.clone(),
+            measured: one.measured.clone(),
+            bound: one.bound.clone(),
+            n: one.n,
+            verdict: one.verdict,
+        });
+    }
 }
 
 /// A step as it went.
@@ -148,12 +231,13 @@ impl StageReport {
         let number = all.iter().filter(|one| one.begun.attempt <= begun.attempt).count();
         let results = || attempt.runs.iter().filter_map(|run| run.ended.as_ref()).map(|(it, _)| it);
         let runs: Vec<RunSummary> = results().flat_map(StepResult::runs).cloned().collect();
+        let untested = untested::of(case, &runs);
         let blockers = match decided.decision {
-            Decision::NoGo => remedy::blockers(attempt),
+            Decision::NoGo => remedy::blockers(attempt, name),
             Decision::Go | Decision::Hold => Vec::new(),
         };
         let plan = match decided.decision {
-            Decision::NoGo => remedy::plan(attempt, &blockers),
+            Decision::NoGo => remedy::plan(case, &blockers),
             Decision::Go | Decision::Hold => Vec::new(),
         };
         let at = rollout.stages.iter().position(|one| one.id == stage.id);
@@ -161,7 +245,7 @@ impl StageReport {
         Self {
             format_version: Self::FORMAT_VERSION,
             decision: decided.decision,
-            statement: statement(case, decided.decision),
+            statement: statement(case, decided.decision, untested.len()),
             decided_at: case.now.at.clone(),
             stage_name: stage.name.clone(),
             next_stage: next.map(|stage| stage.id.clone()),
@@ -177,6 +261,9 @@ impl StageReport {
             waivers_unused: decided.unused.clone(),
             builds: Shown::of(attempt).told(),
             gates: gates(case, &runs),
+            untested,
+            escalation: rollout.escalation.clone(),
+            role: stage.owner.clone(),
             steps: steps::of(rollout, stage).iter().map(|it| step(attempt, &it.name())).collect(),
             hold: results().filter_map(|it| it.hold.as_deref().cloned()).next_back(),
             runs,
@@ -190,7 +277,7 @@ impl StageReport {
     #[must_use]
     pub fn headline(&self) -> String {
         let rehearsal = match (self.begun.embedded, self.begun.is_rehearsal()) {
-            (true, _) => " (rehearsal, of the runtime that is built in)",
+            (true, _) => " (REHEARSAL on the embedded reference runtime: no canary was tested)",
             (false, true) => " (rehearsal)",
             (false, false) => "",
         };
@@ -209,13 +296,21 @@ fn fresh_until(case: &Case<'_>, decision: Decision) -> Option<String> {
     (decision == Decision::Go).then(|| until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-fn statement(case: &Case<'_>, decision: Decision) -> String {
+/// Whether nothing is rolled out yet when a stage is decided: it is the first one, and holds nothing.
+pub(crate) fn is_preflight(case: &Case<'_>) -> bool {
+    case.stage.hold.is_none() && case.rollout.before(&case.stage.id).is_none()
+}
+
+fn statement(case: &Case<'_>, decision: Decision, untested: usize) -> String {
     let Begun { stage, owner, build, .. } = &case.attempt.begun;
     let build = build.as_deref().unwrap_or("that nobody stated");
     let what = match (decision, case.attempt.begun.is_rehearsal()) {
         (Decision::Go, false) => "the rollout may go on to the next stage",
         (Decision::Go, true) => "the rehearsal went well; it opens rehearsals alone",
         (Decision::NoGo, _) if case.attempt.begun.embedded => "the rehearsal failed",
+        (Decision::NoGo, _) if is_preflight(case) => {
+            "the rollout must not begin; nothing is rolled out yet at this stage"
+        }
         (Decision::NoGo, _) => {
             "the rollout must not go on, and what was rolled out is to be taken back"
         }
@@ -223,11 +318,18 @@ fn statement(case: &Case<'_>, decision: Decision) -> String {
         (Decision::Hold, _) => "the rollout must not go on until what is open is settled",
     };
     let of = match case.attempt.begun.embedded {
-        true => " Of the runtime that is built in: it says nothing of a canary.",
+        true => {
+            " It was the embedded reference runtime that was tested: it says nothing of a canary."
+        }
         false => "",
     };
+    let untested = match (decision, untested) {
+        (Decision::Go, 1) => " Not tested: 1 thing, which the report names.".to_owned(),
+        (Decision::Go, 2..) => format!(" Not tested: {untested} things, which the report names."),
+        _ => String::new(),
+    };
     format!(
-        "{decision} for stage {stage}, build {build}: {what}.{of} Owner: {owner}. Decided at {} (UTC).",
+        "{decision} for stage {stage}, build {build}: {what}.{of}{untested} Owner: {owner}. Decided at {} (UTC).",
         case.now.at
     )
 }
@@ -239,12 +341,23 @@ fn gates(case: &Case<'_>, runs: &[RunSummary]) -> Vec<GateRow> {
             names.push(gate.name.clone());
         }
     }
+    let all: Vec<&RunSummary> = runs.iter().collect();
+    let untested = untested::objectives(&all);
+    let is_gate = |name: &str| runs.iter().flat_map(|run| &run.gates).any(|it| it.name == name);
     let row = |gate: String| {
         let judged = runs.iter().flat_map(|run| run.gates.iter().map(move |one| (run, one)));
+        if !is_gate(&gate) {
+            return of_objective(gate, runs);
+        }
         let judged: Vec<_> = judged
             .filter(|(_, one)| one.name == gate)
             .filter_map(|(run, one)| Some((run, one, one.verdict?)))
             .collect();
+        let mut objectives = Vec::new();
+        for (run, one, _) in &judged {
+            one.judged().for_each(|it| ObjectiveRow::add(&mut objectives, run, it));
+        }
+        objectives.sort_by_key(|row| std::cmp::Reverse(row.verdict));
         let worst = judged.iter().flat_map(|(_, one, _)| &one.open).max_by_key(|one| one.verdict);
         GateRow {
             must_apply: case.stage.must_apply.contains(&gate),
@@ -253,10 +366,36 @@ fn gates(case: &Case<'_>, runs: &[RunSummary]) -> Vec<GateRow> {
             worst: worst.map_or_else(String::new, |one| {
                 format!("`{}` {}: {} {}", one.metric, one.require, one.measured, one.selector)
             }),
+            objectives,
+            untested: untested.iter().filter(|(_, of, _)| of.name == gate).count() as u64,
             gate,
         }
     };
     names.into_iter().map(row).collect()
+}
+
+/// A row of what must apply and is no gate: a metric or a rule.
+fn of_objective(name: String, runs: &[RunSummary]) -> GateRow {
+    let mut objectives = Vec::new();
+    let mut by: Vec<String> = Vec::new();
+    for run in runs {
+        let judged = |gate: &&GateLine| gate.verdict.is_some() && !gate.advisory;
+        let gates = run.gates.iter().filter(judged);
+        let of_it: Vec<_> =
+            gates.flat_map(GateLine::judged).filter(|one| one.is_called(&name)).collect();
+        let worst = of_it.iter().map(|one| one.verdict).max();
+        by.extend(worst.map(|it| format!("{}: {it}", run.scenario)));
+        of_it.into_iter().for_each(|one| ObjectiveRow::add(&mut objectives, run, one));
+    }
+    GateRow {
+        gate: name,
+        must_apply: true,
+        verdict: objectives.iter().map(|row| row.verdict).max(),
+        by,
+        worst: String::new(),
+        objectives,
+        untested: 0,
+    }
 }
 
 fn step(attempt: &Attempt, name: &str) -> StepRow {

@@ -47,6 +47,10 @@ pub fn begun(attempt: u32, stage: &str) -> Begun {
         hold_planned_s: None,
         without_predecessor: None,
         waivers: Vec::new(),
+        rollout_file: "rollout.toml".to_owned(),
+        stage_dir: "stages".to_owned(),
+        variables: BTreeMap::new(),
+        secrets: Vec::new(),
         asked_by: None,
         command: vec!["khala-harness".to_owned(), "stage".to_owned()],
     }
@@ -92,6 +96,8 @@ pub fn run() -> RunSummary {
             advisory: false,
             open: Vec::new(),
             passed: 1,
+            held: Vec::new(),
+            untested: Vec::new(),
         }],
         reasons: Vec::new(),
         told: Vec::new(),
@@ -121,6 +127,8 @@ pub fn run_with(verdict: Verdict, metric: &str, selector: &str) -> RunSummary {
         advisory: false,
         open: vec![objective],
         passed: 0,
+        held: Vec::new(),
+        untested: Vec::new(),
     };
     let mut run = run();
     run.gates.push(gate);

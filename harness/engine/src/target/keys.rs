@@ -239,6 +239,31 @@ pub fn not_given(plan: &Plan) -> Vec<String> {
     told
 }
 
+/// The variables of the environment that what opens a target by URL is read from, as far as they are set.
+#[must_use]
+pub fn variables(plan: &Plan) -> Vec<String> {
+    if matches!(plan.target.kind, TargetKind::Reference { .. }) {
+        return Vec::new();
+    }
+    let of_extras = extras(plan).filter_map(|(_, _, extra)| match &extra.value {
+        ExtraValue::Secret(secret) => Some(secret),
+        ExtraValue::Text(_) => None,
+    });
+    let all = named(plan).into_iter().map(|(_, secret)| secret).chain(of_extras);
+    let by_scenario = all.filter_map(|secret| match secret {
+        Secret::Env(name) => Some(name.clone()),
+        Secret::File(_) | Secret::Command(_) | Secret::Generated => None,
+    });
+    let by_default = [&ADMIN_TOKEN[..], &COMMAND_SECRET, &SESSION_KEY];
+    let by_default = by_default.into_iter().filter_map(|names| first_of(names));
+    let by_default = by_default.map(|(name, _)| name.to_owned());
+    let mut names: Vec<String> =
+        by_scenario.filter(|name| environment::is_set(name)).chain(by_default).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// What to look at when the target lets nobody in.
 #[must_use]
 pub fn mend_token(plan: &Plan) -> String {

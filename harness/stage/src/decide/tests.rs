@@ -76,6 +76,59 @@ fn waiver(gate: &str, metric: Option<&str>, expires: &str) -> Waived {
     Waived { gate, metric, owner: "Ada".to_owned(), reason: "known".to_owned(), expires }
 }
 
+/// An objective on a rule.
+fn objective(verdict: Verdict, rule: &str) -> crate::evidence::ObjectiveLine {
+    crate::evidence::ObjectiveLine {
+        metric: "violations".to_owned(),
+        selector: format!("rule={rule}"),
+        require: "count == 0".to_owned(),
+        warn: None,
+        verdict,
+        n: 9,
+        measured: "0".to_owned(),
+        bound: String::new(),
+        reason: "it was in no state for it".to_owned(),
+    }
+}
+
+#[test]
+fn what_must_apply_may_be_a_rule_or_a_metric_of_a_gate() {
+    let with = |name: &str, run: RunSummary| {
+        let mut script = Script::new();
+        let attempt = script.attempt(
+            "0",
+            |_| {},
+            |step, result| match step {
+                "scenario smoke" => Some(of_run(run.clone())),
+                _ => Some(result),
+            },
+        );
+        let mut rollout = rollout();
+        rollout.stages[0].must_apply = vec![name.to_owned()];
+        let (stage, history, now) = (&rollout.stages[0], &script.history, &script.now());
+        let attempt = &history.attempts[attempt as usize - 1];
+        decide(&Case { rollout: &rollout, stage, history, attempt, now, check: &|_| None })
+    };
+    let mut run = run();
+    run.gates[0].held = vec![objective(Verdict::Pass, "wrongful_eviction")];
+    run.gates[0].untested = vec![objective(Verdict::NotApplicable, "no_eviction")];
+    assert_eq!(with("wrongful_eviction", run.clone()).decision, Decision::Go);
+    holds(&with("no_eviction", run.clone()), "`no_eviction` must apply, and `ux / violations");
+    holds(&with("violations", run.clone()), "was exercised in no run");
+    holds(&with("no_evictoin", run), "was judged in no run");
+}
+
+#[test]
+fn what_was_left_out_for_a_failure_is_no_reason_of_its_own() {
+    let failed = spoilt(|name, result| match name {
+        "precondition conform" => Some(StepResult::of(Verdict::Fail, "broken")),
+        "scenario smoke" => None,
+        _ => Some(result),
+    });
+    assert_eq!(failed.decision, Decision::NoGo);
+    assert_eq!(failed.reasons.len(), 1, "{:?}", failed.reasons);
+}
+
 #[test]
 fn what_went_well_is_a_go_and_opens_the_next_stage() {
     let first = spoilt(WELL);
@@ -188,13 +241,36 @@ fn target_and_clients_that_contradict_each_other_are_a_hold() {
 
 #[test]
 fn an_empty_set_of_gates_is_a_hold() {
-    holds(&on_run(|run| run.gates.clear()), "the gate `ux` was judged in no run");
+    holds(&on_run(|run| run.gates.clear()), "the gate, rule or metric `ux` was judged in no run");
     holds(&on_run(|run| run.gates[0].verdict = None), "was judged in no run");
     holds(
         &on_run(|run| run.gates[0].verdict = Some(Verdict::NotApplicable)),
         "was judged in no run",
     );
     holds(&on_run(|run| run.gates[0].advisory = true), "was judged in no run");
+    // What was exercised nowhere of a gate that must apply was not judged, whatever the rest of it came to.
+    let untested = |run: &mut RunSummary| {
+        run.gates[0].untested = vec![objective(Verdict::NotApplicable, "no_eviction")];
+        run.gates[0].held = vec![objective(Verdict::Pass, "wrongful_eviction")];
+    };
+    let open = on_run(untested);
+    holds(
+        &open,
+        "`ux` must apply, and `ux / violations [rule=no_eviction]` was exercised in no run of the stage: smoke:",
+    );
+    assert!(open.reasons[0].next.contains("what of it must be: `wrongful_eviction`"), "{open:?}");
+    let elsewhere = on_run(|run| {
+        untested(run);
+        run.gates.push(run.gates[0].clone());
+        run.gates[1].held.push(objective(Verdict::Pass, "no_eviction"));
+    });
+    assert_eq!(elsewhere.decision, Decision::Go, "{elsewhere:?}");
+    let of_no_gate_that_must = on_run(|run| {
+        run.gates.push(run.gates[0].clone());
+        run.gates[1].name = "slow".to_owned();
+        run.gates[1].untested = vec![objective(Verdict::NotApplicable, "no_eviction")];
+    });
+    assert_eq!(of_no_gate_that_must.decision, Decision::Go, "not applicable is no HOLD by itself");
     let mut rollout = rollout();
     rollout.stages[0].must_apply.clear();
     let mut script = Script::new();

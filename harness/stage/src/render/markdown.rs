@@ -5,6 +5,13 @@ use khala_evidence::render::escape;
 use crate::doc::{Block, Line, Span};
 
 pub fn render(blocks: &[Block]) -> String {
+    let mut out = rendered(blocks);
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}
+
+fn rendered(blocks: &[Block]) -> String {
     let mut out = String::new();
     for block in blocks {
         match block {
@@ -40,11 +47,17 @@ pub fn render(blocks: &[Block]) -> String {
                 let text = escape::terminal(text.trim_end());
                 out.push_str(&format!("{fence}text\n{text}\n{fence}\n"));
             }
+            Block::Folded(what, blocks) => {
+                let mut summary = String::new();
+                escape::html(&mut summary, what);
+                let inside = rendered(blocks);
+                out.push_str(&format!(
+                    "<details><summary>{summary}</summary>\n\n{inside}</details>\n"
+                ));
+            }
         }
         out.push('\n');
     }
-    out.truncate(out.trim_end().len());
-    out.push('\n');
     out
 }
 
@@ -70,6 +83,15 @@ fn span(span: &Span) -> String {
 mod tests {
     use super::*;
     use crate::doc::{code, prose, strong};
+
+    #[test]
+    fn what_is_folded_is_markdown_still() {
+        let table = Block::Table(vec!["x"], vec![vec![code("a")]]);
+        assert_eq!(
+            render(&[Block::Folded("1 & <b>".to_owned(), vec![table])]),
+            "<details><summary>1 &amp; &lt;b&gt;</summary>\n\n| x |\n| --- |\n| `a` |\n\n</details>\n"
+        );
+    }
 
     #[test]
     fn text_stays_text() {

@@ -6,9 +6,10 @@ use crate::command;
 use crate::decide::Opened;
 use crate::doc::{Block, Line, code, prose, strong, text};
 use crate::entry::HoldResult;
-use crate::evidence::{Kpi, RunSummary, Whole};
-use crate::remedy::Blocker;
-use crate::report::{StageReport, StepRow};
+use crate::evidence::{KPIS_MAX, Kpi, RunSummary, Whole};
+use crate::remedy::{self, Blocker};
+use crate::report::{GateRow, StageReport, StepRow};
+use crate::untested::Untested;
 
 /// The document of a report.
 pub fn of(report: &StageReport) -> Vec<Block> {
@@ -16,6 +17,7 @@ pub fn of(report: &StageReport) -> Vec<Block> {
     blocks.push(Block::Para(strong(&report.statement)));
     blocks.extend(warnings(report));
     blocks.extend(next(report));
+    blocks.extend(untested(report));
     blocks.extend(gates(report));
     blocks.extend(plan(report));
     blocks.extend(issues(report));
@@ -36,6 +38,13 @@ fn heading(text: &str) -> Block {
 fn warnings(report: &StageReport) -> Vec<Block> {
     let begun = &report.begun;
     let mut told: Vec<Line> = Vec::new();
+    if begun.embedded {
+        told.push(prose(
+            "No canary was tested. The rollout file names no target, or the variable that it reads for it (such as \
+             `KHALA_CANARY`) was not set, so that the embedded reference runtime stood in for it. Nothing here is of a \
+             build that is to be rolled out.",
+        ));
+    }
     if begun.is_rehearsal() {
         told.push(prose("Rehearsal: a GO of it opens rehearsals alone."));
     }
@@ -83,7 +92,7 @@ fn next(report: &StageReport) -> Vec<Block> {
     let items: Vec<Line> = match report.decision {
         Decision::Go => {
             let rehearsal = if report.begun.is_rehearsal() { " (in rehearsal)" } else { "" };
-            vec![match &report.next_stage {
+            match &report.next_stage {
                 Some(next) => {
                     let until = report.fresh_until.as_ref();
                     let until = until.map_or_else(
@@ -91,31 +100,32 @@ fn next(report: &StageReport) -> Vec<Block> {
                         |until| format!("by {until}, while this GO is fresh"),
                     );
                     let go_on = prose(&format!("Go on to stage {next}{rehearsal} {until}: "));
-                    [go_on, code(command::again(&report.begun, next)), text(".")].concat()
+                    vec![command(report, go_on, next)]
                 }
-                None => prose("Nothing: this was the last stage."),
-            }]
+                None => vec![prose("Nothing: this was the last stage.")],
+            }
         }
         Decision::NoGo => {
             let needed = report.plan.iter().zip(1..).filter(|(step, _)| step.needed);
             let first = needed.map(|(step, number)| format!("{number}. {}", step.name));
             let first = first.collect::<Vec<_>>().join(", then ");
-            let mut items = vec![prose(&format!(
-                "Stop the rollout, and roll back: {first}. The plan below says how, and why."
-            ))];
-            items.push(prose("File the blockers: their texts stand below, ready to be pasted."));
-            items
+            let nothing_yet = report.plan.iter().any(|step| step.why == remedy::NOTHING_YET);
+            let what = match nothing_yet {
+                true => "Do not begin the rollout",
+                false => "Stop the rollout, and roll back",
+            };
+            vec![
+                prose(&format!("{what}: {first}. The plan below says how, and why.")),
+                prose("File the blockers: their texts stand below, ready to be pasted."),
+            ]
         }
         Decision::Hold => vec![
             prose("Do not go on and do not roll back for this alone: settle what stands below."),
-            [
-                prose("Then begin a new attempt: "),
-                code(command::again(&report.begun, &report.begun.stage)),
-                text("."),
-            ]
-            .concat(),
+            command(report, prose("Then begin a new attempt: "), &report.begun.stage),
         ],
     };
+    let mut items: Vec<Line> = items;
+    items.extend(whom(report));
     blocks.push(Block::List(false, items));
     if !report.reasons.is_empty() {
         let row = |reason: &crate::decide::Reason| {
@@ -125,8 +135,87 @@ fn next(report: &StageReport) -> Vec<Block> {
             vec!["decides", "why", "what to do"],
             report.reasons.iter().map(row).collect(),
         ));
+        blocks.extend(not_run(report));
     }
     blocks
+}
+
+/// The command that goes on with a stage, with what has to be set for it.
+fn command(report: &StageReport, before: Line, stage: &str) -> Line {
+    let again = code(command::again(&report.begun, stage));
+    let secrets = prose(&format!("{}.", command::secrets(&report.begun)));
+    [before, again, secrets].concat()
+}
+
+/// Who decides, and whom to call.
+fn whom(report: &StageReport) -> Vec<Line> {
+    let role = report.role.as_ref().map_or_else(String::new, |role| format!(", as {role}"));
+    let mut lines = vec![text(format!("Who decides: {}{role}.", report.begun.owner))];
+    if report.decision != Decision::Go {
+        lines.push(match &report.escalation {
+            Some(whom) => text(format!("Whom to call, and where blockers go: {whom}")),
+            None => prose(
+                "Whom to call, and where blockers go, the rollout file does not say (`escalation`): the owner knows.",
+            ),
+        });
+    }
+    lines
+}
+
+/// Steps that were left out for what was found before.
+fn not_run(report: &StageReport) -> Option<Block> {
+    let left: Vec<&str> = report
+        .steps
+        .iter()
+        .filter(|step| step.verdict.is_none())
+        .map(|step| bare(&step.step))
+        .collect();
+    let is_amiss = |step: &&StepRow| step.verdict.is_some_and(|it| it > Verdict::Warn);
+    let because: Vec<String> = report
+        .steps
+        .iter()
+        .filter(is_amiss)
+        .map(|step| match step.verdict {
+            Some(Verdict::Fail) => format!("{} failed", bare(&step.step)),
+            _ => format!("{} left something open", bare(&step.step)),
+        })
+        .collect();
+    if left.is_empty() || because.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "Not run, because {}: {}. Nothing to do for these until that is mended.",
+        because.join(" and "),
+        left.join(", ")
+    );
+    Some(Block::Para(prose(&what)))
+}
+
+/// A step by its own name.
+fn bare(step: &str) -> &str {
+    step.strip_prefix("precondition ").or_else(|| step.strip_prefix("scenario ")).unwrap_or(step)
+}
+
+/// What nobody tested, whatever was decided.
+fn untested(report: &StageReport) -> Vec<Block> {
+    if report.untested.is_empty() {
+        return Vec::new();
+    }
+    let says = match report.decision {
+        Decision::Go => "This GO says nothing of the following:",
+        Decision::NoGo | Decision::Hold => "Whatever was found, nothing is known of the following:",
+    };
+    let row = |one: &Untested| vec![prose(&one.what), prose(&one.why), prose(&one.by)];
+    let rows = report.untested.iter().map(row).collect();
+    let table = Block::Table(vec!["not tested", "why", "what would test it"], rows);
+    let heading = heading("What was not tested or checked");
+    match report.decision {
+        Decision::NoGo => {
+            let what = format!("{} things that nothing is known of", report.untested.len());
+            vec![heading, Block::Folded(what, vec![table])]
+        }
+        _ => vec![heading, Block::Para(prose(says)), table],
+    }
 }
 
 /// What is said where there would be figures.
@@ -135,18 +224,47 @@ const NO_RUN: &str = "No scenario was run";
 fn gates(report: &StageReport) -> Vec<Block> {
     let rows = report.gates.iter().map(|gate| {
         let verdict = gate.verdict.map_or_else(|| "not judged".to_owned(), |it| it.to_string());
+        let verdict = match gate.untested {
+            0 => verdict,
+            more => format!("{verdict}, {more} not tested"),
+        };
         let needed = if gate.must_apply { "yes" } else { "" };
         let by = gate.by.join(", ");
-        vec![code(&gate.gate), strong(verdict), prose(needed), prose(&by), prose(&gate.worst)]
+        vec![code(&gate.gate), strong(verdict), prose(needed), prose(&by), values(gate)]
     });
-    let head =
-        vec!["gate", "verdict", "must apply", "judged by", "worst objective that is no PASS"];
+    let head = vec!["gate", "verdict", "must apply", "judged by", "measured, with 95 % bounds"];
     let mut blocks = vec![heading("Gates")];
     if report.runs.is_empty() {
         blocks.push(Block::Para(prose(&format!("{NO_RUN}, so that no gate was judged."))));
     }
     blocks.push(Block::Table(head, rows.collect()));
+    blocks.push(Block::Para(prose(
+        "`must apply`: without it the stage is no GO. `judged by`: the scenarios that judged it, each with its verdict; the \
+         worst one counts. Figures: what fails first; all of them stand under the KPI snapshots.",
+    )));
     blocks
+}
+
+/// Objectives of a gate in its row.
+const VALUES_MAX: usize = 3;
+
+fn values(gate: &GateRow) -> Line {
+    let told = gate.objectives.iter().take(VALUES_MAX).map(|row| {
+        let bound = if row.bound.is_empty() { String::new() } else { format!(" ({})", row.bound) };
+        let name = row.name();
+        format!("{name}: {}{bound}, must be {}", row.measured, claim(&row.require))
+    });
+    let mut told: Vec<String> = told.collect();
+    match gate.objectives.len().saturating_sub(VALUES_MAX) {
+        0 => {}
+        more => told.push(format!("{more} more below")),
+    }
+    prose(&told.join("; "))
+}
+
+/// A claim as prose has it: no backtick of its own.
+fn claim(require: &str) -> String {
+    format!("`{}`", require.replace('`', "'"))
 }
 
 fn plan(report: &StageReport) -> Vec<Block> {
@@ -173,8 +291,9 @@ fn issues(report: &StageReport) -> Vec<Block> {
         return Vec::new();
     }
     let build = report.begun.build.as_deref().unwrap_or("not stated");
-    let mut blocks =
-        vec![heading("Blockers"), Block::Para(prose("An issue each, ready to be pasted."))];
+    let whom = report.escalation.as_deref().unwrap_or("your tracker");
+    let to = text(format!("An issue each, ready to be pasted into: {whom}."));
+    let mut blocks = vec![heading("Blockers"), Block::Para(to)];
     for blocker in &report.blockers {
         blocks.push(Block::Verbatim(issue(report, blocker, build)));
     }
@@ -274,9 +393,12 @@ fn hold(hold: &HoldResult) -> Vec<Block> {
 
 fn kpis(report: &StageReport) -> Vec<Block> {
     let mut blocks = vec![heading("KPI and SLO snapshots")];
-    if report.runs.is_empty() {
-        blocks.push(Block::Para(prose(&format!("{NO_RUN}, so that there are no figures."))));
-    }
+    blocks.push(Block::Para(prose(&match report.runs.is_empty() {
+        true => format!("{NO_RUN}, so that there are no figures."),
+        false => "Updates judged: every update that a client received, replayed ones as well, held against the contract by the \
+                  oracle. `delivery` times only what came live in the phases that are measured, so that its n is smaller."
+            .to_owned(),
+    })));
     // Of a hold in several runs the figures are those of all of them.
     let several = report.hold.as_ref().filter(|hold| hold.segments.len() > 1);
     let is_part = |run: &RunSummary| {
@@ -289,6 +411,7 @@ fn kpis(report: &StageReport) -> Vec<Block> {
             run.scenario, run.decision, run.clients_peak, run.deliveries, run.duration_s
         ))));
         blocks.push(Block::Para([prose("Made by "), code(&run.command)].concat()));
+        blocks.extend(objectives(report, &run.scenario));
         blocks.push(figures(&run.kpis));
     }
     if let Some(hold) = several {
@@ -307,6 +430,28 @@ fn kpis(report: &StageReport) -> Vec<Block> {
     blocks
 }
 
+/// What the gates claimed of a run, with what was measured.
+fn objectives(report: &StageReport, run: &str) -> Option<Block> {
+    let of_gates =
+        report.gates.iter().flat_map(|gate| gate.objectives.iter().map(move |row| (gate, row)));
+    let rows: Vec<Vec<Line>> = of_gates
+        .filter(|(_, row)| row.run == run)
+        .map(|(gate, row)| {
+            vec![
+                code(&gate.gate),
+                prose(&row.name()),
+                code(&row.require),
+                prose(&row.measured),
+                prose(&row.bound),
+                prose(&row.n.to_string()),
+                strong(row.verdict.to_string()),
+            ]
+        })
+        .collect();
+    let head = vec!["gate", "objective", "must hold", "measured", "95 % bounds", "n", "verdict"];
+    (!rows.is_empty()).then(|| Block::Table(head, rows))
+}
+
 fn figures(kpis: &[Kpi]) -> Block {
     let rows = kpis.iter().map(|kpi| {
         vec![
@@ -317,7 +462,14 @@ fn figures(kpis: &[Kpi]) -> Block {
             prose(&kpi.figure),
         ]
     });
-    Block::Table(vec!["metric", "phase", "surface", "n", "figure"], rows.collect())
+    let table = Block::Table(vec!["metric", "phase", "surface", "n", "figure"], rows.collect());
+    let what = match kpis.len() {
+        KPIS_MAX => {
+            format!("Figures by phase and surface (the first {KPIS_MAX}; all are in the bundle)")
+        }
+        all => format!("Figures by phase and surface ({all})"),
+    };
+    Block::Folded(what, vec![table])
 }
 
 fn fanout(report: &StageReport) -> Vec<Block> {
@@ -332,7 +484,9 @@ fn fanout(report: &StageReport) -> Vec<Block> {
         return blocks;
     }
     blocks.push(Block::Para(prose(
-        "Of `GET /internal/v1/khala/fanout/metrics?topic_limit=20`; each snapshot is in the bundle's `metrics/`.",
+        "Of `GET /internal/v1/khala/fanout/metrics?topic_limit=20`; each snapshot is in the bundle's `metrics/`. \
+         At the end: the topics were dry, the clients still there or just going. Clients gone: every one of ours had left, so \
+         that consumers beyond the number before the run are others', or leak.",
     )));
     let number =
         |value: Option<u64>| prose(&value.map_or_else(|| "–".to_owned(), |it| it.to_string()));
@@ -344,11 +498,13 @@ fn fanout(report: &StageReport) -> Vec<Block> {
                 number(line.before),
                 number(line.during),
                 number(line.after),
+                number(line.left),
                 number(line.clients),
             ]
         })
     });
-    let head = vec!["run", "metric", "before", "most during", "after", "clients saw"];
+    let head =
+        vec!["run", "metric", "before", "most during", "at the end", "clients gone", "clients saw"];
     blocks.push(Block::Table(head, rows.collect()));
     let against: Vec<_> = with.iter().flat_map(|(_, fanout)| &fanout.contradictions).collect();
     blocks.push(match against[..] {
@@ -381,9 +537,24 @@ fn steps(report: &StageReport) -> Vec<Block> {
         ]
     };
     let head = vec!["step", "verdict", "began (UTC)", "tries", "took", "what was seen"];
-    let mut blocks =
-        vec![heading("Steps"), Block::Table(head, report.steps.iter().map(row).collect())];
+    let mut blocks = vec![
+        heading("Steps"),
+        Block::Table(head, report.steps.iter().map(row).collect()),
+        Block::Para(prose(
+            "`tries`: how often a step was begun, more than once only after an interruption. –: not run.",
+        )),
+    ];
+    // What an issue has whole stands in it alone.
+    let in_issue = |step: &StepRow| {
+        let mut of_it = report.blockers.iter().filter(|blocker| blocker.step == step.step);
+        of_it.any(|blocker| step.command.is_none() && blocker.details == step.lines)
+    };
     for step in &report.steps {
+        if in_issue(step) && !step.lines.is_empty() {
+            blocks.push(Block::Para(strong(&step.step)));
+            blocks.push(Block::Para(prose("What was seen stands in its blocker, above.")));
+            continue;
+        }
         if step.lines.is_empty() && step.command.is_none() && step.interrupted.is_empty() {
             continue;
         }

@@ -28,7 +28,7 @@ fn the_decision_stands_first_with_attempt_owner_and_time() {
     assert_eq!(lines.next(), Some("# GO: stage 0, Stage 0, build 7, attempt 2 of 2"));
     let statement = lines.next().expect("a statement");
     assert!(statement.contains("Owner: Ada. Decided at t+"), "{statement}");
-    assert!(text.contains("`khala-harness stage 1 --owner NAME`"), "{text}");
+    assert!(text.contains("`khala-harness stage 1 --owner NAME --rollout rollout.toml`"), "{text}");
     assert!(text.contains("2 (this)"), "every attempt is listed: {text}");
 }
 
@@ -44,7 +44,8 @@ fn a_no_go_has_issues_to_paste_and_the_plan_in_order() {
         "Objective: error-budget / auth_errors\nMust hold: proportion <= 3%\nMeasured: 12.000 %\n95 % bounds: at least \
          9.000 %",
         "Evidence: runs/one/summary.md (manifest sha256 ab)",
-        "**1. Traffic rollback: do it**",
+        "**1. Traffic rollback: not now**\n\n- Why: nothing is rolled out yet at this stage",
+        "Do not begin the rollout: ",
     ] {
         assert!(text.contains(says), "{says}: {text}");
     }
@@ -54,6 +55,15 @@ fn a_no_go_has_issues_to_paste_and_the_plan_in_order() {
     assert!(at("**3. Surface") < at("**4. Validation"));
     let page = render::html(&report);
     assert!(page.starts_with("<!doctype html>") && !page.contains("<script"));
+    for style in [
+        "white-space:pre-wrap",
+        "overflow-wrap:anywhere",
+        "prefers-color-scheme:dark",
+        "@media print",
+    ] {
+        assert!(page.contains(style), "{style}");
+    }
+    assert!(page.contains("<strong class=\"fail\">NO-GO"), "{page}");
     assert!(page.contains("NO-GO: stage 0"));
 }
 
@@ -75,8 +85,9 @@ fn a_failed_precondition_is_an_issue_that_says_what_was_seen_and_nothing_is_made
         text.split("```text\n").nth(1).and_then(|it| it.split("```").next()).expect("an issue");
     for says in [
         "Must hold: it passes\nMeasured: NO-GO: 1 of 9 cases deviates\nSeen:\n- `case_0`: gone\n",
-        "- `case_11`: gone\n- and 8 more in the step of the report\n",
+        "- `case_11`: gone\n- and 8 more, with the step in the report\n",
         "To do: `khala-harness conform --target canary.toml` shows each case\n",
+        "Evidence: stages/2027-01-15-stage-0-attempt-2.md, step `precondition conform`",
     ] {
         assert!(issue.contains(says), "{says}: {issue}");
     }
@@ -92,7 +103,12 @@ fn a_failed_precondition_is_an_issue_that_says_what_was_seen_and_nothing_is_made
     assert!(!text.contains("The target showed none"), "{text}");
     // Since when, and what to type.
     assert!(text.contains("| precondition conform | **FAIL** | t+"), "{text}");
-    assert!(text.contains("then a new attempt: `khala-harness stage 0 --owner NAME`"), "{text}");
+    assert!(
+        text.contains(
+            "then a new attempt: `khala-harness stage 0 --owner NAME --rollout rollout.toml`"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -110,9 +126,136 @@ fn a_go_says_until_when_it_counts_and_what_to_type_and_a_hold_what_to_type() {
     assert_eq!((hold.decision, &hold.fresh_until), (Decision::Hold, &None));
     let text = render::markdown(&hold);
     assert!(
-        text.contains("Then begin a new attempt: `khala-harness stage 0 --owner NAME`"),
+        text.contains(
+            "Then begin a new attempt: `khala-harness stage 0 --owner NAME --rollout rollout.toml`"
+        ),
         "{text}"
     );
+}
+
+#[test]
+fn a_go_says_under_its_decision_what_nobody_tested() {
+    let untested = |name: &str, result: crate::entry::StepResult| match name {
+        "scenario smoke" => {
+            let mut run = crate::testing::run();
+            run.profile = Some("small".to_owned());
+            run.command = "khala-harness run smoke.toml --profile small".to_owned();
+            let mut one = failed_objective("violations", "rule=no_eviction").run.expect("a run");
+            let mut of_it = one.gates.remove(1);
+            of_it.name = "slow".to_owned();
+            of_it.verdict = Some(Verdict::Pass);
+            of_it.untested = std::mem::take(&mut of_it.open);
+            run.gates.push(of_it.clone());
+            of_it.name = "bystanders".to_owned();
+            (of_it.verdict, of_it.untested) = (None, Vec::new());
+            run.gates.push(of_it);
+            Some(crate::testing::of_run(run))
+        }
+        "precondition conform" => {
+            let mut result = result;
+            result.untested =
+                vec![Untested::new("2 of 9 cases of `conform`", "not allowed", "a token")];
+            Some(result)
+        }
+        _ => Some(result),
+    };
+    let report = report(untested);
+    assert_eq!(report.decision, Decision::Go, "{:?}", report.reasons);
+    let text = render::markdown(&report);
+    let under = text.find("## What was not tested or checked").expect("it is said");
+    assert!(under < text.find("## Gates").expect("gates"), "{text}");
+    for says in [
+        "| `slow / violations [rule=no_eviction]`, to be `proportion <= 3%` | not applicable in smoke, profile `small`: 12 of 100 |",
+        "| the gate `bystanders` | the profile `small` of smoke does not judge it | `khala-harness run smoke.toml --profile \
+         small` without `--profile small` |",
+        "| 2 of 9 cases of `conform` | not allowed | a token |",
+        "| runbook 1.3: target surface builds are deployed",
+        "| runbook 3, stage 0: the sync tables are healthy",
+        "| runbook 5: the docs are consistent",
+    ] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    assert!(text.contains("| `slow` | **PASS, 1 not tested** |"), "{text}");
+    assert!(report.statement.contains("Not tested: "), "{}", report.statement);
+}
+
+#[test]
+fn figures_of_gates_stand_with_their_bounds_and_the_rest_is_folded() {
+    let report = report(|name, result| match name {
+        "scenario smoke" => {
+            let mut run = crate::testing::run();
+            let one = failed_objective("violations", "rule=gap").run.expect("a run");
+            let mut held = one.gates[1].open[0].clone();
+            held.verdict = Verdict::Pass;
+            let other =
+                crate::evidence::ObjectiveLine { selector: "rule=leak".into(), ..held.clone() };
+            run.gates[0].held = vec![held, other];
+            run.kpis = vec![crate::evidence::Kpi {
+                metric: "delivery".to_owned(),
+                phase: "steady".to_owned(),
+                surface: "ios".to_owned(),
+                n: 9,
+                figure: "p50 2 ms".to_owned(),
+            }];
+            Some(crate::testing::of_run(run))
+        }
+        _ => Some(result),
+    });
+    let text = render::markdown(&report);
+    for says in [
+        "| `ux` | `violations`, each of 2 rules | `proportion <= 3%` | 12.000 % | at least 9.000 % | 100 | **PASS** |",
+        "`violations`, each of 2 rules: 12.000 % (at least 9.000 %), must be `proportion <= 3%`",
+        "<details><summary>Figures by phase and surface (1)</summary>",
+        "Updates judged: every update that a client received",
+    ] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+}
+
+#[test]
+fn the_embedded_runtime_is_told_in_the_headline_and_first_of_all() {
+    let mut report = report(|_, result| Some(result));
+    report.begun.embedded = true;
+    assert!(
+        report
+            .headline()
+            .starts_with("GO (REHEARSAL on the embedded reference runtime: no canary was tested)")
+    );
+    let text = render::markdown(&report);
+    let (head, _) = text.split_once("## What to do next").expect("it goes on");
+    assert!(head.contains("No canary was tested."), "{head}");
+}
+
+#[test]
+fn what_was_not_run_says_for_what_and_whom_to_call_stands_beside() {
+    let mut report = report(|name, result| match name {
+        "precondition conform" => {
+            let mut result = StepResult::of(Verdict::Fail, "NO-GO: a tally");
+            result.failed = Some(crate::entry::Failed {
+                title: "conform fails: 1 of 9 deviates (resume 1)".to_owned(),
+                claim: "0 deviations from the contract".to_owned(),
+                measured: "1 of 9 cases deviates (resume 1)".to_owned(),
+            });
+            result.lines = vec!["`resume`: deviation: lost".to_owned()];
+            Some(result)
+        }
+        "scenario smoke" => None,
+        _ => Some(result),
+    });
+    report.escalation = Some("page khala".to_owned());
+    let text = render::markdown(&report);
+    for says in [
+        "Not run, because conform failed: smoke. Nothing to do for these until that is mended.",
+        "Whom to call, and where blockers go: page khala",
+        "Stage 0, 7: conform fails: 1 of 9 deviates (resume 1)\n",
+        "Must hold: 0 deviations from the contract\nMeasured: 1 of 9 cases deviates (resume 1)\nSeen:\n- `resume`",
+        "What was seen stands in its blocker, above.",
+    ] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    assert!(!text.contains("**HOLD**"), "{text}");
+    assert_eq!(text.matches("a tally").count(), 1, "the tally stands with the step: {text}");
+    assert_eq!(text.matches("deviation: lost").count(), 1, "{text}");
 }
 
 #[test]

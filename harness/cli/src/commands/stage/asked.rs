@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use khala_engine::target::keys;
 use khala_plan::Plan;
 use khala_plan::model::{Target, TargetKind};
 use khala_plan::rollout::{Check, Stage};
@@ -25,6 +26,8 @@ pub struct Asked {
     pub asks_sha256: String,
     /// The files that say it, with their SHA-256 in hex.
     pub files: BTreeMap<String, String>,
+    /// The variables that secrets are read from, where they are set.
+    pub secrets: Vec<String>,
     /// The same of the stage before.
     pub before: Option<Before>,
 }
@@ -46,6 +49,7 @@ impl Asked {
             target_sha256: target_sha256(order)?,
             asks_sha256: sha256(asks.as_bytes()),
             files,
+            secrets: secrets(plans),
             before: before(order),
         })
     }
@@ -77,6 +81,14 @@ pub fn on_one_target(order: &Order<'_>, plans: &[Plan]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The variables that the secrets of some plans are read from, where they are set.
+fn secrets(plans: &[Plan]) -> Vec<String> {
+    let mut names: Vec<String> = plans.iter().flat_map(keys::variables).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn before(order: &Order<'_>) -> Option<Before> {

@@ -62,6 +62,12 @@ pub fn ask(order: &Order<'_>, interrupt: &CancellationToken) -> Result<StepResul
     }
     let mut result = match builds::against(order.build.as_deref(), &seen) {
         Builds::AsExpected => StepResult::of(Verdict::Pass, seen.shares()),
+        Builds::Otherwise(why) if order.target.is_none() => {
+            StepResult::of(Verdict::Inconclusive, why).next(
+                "no canary was named, so that the embedded reference runtime answered: set the variable that the rollout file \
+                 reads for `target`, such as `KHALA_CANARY`, or give --target",
+            )
+        }
         Builds::Otherwise(why) => StepResult::of(Verdict::Inconclusive, why).next(
             "give --build, and `build_header` or `build_command` in the target's profile; route all of the canary to \
              one build",

@@ -63,6 +63,12 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let mut store = Store::open(&stage.stage_dir)?;
     publish_again(&order, &store)?;
     let attempt = begin(&order, asked, &mut store)?;
+    if order.target.is_none() {
+        output::say(
+            "warning: REHEARSAL: the rollout file names no target, so that the embedded reference runtime is tested and no \
+             canary (set the variable that it reads for `target`, such as KHALA_CANARY, or give --target)",
+        );
+    }
     if may_begin(&order, &store, attempt) {
         carry_out(&order, &mut store, attempt, &interrupt)?;
     }
@@ -147,6 +153,10 @@ fn begin(order: &Order<'_>, asked: Asked, store: &mut Store) -> Result<u32, Fail
         hold_planned_s: order.hold_planned_s,
         without_predecessor: args.without_predecessor.clone(),
         waivers: order.waivers.iter().cloned().map(Into::into).collect(),
+        rollout_file: args.rollout.display().to_string(),
+        stage_dir: args.stage_dir.display().to_string(),
+        variables: order.variables(),
+        secrets: asked.secrets,
         asked_by: order.asked_by(),
         command: command_line::this(&Redactor::of_environment([])),
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use khala_engine::command::Redactor;
 use khala_engine::environment;
-use khala_plan::rollout::{Canary, Rollout, ScenarioRun, Stage, Waiver};
+use khala_plan::rollout::{Canary, Check, Rollout, ScenarioRun, Stage, Waiver};
 use khala_stage::decide::expires_ms;
 use khala_stage::entry::RolloutFile;
 use khala_stage::journal::sha256;
@@ -58,10 +58,12 @@ impl<'a> Order<'a> {
             variables.borrow_mut().insert(name.to_owned(), value.clone());
             Some(value)
         };
-        let rollout = khala_plan::rollout::load(&shown, &text, &variable).map_err(|wrong| {
+        let mut rollout = khala_plan::rollout::load(&shown, &text, &variable).map_err(|wrong| {
             let message = scenario::clean(&wrong.render(colour));
             Failure { exit: Exit::InvalidScenario, message }
         })?;
+        without_secrets(&mut rollout);
+        let variables = variables.into_inner();
         let Some(stage) = rollout.stage(&args.stage) else {
             return Err(no_stage(&rollout, &args.stage));
         };
@@ -78,7 +80,7 @@ impl<'a> Order<'a> {
         Ok(Self {
             args,
             sha256: sha256(text.as_bytes()),
-            asked_by: RolloutFile { text, variables: variables.into_inner() },
+            asked_by: RolloutFile { text, variables },
             folder,
             stage: stage.id.clone(),
             target,
@@ -118,6 +120,18 @@ impl<'a> Order<'a> {
         let variables = variables.iter().map(|(name, value)| (name.clone(), redactor.word(value)));
         let variables = variables.collect();
         (redactor.word(text) == *text).then(|| RolloutFile { text: text.clone(), variables })
+    }
+
+    /// The variables that the rollout file reads and that were set, as reports tell them; `None` in place of a secret.
+    pub fn variables(&self) -> BTreeMap<String, Option<String>> {
+        let redactor = Redactor::of_environment([]);
+        let told = self.asked_by.variables.iter().map(|(name, value)| {
+            let typed = format!("{name}={value}");
+            let is_plain = command_line::told(std::iter::once(typed.clone())) == [typed]
+                && redactor.word(value) == *value;
+            (name.clone(), is_plain.then(|| value.clone()))
+        });
+        told.collect()
     }
 
     /// What is tested, for people.
@@ -184,6 +198,17 @@ impl<'a> Order<'a> {
     }
 }
 
+/// Takes secrets out of what reports tell as it stands.
+fn without_secrets(rollout: &mut Rollout) {
+    let redactor = Redactor::of_environment([]);
+    rollout.escalation = rollout.escalation.as_deref().map(|text| redactor.word(text));
+    for one in &mut rollout.preconditions {
+        if let Check::Rollback { how: Some(how), .. } = &mut one.check {
+            *how = redactor.word(how);
+        }
+    }
+}
+
 /// The target of a stage: the command line's, else the rollout file's.
 fn target(args: &args::Stage, stage: &Stage, folder: &Path) -> Option<String> {
     match &args.target {
@@ -234,4 +259,25 @@ fn read(path: &Path, help: &str) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|error| {
         Failure::new(Exit::InvalidScenario, format!("{}: {error}; {help}", path.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_told_with_their_values_and_secrets_by_their_names_alone() {
+        let set = [
+            ("KHALA_BUILD", "r-118"),
+            ("KHALA_CANARY", "https://canary.example.com"),
+            ("KHALA_SYNC_TOKEN", "hunter2"),
+            ("KHALA_OTHER", "https://me:hunter2@canary.example.com"),
+        ];
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let told = told_variables(&set);
+        let of = |name: &str| told[name].as_deref();
+        assert_eq!(of("KHALA_BUILD"), Some("r-118"));
+        assert_eq!(of("KHALA_CANARY"), Some("https://canary.example.com"));
+        assert_eq!((of("KHALA_SYNC_TOKEN"), of("KHALA_OTHER")), (None, None));
+    }
 }

@@ -10,8 +10,9 @@ use khala_engine::command::{self, Place, Redactor};
 use khala_evidence::judge::Verdict;
 use khala_plan::rollout::{Check, Precondition};
 use khala_plan::surface::Surface;
-use khala_stage::entry::StepResult;
+use khala_stage::entry::{Failed, StepResult};
 use khala_stage::surfaces::{Asked, Differences, Matrix, list};
+use khala_stage::untested::Untested;
 use khala_wire::topic::TopicId;
 use tokio_util::sync::CancellationToken;
 
@@ -126,26 +127,28 @@ fn surfaces(order: &Order<'_>, file: &Path, within: Duration) -> Result<StepResu
         }
     };
     let lines = granted.iter().map(|(name, topics)| format!("`{name}`: {}", list(topics)));
-    let mut lines: Vec<_> = lines.collect();
+    let lines: Vec<_> = lines.collect();
     for (name, topics) in granted {
         surfaces.entry(name).or_default().granted = topics;
     }
     let Differences { granted, unasked, left_out } = matrix.differences(&surfaces);
-    lines.extend(left_out);
     let verdict = match (granted.is_empty(), unasked.is_empty()) {
         (false, _) => Verdict::Fail,
         (true, false) => Verdict::Inconclusive,
         (true, true) => Verdict::Pass,
     };
-    let mut result = StepResult::of(verdict, [granted, unasked].concat().join("; "));
+    let mut result = StepResult::of(verdict, [&granted[..], &unasked[..]].concat().join("; "));
     if verdict == Verdict::Pass {
-        let others = match lines.len() - surfaces.len() {
+        let others = match left_out.len() {
             0 => String::new(),
-            others => format!(", and {others} more of its rows were not asked for"),
+            others => format!(", and {others} more of its rows were not tested"),
         };
         result.what =
             format!("{shown} and the runtime agree on {} surfaces{others}", surfaces.len());
     } else {
+        if verdict == Verdict::Fail {
+            result.failed = Some(differ(&shown.to_string(), &granted));
+        }
         result.next = Some(
             "mend the scopes of the deployed builds, or the matrix: whichever is wrong; a topic that a surface may \
              subscribe to stands behind `optionally`"
@@ -153,7 +156,40 @@ fn surfaces(order: &Order<'_>, file: &Path, within: Duration) -> Result<StepResu
         );
     }
     result.lines = lines;
+    result.untested = left_out.into_iter().map(not_asked).collect();
     Ok(result)
+}
+
+/// What a matrix that the runtime does not keep is, in the words of an issue.
+fn differ(shown: &str, granted: &[String]) -> Failed {
+    let measured = match granted {
+        [one] => one.clone(),
+        all => format!("{} differences: {}", all.len(), all.join("; ")),
+    };
+    Failed {
+        title: format!(
+            "the surface matrix and the runtime's topics differ ({} times)",
+            granted.len()
+        ),
+        claim: format!("0 differences between {shown} and the topics that the runtime grants"),
+        measured,
+    }
+}
+
+/// A row of the matrix that nobody asks for.
+fn not_asked(row: String) -> Untested {
+    let by = match row.split(['/', '-', ' ']).any(|word| word == "onyx") {
+        true => {
+            "the cases `onyx_no_worker_topics` and alike of `conform`: the contract has onyx read run events only, by \
+             polling, and refuses it workers' topics"
+        }
+        false => "clients of that surface in a scenario of the stage",
+    };
+    Untested::new(
+        format!("`{row}`: in the matrix, not tested"),
+        "no client of the harness subscribes on the WebSocket as this surface",
+        by,
+    )
 }
 
 fn command(

@@ -15,7 +15,8 @@ use khala_conform::world::{Named, OpenError, Options, World};
 use khala_engine::reach::guard::Guard;
 use khala_evidence::judge::Verdict;
 use khala_stage::command;
-use khala_stage::entry::StepResult;
+use khala_stage::entry::{Failed, StepResult};
+use khala_stage::untested::Untested;
 use khala_wire::message::event;
 use tokio_util::sync::CancellationToken;
 
@@ -199,6 +200,8 @@ fn of_report(report: &Report, again: &str) -> StepResult {
         findings(report)
     );
     let mut result = StepResult::of(verdict, what);
+    result.failed = (verdict == Verdict::Fail).then(|| failed(report));
+    result.untested = untested(report, again);
     let told = |one: &&CaseResult| !matches!(one.status, Status::Pass | Status::NotApplicable);
     let line = |one: &CaseResult| format!("`{}`: {}: {}", one.id, one.result(), one.told());
     // What matters first.
@@ -208,17 +211,62 @@ fn of_report(report: &Report, again: &str) -> StepResult {
     if amiss.len() > LINES_MAX {
         result.lines.push(format!("and {} more", amiss.len() - LINES_MAX));
     }
-    let others = report.results.iter().filter(|one| one.status == Status::NotApplicable);
-    let others: Vec<_> = others.map(|one| format!("`{}`", one.id)).collect();
-    if !others.is_empty() {
-        result.lines.push(format!("not applicable, or not allowed: {}", others.join(", ")));
-    }
-    if verdict != Verdict::Pass {
+    if verdict == Verdict::Fail {
         result.next = Some(format!(
-            "`{again}` shows each case; mend the runtime, or accept a deviation by `known`"
+            "`{again}` shows each case; mend the runtime. (Only a deviation that the contract's owner accepts: list it in the \
+             precondition's `known` file.)"
         ));
+    } else if verdict != Verdict::Pass {
+        result.next =
+            Some(format!("`{again}` shows each case, and what the undecided ones lacked"));
     }
     result
+}
+
+/// What deviates, in the words of an issue.
+fn failed(report: &Report) -> Failed {
+    let mut areas: Vec<(&str, usize)> = Vec::new();
+    for one in report.of(Status::Deviation).filter(|one| one.accepted.is_none()) {
+        match areas.iter_mut().find(|(area, _)| *area == one.area.name()) {
+            Some((_, count)) => *count += 1,
+            None => areas.push((one.area.name(), 1)),
+        }
+    }
+    areas.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let (deviate, cases) = (report.totals.deviation, report.totals.cases);
+    let areas = areas.iter().map(|(area, count)| format!("{area} {count}"));
+    let areas = areas.collect::<Vec<_>>().join(", ");
+    let verb = if deviate == 1 { "deviates" } else { "deviate" };
+    let measured = format!("{deviate} of {cases} cases {verb} ({areas})");
+    Failed {
+        title: format!("conform fails: {deviate} of {cases} {verb} ({areas})"),
+        claim: "0 deviations from the contract".to_owned(),
+        measured,
+    }
+}
+
+/// Cases that were not applicable or not allowed, by what it takes.
+fn untested(report: &Report, again: &str) -> Vec<Untested> {
+    let mut by_need: Vec<(String, Vec<String>)> = Vec::new();
+    for one in report.of(Status::NotApplicable) {
+        let need = one.mend.clone().filter(|mend| !mend.is_empty());
+        let need = need.unwrap_or_else(|| format!("`{again}` says of each what it takes"));
+        let id = format!("`{}`", one.id);
+        match by_need.iter_mut().find(|(known, _)| *known == need) {
+            Some((_, ids)) => ids.push(id),
+            None => by_need.push((need, vec![id])),
+        }
+    }
+    by_need.sort_by_key(|(_, ids)| std::cmp::Reverse(ids.len()));
+    let cases = report.totals.cases;
+    let told = by_need.into_iter().map(|(need, ids)| {
+        Untested::new(
+            format!("{} of {cases} cases of `conform`: {}", ids.len(), ids.join(", ")),
+            "not applicable to this target as it was asked, or not allowed",
+            need,
+        )
+    });
+    told.collect()
 }
 
 /// How many findings there are, and which: nothing fails by them, and whoever decides knows of them.
@@ -342,6 +390,52 @@ mod tests {
             remains: Vec::new(),
         };
         of_report(&Report::new(around, results, &Known::default()), "khala-harness conform")
+    }
+
+    #[test]
+    fn a_runtime_that_deviates_is_told_by_what_deviates_and_by_the_bound() {
+        let resume = CaseResult { area: Area::Resume, ..case("three", Status::Deviation) };
+        let failed = of(vec![
+            case("one", Status::Pass),
+            case("two", Status::Deviation),
+            resume.clone(),
+            CaseResult { id: "four", ..resume },
+        ]);
+        assert_eq!(failed.verdict, Verdict::Fail);
+        let told = failed.failed.expect("it failed");
+        assert_eq!(told.title, "conform fails: 3 of 4 deviate (resume 2, upgrade 1)");
+        assert_eq!(told.claim, "0 deviations from the contract");
+        assert_eq!(told.measured, "3 of 4 cases deviate (resume 2, upgrade 1)");
+        let next = failed.next.expect("there is something to do");
+        assert!(
+            next.contains("mend the runtime. (Only a deviation that the contract's owner accepts"),
+            "{next}"
+        );
+    }
+
+    #[test]
+    fn cases_that_did_not_apply_are_counted_by_what_they_lack() {
+        let lacks = |id, mend: &str| CaseResult {
+            mend: Some(mend.to_owned()),
+            ..case(id, Status::NotApplicable)
+        };
+        let passed = of(vec![
+            case("one", Status::Pass),
+            lacks("two", "the admin token"),
+            lacks("three", "--wait-max 2m"),
+            lacks("four", "--wait-max 2m"),
+        ]);
+        assert_eq!(passed.verdict, Verdict::Pass);
+        let told: Vec<_> =
+            passed.untested.iter().map(|it| (it.what.as_str(), it.by.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("2 of 4 cases of `conform`: `three`, `four`", "--wait-max 2m"),
+                ("1 of 4 cases of `conform`: `two`", "the admin token"),
+            ]
+        );
+        assert_eq!(passed.lines, [""; 0], "they stand where what was not tested does");
     }
 
     #[test]
