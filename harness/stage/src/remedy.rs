@@ -335,7 +335,7 @@ const STABLE: [&str; 3] = [
      time-outs at most 0.05/s over 10 minutes",
     "replay lag stable: p95 at most 250 events over 10 minutes; of two snapshots ten minutes apart by `curl -sS \
      \"$RUNTIME_BASE_URL/internal/v1/khala/fanout/metrics?topic_limit=20\" -H \"Authorization: Bearer \
-     $RUNTIME_ADMIN_TOKEN\" | jq` the second has the same `slow_consumer_evictions`, at most 50 stale cursors more, and \
+     $RUNTIME_ADMIN_TOKEN\"` the second has the same `slow_consumer_evictions`, at most 50 stale cursors more, and \
      every topic's `head_sequence` no lower",
     "the runtime that is back passes its own tests: `cargo test -p openagents-runtime-service \
      server::tests::khala_topic_messages -- --nocapture`",
@@ -468,5 +468,7 @@ mod tests {
         ] {
             assert!(all.contains(says), "{says}: {all}");
         }
+        // A pipe is no code in a table or a list of Markdown.
+        assert!(!all.contains('|'), "{all}");
     }
 }

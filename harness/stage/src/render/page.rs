@@ -115,7 +115,7 @@ fn next(report: &StageReport) -> Vec<Block> {
                 false => "Stop the rollout, and roll back",
             };
             vec![
-                prose(&format!("{what}: {first}. The plan below says how, and why.")),
+                prose(&format!("{what}. Of the plan below: {first}. It says how, and why.")),
                 prose("File the blockers: their texts stand below, ready to be pasted."),
             ]
         }

@@ -45,7 +45,7 @@ fn a_no_go_has_issues_to_paste_and_the_plan_in_order() {
          9.000 %",
         "Evidence: runs/one/summary.md (manifest sha256 ab)",
         "**1. Traffic rollback: not now**\n\n- Why: nothing is rolled out yet at this stage",
-        "Do not begin the rollout: ",
+        "Do not begin the rollout. Of the plan below: ",
     ] {
         assert!(text.contains(says), "{says}: {text}");
     }
