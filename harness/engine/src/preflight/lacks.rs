@@ -94,30 +94,67 @@ fn no_metrics(plan: &Plan, schedule: &Schedule, error: &HttpError) -> String {
     )
 }
 
-/// The faults whose cursors have no place, by the target's windows and what the run publishes until their clients are
+/// The faults whose cursors may have no place, by the target's windows and what the run publishes until their clients are
 /// back. What a topic is like of which it shows none nobody knows.
-fn no_place(plan: &Plan, schedule: &Schedule, windows: &[(TopicId, Window)]) -> Option<String> {
+fn no_place(plan: &Plan, schedule: &Schedule, windows: &[(TopicId, Window)]) -> Vec<String> {
     let window = |topic: TopicId| windows.iter().find(|(known, _)| *known == topic);
-    let nowhere = |fault: &&PlannedFault| {
-        let Some((resume, topics)) = chosen_cursors(plan, schedule, fault) else { return false };
-        let mut topics = topics.iter();
-        topics.all(|(topic, more)| {
+    let found = schedule.faults.iter().filter_map(|fault| {
+        let (resume, topics) = chosen_cursors(plan, schedule, fault)?;
+        let nowhere = topics.iter().all(|(topic, more)| {
             window(*topic).is_some_and(|(_, window)| !resume.has_place(span(window), *more))
-        })
-    };
-    let found: Vec<_> = schedule.faults.iter().filter(nowhere).collect();
-    let mut wanted: Vec<_> =
-        found.iter().filter_map(|it| it.kind.resumes()).map(Resume::told).collect();
-    wanted.dedup();
-    (!found.is_empty()).then(|| {
-        format!(
-            "by what the target retains and replays, and by what this run publishes, no cursor can be put {}: unless it \
-             prunes meanwhile {} will not reach it, and this run cannot be a GO. A reference runtime retains and \
-             replays less by `--retain TOPIC=EVENTS` and `--replay-budget TOPIC=EVENTS`",
+        });
+        nowhere.then_some((fault, resume, topics))
+    });
+    let (unpruned, unreached): (Vec<_>, Vec<_>) =
+        found.partition(|(_, resume, _)| *resume == Resume::BelowFloor);
+    let mut lacks = Vec::new();
+    if !unpruned.is_empty() {
+        // Retention is nothing that metrics tell: a floor of 0 is that of any runtime that is young.
+        let mut kept: Vec<_> = unpruned
+            .iter()
+            .flat_map(|(_, _, topics)| topics)
+            .filter_map(|(topic, more)| {
+                let (_, window) = window(*topic)?;
+                Some((topic.name(), window.head.saturating_add(*more)))
+            })
+            .collect();
+        kept.sort_unstable();
+        kept.dedup();
+        let kept: Vec<_> = kept.iter().map(|(topic, n)| format!("{n} of {topic}")).collect();
+        lacks.push(format!(
+            "the target has pruned nothing yet, and its metrics do not say how much it retains: whether a cursor can be \
+             put below the retention floor cannot be told before the load. {} will not reach a target that retains all \
+             events that there are until then ({}), and this run is then no GO",
+            capital(&told(&faults_of(&unpruned))),
+            kept.join(", "),
+        ));
+    }
+    if !unreached.is_empty() {
+        let mut wanted: Vec<_> = unreached.iter().map(|(_, resume, _)| resume.told()).collect();
+        wanted.dedup();
+        lacks.push(format!(
+            "by what the target replays, and by what this run publishes, no cursor can be put {}: unless others publish \
+             meanwhile {} will not reach it, and this run cannot be a GO. A reference runtime replays less by \
+             `--replay-budget TOPIC=EVENTS`",
             wanted.join(" or "),
-            told(&found)
-        )
-    })
+            told(&faults_of(&unreached))
+        ));
+    }
+    lacks
+}
+
+/// A fault, where it puts cursors, and what the run publishes on each of its topics until then.
+type Chosen<'a> = (&'a PlannedFault, Resume, Vec<(TopicId, u64)>);
+
+fn faults_of<'a>(chosen: &[Chosen<'a>]) -> Vec<&'a PlannedFault> {
+    chosen.iter().map(|(fault, _, _)| *fault).collect()
+}
+
+/// A clause as the beginning of a sentence.
+fn capital(clause: &str) -> String {
+    let mut chars = clause.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
 }
 
 fn span(window: &Window) -> Span {
@@ -177,30 +214,46 @@ mod tests {
             let windows = [(TopicId::WORKER_EVENTS, window), (TopicId::NOTIFICATIONS, none)];
             no_place(&plan, &schedule, &windows)
         };
-        let told = |oldest, head, budget| of(oldest, head, budget).expect("some have no place");
+        let told = |oldest, head, budget| {
+            let told = of(oldest, head, budget);
+            assert!(!told.is_empty(), "some have no place");
+            told
+        };
         let all = told(None, 0, more + 1);
-        assert!(all.contains("this run cannot be a GO"), "{all}");
-        let where_to =
-            "below the retention floor or beyond the replay budget or at the replay budget: ";
-        assert!(all.contains(where_to), "{all}");
-        assert!(all.contains("faults 1 (offline), 3 (offline), 4 (offline) will not"), "{all}");
+        let [floor, budget] = &*all else { panic!("a sentence each, not {all:?}") };
+        // A young target has pruned nothing, whatever it retains.
+        assert!(floor.contains("cannot be told before the load"), "{floor}");
+        assert!(
+            floor.contains("Fault 1 (offline) will not reach a target that retains all"),
+            "{floor}"
+        );
+        assert!(
+            floor.contains(&format!("({more} of {})", TopicId::WORKER_EVENTS.name())),
+            "{floor}"
+        );
+        assert!(!floor.contains("cannot be a GO") && !floor.contains("--retain"), "{floor}");
+        assert!(budget.contains("this run cannot be a GO"), "{budget}");
+        let where_to = "put beyond the replay budget or at the replay budget: ";
+        assert!(budget.contains(where_to), "{budget}");
+        assert!(budget.contains("faults 3 (offline), 4 (offline) will not"), "{budget}");
         // Each by itself: what has a floor, what goes beyond its budget, what just comes to it.
-        let beyond = told(Some(4), 9, more + 10);
-        assert!(!beyond.contains("below the") && beyond.contains("put beyond the "), "{beyond}");
-        let below = told(Some(1), 9, more + 8);
-        assert!(below.contains("put below the retention floor: unless"), "{below}");
-        let at = told(Some(4), 9, more + 9);
-        assert!(at.contains("put beyond the replay budget: unless"), "{at}");
-        assert_eq!(
-            of(Some(4), 9, more + 8),
-            None,
+        let beyond = told(Some(4), 9, more + 10).concat();
+        assert!(!beyond.contains("retention floor"), "{beyond}");
+        assert!(beyond.contains("put beyond the replay budget"), "{beyond}");
+        let below = told(Some(1), 9, more + 8).concat();
+        assert!(below.contains("put below the retention floor cannot be told"), "{below}");
+        assert!(below.contains(&format!("({} of ", more + 9)), "what is there counts: {below}");
+        assert!(!below.contains("replay budget"), "{below}");
+        let at = told(Some(4), 9, more + 9).concat();
+        assert!(at.contains("put beyond the replay budget: unless others publish"), "{at}");
+        assert!(
+            of(Some(4), 9, more + 8).is_empty(),
             "it has a floor, and the run goes beyond the budget"
         );
-        assert_eq!(no_place(&plan, &schedule, &[]), None, "nobody knows what it retains");
+        assert!(no_place(&plan, &schedule, &[]).is_empty(), "nobody knows what it retains");
         let smoke = crate::testing::plan(include_str!("../../../../scenarios/smoke.toml"));
-        assert_eq!(
-            no_place(&smoke, &Schedule::of(&smoke), &[]),
-            None,
+        assert!(
+            no_place(&smoke, &Schedule::of(&smoke), &[]).is_empty(),
             "it wants no cursor of its own"
         );
     }
