@@ -163,7 +163,7 @@ pub fn under_gates(
 ) -> Result<Loaded, Error> {
     let refused = |file: &Path, why: String| Error::Gates { file: file.to_owned(), why };
     // What is wrong with them is said of them, and not of the scenario that is to have them.
-    fs::read_to_string(gates).map_err(|error| {
+    khala_plan::text(fs::File::open(gates)).map_err(|error| {
         let help = "name a file of `[[gate]]` tables, such as scenarios/gates/runbook.toml";
         refused(gates, format!("{error}; {help}"))
     })?;
@@ -211,7 +211,8 @@ fn load(shown: &Path, text: &str, profile: Option<&str>) -> Result<(Plan, Schedu
 }
 
 fn loaded(shown: &Path, text: &str, profile: Option<&str>) -> Result<Loaded, Error> {
-    let loader = |path: &str| fs::read_to_string(path).map_err(|error| error.to_string());
+    let loader =
+        |path: &str| khala_plan::text(fs::File::open(path)).map_err(|error| error.to_string());
     let options = Options {
         profile: profile.map(str::to_owned),
         set: Vec::new(),

@@ -152,6 +152,26 @@ fn use_instead(found: u64, known: u64) -> &'static str {
 }
 
 impl Error {
+    /// Whether there is no room for it.
+    #[must_use]
+    pub fn is_no_room(&self) -> bool {
+        match self {
+            Self::NoRoom { .. } => true,
+            Self::File { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+
+    /// What could not be kept in the bundle `dir`, for a reader who knows which one it is of: why comes first, so that it
+    /// stands where a sentence is cut.
+    pub(crate) fn unkept(&self, dir: &Path) -> String {
+        let Self::File { what, path, source } = self else { return self.to_string() };
+        let path = path.strip_prefix(dir).unwrap_or(path);
+        format!("{} (cannot {what} {})", plain(source), path.display())
+    }
+
     pub(crate) fn not_a_bundle(dir: &Path, why: impl std::fmt::Display) -> Self {
         Self::NotABundle { dir: dir.to_owned(), why: why.to_string() }
     }
@@ -190,5 +210,29 @@ impl Error {
     pub(crate) fn file(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::File { what, path, source }
+    }
+}
+
+/// What the system says of a failure, without its number.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let said = error.to_string();
+    match said.rsplit_once(" (os error ") {
+        Some((said, number)) if number.ends_with(')') => said.to_owned(),
+        _ => said,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_kept_begins_with_the_reason() {
+        let dir = Path::new("/a/long/path/to/runs/20260101T000000Z-smoke-0a1b2c3d");
+        let full = || io::Error::from_raw_os_error(28);
+        let error = Error::write(&dir.join("metrics/after.json"))(full());
+        assert_eq!(error.unkept(dir), "No space left on device (cannot write metrics/after.json)");
+        let others = [Error::write(dir)(io::Error::from_raw_os_error(13)), Error::Bug("journal")];
+        assert!(error.is_no_room() && others.iter().all(|other| !other.is_no_room()));
     }
 }

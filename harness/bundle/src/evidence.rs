@@ -47,6 +47,10 @@ pub struct Evidence {
     changed: Vec<String>,
     /// Why this evidence makes no GO, whatever it shows.
     doubts: Vec<String>,
+    /// Whether the journal says itself that it was not written to the run's end.
+    cut: bool,
+    /// Whether the bundle holds all that is judged here.
+    kept: bool,
     /// Whether `latency.hlog`, which was written on the way, could be; `None` where it was not asked for.
     hlog: Option<hlog_file::Written>,
 }
@@ -66,6 +70,8 @@ pub struct Derived {
     pub report: RunReport,
     /// What could not be written: why, with the file.
     pub unwritten: Vec<String>,
+    /// Whether the bundle holds all that the report was made from.
+    pub kept: bool,
     /// What was missing, or was something else, and is made anew: a sentence each. Where the sources are not
     /// what the run wrote: that, and where the report was written instead.
     pub remade: Vec<String>,
@@ -92,9 +98,11 @@ impl Evidence {
         let context = Arc::new(Context::of(&plan, &schedule));
         let mut shard = Shard::new(context);
         let mut log = reading.hlog.then(|| HlogFile::begin(dir, &begin, &schedule));
+        let kept = left.entries.is_empty();
         let mut end = None;
         let mut last_second = 0;
         let mut why = "its journal has no end; it was killed, or the machine went down".to_owned();
+        let mut full = false;
         for entry in bundle.entries()?.chain(left.entries.into_iter().map(Ok)) {
             match entry {
                 Ok(Entry::Begin(_)) => {}
@@ -107,6 +115,13 @@ impl Evidence {
                 }
                 Ok(Entry::Clients { clients }) => shard.put_clients(clients),
                 Ok(Entry::End(facts)) => end = Some(*facts),
+                // What comes after it in memory is judged with the rest.
+                Ok(Entry::Cut { why: failed }) => {
+                    why = format!(
+                        "its evidence ends early, for {JOURNAL} could not be written on: {failed}"
+                    );
+                    full = true;
+                }
                 Err(error @ FrameError::Io(_)) => {
                     return Err(Error::incomplete(dir, format!("{JOURNAL}: {error}")));
                 }
@@ -120,14 +135,19 @@ impl Evidence {
         let hlog = log.map(HlogFile::finish);
         let mut changed = before.changed_sources();
         let events = bundle.events();
-        if end.is_none() && before.is_report_alone() && unfinished::ended(&events).is_some() {
+        let ended = unfinished::ended(&events).is_some();
+        if end.is_none() && !full && before.is_report_alone() && ended {
             changed.push(JOURNAL.to_owned());
         }
-        let doubts = doubts(&before, &changed, &left.why);
+        let cut = full && end.is_none();
+        let mut unkept = left.why;
+        unkept.extend(cut.then(|| why.clone()));
         let facts = end.unwrap_or_else(|| {
             let until = (u64::from(last_second) + 1) * 1_000_000;
-            unfinished::facts(&plan, &schedule, &begin, &events, until, why)
+            unfinished::facts(&plan, &schedule, &begin, &events, until, (why, full))
         });
+        unkept.extend(facts.unkept.iter().cloned());
+        let doubts = doubts(&before, &changed, &unkept);
         let client = reading.client.and_then(|client| shard.clients().get(&client).cloned());
         let settled = settle(&plan, &facts, shard);
         let dir = dir.to_owned();
@@ -143,16 +163,18 @@ impl Evidence {
             before,
             changed,
             doubts,
+            cut,
+            kept,
             hlog,
         })
     }
 
-    /// The report. Of evidence that was changed after the run a NO-GO of the run's own stands: what is left of it
-    /// may show less.
+    /// The report. Of evidence that was changed after the run, or not all kept, a NO-GO of the run's own stands: what is
+    /// left of it may show less.
     pub fn report(&self) -> RunReport {
         let mut report = self.judged();
         let was_no_go = self.before.first_decision() == Some(&*Decision::NoGo.to_string());
-        if report.altered && was_no_go {
+        if (report.altered || self.cut) && was_no_go {
             report.decision = Decision::NoGo;
         }
         report
@@ -231,7 +253,7 @@ impl Evidence {
                 "{why}: what the run made of its own is left as it is, and what this gives is in {}",
                 to.display()
             )];
-            return Ok(Derived { report, unwritten, remade });
+            return Ok(Derived { report, unwritten, kept: self.kept, remade });
         }
         let remade = match manifest::write(&self.dir, &self.begin, &report, &self.before, maker) {
             Ok(remade) => remade,
@@ -245,7 +267,7 @@ impl Evidence {
             let renewed = Seal { statement: true, key: None }.write(&self.dir, &report);
             unwritten.extend(renewed.err().map(|error| error.to_string()));
         }
-        Ok(Derived { report, unwritten, remade })
+        Ok(Derived { report, unwritten, kept: self.kept, remade })
     }
 }
 

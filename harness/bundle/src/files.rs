@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags};
+use rustix::io::Errno;
 
 use crate::Error;
 
@@ -159,6 +160,24 @@ fn part_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}{PART}"))
 }
 
+/// Takes room on the disk for a file up to so many bytes; its length stays. `false` where the file system has no such thing.
+///
+/// # Errors
+/// When there is no room.
+pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<bool> {
+    let taken = || rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes);
+    match rustix::io::retry_on_intr(taken) {
+        Ok(()) => Ok(true),
+        Err(full @ (Errno::NOSPC | Errno::DQUOT)) => Err(full.into()),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Gives back what [`reserve`] took of a file beyond its length. Nothing depends on it but the room of others.
+pub(crate) fn give_back(file: &File) {
+    let _ = file.metadata().and_then(|about| file.set_len(about.len()));
+}
+
 /// Bytes that can still be written into a folder; none where nobody can say.
 pub(crate) fn room(dir: &Path) -> Option<u64> {
     let about = rustix::fs::statvfs(dir).ok()?;
@@ -170,6 +189,22 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[test]
+    fn room_that_is_taken_is_no_length_and_is_given_back() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut file = File::create(dir.path().join("events")).expect("is made");
+        file.write_all(b"line").expect("is written");
+        let blocks = || file.metadata().expect("is there").blocks();
+        let before = blocks();
+        if !reserve(&file, 256 << 10).expect("there is room") {
+            return;
+        }
+        assert!(blocks() >= (256 << 10) / 512, "{} blocks", blocks());
+        assert_eq!(file.metadata().expect("is there").len(), 4);
+        give_back(&file);
+        assert!(blocks() <= before.max(16), "{} blocks", blocks());
+    }
 
     #[test]
     fn a_file_that_was_removed_since_is_not_the_one_at_its_path() {

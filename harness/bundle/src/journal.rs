@@ -3,10 +3,14 @@
 //! Each thread of the engine has a [`Journalled`] shard, which once a second gives away what it has
 //! gathered. The way to the writer is bounded: what does not fit stays in the shard until the next
 //! second, so nothing is lost and nobody waits. Every second the file is made safe on disk.
+//!
+//! Room on the disk is taken ahead of what is written. Where there is no more to take, shards give nothing before the
+//! end of the run, for which that room is meant. Where even that is too little, the journal says itself why it ends.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,9 +22,12 @@ use khala_evidence::journal::{self, Begin, Entry};
 use khala_evidence::record::{Micros, Record, Sink};
 use khala_evidence::standing::Standing;
 use khala_evidence::{Context, Shard};
+use rustix::io::Errno;
 
 use crate::Error;
 use crate::clock;
+use crate::error::plain;
+use crate::files;
 use crate::names::JOURNAL;
 
 /// Entries on their way to the writer.
@@ -38,9 +45,20 @@ const NEVER_S: u64 = 1_000_000;
 /// The same for a journal that takes no more.
 const FAILED_S: u64 = NEVER_S + 1;
 
+/// The same for a journal that has the room alone that was kept for its end.
+const FULL_S: u64 = NEVER_S + 2;
+
+/// Room kept for the end of a run, in bytes: what the threads have gathered, and how it went.
+const AHEAD: u64 = 512 << 10;
+/// The same for each client: what is known of it.
+const AHEAD_A_CLIENT: u64 = 1 << 10;
+/// The same for the sentence that says why the journal ends before the run; nothing else is written there.
+const LAST_WORD: u64 = 4 << 10;
+/// How much more is taken at once than is needed.
+const STEP: u64 = 64 << 10;
+
 /// A journal being written.
 pub struct Journal {
-    path: PathBuf,
     context: Arc<Context>,
     sender: SyncSender<Entry>,
     /// Seconds between two entries of a shard.
@@ -48,6 +66,20 @@ pub struct Journal {
     writer: JoinHandle<Option<Unwritten>>,
     standing: Arc<Mutex<Standing>>,
     sinks: u16,
+}
+
+/// How large a journal may become, and what it keeps free for its end, both in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    max: u64,
+    ahead: u64,
+}
+
+impl Sizes {
+    /// Those of a run with so many clients, whose journal should stay below `max`.
+    pub fn of(clients: u32, max: u64) -> Self {
+        Self { max, ahead: AHEAD + u64::from(clients) * AHEAD_A_CLIENT + LAST_WORD }
+    }
 }
 
 /// What did not go into the journal, because the disk was full or worse.
@@ -61,7 +93,7 @@ pub struct Unwritten {
 
 impl Journal {
     /// Begins the journal of the bundle `dir`; `events` is made safe on disk together with it.
-    /// Beyond `size_max` bytes shards give away what they gathered ever less often.
+    /// Beyond the largest of `sizes` shards give away what they gathered ever less often.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -70,7 +102,7 @@ impl Journal {
         begin: Begin,
         context: Arc<Context>,
         events: File,
-        size_max: u64,
+        sizes: Sizes,
     ) -> Result<Self, Error> {
         let path = dir.join(JOURNAL);
         let cannot = || Error::write(&path);
@@ -82,19 +114,21 @@ impl Journal {
         let (sender, receiver) = sync_channel(QUEUE);
         let pace_s = Arc::new(AtomicU64::new(1));
         let standing = Arc::<Mutex<Standing>>::default();
-        let writer = Writer {
+        let mut writer = Writer {
             standing: Arc::clone(&standing),
             file,
             events,
             written: head.len() as u64,
-            size_max,
+            sizes,
+            reserve: Reserve::Taken { until: 0 },
             pace_s: Arc::clone(&pace_s),
         };
+        writer.reserve().map_err(cannot())?;
         let writer = std::thread::Builder::new()
             .name("khala-journal".to_owned())
             .spawn(move || writer.run(&receiver))
             .map_err(Error::NoThread)?;
-        Ok(Self { path, context, sender, pace_s, writer, standing, sinks: 0 })
+        Ok(Self { context, sender, pace_s, writer, standing, sinks: 0 })
     }
 
     /// How the run stands, kept up to date by the writer.
@@ -126,7 +160,11 @@ impl Journal {
         mut facts: RunFacts,
     ) -> Result<Option<Unwritten>, Error> {
         let pace_s = self.pace_s.load(Ordering::Relaxed);
-        if pace_s > 1 && pace_s != FAILED_S {
+        if pace_s == FULL_S {
+            let message = "the disk was full: from then on the journal was written at the end alone, where room had been \
+                           kept for it; no sample is missing, the last interval of latency.hlog is longer";
+            facts.findings.push(Finding::at_end("journal_thinned", message.to_owned(), 1));
+        } else if pace_s > 1 && pace_s != FAILED_S {
             let message = format!(
                 "the journal came near its size limit, so that in the end it was written every {pace_s} s: \
                  no sample is missing, the intervals of latency.hlog are longer"
@@ -151,9 +189,8 @@ impl Journal {
         give(Entry::End(Box::new(facts)));
         drop(self.sender);
         let unwritten = self.writer.join().map_err(|_| Error::Bug("journal"))?;
-        let path = self.path.display();
         Ok(unwritten.map(|Unwritten { why, entries }| Unwritten {
-            why: format!("cannot write {path}: {why}"),
+            why: format!("{why} (cannot write {JOURNAL})"),
             entries,
         }))
     }
@@ -206,18 +243,36 @@ impl Journalled {
     }
 }
 
+/// The room on the disk that is the journal's, up to so many bytes from its beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reserve {
+    /// More can be taken.
+    Taken { until: u64 },
+    /// There is no more.
+    All { until: u64 },
+    /// The file system takes no room ahead: what is written has room or has none.
+    None,
+}
+
 struct Writer {
     standing: Arc<Mutex<Standing>>,
     file: File,
     events: File,
     written: u64,
-    size_max: u64,
+    sizes: Sizes,
+    reserve: Reserve,
     pace_s: Arc<AtomicU64>,
 }
 
 impl Writer {
     /// Writes what comes until nothing more does; from the first failure on it is kept instead.
     fn run(mut self, entries: &Receiver<Entry>) -> Option<Unwritten> {
+        let unwritten = self.write_all(entries);
+        files::give_back(&self.file);
+        unwritten
+    }
+
+    fn write_all(&mut self, entries: &Receiver<Entry>) -> Option<Unwritten> {
         let mut sync_due = clock::now() + SYNC_EVERY;
         loop {
             match entries.recv_timeout(sync_due.saturating_duration_since(clock::now())) {
@@ -225,7 +280,7 @@ impl Writer {
                     // Nothing follows. A thread that is lost may hold on to its way here for ever.
                     let last = matches!(entry, Entry::End(_));
                     if let Err(error) = self.write(&entry) {
-                        return Some(self.keep(&error, Some(entry), entries));
+                        return self.keep(&error, Some(entry), entries);
                     }
                     if last {
                         break;
@@ -236,21 +291,25 @@ impl Writer {
             }
             if clock::now() >= sync_due {
                 if let Err(error) = self.sync() {
-                    return Some(self.keep(&error, None, entries));
+                    return self.keep(&error, None, entries);
                 }
                 sync_due = clock::now() + SYNC_EVERY;
             }
         }
-        self.sync().err().map(|error| self.keep(&error, None, entries))
+        let error = self.sync().err()?;
+        self.keep(&error, None, entries)
     }
 
-    /// Leaves what is whole in the file, and keeps the rest. Shards give nothing more until the end, so
-    /// that it is what they hold anyway.
-    fn keep(&self, error: &io::Error, first: Option<Entry>, rest: &Receiver<Entry>) -> Unwritten {
+    /// Leaves what is whole in the file, and keeps the rest until the end, when room may have been made for it. Shards
+    /// give nothing more until then, so that it is what they hold anyway.
+    fn keep(
+        &mut self,
+        error: &io::Error,
+        first: Option<Entry>,
+        rest: &Receiver<Entry>,
+    ) -> Option<Unwritten> {
         self.pace_s.store(FAILED_S, Ordering::Relaxed);
-        // Half an entry would be taken for a run that was killed; where it stays, the rest is read all the
-        // same.
-        let _ = self.file.set_len(self.written);
+        self.cut(error);
         let mut entries: Vec<Entry> = first.into_iter().collect();
         // A thread that is lost may hold on to its way here for ever.
         while !matches!(entries.last(), Some(Entry::End(_)))
@@ -258,7 +317,36 @@ impl Writer {
         {
             entries.push(entry);
         }
-        Unwritten { why: error.to_string(), entries }
+        if self.write_rest(&entries).is_ok() {
+            return None;
+        }
+        self.cut(error);
+        Some(Unwritten { why: plain(error), entries })
+    }
+
+    /// Says at the journal's end why it ends there: half an entry would be taken for a run that was killed, none for one
+    /// whose journal somebody cut. Where there is no room for that either, what is whole stays.
+    fn cut(&self, error: &io::Error) {
+        let why = plain(error);
+        let told = journal::frame(&Entry::Cut { why }).and_then(|frame| {
+            self.file.write_all_at(&frame, self.written)?;
+            Ok(self.written + frame.len() as u64)
+        });
+        let _ = self.file.set_len(told.unwrap_or(self.written));
+        let _ = self.file.sync_data();
+    }
+
+    /// Writes what was kept in place of the sentence that the journal ends there.
+    fn write_rest(&mut self, entries: &[Entry]) -> io::Result<()> {
+        let whole = self.written;
+        self.file.seek(SeekFrom::Start(whole))?;
+        let mut write = || -> io::Result<()> {
+            for entry in entries {
+                self.append(&journal::frame(entry)?)?;
+            }
+            self.sync()
+        };
+        write().inspect_err(|_| self.written = whole)
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
@@ -266,10 +354,48 @@ impl Writer {
             // Nothing that is done under the lock can panic.
             self.standing.lock().unwrap_or_else(PoisonError::into_inner).add(flow);
         }
-        let frame = journal::frame(entry)?;
-        self.file.write_all(&frame)?;
-        self.written += frame.len() as u64;
-        self.pace_s.store(pace(self.written, self.size_max), Ordering::Relaxed);
+        self.append(&journal::frame(entry)?)?;
+        let pace_s = match self.reserve() {
+            Ok(()) => pace(self.written, self.sizes.max),
+            Err(_) => FULL_S,
+        };
+        self.pace_s.store(pace_s, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes a frame, where it leaves room for the last word.
+    fn append(&mut self, frame: &[u8]) -> io::Result<()> {
+        let end = self.written + frame.len() as u64;
+        if let Reserve::All { until } = self.reserve
+            && end + LAST_WORD > until
+        {
+            return Err(Errno::NOSPC.into());
+        }
+        self.file.write_all(frame)?;
+        self.written = end;
+        Ok(())
+    }
+
+    /// Takes room ahead of what is written, for the end of the run.
+    ///
+    /// # Errors
+    /// When there is none left.
+    fn reserve(&mut self) -> io::Result<()> {
+        let (Reserve::Taken { until } | Reserve::All { until }) = self.reserve else {
+            return Ok(());
+        };
+        let wanted = self.written + self.sizes.ahead;
+        if wanted <= until {
+            return Ok(());
+        }
+        match files::reserve(&self.file, wanted + STEP) {
+            Ok(true) => self.reserve = Reserve::Taken { until: wanted + STEP },
+            Ok(false) => self.reserve = Reserve::None,
+            Err(full) => {
+                self.reserve = Reserve::All { until };
+                return Err(full);
+            }
+        }
         Ok(())
     }
 
@@ -290,7 +416,46 @@ fn pace(written: u64, size_max: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
+
+    #[test]
+    fn a_journal_without_room_says_itself_why_it_ends_and_what_is_left_comes_back() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("run.journal");
+        let mut file = File::create(&path).expect("is made");
+        file.write_all(journal::HEAD).expect("is written");
+        let written = journal::HEAD.len() as u64;
+        let clients = || Entry::Clients { clients: std::collections::BTreeMap::new() };
+        let frame = journal::frame(&clients()).expect("a frame").len() as u64;
+        let of = |room| Writer {
+            standing: Arc::default(),
+            file: file.try_clone().expect("is open"),
+            events: File::create(dir.path().join("events")).expect("is made"),
+            written,
+            sizes: Sizes { max: 1 << 20, ahead: 0 },
+            reserve: Reserve::All { until: written + room + LAST_WORD },
+            pace_s: Arc::default(),
+        };
+        let run = |room, entries: u32| {
+            let (sender, receiver) = sync_channel(QUEUE);
+            (0..entries).for_each(|_| sender.send(clients()).expect("has room"));
+            drop(sender);
+            let unwritten = of(room).run(&receiver);
+            let mut bytes = Vec::new();
+            File::open(&path).expect("is there").read_to_end(&mut bytes).expect("is read");
+            let entries = journal::Entries::of(&*bytes).expect("a journal");
+            let entries: Result<Vec<_>, _> = entries.collect();
+            (unwritten, entries.expect("all of them are whole"))
+        };
+        // One finds room, the other two do not.
+        let (unwritten, entries) = run(frame, 3);
+        let Unwritten { why, entries: rest } = unwritten.expect("there is no room");
+        assert!(why.contains("No space left"), "{why}");
+        assert_eq!(rest, [clients(), clients()]);
+        assert_eq!(entries, [clients(), Entry::Cut { why }]);
+    }
 
     #[test]
     fn the_fuller_the_journal_the_longer_the_pace() {

@@ -12,7 +12,7 @@ use khala_evidence::standing::Standing;
 use khala_plan::{Plan, Schedule};
 
 use crate::Error;
-use crate::journal::{Journal, Journalled};
+use crate::journal::{Journal, Journalled, Sizes};
 use crate::recording::Begin as RecordingBegin;
 use crate::recording::write::{Recorder, RecordingWriter};
 
@@ -41,7 +41,8 @@ impl Logs {
     ) -> Result<Self, Error> {
         let context = Arc::new(Context::of(plan, schedule));
         let (run_id, version) = (begin.run_id.clone(), begin.tool_version.clone());
-        let journal = Journal::begin(dir, begin, context, events, wanted.journal_max)?;
+        let sizes = Sizes::of(plan.fleet.clients, wanted.journal_max);
+        let journal = Journal::begin(dir, begin, context, events, sizes)?;
         let line = || RecordingBegin::of(plan, schedule, run_id, version);
         let recording =
             wanted.recording.then(|| RecordingWriter::begin(dir, line())).transpose()?;

@@ -21,6 +21,8 @@ use crate::recording::write;
 
 /// Lines that `events.ndjson` may hold; what comes after is counted.
 const EVENTS_MAX: u64 = 100_000;
+/// Room that is kept for `events.ndjson` from the start, in bytes, however full the disk becomes.
+const EVENTS_KEPT: u64 = 128 << 10;
 /// Snapshots of the target's metrics that are kept; what comes after is left out.
 const SNAPSHOTS_MAX: u32 = 1_000;
 
@@ -106,7 +108,9 @@ impl Writer {
         }
         files::write(&self.dir, SCENARIO, resolved.as_bytes())?;
         files::write(&self.dir, SCHEDULE, unrolled.as_bytes())?;
-        let events = self.events.try_clone().map_err(Error::make(&self.dir.join(EVENTS)))?;
+        let path = self.dir.join(EVENTS);
+        files::reserve(&self.events, EVENTS_KEPT).map_err(Error::write(&path))?;
+        let events = self.events.try_clone().map_err(Error::make(&path))?;
         Logs::begin(&self.dir, (plan, schedule), begin, events, wanted)
     }
 
@@ -151,7 +155,7 @@ impl Writer {
         mut facts: RunFacts,
     ) -> Result<Leftover, Error> {
         let mut left = Leftover::default();
-        left.why.extend(self.end().err().map(|error| error.to_string()));
+        facts.unkept.extend(self.end().err().map(|error| error.unkept(&self.dir)));
         facts.events_dropped = self.events_dropped;
         facts.findings.append(&mut self.findings);
         let (journal, recording) = logs.into_parts();
@@ -175,7 +179,9 @@ impl Writer {
         let Some(keeper) = self.keeper.take() else { return Ok(()) };
         let snapshots = keeper.snapshots_dropped;
         self.events_dropped += keeper.events_dropped;
-        let kept = keeper.finish()?;
+        let kept = keeper.finish();
+        files::give_back(&self.events);
+        let kept = kept?;
         let mut find = |name: &str, message: &str, count: u64| {
             if count > 0 {
                 self.findings.push(Finding::at_end(name, message.to_owned(), count));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use khala_bundle::{
     Bundle, Error, Keep, Leftover, Lock, Maker, Reading, names, prune, summary, verify,
 };
+use khala_evidence::journal::{self, Entry};
 use khala_evidence::judge::Decision;
 use tempfile::TempDir;
 
@@ -73,6 +74,35 @@ fn of_an_earlier_version_that_is_no_more_read_no_later_build_is_said_to_read_it(
     });
     let error = Bundle::open(&bundle).expect_err("it is of an earlier version").to_string();
     assert!(error.ends_with("reads version 1: use the build that wrote it"), "{error}");
+}
+
+#[test]
+fn a_journal_that_had_no_room_is_told_as_such_and_nobody_is_suspected() {
+    let (_dir, bundle) = copy();
+    // As a full disk leaves it: a report, no manifest, and the run's own end among the events.
+    fs::remove_file(bundle.join(names::MANIFEST)).expect("can be removed");
+    let rewritten = |last: Option<Entry>| {
+        edit(&bundle, names::JOURNAL, |bytes| {
+            let entries: Vec<_> =
+                journal::Entries::of(&*bytes).expect("a journal").map_while(Result::ok).collect();
+            let kept =
+                entries.into_iter().filter(|it| !matches!(it, Entry::End(_) | Entry::Cut { .. }));
+            let frames = kept.chain(last).map(|entry| journal::frame(&entry).expect("a frame"));
+            journal::HEAD.iter().copied().chain(frames.flatten()).collect()
+        });
+        Bundle::open(&bundle).expect("a bundle").settle().expect("settles")
+    };
+    let why = "No space left on device (os error 28)".to_owned();
+    let settled = rewritten(Some(Entry::Cut { why }));
+    let said = settled.facts.unfinished.clone().expect("it has no end");
+    assert!(said.contains("could not be written on: No space left on device"), "{said}");
+    assert!(said.contains("went on to its end at"), "{said}");
+    let report = settled.report();
+    assert_eq!((report.decision, report.altered), (Decision::Hold, false));
+    // Where the journal does not say so, it may have been cut.
+    let settled = rewritten(None);
+    assert!(settled.facts.unfinished.clone().is_some_and(|it| it.contains("cut or changed")));
+    assert!(settled.report().altered);
 }
 
 #[test]

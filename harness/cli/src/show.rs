@@ -73,10 +73,15 @@ pub fn complain(derived: &Derived, dir: &Path) {
     for why in &derived.unwritten {
         output::say(&format!("warning: {why}"));
     }
-    if !derived.unwritten.is_empty() {
-        let dir = quoted(&dir.display().to_string());
+    let dir = quoted(&dir.display().to_string());
+    if !derived.kept {
         output::say(&format!(
-            "warning: the verdict stands, and what it was made from is kept: make room, then \
+            "warning: the verdict stands, but not all that it was made from could be kept: what `khala-harness report {dir}` \
+             makes ends where the journal does"
+        ));
+    } else if !derived.unwritten.is_empty() {
+        output::say(&format!(
+            "warning: the verdict stands, and what it was made from is kept: once that can be written, \
              `khala-harness report {dir}` makes the rest"
         ));
     }

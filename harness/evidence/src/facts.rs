@@ -360,4 +360,7 @@ pub struct RunFacts {
     /// Why the run has no end, if it has none: only then are the facts made of what it left behind.
     #[serde(default)]
     pub unfinished: Option<String>,
+    /// What of the run could not be kept as evidence beside the journal, and why: a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unkept: Vec<String>,
 }

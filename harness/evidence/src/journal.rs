@@ -40,6 +40,11 @@ pub enum Entry {
     },
     /// The last: how the run went.
     End(Box<RunFacts>),
+    /// The last of a journal that could not be written on while its run went on: what came later is in no file.
+    Cut {
+        /// Why, in a clause.
+        why: String,
+    },
 }
 
 /// Which run a journal is of.

@@ -12,7 +12,8 @@ use crate::facts::{FaultOutcome, Finding, Generator, RunFacts, TargetFacts};
 use crate::journal::Begin;
 use crate::record::Micros;
 
-/// What is known of a run that did not finish. `until` is the last time that the journal covers.
+/// What is known of a run of which the journal does not tell the end. `until` is the last time that the journal covers;
+/// `full` where the journal itself says why it does not go on.
 #[must_use]
 pub fn facts(
     plan: &Plan,
@@ -20,7 +21,7 @@ pub fn facts(
     begin: &Begin,
     events: &[Event],
     until: Micros,
-    mut why: String,
+    (mut why, full): (String, bool),
 ) -> RunFacts {
     let (kind, defects) = match &plan.target.kind {
         TargetKind::Reference { defects, .. } => ("reference", defects.clone()),
@@ -39,9 +40,15 @@ pub fn facts(
     let until = ended.map_or(until, |end| until.min(end));
     if let Some(end) = ended {
         let at = std::time::Duration::from_micros(end).as_secs_f64();
-        why += &format!(
-            "; the run itself came to its end at {at:.1} s, so that it was cut or changed afterwards"
-        );
+        why += &match full {
+            true => format!(
+                "; the run itself went on to its end at {at:.1} s, of which nothing is kept"
+            ),
+            false => format!(
+                "; the run itself came to its end at {at:.1} s, so that it was cut or changed afterwards, or had no \
+                 room on the disk to be written on"
+            ),
+        };
     }
     let seen = if ended.is_some() { until } else { until.max(last_event(events)) };
     RunFacts {
@@ -71,6 +78,7 @@ pub fn facts(
         findings: owed(events),
         events_dropped: 0,
         unfinished: Some(why),
+        unkept: Vec::new(),
     }
 }
 

@@ -27,6 +27,7 @@ pub mod stages;
 pub mod surface;
 #[cfg(test)]
 mod testing;
+mod text;
 mod told;
 pub mod units;
 
@@ -43,3 +44,4 @@ pub use read::{
     load, names_a_secret,
 };
 pub use schedule::Schedule;
+pub use text::{TEXT_MAX_MIB, text};

@@ -59,6 +59,7 @@ impl Series {
         match entry {
             Entry::Flow { thread, second, flow } => self.flow(*thread, *second, flow),
             Entry::End(_) => self.finished = true,
+            Entry::Cut { .. } => {}
             Entry::Begin(_) | Entry::Clients { .. } => {}
         }
     }

@@ -270,10 +270,11 @@ pub fn folder_of(file: &Path) -> PathBuf {
 
 /// Before anything is sent: a run without evidence is no run.
 fn no_evidence(error: khala_bundle::Error) -> Failure {
-    let what = format!(
-        "{error}; nothing was sent: make room, or name a folder that can be written to with --out-dir"
-    );
-    Failure::new(Exit::Setup, what)
+    let help = match error.is_no_room() {
+        true => "make room, or name a folder where there is some with --out-dir",
+        false => "name a folder that can be written to with --out-dir",
+    };
+    Failure::new(Exit::Setup, format!("{error}; nothing was sent: {help}"))
 }
 
 /// By what a run is watched while it goes on.

@@ -158,6 +158,7 @@ impl<S: Sink> Conductor<'_, S> {
             findings,
             events_dropped: 0,
             unfinished: None,
+            unkept: Vec::new(),
         };
         (facts, self.sink)
     }

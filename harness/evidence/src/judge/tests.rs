@@ -80,6 +80,7 @@ fn facts() -> RunFacts {
         findings: Vec::new(),
         events_dropped: 0,
         unfinished: None,
+        unkept: Vec::new(),
     }
 }
 

@@ -327,9 +327,11 @@ fn a_journal_that_was_cut_makes_no_run_longer() {
         host: journal::Host::default(),
         command: Vec::new(),
     };
-    let of = |events: &[event::Event], until| {
-        unfinished::facts(plan, schedule, &begin, events, until, "it ends early".to_owned())
+    let told = |events: &[event::Event], until, full| {
+        let why = ("it ends early".to_owned(), full);
+        unfinished::facts(plan, schedule, &begin, events, until, why)
     };
+    let of = |events: &[event::Event], until| told(events, until, false);
     let at = |at_us, kind| event::Event { at_us, kind };
     let events =
         [at(5 * S, event::EventKind::DrainBegan), at(6 * S + 100_000, event::EventKind::Retired)];
@@ -338,8 +340,12 @@ fn a_journal_that_was_cut_makes_no_run_longer() {
     assert_eq!(whole.duration_us, 6 * S + 100_000);
     let why = whole.unfinished.expect("it is not whole");
     assert!(why.ends_with(
-        "the run itself came to its end at 6.1 s, so that it was cut or changed afterwards"
+        "the run itself came to its end at 6.1 s, so that it was cut or changed afterwards, or had no room on the disk \
+         to be written on"
     ));
+    // Nobody is suspected where the journal says itself why it does not go on.
+    let full = told(&events, 3 * S, true).unfinished.expect("it is not whole");
+    assert!(full.ends_with("went on to its end at 6.1 s, of which nothing is kept"), "{full}");
     assert_eq!(of(&events, 3 * S).duration_us, 3 * S, "no more than is left");
     let killed = of(&events[..1], 3 * S);
     assert_eq!(killed.duration_us, 5 * S, "as far as anything is known of it");

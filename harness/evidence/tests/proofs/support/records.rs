@@ -271,5 +271,6 @@ pub fn sound_facts(schedule: &Schedule, duration_us: Micros) -> RunFacts {
         findings: Vec::new(),
         events_dropped: 0,
         unfinished: None,
+        unkept: Vec::new(),
     }
 }
