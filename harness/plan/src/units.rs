@@ -45,6 +45,49 @@ pub fn micros(duration: Duration) -> u64 {
 /// # Errors
 /// When the text is anything else, or longer than [`DURATION_MAX`].
 pub fn duration(text: &str) -> Result<Duration, NotAQuantity> {
+    exact(text).map_err(|wrong| meant(text).map_or(wrong, NotAQuantity))
+}
+
+/// What is wrong with a duration of which is clear what it means, with how it is written.
+fn meant(text: &str) -> Option<String> {
+    let (mut fixed, mut other) = (String::new(), None);
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let (number, after) = leading_number(rest);
+        number?;
+        fixed.push_str(&rest[..rest.len() - after.len()]);
+        let (word, tail) = leading_word(after.trim_start());
+        let unit = unit_meant(word)?;
+        other = other.or((unit != word).then_some((word, unit)));
+        fixed.push_str(unit);
+        rest = tail.trim_start();
+    }
+    exact(&fixed).ok()?;
+    Some(match other {
+        Some((word, unit)) => format!("has the unit `{word}` for `{unit}`: write `{fixed}`"),
+        None => format!("has a blank in it: write `{fixed}`"),
+    })
+}
+
+/// The unit of a duration that goes by this name elsewhere.
+fn unit_meant(word: &str) -> Option<&'static str> {
+    Some(match word.to_lowercase().as_str() {
+        "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+        "m" | "min" | "mins" | "minute" | "minutes" => "m",
+        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => "ms",
+        // The two letters that look the same: the micro sign, and the Greek letter.
+        "us" | "\u{b5}s" | "\u{3bc}s" | "usec" | "usecs" | "micros" | "microsecond"
+        | "microseconds" => "us",
+        _ => return None,
+    })
+}
+
+fn leading_word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_alphabetic()).unwrap_or(text.len()))
+}
+
+fn exact(text: &str) -> Result<Duration, NotAQuantity> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return no("is empty; write a number and a unit, such as `10s`");
@@ -56,10 +99,12 @@ pub fn duration(text: &str) -> Result<Duration, NotAQuantity> {
         let Some(number) = number else {
             return no("is not a number with a unit, such as `10s`, `250ms` or `1h30m`");
         };
-        let unit_len = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (unit, tail) = after.split_at(unit_len);
+        let (unit, tail) = leading_word(after);
         if unit.is_empty() {
-            return no("lacks a unit; `h`, `m`, `s`, `ms` and `us` are known");
+            return no(match leading_word(after.trim_start()).0 {
+                "" => "lacks a unit; `h`, `m`, `s`, `ms` and `us` are known".to_owned(),
+                word => format!("has the unit `{word}`; `h`, `m`, `s`, `ms` and `us` are known"),
+            });
         }
         let Some(position) = units_left.iter().position(|(name, _)| *name == unit) else {
             let known = DURATION_UNITS.iter().any(|(name, _)| *name == unit);
@@ -85,15 +130,27 @@ pub fn duration(text: &str) -> Result<Duration, NotAQuantity> {
 /// When the text is anything else.
 pub fn rate_per_s(text: &str) -> Result<f64, NotAQuantity> {
     const SHAPE: &str = "is not a rate, such as `2/s`, `120/min` or `30/h`";
-    let Some((count, unit)) = text.split_once('/') else {
+    let Some((written, unit)) = text.split_once('/') else {
         return no(SHAPE);
     };
-    let (Some(count), "") = leading_number(count.trim()) else {
+    let (Some(count), "") = leading_number(written.trim()) else {
         return no(SHAPE);
     };
     match RATE_UNITS.iter().find(|(name, _)| *name == unit.trim()) {
         Some((_, seconds)) => Ok(count / seconds),
-        None => no(format!("is per `{}`; `/s`, `/min` and `/h` are known", unit.trim())),
+        None => {
+            let meant = match unit_meant(unit.trim()) {
+                Some("s") => Some("s"),
+                Some("m") => Some("min"),
+                Some("h") => Some("h"),
+                _ => None,
+            };
+            let unit = unit.trim();
+            no(match meant {
+                Some(meant) => format!("is per `{unit}`: write `{}/{meant}`", written.trim()),
+                None => format!("is per `{unit}`; `/s`, `/min` and `/h` are known"),
+            })
+        }
     }
 }
 
@@ -253,7 +310,17 @@ mod tests {
         for (text, why) in [
             ("", "is empty"),
             ("10", "lacks a unit"),
-            ("10 s", "lacks a unit"),
+            ("10 s", "has a blank in it: write `10s`"),
+            ("1h 30m", "has a blank in it: write `1h30m`"),
+            ("500 ms", "has a blank in it: write `500ms`"),
+            ("3 sec", "has the unit `sec` for `s`: write `3s`"),
+            ("3sec", "has the unit `sec` for `s`: write `3s`"),
+            ("1 hour 5 minutes", "has the unit `hour` for `h`: write `1h5m`"),
+            ("7 \u{b5}s", "has the unit `\u{b5}s` for `us`: write `7us`"),
+            ("2 parsecs", "has the unit `parsecs`; `h`, `m`"),
+            // What is clear is not what may be written.
+            ("5 min 1 hour", "has the unit `min`"),
+            ("9999 hours", "has the unit `hours`"),
             ("10x", "has the unit `x`"),
             ("-3s", "is not a number with a unit"),
             ("s", "is not a number with a unit"),
@@ -275,6 +342,15 @@ mod tests {
         assert_eq!(rate_per_s("1.5 / h"), Ok(1.5 / 3600.0));
         for text in ["2", "/s", "x/s", "2/", "2/fortnight", "2s/s"] {
             assert!(rate_per_s(text).is_err(), "{text}");
+        }
+        for (text, why) in [
+            ("2/sec", "is per `sec`: write `2/s`"),
+            ("90 / minute", "is per `minute`: write `90/min`"),
+            ("90/m", "is per `m`: write `90/min`"),
+            ("1/hour", "is per `hour`: write `1/h`"),
+            ("2/ms", "is per `ms`; `/s`, `/min` and `/h` are known"),
+        ] {
+            assert_eq!(rate_per_s(text).expect_err(text).to_string(), why);
         }
     }
 

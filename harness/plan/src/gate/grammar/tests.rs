@@ -195,7 +195,12 @@ fn wrong_bounds_are_pointed_at() {
     insta::assert_snapshot!(complaint(LATENCY, "p(99) <  20 parsecs"), @"
     p(99) <  20 parsecs
              ^^^^^^^^^^
-    `20 parsecs` lacks a unit; `h`, `m`, `s`, `ms` and `us` are known; write such as `p(99) < 20s`
+    `20 parsecs` has the unit `parsecs`; `h`, `m`, `s`, `ms` and `us` are known; write such as `p(99) < 20s`
+    ");
+    insta::assert_snapshot!(complaint(LATENCY, "p(99) < 500 ms"), @"
+    p(99) < 500 ms
+            ^^^^^^
+    `500 ms` has a blank in it: write `500ms`; write such as `p(99) < 20s`
     ");
     insta::assert_snapshot!(complaint(LATENCY, "p(99) <"), @"
     p(99) <

@@ -27,7 +27,7 @@ fn syntax_errors_do_not_hide_what_else_is_wrong() {
     ]), @r#"
     4:8 a value is missing, or a string lacks its quotes -> see https://toml.io for how TOML is written
     13:11 a value is missing, or a string lacks its quotes -> see https://toml.io for how TOML is written
-    14:8 bad duration for `ramp`: `2 parsecs` lacks a unit; `h`, `m`, `s`, `ms` and `us` are known
+    14:8 bad duration for `ramp`: `2 parsecs` has the unit `parsecs`; `h`, `m`, `s`, `ms` and `us` are known
     21:12 invalid basic string, expected `"` -> see https://toml.io for how TOML is written
     "#);
     // The rest of the file is inside the bracket: not a line of it is complained about.

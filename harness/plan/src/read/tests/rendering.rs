@@ -76,7 +76,7 @@ fn overrides_are_named_by_their_flag() {
      |
      = help: did you mean `storm`?
 
-    error: bad duration for `duration`: `5 s` lacks a unit; `h`, `m`, `s`, `ms` and `us` are known
+    error: bad duration for `duration`: `5 s` has a blank in it: write `5s`
      |
      | --set phase.storm.duration=5 s
      |                            ^^^ not a duration
