@@ -63,7 +63,8 @@ fn known(path: Option<&Path>) -> Result<Known, Failure> {
     let invalid = |why: String| {
         Failure::new(Exit::InvalidScenario, format!("{}: {}", path.display(), why.trim_end()))
     };
-    let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
+    let text =
+        khala_plan::text(std::fs::File::open(path)).map_err(|error| invalid(error.to_string()))?;
     Known::read(&text).map_err(invalid)
 }
 

@@ -94,7 +94,9 @@ fn key(file: &Path, with: &SealWith) -> Result<SigningKey, Failure> {
     let wrong = |file: &Path, why: &dyn std::fmt::Display| {
         Failure::new(Exit::Setup, format!("{}: {why}", file.display()))
     };
-    let read = |file: &Path| std::fs::read_to_string(file).map_err(|error| wrong(file, &error));
+    let read = |file: &Path| {
+        khala_plan::text(std::fs::File::open(file)).map_err(|error| wrong(file, &error))
+    };
     let password = match &with.sign_password_file {
         Some(file) => Some(read(file)?.lines().next().unwrap_or_default().to_owned()),
         None => environment::variable(PASSWORD),

@@ -31,7 +31,7 @@ fn public_key(given: &str) -> Result<PublicKey, Failure> {
     let wrong = |why: &dyn std::fmt::Display| {
         Failure::new(Exit::Usage, format!("--public-key {given}: {why}"))
     };
-    match std::fs::read_to_string(given) {
+    match khala_plan::text(std::fs::File::open(given)) {
         Ok(text) => PublicKey::parse(&text).map_err(|error| wrong(&error)),
         Err(unread) => PublicKey::parse(given)
             .map_err(|error| wrong(&format!("no file of that name ({unread}), and {error}"))),

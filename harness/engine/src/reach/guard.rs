@@ -169,7 +169,8 @@ impl Guard {
         static READ: Mutex<BTreeMap<(PathBuf, String), Vec<Arc<Entry>>>> =
             Mutex::new(BTreeMap::new());
         let wrong = |why: String| SetupError::AllowFile { path: path.display().to_string(), why };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let text = khala_plan::text(std::fs::File::open(path))
+            .map_err(|error| wrong(error.to_string()))?;
         let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
         let entries = match read.entry((place, text)) {

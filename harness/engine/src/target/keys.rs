@@ -130,7 +130,7 @@ pub async fn learn(plan: &Plan) -> Result<(), SetupError> {
 pub(super) fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError> {
     let resolved = match secret {
         Secret::Env(name) => environment::read(name),
-        Secret::File(path) => std::fs::read_to_string(path)
+        Secret::File(path) => khala_plan::text(std::fs::File::open(path))
             .map_err(|error| error.to_string())
             .and_then(|text| match text.trim_end() {
                 "" => Err("it is empty".to_owned()),

@@ -16,7 +16,10 @@ const USUAL: [&str; 2] = ["docs/sync/SURFACES.md", "harness/CONTRACT.md"];
 
 pub fn check(repository: &Repository, named: Option<&Path>, found: &mut Found) {
     let (shown, text) = match named {
-        Some(file) => (file.to_owned(), std::fs::read_to_string(file).map_err(|e| e.to_string())),
+        Some(file) => (
+            file.to_owned(),
+            khala_plan::text(std::fs::File::open(file)).map_err(|e| e.to_string()),
+        ),
         None => {
             let usual =
                 USUAL.iter().map(PathBuf::from).find(|path| repository.files.contains(path));

@@ -43,7 +43,7 @@ impl Asked {
         plans.iter().for_each(|plan| asks.push_str(&khala_plan::resolved::to_toml(plan)));
         if let Some(allow) = &order.args.allow {
             // One that cannot be read is told by whoever needs it.
-            asks.push_str(&std::fs::read_to_string(allow).unwrap_or_default());
+            asks.push_str(&khala_plan::text(std::fs::File::open(allow)).unwrap_or_default());
         }
         Ok(Self {
             target_sha256: target_sha256(order)?,

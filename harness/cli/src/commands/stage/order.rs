@@ -256,7 +256,7 @@ fn waivers(args: &args::Stage, colour: bool) -> Result<Vec<Waiver>, Failure> {
 }
 
 fn read(path: &Path, help: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+    khala_plan::text(std::fs::File::open(path)).map_err(|error| {
         Failure::new(Exit::InvalidScenario, format!("{}: {error}; {help}", path.display()))
     })
 }

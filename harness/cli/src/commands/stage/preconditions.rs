@@ -37,14 +37,16 @@ pub fn ask(
     match &one.check {
         Check::Conform { only, writes, known, wait_max } => {
             let known = match known {
-                Some(file) => match std::fs::read_to_string(order.folder.join(file)) {
-                    Ok(text) => Some(text),
-                    Err(error) => {
-                        let what = format!("{file}, the accepted deviations: {error}");
-                        return Ok(StepResult::of(Verdict::Inconclusive, what)
-                            .next("put the file there, or take `known` out"));
+                Some(file) => {
+                    match khala_plan::text(std::fs::File::open(order.folder.join(file))) {
+                        Ok(text) => Some(text),
+                        Err(error) => {
+                            let what = format!("{file}, the accepted deviations: {error}");
+                            return Ok(StepResult::of(Verdict::Inconclusive, what)
+                                .next("put the file there, or take `known` out"));
+                        }
                     }
-                },
+                }
                 None => None,
             };
             let (writes, wait_max, within) = (*writes, *wait_max, one.within);
@@ -106,7 +108,7 @@ fn known(order: &Order<'_>) -> Result<BTreeMap<String, Asked>, Failure> {
 
 fn surfaces(order: &Order<'_>, file: &Path, within: Duration) -> Result<StepResult, Failure> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let text = khala_plan::text(std::fs::File::open(file)).map_err(|error| error.to_string());
     let matrix = match text.and_then(|text| Matrix::read(&text)) {
         Ok(matrix) => matrix,
         Err(why) => {
