@@ -134,7 +134,7 @@ pub enum Command {
     /// known distribution, and tells at `GET /null/record` what it did.
     #[command(hide = true)]
     NullServer(NullServer),
-    /// Write a first scenario to start from, explained line by line.
+    /// Write a first scenario to start from, explained line by line, or one of those that ship.
     Init(Init),
     /// Try once what a run needs of a target and of this machine, and say what came and what to do.
     ///
@@ -683,6 +683,12 @@ pub struct Init {
     /// Folder that gets `scenarios/first.toml`; made if it is not there.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
+    /// Write this scenario, of those that ship, and what it includes; `list scenarios` names them.
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Write this target profile, of those that ship: `local` or `staging`.
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
 }
 
 /// `completions`

@@ -82,7 +82,8 @@ pub fn files(scenario: &args::Scenario) -> Vec<(PathBuf, String)> {
     let Ok((path, text)) = text(scenario) else { return Vec::new() };
     let read = std::cell::RefCell::new(vec![(PathBuf::from(&path), text.clone())]);
     let loader = |path: &str| -> Result<String, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let text =
+            khala_plan::text(std::fs::File::open(path)).map_err(|error| error.to_string())?;
         read.borrow_mut().push((PathBuf::from(path), text.clone()));
         Ok(text)
     };
@@ -103,7 +104,8 @@ pub fn files(scenario: &args::Scenario) -> Vec<(PathBuf, String)> {
 /// Reads, resolves and checks a scenario; the inner error is what is wrong with its text.
 fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failure> {
     let (path, text) = text(scenario)?;
-    let loader = |path: &str| std::fs::read_to_string(path).map_err(|error| error.to_string());
+    let loader =
+        |path: &str| khala_plan::text(std::fs::File::open(path)).map_err(|error| error.to_string());
     let (target, mut set) = match &scenario.target {
         None => (None, Vec::new()),
         Some(url) if url.contains("://") => {
@@ -179,11 +181,16 @@ pub fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String
         false => scenario.file.parent().map_or_else(|| beside(Path::new("")), beside),
     };
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|error| {
-        let help = or_meant(
-            &path,
-            "name a target profile, such as scenarios/targets/local.toml, or a URL",
-        );
+    let text = khala_plan::text(std::fs::File::open(&path)).map_err(|error| {
+        let help = match shipped(&error, Path::new(&format!("{named}.toml"))) {
+            Some(name) if khala_selftest::shipped_target(&name).is_some() => {
+                format!("it ships: `khala-harness init --target {name}` writes scenarios/targets/{name}.toml")
+            }
+            _ => or_meant(
+                &path,
+                "name a target profile or a URL; `khala-harness init --target local` writes one",
+            ),
+        };
         Failure::new(Exit::InvalidScenario, format!("--target {named}: {shown}: {error}; {help}"))
     })?;
     Ok((shown, text))
@@ -213,14 +220,29 @@ fn text(scenario: &args::Scenario) -> Result<(String, String), Failure> {
         return Ok(("scenarios/smoke.toml".to_owned(), SMOKE.to_owned()));
     }
     if scenario.file.as_os_str() == STANDARD_INPUT {
-        let text = std::io::read_to_string(std::io::stdin())
+        let text = khala_plan::text(Ok(std::io::stdin()))
             .map_err(|error| invalid(format!("standard input: {error}")))?;
         return Ok(("(standard input)".to_owned(), text));
     }
     let path = scenario.file.display().to_string();
-    let text = std::fs::read_to_string(&scenario.file).map_err(|error| {
-        let help = or_meant(&scenario.file, "name a scenario file, such as scenarios/smoke.toml");
+    let text = khala_plan::text(std::fs::File::open(&scenario.file)).map_err(|error| {
+        let help = match shipped(&error, &scenario.file) {
+            Some(name) if khala_selftest::shipped_scenario(&name).is_some() => {
+                format!("it ships: `khala-harness init --scenario {name}` writes scenarios/{name}.toml")
+            }
+            _ => or_meant(
+                &scenario.file,
+                "name a scenario file; `khala-harness init` writes a first one, and with `--scenario NAME` one of \
+                 those that `khala-harness list scenarios` names",
+            ),
+        };
         invalid(format!("{path}: {error}; {help}"))
     })?;
     Ok((path, text))
+}
+
+/// The name by which a file that is not there may be one of those that ship.
+fn shipped(error: &std::io::Error, file: &Path) -> Option<String> {
+    let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+    is_absent.then(|| file.file_stem()?.to_str().map(str::to_owned)).flatten()
 }

@@ -115,6 +115,75 @@ fn nothing_that_is_there_is_written_over() {
     assert_eq!(std::fs::read_to_string(&schema).expect("is there"), "{}");
 }
 
+/// A command in an empty folder, as one has it who has the program and no sources.
+fn outside(subcommand: &str, dir: &Path, arguments: &[&str]) -> Ended {
+    let started = Harness::new(subcommand).in_folder(dir);
+    arguments.iter().fold(started, |command, argument| command.arg(argument)).ended_plain()
+}
+
+#[test]
+fn what_ships_can_be_had_without_the_sources() {
+    let dir = TempDir::new().expect("a folder");
+    let dir = dir.path();
+    let run = outside("check", dir, &["scenarios/soak.toml"]).exits(exit::INVALID_SCENARIO);
+    assert!(run.stderr.contains("`khala-harness init --scenario soak` writes"), "{}", run.stderr);
+    let run = outside("init", dir, &["--scenario", "soak"]).exits(exit::GO);
+    for said in [
+        "wrote scenarios/soak.toml\n",
+        "wrote scenarios/gates/runbook.toml\n",
+        "wrote scenarios/scenario.schema.json\n",
+        "Next:\n  khala-harness check scenarios/soak.toml\n",
+    ] {
+        assert!(run.stdout.contains(said), "no {said} in {}", run.stdout);
+    }
+    outside("check", dir, &["scenarios/soak.toml"]).exits(exit::GO);
+
+    let run = outside("check", dir, &["scenarios/soak.toml", "--target", "local"]);
+    let run = run.exits(exit::INVALID_SCENARIO);
+    assert!(run.stderr.contains("`khala-harness init --target local` writes"), "{}", run.stderr);
+    outside("init", dir, &["--scenario", "smoke", "--target", "local"]).exits(exit::GO);
+    assert!(dir.join("scenarios/targets/local.toml").is_file());
+    assert!(!dir.join("scenarios/first.toml").exists(), "nobody asked for it");
+    let run = outside("init", dir, &["--scenario", "smoke"]).exits(exit::SETUP);
+    assert!(run.stderr.contains("scenarios/smoke.toml is there already"), "{}", run.stderr);
+
+    // What does not ship is not said to.
+    let run = outside("check", dir, &["mine.toml"]).exits(exit::INVALID_SCENARIO);
+    assert!(
+        run.stderr.contains("No such file") && !run.stderr.contains("it ships"),
+        "{}",
+        run.stderr
+    );
+    let run = outside("init", dir, &["--scenario", "smok"]).exits(exit::USAGE);
+    assert!(run.stderr.contains("did you mean `smoke`?"), "{}", run.stderr);
+    let run = outside("init", dir, &["--target", "locl"]).exits(exit::USAGE);
+    assert!(run.stderr.contains("did you mean `local`?"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_no_text_and_what_has_no_end_is_refused_in_a_sentence() {
+    let dir = TempDir::new().expect("a folder");
+    let dir = dir.path();
+    std::fs::write(dir.join("binary.toml"), b"version = 1\n\xff\xfe").expect("is written");
+    for arguments in [&["binary.toml"][..], &["/dev/zero"]] {
+        let run = outside("check", dir, arguments).exits(exit::INVALID_SCENARIO);
+        let why = match arguments[0] {
+            "/dev/zero" => "it is larger than 16 MiB",
+            _ => "it is no text file: byte 13 is not UTF-8",
+        };
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+    }
+    // Files of every kind that is named.
+    outside("init", dir, &["--scenario", "smoke"]).exits(exit::GO);
+    let smoke = "scenarios/smoke.toml";
+    for arguments in [[smoke, "--target", "./binary.toml"], [smoke, "--allow", "binary.toml"]] {
+        let run = outside("check", dir, &arguments);
+        assert!(run.stderr.contains("byte 13 is not UTF-8"), "{arguments:?}: {}", run.stderr);
+    }
+    let run = outside("conform", dir, &["--known", "/dev/zero"]);
+    assert!(run.stderr.contains("larger than 16 MiB"), "{}", run.stderr);
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().expect("a file");

@@ -46,6 +46,27 @@ fn each_stage_needs_a_go_of_the_one_before_for_the_same_build() {
     assert_published(&serde_json::from_str(&latest).expect("JSON"));
 }
 
+#[test]
+fn all_files_that_a_copied_rollout_lacks_are_told_at_once_with_their_lines() {
+    let dir = tempfile::TempDir::new().expect("a folder");
+    let text = include_str!("../../../scenarios/rollout.toml");
+    std::fs::write(dir.path().join("rollout.toml"), text).expect("is written");
+    let stage = || {
+        let stage = Harness::new("stage").arg("0").arg("--rollout").arg("rollout.toml");
+        stage.arg("--owner").arg("Ada").in_folder(dir.path())
+    };
+    let told = stage().ended_plain().exits(exit::INVALID_SCENARIO);
+    for file in ["smoke.toml", "access-control.toml", "slow-consumer.toml", "SURFACES.md"] {
+        let says = |line: &&str| !line.starts_with('#') && line.contains(file);
+        let number = text.lines().position(|line| says(&line)).expect("it names it") + 1;
+        let said = format!("rollout.toml:{number}: {file}");
+        assert!(told.stderr.contains(&said), "no {said} in {}", told.stderr);
+    }
+    let said = "`khala-harness init --scenario access-control` writes";
+    assert!(told.stderr.contains(said), "{}", told.stderr);
+    assert!(told.stderr.contains("nothing was sent"), "{}", told.stderr);
+}
+
 /// Stage 1, not rehearsed, which is not opened by what was.
 fn second_without_hold(rollout: &Rollout) -> Ended {
     let mut harness = Harness::new("stage").arg("1");

@@ -30,7 +30,7 @@ mod texts;
 mod wire;
 
 pub use args::Args;
-pub use texts::shipped;
+pub use texts::{shipped, shipped_scenario, shipped_target, shipped_targets};
 
 use khala_console::exit::{Exit, Failure};
 use khala_console::{exit, output, signals};

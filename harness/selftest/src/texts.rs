@@ -66,6 +66,9 @@ pub const ELSEWHERE: &[Text] = shipped![
 /// Gate files that they include.
 const GATES: &[Text] = shipped!["gates/runbook.toml"];
 
+/// Target profiles to begin with.
+const TARGETS: &[Text] = shipped!["targets/local.toml", "targets/staging.toml"];
+
 /// Scenarios made for this: what no shipped one shows.
 pub const OWN: &[Text] = own![
     "authority.toml",
@@ -91,6 +94,25 @@ pub fn shipped() -> Vec<(String, String)> {
     let mut all: Vec<_> = SHIPPED.iter().chain(ELSEWHERE).map(described).collect();
     all.sort();
     all
+}
+
+/// A scenario that ships, by its name, and the files that it includes: paths below the folder of scenarios, and texts.
+pub fn shipped_scenario(name: &str) -> Option<Vec<(&'static str, &'static str)>> {
+    let scenario = SHIPPED.iter().chain(ELSEWHERE).find(|text| text.name() == name)?;
+    let included =
+        GATES.iter().filter(|gates| scenario.text.contains(&format!("\"{}\"", gates.path)));
+    Some(std::iter::once(scenario).chain(included).map(|text| (text.path, text.text)).collect())
+}
+
+/// A target profile that ships, by its name: its path below the folder of scenarios, and its text.
+pub fn shipped_target(name: &str) -> Option<(&'static str, &'static str)> {
+    let target = TARGETS.iter().find(|text| text.name().strip_prefix("targets/") == Some(name))?;
+    Some((target.path, target.text))
+}
+
+/// The names of the target profiles that ship.
+pub fn shipped_targets() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().filter_map(|text| text.name().strip_prefix("targets/"))
 }
 
 /// Writes all of them into a folder.
@@ -121,6 +143,30 @@ pub mod tests {
     use khala_plan::{Loaded, Options, Sources};
 
     use super::*;
+
+    #[test]
+    fn what_ships_is_found_by_its_name_with_what_it_includes() {
+        for (name, _) in shipped() {
+            let files = shipped_scenario(&name).expect("it is listed");
+            assert_eq!(files[0].0, format!("{name}.toml"));
+            for line in
+                files[0].1.lines().filter(|line| line.contains("gates/") && !line.starts_with('#'))
+            {
+                assert!(files.iter().any(|(path, _)| line.contains(path)), "{name}: {line}");
+            }
+        }
+        let soak: Vec<_> =
+            shipped_scenario("soak").expect("it ships").iter().map(|it| it.0).collect();
+        assert_eq!(soak, ["soak.toml", "gates/runbook.toml"]);
+        // Every profile in the folder can be had.
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/targets");
+        let there = fs::read_dir(folder).expect("is there").flatten().map(|it| it.path());
+        let there: BTreeSet<_> =
+            there.filter_map(|it| Some(it.file_stem()?.to_str()?.to_owned())).collect();
+        assert_eq!(there, shipped_targets().map(str::to_owned).collect());
+        assert!(shipped_targets().all(|name| shipped_target(name).is_some()));
+        assert!(shipped_scenario("nothing").is_none() && shipped_target("targets/local").is_none());
+    }
 
     /// A text of this name.
     pub fn of(name: &str) -> &'static Text {

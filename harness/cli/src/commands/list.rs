@@ -63,7 +63,8 @@ fn table(lines: &[(String, String)]) -> String {
     text
 }
 
-fn unknown(what: Listed, name: &str, lines: &[(String, String)]) -> Failure {
+/// That there is none of this name, and which was probably meant.
+pub fn unknown(what: Listed, name: &str, lines: &[(String, String)]) -> Failure {
     let kind = what.called();
     let help = match khala_plan::closest(name, lines.iter().map(|(name, _)| name.as_str())) {
         Some(meant) => format!("did you mean `{meant}`?"),
@@ -85,7 +86,10 @@ fn one(what: Listed, name: &str) -> Option<String> {
             let (name, told) = shipped.into_iter().find(|(shipped, _)| shipped == name)?;
             Some(described(
                 &format!("{name}: {told}"),
-                &[("check it", format!("khala-harness check scenarios/{name}.toml"))],
+                &[
+                    ("get it", format!("khala-harness init --scenario {name}")),
+                    ("check it", format!("khala-harness check scenarios/{name}.toml")),
+                ],
             ))
         }
     }

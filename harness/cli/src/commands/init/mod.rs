@@ -1,4 +1,4 @@
-//! `init`: a first scenario to start from, explained line by line.
+//! `init`: a first scenario to start from, explained line by line, or one of those that ship.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::list;
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::output;
@@ -13,30 +14,103 @@ use crate::show::quoted;
 
 const FIRST: &str = include_str!("first.toml");
 
-/// Writes the scenario, and the schema beside it unless there is one. Never touches what is there.
+/// Writes what is asked for, and the schema beside it unless there is one. Never touches what is there.
 pub fn run(init: &args::Init) -> Result<Exit, Failure> {
     let folder = scenarios(&init.dir);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let first = folder.join("first.toml");
-    if !write_new(&first, &named(&first))? {
-        let message = format!(
-            "{} is there already, and nothing was written: move it away, or name another folder, as \
-             in `khala-harness init DIR`",
-            first.display()
-        );
-        return Err(Failure::new(Exit::Setup, message));
+    let wanted = Wanted::of(init, &folder)?;
+    if let Some(there) = wanted.files.iter().map(|(path, _)| path).find(|path| path.exists()) {
+        return Err(is_there(there));
     }
-    let mut said = format!("wrote {}\n", first.display());
-    let schema = folder.join("scenario.schema.json");
-    let verb = match write_new(&schema, &khala_plan::scenario_schema())? {
-        true => "wrote",
-        false => "kept",
-    };
-    said.push_str(&format!("{verb} {}\n", schema.display()));
-    let path = quoted(&first.display().to_string());
-    said.push_str(&format!("\nNext:\n  khala-harness check {path}\n  khala-harness run {path}\n"));
+    let mut said = String::new();
+    for (path, text) in &wanted.files {
+        let folder = path.parent().unwrap_or(&folder);
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        if !write_new(path, text)? {
+            return Err(is_there(path));
+        }
+        said.push_str(&format!("wrote {}\n", path.display()));
+    }
+    for (path, text) in &wanted.beside {
+        let folder = path.parent().unwrap_or(&folder);
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let verb = match write_new(path, text)? {
+            true => "wrote",
+            false => "kept",
+        };
+        said.push_str(&format!("{verb} {}\n", path.display()));
+    }
+    said.push_str(&format!("\nNext:\n{}", wanted.next));
     output::print(said.as_bytes())?;
     Ok(Exit::Go)
+}
+
+fn is_there(path: &Path) -> Failure {
+    let message = format!(
+        "{} is there already, and nothing was written: move it away, or name another folder, as \
+         in `khala-harness init DIR`",
+        path.display()
+    );
+    Failure::new(Exit::Setup, message)
+}
+
+/// What is to be written, and what to say of it.
+struct Wanted {
+    /// What is asked for, which must not be there.
+    files: Vec<(PathBuf, String)>,
+    /// What belongs to it and may be there.
+    beside: Vec<(PathBuf, String)>,
+    /// Commands to try, a line each.
+    next: String,
+}
+
+impl Wanted {
+    fn of(init: &args::Init, folder: &Path) -> Result<Self, Failure> {
+        let schema = (folder.join("scenario.schema.json"), khala_plan::scenario_schema());
+        let mut wanted = Self { files: Vec::new(), beside: vec![schema], next: String::new() };
+        if let Some(name) = &init.scenario {
+            let shipped = khala_selftest::shipped_scenario(name).ok_or_else(|| {
+                list::unknown(args::Listed::Scenarios, name, &khala_selftest::shipped())
+            })?;
+            let mut files =
+                shipped.into_iter().map(|(path, text)| (folder.join(path), text.to_owned()));
+            wanted.files.extend(files.next());
+            wanted.beside.extend(files);
+            wanted.next_of(&["check", "run"]);
+        }
+        if let Some(name) = &init.target {
+            let (path, text) =
+                khala_selftest::shipped_target(name).ok_or_else(|| no_target(name))?;
+            wanted.files.push((folder.join(path), text.to_owned()));
+            wanted.next_of(&["doctor --target"]);
+        }
+        if wanted.files.is_empty() {
+            let first = folder.join("first.toml");
+            let text = named(&first);
+            wanted.files.push((first, text));
+            wanted.next_of(&["check", "run"]);
+        }
+        Ok(wanted)
+    }
+
+    /// Commands to try with the last of the files.
+    fn next_of(&mut self, commands: &[&str]) {
+        let Some((path, _)) = self.files.last() else { return };
+        let path = quoted(&path.display().to_string());
+        for command in commands {
+            self.next.push_str(&format!("  khala-harness {command} {path}\n"));
+        }
+    }
+}
+
+fn no_target(name: &str) -> Failure {
+    let help = match khala_plan::closest(name, khala_selftest::shipped_targets()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => {
+            let all: Vec<_> = khala_selftest::shipped_targets().collect();
+            format!("there are {}", all.join(" and "))
+        }
+    };
+    Failure::new(Exit::Usage, format!("no target profile `{name}` ships: {help}"))
 }
 
 /// The scenario, in whose comments its own path stands as one types it.

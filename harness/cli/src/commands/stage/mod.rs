@@ -11,6 +11,7 @@ mod embedded;
 mod held;
 mod hold;
 mod kept;
+mod missing;
 mod order;
 mod preconditions;
 mod runs;
@@ -100,6 +101,7 @@ fn webhook(order: &Order<'_>) -> Result<Option<Webhook>, Failure> {
 
 /// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent. What is asked.
 fn check(order: &Order<'_>, interrupt: &CancellationToken) -> Result<Asked, Failure> {
+    missing::refuse(order)?;
     let stage = order.stage();
     let mut all: Vec<_> = stage.scenarios.iter().map(|one| order.scenario(one, &[])).collect();
     all.extend(stage.hold.iter().map(|hold| order.scenario(&hold.scenario, &[])));
