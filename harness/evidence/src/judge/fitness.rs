@@ -156,7 +156,9 @@ pub fn generator_fell_short(case: &Case<'_>) -> Vec<RunReason> {
         reasons.push(RunReason::other(why).taking(takes));
     }
     let accounted = generator.publishes_begun + case.settled.totals.withheld;
-    if !case.facts.interrupted && accounted < generator.publishes_planned {
+    // What was planned for later than the end of the target was no longer to be begun.
+    let to_its_end = !case.facts.interrupted && case.facts.target.lost.is_none();
+    if to_its_end && accounted < generator.publishes_planned {
         let why = format!(
             "the generator began {} of {} planned publishes",
             generator.publishes_begun, generator.publishes_planned

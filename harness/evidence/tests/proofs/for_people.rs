@@ -310,6 +310,29 @@ fn a_run_with_a_defect_says_so_at_its_head() {
 }
 
 #[test]
+fn the_ten_lines_of_a_run_with_a_defect_say_so() {
+    let mut report = two_without_one_event().report();
+    let head = |report: &RunReport, width| {
+        let reader = Reader { width, ..SCREEN };
+        let text = terminal::render_short(report, &reader);
+        let head: Vec<_> = text.lines().take(2).map(str::to_owned).collect();
+        (head[0].clone(), head[1].clone())
+    };
+    assert!(!head(&report, 100).0.contains("defect"), "there is none");
+    report.target.defects = vec!["drop_nth,0.5".to_owned()];
+    let (line, _) = head(&report, 100);
+    assert!(
+        line.starts_with("NO-GO  small  ") && line.ends_with("  with the defect drop_nth,0.5"),
+        "{line}"
+    );
+    report.target.defects.push("slow_recovery".repeat(8));
+    let (line, _) = head(&report, 100);
+    assert!(line.ends_with("  with 2 defects"), "{line}");
+    let (line, next) = head(&report, 40);
+    assert!(!line.contains("defect") && next == "  with 2 defects", "{line}\n{next}");
+}
+
+#[test]
 fn where_and_how_it_was_run_is_in_the_summary() {
     let mut report = Trial::small().report();
     report.target.defects = vec!["drop_nth".to_owned()];

@@ -132,6 +132,13 @@ fn what_the_generator_never_began_is_its_own_but_for_what_the_target_left_no_roo
     assert_eq!(of(8, 1, false), None);
     assert_eq!(of(5, 1, false), lacks(5), "1 of 4 was withheld");
     assert_eq!(of(8, 0, true), None);
+    // A target that is gone ends the run: nobody was to begin the rest.
+    let reasons = held(|facts, _| {
+        facts.generator.publishes_begun = 5;
+        facts.target.lost = Some("it was killed".to_owned());
+        facts.target.lost_at_us = Some(4 * S);
+    });
+    assert!(!reasons.iter().any(|why| why.contains("the generator")), "{reasons:?}");
 }
 
 /// TEXT, with the rule of the first gate named, and with whichever of its gates advisory.

@@ -124,9 +124,8 @@ fn decision(report: &RunReport, colour: Colour) -> String {
 
 fn head_line(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     let profile = report.scenario.profile.as_ref().map(|p| format!(" ({p})")).unwrap_or_default();
-    page.raw(&format!(
-        "{}  {}{profile}  seed {}  {:.1} s{}",
-        decision(report, reader.colour),
+    let rest = format!(
+        "  {}{profile}  seed {}  {:.1} s{}",
         report.scenario.name,
         report.scenario.seed,
         report.duration_s,
@@ -135,7 +134,30 @@ fn head_line(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
             (true, true) => "  INTERRUPTED",
             (true, false) => "",
         },
-    ));
+    );
+    let taken = chars(&report.decision.to_string()) + chars(&rest);
+    let defects = defects(report, page.width().saturating_sub(taken));
+    page.raw(&format!("{}{rest}{defects}", decision(report, reader.colour)));
+}
+
+/// The defects that the target was started with, in so many columns: by their names, else how many.
+fn defects(report: &RunReport, room: usize) -> String {
+    let named = match report.target.defects.as_slice() {
+        [] => return String::new(),
+        [one] => format!("  with the defect {one}"),
+        several => format!("  with the defects {}", several.join(", ")),
+    };
+    let counted = match report.target.defects.len() {
+        1 => "with a defect".to_owned(),
+        many => format!("with {many} defects"),
+    };
+    if chars(&named) <= room {
+        named
+    } else if chars(&counted) + 2 <= room {
+        format!("  {counted}")
+    } else {
+        format!("\n  {counted}")
+    }
 }
 
 fn head(page: &mut Page, report: &RunReport, reader: &Reader<'_>, brief: &Brief) {
