@@ -169,11 +169,14 @@ fn section(out: &mut String, table: &Table, tables: &[Table]) {
     }
     out.push_str("\n| key | type and unit | default | range or words | example | meaning |\n");
     out.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    // What is laid over a scenario needs nothing: the scenario has it.
+    let laid_over = [scenario::PROFILES, target::profile::FILE].map(|it| it.definition());
+    let laid_over = laid_over.contains(&table.definition());
     for key in table.keys {
         let cells = [
             format!("`{}`", key.name()),
             kind(*key, tables),
-            default(*key),
+            if laid_over && key.is_required() { "–".to_owned() } else { default(*key) },
             allowed(&key.shape()),
             format!("`{}`", key.example()),
             key.doc(),
@@ -325,6 +328,24 @@ mod tests {
             }
         }
         assert_eq!(of_fault("earthquake"), None);
+    }
+
+    #[test]
+    fn what_is_laid_over_a_scenario_needs_no_key() {
+        let page = page();
+        let section = |heading: &str| {
+            let (_, rest) = page.split_once(&format!("\n## {heading}\n")).expect("a section");
+            rest.split("\n## ").next().unwrap_or_default().to_owned()
+        };
+        let fleet = |heading: &str| {
+            let section = section(heading);
+            section.lines().find(|line| line.starts_with("| `fleet`")).expect("a row").to_owned()
+        };
+        assert!(fleet("The scenario").contains("**needed**"));
+        for heading in ["`[profile.…]`", "The target profile"] {
+            assert!(!section(heading).contains("**needed**"), "{heading}");
+            assert!(fleet(heading).contains("| – |"), "{heading}");
+        }
     }
 
     #[test]
