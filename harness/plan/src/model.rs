@@ -448,7 +448,8 @@ pub enum FirstSubscribe {
 /// What the ids of users look like: some targets want a positive integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserIds {
-    /// `{prefix}-user-{n}`, and `{prefix}-publisher` for who publishes.
+    /// `{prefix}-user-{n}`, with zeros before the number so that it is as long as a UUID, and `{prefix}-publisher` for
+    /// who publishes: users differ at the end alone, as who keeps only the beginning of an id must be seen to mix them up.
     Named,
     /// Numbers from this one on; the first publishes too.
     Numeric {
@@ -456,6 +457,9 @@ pub enum UserIds {
         first: u64,
     },
 }
+
+/// As long as a UUID in its usual form (RFC 9562, section 4), which any store of user ids takes.
+const USER_ID_CHARS: usize = 36;
 
 impl Fleet {
     /// The most clients that there are at once.
@@ -468,7 +472,11 @@ impl Fleet {
     #[must_use]
     pub fn user_id(&self, user: u32) -> String {
         match self.user_ids {
-            UserIds::Named => format!("{}-user-{user}", self.name_prefix),
+            UserIds::Named => {
+                let before = format!("{}-user-", self.name_prefix);
+                let digits = USER_ID_CHARS.saturating_sub(before.len());
+                format!("{before}{user:0>digits$}")
+            }
             UserIds::Numeric { first } => (first + u64::from(user)).to_string(),
         }
     }

@@ -56,7 +56,8 @@ const USER_IDS: KeyOr<Words<bool>> = Key::new(
     "user_ids",
     Words(&[("named", false), ("numeric", true)]),
     "user_ids = \"numeric\"",
-    "What the ids of users look like. `named`: `{prefix}-user-{n}`. `numeric`: positive \
+    "What the ids of users look like. `named`: `{prefix}-user-{n}`, with zeros before the number to 36 characters, so \
+     that users differ at the end alone. `numeric`: positive \
      integers, for a target that wants such.",
 )
 .or(false);

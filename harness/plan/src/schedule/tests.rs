@@ -315,8 +315,22 @@ fn identities_are_dealt_in_turn() {
     let identity = Schedule::identity(&plan, 99);
     assert_eq!(
         [identity.user, identity.org, identity.session, identity.device],
-        ["kh-user-1", "kh-org-1", "kh-session-99", "kh-device-99"]
+        ["kh-user-0000000000000000000000000001", "kh-org-1", "kh-session-99", "kh-device-99"]
     );
+}
+
+#[test]
+fn users_differ_at_the_end_alone_and_none_is_longer_than_a_uuid_without_need() {
+    let mut plan = plan();
+    for prefix in ["k", "khala-harness", "a-prefix-that-is-itself-longer-than-any-uuid"] {
+        plan.fleet.name_prefix = prefix.to_owned();
+        let ids = [0, 7, 10, 99_999].map(|user| plan.fleet.user_id(user));
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len(), "{ids:?}");
+        if prefix.len() < 20 {
+            assert!(ids.iter().all(|id| id.len() == 36 && id[..31] == ids[0][..31]), "{ids:?}");
+        }
+    }
 }
 
 #[test]
@@ -347,8 +361,8 @@ fn the_file_has_a_header_and_a_line_for_everything() {
     {"kind":"phase","index":2,"name":"storm","start_us":30000000,"end_us":70000000,"measure":true}
     {"kind":"phase","index":3,"name":"drain","start_us":70000000,"end_us":80000000,"measure":false}
     {"kind":"cohort","index":0,"name":"ios","surface":"ios","clients":2}
-    {"kind":"arrival","client":0,"at_us":0,"cohort":0,"surface":"ios","user":"kh-user-0","org":"kh-org-0","session":"kh-session-0","device":"kh-device-0"}
-    {"kind":"arrival","client":1,"at_us":5000000,"cohort":0,"surface":"ios","user":"kh-user-1","org":"kh-org-1","session":"kh-session-1","device":"kh-device-1"}
+    {"kind":"arrival","client":0,"at_us":0,"cohort":0,"surface":"ios","user":"kh-user-0000000000000000000000000000","org":"kh-org-0","session":"kh-session-0","device":"kh-device-0"}
+    {"kind":"arrival","client":1,"at_us":5000000,"cohort":0,"surface":"ios","user":"kh-user-0000000000000000000000000001","org":"kh-org-1","session":"kh-session-1","device":"kh-device-1"}
     {"kind":"publish","n":0,"at_us":10000000,"load":0,"worker":0,"payload_bytes":256}
     {"kind":"publish","n":1,"at_us":30000000,"load":0,"worker":0,"payload_bytes":256}
     {"kind":"publish","n":2,"at_us":50000000,"load":0,"worker":0,"payload_bytes":256}

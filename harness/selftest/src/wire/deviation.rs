@@ -93,6 +93,8 @@ pub struct Deviation {
     pub repeated: Option<Purpose>,
     /// The first answer to a request of this purpose is the answer to all of them.
     pub cached: Option<Purpose>,
+    /// The requests for which it is the same answer; all of them without.
+    pub cached_by: Option<fn(&Head) -> String>,
 }
 
 impl Deviation {
@@ -110,6 +112,7 @@ impl Deviation {
         keep_alive: None,
         repeated: None,
         cached: None,
+        cached_by: None,
     };
 
     /// Everything passes.
@@ -155,6 +158,11 @@ impl Deviation {
     /// Requests of a purpose are answered with the first one's answer.
     pub const fn cached(purpose: Purpose) -> Self {
         Self { cached: Some(purpose), ..Self::NONE }
+    }
+
+    /// The same of requests that have something in common.
+    pub const fn cached_by(purpose: Purpose, by: fn(&Head) -> String) -> Self {
+        Self { cached_by: Some(by), ..Self::cached(purpose) }
     }
 
     /// Requests are answered in the target's place.

@@ -2,6 +2,7 @@
 //!
 //! Requests go one to a connection. Everything that it starts ends when its handle is dropped.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,8 +45,8 @@ struct Shared {
     sockets: AtomicU32,
     /// Requests of each purpose.
     requests: [AtomicU32; 5],
-    /// The answer that a cache keeps.
-    cached: Mutex<Option<Answer>>,
+    /// The answers that a cache keeps.
+    cached: Mutex<BTreeMap<String, Answer>>,
 }
 
 impl Proxy {
@@ -59,7 +60,7 @@ impl Proxy {
         let address = listener.local_addr()?;
         let ended = CancellationToken::new();
         let (sockets, requests) = (AtomicU32::new(0), Default::default());
-        let cached = Mutex::new(None);
+        let cached = Mutex::new(BTreeMap::new());
         let shared = Arc::new(Shared { deviation, targets, sockets, requests, cached });
         let token = ended.clone();
         tokio::spawn(async move { token.run_until_cancelled(accept(listener, shared)).await });
@@ -167,7 +168,9 @@ async fn serve_request(
     if let Some(steps) = deviation.on_request.and_then(|act| act(&request)) {
         return take(writer, steps).await;
     }
-    let known = lock(&shared.cached).clone().filter(|_| deviation.cached == Some(purpose));
+    let key = deviation.cached_by.map(|by| by(&head)).unwrap_or_default();
+    let known =
+        lock(&shared.cached).get(&key).filter(|_| deviation.cached == Some(purpose)).cloned();
     let answer = match known {
         Some(answer) => answer,
         None => {
@@ -179,7 +182,7 @@ async fn serve_request(
         }
     };
     if deviation.cached == Some(purpose) {
-        lock(&shared.cached).get_or_insert_with(|| answer.clone());
+        lock(&shared.cached).entry(key).or_insert_with(|| answer.clone());
     }
     let changed = deviation.on_answer.and_then(|act| act(&request, answer.clone()));
     let stays = deviation.keep_alive.is_some();

@@ -21,6 +21,7 @@ rows![
     metrics_503,
     metrics_extra_fields,
     mint_cached,
+    mint_cached_by_user,
     pub_cached,
     pub_repeated,
     mint_truncated,
