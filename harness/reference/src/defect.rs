@@ -83,10 +83,13 @@ pub(crate) enum Kind {
     SlowAccepts,
     InventedEvent,
     StateDelay,
+    ClaimsUnchecked,
+    FreshOfStaleList,
+    SnapshotLags,
 }
 
 /// How many defects there are.
-const KINDS: usize = Kind::StateDelay as usize + 1;
+const KINDS: usize = Kind::SnapshotLags as usize + 1;
 
 struct Armed {
     probability: f64,

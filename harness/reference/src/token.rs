@@ -1,8 +1,8 @@
-//! Who a sync token is from: the verifier's verdict, and the two that defects overrule.
+//! Who a sync token is from: the verifier's verdict, and those that defects overrule.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use khala_wire::token::{Claims, Deny, KeyRing};
+use khala_wire::token::{CLAIMS_VERSION, Claims, Deny, KeyRing};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,7 @@ pub fn verify(keys: &KeyRing, defects: &Defects, token: &str) -> Result<Claims, 
     let (kind, overruled) = match verdict {
         Err(Deny::TokenExpired) => (Kind::ExpiredAccepted, expired(keys, token)),
         Err(Deny::UnsupportedAlg) => (Kind::AlgNoneAccepted, unsigned(keys, token, now)),
+        Err(Deny::ClaimMismatch) => (Kind::ClaimsUnchecked, estranged(keys, token, now)),
         _ => return verdict,
     };
     match overruled {
@@ -49,6 +50,19 @@ fn unsigned(keys: &KeyRing, token: &str, now_unix_s: i64) -> Option<Claims> {
     }
     let claims: Claims = part(token, 1)?;
     let signed = keys.current()?.sign(&claims).ok()?;
+    keys.verify(&signed, now_unix_s).ok()
+}
+
+/// Claims that are right but for whom they are from and for, and their version: whoever has the key signed them.
+fn estranged(keys: &KeyRing, token: &str, now_unix_s: i64) -> Option<Claims> {
+    let claims: Claims = part(token, 1)?;
+    let ours = Claims {
+        aud: keys.audience().to_owned(),
+        iss: keys.issuer().to_owned(),
+        oa_claims_version: CLAIMS_VERSION.to_owned(),
+        ..claims
+    };
+    let signed = keys.current()?.sign(&ours).ok()?;
     keys.verify(&signed, now_unix_s).ok()
 }
 

@@ -40,10 +40,13 @@ def gap(story):
 @rule("after_unsubscribe", "a delivery")
 def after_unsubscribe(story):
     """Nothing of a topic follows the reply to its unsubscribe, until it is subscribed to again; nor comes
-    anything of one that the token opens over a socket that never subscribed to it."""
+    anything of one that the token opens over a socket that never subscribed to it, which a list that is refused
+    for another topic's sake does not."""
     for delivery in story.deliveries:
         if delivery.standing == "left":
             yield of_delivery(delivery, "came after the unsubscribe was acknowledged")
+        if delivery.standing == "refused":
+            yield of_delivery(delivery, "the list with its topic was refused")
     for client in story.clients.values():
         for record in client.records:
             if record["record"] == "unasked":

@@ -243,7 +243,9 @@ class Client:
         self.deliveries.append(new)
         granted = new.topic in self.granted
         new.standing = self.standing.get(new.topic, "never") if granted else "ungranted"
-        if new.standing in ("stale", "left", "never", "ungranted"):
+        if new.standing == "out" and new.topic not in self.answered_here:
+            new.standing = "refused"
+        if new.standing in ("stale", "left", "never", "ungranted", "refused"):
             # Of no subscription, so it is neither applied nor in any order.
             return
         sub = new.subscription = self.current[new.topic]

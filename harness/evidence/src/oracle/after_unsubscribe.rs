@@ -1,6 +1,7 @@
 //! Rule `after_unsubscribe`: nothing of a topic comes after its unsubscribe was acknowledged, until
 //! the client's next subscribe names it; and nothing of one that the socket never subscribed to, although
-//! the client's token opens it (of one that it does not open, see `authz_leak`).
+//! the client's token opens it (of one that it does not open, see `authz_leak`). A list that is refused because
+//! another topic of it is stale subscribes to nothing (contract, section 3, subscribe).
 //!
 //! Such deliveries are not applied, whatever their seq. Cases: times from the reply to an unsubscribe to the
 //! next subscribe, or to the end, in which a publish to the topic was begun and acknowledged or some client
@@ -77,6 +78,35 @@ pub fn on_delivery(delivery: &Delivery, track: &mut Track, tally: &mut Tally) ->
         message: format!(
             "seq {seq} came {:.1?} after the unsubscribe was acknowledged",
             std::time::Duration::from_micros(at.saturating_sub(*left_at))
+        ),
+    };
+    tally.violate(violation, 0);
+    true
+}
+
+/// Judges a delivery of a topic whose list was refused for another topic's sake; `answered`: whether an earlier
+/// subscribe of the topic on the same socket was answered with ok, and may be in force still. Says whether it breaks the
+/// rule.
+pub fn on_refused_list(
+    delivery: &Delivery,
+    track: &Track,
+    answered: bool,
+    tally: &mut Tally,
+) -> bool {
+    if track.standing != Standing::Out || answered {
+        return false;
+    }
+    let Delivery { client, topic, seq, at, .. } = *delivery;
+    let violation = Violation {
+        at_us: at,
+        rule: Rule::AfterUnsubscribe,
+        client: Some(client),
+        topic: Some(topic),
+        seqs: Some((seq, seq)),
+        epoch: Some(track.epoch),
+        message: format!(
+            "seq {seq} came after the list with its topic was refused, before another subscribe: one stale topic \
+             refuses the whole list"
         ),
     };
     tally.violate(violation, 0);

@@ -159,6 +159,12 @@ fn place(
     let tally = &mut flow.tally;
     if tail_before_snapshot::on_delivery(delivery, track, tally)
         || after_unsubscribe::on_delivery(delivery, track, tally)
+        || after_unsubscribe::on_refused_list(
+            delivery,
+            track,
+            life.answered.contains(&topic),
+            tally,
+        )
     {
         return None;
     }

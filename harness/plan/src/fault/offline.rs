@@ -64,7 +64,10 @@ impl Definition for Offline {
         if self.resume == Resume::Kept {
             return None;
         }
-        no_place(fault, plan, schedule).or_else(|| self.while_it_moves(fault, plan, schedule))
+        // What is stale stays so while events come.
+        let holds = matches!(self.resume, Resume::BelowFloor | Resume::BeyondBudget);
+        let moves = || self.while_it_moves(fault, plan, schedule);
+        no_place(fault, plan, schedule).or_else(|| if holds { None } else { moves() })
     }
 }
 
@@ -160,8 +163,8 @@ const RESUME: KeyOr<Words<Resume>> = Key::new(
     ]),
     "resume = \"below-floor\"",
     "The cursor that they come back with: `kept`; or, computed from the target's \
-     window just before the return and exact only while nothing is published, \
-     `below-floor` and `beyond-budget` (stale), `at-floor` and `at-budget` (fresh).",
+     window just before the return, `below-floor` and `beyond-budget` (stale, whatever is \
+     published meanwhile), `at-floor` and `at-budget` (fresh, while nothing is).",
 )
 .or(Resume::Kept);
 

@@ -1,6 +1,7 @@
 //! `GET /internal/v1/khala/topics/{topic}/snapshot`: the state of a summary topic at its head.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -16,6 +17,7 @@ use khala_wire::topic::TopicId;
 
 use super::AppState;
 use super::answer::{Refused, bearer};
+use crate::clock;
 use crate::config::TOPICS;
 use crate::defect::{Defects, Kind};
 use crate::shared::Shared;
@@ -25,6 +27,8 @@ use crate::token;
 
 /// Defect `snapshot_ahead`: how far.
 const AHEAD: u64 = 1_000;
+/// Defect `snapshot_lags`: by how much.
+const LAG: Duration = Duration::from_millis(500);
 
 /// `GET /internal/v1/khala/topics/{topic}/snapshot`
 pub async fn snapshot(
@@ -101,7 +105,8 @@ impl Snapshots {
         let log = store.log(topic);
         let mut kept = lock(&self.0[topic.index()]);
         // What a defect may spoil is made for each request: each is an opportunity.
-        let spoils = [Kind::SnapshotOld, Kind::SnapshotAhead, Kind::SnapshotWrongTopic];
+        let spoils =
+            [Kind::SnapshotOld, Kind::SnapshotAhead, Kind::SnapshotWrongTopic, Kind::SnapshotLags];
         if let Some((head, body)) = &*kept
             && *head == log.head()
             && !spoils.into_iter().any(|kind| defects.armed(kind))
@@ -109,7 +114,9 @@ impl Snapshots {
             return Ok(body.clone());
         }
         let snapshot = of(log);
-        if let Some(wrong) = spoilt(store, defects, topic, &snapshot) {
+        if let Some(wrong) =
+            lagging(log, defects, &snapshot).or_else(|| spoilt(store, defects, topic, &snapshot))
+        {
             return serde_json::to_vec(&wrong).map(Bytes::from);
         }
         let body = Bytes::from(serde_json::to_vec(&snapshot)?);
@@ -142,6 +149,25 @@ fn spoilt(store: &Store, defects: &Defects, topic: TopicId, right: &Snapshot) ->
         wrong = Some(of(other));
     }
     wrong
+}
+
+/// Defect `snapshot_lags`: the documents as they were a while ago, as far as the log still has them.
+fn lagging(log: &TopicLog, defects: &Defects, right: &Snapshot) -> Option<Snapshot> {
+    let then = clock::now().checked_sub(LAG)?;
+    let Window { floor, head, .. } = log.window();
+    let before = log.entries(floor + 1, head).unwrap_or_default();
+    let as_of_then = |document: &Document| {
+        let mut versions = before.iter().rev().filter(|entry| entry.at() <= then);
+        let old = versions.find(|entry| entry.update.doc_key == document.doc_key);
+        old.and_then(|entry| self::document(entry)).unwrap_or_else(|| document.clone())
+    };
+    let documents: Vec<Document> = right.documents.iter().map(as_of_then).collect();
+    let is_older = |(old, new): (&Document, &Document)| old.doc_version < new.doc_version;
+    let lags = documents.iter().zip(&right.documents).any(is_older);
+    (lags && defects.acts_every(Kind::SnapshotLags)).then(|| {
+        defects.note(Kind::SnapshotLags);
+        Snapshot { documents, ..right.clone() }
+    })
 }
 
 /// Defect `snapshot_old`: a watermark that cannot be resumed from, if there is one.

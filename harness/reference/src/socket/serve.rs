@@ -46,7 +46,9 @@ impl Connection {
     /// Takes a subscribe that may be served, unless a cursor is stale.
     pub(super) async fn subscribe(&mut self, mut request: Request) -> Result<(), End> {
         if let Some(stale) = self.staleness(&mut request) {
-            return self.refuse_stale(request.msg_ref.as_deref(), &stale).await;
+            self.refuse_stale(request.msg_ref.as_deref(), &stale).await?;
+            self.keep_the_fresh(&request, &stale);
+            return Ok(());
         }
         if self.takes(Kind::SlowRecovery, &request)
             && let Some(channel) = &mut self.channel
@@ -107,6 +109,23 @@ impl Connection {
         }
         frames.push(self.reply(msg_ref, Status::Error, stale));
         self.send(frames).await
+    }
+
+    /// Defect `fresh_of_stale_list`: what is not stale of a list that was refused is subscribed, from its head.
+    fn keep_the_fresh(&mut self, request: &Request, stale: &StaleCursor) {
+        let is_stale =
+            |topic: TopicId| stale.stale_topics.iter().any(|stale| stale.topic == topic.name());
+        let fresh: Vec<TopicId> =
+            request.topics.iter().map(|(topic, _)| *topic).filter(|it| !is_stale(*it)).collect();
+        if fresh.is_empty() || !self.does(Kind::FreshOfStaleList, request) {
+            return;
+        }
+        let Some(channel) = &mut self.channel else { return };
+        for topic in fresh {
+            let head = self.shared.store.log(topic).head();
+            *channel.tail(topic) = Some(Tail::new(head, head));
+            self.open.set_sent(topic, Some(head));
+        }
     }
 
     /// Replays, then answers.

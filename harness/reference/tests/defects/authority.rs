@@ -111,6 +111,29 @@ async fn alg_none_accepted_opens_what_is_wrong_in_nothing_else() {
     lying.stop().await;
 }
 
+#[tokio::test]
+async fn claims_unchecked_opens_what_is_wrong_in_nothing_else() {
+    let (honest, lying) = (with(&[]).await, with(&["claims_unchecked"]).await);
+    let forged = key().renamed("who").sign(&edited(estrange)).expect("signs");
+    for (token, wrong) in [
+        (signed(estrange), (101, 200)),
+        (signed(|claims| claims.aud = "nobody".to_owned()), (101, 200)),
+        (signed(|claims| claims.oa_claims_version = "v0".to_owned()), (101, 200)),
+        (signed(|claims| (expire(claims), estrange(claims)).0), (403, 401)),
+        (unsigned(estrange), (403, 401)),
+        (forged, (403, 401)),
+    ] {
+        for (running, expected) in [(&honest, (403, 401)), (&lying, wrong)] {
+            let got =
+                (upgrade(running, &token).await, snapshot(running, WORKER_SUMMARIES, &token).await);
+            assert_eq!(got, expected, "{token}");
+        }
+    }
+    assert_eq!(acted(&lying, "claims_unchecked"), 6);
+    honest.stop().await;
+    lying.stop().await;
+}
+
 async fn revoke(running: &Running) {
     let body = json!({"session_ids": ["s"], "reason": "lost phone"});
     assert_eq!(post(running.addr, REVOKE_PATH, &body).await.status, 200);

@@ -152,3 +152,29 @@ async fn seq_reset_on_restart_begins_anew_where_workers_go_on() {
     running.stop().await;
     std::fs::remove_dir_all(&dir).expect("there");
 }
+
+#[tokio::test]
+async fn fresh_of_stale_list_goes_on_with_what_is_not_stale_of_a_list_that_was_refused() {
+    for (defects, goes_on) in [(&[][..], false), (&["fresh_of_stale_list"][..], true)] {
+        let running = with(defects).await;
+        events(&running, 5).await;
+        running.handle.trim(WORKER_EVENTS, 2).expect("known");
+        let mut client = joined(&running).await;
+        let topics = json!([WORKER_EVENTS, WORKER_SUMMARIES]);
+        let cursors = json!({WORKER_EVENTS: 1, WORKER_SUMMARIES: 0});
+        subscribe(&mut client, &json!({"topics": topics, "resume_after": cursors})).await;
+        let mut heard = Heard::default();
+        heard.until(&mut client, |heard| heard.replied("s")).await;
+        assert_eq!(heard.watermarks(), [] as [u64; 0]);
+        publish(running.addr, "w", &json!({"n": 6})).await;
+        if goes_on {
+            heard.until(&mut client, |heard| !heard.updates.is_empty()).await;
+            assert_eq!(heard.updates[0]["topic"], WORKER_SUMMARIES);
+            assert_eq!(acted(&running, "fresh_of_stale_list"), 1);
+        } else {
+            heard.until_now(&mut client).await;
+            assert_eq!(heard.watermarks(), [] as [u64; 0]);
+        }
+        running.stop().await;
+    }
+}

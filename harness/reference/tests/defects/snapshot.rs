@@ -74,3 +74,22 @@ async fn snapshot_wrong_topic_is_the_other_one() {
     assert_eq!(acted(&running, "snapshot_wrong_topic"), 1);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn snapshot_lags_has_the_documents_of_a_while_ago_under_the_watermark_of_now() {
+    let running = with(&["snapshot_lags"]).await;
+    events(&running, 1).await;
+    let mut client = joined(&running).await;
+    let mut heard = bootstrap(&mut client, &[WORKER_SUMMARIES]).await;
+    heard.until(&mut client, |heard| heard.updates.len() == 1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    let at_rest = taken(&running).await;
+    assert_eq!(acted(&running, "snapshot_lags"), 0, "nothing has changed since");
+    publish(running.addr, "w", &json!({"n": 2})).await;
+    heard.until(&mut client, |heard| heard.updates.len() == 2).await;
+    let lagging = taken(&running).await;
+    assert_eq!((at_rest.head_watermark, lagging.head_watermark), (1, 2));
+    assert_eq!(lagging.documents[0].doc_version, at_rest.documents[0].doc_version);
+    assert_eq!(acted(&running, "snapshot_lags"), 1);
+    running.stop().await;
+}

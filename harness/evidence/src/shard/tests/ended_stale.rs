@@ -160,3 +160,28 @@ fn what_has_no_figures_is_held_against_nothing() {
     assert_eq!(settled.tally.rule(Rule::WrongReason).judged, 0);
     assert_eq!(settled.tally.rule(Rule::FalseStale).judged, 0);
 }
+
+#[test]
+fn a_list_that_is_refused_for_one_of_its_topics_subscribes_to_nothing() {
+    let list = |epoch, at| {
+        let topics = [stream(), state()].map(|topic| subscribed(topic, Some(3), false)).to_vec();
+        Record::SubscribeSent { client: 0, epoch, at, topics }
+    };
+    let refused = |epoch, at| {
+        let topics = vec![StaleTopic { topic: state(), ..said() }];
+        Record::SubscribeStale { client: 0, epoch, at, topics }
+    };
+    let of = |before: &[Record], epoch| {
+        let mut records = vec![connected(S)];
+        records.extend_from_slice(before);
+        records.extend([list(epoch, 2 * S), refused(epoch, 2 * S + 10)]);
+        records.push(event(0, 2 * S + 20, 4, 2 * S));
+        records.push(sent(epoch + 1, 2 * S + 30, stream(), Some(4)));
+        records.push(ok(epoch + 1, 2 * S + 40, stream(), 4));
+        broken(&settle(&records))
+    };
+    assert_eq!(of(&[], 1), [Rule::AfterUnsubscribe]);
+    // What an earlier subscribe on the same socket asked for may go on.
+    let earlier = [sent(1, S, stream(), Some(3)), ok(1, S + 5, stream(), 3)];
+    assert_eq!(of(&earlier, 2), []);
+}

@@ -37,6 +37,17 @@ pub(super) const DEFECTS: &[Defect] = &[
         probability: 1.0,
     },
     Defect {
+        kind: Kind::ClaimsUnchecked,
+        group: Group::Authority,
+        name: "claims_unchecked",
+        summary: "A token of another issuer, for another audience or of another version of the claims is accepted, \
+                  on the socket and for snapshots.",
+        per: Per::Request,
+        primary: "authz_leak",
+        consequences: &[],
+        probability: 1.0,
+    },
+    Defect {
         kind: Kind::RevocationIgnored,
         group: Group::Authority,
         name: "revocation_ignored",

@@ -43,6 +43,17 @@ pub(super) const DEFECTS: &[Defect] = &[
         probability: 1.0,
     },
     Defect {
+        kind: Kind::FreshOfStaleList,
+        group: Group::Cursors,
+        name: "fresh_of_stale_list",
+        summary: "Of a list that is refused because one topic is stale, the others are subscribed all the same, from \
+                  their heads.",
+        per: Per::Subscribe,
+        primary: "after_unsubscribe",
+        consequences: &["gap", "lost_publish", "no_convergence", "nonmonotonic", "state_stale"],
+        probability: 1.0,
+    },
+    Defect {
         kind: Kind::FloorTooStrict,
         group: Group::Cursors,
         name: "floor_too_strict",

@@ -22,6 +22,16 @@ pub(super) const DEFECTS: &[Defect] = &[
         probability: 1.0,
     },
     Defect {
+        kind: Kind::SnapshotLags,
+        group: Group::Snapshot,
+        name: "snapshot_lags",
+        summary: "The documents of a snapshot are those of 500 ms before, under the watermark of now.",
+        per: Per::Request,
+        primary: "bad_snapshot",
+        consequences: &["no_convergence", "state_stale"],
+        probability: 1.0,
+    },
+    Defect {
         kind: Kind::SnapshotAhead,
         group: Group::Snapshot,
         name: "snapshot_ahead",
