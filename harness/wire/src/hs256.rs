@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, AlgorithmFamily};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha384};
 use signature::{Signer, Verifier};
 
 /// SHA-256 of some bytes.
@@ -22,6 +22,13 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[must_use]
 pub fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
     keyed(key).chain_update(message).finalize().into_bytes().into()
+}
+
+/// HMAC-SHA-384 of a message: what a verifier of this contract must not take.
+#[must_use]
+pub fn mac_384(key: &[u8], message: &[u8]) -> [u8; 48] {
+    let keyed: Hmac<Sha384> = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
+    keyed.chain_update(message).finalize().into_bytes().into()
 }
 
 /// Whether `tag` is the MAC of the message, compared in constant time.
@@ -119,6 +126,14 @@ mod tests {
         assert!(mac_fits(b"Jefe", b"what do ya want for nothing?", &tag));
         assert!(!mac_fits(b"Jefe", b"what do ya want for nothing!", &tag));
         assert!(!mac_fits(b"Jefe", b"what do ya want for nothing?", &tag[..31]));
+    }
+
+    #[test]
+    fn the_longer_mac_is_rfc_4231s_too() {
+        let tag = mac_384(b"Jefe", b"what do ya want for nothing?");
+        let expected = "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e\
+                        8e2240ca5e69e2c78b3239ecfab21649";
+        assert_eq!(hex(&tag), expected);
     }
 
     #[test]

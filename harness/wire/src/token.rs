@@ -174,6 +174,34 @@ impl Key {
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(&self.secret))
             .map_err(|source| SignError { kid: self.kid.clone(), source })
     }
+
+    /// Signs any claims by HS256 under a header of one's own, which may say what it likes. `None` when the claims
+    /// cannot be serialised.
+    #[must_use]
+    pub fn sign_as<C: Serialize>(&self, header: &serde_json::Value, claims: &C) -> Option<String> {
+        by_hand(header, claims, |text| hs256::mac(&self.secret, text).to_vec())
+    }
+
+    /// Signs any claims rightly by HS384, which the contract does not have: every verifier must refuse it. `None`
+    /// when the claims cannot be serialised.
+    #[must_use]
+    pub fn sign_hs384<C: Serialize>(&self, claims: &C) -> Option<String> {
+        let header = serde_json::json!({ "alg": "HS384", "kid": self.kid, "typ": "JWT" });
+        by_hand(&header, claims, |text| hs256::mac_384(&self.secret, text).to_vec())
+    }
+}
+
+fn by_hand<C: Serialize>(
+    header: &serde_json::Value,
+    claims: &C,
+    mac: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Option<String> {
+    use base64::Engine as _;
+    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let claims = serde_json::to_vec(claims).ok()?;
+    let text = format!("{}.{}", base64.encode(header.to_string()), base64.encode(claims));
+    let tag = base64.encode(mac(text.as_bytes()));
+    Some(format!("{text}.{tag}"))
 }
 
 /// Claims under a header that says `alg: none`, and no signature: every verifier must refuse it.
@@ -358,6 +386,16 @@ mod tests {
         for (token, deny) in cases {
             assert_eq!(ring().verify(&token, NOW), Err(deny), "{token}");
         }
+    }
+
+    #[test]
+    fn what_is_signed_by_hand_is_right_but_for_its_header() {
+        let key = Key::new("now", "secret-a");
+        let header = serde_json::json!({ "alg": "HS256", "kid": "now", "typ": "JWT" });
+        let token = key.sign_as(&header, &claims()).expect("signs");
+        assert_eq!(ring().verify(&token, NOW), Ok(claims()));
+        let token = key.sign_hs384(&claims()).expect("signs");
+        assert_eq!(ring().verify(&token, NOW), Err(Deny::UnsupportedAlg));
     }
 
     #[test]

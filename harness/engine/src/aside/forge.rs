@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use khala_evidence::record::BadToken;
 use khala_plan::schedule::Identity;
-use khala_wire::token::{CLOCK_SKEW_S, Key, unsigned};
+use khala_wire::token::{CLOCK_SKEW_S, Claims, Key, unsigned};
+use serde_json::{Value, json};
 
 use crate::target::Credentials;
 
@@ -18,8 +19,20 @@ const EXPIRED_S: i64 = 5;
 /// A key id that no ring holds.
 const UNKNOWN_KID: &str = "khala-harness-unknown";
 
-/// A token that is bad in one way; `None` without a key to sign it with, or of a kind that the target
-/// itself makes bad.
+/// An issuer that no verifier trusts.
+const ELSEWHERE: &str = "https://khala-harness.invalid";
+
+/// An audience that is nobody.
+const NOBODY: &str = "khala-harness-nobody";
+
+/// A version of the claims that the contract does not have.
+const OTHER_CLAIMS_VERSION: &str = "oa_sync_claims_v0";
+
+/// A text that is no JWT.
+const NO_JWT: &str = "a.b.c";
+
+/// A token that is bad in one way; `None` without a key to sign it with where that takes one, or of a kind that
+/// the target itself makes bad.
 pub fn forge(
     credentials: &Credentials,
     who: &Identity,
@@ -27,6 +40,11 @@ pub fn forge(
     ttl: Duration,
     kind: BadToken,
 ) -> Option<String> {
+    match kind {
+        BadToken::NoToken => return Some(String::new()),
+        BadToken::NoJwt => return Some(NO_JWT.to_owned()),
+        _ => {}
+    }
     let key = credentials.sync_key.as_ref()?;
     let mut claims = credentials.claims(who, scopes, ttl, format!("{}-bad", who.session));
     match kind {
@@ -48,10 +66,37 @@ pub fn forge(
         }
         BadToken::AlgNone => unsigned(key.kid(), &claims),
         BadToken::UnknownKid => key.renamed(UNKNOWN_KID).sign(&claims).ok(),
-        BadToken::Revoked | BadToken::WrongScope | BadToken::Expires | BadToken::RevokedDevice => {
-            None
+        BadToken::OtherAlg => key.sign_hs384(&claims),
+        BadToken::MissingKid => key.sign_as(&json!({ "alg": "HS256", "typ": "JWT" }), &claims),
+        BadToken::WrongIssuer => {
+            claims.iss = ELSEWHERE.to_owned();
+            key.sign(&claims).ok()
         }
+        BadToken::WrongAudience => {
+            claims.aud = NOBODY.to_owned();
+            key.sign(&claims).ok()
+        }
+        BadToken::WrongClaimsVersion => {
+            claims.oa_claims_version = OTHER_CLAIMS_VERSION.to_owned();
+            key.sign(&claims).ok()
+        }
+        BadToken::WithoutJti => key.sign(&without(&claims, "jti")?).ok(),
+        BadToken::WithoutSession => key.sign(&without(&claims, "oa_session_id")?).ok(),
+        BadToken::WithoutDevice => key.sign(&without(&claims, "oa_device_id")?).ok(),
+        BadToken::NoToken
+        | BadToken::NoJwt
+        | BadToken::Revoked
+        | BadToken::WrongScope
+        | BadToken::Expires
+        | BadToken::RevokedDevice => None,
     }
+}
+
+/// Claims with one of them missing.
+fn without(claims: &Claims, name: &str) -> Option<Value> {
+    let mut claims = serde_json::to_value(claims).ok()?;
+    claims.as_object_mut()?.remove(name)?;
+    Some(claims)
 }
 
 #[cfg(test)]
@@ -90,9 +135,54 @@ mod tests {
             (BadToken::BadSignature, Deny::InvalidSignature),
             (BadToken::AlgNone, Deny::UnsupportedAlg),
             (BadToken::UnknownKid, Deny::UnknownKid),
+            (BadToken::NoToken, Deny::InvalidTokenFormat),
+            (BadToken::NoJwt, Deny::InvalidTokenFormat),
+            (BadToken::OtherAlg, Deny::UnsupportedAlg),
+            (BadToken::MissingKid, Deny::MissingKid),
+            (BadToken::WrongIssuer, Deny::ClaimMismatch),
+            (BadToken::WrongAudience, Deny::ClaimMismatch),
+            (BadToken::WrongClaimsVersion, Deny::ClaimMismatch),
+            (BadToken::WithoutJti, Deny::InvalidClaims),
         ] {
             let token = forge(&credentials, &who, vec![], ttl, kind).expect("has a key");
             assert_eq!(ring.verify(&token, unix_seconds()), Err(deny), "{kind:?}");
+        }
+        // What the WebSocket lane alone requires is missing, and all else is right.
+        for (kind, bound) in [
+            (BadToken::WithoutSession, (None, Some("d"))),
+            (BadToken::WithoutDevice, (Some("s"), None)),
+        ] {
+            let token = forge(&credentials, &who, vec![], ttl, kind).expect("has a key");
+            let claims = ring.verify(&token, unix_seconds()).expect("right but for the lane's");
+            let has = (claims.oa_session_id.as_deref(), claims.oa_device_id.as_deref());
+            assert_eq!(has, bound, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_takes_no_key_is_made_without_one() {
+        let credentials = Credentials {
+            sync_key: None,
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audience: DEFAULT_AUDIENCE.to_owned(),
+            session_key: None,
+            session_token: None,
+            static_tokens: Vec::new(),
+            signature_secret: None,
+            admin_token: None,
+        };
+        let who = Identity {
+            number: 0,
+            user: "u".into(),
+            org: "o".into(),
+            session: "s".into(),
+            device: "d".into(),
+            surface: None,
+        };
+        let ttl = Duration::from_secs(900);
+        for kind in [BadToken::NoToken, BadToken::NoJwt, BadToken::WrongIssuer] {
+            let made = forge(&credentials, &who, vec![], ttl, kind).is_some();
+            assert_eq!(made, !kind.takes_credentials(), "{kind:?}");
         }
     }
 }

@@ -161,7 +161,7 @@ impl<S: Sink> Asides<S> {
         let (plan, target) = (&self.around.plan, &self.around.target);
         let minted = match kind {
             // The one good token there is: to call it bad would condemn whoever accepts it.
-            _ if matches!(plan.auth.mint, Mint::Static { .. }) => None,
+            _ if kind.takes_credentials() && matches!(plan.auth.mint, Mint::Static { .. }) => None,
             // Nobody knows whose session it would be.
             BadToken::Revoked | BadToken::RevokedDevice
                 if !plan.auth.mint.is_of_planned_identities() =>

@@ -61,7 +61,7 @@ impl Definition for Token {
             Mint::Static { .. } => true,
             Mint::Hs256 { .. } => false,
         };
-        (of_others && cannot).then(|| {
+        (of_others && cannot && self.kind.takes_credentials()).then(|| {
             let what = "the harness cannot make such a token: it has no key to sign it with";
             Advice::new(what, SIGN_OURSELVES).note(HITS_NOBODY)
         })
@@ -76,13 +76,24 @@ const KIND: Key<Words<BadToken>> = Key::new(
         ("bad_signature", BadToken::BadSignature),
         ("alg_none", BadToken::AlgNone),
         ("unknown_kid", BadToken::UnknownKid),
+        ("no_token", BadToken::NoToken),
+        ("no_jwt", BadToken::NoJwt),
+        ("other_alg", BadToken::OtherAlg),
+        ("missing_kid", BadToken::MissingKid),
+        ("wrong_issuer", BadToken::WrongIssuer),
+        ("wrong_audience", BadToken::WrongAudience),
+        ("wrong_claims_version", BadToken::WrongClaimsVersion),
+        ("without_jti", BadToken::WithoutJti),
+        ("without_session", BadToken::WithoutSession),
+        ("without_device", BadToken::WithoutDevice),
         ("revoked", BadToken::Revoked),
         ("wrong_scope", BadToken::WrongScope),
         ("expires", BadToken::Expires),
         ("revoked_device", BadToken::RevokedDevice),
     ]),
     "kind = \"expired\"",
-    "What is wrong with the token. `revoked`: it is of a session that the harness makes for \
+    "What is wrong with the token. `other_alg`: it is signed with the right key by HS384. `without_jti`, \
+     `without_session` and `without_device`: rightly signed, and that claim is not there. `revoked`: it is of a session that the harness makes for \
      this and revokes before. `wrong_scope`: it does not open what the client subscribes \
      to. On two the contract is silent, so that what comes of them is a finding. \
      `expires`: it is good for a few seconds, and the socket that it opened is asked \

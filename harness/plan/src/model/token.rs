@@ -17,6 +17,26 @@ pub enum BadToken {
     AlgNone,
     /// Signed with the right key under an id that nobody knows.
     UnknownKid,
+    /// None at all.
+    NoToken,
+    /// A text that is no JWT.
+    NoJwt,
+    /// Signed with the right key by another algorithm, HS384.
+    OtherAlg,
+    /// Signed with the right key, and its header names none.
+    MissingKid,
+    /// Rightly signed, and of another issuer.
+    WrongIssuer,
+    /// Rightly signed, and for another audience.
+    WrongAudience,
+    /// Rightly signed, and of another version of the claims.
+    WrongClaimsVersion,
+    /// Rightly signed, without an id of its own, by which it could be revoked.
+    WithoutJti,
+    /// Rightly signed, without a session.
+    WithoutSession,
+    /// Rightly signed, without a device.
+    WithoutDevice,
     /// Of a session that was revoked.
     Revoked,
     /// Good, but it opens none, or not all, of the topics that are subscribed to.
@@ -38,11 +58,27 @@ impl BadToken {
             Self::BadSignature => "bad_signature",
             Self::AlgNone => "alg_none",
             Self::UnknownKid => "unknown_kid",
+            Self::NoToken => "no_token",
+            Self::NoJwt => "no_jwt",
+            Self::OtherAlg => "other_alg",
+            Self::MissingKid => "missing_kid",
+            Self::WrongIssuer => "wrong_issuer",
+            Self::WrongAudience => "wrong_audience",
+            Self::WrongClaimsVersion => "wrong_claims_version",
+            Self::WithoutJti => "without_jti",
+            Self::WithoutSession => "without_session",
+            Self::WithoutDevice => "without_device",
             Self::Revoked => "revoked",
             Self::WrongScope => "wrong_scope",
             Self::Expires => "expires",
             Self::RevokedDevice => "revoked_device",
         }
+    }
+
+    /// Whether it takes a token of the target's, or a key, to make it.
+    #[must_use]
+    pub fn takes_credentials(self) -> bool {
+        !matches!(self, Self::NoToken | Self::NoJwt)
     }
 
     /// The finding that its acceptance is, of [`FINDINGS`](crate::metric::FINDINGS), where the contract is
@@ -65,7 +101,17 @@ impl BadToken {
             | Self::NotYetValid
             | Self::BadSignature
             | Self::AlgNone
-            | Self::UnknownKid => Step::Connect,
+            | Self::UnknownKid
+            | Self::NoToken
+            | Self::NoJwt
+            | Self::OtherAlg
+            | Self::MissingKid
+            | Self::WrongIssuer
+            | Self::WrongAudience
+            | Self::WrongClaimsVersion
+            | Self::WithoutJti
+            | Self::WithoutSession
+            | Self::WithoutDevice => Step::Connect,
             Self::Revoked | Self::RevokedDevice => Step::Join,
             Self::WrongScope => Step::Subscribe,
             Self::Expires => Step::Heartbeat,
