@@ -263,6 +263,8 @@ findings! {
         "A batch of more than 200 updates, or of more than 2 MiB, came.";
     "publish_over_limit" breaks "malformed_message":
         "A command whose payload is over the limit of its topic's class was acknowledged and not refused with 413.";
+    "replay_head_behind" breaks "malformed_message":
+        "A batch of a replay said that its topic stands below what clients had been sent before the replay was asked for.";
 }
 
 /// The finding of this name that can break a rule.

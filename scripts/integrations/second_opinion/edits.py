@@ -331,6 +331,11 @@ def a_cursor_beyond_head_is_accepted(desk):
     told(desk, {"record": "finding", "name": "future_cursor_accepted", "message": "it was"})
 
 
+@silent("replay_head_behind")
+def a_replay_names_an_old_head(desk):
+    told(desk, {"record": "finding", "name": "replay_head_behind", "message": "it did"})
+
+
 @silent("future_cursor_silence")
 def nothing_comes_after_it(desk):
     sub, delivered = desk.subscription(desk.story.streams)

@@ -67,6 +67,14 @@ def future_cursor_accepted(story):
             yield Violation("there is no such replay", record["at"], record["client"])
 
 
+@finding("replay_head_behind", "malformed_message")
+def replay_head_behind(story):
+    """A batch of a replay named a head below what anybody had been sent when the replay was asked for."""
+    for record in of_clients(story, "finding"):
+        if record["name"] == "replay_head_behind":
+            yield Violation("the head is of before", record["at"], record["client"])
+
+
 @finding("future_cursor_silence", "gap")
 def future_cursor_silence(story):
     """What was begun after that answer, and acknowledged longer than the settle bound before a heartbeat

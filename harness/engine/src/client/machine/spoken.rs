@@ -35,6 +35,8 @@ pub struct Subscribe {
     pub topics: Vec<TopicId>,
     /// Last applied seqs, of those topics that have one.
     pub cursors: Vec<(TopicId, u64)>,
+    /// The highest seqs that any client of the run had been sent: the target need not be told.
+    pub seen: Vec<(TopicId, u64)>,
     /// How many updates a batch of the replay may have.
     pub batch_size: u32,
 }

@@ -36,7 +36,8 @@ impl Machine {
         world.sink.record(Record::SubscribeSent { client, epoch, at: now, topics: subscribed });
         let cursors = topics.iter().filter_map(|&topic| Some((topic, self.cursor(topic)?)));
         let (cursors, batch_size) = (cursors.collect(), self.settings.replay_batch_size);
-        Action::Ask(Ask::Subscribe(Subscribe { topics, cursors, batch_size }))
+        let seen = topics.iter().map(|&topic| (topic, world.heads.seq(topic))).collect();
+        Action::Ask(Ask::Subscribe(Subscribe { topics, cursors, seen, batch_size }))
     }
 
     pub(super) fn subscribed<S: Sink>(

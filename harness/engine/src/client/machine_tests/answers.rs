@@ -379,3 +379,85 @@ fn a_cursor_is_the_clients_own_word_and_the_reply_to_a_subscribe_is_judged_by_it
     rig.text(&push("1", "sync:heartbeat", &json!({"watermarks": watermarks})));
     assert_eq!(stands(&rig), []);
 }
+
+fn beat_of(head: u64) -> Value {
+    json!({"watermarks": [{"topic": WORKER_EVENTS, "watermark": head}]})
+}
+
+/// The client heartbeats and is answered, with a push or without.
+fn beaten(rig: &mut Rig, head: u64) {
+    rig.now = rig.machine.deadline();
+    let (asked, ping) = beats(rig.tick());
+    let watermarks = beat_of(head)["watermarks"].clone();
+    rig.text(&reply(&ping, "ok", &json!({})));
+    rig.text(&reply(&asked, "ok", &json!({"subscription_id": "s", "watermarks": watermarks})));
+}
+
+#[test]
+fn a_heartbeat_behind_what_was_sent_an_interval_ago_is_not_so() {
+    let mut rig = Rig::live();
+    rig.text(&frame(WORKER_EVENTS, &[50]));
+    beaten(&mut rig, 49);
+    assert_eq!(not_so(&rig), Vec::<String>::new(), "it may be of a moment ago");
+    rig.text(&frame(WORKER_EVENTS, &[51]));
+    beaten(&mut rig, 50);
+    rig.text(&push("1", "sync:heartbeat", &beat_of(50)));
+    assert_eq!(not_so(&rig), Vec::<String>::new(), "51 came only since the last");
+    rig.text(&push("1", "sync:heartbeat", &beat_of(49)));
+    beaten(&mut rig, 50);
+    let found = not_so(&rig);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("a sync:heartbeat says that"), "{found:?}");
+    assert!(found[0].contains("stands at 49, and seq 50 had been sent before"), "{found:?}");
+    assert!(found[1].contains("stands at 50, and seq 51 had been sent before"), "{found:?}");
+}
+
+#[test]
+fn what_was_sent_of_a_topic_that_was_given_up_since_is_no_measure_of_heartbeats() {
+    let mut rig = Rig::live();
+    rig.text(&frame(WORKER_EVENTS, &[50]));
+    beaten(&mut rig, 50);
+    let asked = unsubscribe(&mut rig);
+    let answer = json!({"subscription_id": "sub_sync_session:s", "topics": [NOTIFICATIONS]});
+    rig.text(&reply(&asked, "ok", &answer));
+    beaten(&mut rig, 40);
+    assert_eq!(not_so(&rig), Vec::<String>::new());
+}
+
+#[test]
+fn the_answer_to_a_subscribe_stands_behind_what_was_replayed_before_it() {
+    for (mark, wrong) in [(52, 0), (60, 0), (51, 1)] {
+        let mut rig = Rig::live();
+        rig.text(&frame(WORKER_EVENTS, &[50]));
+        rig.broken();
+        let subscribe = rig.join();
+        rig.text(&frame(WORKER_EVENTS, &[51, 52]));
+        rig.records.clear();
+        let marks = json!([{"topic": WORKER_EVENTS, "watermark": mark},
+            {"topic": NOTIFICATIONS, "watermark": 0}]);
+        rig.text(&subscribed(&subscribe, &marks));
+        let found = not_so(&rig);
+        assert_eq!(found.len(), wrong, "{mark}: {found:?}");
+        assert!(found.iter().all(|it| it.contains("stands at 51, and seq 52 came before it")));
+    }
+}
+
+#[test]
+fn a_replay_whose_heads_lie_behind_what_others_had_been_sent_is_told() {
+    for (head, found) in [(52, vec!["replay_head_behind"]), (70, vec![]), (71, vec![])] {
+        let mut rig = Rig::live();
+        rig.text(&frame(WORKER_EVENTS, &[50]));
+        rig.broken();
+        rig.heads.saw(events(), 70, None);
+        rig.join();
+        rig.records.clear();
+        let mut batch: Value =
+            serde_json::from_str(&batch_of(WORKER_EVENTS, &[51, 52])).expect("JSON");
+        batch["head_watermarks"] = json!([{"topic": WORKER_EVENTS, "watermark": head}]);
+        let framed =
+            SyncFrame::wrap("KHALA_FRAME_KIND_UPDATE_BATCH", WORKER_EVENTS, 52, &batch.to_string());
+        rig.text(&push("1", "sync:update_batch", &batch));
+        rig.text(&push("1", "sync:frame", &serde_json::to_value(framed).expect("serialises")));
+        assert_eq!(rig.findings(), found, "{head}");
+    }
+}

@@ -78,7 +78,8 @@ impl Lane {
 
 fn subscribe(cursors: &[(TopicId, u64)]) -> Action {
     let (topics, batch_size) = (vec![summaries()], Surface::REPLAY_BATCH_SIZE);
-    Action::Ask(Ask::Subscribe(Subscribe { topics, cursors: cursors.to_vec(), batch_size }))
+    let seen = vec![(summaries(), 0)];
+    Action::Ask(Ask::Subscribe(Subscribe { topics, cursors: cursors.to_vec(), seen, batch_size }))
 }
 
 /// All must be fetched again, and nobody says why.

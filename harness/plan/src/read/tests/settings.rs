@@ -124,7 +124,7 @@ fn a_target_may_say_that_its_states_are_dense_and_which_findings_are_rules() {
     assert_eq!((own.dense_states, own.findings_are_rules), (true, vec!["holes"]));
     assert_snapshot!(
         wrong_target("findings_are_rules = [\"hole\"]"),
-        @"8:23 `hole` is no finding that can be a rule -> there is `holes`, `expired_token_lives`, `revoked_device_lives`, `future_cursor_accepted`, `future_cursor_silence`, `update_over_limit`, `batch_over_limit` and `publish_over_limit`"
+        @"8:23 `hole` is no finding that can be a rule -> there is `holes`, `expired_token_lives`, `revoked_device_lives`, `future_cursor_accepted`, `future_cursor_silence`, `update_over_limit`, `batch_over_limit`, `publish_over_limit` and `replay_head_behind`"
     );
 }
 

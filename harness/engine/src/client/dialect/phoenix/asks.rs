@@ -77,6 +77,7 @@ impl Phoenix {
             Ask::Subscribe(subscribe) => {
                 self.asked.unsubscribe = None;
                 self.name(&subscribe.cursors);
+                self.anew(&subscribe.topics);
                 let asked = Some(Rc::new(subscribe.clone()));
                 self.asked.subscribe = Some(Subscribing { reference, own: asked });
                 self.message(reference, event::SUBSCRIBE, &own(subscribe))
@@ -85,17 +86,21 @@ impl Phoenix {
                 if let Tried::At(cursors) = &tried.cursors {
                     self.name(cursors);
                 }
+                self.anew(&tried.topics);
                 self.asked.subscribe = Some(Subscribing { reference, own: None });
                 self.message(reference, event::SUBSCRIBE, &not_its_own(tried))
             }
             Ask::Unsubscribe(topics) => {
                 self.asked.unsubscribe =
                     Some(Leaving { reference, topics: topics.as_slice().into() });
+                self.anew(topics);
                 let payload = Unsubscribe { topics: names(topics) };
                 self.message(reference, event::UNSUBSCRIBE, &payload)
             }
             Ask::Heartbeat => {
                 self.asked.heartbeat = Some(reference);
+                let grace = self.beats_of_grace();
+                self.pushed.beat(grace);
                 self.message(reference, event::HEARTBEAT, &Empty {})
             }
             // The reply stands behind what was pushed before it.
@@ -119,6 +124,11 @@ impl Phoenix {
         }
     }
 
+    /// Where the socket stands on topics is the next answer's to say.
+    fn anew(&mut self, topics: &[TopicId]) {
+        topics.iter().for_each(|topic| self.pushed.forget(*topic));
+    }
+
     fn message<P: Serialize>(&self, reference: u64, event: &str, payload: &P) -> String {
         let join_ref = frame::string_ref(self.joins.current());
         let msg_ref = frame::string_ref(reference);
@@ -130,7 +140,7 @@ fn names(topics: &[TopicId]) -> Vec<String> {
     topics.iter().map(|topic| topic.name().to_owned()).collect()
 }
 
-fn own(Subscribe { topics, cursors, batch_size }: &Subscribe) -> payload::Subscribe {
+fn own(Subscribe { topics, cursors, batch_size, .. }: &Subscribe) -> payload::Subscribe {
     let cursors: BTreeMap<String, u64> =
         cursors.iter().map(|(topic, cursor)| (topic.name().to_owned(), *cursor)).collect();
     payload::Subscribe {

@@ -27,9 +27,10 @@ use serde_json::value::RawValue;
 
 use self::asks::Asked;
 use self::joins::{Address, Joins};
-use self::stands::Stands;
+use self::stands::{Pushed, Stands};
 use self::twins::{Errors, Twins};
 use super::{Dialect, Shelf, Taken};
+use crate::client::batch::Batch;
 use crate::client::machine::spoken::{Ask, Came, Event, Manners};
 use crate::client::machine::{Action, Machine, Settings};
 use crate::client::world::World;
@@ -49,6 +50,8 @@ pub struct Phoenix {
     twins: Twins,
     errors: Errors,
     stands: Stands,
+    /// What came over the channel there is.
+    pushed: Pushed,
     /// Topics of the client's that the reply to the join in force does not allow.
     barred: Vec<TopicId>,
     /// The session that the token of the socket there is was minted for, where that is known.
@@ -73,6 +76,7 @@ impl Dialect for Phoenix {
             twins: Twins::default(),
             errors: Errors::default(),
             stands: Stands::default(),
+            pushed: Pushed::default(),
             barred: Vec::new(),
             session: None,
         }
@@ -84,6 +88,7 @@ impl Dialect for Phoenix {
 
     fn begin(&mut self) {
         self.joins = Joins::default();
+        self.pushed = Pushed::default();
         self.asked = Asked::default();
         self.twins.clear();
         self.errors.clear();
@@ -135,7 +140,9 @@ impl Dialect for Phoenix {
                 let (by, at) = (Telling::Heartbeat, came.read_at);
                 if self.shaped(&shape::HEARTBEAT, what, frame.payload, at, world) {
                     let told = self.told(by, what, frame.payload, at, world);
-                    self.stand(by, &told.unwrap_or_default().marks(), at, world);
+                    let heads = told.unwrap_or_default().marks();
+                    self.stand(by, &heads, at, world);
+                    self.not_behind(what, &heads, at, world);
                 }
                 Action::None
             }
@@ -169,6 +176,7 @@ impl Phoenix {
     fn end(&mut self) {
         self.joins.end();
         self.asked.end();
+        self.pushed = Pushed::default();
         self.twins.clear();
         self.errors.clear();
     }
@@ -240,6 +248,51 @@ impl Phoenix {
                 let client = self.client;
                 world.sink.record(Record::StandsAt { client, at, by, topic, head });
             }
+        }
+    }
+
+    /// Records heads of a heartbeat that lie behind what the client had been sent long before it asked.
+    fn not_behind<S: Sink>(
+        &self,
+        what: &str,
+        heads: &[(TopicId, u64)],
+        at: Micros,
+        world: &mut World<'_, S>,
+    ) {
+        for &(topic, head) in heads {
+            let sent = self.pushed.settled(topic, self.beats_of_grace());
+            if let Some(sent) = sent.filter(|sent| head < *sent) {
+                let name = topic.name();
+                let why = format!(
+                    "{what} says that {name} stands at {head}, and seq {sent} had been sent before \
+                     an earlier heartbeat"
+                );
+                world.not_so(self.client, at, why);
+            }
+        }
+    }
+
+    /// How many heartbeats take at least the settle bound.
+    fn beats_of_grace(&self) -> usize {
+        let (bound, every) = (micros(self.settings.settle_within), micros(self.settings.heartbeat));
+        usize::try_from(bound.div_ceil(every.max(1))).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Records heads of a replay that lie behind what had been seen by anybody when it was asked for.
+    fn replay_reaches<S: Sink>(&self, batch: &Batch, at: Micros, world: &mut World<'_, S>) {
+        let own = self.asked.subscribe.as_ref().and_then(|asked| asked.own.as_ref());
+        let (Some(own), Some(last)) = (own, batch.facts.last()) else { return };
+        let topic = last.topic;
+        let of = |list: &[(TopicId, u64)]| list.iter().find(|(of, _)| *of == topic).map(|it| it.1);
+        if let (Some(head), Some(seen)) = (of(&batch.stands), of(&own.seen))
+            && head < seen
+        {
+            let name = topic.name();
+            let message = format!(
+                "a batch of a replay says that {name} stands at {head}; seq {seen} had been sent to clients \
+                 before the replay was asked for"
+            );
+            world.finding(self.client, "replay_head_behind", at, message);
         }
     }
 

@@ -34,9 +34,11 @@ impl Phoenix {
         let again = self.twins.told(push, batch.content);
         for fact in batch.facts.iter() {
             self.stands.rises(fact.topic, fact.seq);
+            self.pushed.came(fact.topic, fact.seq);
         }
         self.stand(Telling::Heads, &batch.stands, came.read_at, world);
         if applied {
+            self.replay_reaches(&batch, came.read_at, world);
             let (client, at) = (self.client, came.read_at);
             for &(worker, latest) in batch.latest.iter() {
                 world.sink.record(Record::LatestTold { client, at, worker, latest });

@@ -97,6 +97,7 @@ impl Phoenix {
                     let told = self.told(Telling::Heartbeat, what, reply.response, read_at, world);
                     heads = told.unwrap_or_default().marks();
                     self.stand(Telling::Heartbeat, &heads, read_at, world);
+                    self.not_behind(what, &heads, read_at, world);
                 }
             } else if machine.is_live() {
                 self.refused(Place::Heartbeat, reply, read_at, machine, world);
@@ -236,9 +237,10 @@ impl Phoenix {
                 Some(format!("does not name {name}, which was asked for"))
             } else if let Some(mark) = mark {
                 let below = cursor.filter(|cursor| mark < *cursor);
-                below.map(|cursor| {
-                    format!("says that {name} stands at {mark}, below cursor {cursor}")
-                })
+                let below = below.map(|cursor| format!("below cursor {cursor}"));
+                let behind = self.pushed.highest(topic).filter(|sent| mark < *sent);
+                let behind = || behind.map(|sent| format!("and seq {sent} came before it"));
+                below.or_else(behind).map(|how| format!("says that {name} stands at {mark}, {how}"))
             } else {
                 Some(format!("does not say where {name} stands"))
             };

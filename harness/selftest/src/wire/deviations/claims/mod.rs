@@ -27,6 +27,7 @@ rows![
     subscribe_without_marks,
     subscribe_marks_zero,
     subscribe_marks_ahead,
+    subscribe_marks_behind,
     subscribe_order_of_topics,
     payloads_left_out,
     documents_empty,
@@ -46,6 +47,8 @@ rows![
     heads_far_ahead,
     heads_of_what_follows,
     beats_far_ahead,
+    beats_behind,
+    beats_one_behind,
     state_far_ahead,
     stale_head_ahead,
     stale_budget_other,
@@ -108,6 +111,21 @@ fn stale_figures(mut message: Message, change: impl Fn(&mut Value)) -> Option<Ve
         return None;
     };
     error["stale_topics"].as_array_mut()?.iter_mut().for_each(change);
+    Some(vec![(&message).into()])
+}
+
+/// A heartbeat of the target, or the reply to one, with other watermarks.
+fn beats(mut message: Message, change: impl Fn(u64) -> u64) -> Option<Vec<Step>> {
+    let marks = if message.is_heartbeat_reply() {
+        &mut message.payload["response"]["watermarks"]
+    } else if message.event == "sync:heartbeat" {
+        &mut message.payload["watermarks"]
+    } else {
+        return None;
+    };
+    for mark in marks.as_array_mut().into_iter().flatten() {
+        mark["watermark"] = Value::from(change(mark["watermark"].as_u64().unwrap_or_default()));
+    }
     Some(vec![(&message).into()])
 }
 

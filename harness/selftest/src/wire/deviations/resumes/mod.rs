@@ -19,6 +19,7 @@ rows![
     snapshot_reordered,
     replay_skips,
     replay_behind_reply,
+    replay_heads_of_page,
     stale_unsaid,
     snapshot_head_ahead,
     snapshot_503,
