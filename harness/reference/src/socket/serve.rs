@@ -111,20 +111,20 @@ impl Connection {
         self.send(frames).await
     }
 
-    /// Defect `fresh_of_stale_list`: what is not stale of a list that was refused is subscribed, from its head.
+    /// Defect `fresh_of_stale_list`: what is not stale of a list that was refused is subscribed, from its cursor.
     fn keep_the_fresh(&mut self, request: &Request, stale: &StaleCursor) {
         let is_stale =
             |topic: TopicId| stale.stale_topics.iter().any(|stale| stale.topic == topic.name());
-        let fresh: Vec<TopicId> =
-            request.topics.iter().map(|(topic, _)| *topic).filter(|it| !is_stale(*it)).collect();
+        let fresh: Vec<_> = request.topics.iter().filter(|(topic, _)| !is_stale(*topic)).collect();
         if fresh.is_empty() || !self.does(Kind::FreshOfStaleList, request) {
             return;
         }
         let Some(channel) = &mut self.channel else { return };
-        for topic in fresh {
+        for &&(topic, cursor) in &fresh {
             let head = self.shared.store.log(topic).head();
-            *channel.tail(topic) = Some(Tail::new(head, head));
-            self.open.set_sent(topic, Some(head));
+            let start = cursor.unwrap_or(head);
+            *channel.tail(topic) = Some(Tail::new(start, head));
+            self.open.set_sent(topic, Some(start));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Cursors that are refused or served against the contract, and seqs that go back.
 
 use khala_reference::Config;
-use khala_wire::topic::{TopicId, WORKER_EVENTS};
+use khala_wire::topic::{TopicId, WORKER_EVENTS, WORKER_SUMMARIES};
 use serde_json::json;
 
 use crate::support::{Heard, Running, publish, start, subscribe};
@@ -165,7 +165,6 @@ async fn fresh_of_stale_list_goes_on_with_what_is_not_stale_of_a_list_that_was_r
         subscribe(&mut client, &json!({"topics": topics, "resume_after": cursors})).await;
         let mut heard = Heard::default();
         heard.until(&mut client, |heard| heard.replied("s")).await;
-        assert_eq!(heard.watermarks(), [] as [u64; 0]);
         publish(running.addr, "w", &json!({"n": 6})).await;
         if goes_on {
             heard.until(&mut client, |heard| !heard.updates.is_empty()).await;

@@ -8,7 +8,7 @@ pub const CASES: &[Case] = &[
     Case::of("ignore_floor", STALE),
     Case::of("always_stale", STALE),
     Case::of("wrong_reason", STALE),
-    Case::of("fresh_of_stale_list", How::whole("stale-cursor")),
+    Case::of("fresh_of_stale_list", STALE),
     Case::of("floor_too_strict", STALE),
     Case::of("floor_too_lax", STALE),
     Case::of("budget_too_strict", STALE),

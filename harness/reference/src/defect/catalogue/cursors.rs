@@ -46,8 +46,8 @@ pub(super) const DEFECTS: &[Defect] = &[
         kind: Kind::FreshOfStaleList,
         group: Group::Cursors,
         name: "fresh_of_stale_list",
-        summary: "Of a list that is refused because one topic is stale, the others are subscribed all the same, from \
-                  their heads.",
+        summary: "Of a list that is refused because one topic is stale, the others are subscribed and replayed all \
+                  the same.",
         per: Per::Subscribe,
         primary: "after_unsubscribe",
         consequences: &["gap", "lost_publish", "no_convergence", "nonmonotonic", "state_stale"],
