@@ -124,14 +124,7 @@ impl<'a> Order<'a> {
 
     /// The variables that the rollout file reads and that were set, as reports tell them; `None` in place of a secret.
     pub fn variables(&self) -> BTreeMap<String, Option<String>> {
-        let redactor = Redactor::of_environment([]);
-        let told = self.asked_by.variables.iter().map(|(name, value)| {
-            let typed = format!("{name}={value}");
-            let is_plain = command_line::told(std::iter::once(typed.clone())) == [typed]
-                && redactor.word(value) == *value;
-            (name.clone(), is_plain.then(|| value.clone()))
-        });
-        told.collect()
+        told_variables(&self.asked_by.variables)
     }
 
     /// What is tested, for people.
@@ -207,6 +200,18 @@ fn without_secrets(rollout: &mut Rollout) {
             *how = redactor.word(how);
         }
     }
+}
+
+/// Variables as reports tell them: a secret by its name alone.
+fn told_variables(variables: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
+    let redactor = Redactor::of_environment([]);
+    let told = variables.iter().map(|(name, value)| {
+        let typed = format!("{name}={value}");
+        let is_plain = command_line::told(std::iter::once(typed.clone())) == [typed]
+            && redactor.word(value) == *value;
+        (name.clone(), is_plain.then(|| value.clone()))
+    });
+    told.collect()
 }
 
 /// The target of a stage: the command line's, else the rollout file's.
