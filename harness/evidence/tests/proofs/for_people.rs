@@ -313,7 +313,7 @@ fn a_run_with_a_defect_says_so_at_its_head() {
 fn the_ten_lines_of_a_run_with_a_defect_say_so() {
     let mut report = two_without_one_event().report();
     let head = |report: &RunReport, width| {
-        let reader = Reader { width, ..SCREEN };
+        let reader = reader(width, true);
         let text = terminal::render_short(report, &reader);
         let head: Vec<_> = text.lines().take(2).map(str::to_owned).collect();
         (head[0].clone(), head[1].clone())
