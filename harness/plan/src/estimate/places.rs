@@ -131,9 +131,11 @@ mod tests {
                 (resume, topics.collect::<Vec<_>>())
             })
             .collect();
-        // `fill` publishes 400 events, four workers begin, and nothing comes in `quiet`.
+        // `fill` publishes 400 events, four workers begin, and nothing comes in `quiet`; in `live` 80 do until those with
+        // both topics are surely back.
         let [states, stream] = ["runtime.codex_worker_summaries", "runtime.codex_worker_events"]
             .map(|it| vec![(it, 404)]);
+        let both = [&states, &stream].map(|it| (it[0].0, 484)).to_vec();
         assert_eq!(
             chosen,
             [
@@ -141,6 +143,7 @@ mod tests {
                 (Resume::AtFloor, states),
                 (Resume::BeyondBudget, stream.clone()),
                 (Resume::AtBudget, stream),
+                (Resume::BelowFloor, both),
             ]
         );
     }

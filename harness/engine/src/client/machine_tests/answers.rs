@@ -417,10 +417,11 @@ fn what_was_sent_of_a_topic_that_was_given_up_since_is_no_measure_of_heartbeats(
     let mut rig = Rig::live();
     rig.text(&frame(WORKER_EVENTS, &[50]));
     beaten(&mut rig, 50);
+    beaten(&mut rig, 50);
     let asked = unsubscribe(&mut rig);
     let answer = json!({"subscription_id": "sub_sync_session:s", "topics": [NOTIFICATIONS]});
     rig.text(&reply(&asked, "ok", &answer));
-    beaten(&mut rig, 40);
+    rig.text(&push("1", "sync:heartbeat", &beat_of(40)));
     assert_eq!(not_so(&rig), Vec::<String>::new());
 }
 
@@ -456,8 +457,9 @@ fn a_replay_whose_heads_lie_behind_what_others_had_been_sent_is_told() {
         batch["head_watermarks"] = json!([{"topic": WORKER_EVENTS, "watermark": head}]);
         let framed =
             SyncFrame::wrap("KHALA_FRAME_KIND_UPDATE_BATCH", WORKER_EVENTS, 52, &batch.to_string());
-        rig.text(&push("1", "sync:update_batch", &batch));
         rig.text(&push("1", "sync:frame", &serde_json::to_value(framed).expect("serialises")));
-        assert_eq!(rig.findings(), found, "{head}");
+        let of_heads = |name: &String| name.starts_with("replay_");
+        let told: Vec<_> = rig.findings().into_iter().filter(of_heads).collect();
+        assert_eq!(told, found, "{head}");
     }
 }

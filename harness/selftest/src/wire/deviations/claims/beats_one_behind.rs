@@ -1,5 +1,5 @@
 //! Heartbeats, and the replies to them, that are one event behind what was just sent: a figure of a moment ago, as a
-//! cache or a replica has it. The contract (section 3, heartbeats) does not say of which moment it is.
+//! cache or a replica has it (contract, section 3, heartbeats: it does not say of which moment they are).
 
 use super::beats;
 use crate::wire::deviation::{Deviation, Socket, Step};
