@@ -99,8 +99,11 @@ impl Plan {
     pub fn target_commands(&self) -> Vec<(&'static str, &'static str, &[String])> {
         let secrets = self.secret_commands().into_iter();
         let secrets = secrets.map(|(key, words)| (key, "is told by", words));
-        let writes = (!self.target.command.is_empty())
-            .then(|| ("target.command", "runs", self.target.command.as_slice()));
+        let writes = (!self.target.command.is_empty()).then_some((
+            "target.command",
+            "runs",
+            self.target.command.as_slice(),
+        ));
         secrets.chain(writes).collect()
     }
 

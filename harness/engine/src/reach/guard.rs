@@ -159,6 +159,9 @@ pub struct Permit {
     waits: bool,
 }
 
+/// An allow file by where it lies and what stood in it.
+type FileAsRead = (PathBuf, String);
+
 impl Guard {
     /// Reads an allow file. However often one is read in a process: while its text is the same, its entries are, and so
     /// what is left of their rates.
@@ -166,8 +169,7 @@ impl Guard {
     /// # Errors
     /// When it cannot be read, or an entry cannot be granted.
     pub fn read(path: &Path) -> Result<Self, SetupError> {
-        static READ: Mutex<BTreeMap<(PathBuf, String), Vec<Arc<Entry>>>> =
-            Mutex::new(BTreeMap::new());
+        static READ: Mutex<BTreeMap<FileAsRead, Vec<Arc<Entry>>>> = Mutex::new(BTreeMap::new());
         let wrong = |why: String| SetupError::AllowFile { path: path.display().to_string(), why };
         let text = khala_plan::text(std::fs::File::open(path))
             .map_err(|error| wrong(error.to_string()))?;

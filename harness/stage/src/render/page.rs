@@ -449,7 +449,7 @@ fn objectives(report: &StageReport, run: &str) -> Option<Block> {
         })
         .collect();
     let head = vec!["gate", "objective", "must hold", "measured", "95 % bounds", "n", "verdict"];
-    (!rows.is_empty()).then(|| Block::Table(head, rows))
+    (!rows.is_empty()).then_some(Block::Table(head, rows))
 }
 
 fn figures(kpis: &[Kpi]) -> Block {
