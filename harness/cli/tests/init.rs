@@ -180,7 +180,8 @@ fn what_is_no_text_and_what_has_no_end_is_refused_in_a_sentence() {
         let run = outside("check", dir, &arguments);
         assert!(run.stderr.contains("byte 13 is not UTF-8"), "{arguments:?}: {}", run.stderr);
     }
-    let run = outside("conform", dir, &["--known", "/dev/zero"]);
+    let nobody = "http://127.0.0.1:9";
+    let run = outside("conform", dir, &["--target", nobody, "--known", "/dev/zero"]);
     assert!(run.stderr.contains("larger than 16 MiB"), "{}", run.stderr);
 }
 

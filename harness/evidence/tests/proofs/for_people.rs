@@ -313,8 +313,7 @@ fn a_run_with_a_defect_says_so_at_its_head() {
 fn the_ten_lines_of_a_run_with_a_defect_say_so() {
     let mut report = two_without_one_event().report();
     let head = |report: &RunReport, width| {
-        let reader = reader(width, true);
-        let text = terminal::render_short(report, &reader);
+        let text = terminal::render_short(report, &reader(width, true));
         let head: Vec<_> = text.lines().take(2).map(str::to_owned).collect();
         (head[0].clone(), head[1].clone())
     };
@@ -322,7 +321,8 @@ fn the_ten_lines_of_a_run_with_a_defect_say_so() {
     report.target.defects = vec!["drop_nth,0.5".to_owned()];
     let (line, _) = head(&report, 100);
     assert!(
-        line.starts_with("NO-GO  small  ") && line.ends_with("  with the defect drop_nth,0.5"),
+        line.starts_with("NO-GO  small (smoke)  ")
+            && line.ends_with("  with the defect drop_nth,0.5"),
         "{line}"
     );
     report.target.defects.push("slow_recovery".repeat(8));
