@@ -122,14 +122,15 @@ pub fn charts(series: &[Second], with_mints: bool) -> Vec<ByTime> {
         },
         ByTime {
             id: "trouble",
-            title: "Errors, unplanned ends and violations per second",
+            title: "Errors, violations and unplanned ends per second",
             y_title: "per second",
             kind: Kind::Count,
             log: false,
             series: vec![
                 line("errors", &|it| Some(it.counts.errors)),
-                line("unplanned ends", &|it| Some(it.unplanned_ends)),
+                // Violations have the colour of what failed, which is the second.
                 line("violations", &|it| Some(it.violations)),
+                line("unplanned ends", &|it| Some(it.unplanned_ends)),
             ],
         },
         ByTime {
