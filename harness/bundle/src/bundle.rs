@@ -9,6 +9,7 @@ use khala_evidence::Context;
 use khala_evidence::event::Event;
 use khala_evidence::framing::FrameError;
 use khala_evidence::journal::{Begin, Entries, Entry};
+use khala_plan::model::UserIds;
 use khala_plan::{Loaded, Options, Plan, Schedule, Sources};
 
 use crate::evidence::{Evidence, Leftover, Reading};
@@ -81,9 +82,15 @@ impl Bundle {
     /// When they cannot be read, or another version of the tool made them and would do it otherwise.
     pub fn plan(&self) -> Result<(Plan, Schedule), Error> {
         let text = self.scenario()?;
-        let (plan, schedule) = load(&self.dir.join(SCENARIO), &text, self.profile())?;
+        let (mut plan, schedule) = load(&self.dir.join(SCENARIO), &text, self.profile())?;
         let written = fs::read_to_string(self.dir.join(SCHEDULE))
             .map_err(|error| Error::incomplete(&self.dir, format!("{SCHEDULE}: {error}")))?;
+        if schedule.to_ndjson(&plan) != written
+            && let UserIds::Named { padded: true } = plan.fleet.user_ids
+        {
+            // A build of before may have written it.
+            plan.fleet.user_ids = UserIds::Named { padded: false };
+        }
         if schedule.to_ndjson(&plan) != written {
             let why = format!(
                 "{SCHEDULE} is not the schedule of {SCENARIO}: another version of khala-harness \

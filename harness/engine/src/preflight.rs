@@ -153,7 +153,7 @@ fn is_refusal(status: Option<u16>) -> bool {
 pub fn mend_worker(plan: &Plan, status: Option<u16>) -> String {
     match status {
         Some(401 | 403) => format!("; {}", keys::mend_command(plan)),
-        Some(400 | 422) if plan.fleet.user_ids == UserIds::Named => format!(
+        Some(400 | 422) if matches!(plan.fleet.user_ids, UserIds::Named { .. }) => format!(
             "; the command was sent for the user `{}`: a target that wants numbers needs fleet.user_ids \
              = \"numeric\", and fleet.first_user_id",
             plan.fleet.publisher_id()

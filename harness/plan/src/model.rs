@@ -453,7 +453,10 @@ pub enum FirstSubscribe {
 pub enum UserIds {
     /// `{prefix}-user-{n}`, with zeros before the number so that it is as long as a UUID, and `{prefix}-publisher` for
     /// who publishes: users differ at the end alone, as who keeps only the beginning of an id must be seen to mix them up.
-    Named,
+    Named {
+        /// Whether there are zeros; there were none in bundles that earlier builds wrote.
+        padded: bool,
+    },
     /// Numbers from this one on; the first publishes too.
     Numeric {
         /// The first user's.
@@ -475,9 +478,9 @@ impl Fleet {
     #[must_use]
     pub fn user_id(&self, user: u32) -> String {
         match self.user_ids {
-            UserIds::Named => {
+            UserIds::Named { padded } => {
                 let before = format!("{}-user-", self.name_prefix);
-                let digits = USER_ID_CHARS.saturating_sub(before.len());
+                let digits = if padded { USER_ID_CHARS.saturating_sub(before.len()) } else { 0 };
                 format!("{before}{user:0>digits$}")
             }
             UserIds::Numeric { first } => (first + u64::from(user)).to_string(),
@@ -488,7 +491,7 @@ impl Fleet {
     #[must_use]
     pub fn publisher_id(&self) -> String {
         match self.user_ids {
-            UserIds::Named => format!("{}-publisher", self.name_prefix),
+            UserIds::Named { .. } => format!("{}-publisher", self.name_prefix),
             UserIds::Numeric { first } => first.to_string(),
         }
     }

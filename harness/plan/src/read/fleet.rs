@@ -220,7 +220,7 @@ fn user_ids(fields: &Fields<'_>) -> Option<UserIds> {
     if numeric == Some(false) {
         let why = "with `user_ids = \"named\"`";
         fields.no_effect_by(&FIRST_USER_ID, fields.node(&USER_IDS), why);
-        return Some(UserIds::Named);
+        return Some(UserIds::Named { padded: true });
     }
     let first = fields.or(&FIRST_USER_ID);
     numeric.map(|_| UserIds::Numeric { first })

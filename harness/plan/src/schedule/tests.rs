@@ -91,7 +91,7 @@ fn plan() -> Plan {
             name_prefix: "kh".to_owned(),
             users: 7,
             orgs: 3,
-            user_ids: UserIds::Named,
+            user_ids: UserIds::Named { padded: true },
             first_subscribe: FirstSubscribe::FromStart,
             cohorts: vec![cohort(Surface::Desktop, 60), cohort(Surface::Ios, 40)],
             only_clients: Vec::new(),
