@@ -171,6 +171,8 @@ fn a_cursor_without_a_place_is_told_before_a_run() {
         let found: Vec<String> = told(Load { profile, ..of_url(text) });
         let floor = "below the retention floor";
         let places = [floor, "beyond the replay budget", "at the replay budget", floor];
+        // In `smoke` those of `live` may be back only when the topics have been pruned.
+        let places = &places[..if profile.is_some() { 3 } else { 4 }];
         assert_eq!(found.len(), places.len(), "{found:?}");
         for (found, place) in found.iter().zip(places) {
             assert!(

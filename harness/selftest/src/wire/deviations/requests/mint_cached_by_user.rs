@@ -1,6 +1,6 @@
 //! Tokens from a cache by the user's id, of which the first 24 characters are kept: ids that begin alike are one user to
 //! it, as a key that is cut to a column's length is to MySQL without strict mode ("data truncated"). Each client then
-//! speaks as somebody else.
+//! speaks as somebody else (contract, section 1, rule 8).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
