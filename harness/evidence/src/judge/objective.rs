@@ -2,6 +2,8 @@
 
 use khala_plan::estimate::{NeverKept, Why};
 use khala_plan::gate::power::{self, Needs};
+use std::num::NonZeroU64;
+
 use khala_plan::metric::{MetricId, MetricKind};
 use khala_plan::model::{Claim, Comparison, Estimator, Objective};
 use khala_plan::surface::Surface;
@@ -197,7 +199,7 @@ fn some_more(case: &Case<'_>, objective: &Objective, measured: &Measured) -> Opt
         return Some("a run to its end".to_owned());
     }
     let needed = objective.min_samples.max(1);
-    let more = needed.checked_sub(measured.n).filter(|more| *more > 0)?;
+    let more = NonZeroU64::new(needed.saturating_sub(measured.n))?.get();
     let (samples, metric) = (counted(needed, "sample", "samples"), objective.metric.name());
     Some(format!("{samples} of {metric} ({} more than came)", count(more)))
 }
