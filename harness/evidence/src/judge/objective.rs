@@ -1,9 +1,9 @@
 //! One objective: its samples, whether they may be judged, and the verdict of each selected label.
 
-use khala_plan::estimate::{NeverKept, Why};
-use khala_plan::gate::power::{self, Needs};
 use std::num::NonZeroU64;
 
+use khala_plan::estimate::{NeverKept, Why};
+use khala_plan::gate::power::{self, Needs};
 use khala_plan::metric::{MetricId, MetricKind};
 use khala_plan::model::{Claim, Comparison, Estimator, Objective};
 use khala_plan::surface::Surface;
