@@ -3,8 +3,8 @@
 //! Two tiers. An *absence* (the target restarted, was lost, or answered or took nobody for longer than
 //! the bound although it was asked) is FAIL, once. *Single incidents* are FAIL beyond their limit, which
 //! the plan has from the scenario, the target, the contract or an assumption. What follows from the
-//! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL; so are time-outs and beginning
-//! again after them, which are lateness, of a run whose generator was starved all along. A kind for which the run had
+//! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL; so are time-outs, beginning
+//! again after them, and silences that ended, which are lateness, of a run whose generator was starved all along. A kind for which the run had
 //! no occasion is left out.
 
 use std::time::Duration;
@@ -124,12 +124,21 @@ fn absence(case: &Case<'_>) -> ObjectiveVerdict {
     let asked = !case.settled.stability.is_empty() || case.settled.totals.deliveries > 0;
     // Each second in which it could have been missed.
     let seconds = Duration::from_micros(case.facts.duration_us).as_secs();
+    let starved = fitness::unfit_over_all(case).filter(|_| unplanned.iter().all(|it| is_late(it)));
+    let mut against = None;
     let (verdict, reason) = if let Some(first) = unplanned.first() {
         let more = match unplanned.len() - 1 {
             0 => String::new(),
             more => format!("; and {more} more"),
         };
-        (Verdict::Fail, format!("{}{more}", sentence(first)))
+        let what = format!("{}{more}", sentence(first));
+        match starved {
+            Some(starved) => {
+                against = Some(starved.against);
+                (Verdict::Inconclusive, late_with_it(&what, &starved.why))
+            }
+            None => (Verdict::Fail, what),
+        }
     } else if !asked {
         (Verdict::Inconclusive, "the target was never asked for anything".to_owned())
     } else if case.facts.unfinished.is_some() {
@@ -147,8 +156,19 @@ fn absence(case: &Case<'_>) -> ObjectiveVerdict {
         bad: unplanned.len() as u64,
         estimate: Some(amount(unplanned.len() as u64)),
         reason,
+        against,
         ..ObjectiveVerdict::blank("absence", "count == 0")
     }
+}
+
+/// Whether an absence is lateness and nothing else: the target said nothing for a while, and then went on.
+fn is_late(absence: &Absence) -> bool {
+    absence.manner == Manner::Absent && absence.until_us.is_some()
+}
+
+/// What is late on a machine that starved its generator, in a sentence.
+fn late_with_it(what: &str, why: &str) -> String {
+    format!("{what}; {why}, and what shares its machine is late with it")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -176,11 +196,7 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
     let (verdict, reason) = if let (Some(told), Some(starved)) = (theirs, starved) {
         let what = describe(&told.codes, told.clients.len());
         against = Some(starved.against);
-        let why = starved.why;
-        (
-            Verdict::Inconclusive,
-            format!("{what}; {why}, and what shares its machine is late with it"),
-        )
+        (Verdict::Inconclusive, late_with_it(&what, &starved.why))
     } else if let Some(told) = theirs.filter(|_| bad > allowed) {
         let what = describe(&told.codes, told.clients.len());
         let is = if allowed == 1 { "is" } else { "are" };

@@ -1,7 +1,9 @@
 //! When the target was away: how it is noticed, what it is called, and which absences are planned.
 
 use khala_evidence::judge::Verdict;
-use khala_evidence::record::{Cut, Heard, Micros, OfflineCause, Outcome, Record, RenewalSign};
+use khala_evidence::record::{
+    Cut, Heard, Micros, OfflineCause, Outcome, Probe, Record, RenewalSign,
+};
 use khala_evidence::shard::absence::{Absence, Manner};
 use khala_evidence::shard::stability::Blame;
 use khala_plan::stability::Incident;
@@ -197,6 +199,29 @@ fn a_target_that_answers_nobody_is_absent_and_lost_if_that_lasts() {
     let lost = of(vec![silence(64 * S, false)]);
     assert_eq!(one(&lost.settle().absences).manner, Manner::Lost);
     assert!(lost.report().target.lost.is_some_and(|why| why.contains("lost at 60.0 s")));
+}
+
+#[test]
+fn a_silence_on_a_starved_machine_decides_nothing_unless_it_lasts_to_the_end() {
+    let of = |over, heard, waited_us| {
+        let mut list = fleet(12);
+        list.push(Record::SchedulerLag { thread: 0, at: 50 * S, lag_us: 1 });
+        list.extend((20..600).map(|second| {
+            let probe = Probe { at: second * S, wall_us: S, waited_us, ..Probe::default() };
+            Record::Probe(probe)
+        }));
+        let to = 65 * S;
+        list.push(Record::Silence { heard, from: 60 * S, to, over, asked: 43, clients: 12 });
+        list.sort_by_key(Record::at);
+        absence(&Trial::of(ELSEWHERE, list).judge())
+    };
+    for heard in [Heard::Nothing, Heard::NoSession] {
+        let (verdict, why) = of(true, heard, 600_000);
+        assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+        assert!(why.contains("a thread of it wanted a core and had none for 60 %"), "{why}");
+        assert_eq!(of(true, heard, 100_000).0, Verdict::Fail);
+        assert_eq!(of(false, heard, 600_000).0, Verdict::Fail, "it did not come back");
+    }
 }
 
 #[test]
