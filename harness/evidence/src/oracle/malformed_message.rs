@@ -5,9 +5,8 @@
 //! event, a field) is a finding and breaks nothing.
 //!
 //! An update that contradicts itself or what was published has the shape, and is read: it is a kind of its own. So is
-//! a word on where a topic stands that what comes later refutes ([`stands`](super::stands)), and one that lies below what
-//! the same socket had been sent: the reply to a subscribe, below what was replayed before it; a heartbeat, below what
-//! had been sent when a heartbeat before it was, at least the settle bound earlier.
+//! a word on where a topic stands that what comes later refutes ([`stands`](super::stands)), and that of a heartbeat that
+//! lies below what the same socket had been sent when a heartbeat before it was, at least the settle bound earlier.
 //!
 //! Cases: messages that came. Nothing is undecided. No memory.
 

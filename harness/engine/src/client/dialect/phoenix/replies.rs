@@ -237,10 +237,9 @@ impl Phoenix {
                 Some(format!("does not name {name}, which was asked for"))
             } else if let Some(mark) = mark {
                 let below = cursor.filter(|cursor| mark < *cursor);
-                let below = below.map(|cursor| format!("below cursor {cursor}"));
-                let behind = self.pushed.highest(topic).filter(|sent| mark < *sent);
-                let behind = || behind.map(|sent| format!("and seq {sent} came before it"));
-                below.or_else(behind).map(|how| format!("says that {name} stands at {mark}, {how}"))
+                below.map(|cursor| {
+                    format!("says that {name} stands at {mark}, below cursor {cursor}")
+                })
             } else {
                 Some(format!("does not say where {name} stands"))
             };

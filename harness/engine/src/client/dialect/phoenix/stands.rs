@@ -23,9 +23,10 @@ impl Stands {
 /// What the target has pushed over a channel, of each topic the highest seq, since the client last asked for the topic
 /// or gave it up.
 ///
-/// A watermark below it is wrong whether it stands for the log or for the socket. The reply to a subscribe stands behind
-/// all that was pushed before it. What heartbeats name may be read elsewhere (a cache, a replica): they are held against
-/// what had been pushed when an earlier heartbeat was sent.
+/// A watermark below it is wrong whether it stands for the log or for the socket, once there was time to hear of it. The
+/// reply to a subscribe says where topics stood when it was asked for, and more may have been pushed since, before it. What
+/// heartbeats name may be read elsewhere (a cache, a replica): they are held against what had been pushed when an earlier
+/// heartbeat was sent.
 #[derive(Debug, Default)]
 pub(super) struct Pushed {
     highest: BTreeMap<TopicId, u64>,
@@ -56,11 +57,6 @@ impl Pushed {
         }
     }
 
-    /// The highest seq of a topic.
-    pub(super) fn highest(&self, topic: TopicId) -> Option<u64> {
-        self.highest.get(&topic).copied()
-    }
-
     /// What it was that many heartbeats before the last.
     pub(super) fn settled(&self, topic: TopicId, grace: usize) -> Option<u64> {
         let then = self.at_beats.front().filter(|_| self.at_beats.len() > grace)?;
@@ -82,9 +78,8 @@ mod tests {
             settled.push(pushed.settled(topic, 2));
         }
         assert_eq!(settled, [None, None, Some(5), Some(5)]);
-        assert_eq!(pushed.highest(topic), Some(12));
         pushed.forget(topic);
-        assert_eq!((pushed.highest(topic), pushed.settled(topic, 2)), (None, None));
+        assert_eq!(pushed.settled(topic, 2), None);
     }
 
     #[test]

@@ -27,7 +27,6 @@ rows![
     subscribe_without_marks,
     subscribe_marks_zero,
     subscribe_marks_ahead,
-    subscribe_marks_behind,
     subscribe_order_of_topics,
     payloads_left_out,
     documents_empty,
