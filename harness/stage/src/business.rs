@@ -70,7 +70,7 @@ impl Calendar {
     }
 
     /// The same, by two clocks of which one may have been set: it is open while it is by both. `None` where there is no such
-    /// moment within [`APART_MAX_S`].
+    /// moment within 31 days.
     ///
     /// # Errors
     /// When there is no such day.

@@ -271,7 +271,8 @@ mod tests {
             }
             all
         };
-        let seen = BTreeMap::from([(TOPIC, vec![(1_000, 1), (2_000, 2), (3_000, 3), (2_500, 1)])]);
+        let told = vec![(1_000, 1), (2_000, 2), (3_000, 3), (2_500, 1), (2_200, 2)];
+        let seen = BTreeMap::from([(TOPIC, told)]);
         let age = |windows: &[(Micros, u64)]| with(windows).age(&seen, 100);
         assert_eq!(age(&[(500, 0), (1_500, 1), (2_500, 2), (3_500, 3)]), 0, "each as it was");
         assert_eq!(age(&[(1_500, 7)]), 0, "ahead of what anybody got");
