@@ -106,11 +106,9 @@ mod tests {
     use super::*;
     use crate::clock::unix_seconds;
 
-    #[test]
-    fn each_is_refused_for_what_it_is_called_after() {
-        let key = Key::new("k", "secret");
-        let credentials = Credentials {
-            sync_key: Some(key.clone()),
+    fn with_key(sync_key: Option<Key>) -> Credentials {
+        Credentials {
+            sync_key,
             issuer: DEFAULT_ISSUER.to_owned(),
             audience: DEFAULT_AUDIENCE.to_owned(),
             session_key: None,
@@ -118,15 +116,25 @@ mod tests {
             static_tokens: Vec::new(),
             signature_secret: None,
             admin_token: None,
-        };
-        let who = Identity {
+        }
+    }
+
+    fn somebody() -> Identity {
+        Identity {
             number: 0,
             user: "u".into(),
             org: "o".into(),
             session: "s".into(),
             device: "d".into(),
             surface: None,
-        };
+        }
+    }
+
+    #[test]
+    fn each_is_refused_for_what_it_is_called_after() {
+        let key = Key::new("k", "secret");
+        let credentials = with_key(Some(key.clone()));
+        let who = somebody();
         let ring = KeyRing::new(vec![key], DEFAULT_ISSUER, DEFAULT_AUDIENCE);
         let ttl = Duration::from_secs(900);
         for (kind, deny) in [
@@ -161,24 +169,8 @@ mod tests {
 
     #[test]
     fn what_takes_no_key_is_made_without_one() {
-        let credentials = Credentials {
-            sync_key: None,
-            issuer: DEFAULT_ISSUER.to_owned(),
-            audience: DEFAULT_AUDIENCE.to_owned(),
-            session_key: None,
-            session_token: None,
-            static_tokens: Vec::new(),
-            signature_secret: None,
-            admin_token: None,
-        };
-        let who = Identity {
-            number: 0,
-            user: "u".into(),
-            org: "o".into(),
-            session: "s".into(),
-            device: "d".into(),
-            surface: None,
-        };
+        let credentials = with_key(None);
+        let who = somebody();
         let ttl = Duration::from_secs(900);
         for kind in [BadToken::NoToken, BadToken::NoJwt, BadToken::WrongIssuer] {
             let made = forge(&credentials, &who, vec![], ttl, kind).is_some();
