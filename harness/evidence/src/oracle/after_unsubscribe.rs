@@ -63,24 +63,28 @@ pub fn on_unsubscribed(track: &mut Track, at: Micros) {
     track.standing = Standing::Left { at, broken: false };
 }
 
-/// Judges a delivery; says whether it breaks the rule.
-pub fn on_delivery(delivery: &Delivery, track: &mut Track, tally: &mut Tally) -> bool {
-    let Standing::Left { broken, at: left_at } = &mut track.standing else { return false };
-    *broken = true;
+/// A delivery that was not to come.
+fn violation(delivery: &Delivery, epoch: u32, message: String) -> Violation {
     let Delivery { client, topic, seq, at, .. } = *delivery;
-    let violation = Violation {
+    Violation {
         at_us: at,
         rule: Rule::AfterUnsubscribe,
         client: Some(client),
         topic: Some(topic),
         seqs: Some((seq, seq)),
-        epoch: Some(track.epoch),
-        message: format!(
-            "seq {seq} came {:.1?} after the unsubscribe was acknowledged",
-            std::time::Duration::from_micros(at.saturating_sub(*left_at))
-        ),
-    };
-    tally.violate(violation, 0);
+        epoch: Some(epoch),
+        message,
+    }
+}
+
+/// Judges a delivery; says whether it breaks the rule.
+pub fn on_delivery(delivery: &Delivery, track: &mut Track, tally: &mut Tally) -> bool {
+    let Standing::Left { broken, at: left_at } = &mut track.standing else { return false };
+    *broken = true;
+    let after = std::time::Duration::from_micros(delivery.at.saturating_sub(*left_at));
+    let message =
+        format!("seq {} came {after:.1?} after the unsubscribe was acknowledged", delivery.seq);
+    tally.violate(violation(delivery, track.epoch, message), 0);
     true
 }
 
@@ -96,20 +100,12 @@ pub fn on_refused_list(
     if track.standing != Standing::Out || answered {
         return false;
     }
-    let Delivery { client, topic, seq, at, .. } = *delivery;
-    let violation = Violation {
-        at_us: at,
-        rule: Rule::AfterUnsubscribe,
-        client: Some(client),
-        topic: Some(topic),
-        seqs: Some((seq, seq)),
-        epoch: Some(track.epoch),
-        message: format!(
-            "seq {seq} came after the list with its topic was refused, before another subscribe: one stale topic \
-             refuses the whole list"
-        ),
-    };
-    tally.violate(violation, 0);
+    let message = format!(
+        "seq {} came after the list with its topic was refused, before another subscribe: one stale topic \
+         refuses the whole list",
+        delivery.seq
+    );
+    tally.violate(violation(delivery, track.epoch, message), 0);
     true
 }
 
