@@ -31,6 +31,12 @@ pub use self::seen::{Heard, Probe, RenewalSign};
 /// Microseconds from the start of the run.
 pub type Micros = u64;
 
+/// The second of the run that an instant is in.
+#[must_use]
+pub fn second_of(at: Micros) -> u32 {
+    u32::try_from(at / 1_000_000).unwrap_or(u32::MAX)
+}
+
 /// Takes records. A [`crate::Shard`] judges them as they come; a recording keeps them.
 pub trait Sink {
     /// Takes one record.

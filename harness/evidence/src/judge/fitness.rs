@@ -12,6 +12,8 @@
 //! thread was lost. CPU, memory, descriptors and the read backlog are shown and decide nothing: they
 //! hurt a verdict only by what they do to lag.
 
+use std::collections::BTreeSet;
+
 use khala_plan::metric::MetricId;
 use khala_wire::topic::TopicId;
 
@@ -256,6 +258,32 @@ fn exhausted(case: &Case<'_>) -> Option<String> {
         .map(|(resource, times)| format!("it ran out of {resource} {times} times"))
         .collect();
     (!all.is_empty()).then(|| format!("the generator was exhausted: {}", all.join(", ")))
+}
+
+/// How many of what was waited for, from one second to another, were waited for while the generator was starved: a
+/// target that shares its machine was late with it. With why that is so, where some were.
+pub fn late_while_starved(
+    case: &Case<'_>,
+    waits: impl IntoIterator<Item = ((u32, u32), u64)>,
+) -> Option<(u64, RunReason)> {
+    let probes = &case.settled.probes;
+    let (mut late, mut of_them) = (0, BTreeSet::new());
+    for ((from, to), count) in waits {
+        let seen = probes.over(|second| (from..=to).contains(&second));
+        if seen.share(seen.waited_us) > WAITED_SHARE_MAX {
+            late += count;
+            of_them.extend(from..=to);
+        }
+    }
+    let (first, last) = (*of_them.first()?, *of_them.last()?);
+    let seen = probes.over(|second| of_them.contains(&second));
+    let why = format!(
+        "the generator was starved meanwhile: a thread of it wanted a core and had none for {:.0} % of the time from \
+         {first} to {last} s, {:.0} % are allowed",
+        seen.share(seen.waited_us) * 100.0,
+        WAITED_SHARE_MAX * 100.0
+    );
+    Some((late, RunReason::new(Against::Generator, why)))
 }
 
 /// Share of these phases in which the thread that waited most wanted a core and had none.

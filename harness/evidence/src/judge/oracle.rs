@@ -9,9 +9,9 @@ use khala_plan::stability::Incident;
 use khala_plan::surface::Surface;
 use khala_plan::units::format_duration;
 
-use super::{Against, Case, ObjectiveVerdict, RunReason, Verdict, fitness, objective};
+use super::{Against, Case, ObjectiveVerdict, RunReason, Verdict, estimate, fitness, objective};
 use crate::facts::FaultOutcome;
-use crate::oracle::{Rule, RuleKind};
+use crate::oracle::{Rule, RuleKind, RuleTally};
 use crate::shard::stability::Blame;
 use crate::stats;
 
@@ -108,7 +108,9 @@ fn judge_rule(
             Some(RunReason::other("the run did not finish"))
         }
         RuleKind::Proof => None,
-        RuleKind::Lateness => unfit_for_lateness(case).or_else(|| unproven_effect(case, rule)),
+        RuleKind::Lateness => unfit_for_lateness(case)
+            .or_else(|| unproven_effect(case, rule))
+            .or_else(|| late_with_the_generator(case, &tally, comparison, bound)),
     };
     let deliveries = case.settled.totals.deliveries;
     if n == 0 && tally.violations == 0 {
@@ -210,6 +212,28 @@ fn what_would_decide(case: &Case<'_>, rule: Rule) -> Option<(&'static str, Strin
 fn unfit_for_lateness(case: &Case<'_>) -> Option<RunReason> {
     let bound_us = case.plan.oracle.converge_within.as_secs_f64() * 1e6;
     fitness::generator_unfit(case, &case.all_phases(), bound_us)
+}
+
+/// Why it says nothing of the target that a rule on lateness was broken: so many of its breaches came while the
+/// generator was starved, for as long as the settle bound, that without them the claim holds.
+fn late_with_the_generator(
+    case: &Case<'_>,
+    tally: &RuleTally,
+    comparison: Comparison,
+    bound: f64,
+) -> Option<RunReason> {
+    let holds = |violations: u64| {
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let violations = violations as f64;
+        estimate::exact(violations, comparison, bound) == Verdict::Pass
+    };
+    if holds(tally.violations) {
+        return None;
+    }
+    let settle = u32::try_from(case.plan.oracle.settle_within.as_secs()).unwrap_or(u32::MAX);
+    let waits = tally.seconds.iter().map(|(&at, &count)| ((at.saturating_sub(settle), at), count));
+    let (late, why) = fitness::late_while_starved(case, waits)?;
+    holds(tally.violations.saturating_sub(late)).then_some(why)
 }
 
 /// Why a rule cannot be judged whose bound assumes that clients were slow. Every other rule stands by

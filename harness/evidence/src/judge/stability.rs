@@ -4,15 +4,16 @@
 //! the bound although it was asked) is FAIL, once. *Single incidents* are FAIL beyond their limit, which
 //! the plan has from the scenario, the target, the contract or an assumption. What follows from the
 //! harness's own omission is INCONCLUSIVE where nothing else fails, and never FAIL; so are time-outs, beginning
-//! again after them, and silences that ended, which are lateness, of a run whose generator was starved all along. A kind for which the run had
-//! no occasion is left out.
+//! again after them, and silences that ended, which are lateness, where the generator was starved all along or while
+//! they were waited for. A kind for which the run had no occasion is left out.
 
 use std::time::Duration;
 
 use khala_plan::stability::Incident;
 
-use super::{Case, ObjectiveVerdict, Verdict, fitness};
+use super::{Case, ObjectiveVerdict, RunReason, Verdict, fitness};
 use crate::by_text::ByText;
+use crate::record::second_of;
 use crate::render::befell::status;
 use crate::report::IdleEnds;
 use crate::shard::absence::{Absence, Manner};
@@ -124,7 +125,7 @@ fn absence(case: &Case<'_>) -> ObjectiveVerdict {
     let asked = !case.settled.stability.is_empty() || case.settled.totals.deliveries > 0;
     // Each second in which it could have been missed.
     let seconds = Duration::from_micros(case.facts.duration_us).as_secs();
-    let starved = fitness::unfit_over_all(case).filter(|_| unplanned.iter().all(|it| is_late(it)));
+    let starved = starved_in_all(case, &unplanned);
     let mut against = None;
     let (verdict, reason) = if let Some(first) = unplanned.first() {
         let more = match unplanned.len() - 1 {
@@ -161,6 +162,21 @@ fn absence(case: &Case<'_>) -> ObjectiveVerdict {
     }
 }
 
+/// Why these absences say nothing of the target, if each is lateness alone: the generator was starved all along, or
+/// in each of them.
+fn starved_in_all(case: &Case<'_>, absences: &[&Absence]) -> Option<RunReason> {
+    if !absences.iter().all(|absence| is_late(absence)) {
+        return None;
+    }
+    fitness::unfit_over_all(case).or_else(|| {
+        let while_away = absences.iter().filter_map(|absence| {
+            Some(((second_of(absence.from_us), second_of(absence.until_us?)), 1))
+        });
+        let (late, why) = fitness::late_while_starved(case, while_away)?;
+        (late == absences.len() as u64).then_some(why)
+    })
+}
+
 /// Whether an absence is lateness and nothing else: the target said nothing for a while, and then went on.
 fn is_late(absence: &Absence) -> bool {
     absence.manner == Manner::Absent && absence.until_us.is_some()
@@ -192,6 +208,12 @@ fn kind(case: &Case<'_>, incident: Incident) -> Option<ObjectiveVerdict> {
     let allowed_by = limit.told(incident.occasions());
     let late = theirs.map_or(0, |told| late(incident, told));
     let starved = fitness::unfit_over_all(case).filter(|_| bad > allowed && bad - late <= allowed);
+    let starved = starved.or_else(|| {
+        let waits = theirs.filter(|_| bad > allowed)?.waits.iter();
+        let (late, why) =
+            fitness::late_while_starved(case, waits.map(|(&wait, &count)| (wait, count)))?;
+        (bad - late <= allowed).then_some(why)
+    });
     let (mut beyond, mut against) = (None, None);
     let (verdict, reason) = if let (Some(told), Some(starved)) = (theirs, starved) {
         let what = describe(&told.codes, told.clients.len());

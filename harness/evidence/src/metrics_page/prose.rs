@@ -255,9 +255,13 @@ pub(super) fn stability() -> String {
          came back, is the fault's; so is what a hook says that it `causes`, while it may: of `socket_closes`\n\
          ends of sockets with the codes of a graceful stop (1012, 1000), and no others. What follows from\n\
          the harness's own stalls (of 500 ms and more), from what it lacked, and from heartbeats that it owed\n\
-         for a minute is INCONCLUSIVE, and so are time-outs of a run whose generator was starved: a target on\n\
-         the same machine was starved with it. A publish limit that\n\
-         is kept, a stale cursor and a topic without a snapshot are no incidents.\n",
+         for a minute is INCONCLUSIVE, and so are time-outs, beginning again after them and silences that ended,\n\
+         where the generator was starved (it waited for a core for more than {waited:.0} % of the time) over the\n\
+         whole run or while they were waited for: a target on the same machine was starved with it. So are\n\
+         breaches of a rule on lateness that came when the generator had been starved for as long as the settle\n\
+         bound, where without them the claim holds. A publish limit that is kept, a stale cursor and a topic\n\
+         without a snapshot are no incidents.\n",
+         waited = WAITED_SHARE_MAX * 100.0,
         absence = khala_plan::units::format_duration(khala_plan::stability::ABSENCE),
     )
 }

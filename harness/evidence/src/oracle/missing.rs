@@ -16,9 +16,8 @@ use khala_wire::topic::TopicId;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Ledger;
-use super::tally::second_of;
 use super::track::Missing;
-use crate::record::{Micros, PublishId};
+use crate::record::{Micros, PublishId, second_of};
 
 /// Ranges kept apart of a topic.
 const RANGES_MAX: usize = 65_536;

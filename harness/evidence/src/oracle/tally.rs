@@ -9,9 +9,9 @@ use khala_wire::topic::TopicId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rule::Rule;
+use super::rule::{Rule, RuleKind};
 use crate::pairs;
-use crate::record::Micros;
+use crate::record::{Micros, second_of};
 
 /// One breach of a rule. Ordered by time first, so that the earliest are kept.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,9 @@ pub struct RuleTally {
     /// Of the breaches kept, those that stand for several clients: which.
     #[serde(default, with = "pairs")]
     pub shared: BTreeMap<Violation, Clients>,
+    /// Of a rule on lateness, its breaches by the second of the run that they are of.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub seconds: BTreeMap<u32, u64>,
 }
 
 /// What breaches of a rule have in common, so that one thing may have caused them: the topic, where one is
@@ -208,11 +211,6 @@ pub struct Tally {
     calls: Calls,
 }
 
-/// The second of the run that an instant is in.
-pub(super) fn second_of(at_us: Micros) -> u32 {
-    u32::try_from(at_us / 1_000_000).unwrap_or(u32::MAX)
-}
-
 /// A count that is no part of what a tally holds: two tallies with the same violations are equal.
 #[derive(Clone, Copy, Debug, Default)]
 struct Calls(u64);
@@ -268,13 +266,21 @@ impl Tally {
         let kept_max = self.kept_max;
         self.calls.0 += 1;
         let mut untold = 1 + extra;
+        let mut by_second = BTreeMap::new();
         for (&second, &times) in seconds {
             let told = times.min(untold);
             untold -= told;
-            *self.seconds.entry(second).or_default() += told;
+            by_second.insert(second, told);
         }
         if untold > 0 {
-            *self.seconds.entry(second_of(violation.at_us)).or_default() += untold;
+            *by_second.entry(second_of(violation.at_us)).or_default() += untold;
+        }
+        let late = violation.rule.kind() == RuleKind::Lateness;
+        for (&second, &told) in &by_second {
+            *self.seconds.entry(second).or_default() += told;
+            if late {
+                *self.entry(violation.rule).seconds.entry(second).or_default() += told;
+            }
         }
         let tally = self.entry(violation.rule);
         tally.violations += 1 + extra;
@@ -371,6 +377,9 @@ impl Tally {
             theirs.kinds.into_iter().for_each(|(kind, more)| ours.of_kind(kind, more));
             theirs.causes.into_iter().for_each(|(cause, more)| ours.of_cause(cause, more));
             ours.shared.extend(theirs.shared);
+            for (second, breaches) in theirs.seconds {
+                *ours.seconds.entry(second).or_default() += breaches;
+            }
             theirs.kept.into_iter().for_each(|violation| ours.keep(violation, kept_max));
         }
     }

@@ -117,12 +117,12 @@ pub struct Client {
     pub joined: bool,
     /// Whose doing the last end of its socket or channel was, if there was one.
     pub ended_by: Option<Blame>,
-    /// Whether that was for want of an answer in time.
+    /// From when to when it had waited, if that was for want of an answer in time.
     #[serde(default)]
-    pub ended_late: bool,
-    /// Whether its last request had no answer in time.
+    pub waited: Option<(Micros, Micros)>,
+    /// Since when it had asked, if its last request had no answer in time.
     #[serde(default)]
-    pub timed_out: bool,
+    pub timed_out_since: Option<Micros>,
     /// Connects begun since it was last converged.
     pub attempts: u32,
     /// Whether it has connected before.

@@ -117,7 +117,7 @@ impl Shard {
             && answered.outcome != Outcome::Interrupted
         {
             let life = self.clients.entry(client).or_default();
-            life.timed_out = answered.outcome == Outcome::Timeout;
+            life.timed_out_since = (answered.outcome == Outcome::Timeout).then_some(answered.start);
         }
         let asked_for = self.is_asked_for(answered) || is_tried_in_vain(answered);
         let incident = incident(answered);
@@ -135,14 +135,15 @@ impl Shard {
         let planned = asked_for || matches!(blamed, Some((_, Blame::Plan)));
         self.flow.stability.answered(answered, planned);
         let Some((kind, blame)) = blamed else { return };
-        let Answered { client, at, .. } = *answered;
+        let Answered { client, start, at, .. } = *answered;
         let stability = &mut self.flow.stability;
         // It counts among another request's failures, and is told apart.
         let code = match answered.request {
             Request::Unsubscribe => Cow::Owned(format!("unsubscribe: {}", answered.status)),
             _ => Cow::Borrowed(&*answered.status),
         };
-        stability.incident(kind, blame, (&code, answered.is_late()), at, client);
+        let waited = answered.is_late().then_some((start, at));
+        stability.incident(kind, blame, (&code, waited), at, client);
         if answered.request == Request::Connect && blame == Blame::Target {
             stability.refused(at, &answered.status);
         }
@@ -176,7 +177,7 @@ impl Shard {
         let stability = &mut self.flow.stability;
         stability.occasion(Incident::PublishErrors);
         let code = "never begun: too many were unanswered";
-        stability.incident(Incident::PublishErrors, blame, (code, false), at, None);
+        stability.incident(Incident::PublishErrors, blame, (code, None), at, None);
     }
 
     /// A timed operation ended: what is no request of its own, and when the channel was last kept
@@ -195,8 +196,8 @@ impl Shard {
                 life.taken_in = true;
                 let again = std::mem::replace(&mut life.joined, true);
                 let blame = life.ended_by;
-                let late = life.ended_late;
-                let told = (if late { REJOIN_OF_THE_LATE } else { "rejoin" }, late);
+                let waited = life.waited;
+                let told = (if waited.is_some() { REJOIN_OF_THE_LATE } else { "rejoin" }, waited);
                 self.flow.stability.occasion(Incident::ChannelEnds);
                 self.flow.stability.occasion(Incident::Rejoins);
                 if let (true, Some(blame)) = (again, blame) {
@@ -252,11 +253,17 @@ impl Shard {
         let opened_at = life.opened_at.take();
         let heard_at = life.flight.heard_at().filter(|heard| Some(*heard) >= opened_at);
         life.ended_by = Some(blame);
-        life.ended_late = match cause {
-            OfflineCause::HeartbeatTimeout | OfflineCause::ChannelSilent { .. } => true,
-            OfflineCause::GaveUp => life.timed_out,
-            _ => false,
+        // A heartbeat that is not answered was sent after the last that was.
+        let silent_since = end.since.or(life.kept_alive_at).unwrap_or(at);
+        let waited_since = match cause {
+            OfflineCause::HeartbeatTimeout | OfflineCause::ChannelSilent { .. } => {
+                Some(silent_since)
+            }
+            OfflineCause::GaveUp => life.timed_out_since,
+            _ => None,
         };
+        life.waited = waited_since.map(|since| (since, at));
+        let waited = life.waited;
         let of_the_plan =
             matches!(cause, OfflineCause::Fault { .. }) || befell || life.slow.counts_as_slow(at);
         if of_the_plan {
@@ -273,8 +280,8 @@ impl Shard {
             }
             let before = if early { BEFORE_THE_JOIN } else { "" };
             let code = format!("{}{before}", end.code);
-            let late = incident == Incident::HeartbeatTimeouts;
-            stability.incident(incident, blame, (&code, late), at, Some(client));
+            let waited = waited.filter(|_| incident == Incident::HeartbeatTimeouts);
+            stability.incident(incident, blame, (&code, waited), at, Some(client));
             if let (Incident::SocketEnds, Some(heard)) = (incident, heard_at) {
                 stability.was_silent(incident, blame, at.saturating_sub(heard));
             }

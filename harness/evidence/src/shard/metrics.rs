@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hist::{Hist, Sparse};
 use crate::pairs;
-use crate::record::Micros;
+use crate::record::{Micros, second_of};
 
 /// Groups that clients are hashed into, for the design effect.
 pub const CLIENT_GROUPS: u32 = 64;
@@ -117,7 +117,7 @@ pub struct Metrics {
 /// The cluster of a sample.
 fn cluster(clustering: Clustering, client: u32, intended: Micros) -> u32 {
     match clustering {
-        Clustering::Seconds => u32::try_from(intended / 1_000_000).unwrap_or(u32::MAX),
+        Clustering::Seconds => second_of(intended),
         // Hashed, so that neighbours in the ramp or on one source address do not share a group.
         Clustering::Clients => {
             let digest = khala_wire::canonical::digest64(&client.to_le_bytes());

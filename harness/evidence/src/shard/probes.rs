@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::pairs;
-use crate::record::{Micros, Probe};
+use crate::record::{Micros, Probe, second_of};
 
 /// What was seen of the generator in one second. Times are sums, the rest are maxima.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,10 +36,6 @@ pub struct ProbeSecond {
 pub struct Probes {
     #[serde(with = "pairs")]
     seconds: BTreeMap<u32, ProbeSecond>,
-}
-
-fn second_of(at: Micros) -> u32 {
-    u32::try_from(at / 1_000_000).unwrap_or(u32::MAX)
 }
 
 impl Probes {

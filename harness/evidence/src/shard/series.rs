@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::pairs;
-use crate::record::Micros;
+use crate::record::{Micros, second_of};
 
 /// Counts of one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Second {
 impl Series {
     /// The second in which `at` lies.
     pub fn at(&mut self, at: Micros) -> &mut Second {
-        let second = u32::try_from(at / 1_000_000).unwrap_or(u32::MAX);
+        let second = second_of(at);
         self.seconds.entry(second).or_default()
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::incidents::REJOIN_OF_THE_LATE;
 use crate::by_text::{ByText, Sum};
 use crate::pairs;
-use crate::record::{Answered, Heard, Micros, Outcome, RenewalSign, Request, TIMED_OUT};
+use crate::record::{Answered, Heard, Micros, Outcome, RenewalSign, Request, TIMED_OUT, second_of};
 
 /// How finely it is told when sockets began and ended.
 pub const TICK_US: Micros = 100_000;
@@ -133,6 +133,9 @@ pub struct Told {
     /// Of ends of sockets, for how long nothing had come over them.
     #[serde(default)]
     pub silent: Option<Silent>,
+    /// Of those that are lateness alone, how many were waited for from one second of the run to another.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub waits: BTreeMap<(u32, u32), u64>,
 }
 
 /// The codes of lateness alone, in journals that have no figure of it.
@@ -161,6 +164,9 @@ impl Told {
         self.silent = both(self.silent, other.silent);
         self.codes.merge(other.codes);
         self.clients.extend(other.clients);
+        for (wait, count) in other.waits {
+            *self.waits.entry(wait).or_default() += count;
+        }
     }
 
     /// How many.
@@ -264,17 +270,22 @@ impl Stability {
         *self.occasions.entry(incident).or_default() += 1;
     }
 
-    /// Something happened that nobody wanted; `late`: it is lateness alone.
+    /// Something happened that nobody wanted; `waited`: it is lateness alone, of what was waited for from then to
+    /// then.
     pub fn incident(
         &mut self,
         incident: Incident,
         blame: Blame,
-        (code, late): (&str, bool),
+        (code, waited): (&str, Option<(Micros, Micros)>),
         at: Micros,
         client: Option<u32>,
     ) {
         let told = self.incidents.entry((incident, blame)).or_default();
-        told.codes.add(code, Seen { count: 1, first: at, last: at, late: late.into() });
+        let late = waited.is_some().into();
+        told.codes.add(code, Seen { count: 1, first: at, last: at, late });
+        if let Some((from, to)) = waited {
+            *told.waits.entry((second_of(from), second_of(to))).or_default() += 1;
+        }
         told.clients.extend(client);
     }
 
@@ -402,11 +413,13 @@ mod tests {
     #[test]
     fn lateness_is_a_figure_of_its_own_and_in_older_journals_what_the_codes_say() {
         let mut stability = Stability::default();
-        for (code, late) in [("timeout", true), ("timeout", false), ("503", false)] {
-            stability.incident(Incident::JoinErrors, Blame::Target, (code, late), 5, None);
+        let waited = Some((1_000_000, 5_000_000));
+        for (code, waited) in [("timeout", waited), ("timeout", None), ("503", None)] {
+            stability.incident(Incident::JoinErrors, Blame::Target, (code, waited), 5, None);
         }
         let one = stability.told(Incident::JoinErrors, Blame::Target).expect("is told");
         assert_eq!((one.count(), one.late()), (3, 1));
+        assert_eq!(one.waits, BTreeMap::from([((1, 5), 1)]));
         let again = told(&serde_json::to_string(one).expect("is written"));
         assert_eq!(&again, one, "the figure holds, whatever the code");
         let seen = r#"{"count":2,"first":1,"last":9}"#;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use khala_plan::metric::MetricId;
 
 use crate::hist::Sparse;
+use crate::record::second_of;
 use crate::render::report_html::thin;
 use crate::report::Second;
 use crate::shard::stability::TICK_US;
@@ -66,7 +67,7 @@ impl Seconds {
             }
         }
         for (tick, what) in flow.stability.ticks() {
-            let second = u32::try_from(tick * TICK_US / 1_000_000).unwrap_or(u32::MAX);
+            let second = second_of(tick * TICK_US);
             if let Some(recent) = self.at(second) {
                 recent.unplanned_ends += what.ended.iter().map(|(_, n)| *n).sum::<u64>();
             }

@@ -225,6 +225,32 @@ fn a_silence_on_a_starved_machine_decides_nothing_unless_it_lasts_to_the_end() {
 }
 
 #[test]
+fn a_silence_decides_nothing_where_the_machine_was_starved_in_it() {
+    let of = |silences: &[(u64, u64)], starved: std::ops::RangeInclusive<u64>| {
+        let mut list = fleet(12);
+        list.push(Record::SchedulerLag { thread: 0, at: 50 * S, lag_us: 1 });
+        list.extend((20..600).map(|second| {
+            let waited_us = if starved.contains(&second) { 700_000 } else { 20_000 };
+            let probe = Probe { at: second * S, wall_us: S, waited_us, ..Probe::default() };
+            Record::Probe(probe)
+        }));
+        list.extend(silences.iter().map(|&(from, to)| {
+            let (from, to, over) = (from * S, to * S, true);
+            Record::Silence { heard: Heard::Nothing, from, to, over, asked: 43, clients: 12 }
+        }));
+        list.sort_by_key(Record::at);
+        absence(&Trial::of(ELSEWHERE, list).judge())
+    };
+    let (verdict, why) = of(&[(60, 65)], 60..=65);
+    assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+    assert!(why.contains("70 % of the time from 60 to 65 s"), "{why}");
+    assert_eq!(of(&[(60, 65)], 70..=90).0, Verdict::Fail);
+    assert_eq!(of(&[(60, 65)], 64..=65).0, Verdict::Fail, "for a third of it");
+    assert_eq!(of(&[(60, 65), (80, 85)], 60..=65).0, Verdict::Fail, "the other one is left");
+    assert_eq!(of(&[(60, 65), (80, 85)], 60..=85).0, Verdict::Inconclusive);
+}
+
+#[test]
 fn a_target_that_refuses_everybody_for_longer_than_the_bound_is_absent() {
     let of = |how: (Outcome, &str), last: Micros| {
         let mut list: Vec<_> = (0..4).map(|client| upgrade(client, 30 * S, how)).collect();

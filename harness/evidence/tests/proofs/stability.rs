@@ -227,6 +227,73 @@ fn time_outs_of_a_starved_machine_decide_nothing_and_refusals_do() {
     assert_eq!(of(UNAVAILABLE, 600_000), Verdict::Fail);
 }
 
+/// The looks of a run of ten minutes in which the generator waited for a core for most of some seconds.
+fn waited_from(from: u64, to: u64) -> Vec<Record> {
+    let look = |second| {
+        let waited_us = if (from..=to).contains(&second) { 700_000 } else { 20_000 };
+        Record::Probe(Probe { at: second * S, wall_us: S, waited_us, ..Probe::default() })
+    };
+    let lag = Record::SchedulerLag { thread: 0, at: 290 * S, lag_us: 1 };
+    std::iter::once(lag).chain((20..600).map(look)).collect()
+}
+
+#[test]
+fn time_outs_decide_nothing_where_the_machine_was_starved_while_they_were_waited_for() {
+    let of = |(from, to), times: &[(u64, u64)], how: (Outcome, &str)| {
+        let mut list = fleet(12);
+        list.extend(waited_from(from, to));
+        for &(asked, given_up) in times {
+            let request = Request::Publish;
+            list.push(records::answered(request, None, [asked * S, given_up * S], how));
+        }
+        list.sort_by_key(Record::at);
+        kind(&Trial::of(&at_home(""), list).judge(), Incident::PublishErrors).expect("judged")
+    };
+    let late = (Outcome::Timeout, "timeout");
+    let ten = [(300, 310)];
+    let (verdict, why) = of((300, 310), &ten, late);
+    assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+    assert!(why.contains("70 % of the time from 300 to 310 s"), "{why}");
+    assert_eq!(of((300, 310), &ten, UNAVAILABLE).0, Verdict::Fail, "no lateness");
+    assert_eq!(of((311, 330), &ten, late).0, Verdict::Fail, "starved afterwards");
+    assert_eq!(of((307, 310), &ten, late).0, Verdict::Fail, "for a third of the time");
+    let both = [(300, 310), (400, 410)];
+    assert_eq!(of((300, 310), &both, late).0, Verdict::Fail, "one is left");
+    assert_eq!(of((300, 410), &both, late).0, Verdict::Inconclusive);
+}
+
+#[test]
+fn heartbeats_and_rejoins_decide_nothing_where_the_machine_was_starved_meanwhile() {
+    let of = |cause, starved: (u64, u64)| {
+        let mut list = fleet(12);
+        list.extend(waited_from(starved.0, starved.1));
+        for client in 0..12_u32 {
+            let asked = 300 * S + u64::from(client) * 1_000;
+            list.push(beat(client, asked));
+            let (request, late) = (Request::Subscribe, (Outcome::Timeout, "timeout"));
+            if cause == OfflineCause::GaveUp {
+                let waited = [asked, asked + 10 * S];
+                list.push(records::answered(request, Some(client), waited, late));
+            }
+            list.push(records::offline(client, asked + 10 * S, cause));
+            list.extend(live(client, asked + 11 * S));
+        }
+        list.sort_by_key(Record::at);
+        let verdict = Trial::of(&at_home("[stability]\nrejoins = 3\nheartbeat_timeouts = 3\n"), list).judge();
+        let of = |incident| kind(&verdict, incident).expect("judged").0;
+        (of(Incident::HeartbeatTimeouts), of(Incident::Rejoins))
+    };
+    let silent = OfflineCause::ChannelSilent { asked: 300 * S };
+    let undecided = Verdict::Inconclusive;
+    for cause in [OfflineCause::HeartbeatTimeout, silent] {
+        assert_eq!(of(cause, (300, 311)), (undecided, undecided), "{cause:?}");
+        assert_eq!(of(cause, (320, 340)), (Verdict::Fail, Verdict::Fail), "{cause:?}");
+    }
+    assert_eq!(of(OfflineCause::GaveUp, (300, 311)).1, undecided);
+    assert_eq!(of(OfflineCause::GaveUp, (320, 340)).1, Verdict::Fail);
+    assert_eq!(of(OfflineCause::ChannelClosed, (300, 311)).1, Verdict::Fail, "a crash");
+}
+
 #[test]
 fn beginning_again_after_time_outs_of_a_starved_machine_decides_nothing() {
     let of = |cause, waited_us| {

@@ -1,7 +1,7 @@
 //! A generator that was starved, late or exhausted carries no verdict, and one that was not does.
 
 use super::*;
-use crate::oracle::Violation;
+use crate::oracle::{Rule, Violation};
 use crate::record::{Op, OpKind, Outcome, Resource};
 
 /// Why the generator was unfit in a phase, for a threshold of 10 ms.
@@ -109,6 +109,44 @@ fn what_is_judged_over_the_whole_run_is_held_against_the_bound_of_convergence() 
     };
     of(200_000, Verdict::Pass);
     of(3_500_000, Verdict::Inconclusive);
+}
+
+#[test]
+fn breaches_of_lateness_decide_nothing_where_the_generator_was_starved_meanwhile() {
+    let settle = plan().oracle.settle_within.as_secs();
+    let of = |rule: Rule, at: &[u64], starved: std::ops::RangeInclusive<u64>| {
+        let mut records = delivered(1, |_| 500);
+        records.extend((0..61).flat_map(|second| {
+            waited(second, if starved.contains(&second) { 700_000 } else { 20_000 })
+        }));
+        let breach = |at_us| Violation {
+            at_us,
+            rule,
+            client: Some(1),
+            topic: None,
+            seqs: None,
+            epoch: None,
+            message: String::new(),
+        };
+        let broken = |settled: &mut Settled| {
+            at.iter().for_each(|second| settled.tally.violate(breach(second * S), 0));
+        };
+        let verdict = in_court_with(&plan(), &records, &facts(), broken, judge);
+        let selector = format!("rule={rule}");
+        let gate = verdict.gates.iter().find(|gate| gate.name == ORACLE_GATE).expect("the gate");
+        let mut of_rule = gate.objectives.iter().filter(|one| one.selector == selector);
+        let found = of_rule.next().expect("judged");
+        (found.verdict, found.reason.clone())
+    };
+    let (verdict, why) = of(Rule::StateStale, &[40], 40 - settle..=40);
+    assert_eq!(verdict, Verdict::Inconclusive, "{why}");
+    assert!(why.contains("1 violation") && why.contains("70 % of the time from"), "{why}");
+    assert_eq!(of(Rule::Gap, &[40], 40 - settle..=40).0, Verdict::Fail, "a proof");
+    assert_eq!(of(Rule::StateStale, &[40], 41..=50).0, Verdict::Fail, "starved afterwards");
+    assert_eq!(of(Rule::StateStale, &[40], 10..=39 - settle).0, Verdict::Fail, "starved before");
+    let both = [20, 40];
+    assert_eq!(of(Rule::StateStale, &both, 40 - settle..=40).0, Verdict::Fail, "one is left");
+    assert_eq!(of(Rule::StateStale, &both, 20 - settle..=40).0, Verdict::Inconclusive);
 }
 
 #[test]
