@@ -55,4 +55,4 @@ pub use prune::{Keep, Pruned, prune};
 pub use run_json::summary;
 pub use runs::{INDEX, INDEX_PAGE, LATEST, drop_dangling_latest, point_latest, write_index};
 pub use verify::{Verified, verify};
-pub use writer::{Writer, room_for};
+pub use writer::{Writer, can_keep, room_for};

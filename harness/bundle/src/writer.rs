@@ -9,6 +9,8 @@ use khala_evidence::facts::{Finding, RunFacts};
 use khala_evidence::journal::Begin;
 use khala_plan::{Plan, Schedule};
 use khala_wire::metrics::FanoutMetrics;
+use rustix::fs::Access;
+use rustix::io::Errno;
 
 use crate::Error;
 use crate::evidence::Leftover;
@@ -203,6 +205,33 @@ impl Writer {
 #[must_use]
 pub fn room_for(plan: &Plan, schedule: &Schedule, dir: &Path) -> (u64, Option<u64>) {
     (needed_bytes(plan, schedule, schedule.to_ndjson(plan).len()), files::room(dir))
+}
+
+/// Whether a plan's bundle can be made in a folder, which need not be there yet, as far as that is known without making
+/// anything.
+///
+/// # Errors
+/// [`Error::Within`] when the folder is in a bundle, [`Error::File`] when it cannot be made or written to,
+/// [`Error::NoRoom`] when the disk is too full.
+pub fn can_keep(out_dir: &Path, plan: &Plan, schedule: &Schedule) -> Result<(), Error> {
+    if let Some(other) = within(out_dir)? {
+        return Err(Error::Within { dir: out_dir.to_owned(), other });
+    }
+    let whole = std::path::absolute(out_dir).map_err(Error::file("find", out_dir))?;
+    // A link that leads nowhere is there, too.
+    let there = whole.ancestors().find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(&whole);
+    let about = there.metadata().map_err(Error::make(out_dir))?;
+    let writable = match about.is_dir() {
+        true => rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK),
+        false => Err(Errno::NOTDIR),
+    };
+    writable.map_err(|why| Error::make(out_dir)(why.into()))?;
+    match room_for(plan, schedule, there) {
+        (needed, Some(room)) if room < needed => {
+            Err(Error::NoRoom { dir: out_dir.to_owned(), room, needed })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a bundle takes whatever happens, in bytes: the schedule and what the run says of it, by clients

@@ -192,12 +192,9 @@ pub struct Scenario {
     pub worker_threads: Option<u32>,
 }
 
-/// `run`
+/// What a run is begun with, and refused for: `check` takes the same, to say what `run` would.
 #[derive(Debug, ClapArgs)]
-pub struct Run {
-    /// The scenario.
-    #[command(flatten)]
-    pub scenario: Scenario,
+pub struct Start {
     /// Folder in which the run makes the folder of its evidence, the bundle.
     #[arg(long, value_name = "DIR", default_value = RUNS)]
     pub out_dir: PathBuf,
@@ -205,15 +202,41 @@ pub struct Run {
     /// run's events.
     #[arg(long)]
     pub allow_shared_writes: bool,
-    /// Tell what would be sent where, and send nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// End, with the evidence written, as soon as this file is there.
-    #[arg(long, value_name = "FILE")]
-    pub stop_file: Option<PathBuf>,
     /// Run the scenario's commands, its hooks and those that tell secrets: read what `check` prints first.
     #[arg(long)]
     pub allow_hooks: bool,
+    /// End, with the evidence written, as soon as this file is there.
+    #[arg(long, value_name = "FILE")]
+    pub stop_file: Option<PathBuf>,
+    /// POST the decision to this URL as JSON. Another host than this machine needs an entry of the allow file; what
+    /// becomes of it changes no exit code.
+    #[arg(long, value_name = "URL", env = "KHALA_HARNESS_WEBHOOK", hide_env_values = true)]
+    pub webhook: Option<String>,
+    /// What seals the bundle.
+    #[command(flatten)]
+    pub seal: SealWith,
+    /// Show the run while it goes on, as a page and as `/metrics`; its address, with a token, is printed. Port 0
+    /// takes a free one. `KHALA_HARNESS_DASHBOARD_TOKEN` gives the token, which is not printed then.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0")]
+    pub dashboard: Option<SocketAddr>,
+    /// Listen for `--dashboard` on an address that other machines can reach: there is no TLS, and whoever has the
+    /// token can end the run.
+    #[arg(long, requires = "dashboard")]
+    pub dashboard_allow_remote: bool,
+}
+
+/// `run`
+#[derive(Debug, ClapArgs)]
+pub struct Run {
+    /// The scenario.
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// What it is begun with.
+    #[command(flatten)]
+    pub start: Start,
+    /// Tell what would be sent where, and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Print run.json instead of the summary; the bundle's path goes to standard error. With --repeat print what
     /// differed as JSON.
     #[arg(long)]
@@ -228,13 +251,6 @@ pub struct Run {
     /// take any other code for a run that failed.
     #[arg(long)]
     pub exit_zero: bool,
-    /// POST the decision to this URL as JSON. Another host than this machine needs an entry of the allow file; what
-    /// becomes of it changes no exit code.
-    #[arg(long, value_name = "URL", env = "KHALA_HARNESS_WEBHOOK", hide_env_values = true)]
-    pub webhook: Option<String>,
-    /// What seals the bundle.
-    #[command(flatten)]
-    pub seal: SealWith,
     #[command(flatten)]
     pub shown: SummaryFlag,
     /// Size that the bundle's journal should stay below, in B, KiB or MiB, as in 64MiB; near it, it is written
@@ -244,14 +260,6 @@ pub struct Run {
     /// Keep every record of the run in the bundle, for `scripts/second-opinion` to judge again.
     #[arg(long, alias = "record-history")]
     pub record: bool,
-    /// Show the run while it goes on, as a page and as `/metrics`; its address, with a token, is printed. Port 0
-    /// takes a free one. `KHALA_HARNESS_DASHBOARD_TOKEN` gives the token, which is not printed then.
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "127.0.0.1:0")]
-    pub dashboard: Option<SocketAddr>,
-    /// Listen for `--dashboard` on an address that other machines can reach: there is no TLS, and whoever has the
-    /// token can end the run.
-    #[arg(long, requires = "dashboard")]
-    pub dashboard_allow_remote: bool,
     /// End, with the evidence written, when the parent dies.
     #[arg(long, hide = true)]
     pub with_parent: bool,
@@ -423,6 +431,9 @@ pub struct Check {
     /// The scenario.
     #[command(flatten)]
     pub scenario: Scenario,
+    /// What a run of it would be begun with.
+    #[command(flatten)]
+    pub start: Start,
     /// File with `[[gate]]` tables in place of the scenario's own, as `score` judges by them, such as
     /// scenarios/gates/runbook.toml.
     #[arg(long, value_name = "FILE")]

@@ -108,7 +108,7 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         |path: &str| khala_plan::text(std::fs::File::open(path)).map_err(|error| error.to_string());
     let (target, mut set) = match &scenario.target {
         None => (None, Vec::new()),
-        Some(url) if url.contains("://") => {
+        Some(url) if is_url(url) => {
             (None, vec!["target.kind=url".to_owned(), format!("target.url={url}")])
         }
         Some(named) => (Some(profile(scenario, named)?), Vec::new()),
@@ -142,7 +142,12 @@ fn known_defect(text: &str) -> Result<(), String> {
 
 /// Whether the target is a URL and nothing else.
 fn is_bare_url(scenario: &args::Scenario) -> bool {
-    scenario.target.as_deref().is_some_and(|target| target.contains("://"))
+    scenario.target.as_deref().is_some_and(is_url)
+}
+
+/// Whether what `--target` names is a URL, or was meant to be one: no name of a profile has a colon.
+pub fn is_url(named: &str) -> bool {
+    named.contains("://") || (named.contains(':') && !Path::new(named).exists())
 }
 
 /// The same scenario with the key of tokens where a runtime itself has it: a bare URL says nothing of keys. What it
@@ -173,6 +178,11 @@ pub fn guard(scenario: &args::Scenario) -> Result<Guard, Failure> {
 /// # Errors
 /// When it cannot be read.
 pub fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String), Failure> {
+    if named.is_empty() {
+        let what =
+            "--target is empty: name a target profile or a URL, such as http://127.0.0.1:4000";
+        return Err(Failure::new(Exit::InvalidScenario, what));
+    }
     let beside = |folder: &Path| folder.join("targets").join(format!("{named}.toml"));
     let path = match named.contains(['/', '.']) {
         true => PathBuf::from(named),

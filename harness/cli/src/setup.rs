@@ -1,10 +1,12 @@
 //! What a plan needs of this machine and of whoever starts it, found before anything is sent to a target:
-//! `run` refuses to begin without it, and `check` says the same in the same words.
+//! `run` refuses to begin without it, and `check` says the same in the same words
+//! ([`refusals`](crate::commands::refusals)).
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use khala_engine::command;
+use khala_engine::command::{self, Place, Redactor};
 use khala_engine::error::SetupError;
 use khala_engine::preflight;
 use khala_engine::reach::guard::Guard;
@@ -14,36 +16,62 @@ use khala_plan::estimate::source_ports;
 use khala_plan::model::{Plan, TargetKind};
 use tokio_util::sync::CancellationToken;
 
+use crate::args;
 use crate::exit::{Exit, Failure};
 
 /// How long the name of a target may take to be looked up.
 const LOOK_UP_WITHIN: Duration = Duration::from_secs(5);
 
-/// Refuses what this machine cannot carry, and a target that may not be spoken to. A name that may be is looked
-/// up; nothing is sent to where it leads.
-///
-/// # Errors
-/// With the words and the code of a run, 100.
-pub fn refuse(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Failure> {
+/// For what this machine cannot carry a plan, and whether its target may be spoken to: all of it. A name that may be is
+/// looked up; nothing is sent to where it leads. Each ends with 100.
+pub fn of_machine(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Vec<Failure> {
+    let setup = |error: SetupError| Failure::new(Exit::Setup, error);
+    let asked = [
+        preflight::descriptors(plan).map(drop).map_err(setup),
+        preflight::sources(plan).map_err(setup),
+        enough_ports(plan, schedule),
+        may_be_reached(plan, schedule, guard),
+        match Extras::of(plan) {
+            // Whoever starts it has to give what it names: that is told with all else that is missing.
+            Ok(_) | Err(SetupError::Secret { .. }) => Ok(()),
+            Err(error) => Err(setup(error)),
+        },
+    ];
+    asked.into_iter().filter_map(Result::err).collect()
+}
+
+/// Refuses a target that may not be spoken to, or has no address.
+fn may_be_reached(plan: &Plan, schedule: &Schedule, guard: &Guard) -> Result<(), Failure> {
     let refused = |error: SetupError| Failure::new(Exit::Setup, error);
-    preflight::descriptors(plan).map_err(refused)?;
-    preflight::sources(plan).map_err(refused)?;
-    enough_ports(plan, schedule)?;
-    if let Some((runtime, control)) = preflight::reached(plan, schedule, guard).map_err(refused)? {
-        let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let threads = threads.context("cannot start a runtime")?;
-        let found = threads.block_on(async {
-            preflight::address(&runtime, LOOK_UP_WITHIN).await?;
-            preflight::address(&control, LOOK_UP_WITHIN).await
-        });
-        // A look-up that hangs is not waited for.
-        threads.shutdown_background();
-        found.map_err(refused)?;
-    }
-    match Extras::of(plan) {
-        // Whoever starts it has to give what it names: that is told with all else that is missing.
-        Ok(_) | Err(SetupError::Secret { .. }) => Ok(()),
-        Err(error) => Err(refused(error)),
+    let Some((runtime, control)) = preflight::reached(plan, schedule, guard).map_err(refused)?
+    else {
+        return Ok(());
+    };
+    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let threads = threads.context("cannot start a runtime")?;
+    let found = threads.block_on(async {
+        preflight::address(&runtime, LOOK_UP_WITHIN).await?;
+        preflight::address(&control, LOOK_UP_WITHIN).await
+    });
+    // A look-up that hangs is not waited for.
+    threads.shutdown_background();
+    found.map(drop).map_err(refused)
+}
+
+/// Refuses evidence that could not be kept: a run without evidence is no run.
+pub fn no_evidence(error: khala_bundle::Error) -> Failure {
+    let help = match error.is_no_room() {
+        true => "make room, or name a folder where there is some with --out-dir",
+        false => "name a folder that can be written to with --out-dir",
+    };
+    Failure::new(Exit::Setup, format!("{error}; nothing was sent: {help}"))
+}
+
+/// The folder of a file.
+pub fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
     }
 }
 
@@ -98,12 +126,13 @@ impl Missing {
     /// What is missing; `allow_shared_writes` as the flag of `run`.
     pub fn of(plan: &Plan, allow_shared_writes: bool) -> Self {
         let mut needed: Vec<_> = keys::missing(plan).iter().map(ToString::to_string).collect();
+        needed.extend(no_writer(plan));
         needed.extend(shared_writes(plan).into_iter().filter(|_| !allow_shared_writes));
         Self { needed, perhaps: keys::not_given(plan) }
     }
 
-    /// Flags that a run wants, with why.
-    pub fn flags(plan: &Plan) -> Vec<String> {
+    /// Flags that a run wants and that are not given, with why.
+    pub fn flags(plan: &Plan, allow_hooks: bool, allow_shared_writes: bool) -> Vec<String> {
         let mut phases = plan.phases.iter().flat_map(|phase| &phase.faults);
         let hooks = phases
             .any(|fault| !fault.kind.commands().is_empty())
@@ -112,7 +141,9 @@ impl Missing {
             .then(|| "--allow-hooks: a command tells a secret of the target".to_owned());
         let writes = (!plan.target.command.is_empty())
             .then(|| "--allow-hooks: a command writes to the target".to_owned());
-        hooks.or(secrets).or(writes).into_iter().chain(shared_writes(plan)).collect()
+        let hooks = hooks.or(secrets).or(writes).filter(|_| !allow_hooks);
+        let shared = shared_writes(plan).filter(|_| !allow_shared_writes);
+        hooks.into_iter().chain(shared).collect()
     }
 
     /// Refuses to begin without what is needed, and tells all that is missing with it: what a target may do without
@@ -144,6 +175,14 @@ fn listed(heading: &str, what: &[String]) -> String {
     }
 }
 
+/// That the program which carries commands out cannot be started.
+fn no_writer(plan: &Plan) -> Option<String> {
+    let words = plan.target.command.as_slice();
+    let why = (!words.is_empty()).then(|| Place::here(Duration::ZERO).refuses(words))??;
+    let words = Redactor::of_plan(plan).words(words);
+    Some(format!("target.command {words} cannot be run: {why}"))
+}
+
 /// That a target which others use is written to only when that is said.
 fn shared_writes(plan: &Plan) -> Option<String> {
     let TargetKind::Url { base_url } = &plan.target.kind else { return None };
@@ -151,10 +190,12 @@ fn shared_writes(plan: &Plan) -> Option<String> {
         .then(|| SetupError::SharedWrites { url: base_url.clone() }.to_string())
 }
 
-/// What `run` would want beside the scenario: sections of what `check` prints; empty where it wants nothing.
-pub fn section(plan: &Plan) -> String {
+/// What `run` would want beside the scenario and what it is begun with: sections of what `check` prints; empty where it
+/// wants nothing.
+pub fn section(plan: &Plan, start: &args::Start) -> String {
     let missing = Missing::of(plan, true);
-    let needed: Vec<_> = Missing::flags(plan).into_iter().chain(missing.needed).collect();
+    let flags = Missing::flags(plan, start.allow_hooks, start.allow_shared_writes);
+    let needed: Vec<_> = flags.into_iter().chain(missing.needed).collect();
     let sections = [("\na run needs beside", needed), (&*format!("\n{IF_ASKED}"), missing.perhaps)]
         .map(|(heading, what)| listed(heading, &what));
     sections.into_iter().filter(|section| !section.is_empty()).map(|it| it + "\n").collect()

@@ -13,9 +13,9 @@ fn elsewhere(command: &str, url: &str) -> Harness {
         .env("KHALA_TEST_KEY", "key")
 }
 
-/// What a command ends with, and its errors.
+/// What a command ends with, and its errors, with what belongs to them.
 fn refused(run: &Ended) -> (Option<i32>, String) {
-    let errors = run.stderr.lines().filter(|line| line.starts_with("error"));
+    let errors = run.stderr.lines().skip_while(|line| !line.starts_with("error"));
     (run.code, errors.collect::<Vec<_>>().join("\n"))
 }
 
@@ -68,7 +68,8 @@ fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
             .set("target.headers={ x-of = { env = \"KHALA_TEST_HEADER\" } }")
     };
     let ran = with("run").ended().exits(exit::SETUP);
-    let checked = with("check").ended_plain().exits(exit::GO);
+    let checked = with("check").ended_plain().exits(exit::SETUP);
+    assert_eq!(refused(&checked), refused(&ran));
     assert!(ran.stderr.contains("error: this is missing, and nothing was sent:"), "{}", ran.stderr);
     for said in [
         "(auth.secret) could not be had from environment variable KHALA_TEST_KEY",
@@ -86,6 +87,137 @@ fn all_that_is_missing_is_told_at_once_with_what_gives_it() {
     // Of what needs nothing, nothing is said.
     let plain = Harness::check(scenario("tiny.toml")).ended_plain().exits(exit::GO);
     assert!(!plain.stdout.contains("a run needs beside"), "{}", plain.stdout);
+}
+
+/// Insists that `check` refuses as `run` does, and says so in JSON, too; what is said.
+fn refused_alike(with: &dyn Fn(&str) -> Harness, code: i32) -> String {
+    let (checked, ran) = (with("check").ended_plain(), with("run").ended_plain());
+    assert_eq!(refused(&checked), refused(&ran));
+    let run = ran.exits(code);
+    assert_eq!(run.stdout, "", "nothing ran");
+    let json = with("check").arg("--json").ended_plain().exits(code);
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let errors = document["errors"].as_array().expect("errors");
+    let told: Vec<_> = errors.iter().map(|error| error["what"].as_str().expect("text")).collect();
+    let said = checked.exits(code).stderr;
+    assert!(!told.is_empty() && told.iter().all(|what| said.contains(what)), "{told:?}: {said}");
+    assert_eq!(said.matches("error: ").count(), told.len(), "{told:?}: {said}");
+    said
+}
+
+#[test]
+fn commands_are_refused_by_check_until_they_are_allowed() {
+    let hooked = |command: &str| Harness::new(command).arg(scenario("hooked.toml").as_os_str());
+    let said = refused_alike(&hooked, exit::USAGE);
+    assert!(said.contains("add --allow-hooks"), "{said}");
+    hooked("check").arg("--allow-hooks").ended_plain().exits(exit::GO);
+    let told = |command: &str| {
+        elsewhere(command, "http://127.0.0.1:9").set("auth.secret={ command = [\"true\"] }")
+    };
+    let said = refused_alike(&told, exit::USAGE);
+    assert!(said.contains("auth.secret is told by [\"true\"]"), "{said}");
+    told("check").arg("--allow-hooks").ended_plain().exits(exit::GO);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_refused_by_both_and_is_not_started_by_check() {
+    let folder = TempDir::new().expect("a folder");
+    let plain = folder.path().join("plain");
+    std::fs::write(&plain, "#!/bin/sh\n").expect("is written");
+    for (program, why) in [
+        ("khala-no-such-program", "No such file or directory"),
+        ("/nowhere/program", "No such file or directory"),
+        (&*plain.display().to_string(), "Permission denied"),
+    ] {
+        let with = |key: &'static str| {
+            move |command: &str| {
+                let command = elsewhere(command, "http://127.0.0.1:9").arg("--allow-hooks");
+                command.set(&format!("{key}={}", key_of(key, program)))
+            }
+        };
+        let said = refused_alike(&with("auth.secret"), exit::SETUP);
+        assert!(said.contains("(auth.secret) could not be had from command"), "{said}");
+        assert!(said.contains(&format!("it cannot be run: {why}")), "{said}");
+        let by = with("target.command");
+        let said =
+            refused_alike(&|command| by(command).set("target.commands=command"), exit::SETUP);
+        assert!(
+            said.contains(&format!("target.command [\"{program}\"] cannot be run: {why}")),
+            "{said}"
+        );
+    }
+    // One that is there is believed.
+    let there = folder.path().join("left-a-trace");
+    let script = format!("[\"touch\", {there:?}]");
+    let check = elsewhere("check", "http://127.0.0.1:9").arg("--allow-hooks");
+    check.set(&format!("auth.secret={{ command = {script} }}")).ended_plain().exits(exit::GO);
+    assert!(!there.exists(), "check starts nothing");
+}
+
+/// The value of a key that names a program.
+fn key_of(key: &str, program: &str) -> String {
+    match key {
+        "target.command" => format!("[{program:?}]"),
+        _ => format!("{{ command = [{program:?}] }}"),
+    }
+}
+
+#[test]
+fn what_cannot_happen_in_a_run_is_warned_of_and_refused_by_a_strict_check() {
+    let hook = |program: &str| {
+        format!(
+            "phase.hooked.fault=[{{ type = \"hook\", at = \"500ms\", attributes = {{ command = [{program:?}] }} }}]"
+        )
+    };
+    let check = |program: &str| {
+        Harness::check(scenario("hooked.toml")).arg("--allow-hooks").set(&hook(program))
+    };
+    let run = check("./no-such-hook").ended_plain().exits(exit::GO);
+    let said = "warning: the fault hook in `hooked` cannot happen: its command [\"./no-such-hook\"] cannot be run: No \
+                such file";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let strict = |program| check(program).arg("--strict").ended_plain();
+    let run = strict("./no-such-hook").exits(exit::HOLD);
+    assert!(run.stderr.contains("would be HOLD: the fault hook in `hooked`"), "{}", run.stderr);
+    let run = strict("true");
+    assert!(!run.stderr.contains("cannot happen"), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_run_is_begun_with_is_refused_by_both() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "in the way").expect("is written");
+    let tiny = |command: &str| Harness::new(command).arg(scenario("tiny.toml").as_os_str());
+    let below = file.join("runs");
+    let cases: [(&[&std::ffi::OsStr], i32, &str); 6] = [
+        (&["--out-dir".as_ref(), below.as_os_str()], exit::SETUP, "--out-dir"),
+        (&["--out-dir".as_ref(), "/proc/khala".as_ref()], exit::SETUP, "nothing was sent"),
+        (&["--stop-file".as_ref(), file.as_os_str()], exit::SETUP, "is there already"),
+        (&["--sign-key".as_ref(), "/nowhere/key".as_ref()], exit::SETUP, "/nowhere/key"),
+        (&["--dashboard=0.0.0.0:0".as_ref()], exit::USAGE, "--dashboard-allow-remote"),
+        (&["--webhook".as_ref(), "http://192.0.2.1/x".as_ref()], exit::SETUP, "the webhook"),
+    ];
+    for (words, code, why) in cases {
+        let with = |command: &str| words.iter().fold(tiny(command), |tiny, word| tiny.arg(*word));
+        let said = refused_alike(&with, code);
+        assert!(said.contains(why), "{words:?}: {said}");
+    }
+}
+
+#[test]
+fn all_that_keeps_a_run_from_beginning_is_told_at_once() {
+    let with = |command: &str| {
+        Harness::new(command)
+            .arg(scenario("hooked.toml").as_os_str())
+            .arg("--stop-file")
+            .arg(scenario("tiny.toml").as_os_str())
+            .set("fleet.clients=100000")
+    };
+    let said = refused_alike(&with, exit::USAGE);
+    for why in ["--allow-hooks", "is there already", "file descriptors", "source ports"] {
+        assert!(said.contains(why), "no {why} in: {said}");
+    }
 }
 
 #[test]
@@ -115,9 +247,12 @@ fn too_few_source_ports_are_refused_by_both() {
 #[test]
 fn a_bare_url_has_its_key_where_a_runtime_has_it() {
     let key = "RUNTIME_SYNC_TOKEN_SIGNING_KEY";
-    let at = || Harness::check(scenario("tiny.toml")).arg("--target").arg("http://127.0.0.1:9");
+    let at = || {
+        let check = Harness::check(scenario("tiny.toml")).arg("--allow-shared-writes");
+        check.arg("--target").arg("http://127.0.0.1:9")
+    };
     let note = format!("note: tokens are signed with the key in {key}");
-    let without = at().ended_plain().exits(exit::GO);
+    let without = at().ended_plain().exits(exit::SETUP);
     assert!(
         without
             .stdout

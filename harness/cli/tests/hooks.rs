@@ -77,7 +77,7 @@ fn without_leave_nothing_runs_and_one_sentence_says_what_would() {
 fn check_prints_the_commands_and_escapes_what_a_terminal_would_obey() {
     let fault = "phase.hooked.fault=[{ type = \"hook\", at = \"500ms\", duration = \"1s\", attributes = { \
                  command = [\"a b\", \"\\u001b[31m\"], undo = [\"c\"], check = [\"d\"], causes = [\"absence\"] } }]";
-    let check = || Harness::check(scenario("hooked.toml")).set(fault);
+    let check = || Harness::check(scenario("hooked.toml")).arg("--allow-hooks").set(fault);
     let run = check().ended_plain().exits(exit::GO);
     for said in [
         "command [\"a b\", \"\\u{1b}[31m\"]",

@@ -59,7 +59,8 @@ fn without_a_folder_it_is_the_one_it_is_started_in() {
 fn what_it_writes_is_right_and_every_objective_can_be_decided() {
     let (_dir, first) = initialised();
     let check = || Harness::check(&first);
-    let local = check().arg("--profile").arg("local").ended_plain();
+    let local = check().arg("--profile").arg("local").arg("--allow-shared-writes");
+    let local = local.env("RUNTIME_SYNC_TOKEN_SIGNING_KEY", KEY).ended_plain();
     for run in [check().ended_plain(), local] {
         let run = run.exits(exit::GO);
         assert!(!run.stdout.contains("CANNOT REACH A VERDICT"), "{}", run.stdout);

@@ -287,6 +287,7 @@ fn what_writes_is_refused_with_both_places() {
     assert!(said.contains("passive.toml:9:"), "where the key stands: {said}");
     let run = Harness::check(scenario("passive.toml"))
         .env("KHALA_TEST_URL", "http://127.0.0.1:4000")
+        .env("KHALA_TEST_KEY", "key")
         .ended_plain()
         .exits(exit::GO);
     assert!(run.stdout.contains("passive   no command is sent"), "{}", run.stdout);

@@ -12,12 +12,14 @@ pub(crate) mod secrets;
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
 use khala_evidence::command::{CommandEnd, CommandRun};
+use rustix::fs::Access;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use self::output::Captured;
 pub use self::output::{Redactor, told_plan};
 use crate::clock::Clock;
+use crate::environment;
 
 /// How long a group may take to end when it is asked to.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -35,6 +38,9 @@ const READ_GRACE: Duration = Duration::from_millis(200);
 const READ: usize = 8 * 1024;
 /// Bytes that a command may tell: a file of tokens has some thousand lines.
 const TOLD_MAX: usize = 16 << 20;
+
+/// Why what has no program cannot be run.
+const NO_COMMAND: &str = "the command is empty";
 
 /// Where commands run, and with what.
 #[derive(Clone, Debug)]
@@ -64,6 +70,27 @@ impl Place {
         }
     }
 
+    /// Why a command could not be started here, as far as that can be known without starting it, in the words in which
+    /// its start would be refused.
+    #[must_use]
+    pub fn refuses(&self, words: &[String]) -> Option<String> {
+        let Some(program) = words.first() else { return Some(NO_COMMAND.to_owned()) };
+        let candidates: Vec<PathBuf> = match program.contains('/') {
+            true => vec![self.folder.join(program)],
+            // Who has no such variable is looked for where the system says, which is not known here.
+            false => std::env::split_paths(&environment::programs()?)
+                .map(|folder| self.folder.join(folder).join(program))
+                .collect(),
+        };
+        let looked: Vec<_> = candidates.iter().map(|path| startable(path)).collect();
+        if looked.iter().any(Result::is_ok) {
+            return None;
+        }
+        let forbidden = looked.iter().any(|it| *it == Err(Errno::ACCESS));
+        let why = if forbidden { Errno::ACCESS } else { Errno::NOENT };
+        Some(std::io::Error::from(why).to_string())
+    }
+
     /// The command, not yet started. `words` has a program.
     fn command(&self, words: &[String]) -> Option<std::process::Command> {
         use std::os::unix::process::CommandExt;
@@ -77,6 +104,12 @@ impl Place {
             .process_group(0);
         Some(command)
     }
+}
+
+/// Whether a file is a program that may be started.
+fn startable(path: &Path) -> Result<(), Errno> {
+    rustix::fs::access(path, Access::EXEC_OK)?;
+    if path.is_dir() { Err(Errno::ACCESS) } else { Ok(()) }
 }
 
 /// Ends a process group when it is dropped.
@@ -137,6 +170,11 @@ pub async fn told(words: &[String], place: &Place, redactor: &Redactor) -> Resul
     answered(words, place, Bytes::new(), redactor).await
 }
 
+/// That a command cannot be started, in a clause.
+pub(crate) fn cannot_be_run(why: &str) -> String {
+    format!("it cannot be run: {why}")
+}
+
 /// The same of a command that is given something on standard input.
 ///
 /// # Errors
@@ -152,7 +190,7 @@ pub async fn answered(
     let (end, is_whole) = carry_out(words, place, input, None, ears, GRACE).await;
     match end {
         CommandEnd::Exited { code: 0 } => {}
-        CommandEnd::NotRun { why } => return Err(format!("it cannot be run: {why}")),
+        CommandEnd::NotRun { why } => return Err(cannot_be_run(&why)),
         CommandEnd::TimedOut => return Err(format!("it did not end within {:?}", place.within)),
         ended => {
             let complaint = err.text(redactor);
@@ -237,7 +275,7 @@ async fn carry_out(
 }
 
 fn start(words: &[String], place: &Place, is_given: bool) -> Result<Child, String> {
-    let mut command = Command::from(place.command(words).ok_or("the command is empty")?);
+    let mut command = Command::from(place.command(words).ok_or(NO_COMMAND)?);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if is_given {
         command.stdin(Stdio::piped());

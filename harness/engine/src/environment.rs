@@ -35,6 +35,12 @@ pub fn is_empty(name: impl AsRef<OsStr>) -> bool {
     std::env::var_os(name.as_ref()).is_some_and(|value| !says_something(&value))
 }
 
+/// The folders in which programs are looked for.
+#[must_use]
+pub fn programs() -> Option<OsString> {
+    raw("PATH".as_ref())
+}
+
 /// Every variable that says something; what is no text has a mark where it is none.
 pub fn all() -> impl Iterator<Item = (String, String)> {
     let text = |text: OsString| text.to_string_lossy().into_owned();

@@ -80,6 +80,12 @@ pub enum SetupError {
         /// What is wrong.
         why: String,
     },
+    /// A webhook is no URL of one; the URL itself may be a secret.
+    #[error("--webhook: {why}; write it as https://hooks.example.com/path")]
+    BadWebhook {
+        /// What is wrong.
+        why: String,
+    },
     /// Nothing useful answers there.
     #[error("no Khala runtime at {url}: {why}. Tried: {}", tried.join("; "))]
     NoTarget {

@@ -29,8 +29,7 @@ impl Webhook {
     /// # Errors
     /// When it is no URL of one, or the guard lets nothing be sent there.
     pub fn of(url: &str, guard: &Guard, user_agent: &str) -> Result<Self, SetupError> {
-        let bad =
-            |why: &str| SetupError::BadUrl { url: "--webhook".to_owned(), why: why.to_owned() };
+        let bad = |why: &str| SetupError::BadWebhook { why: why.to_owned() };
         let (scheme, rest) = url
             .split_once("://")
             .ok_or_else(|| bad("it does not start with http:// or https://"))?;
@@ -43,7 +42,11 @@ impl Webhook {
         }
         let path = path.split('#').next().unwrap_or_default();
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let reach = Reach::elsewhere(&format!("{scheme}://{authority}"), guard)?;
+        let reach = Reach::elsewhere(&format!("{scheme}://{authority}"), guard);
+        let reach = reach.map_err(|error| match error {
+            SetupError::BadUrl { why, .. } => bad(&why),
+            error => error,
+        })?;
         let origin = reach.place().origin();
         Ok(Self { http: Http::new(&reach, user_agent, TIMEOUT), path, origin })
     }

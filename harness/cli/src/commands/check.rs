@@ -8,6 +8,7 @@ use khala_engine::command;
 use khala_plan::estimate::Estimate;
 use khala_plan::{Diagnostics, Loaded, Plan, Schedule};
 
+use super::refusals;
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::{output, scenario, screen, setup, show};
@@ -39,33 +40,30 @@ fn checked(check: &args::Check, printed: &Cell<bool>) -> Result<Exit, Failure> {
     let plan = command::told_plan(&loaded.plan);
     let schedule = Schedule::of(&plan);
     let estimate = Estimate::of(&plan, &schedule);
-    let refused = fit(check, &loaded.plan, &schedule, &estimate).err();
+    let mut refused = match scenario::guard(&check.scenario) {
+        Ok(guard) => refusals::of(&loaded.plan, &schedule, &guard, &check.start),
+        Err(failure) => vec![failure],
+    };
+    let in_vain = refusals::in_vain(&loaded.plan, &check.scenario, &check.start);
+    refusals::warn(&in_vain);
+    if check.strict && refused.is_empty() {
+        refused.extend(strictly(&estimate, &in_vain).err());
+    }
     let text = if check.json {
         let errors: Vec<_> = refused.iter().map(|failure| told(check, failure)).collect();
         estimate.to_json(&plan, &loaded.warnings, &errors).context("a rendering failed")?
     } else {
-        let text = estimate.render(&plan) + &setup::section(&loaded.plan);
+        let text = estimate.render(&plan) + &setup::section(&loaded.plan, &check.start);
         show::screen_width().map_or_else(|| text.clone(), |width| screen::fitted(&text, width))
     };
     printed.set(true);
     output::print(text.as_bytes())?;
-    refused.map_or(Ok(Exit::Go), Err)
+    refusals::together(&refused).map(|()| Exit::Go)
 }
 
 /// What is wrong with the scenario as a whole, with its file.
 fn told(check: &args::Check, failure: &Failure) -> (String, String) {
     (check.scenario.file.display().to_string(), scenario::clean(failure.what()))
-}
-
-/// Refuses what `run` refuses here, and with `--strict` what would say nothing.
-fn fit(
-    check: &args::Check,
-    plan: &Plan,
-    schedule: &Schedule,
-    estimate: &Estimate,
-) -> Result<(), Failure> {
-    setup::refuse(plan, schedule, &scenario::guard(&check.scenario)?)?;
-    if check.strict { strictly(estimate) } else { Ok(()) }
 }
 
 /// The plan with the gates of a file in place of its own.
@@ -76,8 +74,10 @@ fn under_gates(plan: &Plan, gates: &Path) -> Result<Loaded, Failure> {
 }
 
 /// Refuses a plan that could not tell a good target from a bad one.
-fn strictly(estimate: &Estimate) -> Result<(), Failure> {
-    let what = if estimate.is_undecidable() {
+fn strictly(estimate: &Estimate, in_vain: &[String]) -> Result<(), Failure> {
+    let what = if let Some(first) = in_vain.first() {
+        &format!("a run in which nothing breaks would be HOLD: {first}")
+    } else if estimate.is_undecidable() {
         "a run in which nothing breaks would be HOLD: see what cannot reach a verdict"
     } else if estimate.is_foregone() {
         "an objective has its verdict by the plan alone, whatever the target does: see which bound no target \

@@ -83,7 +83,7 @@ fn options(conform: &Conform) -> Result<Options, Failure> {
     });
     let named = conform.target.clone().unwrap_or_default();
     let scenario = conform.scenario();
-    let named = match named.contains("://") {
+    let named = match scenario::is_url(&named) {
         true => Named::Url(named),
         false => {
             let (path, text) = scenario::profile(&scenario, &named)?;

@@ -90,7 +90,7 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// What a run wants beside the scenario, of what no key of the target is.
 fn wanted(plan: &Plan) -> Vec<Line> {
-    let wanted = setup::Missing::flags(plan).into_iter().map(|seen| Line {
+    let wanted = setup::Missing::flags(plan, false, false).into_iter().map(|seen| Line {
         what: "for this scenario",
         tried: "what a run wants beside it".to_owned(),
         came: Came::Less,

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod null_server;
 pub mod prune;
 pub mod reference;
+pub mod refusals;
 pub mod repeat;
 pub mod report;
 pub mod run;

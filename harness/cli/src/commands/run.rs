@@ -21,8 +21,7 @@ use khala_plan::{Plan, Schedule, resolved};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio_util::sync::CancellationToken;
 
-use super::reference::stays_here;
-use super::{dry_run, repeat, seal, webhook};
+use super::{dry_run, refusals, repeat, seal, webhook};
 use crate::exit::{Exit, Failure};
 use crate::live::Live;
 use crate::show::{Shown, complain, show};
@@ -133,23 +132,12 @@ impl<'a> Job<'a> {
         interrupt: CancellationToken,
     ) -> Result<Self, Failure> {
         let Loaded { plan, schedule, guard } = loaded;
-        if !run.allow_hooks {
-            no_hooks(&plan)?;
-        }
-        run.stop_file.as_deref().map_or(Ok(()), signals::no_stop_file_yet)?;
-        if let Some(listen) = run.dashboard {
-            let leave = "--dashboard-allow-remote";
-            stays_here("--dashboard", listen, run.dashboard_allow_remote, leave)?;
-        }
-        let seal = seal::With::of(&run.seal)?;
-        setup::refuse(&plan, &schedule, &guard)?;
-        setup::Missing::of(&plan, run.allow_shared_writes).refuse()?;
-        if run.allow_hooks {
+        refusals::together(&refusals::of(&plan, &schedule, &guard, &run.start))?;
+        let seal = seal::With::of(&run.start.seal)?;
+        if run.start.allow_hooks {
             setup::learn_secrets(&plan, &interrupt)?;
         }
-        if run.dashboard.is_none() {
-            warn_of_hands(&plan);
-        }
+        refusals::warn(&refusals::in_vain(&plan, &run.scenario, &run.start));
         let told = told(&plan, &schedule);
         Ok(Self { run, plan, schedule, told, guard, seal, interrupt })
     }
@@ -160,19 +148,19 @@ impl<'a> Job<'a> {
     /// When it cannot be set up, or the evidence not be written; whatever `begun` refuses it for.
     pub fn once(&self, begun: Option<Begun<'_>>) -> Result<Ran, Failure> {
         let (run_id, started_at) = (new_run_id(), utc_now());
-        let webhook = self.run.webhook.as_deref();
+        let webhook = self.run.start.webhook.as_deref();
         let webhook =
             webhook.map(|url| webhook::of(url, &self.guard, VERSION, &format!("run {run_id}")));
         let webhook = webhook.transpose()?;
-        let writer = Writer::create(&self.run.out_dir, &started_at, &self.plan.name, &run_id);
-        let mut writer = writer.map_err(no_evidence)?;
+        let writer = Writer::create(&self.run.start.out_dir, &started_at, &self.plan.name, &run_id);
+        let mut writer = writer.map_err(setup::no_evidence)?;
         let dir = writer.dir().to_owned();
         let (left, dashboard) = match self.execute(run_id, started_at, &mut writer, begun) {
             Ok(ended) => ended,
             Err(failure) => {
                 if failure.exit == Exit::Setup {
                     writer.abandon();
-                    khala_bundle::drop_dangling_latest(&self.run.out_dir);
+                    khala_bundle::drop_dangling_latest(&self.run.start.out_dir);
                 }
                 return Err(failure);
             }
@@ -187,7 +175,7 @@ impl<'a> Job<'a> {
         }
         drop(writer);
         if self.is_listed() {
-            warn(khala_bundle::write_index(&self.run.out_dir));
+            warn(khala_bundle::write_index(&self.run.start.out_dir));
         }
         let ran = Ran { report: derived.report, dir };
         if let Some(dashboard) = dashboard {
@@ -212,20 +200,6 @@ fn warn(done: Result<(), khala_bundle::Error>) {
     }
 }
 
-/// Says that faults wait for a hand which nobody can lend them, so that the run will be a HOLD.
-fn warn_of_hands(plan: &Plan) {
-    let waiting = plan.phases.iter().flat_map(|phase| {
-        phase.faults.iter().filter(|fault| fault.by_hand).map(move |fault| (phase, fault))
-    });
-    for (phase, fault) in waiting {
-        output::say(&format!(
-            "warning: the fault {} in `{}` waits for a hand, and without --dashboard nobody can switch it on",
-            fault.kind.name(),
-            phase.name
-        ));
-    }
-}
-
 /// A plan and its schedule without secrets; the same ones where there is none in them.
 fn told(plan: &Arc<Plan>, schedule: &Arc<Schedule>) -> (Arc<Plan>, Arc<Schedule>) {
     let told = command::told_plan(plan);
@@ -234,47 +208,6 @@ fn told(plan: &Arc<Plan>, schedule: &Arc<Schedule>) -> (Arc<Plan>, Arc<Schedule>
     }
     let schedule = Arc::new(Schedule::of(&told));
     (Arc::new(told), schedule)
-}
-
-/// A scenario may come from elsewhere: its commands run only if somebody says so.
-fn no_hooks(plan: &Plan) -> Result<(), Failure> {
-    setup::no_secret_commands(
-        plan,
-        "read what `khala-harness check` prints, then add --allow-hooks",
-    )?;
-    let mut hooks = plan.phases.iter().flat_map(|phase| {
-        let commands = phase.faults.iter().flat_map(|fault| fault.kind.commands());
-        commands.map(move |(_, words)| (&phase.name, words))
-    });
-    let Some((phase, words)) = hooks.next() else { return Ok(()) };
-    let more = match hooks.count() {
-        0 => String::new(),
-        more => format!(" (and {more} more)"),
-    };
-    let what = format!(
-        "the scenario `{}` runs {}{more} in its phase `{phase}`; nothing was started: read what \
-         `khala-harness check` prints, then add --allow-hooks",
-        plan.name,
-        Redactor::of_plan(plan).words(words)
-    );
-    Err(Failure::new(Exit::Usage, what))
-}
-
-/// The folder of a file.
-pub fn folder_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Before anything is sent: a run without evidence is no run.
-fn no_evidence(error: khala_bundle::Error) -> Failure {
-    let help = match error.is_no_room() {
-        true => "make room, or name a folder where there is some with --out-dir",
-        false => "name a folder that can be written to with --out-dir",
-    };
-    Failure::new(Exit::Setup, format!("{error}; nothing was sent: {help}"))
 }
 
 /// By what a run is watched while it goes on.
@@ -311,7 +244,7 @@ impl Job<'_> {
         let wanted = Wanted { journal_max: self.run.bundle_max, recording: self.run.record };
         let (plan, schedule) = &self.told;
         let logs = writer.logs(plan, schedule, begin, wanted);
-        let mut logs = logs.map_err(no_evidence)?;
+        let mut logs = logs.map_err(setup::no_evidence)?;
         if let Some(begun) = begun {
             begun(writer.dir())?;
         }
@@ -342,10 +275,10 @@ impl Job<'_> {
                 run_id,
                 version: VERSION.to_owned(),
                 reference_command: reference_command()?,
-                interrupt: interrupt(&self.interrupt, run.stop_file.clone()),
+                interrupt: interrupt(&self.interrupt, run.start.stop_file.clone()),
                 utc_now,
-                allow_shared_writes: run.allow_shared_writes,
-                hooks_in: run.allow_hooks.then(|| folder_of(&run.scenario.file)),
+                allow_shared_writes: run.start.allow_shared_writes,
+                hooks_in: run.start.allow_hooks.then(|| setup::folder_of(&run.scenario.file)),
                 guard: Arc::clone(guard),
                 switches: Arc::new(Switches::of(plan, schedule)),
             };
@@ -355,7 +288,7 @@ impl Job<'_> {
                 let standing = Arc::clone(&watched.standing);
                 Watch::new(plan, schedule, standing, watched.of.clone())
             };
-            let begun = run.dashboard.map(|listen| dashboard(listen, watch(), &options));
+            let begun = run.start.dashboard.map(|listen| dashboard(listen, watch(), &options));
             let screen = (!run.quiet).then(watch);
             watched.dashboard = begun.transpose()?;
             let mut live = Live::new(writer, screen, watched.dashboard.as_ref());

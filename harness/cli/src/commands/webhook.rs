@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use khala_engine::error::SetupError;
 use khala_engine::reach::guard::Guard;
 use khala_engine::webhook::Webhook;
 use khala_evidence::report::{self, RunReport};
@@ -50,7 +51,10 @@ struct Target<'a> {
 /// When it may not: that is said before a run, not after it. `who` tells, in the request's header.
 pub fn of(url: &str, guard: &Guard, version: &str, who: &str) -> Result<Webhook, Failure> {
     let user_agent = format!("khala-harness/{version} ({who})");
-    let refused = |error| Failure::new(Exit::Setup, format!("the webhook: {error}"));
+    let refused = |error| match error {
+        SetupError::BadWebhook { .. } => Failure::new(Exit::Usage, error),
+        error => Failure::new(Exit::Setup, format!("the webhook: {error}")),
+    };
     Webhook::of(url, guard, &user_agent).map_err(refused)
 }
 

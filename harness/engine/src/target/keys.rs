@@ -209,9 +209,14 @@ pub fn missing(plan: &Plan) -> Vec<SetupError> {
         ExtraValue::Text(_) => None,
     };
     let mut missing: Vec<_> = extras(plan).filter_map(of_extra).collect();
-    // Commands are run by the run alone.
-    let named = named(plan).into_iter().filter(|(_, it)| !matches!(it, Secret::Command(_)));
-    missing.extend(named.filter_map(|(what, secret)| resolve(what, secret).err()));
+    missing.extend(named(plan).into_iter().filter_map(|(what, secret)| match secret {
+        // Commands are run by the run alone; whether they can be is known before.
+        Secret::Command(words) => {
+            let why = Place::here(COMMAND_WITHIN).refuses(words)?;
+            Some(missing_at(what, secret, &command::cannot_be_run(&why)))
+        }
+        secret => resolve(what, secret).err(),
+    }));
     missing
 }
 

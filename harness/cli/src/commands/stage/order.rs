@@ -12,8 +12,8 @@ use khala_stage::decide::expires_ms;
 use khala_stage::entry::RolloutFile;
 use khala_stage::journal::sha256;
 
-use crate::commands::run::folder_of;
 use crate::exit::{Exit, Failure};
+use crate::setup::folder_of;
 use crate::{args, command_line, output, scenario};
 
 /// An order, resolved.
@@ -225,7 +225,7 @@ fn target(args: &args::Stage, stage: &Stage, folder: &Path) -> Option<String> {
 /// A target as `run --target` takes it from anywhere: names are beside the rollout file, other relative paths
 /// under `base`.
 fn resolved(named: &str, folder: &Path, base: &Path) -> String {
-    if named.contains("://") {
+    if scenario::is_url(named) {
         return named.to_owned();
     }
     match named.contains(['/', '.']) {

@@ -62,11 +62,17 @@ pub fn run(
     let command = command(&scenario, order.args);
     let args = args::Run {
         scenario,
-        out_dir: order.args.out_dir.clone(),
-        allow_shared_writes: order.args.allow_shared_writes,
+        start: args::Start {
+            out_dir: order.args.out_dir.clone(),
+            allow_shared_writes: order.args.allow_shared_writes,
+            allow_hooks: order.args.allow_hooks,
+            stop_file: None,
+            webhook: None,
+            seal: order.args.seal.clone(),
+            dashboard: None,
+            dashboard_allow_remote: false,
+        },
         dry_run: false,
-        stop_file: None,
-        allow_hooks: order.args.allow_hooks,
         json: false,
         bundle_max: JOURNAL_MAX,
         record: false,
@@ -74,10 +80,6 @@ pub fn run(
         quiet: false,
         repeat: None,
         exit_zero: false,
-        dashboard: None,
-        dashboard_allow_remote: false,
-        webhook: None,
-        seal: order.args.seal.clone(),
         shown: SummaryFlag { summary: Summary::Short },
     };
     let loaded = Loaded::of(&args.scenario)?;

@@ -74,7 +74,7 @@ fn options(
 ) -> Result<Options, Failure> {
     let mut set: Vec<String> = asked(order).set;
     let named = match (&order.target, embedded) {
-        (Some(url), _) if url.contains("://") => Named::Url(url.clone()),
+        (Some(url), _) if scenario::is_url(url) => Named::Url(url.clone()),
         (Some(named), _) => {
             let (path, text) = scenario::profile(&asked(order), named)?;
             Named::Profile(path, text)
