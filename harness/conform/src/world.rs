@@ -261,15 +261,11 @@ fn allowed(plan: &Plan, asked: Option<Vec<Does>>) -> Result<Vec<Does>, OpenError
 
 /// The plan of a scenario that has nothing but a target.
 fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
-    let url = match named {
-        Named::Url(url) => url.as_str(),
-        // The profile's goes before it.
-        Named::Profile(..) => "http://127.0.0.1:4000",
+    // What is wrong with a url is told as of a scenario's. A profile's goes before the one of the text.
+    let by_url = match named {
+        Named::Url(url) => Some(format!("target.url={url}")),
+        Named::Profile(..) => None,
     };
-    if url.contains(['"', '\\']) || url.chars().any(char::is_control) {
-        let why = "it has a character that no URL has".to_owned();
-        return Err(SetupError::BadUrl { url: url.escape_debug().to_string(), why }.into());
-    }
     let sets_mint = set.iter().any(|set| set.trim_start().starts_with("auth.mint"));
     let sets_secret = set.iter().any(|set| set.trim_start().starts_with("auth.secret"));
     let profiled = matches!(named, Named::Profile(..));
@@ -279,7 +275,7 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
     };
     let topics: Vec<_> = KNOWN.iter().map(|topic| format!("\"{}\"", topic.name)).collect();
     let text = format!(
-        "version = 1\nname = \"conform\"\nseed = 1\n[target]\nkind = \"url\"\nurl = \"{url}\"\n[auth]\n{auth}\n\
+        "version = 1\nname = \"conform\"\nseed = 1\n[target]\nkind = \"url\"\nurl = \"http://127.0.0.1:4000\"\n[auth]\n{auth}\n\
          [fleet]\nclients = 1\nusers = 1\nramp = \"1s\"\nname_prefix = \"khala-conform\"\n\
          [[fleet.surface]]\nname = \"desktop\"\nshare = 1\ntopics = [{}]\n\
          [[phase]]\nname = \"conform\"\nduration = \"1s\"\n",
@@ -288,7 +284,7 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
     let loader = |path: &str| Err(format!("{path} is not read here"));
     let options = khala_plan::Options {
         profile: None,
-        set: set.to_vec(),
+        set: by_url.into_iter().chain(set.iter().cloned()).collect(),
         defects: Vec::new(),
         seed: None,
         target: match named {

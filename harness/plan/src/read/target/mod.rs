@@ -1,5 +1,6 @@
 //! `[target]`: what is tested.
 
+mod authority;
 pub(in crate::read) mod keys;
 pub(crate) mod profile;
 mod way;

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::authority::{self, Wrong};
 use crate::model::{TargetKind, TlsKeys, Way};
 use crate::read::diagnostic::Diagnostic;
-use crate::read::fields::Fields;
+use crate::read::fields::{Cx, Fields};
 use crate::read::key::{Bool, Key, KeyOr, Raw, Table, Text, Writer};
 use crate::read::scalar::Read;
 use crate::read::schema::{Shape, pattern};
+use crate::read::source::Place;
 use crate::read::tree::Node;
 
 pub(super) const CONTROL_URL: Key<Raw> = Key::new(
@@ -141,6 +143,7 @@ pub(super) fn base_url(
     schemes: &[&str],
 ) -> Option<String> {
     let url = String::read(fields.cx, key, node)?;
+    mask_login(fields.cx, &node.place, &url);
     let fail = |what: &str, help: &str| {
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     };
@@ -150,28 +153,21 @@ pub(super) fn base_url(
         fail(&what, "write such as `http://127.0.0.1:4000`");
         return None;
     };
-    let host = url[scheme.len()..].trim_end_matches('/');
+    let authority = url[scheme.len()..].trim_end_matches('/');
     let port_by_scheme = if *scheme == "https://" { 443 } else { 80 };
-    if host.contains('@') {
-        fail("a url must not carry a user or password", "see `[auth]` for how clients sign in");
-    } else if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "/?#".contains(c)) {
-        fail("the url is not a base url", "write scheme, host and port, nothing after them");
-    } else if let Some(port) = bad_port(host) {
-        let what = format!("`{port}` is no port");
-        let help =
-            format!("a port is a number from 1 to 65535; without one it is {port_by_scheme}");
+    if let Err(Wrong { what, help }) = authority::check(authority, port_by_scheme) {
         fail(&what, &help);
     }
-    Some(format!("{scheme}{host}"))
+    Some(format!("{scheme}{authority}"))
 }
 
-/// What stands where the port of an authority belongs, where that is none.
-fn bad_port(authority: &str) -> Option<&str> {
-    // Of an IPv6 address the colons are in brackets.
-    let (_, after) = authority.rsplit_once(']').unwrap_or(("", authority));
-    let (_, port) = after.rsplit_once(':')?;
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    (!(digits && port.parse::<u16>().is_ok_and(|port| port > 0))).then_some(port)
+/// Hides what stands before the host of a url: a user, and mostly a password.
+fn mask_login(cx: &Cx, place: &Place, url: &str) {
+    let begin = url.find("://").map_or(0, |at| at + "://".len());
+    if let Some(end) = url.rfind('@').filter(|end| *end > begin) {
+        let login = cx.sources.borrow().part(place, url, begin..end);
+        cx.sources.borrow_mut().mask(&login);
+    }
 }
 
 /// Writes the keys of `[target]` itself.
