@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Estimate, Expected, FaultInstant, ObjectiveEstimate, PhaseSpan, Slow, Why};
 use crate::gate::power::Needs;
 use crate::model::{Plan, TargetKind};
-use crate::read::Diagnostics;
+use crate::read::{Diagnostics, Severity};
 use crate::units::micros;
 
 /// Version of the document.
@@ -185,7 +185,7 @@ enum Evidence {
 #[derive(JsonSchema, Serialize)]
 struct Warning<'a> {
     at: String,
-    what: &'a str,
+    what: String,
     help: Option<&'a str>,
 }
 
@@ -294,9 +294,14 @@ pub(super) fn text(
             .iter()
             .map(|warning| Warning {
                 at: warnings.location(warning),
-                what: warning.what(),
+                what: warning.what().to_owned(),
                 help: warning.help_text(),
             })
+            .chain(warnings.more(Severity::Warning).map(|what| Warning {
+                at: String::new(),
+                what,
+                help: None,
+            }))
             .collect(),
     };
     serde_json::to_string_pretty(&document).map(|text| text + "\n")

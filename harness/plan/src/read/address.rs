@@ -3,7 +3,10 @@
 //! An element of an array of tables is addressed by what names it (a phase by its name, a load by
 //! its command, a surface by its cohort's name) or by its index from 0.
 
+use std::collections::BTreeMap;
+
 use super::diagnostic::Diagnostic;
+use super::limits::NUMBERED_MAX;
 use super::source::Place;
 use super::suggest;
 use super::tree::{Node, Table, Value};
@@ -29,38 +32,64 @@ pub(crate) struct Step {
     pub place: Place,
 }
 
+/// The elements of an array of tables by their names, looked through once.
+pub(crate) struct Elements<'a> {
+    array: &'a str,
+    count: usize,
+    names: Vec<Option<String>>,
+    /// The first two that have a name.
+    by_name: BTreeMap<String, (usize, Option<usize>)>,
+}
+
+impl<'a> Elements<'a> {
+    pub fn of(array: &'a str, items: &[Node]) -> Self {
+        let name_of = |item: &Node| {
+            let table = item.as_table()?;
+            let name = naming_keys(array)?.iter().find_map(|key| table.get(key))?;
+            Some(name.as_str()?.to_owned())
+        };
+        let names: Vec<Option<String>> = items.iter().map(name_of).collect();
+        let mut by_name: BTreeMap<String, (usize, Option<usize>)> = BTreeMap::new();
+        for (index, name) in names.iter().enumerate() {
+            let Some(name) = name else { continue };
+            match by_name.get_mut(name) {
+                Some((_, second)) => *second = second.or(Some(index)),
+                None => drop(by_name.insert(name.clone(), (index, None))),
+            }
+        }
+        Self { array, count: items.len(), names, by_name }
+    }
+
+    /// The index of the one that `step` addresses.
+    pub fn find(&self, step: &Step) -> Result<usize, Box<Diagnostic>> {
+        let array = self.array;
+        match self.by_name.get(&step.name) {
+            Some((only, None)) => return Ok(*only),
+            Some((_, Some(_))) => {
+                let what = format!("`{}` addresses more than one `{array}`", step.name);
+                let last = self.count - 1;
+                let help =
+                    format!("address one by its index, from `{array}.0` to `{array}.{last}`");
+                return Err(Box::new(Diagnostic::error(&step.place, what).help(help)));
+            }
+            None => {}
+        }
+        if let Ok(index) = step.name.parse::<usize>()
+            && index < self.count
+        {
+            return Ok(index);
+        }
+        let what = format!("the scenario has no `{array}` called `{}`", step.name);
+        // Of more, which are refused, nobody reads a list.
+        let names = self.names.iter().flatten().map(String::as_str).take(NUMBERED_MAX);
+        let help = suggest::did_you_mean(&step.name, names);
+        Err(Box::new(Diagnostic::error(&step.place, what).help(help)))
+    }
+}
+
 /// The index of the element of `array` that `step` addresses.
 pub(crate) fn element(array: &str, items: &[Node], step: &Step) -> Result<usize, Box<Diagnostic>> {
-    let name_of = |item: &Node| {
-        let table = item.as_table()?;
-        let name = naming_keys(array)?.iter().find_map(|key| table.get(key))?;
-        Some(name.as_str()?.to_owned())
-    };
-    let names: Vec<Option<String>> = items.iter().map(name_of).collect();
-    let mut named = names
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| name.as_deref() == Some(step.name.as_str()))
-        .map(|(index, _)| index);
-    match (named.next(), named.next()) {
-        (Some(only), None) => return Ok(only),
-        (Some(_), Some(_)) => {
-            let what = format!("`{}` addresses more than one `{array}`", step.name);
-            let last = items.len() - 1;
-            let help = format!("address one by its index, from `{array}.0` to `{array}.{last}`");
-            return Err(Box::new(Diagnostic::error(&step.place, what).help(help)));
-        }
-        _ => {}
-    }
-    if let Ok(index) = step.name.parse::<usize>()
-        && index < items.len()
-    {
-        return Ok(index);
-    }
-    let what = format!("the scenario has no `{array}` called `{}`", step.name);
-    let names = names.iter().flatten().map(String::as_str);
-    let help = suggest::did_you_mean(&step.name, names);
-    Err(Box::new(Diagnostic::error(&step.place, what).help(help)))
+    Elements::of(array, items).find(step)
 }
 
 /// Puts `value` where `steps` lead.

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Element, Level, Renderer, Snippet};
 
-use super::source::{Place, SourceMap};
+use super::source::{Place, Shown, SourceMap};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,17 +82,41 @@ impl Diagnostic {
     }
 }
 
-/// Everything that is wrong with a scenario, in the order of the texts.
+/// Most errors that are told of a scenario, and as many warnings: who has mended a hundred asks again. Each is rendered with
+/// its text, so that the work is this many times the text and no more, however much is wrong.
+pub const TOLD_MAX: usize = 100;
+
+/// Everything that is wrong with a scenario, in the order of the texts, as far as it is told.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     sources: SourceMap,
     list: Vec<Diagnostic>,
+    /// How many errors and warnings are not in the list.
+    left_out: LeftOut,
+}
+
+/// How many were not told, beyond [`TOLD_MAX`].
+#[derive(Clone, Copy, Debug, Default)]
+struct LeftOut {
+    errors: usize,
+    warnings: usize,
 }
 
 impl Diagnostics {
     pub(crate) fn new(sources: SourceMap, mut list: Vec<Diagnostic>) -> Self {
         list.sort_by_key(|d| (d.severity, d.place.source, d.place.span.start, d.place.span.end));
-        Self { sources, list }
+        let mut left_out = LeftOut::default();
+        let (mut errors, mut warnings) = (0, 0);
+        list.retain(|diagnostic| {
+            let (told, left_out) = match diagnostic.severity {
+                Severity::Error => (&mut errors, &mut left_out.errors),
+                Severity::Warning => (&mut warnings, &mut left_out.warnings),
+            };
+            let is_told = *told < TOLD_MAX;
+            *(if is_told { told } else { left_out }) += 1;
+            is_told
+        });
+        Self { sources, list, left_out }
     }
 
     /// Each of them.
@@ -100,10 +124,20 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// How many.
+    /// How many are told.
     #[must_use]
     pub fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// That more of this severity was found than is told; nothing where all of it is.
+    #[must_use]
+    pub fn more(&self, severity: Severity) -> Option<String> {
+        let (more, mend) = match severity {
+            Severity::Error => (self.left_out.errors, "mistakes are not listed: mend these first"),
+            Severity::Warning => (self.left_out.warnings, "warnings are not listed"),
+        };
+        (more > 0).then(|| format!("{more} more {mend}"))
     }
 
     /// Whether nothing is wrong.
@@ -131,7 +165,11 @@ impl Diagnostics {
                     "notes": diagnostic.notes,
                 })
             });
-            told.collect::<Vec<_>>()
+            let file = self.sources.first_path().unwrap_or_default();
+            let more = self.more(severity).map(
+                |what| serde_json::json!({ "at": file, "what": what, "help": null, "notes": [] }),
+            );
+            told.chain(more).collect::<Vec<_>>()
         };
         let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
         let document = serde_json::json!({ "version": 1, "errors": errors, "warnings": warnings });
@@ -142,24 +180,32 @@ impl Diagnostics {
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let rendered: Vec<String> =
-            self.list.iter().map(|diagnostic| self.render_one(&renderer, diagnostic)).collect();
+        let shown = self.sources.shown();
+        let mut rendered = Vec::new();
+        for severity in [Severity::Error, Severity::Warning] {
+            let those = self.list.iter().filter(|diagnostic| diagnostic.severity == severity);
+            rendered.extend(those.map(|diagnostic| self.render_one(&renderer, &shown, diagnostic)));
+            let more = self.more(severity).map(|what| {
+                renderer
+                    .render(&[level(severity).primary_title(what).elements([] as [Element<'_>; 0])])
+            });
+            rendered.extend(more);
+        }
         rendered.join("\n\n")
     }
 
-    fn render_one(&self, renderer: &Renderer, diagnostic: &Diagnostic) -> String {
-        let level = match diagnostic.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
+    /// One of them; `shown` are the sources as they may be shown.
+    fn render_one(&self, renderer: &Renderer, shown: &Shown, diagnostic: &Diagnostic) -> String {
+        let level = level(diagnostic.severity);
         let place = &diagnostic.place;
         let source = self.sources.get(place.source);
-        let shown = source.shown();
+        let excerpt = shown.at(place);
         let annotation = AnnotationKind::Primary
-            .span(place.span.clone())
+            .span(excerpt.span)
             .label((!diagnostic.label.is_empty()).then_some(diagnostic.label.as_str()));
         // A flag has neither a path nor lines: its text names it.
-        let snippet = Snippet::source(shown.as_str())
+        let snippet = Snippet::source(excerpt.text)
+            .line_start(excerpt.line)
             .path(source.path.as_deref())
             .line_numbering(source.path.is_some())
             .annotation(annotation);
@@ -173,6 +219,13 @@ impl Diagnostics {
         let group =
             level.primary_title(diagnostic.what.as_str()).element(snippet).elements(messages);
         renderer.render(&[group])
+    }
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
     }
 }
 

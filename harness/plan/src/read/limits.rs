@@ -10,8 +10,9 @@ use crate::model::Load;
 const PUBLISHES_MAX: f64 = 5_000_000.0;
 /// Most targets of all faults together: a sorted list of ids each.
 const TARGETS_MAX: u64 = 100_000_000;
-/// Most phases, loads and faults: they are numbered with 16 bits.
-const NUMBERED_MAX: usize = 1_000;
+/// Most phases, loads and faults: they are numbered with 16 bits. A scenario has no more profiles than that, and a profile
+/// changes no more of each.
+pub(crate) const NUMBERED_MAX: usize = 1_000;
 
 /// Reports a schedule that would be too large.
 pub(crate) fn check(

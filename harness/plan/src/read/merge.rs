@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use super::address::{self, Step};
+use super::address::{self, Elements, Step};
 use super::diagnostic::Diagnostic;
 use super::fields::Cx;
+use super::limits::NUMBERED_MAX;
 use super::parse;
 use super::schema::Shape;
 use super::source::Place;
@@ -42,9 +43,17 @@ pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {
             }
         }
         (Value::Array(items), Value::Table(changes)) if address::naming_keys(under).is_some() => {
+            let changed = changes.iter().count();
+            if changed > NUMBERED_MAX {
+                let what = format!("{changed} elements of `{under}` are changed");
+                let help = format!("stay below {NUMBERED_MAX}");
+                cx.report(Diagnostic::error(&over.place, what).help(help));
+                return;
+            }
+            let elements = Elements::of(under, items);
             for (key, place, change) in changes.iter() {
                 let step = Step { name: key.to_owned(), place: place.clone() };
-                match address::element(under, items, &step) {
+                match elements.find(&step) {
                     // Named after the array, so that nothing in it is replaced whole by accident.
                     Ok(index) => merge(cx, &mut items[index], change, under),
                     Err(diagnostic) => cx.report_missing(*diagnostic),

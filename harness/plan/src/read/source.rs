@@ -79,6 +79,20 @@ impl SourceMap {
         &self.sources[id.0]
     }
 
+    /// Every source as it may be shown.
+    pub fn shown(&self) -> Shown {
+        let shown = self.sources.iter().map(|source| {
+            let text = source.shown();
+            (Lines::of(&text), text)
+        });
+        Shown(shown.collect())
+    }
+
+    /// The path of the first file.
+    pub fn first_path(&self) -> Option<&str> {
+        self.sources.iter().find_map(|source| source.path.as_deref())
+    }
+
     /// Hides the bytes of a place in every rendering.
     pub fn mask(&mut self, place: &Place) {
         self.sources[place.source.0].masks.push(place.span.clone());
@@ -131,6 +145,31 @@ impl Source {
     }
 }
 
+/// The texts of a [`SourceMap`] with their secrets hidden.
+pub(crate) struct Shown(Vec<(Lines, String)>);
+
+/// The lines of a text on which a place is, so that nobody has to look through the others.
+pub(crate) struct Excerpt<'a> {
+    pub text: &'a str,
+    /// Number of its first line, from 1.
+    pub line: usize,
+    /// The place, in bytes of the excerpt.
+    pub span: Range<usize>,
+}
+
+impl Shown {
+    /// The lines on which a place is.
+    pub fn at(&self, place: &Place) -> Excerpt<'_> {
+        let (lines, text) = &self.0[place.source.0];
+        let (from, to) = (place.span.start.min(text.len()), place.span.end.min(text.len()));
+        let line = lines.line(from);
+        let begin = lines.begin(line);
+        let end = text[to.max(from)..].find('\n').map_or(text.len(), |at| to.max(from) + at);
+        let (text, span) = (&text[begin..end], from - begin..to.max(from) - begin);
+        Excerpt { text, line, span }
+    }
+}
+
 /// Where the lines of a text begin, so that a byte's line is found without reading the text again.
 pub(crate) struct Lines(Vec<usize>);
 
@@ -138,6 +177,11 @@ impl Lines {
     pub fn of(text: &str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         Self(std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The first byte of a line.
+    fn begin(&self, line: usize) -> usize {
+        self.0.get(line.saturating_sub(1)).copied().unwrap_or_default()
     }
 
     /// The line of a byte, from 1.
@@ -182,6 +226,23 @@ mod tests {
         let flag = sources.flag("--set a=p(x)".to_owned());
         let part = sources.part(&Place::new(flag, 8..12), "p(x)", 2..3);
         assert_eq!(sources.text(&part), "x");
+    }
+
+    #[test]
+    fn of_a_place_its_own_lines_are_shown_and_no_others() {
+        let mut sources = SourceMap::default();
+        let text = "a = 1\nb = [\n2]\n\nc = 3";
+        let id = sources.file("f", text);
+        let shown = sources.shown();
+        let at = |span: Range<usize>| {
+            let excerpt = shown.at(&Place::new(id, span));
+            (excerpt.line, excerpt.text.to_owned(), excerpt.span)
+        };
+        assert_eq!(at(0..1), (1, "a = 1".to_owned(), 0..1));
+        assert_eq!(at(10..14), (2, "b = [\n2]".to_owned(), 4..8));
+        assert_eq!(at(15..15), (4, String::new(), 0..0));
+        assert_eq!(at(20..21), (5, "c = 3".to_owned(), 4..5));
+        assert_eq!(at(99..100), (5, "c = 3".to_owned(), 5..5));
     }
 
     #[test]

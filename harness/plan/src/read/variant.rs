@@ -11,6 +11,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::fields::Cx;
 use super::include::{self, Includes};
 use super::interpolate::{Environment, interpolate};
+use super::limits::NUMBERED_MAX;
 use super::merge::{self, Override};
 use super::scalar::Placed;
 use super::scenario::{self, GATES, Given, JUDGE, PROFILE, Placeable, TARGET};
@@ -106,6 +107,14 @@ fn take_profiles(cx: &Cx, root: &mut Node) -> Vec<Profile> {
         not_a_table(&node);
         return Vec::new();
     };
+    // Each is read with the whole scenario.
+    let count = profiles.iter().count();
+    if count > NUMBERED_MAX {
+        let what = format!("the scenario has {count} profiles");
+        let help = format!("stay below {NUMBERED_MAX}");
+        cx.report(Diagnostic::error(&node.place, what).help(help));
+        return Vec::new();
+    }
     let mut out = Vec::new();
     for (name, place, node) in profiles.iter() {
         let mut over = node.clone();

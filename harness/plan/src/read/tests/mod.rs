@@ -6,6 +6,7 @@ mod envelope;
 mod faults;
 mod merging;
 mod mistakes;
+mod much;
 mod plans;
 mod rendering;
 mod robust;

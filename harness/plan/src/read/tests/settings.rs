@@ -88,22 +88,6 @@ fn integers_beyond_what_toml_holds_are_refused_as_they_were_written() {
 }
 
 #[test]
-fn a_scenario_of_many_phases_is_refused_and_soon() {
-    let many: String =
-        (0..200_000).map(|n| format!("[[phase]]\nname = \"p{n}\"\nduration = \"1s\"\n")).collect();
-    let wrong = Load::of(&format!("{SOUND}\n{many}")).complaints();
-    assert!(wrong.contains("phases -> stay below 1000"), "{}", &wrong[..400.min(wrong.len())]);
-}
-
-#[test]
-fn as_many_mistakes_as_there_may_be_are_told_and_soon() {
-    let many: String = (0..50_000).map(|n| format!("key{n} = {n}\n")).collect();
-    let text = SOUND.replacen("version = 1\n", &format!("version = 1\n{many}"), 1);
-    let wrong = Load::of(&text).load().expect_err("no such keys");
-    assert_eq!(wrong.iter().count(), 50_000, "each once, whatever the profiles");
-}
-
-#[test]
 fn a_target_may_close_with_codes_of_its_own_and_its_clients_take_messages_up_to_a_size() {
     let plain = target("");
     assert_eq!((plain.close_codes, plain.message_max), (vec![], 16 << 20));
