@@ -162,6 +162,38 @@ fn what_ships_can_be_had_without_the_sources() {
 }
 
 #[test]
+fn a_rollout_is_written_with_all_that_it_names() {
+    let dir = TempDir::new().expect("a folder");
+    let dir = dir.path();
+    let stage = || {
+        outside("stage", dir, &["0", "--owner", "Ada", "--hold", "1s", "--set", "fleet.clients=0"])
+    };
+    let run = stage().exits(exit::INVALID_SCENARIO);
+    assert!(run.stderr.contains("`khala-harness init --rollout` writes"), "{}", run.stderr);
+    let run = outside("init", dir, &["--rollout"]).exits(exit::GO);
+    for said in [
+        "wrote scenarios/rollout.toml\n",
+        "wrote scenarios/SURFACES.md\n",
+        "wrote scenarios/hold.toml\n",
+        "wrote scenarios/rollout.schema.json\n",
+        "khala-harness stage 0 --owner NAME --hold 1m --rollout scenarios/rollout.toml\n",
+    ] {
+        assert!(run.stdout.contains(said), "no {said} in {}", run.stdout);
+    }
+    // Nothing is missing: only what is overridden is wrong.
+    let run = stage().exits(exit::INVALID_SCENARIO);
+    assert!(run.stderr.contains("`clients` is 0"), "{}", run.stderr);
+    std::fs::remove_file(dir.join("scenarios/SURFACES.md")).expect("is removed");
+    std::fs::remove_file(dir.join("scenarios/smoke.toml")).expect("is removed");
+    let run = stage().exits(exit::INVALID_SCENARIO);
+    assert!(
+        run.stderr.contains("SURFACES.md (it ships: `khala-harness init --rollout`"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn what_is_no_text_and_what_has_no_end_is_refused_in_a_sentence() {
     let dir = TempDir::new().expect("a folder");
     let dir = dir.path();

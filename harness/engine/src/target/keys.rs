@@ -328,7 +328,7 @@ fn mend(
         return format!("{what} ({from}) is not the target's");
     }
     let best = names.first().copied().unwrap_or_default();
-    let key = key.map_or_else(String::new, |key| format!(", or {key}"));
+    let key = key.map_or_else(String::new, |key| format!(", or {key} (--set {key}.env=NAME)"));
     format!("{missing}: set environment variable {best}{key}")
 }
 
@@ -352,7 +352,7 @@ mod tests {
         assert_eq!(
             told(None, &UNSET),
             "no admin token is given: set environment variable KHALA_HARNESS_TEST_UNSET, or \
-             target.admin_token"
+             target.admin_token (--set target.admin_token.env=NAME)"
         );
         let file = Secret::File("admin".to_owned());
         assert_eq!(told(Some(&file), &UNSET), "the admin token (file admin) is not the target's");

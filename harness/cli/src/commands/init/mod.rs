@@ -1,5 +1,6 @@
 //! `init`: a first scenario to start from, explained line by line, or one of those that ship.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,11 @@ use crate::output;
 use crate::show::quoted;
 
 const FIRST: &str = include_str!("first.toml");
+/// The stages of a rollout, and the matrix of surfaces that they name.
+const ROLLOUT: (&str, &str) =
+    ("rollout.toml", include_str!("../../../../../scenarios/rollout.toml"));
+const SURFACES: (&str, &str) =
+    ("SURFACES.md", include_str!("../../../../../scenarios/SURFACES.md"));
 
 /// Writes what is asked for, and the schema beside it unless there is one. Never touches what is there.
 pub fn run(init: &args::Init) -> Result<Exit, Failure> {
@@ -83,6 +89,9 @@ impl Wanted {
             wanted.files.push((folder.join(path), text.to_owned()));
             wanted.next_of(&["doctor --target"]);
         }
+        if init.rollout {
+            wanted.rollout(folder)?;
+        }
         if wanted.files.is_empty() {
             let first = folder.join("first.toml");
             let text = named(&first);
@@ -90,6 +99,34 @@ impl Wanted {
             wanted.next_of(&["check", "run"]);
         }
         Ok(wanted)
+    }
+
+    /// Adds the rollout file, with all that it names beside it.
+    fn rollout(&mut self, folder: &Path) -> Result<(), Failure> {
+        let (name, text) = ROLLOUT;
+        let rollout = khala_plan::rollout::load(name, text, &|_| None).map_err(|wrong| {
+            let what = format!("the rollout file that ships is wrong: {}", wrong.render(false));
+            Failure::new(Exit::Internal, what)
+        })?;
+        let holds = rollout.stages.iter().filter_map(|stage| stage.hold.as_ref());
+        let holds = holds.map(|hold| &hold.scenario);
+        let scenarios = rollout.stages.iter().flat_map(|stage| &stage.scenarios).chain(holds);
+        let mut beside = BTreeMap::from([SURFACES]);
+        for scenario in scenarios {
+            let name = scenario.file.trim_end_matches(".toml");
+            beside.extend(khala_selftest::shipped_scenario(name).unwrap_or_default());
+        }
+        self.files.push((folder.join(name), text.to_owned()));
+        let schema = ("rollout.schema.json", khala_plan::rollout_schema());
+        let beside = beside.into_iter().map(|(path, text)| (path, text.to_owned()));
+        self.beside.extend(
+            std::iter::once(schema).chain(beside).map(|(path, text)| (folder.join(path), text)),
+        );
+        let path = quoted(&folder.join(name).display().to_string());
+        self.next.push_str(&format!(
+            "  khala-harness stage 0 --owner NAME --hold 1m --rollout {path}\n"
+        ));
+        Ok(())
     }
 
     /// Commands to try with the last of the files.

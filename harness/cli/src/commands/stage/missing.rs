@@ -83,6 +83,9 @@ fn help(named: &Named<'_>) -> String {
         Some(name) => format!(
             " (it ships: `khala-harness init --scenario {name}` writes scenarios/{name}.toml)"
         ),
+        None if named.file == "SURFACES.md" => {
+            " (it ships: `khala-harness init --rollout` writes scenarios/SURFACES.md)".to_owned()
+        }
         None => String::new(),
     }
 }

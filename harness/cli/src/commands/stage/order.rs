@@ -50,7 +50,10 @@ impl<'a> Order<'a> {
     /// With everything that is wrong with them.
     pub fn of(args: &'a args::Stage) -> Result<Self, Failure> {
         let colour = output::colour_on(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-        let text = read(&args.rollout, "name a rollout file, such as scenarios/rollout.toml")?;
+        let text = read(
+            &args.rollout,
+            "name a rollout file; `khala-harness init --rollout` writes scenarios/rollout.toml and what it names",
+        )?;
         let shown = args.rollout.display().to_string();
         let variables = RefCell::new(BTreeMap::new());
         let variable = |name: &str| {
@@ -225,7 +228,8 @@ fn target(args: &args::Stage, stage: &Stage, folder: &Path) -> Option<String> {
 /// A target as `run --target` takes it from anywhere: names are beside the rollout file, other relative paths
 /// under `base`.
 fn resolved(named: &str, folder: &Path, base: &Path) -> String {
-    if scenario::is_url(named) {
+    // What is empty is told as such by whoever reads it.
+    if named.is_empty() || scenario::is_url(named) {
         return named.to_owned();
     }
     match named.contains(['/', '.']) {
