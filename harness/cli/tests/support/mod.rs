@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod by_hand;
+pub mod indiscreet;
 pub mod keys;
 pub mod processes;
 pub mod pty;
