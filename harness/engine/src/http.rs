@@ -345,28 +345,7 @@ impl Http {
         {
             return self.by_command(words, name, path, headers, body).await;
         }
-        // What they are is in no error's name.
-        let uri = self.extras.with_query(&url);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(uri)
-            .header(USER_AGENT, &self.user_agent)
-            .header(CONTENT_TYPE, "application/json");
-        let theirs = headers.iter().map(|(name, _)| name);
-        let theirs = theirs.chain(self.extras.headers().iter().map(|(name, _)| name));
-        if !theirs.into_iter().any(|name| *name == REQUEST_ID) {
-            request = request.header(&REQUEST_ID, request_id(&self.user_agent));
-        }
-        for (header, value) in headers {
-            request = request.header(header, value);
-        }
-        for (name, value) in self.extras.headers() {
-            if !headers.iter().any(|(own, _)| own == name) {
-                request = request.header(name, value);
-            }
-        }
-        let request =
-            request.body(Full::new(body)).map_err(|error| not_asked(&name, error.to_string()))?;
+        let request = self.outgoing(method, (&name, &url), headers, body)?;
         let asking = self.contact.as_ref().filter(|_| self.asks).map(Contact::ask);
         let answer = async {
             let response =
@@ -381,15 +360,7 @@ impl Http {
                 .map_err(|error| no_connection(&name, &*error))?
                 .to_bytes();
             if !parts.status.is_success() {
-                let status = parts.status.as_u16();
-                let header = parts.headers.get(RETRY_AFTER);
-                let retry_after = header.map(|value| said::word(&lossy(value.as_bytes())));
-                let (code, body) = match bodies {
-                    Bodies::Kept => (Coded::of(&bytes), said::body(&bytes).unwrap_or_default()),
-                    Bodies::Dropped => (None, Box::default()),
-                };
-                let url = name.clone();
-                return Err(HttpError::Status { url, status, code, body, retry_after });
+                return Err(no_success(name.clone(), &parts, &bytes, bodies));
             }
             Ok((parts, bytes))
         };
@@ -412,7 +383,50 @@ impl Http {
     }
 }
 
+/// What an answer says whose status is that of no success.
+fn no_success(url: String, parts: &Parts, bytes: &Bytes, bodies: Bodies) -> HttpError {
+    let status = parts.status.as_u16();
+    let header = parts.headers.get(RETRY_AFTER);
+    let retry_after = header.map(|value| said::word(&lossy(value.as_bytes())));
+    let (code, body) = match bodies {
+        Bodies::Kept => (Coded::of(bytes), said::body(bytes).unwrap_or_default()),
+        Bodies::Dropped => (None, Box::default()),
+    };
+    HttpError::Status { url, status, code, body, retry_after }
+}
+
 impl Http {
+    /// A request with all that this client's carry; `name` is its own, for messages.
+    fn outgoing(
+        &self,
+        method: Method,
+        (name, url): (&str, &str),
+        headers: &[Header],
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, HttpError> {
+        // What they are is in no error's name.
+        let uri = self.extras.with_query(url);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(USER_AGENT, &self.user_agent)
+            .header(CONTENT_TYPE, "application/json");
+        let theirs = headers.iter().map(|(name, _)| name);
+        let theirs = theirs.chain(self.extras.headers().iter().map(|(name, _)| name));
+        if !theirs.into_iter().any(|name| *name == REQUEST_ID) {
+            request = request.header(&REQUEST_ID, request_id(&self.user_agent));
+        }
+        for (header, value) in headers {
+            request = request.header(header, value);
+        }
+        for (name, value) in self.extras.headers() {
+            if !headers.iter().any(|(own, _)| own == name) {
+                request = request.header(name, value);
+            }
+        }
+        request.body(Full::new(body)).map_err(|error| not_asked(name, error.to_string()))
+    }
+
     /// Has a command of the contract's carried out by a program of the user's; what that sends is its own.
     async fn by_command(
         &self,

@@ -10,7 +10,9 @@ use khala_plan::surface::Surface;
 
 use super::estimate::{self, Bounds};
 use super::percentile::{self, Percentile};
-use super::{Case, ObjectiveVerdict, RunReason, Unit, Verdict, fitness, ratio, unkept, who_keeps};
+use super::{
+    Against, Case, ObjectiveVerdict, RunReason, Unit, Verdict, fitness, ratio, unkept, who_keeps,
+};
 use crate::oracle::{Rule, RuleTally};
 use crate::render::befell;
 use crate::render::units::{count, counted};
@@ -76,6 +78,16 @@ impl Measured {
     }
 }
 
+/// What is said of an objective, while it is drawn.
+struct Drawn {
+    verdict: Verdict,
+    reason: String,
+    it_takes: Option<String>,
+    never_kept: Option<String>,
+    kept_by_luck: bool,
+    against: Option<Against>,
+}
+
 fn judge_one(
     case: &Case<'_>,
     objective: &Objective,
@@ -85,73 +97,51 @@ fn judge_one(
     let phases = case.phases(&objective.during);
     let of = |claim| measure(case, objective, claim, &phases, surface, &selector);
     let measured = of(&objective.require);
-    let mut verdict = measured.verdict;
     let unit = Unit::of(objective.metric, objective.require.estimator);
-    let mut reason = describe(&objective.require, &measured, unit);
-    let mut it_takes = None;
+    let mut drawn = Drawn {
+        verdict: measured.verdict,
+        reason: describe(&objective.require, &measured, unit),
+        it_takes: None,
+        never_kept: None,
+        kept_by_luck: false,
+        against: None,
+    };
     // What has no status has an end all the same.
     if let Some(instead) = (measured.bad > 0).then(|| instead(case, objective.metric)).flatten() {
-        reason = format!("{reason}; over the whole run: {instead}");
+        drawn.reason = format!("{}; over the whole run: {instead}", drawn.reason);
     }
     let reach = measured.percentile.as_ref().and_then(|percentile| percentile.reach);
-    if verdict == Verdict::Pass
+    if drawn.verdict == Verdict::Pass
         && let Some(reach) = reach.filter(|reach| !reach.suffices())
     {
-        verdict = Verdict::Inconclusive;
-        reason = format!("{}: {reason}", too_short(&reach));
-        it_takes = more_seconds(&reach);
+        drawn.verdict = Verdict::Inconclusive;
+        drawn.reason = format!("{}: {}", too_short(&reach), drawn.reason);
+        drawn.it_takes = more_seconds(&reach);
     }
     let mut warn_bad = None;
-    if verdict == Verdict::Pass
+    if drawn.verdict == Verdict::Pass
         && let Some(warn) = &objective.warn
         && let stricter = of(warn)
         && stricter.verdict != Verdict::Pass
     {
-        verdict = Verdict::Warn;
-        reason = format!("{reason}; but `{}` does not hold", warn.text);
+        drawn.verdict = Verdict::Warn;
+        drawn.reason = format!("{}; but `{}` does not hold", drawn.reason, warn.text);
         warn_bad = is_of_samples(warn).then_some(stricter.bad);
     }
-    let mut against = None;
-    // More samples would mend nothing.
-    let has_any = measured.n > 0 && case.facts.unfinished.is_none();
-    let unkept = unkept::why(case, objective, surface, (verdict, measured.bad)).filter(|_| has_any);
-    let (mut never_kept, mut kept_by_luck) = (None, false);
-    if let Some(NeverKept { why: Why { why, mend }, for_sure, .. }) = unkept {
-        verdict = Verdict::Inconclusive;
-        kept_by_luck = !for_sure;
-        let none = who_keeps(kept_by_luck);
-        reason = format!("{none} this bound: {why}; what mends it: {mend}; measured: {reason}");
-        (never_kept, it_takes) = (Some(why), Some(mend));
-    } else if let Some(few) = too_few(case, objective, &measured) {
-        verdict = Verdict::Inconclusive;
-        reason = few;
-        it_takes = some_more(case, objective, &measured);
-    } else if let Some(unfit) = why_unfit(case, objective, &phases, verdict) {
-        (verdict, reason, against) = (Verdict::Inconclusive, unfit.why, Some(unfit.against));
-        it_takes = unfit.it_takes;
-    }
-    // Of a run that was unfit no more of the same would decide anything.
-    if verdict == Verdict::Inconclusive
-        && against.is_none()
-        && never_kept.is_none()
-        && let Some(more) = more(case, objective, &phases, &measured)
-    {
-        reason = format!("{reason}; {more}");
-        it_takes.get_or_insert(more);
-    }
+    drawn.unless_left_open(case, objective, surface, &phases, &measured);
     if let Some(reach) = reach {
-        reason = format!("{reason}; {reach}");
+        drawn.reason = format!("{}; {reach}", drawn.reason);
     }
     let (lower, upper) = measured.ends();
     ObjectiveVerdict {
         selector,
         during: objective.during.clone(),
         warn: objective.warn.as_ref().map(|claim| claim.text.clone()),
-        verdict,
+        verdict: drawn.verdict,
         n: measured.n,
         bad: measured.bad,
         never: measured.never,
-        warn_bad: warn_bad.filter(|_| verdict == Verdict::Warn),
+        warn_bad: warn_bad.filter(|_| drawn.verdict == Verdict::Warn),
         unit,
         estimate: measured.estimate,
         lower,
@@ -159,12 +149,55 @@ fn judge_one(
         deff: measured.deff(),
         resampled: measured.percentile.as_ref().and_then(Percentile::resampled),
         reach,
-        reason,
-        it_takes,
-        never_kept,
-        kept_by_luck,
-        against,
+        reason: drawn.reason,
+        it_takes: drawn.it_takes,
+        never_kept: drawn.never_kept,
+        kept_by_luck: drawn.kept_by_luck,
+        against: drawn.against,
         ..ObjectiveVerdict::blank(objective.metric.name(), &objective.require.text)
+    }
+}
+
+impl Drawn {
+    /// Leaves it open where nothing follows from what was measured: nobody can keep the bound, too little was seen, or
+    /// the run was unfit; and says what would decide it.
+    fn unless_left_open(
+        &mut self,
+        case: &Case<'_>,
+        objective: &Objective,
+        surface: Option<Surface>,
+        phases: &[u16],
+        measured: &Measured,
+    ) {
+        // More samples would mend nothing.
+        let has_any = measured.n > 0 && case.facts.unfinished.is_none();
+        let unkept = unkept::why(case, objective, surface, (self.verdict, measured.bad));
+        if let Some(never) = unkept.filter(|_| has_any) {
+            let NeverKept { why: Why { why, mend }, for_sure, .. } = never;
+            self.verdict = Verdict::Inconclusive;
+            self.kept_by_luck = !for_sure;
+            let (none, reason) = (who_keeps(self.kept_by_luck), &self.reason);
+            self.reason =
+                format!("{none} this bound: {why}; what mends it: {mend}; measured: {reason}");
+            (self.never_kept, self.it_takes) = (Some(why), Some(mend));
+        } else if let Some(few) = too_few(case, objective, measured) {
+            self.verdict = Verdict::Inconclusive;
+            self.reason = few;
+            self.it_takes = some_more(case, objective, measured);
+        } else if let Some(unfit) = why_unfit(case, objective, phases, self.verdict) {
+            self.verdict = Verdict::Inconclusive;
+            (self.reason, self.against) = (unfit.why, Some(unfit.against));
+            self.it_takes = unfit.it_takes;
+        }
+        // Of a run that was unfit no more of the same would decide anything.
+        if self.verdict == Verdict::Inconclusive
+            && self.against.is_none()
+            && self.never_kept.is_none()
+            && let Some(more) = more(case, objective, phases, measured)
+        {
+            self.reason = format!("{}; {more}", self.reason);
+            self.it_takes.get_or_insert(more);
+        }
     }
 }
 
