@@ -1,5 +1,7 @@
 //! Why a run is a HOLD, each distinct reason once and worst first, and what to do about it.
 
+use std::fmt::Display;
+
 use khala_plan::metric::MetricId;
 
 use super::super::units::{clients, count, counted};
@@ -15,15 +17,37 @@ use crate::report::RunReport;
 const TOLD_MAX: usize = 4;
 /// Requests for which a target wants the operators' token.
 const OF_OPERATORS: [Request; 3] = [Request::Metrics, Request::Trim, Request::Revoke];
-/// A reason, in a clause, and what to do about it, in a sentence.
+/// That the oracle left too much open, in short.
+const OPEN: &str = "the oracle left too much undecided";
+
+/// A reason, and what to do about it, in a sentence.
 struct Held {
+    /// The reason in a clause, with its figures: the headline has it of the first.
     why: String,
+    /// The same without figures, which stand under what befell the run.
+    short: String,
     next: String,
 }
 
 impl Held {
     fn new(why: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { why: why.into(), next: next.into() }
+        let why = why.into();
+        Self { short: why.clone(), why, next: next.into() }
+    }
+
+    /// The same, with what the reason comes to: figures, after a colon.
+    fn coming_to(self, figures: impl Display) -> Self {
+        Self { why: format!("{}: {figures}", self.why), ..self }
+    }
+
+    /// The same, with figures in brackets.
+    fn beside(self, figures: impl Display) -> Self {
+        Self { why: format!("{} ({figures})", self.why), ..self }
+    }
+
+    /// The same, in other words where there is little room.
+    fn in_short(self, short: &str) -> Self {
+        Self { short: short.to_owned(), ..self }
     }
 }
 
@@ -42,10 +66,10 @@ pub fn hold(report: &RunReport) -> (String, String) {
 /// What to do about each reason; about several that want the same, once.
 fn next(held: &[Held]) -> String {
     let mut todo: Vec<(&str, Vec<&str>)> = Vec::new();
-    for Held { why, next } in held {
+    for Held { short, next, .. } in held {
         match todo.iter_mut().find(|(known, _)| *known == next.as_str()) {
-            Some((_, whys)) => whys.push(in_short(why)),
-            None => todo.push((next, vec![in_short(why)])),
+            Some((_, whys)) => whys.push(short),
+            None => todo.push((next, vec![short.as_str()])),
         }
     }
     if let [(next, _)] = todo.as_slice() {
@@ -59,12 +83,6 @@ fn next(held: &[Held]) -> String {
     let each =
         each.map(|(n, (next, whys))| format!("({}) As {}: {next}", n + 1, whys.join(", and ")));
     format!("{}{more}", each.collect::<Vec<_>>().join(" "))
-}
-
-/// A reason without its figures: the headline has those of the first, and all stand under what befell the run.
-fn in_short(why: &str) -> &str {
-    let ends = [why.find(": "), why.find(" (")];
-    ends.into_iter().flatten().min().map_or(why, |end| &why[..end])
 }
 
 /// The reasons, worst first: what leaves nothing to be said, what was not measured, what did not happen, what was
@@ -117,8 +135,8 @@ fn nothing_to_say(report: &RunReport) -> Option<Held> {
 /// That not one update arrived: how far it came, and where to look.
 fn nothing_came(report: &RunReport) -> Held {
     let (connects, load) = (report.fleet.connects, &report.load);
-    let why = format!(
-        "not one update arrived, so that nothing was tested: {}, {} of {} accepted",
+    let figures = format!(
+        "{}, {} of {} accepted",
         counted(connects, "connect was taken", "connects were taken"),
         count(load.acknowledged),
         counted(load.planned, "change", "changes"),
@@ -139,7 +157,7 @@ fn nothing_came(report: &RunReport) -> Held {
               [[fleet.surface]]), and run it again."
             .to_owned(),
     };
-    Held::new(why, next)
+    Held::new("not one update arrived, so that nothing was tested", next).coming_to(figures)
 }
 
 /// The faults that fell short, those that want the same remedy together: the first of them by how much.
@@ -166,7 +184,7 @@ fn disturbances(report: &RunReport) -> Vec<Held> {
         ),
     };
     let told = remedies.iter().take(TOLD_MAX).map(String::as_str).collect::<Vec<_>>();
-    vec![Held::new(format!("{why}: {first}"), format!("{} Then run it again.", told.join(" ")))]
+    vec![Held::new(why, format!("{} Then run it again.", told.join(" "))).coming_to(first)]
 }
 
 fn give_token() -> String {
@@ -223,8 +241,8 @@ fn unkept(report: &RunReport) -> impl Iterator<Item = (&ObjectiveVerdict, &str)>
 }
 
 fn out_of_reach(report: &RunReport, unkept: &ObjectiveVerdict, mend: &str) -> Held {
-    let none = unkept.who_keeps();
-    let why = format!("{none} this bound: {} {}", reasons::name(unkept), unkept.require);
+    let why = format!("{} this bound", unkept.who_keeps());
+    let bound = format!("{} {}", reasons::name(unkept), unkept.require);
     let next = match &report.judged_by {
         Some(gates) => format!(
             "Mend {gates} and judge by it again, no run is needed: {mend}. `khala-harness check` with `--gates` \
@@ -235,7 +253,7 @@ fn out_of_reach(report: &RunReport, unkept: &ObjectiveVerdict, mend: &str) -> He
              run."
         ),
     };
-    Held::new(why, next)
+    Held::new(why, next).coming_to(bound)
 }
 
 /// What the run as a whole is held against, but for what is told by faults and by the machine.
@@ -248,9 +266,10 @@ fn of_the_run(report: &RunReport) -> Vec<Held> {
         let why = format!("{} of {} were not connected at the end", count(away), clients(all));
         held.push(match met {
             Some(met) => Held::new(
-                format!("{why} (most often they met {met})"),
+                why,
                 "Find out why (under Requests it says what they were answered, and how often), and run it again.",
-            ),
+            )
+            .beside(format_args!("most often they met {met}")),
             None => Held::new(
                 why,
                 "Give them the time to come back (a longer last phase, a longer `drain_within`), and run it again.",
@@ -264,7 +283,7 @@ fn of_the_run(report: &RunReport) -> Vec<Held> {
             Against::Away if away > 0 => continue,
             Against::Open => {
                 let remedy = foremost(report).map_or("Run it again.", open::remedy);
-                Held::new(&*reason.why, remedy)
+                Held::new(&*reason.why, remedy).in_short(OPEN)
             }
             against => match (&report.judged_by, &reason.it_takes) {
                 (Some(gates), _) if against == Against::NothingAsked => Held::new(
@@ -296,9 +315,9 @@ fn too_little(report: &RunReport) -> Vec<Held> {
             continue;
         }
         known.push(felt);
-        let why = format!(
-            "too little was seen to rule out that {} ({} {}: {})",
-            clause(felt),
+        let why = format!("too little was seen to rule out that {}", clause(felt));
+        let bound = format!(
+            "{} {}: {}",
             reasons::name(open),
             open.require,
             open.beyond.as_deref().unwrap_or(&open.reason)
@@ -317,7 +336,7 @@ fn too_little(report: &RunReport) -> Vec<Held> {
                              takes."
                 .to_owned(),
         };
-        held.push(Held::new(why, next));
+        held.push(Held::new(why, next).beside(bound));
     }
     held
 }
@@ -360,7 +379,7 @@ fn rules(report: &RunReport) -> Vec<Held> {
             (None, Some(rule)) => open::remedy(rule).to_owned(),
             (None, None) => taking("what its reason names"),
         };
-        Held::new(format!("the rule {rule} is undecided ({})", one.reason), next)
+        Held::new(format!("the rule {rule} is undecided"), next).beside(&one.reason)
     });
     told.collect()
 }
@@ -370,14 +389,12 @@ fn incidents(report: &RunReport) -> Vec<Held> {
     let of_stability = undecided(report).filter(|(gate, _)| gate.name == STABILITY_GATE);
     let told = of_stability.map(|(_, one)| {
         let kind = one.selected("kind").unwrap_or(&one.metric).replace('_', " ");
-        let why = format!("{kind} are undecided ({})", one.reason);
-        match one.it_takes.as_deref() {
-            Some(takes) => Held::new(why, taking(takes)),
-            None => Held::new(
-                why,
-                "Run it again on a machine that does nothing else, or with fewer clients.",
-            ),
-        }
+        let next = match one.it_takes.as_deref() {
+            Some(takes) => taking(takes),
+            None => "Run it again on a machine that does nothing else, or with fewer clients."
+                .to_owned(),
+        };
+        Held::new(format!("{kind} are undecided"), next).beside(&one.reason)
     });
     told.collect()
 }
