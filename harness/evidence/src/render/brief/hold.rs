@@ -433,3 +433,24 @@ pub(super) fn own_faults(report: &RunReport) -> Vec<String> {
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_names_each_reason_in_short_whatever_stands_in_its_words() {
+        let held = [
+            Held::new("a: b (c) is open", "Do this.").coming_to("7 of 9"),
+            Held::new("some are undecided", "Do that.").beside("too few: 3"),
+            Held::new("the oracle left 9 cases (of 10) undecided", "Do that.").in_short(OPEN),
+        ];
+        assert_eq!(held[0].why, "a: b (c) is open: 7 of 9");
+        assert_eq!(held[1].why, "some are undecided (too few: 3)");
+        assert_eq!(
+            next(&held),
+            "(1) As a: b (c) is open: Do this. (2) As some are undecided, and the oracle left too much undecided: Do \
+             that."
+        );
+    }
+}
