@@ -56,7 +56,7 @@ fn ended() -> Exit {
         args::Command::Schema(schema) => commands::schema::run(&schema),
     };
     ended.unwrap_or_else(|failure| {
-        output::say(&failure.message);
+        output::failure(&failure);
         failure.exit
     })
 }

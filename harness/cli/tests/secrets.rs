@@ -349,6 +349,76 @@ fn no_secret_is_in_what_is_kept_of_a_run_whether_a_variable_a_file_or_a_command_
     }
 }
 
+/// What a bug says that quotes whatever it has at hand: told by the test below in a process of its own.
+#[test]
+#[ignore = "it panics, in a process that the test below begins"]
+fn a_bug_that_quotes_all_it_has() {
+    std::panic::set_hook(Box::new(khala_console::output::bug));
+    let kept = std::env::var("KEPT").expect("the other test names it");
+    let target = format!(
+        "kind = \"url\"\nurl = \"http://127.0.0.1:9\"\nexclusive = true\nadmin_token = {{ file = {kept:?} }}"
+    );
+    let tiny = std::fs::read_to_string(scenario("tiny.toml")).expect("is there");
+    let text = tiny
+        .replace("kind = \"reference\"", &target)
+        .replace("mint = \"hs256\"", "mint = \"hs256\"\nsecret = { env = \"INNOCENT\" }");
+    let loader = |_: &str| Err("there is none".to_owned());
+    let options = khala_plan::Options {
+        profile: None,
+        set: Vec::new(),
+        defects: Vec::new(),
+        seed: None,
+        target: None,
+        defect: &|_| Ok(()),
+        env: &|_| None,
+    };
+    let sources = khala_plan::Sources { path: "tiny.toml", text: &text, loader: &loader };
+    let plan = khala_plan::load(&sources, &options);
+    let plan = plan.unwrap_or_else(|wrong| panic!("{}", wrong.render(false))).plan;
+    // As a run does before it begins.
+    assert!(khala_engine::target::keys::missing(&plan).is_empty(), "each is there");
+    let of = |name: &str| std::env::var(name).expect("it is set");
+    let token = session_token();
+    let all = [
+        of("INNOCENT"),
+        of("AWKWARD_TOKEN"),
+        std::fs::read_to_string(kept).expect("is there"),
+        token,
+    ];
+    let quoted = all.clone();
+    let joined = std::thread::spawn(move || panic!("BUG of a thread: {quoted:?}")).join();
+    assert!(joined.is_err());
+    let error: Result<(), _> =
+        Err(format!("sent {} with Bearer canary-7f3a-bearer", all.join(" and ")));
+    error.expect("BUG of what was at hand");
+}
+
+#[test]
+fn no_secret_is_in_what_a_panic_says_however_it_came_to_know_it() {
+    let folder = TempDir::new().expect("a folder");
+    let kept = folder.path().join("kept");
+    std::fs::write(&kept, "canary-7f3a-of-a-file\n").expect("is written");
+    let me = std::env::current_exe().expect("its own file");
+    let bug = std::process::Command::new(me)
+        .args(["--exact", "a_bug_that_quotes_all_it_has", "--ignored", "--nocapture"])
+        .env("KEPT", &kept)
+        .env("INNOCENT", "canary-7f3a-of-a-variable")
+        .env("AWKWARD_TOKEN", AWKWARD)
+        .env("RUST_BACKTRACE", "full")
+        .output()
+        .expect("it runs");
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&bug.stdout), String::from_utf8_lossy(&bug.stderr));
+    let bugs = stderr.matches("error: a bug in khala-harness").count();
+    assert_eq!(bugs, 2, "the thread's and its own:\n{stdout}\n{stderr}");
+    for says in
+        ["BUG of a thread: ", "BUG of what was at hand: ", "[redacted]", "secrets.rs", "   0: "]
+    {
+        assert!(stderr.contains(says), "{says}: {stderr}");
+    }
+    Search(0).in_texts("a bug", [("stdout", &*stdout), ("stderr", &*stderr)]);
+}
+
 #[test]
 fn a_secret_would_be_found_in_each_form() {
     let forms = [

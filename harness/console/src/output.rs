@@ -9,7 +9,8 @@ use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use khala_engine::environment;
+use khala_engine::command::Redactor;
+use khala_engine::{environment, said};
 
 use crate::exit::{Exit, Failure};
 
@@ -73,20 +74,36 @@ pub fn arguments(error: &clap::Error) -> Exit {
     }
 }
 
-/// Says that the program has a bug, on whichever thread it showed; for [`std::panic::set_hook`].
-pub fn bug(panic: &PanicHookInfo<'_>) {
-    say(&described(panic, &Backtrace::capture()));
+/// Says why a command could not do what it was asked, without the secrets that it met on the way: what an error quotes is
+/// not its author's to know.
+pub fn failure(failure: &Failure) {
+    say(&Redactor::of_process().word(&failure.message));
 }
 
-fn described(panic: &PanicHookInfo<'_>, trace: &Backtrace) -> String {
+/// Says that the program has a bug, on whichever thread it showed; for [`std::panic::set_hook`].
+pub fn bug(panic: &PanicHookInfo<'_>) {
+    let known = Redactor::of_panic();
+    say(&described(panic, &Backtrace::capture(), known.as_ref()));
+}
+
+/// A panic in a sentence, and how it came to it where that was asked for. A message may quote whatever was at hand: secrets
+/// that were met are taken out of it, and what looks like one; without those that were met it is left out.
+fn described(panic: &PanicHookInfo<'_>, trace: &Backtrace, known: Option<&Redactor>) -> String {
     let what = panic.payload_as_str().unwrap_or("it does not say what went wrong");
+    let what = match known {
+        Some(known) => said::lines(&known.word(what)).replace('\n', " "),
+        None => "what it says is left out, for it may be a secret".to_owned(),
+    };
     let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
     let head = format!(
-        "error: a bug in khala-harness{place}: {what}; please report it with the command line and \
-         what stands above"
+        "error: a bug in khala-harness {}{place}: {what}; please report it to whoever gave you this build, with the command \
+         line and what stands above",
+        env!("CARGO_PKG_VERSION")
     );
-    match trace.status() {
-        BacktraceStatus::Captured => format!("{head}\n{trace}"),
+    match (trace.status(), known) {
+        (BacktraceStatus::Captured, Some(known)) => {
+            format!("{head}\n{}", known.word(&trace.to_string()))
+        }
         _ => format!("{head} (RUST_BACKTRACE=1 shows more)"),
     }
 }
@@ -109,19 +126,49 @@ impl Write for Log {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_bug_is_one_sentence_with_its_place() {
+    /// What is said of a bug, of a process that knows some secrets or cannot know any.
+    fn said_of(bug: fn(), known: Option<Redactor>, trace: fn() -> Backtrace) -> String {
+        // The hook is the whole process's.
+        static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (say, heard) = std::sync::mpsc::sync_channel(64);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             // Other tests may fail meanwhile; nobody listens then.
-            let _ = say.try_send(described(panic, &Backtrace::disabled()));
+            let _ = say.try_send(described(panic, &trace(), known.as_ref()));
         }));
-        let ended = std::panic::catch_unwind(|| -> Exit { panic!("the moon is full") });
+        let ended = std::panic::catch_unwind(|| -> Exit {
+            bug();
+            Exit::Go
+        });
         std::panic::set_hook(before);
         assert_eq!(ended.unwrap_or(Exit::Internal), Exit::Internal);
-        let said = heard.iter().find(|said| said.contains("the moon is full")).expect("told");
-        assert!(said.starts_with("error: a bug in khala-harness at "), "{said}");
+        heard.iter().find(|said| said.contains("output.rs")).expect("told")
+    }
+
+    #[test]
+    fn a_bug_is_one_sentence_with_its_place() {
+        let known = Some(Redactor::default());
+        let said = said_of(|| panic!("the moon\nis full"), known, Backtrace::disabled);
+        assert!(said.contains("the moon is full"), "{said}");
+        assert!(said.starts_with("error: a bug in khala-harness 0."), "{said}");
         assert!(said.contains("output.rs:") && !said.contains('\n'), "{said}");
+    }
+
+    #[test]
+    fn no_secret_is_in_what_is_said_of_a_bug() {
+        let known = || Some(Redactor::new([b"hunter2".to_vec()], []));
+        for (bug, says) in [
+            ((|| panic!("the key hunter2 is no good")) as fn(), "the key [redacted] is no good"),
+            // Whoever made it: tokens that are signed on the way are in no list.
+            (|| panic!("sent eyJhbGciOiJIUzI1NiJ9.e30.c2ln"), "sent [redacted];"),
+            (|| panic!("Authorization: Bearer abc"), "Authorization: Bearer [redacted];"),
+        ] {
+            let said = said_of(bug, known(), Backtrace::force_capture);
+            assert!(said.contains(says), "{says}: {said}");
+            assert!(said.contains("\n   0: "), "with how it came to it: {said}");
+        }
+        let said = said_of(|| panic!("the key hunter2 is no good"), None, Backtrace::force_capture);
+        assert!(said.contains("is left out") && !said.contains("hunter2"), "{said}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::command::secrets;
 use crate::error::SetupError;
 use crate::http::Http;
 use crate::reach::Reach;
@@ -14,6 +15,9 @@ use crate::reach::guard::Guard;
 
 /// How long the telling may take, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Characters of a part of a path that may be a key; what is shorter may be a plain word.
+const KEY_MIN: usize = 12;
 
 /// A place that wants to know.
 pub struct Webhook {
@@ -42,6 +46,9 @@ impl Webhook {
         }
         let path = path.split('#').next().unwrap_or_default();
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        // Whatever is said of it: a path as a whole, and what of it may be a key.
+        let keys = path.split(['/', '?', '&', '=']).filter(|part| part.len() >= KEY_MIN);
+        keys.chain((path.len() >= KEY_MIN).then_some(&*path)).for_each(secrets::meet);
         let reach = Reach::elsewhere(&format!("{scheme}://{authority}"), guard);
         let reach = reach.map_err(|error| match error {
             SetupError::BadUrl { why, .. } => bad(&why),

@@ -92,12 +92,12 @@ pub fn run(job: &Job<'_>, times: u32) -> Result<Exit, Failure> {
     let mut scenario = None;
     let mut failure = None;
     for number in 1..=times {
-        let ran = match job.once(None) {
+        let ran = match job.once(None).map_err(Failure::from) {
             Ok(ran) => ran,
             // Nothing came before.
             Err(failed) if all.is_empty() => return Err(failed),
             Err(failed) => {
-                output::say(&failed.message);
+                output::failure(&failed);
                 failure = Some(failed);
                 break;
             }

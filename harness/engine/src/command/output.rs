@@ -89,6 +89,19 @@ impl Redactor {
         Self::of_environment(keys::known(plan).into_iter().map(String::into_bytes))
     }
 
+    /// Knows all secrets that this process met, wherever they were read from, and those of its environment.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::new(secrets::met(), environment::all())
+    }
+
+    /// The same for a panic, which may have come in the middle of learning one: it waits for nobody, and is `None` where
+    /// that cannot be known now.
+    #[must_use]
+    pub fn of_panic() -> Option<Self> {
+        Some(Self::new(secrets::try_met()?, environment::all()))
+    }
+
     /// A word of a command, or another text of somebody's own, as it may be shown.
     #[must_use]
     pub fn word(&self, word: &str) -> String {

@@ -143,7 +143,9 @@ pub(super) fn resolve(what: &str, secret: &Secret) -> Result<String, SetupError>
                 .to_owned())
         }
     };
-    resolved.map_err(|why| missing_at(what, secret, &why))
+    let resolved = resolved.map_err(|why| missing_at(what, secret, &why))?;
+    secrets::meet(&resolved);
+    Ok(resolved)
 }
 
 fn missing_at(what: &str, secret: &Secret, why: &str) -> SetupError {
