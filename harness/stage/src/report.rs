@@ -10,7 +10,7 @@ use crate::decide::{Case, Decided, Opened, Reason};
 use crate::entry::{Begun, HoldResult, StepResult};
 use crate::evidence::{GateLine, ObjectiveLine, RunSummary};
 use crate::history::Attempt;
-use crate::remedy::{self, Blocker, PlanStep};
+use crate::remedy::{self, Blocker, Live, PlanStep};
 use crate::steps;
 use crate::untested::{self, Untested};
 
@@ -296,11 +296,6 @@ fn fresh_until(case: &Case<'_>, decision: Decision) -> Option<String> {
     (decision == Decision::Go).then(|| until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
-/// Whether nothing is rolled out yet when a stage is decided: it is the first one, and holds nothing.
-pub(crate) fn is_preflight(case: &Case<'_>) -> bool {
-    case.stage.hold.is_none() && case.rollout.before(&case.stage.id).is_none()
-}
-
 fn statement(case: &Case<'_>, decision: Decision, untested: usize) -> String {
     let Begun { stage, owner, build, .. } = &case.attempt.begun;
     let build = build.as_deref().unwrap_or("that nobody stated");
@@ -308,12 +303,13 @@ fn statement(case: &Case<'_>, decision: Decision, untested: usize) -> String {
         (Decision::Go, false) => "the rollout may go on to the next stage",
         (Decision::Go, true) => "the rehearsal went well; it opens rehearsals alone",
         (Decision::NoGo, _) if case.attempt.begun.embedded => "the rehearsal failed",
-        (Decision::NoGo, _) if is_preflight(case) => {
-            "the rollout must not begin; nothing is rolled out yet at this stage"
-        }
-        (Decision::NoGo, _) => {
-            "the rollout must not go on, and what was rolled out is to be taken back"
-        }
+        (Decision::NoGo, _) => match Live::of(case) {
+            Live::Nothing => "the rollout must not begin; nothing is rolled out yet at this stage",
+            Live::Before(_) => {
+                "this stage must not begin; it rolled nothing out, so that nothing of it is to be taken back"
+            }
+            Live::This => "the rollout must not go on, and what was rolled out is to be taken back",
+        },
         (Decision::Hold, _) if case.attempt.begun.embedded => "the rehearsal left something open",
         (Decision::Hold, _) => "the rollout must not go on until what is open is settled",
     };

@@ -109,10 +109,14 @@ fn next(report: &StageReport) -> Vec<Block> {
             let needed = report.plan.iter().zip(1..).filter(|(step, _)| step.needed);
             let first = needed.map(|(step, number)| format!("{number}. {}", step.name));
             let first = first.collect::<Vec<_>>().join(", then ");
-            let nothing_yet = report.plan.iter().any(|step| step.why == remedy::NOTHING_YET);
-            let what = match nothing_yet {
-                true => "Do not begin the rollout",
-                false => "Stop the rollout, and roll back",
+            let because = |why: &str| report.plan.iter().any(|step| step.why.starts_with(why));
+            let what = match (because(remedy::NOTHING_YET), because(remedy::NOT_BY_THIS)) {
+                (true, _) => "Do not begin the rollout",
+                (_, true) => {
+                    "Do not begin this stage: it rolled nothing out, and nothing of it is to be rolled back (1 of the plan \
+                     says what of the stage before)"
+                }
+                _ => "Stop the rollout, and roll back",
             };
             vec![
                 prose(&format!("{what}. Of the plan below: {first}. It says how, and why.")),
@@ -301,7 +305,8 @@ fn issues(report: &StageReport) -> Vec<Block> {
 }
 
 fn issue(report: &StageReport, blocker: &Blocker, build: &str) -> String {
-    let Blocker { objective, claim, measured, bound, reason, evidence, again, .. } = blocker;
+    let Blocker { claim, measured, bound, reason, evidence, again, .. } = blocker;
+    let objectives = blocker.objectives().collect::<Vec<_>>().join("; the same as ");
     let why = if reason == measured { String::new() } else { format!("Why: {reason}\n") };
     let seen: String = blocker.details.iter().map(|line| format!("- {line}\n")).collect();
     let seen = if seen.is_empty() { seen } else { format!("Seen:\n{seen}") };
@@ -312,7 +317,7 @@ fn issue(report: &StageReport, blocker: &Blocker, build: &str) -> String {
     let digest = digest.and_then(|run| run.manifest_sha256.as_ref());
     let digest = digest.map_or_else(String::new, |it| format!(" (manifest sha256 {it})"));
     format!(
-        "{}\n\nBlocks stage {} ({}) for build {build} on {}.\n\nObjective: {objective}\nMust hold: {claim}\n\
+        "{}\n\nBlocks stage {} ({}) for build {build} on {}.\n\nObjective: {objectives}\nMust hold: {claim}\n\
          Measured: {measured}\n{bound}{why}{seen}{next}Evidence: {evidence}{digest}\n{again}Owner of the decision: \
          {}, {}\n",
         blocker.title(&report.begun.stage, build),

@@ -67,6 +67,41 @@ fn a_no_go_has_issues_to_paste_and_the_plan_in_order() {
     assert!(page.contains("NO-GO: stage 0"));
 }
 
+#[test]
+fn a_later_stage_that_failed_before_it_was_begun_is_not_to_be_rolled_back() {
+    let mut script = Script::new();
+    let first = script.attempt("0", |_| {}, |_, result| Some(result));
+    script.end(first, Decision::Go);
+    let number = script.attempt(
+        "1",
+        |_| {},
+        |name, result| match name {
+            "precondition conform" => Some(StepResult::of(Verdict::Fail, "6 of 150 deviate")),
+            "builds before" => Some(result),
+            _ => None,
+        },
+    );
+    let rollout = rollout();
+    let (history, now) = (&script.history, script.now());
+    let (stage, attempt) = (&rollout.stages[1], &history.attempts[number as usize - 1]);
+    let case = Case { rollout: &rollout, stage, history, attempt, now: &now, check: &|_| None };
+    let report = StageReport::of(&case, &decide(&case), "2027-01-15-stage-1");
+    assert_eq!(report.decision, Decision::NoGo);
+    assert!(report.statement.contains("this stage must not begin; it rolled nothing out"));
+    let text = render::markdown(&report);
+    for says in [
+        "Do not begin this stage: it rolled nothing out",
+        "Of the plan below: 4. Validation. ",
+        "**1. Traffic rollback: not now**\n\n- Why: this stage rolled nothing out: leave traffic where it is, unless stage 0 \
+         is live",
+    ] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    for never in ["roll back by", "Stop the rollout", "what was rolled out is to be taken back"] {
+        assert!(!text.contains(never), "{never}: {text}");
+    }
+}
+
 /// Whoever was not there has to be able to act by the report alone.
 #[test]
 fn a_failed_precondition_is_an_issue_that_says_what_was_seen_and_nothing_is_made_up_where_nothing_was_run()
