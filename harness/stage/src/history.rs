@@ -9,6 +9,8 @@ use crate::stamp::Stamp;
 pub struct History {
     /// By number, from 1.
     pub attempts: Vec<Attempt>,
+    /// When each line was written, in the order of the journal: the order in which things happened, whatever clocks say.
+    stamps: Vec<Stamp>,
 }
 
 /// An attempt of a stage.
@@ -94,6 +96,12 @@ impl History {
     /// # Errors
     /// When it cannot follow those before it.
     pub fn take(&mut self, stamp: &Stamp, entry: &Entry) -> Result<(), &'static str> {
+        self.taken(stamp, entry)?;
+        self.stamps.push(stamp.clone());
+        Ok(())
+    }
+
+    fn taken(&mut self, stamp: &Stamp, entry: &Entry) -> Result<(), &'static str> {
         match entry {
             Entry::Begun(begun) => return self.begin(stamp, begun),
             Entry::Resumed { attempt, owner } => {
@@ -195,7 +203,7 @@ impl History {
     #[must_use]
     pub fn until(&self, attempt: u32) -> Self {
         let attempts = self.attempts.iter().take(attempt as usize);
-        let mut until = Self { attempts: attempts.cloned().collect() };
+        let mut until = Self { attempts: attempts.cloned().collect(), stamps: self.stamps.clone() };
         until.attempts.iter_mut().next_back().into_iter().for_each(|last| last.ended = None);
         until
     }
@@ -203,6 +211,30 @@ impl History {
     /// The attempts that were decided, in order: how, and when.
     pub fn decided(&self) -> impl DoubleEndedIterator<Item = &(Ended, Stamp)> {
         self.attempts.iter().filter_map(|attempt| attempt.ended.as_ref())
+    }
+
+    /// Whether one line was written after another, whatever the clocks said. Of lines of one moment each is.
+    #[must_use]
+    pub fn is_after(&self, line: &Stamp, other: &Stamp) -> bool {
+        let (last, first) = (
+            self.stamps.iter().rposition(|it| it == line),
+            self.stamps.iter().position(|it| it == other),
+        );
+        match (last, first) {
+            (Some(last), Some(first)) => last >= first,
+            _ => line.since(other).is_ok_and(|ms| ms >= 0),
+        }
+    }
+
+    /// A clock that was set back between two moments, from a line to the next, in a sentence: then nobody knows how long it
+    /// was from one to the other. It need not show in the two alone: what was written between them may be later than both.
+    #[must_use]
+    pub fn set_back_between(&self, from: &Stamp, to: &Stamp) -> Option<String> {
+        let first = self.stamps.iter().position(|it| it == from)?;
+        let last = self.stamps.iter().rposition(|it| it == to).unwrap_or(self.stamps.len());
+        let between = self.stamps.get(first..last.max(first)).unwrap_or_default();
+        let next = between.iter().skip(1).chain([to]);
+        between.iter().zip(next).find_map(|(one, next)| next.since(one).err())
     }
 
     /// The latest moment of which anything was written, in milliseconds since 1970: the clock says no less unless it
@@ -288,6 +320,24 @@ mod tests {
             .take(&moved(200, 14_400), &Entry::Begun(Box::new(begun(2, "1"))))
             .expect("it begins");
         assert_eq!(history.attempts[1].set_ms, 3_600_000, "since the line before it");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_on_the_way_is_found_although_the_ends_do_not_show_it() {
+        let mut history = History::default();
+        let after_a_reboot =
+            |seconds: i64| Stamp { boot: "c".to_owned(), uptime_ms: 9, ..at(seconds) };
+        for (number, stamp) in (1..).zip([at(100), at(200), after_a_reboot(150)]) {
+            history.take(&stamp, &Entry::Begun(Box::new(begun(number, "0")))).expect("it begins");
+        }
+        assert_eq!(after_a_reboot(150).since(&at(100)), Ok(50_000), "by the two alone");
+        let said = history.set_back_between(&at(100), &after_a_reboot(150)).expect("it was");
+        assert!(said.contains("set back by 50.0 s between t+200 and t+150"), "{said}");
+        assert_eq!(history.set_back_between(&at(100), &at(200)), None);
+        assert_eq!(history.set_back_between(&after_a_reboot(150), &after_a_reboot(160)), None);
+        // What is later in the journal is later.
+        assert!(history.is_after(&after_a_reboot(150), &at(200)));
+        assert!(!history.is_after(&at(200), &after_a_reboot(150)));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn predecessor(case: &Case<'_>) -> Opened {
     let Case { rollout, stage, attempt, .. } = *case;
     let Some(before) = rollout.before(&stage.id) else { return Opened::First };
     let why = match last_go(case, before) {
-        Ok((by, at)) => match at.until(rollout, &attempt.at) {
+        Ok((by, at)) => match at.until(case, &attempt.at) {
             Ok(()) => return by,
             Err(why) => why,
         },
@@ -74,11 +74,14 @@ pub fn predecessor(case: &Case<'_>) -> Opened {
 struct At<'a>(&'a Stamp, &'a str);
 
 impl At<'_> {
-    /// Whether that is fresh enough.
-    fn until(&self, rollout: &Rollout, then: &Stamp) -> Result<(), String> {
+    /// Whether that is fresh enough. How old it is nobody knows if a clock was set back since then, over a reboot, say.
+    fn until(&self, case: &Case<'_>, then: &Stamp) -> Result<(), String> {
         let Self(decided, stage) = self;
         let age_ms = then.age_of(decided).map_err(|why| format!("stage {stage}: {why}"))?;
-        let fresh_ms = i64::try_from(rollout.fresh.as_millis()).unwrap_or(i64::MAX);
+        if let Some(why) = case.history.set_back_between(decided, then) {
+            return Err(format!("how old the GO of stage {stage} is nobody knows: {why}"));
+        }
+        let fresh_ms = i64::try_from(case.rollout.fresh.as_millis()).unwrap_or(i64::MAX);
         if age_ms <= fresh_ms {
             return Ok(());
         }
@@ -106,8 +109,7 @@ fn taken_back(
     let mut all = history.attempts.iter().rev();
     all.find_map(|one| {
         let (at, what) = no_go(one)?;
-        let is_after =
-            one.begun.attempt > go.begun.attempt || at.since(decided).is_ok_and(|ms| ms > 0);
+        let is_after = one.begun.attempt > go.begun.attempt || history.is_after(at, decided);
         let is_of_it = one.begun.build == attempt.begun.build
             && one.begun.embedded == attempt.begun.embedded
             && one.begun.attempt != attempt.begun.attempt

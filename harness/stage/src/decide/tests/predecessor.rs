@@ -157,6 +157,60 @@ fn a_clock_set_back_since_the_stage_before_is_a_hold() {
     assert!(matches!(decided.opened, Opened::Not { .. }));
 }
 
+/// Stage 0 is a GO, something else is written an hour later, and the machine is started anew with its clock half an hour
+/// before that: by the two ends alone the GO is half an hour old.
+#[test]
+fn a_clock_set_back_on_the_way_leaves_nobody_knowing_how_old_a_go_is() {
+    let begins = |clock_s: i64| {
+        let mut script = Script::new();
+        let first = script.attempt("0", |_| {}, WELL);
+        script.end(first, Decision::Go);
+        script.wait(3_600);
+        let other = script.attempt("1", |_| {}, WELL);
+        script.end(other, Decision::Hold);
+        let mut later = script.now();
+        (later.unix_ms, later.uptime_ms) = (later.unix_ms + clock_s * 1_000, 60_000);
+        later.boot = "c".to_owned();
+        let begun = Entry::Begun(Box::new(crate::testing::begun(3, "1")));
+        script.take_at(&later, &begun);
+        decided_with(&script, 3, &later, &|_| None)
+    };
+    let back = begins(-1_800);
+    holds(&back, "how old the GO of stage 0 is nobody knows: the clock was set back");
+    assert!(matches!(back.opened, Opened::Not { .. }));
+    assert!(matches!(begins(1_800).opened, Opened::By { .. }), "a gap is none");
+}
+
+/// An attempt of before the GO is taken up again after it and fails, by a clock that was set back meanwhile.
+#[test]
+fn a_no_go_takes_a_go_back_that_stands_before_it_in_the_journal_whatever_the_clock_says() {
+    let mut rollout = rollout();
+    let mut third = rollout.stages[1].clone();
+    third.id = "2".to_owned();
+    rollout.stages.push(third);
+    let mut script = Script::new();
+    let interrupted =
+        script.attempt("0", |_| {}, |name, result| (name != "builds after").then_some(result));
+    let go = script.attempt("0", |_| {}, WELL);
+    script.end(go, Decision::Go);
+    script.wait(3_600);
+    let go = script.attempt("1", |_| {}, WELL);
+    script.end(go, Decision::Go);
+    let mut back = script.now();
+    (back.unix_ms, back.uptime_ms) = (back.unix_ms - 1_800_000, 60_000);
+    back.boot = "c".to_owned();
+    let step = "builds after".to_owned();
+    script.take_at(&back, &Entry::StepBegun { attempt: interrupted, step: step.clone(), run: 1 });
+    let result = Box::new(StepResult::of(khala_evidence::judge::Verdict::Fail, "it is broken"));
+    script.take_at(&back, &Entry::StepEnded { attempt: interrupted, step, run: 1, result });
+    script.take_at(&back, &Entry::Begun(Box::new(crate::testing::begun(4, "2"))));
+    let (history, attempt) = (&script.history, &script.history.attempts[3]);
+    let (rollout, stage) = (&rollout, &rollout.stages[2]);
+    let case = Case { rollout, stage, history, attempt, now: &back, check: &|_| None };
+    let Opened::Not { why, .. } = predecessor(&case) else { panic!("it is closed") };
+    assert!(why.contains("failed, and was never decided"), "{why}");
+}
+
 #[test]
 fn a_go_that_is_old_by_the_clock_on_the_wall_is_old_where_the_machine_stood_still_meanwhile() {
     let mut script = Script::new();
