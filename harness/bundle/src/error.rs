@@ -164,6 +164,15 @@ impl Error {
         }
     }
 
+    /// What the system says, where it said something.
+    #[must_use]
+    pub fn kind(&self) -> Option<io::ErrorKind> {
+        match self {
+            Self::File { source, .. } | Self::NoRuns { source, .. } => Some(source.kind()),
+            _ => None,
+        }
+    }
+
     /// What could not be kept in the bundle `dir`, for a reader who knows which one it is of: why comes first, so that it
     /// stands where a sentence is cut.
     pub(crate) fn unkept(&self, dir: &Path) -> String {

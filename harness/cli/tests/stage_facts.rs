@@ -7,10 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use khala_stage::journal::Journal;
 use rustix::process::Signal;
 use support::by_hand::{reference_by_hand, reference_with};
 use support::rollout::{Rollout, ended, reasons, report};
-use support::{Running, eventually, exit};
+use support::{Harness, Running, eventually, exit};
 
 /// The folder of the evidence of a step's run, once it has one.
 fn bundle(rollout: &Rollout, step: &str) -> PathBuf {
@@ -161,6 +162,90 @@ fn a_go_opens_the_next_stage_on_the_same_target_with_its_evidence_as_it_was() {
     std::fs::write(&profile, was).expect("can be written");
     let opened = report(&rollout.stage("1").ended_plain().exits(exit::GO));
     assert_eq!(opened["opened"]["by"]["stage"], "0");
+}
+
+/// Puts the journal forward by an hour, as a machine wrote it whose clock is now set back over a start of it.
+fn an_hour_ahead_of_another_start(rollout: &Rollout) {
+    let path = rollout.path("stages/journal.ndjson");
+    let mut written = Journal::default();
+    let mut text = String::new();
+    for line in Journal::read(&ended(&path)).expect("it holds together").lines {
+        let (mut stamp, entry) = (line.stamp, line.entry);
+        stamp.unix_ms += 3_600_000;
+        stamp.boot = "another".to_owned();
+        text.push_str(&written.append(stamp, entry).expect("serialises"));
+    }
+    std::fs::write(path, text).expect("can be written");
+    let head = serde_json::to_vec(&written.head()).expect("JSON");
+    std::fs::write(rollout.path("stages/journal.head"), head).expect("can be written");
+}
+
+#[test]
+fn an_attempt_is_not_taken_up_by_a_clock_that_was_set_back_over_a_start_of_the_machine() {
+    let rollout = Rollout::new();
+    killed_in_its_hold(&rollout);
+    an_hour_ahead_of_another_start(&rollout);
+    let lines = rollout.journal().len();
+    let refused = rollout.held_for("0", "60s").arg("--resume").ended_plain().exits(exit::HOLD);
+    for says in ["the clock was set back by ", "nothing is sent", "NTP", "without --resume"] {
+        assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+    }
+    assert_eq!(rollout.journal().len(), lines, "nothing is written, and nothing decided");
+}
+
+/// Copies the files of a folder into another, and removes what else is there.
+fn put_back(from: &Path, to: &Path) {
+    let _ = std::fs::remove_dir_all(to);
+    std::fs::create_dir(to).expect("is made");
+    for file in std::fs::read_dir(from).expect("is there").flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("is copied");
+    }
+}
+
+#[test]
+fn a_folder_of_stages_that_was_put_back_as_it_was_before_a_no_go_is_a_hold() {
+    let rollout = Rollout::new();
+    rollout.stage("0").ended_plain().exits(exit::GO);
+    let (stages, backup, whole) =
+        (rollout.path("stages"), rollout.path("backup"), rollout.path("whole"));
+    put_back(&stages, &backup);
+    // Before any load, so that no run tells of it.
+    std::fs::write(rollout.path("broken"), "").expect("can be written");
+    rollout.stage("0").ended_plain().exits(exit::NO_GO);
+    std::fs::remove_file(rollout.path("broken")).expect("can be removed");
+    put_back(&stages, &whole);
+
+    put_back(&backup, &stages);
+    let lines = rollout.journal().len();
+    let refused = rollout.stage("1").ended_plain().exits(exit::HOLD);
+    for says in [
+        "the last of attempt 2 (stage 0): NO-GO",
+        "it was put back as it was before that",
+        "put the folder back as it was last",
+        "another --stage-dir",
+    ] {
+        assert!(refused.stderr.contains(says), "{says}: {}", refused.stderr);
+    }
+    assert_eq!(rollout.journal().len(), lines, "nothing is begun");
+    let verified = Harness::new("verify").arg(stages.as_os_str()).ended_plain().exits(exit::HOLD);
+    assert!(
+        verified.said().contains("the last of attempt 2 (stage 0): NO-GO"),
+        "{}",
+        verified.said()
+    );
+    // With other runs it is found by those that the journal names.
+    let elsewhere = rollout.path("other-runs");
+    let stage = Harness::new("stage").arg("1").arg("--owner").arg("Ada").arg("--hold").arg("3s");
+    let stage = stage.arg("--rollout").arg(rollout.path("rollout.toml"));
+    let stage = stage.arg("--stage-dir").arg(stages.as_os_str()).arg("--out-dir").arg(elsewhere);
+    let refused = stage.arg("--allow-hooks").ended_plain().exits(exit::HOLD);
+    assert!(refused.stderr.contains("was put back"), "{}", refused.stderr);
+    // Whole again, the NO-GO counts; another folder knows of nothing.
+    put_back(&whole, &stages);
+    let told = report(&rollout.stage("1").ended_plain().exits(exit::HOLD));
+    assert!(reasons(&told).contains("is NO-GO"), "{}", reasons(&told));
+    std::fs::remove_dir_all(&stages).expect("can be removed");
+    rollout.stage("0").ended_plain().exits(exit::GO);
 }
 
 /// What was made of a file of samples.

@@ -4,74 +4,21 @@
 
 mod support;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
+use support::small::Small;
 use support::{Harness, Running, exit, reasons};
 use tempfile::TempDir;
 
-/// A small file system; gone when dropped.
-struct Small {
-    dir: TempDir,
+/// A run into it.
+fn tiny_into(small: &Small) -> Harness {
+    Harness::tiny().arg("--out-dir").arg(small.path().join("runs"))
 }
 
-impl Small {
-    /// One of so many KiB; none where it cannot be mounted.
-    fn of(kib: u32) -> Option<Self> {
-        let dir = TempDir::new().expect("a folder");
-        let options = format!("size={kib}k");
-        let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(dir.path())
-            .output();
-        match mount {
-            Ok(output) if output.status.success() => Some(Self { dir }),
-            failed => {
-                let why = failed.map(|output| String::from_utf8_lossy(&output.stderr).into_owned());
-                let why = why.unwrap_or_else(|error| error.to_string());
-                // Not through a macro that panics where nobody listens.
-                let _ = writeln!(std::io::stderr(), "skipped: no tmpfs can be mounted: {why}");
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Takes all the room that is left. Never more than there is in a small one: wherever this lands, nobody
-    /// else's disk is filled.
-    fn fill(&self) -> PathBuf {
-        let path = self.path().join("filler");
-        let mut file = std::fs::File::create(&path).expect("a file");
-        let mut left = 16 * 1024 * 1024;
-        for size in [64 * 1024, 4 * 1024, 1] {
-            while left > 0 && file.write_all(&vec![0; size]).is_ok() {
-                left -= size.min(left);
-            }
-        }
-        assert!(left > 0, "{} is not the small file system", self.path().display());
-        path
-    }
-
-    fn run(&self) -> Harness {
-        Harness::tiny().arg("--out-dir").arg(self.path().join("runs"))
-    }
-
-    /// The one bundle in it.
-    fn bundle(&self) -> PathBuf {
-        support::only_folder(&self.path().join("runs")).expect("there is a run")
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(self.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()), "{} stays", self.path().display());
-    }
+/// The one bundle in it.
+fn bundle_in(small: &Small) -> PathBuf {
+    support::only_folder(&small.path().join("runs")).expect("there is a run")
 }
 
 /// Waits until the run's events hold one of this kind.
@@ -86,7 +33,7 @@ fn wait_for(small: &Small, event: &str) {
 #[test]
 fn where_there_is_no_room_nothing_is_sent() {
     let Some(small) = Small::of(512) else { return };
-    let run = small.run().ended_plain().exits(exit::SETUP);
+    let run = tiny_into(&small).ended_plain().exits(exit::SETUP);
     for said in ["has room for", "needs at least", "make room", "--out-dir", "nothing was sent"] {
         assert!(run.stderr.contains(said), "no `{said}` in {}", run.stderr);
     }
@@ -95,7 +42,7 @@ fn where_there_is_no_room_nothing_is_sent() {
     let left = std::fs::read_dir(small.path().join("runs")).expect("was made").count();
     assert_eq!(left, 0, "no bundle is left");
     let filled = small.fill();
-    small.run().ended_plain().exits(exit::SETUP);
+    tiny_into(&small).ended_plain().exits(exit::SETUP);
     drop(filled);
 }
 
@@ -123,7 +70,7 @@ fn keeps_what_it_has(small: &Small, running: Running, filler: &Path) {
     assert!(!run.stdout.contains("UNFINISHED"), "{}", run.stdout);
     assert!(run.said().contains("100 of 100 planned publishes begun"), "{}", run.stdout);
     std::fs::remove_file(filler).expect("can be removed");
-    let bundle = small.bundle();
+    let bundle = bundle_in(small);
     // Room had been kept for the journal's end: the same is made of it again, and nobody is suspected.
     let made = Harness::new("report").arg(&bundle).arg("--json").ended_plain().exits(exit::HOLD);
     let report: Value = serde_json::from_str(&made.stdout).expect("JSON");
@@ -138,7 +85,7 @@ fn keeps_what_it_has(small: &Small, running: Running, filler: &Path) {
 #[test]
 fn a_disk_that_is_full_during_the_run_costs_no_verdict() {
     let Some(small) = Small::of(8 * 1024) else { return };
-    let running = small.run().start_plain();
+    let running = tiny_into(&small).start_plain();
     wait_for(&small, "fault_due");
     let filler = small.fill();
     keeps_what_it_has(&small, running, &filler);
@@ -147,7 +94,7 @@ fn a_disk_that_is_full_during_the_run_costs_no_verdict() {
 #[test]
 fn a_disk_that_is_full_at_the_end_costs_no_verdict() {
     let Some(small) = Small::of(8 * 1024) else { return };
-    let running = small.run().start_plain();
+    let running = tiny_into(&small).start_plain();
     wait_for(&small, "drain_began");
     let filler = small.fill();
     keeps_what_it_has(&small, running, &filler);
@@ -157,13 +104,13 @@ fn a_disk_that_is_full_at_the_end_costs_no_verdict() {
 fn a_report_that_cannot_be_written_is_told_all_the_same() {
     let Some(small) = Small::of(8 * 1024) else { return };
     // Whatever the verdict, which a machine that is busy with something else changes.
-    let run = small.run().ended_plain();
+    let run = tiny_into(&small).ended_plain();
     let (code, word) = match run.code {
         Some(exit::HOLD) => (exit::HOLD, "HOLD"),
         _ => (exit::GO, "GO"),
     };
     run.exits(code);
-    let bundle = small.bundle();
+    let bundle = bundle_in(&small);
     for derived in ["run.json", "latency.hlog", "summary.md"] {
         std::fs::remove_file(bundle.join(derived)).expect("can be removed");
     }

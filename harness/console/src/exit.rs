@@ -22,7 +22,7 @@ pub enum Exit {
     Interrupted,
     /// 2: arguments that mean nothing, such as the name of a fault or the number of a client that there is not.
     Usage,
-    /// 1: a bug, or a file that cannot be written.
+    /// 1: a bug, or a file that cannot be written; of a stage's folders that is 100, for whoever runs it can mend it.
     Internal,
 }
 

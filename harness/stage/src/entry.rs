@@ -64,6 +64,21 @@ pub enum Entry {
     Ended(Box<Ended>),
 }
 
+impl Entry {
+    /// Number of the attempt that it is of.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Self::Begun(begun) => begun.attempt,
+            Self::Ended(ended) => ended.attempt,
+            Self::Resumed { attempt, .. }
+            | Self::StepBegun { attempt, .. }
+            | Self::StepBundle { attempt, .. }
+            | Self::StepEnded { attempt, .. } => *attempt,
+        }
+    }
+}
+
 /// An attempt of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Begun {

@@ -125,6 +125,26 @@ impl<E: Serialize + DeserializeOwned> Chain<E> {
         Head { lines: self.lines.len() as u64, sha256: self.last.clone() }
     }
 
+    /// What it is known by, however long it becomes: the digest of its first line. `None` without lines.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match &self.lines[..] {
+            [] => None,
+            [_] => Some(&self.last),
+            [_, second, ..] => Some(&second.prev),
+        }
+    }
+
+    /// Whether it has the line up to which a head was written, however much follows.
+    #[must_use]
+    pub fn has(&self, head: &Head) -> bool {
+        // The digest of a line is what the next one begins with.
+        match usize::try_from(head.lines).ok().and_then(|at| self.lines.get(at)) {
+            Some(next) => next.prev == head.sha256,
+            None => self.lines.len() as u64 == head.lines && self.last == head.sha256,
+        }
+    }
+
     /// Whether it is the journal of which a head was kept. A process that was killed may have written one line more.
     ///
     /// # Errors
@@ -140,15 +160,10 @@ impl<E: Serialize + DeserializeOwned> Chain<E> {
                 }
             };
         };
-        // The digest of a line is what the next one begins with.
-        let digest = match usize::try_from(head.lines).ok().and_then(|at| self.lines.get(at)) {
-            Some(next) => &next.prev,
-            None => &self.last,
-        };
         if now < head.lines {
             return Err(format!("has {now} lines, and {} were written", head.lines));
         }
-        if now > head.lines + 1 || *digest != head.sha256 {
+        if now > head.lines + 1 || !self.has(head) {
             return Err(format!("is not what was written up to line {}", head.lines));
         }
         Ok(())
@@ -226,6 +241,24 @@ mod tests {
         let mut other = of(2);
         other.append(at(3), resumed(7)).expect("serialises");
         assert!(other.follows(Some(&head)).is_err(), "the last line is another");
+    }
+
+    #[test]
+    fn a_journal_is_known_by_its_first_line_and_has_each_line_up_to_its_last() {
+        let (text, whole) = journal();
+        let of = |lines: usize| {
+            let text: String = text.split_inclusive('\n').take(lines).collect();
+            Journal::read(&text).expect("it holds together")
+        };
+        assert_eq!(of(0).id(), None);
+        for lines in 1..=3 {
+            assert_eq!(of(lines).id(), whole.id(), "{lines} lines");
+            assert!(whole.has(&of(lines).head()), "{lines} lines");
+        }
+        assert!(!of(2).has(&whole.head()), "the last is missing");
+        let mut other = of(2);
+        other.append(at(3), resumed(7)).expect("serialises");
+        assert!(!other.has(&whole.head()), "the last is another");
     }
 
     #[test]

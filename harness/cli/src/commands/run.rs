@@ -10,6 +10,7 @@ use khala_engine::command::{self, Redactor};
 use khala_engine::environment;
 use khala_engine::reach::guard::Guard;
 use khala_engine::switches::Switches;
+use khala_engine::webhook::Webhook;
 use khala_engine::{Options, Outcome};
 use khala_evidence::journal::Begin;
 use khala_evidence::render::Renderer as _;
@@ -89,6 +90,9 @@ impl Loaded {
 /// Is told where the evidence will be, before anything is sent: the bundle can be read by then.
 pub type Begun<'a> = &'a mut dyn FnMut(&Path) -> Result<(), Failure>;
 
+/// What a run leaves that did not get into its bundle, and where it was watched.
+type Ended = (Leftover, Option<Dashboard>);
+
 /// What is to be run, all of it read and checked.
 pub struct Job<'a> {
     /// As it was asked for.
@@ -121,6 +125,30 @@ impl Ran {
     }
 }
 
+/// Why a run came to no report.
+#[derive(Debug)]
+pub enum Unrun {
+    /// It could not be set up.
+    NotBegun(Failure),
+    /// It was carried out, and what it wrote is not there, or cannot be read or written: its folder is gone, or its disk fails.
+    Lost(Failure),
+}
+
+impl From<Unrun> for Failure {
+    fn from(unrun: Unrun) -> Self {
+        match unrun {
+            Unrun::NotBegun(failure) => failure,
+            Unrun::Lost(failure) => Self::new(
+                failure.exit,
+                format!(
+                    "the run was carried out, and its evidence cannot be had: {}",
+                    failure.what()
+                ),
+            ),
+        }
+    }
+}
+
 impl<'a> Job<'a> {
     /// Checks what can be known before anything is sent.
     ///
@@ -145,8 +173,17 @@ impl<'a> Job<'a> {
     /// Runs it and writes the evidence.
     ///
     /// # Errors
-    /// When it cannot be set up, or the evidence not be written; whatever `begun` refuses it for.
-    pub fn once(&self, begun: Option<Begun<'_>>) -> Result<Ran, Failure> {
+    /// When it cannot be set up, or the evidence not be had; whatever `begun` refuses it for.
+    pub fn once(&self, begun: Option<Begun<'_>>) -> Result<Ran, Unrun> {
+        let (writer, webhook, ended) = self.carried_out(begun).map_err(Unrun::NotBegun)?;
+        self.concluded(writer, webhook.as_ref(), ended).map_err(Unrun::Lost)
+    }
+
+    /// Carries it out; gives what is still to be written.
+    fn carried_out(
+        &self,
+        begun: Option<Begun<'_>>,
+    ) -> Result<(Writer, Option<Webhook>, Ended), Failure> {
         let (run_id, started_at) = (new_run_id(), utc_now());
         let webhook = self.run.start.webhook.as_deref();
         let webhook =
@@ -154,17 +191,26 @@ impl<'a> Job<'a> {
         let webhook = webhook.transpose()?;
         let writer = Writer::create(&self.run.start.out_dir, &started_at, &self.plan.name, &run_id);
         let mut writer = writer.map_err(setup::no_evidence)?;
-        let dir = writer.dir().to_owned();
-        let (left, dashboard) = match self.execute(run_id, started_at, &mut writer, begun) {
-            Ok(ended) => ended,
+        match self.execute(run_id, started_at, &mut writer, begun) {
+            Ok(ended) => Ok((writer, webhook, ended)),
             Err(failure) => {
                 if failure.exit == Exit::Setup {
                     writer.abandon();
                     khala_bundle::drop_dangling_latest(&self.run.start.out_dir);
                 }
-                return Err(failure);
+                Err(failure)
             }
-        };
+        }
+    }
+
+    /// Judges it by what it wrote, and writes what follows.
+    fn concluded(
+        &self,
+        writer: Writer,
+        webhook: Option<&Webhook>,
+        (left, dashboard): Ended,
+    ) -> Result<Ran, Failure> {
+        let dir = writer.dir().to_owned();
         let reading = Reading { hlog: true, ..Reading::default() };
         let derived = Bundle::open(&dir)?.settle_with(reading, left)?.derive(Maker::Run)?;
         complain(&derived, &dir);
@@ -181,7 +227,7 @@ impl<'a> Job<'a> {
         if let Some(dashboard) = dashboard {
             show_last(dashboard, &ran)?;
         }
-        if let Some(webhook) = &webhook {
+        if let Some(webhook) = webhook {
             webhook::tell(webhook, &ran.report, ran.exit(), &ran.dir);
         }
         Ok(ran)
@@ -226,7 +272,7 @@ impl Job<'_> {
         started_at: String,
         writer: &mut Writer,
         begun: Option<Begun<'_>>,
-    ) -> Result<(Leftover, Option<Dashboard>), Failure> {
+    ) -> Result<Ended, Failure> {
         let of = khala_live::Run {
             id: run_id.clone(),
             started_at: started_at.clone(),

@@ -14,6 +14,7 @@ pub mod pty;
 pub mod rollout;
 pub mod search;
 pub mod servers;
+pub mod small;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

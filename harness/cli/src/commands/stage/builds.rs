@@ -81,7 +81,7 @@ pub fn ask(order: &Order<'_>, interrupt: &CancellationToken) -> Result<StepResul
 /// it: what was seen until the harness was killed was seen.
 pub struct Sampling {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Result<(), khala_bundle::Error>>>,
 }
 
 impl Sampling {
@@ -106,11 +106,13 @@ impl Sampling {
     }
 
     /// Ends asking.
-    pub fn ended(mut self) {
+    ///
+    /// # Errors
+    /// What kept it from writing down what came of it, from when on it asked no more.
+    pub fn ended(mut self) -> Result<(), khala_bundle::Error> {
         self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // One that ended with a bug asked no more either, which shows by what is missing.
+        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap_or(Ok(())))
     }
 }
 
@@ -148,7 +150,12 @@ pub fn held(
     Ok((seen, Some(told.head())))
 }
 
-fn sample(asking: &Asking, every: Duration, into: &mut Writing, stop: &AtomicBool) {
+fn sample(
+    asking: &Asking,
+    every: Duration,
+    into: &mut Writing,
+    stop: &AtomicBool,
+) -> Result<(), khala_bundle::Error> {
     let mut due = clock::system_now() + every;
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(STEP);
@@ -167,10 +174,9 @@ fn sample(asking: &Asking, every: Duration, into: &mut Writing, stop: &AtomicBoo
             times += 1;
         }
         // What cannot be written is missing, and so counts as not seen; nothing could follow it.
-        if into.write(Sample { times, answer }).is_err() {
-            return;
-        }
+        into.write(Sample { times, answer })?;
     }
+    Ok(())
 }
 
 /// What it takes to ask a target by URL for its build.

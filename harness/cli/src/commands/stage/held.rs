@@ -18,6 +18,7 @@ use khala_stage::windows::{self, Indicator, Settings, observed_s};
 use super::hold::{PHASE, least_s, left_out, lengths};
 use super::order::Order;
 use super::{runs, tries};
+use crate::commands::run::Unrun;
 use crate::exit::Failure;
 
 /// One part: a run.
@@ -93,19 +94,23 @@ impl Held {
                     let scenario = order.scenario(&hold.scenario, &lengths);
                     let command = runs::command(&scenario, order.args);
                     let summary = runs::summary(&report, dir, None, command);
-                    held.take(&report, summary)?;
+                    held.take(&report, summary);
                 }
             }
         }
         Ok(held)
     }
 
-    /// Takes a part: what its run saw in its phase, and what it found.
-    ///
-    /// # Errors
-    /// When its bundle cannot be read.
-    pub fn take(&mut self, report: &RunReport, run: RunSummary) -> Result<(), Failure> {
-        let (seconds, left_out) = seconds(Path::new(&run.bundle), report)?;
+    /// Takes a part: what its run saw in its phase, and what it found. One whose evidence cannot be read keeps the hold
+    /// from being judged.
+    pub fn take(&mut self, report: &RunReport, run: RunSummary) {
+        let (seconds, left_out) = match seconds(Path::new(&run.bundle), report) {
+            Ok(seen) => seen,
+            Err(error) => {
+                self.amiss.push((format!("the evidence of a part of it: {error}"), tries::MISSING));
+                (Vec::new(), self.left_out)
+            }
+        };
         self.left_out = left_out;
         let segment = Segment {
             bundle: run.bundle.clone(),
@@ -121,13 +126,12 @@ impl Held {
         self.figures.add(report);
         self.parts.push(Part { segment, run });
         self.seconds.extend(seconds);
-        Ok(())
     }
 
-    /// Notes that a part could not begin.
-    pub fn cannot_begin(&mut self, why: &str) {
-        let next = "mend what kept it from beginning, then run the stage again";
-        self.amiss.push((format!("a part of it could not begin: {why}"), next));
+    /// Notes that a part came to no report.
+    pub fn came_to_nothing(&mut self, why: &Unrun) {
+        let (told, next) = runs::unrun(why);
+        self.amiss.push((format!("a part of it: {told}"), next));
     }
 
     /// Notes why no further part is held.
@@ -197,7 +201,7 @@ impl Held {
         let mut result = StepResult::of(verdict, said.join("; "));
         let amiss = self.amiss.first().map(|(_, next)| (*next).to_owned());
         result.next = match verdict {
-            Verdict::Fail => Some("roll back by the plan below, and file the blockers".to_owned()),
+            Verdict::Fail => Some("follow the plan below, and file the blockers".to_owned()),
             Verdict::Inconclusive | Verdict::Warn => Some(amiss.unwrap_or_else(|| {
                 "see the hold's table below: hold again once what is open is settled".to_owned()
             })),

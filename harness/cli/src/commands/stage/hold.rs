@@ -118,15 +118,18 @@ impl World for Holding<'_> {
             |loaded: &Loaded| Ok(Wanted { closes_ms, ..wanted(order, &self.settings, loaded) });
         let sampling = Sampling::start(order, &self.store.kept(attempt))?;
         let ran = runs::run(order, self.store, &of, scenario, &mut wanted, interrupt);
-        sampling.ended();
+        if let Err(error) = sampling.ended() {
+            output::say(&format!("warning: {error}: the build was asked for no more from then on"));
+        }
         let before = self.held.observed_s();
         match ran? {
             None => return Ok(After::Interrupted),
-            Some(Err(why)) => self.held.cannot_begin(&why),
-            Some(Ok(ran)) => self.held.take(&ran.report, ran.summary)?,
+            Some(Err(why)) => self.held.came_to_nothing(&why),
+            Some(Ok(ran)) => self.held.take(&ran.report, ran.summary),
         }
         // What was proven by then stands; the rest is taken up again.
-        if interrupt.is_cancelled() && !self.held.has_failed() {
+        let stops = interrupt.is_cancelled() || self.store.full().is_some();
+        if stops && !self.held.has_failed() {
             return Ok(After::Interrupted);
         }
         // Who sees nothing now sees nothing the next time either.
@@ -174,6 +177,15 @@ pub fn lengths(order: &Order<'_>, hold: &Hold, part_s: u64) -> Result<Vec<String
         set.push(format!("fleet.stage.0.target={}", order.stage().clients));
     }
     Ok(set)
+}
+
+/// The plan of a hold that is carried out in one part.
+///
+/// # Errors
+/// When its scenario cannot be read, or is none of a hold.
+pub fn plan(order: &Order<'_>, hold: &Hold) -> Result<Plan, Failure> {
+    let lengths = lengths(order, hold, order.hold_s)?;
+    Ok(scenario::load_untold(&order.scenario(&hold.scenario, &lengths), |_| Ok(()))?.plan)
 }
 
 /// What of the windows is none of the target's doing: who comes later with the cursor that was learnt at the start

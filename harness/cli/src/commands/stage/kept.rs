@@ -2,16 +2,16 @@
 //! says up to where it was written.
 
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use khala_bundle::Error;
 use khala_stage::history::Attempt;
 use khala_stage::journal::Head;
 use khala_stage::samples::{self, Sample, Samples};
 use khala_stage::steps::HOLD;
 
-use super::clock;
+use super::{clock, space};
 use crate::exit::{Exit, Failure};
 
 /// What to do where they are not what was written.
@@ -104,13 +104,13 @@ impl Kept {
             }
             Err(why) => return Err(Failure::new(Exit::Hold, format!("HOLD: {why}"))),
         };
-        let mut file = khala_bundle::open_own(&path)?;
+        let mut file = khala_bundle::open_own(&path).map_err(|error| space::lost(&error))?;
         // What a process that was killed did not write to its end.
         file.set_len(samples.whole as u64)
             .and_then(|()| file.seek(SeekFrom::End(0)))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+            .map_err(space::lost_at(&path))?;
         let writing = Writing { dir: self.dir.clone(), head, file, samples };
-        writing.settle().with_context(|| format!("cannot write {}", path.display()))?;
+        writing.settle().map_err(|error| space::lost(&error))?;
         Ok(writing)
     }
 }
@@ -137,17 +137,24 @@ impl Writing {
     ///
     /// # Errors
     /// When it cannot be written: nothing can follow it then.
-    pub fn write(&mut self, sample: Sample) -> anyhow::Result<()> {
-        let line = self.samples.append(clock::now(), sample)?;
-        self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data())?;
+    pub fn write(&mut self, sample: Sample) -> Result<(), Error> {
+        let line =
+            self.samples.append(clock::now(), sample).map_err(|it| self.cannot()(it.into()))?;
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        written.map_err(self.cannot())?;
         self.settle()
     }
 
     /// Writes down up to where they go.
-    fn settle(&self) -> anyhow::Result<()> {
-        let head = serde_json::to_vec(&self.samples.head())?;
+    fn settle(&self) -> Result<(), Error> {
+        let head =
+            serde_json::to_vec(&self.samples.head()).map_err(|it| self.cannot()(it.into()))?;
         khala_bundle::write(&self.dir, &self.head, &head)?;
-        File::open(&self.dir).and_then(|dir| dir.sync_all())?;
-        Ok(())
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(self.cannot())
+    }
+
+    fn cannot(&self) -> impl FnOnce(io::Error) -> Error + use<> {
+        let path = self.dir.join(&self.head);
+        move |source| Error::File { what: "write", path, source }
     }
 }

@@ -16,11 +16,13 @@ mod order;
 mod preconditions;
 mod runs;
 mod sealed;
+mod space;
 mod store;
 mod target;
 mod tries;
 mod verified;
 mod watch;
+mod witness;
 
 use std::path::Path;
 
@@ -29,6 +31,7 @@ use khala_engine::command::Redactor;
 use khala_engine::webhook::Webhook;
 use khala_evidence::judge::{Decision, Verdict};
 use khala_evidence::render::escape;
+use khala_plan::Plan;
 use khala_stage::decide::{self, Case, Decided, Named, Opened};
 use khala_stage::entry::{Begun, Ended, Entry, StepResult, Waived};
 use khala_stage::evidence::RunSummary;
@@ -47,6 +50,7 @@ use self::asked::Asked;
 use self::kept::Kept;
 use self::order::Order;
 use self::runs::Of;
+use self::space::Folder;
 use self::store::Store;
 use super::{seal, webhook};
 use crate::exit::{Exit, Failure};
@@ -58,11 +62,14 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let interrupt = signals::token()
         .map_err(|error| Failure::new(Exit::Internal, format!("cannot handle signals: {error}")))?;
     stage.stop_file.as_deref().map_or(Ok(()), |file| signals::stop_file(&interrupt, file))?;
-    let asked = check(&order, &interrupt)?;
+    let (asked, plans) = check(&order, &interrupt)?;
     let with = seal::With::of(&stage.seal)?;
     let webhook = webhook(&order)?;
     let mut store = Store::open(&stage.stage_dir)?;
-    publish_again(&order, &store)?;
+    store.with_runs_in(&stage.out_dir)?;
+    store.hold_room()?;
+    has_room(&order, &plans)?;
+    publish_again(&order, &mut store)?;
     let attempt = begin(&order, asked, &mut store)?;
     if order.target.is_none() {
         output::say(
@@ -71,7 +78,8 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
         );
     }
     if may_begin(&order, &store, attempt) {
-        carry_out(&order, &mut store, attempt, &interrupt)?;
+        let carried_out = carry_out(&order, &mut store, attempt, &interrupt);
+        carried_out.map_err(|failure| with_what_failed(store.attempt(attempt), failure))?;
     }
     if interrupt.is_cancelled() {
         output::say(&format!(
@@ -80,16 +88,56 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
         ));
         return Ok(Exit::Interrupted);
     }
-    let (report, name) = end(&order, &mut store, attempt)?;
+    match store.full() {
+        // What failed is decided in the room that was held for it; all else is carried out once there is room.
+        Some(error) if failed(store.attempt(attempt)).is_none() => return Err(space::lost(error)),
+        Some(error) => output::say(&format!("warning: {error}: no more load is sent")),
+        None => {}
+    }
+    let Concluded { report, name, unwritten } = end(&order, &mut store, attempt)?;
     if let Err(failure) = sealed::one(&store, attempt, &with) {
         let why = failure.message;
         output::say(&format!("warning: the attempt is not sealed, and the decision stands: {why}"));
     }
-    let exit = tell(stage, &report, &name)?;
+    let mut exit = tell(stage, &report, &name)?;
+    if let Some(error) = unwritten {
+        output::say(&format!(
+            "error: {error}; the decision is in the journal, and its report is not written: make room there, and the same \
+             command with --resume writes it"
+        ));
+        // What people act on is the report.
+        exit = if exit == Exit::Go { Exit::Setup } else { exit };
+    }
     if let Some(webhook) = &webhook {
         webhook::tell_of_stage(webhook, &report, exit, (&stage.stage_dir, &name));
     }
     Ok(exit)
+}
+
+/// What a step failed by, if one did.
+fn failed(attempt: &Attempt) -> Option<(&str, &StepResult)> {
+    let mut ended = attempt.runs.iter().filter_map(|run| Some((run, &run.ended.as_ref()?.0)));
+    let found = ended.find(|(_, result)| result.verdict == Verdict::Fail);
+    found.map(|(run, result)| (run.step.as_str(), result))
+}
+
+/// What keeps a stage from going on, with what had failed by then: that is a NO-GO, whatever comes of the rest.
+fn with_what_failed(attempt: &Attempt, failure: Failure) -> Failure {
+    match failed(attempt) {
+        Some((step, result)) if failure.exit == Exit::Setup => Failure {
+            exit: Exit::NoGo,
+            message: format!("{}\nNO-GO all the same: {step}: {}", failure.message, result.what),
+        },
+        _ => failure,
+    }
+}
+
+/// Refuses a stage whose runs have no room for their evidence; `plans` begin with those of its scenarios.
+fn has_room(order: &Order<'_>, plans: &[Plan]) -> Result<(), Failure> {
+    let stage = order.stage();
+    let hold = stage.hold.iter().map(|hold| hold::plan(order, hold));
+    let hold = hold.collect::<Result<Vec<_>, _>>()?;
+    space::for_runs(&order.args.out_dir, plans.iter().take(stage.scenarios.len()).chain(&hold))
 }
 
 /// Who is to be told of the decision: whether it may be is known before anything is sent.
@@ -99,8 +147,9 @@ fn webhook(order: &Order<'_>) -> Result<Option<Webhook>, Failure> {
     webhook::of(url, &target::guard(order)?, env!("CARGO_PKG_VERSION"), &who).map(Some)
 }
 
-/// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent. What is asked.
-fn check(order: &Order<'_>, interrupt: &CancellationToken) -> Result<Asked, Failure> {
+/// Whether all of it can be carried out: what is wrong with a scenario is found before anything is sent. What is asked, and
+/// the plans, those of the runs first.
+fn check(order: &Order<'_>, interrupt: &CancellationToken) -> Result<(Asked, Vec<Plan>), Failure> {
     missing::refuse(order)?;
     let stage = order.stage();
     let mut all: Vec<_> = stage.scenarios.iter().map(|one| order.scenario(one, &[])).collect();
@@ -123,7 +172,7 @@ fn check(order: &Order<'_>, interrupt: &CancellationToken) -> Result<Asked, Fail
         // Before anything is written down. What tells nothing is a matter of the step that needs it.
         let _ = plans.iter().try_for_each(|plan| setup::learn_secrets(plan, interrupt));
     }
-    Ok(asked)
+    Ok((asked, plans))
 }
 
 /// Begins an attempt, or takes the last one up again.
@@ -191,6 +240,14 @@ fn resume(order: &Order<'_>, asked: &Asked, store: &mut Store) -> Result<u32, Fa
     }
     if let Some(reason) = decide::too_old(&order.rollout, order.stage(), last, &clock::now()) {
         return Err(usage(format!("{}: {}", reason.why, reason.next)));
+    }
+    // Its times would prove nothing, and a clock that is right again takes nothing back.
+    if let Err(why) = clock::now().since(&last.last) {
+        let what = format!(
+            "HOLD: {why}: nothing is sent; have the machine's time kept (NTP), then the same command takes the attempt up, \
+             or begin a new one without --resume"
+        );
+        return Err(Failure::new(Exit::Hold, what));
     }
     // Nothing is decided by that: what is put back counts.
     if let Some(why) = tries::missing(last).or_else(|| store.kept(last.begun.attempt).amiss()) {
@@ -274,6 +331,9 @@ fn carry_out(
 ) -> Result<(), Failure> {
     for step in steps::of(&order.rollout, order.stage()) {
         let name = step.name();
+        if store.full().is_some() {
+            return Ok(());
+        }
         if store.attempt(attempt).result(&name).is_some() {
             continue;
         }
@@ -357,12 +417,17 @@ fn one(
     }
 }
 
+/// A decision that is written down.
+struct Concluded {
+    report: StageReport,
+    /// What its report is called.
+    name: String,
+    /// What kept the report from being written.
+    unwritten: Option<khala_bundle::Error>,
+}
+
 /// Decides the attempt, writes it down, then its report.
-fn end(
-    order: &Order<'_>,
-    store: &mut Store,
-    attempt: u32,
-) -> Result<(StageReport, String), Failure> {
+fn end(order: &Order<'_>, store: &mut Store, attempt: u32) -> Result<Concluded, Failure> {
     let now = clock::now();
     let name = store.name(&order.stage, &now);
     let decided = {
@@ -375,9 +440,22 @@ fn end(
     let report_sha256 = sha256(json.as_bytes());
     let ended = Ended { attempt, decided, report: name.clone(), report_sha256 };
     // The decision counts from here on; a report that is missing is written again the next time.
-    store.write_at(now, Entry::Ended(Box::new(ended.clone())))?;
-    store.publish(&report, &ended, &json)?;
-    Ok((report, name))
+    let written = store.write_at(now, Entry::Ended(Box::new(ended.clone())));
+    written.map_err(|failure| undecided(&report, failure))?;
+    let unwritten = store.publish(&report, &ended, &json).err();
+    Ok(Concluded { report, name, unwritten })
+}
+
+/// What a decision came to that could not be written down.
+fn undecided(report: &StageReport, failure: Failure) -> Failure {
+    let why: String = report.reasons.iter().map(|it| format!("\n  {}", it.why)).collect();
+    let message = format!(
+        "{}\nIt came to this, which is written down nowhere: {}{why}",
+        failure.message,
+        report.headline()
+    );
+    let is_no_go = report.decision == Decision::NoGo;
+    Failure { exit: if is_no_go { Exit::NoGo } else { failure.exit }, message }
 }
 
 /// The report of an attempt that is, or was, decided so, and as JSON: of what was known by then alone.
@@ -400,8 +478,8 @@ fn report(
 }
 
 /// Writes reports that are missing although their attempts were decided: somebody was killed in between.
-fn publish_again(order: &Order<'_>, store: &Store) -> Result<(), Failure> {
-    for attempt in &store.history.attempts {
+fn publish_again(order: &Order<'_>, store: &mut Store) -> Result<(), Failure> {
+    for attempt in store.history.attempts.clone() {
         let Some((ended, at)) = &attempt.ended else { continue };
         if store.has(ended) || attempt.begun.rollout_sha256 != order.sha256 {
             continue;
@@ -417,7 +495,9 @@ fn publish_again(order: &Order<'_>, store: &Store) -> Result<(), Failure> {
             ));
             continue;
         }
-        store.publish(&report, ended, &json)?;
+        store
+            .publish(&report, ended, &json)
+            .map_err(|error| space::refused(&error, Folder::Stages))?;
         output::say(&format!("note: the report {name} was missing, and is written again"));
     }
     Ok(())

@@ -18,7 +18,7 @@ use super::store::Store;
 use super::watch::{Wanted, Watch};
 use crate::args::{self, Summary, SummaryFlag};
 use crate::command_line;
-use crate::commands::run::{self, Job, Loaded};
+use crate::commands::run::{self, Job, Loaded, Unrun};
 use crate::exit::{Exit, Failure};
 use crate::show::quoted;
 
@@ -46,11 +46,27 @@ pub struct Ran {
     pub summary: RunSummary,
 }
 
+/// What is said of a run that came to no report, and what to do.
+pub fn unrun(unrun: &Unrun) -> (String, &'static str) {
+    match unrun {
+        Unrun::NotBegun(failure) => (
+            format!("it could not begin: {}", failure.message),
+            "mend what kept it from beginning, then run the stage again",
+        ),
+        Unrun::Lost(failure) => (
+            format!("it was carried out, and its evidence cannot be had: {}", failure.what()),
+            "see that the folder of the runs (--out-dir) stays where it is and takes what they write, then run the stage \
+             again",
+        ),
+    }
+}
+
 /// Runs a scenario; `wanted` says what ends it early. `None` when the stage was interrupted before it began; of one that
 /// was interrupted there is a report, too.
 ///
 /// # Errors
-/// When the scenario is invalid or something cannot be written. What keeps a run from beginning is the inner error.
+/// When the scenario is invalid or the journal of the stage cannot be written. What keeps a run from a report is the inner
+/// error.
 pub fn run(
     order: &Order<'_>,
     store: &mut Store,
@@ -58,7 +74,7 @@ pub fn run(
     scenario: args::Scenario,
     wanted: &mut dyn FnMut(&Loaded) -> Result<Wanted, Failure>,
     interrupt: &CancellationToken,
-) -> Result<Option<Result<Ran, String>>, Failure> {
+) -> Result<Option<Result<Ran, Unrun>>, Failure> {
     let command = command(&scenario, order.args);
     let args = args::Run {
         scenario,
@@ -86,6 +102,7 @@ pub fn run(
     let wanted = wanted(&loaded)?;
     let end = interrupt.child_token();
     let mut watch = None;
+    let mut unwritten = None;
     let mut begun = |dir: &Path| {
         let entry = Entry::StepBundle {
             attempt: of.attempt,
@@ -93,11 +110,18 @@ pub fn run(
             run: of.run,
             bundle: dir.display().to_string(),
         };
-        store.write(entry)?;
+        if let Err(failure) = store.write(entry) {
+            unwritten = Some(failure);
+            return Err(Failure::new(Exit::Setup, "the run is not written down"));
+        }
         watch = Some(Watch::start(dir, end.clone(), wanted.clone()));
         Ok(())
     };
-    let judged = Job::of(&args, loaded, end.clone()).and_then(|job| job.once(Some(&mut begun)));
+    let job = Job::of(&args, loaded, end.clone()).map_err(Unrun::NotBegun);
+    let judged = job.and_then(|job| job.once(Some(&mut begun)));
+    if let Some(failure) = unwritten {
+        return Err(failure);
+    }
     let early = watch.and_then(Watch::ended);
     match judged {
         Ok(run::Ran { dir, report }) => {
@@ -105,8 +129,8 @@ pub fn run(
             Ok(Some(Ok(Ran { report, summary })))
         }
         Err(_) if interrupt.is_cancelled() => Ok(None),
-        Err(failure) if failure.exit == Exit::Setup => Ok(Some(Err(failure.message))),
-        Err(failure) => Err(failure),
+        Err(Unrun::NotBegun(failure)) if failure.exit != Exit::Setup => Err(failure),
+        Err(unrun) => Ok(Some(Err(unrun))),
     }
 }
 
@@ -223,9 +247,8 @@ pub fn scenario(
     let result = ran.map(|ran| match ran {
         Ok(ran) => of_run(ran.summary, others),
         Err(why) => {
-            let what = format!("it could not begin: {why}");
-            let result = StepResult::of(Verdict::Inconclusive, what)
-                .next("mend what kept it from beginning, then run the stage again");
+            let (told, next) = unrun(&why);
+            let result = StepResult::of(Verdict::Inconclusive, told).next(next);
             StepResult { others, ..result }
         }
     });
@@ -240,7 +263,7 @@ pub fn of_run(summary: RunSummary, others: Vec<RunSummary>) -> StepResult {
     let mut result = StepResult::of(verdict, summary.told());
     let dir = quoted(&summary.bundle);
     result.next = match verdict {
-        Verdict::Fail => Some("roll back by the plan below, and file the blockers".to_owned()),
+        Verdict::Fail => Some("follow the plan below, and file the blockers".to_owned()),
         Verdict::Inconclusive | Verdict::Warn => {
             Some(format!("read {dir}/summary.md: it says what would decide it"))
         }

@@ -5,7 +5,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use khala_bundle::Lock;
+use khala_bundle::{Error, Lock, Spare};
 use khala_stage::entry::{Ended, Entry};
 use khala_stage::folder::{self, ENDS, Found, LATEST, SEALS};
 use khala_stage::history::{Attempt, History};
@@ -14,9 +14,11 @@ use khala_stage::render;
 use khala_stage::report::StageReport;
 use khala_stage::stamp::Stamp;
 
-use super::clock;
 use super::kept::Kept;
+use super::space::{self, Folder};
+use super::{clock, witness};
 use crate::exit::{Exit, Failure};
+use crate::output;
 
 /// Name of the journal in the stage folder.
 pub const JOURNAL: &str = "journal.ndjson";
@@ -30,6 +32,12 @@ pub struct Store {
     journal: Journal,
     /// What is known of the rollout.
     pub history: History,
+    /// Room for what has to be written when the disk is full.
+    spare: Option<Spare>,
+    /// What the disk said when that room was needed.
+    full: Option<Error>,
+    /// Where the runs go.
+    runs: Option<PathBuf>,
     _lock: Lock,
 }
 
@@ -40,22 +48,24 @@ impl Store {
     /// HOLD where its journal does not hold together, or lacks what lies beside it tells of; else when it cannot be read
     /// or written, or another stage is under way in it.
     pub fn open(dir: &Path) -> Result<Self, Failure> {
-        let setup = |what: String| Failure::new(Exit::Setup, what);
+        let refused = |error: Error| space::refused(&error, Folder::Stages);
+        let of = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| refused(Error::File { what, path, source })
+        };
         let shown = dir.display();
-        std::fs::create_dir_all(dir).map_err(|error| {
-            setup(format!("cannot make {shown}: {error}; name another --stage-dir"))
-        })?;
+        std::fs::create_dir_all(dir).map_err(of("make", dir))?;
         let lock = Lock::take(dir).map_err(|error| match error {
-            khala_bundle::Error::StillWritten(_) => {
-                setup(format!("another stage is under way in {shown}: wait for its end"))
+            Error::StillWritten(_) => {
+                let what = format!("another stage is under way in {shown}: wait for its end");
+                Failure::new(Exit::Setup, what)
             }
-            error => setup(error.to_string()),
+            error => refused(error),
         })?;
         let path = dir.join(JOURNAL);
-        let mut file = khala_bundle::open_own(&path).map_err(|error| setup(error.to_string()))?;
+        let mut file = khala_bundle::open_own(&path).map_err(refused)?;
         let mut text = String::new();
-        file.read_to_string(&mut text)
-            .map_err(|error| setup(format!("cannot read {}: {error}", path.display())))?;
+        file.read_to_string(&mut text).map_err(of("read", &path))?;
         let damaged = |why: String| {
             Failure::new(
                 Exit::Hold,
@@ -77,8 +87,32 @@ impl Store {
         // What a process that was killed did not write to its end.
         file.set_len(journal.whole as u64)
             .and_then(|()| file.seek(SeekFrom::End(0)))
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { dir: dir.to_owned(), file, journal, history, _lock: lock })
+            .map_err(of("write", &path))?;
+        let dir = dir.to_owned();
+        Ok(Self { dir, file, journal, history, spare: None, full: None, runs: None, _lock: lock })
+    }
+
+    /// Names the folder of the runs, where it is told, too, up to where the journal is written.
+    ///
+    /// # Errors
+    /// HOLD where it was written further than it goes.
+    pub fn with_runs_in(&mut self, runs: &Path) -> Result<(), Failure> {
+        self.runs = Some(runs.to_owned());
+        witness::refuse(&self.dir.join(JOURNAL), (&self.journal, &self.history), Some(runs))
+    }
+
+    /// Holds room for what has to be written when the disk is full.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn hold_room(&mut self) -> Result<(), Failure> {
+        self.spare = Some(space::spare(&self.dir)?);
+        Ok(())
+    }
+
+    /// What the disk said, where it is full: nothing more is to be begun.
+    pub fn full(&self) -> Option<&Error> {
+        self.full.as_ref()
     }
 
     /// Writes something down, dated now; it is safe on disk when this returns.
@@ -102,14 +136,45 @@ impl Store {
             .take(&stamp, &again)
             .map_err(|why| anyhow::anyhow!("the journal of the stage {why}"))?;
         let line = self.journal.append(stamp.clone(), entry).context("the journal of the stage")?;
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
-        written.with_context(|| format!("cannot write {}", self.dir.join(JOURNAL).display()))?;
         let head = serde_json::to_vec(&self.journal.head()).context("the head of the journal")?;
-        khala_bundle::write(&self.dir, HEAD, &head)?;
-        // Else a machine that goes down may forget the head, and remember the lines.
-        let safe = File::open(&self.dir).and_then(|dir| dir.sync_all());
-        safe.with_context(|| format!("cannot write {}", self.dir.join(HEAD).display()))?;
+        self.in_spare_room(|store| store.put(&line, &head)).map_err(|error| space::lost(&error))?;
+        let lines = (&self.journal, &self.history);
+        if let Err(error) = witness::tell(&self.dir, lines, self.runs.as_deref()) {
+            // The journal has it. What is told elsewhere is older, and says less.
+            output::say(&format!(
+                "warning: {error}: there it is not told that the journal goes on"
+            ));
+        }
         Ok(stamp)
+    }
+
+    /// Writes something, where the disk is full in the room that was held for it.
+    fn in_spare_room(&mut self, put: impl Fn(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        match put(self) {
+            Err(error) if error.is_no_room() && self.spare.take().is_some() => {
+                self.full = Some(error);
+                put(self)
+            }
+            put => put,
+        }
+    }
+
+    /// Puts the last line and its head on disk; what a try before this one left of it is overwritten.
+    fn put(&mut self, line: &str, head: &[u8]) -> Result<(), Error> {
+        let cannot = |name: &str| {
+            let path = self.dir.join(name);
+            move |source| Error::File { what: "write", path, source }
+        };
+        let begins = (self.journal.whole - line.len()) as u64;
+        self.file
+            .set_len(begins)
+            .and_then(|()| self.file.seek(SeekFrom::Start(begins)))
+            .and_then(|_| self.file.write_all(line.as_bytes()))
+            .and_then(|()| self.file.sync_data())
+            .map_err(cannot(JOURNAL))?;
+        khala_bundle::write(&self.dir, HEAD, head)?;
+        // Else a machine that goes down may forget the head, and remember the lines.
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(cannot(HEAD))
     }
 
     /// Its folder.
@@ -163,7 +228,16 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn publish(&self, report: &StageReport, ended: &Ended, json: &str) -> Result<(), Failure> {
+    pub fn publish(
+        &mut self,
+        report: &StageReport,
+        ended: &Ended,
+        json: &str,
+    ) -> Result<(), Error> {
+        self.in_spare_room(|store| store.put_report(report, ended, json))
+    }
+
+    fn put_report(&self, report: &StageReport, ended: &Ended, json: &str) -> Result<(), Error> {
         let put = |name: &str, text: &str| khala_bundle::write(&self.dir, name, text.as_bytes());
         let name = &ended.report;
         put(&format!("{name}.md"), &render::markdown(report))?;

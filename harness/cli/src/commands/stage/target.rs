@@ -106,7 +106,14 @@ fn started(order: &Order<'_>) -> Result<Option<Embedded>, Failure> {
     let defects: Vec<String> = order.args.defect.iter().map(ToString::to_string).collect();
     match order.target {
         Some(_) => Ok(None),
-        None => Ok(Some(Embedded::start(&defects)?)),
+        None => Embedded::start(&defects).map(Some).map_err(|error| {
+            let what = format!(
+                "the embedded runtime cannot be started: {error:#}; nothing more is sent: mend that (its keys need a \
+                 folder for temporary files that can be written to, TMPDIR), then the same command with --resume takes \
+                 the stage up where it was"
+            );
+            Failure::new(Exit::Setup, what)
+        }),
     }
 }
 

@@ -15,7 +15,7 @@ use khala_stage::manifest::Manifest;
 use super::kept::Kept;
 use super::sealed::{names, signature, statement};
 use super::store::{HEAD, JOURNAL, found};
-use super::{again, runs};
+use super::{again, runs, witness};
 use crate::exit::Failure;
 
 /// The lock of a stage that is under way, or that was killed.
@@ -111,6 +111,9 @@ impl<'a> Looking<'a> {
             }
             return Ok(());
         };
+        if let Some(why) = witness::missing((&journal, &history), None) {
+            self.problem(format!("{JOURNAL} {why}"));
+        }
         for attempt in &history.attempts {
             self.samples(attempt);
             if let Some((ended, _)) = &attempt.ended {

@@ -1,0 +1,127 @@
+//! The folders of a stage, where they cannot be written to: what, where, and what to do. Before anything is sent where that
+//! can be known; later what was written stands, and nothing is decided by what was not.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use khala_bundle::{Error, Spare, room_for, try_out};
+use khala_plan::{Plan, Schedule};
+
+use crate::exit::{Exit, Failure};
+
+/// Room that is held in the folder of stages for what a stage still has to say when the disk is full: the last lines of
+/// its journal, and the report in each of its forms.
+const SPARE: u64 = 2 << 20;
+
+/// A folder that a stage writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folder {
+    /// Of the journal and the reports.
+    Stages,
+    /// Of the runs.
+    Runs,
+}
+
+/// Holds that room.
+///
+/// # Errors
+/// When there is none.
+pub fn spare(stage_dir: &Path) -> Result<Spare, Failure> {
+    Spare::take(stage_dir, SPARE).map_err(|error| refused(&error, Folder::Stages))
+}
+
+/// Refuses a stage whose runs have no room for their evidence, or no folder that can be written to. `plans` are theirs.
+///
+/// # Errors
+/// With what stands against it.
+pub fn for_runs<'a>(
+    out_dir: &Path,
+    plans: impl IntoIterator<Item = &'a Plan>,
+) -> Result<(), Failure> {
+    let needed = |plan| room_for(plan, &Schedule::of(plan), out_dir).0;
+    let needed = plans.into_iter().map(needed).sum();
+    try_out(out_dir, needed).map_err(|error| {
+        let Failure { exit, message } = refused(&error, Folder::Runs);
+        let needs = format!(" (its runs need at least {} KiB)", needed.div_ceil(1024));
+        let message = match error.is_no_room() {
+            true => message.replacen("; nothing", &format!("{needs}; nothing"), 1),
+            false => message,
+        };
+        Failure { exit, message }
+    })
+}
+
+/// What keeps a stage from being begun.
+pub fn refused(error: &Error, folder: Folder) -> Failure {
+    let help = match (folder, error.is_no_room()) {
+        // It says itself what to do.
+        _ if matches!(error, Error::Link { .. }) => return Failure::new(Exit::Setup, error),
+        (Folder::Stages, true) => "make room there (another --stage-dir knows no GO of before)",
+        (Folder::Stages, false) => {
+            "have it take files of this user, or name another folder with --stage-dir, which knows no GO of before"
+        }
+        (Folder::Runs, true) => {
+            "make room there, or name a folder where there is some with --out-dir"
+        }
+        (Folder::Runs, false) => "name a folder that can be written to with --out-dir",
+    };
+    Failure::new(Exit::Setup, format!("{error}; nothing was begun: {help}"))
+}
+
+/// What could not be written down of a stage that is under way.
+pub fn lost(error: &Error) -> Failure {
+    Failure::new(Exit::Setup, format!("{error}; {}", go_on(error)))
+}
+
+/// The same of a failure by the system, at a path.
+pub fn lost_at(path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let path = path.to_owned();
+    move |source| lost(&Error::File { what: "write", path, source })
+}
+
+/// How a stage goes on that could not write something down.
+fn go_on(error: &Error) -> String {
+    let mend = match error.kind() {
+        _ if error.is_no_room() => "make room there",
+        Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => "put the folder back as it was",
+        _ => "have it take files of this user again",
+    };
+    format!(
+        "nothing more is sent, and nothing is decided: {mend}, then the same command with --resume takes the stage up \
+         where it was"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(of: i32) -> Error {
+        let source = io::Error::from_raw_os_error(of);
+        Error::File { what: "write", path: "stages/journal.ndjson".into(), source }
+    }
+
+    #[test]
+    fn each_way_in_which_a_folder_takes_nothing_ends_with_100_and_what_to_do() {
+        let [no_space, quota, read_only, denied, gone, failing] = [28, 122, 30, 13, 2, 5];
+        for (code, before, later) in [
+            (no_space, "make room there", "make room there"),
+            (quota, "make room there", "make room there"),
+            (read_only, "--stage-dir", "have it take files"),
+            (denied, "--stage-dir", "have it take files"),
+            (gone, "--stage-dir", "put the folder back"),
+            (failing, "--stage-dir", "have it take files"),
+        ] {
+            let error = error(code);
+            for (failure, help) in
+                [(refused(&error, Folder::Stages), before), (lost(&error), later)]
+            {
+                let told = failure.message;
+                assert_eq!(failure.exit, Exit::Setup, "{told}");
+                assert!(told.contains("stages/journal.ndjson: ") && told.contains(help), "{told}");
+            }
+            assert!(refused(&error, Folder::Runs).message.contains("--out-dir"));
+            assert!(lost(&error).message.contains("--resume"));
+        }
+    }
+}
