@@ -140,7 +140,10 @@ fn without_secrets(text: &str) -> String {
             SECRET_NAMES.iter().any(|name| part.ends_with(name))
         };
         if value.is_empty() {
-            let secret = !run.is_empty() && (named || looks_like_a_secret(run)) && !names(run);
+            let begins = after.trim_start_matches(['"', '\'', '\\', ' ']).starts_with(':');
+            // What is a name itself, and no value that ends as one.
+            let is_name = names(run) && (begins || is_one(run));
+            let secret = !run.is_empty() && (named || looks_like_a_secret(run)) && !is_name;
             out.push_str(if secret { REDACTED } else { run });
         } else {
             out.push_str(before_value);
@@ -166,6 +169,11 @@ fn split_value(run: &str) -> (&str, &str) {
         Some(at) if at > 0 && !run[at..].trim_matches('=').is_empty() => run.split_at(at + 1),
         _ => (run, ""),
     }
+}
+
+/// Whether a run is the name of a secret, and nothing more.
+fn is_one(run: &str) -> bool {
+    SECRET_NAMES.iter().any(|name| run.eq_ignore_ascii_case(name))
 }
 
 fn looks_like_a_secret(run: &str) -> bool {
@@ -242,6 +250,9 @@ mod tests {
             format!("GET /socket?token={jwt}&vsn=2.0.0"),
             format!("{{\"token\": \"short{}\"}}", 1),
             "Authorization: Bearer short1".to_owned(),
+            // A value that ends as a name does is one.
+            "Authorization: Bearer short1-token".to_owned(),
+            "password: short1-secret".to_owned(),
             "authorization: Basic short1".to_owned(),
             "password=short1".to_owned(),
             format!("key {key}"),
