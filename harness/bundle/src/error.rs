@@ -97,7 +97,7 @@ pub enum Error {
     },
     /// The file system is too full for what a run writes at the least.
     #[error(
-        "{} has room for {} KiB, and the evidence of this run needs at least {} KiB",
+        "{} has room for {} KiB, and the evidence needs at least {} KiB",
         dir.display(), room / 1024, needed / 1024
     )]
     NoRoom {

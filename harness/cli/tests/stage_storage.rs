@@ -3,13 +3,20 @@
 
 mod support;
 
+use std::path::Path;
+
 use support::rollout::{Rollout, reasons, report};
 use support::small::Small;
 use support::{Ended, Harness, eventually, exit};
 
-/// Waits until a scenario of the stage has a folder.
+/// Waits until a scenario of the stage is in its phase: by then all that is written down of its beginning is.
 fn under_way(rollout: &Rollout) {
-    eventually("the scenario", || (!rollout.entries("step_bundle").is_empty()).then_some(()));
+    eventually("the scenario's phase", || {
+        let bundles = rollout.entries("step_bundle");
+        let bundle = Path::new(bundles.first()?["bundle"].as_str()?);
+        let events = std::fs::read_to_string(bundle.join("events.ndjson")).ok()?;
+        events.contains("\"phase\":\"hold\"").then_some(())
+    });
 }
 
 /// A stage that was not begun, and says so in a sentence with these in it.
@@ -40,12 +47,15 @@ fn a_stage_is_not_begun_where_one_of_its_folders_takes_nothing() {
 
 #[test]
 fn a_stage_is_not_begun_where_one_of_its_folders_has_no_room() {
-    for (folder, says) in [("stages", "make room there"), ("runs", "its runs need at least")] {
+    for (folder, says) in [
+        ("stages", ["make room there", "No space left on device"]),
+        ("runs", ["make room there", "and the evidence needs at least"]),
+    ] {
         let rollout = Rollout::new();
         let path = rollout.path(folder);
         let Some(_small) = Small::at(&path, "size=1m") else { return };
         let shown = path.display().to_string();
-        not_begun(&rollout, rollout.stage("0"), &[&shown, says, "No space left on device"]);
+        not_begun(&rollout, rollout.stage("0"), &[&shown, says[0], says[1]]);
         let left = std::fs::read_dir(&path).expect("is there").flatten();
         let left: Vec<_> = left.filter(|it| it.metadata().is_ok_and(|it| it.len() > 0)).collect();
         assert!(left.is_empty(), "{left:?}");
@@ -135,4 +145,25 @@ fn a_folder_of_runs_that_vanishes_is_a_hold_with_its_report() {
     assert!(why.contains("it was carried out, and its evidence cannot be had"), "{why}");
     let next = told["reasons"][0]["next"].as_str().expect("what to do");
     assert!(next.contains("--out-dir"), "{next}");
+}
+
+#[test]
+fn a_go_whose_report_cannot_be_written_is_told_as_none_until_it_is() {
+    let rollout = Rollout::new();
+    let running = rollout.stage("0").start_plain();
+    under_way(&rollout);
+    // A folder with something in it stands where the report is to lie.
+    let in_the_way = rollout.path("stages/stage.json");
+    std::fs::create_dir_all(in_the_way.join("something")).expect("is made");
+    let told = running.ended().exits(exit::SETUP);
+    for says in ["the decision is in the journal, and its report is not written", "--resume"] {
+        assert!(told.stderr.contains(says), "{says}: {}", told.stderr);
+    }
+    assert_eq!(report(&told)["decision"], "GO", "what was decided is said");
+    std::fs::remove_dir_all(&in_the_way).expect("can be removed");
+    let again = rollout.stage("0").arg("--resume").ended_plain().exits(exit::USAGE);
+    for says in ["was missing, and is written again", "was decided: GO"] {
+        assert!(again.stderr.contains(says), "{says}: {}", again.stderr);
+    }
+    assert!(in_the_way.is_file());
 }

@@ -7,6 +7,7 @@ mod again;
 mod asked;
 mod builds;
 mod clock;
+mod conclude;
 mod embedded;
 mod held;
 mod hold;
@@ -26,20 +27,14 @@ mod witness;
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use khala_engine::command::Redactor;
 use khala_engine::webhook::Webhook;
-use khala_evidence::judge::{Decision, Verdict};
-use khala_evidence::render::escape;
+use khala_evidence::judge::Verdict;
 use khala_plan::Plan;
-use khala_stage::decide::{self, Case, Decided, Named, Opened};
-use khala_stage::entry::{Begun, Ended, Entry, StepResult, Waived};
+use khala_stage::decide::{self, Case, Named, Opened};
+use khala_stage::entry::{Begun, Entry, StepResult, Waived};
 use khala_stage::evidence::RunSummary;
 use khala_stage::history::{Attempt, History};
-use khala_stage::journal::sha256;
-use khala_stage::render;
-use khala_stage::report::StageReport;
-use khala_stage::stamp::Stamp;
 use khala_stage::steps::{self, Step};
 use tokio_util::sync::CancellationToken;
 
@@ -47,10 +42,10 @@ pub use self::sealed::all as seal_all;
 pub use self::verified::{is_folder, is_manifest, verify};
 
 use self::asked::Asked;
+use self::conclude::Concluded;
 use self::kept::Kept;
 use self::order::Order;
 use self::runs::Of;
-use self::space::Folder;
 use self::store::Store;
 use super::{seal, webhook};
 use crate::exit::{Exit, Failure};
@@ -69,7 +64,7 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     store.with_runs_in(&stage.out_dir)?;
     store.hold_room()?;
     has_room(&order, &plans)?;
-    publish_again(&order, &mut store)?;
+    conclude::publish_again(&order, &mut store)?;
     let attempt = begin(&order, asked, &mut store)?;
     if order.target.is_none() {
         output::say(
@@ -94,12 +89,12 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
         Some(error) => output::say(&format!("warning: {error}: no more load is sent")),
         None => {}
     }
-    let Concluded { report, name, unwritten } = end(&order, &mut store, attempt)?;
+    let Concluded { report, name, unwritten } = conclude::end(&order, &mut store, attempt)?;
     if let Err(failure) = sealed::one(&store, attempt, &with) {
         let why = failure.message;
         output::say(&format!("warning: the attempt is not sealed, and the decision stands: {why}"));
     }
-    let mut exit = tell(stage, &report, &name)?;
+    let mut exit = conclude::tell(stage, &report, &name)?;
     if let Some(error) = unwritten {
         output::say(&format!(
             "error: {error}; the decision is in the journal, and its report is not written: make room there, and the same \
@@ -415,115 +410,4 @@ fn one(
             None => Ok(None),
         },
     }
-}
-
-/// A decision that is written down.
-struct Concluded {
-    report: StageReport,
-    /// What its report is called.
-    name: String,
-    /// What kept the report from being written.
-    unwritten: Option<khala_bundle::Error>,
-}
-
-/// Decides the attempt, writes it down, then its report.
-fn end(order: &Order<'_>, store: &mut Store, attempt: u32) -> Result<Concluded, Failure> {
-    let now = clock::now();
-    let name = store.name(&order.stage, &now);
-    let decided = {
-        let check = |named: Named<'_>| look(store.dir(), &store.history, named);
-        let (rollout, stage, history) = (&order.rollout, order.stage(), &store.history);
-        let attempt = store.attempt(attempt);
-        decide::decide(&Case { rollout, stage, history, attempt, now: &now, check: &check })
-    };
-    let (report, json) = report(order, store, attempt, &now, (&decided, &name))?;
-    let report_sha256 = sha256(json.as_bytes());
-    let ended = Ended { attempt, decided, report: name.clone(), report_sha256 };
-    // The decision counts from here on; a report that is missing is written again the next time.
-    let written = store.write_at(now, Entry::Ended(Box::new(ended.clone())));
-    written.map_err(|failure| undecided(&report, failure))?;
-    let unwritten = store.publish(&report, &ended, &json).err();
-    Ok(Concluded { report, name, unwritten })
-}
-
-/// What a decision came to that could not be written down.
-fn undecided(report: &StageReport, failure: Failure) -> Failure {
-    let why: String = report.reasons.iter().map(|it| format!("\n  {}", it.why)).collect();
-    let message = format!(
-        "{}\nIt came to this, which is written down nowhere: {}{why}",
-        failure.message,
-        report.headline()
-    );
-    let is_no_go = report.decision == Decision::NoGo;
-    Failure { exit: if is_no_go { Exit::NoGo } else { failure.exit }, message }
-}
-
-/// The report of an attempt that is, or was, decided so, and as JSON: of what was known by then alone.
-fn report(
-    order: &Order<'_>,
-    store: &Store,
-    attempt: u32,
-    at: &Stamp,
-    (decided, name): (&Decided, &str),
-) -> Result<(StageReport, String), Failure> {
-    let history = store.history.until(attempt);
-    let attempt = &history.attempts[attempt as usize - 1];
-    // The stage of the report, which need not be the one that is run now.
-    let stage = order.rollout.stage(&attempt.begun.stage).unwrap_or(order.stage());
-    let (rollout, history) = (&order.rollout, &history);
-    let case = Case { rollout, stage, history, attempt, now: at, check: &|_| None };
-    let report = StageReport::of(&case, decided, name);
-    let json = render::json(&report).context("a rendering failed")?;
-    Ok((report, json))
-}
-
-/// Writes reports that are missing although their attempts were decided: somebody was killed in between.
-fn publish_again(order: &Order<'_>, store: &mut Store) -> Result<(), Failure> {
-    for attempt in store.history.attempts.clone() {
-        let Some((ended, at)) = &attempt.ended else { continue };
-        if store.has(ended) || attempt.begun.rollout_sha256 != order.sha256 {
-            continue;
-        }
-        let (name, decided) = (&ended.report, &ended.decided);
-        let (report, json) = report(order, store, attempt.begun.attempt, at, (decided, name))?;
-        // Another build, or another environment, may make another report of the same lines: that would be none.
-        if sha256(json.as_bytes()) != ended.report_sha256 {
-            output::say(&format!(
-                "warning: the report {name} is missing, and cannot be written again as it was: put its files back, or run \
-                 stage {} again",
-                attempt.begun.stage
-            ));
-            continue;
-        }
-        store
-            .publish(&report, ended, &json)
-            .map_err(|error| space::refused(&error, Folder::Stages))?;
-        output::say(&format!("note: the report {name} was missing, and is written again"));
-    }
-    Ok(())
-}
-
-/// Tells the decision, what it rests on and what to do.
-fn tell(stage: &args::Stage, report: &StageReport, name: &str) -> Result<Exit, Failure> {
-    let path = stage.stage_dir.join(format!("{name}.md")).display().to_string();
-    if stage.json {
-        let json = render::json(report).map_err(|error| {
-            Failure::new(Exit::Internal, format!("a rendering failed: {error}"))
-        })?;
-        output::verdict(json.as_bytes());
-        output::say(&path);
-    } else {
-        let mut text = format!("{}\n{}\n", report.headline(), report.statement);
-        for reason in &report.reasons {
-            text.push_str(&format!("  {}  {}\n    {}\n", reason.decision, reason.why, reason.next));
-        }
-        text.push_str(&format!("{path}\n"));
-        // Names and reasons are whoever's gave them.
-        output::verdict(escape::terminal(&text).as_bytes());
-    }
-    Ok(match report.decision {
-        Decision::Go => Exit::Go,
-        Decision::NoGo => Exit::NoGo,
-        Decision::Hold => Exit::Hold,
-    })
 }

@@ -12,6 +12,8 @@ use crate::exit::{Exit, Failure};
 /// Room that is held in the folder of stages for what a stage still has to say when the disk is full: the last lines of
 /// its journal, and the report in each of its forms.
 const SPARE: u64 = 2 << 20;
+/// Bytes that are tried in the folder of the runs: on some file systems they are memory for that moment.
+const TRIED: u64 = 16 << 20;
 
 /// A folder that a stage writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +40,20 @@ pub fn for_runs<'a>(
     out_dir: &Path,
     plans: impl IntoIterator<Item = &'a Plan>,
 ) -> Result<(), Failure> {
-    let needed = |plan| room_for(plan, &Schedule::of(plan), out_dir).0;
-    let needed = plans.into_iter().map(needed).sum();
-    try_out(out_dir, needed).map_err(|error| {
-        let Failure { exit, message } = refused(&error, Folder::Runs);
-        let needs = format!(" (its runs need at least {} KiB)", needed.div_ceil(1024));
-        let message = match error.is_no_room() {
-            true => message.replacen("; nothing", &format!("{needs}; nothing"), 1),
-            false => message,
-        };
-        Failure { exit, message }
-    })
+    // What is not there yet will lie in what is.
+    let here = out_dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
+    let (mut needed, mut room) = (0, None);
+    for plan in plans {
+        let (of_it, there) = room_for(plan, &Schedule::of(plan), here);
+        (needed, room) = (needed + of_it, there);
+    }
+    let dir = out_dir.to_owned();
+    match room.filter(|room| *room < needed) {
+        Some(room) => Err(Error::NoRoom { dir, room, needed }),
+        // Whether somebody else's leave is missing, or a quota stands against it, shows by trying alone.
+        None => try_out(out_dir, needed.min(TRIED)),
+    }
+    .map_err(|error| refused(&error, Folder::Runs))
 }
 
 /// What keeps a stage from being begun.

@@ -38,6 +38,8 @@ pub struct Store {
     full: Option<Error>,
     /// Where the runs go.
     runs: Option<PathBuf>,
+    /// Whether it was said that nothing can be told there.
+    untold: bool,
     _lock: Lock,
 }
 
@@ -89,7 +91,17 @@ impl Store {
             .and_then(|()| file.seek(SeekFrom::End(0)))
             .map_err(of("write", &path))?;
         let dir = dir.to_owned();
-        Ok(Self { dir, file, journal, history, spare: None, full: None, runs: None, _lock: lock })
+        Ok(Self {
+            dir,
+            file,
+            journal,
+            history,
+            spare: None,
+            full: None,
+            runs: None,
+            untold: false,
+            _lock: lock,
+        })
     }
 
     /// Names the folder of the runs, where it is told, too, up to where the journal is written.
@@ -139,7 +151,9 @@ impl Store {
         let head = serde_json::to_vec(&self.journal.head()).context("the head of the journal")?;
         self.in_spare_room(|store| store.put(&line, &head)).map_err(|error| space::lost(&error))?;
         let lines = (&self.journal, &self.history);
-        if let Err(error) = witness::tell(&self.dir, lines, self.runs.as_deref()) {
+        if let Err(error) = witness::tell(&self.dir, lines, self.runs.as_deref())
+            && !std::mem::replace(&mut self.untold, true)
+        {
             // The journal has it. What is told elsewhere is older, and says less.
             output::say(&format!(
                 "warning: {error}: there it is not told that the journal goes on"
@@ -275,8 +289,10 @@ fn head(dir: &Path) -> Result<Option<Head>, String> {
 
 /// The files of a folder that may tell of an attempt.
 pub fn found(dir: &Path) -> Result<Vec<Found>, Failure> {
-    let listed =
-        std::fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    let listed = std::fs::read_dir(dir).map_err(|error| {
+        let what = format!("cannot list {}: {error}; have this user read it", dir.display());
+        Failure::new(Exit::Setup, what)
+    })?;
     let names = listed.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| Found::may_tell(name)).collect();
     names.sort_unstable();
