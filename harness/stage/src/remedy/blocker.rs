@@ -15,8 +15,8 @@ pub struct Blocker {
     pub step: String,
     /// What failed: `gate / metric [selector]`, an indicator of the hold, or the step itself.
     pub objective: String,
-    /// Where else the same was found, of the same run: a rule that is broken fails the gate that names it and the oracle's.
-    /// Likewise, with the claim where it is another.
+    /// Where else the same was found, of the same run, with the claim where it is another: a rule that is broken fails the
+    /// gate that names it and the oracle's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
     /// The metric, the indicator, or the step's name.
