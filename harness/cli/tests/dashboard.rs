@@ -172,6 +172,7 @@ fn a_run_is_seen_by_who_knows_its_token_and_ends_whoever_reads() {
         .collect();
     assert_eq!(gates, ["error-budget", "oracle", "reconnect", "replay", "stability"].into());
     assert!(frames.iter().any(|frame| frame["phase"] == "storm"));
+    has_curves(last);
     ends_as_its_report(&events, ended.file("report.html"));
     is_a_part_of(last, &serde_json::from_str(&events.last().expect("events").1).expect("JSON"));
     assert!(
@@ -179,6 +180,25 @@ fn a_run_is_seen_by_who_knows_its_token_and_ends_whoever_reads() {
         "no token in a file"
     );
     drop(silent);
+}
+
+/// How those who were cut off came back, and latencies: charts with places on the page.
+fn has_curves(frame: &Value) {
+    let curves = &frame["curves"];
+    let charts = curves["charts"].as_object().expect("charts");
+    for part in ["recovery", "latency"] {
+        let html = curves[part].as_str().expect("a part");
+        let of_it: Vec<_> =
+            charts.keys().filter(|id| id.starts_with(&format!("chart-{part}-"))).collect();
+        assert!(!of_it.is_empty(), "{curves}");
+        for id in of_it {
+            assert!(html.contains(&format!("data-chart=\"{id}\"")), "{html}");
+        }
+    }
+    let (_, recovery) =
+        charts.iter().find(|(id, _)| id.starts_with("chart-recovery-")).expect("a cut");
+    let shares = recovery["lines"][0]["y"].as_array().expect("a line");
+    assert_eq!(shares.last().and_then(Value::as_f64), Some(1.0), "everybody is back: {recovery}");
 }
 
 /// What is shown at the end is `report.html`, and the last frame is the data in it, both byte for byte.

@@ -15,8 +15,9 @@ use khala_plan::surface::Surface;
 pub use self::blocks::Bounds;
 use self::blocks::{Blocks, Spread, Sum};
 use self::seconds::Seconds;
-use crate::hist::Sparse;
+use crate::hist::{Hist, Sparse};
 use crate::oracle::Rule;
+use crate::render::report_html::so_far::DRAWN;
 use crate::shard::metrics::Key;
 use crate::shard::stability::Blame;
 use crate::shard::{Flow, Totals};
@@ -64,22 +65,47 @@ impl Coarse {
     fn add(&mut self, cluster: &Sparse) -> Spread {
         let mut spread = Spread::default();
         for (value, count) in cluster.iter() {
-            let count = u64::from(count);
-            let dropped = (u64::BITS - value.leading_zeros()).saturating_sub(BITS);
-            *self.values.entry(value >> dropped << dropped).or_default() += count;
-            let at = BOUNDS.partition_point(|it| *it < value);
-            if let Some(bucket) = self.bounds.get_mut(at) {
-                *bucket += count;
-            }
-            spread[at] += u32::try_from(count).unwrap_or(u32::MAX);
-            self.sum = self.sum.saturating_add(value.saturating_mul(count));
-            self.max = self.max.max(value);
-            self.len += count;
+            let at = self.add_so_many(value, count.into());
+            spread[at] += count;
         }
         self.len += cluster.censored();
         self.censored += cluster.censored();
         spread[BOUNDS.len()] += u32::try_from(cluster.censored()).unwrap_or(u32::MAX);
         spread
+    }
+
+    /// Some samples.
+    #[cfg(test)]
+    pub(crate) fn of(samples: &Sparse) -> Self {
+        let mut coarse = Self::default();
+        coarse.add(samples);
+        coarse
+    }
+
+    /// Adds so many samples of a value, and tells the bucket of [`BOUNDS`] that they are in.
+    fn add_so_many(&mut self, value: u64, count: u64) -> usize {
+        let dropped = (u64::BITS - value.leading_zeros()).saturating_sub(BITS);
+        *self.values.entry(value >> dropped << dropped).or_default() += count;
+        let at = BOUNDS.partition_point(|it| *it < value);
+        if let Some(bucket) = self.bounds.get_mut(at) {
+            *bucket += count;
+        }
+        self.sum = self.sum.saturating_add(value.saturating_mul(count));
+        self.max = self.max.max(value);
+        self.len += count;
+        at
+    }
+
+    /// Adds a histogram's samples.
+    fn add_all(&mut self, hist: &Hist) {
+        for step in hist.inner().iter_recorded() {
+            self.add_so_many(step.value_iterated_to(), step.count_at_value().into());
+        }
+    }
+
+    /// Samples that ended by the lowest value of their bucket, in order.
+    pub fn values(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.values.iter().map(|(&value, &count)| (value, count))
     }
 
     /// Adds another.
@@ -161,6 +187,8 @@ pub struct Standing {
     totals: Totals,
     rules: BTreeMap<Rule, u64>,
     distributions: BTreeMap<Key, Coarse>,
+    /// From the actual start, of the latencies that are drawn.
+    services: BTreeMap<Key, Coarse>,
     counts: BTreeMap<Key, (u64, u64)>,
     spreads: BTreeMap<Key, Blocks<Spread>>,
     shares: BTreeMap<Key, Blocks<(u64, u64)>>,
@@ -187,6 +215,9 @@ impl Standing {
             let blocks = self.spreads.entry(key).or_default();
             for (&id, cluster) in &cell.clusters {
                 blocks.add(id, &coarse.add(cluster));
+            }
+            if DRAWN.contains(&key.metric) && !cell.service.is_empty() {
+                self.services.entry(key).or_default().add_all(&cell.service);
             }
         }
         for (&key, cell) in flow.metrics().counts() {
@@ -267,6 +298,17 @@ impl Standing {
     ) -> Coarse {
         let mut all = Coarse::default();
         let cells = self.distributions.iter();
+        for (_, cell) in cells.filter(|(key, _)| key.is_of(metric, phases, surface)) {
+            all.merge(cell);
+        }
+        all
+    }
+
+    /// The same from the actual start, uncorrected: of the latencies that are drawn.
+    #[must_use]
+    pub fn service(&self, metric: MetricId, phases: &[u16], surface: Option<Surface>) -> Coarse {
+        let mut all = Coarse::default();
+        let cells = self.services.iter();
         for (_, cell) in cells.filter(|(key, _)| key.is_of(metric, phases, surface)) {
             all.merge(cell);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use khala_engine::observe::{Event, EventKind, Progress};
 use khala_evidence::judge::Unit;
-use khala_evidence::render::report_html::so_far::{self, Stretch};
+use khala_evidence::render::report_html::so_far::{self, Curves, Returning, Stretch};
 use khala_evidence::standing::{Coarse, Standing};
 use khala_plan::Plan;
 use khala_plan::metric::{MetricId, MetricKind};
@@ -15,7 +15,7 @@ use khala_plan::schedule::Schedule;
 use serde::Serialize;
 
 use crate::gates::{self, GateSoFar};
-use crate::words;
+use crate::{curves, words};
 
 /// Lines that a frame has, the latest.
 const LINES_MAX: usize = 40;
@@ -193,6 +193,8 @@ pub struct Picture {
     pub data: serde_json::Value,
     /// The rows of the gates, as the report's table has them.
     pub gate_rows: String,
+    /// The charts that are none over the run's seconds.
+    pub curves: Curves,
 }
 
 /// Which run it is.
@@ -213,6 +215,8 @@ pub struct Watch {
     schedule: Arc<Schedule>,
     standing: Arc<Mutex<Standing>>,
     run: Run,
+    /// Who is to be cut off by plan.
+    returning: Vec<Returning>,
     progress: Progress,
     faults: Vec<FaultSoFar>,
     lines: VecDeque<String>,
@@ -244,6 +248,7 @@ impl Watch {
         });
         Self {
             faults: faults.collect(),
+            returning: curves::planned(&plan, &schedule),
             progress: Progress { clients: schedule.arrivals.len() as u64, ..Progress::default() },
             plan,
             schedule,
@@ -330,7 +335,9 @@ impl Watch {
     #[must_use]
     pub fn picture(&self, frame: Frame) -> Picture {
         let rows: Vec<_> = frame.gates.iter().map(GateSoFar::row).collect();
-        Picture { gate_rows: so_far::gate_rows(&rows), data: self.data(false), frame }
+        let curves =
+            self.look(|standing| curves::so_far(&self.returning, &self.schedule, standing, &rows));
+        Picture { gate_rows: so_far::gate_rows(&rows), data: self.data(false), curves, frame }
     }
 
     /// Part of the data that the report will hold: of the seconds that may still change, or of all. The last second

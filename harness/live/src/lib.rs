@@ -5,6 +5,7 @@
 //! runs anything waits for anybody who watches, and nothing here decides anything: verdicts are the
 //! judge's, at the end.
 
+mod curves;
 pub mod frame;
 pub mod gates;
 pub mod server;

@@ -84,10 +84,46 @@ async function acts(browser) {
   tell("zoom, legend, cursor and keys work");
 }
 
+/** Without script a picture that is wider than a telephone says that it goes on; with script every chart fits. */
+async function fits(browser) {
+  for (const script of [true, false]) {
+    const page = await browser.newPage();
+    await page.setJavaScriptEnabled(script);
+    await page.setViewport({ width: 400, height: 900 });
+    await page.goto(url, { waitUntil: "load" });
+    if (script) await readThrough(page);
+    const plots = await page.$$eval(".plot", (all) => all.map((it) => {
+      const hint = getComputedStyle(it, "::before");
+      return { name: it.dataset.chart ?? it.getAttribute("aria-label"), isChart: Boolean(it.dataset.chart), goesOn: it.scrollWidth > it.clientWidth + 1, hint: hint.content !== "none" && hint.display !== "none" };
+    }));
+    for (const { name, isChart, goesOn, hint } of plots) {
+      expect(goesOn === hint, `400 px, ${script ? "with" : "without"} script: ${name} ${goesOn ? "goes on beyond the screen and does not say so" : "says that it goes on, and does not"}`);
+      expect(!script || !isChart || !goesOn, `400 px, with script: ${name} goes on beyond the screen`);
+    }
+    if (shots && !script) await page.screenshot({ path: `${shots}/400-no-script.png`, fullPage: true });
+    await page.close();
+  }
+  tell("at 400 px charts fit, and pictures say that they go on");
+}
+
+/** The first page of paper has the verdict and every gate, and says what of them stands on the second, where it does. */
 async function prints(browser) {
   const { page } = await open(browser, url, { width: 703, height: 1032 });
   await readThrough(page);
   await page.emulateMediaType("print");
+  const paper = await page.evaluate(() => {
+    const shown = (it) => it.getBoundingClientRect().height > 0;
+    const rows = (what) => [...document.querySelectorAll(what)];
+    return {
+      gates: [rows("#gates tr.gate").filter(shown).length, rows("#gates tr.gate").length],
+      here: rows("#gates tr.objective").filter(shown).length,
+      all: rows("#gates tr.objective").length,
+      said: rows("#gates .paper").filter(shown).map((it) => Number(it.textContent.match(/and ([\d,]+) more/)[1].replace(",", ""))).reduce((sum, n) => sum + n, 0),
+      later: rows("#gates-more tr.objective").filter(shown).length,
+    };
+  });
+  expect(paper.gates[0] === paper.gates[1] && paper.gates[1] > 1, `the first page has ${paper.gates[0]} of ${paper.gates[1]} gates`);
+  expect(paper.here + paper.later === paper.all && paper.later === paper.said, `of ${paper.all} objectives paper has ${paper.here} at first and ${paper.later} later, and says ${paper.said}`);
   // A4 with margins of 12 mm, at 96 pixels an inch.
   const foot = await page.$eval("#gates table", (it) => it.getBoundingClientRect().bottom + scrollY);
   expect(foot <= 273 / 25.4 * 96, `verdict and gates end ${Math.round(foot)} px below the top of the first page of A4`);
@@ -102,7 +138,7 @@ async function prints(browser) {
   expect(canvases === 0, "a chart that is live is printed in place of its picture");
   if (shots) await page.pdf({ path: `${shots}/print.pdf`, preferCSSPageSize: true, printBackground: true });
   await page.close();
-  tell(`verdict and gates end ${Math.round(foot / 96 * 25.4)} mm below the top of the first page's 273 mm`);
+  tell(`verdict and gates end ${Math.round(foot / 96 * 25.4)} mm below the top of the first page's 273 mm, with ${paper.here} of ${paper.all} objectives`);
 }
 
 /** As a CI system shows artefacts: script and style are forbidden, and so is everything else. */
@@ -124,7 +160,7 @@ async function forbidden(browser) {
       styled: getComputedStyle(document.body).maxWidth !== "none",
       live: document.documentElement.dataset.live,
       heading: document.querySelector("h1").innerText,
-      gates: all("#gates tr.objective").filter((row) => shown(row) && row.querySelectorAll("data").length >= 2 && row.querySelector("svg")).length,
+      gates: all("#gates tr.objective").filter((row) => shown(row) && row.querySelectorAll("data").length >= 2 && (row.querySelector("svg") || /not applicable/.test(row.innerText))).length,
       objectives: all("#gates tr.objective").length,
       pictures: all("#latency figure .plot svg").filter((it) => shown(it) && [...it.querySelectorAll("path")].some((path) => getComputedStyle(path).stroke !== "none")).length,
       surfaces: all("#latency figure").length,
@@ -147,6 +183,7 @@ await withBrowser(async (browser) => {
     for (const dark of [false, true]) await looks(browser, width, dark);
   }
   await acts(browser);
+  await fits(browser);
   await prints(browser);
   await forbidden(browser);
 });

@@ -71,11 +71,13 @@ async function during(page, how, width, name) {
   const seen = await page.evaluate(() => ({
     pictures: document.querySelectorAll("#gates tr.objective svg").length,
     words: [...document.querySelectorAll("#gates tr.objective strong")].map((it) => it.textContent),
+    curves: document.querySelectorAll("#latency [data-chart] canvas").length,
     state: document.getElementById("state").textContent,
     button: document.getElementById("abort").disabled,
   }));
   expect(seen.pictures > 3, `${how}: ${seen.pictures} gates are drawn to scale`);
   expect(seen.words.every((word) => /holds|open|beyond/.test(word)), `${how}: a gate says ${seen.words.join(", ")}`);
+  expect(seen.curves > 1, `${how}: ${seen.curves} surfaces have their latencies drawn`);
   expect(/left/.test(seen.state), `${how}: it says ${seen.state}`);
   expect(!seen.button, `${how}: the button that ends the run cannot be pressed`);
 }

@@ -16,6 +16,7 @@ mod headlines;
 mod holds;
 mod one_edit;
 mod page;
+mod paper;
 mod renderings;
 mod second_opinion;
 mod slow_clients;

@@ -16,19 +16,19 @@ use crate::support::edit::{apply, missing_mid_stream};
 use crate::support::reading::file;
 use crate::support::trial::Trial;
 
-fn page(report: &RunReport) -> String {
+pub fn page(report: &RunReport) -> String {
     file("report.html", report)
 }
 
 /// A run with one update missing.
-fn broken() -> RunReport {
+pub fn broken() -> RunReport {
     let mut trial = Trial::small();
     trial.records = apply(&trial.records, &missing_mid_stream(&trial.records)[5]);
     trial.report()
 }
 
 /// The page without what its own scripts and styles hold: all that is there for whoever has neither.
-fn without_script(page: &str) -> String {
+pub fn without_script(page: &str) -> String {
     let mut out = String::new();
     let mut rest = page;
     while let Some(start) = ["<script", "<style"].iter().filter_map(|it| rest.find(it)).min() {
@@ -40,17 +40,17 @@ fn without_script(page: &str) -> String {
     out + rest
 }
 
-fn parsed(text: &str) -> Document<'_> {
+pub fn parsed(text: &str) -> Document<'_> {
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).expect("well-formed")
 }
 
-fn words(node: Node<'_, '_>) -> String {
+pub fn words(node: Node<'_, '_>) -> String {
     let texts = node.descendants().filter(Node::is_text).filter_map(|text| text.text());
     texts.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn part<'a>(page: &'a Document<'_>, id: &str) -> Node<'a, 'a> {
+pub fn part<'a>(page: &'a Document<'_>, id: &str) -> Node<'a, 'a> {
     page.descendants().find(|node| node.attribute("id") == Some(id)).expect("such a part")
 }
 
@@ -456,7 +456,12 @@ fn with_text(text: &str) -> RunReport {
 fn skeleton(text: &str) -> Vec<String> {
     let text = without_script(text);
     let page = parsed(&text);
-    let elements = page.descendants().filter(Node::is_element);
+    // How long texts are says what of the gates stands on which page of paper.
+    let for_paper = |node: &Node<'_, '_>| {
+        let mut within = node.ancestors().filter_map(|it| it.attribute("class"));
+        within.any(|class| class.split(' ').any(|it| it == "paper"))
+    };
+    let elements = page.descendants().filter(|node| node.is_element() && !for_paper(node));
     let told = elements.map(|node| {
         let attributes: Vec<_> = node.attributes().map(|it| it.name().to_owned()).collect();
         format!("{} {}", node.tag_name().name(), attributes.join(" "))

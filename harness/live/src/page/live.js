@@ -88,6 +88,18 @@
     template.innerHTML = "";
   }
 
+  // The charts that are none over the run's seconds: their places are made again only where there is something new.
+  const partsShown = {};
+  function curves({ charts: fresh, ...parts }) {
+    for (const [id, html] of Object.entries(parts)) {
+      if (html.trim() === "" || html === partsShown[id]) continue;
+      partsShown[id] = html;
+      template.innerHTML = html;
+      $(`${id}-so-far`).replaceChildren(template.content);
+    }
+    charts?.curves(fresh);
+  }
+
   function time(s) {
     const m = Math.floor(s / 60);
     const h = Math.floor(m / 60);
@@ -173,6 +185,7 @@
     const began = frame.data.started.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC");
     put($("where"), `Began ${began}. The report will be ${frame.evidence}/report.html.`);
     gates(frame.gate_rows);
+    curves(frame.curves);
     $("no-rule").hidden = frame.rules.length > 0;
     rows("broken", frame.rules.map((rule) => [rule.rule, [count(rule.violations), "fail"]]));
     $("no-fault").hidden = frame.faults.length > 0;

@@ -243,6 +243,16 @@ fn own_fault(report: &RunReport) -> String {
     format!("No: {}{proven}.", texts::brief_fitness(&report.generator))
 }
 
+/// The defects that the target was started with, in a sentence.
+pub fn defects(report: &RunReport) -> Option<String> {
+    let defects = report.target.defects.join(", ");
+    (!defects.is_empty()).then(|| {
+        format!(
+            "The target was started with a defect, on purpose: {defects}. This is no judgement of a real one."
+        )
+    })
+}
+
 fn cautions(report: &RunReport) -> Vec<String> {
     let mut cautions = Vec::new();
     if report.target.way.as_ref().is_some_and(|way| way.insecure) {
@@ -251,12 +261,7 @@ fn cautions(report: &RunReport) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !report.target.defects.is_empty() {
-        let defects = report.target.defects.join(", ");
-        cautions.push(format!(
-            "The target was started with a defect, on purpose: {defects}. This is no judgement of a real one."
-        ));
-    }
+    cautions.extend(defects(report));
     if report.unvouched {
         cautions.push(
             "The run's own manifest.json was gone when this report was made: nothing says that the sources are \

@@ -1,5 +1,8 @@
 //! Every gate: what must hold, what was measured and with which bounds, and a picture of it to scale.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use khala_plan::gate::grammar;
 use khala_plan::metric::MetricId;
 
@@ -8,7 +11,7 @@ use super::super::units::count;
 use super::super::{beside, reasons, texts};
 use super::html::{Attrs, Html};
 use super::tables::{Head, cell, figure, table};
-use super::{part, tables};
+use super::{paper, part, tables};
 use crate::judge::{GateVerdict, ObjectiveVerdict, Unit, Verdict};
 use crate::report::RunReport;
 
@@ -50,17 +53,88 @@ const PICTURES: &str = "In each picture what is shaded holds and the upright mar
                         lower to the upper 95 % bound of what was measured, which is the dot. An arrow: it goes on \
                         beyond the picture. ";
 
+/// A gate with the objectives that have a row, and whether paper has it on the second page.
+pub(super) struct GateRows<'a> {
+    gate: &'a GateVerdict,
+    pub objectives: Vec<(&'a ObjectiveVerdict, bool)>,
+    /// What is told of it in a line.
+    clean: String,
+}
+
+impl<'a> GateRows<'a> {
+    fn of(gate: &'a GateVerdict, tells: Tells) -> Self {
+        // While a run goes on every claim has its row.
+        let (shown, clean): (Vec<_>, _) = match tells {
+            Tells::Verdicts => (told::shown(gate).collect(), told::clean(gate).join("; ")),
+            Tells::SoFar => (gate.objectives.iter().collect(), String::new()),
+        };
+        let shown = shown.into_iter().filter(|_| gate.judged);
+        Self { gate, objectives: shown.map(|objective| (objective, false)).collect(), clean }
+    }
+
+    /// What stands in its own row, roughly: with what would be said if all of its objectives stood elsewhere.
+    pub fn told(&self) -> String {
+        format!(
+            "{} {} {}",
+            self.gate.name,
+            self.clean,
+            later(self.objectives.iter().map(|it| it.0))
+        )
+    }
+}
+
+/// How many objectives stand on the second page of paper, and what they came to; empty where none does.
+fn later<'a>(objectives: impl Iterator<Item = &'a ObjectiveVerdict>) -> String {
+    let mut verdicts: BTreeMap<Reverse<Verdict>, u64> = BTreeMap::new();
+    for objective in objectives {
+        *verdicts.entry(Reverse(objective.verdict)).or_default() += 1;
+    }
+    let all: u64 = verdicts.values().sum();
+    if all == 0 {
+        return String::new();
+    }
+    let told = verdicts.iter().map(|(Reverse(verdict), n)| format!("{} {verdict}", count(*n)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    format!(" and {} more, page 2: {told}", count(all))
+}
+
 pub fn write(html: &mut Html, report: &RunReport) {
+    let mut gates = sorted(&report.gates, Tells::Verdicts);
+    paper::fit(report, &mut gates);
     part(html, "gates", |html| {
         let heads = Tells::Verdicts.heads();
         table(html, "Every gate with what was measured", &heads, |html| {
-            rows(html, &report.gates, Tells::Verdicts);
+            rows(html, &gates, Tells::Verdicts);
         });
         html.tag("p", &[("class", "note")], |html| {
             html.text(PICTURES);
             if let Some(reach) = texts::reach(report) {
                 html.text(reach);
                 html.text(".");
+            }
+        });
+    });
+    on_the_second_page(html, &gates);
+}
+
+/// What the first page of paper has no room for, once more, for paper alone.
+fn on_the_second_page(html: &mut Html, gates: &[GateRows<'_>]) {
+    let is_later = |gate: &&GateRows<'_>| gate.objectives.iter().any(|(_, later)| *later);
+    if !gates.iter().any(|gate| is_later(&gate)) {
+        return;
+    }
+    html.tag("section", &[("id", "gates-more"), ("class", "paper"), ("hidden", "")], |html| {
+        html.leaf("h2", &[], "Gates, continued");
+        let heads = Tells::Verdicts.heads();
+        table(html, "Objectives for which the first page has no room", &heads, |html| {
+            for GateRows { gate, objectives, .. } in gates.iter().filter(is_later) {
+                html.tag("tr", &[("class", "gate")], |html| {
+                    html.leaf("th", &[("scope", "rowgroup"), ("colspan", "7")], &gate.name);
+                });
+                for (objective, _) in objectives.iter().filter(|(_, later)| *later) {
+                    of_objective(html, objective, Tells::Verdicts, "objective");
+                    why(html, objective, "why");
+                }
             }
         });
     });
@@ -83,25 +157,25 @@ pub fn empty(html: &mut Html) {
 /// beyond its bound and what is open.
 pub fn so_far(gates: &[GateVerdict]) -> String {
     let mut html = Html::default();
-    rows(&mut html, gates, Tells::SoFar);
+    rows(&mut html, &sorted(gates, Tells::SoFar), Tells::SoFar);
     html.into_text()
 }
 
-fn rows(html: &mut Html, gates: &[GateVerdict], tells: Tells) {
-    // What is worst is read first, and what decides nothing last.
+/// What is worst is read first, and what decides nothing last.
+fn sorted(gates: &[GateVerdict], tells: Tells) -> Vec<GateRows<'_>> {
     let mut gates: Vec<_> = gates.iter().collect();
-    gates.sort_by_key(|gate| (gate.advisory, std::cmp::Reverse(gate.verdict)));
+    gates.sort_by_key(|gate| (gate.advisory, Reverse(gate.verdict)));
+    gates.into_iter().map(|gate| GateRows::of(gate, tells)).collect()
+}
+
+fn rows(html: &mut Html, gates: &[GateRows<'_>], tells: Tells) {
     for gate in gates {
         of_gate(html, gate, tells);
     }
 }
 
-fn of_gate(html: &mut Html, gate: &GateVerdict, tells: Tells) {
-    // While a run goes on every claim has its row.
-    let (shown, clean): (Vec<_>, _) = match tells {
-        Tells::Verdicts => (told::shown(gate).collect(), told::clean(gate).join("; ")),
-        Tells::SoFar => (gate.objectives.iter().collect(), String::new()),
-    };
+fn of_gate(html: &mut Html, rows: &GateRows<'_>, tells: Tells) {
+    let GateRows { gate, objectives, clean } = rows;
     html.tag("tr", &[("class", "gate")], |html| {
         html.tag("th", &[("scope", "rowgroup"), ("colspan", "7")], |html| {
             match gate.verdict {
@@ -118,24 +192,30 @@ fn of_gate(html: &mut Html, gate: &GateVerdict, tells: Tells) {
                 let others = if passes { "" } else { "others: " };
                 html.leaf("span", &[("class", "clean")], &format!(" {others}{clean}"));
             }
+            let later = later(objectives.iter().filter(|(_, later)| *later).map(|it| it.0));
+            if !later.is_empty() {
+                let attrs: Attrs<'_> = &[("class", "clean paper"), ("hidden", "")];
+                html.leaf("span", attrs, &later);
+            }
         });
     });
-    for objective in shown.into_iter().filter(|_| gate.judged) {
-        of_objective(html, objective, tells);
+    for (objective, later) in objectives {
+        let class = if *later { ["objective later", "why later"] } else { ["objective", "why"] };
+        of_objective(html, objective, tells, class[0]);
         if tells == Tells::Verdicts {
-            why(html, objective);
+            why(html, objective, class[1]);
         }
     }
 }
 
-fn of_objective(html: &mut Html, objective: &ObjectiveVerdict, tells: Tells) {
+fn of_objective(html: &mut Html, objective: &ObjectiveVerdict, tells: Tells, class: &str) {
     let ObjectiveVerdict { n, lower, upper, estimate, .. } = objective;
     // What befell the run is counted as violations are.
     let metric = MetricId::of(&objective.metric).unwrap_or(MetricId::Violations);
     let claim = grammar::parse(metric, &objective.require).ok();
     let bound = claim.map(|claim| claim.bound);
     let is_na = objective.verdict == Verdict::NotApplicable;
-    html.tag("tr", &[("class", "objective")], |html| {
+    html.tag("tr", &[("class", class)], |html| {
         html.tag("td", &[], |html| tells.word(html, objective.verdict));
         html.tag("th", &[("scope", "row")], |html| {
             html.text(&reasons::name(objective));
@@ -197,11 +277,11 @@ fn shown(objective: &ObjectiveVerdict, value: f64) -> String {
 }
 
 /// What there is to say beyond the figures: of what does not pass.
-fn why(html: &mut Html, objective: &ObjectiveVerdict) {
+fn why(html: &mut Html, objective: &ObjectiveVerdict, class: &str) {
     if objective.verdict == Verdict::Pass {
         return;
     }
-    html.tag("tr", &[("class", "why")], |html| {
+    html.tag("tr", &[("class", class)], |html| {
         cell(html, "");
         html.tag("td", &[("colspan", "6")], |html| {
             let rule = objective.selected("rule");

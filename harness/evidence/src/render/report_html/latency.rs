@@ -15,7 +15,7 @@ use crate::hist::Hist;
 use crate::report::RunReport;
 
 /// The metrics that are drawn, in the order of their pens.
-const METRICS: [MetricId; 5] = [
+pub const METRICS: [MetricId; 5] = [
     MetricId::Delivery,
     MetricId::TimeToRecovered,
     MetricId::ReplayBootstrap,
@@ -24,6 +24,10 @@ const METRICS: [MetricId; 5] = [
 ];
 /// Points to a power of ten of what is beyond a quantile.
 const POINTS: u32 = 25;
+
+/// What is drawn.
+pub const ABOUT: &str = "Over all measured phases. Thick: from the intended start (corrected). Thin: from the actual start \
+                         (uncorrected). A line ends where fewer than 10 samples are beyond it.";
 
 /// The samples of a metric of a surface, over all measured phases.
 struct Sample {
@@ -80,43 +84,33 @@ fn of_surface(
     html.tag("figure", &[("id", &id)], |html| {
         html.tag("figcaption", &[], |html| {
             html.leaf("h3", &[], &title);
-            html.leaf(
-                "p",
-                &[("class", "note")],
-                "Over all measured phases. Thick: from the intended start (corrected). Thin: from the actual start \
-                 (uncorrected). A line ends where fewer than 10 samples are beyond it.",
-            );
+            html.leaf("p", &[("class", "note")], ABOUT);
         });
-        let plot = plot(&id, &title, samples);
+        let plot = plot(&id, &title, told(samples), lines(samples));
         plot.write(html);
         data.curves(&plot);
         of_samples(html, samples, &title);
     });
 }
 
-fn plot(id: &str, title: &str, samples: &[Sample]) -> Plot {
-    let mut lines = Vec::new();
-    for sample in samples {
-        let pen = METRICS.iter().position(|metric| *metric == sample.metric).unwrap_or(0);
-        let name = sample.metric.name();
-        let thick =
-            Line { name: name.to_owned(), pen, thin: false, points: curve(&sample.response) };
-        lines.push(thick);
-        if !sample.service.is_empty() {
-            lines.push(Line {
-                name: format!("{name}, uncorrected"),
-                pen,
-                thin: true,
-                points: curve(&sample.service),
-            });
-        }
-    }
-    let all = || lines.iter().flat_map(|line| line.points.iter().flatten());
-    let (least, most) = (
-        all().map(|(_, y)| *y).fold(f64::MAX, f64::min),
-        all().map(|(_, y)| *y).fold(1.0, f64::max),
-    );
-    let furthest = all().map(|(x, _)| *x).fold(0.0, f64::max);
+fn lines(samples: &[Sample]) -> Vec<Line> {
+    let curves = samples.iter().flat_map(|sample| {
+        let service = (!sample.service.is_empty()).then(|| curve(&sample.service));
+        of_metric(sample.metric, curve(&sample.response), service)
+    });
+    curves.collect()
+}
+
+/// The lines of a metric: corrected, and beside it uncorrected.
+pub fn of_metric(metric: MetricId, response: Points, service: Option<Points>) -> Vec<Line> {
+    let pen = METRICS.iter().position(|it| *it == metric).unwrap_or(0);
+    let name = metric.name();
+    let thick = Line { name: name.to_owned(), pen, thin: false, points: response };
+    let thin = |points| Line { name: format!("{name}, uncorrected"), pen, thin: true, points };
+    std::iter::once(thick).chain(service.map(thin)).collect()
+}
+
+fn told(samples: &[Sample]) -> String {
     let told = samples.iter().map(|sample| {
         let p99 = duration_or_dash(sample.response.percentile(99.0));
         format!(
@@ -125,15 +119,26 @@ fn plot(id: &str, title: &str, samples: &[Sample]) -> Plot {
             duration(sample.response.max())
         )
     });
+    format!("{}.", told.collect::<Vec<_>>().join("; "))
+}
+
+/// Latencies on HDR's percentile axis.
+pub fn plot(id: &str, title: &str, about: String, lines: Vec<Line>) -> Plot {
+    let all = || lines.iter().flat_map(|line| line.points.iter().flatten());
+    let (least, most) = (
+        all().map(|(_, y)| *y).fold(f64::MAX, f64::min),
+        all().map(|(_, y)| *y).fold(1.0, f64::max),
+    );
+    let furthest = all().map(|(x, _)| *x).fold(0.0, f64::max);
     Plot {
         id: format!("chart-{id}"),
         title: title.to_owned(),
-        about: format!("{}.", told.collect::<Vec<_>>().join("; ")),
+        about,
         height: 240.0,
         x_title: "percentile".to_owned(),
         x: Axis::quantiles(furthest),
         y_title: "latency".to_owned(),
-        y: Axis::log(Kind::Micros, least, most),
+        y: Axis::log(Kind::Micros, least.min(most), most),
         steps: false,
         lines,
         bands: Vec::new(),
@@ -141,21 +146,23 @@ fn plot(id: &str, title: &str, samples: &[Sample]) -> Plot {
     }
 }
 
-/// A histogram by its quantiles, as far as ten samples are beyond them, and at the median in any case.
+/// Points of a line.
+pub type Points = Vec<Option<(f64, f64)>>;
+
+fn curve(hist: &Hist) -> Points {
+    by_quantiles(POINTS, |quantile| match quantile {
+        low if low <= 0.5 => Some(hist.inner().value_at_quantile(low)),
+        high => hist.percentile(high * 100.0),
+    })
+}
+
+/// Values by their quantiles, so many to a power of ten of what is beyond them, as far as there are any.
 #[expect(clippy::cast_precision_loss, reason = "microseconds are below 2^52")]
-fn curve(hist: &Hist) -> Vec<Option<(f64, f64)>> {
-    let nth = |n: u32| 1.0 - 10_f64.powf(-f64::from(n) / f64::from(POINTS));
-    let mut points: Vec<Option<(f64, f64)>> = Vec::new();
-    for quantile in (0..=6 * POINTS).map(nth) {
-        let value = match quantile {
-            low if low <= 0.5 => Some(hist.inner().value_at_quantile(low)),
-            high => hist.percentile(high * 100.0),
-        };
-        let Some(value) = value else { break };
-        let rounded = (quantile * 1e7).round() / 1e7;
-        points.push(Some((rounded, value as f64)));
-    }
-    points
+pub fn by_quantiles(points: u32, value: impl Fn(f64) -> Option<u64>) -> Points {
+    let nth = |n: u32| 1.0 - 10_f64.powf(-f64::from(n) / f64::from(points));
+    let values = (0..=6 * points).map(nth).map_while(|quantile| Some((quantile, value(quantile)?)));
+    let rounded = |quantile: f64| (quantile * 1e7).round() / 1e7;
+    values.map(|(quantile, value)| Some((rounded(quantile), value as f64))).collect()
 }
 
 fn of_samples(html: &mut Html, samples: &[Sample], title: &str) {

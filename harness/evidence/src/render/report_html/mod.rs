@@ -7,12 +7,14 @@
 mod axis;
 mod broken;
 mod client;
+mod curves_so_far;
 mod faults;
 mod figures;
 mod gates;
 mod generator;
 mod html;
 mod latency;
+mod paper;
 mod plot;
 mod provenance;
 mod recovery;

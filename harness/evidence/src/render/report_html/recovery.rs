@@ -21,7 +21,7 @@ use crate::shard::metrics::Distribution;
 /// Points of a curve: more are not seen.
 const POINTS: usize = 400;
 /// Phases that have a chart.
-const PHASES_MAX: usize = 8;
+pub const PHASES_MAX: usize = 8;
 
 pub fn write(html: &mut Html, report: &RunReport, beside: Option<&RunReport>, data: &mut Data) {
     part(html, "recovery", |html| {
@@ -121,17 +121,6 @@ fn plot(
     if let Some(other) = beside {
         curves.extend(self::curves(other, &phase.name, Some(&other.run_id)));
     }
-    let longest = curves.iter().flat_map(|line| line.points.iter().flatten()).map(|(x, _)| *x);
-    let longest = longest.fold(0.0, f64::max);
-    if curves.is_empty() {
-        return None;
-    }
-    let claims = claims(report, &phase.name);
-    let furthest = claims.iter().map(|claim| claim.at.0).fold(longest, f64::max);
-    // A bound that is far beyond everything would squeeze the curve into a corner.
-    let most = if furthest > longest * 4.0 { longest * 1.2 } else { furthest * 1.1 };
-    let until = |line: Line| Line { points: held(line.points, most), ..line };
-    let x = Axis::linear(Kind::Seconds, most, 10);
     let about = lines(report, &phase.name).map(|line| {
         let slowest = line.response.map_or(0, |response| response.max);
         let surface = line.surface.map_or("all", |surface| surface.name());
@@ -142,10 +131,32 @@ fn plot(
             texts::seconds(slowest)
         )
     });
+    let about = format!("{}.", about.collect::<Vec<_>>().join("; "));
+    drawn(id, title, about, curves, claims(report, &phase.name))
+}
+
+/// The chart of some curves, each held to its end, with what is claimed of them; none without a curve.
+pub fn drawn(
+    id: &str,
+    title: &str,
+    about: String,
+    curves: Vec<Line>,
+    claims: Vec<Claim>,
+) -> Option<Plot> {
+    let longest = curves.iter().flat_map(|line| line.points.iter().flatten()).map(|(x, _)| *x);
+    let longest = longest.fold(0.0, f64::max);
+    if curves.is_empty() {
+        return None;
+    }
+    let furthest = claims.iter().map(|claim| claim.at.0).fold(longest, f64::max);
+    // A bound that is far beyond everything would squeeze the curve into a corner.
+    let most = if furthest > longest * 4.0 { longest * 1.2 } else { furthest * 1.1 };
+    let until = |line: Line| Line { points: held(line.points, most), ..line };
+    let x = Axis::linear(Kind::Seconds, most, 10);
     Some(Plot {
         id: format!("chart-{id}"),
         title: title.to_owned(),
-        about: format!("{}.", about.collect::<Vec<_>>().join("; ")),
+        about,
         height: 220.0,
         x_title: format!("time since the cut, {}", x.moments_are()),
         x,
@@ -178,20 +189,25 @@ fn curves(report: &RunReport, phase: &str, run: Option<&str>) -> Vec<Line> {
                 name: format!("{surface}{of} (n = {})", count(line.n)),
                 pen,
                 thin: run.is_some(),
-                points: shares(samples),
+                points: shares(by_value(samples), samples.len(), POINTS),
             }
         })
         .collect()
 }
 
-/// The share that had recovered, by seconds; those that never did are in the whole and in no share.
-#[expect(clippy::cast_precision_loss, reason = "microseconds and clients are below 2^52")]
-fn shares(samples: &Distribution) -> Vec<Option<(f64, f64)>> {
+fn by_value(samples: &Distribution) -> BTreeMap<u64, u64> {
     let mut values: BTreeMap<u64, u64> = BTreeMap::new();
     for (value, clients) in samples.clusters.values().flat_map(Sparse::iter) {
         *values.entry(value).or_default() += u64::from(clients);
     }
-    let (all, each) = (samples.len().max(1) as f64, values.len().div_ceil(POINTS).max(1));
+    values
+}
+
+/// The share of `all` that had recovered, by seconds, at about so many points; those that never did are in the whole and
+/// in no share.
+#[expect(clippy::cast_precision_loss, reason = "microseconds and clients are below 2^52")]
+pub fn shares(values: BTreeMap<u64, u64>, all: u64, points: usize) -> Vec<Option<(f64, f64)>> {
+    let (all, each) = (all.max(1) as f64, values.len().div_ceil(points).max(1));
     let (mut back, last) = (0, values.len().saturating_sub(1));
     let mut points = vec![Some((0.0, 0.0))];
     for (number, (value, clients)) in values.into_iter().enumerate() {
@@ -207,13 +223,21 @@ fn shares(samples: &Distribution) -> Vec<Option<(f64, f64)>> {
 fn claims(report: &RunReport, phase: &str) -> Vec<Claim> {
     let objectives =
         report.gates.iter().filter(|gate| gate.judged).flat_map(|gate| &gate.objectives);
-    let of_it = objectives.filter(|one| {
-        one.metric == MetricId::TimeToRecovered.name()
-            && (one.during.is_empty() || one.during.iter().any(|during| during == phase))
-    });
+    claimed(objectives.map(|one| (&*one.metric, &*one.during, &*one.require)), phase)
+}
+
+/// The same of objectives, each as its metric, its phases and what must hold.
+pub fn claimed<'a>(
+    objectives: impl Iterator<Item = (&'a str, &'a [String], &'a str)>,
+    phase: &str,
+) -> Vec<Claim> {
     let mut claims: Vec<Claim> = Vec::new();
-    for objective in of_it {
-        let Ok(claim) = grammar::parse(MetricId::TimeToRecovered, &objective.require) else {
+    for (metric, during, require) in objectives {
+        let is_of_it = during.is_empty() || during.iter().any(|during| during == phase);
+        if metric != MetricId::TimeToRecovered.name() || !is_of_it {
+            continue;
+        }
+        let Ok(claim) = grammar::parse(MetricId::TimeToRecovered, require) else {
             continue;
         };
         let share = match claim.estimator {

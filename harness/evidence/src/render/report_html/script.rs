@@ -92,6 +92,11 @@ impl Data {
         self.charts.insert(plot.id.clone(), chart);
     }
 
+    /// Its charts alone.
+    pub fn into_charts(self) -> Value {
+        Value::Object(self.charts)
+    }
+
     /// All of it, as the script reads it.
     pub fn into_json(self) -> Value {
         json!({ "started": self.started, "seconds": self.seconds, "step": self.step, "charts": self.charts })

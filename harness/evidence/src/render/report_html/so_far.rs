@@ -3,9 +3,12 @@
 //!
 //! What there is of a run so far decides nothing, and no word of it is a verdict's.
 
+use khala_plan::metric::MetricId;
 use serde_json::Value;
 
+pub use super::curves_so_far::{Curves, Latency, Returning, curves};
 use super::html::{Attrs, Html};
+use super::latency;
 use super::plot::Band;
 use super::script::Data;
 use super::strip::{contents, with_code};
@@ -21,11 +24,16 @@ pub const STYLES: [&str; 2] = [UPLOT_STYLE, STYLE];
 /// See [`STYLES`].
 pub const SCRIPTS: [&str; 2] = [UPLOT, SCRIPT];
 
+/// The metrics whose latencies are drawn.
+pub const DRAWN: [MetricId; 5] = latency::METRICS;
+
 /// Parts that a page which is live has, each with its name in it.
-pub(super) const PARTS: [(&str, &str); 6] = [
+pub(super) const PARTS: [(&str, &str); 8] = [
     ("gates", "Gates"),
     ("rules", "Rules"),
     ("time-line", "Time line"),
+    ("recovery", "Recovery"),
+    ("latency", "Latency"),
     ("faults", "Faults"),
     ("figures", "Figures"),
     ("happened", "What happened"),
@@ -234,6 +242,16 @@ fn parts(html: &mut Html) {
             });
         }
     });
+    // What they hold comes with the frames, for it depends on the plan.
+    for (id, none) in [
+        ("recovery", "Nobody who was cut off is back so far."),
+        ("latency", "No latency was measured so far."),
+    ] {
+        part(html, id, |html| {
+            let holder = format!("{id}-so-far");
+            html.tag("div", &[("id", &holder)], |html| html.leaf("p", &[], none));
+        });
+    }
     part(html, "faults", |html| {
         html.leaf("p", &[("id", "no-fault")], "Nothing is disturbed on purpose.");
         let heads = ["Fault", "#At", "#Planned", "#Effective", "So far", "By hand"];

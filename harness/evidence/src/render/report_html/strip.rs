@@ -26,6 +26,7 @@ pub fn write(html: &mut Html, report: &RunReport) {
                     }
                 });
                 html.leaf("p", &[("class", "headline")], &headline(report, &brief.headline));
+                html.leaf("p", &[("class", "subject")], &together(&subject(report)));
             });
         });
         facts(html, report);
@@ -44,13 +45,49 @@ pub fn write(html: &mut Html, report: &RunReport) {
             }
             html.leaf("dt", &[], "What to do next");
             html.tag("dd", &[], |html| with_code(html, &together(&brief.next)));
-            if !brief.cautions.is_empty() {
+            let cautions = cautions(report, &brief);
+            if !cautions.is_empty() {
                 html.leaf("dt", &[], "What to bear in mind");
-                html.leaf("dd", &[], &together(&brief.cautions.join(" ")));
+                html.leaf("dd", &[], &together(&cautions));
             }
         });
         contents(html, &PARTS);
     });
+}
+
+/// Defects that are named under the verdict; all of them stand under Provenance.
+const DEFECTS_SHOWN: usize = 3;
+
+/// What was tested, and what was switched on in it on purpose, in a sentence.
+pub fn subject(report: &RunReport) -> String {
+    let target = &report.target;
+    let what = match target.kind.as_str() {
+        "reference" => format!("the reference runtime that is built in, at {}", target.url),
+        _ => target.url.clone(),
+    };
+    let build = target.build.as_ref().map_or("not known", String::as_str);
+    let subject = format!("Tested: {what}; its build: {build}");
+    let named = target.defects.iter().take(DEFECTS_SHOWN).cloned().collect::<Vec<_>>().join("; ");
+    let more = match target.defects.len().saturating_sub(DEFECTS_SHOWN) {
+        0 => String::new(),
+        more => format!("; and {more} more, under Provenance"),
+    };
+    match target.defects.len() {
+        0 => format!("{subject}."),
+        1 => format!(
+            "{subject}. A defect was switched on in it on purpose, so that no real one is judged: {named}."
+        ),
+        many => format!(
+            "{subject}. {many} defects were switched on in it on purpose, so that no real one is judged: {named}{more}."
+        ),
+    }
+}
+
+/// What is to be known before anything is concluded, but for what stands under the verdict.
+pub fn cautions(report: &RunReport, brief: &Brief) -> String {
+    let told = brief::defects(report);
+    let others = brief.cautions.iter().filter(|caution| told.as_ref() != Some(caution));
+    others.cloned().collect::<Vec<_>>().join(" ")
 }
 
 fn headline(report: &RunReport, headline: &str) -> String {

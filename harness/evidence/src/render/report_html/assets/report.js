@@ -237,14 +237,15 @@ globalThis.khalaCharts = (data) => {
     });
   }
 
+  const drawn = (chart) => [(chart.x ?? data.seconds).map((v) => (chart.quantiles ? beyond(v) : v)), ...chart.lines.map((line) => line.y)];
+
   function build(holder) {
     const id = holder.dataset.chart;
     const chart = data.charts[id];
-    const x = (chart.x ?? data.seconds).map((v) => (chart.quantiles ? beyond(v) : v));
-    const values = [x, ...chart.lines.map((line) => line.y)];
+    const values = drawn(chart);
     const known = live.get(id);
     holder.classList.add("live");
-    const plot = new uPlot(options(id, chart, holder, x), values, holder);
+    const plot = new uPlot(options(id, chart, holder, values[0]), values, holder);
     if (known) {
       known.plot.destroy();
       known.plot = plot;
@@ -273,7 +274,6 @@ globalThis.khalaCharts = (data) => {
   how.textContent = "Charts are live: drag to zoom, a line's name hides it. With the keyboard: ← and → read, + and − zoom, Esc shows all.";
   document.querySelector("#time-line h2")?.after(how);
 
-  const holders = [...document.querySelectorAll("[data-chart]")].filter((holder) => data.charts[holder.dataset.chart]);
   const seen = new IntersectionObserver((entries) => {
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
@@ -281,7 +281,21 @@ globalThis.khalaCharts = (data) => {
       build(entry.target);
     }
   }, { rootMargin: "200px" });
-  holders.forEach((holder) => seen.observe(holder));
+  // Charts whose places came since, and those whose places are gone.
+  const watched = new WeakSet();
+  function adopt() {
+    for (const [id, it] of live) {
+      if (it.holder.isConnected) continue;
+      it.plot.destroy();
+      live.delete(id);
+    }
+    for (const holder of document.querySelectorAll("[data-chart]")) {
+      if (!data.charts[holder.dataset.chart] || watched.has(holder)) continue;
+      watched.add(holder);
+      seen.observe(holder);
+    }
+  }
+  adopt();
   const ending = new AbortController();
   const { signal } = ending;
   const again = () => { for (const it of live.values()) build(it.holder); };
@@ -309,12 +323,17 @@ globalThis.khalaCharts = (data) => {
     // Begins again with what another one would be made of.
     again(fresh) {
       data.seconds.length = 0;
-      for (const { lines } of Object.values(data.charts)) for (const line of lines) line.y.length = 0;
+      for (const { x, lines } of Object.values(data.charts)) if (x === null) for (const line of lines) line.y.length = 0;
       this.take(fresh);
+    },
+    // Takes charts that are none over the run's seconds, each whole.
+    curves(fresh) {
+      for (const [id, chart] of Object.entries(fresh)) data.charts[id] = Object.assign(data.charts[id] ?? {}, chart);
+      adopt();
     },
     // Draws what it has; who has zoomed in stays where they are.
     draw() {
-      for (const { plot, chart, reset } of live.values()) plot.setData([data.seconds, ...chart.lines.map((line) => line.y)], reset.hidden);
+      for (const { plot, chart, reset } of live.values()) plot.setData(drawn(chart), reset.hidden);
     },
     // Points that it has, and the last second of them.
     held: () => ({ points: data.seconds.length, last: data.seconds.at(-1) ?? -1 }),
