@@ -148,6 +148,28 @@ fn what_differs_from_the_contract_is_said_beside_it() {
 }
 
 #[test]
+fn what_a_profile_says_of_limits_is_held_against_what_the_target_shows() {
+    let arguments = ["--replay-budget", "runtime.codex_worker_events=7"].map(std::ffi::OsStr::new);
+    let reference = reference_with(&arguments);
+    let told = |events: u32| {
+        let limits = format!("{{ replay_budget_events = {events} }}");
+        let retains = format!("target.retains={{ \"runtime.codex_worker_events\" = {limits} }}");
+        doctor(&reference.url).set(&retains)
+    };
+    let run = told(9).env("RUNTIME_ADMIN_TOKEN", ADMIN).ended_plain().exits(exit::GO);
+    let limits = line(&run, "limits");
+    assert!(limits.contains("said to replay 9, and it replays 7"), "{limits}");
+    let right = told(7).env("RUNTIME_ADMIN_TOKEN", ADMIN).ended_plain().exits(exit::GO);
+    assert!(!right.stdout.contains("is said to"), "{}", right.stdout);
+    // Where it shows nothing the profile is what is known, and what would help is said where there is none.
+    let unseen = told(9).ended_plain().exits(exit::GO);
+    assert!(line(&unseen, "limits").contains("replays 9, by its profile"), "{}", unseen.stdout);
+    let unknown = doctor(&reference.url).ended_plain().exits(exit::GO);
+    let limits = line(&unknown, "limits");
+    assert!(limits.contains("replays not known") && limits.contains("target.retains"), "{limits}");
+}
+
+#[test]
 fn a_signal_ends_it_at_once_whatever_it_waits_for() {
     let silent = Server::silent();
     let running = doctor(&silent.url).set("target.request_timeout=60s").start_plain();

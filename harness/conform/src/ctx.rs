@@ -17,6 +17,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::case::Times;
+use crate::cases::window;
 use crate::outcome::{Stop, undecided};
 use crate::peer::{Msg, Peer};
 use crate::worker::Worker;
@@ -288,6 +289,10 @@ impl Ctx {
         let from = peer.log.len();
         let payload = subscribe(topics, cursors);
         let reply = peer.ask(event::SUBSCRIBE, payload, self.patience()).await?;
+        let given: Vec<_> = cursors.iter().map(|(topic, at)| (topic.as_str(), *at)).collect();
+        if let Some(stop) = window::overtaken(&reply, &given) {
+            return Err(stop);
+        }
         self.subscribed(topics, &reply)?;
         Ok((reply.response().as_object().cloned().unwrap_or_default(), from))
     }

@@ -9,6 +9,7 @@ use khala_conform::known::Known;
 use khala_conform::report::{Decision, Report, Status};
 use khala_conform::select;
 use khala_reference::Config;
+use khala_wire::topic::TopicId;
 use support::bend;
 use support::bent::Bent;
 use support::{Asked, Runtime, ask, config, everything};
@@ -61,6 +62,22 @@ fn every_case_is_put_to_the_reference_which_deviates_in_none() {
     for report in &reports {
         assert_eq!(report.decision, Decision::Go);
         assert_eq!(report.remains, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_runtime_that_retains_little_is_blamed_for_nothing_and_leaves_nothing_open() {
+    let mut config = config(&[]);
+    config.limits_mut(TopicId::WORKER_EVENTS).retain_events = 20;
+    let runtime = Runtime::start(config);
+    let report = put(&runtime, runtime.address, false);
+    let open = not_kept(std::slice::from_ref(&report));
+    let open: Vec<_> =
+        open.iter().filter(|(_, status, _)| *status != Status::NotApplicable).collect();
+    assert!(open.is_empty(), "{open:#?}");
+    for decided in ["replay_in_pages", "replay_then_tail", "cursors_as_list"] {
+        let result = report.results.iter().find(|it| it.id == decided).expect("it is asked");
+        assert_eq!(result.status, Status::Pass, "{decided}: {}", result.told());
     }
 }
 

@@ -177,6 +177,8 @@ pub const ALLOWS: [&str; 4] = ["reads", "writes", "revokes", "abuses"];
 pub struct Target {
     /// Where it comes from.
     pub kind: TargetKind,
+    /// What one by URL is said to retain and to replay, where it does not show that itself.
+    pub retains: BTreeMap<TopicId, TopicSettings>,
     /// The lane that the clients use.
     pub lane: Lane,
     /// Path of the socket.
@@ -324,7 +326,7 @@ impl SlowConsumerLimits {
     }
 }
 
-/// What the embedded runtime retains of a topic.
+/// What is retained of a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TopicSettings {
     /// Events retained at most.

@@ -105,6 +105,11 @@ async fn resumable(ctx: &Ctx) -> Outcome {
     let mut peer = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
     let payload = subscribe(&[SUMMARIES], &[(SUMMARIES.to_owned(), mark)]);
     let reply = peer.ask(event::SUBSCRIBE, payload, ctx.patience()).await?;
+    if let Some(stop) = window::overtaken(&reply, &[(SUMMARIES, mark)])
+        && window::of(ctx, SUMMARIES).await?.head > head
+    {
+        return Err(stop); // somebody published meanwhile
+    }
     match reply.status() {
         "ok" => kept(format!("taken at {mark}, and resumed after it")),
         _ => broken(

@@ -5,7 +5,7 @@
 
 use khala_wire::message::event;
 
-use super::window::{self, OVER_BUDGET, PRUNED, TRIES, Window};
+use super::window::{self, FLOOR, OVER_BUDGET, PRUNED, TRIES, Window};
 use crate::case::Area::Cursors;
 use crate::case::{Case, Catch, Level};
 use crate::ctx::{Ctx, EVENTS, subscribe, watermark};
@@ -99,6 +99,9 @@ async fn at_head(ctx: &Ctx) -> Outcome {
         let (peer, reply) = resume(ctx, topic, head).await?;
         let did = format!("Resumed {topic} at its head, {head}.");
         let should = "It should have been answered ok, with nothing to replay and so no batch.";
+        if let Some(stop) = window::overtaken(&reply, &[(topic, head)]) {
+            return Err(stop);
+        }
         if reply.status() != "ok" {
             return broken(
                 did,
@@ -158,6 +161,11 @@ async fn zero(ctx: &Ctx) -> Outcome {
     let (peer, reply) = resume(ctx, topic, 0).await?;
     let over = budget.is_some_and(|budget| head > budget);
     let did = format!("Resumed {topic} with cursor 0; floor {floor}, head {head}.");
+    // It was fresh a moment ago.
+    let was_shown = window::of(ctx, EVENTS).await?.floor == floor;
+    if floor == 0 && !was_shown {
+        return Err(undecided("retention began to take events meanwhile"));
+    }
     if floor == 0 && !over {
         let should = "Cursor 0 is fresh here: everything from seq 1 on should have been replayed.";
         if reply.status() != "ok" {
@@ -179,7 +187,6 @@ async fn zero(ctx: &Ctx) -> Outcome {
     stale(&reply, topic, reason, &did)
 }
 
-const FLOOR: &str = "retention_floor_breach";
 const BUDGET: &str = "replay_budget_exceeded";
 
 /// Whether a subscribe was refused as stale for this reason.

@@ -23,7 +23,7 @@ mod subscribe;
 mod tokens;
 mod unsubscribe;
 mod upgrade;
-mod window;
+pub(crate) mod window;
 
 use std::sync::LazyLock;
 

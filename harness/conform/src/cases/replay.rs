@@ -8,11 +8,12 @@ use futures_util::future;
 use khala_wire::message::event;
 use serde_json::json;
 
+use super::window;
 use crate::case::Area::Replay;
 use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
 use crate::delivery::{Delivered, ours};
-use crate::outcome::{Outcome, Stop, broken, kept, undecided};
+use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::Peer;
 use crate::worker::Worker;
 
@@ -184,13 +185,41 @@ async fn paged(ctx: &Ctx, cursor: u64, size: u64) -> Result<Peer, Stop> {
     let mut peer = ctx.join(&ctx.somebody(), &[EVENTS]).await?;
     let mut payload = subscribe(&[EVENTS], &[(EVENTS.to_owned(), cursor)]);
     payload["replay_batch_size"] = json!(size);
-    peer.ask_ok(event::SUBSCRIBE, payload, ctx.patience()).await?;
+    let reply = peer.ask(event::SUBSCRIBE, payload, ctx.patience()).await?;
+    if let Some(stop) = window::overtaken(&reply, &[(EVENTS, cursor)]) {
+        return Err(stop);
+    }
+    reply.is_ok_to(event::SUBSCRIBE)?;
     Ok(peer)
+}
+
+/// What of a past of ours is still there, at least so much of it: of a target that retains little the first is gone.
+async fn retained(
+    ctx: &Ctx,
+    mut own: BTreeMap<u64, Delivered>,
+    least: usize,
+) -> Result<BTreeMap<u64, Delivered>, Stop> {
+    let floor = window::of(ctx, EVENTS).await?.floor;
+    own.retain(|_, it| it.seq >= floor);
+    match own.len() {
+        few if few < least => Err(too_few(few as u64, least as u64)),
+        _ => Ok(own),
+    }
+}
+
+fn too_few(retained: u64, least: u64) -> Stop {
+    not_applicable(
+        format!("{EVENTS} retains {retained} events of ours, and it takes {least} at once"),
+        format!("a target that retains {} events of {EVENTS} or more", 2 * least),
+    )
 }
 
 async fn pages(ctx: &Ctx) -> Outcome {
     const PAGE: u64 = 5;
+    // At least two batches, and one more to begin at.
+    const LEAST: usize = 2 * PAGE as usize + 1;
     let (worker, own) = past(ctx, 22).await?;
+    let own = retained(ctx, own, LEAST).await?;
     // Far behind, and then each place within two batches of head: the last one is full, almost so, or has one event.
     let near = own.len().saturating_sub(12);
     let places = std::iter::once(0).chain(near..own.len().saturating_sub(1));
@@ -228,14 +257,35 @@ async fn batch_size(ctx: &Ctx) -> Outcome {
     }
 }
 
+/// Events that are published while clients resume, at the most and at the least, and how long that takes.
+const DURING: u64 = 30;
+const DURING_LEAST: u64 = 8;
+const DURING_FOR: Duration = Duration::from_millis(240);
+/// Events before them, the worker's beginning among them, and those of others.
+const AROUND: u64 = 6;
+
+/// How many events may be published so that the first of them is still there at the end. A second time that it is asked
+/// what a target retains has shown, and no other case publishes.
+async fn during(ctx: &Ctx) -> Result<u64, Stop> {
+    let Some(room) = window::room(ctx, EVENTS).await?.filter(|room| *room > 0) else {
+        return Ok(DURING);
+    };
+    match room.saturating_sub(AROUND).min(DURING) {
+        few if few < DURING_LEAST => Err(too_few(room, DURING_LEAST + AROUND)),
+        events => Ok(events),
+    }
+}
+
 async fn then_tail(ctx: &Ctx) -> Outcome {
+    let events = during(ctx).await?;
+    let apart = DURING_FOR / u32::try_from(events).unwrap_or(u32::MAX);
     let (mut worker, own) = past(ctx, 4).await?;
     let (after, cursor) = nth(&own, 0)?;
     let names: Vec<_> = (0..5).map(|_| ctx.somebody()).collect();
     let publishing = async {
-        for _ in 0..30 {
+        for _ in 0..events {
             worker.publish(ctx, 1).await?;
-            tokio::time::sleep(Duration::from_millis(8)).await;
+            tokio::time::sleep(apart).await;
         }
         Ok::<_, Stop>(())
     };
@@ -255,20 +305,22 @@ async fn then_tail(ctx: &Ctx) -> Outcome {
         let missing = worker.arrives(ctx, &mut peer, 0, after).await;
         if !missing.is_empty() {
             return broken(
-                format!("Resumed {EVENTS} at {cursor} while 30 events were published."),
+                format!("Resumed {EVENTS} at {cursor} while {events} events were published."),
                 format!("{} (the last is no. {}) never came.", ours(&missing), worker.last()),
                 "What is published during a replay should come either in it or right after it.",
             );
         }
         if let Some((one, next)) = disorder(&peer.delivered(0)) {
             return broken(
-                format!("Resumed {EVENTS} at {cursor} while 30 events were published."),
+                format!("Resumed {EVENTS} at {cursor} while {events} events were published."),
                 format!("Seq {next} came after {one}."),
                 "Seqs should rise, from the replay into the live tail.",
             );
         }
     }
-    kept("five clients that resumed while 30 events were published got all of them, in order")
+    kept(format!(
+        "five clients that resumed while {events} events were published got all of them, in order"
+    ))
 }
 
 async fn same(ctx: &Ctx) -> Outcome {

@@ -5,6 +5,7 @@ use khala_wire::payload::CODE_STALE_CURSOR;
 use serde_json::{Value, json};
 
 use super::replay::RULE_5;
+use super::window;
 use crate::case::Area::Subscribe;
 use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, all_topics, subscribe};
@@ -166,6 +167,9 @@ async fn as_list(ctx: &Ctx) -> Outcome {
         match peer.try_ask(event::SUBSCRIBE, &payload, ctx.patience()).await {
             Ok(msg) if msg.status() == "ok" => {}
             Ok(msg) => {
+                if let Some(stop) = window::overtaken(&msg, order) {
+                    return Err(stop);
+                }
                 return broken(did, format!("It was refused: {}.", word(msg.code())), should);
             }
             Err(came) => return broken(did, format!("Then {came}."), should),

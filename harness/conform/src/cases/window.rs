@@ -1,8 +1,9 @@
 //! Where a topic's floor, head and budget are, as the target itself says.
 
 use khala_engine::target::window::windows;
+use khala_plan::model::TopicSettings;
 use khala_wire::message::event;
-use khala_wire::topic::KNOWN;
+use khala_wire::topic::{KNOWN, TopicId};
 use serde_json::Value;
 
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe, watermark};
@@ -85,7 +86,42 @@ pub fn refused(msg: &Msg, topic: &str) -> Option<Refused> {
     })
 }
 
-/// The window of a topic: by the target's metrics, else by what it answers to cursor 0.
+/// Why a subscribe was refused for which the target is not to blame: retention has taken what a cursor of ours stood
+/// before. What the floor is by then the refusal says.
+#[must_use]
+pub fn overtaken(msg: &Msg, cursors: &[(&str, u64)]) -> Option<Stop> {
+    let below = cursors.iter().find_map(|&(topic, cursor)| {
+        let it = refused(msg, topic)?;
+        (it.reason == FLOOR && it.floor > cursor).then_some((topic, cursor, it))
+    });
+    let (topic, cursor, it) = below?;
+    let behind = it.head.saturating_sub(cursor);
+    Some(undecided(format!(
+        "on the way, retention took what had been published for it: it resumed {topic} at {cursor}, and the floor was {} \
+         by then. A target that retains more than {behind} events of that topic decides it",
+        it.floor
+    )))
+}
+
+/// The reason of a refusal below the floor.
+pub const FLOOR: &str = "retention_floor_breach";
+
+/// How many events of a topic are there at once: as the profile says, else as many as were left where some were taken;
+/// none where nobody says.
+///
+/// # Errors
+/// Undecided, where the target tells nothing of the topic.
+pub async fn room(ctx: &Ctx, topic: &'static str) -> Result<Option<u64>, Stop> {
+    let told = TopicId::of(topic).and_then(|id| ctx.world.plan.target.retains.get(&id));
+    if let Some(retained) = told.and_then(|it| it.retain_events) {
+        return Ok(Some(retained));
+    }
+    let window = of(ctx, topic).await?;
+    Ok((window.floor > 0).then(|| window.head - window.floor))
+}
+
+/// The window of a topic: by the target's metrics, else by what it answers to cursor 0, and what it says in neither as its
+/// profile has it.
 ///
 /// # Errors
 /// Undecided, where it answers neither.
@@ -105,7 +141,19 @@ pub async fn of(ctx: &Ctx, topic: &'static str) -> Result<Window, Stop> {
     }
     let head = watermark(reply.response(), topic)
         .ok_or_else(|| undecided("the answer to cursor 0 says nothing of the topic"))?;
-    Ok(Window { topic, floor: 0, head, budget: None })
+    let told = TopicId::of(topic).and_then(|id| ctx.world.plan.target.retains.get(&id));
+    Ok(served(topic, head, told))
+}
+
+/// The window of a topic whose cursor 0 is served: as its profile has it, else nothing is pruned and no budget is known.
+fn served(topic: &'static str, head: u64, told: Option<&TopicSettings>) -> Window {
+    let retained = told.and_then(|it| it.retain_events);
+    Window {
+        topic,
+        floor: retained.map_or(0, |retained| head.saturating_sub(retained)),
+        head,
+        budget: told.and_then(|it| it.replay_budget_events),
+    }
 }
 
 /// The first topic whose window gives such a cursor, with it.
@@ -142,6 +190,14 @@ mod tests {
 
     fn window(floor: u64, head: u64, budget: Option<u64>) -> Window {
         Window { topic: EVENTS, floor, head, budget }
+    }
+
+    #[test]
+    fn what_a_target_does_not_show_is_as_its_profile_has_it() {
+        let told = TopicSettings { retain_events: Some(20), replay_budget_events: Some(30) };
+        assert_eq!(served(EVENTS, 60, Some(&told)), window(40, 60, Some(30)));
+        assert_eq!(served(EVENTS, 15, Some(&told)), window(0, 15, Some(30)));
+        assert_eq!(served(EVENTS, 60, None), window(0, 60, None));
     }
 
     #[test]

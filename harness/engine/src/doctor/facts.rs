@@ -1,14 +1,16 @@
 //! What a target does beside what the contract says: facts for the profile, and nothing that ends a run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use khala_plan::Plan;
+use khala_plan::model::TopicSettings;
 use khala_wire::CHANNEL;
 use khala_wire::frame::{Frame, Vsn};
 use khala_wire::message::event;
 use khala_wire::metrics::{FanoutMetrics, TopicWindow};
-use khala_wire::topic::KNOWN;
+use khala_wire::topic::{KNOWN, TopicId};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -16,9 +18,12 @@ use super::lines::Line;
 use super::{Options, user_agent};
 use crate::clock;
 use crate::preflight;
-use crate::target::{Target, scopes};
+use crate::target::window::{Window, fleet_topics, windows};
+use crate::target::{Target, asked, scopes};
 use crate::transport::Socket;
 
+/// What lines on limits are about.
+const WHAT: &str = "limits";
 /// What to do where a first socket came in and a further one does not.
 const NO_SOCKET: &str = "the first one was let in: see how many the target, or what is before it, lets in for one user or address";
 
@@ -59,15 +64,25 @@ pub(super) async fn examine(
 }
 
 /// Limits and the size of the past, by its metrics, beside the contract's.
-pub(super) fn limits(metrics: &FanoutMetrics, told: &mut dyn FnMut(Line)) {
+pub(super) fn limits(plan: &Plan, metrics: &FanoutMetrics, told: &mut dyn FnMut(Line)) {
     let tried = "what its fan-out metrics say of its topics";
     let rows: Vec<_> = metrics.topic_windows.iter().filter_map(limit).collect();
     let differ: Vec<_> = rows.iter().filter_map(|(_, other)| other.clone()).collect();
+    let contradicted = contradicted(&plan.target.retains, &windows(metrics));
+    if !contradicted.is_empty() {
+        let advice = "target.retains is wrong there: correct it, or leave it out, for what the target shows goes before it";
+        told(Line::less(
+            WHAT,
+            "target.retains beside its fan-out metrics",
+            contradicted.join("; "),
+            advice,
+        ));
+    }
     let seen = rows.into_iter().map(|(seen, _)| seen).collect::<Vec<_>>().join("; ");
     told(match differ.is_empty() {
-        true => Line::good("limits", tried, seen),
+        true => Line::good(WHAT, tried, seen),
         false => Line::less(
-            "limits",
+            WHAT,
             tried,
             seen,
             format!(
@@ -76,6 +91,81 @@ pub(super) fn limits(metrics: &FanoutMetrics, told: &mut dyn FnMut(Line)) {
             ),
         ),
     });
+}
+
+/// What is known of limits where there are no metrics: what the profile says of them, beside what a cursor of 0 was
+/// answered with.
+pub(super) async fn untold_limits(
+    plan: &Plan,
+    target: &Target,
+    options: &Options,
+    told: &mut dyn FnMut(Line),
+) {
+    let tried = "a subscribe with cursor 0 to each topic of the fleet, for it shows no metrics";
+    let windows = asked::windows(plan, target, &user_agent(options), &fleet_topics(plan)).await;
+    let contradicted = contradicted(&plan.target.retains, &windows);
+    if !contradicted.is_empty() {
+        let advice = "target.retains is wrong there: correct it, or leave it out";
+        return told(Line::less(WHAT, tried, contradicted.join("; "), advice));
+    }
+    let line = |(topic, window): &(TopicId, Window)| shown(plan, *topic, *window);
+    let (seen, open): (Vec<_>, Vec<_>) = windows.iter().map(line).unzip();
+    let seen = match seen.is_empty() {
+        true => "nothing of any topic".to_owned(),
+        false => seen.join("; "),
+    };
+    told(match open.contains(&true) || windows.is_empty() {
+        false => Line::good(WHAT, tried, seen),
+        true => Line::less(
+            WHAT,
+            tried,
+            seen,
+            "say in the profile what it retains and replays ([target.retains.\"TOPIC\"] with retain_events and \
+             replay_budget_events), or give target.admin_token: without either, cases and faults at these bounds \
+             decide nothing",
+        ),
+    });
+}
+
+/// What is known of a topic's window, and whether something of it is not.
+fn shown(plan: &Plan, topic: TopicId, window: Window) -> (String, bool) {
+    let name = topic.name();
+    if window.floor() > 0 {
+        let Window { head, budget, .. } = window;
+        let floor = window.floor();
+        return (
+            format!("{name}: floor {floor}, head {head}, {budget} behind head may be replayed"),
+            false,
+        );
+    }
+    let told = plan.target.retains.get(&topic).copied().unwrap_or_default();
+    let of = |told: Option<u64>| told.map_or_else(|| "not known".to_owned(), |n| n.to_string());
+    let (retained, budget) = (of(told.retain_events), of(told.replay_budget_events));
+    let head = window.head;
+    let seen = format!(
+        "{name}: head {head}, cursor 0 is served; retains {retained}, replays {budget}, by its profile"
+    );
+    (seen, told.replay_budget_events.is_none())
+}
+
+/// What a profile says of limits and the target says otherwise.
+fn contradicted(
+    told: &BTreeMap<TopicId, TopicSettings>,
+    windows: &[(TopicId, Window)],
+) -> Vec<String> {
+    let mut all = Vec::new();
+    for (topic, window) in windows {
+        let Some(told) = told.get(topic) else { continue };
+        let name = topic.name();
+        let retained = window.head.saturating_sub(window.floor());
+        if let Some(said) = told.retain_events.filter(|said| retained > *said) {
+            all.push(format!("{name} is said to retain {said} events, and {retained} are there"));
+        }
+        if let Some(said) = told.replay_budget_events.filter(|said| *said != window.budget) {
+            all.push(format!("{name} is said to replay {said}, and it replays {}", window.budget));
+        }
+    }
+    all
 }
 
 /// A topic's limits, and what differs from the contract's.

@@ -49,7 +49,7 @@ pub(super) async fn examine(
     if !mints(plan, target, options, told).await || !enters(plan, target, options, told).await {
         return;
     }
-    metrics(plan, target, &http, told).await;
+    metrics(plan, target, &http, options, told).await;
     facts::examine(plan, target, options, told).await;
     let heads = past(plan, target, options, told).await;
     for what in lacks::of(plan, schedule, target, &http).await {
@@ -259,13 +259,19 @@ async fn other_path(plan: &Plan, target: &Target, options: &Options) -> Option<&
 }
 
 /// The operators' view.
-async fn metrics(plan: &Plan, target: &Target, http: &Http, told: &mut dyn FnMut(Line)) {
+async fn metrics(
+    plan: &Plan,
+    target: &Target,
+    http: &Http,
+    options: &Options,
+    told: &mut dyn FnMut(Line),
+) {
     let tried = format!("GET {}", khala_wire::metrics::METRICS_PATH);
     let error = match target.metrics(http).await {
         Ok(metrics) => {
             let topics = windows(&metrics.document).len();
             told(Line::good("fan-out metrics", &tried, format!("they tell of {topics} topics")));
-            return facts::limits(&metrics.document, told);
+            return facts::limits(plan, &metrics.document, told);
         }
         Err(error) => error,
     };
@@ -274,6 +280,7 @@ async fn metrics(plan: &Plan, target: &Target, http: &Http, told: &mut dyn FnMut
         _ => "without them faults are proven by answers and sockets".to_owned(),
     };
     told(Line::less("fan-out metrics", &tried, error, mend));
+    facts::untold_limits(plan, target, options, told).await;
 }
 
 /// A subscribe from the start: how much there is to replay, and where the topics stand.

@@ -34,13 +34,25 @@ pub async fn windows(
     // One by one: a stale topic refuses the whole list.
     for &topic in topics {
         match window(&mut talk, topic, plan.target.request_timeout).await {
-            Ok(window) => all.extend(window.map(|window| (topic, window))),
+            Ok(window) => all.extend(window.map(|window| (topic, as_told(plan, topic, window)))),
             Err(_) => break,
         }
     }
     talk.leave(plan.target.connect_timeout).await;
     all
 }
+
+/// The window with the replay budget that the plan says of the topic, where the target does not show it.
+fn as_told(plan: &Plan, topic: TopicId, window: Window) -> Window {
+    let told = plan.target.retains.get(&topic).and_then(|it| it.replay_budget_events);
+    match told.filter(|_| window.budget == UNKNOWN) {
+        Some(budget) => Window { budget, ..window },
+        None => window,
+    }
+}
+
+/// The budget of a topic whose lowest cursor is served: none of its cursors is further behind, whatever it is.
+const UNKNOWN: u64 = u64::MAX;
 
 /// Asks for one topic; nothing where it is not answered in time, and then nobody is to be asked again.
 async fn window(
@@ -64,8 +76,7 @@ fn read(topic: TopicId, reply: &Reply) -> Option<Window> {
         Reply::Ok(response) => {
             let seen: SubscribedSeen = serde_json::from_str(response.get()).ok()?;
             let mark = seen.current_watermarks.iter().find(|mark| mark.topic == topic.name())?;
-            // No cursor of this topic is further behind than the budget, whatever that is.
-            let (oldest, head, budget) = (Some(1), mark.watermark, u64::MAX);
+            let (oldest, head, budget) = (Some(1), mark.watermark, UNKNOWN);
             Some(Window { oldest, head, budget, tier: None })
         }
         Reply::Error(response) => {

@@ -134,7 +134,7 @@ impl Windows {
 }
 
 /// The topics of all the fleet, each once.
-fn fleet_topics(plan: &Plan) -> Vec<TopicId> {
+pub fn fleet_topics(plan: &Plan) -> Vec<TopicId> {
     let topics = plan.fleet.cohorts.iter().flat_map(|cohort| cohort.topics.iter().copied());
     topics.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -96,13 +96,13 @@ impl Offline {
 const RETAINED: u64 = 10_000;
 
 /// Cursors for which no topic has a place: of the embedded runtime, which retains and replays what the scenario says;
-/// of another target, if it has the contract's limits and no past.
+/// of another target, if it has what its profile says, else the contract's limits, and no past.
 fn no_place(fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Advice> {
     let (resume, topics) = chosen_cursors(plan, schedule, fault)?;
     let window = |topic: TopicId, events: u64| {
         let settings = match &plan.target.kind {
             TargetKind::Reference { topics, .. } => topics.get(&topic),
-            TargetKind::Url { .. } => None,
+            TargetKind::Url { .. } => plan.target.retains.get(&topic),
         };
         let retained = settings.and_then(|it| it.retain_events).unwrap_or(RETAINED);
         let budget = settings.and_then(|it| it.replay_budget_events);
@@ -128,11 +128,15 @@ fn no_place(fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Ad
             Advice::new(format!("no cursor can be put {told}: {why}"), help).note(HITS_NOBODY)
         }
         TargetKind::Url { .. } => {
+            let limits = match plan.target.retains.get(&topic) {
+                Some(_) => "what target.retains says of it",
+                None => "the contract's limits",
+            };
             let what = format!(
                 "whether a cursor can be put {told} hangs on what the target retains and replays"
             );
             let note = format!(
-                "with the contract's limits and no past, {why}: the fault hits nobody there, and the run cannot be a GO"
+                "with {limits} and no past, {why}: the fault hits nobody there, and the run cannot be a GO"
             );
             Advice::new(what, RETAIN_LESS).note(note)
         }

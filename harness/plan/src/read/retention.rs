@@ -1,4 +1,5 @@
-//! `[target.topics."…"]`: what the embedded runtime retains of a topic.
+//! `[target.topics."…"]`, `[target.retains."…"]`: what the embedded runtime retains of a topic, and what one by URL is said
+//! to.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +11,15 @@ use super::scalar::Placed;
 use super::topic;
 use crate::model::TopicSettings;
 
-/// Events of a topic that the embedded runtime can be asked to hold in memory.
+/// Events of a topic that a runtime can be asked to hold.
 const EVENTS: Within<u64> = Within(1, 10_000_000);
 
 const RETAIN_EVENTS: Key<Within<u64>> = Key::new(
     "retain_events",
     EVENTS,
     "retain_events = 1_000",
-    "Events retained at most. Default: no limit of this kind.",
+    "Events retained at most, of a target by URL at any time: a cursor further behind head is below its floor. Default: \
+     no limit of this kind.",
 )
 .unit("events");
 const REPLAY_BUDGET_EVENTS: Key<Within<u64>> = Key::new(
@@ -32,7 +34,7 @@ const REPLAY_BUDGET_EVENTS: Key<Within<u64>> = Key::new(
 pub(crate) const TABLE: Table = Table::new(
     "topic",
     "`[target.topics.\"…\"]`",
-    "What the embedded runtime retains of a topic.",
+    "What is retained of a topic: by `topics` the embedded runtime is started with it, by `[target.retains.\"…\"]` it is known of another.",
     &[&RETAIN_EVENTS, &REPLAY_BUDGET_EVENTS],
 );
 
@@ -47,14 +49,14 @@ pub(crate) fn read(
     };
     let Some(table) = node.as_table() else {
         // Says that it is not a table.
-        let _ = Fields::called(cx, node, "`[target.topics]`", &[]);
+        let _ = Fields::called(cx, node, format!("`[target.{}]`", key.name()), &[]);
         return None;
     };
     let mut topics = BTreeMap::new();
     let mut complete = true;
     for (name, place, node) in table.iter() {
         let topic = topic::known(cx, &Placed { value: name.to_owned(), place: place.clone() });
-        let called = format!("`[target.topics.\"{name}\"]`");
+        let called = format!("`[target.{}.\"{name}\"]`", key.name());
         let fields = Fields::called(cx, node, called, TABLE.keys);
         match (topic, fields.map(settings)) {
             (Some(topic), Some(settings)) => drop(topics.insert(topic, settings)),
@@ -74,9 +76,13 @@ fn settings(fields: Fields<'_>) -> TopicSettings {
 }
 
 /// Writes what is retained of each topic.
-pub(crate) fn write(out: &mut Writer, topics: &BTreeMap<TopicId, TopicSettings>) {
+pub(crate) fn write(
+    out: &mut Writer,
+    key: &dyn Declared,
+    topics: &BTreeMap<TopicId, TopicSettings>,
+) {
     for (topic, settings) in topics {
-        out.table(&format!("[target.topics.{}]", inline(&topic.name().into())));
+        out.table(&format!("[target.{}.{}]", key.name(), inline(&topic.name().into())));
         out.some(&RETAIN_EVENTS, settings.retain_events.as_ref());
         out.some(&REPLAY_BUDGET_EVENTS, settings.replay_budget_events.as_ref());
     }

@@ -52,6 +52,7 @@ fn plan() -> Plan {
         seed: 42,
         target: Target {
             kind: TargetKind::Reference { defects: Vec::new(), topics: BTreeMap::new() },
+            retains: BTreeMap::new(),
             lane: Lane::Ws,
             socket_path: "/sync/socket/websocket".to_owned(),
             client_build_id: None,

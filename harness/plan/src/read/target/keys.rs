@@ -42,7 +42,14 @@ pub(super) const TOPICS: Key<Raw> = Key::new(
     "topics",
     Raw(|| Shape::Named(KNOWN.iter().map(|topic| topic.name).collect(), "topic")),
     "[target.topics.\"runtime.codex_worker_events\"]",
-    "What the embedded runtime retains, by topic: `[target.topics.\"runtime.…\"]`.",
+    "What the embedded runtime retains, by topic: `[target.topics.\"runtime.…\"]`. Of a target by URL see `retains`.",
+);
+pub(super) const RETAINS: Key<Raw> = Key::new(
+    "retains",
+    Raw(|| Shape::Named(KNOWN.iter().map(|topic| topic.name).collect(), "topic")),
+    "[target.retains.\"runtime.codex_worker_events\"]",
+    "What a target by URL retains and replays, by topic: `[target.retains.\"runtime.…\"]`. It is what counts where the \
+     target itself shows neither: no metrics, and cursor 0 is served. Default: nothing is known of it.",
 );
 pub(super) const LANE: KeyOr<Words<Lane>> =
     Key::new("lane", Words(&[("ws", Lane::Ws)]), "lane = \"ws\"", "Lane that the clients use.")
@@ -254,6 +261,7 @@ pub(crate) const TABLE: Table = Table::new(
         &URL,
         &DEFECTS,
         &TOPICS,
+        &RETAINS,
         &LANE,
         &SOCKET_PATH,
         &CLIENT_BUILD_ID,

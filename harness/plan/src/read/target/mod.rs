@@ -5,6 +5,10 @@ pub(in crate::read) mod keys;
 pub(crate) mod profile;
 mod way;
 
+use std::collections::BTreeMap;
+
+use khala_wire::topic::TopicId;
+
 use super::auth;
 use super::diagnostic::Diagnostic;
 use super::extras;
@@ -20,7 +24,7 @@ use super::suggest;
 use super::tree::Node;
 use crate::metric::FINDINGS;
 use crate::model::{
-    ALLOWS, BuildSource, CommandPath, Lane, Secret, SnapshotPath, Target, TargetKind,
+    ALLOWS, BuildSource, CommandPath, Lane, Secret, SnapshotPath, Target, TargetKind, TopicSettings,
 };
 use crate::units::format_bytes;
 
@@ -52,6 +56,7 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
             None
         }
     };
+    let retains = retains(fields, reference);
     let lane = lane(fields);
     let socket_path = fields.right(&keys::SOCKET_PATH);
     if let (Some(true), Some(path)) = (reference, &socket_path) {
@@ -91,6 +96,7 @@ fn target(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<Ta
     let connect_rate_max = connect_rate_max.or(passive.then_some(keys::PASSIVE_CONNECT_RATE_MAX));
     Some(Target {
         kind: kind?,
+        retains: retains?,
         lane: lane?,
         socket_path: socket_path?,
         client_build_id,
@@ -133,6 +139,19 @@ fn secret(
         Some(node) => auth::opening(fields.cx, key.name(), node).map(Some),
         None => (!fields.has(key)).then_some(None),
     }
+}
+
+/// What a target by URL is said to retain; the embedded runtime does what `topics` says.
+fn retains(
+    fields: &Fields<'_>,
+    reference: Option<bool>,
+) -> Option<BTreeMap<TopicId, TopicSettings>> {
+    if reference == Some(true) {
+        let why = "with `kind = \"reference\"`: `topics` says what it retains";
+        fields.no_effect_by(&keys::RETAINS, fields.node(&keys::KIND), why);
+        return Some(BTreeMap::new());
+    }
+    retention::read(fields, &keys::RETAINS)
 }
 
 fn close_codes(fields: &Fields<'_>) -> Option<Vec<u16>> {
@@ -299,7 +318,7 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
         fields.cx.report(Diagnostic::error(place, what).help(help));
     }
     // A warning, so that a scenario for the reference can be aimed at another runtime by `--set`.
-    let why = "with `kind = \"url\"`: what such a target retains is its own affair";
+    let why = "with `kind = \"url\"`: what such a target retains is its own affair, and `retains` is what is known of it";
     fields.no_effect_by(&keys::TOPICS, fields.node(&keys::KIND), why);
     let node = fields.need_node(&keys::URL)?;
     Some(TargetKind::Url { base_url: base_url(fields, node)? })
@@ -435,6 +454,7 @@ pub(crate) fn write(out: &mut Writer, target: &Target) {
     }
     slowness::write(out, &target.slow_consumer, reference);
     if let TargetKind::Reference { topics, .. } = &target.kind {
-        retention::write(out, topics);
+        retention::write(out, &keys::TOPICS, topics);
     }
+    retention::write(out, &keys::RETAINS, &target.retains);
 }

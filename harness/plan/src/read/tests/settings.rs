@@ -52,6 +52,12 @@ fn a_target_has_limits_and_retains() {
         topics.into_iter().collect::<Vec<_>>(),
         [(TopicId::of(WORKER_EVENTS).unwrap(), settings)]
     );
+    let retains = "\n[target.retains.\"runtime.codex_worker_events\"]\nreplay_budget_events = 30";
+    let of_url = format!("kind = \"url\"\nurl = \"http://h\"{retains}");
+    let text = edited(&[(REFERENCE, &of_url), ("mint = \"hs256\"", "mint = \"control\"")]);
+    let told = TopicSettings { retain_events: None, replay_budget_events: Some(30) };
+    let retains: Vec<_> = Load::of(&text).plan().target.retains.into_iter().collect();
+    assert_eq!(retains, [(TopicId::of(WORKER_EVENTS).unwrap(), told)]);
     let text = edited(&[
         (REFERENCE, "kind = \"url\"\nurl = \"http://h\""),
         ("mint = \"hs256\"", "mint = \"control\""),

@@ -321,6 +321,10 @@ insecure = true
 [target.slow_consumer]
 kernel_buffer = "256KiB"
 
+[target.retains."runtime.codex_worker_events"]
+retain_events = 1_000
+replay_budget_events = 500
+
 [auth]
 mint = "static"
 token = { file = "token" }
