@@ -318,7 +318,7 @@ fn url_kind(fields: &mut Fields<'_>, flag_defects: &[Placed<String>]) -> Option<
         fields.cx.report(Diagnostic::error(place, what).help(help));
     }
     // A warning, so that a scenario for the reference can be aimed at another runtime by `--set`.
-    let why = "with `kind = \"url\"`: what such a target retains is its own affair, and `retains` is what is known of it";
+    let why = "with `kind = \"url\"`: what such a target retains is its own affair";
     fields.no_effect_by(&keys::TOPICS, fields.node(&keys::KIND), why);
     let node = fields.need_node(&keys::URL)?;
     Some(TargetKind::Url { base_url: base_url(fields, node)? })

@@ -123,7 +123,7 @@ fn wrong_types_are_named() {
     35:8 `name` must be a string, not an array
     "#);
     assert_snapshot!(complaints(&[(SURFACES, "surface = 3"), ("[auth]\nmint = \"hs256\"", "auth = 1")]), @"
-    9:1 unknown key `auth` in `[target]` -> its keys are `kind`, `url`, `defects`, `topics`, `lane`, `socket_path`, `client_build_id`, `connect_timeout`, `request_timeout`, `exclusive`, `apply`, `snapshot`, `slow_consumer`, `build_header`, `build_command`, `close_codes`, `admin_token`, `commands`, `command`, `command_secret`, `clients_max`, `connect_rate_max`, `headers`, `query`, `message_max`, `dense_states`, `findings_are_rules`, `allows`, `control_url`, `proxy`, `clear_text`, `tls` and `stability`
+    9:1 unknown key `auth` in `[target]` -> its keys are `kind`, `url`, `defects`, `topics`, `retains`, `lane`, `socket_path`, `client_build_id`, `connect_timeout`, `request_timeout`, `exclusive`, `apply`, `snapshot`, `slow_consumer`, `build_header`, `build_command`, `close_codes`, `admin_token`, `commands`, `command`, `command_secret`, `clients_max`, `connect_rate_max`, `headers`, `query`, `message_max`, `dense_states`, `findings_are_rules`, `allows`, `control_url`, `proxy`, `clear_text`, `tls` and `stability`
     15:11 `surface` must be a list of tables, not an integer -> write `[[fleet.surface]]`
     ");
     assert_snapshot!(complaints(&[(SURFACES, "[fleet.surface]\nname = \"ios\"\nshare = 1")]), @"16:1 `surface` is a list of tables -> write `[[fleet.surface]]` with two pairs of brackets");
