@@ -67,20 +67,17 @@ pub fn subject(report: &RunReport) -> String {
     };
     let build = target.build.as_ref().map_or("not known", String::as_str);
     let subject = format!("Tested: {what}; its build: {build}");
-    let named = target.defects.iter().take(DEFECTS_SHOWN).cloned().collect::<Vec<_>>().join("; ");
-    let more = match target.defects.len().saturating_sub(DEFECTS_SHOWN) {
-        0 => String::new(),
-        more => format!("; and {more} more, under Provenance"),
+    let more = target.defects.len().saturating_sub(DEFECTS_SHOWN);
+    let defects = match more {
+        0 => brief::defects(report),
+        _ => Some(format!(
+            "The target was started with {} defects, on purpose: {} and {more} more, under Provenance. This is no \
+             judgement of a real one.",
+            target.defects.len(),
+            target.defects[..DEFECTS_SHOWN].join(", ")
+        )),
     };
-    match target.defects.len() {
-        0 => format!("{subject}."),
-        1 => format!(
-            "{subject}. A defect was switched on in it on purpose, so that no real one is judged: {named}."
-        ),
-        many => format!(
-            "{subject}. {many} defects were switched on in it on purpose, so that no real one is judged: {named}{more}."
-        ),
-    }
+    [Some(format!("{subject}.")), defects].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// What is to be known before anything is concluded, but for what stands under the verdict.
