@@ -148,6 +148,26 @@ fn without_the_operators_view_a_fault_is_proven_by_the_sockets_and_that_is_told_
 }
 
 #[test]
+fn a_past_that_all_would_replay_is_told_before_the_load_with_what_spares_it() {
+    let target = reference_by_hand();
+    let first = at(&target.url).env("RUNTIME_ADMIN_TOKEN", ADMIN).ended().exits(exit::GO);
+    assert!(!first.stderr.contains("has a past"), "there was none: {}", first.stderr);
+    // By its metrics, and where they cannot be read by what a subscribe is answered.
+    for operator in [true, false] {
+        let run = at(&target.url).set("fleet.clients=160");
+        let run = if operator { run.env("RUNTIME_ADMIN_TOKEN", ADMIN) } else { run };
+        let said = run.ended().stderr;
+        let (told, load) = (said.find("note: the target has a past"), said.find("phase ramp"));
+        assert!(told.is_some() && told < load, "{said}");
+        assert!(said.contains("to each of 160 clients"), "{said}");
+        assert!(said.contains("fleet.first_subscribe = \"from-now\" spares"), "{said}");
+    }
+    let spared = at(&target.url).set("fleet.clients=160").set("fleet.first_subscribe=from-now");
+    let said = spared.ended().stderr;
+    assert!(!said.contains("has a past"), "{said}");
+}
+
+#[test]
 fn without_the_operators_view_the_lowest_cursor_tells_where_the_floor_is() {
     let target = reference_by_hand();
     let run = Harness::run(scenario("floor.toml"))

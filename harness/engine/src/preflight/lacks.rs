@@ -4,33 +4,54 @@
 //! Asked is what changes nothing: the fan-out metrics, a revocation of a session that nobody has, a trim
 //! that keeps everything.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use khala_plan::Plan;
 use khala_plan::estimate::{Span, chosen_cursors};
 use khala_plan::fault::Need;
 use khala_plan::model::{FirstSubscribe, Resume};
-use khala_plan::schedule::{PlannedFault, Schedule};
+use khala_plan::schedule::{PlannedFault, PlannedPublish, Schedule};
+use khala_plan::units::format_count;
 use khala_wire::command::{REVOKE_PATH, Revoke};
 use khala_wire::topic::TopicId;
 
 use crate::fault::{TRIM_PATH, keeps_all};
 use crate::http::{Http, HttpError};
 use crate::target::window::{Window, windows};
-use crate::target::{Target, keys};
+use crate::target::{Target, asked, keys};
 
-/// Events of the past from which on it is told what a first subscribe replays.
+/// Events of a topic's past from which on it is told what a first subscribe replays.
 const PAST_MIN: u64 = 1_000;
+/// Deliveries of the past to all clients from which on that is told, where they are at least one for so many of those
+/// that the run plans.
+const REPLAYED_MIN: u64 = 10_000;
+const REPLAYED_SHARE: u64 = 10;
 
 /// What the target does not give, a sentence each.
-pub async fn of(plan: &Plan, schedule: &Schedule, target: &Target, http: &Http) -> Vec<String> {
+pub async fn of(
+    plan: &Plan,
+    schedule: &Schedule,
+    target: &Target,
+    http: &Http,
+    user_agent: &str,
+) -> Vec<String> {
     let mut lacks = Vec::new();
     match target.metrics(http).await {
         Ok(metrics) => {
             let windows = windows(&metrics.document);
-            lacks.extend(past(plan, &windows));
+            lacks.extend(past(plan, schedule, &windows));
             lacks.extend(no_place(plan, schedule, &windows));
         }
-        Err(error) => lacks.push(no_metrics(plan, schedule, &error)),
+        Err(error) => {
+            lacks.push(no_metrics(plan, schedule, &error));
+            if plan.fleet.first_subscribe == FirstSubscribe::FromStart {
+                let topics: BTreeSet<TopicId> = subscribed(plan).collect();
+                let topics: Vec<_> = topics.into_iter().collect();
+                let windows = asked::windows(plan, target, user_agent, &topics).await;
+                lacks.extend(past(plan, schedule, &windows));
+            }
+        }
     }
     let revoked = faults(schedule, Need::Revocation);
     if !revoked.is_empty()
@@ -161,29 +182,56 @@ fn span(window: &Window) -> Span {
     Span { floor: window.floor(), head: window.head, budget: window.budget }
 }
 
-/// What every first subscribe without a cursor replays, where that is much.
-fn past(plan: &Plan, windows: &[(TopicId, Window)]) -> Option<String> {
+/// What every first subscribe without a cursor replays, where that is much: by itself, or beside what the run delivers.
+fn past(plan: &Plan, schedule: &Schedule, windows: &[(TopicId, Window)]) -> Option<String> {
     if plan.fleet.first_subscribe == FirstSubscribe::FromNow {
         return None;
     }
-    let subscribed = |topic| {
-        let cohorts = plan.fleet.cohorts.iter().filter(|cohort| cohort.topics.contains(&topic));
-        cohorts.map(|cohort| u64::from(cohort.clients)).sum::<u64>()
-    };
     let of_topic = windows.iter().filter_map(|(topic, window)| {
         let events = window.head.saturating_sub(window.floor());
-        let clients = subscribed(*topic);
-        (events >= PAST_MIN && clients > 0)
-            .then(|| format!("{events} events of {} to each of {clients} clients", topic.name()))
+        let clients = subscribers(plan, *topic);
+        (events > 0 && clients > 0).then_some((topic, events, clients))
     });
-    let told: Vec<_> = of_topic.collect();
-    (!told.is_empty()).then(|| {
+    let pasts: Vec<_> = of_topic.collect();
+    let replayed: u64 =
+        pasts.iter().map(|(_, events, clients)| events.saturating_mul(*clients)).sum();
+    let planned = deliveries(plan, schedule);
+    let is_long = pasts.iter().any(|(_, events, _)| *events >= PAST_MIN);
+    let is_much = replayed >= REPLAYED_MIN && replayed.saturating_mul(REPLAYED_SHARE) >= planned;
+    (is_long || is_much).then(|| {
+        let told = pasts.iter().map(|(topic, events, clients)| {
+            format!("{events} events of {} to each of {clients} clients", topic.name())
+        });
         format!(
-            "the target has a past, which every first subscribe without a cursor replays \
-             (fleet.first_subscribe = \"from-now\" spares all but one): {}",
-            told.join(", ")
+            "the target has a past, which every first subscribe without a cursor replays: {}, {} deliveries beside \
+             the {} that this run plans. fleet.first_subscribe = \"from-now\" spares all clients but one the past",
+            told.collect::<Vec<_>>().join(", "),
+            format_count(replayed),
+            format_count(planned),
         )
     })
+}
+
+/// The topics that clients subscribe to.
+fn subscribed(plan: &Plan) -> impl Iterator<Item = TopicId> {
+    plan.fleet.cohorts.iter().flat_map(|cohort| cohort.topics.iter().copied())
+}
+
+/// Clients that subscribe to a topic.
+fn subscribers(plan: &Plan, topic: TopicId) -> u64 {
+    let cohorts = plan.fleet.cohorts.iter().filter(|cohort| cohort.topics.contains(&topic));
+    cohorts.map(|cohort| u64::from(cohort.clients)).sum()
+}
+
+/// Deliveries of what the run itself publishes, where every client is there all the time.
+fn deliveries(plan: &Plan, schedule: &Schedule) -> u64 {
+    let each: Vec<u64> = plan
+        .loads
+        .iter()
+        .map(|load| load.command.topics().into_iter().map(|topic| subscribers(plan, topic)).sum())
+        .collect();
+    let of = |publish: &PlannedPublish| each.get(usize::from(publish.load)).copied().unwrap_or(0);
+    schedule.publishes.iter().map(of).sum()
 }
 
 fn faults(schedule: &Schedule, need: Need) -> Vec<&PlannedFault> {
@@ -200,6 +248,40 @@ fn told(faults: &[&PlannedFault]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_past_that_is_much_beside_what_a_run_plans_is_told_whatever_its_topics_hold() {
+        let storm = include_str!("../../../../scenarios/reconnect-storm.toml");
+        let plan = crate::testing::plan(storm);
+        let schedule = Schedule::of(&plan);
+        let planned = deliveries(&plan, &schedule);
+        let other = TopicId::of(khala_wire::topic::WORKER_SUMMARIES).expect("a topic");
+        let of = |plan: &Plan, head, more| {
+            let window = |head| Window { oldest: Some(1), head, budget: 3_000, tier: None };
+            past(plan, &schedule, &[(TopicId::WORKER_EVENTS, window(head)), (other, window(more))])
+        };
+        let told = of(&plan, 587, 9).expect("it is much");
+        let clients = subscribers(&plan, TopicId::WORKER_EVENTS);
+        let others = subscribers(&plan, other);
+        let events = format!("587 events of runtime.codex_worker_events to each of {clients} ");
+        assert!(told.contains(&events), "{told}");
+        assert!(told.contains(", 9 events of runtime.codex_worker_summaries to each"), "{told}");
+        let replayed = format_count(587 * clients + 9 * others);
+        let beside =
+            format!("{replayed} deliveries beside the {} that this", format_count(planned));
+        assert!(told.contains(&beside), "{told}");
+        assert!(told.contains("fleet.first_subscribe = \"from-now\""), "{told}");
+        // A tenth of what the run delivers anyway is not told, and a long past of few clients is.
+        let tenth = planned / REPLAYED_SHARE / clients;
+        assert!(of(&plan, tenth + 1, 0).is_some() && of(&plan, tenth - 1, 0).is_none());
+        assert_eq!(of(&plan, 0, 0), None, "it has no past");
+        let mut few = plan.clone();
+        few.fleet.cohorts.iter_mut().for_each(|cohort| cohort.clients = 1);
+        assert_eq!(of(&few, PAST_MIN - 1, 0), None, "few deliveries, whatever their share");
+        assert!(of(&few, PAST_MIN, 0).is_some());
+        few.fleet.first_subscribe = FirstSubscribe::FromNow;
+        assert_eq!(of(&few, PAST_MIN, 0), None, "one client replays it");
+    }
 
     #[test]
     fn where_no_cursor_has_a_place_is_told_before_the_load() {

@@ -141,7 +141,9 @@ pub(super) async fn prepare(
         .carrying(target.extras.clone());
     let mut lacks = match plan.target.kind {
         TargetKind::Reference { .. } => Vec::new(),
-        TargetKind::Url { .. } => preflight::lacks::of(plan, schedule, target, &http).await,
+        TargetKind::Url { .. } => {
+            preflight::lacks::of(plan, schedule, target, &http, user_agent).await
+        }
     };
     tell_lacks(&lacks, observer);
     let build = target::build::learn(plan, &http, &options.version).await;
