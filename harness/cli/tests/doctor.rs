@@ -8,6 +8,11 @@ use support::servers::{self, Server};
 use support::{Ended, Harness, eventually, exit};
 
 fn doctor(url: &str) -> Harness {
+    of_a_shared_one(url).set("target.exclusive=true")
+}
+
+/// Of a target of which nobody says that others do not write to it.
+fn of_a_shared_one(url: &str) -> Harness {
     Harness::new("doctor")
         .arg("--target")
         .arg(url)
@@ -78,6 +83,50 @@ fn a_wrong_key_and_a_missing_one_are_told_with_what_mends_them() {
         doctor(&reference.url).set("auth.secret={ env = \"KHALA_NOBODY\" }").ended_plain();
     let missing = missing.exits(exit::SETUP);
     assert!(line(&missing, "secrets").contains("KHALA_NOBODY"), "{}", missing.stdout);
+}
+
+#[test]
+fn a_flag_without_which_no_run_begins_is_wanted_here_too() {
+    let reference = reference_by_hand();
+    let shared = of_a_shared_one(&reference.url).ended_plain().exits(exit::SETUP);
+    assert!(shared.stdout.contains("FAIL  for this scenario"), "{}", shared.stdout);
+    assert!(line(&shared, "for this scenario").contains("--allow-shared-writes"));
+    let given = of_a_shared_one(&reference.url).arg("--allow-shared-writes").ended_plain();
+    let given = given.exits(exit::GO);
+    assert!(!given.stdout.contains("--allow-shared-writes"), "{}", given.stdout);
+    // Hooks are another such flag; nothing of them is started here.
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/backend-leaves.toml");
+    let hooks = || doctor(&reference.url).arg(file);
+    let wanted = hooks().ended_plain().exits(exit::SETUP);
+    assert!(wanted.stdout.contains("--allow-hooks: it runs"), "{}", wanted.stdout);
+    let given = hooks().arg("--allow-hooks").ended_plain();
+    assert!(!given.stdout.contains("--allow-hooks: it runs"), "{}", given.stdout);
+}
+
+#[test]
+fn where_the_target_tells_its_limits_nobody_guesses_at_them() {
+    let topic = "runtime.codex_worker_events";
+    let (retain, budget) = (format!("{topic}=200"), format!("{topic}=120"));
+    let arguments = ["--retain", &retain, "--replay-budget", &budget].map(std::ffi::OsStr::new);
+    let reference = reference_with(&arguments);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/stale-cursor.toml");
+    let guess = "hangs on what the target retains and replays";
+    let asked = doctor(&reference.url).arg(file).env("RUNTIME_ADMIN_TOKEN", ADMIN).ended_plain();
+    assert!(!asked.stderr.contains(guess), "{}", asked.stderr);
+    assert!(!asked.stdout.contains("beyond the replay budget"), "it has a place: {}", asked.stdout);
+    // Nobody is asked by `check`, which has the contract's limits to go by.
+    let checked = Harness::check(file).arg("--target").arg(&reference.url).ended_plain();
+    assert!(checked.stderr.contains(guess), "{}", checked.stderr);
+}
+
+#[test]
+fn nobody_at_the_address_is_told_though_a_secret_is_missing() {
+    let run = doctor(&servers::nobody())
+        .set("auth.secret={ env = \"KHALA_NOBODY\" }")
+        .ended_plain()
+        .exits(exit::SETUP);
+    assert!(line(&run, "secrets").contains("KHALA_NOBODY"), "{}", run.stdout);
+    assert!(line(&run, "connect").contains("nobody listens there"), "{}", run.stdout);
 }
 
 #[test]

@@ -44,15 +44,15 @@ pub fn run(doctor: &args::Doctor) -> Result<Exit, Failure> {
     });
     // A look-up that hangs is not waited for.
     runtime.shutdown_background();
-    let Some(sound) = sound? else {
+    let Some(mut sound) = sound? else {
         output::say("interrupted: nothing more is tried");
         return Ok(Exit::Interrupted);
     };
     printed?;
-    for line in wanted(&plan) {
+    for line in wanted(&plan, doctor).into_iter().chain([disk(&plan, &schedule)]) {
+        sound &= line.came != Came::Wrong;
         output::print(text(&line).as_bytes())?;
     }
-    output::print(text(&disk(&plan, &schedule)).as_bytes())?;
     if let Some(path) = &doctor.write_profile {
         if command::told_plan(&plan).target != plan.target {
             let what = format!(
@@ -88,15 +88,16 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::File::create_new(path)?.write_all(text.as_bytes())
 }
 
-/// What a run wants beside the scenario, of what no key of the target is.
-fn wanted(plan: &Plan) -> Vec<Line> {
-    let wanted = setup::Missing::flags(plan, false, false).into_iter().map(|seen| Line {
+/// What a run does not begin without, and that is no key of the target: flags that `run` takes. Who gives them here will
+/// give them there.
+fn wanted(plan: &Plan, doctor: &args::Doctor) -> Vec<Line> {
+    let flags = setup::Missing::flags(plan, doctor.allow_hooks, doctor.allow_shared_writes);
+    let wanted = flags.into_iter().map(|seen| Line {
         what: "for this scenario",
         tried: "what a run wants beside it".to_owned(),
-        came: Came::Less,
+        came: Came::Wrong,
         seen,
-        advice: "give that to `khala-harness run`: without it no run of this scenario begins"
-            .to_owned(),
+        advice: "give that to `khala-harness run`, and here too, to be told whether a run so begun can begin".to_owned(),
     });
     wanted.collect()
 }

@@ -100,6 +100,7 @@ async fn ready(
                 Line::wrong("secrets", "the secrets that the scenario names", &error)
                     .mended(advice),
             );
+            target::reached(plan, &reach, &control, told).await;
             None
         }
     }

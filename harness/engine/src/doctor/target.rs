@@ -36,12 +36,7 @@ pub(super) async fn examine(
     options: &Options,
     told: &mut dyn FnMut(Line),
 ) {
-    if !connects(plan, &target.reach, "connect", told).await {
-        return;
-    }
-    if plan.target.way.control_url.is_some()
-        && !connects(plan, &target.control, "control service", told).await
-    {
+    if !reached(plan, &target.reach, &target.control, told).await {
         return;
     }
     let http = http(plan, target, options);
@@ -52,11 +47,23 @@ pub(super) async fn examine(
     metrics(plan, target, &http, options, told).await;
     facts::examine(plan, target, options, told).await;
     let heads = past(plan, target, options, told).await;
-    for what in lacks::of(plan, schedule, target, &http).await {
+    for what in lacks::of(plan, schedule, target, &http, &user_agent(options)).await {
         let advice = "a run goes without it, and does not decide what hangs on it";
         told(Line::less("for this scenario", "what its faults ask of the target", what, advice));
     }
     round_trip(plan, target, &http, options, heads, told).await;
+}
+
+/// Whether somebody is there, at the target and where its tokens are made: no secret is needed to find that out.
+pub(super) async fn reached(
+    plan: &Plan,
+    reach: &Reach,
+    control: &Reach,
+    told: &mut dyn FnMut(Line),
+) -> bool {
+    connects(plan, reach, "connect", told).await
+        && (plan.target.way.control_url.is_none()
+            || connects(plan, control, "control service", told).await)
 }
 
 /// Addresses, a connection, and TLS where the URL says so.
