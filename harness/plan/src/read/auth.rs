@@ -10,6 +10,7 @@ use super::interpolate::is_variable;
 use super::key::{Case, Declared, Key, KeyOr, Raw, Table, Text, Within, Words, Writer, pairs};
 use super::scalar::Read;
 use super::schema::{Shape, pattern};
+use super::source::Place;
 use super::tree::{Node, Value};
 use super::words::words;
 use crate::model::{Auth, Mint, Secret};
@@ -120,11 +121,15 @@ enum Minter {
     Static,
 }
 
-/// Reads `[auth]`; `reference` says whether the target is the embedded one.
-pub(crate) fn read(mut fields: Fields<'_>, reference: Option<bool>) -> Option<Auth> {
+/// Reads `[auth]`; `reference` says whether the target is the embedded one, and `kind` is where that is said.
+pub(crate) fn read(
+    mut fields: Fields<'_>,
+    reference: Option<bool>,
+    kind: Option<&Node>,
+) -> Option<Auth> {
     let minter = fields.right(&MINT);
     let mint = match minter {
-        Some(Minter::Hs256) => hs256(&fields, reference),
+        Some(Minter::Hs256) => hs256(&fields, reference, kind),
         Some(Minter::Control) => {
             no_effect(&fields, &[&KID, &KEY, &ISSUER, &AUDIENCE, &TOKEN], "control");
             match fields.node(&SESSION_TOKEN) {
@@ -160,7 +165,7 @@ fn no_effect(fields: &Fields<'_>, keys: &[&dyn Declared], mint: &str) {
     }
 }
 
-fn hs256(fields: &Fields<'_>, reference: Option<bool>) -> Option<Mint> {
+fn hs256(fields: &Fields<'_>, reference: Option<bool>, kind: Option<&Node>) -> Option<Mint> {
     no_effect(fields, &[&TOKEN, &SESSION_TOKEN], "hs256");
     let kid = fields.or(&KID);
     let issuer = fields.or(&ISSUER);
@@ -168,13 +173,7 @@ fn hs256(fields: &Fields<'_>, reference: Option<bool>) -> Option<Mint> {
     let secret = match fields.node(&KEY) {
         Some(node) => opening(fields.cx, KEY.name, node),
         None if reference == Some(false) && !fields.has(&KEY) => {
-            let what = format!("{} lacks the `secret` that the target verifies with", fields.name);
-            let help = format!(
-                "set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add \
-                 `{}`",
-                KEY.example()
-            );
-            fields.cx.report_missing(Diagnostic::error(&fields.place, what).help(help));
+            fields.cx.report_missing(no_secret(fields, kind));
             None
         }
         None => Some(Secret::Generated),
@@ -182,12 +181,32 @@ fn hs256(fields: &Fields<'_>, reference: Option<bool>) -> Option<Mint> {
     Some(Mint::Hs256 { kid, secret: secret?, issuer, audience })
 }
 
+/// That a key is missing, in the file in which it belongs: that of a profile which names the target, or the way to tokens.
+fn no_secret(fields: &Fields<'_>, kind: Option<&Node>) -> Diagnostic {
+    let sources = fields.cx.sources.borrow();
+    let file = |place: &&Place| sources.get(place.source).path.is_some();
+    let said = [fields.node(&MINT), kind].into_iter().flatten().map(|node| &node.place);
+    // The first of those that are laid over the others.
+    let laid = said.filter(file).fold(&fields.place, |last, place| {
+        if sources.layer(place) > sources.layer(last) { place } else { last }
+    });
+    let what = format!("{} lacks the `secret` that the target verifies with", fields.name);
+    let into = sources.get(laid.source).path.as_deref().map(|path| format!(" of {path}"));
+    let help = format!(
+        "add `{}` to the {}{}; a target that `--target URL` names is given the key in that variable without it",
+        KEY.example(),
+        fields.name,
+        into.unwrap_or_default()
+    );
+    Diagnostic::error(laid, what).help(help)
+}
+
 fn static_token(fields: &mut Fields<'_>, reference: Option<bool>) -> Option<Mint> {
     no_effect(fields, &[&KID, &KEY, &ISSUER, &AUDIENCE, &SESSION_TOKEN], "static");
     if reference == Some(true) {
         let what = "the reference runtime makes its key for each run, which no static token fits";
         let help = "use `mint = \"hs256\"`";
-        fields.cx.report(Diagnostic::error(&fields.place, what).help(help));
+        fields.cx.report(Diagnostic::error(&fields.place_of(&MINT), what).help(help));
     }
     let node = fields.need_node(&TOKEN)?;
     Some(Mint::Static { token: opening(fields.cx, TOKEN.name, node)? })

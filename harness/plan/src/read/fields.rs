@@ -116,6 +116,11 @@ impl<'a> Fields<'a> {
         self.table.get(key.name()).filter(|node| !node.is_poison())
     }
 
+    /// Where a key's value stands; where it is left out, the table.
+    pub fn place_of(&self, key: &dyn Declared) -> Place {
+        self.node(key).map_or(&self.place, |node| &node.place).clone()
+    }
+
     /// Whether the table has the key at all.
     pub fn has(&self, key: &dyn Declared) -> bool {
         self.table.get(key.name()).is_some()

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::diagnostic::Diagnostic;
 use super::fields::{Cx, Fields};
 use super::phase::Phases;
-use super::scenario::TARGET;
+use super::scenario::key_of_target;
 use super::source::Place;
-use super::target::keys::{CLIENTS_MAX, COMMANDS, CONNECT_RATE_MAX};
+use super::target::keys::{CLIENTS_MAX, COMMANDS, CONNECT_RATE_MAX, EXCLUSIVE};
 use crate::model::{CommandPath, Fleet, Target, TargetKind};
 use crate::units::format_duration;
 
@@ -26,14 +26,14 @@ pub(crate) fn check(scenario: &Fields<'_>, asked: &Asked<'_>) {
     let (cx, Some(target)) = (scenario.cx, asked.target) else { return };
     if target.commands == CommandPath::None {
         let said = said(scenario, COMMANDS.name, "none");
-        writes(cx, target, &said, asked);
+        writes(cx, scenario, target, &said, asked);
     }
     ceilings(cx, scenario, target, asked);
 }
 
 /// Where a key of the target stands, in a clause; of one that is left out, that it is the default.
 fn said(scenario: &Fields<'_>, key: &str, value: &str) -> String {
-    let node = scenario.node(&TARGET).and_then(|node| node.as_table()?.get(key));
+    let node = key_of_target(scenario, key);
     let place = node.map(|node| scenario.cx.sources.borrow().describe(&node.place));
     match place {
         Some(place) => format!("`{key} = {value}` in `[target]` ({place})"),
@@ -41,7 +41,7 @@ fn said(scenario: &Fields<'_>, key: &str, value: &str) -> String {
     }
 }
 
-fn writes(cx: &Cx, target: &Target, said: &str, asked: &Asked<'_>) {
+fn writes(cx: &Cx, scenario: &Fields<'_>, target: &Target, said: &str, asked: &Asked<'_>) {
     for place in asked.load_places {
         let what = "a passive run publishes nothing, and here is a `[[load]]`";
         let help =
@@ -59,15 +59,18 @@ fn writes(cx: &Cx, target: &Target, said: &str, asked: &Asked<'_>) {
         TargetKind::Reference { .. } => Some((
             "nobody writes to the embedded runtime, so that a passive run has nothing to judge",
             "aim it at a runtime that others use: `kind = \"url\"`",
+            COMMANDS.name,
         )),
         TargetKind::Url { .. } if target.exclusive => Some((
             "`exclusive = true` says that nobody else writes, and a passive run does not either",
-            "leave `exclusive` out",
+            "leave `exclusive` out there, or give `--set target.exclusive=false` to this run",
+            EXCLUSIVE.name,
         )),
         TargetKind::Url { .. } => None,
     };
-    if let Some((what, help)) = wrong {
-        cx.report(Diagnostic::error(asked.fleet_place, what).note(said).help(help));
+    if let Some((what, help, key)) = wrong {
+        let place = key_of_target(scenario, key).map_or(asked.fleet_place, |node| &node.place);
+        cx.report(Diagnostic::error(place, what).note(said).help(help));
     }
 }
 

@@ -12,6 +12,7 @@ use super::phase;
 use super::scalar::Placed;
 use super::schema::Shape;
 use super::source::Place;
+use super::target::keys::KIND;
 use super::tree::Node;
 use super::{auth, fit, fleet, limits, load, passive, stability, target, tuning};
 use crate::model::{Fleet, Load, ORACLE_GATE, Plan, STABILITY_GATE, TargetKind};
@@ -183,7 +184,8 @@ pub(crate) fn read(cx: &Cx, root: &Node, given: &Given<'_>) -> Option<Placeable>
 
     let (target, known) = target::read(fields.inner(&TARGET, &target::TABLE), given.defects);
     let reference = target.as_ref().map(|t| matches!(t.kind, TargetKind::Reference { .. }));
-    let auth = auth::read(fields.inner(&AUTH, &auth::TABLE), reference);
+    let kind = key_of_target(&fields, KIND.name);
+    let auth = auth::read(fields.inner(&AUTH, &auth::TABLE), reference, kind);
     let fleet_node = fields.need_node(&FLEET);
     let fleet_place = fleet_node.map_or(&fields.place, |node| &node.place).clone();
     let fleet = fleet_node.and_then(|node| Fields::of(cx, node, &fleet::TABLE));
@@ -255,6 +257,11 @@ fn version(fields: &mut Fields<'_>) {
         let help = format!("this harness reads version {FORMAT}");
         fields.cx.report(Diagnostic::error(&node.place, what).help(help));
     }
+}
+
+/// What stands at a key of `[target]`, whoever laid it there.
+pub(crate) fn key_of_target<'a>(scenario: &Fields<'a>, key: &str) -> Option<&'a Node> {
+    scenario.node(&TARGET)?.as_table()?.get(key)
 }
 
 fn loads(fields: &Fields<'_>, phases: &[phase::Declared]) -> (Option<Vec<Load>>, Vec<Place>) {

@@ -14,7 +14,7 @@ use super::interpolate::{Environment, interpolate};
 use super::limits::NUMBERED_MAX;
 use super::merge::{self, Override};
 use super::scalar::Placed;
-use super::scenario::{self, GATES, Given, JUDGE, PROFILE, Placeable, TARGET};
+use super::scenario::{self, AUTH, GATES, Given, JUDGE, PROFILE, Placeable, TARGET};
 use super::source::{Place, SourceId};
 use super::target::DEFECTS;
 use super::tree::{Node, Table, Value};
@@ -262,6 +262,15 @@ impl Scenario<'_> {
         }
         if let Some(target) = &self.target {
             merge::merge(self.cx, &mut root, target, "");
+            // Of these a profile says all; of `[fleet]` a little.
+            for key in [TARGET.name, AUTH.name] {
+                let over = target.as_table().and_then(|table| table.get(key));
+                if let (Value::Table(table), Some(over)) = (&mut root.value, over)
+                    && let Some(node) = table.get_mut(key)
+                {
+                    merge::move_to(node, over);
+                }
+            }
         }
         for change in set {
             merge::apply(self.cx, &mut root, change);

@@ -16,7 +16,7 @@ use super::SocketPath;
 use super::way::{CLEAR_TEXT, CONTROL_URL, PROXY, TLS};
 
 /// Whether it is the embedded runtime.
-pub(super) const KIND: KeyOr<Words<bool>> = Key::new(
+pub(in crate::read) const KIND: KeyOr<Words<bool>> = Key::new(
     "kind",
     Words(&[("reference", true), ("url", false)]),
     "kind = \"url\"",
@@ -86,7 +86,7 @@ pub(super) const REQUEST_TIMEOUT: KeyOr<Within<Duration>> = Key::new(
     "How long an HTTP request, a join or a subscribe may take.",
 )
 .or(Duration::from_secs(10));
-pub(super) const EXCLUSIVE: Key<Bool> = Key::new(
+pub(in crate::read) const EXCLUSIVE: Key<Bool> = Key::new(
     "exclusive",
     Bool,
     "exclusive = true",

@@ -42,13 +42,40 @@ fn a_target_profile_is_laid_over_the_scenario_and_its_profile() {
 fn a_target_profile_holds_what_a_target_is_and_nothing_else() {
     assert_snapshot!(with("[phase]\n").complaints(), @"targets/t.toml:1:1 `targets/t.toml` is no target profile: it has no `[target]` table -> name a file with `[target]`, such as scenarios/targets/local.toml");
     assert_snapshot!(with("[target]\nurl = \"http://h\"\n[[phase]]\nname = \"x\"\n").complaints(), @r#"
-    9:1 `[auth]` lacks the `secret` that the target verifies with -> set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
+    targets/t.toml:2:7 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }` to the `[auth]` of targets/t.toml; a target that `--target URL` names is given the key in that variable without it
     targets/t.toml:3:3 unknown key `phase` in the target profile -> its keys are `target`, `auth` and `fleet`
     "#);
     assert_snapshot!(with("[target]\nurl = \"http://h\"\nurls = 1\n").complaints(), @r#"
-    9:1 `[auth]` lacks the `secret` that the target verifies with -> set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`
+    targets/t.toml:2:7 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }` to the `[auth]` of targets/t.toml; a target that `--target URL` names is given the key in that variable without it
     targets/t.toml:3:1 unknown key `urls` in `[target]` -> did you mean `url`?
     "#);
+}
+
+#[test]
+fn what_is_wrong_with_a_target_profile_is_told_at_its_own_lines() {
+    // The scenario has an `[auth]` too, in which nothing is wrong.
+    let static_tokens = "[target]\nurl = \"http://h\"\n[auth]\nmint = \"static\"\n";
+    assert_snapshot!(with(static_tokens).complaints(), @r#"targets/t.toml:3:1 `[auth]` lacks `token` -> add `token = { env = "KHALA_TOKEN" }`"#);
+    assert_snapshot!(with("[target]\nkind = \"url\"\n[auth]\nmint = \"control\"\n").complaints(), @r#"targets/t.toml:1:1 `[target]` lacks `url` -> add `url = "http://127.0.0.1:4000"`"#);
+    // Of the fleet the scenario says the most.
+    let text = edited(&[("clients = 100\n", "")]);
+    let fleet = "[target]\nurl = \"http://h\"\n[auth]\nmint = \"control\"\n[fleet]\nuser_ids = \"numeric\"\n";
+    let wrong = Load { target: Some(fleet), ..Load::of(&text) }.complaints();
+    assert!(wrong.starts_with("12:1 `[fleet]` lacks `clients`"), "{wrong}");
+}
+
+#[test]
+fn what_a_profile_says_against_a_passive_scenario_is_told_where_it_is_said() {
+    let by_url = "kind = \"url\"\nurl = \"http://h\"\ncommands = \"none\"";
+    let quiet = edited(&[
+        ("kind = \"reference\"", by_url),
+        ("ramp = \"2s\"", "ramp = \"20s\""),
+        (LOAD, ""),
+    ]);
+    let wrong = Load { target: Some(LOCAL), ..Load::of(&quiet) }.complaints();
+    assert_snapshot!(wrong, @"targets/t.toml:10:13 `exclusive = true` says that nobody else writes, and a passive run does not either -> leave `exclusive` out there, or give `--set target.exclusive=false` to this run");
+    let set = &["target.exclusive=false"];
+    assert_eq!(Load { target: Some(LOCAL), set, ..Load::of(&quiet) }.complaints(), "");
 }
 
 #[test]
