@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use khala_engine::command::Redactor;
 use khala_engine::environment;
 use khala_engine::reach::guard::Guard;
-use khala_plan::{Diagnostics, Loaded, Options, Sources};
+use khala_plan::{Diagnostics, Loaded, Options, Setting, Sources};
 
 use crate::exit::{Exit, Failure};
 use crate::{args, output};
@@ -18,12 +18,19 @@ const SYNC_KEY: &str = "RUNTIME_SYNC_TOKEN_SIGNING_KEY";
 /// What stands for standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
 
-/// Reads, resolves and checks a scenario; warnings go to standard error.
+/// Reads, resolves and checks a scenario whose target is then asked; warnings go to standard error, but for guesses at what the
+/// target will say itself.
+///
+/// # Errors
+/// Those of [`load_untold`].
 pub fn load(scenario: &args::Scenario) -> Result<Loaded, Failure> {
-    load_telling(scenario, |_| Ok(()))
+    let mut loaded = load_untold(scenario, |_| Ok(()))?;
+    loaded.warnings = loaded.warnings.without_guesses();
+    warn(&loaded);
+    Ok(loaded)
 }
 
-/// The same; what is wrong with the scenario is also given to `told`.
+/// The same with all warnings; what is wrong with the scenario is also given to `told`.
 ///
 /// # Errors
 /// Those of [`load`], and whatever keeps `told` from telling.
@@ -32,11 +39,15 @@ pub fn load_telling(
     told: impl FnOnce(&Diagnostics) -> Result<(), Failure>,
 ) -> Result<Loaded, Failure> {
     let loaded = load_untold(scenario, told)?;
+    warn(&loaded);
+    Ok(loaded)
+}
+
+fn warn(loaded: &Loaded) {
     if !loaded.warnings.is_empty() {
         let colour = output::colour_on(std::io::stderr().is_terminal());
         output::say(&clean(&loaded.warnings.render(colour)));
     }
-    Ok(loaded)
 }
 
 /// What is said of a scenario, without the secrets of the environment: what a variable has that a text reads may stand in
@@ -89,7 +100,7 @@ pub fn files(scenario: &args::Scenario) -> Vec<(PathBuf, String)> {
     };
     let options = Options {
         profile: scenario.profile.clone(),
-        set: scenario.set.clone(),
+        set: scenario.set.iter().cloned().map(Setting::from).collect(),
         defects: Vec::new(),
         seed: None,
         target: None,
@@ -108,15 +119,21 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         |path: &str| khala_plan::text(std::fs::File::open(path)).map_err(|error| error.to_string());
     let (target, mut set) = match &scenario.target {
         None => (None, Vec::new()),
-        Some(url) if is_url(url) => {
-            (None, vec!["target.kind=url".to_owned(), format!("target.url={url}")])
-        }
+        Some(url) if is_url(url) => (
+            None,
+            vec![by_target(url, "kind=url".to_owned()), by_target(url, format!("url={url}"))],
+        ),
         Some(named) => (Some(profile(scenario, named)?), Vec::new()),
     };
-    set.extend(scenario.set.iter().cloned());
-    set.extend(scenario.worker_threads.map(|n| format!("generator.worker_threads={n}")));
+    set.extend(scenario.set.iter().cloned().map(Setting::from));
+    set.extend(scenario.worker_threads.map(|n| {
+        let assignment = format!("generator.worker_threads={n}");
+        Setting::by("--worker-threads", &n.to_string(), assignment)
+    }));
     if !scenario.only_client.is_empty() {
-        set.push(format!("fleet.only_clients={:?}", scenario.only_client));
+        let typed: Vec<_> = scenario.only_client.iter().map(ToString::to_string).collect();
+        let assignment = format!("fleet.only_clients={:?}", scenario.only_client);
+        set.push(Setting::by("--only-client", &typed.join(" --only-client "), assignment));
     }
     let options = Options {
         profile: scenario.profile.clone(),
@@ -133,6 +150,11 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
         Err(_) if is_bare_url(scenario) => Ok(with_usual_key(&sources, options)),
         loaded => Ok(loaded),
     }
+}
+
+/// What a target by URL and nothing else sets below `target`.
+fn by_target(url: &str, assignment: String) -> Setting {
+    Setting::by("--target", url, format!("target.{assignment}"))
 }
 
 /// Says what is wrong with a defect that a scenario names, with the one that was probably meant.
@@ -154,7 +176,7 @@ pub fn is_url(named: &str) -> bool {
 /// lacks beside is what is wrong with it; that there is no key in that place is told with all else that a run misses.
 fn with_usual_key(sources: &Sources<'_>, mut options: Options<'_>) -> Result<Loaded, Diagnostics> {
     // What is set by hand comes after it.
-    options.set.insert(0, format!("auth.secret.env={SYNC_KEY}"));
+    options.set.insert(0, format!("auth.secret.env={SYNC_KEY}").into());
     let loaded = khala_plan::load(sources, &options)?;
     if environment::is_set(SYNC_KEY) {
         output::say(&format!(
@@ -194,11 +216,12 @@ pub fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String
     let text = khala_plan::text(std::fs::File::open(&path)).map_err(|error| {
         let help = match shipped(&error, Path::new(&format!("{named}.toml"))) {
             Some(name) if khala_selftest::shipped_target(&name).is_some() => {
-                format!("it ships: `khala-harness init --target {name}` writes scenarios/targets/{name}.toml")
+                of_shipped_profile(&name, &path)
             }
             _ => or_meant(
                 &path,
-                "name a target profile or a URL; `khala-harness init --target local` writes one",
+                "name a target profile or a URL; `khala-harness init --target local` writes one, which `--target \
+                 scenarios/targets/local.toml` names",
             ),
         };
         Failure::new(Exit::InvalidScenario, format!("--target {named}: {shown}: {error}; {help}"))
@@ -206,8 +229,33 @@ pub fn profile(scenario: &args::Scenario, named: &str) -> Result<(String, String
     Ok((shown, text))
 }
 
+/// What to do where a profile that ships is not beside the scenario: `--target` as it is to be typed from here.
+fn of_shipped_profile(name: &str, beside: &Path) -> String {
+    let here = Path::new("scenarios/targets").join(format!("{name}.toml"));
+    let shown = here.display();
+    if here.exists() {
+        return format!("`--target {shown}` names the one that is there");
+    }
+    let typed = match here == beside {
+        true => String::new(),
+        false => format!(", which `--target {shown}` names"),
+    };
+    format!("it ships: `khala-harness init --target {name}` writes {shown}{typed}")
+}
+
+/// What a file holds that a flag names and that is no part of a scenario.
+///
+/// # Errors
+/// With 100, when it cannot be read.
+pub fn text_of(flag: &str, file: &Path, help: &str) -> Result<String, Failure> {
+    khala_plan::text(std::fs::File::open(file)).map_err(|error| {
+        let help = or_meant(file, help);
+        Failure::new(Exit::Setup, format!("{flag} {}: {error}; {help}", file.display()))
+    })
+}
+
 /// The file that was probably meant by one that is not there, else this help.
-fn or_meant(file: &Path, help: &str) -> String {
+pub fn or_meant(file: &Path, help: &str) -> String {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let beside = std::fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten();
     let names: Vec<_> = beside
@@ -238,7 +286,13 @@ fn text(scenario: &args::Scenario) -> Result<(String, String), Failure> {
     let text = khala_plan::text(std::fs::File::open(&scenario.file)).map_err(|error| {
         let help = match shipped(&error, &scenario.file) {
             Some(name) if khala_selftest::shipped_scenario(&name).is_some() => {
-                format!("it ships: `khala-harness init --scenario {name}` writes scenarios/{name}.toml")
+                let here = format!("scenarios/{name}.toml");
+                match Path::new(&here).exists() {
+                    true => format!("did you mean {here}?"),
+                    false => {
+                        format!("it ships: `khala-harness init --scenario {name}` writes {here}")
+                    }
+                }
             }
             _ => or_meant(
                 &scenario.file,

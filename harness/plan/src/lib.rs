@@ -40,8 +40,8 @@ pub use read::schema::{
 };
 pub use read::suggest::closest;
 pub use read::{
-    Diagnostic, Diagnostics, Environment, KnownDefect, Loaded, Loader, Options, Severity, Sources,
-    load, names_a_secret,
+    Diagnostic, Diagnostics, Environment, KnownDefect, Loaded, Loader, Options, Setting, Severity,
+    Sources, load, names_a_secret,
 };
 pub use schedule::Schedule;
 pub use text::{TEXT_MAX_MIB, text};

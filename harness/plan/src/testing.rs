@@ -106,7 +106,9 @@ impl<'a> Load<'a> {
     }
 
     pub fn load(&self) -> Result<Loaded, Diagnostics> {
-        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let owned = |texts: &[&str]| -> Vec<String> {
+            texts.iter().map(|text| (*text).to_owned()).collect()
+        };
         let find = |table: &[(&str, &str)], key: &str| {
             table.iter().find(|(name, _)| *name == key).map(|(_, value)| (*value).to_owned())
         };
@@ -115,7 +117,7 @@ impl<'a> Load<'a> {
         let sources = Sources { path: "scenarios/s.toml", text: self.text, loader: &loader };
         let options = Options {
             profile: self.profile.map(str::to_owned),
-            set: owned(self.set),
+            set: owned(self.set).into_iter().map(crate::Setting::from).collect(),
             defects: owned(self.defects),
             seed: self.seed,
             target: self.target.map(|text| ("targets/t.toml", text)),

@@ -186,7 +186,7 @@ pub mod tests {
         };
         let options = Options {
             profile: profile.map(str::to_owned),
-            set: set.iter().map(|&assignment| assignment.to_owned()).collect(),
+            set: set.iter().map(|&assignment| assignment.to_owned().into()).collect(),
             defects: Vec::new(),
             seed: None,
             target: None,

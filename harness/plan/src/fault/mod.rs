@@ -161,17 +161,24 @@ pub struct Advice {
     pub note: Option<String>,
     /// What to do about it.
     pub help: String,
+    /// Whether a target by URL tells it better, which is asked before the load.
+    pub is_asked: bool,
 }
 
 impl Advice {
     /// Without a note.
     pub(crate) fn new(what: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { what: what.into(), note: None, help: help.into() }
+        Self { what: what.into(), note: None, help: help.into(), is_asked: false }
     }
 
     /// Why.
     pub(crate) fn note(self, note: impl Into<String>) -> Self {
         Self { note: Some(note.into()), ..self }
+    }
+
+    /// That the target is asked before the load, and tells it better.
+    pub(crate) fn asked(self) -> Self {
+        Self { is_asked: true, ..self }
     }
 }
 

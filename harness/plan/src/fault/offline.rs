@@ -138,7 +138,7 @@ fn no_place(fault: &PlannedFault, plan: &Plan, schedule: &Schedule) -> Option<Ad
             let note = format!(
                 "with {limits} and no past, {why}: the fault hits nobody there, and the run cannot be a GO"
             );
-            Advice::new(what, RETAIN_LESS).note(note)
+            Advice::new(what, RETAIN_LESS).note(note).asked()
         }
     })
 }

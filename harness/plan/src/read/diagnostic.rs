@@ -22,6 +22,8 @@ pub struct Diagnostic {
     label: String,
     help: Option<String>,
     notes: Vec<String>,
+    /// Whether it is a guess at what a target by URL is asked for before the load.
+    asked: bool,
 }
 
 impl Diagnostic {
@@ -33,6 +35,7 @@ impl Diagnostic {
             label: String::new(),
             help: None,
             notes: Vec::new(),
+            asked: false,
         }
     }
 
@@ -56,6 +59,11 @@ impl Diagnostic {
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
+    }
+
+    /// Whether it is a guess at what a target by URL is asked for before the load.
+    pub(crate) fn asked(self, asked: bool) -> Self {
+        Self { asked, ..self }
     }
 
     /// Error or warning.
@@ -117,6 +125,13 @@ impl Diagnostics {
             is_told
         });
         Self { sources, list, left_out }
+    }
+
+    /// These without the guesses at what the target is asked for before the load: for who asks it.
+    #[must_use]
+    pub fn without_guesses(mut self) -> Self {
+        self.list.retain(|diagnostic| !diagnostic.asked);
+        self
     }
 
     /// Each of them.

@@ -13,8 +13,8 @@ use super::limits::NUMBERED_MAX;
 use super::parse;
 use super::schema::Shape;
 use super::source::Place;
-use super::tables;
 use super::tree::{Node, Value};
+use super::{Setting, tables};
 
 /// Tables that say one thing with all their keys, so that half of an old one and half of a new one
 /// would say nothing: these replace, they do not merge.
@@ -64,6 +64,20 @@ pub(crate) fn merge(cx: &Cx, base: &mut Node, over: &Node, under: &str) {
     }
 }
 
+/// Has a table stand where another one that was laid over it does, and the tables in it alike: what is then missing in them
+/// is missing there.
+pub(crate) fn move_to(base: &mut Node, over: &Node) {
+    let (Value::Table(table), Value::Table(changes)) = (&mut base.value, &over.value) else {
+        return;
+    };
+    base.place = over.place.clone();
+    for (key, _, change) in changes.iter() {
+        if let Some(node) = table.get_mut(key) {
+            move_to(node, change);
+        }
+    }
+}
+
 /// A `--set` flag, taken apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Override {
@@ -71,8 +85,28 @@ pub(crate) struct Override {
     pub value: Node,
 }
 
-/// Takes the argument of a `--set` apart; reports what cannot be.
-pub(crate) fn parse_override(cx: &Cx, argument: &str) -> Option<Override> {
+/// Takes what a flag sets apart; reports what cannot be.
+pub(crate) fn parse_override(cx: &Cx, setting: &Setting) -> Option<Override> {
+    match &setting.typed {
+        None => of_set(cx, &setting.assignment),
+        Some(typed) => of_flag(cx, typed, &setting.assignment),
+    }
+}
+
+/// A flag of another name: whatever of it is wrong, all that was typed after its name is underlined.
+fn of_flag(cx: &Cx, typed: &str, assignment: &str) -> Option<Override> {
+    let (key, value) = assignment.split_once('=')?;
+    let source = cx.sources.borrow_mut().flag(typed.to_owned());
+    let begin = typed.find(' ').map_or(0, |at| at + 1);
+    let place = Place::new(source, begin..typed.len());
+    let step = |name: &str| Step { name: name.to_owned(), place: place.clone() };
+    let mut value = parse::flag_value(source, value, begin);
+    value.move_all_to(&place);
+    Some(Override { steps: key.split('.').map(step).collect(), value })
+}
+
+/// Takes the argument of a `--set` apart.
+fn of_set(cx: &Cx, argument: &str) -> Option<Override> {
     const FLAG: &str = "--set ";
     let text = format!("{FLAG}{argument}");
     let source = cx.sources.borrow_mut().flag(text.clone());

@@ -79,8 +79,8 @@ pub type KnownDefect<'a> = dyn Fn(&str) -> Result<(), String> + 'a;
 pub struct Options<'a> {
     /// `--profile`.
     pub profile: Option<String>,
-    /// `--set`, each `key=value`, in order.
-    pub set: Vec<String>,
+    /// What is laid over the scenario last, in order: `--set`, and flags that set a key under a name of their own.
+    pub set: Vec<Setting>,
     /// `--defect`, each as it is handed to the reference runtime.
     pub defects: Vec<String>,
     /// `--seed`; goes before the scenario's.
@@ -91,6 +91,29 @@ pub struct Options<'a> {
     pub defect: &'a KnownDefect<'a>,
     /// Looks a variable of the environment up; one that is empty counts as not set.
     pub env: &'a Environment<'a>,
+}
+
+/// A key that the command line sets.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// `key=value`.
+    pub(crate) assignment: String,
+    /// The flag as it was typed, where that is no `--set`; its value stands last.
+    pub(crate) typed: Option<String>,
+}
+
+impl Setting {
+    /// What a flag sets that is no `--set`: messages tell the flag, with `value` as it was typed.
+    #[must_use]
+    pub fn by(flag: &str, value: &str, assignment: String) -> Self {
+        Self { assignment, typed: Some(format!("{flag} {value}")) }
+    }
+}
+
+impl From<String> for Setting {
+    fn from(assignment: String) -> Self {
+        Self { assignment, typed: None }
+    }
 }
 
 /// A plan that can be run.

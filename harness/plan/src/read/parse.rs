@@ -18,10 +18,15 @@ const SYNTAX_ERRORS_MAX: usize = 8;
 /// Reads a document; the errors are syntax errors.
 pub(crate) fn document(source: SourceId, text: &str) -> (Node, Vec<Diagnostic>) {
     let (table, errors) = DeTable::parse_recoverable(text);
-    let errors = worth_showing(text, &errors, unclosed(text, table.get_ref()));
+    let mut errors = worth_showing(text, &errors, unclosed(text, table.get_ref()));
     let lines = Lines::of(text);
+    let homeless = of_broken_headers(text, &errors);
+    if let Some(first) = homeless.iter().map(|lines| lines.start).min() {
+        // A table of it that comes later is no second one.
+        errors.retain(|(span, message)| message != DUPLICATE || lines.line(span.start) < first);
+    }
     let broken_lines = errors.iter().map(|(span, _)| lines.line(span.start)).collect();
-    let reader = Reader { source, text, lines, broken_lines };
+    let reader = Reader { source, text, lines, broken_lines, homeless };
     let root = Node {
         value: Value::Table(reader.table(table.get_ref())),
         place: Place::new(source, 0..0),
@@ -40,6 +45,18 @@ pub(crate) fn document(source: SourceId, text: &str) -> (Node, Vec<Diagnostic>) 
         }
     });
     (root, diagnostics.collect())
+}
+
+/// The lines, from 1, of each header that is broken and of what stands below it, up to the next one: what belongs to which
+/// table nobody knows there.
+fn of_broken_headers(text: &str, errors: &[(Range<usize>, String)]) -> Vec<Range<usize>> {
+    let header = |line: &str| line.trim_start().starts_with('[');
+    let (starts, lines) = (Lines::of(text), text.lines().collect::<Vec<_>>());
+    let broken = errors.iter().filter(|(_, message)| message != DUPLICATE);
+    let broken = broken.map(|(span, _)| starts.line(span.start));
+    let broken = broken.filter(|n| lines.get(*n - 1).is_some_and(|line| header(line)));
+    let below = |n: usize| lines.iter().skip(n).take_while(|line| !header(line)).count();
+    broken.map(|n| n..n + 1 + below(n)).collect()
 }
 
 /// The parser's word for a key or a table that is given twice.
@@ -88,8 +105,8 @@ pub(crate) fn flag_value(source: SourceId, text: &str, offset: usize) -> Node {
     let place = Place::new(source, offset..offset + text.len());
     let value = match DeValue::parse(text) {
         Ok(value) => {
-            let (lines, broken_lines) = (Lines::of(text), BTreeSet::new());
-            let reader = Reader { source, text, lines, broken_lines };
+            let (lines, broken_lines, homeless) = (Lines::of(text), BTreeSet::new(), Vec::new());
+            let reader = Reader { source, text, lines, broken_lines, homeless };
             let mut node = reader.node(value.get_ref(), value.span());
             shift(&mut node, offset);
             node.value
@@ -189,6 +206,8 @@ struct Reader<'a> {
     text: &'a str,
     lines: Lines,
     broken_lines: BTreeSet<usize>,
+    /// Lines whose keys belong to no table that is known.
+    homeless: Vec<Range<usize>>,
 }
 
 impl Reader<'_> {
@@ -201,7 +220,17 @@ impl Reader<'_> {
         for (key, value) in table {
             let mut node = self.node(value.get_ref(), value.span());
             let line = self.lines.line(key.span().start);
-            if self.broken_lines.contains(&line) && !matches!(node.value, Value::Table(_)) {
+            let homeless = |line: usize| self.homeless.iter().any(|lines| lines.contains(&line));
+            let is_homeless = homeless(line);
+            // The table of a broken header is there: what is in it nobody knows.
+            let is_header = self.text[..in_text(self.text, key.span()).start].ends_with('[');
+            if is_homeless && !is_header {
+                continue;
+            }
+            let is_table = matches!(node.value, Value::Table(_));
+            // The parser may take a broken header for that of a table which has one of its own below.
+            let begins_homeless = is_table && homeless(self.lines.line(value.span().start));
+            if is_homeless || begins_homeless || (self.broken_lines.contains(&line) && !is_table) {
                 node.value = Value::Poison;
             }
             out.insert(key.get_ref(), self.place(key.span()), node);

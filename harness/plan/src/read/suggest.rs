@@ -16,9 +16,13 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             let plain = candidate.to_lowercase().replace('_', "-");
             (strsim::damerau_levenshtein(&word, &plain), candidate)
         })
-        // Half of a short name may not be replaced.
+        // Half of a short name may not be replaced, and nothing of it left is no likeness: of names of one letter each is
+        // as near to every other.
         .filter(|(edits, name)| {
-            *edits <= edits_max(name) && 2 * *edits < name.chars().count().max(3)
+            let length = name.chars().count();
+            *edits <= edits_max(name)
+                && 2 * *edits < length.max(3)
+                && (*edits < length || *edits == 0)
         })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
@@ -67,6 +71,8 @@ mod tests {
         assert_eq!(closest("Ramp", known), Some("ramp"));
         assert_eq!(closest("duration", known), None);
         assert_eq!(closest("at", ["to"]), None);
+        assert_eq!(closest("9", ["0", "1", "2"]), None, "any of them would do");
+        assert_eq!(closest("A", ["a"]), Some("a"));
         assert_eq!(closest("drop_reconect", ["drop_on_reconnect"]), Some("drop_on_reconnect"));
     }
 

@@ -67,6 +67,21 @@ impl Node {
         }
     }
 
+    /// Says of everything in it that it stands at one place.
+    pub fn move_all_to(&mut self, place: &Place) {
+        self.place = place.clone();
+        match &mut self.value {
+            Value::Array(items) => items.iter_mut().for_each(|item| item.move_all_to(place)),
+            Value::Table(table) => {
+                for (key, node) in table.entries.values_mut() {
+                    *key = place.clone();
+                    node.move_all_to(place);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Applies `change` to every string of the tree; `None` poisons it.
     pub fn map_strings(&mut self, change: &mut impl FnMut(&str, &mut Place) -> Option<String>) {
         match &mut self.value {

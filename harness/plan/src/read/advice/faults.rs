@@ -27,8 +27,8 @@ pub(super) fn of(placeable: &Placeable, schedule: &Schedule) -> Vec<Diagnostic> 
                 Advice::new(what, "move one of them, or aim them at different cohorts")
             }),
         ];
-        found.extend(advice.into_iter().flatten().map(|Advice { what, note, help }| {
-            let warning = Diagnostic::warning(place, what).help(help);
+        found.extend(advice.into_iter().flatten().map(|Advice { what, note, help, is_asked }| {
+            let warning = Diagnostic::warning(place, what).help(help).asked(is_asked);
             note.into_iter().fold(warning, Diagnostic::note)
         }));
     }

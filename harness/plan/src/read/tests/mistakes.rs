@@ -18,6 +18,18 @@ fn an_empty_file_lacks_what_has_no_default() {
 }
 
 #[test]
+fn keys_below_a_header_that_is_broken_are_no_unknown_keys_of_the_table_before() {
+    let broken = complaints(&[("[fleet]", "[fleet")]);
+    assert!(broken.starts_with("12:"), "{broken}");
+    assert_eq!(broken.lines().count(), 1, "{broken}");
+    // What belongs to other tables is looked at as ever, before it and after it.
+    let mistakes = [("seed = 7", "sede = 7"), ("rate = \"4/s\"", "rote = \"4/s\"")];
+    let all = complaints(&[&[("[fleet]", "[fleet")][..], &mistakes].concat());
+    assert!(all.contains("did you mean `seed`?") && all.contains("did you mean `rate`?"), "{all}");
+    assert_eq!(all.lines().count(), 3, "{all}");
+}
+
+#[test]
 fn syntax_errors_do_not_hide_what_else_is_wrong() {
     assert_snapshot!(complaints(&[
         ("seed = 7", "seed = "),
@@ -301,11 +313,11 @@ fn schedules_are_bounded() {
 fn tokens_come_from_somewhere() {
     assert_snapshot!(complaints(&[("mint = \"hs256\"", "mint = \"magic\"\nkid = \"k\"")]), @"10:8 `magic` is not a value of `mint` -> there is `hs256`, `control` and `static`");
     assert_snapshot!(complaints(&[("mint = \"hs256\"", "mint = \"static\"")]), @r#"
-    9:1 the reference runtime makes its key for each run, which no static token fits -> use `mint = "hs256"`
     9:1 `[auth]` lacks `token` -> add `token = { env = "KHALA_TOKEN" }`
+    10:8 the reference runtime makes its key for each run, which no static token fits -> use `mint = "hs256"`
     "#);
     let url = ("kind = \"reference\"", "kind = \"url\"\nurl = \"http://h\"");
-    assert_snapshot!(complaints(&[url]), @r#"10:1 `[auth]` lacks the `secret` that the target verifies with -> set the variable RUNTIME_SYNC_TOKEN_SIGNING_KEY, where the target is named by `--target`, or add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }`"#);
+    assert_snapshot!(complaints(&[url]), @r#"10:1 `[auth]` lacks the `secret` that the target verifies with -> add `secret = { env = "RUNTIME_SYNC_TOKEN_SIGNING_KEY" }` to the `[auth]` of scenarios/s.toml; a target that `--target URL` names is given the key in that variable without it"#);
 }
 
 #[test]
