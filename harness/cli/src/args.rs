@@ -80,13 +80,13 @@ const EXIT_CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 target 
 
 const CHECK_CODES: &str = "Exit codes: 0 it can be run · 95 with --strict, a run would say nothing of the \
 target · 100 target or set-up · 104 invalid scenario · 2 usage · 1 internal";
-const VERIFY_CODES: &str = "Exit codes: 0 as it was written · 95 something is wrong with it · 100 no run there \
-· 2 usage · 1 internal";
-const DOCS_CODES: &str = "Exit codes: 0 all is as it should be · 99 something is not · 95 nothing was checked · 100 no folder \
-there · 2 usage · 1 internal";
+const VERIFY_CODES: &str = "Exit codes: 0 as it was written · 95 something is wrong with it · 100 no run, or no \
+public key, there · 2 usage · 1 internal";
+const DOCS_CODES: &str = "Exit codes: 0 all is as it should be · 99 something is not · 95 nothing was checked · 100 no folder, or \
+no matrix of surfaces, there · 2 usage · 1 internal";
 const CONFORM_CODES: &str = "Exit codes: 0 no deviation · 99 a deviation that is not accepted, or an accepted one that is no \
-more · 95 nothing was decided, or a case could not be carried out · 100 no runtime there, or nothing that opens it · \
-104 a setting or the list of accepted deviations is invalid · 105 interrupted · 2 usage · 1 internal";
+more · 95 nothing was decided, or a case could not be carried out · 100 no runtime there, nothing that opens it, or no \
+list of accepted deviations there · 104 a setting or that list is invalid · 105 interrupted · 2 usage · 1 internal";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -9,8 +9,8 @@ use khala_reference::defect::DefectSpec;
 use super::{RUNS, STAGES, SealWith, defect, duration};
 
 /// What its exit codes mean.
-pub(super) const CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 the stage could not begin · 104 the rollout file, a \
-scenario or a file of waivers is invalid · 105 interrupted, to be taken up with --resume · 2 usage · 1 internal";
+pub(super) const CODES: &str = "Exit codes: 0 GO · 99 NO-GO · 95 HOLD · 100 the stage could not begin, a file that a flag names \
+among the reasons · 104 the rollout file, a scenario or a file of waivers is invalid · 105 interrupted, to be taken up with --resume · 2 usage · 1 internal";
 
 /// `stage`
 #[derive(Debug, ClapArgs)]

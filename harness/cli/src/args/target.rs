@@ -30,9 +30,13 @@ pub struct Doctor {
     /// Wait for its time-outs too: heartbeats, idle channels, idle sockets (a minute and a half).
     #[arg(long)]
     pub time_outs: bool,
-    /// Let commands tell the secrets of which the profile says so.
+    /// Let commands tell the secrets of which the profile says so, as `run --allow-hooks` does, which starts the
+    /// scenario's hooks too; none of these is started here.
     #[arg(long)]
     pub allow_hooks: bool,
+    /// A run will be begun with this flag: that others use the target keeps none from beginning.
+    #[arg(long)]
+    pub allow_shared_writes: bool,
     /// Write what the target is said to be as a target profile.
     #[arg(long, value_name = "FILE")]
     pub write_profile: Option<PathBuf>,

@@ -60,12 +60,14 @@ pub fn run(conform: &Conform) -> Result<Exit, Failure> {
 
 fn known(path: Option<&Path>) -> Result<Known, Failure> {
     let Some(path) = path else { return Ok(Known::default()) };
-    let invalid = |why: String| {
-        Failure::new(Exit::InvalidScenario, format!("{}: {}", path.display(), why.trim_end()))
-    };
-    let text =
-        khala_plan::text(std::fs::File::open(path)).map_err(|error| invalid(error.to_string()))?;
-    Known::read(&text).map_err(invalid)
+    let help = "name a file of accepted deviations, a line `case = \"reason\"` each";
+    let text = scenario::text_of("--known", path, help)?;
+    Known::read(&text).map_err(|why| {
+        Failure::new(
+            Exit::InvalidScenario,
+            format!("--known {}: {}", path.display(), why.trim_end()),
+        )
+    })
 }
 
 fn options(conform: &Conform) -> Result<Options, Failure> {

@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use khala_selftest::null::{Config, NullServer};
 
-use super::reference::{die_with_parent, end_with_standard_input, say_where, stays_here};
+use super::reference::{
+    die_with_parent, end_with_standard_input, no_listening, say_where, stays_here,
+};
 use crate::args;
 use crate::exit::{Exit, Failure};
 use crate::signals;
@@ -29,7 +31,10 @@ pub fn run(server: &args::NullServer) -> Result<Exit, Failure> {
             freezes: server.freeze.clone(),
             threads: server.threads,
         };
-        let cannot = |error| format!("the null server cannot listen on {}: {error}", server.listen);
+        let cannot = |error: std::io::Error| {
+            let help = no_listening(&error);
+            format!("the null server cannot listen on {}: {error}{help}", server.listen)
+        };
         let serving =
             NullServer::start(config).map_err(|error| Failure::new(Exit::Setup, cannot(error)))?;
         if server.with_parent {

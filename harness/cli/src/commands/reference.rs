@@ -1,12 +1,12 @@
 //! `reference`: the reference runtime alone, as a target for others or as a run's child.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use khala_engine::environment::variable;
 use khala_engine::target::child::env;
-use khala_reference::{Config, Server};
+use khala_reference::{Config, Server, StartError};
 use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_KID, Key, KeyRing};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio_util::sync::CancellationToken;
@@ -34,9 +34,13 @@ pub fn run(reference: &args::Reference) -> Result<Exit, Failure> {
 }
 
 async fn serve(reference: &args::Reference) -> Result<Exit, Failure> {
-    let server = Server::bind(reference.listen, config(reference))
-        .await
-        .map_err(|error| Failure::new(Exit::Setup, error))?;
+    let server = Server::bind(reference.listen, config(reference)).await.map_err(|error| {
+        let help = match &error {
+            StartError::Listen { source, .. } => no_listening(source),
+            StartError::Data(_) => "",
+        };
+        Failure::new(Exit::Setup, format!("{error}{help}"))
+    })?;
     let token = signals::quiet_token().context("cannot handle signals")?;
     if reference.with_parent {
         end_with_standard_input(token.clone());
@@ -108,6 +112,20 @@ pub fn stays_here(
          listen on 127.0.0.1, or pass {leave} if they may"
     );
     Err(Failure::new(Exit::Usage, message))
+}
+
+/// What to do where an address cannot be listened on, in a clause; nothing where nobody knows.
+pub fn no_listening(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            ": something listens there already; name another port, or port 0, which takes a free one"
+        }
+        ErrorKind::AddrNotAvailable => ": this machine has no such address; 127.0.0.1 is its own",
+        ErrorKind::PermissionDenied => {
+            ": ports below 1024 are the system's; name another, or port 0, which takes a free one"
+        }
+        _ => "",
+    }
 }
 
 /// SIGKILL when the parent dies: a server whose harness was killed has nobody left to be graceful for.

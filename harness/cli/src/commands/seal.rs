@@ -10,7 +10,7 @@ use khala_evidence::report::RunReport;
 use super::stage;
 use crate::args::SealWith;
 use crate::exit::{Exit, Failure};
-use crate::{args, output};
+use crate::{args, output, scenario};
 
 /// Where the password of the key is, unless a file is named.
 const PASSWORD: &str = "KHALA_HARNESS_SIGN_PASSWORD";
@@ -91,21 +91,22 @@ impl With {
 }
 
 fn key(file: &Path, with: &SealWith) -> Result<SigningKey, Failure> {
-    let wrong = |file: &Path, why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Setup, format!("{}: {why}", file.display()))
-    };
-    let read = |file: &Path| {
-        khala_plan::text(std::fs::File::open(file)).map_err(|error| wrong(file, &error))
-    };
+    const KEY: &str = "--sign-key";
     let password = match &with.sign_password_file {
-        Some(file) => Some(read(file)?.lines().next().unwrap_or_default().to_owned()),
+        Some(file) => {
+            let help = "name the file whose first line is the password of the key";
+            let text = scenario::text_of("--sign-password-file", file, help)?;
+            Some(text.lines().next().unwrap_or_default().to_owned())
+        }
         None => environment::variable(PASSWORD),
     };
-    SigningKey::parse(&read(file)?, password.as_deref()).map_err(|error| match error {
-        KeyError::Locked => {
-            let help = format!("{error}: {PASSWORD} or --sign-password-file gives it");
-            wrong(file, &help)
-        }
-        error => wrong(file, &error),
+    let help = "name a secret key in minisign's format, as `minisign -G` makes one";
+    let text = scenario::text_of(KEY, file, help)?;
+    SigningKey::parse(&text, password.as_deref()).map_err(|error| {
+        let help = match error {
+            KeyError::Locked => format!(": {PASSWORD} or --sign-password-file gives it"),
+            _ => String::new(),
+        };
+        Failure::new(Exit::Setup, format!("{KEY} {}: {error}{help}", file.display()))
     })
 }

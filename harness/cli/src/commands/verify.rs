@@ -29,7 +29,7 @@ pub fn run(verify: &args::Verify) -> Result<Exit, Failure> {
 /// A public key: the name of a file of one, or the key itself.
 fn public_key(given: &str) -> Result<PublicKey, Failure> {
     let wrong = |why: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format!("--public-key {given}: {why}"))
+        Failure::new(Exit::Setup, format!("--public-key {given}: {why}"))
     };
     match khala_plan::text(std::fs::File::open(given)) {
         Ok(text) => PublicKey::parse(&text).map_err(|error| wrong(&error)),

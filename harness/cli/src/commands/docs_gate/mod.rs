@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::args::DocsGate;
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{output, scenario};
 
 /// Folders that hold what others wrote, or what is made anew by each build.
 const FOREIGN: [&str; 3] = ["target", "node_modules", "vendor"];
@@ -59,12 +59,18 @@ struct Repository {
 /// Looks at a repository.
 pub fn run(gate: &DocsGate) -> Result<Exit, Failure> {
     let repository = Repository::read(&gate.dir, &gate.skip)?;
+    let help = "name a page with the matrix of surfaces and their topics";
+    let named = gate
+        .surfaces
+        .as_deref()
+        .map(|file| Ok::<_, Failure>((file, scenario::text_of("--surfaces", file, help)?)));
+    let named = named.transpose()?;
     let mut found = Found { version: 1, ..Found::default() };
     let pages = repository.markdown(&mut found);
     links::check(&repository, &pages, &mut found);
     pages::check(&repository, &mut found);
     bundles::check(&repository, &mut found);
-    surfaces::check(&repository, gate.surfaces.as_deref(), &mut found);
+    surfaces::check(&repository, named, &mut found);
     let text = match gate.json {
         true => serde_json::to_string_pretty(&found).context("cannot print what was found")? + "\n",
         false => rendered(&found),

@@ -14,12 +14,9 @@ use super::{Found, Repository};
 /// Where a matrix is looked for, the first that is there: as the runbook names it, and as ours lies.
 const USUAL: [&str; 2] = ["docs/sync/SURFACES.md", "harness/CONTRACT.md"];
 
-pub fn check(repository: &Repository, named: Option<&Path>, found: &mut Found) {
+pub fn check(repository: &Repository, named: Option<(&Path, String)>, found: &mut Found) {
     let (shown, text) = match named {
-        Some(file) => (
-            file.to_owned(),
-            khala_plan::text(std::fs::File::open(file)).map_err(|e| e.to_string()),
-        ),
+        Some((file, text)) => (file.to_owned(), Ok(text)),
         None => {
             let usual =
                 USUAL.iter().map(PathBuf::from).find(|path| repository.files.contains(path));

@@ -50,10 +50,7 @@ impl<'a> Order<'a> {
     /// With everything that is wrong with them.
     pub fn of(args: &'a args::Stage) -> Result<Self, Failure> {
         let colour = output::colour_on(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-        let text = read(
-            &args.rollout,
-            "name a rollout file; `khala-harness init --rollout` writes scenarios/rollout.toml and what it names",
-        )?;
+        let text = rollout_file(&args.rollout)?;
         let shown = args.rollout.display().to_string();
         let variables = RefCell::new(BTreeMap::new());
         let variable = |name: &str| {
@@ -252,7 +249,7 @@ fn no_stage(rollout: &Rollout, asked: &str) -> Failure {
 
 fn waivers(args: &args::Stage, colour: bool) -> Result<Vec<Waiver>, Failure> {
     let Some(path) = &args.waivers else { return Ok(Vec::new()) };
-    let text = read(path, "name a file of `[[waiver]]` tables")?;
+    let text = scenario::text_of("--waivers", path, "name a file of `[[waiver]]` tables")?;
     let shown = path.display().to_string();
     let waivers = khala_plan::rollout::waivers(&shown, &text)
         .map_err(|wrong| Failure { exit: Exit::InvalidScenario, message: wrong.render(colour) })?;
@@ -264,9 +261,15 @@ fn waivers(args: &args::Stage, colour: bool) -> Result<Vec<Waiver>, Failure> {
     Ok(waivers)
 }
 
-fn read(path: &Path, help: &str) -> Result<String, Failure> {
+fn rollout_file(path: &Path) -> Result<String, Failure> {
     khala_plan::text(std::fs::File::open(path)).map_err(|error| {
-        Failure::new(Exit::InvalidScenario, format!("{}: {error}; {help}", path.display()))
+        let help = scenario::or_meant(
+            path,
+            "--rollout FILE names a rollout file; `khala-harness init --rollout` writes scenarios/rollout.toml and what \
+             it names",
+        );
+        let what = format!("--rollout {}: {error}; {help}", path.display());
+        Failure::new(Exit::InvalidScenario, what)
     })
 }
 
