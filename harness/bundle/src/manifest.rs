@@ -56,6 +56,12 @@ pub struct Manifest {
     pub target: Target,
     /// GO, NO-GO or HOLD.
     pub decision: String,
+    /// Defects that the target was started with: the decision is of a runtime that is broken on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<String>,
+    /// The clients that took part where the others were left out: the decision is of these alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_clients: Vec<u32>,
     /// The files, by path in the bundle.
     pub files: BTreeMap<String, Entry>,
     /// When `report` made the manifest, UTC, RFC 3339: the run itself left none.
@@ -338,6 +344,8 @@ pub(crate) fn write(
             build: report.target.build.clone(),
         },
         decision: report.decision.to_string(),
+        defects: report.target.defects.clone(),
+        only_clients: report.fleet.only_clients.clone(),
         files: now.iter().filter(|(path, _)| !is_of_altered(path)).map(owned).collect(),
         made_afterwards: None,
         replaced: false,
@@ -352,6 +360,9 @@ pub(crate) fn write(
                 manifest.files.extend(derived.map(owned));
                 manifest.made_afterwards.clone_from(&first.made_afterwards);
                 manifest.replaced = first.replaced;
+                // One of before these were told stays what was signed.
+                manifest.defects.clone_from(&first.defects);
+                manifest.only_clients.clone_from(&first.only_clients);
                 manifest.remade.clone_from(&first.remade);
             }
             None => {

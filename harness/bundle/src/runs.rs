@@ -60,6 +60,28 @@ struct Told {
     started_at: String,
     target: manifest::Target,
     tool_version: String,
+    /// Defects that the target was started with.
+    defects: Vec<String>,
+    /// The clients that took part, where not all did.
+    only_clients: Vec<u32>,
+}
+
+impl Told {
+    /// Why the decision says nothing of a target as it is, in a clause; empty where it does.
+    fn aside(&self) -> String {
+        let defects = match self.defects.as_slice() {
+            [] => None,
+            [one] => Some(format!("with the defect {one}")),
+            several => Some(format!("with the defects {}", several.join(", "))),
+        };
+        let alone = match self.only_clients.as_slice() {
+            [] => None,
+            [one] => Some(format!("client {one} alone")),
+            several => Some(format!("{} clients alone", several.len())),
+        };
+        let all: Vec<_> = defects.into_iter().chain(alone).collect();
+        if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
+    }
 }
 
 /// Points `latest` beside a bundle at it.
@@ -149,7 +171,8 @@ fn runs(dir: &Path) -> Result<Vec<Run>, Error> {
 
 fn told(manifest: Manifest) -> Told {
     let Manifest { run_id, scenario, seed, started_at, target, tool_version, .. } = manifest;
-    Told { run_id, scenario, seed, started_at, target, tool_version }
+    let Manifest { defects, only_clients, .. } = manifest;
+    Told { run_id, scenario, seed, started_at, target, tool_version, defects, only_clients }
 }
 
 fn page(index: &Index) -> String {
@@ -158,13 +181,14 @@ fn page(index: &Index) -> String {
         .to_owned();
     for Run { dir, told, decision } in &index.runs {
         let decision = decision.as_deref().unwrap_or("none: not finished, or changed");
+        let aside = told.as_ref().map(Told::aside).unwrap_or_default();
         let (scenario, seed, target) = told.as_ref().map_or_else(Default::default, |told| {
             (told.scenario.clone(), told.seed.to_string(), told.target.url.clone())
         });
         // Writing to a string does not fail.
         let _ = writeln!(
             page,
-            "| [{dir}]({dir}/summary.md) | {decision} | {scenario} | {seed} | {target} |"
+            "| [{dir}]({dir}/summary.md) | {decision}{aside} | {scenario} | {seed} | {target} |"
         );
     }
     page

@@ -60,6 +60,38 @@ fn latest_is_the_run_that_was_begun_last_and_the_index_has_all() {
 }
 
 #[test]
+fn runs_that_say_nothing_of_a_target_as_it_is_are_marked_and_one_client_alone_is_not_the_latest() {
+    let dir = TempDir::new().expect("a folder");
+    let name = |ended: &support::Ended| {
+        let path = ended.stdout.lines().last().expect("a path");
+        Path::new(path).file_name().expect("a name").to_string_lossy().into_owned()
+    };
+    let broken = run_into(dir.path()).defect("drop_on_reconnect").ended_plain();
+    let broken = broken.exits(exit::NO_GO);
+    let leads = || std::fs::read_link(dir.path().join("latest")).expect("a link");
+    assert_eq!(leads(), Path::new(&name(&broken)));
+    let alone = run_into(dir.path()).arg("--only-client").arg("3").ended_plain();
+    assert_eq!(leads(), Path::new(&name(&broken)), "a look at one client is no run to act on");
+    assert!(alone.stdout.lines().next().is_some_and(|head| head.contains("  client 3 alone")));
+
+    let page = std::fs::read_to_string(dir.path().join("index.md")).expect("text");
+    let row = |name: &str| {
+        page.lines().find(|line| line.contains(&format!("({name}/"))).expect("a row").to_owned()
+    };
+    let of_broken = row(&name(&broken));
+    assert!(of_broken.contains(" | NO-GO (with the defect drop_on_reconnect"), "{of_broken}");
+    assert!(row(&name(&alone)).contains("(client 3 alone) |"), "{page}");
+    let index = json(&dir.path().join("index.json"));
+    assert_eq!(index["runs"][0]["only_clients"], serde_json::json!([3]), "{index}");
+    assert!(index["runs"][1]["defects"][0].as_str().is_some_and(|it| it.starts_with("drop_on")));
+    // Of its clients the report knows the one that took part.
+    let report = json(&dir.path().join(name(&alone)).join("run.json"));
+    let clients = report["fleet"]["clients"].as_object().expect("by surface");
+    assert_eq!(clients.values().filter_map(Value::as_u64).sum::<u64>(), 1, "{report}");
+    Harness::new("verify").arg(dir.path().join(name(&alone))).ended_plain().exits(exit::GO);
+}
+
+#[test]
 fn what_somebody_else_keeps_as_latest_stays() {
     let dir = TempDir::new().expect("a folder");
     std::fs::write(dir.path().join("latest"), "mine").expect("is written");

@@ -381,8 +381,11 @@ impl Oracle {
 /// The clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
-    /// Planned, by surface.
+    /// Those that took part by plan, by surface.
     pub clients: BTreeMap<Surface, u64>,
+    /// Numbers of the clients that took part where the others of the fleet were left out; empty where all did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_clients: Vec<u32>,
     /// Most sockets open at once.
     pub clients_peak: u64,
     /// Of the clients, those that left before the end, by plan.

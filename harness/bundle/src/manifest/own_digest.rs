@@ -75,6 +75,8 @@ mod tests {
                 build: None,
             },
             decision: "GO".to_owned(),
+            defects: Vec::new(),
+            only_clients: Vec::new(),
             files: [("run.json".to_owned(), entry)].into(),
             made_afterwards: None,
             remade: Vec::new(),

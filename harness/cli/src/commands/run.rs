@@ -294,8 +294,9 @@ impl Job<'_> {
         if let Some(begun) = begun {
             begun(writer.dir())?;
         }
-        if self.is_listed() {
-            // Before anything is sent: nobody reads the decision of an earlier run as this one's.
+        if self.is_listed() && self.plan.fleet.only_clients.is_empty() {
+            // Before anything is sent: nobody reads the decision of an earlier run as this one's. A look at one client of a
+            // run takes no run's place.
             warn(khala_bundle::point_latest(writer.dir()));
         }
         let mut watched = Watched { standing: logs.standing(), of, dashboard: None };
@@ -365,8 +366,15 @@ fn dashboard(listen: SocketAddr, watch: Watch, options: &Options) -> Result<Dash
     let token = environment::variable(DASHBOARD_TOKEN);
     let settings = khala_live::Settings { listen, token, version: VERSION.to_owned() };
     let (interrupt, switches) = (options.interrupt.clone(), Arc::clone(&options.switches));
-    let dashboard = Dashboard::begin(settings, watch, interrupt, switches)
-        .map_err(|error| Failure::new(Exit::Setup, error))?;
+    let dashboard = Dashboard::begin(settings, watch, interrupt, switches).map_err(|error| {
+        let help = match &error {
+            khala_live::server::Error::Listen { error, .. } => {
+                super::reference::no_listening(error)
+            }
+            khala_live::server::Error::ShortToken(_) => "",
+        };
+        Failure::new(Exit::Setup, format!("{error}{help}"))
+    })?;
     output::say(&format!("dashboard: {}", dashboard.url()));
     Ok(dashboard)
 }

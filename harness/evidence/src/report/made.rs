@@ -158,12 +158,17 @@ impl Oracle {
 impl Fleet {
     fn of(case: &Case<'_>, series: &[Second]) -> Self {
         let mut clients = BTreeMap::new();
-        for cohort in &case.plan.fleet.cohorts {
-            *clients.entry(cohort.surface).or_insert(0) += u64::from(cohort.clients);
+        let cohorts = &case.plan.fleet.cohorts;
+        clients.extend(cohorts.iter().map(|cohort| (cohort.surface, 0)));
+        for arrival in &case.schedule.arrivals {
+            if let Some(cohort) = cohorts.get(usize::from(arrival.cohort)) {
+                *clients.entry(cohort.surface).or_insert(0) += 1;
+            }
         }
         let connects = series.iter().map(|second| second.counts.connects);
         Self {
             clients,
+            only_clients: case.plan.fleet.only_clients.clone(),
             clients_peak: case.settled.series.peak_open(),
             left_by_plan: case.schedule.arrivals.len() as u64 - case.schedule.staying(),
             clients_live_at_end: case.settled.clients_live_at_end,

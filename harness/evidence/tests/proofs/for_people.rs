@@ -325,6 +325,9 @@ fn the_ten_lines_of_a_run_with_a_defect_say_so() {
             && line.ends_with("  with the defect drop_nth,0.5"),
         "{line}"
     );
+    report.fleet.only_clients = vec![30];
+    assert!(head(&report, 100).0.contains(" s  client 30 alone  with the defect"), "{line}");
+    report.fleet.only_clients.clear();
     report.target.defects.push("slow_recovery".repeat(8));
     let (line, _) = head(&report, 100);
     assert!(line.ends_with("  with 2 defects"), "{line}");

@@ -114,7 +114,7 @@ fn times_in_the_story_of_a_client_are_those_that_people_read() {
     life.flight.happened(&records::cut(2, 4 * S + 10, 0, 4 * S));
     let story = ClientStory::of(plan, schedule, &report, Some(&life), (2, ".")).expect("a client");
     let told = story.render();
-    let line = "     4.000 s  03:04:09  offline: cut by fault 0, planned for 4.000 s\n";
+    let line = "     4.000 s  03:04:09  away: cut by fault 0, planned for 4.000 s\n";
     assert!(told.contains(line), "{told}");
 }
 

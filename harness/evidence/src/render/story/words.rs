@@ -51,7 +51,7 @@ fn word(value: &impl Serialize) -> String {
 }
 
 /// Why a session is gone, with times that people read.
-fn why_offline(cause: &OfflineCause) -> String {
+fn why_away(cause: &OfflineCause) -> String {
     match cause {
         OfflineCause::Fault { id, intended } => {
             format!("cut by fault {id}, planned for {}", seconds(*intended))
@@ -112,7 +112,7 @@ pub fn happening(record: &Record) -> Option<(Micros, String)> {
         }
         Record::SlowBegan { at, .. } => (*at, "made slow by the harness".to_owned()),
         Record::SlowEnded { at, .. } => (*at, "reads at full speed again".to_owned()),
-        Record::Offline { at, cause, .. } => (*at, format!("offline: {}", why_offline(cause))),
+        Record::Offline { at, cause, .. } => (*at, format!("away: {}", why_away(cause))),
         Record::Word { at, place, word, .. } => (*at, format!("{place} said `{word}`")),
         Record::Named { at, topic, by, .. } => (*at, format!("{by} names topic `{topic}`")),
         Record::JoinedAs { at, session, by, .. } => {

@@ -124,8 +124,13 @@ fn decision(report: &RunReport, colour: Colour) -> String {
 
 fn head_line(page: &mut Page, report: &RunReport, reader: &Reader<'_>) {
     let profile = report.scenario.profile.as_ref().map(|p| format!(" ({p})")).unwrap_or_default();
+    let alone = match report.fleet.only_clients.as_slice() {
+        [] => String::new(),
+        [one] => format!("  client {one} alone"),
+        several => format!("  {} clients alone", several.len()),
+    };
     let rest = format!(
-        "  {}{profile}  seed {}  {:.1} s{}",
+        "  {}{profile}  seed {}  {:.1} s{}{alone}",
         report.scenario.name,
         report.scenario.seed,
         report.duration_s,
