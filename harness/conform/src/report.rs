@@ -283,6 +283,12 @@ impl Report {
         let (decision, why) = decide(&totals, stale_known.len());
         let Around { tool, url, started_at, elapsed_s, allowed, interrupted, published, remains } =
             around;
+        let why = match interrupted {
+            true => {
+                format!("it was interrupted, and says this of what had been asked by then: {why}")
+            }
+            false => why,
+        };
         Self {
             version: VERSION,
             tool,
@@ -384,6 +390,18 @@ mod tests {
         assert_eq!(decide(&totals(5, 0, 2), 0).0, Decision::Hold);
         assert_eq!(decide(&totals(0, 0, 0), 0).0, Decision::Hold);
         assert_eq!(decide(&totals(5, 0, 0), 0).0, Decision::Go);
+    }
+
+    #[test]
+    fn that_it_was_interrupted_comes_first() {
+        let case = &crate::cases::all()[0];
+        let kept = || vec![CaseResult::new(case, Ok(Found::Kept("x".into())), 0.1)];
+        let why = |interrupted| {
+            let around = Around { interrupted, ..Around::default() };
+            Report::new(around, kept(), &Known::default()).why
+        };
+        assert!(why(true).starts_with("it was interrupted, "), "{}", why(true));
+        assert!(!why(false).contains("interrupted"), "{}", why(false));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::case::Case;
 
 /// The registry, in the order of the page.
 static ALL: LazyLock<Vec<&'static Case>> = LazyLock::new(|| {
-    let files: [&[Case]; 22] = [
+    let files: &[&[Case]] = &[
         upgrade::CASES,
         tokens::CASES,
         minting::CASES,
@@ -55,7 +55,7 @@ static ALL: LazyLock<Vec<&'static Case>> = LazyLock::new(|| {
         around::CASES,
         stop::CASES,
     ];
-    files.into_iter().flatten().collect()
+    files.iter().copied().flatten().collect()
 });
 
 /// All cases, in the order of the page.
