@@ -310,15 +310,10 @@ fn kpi(line: &MetricLine) -> Option<Kpi> {
 
 /// Median, 90th, 99th and largest, as people read them.
 fn percentiles(line: &MetricLine, values: [Option<u64>; 4]) -> String {
-    // The catalogue has what is counted in the metric's description alone.
-    let of = match line.metric.name() {
-        "replay_lag" => " events",
-        "reconnect_attempts" => " attempts",
-        _ => "",
-    };
+    let of = line.metric.unit();
     let told = |(name, value): (&str, Option<u64>)| {
         let value = value? as f64;
-        let value = if line.unit == "us" { micros(value) } else { format!("{value:.0}{of}") };
+        let value = if line.unit == "us" { micros(value) } else { format!("{value:.0} {of}") };
         Some(format!("{name} {value}"))
     };
     let told = ["p50", "p90", "p99", "max"].into_iter().zip(values).filter_map(told);

@@ -49,7 +49,8 @@ fn named<'a>(order: &'a Order<'_>) -> Vec<Named<'a>> {
     let asked = asked.filter_map(|one| match &one.check {
         Check::Surfaces { matrix } => Some(matrix.as_str()),
         Check::Conform { known, .. } => known.as_deref(),
-        _ => None,
+        // What a command reads is its own affair.
+        Check::Token | Check::Rollback { .. } | Check::Command { .. } => None,
     });
     let asked = asked.map(|file| Named { file, is_scenario: false });
     let mut all: Vec<Named<'_>> = Vec::new();
