@@ -284,7 +284,7 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
     let loader = |path: &str| Err(format!("{path} is not read here"));
     let options = khala_plan::Options {
         profile: None,
-        set: by_url.into_iter().chain(set.iter().cloned().map(khala_plan::Setting::from)).collect(),
+        set: by_url.into_iter().chain(set.iter().cloned()).map(khala_plan::Setting::from).collect(),
         defects: Vec::new(),
         seed: None,
         target: match named {

@@ -70,7 +70,7 @@ pub(crate) fn check(cx: &Cx, target: Option<&Target>, phases: &Phases) {
         let of_target =
             fault.kind.needs(Need::OwnProcess).then(|| no_process(target, fault.kind.name()));
         let found = of_target.flatten().or_else(|| fault.kind.misfit(fault, phase));
-        if let Some(Advice { what, note, help }) = found {
+        if let Some(Advice { what, note, help, .. }) = found {
             let error = Diagnostic::error(place, what).help(help);
             cx.report(note.into_iter().fold(error, Diagnostic::note));
         }
