@@ -97,8 +97,9 @@ pub fn run(stage: &args::Stage) -> Result<Exit, Failure> {
     let mut exit = conclude::tell(stage, &report, &name)?;
     if let Some(error) = unwritten {
         output::say(&format!(
-            "error: {error}; the decision is in the journal, and its report is not written: make room there, and the same \
-             command with --resume writes it"
+            "error: {error}; the decision is in the journal, and its report is not written: {}, and the same command with \
+             --resume writes it",
+            space::mend(&error)
         ));
         // What people act on is the report.
         exit = if exit == Exit::Go { Exit::Setup } else { exit };

@@ -86,15 +86,20 @@ pub fn lost_at(path: &Path) -> impl FnOnce(io::Error) -> Failure {
 
 /// How a stage goes on that could not write something down.
 fn go_on(error: &Error) -> String {
-    let mend = match error.kind() {
+    format!(
+        "nothing more is sent, and nothing is decided: {}, then the same command with --resume takes the stage up where \
+         it was",
+        mend(error)
+    )
+}
+
+/// What to do with a folder that takes nothing any more.
+pub fn mend(error: &Error) -> &'static str {
+    match error.kind() {
         _ if error.is_no_room() => "make room there",
         Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => "put the folder back as it was",
         _ => "have it take files of this user again",
-    };
-    format!(
-        "nothing more is sent, and nothing is decided: {mend}, then the same command with --resume takes the stage up \
-         where it was"
-    )
+    }
 }
 
 #[cfg(test)]
