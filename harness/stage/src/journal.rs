@@ -259,6 +259,9 @@ mod tests {
         let mut other = of(2);
         other.append(at(3), resumed(7)).expect("serialises");
         assert!(!other.has(&whole.head()), "the last is another");
+        let mut forked = of(1);
+        forked.append(at(2), resumed(7)).expect("serialises");
+        assert!(!whole.has(&forked.head()), "one that another follows is another");
     }
 
     #[test]

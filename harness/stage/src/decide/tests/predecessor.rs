@@ -197,7 +197,8 @@ fn a_no_go_takes_a_go_back_that_stands_before_it_in_the_journal_whatever_the_clo
     let go = script.attempt("1", |_| {}, WELL);
     script.end(go, Decision::Go);
     let mut back = script.now();
-    (back.unix_ms, back.uptime_ms) = (back.unix_ms - 1_800_000, 60_000);
+    // Before every GO.
+    (back.unix_ms, back.uptime_ms) = (back.unix_ms - 7_200_000, 60_000);
     back.boot = "c".to_owned();
     let step = "builds after".to_owned();
     script.take_at(&back, &Entry::StepBegun { attempt: interrupted, step: step.clone(), run: 1 });
