@@ -111,7 +111,8 @@ fn a_violation_is_seen_again_with_its_client_alone() {
     assert_eq!(ended.code(), Some(exit::NO_GO));
     Harness::new("verify").arg(&bundle).ended_plain().exits(exit::GO);
     let beside = std::fs::read_dir(folder.path()).expect("can be listed").flatten();
-    let other = beside.map(|entry| entry.path()).find(|path| *path != bundle).expect("another");
+    let other = beside.map(|entry| entry.path()).find(|path| path.is_dir() && *path != bundle);
+    let other = other.expect("another");
     let report = std::fs::read(other.join("run.json")).expect("a report");
     let report: Value = serde_json::from_slice(&report).expect("JSON");
     assert_eq!(number(&report, "/fleet/clients_peak"), 1);
