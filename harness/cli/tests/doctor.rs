@@ -90,7 +90,7 @@ fn a_flag_without_which_no_run_begins_is_wanted_here_too() {
     let reference = reference_by_hand();
     let shared = of_a_shared_one(&reference.url).ended_plain().exits(exit::SETUP);
     assert!(shared.stdout.contains("FAIL  for this scenario"), "{}", shared.stdout);
-    assert!(line(&shared, "for this scenario").contains("--allow-shared-writes"));
+    assert!(shared.stdout.contains("--allow-shared-writes"), "{}", shared.stdout);
     let given = of_a_shared_one(&reference.url).arg("--allow-shared-writes").ended_plain();
     let given = given.exits(exit::GO);
     assert!(!given.stdout.contains("--allow-shared-writes"), "{}", given.stdout);
