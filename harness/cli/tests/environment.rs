@@ -70,7 +70,7 @@ fn an_empty_flag_is_an_error() {
         ("--sign-password-file=", exit::USAGE),
         ("--allow=", exit::USAGE),
         ("--summary=", exit::USAGE),
-        ("--webhook=", exit::SETUP),
+        ("--webhook=", exit::USAGE),
         ("--target=", exit::INVALID_SCENARIO),
     ] {
         let run = Harness::tiny().arg(flag).ended();
