@@ -70,7 +70,7 @@ fn a_file_that_is_misspelt_is_told_with_the_one_that_was_meant() {
     // Where there is none at all it is said what names one, and where there is one to start from.
     let none = stage(&[]);
     assert!(none.contains("--rollout FILE names"), "{none}");
-    assert!(none.contains("schema --rollout"), "{none}");
+    assert!(none.contains("init --rollout"), "{none}");
     let rollout = sources("scenarios/rollout.toml");
     let misspelt = stage(&["--rollout", &rollout, "--waivers", "waiver.toml"]);
     assert!(misspelt.contains("did you mean waivers.toml?"), "{misspelt}");
@@ -95,7 +95,9 @@ fn what_is_said_of_a_profile_that_ships_works_from_where_one_stands() {
     let second = check("local").exits(exit::INVALID_SCENARIO).stderr;
     assert!(!second.contains("init --target"), "it was done: {second}");
     assert!(second.contains(&format!("`--target {path}`")), "{second}");
-    check(path).exits(exit::GO);
+    // It is found; what it wants of the environment is another thing.
+    let found = check(path).exits(exit::SETUP);
+    assert!(found.stdout.starts_with("smoke, seed 42"), "{}", found.stdout);
     // A scenario of that name is elsewhere, too.
     typed(dir, &["init", "--scenario", "smoke"]).exits(exit::GO);
     let elsewhere = typed(dir, &["check", "smoke.toml"]).exits(exit::INVALID_SCENARIO).stderr;
