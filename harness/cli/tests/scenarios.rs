@@ -102,7 +102,8 @@ fn usage_errors_are_told_from_all_others_by_their_code() {
 fn check_by_url(url: &str) -> Harness {
     let check = Harness::check(scenario("tiny.toml")).set("target.kind=url");
     let check = check.set(&format!("target.url={url:?}")).set("auth.mint=hs256");
-    check.set("auth.secret={ env = \"KEY\" }")
+    let check = check.set("auth.secret={ env = \"KEY\" }").env("KEY", &"k".repeat(32));
+    check.arg("--allow-shared-writes")
 }
 
 #[test]
