@@ -180,7 +180,8 @@ pub(crate) fn give_back(file: &File) {
 
 /// Bytes that can still be written into a folder; none where nobody can say.
 pub(crate) fn room(dir: &Path) -> Option<u64> {
-    let about = rustix::fs::statvfs(dir).ok()?;
+    // One without a size has no room to tell of: what a kernel makes up as it is read, or a store without bounds.
+    let about = rustix::fs::statvfs(dir).ok().filter(|about| about.f_blocks > 0)?;
     about.f_bavail.checked_mul(about.f_frsize)
 }
 

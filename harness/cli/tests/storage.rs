@@ -39,8 +39,8 @@ fn where_there_is_no_room_nothing_is_sent() {
     }
     assert_eq!(run.stderr.trim_end().lines().count(), 1, "one sentence: {}", run.stderr);
     assert!(!run.stderr.contains("target ready"), "{}", run.stderr);
-    let left = std::fs::read_dir(small.path().join("runs")).expect("was made").count();
-    assert_eq!(left, 0, "no bundle is left");
+    let left = std::fs::read_dir(small.path()).expect("is there").count();
+    assert_eq!(left, 0, "nothing is left");
     let filled = small.fill();
     tiny_into(&small).ended_plain().exits(exit::SETUP);
     drop(filled);
