@@ -68,16 +68,18 @@ const foreign = (asked, url) => asked.filter((it) => !it.startsWith(new URL(url)
 async function during(page, how, width, name) {
   await page.waitForFunction(() => document.querySelectorAll("#gates tr.objective").length > 0 && document.querySelector("#phases li:nth-child(2)[aria-current]"), { timeout: 60_000 });
   await looks(page, how, width, name);
+  // A chart is drawn where it is looked at, and once there is something to draw.
+  await page.evaluate(() => document.getElementById("latency").scrollIntoView());
+  const drawn = page.waitForFunction(() => document.querySelectorAll("#latency [data-chart] canvas").length > 1, { timeout: 60_000 });
+  expect(await drawn.then(() => true, () => false), `${how}: no latencies are drawn`);
   const seen = await page.evaluate(() => ({
     pictures: document.querySelectorAll("#gates tr.objective svg").length,
     words: [...document.querySelectorAll("#gates tr.objective strong")].map((it) => it.textContent),
-    curves: document.querySelectorAll("#latency [data-chart] canvas").length,
     state: document.getElementById("state").textContent,
     button: document.getElementById("abort").disabled,
   }));
   expect(seen.pictures > 3, `${how}: ${seen.pictures} gates are drawn to scale`);
   expect(seen.words.every((word) => /holds|open|beyond/.test(word)), `${how}: a gate says ${seen.words.join(", ")}`);
-  expect(seen.curves > 1, `${how}: ${seen.curves} surfaces have their latencies drawn`);
   expect(/left/.test(seen.state), `${how}: it says ${seen.state}`);
   expect(!seen.button, `${how}: the button that ends the run cannot be pressed`);
 }
