@@ -200,6 +200,8 @@ pub enum Takes {
     Idle,
     /// So many seconds of waiting as well.
     Seconds(u64),
+    /// As long as a revocation is waited for.
+    Revoked,
 }
 
 /// The target's times that cases wait for; the contract's by default.
@@ -223,7 +225,16 @@ pub struct Times {
     pub quiet: Duration,
     /// After this a revoked session is tried once more.
     pub revoked_still: Duration,
+    /// Until then a revoked session is tried again, now and then. The contract's 900 s are longer than most wait.
+    pub revoked_long: Duration,
 }
+
+/// How long a revocation is waited for at least, which is no longer than the heartbeats' time-outs take, and at most,
+/// which is short of the contract's 900 s.
+const REVOKED_LONG: (Duration, Duration) = (Duration::from_secs(70), Duration::from_secs(880));
+
+/// How long cases may wait unless told otherwise.
+pub const WAIT_MAX: Duration = Duration::from_secs(120);
 
 impl Default for Times {
     fn default() -> Self {
@@ -237,11 +248,20 @@ impl Default for Times {
             steady: Duration::from_secs(5),
             quiet: Duration::from_millis(700),
             revoked_still: Duration::from_secs(6),
+            revoked_long: REVOKED_LONG.0,
         }
     }
 }
 
 impl Times {
+    /// The contract's, for cases that may wait so long: longer than by default only for who asks for it.
+    #[must_use]
+    pub fn within(wait_max: Duration) -> Self {
+        let (least, most) = REVOKED_LONG;
+        let revoked_long = if wait_max > WAIT_MAX { wait_max.min(most) } else { least };
+        Self { revoked_long, ..Self::default() }
+    }
+
     /// What a case waits for, beside answers.
     #[must_use]
     pub fn waits(&self, takes: Takes) -> Duration {
@@ -249,6 +269,7 @@ impl Times {
             Takes::Moments => Duration::ZERO,
             Takes::Idle => self.channel_idle.max(self.socket_idle) + self.beat,
             Takes::Seconds(seconds) => Duration::from_secs(seconds),
+            Takes::Revoked => self.revoked_long,
         }
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use khala_engine::http::{HttpError, Reply};
+use khala_engine::http::{Header, HttpError, Reply};
 use khala_engine::preflight;
 use khala_engine::target::Credentials;
 use khala_wire::command::{WORKERS_PATH, worker_events_path, worker_stop_path};
@@ -168,6 +168,12 @@ pub fn payload(ctx: &Ctx, n: u64) -> String {
     format!("{{\"z\":{n},\"conform\":\"{}\",\"a\":\"\u{e9}\u{4e16}\"}}", ctx.world.run_id)
 }
 
+/// The body of a command that publishes this payload.
+#[must_use]
+pub fn progress(payload: &str) -> String {
+    format!("{{\"event\":{{\"event_type\":\"worker.progress\",\"payload\":{payload}}}}}")
+}
+
 async fn publish_once(
     ctx: &Ctx,
     user: &str,
@@ -175,9 +181,7 @@ async fn publish_once(
     payload: &str,
 ) -> Result<Reply<Value>, HttpError> {
     let path = worker_events_path(worker);
-    let body =
-        format!("{{\"event\":{{\"event_type\":\"worker.progress\",\"payload\":{payload}}}}}");
-    post_as(ctx, &ctx.world.target.credentials, user, &path, body).await
+    post_as(ctx, &ctx.world.target.credentials, user, &path, progress(payload)).await
 }
 
 /// Sends a command of a user; the answer.
@@ -193,7 +197,7 @@ pub async fn post(
     post_as(ctx, &ctx.world.target.credentials, user, path, body.to_string()).await
 }
 
-/// Sends a command with these credentials; the answer. One that came too fast (429) is sent again: the publish limit is one for all cases.
+/// Sends a command with these credentials; the answer.
 ///
 /// # Errors
 /// What the target said.
@@ -204,12 +208,25 @@ pub async fn post_as(
     path: &str,
     body: String,
 ) -> Result<Reply<Value>, HttpError> {
+    let headers = || credentials.command_headers(user, ctx.fresh_name("nonce"));
+    post_headed(ctx, path, body, headers).await
+}
+
+/// Sends a command with headers that are made anew each time; the answer. One that came too fast (429) is sent again: the
+/// publish limit is one for all cases.
+///
+/// # Errors
+/// What the target said.
+pub async fn post_headed(
+    ctx: &Ctx,
+    path: &str,
+    body: String,
+    headers: impl Fn() -> Vec<Header>,
+) -> Result<Reply<Value>, HttpError> {
     let until = clock::now() + 3 * ctx.patience();
     let body = Bytes::from(body);
     loop {
-        let nonce = ctx.fresh_name("nonce");
-        let headers = credentials.command_headers(user, nonce);
-        match ctx.world.http.post::<Value>(path, &headers, body.clone()).await {
+        match ctx.world.http.post::<Value>(path, &headers(), body.clone()).await {
             Err(HttpError::Status { status: 429, .. }) if clock::now() < until => {
                 tokio::time::sleep(AGAIN_AFTER).await;
             }

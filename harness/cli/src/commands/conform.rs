@@ -97,7 +97,7 @@ fn options(conform: &Conform) -> Result<Options, Failure> {
         guard: scenario::guard(&scenario)?.waiting(),
         set: conform.set.clone(),
         allow,
-        times: Times::default(),
+        times: Times::within(conform.max_wait),
         wait_max: conform.max_wait,
         stop: conform.stop_pid.and_then(stopper),
         run_id: format!("{:08x}", rand::random::<u32>()),

@@ -1,5 +1,6 @@
 //! Which topics a token opens.
 
+use khala_plan::schedule::Identity;
 use khala_wire::message::event;
 use khala_wire::payload::CODE_STALE_CURSOR;
 use serde_json::{Value, json};
@@ -7,7 +8,8 @@ use serde_json::{Value, json};
 use crate::case::Area::Acl;
 use crate::case::{Case, Catch, Does, Level, Need};
 use crate::ctx::{Connect, Ctx, EVENTS, SUMMARIES, all_topics, subscribe};
-use crate::outcome::{Outcome, broken, kept, undecided};
+use crate::delivery::ours;
+use crate::outcome::{Found, Outcome, broken, kept, undecided};
 use crate::peer::{Msg, Peer, quote, word};
 
 const FORBIDDEN: &str = "`forbidden_topic` (+ `forbidden_topics`; the same for unknown topics; a mixed list \
@@ -28,7 +30,7 @@ pub const CASES: &[Case] = &[
     })
     .says("3, subscribe", FORBIDDEN)
     .needs(MINTING)
-    .caught_by(&[Catch::Defect("scope_ignored")]),
+    .caught_by(&[Catch::Defect("scope_ignored"), Catch::Proxy("opens_to_the_subscribed")]),
     Case::must("unknown_topic", Acl, "a topic that there is none of", |ctx| {
         Box::pin(forbidden(ctx, "runtime.no_such_topic"))
     })
@@ -41,7 +43,7 @@ pub const CASES: &[Case] = &[
     .says("3, subscribe", FORBIDDEN)
     .does(Does::Writes)
     .needs(MINTING)
-    .caught_by(&[Catch::Defect("scope_ignored")]),
+    .caught_by(&[Catch::Defect("scope_ignored"), Catch::Proxy("opens_to_the_subscribed")]),
     Case::must(
         "scopes_of_each_token",
         Acl,
@@ -50,7 +52,20 @@ pub const CASES: &[Case] = &[
     )
     .says("1, rule 8", SCOPED)
     .needs(MINTING)
-    .caught_by(&[Catch::Defect("scope_ignored")]),
+    .caught_by(&[Catch::Defect("scope_ignored"), Catch::Proxy("first_scopes_of_a_session")]),
+    Case::must(
+        "sessions_share_a_device",
+        Acl,
+        "two sessions on one device: each has its live tail",
+        |ctx| Box::pin(share_device(ctx)),
+    )
+    .says(
+        "1, rule 5",
+        "the server replays everything after it, in order of seq, then turns to live tail. No gap.",
+    )
+    .does(Does::Writes)
+    .needs(MINTING)
+    .caught_by(&[Catch::Proxy("one_session_a_device")]),
     Case::must("no_leak", Acl, "nothing comes of a topic that was not subscribed", |ctx| {
         Box::pin(leak(ctx))
     })
@@ -87,9 +102,27 @@ fn is_refusal(msg: &Msg, topic: &str) -> bool {
     msg.status() == "error" && msg.response()["code"] == "forbidden_topic" && named
 }
 
+/// Asks for a topic that the token does not open: on a socket that is fresh and on one that is subscribed already,
+/// alone and in a list with one that it does open.
 async fn forbidden(ctx: &Ctx, topic: &str) -> Outcome {
     let mut peer = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
-    refused(ctx, &mut peer, &[topic], topic, "for another topic alone").await
+    let mut last = kept("");
+    for subscribed in [false, true] {
+        if subscribed {
+            ctx.subscribe_from_now(&mut peer, &[SUMMARIES]).await?;
+        }
+        let token = match subscribed {
+            false => "for another topic alone",
+            true => "for another topic alone, which is subscribed already",
+        };
+        for list in [&[topic][..], &[SUMMARIES, topic]] {
+            last = refused(ctx, &mut peer, list, topic, token).await;
+            if !matches!(last, Ok(Found::Kept(_))) {
+                return last;
+            }
+        }
+    }
+    last
 }
 
 async fn refused(ctx: &Ctx, peer: &mut Peer, list: &[&str], topic: &str, token: &str) -> Outcome {
@@ -107,54 +140,89 @@ async fn refused(ctx: &Ctx, peer: &mut Peer, list: &[&str], topic: &str, token: 
 
 async fn mixed(ctx: &Ctx) -> Outcome {
     let mut worker = ctx.worker().await?;
-    let mut peer = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
-    let from = peer.log.len();
+    let mut fresh = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
+    let mut used = ctx.join(&ctx.somebody(), &[SUMMARIES]).await?;
+    ctx.subscribe_from_now(&mut used, &[SUMMARIES]).await?;
+    let from = (fresh.log.len(), used.log.len());
     let did = format!(
         "Subscribed to {SUMMARIES}, which the token opens, and {EVENTS}, which it does not, in one list; then \
          published an event."
     );
-    let should =
-        "The list should have been refused as a whole, and nothing of either topic should follow.";
-    let list = subscribe(&[SUMMARIES, EVENTS], &[]);
-    match peer.try_ask(event::SUBSCRIBE, &list, ctx.patience()).await {
-        Ok(msg) if is_refusal(&msg, EVENTS) => {}
-        Ok(msg) => {
-            return broken(did, format!("The list was answered {}.", quote(&msg.payload)), should);
+    let should = "The list should have been refused as a whole, and nothing of either topic should follow but what was \
+                  subscribed before.";
+    for peer in [&mut fresh, &mut used] {
+        let list = subscribe(&[SUMMARIES, EVENTS], &[]);
+        match peer.try_ask(event::SUBSCRIBE, &list, ctx.patience()).await {
+            Ok(msg) if is_refusal(&msg, EVENTS) => {}
+            Ok(msg) => {
+                let came = format!("The list was answered {}.", quote(&msg.payload));
+                return broken(did, came, should);
+            }
+            Err(came) => return broken(did, format!("Then {came}."), should),
         }
-        Err(came) => return broken(did, format!("Then {came}."), should),
     }
     worker.publish(ctx, 1).await?;
-    peer.listen(2 * ctx.times().quiet).await;
-    if let Some(update) = peer.delivered(from).first() {
-        let came =
-            format!("It was refused, and yet seq {} of {} came.", update.seq, word(&update.topic));
-        return broken(did, came, should);
-    }
-    let beat = peer.ask_ok(event::HEARTBEAT, json!({}), ctx.patience()).await?;
-    match beat.response()["watermarks"].as_array() {
-        Some(marks) if marks.is_empty() => kept("refused, and nothing followed"),
-        _ => {
-            let marks = quote(&beat.response()["watermarks"]);
-            broken(did, format!("It was refused, and yet heartbeats tell of {marks}."), should)
+    fresh.listen(2 * ctx.times().quiet).await;
+    for (peer, from, may) in [(&mut fresh, from.0, None), (&mut used, from.1, Some(SUMMARIES))] {
+        let beat = peer.ask_ok(event::HEARTBEAT, json!({}), ctx.patience()).await?;
+        let delivered = peer.delivered(from);
+        if let Some(update) = delivered.iter().find(|it| Some(&*it.topic) != may) {
+            let (seq, topic) = (update.seq, word(&update.topic));
+            let came = format!("It was refused, and yet seq {seq} of {topic} came.");
+            return broken(did, came, should);
+        }
+        let marks = &beat.response()["watermarks"];
+        let only = |it: &Vec<Value>| it.iter().all(|mark| mark["topic"].as_str() == may);
+        if !marks.as_array().is_some_and(only) {
+            let came = format!("It was refused, and yet heartbeats tell of {}.", quote(marks));
+            return broken(did, came, should);
         }
     }
+    kept("refused, and nothing followed")
 }
 
+/// A user's two tokens, of two sessions and of one: neither order of them, and no socket that is open still, lends
+/// one the scopes of the other.
 async fn each_token(ctx: &Ctx) -> Outcome {
-    let who = ctx.somebody();
-    let wide = ctx.join(&who, &all_topics()).await?;
-    let again = khala_plan::schedule::Identity { session: format!("{}-b", who.session), ..who };
-    let mut narrow = ctx.join(&again, &[SUMMARIES]).await?;
-    let token = "for another topic alone, while the same user has a socket whose token opens all";
-    let first = refused(ctx, &mut narrow, &[EVENTS], EVENTS, token).await?;
-    drop(wide);
-    if !matches!(first, crate::outcome::Found::Kept(_)) {
-        return Ok(first);
+    let mut last = kept("");
+    for same_session in [false, true] {
+        for is_wide_first in [true, false] {
+            let (first, second) = two_sessions(ctx, same_session);
+            last = match is_wide_first {
+                true => narrow_after_wide(ctx, &first, &second).await,
+                false => wide_after_narrow(ctx, &first, &second).await,
+            };
+            if !matches!(last, Ok(Found::Kept(_))) {
+                return last;
+            }
+        }
     }
-    let other = ctx.somebody();
-    let _narrow = ctx.join(&other, &[SUMMARIES]).await?;
-    let again = khala_plan::schedule::Identity { session: format!("{}-b", other.session), ..other };
-    let mut wide = ctx.join(&again, &[SUMMARIES, EVENTS]).await?;
+    last
+}
+
+/// A user in two sessions, or twice in one.
+fn two_sessions(ctx: &Ctx, same: bool) -> (Identity, Identity) {
+    let first = ctx.somebody();
+    let session = if same { first.session.clone() } else { format!("{}-b", first.session) };
+    let second = Identity { session, ..first.clone() };
+    (first, second)
+}
+
+async fn narrow_after_wide(ctx: &Ctx, first: &Identity, second: &Identity) -> Outcome {
+    let _wide = ctx.join(first, &all_topics()).await?;
+    let mut narrow = ctx.join(second, &[SUMMARIES]).await?;
+    let token = match first.session == second.session {
+        false => "for another topic alone, while the same user has a socket whose token opens all",
+        true => {
+            "for another topic alone, while the same session has a socket whose token opens all"
+        }
+    };
+    refused(ctx, &mut narrow, &[EVENTS], EVENTS, token).await
+}
+
+async fn wide_after_narrow(ctx: &Ctx, first: &Identity, second: &Identity) -> Outcome {
+    let _narrow = ctx.join(first, &[SUMMARIES]).await?;
+    let mut wide = ctx.join(second, &[SUMMARIES, EVENTS]).await?;
     let list = subscribe(&[EVENTS], &ctx.now(&[EVENTS]).await?);
     match wide.try_ask(event::SUBSCRIBE, &list, ctx.patience()).await {
         Ok(msg) if msg.code() == CODE_STALE_CURSOR => Err(undecided("its cursor had become stale")),
@@ -163,13 +231,39 @@ async fn each_token(ctx: &Ctx) -> Outcome {
         }
         Ok(msg) => broken(
             format!(
-                "Subscribed to {EVENTS} with a token that opens it, after one of the same user that did not."
+                "Subscribed to {EVENTS} with a token that opens it, after one of the same {} that did not.",
+                if first.session == second.session { "session" } else { "user" }
             ),
             format!("It was refused: {}.", word(msg.code())),
             "It should have been subscribed: each token has its own scopes.",
         ),
         Err(came) => Err(undecided(format!("on the way, {came}"))),
     }
+}
+
+async fn share_device(ctx: &Ctx) -> Outcome {
+    let (first, second) = two_sessions(ctx, false);
+    let mut peers = Vec::new();
+    for who in [&first, &second] {
+        let mut peer = ctx.join(who, &[EVENTS]).await?;
+        ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
+        peers.push(peer);
+    }
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, 1).await?;
+    let did = "Subscribed as two sessions of a user on one device, and published events.";
+    let should = "Each session should have stayed subscribed, and have been sent them.";
+    for (peer, which) in peers.iter_mut().zip(["first", "second"]) {
+        let missing = worker.arrives(ctx, peer, 0, 0).await;
+        if let Some(ended) = peer.ended() {
+            return broken(did, format!("On the {which} one, {}.", ended.told()), should);
+        }
+        if !missing.is_empty() {
+            let came = format!("{} did not come to the {which} one.", ours(&missing));
+            return broken(did, came, should);
+        }
+    }
+    kept("both stayed, and both were sent all events")
 }
 
 async fn leak(ctx: &Ctx) -> Outcome {

@@ -5,6 +5,8 @@ use khala_wire::message::event;
 use khala_wire::metrics::METRICS_PATH;
 use serde_json::{Value, json};
 
+use super::revocation::revoke;
+use super::tokens::{SCOPED, SHORT_LIFE, ShortLived};
 use super::window;
 use crate::case::Area::Around;
 use crate::case::{Case, Catch, Does, Level, Need};
@@ -53,7 +55,27 @@ pub const CASES: &[Case] = &[
     )
     .says("5b", "(sync token with the topic's scope)")
     .needs(SNAPSHOT)
-    .caught_by(&[Catch::Defect("scope_ignored")]),
+    .caught_by(&[Catch::Defect("scope_ignored"), Catch::Proxy("first_scopes_of_a_session")]),
+    Case::must(
+        "snapshot_until_expiry",
+        Around,
+        "a snapshot opens until the token expires",
+        |ctx| Box::pin(until_expiry(ctx)),
+    )
+    .says("1, rule 8", SCOPED)
+    .needs(SNAPSHOT)
+    .takes(SHORT_LIFE)
+    .caught_by(&[Catch::Proxy("expired_snapshots"), Catch::Proxy("remembers_tokens")]),
+    Case::must(
+        "snapshot_until_revoked",
+        Around,
+        "a snapshot opens until the session is revoked",
+        |ctx| Box::pin(until_revoked(ctx)),
+    )
+    .says("1, rule 8", SCOPED)
+    .does(Does::Revokes)
+    .needs(SNAPSHOT)
+    .caught_by(&[Catch::Proxy("revoked_snapshots")]),
     Case::must("metrics_need_bearer", Around, "fan-out metrics open to operators alone", |ctx| {
         Box::pin(bearer(ctx))
     })
@@ -73,8 +95,11 @@ fn path(topic: &str) -> String {
 }
 
 async fn bearer_of(ctx: &Ctx, topics: &[&str]) -> Result<Vec<Header>, Stop> {
-    let token = ctx.token(&ctx.somebody(), topics).await?;
-    Ok(vec![(hyper::header::AUTHORIZATION, format!("Bearer {token}"))])
+    Ok(bearer_with(&ctx.token(&ctx.somebody(), topics).await?))
+}
+
+fn bearer_with(token: &str) -> Vec<Header> {
+    vec![(hyper::header::AUTHORIZATION, format!("Bearer {token}"))]
 }
 
 async fn resumable(ctx: &Ctx) -> Outcome {
@@ -182,14 +207,45 @@ async fn unsupported(ctx: &Ctx) -> Outcome {
     }
 }
 
+/// With a token for another topic, after one of the same session that opens it.
 async fn scoped(ctx: &Ctx) -> Outcome {
-    let headers = bearer_of(ctx, &[EVENTS]).await?;
-    match ctx.world.http.get::<Value>(&path(SUMMARIES), &headers).await {
-        Ok(_) => broken(
-            format!("Asked for the snapshot of {SUMMARIES} with a token for another topic."),
-            "It came.",
-            "It should have been refused with 403.",
-        ),
+    let who = ctx.somebody();
+    take(ctx, &ctx.token(&who, &[SUMMARIES, EVENTS]).await?).await?;
+    let narrow = ctx.token(&who, &[EVENTS]).await?;
+    let did = format!("Asked for the snapshot of {SUMMARIES} with a token for another topic.");
+    must_not_open(ctx, &narrow, did).await
+}
+
+async fn until_expiry(ctx: &Ctx) -> Outcome {
+    let short = ShortLived::of(ctx, &ctx.somebody()).await?;
+    take(ctx, &short.token).await?;
+    tokio::time::sleep(short.left()).await;
+    let did = format!(
+        "Took the snapshot of {SUMMARIES}, and asked for it again with the same token after it had expired."
+    );
+    must_not_open(ctx, &short.token, did).await
+}
+
+async fn until_revoked(ctx: &Ctx) -> Outcome {
+    let who = ctx.somebody();
+    let token = ctx.token(&who, &[SUMMARIES]).await?;
+    take(ctx, &token).await?;
+    revoke(ctx, &[&who.session], &[]).await?;
+    let did = format!(
+        "Took the snapshot of {SUMMARIES}, revoked the session, and asked for it again with the same token."
+    );
+    must_not_open(ctx, &token, did).await
+}
+
+/// A snapshot, as a step on the way.
+async fn take(ctx: &Ctx, token: &str) -> Result<(), Stop> {
+    let taken = ctx.world.http.get::<Value>(&path(SUMMARIES), &bearer_with(token)).await;
+    taken.map(drop).map_err(|error| undecided(format!("on the way, no snapshot: {error}")))
+}
+
+async fn must_not_open(ctx: &Ctx, token: &str, did: String) -> Outcome {
+    match ctx.world.http.get::<Value>(&path(SUMMARIES), &bearer_with(token)).await {
+        Ok(_) => broken(did, "It came.", "It should have been refused with 401 or 403."),
         Err(error) => match error.status() {
             Some(401 | 403) => kept("refused"),
             _ => Err(undecided(error.to_string())),

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
+use khala_engine::clock;
 use khala_engine::http::HttpError;
 use khala_plan::schedule::Identity;
 use khala_wire::command::REVOKE_PATH;
 use khala_wire::message::event;
 use serde_json::{Value, json};
 
+use super::tokens::{SHORT_LIFE, ShortLived};
 use super::upgrade::instead;
 use crate::case::Area::Revocation;
 use crate::case::{Case, Catch, Does, Level, Need, Takes};
 use crate::ctx::{Connect, Ctx, all_topics};
-use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
+use crate::outcome::{Found, Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::{Ended, Peer, word};
 
 const SAYS: &str = "evicts live sockets of the session (`sync:error` `reauth_required`, then close) and refuses their \
@@ -52,13 +54,21 @@ pub const CASES: &[Case] = &[
     .needs(MINTING)
     .takes(Takes::Seconds(6))
     .caught_by(&[Catch::Defect("revocation_forgotten")]),
+    Case::must("revoke_is_remembered_long", Revocation, "and as long as is waited", |ctx| {
+        Box::pin(refuses_long(ctx))
+    })
+    .says("2", SAYS)
+    .does(Does::Revokes)
+    .needs(MINTING)
+    .takes(Takes::Revoked)
+    .caught_by(&[Catch::Defect("revocation_forgotten")]),
     Case::must("revoke_spares_others", Revocation, "another session of the same user goes on", |ctx| {
         Box::pin(spares(ctx))
     })
     .says("2", SAYS)
     .does(Does::Revokes)
     .needs(MINTING)
-    .caught_by(&[Catch::Proxy("revokes_everybody")]),
+    .caught_by(&[Catch::Proxy("revokes_everybody"), Catch::Proxy("revokes_devices")]),
     Case::must("revoke_device", Revocation, "a revoked device's socket", |ctx| Box::pin(device(ctx)))
         .level(Level::Silent)
         .says("2", "\"device_ids\":[…],\"reason\":\"…\"}`")
@@ -73,11 +83,11 @@ pub const CASES: &[Case] = &[
         "A token opens only the topics in its scopes, only until it expires or is revoked.",
     )
     .needs(MINTING)
-    .takes(Takes::Seconds(8)),
+    .takes(SHORT_LIFE),
 ];
 
 /// Revokes these.
-async fn revoke(ctx: &Ctx, sessions: &[&str], devices: &[&str]) -> Result<(), Stop> {
+pub(super) async fn revoke(ctx: &Ctx, sessions: &[&str], devices: &[&str]) -> Result<(), Stop> {
     let body = json!({ "session_ids": sessions, "device_ids": devices, "reason": "conform" });
     let user = ctx.world.plan.fleet.publisher_id();
     let credentials = &ctx.world.target.credentials;
@@ -138,14 +148,34 @@ async fn refuses(ctx: &Ctx, after: Duration) -> Outcome {
     let who = ctx.somebody();
     revoke(ctx, &[&who.session], &[]).await?;
     tokio::time::sleep(after).await;
+    refuses_now(ctx, &who, after).await
+}
+
+/// Tries again and again, at times that double, so that it is told by when it was forgotten.
+async fn refuses_long(ctx: &Ctx) -> Outcome {
+    let who = ctx.somebody();
+    let (began, most) = (clock::now(), ctx.times().revoked_long);
+    revoke(ctx, &[&who.session], &[]).await?;
+    let mut after = most.min(ctx.times().revoked_still);
+    loop {
+        tokio::time::sleep_until(began + after).await;
+        let found = refuses_now(ctx, &who, after).await;
+        if after >= most || !matches!(found, Ok(Found::Kept(_))) {
+            return found;
+        }
+        after = most.min(2 * after);
+    }
+}
+
+async fn refuses_now(ctx: &Ctx, who: &Identity, after: Duration) -> Outcome {
     let did = match after.is_zero() {
         true => "Revoked a session, and joined as it.".to_owned(),
         false => format!("Revoked a session, and joined as it {after:?} later."),
     };
     let should = "The upgrade should have been accepted, and the join refused with `reauth_required`, for 900 s.";
-    let token = ctx.token(&who, &all_topics()).await?;
+    let token = ctx.token(who, &all_topics()).await?;
     let connect = Connect::default();
-    let dialed = ctx.try_dial(&who, &ctx.path(Some(&token), &connect), &connect).await;
+    let dialed = ctx.try_dial(who, &ctx.path(Some(&token), &connect), &connect).await;
     let mut peer = match dialed {
         Ok(peer) => peer,
         Err(khala_engine::transport::DialError::Refused(it)) if it.status < 429 => {
@@ -166,24 +196,32 @@ async fn refuses(ctx: &Ctx, after: Duration) -> Outcome {
     }
 }
 
+/// One on another device, and one on the same: devices are revoked by their own ids.
 async fn spares(ctx: &Ctx) -> Outcome {
     let who = ctx.somebody();
-    let other = Identity {
-        session: format!("{}-b", who.session),
-        device: format!("{}-b", who.device),
-        ..who.clone()
-    };
-    let mut peer = ctx.join(&other, &all_topics()).await?;
-    revoke(ctx, &[&who.session], &[]).await?;
-    peer.listen(ctx.times().quiet).await;
-    match peer.try_ask(event::HEARTBEAT, &json!({}), ctx.patience()).await {
-        Ok(_) => kept("the other session's socket goes on"),
-        Err(came) => broken(
-            "Revoked one session of a user who has another.",
-            format!("On the other one's socket, {came}."),
-            "Only the session that was named should have been evicted.",
-        ),
+    let own = ctx.join(&who, &all_topics()).await?;
+    let mut others = Vec::new();
+    for (which, device) in [
+        ("on another device", format!("{}-b", who.device)),
+        ("on the same device", who.device.clone()),
+    ] {
+        let session = format!("{}-{}", who.session, others.len());
+        let other = Identity { session, device, ..who.clone() };
+        others.push((which, ctx.join(&other, &all_topics()).await?));
     }
+    revoke(ctx, &[&who.session], &[]).await?;
+    drop(own);
+    for (which, mut peer) in others {
+        peer.listen(ctx.times().quiet).await;
+        if let Err(came) = peer.try_ask(event::HEARTBEAT, &json!({}), ctx.patience()).await {
+            return broken(
+                format!("Revoked one session of a user who has another {which}."),
+                format!("On the other one's socket, {came}."),
+                "Only the session that was named should have been evicted.",
+            );
+        }
+    }
+    kept("the sockets of the user's other sessions go on")
 }
 
 async fn device(ctx: &Ctx) -> Outcome {
@@ -202,32 +240,16 @@ async fn device(ctx: &Ctx) -> Outcome {
 
 async fn expires(ctx: &Ctx) -> Outcome {
     let who = ctx.somebody();
-    let ttl = Duration::from_secs(3);
-    let crate::world::World { minter, plan, target, .. } = &*ctx.world;
-    let scopes: Vec<String> = all_topics().iter().map(|&topic| topic.to_owned()).collect();
-    let minted = minter.mint_for(ttl, plan, target, &who, &scopes, ctx.fresh_name("jti")).await;
-    let minted = minted.map_err(|answer| {
-        not_applicable(
-            format!("no token of {ttl:?} could be had: {}", answer.status),
-            "auth.mint = \"hs256\"",
-        )
-    })?;
-    if minted.life.is_none_or(|life| life > 2 * ttl) {
-        return Err(not_applicable(
-            "the token that came lives longer than was asked for",
-            "auth.mint = \"hs256\"",
-        ));
-    }
-    let mut peer = ctx.open_with(&who, &minted.token, &Connect::default()).await?;
+    let short = ShortLived::of(ctx, &who).await?;
+    let mut peer = ctx.open_with(&who, &short.token, &Connect::default()).await?;
     peer.ask_ok(event::JOIN, json!({}), ctx.patience()).await?;
-    let ended = peer.end(ttl + Duration::from_secs(4)).await;
-    if let Some(ended) = ended {
+    if let Some(ended) = peer.end(short.left()).await {
         return kept(format!("after the token's end, {}", ended.told()));
     }
     let lives = peer.try_ask(event::HEARTBEAT, &json!({}), ctx.patience()).await;
     match lives {
         Ok(_) => broken(
-            format!("Opened a socket with a token of {ttl:?}, and waited 4 s longer."),
+            "Opened a socket with a token of a few seconds, and waited until it had expired.",
             "The socket was still open, and its channel answered.",
             "The contract does not say what becomes of it; a token that is to end access should end its socket too.",
         ),

@@ -1,24 +1,29 @@
 //! Sync tokens: which open a socket, and which must not.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use khala_engine::clock::unix_seconds;
+use khala_engine::clock::{self, unix_seconds};
 use khala_engine::transport::DialError;
+use khala_plan::schedule::Identity;
 use khala_wire::hs256;
 use khala_wire::message::event;
 use khala_wire::token::{Key, unsigned};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::case::Area::Tokens;
-use crate::case::{Case, Catch, Need};
+use crate::case::{Case, Catch, Level, Need, Takes};
 use crate::ctx::{Connect, Ctx, EVENTS, SUMMARIES, all_topics};
-use crate::outcome::{Found, Outcome, Stop, broken, kept, undecided};
+use crate::outcome::{Found, Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::quote;
+use crate::world::World;
 
 const REFUSED: &str = "Upgrades without a valid token are refused with HTTP 403 and an empty body, whatever the reason.";
 const RING: &str = "The verifier has a key ring by `kid` (current + previous) and 30 s clock skew for \
                     `iat`/`nbf`, none for `exp`.";
-const SCOPED: &str =
+pub const SCOPED: &str =
     "A token opens only the topics in its scopes, only until it expires or is revoked.";
 const WIRE: &[Catch] = &[Catch::Proxy("lets_all_in")];
 const KEYED: &[Need] = &[Need::SigningKey];
@@ -33,15 +38,11 @@ pub const CASES: &[Case] = &[
     .says("3, framing", REFUSED)
     .caught_by(WIRE),
     Case::must("token_bad_signature", Tokens, "a token that is signed with another key", |ctx| {
-        Box::pin(async move {
-            let key = Key::new(ctx.key()?.kid(), "a secret that no verifier has");
-            let what = "a token that was signed with another key";
-            forged(ctx, what, |_| {}, |claims| key.sign(claims).ok()).await
-        })
+        Box::pin(bad_signature(ctx))
     })
     .says("3, framing", REFUSED)
     .needs(KEYED)
-    .caught_by(WIRE),
+    .caught_by(&[Catch::Proxy("lets_all_in"), Catch::Proxy("half_a_signature")]),
     Case::must("token_alg_none", Tokens, "a token without a signature", |ctx| {
         Box::pin(async move {
             let kid = ctx.key()?.kid();
@@ -78,20 +79,35 @@ pub const CASES: &[Case] = &[
     .says("1, rule 8", SCOPED)
     .needs(KEYED)
     .caught_by(&[Catch::Defect("expired_accepted")]),
-    Case::must("token_expired_just_now", Tokens, "a token that expired five seconds ago", |ctx| {
-        Box::pin(claimed(ctx, "a token that expired five seconds ago", |it| expire(it, 5)))
+    Case::must("token_expired_just_now", Tokens, "a token that expired a moment ago", |ctx| {
+        Box::pin(expired_just_now(ctx))
     })
     .says("2", RING)
     .needs(KEYED)
-    .caught_by(&[Catch::Defect("expired_accepted")]),
+    .caught_by(&[Catch::Defect("expired_accepted"), Catch::Proxy("expires_late")]),
+    Case::must(
+        "token_expires_after_use",
+        Tokens,
+        "a token that opened a socket, after it expired",
+        |ctx| Box::pin(after_use(ctx)),
+    )
+    .says("1, rule 8", SCOPED)
+    .needs(&[Need::Minting])
+    .takes(SHORT_LIFE)
+    .caught_by(&[Catch::Proxy("remembers_tokens")]),
     Case::must("token_not_yet_valid", Tokens, "a token of the future", |ctx| {
-        Box::pin(claimed(ctx, "a token that begins in five minutes", |it| {
-            shift(it, &["iat", "nbf", "exp"], 300);
-        }))
+        Box::pin(not_yet_valid(ctx))
     })
     .says("2", RING)
     .needs(KEYED)
-    .caught_by(WIRE),
+    .caught_by(&[Catch::Proxy("lets_all_in"), Catch::Proxy("iat_unchecked")]),
+    Case::must("token_without_times", Tokens, "no `iat`, no `nbf`, no `exp`", |ctx| {
+        Box::pin(without_times(ctx))
+    })
+    .level(Level::Should)
+    .says("2", "| `iat`, `nbf`, `exp` | unix seconds |")
+    .needs(KEYED)
+    .caught_by(&[Catch::Proxy("times_optional")]),
     Case::must("token_skew_granted", Tokens, "a clock that is fifteen seconds ahead", |ctx| {
         Box::pin(accepted(ctx, "a token of a clock that is 15 s ahead", |it| {
             shift(it, &["iat", "nbf"], 15);
@@ -183,6 +199,151 @@ fn expire(claims: &mut Value, ago: i64) {
     claims["exp"] = json!(now - ago);
     claims["iat"] = json!(now - ago - 900);
     claims["nbf"] = json!(now - ago - 900);
+}
+
+/// A signature of another key, and right ones that are not whole: a verifier may compare a part.
+async fn bad_signature(ctx: &Ctx) -> Outcome {
+    let key = ctx.key()?;
+    let other = Key::new(key.kid(), "a secret that no verifier has");
+    let what = "a token that was signed with another key";
+    let last = forged(ctx, what, |_| {}, |claims| other.sign(claims).ok()).await?;
+    let spoilt: [(&str, fn(&mut Vec<u8>)); 4] = [
+        ("the last bit of whose signature is another", |it| flip(it.last_mut(), 1)),
+        ("the first bit of whose signature is another", |it| flip(it.first_mut(), 0x80)),
+        ("of whose signature only the first half is there", |it| it.truncate(it.len() / 2)),
+        ("whose signature is empty", Vec::clear),
+    ];
+    for (what, spoil) in spoilt {
+        if matches!(last, Found::Broken(_)) {
+            break;
+        }
+        let token = signed(ctx, key, |_| {})?;
+        let (text, signature) = token.rsplit_once('.').unwrap_or_default();
+        let mut signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
+        spoil(&mut signature);
+        let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature));
+        let found = refused(ctx, &format!("a token {what}"), Some(token)).await?;
+        if matches!(found, Found::Broken(_)) {
+            return Ok(found);
+        }
+    }
+    Ok(last)
+}
+
+fn flip(byte: Option<&mut u8>, bits: u8) {
+    if let Some(byte) = byte {
+        *byte ^= bits;
+    }
+}
+
+/// Half a minute is granted to `iat` and `nbf`: what is beyond it in either of them is too early.
+async fn not_yet_valid(ctx: &Ctx) -> Outcome {
+    let what = "a token that begins in five minutes";
+    let last = claimed(ctx, what, |it| shift(it, &["iat", "nbf", "exp"], 300)).await?;
+    let early: [(&str, &[&str], i64); 3] = [
+        ("a token that begins in three quarters of a minute", &["iat", "nbf"], 45),
+        ("a token whose `nbf` alone is in five minutes", &["nbf"], 300),
+        ("a token whose `iat` alone is in five minutes", &["iat"], 300),
+    ];
+    for (what, names, seconds) in early {
+        if matches!(last, Found::Broken(_)) {
+            break;
+        }
+        let token = signed(ctx, ctx.key()?, |it| shift(it, names, seconds))?;
+        let found = refused(ctx, what, Some(token)).await?;
+        if matches!(found, Found::Broken(_)) {
+            return Ok(found);
+        }
+    }
+    Ok(last)
+}
+
+/// By the target's own clock, where it tells it, since none is granted to `exp`; else with room for clocks that differ.
+async fn expired_just_now(ctx: &Ctx) -> Outcome {
+    if let Some(now) = their_now(ctx).await {
+        let token = signed(ctx, ctx.key()?, |it| {
+            (it["exp"], it["iat"], it["nbf"]) =
+                (json!(now - 1), json!(now - 900), json!(now - 900));
+        })?;
+        let what = "a token that expired a second ago, by the Date of the target's own answers,";
+        let found = refused(ctx, what, Some(token)).await?;
+        if matches!(found, Found::Broken(_)) {
+            return Ok(found);
+        }
+    }
+    claimed(ctx, "a token that expired five seconds ago", |it| expire(it, 5)).await
+}
+
+/// The whole seconds that have passed on the target's clock, as the `Date` of an answer tells them.
+async fn their_now(ctx: &Ctx) -> Option<i64> {
+    let date = ctx.world.http.header("/healthz", "date").await.ok()??;
+    Some(jiff::fmt::rfc2822::parse(&date).ok()?.timestamp().as_second())
+}
+
+async fn without_times(ctx: &Ctx) -> Outcome {
+    let mut last = kept("");
+    for name in ["iat", "nbf", "exp"] {
+        let token = signed(ctx, ctx.key()?, |it| without(it, name))?;
+        last = refused(ctx, &format!("a token without `{name}`"), Some(token)).await;
+        if !matches!(last, Ok(Found::Kept(_))) {
+            return last;
+        }
+    }
+    last
+}
+
+/// How long cases take that wait for a token's end.
+pub const SHORT_LIFE: Takes = Takes::Seconds(10);
+/// How long such a token lives: long enough for a first use, on a slow machine too.
+pub const LIFE: Duration = Duration::from_secs(4);
+/// Room for clocks that differ.
+pub const CLOCKS_APART: Duration = Duration::from_secs(5);
+
+/// A token whose end is near.
+pub struct ShortLived {
+    /// The token.
+    pub token: String,
+    until: Instant,
+}
+
+impl ShortLived {
+    /// Somebody's, for all topics, from wherever tokens come.
+    ///
+    /// # Errors
+    /// Not applicable, where none that is short-lived can be had.
+    pub async fn of(ctx: &Ctx, who: &Identity) -> Result<Self, Stop> {
+        let World { minter, plan, target, .. } = &*ctx.world;
+        let scopes: Vec<String> = all_topics().iter().map(|&topic| topic.to_owned()).collect();
+        let began = clock::now();
+        let minted = minter.mint_for(LIFE, plan, target, who, &scopes, ctx.fresh_name("jti")).await;
+        let none = |why: String| not_applicable(why, "auth.mint = \"hs256\"");
+        let minted = minted
+            .map_err(|it| none(format!("no token of {LIFE:?} could be had: {}", it.status)))?;
+        match minted.life {
+            Some(life) if life <= 2 * LIFE => {
+                let until = began + life + CLOCKS_APART;
+                Ok(Self { token: minted.token, until })
+            }
+            _ => Err(none("the token that came lives longer than was asked for".to_owned())),
+        }
+    }
+
+    /// How long until it has surely expired.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.until.saturating_duration_since(clock::now())
+    }
+}
+
+async fn after_use(ctx: &Ctx) -> Outcome {
+    let who = ctx.somebody();
+    let short = ShortLived::of(ctx, &who).await?;
+    let connect = Connect::default();
+    let mut peer = ctx.open_with(&who, &short.token, &connect).await?;
+    peer.ask_ok(event::JOIN, json!({}), ctx.patience()).await?;
+    tokio::time::sleep(short.left()).await;
+    let what = format!("a token of {LIFE:?} that had opened one, {CLOCKS_APART:?} after its end");
+    refused(ctx, &what, Some(short.token)).await
 }
 
 async fn claimed(ctx: &Ctx, what: &str, change: impl Fn(&mut Value)) -> Outcome {

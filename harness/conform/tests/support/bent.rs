@@ -2,9 +2,10 @@
 //!
 //! Requests go one to a connection. Everything that it starts ends when its handle is dropped.
 
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +14,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::again;
 use super::bend::{self, Sides};
+use super::vouch::{self, Seen};
 
 /// A proxy that runs until it is dropped.
 pub struct Bent {
@@ -27,8 +30,39 @@ struct Shared {
     target: SocketAddr,
     sockets: AtomicU32,
     commands: AtomicU32,
+    seen: Seen,
+    devices: Devices,
+    /// Workers that were created.
+    workers: Mutex<HashSet<String>>,
     /// Ends all sockets.
     everybody: CancellationToken,
+}
+
+/// The sockets of each device: whose session, and what ends it.
+#[derive(Default)]
+struct Devices(Mutex<HashMap<String, Vec<(String, CancellationToken)>>>);
+
+impl Devices {
+    /// One more socket; `alone` ends those of the device's other sessions.
+    fn joined(&self, head: &str, ends: &CancellationToken, alone: bool) {
+        let claims = vouch::claims_in(head).unwrap_or_default();
+        let text = |name: &str| claims[name].as_str().unwrap_or_default().to_owned();
+        let (device, session) = (text("oa_device_id"), text("oa_session_id"));
+        let mut devices = self.0.lock().expect("whole");
+        let sockets = devices.entry(device).or_default();
+        for (_, other) in sockets.iter().filter(|(other, _)| alone && *other != session) {
+            other.cancel();
+        }
+        sockets.push((session, ends.clone()));
+    }
+
+    /// Ends all sockets of each device that has one of a session that is named in a body.
+    fn revoked(&self, body: &str) {
+        let devices = self.0.lock().expect("whole");
+        let named = |session: &str| body.contains(&format!("\"{session}\""));
+        let theirs = devices.values().filter(|it| it.iter().any(|(session, _)| named(session)));
+        theirs.flatten().for_each(|(_, ends)| ends.cancel());
+    }
 }
 
 impl Bent {
@@ -41,7 +75,11 @@ impl Bent {
             let address = listener.local_addr().expect("an address");
             let (sockets, commands) = (AtomicU32::new(0), AtomicU32::new(0));
             let everybody = token.child_token();
-            let shared = Arc::new(Shared { name, target, sockets, commands, everybody });
+            let (seen, devices) = (Seen::default(), Devices::default());
+            let workers = Mutex::default();
+            let shared =
+                Shared { name, target, sockets, commands, seen, devices, workers, everybody };
+            let shared = Arc::new(shared);
             tokio::spawn(async move {
                 while let Some(Ok((stream, _))) = token.run_until_cancelled(listener.accept()).await
                 {
@@ -99,8 +137,16 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
         client.write_all(answer.as_bytes()).await?;
         return client.shutdown().await;
     }
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let repeated =
+        again::repeated(shared.name, &request, &text, &mut shared.workers.lock().expect("whole"));
+    let (request, body) = match repeated {
+        Some((request, body)) => (request, body.into_bytes()),
+        None => (request, body),
+    };
     let mut target = TcpStream::connect(shared.target).await?;
     let request = bend::request(shared.name, &request);
+    let request = vouch::exchanged(shared.name, &request, &shared.seen).unwrap_or(request);
     let request = request.replacen("\r\n", "\r\nConnection: close\r\n", 1);
     target.write_all(request.as_bytes()).await?;
     target.write_all(&body).await?;
@@ -110,6 +156,9 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     if revokes && shared.name == "revokes_everybody" {
         shared.everybody.cancel();
     }
+    if revokes && shared.name == "revokes_devices" {
+        shared.devices.revoked(&text);
+    }
     client.shutdown().await
 }
 
@@ -118,7 +167,10 @@ async fn socket(mut client: TcpStream, request: String, shared: &Shared) -> std:
     if bend::refuses(name, &request) {
         return client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
     }
-    let mut request = bend::request(name, &request);
+    let ends = shared.everybody.child_token();
+    shared.devices.joined(&request, &ends, name == "one_session_a_device");
+    let request = bend::request(name, &request);
+    let mut request = vouch::exchanged(name, &request, &shared.seen).unwrap_or(request);
     let (mut target, answer, rest) = loop {
         let mut target = TcpStream::connect(shared.target).await?;
         target.set_nodelay(true)?;
@@ -141,7 +193,7 @@ async fn socket(mut client: TcpStream, request: String, shared: &Shared) -> std:
     let mut up = WebSocketStream::from_partially_read(target, rest, Role::Client, None).await;
     loop {
         tokio::select! {
-            () = shared.everybody.cancelled() => return Ok(()),
+            () = ends.cancelled() => return Ok(()),
             message = down.next() => {
                 let Some(Ok(message)) = message else { return Ok(()) };
                 if let Some(message) = sides.up(message) {

@@ -1,7 +1,9 @@
 //! A reference runtime in this process, what may stand before it, and one call of the cases.
 
+pub mod again;
 pub mod bend;
 pub mod bent;
+pub mod vouch;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -32,7 +34,7 @@ static SERVERS: LazyLock<Tokio> = LazyLock::new(|| {
 /// Bearer of operators.
 pub const ADMIN: &str = "operators-of-this-test";
 /// Secret of commands.
-const COMMANDS: &str = "commands-of-this-test";
+pub const COMMANDS: &str = "commands-of-this-test";
 
 /// What the target waits for, and cases with it: none waits for a minute. Most sockets of cases do not beat, so
 /// that idle is longer than any of them lives.
@@ -47,6 +49,7 @@ pub fn times() -> Times {
         steady: Duration::from_secs(4),
         quiet: Duration::from_millis(500),
         revoked_still: Duration::from_millis(2_500),
+        revoked_long: Duration::from_secs(6),
     }
 }
 
