@@ -233,7 +233,7 @@ pub struct Times {
 /// which is short of the contract's 900 s.
 const REVOKED_LONG: (Duration, Duration) = (Duration::from_secs(70), Duration::from_secs(880));
 
-/// How long cases may wait unless told otherwise.
+/// How long cases may wait by default, as `--max-wait` has it.
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
 
 impl Default for Times {
@@ -254,7 +254,7 @@ impl Default for Times {
 }
 
 impl Times {
-    /// The contract's, for cases that may wait so long: longer than by default only for who asks for it.
+    /// The contract's. A revocation is waited for as long as cases may wait, if that is more than by default.
     #[must_use]
     pub fn within(wait_max: Duration) -> Self {
         let (least, most) = REVOKED_LONG;

@@ -124,7 +124,7 @@ pub const CASES: &[Case] = &[
     })
     .says("3, commands", LIFECYCLE)
     .does(Does::Writes)
-    .caught_by(&[Catch::Proxy("drops_one_start")]),
+    .caught_by(&[Catch::Proxy("drops_late_starts")]),
     Case::must("command_too_large", Commands, "a payload of 200 KiB", |ctx| Box::pin(large(ctx)))
         .level(Level::Should)
         .says("4", "payload limits 256/64/128/64 KiB (413 `khala_frame_payload_too_large`).")

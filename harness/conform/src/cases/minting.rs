@@ -60,7 +60,7 @@ pub const CASES: &[Case] = &[
     .says("1, rule 8", SCOPED)
     .needs(NEEDS)
     .takes(SHORT_LIFE)
-    .caught_by(&[Catch::Defect("expired_accepted")]),
+    .caught_by(&[Catch::Defect("expired_accepted"), Catch::Proxy("mints_for_longer")]),
     Case::must("mint_without_session", Minting, "nobody gets no token", |ctx| {
         Box::pin(status(ctx, "a token without a session", &[401], |_| (None, json!({}))))
     })

@@ -152,6 +152,7 @@ async fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     target.write_all(&body).await?;
     let mut answer = Vec::new();
     target.read_to_end(&mut answer).await?;
+    shared.seen.answered(&answer);
     client.write_all(&bend::answer(shared.name, answer)).await?;
     if revokes && shared.name == "revokes_everybody" {
         shared.everybody.cancel();
