@@ -3,6 +3,7 @@
 use khala_engine::http::{Header, HttpError};
 use khala_wire::message::event;
 use khala_wire::metrics::METRICS_PATH;
+use khala_wire::token::{Key, unsigned};
 use serde_json::{Value, json};
 
 use super::revocation::revoke;
@@ -11,7 +12,7 @@ use super::window;
 use crate::case::Area::Around;
 use crate::case::{Case, Catch, Does, Level, Need};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
-use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
+use crate::outcome::{Found, Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::{Peer, quote, word};
 
 const SNAPSHOT: &[Need] = &[Need::Snapshot, Need::Minting];
@@ -56,6 +57,12 @@ pub const CASES: &[Case] = &[
     .says("5b", "(sync token with the topic's scope)")
     .needs(SNAPSHOT)
     .caught_by(&[Catch::Defect("scope_ignored"), Catch::Proxy("first_scopes_of_a_session")]),
+    Case::must("snapshot_needs_token", Around, "a snapshot opens to no bad token", |ctx| {
+        Box::pin(unvouched(ctx))
+    })
+    .says("5b", "(sync token with the topic's scope)")
+    .needs(&[Need::Snapshot, Need::SigningKey])
+    .caught_by(&[Catch::Proxy("open_snapshots"), Catch::Defect("alg_none_accepted")]),
     Case::must(
         "snapshot_until_expiry",
         Around,
@@ -98,7 +105,11 @@ async fn bearer_of(ctx: &Ctx, topics: &[&str]) -> Result<Vec<Header>, Stop> {
     Ok(bearer_with(&ctx.token(&ctx.somebody(), topics).await?))
 }
 
+/// The bearer of a token; nothing of an empty one.
 fn bearer_with(token: &str) -> Vec<Header> {
+    if token.is_empty() {
+        return Vec::new();
+    }
     vec![(hyper::header::AUTHORIZATION, format!("Bearer {token}"))]
 }
 
@@ -214,6 +225,32 @@ async fn scoped(ctx: &Ctx) -> Outcome {
     let narrow = ctx.token(&who, &[EVENTS]).await?;
     let did = format!("Asked for the snapshot of {SUMMARIES} with a token for another topic.");
     must_not_open(ctx, &narrow, did).await
+}
+
+/// Without a token, and with some that nobody signed for this verifier.
+async fn unvouched(ctx: &Ctx) -> Outcome {
+    let (key, who) = (ctx.key()?, ctx.somebody());
+    take(ctx, &ctx.token(&who, &[SUMMARIES]).await?).await?;
+    let claims = ctx.claims(&who, &[SUMMARIES])?;
+    let other = Key::new(key.kid(), "a secret that no verifier has");
+    let mut misdirected = claims.clone();
+    misdirected["aud"] = json!("khala-conform-nobody");
+    let tokens = [
+        ("without a token", Some(String::new())),
+        ("with a token that was signed with another key", other.sign(&claims).ok()),
+        ("with a token of `alg: none`, which nobody signed", unsigned(key.kid(), &claims)),
+        ("with a token for another audience", key.sign(&misdirected).ok()),
+    ];
+    let mut last = kept("");
+    for (what, token) in tokens {
+        let token = token.ok_or_else(|| undecided("a token could not be signed"))?;
+        last = must_not_open(ctx, &token, format!("Asked for the snapshot of {SUMMARIES} {what}."))
+            .await;
+        if !matches!(last, Ok(Found::Kept(_))) {
+            return last;
+        }
+    }
+    last
 }
 
 async fn until_expiry(ctx: &Ctx) -> Outcome {

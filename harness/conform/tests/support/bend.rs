@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::vouch::claims_in;
 
 /// All deviations.
-pub const NAMES: [&str; 62] = [
+pub const NAMES: [&str; 65] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -68,6 +68,9 @@ pub const NAMES: [&str; 62] = [
     "expired_snapshots",
     "revoked_snapshots",
     "opens_to_the_subscribed",
+    "refusals_end_subscriptions",
+    "every_other_socket_is_deaf",
+    "open_snapshots",
     "one_session_a_device",
     "revokes_devices",
     "lifecycles_again",
@@ -227,6 +230,8 @@ pub struct Sides {
     topics: Value,
     /// Whether a subscribe was answered ok.
     subscribed: bool,
+    /// Whether one was refused for its topics.
+    refused: bool,
     /// Pushes of batches since a subscribe was heard, as long as it is not answered.
     replayed: Option<u32>,
 }
@@ -239,6 +244,7 @@ impl Sides {
             joined: Value::Null,
             topics: Value::Null,
             subscribed: false,
+            refused: false,
             replayed: None,
         }
     }
@@ -291,6 +297,13 @@ impl Sides {
         let swallowed = match self.name {
             "swallows_close" => matches!(event, "phx_close" | "phx_error"),
             "swallows_errors" => event == "sync:error",
+            "refusals_end_subscriptions" => {
+                self.refused |= frame[4]["response"]["code"] == "forbidden_topic";
+                self.refused && !topic_of(&frame).is_null()
+            }
+            "every_other_socket_is_deaf" => {
+                self.number.is_multiple_of(2) && !topic_of(&frame).is_null()
+            }
             "swallows_heartbeats" => event == "sync:heartbeat",
             "drops_lone_last_pages" => self.lone_last_page(&frame),
             "replaces_subscriptions" => {

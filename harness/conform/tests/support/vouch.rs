@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use khala_reference::config::DEVELOPMENT_SYNC_KEY;
 use khala_wire::hs256;
-use khala_wire::token::{DEFAULT_KID, Key};
+use khala_wire::token::{DEFAULT_AUDIENCE, DEFAULT_KID, Key};
 use khala_wire::topic::KNOWN;
 use serde_json::{Value, json};
 
@@ -109,6 +109,7 @@ fn changed(name: &str, head: &str, token: &str, seen: &Seen) -> Option<Value> {
             let all: Vec<_> = KNOWN.iter().map(|topic| topic.name).collect();
             it["oa_sync_scopes"] = json!(all);
         }
+        "open_snapshots" if is_snapshot => it["aud"] = json!(DEFAULT_AUDIENCE),
         "expired_snapshots" if is_snapshot && past(&it) => it["exp"] = json!(now() + 900),
         "revoked_snapshots" if is_snapshot => {
             it["oa_session_id"] = json!(format!("{session}-free"))
