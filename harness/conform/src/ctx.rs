@@ -15,6 +15,7 @@ use khala_wire::token::{Claims, Key};
 use khala_wire::topic::{KNOWN, WORKER_EVENTS, WORKER_SUMMARIES};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::case::Times;
 use crate::cases::window;
@@ -35,7 +36,11 @@ pub struct Ctx {
     again: bool,
     people: Cell<u32>,
     names: Cell<u32>,
+    given_up: Notify,
 }
+
+/// The case that says that nothing comes back, and so never is given up because of it.
+const ALL_COME: &str = "live_all";
 
 /// Parameters of a connect that differ from what every client says.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +57,27 @@ impl Ctx {
     /// The part of the case with this number; of one that is asked again, with other users and names.
     #[must_use]
     pub fn new(world: Rc<World>, id: &'static str, number: u32, again: bool) -> Self {
-        Self { world, id, number, again, people: Cell::new(0), names: Cell::new(0) }
+        let (people, names) = (Cell::new(0), Cell::new(0));
+        Self { world, id, number, again, people, names, given_up: Notify::new() }
+    }
+
+    /// Called before a wait for what was published: comes back at once, but never where nothing comes back to anybody. The
+    /// case has ended then, as [`Ctx::gives_up`] says.
+    pub async fn may_give_up(&self) {
+        if self.world.nothing_comes_back() && self.id != ALL_COME {
+            self.given_up.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until the case is given up; why it is undecided.
+    pub async fn gives_up(&self) -> Stop {
+        self.given_up.notified().await;
+        let patience = self.patience();
+        undecided(format!(
+            "nothing that is published comes live to anybody: whoever waited {patience:?} for it waited in vain; \
+             `{ALL_COME}` says more"
+        ))
     }
 
     /// The target's times.

@@ -1,7 +1,6 @@
 //! Runs cases: some at a time, each in a limited time, and gives their results in the registry's order.
 
 use khala_engine::clock;
-use std::future::Future;
 use std::rc::Rc;
 
 use futures_util::{StreamExt as _, future, stream};
@@ -55,7 +54,9 @@ pub async fn run(
             stream::iter(beside).map(first).buffer_unordered(AT_ONCE).collect().await;
         let mut results = Vec::with_capacity(first.len());
         for (index, result) in first {
-            let undecided = result.status == Status::Undecided && !interrupt.is_cancelled();
+            // Who waits for what comes to nobody waits in vain the second time, too.
+            let may = !interrupt.is_cancelled() && !world.nothing_comes_back();
+            let undecided = result.status == Status::Undecided && may;
             let case = cases.iter().find(|(it, _)| undecided && *it == index);
             let (index, result) = match case {
                 Some(&asked) => ask(asked, true).await,
@@ -90,19 +91,20 @@ async fn ask(
             let number = index + if again { cases::all().len() } else { 0 };
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             let ctx = Ctx::new(Rc::clone(world), case.id, number, again);
-            in_time(world, case, (case.ask)(&ctx), interrupt).await
+            in_time(&ctx, case, interrupt).await
         }
     };
     CaseResult::new(case, outcome, clock::now().saturating_duration_since(start).as_secs_f64())
 }
 
-async fn in_time(
-    world: &World,
-    case: &Case,
-    asking: impl Future<Output = Outcome>,
-    interrupt: &CancellationToken,
-) -> Outcome {
-    let limit = world.times.limit(case.takes);
+async fn in_time(ctx: &Ctx, case: &Case, interrupt: &CancellationToken) -> Outcome {
+    let limit = ctx.times().limit(case.takes);
+    let asking = async {
+        tokio::select! {
+            outcome = (case.ask)(ctx) => outcome,
+            why = ctx.gives_up() => Err(why),
+        }
+    };
     let asked = tokio::time::timeout(limit, asking);
     match interrupt.run_until_cancelled(asked).await {
         None => Err(undecided("it was interrupted")),

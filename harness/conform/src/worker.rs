@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future;
 use khala_engine::http::{Header, HttpError, Reply};
 use khala_engine::preflight;
 use khala_engine::target::Credentials;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::ctx::Ctx;
 use crate::delivery::Delivered;
 use crate::outcome::{Stop, not_applicable, undecided};
-use crate::peer::Peer;
+use crate::peer::{Msg, Peer};
 
 /// Pause before a command that came too fast is sent again.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -71,7 +72,22 @@ impl Worker {
         Ok(())
     }
 
-    /// The same, with a pause after each: so that a state is told in between.
+    /// Publishes so many events side by side.
+    ///
+    /// # Errors
+    /// Undecided, where one is not taken.
+    pub async fn publish_at_once(&mut self, ctx: &Ctx, count: u64) -> Result<(), Stop> {
+        let texts: Vec<_> =
+            (0..count).map(|nth| payload(ctx, self.acked.len() as u64 + nth)).collect();
+        let asked = texts.iter().map(|text| self.try_publish(ctx, text));
+        let answers = future::try_join_all(asked).await.map_err(not_taken)?;
+        for (answer, text) in answers.iter().zip(&texts) {
+            self.acknowledged(ctx, answer, text)?;
+        }
+        Ok(())
+    }
+
+    /// The same one after the other, with a pause after each: so that a state is told in between.
     ///
     /// # Errors
     /// Undecided, where one is not taken.
@@ -88,16 +104,24 @@ impl Worker {
     /// # Errors
     /// Undecided, where it is not taken.
     pub async fn publish_text(&mut self, ctx: &Ctx, payload: &str) -> Result<Reply<Value>, Stop> {
-        let answer = publish_once(ctx, &self.user, &self.id, payload)
-            .await
-            .map_err(|error| undecided(format!("on the way, a publish was not taken: {error}")))?;
+        let answer = publish_once(ctx, &self.user, &self.id, payload).await.map_err(not_taken)?;
+        self.acknowledged(ctx, &answer, payload)?;
+        Ok(answer)
+    }
+
+    fn acknowledged(
+        &mut self,
+        ctx: &Ctx,
+        answer: &Reply<Value>,
+        payload: &str,
+    ) -> Result<(), Stop> {
         let seq = answer.document["data"]["seq"].as_u64().ok_or_else(|| {
             undecided("on the way, the answer to a publish had no seq".to_owned())
         })?;
         let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
         self.acked.push((seq, payload));
         ctx.world.published.set(ctx.world.published.get() + 1);
-        Ok(answer)
+        Ok(())
     }
 
     /// Publishes once, whatever comes.
@@ -149,10 +173,27 @@ impl Worker {
         peer.until(within, |peer| self.missing(peer, 0, 0).is_empty()).await
     }
 
-    /// Waits until a socket was delivered all of them; those that never came.
+    /// Waits until a socket was delivered all of them; those that never came. Where nothing comes back at all, a case that
+    /// waits for it is given up.
     pub async fn arrives(&self, ctx: &Ctx, peer: &mut Peer, from: usize, after: u64) -> Vec<u64> {
-        peer.until(ctx.patience(), |peer| self.missing(peer, from, after).is_empty()).await;
+        if !self.missing(peer, from, after).is_empty() {
+            ctx.may_give_up().await;
+            peer.until(ctx.patience(), |peer| self.missing(peer, from, after).is_empty()).await;
+        }
+        self.comes_back(ctx, peer);
         self.missing(peer, from, after)
+    }
+
+    /// Notes whether what was published, beside the worker's beginning, has come live to a socket that waited for it.
+    fn comes_back(&self, ctx: &Ctx, peer: &Peer) {
+        let is_published = |msg: &Msg| self.of(&msg.delivers).iter().any(|(seq, _)| *seq > 1);
+        let is_reply = |msg: &Msg| msg.response().get("current_watermarks").is_some();
+        let live = peer.log.iter().rposition(is_reply).unwrap_or_default();
+        if peer.log[live..].iter().any(is_published) {
+            ctx.world.came_back.set(true);
+        } else if self.last() > 1 && !peer.log.iter().any(is_published) {
+            ctx.world.in_vain.set(ctx.world.in_vain.get() + 1);
+        }
     }
 
     /// The highest seq that was acknowledged.
@@ -160,6 +201,10 @@ impl Worker {
     pub fn last(&self) -> u64 {
         self.acked.iter().map(|(seq, _)| *seq).max().unwrap_or_default()
     }
+}
+
+fn not_taken(error: HttpError) -> Stop {
+    undecided(format!("on the way, a publish was not taken: {error}"))
 }
 
 /// The payload of an event: keys that are not in order, and letters that are not ASCII.

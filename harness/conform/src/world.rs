@@ -27,6 +27,9 @@ const ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most sockets that cases have open at once: 35 were counted, and how cases meet is no two times the same.
 pub const SOCKETS_MAX: u32 = 64;
 
+/// Waits in vain after which nobody waits any more, as long as not one has ended well.
+const IN_VAIN: u32 = 3;
+
 /// Ends the target, gracefully.
 pub type Stopper = Box<dyn Fn() -> Result<(), String>>;
 
@@ -110,6 +113,10 @@ pub struct World {
     pub workers: RefCell<Vec<(String, String)>>,
     /// Events that were published.
     pub published: Cell<u64>,
+    /// Whether any of them came live to who waited for it.
+    pub came_back: Cell<bool>,
+    /// Waits for some of them in which none came.
+    pub in_vain: Cell<u32>,
     _lock: Option<Lock>,
 }
 
@@ -171,6 +178,8 @@ impl World {
             heads: RefCell::default(),
             workers: RefCell::default(),
             published: Cell::new(0),
+            came_back: Cell::new(false),
+            in_vain: Cell::new(0),
             plan,
             target,
             _lock: lock,
@@ -196,6 +205,12 @@ impl World {
         let mut heads = self.heads.borrow_mut();
         let head = heads.entry(topic.to_owned()).or_default();
         *head = seq.max(*head);
+    }
+
+    /// Whether nothing that is published comes back to anybody: several have waited for it, and all of them in vain.
+    #[must_use]
+    pub fn nothing_comes_back(&self) -> bool {
+        !self.came_back.get() && self.in_vain.get() >= IN_VAIN
     }
 
     /// What is missing of a need, and what would mend it.

@@ -8,7 +8,7 @@ use super::upgrade::instead;
 use crate::case::Area::Channel;
 use crate::case::{Case, Catch, Does, Need};
 use crate::ctx::{Ctx, EVENTS, all_topics, subscribe};
-use crate::outcome::{Outcome, broken, kept, undecided};
+use crate::outcome::{Found, Outcome, broken, kept, undecided};
 use crate::peer::{JOIN_REF, Msg, quote, word};
 
 const UNMATCHED: &str = "An unjoined or unknown topic answers error `{\"reason\":\"unmatched topic\"}` with a null join_ref";
@@ -55,7 +55,7 @@ pub const CASES: &[Case] = &[
     })
     .says("3, framing", "Pushes from the server carry the join_ref and a null ref.")
     .does(Does::Writes)
-    .caught_by(&[Catch::Proxy("keeps_first_join_ref")]),
+    .caught_by(&[Catch::Proxy("keeps_first_join_ref"), Catch::Proxy("deaf_once_left")]),
     Case::must("leave_ends_the_tail", Channel, "nothing comes to a channel that was left", |ctx| {
         Box::pin(left(ctx))
     })
@@ -156,19 +156,38 @@ async fn leave(ctx: &Ctx) -> Outcome {
 }
 
 async fn rejoined(ctx: &Ctx) -> Outcome {
+    for leaves in [false, true] {
+        let found = joined_again(ctx, leaves).await?;
+        if matches!(found, Found::Broken(_)) {
+            return Ok(found);
+        }
+    }
+    kept("all came with the new join_ref, after a second join and after leaving")
+}
+
+/// A client that is live joins again, over its channel or after it left that, and subscribes.
+async fn joined_again(ctx: &Ctx, leaves: bool) -> Outcome {
     let mut live = ctx.live(&[EVENTS]).await?;
     let mut peer = ctx.live(&[EVENTS]).await?;
     let mut worker = ctx.worker().await?;
     let from = peer.log.len();
     let again = json!("9");
+    if leaves {
+        peer.push(&json!(JOIN_REF), &json!("7"), CHANNEL, event::LEAVE, &json!({})).await;
+        peer.first(from, ctx.patience(), |msg| msg.msg_ref == "7").await;
+    }
     peer.push(&again, &again, CHANNEL, event::JOIN, &json!({})).await;
+    let closed = |msg: &Msg| match leaves {
+        true => msg.msg_ref == "9",
+        false => msg.event == event::CLOSE,
+    };
     // Where it comes, it comes before anything is asked of the new channel.
-    peer.first(from, ctx.patience(), |msg| msg.event == event::CLOSE).await;
+    peer.first(from, ctx.patience(), closed).await;
     let payload = subscribe(&[EVENTS], &ctx.from_now(&[EVENTS]));
     let subscribed = peer
         .try_ask_as(&again, &json!("10"), CHANNEL, event::SUBSCRIBE, &payload, ctx.patience())
         .await
-        .map_err(|came| undecided(format!("after a second join, {came}")))?;
+        .map_err(|came| undecided(format!("after joining again, {came}")))?;
     subscribed.is_ok_to(event::SUBSCRIBE)?;
     let from = peer.log.len();
     worker.publish(ctx, 3).await?;
@@ -184,8 +203,10 @@ async fn rejoined(ctx: &Ctx) -> Outcome {
         let pushed = [event::UPDATE_BATCH, event::FRAME];
         peer.log[from..].iter().filter(move |msg| pushed.contains(&&*msg.event))
     };
-    let did = "Joined with join_ref \"1\", once more on the same socket with \"9\", subscribed there, and published \
-               3 events.";
+    let between = if leaves { "left, joined" } else { "joined once more" };
+    let did = format!(
+        "Joined with join_ref \"1\", {between} on the same socket with \"9\", subscribed there, and published 3 events."
+    );
     let should = "All should have come, with \"9\" as their join_ref: real clients drop what carries another.";
     match pushes().find(|msg| msg.join_ref != again) {
         Some(other) => broken(did, format!("A push came as {}.", other.told()), should),

@@ -5,11 +5,11 @@
 
 use khala_wire::message::event;
 
-use super::window::{self, FLOOR, OVER_BUDGET, PRUNED, TRIES, Window};
+use super::window::{self, BUDGET, FLOOR, OVER_BUDGET, PRUNED, TRIES, Window};
 use crate::case::Area::Cursors;
 use crate::case::{Case, Catch, Level};
 use crate::ctx::{Ctx, EVENTS, subscribe, watermark};
-use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
+use crate::outcome::{Found, Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::{Msg, Peer, quote, word};
 
 const BOUNDS: &str = "A cursor exactly at the floor, or a lag exactly at the budget, is fresh.";
@@ -52,6 +52,7 @@ pub const CASES: &[Case] = &[
         Catch::Defect("floor_too_lax"),
         Catch::Defect("ignore_floor"),
         Catch::Defect("wrong_reason"),
+        Catch::Proxy("checks_the_first_alone"),
     ]),
     Case::must("cursor_at_budget", Cursors, "as far behind as the budget allows", |ctx| {
         Box::pin(at_budget(ctx))
@@ -64,7 +65,11 @@ pub const CASES: &[Case] = &[
     })
     .says("3, stale cursor", REASONS)
     .alone()
-    .caught_by(&[Catch::Defect("budget_too_lax"), Catch::Defect("wrong_reason")]),
+    .caught_by(&[
+        Catch::Defect("budget_too_lax"),
+        Catch::Defect("wrong_reason"),
+        Catch::Proxy("checks_the_first_alone"),
+    ]),
     Case::must("cursor_on_pruned_topic", Cursors, "a topic that retains nothing", |ctx| {
         Box::pin(pruned(ctx))
     })
@@ -84,6 +89,24 @@ pub const CASES: &[Case] = &[
     .alone()
     .caught_by(&[Catch::Defect("never_replay_complete")]),
 ];
+
+/// A cursor that is stale must be refused as that, by a socket that is new and by one that was live on the topic before.
+async fn refused_as(ctx: &Ctx, window: Window, cursor: u64, reason: &str, did: &str) -> Outcome {
+    let (_, reply) = resume(ctx, window.topic, cursor).await?;
+    let seen = match stale(&reply, window.topic, reason, &format!("{did}."))? {
+        Found::Kept(seen) => seen,
+        broken => return Ok(broken),
+    };
+    let mut used = ctx.join(&ctx.somebody(), &[window.topic]).await?;
+    ctx.subscribe(&mut used, &[window.topic], &[(window.topic.to_owned(), window.head)]).await?;
+    let payload = subscribe(&[window.topic], &[(window.topic.to_owned(), cursor)]);
+    let reply = used.ask(event::SUBSCRIBE, payload, 6 * ctx.patience()).await?;
+    let did = format!("{did}, on a socket that had subscribed to it at its head.");
+    match stale(&reply, window.topic, reason, &did)? {
+        Found::Kept(_) => kept(format!("{seen}, by a new socket and by a used one")),
+        broken => Ok(broken),
+    }
+}
 
 /// What a subscribe with a cursor was answered, and by whom.
 async fn resume(ctx: &Ctx, topic: &'static str, cursor: u64) -> Result<(Peer, Msg), Stop> {
@@ -187,8 +210,6 @@ async fn zero(ctx: &Ctx) -> Outcome {
     stale(&reply, topic, reason, &did)
 }
 
-const BUDGET: &str = "replay_budget_exceeded";
-
 /// Whether a subscribe was refused as stale for this reason.
 fn stale(reply: &Msg, topic: &str, reason: &str, did: &str) -> Outcome {
     let should = format!(
@@ -277,9 +298,8 @@ async fn below_floor(ctx: &Ctx) -> Outcome {
     let below =
         |window: &Window| window.floor.checked_sub(1).filter(|_| window.floor < window.head);
     let (window, cursor) = window::first(ctx, below, lacks, PRUNED).await?;
-    let (_, reply) = resume(ctx, window.topic, cursor).await?;
-    let did = format!("Resumed {} at {cursor}, one below its floor.", window.topic);
-    stale(&reply, window.topic, FLOOR, &did)
+    let did = format!("Resumed {} at {cursor}, one below its floor", window.topic);
+    refused_as(ctx, window, cursor, FLOOR, &did).await
 }
 
 async fn at_budget(ctx: &Ctx) -> Outcome {
@@ -312,10 +332,9 @@ async fn at_budget(ctx: &Ctx) -> Outcome {
 async fn beyond_budget(ctx: &Ctx) -> Outcome {
     let lacks = "no topic retains more than its replay budget, so that no cursor is beyond it";
     let (window, cursor) = window::first(ctx, Window::beyond_budget, lacks, OVER_BUDGET).await?;
-    let (_, reply) = resume(ctx, window.topic, cursor).await?;
     let did =
-        format!("Resumed {} one further behind its head than its budget allows.", window.topic);
-    stale(&reply, window.topic, BUDGET, &did)
+        format!("Resumed {} one further behind its head than its budget allows", window.topic);
+    refused_as(ctx, window, cursor, BUDGET, &did).await
 }
 
 async fn pruned(ctx: &Ctx) -> Outcome {
@@ -324,12 +343,11 @@ async fn pruned(ctx: &Ctx) -> Outcome {
     let empty =
         |window: &Window| (window.head > 0 && window.floor == window.head).then(|| window.head - 1);
     let (window, cursor) = window::first(ctx, empty, lacks, mend).await?;
-    let (_, reply) = resume(ctx, window.topic, cursor).await?;
     let did = format!(
-        "Resumed {} at {cursor}; it is pruned empty, its head is {}.",
+        "Resumed {} at {cursor}; it is pruned empty, its head is {}",
         window.topic, window.head
     );
-    stale(&reply, window.topic, FLOOR, &did)
+    refused_as(ctx, window, cursor, FLOOR, &did).await
 }
 
 async fn without(ctx: &Ctx) -> Outcome {

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use super::upgrade::instead;
 use crate::case::Area::Framing;
-use crate::case::{Case, Catch};
-use crate::ctx::{Ctx, all_topics};
-use crate::outcome::{Outcome, broken, kept};
+use crate::case::{Case, Catch, Does};
+use crate::ctx::{Connect, Ctx, EVENTS, all_topics};
+use crate::delivery::ours;
+use crate::outcome::{Outcome, broken, kept, undecided};
 use crate::peer::{JOIN_REF, quote};
 
 pub const CASES: &[Case] = &[
@@ -30,6 +31,14 @@ pub const CASES: &[Case] = &[
     })
     .says("3, framing", "answered ok `{}` on topic `phoenix`.")
     .caught_by(&[Catch::Defect("heartbeats_unanswered")]),
+    Case::must("live_on_v1", Framing, "a socket of V1 is live", |ctx| Box::pin(old_version(ctx)))
+        .says(
+            "3, framing",
+            "Without `vsn`, or with `1.0.0`, frames are V1 objects \
+             `{\"topic\",\"event\",\"payload\",\"ref\",\"join_ref\"}`;",
+        )
+        .does(Does::Writes)
+        .caught_by(&[Catch::Proxy("silent_on_v1")]),
 ];
 
 async fn refs(ctx: &Ctx) -> Outcome {
@@ -106,4 +115,34 @@ async fn heartbeat(ctx: &Ctx) -> Outcome {
         Some(msg) => broken(did, format!("It answered {}.", msg.told()), should),
         None => broken(did, format!("{}.", instead(&peer)), should),
     }
+}
+
+async fn old_version(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let mut peers = Vec::new();
+    for (vsn, told) in [(None, "without `vsn`"), (Some("1.0.0"), "with `vsn=1.0.0`")] {
+        let who = ctx.somebody();
+        let token = ctx.token(&who, &[EVENTS]).await?;
+        let connect = Connect { vsn: Some(vsn), ..Connect::default() };
+        let mut peer = ctx.open_with(&who, &token, &connect).await?;
+        peer.ask_ok(event::JOIN, json!({}), ctx.patience()).await?;
+        ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
+        peers.push((peer, told));
+    }
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, 2).await?;
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        return Err(undecided("on the way, events did not come to a socket of V2"));
+    }
+    for (mut peer, told) in peers {
+        let missing = worker.arrives(ctx, &mut peer, 0, 0).await;
+        if !missing.is_empty() {
+            return broken(
+                format!("Connected {told}, joined, subscribed {EVENTS}, and published 2 events."),
+                format!("{} did not come, as they did to a socket of V2.", ours(&missing)),
+                "They should have been pushed as objects of V1.",
+            );
+        }
+    }
+    kept("events came as objects of V1, without `vsn` and with 1.0.0")
 }

@@ -3,6 +3,7 @@
 use khala_engine::clock;
 use std::time::Duration;
 
+use futures_util::future;
 use khala_wire::message::event;
 use khala_wire::{CHANNEL, PHOENIX_CHANNEL};
 use serde_json::json;
@@ -10,8 +11,8 @@ use serde_json::json;
 use super::upgrade::instead;
 use crate::case::Area::Heartbeat;
 use crate::case::{Case, Catch, Takes};
-use crate::ctx::{Ctx, EVENTS, all_topics};
-use crate::outcome::{Outcome, broken, kept, undecided};
+use crate::ctx::{Ctx, EVENTS, SUMMARIES, all_topics};
+use crate::outcome::{Found, Outcome, broken, kept, undecided};
 use crate::peer::{Ended, JOIN_REF, Msg, Peer, quote};
 
 const IDLE: &str = "Only `sync:heartbeat` and successful subscribes and unsubscribes keep the channel alive: after 60 \
@@ -26,7 +27,7 @@ pub const CASES: &[Case] = &[
         "3, heartbeats",
         "A client's `sync:heartbeat {}` gets such a push, then an ok reply `{\"subscription_id\",\"watermarks\"}`.",
     )
-    .caught_by(&[Catch::Defect("heartbeats_unanswered")]),
+    .caught_by(&[Catch::Defect("heartbeats_unanswered"), Catch::Proxy("first_mark_alone")]),
     Case::must("server_heartbeat", Heartbeat, "the server's own heartbeat", |ctx| {
         Box::pin(server(ctx))
     })
@@ -51,6 +52,15 @@ pub const CASES: &[Case] = &[
     .says("3, heartbeats", "Real clients heartbeat every 20 s.")
     .takes(Takes::Idle)
     .caught_by(&[Catch::Proxy("drops_client_heartbeats")]),
+    Case::must(
+        "subscribes_keep_alive",
+        Heartbeat,
+        "a client that subscribes, or unsubscribes, is kept as one that beats",
+        |ctx| Box::pin(subscribes(ctx)),
+    )
+    .says("3, heartbeats", IDLE)
+    .takes(Takes::Idle)
+    .caught_by(&[Catch::Proxy("closes_without_beats")]),
     Case::must("socket_idle", Heartbeat, "a socket without traffic is closed", |ctx| {
         Box::pin(idle_socket(ctx))
     })
@@ -63,17 +73,19 @@ pub const CASES: &[Case] = &[
 ];
 
 async fn client(ctx: &Ctx) -> Outcome {
-    let mut peer = ctx.live(&[EVENTS]).await?;
+    let mut peer = ctx.live(&[EVENTS, SUMMARIES]).await?;
     let from = peer.log.len();
-    let did = "Sent a `sync:heartbeat`, with a topic subscribed.";
-    let should = "A push of sync:heartbeat with the topic's watermark should have come, and then an ok reply with \
+    let did = "Sent a `sync:heartbeat`, with two topics subscribed.";
+    let should = "A push of sync:heartbeat with each topic's watermark should have come, and then an ok reply with \
                   subscription_id and watermarks.";
     let reply = match peer.try_ask(event::HEARTBEAT, &json!({}), ctx.patience()).await {
         Ok(reply) => reply,
         Err(came) => return broken(did, format!("Then {came}."), should),
     };
     let names = |value: &serde_json::Value| {
-        value["watermarks"].as_array().is_some_and(|it| it.iter().any(|it| it["topic"] == EVENTS))
+        let marks = value["watermarks"].as_array();
+        let has = |topic: &str| marks.is_some_and(|it| it.iter().any(|it| it["topic"] == topic));
+        has(EVENTS) && has(SUMMARIES)
     };
     let pushed =
         peer.log[from..].iter().any(|msg| msg.event == event::HEARTBEAT && names(&msg.payload));
@@ -82,8 +94,8 @@ async fn client(ctx: &Ctx) -> Outcome {
         return broken(did, format!("It answered {}.", quote(&reply.payload)), should);
     }
     match pushed {
-        true => kept("a push and an ok reply, both with the topic's watermark"),
-        false => broken(did, "The reply came without a push before it.", should),
+        true => kept("a push and an ok reply, both with each topic's watermark"),
+        false => broken(did, "The reply came without such a push before it.", should),
     }
 }
 
@@ -200,6 +212,55 @@ async fn kept_alive(ctx: &Ctx) -> Outcome {
         }
     }
     kept(format!("the channel lived for {:.0?}", clock::now().saturating_duration_since(start)))
+}
+
+async fn subscribes(ctx: &Ctx) -> Outcome {
+    let (one, other) = future::join(renewed(ctx, true), renewed(ctx, false)).await;
+    match (one?, other?) {
+        (Found::Kept(_), Found::Kept(_)) => kept("both channels lived"),
+        (broken @ Found::Broken(_), _) | (_, broken) => Ok(broken),
+    }
+}
+
+/// A channel without heartbeats, on which a client subscribes again and again, or unsubscribes twice.
+async fn renewed(ctx: &Ctx, subscribes: bool) -> Outcome {
+    let times = *ctx.times();
+    let mut topics = vec![EVENTS, SUMMARIES];
+    let mut peer = ctx.live(&topics).await?;
+    let start = clock::now();
+    // The last unsubscribe is after two of a client's beats: it carries the channel beyond this.
+    let wanted = times.channel_idle + times.beat + times.beat / 3;
+    let ends =
+        |msg: &Msg| msg.topic == CHANNEL && matches!(&*msg.event, event::CLOSE | event::ERROR);
+    let what = if subscribes { "subscribe" } else { "unsubscribe" };
+    let did = format!(
+        "Subscribed two topics, and sent no `sync:heartbeat`, but every {:?} a {what} that was answered ok.",
+        times.client_beat
+    );
+    let should =
+        "The channel should have lived: successful subscribes and unsubscribes keep it alive.";
+    loop {
+        let left = (start + wanted).saturating_duration_since(clock::now());
+        if peer.first(0, times.client_beat.min(left), ends).await.is_some()
+            || peer.ended().is_some()
+        {
+            let after = clock::now().saturating_duration_since(start);
+            return broken(
+                did,
+                format!("After {after:.1?} it was ended. {}.", instead(&peer)),
+                should,
+            );
+        }
+        if left <= times.client_beat {
+            return kept(format!("the channel lived for {wanted:.0?}"));
+        }
+        if subscribes {
+            ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
+        } else if let Some(topic) = topics.pop() {
+            let list = json!({ "topics": [topic] });
+            peer.ask_ok(event::UNSUBSCRIBE, list, ctx.patience()).await?;
+        }
+    }
 }
 
 async fn idle_socket(ctx: &Ctx) -> Outcome {

@@ -18,6 +18,7 @@ mod resume;
 mod revocation;
 mod slow;
 mod stale;
+mod state;
 mod stop;
 mod subscribe;
 mod tokens;
@@ -44,6 +45,7 @@ static ALL: LazyLock<Vec<&'static Case>> = LazyLock::new(|| {
         stale::CASES,
         replay::CASES,
         live::CASES,
+        state::CASES,
         delivery::CASES,
         commands::CASES,
         unsubscribe::CASES,

@@ -4,9 +4,11 @@ use khala_wire::message::event;
 use khala_wire::payload::KIND_ERROR;
 use serde_json::{Value, json};
 
-use super::window::{self, PRUNED, Window};
+use super::replay::RULE_5;
+use super::subscribe::goes_on;
+use super::window::{self, OVER_BUDGET, PRUNED, Window};
 use crate::case::Area::Cursors;
-use crate::case::{Case, Catch, Does};
+use crate::case::{Case, Catch, Does, Level};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
 use crate::delivery;
 use crate::outcome::{Outcome, Stop, broken, kept, not_applicable, undecided};
@@ -46,6 +48,21 @@ pub const CASES: &[Case] = &[
     .does(Does::Writes)
     .alone()
     .caught_by(&[Catch::Defect("ignore_floor")]),
+    Case::must(
+        "stale_leaves_other_topics",
+        Cursors,
+        "a stale cursor ends no other topic that is live",
+        |ctx| Box::pin(others(ctx)),
+    )
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("refusals_end_topics")]),
+    Case::must("stale_names_each", Cursors, "each stale topic of a list is named", |ctx| {
+        Box::pin(each(ctx))
+    })
+    .level(Level::Silent)
+    .says("3, stale cursor", "\"full_resync_required\":true,\"reason_codes\":[…],\"stale_topics\":[{\"topic\",\"reason\",\"qos_tier\",")
+    .caught_by(&[Catch::Proxy("first_stale_alone")]),
 ];
 
 /// A socket that was refused as stale, with the answer and what was done.
@@ -203,4 +220,63 @@ async fn tail(ctx: &Ctx) -> Outcome {
         return kept("nothing came before the new beginning, and the event after it");
     }
     broken(did, "After the new beginning, the event did not come.", should)
+}
+
+async fn others(ctx: &Ctx) -> Outcome {
+    let lacks = "no cursor of a topic beside the workers' events is stale: nothing is pruned, and no more is retained \
+                 than the replay budget";
+    let stale = |window: &Window| window.stale().filter(|_| window.topic != EVENTS);
+    let (window, cursor) = window::first(ctx, stale, lacks, OVER_BUDGET).await?;
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let mut peer = ctx.join(&ctx.somebody(), &[EVENTS, window.topic]).await?;
+    ctx.subscribe_from_now(&mut peer, &[EVENTS]).await?;
+    let mut worker = ctx.worker().await?;
+    let payload = subscribe(&[window.topic], &[(window.topic.to_owned(), cursor)]);
+    let reply = peer.ask(event::SUBSCRIBE, payload, 6 * ctx.patience()).await?;
+    if window::refused(&reply, window.topic).is_none() {
+        return Err(undecided(
+            "a cursor that is stale was not refused as stale: other cases say more",
+        ));
+    }
+    match goes_on(ctx, &mut worker, &mut live, &mut peer).await? {
+        None => kept("the topic that was live went on"),
+        Some(came) => broken(
+            format!(
+                "Subscribed {EVENTS}; resumed {} at {cursor}, which is stale and was refused as that; and published an event.",
+                window.topic
+            ),
+            came,
+            "What was live should have gone on: the other topic's cursor was refused.",
+        ),
+    }
+}
+
+async fn each(ctx: &Ctx) -> Outcome {
+    let lacks = "no two topics have a cursor that is stale: nothing is pruned, and no more is retained than the replay \
+                 budget";
+    let (one, at_one) = window::first(ctx, Window::stale, lacks, PRUNED).await?;
+    let stale = |window: &Window| window.stale().filter(|_| window.topic != one.topic);
+    let (other, at_other) = window::first(ctx, stale, lacks, OVER_BUDGET).await?;
+    let topics = [one.topic, other.topic];
+    let mut peer = ctx.join(&ctx.somebody(), &topics).await?;
+    let cursors = [(one.topic.to_owned(), at_one), (other.topic.to_owned(), at_other)];
+    let reply =
+        peer.ask(event::SUBSCRIBE, subscribe(&topics, &cursors), 6 * ctx.patience()).await?;
+    let named: Vec<_> =
+        topics.into_iter().filter(|topic| window::refused(&reply, topic).is_some()).collect();
+    match named[..] {
+        [] => {
+            Err(undecided("cursors that are stale were not refused as stale: other cases say more"))
+        }
+        [_, _] => kept("both were named"),
+        _ => broken(
+            format!(
+                "Resumed {} at {at_one} and {} at {at_other} in one list; both are stale.",
+                one.topic, other.topic
+            ),
+            format!("The refusal names {} alone.", named.join(", ")),
+            "The contract does not say whether all are named; a client that resets the cursors that are named is refused once \
+             more for each of the others.",
+        ),
+    }
 }

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::replay::RULE_5;
 use super::window;
 use crate::case::Area::Subscribe;
-use crate::case::{Case, Catch, Does, Level};
+use crate::case::{Case, Catch, Does, Level, Need};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, all_topics, subscribe};
 use crate::delivery::ours;
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
-use crate::peer::{quote, word};
+use crate::peer::{Peer, quote, word};
 use crate::worker::Worker;
 
 const BAD: &str = "Errors: `bad_subscription`;";
@@ -81,6 +81,25 @@ pub const CASES: &[Case] = &[
     .says("1, rule 5", RULE_5)
     .does(Does::Writes)
     .caught_by(&[Catch::Proxy("last_topic_not_live")]),
+    Case::must(
+        "subscribe_on_two_sockets",
+        Subscribe,
+        "each socket of a session is live, whichever is the newer",
+        |ctx| Box::pin(two_sockets(ctx)),
+    )
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .caught_by(&[Catch::Proxy("newest_socket_alone")]),
+    Case::must(
+        "refused_subscribe_leaves_topics",
+        Subscribe,
+        "a subscribe that is refused ends nothing that is live",
+        |ctx| Box::pin(refusals(ctx)),
+    )
+    .says("1, rule 5", RULE_5)
+    .does(Does::Writes)
+    .needs(&[Need::Minting])
+    .caught_by(&[Catch::Proxy("refusals_end_topics")]),
 ];
 
 async fn reply(ctx: &Ctx) -> Outcome {
@@ -247,4 +266,93 @@ async fn places(ctx: &Ctx) -> Outcome {
         }
     }
     kept(format!("events came from each of {} places", others.len() + 1))
+}
+
+async fn two_sockets(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let who = ctx.somebody();
+    let mut peers = [ctx.join(&who, &[EVENTS]).await?, ctx.join(&who, &[EVENTS]).await?];
+    for peer in &mut peers {
+        ctx.subscribe_from_now(peer, &[EVENTS]).await?;
+    }
+    let mut worker = ctx.worker().await?;
+    worker.publish(ctx, 2).await?;
+    if !worker.arrives(ctx, &mut live, 0, 0).await.is_empty() {
+        return Err(undecided("on the way, events did not come to a session with one socket"));
+    }
+    for (peer, which) in peers.iter_mut().zip(["older", "newer"]) {
+        let missing = worker.arrives(ctx, peer, 0, 0).await;
+        if let Some(ended) = peer.ended() {
+            let why = format!("on the way, {}: one of a session's two sockets", ended.told());
+            return Err(undecided(why));
+        }
+        if !missing.is_empty() {
+            return broken(
+                format!(
+                    "Subscribed {EVENTS} on two sockets of one session, and published 2 events."
+                ),
+                format!("{} did not come to the {which} of them, which is open.", ours(&missing)),
+                "Each should have been live, as a session with one socket is.",
+            );
+        }
+    }
+    kept("both sockets of a session were sent all")
+}
+
+/// Publishes an event, which must come to a client that was live before it was refused; what came instead, in a sentence.
+///
+/// # Errors
+/// Undecided, where it does not come to one who was refused nothing.
+pub async fn goes_on(
+    ctx: &Ctx,
+    worker: &mut Worker,
+    live: &mut Peer,
+    refused: &mut Peer,
+) -> Result<Option<String>, Stop> {
+    let before = worker.last();
+    worker.publish(ctx, 1).await?;
+    if !worker.arrives(ctx, live, 0, before).await.is_empty() {
+        return Err(undecided("on the way, an event did not come to one who was refused nothing"));
+    }
+    let missing = worker.arrives(ctx, refused, 0, before).await;
+    Ok((!missing.is_empty()).then(|| {
+        format!("{} did not come, as they did to one who was refused nothing.", ours(&missing))
+    }))
+}
+
+async fn refusals(ctx: &Ctx) -> Outcome {
+    let mut live = ctx.live(&[EVENTS]).await?;
+    let mut peer = ctx.live(&[EVENTS]).await?;
+    let mut worker = ctx.worker().await?;
+    let refused = [
+        ("a topic that its token does not open", json!({ "topics": [SUMMARIES] })),
+        (
+            "the same topic and one that its token does not open",
+            json!({ "topics": [EVENTS, SUMMARIES] }),
+        ),
+        ("a topic that there is none of", json!({ "topics": ["runtime.no_such_topic"] })),
+        ("no topics", json!({ "topics": [] })),
+    ];
+    let mut seen = Vec::new();
+    for (what, payload) in refused {
+        let reply = peer.ask(event::SUBSCRIBE, payload, ctx.patience()).await?;
+        if reply.status() != "error" {
+            continue; // other cases say more
+        }
+        if let Some(came) = goes_on(ctx, &mut worker, &mut live, &mut peer).await? {
+            return broken(
+                format!(
+                    "Subscribed {EVENTS}; subscribed {what}, which was refused with {}; and published an event.",
+                    word(reply.code())
+                ),
+                came,
+                "What was live should have gone on: it was the second subscribe that was refused.",
+            );
+        }
+        seen.push(what);
+    }
+    match seen.is_empty() {
+        true => Err(undecided("on the way, nothing was refused: other cases say more")),
+        false => kept(format!("the topic went on, as these were refused: {}", seen.join(", "))),
+    }
 }

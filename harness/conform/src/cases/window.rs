@@ -87,24 +87,37 @@ pub fn refused(msg: &Msg, topic: &str) -> Option<Refused> {
 }
 
 /// Why a subscribe was refused for which the target is not to blame: retention has taken what a cursor of ours stood
-/// before. What the floor is by then the refusal says.
+/// before, or others' events have carried the head beyond the replay budget. Where floor and head are by then the
+/// refusal says.
 #[must_use]
 pub fn overtaken(msg: &Msg, cursors: &[(&str, u64)]) -> Option<Stop> {
-    let below = cursors.iter().find_map(|&(topic, cursor)| {
+    let passed = cursors.iter().find_map(|&(topic, cursor)| {
         let it = refused(msg, topic)?;
-        (it.reason == FLOOR && it.floor > cursor).then_some((topic, cursor, it))
+        let behind = it.head.saturating_sub(cursor);
+        let below = it.reason == FLOOR && it.floor > cursor;
+        let beyond = it.reason == BUDGET && behind > it.budget && it.lag == behind;
+        (below || beyond).then_some((topic, cursor, behind, it))
     });
-    let (topic, cursor, it) = below?;
-    let behind = it.head.saturating_sub(cursor);
-    Some(undecided(format!(
-        "on the way, retention took what had been published for it: it resumed {topic} at {cursor}, and the floor was {} \
-         by then. A target that retains more than {behind} events of that topic decides it",
-        it.floor
-    )))
+    let (topic, cursor, behind, it) = passed?;
+    Some(undecided(match it.reason == FLOOR {
+        true => format!(
+            "on the way, retention took what had been published for it: it resumed {topic} at {cursor}, and the floor was \
+             {} by then. A target that retains more than {behind} events of that topic decides it",
+            it.floor
+        ),
+        false => format!(
+            "on the way, what was published carried the head beyond the replay budget: it resumed {topic} at {cursor}, and \
+             the head was {} by then, {behind} further. A target with a budget of more than {behind} events of that topic \
+             decides it",
+            it.head
+        ),
+    }))
 }
 
 /// The reason of a refusal below the floor.
 pub const FLOOR: &str = "retention_floor_breach";
+/// The reason of a refusal beyond the budget.
+pub const BUDGET: &str = "replay_budget_exceeded";
 
 /// How many events of a topic are there at once: as the profile says, else as many as were left where some were taken;
 /// none where nobody says.

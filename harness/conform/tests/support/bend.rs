@@ -1,5 +1,9 @@
 //! What the proxy does, by the name of the deviation.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use khala_reference::config::DEVELOPMENT_SYNC_KEY;
@@ -11,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::vouch::claims_in;
 
 /// All deviations.
-pub const NAMES: [&str; 65] = [
+pub const NAMES: [&str; 76] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -75,6 +79,17 @@ pub const NAMES: [&str; 65] = [
     "revokes_devices",
     "lifecycles_again",
     "drops_late_starts",
+    "checks_the_first_alone",
+    "deaf_once_left",
+    "unsubscribes_the_first",
+    "resubscribes_at_head",
+    "resubscribes_at_zero",
+    "newest_socket_alone",
+    "refusals_end_topics",
+    "silent_on_v1",
+    "first_mark_alone",
+    "first_stale_alone",
+    "closes_without_beats",
     // The proxy itself must not show, nor a limit that the contract knows.
     PLAIN,
     LIMITS_COMMANDS,
@@ -155,6 +170,12 @@ pub fn answer(name: &str, answer: Vec<u8>) -> Vec<u8> {
     padded.iter().fold(text, |text, (from, to)| text.replace(from, to)).into_bytes()
 }
 
+/// The session that asks for a socket.
+pub fn session(head: &str) -> String {
+    let claims = claims_in(head).unwrap_or_default();
+    claims["oa_session_id"].as_str().unwrap_or_default().to_owned()
+}
+
 pub fn now() -> i64 {
     khala_engine::clock::unix_seconds()
 }
@@ -232,12 +253,18 @@ pub struct Sides {
     subscribed: bool,
     /// Whether one was refused for its topics.
     refused: bool,
+    /// The newest socket of the session.
+    newest: Arc<AtomicU32>,
+    /// What makes it deviate from then on has come.
+    turned: bool,
+    /// The client's last sign of life.
+    beat: tokio::time::Instant,
     /// Pushes of batches since a subscribe was heard, as long as it is not answered.
     replayed: Option<u32>,
 }
 
 impl Sides {
-    pub fn new(name: &'static str, number: u32) -> Self {
+    pub fn new(name: &'static str, number: u32, newest: Arc<AtomicU32>) -> Self {
         Self {
             name,
             number,
@@ -245,6 +272,9 @@ impl Sides {
             topics: Value::Null,
             subscribed: false,
             refused: false,
+            newest,
+            turned: false,
+            beat: khala_engine::clock::now(),
             replayed: None,
         }
     }
@@ -260,7 +290,29 @@ impl Sides {
             self.topics = frame[4]["topics"].clone();
             self.replayed = Some(0);
         }
+        if matches!(event.as_str(), "phx_join" | "sync:heartbeat") {
+            self.beat = khala_engine::clock::now();
+        }
         match self.name {
+            "deaf_once_left" if event == "phx_leave" => self.turned = true,
+            "checks_the_first_alone" if event == "sync:subscribe" => {
+                if std::mem::replace(&mut self.turned, true) {
+                    frame[4]["resume_after"] = Value::Null;
+                }
+            }
+            "unsubscribes_the_first" if event == "sync:unsubscribe" => {
+                let first = frame[4]["topics"][0].clone();
+                frame[4]["topics"] = json!([first]);
+            }
+            "resubscribes_at_head" | "resubscribes_at_zero" => {
+                if event == "sync:subscribe" && self.turned {
+                    // Beyond any head, and where the past that is retained begins.
+                    let head = self.name == "resubscribes_at_head";
+                    let mark = if head { 1_000_000 } else { 40 };
+                    frame[4]["resume_after"] = json!({ "runtime.codex_worker_events": mark });
+                }
+                self.turned |= event == "sync:unsubscribe";
+            }
             "swallows_leave" if event == "phx_leave" => return None,
             "drops_client_heartbeats" if event == "sync:heartbeat" => return None,
             "serves_stale_refs" if event == "phx_join" => self.joined = frame[0].clone(),
@@ -305,6 +357,19 @@ impl Sides {
                 self.number.is_multiple_of(2) && !topic_of(&frame).is_null()
             }
             "swallows_heartbeats" => event == "sync:heartbeat",
+            "deaf_once_left" => self.turned && !topic_of(&frame).is_null(),
+            "newest_socket_alone" => {
+                let newest = self.newest.load(Ordering::Relaxed);
+                newest != self.number && !topic_of(&frame).is_null()
+            }
+            "refusals_end_topics" => {
+                self.turned |= event == "phx_reply" && frame[4]["status"] == "error";
+                self.turned && !topic_of(&frame).is_null()
+            }
+            "silent_on_v1" => matches!(
+                frame.get("event").and_then(Value::as_str),
+                Some("sync:update_batch" | "sync:frame")
+            ),
             "drops_lone_last_pages" => self.lone_last_page(&frame),
             "replaces_subscriptions" => {
                 let of = topic_of(&frame);
@@ -353,6 +418,23 @@ impl Sides {
                 let mut frame = frame;
                 frame[4]["status"] = json!("ok");
                 frame.to_string()
+            }
+            "first_mark_alone" | "first_stale_alone" if event == "phx_reply" => {
+                let mut frame = frame;
+                for list in ["watermarks", "stale_topics"] {
+                    if let Some(list) = frame[4]["response"][list].as_array_mut() {
+                        list.truncate(1);
+                    }
+                }
+                frame.to_string()
+            }
+            // As long as the runtime of these tests waits, and a second less: its own beats come by the second.
+            "closes_without_beats" if event == "sync:heartbeat" => {
+                let idle = khala_engine::clock::now().saturating_duration_since(self.beat);
+                match idle + Duration::from_secs(1) < super::times().channel_idle {
+                    true => frame.to_string(),
+                    false => json!([frame[0], frame[0], "sync:v1", "phx_close", {}]).to_string(),
+                }
             }
             "frames_ahead" if event == "sync:frame" => {
                 let mut frame = frame;

@@ -34,6 +34,8 @@ struct Shared {
     devices: Devices,
     /// Workers that were created.
     workers: Mutex<HashSet<String>>,
+    /// By session, its newest socket.
+    newest: Mutex<HashMap<String, Arc<AtomicU32>>>,
     /// Ends all sockets.
     everybody: CancellationToken,
 }
@@ -76,9 +78,18 @@ impl Bent {
             let (sockets, commands) = (AtomicU32::new(0), AtomicU32::new(0));
             let everybody = token.child_token();
             let (seen, devices) = (Seen::default(), Devices::default());
-            let workers = Mutex::default();
-            let shared =
-                Shared { name, target, sockets, commands, seen, devices, workers, everybody };
+            let (workers, newest) = (Mutex::default(), Mutex::default());
+            let shared = Shared {
+                name,
+                target,
+                sockets,
+                commands,
+                seen,
+                devices,
+                workers,
+                newest,
+                everybody,
+            };
             let shared = Arc::new(shared);
             tokio::spawn(async move {
                 while let Some(Ok((stream, _))) = token.run_until_cancelled(listener.accept()).await
@@ -189,7 +200,12 @@ async fn socket(mut client: TcpStream, request: String, shared: &Shared) -> std:
         return Ok(());
     }
     let number = shared.sockets.fetch_add(1, Ordering::Relaxed);
-    let mut sides = Sides::new(name, number);
+    let newest = {
+        let mut all = shared.newest.lock().expect("whole");
+        Arc::clone(all.entry(bend::session(&request)).or_default())
+    };
+    newest.store(number, Ordering::Relaxed);
+    let mut sides = Sides::new(name, number, newest);
     let mut down = WebSocketStream::from_raw_socket(client, Role::Server, None).await;
     let mut up = WebSocketStream::from_partially_read(target, rest, Role::Client, None).await;
     loop {
