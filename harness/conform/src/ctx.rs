@@ -17,8 +17,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::case::Times;
-use crate::cases::window;
+use crate::case::{Area, Case, Times};
+use crate::cases::{self, window};
 use crate::outcome::{Stop, undecided};
 use crate::peer::{Msg, Peer};
 use crate::worker::Worker;
@@ -36,11 +36,9 @@ pub struct Ctx {
     again: bool,
     people: Cell<u32>,
     names: Cell<u32>,
+    judges_delivery: bool,
     given_up: Notify,
 }
-
-/// The case that says that nothing comes back, and so never is given up because of it.
-const ALL_COME: &str = "live_all";
 
 /// Parameters of a connect that differ from what every client says.
 #[derive(Clone, Debug, Default)]
@@ -57,14 +55,17 @@ impl Ctx {
     /// The part of the case with this number; of one that is asked again, with other users and names.
     #[must_use]
     pub fn new(world: Rc<World>, id: &'static str, number: u32, again: bool) -> Self {
+        let judges = |case: &&Case| case.id == id && case.area == Area::Delivery;
+        let judges_delivery = cases::all().iter().any(judges);
         let (people, names) = (Cell::new(0), Cell::new(0));
-        Self { world, id, number, again, people, names, given_up: Notify::new() }
+        let given_up = Notify::new();
+        Self { world, id, number, again, people, names, judges_delivery, given_up }
     }
 
-    /// Called before a wait for what was published: comes back at once, but never where nothing comes back to anybody. The
-    /// case has ended then, as [`Ctx::gives_up`] says.
+    /// Called before a wait for what was published: comes back at once, but never where such waits are in vain. The case has
+    /// ended then, as [`Ctx::gives_up`] says. Those of delivery say what it is that does not come, and go on.
     pub async fn may_give_up(&self) {
-        if self.world.nothing_comes_back() && self.id != ALL_COME {
+        if self.world.waits_in_vain() && !self.judges_delivery {
             self.given_up.notify_one();
             std::future::pending::<()>().await;
         }
@@ -73,10 +74,11 @@ impl Ctx {
     /// Waits until the case is given up; why it is undecided.
     pub async fn gives_up(&self) -> Stop {
         self.given_up.notified().await;
-        let patience = self.patience();
+        let (times, patience) = (self.world.in_vain.get(), self.patience());
+        let whom = if self.world.came_back.get() { "to many" } else { "to anybody" };
         undecided(format!(
-            "nothing that is published comes live to anybody: whoever waited {patience:?} for it waited in vain; \
-             `{ALL_COME}` says more"
+            "what is published does not come {whom}: {times} waits of {patience:?} for it were in vain, so that nobody waits \
+             any more. The cases of delivery say more"
         ))
     }
 

@@ -54,8 +54,8 @@ pub async fn run(
             stream::iter(beside).map(first).buffer_unordered(AT_ONCE).collect().await;
         let mut results = Vec::with_capacity(first.len());
         for (index, result) in first {
-            // Who waits for what comes to nobody waits in vain the second time, too.
-            let may = !interrupt.is_cancelled() && !world.nothing_comes_back();
+            // Where it is in vain to wait for what is published, it is the second time, too.
+            let may = !interrupt.is_cancelled() && !world.waits_in_vain();
             let undecided = result.status == Status::Undecided && may;
             let case = cases.iter().find(|(it, _)| undecided && *it == index);
             let (index, result) = match case {

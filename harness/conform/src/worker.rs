@@ -173,8 +173,8 @@ impl Worker {
         peer.until(within, |peer| self.missing(peer, 0, 0).is_empty()).await
     }
 
-    /// Waits until a socket was delivered all of them; those that never came. Where nothing comes back at all, a case that
-    /// waits for it is given up.
+    /// Waits until a socket was delivered all of them; those that never came. Where such waits are in vain, the case is
+    /// given up.
     pub async fn arrives(&self, ctx: &Ctx, peer: &mut Peer, from: usize, after: u64) -> Vec<u64> {
         if !self.missing(peer, from, after).is_empty() {
             ctx.may_give_up().await;

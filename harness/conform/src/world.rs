@@ -29,6 +29,8 @@ pub const SOCKETS_MAX: u32 = 64;
 
 /// Waits in vain after which nobody waits any more, as long as not one has ended well.
 const IN_VAIN: u32 = 3;
+/// The same where some have: what is wrong is then with many.
+const IN_VAIN_OF_MANY: u32 = 12;
 
 /// Ends the target, gracefully.
 pub type Stopper = Box<dyn Fn() -> Result<(), String>>;
@@ -207,10 +209,12 @@ impl World {
         *head = seq.max(*head);
     }
 
-    /// Whether nothing that is published comes back to anybody: several have waited for it, and all of them in vain.
+    /// Whether it is in vain to wait for what is published: several have waited, and it came to none of them, or to some
+    /// and not to many others.
     #[must_use]
-    pub fn nothing_comes_back(&self) -> bool {
-        !self.came_back.get() && self.in_vain.get() >= IN_VAIN
+    pub fn waits_in_vain(&self) -> bool {
+        let most = if self.came_back.get() { IN_VAIN_OF_MANY } else { IN_VAIN };
+        self.in_vain.get() >= most
     }
 
     /// What is missing of a need, and what would mend it.
