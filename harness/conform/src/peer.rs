@@ -46,7 +46,8 @@ pub struct Msg {
 }
 
 impl Msg {
-    fn read(vsn: Vsn, text: &str) -> Self {
+    /// Reads it.
+    pub(crate) fn read(vsn: Vsn, text: &str) -> Self {
         let value = |raw: Option<&serde_json::value::RawValue>| {
             raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or(Value::Null)
         };

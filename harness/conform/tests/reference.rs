@@ -89,6 +89,30 @@ fn a_runtime_that_retains_little_is_blamed_for_nothing_and_leaves_nothing_open()
 }
 
 #[test]
+fn where_nothing_that_is_published_comes_one_case_says_so_and_the_others_soon_wait_no_more() {
+    let runtime = Runtime::start(config(&[]));
+    let proxy = Bent::start(bend::LOSES_ALL, runtime.address);
+    let names = ["live_all", "resume_*", "replay_*"].map(str::to_owned);
+    let report = ask(Asked {
+        address: proxy.address,
+        cases: select::select(&names).expect("cases"),
+        allow: everything(),
+        known: Known::default(),
+        stop: None,
+    })
+    .expect("the reference speaks Khala");
+    let of = |id: &str| report.results.iter().find(|it| it.id == id).expect("it is asked");
+    assert_eq!(of("live_all").status, Status::Deviation, "{}", of("live_all").told());
+    let others = report.of(Status::Undecided);
+    let given_up = others.filter(|it| it.told().contains("nobody waits any more")).count();
+    // Some waited beside the first ones, and that is all they did.
+    assert!(given_up >= 6, "{:#?}", not_kept(std::slice::from_ref(&report)));
+    let limit = 4.0 * support::times().patience.as_secs_f64();
+    let longest = report.results.iter().map(|it| it.took_s).fold(0.0, f64::max);
+    assert!(longest < limit, "{longest}");
+}
+
+#[test]
 fn the_proxy_of_the_tests_does_not_show() {
     // It holds more for who does not read than the runtime knows of: those cases are put to the runtime alone.
     let runtime = Runtime::start(config(&[]));

@@ -320,9 +320,9 @@ async fn concurrent(ctx: &Ctx) -> Result<(Vec<Worker>, [Peer; 2]), Stop> {
     let publishing = workers.iter_mut().map(|worker| worker.publish(ctx, 10));
     future::try_join_all(publishing).await?;
     for peer in &mut peers {
-        for worker in &workers {
-            worker.arrives(ctx, peer, 0, 0).await;
-        }
+        let complete =
+            |peer: &Peer| workers.iter().all(|worker| worker.missing(peer, 0, 0).is_empty());
+        peer.until(ctx.patience(), complete).await;
         // What comes twice comes right after.
         peer.listen(ctx.times().quiet).await;
     }

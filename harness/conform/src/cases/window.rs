@@ -199,10 +199,32 @@ pub const OVER_BUDGET: &str = "a target that retains more than its replay budget
 
 #[cfg(test)]
 mod tests {
+    use khala_wire::frame::Vsn;
+
     use super::*;
 
     fn window(floor: u64, head: u64, budget: Option<u64>) -> Window {
         Window { topic: EVENTS, floor, head, budget }
+    }
+
+    #[test]
+    fn who_was_overtaken_on_the_way_is_not_told_so_by_a_refusal_that_does_not_hold() {
+        let told = |reason: &str, floor: u64, head: u64, budget: u64, lag: u64| {
+            let row = serde_json::json!({
+                "topic": EVENTS, "reason": reason, "retention_floor": floor, "head_watermark": head,
+                "replay_budget_events": budget, "replay_lag": lag,
+            });
+            let response = serde_json::json!({ "code": "stale_cursor", "stale_topics": [row] });
+            let payload = serde_json::json!({ "status": "error", "response": response });
+            let text = serde_json::json!(["1", "2", "sync:v1", "phx_reply", payload]).to_string();
+            overtaken(&Msg::read(Vsn::V2, &text), &[(EVENTS, 40)]).is_some()
+        };
+        assert!(told(FLOOR, 41, 60, 60, 20), "below the floor by then");
+        assert!(!told(FLOOR, 40, 60, 60, 20), "at the floor");
+        assert!(told(BUDGET, 0, 101, 60, 61), "beyond the budget by then");
+        assert!(!told(BUDGET, 0, 100, 60, 60), "at the budget");
+        assert!(!told(BUDGET, 0, 60, 60, 61), "by a lag that is another");
+        assert!(!told("other", 41, 101, 60, 61));
     }
 
     #[test]

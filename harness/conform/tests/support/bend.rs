@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::vouch::claims_in;
 
 /// All deviations.
-pub const NAMES: [&str; 76] = [
+pub const NAMES: [&str; 77] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -93,12 +93,16 @@ pub const NAMES: [&str; 76] = [
     // The proxy itself must not show, nor a limit that the contract knows.
     PLAIN,
     LIMITS_COMMANDS,
+    LOSES_ALL,
 ];
 
 /// Nothing.
 pub const PLAIN: &str = "plain";
 /// Every other command comes too fast for a limit that is all clients' together, and is answered with 429.
 pub const LIMITS_COMMANDS: &str = "limits_commands";
+
+/// Nothing that is published comes to anybody.
+pub const LOSES_ALL: &str = "loses_all";
 
 /// What the proxy answers to its `number`th command itself.
 pub fn limited(name: &str, head: &str, number: u32) -> Option<&'static str> {
@@ -498,6 +502,7 @@ impl Sides {
             }
             "other_compatibility_codes" => &[("\"code\":\"", "\"code\":\"x_")],
             "retryable_refusals" => &[("\"retryable\":false", "\"retryable\":true")],
+            LOSES_ALL if text.contains("\"conform\":") => return None,
             "alters_every_other_socket" if self.number % 2 == 1 => &[("\"z\":", "\"y\":")],
             "alters_payloads" => &[("\"z\":", "\"y\":")],
             "other_hashes" => &[("\"payload_hash\":\"", "\"payload_hash\":\"x")],
