@@ -53,8 +53,7 @@ pub const CASES: &[Case] = &[
     )
     .level(Level::Silent)
     .says("3, subscribe", OWN_MARK)
-    .does(Does::Writes)
-    .caught_by(&[Catch::Proxy("resubscribes_at_zero")]),
+    .does(Does::Writes),
 ];
 
 async fn reply(ctx: &Ctx) -> Outcome {

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::vouch::claims_in;
 
 /// All deviations.
-pub const NAMES: [&str; 77] = [
+pub const NAMES: [&str; 76] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -83,7 +83,6 @@ pub const NAMES: [&str; 77] = [
     "deaf_once_left",
     "unsubscribes_the_first",
     "resubscribes_at_head",
-    "resubscribes_at_zero",
     "newest_socket_alone",
     "refusals_end_topics",
     "silent_on_v1",
@@ -308,12 +307,10 @@ impl Sides {
                 let first = frame[4]["topics"][0].clone();
                 frame[4]["topics"] = json!([first]);
             }
-            "resubscribes_at_head" | "resubscribes_at_zero" => {
+            "resubscribes_at_head" => {
                 if event == "sync:subscribe" && self.turned {
-                    // Beyond any head, and where the past that is retained begins.
-                    let head = self.name == "resubscribes_at_head";
-                    let mark = if head { 1_000_000 } else { 40 };
-                    frame[4]["resume_after"] = json!({ "runtime.codex_worker_events": mark });
+                    // Beyond any head.
+                    frame[4]["resume_after"] = json!({ "runtime.codex_worker_events": 1_000_000 });
                 }
                 self.turned |= event == "sync:unsubscribe";
             }
