@@ -9,6 +9,7 @@
 
 pub mod case;
 pub mod cases;
+pub mod content;
 pub mod ctx;
 pub mod delivery;
 pub mod known;

@@ -42,7 +42,14 @@ impl Worker {
     /// # Errors
     /// Not applicable, where the target takes no commands.
     pub async fn create(ctx: &Ctx) -> Result<Self, Stop> {
-        let id = ctx.fresh_name("worker");
+        Self::create_as(ctx, ctx.fresh_name("worker")).await
+    }
+
+    /// Creates it under this id.
+    ///
+    /// # Errors
+    /// Not applicable, where the target takes no commands, or none for such an id.
+    pub async fn create_as(ctx: &Ctx, id: String) -> Result<Self, Stop> {
         let user = ctx.world.plan.fleet.publisher_id();
         let body = json!({ "worker_id": id });
         let created =
@@ -80,9 +87,9 @@ impl Worker {
         let texts: Vec<_> =
             (0..count).map(|nth| payload(ctx, self.acked.len() as u64 + nth)).collect();
         let asked = texts.iter().map(|text| self.try_publish(ctx, text));
-        let answers = future::try_join_all(asked).await.map_err(not_taken)?;
-        for (answer, text) in answers.iter().zip(&texts) {
-            self.acknowledged(ctx, answer, text)?;
+        let answers = future::join_all(asked).await;
+        for (answer, text) in answers.into_iter().zip(&texts) {
+            self.taken(ctx, answer, text)?;
         }
         Ok(())
     }
@@ -104,24 +111,28 @@ impl Worker {
     /// # Errors
     /// Undecided, where it is not taken.
     pub async fn publish_text(&mut self, ctx: &Ctx, payload: &str) -> Result<Reply<Value>, Stop> {
-        let answer = publish_once(ctx, &self.user, &self.id, payload).await.map_err(not_taken)?;
-        self.acknowledged(ctx, &answer, payload)?;
-        Ok(answer)
+        let answer = self.try_publish(ctx, payload).await;
+        self.taken(ctx, answer, payload)
     }
 
-    fn acknowledged(
+    /// Keeps what was acknowledged of a publish; the answer.
+    ///
+    /// # Errors
+    /// Undecided, where it was not taken.
+    pub fn taken(
         &mut self,
         ctx: &Ctx,
-        answer: &Reply<Value>,
+        answer: Result<Reply<Value>, HttpError>,
         payload: &str,
-    ) -> Result<(), Stop> {
+    ) -> Result<Reply<Value>, Stop> {
+        let answer = answer.map_err(not_taken)?;
         let seq = answer.document["data"]["seq"].as_u64().ok_or_else(|| {
             undecided("on the way, the answer to a publish had no seq".to_owned())
         })?;
         let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
         self.acked.push((seq, payload));
         ctx.world.published.set(ctx.world.published.get() + 1);
-        Ok(())
+        Ok(answer)
     }
 
     /// Publishes once, whatever comes.
@@ -129,7 +140,21 @@ impl Worker {
     /// # Errors
     /// What the target said.
     pub async fn try_publish(&self, ctx: &Ctx, payload: &str) -> Result<Reply<Value>, HttpError> {
-        publish_once(ctx, &self.user, &self.id, payload).await
+        self.try_publish_as(ctx, "worker.progress", payload).await
+    }
+
+    /// The same, as an event of this type.
+    ///
+    /// # Errors
+    /// What the target said.
+    pub async fn try_publish_as(
+        &self,
+        ctx: &Ctx,
+        kind: &str,
+        payload: &str,
+    ) -> Result<Reply<Value>, HttpError> {
+        let path = worker_events_path(&self.id);
+        post_as(ctx, &ctx.world.target.credentials, &self.user, &path, of_type(kind, payload)).await
     }
 
     /// Creates it once more; the answer.
@@ -216,17 +241,11 @@ pub fn payload(ctx: &Ctx, n: u64) -> String {
 /// The body of a command that publishes this payload.
 #[must_use]
 pub fn progress(payload: &str) -> String {
-    format!("{{\"event\":{{\"event_type\":\"worker.progress\",\"payload\":{payload}}}}}")
+    of_type("worker.progress", payload)
 }
 
-async fn publish_once(
-    ctx: &Ctx,
-    user: &str,
-    worker: &str,
-    payload: &str,
-) -> Result<Reply<Value>, HttpError> {
-    let path = worker_events_path(worker);
-    post_as(ctx, &ctx.world.target.credentials, user, &path, progress(payload)).await
+fn of_type(kind: &str, payload: &str) -> String {
+    format!("{{\"event\":{{\"event_type\":\"{kind}\",\"payload\":{payload}}}}}")
 }
 
 /// Sends a command of a user; the answer.

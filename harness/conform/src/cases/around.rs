@@ -1,6 +1,7 @@
 //! What stands around the lane: snapshots over HTTP, and the operators' view.
 
 use khala_engine::http::{Header, HttpError};
+use khala_wire::canonical::payload_hash_matches;
 use khala_wire::message::event;
 use khala_wire::metrics::METRICS_PATH;
 use khala_wire::token::{Key, unsigned};
@@ -8,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::revocation::revoke;
 use super::tokens::{SCOPED, SHORT_LIFE, ShortLived};
-use super::window;
+use super::{state, window};
 use crate::case::Area::Around;
 use crate::case::{Case, Catch, Does, Level, Need};
 use crate::ctx::{Ctx, EVENTS, SUMMARIES, subscribe};
+use crate::delivery::Delivered;
 use crate::outcome::{Found, Outcome, Stop, broken, kept, not_applicable, undecided};
 use crate::peer::{Peer, quote, word};
 
@@ -41,7 +43,7 @@ pub const CASES: &[Case] = &[
     .says("5b", "the state at watermark N; a client resumes after N.")
     .needs(SNAPSHOT)
     .does(Does::Writes)
-    .caught_by(&[Catch::Proxy("old_documents")]),
+    .caught_by(&[Catch::Proxy("old_documents"), Catch::Proxy("hashes_of_others")]),
     Case::must("snapshot_unsupported", Around, "a topic without a snapshot says so", |ctx| {
         Box::pin(unsupported(ctx))
     })
@@ -170,35 +172,55 @@ async fn current(ctx: &Ctx) -> Outcome {
     let (key, last) = (format!("runtime/codex_worker_summary:{}", worker.id), worker.last());
     let told = |peer: &Peer| {
         let delivered = peer.delivered(0);
-        delivered.iter().find(|it| it.key == key && it.version >= last).map(|it| it.seq)
+        delivered.into_iter().find(|it| it.key == key && it.version >= last)
     };
     live.until(ctx.patience(), |peer| told(peer).is_some()).await;
-    let seq = told(&live)
+    let state = told(&live)
         .ok_or_else(|| undecided("on the way, the worker's document did not come live"))?;
+    let seq = state.seq;
     let snapshot = taken().await?;
     let mark = snapshot["head_watermark"].as_u64().unwrap_or_default();
     if mark < seq {
         return kept(format!("the later one is of {mark}, before what came since, at {seq}"));
     }
     let documents = snapshot["documents"].as_array().into_iter().flatten();
-    let version = documents
-        .filter(|it| it["doc_key"] == *key)
-        .filter_map(|it| it["doc_version"].as_u64())
-        .max();
-    if version.is_some_and(|version| version >= last) {
-        return kept(format!(
+    let newest =
+        documents.filter(|it| it["doc_key"] == *key).max_by_key(|it| it["doc_version"].as_u64());
+    let version = newest.and_then(|it| it["doc_version"].as_u64());
+    let did = format!(
+        "Took a snapshot, published until a worker's document came live with version {last} at {seq}, and took another."
+    );
+    let should = "It should have held that version, as it came live and with its hash: who resumes after its watermark is \
+                  not told of it again.";
+    let Some(document) = newest.filter(|_| version.is_some_and(|version| version >= last)) else {
+        let holds = version
+            .map_or_else(|| "does not hold it".to_owned(), |it| format!("holds version {it}"));
+        return broken(did, format!("It is of the watermark {mark}, and {holds}."), should);
+    };
+    match otherwise(document, &state) {
+        Some(came) => broken(did, came, should),
+        None => kept(format!(
             "the later one holds version {last} of a worker's document, which came since"
+        )),
+    }
+}
+
+/// What a document of a snapshot says otherwise than it did when it came live, at the same version.
+fn otherwise(document: &Value, live: &Delivered) -> Option<String> {
+    let payload = &document["payload"];
+    if document["doc_version"] != json!(live.version) || payload.is_null() || live.payload.is_null()
+    {
+        return None;
+    }
+    if let Some(differs) = state::between(&live.payload, payload) {
+        return Some(format!(
+            "Version {} came live, and in the snapshot, with {differs}.",
+            live.version
         ));
     }
-    let holds =
-        version.map_or_else(|| "does not hold it".to_owned(), |it| format!("holds version {it}"));
-    broken(
-        format!(
-            "Took a snapshot, published until a worker's document came live with version {last} at {seq}, and took another."
-        ),
-        format!("It is of the watermark {mark}, and {holds}."),
-        "It should have held that version: who resumes after its watermark is not told of it again.",
-    )
+    let hash = document["payload_hash"].as_str().unwrap_or_default();
+    (!payload_hash_matches(&payload.to_string(), hash))
+        .then(|| "The hash of a document in the snapshot is not its payload's.".to_owned())
 }
 
 async fn unsupported(ctx: &Ctx) -> Outcome {
@@ -312,22 +334,24 @@ async fn bearer(ctx: &Ctx) -> Outcome {
     }
 }
 
-async fn metrics(ctx: &Ctx) -> Outcome {
+/// The fan-out metrics, whatever is in them.
+pub(super) async fn document(ctx: &Ctx) -> Result<Value, Stop> {
     let headers = ctx.world.target.admin_headers();
-    let asked =
-        ctx.world.http.get::<Value>(&format!("{METRICS_PATH}?topic_limit=20"), &headers).await;
-    let document = match asked {
-        Ok(reply) => reply.document,
-        Err(error) => {
-            return Err(match error.status() {
-                Some(401 | 403 | 404) => not_applicable(
-                    format!("its fan-out metrics cannot be read ({error})"),
-                    "a target that has them, and its own admin token",
-                ),
-                _ => undecided(error.to_string()),
-            });
-        }
-    };
+    let path = format!("{METRICS_PATH}?topic_limit=20");
+    match ctx.world.http.get::<Value>(&path, &headers).await {
+        Ok(reply) => Ok(reply.document),
+        Err(error) => Err(match error.status() {
+            Some(401 | 403 | 404) => not_applicable(
+                format!("its fan-out metrics cannot be read ({error})"),
+                "a target that has them, and its own admin token",
+            ),
+            _ => undecided(error.to_string()),
+        }),
+    }
+}
+
+async fn metrics(ctx: &Ctx) -> Outcome {
+    let document = document(ctx).await?;
     let names = [
         "topic",
         "topic_class",

@@ -3,9 +3,12 @@
 
 mod acl;
 mod around;
+mod burst;
 mod channel;
 mod commands;
 mod compatibility;
+mod content;
+mod counters;
 mod cursors;
 mod delivery;
 mod framing;
@@ -18,7 +21,7 @@ mod resume;
 mod revocation;
 mod slow;
 mod stale;
-mod state;
+pub(crate) mod state;
 mod stop;
 mod subscribe;
 mod tokens;
@@ -45,8 +48,10 @@ static ALL: LazyLock<Vec<&'static Case>> = LazyLock::new(|| {
         stale::CASES,
         replay::CASES,
         live::CASES,
+        burst::CASES,
         state::CASES,
         delivery::CASES,
+        content::CASES,
         commands::CASES,
         unsubscribe::CASES,
         heartbeat::CASES,
@@ -55,6 +60,7 @@ static ALL: LazyLock<Vec<&'static Case>> = LazyLock::new(|| {
         revocation::CASES,
         slow::CASES,
         around::CASES,
+        counters::CASES,
         stop::CASES,
     ];
     files.iter().copied().flatten().collect()

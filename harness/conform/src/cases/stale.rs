@@ -66,7 +66,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// A socket that was refused as stale, with the answer and what was done.
-async fn refused(ctx: &Ctx) -> Result<(Peer, Msg, &'static str, String), Stop> {
+pub(super) async fn refused(ctx: &Ctx) -> Result<(Peer, Msg, &'static str, String), Stop> {
     let lacks =
         "no cursor is stale: nothing is pruned, and no more is retained than the replay budget";
     let (window, cursor) = window::first(ctx, Window::stale, lacks, PRUNED).await?;

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::vouch::claims_in;
 
 /// All deviations.
-pub const NAMES: [&str; 76] = [
+pub const NAMES: [&str; 88] = [
     "accept_key",
     "takes_compression",
     "takes_subprotocol",
@@ -89,11 +89,26 @@ pub const NAMES: [&str; 76] = [
     "first_mark_alone",
     "first_stale_alone",
     "closes_without_beats",
+    "cuts_fractions",
+    "cuts_long_texts",
+    "rounds_integers",
+    "cuts_event_types",
+    "folds_case",
+    "shifts_times",
+    "stays_running",
+    "runs_again",
+    "other_types_of_state",
+    "counts_less",
+    "hashes_of_others",
+    "counts_no_stale_cursors",
     // The proxy itself must not show, nor a limit that the contract knows.
     PLAIN,
     LIMITS_COMMANDS,
     LOSES_ALL,
 ];
+
+/// Part of a long text.
+const LONG: &str = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 /// Nothing.
 pub const PLAIN: &str = "plain";
@@ -140,8 +155,25 @@ pub fn request(name: &str, head: &str) -> String {
     }
 }
 
+/// A JSON text of the same length in which each number of this name is 0.
+fn zeroed(text: &str, name: &str) -> String {
+    let key = format!("\"{name}\":");
+    let mut parts = text.split(&key);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        out += &format!("{key}{:>digits$}{}", 0, &part[digits..]);
+    }
+    out
+}
+
 /// A whole answer over HTTP; nothing becomes longer.
 pub fn answer(name: &str, answer: Vec<u8>) -> Vec<u8> {
+    if name == "counts_no_stale_cursors" {
+        let text = String::from_utf8(answer).expect("JSON");
+        let counts = ["stale_cursor_retention_floor_count", "stale_cursor_budget_exceeded_count"];
+        return counts.iter().fold(text, |text, count| zeroed(&text, count)).into_bytes();
+    }
     let pairs: &[(&str, &str)] = match name {
         "renamed_answers" => &[
             ("\"granted_topics\"", "\"granted_nobody\""),
@@ -153,6 +185,7 @@ pub fn answer(name: &str, answer: Vec<u8>) -> Vec<u8> {
         "mints_for_longer" => &[("\"expires_in\":4", "\"expires_in\":1")],
         // Of a worker with three events after its start.
         "old_documents" => &[("\"doc_version\":4", "\"doc_version\":1")],
+        "hashes_of_others" => &[("\"payload_hash\":", "\"payload_hush\":")],
         "other_statuses" => &[
             ("HTTP/1.1 401", "HTTP/1.1 402"),
             ("HTTP/1.1 403", "HTTP/1.1 402"),
@@ -243,6 +276,17 @@ fn topic_of(frame: &Value) -> &Value {
         Some("sync:frame") => &frame[4]["topic"],
         _ => &Value::Null,
     }
+}
+
+/// A batch in which each stopped worker runs again, at the same version.
+fn runs_again(batch: &str) -> String {
+    let mut batch: Value = serde_json::from_str(batch).expect("JSON");
+    let updates = batch["updates"].as_array_mut().expect("a batch");
+    let mut again: Vec<Value> = updates.clone();
+    again.retain(|it| it["payload"]["status"] == "stopped");
+    again.iter_mut().for_each(|it| it["payload"]["status"] = json!("running"));
+    updates.extend(again);
+    batch.to_string()
 }
 
 /// One socket's messages, both ways.
@@ -482,6 +526,9 @@ impl Sides {
     }
 
     fn words(&self, text: &str, inside: bool) -> Option<String> {
+        if self.name == "runs_again" && inside {
+            return Some(runs_again(text));
+        }
         let pairs: &[(&str, &str)] = match self.name {
             "replies_without_response" => &[("\"response\":", "\"answer\":")],
             "renamed_fields" => &[
@@ -502,6 +549,19 @@ impl Sides {
             LOSES_ALL if text.contains("\"conform\":") => return None,
             "alters_every_other_socket" if self.number % 2 == 1 => &[("\"z\":", "\"y\":")],
             "alters_payloads" => &[("\"z\":", "\"y\":")],
+            "cuts_fractions" => &[("[2.5,", "[2,")],
+            "cuts_long_texts" => &[(LONG, "")],
+            "rounds_integers" => &[("9007199254740993", "9007199254740992")],
+            "cuts_event_types" => &[("worker.progress_reported", "worker.progress")],
+            "folds_case" => &[("-Case", "-case")],
+            "shifts_times" => &[("\"occurred_at\":\"20", "\"occurred_at\":\"19")],
+            "stays_running" => &[("\"status\":\"stopped\"", "\"status\":\"running\"")],
+            "other_types_of_state" => &[(
+                "\"latest_event_type\":\"worker.stopped\"",
+                "\"latest_event_type\":\"worker.progress\"",
+            )],
+            // Of a worker with four events between its start and its stop.
+            "counts_less" => &[("\"event_count\":6", "\"event_count\":5")],
             "other_hashes" => &[("\"payload_hash\":\"", "\"payload_hash\":\"x")],
             "mixes_topics" if inside => {
                 &[("\"runtime.codex_worker_events\"", "\"runtime.notifications\"")]
