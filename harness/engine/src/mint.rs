@@ -7,6 +7,7 @@ use khala_evidence::record::Outcome;
 use khala_plan::model::{Mint, Plan};
 use khala_plan::schedule::Identity;
 use khala_wire::command::{MintRequest, TOKEN_PATH};
+use khala_wire::lenient::or_default;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
@@ -52,6 +53,7 @@ struct Seen {
 struct TokenSeen {
     #[serde(default)]
     token: String,
+    #[serde(default, deserialize_with = "or_default")]
     expires_in: Option<u64>,
 }
 
@@ -153,6 +155,7 @@ mod tests {
         assert_eq!(of(whole), ("t".to_owned(), Some(60)));
         assert_eq!(of(r#"{"data":{"token":"t"}}"#), ("t".to_owned(), None));
         assert_eq!(of(r#"{"token":"t","expires_in":60}"#), ("t".to_owned(), Some(60)));
+        assert_eq!(of(r#"{"token":"t","expires_in":"an hour"}"#), ("t".to_owned(), None));
         assert_eq!(of("{}"), (String::new(), None));
     }
 }

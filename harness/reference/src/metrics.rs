@@ -91,7 +91,10 @@ pub fn fanout_metrics(shared: &Shared, topic_limit: usize) -> FanoutMetrics {
             slow_consumer_evictions: metrics.evictions.get(),
             served_messages: metrics.served.get(),
             active_consumers: consumers.joined,
-            recent_disconnect_causes: lock(&metrics.causes).iter().cloned().collect(),
+            recent_disconnect_causes: lock(&metrics.causes)
+                .iter()
+                .map(|cause| cause.as_str().into())
+                .collect(),
             total_disconnects: Some(metrics.disconnects.get()),
             ..DeliveryMetrics::default()
         },

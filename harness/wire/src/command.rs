@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::lenient::or_default;
+
 /// `POST` to create a worker.
 pub const WORKERS_PATH: &str = "/internal/v1/codex/workers";
 /// `POST` to mint a sync token.
@@ -49,15 +51,18 @@ pub struct CreateWorker {
     pub workspace_ref: Option<String>,
 }
 
-/// Answer to a worker's creation (202).
+/// Answer to a worker's creation (202): whose it is is all that is judged by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerCreated {
     /// Whether the worker was there already.
+    #[serde(default, deserialize_with = "or_default")]
     pub idempotent_replay: bool,
     /// Its latest seq as of the answer; `worker.started` becomes seq 1 afterwards.
+    #[serde(default, deserialize_with = "or_default")]
     pub latest_seq: u64,
     /// `running`.
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// The worker's id.
     pub worker_id: String,
@@ -101,12 +106,14 @@ pub struct StopWorker {
     pub reason: String,
 }
 
-/// Answer to a worker's stop (202).
+/// Answer to a worker's stop (202): whose it is is all that is judged by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStopped {
     /// Whether it was stopped already.
+    #[serde(default, deserialize_with = "or_default")]
     pub idempotent_replay: bool,
     /// `stopped`.
+    #[serde(default, deserialize_with = "or_default")]
     pub status: String,
     /// The worker.
     pub worker_id: String,

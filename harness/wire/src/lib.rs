@@ -11,6 +11,7 @@ pub mod command;
 pub mod cursor;
 pub mod frame;
 pub mod hs256;
+pub mod lenient;
 pub mod marker;
 pub mod message;
 pub mod metrics;
