@@ -28,6 +28,11 @@ const PAST_MIN: u64 = 1_000;
 const REPLAYED_MIN: u64 = 10_000;
 const REPLAYED_SHARE: u64 = 10;
 
+/// What mends a trim that is refused to whom may do it.
+const WITHOUT_TRIM: &str = "that request is the reference runtime's own, and none of the contract; prune the topic by a hook, as \
+                            scenarios/pruned-log.toml does, or try what takes no pruning, scenarios/cursor-bounds.toml with \
+                            `--profile budget`";
+
 /// What the target does not give, a sentence each.
 pub async fn of(
     plan: &Plan,
@@ -37,7 +42,10 @@ pub async fn of(
     user_agent: &str,
 ) -> Vec<String> {
     let mut lacks = Vec::new();
-    match target.metrics(http).await {
+    let read = target.metrics(http).await;
+    // Whom the target lets read them it would let trim, if it could.
+    let is_operator = read.is_ok() && target.credentials.admin_token.is_some();
+    match read {
         Ok(metrics) => {
             let windows = windows(&metrics.document);
             lacks.extend(past(plan, schedule, &windows));
@@ -70,10 +78,13 @@ pub async fn of(
         && let Err(error) =
             http.post::<serde_json::Value>(TRIM_PATH, &target.admin_headers(), keeps_all()).await
     {
+        let mend = match error.status() {
+            Some(401 | 403) if !is_operator => keys::mend_admin(plan),
+            _ => WITHOUT_TRIM.to_owned(),
+        };
         lacks.push(format!(
-            "the target refuses to trim a topic ({error}): {}. {} will not reach it, so that this run \
+            "the target refuses to trim a topic ({error}): {mend}. {} will not reach it, so that this run \
              cannot be a GO",
-            keys::mend_admin(plan),
             told(&trims)
         ));
     }

@@ -419,6 +419,28 @@ fn that_the_operators_token_is_missing_is_known_by_how_requests_counted_and_not_
     assert_eq!(denied.map(|line| line.denied).collect::<Vec<_>>(), [1, 0]);
 }
 
+#[test]
+fn a_trim_that_is_refused_where_the_metrics_are_answered_does_not_want_for_the_token() {
+    let next = |metrics: Option<RequestLine>| {
+        let mut trial = Trial::small();
+        trial.facts.faults[0].effective = Some(0);
+        let mut report = trial.report();
+        "retention_trim".clone_into(&mut report.faults[0].kind);
+        report.faults[0].rests_on = Some(RestsOn::Request);
+        report.requests.push(refused("trim"));
+        report.requests.extend(metrics);
+        line(&summary(&report), "- **What to do next.** ").to_owned()
+    };
+    let answered = RequestLine { ok: 3, denied: 0, ..refused("metrics") };
+    let told = next(Some(answered));
+    assert!(told.contains("none of the contract") && told.contains("pruned-log.toml"), "{told}");
+    assert!(!told.contains("ADMIN_TOKEN"), "{told}");
+    for metrics in [None, Some(refused("metrics"))] {
+        let told = next(metrics);
+        assert!(told.contains("ADMIN_TOKEN"), "{told}");
+    }
+}
+
 /// The disconnect of the storm's run, in another fault's place.
 const CUT: &str = "type = \"disconnect\"\nat = \"2s\"\nmode = \"all\"";
 

@@ -14,8 +14,10 @@ pub const TYPE: FaultType = FaultType {
     name: "retention_trim",
     summary: "Prunes a topic of the target, as if time had passed.",
     told: |_, _| "old events are removed".to_owned(),
-    mend: "See under Requests how `trim` was answered: the target must have that request, and the \
-           run the operators' token.",
+    mend: "See under Requests how `trim` was answered: it is the reference runtime's own request, and none of the \
+           contract. A target that has it must take the run's operators' token for it; of one that has none, prune the \
+           topic by a hook, as scenarios/pruned-log.toml does, or try what takes no pruning: scenarios/cursor-bounds.toml \
+           with `--profile budget`.",
     acts_on: ActsOn::Target,
     extent: Extent::Instant,
     by_hand: true,
