@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use khala_wire::lenient::or_default;
 use khala_wire::message::event;
 use khala_wire::payload::KIND_UPDATE_BATCH;
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub struct Delivered {
     pub raw: String,
     /// `payload_hash`
     pub hash: Option<String>,
+    /// `hydration_required`: the payload is to be had elsewhere.
+    pub by_pointer: bool,
 }
 
 impl Delivered {
@@ -76,6 +79,8 @@ pub fn of_text(text: &str) -> Vec<Delivered> {
         payload: Option<Box<RawValue>>,
         #[serde(default)]
         payload_hash: Option<String>,
+        #[serde(default, deserialize_with = "or_default")]
+        hydration_required: bool,
     }
     let Ok(batch) = serde_json::from_str::<Batch>(text) else { return Vec::new() };
     let read = |raw: &RawValue| {
@@ -89,6 +94,7 @@ pub fn of_text(text: &str) -> Vec<Delivered> {
             payload: serde_json::from_str(&raw).unwrap_or(Value::Null),
             raw,
             hash: update.payload_hash,
+            by_pointer: update.hydration_required,
         })
     };
     batch.updates.iter().filter_map(|raw| read(raw)).collect()

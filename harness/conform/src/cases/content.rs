@@ -127,7 +127,7 @@ async fn told(ctx: &Ctx, payloads: &[String]) -> Result<Vec<Told>, Stop> {
     worker.arrives(ctx, &mut later, 0, 1).await;
     let each = answers.into_iter().zip(payloads).map(|((seq, answered), payload)| {
         let (live, replayed) = (of(&worker, &live, seq)?, of(&worker, &later, seq)?);
-        if live.payload.is_null() || replayed.payload.is_null() {
+        if live.by_pointer || replayed.by_pointer {
             return Err(not_applicable(
                 "payloads come by pointer",
                 "a target that sends payloads inline",
