@@ -86,7 +86,7 @@ impl Place {
         if looked.iter().any(Result::is_ok) {
             return None;
         }
-        let forbidden = looked.iter().any(|it| *it == Err(Errno::ACCESS));
+        let forbidden = looked.contains(&Err(Errno::ACCESS));
         let why = if forbidden { Errno::ACCESS } else { Errno::NOENT };
         Some(std::io::Error::from(why).to_string())
     }

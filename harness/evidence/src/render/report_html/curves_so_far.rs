@@ -70,7 +70,7 @@ pub fn curves(returning: &[Returning], latencies: &[Latency], gates: &[Gate]) ->
 
 fn recovery(returning: &[Returning], gates: &[Gate], data: &mut Data) -> String {
     let mut html = Html::default();
-    let some: Vec<_> = returning.iter().filter(|it| it.back.len() > 0).collect();
+    let some: Vec<_> = returning.iter().filter(|it| !it.back.is_empty()).collect();
     let mut phases: Vec<_> = some.iter().map(|it| (it.phase, &it.name)).collect();
     phases.dedup();
     for (phase, name) in phases.into_iter().take(recovery::PHASES_MAX) {
