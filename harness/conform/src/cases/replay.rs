@@ -317,7 +317,9 @@ async fn then_tail(ctx: &Ctx) -> Outcome {
             format!("Resumed {EVENTS}{list} at {cursor} while {events} events were published.");
         // A channel that was idle for too long is closed by right: on a busy machine all this takes its time.
         if !missing.is_empty() && peer.log.iter().any(|msg| msg.event == event::CLOSE) {
-            return Err(undecided("on the way, a channel was closed before all had been published"));
+            return Err(undecided(
+                "on the way, a channel was closed before all had been published",
+            ));
         }
         if !missing.is_empty() {
             return broken(
