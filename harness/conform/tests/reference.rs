@@ -61,9 +61,9 @@ fn every_case_is_put_to_the_reference_which_deviates_in_none() {
         .collect();
     let silent = [
         "cursor_beyond_head",
-        "resubscribe_keeps_the_mark",
         "command_nonce_twice",
         "command_of_another",
+        "resubscribe_keeps_the_mark",
         "expiry_on_live_socket",
     ];
     assert_eq!(findings, silent);

@@ -84,7 +84,8 @@ def first_line(printed):
     """The sentence that says what to do, which the terminal wraps: "Go on: …", "Do not go on: …"."""
     lines = []
     for line in printed.splitlines()[1:]:
-        if line.startswith("  Tried"):
+        # What comes next names the run's folder, which is gone when this is read.
+        if line.startswith(("  Tried", "  Next", "  All")):
             break
         if line.startswith(("  Go on", "  Do not")):
             lines = []

@@ -261,7 +261,7 @@ pub(super) fn stability() -> String {
          breaches of a rule on lateness that came when the generator had been starved for as long as the settle\n\
          bound, where without them the claim holds. A publish limit that is kept, a stale cursor and a topic\n\
          without a snapshot are no incidents.\n",
-         waited = WAITED_SHARE_MAX * 100.0,
+        waited = WAITED_SHARE_MAX * 100.0,
         absence = khala_plan::units::format_duration(khala_plan::stability::ABSENCE),
     )
 }

@@ -279,7 +279,8 @@ fn heartbeats_and_rejoins_decide_nothing_where_the_machine_was_starved_meanwhile
             list.extend(live(client, asked + 11 * S));
         }
         list.sort_by_key(Record::at);
-        let verdict = Trial::of(&at_home("[stability]\nrejoins = 3\nheartbeat_timeouts = 3\n"), list).judge();
+        let verdict =
+            Trial::of(&at_home("[stability]\nrejoins = 3\nheartbeat_timeouts = 3\n"), list).judge();
         let of = |incident| kind(&verdict, incident).expect("judged").0;
         (of(Incident::HeartbeatTimeouts), of(Incident::Rejoins))
     };
