@@ -38,6 +38,7 @@ pub struct Ctx {
     names: Cell<u32>,
     judges_delivery: bool,
     given_up: Notify,
+    evicted: Rc<Cell<bool>>,
 }
 
 /// Parameters of a connect that differ from what every client says.
@@ -58,8 +59,23 @@ impl Ctx {
         let judges = |case: &&Case| case.id == id && case.area == Area::Delivery;
         let judges_delivery = cases::all().iter().any(judges);
         let (people, names) = (Cell::new(0), Cell::new(0));
-        let given_up = Notify::new();
-        Self { world, id, number, again, people, names, judges_delivery, given_up }
+        let (given_up, evicted) = (Notify::new(), Rc::default());
+        Self { world, id, number, again, people, names, judges_delivery, given_up, evicted }
+    }
+
+    /// Why a breach says nothing yet, where it was asked beside other cases: retention of less than the contract's queue
+    /// took what was on its way to a client, which was ended as slow although it read.
+    pub async fn outrun(&self) -> Option<Stop> {
+        if self.again || !self.evicted.get() {
+            return None;
+        }
+        let queue = self.world.plan.target.slow_consumer.queue_limit;
+        let room = window::room(self, EVENTS).await.ok().flatten();
+        let room = room.filter(|room| *room < queue)?;
+        Some(undecided(format!(
+            "on the way, a client was ended as slow while other cases published: the target retains {room} events of \
+             {EVENTS}, fewer than may wait for a client. One that retains more than {queue} decides it"
+        )))
     }
 
     /// Called before a wait for what was published: comes back at once, but never where such waits are in vain. The case has
@@ -208,7 +224,9 @@ impl Ctx {
             _ => Vsn::V2,
         };
         let socket = transport::dial(&dial, path).await?;
-        Ok(Peer::new(socket, vsn, who.session.clone()))
+        let mut peer = Peer::new(socket, vsn, who.session.clone());
+        peer.evicted = Rc::clone(&self.evicted);
+        Ok(peer)
     }
 
     /// A socket with this token.

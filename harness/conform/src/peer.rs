@@ -4,6 +4,7 @@
 //! target are made harmless where a case quotes them ([`Msg::told`], [`quote`]).
 
 use khala_engine::clock;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -46,6 +47,14 @@ pub struct Msg {
 }
 
 impl Msg {
+    /// Whether it says that its client is ended for being slow.
+    #[must_use]
+    pub fn evicts(&self) -> bool {
+        self.event == event::SYNC_ERROR
+            && self.payload["code"] == "slow_consumer"
+            && self.payload["action"] == "disconnect"
+    }
+
     /// Reads it.
     pub(crate) fn read(vsn: Vsn, text: &str) -> Self {
         let value = |raw: Option<&serde_json::value::RawValue>| {
@@ -185,6 +194,8 @@ pub struct Peer {
     ended: Option<Ended>,
     /// The session that it belongs to.
     pub session: String,
+    /// Set once it was told that it is ended for being slow.
+    pub evicted: Rc<Cell<bool>>,
 }
 
 impl Peer {
@@ -192,7 +203,8 @@ impl Peer {
     #[must_use]
     pub fn new(socket: Socket, vsn: Vsn, session: String) -> Self {
         let (log, ended) = (Vec::new(), None);
-        Self { reader: Reader::start(socket), vsn, asked: 1, log, pongs: 0, ended, session }
+        let (reader, evicted) = (Reader::start(socket), Rc::default());
+        Self { reader, vsn, asked: 1, log, pongs: 0, ended, session, evicted }
     }
 
     /// How it ended, if it has.
@@ -255,7 +267,9 @@ impl Peer {
             match tokio::time::timeout_at(until, self.reader.next()).await {
                 Err(_) => return Heard::Nothing,
                 Ok(Inbound::Text(text)) => {
-                    self.log.push(Msg::read(self.vsn, &text));
+                    let msg = Msg::read(self.vsn, &text);
+                    self.evicted.set(self.evicted.get() || msg.evicts());
+                    self.log.push(msg);
                     return Heard::Msg(self.log.len() - 1);
                 }
                 Ok(Inbound::Pong) => self.pongs += 1,

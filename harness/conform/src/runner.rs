@@ -6,10 +6,10 @@ use std::rc::Rc;
 use futures_util::{StreamExt as _, future, stream};
 use tokio_util::sync::CancellationToken;
 
-use crate::case::{Case, Does, Takes};
+use crate::case::{Area, Case, Does, Takes};
 use crate::cases;
 use crate::ctx::Ctx;
-use crate::outcome::{Outcome, Stop, undecided};
+use crate::outcome::{Found, Outcome, Stop, undecided};
 use crate::report::{CaseResult, Status};
 use crate::stop_workers;
 use crate::world::World;
@@ -109,8 +109,15 @@ async fn in_time(ctx: &Ctx, case: &Case, interrupt: &CancellationToken) -> Outco
     match interrupt.run_until_cancelled(asked).await {
         None => Err(undecided("it was interrupted")),
         Some(Err(_)) => Err(undecided(format!("it did not come to its end within {limit:?}"))),
+        Some(Ok(outcome)) if case.area != Area::Slow && is_broken(&outcome) => {
+            ctx.outrun().await.map_or(outcome, Err)
+        }
         Some(Ok(outcome)) => outcome,
     }
+}
+
+fn is_broken(outcome: &Outcome) -> bool {
+    matches!(outcome, Ok(Found::Broken(_)) | Err(Stop::Broken(_)))
 }
 
 /// Why a case cannot be asked here.

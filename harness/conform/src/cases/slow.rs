@@ -14,7 +14,7 @@ use crate::case::{Case, Catch, Does};
 use crate::ctx::{Connect, Ctx, EVENTS};
 use crate::delivery::ranges;
 use crate::outcome::{Outcome, Stop, broken, kept, undecided};
-use crate::peer::{Ended, JOIN_REF, Peer};
+use crate::peer::{Ended, JOIN_REF, Msg, Peer};
 use crate::worker::Worker;
 
 const RULE_7: &str = "A client that cannot keep up is told so and, after repeated strikes, evicted; it must not slow \
@@ -154,14 +154,7 @@ async fn evicted(ctx: &Ctx) -> Outcome {
         peer.log[from..].iter().any(|msg| matches!(&*msg.event, event::ERROR | event::CLOSE))
     };
     let idle = |peer: &Peer| peer.log[from..].iter().any(|msg| msg.event == event::CLOSE);
-    let told = |peer: &Peer| {
-        let disconnects = |msg: &&crate::peer::Msg| {
-            msg.event == event::SYNC_ERROR
-                && msg.payload["code"] == "slow_consumer"
-                && msg.payload["action"] == "disconnect"
-        };
-        peer.log[from..].iter().any(|msg| disconnects(&msg))
-    };
+    let told = |peer: &Peer| peer.log[from..].iter().any(Msg::evicts);
     // What it was sent before it was thrown out comes first.
     slow.until(until - clock::now(), ends).await;
     let did = format!(
