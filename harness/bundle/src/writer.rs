@@ -207,6 +207,9 @@ pub fn room_for(plan: &Plan, schedule: &Schedule, dir: &Path) -> (u64, Option<u6
     (needed_bytes(plan, schedule, schedule.to_ndjson(plan).len()), files::room(dir))
 }
 
+/// What a kernel makes up as it is read, `/proc` and `/sys`: nobody makes anything there, whoever may write.
+const MADE_UP: [rustix::fs::FsWord; 2] = [rustix::fs::PROC_SUPER_MAGIC, 0x6265_6572];
+
 /// Whether a plan's bundle can be made in a folder, which need not be there yet, as far as that is known without making
 /// anything.
 ///
@@ -225,6 +228,10 @@ pub fn can_keep(out_dir: &Path, plan: &Plan, schedule: &Schedule) -> Result<(), 
         true => rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK),
         false => Err(Errno::NOTDIR),
     };
+    let writable = writable.and_then(|()| match rustix::fs::statfs(there) {
+        Ok(about) if MADE_UP.contains(&about.f_type) => Err(Errno::PERM),
+        _ => Ok(()),
+    });
     writable.map_err(|why| Error::make(out_dir)(why.into()))?;
     match room_for(plan, schedule, there) {
         (needed, Some(room)) if room < needed => {
