@@ -269,7 +269,7 @@ pub fn late_while_starved(
     let probes = &case.settled.probes;
     let (mut late, mut of_them) = (0, BTreeSet::new());
     for ((from, to), count) in waits {
-        let seen = probes.over(|second| (from..=to).contains(&second));
+        let seen = probes.between(from..=to.max(from));
         if seen.share(seen.waited_us) > WAITED_SHARE_MAX {
             late += count;
             of_them.extend(from..=to);

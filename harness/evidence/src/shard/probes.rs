@@ -1,6 +1,7 @@
 //! The generator's look at itself, by second: CPU, waiting for a core, memory, descriptors, lag.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,14 @@ impl Probes {
         all
     }
 
+    /// The same, from one second to another, both included; the other seconds are not looked at.
+    #[must_use]
+    pub fn between(&self, seconds: RangeInclusive<u32>) -> ProbeSecond {
+        let mut all = ProbeSecond::default();
+        self.seconds.range(seconds).for_each(|(_, second)| all.merge(second));
+        all
+    }
+
     /// The longest that a message waited for its client, as nine in ten of these seconds had it.
     #[must_use]
     pub fn usual_queue_us(&self, within: impl Fn(u32) -> bool) -> u64 {
@@ -143,6 +152,10 @@ mod tests {
         assert!((all.share(all.waited_us) - 0.2).abs() < 1e-9);
         assert_eq!(all.memory_kib, 9);
         assert_eq!(probes.over(|second| second == 1).memory_kib, 7);
+        assert_eq!(
+            [probes.between(1..=5), probes.between(0..=1)].map(|it| it.waited_us),
+            [300_000, 400_000]
+        );
         assert!(Probes::default().over(|_| true).share(0).abs() < 1e-9);
     }
 
