@@ -155,8 +155,18 @@ mod tests {
 
     #[test]
     fn occurrences_that_cluster_widen_a_rate() {
-        let even = Count { hits: 64, all: 64, clusters: (0..64).map(|g| (g, (1, 1))).collect() };
-        let one = Count { hits: 64, all: 64, clusters: [(3, (64, 64))].into_iter().collect() };
+        let even = Count {
+            hits: 64,
+            all: 64,
+            clusters: (0..64).map(|g| (g, (1, 1))).collect(),
+            ..Count::default()
+        };
+        let one = Count {
+            hits: 64,
+            all: 64,
+            clusters: [(3, (64, 64))].into_iter().collect(),
+            ..Count::default()
+        };
         let (even, one) = (rate(&even, 64, 600.0), rate(&one, 64, 600.0));
         assert!(even.expect("bounds").upper < one.expect("bounds").upper);
     }
@@ -174,7 +184,7 @@ mod tests {
         let of = |clusters: &[u64], groups| {
             let hits = clusters.iter().sum();
             let clusters = (0..).zip(clusters).map(|(g, &hits)| (g, (hits, hits))).collect();
-            dispersion(&Count { hits, all: hits, clusters }, groups)
+            dispersion(&Count { hits, all: hits, clusters, ..Count::default() }, groups)
         };
         // Mean 2; (7 - 2)^2 + (1 - 2)^2 + 2 * 2^2 over 3 is the variance.
         assert!((of(&[7, 1], 4) - 34.0 / 3.0 / 2.0).abs() < 1e-12);
@@ -190,7 +200,8 @@ mod tests {
         let (half, whole) = (half.expect("bounds"), whole.expect("bounds"));
         assert_eq!((half.lower, half.upper), (whole.lower, whole.upper));
         let clusters = [(0, (7, 7)), (1, (1, 1))].into_iter().collect();
-        let found = rate(&Count { hits: 8, all: 8, clusters }, 4, 10.0).expect("bounds");
+        let found = rate(&Count { hits: 8, all: 8, clusters, ..Count::default() }, 4, 10.0)
+            .expect("bounds");
         let (x, exposure) = (8.0 / found.deff, 10.0 / found.deff);
         assert!(found.deff > 1.5, "{found:?}");
         assert_eq!(Some(found.lower), stats::poisson::lower(x, exposure, CONFIDENCE));
@@ -200,7 +211,7 @@ mod tests {
     #[test]
     fn a_proportion_is_bounded_by_its_hits_among_all() {
         let clusters: std::collections::BTreeMap<_, _> = (0..50).map(|g| (g, (0, 2))).collect();
-        let none = Count { hits: 0, all: 100, clusters };
+        let none = Count { hits: 0, all: 100, clusters, ..Count::default() };
         let none = proportion(&none).expect("bounds");
         // Without a hit: 1 - 0.05^(1/n).
         assert!((none.upper - (1.0 - 0.05_f64.powf(0.01))).abs() < 1e-9, "{none:?}");

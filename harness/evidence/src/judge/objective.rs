@@ -184,7 +184,7 @@ impl Drawn {
             self.verdict = Verdict::Inconclusive;
             self.reason = few;
             self.it_takes = some_more(case, objective, measured);
-        } else if let Some(unfit) = why_unfit(case, objective, phases, self.verdict) {
+        } else if let Some(unfit) = why_unfit(case, objective, surface, phases, self.verdict) {
             self.verdict = Verdict::Inconclusive;
             (self.reason, self.against) = (unfit.why, Some(unfit.against));
             self.it_takes = unfit.it_takes;
@@ -289,6 +289,7 @@ fn too_few(case: &Case<'_>, objective: &Objective, measured: &Measured) -> Optio
 fn why_unfit(
     case: &Case<'_>,
     objective: &Objective,
+    surface: Option<Surface>,
     phases: &[u16],
     verdict: Verdict,
 ) -> Option<RunReason> {
@@ -304,6 +305,9 @@ fn why_unfit(
         let takes = "more that is delivered before the fault and after it: a higher `rate`, or longer phases";
         return Some(RunReason::other(why).taking(takes));
     }
+    if verdict == Verdict::Fail && is_broken_by_answers(case, objective, surface, phases) {
+        return None;
+    }
     let threshold_us = match objective.metric.kind() {
         MetricKind::Latency => objective.require.bound,
         _ => case.plan.oracle.converge_within.as_secs_f64() * 1e6,
@@ -313,6 +317,27 @@ fn why_unfit(
         let ratio = objective.require.estimator == Estimator::Ratio;
         ratio.then(|| fitness::one_side_was_busier(case, phases, &against, verdict)).flatten()
     })
+}
+
+/// Whether a claim was broken by what the target answered, and no machine is too busy to be answered so: by tokens
+/// that it refused, or by clients that it turned away, who do not ask again and so never recover.
+fn is_broken_by_answers(
+    case: &Case<'_>,
+    objective: &Objective,
+    surface: Option<Surface>,
+    phases: &[u16],
+) -> bool {
+    let Claim { comparison, bound, .. } = objective.require;
+    match objective.metric {
+        MetricId::AuthErrors => true,
+        MetricId::Unrecovered => {
+            let count = case.settled.metrics.count_of(objective.metric, phases, surface);
+            #[expect(clippy::cast_precision_loss, reason = "clients are far below 2^52")]
+            let turned_away = count.for_good as f64;
+            estimate::exact(turned_away, comparison, bound) == Verdict::Fail
+        }
+        _ => false,
+    }
 }
 
 /// What of the run a claim reads.

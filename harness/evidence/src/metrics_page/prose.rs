@@ -197,7 +197,9 @@ pub(super) fn verdicts() -> String {
      proven to have bitten, or a storm with fewer than `oracle.storm_min_deliveries` before or\n  \
      after it; the p99 of the harness's scheduler lag in these phases is above\n  \
      `generator.lag_share_max` of the claim's threshold (of `oracle.converge_within` where the\n  \
-     claim is not about a latency); what else makes the generator unfit, below.\n\
+     claim is not about a latency); what else makes the generator unfit, below. A FAIL by what was\n  \
+     answered stays one on an unfit generator: `auth_errors`, and `unrecovered_clients` where enough\n  \
+     of them were turned away (401, 403, an incompatible build), who never ask again.\n\
      - INCONCLUSIVE in place of FAIL: a target that answers in no time would have got the same FAIL,\n  \
      by what the plan itself takes of the clients' time (back-off, `offline_for`). The scenario\n  \
      wants mending, and the report says so.\n",

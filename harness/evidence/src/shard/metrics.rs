@@ -86,6 +86,9 @@ pub struct Count {
     pub hits: u64,
     /// All.
     pub all: u64,
+    /// Hits that no time would have mended: of clients that the target had turned away for good.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub for_good: u64,
     /// (hits, all) by cluster.
     #[serde(with = "pairs")]
     pub clusters: BTreeMap<u32, (u64, u64)>,
@@ -95,12 +98,18 @@ impl Count {
     fn merge(&mut self, other: &Self) {
         self.hits += other.hits;
         self.all += other.all;
+        self.for_good += other.for_good;
         for (&cluster, &(hits, all)) in &other.clusters {
             let ours = self.clusters.entry(cluster).or_default();
             ours.0 += hits;
             ours.1 += all;
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// All figures of a shard.
@@ -155,6 +164,11 @@ impl Metrics {
         let group = cell.clusters.entry(cluster).or_default();
         group.0 += hits;
         group.1 += all;
+    }
+
+    /// Says of a hit that was counted that no time would have mended it.
+    pub fn for_good(&mut self, key: Key) {
+        self.counts.entry(key).or_default().for_good += 1;
     }
 
     /// Adds a sample that was under way while the generator stood still: from its intended time it

@@ -260,8 +260,15 @@ struct Times {
     done: Micros,
 }
 
-/// A client that a fault cut off and that was not back by the end of the fault's phase.
-fn never_recovered(context: &Context, metrics: &mut Metrics, client: u32, cut: Cut, attempts: u32) {
+/// A client that a fault cut off and that was not back by the end of the fault's phase: how often it had tried, and
+/// whether the target had turned it away, so that it tried no more.
+fn never_recovered(
+    context: &Context,
+    metrics: &mut Metrics,
+    client: u32,
+    cut: Cut,
+    (attempts, turned_away): (u32, bool),
+) {
     let key = |metric| Key {
         metric,
         phase: context.phase_at(cut.intended),
@@ -273,6 +280,9 @@ fn never_recovered(context: &Context, metrics: &mut Metrics, client: u32, cut: C
     let attempts = attempts.into();
     metrics.censored(key(MetricId::ReconnectAttempts), client, cut.intended, attempts);
     metrics.count(key(MetricId::Unrecovered), client, cut.intended, 1, 1);
+    if turned_away {
+        metrics.for_good(key(MetricId::Unrecovered));
+    }
 }
 
 impl Sink for Shard {

@@ -144,7 +144,8 @@ impl Lives {
             client.heads_told.settle((id, at), seq_of, own, settle_within, &mut flow.tally);
             // Who left by plan within the phase had not the time that others had.
             if let Some(cut) = client.cut.filter(|cut| !context.leaves_within(id, cut.fault)) {
-                never_recovered(context, &mut flow.metrics, id, cut, client.attempts);
+                let tried = (client.attempts, client.turned_away);
+                never_recovered(context, &mut flow.metrics, id, cut, tried);
             }
             let back = client.cut.is_none();
             if !leaves {

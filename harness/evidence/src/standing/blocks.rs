@@ -84,7 +84,7 @@ impl<T: Sum> Blocks<T> {
 impl Blocks<(u64, u64)> {
     fn count(self) -> Count {
         let (hits, all) = self.sums.values().fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        Count { hits, all, clusters: self.sums }
+        Count { hits, all, clusters: self.sums, ..Count::default() }
     }
 
     /// Of a share.

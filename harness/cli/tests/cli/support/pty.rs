@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -22,7 +23,10 @@ impl Terminal {
         unlockpt(&ours).expect("unlocked");
         let name = ptsname(&ours, Vec::new()).expect("a name");
         let path = std::ffi::OsStr::from_bytes(name.to_bytes());
-        let theirs = OpenOptions::new().read(true).write(true).open(path).expect("opens");
+        // Not the terminal of the tests themselves, who would be hung up with it if they lead a session.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OpenptFlags::NOCTTY.bits().cast_signed());
+        let theirs = options.open(path).expect("opens");
         Self { ours, theirs }
     }
 

@@ -252,12 +252,25 @@ fn a_rule_that_left_too_much_open_does_not_pass_and_one_that_is_broken_stays_so(
 /// Unrecovered clients after a storm at 31 s, of which client 0 had `before` deliveries before it and came back
 /// or not.
 fn stormed(before: u64, back: bool) -> crate::judge::ObjectiveVerdict {
+    stormed_with(UNRECOVERED, before, back, &[])
+}
+
+const UNRECOVERED: &str =
+    "metric = \"unrecovered_clients\"\nduring = [\"during\"]\nrequire = \"count == 0\"";
+
+/// Another objective of the same, with more that befell it.
+fn stormed_with(
+    objective: &str,
+    before: u64,
+    back: bool,
+    more: &[Record],
+) -> crate::judge::ObjectiveVerdict {
     use crate::record::{OfflineCause, PublishId};
     let fault = "name = \"during\"\nduration = \"30s\"\n[[phase.fault]]\ntype = \"disconnect\"\n\
                  at = \"1s\"\nmode = \"all\"\nattributes = { style = \"reset\" }\n";
     let text = TEXT.replacen("name = \"during\"\nduration = \"30s\"\n", fault, 1).replacen(
-        "metric = \"violations\"\nwhere = { rule = \"frame_mismatch\" }",
-        "metric = \"unrecovered_clients\"\nduring = [\"during\"]",
+        "metric = \"violations\"\nwhere = { rule = \"frame_mismatch\" }\nrequire = \"count == 0\"",
+        objective,
         1,
     );
     let plan = testing::plan(&text);
@@ -302,6 +315,7 @@ fn stormed(before: u64, back: bool) -> crate::judge::ObjectiveVerdict {
         });
         records.extend(later);
     }
+    records.extend_from_slice(more);
     let verdict = in_court(&plan, &records, &facts, judge);
     let gate = verdict.gates.iter().find(|gate| gate.name == "named").expect("the gate");
     gate.objectives[0].clone()
@@ -313,6 +327,44 @@ fn a_client_that_never_came_back_fails_however_little_it_got() {
     assert_eq!((lost.verdict, lost.bad), (Verdict::Fail, 1), "{}", lost.reason);
     let short = stormed(2, false);
     assert_eq!(short.verdict, Verdict::Fail, "what was seen to fail fails: {}", short.reason);
+}
+
+#[test]
+fn who_is_turned_away_has_not_recovered_however_busy_the_machine_was() {
+    let of = |objective: &str, outcomes: &[Outcome]| {
+        let mut more: Vec<_> = (0..61).flat_map(|second| waited(second, 700_000)).collect();
+        more.extend((33..).zip(outcomes).map(|(second, &outcome)| {
+            let [intended, start, done] = [second * S, second * S, second * S + 10];
+            let kind = OpKind::Connect;
+            Record::Op(Op { client: 0, kind, intended, start, done, outcome })
+        }));
+        stormed_with(objective, 9, false, &more)
+    };
+    for refused in [Outcome::RefusedAuth, Outcome::RefusedIncompatible] {
+        let lost = of(UNRECOVERED, &[Outcome::Timeout, refused]);
+        assert_eq!((lost.verdict, lost.bad), (Verdict::Fail, 1), "{}", lost.reason);
+    }
+    for late in [&[][..], &[Outcome::Timeout], &[Outcome::RefusedAuth, Outcome::Ok]] {
+        let lost = of(UNRECOVERED, late);
+        assert_eq!((lost.verdict, lost.bad), (Verdict::Inconclusive, 1), "{}", lost.reason);
+        assert!(lost.reason.contains("starved"), "{}", lost.reason);
+    }
+    let errors = |metric: &str, outcome| {
+        let text = format!("metric = \"{metric}\"\nrequire = \"proportion <= 1 %\"");
+        let all: Vec<_> = (0..4).flat_map(|client| (0..100).map(move |n| (client, n))).collect();
+        let more = all.into_iter().map(|(client, n)| {
+            let at = 33 * S + n * S / 5;
+            let [intended, start, done] = [at, at, at + 10];
+            Record::Op(Op { client, kind: OpKind::Connect, intended, start, done, outcome })
+        });
+        let busy = (0..61).flat_map(|second| waited(second, 700_000));
+        stormed_with(&text, 9, true, &busy.chain(more).collect::<Vec<_>>())
+    };
+    let refused = errors("auth_errors", Outcome::RefusedAuth);
+    assert_eq!(refused.verdict, Verdict::Fail, "{}", refused.reason);
+    let late = errors("connect_errors", Outcome::Timeout);
+    assert_eq!(late.verdict, Verdict::Inconclusive, "{}", late.reason);
+    assert!(late.reason.contains("starved"), "{}", late.reason);
 }
 
 #[test]
