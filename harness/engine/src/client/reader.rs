@@ -68,12 +68,7 @@ impl Reader {
     pub(super) fn fact(&self, update: &UpdateRef<'_>) -> Option<Fact> {
         let topic = TopicId::of(&update.topic)?;
         let payload = update.payload.map_or("null", |raw| raw.get());
-        let content = if payload == "null" {
-            NO_CONTENT
-        } else {
-            let (key, version) = (&update.doc_key, update.doc_version);
-            digest64(format!("{key}\n{version}\n{}", canonical(payload)).as_bytes())
-        };
+        let content = content(&update.doc_key, update.doc_version, payload);
         let hash_fits = match (&update.payload_hash, update.payload) {
             (Some(hash), Some(raw)) => payload_hash_matches(raw.get(), &hash.0),
             _ => true,
@@ -97,8 +92,10 @@ impl Reader {
     pub fn held(&self, snapshot: &Snapshot) -> Vec<Held> {
         let ours = snapshot.documents.iter().filter_map(|document| {
             let &worker = self.known.workers.get(document.doc_key.strip_prefix(SUMMARY_KEY)?)?;
-            let hash_fits = payload_hash_matches(document.payload.get(), &document.payload_hash);
-            Some(Held { worker, version: document.doc_version, hash_fits })
+            let (payload, version) = (document.payload.get(), document.doc_version);
+            let hash_fits = payload_hash_matches(payload, &document.payload_hash);
+            let content = content(&document.doc_key, version, payload);
+            Some(Held { worker, version, hash_fits, content })
         });
         ours.collect()
     }
@@ -159,4 +156,11 @@ impl Reader {
 /// Canonical JSON of a text that came from the wire.
 fn canonical(text: &str) -> String {
     serde_json::from_str(text).map_or_else(|_| text.to_owned(), |value| canonical_json(&value))
+}
+/// What tells an update's content from others.
+fn content(key: &str, version: u64, payload: &str) -> u64 {
+    if payload == "null" {
+        return NO_CONTENT;
+    }
+    digest64(format!("{key}\n{version}\n{}", canonical(payload)).as_bytes())
 }

@@ -142,6 +142,10 @@ pub struct Held {
     pub version: u64,
     /// Whether its payload fits its hash.
     pub hash_fits: bool,
+    /// Digest of its key, version and payload, as a delivery's content; [`NO_CONTENT`] where older recordings do not
+    /// say.
+    #[serde(default)]
+    pub content: u64,
 }
 
 /// What a delivery stems from.

@@ -1,6 +1,6 @@
 //! Subscribes, refusals, snapshots and unsubscribes, as a shard takes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khala_plan::metric::MetricId;
 use khala_wire::TopicKind;
@@ -83,8 +83,14 @@ impl Shard {
         marks: &[(TopicId, u64)],
     ) {
         let life = self.clients.entry(client).or_default();
-        let (mut from_floor, mut chosen) = (BTreeSet::new(), BTreeSet::new());
+        let (mut from_floor, mut chosen, mut told_gone) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         for topic in &life.cursors.pending.topics {
+            // Of a log that was pruned empty nothing is replayed, and a socket that got nothing may stand at 0: the
+            // client misses nothing of which it was not told.
+            if topic.cursor.is_none() {
+                told_gone.insert(topic.topic, life.cursors.told_gone(topic.topic));
+            }
             chosen.extend(topic.by_fault.then_some(topic.topic));
             if let Some(track) = life.tracks.get_mut(&topic.topic) {
                 track.live_from = track.live_from.map(|_| at);
@@ -101,7 +107,7 @@ impl Shard {
         let (sent_at, resumed) = (subscription.sent_at, subscription.resumed);
         for &(topic, watermark) in marks {
             let Some(track) = life.tracks.get_mut(&topic) else { continue };
-            track.answered(watermark);
+            track.answered(watermark.max(told_gone.get(&topic).copied().unwrap_or_default()));
             let reply = Reply { client, topic, epoch, sent_at, at };
             match topic.kind() {
                 TopicKind::Stream => {

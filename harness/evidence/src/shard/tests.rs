@@ -111,7 +111,7 @@ fn stale(epoch: u32, at: Micros, topic: TopicId, cursor: u64) -> Record {
 
 /// A snapshot that holds these versions of our workers' documents.
 fn held(at: Micros, topic: TopicId, head: u64, versions: &[(u16, u64)]) -> Record {
-    let of = |&(worker, version)| Held { worker, version, hash_fits: true };
+    let of = |&(worker, version)| Held { worker, version, hash_fits: true, content: 0 };
     let (outcome, documents) = (Outcome::Ok, versions.iter().map(of).collect());
     let (start, done, head) = (at, at + 10, Some(head));
     Record::SnapshotTaken { client: 0, topic, start, done, outcome, head, documents }
@@ -237,6 +237,24 @@ fn a_replay_that_begins_below_the_cursor_is_a_finding_and_its_content_is_judged(
     let [found] = &settled.findings[..] else { panic!("{:?}", settled.findings) };
     assert_eq!((&*found.name, found.count, found.client), ("replay_overlaps", 2, Some(0)));
     assert_eq!(broken(&history(2)), [Rule::BadDuplicate]);
+}
+
+#[test]
+fn what_a_refusal_told_to_be_gone_is_no_gap_where_nothing_was_left_to_replay() {
+    // Seqs up to 15 are gone, by its own refusal; the socket stands at 0, for nothing came.
+    let history = |was_told: bool, first: u64| {
+        let mut records = vec![connected(S)];
+        if was_told {
+            records.extend([sent(1, S, stream(), Some(10)), stale(1, S + 10, stream(), 10)]);
+        }
+        records.extend([sent(2, 2 * S, stream(), None), ok(2, 2 * S + 10, stream(), 0)]);
+        records.extend([published(first, 3 * S), event(0, 3 * S + 2_000, first, 3 * S)]);
+        settle(&records)
+    };
+    assert_eq!(broken(&history(true, 16)), []);
+    for settled in [history(true, 17), history(false, 16)] {
+        assert!(broken(&settled).contains(&Rule::Gap), "{:?}", broken(&settled));
+    }
 }
 
 #[test]

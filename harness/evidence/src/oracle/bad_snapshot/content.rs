@@ -1,7 +1,7 @@
 //! Rule `bad_snapshot`, what a snapshot holds: the state at its watermark (contract, section 5b).
 //!
 //! Of each of our workers' documents the version that somebody was sent at or below the watermark, or a
-//! later one, with a payload that fits its hash. What nobody was sent at or below it is not owed. A
+//! later one, with a payload that fits its hash, and is the one that others were sent of that version. What nobody was sent at or below it is not owed. A
 //! document that is newer than the watermark is no breach: the tail says the same again. Retention
 //! prunes the log and no state, so that a document is owed whether the log still has its event or not.
 //!
@@ -21,7 +21,7 @@ use crate::oracle::baseline::Versions;
 use crate::oracle::ledger::Ledger;
 use crate::oracle::rule::Rule;
 use crate::oracle::tally::Tally;
-use crate::record::{Held, Micros, PublishId};
+use crate::record::{Held, Micros, NO_CONTENT, PublishId, Source};
 
 /// Snapshots of different content told apart; of more those with the lowest topic, watermark and
 /// content, so that it does not matter how clients were sharded.
@@ -124,12 +124,13 @@ impl Contents {
                 *first = entry.at.min(*first);
             }
         }
+        let sent = if self.taken.is_empty() { Sent::new() } else { sent(ledger) };
         for ((topic, head, documents), takers) in &self.taken {
             let due = acknowledged.iter().filter(|(_, at)| **at + settle <= takers.asked);
             let due: BTreeSet<u16> = due.map(|(worker, _)| *worker).collect();
             let at = |worker| versions.at(*topic, worker, *head);
             let workers = acknowledged.keys().copied().map(|worker| (worker, at(worker)));
-            let of = Against { owed: workers.collect(), due };
+            let of = Against { owed: workers.collect(), due, sent: &sent, topic: *topic };
             match of.judge(documents) {
                 Judged::Sound => tally.judged(Rule::BadSnapshot, takers.times),
                 Judged::Open => tally.undecided_cases(Rule::BadSnapshot, takers.times),
@@ -147,8 +148,24 @@ impl Contents {
     }
 }
 
+/// The contents of each version of a worker's document that anybody was sent.
+type Sent = BTreeMap<(TopicId, u16, u64), BTreeSet<u64>>;
+
+fn sent(ledger: &Ledger) -> Sent {
+    let mut sent = Sent::new();
+    for (&(topic, _), contents) in ledger.seen() {
+        for (&digest, content) in contents.iter().filter(|(digest, _)| **digest != NO_CONTENT) {
+            let Source::State { worker, version } = content.source else { continue };
+            sent.entry((topic, worker, version)).or_default().insert(digest);
+        }
+    }
+    sent
+}
+
 /// What a snapshot must hold.
-struct Against {
+struct Against<'a> {
+    topic: TopicId,
+    sent: &'a Sent,
     /// Of each of our workers the version at the watermark at the least, 0 where nobody was sent one.
     owed: Vec<(u16, u64)>,
     /// Workers whose documents had been there for long when it was asked for.
@@ -161,13 +178,22 @@ enum Judged {
     Wrong(String),
 }
 
-impl Against {
+impl Against<'_> {
     fn judge(&self, documents: &[Held]) -> Judged {
         let mut wrong: Vec<String> = Vec::new();
         let mut is_open = false;
         for document in documents.iter().filter(|document| !document.hash_fits) {
             let Held { worker, version, .. } = document;
             wrong.push(format!("has worker {worker}'s document with a hash that is not its payload's (version {version})"));
+        }
+        for &Held { worker, version, content, hash_fits } in documents {
+            let others = self.sent.get(&(self.topic, worker, version));
+            if hash_fits && content != NO_CONTENT && others.is_some_and(|it| !it.contains(&content))
+            {
+                wrong.push(format!(
+                    "has another version {version} of worker {worker}'s document than others had been sent"
+                ));
+            }
         }
         for &(worker, owed) in &self.owed {
             let of_worker = documents.iter().filter(|document| document.worker == worker);

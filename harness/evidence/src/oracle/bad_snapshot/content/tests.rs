@@ -37,7 +37,7 @@ fn ledger() -> Ledger {
 }
 
 fn held(versions: &[(u16, u64)]) -> Vec<Held> {
-    let of = |&(worker, version)| Held { worker, version, hash_fits: true };
+    let of = |&(worker, version)| Held { worker, version, hash_fits: true, content: 0 };
     versions.iter().map(of).collect()
 }
 
@@ -75,7 +75,7 @@ fn the_state_at_the_watermark_is_accepted_and_so_is_a_newer_one() {
 
 #[test]
 fn one_that_lacks_a_document_or_has_an_old_one_or_a_wrong_hash_is_a_violation() {
-    let wrong_hash = vec![Held { worker: 6, version: 4, hash_fits: false }];
+    let wrong_hash = vec![Held { worker: 6, version: 4, hash_fits: false, content: 0 }];
     for (head, documents, why) in [
         (10, held(&[]), "lacks worker 0's document; others had been sent version 3"),
         (20, held(&[(0, 5)]), "lacks worker 1's document; others had been sent version 2"),
@@ -95,6 +95,25 @@ fn one_that_lacks_a_document_or_has_an_old_one_or_a_wrong_hash_is_a_violation() 
             (Some(3), Some(TOPIC), 245)
         );
     }
+}
+
+#[test]
+fn another_content_of_a_version_that_others_were_sent_is_a_violation() {
+    // As they were sent: seq 20 and seq 15.
+    let documents = |five, two| {
+        let of = |worker, version, content| Held { worker, version, hash_fits: true, content };
+        vec![of(0, 5, five), of(1, 2, two)]
+    };
+    for right in [documents(20, 15), documents(NO_CONTENT, 15)] {
+        assert_eq!(one(20, right).total(), 0);
+    }
+    let mut newer = documents(20, 15);
+    newer[0] = Held { worker: 0, version: 6, hash_fits: true, content: 77 };
+    assert_eq!(one(20, newer).total(), 0, "nobody was sent it");
+    let tally = one(20, documents(20, 77));
+    assert_eq!((tally.count(RULE), tally.total()), (1, 1));
+    let why = "has another version 2 of worker 1's document than others had been sent";
+    assert!(tally.kept()[0].message.contains(why), "{:?}", tally.kept());
 }
 
 #[test]
@@ -156,7 +175,7 @@ fn those_beyond_the_bound_are_added_up() {
 #[test]
 fn three_documents_are_named_and_the_others_counted() {
     let wrong = |workers: u16| {
-        let of = |worker| Held { worker, version: 4, hash_fits: false };
+        let of = |worker| Held { worker, version: 4, hash_fits: false, content: 0 };
         let tally = one(9, (20..20 + workers).map(of).collect());
         tally.kept()[0].message.clone()
     };

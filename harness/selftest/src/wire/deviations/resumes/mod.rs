@@ -22,6 +22,7 @@ rows![
     replay_heads_of_page,
     stale_unsaid,
     snapshot_head_ahead,
+    snapshot_altered,
     snapshot_503,
     snapshot_html,
 ];

@@ -98,7 +98,12 @@ fn a_snapshot_is_read_for_our_workers_documents() {
         schema_version: 1,
         topic: String::new(),
     };
-    let held = |version, hash_fits| Held { worker: 4, version, hash_fits };
+    let content = |version| {
+        let text = format!("runtime/codex_worker_summary:w\n{version}\n{EVENT}");
+        khala_wire::canonical::digest64(text.as_bytes())
+    };
+    let held =
+        |version, hash_fits| Held { worker: 4, version, hash_fits, content: content(version) };
     assert_eq!(reader().held(&snapshot), [held(7, true), held(9, false)]);
 }
 
