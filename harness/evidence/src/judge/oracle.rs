@@ -101,37 +101,11 @@ fn judge_rule(
     let n = tally.judged;
     let (mut verdict, mut reason) = objective::violations(case, rule, comparison, bound);
     let (mut beyond, mut it_takes, mut against) = (None, None, None);
-    let unfinished = case.facts.unfinished.is_some();
-    let unfit = match rule.kind() {
-        // What was broken until then is broken; the rest was never decided.
-        _ if unfinished && tally.violations == 0 => {
-            Some(RunReason::other("the run did not finish"))
-        }
-        RuleKind::Proof => None,
-        RuleKind::Lateness => unfit_for_lateness(case)
-            .or_else(|| unproven_effect(case, rule))
-            .or_else(|| late_with_the_generator(case, &tally, comparison, bound)),
-    };
+    let unfit = unfit(case, rule, &tally, comparison, bound);
     let deliveries = case.settled.totals.deliveries;
     if n == 0 && tally.violations == 0 {
         verdict = Verdict::Inconclusive;
-        reason = match tally.undecided {
-            0 => {
-                let takes = if deliveries == 0 { DELIVERIES } else { A_CASE };
-                it_takes = Some(takes.to_owned());
-                why_not_exercised(case)
-            }
-            undecided => {
-                let open = format!("{undecided} cases, and every one is undecided");
-                match what_would_decide(case, rule) {
-                    Some((why, takes)) => {
-                        it_takes = Some(takes.clone());
-                        format!("{open}: {why}; it takes {takes}")
-                    }
-                    None => open,
-                }
-            }
-        };
+        (reason, it_takes) = without_a_case(case, rule, tally.undecided);
     } else if deliveries == 0 && tally.violations == 0 {
         verdict = Verdict::Inconclusive;
         reason = why_not_exercised(case);
@@ -173,6 +147,41 @@ fn judge_rule(
         it_takes,
         against,
         ..blank(claim)
+    }
+}
+
+/// Why the run says nothing of a rule, or of its breaches, whatever there was.
+fn unfit(
+    case: &Case<'_>,
+    rule: Rule,
+    tally: &RuleTally,
+    comparison: Comparison,
+    bound: f64,
+) -> Option<RunReason> {
+    let unfinished = case.facts.unfinished.is_some();
+    match rule.kind() {
+        // What was broken until then is broken; the rest was never decided.
+        _ if unfinished && tally.violations == 0 => {
+            Some(RunReason::other("the run did not finish"))
+        }
+        RuleKind::Proof => None,
+        RuleKind::Lateness => unfit_for_lateness(case)
+            .or_else(|| unproven_effect(case, rule))
+            .or_else(|| late_with_the_generator(case, tally, comparison, bound)),
+    }
+}
+
+/// Of a rule that was judged of nothing: why, and what it takes.
+fn without_a_case(case: &Case<'_>, rule: Rule, undecided: u64) -> (String, Option<String>) {
+    if undecided == 0 {
+        let nothing = case.settled.totals.deliveries == 0;
+        let takes = if nothing { DELIVERIES } else { A_CASE };
+        return (why_not_exercised(case), Some(takes.to_owned()));
+    }
+    let open = format!("{undecided} cases, and every one is undecided");
+    match what_would_decide(case, rule) {
+        Some((why, takes)) => (format!("{open}: {why}; it takes {takes}"), Some(takes)),
+        None => (open, None),
     }
 }
 

@@ -341,6 +341,73 @@ impl Shard {
             Record::SlowEnded { client, at, same_session } => {
                 self.slow_ended(client, at, same_session);
             }
+            Record::Offline { client, at, cause } => self.offline(client, at, cause),
+            Record::Retired { client, at, connected } => self.retired(client, at, connected),
+            Record::Word { client, at, place, word } => self.word(client, at, place, &word),
+            Record::TokenTried { client, start: _, at, kind, answer } => {
+                self.token_tried(Tried { client, at, kind, answer });
+            }
+            Record::Revoked { client, at, connected } => self.revoked(client, at, connected),
+            Record::Frame { .. }
+            | Record::Misaddressed { .. }
+            | Record::Unasked { .. }
+            | Record::Named { .. }
+            | Record::Finding { .. }
+            | Record::OverLimit { .. }
+            | Record::BeyondHead { .. } => self.enter_seen(record),
+            Record::Evictions { .. }
+            | Record::Window { .. }
+            | Record::Published(_)
+            | Record::Answered(_)
+            | Record::Silence { .. }
+            | Record::Renewed { .. }
+            | Record::Withheld { .. }
+            | Record::SchedulerLag { .. }
+            | Record::OwnQueue { .. }
+            | Record::Stall { .. }
+            | Record::Probe(_)
+            | Record::Dropped { .. } => self.enter_of_the_run(record),
+            // Judged already.
+            Record::PushesCompared { .. }
+            | Record::CommandSent { .. }
+            | Record::Breached { .. }
+            | Record::JoinedAs { .. }
+            | Record::Malformed { .. }
+            | Record::Misacknowledged { .. } => {}
+        }
+    }
+
+    /// What clients saw on the wire, and what of it was not to come.
+    fn enter_seen(&mut self, record: Record) {
+        match record {
+            Record::Frame { client, at, sent, bytes, excerpt } => {
+                self.frame(client, Frame { at_us: at, sent, bytes, excerpt });
+            }
+            Record::Misaddressed { client, at, to, event } => {
+                self.misaddressed(client, at, to, &event);
+            }
+            Record::Unasked { client, at, topic, seq } => self.unasked(client, at, &topic, seq),
+            Record::Named { client, at, topic, by } => self.named(client, at, &topic, by),
+            Record::Finding { name, client, at, message } => {
+                self.found(Found { name: &name, client, at, topic: None, seqs: None, message });
+            }
+            Record::OverLimit { client, at, limit, size, topic, seqs } => {
+                let (name, message) = (limit.finding(), limit.told(size));
+                let client = Some(client);
+                self.found(Found { name, client, at, topic, seqs, message });
+            }
+            Record::BeyondHead { client, topic, cursor, from, asked, first, at: _ } => {
+                let stay = Stay { client, topic, cursor, from, asked, first };
+                self.flow.beyond_head.insert(stay);
+            }
+            // [`Shard::enter`] names what comes here.
+            _ => {}
+        }
+    }
+
+    /// What befell the target, the load and the harness itself: of no client's life.
+    fn enter_of_the_run(&mut self, record: Record) {
+        match record {
             Record::Evictions { at: _, count } => self.flow.totals.evictions += count,
             Record::Window { asked, answered, topic, oldest, head, budget, tier } => {
                 let floor = Window::floor(oldest, head);
@@ -349,13 +416,6 @@ impl Shard {
                 }
                 self.flow.windows.add(topic, Window { asked, answered, floor, head, budget });
             }
-            Record::Offline { client, at, cause } => self.offline(client, at, cause),
-            Record::Retired { client, at, connected } => self.retired(client, at, connected),
-            Record::Word { client, at, place, word } => self.word(client, at, place, &word),
-            Record::TokenTried { client, start: _, at, kind, answer } => {
-                self.token_tried(Tried { client, at, kind, answer });
-            }
-            Record::Revoked { client, at, connected } => self.revoked(client, at, connected),
             Record::Published(published) => self.published(&published),
             Record::Answered(answered) => self.answered(&answered),
             Record::Silence { heard, from, to, over, asked, clients } => {
@@ -371,35 +431,10 @@ impl Shard {
             Record::Stall { thread, from, to } => {
                 self.stalls.add(Stall { to, from, thread });
             }
-            Record::Frame { client, at, sent, bytes, excerpt } => {
-                self.frame(client, Frame { at_us: at, sent, bytes, excerpt });
-            }
-            Record::Misaddressed { client, at, to, event } => {
-                self.misaddressed(client, at, to, &event);
-            }
-            Record::Unasked { client, at, topic, seq } => self.unasked(client, at, &topic, seq),
-            Record::Named { client, at, topic, by } => self.named(client, at, &topic, by),
             Record::Probe(probe) => self.flow.probes.add(&probe),
-            Record::Finding { name, client, at, message } => {
-                self.found(Found { name: &name, client, at, topic: None, seqs: None, message });
-            }
-            Record::OverLimit { client, at, limit, size, topic, seqs } => {
-                let (name, message) = (limit.finding(), limit.told(size));
-                let client = Some(client);
-                self.found(Found { name, client, at, topic, seqs, message });
-            }
-            Record::BeyondHead { client, topic, cursor, from, asked, first, at: _ } => {
-                let stay = Stay { client, topic, cursor, from, asked, first };
-                self.flow.beyond_head.insert(stay);
-            }
             Record::Dropped { count } => self.flow.totals.dropped += count,
-            // Judged already.
-            Record::PushesCompared { .. }
-            | Record::CommandSent { .. }
-            | Record::Breached { .. }
-            | Record::JoinedAs { .. }
-            | Record::Malformed { .. }
-            | Record::Misacknowledged { .. } => {}
+            // [`Shard::enter`] names what comes here.
+            _ => {}
         }
     }
 
