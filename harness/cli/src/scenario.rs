@@ -147,7 +147,11 @@ fn read(scenario: &args::Scenario) -> Result<Result<Loaded, Diagnostics>, Failur
     let sources = Sources { path: &path, text: &text, loader: &loader };
     let loaded = khala_plan::load(&sources, &options);
     match loaded {
-        Err(_) if is_bare_url(scenario) => Ok(with_usual_key(&sources, options)),
+        Err(wrong) if is_bare_url(scenario) => {
+            // Nobody typed that key: where it mends nothing, what it makes wrong beside is no mistake of theirs.
+            let keyed = with_usual_key(&sources, options);
+            Ok(keyed.map_err(|still| if still.len() < wrong.len() { still } else { wrong }))
+        }
         loaded => Ok(loaded),
     }
 }

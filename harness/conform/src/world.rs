@@ -280,9 +280,11 @@ fn allowed(plan: &Plan, asked: Option<Vec<Does>>) -> Result<Vec<Does>, OpenError
 
 /// The plan of a scenario that has nothing but a target.
 fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
-    // What is wrong with a url is told as of a scenario's. A profile's goes before the one of the text.
+    // What is wrong with a url is told as of the flag that gave it. A profile's goes before the one of the text.
     let by_url = match named {
-        Named::Url(url) => Some(format!("target.url={url}")),
+        Named::Url(url) => {
+            Some(khala_plan::Setting::by("--target", url, format!("target.url={url}")))
+        }
         Named::Profile(..) => None,
     };
     let sets_mint = set.iter().any(|set| set.trim_start().starts_with("auth.mint"));
@@ -303,7 +305,7 @@ fn plan(named: &Named, set: &[String]) -> Result<Plan, OpenError> {
     let loader = |path: &str| Err(format!("{path} is not read here"));
     let options = khala_plan::Options {
         profile: None,
-        set: by_url.into_iter().chain(set.iter().cloned()).map(khala_plan::Setting::from).collect(),
+        set: by_url.into_iter().chain(set.iter().cloned().map(khala_plan::Setting::from)).collect(),
         defects: Vec::new(),
         seed: None,
         target: match named {

@@ -86,7 +86,11 @@ fn whoever_is_asked_says_what_is_wrong_with_a_url_by_one_error_and_one_code() {
     for (url, why) in bad() {
         for (number, command) in commands(&url, &dir).into_iter().enumerate() {
             let who = ["run", "check", "doctor", "conform", "stage"][number];
-            refused(who, &url, why, command.ended_plain());
+            let run = command.ended_plain();
+            // Blamed is what was typed.
+            assert!(!run.stderr.contains("--set"), "{who}: {}", run.stderr);
+            assert!(run.stderr.contains(" | --target "), "{who}: {}", run.stderr);
+            refused(who, &url, why, run);
         }
     }
     for command in commands("", &dir) {
